@@ -1,8 +1,8 @@
-"""The file descriptors of a node's process: how many there may be, who gets how many, and some that it holds back.
+"""The file descriptors of a node's process: how many there may be, how they are shared out, and a reserve.
 
-Everything needs them: connections, the commands of users, the disk's threads, guests' files. Whoever comes when there
-are none left must not be the node itself, which has to keep what it was told to keep. So connections are refused while
-there are still some, and those in reserve are let go of for a moment where an operation on the disk finds none.
+Everything needs them: connections, the commands of users, the disk's threads, guests' files. When none are left, the
+node itself must still find some, to keep what it was told to keep. So connections are refused while there are still
+some, and the reserve is released for a moment when an operation on the disk finds none.
 """
 
 from __future__ import annotations
@@ -19,41 +19,44 @@ from kernel.contract.limits import MAX_GUEST_FILES
 from nectar_node.base.errors import CannotStart
 
 RESERVED = 12
-"""Held back: an operation on the disk has at most six at once, and others may take some in the moment they are free."""
+"""Descriptors in reserve: an operation on the disk has at most six open, and others may take some while they are free.
+"""
 NODE_KEEPS = 16
-"""For the node's whole life: its listeners, its event loop's, its log and the next one, its trace."""
+"""Descriptors for the node's whole life: its listeners, its event loop's, its log and the next one, its trace."""
 DISK_KEEPS = 28
-"""For the disk's lanes, four for each thread (`nectar_node.driver.disk_threads`), and for code that is being loaded."""
+"""Descriptors for the disk's lanes, four for each thread (`nectar_node.driver.disk_threads`), and for code that is
+being loaded.
+"""
 LEAST_SHARED = 32
-"""What must be left for others. With less a node is of no use to anybody."""
+"""Descriptors that must be left for others. With less, a node is of no use to anybody."""
 MAX_CLIENTS = 64
-"""Commands of users that may be connected to a control socket at once."""
+"""Commands of users that may be connected to a control socket at the same time."""
 
 T = TypeVar("T")
 
 
 class Budget(NamedTuple):
-    """Who gets how many."""
+    """How the descriptors are shared out."""
 
     limit: int
-    """Of the process."""
+    """Descriptors that the process may have."""
     connections: int
-    """With other nodes, in both directions."""
+    """Connections with other nodes, in both directions."""
     accepted: int
     """Connections beyond which none is accepted; the rest is for those that this node dials."""
     clients: int
-    """Of the control socket."""
+    """Connections of the control socket."""
     guests: int
     """Drives of guests that use WASI, and what these open there."""
 
     @property
     def files_of_a_guest(self) -> int:
-        """What one of them may have open: no guest uses up the part of all."""
+        """Return how many one of them may have open: no guest uses up the part of all."""
         return max(1, min(MAX_GUEST_FILES, self.guests // 4))
 
 
 def share(limit: int, used: int) -> Budget:
-    """Share out what a process that has `used` descriptors may have; raises CannotStart if that is too little."""
+    """Share out the descriptors of a process that has `used` ones already; raises CannotStart if there are too few."""
     rest = limit - used - NODE_KEEPS - DISK_KEEPS - RESERVED
     if rest < LEAST_SHARED:
         raise CannotStart(
@@ -76,13 +79,13 @@ def allow_all() -> Budget:
 
 
 def limit() -> int:
-    """How many this process may have."""
+    """Return how many descriptors this process may have."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return soft if soft != resource.RLIM_INFINITY else 1 << 20
 
 
 def used() -> int:
-    """How many it has, without those in reserve."""
+    """Return how many descriptors it has, without those in reserve."""
     try:
         found = insist(lambda: len(os.listdir("/proc/self/fd")))
         return found - 1 - RESERVE.held  # one was there for listing them
@@ -100,18 +103,18 @@ class Reserve:
 
     @property
     def held(self) -> int:
-        """How many there are just now."""
+        """Return how many are held just now."""
         return len(self._spare)
 
     def hold(self, count: int) -> None:
-        """Have so many from now on, as far as there are any."""
+        """Hold `count` descriptors from now on, as far as there are any."""
         with self._lock:
             self._most = count
             self._fill()
 
     @contextmanager
     def lent(self) -> Iterator[None]:
-        """They are free until the end of this, for one thread at a time."""
+        """Release them inside this context, for one thread at a time."""
         with self._lock:
             while self._spare:
                 os.close(self._spare.pop())
@@ -132,7 +135,7 @@ class Reserve:
 
 
 RESERVE = Reserve()
-"""Of this process; empty unless it is a node's."""
+"""The reserve of this process; empty unless it is a node's."""
 
 
 def insist(do: Callable[[], T]) -> T:

@@ -18,7 +18,7 @@ from nectar_node.base.log import older
 
 _LOCK_ATTEMPTS = 20
 _LOCK_PAUSE = 0.01
-"""Seconds."""
+"""Seconds between two attempts to take the lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +44,17 @@ class NodeFolder:
 
     @property
     def state(self) -> Path:
-        """Saved state, one file per process."""
+        """The folder of saved states, one file per process."""
         return self.path / "state"
 
     @property
     def capabilities(self) -> Path:
-        """Who holds which capability."""
+        """The file that says which process holds which capability."""
         return self.path / "capabilities"
 
     @property
     def decisions(self) -> Path:
-        """What the user has decided about packages (`nectar_node.packages.decisions`)."""
+        """The file of the user's decisions about packages (`nectar_node.packages.decisions`)."""
         return self.path / "decisions"
 
     @property
@@ -64,28 +64,28 @@ class NodeFolder:
 
     @property
     def log(self) -> Path:
-        """Where a detached node writes its output."""
+        """The file to which a detached node writes its output."""
         return self.path / "log"
 
     @property
     def trace(self) -> Path:
-        """What happens to every message, if the node is told to write it (`nectar_node.driver.trace_file`)."""
+        """The file of what happens to every message, if the node writes it (`nectar_node.driver.trace_file`)."""
         return self.path / "trace"
 
     @property
     def boot(self) -> Path:
-        """How the command line has started it last (`nectar_node.launcher.boot_options`)."""
+        """The file of the options of its last start by a command (`nectar_node.launcher.boot_options`)."""
         return self.path / "boot.json"
 
     @property
     def lock(self) -> Path:
-        """Held while the node runs; contains its process id."""
+        """The lock, held while the node runs; it contains the node's process id."""
         return self.path / "lock"
 
     def create(self) -> None:
-        """Make the folder and those below it, or see that they are ours, and the files that the node relies on.
+        """Make the folder and those below it, or check that they are ours, and the files that the node relies on.
 
-        Raises NotOurs and OSError; see `nectar_node.base.own_files`.
+        Raises NotOurs and OSError (`nectar_node.base.own_files`).
         """
         own_files.make_folder(self.path)
         own_files.check(self.key, secret=True)
@@ -96,11 +96,12 @@ class NodeFolder:
             own_files.make_folder(folder)
 
     def acquire(self) -> int:
-        """Take the lock for this process until it ends; returns the descriptor. Raises AlreadyRunning and NotOurs."""
+        """Take the lock for this process until it ends; return the descriptor. Raises AlreadyRunning and NotOurs."""
         descriptor = own_files.open_file(self.lock, os.O_RDWR | os.O_CREAT)
         refused = 0
         while not _lock(descriptor, fcntl.LOCK_EX):
-            # Whoever asks whether it runs (`owner`) has the lock for a moment, longer on a busy machine, but shares it.
+            # A process that checks whether the node runs (`owner`) has the lock for a moment, longer on a busy machine,
+            # but shares it.
             if _lock(descriptor, fcntl.LOCK_SH):
                 fcntl.flock(descriptor, fcntl.LOCK_UN)
             elif (refused := refused + 1) == _LOCK_ATTEMPTS:
@@ -113,7 +114,7 @@ class NodeFolder:
         return descriptor
 
     def owner(self) -> int | None:
-        """The process id of the node that runs in this folder; None: no node does. Raises NotOurs."""
+        """Return the process id of the node that runs in this folder; None: no node does. Raises NotOurs."""
         try:
             descriptor = own_files.open_file(self.lock, os.O_RDONLY)
         except FileNotFoundError:
@@ -128,7 +129,7 @@ class NodeFolder:
 
 
 def is_paused(pid: int) -> bool:
-    """Whether somebody has stopped the process, as `nectar testnet pause` does; False where there is no /proc."""
+    """Whether somebody has stopped the process, as `nectar testnet pause` does; False if there is no /proc."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
     except OSError:
@@ -136,7 +137,7 @@ def is_paused(pid: int) -> bool:
 
 
 def _lock(descriptor: int, kind: int) -> bool:
-    """Take the lock if it is free; whether it was."""
+    """Take the lock if it is free, and return whether it was."""
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,7 +1,7 @@
 """The node's log: one line per entry on standard output, nothing that could be taken for another line.
 
-Where standard output is the log file of the node's folder, it is rotated at MAX_FILE_BYTES: the file becomes `log.1`,
-in place of the one before, and a new one is begun. So a log takes at most twice as much, however long a node runs.
+If standard output is the log file of the node's folder, it is rotated at MAX_FILE_BYTES: the file becomes `log.1`, in
+place of the one before, and a new one is begun. So a log takes at most twice as much, however long a node runs.
 """
 
 from __future__ import annotations
@@ -19,33 +19,35 @@ from nectar_node.base.errors import BadFolder
 
 DEFAULT_VERBOSITY = 1
 MAX_LINE = 4000
-"""Characters of one line's text; what is cut ends with `…`."""
+"""Characters of one line's text; a text that is cut ends with `…`."""
 MAX_FILE_BYTES = 16 << 20
-"""Size at which a log file is put aside."""
+"""Bytes of a log file at which it is put aside."""
 _COLOURS = re.compile(r"(?:\x1b\[|\x9b)[0-9;:]*m")
 _OUTPUT, _ERRORS = 1, 2
 """Descriptors of the standard streams."""
 
 
 def older(path: Path) -> Path:
-    """Where what the log file `path` held is put when it is full."""
+    """Return where the log file `path` is put aside when it is full."""
     return path.with_name(f"{path.name}.1")
 
 
 def shown(text: str) -> str:
-    """`text` as one line: control characters are written out, not sent to the terminal."""
+    """Return `text` as one line: control characters are written out, not sent to the terminal."""
     cut = text if len(text) <= MAX_LINE else f"{text[:MAX_LINE]}…"
     return cut if cut.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut)
 
 
 def without_colours(text: str) -> str:
-    """`text` without the sequences that set colours and weights (ECMA-48, SGR), which mean nothing in a log; any other
-    sequence stays, for `shown` to write out."""
+    """Return `text` without the sequences that set colours and weights (ECMA-48, SGR), which mean nothing in a log.
+
+    Any other sequence stays, for `shown` to write out.
+    """
     return _COLOURS.sub("", text) if "m" in text and not text.isprintable() else text
 
 
 def write_line(source: str, text: str) -> None:
-    """Write `text` under the time of day and its source; from any thread."""
+    """Write `text` under the time of day and its source; may be called from any thread."""
     stamp = time.strftime("%H:%M:%S")
     with _lock, suppress(OSError, BadFolder):  # a full disk or a closed pipe: the node is worth more than its log
         if _rotated is not None:
@@ -62,7 +64,7 @@ _rotated: Path | None = None
 
 
 def rotate(path: Path) -> None:
-    """From now on, rotate the log file `path`, if standard output goes there."""
+    """Rotate the log file `path` from now on, if standard output goes there."""
     global _rotated
     with suppress(OSError):
         if os.path.samestat(os.fstat(_OUTPUT), path.stat()):
@@ -70,7 +72,10 @@ def rotate(path: Path) -> None:
 
 
 def _rotate_if_full(path: Path) -> None:
-    """Raises OSError, which costs a line, where there is no room for another file: the next line tries again."""
+    """Put the log file aside if it is full.
+
+    Raises OSError, which costs a line, if there is no space for another file: the next line tries again.
+    """
     status = os.fstat(_OUTPUT)
     if status.st_size < MAX_FILE_BYTES:
         return

@@ -1,12 +1,12 @@
-"""Files and folders that are ours alone, as sshd demands it of `~/.ssh` (StrictModes): nobody else could have made or
-changed what a node relies on.
+"""Files and folders that are ours alone: nobody else could have made or changed what a node relies on.
 
-A path is walked from `/`, each folder opened below the one before. On the way, a folder must belong to us or to root,
-and nobody else may write into it, unless it is sticky, as /tmp is: there nobody can take away what is ours. A link is
-followed if we or root have made it. The last folder must be ours itself, and so must a file in it, which is no link.
-What is made has the modes 0700 and 0600 whatever the umask, and a file is written whole or not at all.
+sshd demands the same of `~/.ssh` (StrictModes). A path is walked from `/`, each folder opened below the one before. On
+the way, a folder must belong to us or to root, and nobody else may write into it, unless it is sticky, as /tmp is:
+there nobody can take away what is ours. A link is followed if we or root have made it. The last folder must be ours
+itself, and so must a file in it, which must not be a link. What is made has the modes 0700 and 0600 whatever the umask,
+and a file is written whole or not at all.
 
-Once a folder has been found so, it stays so, whatever other users do: its path may be used from then on.
+Once a folder has been checked, other users cannot change that: its path may be used from then on.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from nectar_node.base.errors import BadFolder, NotOurs
 _WAY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-"""A pipe that somebody has left must not hang whoever opens it."""
+"""Flags for opening a file: a pipe that somebody has left must not hang the opener."""
 _MAX_LINKS = 40
-"""On one way, as Linux has it."""
+"""Links that are followed on one path, as Linux has it."""
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _ELSEWHERE = "move it away, or choose another --dir."
@@ -38,9 +38,9 @@ _ELSEWHERE = "move it away, or choose another --dir."
 
 @contextmanager
 def folder(path: Path, *, make: bool = False) -> Iterator[int]:
-    """A descriptor of the folder `path`, which is ours; `make`: it and those above it are made if they are missing.
+    """Return a descriptor of the folder `path`, which is ours; with `make`, it and those above it are made if missing.
 
-    Raises NotOurs, and OSError if it is not there; with `make` BadFolder if it, or one above it, is no folder.
+    Raises NotOurs, and OSError if it does not exist; with `make` BadFolder if it, or one above it, is not a folder.
     """
     with _named(path):
         descriptor = insist(lambda: _open_folder(path, make=make))
@@ -60,16 +60,16 @@ def _folder(path: Path) -> Iterator[int]:
 
 
 def make_folder(path: Path) -> None:
-    """See that there is a folder, and that it is ours. Raises NotOurs and OSError."""
+    """Make a folder, or check that it is ours. Raises NotOurs and OSError."""
     with folder(path, make=True):
         pass
 
 
 def tighten(path: Path) -> None:
-    """If there is a folder, see that it is ours, and that from now on nobody else writes into it.
+    """Check that a folder, if it exists, is ours, and keep everybody else from writing into it.
 
-    For folders that former versions have made as the umask wanted it, and in which every file is checked by itself.
-    Raises NotOurs and OSError.
+    This is for folders that former versions have made as the umask wanted it, and in which every file is checked by
+    itself. Raises NotOurs and OSError.
     """
     with suppress(FileNotFoundError), _named(path):
         descriptor = insist(lambda: _open_folder(path, tightened=True))
@@ -96,7 +96,7 @@ def _open_folder(path: Path, *, make: bool = False, tightened: bool = False) -> 
 
 
 def _walk(path: Path, shown: Path, *, make: bool) -> int:
-    """The last folder of a path, of which only the way there is checked."""
+    """Return the last folder of a path, of which only the way there is checked."""
     ahead = [*reversed((Path.cwd() / path).parts[1:])]
     here, way = Path("/"), os.open("/", _WAY)
     links = 0
@@ -127,7 +127,7 @@ def _walk(path: Path, shown: Path, *, make: bool) -> int:
             except NotADirectoryError as error:
                 if not make:
                     raise
-                raise BadFolder(f"{here / name} is no folder: {_ELSEWHERE}") from error
+                raise BadFolder(f"{here / name} is not a folder: {_ELSEWHERE}") from error
             os.close(way)
             way = inner
             here = here.parent if name == ".." else here / name
@@ -141,9 +141,9 @@ def _walk(path: Path, shown: Path, *, make: bool) -> int:
 
 
 def open_file(path: Path, flags: int, *, pipe: bool = False) -> int:
-    """Open a file of ours, and make it if `flags` have O_CREAT; `pipe`: it may also be a named pipe.
+    """Open a file of ours, and make it if `flags` have O_CREAT; with `pipe`, it may also be a named pipe.
 
-    Raises NotOurs, and OSError if it is not there.
+    Raises NotOurs, and OSError if it does not exist.
     """
     with _named(path):
         return insist(lambda: _open_file(path, flags, pipe=pipe))
@@ -160,7 +160,7 @@ def _open_file(path: Path, flags: int, *, pipe: bool = False) -> int:
 def _open_existing(within: int, path: Path, flags: int, *, pipe: bool) -> int:
     before = _look(within, path)
     if not (stat.S_ISREG(before.st_mode) or (pipe and stat.S_ISFIFO(before.st_mode))):
-        raise NotOurs(f"{path} is no file: {_ELSEWHERE}")
+        raise NotOurs(f"{path} is not a file: {_ELSEWHERE}")
     descriptor = os.open(path.name, (flags & ~(os.O_CREAT | os.O_TRUNC)) | _FILE, dir_fd=within)
     try:
         _check_ours(os.fstat(descriptor), path)
@@ -180,7 +180,9 @@ def _create(within: int, name: str, flags: int) -> int:
 
 
 def read(path: Path, limit: int | None = None) -> bytes:
-    """What is in a file of ours, at most `limit` bytes of it. Raises NotOurs, and OSError if it is not there."""
+    """Return the content of a file of ours, at most `limit` bytes of it. Raises NotOurs, and OSError if it does not
+    exist.
+    """
     with _named(path):
         return insist(lambda: _read(path, -1 if limit is None else limit))
 
@@ -191,7 +193,7 @@ def _read(path: Path, limit: int) -> bytes:
 
 
 def write(path: Path, data: bytes) -> None:
-    """Give a file of ours this content, so that a crash leaves the old or the new, and come back when it is durable.
+    """Replace the content of a file of ours, so that a crash leaves the old or the new; return when it is durable.
 
     Raises NotOurs and OSError.
     """
@@ -203,7 +205,7 @@ def _write(path: Path, data: bytes) -> None:
     staging = f".{path.name}.new"
     with _folder(path.parent) as within:
         with suppress(FileNotFoundError):
-            _look(within, path)  # what others have put there stays for whoever looks into it
+            _look(within, path)  # what others have put there stays for people to look at
         with suppress(FileNotFoundError):
             os.unlink(staging, dir_fd=within)
         try:
@@ -220,8 +222,11 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def check(path: Path, *, secret: bool = False) -> None:
-    """See that what is there, if anything is, is ours and no link; `secret`: and that nobody else can read it. Raises
-    NotOurs."""
+    """Check that what is there, if anything is, is ours and not a link; with `secret`, also that nobody else can read
+    it.
+
+    Raises NotOurs.
+    """
     with suppress(FileNotFoundError), folder(path.parent) as within:
         found = _look(within, path)
         if secret and stat.S_IMODE(found.st_mode) & _OTHERS:
@@ -229,18 +234,22 @@ def check(path: Path, *, secret: bool = False) -> None:
 
 
 def remove(path: Path) -> None:
-    """Take a file, a socket or a link out of a folder of ours; nothing happens if it is not there. Raises NotOurs, and
-    BadFolder if it is a folder."""
+    """Remove a file, a socket or a link from a folder of ours; nothing happens if it does not exist.
+
+    Raises NotOurs, and BadFolder if it is a folder.
+    """
     with suppress(FileNotFoundError, NotADirectoryError), folder(path.parent) as within, _named(path):
         try:
             os.unlink(path.name, dir_fd=within)
         except IsADirectoryError as error:
-            raise BadFolder(f"{path} is no file: {_ELSEWHERE}") from error
+            raise BadFolder(f"{path} is not a file: {_ELSEWHERE}") from error
 
 
 def check_named_file(path: Path) -> None:
-    """See that a file that the user has named is made by us or root, and that nobody else can change it; it may be
-    wherever such a file can be. Raises NotOurs, and OSError if it is not there."""
+    """Check that a file that the user has named is made by us or root, and that nobody else can change it.
+
+    It may be wherever such a file can be. Raises NotOurs, and OSError if it does not exist.
+    """
     real = path.resolve(strict=True)
     with _way_to(real) as within:
         found = os.stat(real.name, dir_fd=within, follow_symlinks=False)
@@ -259,7 +268,7 @@ def _way_to(path: Path) -> Iterator[int]:
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """An OSError of this tells of the whole path, and not of a name in a folder."""
+    """Make OSErrors inside this context name the whole path, not a name in a folder."""
     try:
         yield
     except OSError as error:
@@ -271,7 +280,9 @@ def _named(path: Path) -> Iterator[None]:
 
 
 def _look(within: int, path: Path) -> os.stat_result:
-    """What is at a path in a folder of ours, if that is ours and no link. Raises NotOurs and FileNotFoundError."""
+    """Return the status of a path in a folder of ours, if that is ours and not a link. Raises NotOurs and
+    FileNotFoundError.
+    """
     found = os.stat(path.name, dir_fd=within, follow_symlinks=False)
     if stat.S_ISLNK(found.st_mode):
         raise NotOurs(f"{path} is a link, which is not followed here: remove it, or choose another --dir.")
@@ -290,7 +301,7 @@ def _check_ours(found: os.stat_result, path: Path) -> None:
 
 
 def _check_way(found: os.stat_result, here: Path, target: Path) -> None:
-    """Whether what is at `here`, on the way to `target`, cannot be replaced by others."""
+    """Check that what is at `here`, on the way to `target`, cannot be replaced by others."""
     if found.st_uid not in _trusted():
         raise NotOurs(f"{here} belongs to {_name(found.st_uid)}, who could replace {target}: choose another place.")
     if _is_open(found) and not (stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX):
@@ -301,15 +312,18 @@ def _check_way(found: os.stat_result, here: Path, target: Path) -> None:
 
 
 def _is_open(found: os.stat_result) -> bool:
-    """Whether others may write. A user's own group, of the same name and with nobody else in it, is no other: there a
-    umask of 002 is usual."""
+    """Whether others may write.
+
+    A user's own group, of the same name and with nobody else in it, does not count: with such groups a umask of 002 is
+    usual.
+    """
     if found.st_mode & stat.S_IWOTH:
         return True
     return bool(found.st_mode & stat.S_IWGRP) and not _is_own_group(found.st_gid, found.st_uid)
 
 
 def _trusted() -> set[int]:
-    """Users who may own a folder on the way: we, root, and whoever we were before sudo."""
+    """Return the users who may own a folder on the way: this user, root, and the user before sudo."""
     ours = os.geteuid()
     trusted = {0, ours, _owner_of_root()}
     before = os.environ.get("SUDO_UID", "")
@@ -320,7 +334,7 @@ def _trusted() -> set[int]:
 
 @cache
 def _owner_of_root() -> int:
-    """Root as it is called here: in a user namespace, somebody else."""
+    """Return root's user id as seen here: in a user namespace it is another one."""
     return os.stat("/").st_uid
 
 
@@ -341,7 +355,7 @@ def _who(found: os.stat_result, bits: int) -> str:
 
 
 def _name(user: int) -> str:
-    """A user, for people."""
+    """Return a user's name, for people."""
     import pwd
 
     try:

@@ -1,9 +1,8 @@
-"""`python -m nectar_node.base.program MODULE WORDS…`: the program in MODULE, whose modules are loaded as a program's
-are.
+"""`python -m nectar_node.base.program MODULE WORDS…`: runs the program in MODULE, with garbage collection set for it.
 
 Modules, classes and functions stay for as long as a program runs, and no garbage is among them. Nevertheless the
 collector walks through all of them several times while they are loaded, again in each of its full collections, and once
-more at the program's end. Without that, to load a node's modules and to end takes a quarter less time.
+more at the program's end. Without that, loading a node's modules and ending takes a quarter less time.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import cast
 
 
 def load(module: str) -> Callable[[], int]:
-    """The `main` of that module; what has been loaded by then is never again looked through for garbage.
+    """Return the `main` of that module, and exclude what has been loaded by then from garbage collection.
 
     Raises what the module raises.
     """
@@ -25,7 +24,7 @@ def load(module: str) -> Callable[[], int]:
 
 
 def load_module(module: str) -> ModuleType:
-    """The same for a module; raises what that raises."""
+    """Return that module, loaded in the same way; raises what the module raises."""
     gc.disable()
     try:
         return import_module(module)

@@ -52,7 +52,10 @@ SENTENCES = {
 
 
 def why_refused(name: str, reason: FailureReason, seconds: int | None = None) -> str:
-    """Why the node `name` has no place in its network, or not yet; `seconds`: until it asks again, if that was said."""
+    """Return why the node `name` has no place in its network, or not yet.
+
+    `seconds` is the time until it asks again, if that is known.
+    """
     sentence = SENTENCES.get(reason)
     if sentence is None:
         return f"The registrar does not accept {name}: {reason}."

@@ -1,6 +1,6 @@
 """What comes with the node: the packages in its own folder, and no others, and the SDK for processes.
 
-A package says by itself who has published it, and anybody can say `sys`. Where it lies is what decides.
+A package names its publisher itself, and anybody can write `sys` there. So the place of its folder decides.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ import nectar_node
 
 
 def find_data(package: Path, installed: str, in_clone: str) -> Path:
-    """A folder of data: `installed` in the folder of `package`, where a wheel has it, or else, in a clone, `in_clone`
-    beside it."""
+    """Return a folder of data: `installed` in the folder of `package`, where a wheel has it, or else, in a clone,
+    `in_clone` beside it."""
     inside = package / installed
     return inside if inside.is_dir() else package.parent / in_clone
 
 
 _HERE = Path(nectar_node.__file__).resolve().parent
 SHIPPED_FOLDER = find_data(_HERE, "shipped_packages", "packages")
-"""Has a folder for each package; pyproject.toml says what a wheel has of them."""
+"""A folder for each package; pyproject.toml says what a wheel has of them."""
 SDK_FOLDER = find_data(_HERE, "sdk", "sdk")
 """What processes are written with: `zig/`, and in it `wit/`, the interface that all languages share."""
 OUR_PUBLISHER = "sys"
-"""Of the packages that come with the node, and of the system processes."""
+"""The publisher of the packages that come with the node, and of the system processes."""
 LOCAL_PUBLISHER = "local"
-"""Of any other package that names none."""
+"""The publisher of any other package that names none."""
 
 
 def is_shipped(folder: Path) -> bool:
@@ -34,5 +34,5 @@ def is_shipped(folder: Path) -> bool:
 
 
 def default_publisher(folder: Path) -> str:
-    """Of the package in this folder, with all links resolved, if it names none."""
+    """Return the publisher of the package in this folder, with all links resolved, if it names none."""
     return OUR_PUBLISHER if is_shipped(folder) else LOCAL_PUBLISHER

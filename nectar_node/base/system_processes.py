@@ -1,4 +1,4 @@
-"""What the system processes are called that others than themselves name."""
+"""The ids of the system processes that other modules name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from kernel.contract.address import ProcessId
 NET = ProcessId("net", "distro", "sys")
 
 TERMINAL = ProcessId("terminal", "terminal", "sys")
-"""In whose name the node's user sends messages."""
+"""The process in whose name the node's user sends messages."""
 
 VFS = ProcessId("vfs", "distro", "sys")

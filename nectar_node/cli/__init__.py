@@ -1,5 +1,5 @@
 """The `nectar` command line: `entry` loads `main`, which runs one command; each command has a file here.
 
-Imports `launcher`, `console` and what is below them; but for `boot`, which becomes the node, neither trio nor Wasmtime:
-a command starts in a fifth of a second.
+Imports `launcher`, `console` and what is below them. Except for `boot`, which becomes the node, it imports neither trio
+nor Wasmtime, so that a command starts in a fifth of a second.
 """

@@ -38,14 +38,16 @@ from net.peering.own_routers import Place
 INVITATION_VARIABLE = "NECTAR_INVITATION"
 """The environment variable with an invitation."""
 PLACES_SECONDS = 6.0
-"""In which a node's routers answer, or it knows that they cannot be reached (`net.base.limits.RECOVERY_SECONDS`)."""
+"""Seconds in which a node's routers answer, or it knows that they cannot be reached
+(`net.base.limits.RECOVERY_SECONDS`).
+"""
 _GLANCE_SECONDS = 0.05
 _NO_PLACE = {
     Place.AWAITED: "has not answered yet",
     Place.REFUSED: "has no place for it",
     Place.UNREACHABLE: "cannot be reached",
 }
-"""Why a router is no way to a node, behind the router's name."""
+"""Why a node is not reached through a router, after the router's name."""
 
 
 def boot(
@@ -66,13 +68,14 @@ def boot(
     ] = False,
     host: Annotated[
         str,
-        typer.Option(metavar="HOST", help="The address to listen on; this node dials others from there, where it can."),
+        typer.Option(metavar="HOST", help="The address to listen on; this node dials others from there, if possible."),
     ] = LOOPBACK,
     port: Annotated[
         int, typer.Option(metavar="N", min=0, max=65535, help="The port to listen on; 0: any free one.")
     ] = 0,
     advertise: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Where others reach this node, if not where it listens.")
+        str,
+        typer.Option(metavar="HOST:PORT", help="The address at which others reach this node, if not where it listens."),
     ] = "",
     routers: Annotated[
         str,
@@ -88,7 +91,7 @@ def boot(
         list[Path] | None,
         typer.Option(metavar="FOLDER", help="A package to run instead of those that come with the node; repeatable."),
     ] = None,
-    no_packages: Annotated[bool, typer.Option("--no-packages", help="Run no package at all.")] = False,
+    no_packages: Annotated[bool, typer.Option("--no-packages", help="Run no packages at all.")] = False,
     grant: consent.Grant = None,
     deny: consent.Deny = None,
     replace: consent.Replace = False,
@@ -97,19 +100,21 @@ def boot(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help=f"Holds the password of the node's key; else {passwords.VARIABLE} names it, or a prompt asks.",
+            help=f"A file with the password of the node's key; else {passwords.VARIABLE} names it, or a prompt asks.",
         ),
     ] = None,
     directory: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Know the others from this file of `nectar directory sign`; no registrar."),
+        typer.Option(metavar="FILE", help="Use this file of `nectar directory sign` instead of a registrar."),
     ] = None,
-    authority: Annotated[str, typer.Option(metavar="HEX", help="The public key of who has signed that file.")] = "",
+    authority: Annotated[
+        str, typer.Option(metavar="HEX", help="The public key of the authority that signed that file.")
+    ] = "",
     memory: Annotated[
         str,
         typer.Option(
             metavar="SIZE",
-            help="For all that waits in the node, such as 512MiB; else a quarter of the machine's, at most 2 GiB.",
+            help="Memory for waiting messages, such as 512MiB; default: a quarter of the machine's, at most 2 GiB.",
         ),
     ] = "",
     invitation: Annotated[
@@ -117,7 +122,7 @@ def boot(
         typer.Option(
             metavar="TOKEN",
             envvar=INVITATION_VARIABLE,
-            help="Shown to the registrar, if the name is new: of `nectar testnet invite`; @FILE: what is in FILE.",
+            help="For a new name: an invitation made by `nectar testnet invite`, or @FILE to read it from FILE.",
             show_envvar=False,
         ),
     ] = "",
@@ -125,12 +130,10 @@ def boot(
         bool | None,
         typer.Option(
             "--invite-only/--open",
-            help=f"{REGISTRAR_NAME} only: give new names to who shows an invitation, or to all; else as before.",
+            help=f"{REGISTRAR_NAME} only: give new names by invitation only, or to all; default: as before.",
         ),
     ] = None,
-    once: Annotated[
-        bool, typer.Option("--once", help="Do not start the node again when its own code has failed.")
-    ] = False,
+    once: Annotated[bool, typer.Option("--once", help="Do not restart the node when its own code has failed.")] = False,
     trace: Annotated[
         bool, typer.Option("--trace", help="Write what happens to every message to the file `trace` in its folder.")
     ] = False,
@@ -138,20 +141,23 @@ def boot(
         list[str] | None,
         typer.Option(
             metavar="[PACKAGE=]SIZE",
-            help="What each package may have on the disk, such as 4GiB, or one: app:some.nec=10GiB; repeatable.",
+            help="The disk quota of each package, such as 4GiB, or of one: app:some.nec=10GiB; repeatable.",
         ),
     ] = None,
     max_files: Annotated[
-        int, typer.Option(metavar="N", min=0, max=NO_QUOTA, help="Files and folders that each package may have.")
+        int,
+        typer.Option(
+            metavar="N", min=0, max=NO_QUOTA, help="The number of files and folders that each package may have."
+        ),
     ] = DEFAULT_FILES,
     disk_floor: Annotated[
         str,
         typer.Option(
             metavar="SIZE",
-            help="What packages leave free of the disk. Unless it is said: 512MiB, or a twentieth of a small disk.",
+            help="The disk space that packages leave free; default: 512MiB, or a twentieth of a small disk.",
         ),
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="With --detach: print how it runs as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --detach: print the result as JSON.")] = False,
 ) -> int:
     """Run the node NAME of the network in D until Ctrl-C or SIGTERM."""
     options = BootOptions(
@@ -186,7 +192,7 @@ def boot(
     if name == REGISTRAR_NAME:
         options = as_before(network.folder, network.place(name), options)
     config = make_config(network, name, with_password(network.place(name), options))
-    # Only there are trio and Wasmtime loaded, which costs as much as everything else together.
+    # Importing this loads trio and Wasmtime, which costs as much as everything else together.
     return supervisor.run_once(config) if once else supervisor.run_supervised(config)
 
 
@@ -206,16 +212,16 @@ def _boot_detached(network: LocalNetwork, name: str, options: BootOptions, *, as
 
 
 def with_consent(folder: NodeFolder, options: BootOptions, said: Consent) -> BootOptions:
-    """The options with what the user of the node in `folder` says of its packages; raises NodeError."""
+    """Return the options with what the user of the node in `folder` says of its packages; raises NodeError."""
     if options.packages is None and said != NOTHING_SAID:
         raise BadInput("--grant, --deny, --replace and --allow-sys are for the packages that --package names.")
     return changed(options, consent=consent.for_boot(folder, options.packages or (), said))
 
 
 def tell_places(name: str, pid: int, places: Mapping[str, str]) -> None:
-    """Say through which of its routers the node `name` is reached, and what is wrong with the others."""
-    ways = [router for router, place in places.items() if place == Place.HELD]
-    reached = f"is reached through {' and '.join(ways)}" if ways else "cannot be reached yet"
+    """Print through which of its routers the node `name` is reached, and what is wrong with the others."""
+    routes = [router for router, place in places.items() if place == Place.HELD]
+    reached = f"is reached through {' and '.join(routes)}" if routes else "cannot be reached yet"
     output.say(f"{name} runs as process {pid} and {reached}.")
     for router, place in places.items():
         if place != Place.HELD:
@@ -223,8 +229,10 @@ def tell_places(name: str, pid: int, places: Mapping[str, str]) -> None:
 
 
 def await_places(network: LocalNetwork, name: str) -> dict[str, str]:
-    """What the node `name`, which has just booted, has at each of its routers (`net.peering.own_routers.Place`), when
-    all have answered or cannot be reached, or PLACES_SECONDS have passed."""
+    """Return what the node `name`, which has just booted, has at each of its routers (`net.peering.own_routers.Place`).
+
+    Waits until all have answered or cannot be reached, or PLACES_SECONDS have passed.
+    """
     deadline = time.monotonic() + PLACES_SECONDS
     with network.connect(name) as client:
         while True:

@@ -1,4 +1,4 @@
-"""Asks a user at their terminal what a package may do; where nobody can be asked, says exactly what to type."""
+"""Asks a user at their terminal what a package may do; if nobody can be asked, says exactly what to type."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ Grant = Annotated[
     list[str] | None,
     typer.Option(
         metavar="WHAT",
-        help="Give a package this of what it asks for, without a question: the name of a power, a capability, or all; "
-        "repeatable.",
+        help="Grant this without asking: a power, a capability that the package asks for, or all; repeatable.",
     ),
 ]
 Deny = Annotated[
@@ -37,7 +36,10 @@ AllowSys = Annotated[
 
 
 def settle(row: Mapping[str, Any], said: Consent, *, as_json: bool = False) -> Consent:
-    """What the user says after being asked what `nectar_node.packages.review.question_row` has; raises NeedsConsent."""
+    """Return what the user says after being asked about a row of `nectar_node.packages.review.question_row`.
+
+    Raises NeedsConsent.
+    """
     asks: Sequence[Mapping[str, Any]] = row.get("asks", ())
     replaces = row.get("replaces")
     if not asks and replaces is None:
@@ -62,7 +64,7 @@ def settle(row: Mapping[str, Any], said: Consent, *, as_json: bool = False) -> C
 
 
 def _hanging(text: str, indent: int) -> str:
-    """`text` broken between words at the width of the terminal; all lines but the first are indented."""
+    """Return `text` broken between words at the width of the terminal; all lines but the first are indented."""
     columns = max(indent + 20, shutil.get_terminal_size().columns)
     lines = textwrap.wrap(text, columns, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
     return "\n".join(lines)
@@ -77,13 +79,13 @@ def _agrees(prompt: str) -> bool:
 
 
 def for_boot(folder: NodeFolder, packages: Sequence[Path], said: Consent) -> Consent:
-    """The same for packages that a node is to boot with: its own process may have no terminal to ask at.
+    """Return what the user says about packages that a node is to boot with: its own process may have no terminal.
 
-    Raises NodeError where one of them cannot be started at all.
+    Raises NodeError if one of them cannot be started at all.
     """
     if not packages or folder.owner() is not None:
-        return said  # nobody need be asked to be told that it runs already
-    # Only here, as they take as long to load as the whole command line.
+        return said  # one that runs already is not started: its user need not be asked
+    # Imported only here: they take as long to load as the whole command line.
     from nectar_node.packages.decisions_file import read_decisions
     from nectar_node.packages.review import question_row, review
     from nectar_node.packages.startable import read_startable

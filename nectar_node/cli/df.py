@@ -9,15 +9,15 @@ from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 
 _HEADINGS = ("PACKAGE", "USED", "QUOTA", "FULL", "FILES", "MAX FILES", "DRIVES", "STATES")
 _OPTIONAL = ("STATES", "DRIVES", "MAX FILES", "FILES")
-"""What a narrow terminal has no room for, in this order."""
+"""The columns that a narrow terminal leaves out, in this order."""
 
 
 def df(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
-    """Show what each package has of a node's disk, and may have.
+    """Show the disk space that each package uses, and may use.
 
-    USED is what its drives and the saved states of its processes have, each file as long as it appears. QUOTA is how
-    much that may be, and FULL which part of it is used. FILES counts files, folders and states, and MAX FILES is how
-    many there may be.
+    USED is the size of its drives and of the saved states of its processes, each file as long as it appears. QUOTA is
+    how much that may be, and FULL the part of it that is used. FILES counts files, folders and states, and MAX FILES is
+    how many there may be.
     """
     with LocalNetwork.find(directory).connect(node) as client:
         answer = client.ask("df")

@@ -28,31 +28,36 @@ app = typer.Typer(help="Make the directory of a network that has no registrar.",
 
 @app.callback()
 def _group() -> None:
-    """Keeps `sign` a command of its own, though it is the only one."""
+    """Keep `sign` a command of its own, though it is the only one."""
 
 
 @app.command()
 def sign(
     file: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write; an older one is replaced.")],
-    authority: Annotated[str, typer.Option(metavar="NAME", help="Whose key vouches for all: that of a node or not.")],
+    authority: Annotated[
+        str, typer.Option(metavar="NAME", help="The authority, whose key signs for all; it need not be a node.")
+    ],
     node: Annotated[
         list[str],
-        typer.Option(metavar="NAME=HOST:PORT", help="A node and where it listens; repeatable, the best place first."),
+        typer.Option(metavar="NAME=HOST:PORT", help="A node and where it listens; repeatable, best endpoint first."),
     ],
     days: Annotated[
-        int, typer.Option(metavar="N", min=0, max=_MAX_DAYS, help="Nobody believes the file after N days; 0: for ever.")
+        int, typer.Option(metavar="N", min=0, max=_MAX_DAYS, help="The file expires after N days; 0: never.")
     ] = 0,
     password_file: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help=f"Holds the password of all these keys; else {passwords.VARIABLE} names it, or a prompt asks.",
+            help=f"A file with the password of all these keys; else {passwords.VARIABLE} names it, or a prompt asks.",
         ),
     ] = None,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Write the file that says who is who and where. All nodes and an authority sign it; their keys must lie in D."""
+    """Write the signed directory of the nodes of a network. It has each node's key and endpoints.
+
+    All nodes and an authority sign it; their keys must lie in D.
+    """
     if file.is_dir():
         raise BadInput(f"{file} is a folder: name the file in it that is to be written.")
     network, endpoints = LocalNetwork(directory), parse_nodes(node)
@@ -76,12 +81,12 @@ def sign(
 
 
 def parse_nodes(words: Sequence[str]) -> dict[str, list[Endpoint]]:
-    """The endpoints of each node in NAME=HOST:PORT …; raises BadInput."""
+    """Return the endpoints of each node in NAME=HOST:PORT …; raises BadInput."""
     found: dict[str, list[Endpoint]] = {}
     for word in words:
         name, equals, place = word.partition("=")
         if not equals:
-            raise BadInput(f"{word!r} is no node with its endpoint: expected NAME=HOST:PORT.")
+            raise BadInput(f"{word!r} does not name a node and its endpoint: expected NAME=HOST:PORT.")
         check_name(name)
         found.setdefault(name, []).append(Endpoint(*parse_endpoint(place)))
         if len(found[name]) > MAX_ENDPOINTS:
@@ -95,7 +100,7 @@ def _identity(network: LocalNetwork, name: str, password_file: Path | None) -> I
 
 
 def _record(identity: Identity, endpoints: Sequence[Endpoint], now: int, expires_at: int) -> SignedRecord:
-    # The time as the sequence number: a file that is signed later is newer.
+    # The sequence number is the time: a file that is signed later is newer.
     record = NameRecord(identity.name, identity.public_key, tuple(endpoints), (), now, now, expires_at)
     return sign_record(record, identity)
 

@@ -18,12 +18,12 @@ from nectar_node.launcher.client import Answer, ControlClient
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 
 FOLLOW_INTERVAL = 0.25
-"""Seconds between two questions for new ones."""
+"""Seconds between two requests for new ones."""
 
 
 def errors(
     node: options.Node,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones until Ctrl-C.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new ones until Ctrl-C.")] = False,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: Annotated[bool, typer.Option("--json", help="Print each one as a line of JSON.")] = False,
 ) -> int:
@@ -39,11 +39,11 @@ def errors(
 
 
 def _show_new(client: ControlClient, after: int, as_json: bool) -> tuple[int, int]:
-    """Print what came after the dead letter of that number; the number of the next, and how many there were."""
+    """Print the dead letters after number `after`; return the number of the next one, and how many were printed."""
     answer = client.ask("errors", after=after)
     rows = [row for row in answer.get("errors", ()) if isinstance(row, dict)]
     if answer.get("lost") and not as_json:
-        output.complain(f"{answer['lost']} older ones are remembered no longer.")
+        output.complain(f"{answer['lost']} older ones are no longer remembered.")
     for row in rows:
         if as_json:
             print(json.dumps(row, ensure_ascii=False), flush=True)
@@ -65,12 +65,12 @@ def _show(row: Answer) -> None:
 
 
 def shown_source(row: Answer) -> str:
-    """Whom a message came from; a process of another node is what that node says (G3)."""
+    """Return the source of a message; that of another node's process is what that node says (G3)."""
     return marked(row.get("source"), claim=bool(row.get("claim")))
 
 
 def clock_time(value: object) -> str:
-    """The time of day, here, of a time in an answer; `-` where it is none."""
+    """Return the local time of day of a time in an answer; `-` if it is none."""
     try:
         return datetime.fromisoformat(str(value)).astimezone().strftime("%H:%M:%S.%f")[:-3]
     except (ValueError, OverflowError, OSError):

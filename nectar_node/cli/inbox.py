@@ -20,42 +20,42 @@ from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 
 app = typer.Typer(help="Decide whose files a node accepts.", no_args_is_help=True, rich_markup_mode=None)
 policy_app = typer.Typer(
-    help="Show whose files a node accepts, how large and how many; `set` changes it.", rich_markup_mode=None
+    help="Show whose files a node accepts, how large and how many. `set` changes it.", rich_markup_mode=None
 )
 app.add_typer(policy_app, name="policy")
 
 NO_LIMIT = "none"
-"""Instead of a limit, or of names."""
+"""The word in place of a limit, or of names."""
 ACCEPT = ("all", "ask", "none")
 _PATIENCE = 10
 """Seconds for the process to answer."""
 _GONE_SECONDS = 60
-"""After which a sender that has not asked again has gone: it does so every two seconds, and is seen every thirty."""
+"""Seconds without a request after which a sender is gone: it asks every two seconds, and is seen every thirty."""
 
 Which = Annotated[str, typer.Argument(metavar="ID|NAME", help="The offer's number, or the name of its file.")]
 Limit = Annotated[str | None, typer.Option(metavar="SIZE", help="Such as 10GiB; none: no limit.")]
 
 
 class Refused(NodeError):
-    """The process's: it cannot do what the user wants, and says why."""
+    """The process cannot do what the user wants, and says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a node lets in."""
+    """The files that a node accepts."""
 
     accept: str
-    """all, ask or none: what becomes of the files of all who are not in `names`."""
+    """all, ask or none: what becomes of files from nodes that are not in `names`."""
     names: tuple[str, ...]
     max_size: int | None
-    """Bytes of a file; None: as many as there is room for."""
+    """Bytes of a file; None: as many as the disk can take."""
     max_total: int | None
-    """Bytes in the inbox."""
+    """Bytes of all files in the inbox."""
     max_files: int | None
     """Files in the inbox."""
 
     def value(self) -> dict[str, object]:
-        """As the process writes it, and `--json`."""
+        """Return the policy as the process writes it, and `--json`."""
         return {
             "accept": self.accept,
             "from": list(self.names),
@@ -84,7 +84,7 @@ class Offer:
         return self.silent > _GONE_SECONDS
 
     def value(self) -> dict[str, object]:
-        """For `--json`."""
+        """Return the offer for `--json`."""
         return {
             "id": self.id,
             "from": self.peer,
@@ -95,7 +95,7 @@ class Offer:
         }
 
     def state(self) -> str:
-        """In words."""
+        """Return the state in words."""
         if self.verdict != "pending":
             return self.verdict
         return f"its sender left {output.duration(self.silent)} ago" if self.gone else "waits for you"
@@ -111,7 +111,7 @@ def policy(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Show whose files a node accepts, how large and how many; `set` changes it."""
+    """Show whose files a node accepts, how large and how many. `set` changes it."""
     if context.invoked_subcommand is not None:
         return 0
     if node is None:
@@ -125,10 +125,10 @@ def policy(
 def set_(
     node: options.Node,
     accept: Annotated[
-        str | None, typer.Option(metavar="all|ask|none", help="What becomes of files from those not named by --from.")
+        str | None, typer.Option(metavar="all|ask|none", help="What becomes of files from nodes not named by --from.")
     ] = None,
     names: Annotated[
-        str | None, typer.Option("--from", metavar="NAMES", help="Accept files of these in any case: a.nec,b.nec.")
+        str | None, typer.Option("--from", metavar="NAMES", help="Always accept files from these: a.nec,b.nec.")
     ] = None,
     max_size: Limit = None,
     max_total: Limit = None,
@@ -136,7 +136,7 @@ def set_(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Change it: what is not named stays as it is. It is kept when the node restarts.
+    """Change whose files a node accepts. What is not given stays as it is, and a restart keeps it.
 
     --max-size is for one file, --max-total for all in the inbox. The disk's free space is a limit in any case.
     """
@@ -164,7 +164,7 @@ def set_(
 
 @app.command("list")
 def list_(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
-    """Show the files that others want to send, and about which you are asked."""
+    """List the files that others want to send. They wait for your answer."""
     network = LocalNetwork.find(directory)
     offers = decode_offers_untrusted(_ask(network, node, "Offers"))
     if as_json:
@@ -181,7 +181,7 @@ def list_(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_
 def accept(
     which: Which, node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False
 ) -> int:
-    """Let the file come."""
+    """Accept a file."""
     return _decide("Accept", which, node, directory, as_json)
 
 
@@ -189,7 +189,7 @@ def accept(
 def refuse(
     which: Which, node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False
 ) -> int:
-    """Let its sender know that you do not want the file. For an hour you are not asked about it again."""
+    """Tell the sender that you do not want the file. You are not asked about it again for an hour."""
     return _decide("Refuse", which, node, directory, as_json)
 
 
@@ -208,7 +208,7 @@ def _consequence(offer: Offer) -> str:
     if offer.verdict == "refused":
         return f"{offer.peer} is told that you do not want {what}."
     if offer.gone:
-        return f"{offer.peer} does not wait any more: {what} comes when it is sent again, within a day."
+        return f"{offer.peer} no longer waits: {what} comes when it is sent again, within a day."
     return f"{offer.peer} sends {what} now."
 
 
@@ -220,11 +220,11 @@ def _show(network: LocalNetwork, node: str, policy: Policy, as_json: bool) -> No
     if policy.accept != "none" or policy.names:
         output.say(limits(policy))
     if policy.accept == "ask":
-        output.say(f"Who waits for an answer: {network.command('inbox list', '--node', node)}")
+        output.say(f"Offers that wait for an answer: {network.command('inbox list', '--node', node)}")
 
 
 def sentence(node: str, policy: Policy) -> str:
-    """Whose files are accepted, in words."""
+    """Return whose files are accepted, in words."""
     names = ", ".join(policy.names)
     if policy.accept == "all":
         return f"{node} accepts files from everybody."
@@ -234,7 +234,7 @@ def sentence(node: str, policy: Policy) -> str:
 
 
 def limits(policy: Policy) -> str:
-    """How much is accepted, in words."""
+    """Return how much is accepted, in words."""
     held = [
         *([output.size(policy.max_total)] if policy.max_total is not None else []),
         *([f"{policy.max_files:,} files"] if policy.max_files is not None else []),
@@ -244,11 +244,11 @@ def limits(policy: Policy) -> str:
     return f"Each file may {size}, as far as the disk has room{inbox}."
 
 
-# --- what is typed --------------------------------------------------------------------------------------------------
+# --- arguments ------------------------------------------------------------------------------------------------------
 
 
 def parse_names(text: str) -> tuple[str, ...]:
-    """Names of nodes, joined by commas, or `none`; raises BadInput."""
+    """Return names of nodes from a text that joins them by commas, or says `none`; raises BadInput."""
     if text == NO_LIMIT:
         return ()
     names = tuple(dict.fromkeys(each.strip() for each in text.split(",")))
@@ -258,24 +258,24 @@ def parse_names(text: str) -> tuple[str, ...]:
 
 
 def parse_limit(text: str) -> int | None:
-    """A size, or `none`; raises BadInput."""
+    """Return a size in bytes, or None for `none`; raises BadInput."""
     return None if text == NO_LIMIT else parse_size(text)
 
 
 def parse_count(text: str) -> int | None:
-    """A number, or `none`; raises BadInput."""
+    """Return a number, or None for `none`; raises BadInput."""
     if text == NO_LIMIT:
         return None
     if not text.isascii() or not text.isdigit() or len(text) > 12:
-        raise BadInput(f"{text!r} is no number of files: give one such as 1000, or none.")
+        raise BadInput(f"{text!r} is not a number of files: give one such as 1000, or none.")
     return int(text)
 
 
-# --- what comes back ------------------------------------------------------------------------------------------------
+# --- answers --------------------------------------------------------------------------------------------------------
 
 
 def _ask(network: LocalNetwork, node: str, body: object) -> object:
-    """What file_transfer of the node answers; raises NodeError."""
+    """Return what file_transfer of the node answers; raises NodeError."""
     text = json.dumps(body, ensure_ascii=False)
     with network.connect(node) as client:
         answer = client.ask("message", target=PROCESS, body=text, timeout=_PATIENCE, blob=None, mime=None)
@@ -295,7 +295,7 @@ _UNKNOWN = "The package file_transfer gave an answer of unknown shape: it may be
 
 
 def decode_policy_untrusted(value: object) -> Policy:
-    """The policy in an answer; raises ControlError."""
+    """Return the policy in an answer; raises ControlError."""
     match value:
         case {
             "Policy": {
@@ -312,7 +312,7 @@ def decode_policy_untrusted(value: object) -> Policy:
 
 
 def decode_offers_untrusted(value: object) -> list[Offer]:
-    """The offers in an answer; raises ControlError."""
+    """Return the offers in an answer; raises ControlError."""
     match value:
         case {"Offers": list(offers)}:
             return [_decode_offer_untrusted(each) for each in offers]

@@ -1,4 +1,4 @@
-"""`nectar ps` and `nectar peers`: look into one node."""
+"""`nectar ps` and `nectar peers`: the processes of one node, and the nodes that it knows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PROCESS_COLUMNS = {
     "on_exit": "ON EXIT",
 }
 _PROCESS_OPTIONAL = ("ON EXIT", "PUBLIC", "INBOX", "CAPS", "RST", "CPU")
-"""What a narrow terminal has no room for, in this order; `nectar ps ADDRESS` shows everything."""
+"""The columns that a narrow terminal leaves out, in this order; `nectar ps ADDRESS` shows everything."""
 _LABELS = {"memory_bytes": "memory", "cpu_seconds": "CPU", "running_seconds": "running for"}
 _PEER_COLUMNS = {
     "name": "NAME",
@@ -47,7 +47,7 @@ _PLACES = {
     "awaited": "asked for a place",
     "unreachable": "no place",
 }
-"""What a router of the node has said: others reach it through those that keep a place."""
+"""What a router of the node has said: others reach the node through those that keep a place."""
 _PEER_OPTIONAL = ("MEMORY", "HOST", "RECEIVED", "SENT", "QUEUE", "SINCE", "RTT", "ROUTE", "LAST ERROR")
 
 
@@ -56,7 +56,7 @@ def ps(
     address: Annotated[
         str | None, typer.Argument(metavar="ADDRESS", help="One process, in full: process:package:publisher.")
     ] = None,
-    tree: Annotated[bool, typer.Option("--tree", help="List children below the process that has made them.")] = False,
+    tree: Annotated[bool, typer.Option("--tree", help="List children below the process that made them.")] = False,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
@@ -69,11 +69,11 @@ def ps(
 
 
 def peers(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
-    """List the nodes that a node knows, and how each is reached. Also since when it is so, and what went wrong last.
+    """List the nodes that a node knows, and how each is reached. Also since when, and what went wrong last.
 
-    Of the node's own routers STATE says whether they keep a place: through these others reach it. RTT is the time of
-    the last ping and its answer. QUEUE is what the other node has not confirmed yet, MEMORY what waits here
-    of it and for it.
+    For the node's own routers STATE says whether they keep a place: others reach the node through these. RTT is the
+    time of the last ping and its answer. QUEUE is what the other node has not confirmed yet, MEMORY what waits here
+    from it and for it.
     """
     columns = _Columns(_PEER_COLUMNS, _PEER_OPTIONAL, "LAST ERROR", ("LAST ERROR",), _peer_cell)
     answer = _show(node, directory, ("peers", "peers"), columns, as_json)
@@ -91,16 +91,16 @@ class _Columns(NamedTuple):
     """How rows become a table."""
 
     headings: Mapping[str, str]
-    """By the keys of the rows, or of what a cell makes of them."""
+    """Headings, by the keys of the rows, or of what a cell makes of them."""
     optional: Sequence[str]
-    """What may be left out, the first first."""
+    """Columns that may be left out, the first one first."""
     broken: str
-    """The one whose cells may be broken."""
+    """The column whose cells may be broken."""
     roomy: Sequence[str]
-    """See `output.print_table`."""
+    """Columns that are kept wide enough for a few words (`output.print_table`)."""
     cell: Callable[[Answer, str], str]
     order: Callable[[list[Answer]], list[Answer]] = list
-    """Of the rows."""
+    """The order of the rows."""
 
 
 def _show(
@@ -110,7 +110,10 @@ def _show(
     columns: _Columns,
     as_json: bool,
 ) -> Answer:
-    """The answer. `query`: the command, and the key of its answer's rows."""
+    """Print a node's answer as a table, and return the answer.
+
+    `query` is the command, and the key of its answer's rows.
+    """
     command, key = query
     with LocalNetwork.find(directory).connect(node) as client:
         answer = client.ask(command)
@@ -150,8 +153,10 @@ def _rows(answer: Answer, key: str, columns: _Columns) -> list[list[str]]:
 
 
 def _as_tree(rows: list[Answer]) -> list[Answer]:
-    """Each process before its children, with the number of its ancestors as its `depth`. One whose parent has ended is
-    without any."""
+    """Return each process before its children, with the number of its ancestors as its `depth`.
+
+    A process whose parent has ended has none.
+    """
     there = {_process(row) for row in rows}
     children: dict[object, list[Answer]] = {}
     for row in rows:
@@ -162,7 +167,7 @@ def _as_tree(rows: list[Answer]) -> list[Answer]:
         row, depth = left.pop()
         ordered.append({**row, "depth": depth})
         left += [(child, depth + 1) for child in reversed(children.pop(_process(row), []))]
-    # A process that has the name of an ended parent of one of its ancestors is shown in no tree.
+    # A process that has the name of an ended parent of one of its ancestors is in no tree.
     return ordered + [row for rest in children.values() for row in rest]
 
 

@@ -1,4 +1,4 @@
-"""`nectar keys`: the key of a node, which proves its name. docs/identity.md tells what it is for."""
+"""`nectar keys`: the key of a node, which proves its name; docs/identity.md explains what it is for."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from net.names.identity import KEY_BYTES, Identity, fingerprint
 from net.names.keyfile import Keys, create_key_file, read_key_file, seal, unlock_key_file, write_key_file
 
 app = typer.Typer(
-    help="Make, show, move, protect and change the keys of nodes. Its key proves the name of a node.",
+    help="Make, show, move, protect and change the keys of nodes. A node's key proves its name.",
     no_args_is_help=True,
 )
 
@@ -32,7 +32,9 @@ Name = Annotated[
 ]
 PasswordFile = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help=f"Holds the password; else {passwords.VARIABLE} names it, or a prompt asks."),
+    typer.Option(
+        metavar="FILE", help=f"A file with the password; else {passwords.VARIABLE} names it, or a prompt asks."
+    ),
 ]
 NoPassword = Annotated[bool, typer.Option("--no-password", help="Leave the key unprotected, as testnets do.")]
 
@@ -54,7 +56,7 @@ def new(
             f"or show it with `{network.command('keys show', name)}`."
         )
     _one_of(no_password, password_file, "--password-file")
-    # Before there is a folder, which would count as a node.
+    # Asked before there is a folder, which would count as a node.
     password = None if no_password else passwords.chosen(passwords.source(password_file), name)
     with _changing(network.place(name)) as folder:
         identity = Identity(name, os.urandom(KEY_BYTES))
@@ -93,7 +95,7 @@ def export(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Copy the key of a node into FILE, for another machine. The copy is protected as the key is."""
+    """Copy the key of a node into FILE, for another machine. The copy has the same password as the key."""
     folder = _network(directory).node(name)
     if file.is_dir():
         raise BadInput(f"{file} is a folder: name the file in it that is to be the copy.")
@@ -114,7 +116,7 @@ def import_(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Give a node the key in FILE. The file says whose it is; a key that is there is never replaced."""
+    """Give a node the key in FILE, which says whose it is. An existing key is never replaced."""
     with errors_told():
         key = read_key_file(file)
     network = _network(directory)
@@ -132,7 +134,7 @@ def passwd(
     no_password: NoPassword = False,
     password_file: PasswordFile = None,
     new_password_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Holds the new password; else a prompt asks for it.")
+        Path | None, typer.Option(metavar="FILE", help="A file with the new password; else a prompt asks for it.")
     ] = None,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
@@ -156,7 +158,9 @@ def rotate(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Give a node a new key. The former one signs the change, and is forgotten once the registrar has granted it."""
+    """Give a node a new key. The old one signs the change, and is dropped once the registrar has granted the
+    new one.
+    """
     network = _network(directory)
     if name == REGISTRAR_NAME:
         raise BadInput(f"The key of {name} is what its whole network trusts, so it cannot change: start a new network.")
@@ -177,7 +181,7 @@ def rotate(
 
 
 def _told(name: str, key: bytes, *, protected: bool) -> dict[str, object]:
-    """What a command that makes, copies or protects a key answers with."""
+    """Return the JSON answer of a command that makes, copies or protects a key."""
     return {"name": name, "public_key": key.hex(), "protected": protected}
 
 
@@ -193,7 +197,7 @@ def _one_of(no_password: bool, file: Path | None, option: str) -> None:
 
 
 def unlock(folder: NodeFolder, password_file: Path | None) -> tuple[Keys, bytes | None]:
-    """The keys in the folder, and the password that protects them."""
+    """Return the keys in the folder, and the password that protects them."""
     protected = read_key_file(folder.key).protection is not None
     password = passwords.known(password_file, folder.path.name) if protected else None
     return unlock_key_file(folder.key, password), password
@@ -201,7 +205,7 @@ def unlock(folder: NodeFolder, password_file: Path | None) -> tuple[Keys, bytes 
 
 @contextmanager
 def _changing(folder: NodeFolder) -> Iterator[NodeFolder]:
-    """The folder of a node that does not run, and does not start meanwhile. Raises AlreadyRunning and BadInput."""
+    """Yield the folder of a node that does not run, and cannot start meanwhile. Raises AlreadyRunning and BadInput."""
     name = folder.path.name
     own_files.make_folder(folder.path)
     own_files.check(folder.key, secret=True)
@@ -220,7 +224,7 @@ def _changing(folder: NodeFolder) -> Iterator[NodeFolder]:
 
 @contextmanager
 def errors_told() -> Iterator[None]:
-    """What is wrong with a key file, as one sentence for people. Raises BadInput."""
+    """Turn what is wrong with a key file into one sentence for people. Raises BadInput."""
     try:
         yield
     except KeyFileMissing as error:

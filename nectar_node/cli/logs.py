@@ -20,13 +20,13 @@ FOLLOW_INTERVAL = 0.1
 """Seconds between two looks at a log that is being followed."""
 
 _ENTRY = re.compile(r"(?P<time>\d\d:\d\d:\d\d) (?P<source>.+?): (?P<text>.*)")
-"""As `nectar_node.base.log` writes it."""
+"""A line as `nectar_node.base.log` writes it."""
 
 
 def logs(
     node: options.Node,
     directory: options.Directory = DEFAULT_FOLDER,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new lines until Ctrl-C.")] = False,
     lines: Annotated[int | None, typer.Option("--lines", "-n", min=0, help="Only the last N lines.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print each line as a line of JSON.")] = False,
 ) -> int:
@@ -51,7 +51,9 @@ def logs(
 
 
 def _print_json(line: str) -> None:
-    """An entry by its parts; what is none, such as a traceback of the interpreter's, is text alone."""
+    """Print an entry as JSON, split into its parts; a line that is not an entry, such as one of a traceback, is text
+    alone.
+    """
     found = _ENTRY.fullmatch(line)
     entry = {"time": None, "source": None, "text": line} if found is None else found.groupdict()
     print(json.dumps(entry, ensure_ascii=False), flush=True)

@@ -26,7 +26,7 @@ INTERRUPTED = 130
 
 _HERE = "nectar_node.cli"
 _GROUPS = ("net", "keys", "directory", "inbox")
-"""Modules, each with an `app`."""
+"""The commands' modules, each with an `app`."""
 _COMMANDS = {
     "boot": "boot",
     "send": "send",
@@ -42,13 +42,13 @@ _COMMANDS = {
     "trace": "trace",
     "logs": "logs",
 }
-"""The modules that have functions of these names."""
-# A script's arguments may look like options: those that are none of ours are the script's.
+"""The modules whose commands are functions of these names."""
+# A script's arguments may look like options: those that are not ours are the script's.
 _SETTINGS: dict[str, dict[str, Any]] = {"run": {"ignore_unknown_options": True}}
 
 
 def build(first: str | None = None) -> typer.Typer:
-    """The command line, with every command in it that may be meant if its `first` word is this.
+    """Return the command line, with every command in it that may be meant if its `first` word is this.
 
     Only those are loaded: all of them together take as long to load as most of them take to run.
     """
@@ -71,7 +71,13 @@ def build(first: str | None = None) -> typer.Typer:
 
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=lambda wanted: _say_version(wanted=wanted))
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=lambda wanted: _say_version(wanted=wanted),
+            help="Show the version and exit.",
+        ),
     ] = False,
     sdk: Annotated[
         bool,
@@ -100,7 +106,7 @@ def _say_sdk(*, wanted: bool) -> None:
 
 
 def _first(words: Sequence[str]) -> str | None:
-    """The command that is meant, or that a shell completes."""
+    """Return the command that is meant, or that a shell completes."""
     if words:
         return words[0]
     typed = (os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or "").split()
@@ -133,13 +139,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except OSError as error:
-        return _world_refused(error)
+        return _system_refused(error)
     return result if isinstance(result, int) else 0
 
 
-def _world_refused(error: OSError) -> int:
+def _system_refused(error: OSError) -> int:
     if error.errno == errno.EPIPE:
-        # The reader of our output (such as `head`) has gone; Python would complain once more when it flushes at exit.
+        # The reader of our output (such as `head`) has gone; Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     what = f"{error.filename}: {error.strerror}" if error.filename else str(error)

@@ -22,10 +22,10 @@ EXIT_OFFLINE = 3
 EXIT_TIMEOUT = 4
 
 MAX_BLOB_BYTES = 64 * 1024 * 1024
-"""The largest blob that nodes carry."""
+"""Bytes of the largest blob that nodes carry."""
 
 _SLACK = 15.0
-"""Seconds beyond the message's own timeout that the node may take to tell us of it."""
+"""Seconds beyond the message's own timeout that the node may take to report it."""
 
 TIMEOUT = 10
 """Seconds that a response may take unless the user says otherwise."""
@@ -39,12 +39,13 @@ def message(
     timeout: Annotated[
         int | None,
         typer.Option(
-            metavar="S", min=0, help="Seconds to wait; 0: only what is there at once.", show_default=str(TIMEOUT)
+            metavar="S",
+            min=0,
+            help="Seconds to wait; 0: only for an answer that is there at once.",
+            show_default=str(TIMEOUT),
         ),
     ] = None,
-    no_wait: Annotated[
-        bool, typer.Option("--no-wait", help="Send it as one that expects no response, and do not wait.")
-    ] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Expect no response, and do not wait.")] = False,
     blob: Annotated[Path | None, typer.Option(metavar="FILE", help="A file to attach as the request's blob.")] = None,
     mime: Annotated[str | None, typer.Option(metavar="TYPE", help="The blob's media type.")] = None,
     save_blob: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write the response's blob.")] = None,
@@ -85,7 +86,7 @@ def message(
 
 
 def check_address(text: str) -> None:
-    """Raise BadInput if `text` is no address (G1)."""
+    """Raise BadInput if `text` is not an address (G1)."""
     try:
         Address.parse(text)
     except BadAddress as error:
@@ -93,9 +94,9 @@ def check_address(text: str) -> None:
 
 
 def read_blob(path: Path) -> bytes:
-    """The bytes of the file `path`; raises BadInput if it cannot be read or is too large for a blob."""
+    """Return the bytes of the file `path`; raises BadInput if it cannot be read or is too large for a blob."""
     if path.exists() and not path.is_file():  # opening a pipe would wait for a writer
-        raise BadInput(f"Cannot read {path}: it is no file.")
+        raise BadInput(f"Cannot read {path}: it is not a file.")
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BLOB_BYTES + 1)
@@ -107,9 +108,9 @@ def read_blob(path: Path) -> bytes:
 
 
 def decode_blob_untrusted(text: object) -> bytes:
-    """The bytes of a blob in an answer; raises ControlError."""
+    """Return the bytes of a blob in an answer; raises ControlError."""
     if not isinstance(text, str):
-        raise ControlError("The node's answer has a blob that is no text.")
+        raise ControlError("The node's answer has a blob that is not text.")
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -117,7 +118,7 @@ def decode_blob_untrusted(text: object) -> bytes:
 
 
 def exit_code(answer: Answer) -> int:
-    """What the command ends with; raises ControlError where the outcome is an unknown one."""
+    """Return the exit code of the command; raises ControlError if the outcome is unknown."""
     outcome = answer.get("outcome")
     if outcome not in _EXIT_CODES:
         raise ControlError(f"The node's answer has an unknown outcome: {outcome!r}.")

@@ -1,4 +1,4 @@
-"""`nectar net`: can another node be reached, and if not, why, and what to do; and a "hi" for whoever is there."""
+"""`nectar net`: whether another node can be reached, and if not, why, and what to do; and a "hi" to another node."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ app = typer.Typer(help="See how other nodes are reached.", no_args_is_help=True,
 
 FAILED = 1
 HI_SECONDS = 10
-"""Twice what the script waits for its answer."""
+"""Seconds for a "hi": twice what the script waits for its answer."""
 _CODES = {"reached": 0, "offline": EXIT_OFFLINE, "timeout": EXIT_TIMEOUT, "busy": FAILED}
 _INDENT = 11
 """Characters for a line's label."""
 _PATIENCE = 45.0
-"""Seconds between two steps, at most: a probe takes 30 in all."""
+"""Most seconds between two steps: a probe takes 30 in all."""
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The other node, such as recv.nec.")]
 
@@ -43,7 +43,7 @@ def hi(
 ) -> int:
     """Say something to another node, and wait for its "ack". Its user sees the text in the log.
 
-    The same as `nectar run hi NAME TEXT`. Exit code: 0 it has it, 3 Offline, 4 Timeout.
+    The same as `nectar run hi NAME TEXT`. Exit code: 0 it arrived, 3 Offline, 4 Timeout.
     """
     check_name(name)
     words = " ".join(text or ()).split() or ["hi"]
@@ -60,9 +60,9 @@ def diagnose(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """See whether another node can be reached. A line each: its name record, every dial, the handshake, and a ping.
+    """Check whether another node can be reached. One line each: its name record, every dial, the handshake, and a ping.
 
-    No message is sent; a session that is there already is pinged. Exit code: 0 it can, 3 Offline, 4 Timeout.
+    No message is sent; an existing session is pinged. Exit code: 0 it can be reached, 3 Offline, 4 Timeout.
     """
     check_name(name)
     network = LocalNetwork.find(directory)
@@ -92,25 +92,26 @@ def diagnose(
 
 
 class _Repeats:
-    """A node dials again and again until its time is over: attempts that go as the first one at the same place are
-    counted, and not shown."""
+    """Counts repeated attempts. A node dials again until its time is over; attempts that go like the first one are not
+    shown.
+    """
 
     def __init__(self) -> None:
         self._first: dict[str, list[Answer]] = {}
-        """By the place that was dialed: the steps of the first attempt there, which has failed."""
+        """The steps of the first attempt at each place, which has failed."""
         self._place: str | None = None
-        """What is being dialed."""
+        """The place that is being dialed."""
         self._steps: list[Answer] = []
-        """What has become of that until now."""
+        """The steps of the present attempt until now."""
         self._count = 0
 
     def taken(self) -> int:
-        """How many have been left out since this was last asked."""
+        """Return how many attempts have been left out since the last call."""
         count, self._count = self._count, 0
         return count
 
     def news(self, step: Answer) -> list[Answer]:
-        """The steps to be shown now that this one has happened."""
+        """Return the steps to be shown now that this one has happened."""
         if step["step"] == "dialing":
             self._place, self._steps = _endpoint(step), []
         if self._place is None:
@@ -143,12 +144,12 @@ class _Report:
         self._show = show
         self._repeats = _Repeats()
         self._open: str | None = None
-        """The label of the line that is not ended."""
+        """The label of the open line."""
         self._column = 0
-        """Where it goes on."""
+        """The column where it goes on."""
 
     def take(self, step: Answer) -> None:
-        """One more step has happened."""
+        """Show one more step."""
         self.steps.append(step)
         if str(step.get("step")) not in _LINES:
             raise ControlError("The node sent an unknown event: are the node and this command of the same version?")
@@ -159,26 +160,26 @@ class _Report:
             _LINES[str(each["step"])](self, each)
 
     def tell_repeats(self) -> None:
-        """Say how many attempts have not been shown, if any."""
+        """Print how many attempts have not been shown, if any."""
         if count := self._repeats.taken():
             self.line("again", f"{count} more {'attempt' if count == 1 else 'attempts'}, with the same outcome")
 
     def line(self, label: str, text: str) -> None:
-        """A whole line, or the rest of the one of that label that is open."""
+        """Print a whole line, or the rest of the open line if it has that label."""
         if self._open != label:
             self.begin(label, "")
         self._open = None
         print(self._wrapped(text), flush=True)
 
     def begin(self, label: str, text: str) -> None:
-        """The beginning of a line."""
+        """Print the beginning of a line."""
         self.end_line()
         self._open = label
         self._column = _INDENT + len(text)
         print(f"{label:<{_INDENT}}{output.one_line(text)}", end="", flush=True)
 
     def _wrapped(self, text: str) -> str:
-        """On a terminal a long line goes on below its beginning."""
+        """Return a text that on a terminal goes on below its beginning."""
         line, indent = output.one_line(text), " " * _INDENT
         if not sys.stdout.isatty():
             return line
@@ -187,7 +188,7 @@ class _Report:
         return broken[self._column :]
 
     def end_line(self) -> None:
-        """End the line that is open."""
+        """End the open line."""
         if self._open is not None:
             self._open = None
             print(flush=True)
@@ -197,7 +198,7 @@ class _Report:
     def _record(self, step: Answer) -> None:
         source = "from the registrar" if step.get("from") == "registrar" else "known here"
         key = f"fingerprint {step.get('fingerprint')}"
-        self.line("record", f"{source}, number {step.get('sequence')}: {_ways(step)}, {key}")
+        self.line("record", f"{source}, number {step.get('sequence')}: {_routes(step)}, {key}")
 
     def _no_record(self, step: Answer) -> None:
         unknown = step.get("reason") == "no such name"
@@ -221,10 +222,10 @@ class _Report:
         seconds = step.get("seconds")
         self.line("ping", output.short_time(seconds) if isinstance(seconds, (int, float)) else "-")
 
-    # --- what it comes to ---
+    # --- the outcome ---
 
     def verdict(self, outcome: str, reason: object) -> tuple[str, str | None]:
-        """A sentence, and another one on what to do about it."""
+        """Return a sentence on the outcome, and another one on what to do about it."""
         name = self._name
         if outcome == "reached":
             return f"{name} can be reached.", None
@@ -264,7 +265,7 @@ class _Report:
         )
 
 
-def _ways(step: Answer) -> str:
+def _routes(step: Answer) -> str:
     endpoints, routers = (", ".join(map(str, step.get(key) or ())) for key in ("endpoints", "routers"))
     return " and ".join(filter(None, (endpoints and f"at {endpoints}", routers and f"behind {routers}"))) or "nowhere"
 
@@ -284,7 +285,7 @@ _LINES: dict[str, Callable[[_Report, Answer], None]] = {
     "pinging": _Report._pinging,
     "pong": _Report._pong,
 }
-"""By the step's name."""
+"""The method that shows each kind of step, by its name."""
 _FAILED_LINES = {
     "dial": ("dial", ""),
     "router": ("router", "carries it no further: "),
@@ -292,7 +293,7 @@ _FAILED_LINES = {
     "admission": ("handshake", "not let in: "),
     "session": ("session", ""),
 }
-"""By how far the connection had come: the line's label, and what comes before the reason."""
+"""For how far the connection had come: the line's label, and what comes before the reason."""
 _NO_REGISTRAR = "Start the registrar with `{up}`, or see what is wrong with `{diagnose}`."
 _NO_WAY = "Its record names neither an endpoint nor a router that can be tried: start it again with `{boot}`."
 _NOT_IN_DIRECTORY = "The directory that {node} was booted with does not name it: see `nectar directory sign --help`."
@@ -302,24 +303,24 @@ _BY_REASON = {
     "no such name": "Check the spelling; a node has its name from the moment it joins: `{boot}`.",
     "shutdown": "{node} is going down.",
 }
-"""Where no connection was tried."""
+"""Advice if no connection was tried."""
 _BY_FAILURE = {
     ("dial", "refused"): "Nobody listens at {there}: start {called} with `{boot}`.",
     ("dial", "unreachable"): "Nothing comes back from {there}: is that host up, and does a firewall stand between?",
     ("handshake", "bad key"): (
-        "Whoever answers at {there} is not the {name} of its record: somebody else has its address, or it has got a "
+        "What answers at {there} is not the {name} of its record: somebody else has its address, or it has got a "
         "new key that its old one has not signed."
     ),
     ("router", "unreachable"): (
-        "{router} is there, but keeps no place for {name}, or has no room for another circuit: see that {name} runs, "
+        "{router} is there, but keeps no place for {name}, or cannot take another circuit: see that {name} runs, "
         "and what `nectar peers` says of {router} there."
     ),
     ("handshake", "other version"): "Let {node} and {name} run the same version of nectar.",
     ("handshake", "unreachable"): (
-        "Something takes connections at {there} and ends no handshake: a paused node, or no node at all."
+        "Something takes connections at {there} and does not complete a handshake: a paused node, or not a node at all."
     ),
     ("admission", "not believed"): (
         "{name} does not know the key of {node}: see that {node} has joined and that {name} reaches the registrar."
     ),
 }
-"""By how far the last connection had come, and why it ended."""
+"""Advice by how far the last connection had come, and why it ended."""

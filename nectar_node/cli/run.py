@@ -1,4 +1,4 @@
-"""`nectar run`: a script on a node, what it prints, and what it answers."""
+"""`nectar run`: runs a script on a node, and shows what it prints and answers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 FAILED = 1
 _FAILURES = {"offline": EXIT_OFFLINE, "timeout": EXIT_TIMEOUT}
 SHOWN_VERBOSITY = 1
-"""What a script prints at this verbosity or below is shown; above it is detail for the node's own log."""
+"""The highest verbosity of a script's output that is shown; higher ones are detail for the node's own log."""
 
 _SLACK = 15.0
-"""Seconds beyond the script's own time that the node may take to tell us of its end."""
+"""Seconds beyond the script's own time that the node may take to report its end."""
 
 
 def run(
@@ -27,16 +27,18 @@ def run(
         str, typer.Argument(metavar="SCRIPT", help="Its name: hi, m, cat, echo, top, alias or name:package:publisher.")
     ],
     node: options.Node,
-    arguments: Annotated[list[str] | None, typer.Argument(metavar="ARGS", help="What the script is told.")] = None,
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="ARGS", help="The script's arguments.")] = None,
     timeout: Annotated[
-        int, typer.Option(metavar="S", min=0, help="Seconds it may take; 0: only what is there at once.")
+        int,
+        typer.Option(metavar="S", min=0, help="Seconds that it may take; 0: only for an answer that is there at once."),
     ] = 30,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
     """Run a script on a node until it answers; Ctrl-C ends it.
 
-    Exit code: 0 it did what it was asked, 1 it says why not, 3 Offline and 4 Timeout, its own or what it was told.
+    Exit code: 0 the script succeeded, 1 it failed and says why, 3 Offline and 4 Timeout, of the script or of its
+    request.
     """
     line = " ".join([script, *(word or '""' for word in arguments or ())])
     printed: list[Answer] = []
@@ -58,7 +60,7 @@ def run(
 
 
 def _take(event: Answer, printed: list[Answer], *, show: bool) -> None:
-    """What the script prints is shown, or put into `printed`."""
+    """Show what the script prints, or append it to `printed`."""
     match event:
         case {"printed": {"verbosity": int(verbosity), "text": str(text)}}:
             printed.append({"verbosity": verbosity, "text": text})

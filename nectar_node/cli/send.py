@@ -1,4 +1,4 @@
-"""`nectar send`: a file goes from one node to another, by way of the package file_transfer on both."""
+"""`nectar send`: sends a file from one node to another, through the package file_transfer on both."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ FAILED = 1
 _EXIT_CODES = {"Offline": EXIT_OFFLINE, "Timeout": EXIT_TIMEOUT, "Cancelled": INTERRUPTED}
 
 MAX_NAME_BYTES = 200
-"""As file_transfer wants it."""
+"""The timeout that file_transfer requires."""
 _HAVE_REASONS = frozenset({"Offline", "Timeout"})
 """Kinds of failure of which the process knows no more, but its node does."""
 _NOT_RESUMABLE = frozenset({"Refused", "NotFound", "Changed", "Superseded"})
-"""Kinds of failure after which the same command would fail again, or begin anew."""
+"""Kinds of failure after which the same command would fail again, or start from the beginning."""
 
 
 def send(
@@ -79,9 +79,9 @@ def send(
 
 
 def check_file(file: Path) -> int:
-    """The size of `file` in bytes; raises BadInput if it cannot be sent, saying what to do about it."""
+    """Return the size of `file` in bytes; raises BadInput if it cannot be sent, saying what to do about it."""
     try:
-        # Opened without waiting: a FIFO would hold us until somebody writes to it.
+        # Opened without waiting: a FIFO would block until somebody writes to it.
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError as error:
         raise BadInput(f"There is no file {file}: check the path.") from error
@@ -94,7 +94,7 @@ def check_file(file: Path) -> int:
     if stat.S_ISDIR(status.st_mode):
         raise BadInput(f"{file} is a folder: pack it into one file first, for example with `tar -cf`.")
     if not stat.S_ISREG(status.st_mode):
-        raise BadInput(f"{file} is no regular file: only those can be sent.")
+        raise BadInput(f"{file} is not a regular file: only those can be sent.")
     try:
         str(file.resolve()).encode()
     except UnicodeEncodeError as error:
@@ -102,14 +102,14 @@ def check_file(file: Path) -> int:
     name = file.name
     if name.startswith(".") or len(name.encode()) > MAX_NAME_BYTES or not name.isprintable():
         raise BadInput(
-            f"{output.printable(name)} cannot keep its name on the other node: names begin with no dot, have at most "
-            f"{MAX_NAME_BYTES} bytes and no control characters. Send a copy with another name."
+            f"{output.printable(name)} cannot keep its name on the other node: names do not begin with a dot, and have "
+            f"at most {MAX_NAME_BYTES} bytes and no control characters. Send a copy with another name."
         )
     return status.st_size
 
 
 def host_path(order: Order, done: Done) -> Path | None:
-    """Where the file lies on this host, if the receiving node's folder is in this testnet."""
+    """Return where the file lies on this host, if the receiving node's folder is in this testnet."""
     path = order.network.place(order.target).drives / done.path.lstrip("/")
     return path.resolve() if path.is_file() else None
 

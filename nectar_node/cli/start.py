@@ -1,4 +1,4 @@
-"""`nectar start` and `nectar kill`: give a node processes to run, and end one."""
+"""`nectar start` and `nectar kill`: start processes on a node, and end them."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ class OnExitChoice(enum.StrEnum):
 
 
 Name = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Of a single file: its process, or process:package:publisher.")
+    str | None, typer.Option(metavar="NAME", help="For a single file: its process, or process:package:publisher.")
 ]
-Public = Annotated[bool, typer.Option("--public", help="Of a single file: every process of the node may message it.")]
-UseNetwork = Annotated[bool, typer.Option("--network", help="Of a single file: it may use the network.")]
+Public = Annotated[bool, typer.Option("--public", help="For a single file: every process of the node may message it.")]
+UseNetwork = Annotated[bool, typer.Option("--network", help="For a single file: it may use the network.")]
 Cap = Annotated[
     list[str] | None,
     typer.Option(
         metavar="CAP",
-        help="Of a single file: process:package:publisher, to message it, 'ISSUER JSON', or network; repeatable.",
+        help="For a single file: process:package:publisher, to message it, 'ISSUER JSON', or network; repeatable.",
     ),
 ]
-OnExit = Annotated[OnExitChoice | None, typer.Option("--on-exit", help="Of a single file: what follows its end.")]
+OnExit = Annotated[OnExitChoice | None, typer.Option("--on-exit", help="For a single file: what happens when it ends.")]
 
 
 def start(
@@ -65,11 +65,11 @@ def start(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Start processes on a node. They replace those of the same names: all of them or, if one is no good, none.
+    """Start processes on a node. They replace those of the same names: all of them or, if one cannot start, none.
 
-    A package says in its manifest.json what its processes ask for; --deny withholds some of it. What would let it reach
-    other packages or the node itself, it gets only if you agree, or say --grant. Both are remembered.
-    Exit code: 0, or 1 if nothing has been started, or a process has trapped at once.
+    A package says in its manifest.json what its processes ask for; --deny withholds some of it. Rights over other
+    packages or the node itself it gets only if you agree, or say --grant. The node remembers both. Exit code: 0, or 1
+    if nothing has been started, or a process has trapped at once.
     """
     place = LocalNetwork.find(directory)
     folder = place.node(node).path
@@ -93,7 +93,7 @@ def start(
             unpacking.discard(prepared)
             if not isinstance(error, (BadInput, ControlError, NeedsConsent)):
                 raise
-            # The user knows nothing of the copy below the node's folder.
+            # The copy below the node's folder is unknown to the user.
             sentence = str(error).replace(str(prepared.folder.resolve()), str(path))
             raise type(error)(sentence) from error
     _warn(answer, path)
@@ -128,13 +128,13 @@ def kill(
         typer.Argument(metavar="ADDRESS", help="process:package:publisher, or package:publisher for all of a package."),
     ],
     node: options.Node,
-    tree: Annotated[bool, typer.Option("--tree", help="Also end its children, theirs, and so on.")] = False,
+    tree: Annotated[bool, typer.Option("--tree", help="Also end its children, their children, and so on.")] = False,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """End a process of a node, whatever it is doing. It does not start again, and what it issued is revoked.
+    """End a process of a node at once. It does not start again, and what it issued is revoked.
 
-    Its children run on, unless you say --tree. Those of a whole package end with it.
+    Its children go on running, unless you say --tree. Those of a whole package end with it.
     """
     place = LocalNetwork.find(directory)
     with place.connect(node) as client:
@@ -156,7 +156,7 @@ def kill(
 
 
 def capabilities(texts: Sequence[str]) -> tuple[object, ...]:
-    """Capabilities as people write them, in a manifest's shape; raises BadInput."""
+    """Return capabilities as people write them, in a manifest's shape; raises BadInput."""
     wanted: list[object] = []
     for text in texts:
         issuer, params = parse_capability(text, "our")
@@ -165,7 +165,7 @@ def capabilities(texts: Sequence[str]) -> tuple[object, ...]:
 
 
 def _refuse(path: Path, given: dict[str, object]) -> None:
-    """A package speaks for itself."""
+    """Refuse options for a single file that were given for a package, whose manifest says these things."""
     for option, value in given.items():
         if value:
             raise BadInput(f"{option} is for a single .wasm file: the manifest.json of {path} says it for a package.")
@@ -174,9 +174,7 @@ def _refuse(path: Path, given: dict[str, object]) -> None:
 def _warn(answer: Answer, path: Path) -> None:
     unknown = [repr(str(key)) for key in answer.get("unknown_keys", ())]
     if unknown:
-        output.complain(
-            output.one_line(f"The manifest.json of {path} has keys that mean nothing: {', '.join(unknown)}.")
-        )
+        output.complain(output.one_line(f"The manifest.json of {path} has unknown keys: {', '.join(unknown)}."))
 
 
 def _print(answer: Answer, network: LocalNetwork, node: str) -> None:

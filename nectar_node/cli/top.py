@@ -1,4 +1,4 @@
-"""`nectar top`: which processes of a node are busy, once a second, until `q` or Ctrl-C."""
+"""`nectar top`: the busiest processes of a node, once a second, until `q` or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _QUIT = (b"q", b"Q", b"\x1b", b"\x03", b"\x04")
 
 
 class Sort(enum.StrEnum):
-    """What the busiest process has most of."""
+    """What the processes are sorted by."""
 
     CPU = "cpu"
     MESSAGES = "messages"
@@ -45,12 +45,12 @@ class Load:
     process: str
     state: str
     messages: float | None
-    """Handed to it in a second; None: it was not there before."""
+    """Messages handed to it in a second; None: it was not there before."""
     cpu: float | None
-    """Seconds of a processor in a second, as a share: 1.0 is one whole core."""
+    """Processor time as a share: 1.0 is one whole core."""
     inbox: int
     memory: int | None
-    """Bytes."""
+    """Bytes of its memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Sample:
     at: float
     """Seconds on this computer's clock."""
     rows: dict[str, Answer]
-    """By address."""
+    """The processes' rows, by address."""
     memory: Answer
     """What waits in the node, and who holds it."""
 
@@ -82,12 +82,12 @@ _LEAST_NAME = 12
 
 def top(
     node: options.Node,
-    sort: Annotated[Sort, typer.Option(help="What comes first.")] = Sort.CPU,
-    interval: Annotated[float, typer.Option(metavar="S", min=0.1, max=3600, help="Seconds between two looks.")] = 1.0,
+    sort: Annotated[Sort, typer.Option(help="What to sort by.")] = Sort.CPU,
+    interval: Annotated[float, typer.Option(metavar="S", min=0.1, max=3600, help="Seconds between two samples.")] = 1.0,
     directory: options.Directory = DEFAULT_FOLDER,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one look as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one sample as JSON.")] = False,
 ) -> int:
-    """Show the processes of a node, the busiest first. Ends with q or Ctrl-C; one look where there is no terminal."""
+    """Show the processes of a node, the busiest first. Ends with q or Ctrl-C; without a terminal, after one look."""
     with LocalNetwork.find(directory).connect(node) as client:
         before = take(client)
         if as_json or not (sys.stdout.isatty() and sys.stdin.isatty()):
@@ -111,7 +111,7 @@ def _watch(client: ControlClient, before: Sample, sort: Sort, interval: float) -
 
 
 def take(client: ControlClient) -> Sample:
-    """Look at the node now."""
+    """Return a sample of the node now."""
     answer = client.ask("ps")
     rows = [row for row in answer.get("processes", ()) if isinstance(row, dict)]
     memory = answer.get("memory")
@@ -120,7 +120,7 @@ def take(client: ControlClient) -> Sample:
 
 
 def loads(before: Sample, now: Sample, sort: Sort) -> list[Load]:
-    """What each process did between two samples, the busiest first."""
+    """Return what each process did between two samples, the busiest first."""
     found = [_load(address, before.rows.get(address), row, now.at - before.at) for address, row in now.rows.items()]
 
     def rank(load: Load) -> tuple[float, float, str]:
@@ -143,7 +143,7 @@ def _load(address: str, before: Answer | None, row: Answer, seconds: float) -> L
 
 
 def _rate(before: Answer | None, row: Answer, key: str, seconds: float) -> float | None:
-    """How fast a count grows; None where it is not known, or began anew because the process did."""
+    """Return how fast a count grows; None if it is not known, or began again because the process did."""
     first, last = (before or {}).get(key), row.get(key)
     if not isinstance(first, (int, float)) or not isinstance(last, (int, float)) or seconds <= 0 or last < first:
         return None
@@ -162,7 +162,7 @@ def _cells(load: Load) -> tuple[str, ...]:
 
 
 def _waiting(memory: Answer) -> str:
-    """What waits in the node, and who holds most of it, in one line."""
+    """Return what waits in the node, and who holds most of it, in one line."""
     match memory:
         case {"used_bytes": int(used), "budget_bytes": int(budget), "holders": list(holders)}:
             line = f"waiting messages: {output.size(used)} of {output.size(budget)}"
@@ -198,7 +198,7 @@ def _json(load: Load) -> dict[str, object]:
 
 
 def _page(console: Console, node: str, found: Sequence[Load], memory: Answer) -> Group:
-    """What fits on the screen."""
+    """Return what fits on the screen."""
     total = sum(load.messages or 0 for load in found)
     cpu = sum(load.cpu or 0 for load in found)
     title = f"{node}  {len(found)} processes, {total:.0f} messages/s, {100 * cpu:.0f}% CPU  (q quits)"
@@ -212,7 +212,7 @@ def _page(console: Console, node: str, found: Sequence[Load], memory: Answer) ->
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Table:
-    """The names of processes get what the figures leave of the width."""
+    """Return a table in which the names of processes get the width that the figures leave."""
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
     widths[0] = max(_LEAST_NAME, min(widths[0], width - sum(widths[1:]) - 2 * (len(widths) - 1)))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
@@ -226,7 +226,9 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -
 
 @contextmanager
 def keys() -> Iterator[int]:
-    """Within this, a key is there as soon as it is pressed, and not shown; gives the terminal's descriptor."""
+    """Inside this context a key is available as soon as it is pressed, and not shown; the value is the terminal's
+    descriptor.
+    """
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     tty.setcbreak(descriptor)
@@ -237,7 +239,7 @@ def keys() -> Iterator[int]:
 
 
 def wants_to_quit(descriptor: int, seconds: float) -> bool:
-    """Wait so long for a key that ends it; other keys are ignored."""
+    """Wait `seconds` for a key that ends the command; other keys are ignored."""
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
         if select.select([descriptor], [], [], left)[0]:

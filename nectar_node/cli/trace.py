@@ -1,4 +1,4 @@
-"""`nectar trace`: what happens to messages, each lineage as a tree."""
+"""`nectar trace`: shows what happens to messages, each lineage as a tree."""
 
 from __future__ import annotations
 
@@ -22,19 +22,22 @@ from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 def trace(
     address: Annotated[
         str,
-        typer.Argument(metavar="ADDRESS", help="Whose messages: node@process:package:publisher, or without the node."),
+        typer.Argument(
+            metavar="ADDRESS",
+            help="The process whose messages are shown: node@process:package:publisher, or without the node.",
+        ),
     ],
     node: options.Node,
     count: Annotated[
-        int, typer.Option("--count", "-n", metavar="N", min=0, help="End after N lineages; 0: never.")
+        int, typer.Option("--count", "-n", metavar="N", min=0, help="Stop after N lineages; 0: never.")
     ] = 0,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: Annotated[bool, typer.Option("--json", help="Print each record as a line of JSON, at once.")] = False,
 ) -> int:
-    """Show each message from or to ADDRESS, until Ctrl-C. With it comes all that led to it and followed from it.
+    """Show each message from or to ADDRESS, until Ctrl-C. Included are all messages that led to it or followed from it.
 
-    A tree is one lineage: a request from outside, the requests that were sent while it was handled, and the answers.
-    Times count from its first request, on the clock of the node that is asked.
+    A tree is one lineage: an injected request, the requests that were sent while it was handled, and the answers. Times
+    count from its first request, on the clock of the node that is asked.
     """
     with LocalNetwork.find(directory).connect(node) as client:
         client.send("trace", address=address)
@@ -56,10 +59,10 @@ class _Viewer:
         self._node = node
         self._as_json = as_json
         self._left = count or None
-        """Lineages still to be shown; None: no end."""
+        """Lineages still to be shown; None: without end."""
 
     def run(self) -> None:
-        """Until enough have been shown, or the node says that there is no more. Raises NodeError."""
+        """Show lineages until there are enough, or the node says that there are no more. Raises NodeError."""
         while self._left is None or self._left > 0:
             due = self.lineages.next_due()
             told = self._client.follow(None if due is None else max(0.0, due - time.monotonic()))
@@ -84,7 +87,7 @@ class _Viewer:
                 raise ControlError("The node sent an unknown event: are the node and this command of the same version?")
 
     def show(self, lineages: list[Lineage]) -> None:
-        """Print them as trees, unless their records have been printed; not more than are wanted."""
+        """Print lineages as trees, unless their records have been printed; not more than are wanted."""
         for lineage in lineages:
             if not lineage.again:
                 if self._left == 0:
@@ -99,7 +102,7 @@ class _Viewer:
 
 
 def draw(lineage: Lineage, our: str) -> Tree:
-    """A lineage as a tree; processes of the node `our` are shown without it."""
+    """Return a lineage as a tree; processes of the node `our` are shown without its name."""
     first = lineage.first
     title = Text(clock_time(first.time), "bold")
     if lineage.again:

@@ -1,1 +1,1 @@
-"""How results look and what people type, for the commands of every room; imports `base`."""
+"""How results look and what people type, for the commands of every package; imports `base`."""

@@ -14,7 +14,7 @@ _ADVICE = {
     Reason.BAD_KEY: "trust nothing there: somebody else answers in the place of {node}",
     Reason.NOT_BELIEVED: "see the log of the sending node: its name is not registered, or with another key",
     Reason.OTHER_VERSION: "run the same release on both nodes",
-    Reason.PEER_RESTARTED: "send it again if it may be done twice: {node} started anew, and may have had it before",
+    Reason.PEER_RESTARTED: "send it again if it may be done twice: {node} has restarted, and may have had it before",
     Reason.CONNECTION_LOST: "see that {node} still runs; it may have got the request",
     Reason.NO_CAPABILITY: "let the process have the capability, with its package's manifest",
     Reason.NO_SUCH_PROCESS: "`{ps}` lists the processes that are there",
@@ -33,8 +33,10 @@ _BY_TEXT = {reason.value: advice for reason, advice in _ADVICE.items()}
 
 
 def advice(reason: object, node: str, command: Callable[..., str]) -> str | None:
-    """What to do about a failure, as half a sentence; None for a reason that is unknown here. `command` gives the
-    command lines to type (`Network.command`)."""
+    """Return what to do about a failure, as half a sentence; None for a reason that is unknown here.
+
+    `command` returns the command lines to type (`Network.command`).
+    """
     text = _BY_TEXT.get(str(reason))
     if text is None:
         return None

@@ -22,12 +22,14 @@ _GAP = 2
 _LEAST_CELL = 24
 """Characters to which a longer word may be broken."""
 _NO_END = 10_000
-"""Characters: a line of what is no terminal ends where it ends."""
+"""Width in characters if the output is not a terminal: lines are never broken."""
 
 
 def console(stream: TextIO | None = None, *, wrapped: bool = False) -> Console:
-    """A console on `stream` (default: standard output) that prints texts as they are, without markup or colours of its
-    own; `wrapped`: on a terminal it breaks long lines between words."""
+    """Return a console on `stream` (default: standard output) that prints texts as they are, without markup or colours.
+
+    With `wrapped`, it breaks long lines between words on a terminal.
+    """
     file = stream or sys.stdout
     width = _NO_END if wrapped and not file.isatty() else None
     return Console(file=file, highlight=False, markup=False, soft_wrap=not wrapped, width=width)
@@ -57,18 +59,19 @@ def tell(value: object, sentence: str, *, as_json: bool) -> None:
 
 
 def printable(text: str) -> str:
-    """`text` without the control characters with which a log or a peer could take over a terminal."""
+    """Return `text` without the control characters with which a log or a peer could take over a terminal."""
     return text.translate(_CONTROL).encode(errors="replace").decode()
 
 
 def one_line(text: str) -> str:
-    """The same, with its line ends and tabs as spaces."""
+    """Return `text` made printable, with its line ends and tabs as spaces."""
     return printable(text).translate({ord("\n"): " ", ord("\t"): " "})
 
 
 def sentence(text: str) -> str:
-    """`text`, as a process put it, with a capital letter (names of nodes and files keep their small one) and a full
-    stop."""
+    """Return `text`, from a process, with a capital letter (names of nodes and files keep their small one) and a full
+    stop.
+    """
     first, space, rest = text.rstrip(". ").partition(" ")
     is_name = any(mark in first for mark in "./:")
     return f"{first if is_name else first[:1].upper() + first[1:]}{space}{rest}."
@@ -81,10 +84,11 @@ def print_table(
     optional: Sequence[str] = (),
     roomy: Sequence[str] = (),
 ) -> None:
-    """Print `rows` under the headings `columns`; as tab-separated lines where standard output is no terminal.
+    """Print `rows` under the headings `columns`; as tab-separated lines if standard output is not a terminal.
 
     On a narrow terminal the columns `optional` are left out, the first of them first, and then cells are broken; those
-    of the columns `unbroken` last. The columns `roomy`, rather than optional ones, have room for a few words.
+    of the columns `unbroken` last. The columns `roomy` are kept wide enough for a few words, rather than optional ones
+    kept.
     """
     lines = [columns, *([one_line(cell) for cell in row] for row in rows)]
     if not sys.stdout.isatty():
@@ -108,8 +112,10 @@ def layout(
     optional: Sequence[str],
     roomy: Sequence[str] = (),
 ) -> dict[str, int]:
-    """The columns of a table, whose `lines` begin with the headings, that fit into `room` characters, and their widths;
-    see `print_table`."""
+    """Return the columns that fit into `room` characters, and their widths; `lines` begin with the headings.
+
+    `print_table` describes the order in which columns shrink.
+    """
     cells = {line[0]: line for line in zip(*lines, strict=True)}
     full = {column: max(map(cell_len, line)) for column, line in cells.items()}
     least = {column: full[column] if column in unbroken else _least(line) for column, line in cells.items()}
@@ -126,7 +132,7 @@ def layout(
 
 
 def _least(cells: Sequence[str]) -> int:
-    """What a column needs whose cells may be broken, between words if they are not too long."""
+    """Return the width of a column whose cells may be broken, between words if they are not too long."""
     return max(min(_LEAST_CELL, cell_len(word)) for cell in cells for word in cell.split() or [""])
 
 
@@ -135,7 +141,7 @@ def _total(widths: Mapping[str, int]) -> int:
 
 
 def size(count: float) -> str:
-    """A number of bytes for people: 1536 is `1.5 KiB`."""
+    """Return a number of bytes for people: 1536 is `1.5 KiB`."""
     for unit in _UNITS:
         if count < 1024 or unit == _UNITS[-1]:
             break
@@ -144,7 +150,7 @@ def size(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A number of seconds for people: `0.4 s`, `42 s`, `3:05`, `2:03:05`."""
+    """Return a number of seconds for people: `0.4 s`, `42 s`, `3:05`, `2:03:05`."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -155,14 +161,14 @@ def duration(seconds: float) -> str:
 
 
 def short_time(seconds: float) -> str:
-    """A short time for people: `85 µs`, `1.2 ms`, `3.10 s`."""
+    """Return a short time for people: `85 µs`, `1.2 ms`, `3.10 s`."""
     if seconds < 0.001:
         return f"{max(0.0, seconds) * 1e6:.0f} µs"
     return f"{seconds * 1e3:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
 def moment(value: str) -> str:
-    """A time in an answer, here: of today the time of day, else the day too; `-` where it is none."""
+    """Return a time in an answer as local time: the time of day if it is today, else the day too; `-` if it is none."""
     try:
         when = datetime.fromisoformat(value).astimezone()
     except (ValueError, OverflowError, OSError):
@@ -180,12 +186,12 @@ _SHORT_STATES = {
 
 
 def short_state(state: object) -> str:
-    """A process's state in one word, for tables."""
+    """Return a process's state in one word, for tables."""
     return _SHORT_STATES.get(str(state), str(state))
 
 
 def endpoint(value: object) -> str:
-    """A [host, port] pair of an answer as `host:port`; `-` for none."""
+    """Return a [host, port] pair of an answer as `host:port`; `-` for none."""
     match value:
         case [str(host), int(port)]:
             return f"{host}:{port}"
@@ -194,7 +200,7 @@ def endpoint(value: object) -> str:
 
 
 def cell(row: Mapping[str, object], key: str) -> str:
-    """The value of `key` in an answer's row, as text; `-` where it is missing or null."""
+    """Return the value of `key` in an answer's row, as text; `-` if it is missing or null."""
     value = row.get(key)
     if value is None:
         return "-"

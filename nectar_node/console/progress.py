@@ -1,4 +1,4 @@
-"""How far something is, for people: a bar on a terminal, plain lines elsewhere.
+"""The progress of something, for people: a bar on a terminal, plain lines elsewhere.
 
 `RateMeter` is pure: it is told the time. The two displays know nothing of what they show.
 """
@@ -24,15 +24,16 @@ RATE_WINDOW = 3.0
 LINE_INTERVAL = 5.0
 """Seconds between two plain lines."""
 TRANSFER_LINE_INTERVAL = 1.0
-"""The same of a transfer."""
+"""Seconds between two plain lines of a transfer."""
 
 _MAX_SAMPLES = 64
 _LEAST_BAR = 4
-"""Columns; where there are fewer there is none."""
+"""Columns of the narrowest terminal that gets a bar."""
 _BESIDE = 4
-"""Columns: two gaps, and the ^C that a terminal shows. A line that it breaks cannot be drawn over."""
+"""Columns that a line leaves free: two gaps, and the ^C that a terminal shows. A line that wraps cannot be drawn over.
+"""
 _SEEN = ("", "sending")
-"""States that a bar has no words for: it moves."""
+"""States without words on a bar, because the bar moves."""
 _TITLE = TextColumn("{task.description}", markup=False)
 _TEXT = TextColumn("{task.fields[text]}", markup=False)
 
@@ -44,29 +45,29 @@ class RateMeter:
     _samples: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=_MAX_SAMPLES))
 
     def update(self, count: int, now: float) -> None:
-        """The count is `count` bytes at the time `now`, in seconds of any clock that does not go back."""
+        """Learn that the count is `count` bytes at the time `now`, in seconds of any clock that does not go back."""
         while len(self._samples) > 1 and now - self._samples[0][0] > RATE_WINDOW:
             self._samples.popleft()
         self._samples.append((now, count))
 
     def rate(self) -> float:
-        """Bytes per second; 0 until there are two samples."""
+        """Return bytes per second; 0 until there are two samples."""
         if len(self._samples) < 2:
             return 0.0
         (begin, first), (end, last) = self._samples[0], self._samples[-1]
         return max(0, last - first) / (end - begin) if end > begin else 0.0
 
     def time_left(self, size: int) -> float | None:
-        """Seconds until the count reaches `size`; None while nothing moves."""
+        """Return the seconds until the count reaches `size`; None while nothing moves."""
         rate = self.rate()
         return max(0, size - self._samples[-1][1]) / rate if rate > 0 else None
 
 
 class Display(Protocol):
-    """Shows how far something is while it runs."""
+    """Shows the progress of something while it runs."""
 
     def show(self, done: int, total: int, text: str, state: str = "") -> None:
-        """`done` of `total`; `text` says more. A new `state` is shown at once."""
+        """Show that `done` of `total` is done; `text` says more. A new `state` is shown at once."""
 
     def note(self, sentence: str) -> None:
         """Print one line above what is shown."""
@@ -81,13 +82,15 @@ class Display(Protocol):
 def display(
     console: Console, title: str, interval: float = LINE_INTERVAL, clock: Callable[[], float] = time.monotonic
 ) -> Display:
-    """The display that suits `console`; `title` says what is shown; `interval`: seconds between two plain lines."""
+    """Return the display that suits `console`; `title` says what is shown, `interval` is the seconds between two plain
+    lines.
+    """
     title = output.printable(title)
     return _Bar(console, title) if console.is_terminal else _Lines(console, title, interval, clock)
 
 
 class _Lines:
-    """One line now and then, and one for each change of state."""
+    """Shows one line now and then, and one for each change of state."""
 
     def __init__(self, console: Console, title: str, interval: float, clock: Callable[[], float]) -> None:
         self._console = console
@@ -97,14 +100,14 @@ class _Lines:
         self._last = ("", clock())
 
     def show(self, done: int, total: int, text: str, state: str = "") -> None:
-        """See `Display`."""
+        """Print a line if it is time for one, or if the state is new."""
         now = self._clock()
         if state != self._last[0] or now - self._last[1] >= self._interval:
             self._last = (state, now)
             self._console.print(f"{self._title}: {state}{', ' if state else ''}{text}")
 
     def note(self, sentence: str) -> None:
-        """See `Display`."""
+        """Print a line."""
         self._console.print(output.printable(sentence))
 
     def __enter__(self) -> _Lines:
@@ -127,7 +130,7 @@ class _Bar:
         self._make_room("starting")
 
     def show(self, done: int, total: int, text: str, state: str = "") -> None:
-        """See `Display`."""
+        """Draw the bar again."""
         text = text if state in _SEEN else f"{state}, {text}"
         self._make_room(text)
         self._progress.update(self._task, completed=done, total=total, text=text)
@@ -139,7 +142,7 @@ class _Bar:
         self._progress.columns = (*((_TITLE,) if left >= 0 else ()), *bar, _TEXT)
 
     def note(self, sentence: str) -> None:
-        """See `Display`."""
+        """Print a line above the bar."""
         self._progress.console.print(output.printable(sentence))
 
     def __enter__(self) -> _Bar:
@@ -161,18 +164,18 @@ class TransferDisplay:
         self._meter = RateMeter()
 
     def show(self, state: str, done: int, size: int) -> None:
-        """The transfer is in `state`, and `done` of `size` bytes have arrived."""
+        """Show that the transfer is in `state`, and `done` of `size` bytes have arrived."""
         self._meter.update(done, self._clock())
         # An empty file is a whole one: a bar of 0 out of 0 would stay empty.
         self._display.show(done if size else 1, size or 1, describe(self._meter, done, size), state)
 
     def note(self, sentence: str) -> None:
-        """See `Display`."""
+        """Print one line above what is shown."""
         self._display.note(sentence)
 
 
 def describe(meter: RateMeter, done: int, size: int) -> str:
-    """Bytes, share, rate and time left in one line."""
+    """Return bytes, share, rate and time left in one line."""
     share = 100 * done // size if size else 100
     text = f"{output.size(done)} of {output.size(size)} ({share}%)"
     if done >= size:

@@ -11,8 +11,10 @@ _FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
 def parse_size(text: str) -> int:
-    """The number of bytes in `text`, whose units are powers of 1024 however they are spelled; raises BadInput."""
+    """Return the number of bytes in `text`, whose units are powers of 1024 however they are spelled; raises
+    BadInput.
+    """
     match = _SIZE.fullmatch(text.strip())
     if match is None:
-        raise BadInput(f"{text!r} is no size: expected a number of bytes, or one with a unit, such as 512MiB or 4GiB.")
+        raise BadInput(f"{text!r} is not a size: expected bytes, or a number with a unit, such as 512MiB or 4GiB.")
     return int(float(match[1]) * _FACTORS[match[2].lower()])

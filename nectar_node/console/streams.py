@@ -1,6 +1,6 @@
-"""The standard streams of our programs, whatever whoever starts one has made of them.
+"""The standard streams of our programs, made usable whatever state they were started with.
 
-A node logs what its peers and guests are called and say: a character that the user's encoding has not must not end it,
+A node logs the names and texts of its peers and guests: a character that is not in the user's encoding must not end it,
 nor must it end at its first line because its standard output is closed.
 """
 
@@ -11,12 +11,15 @@ import os
 import sys
 
 _STREAMS = {"stdin": "r", "stdout": "w", "stderr": "w"}
-"""In the order of their descriptors."""
+"""The standard streams, in the order of their descriptors."""
 
 
 def make_usable() -> None:
-    """What can be done before anything is opened: a closed stream leads nowhere from now on, and no file of ours gets
-    its descriptor; what an encoding has no place for is written as `?`."""
+    """Open closed streams, and make all of them accept any text; called before anything else is opened.
+
+    A closed stream leads nowhere from then on, so no file of ours gets its descriptor. A character that an encoding
+    lacks is written as `?`.
+    """
     for name, mode in _STREAMS.items():
         if getattr(sys, name) is None:
             descriptor = os.open(os.devnull, os.O_RDWR)  # the lowest that is free, and so the one that is missing

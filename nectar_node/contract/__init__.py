@@ -1,1 +1,1 @@
-"""What passes between the core and its driver, and what a node is told; imports `base` and `storage`."""
+"""What passes between the core and its driver, and a node's configuration; imports `base` and `storage`."""

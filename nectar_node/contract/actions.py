@@ -1,4 +1,4 @@
-"""What the core asks of the world, as values: its driver carries them out.
+"""The core's actions, as values: its driver carries them out.
 
 Those of the net (`Dial`, `Close`, `Writable`, `Hold`, `Probed`, `Unforeseen`), of the disk (`Job`, `StopJob`) and of
 traces (`Traced`) are defined where they come from.
@@ -31,14 +31,16 @@ class Printed(NamedTuple):
     """A line that a script printed, for the user who runs it; it is not in the log."""
 
     token: object
-    """As given to `NodeCore.run_script`."""
+    """The token that was given to `NodeCore.run_script`."""
     verbosity: int
     """As in `LogLine`."""
     text: str
 
 
 class LoadCode(NamedTuple):
-    """Read, if it lies on the disk, and compile a process's code; the driver answers with `NodeCore.code_loaded`."""
+    """Compile a process's code, after reading it if it is on the disk; the driver answers with
+    `NodeCore.code_loaded`.
+    """
 
     source: Location | Buffer
     """A file, or the code itself."""
@@ -58,9 +60,9 @@ class Installed:
     """All processes of a package have been started, or could not be."""
 
     token: object
-    """As given to `NodeCore.install`."""
+    """The token that was given to `NodeCore.install`."""
     failures: tuple[tuple[ProcessId, str], ...]
-    """Those that could not be started, and why."""
+    """The processes that could not be started, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Ready:
     """The node has booted: the processes of its packages have been started, or could not be."""
 
     warning: str | None
-    """Why it has no place in its network yet, as one sentence."""
+    """Why the node has no place in its network yet, as one sentence; None: it has one."""
 
 
 class PackageUse(NamedTuple):
@@ -88,9 +90,9 @@ class PackageUse(NamedTuple):
 
     package: str
     used: Usage
-    """In all."""
+    """Its files and states."""
     states: Usage
-    """Of these, the saved states, when it was last counted."""
+    """Bytes of the saved states among these, when they were last counted."""
     quota: Usage
 
 
@@ -100,17 +102,17 @@ class DiskUsed(NamedTuple):
     token: object
     packages: tuple[PackageUse, ...]
     free: int
-    """Bytes of the disk."""
+    """Free bytes of the disk."""
     total: int
     floor: int
-    """Bytes of those that are free which packages cannot have."""
+    """Free bytes that packages cannot have."""
     problem: str | None
-    """Why nothing can be told."""
+    """Why disk use is not known; None: it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Torn:
-    """The node's own code has failed, and anything may be half done: it goes down in order, and begins anew."""
+    """The node's own code has failed, and anything may be half done: it goes down in order, and starts again."""
 
     what: str
     """What was being done, such as `it carried out ToSystem`."""
@@ -119,10 +121,10 @@ class Torn:
 
 @dataclass(frozen=True, slots=True)
 class ShutDown:
-    """A process that may has asked the node to end, as its user could."""
+    """A process with the right to do so has asked the node to end, as its user could."""
 
 
-WorldAction = (
+DriverAction = (
     Dial
     | Close
     | Writable

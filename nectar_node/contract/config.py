@@ -1,4 +1,4 @@
-"""What a node is told at its start: frozen values, and the genesis file that the nodes of one network share."""
+"""A node's configuration as frozen values, and the genesis file that the nodes of one network share."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class GenesisFile:
     registrar: str
     """The registrar's node id."""
     public_key: bytes
-    """Its Ed25519 key, 32 bytes."""
+    """The registrar's Ed25519 key, 32 bytes."""
     host: str
     port: int
     by_invitation: bool = False
-    """Whether a new name is for who shows an invitation. For people: it is the registrar that sees to it."""
+    """Whether a new name requires an invitation. This is for people: the registrar enforces it."""
 
     def save(self, folder: Path) -> None:
         """Write the genesis file of the network in `folder`, whole or not at all. Raises NotOurs and OSError."""
@@ -61,14 +61,14 @@ class GenesisFile:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise CannotJoin(f"{path} is damaged ({error}). {_mend(folder)}") from error
         if len(key) != 32 or not any(key):
-            raise CannotJoin(f"{path} is damaged: it holds no key of a registrar. {_mend(folder)}")
+            raise CannotJoin(f"{path} is damaged: it does not hold a registrar's key. {_mend(folder)}")
         if not 0 < genesis.port < 65536:
-            raise CannotJoin(f"{path} is damaged: {genesis.port} is no port. {_mend(folder)}")
+            raise CannotJoin(f"{path} is damaged: {genesis.port} is not a port. {_mend(folder)}")
         return genesis
 
 
 def _mend(folder: Path) -> str:
-    return f"Remove this one file and run `{_up(folder)}`: the registrar writes it anew, and nothing is lost."
+    return f"Remove this one file and run `{_up(folder)}`: the registrar writes it again, and nothing is lost."
 
 
 def _up(folder: Path) -> str:
@@ -89,18 +89,19 @@ class NodeConfig:
     """How one node runs."""
 
     name: str
-    """Its node id."""
+    """The node's name."""
     folder: NodeFolder
     genesis: GenesisFile | None
-    """None, and `static` too: this node is the registrar, and writes the genesis file of `network_folder` when it
-    listens."""
+    """The network's genesis file. None, with `static` None too: this node is the registrar, and writes the genesis file
+    of `network_folder` when it listens.
+    """
     network_folder: Path
     host: str = LOOPBACK
-    """Where it listens, and where it dials from if that is one address."""
+    """The host on which it listens, and from which it dials if that is one address."""
     port: int = 0
-    """0: any free port."""
+    """The port on which it listens; 0: any free port."""
     advertise: tuple[str, int] | None = None
-    """The endpoint in its name record, where that is not the one it listens on (a proxy stands before it)."""
+    """The endpoint in its name record, if that is not the one it listens on (a proxy stands before it)."""
     routers: tuple[str, ...] = ()
     """Nodes through which this one is reached; its name record then has no endpoint."""
     reservations: int = MAX_RESERVATIONS
@@ -108,22 +109,25 @@ class NodeConfig:
     packages: tuple[Path, ...] = ()
     """Package folders (each with a manifest.json) whose processes run from the start."""
     consent: Consent = NOTHING_SAID
-    """What the user says of these packages."""
+    """What the user says of the rights of these packages."""
     ready_descriptor: int | None = None
-    """Written to, and closed, when the node is ready: one line of JSON, {"endpoint": [host, port]}, or
-    {"error": sentence}."""
+    """The descriptor that is written to, and closed, when the node is ready: one line of JSON, {"endpoint": [host,
+    port]}, or {"error": sentence}.
+    """
     lifeline: int | None = None
-    """A descriptor (`nectar_node.base.lifeline`): this node ends with whoever has started it."""
+    """A descriptor (`nectar_node.base.lifeline`): the node ends with the process that has started it."""
     password: bytes | None = field(default=None, repr=False)
-    """Of the key file; None: the file is not encrypted."""
+    """The password of the key file; None: the file is not encrypted."""
     memory_bytes: int | None = None
-    """The budget for all that waits in the node; None: a quarter of the machine's memory, at most 2 GiB."""
+    """The budget, in bytes, for everything that waits in the node; None: a quarter of the machine's memory, at most 2
+    GiB.
+    """
     trace: bool = False
-    """Write what happens to every message to `folder.trace`."""
+    """Whether to write what happens to every message to `folder.trace`."""
     invitation: bytes | None = field(default=None, repr=False)
-    """To show to the registrar (`net.names.invitation`)."""
+    """The invitation that is shown to the registrar (`net.names.invitation`)."""
     by_invitation: bool = False
-    """The registrar's: a new name is for who shows an invitation."""
+    """For a registrar: whether a new name requires an invitation."""
     static: StaticFile | None = None
     """The directory of a network without a registrar."""
     quotas: Quotas = DEFAULT_QUOTAS
@@ -136,13 +140,14 @@ class NodeConfig:
 
 
 def module_cache() -> Path | None:
-    """The folder of compiled code, for all nodes and simulations of this user; None: the user has none,
-    or not alone."""
+    """Return the folder of compiled code, for all nodes and simulations of this user; None: the user has none, or
+    shares it.
+    """
     base = os.environ.get("XDG_CACHE_HOME")
     try:
         folder = (Path(base) if base else Path.home() / ".cache") / "nectar" / "modules"
         own_files.make_folder(folder)  # what is in it is run
-    except (RuntimeError, OSError):  # no HOME, and nobody knows the user: so it is in some containers
+    except (RuntimeError, OSError):  # no HOME, and the user has no entry: so it is in some containers
         return None
     except BadFolder as error:
         print(f"Compiled code is not kept: {error}", file=sys.stderr)

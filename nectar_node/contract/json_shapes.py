@@ -1,7 +1,7 @@
-"""The JSON that system processes understand and answer: the existing node's shapes of what they have in common.
+"""The JSON of system processes' requests and answers: the existing node's shapes of what they have in common.
 
 An enum is a string if its variant holds nothing, else an object with one key; process ids and addresses are texts;
-bytes are arrays of numbers. Whatever is wrong leaves the functions here as `Refused`, and as nothing else.
+bytes are arrays of numbers. The functions here raise `Refused` for anything that is wrong, and nothing else.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _U64 = 1 << 64
 
 
 class Refused(Exception):
-    """A request that gets {"Err": …}; carries that value."""
+    """A request gets {"Err": value}; carries that value."""
 
     def __init__(self, value: object) -> None:
         super().__init__(value)
         self.value = value
 
     def __str__(self) -> str:
-        """For people, as half a sentence."""
+        """Return the refusal as half a sentence for people."""
         match self.value:
             case {"NoCap": {"action": str(action), **rest}}:
                 about, sentence = [*rest.values()], f"it may not {action}"
@@ -47,28 +47,30 @@ class Refused(Exception):
 
 
 def bad_request(sentence: str) -> Refused:
-    """The refusal of a request that says nothing that is understood."""
+    """Return the refusal of a request that cannot be understood."""
     return Refused({"BadRequest": {"error": sentence}})
 
 
 def load_untrusted(body: bytes, most: int) -> Any:
-    """The JSON value of a body of at most `most` bytes; raises Refused. The bound is there since reading JSON takes the
-    node's only thread: a hostile MiB of it a sixth of a second."""
+    """Return the JSON value of a body of at most `most` bytes; raises Refused.
+
+    The bound is there because reading JSON takes the node's only thread: a hostile MiB of it a sixth of a second.
+    """
     if len(body) > most:
         raise bad_request(f"the body is longer than {most} bytes")
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        raise Refused({"BadJson": {"error": "the body is no JSON"}}) from None
+        raise Refused({"BadJson": {"error": "the body is not JSON"}}) from None
 
 
 def dump(value: object) -> bytes:
-    """A body."""
+    """Return a value as a body."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
 
 
 def variant_untrusted(value: object) -> tuple[str, Any]:
-    """Name and argument (None for a plain string) of an enum's variant; raises Refused."""
+    """Return name and argument (None for a plain string) of an enum's variant; raises Refused."""
     if isinstance(value, str):
         return value, None
     if isinstance(value, dict) and len(value) == 1:
@@ -78,14 +80,14 @@ def variant_untrusted(value: object) -> tuple[str, Any]:
 
 
 def field_untrusted(value: object, name: str) -> Any:
-    """One field of an object; raises Refused."""
+    """Return one field of an object; raises Refused."""
     if not isinstance(value, dict) or name not in value:
         raise bad_request(f"expected an object with the field {name}")
     return value[name]
 
 
 def text_untrusted(value: object) -> str:
-    """A text that can be written as UTF-8; raises Refused."""
+    """Return a text that can be written as UTF-8; raises Refused."""
     if not isinstance(value, str):
         raise bad_request("expected a text")
     try:
@@ -96,14 +98,14 @@ def text_untrusted(value: object) -> str:
 
 
 def number_untrusted(value: object, most: int = (1 << 63) - 1) -> int:
-    """A whole number from 0 to `most`; raises Refused."""
+    """Return a whole number from 0 to `most`; raises Refused."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
         raise bad_request(f"expected a whole number from 0 to {most}")
     return value
 
 
 def process_untrusted(value: object) -> ProcessId:
-    """A process id; raises Refused."""
+    """Return a process id; raises Refused."""
     try:
         return ProcessId.parse(_short_untrusted(value))
     except BadAddress as error:
@@ -111,7 +113,7 @@ def process_untrusted(value: object) -> ProcessId:
 
 
 def address_untrusted(value: object, our: str) -> Address:
-    """An address, `our` in it resolved; raises Refused."""
+    """Return an address, with `our` in it resolved; raises Refused."""
     try:
         address = Address.parse(_short_untrusted(value))
     except BadAddress as error:
@@ -120,8 +122,10 @@ def address_untrusted(value: object, our: str) -> Address:
 
 
 def capability_untrusted(value: object, our: str) -> Capability:
-    """{"issuer": address, "params": JSON text}, made canonical; a signature beside them, as the first packages send it,
-    says nothing here. Raises Refused."""
+    """Return the capability in {"issuer": address, "params": JSON text}, made canonical; raises Refused.
+
+    A signature beside them, as the first packages send it, has no meaning here.
+    """
     if isinstance(value, list) and len(value) == 2:
         value = value[0]  # with its signature
     params = text_untrusted(field_untrusted(value, "params"))
@@ -134,19 +138,19 @@ def capability_untrusted(value: object, our: str) -> Capability:
 
 
 def capabilities_untrusted(value: object, our: str) -> tuple[Capability, ...]:
-    """An array of capabilities; raises Refused."""
+    """Return an array of capabilities; raises Refused."""
     if not isinstance(value, list) or len(value) > limits.MAX_CAPABILITIES:
         raise bad_request(f"expected an array of at most {limits.MAX_CAPABILITIES} capabilities")
     return tuple(capability_untrusted(each, our) for each in value)
 
 
 def capability_json(capability: Capability) -> dict[str, object]:
-    """The same the other way."""
+    """Return a capability as JSON."""
     return {"issuer": str(capability.issuer), "params": capability.params}
 
 
 def on_exit_untrusted(value: object, our: str) -> OnExit:
-    """ "None", "Restart" or {"Requests": [[address, request, blob or null], …]}; raises Refused."""
+    """Return an on-exit: "None", "Restart" or {"Requests": [[address, request, blob or null], …]}; raises Refused."""
     if value == "None":
         return ON_EXIT_NONE
     if value == "Restart":
@@ -158,7 +162,7 @@ def on_exit_untrusted(value: object, our: str) -> OnExit:
 
 
 def on_exit_json(on_exit: OnExit) -> object:
-    """The same the other way, without the requests' bytes."""
+    """Return an on-exit as JSON, without the requests' bytes."""
     if on_exit.action is OnExitAction.REQUESTS:
         return {"Requests": [str(each.target) for each in on_exit.requests]}
     return "Restart" if on_exit.action is OnExitAction.RESTART else "None"
@@ -171,7 +175,7 @@ def _on_exit_request_untrusted(value: object, our: str) -> OnExitRequest:
     metadata = request.get("metadata") if isinstance(request, dict) else None
     message = Request(
         False,
-        None,  # whoever would wait for the answer is gone
+        None,  # the process that would wait for the answer is gone
         _bytes_untrusted(field_untrusted(request, "body"), limits.MAX_BODY_BYTES),
         text_untrusted(metadata) if metadata is not None else None,
         capabilities_untrusted(request.get("capabilities", []), our),
@@ -187,7 +191,7 @@ def _blob_untrusted(value: object) -> LazyLoadBlob:
 
 
 def _bytes_untrusted(value: object, most: int) -> bytes:
-    """An array of numbers, or a text."""
+    """Return the bytes in an array of numbers, or a text."""
     if isinstance(value, str):
         return text_untrusted(value).encode()
     if not isinstance(value, list) or len(value) > most:

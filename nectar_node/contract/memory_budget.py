@@ -1,13 +1,13 @@
-"""One budget for all that waits in a node: messages from and for other nodes, guests' inboxes, what the disk is asked.
+"""One budget for everything that waits in a node: messages from and for other nodes, guests' inboxes, disk requests.
 
 Theory of operation. Kernel and net ask an account before they let something in, and say when it is gone. While less
-than a quarter of the budget is used, everybody has what the bounds of its own allow. Beyond that, a holder may have
-what leaves something for everybody: with `C` the budget, `u` what it has and `f` what is free, at most
-`(f + u) ** 2 / 8C`, which is the rule by which a session's credit is shared (`net.session.credit`). Holders that give
-nothing back keep what they have, but what is free gets less with their number and never nothing, and so does the next
-one's share. Three more rules:
+than a quarter of the budget is used, every holder has what its own bounds allow. Beyond that, a holder may have what
+leaves something for all: with `C` the budget, `u` what it has and `f` what is free, at most `(f + u) ** 2 / 8C`, which
+is the rule by which a session's credit is shared (`net.session.credit`). Holders that give nothing back keep what they
+have, but what is free gets less with their number and never nothing, and so does the next one's share. Three more
+rules:
 
-- Each holder has a guaranteed minimum, beyond the budget if need be, so that nobody stands still.
+- Each holder has a guaranteed minimum, beyond the budget if need be, so that none stands still.
 - One that has nothing may have one message of any size that leaves an eighth free: the largest one passes.
 - All peers together have three quarters of the budget, the processes of one package half of it, and share that in the
   same way: neither many names nor many children are many shares.
@@ -23,14 +23,15 @@ from weakref import WeakValueDictionary
 from kernel.contract.address import PackageId, ProcessId
 
 DEFAULT_BYTES = 2 << 30
-"""The largest budget that a node has unless told otherwise: a quarter of a machine with 8 GiB."""
+"""The largest budget in bytes that a node has unless told otherwise: a quarter of a machine with 8 GiB."""
 LEAST_BYTES = 256 << 20
-"""The smallest that a node may be told: three of the largest messages."""
+"""The smallest budget in bytes that a node may be told: three of the largest messages."""
 GUARANTEED_BYTES = 16 << 10
-"""What each holder may have in any case: a few small messages. All peers and processes that there can be have 240 MiB
-of it."""
+"""Bytes that each holder may have in any case: a few small messages. All possible peers and processes together have 240
+MiB of it.
+"""
 SHARE = 8
-"""See the module's text."""
+"""The divisor of the sharing rule in the module's docstring."""
 LARGEST = 8
 """One message leaves at least one part in so many free."""
 
@@ -55,7 +56,7 @@ class _Group:
 
 
 class Account:
-    """What one holder has; see `kernel.contract.memory.Account` and `net.base.memory.Account`."""
+    """The account of one holder; implements `kernel.contract.memory.Account` and `net.base.memory.Account`."""
 
     __slots__ = ("__weakref__", "_budget", "_group", "key", "used")
 
@@ -63,9 +64,9 @@ class Account:
         self._budget = budget
         self._group = group
         self.key = key
-        """Kind and name, see `Holding`."""
+        """The holder's kind and name, as in `Holding`."""
         self.used = 0
-        """Bytes."""
+        """Bytes that it has."""
 
     @property
     def exhausted(self) -> bool:
@@ -73,12 +74,12 @@ class Account:
         return self._group.used >= self._group.most
 
     def has_room(self) -> bool:
-        """Whether it may have one message more, of any size."""
+        """Whether it may have one more message, of any size."""
         budget = self._budget
         return budget.used < budget.plenty or self._has_share(1)
 
     def may_add(self, size: int) -> bool:
-        """Whether it may have so many bytes more."""
+        """Whether it may have `size` bytes more."""
         budget = self._budget
         return budget.used + size <= budget.plenty or self._has_share(size)
 
@@ -95,7 +96,7 @@ class Account:
         return wanted * SHARE * group.most <= whole * whole
 
     def add(self, size: int) -> None:
-        """It has so many bytes more."""
+        """Add `size` bytes."""
         budget = self._budget
         if not self.used:
             budget.holders[self.key] = self
@@ -104,7 +105,7 @@ class Account:
         budget.used += size
 
     def remove(self, size: int) -> None:
-        """It has so many bytes less."""
+        """Remove `size` bytes."""
         budget = self._budget
         self.used -= size
         self._group.used -= size
@@ -114,43 +115,45 @@ class Account:
 
 
 class MemoryBudget:
-    """The whole, and everybody's account of it; see `kernel.contract.memory.Memory` and `net.base.memory.Memory`."""
+    """The budget and everybody's account; implements `kernel.contract.memory.Memory` and `net.base.memory.Memory`."""
 
     def __init__(self, capacity: int) -> None:
-        """`capacity`: bytes."""
+        """`capacity` is in bytes."""
         self.capacity = capacity
         self.plenty = capacity // 4
-        """While no more is used, nobody has to ask."""
+        """Bytes in use below which no holder has to ask."""
         self.used = 0
-        """Bytes, of all."""
+        """Bytes in use by all holders."""
         self.holders: dict[tuple[str, str], Account] = {}
-        """Those that have something, by kind and name."""
+        """The accounts of holders that have something, by kind and name."""
         self._accounts: WeakValueDictionary[tuple[str, str], Account] = WeakValueDictionary()
         self._packages: WeakValueDictionary[PackageId, _Group] = WeakValueDictionary()
         self._peers = _Group(capacity // 4 * 3)
 
     @property
     def scarce(self) -> bool:
-        """Whether more than half is used: whoever holds up what it has begun keeps others from it."""
+        """Whether more than half is used, so that a holder that holds up what it has begun deprives others."""
         return 2 * self.used > self.capacity
 
     def of_process(self, process: ProcessId) -> Account:
-        """The account of what waits for a process, or for the disk in its name; the same for all its lives."""
+        """Return the account of what waits for a process, or for the disk in its name; a restart keeps it."""
         key = ("process", str(process))
         return self._accounts.get(key) or self._open(key, self._of_package(process.package_id))
 
     def of_node(self, name: str) -> Account:
-        """The account of what has come from another node and is not taken, and of what is on its way to it."""
+        """Return the account of what another node has sent and nobody has taken, and of what is on its way to that
+        node.
+        """
         key = ("peer", name)
         return self._accounts.get(key) or self._open(key, self._peers)
 
     def holdings(self) -> list[Holding]:
-        """Who has how much, the largest first."""
+        """Return who has how much, the largest first."""
         found = [Holding(*account.key, account.used) for account in self.holders.values()]
         return sorted(found, key=lambda holding: (-holding.bytes, holding.kind, holding.name))
 
     def of(self, kind: str, name: str) -> int:
-        """Bytes that one holder has."""
+        """Return the bytes that one holder has."""
         account = self.holders.get((kind, name))
         return 0 if account is None else account.used
 

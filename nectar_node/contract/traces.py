@@ -1,7 +1,7 @@
-"""Traces that users follow: of all records that the kernel's tracer writes, those of lineages that touch an address.
+"""Traces that users follow: of all records of the kernel's tracer, those of lineages that touch an address.
 
-A lineage touches an address when any of its messages comes from there or goes there. That is often seen only after
-its first messages, so the latest records of all lineages are kept for a while, bounded.
+A lineage touches an address when any of its messages comes from there or goes there. That is often seen only after its
+first messages, so the latest records of all lineages are kept for a while, bounded.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from kernel.router.trace import Tracer, TraceRecord, TraceStep
 __all__ = ["TraceRecord", "TraceStep", "Traced", "Traces"]
 
 MAX_LINEAGES = 1000
-"""Whose latest records are kept."""
+"""Lineages whose latest records are kept."""
 MAX_EARLIER_RECORDS = 100
-"""Of one lineage that nobody follows yet; the first ones, since they are its beginning."""
+"""Records of one lineage that nobody follows yet; the first ones, since they are its beginning."""
 
 
 class Traced(NamedTuple):
-    """A record for somebody who follows a trace."""
+    """A record for a user who follows a trace."""
 
     token: object
-    """As given to `NodeCore.trace`."""
+    """The token that was given to `NodeCore.trace`."""
     record: TraceRecord
 
 
@@ -34,20 +34,20 @@ class Traced(NamedTuple):
 class _Lineage:
     earlier: list[TraceRecord] = field(default_factory=list)
     followers: list[object] = field(default_factory=list)
-    """Tokens of those who have been given all of it."""
+    """Tokens of the users who have been given all of it."""
 
 
 class Traces:
-    """Who follows which address."""
+    """Which address each user follows."""
 
     def __init__(self, our: str, clock: Callable[[], float] | None) -> None:
-        """`clock`: see `Tracer`."""
+        """`clock` is that of `Tracer`."""
         self._our = our
         self._clock = clock
         self._followed: dict[object, Address | None] = {}
         self._lineages: OrderedDict[int, _Lineage] = OrderedDict()
         self.tracer: Tracer | None = None
-        """For the kernel; None while nobody follows anything."""
+        """The kernel's tracer; None while nobody follows anything."""
 
     def follow(self, address: Address | None, token: object) -> None:
         """Follow all lineages that touch `address` from now on; None: every lineage."""
@@ -56,14 +56,14 @@ class Traces:
             self.tracer = Tracer(self._our, self._clock)
 
     def leave(self, token: object) -> None:
-        """Follow them no longer."""
+        """Stop following."""
         self._followed.pop(token, None)
         if not self._followed:
             self.tracer = None
             self._lineages.clear()
 
     def take(self) -> Iterator[Traced]:
-        """What has been written since, for those whom it concerns."""
+        """Return the records that were written since the last call, for those who follow them."""
         if self.tracer is None:
             return
         records = self.tracer.records

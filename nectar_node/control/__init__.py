@@ -1,1 +1,1 @@
-"""What can be asked of a running node, and the socket on which it is asked; imports `core` and what is below."""
+"""The commands of a running node, and the socket over which they come; imports `core` and what is below."""

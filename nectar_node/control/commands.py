@@ -1,6 +1,6 @@
-"""What the command line can ask of a running node, over its control socket (`nectar_node.control.server`).
+"""The commands that a running node takes over its control socket (`nectar_node.control.server`).
 
-What takes its time may send any number of lines {"event": {…}} before its answer.
+A command that takes its time may send any number of lines {"event": {…}} before its answer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from nectar_node.contract.actions import DiskUsed, Printed
 from nectar_node.contract.traces import Traced
 from nectar_node.control import status
 from nectar_node.control.requests import (
-    Asked,
+    Fields,
     address_untrusted,
     consent_untrusted,
     killed_untrusted,
@@ -47,24 +47,26 @@ from nectar_node.system.vfs import MAX_MOUNTS
 from net.contract.events import Probed, ProbeEnded
 
 MAX_LINE_BYTES = 128 << 20
-"""One request: the largest blob in base64, and room for the rest."""
+"""Bytes of one request: the largest blob in base64, and space for the rest."""
 MAX_EVENTS = 4096
 """Events that wait for a client that is slow to read them; it loses later ones, and is told how many."""
 MAX_EVENT_BYTES = 4 << 20
-"""The same, counted in bytes."""
+"""Bytes of those events."""
 SCRIPT_SECONDS = 30
-"""How long a script may take unless its user says otherwise."""
+"""Seconds that a script may take unless its user says otherwise."""
 FIRST_STEPS_SECONDS = 1.0
-"""How long the answer to a start waits for what has been started to come to rest."""
+"""Seconds that the answer to a start waits until each new process has ended or waits for something."""
 _GLANCE_SECONDS = 0.002
 ROWS_AT_ONCE = 256
-"""Processes that `ps` looks at before it lets messages flow again."""
+"""Processes that `ps` describes before it lets messages flow again."""
 _AFTER_START = frozenset({"run", "review", "start", "kill"})
-"""Commands about packages and their processes: a node that boots answers them when it has started these. (A message
-waits for its process in the kernel, within its timeout.)"""
+"""Commands about packages and their processes: a node that boots answers them once it has started its packages.
+
+A message is not among them: it waits for its process in the kernel, within its timeout.
+"""
 _RESERVED = PackageId("distro", "sys")
 _FAILURES = {FAILED: "failed", OFFLINE: "offline", TIMED_OUT: "timeout"}
-"""By the metadata of a script's answer that says why there is no better one."""
+"""Error kinds by the metadata of a script's answer that explains why there is no better one."""
 
 
 class Waiter:
@@ -77,12 +79,12 @@ class Waiter:
         self._outcome: Any = None
 
     def set(self, outcome: object) -> None:
-        """The outcome is there."""
+        """Set the outcome."""
         self._outcome = outcome
         self._done.set()
 
     async def wait(self) -> Any:
-        """The outcome, once it is there."""
+        """Wait for the outcome, and return it."""
         await self._done.wait()
         return self._outcome
 
@@ -95,14 +97,14 @@ class Feed(Waiter):
     def __init__(self, lead: float) -> None:
         super().__init__()
         self.lead = lead
-        """What has to be added to the core's times for the time since 1970, in seconds."""
+        """Seconds to add to the core's times to get Unix time."""
         self._lines: deque[bytes] = deque()
         self._bytes = 0
         self._lost = 0
         self._changed = trio.Event()
 
     def put(self, event: dict[str, object]) -> None:
-        """Something has happened; it is dropped, and counted, if too much waits to be read."""
+        """Queue an event; drop and count it if too much waits to be read."""
         self._changed.set()
         line = line_of({"event": event})
         if len(self._lines) >= MAX_EVENTS or self._bytes + len(line) > MAX_EVENT_BYTES:
@@ -112,7 +114,7 @@ class Feed(Waiter):
         self._add(line)
 
     def set(self, outcome: object) -> None:
-        """That was the last event."""
+        """Set the outcome: there are no more events."""
         super().set(outcome)
         self._changed.set()
 
@@ -126,7 +128,7 @@ class Feed(Waiter):
         self._bytes += len(line)
 
     async def pour(self, client: Client) -> Any:
-        """Give a client all events until the outcome is there, and return that."""
+        """Send a client all events until the outcome is there, and return that."""
         while True:
             if not self._lines:
                 self._tell_lost()
@@ -142,16 +144,16 @@ class Feed(Waiter):
 
 
 class Client:
-    """One connection, and what it has been lent: that is taken back when it goes away, however it does."""
+    """One connection and what was lent to it, which is taken back when the client goes away, in whatever way."""
 
     __slots__ = ("feeds", "send", "shares")
 
     def __init__(self, send: Callable[[bytes], Awaitable[None]]) -> None:
-        """`send` writes a line to it."""
+        """`send` writes a line to the client."""
         self.send = send
         self.shares: set[str] = set()
         self.feeds: dict[Feed, Callable[[Feed], None]] = {}
-        """What it follows, and how that is ended."""
+        """What the client follows, each with the function that ends it."""
 
 
 class Control:
@@ -165,8 +167,9 @@ class Control:
         ready: trio.Event,
         note: Callable[[str, Exception], None],
     ) -> None:
-        """`status`: what the driver adds to the status; `turn`: lets the node run after it was told something; `ready`:
-        set when it has started its packages; `note`: writes down what our own code has failed at."""
+        """`status` returns what the driver adds to the status; `turn` lets the node run after it was told something;
+        `ready` is set when the node has started its packages; `note` logs a failure of our own code.
+        """
         self._note = note
         self.stop = trio.Event()
         """Set when a client asks the node to shut down."""
@@ -175,7 +178,7 @@ class Control:
         self._turn = turn
         self._ready = ready
         self._shares = 0
-        self._commands: dict[str, Callable[[Client, Asked], Awaitable[dict[str, object]]]] = {
+        self._commands: dict[str, Callable[[Client, Fields], Awaitable[dict[str, object]]]] = {
             "status": self._on_status,
             "ps": self._on_ps,
             "peers": self._on_peers,
@@ -194,11 +197,11 @@ class Control:
         }
 
     def connected(self, send: Callable[[bytes], Awaitable[None]]) -> Client:
-        """Somebody has connected, to whom `send` writes a line."""
+        """Return the state of a new connection; `send` writes a line to its client."""
         return Client(send)
 
     async def answer_untrusted(self, client: Client, line: bytes) -> dict[str, object]:
-        """The answer to one line, whatever it is."""
+        """Return the answer to one line, whatever it contains."""
         try:
             request = request_untrusted(line)
             command = self._commands.get(str(request.get("command")))
@@ -216,7 +219,7 @@ class Control:
             return error(NodeError("The node could not do that: its log says why."))
 
     def forget(self, client: Client) -> None:
-        """A client has gone away."""
+        """Take back what a client that has gone away had."""
         try:
             for path in list(client.shares):
                 self._take_back(client, path)
@@ -228,9 +231,9 @@ class Control:
             client.feeds.clear()
             self._turn()
 
-    # --- what there is ----------------------------------------------------------------------------------------------
+    # --- what the node shows ----------------------------------------------------------------------------------------
 
-    async def _on_status(self, _: Client, __: Asked) -> dict[str, object]:
+    async def _on_status(self, _: Client, __: Fields) -> dict[str, object]:
         return {
             "name": self._core.our,
             "pid": os.getpid(),
@@ -244,10 +247,10 @@ class Control:
             **self._status(),
         }
 
-    async def _on_ps(self, _: Client, asked: Asked) -> dict[str, object]:
-        if asked.get("address") is None:
+    async def _on_ps(self, _: Client, fields: Fields) -> dict[str, object]:
+        if fields.get("address") is None:
             return {"processes": await self._all_processes(), "memory": status.memory_row(self._core)}
-        process = process_untrusted(asked, self._core.our)
+        process = process_untrusted(fields, self._core.our)
         row = status.process_row(self._core, process, trio.current_time())
         if row is None:
             raise _nobody(process, self._core)
@@ -261,20 +264,20 @@ class Control:
                 await trio.lowlevel.checkpoint()
         return sorted(rows, key=lambda row: str(row["address"]))
 
-    async def _on_peers(self, _: Client, __: Asked) -> dict[str, object]:
+    async def _on_peers(self, _: Client, __: Fields) -> dict[str, object]:
         return {
             "peers": status.peer_rows(self._core, _lead()),
             "memory": status.memory_row(self._core),
             "failures": self._core.network.failures,
         }
 
-    async def _on_errors(self, _: Client, asked: Asked) -> dict[str, object]:
-        after = asked.get("after", 0)
+    async def _on_errors(self, _: Client, fields: Fields) -> dict[str, object]:
+        after = fields.get("after", 0)
         if not isinstance(after, int) or isinstance(after, bool):
             raise BadInput("after is the number of a dead letter.")
         return status.error_rows(self._core, after, _lead())
 
-    async def _on_df(self, _: Client, __: Asked) -> dict[str, object]:
+    async def _on_df(self, _: Client, __: Fields) -> dict[str, object]:
         waiter = Waiter()
         self._core.ask_disk_use(waiter, trio.current_time())
         self._turn()
@@ -285,8 +288,8 @@ class Control:
 
     # --- messages ---------------------------------------------------------------------------------------------------
 
-    async def _on_message(self, _: Client, asked: Asked) -> dict[str, object]:
-        target, message, blob = message_untrusted(asked)
+    async def _on_message(self, _: Client, fields: Fields) -> dict[str, object]:
+        target, message, blob = message_untrusted(fields)
         waiter = Waiter()
         self._core.inject(target, message, blob, waiter, trio.current_time())
         self._turn()
@@ -307,9 +310,9 @@ class Control:
             "blob": base64.b64encode(blob.bytes).decode() if blob is not None else None,
         }
 
-    async def _on_trace(self, client: Client, asked: Asked) -> dict[str, object]:
-        """Events until the client goes away."""
-        address = address_untrusted(asked, self._core.our)
+    async def _on_trace(self, client: Client, fields: Fields) -> dict[str, object]:
+        """Send events until the client goes away."""
+        address = address_untrusted(fields, self._core.our)
         feed = Feed(_lead())
         client.feeds[feed] = lambda feed: self._core.untrace(feed, trio.current_time())
         self._core.trace(address, feed, trio.current_time())
@@ -318,8 +321,8 @@ class Control:
         await feed.pour(client)
         return {}
 
-    async def _on_run(self, client: Client, asked: Asked) -> dict[str, object]:
-        line, timeout = line_untrusted(asked), timeout_untrusted(asked, SCRIPT_SECONDS)
+    async def _on_run(self, client: Client, fields: Fields) -> dict[str, object]:
+        line, timeout = line_untrusted(fields), timeout_untrusted(fields, SCRIPT_SECONDS)
         feed = Feed(_lead())
         client.feeds[feed] = lambda feed: self._core.stop_script(feed, trio.current_time())
         self._core.run_script(line, timeout, feed, trio.current_time())
@@ -329,9 +332,9 @@ class Control:
         failure = _FAILURES.get(answer.message.metadata or "") if isinstance(answer, Arrival) else None
         return {**self._outcome(answer), "failed": failure is not None, "failure": failure}
 
-    async def _on_diagnose(self, client: Client, asked: Asked) -> dict[str, object]:
-        """Each step of reaching another node, and how it ended."""
-        name = node_untrusted(asked, self._core.our)
+    async def _on_diagnose(self, client: Client, fields: Fields) -> dict[str, object]:
+        """Send each step of reaching another node, and answer how it ended."""
+        name = node_untrusted(fields, self._core.our)
         feed = Feed(_lead())
         client.feeds[feed] = lambda feed: self._core.stop_probe(feed, trio.current_time())
         self._core.probe(name, feed, trio.current_time())
@@ -342,8 +345,8 @@ class Control:
 
     # --- files ------------------------------------------------------------------------------------------------------
 
-    async def _on_share(self, client: Client, asked: Asked) -> dict[str, object]:
-        path, real = shared_file_untrusted(asked.get("file"))
+    async def _on_share(self, client: Client, fields: Fields) -> dict[str, object]:
+        path, real = shared_file_untrusted(fields.get("file"))
         if self._core.vfs.mounts >= MAX_MOUNTS:
             raise BadInput(f"{MAX_MOUNTS} files are shared already.")
         self._shares += 1
@@ -352,8 +355,8 @@ class Control:
         client.shares.add(mount)
         return {"path": mount}
 
-    async def _on_unshare(self, client: Client, asked: Asked) -> dict[str, object]:
-        path = str(asked.get("path"))
+    async def _on_unshare(self, client: Client, fields: Fields) -> dict[str, object]:
+        path = str(fields.get("path"))
         if path not in client.shares:
             raise BadInput("This connection has shared nothing at that path.")
         self._take_back(client, path)
@@ -365,21 +368,21 @@ class Control:
 
     # --- processes --------------------------------------------------------------------------------------------------
 
-    async def _on_review(self, _: Client, asked: Asked) -> dict[str, object]:
-        """What a start with the same words would have to be told besides."""
-        wanted, reviewed = await self._review(asked)
+    async def _on_review(self, _: Client, fields: Fields) -> dict[str, object]:
+        """Answer what else a start with the same arguments would have to be told."""
+        wanted, reviewed = await self._review(fields)
         return question_row(wanted, reviewed.question, self._core.our)
 
-    async def _review(self, asked: Asked) -> tuple[Package, Reviewed]:
-        core, (folder, origin) = self._core, package_untrusted(asked)
+    async def _review(self, fields: Fields) -> tuple[Package, Reviewed]:
+        core, (folder, origin) = self._core, package_untrusted(fields)
         read = await trio.to_thread.run_sync(read_startable, folder, core.our)
-        wanted, said = replace(read, origin=origin), consent_untrusted(asked)
+        wanted, said = replace(read, origin=origin), consent_untrusted(fields)
         self._check_startable(wanted)
         known, installed = core.decisions.of(wanted.id), core.packages.get(wanted.id)
         return wanted, review(wanted, known, said, core.our, installed)
 
-    async def _on_start(self, _: Client, asked: Asked) -> dict[str, object]:
-        wanted, reviewed = await self._review(asked)
+    async def _on_start(self, _: Client, fields: Fields) -> dict[str, object]:
+        wanted, reviewed = await self._review(fields)
         question, allowed, decision = reviewed
         if question:
             raise demand(wanted, question, self._core.our)
@@ -403,8 +406,11 @@ class Control:
         }
 
     async def _first_steps(self, processes: Iterable[ProcessId]) -> None:
-        """Return when these have ended or wait for something, so that the client is told of what has trapped at once;
-        what goes on computing is not waited for longer than FIRST_STEPS_SECONDS."""
+        """Return when these processes have ended or wait for something, so that the client learns of those that trapped
+        at once.
+
+        Processes that go on computing are waited for no longer than FIRST_STEPS_SECONDS.
+        """
         running = self._core.kernel.processes
         for _ in range(round(FIRST_STEPS_SECONDS / _GLANCE_SECONDS)):
             if not any(each in running and running[each].waiting is Waiting.NOTHING for each in processes):
@@ -418,10 +424,10 @@ class Control:
             if package.id == _RESERVED or self._core.kernel.is_system(entry.process):
                 raise BadPackage(f"{entry.process} cannot be started: the name is a system process's. Choose another.")
 
-    async def _on_kill(self, _: Client, asked: Asked) -> dict[str, object]:
-        """Of a package all processes end, with their children; of a process the children do if `tree` is true."""
+    async def _on_kill(self, _: Client, fields: Fields) -> dict[str, object]:
+        """End all processes of a package, with their children, or a process, with its children if `tree` is true."""
         core, now = self._core, trio.current_time()
-        target, with_tree = killed_untrusted(asked, core.our), asked.get("tree") is True
+        target, with_tree = killed_untrusted(fields, core.our), fields.get("tree") is True
         if isinstance(target, PackageId):
             if not (ended := core.kill_tree(target, now)):
                 raise NoSuchProcess(f"No process of {target} runs on {core.our}.")
@@ -441,35 +447,35 @@ class Control:
         return {"address": f"{core.our}@{target}", "ended": ended, "children": len(family) - ended}
 
     async def _ended(self) -> None:
-        """Return when all are gone that were killed."""
+        """Return when all processes that were killed are gone."""
         self._turn()
         while self._core.kernel.lifecycle.ending:
             await trio.lowlevel.checkpoint()
 
-    async def _on_shutdown(self, _: Client, __: Asked) -> dict[str, object]:
+    async def _on_shutdown(self, _: Client, __: Fields) -> dict[str, object]:
         self.stop.set()
         return {}
 
 
-# --- what clients are told as it happens ----------------------------------------------------------------------------
+# --- events for clients ---------------------------------------------------------------------------------------------
 
 
 def traced(action: Traced) -> None:
-    """A record of what somebody traces."""
+    """Send a record to the client that traces."""
     feed = action.token
     assert isinstance(feed, Feed)
     feed.put({"record": status.trace_row(action.record, feed.lead)})
 
 
 def printed(action: Printed) -> None:
-    """A script that somebody runs has printed."""
+    """Send a script's output to the client that runs it."""
     feed = action.token
     assert isinstance(feed, Feed)
     feed.put({"printed": {"verbosity": action.verbosity, "text": action.text}})
 
 
 def probed(action: Probed) -> None:
-    """A step of a probe that somebody watches."""
+    """Send a step of a probe to the client that watches it."""
     feed = action.token
     assert isinstance(feed, Feed)
     if isinstance(action.step, ProbeEnded):
@@ -478,30 +484,30 @@ def probed(action: Probed) -> None:
         feed.put(status.probe_row(action.step))
 
 
-# --- in words -------------------------------------------------------------------------------------------------------
+# --- errors and sentences -------------------------------------------------------------------------------------------
 
 
 class DiskUnknown(NodeError):
-    """The operating system's: it does not tell what the node's folder has."""
+    """The operating system does not tell how much is in the node's folder."""
 
 
 def disk_used(action: DiskUsed) -> None:
-    """What somebody wanted to know of the disk."""
+    """Pass on the disk use that a client asked for."""
     assert isinstance(action.token, Waiter)
     action.token.set(action)
 
 
 class NoSuchProcess(NodeError):
-    """The caller's: nothing of that name runs here. (The command line says how to see what does.)"""
+    """Nothing of that name runs here. The command line says how to see what does."""
 
 
 class PartOfNode(NodeError):
-    """The caller's: a system process, which is no guest's."""
+    """A system process was named where a guest's process is expected."""
 
 
 def _nobody(process: ProcessId, core: NodeCore) -> NodeError:
     if core.kernel.is_system(process):
-        return PartOfNode(f"{process} is a part of the node, and no process of a guest.")
+        return PartOfNode(f"{process} is a part of the node, not a process of a guest.")
     return NoSuchProcess(f"No process {process} runs on {core.our}.")
 
 

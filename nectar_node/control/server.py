@@ -1,8 +1,9 @@
-"""A control socket: how commands reach a running process of ours.
+"""A control socket: how commands reach one of our running processes.
 
-A Unix socket in the process's folder, readable by its user only. One line of JSON asks, one line answers:
-{"command": name, …} gets {"ok": {…}} or {"error": {"kind": …, "sentence": …}}. A connection may ask many times, one
-thing after another; when it goes away, what it asked for ends. What can be asked is the business of who answers.
+The socket is a Unix socket in the process's folder, accessible to its user only. One line of JSON is a request, one
+line its answer: {"command": name, …} gets {"ok": {…}} or {"error": {"kind": …, "sentence": …}}. A connection may carry
+many requests, which are answered one after another; when it goes away, the request that is being answered ends. What
+the commands are is up to the object that answers.
 """
 
 from __future__ import annotations
@@ -31,20 +32,20 @@ C = TypeVar("C")
 
 
 class Answering(Protocol[C]):
-    """Who answers; C is one connection to it."""
+    """Answers requests; C is the state of one connection."""
 
     def connected(self, send: Callable[[bytes], Awaitable[None]]) -> C:
-        """Somebody has connected, to whom `send` writes a line."""
+        """Return the state of a new connection; `send` writes a line to its client."""
 
     async def answer_untrusted(self, client: C, line: bytes) -> dict[str, object]:
-        """The answer to one line, whatever it is."""
+        """Return the answer to one line, whatever it contains."""
 
     def forget(self, client: C) -> None:
-        """A client has gone away."""
+        """Take back what a client that has gone away had."""
 
 
 def request_untrusted(line: bytes) -> dict[str, Any]:
-    """The request in one line; raises BadInput."""
+    """Return the request in one line; raises BadInput."""
     try:
         request = parse_untrusted(line.decode())
     except ValueError as error:
@@ -55,19 +56,20 @@ def request_untrusted(line: bytes) -> dict[str, Any]:
 
 
 def line_of(value: dict[str, object]) -> bytes:
-    """As it goes over the socket."""
+    """Return a value as it goes over the socket."""
     return json.dumps(value).encode() + b"\n"
 
 
 def error(error: NodeError) -> dict[str, object]:
-    """The answer to what could not be done."""
+    """Return the answer to a request that could not be carried out."""
     return {"error": {"kind": type(error).__name__, "sentence": str(error)}}
 
 
 def bind(path: Path) -> trio.socket.SocketType:
-    """The listening socket at `path`, in place of one that a crash left; raises CannotListen and NotOurs.
+    """Return a listening socket at `path`, in place of one that a crash left; raises CannotListen and NotOurs.
 
-    Bound through a descriptor of its folder: a Unix socket's path is limited to 108 bytes, a folder's is not.
+    The socket is bound through a descriptor of its folder: a Unix socket's path is limited to 108 bytes, a folder's is
+    not.
     """
     own_files.remove(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -87,7 +89,9 @@ def bind(path: Path) -> trio.socket.SocketType:
 async def serve(
     answering: Answering[C], listener: trio.socket.SocketType, max_line_bytes: int, most: int = MAX_CLIENTS
 ) -> None:
-    """Answer clients until cancelled, `most` at once; one that sends a longer line than this is hung up on."""
+    """Answer clients until cancelled, at most `most` at the same time; close the connection of one that sends a longer
+    line.
+    """
     async with trio.open_nursery() as nursery:
         while True:
             try:
@@ -108,7 +112,7 @@ def _turn_away(connection: trio.socket.SocketType, most: int) -> None:
 
 
 async def _serve_one(answering: Answering[C], stream: trio.SocketStream, max_line_bytes: int) -> None:
-    """Answer one client, line by line; when it goes away, what it waits for is given up."""
+    """Answer one client, line by line; when it goes away, give up what it waits for."""
     client = answering.connected(stream.send_all)
     lines, waiting = trio.open_memory_channel[bytes](MAX_WAITING_LINES)
     try:

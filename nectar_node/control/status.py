@@ -1,7 +1,6 @@
-"""The node's state as rows of JSON: what `ps`, `peers`, `df`, `errors`, `trace`, `net diagnose` and
-`start` are answered with. Changes nothing.
+"""The node's state as rows of JSON: the answers to `ps`, `peers`, `df`, `errors`, `trace`, `net diagnose` and `start`.
 
-The core's times run from an arbitrary point; `lead` is what has to be added for the time since 1970, in seconds.
+Changes nothing. The core's times run from an arbitrary point; `lead` is the number of seconds to add to get Unix time.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from kernel.contract.process import Launch, Process
 from nectar_node.contract.actions import DiskUsed
 from nectar_node.contract.traces import TraceRecord
 from nectar_node.core.core import NodeCore
-from nectar_node.packages.manifest import Package, asked_for, capability_text
+from nectar_node.packages.manifest import Package, capability_text, requested_capabilities
 from nectar_node.storage.ledger import NO_QUOTA
 from net.contract.events import (
     AttemptFailed,
@@ -35,15 +34,15 @@ from net.names.identity import fingerprint
 MAX_ERROR_ROWS = 1000
 """Dead letters in one answer."""
 MAX_HOLDERS = 10
-"""Those who hold most of the memory, in one answer."""
+"""Holders of the most memory, in one answer."""
 BEGINNING_BYTES = 200
-"""Of a dead letter's body, in its row."""
+"""Bytes of a dead letter's body, in its row."""
 
 Row = dict[str, object]
 
 
 def process_rows(core: NodeCore, now: float) -> Iterator[Row]:
-    """All processes of guests, those that wait for their restart too; others may come and go meanwhile."""
+    """Yield a row for each guest process, including those that wait for a restart; others may come and go meanwhile."""
     for process in list(core.kernel.processes.values()):
         yield _running(core, process, now)
     for launch, at in core.kernel.lifecycle.waiting():
@@ -51,7 +50,7 @@ def process_rows(core: NodeCore, now: float) -> Iterator[Row]:
 
 
 def process_row(core: NodeCore, process: ProcessId, now: float) -> Row | None:
-    """One of them; None: there is none of that id."""
+    """Return the row of one process; None: there is none of that id."""
     running = core.kernel.processes.get(process)
     if running is not None:
         return _running(core, running, now)
@@ -94,12 +93,15 @@ def _waiting(core: NodeCore, launch: Launch, seconds: float) -> Row:
 
 
 def started_rows(core: NodeCore, asked: Package, allowed: Package) -> list[Row]:
-    """What each process of a package asked for, and which of that it holds now or, if it has ended, was allowed; if it
-    has trapped, why."""
+    """Return, for each process of a package, what it asked for and which of that it holds, or was allowed if it has
+    ended.
+
+    A process that has trapped has the reason in its row.
+    """
     rows: list[Row] = []
     for entry, given in zip(asked.entries, allowed.entries, strict=True):
-        wanted, ended = asked_for(entry, core.our), entry.process not in core.kernel.processes
-        held = asked_for(given, core.our) if ended else core.kernel.grants.of(entry.process)
+        wanted, ended = requested_capabilities(entry, core.our), entry.process not in core.kernel.processes
+        held = requested_capabilities(given, core.our) if ended else core.kernel.grants.of(entry.process)
         rows.append(
             {
                 "address": f"{core.our}@{entry.process}",
@@ -116,7 +118,9 @@ def started_rows(core: NodeCore, asked: Package, allowed: Package) -> list[Row]:
 
 
 def disk_rows(used: DiskUsed) -> Row:
-    """What each package has on the disk and may have, in bytes; `quota_bytes` is None where there is no bound."""
+    """Return what each package has on the disk and may have, in bytes; `quota_bytes` is None where there is no
+    bound.
+    """
     return {
         "packages": [
             {
@@ -139,8 +143,9 @@ def disk_rows(used: DiskUsed) -> Row:
 
 
 def peer_rows(core: NodeCore, lead: float) -> list[Row]:
-    """The nodes that this one has a session with, or had lately; times are those since 1970, as texts. `place`: see
-    `router_rows`."""
+    """Return the nodes that this one has a session with, or had lately, with Unix times as texts. `place`: see
+    `router_rows`.
+    """
     rows, places = zip(core.peers(), core.network.peers(), strict=True), core.network.routers()
     return [
         {
@@ -155,19 +160,19 @@ def peer_rows(core: NodeCore, lead: float) -> list[Row]:
 
 
 def memory_row(core: NodeCore) -> Row:
-    """What the node's budget of memory is, how much of it is used, and who holds the most."""
+    """Return the node's memory budget, how much of it is used, and who holds the most."""
     memory = core.memory
     holders = [holding._asdict() for holding in memory.holdings()[:MAX_HOLDERS]]
     return {"budget_bytes": memory.capacity, "used_bytes": memory.used, "holders": holders}
 
 
 def router_rows(core: NodeCore) -> list[Row]:
-    """The routers of this node, and what it has there: it is reached through those that keep a place (`held`)."""
+    """Return the routers of this node; the node is reachable through those with a reservation (`held`)."""
     return [{"name": name, "place": place.value} for name, place in core.network.routers().items()]
 
 
 def probe_row(step: ProbeStep) -> Row:
-    """A step of a probe, but the last one."""
+    """Return the row of a step of a probe, except the last one."""
     return _PROBE_ROWS[type(step)](step)
 
 
@@ -214,10 +219,10 @@ _PROBE_ROWS: dict[type, Callable[..., Row]] = {
 
 
 def error_rows(core: NodeCore, after: int, lead: float) -> Row:
-    """The dead letters after the one of that number, with the number of the last, and how many are gone (G16)."""
+    """Return the dead letters after number `after`, the number of the last one, and how many are lost (G16)."""
     dead = core.dead_letters
     first = dead.count - len(dead.latest)
-    """Number of the oldest that is remembered; they are counted from 0."""
+    """Number of the oldest letter that is remembered; letters are counted from 0."""
     begin = min(max(after, first), dead.count)
     letters = list(islice(dead.latest, begin - first, begin - first + MAX_ERROR_ROWS))
     return {
@@ -241,7 +246,7 @@ def _error(letter: DeadLetter, lead: float) -> Row:
 
 
 def trace_row(record: TraceRecord, lead: float) -> Row:
-    """One step of one message. Ids are texts: not every reader of JSON has numbers of 64 bits."""
+    """Return one step of one message as a row. Ids are texts: not every reader of JSON has numbers of 64 bits."""
     return {
         "time": wall_time(record.at + lead),
         "at": record.at,
@@ -262,5 +267,5 @@ def trace_row(record: TraceRecord, lead: float) -> Row:
 
 
 def wall_time(seconds: float) -> str:
-    """A time since 1970 as ISO 8601, in UTC, to the millisecond."""
+    """Return a Unix time as ISO 8601, in UTC, to the millisecond."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

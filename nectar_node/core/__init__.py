@@ -1,1 +1,1 @@
-"""One node, pure: kernel, guests, sessions and system processes in one object; imports all below it."""
+"""One node as a pure object: kernel, guests, sessions and system processes. Imports every folder below it."""

@@ -1,4 +1,4 @@
-"""What a node's core needs to know."""
+"""The configuration of a node's core."""
 
 from __future__ import annotations
 
@@ -16,35 +16,36 @@ from nectar_node.storage.operations import Location
 
 @dataclass(frozen=True, slots=True)
 class CoreConfig:
-    """See the module's text."""
+    """What a core is told when it is made: names, folders, limits, and what earlier boots have kept."""
 
     our: str
-    """Its node id."""
+    """The node's name, such as `a.nec`."""
     drives: str
-    """Root of the vfs."""
+    """Root folder of the vfs."""
     state: str
-    """Root of the saved states."""
+    """Root folder of the saved states."""
     records: str
-    """The folder with the file of the name records, kept for the next boot."""
+    """The folder of the name records' file, which is kept for the next boot."""
     capabilities: Location
     """The file of the capability store."""
     decisions: Location
-    """The file of what the user has decided (`nectar_node.packages.decisions`)."""
+    """The file of the user's decisions (`nectar_node.packages.decisions`)."""
     fresh_id: Callable[[], int]
-    """Unpredictable u64s."""
+    """A source of unpredictable u64s."""
     guest: Callable[[Address], GuestConfig]
-    """What a guest of that address is started with."""
+    """Returns the configuration that a guest of the given address is started with."""
     memory: MemoryBudget = field(default_factory=lambda: MemoryBudget(DEFAULT_BYTES))
-    """Pays for all that waits in the node; the network is given the same."""
+    """The account that pays for everything that waits in the node; the network is given the same one."""
     clock: Callable[[], float] | None = None
-    """For the times in traces; None: those of the events."""
+    """The clock for the times in traces; None: the times of the events."""
     kept_capabilities: bytes | None = None
-    """What that file held at this boot."""
+    """Contents of the capability store's file at this boot; None: there is no file yet."""
     kept_records: Written | None = None
-    """How far the file of the name records went at this boot; None: there is none yet, and it is not protected."""
+    """How far the file of the name records went at this boot; None: there is no file yet, and nothing is protected."""
     kept_decisions: Decisions = field(default_factory=Decisions)
-    """What that file held at this boot."""
+    """Contents of the decisions' file at this boot."""
     ledger: Ledger = field(default_factory=Ledger)
-    """What packages have on the disk; its driver keeps it."""
+    """Accounts of what packages have on the disk; the driver updates them."""
     boots: frozenset[ProcessId] = frozenset()
-    """The processes of the packages that are started at this boot: they hold what they held before (G21)."""
+    """The processes of the packages that are started at this boot: they keep the capabilities they held before (G21).
+    """

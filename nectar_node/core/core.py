@@ -1,8 +1,8 @@
-"""One node, pure: kernel, guests, sessions and system processes in one object that takes events and time.
+"""One node as a pure object: kernel, guests, sessions and system processes, driven by events and time.
 
 The core decides everything and waits for nothing. A driver (`nectar_node.driver.node` with trio, `testnet.sim` with an
-event heap) tells it what happened in the world, lets it run, and carries out what `next_action` gives: connections to
-dial, bytes to send, disk jobs, code to compile, lines to log.
+event heap) tells it what has happened, lets it run, and carries out the actions that `next_action` returns: connections
+to dial, bytes to send, disk jobs, code to compile, lines to log.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from kernel.machine import Machine
 from kernel.router.kernel import Kernel
 from nectar_node.base.log import without_colours
 from nectar_node.base.system_processes import TERMINAL
-from nectar_node.contract.actions import BadCode, LoadCode, LogLine, Printed, ShutDown, Torn, WorldAction
+from nectar_node.contract.actions import BadCode, DriverAction, LoadCode, LogLine, Printed, ShutDown, Torn
 from nectar_node.contract.json_shapes import Refused
 from nectar_node.contract.traces import Traces
 from nectar_node.core.config import CoreConfig
@@ -68,24 +68,26 @@ from net.peering.containment import told
 from net.peering.network import Network
 
 EVENTS_AT_ONCE = 1024
-"""Events of the net that are passed on before a driver goes round: some tens of milliseconds."""
+"""Events of the net that are passed on in one turn of the driver: some tens of milliseconds of work."""
 MAX_TRAPS = 256
-"""Processes of which it is remembered why they trapped: what was started a moment ago is among them."""
+"""Processes whose last trap is remembered: enough for everything that was started a moment ago."""
 
 
 class Timed(Protocol):
-    """Something with deadlines."""
+    """A part of the core that has deadlines."""
 
     def next_deadline(self) -> float | None:
-        """When it has something to do."""
+        """Return when `on_timer` is due, or None."""
 
 
 P = ParamSpec("P")
 
 
 def _guarded(method: Callable[Concatenate[NodeCore, P], None]) -> Callable[Concatenate[NodeCore, P], None]:
-    """What fails in there may leave anything half done. (`settle` and `run`, which are called for every message, see
-    to that themselves.)"""
+    """Tear the node down if `method` fails, since the failure may leave anything half done.
+
+    `settle` and `run`, which are called for every message, do this themselves.
+    """
 
     @wraps(method)
     def guarded(core: NodeCore, /, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -100,8 +102,9 @@ def _guarded(method: Callable[Concatenate[NodeCore, P], None]) -> Callable[Conca
 class NodeCore:
     """A whole node without its driver.
 
-    What goes wrong in its own code ends the smallest thing that can end: a connection (`net.peering.containment`), or
-    what a system process was asked (`system.processes`). Where that is not known, it is `torn`.
+    A failure of the node's own code ends the smallest thing that can end: a connection (`net.peering.containment`), or
+    the request that a system process was handling (`system.processes`). Where that thing is not known, the whole node
+    is `torn`.
     """
 
     def __init__(self, config: CoreConfig, network: Network) -> None:
@@ -114,7 +117,7 @@ class NodeCore:
         self.machine = Machine(self.kernel, self._configure)
         self.vfs = Vfs(config.our, config.drives, self._holds, self._awaited_until, config.memory)
         self._state = State(config.state, config.memory)
-        self._out: deque[WorldAction] = deque()
+        self._out: deque[DriverAction] = deque()
         self._installer = Installer(config.our, self.kernel, self._act, self._out.append, self.vfs.mount)
         self._terminal = Terminal(
             config.our, config.fresh_id, self._installer.locate, self._everybody, self._may_script
@@ -131,7 +134,7 @@ class NodeCore:
         )
         self.dead_letters = DeadLetters()
         self.traps: dict[ProcessId, str] = {}
-        """Why processes have trapped that have not been started by the user since: the latest MAX_TRAPS of them."""
+        """Why processes have trapped that the user has not started again since: the latest MAX_TRAPS of them."""
         self._start_up = StartUp(config.our, self._installer, self._out.append)
         self._records = RecordStore(config.records, config.kept_records or Written(), network.records)
         self._peers = Peers(
@@ -147,7 +150,7 @@ class NodeCore:
         self._restore(config.kept_capabilities, config.boots)
         self._store = GrantStore(self._vouching.version, config.capabilities, self._vouching.snapshot)
         self.decisions: Decisions = config.kept_decisions
-        """What the user has decided; changed by `decide` alone."""
+        """The user's decisions; only `decide` changes them."""
         self._decision_store = GrantStore(
             lambda: self.decisions.version, config.decisions, self.decisions.encode, "decisions"
         )
@@ -173,14 +176,19 @@ class NodeCore:
         }
         self._now = 0.0
         self.torn: Torn | None = None
-        """Why nothing is passed on any more: the node has to begin anew. What is told from then on does nothing."""
+        """Why the core has stopped passing anything on, so that the node must restart; events are ignored from then on.
+        None: it works.
+        """
 
-    # --- what the world tells ---------------------------------------------------------------------------------------
+    # --- events of the driver ---------------------------------------------------------------------------------------
 
     @_guarded
     def boot(self, boot: Boot, now: float) -> None:
-        """Ask for the name, and start the packages when that is answered, or has taken too long; they keep what they
-        held when the node went down (G21). `Ready` tells when they have been started."""
+        """Ask the registrar for the name, then start the packages once it has answered or has taken too long.
+
+        Processes keep the capabilities they held when the node went down (G21). `Ready` tells when they have been
+        started.
+        """
         self._now = now
         if boot.registers and boot.endpoint is not None:
             self.network.set_endpoint(boot.endpoint.host, boot.endpoint.port, now)
@@ -190,7 +198,7 @@ class NodeCore:
         self.settle(now)
 
     def _without_denied(self, package: Package) -> Package:
-        """The store may be older than what was decided last."""
+        """Return the package without what the user denied: the capability store may be older than the last decision."""
         decision = self.decisions.of(package.id)
         if decision is not None:
             for process in package.processes:
@@ -199,12 +207,12 @@ class NodeCore:
 
     @_guarded
     def set_wall_clock(self, offset: float, now: float) -> None:
-        """Unix time is `now` and so much more: somebody may have set the clock of the machine."""
+        """Learn that Unix time is `now + offset`: somebody may have set the machine's clock."""
         self.network.set_wall_clock(offset, now)
         self.settle(now)
 
     def next_deadline(self) -> float | None:
-        """When `on_timer` has something to do; None: not before the next event."""
+        """Return when `on_timer` is due; None: not before the next event."""
         if self.torn is not None:
             return None
         if self._events:
@@ -218,7 +226,7 @@ class NodeCore:
 
     @_guarded
     def on_timer(self, now: float) -> None:
-        """Do what is due."""
+        """Do everything that is due."""
         self._now = now
         due = self.machine.next_deadline()
         if due is not None and due <= now:
@@ -239,22 +247,22 @@ class NodeCore:
 
     @property
     def kept(self) -> bool:
-        """Whether all that is to survive a reboot is on the disk."""
+        """Whether everything that must survive a reboot is on the disk."""
         return all(store.kept for store in self._stores)
 
     def keep(self, now: float) -> None:
-        """See to it that it will be, at once: the node goes down."""
+        """Start writing everything that must survive a reboot, without delay, because the node goes down."""
         for store in self._stores:
             store.hurry()
         self._keep(now)
 
-    def next_action(self) -> WorldAction | None:
-        """What the driver has to do, in order; None: nothing more."""
+    def next_action(self) -> DriverAction | None:
+        """Return the next action for the driver, in order; None: there is nothing more to do."""
         return self._out.popleft() if self._out else None
 
     @property
-    def actions(self) -> deque[WorldAction]:
-        """What `next_action` takes from: for whoever asks at every step, and takes by itself."""
+    def actions(self) -> deque[DriverAction]:
+        """The queue that `next_action` takes from, for a caller that empties it after every step."""
         return self._out
 
     @property
@@ -263,7 +271,7 @@ class NodeCore:
         return self.torn is None and self.machine.can_run
 
     def run(self, now: float, polls: int) -> None:
-        """Let guests run, at most so many polls."""
+        """Let guests run, for at most `polls` polls."""
         try:
             self.machine.run(now, polls)
         except Exception as error:
@@ -271,18 +279,18 @@ class NodeCore:
         self.settle(now)
 
     def take_busy(self) -> Guest | None:
-        """A guest that keeps using up its slices, to be polled on another thread; None: there is none."""
+        """Lend out a guest that keeps using up its slices, to be polled on another thread; None: there is none."""
         return self.machine.take_busy()
 
     @_guarded
     def polled(self, guest: Guest, poll: Poll, now: float) -> None:
-        """A busy guest that was lent out has been polled."""
+        """Take back a busy guest that was lent out and has been polled."""
         self.machine.polled(guest, poll, now)
         self.settle(now)
 
     @_guarded
     def job_done(self, job: Job, outcome: Outcome, now: float) -> None:
-        """A disk job is done."""
+        """Learn the outcome of a disk job."""
         self._now = now
         owner = job.owner
         if isinstance(owner, SystemToken):
@@ -311,7 +319,7 @@ class NodeCore:
 
     @_guarded
     def code_loaded(self, load: LoadCode, program: Program | BadCode, now: float) -> None:
-        """Code is there, or is not."""
+        """Learn that code has been loaded, or why it cannot be."""
         self._now = now
         self._code_loaded(load, program)
         self.settle(now)
@@ -332,63 +340,66 @@ class NodeCore:
 
     @property
     def packages(self) -> dict[PackageId, Package]:
-        """Those that are installed; not to be changed."""
+        """The installed packages; read-only."""
         return self._installer.packages
 
-    # The same names as `net.peering.network.Network` gives them: a connection's driver serves either.
+    # These have the names of `net.peering.network.Network`'s methods, so a connection's driver can serve either.
 
     def new_connection(self) -> int:
-        """An id for a connection that is about to be accepted."""
+        """Return an id for a connection that is about to be accepted."""
         return self.network.new_connection()
 
     def accepted(self, connection: int, host: str, now: float) -> None:
-        """A peer has connected to us."""
+        """Learn that a peer has connected to this node."""
         self.network.accepted(connection, host, now)
         self.settle(now)
 
     def connected(self, connection: int, now: float) -> None:
-        """A connection that we dialed is there."""
+        """Learn that a connection that this node dialed is established."""
         self.network.connected(connection, now)
         self.settle(now)
 
     def dial_failed(self, connection: int, reason: str, now: float) -> None:
-        """A connection that we dialed did not come about."""
+        """Learn that a connection that this node dialed has failed."""
         self.network.dial_failed(connection, reason, now)
         self.settle(now)
 
     def failed(self, connection: int, error: Exception, now: float) -> None:
-        """The driver's own code has failed at a connection, which is gone."""
+        """Learn that the driver's own code has failed at a connection, which is closed."""
         self.network.failed(connection, error, now)
         self.settle(now)
 
     def lost(self, connection: int, now: float) -> None:
-        """A connection is gone."""
+        """Learn that a connection is closed."""
         self.network.lost(connection, now)
         self.settle(now)
 
     def receive(self, connection: int, data: Buffer, now: float) -> None:
-        """Bytes from a connection."""
+        """Take bytes from a connection."""
         self.network.receive(connection, data, now)
         self.settle(now)
 
     def peer(self, connection: int) -> str:
-        """Who is there, as far as that is proven; "" before."""
+        """Return the name of the peer on a connection, as far as it is proven; "" before."""
         return self.network.peer(connection)
 
     def pending(self, connection: int, limit: int) -> list[Buffer]:
-        """Bytes for a connection, about `limit` of them; none: nothing now."""
+        """Return about `limit` bytes to send on a connection; none: nothing for now."""
         buffers = self.network.pending(connection, limit)
         if self._events:
             self.settle(self._now)  # a circuit's other leg may be read again
         return buffers
 
-    # --- what the user asks -----------------------------------------------------------------------------------------
+    # --- requests of the user ---------------------------------------------------------------------------------------
 
     @_guarded
     def install(self, package: Package, token: object, now: float, *, anew: bool = True) -> None:
-        """Make a package's folder its drive `pkg`, and start its processes with what the manifest asks for, all or
-        none of them; `Installed` tells when that is done. `anew`: they hold nothing else, and what earlier processes
-        of their names issued is revoked; otherwise they keep what they held when the node went down (G21)."""
+        """Mount a package's folder as its drive `pkg`, and start its processes, all or none, with the rights in the
+        manifest.
+
+        `Installed` tells when that is done. With `anew` they hold nothing else, and what earlier processes of their
+        names issued is revoked; otherwise they keep what they held when the node went down (G21).
+        """
         self._now = now
         for process in package.processes:
             self.traps.pop(process, None)
@@ -397,27 +408,29 @@ class NodeCore:
 
     @_guarded
     def decide(self, package: PackageId, decision: Decision, now: float) -> None:
-        """Keep what the user has decided about a package, for the next boot too: it does not get what they denied."""
+        """Keep the user's decision about a package, for the next boot too: the package does not get what the user
+        denied.
+        """
         self.decisions.decide(package, decision)
         self._keep(now)
         self.settle(now)
 
     @_guarded
     def inject(self, target: Address, request: Request, blob: LazyLoadBlob | None, token: object, now: float) -> None:
-        """Send a request in the user's name; `Answered` brings the outcome if it expects a response."""
+        """Send a request in the user's name; `Answered` brings the outcome if the request expects a response."""
         self._now = now
         self._act(Inject(TERMINAL, target, request, blob, token))
         self.settle(now)
 
     @_guarded
     def kill(self, process: ProcessId, now: float) -> None:
-        """End a process; no on-exit runs."""
+        """End a process, without its on-exit."""
         self._now = now
         self._act(Kill(process))
         self.settle(now)
 
     def kill_tree(self, target: ProcessId | PackageId, now: float) -> int:
-        """End a process, or all of a package, and whatever descends from them, in one step; how many have ended."""
+        """End a process, or all of a package, and their descendants, in one step. Return how many have ended."""
         ended = self.tree(target)
         if ended:
             self._kill_all(ended, now)
@@ -430,16 +443,20 @@ class NodeCore:
         self.settle(now)
 
     def tree(self, target: ProcessId | PackageId) -> tuple[ProcessId, ...]:
-        """A process, or those of a package, with all that descend from them, as far as they run or wait for their
-        restart: parents first. Also of one that has ended, and has left children."""
+        """Return a process, or those of a package, and their descendants that run or wait for a restart, parents first.
+
+        A process that has ended is allowed: it may have left children.
+        """
         if isinstance(target, PackageId):
             return self.kernel.lifecycle.tree(lambda process: process.package_id == target)
         return self.kernel.lifecycle.tree(lambda process: process == target)
 
     @_guarded
     def run_script(self, line: str, timeout: int, token: object, now: float) -> None:
-        """Run a script as the line says, for at most `timeout` seconds: `Printed` brings what it prints, `Answered` its
-        answer, or Timeout."""
+        """Run the script that `line` names, for at most `timeout` seconds.
+
+        `Printed` brings what it prints, `Answered` its answer, or Timeout.
+        """
         self._now = now
         request = Request(False, timeout, line.encode(errors="replace"), self._terminal.expect(token))
         self._act(Inject(TERMINAL, Address(self.our, TERMINAL), request, None, token))
@@ -447,52 +464,56 @@ class NodeCore:
 
     @_guarded
     def stop_script(self, token: object, now: float) -> None:
-        """End the script that was run with this token, if it has not answered yet: `Answered` says so."""
+        """End the script that was run with this token, if it has not answered yet; `Answered` confirms it."""
         self._system.stop_script(self._terminal, token, now)
         self.settle(now)
 
     def ask_disk_use(self, token: object, now: float) -> None:
-        """Count what each package has on the disk: `DiskUsed` tells it."""
+        """Measure what each package has on the disk; `DiskUsed` brings the result."""
         self._disk_use.ask(token)
         self._look_at_disk_use()
         self.settle(now)
 
     def _everybody(self) -> tuple[ProcessId, ...]:
-        """The processes of this node, the system's first."""
+        """Return the processes of this node, the system processes first."""
         return (*self._system.by_id, *self.kernel.processes)
 
     @_guarded
     def trace(self, address: Address | None, token: object, now: float) -> None:
-        """Follow all lineages that touch `address`; with None, every one. `Traced` brings their records until
-        `untrace`."""
+        """Follow all lineages that touch `address`, or every lineage if it is None.
+
+        `Traced` brings their records until `untrace`.
+        """
         self._traces.follow(address, token)
         self.kernel.tracer = self._traces.tracer
         self.settle(now)
 
     @_guarded
     def untrace(self, token: object, now: float) -> None:
-        """Follow them no longer."""
+        """End a trace."""
         self._traces.leave(token)
         self.kernel.tracer = self._traces.tracer
         self.settle(now)
 
     @_guarded
     def probe(self, name: str, token: object, now: float) -> None:
-        """See how another node is reached, without a message: `Probed` brings each step, until its `ProbeEnded` or
-        `stop_probe`."""
+        """Find out how another node is reached, without sending it a message.
+
+        `Probed` brings each step, until `ProbeEnded` or `stop_probe`.
+        """
         self.network.probe(name, token, now)
         self.settle(now)
 
     @_guarded
     def stop_probe(self, token: object, now: float) -> None:
-        """Tell nothing more about it."""
+        """End a probe."""
         self.network.stop_probe(token)
         self.settle(now)
 
-    # --- moving things on -------------------------------------------------------------------------------------------
+    # --- turns ------------------------------------------------------------------------------------------------------
 
     def settle(self, now: float) -> None:
-        """Pass on what kernel, net and system processes want of each other, until nobody wants anything more.
+        """Pass on everything that kernel, net and system processes have for each other, until none has anything more.
 
         After EVENTS_AT_ONCE events of the net the rest waits for `on_timer`: a peer that has gone may leave thousands.
         """
@@ -500,15 +521,15 @@ class NodeCore:
         if self.torn is not None:
             return
         left = EVENTS_AT_ONCE
-        actions, stirred, events = self.machine.actions, self._system.stirred, self._events
+        actions, pending, events = self.machine.actions, self._system.pending, self._events
         at: object = None
         try:
             while True:
                 while actions:
                     at = action = actions.popleft()
                     self._kernel_actions[type(action)](action)
-                while stirred:
-                    at = process = stirred.popleft()
+                while pending:
+                    at = process = pending.popleft()
                     self._drain(process)
                 if events and left:
                     left -= 1
@@ -522,33 +543,33 @@ class NodeCore:
             self._tear(f"it carried out {type(at).__name__}", error)
 
     def _tear(self, what: str, error: Exception) -> None:
-        """The node's own code has failed outside of what can be ended alone, and nobody knows what is half done."""
+        """Stop the node: its own code has failed in a place where nobody knows what is half done."""
         if self.torn is None:
             self.torn = Torn(what, error)
             self._out.append(self.torn)
 
     def _drain(self, process: SystemProcess) -> None:
-        while (wish := self._system.next_wish(process, self._now)) is not None:
-            if isinstance(wish, Job):
-                self._out.append(wish._replace(owner=SystemToken(process.id, wish.owner)))
-            elif isinstance(wish, (StopJob, LogLine, ShutDown)):
-                self._out.append(wish)
-            elif isinstance(wish, FetchCode):
-                self._load_code(SystemToken(process.id, wish.token), wish.package, wish.path)
-            elif isinstance(wish, CompileCode):
-                self._out.append(LoadCode(wish.code, SystemToken(process.id, wish.token)))
+        while (action := self._system.next_action(process, self._now)) is not None:
+            if isinstance(action, Job):
+                self._out.append(action._replace(owner=SystemToken(process.id, action.owner)))
+            elif isinstance(action, (StopJob, LogLine, ShutDown)):
+                self._out.append(action)
+            elif isinstance(action, FetchCode):
+                self._load_code(SystemToken(process.id, action.token), action.package, action.path)
+            elif isinstance(action, CompileCode):
+                self._out.append(LoadCode(action.code, SystemToken(process.id, action.token)))
             else:
-                self._act(wish)
+                self._act(action)
 
     def _look_at_disk_use(self) -> None:
-        while (wish := self._disk_use.next_action()) is not None:
-            if isinstance(wish, Kill):
-                self._act(wish)
+        while (action := self._disk_use.next_action()) is not None:
+            if isinstance(action, Kill):
+                self._act(action)
             else:
-                self._out.append(wish)
+                self._out.append(action)
 
     def _configure(self, address: Address) -> GuestConfig:
-        """What a guest that is about to run is started with."""
+        """Return the configuration of a guest that is about to run."""
         config, process = self._configuration(address), address.process
         if config.drive is not None and self.kernel.processes[process].launch.program.opens_files:
             self._disk_use.starts(process, self._now)
@@ -575,14 +596,18 @@ class NodeCore:
         self._load_code(action, action.package, action.path)
 
     def _load_code(self, owner: Load | SystemToken, package: PackageId, path: str) -> None:
-        """A child's code comes from a drive of its parent's package; what a system process starts, and may give rights
-        of the user's, from an installed package's folder alone."""
+        """Load code for a child from a drive of its parent's package, or for a system process from an installed
+        package's folder.
+
+        A system process may give its new process rights of the user's, so a drive, where processes write, is not
+        enough.
+        """
         problem = f"{package} is not installed"
         try:
             installed = isinstance(owner, SystemToken)
             location = self._installer.locate(package, path) if installed else self.vfs.locate(package, path)
         except Refused as refusal:
-            location, problem = None, f"that is no path ({refusal})"
+            location, problem = None, f"that is not a path ({refusal})"
         except Exception as error:
             self._out.append(Unforeseen(f"the start of {path} of {package}", tuple(told(error))))
             location, problem = None, SORRY
@@ -630,17 +655,19 @@ class NodeCore:
             self._terminal.failed(envelope.source.process, kind_of(letter.reason))
 
     def _holds(self, holder: ProcessId, wanted: Capability) -> bool:
-        """Whether a process holds a capability; the node's user, who speaks through system processes, holds all."""
+        """Whether a process holds a capability; the node's user, who acts through system processes, holds all."""
         return self.kernel.is_system(holder) or self.kernel.grants.holds(holder, wanted)
 
     def _awaited_until(self, reply_to: ReplyTo) -> float | None:
-        """When a requester of this node gets Timeout; None: it is not known here."""
+        """Return when a requester of this node gets Timeout; None: the request is not known here."""
         entry = self.kernel.outstanding.get(reply_to.id) if reply_to.address.node == self.our else None
         return None if entry is None else entry.deadline
 
     def _accepts(self, process: ProcessId) -> bool:
-        """Whether a process is there and may have messages of other nodes (G19). What one that is about to be started
-        will hold is not known yet."""
+        """Whether a process exists and accepts messages of other nodes (G19).
+
+        A process that is about to start is accepted: what it will hold is not known yet.
+        """
         if process in self.kernel.starting:
             return True
         return process in self.kernel.processes and self.kernel.grants.may_use_network(process)
@@ -655,5 +682,5 @@ class NodeCore:
         return {"net": self.network.failures, **counted}
 
     def peers(self) -> list[dict[str, object]]:
-        """The nodes this one has a session with, for status pages."""
+        """The nodes that this one has a session with, for status pages."""
         return self._peers.status()

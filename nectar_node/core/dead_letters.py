@@ -1,6 +1,6 @@
 """Messages that reached nobody, for people to look at (G16): the latest of them, and how many there have ever been.
 
-Anybody can make these, other nodes too, so what is kept of each is bounded: the beginning of its body is enough.
+Anybody can cause these, other nodes too, so what is kept of each is bounded: the beginning of its body is enough.
 """
 
 from __future__ import annotations
@@ -14,20 +14,22 @@ from kernel.contract.message import Reason, Request, marked
 from nectar_node.contract.actions import LogLine
 
 _ORDINARY = (Reason.NOT_AWAITED, Reason.EXPIRED)
-"""An answer that takes too long happens every day; a message that reached nobody may be what somebody looks for."""
+"""Failures that are logged at a higher verbosity: a late answer is common, while somebody may look for a message that
+reached nobody.
+"""
 
 
 class DeadLetters:
-    """See the module's text."""
+    """The latest dead letters, bounded in number and size, and a count of all."""
 
     def __init__(self) -> None:
         self.latest: deque[DeadLetter] = deque(maxlen=MAX_DEAD_LETTERS)
-        """Without blob, metadata and capabilities; not to be changed."""
+        """The latest letters, without blobs, metadata and capabilities; read-only."""
         self.count = 0
         """How many there have ever been."""
 
     def add(self, letter: DeadLetter) -> LogLine:
-        """Keep one; what the log says of it."""
+        """Keep a letter. Return the line for the log."""
         envelope = letter.envelope
         message = envelope.message
         short = message._replace(body=message.body[:MAX_DEAD_LETTER_BODY], metadata=None, capabilities=())

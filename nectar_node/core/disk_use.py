@@ -1,10 +1,10 @@
-"""Who has how much on the disk: told to the user, and watched where guests write past the vfs.
+"""How much each package has on the disk: reported to the user, and watched where guests write past the vfs.
 
 What goes through the vfs and `state` is in the accounts (`storage.ledger`) before it is done. A guest that opens files
-by WASI writes to its package's folder by itself, and no operating system that we run on would ask us before. So the
-folder is counted again while such a guest does anything: when it has made its package more than its quota, or the disk
-fuller than it may be, all guests of the package that can write so are ended, and the log says why. Until the next look
-it can write as fast as the disk takes it.
+by WASI writes to its package's folder by itself, and the operating systems that we run on do not ask us before. So the
+folder is counted again while such a guest does anything. When the guest has exceeded its package's quota, or filled the
+disk beyond the reserve, all guests of the package that can write so are ended, and the log says why. Until the next
+count it can write as fast as the disk allows.
 
 Pure: a part of `core`, with the five verbs of a state machine.
 """
@@ -25,69 +25,69 @@ from nectar_node.storage.operations import Counted, DiskError, Job, Outcome, Sur
 from nectar_node.storage.turns import count_lane
 
 LOOK_SECONDS = 1.0
-"""Between two looks at a package whose guests write by WASI."""
+"""Seconds between two counts of a package whose guests write by WASI."""
 LOOK_SHARE = 4
-"""Counting takes at most one part of so many of the time."""
+"""Counting takes at most this fraction of the time: one part in so many."""
 
 
-class _Asked(NamedTuple):
-    """The owner of the jobs for one answer."""
+class _ReportOwner(NamedTuple):
+    """The owner of the disk jobs for one report."""
 
     token: object
 
 
-class _Look(NamedTuple):
-    """The owner of a count of a package with writers."""
+class _WatchOwner(NamedTuple):
+    """The owner of a count of a package whose guests write by WASI."""
 
     package: str
 
 
-DISK_USE = (_Asked, _Look)
-"""The owners of its jobs."""
+DISK_USE = (_ReportOwner, _WatchOwner)
+"""Owners of this module's disk jobs."""
 
 
 @dataclass(slots=True)
 class _Answer:
     surveyed: Surveyed
     missing: set[str]
-    """Packages that are being counted for it."""
+    """Packages that are still being counted."""
 
 
 @dataclass(slots=True)
 class _Writers:
-    """Of one package: its guests that open files by WASI."""
+    """The guests of one package that open files by WASI."""
 
     processes: set[ProcessId] = field(default_factory=set)
     polls: int = -1
-    """How often they had been polled at the last look."""
+    """How often they had been polled at the last count."""
     due: float = 0.0
     began: float | None = None
-    """When a count of it began that is not done."""
+    """When the count that is under way began; None: none is."""
 
 
 class DiskUse:
-    """See the module's text."""
+    """Reports disk use, and ends guests that write more by WASI than they may."""
 
     def __init__(self, ledger: Ledger, statistics: Callable[[ProcessId], GuestStatistics | None]) -> None:
-        """`statistics`: what a guest has used so far."""
+        """`statistics` returns what a guest has used so far."""
         self._ledger = ledger
         self._statistics = statistics
         self._answers: dict[object, _Answer] = {}
-        """By token: those that are being put together."""
+        """Reports in preparation, by token."""
         self._writers: dict[str, _Writers] = {}
-        self._wishes: deque[Job | Kill | LogLine | DiskUsed] = deque()
+        self._out: deque[Job | Kill | LogLine | DiskUsed] = deque()
 
     def ask(self, token: object) -> None:
-        """`DiskUsed` tells what everybody has."""
-        self._wishes.append(Job(self._ledger.survey(), "survey", _Asked(token)))
+        """Begin a report; `DiskUsed` brings it."""
+        self._out.append(Job(self._ledger.survey(), "survey", _ReportOwner(token)))
 
     def starts(self, process: ProcessId, now: float) -> None:
-        """A guest that opens files by WASI is about to run."""
+        """Begin to watch a guest that opens files by WASI and is about to run."""
         writers = self._writers.setdefault(str(process.package_id), _Writers(due=now))
         writers.processes.add(process)
 
     def ended(self, process: ProcessId) -> None:
-        """It runs no longer."""
+        """Stop watching a guest."""
         package = str(process.package_id)
         writers = self._writers.get(package)
         if writers is not None:
@@ -96,13 +96,13 @@ class DiskUse:
                 del self._writers[package]
 
     def next_deadline(self) -> float | None:
-        """When it is time to look at a package."""
+        """Return when a package is to be counted next, or None."""
         if not self._writers:
             return None
         return min((each.due for each in self._writers.values() if each.began is None), default=None)
 
     def on_timer(self, now: float) -> None:
-        """Look at those whose time it is, if their guests have done anything since the last look."""
+        """Count the packages that are due and whose guests have done anything since the last count."""
         for package, writers in self._writers.items():
             if writers.began is not None or writers.due > now:
                 continue
@@ -111,38 +111,38 @@ class DiskUse:
                 writers.due = now + LOOK_SECONDS
                 continue
             writers.polls, writers.began = polls, now
-            self._count(package, _Look(package))
+            self._count(package, _WatchOwner(package))
 
     def _polls(self, process: ProcessId) -> int:
         used = self._statistics(process)
         return 0 if used is None else used.polls
 
     def _count(self, package: str, owner: object) -> None:
-        self._wishes.append(Job(self._ledger.measure(package), count_lane(package), owner, package))
+        self._out.append(Job(self._ledger.measure(package), count_lane(package), owner, package))
 
     def done(self, job: Job, outcome: Outcome, now: float) -> None:
-        """One of its jobs is done."""
+        """Learn the outcome of one of this module's jobs."""
         owner = job.owner
-        if isinstance(owner, _Look):
+        if isinstance(owner, _WatchOwner):
             self._looked(owner.package, outcome, now)
-        elif isinstance(owner, _Asked):
+        elif isinstance(owner, _ReportOwner):
             self._told(owner.token, job, outcome)
 
     def next_action(self) -> Job | Kill | LogLine | DiskUsed | None:
-        """What it wants done."""
-        return self._wishes.popleft() if self._wishes else None
+        """Return the next action, or None."""
+        return self._out.popleft() if self._out else None
 
-    # --- telling ----------------------------------------------------------------------------------------------------
+    # --- reports ----------------------------------------------------------------------------------------------------
 
     def _told(self, token: object, job: Job, outcome: Outcome) -> None:
         if isinstance(outcome, Surveyed):
-            missing = set(outcome.packages)  # all are counted anew: what the host's users put there is in no account
+            missing = set(outcome.packages)  # all are counted again: what the host's users put there is in no account
             self._answers[token] = _Answer(outcome, missing)
             for package in sorted(missing):
-                self._count(package, _Asked(token))
+                self._count(package, _ReportOwner(token))
         elif token not in self._answers:
             assert isinstance(outcome, DiskError)
-            self._wishes.append(DiskUsed(token, (), 0, 0, 0, outcome.text))
+            self._out.append(DiskUsed(token, (), 0, 0, 0, outcome.text))
             return
         else:
             self._answers[token].missing.discard(job.party)
@@ -151,7 +151,7 @@ class DiskUse:
             del self._answers[token]
             rows = tuple(self._row(package) for package in answer.surveyed.packages)
             free, total = answer.surveyed.free, answer.surveyed.total
-            self._wishes.append(DiskUsed(token, rows, free, total, self._ledger.quotas.floor_of(total), None))
+            self._out.append(DiskUsed(token, rows, free, total, self._ledger.quotas.floor_of(total), None))
 
     def _row(self, package: str) -> PackageUse:
         account = self._ledger.account(package)
@@ -162,7 +162,7 @@ class DiskUse:
     def _looked(self, package: str, outcome: Outcome, now: float) -> None:
         writers = self._writers.get(package)
         if writers is None:
-            return  # they have ended meanwhile
+            return  # they have ended in the meantime
         began, writers.began = writers.began, None
         writers.due = now + max(LOOK_SECONDS, LOOK_SHARE * (now - (now if began is None else began)))
         if isinstance(outcome, Counted):
@@ -173,7 +173,7 @@ class DiskUse:
     def _problem(self, account: DiskAccount, counted: Counted) -> str | None:
         used, quota = counted.used, account.quota
         if not (counted.unasked.bytes > 0 or counted.unasked.files > 0):
-            return None  # it may have been too much before, and they may make it less
+            return None  # it may have been too much before, and they may be reducing it
         if used.bytes > quota.bytes:
             return f"its package has {used.bytes} bytes on the disk, and may have {quota.bytes}"
         if used.files > quota.files:
@@ -184,5 +184,5 @@ class DiskUse:
 
     def _end(self, package: str, writers: _Writers, problem: str) -> None:
         for process in sorted(writers.processes):
-            self._wishes.append(LogLine(str(process), 0, f"is ended: {problem} (`nectar df`)"))
-            self._wishes.append(Kill(process))
+            self._out.append(LogLine(str(process), 0, f"is ended: {problem} (`nectar df`)"))
+            self._out.append(Kill(process))

@@ -1,1 +1,1 @@
-"""(trio) One node as a process of the operating system, around its core; imports all below it."""
+"""(trio) One node as an operating system process, around its core; imports everything below it."""

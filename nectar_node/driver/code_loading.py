@@ -1,7 +1,7 @@
-"""Reads and compiles code on threads, so that one package's programs hold up nobody else's.
+"""Reads and compiles code on threads, so that one package's programs hold up no other's.
 
-Compiling a hostile program takes as long as `kernel.contract.limits` allow, and few are compiled at once: what waits
-for that waits in a line of its own package, whose threads others do not need.
+Compiling a hostile program takes as long as `kernel.contract.limits` allow, and few are compiled at the same time.
+Programs that wait for this stand in a queue of their package, whose threads others do not need.
 """
 
 from __future__ import annotations
@@ -17,30 +17,32 @@ from nectar_node.driver.program_code import Source
 from nectar_node.storage.operations import Location
 
 THREADS = 40
-"""Programs that are read or compiled at once."""
+"""Programs that are read or compiled at the same time."""
 THREADS_OF_PACKAGE = 2
-"""The same of one package."""
+"""Programs of one package that are read or compiled at the same time."""
 
 
 class Loader:
-    """See the module's text."""
+    """Loads programs on threads, a few at a time and fewer of one package."""
 
     def __init__(self, drives: str, compile: Callable[[Source], Program | BadCode]) -> None:
-        """`drives`: the root of the vfs; `compile` blocks, on whatever thread calls it."""
+        """`drives` is the root of the vfs; `compile` blocks, on whatever thread calls it."""
         self._drives = drives
         self._compile = compile
         self._threads = trio.CapacityLimiter(THREADS)
         self._lines: weakref.WeakValueDictionary[str, trio.Semaphore] = weakref.WeakValueDictionary()
 
     async def load(self, source: Source) -> Program | BadCode:
-        """The program, or why there is none."""
+        """Return the program, or why there is none."""
         line = self._line(source)
         async with line:
             # Abandoned when the node stops: nobody waits for the program any more.
             return await trio.to_thread.run_sync(self._compile, source, limiter=self._threads, abandon_on_cancel=True)
 
     def _line(self, source: Source) -> trio.Semaphore:
-        """Of the package: its folder, or its part of the vfs; code that came in a message has one for all."""
+        """Return the queue of a package, named by its folder or its part of the vfs; all code that came in messages has
+        one.
+        """
         package = ""
         if isinstance(source, Location):
             package = source.parts[0] if source.root == self._drives and source.parts else source.root

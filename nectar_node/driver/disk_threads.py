@@ -1,4 +1,4 @@
-"""Carries out disk jobs on worker threads, in the order and in the turns that `storage.turns` says."""
+"""Carries out disk jobs on worker threads, in the order and the turns that `storage.turns` decides."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from nectar_node.storage.steps import Steps
 from nectar_node.storage.turns import COUNTER, LONG_AT_ONCE, SHORT_AT_ONCE, Turn, Turns
 
 SLICE_SECONDS = 0.02
-"""After which a long job lets others have their turn: a hop to a thread and back is a hundredth of it."""
+"""Seconds after which a long job lets others have their turn: a hop to a thread and back is a hundredth of it."""
 STOP_SECONDS = 1.0
-"""How long a node that goes down waits for slices to end, so that no temporary file is left; a sync may hang."""
+"""Seconds that a node that goes down waits for slices to end, so that no temporary file is left; a sync may hang."""
 
 
 class Lanes:
@@ -34,7 +34,7 @@ class Lanes:
         self._telling = False
 
     def submit(self, job: Job) -> None:
-        """Carry out a job after those of its lane that are there already."""
+        """Carry out a job after the jobs that its lane has already."""
         self._turns.submit(job)
         self._go_on()
 
@@ -51,7 +51,7 @@ class Lanes:
             try:
                 await trio.sleep_forever()
             finally:
-                self._stopping = True  # slices that are being carried out see it, and give up what they do
+                self._stopping = True  # running slices see it, and give up what they do
                 for scope in self._at_work:
                     scope.deadline = trio.current_time() + STOP_SECONDS
                 left = [steps for _, steps in self._turns.begun if steps is not None]
@@ -65,14 +65,14 @@ class Lanes:
 
     def _given_up(self, job: Job) -> None:
         assert self._nursery is not None
-        self._nursery.start_soon(self._tell_stopped, job)  # whoever has stopped it is not told within that
+        self._nursery.start_soon(self._tell_stopped, job)  # its requester must not be told within its own call
 
     async def _tell_stopped(self, job: Job) -> None:
         self._done(job, STOPPED)
 
     async def _work(self, turn: Turn[Steps] | None) -> None:
-        """Carry out a turn, and others for as long as there are some: to begin another task costs as much as a hop."""
-        # Not ended by the node's end before it has seen to it that nothing half-made is left.
+        """Carry out a turn, then others as long as there are any: beginning another task costs as much as a hop."""
+        # Shielded from the node's end until nothing half-made is left.
         with trio.CancelScope(shield=True) as scope:
             self._at_work.add(scope)
             while turn is not None and not self._stopping:
@@ -86,7 +86,7 @@ class Lanes:
         self._at_work.discard(scope)
 
     def _tell(self, turn: Turn[Steps], outcomes: list[Outcome]) -> None:
-        self._telling = True  # what is asked for meanwhile is begun by whoever tells, and needs no other task
+        self._telling = True  # `done` may submit jobs: this task takes them, and no other is begun
         try:
             for job, outcome in zip(turn.jobs, outcomes, strict=False):
                 if job.owner is not COUNTER:
@@ -95,7 +95,7 @@ class Lanes:
             self._telling = False
 
     def _slice(self, turn: Turn[Steps]) -> list[Outcome] | None:
-        """On a thread: the outcomes; None: it goes on with another slice."""
+        """Run on a thread: return the outcomes, or None if the job goes on with another slice."""
         job = turn.jobs[0]
         # What the node itself must keep is done in one go, which finds a descriptor where there is none (`perform`).
         at_once = not may_be_long(job.operation) or (isinstance(job.operation, Replace) and not job.party)

@@ -1,9 +1,9 @@
-"""What of all that wants to be in the log gets there: so many lines and bytes a second, for each source and for all.
+"""A bound on the log: so many lines and bytes a second, for each source and for all.
 
-A process that prints in an endless loop, or another node whose messages reach nobody, would leave nothing to be read
-otherwise. Time is counted in windows of a second, each of which begins with a line; when it is over, one line for each
-source says what was left out. Of equal dead letters the first is shown, the others are counted.
-Pure: the driver gives the time, and asks `on_timer` for what is left to say.
+Without it, a process that prints in an endless loop, or another node whose messages reach nobody, would leave nothing
+readable. Time is counted in windows of a second, each of which begins with a line. When a window is over, one line for
+each source says how much was left out. Of equal dead letters the first is shown, the others are counted. Pure: the
+driver passes the time, and `on_timer` returns what is left to say.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from nectar_node.contract.actions import LogLine
 
 WINDOW_SECONDS = 1.0
 LINES = 500
-"""Of one source in a window."""
+"""Lines of one source in a window."""
 BYTES = 128 << 10
-"""The same, counted in bytes."""
+"""Bytes of one source in a window."""
 ALL_LINES = 4 * LINES
-"""Of all processes together; the node itself is not among them."""
+"""Lines of all processes together in a window; the node's own do not count."""
 ALL_BYTES = 4 * BYTES
 MAX_SOURCES = 1000
-"""In a window; those that come later are one."""
+"""Sources in a window; later ones are counted as one."""
 _OTHERS = "other processes"
 _DEAD_LETTERS = ("kernel", 1)
 """Source and verbosity of the lines about messages that reached nobody."""
@@ -33,7 +33,7 @@ Line = tuple[str, str]
 
 
 class _Share:
-    """What a source, or all of them, has written in this window."""
+    """What one source, or all of them, has written in this window."""
 
     __slots__ = ("bytes", "lines", "omitted", "repeated")
 
@@ -42,7 +42,7 @@ class _Share:
         self.bytes = 0
         self.omitted = 0
         self.repeated: Counter[str] = Counter()
-        """By text that was written: how often it came again."""
+        """How often each text that was written came again."""
 
     def has_room(self, size: int, lines: int, most: int) -> bool:
         return self.lines < lines and self.bytes + size <= most
@@ -53,17 +53,17 @@ class _Share:
 
 
 class LogBudget:
-    """Of one node's log."""
+    """The budget of one node's log."""
 
     def __init__(self) -> None:
         self._begun = -math.inf
         self._all = _Share()
         self._shares: dict[tuple[str, int], _Share] = {}
         self._owes = False
-        """Something was left out in this window."""
+        """Whether something was left out in this window."""
 
     def admit(self, line: LogLine, now: float) -> list[Line]:
-        """What to write, now that the node has logged `line`."""
+        """Return the lines to write, now that the node has logged `line`."""
         said = self._begin_anew(now) if now >= self._begun + WINDOW_SECONDS else []
         if self._has_room(line):
             said.append((line.source, line.text))
@@ -72,20 +72,20 @@ class LogBudget:
         return said
 
     def next_deadline(self) -> float | None:
-        """When `on_timer` has something to say, in seconds."""
+        """Return when `on_timer` has something to say, in seconds, or None."""
         return self._begun + WINDOW_SECONDS if self._owes else None
 
     def on_timer(self, now: float) -> list[Line]:
-        """What was left out, if the window is over."""
+        """Return the lines about what was left out, if the window is over."""
         deadline = self.next_deadline()
         return self._begin_anew(now) if deadline is not None and deadline <= now else []
 
     def close(self) -> list[Line]:
-        """The same, at the node's end."""
+        """Return the same lines at the node's end."""
         return self._begin_anew(math.inf)
 
     def _has_room(self, line: LogLine) -> bool:
-        """Whether it is to be written; if not, it has been counted."""
+        """Whether a line is to be written; if not, it has been counted."""
         share = self._share(line.source, line.verbosity)
         repeats = (line.source, line.verbosity) == _DEAD_LETTERS
         if repeats and line.text in share.repeated:
@@ -93,7 +93,7 @@ class LogBudget:
             return False
         guest = ":" in line.source
         size = 0
-        for measure in (_least_size, _size):  # most lines of a flood are not worth the second
+        for measure in (_least_size, _size):  # most lines of a flood do not need the exact size
             size = measure(line.text)
             if not self._fits(share, size, guest):
                 share.omitted += 1

@@ -1,4 +1,4 @@
-"""What makes a node that boots a member of its network: its key, and the directory from which it knows the others."""
+"""What makes a booting node a member of its network: its key, and the directory from which it knows the others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from net.names.registrar import Registrar
 
 
 def read_keys(config: NodeConfig) -> Keys:
-    """The node's key, made at its first boot, and the former one if it has changed since the last. Raises BadInput."""
+    """Return the node's key, made at its first boot, and the former one if it has changed since the last. Raises
+    BadInput.
+    """
     path = config.folder.key
     try:
         try:
@@ -39,7 +41,7 @@ def read_keys(config: NodeConfig) -> Keys:
 
 
 def forget_former_key(path: Path) -> None:
-    """The registrar has granted the new one: what is in the key file besides is of no use any more."""
+    """Remove the former key from the key file, now that the registrar has granted the new one."""
     try:
         keyfile.write_key_file(path, keyfile.read_key_file(path).without_previous())
     except KeyFileError as error:
@@ -49,8 +51,10 @@ def forget_former_key(path: Path) -> None:
 
 
 def open_directory(config: NodeConfig, keys: Keys) -> tuple[Directory, Written]:
-    """The registrar's table, a cache of it, or a signed file; and how far the file of kept records goes. Raises
-    BadInput."""
+    """Return the registrar's table, a cache of it, or a signed file; and how far the file of kept records goes.
+
+    Raises BadInput.
+    """
     identity, genesis, path = keys.identity, config.genesis, config.folder.records / RECORDS_FILE
     if config.static is not None:
         return _static_directory(config.name, config.static, identity.public_key), Written()
@@ -65,7 +69,7 @@ def open_directory(config: NodeConfig, keys: Keys) -> tuple[Directory, Written]:
 
 
 def _static_directory(name: str, file: StaticFile, public_key: bytes) -> StaticDirectory:
-    """The directory of a network without a registrar; raises BadInput if this node has no place in it."""
+    """Return the directory of a network without a registrar; raises BadInput if this node is not in it."""
     try:
         own_files.check_named_file(file.path)
         with file.path.open("rb") as opened:
@@ -74,10 +78,10 @@ def _static_directory(name: str, file: StaticFile, public_key: bytes) -> StaticD
     except OSError as error:
         raise BadInput(f"Cannot read the directory {file.path}: {error.strerror}.") from error
     except BadNameRecord as error:
-        raise BadInput(f"{file.path} is no directory of that authority: {error}.") from error
+        raise BadInput(f"{file.path} is not a directory of that authority: {error}.") from error
     found.expire(time.time())
     record = found.find(name)
     if record is None or record.public_key != public_key:
         what = "does not name" if record is None else "has another key of"
-        raise BadInput(f"{file.path} {what} {name}, or not any more: sign a new one with `nectar directory sign`.")
+        raise BadInput(f"{file.path} {what} {name}, or no longer does: sign a new one with `nectar directory sign`.")
     return found

@@ -1,7 +1,7 @@
 """One node as an operating system process: trio around a `NodeCore`.
 
 One nursery holds the kernel's runner, a driver for each connection, the disk's lanes, the listener and the control
-socket. Nothing here decides: what the core wants is carried out, what happens is told to it.
+socket. Nothing is decided here: the driver carries out the core's actions, and tells it what happens.
 """
 
 from __future__ import annotations
@@ -96,16 +96,16 @@ from net.peering.containment import told
 from net.peering.network import Network, NetworkConfig
 
 CLOCK_SECONDS = 5.0
-"""Pause between two looks at the machine's clock: name records live for days."""
+"""Seconds between two looks at the machine's clock: name records live for days."""
 AGAIN_SECONDS = 1.0
-"""Pause before a task that our own code has failed at begins anew."""
+"""Seconds before a task at which our own code has failed begins again."""
 MAX_TRACEBACK_LINES = 100
-"""Of one failure in the log."""
+"""Lines of one failure in the log."""
 _IDS_AT_ONCE = 512
 
 
 def run(config: NodeConfig) -> int:
-    """Run one node until SIGTERM, SIGINT or a shutdown command; returns the exit code and prints what went wrong."""
+    """Run one node until SIGTERM, SIGINT or a shutdown command; return the exit code, and print what went wrong."""
     keep_freed_memory()
     collect_by_pace()
     os.umask(0o077)  # what guests make is for nobody else either
@@ -130,7 +130,7 @@ def run(config: NodeConfig) -> int:
 
 
 def _is_orphan(config: NodeConfig) -> bool:
-    """Whether the node was to end with somebody who is gone already."""
+    """Whether the process with which the node was to end has ended already."""
     if config.lifeline is None:
         return False
     lifeline.hold(config.lifeline)
@@ -160,10 +160,10 @@ class _Prepared:
         for package in self.packages:
             if package.unknown_keys:
                 unknown = ", ".join(map(repr, package.unknown_keys))
-                log.write_line("kernel", f"the manifest of {package.id} has keys that mean nothing: {unknown}")
+                log.write_line("kernel", f"the manifest of {package.id} has unknown keys: {unknown}")
 
     def _decided(self, package: Package) -> Package:
-        """The package as its user has it; raises NeedsConsent if they have not said enough."""
+        """Return the package as its user allows it; raises NeedsConsent if they have not said enough."""
         our, before = self.config.name, self.decisions.of(package.id)
         question, allowed, decision = review(package, before, self.config.consent, our)
         if question:
@@ -186,7 +186,7 @@ def _prepare(config: NodeConfig, budget: Budget) -> _Prepared:
 
 
 def _read_capabilities(path: Path) -> bytes | None:
-    """The capability store as the last boot left it; None: there is none yet."""
+    """Return the capability store as the last boot left it; None: there is none yet."""
     try:
         return own_files.read(path)
     except FileNotFoundError:
@@ -196,7 +196,7 @@ def _read_capabilities(path: Path) -> bytes | None:
 
 
 async def _main(prepared: _Prepared) -> None:
-    # First of all: from here on, whoever ends the node at any moment finds it ending in order.
+    # First of all: from here on, a signal at any moment finds the node ending in order.
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         await Node(prepared, signals).run()
 
@@ -213,10 +213,10 @@ class Node:
         self._endpoint: tuple[str, int] = (prepared.config.host, 0)
         self._transport = TcpTransport(prepared.budget.connections)
         self._refusal: FailureReason | None = None
-        """Why the registrar does not grant the name."""
+        """Why the registrar does not grant the name; None: it does."""
         self._job_ended = trio.Event()
         self._torn: Torn | None = None
-        """Why it goes down by itself."""
+        """Why the node goes down by itself; None: it does not."""
         self._stop = trio.Event()
         self._ready = trio.Event()
         self._to_write: list[Writable] = []
@@ -252,14 +252,14 @@ class Node:
         }
 
     async def run(self) -> None:
-        """Listen, join, boot packages, say that it is ready, and serve until told to stop."""
+        """Listen, join, boot packages, report that the node is ready, and serve until told to stop."""
         listener = await self._listen()
         socket = server.bind(self.config.folder.control)
         commands = control.Control(self._core, self._status, self._turn, self._ready, self._note)
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
-                clock = trio.lowlevel.current_clock().current_time  # what trio.current_time() asks, five calls later
+                clock = trio.lowlevel.current_clock().current_time  # what trio.current_time() returns, five calls later
                 self._driver = Driver(self._core, self._transport, nursery, self._turn, clock)
                 await nursery.start(self._lanes.run)
                 nursery.start_soon(self._watch_signals, commands)
@@ -286,8 +286,9 @@ class Node:
             socket.close()
 
     async def _listen(self) -> TcpListener:
-        """The port that was asked for; a registrar that is started again takes the one in the genesis file, if that is
-        where it listens itself."""
+        """Return a listener on the requested port; a restarted registrar takes the port in its genesis file if the host
+        is the same.
+        """
         config, port = self.config, self.config.port
         if config.static is not None:
             port = port or self._port_in_directory()
@@ -295,7 +296,7 @@ class Node:
             try:
                 port = port or self._port_before(GenesisFile.load(config.network_folder))
             except CannotJoin as error:
-                log.write_line("net", f"{error} It is written anew now.")
+                log.write_line("net", f"{error} It is rewritten now.")
         try:
             listener = await self._transport.listen(config.host, port)
         except ListenFailed as error:
@@ -324,7 +325,7 @@ class Node:
         return record.endpoints[0].port if record is not None and record.endpoints else 0
 
     def _boot(self) -> None:
-        """Ask for the name, if there is a registrar to ask, and start the packages when that is settled."""
+        """Ask for the name, if there is a registrar, and start the packages when that is settled."""
         config = self.config
         reached = None if config.routers else Endpoint(*(config.advertise or self._endpoint))
         boot = Boot(tuple(self._prepared.packages), config.genesis is not None, reached)
@@ -352,7 +353,7 @@ class Node:
                 await trio.to_thread.run_sync(give_back, abandon_on_cancel=True)
 
     async def _shut_down(self) -> None:
-        """Keep what is to be kept, and say goodbye, so that peers need not wait to see whether this node comes back."""
+        """Keep what must be kept, and say goodbye, so that peers need not wait to see whether this node comes back."""
         for step in (self._keep, self._say_goodbye):
             try:
                 with trio.move_on_after(FAREWELL_SECONDS):
@@ -386,7 +387,7 @@ class Node:
             self._tear(Torn("it ran guests", error))
 
     async def _again(self, what: str, task: Callable[[], Awaitable[None]]) -> None:
-        """Do something beside all else, and begin it anew when our own code fails at it."""
+        """Run a task beside all else, and begin it again when our own code fails at it."""
         while True:
             try:
                 return await task()
@@ -401,7 +402,7 @@ class Node:
     async def _watch_starter(self, commands: control.Control) -> None:
         if self.config.lifeline is not None:
             await lifeline.ended(self.config.lifeline)
-            log.write_line("kernel", "whoever started this node is gone, so it ends")
+            log.write_line("kernel", "the process that started this node is gone, so the node ends")
             commands.stop.set()
 
     async def _pass_on_stop(self, commands: control.Control) -> None:
@@ -417,7 +418,7 @@ class Node:
             "descriptors": {"used": descriptors.used(), "limit": self._prepared.budget.limit},
         }
 
-    # --- what the core wants ----------------------------------------------------------------------------------------
+    # --- the core's actions -----------------------------------------------------------------------------------------
 
     def _carry_out(self) -> None:
         actions, carriers = self._actions, self._carriers
@@ -429,7 +430,7 @@ class Node:
                 self._note(type(action).__name__, error)
 
     def _note(self, what: str, error: BaseException) -> None:
-        """Our own code has failed at something that nothing else depends on: the log says so."""
+        """Log a failure of our own code at something that nothing else depends on."""
         self._unforeseen(Unforeseen(what, tuple(told(error))))
 
     def _unforeseen(self, failure: Unforeseen) -> None:
@@ -438,21 +439,23 @@ class Node:
             self._log(LogLine("node", 0, line))
 
     def _tear(self, torn: Torn) -> None:
-        """The core may be half done: the node goes down in order."""
+        """Shut the node down in order, since its core may be half done."""
         if self._torn is None:
             self._torn = torn
             self._note(f"what may be half done: {torn.what}", torn.error)
             self._stop.set()
 
     def _flush(self) -> None:
-        """Write once for all that a turn has brought: an acknowledgement then goes with the answer behind it."""
+        """Write once for everything that a turn has brought, so that an acknowledgement goes with the answer
+        behind it.
+        """
         self._trace.write()
         while self._to_write:
             writable = self._to_write.copy()
             self._to_write.clear()
             for each in writable:
                 self._driver.transmit(each.connection)
-            self._carry_out()  # what is written makes room for more to be read
+            self._carry_out()  # what is written frees space for more to be read
             self._trace.write()
 
     def _handle_connection(self, action: Dial | Close | Hold) -> None:
@@ -483,7 +486,7 @@ class Node:
         self._turn()
 
     def _turn(self) -> None:
-        """Let the core run; what fails in there may leave anything half done."""
+        """Let the core run; a failure in there may leave anything half done."""
         try:
             self._runner.turn()
         except Exception as error:
@@ -498,7 +501,7 @@ class Node:
             self._nursery.start_soon(self._again, "the log", self._tell_omitted)
 
     async def _tell_omitted(self) -> None:
-        """Say what the log's budget has left out, as long as it owes that."""
+        """Log what the log's budget has left out, as long as there is anything."""
         try:
             while (deadline := self._log_budget.next_deadline()) is not None:
                 await trio.sleep_until(deadline)
@@ -532,12 +535,12 @@ class Node:
 
 
 def open_to_all(config: NodeConfig) -> str | None:
-    """What the owner of a registrar is told that strangers can reach, as one sentence; None: they cannot."""
+    """Return what strangers can reach, as a warning to a registrar's owner in one sentence; None: nothing."""
     host, _ = config.advertise or (config.host, 0)
     if not config.is_registrar or config.by_invitation or is_this_machine(host):
         return None
     text = (
-        f"Whoever reaches {host} can take names in this network: start {config.name} with --invite-only, "
+        f"Anyone who reaches {host} can take names in this network: start {config.name} with --invite-only, "
         "and let people in with `nectar testnet invite`."
     )
     log.write_line("net", text)
@@ -588,11 +591,11 @@ def _make_core(prepared: _Prepared) -> NodeCore:
 
 
 async def _check_engine(engine: Engine) -> None:
-    """See that this Wasmtime suspends, resumes, pre-empts and drops guests as the engine relies on, and that Python
+    """Check that this Wasmtime suspends, resumes, pre-empts and drops guests as the engine relies on, and that Python
     recurses on their stacks, on a worker's thread as on the main one; raises CannotStart.
 
-    Beside everything else: it takes a tenth of a second, and no guest that it would stop harms anything until then.
-    On the main thread it is some milliseconds.
+    The check runs beside everything else: it takes a tenth of a second, and no guest that it would stop harms anything
+    until then. On the main thread it takes some milliseconds.
     """
     try:
         await trio.to_thread.run_sync(self_check, abandon_on_cancel=True)
@@ -604,20 +607,24 @@ async def _check_engine(engine: Engine) -> None:
 
 
 class _FreshIds:
-    """Unpredictable u64s; asking the operating system for each would cost more than the rest of a message."""
+    """Unpredictable u64s, drawn in batches: asking the operating system for each costs more than the rest of a
+    message.
+    """
 
     def __init__(self) -> None:
         self._ids: list[int] = []
 
     def take(self) -> int:
-        """The next one."""
+        """Return the next one."""
         if not self._ids:
             self._ids = [number for (number,) in struct.iter_unpack("<Q", os.urandom(8 * _IDS_AT_ONCE))]
         return self._ids.pop()
 
 
 def _guest_config(drives: Path, files: int, address: Address) -> GuestConfig:
-    """A guest that uses WASI sees its package's folder in the vfs as `/`, and nothing else of the host (G28)."""
+    """Return the configuration of a guest: with WASI it sees its package's folder in the vfs as `/`, and no
+    more (G28).
+    """
     drive = drives / str(address.process.package_id)
     # A drive that cannot be made keeps the guest from starting; the engine says so.
     perform(MakeFolder(Location(str(drives), (drive.name,))))
@@ -625,7 +632,7 @@ def _guest_config(drives: Path, files: int, address: Address) -> GuestConfig:
 
 
 def _tell_ready(config: NodeConfig, value: dict[str, object]) -> None:
-    """Tell whoever started this node that it is ready, or why it never will be."""
+    """Tell the process that started this node that it is ready, or why it never will be."""
     if config.ready_descriptor is None:
         return
     try:

@@ -1,5 +1,4 @@
-"""What a node's kernel does, on its way into the trace file, if there is to be one
-(`nectar_node.driver.trace_file`)."""
+"""Passes the kernel's records to the trace file, if there is to be one (`nectar_node.driver.trace_file`)."""
 
 from __future__ import annotations
 
@@ -13,10 +12,10 @@ from nectar_node.driver.trace_file import TraceFile, standing
 
 
 class NodeTrace:
-    """The trace file of one boot; if there is none, nothing happens here."""
+    """The trace file of one boot; without one, all of this does nothing."""
 
     def __init__(self, config: NodeConfig, core: NodeCore, clock: Callable[[], float]) -> None:
-        """`clock`: that of the core's events and records. Raises BadInput: the file cannot be written."""
+        """`clock` is the clock of the core's events and records. Raises BadInput if the file cannot be written."""
         self._core = core
         self._clock = clock
         self._file: TraceFile | None = None
@@ -25,18 +24,19 @@ class NodeTrace:
             core.trace(None, self, clock())
 
     def take(self, action: Traced) -> None:
-        """A record for the file, whose token is this object."""
+        """Add a record for the file; its token is this object."""
         if self._file is not None:
             self._file.add(action.record)
 
     def write(self) -> None:
-        """Write what was taken: before anything is sent that has come of it, so that nobody has seen what the file
-        does not tell."""
+        """Write what was added, before anything that results from it is sent: nobody has seen what the file does not
+        tell.
+        """
         if self._file is not None:
             self._carry_out(self._file.write)
 
     def end(self) -> None:
-        """The node ends in order: write how it stands."""
+        """Write the node's final state, since it ends in order."""
         if (file := self._file) is not None:
             on_their_way = self._core.network.statistics()["outgoing_messages"]
             now = standing(self._core.kernel, on_their_way)

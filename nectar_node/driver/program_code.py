@@ -1,4 +1,4 @@
-"""Code becomes a program, or a reason why not: the same on every disk."""
+"""Turns code into a program, or a reason why not: the same on every disk."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Source = Location | Buffer
 
 
 class Compiler(Protocol):
-    """What makes a program of code: `kernel.wasm.engine.Engine`, or whatever stands before it."""
+    """What compiles code: `kernel.wasm.engine.Engine`, or something in front of it."""
 
     def load(self, code: bytes) -> Program:
-        """See there; raises BadModule."""
+        """Compile code, as `kernel.wasm.engine.Engine.load` does; raises BadModule."""
 
 
 def load_program(compiler: Compiler, perform: Callable[[Operation], Outcome], source: Source) -> Program | BadCode:
-    """The program whose code is `source`, or lies there; `perform` reads it from the disk."""
+    """Return the program whose code is `source`, or lies there; `perform` reads it from the disk."""
     code = perform(ReadAt(source, 0, MAX_MODULE_BYTES + 1)) if isinstance(source, Location) else bytes(source)
     if isinstance(code, DiskError):
         return BadCode("there is no such file" if code.fault is DiskFault.NOT_FOUND else code.text)

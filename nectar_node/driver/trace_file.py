@@ -5,12 +5,12 @@
     {"process": "hello:hello:sys", "started": 811.5, "outstanding": [7]}
     {"ends": {"abroad": 1, "on_their_way": 1}}
 
-Each line is JSON. A boot begins with its node's name, behind an empty line: a crash may have cut off the line before. A
-boot that ends in order says last which processes run, what they wait for, and what its kernel has given its net. Times
-are those of CLOCK_MONOTONIC, which all processes of a machine share.
+Each line is JSON. A boot begins with its node's name, after an empty line, because a crash may have cut off the line
+before. A boot that ends in order lists at its end which processes run, what they wait for, and what its kernel has
+given to its net. Times are those of CLOCK_MONOTONIC, which all processes of a machine share.
 
-What a turn of the node has brought is written at once, and before anything of it is sent: what others have seen of a
-node that was killed, its trace tells. The file may be a named pipe, which no limit on files stops.
+The records of a node's turn are written at once, before anything that results from them is sent: the trace of a node
+that was killed has everything that others have seen of it. The file may be a named pipe, which no limit on files stops.
 """
 
 from __future__ import annotations
@@ -33,14 +33,18 @@ from kernel.router.trace import TraceRecord, TraceStep
 from nectar_node.base import own_files
 from nectar_node.base.errors import BadFolder
 
-if TYPE_CHECKING:  # who reads traces needs no kernel
+if TYPE_CHECKING:  # a reader of traces needs no kernel
     from kernel.router.kernel import Kernel
 
 MAX_LINE_BYTES = 2 << 20
-"""A process may wait for `kernel.contract.limits.MAX_OUTSTANDING` outcomes, and each id has up to twenty digits."""
+"""Bytes of a line: a process may wait for `kernel.contract.limits.MAX_OUTSTANDING` outcomes, each id up to twenty
+digits.
+"""
 _MAX_INTEGER = 1 << 64
 _CLOCK_LOOKS = 10
-"""A message between two processes takes some twenty microseconds: their clocks must agree better than that."""
+"""Looks at both clocks, of which the quickest counts: a message between processes takes some twenty microseconds, so
+the clocks must agree better.
+"""
 
 
 class BadTrace(BadFolder):
@@ -66,7 +70,7 @@ class Ends(NamedTuple):
     """A node ends in order."""
 
     abroad: int
-    """Messages that its kernel has given its net, and of which it has not heard."""
+    """Messages that its kernel has given to its net, and whose outcome it does not know."""
     on_their_way: int
     """Messages that its net is to bring to other nodes."""
 
@@ -84,7 +88,7 @@ class Standing:
 
 
 def standing(kernel: Kernel, on_their_way: int) -> Standing:
-    """Of a node that runs; `on_their_way`: see `Ends`."""
+    """Return what a running node has not finished; `on_their_way` is that of `Ends`."""
     processes = {id: Runs(id, each.started_at, frozenset(each.outstanding)) for id, each in kernel.processes.items()}
     return Standing(kernel.our, processes, Ends(kernel.statistics()["abroad"], on_their_way))
 
@@ -94,7 +98,7 @@ def standing(kernel: Kernel, on_their_way: int) -> Standing:
 
 @dataclass(slots=True)
 class TraceFile:
-    """A trace that is being written, of one boot."""
+    """A trace of one boot that is being written."""
 
     _descriptor: int
     _lead: float
@@ -103,9 +107,9 @@ class TraceFile:
 
     @staticmethod
     def open(path: Path, our: str, clock: Callable[[], float]) -> TraceFile:
-        """Append to the file, which is made if it is not there; `clock`: that of the records. Raises BadFolder."""
+        """Append to the file, which is made if it does not exist; `clock` is that of the records. Raises BadFolder."""
         try:
-            # Without waiting: a pipe that nobody reads is an error, and not for ever.
+            # Without waiting: a pipe that nobody reads is an error, not a reason to wait for ever.
             descriptor = own_files.open_file(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, pipe=True)
         except OSError as error:
             why = "nobody reads that pipe; remove it" if error.errno == errno.ENXIO else error.strerror
@@ -114,11 +118,11 @@ class TraceFile:
         return TraceFile(descriptor, _lead_of_monotonic(clock), [b"", _encode({"boots": our})])
 
     def add(self, record: TraceRecord) -> None:
-        """To be written next."""
+        """Add a record to what is written next."""
         self._unwritten.append(f'{{"at":{record.at + self._lead!r},{record_text(record)[1:]}'.encode())
 
     def write(self) -> None:
-        """Write what was added, all at once; raises OSError, and then the trace is useless from here on."""
+        """Write what was added, all at once; raises OSError, after which the trace is useless."""
         if self._unwritten:
             self._unwritten.append(b"")
             data = memoryview(b"\n".join(self._unwritten))
@@ -127,7 +131,9 @@ class TraceFile:
                 data = data[os.write(self._descriptor, data) :]
 
     def end(self, standing: Standing) -> None:
-        """The node ends in order, and stands so; nothing is added behind this. Raises OSError."""
+        """Write that the node ends in order, and what it has not finished; nothing is added after this. Raises
+        OSError.
+        """
         for id, started_at, outstanding in standing.processes.values():
             value = {"process": str(id), "started": started_at + self._lead, "outstanding": sorted(outstanding)}
             self._unwritten.append(_encode(value))
@@ -135,19 +141,19 @@ class TraceFile:
         self.write()
 
     def close(self) -> None:
-        """Nothing is written any more."""
+        """Close the file."""
         os.close(self._descriptor)
 
 
 def _lead_of_monotonic(clock: Callable[[], float]) -> float:
-    """Seconds by which CLOCK_MONOTONIC is ahead of `clock`: from the look at both that took the least time."""
+    """Return how many seconds CLOCK_MONOTONIC is ahead of `clock`, by the quickest of several looks at both."""
     looks = [(time.monotonic(), clock(), time.monotonic()) for _ in range(_CLOCK_LOOKS)]
     before, other, after = min(looks, key=lambda look: look[2] - look[0])
     return (before + after) / 2 - other
 
 
 def record_text(record: TraceRecord) -> str:
-    """A step of a message, without its time, as JSON in ASCII without spaces.
+    """Return a step of a message, without its time, as JSON in ASCII without spaces.
 
     A trace has one for every step of every message, and a general encoder takes five times as long.
     """
@@ -168,7 +174,7 @@ _string_text = json.encoder.encode_basestring_ascii
 
 @lru_cache(4096)
 def _address_text(address: Address) -> str:
-    """There are few, in many records."""
+    """Return an address as text, cached: there are few addresses in many records."""
     return _string_text(str(address))
 
 
@@ -180,7 +186,7 @@ def _encode(value: object) -> bytes:
 
 
 def decode_line_untrusted(line: bytes) -> Line:
-    """What a line of at most MAX_LINE_BYTES says; raises BadTrace."""
+    """Return what a line of at most MAX_LINE_BYTES says; raises BadTrace."""
     if len(line) > MAX_LINE_BYTES:
         raise BadTrace(f"A line of a trace is longer than {MAX_LINE_BYTES} bytes.")
     try:
@@ -200,7 +206,7 @@ def _decode(value: Any) -> Line:
             return Runs(ProcessId.parse(process), _time(started), frozenset(map(_number, ids)))
         case {"ends": {"abroad": abroad, "on_their_way": on_their_way}}:
             return Ends(_number(abroad), _number(on_their_way))
-    raise ValueError("it is none of those that a trace has")
+    raise ValueError("it is not one of those that a trace has")
 
 
 def _record(value: Any) -> TraceRecord:
@@ -231,16 +237,16 @@ def _record(value: Any) -> TraceRecord:
                 reason=reason,
                 beginning=beginning.encode(errors="replace"),
             )
-    raise ValueError("it is no whole step of a message")
+    raise ValueError("it is not a whole step of a message")
 
 
 _parse_address = lru_cache(4096)(Address.parse)
-"""There are few, in many records."""
+"""Return an address from its text, cached: there are few addresses in many records."""
 
 
 def _number(value: Any) -> int:
     if type(value) is not int or not 0 <= value < _MAX_INTEGER:
-        raise ValueError("one of its numbers is none below 2^64")
+        raise ValueError("one of its numbers is not below 2^64")
     return value
 
 
@@ -250,5 +256,5 @@ def _number_or_none(value: Any) -> int | None:
 
 def _time(value: Any) -> float:
     if type(value) not in (int, float) or not 0 <= value < math.inf:
-        raise ValueError("one of its times is none")
+        raise ValueError("one of its times is not a number")
     return float(value)

@@ -1,1 +1,1 @@
-"""What starts, finds and asks the nodes in a folder; imports `console` and `base` to `contract`."""
+"""What starts and finds the nodes in a folder, and sends them requests; imports `console` and `base` to `contract`."""

@@ -1,4 +1,4 @@
-"""What people name on a command line, checked: nodes, packages, endpoints, sizes, routers. Raises BadInput."""
+"""Checks what people name on a command line: nodes, packages, endpoints, sizes, routers. Raises BadInput."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from net.names.invitation import parse_invitation_untrusted
 
 
 def parse_invitation(text: str) -> bytes:
-    """The token in `text`, or in the file that it names behind an @; raises BadInput."""
+    """Return the token in `text`, or in the file that it names after an @; raises BadInput."""
     try:
         if text.startswith("@"):
             with Path(text[1:]).open("rb") as file:
@@ -30,22 +30,22 @@ def parse_invitation(text: str) -> bytes:
         raise BadInput(f"Cannot read the invitation in {text[1:]}: {error.strerror}.") from error
     except BadInvitation as error:
         raise BadInput(
-            f"That is no invitation ({error}): copy it as `nectar testnet invite` has printed it."
+            f"That is not an invitation ({error}): copy it as `nectar testnet invite` has printed it."
         ) from error
 
 
 def check_name(name: str) -> None:
-    """Raise BadInput if `name` is no node id (G1), which also keeps it from naming a folder elsewhere."""
+    """Raise BadInput if `name` is not a node id (G1), which also keeps it from naming a folder elsewhere."""
     try:
         check_node(name)
     except BadAddress as error:
         raise BadInput(
-            f"{name!r} is no node name: expected labels of a-z, 0-9 and '-' joined by dots, such as some-user.nec."
+            f"{name!r} is not a node name: expected labels of a-z, 0-9 and '-' joined by dots, such as some-user.nec."
         ) from error
 
 
 def parse_memory(text: str) -> int:
-    """The node's budget of memory in `text`; raises BadInput."""
+    """Return the node's budget of memory in `text`, in bytes; raises BadInput."""
     size = parse_size(text)
     if size < LEAST_BYTES:
         raise BadInput(f"--memory {text} is too little: a node needs {output.size(LEAST_BYTES)} for its messages.")
@@ -53,20 +53,20 @@ def parse_memory(text: str) -> int:
 
 
 def parse_endpoint(text: str) -> tuple[str, int]:
-    """The HOST:PORT in `text`; raises BadInput."""
+    """Return the HOST:PORT in `text`; raises BadInput."""
     host, _, port = text.rpartition(":")
     if not is_host(host) or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise BadInput(f"{text!r} is no endpoint: expected HOST:PORT, such as 127.0.0.1:9000.")
+        raise BadInput(f"{text!r} is not an endpoint: expected HOST:PORT, such as 127.0.0.1:9000.")
     return host, int(port)
 
 
 def parse_routers(name: str, text: str) -> tuple[str, ...]:
-    """The names in `text`, separated by commas, for the node `name`; raises BadInput."""
+    """Return the names in `text`, separated by commas, for the node `name`; raises BadInput."""
     routers = tuple(filter(None, (each.strip() for each in text.split(","))))
     for router in routers:
         check_name(router)
     if text and not routers:
-        raise BadInput(f"{text!r} names no router: leave out --routers for a node that others can dial.")
+        raise BadInput(f"{text!r} does not name a router: leave out --routers for a node that others can dial.")
     if name in routers or len(set(routers)) < len(routers):
         raise BadInput(f"{text!r} names {name} itself, or a router twice.")
     if len(routers) > MAX_ENDPOINTS:
@@ -75,7 +75,7 @@ def parse_routers(name: str, text: str) -> tuple[str, ...]:
 
 
 def parse_quotas(texts: Sequence[str], files: int, floor: str) -> Quotas:
-    """What packages may have, from the texts of --quota and --disk-floor; raises BadInput."""
+    """Return what packages may have, from the texts of --quota and --disk-floor; raises BadInput."""
     size, packages = DEFAULT_BYTES, list(DEFAULT_QUOTAS.packages)
     for text in texts:
         package, equals, number = text.rpartition("=")
@@ -85,12 +85,14 @@ def parse_quotas(texts: Sequence[str], files: int, floor: str) -> Quotas:
         try:
             packages.append((str(PackageId.parse(package)), parse_size(number)))
         except BadAddress as error:
-            raise BadInput(f"{package!r} is no package: expected one such as app:some.nec=10GiB.") from error
+            raise BadInput(f"{package!r} is not a package: expected one such as app:some.nec=10GiB.") from error
     return Quotas(size, files, parse_size(floor) if floor else None, tuple(packages))
 
 
 def parse_directory(file: Path | None, authority: str) -> tuple[Path, bytes] | None:
-    """The signed directory and its authority's key; raises BadInput if one of the two is missing or no such thing."""
+    """Return the signed directory and its authority's key; raises BadInput if one of the two is missing or
+    malformed.
+    """
     if file is None and not authority:
         return None
     try:
@@ -106,8 +108,10 @@ def parse_directory(file: Path | None, authority: str) -> tuple[Path, bytes] | N
 
 
 def check_package(folder: Path) -> Path:
-    """The absolute folder that holds the manifest of the package in `folder`; raises BadInput where there is none."""
+    """Return the absolute folder that holds the manifest of the package in `folder`; raises BadInput if there
+    is none.
+    """
     for candidate in (folder, folder / "pkg"):
         if (candidate / "manifest.json").is_file():
             return candidate.resolve()
-    raise BadInput(f"{folder} is no package: it holds no manifest.json.")
+    raise BadInput(f"{folder} is not a package: it holds no manifest.json.")

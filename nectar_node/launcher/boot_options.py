@@ -1,4 +1,4 @@
-"""What `nectar boot` is told beyond the node's name and network, and what it was told the last time."""
+"""The options of `nectar boot` beyond the node's name and network: as given now, and as given the last time."""
 
 from __future__ import annotations
 
@@ -17,57 +17,60 @@ from nectar_node.storage.ledger import DEFAULT_QUOTAS, Quotas
 from net.base.limits import MAX_RESERVATIONS
 
 MAX_TOLD_BYTES = 1 << 20
-"""What is read of options that somebody has written."""
+"""Bytes that are read of an options file, which somebody may have edited."""
 
 
 @dataclass(frozen=True, slots=True)
 class BootOptions:
-    """What `nectar boot` is told beyond the node's name and network."""
+    """The options of `nectar boot` beyond the node's name and network."""
 
     host: str = LOOPBACK
     port: int = 0
     advertise: tuple[str, int] | None = None
     packages: tuple[Path, ...] | None = None
-    """None: those that come with the node."""
+    """Package folders; None: the packages that come with the node."""
     password_file: Path | None = None
     routers: tuple[str, ...] = ()
     reservations: int = MAX_RESERVATIONS
     directory: tuple[Path, bytes] | None = None
     """The signed file of a network without a registrar, and the key of its authority."""
     memory_bytes: int | None = None
-    """See `NodeConfig.memory_bytes`."""
+    """The budget of memory (`NodeConfig.memory_bytes`)."""
     trace: bool = False
-    """See `NodeConfig.trace`."""
+    """Whether a trace is written (`NodeConfig.trace`)."""
     consent: Consent = NOTHING_SAID
-    """What the user says of the packages. It is not kept with the rest: a node keeps what was decided."""
+    """What the user says of the packages' rights. It is not kept with the rest: a node keeps its user's decisions."""
     quotas: Quotas = DEFAULT_QUOTAS
-    """Of its packages."""
+    """What its packages may have on the disk."""
     invitation: bytes | None = field(default=None, repr=False)
-    """See `NodeConfig.invitation`."""
+    """The invitation for the registrar (`NodeConfig.invitation`)."""
     invite_only: bool | None = None
-    """The registrar's: whether new names are for who shows an invitation; None: as it was the last time."""
+    """For a registrar: whether a new name requires an invitation; None: as it was the last time."""
     once: bool = False
-    """It is not started again when its own code has failed (`supervisor`)."""
+    """Whether the node stays down when its own code has failed (`supervisor`)."""
     password: bytes | None = field(default=None, repr=False)
-    """Of the key, if it is known already; it goes through a pipe, which no other process can look into."""
+    """The key's password, if it is known already; it goes through a pipe, which no other process can look into."""
     lifeline: int | None = None
     """A descriptor of this process, with which the node ends (`nectar_node.base.lifeline`); None: it outlives us."""
     prefix: tuple[str, ...] = ()
-    """Words before the command that starts the node, such as `ip netns exec NAME`. What they run must become the node:
-    keep its process id and its descriptors."""
+    """Words before the command that starts the node, such as `ip netns exec NAME`. The program that they run must
+    become the node: keep its process id and its descriptors.
+    """
 
 
 DEFAULT_OPTIONS = BootOptions()
-"""Of a node that is told nothing."""
+"""The options of a node that is told nothing."""
 
 
 def keep_options(folder: NodeFolder, options: BootOptions) -> None:
-    """Write down how the node in `folder` is started, for when it is started again; without password and lifeline."""
+    """Write the options of the node in `folder` to its boot file, for the next start, without password and lifeline."""
     own_files.write(folder.boot, (json.dumps(_value(options), indent=2) + "\n").encode())
 
 
 def kept_options(folder: NodeFolder) -> BootOptions:
-    """How the node in `folder` was started last, as far as a command did it; raises BadFolder if that is damaged."""
+    """Return the options of the last start of the node in `folder` by a command; raises BadFolder if the file is
+    damaged.
+    """
     try:
         return decode_options_untrusted(own_files.read(folder.boot, MAX_TOLD_BYTES))
     except FileNotFoundError:
@@ -79,8 +82,10 @@ def kept_options(folder: NodeFolder) -> BootOptions:
 
 
 def as_before(network_folder: Path, folder: NodeFolder, options: BootOptions) -> BootOptions:
-    """The options of the registrar in `folder`, where they do not say whether new names are for who shows an
-    invitation: as it was the last time, by what was written down, or by the genesis file. Raises BadFolder."""
+    """Complete a registrar's options, where they do not say whether new names require an invitation.
+
+    That stays as it was the last time, by the boot file of `folder`, or by the genesis file. Raises BadFolder.
+    """
     if options.invite_only is not None:
         return options
     before = kept_options(folder).invite_only
@@ -91,7 +96,7 @@ def as_before(network_folder: Path, folder: NodeFolder, options: BootOptions) ->
 
 
 def _value(options: BootOptions) -> dict[str, Any]:
-    """All but the password and the lifeline, as JSON."""
+    """Return all options but the password and the lifeline, as JSON."""
     return {
         "host": options.host,
         "port": options.port,
@@ -112,13 +117,13 @@ def _value(options: BootOptions) -> dict[str, Any]:
 
 
 def encode_told(options: BootOptions) -> bytes:
-    """What `nectar_node.launcher.child` is told: the options with password and consent, without the lifeline."""
+    """Return the input of `nectar_node.launcher.child`: the options with password and consent, without the lifeline."""
     password = None if options.password is None else options.password.hex()
     return json.dumps({**_value(options), "password": password, "consent": asdict(options.consent)}).encode()
 
 
 def decode_told_untrusted(data: bytes) -> BootOptions:
-    """What `encode_told` has written; raises ValueError."""
+    """Return what `encode_told` has written; raises ValueError."""
     options, told = decode_options_untrusted(data), json.loads(data)
     password = told.get("password")
     options = options if password is None else replace(options, password=bytes.fromhex(str(password)))
@@ -138,7 +143,7 @@ def _consent(value: Any) -> Consent:
 
 
 def decode_options_untrusted(data: bytes) -> BootOptions:
-    """What `keep_options` has written; raises ValueError."""
+    """Return what `keep_options` has written; raises ValueError."""
     try:
         value = json.loads(data)
         advertise, packages, directory = (value[key] for key in ("advertise", "packages", "directory"))
@@ -176,11 +181,11 @@ def _quotas(value: Any) -> Quotas:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is not a text")
     return value
 
 
 def _number(value: Any, end: int = 1 << 16) -> int:
     if not isinstance(value, int) or not 0 <= value < end:
-        raise TypeError(f"{value!r} is no number below {end}")
+        raise TypeError(f"{value!r} is not a number below {end}")
     return value

@@ -1,9 +1,9 @@
 """The node NAME of the network in FOLDER, as `launch` starts it.
 
-That is `python -m nectar_node.base.program nectar_node.launcher.child NAME FOLDER`. How it boots comes through standard
-input (`boot_options.encode_told`), where nobody else can read a password. It is a program of its own because a node
-needs nothing of the command line: to load the commands, and what parses their words and prints their tables, takes a
-fifth as long as to load the node.
+The command is `python -m nectar_node.base.program nectar_node.launcher.child NAME FOLDER`. The boot options come
+through standard input (`boot_options.encode_told`), where nobody else can read a password. It is a program of its own
+because a node needs nothing of the command line: loading the commands, and the libraries that parse their words and
+print their tables, takes a fifth as long as loading the node.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from nectar_node.launcher.supervisor import run_once, run_supervised
 
 
 def main() -> int:
-    """Run the node; returns its exit code, and says on standard error what went wrong."""
+    """Run the node; return its exit code, and print on standard error what went wrong."""
     streams.make_usable()
     parser = argparse.ArgumentParser(prog="a node of `nectar`", description="Run a node for `nectar`.")
     parser.add_argument("name", metavar="NAME")
@@ -42,4 +42,6 @@ def _told() -> BootOptions:
     try:
         return decode_told_untrusted(sys.stdin.buffer.read(MAX_TOLD_BYTES))
     except ValueError as error:
-        raise BadInput(f"How to boot cannot be read ({error}): this is for `nectar boot NAME` to start.") from error
+        raise BadInput(
+            f"The boot options cannot be read ({error}): this is for `nectar boot NAME` to start."
+        ) from error

@@ -1,8 +1,8 @@
-"""The client's end of a node's control socket: one line of JSON there; events, and one line of answer back.
+"""The client's end of a node's control socket: one line of JSON out; events, and one line of answer back.
 
-Owns the connection and the shape of an answer; what the commands mean is the business of
-`nectar_node.control.commands`. Blocking on purpose: a command does one thing after the other, and starts faster without
-an event loop.
+This owns the connection and the shape of an answer; the meaning of the commands is up to
+`nectar_node.control.commands`. It blocks on purpose: a command does one thing after the other, and starts faster
+without an event loop.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from nectar_node.base.errors import BadInput, NodeError
 from nectar_node.base.folder import NodeFolder, is_paused
 
 Answer = dict[str, Any]
-"""What a node answered, as decoded JSON."""
+"""A node's answer, as decoded JSON."""
 
 MAX_ANSWER_BYTES = 192 * 1024 * 1024
-"""A response's blob of 64 MiB in base64 and a body of 10 MiB in which every byte is escaped, and some room."""
+"""Bytes of an answer: a blob of 64 MiB in base64, a body of 10 MiB in which every byte is escaped, and space for the
+rest.
+"""
 
 CONNECT_TIMEOUT = 5.0
 """Seconds that a node may take to accept a connection on its control socket, or to have one when it boots."""
@@ -33,24 +35,24 @@ ANSWER_TIMEOUT = 30.0
 """Seconds that a node may take to answer a command that does not itself wait for something."""
 
 PAUSED_SECONDS = 3.0
-"""Seconds of silence after which a node is looked at: a process that somebody has stopped answers nothing."""
+"""Seconds of silence after which the client checks whether the node is paused: a stopped process answers nothing."""
 
 _READ_BYTES = 1 << 18
 _LONGEST_WAIT = 1e9
-"""Seconds, some thirty years: the operating system takes no more than some hundred."""
+"""The longest wait, in seconds, some thirty years: the operating system takes no more than some hundred."""
 
 
 class ControlError(NodeError):
-    """The node's: it answered with an error, with nonsense, or not at all."""
+    """The node answered with an error, with nonsense, or not at all."""
 
 
 class NodeGone(ControlError):
-    """The node's: it ended, or closed the control connection, before it had answered."""
+    """The node ended, or closed the control connection, before it had answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The node understood the command and says why it cannot do it."""
+    """The node understood the command and says why it cannot carry it out."""
 
     kind: str
     """The name of the error's class; `BadInput` is the caller's fault."""
@@ -65,12 +67,12 @@ class Event:
 
 
 def decode_answer_untrusted(line: bytes) -> Answer | Refusal | Event:
-    """The answer or event in one line from a control socket; raises ControlError on anything that is none."""
+    """Return the answer or event in one line from a control socket; raises ControlError on anything else."""
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise ControlError(
-            "The node's answer is no JSON: is another program listening on its control socket?"
+            "The node's answer is not JSON: is another program listening on its control socket?"
         ) from error
     if isinstance(value, dict):
         match value:
@@ -89,7 +91,7 @@ class ControlClient:
     def __init__(
         self, name: str, connection: socket.socket, folder: NodeFolder, command: Callable[..., str] | None
     ) -> None:
-        """For `folder` and `command` see `connect`."""
+        """`folder` and `command` are those of `connect`."""
         self.name = name
         self._connection = connection
         self._folder = folder
@@ -98,8 +100,11 @@ class ControlClient:
 
     @classmethod
     def connect(cls, name: str, folder: NodeFolder, command: Callable[..., str] | None = None) -> ControlClient:
-        """Connect to the node `name` whose folder is `folder`; `command` gives the command lines that its user is
-        advised to type (`Network.command`). Raises OSError where nobody listens there, and NotOurs."""
+        """Connect to the node `name` whose folder is `folder`.
+
+        `command` returns the command lines that the user is advised to type (`Network.command`). Raises OSError if
+        nobody listens there, and NotOurs.
+        """
         # A Unix socket's path holds at most 107 bytes; through a descriptor of its folder, any depth of folder will do.
         with own_files.folder(folder.path) as directory:
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -112,16 +117,21 @@ class ControlClient:
         return cls(name, connection, folder, command)
 
     def ask(self, command: str, patience: float | None = None, **arguments: object) -> Answer:
-        """As `request`, for what a node answers at once unless it is busy (default: within ANSWER_TIMEOUT); raises
-        ControlError after a short time where the node is paused."""
+        """Send a request that a node answers at once unless it is busy (default: within ANSWER_TIMEOUT), and return the
+        answer.
+
+        Raises as `request` does, and ControlError after a short time if the node is paused.
+        """
         deadline = time.monotonic() + (ANSWER_TIMEOUT if patience is None else patience)
         self.send(command, **arguments)
         self.await_sign(deadline)
         return self.receive(max(0.0, deadline - time.monotonic()))
 
     def await_sign(self, deadline: float) -> None:
-        """Return when something comes of what was sent, or at the deadline, of time.monotonic(). Raises ControlError
-        after a short time where the node is paused."""
+        """Return when something arrives in response to what was sent, or at `deadline`, of time.monotonic().
+
+        Raises ControlError after a short time if the node is paused.
+        """
         while not self.has_answer(min(PAUSED_SECONDS, max(0.0, deadline - time.monotonic()))):
             if (sentence := paused(self.name, self._folder, self._command)) is not None:
                 raise ControlError(sentence)
@@ -129,10 +139,10 @@ class ControlClient:
                 return
 
     def request(self, command: str, *, patience: float | None = ANSWER_TIMEOUT, **arguments: object) -> Answer:
-        """Send `command`, wait at most `patience` seconds (None: for ever), and return what the node answered.
+        """Send `command`, wait at most `patience` seconds (None: for ever), and return the node's answer.
 
-        Raises BadInput where the node says that the arguments are wrong, NodeGone where it ended meanwhile, and
-        ControlError otherwise.
+        Raises BadInput if the node says that the arguments are wrong, NodeGone if it ended meanwhile, and ControlError
+        otherwise.
         """
         self.send(command, **arguments)
         return self.receive(patience)
@@ -144,27 +154,33 @@ class ControlClient:
             self._connection.settimeout(ANSWER_TIMEOUT)
             self._connection.sendall(line)
         except BrokenPipeError:
-            return  # its last words, if it had any, wait to be received
+            return  # its last answer, if there was one, waits to be received
         except OSError as error:
             raise self._gone() from error
 
     def receive(self, patience: float | None = ANSWER_TIMEOUT) -> Answer:
-        """The answer to the oldest unanswered command; raises as `request` does."""
+        """Return the answer to the oldest unanswered command; raises as `request` does."""
         while True:
             answer = self._decode(self._read_line(patience))
             if not isinstance(answer, Event):
                 return answer
 
     def follow(self, timeout: float | None) -> Event | Answer | None:
-        """The next event, or the answer that ends them; None if neither comes within `timeout` seconds (None: for
-        ever). Raises as `request` does."""
+        """Return the next event, or the answer that ends them; None if neither comes within `timeout` seconds (None:
+        for ever).
+
+        Raises as `request` does.
+        """
         if timeout is not None and b"\n" not in self._received and not self._has_line(time.monotonic() + timeout):
             return None
         return self._decode(self._read_line(None))
 
     def follow_to_answer(self, what: str, timeout: float, take: Callable[[Answer], None]) -> Answer:
-        """The answer, when each event before it was given to `take`. Raises as `request` does, and ControlError, which
-        names `what`, if neither comes within `timeout` seconds of the last one."""
+        """Pass each event to `take`, and return the answer.
+
+        Raises as `request` does, and ControlError, which names `what`, if neither comes within `timeout` seconds of the
+        last one.
+        """
         while (told := self.follow(timeout)) is not None:
             if not isinstance(told, Event):
                 return told
@@ -190,12 +206,14 @@ class ControlClient:
         return answer
 
     def has_answer(self, timeout: float) -> bool:
-        """Wait at most `timeout` seconds; whether something arrived (an answer, or the end of the connection)."""
+        """Wait at most `timeout` seconds, and return whether something arrived: an answer, or the end of the
+        connection.
+        """
         left = min(timeout, _LONGEST_WAIT)
         return bool(self._received) or bool(select.select([self._connection], [], [], left)[0])
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._connection.close()
 
     def __enter__(self) -> ControlClient:
@@ -236,12 +254,12 @@ class ControlClient:
 
     @property
     def _log(self) -> str:
-        """How its user sees what it says."""
+        """Return the command line that shows the node's log."""
         return str(self._folder.log) if self._command is None else f"`{self._command('logs', '--node', self.name)}`"
 
 
 def paused(name: str, folder: NodeFolder, command: Callable[..., str] | None) -> str | None:
-    """That the node `name` in `folder` is paused, and what to do, as a sentence; None: it is not."""
+    """Return the sentence that the node `name` in `folder` is paused, and what to do; None: it is not paused."""
     owner = folder.owner()
     if owner is None or not is_paused(owner):
         return None

@@ -1,7 +1,8 @@
 """One transfer, as a client of the package file_transfer sees it.
 
-The one file is shared with the sending node, `Send` is injected on one control connection, and the outcome awaited
-there; on a second one the progress is asked for ten times a second, and the transfer cancelled when the user asks.
+The one file is shared with the sending node. `Send` is injected on one control connection, which also brings the
+outcome; on a second one the progress is requested ten times a second, and the transfer cancelled when the user wants
+that.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ from nectar_node.launcher.local_network import LocalNetwork
 
 PROCESS = "our@file_transfer:file_transfer:sys"
 POLL_INTERVAL = 0.1
-"""Seconds between two questions for the progress."""
+"""Seconds between two requests for the progress."""
 
 TRANSFER_TIMEOUT = 365 * 24 * 3600
-"""Seconds for the whole transfer: as long as it takes; the process itself notices a peer that is gone."""
+"""Seconds for the whole transfer, without a real bound: the process itself notices a peer that is gone."""
 
 QUESTION_TIMEOUT = 5
-"""Seconds for the process to say how far it is, or to take a Cancel."""
+"""Seconds for the process to report its progress, or to take a Cancel."""
 
 CANCEL_GRACE = 15.0
 """Seconds that both sides may take to end a cancelled transfer."""
 
 
 class TransferFailed(NodeError):
-    """The transfer ended without the file having arrived.
+    """The transfer ended, and the file has not arrived.
 
     `kind` is the process's: Offline, Timeout, Refused, Changed, NotFound, Disk, Cancelled, Superseded or Other;
     `received` is what the receiver holds, in bytes.
@@ -51,20 +52,20 @@ class TransferFailed(NodeError):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a transfer is."""
+    """The progress of a transfer."""
 
     state: str
     received: int
-    """Bytes that the other side holds."""
+    """Bytes that the receiver holds."""
     size: int
     resumed_from: int
     note: str = ""
-    """What it waits for, while it does."""
+    """What the transfer waits for; empty if nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How a transfer ended well."""
+    """The result of a completed transfer."""
 
     name: str
     """The name under which the receiver stored the file."""
@@ -74,7 +75,7 @@ class Done:
     digest: str
     """BLAKE3, in hexadecimal digits; both ends computed it."""
     path: str
-    """Where it lies in the receiver's vfs."""
+    """The file's path in the receiver's vfs."""
 
     @property
     def resumed_from(self) -> int:
@@ -84,17 +85,17 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the user wants."""
+    """What is to be sent, from where and to whom."""
 
     file: Path
     size: int
-    """Of the file, in bytes."""
+    """Size of the file, in bytes."""
     source: str
     target: str
     network: LocalNetwork
 
     def command(self) -> str:
-        """The command line that starts this transfer, or takes it up again."""
+        """Return the command line that starts this transfer, or resumes it."""
         return self.network.command("send", str(self.file), "--from", self.source, "--to", self.target)
 
 
@@ -107,7 +108,7 @@ class Interrupts:
 
 @contextmanager
 def interrupts() -> Iterator[Interrupts]:
-    """Within this, Ctrl-C, SIGTERM and SIGHUP are counted instead of ending the command at once."""
+    """Count Ctrl-C, SIGTERM and SIGHUP inside this context, instead of ending the command at once."""
     wanted = Interrupts()
 
     def count(number: int, frame: object) -> None:
@@ -128,18 +129,18 @@ class Transfer:
 
     order: Order
     outcome: ControlClient
-    """Carries `Send`, and its outcome when it is over."""
+    """The connection that carries `Send`, and brings its outcome when it is over."""
     questions: ControlClient
-    """Carries everything else meanwhile."""
+    """The connection that carries everything else meanwhile."""
     shared_path: str
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     received: int = 0
-    """Bytes that the other side holds, as far as we were told."""
+    """Bytes that the receiver holds, as far as it has told."""
 
     @classmethod
     @contextmanager
     def open(cls, order: Order) -> Iterator[Transfer]:
-        """Connect to the sending node and let it read the one file, until the end of this. Raises NodeError."""
+        """Connect to the sending node and let it read the one file, until this context ends. Raises NodeError."""
         with order.network.connect(order.source) as outcome, order.network.connect(order.source) as questions:
             path = str(questions.request("share", file=str(order.file.resolve()))["path"])
             try:
@@ -163,7 +164,7 @@ class Transfer:
         return done
 
     def _follow(self, display: TransferDisplay, wanted: Interrupts) -> None:
-        """Show the progress until the outcome is there, or the user does not want to wait for it any longer."""
+        """Show the progress until the outcome is there, or the user no longer wants to wait for it."""
         give_up = None
         told = ""
         while not self.outcome.has_answer(POLL_INTERVAL):
@@ -204,7 +205,7 @@ def _inject(client: ControlClient, body: dict[str, dict[str, str]], timeout: int
 
 
 def decode_progress_untrusted(answer: Answer) -> Progress | None:
-    """The progress in the answer to `Status`; None where there is none in it (yet). Raises ControlError."""
+    """Return the progress in the answer to `Status`; None if there is none in it (yet). Raises ControlError."""
     if answer.get("outcome") != "response":
         return None
     match decode(answer):
@@ -223,7 +224,9 @@ def decode_progress_untrusted(answer: Answer) -> Progress | None:
 
 
 def decode_outcome_untrusted(answer: Answer) -> Done:
-    """The end of a transfer in the response to `Send`; raises TransferFailed, also for one that makes no sense."""
+    """Return the end of a transfer in the response to `Send`; raises TransferFailed, also for one that makes
+    no sense.
+    """
     try:
         value = decode(answer)
     except ControlError as error:
@@ -242,9 +245,9 @@ def decode_outcome_untrusted(answer: Answer) -> Done:
 
 
 def decode(answer: Answer) -> object:
-    """The JSON of a response; raises ControlError."""
+    """Return the JSON of a response; raises ControlError."""
     try:
         value: object = json.loads(str(answer.get("body")))
     except (ValueError, RecursionError) as error:
-        raise ControlError("The package file_transfer gave an answer that is no JSON.") from error
+        raise ControlError("The package file_transfer gave an answer that is not JSON.") from error
     return value

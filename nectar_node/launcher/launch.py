@@ -49,21 +49,21 @@ class StartedNode:
 
     name: str
     process: subprocess.Popen[bytes]
-    """What has started the node, and ends with it (`supervisor`)."""
+    """The process that has started the node, and ends with it (`supervisor`)."""
     pid: int
-    """The node's."""
+    """The node's process id."""
     endpoint: tuple[str, int]
-    """Where it listens."""
+    """The address on which it listens."""
     warning: str | None
-    """Why others do not find it yet, as one sentence; None: they do."""
+    """Why other nodes cannot find it yet, as one sentence; None: they can."""
 
     def value(self) -> dict[str, object]:
-        """For JSON."""
+        """Return the node's name, process id and endpoint as JSON."""
         return {"name": self.name, "pid": self.pid, "endpoint": list(self.endpoint), "warning": self.warning}
 
 
 class Ready(NamedTuple):
-    """What a node reports when it is ready: see `StartedNode`."""
+    """What a node reports when it is ready; the fields are those of `StartedNode`."""
 
     endpoint: tuple[str, int]
     warning: str | None
@@ -77,17 +77,17 @@ class Starting:
     folder: NodeFolder
     process: subprocess.Popen[bytes]
     ready: int
-    """The descriptor from which its report is read; whoever has this closes it."""
+    """The descriptor from which its report is read; `await_ready` or `abandon`'s caller closes it."""
     received: bytearray = field(default_factory=bytearray)
 
 
 def start(
     network: LocalNetwork, nodes: Sequence[tuple[str, BootOptions]], timeout: float = READY_TIMEOUT
 ) -> list[StartedNode]:
-    """Start `nodes`, all at once but for the registrar, which goes first; return when all are ready.
+    """Start `nodes`, all at the same time except the registrar, which goes first; return when all are ready.
 
-    Raises CannotStart, AlreadyRunning's sentence included, if one of them is not ready within `timeout` seconds; those
-    started by this call are stopped again then.
+    Raises CannotStart, also for AlreadyRunning's sentence, if one of them is not ready within `timeout` seconds; those
+    started by this call are then stopped again.
     """
     booting = [(name, _completed(network, name, options)) for name, options in nodes]  # all prompts come first
     try:
@@ -100,7 +100,7 @@ def start(
     try:
         for name, options in sorted(booting, key=lambda node: node[0] != REGISTRAR_NAME):
             starting.append(_spawn(network, name, options))
-            tell(starting[-1], encode_told(options))  # until then it boots nothing, and ends if we do
+            tell(starting[-1], encode_told(options))  # until then it boots nothing, and ends if this process does
             if name == REGISTRAR_NAME or not (network.folder / GENESIS_FILE).exists():
                 _collect(starting, started, deadline)
         _collect(starting, started, deadline)
@@ -114,7 +114,7 @@ def start(
 
 
 def _completed(network: LocalNetwork, name: str, options: BootOptions) -> BootOptions:
-    """With the password of its key, and what the registrar was told the last time."""
+    """Return the options with the password of the node's key, and for a registrar those of its last start."""
     place = network.place(name)
     options = as_before(network.folder, place, options) if name == REGISTRAR_NAME else options
     return with_password(place, options)
@@ -124,7 +124,7 @@ def _spawn(network: LocalNetwork, name: str, options: BootOptions) -> Starting:
     folder = network.place(name)
     if (owner := folder.owner()) is not None:
         raise CannotStart(f"{name} is running already, as process {owner}.")
-    # -P: nothing in the current folder, which may hold a `net` or a `kernel` of its own, is taken for a part of us.
+    # -P: a `net` or a `kernel` in the current folder must not be taken for a part of this program.
     command = [*options.prefix, sys.executable, "-P", "-m", *_NODE]
     try:
         own_files.make_folder(folder.path)
@@ -139,9 +139,10 @@ def spawn(
 ) -> Starting:
     """Start a process that reports on the descriptor that `--ready-descriptor` names, and logs to `folder`.
 
-    `words` go behind all options of the command, and are never taken for some, whatever a folder is called. `tell`
-    writes its standard input. It ends with `lifeline`, a descriptor of ours (`nectar_node.base.lifeline`), if it is
-    given one. Raises CannotStart if there is no such program, or no log can be written.
+    `words` go behind all options of the command, and are never taken for options, whatever a folder is called. `tell`
+    writes the process's standard input. The process ends with `lifeline`, a descriptor of ours
+    (`nectar_node.base.lifeline`), if it is given one. Raises CannotStart if there is no such program, or no log can be
+    written.
     """
     ready, reporting = os.pipe()
     passed = {"--ready-descriptor": reporting, "--lifeline": lifeline}
@@ -174,7 +175,7 @@ def _cannot_start(name: str, error: OSError) -> CannotStart:
 
 
 def tell(starting: Starting, told: bytes) -> None:
-    """Write all of its standard input."""
+    """Write all of the process's standard input, and close it."""
     pipe = starting.process.stdin
     assert pipe is not None
     with contextlib.suppress(BrokenPipeError), pipe:  # one that has ended already says why elsewhere
@@ -190,7 +191,9 @@ def _collect(starting: list[Starting], started: list[StartedNode], deadline: flo
 
 
 def await_ready(node: Starting, deadline: float) -> Ready:
-    """What it reports; raises CannotStart, with its reason, and if `deadline`, of time.monotonic(), passes."""
+    """Return a node's report; raises CannotStart, with its reason, also when `deadline`, of time.monotonic(),
+    passes.
+    """
     while b"\n" not in node.received:
         if not select.select([node.ready], [], [], max(0.0, deadline - time.monotonic()))[0]:
             raise CannotStart(f"{node.name} was not ready in time: its log is {node.folder.log}.")
@@ -205,14 +208,14 @@ def await_ready(node: Starting, deadline: float) -> Ready:
 
 
 def decode_report_untrusted(line: bytes) -> Ready | str:
-    """What a node reported when it was ready, or one sentence that says why it is not.
+    """Return what a node reported when it was ready, or raise CannotStart with its reason for not being ready.
 
-    Raises CannotStart on anything else.
+    Raises CannotStart on anything else, too.
     """
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise CannotStart("The node's report is no JSON: are node and launcher of the same version?") from error
+        raise CannotStart("The node's report is not JSON: are node and launcher of the same version?") from error
     match value:
         case {"endpoint": [str(host), int(port)], "warning": str() | None as warning}:
             return Ready((host, port), warning)
@@ -230,7 +233,7 @@ def _epitaph(node: Starting) -> str:
 
 
 def abandon(processes: Iterable[subprocess.Popen[bytes]]) -> None:
-    """End processes that this process has just started, and which are of no use to anybody now."""
+    """End processes that this process has just started and that are of no use any more."""
     processes = list(processes)
     for process in processes:
         process.terminate()
@@ -246,9 +249,9 @@ def abandon(processes: Iterable[subprocess.Popen[bytes]]) -> None:
 def stop(folders: Iterable[NodeFolder], grace: float = STOP_GRACE) -> dict[str, str]:
     """Stop the nodes that run in `folders`, and remove the sockets that crashed ones left there.
 
-    Each is asked by SIGTERM first, and killed after `grace` seconds. Returns how each that ran has ended: "stopped" or
-    "killed". Raises CannotStop if one is still there after that, or is out of reach, and NotOurs; the others have ended
-    then.
+    Each gets SIGTERM first, and is killed after `grace` seconds. Returns how each that ran has ended: "stopped" or
+    "killed". Raises CannotStop if one is still there after that, or is out of reach, and NotOurs; the others have then
+    ended.
     """
     folders = list(folders)
     ends: dict[str, str] = {}
@@ -289,7 +292,8 @@ class CannotStop(NodeError):
 
 
 def kill(folder: NodeFolder) -> bool:
-    """End the node that runs in `folder` as a crash would (SIGKILL); whether one ran. Its socket stays behind.
+    """End the node that runs in `folder` as a crash would (SIGKILL), and return whether one ran. Its socket stays
+    behind.
 
     Raises CannotStop if it is out of reach.
     """
@@ -305,7 +309,7 @@ def kill(folder: NodeFolder) -> bool:
 
 
 def send_signal(folder: NodeFolder, number: signal.Signals) -> bool:
-    """Send a signal to the node that runs in `folder`; whether one ran.
+    """Send a signal to the node that runs in `folder`, and return whether one ran.
 
     Raises CannotStop if it is out of reach.
     """
@@ -323,11 +327,11 @@ def remove_leftovers(folder: NodeFolder) -> None:
 
 
 def _handle(folder: NodeFolder, stack: contextlib.ExitStack) -> int | None:
-    """A descriptor of the process that runs in `folder`, or None.
+    """Return a descriptor of the process that runs in `folder`, or None.
 
-    Process ids are used again; a descriptor stands for one process for ever. It is that of the node if the lock is
-    still held under the same id once we have it, and if that process has the lock open: in a folder that is shared with
-    a container the id may be one that means somebody else here. Raises CannotStop if it is so.
+    Process ids are used again; a descriptor stands for one process for ever. It is the node's if the lock is still held
+    under the same id after the descriptor was opened, and if that process has the lock open: in a folder that is shared
+    with a container the id may be that of another process here. Raises CannotStop in that case.
     """
     for _ in range(_LOOKS):
         if (owner := folder.owner()) is None:
@@ -338,7 +342,7 @@ def _handle(folder: NodeFolder, stack: contextlib.ExitStack) -> int | None:
                 stack.callback(os.close, handle)
                 return handle
             os.close(handle)
-        time.sleep(_LOOK_PAUSE)  # who has the lock now is about to write its id into it
+        time.sleep(_LOOK_PAUSE)  # the new holder of the lock is about to write its id into it
     raise CannotStop(
         f"{folder.path.name} is out of reach: process {owner}, which its lock names, is another one here. "
         "Stop it where it was started, in its container perhaps."
@@ -346,8 +350,12 @@ def _handle(folder: NodeFolder, stack: contextlib.ExitStack) -> int | None:
 
 
 def _supervisor(folder: NodeFolder, stack: contextlib.ExitStack) -> dict[str, int]:
-    """A descriptor of the process that has started the node in `folder` and ends when it does, by the folder's name;
-    none, where there is no such. The two are told by the same command, since one is a copy of the other."""
+    """Return a descriptor of the process that has started the node in `folder` and ends when it does, by the folder's
+    name.
+
+    Empty if there is no such process. The two are recognised by the same command line, since one is a copy of the
+    other.
+    """
     with contextlib.suppress(OSError, ValueError, IndexError):
         owner = Path(f"/proc/{folder.owner()}")
         parent = int(owner.joinpath("stat").read_text().rpartition(")")[2].split()[1])
@@ -359,11 +367,11 @@ def _supervisor(folder: NodeFolder, stack: contextlib.ExitStack) -> dict[str, in
 
 
 def has_open(pid: int, file: Path) -> bool:
-    """Whether the process has a descriptor of that file; False where we may not look."""
+    """Whether the process has a descriptor of that file; False if we may not look."""
     with contextlib.suppress(OSError):
         wanted = file.stat()
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-            with contextlib.suppress(OSError):  # it closes that one just now
+            with contextlib.suppress(OSError):  # it has just closed that one
                 if os.path.samestat(descriptor.stat(), wanted):
                     return True
     return False
@@ -375,7 +383,7 @@ def _signal(handle: int, number: signal.Signals) -> None:
 
 
 def _await_ends(running: dict[str, int], grace: float) -> list[str]:
-    """The names of those processes that have ended within `grace` seconds."""
+    """Return the names of the processes that have ended within `grace` seconds."""
     deadline = time.monotonic() + grace
     left = {handle: name for name, handle in running.items()}
     ended: list[str] = []
@@ -388,7 +396,7 @@ def _await_ends(running: dict[str, int], grace: float) -> list[str]:
 
 
 def parse_names(text: str) -> list[str]:
-    """The node names in a comma-separated list, without repetitions; raises BadInput where there is none."""
+    """Return the node names in a comma-separated list, without repetitions; raises BadInput if there is none."""
     names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not names:
         raise BadInput("Name at least one node, such as --nodes send.nec,recv.nec.")

@@ -1,4 +1,4 @@
-"""Records of a trace, put together: all messages of one lineage as a tree. Knows no node, no clock and no terminal.
+"""Assembles records of a trace: all messages of one lineage as a tree. Knows no node, no clock and no terminal.
 
 A lineage is complete enough to be shown when each of its messages has its outcome, or has been handed over if none is
 expected, and nothing new has come for a moment. An answer may take longer: the lineage is then shown again.
@@ -12,18 +12,18 @@ from dataclasses import dataclass, field
 from nectar_node.launcher.client import ControlError
 
 QUIET_SECONDS = 0.3
-"""After the last record of a lineage, before it is shown."""
+"""Seconds from the last record of a lineage until it is shown."""
 STUCK_SECONDS = 3.0
-"""The same, of one in which a message still waits for its outcome, or to be taken."""
+"""The same, if a message of the lineage still waits for its outcome, or to be taken."""
 MAX_LINEAGES = 1000
-"""That are remembered; the oldest go first."""
+"""Lineages that are remembered; the oldest are dropped first."""
 MAX_MESSAGES = 10_000
-"""In one lineage; what comes then is counted only."""
+"""Records of one lineage; later ones are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One step of one message, as the node tells it."""
+    """One step of one message, as the node reports it."""
 
     at: float
     """Seconds on the node's clock."""
@@ -45,7 +45,7 @@ class Record:
 
 
 def decode_record_untrusted(value: object) -> Record:
-    """The record in an event; raises ControlError."""
+    """Return the record in an event; raises ControlError."""
     match value:
         case {
             "at": float(at) | int(at),
@@ -93,7 +93,7 @@ class Message:
     sent: Record
     handed: Record | None = None
     arrived: Record | None = None
-    """When the node of its target, another one, had taken it."""
+    """When the node of its target, if that is another one, had taken it."""
     outcomes: list[Record] = field(default_factory=list)
     """How it ended; more than one only if something answered twice."""
     children: list[Message] = field(default_factory=list)
@@ -101,34 +101,34 @@ class Message:
 
     @property
     def settled(self) -> bool:
-        """Whether it has its outcome, or somebody has it and none is expected."""
+        """Whether it has its outcome, or has been taken and none is expected."""
         return bool(self.outcomes) or (self.handed is not None and not self.sent.expects)
 
 
 @dataclass(slots=True)
 class Lineage:
-    """A request from outside, and all that followed from it."""
+    """An injected request, and everything that followed from it."""
 
     messages: OrderedDict[str, Message] = field(default_factory=OrderedDict)
-    """By id."""
+    """Its messages, by id."""
     roots: list[Message] = field(default_factory=list)
-    """Usually one; more where a parent was sent before anybody looked."""
+    """Messages without a parent: usually one; more if a parent was sent before the trace began."""
     changed: float = 0.0
-    """When the last record came, in seconds on the clock of whoever feeds this."""
+    """When the last record came, in seconds on the caller's clock."""
     shown: bool = False
-    """All of it, as it is."""
+    """Whether its present state has been shown."""
     again: bool = False
-    """Some of it has been shown before."""
+    """Whether a part of it has been shown before."""
     omitted: int = 0
     """Records beyond the bound."""
 
     @property
     def first(self) -> Record:
-        """Its beginning."""
+        """Return the first record."""
         return self.roots[0].sent
 
     def due(self) -> float | None:
-        """When to show it, if nothing else comes; None: it has been shown."""
+        """Return when to show it, if nothing else comes; None: it has been shown."""
         if self.shown:
             return None
         settled = all(message.settled for message in self.messages.values())
@@ -142,7 +142,7 @@ class Lineages:
         self._lineages: OrderedDict[str, Lineage] = OrderedDict()
 
     def add(self, record: Record, now: float) -> None:
-        """A record has come at the time `now`, in seconds."""
+        """Add a record that has come at the time `now`, in seconds."""
         lineage = self._lineages.setdefault(record.root, Lineage())
         self._lineages.move_to_end(record.root)
         if len(self._lineages) > MAX_LINEAGES:
@@ -159,16 +159,16 @@ class Lineages:
             message.outcomes.append(record)
 
     def next_due(self) -> float | None:
-        """When the next lineage is to be shown; None: not before the next record."""
+        """Return when the next lineage is to be shown; None: not before the next record."""
         return min((due for each in self._lineages.values() if (due := each.due()) is not None), default=None)
 
     def take_due(self, now: float) -> list[Lineage]:
-        """Those that are to be shown now, the earliest first; each once, unless more comes."""
+        """Return the lineages that are to be shown now, the earliest first; each once, unless more comes."""
         ready = [each for each in self._lineages.values() if (due := each.due()) is not None and due <= now]
         return self._take(ready)
 
     def take_all(self) -> list[Lineage]:
-        """All that have not been shown as they are: nothing more will come."""
+        """Return all lineages whose present state has not been shown, since nothing more will come."""
         return self._take([each for each in self._lineages.values() if not each.shown])
 
     def _take(self, ready: list[Lineage]) -> list[Lineage]:
@@ -178,13 +178,13 @@ class Lineages:
 
 
 def _inherited(lineage: Lineage, record: Record) -> Message | None:
-    """Of an answer to a request that has never been on this node: what inherited from it (G10), and was answered."""
+    """Return what inherited from a request that was never on this node, and was answered (G10)."""
     above = lineage.messages.get(record.parent or "") if record.step == "answered" else None
     return above if above is not None and above.sent.inherits and not above.sent.expects else None
 
 
 def _enter(lineage: Lineage, record: Record) -> Message | None:
-    """A message that has not been heard of; its first record need not be that it was sent."""
+    """Add a message that is new here; its first record need not be that it was sent."""
     if len(lineage.messages) >= MAX_MESSAGES:
         return None
     message = Message(record)

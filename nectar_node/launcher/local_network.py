@@ -1,4 +1,4 @@
-"""The network of nodes in a folder: which there are, which run, and how to speak to one."""
+"""The network of nodes in a folder: which exist, which run, and how to connect to one."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from nectar_node.launcher import client
 from nectar_node.launcher.client import ControlClient, ControlError
 
 _GLANCE_SECONDS = 0.02
-"""Between two looks at whether a node that boots listens on its control socket."""
+"""Seconds between two looks at whether a booting node listens on its control socket."""
 
 DEFAULT_FOLDER = Path(".nectar")
-"""Where a testnet lies unless the user says otherwise, below the current folder."""
+"""The testnet's folder unless the user names another, below the current folder."""
 DIRECTORY_VARIABLE = "NECTAR_DIR"
-"""The environment variable with another folder."""
+"""The environment variable that names another folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class LocalNetwork:
 
     @staticmethod
     def find(folder: Path) -> LocalNetwork:
-        """The network in `folder`; raises CannotJoin where there is none, NotOurs where it is another user's."""
+        """Return the network in `folder`; raises CannotJoin if there is none, NotOurs if it is another user's."""
         network = LocalNetwork(folder)
         network.secure()
         if not network.exists():
@@ -40,13 +40,14 @@ class LocalNetwork:
         return network
 
     def create(self) -> None:
-        """Make the folder, or see that it is ours. Raises NotOurs and OSError."""
+        """Make the folder, or check that it is ours. Raises NotOurs and OSError."""
         self.secure()
         own_files.make_folder(self.folder / NODES_FOLDER)
 
     def secure(self) -> None:
-        """See that the folder, if it is there, is ours, and that nobody else writes into it. Raises NotOurs and
-        OSError."""
+        """Check that the folder, if it exists, is ours, and that nobody else writes into it. Raises NotOurs and
+        OSError.
+        """
         own_files.tighten(self.folder)
         own_files.tighten(self.folder / NODES_FOLDER)
 
@@ -55,23 +56,23 @@ class LocalNetwork:
         return (self.folder / GENESIS_FILE).is_file() or (self.folder / NODES_FOLDER).is_dir()
 
     def is_static(self) -> bool:
-        """Whether nodes have run here, but no registrar: they know each other from a signed file."""
+        """Whether nodes have run here without a registrar: they know each other from a signed file."""
         return not (self.folder / GENESIS_FILE).is_file() and any(
             self.place(name).records.is_dir() for name in self.names()
         )
 
     def names(self) -> list[str]:
-        """The nodes that have a folder here, the registrar first."""
+        """Return the nodes that have a folder here, the registrar first."""
         nodes = self.folder / NODES_FOLDER
         found = sorted(path.name for path in nodes.iterdir() if path.is_dir()) if nodes.is_dir() else []
         return sorted(found, key=lambda name: name != REGISTRAR_NAME)
 
     def place(self, name: str) -> NodeFolder:
-        """Where the node `name` lies, whether or not it exists."""
+        """Return the folder of the node `name`, whether or not it exists."""
         return NodeFolder(self.folder / NODES_FOLDER / name)
 
     def node(self, name: str) -> NodeFolder:
-        """The folder of the existing node `name`; raises BadInput, listing those that exist."""
+        """Return the folder of the existing node `name`; raises BadInput, listing those that exist."""
         names = self.names()
         if name not in names:
             known = f"the nodes here are {', '.join(names)}" if names else "there are no nodes here yet"
@@ -81,8 +82,9 @@ class LocalNetwork:
         return self.place(name)
 
     def connect(self, name: str) -> ControlClient:
-        """A connection to the running node `name`, as soon as one that boots listens; raises BadInput, NotRunning or
-        ControlError."""
+        """Connect to the running node `name`, waiting for one that boots to listen; raises BadInput, NotRunning or
+        ControlError.
+        """
         folder = self.node(name)
         deadline = time.monotonic() + client.CONNECT_TIMEOUT
         while True:
@@ -104,16 +106,18 @@ class LocalNetwork:
             time.sleep(_GLANCE_SECONDS)
 
     def boot(self, name: str, *options: str) -> str:
-        """The command line that starts the node `name`; which signed file it takes, if any, the user knows."""
+        """Return the command line that starts the node `name`; a signed file, if it takes one, is for the user
+        to add.
+        """
         options = (*options, "--directory", "FILE", "--authority", "HEX") if self.is_static() else options
         return self.command("boot", name, *options, option="--join")
 
     def command(self, command: str, *arguments: str, option: str = "--dir") -> str:
-        """A `nectar` command line for this network, ready to be pasted into a shell."""
+        """Return a `nectar` command line for this network, ready to be pasted into a shell."""
         where = [] if self.folder == usual_folder() and option == "--dir" else [option, str(self.folder)]
         return f"nectar {command}{''.join(' ' + shlex.quote(word) for word in (*arguments, *where))}"
 
 
 def usual_folder() -> Path:
-    """The folder of the testnet where the user does not name one."""
+    """Return the folder of the testnet if the user does not name one."""
     return Path(os.environ.get(DIRECTORY_VARIABLE) or DEFAULT_FOLDER)

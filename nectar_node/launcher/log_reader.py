@@ -19,18 +19,21 @@ _READ_BYTES = 1 << 18
 
 @dataclass(slots=True)
 class Follower:
-    """Reads the lines of a growing log; when it has been rotated, first the rest of the file that was put aside. Begins
-    again if the file is replaced by a shorter one."""
+    """Reads the lines of a growing log.
+
+    After a rotation it first reads the rest of the file that was put aside. It begins again if the file is replaced by
+    a shorter one.
+    """
 
     path: Path
     offset: int = 0
     """Where the next read begins, in bytes."""
     file: int | None = None
-    """Inode of the file that this is an offset in; None: whichever is there."""
+    """Inode of the file that the offset is in; None: whichever is there."""
     _partial: bytearray = field(default_factory=bytearray)
 
     def lines(self) -> Iterator[str]:
-        """The complete lines that were written since the last call."""
+        """Return the complete lines that were written since the last call."""
         try:
             with self.path.open("rb") as current:
                 if self.file not in (None, os.fstat(current.fileno()).st_ino):
@@ -41,7 +44,7 @@ class Follower:
             self.offset = 0
 
     def _rest_of_older(self) -> Iterator[str]:
-        """What was written to the log before it was put aside; nothing if it has been replaced since."""
+        """Return what was written to the log before it was put aside; nothing if it has been replaced since."""
         with suppress(FileNotFoundError), older(self.path).open("rb") as file:
             if os.fstat(file.fileno()).st_ino == self.file:
                 yield from self._read(file)
@@ -57,7 +60,7 @@ class Follower:
             yield from self._split(data)
 
     def rest(self) -> Iterator[str]:
-        """The last line, if its end has not been written."""
+        """Return the last line, if its end has not been written."""
         if self._partial:
             yield self._partial.decode(errors="replace")
             self._partial.clear()
@@ -71,7 +74,7 @@ class Follower:
 
 
 def everything(log: Path) -> Follower:
-    """Reads a log from its oldest line on."""
+    """Return a reader that begins at a log's oldest line."""
     try:
         return Follower(log, file=older(log).stat().st_ino)
     except FileNotFoundError:
@@ -79,7 +82,7 @@ def everything(log: Path) -> Follower:
 
 
 def tail(log: Path, lines: int) -> Follower:
-    """Reads a log from its last `lines` lines on."""
+    """Return a reader that begins at a log's last `lines` lines."""
     offset = tail_offset(log, lines)
     if offset or not lines or not older(log).exists():
         return Follower(log, offset)
@@ -90,7 +93,7 @@ def tail(log: Path, lines: int) -> Follower:
 
 
 def tail_offset(path: Path, lines: int) -> int:
-    """Where in `path` its last `lines` lines begin, in bytes."""
+    """Return where in `path` its last `lines` lines begin, in bytes."""
     if not path.exists():
         return 0
     with path.open("rb") as file:
@@ -114,7 +117,7 @@ def tail_offset(path: Path, lines: int) -> int:
 
 
 def last_line(path: Path) -> str:
-    """The last line of `path` that is not empty, or "" where there is none."""
+    """Return the last line of `path` that is not empty, or "" if there is none."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))

@@ -1,4 +1,4 @@
-"""What a node is told at its start, from what the command line was told."""
+"""Makes a node's configuration from the arguments of the command line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nectar_node.launcher.boot_options import BootOptions
 from nectar_node.launcher.local_network import LocalNetwork
 
 SHIPPED = ("echo", "file_transfer", "hello", "terminal")
-"""What every node runs; the other packages are examples, to be installed by who wants to see them."""
+"""The packages that every node runs; the others are examples, for users to install."""
 
 
 def make_config(
@@ -20,7 +20,7 @@ def make_config(
     ready_descriptor: int | None = None,
     lifeline: int | None = None,
 ) -> NodeConfig:
-    """What the node is told at its start; raises CannotJoin where there is no testnet.
+    """Return a node's configuration; raises CannotJoin if there is no testnet.
 
     The descriptors are those of `NodeConfig`, and of the process that becomes the node.
     """
@@ -55,5 +55,5 @@ def _packages(name: str, options: BootOptions) -> tuple[Path, ...]:
 
 
 def shipped_packages() -> tuple[Path, ...]:
-    """The packages that come with the node, which every node but the registrar runs unless told otherwise."""
+    """Return the packages that come with the node, which every node but the registrar runs unless told otherwise."""
     return tuple(SHIPPED_FOLDER / name / "pkg" for name in SHIPPED)

@@ -1,4 +1,4 @@
-"""The options that several commands share, and what they are where nobody types them."""
+"""The options that several commands share, and their defaults."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from nectar_node.contract.config import REGISTRAR_NAME
 from nectar_node.launcher.local_network import DIRECTORY_VARIABLE, LocalNetwork, usual_folder
 
 NODE_VARIABLE = "NECTAR_NODE"
-"""The environment variable with the node to ask."""
+"""The environment variable that names the node to ask."""
 
 
 def complete_node(context: typer.Context, incomplete: str) -> list[str]:
-    """The nodes whose names begin so, for the shell."""
+    """Return the nodes whose names begin with `incomplete`, for the shell's completion."""
     try:
         return [name for name in LocalNetwork(_folder(context)).names() if name.startswith(incomplete)]
     except (OSError, NodeError):
@@ -24,7 +24,7 @@ def complete_node(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def _choose_node(context: typer.Context, name: str) -> str:
-    """The node that was named, or the only one that there is beside the registrar; raises NodeError."""
+    """Return the node that was named, or the only one beside the registrar; raises NodeError."""
     if name or context.resilient_parsing:
         return name
     nodes = [each for each in LocalNetwork.find(_folder(context)).names() if each != REGISTRAR_NAME]
@@ -35,7 +35,7 @@ def _choose_node(context: typer.Context, name: str) -> str:
 
 
 def _folder(context: typer.Context) -> Path:
-    """What was said with --dir is known before what was not said at all."""
+    """Return the folder of --dir, which the parser knows before any default."""
     return Path(context.params.get("directory") or usual_folder())
 
 

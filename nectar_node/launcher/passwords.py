@@ -1,4 +1,4 @@
-"""Where the password of a key file comes from: a file, or a prompt. Never an argument, which others could read."""
+"""Reads the password of a key file from a file or a prompt, never from an argument, which others could read."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from net.names.keyfile import read_key_file
 VARIABLE = "NECTAR_PASSWORD_FILE"
 """The environment variable that names the file with the password."""
 MAX_PASSWORD_BYTES = 4096
-"""What is read of a password file."""
+"""Bytes that are read of a password file."""
 
 
 def source(file: Path | None) -> Path | None:
-    """The password file: the one given, else the one that the environment names; None: there is none."""
+    """Return the password file: the given one, else the one that the environment names; None: there is none."""
     named = os.environ.get(VARIABLE)
     return file if file is not None else Path(named) if named else None
 
 
 def known(file: Path | None, whose: str) -> bytes:
-    """The password that protects the key of `whose`. Raises BadInput if it is nowhere to be had."""
+    """Return the password that protects the key of `whose`; raises BadInput if there is no way to get it."""
     path = source(file)
     return read(path) if path is not None else _ask(f"Password of {whose}: ", whose)
 
 
 def chosen(file: Path | None, whose: str) -> bytes:
-    """A new password for the key of `whose`; asked for twice. Raises BadInput if there is none."""
+    """Return a new password for the key of `whose`, asked for twice; raises BadInput if none is given."""
     if file is not None:
         return read(file)
     password = _ask(f"New password of {whose}: ", whose)
@@ -47,8 +47,9 @@ def chosen(file: Path | None, whose: str) -> bytes:
 
 
 def for_boot(folder: NodeFolder, file: Path | None) -> bytes | None:
-    """What a node needs to boot: the password of its key file, or, if that is made now, of the one to be made; None:
-    it needs none."""
+    """Return the password that a node needs to boot: that of its key file, or of the one that is made now; None: it
+    needs none.
+    """
     try:
         protected = read_key_file(folder.key).protection is not None
     except KeyFileError:
@@ -58,17 +59,17 @@ def for_boot(folder: NodeFolder, file: Path | None) -> bytes | None:
 
 
 def with_password(folder: NodeFolder, options: BootOptions) -> BootOptions:
-    """The options with the password that the node in `folder` needs: its own process may have no terminal to ask at.
+    """Return the options with the password that the node in `folder` needs: its own process may have no terminal.
 
-    Raises BadInput if it is nowhere to be had.
+    Raises BadInput if there is no way to get it.
     """
     if folder.owner() is not None or options.password is not None:
-        return options  # one that runs already is not started: nobody need be asked to be told that
+        return options  # one that runs already is not started: its user need not be asked
     return replace(options, password=for_boot(folder, options.password_file))
 
 
 def read(path: Path) -> bytes:
-    """The password in `path`, without the line's end; raises BadInput."""
+    """Return the password in `path`, without the line's end; raises BadInput."""
     try:
         with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC), "rb") as file:
             if os.fstat(file.fileno()).st_mode & stat.S_IROTH:

@@ -1,11 +1,11 @@
-"""Runs a node in a process of its own, and starts it again when its own code has ended it.
+"""Runs a node in a process of its own, and starts it again when its own code has failed.
 
-That is when it says so (`errors.EX_SOFTWARE`), or when the operating system has ended it for what native code did. A
-node that has ended in any other way, as its user or a lab has told it to or by kill -9, stays down, and so does one
-that has not once been ready. The supervisor is the node's parent and nothing else: it passes on the signals that it
-gets, ends when the node does, in the same way, and the node ends with it. It loads none of what a node loads.
+A failure is when the node says so (`errors.EX_SOFTWARE`), or when the operating system has ended it for what native
+code did. A node that has ended in any other way, on a command of its user or a lab or by kill -9, stays down, and so
+does one that was never ready. The supervisor is the node's parent and nothing else: it passes on the signals that it
+gets, ends when the node does, in the same way, and the node ends with it. It loads none of the node's modules.
 
-Between two starts it holds the lock of the node's folder, so whoever wants to stop the node finds it there.
+Between two starts it holds the lock of the node's folder, so that a command that stops the node finds it there.
 """
 
 from __future__ import annotations
@@ -30,28 +30,30 @@ from nectar_node.base.program import load_module
 from nectar_node.contract.config import NodeConfig
 
 FIRST_PAUSE_SECONDS = 1.0
-"""Before a node is started again; twice as long each time that it fails soon after."""
+"""Seconds before a node is started again; doubled each time that it fails soon after."""
 MOST_PAUSE_SECONDS = 60.0
 HEALTHY_SECONDS = 60.0
-"""What a node has run for when its next failure counts as its first one."""
+"""Seconds that a node must have run for its next failure to count as its first one."""
 CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
-"""Signals that nobody sends: what native code did has ended the node."""
+"""Signals that nobody sends: native code in the node has caused them."""
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
 _REPORT_BYTES = 1 << 16
 _MAX_SIGNALS = 64
-"""Taken at once."""
+"""Bytes of signals that are taken in one read."""
 
 Handlers = dict[signal.Signals, object]
 
 
 def run_supervised(config: NodeConfig) -> int:
-    """Run a node for as long as it is to run; its exit code. One that a signal has ended ends this process as well."""
+    """Run a node, again after failures, and return its exit code; if a signal has ended it, this process ends the same
+    way.
+    """
     return Supervisor(config, _run_node).run()
 
 
 def run_once(config: NodeConfig) -> int:
-    """Run a node in this process; its exit code."""
+    """Run a node in this process, and return its exit code."""
     return _run_node(config)
 
 
@@ -61,33 +63,33 @@ def _run_node(config: NodeConfig) -> int:
 
 
 def pause_before(failures: int) -> float:
-    """Seconds before a node is started again that has failed so many times in a row."""
+    """Return the seconds before a node is started again that has failed `failures` times in a row."""
     return float(min(FIRST_PAUSE_SECONDS * 2 ** (failures - 1), MOST_PAUSE_SECONDS))
 
 
 def is_our_failure(status: int) -> bool:
-    """Whether a process that has ended with that wait status has done so by a failure of its own code."""
+    """Whether a process with the wait status `status` has ended by a failure of its own code."""
     code = os.waitstatus_to_exitcode(status)
     return code == EX_SOFTWARE or -code in CRASHES
 
 
 class Supervisor:
-    """Of one node."""
+    """Runs one node."""
 
     def __init__(self, config: NodeConfig, run: Callable[[NodeConfig], int]) -> None:
-        """`run` is the node, in a process of its own."""
+        """`run` is the node's main function, called in a process of its own."""
         self._config = config
         self._run = run
         self._node: int | None = None
-        """Its process, while there is one."""
+        """The node's process, while there is one."""
         self._stopping = False
-        """Somebody has told this process to end."""
+        """Whether somebody has told this process to end."""
         self._woken, self._wake = os.pipe()
-        """Each signal that comes is written there, as a byte: to pass it on is not the handler's business."""
+        """The pipe to which each signal is written, as a byte: the handler does no more than that."""
         self._ready = False
 
     def run(self) -> int:
-        """See `run_supervised`."""
+        """Run the node, again after failures; return its exit code, or end by the signal that ended it."""
         failures = 0
         with self._signals() as before:
             while True:
@@ -102,7 +104,7 @@ class Supervisor:
                     return 0 if self._stopping else _end_like(status)
 
     def _run_once(self, before: Handlers) -> int:
-        """Until the node has ended; how, as a wait status."""
+        """Run the node once; return how it ended, as a wait status."""
         reading, writing = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -126,23 +128,23 @@ class Supervisor:
         return status
 
     def _await_report(self, reading: int) -> None:
-        """The node says that it is ready, or why it never will be; or it ends. Whoever has started us wants to know."""
+        """Wait until the node reports that it is ready, or why it never will be, or ends; pass the report on."""
         report = b""
         while not report.endswith(b"\n"):
             self._await(reading)
             if not (data := os.read(reading, _REPORT_BYTES)):
                 break
             report += data
-        outside, told = self._config.ready_descriptor, report.endswith(b"\n")
+        descriptor, told = self._config.ready_descriptor, report.endswith(b"\n")
         self._ready = self._ready or (told and not report.startswith(b'{"error"'))
-        if outside is not None:
+        if descriptor is not None:
             with contextlib.suppress(OSError):  # it has gone away
-                os.write(outside, report)
-            os.close(outside)
+                os.write(descriptor, report)
+            os.close(descriptor)
             self._config = replace(self._config, ready_descriptor=None)
 
     def _wait(self, seconds: float) -> bool:
-        """Hold the node's place; False: it is not to be started again."""
+        """Wait before a restart, holding the node's lock; False: it is not to be started again."""
         try:
             lock = self._config.folder.acquire()
         except (AlreadyRunning, OSError):  # somebody else has started it, or its folder is gone
@@ -160,7 +162,7 @@ class Supervisor:
 
     @contextmanager
     def _signals(self) -> Iterator[Handlers]:
-        """Within this, the node gets the signals that we get; what was done with them before."""
+        """Pass this process's signals to the node inside this context; the value is the handlers before it."""
         for descriptor in (self._woken, self._wake):
             os.set_blocking(descriptor, False)
         before: Handlers = {number: signal.signal(number, self._on_signal) for number in _PASSED_ON}
@@ -176,7 +178,7 @@ class Supervisor:
             os.write(self._wake, bytes([number]))
 
     def _await(self, descriptor: int) -> None:
-        """Return when it can be read from; until then, the node gets the signals that come."""
+        """Return when `descriptor` can be read; until then, pass signals to the node."""
         ready: list[int] = []
         while descriptor not in ready:
             ready = select.select([descriptor, self._woken], [], [])[0]
@@ -184,7 +186,7 @@ class Supervisor:
                 self._take_signals()
 
     def _take_signals(self) -> None:
-        """Pass on what has come to the node, if there is one; it is not to be started again."""
+        """Pass the signals that have come to the node, if there is one; it is then not started again."""
         self._stopping = True
         for number in os.read(self._woken, _MAX_SIGNALS):
             if self._node is not None:
@@ -198,14 +200,14 @@ def _restore(handlers: Handlers) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """This process is killed when its parent has ended, however that did."""
+    """Have the system kill this process when its parent has ended, in whatever way."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)
 
 
 def _become(run: Callable[[], int]) -> None:
-    """Be the node, and nothing of who has started it."""
+    """Become the node, without anything of the process that has started it."""
     code = 1
     try:
         code = run()
@@ -227,7 +229,7 @@ def _how(status: int) -> str:
 
 
 def _end_like(status: int) -> int:
-    """The exit code; whoever was ended by a signal ends us by the same one."""
+    """Return the exit code; if a signal has ended the node, end this process by the same one."""
     code = os.waitstatus_to_exitcode(status)
     if code < 0:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -1,1 +1,1 @@
-"""Packages: read, reviewed, installed, started at a boot; imports `base` to `contract`."""
+"""Packages: reading, review, installation, and the start at boot; imports `base` to `contract`."""

@@ -1,8 +1,8 @@
 """The start of a node: it asks for its name, gives the registrar some seconds to answer, and then starts its packages.
 
-Pure. Others may reach the node before its packages run: what they send to their processes waits until these have been
-started, or could not be. A registrar that is down holds up nobody for long: the node goes on with what it knows, and
-the net asks again. One that refuses the name ends the node, if it has not started its packages yet.
+Pure. Other nodes may reach this one before its packages run: what they send to its processes waits until these have
+been started, or could not be. A registrar that is down delays a node only briefly: the node goes on with what it knows,
+and the net asks again. A registrar that refuses the name ends the node, if it has not started its packages yet.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from nectar_node.base.refusals import why_refused
-from nectar_node.contract.actions import Joined, LogLine, NameRefused, Ready, WorldAction
+from nectar_node.contract.actions import DriverAction, Joined, LogLine, NameRefused, Ready
 from nectar_node.packages.installer import Installer
 from nectar_node.packages.manifest import Package
 from net.contract.events import FailureReason, RegistrationFailed
 from net.names.directory import Endpoint
 
 JOIN_SECONDS = 10.0
-"""How long a node that boots waits for the registrar before it says so and goes on trying."""
+"""Seconds that a booting node waits for the registrar before it logs that and goes on trying."""
 
 
 class Boot(NamedTuple):
     """What a node boots with."""
 
     packages: tuple[Package, ...] = ()
-    """Those whose processes it starts."""
+    """The packages whose processes it starts."""
     registers: bool = False
-    """Whether it asks the registrar for its name, and waits for that."""
+    """Whether it asks the registrar for its name, and waits for the answer."""
     endpoint: Endpoint | None = None
-    """Where others reach it, if it registers; None: through its routers."""
+    """The endpoint under which it registers; None: it is reached through its routers."""
 
 
 class _Stage(Enum):
@@ -42,9 +42,9 @@ class _Stage(Enum):
 
 
 class StartUp:
-    """Of one boot of one node."""
+    """One boot of one node."""
 
-    def __init__(self, our: str, installer: Installer, emit: Callable[[WorldAction], None]) -> None:
+    def __init__(self, our: str, installer: Installer, emit: Callable[[DriverAction], None]) -> None:
         """`emit` gives the driver an action."""
         self._our = our
         self._installer = installer
@@ -55,7 +55,7 @@ class StartUp:
         self._warning: str | None = None
 
     def begin(self, boot: Boot, now: float) -> None:
-        """The node has booted, and has asked for its name, if it is to."""
+        """Begin: the node has booted, and has asked for its name, if it registers."""
         self._packages = boot.packages
         self._installer.expect(boot.packages)
         if boot.registers:
@@ -64,13 +64,13 @@ class StartUp:
             self._start(None)
 
     def registered(self) -> None:
-        """The registrar has granted the name."""
+        """Go on, since the registrar has granted the name."""
         self._emit(Joined())
         if self._stage is _Stage.ASKING:
             self._start(None)
 
     def registration_failed(self, failed: RegistrationFailed) -> None:
-        """It has not."""
+        """Go on, or end the node, since the registrar has not granted the name."""
         if self._stage is not _Stage.ASKING:
             self._log(failed)
         elif failed.retries:
@@ -80,22 +80,22 @@ class StartUp:
             self._emit(NameRefused(failed.reason))
 
     def next_deadline(self) -> float | None:
-        """When the registrar has been waited for long enough."""
+        """Return when the wait for the registrar ends, or None."""
         return self._deadline
 
     def on_timer(self, now: float) -> None:
-        """Go on without it, if it has."""
+        """Go on without the registrar if the wait is over."""
         if self._deadline is not None and self._deadline <= now:
             self._start(RegistrationFailed(FailureReason.UNREACHABLE, retries=True))
 
     def installed(self) -> None:
-        """Some package has been installed, or could not be."""
+        """Report that the node is ready once no package is being installed any more."""
         if self._stage is _Stage.STARTING and not self._installer.starting:
             self._stage = _Stage.READY
             self._emit(Ready(self._warning))
 
     def _start(self, why_not: RegistrationFailed | None) -> None:
-        """`why_not`: why the node has no place in its network yet."""
+        """Start the packages; `why_not` says why the node has no place in its network yet."""
         self._stage, self._deadline = _Stage.STARTING, None
         if why_not is not None:
             self._warning = self._log(why_not)

@@ -1,7 +1,7 @@
-"""What the node's user has decided about packages, so that nobody is asked twice: what each may have, and may not.
+"""The user's decisions about packages, so that nobody is asked twice: what each may have, and what not.
 
-One file in the node's folder: JSON with a version. A package is known by its id and by where it came from: an id alone
-is what anybody can give a folder.
+One file in the node's folder: JSON with a version. A package is known by its id and by where it came from, because
+anybody can give a folder any id.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from kernel.contract.errors import BadAddress
 from nectar_node.base.errors import NodeError
 
 MAX_DECISIONS = 4096
-"""Packages that are remembered; of more, those that were started first are forgotten, and asked about again."""
+"""Packages that are remembered; beyond that, those that were started first are forgotten, and asked about again."""
 MAX_DECISIONS_BYTES = 64 << 20
-"""What is read of the file."""
+"""Bytes that are read of the file."""
 _VERSION = 1
 
 
 class DamagedDecisions(NodeError):
-    """The file's: these bytes are no decisions."""
+    """These bytes are not the user's decisions."""
 
 
 class Decision(NamedTuple):
-    """About one package."""
+    """The decision about one package."""
 
     origin: str
     """The folder or file that it came from."""
     granted: frozenset[Capability] = frozenset()
-    """Of the powerful capabilities."""
+    """Powerful capabilities that it may have."""
     denied: frozenset[Capability] = frozenset()
-    """Of any."""
+    """Capabilities of any kind that it may not have."""
 
 
 class Decisions:
-    """Of one node."""
+    """The decisions of one node's user."""
 
     def __init__(self, known: Mapping[PackageId, Decision] | None = None) -> None:
         self.version = 0
@@ -46,11 +46,11 @@ class Decisions:
         self._known = dict(known or {})
 
     def of(self, package: PackageId) -> Decision | None:
-        """The latest about that package; None: it was never started."""
+        """Return the latest decision about a package; None: it was never started."""
         return self._known.get(package)
 
     def decide(self, package: PackageId, decision: Decision) -> None:
-        """From now on this holds."""
+        """Replace the decision about a package."""
         if self._known.get(package) == decision:
             return
         self._known.pop(package, None)
@@ -60,7 +60,7 @@ class Decisions:
         self.version += 1
 
     def encode(self) -> bytes:
-        """What `decode_untrusted` reads."""
+        """Return the bytes that `decode_untrusted` reads."""
         packages = {
             str(package): {
                 "origin": origin,
@@ -73,7 +73,7 @@ class Decisions:
 
 
 def decode_untrusted(data: bytes, our: str) -> Decisions:
-    """What was decided on the node `our`; raises DamagedDecisions."""
+    """Return the decisions on the node `our`; raises DamagedDecisions."""
     try:
         if len(data) > MAX_DECISIONS_BYTES:
             raise ValueError("too large")
@@ -82,7 +82,7 @@ def decode_untrusted(data: bytes, our: str) -> Decisions:
             raise ValueError("another version")
         known = {PackageId.parse(package): _decision(fields, our) for package, fields in value["packages"].items()}
     except (BadAddress, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DamagedDecisions(f"these are no decisions: {error}") from error
+        raise DamagedDecisions(f"these are not decisions: {error}") from error
     return Decisions(known)
 
 

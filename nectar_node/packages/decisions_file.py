@@ -1,4 +1,4 @@
-"""The file of what the user has decided about packages, while no node writes it: at a boot, and before one."""
+"""Reads and writes the file of the user's decisions while no node does: at a boot, and before one."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from nectar_node.storage.operations import DiskError, Location, Replace
 
 
 def read_decisions(folder: NodeFolder, our: str) -> Decisions:
-    """What was decided on the node `our` in `folder`; raises BadFolder: a node that has forgotten what is denied must
-    not give it."""
+    """Return the decisions on the node `our` in `folder`.
+
+    Raises BadFolder if the file is damaged: a node that has forgotten what is denied must not give it.
+    """
     try:
         return decode_untrusted(own_files.read(folder.decisions, MAX_DECISIONS_BYTES + 1), our)
     except FileNotFoundError:
@@ -25,7 +27,7 @@ def read_decisions(folder: NodeFolder, our: str) -> Decisions:
 
 
 def write_decisions(folder: NodeFolder, decisions: Decisions) -> None:
-    """Keep what has been decided since they were read, if anything has; raises BadFolder."""
+    """Keep what has been decided since the decisions were read, if anything has; raises BadFolder."""
     if not decisions.version:
         return
     place = Location(str(folder.path), (folder.decisions.name,))

@@ -1,4 +1,4 @@
-"""Packages being started: their code is read and compiled first, then all of their processes start, or none."""
+"""Starts packages: their code is read and compiled first, then all of their processes start, or none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kernel.contract.events import Event, Expect, KillAll, Settled, Start
 from kernel.contract.guest import Program
 from kernel.contract.process import Launch
 from kernel.router.kernel import Kernel
-from nectar_node.contract.actions import BadCode, Installed, LoadCode, LogLine, WorldAction
+from nectar_node.contract.actions import BadCode, DriverAction, Installed, LoadCode, LogLine
 from nectar_node.packages.manifest import ManifestEntry, Package
 from nectar_node.storage.operations import Location, is_part
 
@@ -29,7 +29,7 @@ class _Installation:
 
 
 class EntryOwner(NamedTuple):
-    """The owner of a LoadCode: whose code it is."""
+    """The owner of a LoadCode: the process whose code it is."""
 
     entry: ManifestEntry
     installation: _Installation
@@ -43,12 +43,12 @@ class Installer:
         our: str,
         kernel: Kernel,
         act: Callable[[Event], None],
-        emit: Callable[[WorldAction], None],
+        emit: Callable[[DriverAction], None],
         mount: Callable[[str, Location], None],
     ) -> None:
         """`act` gives the kernel an event, `emit` the driver an action, `mount` puts a folder into the vfs."""
         self.packages: dict[PackageId, Package] = {}
-        """Those that are installed."""
+        """The installed packages."""
         self.starting = 0
         """Packages whose processes' code is still being read or compiled."""
         self._our = our
@@ -59,8 +59,10 @@ class Installer:
         self._mount = mount
 
     def locate(self, package: PackageId, path: str) -> Location | None:
-        """Where a file of an installed package lies, in the folder that the user named: nothing that a process has
-        written is there. None: the package is not installed, or that is no path in it."""
+        """Return where a file of an installed package lies, in the folder that the user named, where no process writes.
+
+        None: the package is not installed, or `path` is not a path in it.
+        """
         installed = self.packages.get(package)
         parts = tuple(path.strip("/").split("/"))
         if installed is None or not all(is_part(part) for part in parts):
@@ -68,12 +70,12 @@ class Installer:
         return Location(str(installed.folder), parts)
 
     def expect(self, packages: Iterable[Package]) -> None:
-        """These are about to be installed: messages to their processes wait until they have been, or could not be."""
+        """Expect packages: messages to their processes wait until they have been installed, or could not be."""
         for package in packages:
             self._act(Expect(package.processes))
 
     def install(self, package: Package, token: object, anew: bool) -> None:
-        """Begin to install a package; see `NodeCore.install`."""
+        """Begin to install a package, as `NodeCore.install` describes."""
         installation = _Installation(token, package, anew)
         self.starting += 1
         for entry in package.entries:
@@ -82,7 +84,7 @@ class Installer:
             self._installed(installation)
 
     def code_loaded(self, owner: EntryOwner, program: Program | BadCode) -> None:
-        """The code of one process is there, or is not."""
+        """Take the code of one process, or why it cannot be loaded."""
         entry, installation = owner
         if isinstance(program, BadCode):
             self._emit(LogLine(str(entry.process), 0, f"cannot be started from {entry.wasm_path}: {program.reason}"))
@@ -104,8 +106,8 @@ class Installer:
         package = installation.package
         self.packages[package.id] = package
         self._mount(f"/{package.id}/pkg", Location(str(package.folder), ()))
-        # All of them first: a kill revokes what a process had issued, which others are about to be granted. Children
-        # go with their parents: they are of the package as it was (G22).
+        # All of them first: a kill revokes what a process had issued, which others are about to be granted. Children go
+        # with their parents: they belong to the package as it was (G22).
         if installation.anew:
             family = self._lifecycle.tree(lambda process: process in package.processes)
             self._act(KillAll(tuple(dict.fromkeys((*package.processes, *family)))))

@@ -1,4 +1,4 @@
-"""Packages: a folder with manifest.json and compiled processes. Reads and checks them; starts nothing.
+"""Reads and checks packages: a folder with manifest.json and compiled processes. Starts nothing.
 
 The shapes are the existing node's. manifest.json: an array of {process_name, process_wasm_path, on_exit,
 request_networking, request_capabilities, grant_capabilities, public}. metadata.json, in the same folder or in the one
@@ -27,28 +27,28 @@ from nectar_node.contract.json_shapes import Refused, on_exit_untrusted
 from nectar_node.storage.operations import Location, is_part
 
 MAX_MANIFEST_BYTES = 1 << 20
-"""manifest.json or metadata.json."""
+"""Bytes of a manifest.json or metadata.json."""
 MAX_ENTRIES = 1024
 """Processes of one package."""
 MAX_UNKNOWN_KEYS = 8
-"""Of a manifest, that are told of."""
+"""Unknown keys of a manifest that are reported."""
 NETWORK_WORD = "network"
-"""What people write for the capability to use the network (G19)."""
+"""The word that people write for the capability to use the network (G19)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ManifestEntry:
-    """One process of a package, as its manifest asks for it."""
+    """One process of a package, as its manifest describes it."""
 
     process: ProcessId
     wasm_path: str
-    """Of its code in the package's drive `pkg`, such as `/main.wasm`."""
+    """Path of its code in the package's drive `pkg`, such as `/main.wasm`."""
     on_exit: OnExit
     networking: bool
     capabilities: tuple[Capability, ...]
-    """Asked for, without the network's."""
+    """Capabilities that it asks for, except the network's."""
     grants: tuple[Grant, ...]
-    """Who is to hold which capability that this process issues."""
+    """Which process is to hold which capability that this one issues."""
     public: bool
 
 
@@ -58,30 +58,30 @@ class Package:
 
     id: PackageId
     folder: Path
-    """Holds manifest.json; becomes the package's drive `pkg`."""
+    """The folder that holds manifest.json; it becomes the package's drive `pkg`."""
     entries: tuple[ManifestEntry, ...]
     unknown_keys: tuple[str, ...] = ()
-    """Of the manifest's objects, at most MAX_UNKNOWN_KEYS: they mean nothing, and may be misspelt."""
+    """Unknown keys of the manifest's objects, at most MAX_UNKNOWN_KEYS: they mean nothing, and may be misspelt."""
     origin: Path | None = None
     """The file that `folder` was made from; None: `folder` is the user's own."""
 
     scripts: tuple[Capability, ...] = ()
     """What its scripts ask for (`nectar_node.packages.scripts`)."""
     script_rights: frozenset[Capability] | None = None
-    """Of the powerful capabilities: those that its scripts may get; None: all."""
+    """The powerful capabilities that its scripts may get; None: all."""
 
     @property
     def source(self) -> Path:
-        """Where it came from, as its user knows it."""
+        """Return where it came from, as its user knows it."""
         return self.origin or self.folder
 
     @property
     def processes(self) -> tuple[ProcessId, ...]:
-        """The ids of all its processes."""
+        """Return the ids of all its processes."""
         return tuple(entry.process for entry in self.entries)
 
     def code(self, entry: ManifestEntry) -> Location:
-        """Where the code of one of its processes lies on disk."""
+        """Return where the code of one of its processes lies on disk."""
         return Location(str(self.folder), tuple(entry.wasm_path.strip("/").split("/")))
 
 
@@ -89,13 +89,13 @@ class Package:
 
 
 def read_package(folder: Path, our: str) -> Package:
-    """The package in `folder`, or in its subfolder pkg, for the node `our`; raises BadPackage."""
+    """Return the package in `folder`, or in its subfolder pkg, for the node `our`; raises BadPackage."""
     try:
         folder = folder.resolve()
         inner = folder / "pkg" if (folder / "pkg" / "manifest.json").is_file() else folder
         if not (inner / "manifest.json").is_file():
-            raise BadPackage(f"{folder} is no package: it has no manifest.json.")
-    except (OSError, RuntimeError, ValueError) as error:  # a link to itself, a name that is no text
+            raise BadPackage(f"{folder} is not a package: it has no manifest.json.")
+    except (OSError, RuntimeError, ValueError) as error:  # a link to itself, a name that is not text
         raise BadPackage(f"{folder} cannot be read: {error}.") from error
     outer = inner.parent if inner.name == "pkg" else inner
     package = _package_id(inner, outer)
@@ -114,16 +114,16 @@ def _read_json(path: Path) -> object:
     except OSError as error:
         raise BadPackage(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
-        raise BadPackage(f"{path} is no JSON: {error}.") from error
+        raise BadPackage(f"{path} is not JSON: {error}.") from error
     return value
 
 
 def _no_json(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _package_id(inner: Path, outer: Path) -> PackageId:
-    """From metadata.json, else from the folder's name."""
+    """Return the id in metadata.json, else in the folder's name."""
     name, colon, publisher = outer.name.partition(":")
     source, default = outer, default_publisher(inner)
     for path in (inner / "metadata.json", outer / "metadata.json"):
@@ -136,21 +136,21 @@ def _package_id(inner: Path, outer: Path) -> PackageId:
     except BadAddress as error:
         where = "that path" if source is outer else str(source)
         raise BadPackage(
-            f"{outer} names no package: {error}; rename the folder to `package:publisher`, or mend {where}."
+            f"{outer} does not name a package: {error}; rename the folder to `package:publisher`, or mend {where}."
         ) from error
 
 
 def _named_untrusted(value: object, path: Path) -> tuple[str, str]:
-    """Package and publisher as metadata.json names them, "" for what it does not say; raises BadPackage."""
+    """Return package and publisher as metadata.json names them, "" for what it does not say; raises BadPackage."""
     if not isinstance(value, dict):
-        raise BadPackage(f"{path} is no metadata: it must be an object.")
+        raise BadPackage(f"{path} is not metadata: it must be an object.")
     later = value.get("properties")
     if isinstance(later, dict):
         found = (later.get("package_name", ""), later.get("publisher", ""))
     else:
         found = (value.get("package", ""), value.get("publisher", ""))
     if not all(isinstance(each, str) for each in found):
-        raise BadPackage(f"{path} is no metadata: package and publisher must be texts.")
+        raise BadPackage(f"{path} is not metadata: package and publisher must be texts.")
     return found
 
 
@@ -163,13 +163,15 @@ _KEYS = {
     "grant_capabilities",
     "public",
 }
-"""Of each object in a manifest."""
+"""The keys of each object in a manifest."""
 
 # --- manifest.json --------------------------------------------------------------------------------------------------
 
 
 def parse_manifest_untrusted(value: object, package: PackageId, our: str, path: Path) -> tuple[ManifestEntry, ...]:
-    """The processes in the JSON of a manifest; raises BadPackage, naming the file `path` and what is wrong in it."""
+    """Return the processes in the JSON of a manifest; raises BadPackage, naming the file `path` and what is wrong in
+    it.
+    """
     try:
         if not isinstance(value, list):
             raise TypeError("it must be an array with one object for each process")
@@ -179,9 +181,9 @@ def parse_manifest_untrusted(value: object, package: PackageId, our: str, path: 
         if len({entry.process for entry in entries}) < len(entries):
             raise ValueError("it names one process twice")
     except KeyError as error:
-        raise BadPackage(f"{path} is no manifest: {error.args[0]} is missing.") from error
+        raise BadPackage(f"{path} is not a manifest: {error.args[0]} is missing.") from error
     except (BadAddress, TypeError, ValueError, RecursionError) as error:
-        raise BadPackage(f"{path} is no manifest: {error!s}.") from error
+        raise BadPackage(f"{path} is not a manifest: {error!s}.") from error
     return entries
 
 
@@ -198,7 +200,7 @@ def _entry(item: dict[str, object], package: PackageId, our: str) -> ManifestEnt
 
 
 def _unknown_keys(manifest: object) -> tuple[str, ...]:
-    """Of a manifest that has been parsed."""
+    """Return the unknown keys of a manifest that has been parsed."""
     assert isinstance(manifest, list)
     found = sorted({key for item in manifest for key in item} - _KEYS)
     return tuple(key[: limits.MAX_NAME_BYTES] for key in found[:MAX_UNKNOWN_KEYS])
@@ -213,7 +215,7 @@ def _object(value: object, what: str) -> dict[str, object]:
 def _text(value: object, what: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{what} must be a text")
-    value.encode()  # raises a ValueError: an escaped lone surrogate is no name, and cannot be handed to a guest
+    value.encode()  # raises a ValueError: an escaped lone surrogate is not a name, and cannot be handed to a guest
     return value
 
 
@@ -234,15 +236,15 @@ def _list(item: dict[str, object], key: str) -> list[object]:
 
 
 def _wasm_path(path: str, package: PackageId) -> str:
-    """`/main.wasm`, for that or for `/package:publisher/pkg/main.wasm`."""
+    """Return `/main.wasm`, for that or for `/package:publisher/pkg/main.wasm`."""
     parts = path.removeprefix(f"/{package}/pkg").strip("/").split("/")
     if not all(is_part(part) for part in parts):
-        raise ValueError(f"process_wasm_path {path[:256]!r} is no path below the package's folder")
+        raise ValueError(f"process_wasm_path {path[:256]!r} is not a path below the package's folder")
     return "/" + "/".join(parts)
 
 
 def _capability(wanted: object, our: str) -> Capability:
-    """A process id (to message it), or {"process": id, "params": any JSON}."""
+    """Parse a process id (the capability to message it), or {"process": id, "params": any JSON}."""
     issuer, params = _id_and_params(wanted, "request_capabilities")
     return canonical(Capability(Address(our, issuer), params))
 
@@ -272,8 +274,11 @@ def _on_exit(value: object, our: str) -> OnExit:
 
 
 def parse_capability(text: str, our: str) -> Capability:
-    """The capability in `network`, `process:package:publisher` (to message it) or `process:package:publisher PARAMS`
-    with PARAMS as JSON; raises BadInput."""
+    """Return the capability in `text`; raises BadInput.
+
+    The forms are `network`, `process:package:publisher` (to message it) and `process:package:publisher PARAMS` with
+    PARAMS as JSON.
+    """
     if text == NETWORK_WORD:
         return Capability(Address(our, KERNEL_PROCESS), NETWORK)
     issuer, _, params = text.partition(" ")
@@ -281,32 +286,32 @@ def parse_capability(text: str, our: str) -> Capability:
         return canonical(Capability(Address(our, ProcessId.parse(issuer)), params.strip() or MESSAGING))
     except (BadAddress, ValueError, RecursionError) as error:
         raise BadInput(
-            f"{text!r} is no capability: expected `network`, `process:package:publisher` to message that process, or "
-            '\'process:package:publisher {"some": "JSON"}\'.'
+            f"{text!r} is not a capability: expected `network`, `process:package:publisher` to message that process, "
+            'or \'process:package:publisher {"some": "JSON"}\'.'
         ) from error
 
 
 def capability_text(capability: Capability, our: str) -> str:
-    """The same the other way round; the issuer's node is shown where it is another."""
+    """Return the text that `parse_capability` reads; the issuer's node is shown if it is another."""
     if capability == (Address(our, KERNEL_PROCESS), NETWORK):
         return NETWORK_WORD
     issuer = str(capability.issuer.process if capability.issuer.node == our else capability.issuer)
     return issuer if capability.params == MESSAGING else f"{issuer} {capability.params}"
 
 
-def asked_for(entry: ManifestEntry, our: str) -> tuple[Capability, ...]:
-    """All that a process asks for, the network included, in the manifest's order."""
+def requested_capabilities(entry: ManifestEntry, our: str) -> tuple[Capability, ...]:
+    """Return all that a process asks for, the network included, in the manifest's order."""
     network = Capability(Address(our, KERNEL_PROCESS), NETWORK)
     every = (network, *entry.capabilities) if entry.networking else entry.capabilities
     return tuple(dict.fromkeys(every))
 
 
 def withhold(package: Package, denied: Iterable[Capability], our: str) -> Package:
-    """The package as if it did not ask for `denied`; raises BadInput where nothing in it asks for one of them."""
+    """Return the package as if it did not ask for `denied`; raises BadInput if nothing in it asks for one of them."""
     withheld = set(denied)
-    asked = {capability for entry in package.entries for capability in asked_for(entry, our)}
-    for capability in sorted(withheld - asked):
-        known = ", ".join(sorted(capability_text(each, our) for each in asked)) or "nothing"
+    requested = {capability for entry in package.entries for capability in requested_capabilities(entry, our)}
+    for capability in sorted(withheld - requested):
+        known = ", ".join(sorted(capability_text(each, our) for each in requested)) or "nothing"
         raise BadInput(
             f"No process of {package.id} asks for {capability_text(capability, our)!r}: it asks for {known}."
         )

@@ -16,17 +16,17 @@ from kernel.capabilities.grants import KERNEL_PROCESS
 from kernel.contract.address import PackageId
 from kernel.contract.capability import MESSAGING, NETWORK, Capability
 from nectar_node.base.system_processes import NET, TERMINAL, VFS
-from nectar_node.packages.manifest import Package, asked_for
+from nectar_node.packages.manifest import Package, requested_capabilities
 from nectar_node.packages.scripts import all_rights
 
 
 class Power(NamedTuple):
-    """A kind of powerful capabilities."""
+    """A kind of powerful capability."""
 
     name: str
-    """What `--grant` takes."""
+    """The word that `--grant` takes."""
     allows: str
-    """In plain words."""
+    """What it allows, in plain words."""
 
 
 VFS_ROOT = Power("vfs-root", "read, change and remove the files of all packages")
@@ -38,31 +38,31 @@ SCRIPTS = Power("scripts-root", "give its scripts, when you run them, all your r
 RIGHTS = Power("rights", "use what a process of another package allows only to those whom it trusts")
 
 POWERS = (VFS_ROOT, VFS_DRIVES, KERNEL, NETWORKS, TERMINALS, SCRIPTS, RIGHTS)
-"""All there are."""
+"""All powers."""
 
 
-class Wish(NamedTuple):
+class WantedPower(NamedTuple):
     """A powerful capability that a package asks for."""
 
     capability: Capability
     power: Power
 
 
-def wishes(package: Package, our: str) -> tuple[Wish, ...]:
-    """What the processes and the scripts of a package ask for that is powerful, each once, in their order."""
-    return tuple(dict.fromkeys(_wishes(package, our)))
+def wanted_powers(package: Package, our: str) -> tuple[WantedPower, ...]:
+    """Return what the processes and the scripts of a package ask for that is powerful, each once, in their order."""
+    return tuple(dict.fromkeys(_wanted_powers(package, our)))
 
 
-def _wishes(package: Package, our: str) -> Iterator[Wish]:
-    asked = (capability for entry in package.entries for capability in asked_for(entry, our))
-    for capability in chain(asked, package.scripts):
+def _wanted_powers(package: Package, our: str) -> Iterator[WantedPower]:
+    requested = (capability for entry in package.entries for capability in requested_capabilities(entry, our))
+    for capability in chain(requested, package.scripts):
         power = power_of(capability, package.id)
         if power is not None:
-            yield Wish(capability, power)
+            yield WantedPower(capability, power)
 
 
 def power_of(capability: Capability, package: PackageId) -> Power | None:
-    """What makes a capability, with canonical params, powerful in the hands of that package; None: it is not."""
+    """Return the power that a capability, with canonical params, gives to that package; None: it is not powerful."""
     issuer, params = capability.issuer.process, capability.params
     if issuer == VFS:
         return None if params == MESSAGING or _is_own_drive(params, package) else _of_vfs(params)

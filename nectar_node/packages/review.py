@@ -1,10 +1,10 @@
-"""Whether a package may be started, and with what: what its user says now, and what they have decided before.
+"""Decides whether a package may be started, and with what: from what its user says now, and decided before.
 
-Pure. Two things are asked, and neither is given without an answer: a powerful capability
-(`nectar_node.packages.powers`), and the place of a package that came from elsewhere, whose files and state the new one
-takes over. A package that calls itself one of the node's own is refused. What comes with the node needs no question.
+Pure. Two things need an answer of the user: a powerful capability (`nectar_node.packages.powers`), and the place of a
+package that came from elsewhere, whose files and state the new one takes over. A package that calls itself one of the
+node's own is refused. What comes with the node needs no question.
 
-Who asks is the command line; a node starts a package only if the command says what this module demands.
+The command line asks the user; a node starts a package only if the command says what this module demands.
 """
 
 from __future__ import annotations
@@ -18,41 +18,41 @@ from nectar_node.base.consent import ALL, Consent
 from nectar_node.base.errors import BadInput, BadPackage, NeedsConsent
 from nectar_node.base.shipped import OUR_PUBLISHER, is_shipped
 from nectar_node.packages.decisions import Decision
-from nectar_node.packages.manifest import Package, asked_for, capability_text, parse_capability, withhold
-from nectar_node.packages.powers import POWERS, Wish, wishes
+from nectar_node.packages.manifest import Package, capability_text, parse_capability, requested_capabilities, withhold
+from nectar_node.packages.powers import POWERS, WantedPower, wanted_powers
 
 _NAMES = tuple(power.name for power in POWERS)
 
 
 class Question(NamedTuple):
-    """What is still to be asked before a package is started."""
+    """What the user must still be asked before a package is started."""
 
-    wishes: tuple[Wish, ...]
+    powers: tuple[WantedPower, ...]
     """Powerful capabilities that nobody has granted it."""
     replaces: str | None
     """Where the package of its id came from whose place it would take; None: there is none."""
 
     def __bool__(self) -> bool:
-        return bool(self.wishes) or self.replaces is not None
+        return bool(self.powers) or self.replaces is not None
 
 
 class Reviewed(NamedTuple):
-    """What follows from what was said and decided."""
+    """The result of a review."""
 
     question: Question
     package: Package
-    """As it may be started once there is no question: without what is denied."""
+    """The package as it may be started once there is no question: without what is denied."""
     decision: Decision | None
-    """To be kept then; None: there is nothing to keep of a package that comes with the node."""
+    """The decision to keep then; None: nothing is kept of a package that comes with the node."""
 
 
 def review(
     package: Package, known: Decision | None, said: Consent, our: str, installed: Package | None = None
 ) -> Reviewed:
-    """See what is to be asked about a package; `known`: what was decided before about its id, `installed`: what runs
-    under it now.
+    """Return what the user must be asked about a package, and what follows from the answers so far.
 
-    Raises BadPackage where it may not be started at all, and BadInput where what was said makes no sense.
+    `known` is the earlier decision about its id, `installed` what runs under that id now. Raises BadPackage if it may
+    not be started at all, and BadInput if `said` makes no sense.
     """
     is_ours, origin = is_shipped(package.folder), str(package.source)
     same = known is not None and known.origin == origin
@@ -60,51 +60,53 @@ def review(
         raise BadPackage(_not_ours(package))
     denied, wanted = _denied(package, known, said, our)
     granted = wanted | (known.granted if known is not None and same else frozenset())
-    powerful = [wish for wish in wishes(package, our) if wish.capability not in denied]
-    missing = tuple(wish for wish in powerful if wish.capability not in granted and not is_ours)
+    powerful = [each for each in wanted_powers(package, our) if each.capability not in denied]
+    missing = tuple(each for each in powerful if each.capability not in granted and not is_ours)
     before = origin if known is None else known.origin
     if installed is not None:
         before = str(installed.source)
     replaces = None if before == origin or is_ours or said.replaces else before
     decision = None
     if known is not None or denied or not is_ours:
-        decision = Decision(origin, frozenset(wish.capability for wish in powerful), denied)
-    rights = None if is_ours else frozenset(wish.capability for wish in powerful) & frozenset(package.scripts)
+        decision = Decision(origin, frozenset(each.capability for each in powerful), denied)
+    rights = None if is_ours else frozenset(each.capability for each in powerful) & frozenset(package.scripts)
     allowed = changed(_without(package, denied, our), script_rights=rights)
     return Reviewed(Question(missing, replaces), allowed, decision)
 
 
 def without_denied(package: Package, known: Decision | None, our: str) -> Package:
-    """The package without what its user has denied it for good."""
+    """Return the package without what its user has denied it for good."""
     return package if known is None else _without(package, known.denied, our)
 
 
 def _without(package: Package, denied: frozenset[Capability], our: str) -> Package:
-    return withhold(package, denied & _asked_by_processes(package, our), our)
+    return withhold(package, denied & _requested_by_processes(package, our), our)
 
 
-def _asked_by_processes(package: Package, our: str) -> frozenset[Capability]:
-    return frozenset(capability for entry in package.entries for capability in asked_for(entry, our))
+def _requested_by_processes(package: Package, our: str) -> frozenset[Capability]:
+    return frozenset(capability for entry in package.entries for capability in requested_capabilities(entry, our))
 
 
 def _denied(
     package: Package, known: Decision | None, said: Consent, our: str
 ) -> tuple[frozenset[Capability], frozenset[Capability]]:
-    """What the package does not get, as was said now or before, and what the user has named to be given."""
-    asked = _asked_by_processes(package, our) | frozenset(package.scripts)
-    wanted = asked if ALL in said.grant else _named(said.grant, package, our) & asked
+    """Return what the package does not get, as was said now or before, and what the user has named to be given."""
+    requested = _requested_by_processes(package, our) | frozenset(package.scripts)
+    wanted = requested if ALL in said.grant else _named(said.grant, package, our) & requested
     denied = _named(said.deny, package, our)
     withhold(package, denied - frozenset(package.scripts), our)  # raises for what it does not ask for
-    before = frozenset() if known is None else known.denied & asked
+    before = frozenset() if known is None else known.denied & requested
     return denied | (before - wanted), wanted - denied
 
 
 def _named(words: Iterable[str], package: Package, our: str) -> frozenset[Capability]:
-    """Of what is powerful, all that go by the names of powers; the others as they are. Raises BadInput."""
+    """Return, for names of powers, all powerful capabilities that they cover; other words as they are. Raises
+    BadInput.
+    """
     found: set[Capability] = set()
     for word in words:
         if word in _NAMES:
-            found |= {wish.capability for wish in wishes(package, our) if wish.power.name == word}
+            found |= {each.capability for each in wanted_powers(package, our) if each.power.name == word}
         elif word != ALL:
             found.add(_parsed(word, our))
     return frozenset(found)
@@ -126,17 +128,17 @@ def _not_ours(package: Package) -> str:
 
 
 def demand(package: Package, question: Question, our: str) -> NeedsConsent:
-    """The refusal where nobody can be asked: what is missing, and exactly what to type for it."""
+    """Return the refusal if nobody can be asked: what is missing, and exactly what to type for it."""
     parts = list(_missing(package, question, our))
     return NeedsConsent(f"{package.id} is not started: {' '.join(parts)}")
 
 
 def _missing(package: Package, question: Question, our: str) -> Iterator[str]:
-    if question.wishes:
-        asked = "; ".join(wish_text(wish, our) for wish in question.wishes)
-        names = tuple(dict.fromkeys(wish.power.name for wish in question.wishes))
+    if question.powers:
+        requested = "; ".join(power_text(each, our) for each in question.powers)
+        names = tuple(dict.fromkeys(each.power.name for each in question.powers))
         grant, deny = (" ".join(f"--{option} {name}" for name in names) for option in ("grant", "deny"))
-        yield f"it asks for {asked}. Add {grant} to give it that, or {deny} to start it without."
+        yield f"it asks for {requested}. Add {grant} to give it that, or {deny} to start it without."
     if question.replaces is not None:
         yield (
             f"it would take the place of the {package.id} that came from {question.replaces}, with its files and "
@@ -144,20 +146,20 @@ def _missing(package: Package, question: Question, our: str) -> Iterator[str]:
         )
 
 
-def wish_text(wish: Wish, our: str) -> str:
-    """A powerful capability for people: its power's name, itself where that says more, and what it allows."""
-    return f"{wish.power.name} ({capability_text(wish.capability, our)}), which is to {wish.power.allows}"
+def power_text(wanted: WantedPower, our: str) -> str:
+    """Return a powerful capability for people: its power's name, itself if that says more, and what it allows."""
+    return f"{wanted.power.name} ({capability_text(wanted.capability, our)}), which is to {wanted.power.allows}"
 
 
 def question_row(package: Package, question: Question, our: str) -> dict[str, object]:
-    """A question as JSON, with the sentence for where nobody can be asked."""
+    """Return a question as JSON, with the sentence for when nobody can be asked."""
     asks = [
         {
-            "power": wish.power.name,
-            "capability": capability_text(wish.capability, our),
-            "allows": wish.power.allows,
+            "power": each.power.name,
+            "capability": capability_text(each.capability, our),
+            "allows": each.power.allows,
         }
-        for wish in question.wishes
+        for each in question.powers
     ]
     demanded = str(demand(package, question, our)) if question else None
     return {"package": str(package.id), "asks": asks, "replaces": question.replaces, "demand": demanded}

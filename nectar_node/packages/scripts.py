@@ -19,13 +19,13 @@ from nectar_node.base.errors import BadPackage, NodeError
 from nectar_node.packages.manifest import ManifestEntry, parse_manifest_untrusted
 
 SCRIPTS_FILE = "/scripts.json"
-"""Where it lies in a package's drive `pkg`."""
+"""Its path in a package's drive `pkg`."""
 MAX_SCRIPTS_BYTES = 1 << 20
-"""One scripts.json."""
+"""Bytes of one scripts.json."""
 MAX_ALIASES = 256
-"""Aliases at one time: they are kept in memory."""
+"""Aliases at the same time: they are kept in memory."""
 MAX_ALIAS_LENGTH = 64
-"""Characters."""
+"""Characters of an alias."""
 MAX_SHOWN = 20
 """Scripts that a sentence lists."""
 
@@ -41,7 +41,7 @@ _CAMEL_CASE = {
 
 
 class BadScript(NodeError):
-    """The user's or the package's: there is no such script, or what its package says of it makes no sense."""
+    """There is no such script, or what its package says of it makes no sense."""
 
 
 class Script(NamedTuple):
@@ -60,11 +60,11 @@ class Aliases:
         self._known = {name: ProcessId(name, "terminal", "sys") for name in FIRST_ALIASES}
 
     def all(self) -> dict[str, str]:
-        """Each alias and the script's full name, in order."""
+        """Return each alias and the script's full name, in order."""
         return {name: str(self._known[name]) for name in sorted(self._known)}
 
     def resolve(self, word: str) -> ProcessId:
-        """The script that a user means; raises BadScript, whose sentence lists the aliases."""
+        """Return the script that a user means; raises BadScript, whose sentence lists the aliases."""
         script = self._known.get(word)
         if script is not None:
             return script
@@ -80,7 +80,7 @@ class Aliases:
     def change(self, name: str, script: str) -> None:
         """Let `name` stand for the script with the full name `script`, or for nothing if that is empty.
 
-        Raises BadScript where one of them makes no sense, or there are too many aliases.
+        Raises BadScript if one of them makes no sense, or there are too many aliases.
         """
         if not name or len(name) > MAX_ALIAS_LENGTH or not name.isprintable() or {" ", ":"} & set(name):
             raise BadScript(f"An alias is one word of at most {MAX_ALIAS_LENGTH} characters, without ':'.")
@@ -93,16 +93,16 @@ class Aliases:
             try:
                 self._known[name] = ProcessId.parse(script)
             except BadAddress:
-                raise BadScript(f"{_short(script)} is no script's full name, such as hi:terminal:sys.") from None
+                raise BadScript(f"{_short(script)} is not a script's full name, such as hi:terminal:sys.") from None
 
 
 def _short(text: str) -> str:
-    """What a user wrote, as a sentence can bear it."""
+    """Return what a user wrote, short enough for a sentence."""
     return repr(text if len(text) <= MAX_ALIAS_LENGTH else text[:MAX_ALIAS_LENGTH] + "…")
 
 
 def parse_scripts_untrusted(data: bytes, script: ProcessId, our: str) -> Script:
-    """What scripts.json says of `script`, on the node `our`; raises BadScript."""
+    """Return what scripts.json says of `script`, on the node `our`; raises BadScript."""
     package = script.package_id
     listed, file = _listed(data, package), f"{script.process}.wasm"
     if file not in listed:
@@ -110,20 +110,22 @@ def parse_scripts_untrusted(data: bytes, script: ProcessId, our: str) -> Script:
     return _script(listed[file], file, script, our)
 
 
-def asked_untrusted(data: bytes, package: PackageId, our: str) -> tuple[Capability, ...]:
-    """What the scripts of a package ask for, each once; of those that make no sense, and cannot be run, nothing."""
-    asked: dict[Capability, None] = {}
+def requested_untrusted(data: bytes, package: PackageId, our: str) -> tuple[Capability, ...]:
+    """Return what the scripts of a package ask for, each once; scripts whose entries make no sense cannot be run, and
+    are left out.
+    """
+    requested: dict[Capability, None] = {}
     with suppress(BadScript):
         for file, settings in _listed(data, package).items():
             with suppress(BadScript):
                 name = ProcessId(file.removesuffix(".wasm"), package.package, package.publisher)
                 root, entry = _script(settings, file, name, our)
-                asked |= dict.fromkeys((*([all_rights(our)] if root else []), *entry.capabilities))
-    return tuple(asked)
+                requested |= dict.fromkeys((*([all_rights(our)] if root else []), *entry.capabilities))
+    return tuple(requested)
 
 
 def all_rights(our: str) -> Capability:
-    """What `root` stands for where people decide what a package may have; no process is ever given it."""
+    """Return what `root` stands for when people decide what a package may have; no process is ever given it."""
     return Capability(Address(our, ProcessId("terminal", "terminal", "sys")), '"root"')
 
 
@@ -134,7 +136,7 @@ def _listed(data: bytes, package: PackageId) -> dict[str, Any]:
     try:
         listed = json.loads(data)
     except (ValueError, RecursionError):
-        raise BadScript(f"{where} is no JSON.") from None
+        raise BadScript(f"{where} is not JSON.") from None
     if not isinstance(listed, dict):
         raise BadScript(f"{where} must be an object with the files of scripts as its keys.")
     return listed

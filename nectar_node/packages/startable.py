@@ -7,11 +7,11 @@ from pathlib import Path
 
 from nectar_node.base.errors import BadPackage
 from nectar_node.packages.manifest import Package, read_package
-from nectar_node.packages.scripts import MAX_SCRIPTS_BYTES, SCRIPTS_FILE, asked_untrusted
+from nectar_node.packages.scripts import MAX_SCRIPTS_BYTES, SCRIPTS_FILE, requested_untrusted
 
 
 def read_startable(folder: Path, our: str) -> Package:
-    """The package in `folder`, for the node `our`; raises BadPackage."""
+    """Return the package in `folder`, for the node `our`; raises BadPackage."""
     package = read_package(folder, our)
     path = package.folder / SCRIPTS_FILE.strip("/")
     try:
@@ -21,4 +21,4 @@ def read_startable(folder: Path, our: str) -> Package:
         return package
     except OSError as error:
         raise BadPackage(f"{path} cannot be read: {error.strerror}.") from error
-    return replace(package, scripts=asked_untrusted(data, package.id, our))
+    return replace(package, scripts=requested_untrusted(data, package.id, our))

@@ -1,4 +1,4 @@
-"""From what the user names to a package folder that a node can start: a folder as it is, a zip, a single .wasm file.
+"""From what the user names to a package folder that a node can start: a folder as it is, a zip, or a single .wasm file.
 
 Zips and single files are copied below the node's own folder, each under a digest of its content: what runs is never
 overwritten, and the same file twice is the same folder. A zip is untrusted: its entries, their names and what they
@@ -30,11 +30,11 @@ from nectar_node.base.shipped import LOCAL_PUBLISHER
 from nectar_node.storage.operations import is_part
 
 MAX_ZIP_BYTES = 512 << 20
-"""A zip, and what it unpacks to."""
+"""Bytes of a zip, and of what it unpacks to."""
 MAX_DIRECTORY_BYTES = 4 << 20
-"""A zip's list of entries, which is read as a whole: some forty thousand of them."""
+"""Bytes of a zip's list of entries, which is read as a whole: some forty thousand of them."""
 PACKAGES_FOLDER = "packages"
-"""In a node's folder: packages that were given as a zip or as a single file."""
+"""The folder, in a node's folder, of packages that were given as a zip or as a single file."""
 
 _COPY_BYTES = 1 << 18
 _END = b"PK\x05\x06"
@@ -48,27 +48,27 @@ _ZIP = (b"PK\x03\x04", _END)
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A package folder."""
+    """A package folder that is ready to be started."""
 
     folder: Path
     copy: Path | None
-    """What was made for it below the node's folder; None: it is the user's own, or was there before."""
+    """The copy that was made below the node's folder; None: it is the user's own, or was there before."""
 
 
 @dataclass(frozen=True, slots=True)
 class SingleFile:
-    """How a .wasm file without a manifest is started."""
+    """The settings with which a .wasm file without a manifest is started."""
 
     process: ProcessId
     public: bool
     networking: bool
     capabilities: tuple[object, ...]
-    """As a manifest has them."""
+    """Capabilities as a manifest has them."""
     on_exit: str | None
     """`restart`, or anything else for none."""
 
     def manifest(self) -> list[dict[str, object]]:
-        """The manifest that it lacks."""
+        """Return the manifest that it lacks."""
         entry: dict[str, object] = {
             "process_name": self.process.process,
             "process_wasm_path": f"/{self.process.process}.wasm",
@@ -82,8 +82,10 @@ class SingleFile:
 
 
 def is_single_file(path: Path) -> bool:
-    """Whether `path` is a .wasm file, good or bad; False: a folder or a zip. Raises BadInput if nothing is there, and
-    BadPackage if it is something else."""
+    """Whether `path` is a .wasm file, good or bad; False: a folder or a zip.
+
+    Raises BadInput if nothing is there, and BadPackage if it is something else.
+    """
     try:
         if path.is_dir():
             return False
@@ -100,12 +102,14 @@ def is_single_file(path: Path) -> bool:
     if beginning == _WASM or path.suffix == ".wasm":
         return True
     raise BadPackage(
-        f"{path} is no package: expected a .wasm component or module, or a folder or zip with manifest.json."
+        f"{path} is not a package: expected a .wasm component or module, or a folder or zip with manifest.json."
     )
 
 
 def name_for(path: Path, name: str | None) -> ProcessId:
-    """The process id for a single file: `name`, whole or only its first part, or the file's name; raises BadInput."""
+    """Return the process id for a single file: `name`, whole or only its first part, or the file's name; raises
+    BadInput.
+    """
     chosen = name if name is not None else re.sub(r"[^a-z0-9_.-]+", "-", path.stem.lower()).strip("-")[:63] or "process"
     try:
         return ProcessId.parse(chosen if ":" in chosen else f"{chosen}:{chosen}:{LOCAL_PUBLISHER}")
@@ -117,16 +121,18 @@ def name_for(path: Path, name: str | None) -> ProcessId:
 
 
 def prepare(path: Path, node: Path) -> Prepared:
-    """The package in the folder or zip `path`; a zip is unpacked below the node's folder `node`. Raises BadPackage."""
+    """Return the package in the folder or zip `path`; a zip is unpacked below the node's folder `node`. Raises
+    BadPackage.
+    """
     if not path.is_dir():
         return unpack_untrusted(path, node)
     if not any((folder / "manifest.json").is_file() for folder in (path, path / "pkg")):
-        raise BadPackage(f"{path} is no package: it holds no manifest.json, and no pkg/manifest.json.")
+        raise BadPackage(f"{path} is not a package: it holds no manifest.json, and no pkg/manifest.json.")
     return Prepared(path, None)
 
 
 def wrap(path: Path, how: SingleFile, node: Path) -> Prepared:
-    """A package around a single .wasm file, below the node's folder `node`; raises BadPackage."""
+    """Return a package around a single .wasm file, below the node's folder `node`; raises BadPackage."""
     try:
         with path.open("rb") as file:
             code = file.read(MAX_MODULE_BYTES + 1)
@@ -144,7 +150,7 @@ def wrap(path: Path, how: SingleFile, node: Path) -> Prepared:
 
 
 def unpack_untrusted(path: Path, node: Path) -> Prepared:
-    """The package in a zip, unpacked below the node's folder `node`; raises BadPackage."""
+    """Return the package in a zip, unpacked below the node's folder `node`; raises BadPackage."""
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size > MAX_ZIP_BYTES:
@@ -161,7 +167,7 @@ def unpack_untrusted(path: Path, node: Path) -> Prepared:
 
 
 def _make(node: Path, name: str, digest: bytes, fill: Callable[[Path], None]) -> Prepared:
-    """The folder `packages/DIGEST/NAME`, complete or not at all."""
+    """Make the folder `packages/DIGEST/NAME`, complete or not at all."""
     if not is_part(name):
         raise BadPackage(f"{name!r} cannot be a folder's name: rename the file.")
     final = node / PACKAGES_FOLDER / hashlib.sha256(name.encode() + b"/" + digest).hexdigest()[:16]
@@ -174,18 +180,18 @@ def _make(node: Path, name: str, digest: bytes, fill: Callable[[Path], None]) ->
         fill(made / name)
         made.rename(final)
     finally:
-        shutil.rmtree(made, ignore_errors=True)  # where it has not become the final one
+        shutil.rmtree(made, ignore_errors=True)  # if it has not become the final one
     return Prepared(final / name, final)
 
 
 def discard(prepared: Prepared) -> None:
-    """The node has not started it: take away what was made for it."""
+    """Remove what was made for a package that the node has not started."""
     if prepared.copy is not None:
         shutil.rmtree(prepared.copy, ignore_errors=True)
 
 
 def discard_replaced(folder: Path, prepared: Prepared, node: Path) -> None:
-    """The node has started it in place of the package in `folder`: take that away if it was made like this one."""
+    """Remove the package in `folder`, which the node has replaced, if it was made like `prepared`."""
     packages = (node / PACKAGES_FOLDER).resolve()
     if packages in folder.parents:
         old = packages / folder.relative_to(packages).parts[0]
@@ -197,13 +203,13 @@ def discard_replaced(folder: Path, prepared: Prepared, node: Path) -> None:
 
 
 def check_directory_untrusted(file: io.BufferedReader, path: Path) -> None:
-    """See that a zip's list of entries is small enough to be read as a whole; raises BadPackage."""
+    """Check that a zip's list of entries is small enough to be read as a whole; raises BadPackage."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - _END_BYTES - _END_64_BYTES - _MAX_COMMENT_BYTES))
     tail = file.read()
     at = tail.rfind(_END)
     if at < 0 or len(tail) - at < _END_BYTES:
-        raise BadPackage(f"{path} is no zip, or its end is missing.")
+        raise BadPackage(f"{path} is not a zip, or its end is missing.")
     directory = int.from_bytes(tail[at + 12 : at + 16], "little")
     if directory > MAX_DIRECTORY_BYTES or tail[max(0, at - _END_64_BYTES) : at].startswith(_END_64):
         raise BadPackage(
@@ -213,7 +219,7 @@ def check_directory_untrusted(file: io.BufferedReader, path: Path) -> None:
 
 
 def checked_entries_untrusted(entries: list[zipfile.ZipInfo], path: Path) -> list[zipfile.ZipInfo]:
-    """The files of a zip, if nothing of it would land elsewhere or unpack to too much; raises BadPackage."""
+    """Return the files of a zip; raises BadPackage if anything in it would land elsewhere or unpack to too much."""
     names = set()
     for entry in entries:
         parts = entry.filename.removesuffix("/").split("/")
@@ -222,7 +228,7 @@ def checked_entries_untrusted(entries: list[zipfile.ZipInfo], path: Path) -> lis
                 f"{path} is refused: its entry {entry.filename!r} would not stay inside the package's folder."
             )
         if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise BadPackage(f"{path} is refused: its entry {entry.filename!r} is a link, or no file at all.")
+            raise BadPackage(f"{path} is refused: its entry {entry.filename!r} is a link, or not a file at all.")
         if entry.flag_bits & 1 or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise BadPackage(
                 f"{path} is refused: its entry {entry.filename!r} is encrypted, or neither stored nor deflated."
@@ -233,7 +239,7 @@ def checked_entries_untrusted(entries: list[zipfile.ZipInfo], path: Path) -> lis
     if sum(entry.file_size for entry in entries) > MAX_ZIP_BYTES:
         raise BadPackage(f"{path} is refused: it unpacks to more than {MAX_ZIP_BYTES >> 20} MiB.")
     if names.isdisjoint({("manifest.json",), ("pkg", "manifest.json")}):
-        raise BadPackage(f"{path} is no package: it holds no manifest.json, and no pkg/manifest.json.")
+        raise BadPackage(f"{path} is not a package: it holds no manifest.json, and no pkg/manifest.json.")
     return entries
 
 
@@ -247,7 +253,7 @@ def _extract(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], folder: P
         target.parent.mkdir(parents=True, exist_ok=True)
         with archive.open(entry) as source, target.open("xb") as file:
             while data := source.read(_COPY_BYTES):
-                left -= len(data)  # what the list of entries says of sizes need not be true
+                left -= len(data)  # the sizes in the list of entries need not be true
                 if left < 0:
                     raise BadPackage(f"{path} is refused: it unpacks to more than {MAX_ZIP_BYTES >> 20} MiB.")
                 file.write(data)

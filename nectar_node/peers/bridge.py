@@ -1,6 +1,6 @@
-"""The other nodes, as the core sees them: messages to and from them, how they are, their name records.
+"""The other nodes, as the core sees them: messages to and from them, their state, their name records.
 
-Here, and nowhere else, net's names and bytes become the kernel's messages and back.
+Only here do the net's names and bytes become the kernel's messages, and the other way round.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from kernel.contract.events import FromPeer, Parcel, PeerFailed, PeerTook
 from kernel.contract.message import Buffer, Envelope, Reason, Request, Response
 from kernel.machine import Machine
-from nectar_node.contract.actions import LogLine, WorldAction
+from nectar_node.contract.actions import DriverAction, LogLine
 from nectar_node.packages.boot import StartUp
 from nectar_node.peers.envelope import BadHeader, decode_header_untrusted, encode_header, stream_and_inbox
 from nectar_node.peers.record_store import RecordStore
@@ -57,7 +57,9 @@ REASONS = {
     FailureReason.NO_CREDIT: Reason.INBOX_FULL,
     FailureReason.SHUTDOWN: Reason.SHUTDOWN,
 }
-"""What the net's reasons for a message are to the kernel, which knows of each whether it is Offline (`kind_of`)."""
+"""The net's reasons for a failed message, as the kernel knows them; for each it knows whether it is Offline
+(`kind_of`).
+"""
 
 
 class Peers:
@@ -71,7 +73,7 @@ class Peers:
         store: RecordStore,
         start_up: StartUp,
         machine: Machine,
-        emit: Callable[[WorldAction], None],
+        emit: Callable[[DriverAction], None],
         serve: Callable[[Envelope], bool],
     ) -> None:
         """`store` keeps the name records; `start_up` waits for the registrar; `emit` gives the driver an
@@ -126,7 +128,7 @@ class Peers:
         self._handlers[type(event)](event)
 
     def records_written(self, outcome: Outcome, now: float) -> None:
-        """The disk has the name records of the store's job, or does not."""
+        """Take the outcome of the store's job that writes name records."""
         settled = self._store.done(outcome)
         if settled.problem is not None:
             self._log(0, settled.problem)
@@ -135,7 +137,7 @@ class Peers:
         self._write_records()
 
     def status(self) -> list[dict[str, object]]:
-        """The nodes this one has a session with, for status pages."""
+        """Return the nodes this one has a session with, for status pages."""
         return [
             {
                 "name": peer.name,

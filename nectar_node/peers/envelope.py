@@ -1,8 +1,8 @@
-"""Between the kernel's envelopes and the net's headers: the one place where both are known.
+"""Translates between the kernel's envelopes and the net's headers: the one place where both are known.
 
 A header is a CBOR array (docs/wire.md): kind, id, source process, target process, reply-to, inherit, expects-response,
 body, metadata, mime of the blob, and the capabilities with their signatures (`vouching`). The source's node is not in
-it: it is the one that the session authenticated (G3). Contexts stay (G6).
+it: it is the one that the session authenticated (G3). Contexts stay on their node (G6).
 
 Headers are put together here from pieces most of which are the same from message to message: cbor2 takes five times as
 long for the same bytes.
@@ -33,7 +33,7 @@ _REQUEST_BEGINS, _RESPONSE_BEGINS = (bytes((0x80 + _FIELDS, kind)) for kind in (
 _NULL, _FALSE, _TRUE, _EMPTY, _PAIR = (bytes((first,)) for first in (0xF6, 0xF4, 0xF5, 0x80, 0x82))
 _LARGE_NUMBER = Struct(">BQ")
 _MAX_ITEMS = 512
-"""Of a header: its fields, and as many capabilities as there may be. Most headers have fewer bytes than that."""
+"""Bytes of a header: its fields, and as many capabilities as there may be. Most headers have fewer."""
 _MAX_TEXT = (
     limits.MAX_METADATA_BYTES + limits.MAX_MIME_BYTES + MAX_CLAIM_BYTES + (MAX_CLAIMS + 3) * limits.MAX_NAME_BYTES
 )
@@ -41,11 +41,11 @@ _MAX_TEXT = (
 _U64 = 1 << 64
 _new = tuple.__new__
 _SIGNATURE_BYTES = 64
-"""Ed25519."""
+"""Bytes of an Ed25519 signature."""
 
 
 class BadHeader(NodeError):
-    """The peer's: a message's header that says nothing we understand."""
+    """A message's header is not one that this node understands."""
 
 
 @lru_cache(4096)
@@ -60,7 +60,7 @@ def _encoded_address(address: Address) -> bytes:
 
 @lru_cache(4096)
 def _encoded_length(size: int) -> bytes:
-    """What stands before so many bytes."""
+    """Return the CBOR head of a byte string of `size` bytes."""
     if size < 24:
         return bytes((0x40 + size,))
     width = 1 if size < 1 << 8 else 2 if size < 1 << 16 else 4
@@ -68,7 +68,7 @@ def _encoded_length(size: int) -> bytes:
 
 
 def _encoded_number(value: int) -> bytes:
-    """Ids are random, so nearly all are large; the others are timeouts."""
+    """Return a number in CBOR, not cached: ids are random, so nearly all are large; the others are timeouts."""
     return _LARGE_NUMBER.pack(0x1B, value) if value >> 32 else _encoded_small_number(value)
 
 
@@ -79,13 +79,16 @@ def _encoded_small_number(value: int) -> bytes:
 
 @lru_cache(4096)
 def stream_and_inbox(source: ProcessId, target: ProcessId, answers: bool) -> tuple[bytes, bytes]:
-    """Names the pair of processes whose messages keep their order (G4), and what takes such a message to `target`: its
-    inbox, or whatever takes answers to it, which always find room."""
+    """Return the stream and the inbox of messages from `source` to `target`.
+
+    The stream names the pair of processes whose messages keep their order (G4). The inbox names what takes such a
+    message at `target`: its inbox, or what takes answers to it, for which there is always space.
+    """
     return f"{source}>{target}".encode(), f"{'<' if answers else '>'}{target}".encode()
 
 
 def encode_header(envelope: Envelope, claims: tuple[Claim, ...] = ()) -> bytes:
-    """The header of a message to another node; `claims` are its capabilities, signed."""
+    """Return the header of a message to another node; `claims` are its capabilities, signed."""
     id, source, target, reply_to, message, blob, _ = envelope
     is_request = type(message) is Request
     expects = message.expects_response if type(message) is Request else None
@@ -115,7 +118,7 @@ def _encoded_claims(claims: tuple[Claim, ...]) -> bytes:
 def decode_header_untrusted(
     our: str, node: str, header: bytes, blob: Buffer | None
 ) -> tuple[Envelope, tuple[Claim, ...]]:
-    """The message that `node` sent, and the capabilities that it claims to carry; raises BadHeader."""
+    """Return the message that `node` sent, and the capabilities that it claims to carry; raises BadHeader."""
     fields = _fields_untrusted(header)
     kind, id, source, target, reply_to, inherit, expects, body, metadata, mime, claims = fields
     if type(id) is not int or not 0 <= id < _U64 or type(inherit) is not bool or type(body) is not bytes:
@@ -123,7 +126,7 @@ def decode_header_untrusted(
     if len(body) > limits.MAX_BODY_BYTES:
         raise BadHeader("the body is too large")
     if not (metadata is None or _is_json_text(metadata)) or not (mime is None or _is_text(mime, limits.MAX_MIME_BYTES)):
-        raise BadHeader("the header's metadata is no JSON, or its mime no text, or one is too long")
+        raise BadHeader("the header's metadata is not JSON, or its mime is not text, or one is too long")
     if kind == _REQUEST and (expects is None or _is_u64(expects)):
         message: Request | Response = _new(Request, (inherit, expects, body, metadata, ()))
     elif kind == _RESPONSE and expects is None and reply_to is None:
@@ -141,33 +144,35 @@ def _fields_untrusted(header: bytes) -> list[Any]:
     try:
         fields = loads_untrusted(header, items=_MAX_ITEMS, depth=3, text=_MAX_TEXT)
     except BadCbor as error:
-        raise BadHeader("the header is no CBOR") from error
+        raise BadHeader("the header is not CBOR") from error
     if not isinstance(fields, list) or len(fields) != _FIELDS:
-        raise BadHeader(f"the header is no array of {_FIELDS} fields")
+        raise BadHeader(f"the header is not an array of {_FIELDS} fields")
     return fields
 
 
 def _claims_untrusted(value: object) -> tuple[Claim, ...]:
-    """Those whose params can be a capability's, as far as they fit; its sender has said which it left out."""
+    """Return the claims whose params can be a capability's, as far as they fit; their sender has logged which it left
+    out.
+    """
     if not isinstance(value, list) or len(value) > MAX_CLAIMS:
-        raise BadHeader(f"the capabilities are no array of at most {MAX_CLAIMS}")
-    claims, room = [], MAX_CLAIM_BYTES
+        raise BadHeader(f"the capabilities are not an array of at most {MAX_CLAIMS}")
+    claims, left = [], MAX_CLAIM_BYTES
     for each in value:
         claim = _claim_untrusted(each)
-        if claim is not None and len(claim.params) <= room:
-            room -= len(claim.params)
+        if claim is not None and len(claim.params) <= left:
+            left -= len(claim.params)
             claims.append(claim)
     return tuple(claims)
 
 
 def _claim_untrusted(value: object) -> Claim | None:
     if not isinstance(value, list) or len(value) != 4:
-        raise BadHeader("a capability is no array of four fields")
+        raise BadHeader("a capability is not an array of four fields")
     issuer, params, issue, signature = value
     if not isinstance(params, str) or not _is_u64(issue):
         raise BadHeader("a capability's params or issue has a wrong type")
     if not isinstance(signature, bytes) or len(signature) > _SIGNATURE_BYTES:
-        raise BadHeader("a capability's signature is none")
+        raise BadHeader("a capability's signature is not one")
     claimed = Capability(_node_address_untrusted(issuer), params)
     try:
         return Claim(*canonical_untrusted(claimed), issue, signature)
@@ -177,7 +182,7 @@ def _claim_untrusted(value: object) -> Claim | None:
 
 def _reply_to_untrusted(value: object) -> ReplyTo:
     if not isinstance(value, list) or len(value) != 2 or not _is_u64(value[1]):
-        raise BadHeader("the reply-to is no pair of address and id")
+        raise BadHeader("the reply-to is not a pair of address and id")
     return _new(ReplyTo, (_node_address_untrusted(value[0]), value[1]))
 
 
@@ -192,9 +197,9 @@ def _address(text: str) -> Address:
 
 
 def _address_untrusted(node: str, value: object) -> Address:
-    """Of the process `value` at `node`."""
+    """Return the address of the process `value` at `node`."""
     if type(value) is not str or len(value) > limits.MAX_NAME_BYTES:
-        raise BadHeader("a process id is no text")
+        raise BadHeader("a process id is not text")
     try:
         return _address_at(node, value)
     except BadAddress as error:
@@ -202,9 +207,9 @@ def _address_untrusted(node: str, value: object) -> Address:
 
 
 def _node_address_untrusted(value: object) -> Address:
-    """An address with the name of a node: `our` would be ours here, and was the sender's."""
+    """Return an address with the name of a node: `our` would mean this node here, and meant the sender's."""
     if not isinstance(value, str) or len(value) > limits.MAX_NAME_BYTES:
-        raise BadHeader("an address is no text")
+        raise BadHeader("an address is not text")
     try:
         address = _address(value)
     except BadAddress as error:
@@ -215,7 +220,7 @@ def _node_address_untrusted(value: object) -> Address:
 
 
 def _is_u64(value: object) -> bool:
-    return type(value) is int and 0 <= value < _U64  # a bool is no number here
+    return type(value) is int and 0 <= value < _U64  # a bool does not count as a number here
 
 
 def _is_json_text(value: object) -> bool:
@@ -223,5 +228,5 @@ def _is_json_text(value: object) -> bool:
 
 
 def _is_text(value: object, most: int) -> bool:
-    """`most`: in bytes."""
+    """Whether `value` is a text of at most `most` bytes."""
     return isinstance(value, str) and len(value) <= most and (value.isascii() or len(value.encode()) <= most)

@@ -24,21 +24,21 @@ from net.base.errors import BadCbor
 
 _VERSION = 2
 _MAX_ITEMS = 1 << 24
-"""Of the file: more than every process of a full node can hold."""
+"""Bytes of the file: more than every process of a full node can hold."""
 _U64 = 1 << 64
 
 _Listed = tuple[tuple[Capability, ...], tuple[Capability, ...]]
 
 
 class DamagedGrants(NodeError):
-    """The file's: these bytes are no capability store."""
+    """These bytes are not a capability store."""
 
 
 class _Encoded(NamedTuple):
     listed: _Listed
     """What a holder holds."""
     foreign: tuple[Capability, ...]
-    """Those of it that other nodes issued."""
+    """Capabilities among these that other nodes issued."""
     bytes: bytes
 
 
@@ -52,7 +52,7 @@ class GrantFile:
         self._written: dict[ProcessId, _Encoded] = {}
 
     def encode(self) -> bytes:
-        """What `decode_untrusted` reads."""
+        """Return the bytes that `decode_untrusted` reads."""
         held, revoked = self._grants.snapshot()
         self._written = {holder: self._encoded(holder, listed) for holder, listed in held.items()}
         proofs = self._proofs.of_held(chain.from_iterable(each.foreign for each in self._written.values()))
@@ -78,7 +78,7 @@ class GrantFile:
 
 
 def decode_untrusted(data: bytes) -> tuple[Held, Revoked, dict[Capability, Proof]]:
-    """What the store held; raises DamagedGrants."""
+    """Return what the store held; raises DamagedGrants."""
     try:
         version, holders, revoked, proofs = loads_untrusted(data, items=_MAX_ITEMS, depth=5)
         if version != _VERSION:
@@ -89,7 +89,7 @@ def decode_untrusted(data: bytes) -> tuple[Held, Revoked, dict[Capability, Proof
         known = {_capability(issuer, params): _proof(*rest) for issuer, params, *rest in proofs}
         return held, _revoked(*revoked), known
     except (BadCbor, BadAddress, ValueError, TypeError, AttributeError) as error:
-        raise DamagedGrants("the file is no capability store") from error
+        raise DamagedGrants("the file is not a capability store") from error
 
 
 def _revoked_fields(revoked: Revoked) -> list[object]:
@@ -132,5 +132,5 @@ def _number(value: Any) -> int:
 
 
 def _array(count: int) -> bytes:
-    """The beginning of an array of so many elements (RFC 8949, 3)."""
+    """Return the beginning of a CBOR array of `count` elements (RFC 8949, 3)."""
     return b"\x9b" + count.to_bytes(8, "big")

@@ -14,13 +14,14 @@ PAUSE_SECONDS = 1.0
 
 
 class GrantStore:
-    """See the module's text."""
+    """One file that follows a changing value."""
 
     def __init__(
         self, version: Callable[[], int], location: Location, snapshot: Callable[[], bytes], what: str = "capabilities"
     ) -> None:
-        """`version`: counts up when there is something else to write; `location`: the file; `snapshot`: what to
-        write; `what` it is, for people."""
+        """`version` counts up when there is something else to write, `location` is the file, `snapshot` returns what to
+        write, and `what` names it for people.
+        """
         self._what = what
         self._version = version
         self._location = location
@@ -30,11 +31,11 @@ class GrantStore:
         self._earliest = 0.0
 
     def next_deadline(self) -> float | None:
-        """When `on_timer` has something to write."""
+        """Return when `on_timer` has something to write, or None."""
         return None if self._writing or self._written == self._version() else self._earliest
 
     def on_timer(self, now: float) -> Job | None:
-        """The write that is due; its owner is this object."""
+        """Return the write that is due, or None; the job's owner is this object."""
         due = self.next_deadline()
         if due is None or due > now:
             return None
@@ -49,11 +50,11 @@ class GrantStore:
         return not self._writing and self._written == self._version()
 
     def hurry(self) -> None:
-        """Write without the pause: the node goes down."""
+        """Write without the pause, since the node goes down."""
         self._earliest = 0.0
 
     def done(self, outcome: Outcome) -> str | None:
-        """The write is done; a sentence for the log if it failed: it is tried again."""
+        """Learn the outcome of the write; return a sentence for the log if it failed: it is tried again."""
         self._writing = False
         if not isinstance(outcome, DiskError):
             return None

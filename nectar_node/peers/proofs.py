@@ -1,7 +1,7 @@
 """The signatures of what other nodes issued, kept to be passed on (G20).
 
-What came lately is kept for each node that sent it, so that one that sends much evicts only its own. What a process of
-this node holds is kept as long as it is held.
+Recent proofs are kept for each node that sent them, so that one that sends many evicts only its own. The proof of what
+a process of this node holds is kept as long as it is held.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import NamedTuple
 from kernel.contract.capability import Capability
 
 MAX_PEER_PROOFS = 1024
-"""Capabilities that came from one node and that no process here holds; those not used for longest go first."""
+"""Capabilities that came from one node and that no process here holds; the least recently used go first."""
 MAX_PEER_BYTES = 1 << 20
-"""See MAX_PEER_PROOFS, counted in bytes."""
+"""Bytes of these."""
 MAX_BYTES = 64 << 20
-"""The same from all nodes; then the one that has sent most loses first."""
+"""Bytes of these from all nodes; beyond that, the node that has sent most loses first."""
 _OVERHEAD_BYTES = 256
-"""Added to the length of each capability's params: its address, its signature, its place here."""
+"""Bytes that are added to the length of each capability's params: its address, its signature, its place here."""
 
 
 class Proof(NamedTuple):
-    """What a capability's signature covers beside itself, and the signature."""
+    """The number that a capability's signature covers beside the capability itself, and the signature."""
 
     issue: int
     signature: bytes
@@ -40,24 +40,24 @@ class _Recent:
 
 
 class Proofs:
-    """See the module's text."""
+    """The proofs of one node, recent and held."""
 
     def __init__(self, is_held: Callable[[Capability], bool]) -> None:
-        """`is_held`: whether a process of this node holds a capability."""
+        """`is_held` tells whether a process of this node holds a capability."""
         self._is_held = is_held
         self._held: dict[Capability, Proof] = {}
         self._recent: dict[str, _Recent] = {}
         self._from: dict[Capability, str] = {}
-        """Which node's recent ones a capability is among."""
+        """The node among whose recent proofs a capability's is."""
         self._bytes = 0
         self.version = 0
-        """Counts up when what is held gets another proof, so that the store has to be written anew."""
+        """Counts up when what is held gets another proof, so that the store has to be written again."""
 
     def __len__(self) -> int:
         return len(self._held) + len(self._from)
 
     def get(self, capability: Capability) -> Proof | None:
-        """The proof of `capability`, if it is kept; it counts as used."""
+        """Return the proof of `capability`, if it is kept; it counts as used."""
         node = self._from.get(capability)
         if node is None:
             return self._held.get(capability)
@@ -66,8 +66,11 @@ class Proofs:
         return proofs[capability]
 
     def keep(self, node: str, capability: Capability, proof: Proof) -> None:
-        """`node` has sent this one, which is verified. What was revoked and issued again comes with another proof; one
-        that is older than what is kept may be worth nothing any more, and takes the place of none."""
+        """Keep a verified proof that `node` has sent.
+
+        What was revoked and issued again comes with another proof. One that is older than the one kept may be worth
+        nothing any more, and does not replace it.
+        """
         before = self._peek(capability)
         if before is not None and before.issue > proof.issue:
             return
@@ -100,7 +103,7 @@ class Proofs:
             self._held[capability] = proof
 
     def of_held(self, held: Iterable[Capability]) -> dict[Capability, Proof]:
-        """The proofs of those that are held now, which are `held`; what is held no longer is given up."""
+        """Return the proofs of the capabilities in `held`, and drop those of what is held no longer."""
         kept = {capability: proof for capability in held if (proof := self._peek(capability)) is not None}
         self._held = {capability: proof for capability, proof in kept.items() if capability not in self._from}
         return kept
@@ -110,7 +113,7 @@ class Proofs:
         return self._held.get(capability) if node is None else self._recent[node].proofs[capability]
 
     def restore(self, proofs: dict[Capability, Proof]) -> None:
-        """Continue where the proofs of what is held were kept."""
+        """Restore the proofs of what is held."""
         self._held.update(proofs)
 
 

@@ -5,10 +5,10 @@ u32, the MAC, and the payload: a CBOR array of `[name, sequence, expiry, record]
 batch's offset and payload; its key is derived from the node's key and the registrar's. So what the file holds was
 verified when it was written, and its signatures are not verified again at every boot.
 
-All records that wait are written as one batch, with one fsync. A crash can tear the last batch alone, of which nobody
-was told; it is cut off. Anything else that does not fit is damage, and said. When most entries are superseded, the file
-is written anew, whole or not at all. That takes the node's thread a tenth of a second for 100,000 names, after as many
-registrations. Tests: tests/nectar_node/peers/test_record_store.py.
+All records that wait are written as one batch, with one fsync. A crash can tear only the last batch, whose records
+nobody was told are kept; it is cut off. Anything else that does not fit is damage, and reported. When most entries are
+superseded, the file is rewritten, whole or not at all. That takes the node's thread a tenth of a second for 100,000
+names, after as many registrations. Tests: tests/nectar_node/peers/test_record_store.py.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from net.names.directory import HeldRecord
 from net.names.identity import Identity
 
 RECORDS_FILE = "names"
-"""In the folder of the name records."""
+"""Name of the file in the folder of the name records."""
 MAGIC = b"nectar records 1"
 MAX_BATCH_BYTES = 1 << 20
-"""Of a batch's payload: what a crash may leave torn, and what is read and checked at once."""
+"""Bytes of a batch's payload: what a crash may leave torn, and what is read and checked at once."""
 LEAST_SUPERSEDED = 1024
-"""Entries that are superseded before a file is worth writing anew, besides as many as there are names."""
+"""Superseded entries, beyond as many as there are names, from which a rewrite of the file is worthwhile."""
 _MAC_BYTES = 16
 _FRAME = struct.Struct(f">I{_MAC_BYTES}s")
 _BEGINNING = re.compile(rb"(?=\x00[\x00-\x10].{%d}[\x80-\x9b])" % (_FRAME.size - 2), re.DOTALL)
@@ -46,43 +46,43 @@ _LANE = "records"
 
 
 class DamagedRecords(NodeError):
-    """The file's: it is not what this node has written."""
+    """The file is not what this node has written."""
 
 
 def store_key(identity: Identity, registrar_key: bytes) -> bytes:
-    """The key of the MACs in the file of a node, in the network of the registrar with that public key."""
+    """Return the key of the MACs in the file of a node, in the network of the registrar with that public key."""
     return identity.derive(b"nectar/1 name records" + registrar_key)
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How far a file goes, for the store that goes on with it."""
+    """How far a file goes, for the store that continues it."""
 
     key: bytes = bytes(32)
-    """Of the MACs."""
+    """The key of the MACs."""
     length: int = 0
-    """Bytes; 0: the file is to be written anew."""
+    """Bytes; 0: the file is to be written from its beginning."""
     entries: int = 0
-    """In it."""
+    """Entries in it."""
     names: int = 0
-    """In it."""
+    """Names in it."""
 
 
 class Contents(NamedTuple):
     """What a file holds."""
 
     records: dict[str, HeldRecord]
-    """The newest of each name."""
+    """The newest record of each name."""
     written: Written
-    """Up to where."""
+    """How far the valid part goes."""
     torn: int
-    """Bytes behind that, of which a crash left a part."""
+    """Bytes behind that which a crash has left unfinished."""
     damage: str | None
     """What is wrong with the file, if a crash does not explain it."""
 
 
 def read_untrusted(data: bytes, key: bytes) -> Contents:
-    """What is in a file, as far as it holds. Raises DamagedRecords if that is not even the head."""
+    """Return what is in a file, up to the first damage. Raises DamagedRecords if that is in the head."""
     if not compare_digest(data[:_HEAD_BYTES], _head(key)):
         raise DamagedRecords("it is not a file of this node and this network")
     view = memoryview(data)
@@ -103,7 +103,7 @@ def read_untrusted(data: bytes, key: bytes) -> Contents:
 
 
 def _payload_untrusted(view: memoryview, position: int, key: bytes) -> memoryview | None:
-    """The payload of the batch at `position`; None: there is no whole one."""
+    """Return the payload of the batch at `position`; None: there is no whole one."""
     start = position + _FRAME.size
     if start > len(view):
         return None
@@ -113,8 +113,10 @@ def _payload_untrusted(view: memoryview, position: int, key: bytes) -> memoryvie
 
 
 def _goes_on_untrusted(view: memoryview, position: int, key: bytes) -> bool:
-    """Whether there is a whole batch anywhere behind `position`: where the next one begins is not known if it is the
-    length of the one there that is damaged."""
+    """Whether there is a whole batch anywhere behind `position`.
+
+    Where the next one begins is not known if the damage is in the length of this one.
+    """
     found = _BEGINNING.finditer(view, position)
     return any(_payload_untrusted(view, match.start(), key) is not None for match in found)
 
@@ -130,7 +132,7 @@ def _mac(key: bytes, position: int, payload: bytes | memoryview) -> bytes:
 
 
 def _batches(records: Iterable[HeldRecord], position: int, key: bytes) -> Iterator[bytes]:
-    """Records as batches, the first of which is to lie at `position`."""
+    """Return records as batches, the first of which is to lie at `position`."""
     waiting = deque(records)
     while waiting:
         payload = cbor2.dumps([tuple(record) for record in take_batch(waiting)])
@@ -139,10 +141,10 @@ def _batches(records: Iterable[HeldRecord], position: int, key: bytes) -> Iterat
 
 
 def take_batch(waiting: deque[HeldRecord]) -> list[HeldRecord]:
-    """Take out the first ones, as many as fit into one batch."""
+    """Take out the first records, as many as fit into one batch."""
     taken: list[HeldRecord] = []
-    room = MAX_BATCH_BYTES - 16
-    while waiting and (room := room - _cost(waiting[0])) >= 0:
+    left = MAX_BATCH_BYTES - 16
+    while waiting and (left := left - _cost(waiting[0])) >= 0:
         taken.append(waiting.popleft())
     if waiting and len(taken) > 1 and not taken[-1].encoded:
         waiting.appendleft(taken.pop())  # the use of an invitation, and the record that it was for is the next
@@ -150,54 +152,54 @@ def take_batch(waiting: deque[HeldRecord]) -> list[HeldRecord]:
 
 
 def _cost(record: HeldRecord) -> int:
-    """At least what the record takes as an entry."""
+    """Return at least the bytes that the record takes as an entry."""
     return len(record.encoded) + len(record.name) + 32
 
 
 class Settled(NamedTuple):
-    """What a write has brought."""
+    """The result of a write."""
 
     records: Sequence[HeldRecord]
-    """That were to be written."""
+    """The records that were to be written."""
     problem: str | None
-    """Why they were not."""
+    """Why they were not; None: they were."""
 
 
 class RecordStore:
-    """See the module's text. One job at a time is under way; what comes meanwhile waits for the next."""
+    """The file of one node's name records. One job at a time is under way; later records wait for the next."""
 
     def __init__(self, folder: str, written: Written, everything: Callable[[], list[HeldRecord]]) -> None:
-        """`folder`: where the file is; `everything`: all records that the directory holds, for a new file."""
+        """`folder` is where the file is; `everything` returns all records that the directory holds, for a new file."""
         self._location = Location(folder, (RECORDS_FILE,))
         self._key = written.key
         self._length = written.length
         self._entries = written.entries
         self._rewrite_at = 2 * written.names + LEAST_SUPERSEDED
-        """Entries at which it may be worth writing the file anew."""
+        """Entries at which a rewrite of the file may be worthwhile."""
         self._everything = everything
         self._waiting: deque[HeldRecord] = deque()
         self._writing: list[HeldRecord] = []
         self._busy = False
         """Whether a write is under way."""
         self._shrinks = False
-        """Whether the file is to be written anew, for what is in it and not needed any more."""
+        """Whether the file is to be rewritten because of records in it that are no longer needed."""
         self._after = (0, 0)
         """Length and entries of the file when the write under way is done."""
 
     def put(self, record: HeldRecord, use: HeldRecord | None = None) -> None:
-        """Keep a record; `done` tells when it is durable. `use`: of an invitation; it is kept too, both or neither."""
+        """Keep a record and the `use` of an invitation, if any, both or neither; `done` tells when that is durable."""
         if use is not None:
             self._waiting.append(use)
         self._waiting.append(record)
 
     def freed(self) -> None:
-        """The directory has forgotten records: the file may be worth writing anew, though nothing is to be added."""
+        """Consider a rewrite, since the directory has forgotten records, even if there is nothing to add."""
         if self._entries >= LEAST_SUPERSEDED:
             self._rewrite_at = 2 * len(self._everything()) + LEAST_SUPERSEDED
             self._shrinks = self._entries >= self._rewrite_at
 
     def next_job(self) -> Job | None:
-        """The write that is to be done now; its owner is this object."""
+        """Return the write that is to be done now, or None; its owner is this object."""
         if self._busy or not (self._waiting or self._shrinks):
             return None
         self._busy = True
@@ -210,13 +212,13 @@ class RecordStore:
         return Job(Extend(self._location, self._length, data), _LANE, self)
 
     def done(self, outcome: Outcome) -> Settled:
-        """The write is done."""
+        """Learn the outcome of the write."""
         settled, self._writing, self._busy = self._writing, [], False
         if not isinstance(outcome, DiskError):
             self._length, self._entries = self._after
             return Settled(settled, None)
         if outcome.fault is DiskFault.NOT_FOUND:
-            self._length = 0  # somebody has taken the file away: the next write makes it whole again
+            self._length = 0  # somebody has removed the file: the next write makes it whole again
         return Settled(settled, f"{len(settled)} name records cannot be kept: {outcome.text}")
 
     def _superseded(self) -> bool:

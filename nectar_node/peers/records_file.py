@@ -1,4 +1,4 @@
-"""Reads the file of name records when a node boots; `record_store` goes on with it."""
+"""Reads the file of name records when a node boots; `record_store` continues it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from net.names.directory import HeldRecord
 
 
 class Kept(NamedTuple):
-    """What was kept."""
+    """The records in the file, and how far it goes."""
 
     records: Iterable[HeldRecord]
     written: Written
 
 
 def read_names(path: Path, key: bytes) -> Kept:
-    """The names that this registrar has granted; raises BadFolder if some may be lost, since others would get them."""
+    """Return the names that this registrar has granted; raises BadFolder if some may be lost, since others would get
+    them.
+    """
     problem: str | None
     try:
         contents = _read(path, key)
@@ -31,7 +33,7 @@ def read_names(path: Path, key: bytes) -> Kept:
     if problem is not None:
         raise BadFolder(
             f"The registrar cannot use its names in {path}: {problem}. Put back a copy of the file; "
-            "without it, whoever asks first gets a name."
+            "without it, the first to ask for a name gets it."
         )
     if contents.torn:
         log.write_line("net", f"{contents.torn} bytes of {path} that a crash left unfinished are dropped")
@@ -39,9 +41,9 @@ def read_names(path: Path, key: bytes) -> Kept:
 
 
 def read_cache(path: Path, key: bytes, former: bytes | None = None) -> Kept:
-    """The name records that were kept, as far as they are whole: the registrar has them too.
+    """Return the name records in the file, as far as they are whole: the registrar has them too.
 
-    `former`: the key of the MACs before the node's key changed, if it has just done so: the file is then written anew.
+    `former` is the key of the MACs before the node's key changed, if it has just done so: the file is then rewritten.
     """
     if former is not None:
         with suppress(DamagedRecords):
@@ -57,7 +59,7 @@ def read_cache(path: Path, key: bytes, former: bytes | None = None) -> Kept:
 
 
 def _read(path: Path, key: bytes) -> Contents:
-    """What is in the file; nothing if there is none. Raises DamagedRecords and NotOurs."""
+    """Return what is in the file; nothing if there is none. Raises DamagedRecords and NotOurs."""
     try:
         return read_untrusted(own_files.read(path), key)
     except FileNotFoundError:

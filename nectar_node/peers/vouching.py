@@ -2,7 +2,7 @@
 
 On the wire a capability is [issuer, params, issue, signature]: the issuer's node signs the first three with its key.
 `issue` is a number that the issuing kernel counts up when it kills a process (G21), so a revoked capability is worth
-nothing on whatever node it lies. Another node's capability keeps the signature that it came with, and leaves with it.
+nothing on any node. Another node's capability keeps the signature that it came with, and leaves with it.
 
 A signature of a third node is verified with that node's key. While its record is being looked up, the message waits,
 and with it all later ones between the same two processes (G4). They wait within the credit of the peer that sent them,
@@ -34,9 +34,10 @@ MAX_CLAIM_BYTES = 256 * 1024
 """Params of all capabilities in one message between nodes, in bytes."""
 MAX_WAITING_CLAIMS = 256
 """Capabilities of one peer that wait for keys: one lookup may let all of them be verified at once, 60 microseconds
-each. Messages that come then go on without theirs."""
+each. Beyond that, messages go on without theirs.
+"""
 MAX_LOOKUPS = 32
-"""Names that are looked up at a time because of one peer; the capabilities of others are not proven."""
+"""Names that are looked up at the same time because of one peer; capabilities of further issuers are not proven."""
 
 
 class Claim(NamedTuple):
@@ -49,7 +50,7 @@ class Claim(NamedTuple):
 
 
 class _Held:
-    """A message that waits, and for which names."""
+    """A message that waits, and the names that it waits for."""
 
     __slots__ = ("claims", "envelope", "missing", "receipt")
 
@@ -66,13 +67,13 @@ _Pair = tuple[Address, ProcessId]
 
 class _Lookup(NamedTuple):
     peer: str
-    """Because of whom."""
+    """The peer whose message began the lookup."""
     pairs: dict[_Pair, None]
-    """Whose first message waits for it, in order."""
+    """Pairs of processes whose first message waits for it, in order."""
 
 
 class Vouching:
-    """Signs, verifies, and holds back messages until that can be done."""
+    """Signs and verifies capabilities, and holds messages back until that can be done."""
 
     def __init__(
         self,
@@ -94,22 +95,24 @@ class Vouching:
         self._waiting: dict[str, int] = {}
         """Claims of each peer that are held."""
         self._lookups: dict[str, _Lookup] = {}
-        """By the name that is being looked up."""
+        """Lookups by the name that is being looked up."""
         self._asking: dict[str, int] = {}
-        """How many of them because of each peer."""
+        """How many lookups each peer has caused."""
         self._ready: deque[tuple[Envelope, object]] = deque()
 
-    # --- going ------------------------------------------------------------------------------------------------------
+    # --- sending ----------------------------------------------------------------------------------------------------
 
     def sign(self, envelope: Envelope) -> tuple[Claim, ...]:
-        """The capabilities of a message that leaves the node; those that cannot be proven, and those that are too many
-        or too long together, are left out and logged."""
-        claims, room = [], MAX_CLAIM_BYTES
+        """Return the capabilities of a message that leaves the node, signed.
+
+        Those that cannot be proven, and those that are too many or too long together, are left out and logged.
+        """
+        claims, left = [], MAX_CLAIM_BYTES
         capabilities = envelope.message.capabilities
         for capability in capabilities[:MAX_CLAIMS]:
-            claim = self._claim(capability) if len(capability.params) <= room else None
+            claim = self._claim(capability) if len(capability.params) <= left else None
             if claim is not None:
-                room -= len(claim.params)
+                left -= len(claim.params)
                 claims.append(claim)
         if len(claims) < len(capabilities):
             self._log(f"left out a capability that cannot be proven to {envelope.target.node}, or is one too many")
@@ -123,10 +126,12 @@ class Vouching:
         issue = self._grants.issue()
         return Claim(issuer, params, issue, self._network.sign(DOMAIN, _statement(issuer, params, issue)))
 
-    # --- coming -----------------------------------------------------------------------------------------------------
+    # --- receiving --------------------------------------------------------------------------------------------------
 
     def receive(self, envelope: Envelope, claims: tuple[Claim, ...], receipt: object, now: float) -> None:
-        """A message with claims, or one that comes while another of the same two processes waits; `next` gives it."""
+        """Take a message with claims, or one that comes while another of the same two processes waits; `next` returns
+        it.
+        """
         pair, peer = (envelope.source, envelope.target.process), envelope.source.node
         if not self._accepts(envelope.target.process):
             claims = ()
@@ -144,7 +149,7 @@ class Vouching:
         return bool(self._held) and (envelope.source, envelope.target.process) in self._held
 
     def looked_up(self, name: str, now: float) -> None:
-        """A lookup has ended, one way or another."""
+        """Go on with what waits for a name, whose lookup has ended, one way or another."""
         lookup = self._lookups.pop(name, None)
         if lookup is None:
             return
@@ -157,11 +162,11 @@ class Vouching:
                 self._advance(pair, now, name)
 
     def next(self) -> tuple[Envelope, object] | None:
-        """The next message that is verified, and its receipt."""
+        """Return the next message that is verified, and its receipt, or None."""
         return self._ready.popleft() if self._ready else None
 
     def _advance(self, pair: _Pair, now: float, looked_up: str = "") -> None:
-        """Let go what need not wait. `looked_up`: this name is known by now, or will not be."""
+        """Release messages that need not wait; `looked_up` is a name whose lookup has ended."""
         held = self._held[pair]
         while held:
             first = held[0]
@@ -175,12 +180,12 @@ class Vouching:
         del self._held[pair]
 
     def _unknown(self, claims: tuple[Claim, ...]) -> set[str]:
-        """The nodes whose keys are not known."""
+        """Return the nodes whose keys are not known."""
         nodes = {claim.issuer.node for claim in claims} - {self._our}
         return {node for node in nodes if is_node_name(node) and self._network.record(node) is None}
 
     def _look_up(self, pair: _Pair, names: set[str], now: float) -> set[str]:
-        """Begin to look up `names`; those of them that it makes sense to wait for."""
+        """Look up `names`, and return those of them that are worth waiting for."""
         peer, missing = pair[0].node, set[str]()
         for name in sorted(names):
             if name not in self._lookups:
@@ -194,10 +199,10 @@ class Vouching:
         return missing
 
     def _release(self, held: _Held) -> None:
-        """Hand a message on with what of it is proven."""
+        """Hand a message on with the capabilities that are proven."""
         envelope, claims = held.envelope, held.claims
         if not self._accepts(envelope.target.process):
-            claims = ()  # it has ended meanwhile
+            claims = ()  # it has ended in the meantime
         verified = tuple(self._keep(envelope.source.node, claim) for claim in claims if self._is_proven(claim))
         if len(verified) < len(claims):
             source = marked(envelope.source, claim=is_claim(envelope.source, self._our))
@@ -220,15 +225,15 @@ class Vouching:
     # --- the store (G21) --------------------------------------------------------------------------------------------
 
     def version(self) -> int:
-        """Counts up when `snapshot` gives something else."""
+        """A number that counts up when `snapshot` returns something else."""
         return self._grants.version + self._proofs.version
 
     def snapshot(self) -> bytes:
-        """Who holds what, with the proofs of what other nodes issued."""
+        """Return who holds what, with the proofs of what other nodes issued."""
         return self._file.encode()
 
     def restore_untrusted(self, data: bytes) -> bool:
-        """Continue where a snapshot was taken; False: these bytes are none, and nothing has changed."""
+        """Restore a snapshot; False: these bytes are not one, and nothing has changed."""
         try:
             held, revoked, proofs = decode_untrusted(data)
         except DamagedGrants:
@@ -240,7 +245,7 @@ class Vouching:
 
 
 def _count(counts: dict[str, int], key: str, change: int) -> None:
-    """Change one of these by so much; what is zero is not kept."""
+    """Change one of these counts; a count of zero is not kept."""
     count = counts.get(key, 0) + change
     if count:
         counts[key] = count

@@ -1,1 +1,1 @@
-"""Files on disk: what may be asked of them (`operations`), and the real disk that does it; imports `base`."""
+"""Files on disk: the operations on them (`operations`), and the real disk that carries them out; imports `base`."""

@@ -1,10 +1,10 @@
 """Zip archives that somebody else made: read, checked whole, and unpacked piece by piece.
 
-Read here rather than by the standard library's zipfile: that builds an object for each entry of a central directory
-before anybody can count them, and raises half a dozen kinds of exception. What can harm is refused: names that lead out
-of the folder, links, encryption, more entries or bytes than the bounds, contents that are not what the directory says.
-The format: PKWARE's APPNOTE.TXT 6.3.10, sections 4.3.7 (local header), 4.3.12 (directory), 4.3.16 (end); not its 64-bit
-extension, which nothing within the bounds needs.
+The standard library's zipfile is not used: it builds an object for each entry of a central directory before anybody can
+count them, and raises half a dozen kinds of exception. What can harm is refused: names that lead out of the folder,
+links, encryption, more entries or bytes than the bounds, contents that are not what the directory says. The format:
+PKWARE's APPNOTE.TXT 6.3.10, sections 4.3.7 (local header), 4.3.12 (directory), 4.3.16 (end); not its 64-bit extension,
+which nothing within the bounds needs.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from nectar_node.storage.operations import MAX_DEPTH, is_part
 MAX_ENTRIES = 10_000
 """Files and folders in one archive."""
 MAX_UNPACKED_BYTES = 512 << 20
-"""All files of one archive together."""
+"""Bytes of all unpacked files of one archive together."""
 MAX_NAME_BYTES = 1024
-"""An entry's path."""
+"""Bytes of an entry's path."""
 
 _END = struct.Struct("<4s4H2LH")
 _DIRECTORY = struct.Struct("<4s6H3L5H2L")
@@ -36,18 +36,18 @@ _PIECE = 1 << 20
 
 
 class BadArchive(Exception):
-    """The archive's maker's: it cannot be unpacked, or not safely; the message is the rest of "the archive …"."""
+    """An archive cannot be unpacked, or not safely; the message is the rest of "the archive …"."""
 
 
 class Entry(NamedTuple):
     """One file or folder of an archive."""
 
     parts: tuple[str, ...]
-    """Names below the folder that it is unpacked into, each fit to be one (`is_part`)."""
+    """Names below the folder that it is unpacked into, each a valid one (`is_part`)."""
     is_folder: bool
     method: int
     offset: int
-    """Of its local header."""
+    """Offset of its local header."""
     packed: int
     """Bytes in the archive."""
     length: int
@@ -57,7 +57,7 @@ class Entry(NamedTuple):
 
 
 def entries_untrusted(data: Buffer) -> list[Entry]:
-    """The entries of an archive, whose contents nobody has looked at yet; raises BadArchive."""
+    """Return the entries of an archive, whose contents are not checked yet; raises BadArchive."""
     view = memoryview(data)
     entries = _read_directory_untrusted(view)
     if sum(entry.length for entry in entries) > MAX_UNPACKED_BYTES:
@@ -66,8 +66,10 @@ def entries_untrusted(data: Buffer) -> list[Entry]:
 
 
 def verify_untrusted(data: Buffer, entries: list[Entry]) -> Iterator[None]:
-    """See whether all of them can be unpacked, piece by piece, so that nothing is written of an archive that turns out
-    to be damaged at its end; raises BadArchive."""
+    """Check that all entries can be unpacked, in steps; raises BadArchive.
+
+    So nothing is written of an archive that turns out to be damaged at its end.
+    """
     view = memoryview(data)
     for entry in entries:
         for _ in unpack_untrusted(view, entry):
@@ -75,7 +77,7 @@ def verify_untrusted(data: Buffer, entries: list[Entry]) -> Iterator[None]:
 
 
 def unpack_untrusted(data: Buffer, entry: Entry) -> Iterator[Buffer]:
-    """The content of a file, in pieces; raises BadArchive if it is not what the directory says."""
+    """Yield the content of a file, in pieces; raises BadArchive if it is not what the directory says."""
     packed = _packed_untrusted(memoryview(data), entry)
     checksum = length = 0
     pieces = _slices(packed) if entry.method == _STORED else _inflate_untrusted(packed, entry)
@@ -112,8 +114,9 @@ def _read_directory_untrusted(view: memoryview) -> list[Entry]:
 
 
 def _check_overlaps(used: list[tuple[int, int]], end: int) -> None:
-    """No byte of an archive is part of two entries, or of one and the directory: with those, a few kilobytes become
-    gigabytes. Raises BadArchive."""
+    """Raise BadArchive if a byte belongs to two entries, or to one and the directory: with those, a few kilobytes
+    become gigabytes.
+    """
     before = 0
     for start, after in sorted(used):
         if start < before or after > end:
@@ -122,12 +125,12 @@ def _check_overlaps(used: list[tuple[int, int]], end: int) -> None:
 
 
 def _find_end_untrusted(view: memoryview) -> tuple[int, int, int]:
-    """Number of entries, and size and offset of the directory."""
+    """Return the number of entries, and size and offset of the directory."""
     tail = bytes(view[-(_END.size + _MAX_COMMENT) :])
     last = len(tail) - _END.size
     position = tail.rfind(_END_SIGNATURE, 0, last + len(_END_SIGNATURE)) if last >= 0 else -1
     if position < 0:
-        raise BadArchive("is no zip archive, or is cut off")
+        raise BadArchive("is not a zip archive, or is cut off")
     _, disk, directory_disk, here, count, size, start, _ = _END.unpack_from(tail, position)
     if disk or directory_disk or here != count or start == 0xFFFFFFFF:
         raise BadArchive("is in several parts or in the 64-bit format, which this node does not read")
@@ -146,7 +149,7 @@ def _entry_untrusted(fields: tuple[int, ...], name: bytes) -> Entry:
     if parts == ("",):
         parts = ("..",)  # "/" and the empty name: refused below
     if "\\" in text or not all(is_part(part) for part in parts):
-        raise BadArchive(f"has an entry with the name {text[:100]!r}, which leads out of its folder or is no name")
+        raise BadArchive(f"has an entry with the name {text[:100]!r}, which leads out of its folder or is not a name")
     if len(parts) > MAX_DEPTH:
         raise BadArchive(f"has an entry in more than {MAX_DEPTH} folders, {text[:100]!r}")
     if flags & _ENCRYPTED:
@@ -163,7 +166,7 @@ def _decode_untrusted(name: bytes, flags: int) -> str:
         return name.decode()
     except UnicodeDecodeError:
         if flags & _UTF8:
-            raise BadArchive("has an entry whose name is no text") from None
+            raise BadArchive("has an entry whose name is not text") from None
         return name.decode("cp437")  # which knows every byte
 
 

@@ -1,7 +1,7 @@
 """The real disk: carries out one operation, blocking, on whatever thread calls it, at once or step by step.
 
 Every path is opened component by component from its root without following links, so that no link inside a drive leads
-out of it. What makes more or fewer files of a package, or longer ones, is in the package's account (`ledger`).
+out of it. Operations that change the number or length of a package's files update the package's account (`ledger`).
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ _NOTHING_COUNTS = Ledger()
 
 
 def perform(operation: Operation, ledger: Ledger = _NOTHING_COUNTS) -> Outcome:
-    """Carry out `operation`; what the disk refuses is an outcome, not an exception."""
+    """Carry out `operation` and return its outcome; a refusal of the disk is an outcome, not an exception."""
     try:
         return insist(lambda: _carry_out(operation, ledger))
     except Exception as error:
@@ -94,7 +94,7 @@ def _carry_out(operation: Operation, ledger: Ledger) -> Outcome:
 
 
 def begin(operation: Operation, ledger: Ledger) -> Steps:
-    """The same step by step: nothing is done before the first one."""
+    """Begin `operation`, to be carried out step by step: nothing is done before the first step."""
     return Steps(_begin(operation, ledger), lambda error: _refusal(operation, error))
 
 
@@ -111,8 +111,8 @@ def _refusal(operation: Operation, error: Exception) -> DiskError:
         return DiskError(fault, error.strerror or str(error))
     if isinstance(error, BadArchive):
         return DiskError(DiskFault.BAD_ARCHIVE, f"the archive {error}")
-    # Guests shape files and folders as they like, and this runs in a task of the node: what nobody has foreseen is the
-    # trouble of whoever asked for it, not the end of all others.
+    # Guests shape files and folders as they like, and this runs in a task of the node: a failure that nobody has
+    # foreseen ends the requester's operation, not those of all others.
     kind = type(operation).__name__
     log.write_line("disk", f"{kind} of {operation.location} failed unforeseen, please report it: {error!r}")
     return DiskError(DiskFault.OTHER, "the node could not do it: its log says why")
@@ -185,7 +185,7 @@ def _free_space(operation: FreeSpace, ledger: Ledger) -> int:
 
 
 def _extend(operation: Extend, _: Ledger) -> None:
-    """Of the node's own files alone: packages have no such operation."""
+    """Extend one of the node's own files: packages have no such operation."""
     with opened(operation.location, os.O_WRONLY) as file:
         if file.length < operation.length:
             raise FileNotFoundError(errno.ENOENT, "the file is shorter than it was")

@@ -1,9 +1,9 @@
 """How much each package has on the disk, and how much it may have (G23).
 
-An account is changed with every operation that changes files, by whoever carries it out: before it takes anything, so
-that two at once cannot both take what is left. It is worth nothing until its package has been counted (`Measure`) in
-this boot: what a crash has left, or somebody has put there, is in no book. So it is too for a package whose guests
-write to its folder by WASI, past all of this: it is counted again and again (`nectar_node.core.disk_use`).
+An operation that changes files changes the account first, so that two at the same time cannot both take what is left.
+An account is valid only once its package has been counted (`Measure`) in this boot: no account has what a crash has
+left, or somebody has put there. The same holds for a package whose guests write to its folder by WASI, past the
+accounts: it is counted again and again (`nectar_node.core.disk_use`).
 
 Counted are the files and folders below a package's folder of drives, each file as long as it appears, holes included,
 and the saved states of its processes.
@@ -38,21 +38,22 @@ from nectar_node.storage.operations import (
 
 GIB = 1 << 30
 DEFAULT_BYTES = 4 * GIB
-"""A package's quota; room for the files that people send, and not for all of a disk."""
+"""A package's quota in bytes: enough for the files that people send, but not a whole disk."""
 DEFAULT_FILES = 100_000
 """Files and folders of one package, of which each takes a block and an inode: counting so many takes a second."""
 DEFAULT_FLOOR = GIB // 2
 """Bytes of the disk that are kept free for the node's own files, such as its log and its capabilities."""
 FLOOR_SHARE = 20
-"""On a small disk the floor is this part of it."""
+"""On a small disk the floor is this part of it: one in so many."""
 LONG_IDS = "(long ids)"
-"""Has the states whose files do not tell by their names whose they are: of processes with ids too long for a file's
-name, which publishers with more than 127 characters have."""
+"""The package whose account has the states whose file names do not tell their package: the states of processes with ids
+too long for a file's name, from publishers with more than 127 characters.
+"""
 
 NO_QUOTA = 1 << 62
 """Bytes: more than any disk has."""
 FILE_TRANSFER = "file_transfer:sys"
-"""A part of the node, with the files that its user is sent: what it may have is for its own rules and the floor."""
+"""A part of the node, with the files that its user is sent: its own rules and the floor bound it."""
 
 _AT_LOCATION = frozenset(
     (WriteAt, Append, Create, MakeFolder, CreateFolder, RemoveFile, RemoveFolder, SetLength, Replace, Unpack, FreeSpace)
@@ -68,10 +69,10 @@ class Quotas:
     floor: int | None = None
     """Bytes that stay free; None: `DEFAULT_FLOOR`, or less on a small disk."""
     packages: tuple[tuple[str, int], ...] = ((FILE_TRANSFER, NO_QUOTA),)
-    """Packages with another quota, in bytes; the last one of a package counts."""
+    """Packages with another quota, in bytes; the last entry of a package counts."""
 
     def floor_of(self, total: int) -> int:
-        """Bytes that stay free of a disk with so many."""
+        """Return how many bytes of a disk with `total` stay free."""
         return min(DEFAULT_FLOOR, total // FLOOR_SHARE) if self.floor is None else self.floor
 
 
@@ -80,26 +81,26 @@ NOTHING = Usage(0, 0)
 
 
 class OverQuota(OSError):
-    """The package's: it may have no more."""
+    """The package may have no more on the disk."""
 
 
 @dataclass(slots=True)
 class DiskAccount:
-    """Of one package. Thread-safe."""
+    """The account of one package. Thread-safe."""
 
     quota: Usage
     text: str
-    """Says that it is used up."""
+    """The sentence that the quota is used up."""
     quotas: Quotas
     used: Usage = NOTHING
     states: Usage = NOTHING
-    """Of these, the saved states, when it was last counted."""
+    """Bytes of the saved states among these, when they were last counted."""
     known: bool = False
-    """It has been counted in this boot."""
+    """Whether it has been counted in this boot."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def claim(self, bytes: int, files: int = 0) -> None:
-        """Take so much more, or less; raises OverQuota, and nothing is taken."""
+        """Take so much more, or less; raises OverQuota, and takes nothing then."""
         with self._lock:
             used, quota = self.used, self.quota
             if not self.known and (bytes > 0 or files > 0):
@@ -111,13 +112,13 @@ class DiskAccount:
             self.used = Usage(used.bytes + bytes, used.files + files)
 
     def settle(self, bytes: int, files: int = 0) -> None:
-        """It has turned out to be so much more, or less."""
+        """Correct the account by so much, without a check."""
         if bytes or files:
             with self._lock:
                 self.used = Usage(self.used.bytes + bytes, self.used.files + files)
 
     def count(self, drives: Usage, states: Usage) -> tuple[Usage, Usage]:
-        """That is what is there: in all, and how much of it nobody has asked for (`Counted`)."""
+        """Set the account to what was found; return it in all, and how much of it nobody has claimed (`Counted`)."""
         used = Usage(drives.bytes + states.bytes, drives.files + states.files)
         with self._lock:
             before = self.used if self.known else used
@@ -125,31 +126,31 @@ class DiskAccount:
         return used, Usage(used.bytes - before.bytes, used.files - before.files)
 
     def growth(self, free: int, total: int) -> int:
-        """By how many bytes its files may grow on a disk with so many."""
+        """Return by how many bytes its files may grow on a disk with so many free, of so many in all."""
         return max(0, min(free - self.quotas.floor_of(total), self.quota.bytes - self.used.bytes))
 
-    def check_room(self, wanted: int, free: int, total: int) -> None:
-        """Whether so many bytes may be written to a disk with so many; raises OverQuota.
+    def check_space(self, wanted: int, free: int, total: int) -> None:
+        """Check that so many bytes may be written to a disk with so many; raises OverQuota.
 
-        Also those that a file has already: they may be holes, and some file systems write nothing in place.
+        Bytes that a file has already count, too: they may be holes, and some file systems write nothing in place.
         """
         if wanted and free - wanted < self.quotas.floor_of(total):
             raise OverQuota(errno.ENOSPC, "the disk is full, but for what the node keeps free for itself")
 
 
 class _Uncounted(DiskAccount):
-    """What is the node's own."""
+    """The account of the node's own files, which has no bound."""
 
     __slots__ = ()
 
     def claim(self, bytes: int, files: int = 0) -> None:
-        """Anything."""
+        """Accept anything."""
 
     def settle(self, bytes: int, files: int = 0) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
-    def check_room(self, wanted: int, free: int, total: int) -> None:
-        """The floor is there for it."""
+    def check_space(self, wanted: int, free: int, total: int) -> None:
+        """Accept anything: the floor is there for these files."""
 
 
 UNCOUNTED = _Uncounted(Usage(NO_QUOTA, NO_QUOTA), "", Quotas(), known=True)
@@ -159,7 +160,7 @@ class Ledger:
     """The accounts of one node. Thread-safe."""
 
     def __init__(self, drives: str = "", states: str = "", quotas: Quotas = DEFAULT_QUOTAS) -> None:
-        """`drives`, `states`: the roots that have packages' files in them; without them, nothing is counted."""
+        """`drives` and `states` are the roots of packages' files; without them, nothing is counted."""
         self.quotas = quotas
         self._drives = drives
         self._states = states
@@ -168,7 +169,7 @@ class Ledger:
         self._lock = threading.Lock()
 
     def package_of(self, location: Location) -> str | None:
-        """Whose account has what is there; None: nobody's."""
+        """Return the package whose account has what is there; None: it is in no account."""
         root, parts = location
         if not parts or not root:
             return None
@@ -179,14 +180,14 @@ class Ledger:
         return None
 
     def account_of(self, location: Location) -> DiskAccount:
-        """Where a file or folder there counts; a package's folder of drives itself counts nowhere."""
+        """Return the account of a file or folder; a package's folder of drives itself is in none."""
         package = self.package_of(location)
         if package is None or (location.root == self._drives and len(location.parts) == 1):
             return UNCOUNTED
         return self.account(package)
 
     def account(self, package: str) -> DiskAccount:
-        """The package's, whether it has anything or not."""
+        """Return the package's account, whether it has anything or not."""
         account = self._accounts.get(package)
         if account is None:
             with self._lock:
@@ -199,12 +200,12 @@ class Ledger:
         return DiskAccount(Usage(size, self.quotas.files), text, self.quotas)
 
     def is_known(self, package: str) -> bool:
-        """Whether it has been counted in this boot."""
+        """Whether a package has been counted in this boot."""
         account = self._accounts.get(package)
         return account is not None and account.known
 
     def changed(self, operation: Operation) -> tuple[str, ...]:
-        """The packages of whose files an operation makes more or fewer, or must know how many there are."""
+        """Return the packages whose accounts an operation changes, or must know."""
         if type(operation) in _AT_LOCATION:
             package = self.package_of(operation.location)
             return () if package is None else (package,)
@@ -217,13 +218,13 @@ class Ledger:
         return ()
 
     def measure(self, package: str) -> Measure:
-        """What counts it."""
+        """Return the operation that counts a package."""
         return Measure(package, Location(self._drives, (package,)), Location(self._states, ()))
 
     def survey(self) -> Survey:
-        """What finds everybody."""
+        """Return the operation that finds all packages."""
         return Survey(Location(self._drives, ()), Location(self._states, ()))
 
     def has_state(self, package: str, name: str) -> bool:
-        """Whether the file of that name, in the folder of all states, is of that package."""
+        """Whether the file of that name, in the folder of all states, belongs to that package."""
         return self.package_of(Location(self._states, (name,))) == package

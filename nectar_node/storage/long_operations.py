@@ -1,6 +1,6 @@
-"""The operations of the real disk that may take long, as generators: each `yield` is the end of a step.
+"""The operations of the real disk that may take long, as generators: each `yield` ends a step.
 
-A generator that is closed has been given up: it leaves no temporary file and no claim in an account.
+Closing a generator gives it up: it leaves no temporary file and no claim in an account.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from nectar_node.storage.ledger import DiskAccount, Ledger
 from nectar_node.storage.opened import (
     FILE,
     FOLDER,
-    check_room,
+    check_space,
     folder_of,
     growing,
     make_folders,
@@ -51,19 +51,19 @@ from nectar_node.storage.operations import (
 from nectar_node.storage.steps import Work
 
 _ENTRIES = 256
-"""Of folders, that are looked at or removed in one step."""
+"""Entries of folders that are looked at or removed in one step."""
 _LISTED_AT_ONCE = 10_000
-"""Entries of a folder that is being emptied."""
+"""Entries that are read in one listing of a folder that is being emptied."""
 _MOST_LISTINGS = 1_000_000
-"""Times that a folder is listed while it is being emptied: somebody may add to it meanwhile, without end."""
+"""Listings of a folder that is being emptied: somebody may add to it meanwhile, without end."""
 _DEEPEST = 256
-"""Folders in folders that are counted; the vfs makes none so deep."""
+"""Nesting of folders that are counted; the vfs makes none so deep."""
 _ANY_QUOTA = 1 << 62
 _ZEROS = memoryview(bytes(STEP_BYTES))
 
 
 def read_at(operation: ReadAt, _: Ledger) -> Work:
-    """See `ReadAt`."""
+    """Read bytes from an offset (`ReadAt`)."""
     with opened(operation.location, os.O_RDONLY) as file:
         length = min(operation.length, file.length - operation.offset)
         if length <= LONG_BYTES:
@@ -82,7 +82,7 @@ def read_at(operation: ReadAt, _: Ledger) -> Work:
 
 
 def write_at(operation: WriteAt, ledger: Ledger) -> Work:
-    """See `WriteAt`."""
+    """Write into an existing file (`WriteAt`)."""
     rest, offset = memoryview(operation.data), operation.offset
     account, size = ledger.account_of(operation.location), len(rest)
     with opened(operation.location, os.O_WRONLY) as file, growing(account, file, offset + size if size else 0, size):
@@ -95,7 +95,7 @@ def write_at(operation: WriteAt, ledger: Ledger) -> Work:
 
 
 def list_folder(operation: ListFolder, _: Ledger) -> Work:
-    """See `ListFolder`."""
+    """List a folder (`ListFolder`)."""
     with folder_of(operation.location) as (folder, name):
         descriptor = os.open(name, FOLDER, dir_fd=folder)
     listed: list[tuple[str, FileType]] = []
@@ -117,7 +117,7 @@ def list_folder(operation: ListFolder, _: Ledger) -> Work:
 
 
 def remove_folder(operation: RemoveFolder, ledger: Ledger) -> Work:
-    """See `RemoveFolder`."""
+    """Remove a folder (`RemoveFolder`)."""
     account = ledger.account_of(operation.location)
     with folder_of(operation.location) as (folder, name):
         if operation.recursive:
@@ -130,8 +130,8 @@ def remove_folder(operation: RemoveFolder, ledger: Ledger) -> Work:
 def _empty(folder: int, name: str, account: DiskAccount) -> Iterator[None]:
     """Remove all that is in a folder, however deep.
 
-    A folder in a folder is first moved up beside the outermost ones, so that neither the stack nor the descriptors
-    grow with the depth, and no way leads back up that somebody could bend meanwhile.
+    A folder in a folder is first moved up beside the outermost ones. So neither the stack nor the descriptors grow with
+    the depth, and there is no path back up that somebody could redirect meanwhile.
     """
     unique = os.urandom(8).hex()
     names = (f".{unique}.{number}" for number in count())
@@ -172,8 +172,10 @@ def _unlink(folder: int, name: str, account: DiskAccount) -> None:
 
 
 def _listed_anew(folder: int) -> Iterator[tuple[str, bool]]:
-    """What is in a folder, and whether that is a folder, until nothing is: whoever asks removes each. A few at a time:
-    a folder that changes while it is read may hold back some, and one can be large."""
+    """Yield what is in a folder, and whether each is a folder, until it is empty; the caller removes each.
+
+    A few are read at a time: a folder that changes while it is read may hold back some, and one can be large.
+    """
     for _ in range(_MOST_LISTINGS):
         with os.scandir(folder) as entries:
             found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in islice(entries, _LISTED_AT_ONCE)]
@@ -184,7 +186,7 @@ def _listed_anew(folder: int) -> Iterator[tuple[str, bool]]:
 
 
 def rename(operation: Rename, ledger: Ledger) -> Work:
-    """See `Rename`. What goes to another package counts there."""
+    """Rename a file or folder (`Rename`). What goes to another package moves to that one's account."""
     giver, taker = ledger.account_of(operation.location), ledger.account_of(operation.target)
     with (
         folder_of(operation.location) as (folder, name),
@@ -205,7 +207,7 @@ def rename(operation: Rename, ledger: Ledger) -> Work:
 
 
 def _replaced(folder: int, name: str, target_folder: int, target_name: str) -> Usage:
-    """What a rename makes an end of."""
+    """Return what a rename replaces."""
     size = size_in(target_folder, target_name)
     if size is None:
         return Usage(0, 0)
@@ -221,7 +223,7 @@ def _replaced(folder: int, name: str, target_folder: int, target_name: str) -> U
 
 
 def hash_file(operation: Hash, _: Ledger) -> Work:
-    """See `Hash`."""
+    """Hash a file (`Hash`)."""
     hasher = blake3()
     with opened(operation.location, os.O_RDONLY) as file:
         for block in _blocks(file.descriptor):
@@ -231,8 +233,10 @@ def hash_file(operation: Hash, _: Ledger) -> Work:
 
 
 def _blocks(descriptor: int) -> Iterator[memoryview]:
-    """A file's content as far as it reaches now: somebody may add to it meanwhile, without end. Each is valid until the
-    next. Holes are not read."""
+    """Yield a file's content up to its present length: somebody may add to it meanwhile, without end.
+
+    Each block is valid until the next. Holes are not read.
+    """
     block, end = memoryview(bytearray(STEP_BYTES)), os.fstat(descriptor).st_size
     position = data = hole = 0
     while position < end:
@@ -249,24 +253,25 @@ def _blocks(descriptor: int) -> Iterator[memoryview]:
 
 
 def _next_data(descriptor: int, position: int, end: int) -> tuple[int, int]:
-    """Where the next bytes are that are no hole, and where they end."""
+    """Return where the next bytes begin that are not in a hole, and where they end."""
     try:
         data = min(os.lseek(descriptor, position, os.SEEK_DATA), end)
         return data, os.lseek(descriptor, data, os.SEEK_HOLE) if data < end else end
     except OSError as error:
         if error.errno == errno.ENXIO:
             return end, end  # a hole to the end, or it was cut off
-        return position, end  # a file system that knows of no holes
+        return position, end  # a file system without holes
 
 
 @contextlib.contextmanager
 def _replacing(location: Location, account: DiskAccount, length: int) -> Iterator[int]:
-    """A descriptor for a file's new content, of `length` bytes; it takes the place of the old one at the end, if all
-    went well."""
+    """Yield a descriptor for a file's new content, of `length` bytes, which replaces the old one at the end if all went
+    well.
+    """
     with folder_of(location) as (folder, name):
         temporary = new_file_name(name)
         before, left = size_in(folder, name), size_in(folder, temporary)
-        check_room(account, folder, length)
+        check_space(account, folder, length)
         more = length - (before or 0), int(before is None)
         account.claim(*more)
         try:
@@ -289,7 +294,7 @@ def _replacing(location: Location, account: DiskAccount, length: int) -> Iterato
 
 
 def replace(operation: Replace, ledger: Ledger) -> Work:
-    """See `Replace`."""
+    """Replace a file's content (`Replace`)."""
     rest = memoryview(operation.data)
     with _replacing(operation.location, ledger.account_of(operation.location), len(rest)) as descriptor:
         while rest:
@@ -301,12 +306,12 @@ def replace(operation: Replace, ledger: Ledger) -> Work:
 
 
 def copy(operation: Copy, ledger: Ledger) -> Work:
-    """See `Copy`. Holes are written out: a sparse file may be larger than any disk."""
+    """Copy a file (`Copy`). Holes are written out: a sparse file may be larger than any disk."""
     account = ledger.account_of(operation.target)
     with opened(operation.location, os.O_RDONLY) as source:
         with folder_of(operation.target) as (folder, _):
-            room = os.fstatvfs(folder)
-        if source.length > room.f_bavail * room.f_frsize:
+            disk = os.fstatvfs(folder)
+        if source.length > disk.f_bavail * disk.f_frsize:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with _replacing(operation.target, account, source.length) as target:
             written = 0
@@ -323,7 +328,7 @@ def copy(operation: Copy, ledger: Ledger) -> Work:
 
 
 def unpack(operation: Unpack, ledger: Ledger) -> Work:
-    """See `Unpack`. All files are written beside what is there first, and then take their places."""
+    """Unpack an archive (`Unpack`). All files are written beside what is there first, and then take their places."""
     into, account = operation.location, ledger.account_of(operation.location)
     entries = entries_untrusted(operation.data)
     for _ in verify_untrusted(operation.data, entries):
@@ -363,7 +368,9 @@ def _take_its_place(folder: int, name: str, into: Location, entry: Entry, accoun
 
 @contextlib.contextmanager
 def _staging(into: Location, account: DiskAccount, files: dict[int, Entry]) -> Iterator[int]:
-    """A folder for these files, which count from now on: those of them that are left at the end go with it."""
+    """Yield a temporary folder for these files, which are counted from now on; those left in it at the end are removed
+    with it.
+    """
     with folder_of(Location(into.root, (*into.parts, "."))) as (outer, _):
         name = new_file_name("archive")
         if size_in(outer, name) is not None:  # a crash has left it
@@ -372,7 +379,7 @@ def _staging(into: Location, account: DiskAccount, files: dict[int, Entry]) -> I
             os.rmdir(name, dir_fd=outer)
             account.settle(0, -1)
         size = sum(entry.length for entry in files.values())
-        check_room(account, outer, size)
+        check_space(account, outer, size)
         account.claim(size, len(files))
         try:
             os.mkdir(name, 0o700, dir_fd=outer)
@@ -393,10 +400,10 @@ def _staging(into: Location, account: DiskAccount, files: dict[int, Entry]) -> I
 
 
 def measure(operation: Measure, ledger: Ledger) -> Work:
-    """See `Measure`; the package's account is set to it."""
+    """Count a package (`Measure`), and set its account to the result."""
     drives = yield from _count(operation.location, itself=False)
     states = yield from _count_states(operation, ledger)
-    return Counted(*ledger.account(operation.package).count(drives, states), *_room(operation.location.root))
+    return Counted(*ledger.account(operation.package).count(drives, states), *_disk_space(operation.location.root))
 
 
 def _count_states(operation: Measure, ledger: Ledger) -> Generator[None, None, Usage]:
@@ -416,7 +423,9 @@ def _count_states(operation: Measure, ledger: Ledger) -> Generator[None, None, U
 
 
 def _count(location: Location, *, itself: bool = True) -> Generator[None, None, Usage]:
-    """What is there and below. Folders and files that go away meanwhile are not counted, or are."""
+    """Return the size of what is there and below. Files and folders that go away meanwhile may or may not be
+    counted.
+    """
     with folder_of(location) as (folder, name):
         size = size_in(folder, name)
     if size is None:
@@ -453,7 +462,7 @@ def _list_sizes(location: Location) -> Iterator[tuple[str, bool, int]]:
 
 
 def survey(operation: Survey, ledger: Ledger) -> Work:
-    """See `Survey`."""
+    """Find all packages (`Survey`)."""
     names = set[str]()
     for location in (operation.location, operation.states):
         with folder_of(Location(location.root, (*location.parts, "."))) as (folder, _), os.scandir(folder) as entries:
@@ -463,10 +472,10 @@ def survey(operation: Survey, ledger: Ledger) -> Work:
                     names.add(package)
                 if not number % _ENTRIES:
                     yield
-    return Surveyed(sorted(names), *_room(operation.location.root))
+    return Surveyed(sorted(names), *_disk_space(operation.location.root))
 
 
-def _room(folder: str) -> tuple[int, int]:
-    """Free bytes and all bytes of the disk that has it."""
-    room = os.statvfs(folder)
-    return room.f_bavail * room.f_frsize, room.f_blocks * room.f_frsize
+def _disk_space(folder: str) -> tuple[int, int]:
+    """Return the free bytes and all bytes of the disk that holds `folder`."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize

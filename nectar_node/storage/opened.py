@@ -1,4 +1,4 @@
-"""Opening what a location names, component by component and without following links, so that none leads out of it."""
+"""Opens what a location names, component by component and without following links, so that none leads out of it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Opened(NamedTuple):
 
     descriptor: int
     length: int
-    """When it was opened."""
+    """Its length when it was opened, in bytes."""
 
 
 @contextlib.contextmanager
 def folder_of(location: Location) -> Iterator[tuple[int, str]]:
-    """The descriptor of the folder that holds the location's last part, and that part."""
+    """Return the descriptor of the folder that holds the location's last part, and that part."""
     descriptor = os.open(location.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for part in location.parts[:-1]:
@@ -41,7 +41,7 @@ def folder_of(location: Location) -> Iterator[tuple[int, str]]:
 
 @contextlib.contextmanager
 def opened(location: Location, flags: int) -> Iterator[Opened]:
-    """A file there, which is closed again."""
+    """Open a file for the length of this context."""
     with folder_of(location) as (folder, name):
         descriptor = os.open(name, flags | FILE, 0o600, dir_fd=folder)
     try:
@@ -49,14 +49,14 @@ def opened(location: Location, flags: int) -> Iterator[Opened]:
         if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(errno.EISDIR, "is a directory")
         if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "is no regular file")  # whose end might never come
+            raise OSError(errno.EINVAL, "is not a regular file")  # whose end might never come
         yield Opened(descriptor, found.st_size)
     finally:
         os.close(descriptor)
 
 
 def size_in(folder: int, name: str) -> int | None:
-    """The bytes of a file in a folder, as accounts have them; None: there is nothing of that name."""
+    """Return the bytes of a file in a folder, as accounts have them; None: there is nothing of that name."""
     try:
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
@@ -64,17 +64,17 @@ def size_in(folder: int, name: str) -> int | None:
     return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
-def check_room(account: DiskAccount, descriptor: int, wanted: int) -> None:
-    """Whether the disk has room for so many bytes; raises OverQuota."""
+def check_space(account: DiskAccount, descriptor: int, wanted: int) -> None:
+    """Check that the disk can take so many bytes; raises OverQuota."""
     if wanted and account is not UNCOUNTED:
-        room = os.fstatvfs(descriptor)
-        account.check_room(wanted, room.f_bavail * room.f_frsize, room.f_blocks * room.f_frsize)
+        disk = os.fstatvfs(descriptor)
+        account.check_space(wanted, disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)
 
 
 @contextlib.contextmanager
 def growing(account: DiskAccount, file: Opened, end: int, wanted: int) -> Iterator[None]:
-    """A file becomes as long as `end`, if it is not already, with `wanted` bytes written; raises OverQuota."""
-    check_room(account, file.descriptor, wanted)
+    """Claim what a file grows by if it becomes as long as `end`, with `wanted` bytes written; raises OverQuota."""
+    check_space(account, file.descriptor, wanted)
     more = max(0, end - file.length)
     if more:
         account.claim(more)
@@ -86,15 +86,17 @@ def growing(account: DiskAccount, file: Opened, end: int, wanted: int) -> Iterat
 
 
 def write_all(descriptor: int, data: Buffer) -> None:
-    """Write all of it where the descriptor stands."""
+    """Write all of `data` where the descriptor stands."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
 
 
 def make_folders(location: Location, ledger: Ledger, *, synced: bool) -> None:
-    """Those of the location's names that are missing. `synced`: what is durable in one of them can be reached after a
-    crash of the machine."""
+    """Make those of the location's folders that are missing.
+
+    With `synced`, what is durable in one of them can be reached after a crash of the machine.
+    """
     descriptor = os.open(location.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for depth, part in enumerate(location.parts, 1):
@@ -112,7 +114,7 @@ def make_folders(location: Location, ledger: Ledger, *, synced: bool) -> None:
 
 
 def make_folder_in(folder: int, name: str, account: DiskAccount, *, synced: bool) -> None:
-    """Make one that is not there yet."""
+    """Make a folder that is not there yet."""
     account.claim(0, 1)
     try:
         os.mkdir(name, 0o700, dir_fd=folder)

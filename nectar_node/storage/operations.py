@@ -1,4 +1,4 @@
-"""What the node asks of a disk, as values.
+"""The node's operations on a disk, as values.
 
 The core emits operations; a driver carries them out elsewhere (`storage.disk` on worker threads, the simulator's disk
 in memory) and brings back the outcome. Operations of one lane are done one after another, in order.
@@ -16,9 +16,9 @@ from blake3 import blake3
 from kernel.contract.message import Buffer
 
 MAX_DEPTH = 100
-"""Names in a path that a process may write: the way to each is walked at every operation."""
+"""Names in a path that a process may write: every operation walks the folders on the way."""
 MAX_NAME_BYTES = 255
-"""One name, as Linux's file systems have it."""
+"""Bytes of one name, as Linux's file systems have it."""
 MAX_LISTED = 16_384
 """Entries of a folder that can be listed: their list as JSON takes the node's only thread 20 milliseconds."""
 
@@ -29,7 +29,7 @@ class Location(NamedTuple):
     root: str
     """A host folder; for a simulated disk, any text."""
     parts: tuple[str, ...]
-    """Names below it: none empty, '.', '..' or with '/' or NUL (`is_part`)."""
+    """Names below it: none is empty, '.', '..' or has a '/' or NUL in it (`is_part`)."""
 
     def __str__(self) -> str:
         return "/".join((self.root, *self.parts))
@@ -45,18 +45,21 @@ def is_part(name: str) -> bool:
 
 
 def file_name(id: str) -> str:
-    """The name of the file that holds what belongs to `id`, however long that is: itself, or its hash."""
+    """Return the name of the file that holds what belongs to `id`, of any length: the id itself, or its hash."""
     return id if is_part(id) else blake3(id.encode()).hexdigest()
 
 
 def new_file_name(name: str) -> str:
-    """What a file's new content is called until it takes the place of the old one. Of one length, so that it fits
-    whatever the name; always the same, so that what a crash left is written over."""
+    """Return the name of a file's new content until it takes the place of the old one.
+
+    All these names have one length, which fits whatever the name. The name is always the same, so that what a crash
+    left is written over.
+    """
     return f".{blake3(os.fsencode(name)).hexdigest(16)}.new"
 
 
 class FileType(enum.Enum):
-    """As the vfs names them."""
+    """Types of files, as the vfs names them."""
 
     FILE = "File"
     DIRECTORY = "Directory"
@@ -64,7 +67,7 @@ class FileType(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class ReadAt:
-    """Bytes from an offset; fewer at the end of the file. Outcome: bytes."""
+    """Read bytes from an offset; fewer at the end of the file. Outcome: bytes."""
 
     location: Location
     offset: int
@@ -90,7 +93,7 @@ class Append:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Make an empty file if there is none; empty the one that is there if it is to be cut off. Outcome: None."""
+    """Make an empty file if there is none; with `cut_off`, empty the one that is there. Outcome: None."""
 
     location: Location
     cut_off: bool = False
@@ -98,43 +101,45 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class MakeFolder:
-    """Make a folder and those above it, if they are missing; come back when they are durable. Outcome: None."""
+    """Make a folder and those above it, if they are missing; done when they are durable. Outcome: None."""
 
     location: Location
 
 
 @dataclass(frozen=True, slots=True)
 class CreateFolder:
-    """Make one folder, which must not be there yet, in one that is; come back when it is durable. Outcome: None."""
+    """Make one folder, which must not exist yet, in one that does; done when it is durable. Outcome: None."""
 
     location: Location
 
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """Outcome: `FileStat`."""
+    """Describe a file or folder. Outcome: `FileStat`."""
 
     location: Location
 
 
 @dataclass(frozen=True, slots=True)
 class ListFolder:
-    """Outcome: a list of (name, FileType), sorted; OTHER if there are more than `MAX_LISTED`."""
+    """List a folder. Outcome: a list of (name, FileType), sorted; OTHER if there are more than `MAX_LISTED`."""
 
     location: Location
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveFile:
-    """Outcome: None."""
+    """Remove a file. Outcome: None."""
 
     location: Location
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveFolder:
-    """Remove a folder, with all that is in it if `recursive`. If something in it cannot be removed, that is an error,
-    and what is left of it may have other names. Outcome: None."""
+    """Remove a folder, with all that is in it if `recursive`. Outcome: None.
+
+    If something in it cannot be removed, that is an error, and what is left of it may have other names.
+    """
 
     location: Location
     recursive: bool
@@ -158,7 +163,7 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class SetLength:
-    """Cut a file off, or fill it up with zeros. Outcome: None."""
+    """Cut a file off, or extend it with zeros. Outcome: None."""
 
     location: Location
     length: int
@@ -166,30 +171,34 @@ class SetLength:
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """Come back when the file's bytes are on the disk itself, and its name in its folder. Outcome: None."""
+    """Make a file's bytes, and its name in its folder, durable. Outcome: None."""
 
     location: Location
 
 
 @dataclass(frozen=True, slots=True)
 class FreeSpace:
-    """Outcome: the bytes that files on the disk of `location` may still grow by, as quota and floor allow. It need
-    not be there."""
+    """Find by how many bytes the files on the disk of `location` may still grow, as quota and floor allow.
+
+    The location need not exist. Outcome: the number of bytes.
+    """
 
     location: Location
 
 
 @dataclass(frozen=True, slots=True)
 class Hash:
-    """Outcome: the BLAKE3 hash of the whole file, 32 bytes."""
+    """Hash a whole file. Outcome: its BLAKE3 hash, 32 bytes."""
 
     location: Location
 
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """Set a file's whole content so that a crash at any moment leaves the old or the new, whole; come back when it is
-    durable (G27). Outcome: None."""
+    """Set a file's whole content so that a crash at any moment leaves the old or the new, whole (G27).
+
+    Done when it is durable. Outcome: None.
+    """
 
     location: Location
     data: Buffer
@@ -197,8 +206,10 @@ class Replace:
 
 @dataclass(frozen=True, slots=True)
 class Extend:
-    """Cut an existing file off at `length` and go on with `data`; come back when that is durable. If it fails, or a
-    crash comes in between, the first `length` bytes are as they were. NOT_FOUND also if there are fewer. Outcome: None.
+    """Cut an existing file off at `length` and go on with `data`; done when that is durable. Outcome: None.
+
+    If it fails, or a crash comes in between, the first `length` bytes are as they were. NOT_FOUND also if there are
+    fewer.
     """
 
     location: Location
@@ -208,9 +219,11 @@ class Extend:
 
 @dataclass(frozen=True, slots=True)
 class Unpack:
-    """Unpack a zip archive into a folder, made if it is missing; files of the same name are replaced. Nothing is
-    written of an archive that is damaged or harmful (`storage.archive`). Nothing of it is durable by that alone.
-    Outcome: None."""
+    """Unpack a zip archive into a folder, made if it is missing; files of the same name are replaced. Outcome: None.
+
+    Nothing is written of an archive that is damaged or harmful (`storage.archive`). Nothing of it is durable by that
+    alone.
+    """
 
     location: Location
     data: Buffer
@@ -229,7 +242,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Outcome: `Surveyed`."""
+    """Find all packages that have anything on the disk. Outcome: `Surveyed`."""
 
     location: Location
     """The folder of all drives."""
@@ -268,14 +281,14 @@ class FileStat(NamedTuple):
     type: FileType
     length: int
     modified: int
-    """Nanoseconds since 1970, as the disk's clock says."""
+    """Nanoseconds since 1970, by the disk's clock."""
 
 
 class Usage(NamedTuple):
     """What a package has on the disk."""
 
     bytes: int
-    """Of all its files and states, each as long as it appears: holes count."""
+    """Bytes of all its files and states, each as long as it appears: holes count."""
     files: int
     """Files and folders in its drives, and states."""
 
@@ -287,7 +300,7 @@ class Counted(NamedTuple):
     unasked: Usage
     """How much more that is than its account had; nothing if that was not known."""
     free: int
-    """Bytes of the disk."""
+    """Free bytes of the disk."""
     total: int
 
 
@@ -295,9 +308,9 @@ class Surveyed(NamedTuple):
     """What there is on the disk."""
 
     packages: list[str]
-    """Those that have drives or states, sorted."""
+    """The packages that have drives or states, sorted."""
     free: int
-    """Bytes of the disk."""
+    """Free bytes of the disk."""
     total: int
 
 
@@ -315,7 +328,7 @@ class DiskFault(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class DiskError:
-    """An outcome: the operation was not done."""
+    """The outcome of an operation that was not done."""
 
     fault: DiskFault
     text: str
@@ -323,17 +336,17 @@ class DiskError:
 
 
 STOPPED = DiskError(DiskFault.STOPPED, DiskFault.STOPPED.value)
-"""The outcome of what was given up (`StopJob`): nothing half-made is left of it."""
+"""The outcome of an operation that was given up (`StopJob`): nothing half-made is left of it."""
 
 Outcome = bytes | bytearray | int | FileStat | list[tuple[str, FileType]] | Counted | Surveyed | DiskError | None
 
 
 NO_TICKET = 0
-"""Of a job that nobody stops."""
+"""The ticket of a job that nobody stops."""
 
 
 class Job(NamedTuple):
-    """An operation, with who asked for it."""
+    """An operation, with its requester."""
 
     operation: Operation
     lane: str
@@ -342,7 +355,7 @@ class Job(NamedTuple):
     party: str = ""
     """The package whose turn it takes (`storage.turns`); empty: the node itself."""
     ticket: int = NO_TICKET
-    """By which it can be stopped; unique among those that are not done."""
+    """The number by which it can be stopped; unique among the jobs that are not done."""
 
 
 class StopJob(NamedTuple):
@@ -352,17 +365,18 @@ class StopJob(NamedTuple):
 
 
 STEP_BYTES = 1 << 20
-"""Read or written between two moments at which an operation can be put off. Fits into a core's cache; one thread then
-hashes 4 GB/s, reading included, and leaves the others alone."""
+"""Bytes that are read or written between two moments at which an operation can be put off. They fit into a core's
+cache; one thread then hashes 4 GB/s, reading included, and leaves the others alone.
+"""
 LONG_BYTES = 4 * STEP_BYTES
-"""Read or written by an operation that goes in one piece, as a transfer's chunks do, which are no longer."""
+"""Bytes that are read or written by an operation in one piece; a transfer's chunks are no longer than that."""
 _WHOLE_FILES = frozenset((Hash, Copy, Unpack, Measure))
 _WRITES = frozenset((WriteAt, Append, Replace))
 _MAY_BE_LONG = frozenset((ListFolder, RemoveFolder, Rename, Survey))
 
 
 def is_long(operation: Operation) -> bool:
-    """Whether an operation takes more than a moment, as a rule: it leaves the threads for short ones alone."""
+    """Whether an operation usually takes more than a moment: it leaves the threads for short ones alone."""
     kind = type(operation)
     if kind in _WRITES:
         return len(operation.data) > LONG_BYTES  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""An operation that is carried out in steps: whoever drives it may do something else in between, or give it up."""
+"""An operation that is carried out in steps: its caller may do something else in between, or give it up."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Callable, Generator
 from nectar_node.storage.operations import STOPPED, DiskError, Outcome
 
 Work = Generator[None, None, Outcome]
-"""Each `yield` is the end of a step; the value that is returned is the outcome."""
+"""A generator of which each `yield` ends a step; the value that it returns is the outcome."""
 
 
 class Steps:
     """One operation, begun."""
 
     def __init__(self, work: Work, refusal: Callable[[Exception], DiskError]) -> None:
-        """`refusal`: the outcome of work that raises this."""
+        """`refusal` makes the outcome of work that raises an exception."""
         self.outcome: Outcome = None
-        """Once it is done."""
+        """The outcome; None until the operation is done."""
         self._work = work
         self._refusal = refusal
 
     def step(self) -> bool:
-        """Do a little more; whether it is done."""
+        """Do one more step; return whether the operation is done."""
         try:
             next(self._work)
         except StopIteration as end:
@@ -33,7 +33,7 @@ class Steps:
         return True
 
     def finish(self) -> Outcome:
-        """Do all of it."""
+        """Do all of it, and return the outcome."""
         while not self.step():
             pass
         return self.outcome
@@ -43,5 +43,5 @@ class Steps:
         try:
             self._work.close()
         except Exception as error:
-            self._refusal(error)  # which tells of it, if nobody has foreseen it
+            self._refusal(error)  # which logs it, if nobody has foreseen it
         self.outcome = STOPPED

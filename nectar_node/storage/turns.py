@@ -1,12 +1,13 @@
-"""Whose disk job is next: in order within a lane, packages in turns, long jobs slice by slice. Pure.
+"""Decides whose disk job is next: in order within a lane, packages in turns, long jobs slice by slice. Pure.
 
-A driver takes a `Turn`, carries out a slice of it and says so. Short jobs and long ones have threads of their own, so
-that no short one waits for a long one; among each kind the packages take turns, whoever had nothing to do until now
-first. So a package's job waits for at most one slice of each other package that has work, however much that is (G23).
-One that was first goes behind the others with what it asks next: asking for one thing after another gains it nothing.
+A driver takes a `Turn`, carries out a slice of it and reports it done. Short jobs and long ones have threads of their
+own, so that no short one waits for a long one. Among each kind the packages take turns; a package that had nothing to
+do until now goes first. So a package's job waits for at most one slice of each other package that has work, however
+much that is (G23). A package that went first goes behind the others with its next request, so requesting one thing
+after another gains it nothing.
 
-What changes a package's files waits until it is known how much it has (`ledger`), and that is counted while none of
-them is changed.
+A job that changes a package's files waits until it is known how much the package has (`ledger`), and that is counted
+while no job changes them.
 """
 
 from __future__ import annotations
@@ -21,20 +22,22 @@ from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.operations import NO_TICKET, Job, Measure, is_long, may_be_long
 
 SHORT_AT_ONCE = 4
-"""Turns with short jobs that are carried out at once."""
+"""Turns with short jobs that are carried out at the same time."""
 LONG_AT_ONCE = 3
 """The same of long ones: each keeps a core busy while it runs."""
 LEFT_TO_OTHERS = 1
-"""Of these and of those, a thread that one package never has: a sync of what it has written takes as long as the disk
-does, and is no slice."""
+"""Of the short and of the long turns, threads that one package never has: a sync takes as long as the disk does, and
+cannot be sliced.
+"""
 JOBS_PER_TURN = 4
 """Short jobs of one lane done in one go: a hop to a thread costs as much as reading 200 KB, and a transfer has several
-chunks in flight. More would delay the first one's answer."""
+chunks in flight. More would delay the first one's answer.
+"""
 BEGUN_OF_PARTY = 4
 """Long jobs of one package that are begun and not done: each holds two descriptors."""
 
 COUNTER = object()
-"""The owner of a `Measure` that nobody but us has asked for."""
+"""The owner of a `Measure` that only this module has requested."""
 
 S = TypeVar("S")
 
@@ -43,15 +46,15 @@ S = TypeVar("S")
 class _Lane(Generic[S]):
     name: str
     waiting: deque[Job] = field(default_factory=deque)
-    """The first of them is the one that is begun, if one is."""
+    """Its jobs; if one is begun, it is the first."""
     steps: S | None = None
-    """Of the one that is begun."""
+    """The state of the job that is begun."""
     going: int = 0
-    """How many of the first ones are being carried out."""
+    """How many of the first jobs are being carried out."""
     stopped: bool = False
-    """The first of them is to be given up."""
+    """Whether the first job is to be given up."""
     counted: bool = False
-    """It has waited until what it changes was counted, or could not be."""
+    """Whether the first job has waited until what it changes was counted, or could not be."""
 
 
 @dataclass(slots=True, eq=False)
@@ -60,25 +63,25 @@ class Turn(Generic[S]):
 
     lane: _Lane[S]
     jobs: list[Job]
-    """Short ones, one after the other, or one that is carried out slice by slice."""
+    """Short jobs, one after the other, or one job that is carried out slice by slice."""
     party: str
     long: bool
     steps: S | None
     """What an earlier slice of it has left; None: none has begun."""
     stop: bool
-    """Give it up."""
+    """Whether to give it up."""
 
 
 class _Rotation(Generic[S]):
-    """Lanes with something to do, and the packages they are of, in turns."""
+    """Lanes with something to do, and the packages they belong to, in turns."""
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
         self._going: Counter[str] = Counter()
-        """By party: its turns that are being carried out."""
+        """How many turns of each party are being carried out."""
         self._lanes: dict[str, deque[_Lane[S]]] = {}
         self._fresh: deque[str] = deque()
-        """Those that had nothing to do when they last had a turn, or never had one."""
+        """Parties that had nothing to do when they last had a turn, or never had one."""
         self._others: deque[str] = deque()
 
     def put(self, lane: _Lane[S], party: str) -> None:
@@ -113,10 +116,10 @@ class _Rotation(Generic[S]):
 
 @dataclass(slots=True, eq=False)
 class _Changing(Generic[S]):
-    """What goes on with one package's files."""
+    """The jobs that change or count one package's files."""
 
     jobs: int = 0
-    """Those that change them and are begun."""
+    """How many jobs that change them are begun."""
     counter: _Lane[S] | None = None
     """The lane whose first job is to count them, or does so; nobody changes them then."""
     waiting: deque[_Lane[S]] = field(default_factory=deque)
@@ -133,15 +136,15 @@ class Turns(Generic[S]):
         self._short: _Rotation[S] = _Rotation(SHORT_AT_ONCE)
         self._long: _Rotation[S] = _Rotation(LONG_AT_ONCE)
         self._begun: Counter[str] = Counter()
-        """By party: its jobs that may be long and are begun."""
+        """How many jobs of each party that may be long are begun."""
         self._later: dict[str, deque[_Lane[S]]] = {}
-        """By party: lanes whose first job waits for one of those."""
+        """For each party, lanes whose first job waits for one of those."""
         self._changing: dict[str, _Changing[S]] = {}
-        """By package."""
+        """The jobs that change or count files, by package."""
         self._tickets: dict[int, _Lane[S]] = {}
 
     def submit(self, job: Job) -> None:
-        """Something is to be done, after what is in its lane already."""
+        """Append a job to its lane."""
         lane = self._lanes.get(job.lane)
         if lane is None:
             lane = self._lanes[job.lane] = _Lane(job.lane)
@@ -152,7 +155,7 @@ class Turns(Generic[S]):
             self._ready(lane)
 
     def take(self) -> Turn[S] | None:
-        """What is to be done now, beside what is being done; None: nothing, or enough is."""
+        """Return what is to be done now, beside what is being done; None: nothing, or enough is being done."""
         for long, rotation in ((False, self._short), (True, self._long)):
             while (lane := rotation.take()) is not None:
                 turn = self._begin(lane, long)
@@ -163,7 +166,7 @@ class Turns(Generic[S]):
         return None
 
     def done(self, turn: Turn[S], steps: S | None) -> None:
-        """A turn is over; `steps`: what its job has left for the next slice; None: all of its jobs are done."""
+        """End a turn; `steps` is what its job has left for the next slice, or None: all of its jobs are done."""
         (self._long if turn.long else self._short).ends(turn.party)
         lane = turn.lane
         lane.going, lane.steps = 0, steps
@@ -191,7 +194,9 @@ class Turns(Generic[S]):
 
     @property
     def begun(self) -> list[tuple[Job, S | None]]:
-        """Jobs that have been begun, and are not done; what the last slice has left of those that none is done of."""
+        """Return what the last slices have left of the jobs that are begun and not done, if no slice of them is
+        running.
+        """
         return [
             (job, None if lane.going else lane.steps)
             for lane in self._lanes.values()
@@ -203,7 +208,7 @@ class Turns(Generic[S]):
         (self._long if is_long(first.operation) else self._short).put(lane, first.party)
 
     def _begin(self, lane: _Lane[S], long: bool) -> Turn[S] | None:
-        """The next turn of a lane; None: it has none now, and comes back when it has."""
+        """Return the next turn of a lane; None: it has none now, and comes back when it has."""
         job = lane.waiting[0]
         if lane.steps is not None:
             return Turn(lane, [job], job.party, long, lane.steps, lane.stopped)
@@ -265,7 +270,7 @@ class Turns(Generic[S]):
         return False
 
     def _end(self, job: Job) -> None:
-        """It is done."""
+        """Let others go on that waited for a job, now that it is done."""
         if job.ticket != NO_TICKET:
             self._tickets.pop(job.ticket, None)
         operation = job.operation
@@ -296,5 +301,5 @@ class Turns(Generic[S]):
 
 
 def count_lane(package: str) -> str:
-    """The lane of every `Measure` of a package."""
+    """Return the lane of every `Measure` of a package."""
     return f"count {package}"

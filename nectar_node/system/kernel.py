@@ -1,24 +1,25 @@
-"""kernel:distro:sys: processes made, run, ended and looked at by message, in the existing node's shapes.
+"""kernel:distro:sys: makes, runs, ends and describes processes on request, in the existing node's shapes.
 
-Reached only from this node, with this process's messaging capability. Whoever may message it can end any process, as
-the node's user can; but nobody can make a capability out of nothing by it (G21):
+Only processes of this node reach it, with its messaging capability. Such a process can end any other, as the node's
+user can, but it cannot create a capability that it does not hold or issue (G21). The requests are:
 - {"InitializeProcess": {id, on_exit, initial_capabilities, public, wasm_bytes_handle, wit_version}}, with the code as
   blob, makes a process without running it: what is sent to it waits in its inbox until {"RunProcess": id}. It gets at
   most what the requester holds or issues. Its name must be free, not a system process's, and in the requester's own
-  package, unless the requester holds vfs's {"root": true}: a process reaches its package's drives. In a package of the
-  publisher sys, which are the node's own, only those packages make one. The requester is its parent: the two may
-  message each other, and the requester holds its messaging capability, to pass it on. Answered "InitializedProcess" or
-  "InitializeProcessError" (the log says why), the other "StartedProcess" or "RunProcessError".
-- {"GrantCapabilities": {target, capabilities}} gives what the requester holds or issues, or its child issues;
-  {"DropCapabilities": {target, capabilities}} takes away.
-- {"SetOnExit": {target, on_exit}} is for oneself: the requests are sent with the target's rights, and a child may have
-  come by some that its parent lacks. What a child does at its end is said when it is made, by its maker.
+  package, unless the requester holds vfs's {"root": true}: a process reaches its package's drives. Only packages of the
+  publisher sys, which are the node's own, make processes in such packages. The requester is its parent: the two may
+  message each other, and the requester holds its messaging capability, to pass it on. The answer to the first request
+  is "InitializedProcess" or "InitializeProcessError" (the log says why), to the second "StartedProcess" or
+  "RunProcessError".
+- {"GrantCapabilities": {target, capabilities}} grants what the requester holds or issues, or what its child issues;
+  {"DropCapabilities": {target, capabilities}} withdraws.
+- {"SetOnExit": {target, on_exit}} changes only the requester's own on-exit: its requests are sent with the target's
+  rights, and a child may have rights that its parent lacks. A child's on-exit is set when it is made, by its parent.
 - {"KillProcess": id}, answered {"KilledProcess": id}; with the metadata "no-revoke", what it issued stays valid.
 - {"Debug": "ProcessMap" or {"Process": id} or {"HasCap": {on, cap}}}, answered {"Debug": …}.
-- "Shutdown" ends the node, as its user's command does. "Booted" says nothing here.
-The others are answered "Ok", and whatever is wrong {"Err": …} and a line in the log.
+- "Shutdown" ends the node, as its user's command does. "Booted" has no effect here.
+The other requests are answered "Ok". A failure is answered {"Err": …}, and logged.
 
-A requester that is a system process speaks for the node's user and may do what that one may.
+A system process that sends requests acts for the node's user, and may do what the user may.
 """
 
 from __future__ import annotations
@@ -53,14 +54,14 @@ from nectar_node.contract.json_shapes import (
     process_untrusted,
     variant_untrusted,
 )
-from nectar_node.system.process import SORRY, Cause, CompileCode, SystemProcess, SystemToken, Wish, bare, reply
+from nectar_node.system.process import SORRY, Cause, CompileCode, SystemAction, SystemProcess, SystemToken, bare, reply
 
 MAX_BODY_BYTES = 256 << 10
-"""A request's body."""
+"""Bytes of a request's body."""
 MAX_MAP_BYTES = 1 << 20
-"""A {"ProcessMap": …} without its frame."""
+"""Bytes of a {"ProcessMap": …} without its frame."""
 MAX_COMPILING = 16
-"""Processes whose code is being compiled at once; each may hold 64 MiB of it."""
+"""Processes whose code is being compiled at the same time; each may hold 64 MiB of it."""
 
 
 class _Birth(NamedTuple):
@@ -84,14 +85,14 @@ class KernelProcess(SystemProcess):
     id = KERNEL_PROCESS
 
     def __init__(self, our: str, kernel: Kernel) -> None:
-        """`kernel`: looked at here, changed by events alone."""
+        """`kernel` is this node's kernel, which is only read here: events alone change it."""
         super().__init__()
         self._our = our
         self._kernel = kernel
         self._waiting: deque[Envelope | _Compiled] = deque()
         self._compiling: list[_Birth] = []
         self._looked_at: Envelope | _Compiled | None = None
-        """What `next_action` is looking at."""
+        """The request or the compiled code that `next_action` is handling."""
         self._root = canonical(Capability(Address(our, VFS), '{"root":true}'))
         self._actions: dict[str, Callable[[Envelope, Any], object | None]] = {
             "InitializeProcess": self._initialize,
@@ -106,29 +107,29 @@ class KernelProcess(SystemProcess):
         }
 
     def receive(self, envelope: Envelope, now: float) -> None:
-        """Take a request; it is looked at when all that came before has had its effect."""
+        """Queue a request; it is handled when everything before it has taken effect."""
         if not envelope.claimed:
             self._waiting.append(envelope)
 
     def code_fetched(self, token: object, program: Program | BadCode, now: float) -> None:
-        """The code of a new process is compiled, or cannot be; looked at in its turn too."""
+        """Queue the compiled code of a new process, or why it cannot be compiled; it is handled in its turn too."""
         assert isinstance(token, _Birth)
         self._compiling = [birth for birth in self._compiling if birth is not token]
         self._waiting.append(_Compiled(token, program))
 
-    def next_action(self) -> Wish | None:
-        """The next thing that it wants done."""
-        while not self._wishes and self._waiting:
+    def next_action(self) -> SystemAction | None:
+        """Return the next action, or None."""
+        while not self._out and self._waiting:
             self._looked_at = first = self._waiting.popleft()
             if isinstance(first, Envelope):
                 self._handle_untrusted(first)
             else:
                 self._make(*first)
             self._looked_at = None
-        return self._wishes.popleft() if self._wishes else None
+        return self._out.popleft() if self._out else None
 
     def recover(self, cause: Cause, now: float) -> None:
-        """Answer the request that was looked at, or whose code has come."""
+        """Answer the request that was being handled, or whose code was."""
         failed: object = self._looked_at
         if cause is not None:
             failed = cause.token if isinstance(cause, SystemToken) else cause
@@ -171,7 +172,7 @@ class KernelProcess(SystemProcess):
             return "InitializeProcessError"
         birth = _Birth(bare(envelope), process, on_exit, argument.get("public") is True, capabilities)
         self._compiling.append(birth)
-        self._wishes.append(CompileCode(envelope.blob.bytes, birth))
+        self._out.append(CompileCode(envelope.blob.bytes, birth))
         return None  # answered when it is compiled
 
     def _make(self, birth: _Birth, program: Program | BadCode) -> None:
@@ -179,19 +180,19 @@ class KernelProcess(SystemProcess):
         requester = envelope.source.process
         problem = program.reason if isinstance(program, BadCode) else self._kernel.lifecycle.objection(process)
         if not self._is_there(requester):
-            problem = "who wanted it has ended"
+            problem = "its requester has ended"
         if problem is not None or isinstance(program, BadCode):
             self._log(requester, f"cannot initialize {process}: {problem}")
             self._answer(envelope, "InitializeProcessError")
             return
         parent = None if self._is_user(requester) else requester
         launch = Launch(process, program, on_exit, public, parent)
-        self._wishes.append(Initialize(launch, self._permitted(requester, wanted)))
-        self._wishes.append(GrantCapabilities(requester, (Capability(Address(self._our, process), MESSAGING),)))
+        self._out.append(Initialize(launch, self._permitted(requester, wanted)))
+        self._out.append(GrantCapabilities(requester, (Capability(Address(self._our, process), MESSAGING),)))
         self._answer(envelope, "InitializedProcess")
 
     def _foreign(self, requester: ProcessId, process: ProcessId) -> str | None:
-        """Why `requester` may not make a process of that package; None: it may."""
+        """Return why `requester` may not make a process of that package; None: it may."""
         if process.package_id == requester.package_id or self._is_user(requester):
             return None
         if process.publisher == OUR_PUBLISHER != requester.publisher:
@@ -206,7 +207,7 @@ class KernelProcess(SystemProcess):
         if found is None or found.waiting is not Waiting.RUN:
             self._log(envelope.source.process, f"cannot run {process}: it has not been initialized, or runs already")
             return "RunProcessError"
-        self._wishes.append(Run(process))
+        self._out.append(Run(process))
         return "StartedProcess"
 
     def _kill(self, envelope: Envelope, argument: Any) -> object:
@@ -215,7 +216,7 @@ class KernelProcess(SystemProcess):
             raise bad_request(f"{process} is a system process")
         revokes = envelope.message.metadata not in ("no-revoke", '"no-revoke"')
         if self._kernel.lifecycle.is_known(process):  # a revocation is remembered, and names could be invented
-            self._wishes.append(Kill(process, revokes))
+            self._out.append(Kill(process, revokes))
         return {"KilledProcess": str(process)}
 
     def _grant(self, envelope: Envelope, argument: Any) -> object:
@@ -224,13 +225,13 @@ class KernelProcess(SystemProcess):
         wanted = capabilities_untrusted(field_untrusted(argument, "capabilities"), self._our)
         if not self._kernel.lifecycle.is_taken(target):
             raise bad_request(f"there is no process {target}")
-        self._wishes.append(GrantCapabilities(target, self._permitted(requester, wanted)))
+        self._out.append(GrantCapabilities(target, self._permitted(requester, wanted)))
         return "Ok"
 
     def _drop(self, envelope: Envelope, argument: Any) -> object:
         target = process_untrusted(field_untrusted(argument, "target"))
         named = capabilities_untrusted(field_untrusted(argument, "capabilities"), self._our)
-        self._wishes.append(WithdrawCapabilities(target, named))
+        self._out.append(WithdrawCapabilities(target, named))
         return "Ok"
 
     def _set_on_exit(self, envelope: Envelope, argument: Any) -> object:
@@ -239,16 +240,16 @@ class KernelProcess(SystemProcess):
         on_exit = on_exit_untrusted(field_untrusted(argument, "on_exit"), self._our)
         if target != requester and not self._is_user(requester):
             raise Refused({"NoCap": {"action": "SetOnExit", "target": str(target)}})
-        self._wishes.append(ChangeOnExit(target, on_exit))
+        self._out.append(ChangeOnExit(target, on_exit))
         return "Ok"
 
     def _shut_down(self, envelope: Envelope, argument: Any) -> object | None:
         self._log(envelope.source.process, "has the node shut down")
         self._answer(envelope, "Ok")
-        self._wishes.append(ShutDown())
+        self._out.append(ShutDown())
         return None
 
-    # --- what it shows ----------------------------------------------------------------------------------------------
+    # --- descriptions -----------------------------------------------------------------------------------------------
 
     def _debug(self, envelope: Envelope, argument: Any) -> object:
         kernel = self._kernel
@@ -284,14 +285,14 @@ class KernelProcess(SystemProcess):
             "on_exit": on_exit_json(process.on_exit),
             "capabilities": [capability_json(each) for each in kernel.grants.of(id)],
             "public": process.launch.public,
-            # Ours.
+            # This node's own fields.
             "state": process.waiting.value,
             "inbox": len(process.mailbox),
             "messages": process.messages,
             "restarts": kernel.lifecycle.restarts(id),
         }
 
-    # --- who may ----------------------------------------------------------------------------------------------------
+    # --- rights -----------------------------------------------------------------------------------------------------
 
     def _is_user(self, requester: ProcessId) -> bool:
         return self._kernel.is_system(requester)
@@ -304,7 +305,7 @@ class KernelProcess(SystemProcess):
         return found is not None and found.launch.parent == parent
 
     def _permitted(self, requester: ProcessId, wanted: tuple[Capability, ...]) -> tuple[Capability, ...]:
-        """At most what `requester` may give away (G21)."""
+        """Return those of `wanted` that `requester` may give away (G21)."""
         if self._is_user(requester):
             return wanted
         own = set(self._kernel.grants.attachable(Address(self._our, requester), wanted))
@@ -319,9 +320,9 @@ class KernelProcess(SystemProcess):
     # --- answers ----------------------------------------------------------------------------------------------------
 
     def _log(self, about: ProcessId, text: str) -> None:
-        self._wishes.append(LogLine(str(about), 0, text))
+        self._out.append(LogLine(str(about), 0, text))
 
     def _answer(self, envelope: Envelope, value: object) -> None:
         answer = reply(KERNEL_PROCESS, envelope, dump(value))
         if answer is not None:
-            self._wishes.append(answer)
+            self._out.append(answer)

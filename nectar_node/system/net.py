@@ -1,12 +1,12 @@
 """net:distro:sys: what this node knows of others, and the "hi" of one node to another.
 
-Any process of another node may say hello to it, without further capability, and nothing else: whatever the body, it is
-shown in the log as a line `<node>: <text>`, cut short, its control characters made harmless, and answered `ack`.
+Any process of another node may say hello to this one, without further capability, and nothing else. Whatever the body,
+it is shown in the log as a line `<node>: <text>`, cut short, its control characters made harmless, and answered `ack`.
 
-Local processes with its messaging capability ask in JSON (the existing node's net speaks MessagePack, for which no
-library is among our dependencies): "GetPeers" is answered {"Peers": [peer, …]}, {"GetPeer": name} {"Peer": peer or
-null}, {"GetName": name} {"Name": record or null} from the name records that are known here, and "GetDiagnostics"
-{"Diagnostics": text}; errors are {"Err": …}. What is no JSON is a hello to oneself.
+Local processes with its messaging capability send questions in JSON (the existing node's net speaks MessagePack, for
+which no library is among our dependencies): "GetPeers" is answered {"Peers": [peer, …]}, {"GetPeer": name} {"Peer":
+peer or null}, {"GetName": name} {"Name": record or null} from the name records that are known here, and
+"GetDiagnostics" {"Diagnostics": text}; errors are {"Err": …}. A body that is not JSON is a hello to oneself.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from nectar_node.system.process import SORRY, Cause, SystemProcess, reply
 from net.names.directory import NameRecord
 
 MAX_QUESTION_BYTES = 4096
-"""A local question; what is longer is a hello."""
+"""Bytes of a local question; a longer body is a hello."""
 MAX_HELLO_CHARACTERS = 1000
-"""Of one hello, as it is shown."""
+"""Characters of one hello, as it is shown."""
 MAX_HELLOS = 60
 """Hellos of one node that are shown within `WINDOW_SECONDS`: anybody can send them, and a log is finite."""
 MAX_STRANGERS = 10_000
-"""Nodes whose hellos are counted within that time; those of further ones are not shown."""
+"""Nodes whose hellos are counted within that time; those of further nodes are not shown."""
 WINDOW_SECONDS = 60.0
 
 Peer = dict[str, object]
-"""A peer as the status page has it, with its name under "name"."""
+"""A peer as the status page shows it, with its name under "name"."""
 
 
 class Net(SystemProcess):
@@ -50,8 +50,9 @@ class Net(SystemProcess):
         record: Callable[[str], NameRecord | None],
         statistics: Callable[[], dict[str, int]],
     ) -> None:
-        """`peers`: the nodes there is a session with; `record`: a name's record, if it is known here; `statistics`: the
-        net's figures."""
+        """`peers` returns the nodes there is a session with; `record` a name's record, if it is known here;
+        `statistics` the net's figures.
+        """
         super().__init__()
         self._our = our
         self._peers = peers
@@ -78,7 +79,7 @@ class Net(SystemProcess):
         self._answer(envelope, dump(value))
 
     def recover(self, cause: Cause, now: float) -> None:
-        """Answer a request that failed."""
+        """Answer a request whose handling has failed."""
         if isinstance(cause, Envelope):
             self._answer(cause, dump({"Err": SORRY}))
 
@@ -93,7 +94,7 @@ class Net(SystemProcess):
             self._answer(envelope, dump({"Err": "too many hellos within a minute"}))
             return
         self._hellos[node] += 1
-        self._wishes.append(LogLine("net", 0, f"{node}: {presentable_untrusted(envelope.message.body)}"))
+        self._out.append(LogLine("net", 0, f"{node}: {presentable_untrusted(envelope.message.body)}"))
         self._answer(envelope, b"ack")
 
     # --- questions --------------------------------------------------------------------------------------------------
@@ -120,11 +121,11 @@ class Net(SystemProcess):
     def _answer(self, envelope: Envelope, body: bytes) -> None:
         answer = reply(NET, envelope, body)
         if answer is not None:
-            self._wishes.append(answer)
+            self._out.append(answer)
 
 
 def presentable_untrusted(body: bytes) -> str:
-    """A text that somebody else sent, fit for a terminal: cut short, in one line, without control characters."""
+    """Return a text from somebody else, made fit for a terminal: cut short, in one line, without control characters."""
     text = body[: 4 * MAX_HELLO_CHARACTERS].decode(errors="replace")
     shown = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
     return shown if len(shown) <= MAX_HELLO_CHARACTERS else f"{shown[:MAX_HELLO_CHARACTERS]}…"

@@ -1,8 +1,8 @@
 """What a system process is to the node.
 
-A system process (`x:distro:sys`) is written in Python and pure. It has the five verbs of every state machine here; what
-it wants done comes out of `next_action`, in order, and the core carries it out before it asks for the next: a process
-that looks at the kernel between two wishes sees what the first one did.
+A system process (`x:distro:sys`) is written in Python and pure. It has the five verbs of every state machine here. What
+it wants done comes out of `next_action`, in order, and the core carries out one action before it asks for the next: a
+process that reads the kernel's state between two actions sees the effect of the first.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ from nectar_node.storage.operations import Job, Outcome, StopJob
 
 
 class SystemToken(NamedTuple):
-    """The token of something that a system process waits for: of an `Inject` in its own name, whose outcome then comes
-    to its `answered`."""
+    """The token of something that a system process waits for.
+
+    An `Inject` in its own name has one: the outcome then comes to `SystemProcess.answered`.
+    """
 
     process: ProcessId
-    """Which one waits."""
+    """The system process that waits."""
     token: object
-    """Its own."""
+    """The process's own token."""
 
 
 class FetchCode(NamedTuple):
@@ -33,7 +35,7 @@ class FetchCode(NamedTuple):
 
     package: PackageId
     path: str
-    """Such as `/x.wasm`."""
+    """Path within that folder, such as `/x.wasm`."""
     token: object
 
 
@@ -44,13 +46,14 @@ class CompileCode(NamedTuple):
     token: object
 
 
-Wish = Event | Job | StopJob | FetchCode | CompileCode | LogLine | ShutDown
+SystemAction = Event | Job | StopJob | FetchCode | CompileCode | LogLine | ShutDown
 """What a system process wants done. Of the kernel's events mostly `Reply`; also `Inject`, `Start`, `Kill`, …"""
 
 
 Cause = Envelope | UseState | Job | SystemToken | None
-"""What a system process was told when its code failed: a request, a call, a disk job, what came of something that it
-waits for. None: something else."""
+"""What a system process was handling when its code failed: a request, a call, a disk job, or the outcome of something
+that it waits for. None: something else.
+"""
 SORRY = "the node failed: its log says why"
 """The error of a request whose handling has failed."""
 
@@ -65,55 +68,57 @@ class SystemProcess:
     """Whether processes of other nodes may send it requests; their envelopes are `claimed` (G3)."""
 
     def __init__(self) -> None:
-        self._wishes: deque[Wish] = deque()
-        """What it wants done next, in order."""
+        self._out: deque[SystemAction] = deque()
+        """Return the next action, in order; None: nothing more."""
 
     def receive(self, envelope: Envelope, now: float) -> None:
         """Take a request."""
         raise NotImplementedError
 
     def done(self, job: Job, outcome: Outcome, now: float) -> None:
-        """One of its disk jobs is done."""
+        """Take the outcome of one of its disk jobs."""
 
     def code_fetched(self, token: object, program: Program | BadCode, now: float) -> None:
-        """The outcome of its FetchCode or CompileCode."""
+        """Take the outcome of its FetchCode or CompileCode."""
 
     def answered(self, token: object, answer: Arrival | Failure, now: float) -> None:
-        """The outcome of a request that it sent with a SystemToken."""
+        """Take the outcome of a request that it sent with a SystemToken."""
 
     def ended(self, process: ProcessId, now: float) -> None:
-        """A process of a guest has ended, in whatever way: what is kept for it can go."""
+        """Forget what is kept for a guest's process, which has ended, in whatever way."""
 
     def next_deadline(self) -> float | None:
-        """When `on_timer` has something to do."""
+        """Return when `on_timer` is due, or None."""
         return None
 
     def on_timer(self, now: float) -> None:
-        """Do what is due."""
+        """Do everything that is due."""
 
-    def next_action(self) -> Wish | None:
-        """What it wants done, in order; None: nothing more."""
-        return self._wishes.popleft() if self._wishes else None
+    def next_action(self) -> SystemAction | None:
+        """Return the next action, in order; None: nothing more."""
+        return self._out.popleft() if self._out else None
 
     def recover(self, cause: Cause, now: float) -> None:
-        """Its own code has failed at that: end that alone, with an error that whoever asked knows, and bring what is
-        counted in line with what is there."""
+        """End what was being handled when its own code failed at `cause`, and that alone.
+
+        The requester gets an error that it knows, and counts are brought in line with what is there.
+        """
         raise NotImplementedError
 
 
 def bare(envelope: Envelope) -> Envelope:
-    """A request without what its answer does not need: what is kept while the answer is on its way."""
+    """Return a request without what its answer does not need, to be kept until it is answered."""
     return envelope._replace(message=Request(False, None, b"", envelope.message.metadata), blob=None)
 
 
 def metadata_bytes(envelope: Envelope) -> int:
-    """What a `bare` request keeps alive."""
+    """Return how many bytes a `bare` request keeps alive."""
     metadata = envelope.message.metadata
     return 0 if metadata is None else len(metadata.encode(errors="replace"))
 
 
 def reply(source: ProcessId, envelope: Envelope, body: bytes, blob: LazyLoadBlob | None = None) -> Reply | None:
-    """The response to a request, with its metadata echoed; None: nobody waits for one."""
+    """Return the response to a request, with its metadata echoed; None: nobody waits for one."""
     if envelope.reply_to is None:
         return None
     response = Response(False, body, envelope.message.metadata)

@@ -1,10 +1,10 @@
 """state:distro:sys: what processes save for their next life (G27).
 
-Mostly at the wish of the kernel, for the calls get-state, set-state and clear-state. By message, with this process's
+It is mostly used by the kernel, for the calls get-state, set-state and clear-state. By message, with this process's
 messaging capability, the existing node's JSON does the same: {"GetState": id} is answered "GetState" with the bytes in
 the blob; {"SetState": id}, with the bytes in the blob, and {"DeleteState": id} are answered with their own names when
-that is durable; errors are {"Err": …}. The id must be the sender's own: whoever could name another could read and alter
-what any process has saved. "Backup" is not for processes either.
+that is durable; errors are {"Err": …}. The id must be the sender's own, because with another it could read and
+alter what any process has saved. "Backup" is not for processes either.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ STATE = ProcessId("state", "distro", "sys")
 MAX_WAITING = 64
 """Requests by message, of one process, that wait for the disk; further ones are refused."""
 MAX_WAITING_BYTES = 1 << 30
-"""Bytes of states and metadata in those of all processes; one more of any size is taken below it."""
+"""Bytes of states and metadata in the requests of all processes; below it, one more of any size is taken."""
 MAX_BODY_BYTES = 4096
-"""A request's body."""
+"""Bytes of a request's body."""
 
 _ACTIONS = {"GetState": StateAction.GET, "SetState": StateAction.SET, "DeleteState": StateAction.CLEAR}
 
 
 class _Owner(NamedTuple):
-    """Who asked by message."""
+    """A request by message that waits for the disk."""
 
     envelope: Envelope
-    """Bare."""
+    """The bare request."""
     name: str
     weight: int
     """Bytes that it keeps alive."""
@@ -61,22 +61,22 @@ class State(SystemProcess):
     id = STATE
 
     def __init__(self, root: str, memory: Memory = UNMETERED) -> None:
-        """`root`: the folder of all saved states; `memory` pays for what waits."""
+        """`root` is the folder of all saved states; `memory` pays for what waits."""
         super().__init__()
         self._root = root
         self._memory = memory
         self._open: dict[int, _Owner] = {}
-        """By the ids of their envelopes: those who wait for the disk."""
+        """Requests that wait for the disk, by the ids of their envelopes."""
         self._waiting: Counter[ProcessId] = Counter()
         """How many of those each process has."""
         self._bytes = 0
 
     def use(self, wanted: UseState) -> None:
-        """A process uses its state by a call; `StateUsed` tells the kernel when that is done."""
+        """Carry out a process's call; `StateUsed` tells the kernel when that is done."""
         self._ask(wanted.process, wanted.action, wanted.state, wanted)
 
     def receive(self, envelope: Envelope, now: float) -> None:
-        """The same by message."""
+        """Carry out a process's request, which does the same by message."""
         try:
             name = _parse_untrusted(envelope.message.body, envelope.source.process)
             data: Buffer = b""
@@ -95,7 +95,7 @@ class State(SystemProcess):
         if self._bytes >= MAX_WAITING_BYTES:
             raise Refused({"IOError": {"error": "too much waits for the disk already"}})
         if self._waiting[process] >= MAX_WAITING:
-            self._wishes.append(LogLine(str(process), 0, "uses its state by message faster than the disk can follow"))
+            self._out.append(LogLine(str(process), 0, "uses its state by message faster than the disk can follow"))
             raise Refused({"IOError": {"error": f"{MAX_WAITING} requests of yours wait for the disk already"}})
         account = self._memory.of_process(process)
         if not account.may_add(owner.weight):
@@ -115,10 +115,10 @@ class State(SystemProcess):
                 operation = Replace(location, state)
             case StateAction.CLEAR:
                 operation = RemoveFile(location)
-        self._wishes.append(Job(operation, f"state {process}", owner, str(process.package_id)))
+        self._out.append(Job(operation, f"state {process}", owner, str(process.package_id)))
 
     def done(self, job: Job, outcome: Outcome, now: float) -> None:
-        """The disk has done it, or could not."""
+        """Answer what a disk job was for, now that it is done or has failed."""
         owner = job.owner
         state, problem, missing = None, None, False
         if isinstance(outcome, DiskError):
@@ -127,7 +127,7 @@ class State(SystemProcess):
         elif isinstance(outcome, (bytes, bytearray)):
             state = bytes(outcome)
         if isinstance(owner, UseState):
-            self._wishes.append(StateUsed(owner.token, state, problem))
+            self._out.append(StateUsed(owner.token, state, problem))
             return
         assert isinstance(owner, _Owner)
         envelope, name, weight = owner
@@ -143,12 +143,12 @@ class State(SystemProcess):
             self._answer(envelope, name, state)
 
     def recover(self, cause: Cause, now: float) -> None:
-        """Answer a request or a call that failed."""
+        """Answer a request or a call whose handling has failed."""
         failed = cause.owner if isinstance(cause, Job) else cause
         if isinstance(failed, _Owner):
             failed = failed.envelope
         if isinstance(failed, UseState):
-            self._wishes.append(StateUsed(failed.token, None, f"its state cannot be used: {SORRY}"))
+            self._out.append(StateUsed(failed.token, None, f"its state cannot be used: {SORRY}"))
         elif isinstance(failed, Envelope):
             owner = self._open.pop(failed.id, None)
             if owner is not None:
@@ -161,11 +161,11 @@ class State(SystemProcess):
         blob = LazyLoadBlob(None, state) if state is not None else None
         answer = reply(STATE, envelope, dump(value), blob)
         if answer is not None:
-            self._wishes.append(answer)
+            self._out.append(answer)
 
 
 def _parse_untrusted(body: bytes, sender: ProcessId) -> str:
-    """Which action a request asks for, on the sender's own state; raises Refused."""
+    """Return which action a request asks for, on the sender's own state; raises Refused."""
     name, process = variant_untrusted(load_untrusted(body, MAX_BODY_BYTES))
     if name == "Backup":
         raise Refused({"NoCap": {"action": name}})

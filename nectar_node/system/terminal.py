@@ -1,20 +1,20 @@
 """terminal:terminal:sys: runs scripts for the node's user.
 
-A request's body is a typed line, `SCRIPT ARGS…`, and only the node's user sends one: this process's messages to itself.
-The script (see `nectar_node.packages.scripts`) lies in the folder of an installed package, never in a drive, where
+A request's body is a typed line, `SCRIPT ARGS…`. Only the node's user sends one, as a message of this process to
+itself. The script (`nectar_node.packages.scripts`) is in the folder of an installed package, never in a drive, where
 processes write. It is started as a process of its package under a random name, without on-exit, with what scripts.json
-asks for. Its first request has the arguments as body; its response, body and blob, is the answer to the line. Then it
-is gone: it returns by itself, or is killed after `GRACE_SECONDS`, when the time for the answer is over, or when the
-user wants no more of it (`Terminal.stop`).
+requests. Its first request has the arguments as body; its response, body and blob, is the answer to the line. Then it
+ends: it returns by itself, or is killed after `GRACE_SECONDS`, when the time for the answer is over, or when the user
+stops it (`Terminal.stop`).
 
-With `root` a script gets what the node's user may do: use the network, reach every drive, message every system process
-and the processes that run when it starts, those first that its arguments name. A package's scripts get that, and other
-powerful capabilities, only if the user has let the package have them.
+With `root` a script gets the rights of the node's user: to use the network, reach every drive, and message every system
+process and the processes that run when it starts, first those that its arguments name. A package's scripts get that,
+and other powerful capabilities, only if the user has granted them to the package.
 
-An answer with the metadata `FAILED`, `OFFLINE` or `TIMED_OUT` says why a script was not run, or could not do what it
-was asked: scripts use them too.
+An answer with the metadata `FAILED`, `OFFLINE` or `TIMED_OUT` says why a script was not run, or what it could
+not do. Scripts use them too.
 
-Scripts of the package terminal:sys that hold its messaging capability may also say {"EditAlias": {"alias": NAME,
+Scripts of the package terminal:sys that hold its messaging capability may also send {"EditAlias": {"alias": NAME,
 "process": SCRIPT}}, with "" or null to remove one, which is answered "Ok" or {"Err": SENTENCE}, and "GetAliases",
 answered {"Aliases": {NAME: SCRIPT, …}}. Aliases are kept in memory.
 """
@@ -51,23 +51,23 @@ from nectar_node.storage.operations import DiskError, Job, Location, Outcome, Re
 from nectar_node.system.process import SORRY, Cause, FetchCode, SystemProcess, SystemToken, bare
 
 FAILED = '"failed"'
-"""Metadata of an answer that is a reason."""
+"""Metadata of an answer that says why a script was not run, or could not do what it was told."""
 OFFLINE = '"offline"'
-"""The same, where another node cannot be reached."""
+"""The same, because another node cannot be reached."""
 TIMED_OUT = '"timeout"'
-"""The same, where whoever was asked does not answer."""
+"""The same, because another process does not answer."""
 MAX_LINE_BYTES = 1 << 20
-"""One typed line."""
+"""Bytes of one typed line."""
 MAX_RUNS = 64
-"""Scripts that run at once."""
+"""Scripts that run at the same time."""
 PATIENCE_SECONDS = 3600
-"""What a script may take whose answer nobody waits for."""
+"""Seconds that a script may take if nobody waits for its answer."""
 GRACE_SECONDS = 1.0
-"""What a script has after its answer to return by itself."""
+"""Seconds that a script has to return by itself after its answer."""
 MAX_ALIAS_BODY_BYTES = 4096
-"""A script's request about aliases."""
+"""Bytes of a script's request about aliases."""
 _MOST_NAMED = 64
-"""Words of the arguments that are looked at as addresses."""
+"""Words of the arguments that are read as addresses."""
 
 
 @dataclass(slots=True)
@@ -77,17 +77,17 @@ class _Run:
     arguments: bytes
     requester: Envelope
     user: object | None
-    """The token of whoever is shown what it prints."""
+    """The token of the user who is shown what it prints."""
     deadline: float
     settings: Script | None = None
-    """None: scripts.json is being read."""
+    """The script's settings; None: scripts.json is being read."""
     process: ProcessId | None = None
-    """None: its code is being read."""
+    """The script's process; None: its code is being read."""
     answered: bool = False
     ended: bool = False
     stopped: bool = False
     failure: str = FAILED
-    """What has become of it if it ends without an answer: one of the metadata above."""
+    """The metadata to answer with if it ends without an answer: one of those above."""
 
 
 class Terminal(SystemProcess):
@@ -103,9 +103,10 @@ class Terminal(SystemProcess):
         everybody: Callable[[], Iterable[ProcessId]],
         may: Callable[[PackageId, Capability], bool] = lambda package, capability: True,
     ) -> None:
-        """`fresh_id` gives unpredictable u64s, `locate` the place of a file of an installed package (None: it is not
-        installed), `everybody` the processes of this node, the system's first, `may` whether the user lets the scripts
-        of a package have a capability."""
+        """`fresh_id` returns unpredictable u64s, `locate` the place of a file of an installed package (None: the
+        package is not installed), `everybody` the processes of this node, the system processes first, and `may` whether
+        the user lets the scripts of a package have a capability.
+        """
         super().__init__()
         self._may = may
         self._our = our
@@ -121,27 +122,29 @@ class Terminal(SystemProcess):
     # --- the user ---------------------------------------------------------------------------------------------------
 
     def expect(self, user: object) -> str:
-        """The metadata of a line whose script's prints `user_of` is to bring to this user."""
+        """Return the metadata for a typed line, by which `user_of` later finds the user who is shown the script's
+        output.
+        """
         self._count += 1
         metadata = str(self._count)
         self._users[metadata] = user
         return metadata
 
     def user_of(self, process: ProcessId) -> object | None:
-        """Who is to be shown what a process prints; None: it is no script that somebody waits for."""
+        """Return the user who is shown what a process prints; None: it is not a script that somebody waits for."""
         run = self._processes.get(process)
         return None if run is None or run.answered else run.user
 
     def stop(self, user: object) -> None:
-        """The user wants no more of the script."""
+        """Stop the script that a user runs."""
         for run in [each for each in self._runs.values() if each.user is user and not each.answered]:
             run.stopped = True
             if run.process is not None:
-                self._wishes.append(Kill(run.process))  # `answered` tells the rest
+                self._out.append(Kill(run.process))  # `answered` does the rest
             else:
                 self._give_up(run, _stopped(run))
 
-    # --- the verbs --------------------------------------------------------------------------------------------------
+    # --- the five verbs ---------------------------------------------------------------------------------------------
 
     def receive(self, envelope: Envelope, now: float) -> None:
         """Take a typed line, or a script's request about aliases."""
@@ -155,10 +158,10 @@ class Terminal(SystemProcess):
             self._reply(envelope, str(error).encode(), FAILED, None)
 
     def done(self, job: Job, outcome: Outcome, now: float) -> None:
-        """A scripts.json has been read, or cannot be."""
+        """Go on with the contents of a scripts.json, or report why it cannot be read."""
         run = self._runs.get(job.owner)  # type: ignore[call-overload]
         if run is None:
-            return  # it has been given up meanwhile
+            return  # it has been given up in the meantime
         try:
             if isinstance(outcome, DiskError):
                 raise self._no_scripts(run.script)
@@ -172,10 +175,10 @@ class Terminal(SystemProcess):
         except BadScript as error:
             self._give_up(run, str(error))
         else:
-            self._wishes.append(FetchCode(run.script.package_id, run.settings.entry.wasm_path, run.number))
+            self._out.append(FetchCode(run.script.package_id, run.settings.entry.wasm_path, run.number))
 
     def code_fetched(self, token: object, program: Program | BadCode, now: float) -> None:
-        """A script's code is there, or is not."""
+        """Start a script, whose code is loaded, or report why it cannot be."""
         run = self._runs.get(token)  # type: ignore[call-overload]
         if run is None:
             return
@@ -185,7 +188,7 @@ class Terminal(SystemProcess):
             self._start(run, program, now)
 
     def answered(self, token: object, answer: Arrival | Failure, now: float) -> None:
-        """A script has answered, or never will."""
+        """Answer a line with a script's response, or with why there will be none."""
         run = self._runs.get(token)  # type: ignore[call-overload]
         if run is None:
             return
@@ -198,18 +201,18 @@ class Terminal(SystemProcess):
         elif run.stopped:
             self._give_up(run, _stopped(run))
         elif answer.error.reason is Reason.EXPIRED:
-            self._forget(run)  # the requester has been told by the kernel
+            self._forget(run)  # the kernel has told the requester
         else:
             self._give_up(run, f"{run.script} ended without an answer.", run.failure)
 
     def failed(self, process: ProcessId, kind: SendErrorKind) -> None:
-        """A request has failed; if a script has sent it, and never answers, that is why."""
+        """Note why a request of a script has failed: the reason to give if the script never answers."""
         run = self._processes.get(process)
         if run is not None:
             run.failure = OFFLINE if kind is SendErrorKind.OFFLINE else TIMED_OUT
 
     def ended(self, process: ProcessId, now: float) -> None:
-        """A script has returned, crashed or been killed."""
+        """Forget a script that has returned, crashed or been killed."""
         run = self._processes.get(process)
         if run is not None:
             run.ended = True
@@ -217,16 +220,16 @@ class Terminal(SystemProcess):
                 self._forget(run)
 
     def next_deadline(self) -> float | None:
-        """When a script has had its time."""
+        """Return when the first script has had its time, or None."""
         return min((run.deadline for run in self._runs.values()), default=None)
 
     def on_timer(self, now: float) -> None:
-        """End the scripts that have had their time; who waited for one is told by the kernel."""
+        """End the scripts that have had their time; the kernel tells their requesters."""
         for run in [each for each in self._runs.values() if each.deadline <= now]:
             self._forget(run)
 
     def recover(self, cause: Cause, now: float) -> None:
-        """End the run that failed, or answer the request."""
+        """End the run whose handling has failed, or answer the request."""
         if isinstance(cause, Envelope):
             runs = [run for run in self._runs.values() if run.requester.id == cause.id]
             self._reply(cause, f"{SORRY}.".capitalize().encode(), FAILED, None)
@@ -239,7 +242,7 @@ class Terminal(SystemProcess):
             self._reply(run.requester, f"{SORRY}.".capitalize().encode(), FAILED, None)
             del self._runs[run.number]
             if run.process is not None:
-                self._wishes.append(Kill(run.process))
+                self._out.append(Kill(run.process))
         self._processes = {run.process: run for run in self._runs.values() if run.process is not None}
 
     # --- a run, from the line to the end ----------------------------------------------------------------------------
@@ -259,7 +262,7 @@ class Terminal(SystemProcess):
         run = _Run(self._count, script, arguments.encode(), bare(envelope), user, now + seconds)
         self._runs[run.number] = run
         read = ReadAt(location, 0, MAX_SCRIPTS_BYTES + 1)
-        self._wishes.append(Job(read, str(read.location), run.number))
+        self._out.append(Job(read, str(read.location), run.number))
 
     def _no_scripts(self, script: ProcessId) -> BadScript:
         return BadScript(f"{script.package_id} has no scripts, or is not installed on {self._our}.")
@@ -270,15 +273,15 @@ class Terminal(SystemProcess):
         process = run.script._replace(process=str(self._fresh_id()))
         run.process = process
         self._processes[process] = run
-        self._wishes.append(Start(Launch(process, program, ON_EXIT_NONE, entry.public), tuple(self._rights(run))))
+        self._out.append(Start(Launch(process, program, ON_EXIT_NONE, entry.public), tuple(self._rights(run))))
         for holder, params in entry.grants:
-            self._wishes.append(GrantCapabilities(holder, (Capability(Address(self._our, process), params),)))
+            self._out.append(GrantCapabilities(holder, (Capability(Address(self._our, process), params),)))
         request = Request(False, max(1, math.ceil(run.deadline - now)), run.arguments)
         token = SystemToken(TERMINAL, run.number)
-        self._wishes.append(Inject(TERMINAL, Address(self._our, process), request, None, token))
+        self._out.append(Inject(TERMINAL, Address(self._our, process), request, None, token))
 
     def _rights(self, run: _Run) -> Iterator[Capability]:
-        """What a script is granted."""
+        """Return what a script is granted."""
         assert run.settings is not None
         root, entry = run.settings
         if root or entry.networking:
@@ -300,11 +303,11 @@ class Terminal(SystemProcess):
         del self._processes[run.process]
         assert run.settings is not None
         if not run.ended or run.settings.entry.grants:
-            self._wishes.append(Kill(run.process))  # which also revokes what was granted in its name
+            self._out.append(Kill(run.process))  # which also revokes what was granted in its name
 
     def _reply(self, envelope: Envelope, body: bytes, metadata: str | None, blob: LazyLoadBlob | None) -> None:
         if envelope.reply_to is not None:
-            self._wishes.append(Reply(TERMINAL, envelope.reply_to, Response(False, body, metadata), blob))
+            self._out.append(Reply(TERMINAL, envelope.reply_to, Response(False, body, metadata), blob))
 
     # --- aliases ----------------------------------------------------------------------------------------------------
 
@@ -318,7 +321,7 @@ class Terminal(SystemProcess):
 
     def _edit_untrusted(self, envelope: Envelope) -> object:
         if envelope.source.process.package_id != TERMINAL.package_id:
-            raise BadScript("Only scripts of terminal:sys may say what aliases there are; lines are typed by the user.")
+            raise BadScript("Only scripts of terminal:sys may use aliases; only the user types lines.")
         match _json_untrusted(envelope.message.body):
             case "GetAliases":
                 return {"Aliases": self._aliases.all()}
@@ -338,7 +341,7 @@ def _stopped(run: _Run) -> str:
 
 
 def _split_untrusted(body: bytes) -> tuple[str, str]:
-    """The script's name and its arguments; raises BadScript."""
+    """Return the script's name and its arguments; raises BadScript."""
     if len(body) > MAX_LINE_BYTES:
         raise BadScript(f"A line has at most {MAX_LINE_BYTES >> 20} MiB.")
     try:
@@ -351,20 +354,20 @@ def _split_untrusted(body: bytes) -> tuple[str, str]:
 
 
 def _json_untrusted(body: bytes) -> object:
-    """The value; None for what is too long, no JSON, or holds text that is none."""
+    """Return the value; None if the body is too long, not JSON, or holds text that is not valid."""
     if len(body) > MAX_ALIAS_BODY_BYTES:
         return None
     try:
         body.decode()
         value: object = json.loads(body)
-        json.dumps(value, ensure_ascii=False).encode()  # an escaped lone surrogate is no text
+        json.dumps(value, ensure_ascii=False).encode()  # an escaped lone surrogate is not text
     except (ValueError, RecursionError):
         return None
     return value
 
 
 def _named(arguments: bytes, our: str) -> Iterator[ProcessId]:
-    """The processes of this node whose addresses or ids are words of the arguments."""
+    """Return the processes of this node whose addresses or ids are words of the arguments."""
     for word in arguments.decode().split(None, _MOST_NAMED)[:_MOST_NAMED]:
         node, at, process = word.rpartition("@")
         if at and node not in (OUR_NODE, our):

@@ -1,9 +1,9 @@
-"""timer:distro:sys: answers a request after so many milliseconds.
+"""timer:distro:sys: answers a request after a given number of milliseconds.
 
 Body: {"SetTimer": milliseconds}, or eight little-endian bytes as in the first packages; "Debug" (`debug` in those) is
-answered {"Debug": {"running": number}}. Public. A timer ends with the process that asked for it, and one that is longer
-than its request waits for the answer is never started: the answer would reach nobody. Timers do not survive a reboot:
-neither do the requests that wait for them.
+answered {"Debug": {"running": number}}. Public. A timer ends with the process that requested it. A timer that is longer
+than its request waits for the answer is never started: the answer would reach nobody. Timers do not survive a reboot,
+and neither do the requests that wait for them.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from nectar_node.system.process import SORRY, Cause, SystemProcess, bare, metada
 
 TIMER = ProcessId("timer", "distro", "sys")
 MAX_TIMERS = 200_000
-"""Timers that run at once, of all processes; a further one is refused."""
+"""Timers that run at the same time, of all processes; a further one is refused."""
 MAX_TIMERS_OF_ONE = 20_000
-"""The same of the processes of one package, children included: nobody can use up those of the others."""
+"""Timers of the processes of one package, children included: no package can use up those of the others."""
 MAX_BODY_BYTES = 1024
-"""A request's body."""
+"""Bytes of a request's body."""
 MAX_METADATA_BYTES = 1024
-"""A request's metadata: kept, and echoed in the answer."""
+"""Bytes of a request's metadata, which is kept, and echoed in the answer."""
 
 
 class Timer(SystemProcess):
@@ -37,15 +37,15 @@ class Timer(SystemProcess):
         super().__init__()
         self._number = 0
         self._running: dict[int, Envelope] = {}
-        """By number."""
+        """Running timers, by number."""
         self._of: dict[ProcessId, set[int]] = {}
-        """The same of each process."""
+        """The numbers of each process's timers."""
         self._of_package: Counter[PackageId] = Counter()
         self._due: list[tuple[float, int]] = []
-        """A heap of when each expires; of timers that are gone too."""
+        """A heap of expiry times and numbers; timers that are gone are still in it."""
 
     def receive(self, envelope: Envelope, now: float) -> None:
-        """Start a timer; what is no duration is answered at once, with an error."""
+        """Start a timer, or answer a request that is not one with an error at once."""
         if envelope.reply_to is None:
             return  # nobody would hear of it
         body = envelope.message.body
@@ -74,7 +74,7 @@ class Timer(SystemProcess):
         heapq.heappush(self._due, (now + seconds, self._number))
 
     def ended(self, process: ProcessId, now: float) -> None:
-        """Its timers are gone."""
+        """Drop the timers of a process that has ended."""
         for number in tuple(self._of.get(process, ())):
             self._take_off(process, number)
         if len(self._due) > 2 * len(self._running):  # else processes that come and go would fill it
@@ -82,13 +82,13 @@ class Timer(SystemProcess):
             heapq.heapify(self._due)
 
     def next_deadline(self) -> float | None:
-        """When the first timer expires."""
+        """Return when the first timer expires, or None."""
         while self._due and self._due[0][1] not in self._running:
             heapq.heappop(self._due)
         return self._due[0][0] if self._due else None
 
     def on_timer(self, now: float) -> None:
-        """Answer what has expired."""
+        """Answer the timers that have expired."""
         while self._due and self._due[0][0] <= now:
             number = self._due[0][1]
             expired = self._running.get(number)
@@ -106,7 +106,7 @@ class Timer(SystemProcess):
         self._of_package -= Counter([process.package_id])  # which forgets those without any
 
     def recover(self, cause: Cause, now: float) -> None:
-        """End the timer that was being dealt with."""
+        """End the timer whose handling has failed."""
         if isinstance(cause, Envelope):
             self._fail(cause)
         elif self._due and self._due[0][0] <= now:
@@ -129,7 +129,7 @@ class Timer(SystemProcess):
     def _answer(self, envelope: Envelope, body: bytes) -> None:
         answer = reply(TIMER, envelope, body)
         if answer is not None:
-            self._wishes.append(answer)
+            self._out.append(answer)
 
 
 def _milliseconds_untrusted(body: bytes) -> int | None:

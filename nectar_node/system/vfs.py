@@ -1,18 +1,18 @@
 """vfs:distro:sys: the drives of packages as files on the node's disk.
 
-Body: {"path": "/package:publisher/drive/rest", "action": …} (`vfs_actions`); bulk data rides in blobs, by reference. A
-package reaches its own drives; others need {"kind": "read" or "write", "drive": "/package:publisher/drive"} from this
-process, or {"root": true}, which is all drives. "CreateDrive" gives the caller the two for its new drive, to pass them
-on. Paths are checked here, and cursors kept: one of its own for each file that a process reads or writes without naming
-an offset, until it closes the file or ends.
+Body: {"path": "/package:publisher/drive/rest", "action": …} (`vfs_actions`); bulk data travels in blobs, by reference.
+A package reaches its own drives; others need {"kind": "read" or "write", "drive": "/package:publisher/drive"} from this
+process, or {"root": true}, which covers all drives. "CreateDrive" gives the caller both capabilities for its new drive,
+to pass them on. Paths are checked here, and cursors kept: one for each file that a process reads or writes without
+naming an offset, until the process closes the file or ends.
 
-Operations on one path are done in the order in which they were asked for (`vfs_queue`), hashes aside: those only read,
-take seconds, and would hold up everybody else. Packages take turns (`storage.turns`). What takes long is given up when
-its requester has got Timeout for it, or has ended (`vfs_waits`); nobody is answered then, for nobody waits.
+Operations on one path are done in the order of their requests (`vfs_queue`), hashes aside: those only read, take
+seconds, and would hold up everybody else. Packages take turns (`storage.turns`). A long operation is given up, without
+an answer, when its requester has got Timeout for it, or has ended (`vfs_waits`).
 
-A mount puts a host file or folder at a path, read-only: that is how a user lets a process read one file of theirs, and
-how a package's own folder becomes its drive `pkg`. That name is kept for mounts: where none is, only who holds the
-drive's "write" capability or {"root": true} writes to it, as an app store that unpacks packages does; to be of the
+A mount puts a host file or folder at a path, read-only. That is how a user lets a process read one file, and how a
+package's own folder becomes its drive `pkg`. That name is reserved for mounts: where none is, only a holder of the
+drive's "write" capability or {"root": true} writes to it, as an app store that unpacks packages does; belonging to the
 package is not enough.
 """
 
@@ -38,19 +38,19 @@ from nectar_node.system.vfs_queue import Pending, VfsQueue
 from nectar_node.system.vfs_waits import AwaitedUntil, Waits
 
 PACKAGE_DRIVE = "pkg"
-"""The drive that is a package's own folder."""
+"""The name of the drive that is a package's own folder."""
 MAX_BODY_BYTES = 64 << 10
-"""A request's body; bulk data rides in blobs."""
+"""Bytes of a request's body; bulk data travels in blobs."""
 MAX_PATH_BYTES = 4096
-"""A path in a request."""
+"""Bytes of a path in a request."""
 MAX_MOUNTS = 10_000
-"""Host files and folders that are mounted at once."""
+"""Host files and folders that are mounted at the same time."""
 MAX_CURSORS = 16_384
 """Files of one process whose cursor is not at their beginning."""
 
 
 _PARSED = 40
-"""Bytes of memory that a byte of JSON becomes at most, such as `[{"":0},{"":0}]`."""
+"""Bytes of memory that one byte of JSON becomes at most, such as `[{"":0},{"":0}]`."""
 
 
 class _Place(NamedTuple):
@@ -63,14 +63,14 @@ class _Place(NamedTuple):
 
 
 class _Task(NamedTuple):
-    """A request that has been understood."""
+    """A request whose form and rights have been checked."""
 
     envelope: Envelope
-    """Bare."""
+    """The bare request."""
     action: Action
     call: Call
     cursors: dict[str, int]
-    """The caller's, by place; of a life that has ended, nobody's."""
+    """The caller's cursors, by place; once the caller has ended, no process's."""
 
 
 class Vfs(SystemProcess):
@@ -86,8 +86,10 @@ class Vfs(SystemProcess):
         awaited_until: AwaitedUntil = lambda _: None,
         memory: Memory = UNMETERED,
     ) -> None:
-        """`root`: the folder of all drives; `holds`: whether a process holds a capability; `awaited_until`: when the
-        requester of a request of this node gets Timeout, if that is known; `memory` pays for what waits."""
+        """`root` is the folder of all drives; `holds` tells whether a process holds a capability; `awaited_until`
+        returns when the requester of a request of this node gets Timeout, if that is known; `memory` pays for what
+        waits.
+        """
         super().__init__()
         self._address = Address(our, VFS)
         self._root = root
@@ -98,7 +100,7 @@ class Vfs(SystemProcess):
         self._queue: VfsQueue[_Task] = VfsQueue(memory)
         self._waits = Waits[_Task](awaited_until)
         self._planned: Pending[_Task] | None = None
-        """What `_go_on` is looking at."""
+        """The operation that `_go_on` is handling."""
 
     # --- mounts -----------------------------------------------------------------------------------------------------
 
@@ -109,22 +111,24 @@ class Vfs(SystemProcess):
 
     @property
     def mounts(self) -> int:
-        """How many there are."""
+        """Return how many mounts there are."""
         return len(self._mounts)
 
     def unmount(self, path: str) -> bool:
-        """Take it away again; False: nothing was mounted there."""
+        """Remove a mount; False: nothing was mounted there."""
         return self._mounts.pop(path, None) is not None
 
     def locate(self, package: PackageId, path: str) -> Location:
-        """Where a file of a package's drive `pkg` lies; `path` is `/x.wasm` or a full vfs path. Raises Refused."""
+        """Return where a file of a package's drive `pkg` lies; `path` is `/x.wasm` or a full vfs path. Raises
+        Refused.
+        """
         full = path if path.startswith(f"/{package}/") else f"/{package}/{PACKAGE_DRIVE}/{path.lstrip('/')}"
         return self._resolve(full).location
 
-    # --- the verbs --------------------------------------------------------------------------------------------------
+    # --- the five verbs ---------------------------------------------------------------------------------------------
 
     def receive(self, envelope: Envelope, now: float) -> None:
-        """Take a request, to be done when its turn comes, or refuse it."""
+        """Queue a request, or refuse it."""
         try:
             self._take_untrusted(envelope, now)
         except Refused as refused:
@@ -144,25 +148,25 @@ class Vfs(SystemProcess):
         self._go_on()
 
     def ended(self, process: ProcessId, now: float) -> None:
-        """Its cursors are gone, and what it waited for is given up."""
+        """Forget a process's cursors, and give up its operations that take long."""
         self._cursors.pop(process, None)
         self._stop(self._waits.ended(process))
 
     def next_deadline(self) -> float | None:
-        """When somebody gets Timeout for what has not been done yet."""
+        """Return when the next requester gets Timeout for an operation that is not done, or None."""
         return self._waits.next_deadline()
 
     def on_timer(self, now: float) -> None:
-        """Give up what nobody waits for any more."""
+        """Give up operations that nobody waits for any more."""
         self._stop(self._waits.expired(now))
 
     def _stop(self, given_up: Iterable[Pending[_Task]]) -> None:
         for pending in given_up:
             pending.stopped = True
-            self._wishes.append(StopJob(pending.ticket))
+            self._out.append(StopJob(pending.ticket))
 
     def recover(self, cause: Cause, now: float) -> None:
-        """Answer a request that failed."""
+        """Answer a request whose handling has failed."""
         failed: object = cause.owner if isinstance(cause, Job) else cause
         if self._planned is not None:
             failed, self._planned = self._planned, None
@@ -192,10 +196,10 @@ class Vfs(SystemProcess):
             self._refuse_to_queue(caller, path)
         cursors = self._cursors.setdefault(caller, {}) if action.moves is not None else {}
         task = _Task(bare(envelope), action, Call(path, location, argument, envelope.blob, target, 0), cursors)
-        # By the place on the disk: one place has many spellings.
+        # By the place on the disk, because one place has many spellings.
         place = f"hash {caller.package_id} {location}" if action is ACTIONS["Hash"] else str(location)
         places = (place,) if target is None or target == location else (place, str(target))
-        # What can be given up goes alone too: what waits for it here costs nothing to give up.
+        # An operation that can be given up also goes alone: what waits for it here costs nothing to give up.
         alone = action.moves is not None or len(places) > 1 or action.stops
         pending = Pending(task, places, alone, caller, weight)
         if action.stops:
@@ -204,11 +208,11 @@ class Vfs(SystemProcess):
 
     def _refuse_to_queue(self, caller: ProcessId, path: str) -> None:
         if self._queue.first_refusal(caller):
-            self._wishes.append(LogLine(str(caller), 0, "asks for more of the disk than it can do; some is refused"))
+            self._out.append(LogLine(str(caller), 0, "asks for more of the disk than it can do; some is refused"))
         raise Refused({"IOError": {"error": "too much waits for the disk already", "path": path}})
 
     def _go_on(self) -> None:
-        """Give the disk what may be done now."""
+        """Submit the operations that may be done now."""
         while (pending := self._queue.next()) is not None:
             if pending.stopped:
                 self._queue.finished(pending)
@@ -225,7 +229,7 @@ class Vfs(SystemProcess):
                 self._queue.finished(pending)
             else:
                 party = str(pending.caller.package_id)
-                self._wishes.append(Job(operation, pending.places[0], pending, party, pending.ticket))
+                self._out.append(Job(operation, pending.places[0], pending, party, pending.ticket))
             self._planned = None
 
     def _finish(self, task: _Task, outcome: Outcome) -> None:
@@ -243,7 +247,7 @@ class Vfs(SystemProcess):
             self._give(envelope.source.process, call.location)
         self._answer(envelope, value, blob)
 
-    # --- who may ----------------------------------------------------------------------------------------------------
+    # --- rights -----------------------------------------------------------------------------------------------------
 
     def _permitted(self, caller: ProcessId, path: str, right: str) -> Location:
         place = self._resolve(path)
@@ -260,14 +264,14 @@ class Vfs(SystemProcess):
         return canonical(Capability(self._address, json.dumps({"kind": kind, "drive": drive})))
 
     def _give(self, caller: ProcessId, location: Location) -> None:
-        """The maker of a drive of its own package holds its capabilities (G20), to pass them on."""
+        """Grant the capabilities of a drive to its maker (G20), to pass them on."""
         package, drive = location.parts
         rights = tuple(self._right_to(f"/{package}/{drive}", kind) for kind in ("read", "write"))
         if package == str(caller.package_id) and not all(self._holds(caller, right) for right in rights):
-            self._wishes.append(GrantCapabilities(caller, rights))
+            self._out.append(GrantCapabilities(caller, rights))
 
     def _resolve(self, path: str) -> _Place:
-        """Where a path leads; raises Refused."""
+        """Return where a path leads; raises Refused."""
         if not path.startswith("/") or len(path.encode(errors="replace")) > MAX_PATH_BYTES:
             raise Refused({"ParseError": {"error": "a path is /package:publisher/drive/rest", "path": path[:256]}})
         parts = tuple(part for part in path.split("/") if part)
@@ -287,11 +291,11 @@ class Vfs(SystemProcess):
         carried = LazyLoadBlob(None, blob) if blob is not None else None
         answer = reply(VFS, envelope, dump(value), carried)
         if answer is not None:
-            self._wishes.append(answer)
+            self._out.append(answer)
 
 
 def _set_cursor(cursors: dict[str, int], call: Call, position: int) -> None:
-    """Raises Refused."""
+    """Move a cursor; raises Refused if too many files have one."""
     place = str(call.location)
     if not position:
         cursors.pop(place, None)  # where every cursor begins

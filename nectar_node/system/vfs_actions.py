@@ -1,10 +1,10 @@
-"""What can be asked of the vfs: one table from an action to the right it needs, its disk operation and its answer.
+"""The actions of the vfs: one table from an action to the right it needs, its disk operation and its answer.
 
 Shapes are those of the existing node, the early ones (2024) and the later ones where they differ: {"ReadExact": n} and
-{"ReadExact": {"length": n}}; {"Seek": {"seek_from": {"Start": n}}}, answered {"SeekFrom": n}, and
-{"Seek": {"Start": n}}, answered {"SeekFrom": {"new_offset": n}}. "WriteAll", and the first packages' "WriteAt", write
-at the cursor. FreeSpace is ours, and so are ReadAt and WriteAt with an offset, which move no cursor. Errors:
-{"Err": …}, with early names.
+{"ReadExact": {"length": n}}; {"Seek": {"seek_from": {"Start": n}}}, answered {"SeekFrom": n}, and {"Seek": {"Start":
+n}}, answered {"SeekFrom": {"new_offset": n}}. "WriteAll", and the first packages' "WriteAt", write at the cursor.
+FreeSpace is ours, and so are ReadAt and WriteAt with an offset, which move no cursor. Errors: {"Err": …}, with the
+early names.
 """
 
 from __future__ import annotations
@@ -54,45 +54,45 @@ from nectar_node.storage.operations import (
 ZIP = "application/zip"
 _MOST = limits.MAX_BLOB_BYTES
 MAX_LIST_BYTES = 4 << 20
-"""A {"ReadDir": entries} as JSON, of which the path is a part for each entry."""
+"""Bytes of a {"ReadDir": entries} as JSON, in which each entry has the whole path."""
 _CHARACTERS = limits.MAX_BODY_BYTES - 64
-"""Bytes of a {"ReadToString": text} as JSON, but for the frame."""
+"""Bytes of a {"ReadToString": text} as JSON, without its frame."""
 
 Answer = tuple[object, Buffer | None]
 """The JSON value, and the blob."""
 
 
 class Call(NamedTuple):
-    """What an action has to work with."""
+    """What an action works with."""
 
     path: str
     location: Location
     argument: Any
     blob: LazyLoadBlob | None
     target: Location | None
-    """The second path's, of an action that has one."""
+    """Location of the second path, for an action that has one."""
     cursor: int
-    """Where the caller stands in the file, for an action that uses that."""
+    """The caller's position in the file, for an action that uses a cursor."""
 
 
 class Action(NamedTuple):
     """One row of the table; its functions raise Refused."""
 
     right: str
-    """What a process of another package must hold: "read" or "write"."""
+    """The right that a process of another package must hold: "read" or "write"."""
     plan: Callable[[Call], Operation]
     answer: Callable[[Call, Any], Answer] = lambda call, outcome: ("Ok", None)
-    """Of the operation's outcome."""
+    """Makes the answer from the operation's outcome."""
     moves: Callable[[Call, Any], int] | None = None
-    """Where the cursor stands afterwards, of an action that uses it."""
+    """Returns the new position of the cursor, for an action that uses it."""
     second: bool = False
-    """Whether the argument holds a `new_path`, to be written."""
+    """Whether the argument holds a `new_path`, which is written."""
     stops: bool = False
-    """Whether it is given up when nobody waits for it any more: it takes long, and is then as if never asked for."""
+    """Whether it is given up when nobody waits for it any more: it takes long, and leaves nothing behind."""
 
 
 def parse_untrusted(value: object) -> tuple[str, Action, Any]:
-    """Path, action and its argument; raises Refused."""
+    """Return path, action and its argument; raises Refused."""
     path = text_untrusted(field_untrusted(value, "path"))
     name, argument = variant_untrusted(field_untrusted(value, "action"))
     if name == "WriteAt" and argument is None:
@@ -106,7 +106,7 @@ def parse_untrusted(value: object) -> tuple[str, Action, Any]:
 
 
 def refusal(error: DiskError, path: str, action: Action) -> object:
-    """What a request gets whose operation has failed."""
+    """Return the answer to a request whose operation has failed."""
     if action is ACTIONS["CreateDrive"]:
         return {"CreateDirError": {"error": error.text, "path": path}}
     if error.fault is DiskFault.NOT_FOUND:
@@ -223,7 +223,7 @@ def _answer_seek(call: Call, outcome: FileStat) -> Answer:
     return {"SeekFrom": offset if early else {"new_offset": offset}}, None
 
 
-# --- where the cursor stands afterwards -----------------------------------------------------------------------------
+# --- new cursor positions -------------------------------------------------------------------------------------------
 
 
 def _start(call: Call, outcome: object) -> int:
@@ -257,7 +257,7 @@ def _sought(call: Call, outcome: FileStat) -> int:
 
 
 def _read_from_cursor(call: Call, most: int) -> Operation:
-    return ReadAt(call.location, call.cursor, most + 1)  # one more tells that it is too much
+    return ReadAt(call.location, call.cursor, most + 1)  # one byte more tells that there is too much
 
 
 ACTIONS: dict[str, Action] = {

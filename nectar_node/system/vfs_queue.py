@@ -1,8 +1,8 @@
-"""In which order the vfs works: requests that wait for the disk, or for each other.
+"""The order of the vfs's work: requests that wait for the disk, or for each other.
 
-What is asked of one place is done in the order in which it was asked for. Most requests may be on their way to the disk
-together, since the disk keeps their order. Some must go alone: those that use a cursor, because where they begin is
-known only when the one before is done, and those that concern two places. Bounded for each caller and in all (G23), and
+Requests for one place are done in the order in which they came. Most may be on their way to the disk together, since
+the disk keeps their order. Some must go alone: those that use a cursor, because their position is known only when the
+request before is done, and those that concern two places. The queue is bounded for each caller and in all (G23), and
 paid for by the caller's account of the node's memory.
 """
 
@@ -20,7 +20,7 @@ from nectar_node.storage.operations import NO_TICKET
 MAX_REQUESTS = 4096
 """Requests of one process that wait or are being done."""
 MAX_BYTES = 256 << 20
-"""Bytes of bodies, metadata and blobs in those; one more of any size is taken below it."""
+"""Bytes of bodies, metadata and blobs in those; below it, one more of any size is taken."""
 MAX_ALL_BYTES = 1 << 30
 """The same for all processes together."""
 
@@ -34,18 +34,18 @@ class Pending(Generic[T]):
     task: T
     places: tuple[str, ...]
     alone: bool
-    """Nothing else is done at these places meanwhile."""
+    """Whether nothing else may be done at these places at the same time."""
     caller: ProcessId
     weight: int
     """Bytes that it keeps alive."""
     ticket: int = NO_TICKET
-    """By which its job can be stopped."""
+    """The ticket by which its job can be stopped."""
     stopped: bool = False
-    """Nobody waits for it any more."""
+    """Whether nobody waits for it any more."""
     goes: bool = False
-    """It may be done now."""
+    """Whether it may be done now."""
     given: bool = False
-    """`VfsQueue.next` has given it."""
+    """Whether `VfsQueue.next` has returned it."""
 
 
 @dataclass(slots=True)
@@ -64,20 +64,20 @@ class _Usage:
 
 
 class VfsQueue(Generic[T]):
-    """What is to be done, and what may be done now."""
+    """Requests in order, and which of them may be done now."""
 
     def __init__(self, memory: Memory = UNMETERED) -> None:
         """`memory` pays for what waits."""
         self._memory = memory
         self._all: dict[Pending[T], None] = {}
-        """In the order in which they came."""
+        """All requests, in the order in which they came."""
         self._places: dict[str, _Place[T]] = {}
         self._usage: dict[ProcessId, _Usage] = {}
         self._bytes = 0
         self._ready: deque[Pending[T]] = deque()
 
     def has_room(self, caller: ProcessId, weight: int = 0) -> bool:
-        """Whether one more request of `caller`, which keeps so many bytes alive, may come."""
+        """Whether the queue takes one more request of `caller`, which keeps `weight` bytes alive."""
         usage = self._usage.get(caller)
         account = self._memory.of_process(caller) if usage is None else usage.account
         if not account.may_add(weight):
@@ -87,7 +87,7 @@ class VfsQueue(Generic[T]):
         return usage.requests < MAX_REQUESTS and usage.bytes < MAX_BYTES and self._bytes < MAX_ALL_BYTES
 
     def first_refusal(self, caller: ProcessId) -> bool:
-        """Whether it is the first time that `caller` has no room since it had nothing waiting."""
+        """Whether this is the first refusal of `caller` since it had nothing waiting."""
         usage = self._usage.get(caller)
         if usage is None or usage.told:
             return usage is None
@@ -95,7 +95,7 @@ class VfsQueue(Generic[T]):
         return True
 
     def put(self, pending: Pending[T]) -> None:
-        """Something is to be done, after what is to be done at its places already."""
+        """Append a request, to be done after those at its places."""
         self._all[pending] = None
         self._count(pending)
         for name in pending.places:
@@ -112,7 +112,7 @@ class VfsQueue(Generic[T]):
         self._bytes += pending.weight
 
     def next(self) -> Pending[T] | None:
-        """What may be done now; None: nothing. Each comes once, and is `finished` some time later."""
+        """Return a request that may be done now, or None. Each is returned once, and is `finished` some time later."""
         if not self._ready:
             return None
         pending = self._ready.popleft()
@@ -120,11 +120,13 @@ class VfsQueue(Generic[T]):
         return pending
 
     def __contains__(self, pending: Pending[T]) -> bool:
-        """Whether it is to be done, or being done."""
+        """Whether a request waits or is being done."""
         return pending in self._all
 
     def mend(self, failed: Callable[[T], bool]) -> list[Pending[T]]:
-        """Our own code has failed: forget those that it has failed at, and count anew; those that are forgotten."""
+        """Forget the requests at which our own code has failed, count the others again, and return the
+        forgotten ones.
+        """
         left: list[Pending[T]] = []
         forgotten: list[Pending[T]] = []
         for each in self._all:
@@ -146,7 +148,7 @@ class VfsQueue(Generic[T]):
         return forgotten
 
     def finished(self, pending: Pending[T]) -> None:
-        """It is done, or will not be."""
+        """Remove a request that is done, or will not be."""
         del self._all[pending]
         usage = self._usage[pending.caller]
         usage.requests -= 1

@@ -1,8 +1,8 @@
-"""Who waits for the vfs to do what takes long, and until when.
+"""How long requesters wait for the vfs's long operations.
 
-A requester waits until it gets Timeout, or ends, in whatever way. Where the request continues somebody else's (G10),
-that one's time counts. What was sent without waiting for an answer is awaited as long as its sender runs; a `Write` is
-done even then, as all is that was sent and is bounded.
+A requester waits until it gets Timeout, or ends, in whatever way. Where the request continues another's (G10), that
+one's time counts. What was sent without waiting for an answer is awaited as long as its sender runs; a `Write` is done
+even then, because all of it was sent and is bounded.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from kernel.contract.message import Envelope, ReplyTo, Request
 from nectar_node.system.vfs_queue import Pending
 
 AwaitedUntil = Callable[[ReplyTo], float | None]
-"""When the requester there gets Timeout; None: that is not known, or nobody waits any more."""
+"""Returns when the requester there gets Timeout; None: that is not known, or nobody waits any more."""
 
 T = TypeVar("T")
 
 
 class Waits(Generic[T]):
-    """See the module's text."""
+    """Long operations, by who waits for them and until when."""
 
     def __init__(self, awaited_until: AwaitedUntil) -> None:
         self._awaited_until = awaited_until
@@ -31,11 +31,13 @@ class Waits(Generic[T]):
         self._awaited: dict[int, Pending[T]] = {}
         self._of_process: dict[ProcessId, dict[int, None]] = {}
         self._deadlines: list[tuple[float, int]] = []
-        """Heap; those of what is over are still in it."""
+        """A heap of deadlines; finished operations are still in it."""
 
     def add(self, pending: Pending[T], envelope: Envelope, now: float, *, sent_is_done: bool = False) -> None:
-        """Something was asked for, which gets its ticket. `sent_is_done`: its sender's end does not give it up if no
-        answer was wanted."""
+        """Watch an operation, which gets its ticket here.
+
+        With `sent_is_done`, its sender's end does not give it up if no answer was wanted.
+        """
         pending.ticket = ticket = next(self._tickets)
         self._awaited[ticket] = pending
         if envelope.reply_to is not None or not sent_is_done:
@@ -57,7 +59,7 @@ class Waits(Generic[T]):
         return now + request.expects_response
 
     def over(self, pending: Pending[T]) -> None:
-        """It has been done, or will not be."""
+        """Stop watching an operation that has been done, or will not be."""
         ticket = pending.ticket
         if self._awaited.pop(ticket, None) is None:
             return
@@ -68,13 +70,13 @@ class Waits(Generic[T]):
                 del self._of_process[pending.caller]
 
     def next_deadline(self) -> float | None:
-        """When `expired` has something to return."""
+        """Return when `expired` has something to return, or None."""
         while self._deadlines and self._deadlines[0][1] not in self._awaited:
             heapq.heappop(self._deadlines)
         return self._deadlines[0][0] if self._deadlines else None
 
     def expired(self, now: float) -> list[Pending[T]]:
-        """What nobody waits for any more, because time is over; it is not awaited from now on."""
+        """Return the operations whose requesters have run out of time, and stop watching them."""
         found = []
         while (deadline := self.next_deadline()) is not None and deadline <= now:
             found.append(self._awaited[self._deadlines[0][1]])
@@ -82,7 +84,7 @@ class Waits(Generic[T]):
         return found
 
     def ended(self, process: ProcessId) -> list[Pending[T]]:
-        """The same, because whoever has asked for it has ended."""
+        """Return the operations whose requester has ended, and stop watching them."""
         found = [self._awaited[ticket] for ticket in self._of_process.get(process, ())]
         for pending in found:
             self.over(pending)

@@ -235,7 +235,7 @@ class SimDisk:
         used = self._used() if more > 0 or wanted else 0
         if more > 0 and (self.full or used + more > self.capacity):
             raise _RefusedError(_FULL)
-        account.check_room(wanted, self.capacity - used, self.capacity)
+        account.check_space(wanted, self.capacity - used, self.capacity)
         account.claim(more, files)
 
     def _account(self, path: Path) -> DiskAccount:

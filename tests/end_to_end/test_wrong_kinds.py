@@ -32,7 +32,7 @@ def refusal(folder: Path, *words: str) -> str:
 def test_a_folder_in_the_place_of_a_file_is_named(node: NodeFolder, tmp_path: Path, name: str) -> None:
     (node.path / name).mkdir(mode=0o700)
     said = refusal(tmp_path / "net", "boot", "registrar.nec", "--detach")
-    assert said == f"{node.path / name} is no file: move it away, or choose another --dir.\n"
+    assert said == f"{node.path / name} is not a file: move it away, or choose another --dir.\n"
     assert (node.path / name).is_dir()
 
 
@@ -40,7 +40,7 @@ def test_a_folder_in_the_place_of_a_file_is_named(node: NodeFolder, tmp_path: Pa
 def test_a_file_in_the_place_of_a_folder_is_named(node: NodeFolder, tmp_path: Path, name: str) -> None:
     (node.path / name).write_text("precious")
     said = refusal(tmp_path / "net", "boot", "registrar.nec", "--detach")
-    assert said == f"{node.path / name} is no folder: move it away, or choose another --dir.\n"
+    assert said == f"{node.path / name} is not a folder: move it away, or choose another --dir.\n"
     assert (node.path / name).read_text() == "precious"
 
 
@@ -51,7 +51,7 @@ def test_a_folder_in_the_place_of_a_file_of_the_links_is_named(tmp_path: Path, n
     for folder in (tmp_path / "net", links.path):
         folder.chmod(0o700)
     said = refusal(tmp_path / "net", "testnet", "up", "--nodes", "a.nec", "--detach")
-    assert said == f"{links.path / name} is no file: move it away, or choose another --dir.\n"
+    assert said == f"{links.path / name} is not a file: move it away, or choose another --dir.\n"
 
 
 def test_to_end_a_testnet_with_a_folder_in_the_place_of_a_socket_is_refused_too(
@@ -59,4 +59,4 @@ def test_to_end_a_testnet_with_a_folder_in_the_place_of_a_socket_is_refused_too(
 ) -> None:
     node.control.mkdir(mode=0o700)
     said = refusal(tmp_path / "net", "testnet", "down")
-    assert said == f"{node.control} is no file: move it away, or choose another --dir.\n"
+    assert said == f"{node.control} is not a file: move it away, or choose another --dir.\n"

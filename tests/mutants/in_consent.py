@@ -12,7 +12,7 @@ CONSENT = (
         "power-without-a-question",
         "A package is given power over others though nobody has said that it may have it (G18).",
         "nectar_node/packages/review.py",
-        "if wish.capability not in granted and not is_ours)",
+        "if each.capability not in granted and not is_ours)",
         "if False)",
         _CONSENT + "test_a_client_that_says_nothing_of_power_gets_none_from_the_node",
     ),

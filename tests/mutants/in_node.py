@@ -106,7 +106,7 @@ NODE = (
         "disk-jobs-are-never-given-up",
         "A hash that its requester has got Timeout for goes on, and those behind it wait (G23).",
         "nectar_node/system/vfs.py",
-        "            self._wishes.append(StopJob(pending.ticket))\n",
+        "            self._out.append(StopJob(pending.ticket))\n",
         "",
         "crowded_disk",
         3,

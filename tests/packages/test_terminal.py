@@ -276,7 +276,7 @@ def test_an_alias_can_be_made_used_shown_and_removed(one: Terminal) -> None:
 
 def test_a_wrong_alias_is_told_what_is_right(one: Terminal) -> None:
     assert one.fails("alias a:b x:y:z") == "An alias is one word of at most 64 characters, without ':'."
-    assert one.fails("alias a nothing") == "'nothing' is no script's full name, such as hi:terminal:sys."
+    assert one.fails("alias a nothing") == "'nothing' is not a script's full name, such as hi:terminal:sys."
     assert one.fails('alias gone ""') == "There is no alias gone."
     assert one.fails("alias gone") == "there is no alias gone: `alias` lists those that there are."
 

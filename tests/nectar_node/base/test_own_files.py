@@ -256,7 +256,7 @@ def test_a_pipe_in_the_place_of_a_file_hangs_nobody(place: Path) -> None:
     os.mkfifo(place / "log", 0o600)
     os.chmod(place / "log", 0o600)
     for flags in (os.O_RDONLY, os.O_WRONLY | os.O_CREAT):
-        with pytest.raises(NotOurs, match="is no file"):
+        with pytest.raises(NotOurs, match="is not a file"):
             own_files.open_file(place / "log", flags)
     with pytest.raises(OSError, match="No such device"):
         own_files.open_file(place / "log", os.O_WRONLY | os.O_NONBLOCK, pipe=True)

@@ -89,19 +89,19 @@ def test_a_name_that_is_no_node_name_is_bad_usage(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     assert main(["boot", name, "--join", str(tmp_path)]) == 2
-    assert "is no node name" in capsys.readouterr().err
+    assert "is not a node name" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--routers", ","), "names no router"),
+        (("--routers", ","), "does not name a router"),
         (("--routers", "a.nec"), "names a.nec itself"),
         (("--routers", "b.nec,b.nec"), "a router twice"),
         (("--routers", "b.nec", "--advertise", "h:1"), "leave out one of them"),
-        (("--package", "nowhere"), "is no package"),
-        (("--invitation", "nectar-invitation-1.$"), "That is no invitation"),
+        (("--package", "nowhere"), "is not a package"),
+        (("--invitation", "nectar-invitation-1.$"), "That is not an invitation"),
         (("--invitation", "@nowhere"), "Cannot read the invitation in nowhere"),
         (("--invite-only",), "Only registrar.nec gives names away"),
     ],

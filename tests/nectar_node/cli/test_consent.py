@@ -118,7 +118,7 @@ def test_with_json_nobody_is_asked(node: RealNode, tmp_path: Path, capsys: pytes
 
 def test_what_is_no_power_cannot_be_granted(node: RealNode, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert nectar(node, "start", package(tmp_path / "box", KERNEL), "--grant", "root") == 2
-    assert "'root' is no capability" in capsys.readouterr().err
+    assert "'root' is not a capability" in capsys.readouterr().err
 
 
 def test_a_capability_that_its_user_types_is_a_grant(node: RealNode) -> None:

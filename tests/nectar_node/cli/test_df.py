@@ -63,5 +63,5 @@ def test_quotas_are_said_for_all_packages_or_for_one() -> None:
 
 @pytest.mark.parametrize(("quota", "floor"), [("much", ""), ("app=1GiB", ""), ("app:sys=", ""), ("-1", ""), ("1", "x")])
 def test_what_is_no_quota_is_one_sentence(quota: str, floor: str) -> None:
-    with pytest.raises(BadInput, match=r"is no (size|package): .*\.$"):
+    with pytest.raises(BadInput, match=r"is not a (size|package): .*\.$"):
         parse_quotas((quota,), 1, floor)

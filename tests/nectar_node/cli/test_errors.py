@@ -59,7 +59,7 @@ def test_g3_a_claimed_source_is_marked_and_nothing_controls_the_terminal(
         out, err = capsys.readouterr()
         assert out.split("\t")[2] == "b.nec@a:b:sys (claim)"
         assert out.rstrip("\n").split("\t")[5] == "line \N{REPLACEMENT CHARACTER}[31mtwo"
-        assert err == "2 older ones are remembered no longer.\n"
+        assert err == "2 older ones are no longer remembered.\n"
         assert errors("--json", network=tmp_path) == 0
         assert json.loads(capsys.readouterr().out) == LETTER
 

@@ -113,10 +113,10 @@ def test_what_is_set_is_changed_and_the_rest_stays(
     [
         ((), "There is nothing to change"),
         (("--accept", "some"), "--accept is all, ask or none, not 'some'."),
-        (("--from", "../x"), "'../x' is no node name"),
+        (("--from", "../x"), "'../x' is not a node name"),
         (("--from", "a.nec"), "say --accept ask or --accept none"),
-        (("--max-size", "huge"), "'huge' is no size"),
-        (("--max-files", "-1"), "'-1' is no number of files"),
+        (("--max-size", "huge"), "'huge' is not a size"),
+        (("--max-files", "-1"), "'-1' is not a number of files"),
     ],
 )
 def test_what_makes_no_sense_is_bad_usage_and_changes_nothing(

@@ -81,7 +81,7 @@ def test_a_new_key_is_the_owners_alone_and_is_never_replaced(keys: Nectar, folde
 
 
 def test_a_name_that_is_none_gets_no_key(keys: Nectar, tmp_path: Path) -> None:
-    assert "is no node name" in keys("new", "../a", "--no-password")
+    assert "is not a node name" in keys("new", "../a", "--no-password")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -131,7 +131,7 @@ def test_a_pipe_is_refused_as_a_blob_and_not_waited_for(tmp_path: Path, capsys: 
     os.mkfifo(pipe)
     code, node = run(tmp_path, response(), TARGET, "x", "--blob", str(pipe))
     assert (code, node.requests) == (2, [])
-    assert capsys.readouterr().err == f"Cannot read {pipe}: it is no file.\n"
+    assert capsys.readouterr().err == f"Cannot read {pipe}: it is not a file.\n"
 
 
 def test_g7_a_timeout_of_0_is_over_at_the_next_turn_unless_the_response_is_there(

@@ -105,7 +105,7 @@ def test_a_session_that_is_there_is_said_to_be_there(tmp_path: Path, capsys: pyt
             [RECORD, DIALING, DIALED, failed("handshake", "bad key", "the peer does not hold the key of b.nec")],
             "bad key",
             ["dial       h:9: connected", "handshake  the peer does not hold the key of b.nec"],
-            "Whoever answers at h:9 is not the b.nec of its record",
+            "What answers at h:9 is not the b.nec of its record",
         ),
         (
             [RECORD, DIALING, DIALED, failed("handshake", "other version", "it speaks version 0")],
@@ -255,7 +255,7 @@ def test_a_name_that_is_none_is_one_line_and_exit_code_2(
 ) -> None:
     make_network(tmp_path)
     assert main(["net", *command, "no name", "--node", NODE, "--dir", str(tmp_path)]) == 2
-    assert capsys.readouterr().err.startswith("'no name' is no node name")
+    assert capsys.readouterr().err.startswith("'no name' is not a node name")
 
 
 # --- on a real node ---------------------------------------------------------------------------------------------------

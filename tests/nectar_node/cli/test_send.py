@@ -191,7 +191,8 @@ def unsendable(tmp_path: Path, kind: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("kind", "sentence"), [("missing", "There is no file"), ("folder", "is a folder"), ("fifo", "is no regular file")]
+    ("kind", "sentence"),
+    [("missing", "There is no file"), ("folder", "is a folder"), ("fifo", "is not a regular file")],
 )
 def test_what_cannot_be_sent_is_bad_usage_and_troubles_no_node(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, sentence: str
@@ -217,4 +218,4 @@ def test_a_node_does_not_send_to_itself(file: Path, capsys: pytest.CaptureFixtur
 
 def test_a_target_that_is_no_node_name_is_bad_usage(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["send", str(file), "--from", "send.nec", "--to", "../recv"]) == 2
-    assert "'../recv' is no node name" in capsys.readouterr().err
+    assert "'../recv' is not a node name" in capsys.readouterr().err

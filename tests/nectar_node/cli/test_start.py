@@ -210,7 +210,7 @@ def test_of_a_package_with_one_bad_process_none_is_started(
 @pytest.mark.parametrize(
     ("manifest", "sentence"),
     [
-        ("[{", "is no JSON"),
+        ("[{", "is not JSON"),
         ("{}", "it must be an array"),
         ('[{"process_name": "a"}]', "process_wasm_path is missing"),
         ('[{"process_name": "a b", "process_wasm_path": "/echo.wasm"}]', "process name 'a b' must be"),
@@ -232,14 +232,14 @@ def test_a_path_that_is_nothing_is_one_sentence(
     )
     assert "holds no manifest.json" in refused(node, capsys, tmp_path)
     (tmp_path / "bad.zip").write_bytes(b"PK\3\4 and no more")
-    assert "is no zip" in refused(node, capsys, tmp_path / "bad.zip")
+    assert "is not a zip" in refused(node, capsys, tmp_path / "bad.zip")
 
 
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [
-        ({}, "{path} is no package: it holds no manifest.json, and no pkg/manifest.json.\n"),
-        ({"manifest.json": "[{"}, "{path}/manifest.json is no JSON"),
+        ({}, "{path} is not a package: it holds no manifest.json, and no pkg/manifest.json.\n"),
+        ({"manifest.json": "[{"}, "{path}/manifest.json is not JSON"),
         ({"manifest.json": "[]", "metadata.json": '{"package": "A"}'}, "mend {path}/metadata.json.\n"),
     ],
 )
@@ -269,14 +269,14 @@ def test_keys_of_a_manifest_that_mean_nothing_are_said_in_one_line_and_do_no_har
             for file in folder.iterdir():
                 archive.write(file, file.name)
     assert nectar(node, "start", path) == 0
-    said = f"The manifest.json of {path} has keys that mean nothing: 'on_exti', 'publc'.\n"
+    said = f"The manifest.json of {path} has unknown keys: 'on_exti', 'publc'.\n"
     assert capsys.readouterr().err == said
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((ECHO, "--cap", "vfs"), "'vfs' is no capability"),
+        ((ECHO, "--cap", "vfs"), "'vfs' is not a capability"),
         ((ECHO, "--name", "Not Good"), "--name takes"),
         ((ECHO, "--deny", "network"), "it asks for nothing"),
         ((PACKAGES / "echo", "--deny", "vfs:distro:sys"), "it asks for network"),

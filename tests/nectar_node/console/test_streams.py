@@ -86,4 +86,4 @@ def test_a_child_without_an_input_says_that_it_was_told_nothing(tmp_path: Path) 
         ["/bin/sh", "-c", 'exec "$@" <&-', "sh", *words], stderr=subprocess.PIPE, text=True, check=False
     )
     assert (ended.returncode, len(ended.stderr.splitlines())) == (2, 1)
-    assert ended.stderr.startswith("How to boot cannot be read (")
+    assert ended.stderr.startswith("The boot options cannot be read (")

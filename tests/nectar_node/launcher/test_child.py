@@ -16,7 +16,7 @@ from tests.nectar_node.cli.child import LIMIT, boot_child
 def test_who_tells_it_nothing_that_it_understands_gets_a_sentence(tmp_path: Path, told: bytes) -> None:
     ended = boot_child(["a.nec", str(tmp_path)], told)
     assert (ended.returncode, ended.stdout, len(ended.stderr.splitlines())) == (2, b"", 1)
-    assert ended.stderr.startswith(b"How to boot cannot be read (")
+    assert ended.stderr.startswith(b"The boot options cannot be read (")
     assert list(tmp_path.iterdir()) == []
 
 

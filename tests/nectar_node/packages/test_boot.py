@@ -12,7 +12,7 @@ from kernel.contract.guest import Arrival
 from kernel.contract.message import Reason
 from kernel.router.kernel import Kernel
 from nectar_node.base.refusals import why_refused
-from nectar_node.contract.actions import BadCode, Installed, Joined, LoadCode, LogLine, NameRefused, Ready, WorldAction
+from nectar_node.contract.actions import BadCode, DriverAction, Installed, Joined, LoadCode, LogLine, NameRefused, Ready
 from nectar_node.packages.boot import JOIN_SECONDS, Boot, StartUp
 from nectar_node.packages.installer import EntryOwner, Installer
 from nectar_node.packages.manifest import read_package
@@ -37,7 +37,7 @@ DOWN = why_refused(OUR, FailureReason.UNREACHABLE)
 class Booting:
     """A start-up, and what it has asked for."""
 
-    asked: list[WorldAction] = field(default_factory=list)
+    asked: list[DriverAction] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         ids = count()

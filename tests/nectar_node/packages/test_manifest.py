@@ -23,11 +23,11 @@ from kernel.contract.message import (
 )
 from nectar_node.base.errors import BadInput, BadPackage
 from nectar_node.packages.manifest import (
-    asked_for,
     capability_text,
     parse_capability,
     parse_manifest_untrusted,
     read_package,
+    requested_capabilities,
     withhold,
 )
 from nectar_node.storage.operations import Location
@@ -204,7 +204,7 @@ def test_g17_a_capability_reads_as_it_is_written(text: str, capability: Capabili
 
 @pytest.mark.parametrize("text", ["", "vfs", "vfs:distro:sys {", "vfs:distro:sys NaN extra", "our@vfs:distro:sys"])
 def test_what_is_no_capability_is_bad_input(text: str) -> None:
-    with pytest.raises(BadInput, match="is no capability"):
+    with pytest.raises(BadInput, match="is not a capability"):
         parse_capability(text, OUR)
 
 
@@ -212,8 +212,8 @@ def test_what_is_no_capability_is_bad_input(text: str) -> None:
 def test_what_is_withheld_is_not_asked_for_any_more(tmp_path: Path, denied: str) -> None:
     package = read_package(write(tmp_path / "app", [ENTRY]), OUR)
     refused = parse_capability(denied, OUR)
-    before = asked_for(package.entries[0], OUR)
-    after = asked_for(withhold(package, [refused], OUR).entries[0], OUR)
+    before = requested_capabilities(package.entries[0], OUR)
+    after = requested_capabilities(withhold(package, [refused], OUR).entries[0], OUR)
     assert after == tuple(each for each in before if each != refused)
     assert len(after) == len(before) - 1
 
@@ -221,7 +221,7 @@ def test_what_is_withheld_is_not_asked_for_any_more(tmp_path: Path, denied: str)
 def test_the_network_is_withheld_however_the_manifest_asks_for_it(tmp_path: Path) -> None:
     entry = {**ENTRY, "request_capabilities": [{"process": "kernel:distro:sys", "params": "network"}]}
     package = read_package(write(tmp_path / "app", [entry]), OUR)
-    assert asked_for(withhold(package, [parse_capability("network", OUR)], OUR).entries[0], OUR) == ()
+    assert requested_capabilities(withhold(package, [parse_capability("network", OUR)], OUR).entries[0], OUR) == ()
 
 
 def test_withholding_what_nobody_asks_for_is_bad_input_that_lists_what_is(tmp_path: Path) -> None:

@@ -232,7 +232,7 @@ def test_files_are_told_apart_by_what_they_are_or_at_least_are_called(
 
 def test_what_is_neither_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(BadPackage, match="is no package: expected"):
+    with pytest.raises(BadPackage, match="is not a package: expected"):
         unpacking.is_single_file(tmp_path / "notes.txt")
     with pytest.raises(BadInput, match="does not exist"):
         unpacking.is_single_file(tmp_path / "nothing")

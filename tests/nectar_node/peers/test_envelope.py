@@ -72,7 +72,7 @@ def test_g6_no_context_leaves_the_node() -> None:
 @pytest.mark.parametrize("metadata", ["", "{", "nul"])
 def test_g2_metadata_that_is_no_json_does_not_come_in(metadata: str) -> None:
     header = encode_header(Envelope(1, SOURCE, TARGET, None, Request(False, None, b"", metadata)))
-    with pytest.raises(BadHeader, match="metadata is no JSON"):
+    with pytest.raises(BadHeader, match="metadata is not JSON"):
         decode_header_untrusted("recv.nec", "send.nec", header, None)
 
 
@@ -130,7 +130,7 @@ def test_texts_are_bounded_in_bytes(index: int, most: int) -> None:
 
 @pytest.mark.parametrize("deep", ["[" * 65 + "]" * 65, "1e999"])
 def test_g2_metadata_is_bounded_in_its_nesting_and_numbers(deep: str) -> None:
-    with pytest.raises(BadHeader, match="metadata is no JSON"):
+    with pytest.raises(BadHeader, match="metadata is not JSON"):
         decode_header_untrusted("recv.nec", "send.nec", header_with(8, deep), None)
 
 

@@ -30,29 +30,29 @@ def request(target: ProcessId) -> Envelope:
 
 def test_whoever_gets_a_request_is_stirred_and_nobody_else(processes: SystemProcesses, timer: Timer) -> None:
     processes.receive(request(TIMER), 0.0)
-    assert list(processes.stirred) == [timer]
+    assert list(processes.pending) == [timer]
     assert timer.next_deadline() == 1.0
 
 
 def test_a_request_for_nobody_stirs_nobody(processes: SystemProcesses) -> None:
     processes.receive(request(APP.process), 0.0)
-    assert not processes.stirred
+    assert not processes.pending
 
 
 def test_another_node_is_not_served_by_whoever_serves_this_one_alone(processes: SystemProcesses, timer: Timer) -> None:
     assert not processes.serve_peer(request(TIMER), 0.0)
     assert not processes.serve_peer(request(APP.process), 0.0)
-    assert (list(processes.stirred), timer.next_deadline()) == ([], None)
+    assert (list(processes.pending), timer.next_deadline()) == ([], None)
 
 
 def test_the_end_of_a_process_is_told_to_all(processes: SystemProcesses, timer: Timer) -> None:
     processes.receive(request(TIMER), 0.0)
-    processes.stirred.clear()
+    processes.pending.clear()
     processes.ended(APP.process, 0.5)
-    assert list(processes.stirred) == list(processes.by_id.values())
+    assert list(processes.pending) == list(processes.by_id.values())
     assert timer.next_deadline() is None  # nobody is left to be answered
 
 
 def test_when_time_has_passed_all_are_asked(processes: SystemProcesses) -> None:
     processes.on_timer(1.0)
-    assert list(processes.stirred) == list(processes.by_id.values())
+    assert list(processes.pending) == list(processes.by_id.values())

@@ -30,7 +30,7 @@ from nectar_node.base.system_processes import TERMINAL
 from nectar_node.contract.actions import BadCode
 from nectar_node.packages.scripts import MAX_SCRIPTS_BYTES
 from nectar_node.storage.operations import DiskError, DiskFault, Job, Location, ReadAt
-from nectar_node.system.process import FetchCode, SystemToken, Wish
+from nectar_node.system.process import FetchCode, SystemAction, SystemToken
 from nectar_node.system.terminal import (
     FAILED,
     GRACE_SECONDS,
@@ -78,9 +78,9 @@ class Rig:
         request = Request(False, timeout, body, metadata)
         self.terminal.receive(Envelope(self._id, source, USER, reply_to, request), self.now)
 
-    def wishes(self) -> list[Wish]:
+    def wishes(self) -> list[SystemAction]:
         """What the terminal wants done."""
-        wishes: list[Wish] = []
+        wishes: list[SystemAction] = []
         while (wish := self.terminal.next_action()) is not None:
             wishes.append(wish)
         return wishes
@@ -98,7 +98,7 @@ class Rig:
         assert isinstance(fetch, FetchCode)
         return fetch
 
-    def start(self, line: str = "hi there", settings: object = None, timeout: int | None = 10) -> list[Wish]:
+    def start(self, line: str = "hi there", settings: object = None, timeout: int | None = 10) -> list[SystemAction]:
         """A script is on its way: how it is started."""
         self.tell(line.encode(), timeout=timeout)
         fetch = self.load(settings or {})

@@ -236,7 +236,7 @@ def test_add_zip_unpacks_into_the_folder(drives: Drives, mime: str | None) -> No
 
 def test_add_zip_of_what_is_no_archive_is_told_so(drives: Drives) -> None:
     error = drives.ask(DRIVE, "AddZip", b"nonsense")["Err"]["IOError"]
-    assert error == {"error": "the archive is no zip archive, or is cut off", "path": DRIVE}
+    assert error == {"error": "the archive is not a zip archive, or is cut off", "path": DRIVE}
     assert "mime" in str(drives.ask(DRIVE, "AddZip", packed(a=b""), mime="text/plain"))
 
 
@@ -251,7 +251,7 @@ def test_a_drive_that_cannot_be_made_is_a_create_dir_error() -> None:
 def test_what_is_no_json_is_bad_json(drives: Drives, body: bytes) -> None:
     reply = drives.ask_raw(body)
     assert reply is not None
-    assert reply.response.body == b'{"Err":{"BadJson":{"error":"the body is no JSON"}}}'
+    assert reply.response.body == b'{"Err":{"BadJson":{"error":"the body is not JSON"}}}'
 
 
 @pytest.mark.parametrize("action", ["Nonsense", None, 1, {}, {"Seek": 1}, {"SetLen": -1}, {"SetLen": True}, ["Read"]])

@@ -63,7 +63,7 @@ def test_where_none_is_demanded_that_is_said(network: LocalNetwork, capsys: pyte
     ("words", "told"),
     [
         (("--expires", "soon"), "is not a valid time"),
-        (("--name", "no name"), "is no node name"),
+        (("--name", "no name"), "is not a node name"),
         (("--name", "a.nec", "--uses", "2"), "valid for one name"),
     ],
 )

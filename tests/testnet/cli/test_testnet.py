@@ -62,7 +62,7 @@ def test_a_node_is_watched_from_now_on(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_none_starts_nothing(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"'a\.nec/\.\.' is no node name"):
+    with pytest.raises(BadInput, match=r"'a\.nec/\.\.' is not a node name"):
         testnet.nodes_to_start(LocalNetwork(tmp_path), "b.nec,a.nec/..")
     assert not list(tmp_path.iterdir())
 

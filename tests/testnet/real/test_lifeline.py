@@ -279,7 +279,7 @@ def test_nodes_that_a_lifeline_was_not_given_to_outlive_it(tmp_path: Path) -> No
         os.close(writing)
         await_ends([pid], "a.nec does not end")
         assert nodes.pid("registrar.nec") is not None
-        assert "whoever started this node is gone, so it ends" in nodes.log("a.nec")
+        assert "the process that started this node is gone, so the node ends" in nodes.log("a.nec")
         assert not nodes.place("a.nec").control.exists(), "it has ended in order"
     os.close(reading)
 
@@ -302,5 +302,5 @@ def test_a_lifeline_that_is_none_is_one_sentence(descriptor: str, tmp_path: Path
     ended = boot_child(words, encode_told(DEFAULT_OPTIONS))
     assert (ended.returncode, ended.stderr) == (
         2,
-        f"Descriptor {descriptor} is not there, and so no lifeline.\n".encode(),
+        f"Descriptor {descriptor} is not open, so it cannot be a lifeline.\n".encode(),
     )

@@ -182,7 +182,7 @@ def test_a_host_that_is_unknown_or_there_already_is_one_sentence(hosts: Namespac
     for act in (hosts.take_down, hosts.bring_up, hosts.command, hosts.address):
         with pytest.raises(BadInput, match=r"^There is no host b\.nec: there are a\.nec\.$"):
             act("b.nec")
-    with pytest.raises(BadInput, match=r"is no node name"):
+    with pytest.raises(BadInput, match=r"is not a node name"):
         hosts.add("../b.nec")
 
 
