@@ -15,6 +15,7 @@ from typing import Any
 from nectar_node.base import log
 from nectar_node.base.descriptors import insist
 from nectar_node.storage import long_operations as long
+from nectar_node.storage import operations as ops
 from nectar_node.storage.archive import BadArchive
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.opened import (
@@ -26,53 +27,24 @@ from nectar_node.storage.opened import (
     size_in,
     write_all,
 )
-from nectar_node.storage.operations import (
-    Append,
-    Copy,
-    Create,
-    CreateFolder,
-    DiskError,
-    DiskFault,
-    Extend,
-    FileStat,
-    FileType,
-    FreeSpace,
-    Hash,
-    ListFolder,
-    MakeFolder,
-    Measure,
-    Operation,
-    Outcome,
-    ReadAt,
-    RemoveFile,
-    RemoveFolder,
-    Rename,
-    Replace,
-    SetLength,
-    Stat,
-    Survey,
-    Sync,
-    Unpack,
-    WriteAt,
-)
 from nectar_node.storage.steps import Steps, Work
 
 _FAULTS = {
-    errno.ENOENT: DiskFault.NOT_FOUND,
-    errno.ENOTDIR: DiskFault.NOT_FOUND,
-    errno.EACCES: DiskFault.NOT_PERMITTED,
-    errno.EPERM: DiskFault.NOT_PERMITTED,
-    errno.EROFS: DiskFault.NOT_PERMITTED,
-    errno.ELOOP: DiskFault.NOT_PERMITTED,
-    errno.ENOSPC: DiskFault.FULL,
-    errno.EDQUOT: DiskFault.FULL,
-    errno.EFBIG: DiskFault.FULL,
-    errno.EEXIST: DiskFault.EXISTS,
+    errno.ENOENT: ops.DiskFault.NOT_FOUND,
+    errno.ENOTDIR: ops.DiskFault.NOT_FOUND,
+    errno.EACCES: ops.DiskFault.NOT_PERMITTED,
+    errno.EPERM: ops.DiskFault.NOT_PERMITTED,
+    errno.EROFS: ops.DiskFault.NOT_PERMITTED,
+    errno.ELOOP: ops.DiskFault.NOT_PERMITTED,
+    errno.ENOSPC: ops.DiskFault.FULL,
+    errno.EDQUOT: ops.DiskFault.FULL,
+    errno.EFBIG: ops.DiskFault.FULL,
+    errno.EEXIST: ops.DiskFault.EXISTS,
 }
 _NOTHING_COUNTS = Ledger()
 
 
-def perform(operation: Operation, ledger: Ledger = _NOTHING_COUNTS) -> Outcome:
+def perform(operation: ops.Operation, ledger: Ledger = _NOTHING_COUNTS) -> ops.Outcome:
     """Carry out `operation` and return its outcome; a refusal of the disk is an outcome, not an exception."""
     try:
         return insist(lambda: _carry_out(operation, ledger))
@@ -80,7 +52,7 @@ def perform(operation: Operation, ledger: Ledger = _NOTHING_COUNTS) -> Outcome:
         return _refusal(operation, error)
 
 
-def _carry_out(operation: Operation, ledger: Ledger) -> Outcome:
+def _carry_out(operation: ops.Operation, ledger: Ledger) -> ops.Outcome:
     short = _SHORT.get(type(operation))
     if short is not None:
         return short(operation, ledger)
@@ -89,36 +61,36 @@ def _carry_out(operation: Operation, ledger: Ledger) -> Outcome:
         try:
             next(work)
         except StopIteration as end:
-            outcome: Outcome = end.value
+            outcome: ops.Outcome = end.value
             return outcome
 
 
-def begin(operation: Operation, ledger: Ledger) -> Steps:
+def begin(operation: ops.Operation, ledger: Ledger) -> Steps:
     """Begin `operation`, to be carried out step by step: nothing is done before the first step."""
     return Steps(_begin(operation, ledger), lambda error: _refusal(operation, error))
 
 
-def _begin(operation: Operation, ledger: Ledger) -> Work:
+def _begin(operation: ops.Operation, ledger: Ledger) -> Work:
     in_steps = _IN_STEPS.get(type(operation))
     if in_steps is not None:
         return (yield from in_steps(operation, ledger))
     return _SHORT[type(operation)](operation, ledger)
 
 
-def _refusal(operation: Operation, error: Exception) -> DiskError:
+def _refusal(operation: ops.Operation, error: Exception) -> ops.DiskError:
     if isinstance(error, OSError):
-        fault = _FAULTS.get(error.errno or 0, DiskFault.OTHER)
-        return DiskError(fault, error.strerror or str(error))
+        fault = _FAULTS.get(error.errno or 0, ops.DiskFault.OTHER)
+        return ops.DiskError(fault, error.strerror or str(error))
     if isinstance(error, BadArchive):
-        return DiskError(DiskFault.BAD_ARCHIVE, f"the archive {error}")
+        return ops.DiskError(ops.DiskFault.BAD_ARCHIVE, f"the archive {error}")
     # Guests shape files and folders as they like, and this runs in a task of the node: a failure that nobody has
     # foreseen ends the requester's operation, not those of all others.
     kind = type(operation).__name__
     log.write_line("disk", f"{kind} of {operation.location} failed unforeseen, please report it: {error!r}")
-    return DiskError(DiskFault.OTHER, "the node could not do it: its log says why")
+    return ops.DiskError(ops.DiskFault.OTHER, "the node could not do it: its log says why")
 
 
-def _append(operation: Append, ledger: Ledger) -> int:
+def _append(operation: ops.Append, ledger: Ledger) -> int:
     size = len(operation.data)
     with opened(operation.location, os.O_WRONLY | os.O_APPEND) as file:
         with growing(ledger.account_of(operation.location), file, file.length + size, size):
@@ -126,7 +98,7 @@ def _append(operation: Append, ledger: Ledger) -> int:
         return os.fstat(file.descriptor).st_size
 
 
-def _create(operation: Create, ledger: Ledger) -> None:
+def _create(operation: ops.Create, ledger: Ledger) -> None:
     account = ledger.account_of(operation.location)
     flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if operation.cut_off else 0)
     with folder_of(operation.location) as (folder, name):
@@ -140,30 +112,30 @@ def _create(operation: Create, ledger: Ledger) -> None:
             raise
 
 
-def _create_folder(operation: CreateFolder, ledger: Ledger) -> None:
+def _create_folder(operation: ops.CreateFolder, ledger: Ledger) -> None:
     with folder_of(operation.location) as (folder, name):
         make_folder_in(folder, name, ledger.account_of(operation.location), synced=True)
 
 
-def _make_folder(operation: MakeFolder, ledger: Ledger) -> None:
+def _make_folder(operation: ops.MakeFolder, ledger: Ledger) -> None:
     make_folders(operation.location, ledger, synced=True)
 
 
-def _stat(operation: Stat, _: Ledger) -> FileStat:
+def _stat(operation: ops.Stat, _: Ledger) -> ops.FileStat:
     with folder_of(operation.location) as (folder, name):
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    kind = FileType.DIRECTORY if stat.S_ISDIR(found.st_mode) else FileType.FILE
-    return FileStat(kind, found.st_size, found.st_mtime_ns)
+    kind = ops.FileType.DIRECTORY if stat.S_ISDIR(found.st_mode) else ops.FileType.FILE
+    return ops.FileStat(kind, found.st_size, found.st_mtime_ns)
 
 
-def _remove_file(operation: RemoveFile, ledger: Ledger) -> None:
+def _remove_file(operation: ops.RemoveFile, ledger: Ledger) -> None:
     with folder_of(operation.location) as (folder, name):
         size = size_in(folder, name)
         os.unlink(name, dir_fd=folder)
         ledger.account_of(operation.location).settle(-(size or 0), -1)
 
 
-def _set_length(operation: SetLength, ledger: Ledger) -> None:
+def _set_length(operation: ops.SetLength, ledger: Ledger) -> None:
     account, length = ledger.account_of(operation.location), operation.length
     with opened(operation.location, os.O_WRONLY) as file:
         with growing(account, file, length, max(0, length - file.length)):
@@ -171,20 +143,20 @@ def _set_length(operation: SetLength, ledger: Ledger) -> None:
         account.settle(min(0, length - file.length))
 
 
-def _sync(operation: Sync, _: Ledger) -> None:
+def _sync(operation: ops.Sync, _: Ledger) -> None:
     with opened(operation.location, os.O_RDONLY) as file:
         os.fsync(file.descriptor)
     with folder_of(operation.location) as (folder, _name):
         os.fsync(folder)  # a new file is in it only then
 
 
-def _free_space(operation: FreeSpace, ledger: Ledger) -> int:
+def _free_space(operation: ops.FreeSpace, ledger: Ledger) -> int:
     disk = os.statvfs(operation.location.root)
     account = ledger.account_of(operation.location)
     return account.growth(disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)
 
 
-def _extend(operation: Extend, _: Ledger) -> None:
+def _extend(operation: ops.Extend, _: Ledger) -> None:
     """Extend one of the node's own files: packages have no such operation."""
     with opened(operation.location, os.O_WRONLY) as file:
         if file.length < operation.length:
@@ -195,28 +167,28 @@ def _extend(operation: Extend, _: Ledger) -> None:
         os.fsync(file.descriptor)
 
 
-_SHORT: dict[type, Callable[[Any, Ledger], Outcome]] = {
-    Create: _create,
-    MakeFolder: _make_folder,
-    Stat: _stat,
-    RemoveFile: _remove_file,
-    SetLength: _set_length,
-    Sync: _sync,
-    FreeSpace: _free_space,
-    Extend: _extend,
-    Append: _append,
-    CreateFolder: _create_folder,
+_SHORT: dict[type, Callable[[Any, Ledger], ops.Outcome]] = {
+    ops.Create: _create,
+    ops.MakeFolder: _make_folder,
+    ops.Stat: _stat,
+    ops.RemoveFile: _remove_file,
+    ops.SetLength: _set_length,
+    ops.Sync: _sync,
+    ops.FreeSpace: _free_space,
+    ops.Extend: _extend,
+    ops.Append: _append,
+    ops.CreateFolder: _create_folder,
 }
 _IN_STEPS: dict[type, Callable[[Any, Ledger], Work]] = {
-    ReadAt: long.read_at,
-    WriteAt: long.write_at,
-    ListFolder: long.list_folder,
-    RemoveFolder: long.remove_folder,
-    Rename: long.rename,
-    Hash: long.hash_file,
-    Replace: long.replace,
-    Copy: long.copy,
-    Unpack: long.unpack,
-    Measure: long.measure,
-    Survey: long.survey,
+    ops.ReadAt: long.read_at,
+    ops.WriteAt: long.write_at,
+    ops.ListFolder: long.list_folder,
+    ops.RemoveFolder: long.remove_folder,
+    ops.Rename: long.rename,
+    ops.Hash: long.hash_file,
+    ops.Replace: long.replace,
+    ops.Copy: long.copy,
+    ops.Unpack: long.unpack,
+    ops.Measure: long.measure,
+    ops.Survey: long.survey,
 }

@@ -15,26 +15,7 @@ import errno
 import threading
 from dataclasses import dataclass, field
 
-from nectar_node.storage.operations import (
-    Append,
-    Copy,
-    Create,
-    CreateFolder,
-    FreeSpace,
-    Location,
-    MakeFolder,
-    Measure,
-    Operation,
-    RemoveFile,
-    RemoveFolder,
-    Rename,
-    Replace,
-    SetLength,
-    Survey,
-    Unpack,
-    Usage,
-    WriteAt,
-)
+from nectar_node.storage import operations as ops
 
 GIB = 1 << 30
 DEFAULT_BYTES = 4 * GIB
@@ -56,7 +37,19 @@ FILE_TRANSFER = "file_transfer:sys"
 """A part of the node, with the files that its user is sent: its own rules and the floor bound it."""
 
 _AT_LOCATION = frozenset(
-    (WriteAt, Append, Create, MakeFolder, CreateFolder, RemoveFile, RemoveFolder, SetLength, Replace, Unpack, FreeSpace)
+    (
+        ops.WriteAt,
+        ops.Append,
+        ops.Create,
+        ops.MakeFolder,
+        ops.CreateFolder,
+        ops.RemoveFile,
+        ops.RemoveFolder,
+        ops.SetLength,
+        ops.Replace,
+        ops.Unpack,
+        ops.FreeSpace,
+    )
 )
 
 
@@ -77,7 +70,7 @@ class Quotas:
 
 
 DEFAULT_QUOTAS = Quotas()
-NOTHING = Usage(0, 0)
+NOTHING = ops.Usage(0, 0)
 
 
 class OverQuota(OSError):
@@ -88,12 +81,12 @@ class OverQuota(OSError):
 class DiskAccount:
     """The account of one package. Thread-safe."""
 
-    quota: Usage
+    quota: ops.Usage
     text: str
     """The sentence that the quota is used up."""
     quotas: Quotas
-    used: Usage = NOTHING
-    states: Usage = NOTHING
+    used: ops.Usage = NOTHING
+    states: ops.Usage = NOTHING
     """Bytes of the saved states among these, when they were last counted."""
     known: bool = False
     """Whether it has been counted in this boot."""
@@ -109,21 +102,21 @@ class DiskAccount:
                 raise OverQuota(errno.EDQUOT, self.text)
             if files > 0 and used.files + files > quota.files:
                 raise OverQuota(errno.EDQUOT, f"the package may have no more than {quota.files} files and folders")
-            self.used = Usage(used.bytes + bytes, used.files + files)
+            self.used = ops.Usage(used.bytes + bytes, used.files + files)
 
     def settle(self, bytes: int, files: int = 0) -> None:
         """Correct the account by so much, without a check."""
         if bytes or files:
             with self._lock:
-                self.used = Usage(self.used.bytes + bytes, self.used.files + files)
+                self.used = ops.Usage(self.used.bytes + bytes, self.used.files + files)
 
-    def count(self, drives: Usage, states: Usage) -> tuple[Usage, Usage]:
+    def count(self, drives: ops.Usage, states: ops.Usage) -> tuple[ops.Usage, ops.Usage]:
         """Set the account to what was found; return it in all, and how much of it nobody has claimed (`Counted`)."""
-        used = Usage(drives.bytes + states.bytes, drives.files + states.files)
+        used = ops.Usage(drives.bytes + states.bytes, drives.files + states.files)
         with self._lock:
             before = self.used if self.known else used
             self.used, self.states, self.known = used, states, True
-        return used, Usage(used.bytes - before.bytes, used.files - before.files)
+        return used, ops.Usage(used.bytes - before.bytes, used.files - before.files)
 
     def growth(self, free: int, total: int) -> int:
         """Return by how many bytes its files may grow on a disk with so many free, of so many in all."""
@@ -153,7 +146,7 @@ class _Uncounted(DiskAccount):
         """Accept anything: the floor is there for these files."""
 
 
-UNCOUNTED = _Uncounted(Usage(NO_QUOTA, NO_QUOTA), "", Quotas(), known=True)
+UNCOUNTED = _Uncounted(ops.Usage(NO_QUOTA, NO_QUOTA), "", Quotas(), known=True)
 
 
 class Ledger:
@@ -168,7 +161,7 @@ class Ledger:
         self._accounts: dict[str, DiskAccount] = {}
         self._lock = threading.Lock()
 
-    def package_of(self, location: Location) -> str | None:
+    def package_of(self, location: ops.Location) -> str | None:
         """Return the package whose account has what is there; None: it is in no account."""
         root, parts = location
         if not parts or not root:
@@ -179,7 +172,7 @@ class Ledger:
             return parts[0].partition(":")[2] or LONG_IDS
         return None
 
-    def account_of(self, location: Location) -> DiskAccount:
+    def account_of(self, location: ops.Location) -> DiskAccount:
         """Return the account of a file or folder; a package's folder of drives itself is in none."""
         package = self.package_of(location)
         if package is None or (location.root == self._drives and len(location.parts) == 1):
@@ -197,34 +190,34 @@ class Ledger:
     def _open(self, package: str) -> DiskAccount:
         size = self._own.get(package, self.quotas.bytes)
         text = f"the package's quota of {size} bytes is used up"
-        return DiskAccount(Usage(size, self.quotas.files), text, self.quotas)
+        return DiskAccount(ops.Usage(size, self.quotas.files), text, self.quotas)
 
     def is_known(self, package: str) -> bool:
         """Whether a package has been counted in this boot."""
         account = self._accounts.get(package)
         return account is not None and account.known
 
-    def changed(self, operation: Operation) -> tuple[str, ...]:
+    def changed(self, operation: ops.Operation) -> tuple[str, ...]:
         """Return the packages whose accounts an operation changes, or must know."""
         if type(operation) in _AT_LOCATION:
             package = self.package_of(operation.location)
             return () if package is None else (package,)
-        if isinstance(operation, Copy):
+        if isinstance(operation, ops.Copy):
             package = self.package_of(operation.target)
             return () if package is None else (package,)
-        if isinstance(operation, Rename):
+        if isinstance(operation, ops.Rename):
             both = (self.package_of(each) for each in (operation.location, operation.target))
             return tuple(dict.fromkeys(package for package in both if package is not None))
         return ()
 
-    def measure(self, package: str) -> Measure:
+    def measure(self, package: str) -> ops.Measure:
         """Return the operation that counts a package."""
-        return Measure(package, Location(self._drives, (package,)), Location(self._states, ()))
+        return ops.Measure(package, ops.Location(self._drives, (package,)), ops.Location(self._states, ()))
 
-    def survey(self) -> Survey:
+    def survey(self) -> ops.Survey:
         """Return the operation that finds all packages."""
-        return Survey(Location(self._drives, ()), Location(self._states, ()))
+        return ops.Survey(ops.Location(self._drives, ()), ops.Location(self._states, ()))
 
     def has_state(self, package: str, name: str) -> bool:
         """Whether the file of that name, in the folder of all states, belongs to that package."""
-        return self.package_of(Location(self._states, (name,))) == package
+        return self.package_of(ops.Location(self._states, (name,))) == package

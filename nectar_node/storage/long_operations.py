@@ -13,6 +13,7 @@ from itertools import count, islice
 
 from blake3 import blake3
 
+from nectar_node.storage import operations as ops
 from nectar_node.storage.archive import Entry, entries_untrusted, unpack_untrusted, verify_untrusted
 from nectar_node.storage.ledger import DiskAccount, Ledger
 from nectar_node.storage.opened import (
@@ -26,28 +27,6 @@ from nectar_node.storage.opened import (
     size_in,
     write_all,
 )
-from nectar_node.storage.operations import (
-    LONG_BYTES,
-    MAX_LISTED,
-    STEP_BYTES,
-    Copy,
-    Counted,
-    FileType,
-    Hash,
-    ListFolder,
-    Location,
-    Measure,
-    ReadAt,
-    RemoveFolder,
-    Rename,
-    Replace,
-    Survey,
-    Surveyed,
-    Unpack,
-    Usage,
-    WriteAt,
-    new_file_name,
-)
 from nectar_node.storage.steps import Work
 
 _ENTRIES = 256
@@ -59,19 +38,19 @@ _MOST_LISTINGS = 1_000_000
 _DEEPEST = 256
 """Nesting of folders that are counted; the vfs makes none so deep."""
 _ANY_QUOTA = 1 << 62
-_ZEROS = memoryview(bytes(STEP_BYTES))
+_ZEROS = memoryview(bytes(ops.STEP_BYTES))
 
 
-def read_at(operation: ReadAt, _: Ledger) -> Work:
+def read_at(operation: ops.ReadAt, _: Ledger) -> Work:
     """Read bytes from an offset (`ReadAt`)."""
     with opened(operation.location, os.O_RDONLY) as file:
         length = min(operation.length, file.length - operation.offset)
-        if length <= LONG_BYTES:
-            return os.pread(file.descriptor, min(operation.length, LONG_BYTES), operation.offset)
+        if length <= ops.LONG_BYTES:
+            return os.pread(file.descriptor, min(operation.length, ops.LONG_BYTES), operation.offset)
         data = bytearray(length)
         view, done = memoryview(data), 0
         while done < length:
-            read = os.preadv(file.descriptor, [view[done : done + STEP_BYTES]], operation.offset + done)
+            read = os.preadv(file.descriptor, [view[done : done + ops.STEP_BYTES]], operation.offset + done)
             if not read:
                 break
             done += read
@@ -81,30 +60,30 @@ def read_at(operation: ReadAt, _: Ledger) -> Work:
         return data
 
 
-def write_at(operation: WriteAt, ledger: Ledger) -> Work:
+def write_at(operation: ops.WriteAt, ledger: Ledger) -> Work:
     """Write into an existing file (`WriteAt`)."""
     rest, offset = memoryview(operation.data), operation.offset
     account, size = ledger.account_of(operation.location), len(rest)
     with opened(operation.location, os.O_WRONLY) as file, growing(account, file, offset + size if size else 0, size):
         while rest:
-            written = os.pwrite(file.descriptor, rest[:LONG_BYTES], offset)
+            written = os.pwrite(file.descriptor, rest[: ops.LONG_BYTES], offset)
             rest, offset = rest[written:], offset + written
             if rest:
                 yield
     return None
 
 
-def list_folder(operation: ListFolder, _: Ledger) -> Work:
+def list_folder(operation: ops.ListFolder, _: Ledger) -> Work:
     """List a folder (`ListFolder`)."""
     with folder_of(operation.location) as (folder, name):
         descriptor = os.open(name, FOLDER, dir_fd=folder)
-    listed: list[tuple[str, FileType]] = []
+    listed: list[tuple[str, ops.FileType]] = []
     try:
         with os.scandir(descriptor) as entries:
             for entry in entries:
-                if len(listed) == MAX_LISTED:
-                    raise OSError(errno.EOVERFLOW, f"the folder has more than {MAX_LISTED} entries")
-                kind = FileType.DIRECTORY if entry.is_dir(follow_symlinks=False) else FileType.FILE
+                if len(listed) == ops.MAX_LISTED:
+                    raise OSError(errno.EOVERFLOW, f"the folder has more than {ops.MAX_LISTED} entries")
+                kind = ops.FileType.DIRECTORY if entry.is_dir(follow_symlinks=False) else ops.FileType.FILE
                 listed.append((entry.name, kind))
                 if not len(listed) % _ENTRIES:
                     yield
@@ -116,7 +95,7 @@ def list_folder(operation: ListFolder, _: Ledger) -> Work:
 # --- removing -------------------------------------------------------------------------------------------------------
 
 
-def remove_folder(operation: RemoveFolder, ledger: Ledger) -> Work:
+def remove_folder(operation: ops.RemoveFolder, ledger: Ledger) -> Work:
     """Remove a folder (`RemoveFolder`)."""
     account = ledger.account_of(operation.location)
     with folder_of(operation.location) as (folder, name):
@@ -185,14 +164,14 @@ def _listed_anew(folder: int) -> Iterator[tuple[str, bool]]:
     raise OSError(errno.EBUSY, "the folder does not get empty")
 
 
-def rename(operation: Rename, ledger: Ledger) -> Work:
+def rename(operation: ops.Rename, ledger: Ledger) -> Work:
     """Rename a file or folder (`Rename`). What goes to another package moves to that one's account."""
     giver, taker = ledger.account_of(operation.location), ledger.account_of(operation.target)
     with (
         folder_of(operation.location) as (folder, name),
         folder_of(operation.target) as (target_folder, target_name),
     ):
-        moved = (yield from _count(operation.location)) if giver is not taker else Usage(0, 0)
+        moved = (yield from _count(operation.location)) if giver is not taker else ops.Usage(0, 0)
         replaced = _replaced(folder, name, target_folder, target_name)
         taker.claim(*moved)
         try:
@@ -206,23 +185,23 @@ def rename(operation: Rename, ledger: Ledger) -> Work:
     return None
 
 
-def _replaced(folder: int, name: str, target_folder: int, target_name: str) -> Usage:
+def _replaced(folder: int, name: str, target_folder: int, target_name: str) -> ops.Usage:
     """Return what a rename replaces."""
     size = size_in(target_folder, target_name)
     if size is None:
-        return Usage(0, 0)
+        return ops.Usage(0, 0)
     try:
         moved = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
-        return Usage(0, 0)  # as the rename will say
+        return ops.Usage(0, 0)  # as the rename will say
     there = os.stat(target_name, dir_fd=target_folder, follow_symlinks=False)
-    return Usage(0, 0) if os.path.samestat(moved, there) else Usage(size, 1)
+    return ops.Usage(0, 0) if os.path.samestat(moved, there) else ops.Usage(size, 1)
 
 
 # --- whole files ----------------------------------------------------------------------------------------------------
 
 
-def hash_file(operation: Hash, _: Ledger) -> Work:
+def hash_file(operation: ops.Hash, _: Ledger) -> Work:
     """Hash a file (`Hash`)."""
     hasher = blake3()
     with opened(operation.location, os.O_RDONLY) as file:
@@ -237,15 +216,15 @@ def _blocks(descriptor: int) -> Iterator[memoryview]:
 
     Each block is valid until the next. Holes are not read.
     """
-    block, end = memoryview(bytearray(STEP_BYTES)), os.fstat(descriptor).st_size
+    block, end = memoryview(bytearray(ops.STEP_BYTES)), os.fstat(descriptor).st_size
     position = data = hole = 0
     while position < end:
         if position >= hole:
             data, hole = _next_data(descriptor, position, end)
         if position < data:
-            piece = _ZEROS[: min(data - position, STEP_BYTES)]
+            piece = _ZEROS[: min(data - position, ops.STEP_BYTES)]
         else:
-            piece = block[: os.preadv(descriptor, [block[: min(end - position, STEP_BYTES)]], position)]
+            piece = block[: os.preadv(descriptor, [block[: min(end - position, ops.STEP_BYTES)]], position)]
             if not piece:
                 return
         position += len(piece)
@@ -264,12 +243,12 @@ def _next_data(descriptor: int, position: int, end: int) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def _replacing(location: Location, account: DiskAccount, length: int) -> Iterator[int]:
+def _replacing(location: ops.Location, account: DiskAccount, length: int) -> Iterator[int]:
     """Yield a descriptor for a file's new content, of `length` bytes, which replaces the old one at the end if all went
     well.
     """
     with folder_of(location) as (folder, name):
-        temporary = new_file_name(name)
+        temporary = ops.new_file_name(name)
         before, left = size_in(folder, name), size_in(folder, temporary)
         check_space(account, folder, length)
         more = length - (before or 0), int(before is None)
@@ -293,19 +272,19 @@ def _replacing(location: Location, account: DiskAccount, length: int) -> Iterato
         os.fsync(folder)
 
 
-def replace(operation: Replace, ledger: Ledger) -> Work:
+def replace(operation: ops.Replace, ledger: Ledger) -> Work:
     """Replace a file's content (`Replace`)."""
     rest = memoryview(operation.data)
     with _replacing(operation.location, ledger.account_of(operation.location), len(rest)) as descriptor:
         while rest:
-            write_all(descriptor, rest[:LONG_BYTES])
-            rest = rest[LONG_BYTES:]
+            write_all(descriptor, rest[: ops.LONG_BYTES])
+            rest = rest[ops.LONG_BYTES :]
             if rest:
                 yield
     return None
 
 
-def copy(operation: Copy, ledger: Ledger) -> Work:
+def copy(operation: ops.Copy, ledger: Ledger) -> Work:
     """Copy a file (`Copy`). Holes are written out: a sparse file may be larger than any disk."""
     account = ledger.account_of(operation.target)
     with opened(operation.location, os.O_RDONLY) as source:
@@ -327,7 +306,7 @@ def copy(operation: Copy, ledger: Ledger) -> Work:
 # --- archives -------------------------------------------------------------------------------------------------------
 
 
-def unpack(operation: Unpack, ledger: Ledger) -> Work:
+def unpack(operation: ops.Unpack, ledger: Ledger) -> Work:
     """Unpack an archive (`Unpack`). All files are written beside what is there first, and then take their places."""
     into, account = operation.location, ledger.account_of(operation.location)
     entries = entries_untrusted(operation.data)
@@ -345,7 +324,7 @@ def unpack(operation: Unpack, ledger: Ledger) -> Work:
             finally:
                 os.close(descriptor)
         for parts in dict.fromkeys(entry.parts if entry.is_folder else entry.parts[:-1] for entry in entries):
-            make_folders(Location(into.root, into.parts + parts), ledger, synced=False)
+            make_folders(ops.Location(into.root, into.parts + parts), ledger, synced=False)
         for entry in files.values():
             with contextlib.suppress(FileNotFoundError), opened(_place_of(entry, into), os.O_WRONLY):
                 pass  # what is there is a file that may be replaced
@@ -355,11 +334,11 @@ def unpack(operation: Unpack, ledger: Ledger) -> Work:
     return None
 
 
-def _place_of(entry: Entry, into: Location) -> Location:
-    return Location(into.root, into.parts + entry.parts)
+def _place_of(entry: Entry, into: ops.Location) -> ops.Location:
+    return ops.Location(into.root, into.parts + entry.parts)
 
 
-def _take_its_place(folder: int, name: str, into: Location, entry: Entry, account: DiskAccount) -> None:
+def _take_its_place(folder: int, name: str, into: ops.Location, entry: Entry, account: DiskAccount) -> None:
     with folder_of(_place_of(entry, into)) as (target, target_name):
         before = size_in(target, target_name)
         os.rename(name, target_name, src_dir_fd=folder, dst_dir_fd=target)
@@ -367,12 +346,12 @@ def _take_its_place(folder: int, name: str, into: Location, entry: Entry, accoun
 
 
 @contextlib.contextmanager
-def _staging(into: Location, account: DiskAccount, files: dict[int, Entry]) -> Iterator[int]:
+def _staging(into: ops.Location, account: DiskAccount, files: dict[int, Entry]) -> Iterator[int]:
     """Yield a temporary folder for these files, which are counted from now on; those left in it at the end are removed
     with it.
     """
-    with folder_of(Location(into.root, (*into.parts, "."))) as (outer, _):
-        name = new_file_name("archive")
+    with folder_of(ops.Location(into.root, (*into.parts, "."))) as (outer, _):
+        name = ops.new_file_name("archive")
         if size_in(outer, name) is not None:  # a crash has left it
             for _step in _empty(outer, name, account):
                 pass
@@ -399,18 +378,18 @@ def _staging(into: Location, account: DiskAccount, files: dict[int, Entry]) -> I
 # --- counting -------------------------------------------------------------------------------------------------------
 
 
-def measure(operation: Measure, ledger: Ledger) -> Work:
+def measure(operation: ops.Measure, ledger: Ledger) -> Work:
     """Count a package (`Measure`), and set its account to the result."""
     drives = yield from _count(operation.location, itself=False)
     states = yield from _count_states(operation, ledger)
-    return Counted(*ledger.account(operation.package).count(drives, states), *_disk_space(operation.location.root))
+    return ops.Counted(*ledger.account(operation.package).count(drives, states), *_disk_space(operation.location.root))
 
 
-def _count_states(operation: Measure, ledger: Ledger) -> Generator[None, None, Usage]:
+def _count_states(operation: ops.Measure, ledger: Ledger) -> Generator[None, None, ops.Usage]:
     size = files = 0
     with (
         contextlib.suppress(FileNotFoundError),
-        folder_of(Location(operation.states.root, (".",))) as (folder, _),
+        folder_of(ops.Location(operation.states.root, (".",))) as (folder, _),
         os.scandir(folder) as entries,
     ):
         for number, entry in enumerate(entries, 1):
@@ -419,25 +398,25 @@ def _count_states(operation: Measure, ledger: Ledger) -> Generator[None, None, U
                 files += 1
             if not number % _ENTRIES:
                 yield
-    return Usage(size, files)
+    return ops.Usage(size, files)
 
 
-def _count(location: Location, *, itself: bool = True) -> Generator[None, None, Usage]:
+def _count(location: ops.Location, *, itself: bool = True) -> Generator[None, None, ops.Usage]:
     """Return the size of what is there and below. Files and folders that go away meanwhile may or may not be
     counted.
     """
     with folder_of(location) as (folder, name):
         size = size_in(folder, name)
     if size is None:
-        return Usage(0, 0)
+        return ops.Usage(0, 0)
     files, looked = int(itself), 0
     folders: list[tuple[str, ...]] = [()]
     while folders:
         below = folders.pop()
         if len(below) > _DEEPEST:
-            return Usage(_ANY_QUOTA, _ANY_QUOTA)
+            return ops.Usage(_ANY_QUOTA, _ANY_QUOTA)
         with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
-            for name, is_folder, bytes in _list_sizes(Location(location.root, location.parts + below)):
+            for name, is_folder, bytes in _list_sizes(ops.Location(location.root, location.parts + below)):
                 files += 1
                 size += bytes
                 if is_folder:
@@ -446,10 +425,10 @@ def _count(location: Location, *, itself: bool = True) -> Generator[None, None, 
                 if not looked % _ENTRIES:
                     yield
         yield
-    return Usage(size, files)
+    return ops.Usage(size, files)
 
 
-def _list_sizes(location: Location) -> Iterator[tuple[str, bool, int]]:
+def _list_sizes(location: ops.Location) -> Iterator[tuple[str, bool, int]]:
     with folder_of(location) as (folder, name):
         descriptor = os.open(name, FOLDER, dir_fd=folder)
     try:
@@ -461,18 +440,21 @@ def _list_sizes(location: Location) -> Iterator[tuple[str, bool, int]]:
         os.close(descriptor)
 
 
-def survey(operation: Survey, ledger: Ledger) -> Work:
+def survey(operation: ops.Survey, ledger: Ledger) -> Work:
     """Find all packages (`Survey`)."""
     names = set[str]()
     for location in (operation.location, operation.states):
-        with folder_of(Location(location.root, (*location.parts, "."))) as (folder, _), os.scandir(folder) as entries:
+        with (
+            folder_of(ops.Location(location.root, (*location.parts, "."))) as (folder, _),
+            os.scandir(folder) as entries,
+        ):
             for number, entry in enumerate(entries, 1):
-                package = ledger.package_of(Location(location.root, (entry.name,)))
+                package = ledger.package_of(ops.Location(location.root, (entry.name,)))
                 if package is not None:
                     names.add(package)
                 if not number % _ENTRIES:
                     yield
-    return Surveyed(sorted(names), *_disk_space(operation.location.root))
+    return ops.Surveyed(sorted(names), *_disk_space(operation.location.root))
 
 
 def _disk_space(folder: str) -> tuple[int, int]:

@@ -19,18 +19,7 @@ from kernel.contract.memory import UNMETERED, Memory
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob
 from nectar_node.contract.actions import LogLine
 from nectar_node.contract.json_shapes import Refused, bad_request, dump, load_untrusted, variant_untrusted
-from nectar_node.storage.operations import (
-    DiskError,
-    DiskFault,
-    Job,
-    Location,
-    Operation,
-    Outcome,
-    ReadAt,
-    RemoveFile,
-    Replace,
-    file_name,
-)
+from nectar_node.storage import operations as ops
 from nectar_node.system.process import SORRY, Cause, SystemProcess, bare, metadata_bytes, reply
 
 STATE = ProcessId("state", "distro", "sys")
@@ -106,23 +95,23 @@ class State(SystemProcess):
         self._bytes += owner.weight
 
     def _ask(self, process: ProcessId, action: StateAction, state: Buffer, owner: object) -> None:
-        location = Location(self._root, (file_name(str(process)),))
-        operation: Operation
+        location = ops.Location(self._root, (ops.file_name(str(process)),))
+        operation: ops.Operation
         match action:
             case StateAction.GET:
-                operation = ReadAt(location, 0, MAX_STATE_BYTES)
+                operation = ops.ReadAt(location, 0, MAX_STATE_BYTES)
             case StateAction.SET:
-                operation = Replace(location, state)
+                operation = ops.Replace(location, state)
             case StateAction.CLEAR:
-                operation = RemoveFile(location)
-        self._out.append(Job(operation, f"state {process}", owner, str(process.package_id)))
+                operation = ops.RemoveFile(location)
+        self._out.append(ops.Job(operation, f"state {process}", owner, str(process.package_id)))
 
-    def done(self, job: Job, outcome: Outcome, now: float) -> None:
+    def done(self, job: ops.Job, outcome: ops.Outcome, now: float) -> None:
         """Answer what a disk job was for, now that it is done or has failed."""
         owner = job.owner
         state, problem, missing = None, None, False
-        if isinstance(outcome, DiskError):
-            missing = outcome.fault is DiskFault.NOT_FOUND
+        if isinstance(outcome, ops.DiskError):
+            missing = outcome.fault is ops.DiskFault.NOT_FOUND
             problem = None if missing else f"its state cannot be used: {outcome.text}"
         elif isinstance(outcome, (bytes, bytearray)):
             state = bytes(outcome)
@@ -144,7 +133,7 @@ class State(SystemProcess):
 
     def recover(self, cause: Cause, now: float) -> None:
         """Answer a request or a call whose handling has failed."""
-        failed = cause.owner if isinstance(cause, Job) else cause
+        failed = cause.owner if isinstance(cause, ops.Job) else cause
         if isinstance(failed, _Owner):
             failed = failed.envelope
         if isinstance(failed, UseState):

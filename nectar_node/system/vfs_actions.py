@@ -23,33 +23,7 @@ from nectar_node.contract.json_shapes import (
     text_untrusted,
     variant_untrusted,
 )
-from nectar_node.storage.operations import (
-    Append,
-    Copy,
-    Create,
-    CreateFolder,
-    DiskError,
-    DiskFault,
-    FileStat,
-    FileType,
-    FreeSpace,
-    Hash,
-    ListFolder,
-    Location,
-    MakeFolder,
-    Operation,
-    ReadAt,
-    RemoveFile,
-    RemoveFolder,
-    Rename,
-    Replace,
-    SetLength,
-    Stat,
-    Sync,
-    Unpack,
-    WriteAt,
-    is_part,
-)
+from nectar_node.storage import operations as ops
 
 ZIP = "application/zip"
 _MOST = limits.MAX_BLOB_BYTES
@@ -66,10 +40,10 @@ class Call(NamedTuple):
     """What an action works with."""
 
     path: str
-    location: Location
+    location: ops.Location
     argument: Any
     blob: LazyLoadBlob | None
-    target: Location | None
+    target: ops.Location | None
     """Location of the second path, for an action that has one."""
     cursor: int
     """The caller's position in the file, for an action that uses a cursor."""
@@ -80,7 +54,7 @@ class Action(NamedTuple):
 
     right: str
     """The right that a process of another package must hold: "read" or "write"."""
-    plan: Callable[[Call], Operation]
+    plan: Callable[[Call], ops.Operation]
     answer: Callable[[Call, Any], Answer] = lambda call, outcome: ("Ok", None)
     """Makes the answer from the operation's outcome."""
     moves: Callable[[Call, Any], int] | None = None
@@ -105,11 +79,11 @@ def parse_untrusted(value: object) -> tuple[str, Action, Any]:
     return path, action, argument
 
 
-def refusal(error: DiskError, path: str, action: Action) -> object:
+def refusal(error: ops.DiskError, path: str, action: Action) -> object:
     """Return the answer to a request whose operation has failed."""
     if action is ACTIONS["CreateDrive"]:
         return {"CreateDirError": {"error": error.text, "path": path}}
-    if error.fault is DiskFault.NOT_FOUND:
+    if error.fault is ops.DiskFault.NOT_FOUND:
         return {"NotFound": {"path": path}}
     return {"IOError": {"error": error.text, "path": path}}
 
@@ -128,7 +102,7 @@ def _data(call: Call) -> Buffer:
     return call.blob.bytes
 
 
-def _target(call: Call) -> Location:
+def _target(call: Call) -> ops.Location:
     assert call.target is not None
     return call.target
 
@@ -136,23 +110,23 @@ def _target(call: Call) -> Location:
 # --- plans ----------------------------------------------------------------------------------------------------------
 
 
-def _plan_read_at(call: Call) -> Operation:
+def _plan_read_at(call: Call) -> ops.Operation:
     offset, length = (number_untrusted(field_untrusted(call.argument, name)) for name in ("offset", "length"))
     if length > _MOST:
         raise _io_error(f"a blob holds at most {_MOST} bytes: read the file in pieces", call.path)
-    return ReadAt(call.location, offset, length)
+    return ops.ReadAt(call.location, offset, length)
 
 
-def _plan_write_at(call: Call) -> Operation:
+def _plan_write_at(call: Call) -> ops.Operation:
     offset = number_untrusted(field_untrusted(call.argument, "offset"))
     data = _data(call)
     if "length" in call.argument and len(data) != number_untrusted(call.argument["length"]):
         raise _bad_bytes(call.path)
-    return WriteAt(call.location, offset, data)
+    return ops.WriteAt(call.location, offset, data)
 
 
-def _plan_read_exact(call: Call) -> Operation:
-    return ReadAt(call.location, call.cursor, _exact_length(call))
+def _plan_read_exact(call: Call) -> ops.Operation:
+    return ops.ReadAt(call.location, call.cursor, _exact_length(call))
 
 
 def _exact_length(call: Call) -> int:
@@ -163,11 +137,11 @@ def _exact_length(call: Call) -> int:
     return length
 
 
-def _plan_unpack(call: Call) -> Operation:
+def _plan_unpack(call: Call) -> ops.Operation:
     data = _data(call)
     if call.blob is not None and call.blob.mime not in (None, ZIP):
         raise bad_request(f"the blob's mime must be {ZIP}")
-    return Unpack(call.location, data)
+    return ops.Unpack(call.location, data)
 
 
 # --- answers --------------------------------------------------------------------------------------------------------
@@ -195,19 +169,19 @@ def _answer_string(call: Call, outcome: bytes) -> Answer:
     return value, None
 
 
-def _answer_metadata(call: Call, outcome: FileStat) -> Answer:
+def _answer_metadata(call: Call, outcome: ops.FileStat) -> Answer:
     metadata = {"file_type": outcome.type.value, "len": outcome.length, "modified": outcome.modified}
     return {"Metadata": metadata}, None
 
 
-def _answer_len(call: Call, outcome: FileStat) -> Answer:
+def _answer_len(call: Call, outcome: ops.FileStat) -> Answer:
     return {"Len": outcome.length}, None
 
 
 def _answer_list(call: Call, outcome: list[Any]) -> Answer:
     base = call.path.rstrip("/")
-    named = [(name, kind) for name, kind in outcome if is_part(name)]
-    frame = len(dump({"path": f"{base}/", "file_type": FileType.DIRECTORY.value}))
+    named = [(name, kind) for name, kind in outcome if ops.is_part(name)]
+    frame = len(dump({"path": f"{base}/", "file_type": ops.FileType.DIRECTORY.value}))
     if len(named) * (frame - len('""')) + len(dump([name for name, _ in named])) > MAX_LIST_BYTES:
         raise _io_error(f"the list of its {len(named)} entries would be longer than {MAX_LIST_BYTES} bytes", call.path)
     return {"ReadDir": [{"path": f"{base}/{name}", "file_type": kind.value} for name, kind in named]}, None
@@ -217,7 +191,7 @@ def _answer_hash(call: Call, outcome: bytes) -> Answer:
     return {"Hash": list(outcome)}, None
 
 
-def _answer_seek(call: Call, outcome: FileStat) -> Answer:
+def _answer_seek(call: Call, outcome: ops.FileStat) -> Answer:
     offset = _sought(call, outcome)
     early = isinstance(call.argument, dict) and "seek_from" in call.argument
     return {"SeekFrom": offset if early else {"new_offset": offset}}, None
@@ -242,7 +216,7 @@ def _at_the_end(call: Call, outcome: int) -> int:
     return outcome
 
 
-def _sought(call: Call, outcome: FileStat) -> int:
+def _sought(call: Call, outcome: ops.FileStat) -> int:
     argument = call.argument
     early = isinstance(argument, dict) and "seek_from" in argument
     whence, by = variant_untrusted(argument["seek_from"] if early else argument)
@@ -256,45 +230,45 @@ def _sought(call: Call, outcome: FileStat) -> int:
     return base + by
 
 
-def _read_from_cursor(call: Call, most: int) -> Operation:
-    return ReadAt(call.location, call.cursor, most + 1)  # one byte more tells that there is too much
+def _read_from_cursor(call: Call, most: int) -> ops.Operation:
+    return ops.ReadAt(call.location, call.cursor, most + 1)  # one byte more tells that there is too much
 
 
 ACTIONS: dict[str, Action] = {
-    "CreateDrive": Action("write", lambda call: MakeFolder(call.location)),
-    "CreateDir": Action("write", lambda call: CreateFolder(call.location)),
-    "CreateDirAll": Action("write", lambda call: MakeFolder(call.location)),
-    "CreateFile": Action("write", lambda call: Create(call.location, cut_off=True), moves=_start),
-    "CreateFile, or open it": Action("write", lambda call: Create(call.location), moves=_start),
-    "OpenFile": Action("read", lambda call: Stat(call.location), moves=_start),
-    "CloseFile": Action("read", lambda call: Stat(call.location), moves=_start),
-    "Write": Action("write", lambda call: Replace(call.location, _data(call)), stops=True),
+    "CreateDrive": Action("write", lambda call: ops.MakeFolder(call.location)),
+    "CreateDir": Action("write", lambda call: ops.CreateFolder(call.location)),
+    "CreateDirAll": Action("write", lambda call: ops.MakeFolder(call.location)),
+    "CreateFile": Action("write", lambda call: ops.Create(call.location, cut_off=True), moves=_start),
+    "CreateFile, or open it": Action("write", lambda call: ops.Create(call.location), moves=_start),
+    "OpenFile": Action("read", lambda call: ops.Stat(call.location), moves=_start),
+    "CloseFile": Action("read", lambda call: ops.Stat(call.location), moves=_start),
+    "Write": Action("write", lambda call: ops.Replace(call.location, _data(call)), stops=True),
     "WriteAll": Action(
-        "write", lambda call: WriteAt(call.location, call.cursor, _data(call)), moves=_after_what_was_written
+        "write", lambda call: ops.WriteAt(call.location, call.cursor, _data(call)), moves=_after_what_was_written
     ),
     "WriteAt": Action("write", _plan_write_at),
-    "Append": Action("write", lambda call: Append(call.location, _data(call)), moves=_at_the_end),
-    "SyncAll": Action("write", lambda call: Sync(call.location)),
-    "Read": Action("read", lambda call: ReadAt(call.location, 0, _MOST + 1), _answer_read),
+    "Append": Action("write", lambda call: ops.Append(call.location, _data(call)), moves=_at_the_end),
+    "SyncAll": Action("write", lambda call: ops.Sync(call.location)),
+    "Read": Action("read", lambda call: ops.ReadAt(call.location, 0, _MOST + 1), _answer_read),
     "ReadAt": Action("read", _plan_read_at, _answer_read),
-    "ReadDir": Action("read", lambda call: ListFolder(call.location), _answer_list, stops=True),
+    "ReadDir": Action("read", lambda call: ops.ListFolder(call.location), _answer_list, stops=True),
     "ReadToEnd": Action("read", lambda call: _read_from_cursor(call, _MOST), _answer_read, _after_what_was_read),
     "ReadExact": Action("read", _plan_read_exact, _answer_exact, _after_what_was_read),
     "ReadToString": Action(
         "read", lambda call: _read_from_cursor(call, _CHARACTERS), _answer_string, _after_what_was_read
     ),
-    "Seek": Action("read", lambda call: Stat(call.location), _answer_seek, _sought),
-    "RemoveFile": Action("write", lambda call: RemoveFile(call.location)),
-    "RemoveDir": Action("write", lambda call: RemoveFolder(call.location, recursive=False)),
-    "RemoveDirAll": Action("write", lambda call: RemoveFolder(call.location, recursive=True), stops=True),
-    "Rename": Action("write", lambda call: Rename(call.location, _target(call)), second=True),
-    "Metadata": Action("read", lambda call: Stat(call.location), _answer_metadata),
+    "Seek": Action("read", lambda call: ops.Stat(call.location), _answer_seek, _sought),
+    "RemoveFile": Action("write", lambda call: ops.RemoveFile(call.location)),
+    "RemoveDir": Action("write", lambda call: ops.RemoveFolder(call.location, recursive=False)),
+    "RemoveDirAll": Action("write", lambda call: ops.RemoveFolder(call.location, recursive=True), stops=True),
+    "Rename": Action("write", lambda call: ops.Rename(call.location, _target(call)), second=True),
+    "Metadata": Action("read", lambda call: ops.Stat(call.location), _answer_metadata),
     "AddZip": Action("write", _plan_unpack, stops=True),
-    "CopyFile": Action("read", lambda call: Copy(call.location, _target(call)), second=True, stops=True),
-    "Len": Action("read", lambda call: Stat(call.location), _answer_len),
-    "SetLen": Action("write", lambda call: SetLength(call.location, number_untrusted(call.argument))),
+    "CopyFile": Action("read", lambda call: ops.Copy(call.location, _target(call)), second=True, stops=True),
+    "Len": Action("read", lambda call: ops.Stat(call.location), _answer_len),
+    "SetLen": Action("write", lambda call: ops.SetLength(call.location, number_untrusted(call.argument))),
     "FreeSpace": Action(
-        "read", lambda call: FreeSpace(call.location), lambda call, outcome: ({"FreeSpace": outcome}, None)
+        "read", lambda call: ops.FreeSpace(call.location), lambda call, outcome: ({"FreeSpace": outcome}, None)
     ),
-    "Hash": Action("read", lambda call: Hash(call.location), _answer_hash, stops=True),
+    "Hash": Action("read", lambda call: ops.Hash(call.location), _answer_hash, stops=True),
 }

@@ -17,63 +17,28 @@ from typing import Any
 from blake3 import blake3
 
 from kernel.contract.message import Buffer
+from nectar_node.storage import operations as ops
 from nectar_node.storage.archive import BadArchive, Entry, entries_untrusted, unpack_untrusted, verify_untrusted
 from nectar_node.storage.ledger import DiskAccount, Ledger, OverQuota
-from nectar_node.storage.operations import (
-    MAX_LISTED,
-    MAX_NAME_BYTES,
-    Append,
-    Copy,
-    Counted,
-    Create,
-    CreateFolder,
-    DiskError,
-    DiskFault,
-    Extend,
-    FileStat,
-    FileType,
-    FreeSpace,
-    Hash,
-    ListFolder,
-    Location,
-    MakeFolder,
-    Measure,
-    Operation,
-    Outcome,
-    ReadAt,
-    RemoveFile,
-    RemoveFolder,
-    Rename,
-    Replace,
-    SetLength,
-    Stat,
-    Survey,
-    Surveyed,
-    Sync,
-    Unpack,
-    Usage,
-    WriteAt,
-    new_file_name,
-)
 from nectar_node.storage.steps import Steps, Work
 from testnet.sim.file_content import File, new_file
 
-_NOT_FOUND = DiskError(DiskFault.NOT_FOUND, "No such file or directory")
-_FULL = DiskError(DiskFault.FULL, "No space left on device")
-_NO_FOLDER = DiskError(DiskFault.NOT_FOUND, "Not a directory")
-_A_FOLDER = DiskError(DiskFault.OTHER, "Is a directory")
-_EXISTS = DiskError(DiskFault.EXISTS, "File exists")
-_NOT_EMPTY = DiskError(DiskFault.OTHER, "Directory not empty")
-_SHORTER = DiskError(DiskFault.NOT_FOUND, "the file is shorter than it was")
-_TOO_LONG = DiskError(DiskFault.OTHER, "File name too long")
-_TOO_MANY = DiskError(DiskFault.OTHER, f"the folder has more than {MAX_LISTED} entries")
-_INVALID = DiskError(DiskFault.OTHER, "Invalid argument")
+_NOT_FOUND = ops.DiskError(ops.DiskFault.NOT_FOUND, "No such file or directory")
+_FULL = ops.DiskError(ops.DiskFault.FULL, "No space left on device")
+_NO_FOLDER = ops.DiskError(ops.DiskFault.NOT_FOUND, "Not a directory")
+_A_FOLDER = ops.DiskError(ops.DiskFault.OTHER, "Is a directory")
+_EXISTS = ops.DiskError(ops.DiskFault.EXISTS, "File exists")
+_NOT_EMPTY = ops.DiskError(ops.DiskFault.OTHER, "Directory not empty")
+_SHORTER = ops.DiskError(ops.DiskFault.NOT_FOUND, "the file is shorter than it was")
+_TOO_LONG = ops.DiskError(ops.DiskFault.OTHER, "File name too long")
+_TOO_MANY = ops.DiskError(ops.DiskFault.OTHER, f"the folder has more than {ops.MAX_LISTED} entries")
+_INVALID = ops.DiskError(ops.DiskFault.OTHER, "Invalid argument")
 
 Path = tuple[str, ...]
 
 
 class _RefusedError(Exception):
-    def __init__(self, error: DiskError) -> None:
+    def __init__(self, error: ops.DiskError) -> None:
         super().__init__(error.text)
         self.error = error
 
@@ -114,43 +79,47 @@ class SimDisk:
         """Folders that were removed since then: one that is there again is another one."""
         self._unfinished: set[Path] = set()
         """Files with new content that was never finished: the next one for the same file takes their place."""
-        self._performers: dict[type, Callable[[Any], Outcome]] = {
-            ReadAt: self._read_at,
-            WriteAt: self._write_at,
-            Create: self._create,
-            MakeFolder: self._make_folder,
-            Stat: self._stat,
-            ListFolder: self._list_folder,
-            Measure: self._measure,
-            Survey: self._survey,
-            RemoveFile: self._remove_file,
-            RemoveFolder: self._remove_folder,
-            Rename: self._rename,
-            SetLength: self._set_length,
-            Sync: self._sync,
-            FreeSpace: self._free_space,
-            Replace: lambda operation: self._replace(operation.location, new_file(operation.data, 0)),
-            Extend: self._extend,
-            Append: self._append,
-            CreateFolder: self._create_folder,
+        self._performers: dict[type, Callable[[Any], ops.Outcome]] = {
+            ops.ReadAt: self._read_at,
+            ops.WriteAt: self._write_at,
+            ops.Create: self._create,
+            ops.MakeFolder: self._make_folder,
+            ops.Stat: self._stat,
+            ops.ListFolder: self._list_folder,
+            ops.Measure: self._measure,
+            ops.Survey: self._survey,
+            ops.RemoveFile: self._remove_file,
+            ops.RemoveFolder: self._remove_folder,
+            ops.Rename: self._rename,
+            ops.SetLength: self._set_length,
+            ops.Sync: self._sync,
+            ops.FreeSpace: self._free_space,
+            ops.Replace: lambda operation: self._replace(operation.location, new_file(operation.data, 0)),
+            ops.Extend: self._extend,
+            ops.Append: self._append,
+            ops.CreateFolder: self._create_folder,
         }
-        self._in_steps: dict[type, Callable[[Any], Work]] = {Hash: self._hash, Copy: self._copy, Unpack: self._unpack}
+        self._in_steps: dict[type, Callable[[Any], Work]] = {
+            ops.Hash: self._hash,
+            ops.Copy: self._copy,
+            ops.Unpack: self._unpack,
+        }
 
-    def perform(self, operation: Operation) -> Outcome:
+    def perform(self, operation: ops.Operation) -> ops.Outcome:
         """Carry out `operation`."""
         return self.begin(operation).finish()
 
-    def begin(self, operation: Operation) -> Steps:
+    def begin(self, operation: ops.Operation) -> Steps:
         """Carry out `operation` step by step; nothing is done before the first step."""
         return Steps(self._begin(operation), _refusal)
 
-    def _begin(self, operation: Operation) -> Work:
+    def _begin(self, operation: ops.Operation) -> Work:
         in_steps = self._in_steps.get(type(operation))
         if in_steps is not None:
             return (yield from in_steps(operation))
         return self._performers[type(operation)](operation)
 
-    def break_off(self, operation: Operation, chance: Random) -> None:
+    def break_off(self, operation: ops.Operation, chance: Random) -> None:
         """Kill the operation while it runs: all of it is done, or none, or a part that `chance` draws."""
         done = chance.choice((0.0, chance.random(), 1.0))
         if done == 1.0:
@@ -159,32 +128,32 @@ class SimDisk:
             with suppress(_RefusedError, BadArchive, OverQuota):
                 self._perform_in_part(operation, done)
 
-    def _perform_in_part(self, operation: Operation, share: float) -> None:
+    def _perform_in_part(self, operation: ops.Operation, share: float) -> None:
         """Do `share` of the operation; one that takes a single step is not done at all."""
         match operation:
-            case WriteAt(location, offset, data):
-                self._write_at(WriteAt(location, offset, _beginning(data, share)))
-            case Append(location, data):
-                self._append(Append(location, _beginning(data, share)))
-            case Extend(location, length, data):
-                self._set_length(SetLength(location, min(length, len(self._file(location)))))
-                self._append(Append(location, _beginning(data, share)))
-            case Replace(location, data):
+            case ops.WriteAt(location, offset, data):
+                self._write_at(ops.WriteAt(location, offset, _beginning(data, share)))
+            case ops.Append(location, data):
+                self._append(ops.Append(location, _beginning(data, share)))
+            case ops.Extend(location, length, data):
+                self._set_length(ops.SetLength(location, min(length, len(self._file(location)))))
+                self._append(ops.Append(location, _beginning(data, share)))
+            case ops.Replace(location, data):
                 self._leave_unfinished(location, _beginning(data, share))
-            case Copy(location, target):
+            case ops.Copy(location, target):
                 self._leave_unfinished(target, _beginning(self._file(location).content(), share))
-            case Unpack(location, data):
+            case ops.Unpack(location, data):
                 entries = entries_untrusted(data)
                 self._unpack_entries(location, data, entries[: int(len(entries) * share)])
 
-    def _leave_unfinished(self, location: Location, data: bytes) -> None:
+    def _leave_unfinished(self, location: ops.Location, data: bytes) -> None:
         """Keep new content that never replaces the old one."""
-        unfinished = Location(location.root, (*location.parts[:-1], new_file_name(location.parts[-1])))
-        self._create(Create(unfinished, cut_off=True))
+        unfinished = ops.Location(location.root, (*location.parts[:-1], ops.new_file_name(location.parts[-1])))
+        self._create(ops.Create(unfinished, cut_off=True))
         self._unfinished.add(_path(unfinished))
-        self._append(Append(unfinished, data))
+        self._append(ops.Append(unfinished, data))
 
-    def put(self, location: Location, data: bytes) -> None:
+    def put(self, location: ops.Location, data: bytes) -> None:
         """Write a file from outside the simulated node."""
         path = _path(location)
         file = new_file(data, self._time())
@@ -208,7 +177,7 @@ class SimDisk:
         self._live, self._kept = _Tree(dict(files), set(folders)), _Tree(files, folders)
         self._removed.clear()
 
-    def get(self, location: Location) -> bytes | None:
+    def get(self, location: ops.Location) -> bytes | None:
         """Return a file's content, or None if there is no such file."""
         file = self._live.files.get(_path(location))
         return file.content() if file is not None else None
@@ -216,7 +185,7 @@ class SimDisk:
     def _time(self) -> int:
         return round(self._clock() * 1e9)
 
-    def _file(self, location: Location) -> File:
+    def _file(self, location: ops.Location) -> File:
         path = _path(location)
         if path in self._live.folders or len(location.parts) == 0:
             raise _RefusedError(_A_FOLDER)
@@ -239,9 +208,9 @@ class SimDisk:
         account.claim(more, files)
 
     def _account(self, path: Path) -> DiskAccount:
-        return self.ledger.account_of(Location(path[0], path[1:]))
+        return self.ledger.account_of(ops.Location(path[0], path[1:]))
 
-    def _free_space(self, operation: FreeSpace) -> int:
+    def _free_space(self, operation: ops.FreeSpace) -> int:
         free = 0 if self.full else self.capacity - self._used()
         return self.ledger.account_of(operation.location).growth(free, self.capacity)
 
@@ -258,25 +227,25 @@ class SimDisk:
         kept.folders.update(path for path in live.folders if path[:-1] == folder and path != folder)
         kept.files.update((path, file) for path, file in live.files.items() if path[:-1] == folder)
 
-    def _read_at(self, operation: ReadAt) -> bytes:
+    def _read_at(self, operation: ops.ReadAt) -> bytes:
         return self._file(operation.location).read(operation.offset, operation.length)
 
-    def _write_at(self, operation: WriteAt) -> None:
+    def _write_at(self, operation: ops.WriteAt) -> None:
         self._write(operation.location, operation.offset, operation.data)
 
-    def _write(self, location: Location, offset: int, data: Buffer) -> None:
+    def _write(self, location: ops.Location, offset: int, data: Buffer) -> None:
         file, size = self._file(location), len(data)
         if size:
             self._reserve(self.ledger.account_of(location), max(0, offset + size - len(file)), size)
         file.write(offset, data)
         file.modified = self._time()
 
-    def _append(self, operation: Append) -> int:
+    def _append(self, operation: ops.Append) -> int:
         end = len(self._file(operation.location))
         self._write(operation.location, end, operation.data)
         return end + len(operation.data)
 
-    def _extend(self, operation: Extend) -> None:
+    def _extend(self, operation: ops.Extend) -> None:
         file = self._file(operation.location)
         if len(file) < operation.length:
             raise _RefusedError(_SHORTER)
@@ -284,7 +253,7 @@ class SimDisk:
         self._write(operation.location, operation.length, operation.data)
         file.sync()
 
-    def _create(self, operation: Create) -> None:
+    def _create(self, operation: ops.Create) -> None:
         path = _path(operation.location)
         self._folder(path[:-1])
         if path in self._live.folders:
@@ -299,7 +268,7 @@ class SimDisk:
             file.set_length(0)
             file.modified = self._time()
 
-    def _make_folder(self, operation: MakeFolder) -> None:
+    def _make_folder(self, operation: ops.MakeFolder) -> None:
         path = _path(operation.location)
         new = [folder for folder in (*_above(path), path) if folder not in self._live.folders]
         self._make_folders(path)
@@ -314,7 +283,7 @@ class SimDisk:
                 self._account(folder).claim(0, 1)
                 self._live.folders.add(folder)
 
-    def _create_folder(self, operation: CreateFolder) -> None:
+    def _create_folder(self, operation: ops.CreateFolder) -> None:
         path = _path(operation.location)
         self._folder(path[:-1])
         if path in self._live.folders or path in self._live.files:
@@ -323,27 +292,29 @@ class SimDisk:
         self._live.folders.add(path)
         self._sync_folder(path[:-1])
 
-    def _stat(self, operation: Stat) -> FileStat:
+    def _stat(self, operation: ops.Stat) -> ops.FileStat:
         if _path(operation.location) in self._live.folders:
-            return FileStat(FileType.DIRECTORY, 0, 0)
+            return ops.FileStat(ops.FileType.DIRECTORY, 0, 0)
         file = self._file(operation.location)
-        return FileStat(FileType.FILE, len(file), file.modified)
+        return ops.FileStat(ops.FileType.FILE, len(file), file.modified)
 
-    def _list_folder(self, operation: ListFolder) -> list[tuple[str, FileType]]:
+    def _list_folder(self, operation: ops.ListFolder) -> list[tuple[str, ops.FileType]]:
         path = _path(operation.location)
         self._folder(path)
-        inside = [(p, FileType.FILE) for p in self._live.files] + [(p, FileType.DIRECTORY) for p in self._live.folders]
+        inside = [(p, ops.FileType.FILE) for p in self._live.files] + [
+            (p, ops.FileType.DIRECTORY) for p in self._live.folders
+        ]
         listed = sorted((p[-1], kind) for p, kind in inside if p[:-1] == path and p != path)
-        if len(listed) > MAX_LISTED:
+        if len(listed) > ops.MAX_LISTED:
             raise _RefusedError(_TOO_MANY)
         return listed
 
-    def _remove_file(self, operation: RemoveFile) -> None:
+    def _remove_file(self, operation: ops.RemoveFile) -> None:
         path = _path(operation.location)
         self._account(path).settle(-len(self._file(operation.location)), -1)
         del self._live.files[path]
 
-    def _remove_folder(self, operation: RemoveFolder) -> None:
+    def _remove_folder(self, operation: ops.RemoveFolder) -> None:
         path = _path(operation.location)
         self._folder(path)
         below = [p for p in (*self._live.files, *self._live.folders) if p[: len(path)] == path and p != path]
@@ -354,7 +325,7 @@ class SimDisk:
         self._live.remove(path)
         self._removed.add(path)
 
-    def _rename(self, operation: Rename) -> None:
+    def _rename(self, operation: ops.Rename) -> None:
         path, target = _path(operation.location), _path(operation.target)
         if path in self._live.folders:
             self._rename_folder(path, target)
@@ -396,14 +367,14 @@ class SimDisk:
             replaced = self._usage(target)
             taker.settle(-replaced.bytes, -replaced.files)
 
-    def _usage(self, path: Path) -> Usage:
+    def _usage(self, path: Path) -> ops.Usage:
         """Return the bytes and files at `path` and below it."""
         depth = len(path)
         sizes = [len(file) for each, file in self._live.files.items() if each[:depth] == path]
         folders = sum(each[:depth] == path for each in self._live.folders)
-        return Usage(sum(sizes), len(sizes) + folders)
+        return ops.Usage(sum(sizes), len(sizes) + folders)
 
-    def _measure(self, operation: Measure) -> Counted:
+    def _measure(self, operation: ops.Measure) -> ops.Counted:
         path = _path(operation.location)
         below = self._usage(path)
         root = operation.states.root
@@ -412,25 +383,25 @@ class SimDisk:
             for each, file in self._live.files.items()
             if len(each) == 2 and each[0] == root and self.ledger.has_state(operation.package, each[1])
         ]
-        drives = Usage(below.bytes, below.files - (path in self._live.folders))
+        drives = ops.Usage(below.bytes, below.files - (path in self._live.folders))
         account = self.ledger.account(operation.package)
-        counted = account.count(drives, Usage(sum(states), len(states)))
-        return Counted(*counted, self.capacity - self._used(), self.capacity)
+        counted = account.count(drives, ops.Usage(sum(states), len(states)))
+        return ops.Counted(*counted, self.capacity - self._used(), self.capacity)
 
-    def _survey(self, operation: Survey) -> Surveyed:
+    def _survey(self, operation: ops.Survey) -> ops.Surveyed:
         roots = operation.location.root, operation.states.root
         names = {(root, name) for root, name, *_ in (*self._live.files, *self._live.folders) if root in roots}
-        packages = {self.ledger.package_of(Location(root, (name,))) for root, name in names}
-        return Surveyed(sorted(filter(None, packages)), self.capacity - self._used(), self.capacity)
+        packages = {self.ledger.package_of(ops.Location(root, (name,))) for root, name in names}
+        return ops.Surveyed(sorted(filter(None, packages)), self.capacity - self._used(), self.capacity)
 
-    def _hash(self, operation: Hash) -> Work:
+    def _hash(self, operation: ops.Hash) -> Work:
         hasher = blake3()
         for block in self._file(operation.location).blocks():
             hasher.update(block)
             yield
         return hasher.digest()
 
-    def _copy(self, operation: Copy) -> Work:
+    def _copy(self, operation: ops.Copy) -> Work:
         source = self._file(operation.location)
         copied = bytearray()
         for block in source.blocks():
@@ -443,7 +414,7 @@ class SimDisk:
         self._replace(operation.target, file)
         return None
 
-    def _unpack(self, operation: Unpack) -> Work:
+    def _unpack(self, operation: ops.Unpack) -> Work:
         entries = entries_untrusted(operation.data)
         for _ in verify_untrusted(operation.data, entries):
             yield
@@ -454,17 +425,17 @@ class SimDisk:
         self._unpack_entries(operation.location, operation.data, entries)
         return None
 
-    def _unpack_entries(self, into: Location, data: Buffer, entries: Iterable[Entry]) -> None:
+    def _unpack_entries(self, into: ops.Location, data: Buffer, entries: Iterable[Entry]) -> None:
         for entry in entries:
             folder = entry.parts if entry.is_folder else entry.parts[:-1]
-            self._make_folders(_path(Location(into.root, into.parts + folder)))
+            self._make_folders(_path(ops.Location(into.root, into.parts + folder)))
             if not entry.is_folder:
                 content = b"".join(unpack_untrusted(data, entry))
-                location = Location(into.root, into.parts + entry.parts)
-                self._create(Create(location, cut_off=True))
+                location = ops.Location(into.root, into.parts + entry.parts)
+                self._create(ops.Create(location, cut_off=True))
                 self._write(location, 0, content)
 
-    def _set_length(self, operation: SetLength) -> None:
+    def _set_length(self, operation: ops.SetLength) -> None:
         file, length = self._file(operation.location), operation.length
         account, more = self.ledger.account_of(operation.location), length - len(file)
         self._reserve(account, max(0, more), max(0, more))
@@ -472,11 +443,11 @@ class SimDisk:
         file.set_length(length)
         file.modified = self._time()
 
-    def _sync(self, operation: Sync) -> None:
+    def _sync(self, operation: ops.Sync) -> None:
         self._file(operation.location).sync()
         self._sync_folder(_path(operation.location)[:-1])
 
-    def _replace(self, location: Location, file: File) -> None:
+    def _replace(self, location: ops.Location, file: File) -> None:
         path = _path(location)
         self._folder(path[:-1])
         if path in self._live.folders:
@@ -493,7 +464,7 @@ class SimDisk:
         self._sync_folder(path[:-1])
 
     def _forget_unfinished(self, path: Path) -> None:
-        unfinished = (*path[:-1], new_file_name(path[-1]))
+        unfinished = (*path[:-1], ops.new_file_name(path[-1]))
         if unfinished in self._unfinished:
             self._unfinished.discard(unfinished)
             left = self._live.files.pop(unfinished, None)
@@ -501,15 +472,15 @@ class SimDisk:
                 self._account(unfinished).settle(-len(left), -1)
 
 
-def _refusal(error: Exception) -> DiskError:
+def _refusal(error: Exception) -> ops.DiskError:
     match error:
         case _RefusedError():
             return error.error
         case OverQuota():
             full = error.errno in (errno.EDQUOT, errno.ENOSPC)
-            return DiskError(DiskFault.FULL if full else DiskFault.OTHER, error.strerror or str(error))
+            return ops.DiskError(ops.DiskFault.FULL if full else ops.DiskFault.OTHER, error.strerror or str(error))
         case BadArchive():
-            return DiskError(DiskFault.BAD_ARCHIVE, f"the archive {error}")
+            return ops.DiskError(ops.DiskFault.BAD_ARCHIVE, f"the archive {error}")
     raise error
 
 
@@ -517,8 +488,8 @@ def _beginning(data: Buffer, share: float) -> bytes:
     return bytes(data[: int(len(data) * share)])
 
 
-def _path(location: Location) -> Path:
-    if any(len(part.encode(errors="surrogateescape")) > MAX_NAME_BYTES for part in location.parts):
+def _path(location: ops.Location) -> Path:
+    if any(len(part.encode(errors="surrogateescape")) > ops.MAX_NAME_BYTES for part in location.parts):
         raise _RefusedError(_TOO_LONG)
     return (location.root, *location.parts)
 

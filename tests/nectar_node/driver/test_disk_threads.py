@@ -10,23 +10,8 @@ from pathlib import Path
 import trio
 
 from nectar_node.driver.disk_threads import Lanes
+from nectar_node.storage import operations as ops
 from nectar_node.storage.ledger import Ledger
-from nectar_node.storage.operations import (
-    STOPPED,
-    Copy,
-    Create,
-    Hash,
-    Job,
-    Location,
-    MakeFolder,
-    Operation,
-    Outcome,
-    ReadAt,
-    RemoveFolder,
-    Stat,
-    StopJob,
-    WriteAt,
-)
 from nectar_node.storage.turns import BEGUN_OF_PARTY, LONG_AT_ONCE
 
 LIMIT_SECONDS = 60
@@ -40,16 +25,16 @@ class Disk:
     """Lanes that run, and what they have done."""
 
     def __init__(self) -> None:
-        self.done: list[tuple[Operation, Outcome]] = []
+        self.done: list[tuple[ops.Operation, ops.Outcome]] = []
         self._more = trio.Event()
         self.lanes = Lanes(Ledger(), self._take)
 
-    def _take(self, job: Job, outcome: Outcome) -> None:
+    def _take(self, job: ops.Job, outcome: ops.Outcome) -> None:
         self.done.append((job.operation, outcome))
         self._more.set()
         self._more = trio.Event()
 
-    async def until(self, count: int) -> list[Operation]:
+    async def until(self, count: int) -> list[ops.Operation]:
         """The first so many operations that were done, in order."""
         while len(self.done) < count:
             await self._more.wait()
@@ -67,18 +52,22 @@ async def working() -> AsyncIterator[Disk]:
             nursery.cancel_scope.cancel()
 
 
-def sparse(folder: Path, name: str, size: int = ENDLESS) -> Location:
+def sparse(folder: Path, name: str, size: int = ENDLESS) -> ops.Location:
     with (folder / name).open("wb") as file:
         file.truncate(size)
-    return Location(str(folder), (name,))
+    return ops.Location(str(folder), (name,))
 
 
 async def test_the_jobs_of_a_lane_are_done_in_order(tmp_path: Path) -> None:
-    file = Location(str(tmp_path), ("f",))
-    operations: list[Operation] = [Create(file), *(WriteAt(file, 0, bytes([n])) for n in range(50)), ReadAt(file, 0, 9)]
+    file = ops.Location(str(tmp_path), ("f",))
+    operations: list[ops.Operation] = [
+        ops.Create(file),
+        *(ops.WriteAt(file, 0, bytes([n])) for n in range(50)),
+        ops.ReadAt(file, 0, 9),
+    ]
     async with working() as disk:
         for each in operations:
-            disk.lanes.submit(Job(each, "f", None))
+            disk.lanes.submit(ops.Job(each, "f", None))
         assert await disk.until(len(operations)) == operations
     assert (tmp_path / "f").read_bytes() == bytes([49])
 
@@ -86,14 +75,18 @@ async def test_the_jobs_of_a_lane_are_done_in_order(tmp_path: Path) -> None:
 async def test_g23_hashes_without_end_hold_up_no_other_package(tmp_path: Path) -> None:
     """Neither its short jobs nor its own hashes and copies, however many packages ask for them."""
     small = sparse(tmp_path, "small", 3 << 20)
-    honest: list[Operation] = [Stat(small), Hash(small), Copy(small, Location(str(tmp_path), ("copy",)))]
+    honest: list[ops.Operation] = [
+        ops.Stat(small),
+        ops.Hash(small),
+        ops.Copy(small, ops.Location(str(tmp_path), ("copy",))),
+    ]
     async with working() as disk:
         for package in range(LONG_AT_ONCE + 1):
             for number in range(BEGUN_OF_PARTY + 2):
                 name = f"{package}-{number}"
-                disk.lanes.submit(Job(Hash(sparse(tmp_path, name)), name, None, f"greedy{package}:sys"))
+                disk.lanes.submit(ops.Job(ops.Hash(sparse(tmp_path, name)), name, None, f"greedy{package}:sys"))
         for each in honest:
-            disk.lanes.submit(Job(each, f"honest {type(each).__name__}", None, "honest:sys"))
+            disk.lanes.submit(ops.Job(each, f"honest {type(each).__name__}", None, "honest:sys"))
         assert set(await disk.until(3)) == set(honest)
     assert (tmp_path / "copy").stat().st_size == 3 << 20
 
@@ -101,13 +94,13 @@ async def test_g23_hashes_without_end_hold_up_no_other_package(tmp_path: Path) -
 async def test_g23_a_job_that_is_stopped_leaves_nothing_half_made(tmp_path: Path) -> None:
     source = sparse(tmp_path, "source", LARGE)
     async with working() as disk:
-        copy = Copy(source, Location(str(tmp_path), ("copy",)))
-        disk.lanes.submit(Job(copy, "copy", None, "app:sys", ticket=1))
+        copy = ops.Copy(source, ops.Location(str(tmp_path), ("copy",)))
+        disk.lanes.submit(ops.Job(copy, "copy", None, "app:sys", ticket=1))
         while len(os.listdir(tmp_path)) < 2:  # its temporary file is there
             await trio.lowlevel.checkpoint()
-        disk.lanes.stop(StopJob(1))
+        disk.lanes.stop(ops.StopJob(1))
         await disk.until(1)
-        assert disk.done == [(copy, STOPPED)]
+        assert disk.done == [(copy, ops.STOPPED)]
         assert os.listdir(tmp_path) == ["source"]
 
 
@@ -115,32 +108,35 @@ async def test_g23_what_is_stopped_before_its_turn_never_begins(tmp_path: Path) 
     async with working() as disk:
         endless = [sparse(tmp_path, f"{number}") for number in range(BEGUN_OF_PARTY)]
         for ticket, file in enumerate(endless, 1):
-            disk.lanes.submit(Job(Hash(file), str(file), None, "app:sys", ticket))
-        behind = Hash(sparse(tmp_path, "behind"))
-        disk.lanes.submit(Job(behind, "behind", None, "app:sys", ticket=99))
-        disk.lanes.stop(StopJob(99))
-        disk.lanes.stop(StopJob(1))
+            disk.lanes.submit(ops.Job(ops.Hash(file), str(file), None, "app:sys", ticket))
+        behind = ops.Hash(sparse(tmp_path, "behind"))
+        disk.lanes.submit(ops.Job(behind, "behind", None, "app:sys", ticket=99))
+        disk.lanes.stop(ops.StopJob(99))
+        disk.lanes.stop(ops.StopJob(1))
         await disk.until(2)
         assert {operation.location.parts[0] for operation, _ in disk.done} == {"0", "behind"}
-        assert {outcome for _, outcome in disk.done} == {STOPPED}
+        assert {outcome for _, outcome in disk.done} == {ops.STOPPED}
 
 
 async def test_g23_a_node_that_goes_down_leaves_no_temporary_file(tmp_path: Path) -> None:
     source = sparse(tmp_path, "source", LARGE)
     async with working() as disk:
         for number in range(LONG_AT_ONCE + 1):
-            copy = Copy(source, Location(str(tmp_path), (f"copy{number}",)))
-            disk.lanes.submit(Job(copy, f"copy {number}", None, f"app{number}:sys"))
+            copy = ops.Copy(source, ops.Location(str(tmp_path), (f"copy{number}",)))
+            disk.lanes.submit(ops.Job(copy, f"copy {number}", None, f"app{number}:sys"))
         while len(os.listdir(tmp_path)) < LONG_AT_ONCE + 1:
             await trio.lowlevel.checkpoint()
     assert os.listdir(tmp_path) == ["source"]
 
 
 async def test_g23_a_folder_deeper_than_the_stack_ends_no_lane(tmp_path: Path) -> None:
-    deep = Location(str(tmp_path), ("d",) + ("a",) * 1050)
-    operations: list[Operation] = [MakeFolder(deep), RemoveFolder(Location(str(tmp_path), ("d",)), recursive=True)]
+    deep = ops.Location(str(tmp_path), ("d",) + ("a",) * 1050)
+    operations: list[ops.Operation] = [
+        ops.MakeFolder(deep),
+        ops.RemoveFolder(ops.Location(str(tmp_path), ("d",)), recursive=True),
+    ]
     async with working() as disk:
         for each in operations:
-            disk.lanes.submit(Job(each, "d", None))
+            disk.lanes.submit(ops.Job(each, "d", None))
         assert await disk.until(len(operations)) == operations
     assert os.listdir(tmp_path) == []

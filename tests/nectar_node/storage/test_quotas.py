@@ -13,32 +13,9 @@ from pathlib import Path
 import pytest
 
 from nectar_node.storage import disk as real
+from nectar_node.storage import operations as ops
 from nectar_node.storage.archive import BadArchive, entries_untrusted
 from nectar_node.storage.ledger import LONG_IDS, Ledger, Quotas
-from nectar_node.storage.operations import (
-    STOPPED,
-    Append,
-    Copy,
-    Counted,
-    Create,
-    CreateFolder,
-    DiskError,
-    DiskFault,
-    Location,
-    MakeFolder,
-    Operation,
-    Outcome,
-    ReadAt,
-    RemoveFile,
-    RemoveFolder,
-    Rename,
-    Replace,
-    SetLength,
-    Unpack,
-    Usage,
-    WriteAt,
-    file_name,
-)
 from nectar_node.storage.steps import Steps
 from testnet.sim.disk import SimDisk
 
@@ -60,39 +37,39 @@ class Disk:
         self.sim = SimDisk(lambda: 1.0)
         self.boot()
         for folder in ("vfs", "state"):
-            self.do(MakeFolder(Location(self.root, (folder,))))
+            self.do(ops.MakeFolder(ops.Location(self.root, (folder,))))
         for package in (APP, OTHER):
-            self.do(MakeFolder(Location(f"{self.root}/vfs", (package, "drive"))))
+            self.do(ops.MakeFolder(ops.Location(f"{self.root}/vfs", (package, "drive"))))
 
     def boot(self) -> None:
         """Nothing is known of what there is, but for what is counted now."""
         self.ledger = self.sim.ledger = Ledger(f"{self.root}/vfs", f"{self.root}/state", self.quotas)
         if self.simulated:
-            self.do(MakeFolder(Location(f"{self.root}", ("vfs",))))
+            self.do(ops.MakeFolder(ops.Location(f"{self.root}", ("vfs",))))
         for package in (APP, OTHER):
             (Path(self.root) / "vfs").mkdir(parents=True, exist_ok=True)
             (Path(self.root) / "state").mkdir(parents=True, exist_ok=True)
             self.count(package)
 
-    def count(self, package: str) -> Usage:
+    def count(self, package: str) -> ops.Usage:
         counted = self.do(self.ledger.measure(package))
-        assert isinstance(counted, Counted)
+        assert isinstance(counted, ops.Counted)
         return counted.used
 
-    def do(self, operation: Operation) -> Outcome:
+    def do(self, operation: ops.Operation) -> ops.Outcome:
         return self.begin(operation).finish()
 
-    def begin(self, operation: Operation) -> Steps:
+    def begin(self, operation: ops.Operation) -> Steps:
         return self.sim.begin(operation) if self.simulated else real.begin(operation, self.ledger)
 
-    def used(self, package: str = APP) -> Usage:
+    def used(self, package: str = APP) -> ops.Usage:
         return self.ledger.account(package).used
 
-    def at(self, *parts: str, package: str = APP) -> Location:
-        return Location(f"{self.root}/vfs", (package, "drive", *parts))
+    def at(self, *parts: str, package: str = APP) -> ops.Location:
+        return ops.Location(f"{self.root}/vfs", (package, "drive", *parts))
 
-    def state(self, process: str) -> Location:
-        return Location(f"{self.root}/state", (file_name(process),))
+    def state(self, process: str) -> ops.Location:
+        return ops.Location(f"{self.root}/state", (ops.file_name(process),))
 
 
 Make = Callable[..., Disk]
@@ -111,61 +88,61 @@ def zipped(files: dict[str, bytes]) -> bytes:
     return memory.getvalue()
 
 
-def is_full(outcome: Outcome) -> bool:
-    return isinstance(outcome, DiskError) and outcome.fault is DiskFault.FULL
+def is_full(outcome: ops.Outcome) -> bool:
+    return isinstance(outcome, ops.DiskError) and outcome.fault is ops.DiskFault.FULL
 
 
 def test_g23_holes_count_so_no_sparse_file_is_larger_than_the_quota(make: Make) -> None:
     disk = make(bytes=64 * KIB)
-    disk.do(Create(disk.at("f")))
-    assert is_full(disk.do(SetLength(disk.at("f"), 8 << 40)))
-    assert is_full(disk.do(WriteAt(disk.at("f"), 8 << 40, b"x")))
-    assert disk.do(SetLength(disk.at("f"), 64 * KIB)) is None
+    disk.do(ops.Create(disk.at("f")))
+    assert is_full(disk.do(ops.SetLength(disk.at("f"), 8 << 40)))
+    assert is_full(disk.do(ops.WriteAt(disk.at("f"), 8 << 40, b"x")))
+    assert disk.do(ops.SetLength(disk.at("f"), 64 * KIB)) is None
     assert disk.used().bytes == 64 * KIB
-    assert is_full(disk.do(Append(disk.at("f"), b"x")))
-    assert disk.do(WriteAt(disk.at("f"), 5, b"into a hole")) is None  # it counts already
+    assert is_full(disk.do(ops.Append(disk.at("f"), b"x")))
+    assert disk.do(ops.WriteAt(disk.at("f"), 5, b"into a hole")) is None  # it counts already
 
 
 def test_g23_what_is_removed_may_be_written_again_and_again(make: Make) -> None:
     disk = make(bytes=64 * KIB)
     for _ in range(5):
-        assert disk.do(Replace(disk.at("f"), bytes(60 * KIB))) is None
-        assert is_full(disk.do(Replace(disk.at("g"), bytes(60 * KIB))))
-        assert disk.do(Replace(disk.at("f"), bytes(61 * KIB))) is None  # in its own place
-        assert disk.do(RemoveFile(disk.at("f"))) is None
-    assert disk.used() == Usage(0, 1)
+        assert disk.do(ops.Replace(disk.at("f"), bytes(60 * KIB))) is None
+        assert is_full(disk.do(ops.Replace(disk.at("g"), bytes(60 * KIB))))
+        assert disk.do(ops.Replace(disk.at("f"), bytes(61 * KIB))) is None  # in its own place
+        assert disk.do(ops.RemoveFile(disk.at("f"))) is None
+    assert disk.used() == ops.Usage(0, 1)
 
 
 def test_g23_files_and_folders_are_counted(make: Make) -> None:
     disk = make(files=4)
     for name in "ab":
-        assert disk.do(CreateFolder(disk.at(name))) is None
-    assert disk.do(Create(disk.at("f"))) is None
-    for more in (CreateFolder(disk.at("c")), MakeFolder(disk.at("c", "d")), Create(disk.at("g"))):
+        assert disk.do(ops.CreateFolder(disk.at(name))) is None
+    assert disk.do(ops.Create(disk.at("f"))) is None
+    for more in (ops.CreateFolder(disk.at("c")), ops.MakeFolder(disk.at("c", "d")), ops.Create(disk.at("g"))):
         assert is_full(disk.do(more))
-    assert is_full(disk.do(Replace(disk.at("g"), b"x")))
-    assert disk.do(Replace(disk.at("f"), b"x")) is None
-    assert disk.do(MakeFolder(disk.at("b"))) is None  # is there
-    assert disk.do(RemoveFolder(disk.at("a"), recursive=False)) is None
-    assert disk.do(Create(disk.at("g"))) is None
+    assert is_full(disk.do(ops.Replace(disk.at("g"), b"x")))
+    assert disk.do(ops.Replace(disk.at("f"), b"x")) is None
+    assert disk.do(ops.MakeFolder(disk.at("b"))) is None  # is there
+    assert disk.do(ops.RemoveFolder(disk.at("a"), recursive=False)) is None
+    assert disk.do(ops.Create(disk.at("g"))) is None
 
 
 def test_g23_one_packages_quota_is_no_others(make: Make) -> None:
     disk = make(bytes=64 * KIB, packages=((OTHER, 128 * KIB),))
-    assert disk.do(Replace(disk.at("f"), bytes(64 * KIB))) is None
+    assert disk.do(ops.Replace(disk.at("f"), bytes(64 * KIB))) is None
     other = disk.at("f", package=OTHER)
-    assert disk.do(Replace(other, bytes(128 * KIB))) is None
-    assert is_full(disk.do(Append(other, b"x")))
+    assert disk.do(ops.Replace(other, bytes(128 * KIB))) is None
+    assert is_full(disk.do(ops.Append(other, b"x")))
 
 
 def test_g23_saved_states_count(make: Make) -> None:
     disk = make(bytes=64 * KIB)
-    assert disk.do(Replace(disk.state(f"main:{APP}"), bytes(40 * KIB))) is None
-    assert is_full(disk.do(Replace(disk.state(f"second:{APP}"), bytes(40 * KIB))))
-    assert is_full(disk.do(Replace(disk.at("f"), bytes(40 * KIB))))
-    assert disk.do(Replace(disk.state(f"main:{OTHER}"), bytes(40 * KIB))) is None
-    assert disk.used(APP) == disk.count(APP) == Usage(40 * KIB, 2)
-    assert disk.ledger.account(APP).states == Usage(40 * KIB, 1)
+    assert disk.do(ops.Replace(disk.state(f"main:{APP}"), bytes(40 * KIB))) is None
+    assert is_full(disk.do(ops.Replace(disk.state(f"second:{APP}"), bytes(40 * KIB))))
+    assert is_full(disk.do(ops.Replace(disk.at("f"), bytes(40 * KIB))))
+    assert disk.do(ops.Replace(disk.state(f"main:{OTHER}"), bytes(40 * KIB))) is None
+    assert disk.used(APP) == disk.count(APP) == ops.Usage(40 * KIB, 2)
+    assert disk.ledger.account(APP).states == ops.Usage(40 * KIB, 1)
 
 
 def test_g23_states_of_ids_too_long_for_a_files_name_have_one_account(make: Make) -> None:
@@ -173,27 +150,27 @@ def test_g23_states_of_ids_too_long_for_a_files_name_have_one_account(make: Make
     process = f"main:app:{'x' * 250}"
     assert disk.ledger.package_of(disk.state(process)) == LONG_IDS
     disk.count(LONG_IDS)
-    assert is_full(disk.do(Replace(disk.state(process), bytes(65 * KIB))))
+    assert is_full(disk.do(ops.Replace(disk.state(process), bytes(65 * KIB))))
 
 
 def test_g23_what_goes_to_another_package_counts_there(make: Make) -> None:
     disk = make(bytes=64 * KIB)
-    disk.do(MakeFolder(disk.at("d", "e")))
-    disk.do(Replace(disk.at("d", "e", "f"), bytes(40 * KIB)))
-    disk.do(Replace(disk.at("f", package=OTHER), bytes(40 * KIB)))
-    assert is_full(disk.do(Rename(disk.at("d"), disk.at("d", package=OTHER))))
-    assert is_full(disk.do(Copy(disk.at("d", "e", "f"), disk.at("g", package=OTHER))))
-    disk.do(RemoveFile(disk.at("f", package=OTHER)))
-    assert disk.do(Rename(disk.at("d"), disk.at("d", package=OTHER))) is None
-    assert (disk.used(APP), disk.used(OTHER)) == (Usage(0, 1), Usage(40 * KIB, 4))
+    disk.do(ops.MakeFolder(disk.at("d", "e")))
+    disk.do(ops.Replace(disk.at("d", "e", "f"), bytes(40 * KIB)))
+    disk.do(ops.Replace(disk.at("f", package=OTHER), bytes(40 * KIB)))
+    assert is_full(disk.do(ops.Rename(disk.at("d"), disk.at("d", package=OTHER))))
+    assert is_full(disk.do(ops.Copy(disk.at("d", "e", "f"), disk.at("g", package=OTHER))))
+    disk.do(ops.RemoveFile(disk.at("f", package=OTHER)))
+    assert disk.do(ops.Rename(disk.at("d"), disk.at("d", package=OTHER))) is None
+    assert (disk.used(APP), disk.used(OTHER)) == (ops.Usage(0, 1), ops.Usage(40 * KIB, 4))
 
 
 def test_g23_the_bytes_of_an_archive_count_before_any_is_written(make: Make) -> None:
     disk = make(bytes=64 * KIB)
     archive = zipped({"a": b"small", "d/b": bytes(60 * KIB), "d/c": bytes(60 * KIB)})
-    assert is_full(disk.do(Unpack(disk.at(), archive)))
-    assert isinstance(disk.do(ReadAt(disk.at("a"), 0, 9)), DiskError)
-    assert disk.do(Unpack(disk.at("e"), zipped({"a": b"small"}))) is None
+    assert is_full(disk.do(ops.Unpack(disk.at(), archive)))
+    assert isinstance(disk.do(ops.ReadAt(disk.at("a"), 0, 9)), ops.DiskError)
+    assert disk.do(ops.Unpack(disk.at("e"), zipped({"a": b"small"}))) is None
     assert disk.used() == disk.count(APP)
 
 
@@ -210,17 +187,17 @@ def test_g23_an_archive_whose_entries_overlap_is_refused() -> None:
 
 def test_g23_packages_leave_some_of_the_disk_to_the_node(make: Make, tmp_path: Path) -> None:
     disk = make(floor=1 << 60)  # more than there is
-    assert disk.do(Create(disk.at("f"))) is None
+    assert disk.do(ops.Create(disk.at("f"))) is None
     for operation in (
-        WriteAt(disk.at("f"), 0, b"x"),
-        Append(disk.at("f"), b"x"),
-        SetLength(disk.at("f"), 1),
-        Replace(disk.at("f"), b"x"),
-        Unpack(disk.at(), zipped({"a": b"x"})),
+        ops.WriteAt(disk.at("f"), 0, b"x"),
+        ops.Append(disk.at("f"), b"x"),
+        ops.SetLength(disk.at("f"), 1),
+        ops.Replace(disk.at("f"), b"x"),
+        ops.Unpack(disk.at(), zipped({"a": b"x"})),
     ):
         assert is_full(disk.do(operation))
-    assert disk.do(SetLength(disk.at("f"), 0)) is None
-    assert disk.do(Replace(Location(str(tmp_path), ("capabilities",)), b"x")) is None
+    assert disk.do(ops.SetLength(disk.at("f"), 0)) is None
+    assert disk.do(ops.Replace(ops.Location(str(tmp_path), ("capabilities",)), b"x")) is None
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -233,7 +210,7 @@ def test_g23_accounts_are_right_whatever_is_done_in_whatever_order(make: Make, s
         if chance.random() < 0.2:
             steps.step()
             steps.stop()
-            assert steps.outcome == STOPPED
+            assert steps.outcome == ops.STOPPED
         else:
             steps.finish()
     for package in (APP, OTHER):
@@ -260,8 +237,8 @@ def test_g23_after_a_crash_a_package_has_what_is_there(seed: int) -> None:
             assert disk.used(package).bytes <= 40 * KIB, f"seed {seed}"
 
 
-def some_operation(disk: Disk, chance: random.Random) -> Operation:
-    def place() -> Location:
+def some_operation(disk: Disk, chance: random.Random) -> ops.Operation:
+    def place() -> ops.Location:
         names = chance.choices("abc", k=chance.choice((1, 1, 2)))
         return disk.at(*names, package=chance.choice((APP, APP, OTHER)))
 
@@ -269,17 +246,17 @@ def some_operation(disk: Disk, chance: random.Random) -> Operation:
     state = disk.state(f"{chance.choice('ab')}:{APP}")
     return chance.choice(
         (
-            Create(place(), cut_off=chance.random() < 0.5),
-            WriteAt(place(), chance.randrange(20 * KIB), data),
-            Append(place(), data[:5000]),
-            Replace(chance.choice((place(), state)), data),
-            MakeFolder(place()),
-            CreateFolder(place()),
-            SetLength(place(), chance.randrange(20 * KIB)),
-            Rename(place(), place()),
-            Copy(place(), place()),
-            RemoveFile(chance.choice((place(), state))),
-            RemoveFolder(place(), recursive=chance.random() < 0.5),
-            Unpack(place(), zipped({"a": data, "b/c": data[:100]})),
+            ops.Create(place(), cut_off=chance.random() < 0.5),
+            ops.WriteAt(place(), chance.randrange(20 * KIB), data),
+            ops.Append(place(), data[:5000]),
+            ops.Replace(chance.choice((place(), state)), data),
+            ops.MakeFolder(place()),
+            ops.CreateFolder(place()),
+            ops.SetLength(place(), chance.randrange(20 * KIB)),
+            ops.Rename(place(), place()),
+            ops.Copy(place(), place()),
+            ops.RemoveFile(chance.choice((place(), state))),
+            ops.RemoveFolder(place(), recursive=chance.random() < 0.5),
+            ops.Unpack(place(), zipped({"a": data, "b/c": data[:100]})),
         )
     )
