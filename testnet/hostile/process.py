@@ -6,30 +6,24 @@ It is started and stopped as a node is (`testnet.real.nodes.attackers`), and hol
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
-import sys
 from pathlib import Path
 
 import trio
 
 from kernel.contract.address import ProcessId
-from nectar_node.base import lifeline
-from nectar_node.base.errors import NodeError, first
 from nectar_node.base.folder import NodeFolder
 from nectar_node.console import streams
+from nectar_node.launcher import background
 from testnet.hostile.behaviours import Order
 from testnet.hostile.sockets import attack, is_registrar, take_descriptors
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Attack until SIGTERM, Ctrl-C or the end of the lifeline. Raises NodeError, and groups of them."""
-    line: int | None = arguments.lifeline
-    if line is not None:
-        lifeline.hold(line)
-        if lifeline.has_ended(line):
-            return
+    if background.is_orphan(arguments.lifeline):
+        return
     take_descriptors()
     lock = NodeFolder(arguments.place).acquire()
     try:
@@ -52,21 +46,14 @@ async def _attack(arguments: argparse.Namespace, order: Order) -> None:
 
 async def _told(ready: int | None, over: trio.Event) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        _report(ready, {"endpoint": ["none", 0], "warning": None})
+        background.report(ready, background.READY)
         async for _ in signals:
             over.set()
 
 
 async def _ends(line: int | None, over: trio.Event) -> None:
-    if line is not None:
-        await lifeline.ended(line)
+    if await background.ended(line):
         over.set()
-
-
-def _report(ready: int | None, value: dict[str, object]) -> None:
-    if ready is not None:
-        with open(ready, "w") as pipe:
-            pipe.write(json.dumps(value) + "\n")
 
 
 def main() -> int:
@@ -80,19 +67,6 @@ def main() -> int:
     parser.add_argument("process", metavar="PROCESS", help="a public one there")
     parser.add_argument("seed", type=int, metavar="SEED")
     parser.add_argument("--source", metavar="HOST", help="the address that it dials from")
-    parser.add_argument("--ready-descriptor", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--lifeline", type=int, help=argparse.SUPPRESS)
+    background.add_options(parser)
     arguments = parser.parse_args()
-    error: NodeError | None = None
-    interrupted = False
-    try:
-        run(arguments)
-    except* NodeError as group:
-        error = first(group)
-    except* KeyboardInterrupt:
-        interrupted = True
-    if error is not None:
-        print(error, file=sys.stderr)
-        _report(arguments.ready_descriptor, {"error": str(error)})
-        return 1
-    return 130 if interrupted else 0
+    return background.run_reported(arguments.ready_descriptor, lambda: run(arguments))

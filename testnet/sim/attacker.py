@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from net.contract.events import Close, Dial, DialFailure, Hold, Writable
+from net.contract.events import Close, Dial, Hold, Writable
 from net.names.directory import Genesis
 from testnet.hostile.behaviours import Order
 from testnet.hostile.peer import HostilePeer
 from testnet.sim.fabric import End, Fabric
+from testnet.sim.link_end import LinkEnd
 from testnet.sim.timeline import Timeline
 
 WINDOW_BYTES = 1 << 16
@@ -28,10 +29,11 @@ class AttackerContext(Timeline, Protocol):
         """The genesis file of the network that it attacks."""
 
 
-class SimAttacker:
+class SimAttacker(LinkEnd[HostilePeer]):
     """An attacker and its ends of connections, from its first dial to its last."""
 
     window = WINDOW_BYTES
+    _simulation: AttackerContext
 
     def __init__(self, simulation: AttackerContext, name: str, order: Order) -> None:
         """`name` is both the attacker's name and its host."""
@@ -64,31 +66,6 @@ class SimAttacker:
         """Let `what` happen to the attacker now, unless it has left."""
         if not self.crashed:
             what()
-
-    def accepted(self, connection: int, host: str) -> None:
-        """Take a connection that another node has dialed."""
-        self.core.accepted(connection, host, self._simulation.now)
-        self.go_on()
-
-    def connected(self, connection: int) -> None:
-        """Take the news that a dial has succeeded."""
-        self.core.connected(connection, self._simulation.now)
-        self.go_on()
-
-    def dial_failed(self, connection: int, failure: DialFailure) -> None:
-        """Take the news that a dial has failed."""
-        self.core.dial_failed(connection, failure, self._simulation.now)
-        self.go_on()
-
-    def receive(self, connection: int, data: bytes) -> None:
-        """Take bytes that have arrived on a connection."""
-        self.core.receive(connection, data, self._simulation.now)
-        self.go_on()
-
-    def lost(self, connection: int) -> None:
-        """Take the news that a connection is gone."""
-        self.core.lost(connection, self._simulation.now)
-        self.go_on()
 
     def go_on(self) -> None:
         """Carry out the actions that the attacker wants."""

@@ -43,7 +43,7 @@ from nectar_node.storage.ledger import DEFAULT_QUOTAS, Ledger, Quotas
 from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome, StopJob
 from net.base.frames import VERSION
 from net.base.limits import FAREWELL_SECONDS
-from net.contract.events import Close, Dial, DialFailure, Hold, Probed, Unforeseen, Writable
+from net.contract.events import Close, Dial, Hold, Probed, Unforeseen, Writable
 from net.names.directory import Endpoint, Genesis, RegistrarDirectory
 from net.names.identity import Identity
 from net.names.registrar import Registrar
@@ -52,6 +52,7 @@ from testnet.hostile.forgery import claim_name
 from testnet.sim.disk import SimDisk
 from testnet.sim.disk_lanes import SimLanes
 from testnet.sim.fabric import BUFFER_BYTES, End, Fabric
+from testnet.sim.link_end import LinkEnd
 from testnet.sim.names import PORT, REGISTRAR, SimulationError
 from testnet.sim.programs import Programs
 from testnet.sim.timeline import Timeline
@@ -129,10 +130,11 @@ class NodeContext(Timeline, Protocol):
         """End a node at once, without a word."""
 
 
-class SimNode:
+class SimNode(LinkEnd[NodeCore]):
     """One node core with its disk and its connections, from one boot to its end."""
 
     window = BUFFER_BYTES
+    _simulation: NodeContext
 
     def __init__(self, simulation: NodeContext, spec: NodeSpec, disk: SimDisk | None = None) -> None:
         """`disk` is that of an earlier boot."""
@@ -337,33 +339,6 @@ class SimNode:
             what()
         else:
             self._waiting.append(what)
-
-    # --- what its connections tell ------------------------------------------------------------------------------------
-
-    def accepted(self, connection: int, host: str) -> None:
-        """Take a connection that another node has dialed."""
-        self.core.accepted(connection, host, self._simulation.now)
-        self.go_on()
-
-    def connected(self, connection: int) -> None:
-        """Take the news that a dial has succeeded."""
-        self.core.connected(connection, self._simulation.now)
-        self.go_on()
-
-    def dial_failed(self, connection: int, failure: DialFailure) -> None:
-        """Take the news that a dial has failed."""
-        self.core.dial_failed(connection, failure, self._simulation.now)
-        self.go_on()
-
-    def receive(self, connection: int, data: bytes) -> None:
-        """Take bytes that have arrived on a connection."""
-        self.core.receive(connection, data, self._simulation.now)
-        self.go_on()
-
-    def lost(self, connection: int) -> None:
-        """Take the news that a connection is gone."""
-        self.core.lost(connection, self._simulation.now)
-        self.go_on()
 
     # --- driving the core -------------------------------------------------------------------------------------------
 

@@ -89,8 +89,8 @@ NODE = (
         "sync-is-answered-at-once",
         "A guest is told that its file is on the disk before it is.",
         "nectar_node/system/vfs_actions.py",
-        '    "SyncAll": Action("write", lambda call: Sync(call.location)),\n',
-        '    "SyncAll": Action("write", lambda call: Stat(call.location)),\n',
+        '    "SyncAll": Action("write", lambda call: ops.Sync(call.location)),\n',
+        '    "SyncAll": Action("write", lambda call: ops.Stat(call.location)),\n',
         "file_transfer",
     ),
     Mutant(

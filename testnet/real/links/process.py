@@ -6,20 +6,18 @@ It outlives any node, and ends with the testnet. `control` has its commands.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
-import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import trio
 
-from nectar_node.base import lifeline, log, own_files
-from nectar_node.base.errors import NodeError, first
+from nectar_node.base import log, own_files
 from nectar_node.console import streams
 from nectar_node.control import server
+from nectar_node.launcher import background
 from nectar_node.launcher.local_network import LocalNetwork
 from testnet.real.links.claim import claim, links_folder
 from testnet.real.links.control import MAX_LINE_BYTES, LinksControl
@@ -43,10 +41,8 @@ def run(folder: Path, given: Descriptors) -> None:
 
     Raises NodeError, and groups of them.
     """
-    if given.line is not None:
-        lifeline.hold(given.line)
-        if lifeline.has_ended(given.line):
-            return  # before making anything that nobody would remove
+    if background.is_orphan(given.line):
+        return  # before making anything that nobody would remove
     place = links_folder(folder)
     own_files.make_folder(place.path)
     lock = place.acquire()
@@ -70,22 +66,15 @@ async def _serve(folder: Path, allocation: Allocation, given: Descriptors) -> No
         nursery.start_soon(control.expire)
         nursery.start_soon(_end_with_starter, given.line, nursery.cancel_scope)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            _report(given.ready, {"endpoint": list(allocation.network.claim), "warning": None})
+            background.report(given.ready, {"endpoint": list(allocation.network.claim), "warning": None})
             async for _ in signals:
                 break
         nursery.cancel_scope.cancel()
 
 
 async def _end_with_starter(line: int | None, scope: trio.CancelScope) -> None:
-    if line is not None:
-        await lifeline.ended(line)
+    if await background.ended(line):
         scope.cancel()
-
-
-def _report(ready: int | None, value: dict[str, object]) -> None:
-    if ready is not None:
-        with open(ready, "w") as pipe:
-            pipe.write(json.dumps(value) + "\n")
 
 
 def main() -> int:
@@ -95,19 +84,7 @@ def main() -> int:
         prog="python -m testnet.real.links", description="Run the links of a local testnet."
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="of the testnet")
-    parser.add_argument("--ready-descriptor", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--lifeline", type=int, help=argparse.SUPPRESS)
+    background.add_options(parser)
     arguments = parser.parse_args()
-    error: NodeError | None = None
-    interrupted = False
-    try:
-        run(arguments.folder, Descriptors(arguments.ready_descriptor, arguments.lifeline))
-    except* NodeError as group:
-        error = first(group)
-    except* KeyboardInterrupt:
-        interrupted = True
-    if error is not None:
-        print(error, file=sys.stderr)
-        _report(arguments.ready_descriptor, {"error": str(error)})
-        return 1
-    return 130 if interrupted else 0
+    given = Descriptors(arguments.ready_descriptor, arguments.lifeline)
+    return background.run_reported(given.ready, lambda: run(arguments.folder, given))
