@@ -7,6 +7,7 @@ first, then one of its times, so that what happens once in a run is met as often
 
 from __future__ import annotations
 
+import gc
 import sys
 from bisect import bisect_left
 from dataclasses import dataclass
@@ -126,6 +127,8 @@ class Probe:
             return
         if caller is None or called in _SPARED or (file := self._file(caller)) is None:
             return
+        if event == "call" and any(getattr(each, "__code__", None) is frame.f_code for each in gc.callbacks):
+            return  # it comes whenever the collector does
         if caller.f_code.co_name in _SPARED or caller.f_code.co_qualname.startswith(self._guards):
             return
         site = Site(file, caller.f_code.co_qualname, caller.f_lineno, called)
