@@ -6,8 +6,8 @@ import pytest
 
 from kernel.contract.process import Outstanding
 from kernel.router import lifecycle
-from kernel.router.kernel import Kernel
 from kernel.router.outstanding import OutstandingTable
+from kernel.router.requests import Requests
 from testnet.scenarios.restarts import RESTARTS
 from testnet.scenarios.scenario import Plan, draw_plan
 from testnet.sim.programs import Programs
@@ -34,7 +34,7 @@ def test_g22_it_finds_a_back_off_that_is_never_reset(programs: Programs, monkeyp
 def test_g22_it_finds_requests_that_are_not_sent_at_the_end(
     programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Kernel, "send_as_ended", lambda self, process: None)
+    monkeypatch.setattr(Requests, "send_as_ended", lambda self, process: None)
     text = found(programs)
     assert text.startswith("testator:crash_isolation:sys has ended, and heir:crash_isolation:sys, which it has run, ")
 
