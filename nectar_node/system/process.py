@@ -69,7 +69,7 @@ class SystemProcess:
 
     def __init__(self) -> None:
         self._out: deque[SystemAction] = deque()
-        """Return the next action, in order; None: nothing more."""
+        """Actions that nobody has taken yet, in order."""
 
     def receive(self, envelope: Envelope, now: float) -> None:
         """Take a request."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
+from typing import ParamSpec
 
 from kernel.contract.address import ProcessId
 from kernel.contract.events import UseState
@@ -22,6 +23,8 @@ from nectar_node.system.terminal import Terminal
 from net.base.timers import Timers
 from net.contract.events import Unforeseen
 from net.peering.containment import told
+
+P = ParamSpec("P")
 
 
 class SystemProcesses:
@@ -56,72 +59,56 @@ class SystemProcesses:
         return True
 
     def _receive(self, process: SystemProcess, envelope: Envelope, now: float) -> None:
-        self.pending.append(process)
-        try:
-            process.receive(envelope, now)
-        except Exception as error:
-            self._failed(process, envelope, error, now)
+        self._tell(process, envelope, now, process.receive, envelope, now)
 
     def use_state(self, state: State, wanted: UseState, now: float) -> None:
         """Let a guest's process use its saved state."""
-        self.pending.append(state)
-        try:
-            state.use(wanted)
-        except Exception as error:
-            self._failed(state, wanted, error, now)
+        self._tell(state, wanted, now, state.use, wanted)
 
     def stop_script(self, terminal: Terminal, user: object, now: float) -> None:
         """Stop a script, of which the user wants no more."""
-        self.pending.append(terminal)
-        try:
-            terminal.stop(user)
-        except Exception as error:
-            self._failed(terminal, None, error, now)
+        self._tell(terminal, None, now, terminal.stop, user)
 
     def answered(self, token: SystemToken, answer: Arrival | Failure, now: float) -> None:
         """Pass on the outcome of a request that one of them sent."""
         process = self.by_id[token.process]
-        self.pending.append(process)
-        try:
-            process.answered(token.token, answer, now)
-        except Exception as error:
-            self._failed(process, token, error, now)
+        self._tell(process, token, now, process.answered, token.token, answer, now)
 
     def job_done(self, token: SystemToken, job: Job, outcome: Outcome, now: float) -> None:
         """Pass on the outcome of a disk job of one of them."""
         process, own = self.by_id[token.process], job._replace(owner=token.token)
-        self.pending.append(process)
-        try:
-            process.done(own, outcome, now)
-        except Exception as error:
-            self._failed(process, own, error, now)
+        self._tell(process, own, now, process.done, own, outcome, now)
 
     def code_fetched(self, token: SystemToken, program: Program | BadCode, now: float) -> None:
         """Pass on code for one of them, or why it cannot be loaded."""
         process = self.by_id[token.process]
-        self.pending.append(process)
-        try:
-            process.code_fetched(token.token, program, now)
-        except Exception as error:
-            self._failed(process, token, error, now)
+        self._tell(process, token, now, process.code_fetched, token.token, program, now)
 
     def ended(self, ended: ProcessId, now: float) -> None:
         """Tell them all that a guest's process has ended."""
         for process in self.by_id.values():
-            self.pending.append(process)
-            try:
-                process.ended(ended, now)
-            except Exception as error:
-                self._failed(process, None, error, now)
+            self._tell(process, None, now, process.ended, ended, now)
 
     def on_timer(self, now: float) -> None:
         """Do what is due in each of them."""
         for process in self.by_id.values():
-            self.pending.append(process)
-            try:
-                process.on_timer(now)
-            except Exception as error:
-                self._failed(process, None, error, now)
+            self._tell(process, None, now, process.on_timer, now)
+
+    def _tell(
+        self,
+        process: SystemProcess,
+        cause: Cause,
+        now: float,
+        verb: Callable[P, None],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> None:
+        """Tell a process something; what its code fails with ends `cause`, which it was handling, and nothing else."""
+        self.pending.append(process)
+        try:
+            verb(*args, **kwargs)
+        except Exception as error:
+            self._failed(process, cause, error, now)
 
     def next_deadline(self) -> float | None:
         """Return when `on_timer` is due; processes in `pending` have not said so yet."""
