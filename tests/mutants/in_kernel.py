@@ -258,4 +258,12 @@ KERNEL = (
         "restarts",
         5,
     ),
+    Mutant(
+        "one-account-for-all-nodes",
+        "A node that acknowledges nothing uses up what a process may send to all nodes together (G24).",
+        "kernel/contract/in_flight.py",
+        "    def _of_process(self, process: ProcessId, node: str, answer: bool) -> Lot:\n",
+        '    def _of_process(self, process: ProcessId, node: str, answer: bool) -> Lot:\n        node = ""\n',
+        "tests/kernel/contract/test_in_flight.py::test_g24_what_waits_for_one_node_holds_up_nothing_for_another",
+    ),
 )
