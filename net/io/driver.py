@@ -129,7 +129,7 @@ class Driver:
         self._links: dict[int, _Link] = {}
         self._one_less = trio.Event()
         self._turns = Turns(clock)
-        nursery.start_soon(self._turns.run)
+        nursery.start_soon(self._give_turns)
 
     def handle(self, event: Dial | Close | Writable | Hold) -> None:
         """Carry out an event of the network."""
@@ -235,6 +235,15 @@ class Driver:
         self._links.pop(connection, None)
         one_less, self._one_less = self._one_less, trio.Event()
         one_less.set()
+
+    async def _give_turns(self) -> None:
+        """Give busy connections their turns; go on if our own code fails at it."""
+        while True:
+            try:
+                await self._turns.run()
+            except Exception as error:
+                self._failed(0, error)
+                await trio.sleep(ACCEPT_PAUSE_SECONDS)
 
     async def serve(self, listener: Listener) -> None:
         """Accept connections until the listener is closed."""

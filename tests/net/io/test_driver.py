@@ -268,3 +268,25 @@ async def test_g5_an_exception_anywhere_in_the_driver_ends_no_more_than_a_connec
         except Exception as error:
             error.add_note(f"injection seed {seed}: {injection}")
             raise
+
+
+async def test_what_our_own_code_fails_with_at_a_turn_ends_nothing(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with two_owners() as (first, _, _, _):
+        turns = first.driver._turns
+        flow, give, failures = turns.flow("busy.test"), turns._give, 0
+
+        def fail_once(flow: Flow) -> None:
+            nonlocal failures
+            failures += 1
+            if failures > 1:
+                give(flow)
+            else:
+                raise ZeroDivisionError
+
+        monkeypatch.setattr(turns, "_give", fail_once)
+        monkeypatch.setattr(turns, "may_go", lambda flow: False)
+        before = first.network.failures
+        await turns.take(flow)
+        assert (failures, first.network.failures) == (2, before + 1)
