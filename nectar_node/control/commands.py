@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import trio
@@ -20,7 +21,7 @@ from kernel.contract.guest import Arrival, Failure
 from kernel.contract.message import SendErrorKind, is_claim
 from kernel.contract.process import Waiting
 from nectar_node.base.errors import BadInput, BadPackage, NodeError
-from nectar_node.contract.actions import DiskUsed, Printed
+from nectar_node.contract.actions import DiskUsed, Kept, Printed
 from nectar_node.contract.traces import Traced
 from nectar_node.control import status
 from nectar_node.control.requests import (
@@ -38,6 +39,7 @@ from nectar_node.control.requests import (
 )
 from nectar_node.control.server import error, line_of, request_untrusted
 from nectar_node.core.core import NodeCore
+from nectar_node.packages.contents import with_copy
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.review import Reviewed, demand, question_row, review
 from nectar_node.packages.startable import read_startable
@@ -162,18 +164,21 @@ class Control:
     def __init__(
         self,
         core: NodeCore,
+        folder: Path,
         status: Callable[[], dict[str, object]],
         turn: Callable[[], None],
         ready: trio.Event,
         note: Callable[[str, Exception], None],
     ) -> None:
-        """`status` returns what the driver adds to the status; `turn` lets the node run after it was told something;
-        `ready` is set when the node has started its packages; `note` logs a failure of our own code.
+        """`folder` is the node's; `status` returns what the driver adds to the status; `turn` lets the node run after
+        it was told something; `ready` is set when the node has started its packages; `note` logs a failure of our own
+        code.
         """
         self._note = note
         self.stop = trio.Event()
         """Set when a client asks the node to shut down."""
         self._core = core
+        self._folder = folder
         self._status = status
         self._turn = turn
         self._ready = ready
@@ -386,6 +391,7 @@ class Control:
         question, allowed, decision = reviewed
         if question:
             raise demand(wanted, question, self._core.our)
+        allowed = await trio.to_thread.run_sync(with_copy, allowed, self._folder)
         before = self._core.packages.get(wanted.id)
         waiter = Waiter()
         self._core.install(allowed, waiter, trio.current_time())
@@ -397,6 +403,7 @@ class Control:
             self._core.decide(wanted.id, decision, trio.current_time())
             self._turn()
         await self._first_steps(wanted.processes)
+        await self._kept()
         return {
             "package": str(wanted.id),
             "folder": str(wanted.folder),
@@ -451,6 +458,16 @@ class Control:
         self._turn()
         while self._core.kernel.lifecycle.ending:
             await trio.lowlevel.checkpoint()
+        await self._kept()
+
+    async def _kept(self) -> None:
+        """Return when all that has changed is on the disk; raises NotKept."""
+        waiter = Waiter()
+        self._core.ask_kept(waiter, trio.current_time())
+        self._turn()
+        problem: str | None = await waiter.wait()
+        if problem is not None:
+            raise NotKept(f"It is done, but the next boot may not know of it: {problem}.")
 
     async def _on_shutdown(self, _: Client, __: Fields) -> dict[str, object]:
         self.stop.set()
@@ -495,6 +512,16 @@ def disk_used(action: DiskUsed) -> None:
     """Pass on the disk use that a client asked for."""
     assert isinstance(action.token, Waiter)
     action.token.set(action)
+
+
+def kept(action: Kept) -> None:
+    """Pass on whether what a client has changed is on the disk."""
+    assert isinstance(action.token, Waiter)
+    action.token.set(action.problem)
+
+
+class NotKept(NodeError):
+    """What a command has changed is not on the disk."""
 
 
 class NoSuchProcess(NodeError):

@@ -13,7 +13,8 @@ import signal
 import struct
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from nectar_node.base import descriptors, lifeline, log, own_files
 from nectar_node.base.descriptors import Budget
 from nectar_node.base.errors import (
     BadFolder,
+    BadPackage,
     CannotJoin,
     CannotListen,
     CannotStart,
@@ -44,6 +46,7 @@ from nectar_node.contract.actions import (
     DiskUsed,
     Installed,
     Joined,
+    Kept,
     LoadCode,
     LogLine,
     NameRefused,
@@ -72,10 +75,11 @@ from nectar_node.driver.code_loading import Loader
 from nectar_node.driver.disk_threads import Lanes
 from nectar_node.driver.log_budget import LogBudget
 from nectar_node.driver.membership import forget_former_key, open_directory, read_keys
+from nectar_node.driver.node_store import open_store
 from nectar_node.driver.node_trace import NodeTrace
 from nectar_node.driver.program_code import load_program
 from nectar_node.packages.boot import Boot
-from nectar_node.packages.decisions_file import read_decisions, write_decisions
+from nectar_node.packages.contents import with_copy
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.review import demand, review
 from nectar_node.packages.startable import read_startable
@@ -152,15 +156,26 @@ class _Prepared:
         self.kept_records = records
         self.ledger = Ledger(str(config.folder.drives), str(config.folder.state), config.quotas)
         self.engine = Engine(module_cache(), replayable=False)
-        self.kept_capabilities = _read_capabilities(config.folder.capabilities)
-        self.decisions = read_decisions(config.folder, config.name)
-        read = (read_startable(folder, config.name) for folder in config.packages)
-        self.packages = [self._decided(package) for package in read]
-        write_decisions(config.folder, self.decisions)
+        self.database, self.kept = open_store(config.folder, config.name, rescue=config.rescue)
+        self.decisions = self.kept.decisions
+        named = [with_copy(read_startable(folder, config.name), config.folder.path) for folder in config.packages]
+        self.packages = [self._decided(package) for package in (*named, *self._started(named))]
         for package in self.packages:
             if package.unknown_keys:
                 unknown = ", ".join(map(repr, package.unknown_keys))
                 log.write_line("kernel", f"the manifest of {package.id} has unknown keys: {unknown}")
+
+    def _started(self, named: list[Package]) -> Iterator[Package]:
+        """Yield the packages that the user has started at earlier boots, unless they are named now."""
+        known = {package.id for package in named}
+        for id, kept in self.kept.packages.items():
+            if kept.started and id not in known:
+                try:
+                    package = read_startable(Path(kept.folder), self.config.name)
+                except BadPackage as error:
+                    log.write_line("kernel", f"{id} does not run again: {error}")
+                    continue
+                yield replace(package, origin=None if kept.origin is None else Path(kept.origin))
 
     def _decided(self, package: Package) -> Package:
         """Return the package as its user allows it; raises NeedsConsent if they have not said enough."""
@@ -185,16 +200,6 @@ def _prepare(config: NodeConfig, budget: Budget) -> _Prepared:
     return _Prepared(config, budget, lock, keys, directory, kept_records)
 
 
-def _read_capabilities(path: Path) -> bytes | None:
-    """Return the capability store as the last boot left it; None: there is none yet."""
-    try:
-        return own_files.read(path)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise BadFolder(f"{path} cannot be read: {error.strerror}.") from error
-
-
 async def _main(prepared: _Prepared) -> None:
     # First of all: from here on, a signal at any moment finds the node ending in order.
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -208,7 +213,9 @@ class Node:
         self.config = prepared.config
         self._prepared = prepared
         self._signals = signals
-        self._loader = Loader(str(prepared.config.folder.drives), partial(load_program, prepared.engine, perform))
+        folder = prepared.config.folder
+        load = partial(load_program, prepared.engine, perform, str(folder.code))
+        self._loader = Loader(str(folder.drives), load)
         self._started = trio.current_time()
         self._endpoint: tuple[str, int] = (prepared.config.host, 0)
         self._transport = TcpTransport(prepared.budget.connections)
@@ -227,7 +234,7 @@ class Node:
         self._trace = NodeTrace(self.config, self._core, trio.current_time)
         self._log_budget = LogBudget()
         self._telling_omitted = False
-        self._lanes = Lanes(prepared.ledger, self._job_done)
+        self._lanes = Lanes(prepared.ledger, prepared.database, self._job_done)
         self._carriers: dict[type, Callable[..., None]] = {
             Dial: self._handle_connection,
             Close: self._handle_connection,
@@ -243,6 +250,7 @@ class Node:
             Printed: control.printed,
             Probed: control.probed,
             DiskUsed: control.disk_used,
+            Kept: control.kept,
             Joined: self._on_joined,
             NameRefused: self._on_refused,
             Ready: self._on_ready,
@@ -255,7 +263,8 @@ class Node:
         """Listen, join, boot packages, report that the node is ready, and serve until told to stop."""
         listener = await self._listen()
         socket = server.bind(self.config.folder.control)
-        commands = control.Control(self._core, self._status, self._turn, self._ready, self._note)
+        path = self.config.folder.path
+        commands = control.Control(self._core, path, self._status, self._turn, self._ready, self._note)
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -575,16 +584,14 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         drives=str(folder.drives),
         state=str(folder.state),
         records=str(folder.records),
-        capabilities=Location(str(folder.path), (folder.capabilities.name,)),
-        decisions=Location(str(folder.path), (folder.decisions.name,)),
+        store=Location(str(folder.path), (folder.store.name,)),
+        code=str(folder.code),
         fresh_id=_FreshIds().take,
         guest=partial(_guest_config, folder.drives, prepared.budget.files_of_a_guest),
         memory=memory,
         clock=trio.current_time,
-        kept_capabilities=prepared.kept_capabilities,
+        kept=prepared.kept,
         kept_records=prepared.kept_records,
-        kept_decisions=prepared.decisions,
-        boots=frozenset(process for package in prepared.packages for process in package.processes),
         ledger=prepared.ledger,
     )
     return NodeCore(core_config, network)

@@ -8,8 +8,10 @@ from enum import Enum
 from kernel.capabilities.grants import Grants
 from kernel.contract.address import ProcessId
 from kernel.contract.capability import Capability
-from nectar_node.peers.grant_file import GrantFile, decode_untrusted
+from nectar_node.peers.grant_rows import GRANTS, REVOKED, GrantRows, decode_untrusted
 from nectar_node.peers.proofs import Proof, Proofs
+from nectar_node.storage.database import Contents
+from nectar_node.storage.operations import Row
 from net.names.directory import NEVER, Endpoint, NameRecord, SignedRecord, grant_record, sign_record
 from net.names.identity import SIGNATURE_BYTES, Identity
 
@@ -39,18 +41,16 @@ class Forgery(Enum):
     """The signature of the same capability, which was issued and revoked."""
 
 
-def forged(store: bytes | None, holder: ProcessId, capability: Capability, how: Forgery) -> bytes:
-    """Return the store with a forged entry: `holder` holds `capability`, which another node seems to have issued. If
-    there is no signature to copy, one is made up. Raises DamagedStore."""
+def forged(store: Contents, holder: ProcessId, capability: Capability, how: Forgery) -> list[Row]:
+    """Return rows for the store with which `holder` holds `capability`, which another node seems to have issued. If
+    there is no signature to copy, one is made up. Raises DamagedGrants."""
     grants = Grants(_NO_NODE)
     proofs = Proofs(grants.is_held)
-    known: dict[Capability, Proof] = {}
-    if store is not None:
-        held, revoked, known = decode_untrusted(store)
-        grants.restore(held, revoked)
+    kept = decode_untrusted(store.get(GRANTS, {}), store.get(REVOKED, {}))
+    grants.restore(kept.held, kept.revoked)
     grants.grant(holder, [capability])
-    proofs.restore(known | {capability: _proof(known, capability, how)})
-    return GrantFile(_NO_NODE, grants, proofs).encode()
+    proofs.restore(kept.proofs | {capability: _proof(kept.proofs, capability, how)})
+    return GrantRows(grants, proofs).changes()
 
 
 def _proof(known: dict[Capability, Proof], capability: Capability, how: Forgery) -> Proof:
