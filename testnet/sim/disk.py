@@ -84,6 +84,7 @@ class SimDisk:
         self._database: Database | None = None
         """The store of the node that runs."""
         self._database_files: DatabaseFiles | None = None
+        self._store_writes: int | None = None
         self._performers: dict[type, Callable[[Any], ops.Outcome]] = {
             ops.ReadAt: self._read_at,
             ops.WriteAt: self._write_at,
@@ -181,8 +182,13 @@ class SimDisk:
         """Open the store in the folder `root`, for a boot, and return what it holds."""
         self.close_store()
         self._database_files = files = DatabaseFiles(_StoreFiles(self, root))
+        files.left = self._store_writes
         self._database, contents = Database.open(files.path(STORE_FILE), files.file_system)
         return contents
+
+    def crash_store_after(self, writes: int | None) -> None:
+        """Let the store crash after so many writes and syncs from its next opening on; None: it does not."""
+        self._store_writes = writes
 
     @property
     def database_files(self) -> DatabaseFiles:
