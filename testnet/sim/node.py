@@ -43,7 +43,7 @@ from nectar_node.packages.manifest import Package, read_package
 from nectar_node.peers.record_store import RECORDS_FILE, Contents, Written, read_untrusted, store_key
 from nectar_node.storage.database import STORE_FILE
 from nectar_node.storage.ledger import DEFAULT_QUOTAS, Ledger, Quotas
-from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome, StopJob
+from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome, RemoveFile, StopJob
 from net.base.frames import VERSION
 from net.base.limits import FAREWELL_SECONDS
 from net.contract.events import Close, Dial, Hold, Probed, Unforeseen, Writable
@@ -236,8 +236,12 @@ class SimNode(LinkEnd[NodeCore]):
     def _lay_down(self, folder: Path) -> Package:
         """Write the files of a package to the node's disk, and return the package."""
         package = with_digest(read_package(folder, self.name))
-        for file in sorted(package.folder.iterdir()):
-            self.disk.put(Location(str(package.folder), (file.name,)), file.read_bytes())
+        root, files = str(package.folder), sorted(package.folder.iterdir())
+        left = {path[1:] for path in self.disk.paths() if path[0] == root}
+        for gone in sorted(left - {(file.name,) for file in files}):
+            self.disk.perform(RemoveFile(Location(root, gone)))
+        for file in files:
+            self.disk.put(Location(root, (file.name,)), file.read_bytes())
         return package
 
     def ask(self, target: str, body: bytes, timeout: int, blob: bytes | None = None) -> Arrival | Failure:
