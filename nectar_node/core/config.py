@@ -9,7 +9,6 @@ from kernel.contract.address import Address
 from kernel.contract.guest import GuestConfig
 from nectar_node.contract.memory_budget import DEFAULT_BYTES, MemoryBudget
 from nectar_node.core.kept import KeptState
-from nectar_node.peers.record_store import Written
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.operations import Location
 
@@ -24,8 +23,8 @@ class CoreConfig:
     """Root folder of the vfs."""
     state: str
     """Root folder of the saved states."""
-    records: str
-    """The folder of the name records' file, which is kept for the next boot."""
+    registrar: bytes
+    """The public key of the network's registrar; any bytes in a network without one."""
     store: Location
     """The file of the node's store (`nectar_node.storage.database`)."""
     code: str
@@ -40,7 +39,5 @@ class CoreConfig:
     """The clock for the times in traces; None: the times of the events."""
     kept: KeptState = field(default_factory=KeptState)
     """What the store holds at this boot."""
-    kept_records: Written | None = None
-    """How far the file of the name records went at this boot; None: there is no file yet, and nothing is protected."""
     ledger: Ledger = field(default_factory=Ledger)
     """Accounts of what packages have on the disk; the driver updates them."""

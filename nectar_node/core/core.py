@@ -54,7 +54,7 @@ from nectar_node.packages.powers import power_of
 from nectar_node.packages.reboot import Again, plan
 from nectar_node.packages.review import without_denied
 from nectar_node.peers.bridge import Peers
-from nectar_node.peers.record_store import RecordStore, Written
+from nectar_node.peers.name_rows import NameRows
 from nectar_node.peers.vouching import Vouching
 from nectar_node.storage.operations import Job, Location, Outcome, Row, StopJob
 from nectar_node.system.kernel import KernelProcess
@@ -142,12 +142,12 @@ class NodeCore:
         self.not_running: dict[ProcessId, str] = {}
         """Processes that ran before the node went down and do not run again at this boot, and why."""
         self._start_up = StartUp(config.our, config.code, self._installer, self._act, self._out.append)
-        self._records = RecordStore(config.records, config.kept_records or Written(), network.records)
+        self._names = NameRows(config.kept.names, config.registrar, network.records)
         self._peers = Peers(
             config.our,
             network,
             self._vouching,
-            self._records,
+            self._names,
             self._start_up,
             self.machine,
             self._out.append,
@@ -158,7 +158,9 @@ class NodeCore:
         self.decisions: Decisions = config.kept.decisions
         """The user's decisions; only `decide` changes them."""
         self._processes = ProcessRows(self.kernel.lifecycle)
-        self._store = Store(config.store, (self._vouching.rows, self._processes, self._installer, self.decisions))
+        self._store = Store(
+            config.store, (self._vouching.rows, self._processes, self._installer, self.decisions, self._names)
+        )
         self._timed: tuple[Timed, ...] = (
             self.machine,
             network,
@@ -333,14 +335,13 @@ class NodeCore:
         elif isinstance(owner, Store):
             answers, problem = owner.done(outcome, now)
             self._out.extend(answers)
+            self._peers.records_written(owner.problem, now)
             if problem is not None:
                 self._log("kernel", 0, problem)
-        elif isinstance(owner, DISK_USE):
+        else:
+            assert isinstance(owner, DISK_USE)
             self._disk_use.done(job, outcome, now)
             self._look_at_disk_use()
-        else:
-            assert owner is self._records
-            self._peers.records_written(outcome, now)
         self.settle(now)
 
     @_guarded

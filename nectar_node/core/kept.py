@@ -12,8 +12,9 @@ from nectar_node.core import process_table
 from nectar_node.packages import decisions, reboot
 from nectar_node.packages.decisions import Decisions
 from nectar_node.packages.reboot import KeptPackage
-from nectar_node.peers import grant_rows
+from nectar_node.peers import grant_rows, name_rows
 from nectar_node.peers.grant_rows import KeptGrants
+from nectar_node.peers.name_rows import KeptNames
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class KeptState:
     processes: tuple[Remnant, ...] = ()
     """The processes that ran."""
     packages: Mapping[PackageId, KeptPackage] = field(default_factory=dict)
+    names: KeptNames = field(default_factory=KeptNames)
+    """The name records."""
 
 
 def decode_untrusted(contents: Mapping[str, Mapping[str, bytes]], our: str) -> KeptState:
@@ -36,4 +39,5 @@ def decode_untrusted(contents: Mapping[str, Mapping[str, bytes]], our: str) -> K
         decisions.decode_untrusted(contents.get(decisions.DECISIONS, {}), our),
         tuple(process_table.decode_untrusted(key, value) for key, value in processes.items()),
         reboot.decode_untrusted(contents.get(reboot.PACKAGES, {})),
+        name_rows.decode_untrusted(contents.get(name_rows.NAMES, {}), contents.get(name_rows.REGISTRAR, {})),
     )

@@ -74,8 +74,14 @@ from nectar_node.driver.allocator import (
 from nectar_node.driver.code_loading import Loader
 from nectar_node.driver.disk_threads import Lanes
 from nectar_node.driver.log_budget import LogBudget
-from nectar_node.driver.membership import forget_former_key, open_directory, read_keys
-from nectar_node.driver.node_store import open_store
+from nectar_node.driver.membership import (
+    forget_former_key,
+    former_names,
+    open_directory,
+    read_keys,
+    registrar_key,
+)
+from nectar_node.driver.node_store import OpenStore, open_store
 from nectar_node.driver.node_trace import NodeTrace
 from nectar_node.driver.program_code import load_program
 from nectar_node.packages.boot import Boot
@@ -83,7 +89,6 @@ from nectar_node.packages.contents import with_copy
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.review import demand, review
 from nectar_node.packages.startable import read_startable
-from nectar_node.peers.record_store import Written
 from nectar_node.storage.disk import perform
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome, StopJob
@@ -145,7 +150,7 @@ class _Prepared:
     """What a node has before it waits for anything."""
 
     def __init__(
-        self, config: NodeConfig, budget: Budget, lock: int, keys: Keys, directory: Directory, records: Written
+        self, config: NodeConfig, budget: Budget, lock: int, keys: Keys, opened: OpenStore, directory: Directory
     ) -> None:
         self.config = config
         self.budget = budget
@@ -153,10 +158,10 @@ class _Prepared:
         self.identity = keys.identity
         self.previous = keys.previous
         self.directory = directory
-        self.kept_records = records
+        self.registrar = registrar_key(config, keys)
         self.ledger = Ledger(str(config.folder.drives), str(config.folder.state), config.quotas)
         self.engine = Engine(module_cache(), replayable=False)
-        self.database, self.kept = open_store(config.folder, config.name, rescue=config.rescue)
+        self.database, self.kept = opened
         self.decisions = self.kept.decisions
         named = [with_copy(read_startable(folder, config.name), config.folder.path) for folder in config.packages]
         self.packages = [self._decided(package) for package in (*named, *self._started(named))]
@@ -196,8 +201,9 @@ def _prepare(config: NodeConfig, budget: Budget) -> _Prepared:
     except OSError as error:
         raise BadFolder(f"{error.filename or folder.path} cannot be used: {error.strerror}.") from error
     keys = read_keys(config)
-    directory, kept_records = open_directory(config, keys)
-    return _Prepared(config, budget, lock, keys, directory, kept_records)
+    opened = open_store(folder, config.name, lambda: former_names(config, keys), rescue=config.rescue)
+    directory = open_directory(config, keys, opened.kept.names)
+    return _Prepared(config, budget, lock, keys, opened, directory)
 
 
 async def _main(prepared: _Prepared) -> None:
@@ -583,7 +589,7 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         our=config.name,
         drives=str(folder.drives),
         state=str(folder.state),
-        records=str(folder.records),
+        registrar=prepared.registrar,
         store=Location(str(folder.path), (folder.store.name,)),
         code=str(folder.code),
         fresh_id=_FreshIds().take,
@@ -591,7 +597,6 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         memory=memory,
         clock=trio.current_time,
         kept=prepared.kept,
-        kept_records=prepared.kept_records,
         ledger=prepared.ledger,
     )
     return NodeCore(core_config, network)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from nectar_node.core.kept import KeptState
 from nectar_node.packages import decisions
 from nectar_node.packages.decisions import DamagedDecisions, Decisions
 from nectar_node.peers import grant_rows
+from nectar_node.peers.former_records import RECORDS_FILE
 from nectar_node.peers.grant_rows import DamagedGrants
 from nectar_node.storage.database import (
     FORMAT,
@@ -44,8 +46,10 @@ class OpenStore(NamedTuple):
     kept: KeptState
 
 
-def open_store(folder: NodeFolder, our: str, *, rescue: bool = False) -> OpenStore:
-    """Return the store of the node `our`.
+def open_store(
+    folder: NodeFolder, our: str, former: Callable[[], list[Row]] = list, *, rescue: bool = False
+) -> OpenStore:
+    """Return the store of the node `our`; `former` returns rows of what an older version has kept elsewhere.
 
     Raises BadFolder if it is damaged or gone and `rescue` is false, if it is of a newer version, and if it cannot be
     opened.
@@ -55,7 +59,7 @@ def open_store(folder: NodeFolder, our: str, *, rescue: bool = False) -> OpenSto
             return _opened(folder, our)
         if folder.format.exists():
             raise DamagedStore("the file is gone")
-        return _first(folder, our)
+        return _first(folder, our, former())
     except (DamagedStore, DamagedGrants, DamagedDecisions) as error:
         if rescue:
             return _rescued(folder, our, str(error))
@@ -93,9 +97,8 @@ def _opened(folder: NodeFolder, our: str) -> OpenStore:
     return OpenStore(database, state)
 
 
-def _first(folder: NodeFolder, our: str) -> OpenStore:
+def _first(folder: NodeFolder, our: str, rows: list[Row]) -> OpenStore:
     """Make a store, with what an older version of the node has kept in files; these are removed when that is done."""
-    rows: list[Row] = []
     former = [file for file in (folder.capabilities, folder.decisions) if file.exists()]
     if folder.capabilities in former:
         rows += grant_rows.rows_of(grant_rows.decode_file_untrusted(_read(folder.capabilities)))
@@ -109,8 +112,9 @@ def _first(folder: NodeFolder, our: str) -> OpenStore:
         database.close()
     own_files.sync_folder(folder.path)
     opened = _opened(folder, our)
-    for file in former:
-        own_files.remove(file)
+    for file in (*former, folder.records / RECORDS_FILE):
+        if file.exists():
+            own_files.remove(file)
     return opened
 
 

@@ -44,7 +44,7 @@ _SCHEMA = (
     f"PRAGMA application_id={_APPLICATION}",
     f"PRAGMA user_version={FORMAT}",
 )
-_PUT = "INSERT INTO rows VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET value = ?3, guard = ?4"
+_PUT = "REPLACE INTO rows VALUES (?, ?, ?, ?)"  # with a new rowid: rows are loaded in the order of their last writes
 
 Contents = dict[str, dict[str, bytes]]
 """Values by table and key."""
@@ -103,7 +103,9 @@ class Database:
     def _load(self) -> Contents:
         contents: Contents = {}
         total = 0
-        for kind, key, value, guard in self._connection.execute("SELECT kind, key, value, guard FROM rows"):
+        for kind, key, value, guard in self._connection.execute(
+            "SELECT kind, key, value, guard FROM rows ORDER BY rowid"
+        ):
             if not _is_whole_untrusted(kind, key, value, guard):
                 raise DamagedStore(f"the row {key!r} of its table {kind!r} is damaged")
             total += int.from_bytes(guard, "big")

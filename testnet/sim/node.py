@@ -40,7 +40,6 @@ from nectar_node.driver.program_code import load_program
 from nectar_node.packages.boot import Boot
 from nectar_node.packages.contents import with_digest
 from nectar_node.packages.manifest import Package, read_package
-from nectar_node.peers.record_store import RECORDS_FILE, Contents, Written, read_untrusted, store_key
 from nectar_node.storage.database import STORE_FILE
 from nectar_node.storage.ledger import DEFAULT_QUOTAS, Ledger, Quotas
 from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome, RemoveFile, StopJob
@@ -186,8 +185,7 @@ class SimNode(LinkEnd[NodeCore]):
         simulation, name = self._simulation, spec.name
         identity = Identity(name, simulation.chance("key", name, *filter(None, [spec.key])).randbytes(32))
         is_registrar = name == REGISTRAR
-        kept = self._kept_records(store_key(identity, simulation.genesis.public_key))
-        records = [*kept.records.values()]
+        records = [*self._kept.names.of(simulation.genesis.public_key)]
         if not spec.registers:
             records.append(claim_name(identity, Endpoint(self.host, PORT)).held())
         directory = Registrar(identity, records) if is_registrar else RegistrarDirectory(simulation.genesis, records)
@@ -200,21 +198,16 @@ class SimNode(LinkEnd[NodeCore]):
             our=name,
             drives=f"{name}/vfs",
             state=f"{name}/state",
-            records=f"{name}/records",
+            registrar=simulation.genesis.public_key,
             store=store_file(name),
             code=f"{name}/code",
             fresh_id=lambda: ids.getrandbits(64),
             guest=self._guest_config,
             memory=memory,
             kept=self._kept,
-            kept_records=kept.written,
             ledger=self.ledger,
         )
         return NodeCore(core_config, network)
-
-    def _kept_records(self, key: bytes) -> Contents:
-        data = self.disk.get(Location(f"{self.name}/records", (RECORDS_FILE,)))
-        return Contents({}, Written(key), 0, None) if data is None else read_untrusted(data, key)
 
     def boot(self) -> None:
         """Begin: ask for the name, and start the packages."""
