@@ -20,6 +20,7 @@ import apsw
 from blake3 import blake3
 
 from nectar_node.base.errors import NodeError
+from nectar_node.storage import wal as wal_file
 from nectar_node.storage.operations import Row
 
 STORE_FILE = "store"
@@ -74,12 +75,21 @@ class Database:
         self._total = 0
 
     @classmethod
-    def open(cls, path: str, file_system: str | None = None) -> tuple[Database, Contents]:
+    def open(
+        cls, path: str, file_system: str | None = None, wal: bytes | None = None
+    ) -> tuple[Database, Contents]:
         """Open the database, made if it is missing, and return it with all that is in it.
 
-        `file_system` names one that is registered with SQLite; None: the operating system's. Raises DamagedStore,
-        NewerStore and OSError.
+        `file_system` names one that is registered with SQLite, and `wal` is the content of the write-ahead log there;
+        None: it is the operating system's. Raises DamagedStore, NewerStore and OSError.
         """
+        if file_system is None:
+            with suppress(FileNotFoundError), open(f"{path}-wal", "rb") as file:
+                wal = file.read()
+        try:
+            ends = wal_file.commits_untrusted(wal or b"")
+        except wal_file.DamagedLog as error:
+            raise DamagedStore(str(error)) from error
         with _Translated():
             connection = apsw.Connection(path, vfs=file_system)
             try:
@@ -88,6 +98,9 @@ class Database:
                 version = _version(connection)
                 for setting in _DURABLE:
                     _do(connection, setting)
+                ((_, taken, _),) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                if ends and wal_file.lost(ends, taken):
+                    raise DamagedStore("its log is damaged, and has lost what was written last")
                 if version is None:
                     _do(connection, "BEGIN IMMEDIATE")
                     for statement in _SCHEMA:

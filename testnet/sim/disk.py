@@ -183,7 +183,8 @@ class SimDisk:
         self.close_store()
         self._database_files = files = DatabaseFiles(_StoreFiles(self, root))
         files.left = self._store_writes
-        self._database, contents = Database.open(files.path(STORE_FILE), files.file_system)
+        wal = self.get(ops.Location(root, (f"{STORE_FILE}-wal",)))
+        self._database, contents = Database.open(files.path(STORE_FILE), files.file_system, wal)
         return contents
 
     def crash_store_after(self, writes: int | None) -> None:
