@@ -75,9 +75,7 @@ class Database:
         self._total = 0
 
     @classmethod
-    def open(
-        cls, path: str, file_system: str | None = None, wal: bytes | None = None
-    ) -> tuple[Database, Contents]:
+    def open(cls, path: str, file_system: str | None = None, wal: bytes | None = None) -> tuple[Database, Contents]:
         """Open the database, made if it is missing, and return it with all that is in it.
 
         `file_system` names one that is registered with SQLite, and `wal` is the content of the write-ahead log there;

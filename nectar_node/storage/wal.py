@@ -33,9 +33,8 @@ def commits_untrusted(wal: bytes) -> list[int]:
     order = ">" if magic & 1 else "<"
     if magic & ~1 != _MAGIC or _checksum(wal[:24], order) != (first, second):
         raise DamagedLog("the header of its log is damaged")
-    ends, number, size = [], 0, _FRAME.size + page_size
-    for position in range(_HEADER.size, len(wal) - size + 1, size):
-        number += 1
+    ends, size = [], _FRAME.size + page_size
+    for number, position in enumerate(range(_HEADER.size, len(wal) - size + 1, size), 1):
         _, pages, *frame_salts, _, _ = _FRAME.unpack_from(wal, position)
         if frame_salts == salts and pages:
             ends.append(number)

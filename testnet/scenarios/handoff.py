@@ -249,8 +249,7 @@ class _Story:
             guest.revoke(node, Has.REVOKED if sure else Has.MAYBE)
 
     def _make_door(self, node: str) -> None:
-        """Have the user make a door, since one that was killed stays so over a reboot (G26); faults may come between.
-        """
+        """Have the user make a door, since one that was killed stays so (G26); faults may come between."""
         rights = [{"issuer": _KERNEL, "params": NETWORK}]
         wanted = {"id": str(_DOOR_ID), "on_exit": "None", "initial_capabilities": rights, "public": True}
         for _ in range(_ATTEMPTS):

@@ -166,4 +166,4 @@ def test_g21_a_flipped_bit_is_noticed_wherever_it_is_and_never_takes_more_than_t
             unnoticed.append(len(found["t"]))
     # The last commit of the log looks the same if a crash has torn it; the rest of a page may hold nothing.
     assert set(unnoticed) <= {190, 200}
-    assert len(unnoticed) < 150
+    assert set(unnoticed) == {200} or unnoticed.count(190) < 10
