@@ -93,6 +93,8 @@ def for_boot(folder: NodeFolder, packages: Sequence[Path], said: Consent) -> Con
     our = folder.path.name
     decisions = read_decisions(folder, our)
     for path in packages:
+        if not path.exists():
+            continue  # the node may have a copy
         package = read_startable(path, our)
         reviewed = review(package, decisions.of(package.id), said, our)
         said = settle(question_row(package, reviewed.question, our), said)

@@ -254,7 +254,9 @@ class Control:
 
     async def _on_ps(self, _: Client, fields: Fields) -> dict[str, object]:
         if fields.get("address") is None:
-            return {"processes": await self._all_processes(), "memory": status.memory_row(self._core)}
+            absent = [{"process": str(each), "why": why} for each, why in self._core.not_running.items()]
+            rows, memory = await self._all_processes(), status.memory_row(self._core)
+            return {"processes": rows, "memory": memory, "not_running": absent}
         process = process_untrusted(fields, self._core.our)
         row = status.process_row(self._core, process, trio.current_time())
         if row is None:
@@ -435,14 +437,20 @@ class Control:
         """End all processes of a package, with their children, or a process, with its children if `tree` is true."""
         core, now = self._core, trio.current_time()
         target, with_tree = killed_untrusted(fields, core.our), fields.get("tree") is True
+        former = tuple(each for each in core.not_running if target in (each, each.package_id))
+        if former:
+            core.forget_former(former, now)
         if isinstance(target, PackageId):
-            if not (ended := core.kill_tree(target, now)):
+            if not (ended := core.kill_tree(target, now) + len(former)):
                 raise NoSuchProcess(f"No process of {target} runs on {core.our}.")
             await self._ended()
             return {"package": str(target), "ended": ended, "children": 0}
         if core.kernel.is_system(target):
             raise PartOfNode(f"{target} is a part of the node: it ends with the node.")
         family = core.tree(target)
+        if former and not family:
+            await self._kept()
+            return {"address": f"{core.our}@{target}", "ended": 1, "children": 0}
         if not family or (not with_tree and target not in family):
             raise _nobody(target, core)
         if with_tree:

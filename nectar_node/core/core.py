@@ -474,6 +474,13 @@ class NodeCore:
         self._act(KillAll(processes))
         self.settle(now)
 
+    @_guarded
+    def forget_former(self, processes: tuple[ProcessId, ...], now: float) -> None:
+        """Forget processes among `not_running`: they do not come back at later boots either."""
+        for process in processes:
+            self._forget_former(process)
+        self.settle(now)
+
     def tree(self, target: ProcessId | PackageId) -> tuple[ProcessId, ...]:
         """Return a process, or those of a package, and their descendants that run or wait for a restart, parents first.
 

@@ -14,6 +14,7 @@ import struct
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,7 @@ from nectar_node.base.errors import (
     CannotJoin,
     CannotListen,
     CannotStart,
+    NeedsConsent,
     NodeError,
     OwnFailure,
     exit_code,
@@ -163,24 +165,37 @@ class _Prepared:
         self.engine = Engine(module_cache(), replayable=False)
         self.database, self.kept = opened
         self.decisions = self.kept.decisions
-        named = [with_copy(read_startable(folder, config.name), config.folder.path) for folder in config.packages]
-        self.packages = [self._decided(package) for package in (*named, *self._started(named))]
+        named = [self._named(folder) for folder in config.packages]
+        self.packages = [*map(self._decided, named), *self._started(named)]
+        _forget_code(config.folder.code, {remnant.digest for remnant in self.kept.processes})
         for package in self.packages:
             if package.unknown_keys:
                 unknown = ", ".join(map(repr, package.unknown_keys))
                 log.write_line("kernel", f"the manifest of {package.id} has unknown keys: {unknown}")
+
+    def _named(self, folder: Path) -> Package:
+        """Return the package in a folder that the options name, or its copy if that has moved away (G26)."""
+        config = self.config
+        try:
+            return with_copy(read_startable(folder, config.name), config.folder.path)
+        except BadPackage as error:
+            for kept in self.kept.packages.values():
+                if kept.origin is not None and Path(kept.origin) == folder:
+                    log.write_line("kernel", f"{str(error).rstrip('.')}: its copy in {kept.folder} runs")
+                    return replace(read_startable(Path(kept.folder), config.name), origin=folder)
+            raise
 
     def _started(self, named: list[Package]) -> Iterator[Package]:
         """Yield the packages that the user has started at earlier boots, unless they are named now."""
         known = {package.id for package in named}
         for id, kept in self.kept.packages.items():
             if kept.started and id not in known:
+                origin = None if kept.origin is None else Path(kept.origin)
                 try:
-                    package = read_startable(Path(kept.folder), self.config.name)
-                except BadPackage as error:
+                    package = replace(read_startable(Path(kept.folder), self.config.name), origin=origin)
+                    yield self._decided(package)
+                except (BadPackage, NeedsConsent) as error:
                     log.write_line("kernel", f"{id} does not run again: {error}")
-                    continue
-                yield replace(package, origin=None if kept.origin is None else Path(kept.origin))
 
     def _decided(self, package: Package) -> Package:
         """Return the package as its user allows it; raises NeedsConsent if they have not said enough."""
@@ -191,6 +206,14 @@ class _Prepared:
         if decision is not None:
             self.decisions.decide(package.id, decision)
         return allowed
+
+
+def _forget_code(folder: Path, used: set[str]) -> None:
+    """Remove the code of processes that do not run any more."""
+    with suppress(OSError):
+        for file in folder.iterdir():
+            if file.name not in used:
+                file.unlink()
 
 
 def _prepare(config: NodeConfig, budget: Budget) -> _Prepared:
@@ -299,6 +322,7 @@ class Node:
             _write_lines(self._log_budget.close())
             own_files.remove(self.config.folder.control)
             socket.close()
+            self._prepared.database.close()
 
     async def _listen(self) -> TcpListener:
         """Return a listener on the requested port; a restarted registrar takes the port in its genesis file if the host
