@@ -17,6 +17,7 @@ from typing import Any
 from blake3 import blake3
 
 from kernel.contract.message import Buffer
+from nectar_node.packages.manifest import Package
 from nectar_node.storage import operations as ops
 from nectar_node.storage.archive import BadArchive, Entry, entries_untrusted, unpack_untrusted, verify_untrusted
 from nectar_node.storage.database import STORE_FILE, STORE_FILES, Contents, Database
@@ -71,6 +72,8 @@ class SimDisk:
         self.capacity = capacity
         self.ledger = ledger or Ledger()
         """The accounts of the node's boot."""
+        self.packages: dict[str, Package] = {}
+        """The copies of packages on it, by their folders."""
         self.full = False
         """Whether the disk takes no more bytes, whatever its capacity."""
         self._clock = clock

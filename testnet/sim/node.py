@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -42,7 +42,7 @@ from nectar_node.packages.contents import with_digest
 from nectar_node.packages.manifest import Package, read_package
 from nectar_node.storage.database import STORE_FILE
 from nectar_node.storage.ledger import DEFAULT_QUOTAS, Ledger, Quotas
-from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome, RemoveFile, StopJob
+from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome, StopJob
 from net.base.frames import VERSION
 from net.base.limits import FAREWELL_SECONDS
 from net.contract.events import Close, Dial, Hold, Probed, Unforeseen, Writable
@@ -216,7 +216,7 @@ class SimNode(LinkEnd[NodeCore]):
         named = {package.id for package in packages}
         for id, kept in self._kept.packages.items():
             if kept.started and id not in named:
-                packages.append(self._lay_down(Path(kept.folder)))
+                packages.append(self.disk.packages[kept.folder])
         reached = None if spec.routers else Endpoint(self.host, PORT)
         self.core.boot(Boot(tuple(packages), spec.registers and self.name != REGISTRAR, reached), self._simulation.now)
         self.go_on()
@@ -227,15 +227,14 @@ class SimNode(LinkEnd[NodeCore]):
         self.go_on()
 
     def _lay_down(self, folder: Path) -> Package:
-        """Write the files of a package to the node's disk, and return the package."""
+        """Copy a package to the node's disk, unless it is there, and return the copy."""
         package = with_digest(read_package(folder, self.name))
-        root, files = str(package.folder), sorted(package.folder.iterdir())
-        left = {path[1:] for path in self.disk.paths() if path[0] == root}
-        for gone in sorted(left - {(file.name,) for file in files}):
-            self.disk.perform(RemoveFile(Location(root, gone)))
-        for file in files:
-            self.disk.put(Location(root, (file.name,)), file.read_bytes())
-        return package
+        copy = f"{self.name}/packages/{package.digest[:32]}"
+        if copy not in self.disk.packages:
+            for file in sorted(package.folder.iterdir()):
+                self.disk.put(Location(copy, (file.name,)), file.read_bytes())
+            self.disk.packages[copy] = replace(package, folder=Path(copy), origin=package.folder)
+        return self.disk.packages[copy]
 
     def ask(self, target: str, body: bytes, timeout: int, blob: bytes | None = None) -> Arrival | Failure:
         """Send a request in the user's name, let virtual time pass until its outcome is there, and return it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -143,6 +144,8 @@ def test_g26_another_version_of_a_package_ends_what_it_no_longer_has(lab: SimLab
     (lab.folder / "helper.wasm").unlink()
     entry = {"process_name": "b", "process_wasm_path": "/probe.wasm", "on_exit": "None", "public": True}
     (lab.folder / "manifest.json").write_text(json.dumps([entry]))
+    # Named at the boot, its folder is read anew; what a user has started comes back as it was.
+    lab.our.spec = replace(lab.our.spec, packages=(lab.folder,))
     lab.reboot()
     assert not a.running, "the new manifest does not have it"
     assert b.running

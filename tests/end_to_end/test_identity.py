@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 import trio
+from nectar_node.peers.record_store import RECORDS_FILE, read_untrusted, store_key
 
 from nectar_node.base.errors import CannotStart
 from nectar_node.cli.main import main
 from nectar_node.contract.config import REGISTRAR_NAME, GenesisFile
 from nectar_node.launcher.arguments import check_package
 from nectar_node.launcher.boot_options import BootOptions
-from nectar_node.peers.record_store import RECORDS_FILE, read_untrusted, store_key
 from net.contract.events import Close, Dial, Registered, Writable
 from net.io.driver import Driver
 from net.io.tcp import TcpTransport

@@ -12,11 +12,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import cbor2
+from nectar_node.peers.grant_file import DamagedGrants, decode_untrusted
 
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request, Response
 from nectar_node.peers.envelope import BadHeader, decode_header_untrusted, encode_header
-from nectar_node.peers.grant_file import DamagedGrants, decode_untrusted
 from nectar_node.peers.vouching import Claim
 from nectar_node.system.net import MAX_HELLO_CHARACTERS, presentable_untrusted
 from net.base.cbor import loads_untrusted

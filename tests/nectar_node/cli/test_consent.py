@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nectar_node.packages.decisions_file import read_decisions
 
 from nectar_node.base.folder import NodeFolder
 from nectar_node.cli.main import main
 from nectar_node.contract.config import NODES_FOLDER
 from nectar_node.launcher.client import ControlError
 from nectar_node.launcher.local_network import LocalNetwork
-from nectar_node.packages.decisions_file import read_decisions
 from testnet.real.local import LocalTestnet
 from tests.nectar_node.cli.real_node import NODE, PACKAGES, RealNode, copy_package
 from tests.nectar_node.cli.terminal import ROOT, read_until

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from nectar_node.peers.record_store import RECORDS_FILE, read_untrusted, store_key
 
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.guest import Arrival, GuestConfig
@@ -16,7 +17,6 @@ from kernel.wasm.engine import Engine
 from nectar_node.core.config import CoreConfig
 from nectar_node.core.core import EVENTS_AT_ONCE, NodeCore
 from nectar_node.packages.manifest import Package, read_package
-from nectar_node.peers.record_store import RECORDS_FILE, read_untrusted, store_key
 from nectar_node.storage.operations import Location
 from nectar_node.system.terminal import FAILED
 from net.contract.events import Log

@@ -6,12 +6,12 @@ import cbor2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nectar_node.peers.grant_file import DamagedGrants, GrantFile, decode_untrusted
 
 from kernel.capabilities.grants import Grants
 from kernel.contract import limits
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.capability import Capability
-from nectar_node.peers.grant_file import DamagedGrants, GrantFile, decode_untrusted
 from nectar_node.peers.proofs import Proof, Proofs
 
 OUR = "our.nec"

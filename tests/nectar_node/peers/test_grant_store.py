@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from nectar_node.peers.grant_store import PAUSE_SECONDS, GrantStore
 
 from kernel.capabilities.grants import Grants
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.capability import Capability
-from nectar_node.peers.grant_store import PAUSE_SECONDS, GrantStore
 from nectar_node.storage.operations import DiskError, DiskFault, Location, Replace
 
 HOLDER = ProcessId("a", "tests", "sys")

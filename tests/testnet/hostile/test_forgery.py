@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from nectar_node.peers.grant_file import DamagedGrants, GrantFile, decode_untrusted
 
 from kernel.capabilities.grants import Grants
 from kernel.contract.address import Address
 from kernel.contract.capability import Capability
-from nectar_node.peers.grant_file import DamagedGrants, GrantFile, decode_untrusted
 from nectar_node.peers.proofs import Proof, Proofs
 from testnet.hostile.forgery import Forgery, forged
 

@@ -63,7 +63,7 @@ def writes_of(made: list[Commit]) -> int:
 
 def crash_points() -> Iterator[tuple[int, int, bool]]:
     for seed in SEEDS:
-        for left in range(0, writes_of(commits(seed)) + 1):
+        for left in range(writes_of(commits(seed)) + 1):
             yield seed, left, False
             yield seed, left, True
 
