@@ -63,6 +63,10 @@ class Installed:
     """The token that was given to `NodeCore.install`."""
     failures: tuple[tuple[ProcessId, str], ...]
     """The processes that could not be started, and why."""
+    ended: tuple[ProcessId, ...] = ()
+    """The processes of the package that ran before and that the new one does not start: children, and what its manifest
+    does not have any more.
+    """
 
 
 @dataclass(frozen=True, slots=True)

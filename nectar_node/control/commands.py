@@ -9,7 +9,7 @@ import base64
 import os
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from kernel.contract.guest import Arrival, Failure
 from kernel.contract.message import SendErrorKind, is_claim
 from kernel.contract.process import Waiting
 from nectar_node.base.errors import BadInput, BadPackage, NodeError
-from nectar_node.contract.actions import DiskUsed, Kept, Printed
+from nectar_node.contract.actions import DiskUsed, Installed, Kept, Printed
 from nectar_node.contract.traces import Traced
 from nectar_node.control import status
 from nectar_node.control.requests import (
@@ -395,36 +395,47 @@ class Control:
             raise demand(wanted, question, self._core.our)
         allowed = await trio.to_thread.run_sync(with_copy, allowed, self._folder)
         before = self._core.packages.get(wanted.id)
-        waiter = Waiter()
-        self._core.install(allowed, waiter, trio.current_time())
-        self._turn()
-        failures: tuple[tuple[ProcessId, str], ...] = await waiter.wait()
-        if failures:
-            raise BadPackage(_why_not(wanted, failures))
+        whole = fields.get("single") is not True
+        ended = await self._install(allowed, whole=whole)
         if decision is not None:
             self._core.decide(wanted.id, decision, trio.current_time())
             self._turn()
-        await self._first_steps(wanted.processes)
+        trapped = await self._first_steps(wanted.processes)
+        if trapped and before is not None and before.digest != allowed.digest and fields.get("keep") is not True:
+            await self._install(before, whole=whole)
+            await self._kept()
+            raise RolledBack(_rolled_back(wanted, trapped[0], self._core.traps))
         await self._kept()
         return {
             "package": str(wanted.id),
             "folder": str(wanted.folder),
-            "replaced": None if before is None else str(before.folder),
+            "replaced": None if before is None or before.folder == allowed.folder else str(before.folder),
+            "ended": list(map(str, ended)),
             "processes": status.started_rows(self._core, wanted, allowed),
             "unknown_keys": list(wanted.unknown_keys),
         }
 
-    async def _first_steps(self, processes: Iterable[ProcessId]) -> None:
-        """Return when these processes have ended or wait for something, so that the client learns of those that trapped
-        at once.
+    async def _install(self, package: Package, *, whole: bool) -> tuple[ProcessId, ...]:
+        """Start a package, and return the processes that it has ended; raises BadPackage."""
+        waiter = Waiter()
+        self._core.install(package, waiter, trio.current_time(), whole=whole)
+        self._turn()
+        installed: Installed = await waiter.wait()
+        if installed.failures:
+            raise BadPackage(_why_not(package, installed.failures))
+        return installed.ended
+
+    async def _first_steps(self, processes: Iterable[ProcessId]) -> list[ProcessId]:
+        """Return those of these processes that have trapped, once all have ended or wait for something.
 
         Processes that go on computing are waited for no longer than FIRST_STEPS_SECONDS.
         """
         running = self._core.kernel.processes
         for _ in range(round(FIRST_STEPS_SECONDS / _GLANCE_SECONDS)):
             if not any(each in running and running[each].waiting is Waiting.NOTHING for each in processes):
-                return
+                break
             await trio.sleep(_GLANCE_SECONDS)
+        return [each for each in processes if each in self._core.traps]
 
     def _check_startable(self, package: Package) -> None:
         if self._core.vfs.mounts >= MAX_MOUNTS:
@@ -528,6 +539,10 @@ def kept(action: Kept) -> None:
     action.token.set(action.problem)
 
 
+class RolledBack(NodeError):
+    """A new version of a package has failed at once, and the one before runs again."""
+
+
 class NotKept(NodeError):
     """What a command has changed is not on the disk."""
 
@@ -552,6 +567,14 @@ def _why_not(package: Package, failures: tuple[tuple[ProcessId, str], ...]) -> s
     others = len(package.entries) - 1
     rest = f", and none of the {others + 1} processes of {package.id} has been started" if others else ""
     return f"{process} cannot be started from {path}: {why}{rest}."
+
+
+def _rolled_back(package: Package, process: ProcessId, traps: Mapping[ProcessId, str]) -> str:
+    why = traps[process].rstrip(".")
+    return (
+        f"{process} of the new {package.id} has failed at once ({why}), so the version before runs again. "
+        "Say --keep to run the new one all the same."
+    )
 
 
 def _lead() -> float:

@@ -426,17 +426,19 @@ class NodeCore:
     # --- requests of the user ---------------------------------------------------------------------------------------
 
     @_guarded
-    def install(self, package: Package, token: object, now: float, *, anew: bool = True) -> None:
+    def install(self, package: Package, token: object, now: float, *, anew: bool = True, whole: bool = True) -> None:
         """Mount a package's folder as its drive `pkg`, and start its processes, all or none, with the rights in the
         manifest.
 
-        `Installed` tells when that is done. With `anew` they hold nothing else, and what earlier processes of their
-        names issued is revoked; otherwise they keep what they held when the node went down (G21).
+        `Installed` tells when that is done. With `anew` all that runs of the package ends first, with its children
+        (not `whole`: only what has the same names), they hold nothing else, and what earlier processes of their names
+        issued is revoked; otherwise they keep what they held when the node went down (G21). The package comes back at
+        every boot from now on.
         """
         self._now = now
         for process in package.processes:
             self.traps.pop(process, None)
-        self._installer.install(package, token, anew)
+        self._installer.install(package, token, anew=anew, whole=whole, started=True)
         self.settle(now)
 
     @_guarded

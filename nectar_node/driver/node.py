@@ -556,7 +556,7 @@ class Node:
     def _installed(self, action: Installed) -> None:
         if action.token is not None:
             assert isinstance(action.token, control.Waiter)
-            action.token.set(action.failures)
+            action.token.set(action)
 
     def _on_joined(self, _: Joined) -> None:
         if self._prepared.previous is not None:

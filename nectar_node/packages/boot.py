@@ -120,7 +120,7 @@ class StartUp:
         if why_not is not None:
             self._warning = self._log(why_not)
         for package in self._plan.new:
-            self._installer.install(package, None, anew=False)
+            self._installer.install(package, None, anew=False, whole=True, started=False)
         self._loading = len(self._plan.again)
         for again in self._plan.again:
             code = again.code or Location(self._code, (again.remnant.digest,))

@@ -20,9 +20,12 @@ from nectar_node.storage.operations import Location, Row, is_part
 class _Installation:
     """A package whose processes' code is being read: none of them starts unless all can."""
 
-    def __init__(self, token: object, package: Package, anew: bool) -> None:
+    def __init__(self, token: object, package: Package, anew: bool, whole: bool, started: bool) -> None:
         self.token = token
         self.anew = anew
+        self.whole = whole
+        self.started = started
+        self.ended: tuple[ProcessId, ...] = ()
         self.package = package
         self.waiting = len(package.entries)
         self.loaded: list[tuple[ManifestEntry, Program]] = []
@@ -96,9 +99,12 @@ class Installer:
         self.packages[package.id] = package
         self._mount(f"/{package.id}/pkg", Location(str(package.folder), ()))
 
-    def install(self, package: Package, token: object, anew: bool) -> None:
-        """Begin to install a package, as `NodeCore.install` describes."""
-        installation = _Installation(token, package, anew)
+    def install(self, package: Package, token: object, *, anew: bool, whole: bool, started: bool) -> None:
+        """Begin to install a package, as `NodeCore.install` describes.
+
+        `started`: whether it comes back at every boot, and not only if it is named there.
+        """
+        installation = _Installation(token, package, anew, whole, started)
         self.starting += 1
         for entry in package.entries:
             self._emit(LoadCode(package.code(entry), EntryOwner(entry, installation)))
@@ -122,19 +128,24 @@ class Installer:
         if not installation.failures:
             self._start_all(installation)
         self._act(Settled(installation.package.processes))
-        self._emit(Installed(installation.token, tuple(installation.failures)))
+        self._emit(Installed(installation.token, tuple(installation.failures), installation.ended))
 
     def _start_all(self, installation: _Installation) -> None:
         package = installation.package
         self.resume(package)
         before, origin = self._kept.get(package.id), None if package.origin is None else str(package.origin)
-        started = installation.anew or (before is not None and before.started)
+        started = installation.started or (before is not None and before.started)
         self._kept[package.id] = KeptPackage(package.digest, str(package.folder), origin, started)
         self._changed[package.id] = None
         # All of them first: a kill revokes what a process had issued, which others are about to be granted. Children go
         # with their parents: they belong to the package as it was (G22).
         if installation.anew:
-            family = self._lifecycle.tree(lambda process: process in package.processes)
+            family = self._lifecycle.tree(
+                lambda process: (
+                    process in package.processes or (installation.whole and process.package_id == package.id)
+                )
+            )
+            installation.ended = tuple(each for each in family if each not in package.processes)
             self._act(KillAll(tuple(dict.fromkeys((*package.processes, *family)))))
         for entry, program in installation.loaded:
             self._start(entry, program)

@@ -221,9 +221,9 @@ class SimNode(LinkEnd[NodeCore]):
         self.core.boot(Boot(tuple(packages), spec.registers and self.name != REGISTRAR, reached), self._simulation.now)
         self.go_on()
 
-    def install(self, folder: Path) -> None:
-        """Install a package, as the node's user would."""
-        self.core.install(self._lay_down(folder), None, self._simulation.now)
+    def install(self, folder: Path, *, whole: bool = True) -> None:
+        """Install a package, as the node's user would; not `whole`: what else runs of it goes on beside it."""
+        self.core.install(self._lay_down(folder), None, self._simulation.now, whole=whole)
         self.go_on()
 
     def _lay_down(self, folder: Path) -> Package:

@@ -160,7 +160,7 @@ class SimLab:
         }
         node = self.nodes[on] if on is not None else self.other if far else self.our
         (self.folder / "manifest.json").write_text(json.dumps([entry]))
-        node.install(self.folder)
+        node.install(self.folder, whole=False)
         if settles:
             self.rest()
         return SimProbe(self, node, name)
