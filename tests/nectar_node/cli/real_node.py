@@ -48,7 +48,7 @@ class RealNode:
         self.folder = NodeFolder(network / NODES_FOLDER / NODE)
         self.log: list[str] = []
         self._booted = trio.Event()
-        roots = (str(self.folder.drives), str(self.folder.state), str(self.folder.records))
+        roots = (str(self.folder.drives), str(self.folder.state), b"")
         self._database, kept = open_store(self.folder, NODE)
         store = Location(str(self.folder.path), (self.folder.store.name,))
         code = str(self.folder.code)

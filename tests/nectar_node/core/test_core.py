@@ -19,12 +19,11 @@ from kernel.router.kernel import Kernel
 from kernel.wasm.engine import Engine
 from nectar_node.core.config import CoreConfig
 from nectar_node.core.core import EVENTS_AT_ONCE, NodeCore
-from nectar_node.core.kept import KeptState
+from nectar_node.core.kept import KeptState, decode_untrusted
 from nectar_node.packages.boot import Boot
 from nectar_node.packages.manifest import Package, read_package
 from nectar_node.packages.reboot import KeptPackage
 from nectar_node.peers.grant_rows import KeptGrants
-from nectar_node.peers.record_store import RECORDS_FILE, read_untrusted, store_key
 from nectar_node.storage.database import STORE_FILE
 from nectar_node.storage.operations import Location
 from nectar_node.system.terminal import FAILED
@@ -101,10 +100,9 @@ def test_a_node_has_its_name_when_the_registrars_disk_has_the_record(engine: Eng
     assert not node.joined
     disk.capacity = 1 << 20
     simulation.settle()
-    kept = disk.get(Location(f"{REGISTRAR}/records", (RECORDS_FILE,)))
-    assert kept is not None
-    registrar = Identity(REGISTRAR, simulation.chance("key", REGISTRAR).randbytes(32))
-    assert read_untrusted(kept, store_key(registrar, registrar.public_key)).records.keys() == {"a.nec"}
+    simulation.crash(REGISTRAR)
+    kept = decode_untrusted(disk.open_store(REGISTRAR), REGISTRAR).names
+    assert [record.name for record in kept.of(simulation.genesis.public_key)] == ["a.nec"]
 
 
 def test_what_a_peer_leaves_behind_by_the_thousand_is_passed_on_a_part_at_a_time_in_order(engine: Engine) -> None:
@@ -145,7 +143,7 @@ def booted(kept: KeptState, simulation: Simulation) -> NodeCore:
     directory = RegistrarDirectory(simulation.genesis)
     chance = simulation.chance("reboot")
     network = Network(Identity(OUR, bytes(32)), directory, NetworkConfig(), chance.randbytes, 0.0)
-    roots = ("vfs", "state", "records", Location("node", (STORE_FILE,)), "code")
+    roots = ("vfs", "state", simulation.genesis.public_key, Location("node", (STORE_FILE,)), "code")
     core = NodeCore(CoreConfig(OUR, *roots, lambda: 1, no_guest, kept=kept), network)
     core.boot(Boot(), 0.0)
     return core

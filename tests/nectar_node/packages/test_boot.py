@@ -17,6 +17,7 @@ from nectar_node.packages.boot import JOIN_SECONDS, Boot, StartUp
 from nectar_node.packages.installer import EntryOwner, Installer
 from nectar_node.packages.manifest import Package, read_package
 from nectar_node.packages.reboot import plan
+from nectar_node.storage.operations import Location
 from net.base.limits import CREDIT_SHARES, RECOVERY_SECONDS, SESSION_CREDIT_MESSAGES
 from net.contract.events import FailureReason, RegistrationFailed
 from testnet.faults.refusal import Refusal
@@ -208,8 +209,9 @@ def test_g14_a_request_for_a_package_that_cannot_be_started_finds_no_such_proces
     simulation: Simulation, node: SimNode
 ) -> None:
     began = simulation.now
-    hello = read_package(HELLO, OUR)
-    node.disk.put(hello.code(hello.entries[0]), b"no code")
+    code = f"{OUR}/code"
+    (file,) = (name for root, *name in node.disk.paths() if root == code)
+    node.disk.put(Location(code, tuple(file)), b"no code")
     assert ask_as_user(simulation, OUR, {"Greet": "Ada"}, 30) is Reason.NO_SUCH_PROCESS
     assert simulation.now == began + WAIT
     assert HELLO_PROCESS not in map(str, node.core.kernel.processes)
