@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from hashlib import sha256
 from itertools import count
 
 import pytest
@@ -209,9 +210,9 @@ def test_g14_a_request_for_a_package_that_cannot_be_started_finds_no_such_proces
     simulation: Simulation, node: SimNode
 ) -> None:
     began = simulation.now
-    code = f"{OUR}/code"
-    (file,) = (name for root, *name in node.disk.paths() if root == code)
-    node.disk.put(Location(code, tuple(file)), b"no code")
+    code = node.disk.get(HELLO_PACKAGE.code(HELLO_PACKAGE.entries[0]))
+    assert code is not None
+    node.disk.put(Location(f"{OUR}/code", (sha256(code).hexdigest(),)), b"damaged")
     assert ask_as_user(simulation, OUR, {"Greet": "Ada"}, 30) is Reason.NO_SUCH_PROCESS
     assert simulation.now == began + WAIT
     assert HELLO_PROCESS not in map(str, node.core.kernel.processes)
