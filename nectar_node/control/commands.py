@@ -409,7 +409,8 @@ class Control:
         return {
             "package": str(wanted.id),
             "folder": str(wanted.folder),
-            "replaced": None if before is None else str(before.folder),
+            # A copy that the package goes on using is not the replaced one's.
+            "replaced": None if before is None or before.folder == allowed.folder else str(before.folder),
             "processes": status.started_rows(self._core, wanted, allowed),
             "unknown_keys": list(wanted.unknown_keys),
         }

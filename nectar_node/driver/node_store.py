@@ -84,7 +84,7 @@ def read_decisions(folder: NodeFolder, our: str) -> Decisions:
 
 
 def _opened(folder: NodeFolder, our: str) -> OpenStore:
-    database, contents = Database.open(str(folder.store))
+    database, contents = Database.open(str(folder.store), may_be_empty=not folder.format.exists())
     try:
         state = kept.decode_untrusted(contents, our)
         _mark(folder)
@@ -104,6 +104,7 @@ def _first(folder: NodeFolder, our: str, rows: list[Row]) -> OpenStore:
         rows += grant_rows.rows_of(grant_rows.decode_file_untrusted(_read(folder.capabilities)))
     if folder.decisions in former:
         rows += decisions.decode_file_untrusted(_read(folder.decisions), our).changes()
+    own_files.write(folder.store, b"")  # SQLite would let others read it
     database, _ = Database.open(str(folder.store))
     try:
         if rows:
@@ -146,6 +147,7 @@ def _rescued(folder: NodeFolder, our: str, why: str) -> OpenStore:
     readable[grant_rows.REVOKED] = {}
     rows = [Row(kind, key, value) for kind, table in readable.items() for key, value in table.items()]
     rows.append(grant_rows.revoked_row(Revoked(now + 1, now, (), ())))
+    own_files.write(folder.store, b"")
     database, _ = Database.open(str(folder.store))
     try:
         database.commit(rows)

@@ -367,6 +367,8 @@ def test_g21_what_a_start_has_denied_one_of_the_nodes_own_it_lacks_after_a_reboo
         assert "network" not in rows["a.nec@file_transfer:file_transfer:sys"]
         assert rows["a.nec@hello:hello:sys"] == ["network"]
         nodes.stop("a.nec")
+        for name in STORE_FILES[1:]:
+            (nodes.place("a.nec").path / name).unlink(missing_ok=True)
         nodes.place("a.nec").store.write_bytes(b"{")
         assert main(["boot", "a.nec", "--detach", "--dir", str(nodes.folder)]) == 1
         assert (
