@@ -39,7 +39,7 @@ from nectar_node.control.requests import (
 )
 from nectar_node.control.server import error, line_of, request_untrusted
 from nectar_node.core.core import NodeCore
-from nectar_node.packages.contents import with_copy
+from nectar_node.packages.contents import discard_copy, has_copy, with_copy
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.review import Reviewed, demand, question_row, review
 from nectar_node.packages.startable import read_startable
@@ -393,6 +393,7 @@ class Control:
         question, allowed, decision = reviewed
         if question:
             raise demand(wanted, question, self._core.our)
+        had_copy = has_copy(allowed, self._folder)
         allowed = await trio.to_thread.run_sync(with_copy, allowed, self._folder)
         before = self._core.packages.get(wanted.id)
         waiter = Waiter()
@@ -400,6 +401,8 @@ class Control:
         self._turn()
         failures: tuple[tuple[ProcessId, str], ...] = await waiter.wait()
         if failures:
+            if not had_copy:
+                await trio.to_thread.run_sync(discard_copy, allowed)
             raise BadPackage(_why_not(wanted, failures))
         if decision is not None:
             self._core.decide(wanted.id, decision, trio.current_time())

@@ -20,7 +20,7 @@ from nectar_node.base.folder import NodeFolder
 from nectar_node.core import kept
 from nectar_node.core.kept import KeptState
 from nectar_node.packages import decisions
-from nectar_node.packages.decisions import DamagedDecisions, Decisions
+from nectar_node.packages.decisions import DamagedDecisions
 from nectar_node.peers import grant_rows
 from nectar_node.peers.former_records import RECORDS_FILE
 from nectar_node.peers.grant_rows import DamagedGrants
@@ -72,15 +72,6 @@ def open_store(
         raise BadFolder(f"{folder.store} cannot be used: {error}. Boot {our} with the newer one.") from error
     except OSError as error:
         raise BadFolder(f"{folder.store} cannot be used: {error.strerror}.") from error
-
-
-def read_decisions(folder: NodeFolder, our: str) -> Decisions:
-    """Return the decisions on the node `our`, which does not run; raises BadFolder."""
-    if not folder.store.exists() and not folder.format.exists() and not folder.decisions.exists():
-        return Decisions()
-    opened = open_store(folder, our)
-    opened.database.close()
-    return opened.kept.decisions
 
 
 def _opened(folder: NodeFolder, our: str) -> OpenStore:
