@@ -86,7 +86,7 @@ def for_boot(folder: NodeFolder, packages: Sequence[Path], said: Consent) -> Con
     if not packages or folder.owner() is not None:
         return said  # one that runs already is not started: its user need not be asked
     # Imported only here: they take as long to load as the whole command line.
-    from nectar_node.driver.node_store import read_decisions
+    from nectar_node.packages.kept_decisions import read_decisions
     from nectar_node.packages.review import question_row, review
     from nectar_node.packages.startable import read_startable
 

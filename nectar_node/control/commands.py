@@ -39,7 +39,7 @@ from nectar_node.control.requests import (
 )
 from nectar_node.control.server import error, line_of, request_untrusted
 from nectar_node.core.core import NodeCore
-from nectar_node.packages.contents import with_copy
+from nectar_node.packages.contents import discard_copy, has_copy, with_copy
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.review import Reviewed, demand, question_row, review
 from nectar_node.packages.startable import read_startable
@@ -393,10 +393,16 @@ class Control:
         question, allowed, decision = reviewed
         if question:
             raise demand(wanted, question, self._core.our)
+        had_copy = has_copy(allowed, self._folder)
         allowed = await trio.to_thread.run_sync(with_copy, allowed, self._folder)
         before = self._core.packages.get(wanted.id)
         whole = fields.get("single") is not True
-        ended = await self._install(allowed, whole=whole)
+        try:
+            ended = await self._install(allowed, whole=whole)
+        except BadPackage:
+            if not had_copy:
+                await trio.to_thread.run_sync(discard_copy, allowed)
+            raise
         if decision is not None:
             self._core.decide(wanted.id, decision, trio.current_time())
             self._turn()
@@ -409,6 +415,7 @@ class Control:
         return {
             "package": str(wanted.id),
             "folder": str(wanted.folder),
+            # A copy that the package goes on using is not the replaced one's.
             "replaced": None if before is None or before.folder == allowed.folder else str(before.folder),
             "ended": list(map(str, ended)),
             "processes": status.started_rows(self._core, wanted, allowed),

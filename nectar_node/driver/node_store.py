@@ -20,7 +20,7 @@ from nectar_node.base.folder import NodeFolder
 from nectar_node.core import kept
 from nectar_node.core.kept import KeptState
 from nectar_node.packages import decisions
-from nectar_node.packages.decisions import DamagedDecisions, Decisions
+from nectar_node.packages.decisions import DamagedDecisions
 from nectar_node.peers import grant_rows
 from nectar_node.peers.former_records import RECORDS_FILE
 from nectar_node.peers.grant_rows import DamagedGrants
@@ -74,17 +74,8 @@ def open_store(
         raise BadFolder(f"{folder.store} cannot be used: {error.strerror}.") from error
 
 
-def read_decisions(folder: NodeFolder, our: str) -> Decisions:
-    """Return the decisions on the node `our`, which does not run; raises BadFolder."""
-    if not folder.store.exists() and not folder.format.exists() and not folder.decisions.exists():
-        return Decisions()
-    opened = open_store(folder, our)
-    opened.database.close()
-    return opened.kept.decisions
-
-
 def _opened(folder: NodeFolder, our: str) -> OpenStore:
-    database, contents = Database.open(str(folder.store))
+    database, contents = Database.open(str(folder.store), may_be_empty=not folder.format.exists())
     try:
         state = kept.decode_untrusted(contents, our)
         _mark(folder)
@@ -104,6 +95,7 @@ def _first(folder: NodeFolder, our: str, rows: list[Row]) -> OpenStore:
         rows += grant_rows.rows_of(grant_rows.decode_file_untrusted(_read(folder.capabilities)))
     if folder.decisions in former:
         rows += decisions.decode_file_untrusted(_read(folder.decisions), our).changes()
+    own_files.write(folder.store, b"")  # SQLite would let others read it
     database, _ = Database.open(str(folder.store))
     try:
         if rows:
@@ -146,6 +138,7 @@ def _rescued(folder: NodeFolder, our: str, why: str) -> OpenStore:
     readable[grant_rows.REVOKED] = {}
     rows = [Row(kind, key, value) for kind, table in readable.items() for key, value in table.items()]
     rows.append(grant_rows.revoked_row(Revoked(now + 1, now, (), ())))
+    own_files.write(folder.store, b"")
     database, _ = Database.open(str(folder.store))
     try:
         database.commit(rows)

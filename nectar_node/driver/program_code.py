@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable
 from typing import Protocol
 
@@ -41,9 +42,17 @@ def load_program(
         program = compiler.load(bytes(code))
     except BadModule as error:
         return BadCode(str(error))
-    file = Location(kept, (program.digest,))
-    if comes_from is None and isinstance(perform(Stat(file)), DiskError):
-        outcome = perform(Replace(file, code))
+    if comes_from is None:
+        outcome = _keep(perform, Location(kept, (program.digest,)), code)
         if isinstance(outcome, DiskError):
             return BadCode(f"its code cannot be kept for the next boot: {outcome.text}")
     return program
+
+
+_keeping = threading.Lock()
+"""Two threads may have the same code, and would write to one temporary file."""
+
+
+def _keep(perform: Callable[[Operation], Outcome], file: Location, code: Buffer) -> Outcome:
+    with _keeping:
+        return perform(Replace(file, code)) if isinstance(perform(Stat(file)), DiskError) else None

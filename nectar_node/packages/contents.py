@@ -43,22 +43,39 @@ def with_digest(package: Package) -> Package:
     return replace(package, digest=total.hexdigest())
 
 
+def has_copy(package: Package, node: Path) -> bool:
+    """Return whether `with_copy` would make none."""
+    return _place(package, node).is_dir()
+
+
+def _place(package: Package, node: Path) -> Path:
+    """Return the folder with the package's files below the node's folder `node`, or its own if it needs no copy."""
+    kept = (node / PACKAGES_FOLDER).resolve()
+    if is_shipped(package.folder) or kept in package.folder.resolve().parents:
+        return package.folder
+    # The package's id is in its own files, or is the name of the folder.
+    return kept / package.digest[:32] / str(package.id)
+
+
 def with_copy(package: Package, node: Path) -> Package:
     """Return the package as a copy below the node's folder `node`; a package that comes with the node is as it is.
 
     Raises BadPackage.
     """
-    kept = (node / PACKAGES_FOLDER).resolve()
-    if is_shipped(package.folder) or kept in package.folder.resolve().parents:
+    final = _place(package, node)
+    if final == package.folder:
         return package
-    # The package's id is in its own files, or is the name of the folder.
-    final = kept / package.digest[:32] / str(package.id)
     if not final.is_dir():
         try:
             _copy(package.folder, final)
         except OSError as error:
             raise BadPackage(f"{package.folder} cannot be copied to {final}: {error.strerror}.") from error
     return replace(package, folder=final, origin=package.source)
+
+
+def discard_copy(package: Package) -> None:
+    """Remove the copy that was made for a package that the node has not started."""
+    shutil.rmtree(package.folder.parent, ignore_errors=True)
 
 
 def _copy(folder: Path, final: Path) -> None:

@@ -140,11 +140,8 @@ class Installer:
         # All of them first: a kill revokes what a process had issued, which others are about to be granted. Children go
         # with their parents: they belong to the package as it was (G22).
         if installation.anew:
-            family = self._lifecycle.tree(
-                lambda process: (
-                    process in package.processes or (installation.whole and process.package_id == package.id)
-                )
-            )
+            whole = package.id if installation.whole else None
+            family = self._lifecycle.tree(lambda each: each in package.processes or each.package_id == whole)
             installation.ended = tuple(each for each in family if each not in package.processes)
             self._act(KillAll(tuple(dict.fromkeys((*package.processes, *family)))))
         for entry, program in installation.loaded:

@@ -75,11 +75,14 @@ class Database:
         self._total = 0
 
     @classmethod
-    def open(cls, path: str, file_system: str | None = None, wal: bytes | None = None) -> tuple[Database, Contents]:
+    def open(
+        cls, path: str, file_system: str | None = None, wal: bytes | None = None, *, may_be_empty: bool = True
+    ) -> tuple[Database, Contents]:
         """Open the database, made if it is missing, and return it with all that is in it.
 
         `file_system` names one that is registered with SQLite, and `wal` is the content of the write-ahead log there;
-        None: it is the operating system's. Raises DamagedStore, NewerStore and OSError.
+        None: it is the operating system's. `may_be_empty` says whether there may be nothing in it yet. Raises
+        DamagedStore, NewerStore and OSError.
         """
         if file_system is None:
             with suppress(FileNotFoundError), open(f"{path}-wal", "rb") as file:
@@ -94,6 +97,8 @@ class Database:
                 for setting in _SETTINGS:
                     _do(connection, setting)
                 version = _version(connection)
+                if version is None and not may_be_empty:
+                    raise DamagedStore("the file is empty")
                 for setting in _DURABLE:
                     _do(connection, setting)
                 ((_, taken, _),) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)")

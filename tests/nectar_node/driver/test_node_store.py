@@ -75,6 +75,13 @@ def test_g21_a_store_that_is_gone_is_missed(folder: NodeFolder) -> None:
     assert not folder.store.exists()
 
 
+def test_g21_a_store_that_was_emptied_is_no_new_one(folder: NodeFolder) -> None:
+    folder.store.write_bytes(b"")
+    with pytest.raises(BadFolder, match="store is damaged: the file is empty"):
+        open_store(folder, NAME)
+    assert folder.store.read_bytes() == b""
+
+
 def test_g21_a_rescue_keeps_what_is_whole_puts_the_rest_aside_and_voids_every_ticket(
     folder: NodeFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
