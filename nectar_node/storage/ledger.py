@@ -15,6 +15,7 @@ import errno
 import threading
 from dataclasses import dataclass, field
 
+from nectar_node.base.decoding import Size
 from nectar_node.storage import operations as ops
 
 GIB = 1 << 30
@@ -57,11 +58,11 @@ _AT_LOCATION = frozenset(
 class Quotas:
     """What packages may have on the disk of one node."""
 
-    bytes: int = DEFAULT_BYTES
-    files: int = DEFAULT_FILES
-    floor: int | None = None
+    bytes: Size = DEFAULT_BYTES
+    files: Size = DEFAULT_FILES
+    floor: Size | None = None
     """Bytes that stay free; None: `DEFAULT_FLOOR`, or less on a small disk."""
-    packages: tuple[tuple[str, int], ...] = ((FILE_TRANSFER, NO_QUOTA),)
+    packages: tuple[tuple[str, Size], ...] = ((FILE_TRANSFER, NO_QUOTA),)
     """Packages with another quota, in bytes; the last entry of a package counts."""
 
     def floor_of(self, total: int) -> int:

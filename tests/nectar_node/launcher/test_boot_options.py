@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from nectar_node.base.decoding import BadShape
 from nectar_node.base.errors import BadFolder
 from nectar_node.base.folder import NodeFolder
 from nectar_node.contract.config import GenesisFile
@@ -49,7 +50,8 @@ def test_options_that_are_kept_come_back(tmp_path: Path, options: BootOptions) -
 
 
 @pytest.mark.parametrize(
-    ("name", "usual"), [("trace", False), ("quotas", DEFAULT_QUOTAS), ("invitation", None), ("invite_only", None)]
+    ("name", "usual"),
+    [("port", 0), ("trace", False), ("quotas", DEFAULT_QUOTAS), ("invitation", None), ("invite_only", None)],
 )
 def test_options_that_were_kept_before_there_were_some_come_back(tmp_path: Path, name: str, usual: Any) -> None:
     keep_options(NodeFolder(tmp_path), EVERYTHING)
@@ -64,10 +66,15 @@ def test_the_options_survive_the_way_to_another_process(options: BootOptions) ->
     assert decode_told_untrusted(encode_told(options)) == options
 
 
+@pytest.mark.parametrize("name", ["password", "consent", "lifeline"])
+def test_what_is_for_one_start_alone_is_not_read_from_the_file(name: str) -> None:
+    assert decode_options_untrusted(json.dumps({"host": "127.0.0.1", name: 5}).encode()) == DEFAULT_OPTIONS
+
+
 @pytest.mark.parametrize("password", ["x", 7, [], {"a": 1}])
 def test_a_password_of_another_shape_is_refused(password: object) -> None:
     value = json.loads(encode_told(EVERYTHING)) | {"password": password}
-    with pytest.raises(ValueError, match="hexadecimal"):
+    with pytest.raises(BadShape, match="^password"):
         decode_told_untrusted(json.dumps(value).encode())
 
 
@@ -101,7 +108,9 @@ def test_a_damaged_file_of_options_is_one_sentence(tmp_path: Path, content: str)
         {"packages": 1},
         {"routers": None},
         {"reservations": -1},
-        {"quotas": {}},
+        {"quotas": []},
+        {"trace": "yes"},
+        {"once": 1},
         {"quotas": {"bytes": -1, "files": 1, "floor": None, "packages": []}},
         {"quotas": {"bytes": 1, "files": 1, "floor": "1", "packages": []}},
         {"quotas": {"bytes": 1, "files": 1, "floor": 1, "packages": [["app:sys"]]}},
@@ -114,7 +123,7 @@ def test_a_damaged_file_of_options_is_one_sentence(tmp_path: Path, content: str)
 def test_options_of_another_shape_are_refused(tmp_path: Path, change: dict[str, object]) -> None:
     keep_options(NodeFolder(tmp_path), EVERYTHING)
     value = json.loads((tmp_path / "boot.json").read_text())
-    with pytest.raises(ValueError, match=r"shape|hexadecimal"):
+    with pytest.raises(BadShape, match=rf"^{next(iter(change))}\b.*(must be|hexadecimal)"):
         decode_options_untrusted(json.dumps(value | change).encode())
 
 

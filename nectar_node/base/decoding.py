@@ -1,0 +1,88 @@
+"""JSON decoded into the types of its readers, and in words what is wrong with it.
+
+Whole numbers are neither true nor 1.0, NaN and half of a surrogate pair are not JSON, of equal keys the last one counts,
+and unknown keys mean nothing unless a type forbids them. Paths are texts. The caller bounds the size of what it passes.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
+
+import msgspec
+from msgspec import Meta
+
+if TYPE_CHECKING:
+    HexBytes = bytes
+else:
+
+    class HexBytes(bytes):
+        """Bytes that are hexadecimal digits in JSON; other bytes are base64."""
+
+
+T = TypeVar("T")
+
+Port = Annotated[int, Meta(ge=0, lt=1 << 16)]
+Size = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+"""A count, such as of bytes."""
+
+_KINDS = {
+    "array": "an array",
+    "bool": "true or false",
+    "float": "a number",
+    "int": "a whole number",
+    "object": "an object",
+    "str": "a text",
+}
+_REST = ((" of length <= ", " of length at most "), (" <= ", " of at most "), (" >= ", " of at least "))
+_BOUNDS = (*_REST, (" < ", " below "), (" > ", " above "), (", got ", ", and not "))
+_EXPECTED = re.compile(r"`([^`]*)`")
+_FIELD = re.compile(r"Object (?:missing required|contains unknown) field `(.*)`", re.DOTALL)
+
+
+class BadShape(ValueError):
+    """JSON, or a value of it, is not what its reader expects; the message says what is wrong and where, without a full
+    stop: "port must be a whole number, and not a text".
+    """
+
+
+def decode_untrusted(data: bytes | str, type: type[T] | Any) -> T:
+    """Return the value of that type in JSON; raises BadShape."""
+    try:
+        return cast(T, msgspec.json.decode(data, type=type, dec_hook=_decode_hook))
+    except msgspec.ValidationError as error:
+        raise BadShape(_words(str(error))) from None
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        raise BadShape(f"it is not JSON ({error})") from None
+
+
+def convert_untrusted(value: object, type: type[T] | Any) -> T:
+    """Return the value of that type in decoded JSON; raises BadShape."""
+    try:
+        return cast(T, msgspec.convert(value, type, dec_hook=_decode_hook))
+    except msgspec.ValidationError as error:
+        raise BadShape(_words(str(error))) from None
+    except (UnicodeEncodeError, RecursionError) as error:
+        raise BadShape(str(error)) from None
+
+
+def _decode_hook(type: Any, value: object) -> Path | bytes:
+    if not isinstance(value, str):
+        raise TypeError("Expected `str`")
+    return HexBytes.fromhex(value) if type is HexBytes else Path(value)
+
+
+def _words(sentence: str) -> str:
+    """Return what msgspec says in the words of our sentences."""
+    what, _, place = sentence.rpartition(" - at `$")
+    what, place = (what, place.rstrip("`").removeprefix(".")) if what else (sentence, "")
+    if (found := _FIELD.fullmatch(what)) is not None:
+        name = f"{place}.{found[1]}" if place else found[1]
+        return f"{name} is missing" if "missing" in what else f"{name} is not known"
+    if not what.startswith("Expected "):
+        return f"{place}: {what}" if place else what
+    wanted = _EXPECTED.sub(lambda kinds: " or ".join(_KINDS.get(each, each) for each in kinds[1].split(" | ")), what)
+    for sign, words in _BOUNDS:
+        wanted = wanted.replace(sign, words)
+    return f"{place or 'it'} must be {wanted.removeprefix('Expected ')}"
