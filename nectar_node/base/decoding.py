@@ -1,7 +1,8 @@
 """JSON decoded into the types of its readers, and in words what is wrong with it.
 
-Whole numbers are neither true nor 1.0, NaN and half of a surrogate pair are not JSON, of equal keys the last one counts,
-and unknown keys mean nothing unless a type forbids them. Paths are texts. The caller bounds the size of what it passes.
+Whole numbers are neither true nor 1.0, NaN and half of a surrogate pair are not JSON, of equal keys the last one
+counts, and unknown keys mean nothing unless a type forbids them. Paths are texts. The caller bounds the size of what it
+passes.
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ def _words(sentence: str) -> str:
     if not what.startswith("Expected "):
         return f"{place}: {what}" if place else what
     wanted = _EXPECTED.sub(lambda kinds: " or ".join(_KINDS.get(each, each) for each in kinds[1].split(" | ")), what)
+    wanted = wanted.replace("a whole number or a number", "a number")
     for sign, words in _BOUNDS:
         wanted = wanted.replace(sign, words)
     return f"{place or 'it'} must be {wanted.removeprefix('Expected ')}"

@@ -27,12 +27,11 @@ from nectar_node.control import status
 from nectar_node.control.requests import (
     Fields,
     address_untrusted,
-    consent_untrusted,
+    consent_of,
     killed_untrusted,
     line_untrusted,
     message_untrusted,
     node_untrusted,
-    package_untrusted,
     process_untrusted,
     shared_file_untrusted,
     timeout_untrusted,
@@ -54,8 +53,6 @@ MAX_EVENTS = 4096
 """Events that wait for a client that is slow to read them; it loses later ones, and is told how many."""
 MAX_EVENT_BYTES = 4 << 20
 """Bytes of those events."""
-SCRIPT_SECONDS = 30
-"""Seconds that a script may take unless its user says otherwise."""
 FIRST_STEPS_SECONDS = 1.0
 """Seconds that the answer to a start waits until each new process has ended or waits for something."""
 _GLANCE_SECONDS = 0.002
@@ -208,11 +205,11 @@ class Control:
     async def answer_untrusted(self, client: Client, line: bytes) -> dict[str, object]:
         """Return the answer to one line, whatever it contains."""
         try:
-            request = request_untrusted(line)
-            command = self._commands.get(str(request.get("command")))
+            request = request_untrusted(line, Fields)
+            command = self._commands.get(request.command)
             if command is None:
-                raise BadInput(f"There is no command {str(request.get('command'))[:64]!r}.")
-            if request["command"] in _AFTER_START:
+                raise BadInput(f"There is no command {request.command[:64]!r}.")
+            if request.command in _AFTER_START:
                 await self._ready.wait()
             return {"ok": await command(client, request)}
         except NodeError as refusal:
@@ -253,11 +250,11 @@ class Control:
         }
 
     async def _on_ps(self, _: Client, fields: Fields) -> dict[str, object]:
-        if fields.get("address") is None:
+        if fields.address is None:
             absent = [{"process": str(each), "why": why} for each, why in self._core.not_running.items()]
             rows, memory = await self._all_processes(), status.memory_row(self._core)
             return {"processes": rows, "memory": memory, "not_running": absent}
-        process = process_untrusted(fields, self._core.our)
+        process = process_untrusted(fields.address, self._core.our)
         row = status.process_row(self._core, process, trio.current_time())
         if row is None:
             raise _nobody(process, self._core)
@@ -279,10 +276,7 @@ class Control:
         }
 
     async def _on_errors(self, _: Client, fields: Fields) -> dict[str, object]:
-        after = fields.get("after", 0)
-        if not isinstance(after, int) or isinstance(after, bool):
-            raise BadInput("after is the number of a dead letter.")
-        return status.error_rows(self._core, after, _lead())
+        return status.error_rows(self._core, fields.after, _lead())
 
     async def _on_df(self, _: Client, __: Fields) -> dict[str, object]:
         waiter = Waiter()
@@ -319,7 +313,7 @@ class Control:
 
     async def _on_trace(self, client: Client, fields: Fields) -> dict[str, object]:
         """Send events until the client goes away."""
-        address = address_untrusted(fields, self._core.our)
+        address = address_untrusted(fields.address, self._core.our)
         feed = Feed(_lead())
         client.feeds[feed] = lambda feed: self._core.untrace(feed, trio.current_time())
         self._core.trace(address, feed, trio.current_time())
@@ -329,7 +323,7 @@ class Control:
         return {}
 
     async def _on_run(self, client: Client, fields: Fields) -> dict[str, object]:
-        line, timeout = line_untrusted(fields), timeout_untrusted(fields, SCRIPT_SECONDS)
+        line, timeout = line_untrusted(fields.line), timeout_untrusted(fields)
         feed = Feed(_lead())
         client.feeds[feed] = lambda feed: self._core.stop_script(feed, trio.current_time())
         self._core.run_script(line, timeout, feed, trio.current_time())
@@ -341,7 +335,7 @@ class Control:
 
     async def _on_diagnose(self, client: Client, fields: Fields) -> dict[str, object]:
         """Send each step of reaching another node, and answer how it ended."""
-        name = node_untrusted(fields, self._core.our)
+        name = node_untrusted(fields.name, self._core.our)
         feed = Feed(_lead())
         client.feeds[feed] = lambda feed: self._core.stop_probe(feed, trio.current_time())
         self._core.probe(name, feed, trio.current_time())
@@ -353,7 +347,7 @@ class Control:
     # --- files ------------------------------------------------------------------------------------------------------
 
     async def _on_share(self, client: Client, fields: Fields) -> dict[str, object]:
-        path, real = shared_file_untrusted(fields.get("file"))
+        path, real = shared_file_untrusted(fields.file)
         if self._core.vfs.mounts >= MAX_MOUNTS:
             raise BadInput(f"{MAX_MOUNTS} files are shared already.")
         self._shares += 1
@@ -363,10 +357,9 @@ class Control:
         return {"path": mount}
 
     async def _on_unshare(self, client: Client, fields: Fields) -> dict[str, object]:
-        path = str(fields.get("path"))
-        if path not in client.shares:
+        if fields.path not in client.shares:
             raise BadInput("This connection has shared nothing at that path.")
-        self._take_back(client, path)
+        self._take_back(client, fields.path)
         return {}
 
     def _take_back(self, client: Client, path: str) -> None:
@@ -381,9 +374,11 @@ class Control:
         return question_row(wanted, reviewed.question, self._core.our)
 
     async def _review(self, fields: Fields) -> tuple[Package, Reviewed]:
-        core, (folder, origin) = self._core, package_untrusted(fields)
-        read = await trio.to_thread.run_sync(read_startable, folder, core.our)
-        wanted, said = replace(read, origin=origin), consent_untrusted(fields)
+        core = self._core
+        if not fields.package:
+            raise BadInput("package is the path of a folder.")
+        read = await trio.to_thread.run_sync(read_startable, Path(fields.package), core.our)
+        wanted, said = replace(read, origin=Path(fields.origin) if fields.origin else None), consent_of(fields)
         self._check_startable(wanted)
         known, installed = core.decisions.of(wanted.id), core.packages.get(wanted.id)
         return wanted, review(wanted, known, said, core.our, installed)
@@ -454,7 +449,7 @@ class Control:
     async def _on_kill(self, _: Client, fields: Fields) -> dict[str, object]:
         """End all processes of a package, with their children, or a process, with its children if `tree` is true."""
         core, now = self._core, trio.current_time()
-        target, with_tree = killed_untrusted(fields, core.our), fields.get("tree") is True
+        target, with_tree = killed_untrusted(fields.address, core.our), fields.tree
         former = tuple(each for each in core.not_running if target in (each, each.package_id))
         if former:
             core.forget_former(former, now)

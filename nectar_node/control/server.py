@@ -14,12 +14,12 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import trio
 
-from kernel.contract.json_text import parse_untrusted
 from nectar_node.base import own_files
+from nectar_node.base.decoding import BadShape, decode_untrusted
 from nectar_node.base.descriptors import MAX_CLIENTS
 from nectar_node.base.errors import BadInput, CannotListen, NodeError
 
@@ -29,6 +29,7 @@ _READ_BYTES = 1 << 16
 _ACCEPT_PAUSE_SECONDS = 0.1
 
 C = TypeVar("C")
+T = TypeVar("T")
 
 
 class Answering(Protocol[C]):
@@ -44,15 +45,12 @@ class Answering(Protocol[C]):
         """Take back what a client that has gone away had."""
 
 
-def request_untrusted(line: bytes) -> dict[str, Any]:
-    """Return the request in one line; raises BadInput."""
+def request_untrusted(line: bytes, type: type[T]) -> T:
+    """Return the request of that type in one line; raises BadInput."""
     try:
-        request = parse_untrusted(line.decode())
-    except ValueError as error:
-        raise BadInput(f"A request is one line of JSON: {error}.") from error
-    if not isinstance(request, dict):
-        raise BadInput("A request is a JSON object.")
-    return request
+        return decode_untrusted(line, type)
+    except BadShape as error:
+        raise BadInput(f"The request cannot be understood: {error}.") from error
 
 
 def line_of(value: dict[str, object]) -> bytes:

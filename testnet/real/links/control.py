@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import trio
+from msgspec import Struct
 
 from nectar_node.base import log
 from nectar_node.base.errors import BadInput, CannotListen, NodeError
@@ -40,7 +41,17 @@ MAX_SECONDS = 1e6
 """The longest time of a fault."""
 
 Row = dict[str, object]
-Asked = dict[str, Any]
+
+
+class Asked(Struct, frozen=True):
+    """One request: the command, and what the commands read."""
+
+    command: str = ""
+    name: str = ""
+    kind: str = ""
+    parameters: dict[str, Any] = {}
+    seconds: float | None = None
+    number: int | None = None
 
 
 class Refused(NodeError):
@@ -101,10 +112,10 @@ class LinksControl:
     async def answer_untrusted(self, client: None, line: bytes) -> Row:
         """Answer one request."""
         try:
-            asked = request_untrusted(line)
-            command = self._commands.get(str(asked.get("command")))
+            asked = request_untrusted(line, Asked)
+            command = self._commands.get(asked.command)
             if command is None:
-                raise BadInput(f"There is no command {str(asked.get('command'))[:64]!r}.")
+                raise BadInput(f"There is no command {asked.command[:64]!r}.")
             return {"ok": await command(asked)}
         except NodeError as refusal:
             return error(refusal)
@@ -125,10 +136,9 @@ class LinksControl:
     # --- commands ---------------------------------------------------------------------------------------------------
 
     async def _on_add(self, asked: Asked) -> Row:
-        name = asked.get("name")
-        if not isinstance(name, str) or not is_node_name(name):
-            raise BadInput(f"name must be the name of a node, such as a.nec, and not {shown(name)}.")
-        place = self.connect(name)
+        if not is_node_name(asked.name):
+            raise BadInput(f"name must be the name of a node, such as a.nec, and not {shown(asked.name)}.")
+        place = self.connect(asked.name)
         return {"host": place.host, "port": place.port, "front": list(place.front)}
 
     def connect(self, name: str) -> Place:
@@ -144,7 +154,7 @@ class LinksControl:
         return place
 
     async def _on_apply(self, asked: Asked) -> Row:
-        fault, seconds = self._fault_untrusted(asked), _seconds_untrusted(asked)
+        fault, seconds = self._fault_untrusted(asked), _seconds_untrusted(asked.seconds)
         if len(self._held) >= MAX_FAULTS:
             raise BadInput(f"{MAX_FAULTS} faults hold already: remove some.")
         async with self._one_by_one:
@@ -157,14 +167,10 @@ class LinksControl:
         return self._row(held)
 
     async def _on_remove(self, asked: Asked) -> Row:
-        number = asked.get("number")
-        if number is None:
-            removed = list(self._held.values())
-        elif isinstance(number, int) and number in self._held:
-            removed = [self._held[number]]
-        else:
+        removed = [held for held in self._held.values() if asked.number in (None, held.number)]
+        if asked.number is not None and not removed:
             there = ", ".join(map(str, self._held)) or "none"
-            raise BadInput(f"There is no fault number {number!r}: there are {there}.")
+            raise BadInput(f"There is no fault number {shown(asked.number)}: there are {there}.")
         rows = [self._row(held) for held in removed]
         failures = []
         for held in removed:
@@ -188,10 +194,7 @@ class LinksControl:
         return held.row(self._links.failed(held.number))
 
     def _fault_untrusted(self, asked: Asked) -> Fault:
-        kind, given = asked.get("kind"), asked.get("parameters")
-        if not isinstance(kind, str) or not isinstance(given, dict):
-            raise BadInput("A fault has a kind and parameters.")
-        fault = make(kind, given)
+        fault = make(asked.kind, asked.parameters)
         names = self._allocation.names
         for name in nodes_of(fault):
             if name != ANY and name not in names:
@@ -221,10 +224,7 @@ class LinksControl:
             raise Refused(f"The fault has failed: {type(error).__name__}: {error}.") from error
 
 
-def _seconds_untrusted(asked: Asked) -> float | None:
-    seconds = asked.get("seconds")
-    if seconds is None:
-        return None
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= MAX_SECONDS:
+def _seconds_untrusted(seconds: float | None) -> float | None:
+    if seconds is not None and not 0 < seconds <= MAX_SECONDS:
         raise BadInput(f"A fault holds for more than 0 and at most {MAX_SECONDS:.0f} seconds, not for {seconds!r}.")
-    return float(seconds)
+    return seconds

@@ -61,8 +61,17 @@ def test_what_is_wrong_is_told_with_its_place_and_what_is_expected(text: str, se
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", '{"port": NaN}', '{"port": 7} 1', '{"port": 7, "name": "\\ud800"}', '{"port": 7, "name": "\ud800"}']
-    + ['{"port": 7, "more": ' + "[" * 100_000, b"\xff", b'{"name": "\xff"}'],
+    [
+        "",
+        "{",
+        '{"port": NaN}',
+        '{"port": 7} 1',
+        '{"port": 7, "name": "\\ud800"}',
+        '{"port": 7, "name": "\ud800"}',
+        '{"port": 7, "more": ' + "[" * 100_000,
+        b"\xff",
+        b'{"name": "\xff"}',
+    ],
 )
 def test_what_is_not_json_is_refused(text: Any) -> None:
     with pytest.raises(BadShape, match=r"^it is not JSON \("):

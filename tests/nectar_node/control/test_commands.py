@@ -258,7 +258,7 @@ async def test_what_is_no_json_is_said_to_be_none(line: bytes) -> None:
     error = answer["error"]
     assert isinstance(error, dict)
     assert error["kind"] == "BadInput"
-    assert str(error["sentence"]).startswith("A request is one line of JSON: ")
+    assert str(error["sentence"]).startswith("The request cannot be understood: ")
 
 
 @pytest.mark.parametrize(

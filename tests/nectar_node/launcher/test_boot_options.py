@@ -74,7 +74,7 @@ def test_what_is_for_one_start_alone_is_not_read_from_the_file(name: str) -> Non
 @pytest.mark.parametrize("password", ["x", 7, [], {"a": 1}])
 def test_a_password_of_another_shape_is_refused(password: object) -> None:
     value = json.loads(encode_told(EVERYTHING)) | {"password": password}
-    with pytest.raises(BadShape, match="^password"):
+    with pytest.raises(BadShape, match=r"^password"):
         decode_told_untrusted(json.dumps(value).encode())
 
 
