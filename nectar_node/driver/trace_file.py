@@ -17,20 +17,21 @@ from __future__ import annotations
 
 import errno
 import json
-import math
 import os
 import time
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
+
+from msgspec import Meta, Struct
 
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.errors import BadAddress
-from kernel.contract.json_text import parse_untrusted
 from kernel.router.trace import TraceRecord, TraceStep
 from nectar_node.base import own_files
+from nectar_node.base.decoding import decode_untrusted
 from nectar_node.base.errors import BadFolder
 
 if TYPE_CHECKING:  # a reader of traces needs no kernel
@@ -40,7 +41,6 @@ MAX_LINE_BYTES = 2 << 20
 """Bytes of a line: a process may wait for `kernel.contract.limits.MAX_OUTSTANDING` outcomes, each id up to twenty
 digits.
 """
-_MAX_INTEGER = 1 << 64
 _CLOCK_LOOKS = 10
 """Looks at both clocks, of which the quickest counts: a message between processes takes some twenty microseconds, so
 the clocks must agree better.
@@ -185,76 +185,88 @@ def _encode(value: object) -> bytes:
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
+Count = Annotated[int, Meta(ge=0)]
+_Seconds = Annotated[float, Meta(ge=0)]
+
+
+class MessageStep(Struct, frozen=True):
+    """What `record_text` writes: a step of a message, with the meanings of `TraceRecord`."""
+
+    step: TraceStep
+    id: Count
+    parent: Count | None
+    root: Count
+    source: str
+    target: str
+    claimed: bool
+    expects: bool
+    inherits: bool
+    body: Count
+    """Bytes."""
+    blob: Count | None
+    """Bytes; None: there is no blob."""
+    reason: str | None
+    beginning: str
+
+
+class _Timed(MessageStep, frozen=True):
+    at: _Seconds
+
+
+class _Boots(Struct, frozen=True):
+    boots: str
+
+
+class _Runs(Struct, frozen=True):
+    process: str
+    started: _Seconds
+    outstanding: frozenset[Count]
+
+
+class _EndCounts(Struct, frozen=True):
+    abroad: Count
+    on_their_way: Count
+
+
+class _Ends(Struct, frozen=True):
+    ends: _EndCounts
+
+
+_KINDS: dict[bytes, type[_Timed | _Boots | _Runs | _Ends]] = {
+    b"at": _Timed,
+    b"boots": _Boots,
+    b"process": _Runs,
+    b"ends": _Ends,
+}
+"""By a line's first key."""
+
+
 def decode_line_untrusted(line: bytes) -> Line:
     """Return what a line of at most MAX_LINE_BYTES says; raises BadTrace."""
     if len(line) > MAX_LINE_BYTES:
         raise BadTrace(f"A line of a trace is longer than {MAX_LINE_BYTES} bytes.")
     try:
-        return _decode(parse_untrusted(line.decode()))
+        kind = _KINDS.get(line[:20].split(b'"', 2)[1]) if line.startswith(b'{"') else None
+        if kind is None:
+            raise ValueError("it is not one of those that a trace has")
+        return _line(decode_untrusted(line, kind))
     except (ValueError, BadAddress) as error:
         shown = line[:80].decode(errors="replace")
         raise BadTrace(f"A line of a trace cannot be read ({error}): {shown!r}") from error
 
 
-def _decode(value: Any) -> Line:
-    match value:
-        case {"at": _, "step": str()}:
-            return _record(value)
-        case {"boots": str(node)}:
-            return Boots(node)
-        case {"process": str(process), "started": started, "outstanding": [*ids]}:
-            return Runs(ProcessId.parse(process), _time(started), frozenset(map(_number, ids)))
-        case {"ends": {"abroad": abroad, "on_their_way": on_their_way}}:
-            return Ends(_number(abroad), _number(on_their_way))
-    raise ValueError("it is not one of those that a trace has")
-
-
-def _record(value: Any) -> TraceRecord:
-    match value:
-        case {
-            "step": step,
-            "source": str(source),
-            "target": str(target),
-            "claimed": bool(claimed),
-            "expects": bool(expects),
-            "inherits": bool(inherits),
-            "reason": str() | None as reason,
-            "beginning": str(beginning),
-        } if {"id", "parent", "root", "body", "blob"} <= value.keys():
-            return TraceRecord(
-                at=_time(value["at"]),
-                step=TraceStep(step),
-                id=_number(value["id"]),
-                parent=_number_or_none(value["parent"]),
-                root=_number(value["root"]),
-                inherits=inherits,
-                expects=expects,
-                source=_parse_address(source),
-                target=_parse_address(target),
-                claimed=claimed,
-                body_bytes=_number(value["body"]),
-                blob_bytes=_number_or_none(value["blob"]),
-                reason=reason,
-                beginning=beginning.encode(errors="replace"),
-            )
-    raise ValueError("it is not a whole step of a message")
+def _line(it: _Timed | _Boots | _Runs | _Ends) -> Line:
+    match it:
+        case _Boots():
+            return Boots(it.boots)
+        case _Runs():
+            return Runs(ProcessId.parse(it.process), it.started, it.outstanding)
+        case _Ends():
+            return Ends(it.ends.abroad, it.ends.on_their_way)
+    before, sizes = (it.id, it.parent, it.root, it.inherits, it.expects), (it.body, it.blob)
+    source, target, beginning = _parse_address(it.source), _parse_address(it.target), it.beginning.encode()
+    return TraceRecord(it.at, it.step, *before, source, target, it.claimed, *sizes, it.reason, beginning)
 
 
 _parse_address = lru_cache(4096)(Address.parse)
 """Return an address from its text, cached: there are few addresses in many records."""
-
-
-def _number(value: Any) -> int:
-    if type(value) is not int or not 0 <= value < _MAX_INTEGER:
-        raise ValueError("one of its numbers is not below 2^64")
-    return value
-
-
-def _number_or_none(value: Any) -> int | None:
-    return None if value is None else _number(value)
-
-
-def _time(value: Any) -> float:
-    if type(value) not in (int, float) or not 0 <= value < math.inf:
-        raise ValueError("one of its times is not a number")
-    return float(value)

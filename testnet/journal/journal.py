@@ -14,10 +14,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from kernel.contract.json_text import parse_untrusted
+from nectar_node.base.decoding import BadShape, convert_untrusted
 from nectar_node.base.errors import BadInput
+
+T = TypeVar("T")
 
 MAGIC = "nectar-journal"
 VERSION = "1"
@@ -122,10 +125,10 @@ def parse_journal_untrusted(data: bytes) -> Journal:
     lines = data.split(b"\n")
     if lines[-1] != b"" or not lines[-2].startswith(b"end "):
         raise BadJournal(" is cut off: its last line is not that of a whole journal. Run the simulation again.")
-    header = _header(_values(1, _text(1, lines[0]).split(" ", 2)[2]))
+    header = _converted(1, _text(1, lines[0]).split(" ", 2)[2], Header)
     events = tuple(_events(lines[1:-2]))
     last = len(lines) - 1
-    end = _end(_values(last, _text(last, lines[-2])[len("end ") :]))
+    end = _converted(last, _text(last, lines[-2])[len("end ") :], End)
     if end.events != len(events):
         raise BadJournal(f" has {len(events)} events, and {end.events} according to its end: it has been changed.")
     return Journal(header, events, end)
@@ -165,42 +168,13 @@ def _text(number: int, line: bytes) -> str:
         raise _bad(number, "it is not UTF-8") from None
 
 
-def _values(number: int, text: str) -> dict[str, Any]:
+def _converted(number: int, text: str, type: type[T]) -> T:
     try:
-        value = parse_untrusted(text)
+        return convert_untrusted(parse_untrusted(text), type)
+    except BadShape as error:
+        raise _bad(number, str(error)) from None
     except ValueError:
         raise _bad(number, "its JSON is broken") from None
-    if not isinstance(value, dict):
-        raise _bad(number, "expected a JSON object")
-    return value
-
-
-def _header(value: dict[str, Any]) -> Header:
-    match value:
-        case {
-            "scenario": str(scenario),
-            "seed": int(seed),
-            "nodes": [*nodes],
-            "options": dict(options),
-            "schedule": [*schedule],
-        } if all(isinstance(each, str) for each in nodes) and all(isinstance(each, dict) for each in schedule):
-            return Header(scenario, seed, tuple(nodes), options, tuple(schedule))
-        case _:
-            raise _bad(1, "expected a scenario, a seed, nodes, options and a schedule")
-
-
-def _end(value: dict[str, Any]) -> End:
-    match value:
-        case {
-            "digest": str(digest),
-            "events": int(events),
-            "seconds": float(seconds) | int(seconds),
-            "result": str(result),
-            "text": str(text),
-        }:
-            return End(digest, events, float(seconds), result, text)
-        case _:
-            raise BadJournal(", its last line: expected a digest, events, seconds, a result and a text.")
 
 
 def _bad(number: int, why: str) -> BadJournal:

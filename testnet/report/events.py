@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
-from kernel.contract.json_text import parse_untrusted
-from kernel.router.trace import TraceStep
+from msgspec import Struct
+
+from nectar_node.base.decoding import BadShape, decode_untrusted
+from nectar_node.driver.trace_file import MessageStep
 from testnet.journal.journal import BadJournal, Event
 
 LIFE = frozenset({"boots", "crashes", "pauses", "resumes", "leaves", "restarts"})
@@ -14,29 +16,7 @@ LIFE = frozenset({"boots", "crashes", "pauses", "resumes", "leaves", "restarts"}
 _NOTES = frozenset({"log", "printed", "disk", "note"})
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A step of a message, as the tracer of a node's kernel saw it (`kernel.router.trace.TraceRecord`)."""
-
-    step: TraceStep
-    id: str
-    parent: str | None
-    source: str
-    target: str
-    claimed: bool
-    expects: bool
-    inherits: bool
-    body: int
-    """Bytes."""
-    blob: int | None
-    """The size of the blob in bytes, or None."""
-    reason: str | None
-    beginning: str
-    """The beginning of the body."""
-
-
-@dataclass(frozen=True, slots=True)
-class FaultBegins:
+class FaultBegins(Struct, frozen=True, tag_field="state", tag="begins"):
     """A fault holds from now on."""
 
     number: int
@@ -45,8 +25,7 @@ class FaultBegins:
     """Which it touches; none: all."""
 
 
-@dataclass(frozen=True, slots=True)
-class FaultEnds:
+class FaultEnds(Struct, frozen=True, tag_field="state", tag="ends"):
     """A fault ends."""
 
     number: int
@@ -78,7 +57,9 @@ class Violation:
     text: str
 
 
-Meaning: TypeAlias = Record | FaultBegins | FaultEnds | Bytes | Note | Violation
+M = TypeVar("M")
+
+Meaning: TypeAlias = MessageStep | FaultBegins | FaultEnds | Bytes | Note | Violation
 
 
 def meaning(event: Event) -> Meaning:
@@ -86,9 +67,9 @@ def meaning(event: Event) -> Meaning:
     word, _, rest = event.text.partition(" ")
     match word:
         case "message":
-            return _record(event, _values(event, rest))
+            return _decoded(event, rest, MessageStep)
         case "fault":
-            return _fault(event, _values(event, rest))
+            return _decoded(event, rest, FaultBegins | FaultEnds)
         case "sends":
             return _bytes(event, rest)
         case "dials":
@@ -103,49 +84,12 @@ def meaning(event: Event) -> Meaning:
             return Note("other", event.text)
 
 
-def _values(event: Event, text: str) -> Any:
+def _decoded(event: Event, text: str, type: type[M] | Any) -> M:
     try:
-        return parse_untrusted(text)
-    except ValueError:
-        raise _bad(event, "its JSON is broken") from None
-
-
-def _record(event: Event, value: Any) -> Record:
-    match value:
-        case {
-            "step": str(step),
-            "id": (str() | int()) as id,
-            "parent": (str() | int() | None) as parent,
-            "source": str(source),
-            "target": str(target),
-            "claimed": bool(claimed),
-            "expects": bool(expects),
-            "inherits": bool(inherits),
-            "body": int(body),
-            "blob": (int() | None) as blob,
-            "reason": (str() | None) as reason,
-            "beginning": str(beginning),
-        } if step in _STEPS:
-            above = None if parent is None else str(parent)
-            flags = (claimed, expects, inherits)
-            return Record(_STEPS[step], str(id), above, source, target, *flags, body, blob, reason, beginning)
-        case _:
-            raise _bad(event, "it is not a step of a message")
-
-
-_STEPS = {step.value: step for step in TraceStep}
-
-
-def _fault(event: Event, value: Any) -> FaultBegins | FaultEnds:
-    match value:
-        case {"number": int(number), "state": "ends"}:
-            return FaultEnds(number)
-        case {"number": int(number), "state": "begins", "words": str(words), "nodes": [*nodes]} if all(
-            isinstance(each, str) for each in nodes
-        ):
-            return FaultBegins(number, words, tuple(nodes))
-        case _:
-            raise _bad(event, "it is neither the beginning nor the end of a fault")
+        decoded: M = decode_untrusted(text, type)
+    except BadShape as error:
+        raise _bad(event, str(error)) from None
+    return decoded
 
 
 def _bytes(event: Event, text: str) -> Bytes:

@@ -13,8 +13,9 @@ from typing import Any, TypeAlias
 
 from kernel.contract.message import Reason, kind_of
 from kernel.router.trace import TraceStep
+from nectar_node.driver.trace_file import MessageStep
 from testnet.journal.journal import NOBODY, Event, Journal
-from testnet.report.events import Bytes, FaultBegins, FaultEnds, Note, Record, Violation, meaning
+from testnet.report.events import Bytes, FaultBegins, FaultEnds, Note, Violation, meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ class Picture:
     violations: tuple[Broken, ...]
 
 
-_Key: TypeAlias = tuple[str, bool, str, str]
+_Key: TypeAlias = tuple[int, bool, str, str]
 """Which messages are alike: id, whether it is a response, source, target."""
 
 
@@ -146,14 +147,14 @@ class _Sketch:
     """By id of a request, the one during whose handling it was sent."""
     _under_way: defaultdict[_Key, deque[int]] = field(default_factory=lambda: defaultdict(deque))
     """Indices of messages that have left and not arrived, in order."""
-    _latest: dict[tuple[str, str], int] = field(default_factory=dict)
+    _latest: dict[tuple[str, int], int] = field(default_factory=dict)
     """By node and id, the index of the request where it was sent or has arrived."""
 
     def add(self, event: Event) -> None:
         """Add the next event; raises BadJournal."""
         at, node, line = event.at, event.node, event.line
         match meaning(event):
-            case Record() as record:
+            case MessageStep() as record:
                 _STEPS[record.step](self, event, record)
             case FaultBegins(number, words, nodes):
                 self.bands.append(Band(number, words, nodes, at, None, line))
@@ -166,18 +167,18 @@ class _Sketch:
             case Note(kind, text):
                 self.remarks.append(Remark(at, node, kind, text, line))
 
-    def _sent(self, event: Event, record: Record) -> None:
+    def _sent(self, event: Event, record: MessageStep) -> None:
         if record.parent is not None:
-            self.parents.setdefault(record.id, record.parent)
+            self.parents.setdefault(str(record.id), str(record.parent))
         index = self._moves(event, record, response=False)
         self._latest[event.node, record.id] = index
 
-    def _answered(self, event: Event, record: Record) -> None:
+    def _answered(self, event: Event, record: MessageStep) -> None:
         index = self._moves(event, record, response=True)
         if _is_local(record):
             self._change(index, event, arrived=event.at)
 
-    def _moves(self, event: Event, record: Record, *, response: bool) -> int:
+    def _moves(self, event: Event, record: MessageStep, *, response: bool) -> int:
         """Note that a message has left or arrived from another node, and return its index."""
         key = (record.id, response, record.source, record.target)
         if record.claimed:
@@ -190,9 +191,9 @@ class _Sketch:
             self._under_way[key].append(index)
         return index
 
-    def _new(self, event: Event, record: Record, *, response: bool, sent: float | None) -> int:
+    def _new(self, event: Event, record: MessageStep, *, response: bool, sent: float | None) -> int:
         message = Message(
-            id=record.id,
+            id=str(record.id),
             response=response,
             source=record.source,
             target=record.target,
@@ -207,8 +208,8 @@ class _Sketch:
             body=record.body,
             blob=record.blob,
             beginning=record.beginning,
-            parent=record.parent,
-            root=record.id,
+            parent=None if record.parent is None else str(record.parent),
+            root=str(record.id),
             lines=(event.line,),
         )
         self.messages.append(message)
@@ -219,7 +220,7 @@ class _Sketch:
         lines = message.lines if event.line in message.lines else (*message.lines, event.line)
         self.messages[index] = replace(message, lines=lines, **changes)
 
-    def _handed(self, event: Event, record: Record) -> None:
+    def _handed(self, event: Event, record: MessageStep) -> None:
         index = self._latest.get((event.node, record.id))
         if index is None or not (record.claimed or _is_local(record)):
             return  # it was handed to the net
@@ -227,27 +228,27 @@ class _Sketch:
         if _is_local(record):
             self._change(index, event, arrived=event.at)
 
-    def _arrived_there(self, event: Event, record: Record) -> None:
+    def _arrived_there(self, event: Event, record: MessageStep) -> None:
         index = self._latest.get((event.node, record.id))
         if index is not None:
             self._change(index, event, confirmed=event.at)
 
-    def _failed(self, event: Event, record: Record) -> None:
+    def _failed(self, event: Event, record: MessageStep) -> None:
         self._failure(event, record, _told(record.reason))
 
-    def _dropped(self, event: Event, record: Record) -> None:
+    def _dropped(self, event: Event, record: MessageStep) -> None:
         waiting = self._under_way.get((record.id, True, record.source, record.target))
         if waiting and record.claimed:  # a response that has come too late
             self._change(waiting.popleft(), event, arrived=event.at, receiver=event.node)
         self._failure(event, record, "dropped")
 
-    def _failure(self, event: Event, record: Record, what: str) -> None:
+    def _failure(self, event: Event, record: MessageStep, what: str) -> None:
         ends = (record.source, record.target)
-        reason = record.reason or ""
-        self.failures.append(Failure(event.at, event.node, what, reason, record.id, record.id, *ends, event.line))
+        reason, id = record.reason or "", str(record.id)
+        self.failures.append(Failure(event.at, event.node, what, reason, id, id, *ends, event.line))
 
 
-_STEPS: dict[TraceStep, Callable[[_Sketch, Event, Record], None]] = {
+_STEPS: dict[TraceStep, Callable[[_Sketch, Event, MessageStep], None]] = {
     TraceStep.SENT: _Sketch._sent,
     TraceStep.HANDED: _Sketch._handed,
     TraceStep.ARRIVED: _Sketch._arrived_there,
@@ -313,5 +314,5 @@ def _node(address: str) -> str:
     return address.partition("@")[0]
 
 
-def _is_local(record: Record) -> bool:
+def _is_local(record: MessageStep) -> bool:
     return _node(record.source) == _node(record.target)

@@ -84,7 +84,7 @@ def plan_untrusted(value: Mapping[str, Any], origin: str) -> Plan:
     _check_nodes(nodes, origin)
     schedule = read_steps_untrusted(value["schedule"], nodes, origin)
     seed = value["seed"]
-    if isinstance(seed, bool) or not 0 <= seed <= MAX_SEED:
+    if not 0 <= seed <= MAX_SEED:
         raise BadInput(f"{origin} has the seed {shown(seed)}; a seed is a whole number from 0 to {MAX_SEED}.")
     return Plan(value["scenario"], seed, nodes, value["options"], schedule)
 

@@ -157,7 +157,7 @@ VALUE: dict[str, Any] = json.loads(
                 {"at": -1.0},
                 {"at": None},
                 {"step": "eaten"},
-                {"id": 1 << 64},
+                {"id": 1.0},
                 {"id": "7"},
                 {"parent": -1},
                 {"source": "nobody"},

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kernel.router.trace import TraceStep
+from nectar_node.driver.trace_file import MessageStep
 from testnet.journal.journal import BadJournal, Event
-from testnet.report.events import Bytes, FaultBegins, FaultEnds, Note, Record, Violation, meaning
+from testnet.report.events import Bytes, FaultBegins, FaultEnds, Note, Violation, meaning
 from tests.testnet.report.small import step
 
 
@@ -39,8 +40,8 @@ def test_each_kind_of_event_is_understood(text: str, meant: object) -> None:
 
 def test_ids_of_64_bits_keep_all_their_digits() -> None:
     record = read(step(0.5, "a.nec", "sent", id=18446744073709551615)[2])
-    assert isinstance(record, Record)
-    assert (record.step, record.id) == (TraceStep.SENT, "18446744073709551615")
+    assert isinstance(record, MessageStep)
+    assert (record.step, record.id) == (TraceStep.SENT, 18446744073709551615)
 
 
 @pytest.mark.parametrize(
