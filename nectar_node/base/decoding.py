@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, overload
 
 import msgspec
 from msgspec import Meta
@@ -48,20 +48,28 @@ class BadShape(ValueError):
     """
 
 
-def decode_untrusted(data: bytes | str, type: type[T] | Any) -> T:
+@overload
+def decode_untrusted(data: bytes | str, type: type[T]) -> T: ...
+@overload
+def decode_untrusted(data: bytes | str, type: Any) -> Any: ...
+def decode_untrusted(data: bytes | str, type: Any) -> Any:
     """Return the value of that type in JSON; raises BadShape."""
     try:
-        return cast(T, msgspec.json.decode(data, type=type, dec_hook=_decode_hook))
+        return msgspec.json.decode(data, type=type, dec_hook=_decode_hook)
     except msgspec.ValidationError as error:
         raise BadShape(_words(str(error))) from None
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
         raise BadShape(f"it is not JSON ({error})") from None
 
 
-def convert_untrusted(value: object, type: type[T] | Any) -> T:
+@overload
+def convert_untrusted(value: object, type: type[T]) -> T: ...
+@overload
+def convert_untrusted(value: object, type: Any) -> Any: ...
+def convert_untrusted(value: object, type: Any) -> Any:
     """Return the value of that type in decoded JSON; raises BadShape."""
     try:
-        return cast(T, msgspec.convert(value, type, dec_hook=_decode_hook))
+        return msgspec.convert(value, type, dec_hook=_decode_hook)
     except msgspec.ValidationError as error:
         raise BadShape(_words(str(error))) from None
     except (UnicodeEncodeError, RecursionError) as error:

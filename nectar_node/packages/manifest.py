@@ -12,7 +12,9 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, Any, TypeVar
+
+from msgspec import Meta, Struct
 
 from kernel.capabilities.grants import KERNEL_PROCESS
 from kernel.contract import limits
@@ -21,10 +23,13 @@ from kernel.contract.capability import MESSAGING, NETWORK, Capability, canonical
 from kernel.contract.errors import BadAddress
 from kernel.contract.guest import Grant
 from kernel.contract.message import OnExit
+from nectar_node.base.decoding import BadShape, convert_untrusted, decode_untrusted
 from nectar_node.base.errors import BadInput, BadPackage
 from nectar_node.base.shipped import default_publisher
 from nectar_node.contract.json_shapes import Refused, on_exit_untrusted
 from nectar_node.storage.operations import Location, is_part
+
+T = TypeVar("T")
 
 MAX_MANIFEST_BYTES = 1 << 20
 """Bytes of a manifest.json or metadata.json."""
@@ -86,6 +91,43 @@ class Package:
         return Location(str(self.folder), tuple(entry.wasm_path.strip("/").split("/")))
 
 
+class _CapabilityWords(Struct, frozen=True):
+    process: str
+    params: Any
+
+
+_Listed = Annotated[tuple[str | _CapabilityWords, ...], Meta(max_length=limits.MAX_CAPABILITIES)]
+"""Process ids, each the capability to message it, and others with their params."""
+
+
+class Rights(Struct, frozen=True, kw_only=True):
+    """What the manifest of a process, or a script's entry, asks for."""
+
+    request_networking: bool = False
+    request_capabilities: _Listed = ()
+    grant_capabilities: _Listed = ()
+    public: bool = False
+
+
+class _Fields(Rights, frozen=True, kw_only=True):
+    process_name: str
+    process_wasm_path: str
+    on_exit: Any = "None"
+
+
+_Manifest = Annotated[tuple[_Fields, ...], Meta(max_length=MAX_ENTRIES)]
+
+
+class _Names(Struct, frozen=True):
+    package: str = ""
+    package_name: str = ""
+    publisher: str = ""
+
+
+class _Metadata(_Names, frozen=True):
+    properties: _Names | None = None
+
+
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
@@ -100,27 +142,23 @@ def read_package(folder: Path, our: str) -> Package:
         raise BadPackage(f"{folder} cannot be read: {error}.") from error
     outer = inner.parent if inner.name == "pkg" else inner
     package = _package_id(inner, outer)
-    manifest = _read_json(inner / "manifest.json")
+    manifest = _read(inner / "manifest.json", tuple[dict[str, Any], ...])
     entries = parse_manifest_untrusted(manifest, package, our, inner / "manifest.json")
-    return Package(package, inner, entries, _unknown_keys(manifest))
+    unknown = sorted({key for item in manifest for key in item}.difference(_Fields.__struct_fields__))
+    return Package(package, inner, entries, tuple(key[: limits.MAX_NAME_BYTES] for key in unknown[:MAX_UNKNOWN_KEYS]))
 
 
-def _read_json(path: Path) -> object:
+def _read(path: Path, type: type[T]) -> T:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_MANIFEST_BYTES + 1)
         if len(data) > MAX_MANIFEST_BYTES:
             raise BadPackage(f"{path} is larger than {MAX_MANIFEST_BYTES >> 20} MiB.")
-        value: object = json.loads(data, parse_constant=_no_json)
+        return decode_untrusted(data, type)
     except OSError as error:
         raise BadPackage(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, RecursionError) as error:
-        raise BadPackage(f"{path} is not JSON: {error}.") from error
-    return value
-
-
-def _no_json(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
+    except BadShape as error:
+        raise BadPackage(f"{path} cannot be used: {error}.") from error
 
 
 def _package_id(inner: Path, outer: Path) -> PackageId:
@@ -129,8 +167,10 @@ def _package_id(inner: Path, outer: Path) -> PackageId:
     source, default = outer, default_publisher(inner)
     for path in (inner / "metadata.json", outer / "metadata.json"):
         if path.is_file():
-            named = _named_untrusted(_read_json(path), path)
-            name, colon, publisher, source = named[0] or name, ":", named[1] or publisher or default, path
+            metadata = _read(path, _Metadata)
+            said = metadata.properties or metadata
+            name, publisher = said.package_name or said.package or name, said.publisher or publisher or default
+            colon, source = ":", path
             break
     try:
         return PackageId.parse(f"{name}:{publisher if colon else default}")
@@ -141,31 +181,6 @@ def _package_id(inner: Path, outer: Path) -> PackageId:
         ) from error
 
 
-def _named_untrusted(value: object, path: Path) -> tuple[str, str]:
-    """Return package and publisher as metadata.json names them, "" for what it does not say; raises BadPackage."""
-    if not isinstance(value, dict):
-        raise BadPackage(f"{path} is not metadata: it must be an object.")
-    later = value.get("properties")
-    if isinstance(later, dict):
-        found = (later.get("package_name", ""), later.get("publisher", ""))
-    else:
-        found = (value.get("package", ""), value.get("publisher", ""))
-    if not all(isinstance(each, str) for each in found):
-        raise BadPackage(f"{path} is not metadata: package and publisher must be texts.")
-    return found
-
-
-_KEYS = {
-    "process_name",
-    "process_wasm_path",
-    "on_exit",
-    "request_networking",
-    "request_capabilities",
-    "grant_capabilities",
-    "public",
-}
-"""The keys of each object in a manifest."""
-
 # --- manifest.json --------------------------------------------------------------------------------------------------
 
 
@@ -174,66 +189,32 @@ def parse_manifest_untrusted(value: object, package: PackageId, our: str, path: 
     it.
     """
     try:
-        if not isinstance(value, list):
-            raise TypeError("it must be an array with one object for each process")
-        if len(value) > MAX_ENTRIES:
-            raise ValueError(f"it names {len(value)} processes; {MAX_ENTRIES} is the limit")
-        entries = tuple(_entry(_object(item, "each process"), package, our) for item in value)
+        entries = tuple(_entry(each, package, our) for each in convert_untrusted(value, _Manifest))
         if len({entry.process for entry in entries}) < len(entries):
             raise ValueError("it names one process twice")
-    except KeyError as error:
-        raise BadPackage(f"{path} is not a manifest: {error.args[0]} is missing.") from error
-    except (BadAddress, TypeError, ValueError, RecursionError) as error:
+    except (BadAddress, ValueError, RecursionError) as error:
         raise BadPackage(f"{path} is not a manifest: {error!s}.") from error
     return entries
 
 
-def _entry(item: dict[str, object], package: PackageId, our: str) -> ManifestEntry:
+def _entry(fields: _Fields, package: PackageId, our: str) -> ManifestEntry:
+    process, path = ProcessId.parse(f"{fields.process_name}:{package}"), _wasm_path(fields.process_wasm_path, package)
+    return make_entry(process, path, _on_exit(fields.on_exit, our), fields, our)
+
+
+def make_entry(process: ProcessId, wasm_path: str, on_exit: OnExit, rights: Rights, our: str) -> ManifestEntry:
+    """Return the entry of a process with these rights; raises BadAddress, ValueError and RecursionError."""
+    wanted = (Capability(Address(our, issuer), params) for issuer, params in map(_said, rights.request_capabilities))
+    grants = tuple(Grant(*_said(each)) for each in rights.grant_capabilities)
     return ManifestEntry(
-        ProcessId.parse(f"{_text(item['process_name'], 'process_name')}:{package}"),
-        _wasm_path(_text(item["process_wasm_path"], "process_wasm_path"), package),
-        _on_exit(item.get("on_exit", "None"), our),
-        _flag(item, "request_networking"),
-        tuple(_capability(wanted, our) for wanted in _list(item, "request_capabilities")),
-        tuple(_grant(given) for given in _list(item, "grant_capabilities")),
-        _flag(item, "public"),
+        process, wasm_path, on_exit, rights.request_networking, tuple(map(canonical, wanted)), grants, rights.public
     )
 
 
-def _unknown_keys(manifest: object) -> tuple[str, ...]:
-    """Return the unknown keys of a manifest that has been parsed."""
-    assert isinstance(manifest, list)
-    found = sorted({key for item in manifest for key in item} - _KEYS)
-    return tuple(key[: limits.MAX_NAME_BYTES] for key in found[:MAX_UNKNOWN_KEYS])
-
-
-def _object(value: object, what: str) -> dict[str, object]:
-    if not isinstance(value, dict):
-        raise TypeError(f"{what} must be an object")
-    return value
-
-
-def _text(value: object, what: str) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{what} must be a text")
-    value.encode()  # raises a ValueError: an escaped lone surrogate is not a name, and cannot be handed to a guest
-    return value
-
-
-def _flag(item: dict[str, object], key: str) -> bool:
-    value = item.get(key, False)
-    if not isinstance(value, bool):
-        raise TypeError(f"{key} must be true or false")
-    return value
-
-
-def _list(item: dict[str, object], key: str) -> list[object]:
-    value = item.get(key, [])
-    if not isinstance(value, list):
-        raise TypeError(f"{key} must be an array")
-    if len(value) > limits.MAX_CAPABILITIES:
-        raise ValueError(f"{key} has {len(value)} elements; {limits.MAX_CAPABILITIES} is the limit")
-    return value
+def _said(listed: str | _CapabilityWords) -> tuple[ProcessId, str]:
+    if isinstance(listed, str):
+        return ProcessId.parse(listed), MESSAGING
+    return ProcessId.parse(listed.process), json.dumps(listed.params)
 
 
 def _wasm_path(path: str, package: PackageId) -> str:
@@ -242,24 +223,6 @@ def _wasm_path(path: str, package: PackageId) -> str:
     if not all(is_part(part) for part in parts):
         raise ValueError(f"process_wasm_path {path[:256]!r} is not a path below the package's folder")
     return "/" + "/".join(parts)
-
-
-def _capability(wanted: object, our: str) -> Capability:
-    """Parse a process id (the capability to message it), or {"process": id, "params": any JSON}."""
-    issuer, params = _id_and_params(wanted, "request_capabilities")
-    return canonical(Capability(Address(our, issuer), params))
-
-
-def _grant(given: object) -> Grant:
-    return Grant(*_id_and_params(given, "grant_capabilities"))
-
-
-def _id_and_params(value: object, key: str) -> tuple[ProcessId, str]:
-    if isinstance(value, dict):
-        return ProcessId.parse(_text(value["process"], "process")), json.dumps(value["params"])
-    if not isinstance(value, str):
-        raise TypeError(f'{key} holds texts and objects {{"process": …, "params": …}}')
-    return ProcessId.parse(value), MESSAGING
 
 
 def _on_exit(value: object, our: str) -> OnExit:

@@ -7,16 +7,17 @@ existing node's packages have it. Its full name is `name:package:publisher`; an 
 
 from __future__ import annotations
 
-import json
+import re
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.capability import Capability
 from kernel.contract.errors import BadAddress
-from nectar_node.base.errors import BadPackage, NodeError
-from nectar_node.packages.manifest import ManifestEntry, parse_manifest_untrusted
+from kernel.contract.message import ON_EXIT_NONE
+from nectar_node.base.decoding import BadShape, convert_untrusted, decode_untrusted
+from nectar_node.base.errors import NodeError
+from nectar_node.packages.manifest import ManifestEntry, Rights, make_entry
 
 SCRIPTS_FILE = "/scripts.json"
 """Its path in a package's drive `pkg`."""
@@ -32,13 +33,6 @@ MAX_SHOWN = 20
 FIRST_ALIASES = ("alias", "cat", "echo", "hi", "m", "top")
 """The aliases of a node that has just booted, each for the script of that name in terminal:sys."""
 
-_CAMEL_CASE = {
-    "public": "public",
-    "request_networking": "requestNetworking",
-    "request_capabilities": "requestCapabilities",
-    "grant_capabilities": "grantCapabilities",
-}
-
 
 class BadScript(NodeError):
     """There is no such script, or what its package says of it makes no sense."""
@@ -51,6 +45,10 @@ class Script(NamedTuple):
     """Whether it gets all that the node's user may do."""
     entry: ManifestEntry
     """What it asks for, as if it were a process of a manifest."""
+
+
+class _Settings(Rights, frozen=True, kw_only=True):
+    root: bool = False
 
 
 class Aliases:
@@ -134,35 +132,28 @@ def _listed(data: bytes, package: PackageId) -> dict[str, Any]:
     if len(data) > MAX_SCRIPTS_BYTES:
         raise BadScript(f"{where} is larger than {MAX_SCRIPTS_BYTES >> 20} MiB.")
     try:
-        listed = json.loads(data)
-    except (ValueError, RecursionError):
-        raise BadScript(f"{where} is not JSON.") from None
-    if not isinstance(listed, dict):
-        raise BadScript(f"{where} must be an object with the files of scripts as its keys.")
-    return listed
+        return decode_untrusted(data, dict[str, Any])
+    except BadShape as error:
+        raise BadScript(f"{where} cannot be used: {error}.") from None
 
 
-def _script(settings: object, file: str, script: ProcessId, our: str) -> Script:
-    package = script.package_id
-    if not isinstance(settings, dict) or not isinstance(settings.get("root", False), bool):
-        where = f"/{package}/pkg{SCRIPTS_FILE}"
-        raise BadScript(f"{where} is wrong: {file} must be an object, and its root true or false.")
-    return Script(settings.get("root", False), _entry(settings, package, script, our))
+def _script(value: object, file: str, script: ProcessId, our: str) -> Script:
+    """Return what a script's entry says, with keys in snake_case or, which count more, in camelCase."""
+    try:
+        if isinstance(value, dict):
+            camel_case_last = sorted(value, key=_SNAKE_CASE.__contains__)
+            value = {_SNAKE_CASE.get(key, key): value[key] for key in camel_case_last}
+        settings = convert_untrusted(value, _Settings)
+        entry = make_entry(ProcessId.parse(str(script)), f"/{script.process}.wasm", ON_EXIT_NONE, settings, our)
+    except (BadAddress, ValueError, RecursionError) as error:
+        where = f"/{script.package_id}/pkg{SCRIPTS_FILE}"
+        raise BadScript(f"{where} says something wrong of {file}: {error}.") from None
+    return Script(settings.root, entry)
+
+
+_SNAKE_CASE = {re.sub("_(.)", lambda found: found[1].upper(), key): key for key in Rights.__struct_fields__}
 
 
 def _names(listed: dict[str, object]) -> str:
     names = sorted(file.removesuffix(".wasm") for file in listed if file.isprintable() and len(file) <= 255)
     return ", ".join(names[:MAX_SHOWN]) or "none"
-
-
-def _entry(settings: dict[str, object], package: PackageId, script: ProcessId, our: str) -> ManifestEntry:
-    item: dict[str, object] = {"process_name": script.process, "process_wasm_path": f"/{script.process}.wasm"}
-    for key, camel_case in _CAMEL_CASE.items():
-        for spelling in (key, camel_case):
-            if spelling in settings:
-                item[key] = settings[spelling]
-    try:
-        (entry,) = parse_manifest_untrusted([item], package, our, Path(f"/{package}/pkg{SCRIPTS_FILE}"))
-    except BadPackage as error:
-        raise BadScript(str(error)) from None
-    return entry

@@ -171,10 +171,8 @@ def _text(number: int, line: bytes) -> str:
 def _converted(number: int, text: str, type: type[T]) -> T:
     try:
         return convert_untrusted(parse_untrusted(text), type)
-    except BadShape as error:
-        raise _bad(number, str(error)) from None
-    except ValueError:
-        raise _bad(number, "its JSON is broken") from None
+    except ValueError as error:
+        raise _bad(number, str(error) if isinstance(error, BadShape) else "its JSON is broken") from None
 
 
 def _bad(number: int, why: str) -> BadJournal:

@@ -7,7 +7,8 @@ from typing import Any, TypeAlias, TypeVar
 
 from msgspec import Struct
 
-from nectar_node.base.decoding import BadShape, decode_untrusted
+from kernel.contract.json_text import parse_untrusted
+from nectar_node.base.decoding import convert_untrusted
 from nectar_node.driver.trace_file import MessageStep
 from testnet.journal.journal import BadJournal, Event
 
@@ -86,8 +87,8 @@ def meaning(event: Event) -> Meaning:
 
 def _decoded(event: Event, text: str, type: type[M] | Any) -> M:
     try:
-        decoded: M = decode_untrusted(text, type)
-    except BadShape as error:
+        decoded: M = convert_untrusted(parse_untrusted(text), type)
+    except ValueError as error:
         raise _bad(event, str(error)) from None
     return decoded
 
