@@ -1,8 +1,8 @@
 """JSON decoded into the types of its readers, and in words what is wrong with it.
 
-Whole numbers are neither true nor 1.0, NaN and half of a surrogate pair are not JSON, of equal keys the last one
-counts, and unknown keys mean nothing unless a type forbids them. Paths are texts. The caller bounds the size of what it
-passes.
+Whole numbers are neither true nor 1.0, NaN is not JSON, of equal keys the last one counts, and unknown keys mean
+nothing unless a type forbids them. Paths are texts, which may hold escaped halves of surrogate pairs: Python has those
+for bytes that are not UTF-8. The caller bounds the size of what it passes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, overload
 
 import msgspec
 from msgspec import Meta
+
+from kernel.contract.json_text import parse_untrusted
 
 if TYPE_CHECKING:
     HexBytes = bytes
@@ -55,11 +57,10 @@ def decode_untrusted(data: bytes | str, type: Any) -> Any: ...
 def decode_untrusted(data: bytes | str, type: Any) -> Any:
     """Return the value of that type in JSON; raises BadShape."""
     try:
-        return msgspec.json.decode(data, type=type, dec_hook=_decode_hook)
-    except msgspec.ValidationError as error:
-        raise BadShape(_words(str(error))) from None
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        value = parse_untrusted(data.decode() if isinstance(data, bytes) else data)
+    except ValueError as error:
         raise BadShape(f"it is not JSON ({error})") from None
+    return convert_untrusted(value, type)
 
 
 @overload
@@ -72,8 +73,8 @@ def convert_untrusted(value: object, type: Any) -> Any:
         return msgspec.convert(value, type, dec_hook=_decode_hook)
     except msgspec.ValidationError as error:
         raise BadShape(_words(str(error))) from None
-    except (UnicodeEncodeError, RecursionError) as error:
-        raise BadShape(str(error)) from None
+    except UnicodeEncodeError:
+        raise BadShape("a key of it is not text") from None
 
 
 def _decode_hook(type: Any, value: object) -> Path | bytes:

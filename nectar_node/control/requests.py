@@ -88,7 +88,7 @@ def shared_file_untrusted(given: str) -> tuple[Path, Path]:
 def message_untrusted(fields: Fields) -> tuple[Address, Request, LazyLoadBlob | None]:
     """Return the request to inject, and its blob; with a timeout of null it expects no response."""
     timeout = None if fields.timeout is None else timeout_untrusted(fields)
-    body, data, mime = fields.body.encode(), fields.blob, fields.mime
+    body, data, mime = fields.body.encode(errors="replace"), fields.blob, fields.mime
     if len(body) > limits.MAX_BODY_BYTES:
         raise BadInput(f"A body is a text of at most {limits.MAX_BODY_BYTES >> 20} MiB.")
     if data is not None and len(data) > limits.MAX_BLOB_BYTES:
@@ -147,6 +147,7 @@ def node_untrusted(name: str, our: str) -> str:
 
 def line_untrusted(line: str) -> str:
     """Return the line that a user typed to run a script."""
+    line = line.encode(errors="replace").decode()
     if not line.strip() or len(line.encode()) > MAX_LINE_BYTES:
         raise BadInput(f"A script's line is a text that begins with its name, of at most {MAX_LINE_BYTES >> 20} MiB.")
     return line

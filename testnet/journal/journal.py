@@ -16,8 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kernel.contract.json_text import parse_untrusted
-from nectar_node.base.decoding import BadShape, convert_untrusted
+from nectar_node.base.decoding import BadShape, decode_untrusted
 from nectar_node.base.errors import BadInput
 
 T = TypeVar("T")
@@ -170,9 +169,9 @@ def _text(number: int, line: bytes) -> str:
 
 def _converted(number: int, text: str, type: type[T]) -> T:
     try:
-        return convert_untrusted(parse_untrusted(text), type)
-    except ValueError as error:
-        raise _bad(number, str(error) if isinstance(error, BadShape) else "its JSON is broken") from None
+        return decode_untrusted(text, type)
+    except BadShape as error:
+        raise _bad(number, str(error)) from None
 
 
 def _bad(number: int, why: str) -> BadJournal:

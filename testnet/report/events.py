@@ -7,8 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from msgspec import Struct
 
-from kernel.contract.json_text import parse_untrusted
-from nectar_node.base.decoding import convert_untrusted
+from nectar_node.base.decoding import decode_untrusted
 from nectar_node.driver.trace_file import MessageStep
 from testnet.journal.journal import BadJournal, Event
 
@@ -87,7 +86,7 @@ def meaning(event: Event) -> Meaning:
 
 def _decoded(event: Event, text: str, type: type[M] | Any) -> M:
     try:
-        decoded: M = convert_untrusted(parse_untrusted(text), type)
+        decoded: M = decode_untrusted(text, type)
     except ValueError as error:
         raise _bad(event, str(error)) from None
     return decoded

@@ -239,7 +239,7 @@ def test_a_path_that_is_nothing_is_one_sentence(
     ("files", "sentence"),
     [
         ({}, "{path} is not a package: it holds no manifest.json, and no pkg/manifest.json.\n"),
-        ({"manifest.json": "[{"}, "{path}/manifest.json is not JSON"),
+        ({"manifest.json": "[{"}, "{path}/manifest.json cannot be used: it is not JSON"),
         ({"manifest.json": "[]", "metadata.json": '{"package": "A"}'}, "mend {path}/metadata.json.\n"),
     ],
 )

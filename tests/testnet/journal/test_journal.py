@@ -57,7 +57,11 @@ def test_a_journal_is_read_as_a_run_writes_it(file: Path) -> None:
             "FILE is a journal of version 2, and this reads version 1: read it with the project that wrote it.",
         ),
         ('"seed"', '"need"', "FILE, line 1: seed is missing."),
-        ('{"scenario"', '["scenario"', "FILE, line 1: its JSON is broken."),
+        (
+            '{"scenario"',
+            '["scenario"',
+            "FILE, line 1: it is not JSON (Expecting ',' delimiter: line 1 column 12 (char 11)).",
+        ),
         ("0.000000000 a", "0.0 a", "FILE, line 2: expected a time with nine decimals, a node and what happened."),
         ("- note it begins", "- ", "FILE, line 4: expected a time with nine decimals, a node and what happened."),
         ("0.000000000", "0.020000000", "FILE, line 3: its time is before that of the line above."),
