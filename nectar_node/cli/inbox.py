@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
+from msgspec import Struct, field, to_builtins
+from msgspec.structs import replace
 
 from nectar_node.base.errors import BadInput, NodeError
 from nectar_node.console import output
@@ -15,7 +16,7 @@ from nectar_node.console.sizes import parse_size
 from nectar_node.launcher import options
 from nectar_node.launcher.arguments import check_name
 from nectar_node.launcher.client import ControlError
-from nectar_node.launcher.file_transfer import PROCESS, decode
+from nectar_node.launcher.file_transfer import PROCESS, decode_untrusted
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 
 app = typer.Typer(help="Decide whose files a node accepts.", no_args_is_help=True, rich_markup_mode=None)
@@ -23,6 +24,8 @@ policy_app = typer.Typer(
     help="Show whose files a node accepts, how large and how many. `set` changes it.", rich_markup_mode=None
 )
 app.add_typer(policy_app, name="policy")
+
+T = TypeVar("T")
 
 NO_LIMIT = "none"
 """The word in place of a limit, or of names."""
@@ -40,13 +43,12 @@ class Refused(NodeError):
     """The process cannot do what the user wants, and says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """The files that a node accepts."""
+class Policy(Struct, frozen=True):
+    """The files that a node accepts, as the process tells it."""
 
     accept: str
     """all, ask or none: what becomes of files from nodes that are not in `names`."""
-    names: tuple[str, ...]
+    names: tuple[str, ...] = field(name="from")
     max_size: int | None
     """Bytes of a file; None: as many as the disk can take."""
     max_total: int | None
@@ -54,20 +56,9 @@ class Policy:
     max_files: int | None
     """Files in the inbox."""
 
-    def value(self) -> dict[str, object]:
-        """Return the policy as the process writes it, and `--json`."""
-        return {
-            "accept": self.accept,
-            "from": list(self.names),
-            "max_size": self.max_size,
-            "max_total": self.max_total,
-            "max_files": self.max_files,
-        }
 
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A file that somebody wants to send."""
+class Offer(Struct, frozen=True):
+    """A file that somebody wants to send, as the process tells it."""
 
     id: int
     peer: str
@@ -101,6 +92,22 @@ class Offer:
         return f"its sender left {output.duration(self.silent)} ago" if self.gone else "waits for you"
 
 
+class PolicyAnswer(Struct, frozen=True, rename="pascal"):
+    """The answer to a request about the policy."""
+
+    policy: Policy
+
+
+class OffersAnswer(Struct, frozen=True, rename="pascal"):
+    """The answer to a request about offers."""
+
+    offers: tuple[Offer, ...]
+
+
+class _Refusal(Struct, frozen=True, rename="pascal"):
+    err: str | None = None
+
+
 # --- commands -------------------------------------------------------------------------------------------------------
 
 
@@ -117,7 +124,7 @@ def policy(
     if node is None:
         raise BadInput("Which node? Name it with --node, such as --node recv.nec.")
     network = LocalNetwork.find(directory)
-    _show(network, node, decode_policy_untrusted(_ask(network, node, "GetPolicy")), as_json)
+    _show(network, node, _ask(network, node, "GetPolicy", PolicyAnswer).policy, as_json)
     return 0
 
 
@@ -148,7 +155,7 @@ def set_(
     sizes = [None if text is None else parse_limit(text) for text in (max_size, max_total)]
     count = None if max_files is None else parse_count(max_files)
     network = LocalNetwork.find(directory)
-    new = decode_policy_untrusted(_ask(network, node, "GetPolicy"))
+    new = _ask(network, node, "GetPolicy", PolicyAnswer).policy
     new = new if accept is None else replace(new, accept=accept)
     new = new if named is None else replace(new, names=named)
     new = new if max_size is None else replace(new, max_size=sizes[0])
@@ -158,7 +165,7 @@ def set_(
         raise BadInput(
             f"{node} accepts files from everybody: say --accept ask or --accept none for all who are not named."
         )
-    _show(network, node, decode_policy_untrusted(_ask(network, node, {"Policy": new.value()})), as_json)
+    _show(network, node, _ask(network, node, {"Policy": to_builtins(new)}, PolicyAnswer).policy, as_json)
     return 0
 
 
@@ -166,7 +173,7 @@ def set_(
 def list_(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
     """List the files that others want to send. They wait for your answer."""
     network = LocalNetwork.find(directory)
-    offers = decode_offers_untrusted(_ask(network, node, "Offers"))
+    offers = _ask(network, node, "Offers", OffersAnswer).offers
     if as_json:
         output.print_json({"offers": [each.value() for each in offers]})
     elif not offers:
@@ -194,7 +201,7 @@ def refuse(
 
 
 def _decide(verdict: str, which: str, node: str, directory: Path, as_json: bool) -> int:
-    offers = decode_offers_untrusted(_ask(LocalNetwork.find(directory), node, {verdict: {"id": which}}))
+    offers = _ask(LocalNetwork.find(directory), node, {verdict: {"id": which}}, OffersAnswer).offers
     if as_json:
         output.print_json({"offers": [each.value() for each in offers]})
         return 0
@@ -214,7 +221,7 @@ def _consequence(offer: Offer) -> str:
 
 def _show(network: LocalNetwork, node: str, policy: Policy, as_json: bool) -> None:
     if as_json:
-        output.print_json(policy.value())
+        output.print_json(to_builtins(policy))
         return
     output.say(sentence(node, policy))
     if policy.accept != "none" or policy.names:
@@ -274,7 +281,7 @@ def parse_count(text: str) -> int | None:
 # --- answers --------------------------------------------------------------------------------------------------------
 
 
-def _ask(network: LocalNetwork, node: str, body: object) -> object:
+def _ask(network: LocalNetwork, node: str, body: object, type: type[T]) -> T:
     """Return what file_transfer of the node answers; raises NodeError."""
     text = json.dumps(body, ensure_ascii=False)
     with network.connect(node) as client:
@@ -284,52 +291,6 @@ def _ask(network: LocalNetwork, node: str, body: object) -> object:
             f"The package file_transfer did not answer on {node} ({answer.get('reason')}): "
             f"see `{network.command('ps', '--node', node)}`."
         )
-    match decode(answer):
-        case {"Err": str(reason)}:
-            raise Refused(output.sentence(reason))
-        case value:
-            return value
-
-
-_UNKNOWN = "The package file_transfer gave an answer of unknown shape: it may be another version."
-
-
-def decode_policy_untrusted(value: object) -> Policy:
-    """Return the policy in an answer; raises ControlError."""
-    match value:
-        case {
-            "Policy": {
-                "accept": str(accept),
-                "from": list(names),
-                "max_size": int() | None as size,
-                "max_total": int() | None as total,
-                "max_files": int() | None as files,
-            }
-        }:
-            return Policy(accept, tuple(map(str, names)), size, total, files)
-        case _:
-            raise ControlError(_UNKNOWN)
-
-
-def decode_offers_untrusted(value: object) -> list[Offer]:
-    """Return the offers in an answer; raises ControlError."""
-    match value:
-        case {"Offers": list(offers)}:
-            return [_decode_offer_untrusted(each) for each in offers]
-        case _:
-            raise ControlError(_UNKNOWN)
-
-
-def _decode_offer_untrusted(value: object) -> Offer:
-    match value:
-        case {
-            "id": int(id),
-            "peer": str(peer),
-            "name": str(name),
-            "size": int(size),
-            "verdict": str(verdict),
-            "silent": int(silent),
-        }:
-            return Offer(id, peer, name, size, verdict, silent)
-        case _:
-            raise ControlError(_UNKNOWN)
+    if (reason := decode_untrusted(answer, _Refusal).err) is not None:
+        raise Refused(output.sentence(reason))
+    return decode_untrusted(answer, type)

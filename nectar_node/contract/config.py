@@ -8,9 +8,13 @@ import shlex
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
 
 from nectar_node.base import own_files
 from nectar_node.base.consent import NOTHING_SAID, Consent
+from nectar_node.base.decoding import BadShape, HexBytes, decode_untrusted
 from nectar_node.base.errors import BadFolder, CannotJoin
 from nectar_node.base.folder import NodeFolder
 from nectar_node.storage.ledger import DEFAULT_QUOTAS, Quotas
@@ -29,10 +33,10 @@ class GenesisFile:
 
     registrar: str
     """The registrar's node id."""
-    public_key: bytes
+    public_key: HexBytes
     """The registrar's Ed25519 key, 32 bytes."""
     host: str
-    port: int
+    port: Annotated[int, Meta(ge=1, lt=1 << 16)]
     by_invitation: bool = False
     """Whether a new name requires an invitation. This is for people: the registrar enforces it."""
 
@@ -52,18 +56,13 @@ class GenesisFile:
         """Read the genesis file of the network in `folder`; raises CannotJoin and NotOurs."""
         path = folder / GENESIS_FILE
         try:
-            value = json.loads(own_files.read(path, _MAX_GENESIS_BYTES))
-            key = bytes.fromhex(value["public_key"])
-            by_invitation = value.get("by_invitation", False) is True  # older files do not say
-            genesis = GenesisFile(str(value["registrar"]), key, str(value["host"]), int(value["port"]), by_invitation)
+            genesis = decode_untrusted(own_files.read(path, _MAX_GENESIS_BYTES), GenesisFile)
         except FileNotFoundError:
             raise CannotJoin(f"There is no testnet in {folder}: start one with `{_up(folder)}`.") from None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (OSError, BadShape) as error:
             raise CannotJoin(f"{path} is damaged ({error}). {_mend(folder)}") from error
-        if len(key) != 32 or not any(key):
+        if len(genesis.public_key) != 32 or not any(genesis.public_key):
             raise CannotJoin(f"{path} is damaged: it does not hold a registrar's key. {_mend(folder)}")
-        if not 0 < genesis.port < 65536:
-            raise CannotJoin(f"{path} is damaged: {genesis.port} is not a port. {_mend(folder)}")
         return genesis
 
 

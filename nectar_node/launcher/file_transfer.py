@@ -14,14 +14,21 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as attribute
 from pathlib import Path
+from typing import TypeVar
 
+from msgspec import Struct, field
+
+from nectar_node.base import decoding
 from nectar_node.base.errors import NodeError
 from nectar_node.console import output
 from nectar_node.console.progress import TransferDisplay
 from nectar_node.launcher.client import Answer, ControlClient, ControlError, NodeGone
 from nectar_node.launcher.local_network import LocalNetwork
+
+T = TypeVar("T")
 
 PROCESS = "our@file_transfer:file_transfer:sys"
 POLL_INTERVAL = 0.1
@@ -50,12 +57,11 @@ class TransferFailed(NodeError):
         self.received = received
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """The progress of a transfer."""
+class Progress(Struct, frozen=True):
+    """The progress of a transfer, as the process tells it."""
 
     state: str
-    received: int
+    received: int = field(name="bytes")
     """Bytes that the receiver holds."""
     size: int
     resumed_from: int
@@ -63,16 +69,15 @@ class Progress:
     """What the transfer waits for; empty if nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The result of a completed transfer."""
+class Done(Struct, frozen=True):
+    """The result of a completed transfer, as the process tells it."""
 
     name: str
     """The name under which the receiver stored the file."""
-    size: int
+    size: int = field(name="bytes")
     sent: int
     """Bytes that were sent this time."""
-    digest: str
+    digest: str = field(name="hash")
     """BLAKE3, in hexadecimal digits; both ends computed it."""
     path: str
     """The file's path in the receiver's vfs."""
@@ -81,6 +86,21 @@ class Done:
     def resumed_from(self) -> int:
         """Bytes that had arrived before."""
         return max(0, self.size - self.sent)
+
+
+class _Failed(Struct, frozen=True):
+    reason: str
+    kind: str
+    received: int
+
+
+class _Told(Struct, frozen=True, rename="pascal"):
+    """An answer of the process: one of these."""
+
+    status: Progress | None = None
+    done: Done | None = None
+    failed: _Failed | None = None
+    err: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +153,7 @@ class Transfer:
     questions: ControlClient
     """The connection that carries everything else meanwhile."""
     shared_path: str
-    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    id: str = attribute(default_factory=lambda: secrets.token_hex(8))
     received: int = 0
     """Bytes that the receiver holds, as far as it has told."""
 
@@ -206,21 +226,7 @@ def _inject(client: ControlClient, body: dict[str, dict[str, str]], timeout: int
 
 def decode_progress_untrusted(answer: Answer) -> Progress | None:
     """Return the progress in the answer to `Status`; None if there is none in it (yet). Raises ControlError."""
-    if answer.get("outcome") != "response":
-        return None
-    match decode(answer):
-        case {
-            "Status": {
-                "state": str(state),
-                "bytes": int(received),
-                "size": int(size),
-                "resumed_from": int(resumed),
-                **more,
-            }
-        }:
-            return Progress(state, received, size, resumed, str(more.get("note", "")))
-        case _:
-            return None
+    return decode_untrusted(answer, _Told).status if answer.get("outcome") == "response" else None
 
 
 def decode_outcome_untrusted(answer: Answer) -> Done:
@@ -228,26 +234,21 @@ def decode_outcome_untrusted(answer: Answer) -> Done:
     no sense.
     """
     try:
-        value = decode(answer)
+        told = decode_untrusted(answer, _Told)
     except ControlError as error:
         raise TransferFailed("Other", str(error)) from error
-    match value:
-        case {
-            "Done": {"name": str(name), "bytes": int(size), "sent": int(sent), "hash": str(digest), "path": str(path)}
-        }:
-            return Done(name, size, sent, digest, path)
-        case {"Failed": {"reason": str(reason), "kind": str(kind), "received": int(received)}}:
-            raise TransferFailed(kind, reason, received)
-        case {"Err": str(reason)}:
-            raise TransferFailed("Other", reason)
-        case _:
-            raise TransferFailed("Other", "The package file_transfer gave an answer of unknown shape.")
+    if told.failed is not None:
+        raise TransferFailed(told.failed.kind, told.failed.reason, told.failed.received)
+    if told.done is None:
+        raise TransferFailed("Other", told.err or "The package file_transfer gave an answer of unknown shape.")
+    return told.done
 
 
-def decode(answer: Answer) -> object:
-    """Return the JSON of a response; raises ControlError."""
+def decode_untrusted(answer: Answer, type: type[T]) -> T:
+    """Return what the process says in a response; raises ControlError."""
     try:
-        value: object = json.loads(str(answer.get("body")))
-    except (ValueError, RecursionError) as error:
-        raise ControlError("The package file_transfer gave an answer that is not JSON.") from error
-    return value
+        return decoding.decode_untrusted(str(answer.get("body")), type)
+    except decoding.BadShape as error:
+        raise ControlError(
+            f"The package file_transfer gave an answer of unknown shape ({error}): it may be another version."
+        ) from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from nectar_node.base.decoding import BadShape, convert_untrusted
 from nectar_node.launcher.client import ControlError
 
 QUIET_SECONDS = 0.3
@@ -46,44 +47,12 @@ class Record:
 
 def decode_record_untrusted(value: object) -> Record:
     """Return the record in an event; raises ControlError."""
-    match value:
-        case {
-            "at": float(at) | int(at),
-            "time": str(time),
-            "step": str(step),
-            "id": str(id),
-            "parent": (str() | None) as parent,
-            "root": str(root),
-            "inherits": bool(inherits),
-            "expects": bool(expects),
-            "source": str(source),
-            "target": str(target),
-            "claim": bool(claim),
-            "body_bytes": int(body_bytes),
-            "blob_bytes": (int() | None) as blob_bytes,
-            "reason": (str() | None) as reason,
-            "beginning": str(beginning),
-        }:
-            record = (
-                step,
-                id,
-                parent,
-                root,
-                inherits,
-                expects,
-                source,
-                target,
-                claim,
-                body_bytes,
-                blob_bytes,
-                reason,
-                beginning,
-            )
-            return Record(float(at), time, *record)
-        case _:
-            raise ControlError(
-                "The node sent a trace of unknown shape: are the node and this command of the same version?"
-            )
+    try:
+        return convert_untrusted(value, Record)
+    except BadShape as error:
+        raise ControlError(
+            f"The node sent a trace of unknown shape ({error}): are the node and this command of the same version?"
+        ) from error
 
 
 @dataclass(slots=True)

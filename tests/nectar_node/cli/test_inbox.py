@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nectar_node.cli.inbox import decode_offers_untrusted, decode_policy_untrusted
+from nectar_node.cli.inbox import OffersAnswer, PolicyAnswer
 from nectar_node.cli.main import main
 from nectar_node.launcher.client import ControlError
+from nectar_node.launcher.file_transfer import decode_untrusted
 from tests.nectar_node.cli.served_node import Reply, make_network, serve_node
 
 POLICY = {"version": 1, "accept": "all", "from": [], "max_size": 64 << 30, "max_total": None, "max_files": None}
@@ -189,6 +190,6 @@ values = st.recursive(
 @settings(max_examples=50)
 @given(values)
 def test_no_answer_causes_another_error(value: object) -> None:
-    for decode in (decode_policy_untrusted, decode_offers_untrusted):
+    for kind in (PolicyAnswer, OffersAnswer):
         with contextlib.suppress(ControlError):
-            decode(value)
+            decode_untrusted({"body": json.dumps(value)}, kind)
