@@ -90,12 +90,12 @@ def _toml_untrusted(data: bytes, path: Path) -> dict[str, Any]:
     raise BadInput(f"{path} is not TOML: {why}.")
 
 
-def read_steps_untrusted(entries: list[Any], nodes: Sequence[str], origin: str) -> Schedule:
+def read_steps_untrusted(entries: Sequence[Any], nodes: Sequence[str], origin: str) -> Schedule:
     """Read a schedule from JSON-like values; `origin` names them in sentences. Raises BadInput."""
     return ordered(_steps(entries, nodes, origin))
 
 
-def _steps(entries: list[Any], nodes: Sequence[str], origin: str) -> list[Step]:
+def _steps(entries: Sequence[Any], nodes: Sequence[str], origin: str) -> list[Step]:
     if len(entries) > MAX_STEPS:
         raise BadInput(f"{origin} has {len(entries)} faults; {MAX_STEPS} are the most.")
     return [_step(entry, nodes, f"{origin}, fault {number}") for number, entry in enumerate(entries, 1)]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from kernel.contract.address import check_node
 from kernel.contract.errors import BadAddress
+from nectar_node.base.decoding import decode_untrusted
 from nectar_node.base.errors import BadInput
 from testnet.faults.own import load_module
 from testnet.faults.schedule import read_schedule_untrusted, read_steps_untrusted
@@ -58,35 +58,26 @@ def with_faults(scenario: Scenario, plan: Plan, file: Path) -> Plan:
 
 def as_read(plan: Plan) -> Plan:
     """Return the plan as its journal will give it back, so that this run and its replay are the same."""
-    return plan_untrusted(json.loads(json.dumps(plan.value())), "the plan")
+    return plan_untrusted(decode_untrusted(json.dumps(plan.value()), Header), "the plan")
 
 
 def plan_of(header: Header, origin: str) -> tuple[Scenario, Plan]:
     """Return the scenario and the plan of a journal's header; `origin` names it in sentences. Raises BadInput."""
     if header.scenario == OF_A_TEST:
         raise BadInput(f"{origin} is the journal of a test, which pytest runs again with --nectar-seed {header.seed}.")
-    value = {
-        "scenario": header.scenario,
-        "seed": header.seed,
-        "nodes": header.nodes,
-        "options": header.options,
-        "schedule": list(header.schedule),
-    }
     try:
-        return find_scenario(header.scenario), plan_untrusted(value, "its plan")
+        return find_scenario(header.scenario), plan_untrusted(header, "its plan")
     except BadInput as error:
         raise BadInput(f"{origin} can no longer be run: {error}") from error
 
 
-def plan_untrusted(value: Mapping[str, Any], origin: str) -> Plan:
-    """Return the plan in JSON values of the right types; raises BadInput."""
-    nodes = tuple(value["nodes"])
-    _check_nodes(nodes, origin)
-    schedule = read_steps_untrusted(value["schedule"], nodes, origin)
-    seed = value["seed"]
-    if not 0 <= seed <= MAX_SEED:
-        raise BadInput(f"{origin} has the seed {shown(seed)}; a seed is a whole number from 0 to {MAX_SEED}.")
-    return Plan(value["scenario"], seed, nodes, value["options"], schedule)
+def plan_untrusted(header: Header, origin: str) -> Plan:
+    """Return the plan in a journal's header; `origin` names it in sentences. Raises BadInput."""
+    _check_nodes(header.nodes, origin)
+    schedule = read_steps_untrusted(header.schedule, header.nodes, origin)
+    if not 0 <= header.seed <= MAX_SEED:
+        raise BadInput(f"{origin} has the seed {shown(header.seed)}; a seed is a whole number from 0 to {MAX_SEED}.")
+    return Plan(header.scenario, header.seed, header.nodes, header.options, schedule)
 
 
 def _check_nodes(nodes: Sequence[str], origin: str) -> None:

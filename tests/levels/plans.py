@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from testnet.journal.journal import Header
 from testnet.runs.plans import plan_untrusted
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import Plan, Scenario
@@ -41,8 +42,7 @@ class Levelled:
 
 
 def _plan(name: str, nodes: str, options: dict[str, Any], *faults: dict[str, Any]) -> Plan:
-    value = {"scenario": name, "seed": SEED, "nodes": nodes.split(), "options": options, "schedule": list(faults)}
-    return plan_untrusted(value, f"the plan of {name}")
+    return plan_untrusted(Header(name, SEED, tuple(nodes.split()), options, faults), f"the plan of {name}")
 
 
 def _run(author: str, target: str, count: int, timeout: int, **more: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from nectar_node.base.decoding import convert_untrusted
 from nectar_node.base.errors import BadInput
 from testnet.journal.journal import Header
 from testnet.model.fields import nodes_of
@@ -22,8 +23,7 @@ TRANSFER = SCENARIOS["file_transfer"]
 
 
 def header(**changes: Any) -> Header:
-    value = {**expand(TRANSFER, 1).value(), **changes}
-    return Header(value["scenario"], value["seed"], tuple(value["nodes"]), value["options"], tuple(value["schedule"]))
+    return convert_untrusted({**expand(TRANSFER, 1).value(), **changes}, Header)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -31,9 +31,7 @@ def header(**changes: Any) -> Header:
 def test_a_plan_comes_out_of_a_journal_as_it_went_in(name: str, seed: int) -> None:
     plan = expand(SCENARIOS[name], seed)
     value = json.loads(json.dumps(plan.value()))
-    scenario, read = plan_of(
-        Header(value["scenario"], value["seed"], tuple(value["nodes"]), value["options"], tuple(value["schedule"])), "x"
-    )
+    scenario, read = plan_of(convert_untrusted(value, Header), "x")
     assert (scenario, read) == (SCENARIOS[name], plan)
     assert read.value() == value
 
