@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import sys
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -42,13 +42,7 @@ class GenesisFile:
 
     def save(self, folder: Path) -> None:
         """Write the genesis file of the network in `folder`, whole or not at all. Raises NotOurs and OSError."""
-        value = {
-            "registrar": self.registrar,
-            "public_key": self.public_key.hex(),
-            "host": self.host,
-            "port": self.port,
-            "by_invitation": self.by_invitation,
-        }
+        value = {**asdict(self), "public_key": self.public_key.hex()}
         own_files.write(folder / GENESIS_FILE, (json.dumps(value, indent=2) + "\n").encode())
 
     @staticmethod

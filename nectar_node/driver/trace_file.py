@@ -20,12 +20,14 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as attribute
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
+from msgspec.structs import asdict
 
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.errors import BadAddress
@@ -47,14 +49,18 @@ the clocks must agree better.
 """
 
 
+Count = Annotated[int, Meta(ge=0)]
+_Seconds = Annotated[float, Meta(ge=0)]
+
+
 class BadTrace(BadFolder):
     """A line of a trace cannot be read; the message says why."""
 
 
-class Boots(NamedTuple):
+class Boots(Struct, frozen=True):
     """A node begins."""
 
-    node: str
+    node: str = field(name="boots")
 
 
 class Runs(NamedTuple):
@@ -66,12 +72,12 @@ class Runs(NamedTuple):
     """The ids of the requests whose outcome it waits for."""
 
 
-class Ends(NamedTuple):
+class Ends(Struct, frozen=True):
     """A node ends in order."""
 
-    abroad: int
+    abroad: Count
     """Messages that its kernel has given to its net, and whose outcome it does not know."""
-    on_their_way: int
+    on_their_way: Count
     """Messages that its net is to bring to other nodes."""
 
 
@@ -103,7 +109,7 @@ class TraceFile:
     _descriptor: int
     _lead: float
     """Seconds that CLOCK_MONOTONIC is ahead of the times of the records."""
-    _unwritten: list[bytes] = field(default_factory=list)
+    _unwritten: list[bytes] = attribute(default_factory=list)
 
     @staticmethod
     def open(path: Path, our: str, clock: Callable[[], float]) -> TraceFile:
@@ -137,7 +143,7 @@ class TraceFile:
         for id, started_at, outstanding in standing.processes.values():
             value = {"process": str(id), "started": started_at + self._lead, "outstanding": sorted(outstanding)}
             self._unwritten.append(_encode(value))
-        self._unwritten.append(_encode({"ends": standing.end._asdict()}))
+        self._unwritten.append(_encode({"ends": asdict(standing.end)}))
         self.write()
 
     def close(self) -> None:
@@ -185,10 +191,6 @@ def _encode(value: object) -> bytes:
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
-Count = Annotated[int, Meta(ge=0)]
-_Seconds = Annotated[float, Meta(ge=0)]
-
-
 class MessageStep(Struct, frozen=True):
     """What `record_text` writes: a step of a message, with the meanings of `TraceRecord`."""
 
@@ -213,28 +215,19 @@ class _Timed(MessageStep, frozen=True):
     at: _Seconds
 
 
-class _Boots(Struct, frozen=True):
-    boots: str
-
-
 class _Runs(Struct, frozen=True):
     process: str
     started: _Seconds
     outstanding: frozenset[Count]
 
 
-class _EndCounts(Struct, frozen=True):
-    abroad: Count
-    on_their_way: Count
-
-
 class _Ends(Struct, frozen=True):
-    ends: _EndCounts
+    ends: Ends
 
 
-_KINDS: dict[bytes, type[_Timed | _Boots | _Runs | _Ends]] = {
+_KINDS: dict[bytes, type[_Timed | Boots | _Runs | _Ends]] = {
     b"at": _Timed,
-    b"boots": _Boots,
+    b"boots": Boots,
     b"process": _Runs,
     b"ends": _Ends,
 }
@@ -255,14 +248,14 @@ def decode_line_untrusted(line: bytes) -> Line:
         raise BadTrace(f"A line of a trace cannot be read ({error}): {shown!r}") from error
 
 
-def _line(it: _Timed | _Boots | _Runs | _Ends) -> Line:
+def _line(it: _Timed | Boots | _Runs | _Ends) -> Line:
     match it:
-        case _Boots():
-            return Boots(it.boots)
+        case Boots():
+            return it
         case _Runs():
             return Runs(ProcessId.parse(it.process), it.started, it.outstanding)
         case _Ends():
-            return Ends(it.ends.abroad, it.ends.on_their_way)
+            return it.ends
     before, sizes = (it.id, it.parent, it.root, it.inherits, it.expects), (it.body, it.blob)
     source, target, beginning = _parse_address(it.source), _parse_address(it.target), it.beginning.encode()
     return TraceRecord(it.at, it.step, *before, source, target, it.claimed, *sizes, it.reason, beginning)

@@ -8,6 +8,7 @@ each time: there is no list of processes that could be out of date after a crash
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import signal
@@ -19,10 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from msgspec import Struct
-
 from nectar_node.base import own_files
-from nectar_node.base.decoding import BadShape, decode_untrusted
 from nectar_node.base.errors import BadFolder, BadInput, CannotStart, NodeError
 from nectar_node.base.folder import NodeFolder
 from nectar_node.contract.config import GENESIS_FILE, REGISTRAR_NAME
@@ -69,12 +67,6 @@ class Ready(NamedTuple):
 
     endpoint: tuple[str, int]
     warning: str | None
-
-
-class _Report(Struct, frozen=True):
-    endpoint: tuple[str, int] | None = None
-    warning: str | None = None
-    error: str | None = None
 
 
 @dataclass(slots=True)
@@ -221,14 +213,16 @@ def decode_report_untrusted(line: bytes) -> Ready | str:
     Raises CannotStart on anything else, too.
     """
     try:
-        report = decode_untrusted(line, _Report)
-        if report.endpoint is None and report.error is None:
-            raise BadShape("endpoint is missing")
-    except BadShape as error:
-        raise CannotStart(
-            f"The node's report has an unknown shape ({error}): are node and launcher of the same version?"
-        ) from error
-    return Ready(report.endpoint, report.warning) if report.endpoint is not None else str(report.error)
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise CannotStart("The node's report is not JSON: are node and launcher of the same version?") from error
+    match value:
+        case {"endpoint": [str(host), int(port)], "warning": str() | None as warning}:
+            return Ready((host, port), warning)
+        case {"error": str(sentence)}:
+            return sentence
+        case _:
+            raise CannotStart("The node's report has an unknown shape: are node and launcher of the same version?")
 
 
 def _epitaph(node: Starting) -> str:

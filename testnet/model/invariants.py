@@ -122,7 +122,7 @@ class Watch:
             process = standing.processes.get(each.source.process)
             if process is not None and process.started_at <= each.at and id not in process.outstanding:
                 raise Violation(f"G5: request {id} of {each.source} to {each.target} never ended, and nobody waits")
-        given, on_their_way = standing.end
+        given, on_their_way = standing.end.abroad, standing.end.on_their_way
         if given != on_their_way:
             raise Violation(
                 f"G24: {standing.our} has given its net {given} messages of which it has not heard, and that has "

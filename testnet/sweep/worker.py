@@ -16,19 +16,12 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from msgspec import Struct
-
-from nectar_node.base.decoding import decode_untrusted
+from nectar_node.base.decoding import convert_untrusted
 from testnet.journal.journal import Header
 from testnet.runs.plans import find_scenario, plan_untrusted
 from testnet.runs.result import Result
 from testnet.sim.programs import Programs
 from testnet.sim.run import run
-
-
-class _Order(Struct, frozen=True):
-    plan: Header
-    journal: Path | None
 
 
 def main() -> int:
@@ -40,7 +33,7 @@ def main() -> int:
     threading.Thread(target=_listen, args=(orders,), daemon=True).start()
     programs = Programs()
     while True:
-        answers.write(f"{json.dumps(_play(decode_untrusted(orders.get(), _Order), programs))}\n")
+        answers.write(f"{json.dumps(_play(json.loads(orders.get()), programs))}\n")
         answers.flush()
 
 
@@ -50,11 +43,11 @@ def _listen(orders: SimpleQueue[str]) -> None:
     os._exit(0)  # the process that gave the orders has gone: nobody wants the result
 
 
-def _play(order: _Order, programs: Programs) -> dict[str, Any]:
-    plan = plan_untrusted(order.plan, "the plan")
+def _play(order: dict[str, Any], programs: Programs) -> dict[str, Any]:
+    plan = plan_untrusted(convert_untrusted(order["plan"], Header), "the plan")
     result = run(plan, programs, find_scenario(plan.scenario))
-    if order.journal is not None:
-        _write(result, order.journal)
+    if order["journal"] is not None:
+        _write(result, Path(order["journal"]))
     return asdict(result.end)
 
 
