@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
+
 from kernel.contract import limits
 from kernel.contract.address import OUR_NODE, Address, ProcessId
 from kernel.contract.capability import Capability, canonical_untrusted
@@ -22,8 +24,6 @@ from kernel.contract.message import (
     OnExitRequest,
     Request,
 )
-
-_U64 = 1 << 64
 
 
 class Refused(Exception):
@@ -54,13 +54,13 @@ def bad_request(sentence: str) -> Refused:
 def load_untrusted(body: bytes, most: int) -> Any:
     """Return the JSON value of a body of at most `most` bytes; raises Refused.
 
-    The bound is there because reading JSON takes the node's only thread: a hostile MiB of it a sixth of a second.
+    NaN and halves of surrogate pairs are not JSON. The bound is there because reading it takes the node's only thread.
     """
     if len(body) > most:
         raise bad_request(f"the body is longer than {most} bytes")
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        return msgspec.json.decode(body)  # a fifth of the time of `json.loads`, for a small request
+    except (msgspec.DecodeError, RecursionError):
         raise Refused({"BadJson": {"error": "the body is not JSON"}}) from None
 
 

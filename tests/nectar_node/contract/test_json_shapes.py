@@ -129,3 +129,10 @@ def test_g23_a_body_over_its_bound_is_refused_unread() -> None:
     with pytest.raises(Refused) as refused:
         load_untrusted(b"nonsense", 4)
     assert refused.value.value == {"BadRequest": {"error": "the body is longer than 4 bytes"}}
+
+
+@pytest.mark.parametrize("body", [b"NaN", b'"\\ud800"', "[]".encode("utf-16"), b"1e999", b"[" * 100_000, b'"\xff"'])
+def test_what_only_python_calls_json_is_none(body: bytes) -> None:
+    with pytest.raises(Refused) as refused:
+        load_untrusted(body, 1 << 20)
+    assert refused.value.value == {"BadJson": {"error": "the body is not JSON"}}
