@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -50,11 +50,7 @@ class BadShape(ValueError):
     """
 
 
-@overload
-def decode_untrusted(data: bytes | str, type: type[T]) -> T: ...
-@overload
-def decode_untrusted(data: bytes | str, type: Any) -> Any: ...
-def decode_untrusted(data: bytes | str, type: Any) -> Any:
+def decode_untrusted(data: bytes | str, type: type[T]) -> T:
     """Return the value of that type in JSON; raises BadShape."""
     try:
         value = parse_untrusted(data.decode() if isinstance(data, bytes) else data)
@@ -63,11 +59,7 @@ def decode_untrusted(data: bytes | str, type: Any) -> Any:
     return convert_untrusted(value, type)
 
 
-@overload
-def convert_untrusted(value: object, type: type[T]) -> T: ...
-@overload
-def convert_untrusted(value: object, type: Any) -> Any: ...
-def convert_untrusted(value: object, type: Any) -> Any:
+def convert_untrusted(value: object, type: type[T]) -> T:
     """Return the value of that type in decoded JSON; raises BadShape."""
     try:
         return msgspec.convert(value, type, dec_hook=_decode_hook)
