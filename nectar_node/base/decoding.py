@@ -38,8 +38,8 @@ _KINDS = {
     "object": "an object",
     "str": "a text",
 }
-_REST = ((" of length <= ", " of length at most "), (" <= ", " of at most "), (" >= ", " of at least "))
-_BOUNDS = (*_REST, (" < ", " below "), (" > ", " above "), (", got ", ", and not "))
+_SIGNS = ((" <= ", " of at most "), (" >= ", " of at least "), (" < ", " below "), (" > ", " above "))
+_BOUNDS = ((" length <= ", " length at most "), *_SIGNS, (", got ", ", and not "))
 _EXPECTED = re.compile(r"`([^`]*)`")
 _FIELD = re.compile(r"Object (?:missing required|contains unknown) field `(.*)`", re.DOTALL)
 
