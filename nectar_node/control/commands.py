@@ -391,7 +391,7 @@ class Control:
         had_copy = has_copy(allowed, self._folder)
         allowed = await trio.to_thread.run_sync(with_copy, allowed, self._folder)
         before = self._core.packages.get(wanted.id)
-        whole = fields.get("single") is not True
+        whole = not fields.single
         try:
             ended = await self._install(allowed, whole=whole)
         except BadPackage:
@@ -402,7 +402,7 @@ class Control:
             self._core.decide(wanted.id, decision, trio.current_time())
             self._turn()
         trapped = await self._first_steps(wanted.processes)
-        if trapped and before is not None and before.digest != allowed.digest and fields.get("keep") is not True:
+        if trapped and before is not None and before.digest != allowed.digest and not fields.keep:
             await self._install(before, whole=whole)
             await self._kept()
             raise RolledBack(_rolled_back(wanted, trapped[0], self._core.traps))

@@ -63,6 +63,10 @@ class Fields(Struct, frozen=True):
     deny: Texts = ()
     replace: bool = False
     allow_sys: bool = False
+    single: bool = False
+    """Whether it is one .wasm file, which replaces no process but its own."""
+    keep: bool = False
+    """Whether a new version that traps at once is kept."""
 
 
 def shared_file_untrusted(given: str) -> tuple[Path, Path]:
