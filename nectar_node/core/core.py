@@ -1,8 +1,9 @@
 """One node as a pure object: kernel, guests, sessions and system processes, driven by events and time.
 
 The core decides everything and waits for nothing. A driver (`nectar_node.driver.node` with trio, `testnet.sim` with an
-event heap) tells it what has happened, lets it run, and carries out the actions that `next_action` returns: connections
-to dial, bytes to send, disk jobs, code to compile, lines to log.
+event heap) tells it what has happened and lets its guests run. At the end of its turn it calls `settle`, which carries
+everything to rest, and carries out the actions: connections to dial, bytes to send, disk jobs, code to compile, lines
+to log. Connections report to `network`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from kernel.contract.events import (
     UseState,
 )
 from kernel.contract.guest import Guest, GuestConfig, Poll, Program, SpawnError
-from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, ReplyTo, Request, kind_of
+from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request, kind_of
 from kernel.machine import Machine
 from kernel.router.kernel import Kernel
 from nectar_node.base.log import without_colours
@@ -195,7 +196,6 @@ class NodeCore:
         elif boot.registers:
             self.network.register(now)
         self._start_up.begin(boot._replace(packages=tuple(map(self._without_denied, boot.packages))), now)
-        self.settle(now)
 
     def _without_denied(self, package: Package) -> Package:
         """Return the package without what the user denied: the capability store may be older than the last decision."""
@@ -209,7 +209,6 @@ class NodeCore:
     def set_wall_clock(self, offset: float, now: float) -> None:
         """Learn that Unix time is `now + offset`: somebody may have set the machine's clock."""
         self.network.set_wall_clock(offset, now)
-        self.settle(now)
 
     def next_deadline(self) -> float | None:
         """Return when `on_timer` is due; None: not before the next event."""
@@ -237,7 +236,6 @@ class NodeCore:
         self._disk_use.on_timer(now)
         self._look_at_disk_use()
         self._keep(now)
-        self.settle(now)
 
     def _keep(self, now: float) -> None:
         for store in self._stores:
@@ -256,15 +254,6 @@ class NodeCore:
             store.hurry()
         self._keep(now)
 
-    def next_action(self) -> DriverAction | None:
-        """Return the next action for the driver, in order; None: there is nothing more to do."""
-        return self._out.popleft() if self._out else None
-
-    @property
-    def actions(self) -> deque[DriverAction]:
-        """The queue that `next_action` takes from, for a caller that empties it after every step."""
-        return self._out
-
     @property
     def can_run(self) -> bool:
         """Whether `run` has anything to do."""
@@ -276,7 +265,6 @@ class NodeCore:
             self.machine.run(now, polls)
         except Exception as error:
             self._tear("guests ran", error)
-        self.settle(now)
 
     def take_busy(self) -> Guest | None:
         """Lend out a guest that keeps using up its slices, to be polled on another thread; None: there is none."""
@@ -286,7 +274,6 @@ class NodeCore:
     def polled(self, guest: Guest, poll: Poll, now: float) -> None:
         """Take back a busy guest that was lent out and has been polled."""
         self.machine.polled(guest, poll, now)
-        self.settle(now)
 
     @_guarded
     def job_done(self, job: Job, outcome: Outcome, now: float) -> None:
@@ -305,7 +292,6 @@ class NodeCore:
         else:
             assert owner is self._records
             self._peers.records_written(outcome, now)
-        self.settle(now)
 
     def _restore(self, kept: bytes | None, boots: frozenset[ProcessId]) -> None:
         if kept is None:
@@ -322,7 +308,6 @@ class NodeCore:
         """Learn that code has been loaded, or why it cannot be."""
         self._now = now
         self._code_loaded(load, program)
-        self.settle(now)
 
     def _code_loaded(self, load: LoadCode, program: Program | BadCode) -> None:
         owner = load.owner
@@ -343,53 +328,6 @@ class NodeCore:
         """The installed packages; read-only."""
         return self._installer.packages
 
-    # These have the names of `net.peering.network.Network`'s methods, so a connection's driver can serve either.
-
-    def new_connection(self) -> int:
-        """Return an id for a connection that is about to be accepted."""
-        return self.network.new_connection()
-
-    def accepted(self, connection: int, host: str, now: float) -> None:
-        """Learn that a peer has connected to this node."""
-        self.network.accepted(connection, host, now)
-        self.settle(now)
-
-    def connected(self, connection: int, now: float) -> None:
-        """Learn that a connection that this node dialed is established."""
-        self.network.connected(connection, now)
-        self.settle(now)
-
-    def dial_failed(self, connection: int, reason: str, now: float) -> None:
-        """Learn that a connection that this node dialed has failed."""
-        self.network.dial_failed(connection, reason, now)
-        self.settle(now)
-
-    def failed(self, connection: int, error: Exception, now: float) -> None:
-        """Learn that the driver's own code has failed at a connection, which is closed."""
-        self.network.failed(connection, error, now)
-        self.settle(now)
-
-    def lost(self, connection: int, now: float) -> None:
-        """Learn that a connection is closed."""
-        self.network.lost(connection, now)
-        self.settle(now)
-
-    def receive(self, connection: int, data: Buffer, now: float) -> None:
-        """Take bytes from a connection."""
-        self.network.receive(connection, data, now)
-        self.settle(now)
-
-    def peer(self, connection: int) -> str:
-        """Return the name of the peer on a connection, as far as it is proven; "" before."""
-        return self.network.peer(connection)
-
-    def pending(self, connection: int, limit: int) -> list[Buffer]:
-        """Return about `limit` bytes to send on a connection; none: nothing for now."""
-        buffers = self.network.pending(connection, limit)
-        if self._events:
-            self.settle(self._now)  # a circuit's other leg may be read again
-        return buffers
-
     # --- requests of the user ---------------------------------------------------------------------------------------
 
     @_guarded
@@ -404,7 +342,6 @@ class NodeCore:
         for process in package.processes:
             self.traps.pop(process, None)
         self._installer.install(package, token, anew)
-        self.settle(now)
 
     @_guarded
     def decide(self, package: PackageId, decision: Decision, now: float) -> None:
@@ -413,21 +350,16 @@ class NodeCore:
         """
         self.decisions.decide(package, decision)
         self._keep(now)
-        self.settle(now)
 
     @_guarded
     def inject(self, target: Address, request: Request, blob: LazyLoadBlob | None, token: object, now: float) -> None:
         """Send a request in the user's name; `Answered` brings the outcome if the request expects a response."""
-        self._now = now
-        self._act(Inject(TERMINAL, target, request, blob, token))
-        self.settle(now)
+        self.machine.handle(Inject(TERMINAL, target, request, blob, token), now)
 
     @_guarded
     def kill(self, process: ProcessId, now: float) -> None:
         """End a process, without its on-exit."""
-        self._now = now
-        self._act(Kill(process))
-        self.settle(now)
+        self.machine.handle(Kill(process), now)
 
     def kill_tree(self, target: ProcessId | PackageId, now: float) -> int:
         """End a process, or all of a package, and their descendants, in one step. Return how many have ended."""
@@ -438,9 +370,7 @@ class NodeCore:
 
     @_guarded
     def _kill_all(self, processes: tuple[ProcessId, ...], now: float) -> None:
-        self._now = now
-        self._act(KillAll(processes))
-        self.settle(now)
+        self.machine.handle(KillAll(processes), now)
 
     def tree(self, target: ProcessId | PackageId) -> tuple[ProcessId, ...]:
         """Return a process, or those of a package, and their descendants that run or wait for a restart, parents first.
@@ -457,43 +387,38 @@ class NodeCore:
 
         `Printed` brings what it prints, `Answered` its answer, or Timeout.
         """
-        self._now = now
         request = Request(False, timeout, line.encode(errors="replace"), self._terminal.expect(token))
-        self._act(Inject(TERMINAL, Address(self.our, TERMINAL), request, None, token))
-        self.settle(now)
+        self.machine.handle(Inject(TERMINAL, Address(self.our, TERMINAL), request, None, token), now)
 
     @_guarded
     def stop_script(self, token: object, now: float) -> None:
         """End the script that was run with this token, if it has not answered yet; `Answered` confirms it."""
         self._system.stop_script(self._terminal, token, now)
-        self.settle(now)
 
-    def ask_disk_use(self, token: object, now: float) -> None:
+    def ask_disk_use(self, token: object) -> None:
         """Measure what each package has on the disk; `DiskUsed` brings the result."""
         self._disk_use.ask(token)
         self._look_at_disk_use()
-        self.settle(now)
 
     def _everybody(self) -> tuple[ProcessId, ...]:
         """Return the processes of this node, the system processes first."""
         return (*self._system.by_id, *self.kernel.processes)
 
     @_guarded
-    def trace(self, address: Address | None, token: object, now: float) -> None:
+    def trace(self, address: Address | None, token: object) -> None:
         """Follow all lineages that touch `address`, or every lineage if it is None.
 
         `Traced` brings their records until `untrace`.
         """
         self._traces.follow(address, token)
         self.kernel.tracer = self._traces.tracer
-        self.settle(now)
 
     @_guarded
-    def untrace(self, token: object, now: float) -> None:
+    def untrace(self, token: object) -> None:
         """End a trace."""
+        self._out.extend(self._traces.take())  # what others follow, while there is a tracer
         self._traces.leave(token)
         self.kernel.tracer = self._traces.tracer
-        self.settle(now)
 
     @_guarded
     def probe(self, name: str, token: object, now: float) -> None:
@@ -502,24 +427,27 @@ class NodeCore:
         `Probed` brings each step, until `ProbeEnded` or `stop_probe`.
         """
         self.network.probe(name, token, now)
-        self.settle(now)
 
     @_guarded
-    def stop_probe(self, token: object, now: float) -> None:
+    def stop_probe(self, token: object) -> None:
         """End a probe."""
         self.network.stop_probe(token)
-        self.settle(now)
 
     # --- turns ------------------------------------------------------------------------------------------------------
 
-    def settle(self, now: float) -> None:
+    def settle(self, now: float) -> deque[DriverAction]:
         """Pass on everything that kernel, net and system processes have for each other, until none has anything more.
 
-        After EVENTS_AT_ONCE events of the net the rest waits for `on_timer`: a peer that has gone may leave thousands.
+        Return the queue of actions, in order, which the driver empties. The driver calls this at the end of its turn,
+        after it has told the core, or its network, what has happened, and after each `run`. After EVENTS_AT_ONCE events
+        of the net the rest waits for `on_timer`: a peer that has gone may leave thousands.
         """
         self._now = now
-        if self.torn is not None:
-            return
+        if self.torn is None:
+            self._settle(now)
+        return self._out
+
+    def _settle(self, now: float) -> None:
         left = EVENTS_AT_ONCE
         actions, pending, events = self.machine.actions, self._system.pending, self._events
         at: object = None

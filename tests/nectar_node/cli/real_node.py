@@ -54,7 +54,7 @@ class RealNode:
         ids = iter(range(1, 1 << 30))
         config = CoreConfig(NODE, *roots, *kept, lambda: next(ids), lambda address: GuestConfig(address, 1 << 26))
         self.core = NodeCore(config, net)
-        self._runner = Runner(self.core, self._carry_out, lambda: None)
+        self._runner = Runner(self.core, self._carry_out, lambda _: None)
 
     def _file(self, name: str) -> Location:
         return Location(str(self.folder.path), (name,))
@@ -78,9 +78,9 @@ class RealNode:
             await trio.to_thread.run_sync(end.wait)
             nursery.cancel_scope.cancel()
 
-    def _carry_out(self) -> None:
-        while (action := self.core.next_action()) is not None:
-            match action:
+    def _carry_out(self, now: float) -> None:
+        while actions := self.core.settle(now):
+            match action := actions.popleft():
                 case LoadCode():
                     self.core.code_loaded(action, self._load(action), trio.current_time())
                 case Job():

@@ -50,8 +50,9 @@ def make_control(*, boots: bool = False, noted: list[str] | None = None) -> tupl
 
 def carry_out(core: NodeCore) -> None:
     """Answer whoever waits."""
-    while (action := core.next_action()) is not None:
-        token = getattr(action, "token", None)
+    actions = core.settle(trio.current_time())
+    while actions:
+        token = getattr(action := actions.popleft(), "token", None)
         if isinstance(token, control.Waiter):
             token.set(getattr(action, "answer", None))
 

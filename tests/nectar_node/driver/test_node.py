@@ -59,7 +59,7 @@ async def test_g21_at_a_boot_a_packages_processes_hold_what_they_held_and_no_oth
             for process in (main, child):
                 core.kernel.grants.grant(process, [held])
             core.keep(trio.current_time())
-            job = core.next_action()
+            job = core.settle(trio.current_time()).popleft()
             assert isinstance(job, Job)
             assert perform(job.operation) is None
         prepared.engine.close()
