@@ -16,7 +16,7 @@ _new = tuple.__new__
 
 
 class Handover:
-    """The senders that wait for capacity."""
+    """The last step of a message: a process gets it, and what comes with it."""
 
     def __init__(self, state: KernelState) -> None:
         self._our = state.our

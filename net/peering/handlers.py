@@ -43,7 +43,7 @@ class Gone(Protocol):
 
 
 class Handlers:
-    """The senders that wait for capacity."""
+    """What each frame of a peer, or of a leg of a circuit, does."""
 
     def __init__(
         self,

@@ -52,7 +52,7 @@ _TOLD = {NotBelieved: FailureReason.BAD_KEY, OtherVersion: FailureReason.OTHER_V
 
 
 class Reception:
-    """The senders that wait for capacity."""
+    """The handling of all that comes on the connections of a node."""
 
     def __init__(
         self, context: Context, sessions: Sessions, relay: Relay, circuits: Circuits, service: Service | None
@@ -70,11 +70,11 @@ class Reception:
         self._verifying: dict[str, list[int]] = {}
         """Connections that wait for the lookup of a name, by that name."""
         self._scratch = memoryview(bytearray(MAX_PLAINTEXT_BYTES))
-        self._dropped = Dropped()
-        self._progress = Progress(context.config.memory)
+        self._dropped = Dropped(context.timers)
+        self._progress = Progress(context.config.memory, context.timers)
         self._left = FRAMES_AT_ONCE
         """Frames that may still be handled before other connections have their turn."""
-        self._backlog = Backlog(context.switchboard)
+        self._backlog = Backlog(context.switchboard, context.timers)
 
     def receive(self, connection: int, data: Buffer, now: float) -> None:
         """Handle bytes that have come. Raises nothing, whatever they are; `data` is not kept."""
@@ -422,14 +422,6 @@ class Reception:
         self._backlog.resumed(connection, deferred, frames, since, now)
 
     # --- time passes ------------------------------------------------------------------------------------------------
-
-    def next_deadline(self) -> float | None:
-        """Return when to call `on_timer`."""
-        first = None
-        for when in (self._progress.next_deadline(), self._backlog.next_deadline(), self._dropped.next_deadline()):
-            if when is not None and (first is None or when < first):
-                first = when
-        return first
 
     def on_timer(self, now: float) -> None:
         """Check messages that are not whole, and retry those for which there was no memory."""

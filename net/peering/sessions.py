@@ -37,7 +37,7 @@ from net.session.session import Connection, Session
 
 
 class Sessions:
-    """The senders that wait for capacity."""
+    """The peers of a node, and what is done so that each has a connection when it needs one."""
 
     def __init__(self, context: Context, answered: Callable[[str, Answer, float], None]) -> None:
         """`answered` is told of every lookup that has ended: name, outcome, now."""
@@ -62,17 +62,19 @@ class Sessions:
         self._routes = Routes(identity.name, directory)
         self._penalties = Penalties()
         self._down = False
-        self.probes = Probes(events.append)
-        self.timers: Timers[str] = Timers()
+        self.probes = Probes(events.append, context.timers)
+        self.timers: Timers[str] = Timers(context.timers)
         """One deadline for each session: of what `reach` waits for."""
-        self.sweep_at: float | None = None
-        """When peers that are gone are forgotten; None: none has gone since the last was forgotten."""
+        self._all_timers = context.timers
+        """Has, with this object as its key, when peers that are gone are forgotten; it has none if none has gone since
+        the last was forgotten."""
         self.resolver = Resolver(
             identity,
             directory,
             events.append,
             previous=config.previous,
             wall_clock=context.wall_clock,
+            timers=context.timers,
             record_seconds=config.record_seconds,
             invitation=config.invitation,
         )
@@ -269,14 +271,14 @@ class Sessions:
 
     def _left(self, now: float) -> None:
         """Note that a peer may be gone for good."""
-        if self.sweep_at is None:
-            self.sweep_at = now + FORGET_SECONDS
+        if self not in self._all_timers:
+            self._all_timers.set(self, now + FORGET_SECONDS)
 
     def on_timer(self, now: float) -> None:
         """Forget the peers that have been gone for a while."""
-        if self.sweep_at is not None and self.sweep_at <= now:
+        if (sweep_at := self._all_timers.when(self)) is not None and sweep_at <= now:
             again = self.table.sweep(self._genesis.name if self._genesis is not None else None)
-            self.sweep_at = now + FORGET_SECONDS if again and not self._down else None
+            self._all_timers.set(self, now + FORGET_SECONDS if again and not self._down else None)
 
     # --- connections are sought ---
 
