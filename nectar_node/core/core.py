@@ -8,11 +8,10 @@ to log. Connections report to `network`.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec, Protocol
+from typing import Any, Concatenate, ParamSpec
 
 from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.capability import Capability
@@ -64,6 +63,7 @@ from nectar_node.system.state import State
 from nectar_node.system.terminal import Terminal
 from nectar_node.system.timer import Timer
 from nectar_node.system.vfs import Vfs
+from net.base.timers import Timers
 from net.contract.events import Unforeseen
 from net.peering.containment import told
 from net.peering.network import Network
@@ -72,13 +72,6 @@ EVENTS_AT_ONCE = 1024
 """Events of the net that are passed on in one turn of the driver: some tens of milliseconds of work."""
 MAX_TRAPS = 256
 """Processes whose last trap is remembered: enough for everything that was started a moment ago."""
-
-
-class Timed(Protocol):
-    """A part of the core that has deadlines."""
-
-    def next_deadline(self) -> float | None:
-        """Return when `on_timer` is due, or None."""
 
 
 P = ParamSpec("P")
@@ -126,9 +119,11 @@ class NodeCore:
         net = Net(config.our, self.peers, network.record, network.statistics)
         distro = KernelProcess(config.our, self.kernel)
         processes: tuple[SystemProcess, ...] = (self.vfs, self._state, Timer(), net, distro, self._terminal)
-        self._system = SystemProcesses(processes, self._out.append)
+        self._timers: Timers[Any] = Timers()
+        """The earliest deadline of each part that sets it here; the kernel, the net and the stores have their own."""
+        self._system = SystemProcesses(processes, self._out.append, self._timers)
         self._configuration = config.guest
-        self._disk_use = DiskUse(config.ledger, self.machine.statistics)
+        self._disk_use = DiskUse(config.ledger, self.machine.statistics, self._timers)
         self._traces = Traces(config.our, config.clock)
         self._vouching = Vouching(
             config.our, network, self.kernel.grants, lambda text: self._log("kernel", 0, text), self._accepts
@@ -136,7 +131,7 @@ class NodeCore:
         self.dead_letters = DeadLetters()
         self.traps: dict[ProcessId, str] = {}
         """Why processes have trapped that the user has not started again since: the latest MAX_TRAPS of them."""
-        self._start_up = StartUp(config.our, self._installer, self._out.append)
+        self._start_up = StartUp(config.our, self._installer, self._out.append, self._timers)
         self._records = RecordStore(config.records, config.kept_records or Written(), network.records)
         self._peers = Peers(
             config.our,
@@ -156,13 +151,11 @@ class NodeCore:
             lambda: self.decisions.version, config.decisions, self.decisions.encode, "decisions"
         )
         self._stores = (self._store, self._decision_store)
-        self._timed: tuple[Timed, ...] = (
-            self.machine,
-            network,
-            *self._stores,
-            self._start_up,
-            self._disk_use,
-            self._system,
+        self._deadlines = (
+            self._timers.next,
+            self.machine.next_deadline,
+            network.next_deadline,
+            *(store.next_deadline for store in self._stores),
         )
         self._kernel_actions: dict[type, Callable[..., None]] = {
             Parcel: self._to_peer,
@@ -216,12 +209,12 @@ class NodeCore:
             return None
         if self._events:
             return self._now  # `settle` has left some
-        earliest = math.inf
-        for each in self._timed:
-            deadline = each.next_deadline()
-            if deadline is not None and deadline < earliest:
+        earliest: float | None = None
+        for ask in self._deadlines:
+            deadline = ask()
+            if deadline is not None and (earliest is None or deadline < earliest):
                 earliest = deadline
-        return None if earliest == math.inf else earliest
+        return earliest
 
     @_guarded
     def on_timer(self, now: float) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nectar_node.base.refusals import why_refused
 from nectar_node.contract.actions import DriverAction, Joined, LogLine, NameRefused, Ready
 from nectar_node.packages.installer import Installer
 from nectar_node.packages.manifest import Package
+from net.base.timers import Timers
 from net.contract.events import FailureReason, RegistrationFailed
 from net.names.directory import Endpoint
 
@@ -44,14 +45,17 @@ class _Stage(Enum):
 class StartUp:
     """One boot of one node."""
 
-    def __init__(self, our: str, installer: Installer, emit: Callable[[DriverAction], None]) -> None:
-        """`emit` gives the driver an action."""
+    def __init__(
+        self, our: str, installer: Installer, emit: Callable[[DriverAction], None], timers: Timers[Any]
+    ) -> None:
+        """`emit` gives the driver an action; `timers` has, with this object as its key, when the wait for the registrar
+        ends."""
         self._our = our
         self._installer = installer
         self._emit = emit
         self._stage = _Stage.DOWN
         self._packages: tuple[Package, ...] = ()
-        self._deadline: float | None = None
+        self._timers = timers
         self._warning: str | None = None
 
     def begin(self, boot: Boot, now: float) -> None:
@@ -59,7 +63,8 @@ class StartUp:
         self._packages = boot.packages
         self._installer.expect(boot.packages)
         if boot.registers:
-            self._stage, self._deadline = _Stage.ASKING, now + JOIN_SECONDS
+            self._stage = _Stage.ASKING
+            self._timers.set(self, now + JOIN_SECONDS)
         else:
             self._start(None)
 
@@ -76,16 +81,13 @@ class StartUp:
         elif failed.retries:
             self._start(failed)
         else:
-            self._stage, self._deadline = _Stage.REFUSED, None
+            self._stage = _Stage.REFUSED
+            self._timers.set(self, None)
             self._emit(NameRefused(failed.reason))
-
-    def next_deadline(self) -> float | None:
-        """Return when the wait for the registrar ends, or None."""
-        return self._deadline
 
     def on_timer(self, now: float) -> None:
         """Go on without the registrar if the wait is over."""
-        if self._deadline is not None and self._deadline <= now:
+        if (deadline := self._timers.when(self)) is not None and deadline <= now:
             self._start(RegistrationFailed(FailureReason.UNREACHABLE, retries=True))
 
     def installed(self) -> None:
@@ -96,7 +98,8 @@ class StartUp:
 
     def _start(self, why_not: RegistrationFailed | None) -> None:
         """Start the packages; `why_not` says why the node has no place in its network yet."""
-        self._stage, self._deadline = _Stage.STARTING, None
+        self._stage = _Stage.STARTING
+        self._timers.set(self, None)
         if why_not is not None:
             self._warning = self._log(why_not)
         for package in self._packages:
