@@ -241,12 +241,6 @@ class Parcel(NamedTuple):
     """The account that it counts against while it is in flight."""
 
 
-class ToSystem(NamedTuple):
-    """Hand a message to a system process of this node."""
-
-    envelope: Envelope
-
-
 class Taken(NamedTuple):
     """Acknowledge a message from a peer, which is delivered."""
 
@@ -320,7 +314,7 @@ Action = (
     | Begin
     | Close
     | Parcel
-    | ToSystem
+    | Envelope
     | Taken
     | Load
     | UseState
@@ -329,3 +323,4 @@ Action = (
     | Answered
     | Ended
 )
+"""What the kernel wants done. An `Envelope` is a message to hand to a system process of this node."""

@@ -29,7 +29,6 @@ from kernel.contract.events import (
     Parcel,
     Taken,
     Tick,
-    ToSystem,
     UseState,
 )
 from kernel.contract.guest import Guest, GuestConfig, Poll, Program, SpawnError
@@ -159,7 +158,7 @@ class NodeCore:
         )
         self._kernel_actions: dict[type, Callable[..., None]] = {
             Parcel: self._to_peer,
-            ToSystem: self._to_system,
+            Envelope: self._to_system,
             Taken: self._taken,
             Load: self._load,
             UseState: self._use_state,
@@ -507,8 +506,8 @@ class NodeCore:
     def _to_peer(self, parcel: Parcel) -> None:
         self._peers.send(parcel, self._now)
 
-    def _to_system(self, action: ToSystem) -> None:
-        self._system.receive(action.envelope, self._now)
+    def _to_system(self, envelope: Envelope) -> None:
+        self._system.receive(envelope, self._now)
 
     def _taken(self, action: Taken) -> None:
         self.network.taken(action.receipt, self._now)

@@ -91,12 +91,10 @@ class Network:
             self._timers,
             self._containment,
         )
-        self._sessions = Sessions(context, self._answered)
         self._relay = Relay(config.reservations, self._switchboard, entropy, config.memory)
+        self._sessions = self._containment.sessions = Sessions(context, self._relay, self._answered)
         self._circuits = Circuits(self._sessions, self._switchboard, self._relay)
         self._reception = Reception(context, self._sessions, self._relay, self._circuits, self._service)
-        self._containment.gone = self._reception.gone
-        self._containment.reset, self._containment.blame = self._sessions.reset, self._sessions.blame
         parts = (self._switchboard, self._relay, self._sessions, self._reception, self)
         self._containment.menders.extend(part.mend for part in parts)
         if self._service is not None:
@@ -303,7 +301,7 @@ class Network:
         """Add a connection that has come from `host`. It is closed at once if there is no capacity for it
         (`net.session.half_open`)."""
         try:
-            if self._down or not self._reception.make_room(host, now):
+            if self._down or not self._sessions.make_room(host, now):
                 self._events.append(Close(connection))
             else:
                 self._switchboard.accept(connection, host, self._sessions.handshake(initiator=False), now)

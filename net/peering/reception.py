@@ -66,7 +66,7 @@ class Reception:
         self._wall_clock = context.wall_clock
         self._containment = context.containment
         self._admission = Admission(context.identity, context.directory)
-        self._handlers = Handlers(context, sessions, relay, circuits, service, self.gone, self.make_room)
+        self._handlers = Handlers(context, sessions, relay, circuits, service)
         self._verifying: dict[str, list[int]] = {}
         """Connections that wait for the lookup of a name, by that name."""
         self._scratch = memoryview(bytearray(MAX_PLAINTEXT_BYTES))
@@ -107,17 +107,6 @@ class Reception:
     def _begin_turn(self) -> None:
         self._left = self._backlog.frames_at_once()
 
-    def make_room(self, host: str, now: float) -> bool:
-        """Make capacity for one more handshake with that host; return whether it may begin."""
-        if self._switchboard.has_room(host):
-            return True
-        crowded_out = self._switchboard.in_the_way(host, now)
-        if crowded_out is None:
-            return False
-        self._switchboard.close(crowded_out, GoodbyeCode.BUSY)
-        self.gone(crowded_out, FailureReason.UNREACHABLE, now)
-        return True
-
     # --- connections end --------------------------------------------------------------------------------------------
 
     def ended(self, number: int, reason: FailureReason, now: float, why: str) -> None:
@@ -128,15 +117,7 @@ class Reception:
                 self._events.append(Log(f"{connection} has broken"))
             connection.why = why
             self._switchboard.forget(connection)
-            self.gone(connection, reason, now)
-
-    def gone(self, connection: Connection, reason: FailureReason, now: float, *, farewell: bool = False) -> None:
-        """Let all that relied on a closed connection carry on. `farewell`: the peer meant it to end."""
-        self._relay.gone(connection)
-        self._sessions.gone(connection, reason, now, farewell=farewell)
-        session = connection.session
-        if session is not None and session.connection is None:
-            self._relay.withdraw(session)
+            self._sessions.gone(connection, reason, now)
 
     def violated(self, connection: Connection, violation: ProtocolViolation, now: float) -> None:
         """End the connection of a peer that has broken the protocol, and let all that relied on it carry on."""
@@ -148,7 +129,7 @@ class Reception:
         self._switchboard.close(connection, violation.code)
         if connection.session is not None and not connection.session.guest:
             self._sessions.punish(connection.session, violation, now)
-        self.gone(connection, _TOLD.get(type(violation), FailureReason.UNREACHABLE), now)
+        self._sessions.gone(connection, _TOLD.get(type(violation), FailureReason.UNREACHABLE), now)
         if connection.session is not None and isinstance(violation, NoCredit):
             self._sessions.refuse(connection.session, now)
 
@@ -165,7 +146,7 @@ class Reception:
         elif connection.stage is Stage.SPLICED:
             if self._relay.due(connection, now):
                 self._switchboard.close(connection, None)
-                self.gone(connection, FailureReason.UNREACHABLE, now)
+                self._sessions.gone(connection, FailureReason.UNREACHABLE, now)
         elif connection.holds & HoldReason.BACKLOG:
             timers.set(connection.number, now + KEEPALIVE_SECONDS)  # `on_timer` sees to it
         elif connection.holds and not self._is_slow(connection):
@@ -175,7 +156,7 @@ class Reception:
             self._tell_end(connection, "silent for too long", now)
             unanswered = connection.stage is Stage.LEG
             self._switchboard.close(connection, GoodbyeCode.NO_CIRCUIT if unanswered else GoodbyeCode.SILENT)
-            self.gone(connection, FailureReason.UNREACHABLE, now)
+            self._sessions.gone(connection, FailureReason.UNREACHABLE, now)
         elif not self._gets_on(connection, now):
             pass
         elif connection.pinged:
