@@ -47,7 +47,6 @@ from nectar_node.packages.boot import Boot, StartUp
 from nectar_node.packages.decisions import Decision, Decisions
 from nectar_node.packages.installer import EntryOwner, Installer
 from nectar_node.packages.manifest import Package
-from nectar_node.packages.powers import power_of
 from nectar_node.packages.review import without_denied
 from nectar_node.peers.bridge import Peers
 from nectar_node.peers.grant_store import GrantStore
@@ -113,7 +112,7 @@ class NodeCore:
         self._out: deque[DriverAction] = deque()
         self._installer = Installer(config.our, self.kernel, self._act, self._out.append, self.vfs.mount)
         self._terminal = Terminal(
-            config.our, config.fresh_id, self._installer.locate, self._everybody, self._may_script
+            config.our, config.fresh_id, self._installer.locate, self._everybody, self._installer.may_script
         )
         net = Net(config.our, self.peers, network.record, network.statistics)
         distro = KernelProcess(config.our, self.kernel)
@@ -140,7 +139,7 @@ class NodeCore:
             self._start_up,
             self.machine,
             self._out.append,
-            self._serve_peer,
+            self._system.serve_peer,
         )
         self._restore(config.kept_capabilities, config.boots)
         self._store = GrantStore(self._vouching.version, config.capabilities, self._vouching.snapshot)
@@ -536,12 +535,6 @@ class NodeCore:
         else:
             self._out.append(LoadCode(location, owner))
 
-    def _may_script(self, package: PackageId, capability: Capability) -> bool:
-        """Whether the user lets the scripts of a package have a capability."""
-        installed = self.packages.get(package)
-        rights = installed.script_rights if installed is not None else None
-        return rights is None or capability in rights or power_of(capability, package) is None
-
     def _use_state(self, action: UseState) -> None:
         self._system.use_state(self._state, action, self._now)
 
@@ -591,9 +584,6 @@ class NodeCore:
         if process in self.kernel.starting:
             return True
         return process in self.kernel.processes and self.kernel.grants.may_use_network(process)
-
-    def _serve_peer(self, envelope: Envelope) -> bool:
-        return self._system.serve_peer(envelope, self._now)
 
     @property
     def failures(self) -> dict[str, int]:

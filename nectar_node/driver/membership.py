@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from nectar_node.base import log, own_files
-from nectar_node.base.errors import BadInput
+from nectar_node.base.errors import BadFolder, BadInput
 from nectar_node.contract.config import NodeConfig, StaticFile
-from nectar_node.peers.record_store import RECORDS_FILE, Written, store_key
-from nectar_node.peers.records_file import read_cache, read_names
+from nectar_node.peers.record_store import RECORDS_FILE, Contents, DamagedRecords, Written, read_untrusted, store_key
 from net.base.errors import BadNameRecord, KeyFileError, KeyFileMissing, WrongPassword
 from net.base.limits import MAX_STATIC_FILE_BYTES
 from net.names import directory, keyfile
-from net.names.directory import Directory, RegistrarDirectory, StaticDirectory
+from net.names.directory import Directory, HeldRecord, RegistrarDirectory, StaticDirectory
 from net.names.identity import KEY_BYTES, Identity
 from net.names.keyfile import Keys
 from net.names.registrar import Registrar
+
+
+class Kept(NamedTuple):
+    """The records in the file, and how far it goes."""
+
+    records: Iterable[HeldRecord]
+    written: Written
 
 
 def read_keys(config: NodeConfig) -> Keys:
@@ -53,7 +62,7 @@ def forget_former_key(path: Path) -> None:
 def open_directory(config: NodeConfig, keys: Keys) -> tuple[Directory, Written]:
     """Return the registrar's table, a cache of it, or a signed file; and how far the file of kept records goes.
 
-    Raises BadInput.
+    Raises BadInput and BadFolder.
     """
     identity, genesis, path = keys.identity, config.genesis, config.folder.records / RECORDS_FILE
     if config.static is not None:
@@ -66,6 +75,54 @@ def open_directory(config: NodeConfig, keys: Keys) -> tuple[Directory, Written]:
     kept = read_cache(path, store_key(identity, genesis.public_key), former)
     known = directory.Genesis(genesis.registrar, genesis.public_key, genesis.host, genesis.port)
     return RegistrarDirectory(known, kept.records), kept.written
+
+
+def read_names(path: Path, key: bytes) -> Kept:
+    """Return the names that this registrar has granted; raises BadFolder if some may be lost, since others would get
+    them.
+    """
+    problem: str | None
+    try:
+        contents = _read_records(path, key)
+        problem = contents.damage
+    except DamagedRecords as error:
+        problem = str(error)
+    if problem is not None:
+        raise BadFolder(
+            f"The registrar cannot use its names in {path}: {problem}. Put back a copy of the file; "
+            "without it, the first to ask for a name gets it."
+        )
+    if contents.torn:
+        log.write_line("net", f"{contents.torn} bytes of {path} that a crash left unfinished are dropped")
+    return Kept(contents.records.values(), contents.written)
+
+
+def read_cache(path: Path, key: bytes, former: bytes | None = None) -> Kept:
+    """Return the name records in the file, as far as they are whole: the registrar has them too.
+
+    `former` is the key of the MACs before the node's key changed, if it has just done so: the file is then rewritten.
+    """
+    if former is not None:
+        with suppress(DamagedRecords):
+            return Kept(_read_records(path, former).records.values(), Written(key))
+    try:
+        contents = _read_records(path, key)
+    except DamagedRecords as error:
+        log.write_line("net", f"the name records in {path} are not used: {error}")
+        return Kept((), Written(key))
+    if contents.damage is not None:
+        log.write_line("net", f"of the name records in {path} some are not used: {contents.damage}")
+    return Kept(contents.records.values(), contents.written)
+
+
+def _read_records(path: Path, key: bytes) -> Contents:
+    """Return what is in the file; nothing if there is none. Raises DamagedRecords and NotOurs."""
+    try:
+        return read_untrusted(own_files.read(path), key)
+    except FileNotFoundError:
+        return Contents({}, Written(key), 0, None)
+    except OSError as error:
+        raise DamagedRecords(f"it cannot be read: {error.strerror}") from error
 
 
 def _static_directory(name: str, file: StaticFile, public_key: bytes) -> StaticDirectory:

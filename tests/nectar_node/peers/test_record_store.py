@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nectar_node.base.errors import BadFolder
+from nectar_node.driver.membership import read_cache, read_names
 from nectar_node.peers import record_store
 from nectar_node.peers.record_store import (
     LEAST_SUPERSEDED,
@@ -22,7 +23,6 @@ from nectar_node.peers.record_store import (
     store_key,
     take_batch,
 )
-from nectar_node.peers.records_file import read_cache, read_names
 from nectar_node.storage.disk import perform
 from nectar_node.storage.operations import Extend, Job, Location, Operation, Outcome, Replace
 from net.names.directory import HeldRecord
