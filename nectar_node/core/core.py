@@ -49,7 +49,7 @@ from nectar_node.packages.installer import EntryOwner, Installer
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.review import without_denied
 from nectar_node.peers.bridge import Peers
-from nectar_node.peers.grant_store import GrantStore
+from nectar_node.peers.kept_file import KeptFile
 from nectar_node.peers.record_store import RecordStore, Written
 from nectar_node.peers.vouching import Vouching
 from nectar_node.storage.operations import Job, Location, Outcome, StopJob
@@ -142,13 +142,12 @@ class NodeCore:
             self._system.serve_peer,
         )
         self._restore(config.kept_capabilities, config.boots)
-        self._store = GrantStore(self._vouching.version, config.capabilities, self._vouching.snapshot)
         self.decisions: Decisions = config.kept_decisions
         """The user's decisions; only `decide` changes them."""
-        self._decision_store = GrantStore(
-            lambda: self.decisions.version, config.decisions, self.decisions.encode, "decisions"
+        self._stores = (
+            KeptFile(self._vouching, config.capabilities),
+            KeptFile(self.decisions, config.decisions, "decisions"),
         )
-        self._stores = (self._store, self._decision_store)
         self._deadlines = (
             self._timers.next,
             self.machine.next_deadline,
@@ -273,7 +272,7 @@ class NodeCore:
         owner = job.owner
         if isinstance(owner, SystemToken):
             self._system.job_done(owner, job, outcome, now)
-        elif isinstance(owner, GrantStore):
+        elif isinstance(owner, KeptFile):
             problem = owner.done(outcome)
             if problem is not None:
                 self._log("kernel", 0, problem)

@@ -224,16 +224,17 @@ class Vouching:
 
     # --- the store (G21) --------------------------------------------------------------------------------------------
 
+    @property
     def version(self) -> int:
-        """A number that counts up when `snapshot` returns something else."""
+        """A number that counts up when `encode` returns something else."""
         return self._grants.version + self._proofs.version
 
-    def snapshot(self) -> bytes:
+    def encode(self) -> bytes:
         """Return who holds what, with the proofs of what other nodes issued."""
         return self._file.encode()
 
     def restore_untrusted(self, data: bytes) -> bool:
-        """Restore a snapshot; False: these bytes are not one, and nothing has changed."""
+        """Restore what `encode` has returned; False: these bytes are not one, and nothing has changed."""
         try:
             held, revoked, proofs = decode_untrusted(data)
         except DamagedGrants:

@@ -164,7 +164,7 @@ def test_g21_the_store_is_restored_for_the_processes_of_this_boots_packages_and_
     assert [may_message(lab.our.core.kernel, each, "vfs:distro:sys") for each in (str(parent.id), str(kid))] == [
         True
     ] * 2
-    kernel = booted(lab.our.core._vouching.snapshot(), frozenset({parent.id}), lab.simulation).kernel
+    kernel = booted(lab.our.core._vouching.encode(), frozenset({parent.id}), lab.simulation).kernel
     assert kernel.grants.of(parent.id) == before.of(parent.id)
     assert kernel.grants.of(kid) == ()
 

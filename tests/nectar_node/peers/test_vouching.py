@@ -151,7 +151,7 @@ def test_g21_a_revocation_survives_a_reboot(members: Three) -> None:
     ann.grants.revoke(Address(ann.name, ISSUER))
     again = Grants(ann.name)
     vouching = Vouching(ann.name, ann.node.network, again, ann.lines.append, ann.accepting.__contains__)
-    assert vouching.restore_untrusted(ann.vouching.snapshot())
+    assert vouching.restore_untrusted(ann.vouching.encode())
     ann.grants, ann.vouching = again, vouching
     assert bob.send(ann, issued_by(ann)) == [()]
 
@@ -162,7 +162,7 @@ def test_g21_what_a_process_holds_survives_a_reboot_with_its_proof(members: Thre
     bob.grants.grant(TARGET, [issued_by(ann)])
     again = Grants(bob.name)
     vouching = Vouching(bob.name, bob.node.network, again, bob.lines.append, bob.accepting.__contains__)
-    assert vouching.restore_untrusted(bob.vouching.snapshot())
+    assert vouching.restore_untrusted(bob.vouching.encode())
     assert again.of(TARGET) == (issued_by(ann),)
     bob.grants, bob.vouching = again, vouching
     assert bob.send(cid, issued_by(ann)) == [(issued_by(ann),)]

@@ -7,11 +7,25 @@ import pytest
 from kernel.capabilities.grants import Grants
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.capability import Capability
-from nectar_node.peers.grant_store import PAUSE_SECONDS, GrantStore
+from nectar_node.peers.kept_file import PAUSE_SECONDS, KeptFile
 from nectar_node.storage.operations import DiskError, DiskFault, Location, Replace
 
 HOLDER = ProcessId("a", "tests", "sys")
 WHERE = Location("node", ("capabilities",))
+
+
+class Held:
+    """What a process holds."""
+
+    def __init__(self, grants: Grants) -> None:
+        self._grants = grants
+
+    @property
+    def version(self) -> int:
+        return self._grants.version
+
+    def encode(self) -> bytes:
+        return repr(self._grants.of(HOLDER)).encode()
 
 
 @pytest.fixture
@@ -20,8 +34,8 @@ def grants() -> Grants:
 
 
 @pytest.fixture
-def store(grants: Grants) -> GrantStore:
-    return GrantStore(lambda: grants.version, WHERE, lambda: repr(grants.of(HOLDER)).encode())
+def store(grants: Grants) -> KeptFile:
+    return KeptFile(Held(grants), WHERE)
 
 
 def change(grants: Grants, params: str = "1") -> Capability:
@@ -30,12 +44,12 @@ def change(grants: Grants, params: str = "1") -> Capability:
     return capability
 
 
-def test_nothing_is_written_while_nothing_changes(store: GrantStore) -> None:
+def test_nothing_is_written_while_nothing_changes(store: KeptFile) -> None:
     assert store.next_deadline() is None
     assert store.on_timer(5.0) is None
 
 
-def test_g21_a_change_is_written_whole(store: GrantStore, grants: Grants) -> None:
+def test_g21_a_change_is_written_whole(store: KeptFile, grants: Grants) -> None:
     capability = change(grants)
     job = store.on_timer(5.0)
     assert job is not None
@@ -45,7 +59,7 @@ def test_g21_a_change_is_written_whole(store: GrantStore, grants: Grants) -> Non
     assert store.next_deadline() is None
 
 
-def test_a_burst_of_changes_is_one_write_after_a_pause(store: GrantStore, grants: Grants) -> None:
+def test_a_burst_of_changes_is_one_write_after_a_pause(store: KeptFile, grants: Grants) -> None:
     change(grants)
     store.on_timer(5.0)
     for number in range(10):
@@ -57,7 +71,7 @@ def test_a_burst_of_changes_is_one_write_after_a_pause(store: GrantStore, grants
 
 
 def test_g21_what_is_not_written_yet_is_written_at_once_when_the_node_goes_down(
-    store: GrantStore, grants: Grants
+    store: KeptFile, grants: Grants
 ) -> None:
     change(grants)
     store.on_timer(5.0)
@@ -72,7 +86,7 @@ def test_g21_what_is_not_written_yet_is_written_at_once_when_the_node_goes_down(
     assert store.kept
 
 
-def test_a_write_that_failed_is_said_and_tried_again(store: GrantStore, grants: Grants) -> None:
+def test_a_write_that_failed_is_said_and_tried_again(store: KeptFile, grants: Grants) -> None:
     change(grants)
     store.on_timer(5.0)
     sentence = store.done(DiskError(DiskFault.FULL, "No space left on device"))
