@@ -104,9 +104,9 @@ class Runner:
         self._turning = True
         try:
             machine, carry_out = self._machine, self._carry_out
+            carry_out(self._clock())  # not within TURN_SECONDS, or much that came at once is answered in two parts
             polls, now = POLLS_PER_TURN, self._clock()
             end = now + TURN_SECONDS
-            carry_out(now)
             while machine.can_run and polls > 0 and now < end:
                 machine.run(now, POLLS_AT_ONCE)
                 polls -= POLLS_AT_ONCE

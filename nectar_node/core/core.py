@@ -433,11 +433,8 @@ class NodeCore:
         of the net the rest waits for `on_timer`: a peer that has gone may leave thousands.
         """
         self._now = now
-        if self.torn is None:
-            self._settle(now)
-        return self._out
-
-    def _settle(self, now: float) -> None:
+        if self.torn is not None:
+            return self._out
         left = EVENTS_AT_ONCE
         actions, pending, events = self.machine.actions, self._system.pending, self._events
         at: object = None
@@ -459,6 +456,7 @@ class NodeCore:
                 self._out.extend(self._traces.take())
         except Exception as error:
             self._tear(f"it carried out {type(at).__name__}", error)
+        return self._out
 
     def _tear(self, what: str, error: Exception) -> None:
         """Stop the node: its own code has failed in a place where nobody knows what is half done."""
