@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from nectar_node.base import log, own_files
-from nectar_node.base.errors import BadFolder, BadInput
+from nectar_node.base.errors import BadInput
 from nectar_node.contract.config import NodeConfig, StaticFile
-from nectar_node.peers.record_store import RECORDS_FILE, Contents, DamagedRecords, Written, read_untrusted, store_key
+from nectar_node.peers.former_records import RECORDS_FILE, read_cache, read_names
+from nectar_node.peers.name_rows import KeptNames, rows_of
+from nectar_node.storage.operations import Row
 from net.base.errors import BadNameRecord, KeyFileError, KeyFileMissing, WrongPassword
 from net.base.limits import MAX_STATIC_FILE_BYTES
 from net.names import directory, keyfile
-from net.names.directory import Directory, HeldRecord, RegistrarDirectory, StaticDirectory
+from net.names.directory import Directory, RegistrarDirectory, StaticDirectory
 from net.names.identity import KEY_BYTES, Identity
 from net.names.keyfile import Keys
 from net.names.registrar import Registrar
-
-
-class Kept(NamedTuple):
-    """The records in the file, and how far it goes."""
-
-    records: Iterable[HeldRecord]
-    written: Written
 
 
 def read_keys(config: NodeConfig) -> Keys:
@@ -59,70 +51,34 @@ def forget_former_key(path: Path) -> None:
         log.write_line("net", "the registrar has granted the new key; the former one is forgotten")
 
 
-def open_directory(config: NodeConfig, keys: Keys) -> tuple[Directory, Written]:
-    """Return the registrar's table, a cache of it, or a signed file; and how far the file of kept records goes.
-
-    Raises BadInput and BadFolder.
-    """
-    identity, genesis, path = keys.identity, config.genesis, config.folder.records / RECORDS_FILE
+def registrar_key(config: NodeConfig, keys: Keys) -> bytes:
+    """Return the public key of the registrar of the node's network; none of a network without one."""
     if config.static is not None:
-        return _static_directory(config.name, config.static, identity.public_key), Written()
+        return b""
+    return keys.identity.public_key if config.genesis is None else config.genesis.public_key
+
+
+def open_directory(config: NodeConfig, keys: Keys, kept: KeptNames) -> Directory:
+    """Return the registrar's table, a cache of it, or a signed file. Raises BadInput."""
+    identity, genesis = keys.identity, config.genesis
+    if config.static is not None:
+        return _static_directory(config.name, config.static, identity.public_key)
+    records = kept.of(registrar_key(config, keys))
     if genesis is None:
-        kept = read_names(path, store_key(identity, identity.public_key))
-        own = (config.host,)
-        return Registrar(identity, kept.records, by_invitation=config.by_invitation, own_hosts=own), kept.written
-    former = store_key(keys.previous, genesis.public_key) if keys.previous is not None else None
-    kept = read_cache(path, store_key(identity, genesis.public_key), former)
+        return Registrar(identity, records, by_invitation=config.by_invitation, own_hosts=(config.host,))
     known = directory.Genesis(genesis.registrar, genesis.public_key, genesis.host, genesis.port)
-    return RegistrarDirectory(known, kept.records), kept.written
+    return RegistrarDirectory(known, records)
 
 
-def read_names(path: Path, key: bytes) -> Kept:
-    """Return the names that this registrar has granted; raises BadFolder if some may be lost, since others would get
-    them.
-    """
-    problem: str | None
-    try:
-        contents = _read_records(path, key)
-        problem = contents.damage
-    except DamagedRecords as error:
-        problem = str(error)
-    if problem is not None:
-        raise BadFolder(
-            f"The registrar cannot use its names in {path}: {problem}. Put back a copy of the file; "
-            "without it, the first to ask for a name gets it."
-        )
-    if contents.torn:
-        log.write_line("net", f"{contents.torn} bytes of {path} that a crash left unfinished are dropped")
-    return Kept(contents.records.values(), contents.written)
-
-
-def read_cache(path: Path, key: bytes, former: bytes | None = None) -> Kept:
-    """Return the name records in the file, as far as they are whole: the registrar has them too.
-
-    `former` is the key of the MACs before the node's key changed, if it has just done so: the file is then rewritten.
-    """
-    if former is not None:
-        with suppress(DamagedRecords):
-            return Kept(_read_records(path, former).records.values(), Written(key))
-    try:
-        contents = _read_records(path, key)
-    except DamagedRecords as error:
-        log.write_line("net", f"the name records in {path} are not used: {error}")
-        return Kept((), Written(key))
-    if contents.damage is not None:
-        log.write_line("net", f"of the name records in {path} some are not used: {contents.damage}")
-    return Kept(contents.records.values(), contents.written)
-
-
-def _read_records(path: Path, key: bytes) -> Contents:
-    """Return what is in the file; nothing if there is none. Raises DamagedRecords and NotOurs."""
-    try:
-        return read_untrusted(own_files.read(path), key)
-    except FileNotFoundError:
-        return Contents({}, Written(key), 0, None)
-    except OSError as error:
-        raise DamagedRecords(f"it cannot be read: {error.strerror}") from error
+def former_names(config: NodeConfig, keys: Keys) -> list[Row]:
+    """Return the name records that an older version of the node has kept in a file, as rows; raises BadFolder."""
+    path, registrar = config.folder.records / RECORDS_FILE, registrar_key(config, keys)
+    if config.static is not None or not path.exists():
+        return []
+    if config.genesis is None:
+        return rows_of(read_names(path, keys.identity), registrar)
+    own = [keys.identity] if keys.previous is None else [keys.identity, keys.previous]
+    return rows_of(read_cache(path, own, registrar), registrar)
 
 
 def _static_directory(name: str, file: StaticFile, public_key: bytes) -> StaticDirectory:

@@ -10,7 +10,7 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -28,6 +28,8 @@ from nectar_node.contract.memory_budget import LEAST_BYTES
 from nectar_node.launcher.arguments import check_package
 from nectar_node.launcher.boot_options import DEFAULT_OPTIONS
 from nectar_node.launcher.local_network import LocalNetwork
+from nectar_node.storage.database import Contents, Database
+from nectar_node.storage.operations import Row
 from testnet.journal.entries import fault_begins, fault_ends
 from testnet.journal.journal import NOBODY
 from testnet.model.hostile_names import is_hostile
@@ -336,12 +338,13 @@ class SocketLab:
             return (self._drive(node) / "inbox" / name).read_bytes()
         return None
 
-    def tamper(self, node: str, change: Callable[[bytes | None], bytes]) -> None:
-        """Replace the store of capabilities of a node that is down, as the owner of its machine can (None: there was
-        none); see `testnet.hostile.forgery`."""
-        store = self._folder(node).capabilities
-        store.write_bytes(change(store.read_bytes() if store.exists() else None))
-        self._tell(node, "finds another store of capabilities")
+    def tamper(self, node: str, change: Callable[[Contents], Iterable[Row]]) -> None:
+        """Write rows into the store of a node that is down, as the owner of its machine can; `change` is given what it
+        holds (`testnet.hostile.forgery`)."""
+        database, contents = Database.open(str(self._folder(node).store))
+        database.commit(change(contents))
+        database.close()
+        self._tell(node, "finds other capabilities in its store")
 
     def log(self, node: str) -> list[str]:
         """Return what the node has logged, over all of its boots."""

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from random import Random
 from typing import NamedTuple
 
 from kernel.contract.guest import Arrival
 from nectar_node.contract.memory_budget import DEFAULT_BYTES
-from nectar_node.storage.operations import Location
+from nectar_node.storage.database import Contents
+from nectar_node.storage.operations import Commit, Location, Row
 from testnet.model.lab import READY_SECONDS, Holding, Json, Level, NodePlan, Outcome, OutOfTime
 from testnet.model.rule import Attack, Fault
 from testnet.sim.holding import holding
 from testnet.sim.names import SimulationError
-from testnet.sim.node import NodeSpec, SimNode, capability_store
+from testnet.sim.node import NodeSpec, SimNode, store_file
 from testnet.sim.simulation import NOBODY, Simulation
 
 
@@ -203,11 +204,13 @@ class SimLab:
         at = self.simulation.nodes.get(node) or self.simulation.down[node]
         return at.disk.get(Location(f"{node}/vfs", ("file_transfer:sys", "inbox", name)))
 
-    def tamper(self, node: str, change: Callable[[bytes | None], bytes]) -> None:
-        """Replace the store of capabilities of a node that is down, as the owner of its machine can (None: there was
-        none); see `testnet.hostile.forgery`."""
-        disk, store = self.simulation.down[node].disk, capability_store(node)
-        disk.put(store, change(disk.get(store)))
+    def tamper(self, node: str, change: Callable[[Contents], Iterable[Row]]) -> None:
+        """Write rows into the store of a node that is down, as the owner of its machine can; `change` is given what it
+        holds (`testnet.hostile.forgery`)."""
+        disk = self.simulation.down[node].disk
+        rows = change(disk.open_store(node))
+        disk.perform(Commit(store_file(node), tuple(rows)))
+        disk.close_store()
 
     def log(self, node: str) -> list[str]:
         """Return what the node has logged, over all of its boots."""

@@ -175,7 +175,8 @@ class Simulation:
         """Cut the power of the node's machine until it boots again: it sends nothing, and loses what it has not
         synced."""
         self.fabric.power_off(host)
-        self.crash(host).disk.lose_unsynced()
+        node = self.crash(host)
+        node.disk.lose_unsynced(self.chance("torn", node.life))
 
     def step_clock(self, host: str, seconds: float) -> None:
         """Let the wall clock of a host jump."""
