@@ -54,6 +54,9 @@ def open_store(
     Raises BadFolder if it is damaged or gone and `rescue` is false, if it is of a newer version, and if it cannot be
     opened.
     """
+    for file in (folder.store, folder.format):
+        if file.is_dir():
+            raise BadFolder(f"{file} is not a file: move it away, or choose another --dir.")
     try:
         if folder.store.exists():
             return _opened(folder, our)
