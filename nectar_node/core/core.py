@@ -122,7 +122,7 @@ class NodeCore:
         distro = KernelProcess(config.our, self.kernel)
         processes: tuple[SystemProcess, ...] = (self.vfs, self._state, Timer(), net, distro, self._terminal)
         self._timers: Timers[Any] = Timers()
-        """The earliest deadline of each part that sets it here; the kernel, the net and the stores have their own."""
+        """The earliest deadline of each part that sets it here; the kernel, the net and the store have their own."""
         self._system = SystemProcesses(processes, self._out.append, self._timers)
         self._configuration = config.guest
         self._disk_use = DiskUse(config.ledger, self.machine.statistics, self._timers)
