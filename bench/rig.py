@@ -36,7 +36,7 @@ class Rig:
         """Compiled once, by code."""
         kernel = Kernel(OUR, lambda: next(ids), [(_USER, False)])
         self.machine = Machine(kernel, lambda address: GuestConfig(address, _MEMORY_BYTES))
-        self.runner = Runner(self, self._carry_out, lambda: None)
+        self.runner = Runner(self, self._carry_out, lambda _: None)
         self._answers: dict[object, Arrival | Failure] = {}
         self._answered = trio.Event()
 
@@ -83,7 +83,7 @@ class Rig:
         assert isinstance(answer, Arrival), answer
         return answer
 
-    def _carry_out(self) -> None:
+    def _carry_out(self, _: float = 0.0) -> None:
         while self.machine.actions:
             action = self.machine.actions.popleft()
             if isinstance(action, Answered):

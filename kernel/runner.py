@@ -72,9 +72,9 @@ class Runnable(Protocol):
 class Runner:
     """Drives one machine until it is cancelled."""
 
-    def __init__(self, machine: Runnable, carry_out: Callable[[], None], flush: Callable[[], None]) -> None:
-        """`carry_out` does what the machine's actions say; it must not block. `flush` is called at the end of each
-        turn, for what is better done once than after every poll, such as writing to sockets."""
+    def __init__(self, machine: Runnable, carry_out: Callable[[float], None], flush: Callable[[float], None]) -> None:
+        """`carry_out` does what the machine's actions say at a time, in seconds; it must not block. `flush` is called
+        at the end of each turn, for what is better done once than after every poll, such as writing to sockets."""
         self._machine = machine
         self._carry_out = carry_out
         self._flush = flush
@@ -104,15 +104,15 @@ class Runner:
         self._turning = True
         try:
             machine, carry_out = self._machine, self._carry_out
-            carry_out()
+            carry_out(self._clock())  # not within TURN_SECONDS, or much that came at once is answered in two parts
             polls, now = POLLS_PER_TURN, self._clock()
             end = now + TURN_SECONDS
             while machine.can_run and polls > 0 and now < end:
                 machine.run(now, POLLS_AT_ONCE)
                 polls -= POLLS_AT_ONCE
-                carry_out()
                 now = self._clock()
-            self._flush()
+                carry_out(now)
+            self._flush(now)
         finally:
             self._turning = False
         self._lend()

@@ -256,12 +256,6 @@ class Parcel(NamedTuple):
     """The account that it counts against while it is in flight."""
 
 
-class ToSystem(NamedTuple):
-    """Hand a message to a system process of this node."""
-
-    envelope: Envelope
-
-
 class Taken(NamedTuple):
     """Acknowledge a message from a peer, which is delivered."""
 
@@ -335,7 +329,7 @@ Action = (
     | Begin
     | Close
     | Parcel
-    | ToSystem
+    | Envelope
     | Taken
     | Load
     | UseState
@@ -344,3 +338,4 @@ Action = (
     | Answered
     | Ended
 )
+"""What the kernel wants done. An `Envelope` is a message to hand to a system process of this node."""

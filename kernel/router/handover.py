@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kernel.contract.events import Parcel, Resume, ToSystem
+from kernel.contract.events import Parcel, Resume
 from kernel.contract.guest import Arrival, Failure
 from kernel.contract.mailbox import Delivery
 from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request, size_of
@@ -16,7 +16,7 @@ _new = tuple.__new__
 
 
 class Handover:
-    """The senders that wait for capacity."""
+    """The last step of a message: a process gets it, and what comes with it."""
 
     def __init__(self, state: KernelState) -> None:
         self._our = state.our
@@ -80,7 +80,7 @@ class Handover:
         """Give a request to a system process."""
         if self._state.tracer is not None:
             self._state.tracer.passed_on(envelope, self._state.now)
-        self._state.actions.append(ToSystem(envelope))
+        self._state.actions.append(envelope)
 
     def to_peer(self, envelope: Envelope, context: bytes | None, sender: Process | None) -> None:
         """Give a message to the net (see `Parcel`)."""

@@ -34,7 +34,7 @@ _new = tuple.__new__
 
 
 class Outcomes:
-    """The senders that wait for capacity."""
+    """The one outcome of each request: a response, or the error that stands for it (G5)."""
 
     def __init__(self, state: KernelState, handover: Handover, apply: Apply) -> None:
         """`apply`: see `Apply`."""

@@ -13,7 +13,7 @@ _new = tuple.__new__
 
 
 class Requests:
-    """The senders that wait for capacity."""
+    """The requests of guests, which become envelopes with their blobs and deadlines."""
 
     def __init__(self, state: KernelState, routing: Routing) -> None:
         self._our = state.our

@@ -15,7 +15,7 @@ from kernel.router.state import KernelState
 
 
 class Routing:
-    """The senders that wait for capacity."""
+    """The way of a message to its target, if there is one and the sender may use it."""
 
     def __init__(self, state: KernelState, handover: Handover, outcomes: Outcomes) -> None:
         self._our = state.our

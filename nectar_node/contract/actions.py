@@ -128,7 +128,7 @@ class Torn:
     """The node's own code has failed, and anything may be half done: it goes down in order, and starts again."""
 
     what: str
-    """What was being done, such as `it carried out ToSystem`."""
+    """What was being done, such as `it carried out Parcel`."""
     error: Exception
 
 

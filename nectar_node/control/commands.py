@@ -280,7 +280,7 @@ class Control:
 
     async def _on_df(self, _: Client, __: Fields) -> dict[str, object]:
         waiter = Waiter()
-        self._core.ask_disk_use(waiter, trio.current_time())
+        self._core.ask_disk_use(waiter)
         self._turn()
         used: DiskUsed = await waiter.wait()
         if used.problem is not None:
@@ -315,8 +315,8 @@ class Control:
         """Send events until the client goes away."""
         address = address_untrusted(fields.address, self._core.our)
         feed = Feed(_lead())
-        client.feeds[feed] = lambda feed: self._core.untrace(feed, trio.current_time())
-        self._core.trace(address, feed, trio.current_time())
+        client.feeds[feed] = self._core.untrace
+        self._core.trace(address, feed)
         feed.put({"following": str(address)})
         self._turn()
         await feed.pour(client)
@@ -337,7 +337,7 @@ class Control:
         """Send each step of reaching another node, and answer how it ended."""
         name = node_untrusted(fields.name, self._core.our)
         feed = Feed(_lead())
-        client.feeds[feed] = lambda feed: self._core.stop_probe(feed, trio.current_time())
+        client.feeds[feed] = self._core.stop_probe
         self._core.probe(name, feed, trio.current_time())
         self._turn()
         ended: ProbeEnded = await feed.pour(client)

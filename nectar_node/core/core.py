@@ -1,17 +1,17 @@
 """One node as a pure object: kernel, guests, sessions and system processes, driven by events and time.
 
 The core decides everything and waits for nothing. A driver (`nectar_node.driver.node` with trio, `testnet.sim` with an
-event heap) tells it what has happened, lets it run, and carries out the actions that `next_action` returns: connections
-to dial, bytes to send, disk jobs, code to compile, lines to log.
+event heap) tells it what has happened and lets its guests run. At the end of its turn it calls `settle`, which carries
+everything to rest, and carries out the actions: connections to dial, bytes to send, disk jobs, code to compile, lines
+to log. Connections report to `network`.
 """
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec, Protocol
+from typing import Any, Concatenate, ParamSpec
 
 from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.capability import Capability
@@ -29,11 +29,10 @@ from kernel.contract.events import (
     Parcel,
     Taken,
     Tick,
-    ToSystem,
     UseState,
 )
 from kernel.contract.guest import Guest, GuestConfig, Poll, Program, SpawnError
-from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, ReplyTo, Request, kind_of
+from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request, kind_of
 from kernel.machine import Machine
 from kernel.router.kernel import Kernel
 from nectar_node.base.log import without_colours
@@ -50,7 +49,6 @@ from nectar_node.packages.boot import Boot, StartUp
 from nectar_node.packages.decisions import Decision, Decisions
 from nectar_node.packages.installer import EntryOwner, Installer
 from nectar_node.packages.manifest import Package
-from nectar_node.packages.powers import power_of
 from nectar_node.packages.reboot import Again, plan
 from nectar_node.packages.review import without_denied
 from nectar_node.peers.bridge import Peers
@@ -65,6 +63,7 @@ from nectar_node.system.state import State
 from nectar_node.system.terminal import Terminal
 from nectar_node.system.timer import Timer
 from nectar_node.system.vfs import Vfs
+from net.base.timers import Timers
 from net.contract.events import Unforeseen
 from net.peering.containment import told
 from net.peering.network import Network
@@ -73,13 +72,6 @@ EVENTS_AT_ONCE = 1024
 """Events of the net that are passed on in one turn of the driver: some tens of milliseconds of work."""
 MAX_TRAPS = 256
 """Processes whose last trap is remembered: enough for everything that was started a moment ago."""
-
-
-class Timed(Protocol):
-    """A part of the core that has deadlines."""
-
-    def next_deadline(self) -> float | None:
-        """Return when `on_timer` is due, or None."""
 
 
 P = ParamSpec("P")
@@ -124,14 +116,16 @@ class NodeCore:
             config.our, self.kernel, self._act, self._out.append, self.vfs.mount, config.kept.packages
         )
         self._terminal = Terminal(
-            config.our, config.fresh_id, self._installer.locate, self._everybody, self._may_script
+            config.our, config.fresh_id, self._installer.locate, self._everybody, self._installer.may_script
         )
         net = Net(config.our, self.peers, network.record, network.statistics)
         distro = KernelProcess(config.our, self.kernel)
         processes: tuple[SystemProcess, ...] = (self.vfs, self._state, Timer(), net, distro, self._terminal)
-        self._system = SystemProcesses(processes, self._out.append)
+        self._timers: Timers[Any] = Timers()
+        """The earliest deadline of each part that sets it here; the kernel, the net and the store have their own."""
+        self._system = SystemProcesses(processes, self._out.append, self._timers)
         self._configuration = config.guest
-        self._disk_use = DiskUse(config.ledger, self.machine.statistics)
+        self._disk_use = DiskUse(config.ledger, self.machine.statistics, self._timers)
         self._traces = Traces(config.our, config.clock)
         self._vouching = Vouching(
             config.our, network, self.kernel.grants, lambda text: self._log("kernel", 0, text), self._accepts
@@ -141,7 +135,7 @@ class NodeCore:
         """Why processes have trapped that the user has not started again since: the latest MAX_TRAPS of them."""
         self.not_running: dict[ProcessId, str] = {}
         """Processes that ran before the node went down and do not run again at this boot, and why."""
-        self._start_up = StartUp(config.our, config.code, self._installer, self._act, self._out.append)
+        self._start_up = StartUp(config.our, config.code, self._installer, self._act, self._out.append, self._timers)
         self._names = NameRows(config.kept.names, config.registrar, network.records)
         self._peers = Peers(
             config.our,
@@ -151,7 +145,7 @@ class NodeCore:
             self._start_up,
             self.machine,
             self._out.append,
-            self._serve_peer,
+            self._system.serve_peer,
         )
         self._vouching.restore(config.kept.grants)
         self._kept = config.kept
@@ -161,17 +155,15 @@ class NodeCore:
         self._store = Store(
             config.store, (self._vouching.rows, self._processes, self._installer, self.decisions, self._names)
         )
-        self._timed: tuple[Timed, ...] = (
-            self.machine,
-            network,
-            self._store,
-            self._start_up,
-            self._disk_use,
-            self._system,
+        self._deadlines = (
+            self._timers.next,
+            self.machine.next_deadline,
+            network.next_deadline,
+            self._store.next_deadline,
         )
         self._kernel_actions: dict[type, Callable[..., None]] = {
             Parcel: self._to_peer,
-            ToSystem: self._to_system,
+            Envelope: self._to_system,
             Taken: self._taken,
             Load: self._load,
             UseState: self._use_state,
@@ -208,7 +200,6 @@ class NodeCore:
         for process, why in planned.dormant.items():
             self._stays_down(process, why)
         self._start_up.begin(boot, planned, now)
-        self.settle(now)
 
     def _forget_strangers(self, started: set[ProcessId]) -> None:
         """Forget what processes held that do not run again: whoever gets such a name now has no right to it (G21)."""
@@ -243,7 +234,6 @@ class NodeCore:
     def set_wall_clock(self, offset: float, now: float) -> None:
         """Learn that Unix time is `now + offset`: somebody may have set the machine's clock."""
         self.network.set_wall_clock(offset, now)
-        self.settle(now)
 
     def next_deadline(self) -> float | None:
         """Return when `on_timer` is due; None: not before the next event."""
@@ -251,12 +241,12 @@ class NodeCore:
             return None
         if self._events:
             return self._now  # `settle` has left some
-        earliest = math.inf
-        for each in self._timed:
-            deadline = each.next_deadline()
-            if deadline is not None and deadline < earliest:
+        earliest: float | None = None
+        for ask in self._deadlines:
+            deadline = ask()
+            if deadline is not None and (earliest is None or deadline < earliest):
                 earliest = deadline
-        return None if earliest == math.inf else earliest
+        return earliest
 
     @_guarded
     def on_timer(self, now: float) -> None:
@@ -270,7 +260,6 @@ class NodeCore:
         self._start_up.on_timer(now)
         self._disk_use.on_timer(now)
         self._look_at_disk_use()
-        self.settle(now)
 
     def _keep(self, now: float) -> None:
         """Write what has changed, if nothing is being written."""
@@ -281,7 +270,6 @@ class NodeCore:
     def ask_kept(self, token: object, now: float) -> None:
         """Ask for a `Kept` when everything that has changed so far is on the disk, or cannot be written."""
         self._store.ask(token)
-        self.settle(now)
 
     @property
     def kept(self) -> bool:
@@ -292,15 +280,6 @@ class NodeCore:
         """Start writing everything that must survive a reboot, without delay, because the node goes down."""
         self._store.hurry()
         self._keep(now)
-
-    def next_action(self) -> DriverAction | None:
-        """Return the next action for the driver, in order; None: there is nothing more to do."""
-        return self._out.popleft() if self._out else None
-
-    @property
-    def actions(self) -> deque[DriverAction]:
-        """The queue that `next_action` takes from, for a caller that empties it after every step."""
-        return self._out
 
     @property
     def can_run(self) -> bool:
@@ -313,7 +292,6 @@ class NodeCore:
             self.machine.run(now, polls)
         except Exception as error:
             self._tear("guests ran", error)
-        self.settle(now)
 
     def take_busy(self) -> Guest | None:
         """Lend out a guest that keeps using up its slices, to be polled on another thread; None: there is none."""
@@ -323,7 +301,6 @@ class NodeCore:
     def polled(self, guest: Guest, poll: Poll, now: float) -> None:
         """Take back a busy guest that was lent out and has been polled."""
         self.machine.polled(guest, poll, now)
-        self.settle(now)
 
     @_guarded
     def job_done(self, job: Job, outcome: Outcome, now: float) -> None:
@@ -342,14 +319,12 @@ class NodeCore:
             assert isinstance(owner, DISK_USE)
             self._disk_use.done(job, outcome, now)
             self._look_at_disk_use()
-        self.settle(now)
 
     @_guarded
     def code_loaded(self, load: LoadCode, program: Program | BadCode, now: float) -> None:
         """Learn that code has been loaded, or why it cannot be."""
         self._now = now
         self._code_loaded(load, program)
-        self.settle(now)
 
     def _code_loaded(self, load: LoadCode, program: Program | BadCode) -> None:
         owner = load.owner
@@ -376,53 +351,6 @@ class NodeCore:
         """The installed packages; read-only."""
         return self._installer.packages
 
-    # These have the names of `net.peering.network.Network`'s methods, so a connection's driver can serve either.
-
-    def new_connection(self) -> int:
-        """Return an id for a connection that is about to be accepted."""
-        return self.network.new_connection()
-
-    def accepted(self, connection: int, host: str, now: float) -> None:
-        """Learn that a peer has connected to this node."""
-        self.network.accepted(connection, host, now)
-        self.settle(now)
-
-    def connected(self, connection: int, now: float) -> None:
-        """Learn that a connection that this node dialed is established."""
-        self.network.connected(connection, now)
-        self.settle(now)
-
-    def dial_failed(self, connection: int, reason: str, now: float) -> None:
-        """Learn that a connection that this node dialed has failed."""
-        self.network.dial_failed(connection, reason, now)
-        self.settle(now)
-
-    def failed(self, connection: int, error: Exception, now: float) -> None:
-        """Learn that the driver's own code has failed at a connection, which is closed."""
-        self.network.failed(connection, error, now)
-        self.settle(now)
-
-    def lost(self, connection: int, now: float) -> None:
-        """Learn that a connection is closed."""
-        self.network.lost(connection, now)
-        self.settle(now)
-
-    def receive(self, connection: int, data: Buffer, now: float) -> None:
-        """Take bytes from a connection."""
-        self.network.receive(connection, data, now)
-        self.settle(now)
-
-    def peer(self, connection: int) -> str:
-        """Return the name of the peer on a connection, as far as it is proven; "" before."""
-        return self.network.peer(connection)
-
-    def pending(self, connection: int, limit: int) -> list[Buffer]:
-        """Return about `limit` bytes to send on a connection; none: nothing for now."""
-        buffers = self.network.pending(connection, limit)
-        if self._events:
-            self.settle(self._now)  # a circuit's other leg may be read again
-        return buffers
-
     # --- requests of the user ---------------------------------------------------------------------------------------
 
     @_guarded
@@ -439,7 +367,6 @@ class NodeCore:
         for process in package.processes:
             self.traps.pop(process, None)
         self._installer.install(package, token, anew=anew, whole=whole, started=True)
-        self.settle(now)
 
     @_guarded
     def decide(self, package: PackageId, decision: Decision, now: float) -> None:
@@ -447,21 +374,16 @@ class NodeCore:
         denied.
         """
         self.decisions.decide(package, decision)
-        self.settle(now)
 
     @_guarded
     def inject(self, target: Address, request: Request, blob: LazyLoadBlob | None, token: object, now: float) -> None:
         """Send a request in the user's name; `Answered` brings the outcome if the request expects a response."""
-        self._now = now
-        self._act(Inject(TERMINAL, target, request, blob, token))
-        self.settle(now)
+        self.machine.handle(Inject(TERMINAL, target, request, blob, token), now)
 
     @_guarded
     def kill(self, process: ProcessId, now: float) -> None:
         """End a process, without its on-exit."""
-        self._now = now
-        self._act(Kill(process))
-        self.settle(now)
+        self.machine.handle(Kill(process), now)
 
     def kill_tree(self, target: ProcessId | PackageId, now: float) -> int:
         """End a process, or all of a package, and their descendants, in one step. Return how many have ended."""
@@ -472,16 +394,13 @@ class NodeCore:
 
     @_guarded
     def _kill_all(self, processes: tuple[ProcessId, ...], now: float) -> None:
-        self._now = now
-        self._act(KillAll(processes))
-        self.settle(now)
+        self.machine.handle(KillAll(processes), now)
 
     @_guarded
     def forget_former(self, processes: tuple[ProcessId, ...], now: float) -> None:
         """Forget processes among `not_running`: they do not come back at later boots either."""
         for process in processes:
             self._forget_former(process)
-        self.settle(now)
 
     def tree(self, target: ProcessId | PackageId) -> tuple[ProcessId, ...]:
         """Return a process, or those of a package, and their descendants that run or wait for a restart, parents first.
@@ -498,43 +417,38 @@ class NodeCore:
 
         `Printed` brings what it prints, `Answered` its answer, or Timeout.
         """
-        self._now = now
         request = Request(False, timeout, line.encode(errors="replace"), self._terminal.expect(token))
-        self._act(Inject(TERMINAL, Address(self.our, TERMINAL), request, None, token))
-        self.settle(now)
+        self.machine.handle(Inject(TERMINAL, Address(self.our, TERMINAL), request, None, token), now)
 
     @_guarded
     def stop_script(self, token: object, now: float) -> None:
         """End the script that was run with this token, if it has not answered yet; `Answered` confirms it."""
         self._system.stop_script(self._terminal, token, now)
-        self.settle(now)
 
-    def ask_disk_use(self, token: object, now: float) -> None:
+    def ask_disk_use(self, token: object) -> None:
         """Measure what each package has on the disk; `DiskUsed` brings the result."""
         self._disk_use.ask(token)
         self._look_at_disk_use()
-        self.settle(now)
 
     def _everybody(self) -> tuple[ProcessId, ...]:
         """Return the processes of this node, the system processes first."""
         return (*self._system.by_id, *self.kernel.processes)
 
     @_guarded
-    def trace(self, address: Address | None, token: object, now: float) -> None:
+    def trace(self, address: Address | None, token: object) -> None:
         """Follow all lineages that touch `address`, or every lineage if it is None.
 
         `Traced` brings their records until `untrace`.
         """
         self._traces.follow(address, token)
         self.kernel.tracer = self._traces.tracer
-        self.settle(now)
 
     @_guarded
-    def untrace(self, token: object, now: float) -> None:
+    def untrace(self, token: object) -> None:
         """End a trace."""
+        self._out.extend(self._traces.take())  # what others follow, while there is a tracer
         self._traces.leave(token)
         self.kernel.tracer = self._traces.tracer
-        self.settle(now)
 
     @_guarded
     def probe(self, name: str, token: object, now: float) -> None:
@@ -543,24 +457,24 @@ class NodeCore:
         `Probed` brings each step, until `ProbeEnded` or `stop_probe`.
         """
         self.network.probe(name, token, now)
-        self.settle(now)
 
     @_guarded
-    def stop_probe(self, token: object, now: float) -> None:
+    def stop_probe(self, token: object) -> None:
         """End a probe."""
         self.network.stop_probe(token)
-        self.settle(now)
 
     # --- turns ------------------------------------------------------------------------------------------------------
 
-    def settle(self, now: float) -> None:
+    def settle(self, now: float) -> deque[DriverAction]:
         """Pass on everything that kernel, net and system processes have for each other, until none has anything more.
 
-        After EVENTS_AT_ONCE events of the net the rest waits for `on_timer`: a peer that has gone may leave thousands.
+        Return the queue of actions, in order, which the driver empties. The driver calls this at the end of its turn,
+        after it has told the core, or its network, what has happened, and after each `run`. After EVENTS_AT_ONCE events
+        of the net the rest waits for `on_timer`: a peer that has gone may leave thousands.
         """
         self._now = now
         if self.torn is not None:
-            return
+            return self._out
         left = EVENTS_AT_ONCE
         actions, pending, events = self.machine.actions, self._system.pending, self._events
         at: object = None
@@ -583,6 +497,7 @@ class NodeCore:
                 self._out.extend(self._traces.take())
         except Exception as error:
             self._tear(f"it carried out {type(at).__name__}", error)
+        return self._out
 
     def _tear(self, what: str, error: Exception) -> None:
         """Stop the node: its own code has failed in a place where nobody knows what is half done."""
@@ -628,8 +543,8 @@ class NodeCore:
     def _to_peer(self, parcel: Parcel) -> None:
         self._peers.send(parcel, self._now)
 
-    def _to_system(self, action: ToSystem) -> None:
-        self._system.receive(action.envelope, self._now)
+    def _to_system(self, envelope: Envelope) -> None:
+        self._system.receive(envelope, self._now)
 
     def _taken(self, action: Taken) -> None:
         self.network.taken(action.receipt, self._now)
@@ -657,12 +572,6 @@ class NodeCore:
             self._code_loaded(LoadCode(Location(self.our, ()), owner), BadCode(problem))
         else:
             self._out.append(LoadCode(location, owner))
-
-    def _may_script(self, package: PackageId, capability: Capability) -> bool:
-        """Whether the user lets the scripts of a package have a capability."""
-        installed = self.packages.get(package)
-        rights = installed.script_rights if installed is not None else None
-        return rights is None or capability in rights or power_of(capability, package) is None
 
     def _use_state(self, action: UseState) -> None:
         self._system.use_state(self._state, action, self._now)
@@ -713,9 +622,6 @@ class NodeCore:
         if process in self.kernel.starting:
             return True
         return process in self.kernel.processes and self.kernel.grants.may_use_network(process)
-
-    def _serve_peer(self, envelope: Envelope) -> bool:
-        return self._system.serve_peer(envelope, self._now)
 
     @property
     def failures(self) -> dict[str, int]:

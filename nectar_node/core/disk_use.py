@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kernel.contract.address import ProcessId
 from kernel.contract.events import Kill
@@ -23,6 +23,7 @@ from nectar_node.contract.actions import DiskUsed, LogLine, PackageUse
 from nectar_node.storage.ledger import DiskAccount, Ledger
 from nectar_node.storage.operations import Counted, DiskError, Job, Outcome, Surveyed
 from nectar_node.storage.turns import count_lane
+from net.base.timers import Timers
 
 LOOK_SECONDS = 1.0
 """Seconds between two counts of a package whose guests write by WASI."""
@@ -60,7 +61,6 @@ class _Writers:
     processes: set[ProcessId] = field(default_factory=set)
     polls: int = -1
     """How often they had been polled at the last count."""
-    due: float = 0.0
     began: float | None = None
     """When the count that is under way began; None: none is."""
 
@@ -68,8 +68,12 @@ class _Writers:
 class DiskUse:
     """Reports disk use, and ends guests that write more by WASI than they may."""
 
-    def __init__(self, ledger: Ledger, statistics: Callable[[ProcessId], GuestStatistics | None]) -> None:
-        """`statistics` returns what a guest has used so far."""
+    def __init__(
+        self, ledger: Ledger, statistics: Callable[[ProcessId], GuestStatistics | None], timers: Timers[Any]
+    ) -> None:
+        """`statistics` returns what a guest has used so far; `timers` gets the earliest deadline."""
+        self._timers: Timers[str] = Timers(timers)
+        """When each package is to be counted next; none while it is being counted."""
         self._ledger = ledger
         self._statistics = statistics
         self._answers: dict[object, _Answer] = {}
@@ -83,8 +87,11 @@ class DiskUse:
 
     def starts(self, process: ProcessId, now: float) -> None:
         """Begin to watch a guest that opens files by WASI and is about to run."""
-        writers = self._writers.setdefault(str(process.package_id), _Writers(due=now))
-        writers.processes.add(process)
+        package = str(process.package_id)
+        if package not in self._writers:
+            self._writers[package] = _Writers()
+            self._timers.set(package, now)
+        self._writers[package].processes.add(process)
 
     def ended(self, process: ProcessId) -> None:
         """Stop watching a guest."""
@@ -94,21 +101,15 @@ class DiskUse:
             writers.processes.discard(process)
             if not writers.processes:
                 del self._writers[package]
-
-    def next_deadline(self) -> float | None:
-        """Return when a package is to be counted next, or None."""
-        if not self._writers:
-            return None
-        return min((each.due for each in self._writers.values() if each.began is None), default=None)
+                self._timers.set(package, None)
 
     def on_timer(self, now: float) -> None:
         """Count the packages that are due and whose guests have done anything since the last count."""
-        for package, writers in self._writers.items():
-            if writers.began is not None or writers.due > now:
-                continue
+        while (package := self._timers.pop_due(now)) is not None:
+            writers = self._writers[package]
             polls = sum(map(self._polls, writers.processes))
             if polls == writers.polls:
-                writers.due = now + LOOK_SECONDS
+                self._timers.set(package, now + LOOK_SECONDS)
                 continue
             writers.polls, writers.began = polls, now
             self._count(package, _WatchOwner(package))
@@ -164,7 +165,8 @@ class DiskUse:
         if writers is None:
             return  # they have ended in the meantime
         began, writers.began = writers.began, None
-        writers.due = now + max(LOOK_SECONDS, LOOK_SHARE * (now - (now if began is None else began)))
+        took = 0.0 if began is None else now - began
+        self._timers.set(package, now + max(LOOK_SECONDS, LOOK_SHARE * took))
         if isinstance(outcome, Counted):
             problem = self._problem(self._ledger.account(package), outcome)
             if problem is not None:

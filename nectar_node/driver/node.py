@@ -258,7 +258,6 @@ class Node:
         self._to_write: list[Writable] = []
         self._boot_id = os.urandom(8).hex()
         self._core = _make_core(prepared)
-        self._actions = self._core.actions
         self._runner = Runner(self._core, self._carry_out, self._flush)
         self._trace = NodeTrace(self.config, self._core, trio.current_time)
         self._log_budget = LogBudget()
@@ -298,7 +297,7 @@ class Node:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 clock = trio.lowlevel.current_clock().current_time  # what trio.current_time() returns, five calls later
-                self._driver = Driver(self._core, self._transport, nursery, self._turn, clock)
+                self._driver = Driver(self._core.network, self._transport, nursery, self._turn, clock)
                 await nursery.start(self._lanes.run)
                 nursery.start_soon(self._watch_signals, commands)
                 nursery.start_soon(self._watch_starter, commands)
@@ -402,21 +401,23 @@ class Node:
 
     async def _keep(self) -> None:
         while not self._core.kept:
-            self._core.keep(trio.current_time())
-            self._carry_out()
+            now = trio.current_time()
+            self._core.keep(now)
+            self._carry_out(now)
             await self._job_ended.wait()
 
     async def _say_goodbye(self) -> None:
         self._trace.end()
-        self._core.network.shutdown(trio.current_time())
+        now = trio.current_time()
+        self._core.network.shutdown(now)
         while self._core.torn is None and self._core.network.events:
-            self._core.settle(trio.current_time())
+            self._carry_out(now)
         if self._torn is not None:  # the core passes nothing on any more
             for event in self._core.network.events:
                 if isinstance(event, Close):
                     self._driver.handle(event)
-        self._carry_out()
-        self._flush()
+        self._carry_out(now)
+        self._flush(now)
         await self._driver.closed()
 
     async def _run_guests(self) -> None:
@@ -459,8 +460,8 @@ class Node:
 
     # --- the core's actions -----------------------------------------------------------------------------------------
 
-    def _carry_out(self) -> None:
-        actions, carriers = self._actions, self._carriers
+    def _carry_out(self, now: float) -> None:
+        actions, carriers = self._core.settle(now), self._carriers
         while actions:
             action = actions.popleft()
             try:
@@ -484,7 +485,7 @@ class Node:
             self._note(f"what may be half done: {torn.what}", torn.error)
             self._stop.set()
 
-    def _flush(self) -> None:
+    def _flush(self, now: float) -> None:
         """Write once for everything that a turn has brought, so that an acknowledgement goes with the answer
         behind it.
         """
@@ -494,7 +495,7 @@ class Node:
             self._to_write.clear()
             for each in writable:
                 self._driver.transmit(each.connection)
-            self._carry_out()  # what is written frees space for more to be read
+            self._carry_out(now)  # what is written frees space for more to be read
             self._trace.write()
 
     def _handle_connection(self, action: Dial | Close | Hold) -> None:

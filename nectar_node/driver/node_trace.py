@@ -17,11 +17,10 @@ class NodeTrace:
     def __init__(self, config: NodeConfig, core: NodeCore, clock: Callable[[], float]) -> None:
         """`clock` is the clock of the core's events and records. Raises BadInput if the file cannot be written."""
         self._core = core
-        self._clock = clock
         self._file: TraceFile | None = None
         if config.trace:
             self._file = TraceFile.open(config.folder.trace, config.name, clock)
-            core.trace(None, self, clock())
+            core.trace(None, self)
 
     def take(self, action: Traced) -> None:
         """Add a record for the file; its token is this object."""
@@ -54,4 +53,4 @@ class NodeTrace:
         if self._file is not None:
             self._file.close()
             self._file = None
-            self._core.untrace(self, self._clock())
+            self._core.untrace(self)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kernel.contract.events import Event, Restore, Restored, Settled
 from kernel.contract.guest import Program
@@ -19,6 +19,7 @@ from nectar_node.packages.installer import Installer
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.reboot import Again, Plan
 from nectar_node.storage.operations import Location
+from net.base.timers import Timers
 from net.contract.events import FailureReason, RegistrationFailed
 from net.names.directory import Endpoint
 
@@ -55,9 +56,10 @@ class StartUp:
         installer: Installer,
         act: Callable[[Event], None],
         emit: Callable[[DriverAction], None],
+        timers: Timers[Any],
     ) -> None:
         """`code` is the folder of the code of processes; `act` gives the kernel an event, `emit` the driver an
-        action.
+        action; `timers` has, with this object as its key, when the wait for the registrar ends.
         """
         self._our = our
         self._code = code
@@ -68,7 +70,7 @@ class StartUp:
         self._plan = Plan((), (), (), {}, {})
         self._loading = 0
         """Processes that run again as soon as their code is loaded."""
-        self._deadline: float | None = None
+        self._timers = timers
         self._warning: str | None = None
 
     def begin(self, boot: Boot, plan: Plan, now: float) -> None:
@@ -79,7 +81,8 @@ class StartUp:
         for package in plan.resumed:
             self._installer.resume(package)
         if boot.registers:
-            self._stage, self._deadline = _Stage.ASKING, now + JOIN_SECONDS
+            self._stage = _Stage.ASKING
+            self._timers.set(self, now + JOIN_SECONDS)
         else:
             self._start(None)
 
@@ -96,16 +99,13 @@ class StartUp:
         elif failed.retries:
             self._start(failed)
         else:
-            self._stage, self._deadline = _Stage.REFUSED, None
+            self._stage = _Stage.REFUSED
+            self._timers.set(self, None)
             self._emit(NameRefused(failed.reason))
-
-    def next_deadline(self) -> float | None:
-        """Return when the wait for the registrar ends, or None."""
-        return self._deadline
 
     def on_timer(self, now: float) -> None:
         """Go on without the registrar if the wait is over."""
-        if self._deadline is not None and self._deadline <= now:
+        if (deadline := self._timers.when(self)) is not None and deadline <= now:
             self._start(RegistrationFailed(FailureReason.UNREACHABLE, retries=True))
 
     def installed(self) -> None:
@@ -116,7 +116,8 @@ class StartUp:
 
     def _start(self, why_not: RegistrationFailed | None) -> None:
         """Start the packages; `why_not` says why the node has no place in its network yet."""
-        self._stage, self._deadline = _Stage.STARTING, None
+        self._stage = _Stage.STARTING
+        self._timers.set(self, None)
         if why_not is not None:
             self._warning = self._log(why_not)
         for package in self._plan.new:

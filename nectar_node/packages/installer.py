@@ -13,6 +13,7 @@ from kernel.contract.process import Launch
 from kernel.router.kernel import Kernel
 from nectar_node.contract.actions import BadCode, DriverAction, Installed, LoadCode, LogLine
 from nectar_node.packages.manifest import ManifestEntry, Package
+from nectar_node.packages.powers import power_of
 from nectar_node.packages.reboot import KeptPackage
 from nectar_node.storage.operations import Location, Row, is_part
 
@@ -67,6 +68,12 @@ class Installer:
         self._act = act
         self._emit = emit
         self._mount = mount
+
+    def may_script(self, package: PackageId, capability: Capability) -> bool:
+        """Return whether the user lets the scripts of a package have a capability."""
+        installed = self.packages.get(package)
+        rights = installed.script_rights if installed is not None else None
+        return rights is None or capability in rights or power_of(capability, package) is None
 
     def locate(self, package: PackageId, path: str) -> Location | None:
         """Return where a file of an installed package lies, in the folder that the user named, where no process writes.

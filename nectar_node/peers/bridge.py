@@ -73,7 +73,7 @@ class Peers:
         start_up: StartUp,
         machine: Machine,
         emit: Callable[[DriverAction], None],
-        serve: Callable[[Envelope], bool],
+        serve: Callable[[Envelope, float], bool],
     ) -> None:
         """`names` keeps the name records; `start_up` waits for the registrar; `emit` gives the driver an
         action; `serve` gives a request to a system process that is there for other nodes, False: it
@@ -184,7 +184,7 @@ class Peers:
             self._pass_in(*verified)
 
     def _pass_in(self, envelope: Envelope, receipt: object) -> None:
-        if isinstance(envelope.message, Request) and self._serve(envelope):
+        if isinstance(envelope.message, Request) and self._serve(envelope, self._now):
             self._network.taken(receipt, self._now)
         else:
             self._handle(_new(FromPeer, (envelope, receipt)), self._now)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 from kernel.contract.address import ProcessId
 from kernel.contract.events import UseState
@@ -30,8 +30,10 @@ P = ParamSpec("P")
 class SystemProcesses:
     """All system processes of one node, by name, with their failures and deadlines."""
 
-    def __init__(self, processes: Iterable[SystemProcess], emit: Callable[[Unforeseen], None]) -> None:
-        """`emit` is given every failure of their own code."""
+    def __init__(
+        self, processes: Iterable[SystemProcess], emit: Callable[[Unforeseen], None], timers: Timers[Any]
+    ) -> None:
+        """`emit` is given every failure of their own code; `timers` gets the earliest deadline."""
         self._emit = emit
         self.failures: Counter[ProcessId] = Counter()
         """How often the code of each has failed."""
@@ -39,7 +41,7 @@ class SystemProcesses:
         """Read-only."""
         self.pending: deque[SystemProcess] = deque()
         """Processes that have been told something since they were last asked for actions; the core takes them out."""
-        self._timers: Timers[ProcessId] = Timers()
+        self._timers: Timers[ProcessId] = Timers(timers)
         """When each is due next: a process says so when it has no more actions."""
 
     def receive(self, envelope: Envelope, now: float) -> None:
@@ -109,10 +111,6 @@ class SystemProcesses:
             verb(*args, **kwargs)
         except Exception as error:
             self._failed(process, cause, error, now)
-
-    def next_deadline(self) -> float | None:
-        """Return when `on_timer` is due; processes in `pending` have not said so yet."""
-        return self._timers.next()
 
     def next_action(self, process: SystemProcess, now: float) -> SystemAction | None:
         """Return the next action of one of them; None: nothing more."""

@@ -42,8 +42,6 @@ class KdfCost:
 
 
 DEFAULT_COST = KdfCost()
-CHEAP = KdfCost(pwhash.argon2id.OPSLIMIT_MIN, pwhash.argon2id.MEMLIMIT_MIN)
-"""A cost for tests alone: it protects nothing."""
 
 
 class Keys(NamedTuple):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from typing import Any
 
 from net.base.errors import NoRoom
 from net.base.frames import Control, Data
@@ -22,6 +23,7 @@ from net.base.limits import (
     MAX_DEFERRED,
     MAX_DEFERRED_BYTES,
 )
+from net.base.timers import Timers
 from net.contract.events import Buffer
 from net.peering.connections import Switchboard
 from net.session.channel import Deferred, HoldReason
@@ -36,10 +38,12 @@ def _holds(connection: Connection) -> int:
 
 
 class Backlog:
-    """The senders that wait for capacity."""
+    """The connections whose frames wait for memory, or for their turn."""
 
-    def __init__(self, switchboard: Switchboard) -> None:
+    def __init__(self, switchboard: Switchboard, timers: Timers[Any]) -> None:
+        """`timers` has, with this object as its key, when to ask `next_turn` and `looks_again`."""
         self._switchboard = switchboard
+        self._timers = timers
         self._starved: dict[Connection, None] = {}
         """Connections that wait for memory, in order."""
         self._turns: deque[Connection] = deque()
@@ -69,12 +73,14 @@ class Backlog:
     def starve(self, connection: Connection, frames: Frames, now: float) -> None:
         """There is no memory for the first of these, and room for one more that waits (`crowded_out`)."""
         self._starved[connection] = None
+        self._arm()
         connection.deferred = Deferred(frames, now)
         self._switchboard.hold(connection, HoldReason.BACKLOG)
 
     def queue(self, connection: Connection, frames: Frames, now: float) -> None:
         """Put off these frames until others have had their turn."""
         self._turns.append(connection)
+        self._arm()
         connection.deferred = Deferred(frames, now)
         self._switchboard.hold(connection, HoldReason.BACKLOG)
 
@@ -88,11 +94,9 @@ class Backlog:
 
     # --- time passes ------------------------------------------------------------------------------------------------
 
-    def next_deadline(self) -> float | None:
-        """When to ask `next_turn` and `looks_again`; at once, while somebody waits for a turn."""
-        if self._turns:
-            return 0.0
-        return self._retry_at if self._starved else None
+    def _arm(self) -> None:
+        """Set the deadline: at once, while somebody waits for a turn."""
+        self._timers.set(self, 0.0 if self._turns else self._retry_at if self._starved else None)
 
     def next_turn(self) -> Connection | None:
         """The connection whose turn it is, which waits for it no longer."""
@@ -100,10 +104,11 @@ class Backlog:
 
     def looks_again(self, now: float) -> bool:
         """Whether it is time to see if there is memory (`fed`)."""
-        if not self._starved or now < self._retry_at:
-            return False
-        self._retry_at = now + DEFERRED_RETRY_SECONDS
-        return True
+        is_time = bool(self._starved) and now >= self._retry_at
+        if is_time:
+            self._retry_at = now + DEFERRED_RETRY_SECONDS
+        self._arm()
+        return is_time
 
     def fed(self, now: float) -> Iterator[Connection]:
         """Those that need to wait for memory no longer, each when the one before it has gone on. Asking costs next to
@@ -145,6 +150,7 @@ class Backlog:
         for connection in self._switchboard.all():
             if connection.deferred is None:
                 self._switchboard.release(connection, HoldReason.BACKLOG)
+        self._arm()
 
     def __repr__(self) -> str:
         return f"Backlog({len(self._starved)} wait for memory, {len(self._turns)} for a turn)"

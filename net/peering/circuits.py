@@ -4,8 +4,6 @@ A leg is a connection to a router. Once it is spliced, its bytes belong to anoth
 to the node at the other end, which begins with a handshake like any other. The router's part is in `relay`.
 """
 
-from collections.abc import Callable
-
 from net.base.errors import BadFrame, NoCircuit
 from net.base.frames import Goodbye, Incoming, Spliced
 from net.base.limits import HANDSHAKE_SECONDS, MAX_CALLS_PER_ROUTER
@@ -55,17 +53,17 @@ class Circuits:
         leg.owner = None
         self._answering[leg.number] = session.name
 
-    def spliced(self, leg: Connection, frame: Spliced, now: float, make_room: Callable[[str, float], bool]) -> None:
+    def spliced(self, leg: Connection, frame: Spliced, now: float) -> None:
         """Begin the handshake with the other end, to which the router has connected this leg.
 
-        `make_room` is as in `reception.Reception`. Raises BadFrame if the router could not have spliced this leg,
-        NoCircuit if there is no capacity for the connection.
+        Raises BadFrame if the router could not have spliced this leg, NoCircuit if there is no capacity for the
+        connection.
         """
         circuit = leg.handshake.circuit
         if circuit is None or leg.dialed is None:
             raise BadFrame("a spliced frame out of place")
         calling = isinstance(circuit, Connect)
-        if not calling and not make_room(leg.host, now):
+        if not calling and not self._sessions.make_room(leg.host, now):
             raise NoCircuit("too many unfinished handshakes")
         handshake = self._sessions.handshake(initiator=calling)
         inner = Connection(leg.number, handshake, dialed=leg.owner if calling else None, host=leg.host, now=now)

@@ -5,6 +5,7 @@ It knows what a connection is, and nothing of what it is for.
 
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from net.base.errors import GoodbyeCode, NoRoom
 from net.base.frames import Control, Ping
@@ -31,15 +32,18 @@ _new = tuple.__new__
 class Switchboard:
     """All connections of a network, by number."""
 
-    def __init__(self, events: deque[NetEvent], entropy: Callable[[int], bytes], most: int) -> None:
-        """`events` takes Dial, Close and Writable; `most` is `NetworkConfig.connections`."""
+    def __init__(
+        self, events: deque[NetEvent], entropy: Callable[[int], bytes], most: int, timers: Timers[Any]
+    ) -> None:
+        """`events` takes Dial, Close and Writable; `most` is `NetworkConfig.connections`; `timers` gets the earliest
+        deadline."""
         self._events = events
         self._connections: dict[int, Connection] = {}
         self._next_number = 1
         self._meetings = 0
         self._half_open = HalfOpen(entropy, max(1, min(MAX_HALF_OPEN, most // HALF_OPEN_PART)))
         self._most_others = most - self._half_open.most
-        self.timers: Timers[int] = Timers()
+        self.timers: Timers[int] = Timers(timers)
         """One deadline for each connection, by number."""
 
     def new_number(self) -> int:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import traceback
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from net.base.errors import GoodbyeCode
 from net.contract.events import Close, FailureReason, NetEvent, Unforeseen
@@ -28,15 +29,24 @@ PAUSE_SECONDS = 1.0
 over."""
 
 
+class Peers(Protocol):
+    """The part of `sessions.Sessions` that ends what has failed."""
+
+    def gone(self, connection: Connection, reason: FailureReason, now: float) -> None:
+        """Let all that relied on a closed connection carry on."""
+
+    def reset(self, session: Session, now: float) -> None:
+        """Make a session begin anew."""
+
+    def blame(self, name: str | None) -> None:
+        """Note which peer was being dealt with."""
+
+
 class Containment:
     """Contains the failures of one network."""
 
-    gone: Callable[[Connection, FailureReason, float], None]
-    """Tells those that relied on a connection that it is closed; see `reception.Reception.gone`."""
-    reset: Callable[[Session, float], None]
-    """Makes a session begin anew; see `sessions.Sessions.reset`."""
-    blame: Callable[[str | None], None]
-    """Notes which peer was being dealt with; see `sessions.Sessions.blame`."""
+    sessions: Peers
+    """The peers that are concerned; they know the containment too."""
 
     def __init__(self, events: deque[NetEvent], switchboard: Switchboard) -> None:
         self._events = events
@@ -74,8 +84,8 @@ class Containment:
         if connection is not None:
             self._switchboard.abandon(connection, None)
             connection.why = WHY
-            self.blame(connection.owner if connection.session is None else connection.session.name)
-            self.gone(connection, FailureReason.UNREACHABLE, now)
+            self.sessions.blame(connection.owner if connection.session is None else connection.session.name)
+            self.sessions.gone(connection, FailureReason.UNREACHABLE, now)
         self.mend(now)
 
     def within(self, number: int, error: Exception, now: float) -> None:
@@ -85,18 +95,18 @@ class Containment:
 
     def _let_go(self, connection: Connection, now: float) -> None:
         if connection.session is not None:
-            self.reset(connection.session, now)
+            self.sessions.reset(connection.session, now)
             return
         try:
-            self.blame(connection.owner)
-            self.gone(connection, FailureReason.UNREACHABLE, now)
+            self.sessions.blame(connection.owner)
+            self.sessions.gone(connection, FailureReason.UNREACHABLE, now)
         except Exception as error:  # `mend` does what this has left undone
             self.note(str(connection), error)
 
     def session(self, session: Session, error: Exception, now: float) -> None:
         """Make a session begin anew that was dealt with, perhaps in the midst of other work, when something failed."""
         self.note(f"the session with {session.name}", error)
-        self.reset(session, now)
+        self.sessions.reset(session, now)
         self.mend_at = now
 
     def part(self, what: str, error: Exception, now: float) -> None:

@@ -3,7 +3,9 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+from net.base.timers import Timers
 from net.base.wall_clock import WallClock
 from net.contract.config import NetworkConfig
 from net.contract.events import NetEvent
@@ -15,7 +17,7 @@ from net.peering.containment import Containment
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The senders that wait for capacity."""
+    """The identity, the settings and the tables that all components work with."""
 
     identity: Identity
     """This node's name and keys."""
@@ -31,5 +33,7 @@ class Context:
     """The connections."""
     wall_clock: WallClock
     """Unix time, for the issue and expiry of records."""
+    timers: Timers[Any]
+    """The earliest deadline of each component."""
     containment: Containment
     """What contains failures of our own code."""

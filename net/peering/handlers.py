@@ -1,7 +1,6 @@
 """What each control frame does: one table from frame to its handler and the stages in which it is legal."""
 
 from collections.abc import Callable
-from typing import Protocol
 
 from net.base.errors import BadFrame, BadNameRecord, GoodbyeCode
 from net.base.frames import (
@@ -35,27 +34,12 @@ from net.session.session import Connection, Session
 _new = tuple.__new__
 
 
-class Gone(Protocol):
-    """Tells those that relied on a connection that it is closed."""
-
-    def __call__(self, connection: Connection, reason: FailureReason, now: float, *, farewell: bool = False) -> None:
-        """Handle the end of `connection`; see `reception.Reception.gone`."""
-
-
 class Handlers:
-    """The senders that wait for capacity."""
+    """What each frame of a peer, or of a leg of a circuit, does."""
 
     def __init__(
-        self,
-        context: Context,
-        sessions: Sessions,
-        relay: Relay,
-        circuits: Circuits,
-        service: Service | None,
-        gone: Gone,
-        make_room: Callable[[str, float], bool],
+        self, context: Context, sessions: Sessions, relay: Relay, circuits: Circuits, service: Service | None
     ) -> None:
-        """`make_room` is as in `reception.Reception`."""
         self._events = context.events
         self._switchboard = context.switchboard
         self._sessions = sessions
@@ -65,8 +49,6 @@ class Handlers:
         self._directory = context.directory
         self._registrar = context.directory.genesis.name if context.directory.genesis is not None else None
         self._wall_clock = context.wall_clock
-        self._gone = gone
-        self._make_room = make_room
 
     def handle(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
         """Handle a control frame of a peer that is believed. Raises ProtocolViolation."""
@@ -78,12 +60,12 @@ class Handlers:
     def handle_on_leg(self, leg: Connection, frame: Data | Control, now: float) -> None:
         """Handle a frame on a leg of a circuit: only its router says anything there. Raises ProtocolViolation."""
         if isinstance(frame, Spliced):
-            self._circuits.spliced(leg, frame, now, self._make_room)
+            self._circuits.spliced(leg, frame, now)
         elif isinstance(frame, Goodbye):
             self._events.append(self._circuits.goodbye(leg, frame))
             leg.why = f"the router says: {code_name(frame.code)}"
             self._switchboard.close(leg, None)
-            self._gone(leg, FailureReason.UNREACHABLE, now)
+            self._sessions.gone(leg, FailureReason.UNREACHABLE, now)
         else:
             raise BadFrame("a frame that has no place on a leg of a circuit")
 
@@ -92,7 +74,7 @@ class Handlers:
         if not session.arbiter and not session.accepts(frame, connection.met):
             connection.why = None
             self._switchboard.close(connection, GoodbyeCode.REPLACED)
-            self._gone(connection, FailureReason.UNREACHABLE, now)
+            self._sessions.gone(connection, FailureReason.UNREACHABLE, now)
             return
         delivered, failed = session.resumed(frame)
         if not session.arbiter:
@@ -137,7 +119,7 @@ class Handlers:
         self._switchboard.close(connection, None)
         disbelieved = frame.code in (GoodbyeCode.NOT_BELIEVED, GoodbyeCode.UNKNOWN_NAME)
         reason = FailureReason.NOT_BELIEVED if disbelieved else FailureReason.UNREACHABLE
-        self._gone(connection, reason, now, farewell=meant)
+        self._sessions.gone(connection, reason, now, farewell=meant)
 
     def _on_request(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
         """Answer a lookup or a registration, if this node is the registrar."""

@@ -12,11 +12,13 @@ tests/net/peering/test_network.py and its neighbours.
 
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from net.base.errors import GoodbyeCode
 from net.base.frames import Control
 from net.base.limits import MAX_BLOB_BYTES, MAX_HEADER_BYTES, SESSION_CREDIT_MESSAGES
 from net.base.node_names import is_node_name
+from net.base.timers import Timers
 from net.base.wall_clock import WallClock
 from net.contract.config import NetworkConfig
 from net.contract.events import (
@@ -73,7 +75,9 @@ class Network:
         self._config = config
         self._events: deque[NetEvent] = deque()
         self._service = Service(directory, self._events.append) if isinstance(directory, Registrar) else None
-        self._switchboard = Switchboard(self._events, entropy, config.connections)
+        self._timers: Timers[Any] = Timers()
+        """The earliest deadline of each component."""
+        self._switchboard = Switchboard(self._events, entropy, config.connections, self._timers)
         self._containment = Containment(self._events, self._switchboard)
         self._wall_clock = WallClock(config.wall_clock_offset)
         context = Context(
@@ -84,14 +88,13 @@ class Network:
             self._events,
             self._switchboard,
             self._wall_clock,
+            self._timers,
             self._containment,
         )
-        self._sessions = Sessions(context, self._answered)
         self._relay = Relay(config.reservations, self._switchboard, entropy, config.memory)
+        self._sessions = self._containment.sessions = Sessions(context, self._relay, self._answered)
         self._circuits = Circuits(self._sessions, self._switchboard, self._relay)
         self._reception = Reception(context, self._sessions, self._relay, self._circuits, self._service)
-        self._containment.gone = self._reception.gone
-        self._containment.reset, self._containment.blame = self._sessions.reset, self._sessions.blame
         parts = (self._switchboard, self._relay, self._sessions, self._reception, self)
         self._containment.menders.extend(part.mend for part in parts)
         if self._service is not None:
@@ -223,12 +226,6 @@ class Network:
         """Stop reporting on that probe."""
         self._sessions.probes.stop(token)
 
-    def backlog(self, node: str) -> int:
-        """Return the bytes of messages to `node` that are not acknowledged, so that a sender can slow down before
-        QUEUE_FULL."""
-        session = self._sessions.table.get(node)
-        return session.outbox.bytes if session is not None else 0
-
     def set_endpoint(self, host: str, port: int, now: float) -> None:
         """Register that address as the only one at which this node is reachable."""
         self._endpoints = (Endpoint(host, port),)
@@ -304,7 +301,7 @@ class Network:
         """Add a connection that has come from `host`. It is closed at once if there is no capacity for it
         (`net.session.half_open`)."""
         try:
-            if self._down or not self._reception.make_room(host, now):
+            if self._down or not self._sessions.make_room(host, now):
                 self._events.append(Close(connection))
             else:
                 self._switchboard.accept(connection, host, self._sessions.handshake(initiator=False), now)
@@ -369,28 +366,16 @@ class Network:
         """Return when to call `on_timer`; calling it early or late does no harm."""
         containment = self._containment
         try:
-            first = self._first_deadline()
+            first, expiry = self._timers.next(), self._directory.next_expiry()
+            if expiry is not None:
+                expires_at = self._wall_clock.when(expiry)
+                first = expires_at if first is None or expires_at < first else first
         except Exception as error:
             containment.part("the deadlines", error, self._now)
             first = containment.paused_until
         if containment.mend_at is not None:
             return containment.mend_at
         return first if first is None or first >= containment.paused_until else containment.paused_until
-
-    def _first_deadline(self) -> float | None:
-        sessions, first = self._sessions, None
-        for when in (
-            self._switchboard.timers.next(),
-            sessions.timers.next(),
-            sessions.sweep_at,
-            sessions.resolver.next_deadline(),
-            sessions.probes.next_deadline(),
-            self._next_expiry(),
-            self._reception.next_deadline(),
-        ):
-            if when is not None and (first is None or when < first):
-                first = when
-        return first
 
     def on_timer(self, now: float) -> None:
         """Act on every deadline that has passed."""
@@ -436,6 +421,7 @@ class Network:
 
     def mend(self, now: float) -> None:
         """Repair the tables (see `containment`): each name that the node still waits for is told as ended."""
+        self._timers.mend()
         for name in sorted(self._wanted):
             if not self._sessions.resolver.asks(name):
                 self._wanted.discard(name)
@@ -446,10 +432,6 @@ class Network:
         if freed:
             self._sessions.table.forget(freed)
             self._events.append(NamesFreed())
-
-    def _next_expiry(self) -> float | None:
-        expiry = self._directory.next_expiry()
-        return None if expiry is None else self._wall_clock.when(expiry)
 
     # --- out --------------------------------------------------------------------------------------------------------
 

@@ -7,9 +7,11 @@ tests/net/peering/test_probes.py.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from net.base.frames import VERSION
 from net.base.limits import MAX_PROBES, PING_SECONDS, PROBE_SECONDS
+from net.base.timers import Timers
 from net.contract.events import (
     AttemptFailed,
     AttemptStage,
@@ -46,25 +48,23 @@ _STAGES = {
 class _Probe:
     """One watcher of one name."""
 
-    __slots__ = ("deadline", "name", "ping_until")
+    __slots__ = ("deadline", "name", "pinged")
 
     def __init__(self, name: str, deadline: float) -> None:
         self.name = name
         self.deadline = deadline
         """When the whole probe ends."""
-        self.ping_until: float | None = None
-        """When a pong has to have come; None: no ping is out."""
-
-    @property
-    def due(self) -> float:
-        return self.deadline if self.ping_until is None else min(self.deadline, self.ping_until)
+        self.pinged = False
+        """Whether a ping is out, whose pong has to come in time."""
 
 
 class Probes:
     """The probes of a network. Usually there are none, and none cost anything."""
 
-    def __init__(self, emit: Callable[[NetEvent], None]) -> None:
+    def __init__(self, emit: Callable[[NetEvent], None], timers: Timers[Any]) -> None:
+        """`timers` gets the earliest deadline."""
         self._emit = emit
+        self._timers: Timers[object] = Timers(timers)
         self._probes: dict[object, _Probe] = {}
         """The probes, by token."""
 
@@ -75,21 +75,18 @@ class Probes:
         if len(self._probes) >= MAX_PROBES:
             self._emit(Probed(token, ProbeEnded(ProbeOutcome.BUSY, None)))
             return False
-        self._probes[token] = _Probe(name, now + PROBE_SECONDS)
+        self._probes[token] = probe = _Probe(name, now + PROBE_SECONDS)
+        self._timers.set(token, probe.deadline)
         return True
 
     def stop(self, token: object) -> None:
         """Remove a watcher; it is told nothing more."""
         self._probes.pop(token, None)
-
-    def next_deadline(self) -> float | None:
-        """Return when to call `on_timer`."""
-        return min(probe.due for probe in self._probes.values()) if self._probes else None
+        self._timers.set(token, None)
 
     def on_timer(self, now: float) -> None:
         """End the probes whose time is over."""
-        late = [token for token, probe in self._probes.items() if probe.due <= now]
-        for token in late:
+        while (token := self._timers.pop_due(now)) is not None:
             self.end(token, ProbeOutcome.TIMEOUT, None)
 
     def tell(self, token: object, step: ProbeStep) -> None:
@@ -98,7 +95,7 @@ class Probes:
 
     def end(self, token: object, outcome: ProbeOutcome, reason: FailureReason | None) -> None:
         """Tell one watcher the outcome, and remove it."""
-        del self._probes[token]
+        self.stop(token)
         self._emit(Probed(token, ProbeEnded(outcome, reason)))
 
     # --- what is reported ---
@@ -138,15 +135,17 @@ class Probes:
             stage = AttemptStage.ROUTER
         self._tell(name, AttemptFailed(connection.host, connection.port, router, stage, reason, text))
         if stage is AttemptStage.SESSION:
-            for probe in self._probes.values():
+            for token, probe in self._probes.items():
                 if probe.name == name:
-                    probe.ping_until = None
+                    probe.pinged = False
+                    self._timers.set(token, probe.deadline)
 
     def pinging(self, name: str, host: str, now: float) -> None:
         """Report that a ping was sent on the session with the peer."""
-        for probe in self._probes.values():
-            if probe.name == name and probe.ping_until is None:
-                probe.ping_until = now + PING_SECONDS
+        for token, probe in self._probes.items():
+            if probe.name == name and not probe.pinged:
+                probe.pinged = True
+                self._timers.set(token, min(probe.deadline, now + PING_SECONDS))
         self._tell(name, Pinging(host))
 
     def ponged(self, name: str, seconds: float) -> None:

@@ -52,7 +52,7 @@ _TOLD = {NotBelieved: FailureReason.BAD_KEY, OtherVersion: FailureReason.OTHER_V
 
 
 class Reception:
-    """The senders that wait for capacity."""
+    """The handling of all that comes on the connections of a node."""
 
     def __init__(
         self, context: Context, sessions: Sessions, relay: Relay, circuits: Circuits, service: Service | None
@@ -66,15 +66,15 @@ class Reception:
         self._wall_clock = context.wall_clock
         self._containment = context.containment
         self._admission = Admission(context.identity, context.directory)
-        self._handlers = Handlers(context, sessions, relay, circuits, service, self.gone, self.make_room)
+        self._handlers = Handlers(context, sessions, relay, circuits, service)
         self._verifying: dict[str, list[int]] = {}
         """Connections that wait for the lookup of a name, by that name."""
         self._scratch = memoryview(bytearray(MAX_PLAINTEXT_BYTES))
-        self._dropped = Dropped()
-        self._progress = Progress(context.config.memory)
+        self._dropped = Dropped(context.timers)
+        self._progress = Progress(context.config.memory, context.timers)
         self._left = FRAMES_AT_ONCE
         """Frames that may still be handled before other connections have their turn."""
-        self._backlog = Backlog(context.switchboard)
+        self._backlog = Backlog(context.switchboard, context.timers)
 
     def receive(self, connection: int, data: Buffer, now: float) -> None:
         """Handle bytes that have come. Raises nothing, whatever they are; `data` is not kept."""
@@ -107,17 +107,6 @@ class Reception:
     def _begin_turn(self) -> None:
         self._left = self._backlog.frames_at_once()
 
-    def make_room(self, host: str, now: float) -> bool:
-        """Make capacity for one more handshake with that host; return whether it may begin."""
-        if self._switchboard.has_room(host):
-            return True
-        crowded_out = self._switchboard.in_the_way(host, now)
-        if crowded_out is None:
-            return False
-        self._switchboard.close(crowded_out, GoodbyeCode.BUSY)
-        self.gone(crowded_out, FailureReason.UNREACHABLE, now)
-        return True
-
     # --- connections end --------------------------------------------------------------------------------------------
 
     def ended(self, number: int, reason: FailureReason, now: float, why: str) -> None:
@@ -128,15 +117,7 @@ class Reception:
                 self._events.append(Log(f"{connection} has broken"))
             connection.why = why
             self._switchboard.forget(connection)
-            self.gone(connection, reason, now)
-
-    def gone(self, connection: Connection, reason: FailureReason, now: float, *, farewell: bool = False) -> None:
-        """Let all that relied on a closed connection carry on. `farewell`: the peer meant it to end."""
-        self._relay.gone(connection)
-        self._sessions.gone(connection, reason, now, farewell=farewell)
-        session = connection.session
-        if session is not None and session.connection is None:
-            self._relay.withdraw(session)
+            self._sessions.gone(connection, reason, now)
 
     def violated(self, connection: Connection, violation: ProtocolViolation, now: float) -> None:
         """End the connection of a peer that has broken the protocol, and let all that relied on it carry on."""
@@ -148,7 +129,7 @@ class Reception:
         self._switchboard.close(connection, violation.code)
         if connection.session is not None and not connection.session.guest:
             self._sessions.punish(connection.session, violation, now)
-        self.gone(connection, _TOLD.get(type(violation), FailureReason.UNREACHABLE), now)
+        self._sessions.gone(connection, _TOLD.get(type(violation), FailureReason.UNREACHABLE), now)
         if connection.session is not None and isinstance(violation, NoCredit):
             self._sessions.refuse(connection.session, now)
 
@@ -165,7 +146,7 @@ class Reception:
         elif connection.stage is Stage.SPLICED:
             if self._relay.due(connection, now):
                 self._switchboard.close(connection, None)
-                self.gone(connection, FailureReason.UNREACHABLE, now)
+                self._sessions.gone(connection, FailureReason.UNREACHABLE, now)
         elif connection.holds & HoldReason.BACKLOG:
             timers.set(connection.number, now + KEEPALIVE_SECONDS)  # `on_timer` sees to it
         elif connection.holds and not self._is_slow(connection):
@@ -175,7 +156,7 @@ class Reception:
             self._tell_end(connection, "silent for too long", now)
             unanswered = connection.stage is Stage.LEG
             self._switchboard.close(connection, GoodbyeCode.NO_CIRCUIT if unanswered else GoodbyeCode.SILENT)
-            self.gone(connection, FailureReason.UNREACHABLE, now)
+            self._sessions.gone(connection, FailureReason.UNREACHABLE, now)
         elif not self._gets_on(connection, now):
             pass
         elif connection.pinged:
@@ -422,14 +403,6 @@ class Reception:
         self._backlog.resumed(connection, deferred, frames, since, now)
 
     # --- time passes ------------------------------------------------------------------------------------------------
-
-    def next_deadline(self) -> float | None:
-        """Return when to call `on_timer`."""
-        first = None
-        for when in (self._progress.next_deadline(), self._backlog.next_deadline(), self._dropped.next_deadline()):
-            if when is not None and (first is None or when < first):
-                first = when
-        return first
 
     def on_timer(self, now: float) -> None:
         """Check messages that are not whole, and retry those for which there was no memory."""

@@ -7,6 +7,7 @@ tests/net/peering/test_resolver.py.
 
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from net.base.errors import (
     RETRY_CODE,
@@ -79,10 +80,11 @@ class Resolver:
         wall_clock: WallClock | None = None,
         record_seconds: int = RECORD_SECONDS,
         invitation: bytes | None = None,
+        timers: Timers[Any] | None = None,
     ) -> None:
         """`previous` is the identity with the key that the name had before, if this boot changes it. `record_seconds`
         is the lifetime of this node's record, once the registrar grants more than that of a first one. `invitation` is
-        what to show to the registrar (`net.names.invitation`)."""
+        what to show to the registrar (`net.names.invitation`). `timers` gets the earliest deadline."""
         self._identity = identity
         self._directory = directory
         self._emit = emit
@@ -102,7 +104,7 @@ class Resolver:
         self._next_request = 1
         self._outgoing: deque[Control] = deque()
         self._answers: deque[tuple[str, Answer]] = deque()
-        self._timers: Timers[str] = Timers()
+        self.timers: Timers[str] = Timers(timers)
         self.wanted: tuple[tuple[Endpoint, ...], tuple[str, ...]] | None = None
         """The endpoints and routers of this node that the registrar is to know."""
         self._registering: int | None = None
@@ -120,7 +122,7 @@ class Resolver:
             self._answers.append((name, Answer.UNAVAILABLE))
             return
         self._by_name[name] = self._ask(Lookup(self._next_request, name))
-        self._timers.set(name, now + LOOKUP_SECONDS)
+        self.timers.set(name, now + LOOKUP_SECONDS)
 
     def register(self, endpoints: tuple[Endpoint, ...], routers: tuple[str, ...], now: float) -> None:
         """Have the registrar hold a record of this node with these endpoints and routers, from now on: the record is
@@ -149,13 +151,9 @@ class Resolver:
         """Return a name whose lookup has ended, with the outcome, or None."""
         return self._answers.popleft() if self._answers else None
 
-    def next_deadline(self) -> float | None:
-        """Return when to call `on_timer`."""
-        return self._timers.next()
-
     def on_timer(self, now: float) -> None:
         """Give up what the registrar does not answer; retry the registration."""
-        while (key := self._timers.pop_due(now)) is not None:
+        while (key := self.timers.pop_due(now)) is not None:
             if key != _REGISTRATION:
                 self._finish(key, Answer.UNAVAILABLE)
             elif self._registering is not None:
@@ -206,12 +204,12 @@ class Resolver:
         if self._registering not in self._requests:
             self._registering = None
         for name in self._by_name:
-            if name not in self._timers:
-                self._timers.set(name, now + LOOKUP_SECONDS)
+            if name not in self.timers:
+                self.timers.set(name, now + LOOKUP_SECONDS)
         asked = self.wanted is not None and self._directory.genesis is not None
         registers = asked and not self.asks(self._identity.name)
-        if registers and _REGISTRATION not in self._timers:
-            self._timers.set(_REGISTRATION, now + REGISTRATION_RETRY_SECONDS)
+        if registers and _REGISTRATION not in self.timers:
+            self.timers.set(_REGISTRATION, now + REGISTRATION_RETRY_SECONDS)
         self.connected()
 
     def receive_untrusted(self, frame: Found | Granted | Refused, now: float) -> None:
@@ -245,7 +243,7 @@ class Resolver:
         else:
             self.own_record = self._sign(held, now)
             self._registering = self._ask(Register(self._next_request, self.own_record, self._invitation))
-            self._timers.set(_REGISTRATION, now + LOOKUP_SECONDS)
+            self.timers.set(_REGISTRATION, now + LOOKUP_SECONDS)
 
     # --- helpers ---
 
@@ -259,14 +257,14 @@ class Resolver:
         request = self._by_name.pop(name, None)
         if request is not None:
             del self._requests[request]
-            self._timers.set(name, None)
+            self.timers.set(name, None)
             self._answers.append((name, answer))
 
     def _drop_registration(self) -> None:
         if self._registering is not None:
             del self._requests[self._registering]
             self._registering = None
-            self._timers.set(_REGISTRATION, None)
+            self.timers.set(_REGISTRATION, None)
 
     def _learn(self, data: bytes, name: str, now: float) -> None:
         learned = self._directory.learn_untrusted(data, self._wall_clock.unix(now), name)
@@ -300,20 +298,20 @@ class Resolver:
         self.own_record = record
         self._emit(Registered(record))
         self._is_new = False
-        self._timers.set(_REGISTRATION, self._wall_clock.when((held.issued_at + held.expires_at) / 2))
+        self.timers.set(_REGISTRATION, self._wall_clock.when((held.issued_at + held.expires_at) / 2))
 
     def _registration_unavailable(self, now: float) -> None:
         self._registration_failed(FailureReason.UNREACHABLE, now, retries=True)
 
     def _refused_for_now(self, seconds: int, now: float) -> None:
         self._emit(RegistrationFailed(FailureReason.TRY_LATER, True, seconds))
-        self._timers.set(_REGISTRATION, now + seconds)
+        self.timers.set(_REGISTRATION, now + seconds)
 
     def _registration_failed(self, reason: FailureReason, now: float, *, retries: bool) -> None:
         self._emit(RegistrationFailed(reason, retries))
         if retries:
             self._emit(Log(f"registration: {reason}, next try in {REGISTRATION_RETRY_SECONDS:g} s"))
-            self._timers.set(_REGISTRATION, now + REGISTRATION_RETRY_SECONDS)
+            self.timers.set(_REGISTRATION, now + REGISTRATION_RETRY_SECONDS)
 
     def _is_wanted(self, held: NameRecord, now: float) -> bool:
         """Return whether this record of ours is the right one, and need not be renewed yet."""

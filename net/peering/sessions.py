@@ -26,6 +26,7 @@ from net.peering.context import Context
 from net.peering.own_routers import OwnRouters
 from net.peering.penalties import Penalties
 from net.peering.probes import Probes
+from net.peering.relay import Relay
 from net.peering.resolver import Resolver
 from net.peering.routes import Routes
 from net.peering.session_table import SessionTable
@@ -37,9 +38,9 @@ from net.session.session import Connection, Session
 
 
 class Sessions:
-    """The senders that wait for capacity."""
+    """The peers of a node, and what is done so that each has a connection when it needs one."""
 
-    def __init__(self, context: Context, answered: Callable[[str, Answer, float], None]) -> None:
+    def __init__(self, context: Context, relay: Relay, answered: Callable[[str, Answer, float], None]) -> None:
         """`answered` is told of every lookup that has ended: name, outcome, now."""
         identity, directory, config = context.identity, context.directory, context.config
         events, switchboard = context.events, context.switchboard
@@ -51,6 +52,7 @@ class Sessions:
         self._events = events
         self._switchboard = switchboard
         self._containment = context.containment
+        self._relay = relay
         self._answered = answered
         self._genesis = directory.genesis
         self.table = SessionTable(identity.name, config, switchboard, context.entropy)
@@ -62,17 +64,19 @@ class Sessions:
         self._routes = Routes(identity.name, directory)
         self._penalties = Penalties()
         self._down = False
-        self.probes = Probes(events.append)
-        self.timers: Timers[str] = Timers()
+        self.probes = Probes(events.append, context.timers)
+        self.timers: Timers[str] = Timers(context.timers)
         """One deadline for each session: of what `reach` waits for."""
-        self.sweep_at: float | None = None
-        """When peers that are gone are forgotten; None: none has gone since the last was forgotten."""
+        self._all_timers = context.timers
+        """Has, with this object as its key, when peers that are gone are forgotten; it has none if none has gone since
+        the last was forgotten."""
         self.resolver = Resolver(
             identity,
             directory,
             events.append,
             previous=config.previous,
             wall_clock=context.wall_clock,
+            timers=context.timers,
             record_seconds=config.record_seconds,
             invitation=config.invitation,
         )
@@ -212,8 +216,20 @@ class Sessions:
 
     # --- connections go ---
 
+    def make_room(self, host: str, now: float) -> bool:
+        """Make capacity for one more handshake with that host; return whether it may begin."""
+        if self._switchboard.has_room(host):
+            return True
+        crowded_out = self._switchboard.in_the_way(host, now)
+        if crowded_out is None:
+            return False
+        self._switchboard.close(crowded_out, GoodbyeCode.BUSY)
+        self.gone(crowded_out, FailureReason.UNREACHABLE, now)
+        return True
+
     def gone(self, connection: Connection, reason: FailureReason, now: float, *, farewell: bool = False) -> None:
-        """Let those that relied on a connection that is forgotten carry on. `farewell`: the peer meant it to end."""
+        """Let all that relied on a connection that is forgotten carry on. `farewell`: the peer meant it to end."""
+        self._relay.gone(connection)
         session = connection.session
         self._left(now)
         self._note_end(connection, reason, now)
@@ -231,6 +247,8 @@ class Sessions:
             owner = self.table.get(connection.owner)
             if owner is not None and owner.attempt == connection.number:
                 self._attempt_failed(owner, reason, now)
+        if session is not None and session.connection is None:
+            self._relay.withdraw(session)
 
     def _distrust(self, session: Session, router: str) -> None:
         """Prefer other routers to this one, since a circuit through it broke. It may break every circuit on purpose,
@@ -269,14 +287,14 @@ class Sessions:
 
     def _left(self, now: float) -> None:
         """Note that a peer may be gone for good."""
-        if self.sweep_at is None:
-            self.sweep_at = now + FORGET_SECONDS
+        if self not in self._all_timers:
+            self._all_timers.set(self, now + FORGET_SECONDS)
 
     def on_timer(self, now: float) -> None:
         """Forget the peers that have been gone for a while."""
-        if self.sweep_at is not None and self.sweep_at <= now:
+        if (sweep_at := self._all_timers.when(self)) is not None and sweep_at <= now:
             again = self.table.sweep(self._genesis.name if self._genesis is not None else None)
-            self.sweep_at = now + FORGET_SECONDS if again and not self._down else None
+            self._all_timers.set(self, now + FORGET_SECONDS if again and not self._down else None)
 
     # --- connections are sought ---
 

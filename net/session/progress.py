@@ -12,6 +12,8 @@ Pure. Tests: tests/net/session/test_progress.py.
 
 from __future__ import annotations
 
+from typing import Any
+
 from net.base.limits import (
     OLDEST_FACTOR,
     PROGRESS_SECONDS,
@@ -22,6 +24,7 @@ from net.base.limits import (
     WHOLE_SECONDS,
 )
 from net.base.memory import Memory
+from net.base.timers import Timers
 from net.session.session import Session
 
 
@@ -44,18 +47,18 @@ class _Window:
 class Progress:
     """Watches all peers with incomplete messages."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, timers: Timers[Any]) -> None:
+        """`timers` has, with this object as its key, when to check next."""
         self._memory = memory
+        self._timers = timers
         self._windows: dict[Session, _Window] = {}
-        self._next: float | None = None
-        """When to check next."""
 
     def watch(self, session: Session, now: float) -> None:
         """Watch a peer, since a message of it is incomplete."""
         if session not in self._windows:
+            if self not in self._timers:
+                self._timers.set(self, now + PROGRESS_SECONDS)
             self._windows[session] = _Window(session, now)
-            if self._next is None:
-                self._next = now + PROGRESS_SECONDS
 
     def excuse(self, session: Session, began: float, now: float) -> None:
         """Excuse a peer from which nothing was read from `began` until `now`, since what was read had to wait
@@ -64,15 +67,12 @@ class Progress:
         if window is not None:
             window.held += now - max(began, window.since)
 
-    def next_deadline(self) -> float | None:
-        """Return when to call `on_timer`."""
-        return self._next
-
     def on_timer(self, now: float) -> list[Session]:
         """Return the peers that do not go on, if it is time to check."""
-        if self._next is None or now < self._next:
+        due = self._timers.when(self)
+        if due is None or now < due:
             return []
-        was_stopped = now > self._next + PROGRESS_SECONDS  # this process was stopped: no peer is to blame
+        was_stopped = now > due + PROGRESS_SECONDS  # this process was stopped: no peer is to blame
         found = []
         for session, window in list(self._windows.items()):
             if not session.inbox.incomplete or not session.live:
@@ -82,7 +82,7 @@ class Progress:
             elif self._is_too_slow(session, window, now):
                 del self._windows[session]
                 found.append(session)
-        self._next = now + PROGRESS_SECONDS if self._windows else None
+        self._timers.set(self, now + PROGRESS_SECONDS if self._windows else None)
         return found
 
     def _is_too_slow(self, session: Session, window: _Window, now: float) -> bool:

@@ -362,8 +362,5 @@ class HostilePeer:
             contact.signalled = True
             self.actions.append(Writable(contact.connection.number))
 
-    def settle(self, now: float) -> None:
-        """Do nothing: unlike a node, the attacker has nothing to pass on."""
-
     def __repr__(self) -> str:
         return f"HostilePeer({self.order.behaviour} of {self.order.target}, {self.counts.words()})"

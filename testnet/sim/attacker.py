@@ -29,7 +29,7 @@ class AttackerContext(Timeline, Protocol):
         """The genesis file of the network that it attacks."""
 
 
-class SimAttacker(LinkEnd[HostilePeer]):
+class SimAttacker(LinkEnd):
     """An attacker and its ends of connections, from its first dial to its last."""
 
     window = WINDOW_BYTES
@@ -42,7 +42,7 @@ class SimAttacker(LinkEnd[HostilePeer]):
         self.crashed = False
         chance = simulation.chance("hostile", name)
         self._simulation = simulation
-        self.core = HostilePeer(order, simulation.genesis, chance, unix=0.0, now=simulation.now)
+        self.port = self.core = HostilePeer(order, simulation.genesis, chance, unix=0.0, now=simulation.now)
         self._tick()
 
     def _tick(self) -> None:

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from blake3 import blake3
 
-from net.contract.events import Buffer, DialFailure
+from net.contract.events import DialFailure
 from testnet.faults.resending import DATA_SECONDS, DIAL_SECONDS, sent_again
 from testnet.model.rule import (
     PASS,
@@ -34,6 +34,7 @@ from testnet.model.rule import (
     judge,
     still_late,
 )
+from testnet.sim.link_end import Port
 from testnet.sim.timeline import Timeline
 
 SEGMENT_BYTES = 1 << 18
@@ -54,24 +55,11 @@ class LinkBehaviour:
     most_delay: float = 0.02
 
 
-class Carried(Protocol):
-    """A source of bytes for connections: a node's core, or an attacker."""
-
-    def new_connection(self) -> int:
-        """Return a number for a new connection."""
-
-    def pending(self, connection: int, limit: int) -> list[Buffer]:
-        """Return up to `limit` bytes that are to be sent on a connection."""
-
-    def settle(self, now: float) -> None:
-        """Pass on what the parts of the core want of each other."""
-
-
 class Wired(Protocol):
     """An owner of ends of connections: `SimNode` or `SimAttacker`."""
 
     @property
-    def core(self) -> Carried:
+    def port(self) -> Port:
         """The source of bytes for its connections."""
 
     @property
@@ -303,7 +291,7 @@ class Fabric:
         if other is None:
             self._fail(mine, DialFailure.REFUSED)
             return
-        theirs = End(other, other.core.new_connection(), mine.link.back, mine.number, mine)
+        theirs = End(other, other.port.new_connection(), mine.link.back, mine.number, mine)
         mine.peer = theirs
         other.ends[theirs.connection] = theirs
         other.happens(lambda: other.accepted(theirs.connection, mine.node.address))
@@ -329,7 +317,7 @@ class Fabric:
         end = node.ends.get(connection)
         if end is None or end.peer is None or end.full:
             return
-        data = b"".join(node.core.pending(connection, SEGMENT_BYTES))
+        data = b"".join(node.port.pending(connection, SEGMENT_BYTES))
         if not data:
             return
         self._put(end, data)
@@ -339,7 +327,6 @@ class Fabric:
     def _transmit_on(self, end: End) -> None:
         node = end.node
         self.transmit(node, end.connection)
-        node.core.settle(self._context.now)
         node.go_on()
 
     def _put(self, end: End, data: bytes) -> None:

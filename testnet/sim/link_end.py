@@ -1,16 +1,19 @@
-"""The owner of ends of connections in a simulation: it passes on to its core what the links tell it."""
+"""The owner of ends of connections in a simulation: it passes on to its port what the links tell it."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol
 
-from net.contract.events import DialFailure
+from net.contract.events import Buffer, DialFailure
 from testnet.sim.timeline import Timeline
 
 
-class Core(Protocol):
-    """A core with connections: a node's or a hostile peer's. The methods are those of `net.peering.network.Network`."""
+class Port(Protocol):
+    """What has connections: a node's `net.peering.network.Network`, or a hostile peer with the same methods."""
+
+    def new_connection(self) -> int:
+        """Return a number for a new connection."""
 
     def accepted(self, connection: int, host: str, now: float) -> None:
         """Take a connection that another node has dialed."""
@@ -21,21 +24,21 @@ class Core(Protocol):
     def dial_failed(self, connection: int, reason: str, now: float) -> None:
         """Take the news that a dial has failed."""
 
-    def receive(self, connection: int, data: bytes, now: float) -> None:
+    def receive(self, connection: int, data: Buffer, now: float) -> None:
         """Take bytes that have arrived on a connection."""
 
     def lost(self, connection: int, now: float) -> None:
         """Take the news that a connection is gone."""
 
+    def pending(self, connection: int, limit: int) -> list[Buffer]:
+        """Return up to `limit` bytes that are to be sent on a connection."""
 
-AnyCore = TypeVar("AnyCore", bound=Core)
 
-
-class LinkEnd(ABC, Generic[AnyCore]):
+class LinkEnd(ABC):
     """The base of the owners of ends of connections."""
 
-    core: AnyCore
-    """The core that decides."""
+    port: Port
+    """What decides about its connections."""
     _simulation: Timeline
 
     @abstractmethod
@@ -44,25 +47,25 @@ class LinkEnd(ABC, Generic[AnyCore]):
 
     def accepted(self, connection: int, host: str) -> None:
         """Take a connection that another node has dialed."""
-        self.core.accepted(connection, host, self._simulation.now)
+        self.port.accepted(connection, host, self._simulation.now)
         self.go_on()
 
     def connected(self, connection: int) -> None:
         """Take the news that a dial has succeeded."""
-        self.core.connected(connection, self._simulation.now)
+        self.port.connected(connection, self._simulation.now)
         self.go_on()
 
     def dial_failed(self, connection: int, failure: DialFailure) -> None:
         """Take the news that a dial has failed."""
-        self.core.dial_failed(connection, failure, self._simulation.now)
+        self.port.dial_failed(connection, failure, self._simulation.now)
         self.go_on()
 
     def receive(self, connection: int, data: bytes) -> None:
         """Take bytes that have arrived on a connection."""
-        self.core.receive(connection, data, self._simulation.now)
+        self.port.receive(connection, data, self._simulation.now)
         self.go_on()
 
     def lost(self, connection: int) -> None:
         """Take the news that a connection is gone."""
-        self.core.lost(connection, self._simulation.now)
+        self.port.lost(connection, self._simulation.now)
         self.go_on()

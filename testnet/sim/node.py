@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from nectar_node.base.log import DEFAULT_VERBOSITY, shown
 from nectar_node.base.refusals import why_refused
 from nectar_node.contract.actions import (
     DiskUsed,
+    DriverAction,
     Installed,
     Joined,
     Kept,
@@ -132,7 +134,7 @@ class NodeContext(Timeline, Protocol):
         """End a node at once, without a word."""
 
 
-class SimNode(LinkEnd[NodeCore]):
+class SimNode(LinkEnd):
     """One node core with its disk and its connections, from one boot to its end."""
 
     window = BUFFER_BYTES
@@ -178,8 +180,9 @@ class SimNode(LinkEnd[NodeCore]):
         chance = simulation.chance("disk", self.life)
         self._lanes = SimLanes(simulation, self.disk, chance, self._job_done, self.at)
         self.core = self._make_core(spec)
+        self.port = self.core.network
         if simulation.watches:
-            self.core.trace(None, self, simulation.now)
+            self.core.trace(None, self)
 
     def _make_core(self, spec: NodeSpec) -> NodeCore:
         simulation, name = self._simulation, spec.name
@@ -247,7 +250,7 @@ class SimNode(LinkEnd[NodeCore]):
     def disk_use(self, seconds: float = 60.0) -> DiskUsed:
         """Count what each package has on the disk; virtual time passes meanwhile."""
         token = object()
-        self.core.ask_disk_use(token, self._simulation.now)
+        self.core.ask_disk_use(token)
         self.go_on()
         self._simulation.run_until(lambda: token in self.disk_uses, self._simulation.now + seconds)
         return self.disk_uses.pop(token)
@@ -302,7 +305,6 @@ class SimNode(LinkEnd[NodeCore]):
         if self.crashed:
             return
         self.core.network.shutdown(simulation.now)
-        self.core.settle(simulation.now)
         self._carry_out()
 
     def _await_disk(self, limit: float) -> None:
@@ -360,7 +362,11 @@ class SimNode(LinkEnd[NodeCore]):
         self.go_on()
 
     def _carry_out(self) -> None:
-        fabric, actions = self._simulation.fabric, self.core.actions
+        while actions := self.core.settle(self._simulation.now):  # again: what is written may let more be read
+            self._carry_out_all(actions)
+
+    def _carry_out_all(self, actions: deque[DriverAction]) -> None:
+        fabric = self._simulation.fabric
         while actions:
             action = actions.popleft()
             if type(action) is Traced and action.token is self:  # the most frequent action

@@ -386,7 +386,6 @@ def deliver(lab: SimLab, envelope: Envelope, by: int, claims: tuple[Claim, ...] 
     parcel = Parcel(envelope, None, None, None, 0, node.core.kernel.in_flight.sent(envelope, None, 0))
     outgoing = Outgoing(OUR, b"stream", encode_header(envelope, claims), None, parcel)
     node.core.network.send(outgoing, lab.now)
-    node.core.settle(lab.now)
     node.go_on()
     lab.rest()
 

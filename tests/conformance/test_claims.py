@@ -74,7 +74,6 @@ def forge(
     node = lab.nodes[1]
     parcel = Parcel(envelope, None, None, None, 0, node.core.kernel.in_flight.sent(envelope, None, 0))
     node.core.network.send(Outgoing(OUR, b"stream", encode_header(envelope, claims), None, parcel), lab.now)
-    node.core.settle(lab.now)
     node.go_on()
     lab.rest()
 
@@ -314,7 +313,7 @@ def test_g3_a_local_dead_letter_is_not_marked(lab: SimLab) -> None:
 
 def test_g3_a_trace_marks_the_requests_and_the_answers_of_another_node(lab: SimLab) -> None:
     a, far = lab.probe("a"), lab.probe("b", far=True)
-    lab.our.core.trace(Address(OUR, a.id), "token", lab.now)
+    lab.our.core.trace(Address(OUR, a.id), "token")
     a.begin(send(far, "", respond("yes"), expects=5))
     lab.rest()
     forge(lab, "b", a, HELLO)

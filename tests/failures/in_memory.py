@@ -70,7 +70,6 @@ def known_by_name(lab: SimLab) -> Scene:
     """The first node has the other's record; they have no session."""
     scene = strangers(lab)
     lab.our.core.network.look_up(THEIR, lab.now)
-    lab.our.core.settle(lab.now)
     lab.our.go_on()
     lab.rest()
     assert lab.our.core.network.record(THEIR) is not None
@@ -79,7 +78,7 @@ def known_by_name(lab: SimLab) -> Scene:
 
 
 def _mark(scene: Scene) -> None:
-    scene.lab.our.core.trace(Address.parse(scene.sender.address), _TRACE, scene.lab.now)
+    scene.lab.our.core.trace(Address.parse(scene.sender.address), _TRACE)
     scene.lab.our.traced.clear()
     scene.marks = {name: len(node.shown_log) for name, node in scene.lab.simulation.nodes.items()}
 

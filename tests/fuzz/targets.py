@@ -79,7 +79,7 @@ from net.names.invitation import (
     read_invitation_untrusted,
     sign_invitation,
 )
-from net.names.keyfile import CHEAP, Keys, decode_key_file_untrusted, seal
+from net.names.keyfile import Keys, decode_key_file_untrusted, seal
 from net.names.registrar import Registrar
 from net.peering.network import Network, NetworkConfig
 from net.peering.resolver import Resolver
@@ -87,6 +87,7 @@ from net.session.handshake import Accept, Connect, Greeting, Handshake, decode_g
 from net.session.inbox import Inbox
 from net.session.outbox import Outbox
 from net.session.sealing import Opener, Sealer
+from tests.cheap_keys import CHEAP
 from tests.fuzz.attack import SEEDS, attack
 from tests.fuzz.siege import siege
 from tests.net.world import GENESIS, REGISTRAR, entropy_of, identity_of, record_of, static_directory

@@ -38,7 +38,7 @@ class Driven:
         self.answers: dict[object, Arrival | Failure] = {}
         self.answered = trio.Event()
         self.lent = 0
-        self.runner = Runner(self, self.carry_out, lambda: None)
+        self.runner = Runner(self, self.carry_out, lambda _: None)
 
     @property
     def can_run(self) -> bool:
@@ -61,7 +61,7 @@ class Driven:
     def polled(self, guest: Guest, poll: Poll, now: float) -> None:
         self.machine.polled(guest, poll, now)
 
-    def carry_out(self) -> None:
+    def carry_out(self, _: float) -> None:
         while self.machine.actions:
             action = self.machine.actions.popleft()
             if isinstance(action, Answered):

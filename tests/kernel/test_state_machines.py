@@ -46,7 +46,6 @@ from kernel.contract.events import (
     Start,
     Taken,
     Tick,
-    ToSystem,
 )
 from kernel.contract.guest import Arrival, Effect, End, Failure, Poll
 from kernel.contract.message import (
@@ -152,7 +151,7 @@ class Lives(RuleBasedStateMachine):
         self.compare_what_left(actions)
 
     def compare_what_left(self, actions: list[Action]) -> None:
-        left = [a if isinstance(a, Parcel) else a.envelope for a in actions if isinstance(a, (Parcel, ToSystem))]
+        left = [each for each in actions if isinstance(each, (Parcel, Envelope))]
         assert len(left) == len(self.model.left), f"{left} left, but the model says {self.model.left}"
         for ours, models in zip(left, self.model.left, strict=True):
             envelope = ours.envelope if isinstance(ours, Parcel) else ours

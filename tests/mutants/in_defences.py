@@ -52,7 +52,7 @@ DEFENCES = (
     Mutant(
         "newcomers-are-refused",
         "Whoever fills the places for unfinished handshakes keeps everybody else out.",
-        "net/peering/reception.py",
+        "net/peering/sessions.py",
         "        if crowded_out is None:\n",
         "        if crowded_out is not None:\n",
         f"{_HALF_OPEN}::test_honest_dials_from_an_attackers_address_succeed_at_the_first_retry_at_the_latest",

@@ -103,4 +103,4 @@ def test_a_core_that_is_torn_does_nothing_more(monkeypatch: pytest.MonkeyPatch, 
     assert torn is not None
     assert (torn.what, str(torn.error)) == ("it was told inject", "ours")
     node.core.kill(Address.parse("our@no:body:sys").process, simulation.now)
-    assert (node.core.next_action(), node.core.can_run, node.core.next_deadline()) == (None, False, None)
+    assert ([*node.core.settle(simulation.now)], node.core.can_run, node.core.next_deadline()) == ([], False, None)

@@ -220,7 +220,7 @@ def test_a_node_that_comes_back_without_routers_is_not_called_through_its_former
 
 def flood(world: World, caller: Node, router: str, target: str, count: int) -> None:
     """Let `caller` ask for so many circuits, and do nothing with them."""
-    caller.network._circuits.spliced = lambda leg, frame, now, make_room: None  # type: ignore[method-assign]
+    caller.network._circuits.spliced = lambda leg, frame, now: None  # type: ignore[method-assign]
     for _ in range(count):
         handshake = caller.network._sessions.handshake(initiator=True, circuit=Connect(target))
         endpoint = Endpoint(host_of(router), PORT)

@@ -48,7 +48,6 @@ class Terminal(Lab):
         """Start a process that is not public in the package hello."""
         launch = Launch(ProcessId(name, "hello", "sys"), self.simulation.engine.load(wasm), ON_EXIT_NONE, public=False)
         self.node.core.machine.handle(Start(launch, ()), self.simulation.now)
-        self.node.core.settle(self.simulation.now)
         self.node.go_on()
 
     def says(self, line: str) -> str:

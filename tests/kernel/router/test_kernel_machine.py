@@ -30,7 +30,6 @@ from kernel.contract.events import (
     Resume,
     Start,
     Tick,
-    ToSystem,
 )
 from kernel.contract.guest import Arrival, Effect, End, Failure, Poll, SendAndAwait
 from kernel.contract.message import ON_EXIT_NONE, ON_EXIT_RESTART, Envelope, Reason, Request, Response
@@ -74,10 +73,8 @@ class Life:
             elif isinstance(action, Continue):
                 assert self.states[action.process.process] == SLICED
                 self.states[action.process.process] = RUNNING
-            elif isinstance(action, Parcel):
+            elif isinstance(action, (Parcel, Envelope)):
                 self.outside.append(action)
-            elif isinstance(action, ToSystem):
-                self.outside.append(action.envelope)
             elif isinstance(action, Answered):
                 self.outcomes[action.token] += 1
 

@@ -21,13 +21,13 @@ from kernel.contract.events import (
     Resume,
     Run,
     Start,
-    ToSystem,
     WithdrawCapabilities,
 )
 from kernel.contract.guest import Arrival, Poll, SetOnExit, Spawn, SpawnError
 from kernel.contract.message import (
     ON_EXIT_NONE,
     ON_EXIT_RESTART,
+    Envelope,
     LazyLoadBlob,
     OnExit,
     OnExitAction,
@@ -139,9 +139,9 @@ def test_who_keeps_something_for_a_process_is_told_of_its_end_after_its_last_req
     request = OnExitRequest(here("clock")._replace(process=CLOCK), Request(False, None, b"x"), None)
     rig.start("a", on_exit=OnExit(OnExitAction.REQUESTS, (request,)))
     actions = rig.end("a")
-    assert [type(action) for action in actions if isinstance(action, (Close, ToSystem, Ended))] == [
+    assert [type(action) for action in actions if isinstance(action, (Close, Envelope, Ended))] == [
         Close,
-        ToSystem,
+        Envelope,
         Ended,
     ]
     rig.start("b", on_exit=ON_EXIT_RESTART)

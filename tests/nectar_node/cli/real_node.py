@@ -58,7 +58,7 @@ class RealNode:
         self.core = NodeCore(CoreConfig(NODE, *roots, store, code, lambda: next(ids), guest, kept=kept), net)
         self._perform = partial(perform, database=self._database)
         self._load = partial(load_program, engine, perform, code)
-        self._runner = Runner(self.core, self._carry_out, lambda: None)
+        self._runner = Runner(self.core, self._carry_out, lambda _: None)
 
     async def serve(self, packages: tuple[str, ...], ready: threading.Event, end: threading.Event) -> None:
         """Run until `end` is set."""
@@ -81,9 +81,9 @@ class RealNode:
             nursery.cancel_scope.cancel()
         self._database.close()
 
-    def _carry_out(self) -> None:
-        while (action := self.core.next_action()) is not None:
-            match action:
+    def _carry_out(self, now: float) -> None:
+        while actions := self.core.settle(now):
+            match action := actions.popleft():
                 case LoadCode():
                     self.core.code_loaded(action, self._load(action.source), trio.current_time())
                 case Job():

@@ -27,7 +27,8 @@ from nectar_node.launcher.node_config import make_config
 from nectar_node.launcher.passwords import with_password
 from net.base.errors import WrongPassword
 from net.names import keyfile
-from net.names.keyfile import CHEAP, read_key_file, unlock_key_file
+from net.names.keyfile import read_key_file, unlock_key_file
+from tests.cheap_keys import CHEAP
 
 Nectar = Callable[..., str]
 NAME = "a.nec"

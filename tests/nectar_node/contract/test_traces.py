@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kernel.contract.address import Address
+from kernel.contract.message import Request
 from kernel.wasm.engine import Engine
 from nectar_node.contract.traces import Traced, TraceStep
 from testnet.sim.simulation import SimNode, Simulation
@@ -30,7 +31,7 @@ def nodes(engine: Engine) -> tuple[SimNode, SimNode]:
 
 
 def follow(node: SimNode, address: str, token: object) -> None:
-    node.core.trace(Address.parse(address), token, 0.0)
+    node.core.trace(Address.parse(address), token)
 
 
 def steps(traced: list[Traced], token: object) -> list[tuple[str, str, str]]:
@@ -85,10 +86,19 @@ def test_each_follower_gets_the_whole_lineage_of_what_touches_its_address(nodes:
     assert steps(send.traced, "nobody") == []
 
 
+def test_a_follower_who_leaves_within_a_turn_gets_what_that_turn_has_brought(nodes: tuple[SimNode, SimNode]) -> None:
+    core, now = nodes[0].core, 60.0
+    core.trace(None, "mine")
+    core.inject(Address.parse(f"our@{HELLO}"), Request(False, 5, ASK), None, "asked", now)
+    core.untrace("mine")
+    traced = [each for each in core.settle(now) if isinstance(each, Traced)]
+    assert [each.record.step for each in traced] == [TraceStep.SENT, TraceStep.HANDED]
+
+
 def test_nothing_is_written_down_once_nobody_follows(nodes: tuple[SimNode, SimNode]) -> None:
     send, _ = nodes
     follow(send, f"send.nec@{HELLO}", "mine")
-    send.core.untrace("mine", 0.0)
+    send.core.untrace("mine")
     send.ask(f"send.nec@{HELLO}", ASK, 10)
     assert send.traced == []
     assert send.core.kernel.tracer is None

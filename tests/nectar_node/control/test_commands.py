@@ -54,7 +54,8 @@ def make_control(*, boots: bool = False, noted: list[str] | None = None) -> tupl
 
 def carry_out(core: NodeCore, database: Database) -> None:
     """Keep what has changed, and answer whoever waits."""
-    while (action := core.next_action()) is not None:
+    while actions := core.settle(trio.current_time()):
+        action = actions.popleft()
         if isinstance(action, Job) and isinstance(action.operation, Commit):
             core.job_done(action, perform(action.operation, database=database), 0.0)
         if isinstance(action, Kept):

@@ -12,8 +12,9 @@ import pytest
 from kernel.capabilities.revocations import Revoked
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.capability import MESSAGING, Capability
+from kernel.contract.events import Answered
 from kernel.contract.guest import Arrival, GuestConfig
-from kernel.contract.message import ON_EXIT_NONE
+from kernel.contract.message import ON_EXIT_NONE, Request
 from kernel.contract.process import Remnant
 from kernel.router.kernel import Kernel
 from kernel.wasm.engine import Engine
@@ -120,6 +121,17 @@ def test_what_a_peer_leaves_behind_by_the_thousand_is_passed_on_a_part_at_a_time
     assert [line for line in node.log if "peer " in line] == [
         f"net: peer {number}" for number in range(3 * EVENTS_AT_ONCE + 1)
     ]
+
+
+def test_what_happens_within_one_turn_comes_to_rest_at_its_end_in_order(engine: Engine) -> None:
+    simulation = Simulation(SEED, engine)
+    node = simulation.add(OUR)
+    simulation.settle()
+    for token in ("first", "second"):
+        node.core.inject(Address.parse("our@no:body:sys"), Request(False, 5, b""), None, token, simulation.now)
+    actions = node.core.settle(simulation.now)
+    assert [each.token for each in actions if isinstance(each, Answered)] == ["first", "second"]
+    assert node.core.settle(simulation.now) is actions, "the queue that the driver empties"
 
 
 def test_g21_a_package_that_names_itself_like_the_system_starts_nothing(engine: Engine, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from nectar_node.core.disk_use import LOOK_SECONDS, LOOK_SHARE, DiskUse
 from nectar_node.launcher.boot_options import BootOptions
 from nectar_node.storage.ledger import Ledger, Quotas
 from nectar_node.storage.operations import Counted, Job, Measure, Usage
+from net.base.timers import Timers
 from testnet.real.local import LocalTestnet
 from tests.conformance.lab import SimLab, SimProbe
 from tests.conformance.steps import Step, blob, send, set_state, wait_for
@@ -37,7 +38,8 @@ class Watched:
     def __init__(self) -> None:
         self.polls = 0
         self.ledger = Ledger("vfs", "state", Quotas(bytes=100, files=10, floor=50))
-        self.use = DiskUse(self.ledger, lambda _: GuestStatistics(0, 0, self.polls, None))
+        self.timers: Timers[object] = Timers()
+        self.use = DiskUse(self.ledger, lambda _: GuestStatistics(0, 0, self.polls, None), self.timers)
         self.use.starts(APP, 0.0)
 
     def look(self, now: float, size: int, *, files: int = 1, free: int = ROOM, took: float = 0.0) -> list[object]:
@@ -58,7 +60,7 @@ ENDED = [LogLine, Kill]
 def test_g23_who_writes_past_the_vfs_until_it_is_too_much_is_ended() -> None:
     watched = Watched()
     assert watched.look(0.0, 90) == []
-    assert watched.use.next_deadline() == LOOK_SECONDS
+    assert watched.timers.next() == LOOK_SECONDS
     assert watched.look(1.0, 100) == []
     assert watched.look(2.0, 101) == ENDED
 
@@ -78,12 +80,12 @@ def test_who_had_too_much_before_may_make_it_less() -> None:
 def test_who_does_nothing_is_not_looked_at_and_counting_takes_its_share_of_time_alone() -> None:
     watched = Watched()
     watched.look(0.0, 1, took=10.0)
-    assert watched.use.next_deadline() == 10.0 + LOOK_SHARE * 10.0
+    assert watched.timers.next() == 10.0 + LOOK_SHARE * 10.0
     watched.use.on_timer(50.0)
     assert watched.use.next_action() is None
-    assert watched.use.next_deadline() == 50.0 + LOOK_SECONDS
+    assert watched.timers.next() == 50.0 + LOOK_SECONDS
     watched.use.ended(APP)
-    assert watched.use.next_deadline() is None
+    assert watched.timers.next() is None
 
 
 def test_what_everybody_has_is_told(lab: SimLab) -> None:

@@ -60,7 +60,7 @@ async def test_g21_at_a_boot_a_packages_processes_hold_what_they_held_and_script
             for process in (main, script):
                 core.kernel.grants.grant(process, [held])
             core.keep(trio.current_time())
-            job = core.next_action()
+            job = core.settle(trio.current_time()).popleft()
             assert isinstance(job, Job)
             assert perform(job.operation, database=prepared.database) is None
         else:

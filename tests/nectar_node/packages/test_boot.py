@@ -20,6 +20,7 @@ from nectar_node.packages.manifest import Package, read_package
 from nectar_node.packages.reboot import plan
 from nectar_node.storage.operations import Location
 from net.base.limits import CREDIT_SHARES, RECOVERY_SECONDS, SESSION_CREDIT_MESSAGES
+from net.base.timers import Timers
 from net.contract.events import FailureReason, RegistrationFailed
 from testnet.faults.refusal import Refusal
 from testnet.model.lab import PACKAGES
@@ -47,7 +48,8 @@ class Booting:
         ids = count()
         kernel = Kernel(OUR, lambda: next(ids), [])
         self.installer = Installer(OUR, kernel, lambda _: None, self.asked.append, lambda *_: None, {})
-        self.start_up = StartUp(OUR, "code", self.installer, lambda _: None, self.asked.append)
+        self.timers: Timers[object] = Timers()
+        self.start_up = StartUp(OUR, "code", self.installer, lambda _: None, self.asked.append, self.timers)
 
     def begin(self, *packages: Package, registers: bool) -> None:
         """Begin with these packages, which are new."""
@@ -75,7 +77,7 @@ def booting() -> Booting:
 def test_a_node_that_asks_nobody_starts_its_packages_at_once(booting: Booting) -> None:
     booting.begin(HELLO_PACKAGE, registers=False)
     assert booting.kinds() == [LoadCode]
-    assert booting.start_up.next_deadline() is None
+    assert booting.timers.next() is None
 
 
 def test_one_that_asks_the_registrar_waits_for_its_answer(booting: Booting) -> None:
@@ -87,13 +89,13 @@ def test_one_that_asks_the_registrar_waits_for_its_answer(booting: Booting) -> N
 
 def test_but_not_for_ever(booting: Booting) -> None:
     booting.begin(HELLO_PACKAGE, registers=True)
-    assert booting.start_up.next_deadline() == 100.0 + JOIN_SECONDS
+    assert booting.timers.next() == 100.0 + JOIN_SECONDS
     booting.start_up.on_timer(100.0 + JOIN_SECONDS - 0.1)
     assert booting.asked == []
     booting.start_up.on_timer(100.0 + JOIN_SECONDS)
     assert booting.asked[0] == LogLine("net", 0, DOWN)
     assert booting.kinds() == [LogLine, LoadCode]
-    assert booting.start_up.next_deadline() is None
+    assert booting.timers.next() is None
 
 
 def test_nor_when_it_knows_that_there_will_be_none_soon(booting: Booting) -> None:

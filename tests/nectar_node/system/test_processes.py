@@ -9,6 +9,7 @@ from kernel.contract.message import Envelope, ReplyTo, Request
 from nectar_node.system.processes import SystemProcesses
 from nectar_node.system.state import State
 from nectar_node.system.timer import TIMER, Timer
+from net.base.timers import Timers
 
 OUR = "our.nec"
 APP = Address(OUR, ProcessId("main", "app", "sys"))
@@ -21,7 +22,7 @@ def timer() -> Timer:
 
 @pytest.fixture
 def processes(timer: Timer) -> SystemProcesses:
-    return SystemProcesses((timer, State("state")), lambda _: None)
+    return SystemProcesses((timer, State("state")), lambda _: None, Timers())
 
 
 def request(target: ProcessId) -> Envelope:

@@ -37,3 +37,26 @@ def test_only_the_last_deadline_of_a_key_counts(changes: list[tuple[int, int | N
         fired.append(due)
     assert sorted(fired) == sorted(expected)
     assert [expected[key] for key in fired] == sorted(expected.values())
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 3), st.none() | st.integers(0, 20)), max_size=100))
+def test_the_whole_knows_the_earliest_deadline_of_its_parts(changes: list[tuple[str, int, int | None]]) -> None:
+    whole: Timers[object] = Timers()
+    parts: dict[str, Timers[int]] = {"a": Timers(whole), "b": Timers(whole)}
+    whole.set("own", 15.0)
+    for name, key, when in changes:
+        parts[name].set(key, when)
+        if key == 0 and when is not None:
+            parts[name].pop_due(when)
+        assert whole.next() == min(
+            each for part in (*parts.values(),) for each in (part.next(), 15.0) if each is not None
+        )
+
+
+def test_a_whole_that_has_missed_a_deadline_of_a_part_learns_it_when_it_is_mended() -> None:
+    whole: Timers[object] = Timers()
+    part: Timers[str] = Timers(whole)
+    part.set("a", 2.0)
+    whole.set(part, None)
+    whole.mend()
+    assert (whole.next(), whole.when(part), part.when("a"), part.when("b")) == (2.0, 2.0, 2.0, None)

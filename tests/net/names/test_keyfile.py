@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from net.base.errors import KeyFileDamaged, KeyFileError, KeyFileExists, KeyFileMissing, WrongPassword
 from net.names.keyfile import (
-    CHEAP,
     Keys,
     create_key_file,
     decode_key_file_untrusted,
@@ -21,6 +20,7 @@ from net.names.keyfile import (
     unlock_key_file,
     write_key_file,
 )
+from tests.cheap_keys import CHEAP
 from tests.net.world import entropy_of, identity_of
 
 IDENTITY = identity_of("ann.test")

@@ -305,7 +305,7 @@ def test_a_peer_that_breaks_every_connection_is_a_timeout_in_the_end(monkeypatch
     def on_wire(wire: Wire) -> None:
         def alter(data: bytes, _: int) -> bytes:
             watchers = first.network._sessions.probes._probes.values()
-            if any(probe.ping_until is not None for probe in watchers):
+            if any(probe.pinged for probe in watchers):
                 world.cut(wire)
             return data
 

@@ -76,7 +76,7 @@ def test_an_answer_must_be_about_the_name_that_was_asked_for() -> None:
 def test_a_lookup_that_is_not_answered_is_unavailable_after_five_seconds() -> None:
     item, _ = resolver()
     item.look_up("bob.test", 1.0)
-    assert item.next_deadline() == 6.0
+    assert item.timers.next() == 6.0
     item.on_timer(6.0)
     assert item.next_answer() == ("bob.test", Answer.UNAVAILABLE)
 
@@ -173,7 +173,7 @@ def test_a_registrar_out_of_reach_is_asked_again_after_five_seconds() -> None:
     assert item.next_answer() == ("ann.test", Answer.UNAVAILABLE)
     item.answer_registration(Answer.UNAVAILABLE, 1.0)
     assert RegistrationFailed(FailureReason.UNREACHABLE, retries=True) in events
-    assert item.next_deadline() == 6.0
+    assert item.timers.next() == 6.0
     item.on_timer(6.0)
     assert item.next_frame() == Lookup(2, "ann.test")
 
@@ -249,7 +249,7 @@ def test_a_node_that_is_told_to_come_later_does_so_then_and_not_before() -> None
     frame = asked(item, None)
     item.receive_untrusted(Refused(frame.request, RETRY_CODE + 42), 3.0)
     assert events[-1] == RegistrationFailed(FailureReason.TRY_LATER, retries=True, seconds=42)
-    assert item.next_deadline() == 45.0
+    assert item.timers.next() == 45.0
     item.on_timer(45.0)
     assert isinstance(item.next_frame(), Lookup)
 

@@ -7,6 +7,7 @@ from collections import deque
 import pytest
 
 from net.base.limits import MAX_CONNECTIONS
+from net.base.timers import Timers
 from net.contract.config import NetworkConfig
 from net.peering.connections import Switchboard
 from net.peering.session_table import SessionTable
@@ -19,7 +20,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> SessionTable:
     """One with room for two."""
     monkeypatch.setattr("net.peering.session_table.MAX_SESSIONS", 2)
     config = NetworkConfig(routers=(ROUTER,))
-    switchboard = Switchboard(deque(), bytes, MAX_CONNECTIONS)
+    switchboard = Switchboard(deque(), bytes, MAX_CONNECTIONS, Timers())
     return SessionTable("m.test", config, switchboard, lambda size: bytes(size))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from net.base.limits import DROPPED_SECONDS, MAX_DROPPED_REASONS
+from net.base.timers import Timers
 from net.contract.events import Log
 from net.session.dropped import Dropped
 from tests.net.session.test_half_open import accept
@@ -49,7 +50,7 @@ def test_those_that_say_nothing_are_counted_too() -> None:
 
 
 def test_a_flood_that_goes_on_has_one_line_for_each_time() -> None:
-    dropped = Dropped()
+    dropped = Dropped(Timers())
     said = [dropped.add("connection 1", "x", 0.0)]
     for number in range(1, 1001):
         now = number * DROPPED_SECONDS / 100
@@ -63,7 +64,7 @@ def test_a_flood_that_goes_on_has_one_line_for_each_time() -> None:
 
 @pytest.mark.parametrize("many", [2, 10 * MAX_DROPPED_REASONS])
 def test_so_many_reasons_are_told_apart_and_the_most_frequent_first(many: int) -> None:
-    dropped = Dropped()
+    dropped = Dropped(Timers())
     dropped.add("connection 1", "x", 0.0)
     for number in range(many):
         for _ in range(2 if number == 1 else 1):

@@ -131,8 +131,8 @@ def test_who_is_put_off_at_every_look_is_not_excused_for_the_time_between() -> N
 def test_nothing_is_kept_of_a_peer_that_has_left_in_the_midst_of_a_message() -> None:
     world, victim, hostile, connection = meet(MemoryBudget(2048 * MIB))
     say(world, hostile, connection, begins(2, 1000, b"x"))
-    progress = victim.network._reception._progress
-    assert progress.next_deadline() is not None
+    progress, timers = victim.network._reception._progress, victim.network._timers
+    assert progress in timers
     world.crash(hostile)
     world.run(PROGRESS_SECONDS)
-    assert (repr(progress), progress.next_deadline()) == ("Progress(0 peers)", None)
+    assert (repr(progress), progress in timers) == ("Progress(0 peers)", False)
