@@ -20,7 +20,7 @@ from tests.kernel.wasm.guests import loaded
 from tests.kernel.wasm.native import native_component
 from tests.kernel.wasm.node import Node, here, pid
 from tests.kernel.wasm.official import component, declared_imports
-from tests.kernel.wasm.puppet import FLAT_RESULT, VERSIONS, Op, Script, dumped, imports_of, puppet
+from tests.kernel.wasm.puppet import ALL_TYPES, FLAT_RESULT, VERSIONS, Op, Script, dumped, imports_of, puppet
 
 ECHO = ("our.nec", ("echo", "tests", "sys"))
 SELF = ("our.nec", ("self", "tests", "sys"))
@@ -28,24 +28,31 @@ NOBODY = ("our.nec", ("nobody", "tests", "sys"))
 AWAY = ("away.nec", ("echo", "tests", "sys"))
 
 
-@pytest.fixture(params=VERSIONS)
-def interface(request: pytest.FixtureRequest) -> Interface:
-    return INTERFACES[request.param]
-
-
-@pytest.fixture(scope="module", params=["epoch", "fuel", "thread"])
-def how(request: pytest.FixtureRequest) -> Iterator[tuple[str, Engine]]:
-    """The three ways to run a component: both of a fiber, and as one that needs WASI 0.2 itself."""
-    engine = Engine(None, replayable=request.param == "fuel")
-    yield request.param, engine
+@pytest.fixture(scope="module")
+def threads() -> Iterator[Engine]:
+    engine = Engine(None, replayable=False)
+    yield engine
     engine.close()
 
 
+@pytest.fixture(params=[*(("fiber", module) for module in VERSIONS), *(("thread", module) for module in ALL_TYPES)])
+def way(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """How a component runs, of a fiber or as one that needs WASI 0.2 itself, and the version that it is made for."""
+    pair: tuple[str, str] = request.param
+    return pair
+
+
 @pytest.fixture
-def program(how: tuple[str, Engine], interface: Interface) -> Program:
+def interface(way: tuple[str, str]) -> Interface:
+    return INTERFACES[way[1]]
+
+
+@pytest.fixture
+def program(way: tuple[str, str], interface: Interface, replayable: Engine, threads: Engine) -> Program:
     """The puppet of that version as a component."""
-    way, engine = how
-    return loaded(engine, native_component(interface.module) if way == "thread" else plain_component(interface))
+    if way[0] == "thread":
+        return loaded(threads, native_component(interface.module))
+    return loaded(replayable, plain_component(interface))
 
 
 @lru_cache(None)
