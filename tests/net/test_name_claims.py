@@ -174,14 +174,12 @@ def test_an_expired_record_is_looked_up_again() -> None:
     world = World()
     registrar_in(world)
     first, second = join(world, ANN), join(world, BOB, record_seconds=100)
-    world.send(first, second.name, b"one")
-    world.settle()
+    world.post(first, second.name, b"one")
     world.crash(second)
     world.run(OUTAGE)
     moved = join(world, BOB, port=PORT + 1, record_seconds=1000)
     world.run(100)
-    world.send(first, moved.name, b"two")
-    world.settle()
+    world.post(first, moved.name, b"two")
     assert moved.headers() == [b"two"]
     assert [port for _, _, port in first.dials][-1] == PORT + 1
 
@@ -190,15 +188,13 @@ def test_an_expired_record_is_not_believed_while_the_registrar_is_down() -> None
     world = World()
     first = world.add(ANN, cached_directory(BOB), NetworkConfig(wall_clock_offset=RECORD_SECONDS - 10.0))
     second = world.add(BOB, cached_directory(ANN))
-    world.send(first, second.name, b"one")
-    world.settle()
+    world.post(first, second.name, b"one")
     assert second.headers() == [b"one"]
     world.crash(second)
     world.run(OUTAGE)
     again = world.add(BOB, cached_directory(ANN, BOB))
     world.send(first, again.name, b"two")
-    world.send(again, first.name, b"three")
-    world.run(10)
+    world.post(again, first.name, b"three", seconds=10)
     assert again.headers() == first.headers() == []
     assert (b"two", FailureReason.NO_REGISTRAR) in first.failed()
 
@@ -354,8 +350,7 @@ def two_peers(world: World) -> tuple[Node, Node, Node]:
     """The registrar, Ann and Bob, who have spoken to each other."""
     registrar, ann, bob = registrar_in(world), join(world, ANN), join(world, BOB)
     world.settle()
-    world.send(bob, ann.name, b"before")
-    world.settle()
+    world.post(bob, ann.name, b"before")
     assert ann.headers() == [b"before"]
     return registrar, ann, bob
 
@@ -369,8 +364,7 @@ def test_a_peer_that_dials_with_the_old_record_accepts_the_new_key_and_asks_nobo
     world.settle()
     assert outcome(changed) == ["granted"]
     world.crash(registrar)
-    world.send(bob, changed.name, b"after")
-    world.settle()
+    world.post(bob, changed.name, b"after")
     assert changed.headers() == [b"after"]
     assert bob.failed() == []
 
@@ -383,8 +377,7 @@ def test_a_peer_that_is_dialed_accepts_the_new_key_and_asks_nobody() -> None:
     changed = join(world, NEW, RegistrarDirectory(GENESIS, stored(ann)), previous=ANN)
     world.settle()
     world.crash(registrar)
-    world.send(changed, bob.name, b"after")
-    world.settle()
+    world.post(changed, bob.name, b"after")
     assert bob.headers() == [b"after"]
 
 
@@ -400,13 +393,11 @@ def test_a_peer_with_a_live_session_goes_on_with_the_new_key(noticed: bool) -> N
     changed = join(world, NEW, RegistrarDirectory(GENESIS, stored(ann)), previous=ANN)
     world.settle()
     world.send(changed, bob.name, b"from the new key")
-    world.send(bob, changed.name, b"to the new key")
-    world.run(2)
+    world.post(bob, changed.name, b"to the new key", seconds=2)
     assert outcome(changed) == ["granted"]
     assert bob.headers() == [b"from the new key"]
     assert b"to the new key" in changed.headers() + [token for token, _ in bob.failed()]
-    world.send(bob, changed.name, b"later")
-    world.settle()
+    world.post(bob, changed.name, b"later")
     assert changed.headers()[-1] == b"later"
 
 
@@ -416,8 +407,7 @@ def test_a_node_with_a_new_key_is_a_full_peer_of_the_registrar_at_once(noticed: 
     registrar = registrar_in(world)
     ann = join(world, ANN)
     world.settle()
-    world.send(registrar, ann.name, b"before")
-    world.settle()
+    world.post(registrar, ann.name, b"before")
     if noticed:
         world.crash(ann)
         world.silent.add((host_of(ann.name), PORT))
@@ -428,8 +418,7 @@ def test_a_node_with_a_new_key_is_a_full_peer_of_the_registrar_at_once(noticed: 
     world.settle()
     assert outcome(changed) == ["granted"]
     world.send(changed, registrar.name, b"from the new key")
-    world.send(registrar, changed.name, b"to the new key")
-    world.settle()
+    world.post(registrar, changed.name, b"to the new key")
     assert registrar.headers() == [b"from the new key"]
     assert changed.headers() == ([b"waits"] if noticed else []) + [b"to the new key"]
     assert registrar.failed() == []
@@ -457,8 +446,7 @@ def test_of_two_nodes_that_claim_one_name_the_one_with_the_present_key_is_believ
     registrar, old, bob = two_peers(world)
     carl = join(world, identity_of("carl.test"))
     world.settle()
-    world.send(carl, old.name, b"hello")
-    world.settle()
+    world.post(carl, old.name, b"hello")
     new = world.add(
         NEW,
         RegistrarDirectory(GENESIS, stored(old)),
@@ -471,8 +459,7 @@ def test_of_two_nodes_that_claim_one_name_the_one_with_the_present_key_is_believ
     assert outcome(new) == ["granted"]
     kept = stored(registrar)
     world.crash(registrar)
-    world.send(new, bob.name, b"from the new holder")
-    world.run(1)
+    world.post(new, bob.name, b"from the new holder", seconds=1)
     registrar = registrar_in(world, kept)
     world.run(OUTAGE)
     carl.network.look_up("ann.test", world.now)
@@ -496,8 +483,7 @@ def test_a_session_with_the_old_key_ends_when_the_new_holder_shows_up(peer: Iden
     registrar_in(world)
     old, other = join(world, ANN), join(world, peer)
     world.settle()
-    world.send(other, old.name, b"hello")
-    world.settle()
+    world.post(other, old.name, b"hello")
     new = join(world, NEW, RegistrarDirectory(GENESIS, stored(old)), port=PORT + 1, previous=ANN)
     world.settle()
 
@@ -513,10 +499,8 @@ def test_a_session_with_the_old_key_ends_when_the_new_holder_shows_up(peer: Iden
         wire.alter = alter
 
     world.on_wire = silent
-    world.send(new, peer.name, b"never arrives")
-    world.settle()
-    world.send(other, old.name, b"not for the old holder")
-    world.run(1)
+    world.post(new, peer.name, b"never arrives")
+    world.post(other, old.name, b"not for the old holder", seconds=1)
     assert old.headers() == [b"hello"]
 
 

@@ -53,11 +53,9 @@ def router_of(node: Node, peer: str) -> str | None:
 def test_messages_pass_both_ways_through_a_router(caller: str) -> None:
     world, first, hidden = network(caller)
     blob = random.Random(7).randbytes(300_000)
-    world.send(first, hidden.name, b"to the hidden one", blob)
-    world.run(1)
+    world.post(first, hidden.name, b"to the hidden one", blob, seconds=1)
     assert hidden.received() == [(first.name, b"to the hidden one", blob)]
-    world.send(hidden, first.name, b"and back", blob)
-    world.run(1)
+    world.post(hidden, first.name, b"and back", blob, seconds=1)
     assert first.received() == [(hidden.name, b"and back", blob)]
     assert router_of(first, hidden.name) == router_of(hidden, first.name) == "one.test"
     assert first.delivered() == [b"to the hidden one"]
@@ -65,8 +63,7 @@ def test_messages_pass_both_ways_through_a_router(caller: str) -> None:
 
 def test_a_node_behind_routers_dials_others_directly() -> None:
     world, first, hidden = network()
-    world.send(hidden, first.name, b"hello")
-    world.run(1)
+    world.post(hidden, first.name, b"hello", seconds=1)
     assert first.headers() == [b"hello"]
     assert router_of(first, hidden.name) is router_of(hidden, first.name) is None
 
@@ -77,8 +74,7 @@ def test_two_nodes_behind_different_routers_reach_each_other() -> None:
     other = indirect(world, "olaf.test", ("two.test",))
     world.run(2)
     world.send(hidden, other.name, b"over two")
-    world.send(other, hidden.name, b"over one")
-    world.run(2)
+    world.post(other, hidden.name, b"over one", seconds=2)
     assert (other.headers(), hidden.headers()) == ([b"over two"], [b"over one"])
 
 
@@ -86,16 +82,14 @@ def test_a_router_is_reached_by_its_own_node_and_reaches_it() -> None:
     world, _, hidden = network()
     router = world.nodes["one.test"]
     world.send(router, hidden.name, b"down")
-    world.send(hidden, router.name, b"up")
-    world.run(1)
+    world.post(hidden, router.name, b"up", seconds=1)
     assert (hidden.headers(), router.headers()) == ([b"down"], [b"up"])
 
 
 def test_a_router_sees_no_byte_of_what_it_carries() -> None:
     world, first, hidden = network()
     secret = b"a secret that is long enough to be found"
-    world.send(first, hidden.name, secret, secret)
-    world.run(1)
+    world.post(first, hidden.name, secret, secret, seconds=1)
     assert hidden.headers() == [secret]
     carried = b"".join(data for wire in world.wires for data in wire.log)
     assert secret not in carried
@@ -128,8 +122,7 @@ def test_when_all_routers_are_dead_the_sender_is_told_within_the_budget() -> Non
     for name in ROUTERS:
         world.crash(world.nodes[name])
     begin = world.now
-    world.send(first, hidden.name, b"hello")
-    world.run(0.01)
+    world.post(first, hidden.name, b"hello", seconds=0.01)
     assert first.failed() == [(b"hello", FailureReason.REFUSED)]
     assert world.now - begin < 5
 
@@ -140,8 +133,7 @@ def test_a_router_that_comes_back_carries_again() -> None:
     world.run(20)
     member(world, "one.test")
     world.run(3)
-    world.send(first, hidden.name, b"hello again")
-    world.run(2)
+    world.post(first, hidden.name, b"hello again", seconds=2)
     assert hidden.headers() == [b"hello again"]
 
 
@@ -152,8 +144,7 @@ def test_a_router_that_has_moved_is_found() -> None:
     identity = identity_of("one.test")
     world.add(identity, RegistrarDirectory(GENESIS), settings, port=PORT + 5)
     world.run(15)
-    world.send(first, hidden.name, b"hello")
-    world.run(3)
+    world.post(first, hidden.name, b"hello", seconds=3)
     assert hidden.headers() == [b"hello"]
 
 
@@ -162,8 +153,7 @@ def test_a_router_carries_only_those_who_have_a_place() -> None:
     world.crash(hidden)
     world.run(1)
     begin = world.now
-    world.send(first, hidden.name, b"hello")
-    world.run(4.9)
+    world.post(first, hidden.name, b"hello", seconds=4.9)
     assert first.failed() == []
     world.run(0.2)
     assert first.failed() == [(b"hello", FailureReason.UNREACHABLE)]
@@ -179,8 +169,7 @@ def test_a_node_that_is_no_router_gives_no_place() -> None:
     hidden = indirect(world, routers=("one.test",))
     world.run(2)
     assert Log("one.test has no place for this node; it is asked again") in hidden.events
-    world.send(first, hidden.name, b"hello")
-    world.run(6)
+    world.post(first, hidden.name, b"hello", seconds=6)
     assert first.failed() == [(b"hello", FailureReason.UNREACHABLE)]
 
 
@@ -214,21 +203,18 @@ def test_one_node_cannot_use_up_a_router() -> None:
     world, first, hidden = network(routers=("one.test",))
     router = world.nodes["one.test"]
     relay = router.network._relay
-    world.send(first, hidden.name, b"hello")
-    world.run(1)
+    world.post(first, hidden.name, b"hello", seconds=1)
     assert relay.circuits == 1
     relay._load[hidden.name] = MAX_CIRCUITS_PER_NODE
     other = member(world, "ben.test")
-    world.send(other, hidden.name, b"hello")
-    world.run(6)
+    world.post(other, hidden.name, b"hello", seconds=6)
     assert other.failed() == [(b"hello", FailureReason.UNREACHABLE)]
     assert relay.circuits == 1
 
 
 def test_a_circuit_is_forgotten_with_its_connections() -> None:
     world, first, hidden = network(routers=("one.test",))
-    world.send(first, hidden.name, b"hello")
-    world.run(1)
+    world.post(first, hidden.name, b"hello", seconds=1)
     relay = world.nodes["one.test"].network._relay
     assert relay.circuits == 1
     world.crash(first)
@@ -238,8 +224,7 @@ def test_a_circuit_is_forgotten_with_its_connections() -> None:
 
 def test_a_circuit_whose_ends_have_vanished_is_ended_by_the_router() -> None:
     world, first, hidden = network(routers=("one.test",))
-    world.send(first, hidden.name, b"hello")
-    world.run(1)
+    world.post(first, hidden.name, b"hello", seconds=1)
     relay = world.nodes["one.test"].network._relay
     for name in (first.name, hidden.name):
         del world.nodes[name]  # gone, and no connection of theirs says so
@@ -251,8 +236,7 @@ def test_a_circuit_whose_ends_have_vanished_is_ended_by_the_router() -> None:
 
 def test_a_router_stops_reading_from_a_sender_that_is_faster_than_the_receiver() -> None:
     world, first, hidden = network(routers=("one.test",))
-    world.send(first, hidden.name, b"hello")
-    world.run(1)
+    world.post(first, hidden.name, b"hello", seconds=1)
     router = world.nodes["one.test"]
     (leg,) = [
         leg for leg in router.network._switchboard.all() if leg.partner is not None and leg.host == host_of("ann.test")
@@ -286,8 +270,7 @@ def test_cuts_anywhere_on_a_circuit_lose_double_and_reorder_nothing(seed: int) -
     messages = [(b"%d" % number, chance.randbytes(chance.choice((0, 100, 70_000)))) for number in range(12)]
     for header, blob in messages:
         world.send(first, hidden.name, header, blob)
-        world.send(hidden, first.name, header, blob)
-        world.run(chance.random())
+        world.post(hidden, first.name, header, blob, seconds=chance.random())
     world.run(30)
     assert hidden.received() == [(first.name, *each) for each in messages], seed
     assert first.received() == [(hidden.name, *each) for each in messages], seed
@@ -338,8 +321,7 @@ def test_a_router_that_does_harm_is_left_for_the_next_one_and_nothing_is_lost(ch
 @pytest.mark.parametrize("change", [flip, lambda data: data + data], ids=["tampers", "replays"])
 def test_a_router_that_begins_to_do_harm_is_noticed_at_once(change: Callable[[bytes], bytes]) -> None:
     world, first, hidden = network()
-    world.send(first, hidden.name, b"while it was good")
-    world.run(1)
+    world.post(first, hidden.name, b"while it was good", seconds=1)
     on_circuits(world, "one.test", change)
     for number in range(5):
         world.send(first, hidden.name, b"message %d" % number)
@@ -350,11 +332,9 @@ def test_a_router_that_begins_to_do_harm_is_noticed_at_once(change: Callable[[by
 
 def test_a_router_that_begins_to_drop_everything_is_noticed_by_the_keepalive() -> None:
     world, first, hidden = network()
-    world.send(first, hidden.name, b"while it was good")
-    world.run(1)
+    world.post(first, hidden.name, b"while it was good", seconds=1)
     on_circuits(world, "one.test", lambda data: b"")
-    world.send(first, hidden.name, b"swallowed")
-    world.run(26)
+    world.post(first, hidden.name, b"swallowed", seconds=26)
     assert hidden.headers() == [b"while it was good", b"swallowed"]
     assert first.failed() == []
     assert router_of(first, hidden.name) == "two.test"
@@ -389,8 +369,7 @@ def delay(world: World, router: str, seconds: float, until: float) -> None:
 @pytest.mark.parametrize(("seconds", "router"), [(1.0, "one.test"), (30.0, "two.test")])
 def test_a_router_that_delays_everything_is_survived_or_left(seconds: float, router: str) -> None:
     world, first, hidden = network()
-    world.send(first, hidden.name, b"while it was good")
-    world.run(1)
+    world.post(first, hidden.name, b"while it was good", seconds=1)
     sent = [b"message %d" % number for number in range(5)]
     for each in sent:
         world.send(first, hidden.name, each)
@@ -414,8 +393,7 @@ def test_a_router_that_connects_somebody_else_gains_nothing() -> None:
     relay.accept = lambda leg, name, ticket, now: honest(  # type: ignore[method-assign]
         leg, hidden.name if name == impostor.name else name, ticket, now
     )
-    world.send(first, hidden.name, b"for ida alone")
-    world.run(4)
+    world.post(first, hidden.name, b"for ida alone", seconds=4)
     assert hidden.headers() == [b"for ida alone"]
     assert impostor.received() == []
     assert PeerUp(hidden.name) in first.events
@@ -424,8 +402,7 @@ def test_a_router_that_connects_somebody_else_gains_nothing() -> None:
 
 def test_a_router_that_broke_the_protocol_is_not_asked_in_its_pause_and_the_next_one_is_at_once() -> None:
     world, first, hidden = network()
-    world.send(first, "one.test", b"up")
-    world.run(1)
+    world.post(first, "one.test", b"up", seconds=1)
     router = world.nodes["one.test"]
     session = router.network._sessions.table.get(first.name)
     assert session is not None
@@ -434,7 +411,6 @@ def test_a_router_that_broke_the_protocol_is_not_asked_in_its_pause_and_the_next
     router.network._switchboard.signal(session.connection)
     world.settle()
     began = world.now
-    world.send(first, hidden.name, b"hello")
-    world.settle()
+    world.post(first, hidden.name, b"hello")
     assert (hidden.headers(), world.now) == ([b"hello"], began)
     assert router_of(first, hidden.name) == "two.test"

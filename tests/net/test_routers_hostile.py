@@ -41,8 +41,7 @@ def test_what_a_router_sends_to_its_node_while_that_dials_again_arrives() -> Non
     world, _, hidden = network(routers=("one.test",))
     router = world.nodes["one.test"]
     world.cut(wires_between(world, "one.test", hidden.name)[0])
-    world.send(router, hidden.name, b"nobody but the node itself can dial now")
-    world.run(1)
+    world.post(router, hidden.name, b"nobody but the node itself can dial now", seconds=1)
     assert hidden.headers() == [b"nobody but the node itself can dial now"]
     assert router.failed() == []
 
@@ -66,14 +65,12 @@ def test_a_router_whose_session_came_through_another_router_can_call_its_node() 
     del world.listening[(host_of("one.test"), PORT)]
     one.network._switchboard.timers.set(number.number, None)
     world.cut(wires_between(world, "one.test", hidden.name)[0])
-    world.send(one, hidden.name, b"through two")
-    world.run(2)
+    world.post(one, hidden.name, b"through two", seconds=2)
     assert hidden.headers() == [b"through two"]
     assert router_of(one, hidden.name) == "two.test"
     world.listening[(host_of("one.test"), PORT)] = one
     world.run(2)
-    world.send(first, hidden.name, b"through one")
-    world.run(0.1)
+    world.post(first, hidden.name, b"through one", seconds=0.1)
     assert hidden.headers() == [b"through two", b"through one"]
     assert router_of(first, hidden.name) == "one.test"
 
@@ -86,8 +83,7 @@ def test_a_router_that_nobody_knows_delays_no_message_while_the_registrar_is_dow
     world.run(1)
     world.crash(world.nodes[REGISTRAR.name])
     world.run(30)
-    world.send(first, hidden.name, b"through one")
-    world.run(0.1)
+    world.post(first, hidden.name, b"through one", seconds=0.1)
     assert hidden.headers() == [b"through one"]
 
 
@@ -99,8 +95,7 @@ def test_a_router_that_cannot_be_reached_is_not_forgotten_for_want_of_room(monke
     monkeypatch.setattr(session_table, "MAX_SESSIONS", 2)
     member(world, "ann.test")
     world.run(0.1)
-    world.send(hidden, "ann.test", b"hello")
-    world.run(5)
+    world.post(hidden, "ann.test", b"hello", seconds=5)
     router = member(world, "one.test")
     world.run(2)
     assert router.network._relay.places == [hidden.name]
@@ -117,8 +112,7 @@ def test_who_has_moved_away_from_an_address_that_swallows_everything_is_found(ta
     settings = NetworkConfig(endpoints=(Endpoint(host_of("one.test"), PORT + 5),), register=True)
     world.add(identity_of("one.test"), RegistrarDirectory(GENESIS), settings, port=PORT + 5)
     world.run(10)
-    world.send(first, target, b"hello")
-    world.run(RECOVERY_SECONDS)
+    world.post(first, target, b"hello", seconds=RECOVERY_SECONDS)
     assert world.nodes[target].headers() == [b"hello"]
 
 
@@ -132,8 +126,7 @@ def test_the_registrar_is_a_router_for_who_joins_only_now() -> None:
     hidden = indirect(world, routers=(REGISTRAR.name,))
     world.run(2)
     assert registrar.network._relay.places == [hidden.name]
-    world.send(first, hidden.name, b"hello")
-    world.run(1)
+    world.post(first, hidden.name, b"hello", seconds=1)
     assert hidden.headers() == [b"hello"]
 
 
@@ -182,8 +175,7 @@ def test_a_router_that_spoils_every_session_after_its_beginning_is_left_for_the_
 ) -> None:
     world, first, hidden = network(caller)
     on_sessions(world, "one.test", change, after=2000)
-    world.send(first, hidden.name, b"hello", bytes(100_000))
-    world.run(30)
+    world.post(first, hidden.name, b"hello", bytes(100_000), seconds=30)
     assert hidden.headers() == [b"hello"]
     assert router_of(first, hidden.name) == "two.test"
 
@@ -197,8 +189,7 @@ def test_a_router_that_has_broken_the_protocol_is_passed_over() -> None:
     (there,) = [each for each in one._switchboard.all() if each.session and each.session.name == first.name]
     one._switchboard.queue(there, Reserved(accepted=True))
     world.run(0.01)
-    world.send(first, hidden.name, b"through two")
-    world.run(0.1)
+    world.post(first, hidden.name, b"through two", seconds=0.1)
     assert hidden.headers() == [b"through two"]
     assert router_of(first, hidden.name) == "two.test"
 
@@ -208,8 +199,7 @@ def test_a_node_that_comes_back_without_routers_is_not_called_through_its_former
     former = next(wire for wire in wires_between(world, "one.test", hidden.name))
     del world.nodes[hidden.name]  # gone, and its connections do not say so
     back = member(world, hidden.name)
-    world.send(back, "one.test", b"hello")
-    world.run(1)
+    world.post(back, "one.test", b"hello", seconds=1)
     assert former not in wires_between(world, "one.test", hidden.name)
     router = world.nodes["one.test"].network
     assert router._relay.places == []
@@ -239,8 +229,7 @@ def test_a_caller_that_floods_a_node_with_circuits_keeps_no_other_from_it() -> N
     flood(world, mallory, "one.test", hidden.name, MAX_CIRCUITS_PER_NODE)
     world.run(0.1)
     assert world.nodes["one.test"].network._relay.circuits == MAX_CIRCUITS_PER_PAIR
-    world.send(first, hidden.name, b"hello")
-    world.run(0.5)
+    world.post(first, hidden.name, b"hello", seconds=0.5)
     assert hidden.headers() == [b"hello"]
 
 
@@ -260,8 +249,7 @@ def test_callers_from_one_address_keep_no_other_from_a_node_however_many_names_t
     assert relay.circuits == MAX_CIRCUITS_PER_NODE
     for circuit in relay._circuits.values():
         circuit.leg.host = host_of(names[0])
-    world.send(first, hidden.name, b"hello")
-    world.run(0.5)
+    world.post(first, hidden.name, b"hello", seconds=0.5)
     assert hidden.headers() == [b"hello"]
     assert relay.circuits == MAX_CIRCUITS_PER_NODE
 
@@ -301,8 +289,7 @@ def circuits_with_both_legs(world: World, router: str) -> int:
 
 def test_a_caller_that_dribbles_to_a_node_that_does_not_read_costs_a_router_no_more_memory_than_others() -> None:
     world, first, hidden = network(routers=("one.test",))
-    world.send(first, hidden.name, b"hello")
-    world.run(1)
+    world.post(first, hidden.name, b"hello", seconds=1)
     router = world.nodes["one.test"].network
     leg = next(leg for leg in router._switchboard.all() if leg.partner and leg.host == host_of(first.name))
     assert leg.partner is not None
@@ -325,8 +312,7 @@ def test_what_waits_at_a_router_is_paid_for_by_the_caller_and_less_may_wait_when
     first = member(world, "ann.test")
     hidden = indirect(world, routers=("one.test",))
     world.run(2)
-    world.send(first, hidden.name, b"hello")
-    world.run(1)
+    world.post(first, hidden.name, b"hello", seconds=1)
     leg = next(leg for leg in router.network._switchboard.all() if leg.partner and leg.host == host_of(first.name))
     assert leg.partner is not None
     leg.partner.signalled = True  # the driver is still writing: it takes nothing more for now
@@ -361,8 +347,7 @@ def test_an_honest_node_has_a_place_though_one_client_wants_them_all_and_all_can
     held = [node for node in nodes if node.network.routers()["one.test"] is Place.HELD]
     assert sorted(router.network._relay.places) == sorted([hidden.name, *(node.name for node in held)])
     assert len(held) == 5
-    world.send(first, hidden.name, b"hello")
-    world.run(1)
+    world.post(first, hidden.name, b"hello", seconds=1)
     assert hidden.headers() == [b"hello"]
     world.run(10)
     assert hidden.network.routers() == {"one.test": Place.HELD}

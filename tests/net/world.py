@@ -200,6 +200,19 @@ class World:
         """Send a message whose token is its header."""
         node.network.send(Outgoing(to, stream, header, blob, header), self.now)
 
+    def post(
+        self,
+        node: Node,
+        to: str,
+        header: bytes,
+        blob: Buffer | None = None,
+        stream: bytes = b"s",
+        seconds: float = 0.0,
+    ) -> None:
+        """Send a message as `send` does, and let happen what can happen within so much time."""
+        self.send(node, to, header, blob, stream)
+        self.run(seconds)
+
     def settle(self) -> None:
         """Let happen what can happen without time passing."""
         busy = True

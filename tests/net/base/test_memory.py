@@ -69,8 +69,7 @@ def test_a_message_for_which_there_is_no_memory_waits_until_there_is() -> None:
     crowd = Crowd(2)
     greedy, honest = crowd.peers
     crowd.begin(greedy, 4 * MIB)
-    crowd.world.send(honest, crowd.victim.name, b"large", bytes(4 * MIB))
-    crowd.world.settle()
+    crowd.world.post(honest, crowd.victim.name, b"large", bytes(4 * MIB))
     assert (deferred(crowd), crowd.victim.headers()) == (1, [b"up", b"up"])
     crowd.go_on(greedy, 4 * MIB - 1)
     crowd.world.run(DEFERRED_RETRY_SECONDS)
@@ -160,8 +159,7 @@ def test_what_a_peer_had_begun_costs_nothing_any_more_when_it_is_gone() -> None:
 def test_messages_that_our_kernel_does_not_take_cost_until_it_does() -> None:
     crowd = Crowd(1)
     crowd.victim.taking = False
-    crowd.world.send(crowd.peers[0], crowd.victim.name, b"untaken", bytes(100_000))
-    crowd.world.settle()
+    crowd.world.post(crowd.peers[0], crowd.victim.name, b"untaken", bytes(100_000))
     assert crowd.budget.of("peer", crowd.peers[0].name) > 100_000
     crowd.world.crash(crowd.peers[0])
     crowd.world.run(60)
@@ -175,8 +173,7 @@ def test_an_honest_peer_that_was_sent_away_for_lack_of_memory_loses_nothing() ->
     crowd = Crowd(2)
     greedy, honest = crowd.peers
     crowd.begin(greedy, 4 * MIB)
-    crowd.world.send(honest, crowd.victim.name, b"large", bytes(4 * MIB))
-    crowd.world.run(DEFERRED_SECONDS + 1)
+    crowd.world.post(honest, crowd.victim.name, b"large", bytes(4 * MIB), seconds=DEFERRED_SECONDS + 1)
     crowd.world.crash(greedy)
     crowd.world.run(60)
     assert crowd.victim.headers().count(b"large") == 1

@@ -201,8 +201,7 @@ def test_those_who_remember_the_former_holder_of_a_name_believe_the_new_one_when
     registrar_in(world)
     first, second = join(world, "ann.test"), join(world, "bob.test")
     world.settle()
-    world.send(second, "ann.test", b"to the first")
-    world.settle()
+    world.post(second, "ann.test", b"to the first")
     assert first.headers() == [b"to the first"]
     kept = second.network.records()
     for node in (first, second):
@@ -216,8 +215,7 @@ def test_those_who_remember_the_former_holder_of_a_name_believe_the_new_one_when
     world.settle()
     assert outcomes(new) == ["granted"]
     assert ANN.public_key in [held.public_key() for held in second.network.records()]
-    world.send(second, "ann.test", b"to the second")
-    world.run(1)
+    world.post(second, "ann.test", b"to the second", seconds=1)
     assert new.headers() == [b"to the second"]
 
 

@@ -36,8 +36,7 @@ def test_finished_handshakes_do_not_count_as_half_open(monkeypatch: pytest.Monke
     monkeypatch.setattr("net.session.half_open.MAX_HALF_OPEN_PER_HOST", 3)
     world, first, second = pair()
     for index in range(3 + 5):
-        world.send(second, first.name, b"%d" % index)
-        world.settle()
+        world.post(second, first.name, b"%d" % index)
         world.cut(world.wires[-1])
         world.run(1)
     assert len(first.headers()) == 3 + 5
@@ -68,8 +67,7 @@ def test_where_connections_are_few_whoever_finds_none_is_told_so_and_gets_in_whe
     hub = world.add(identity_of("hub.test"), known, NetworkConfig(connections=4))
     nodes = [world.add(identity, known, port=None) for identity in identities]
     for node in nodes[:4]:
-        world.send(node, hub.name, node.name.encode())
-        world.settle()
+        world.post(node, hub.name, node.name.encode())
     assert hub.headers() == [node.name.encode() for node in nodes[:3]]
     assert f"{hub.name} ends connection 1: busy" in lines(nodes[3])
     world.crash(nodes[0])
@@ -81,10 +79,8 @@ def test_where_connections_are_few_a_peer_may_replace_its_own() -> None:
     world = World()
     known = static_directory(identity_of("hub.test"), identity_of("bob.test"))
     hub = world.add(identity_of("hub.test"), known, NetworkConfig(connections=2))
-    world.send(world.add(identity_of("bob.test"), known, port=None), hub.name, b"before")
-    world.settle()
-    world.send(world.add(identity_of("bob.test"), known, port=None), hub.name, b"after its restart")
-    world.settle()
+    world.post(world.add(identity_of("bob.test"), known, port=None), hub.name, b"before")
+    world.post(world.add(identity_of("bob.test"), known, port=None), hub.name, b"after its restart")
     assert hub.headers() == [b"before", b"after its restart"]
 
 
@@ -94,8 +90,7 @@ def test_where_connections_are_few_a_peer_may_replace_its_own() -> None:
 def hostile_pair() -> tuple[World, Node, Node, Connection]:
     """A node, a peer that is up at time 0 and about to misbehave, and that peer's end of the connection."""
     world, victim, hostile = pair()
-    world.send(hostile, victim.name, b"up")
-    world.settle()
+    world.post(hostile, victim.name, b"up")
     session = hostile.network._sessions.table.get(victim.name)
     assert session is not None
     assert session.connection is not None
@@ -218,8 +213,7 @@ def test_a_peer_that_gives_no_credit_is_sent_away_and_what_was_for_it_comes_back
     connection.queue(Credit(0, 0))
     hostile.network._switchboard.signal(connection)
     world.settle()
-    world.send(victim, hostile.name, b"waits")
-    world.run(44.9)
+    world.post(victim, hostile.name, b"waits", seconds=44.9)
     assert (is_live(victim), victim.failed()) == (True, [])
     world.run(0.1)
     assert not is_live(victim)
@@ -337,8 +331,7 @@ def test_a_peer_that_broke_the_protocol_is_let_in_when_its_pause_is_over() -> No
         ended = world.now
         assert not is_live(victim)
         while not is_live(victim):
-            world.send(hostile, victim.name, b"let me in")
-            world.run(0.25)
+            world.post(hostile, victim.name, b"let me in", seconds=0.25)
         live.append(world.now - ended)
     assert [pause <= waited < pause + 2 for pause, waited in zip((1, 2, 4), live, strict=True)] == [True] * 3
     assert any("broke the protocol, and is not let in for another 1 s" in line for line in lines(victim))
@@ -349,8 +342,7 @@ def test_it_is_not_dialed_in_its_pause_either() -> None:
     world, victim, hostile, _ = hostile_pair()
     offend(world, hostile, victim)
     world.listening = {key: node for key, node in world.listening.items() if node is not victim}
-    world.send(victim, hostile.name, b"later")
-    world.run(0.99)
+    world.post(victim, hostile.name, b"later", seconds=0.99)
     assert victim.dials == []
     world.run(0.01)
     assert [(when, host) for when, host, _ in victim.dials] == [(1.0, host_of(hostile.name))]
@@ -362,12 +354,10 @@ def test_a_message_to_it_fails_if_the_pause_is_longer_than_the_budget() -> None:
     for pause in (1, 2, 4):
         offend(world, hostile, victim)
         world.run(pause + 2)
-        world.send(hostile, victim.name, b"let me in")
-        world.run(2)
+        world.post(hostile, victim.name, b"let me in", seconds=2)
         assert is_live(victim)
     offend(world, hostile, victim)
-    world.send(victim, hostile.name, b"in vain")
-    world.run(5)
+    world.post(victim, hostile.name, b"in vain", seconds=5)
     assert victim.failed() == [(b"in vain", FailureReason.CONNECTION_LOST)]
 
 
@@ -376,11 +366,9 @@ def test_the_pause_of_one_peer_is_nobody_elses() -> None:
     names = ["ann.test", "bob.test", "zoe.test"]
     known = static_directory(*(identity_of(name) for name in names))
     victim, hostile, other = (world.add(identity_of(name), known) for name in names)
-    world.send(hostile, victim.name, b"up")
-    world.settle()
+    world.post(hostile, victim.name, b"up")
     offend(world, hostile, victim)
-    world.send(other, victim.name, b"hello")
-    world.settle()
+    world.post(other, victim.name, b"hello")
     assert victim.headers() == [b"up", b"hello"]
     assert world.now == 0.0
 
@@ -441,10 +429,8 @@ def test_a_peer_whose_connection_is_nearly_there_is_not_forgotten(monkeypatch: p
         return data[:end]
 
     world.on_wire = lambda wire: setattr(wire, "alter", delayed)
-    world.send(first, second.name, b"message")
-    world.settle()
-    world.send(second, "zoe.test", b"for a third node")
-    world.settle()
+    world.post(first, second.name, b"message")
+    world.post(second, "zoe.test", b"for a third node")
     assert second.failed() == [(b"for a third node", FailureReason.QUEUE_FULL)]
     (wire,) = world.wires
     wire.alter = None
@@ -458,12 +444,10 @@ def test_a_peer_that_left_in_the_middle_of_a_message_can_be_forgotten(monkeypatc
     monkeypatch.setattr("net.peering.session_table.MAX_SESSIONS", 1)
     world, first, second = pair()
     world.on_wire = lambda wire: setattr(wire, "cut_after", 500_000)
-    world.send(first, second.name, b"large", bytes(1 << 20))
-    world.settle()
+    world.post(first, second.name, b"large", bytes(1 << 20))
     world.crash(first)
     world.run(RECOVERY_SECONDS)
-    world.send(second, "zoe.test", b"unknown")
-    world.settle()
+    world.post(second, "zoe.test", b"unknown")
     assert second.failed() == [(b"unknown", FailureReason.NO_SUCH_NAME)]
 
 

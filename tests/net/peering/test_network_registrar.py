@@ -45,11 +45,9 @@ def test_two_nodes_that_joined_find_each_other() -> None:
     registrar_in(world)
     first, second = join(world, identity_of("ann.test")), join(world, identity_of("bob.test"))
     world.settle()
-    world.send(first, second.name, b"hello")
-    world.settle()
+    world.post(first, second.name, b"hello")
     assert second.received() == [(first.name, b"hello", None)]
-    world.send(second, first.name, b"hello too")
-    world.settle()
+    world.post(second, first.name, b"hello too")
     assert first.headers() == [b"hello too"]
 
 
@@ -70,8 +68,7 @@ def test_a_node_without_a_registered_name_cannot_send_messages_to_anybody() -> N
     world.settle()
     stranger = world.add(identity_of("eve.test"), RegistrarDirectory(GENESIS))
     world.send(stranger, member.name, b"to a member")
-    world.send(stranger, registrar.name, b"to the registrar")
-    world.run(20)
+    world.post(stranger, registrar.name, b"to the registrar", seconds=20)
     assert member.received() == registrar.received() == []
     assert PeerUp("eve.test") not in member.events + registrar.events
     assert sorted(stranger.failed(), key=repr) == [
@@ -84,8 +81,7 @@ def test_a_message_to_the_registrar_waits_until_the_name_is_granted() -> None:
     world = World()
     registrar = registrar_in(world)
     node = join(world, identity_of("ann.test"))
-    world.send(node, registrar.name, b"early")
-    world.settle()
+    world.post(node, registrar.name, b"early")
     assert registrar.received() == [(node.name, b"early", None)]
     assert node.delivered() == [b"early"]
 
@@ -95,8 +91,7 @@ def test_a_name_that_nobody_registered_fails_with_that_reason() -> None:
     registrar_in(world)
     node = join(world, identity_of("ann.test"))
     world.settle()
-    world.send(node, "nobody.test", b"hello")
-    world.settle()
+    world.post(node, "nobody.test", b"hello")
     assert node.failed() == [(b"hello", FailureReason.NO_SUCH_NAME)]
     assert world.now == 0.0
 
@@ -104,8 +99,7 @@ def test_a_name_that_nobody_registered_fails_with_that_reason() -> None:
 def test_without_record_and_registrar_a_message_fails_when_the_budget_is_spent() -> None:
     world = World()
     node = world.add(identity_of("ann.test"), RegistrarDirectory(GENESIS))
-    world.send(node, "bob.test", b"hello")
-    world.run(4.9)
+    world.post(node, "bob.test", b"hello", seconds=4.9)
     assert node.failed() == []
     world.run(0.1)
     assert node.failed() == [(b"hello", FailureReason.NO_REGISTRAR)]
@@ -116,8 +110,7 @@ def test_cached_records_work_while_the_registrar_is_down() -> None:
     ann, bob = identity_of("ann.test"), identity_of("bob.test")
     first = world.add(ann, cached_directory(bob))
     second = world.add(bob, cached_directory(ann))
-    world.send(first, second.name, b"hello")
-    world.settle()
+    world.post(first, second.name, b"hello")
     assert second.headers() == [b"hello"]
 
 
@@ -126,8 +119,7 @@ def test_a_stranger_with_a_granted_record_is_believed_while_the_registrar_is_dow
     ann, bob = identity_of("ann.test"), identity_of("bob.test")
     first = world.add(ann, cached_directory(ann, bob))
     second = world.add(bob, cached_directory(bob))
-    world.send(first, second.name, b"hello")
-    world.run(10)
+    world.post(first, second.name, b"hello", seconds=10)
     assert second.headers() == [b"hello"]
     assert [each.encoded for each in stored(second)] == [first.network._directory.signed(first.name)]
 
@@ -137,15 +129,13 @@ def test_a_node_that_restarted_on_another_port_is_found_there() -> None:
     registrar_in(world)
     first, second = join(world, identity_of("ann.test")), join(world, identity_of("bob.test"))
     world.settle()
-    world.send(first, second.name, b"one")
-    world.settle()
+    world.post(first, second.name, b"one")
     cache = RegistrarDirectory(GENESIS, stored(second))
     world.crash(second)
     world.run(30)
     again = join(world, identity_of("bob.test"), cache, port=PORT + 7)
     world.settle()
-    world.send(first, second.name, b"two")
-    world.settle()
+    world.post(first, second.name, b"two")
     assert again.headers() == [b"two"]
     assert first.failed() == []
 
@@ -155,8 +145,7 @@ def test_an_impostor_at_an_old_endpoint_does_not_hide_the_node_that_moved() -> N
     registrar_in(world)
     first, second = join(world, identity_of("ann.test")), join(world, identity_of("bob.test"))
     world.settle()
-    world.send(first, second.name, b"one")
-    world.settle()
+    world.post(first, second.name, b"one")
     cache = RegistrarDirectory(GENESIS, stored(second))
     world.crash(second)
     world.run(30)
@@ -164,8 +153,7 @@ def test_an_impostor_at_an_old_endpoint_does_not_hide_the_node_that_moved() -> N
     impostor_identity = identity_of("bob.test", "another key")
     impostor = world.add(impostor_identity, RegistrarDirectory(GENESIS), alias="impostor")
     world.settle()
-    world.send(first, second.name, b"two")
-    world.settle()
+    world.post(first, second.name, b"two")
     assert moved.headers() == [b"two"]
     assert impostor.received() == []
     assert [port for _, _, port in first.dials][-2:] == [PORT, PORT + 7]
@@ -201,8 +189,7 @@ def test_a_key_is_changed_with_the_old_keys_consent() -> None:
     node = join(world, old)
     other = join(world, identity_of("bob.test"))
     world.settle()
-    world.send(other, node.name, b"to the old key")
-    world.settle()
+    world.post(other, node.name, b"to the old key")
     world.crash(node)
     world.run(30)
     config = NetworkConfig(endpoints=(Endpoint(host_of("ann.test"), PORT),), register=True, previous=old)
@@ -210,8 +197,7 @@ def test_a_key_is_changed_with_the_old_keys_consent() -> None:
     world.settle()
     assert len(changed.of(Registered)) == 1
     world.send(other, changed.name, b"to the new key")
-    world.send(changed, other.name, b"from the new key")
-    world.run(5)
+    world.post(changed, other.name, b"from the new key", seconds=5)
     assert changed.headers() == [b"to the new key"]
     assert other.headers() == [b"from the new key"]
 
@@ -222,8 +208,7 @@ def test_a_registrar_that_answers_nothing_leaves_a_lookup_unanswered_for_five_se
     node = join(world, identity_of("ann.test"))
     world.settle()
     world.wires[0].swallow = True
-    world.send(node, "bob.test", b"hello")
-    world.run(4.9)
+    world.post(node, "bob.test", b"hello", seconds=4.9)
     assert node.failed() == []
     world.run(0.1)
     assert node.failed() == [(b"hello", FailureReason.NO_REGISTRAR)]
@@ -235,8 +220,7 @@ def test_a_lookup_that_a_broken_connection_swallowed_is_asked_again_on_the_next(
     node, other = join(world, identity_of("ann.test")), join(world, identity_of("bob.test"))
     world.settle()
     world.wires[0].swallow = True
-    world.send(node, other.name, b"hello")
-    world.settle()
+    world.post(node, other.name, b"hello")
     world.cut(world.wires[0])
     world.run(1)
     assert other.headers() == [b"hello"]
@@ -261,8 +245,7 @@ def test_a_request_to_a_node_that_is_no_registrar_ends_the_connection() -> None:
     registrar_in(world)
     first, second = join(world, identity_of("ann.test")), join(world, identity_of("bob.test"))
     world.settle()
-    world.send(first, second.name, b"up")
-    world.settle()
+    world.post(first, second.name, b"up")
     session = first.network._sessions.table.get(second.name)
     assert session is not None
     assert session.connection is not None
@@ -276,11 +259,9 @@ def test_a_node_that_comes_back_elsewhere_within_the_budget_is_found_again() -> 
     registrar_in(world)
     first, second = join(world, identity_of("ann.test")), join(world, identity_of("bob.test"))
     world.settle()
-    world.send(first, second.name, b"before")
-    world.run(1)
+    world.post(first, second.name, b"before", seconds=1)
     world.crash(second)
-    world.send(first, second.name, b"meanwhile")
-    world.run(2.5)
+    world.post(first, second.name, b"meanwhile", seconds=2.5)
     again = join(world, identity_of(second.name), port=PORT + 1)
     world.run(2.4)
     assert again.headers() == [b"meanwhile"]
@@ -292,16 +273,14 @@ def test_a_node_that_comes_back_where_it_was_is_found_again_also_when_the_regist
     registrar = registrar_in(world)
     first, second = join(world, identity_of("ann.test")), join(world, identity_of("bob.test"))
     world.settle()
-    world.send(first, second.name, b"before")
-    world.run(1)
+    world.post(first, second.name, b"before", seconds=1)
     world.crash(registrar)
     world.silent.add((host_of(registrar.name), PORT))
     listening = dict(world.listening)
     world.listening = {key: node for key, node in listening.items() if node is not second}
     (wire,) = {id(each): each for each in world.open.values() if second in (each.ends[0][0], each.ends[1][0])}.values()
     world.cut(wire)
-    world.send(first, second.name, b"meanwhile")
-    world.run(2.5)
+    world.post(first, second.name, b"meanwhile", seconds=2.5)
     world.listening = {key: node for key, node in listening.items() if node is not registrar}
     world.run(2.4)
     assert second.headers() == [b"before", b"meanwhile"]

@@ -88,16 +88,14 @@ def test_no_message_is_sent() -> None:
 
 def test_a_session_that_is_there_is_pinged_and_nothing_is_dialed() -> None:
     world, first, second = pair()
-    world.send(first, second.name, b"m")
-    world.settle()
+    world.post(first, second.name, b"m")
     assert probe(world, first, second.name) == [FOUND, Pinging(BOB_HOST), Pinged(0.0), REACHED]
     assert len(world.wires) == 1
 
 
 def test_the_ping_is_timed() -> None:
     world, first, second = pair()
-    world.send(first, second.name, b"m")
-    world.settle()
+    world.post(first, second.name, b"m")
 
     def alter(data: bytes, _: int) -> bytes:
         world.now += 0.25
@@ -265,8 +263,7 @@ def test_a_peer_that_speaks_an_older_protocol(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_session_whose_peer_answers_no_ping_is_a_timeout_after_five_seconds() -> None:
     world, first, second = pair()
-    world.send(first, second.name, b"m")
-    world.run(1)
+    world.post(first, second.name, b"m", seconds=1)
     world.wires[0].swallow = True
     assert probe(world, first, second.name, PING_SECONDS - 0.001) == [FOUND, Pinging(BOB_HOST)]
     world.run(0.001)
@@ -275,8 +272,7 @@ def test_a_session_whose_peer_answers_no_ping_is_a_timeout_after_five_seconds() 
 
 def test_a_session_that_did_not_answer_a_probe_is_replaced() -> None:
     world, first, second = pair()
-    world.send(first, second.name, b"m")
-    world.run(1)
+    world.post(first, second.name, b"m", seconds=1)
     world.wires[0].swallow = True
     probe(world, first, second.name, PING_SECONDS)
     world.run(1)
@@ -285,8 +281,7 @@ def test_a_session_that_did_not_answer_a_probe_is_replaced() -> None:
 
 def test_a_connection_that_breaks_before_the_pong_is_sought_again() -> None:
     world, first, second = pair()
-    world.send(first, second.name, b"m")
-    world.settle()
+    world.post(first, second.name, b"m")
     world.wires[0].cut_after = world.wires[0].carried + 1
     steps = probe(world, first, second.name, 1)
     broken = failed(AttemptStage.SESSION, FailureReason.UNREACHABLE, "the connection broke")
@@ -299,8 +294,7 @@ def test_a_peer_that_breaks_every_connection_is_a_timeout_in_the_end(monkeypatch
         "net.peering.probes.PROBE_SECONDS", patience := 2.0
     )  # with thousands of connections it takes long
     world, first, second = pair()
-    world.send(first, second.name, b"m")
-    world.settle()
+    world.post(first, second.name, b"m")
 
     def on_wire(wire: Wire) -> None:
         def alter(data: bytes, _: int) -> bytes:
@@ -326,16 +320,14 @@ def test_the_peer_may_be_the_one_who_dials() -> None:
     world.silent.add((BOB_HOST, PORT))
     node.network.probe(BOB.name, "probe", world.now)
     world.run(1)
-    world.send(other, ANN.name, b"m")
-    world.settle()
+    world.post(other, ANN.name, b"m")
     assert told(node)[-4:] == [replace(PROVEN, dialed=False), Pinging(BOB_HOST), Pinged(0.0), REACHED]
 
 
 def test_who_joins_a_search_is_told_where_it_stands() -> None:
     world, first, second = pair()
     world.silent.add((BOB_HOST, PORT))
-    world.send(first, second.name, b"m")
-    world.run(1)
+    world.post(first, second.name, b"m", seconds=1)
     assert probe(world, first, second.name) == [FOUND, DIALING]
     world.run(RECOVERY_SECONDS)
     assert told(first)[-1] == offline(FailureReason.UNREACHABLE)

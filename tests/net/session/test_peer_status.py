@@ -33,8 +33,7 @@ def status(node: Node, name: str) -> PeerStatus:
 def test_the_round_trip_is_measured_when_a_session_comes_to_life() -> None:
     world, first, second = pair()
     slow(world)
-    world.send(first, second.name, b"m")
-    world.settle()
+    world.post(first, second.name, b"m")
     measured = status(first, second.name).round_trip
     assert measured is not None
     assert measured >= 2 * HOP
@@ -43,8 +42,7 @@ def test_the_round_trip_is_measured_when_a_session_comes_to_life() -> None:
 
 def test_the_round_trip_is_measured_again_after_silence_and_the_last_one_counts() -> None:
     world, first, second = pair()
-    world.send(first, second.name, b"m")
-    world.settle()
+    world.post(first, second.name, b"m")
     assert status(first, second.name).round_trip == 0.0
     slow(world)
     world.run(KEEPALIVE_SECONDS)
@@ -54,8 +52,7 @@ def test_the_round_trip_is_measured_again_after_silence_and_the_last_one_counts(
 
 def test_while_a_pong_is_awaited_nothing_is_asked_that_it_could_be_taken_for_the_answer_to() -> None:
     world, first, second = pair()
-    world.send(first, second.name, b"m")
-    world.settle()
+    world.post(first, second.name, b"m")
     world.clogged.add(second.name)
     for _ in range(3):
         first.network.probe(second.name, object(), world.now)
@@ -71,8 +68,7 @@ def test_while_a_pong_is_awaited_nothing_is_asked_that_it_could_be_taken_for_the
 
 def test_a_pong_that_nobody_asked_for_measures_nothing() -> None:
     world, first, second = pair()
-    world.send(first, second.name, b"m")
-    world.settle()
+    world.post(first, second.name, b"m")
     session = first.network._sessions.table.get(second.name)
     assert session is not None
     assert session.connection is not None
@@ -84,8 +80,7 @@ def test_a_pong_that_nobody_asked_for_measures_nothing() -> None:
 def test_a_peer_is_up_since_its_session_came_to_life_and_idle_time_changes_nothing() -> None:
     world, first, second = pair()
     world.run(7)
-    world.send(first, second.name, b"m")
-    world.run(100)
+    world.post(first, second.name, b"m", seconds=100)
     peer = status(first, second.name)
     assert (peer.state, peer.since, peer.host, peer.router) == (PeerState.UP, 7.0, host_of(second.name), None)
     assert (peer.queued_messages, peer.queued_bytes, peer.error) == (0, 0, None)
@@ -95,8 +90,7 @@ def test_a_peer_that_is_sought_is_connecting_since_the_search_began_and_then_dow
     world, first, second = pair()
     world.silent.add((host_of(second.name), PORT))
     world.run(2)
-    world.send(first, second.name, b"m", b"blob")
-    world.run(1)
+    world.post(first, second.name, b"m", b"blob", seconds=1)
     peer = status(first, second.name)
     assert (peer.state, peer.since, peer.queued_messages, peer.queued_bytes) == (PeerState.CONNECTING, 2.0, 1, 5)
     world.run(10)
@@ -109,20 +103,17 @@ def test_the_last_error_says_that_a_dial_was_refused_and_stays_when_the_peer_is_
     world, first, second = pair()
     del world.listening[(host_of(second.name), PORT)]
     world.run(1)
-    world.send(first, second.name, b"lost")
-    world.run(1)
+    world.post(first, second.name, b"lost", seconds=1)
     error = PeerError(f"{host_of(second.name)}:{PORT}: refused", 1.0)
     assert (status(first, second.name).state, status(first, second.name).error) == (PeerState.DOWN, error)
     world.listening[(host_of(second.name), PORT)] = second
-    world.send(first, second.name, b"m")
-    world.settle()
+    world.post(first, second.name, b"m")
     assert (status(first, second.name).state, status(first, second.name).error) == (PeerState.UP, error)
 
 
 def test_the_last_error_says_that_the_peer_said_goodbye_and_why() -> None:
     world, first, second = pair()
-    world.send(first, second.name, b"m")
-    world.run(3)
+    world.post(first, second.name, b"m", seconds=3)
     second.network.shutdown(world.now)
     world.settle()
     peer = status(first, second.name)
@@ -135,8 +126,7 @@ def test_the_last_error_says_that_the_peer_said_goodbye_and_why() -> None:
 
 def test_the_last_error_says_that_nothing_was_heard() -> None:
     world, first, second = pair()
-    world.send(first, second.name, b"m")
-    world.settle()
+    world.post(first, second.name, b"m")
     for wire in world.wires:
         wire.swallow = True
     world.run(KEEPALIVE_SECONDS + PING_SECONDS)
@@ -178,8 +168,7 @@ def test_wrong_keys_are_named_in_the_last_error() -> None:
     impostor = identity_of("bob.test", "another key")
     records = {"ann.test": record_of(identity_of("ann.test")), "bob.test": record_of(impostor)}
     world.add(impostor, StaticDirectory(records))
-    world.send(first, "bob.test", b"m")
-    world.settle()
+    world.post(first, "bob.test", b"m")
     error = status(first, "bob.test").error
     assert error is not None
     assert error.text == f"{host_of('bob.test')}:{PORT}: the peer does not hold the key of bob.test"

@@ -22,8 +22,7 @@ def pieces(number: int, size: int) -> list[bytes]:
 def meet(memory: MemoryBudget) -> tuple[World, Node, Node, Connection]:
     """A node, a peer that is up and sends what its own network knows nothing of, and the peer's end."""
     world, victim, peer = pair(NetworkConfig(memory=memory))
-    world.send(peer, victim.name, b"up")
-    world.settle()
+    world.post(peer, victim.name, b"up")
     session = peer.network._sessions.table.get(victim.name)
     assert session is not None
     assert session.connection is not None
