@@ -1,16 +1,13 @@
 """Who a name belongs to, over time, in whole networks: expiry, renewal, changed keys, two claimants, a failing disk."""
 
-from dataclasses import replace
-
 import pytest
 
 from net.base.frames import Register
 from net.base.limits import CLOCK_SKEW_SECONDS, FIRST_RECORD_SECONDS, MAX_WAITING_GRANTS, RECORD_SECONDS
 from net.base.wall_clock import STEP_SECONDS
-from net.contract.events import FailureReason, Log, PeerUp, RecordStored, Registered, RegistrationFailed
+from net.contract.events import FailureReason, Log, PeerUp, RegistrationFailed
 from net.names.directory import (
     Endpoint,
-    HeldRecord,
     RegistrarDirectory,
     decode_record_untrusted,
     grant_record,
@@ -19,6 +16,7 @@ from net.names.directory import (
 from net.names.identity import Identity
 from net.names.registrar import Registrar
 from net.peering.network import NetworkConfig
+from tests.net.joined import join, joined, outcome, registrar_in, registrations, stored
 from tests.net.world import (
     GENESIS,
     PORT,
@@ -27,6 +25,7 @@ from tests.net.world import (
     Wire,
     World,
     cached_directory,
+    connection_of,
     host_of,
     identity_of,
     record_of,
@@ -37,38 +36,6 @@ NEW = identity_of("ann.test", "new key")
 BOB = identity_of("bob.test")
 OUTAGE = 30.0
 """Seconds after which nobody waits for a node to come back."""
-
-
-def registrar_in(world: World, records: list[HeldRecord] | None = None, **config: float) -> Node:
-    """The registrar's node, with what it had on its disk."""
-    return world.add(REGISTRAR, Registrar(REGISTRAR, records or ()), NetworkConfig(**config))  # type: ignore[arg-type]
-
-
-def join(
-    world: World, identity: Identity, directory: RegistrarDirectory | None = None, port: int = PORT, **config: object
-) -> Node:
-    """A node that registers at its port."""
-    endpoints = (Endpoint(host_of(identity.name), port),)
-    chosen = replace(NetworkConfig(endpoints=endpoints, register=True), **config)  # type: ignore[arg-type]
-    alias = identity.name if port == PORT else f"{identity.name} at {port}"
-    node = world.add(identity, directory or RegistrarDirectory(GENESIS), chosen, port=None, alias=alias)
-    world.listening[(host_of(identity.name), port)] = node
-    return node
-
-
-def stored(node: Node) -> list[HeldRecord]:
-    """What the node would have on its disk."""
-    return [event.record for event in node.events if isinstance(event, RecordStored)]
-
-
-def outcome(node: Node) -> list[object]:
-    """How the node's registrations ended."""
-    return [event.reason if isinstance(event, RegistrationFailed) else "granted" for event in registrations(node)]
-
-
-def registrations(node: Node) -> list[Registered | RegistrationFailed]:
-    """The events that end registrations."""
-    return [event for event in node.events if isinstance(event, Registered | RegistrationFailed)]
 
 
 # --- refusals -------------------------------------------------------------------------------------------------------
@@ -100,10 +67,7 @@ def test_a_registrar_that_is_full_says_so() -> None:
 
 
 def test_a_consent_by_a_key_that_never_had_the_name_is_a_foreign_key() -> None:
-    world = World()
-    registrar_in(world)
-    join(world, ANN)
-    world.settle()
+    world, _, _ = joined(ANN)
     thief = join(world, NEW, port=PORT + 1, previous=identity_of("ann.test", "thief"))
     world.settle()
     assert outcome(thief) == [FailureReason.FOREIGN_KEY]
@@ -125,10 +89,7 @@ def test_a_node_renews_its_record_at_half_its_lifetime() -> None:
 
 
 def test_a_node_that_boots_with_less_than_half_its_lifetime_left_renews_at_once() -> None:
-    world = World()
-    registrar = registrar_in(world)
-    node = join(world, ANN, record_seconds=100)
-    world.settle()
+    world, registrar, (node,) = joined(ANN, record_seconds=100)
     cache = stored(node)
     world.crash(node)
     for away, renewals in ((40.0, 0), (20.0, 1)):
@@ -142,10 +103,7 @@ def test_a_node_that_boots_with_less_than_half_its_lifetime_left_renews_at_once(
 
 
 def test_a_renewal_goes_on_until_the_registrar_is_back() -> None:
-    world = World()
-    registrar = registrar_in(world)
-    node = join(world, ANN, record_seconds=100)
-    world.settle()
+    world, registrar, (node,) = joined(ANN, record_seconds=100)
     kept = stored(registrar)
     world.crash(registrar)
     world.run(60)
@@ -157,10 +115,7 @@ def test_a_renewal_goes_on_until_the_registrar_is_back() -> None:
 
 
 def test_a_node_that_was_away_for_longer_than_its_record_lasts_gets_its_name_back() -> None:
-    world = World()
-    registrar = registrar_in(world)
-    node = join(world, ANN, record_seconds=100)
-    world.settle()
+    world, registrar, (node,) = joined(ANN, record_seconds=100)
     world.crash(node)
     world.run(200)
     thief = join(world, NEW, port=PORT + 1)
@@ -212,10 +167,7 @@ def test_a_record_that_expires_by_a_clock_that_is_set_is_not_believed_until_it_i
 
 
 def test_a_node_whose_clock_goes_on_renews_its_record_by_what_it_shows_then() -> None:
-    world = World()
-    registrar = registrar_in(world)
-    node = join(world, ANN)
-    world.settle()
+    world, registrar, (node,) = joined(ANN)
     for each in (registrar, node):
         each.network.set_wall_clock(RECORD_SECONDS / 2, world.now)
     world.settle()
@@ -226,10 +178,7 @@ def test_a_node_whose_clock_goes_on_renews_its_record_by_what_it_shows_then() ->
 
 
 def test_a_node_whose_clock_was_ahead_for_a_while_keeps_its_name() -> None:
-    world = World()
-    registrar_in(world)
-    node = join(world, ANN)
-    world.settle()
+    world, _, (node,) = joined(ANN)
     node.network.set_wall_clock(10.0 * RECORD_SECONDS, world.now)
     world.settle()
     assert outcome(node)[1:] == [FailureReason.RECORD_FROM_THE_FUTURE]
@@ -239,10 +188,7 @@ def test_a_node_whose_clock_was_ahead_for_a_while_keeps_its_name() -> None:
 
 
 def test_a_clock_that_is_slewed_is_worth_a_thought_when_that_adds_up() -> None:
-    world = World()
-    registrar_in(world)
-    node = join(world, ANN)
-    world.settle()
+    world, _, (node,) = joined(ANN)
     for tenth in range(1, 5):
         node.network.set_wall_clock(tenth / 10, world.now)
     world.settle()
@@ -327,17 +273,12 @@ def test_a_slow_disk_makes_no_node_fail_it_asks_for_the_same_record_again() -> N
 
 
 def test_a_peer_that_registers_without_end_while_the_disk_is_slow_is_sent_away() -> None:
-    world = World()
-    registrar = registrar_in(world)
-    node = join(world, ANN)
-    world.settle()
+    world, registrar, (node,) = joined(ANN)
     registrar.disk = "hangs"
-    session = node.network._sessions.table.get(REGISTRAR.name)
-    assert session is not None
-    assert session.connection is not None
+    connection = connection_of(node.network, REGISTRAR.name)
     for sequence in range(2, 3 + MAX_WAITING_GRANTS):
         request = Register(sequence, record_of(ANN, sequence, seconds=FIRST_RECORD_SECONDS).encode())
-        node.network._switchboard.queue(session.connection, request)
+        node.network._switchboard.queue(connection, request)
     world.settle()
     assert len(stored(registrar)) == 1 + MAX_WAITING_GRANTS
     assert any("too many registrations" in event.text for event in registrar.events if isinstance(event, Log))
@@ -403,10 +344,7 @@ def test_a_peer_with_a_live_session_goes_on_with_the_new_key(noticed: bool) -> N
 
 @pytest.mark.parametrize("noticed", [True, False])
 def test_a_node_with_a_new_key_is_a_full_peer_of_the_registrar_at_once(noticed: bool) -> None:
-    world = World()
-    registrar = registrar_in(world)
-    ann = join(world, ANN)
-    world.settle()
+    world, registrar, (ann,) = joined(ANN)
     world.post(registrar, ann.name, b"before")
     if noticed:
         world.crash(ann)
@@ -479,10 +417,7 @@ def test_of_two_nodes_that_claim_one_name_the_one_with_the_present_key_is_believ
 @pytest.mark.parametrize("peer", [BOB, identity_of("aaa.test")])
 def test_a_session_with_the_old_key_ends_when_the_new_holder_shows_up(peer: Identity) -> None:
     """Even if that says no more than its name, whichever of the two is the arbiter of the session."""
-    world = World()
-    registrar_in(world)
-    old, other = join(world, ANN), join(world, peer)
-    world.settle()
+    world, _, (old, other) = joined(ANN, peer)
     world.post(other, old.name, b"hello")
     new = join(world, NEW, RegistrarDirectory(GENESIS, stored(old)), port=PORT + 1, previous=ANN)
     world.settle()

@@ -12,41 +12,11 @@ from net.contract.events import FailureReason, Hold, Log, PeerUp
 from net.names.directory import Endpoint, RegistrarDirectory
 from net.names.registrar import Registrar
 from net.peering.network import NetworkConfig
-from tests.net.world import GENESIS, PORT, REGISTRAR, Node, Wire, World, host_of, identity_of
+from tests.net.routed import ROUTERS, flip, indirect, member, network, router_of
+from tests.net.world import GENESIS, PORT, REGISTRAR, Node, Wire, World, connection_of, host_of, identity_of
 
-ROUTERS = ("one.test", "two.test")
-INDIRECT = "ida.test"
 CALLERS = pytest.mark.parametrize("caller", ["ann.test", "zoe.test"])
 """Of a lower name than the node behind the routers, and of a higher one: either may be the arbiter."""
-
-
-def member(world: World, name: str, **config: object) -> Node:
-    """A node with an endpoint, joined to the registrar's network."""
-    settings = NetworkConfig(endpoints=(Endpoint(host_of(name), PORT),), register=True, **config)  # type: ignore[arg-type]
-    return world.add(identity_of(name), RegistrarDirectory(GENESIS), settings)
-
-
-def indirect(world: World, name: str = INDIRECT, routers: tuple[str, ...] = ROUTERS) -> Node:
-    """A node that accepts no connection."""
-    settings = NetworkConfig(routers=routers, register=True)
-    return world.add(identity_of(name), RegistrarDirectory(GENESIS), settings, port=None)
-
-
-def network(caller: str = "ann.test", routers: tuple[str, ...] = ROUTERS) -> tuple[World, Node, Node]:
-    """Registrar, routers, a caller, and a node behind the routers."""
-    world = World()
-    world.add(REGISTRAR, Registrar(REGISTRAR))
-    for name in routers:
-        member(world, name)
-    first = member(world, caller)
-    hidden = indirect(world, routers=routers)
-    world.run(2)
-    return world, first, hidden
-
-
-def router_of(node: Node, peer: str) -> str | None:
-    """Through which router the two are connected."""
-    return next(each.router for each in node.network.peers() if each.name == peer)
 
 
 @CALLERS
@@ -296,11 +266,6 @@ def on_circuits(world: World, router: str, change: Callable[[bytes], bytes]) -> 
     )
 
 
-def flip(data: bytes) -> bytes:
-    """Another bit in the last byte: of a tag, mostly."""
-    return data[:-1] + bytes([data[-1] ^ 1])
-
-
 @pytest.mark.parametrize(
     "change",
     [flip, lambda data: b"", lambda data: data + data, lambda data: data[: len(data) // 2]],
@@ -404,11 +369,9 @@ def test_a_router_that_broke_the_protocol_is_not_asked_in_its_pause_and_the_next
     world, first, hidden = network()
     world.post(first, "one.test", b"up", seconds=1)
     router = world.nodes["one.test"]
-    session = router.network._sessions.table.get(first.name)
-    assert session is not None
-    assert session.connection is not None
-    session.connection._controls.append(DATA_HEADER.pack(DATA, 0, 1, 99) + b"x")
-    router.network._switchboard.signal(session.connection)
+    connection = connection_of(router.network, first.name)
+    connection._controls.append(DATA_HEADER.pack(DATA, 0, 1, 99) + b"x")
+    router.network._switchboard.signal(connection)
     world.settle()
     began = world.now
     world.post(first, hidden.name, b"hello")

@@ -24,7 +24,7 @@ from net.peering import session_table
 from net.peering.network import NetworkConfig
 from net.peering.own_routers import Place
 from net.session.handshake import Connect
-from tests.net.test_routers import INDIRECT, ROUTERS, flip, indirect, member, network, router_of
+from tests.net.routed import INDIRECT, ROUTERS, flip, indirect, member, network, router_of
 from tests.net.world import GENESIS, PORT, REGISTRAR, Node, Wire, World, host_of, identity_of
 
 

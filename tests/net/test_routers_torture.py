@@ -16,7 +16,7 @@ from net.names.directory import Directory, Endpoint, NameRecord, RegistrarDirect
 from net.names.registrar import Registrar
 from net.peering.network import Network, NetworkConfig
 from net.session.session import Session
-from tests.net.peering.test_network_torture import SlowWorld
+from tests.net.torture import SlowWorld
 from tests.net.world import GENESIS, PORT, REGISTRAR, Node, Wire, host_of, identity_of, record_of
 from tests.seeds import seeds
 

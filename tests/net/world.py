@@ -39,6 +39,7 @@ from net.names.directory import (
 )
 from net.names.identity import Identity
 from net.peering.network import Network, NetworkConfig
+from net.session.session import Connection
 
 PORT = 9000
 LIMIT = 65536
@@ -339,6 +340,14 @@ class World:
             self.held.setdefault((id(node), connection), []).append(data)
         else:
             node.network.receive(connection, data, self.now)
+
+
+def connection_of(network: Network, peer: str) -> Connection:
+    """Its end of the connection that its session with that peer has; there must be one."""
+    session = network._sessions.table.get(peer)
+    assert session is not None
+    assert session.connection is not None
+    return session.connection
 
 
 def pair(

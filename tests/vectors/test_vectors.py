@@ -18,9 +18,8 @@ from net.base.errors import BadFrame
 from net.names.directory import decode_record_untrusted
 from net.names.invitation import parse_invitation_untrusted, read_invitation_untrusted
 from net.session.handshake import Accept, Connect, Greeting, encode_greeting
-from tests.net.base.test_frames import DOCUMENT
-from tests.net.independent import NO_BLOB, Cipher, Memory, Noise, Peer, frames_of, public
-from tests.net.session.test_handshake import (
+from tests.net.frames import (
+    DOCUMENT,
     HANDSHAKE_HASH,
     HANDSHAKE_MESSAGES,
     INITIATOR_EPHEMERAL,
@@ -30,6 +29,7 @@ from tests.net.session.test_handshake import (
     RESPONDER_STATIC,
     TRANSPORT_MESSAGES,
 )
+from tests.net.independent import NO_BLOB, Cipher, Memory, Noise, Peer, frames_of, public
 from tests.vectors.generate import FILE, vectors
 
 STORED: dict[str, Any] = json.loads(FILE.read_text())

@@ -1,7 +1,6 @@
 """Frames: the documented bytes, and no others."""
 
 import re
-from pathlib import Path
 
 import cbor2
 import pytest
@@ -12,8 +11,7 @@ from net.base import frames as wire
 from net.base.errors import BadFrame
 from net.base.limits import MAX_BLOB_BYTES, MAX_HEADER_BYTES, SESSION_CREDIT_MESSAGES
 from net.peering.handlers import HANDLERS
-
-DOCUMENT = Path(__file__).parents[3] / "docs" / "wire.md"
+from tests.net.frames import DOCUMENT
 
 
 def documented() -> list[tuple[str, bytes]]:

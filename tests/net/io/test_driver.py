@@ -19,6 +19,7 @@ from net.names.directory import Endpoint
 from net.peering.network import NetworkConfig
 from testnet.sim.injection import Injection, Probe, draw
 from tests.net.owner import Owner, owner_of
+from tests.net.world import connection_of
 
 LIMIT_SECONDS = 60
 
@@ -157,11 +158,9 @@ async def test_a_peer_that_stands_still_over_tcp_is_hung_up_on(autojump_clock: t
         first.send("bob.test", b"up")
         await first.until(Delivered)
         began = trio.current_time()
-        session = first.network._sessions.table.get("bob.test")
-        assert session is not None
-        assert session.connection is not None
-        session.connection._controls.append(FIRST_HEADER.pack(DATA, FIRST, 1, 2, 1000, NO_BLOB) + b"x")
-        first.network._switchboard.signal(session.connection)
+        connection = connection_of(first.network, "bob.test")
+        connection._controls.append(FIRST_HEADER.pack(DATA, FIRST, 1, 2, 1000, NO_BLOB) + b"x")
+        first.network._switchboard.signal(connection)
         first.turn()
         while second.network.statistics()["connections"]:
             await second.changed.wait()

@@ -8,7 +8,7 @@ from net.base.limits import FORGET_SECONDS, KEEPALIVE_SECONDS, RECOVERY_SECONDS
 from net.contract.config import NetworkConfig
 from net.contract.events import PeerUp
 from net.session.peer_status import PeerState
-from tests.net.peering.test_network_registrar import join, registrar_in
+from tests.net.joined import join, registrar_in
 from tests.net.world import PORT, Node, Wire, World, host_of, identity_of, pair, static_directory
 
 

@@ -1,13 +1,12 @@
 """What a peer can take of a node is bounded, and whoever takes without giving is sent away, at exact times."""
 
-import struct
 import tracemalloc
 from collections.abc import Iterator
 
 import pytest
 
 from net.base.errors import CreditOverrun
-from net.base.frames import DATA, FIRST, Credit, Data, Ping, encode_control
+from net.base.frames import Credit, Data, Ping, encode_control
 from net.base.limits import (
     MAX_BLOB_BYTES,
     MAX_CONTROLS,
@@ -20,14 +19,26 @@ from net.base.limits import (
     SESSION_CREDIT_BYTES,
     SESSION_CREDIT_MESSAGES,
 )
-from net.contract.events import Buffer, Dial, Failed, FailureReason, Log, Registered
+from net.contract.events import Buffer, Dial, Failed, FailureReason, Registered
 from net.names.directory import Endpoint, RegistrarDirectory
 from net.names.registrar import Registrar
 from net.peering.network import NetworkConfig
 from net.session.inbox import Inbox
 from net.session.sealing import LENGTH
 from net.session.session import Connection
-from tests.net.world import GENESIS, PORT, REGISTRAR, Node, World, host_of, identity_of, pair, static_directory
+from tests.net.hostile import begins, goes_on, hostile_pair, is_live, lines, say
+from tests.net.world import (
+    GENESIS,
+    PORT,
+    REGISTRAR,
+    Node,
+    World,
+    connection_of,
+    host_of,
+    identity_of,
+    pair,
+    static_directory,
+)
 
 # --- handshakes -------------------------------------------------------------------------------------------------------
 
@@ -85,44 +96,6 @@ def test_where_connections_are_few_a_peer_may_replace_its_own() -> None:
 
 
 # --- peers that stand still -------------------------------------------------------------------------------------------
-
-
-def hostile_pair() -> tuple[World, Node, Node, Connection]:
-    """A node, a peer that is up at time 0 and about to misbehave, and that peer's end of the connection."""
-    world, victim, hostile = pair()
-    world.post(hostile, victim.name, b"up")
-    session = hostile.network._sessions.table.get(victim.name)
-    assert session is not None
-    assert session.connection is not None
-    return world, victim, hostile, session.connection
-
-
-def say(world: World, hostile: Node, connection: Connection, *frames: bytes) -> None:
-    """Have the hostile peer send frames that its own network would not."""
-    for frame in frames:
-        connection._queue(frame)
-    hostile.network._switchboard.signal(connection)
-    world.settle()
-
-
-def begins(number: int, header: int, chunk: bytes) -> bytes:
-    """The first frame of a message whose header has so many bytes."""
-    return struct.pack(">BBHQII", DATA, FIRST, len(chunk), number, header, 0xFFFFFFFF) + chunk
-
-
-def goes_on(number: int, chunk: bytes) -> bytes:
-    """A further frame."""
-    return struct.pack(">BBHQ", DATA, 0, len(chunk), number) + chunk
-
-
-def lines(node: Node) -> list[str]:
-    """What its network has logged."""
-    return [event.text for event in node.events if isinstance(event, Log)]
-
-
-def is_live(node: Node) -> bool:
-    """Whether it has a session that carries messages."""
-    return node.network.statistics()["live"] == 1
 
 
 def test_a_peer_that_begins_messages_and_never_goes_on_is_sent_away() -> None:
@@ -317,10 +290,8 @@ def test_a_peer_with_a_stuck_process_keeps_its_connection() -> None:
 
 def offend(world: World, hostile: Node, victim: Node) -> None:
     """Send something illegal."""
-    session = hostile.network._sessions.table.get(victim.name)
-    assert session is not None
-    assert session.connection is not None
-    say(world, hostile, session.connection, goes_on(99, b"x"))
+    connection = connection_of(hostile.network, victim.name)
+    say(world, hostile, connection, goes_on(99, b"x"))
 
 
 def test_a_peer_that_broke_the_protocol_is_let_in_when_its_pause_is_over() -> None:

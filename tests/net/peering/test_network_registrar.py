@@ -1,36 +1,15 @@
 """Nodes that know each other through a registrar: joining, lookups, and going on while it is down."""
 
 from net.base.frames import Lookup
-from net.contract.events import FailureReason, Log, PeerUp, RecordStored, Registered, RegistrationFailed
-from net.names.directory import Endpoint, HeldRecord, RegistrarDirectory, decode_record_untrusted
-from net.names.identity import Identity
-from net.names.registrar import Registrar
+from net.contract.events import FailureReason, Log, PeerUp, Registered, RegistrationFailed
+from net.names.directory import Endpoint, RegistrarDirectory, decode_record_untrusted
 from net.peering.network import NetworkConfig
-from tests.net.world import GENESIS, PORT, REGISTRAR, Node, World, cached_directory, host_of, identity_of
-
-
-def registrar_in(world: World, registrar: Registrar | None = None) -> Node:
-    """The registrar's node."""
-    return world.add(REGISTRAR, registrar or Registrar(REGISTRAR))
-
-
-def join(world: World, identity: Identity, directory: RegistrarDirectory | None = None, port: int = PORT) -> Node:
-    """A node that registers at its port."""
-    directory = directory or RegistrarDirectory(GENESIS)
-    config = NetworkConfig(endpoints=(Endpoint(host_of(identity.name), port),), register=True)
-    return world.add(identity, directory, config, port=port)
-
-
-def stored(node: Node) -> list[HeldRecord]:
-    """What the node would have on its disk."""
-    return [event.record for event in node.events if isinstance(event, RecordStored)]
+from tests.net.joined import join, joined, registrar_in, stored
+from tests.net.world import GENESIS, PORT, World, cached_directory, connection_of, host_of, identity_of
 
 
 def test_a_node_registers_its_name_at_boot() -> None:
-    world = World()
-    registrar = registrar_in(world)
-    node = join(world, identity_of("ann.test"))
-    world.settle()
+    world, registrar, (node,) = joined(identity_of("ann.test"))
     (event,) = node.of(Registered)
     assert isinstance(event, Registered)
     record = decode_record_untrusted(event.record)
@@ -41,10 +20,7 @@ def test_a_node_registers_its_name_at_boot() -> None:
 
 
 def test_two_nodes_that_joined_find_each_other() -> None:
-    world = World()
-    registrar_in(world)
-    first, second = join(world, identity_of("ann.test")), join(world, identity_of("bob.test"))
-    world.settle()
+    world, _, (first, second) = joined(identity_of("ann.test"), identity_of("bob.test"))
     world.post(first, second.name, b"hello")
     assert second.received() == [(first.name, b"hello", None)]
     world.post(second, first.name, b"hello too")
@@ -52,20 +28,14 @@ def test_two_nodes_that_joined_find_each_other() -> None:
 
 
 def test_a_taken_name_is_refused_and_whoever_has_it_keeps_it() -> None:
-    world = World()
-    registrar_in(world)
-    join(world, identity_of("ann.test"))
-    world.settle()
+    world, _, _ = joined(identity_of("ann.test"))
     thief = join(world, identity_of("ann.test", "another key"), port=PORT + 1)
     world.settle()
     assert thief.of(Registered, RegistrationFailed) == [RegistrationFailed(FailureReason.NAME_TAKEN, retries=False)]
 
 
 def test_a_node_without_a_registered_name_cannot_send_messages_to_anybody() -> None:
-    world = World()
-    registrar = registrar_in(world)
-    member = join(world, identity_of("ann.test"))
-    world.settle()
+    world, registrar, (member,) = joined(identity_of("ann.test"))
     stranger = world.add(identity_of("eve.test"), RegistrarDirectory(GENESIS))
     world.send(stranger, member.name, b"to a member")
     world.post(stranger, registrar.name, b"to the registrar", seconds=20)
@@ -87,10 +57,7 @@ def test_a_message_to_the_registrar_waits_until_the_name_is_granted() -> None:
 
 
 def test_a_name_that_nobody_registered_fails_with_that_reason() -> None:
-    world = World()
-    registrar_in(world)
-    node = join(world, identity_of("ann.test"))
-    world.settle()
+    world, _, (node,) = joined(identity_of("ann.test"))
     world.post(node, "nobody.test", b"hello")
     assert node.failed() == [(b"hello", FailureReason.NO_SUCH_NAME)]
     assert world.now == 0.0
@@ -125,10 +92,7 @@ def test_a_stranger_with_a_granted_record_is_believed_while_the_registrar_is_dow
 
 
 def test_a_node_that_restarted_on_another_port_is_found_there() -> None:
-    world = World()
-    registrar_in(world)
-    first, second = join(world, identity_of("ann.test")), join(world, identity_of("bob.test"))
-    world.settle()
+    world, _, (first, second) = joined(identity_of("ann.test"), identity_of("bob.test"))
     world.post(first, second.name, b"one")
     cache = RegistrarDirectory(GENESIS, stored(second))
     world.crash(second)
@@ -141,10 +105,7 @@ def test_a_node_that_restarted_on_another_port_is_found_there() -> None:
 
 
 def test_an_impostor_at_an_old_endpoint_does_not_hide_the_node_that_moved() -> None:
-    world = World()
-    registrar_in(world)
-    first, second = join(world, identity_of("ann.test")), join(world, identity_of("bob.test"))
-    world.settle()
+    world, _, (first, second) = joined(identity_of("ann.test"), identity_of("bob.test"))
     world.post(first, second.name, b"one")
     cache = RegistrarDirectory(GENESIS, stored(second))
     world.crash(second)
@@ -170,10 +131,7 @@ def test_a_registration_is_tried_again_until_the_registrar_is_there() -> None:
 
 
 def test_registering_the_same_again_needs_no_new_grant() -> None:
-    world = World()
-    registrar = registrar_in(world)
-    node = join(world, identity_of("ann.test"))
-    world.settle()
+    world, registrar, (node,) = joined(identity_of("ann.test"))
     cache = RegistrarDirectory(GENESIS, stored(node))
     world.crash(node)
     again = join(world, identity_of("ann.test"), cache)
@@ -203,10 +161,7 @@ def test_a_key_is_changed_with_the_old_keys_consent() -> None:
 
 
 def test_a_registrar_that_answers_nothing_leaves_a_lookup_unanswered_for_five_seconds() -> None:
-    world = World()
-    registrar_in(world)
-    node = join(world, identity_of("ann.test"))
-    world.settle()
+    world, _, (node,) = joined(identity_of("ann.test"))
     world.wires[0].swallow = True
     world.post(node, "bob.test", b"hello", seconds=4.9)
     assert node.failed() == []
@@ -215,10 +170,7 @@ def test_a_registrar_that_answers_nothing_leaves_a_lookup_unanswered_for_five_se
 
 
 def test_a_lookup_that_a_broken_connection_swallowed_is_asked_again_on_the_next() -> None:
-    world = World()
-    registrar_in(world)
-    node, other = join(world, identity_of("ann.test")), join(world, identity_of("bob.test"))
-    world.settle()
+    world, _, (node, other) = joined(identity_of("ann.test"), identity_of("bob.test"))
     world.wires[0].swallow = True
     world.post(node, other.name, b"hello")
     world.cut(world.wires[0])
@@ -227,13 +179,10 @@ def test_a_lookup_that_a_broken_connection_swallowed_is_asked_again_on_the_next(
 
 
 def test_a_registrar_that_comes_back_has_its_names() -> None:
-    world = World()
-    registrar = registrar_in(world)
-    node = join(world, identity_of("ann.test"))
-    world.settle()
+    world, registrar, (node,) = joined(identity_of("ann.test"))
     world.crash(registrar)
     world.run(60)
-    registrar_in(world, Registrar(REGISTRAR, stored(registrar)))
+    registrar_in(world, stored(registrar))
     thief = join(world, identity_of("ann.test", "another key"), port=PORT + 1)
     world.run(5)
     assert thief.of(RegistrationFailed) == [RegistrationFailed(FailureReason.NAME_TAKEN, retries=False)]
@@ -241,24 +190,16 @@ def test_a_registrar_that_comes_back_has_its_names() -> None:
 
 
 def test_a_request_to_a_node_that_is_no_registrar_ends_the_connection() -> None:
-    world = World()
-    registrar_in(world)
-    first, second = join(world, identity_of("ann.test")), join(world, identity_of("bob.test"))
-    world.settle()
+    world, _, (first, second) = joined(identity_of("ann.test"), identity_of("bob.test"))
     world.post(first, second.name, b"up")
-    session = first.network._sessions.table.get(second.name)
-    assert session is not None
-    assert session.connection is not None
-    first.network._switchboard.queue(session.connection, Lookup(1, "bob.test"))
+    connection = connection_of(first.network, second.name)
+    first.network._switchboard.queue(connection, Lookup(1, "bob.test"))
     world.settle()
     assert any("not a registrar" in str(event) for event in second.of(Log))
 
 
 def test_a_node_that_comes_back_elsewhere_within_the_budget_is_found_again() -> None:
-    world = World()
-    registrar_in(world)
-    first, second = join(world, identity_of("ann.test")), join(world, identity_of("bob.test"))
-    world.settle()
+    world, _, (first, second) = joined(identity_of("ann.test"), identity_of("bob.test"))
     world.post(first, second.name, b"before", seconds=1)
     world.crash(second)
     world.post(first, second.name, b"meanwhile", seconds=2.5)
@@ -269,10 +210,7 @@ def test_a_node_that_comes_back_elsewhere_within_the_budget_is_found_again() -> 
 
 
 def test_a_node_that_comes_back_where_it_was_is_found_again_also_when_the_registrar_is_gone() -> None:
-    world = World()
-    registrar = registrar_in(world)
-    first, second = join(world, identity_of("ann.test")), join(world, identity_of("bob.test"))
-    world.settle()
+    world, registrar, (first, second) = joined(identity_of("ann.test"), identity_of("bob.test"))
     world.post(first, second.name, b"before", seconds=1)
     world.crash(registrar)
     world.silent.add((host_of(registrar.name), PORT))

@@ -28,8 +28,8 @@ from net.contract.events import (
 )
 from net.names.directory import Directory, RegistrarDirectory, StaticDirectory
 from net.session.handshake import Handshake, Noise
-from tests.net.peering.test_network_registrar import join, registrar_in
-from tests.net.test_routers import network
+from tests.net.joined import join, joined
+from tests.net.routed import network
 from tests.net.world import (
     GENESIS,
     PORT,
@@ -106,10 +106,7 @@ def test_the_ping_is_timed() -> None:
 
 
 def test_an_unknown_name() -> None:
-    world = World()
-    registrar_in(world)
-    node = join(world, ANN)
-    world.settle()
+    world, _, (node,) = joined(ANN)
     reason = FailureReason.NO_SUCH_NAME
     assert probe(world, node, "no.test") == [NameMissing(reason), offline(reason)]
 
@@ -128,10 +125,7 @@ def test_ones_own_name_and_what_is_no_name_cannot_be_reached(name: str) -> None:
 
 
 def test_the_record_comes_from_the_registrar_if_it_is_not_known_here() -> None:
-    world = World()
-    registrar_in(world)
-    node, _ = join(world, ANN), join(world, BOB)
-    world.settle()
+    world, _, (node, _) = joined(ANN, BOB)
     first, *others = probe(world, node, BOB.name)
     assert isinstance(first, NameFound)
     assert (first.record.name, first.record.sequence, first.fresh) == (BOB.name, 1, True)
@@ -155,10 +149,7 @@ def test_the_registrar_is_down_and_the_record_is_known() -> None:
 
 
 def test_the_registrar_is_asked_again_when_the_known_endpoint_refuses() -> None:
-    world = World()
-    registrar = registrar_in(world)
-    node, other = join(world, ANN), join(world, BOB)
-    world.settle()
+    world, registrar, (node, other) = joined(ANN, BOB)
     assert probe(world, node, BOB.name)[-1] == REACHED
     world.crash(other)
     world.run(10)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from net.base.limits import MAX_BLOB_BYTES, MESSAGE_OVERHEAD_BYTES, MIB, SESSION_CREDIT_BYTES, SESSION_CREDIT_MESSAGES
 from net.session.credit import Share, Shares
 from net.session.outbox import Outbox
-from tests.net.session.test_outbox import record
+from tests.net.frames import record
 
 KIB = 1024
 SMALL = 200 + MESSAGE_OVERHEAD_BYTES

@@ -3,8 +3,19 @@
 from net.base.limits import KEEPALIVE_SECONDS, PING_SECONDS, RECOVERY_SECONDS
 from net.names.directory import StaticDirectory
 from net.session.peer_status import PeerError, PeerState, PeerStatus
-from tests.net.peering.test_network_registrar import join, registrar_in
-from tests.net.world import PORT, Node, Wire, World, host_of, identity_of, pair, record_of, static_directory
+from tests.net.joined import join, joined
+from tests.net.world import (
+    PORT,
+    Node,
+    Wire,
+    World,
+    connection_of,
+    host_of,
+    identity_of,
+    pair,
+    record_of,
+    static_directory,
+)
 
 HOP = 0.125
 """Seconds that each piece of bytes takes in a slow world; a binary fraction, so sums are exact."""
@@ -57,23 +68,21 @@ def test_while_a_pong_is_awaited_nothing_is_asked_that_it_could_be_taken_for_the
     for _ in range(3):
         first.network.probe(second.name, object(), world.now)
         world.run(1)
-    session = second.network._sessions.table.get(first.name)
-    assert session is not None
-    assert session.connection is not None
-    assert len(session.connection._controls) == 1
+    connection = connection_of(second.network, first.name)
+    assert len(connection._controls) == 1
     world.clogged.clear()
-    world._transmit(second, session.connection.number)
+    world._transmit(second, connection.number)
     assert status(first, second.name).round_trip == 3.0
 
 
 def test_a_pong_that_nobody_asked_for_measures_nothing() -> None:
     world, first, second = pair()
     world.post(first, second.name, b"m")
-    session = first.network._sessions.table.get(second.name)
+    connection = connection_of(first.network, second.name)
+    session = connection.session
     assert session is not None
-    assert session.connection is not None
     session.vitals.round_trip = None
-    first.network._reception._handlers._on_pong(session.connection, session, None, world.now)  # type: ignore[arg-type]
+    first.network._reception._handlers._on_pong(connection, session, None, world.now)  # type: ignore[arg-type]
     assert status(first, second.name).round_trip is None
 
 
@@ -152,10 +161,7 @@ def test_a_connection_that_another_replaces_is_no_error() -> None:
 
 
 def test_a_guest_at_the_registrar_changes_nothing_about_the_peer_whose_name_it_wants() -> None:
-    world = World()
-    registrar = registrar_in(world)
-    node = join(world, identity_of("ann.test"))
-    world.settle()
+    world, registrar, (node,) = joined(identity_of("ann.test"))
     thief = join(world, identity_of("ann.test", "another key"), port=PORT + 1)
     world.settle()
     world.crash(thief)
