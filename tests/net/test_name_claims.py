@@ -9,12 +9,8 @@ from net.contract.events import FailureReason, Log, PeerUp, RegistrationFailed
 from net.names.directory import (
     Endpoint,
     RegistrarDirectory,
-    decode_record_untrusted,
-    grant_record,
-    sign_record,
 )
 from net.names.identity import Identity
-from net.names.registrar import Registrar
 from net.peering.network import NetworkConfig
 from tests.net.joined import join, joined, outcome, registrar_in, registrations, stored
 from tests.net.world import (
@@ -56,21 +52,6 @@ def test_a_node_whose_clock_is_wrong_is_told_so(ahead: int, reason: object) -> N
     node = join(world, ANN, wall_clock_offset=float(10 * RECORD_SECONDS + ahead))
     world.settle()
     assert outcome(node)[0] == reason
-
-
-def test_a_registrar_that_is_full_says_so() -> None:
-    world = World()
-    world.add(REGISTRAR, Registrar(REGISTRAR, max_names=1))
-    first, second = join(world, ANN), join(world, BOB)
-    world.settle()
-    assert (outcome(first), outcome(second)) == (["granted"], [FailureReason.REGISTRAR_FULL])
-
-
-def test_a_consent_by_a_key_that_never_had_the_name_is_a_foreign_key() -> None:
-    world, _, _ = joined(ANN)
-    thief = join(world, NEW, port=PORT + 1, previous=identity_of("ann.test", "thief"))
-    world.settle()
-    assert outcome(thief) == [FailureReason.FOREIGN_KEY]
 
 
 # --- expiry ---------------------------------------------------------------------------------------------------------
@@ -437,28 +418,3 @@ def test_a_session_with_the_old_key_ends_when_the_new_holder_shows_up(peer: Iden
     world.post(new, peer.name, b"never arrives")
     world.post(other, old.name, b"not for the old holder", seconds=1)
     assert old.headers() == [b"hello"]
-
-
-def test_the_old_holder_cannot_take_the_name_back() -> None:
-    world = World()
-    _, ann, _ = two_peers(world)
-    world.crash(ann)
-    join(world, NEW, RegistrarDirectory(GENESIS, stored(ann)), previous=ANN)
-    world.settle()
-    old = world.add(
-        ANN,
-        RegistrarDirectory(GENESIS, stored(ann)),
-        NetworkConfig(endpoints=(Endpoint(host_of("ann.test"), PORT + 1),), register=True),
-        port=PORT + 1,
-        alias="old holder",
-    )
-    world.run(5)
-    assert outcome(old) == [FailureReason.NAME_TAKEN]
-
-
-def test_a_grant_for_a_name_with_a_lower_sequence_never_replaces_a_higher_one() -> None:
-    directory = cached_directory()
-    newer = grant_record(sign_record(record_of(NEW, 2).record, NEW, ANN), REGISTRAR)
-    directory.learn_untrusted(newer.encode(), 0.0)
-    assert directory.learn_untrusted(grant_record(record_of(ANN, 1), REGISTRAR).encode(), 0.0) is None
-    assert directory.find("ann.test") == decode_record_untrusted(newer.encode()).record

@@ -182,12 +182,6 @@ def test_a_crash_at_any_byte_repeats_nothing_and_what_was_not_acknowledged_comes
             raise AssertionError(f"crash at byte {after}") from error
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
-@given(after=st.integers(1, 3000), victim=st.integers(0, 1))
-def test_a_crash_anywhere_repeats_nothing(after: int, victim: int) -> None:
-    crash_at(after, victim)
-
-
 @pytest.mark.parametrize("seed", range(2))
 def test_a_short_soak_loses_and_doubles_nothing(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()

@@ -181,6 +181,10 @@ class Torture:
             outcomes = [*node.delivered(), *(token for token, _ in node.failed())]
             assert sorted(map(repr, outcomes)) == sorted(map(repr, mine))
             assert set(node.delivered()) <= {header for other in self.lives for header in other.headers()}
+            assert node.network.statistics()["outgoing_messages"] == 0
+            for session in node.network._sessions.table.all():
+                assert session.inbox.idle
+                assert not (session.live and session.inbox.incomplete)
         self.exchange()
         world.run(CIRCUIT_IDLE_SECONDS)
         self.check()

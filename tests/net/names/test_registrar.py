@@ -9,8 +9,6 @@ from itertools import count
 from random import Random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from net.base.errors import (
     RETRY_CODE,
@@ -238,12 +236,6 @@ def test_every_refusal_has_its_own_code() -> None:
     uninvited = (InvitationNeeded, InvitationRefused, InvitationUsed)
     assert [kind.code for kind in (*kinds, *later, *uninvited)] == list(range(1, 15))
     assert TryLater("busy", 7).code == RETRY_CODE + 7
-
-
-@given(st.binary(max_size=300))
-def test_no_bytes_make_it_raise_anything_but_a_refusal(data: bytes) -> None:
-    with pytest.raises(RegistrationRefused):
-        Registrar(REGISTRAR).register_untrusted(data, "ann.test", ANN.public_key.__eq__, 0.0)
 
 
 # --- how many, and from where ----------------------------------------------------------------------------------------

@@ -3,17 +3,14 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from net.base.errors import GoodbyeCode
-from net.contract.events import Close, FailureReason, Log, PeerDown, PeerUp, Received, Writable
+from net.contract.events import Close, FailureReason, Log, PeerDown, PeerUp
 from net.names.directory import NEVER, Endpoint, NameRecord, StaticDirectory, sign_record
 from net.peering.network import NetworkConfig
 from tests.net.world import (
     PORT,
     REGISTRAR,
-    Node,
     Wire,
     World,
     cached_directory,
@@ -35,14 +32,6 @@ def cut_first_at(world: World, *cuts: int) -> None:
         wire.cut_after = next(remaining, None)
 
     world.on_wire = on_wire
-
-
-def conversation(world: World, first: Node, second: Node) -> None:
-    """A short mixed one, both ways and over two streams."""
-    world.send(first, second.name, b"a1", b"blob", stream=b"1")
-    world.send(first, second.name, b"a2", None, stream=b"1")
-    world.send(first, second.name, b"a3", bytes(300), stream=b"2")
-    world.send(second, first.name, b"b1", b"", stream=b"1")
 
 
 def test_a_large_message_goes_on_where_the_connection_broke() -> None:
@@ -219,14 +208,6 @@ def test_a_dialer_with_the_wrong_key_is_not_believed() -> None:
     assert impostor.failed() == [(b"false", FailureReason.NOT_BELIEVED)]
 
 
-def test_a_node_that_answers_at_another_nodes_endpoint_is_not_taken_for_it() -> None:
-    world, first, second = pair()
-    other = world.add(identity_of("zoe.test"), static_directory(identity_of(first.name)))
-    world.listening[(host_of(second.name), PORT)] = other
-    world.post(first, second.name, b"for bob")
-    assert first.failed() == [(b"for bob", FailureReason.BAD_KEY)]
-
-
 def test_a_silent_dialer_is_dropped_after_five_seconds() -> None:
     _, first, _ = pair()
     number = first.network.new_connection()
@@ -338,45 +319,6 @@ def test_a_whole_recorded_connection_played_back_says_nothing() -> None:
     second.network.receive(number, recorded, world.now)
     world.run(6)
     assert len(second.received()) == before
-
-
-@settings(max_examples=150, deadline=None)
-@given(data=st.binary(max_size=300), more=st.binary(max_size=300))
-def test_no_bytes_make_an_accepting_node_raise_or_believe_anything(data: bytes, more: bytes) -> None:
-    _, first, _ = pair()
-    number = first.network.new_connection()
-    first.network.accepted(number, "somewhere", 0.0)
-    first.network.receive(number, data, 0.0)
-    first.network.receive(number, more, 0.0)
-    first.network.on_timer(100.0)
-    kinds = {type(event) for event in iter(first.network.next_event, None)}
-    assert kinds <= {Close, Log, Writable}
-
-
-@settings(max_examples=150, deadline=None)
-@given(data=st.data())
-def test_tampering_anywhere_never_raises_and_never_makes_a_false_message(data: st.DataObject) -> None:
-    world, first, second = pair()
-    true = {b"a1", b"a2", b"a3", b"b1"}
-    position = data.draw(st.integers(0, 1500), "position")
-    replacement = data.draw(st.binary(min_size=1, max_size=40), "replacement")
-    seen = 0
-
-    def alter(part: bytes, to: int) -> bytes:
-        nonlocal seen
-        start = position - seen
-        seen += len(part)
-        if 0 <= start < len(part):
-            return part[:start] + replacement + part[start + len(replacement) :]
-        return part
-
-    world.on_wire = lambda wire: setattr(wire, "alter", alter if len(world.wires) == 1 else None)
-    conversation(world, first, second)
-    world.run(30)
-    for node in (first, second):
-        assert set(node.headers()) <= true
-        assert len(node.headers()) == len(set(node.headers()))
-        assert {event.node for event in node.events if isinstance(event, Received)} <= {first.name, second.name}
 
 
 def test_a_peer_that_overruns_its_credit_is_sent_away_with_that_code() -> None:

@@ -3,7 +3,6 @@
 from net.base.frames import Lookup
 from net.contract.events import FailureReason, Log, PeerUp, Registered, RegistrationFailed
 from net.names.directory import Endpoint, RegistrarDirectory, decode_record_untrusted
-from net.peering.network import NetworkConfig
 from tests.net.joined import join, joined, registrar_in, stored
 from tests.net.world import GENESIS, PORT, World, cached_directory, connection_of, host_of, identity_of
 
@@ -25,13 +24,6 @@ def test_two_nodes_that_joined_find_each_other() -> None:
     assert second.received() == [(first.name, b"hello", None)]
     world.post(second, first.name, b"hello too")
     assert first.headers() == [b"hello too"]
-
-
-def test_a_taken_name_is_refused_and_whoever_has_it_keeps_it() -> None:
-    world, _, _ = joined(identity_of("ann.test"))
-    thief = join(world, identity_of("ann.test", "another key"), port=PORT + 1)
-    world.settle()
-    assert thief.of(Registered, RegistrationFailed) == [RegistrationFailed(FailureReason.NAME_TAKEN, retries=False)]
 
 
 def test_a_node_without_a_registered_name_cannot_send_messages_to_anybody() -> None:
@@ -56,31 +48,6 @@ def test_a_message_to_the_registrar_waits_until_the_name_is_granted() -> None:
     assert node.delivered() == [b"early"]
 
 
-def test_a_name_that_nobody_registered_fails_with_that_reason() -> None:
-    world, _, (node,) = joined(identity_of("ann.test"))
-    world.post(node, "nobody.test", b"hello")
-    assert node.failed() == [(b"hello", FailureReason.NO_SUCH_NAME)]
-    assert world.now == 0.0
-
-
-def test_without_record_and_registrar_a_message_fails_when_the_budget_is_spent() -> None:
-    world = World()
-    node = world.add(identity_of("ann.test"), RegistrarDirectory(GENESIS))
-    world.post(node, "bob.test", b"hello", seconds=4.9)
-    assert node.failed() == []
-    world.run(0.1)
-    assert node.failed() == [(b"hello", FailureReason.NO_REGISTRAR)]
-
-
-def test_cached_records_work_while_the_registrar_is_down() -> None:
-    world = World()
-    ann, bob = identity_of("ann.test"), identity_of("bob.test")
-    first = world.add(ann, cached_directory(bob))
-    second = world.add(bob, cached_directory(ann))
-    world.post(first, second.name, b"hello")
-    assert second.headers() == [b"hello"]
-
-
 def test_a_stranger_with_a_granted_record_is_believed_while_the_registrar_is_down() -> None:
     world = World()
     ann, bob = identity_of("ann.test"), identity_of("bob.test")
@@ -89,19 +56,6 @@ def test_a_stranger_with_a_granted_record_is_believed_while_the_registrar_is_dow
     world.post(first, second.name, b"hello", seconds=10)
     assert second.headers() == [b"hello"]
     assert [each.encoded for each in stored(second)] == [first.network._directory.signed(first.name)]
-
-
-def test_a_node_that_restarted_on_another_port_is_found_there() -> None:
-    world, _, (first, second) = joined(identity_of("ann.test"), identity_of("bob.test"))
-    world.post(first, second.name, b"one")
-    cache = RegistrarDirectory(GENESIS, stored(second))
-    world.crash(second)
-    world.run(30)
-    again = join(world, identity_of("bob.test"), cache, port=PORT + 7)
-    world.settle()
-    world.post(first, second.name, b"two")
-    assert again.headers() == [b"two"]
-    assert first.failed() == []
 
 
 def test_an_impostor_at_an_old_endpoint_does_not_hide_the_node_that_moved() -> None:
@@ -130,36 +84,6 @@ def test_a_registration_is_tried_again_until_the_registrar_is_there() -> None:
     assert len(node.of(Registered)) == 1
 
 
-def test_registering_the_same_again_needs_no_new_grant() -> None:
-    world, registrar, (node,) = joined(identity_of("ann.test"))
-    cache = RegistrarDirectory(GENESIS, stored(node))
-    world.crash(node)
-    again = join(world, identity_of("ann.test"), cache)
-    world.settle()
-    assert len(again.of(Registered)) == 1
-    assert len(stored(registrar)) == 1
-
-
-def test_a_key_is_changed_with_the_old_keys_consent() -> None:
-    world = World()
-    registrar_in(world)
-    old, new = identity_of("ann.test"), identity_of("ann.test", "new key")
-    node = join(world, old)
-    other = join(world, identity_of("bob.test"))
-    world.settle()
-    world.post(other, node.name, b"to the old key")
-    world.crash(node)
-    world.run(30)
-    config = NetworkConfig(endpoints=(Endpoint(host_of("ann.test"), PORT),), register=True, previous=old)
-    changed = world.add(new, RegistrarDirectory(GENESIS), config)
-    world.settle()
-    assert len(changed.of(Registered)) == 1
-    world.send(other, changed.name, b"to the new key")
-    world.post(changed, other.name, b"from the new key", seconds=5)
-    assert changed.headers() == [b"to the new key"]
-    assert other.headers() == [b"from the new key"]
-
-
 def test_a_registrar_that_answers_nothing_leaves_a_lookup_unanswered_for_five_seconds() -> None:
     world, _, (node,) = joined(identity_of("ann.test"))
     world.wires[0].swallow = True
@@ -176,17 +100,6 @@ def test_a_lookup_that_a_broken_connection_swallowed_is_asked_again_on_the_next(
     world.cut(world.wires[0])
     world.run(1)
     assert other.headers() == [b"hello"]
-
-
-def test_a_registrar_that_comes_back_has_its_names() -> None:
-    world, registrar, (node,) = joined(identity_of("ann.test"))
-    world.crash(registrar)
-    world.run(60)
-    registrar_in(world, stored(registrar))
-    thief = join(world, identity_of("ann.test", "another key"), port=PORT + 1)
-    world.run(5)
-    assert thief.of(RegistrationFailed) == [RegistrationFailed(FailureReason.NAME_TAKEN, retries=False)]
-    assert node.of(RegistrationFailed) == []
 
 
 def test_a_request_to_a_node_that_is_no_registrar_ends_the_connection() -> None:

@@ -5,8 +5,6 @@ import warnings
 import weakref
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from net.base.errors import BadHandshake
 from net.session.handshake import (
@@ -152,24 +150,6 @@ def test_messages_of_impossible_length_are_bad(size: int) -> None:
     _, bob = handshakes()
     with pytest.raises(BadHandshake):
         bob.read_untrusted(bytes(size))
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.binary(max_size=400))
-def test_no_bytes_make_the_dialer_raise_anything_else(data: bytes) -> None:
-    ann, _ = handshakes()
-    ann.begin()
-    with pytest.raises(BadHandshake):
-        ann.read_untrusted(data)
-
-
-@given(st.binary(max_size=200))
-def test_no_greeting_makes_the_decoder_raise_anything_else(data: bytes) -> None:
-    try:
-        greeting = decode_greeting_untrusted(data)
-    except BadHandshake:
-        return
-    assert decode_greeting_untrusted(encode_greeting(greeting)) == greeting
 
 
 @pytest.mark.parametrize(
