@@ -39,11 +39,12 @@ def answers(lab: SimLab, probe: SimProbe) -> bool:
 
 
 @pytest.mark.parametrize("crash", [TRAP, RECURSE])
-def test_g23_a_crash_stays_inside(lab: SimLab, crash: str) -> None:
+def test_g22_g23_a_crash_stays_inside_and_has_a_line_in_the_log(lab: SimLab, crash: str) -> None:
     a, b = lab.probe("a"), lab.probe("b")
     a.tell(crash)
     (line,) = a.lines()
     assert line.startswith("ended: ")
+    assert ("unreachable" in line) == (crash == TRAP)
     assert not a.running
     assert b.ask(respond("well")).body == "well"
 

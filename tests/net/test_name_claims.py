@@ -95,17 +95,6 @@ def test_a_renewal_goes_on_until_the_registrar_is_back() -> None:
     assert outcome(node)[-1] == "granted"
 
 
-def test_a_node_that_was_away_for_longer_than_its_record_lasts_gets_its_name_back() -> None:
-    world, registrar, (node,) = joined(ANN, record_seconds=100)
-    world.crash(node)
-    world.run(200)
-    thief = join(world, NEW, port=PORT + 1)
-    again = join(world, ANN, record_seconds=100)
-    world.settle()
-    assert (outcome(thief), outcome(again)) == ([FailureReason.NAME_TAKEN], ["granted"])
-    assert [record.sequence for record in stored(registrar)] == [1, 2]
-
-
 def test_an_expired_record_is_looked_up_again() -> None:
     world = World()
     registrar_in(world)
@@ -136,15 +125,6 @@ def test_an_expired_record_is_not_believed_while_the_registrar_is_down() -> None
 
 
 # --- a clock that is set ----------------------------------------------------------------------------------------------
-
-
-def test_a_record_that_expires_by_a_clock_that_is_set_is_not_believed_until_it_is_set_back() -> None:
-    world = World()
-    first = world.add(ANN, cached_directory(BOB), NetworkConfig(wall_clock_offset=10.0))
-    first.network.set_wall_clock(10.0 + RECORD_SECONDS, world.now)
-    assert first.network.record("bob.test") is None
-    first.network.set_wall_clock(10.0, world.now)
-    assert first.network.record("bob.test") == record_of(BOB).record
 
 
 def test_a_node_whose_clock_goes_on_renews_its_record_by_what_it_shows_then() -> None:
@@ -197,20 +177,6 @@ def test_a_registration_is_answered_when_the_record_is_durable() -> None:
     world.settle()
     assert outcome(node) == ["granted"]
     assert PeerUp("ann.test") in registrar.events
-
-
-def test_a_crash_before_the_record_is_durable_has_granted_nothing() -> None:
-    world = World()
-    registrar = registrar_in(world)
-    registrar.disk = "hangs"
-    first = join(world, ANN)
-    world.settle()
-    world.crash(registrar)
-    world.crash(first)
-    registrar_in(world)
-    second = join(world, NEW)
-    world.run(5)
-    assert (outcome(second), stored(first)) == (["granted"], [])
 
 
 def test_a_crash_after_the_record_is_durable_has_granted_it() -> None:

@@ -9,11 +9,9 @@ import pytest
 from net.base.frames import DATA, DATA_HEADER
 from net.base.limits import CIRCUIT_IDLE_SECONDS, MAX_CIRCUITS_PER_NODE, RELAY_BYTES
 from net.contract.events import FailureReason, Hold, Log, PeerUp
-from net.names.directory import Endpoint, RegistrarDirectory
 from net.names.registrar import Registrar
-from net.peering.network import NetworkConfig
 from tests.net.routed import ROUTERS, flip, indirect, member, network, router_of
-from tests.net.world import GENESIS, PORT, REGISTRAR, Node, Wire, World, connection_of, host_of, identity_of
+from tests.net.world import REGISTRAR, Node, Wire, World, connection_of, host_of
 
 CALLERS = pytest.mark.parametrize("caller", ["ann.test", "zoe.test"])
 """Of a lower name than the node behind the routers, and of a higher one: either may be the arbiter."""
@@ -105,17 +103,6 @@ def test_a_router_that_comes_back_carries_again() -> None:
     world.run(3)
     world.post(first, hidden.name, b"hello again", seconds=2)
     assert hidden.headers() == [b"hello again"]
-
-
-def test_a_router_that_has_moved_is_found() -> None:
-    world, first, hidden = network(routers=("one.test",))
-    world.crash(world.nodes["one.test"])
-    settings = NetworkConfig(endpoints=(Endpoint(host_of("one.test"), PORT + 5),), register=True)
-    identity = identity_of("one.test")
-    world.add(identity, RegistrarDirectory(GENESIS), settings, port=PORT + 5)
-    world.run(15)
-    world.post(first, hidden.name, b"hello", seconds=3)
-    assert hidden.headers() == [b"hello"]
 
 
 def test_a_router_carries_only_those_who_have_a_place() -> None:
@@ -227,7 +214,7 @@ def test_a_router_stops_reading_from_a_sender_that_is_faster_than_the_receiver()
     assert router.network.next_event() == Hold(leg.number, held=False)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(8))
 def test_cuts_anywhere_on_a_circuit_lose_double_and_reorder_nothing(seed: int) -> None:
     chance = random.Random(seed)
     world, first, hidden = network()

@@ -12,9 +12,6 @@ from kernel.contract.capability import Capability
 from kernel.contract.descent import Descent, Kin
 from kernel.contract.events import (
     Begin,
-    Close,
-    Ended,
-    GrantCapabilities,
     Initialize,
     Kill,
     KillAll,
@@ -151,26 +148,6 @@ def test_g22_two_of_a_tree_that_wait_for_each_other_are_told_nothing(rig: Rig) -
     kill_tree(rig, "a")
     assert len(rig.all(Resume)) == before
     assert len(rig.kernel.outstanding) == 0
-
-
-def test_g21_what_any_of_a_tree_has_issued_is_revoked(rig: Rig) -> None:
-    issued = [Capability(here(name), '"key"') for name in ("a", "b", "c")]
-    rig.start("a", "holder", network=False)
-    spawn(rig, "a", "b")
-    spawn(rig, "b", "c", ON_EXIT_RESTART)
-    rig.end("c")
-    rig.tell(GrantCapabilities(pid("holder"), tuple(issued)))
-    kill_tree(rig, "a")
-    assert rig.kernel.grants.of(pid("holder")) == ()
-
-
-def test_whoever_keeps_something_for_them_is_told_of_each_end_once(rig: Rig) -> None:
-    rig.start("a")
-    for child in ("b", "c"):
-        spawn(rig, "a", child)
-    kill_tree(rig, "a")
-    assert [action.process.process for action in rig.all(Ended)] == ["a", "b", "c"]  # type: ignore[union-attr]
-    assert {action.process.process for action in rig.all(Close)} == {"a", "b", "c"}  # type: ignore[union-attr]
 
 
 def test_g22_who_is_to_end_is_told_nothing_more_and_makes_nobody_meanwhile(

@@ -13,7 +13,6 @@ from kernel.contract.guest import Print
 from kernel.wasm.abi import layout, signature
 from kernel.wasm.lift import Lift, compile_lift
 from kernel.wasm.wit import INTERFACES, Function, List
-from tests.kernel.wasm import reference
 from tests.seeds import SOAK
 
 FUNCTIONS = {
@@ -25,7 +24,6 @@ DISTINCT = {function: name for name, function in FUNCTIONS.items()}.values()
 """Versions share most functions."""
 LIFTS = {name: compile_lift(function, 8, 0) for name, function in FUNCTIONS.items()}
 NECTAR = INTERFACES["nectar:process/standard@0.7.0"]
-HEAP = 4096
 EXAMPLES = 500 if SOAK else 15
 """For each function."""
 
@@ -50,22 +48,6 @@ def with_address(at: int = 1024) -> bytearray:
     struct.pack_into("<8I", memory, at, 8, 1, 8, 1, 8, 1, 8, 1)
     memory[8] = ord("a")
     return memory
-
-
-@pytest.mark.parametrize("name", DISTINCT)
-@settings(max_examples=25)
-@given(data=st.data())
-def test_every_function_lifts_what_the_reference_lays_out(name: str, data: st.DataObject) -> None:
-    function = FUNCTIONS[name]
-    values = data.draw(st.tuples(*(reference.plain(kind) for _, kind in function.params)))
-    memory = reference.Memory(bytearray(65536), HEAP)
-    numbers = reference.arguments(memory, function, values)
-    has_target = signature(function).returns_through_pointer
-    value, _, target = LIFTS[name](memoryview(memory.data), raw([*numbers, *([1024] if has_target else [])]))
-    parts = [reference.built(kind, part) for (_, kind), part in zip(function.params, values, strict=True)]
-    assert value == (tuple(parts) if function.make is tuple else function.make(*parts))
-    assert type(value) is (function.make if isinstance(function.make, type) else type(value))
-    assert target == (1024 if has_target else 0)
 
 
 @pytest.mark.parametrize("name", DISTINCT)

@@ -16,15 +16,6 @@ from kernel.wasm.lower import ALIGNMENT_BITS, BATCH, Lowered, Plain, compile_low
 from kernel.wasm.wit import INTERFACES, Bytes, List, Record, Type
 from tests.kernel.wasm import reference
 
-RESULTS: dict[str, Type] = {
-    f"{module.split(':')[0]} {module[-5:]} {function.name}": function.result
-    for module, interface in INTERFACES.items()
-    for function in interface.functions
-    if function.result and function.result is not wit.Scalar.BOOL
-}
-DISTINCT = {kind: name for name, kind in RESULTS.items()}.values()
-"""Versions share most types."""
-LOWERS = {name: compile_lower(kind, name) for name, kind in RESULTS.items()}
 TARGET = 1024
 SOURCE = Address.parse("our.nec@peer:test:sys")
 MANY = List(Bytes(100), 100)
@@ -38,17 +29,6 @@ def settle(lowered: Lowered | Plain, memory: reference.Memory) -> None:
         assert len(codes) <= BATCH
         addresses = [memory.allocate(1 << (code & 3), code >> ALIGNMENT_BITS) for code in codes]
         done = lowered.place_untrusted(memoryview(memory.data), tuple(addresses))
-
-
-@pytest.mark.parametrize("name", DISTINCT)
-@settings(max_examples=40)
-@given(data=st.data())
-def test_every_result_lowers_to_what_the_reference_reads(name: str, data: st.DataObject) -> None:
-    kind = RESULTS[name]
-    value = data.draw(reference.plain(kind))
-    memory = reference.Memory(bytearray(1 << 17), 4096)
-    settle(LOWERS[name](value, TARGET), memory)
-    assert reference.load(memory, kind, TARGET) == value
 
 
 def test_a_list_of_more_pieces_than_a_batch_comes_in_several() -> None:

@@ -5,15 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from kernel.contract import limits
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.guest import End, GuestConfig, Poll, Print
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import Fiber
-from tests.kernel.wasm.guests import GUESTS, MEMORY, OUR, arrival, loaded, poll, wat
+from tests.kernel.wasm.guests import GUESTS, MEMORY, OUR, loaded, poll, wat
 from tests.kernel.wasm.guests import start as start_plain
 
 WASM = (GUESTS / "output.wasm").read_bytes()
@@ -139,30 +137,6 @@ def test_hostile_pointers_to_fd_write_end_the_guest(engine: Engine, vectors: int
     assert poll(guest) is Poll.ENDED
     assert guest.end is not None
     assert str(guest.end.trap).startswith("fd_write: the buffer lies outside the memory")
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_whatever_a_guest_passes_to_fd_write_only_it_can_end(replayable: Engine, data: st.DataObject) -> None:
-    numbers = st.integers(0, 300) | st.integers(0, 2**32 - 1)
-    guest = start_plain(replayable, FUZZED)
-    poll(guest)
-    for at in range(0, 256, 4):
-        struct.pack_into("<I", guest.memory, at, data.draw(numbers))
-    guest.resume(arrival())
-    assert poll(guest) in (Poll.RECEIVE, Poll.ENDED)
-    assert guest.host_error is None
-    assert guest.end is None or str(guest.end.trap).startswith("fd_write: the buffer lies outside the memory")
-    guest.close()
-
-
-FUZZED = wat(
-    """(loop $again (call $receive (i32.const 2048))
-      (drop (call $fd_write (i32.const 1) (i32.load (i32.const 0)) (i32.load (i32.const 4)) (i32.load (i32.const 8))))
-      (br $again))""",
-    "receive",
-    imports=WRITE,
-)
 
 
 def test_too_many_vectors_are_an_error_for_the_guest(engine: Engine) -> None:

@@ -11,7 +11,7 @@ import trio.testing
 from net.base.errors import StreamBroken
 from net.base.frames import DATA, FIRST, FIRST_HEADER, NO_BLOB
 from net.base.limits import HANDSHAKE_SECONDS, KEEPALIVE_SECONDS, MAX_RECORD_BYTES, RELAY_BYTES
-from net.contract.events import Buffer, Delivered, Failed, FailureReason, Hold, Log, PeerUp, Received
+from net.contract.events import Buffer, Delivered, Failed, Hold, Log, PeerUp, Received
 from net.io.driver import SEND_BYTES, Driver, _Link
 from net.io.tcp import RECEIVE_BYTES, TcpListener, TcpTransport
 from net.io.turns import Flow
@@ -60,13 +60,6 @@ async def test_large_blobs_arrive_whole_over_tcp() -> None:
         assert arrived == {b"%d" % index: blob for index, blob in enumerate(blobs)}
 
 
-async def test_a_port_where_nobody_listens_is_refused() -> None:
-    async with two_owners() as (first, _, listener, _):
-        await listener.aclose()
-        first.send("bob.test", b"hello")
-        assert await first.until(Failed) == [Failed(b"hello", FailureReason.REFUSED)]
-
-
 async def test_a_goodbye_reaches_the_other_side_before_the_connection_closes() -> None:
     async with two_owners() as (first, second, listener, _):
         first.send("bob.test", b"hello")
@@ -106,17 +99,6 @@ async def test_one_byte_a_second_is_no_handshake(autojump_clock: trio.testing.Mo
         assert trio.current_time() - began == pytest.approx(HANDSHAKE_SECONDS)
         assert second.network.statistics()["connections"] == 0
         await stream.aclose()
-
-
-@pytest.mark.parametrize("count", [50])
-async def test_many_messages_keep_their_order_over_tcp(count: int) -> None:
-    async with two_owners() as (first, second, _, _):
-        for index in range(count):
-            first.send("bob.test", b"%d" % index, bytes(index * 997))
-        arrived = await second.until(Received, count)
-        assert [event.header for event in arrived if isinstance(event, Received)] == [
-            b"%d" % index for index in range(count)
-        ]
 
 
 async def test_a_router_keeps_little_of_what_its_receiver_does_not_read_and_loses_none_of_it() -> None:

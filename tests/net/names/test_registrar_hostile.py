@@ -11,7 +11,6 @@ import pytest
 from net.base.limits import (
     FIRST_RECORD_SECONDS,
     NAME_SECONDS,
-    PROVEN_SECONDS,
     RECORD_SECONDS,
     UNUSED_NAME_SECONDS,
     USED_NAME_SECONDS,
@@ -132,16 +131,6 @@ def test_who_came_too_late_at_a_busy_address_asks_again_when_it_is_told_to(few: 
     assert outcomes(late) == [FailureReason.TRY_LATER, "granted"]
 
 
-def test_with_an_invitation_it_need_not_wait(few: int) -> None:
-    world = World()
-    registrar_in(world)
-    list(flood(world, "office", few))
-    token = sign_invitation(Invitation(bytes(16), 1, 100, None), REGISTRAR)
-    late = join(world, "late.test", host="office", invitation=token)
-    world.settle()
-    assert outcomes(late) == ["granted"]
-
-
 # --- a name's life ---------------------------------------------------------------------------------------------------
 
 
@@ -183,19 +172,6 @@ def _thief(world: World) -> Node:
     return thief
 
 
-def test_a_node_that_boots_on_two_days_has_used_its_name() -> None:
-    world = World()
-    registrar_in(world)
-    node = join(world, "ann.test")
-    world.settle()
-    world.crash(node)
-    world.run(PROVEN_SECONDS)
-    settings = NetworkConfig(endpoints=(Endpoint("elsewhere", PORT),), register=True)
-    again = world.add(ANN, RegistrarDirectory(GENESIS), settings)
-    world.settle()
-    assert lifetime(again) == RECORD_SECONDS
-
-
 def test_those_who_remember_the_former_holder_of_a_name_believe_the_new_one_when_it_was_free() -> None:
     world = World()
     registrar_in(world)
@@ -217,21 +193,6 @@ def test_those_who_remember_the_former_holder_of_a_name_believe_the_new_one_when
     assert ANN.public_key in [held.public_key() for held in second.network.records()]
     world.post(second, "ann.test", b"to the second", seconds=1)
     assert new.headers() == [b"to the second"]
-
-
-def test_the_former_holder_of_a_name_that_has_a_new_one_is_told_that_it_is_taken() -> None:
-    world = World()
-    registrar_in(world)
-    first = join(world, "ann.test")
-    world.settle()
-    kept = first.network.records()
-    world.crash(first)
-    world.run(FIRST_RECORD_SECONDS + UNUSED_NAME_SECONDS)
-    new = _thief(world)
-    config = NetworkConfig(endpoints=(Endpoint("elsewhere", PORT),), register=True)
-    back = world.add(ANN, RegistrarDirectory(GENESIS, kept), config, alias="back", port=PORT + 1)
-    world.settle()
-    assert (outcomes(new), outcomes(back)) == (["granted"], [FailureReason.NAME_TAKEN])
 
 
 # --- by invitation ---------------------------------------------------------------------------------------------------
@@ -266,12 +227,3 @@ def test_an_invitation_that_could_not_be_counted_lets_nobody_in(disk: str) -> No
     world.settle()
     assert "granted" not in outcomes(node)
     assert registrar.network.record("guest.test") is None
-
-
-def test_who_is_not_the_registrar_lets_nobody_in() -> None:
-    world = World()
-    registrar_in(world, by_invitation=True)
-    token = sign_invitation(Invitation(bytes(16), 2, 1000, None), ANN)
-    node = join(world, "ann.test", invitation=token)
-    world.settle()
-    assert outcomes(node) == [FailureReason.INVITATION_REFUSED]

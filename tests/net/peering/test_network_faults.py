@@ -138,14 +138,6 @@ def test_after_giving_up_a_new_message_starts_afresh_and_old_ones_do_not_come_ba
     assert first.delivered() == [b"up", b"after"]
 
 
-def test_a_refused_dial_fails_at_once() -> None:
-    world, first, second = pair()
-    world.crash(second)
-    world.post(first, second.name, b"hello")
-    assert first.failed() == [(b"hello", FailureReason.REFUSED)]
-    assert world.now == 0.0
-
-
 def test_a_dial_that_nobody_answers_fails_when_the_budget_is_spent() -> None:
     world, first, second = pair()
     world.silent.add((host_of(second.name), PORT))
@@ -188,15 +180,6 @@ def test_who_was_dialed_sends_on_after_a_break_though_nobody_can_dial_the_other_
     world.cut(world.wires[0])
     world.post(second, first.name, b"at once", seconds=1)
     assert (first.headers(), second.failed()) == ([b"at once"], [])
-
-
-def test_an_impostor_is_found_out_before_anything_is_sent_to_it() -> None:
-    world, first, second = pair()
-    world.crash(second)
-    impostor = world.add(identity_of(second.name, "another key"), static_directory(identity_of(first.name)))
-    world.post(first, second.name, b"secret")
-    assert first.failed() == [(b"secret", FailureReason.BAD_KEY)]
-    assert impostor.received() == []
 
 
 def test_a_dialer_with_the_wrong_key_is_not_believed() -> None:

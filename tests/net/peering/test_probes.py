@@ -7,7 +7,6 @@ import pytest
 
 from net.base.frames import VERSION
 from net.base.limits import MAX_PROBES, PING_SECONDS, RECOVERY_SECONDS
-from net.base.node_names import is_node_name
 from net.contract.events import (
     AttemptFailed,
     AttemptStage,
@@ -26,7 +25,7 @@ from net.contract.events import (
     ProbeStep,
     Proven,
 )
-from net.names.directory import Directory, RegistrarDirectory, StaticDirectory
+from net.names.directory import Directory, RegistrarDirectory
 from net.session.handshake import Handshake, Noise
 from tests.net.joined import join, joined
 from tests.net.routed import network
@@ -71,19 +70,20 @@ def told(node: Node, token: object = "probe") -> list[ProbeStep]:
     return [event.step for event in node.events if isinstance(event, Probed) and event.token == token]
 
 
-def test_a_node_that_is_there_is_dialed_proven_and_pinged() -> None:
+def test_a_node_that_is_there_is_dialed_proven_and_pinged_and_sent_no_message() -> None:
     world, first, second = pair()
     assert probe(world, first, second.name) == [
         FOUND, DIALING, DIALED, PROVEN, Pinging(BOB_HOST), Pinged(0.0), REACHED,
     ]  # fmt: skip
     assert (world.now, first.network.next_deadline() is not None) == (0.0, True)
+    world.run(20)
+    assert (second.received(), first.of(Delivered, Failed)) == ([], [])
 
 
-def test_no_message_is_sent() -> None:
-    world, first, second = pair()
-    probe(world, first, second.name, 20)
-    assert second.received() == []
-    assert first.of(Delivered, Failed) == []
+@pytest.mark.parametrize("name", ["no.test", ANN.name, "no name"])
+def test_an_unknown_name_ones_own_and_what_is_no_name_cannot_be_reached(name: str) -> None:
+    world, first, _ = pair()
+    assert probe(world, first, name) == [offline(FailureReason.NO_SUCH_NAME)]
 
 
 def test_a_session_that_is_there_is_pinged_and_nothing_is_dialed() -> None:
@@ -109,19 +109,6 @@ def test_an_unknown_name() -> None:
     world, _, (node,) = joined(ANN)
     reason = FailureReason.NO_SUCH_NAME
     assert probe(world, node, "no.test") == [NameMissing(reason), offline(reason)]
-
-
-def test_an_unknown_name_in_a_static_directory() -> None:
-    world = World()
-    node = world.add(ANN, StaticDirectory({}))
-    assert probe(world, node, "no.test") == [offline(FailureReason.NO_SUCH_NAME)]
-
-
-@pytest.mark.parametrize("name", ["ann.test", "no name"])
-def test_ones_own_name_and_what_is_no_name_cannot_be_reached(name: str) -> None:
-    world, first, _ = pair()
-    assert (name == first.name) == is_node_name(name)
-    assert probe(world, first, name) == [offline(FailureReason.NO_SUCH_NAME)]
 
 
 def test_the_record_comes_from_the_registrar_if_it_is_not_known_here() -> None:
