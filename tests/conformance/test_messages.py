@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kernel.contract.message import Reason
-from tests.conformance import everywhere, spanning, two_nodes
-from tests.conformance.lab import OUR, THEIR, Lab, SimLab
+from tests.conformance import everywhere, spanning
+from tests.conformance.lab import OUR, Lab, SimLab
 from tests.conformance.steps import (
     GET_BLOB,
     RETURN,
@@ -17,7 +17,6 @@ from tests.conformance.steps import (
     respond,
     send,
     send_many,
-    spawn,
     wait_for,
 )
 
@@ -68,24 +67,6 @@ def test_g3_the_kernel_writes_the_source(lab: Lab) -> None:
     a.ask(wait_for(b, "", respond(), expects=20), respond())
     assert [seen.source for seen in b.seen("request")] == [a.address]
     assert [seen.source for seen in a.seen("response")] == [b.address]
-
-
-@two_nodes
-def test_g3_the_process_of_another_node_is_shown_as_a_claim(lab: SimLab) -> None:
-    a = lab.probe("a")
-    a.tell(send(f"{THEIR}@nobody:probes:sys", "lost"))
-    assert f"kernel: request from {a} (claim) to {THEIR}@nobody:probes:sys: no such process" in lab.other.log
-
-
-@two_nodes
-def test_g3_a_claim_does_not_pass_for_the_parent(lab: SimLab) -> None:
-    impostor, parent = lab.probe("a"), lab.probe("a", far=True)
-    parent.tell(spawn("child"))
-    child = parent.child("child")
-    impostor.tell(send(child, "obey"))
-    parent.tell(send(child, "please"))
-    assert child.bodies() == ["please"]
-    assert lab.dead(lab.other) == [Reason.NO_CAPABILITY]
 
 
 @everywhere

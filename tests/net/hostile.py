@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from nectar_node.contract.memory_budget import MemoryBudget
-from net.base.frames import DATA, FIRST
+from net.base.frames import DATA, FIRST, Control, encode_control
 from net.contract.events import (
     Log,
 )
@@ -28,12 +28,17 @@ def hostile_pair() -> tuple[World, Node, Node, Connection]:
     return world, victim, hostile, connection_of(hostile.network, victim.name)
 
 
-def say(world: World, hostile: Node, connection: Connection, *frames: bytes) -> None:
+def say(world: World, hostile: Node, connection: Connection, *frames: bytes | Control) -> None:
     """Have the hostile peer send frames that its own network would not."""
-    for frame in frames:
-        connection._queue(frame)
-    hostile.network._switchboard.signal(connection)
+    speak(hostile.network, connection, *frames)
     world.settle()
+
+
+def speak(network: Network, connection: Connection, *frames: bytes | Control) -> None:
+    """Have a network send frames that it would not of itself."""
+    for frame in frames:
+        connection._queue(frame if isinstance(frame, bytes) else encode_control(frame))
+    network._switchboard.signal(connection)
 
 
 def begins(number: int, header: int, chunk: bytes) -> bytes:

@@ -12,6 +12,7 @@ from net.names.directory import (
 )
 from net.names.identity import Identity
 from net.peering.network import NetworkConfig
+from tests.net.hostile import speak
 from tests.net.joined import join, joined, outcome, registrar_in, registrations, stored
 from tests.net.world import (
     GENESIS,
@@ -225,7 +226,7 @@ def test_a_peer_that_registers_without_end_while_the_disk_is_slow_is_sent_away()
     connection = connection_of(node.network, REGISTRAR.name)
     for sequence in range(2, 3 + MAX_WAITING_GRANTS):
         request = Register(sequence, record_of(ANN, sequence, seconds=FIRST_RECORD_SECONDS).encode())
-        node.network._switchboard.queue(connection, request)
+        speak(node.network, connection, request)
     world.settle()
     assert len(stored(registrar)) == 1 + MAX_WAITING_GRANTS
     assert any("too many registrations" in event.text for event in registrar.events if isinstance(event, Log))

@@ -10,6 +10,7 @@ from net.base.frames import DATA, DATA_HEADER
 from net.base.limits import CIRCUIT_IDLE_SECONDS, MAX_CIRCUITS_PER_NODE, RELAY_BYTES
 from net.contract.events import FailureReason, Hold, Log, PeerUp
 from net.names.registrar import Registrar
+from tests.net.hostile import say
 from tests.net.routed import ROUTERS, flip, indirect, member, network, router_of
 from tests.net.world import REGISTRAR, Node, Wire, World, connection_of, host_of
 
@@ -139,7 +140,7 @@ def test_a_router_that_cannot_be_reached_is_told_once_and_tried_again() -> None:
     assert hidden.of(Log).count(trouble) == 1
     member(world, "one.test")
     world.run(2)
-    assert world.nodes["one.test"].network._relay.places == [hidden.name]
+    assert world.nodes["one.test"].network.carried() == [hidden.name]
 
 
 def test_a_place_that_becomes_free_is_given_to_who_asks_again() -> None:
@@ -150,10 +151,10 @@ def test_a_place_that_becomes_free_is_given_to_who_asks_again() -> None:
     world.run(2)
     second = indirect(world, "olaf.test", ("one.test",))
     world.run(2)
-    assert router.network._relay.places == [first.name]
+    assert router.network.carried() == [first.name]
     world.crash(first)
     world.run(2)
-    assert router.network._relay.places == [second.name]
+    assert router.network.carried() == [second.name]
 
 
 def test_one_node_cannot_use_up_a_router() -> None:
@@ -356,10 +357,7 @@ def test_a_router_that_broke_the_protocol_is_not_asked_in_its_pause_and_the_next
     world, first, hidden = network()
     world.post(first, "one.test", b"up", seconds=1)
     router = world.nodes["one.test"]
-    connection = connection_of(router.network, first.name)
-    connection._controls.append(DATA_HEADER.pack(DATA, 0, 1, 99) + b"x")
-    router.network._switchboard.signal(connection)
-    world.settle()
+    say(world, router, connection_of(router.network, first.name), DATA_HEADER.pack(DATA, 0, 1, 99) + b"x")
     began = world.now
     world.post(first, hidden.name, b"hello")
     assert (hidden.headers(), world.now) == ([b"hello"], began)

@@ -24,6 +24,7 @@ from net.peering import session_table
 from net.peering.network import NetworkConfig
 from net.peering.own_routers import Place
 from net.session.handshake import Connect
+from tests.net.hostile import speak
 from tests.net.routed import INDIRECT, ROUTERS, flip, indirect, member, network, router_of
 from tests.net.world import GENESIS, PORT, REGISTRAR, Node, Wire, World, host_of, identity_of
 
@@ -55,7 +56,7 @@ def test_a_router_that_says_goodbye_is_dialed_again_at_once() -> None:
     world.run(1)
     again = member(world, "one.test")
     world.run(ROUTER_RETRY_SECONDS + 1)
-    assert again.network._relay.places == [hidden.name]
+    assert again.network.carried() == [hidden.name]
 
 
 def test_a_router_whose_session_came_through_another_router_can_call_its_node() -> None:
@@ -98,7 +99,7 @@ def test_a_router_that_cannot_be_reached_is_not_forgotten_for_want_of_room(monke
     world.post(hidden, "ann.test", b"hello", seconds=5)
     router = member(world, "one.test")
     world.run(2)
-    assert router.network._relay.places == [hidden.name]
+    assert router.network.carried() == [hidden.name]
 
 
 @pytest.mark.parametrize("target", ["one.test", INDIRECT])
@@ -125,7 +126,7 @@ def test_the_registrar_is_a_router_for_who_joins_only_now() -> None:
     first = member(world, "ann.test")
     hidden = indirect(world, routers=(REGISTRAR.name,))
     world.run(2)
-    assert registrar.network._relay.places == [hidden.name]
+    assert registrar.network.carried() == [hidden.name]
     world.post(first, hidden.name, b"hello", seconds=1)
     assert hidden.headers() == [b"hello"]
 
@@ -135,13 +136,13 @@ def test_a_stranger_at_the_registrar_takes_no_place_away_that_it_keeps_as_a_rout
     registrar = world.add(REGISTRAR, Registrar(REGISTRAR))
     hidden = indirect(world, routers=(REGISTRAR.name,))
     world.run(2)
-    assert registrar.network._relay.places == [hidden.name]
+    assert registrar.network.carried() == [hidden.name]
     settings = NetworkConfig(endpoints=(Endpoint(host_of("else"), PORT),), register=True)
     thief = world.add(identity_of(INDIRECT, "another key"), RegistrarDirectory(GENESIS), settings, alias="thief")
     world.run(2)
     world.crash(thief)
     world.run(0.001)
-    assert registrar.network._relay.places == [hidden.name]
+    assert registrar.network.carried() == [hidden.name]
 
 
 # --- a router that is good until it has what it waits for -------------------------------------------------------------
@@ -187,7 +188,7 @@ def test_a_router_that_has_broken_the_protocol_is_passed_over() -> None:
     world.run(1)
     one = world.nodes["one.test"].network
     (there,) = [each for each in one._switchboard.all() if each.session and each.session.name == first.name]
-    one._switchboard.queue(there, Reserved(accepted=True))
+    speak(one, there, Reserved(accepted=True))
     world.run(0.01)
     world.post(first, hidden.name, b"through two", seconds=0.1)
     assert hidden.headers() == [b"through two"]
@@ -202,7 +203,7 @@ def test_a_node_that_comes_back_without_routers_is_not_called_through_its_former
     world.post(back, "one.test", b"hello", seconds=1)
     assert former not in wires_between(world, "one.test", hidden.name)
     router = world.nodes["one.test"].network
-    assert router._relay.places == []
+    assert router.carried() == []
 
 
 # --- a caller that means harm -----------------------------------------------------------------------------------------
@@ -228,7 +229,7 @@ def test_a_caller_that_floods_a_node_with_circuits_keeps_no_other_from_it() -> N
     world.run(1)
     flood(world, mallory, "one.test", hidden.name, MAX_CIRCUITS_PER_NODE)
     world.run(0.1)
-    assert world.nodes["one.test"].network._relay.circuits == MAX_CIRCUITS_PER_PAIR
+    assert world.nodes["one.test"].network.statistics()["circuits"] == MAX_CIRCUITS_PER_PAIR
     world.post(first, hidden.name, b"hello", seconds=0.5)
     assert hidden.headers() == [b"hello"]
 
@@ -340,12 +341,12 @@ def test_an_honest_node_has_a_place_though_one_client_wants_them_all_and_all_can
         nodes.append(world.add(who, RegistrarDirectory(GENESIS), settings, port=None))
         world.hosts[id(nodes[-1])] = "client"
     world.run(2)
-    assert len(router.network._relay.places) == 6
+    assert len(router.network.carried()) == 6
     hidden, first = indirect(world, routers=("one.test",)), member(world, "ann.test")
     world.run(2)
     assert hidden.network.routers() == {"one.test": Place.HELD}
     held = [node for node in nodes if node.network.routers()["one.test"] is Place.HELD]
-    assert sorted(router.network._relay.places) == sorted([hidden.name, *(node.name for node in held)])
+    assert sorted(router.network.carried()) == sorted([hidden.name, *(node.name for node in held)])
     assert len(held) == 5
     world.post(first, hidden.name, b"hello", seconds=1)
     assert hidden.headers() == [b"hello"]
@@ -369,4 +370,4 @@ def test_a_node_whose_place_has_gone_to_another_address_asks_again_and_gets_one_
     world.crash(hidden)
     world.run(ROUTER_RETRY_SECONDS + 0.1)
     assert loser.network.routers() == {"one.test": Place.HELD}
-    assert set(router.network._relay.places) == {"x1.test", "x2.test"}
+    assert set(router.network.carried()) == {"x1.test", "x2.test"}

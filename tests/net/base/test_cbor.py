@@ -6,7 +6,7 @@ import tracemalloc
 
 import cbor2
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from net.base.cbor import loads_untrusted
@@ -27,6 +27,7 @@ FILLING = bytes(40)
 """Elements behind an item under test, so that there is more than may go uncounted."""
 
 
+@settings(max_examples=40)
 @given(VALUE)
 def test_what_the_protocol_needs_is_read_whether_its_items_are_counted_or_not(value: object) -> None:
     data = cbor2.dumps(value)

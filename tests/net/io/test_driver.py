@@ -9,7 +9,6 @@ import trio
 import trio.testing
 
 from net.base.errors import StreamBroken
-from net.base.frames import DATA, FIRST, FIRST_HEADER, NO_BLOB
 from net.base.limits import HANDSHAKE_SECONDS, KEEPALIVE_SECONDS, MAX_RECORD_BYTES, RELAY_BYTES
 from net.contract.events import Buffer, Delivered, Failed, Hold, Log, PeerUp, Received
 from net.io.driver import SEND_BYTES, Driver, _Link
@@ -18,6 +17,7 @@ from net.io.turns import Flow
 from net.names.directory import Endpoint
 from net.peering.network import NetworkConfig
 from testnet.sim.injection import Injection, Probe, draw
+from tests.net.hostile import begins, speak
 from tests.net.owner import Owner, owner_of
 from tests.net.world import connection_of
 
@@ -140,9 +140,7 @@ async def test_a_peer_that_stands_still_over_tcp_is_hung_up_on(autojump_clock: t
         first.send("bob.test", b"up")
         await first.until(Delivered)
         began = trio.current_time()
-        connection = connection_of(first.network, "bob.test")
-        connection._controls.append(FIRST_HEADER.pack(DATA, FIRST, 1, 2, 1000, NO_BLOB) + b"x")
-        first.network._switchboard.signal(connection)
+        speak(first.network, connection_of(first.network, "bob.test"), begins(2, 1000, b"x"))
         first.turn()
         while second.network.statistics()["connections"]:
             await second.changed.wait()

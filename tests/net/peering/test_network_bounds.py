@@ -183,9 +183,7 @@ def test_one_byte_a_second_of_a_record_is_silence() -> None:
 
 def test_a_peer_that_gives_no_credit_is_sent_away_and_what_was_for_it_comes_back() -> None:
     world, victim, hostile, connection = hostile_pair()
-    connection.queue(Credit(0, 0))
-    hostile.network._switchboard.signal(connection)
-    world.settle()
+    say(world, hostile, connection, Credit(0, 0))
     world.post(victim, hostile.name, b"waits", seconds=44.9)
     assert (is_live(victim), victim.failed()) == (True, [])
     world.run(0.1)
@@ -201,9 +199,7 @@ def test_a_peer_that_does_not_read_is_sent_away_but_not_held_against_it() -> Non
         assert world.now < 61
         world.run(5)
         hostile.network._switchboard.timers.set(connection.number, None)
-        connection.queue(Ping())
-        hostile.network._switchboard.signal(connection)
-        world.settle()
+        say(world, hostile, connection, Ping())
     assert world.now == 45.0
     assert lines(victim) == ["connection 1 with bob.test ends: it does not read what is sent to it"]
 
@@ -232,7 +228,7 @@ def test_credit_comes_back_when_the_acknowledgement_is_written_and_not_before() 
 
 def asks(world: World, hostile: Node, connection: Connection, count: int) -> None:
     """The hostile peer sends so many pings at once."""
-    say(world, hostile, connection, *(encode_control(Ping()) for _ in range(count)))
+    say(world, hostile, connection, *(Ping() for _ in range(count)))
 
 
 def test_nothing_more_is_read_from_a_peer_that_asks_and_does_not_read_until_it_does() -> None:

@@ -3,6 +3,7 @@
 from net.base.frames import Lookup
 from net.contract.events import FailureReason, Log, PeerUp, Registered, RegistrationFailed
 from net.names.directory import Endpoint, RegistrarDirectory, decode_record_untrusted
+from tests.net.hostile import say
 from tests.net.joined import join, joined, registrar_in, stored
 from tests.net.world import GENESIS, PORT, World, cached_directory, connection_of, host_of, identity_of
 
@@ -105,9 +106,7 @@ def test_a_lookup_that_a_broken_connection_swallowed_is_asked_again_on_the_next(
 def test_a_request_to_a_node_that_is_no_registrar_ends_the_connection() -> None:
     world, _, (first, second) = joined(identity_of("ann.test"), identity_of("bob.test"))
     world.post(first, second.name, b"up")
-    connection = connection_of(first.network, second.name)
-    first.network._switchboard.queue(connection, Lookup(1, "bob.test"))
-    world.settle()
+    say(world, first, connection_of(first.network, second.name), Lookup(1, "bob.test"))
     assert any("not a registrar" in str(event) for event in second.of(Log))
 
 
