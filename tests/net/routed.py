@@ -43,3 +43,10 @@ def router_of(node: Node, peer: str) -> str | None:
 def flip(data: bytes) -> bytes:
     """Another bit in the last byte: of a tag, mostly."""
     return data[:-1] + bytes([data[-1] ^ 1])
+
+
+def carrying() -> tuple[World, Node, Node]:
+    """The same with one router, through which the caller has sent a message."""
+    world, first, hidden = network(routers=("one.test",))
+    world.post(first, hidden.name, b"hello", seconds=1)
+    return world, first, hidden

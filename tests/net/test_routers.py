@@ -11,7 +11,7 @@ from net.base.limits import CIRCUIT_IDLE_SECONDS, MAX_CIRCUITS_PER_NODE, RELAY_B
 from net.contract.events import FailureReason, Hold, Log, PeerUp
 from net.names.registrar import Registrar
 from tests.net.hostile import say
-from tests.net.routed import ROUTERS, flip, indirect, member, network, router_of
+from tests.net.routed import ROUTERS, carrying, flip, indirect, member, network, router_of
 from tests.net.world import REGISTRAR, Node, Wire, World, connection_of, host_of
 
 CALLERS = pytest.mark.parametrize("caller", ["ann.test", "zoe.test"])
@@ -171,8 +171,7 @@ def test_one_node_cannot_use_up_a_router() -> None:
 
 
 def test_a_circuit_is_forgotten_with_its_connections() -> None:
-    world, first, hidden = network(routers=("one.test",))
-    world.post(first, hidden.name, b"hello", seconds=1)
+    world, first, _ = carrying()
     relay = world.nodes["one.test"].network._relay
     assert relay.circuits == 1
     world.crash(first)
@@ -181,8 +180,7 @@ def test_a_circuit_is_forgotten_with_its_connections() -> None:
 
 
 def test_a_circuit_whose_ends_have_vanished_is_ended_by_the_router() -> None:
-    world, first, hidden = network(routers=("one.test",))
-    world.post(first, hidden.name, b"hello", seconds=1)
+    world, first, hidden = carrying()
     relay = world.nodes["one.test"].network._relay
     for name in (first.name, hidden.name):
         del world.nodes[name]  # gone, and no connection of theirs says so
@@ -193,8 +191,7 @@ def test_a_circuit_whose_ends_have_vanished_is_ended_by_the_router() -> None:
 
 
 def test_a_router_stops_reading_from_a_sender_that_is_faster_than_the_receiver() -> None:
-    world, first, hidden = network(routers=("one.test",))
-    world.post(first, hidden.name, b"hello", seconds=1)
+    world, _, _ = carrying()
     router = world.nodes["one.test"]
     (leg,) = [
         leg for leg in router.network._switchboard.all() if leg.partner is not None and leg.host == host_of("ann.test")

@@ -25,7 +25,7 @@ from net.peering.network import NetworkConfig
 from net.peering.own_routers import Place
 from net.session.handshake import Connect
 from tests.net.hostile import speak
-from tests.net.routed import INDIRECT, ROUTERS, flip, indirect, member, network, router_of
+from tests.net.routed import INDIRECT, ROUTERS, carrying, flip, indirect, member, network, router_of
 from tests.net.world import GENESIS, PORT, REGISTRAR, Node, Wire, World, host_of, identity_of
 
 
@@ -289,8 +289,7 @@ def circuits_with_both_legs(world: World, router: str) -> int:
 
 
 def test_a_caller_that_dribbles_to_a_node_that_does_not_read_costs_a_router_no_more_memory_than_others() -> None:
-    world, first, hidden = network(routers=("one.test",))
-    world.post(first, hidden.name, b"hello", seconds=1)
+    world, first, _ = carrying()
     router = world.nodes["one.test"].network
     leg = next(leg for leg in router._switchboard.all() if leg.partner and leg.host == host_of(first.name))
     assert leg.partner is not None

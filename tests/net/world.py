@@ -358,3 +358,12 @@ def pair(
     identities = [identity_of(name) for name in names]
     first, second = (world.add(identity, static_directory(*identities), config) for identity in identities)
     return world, first, second
+
+
+def met(
+    header: bytes, config: NetworkConfig | None = None, names: tuple[str, str] = ("ann.test", "bob.test")
+) -> tuple[World, Node, Node]:
+    """The same, after the first has sent the second one message."""
+    world, first, second = pair(config, names)
+    world.post(first, second.name, header)
+    return world, first, second

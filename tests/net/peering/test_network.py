@@ -5,7 +5,7 @@ import pytest
 from net.base.limits import MAX_BLOB_BYTES, MAX_HEADER_BYTES, MESSAGE_OVERHEAD_BYTES
 from net.contract.events import FailureReason, PeerDown, PeerUp, Writable
 from net.peering.network import NetworkConfig
-from tests.net.world import Wire, pair
+from tests.net.world import Wire, met, pair
 
 BOTH_ORDERS = pytest.mark.parametrize("names", [("ann.test", "bob.test"), ("bob.test", "ann.test")])
 """Who dials has the lower name (and decides which connection counts), or the higher one."""
@@ -29,8 +29,7 @@ def test_no_blob_and_an_empty_blob_are_told_apart() -> None:
 
 @BOTH_ORDERS
 def test_answers_use_the_same_connection(names: tuple[str, str]) -> None:
-    world, first, second = pair(names=names)
-    world.post(first, second.name, b"question")
+    world, first, second = met(b"question", names=names)
     world.post(second, first.name, b"answer")
     assert first.headers() == [b"answer"]
     assert len(world.wires) == 1
@@ -123,8 +122,7 @@ def test_taking_a_message_twice_acknowledges_it_once() -> None:
 
 
 def test_writable_is_told_once_until_pending_has_returned_all_there_is() -> None:
-    world, first, second = pair()
-    world.post(first, second.name, b"up")
+    world, first, second = met(b"up")
     network = first.network
     for _ in range(3):
         world.send(first, second.name, b"more")
@@ -140,8 +138,7 @@ def test_writable_is_told_once_until_pending_has_returned_all_there_is() -> None
 
 
 def test_pending_gives_about_as_much_as_asked_for() -> None:
-    world, first, second = pair()
-    world.post(first, second.name, b"up")
+    world, first, second = met(b"up")
     world.send(first, second.name, b"large", bytes(1 << 20))
     event = first.network.next_event()
     assert isinstance(event, Writable)
@@ -153,8 +150,7 @@ def test_pending_gives_about_as_much_as_asked_for() -> None:
 
 
 def test_a_session_is_told_up_once_and_down_once() -> None:
-    world, first, second = pair()
-    world.post(first, second.name, b"hello")
+    world, first, second = met(b"hello")
     world.crash(second)
     world.run(60)
     assert first.of(PeerUp, PeerDown) == [

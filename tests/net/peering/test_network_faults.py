@@ -16,6 +16,7 @@ from tests.net.world import (
     cached_directory,
     host_of,
     identity_of,
+    met,
     pair,
     record_of,
     static_directory,
@@ -60,8 +61,7 @@ def test_what_the_kernel_had_not_taken_when_the_connection_broke_is_acknowledged
 
 
 def test_an_acknowledgement_that_the_cut_swallowed_comes_with_the_next_connection() -> None:
-    world, first, second = pair()
-    world.post(first, second.name, b"up")
+    world, first, second = met(b"up")
     second.taking = False
     world.post(first, second.name, b"message")
     world.wires[0].cut_after = world.wires[0].carried + 1
@@ -123,8 +123,7 @@ def test_a_connection_that_does_not_come_back_fails_everything_when_the_budget_i
 
 
 def test_after_giving_up_a_new_message_starts_afresh_and_old_ones_do_not_come_back() -> None:
-    world, first, second = pair()
-    world.post(first, second.name, b"up")
+    world, first, second = met(b"up")
     wire = world.wires[0]
     wire.swallow = True
     world.post(first, second.name, b"lost", bytes(100_000))
@@ -159,14 +158,12 @@ def test_g13_a_node_of_another_version_is_found_out_at_once() -> None:
 
 
 def test_two_nodes_of_the_same_other_version_understand_each_other() -> None:
-    world, first, second = pair(NetworkConfig(version=7))
-    world.post(first, second.name, b"hello")
+    _, _, second = met(b"hello", NetworkConfig(version=7))
     assert second.headers() == [b"hello"]
 
 
 def test_a_connection_that_breaks_is_in_the_log_with_its_peer() -> None:
-    world, first, second = pair()
-    world.post(first, second.name, b"hello")
+    world, first, second = met(b"hello")
     assert first.of(Log) == []
     world.cut(world.wires[0])
     world.settle()
@@ -174,8 +171,7 @@ def test_a_connection_that_breaks_is_in_the_log_with_its_peer() -> None:
 
 
 def test_who_was_dialed_sends_on_after_a_break_though_nobody_can_dial_the_other_side() -> None:
-    world, first, second = pair()
-    world.post(first, second.name, b"hello")
+    world, first, second = met(b"hello")
     del world.listening[(host_of(first.name), PORT)]
     world.cut(world.wires[0])
     world.post(second, first.name, b"at once", seconds=1)
@@ -217,8 +213,7 @@ def test_junk_is_dropped_as_soon_as_it_is_seen_to_be_junk(junk: bytes) -> None:
 
 
 def test_keepalive_finds_a_dead_connection_after_twenty_seconds() -> None:
-    world, first, second = pair(NetworkConfig(recovery_seconds=1.0))
-    world.post(first, second.name, b"up")
+    world, first, second = met(b"up", NetworkConfig(recovery_seconds=1.0))
     world.wires[0].swallow = True
     world.silent.add((host_of(first.name), PORT))
     world.silent.add((host_of(second.name), PORT))
@@ -260,8 +255,7 @@ def test_when_both_dial_at_once_one_connection_survives_and_nothing_is_lost() ->
 
 @BOTH_ORDERS
 def test_a_peer_that_redials_while_we_think_the_old_connection_alive_gets_through(names: tuple[str, str]) -> None:
-    world, first, second = pair(names=names)
-    world.post(first, second.name, b"one")
+    world, first, second = met(b"one", names=names)
     wire = world.wires[0]
     world.open.pop((id(first), wire.ends[0][1]))
     first.network.lost(wire.ends[0][1], world.now)
@@ -272,8 +266,7 @@ def test_a_peer_that_redials_while_we_think_the_old_connection_alive_gets_throug
 
 
 def test_a_changed_byte_ends_the_connection_and_never_reaches_the_node() -> None:
-    world, first, second = pair()
-    world.post(first, second.name, b"up")
+    world, first, second = met(b"up")
     wire = world.wires[0]
     wire.alter = lambda data, to: data[:-1] + bytes([data[-1] ^ 1])
     world.post(first, second.name, b"altered", seconds=2)
@@ -283,8 +276,7 @@ def test_a_changed_byte_ends_the_connection_and_never_reaches_the_node() -> None
 
 
 def test_a_repeated_record_is_not_a_repeated_message() -> None:
-    world, first, second = pair()
-    world.post(first, second.name, b"up")
+    world, first, second = met(b"up")
     wire = world.wires[0]
     wire.alter = lambda data, to: data + data
     world.post(first, second.name, b"once", seconds=2)
@@ -293,8 +285,7 @@ def test_a_repeated_record_is_not_a_repeated_message() -> None:
 
 
 def test_a_whole_recorded_connection_played_back_says_nothing() -> None:
-    world, first, second = pair()
-    world.post(first, second.name, b"secret")
+    world, _, second = met(b"secret")
     recorded = b"".join(world.wires[0].log)
     before = len(second.received())
     number = second.network.new_connection()

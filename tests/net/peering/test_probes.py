@@ -38,6 +38,7 @@ from tests.net.world import (
     cached_directory,
     host_of,
     identity_of,
+    met,
     pair,
     record_of,
     static_directory,
@@ -87,15 +88,13 @@ def test_an_unknown_name_ones_own_and_what_is_no_name_cannot_be_reached(name: st
 
 
 def test_a_session_that_is_there_is_pinged_and_nothing_is_dialed() -> None:
-    world, first, second = pair()
-    world.post(first, second.name, b"m")
+    world, first, second = met(b"m")
     assert probe(world, first, second.name) == [FOUND, Pinging(BOB_HOST), Pinged(0.0), REACHED]
     assert len(world.wires) == 1
 
 
 def test_the_ping_is_timed() -> None:
-    world, first, second = pair()
-    world.post(first, second.name, b"m")
+    world, first, second = met(b"m")
 
     def alter(data: bytes, _: int) -> bytes:
         world.now += 0.25
@@ -258,8 +257,7 @@ def test_a_session_that_did_not_answer_a_probe_is_replaced() -> None:
 
 
 def test_a_connection_that_breaks_before_the_pong_is_sought_again() -> None:
-    world, first, second = pair()
-    world.post(first, second.name, b"m")
+    world, first, second = met(b"m")
     world.wires[0].cut_after = world.wires[0].carried + 1
     steps = probe(world, first, second.name, 1)
     broken = failed(AttemptStage.SESSION, FailureReason.UNREACHABLE, "the connection broke")
@@ -271,8 +269,7 @@ def test_a_peer_that_breaks_every_connection_is_a_timeout_in_the_end(monkeypatch
     monkeypatch.setattr(
         "net.peering.probes.PROBE_SECONDS", patience := 2.0
     )  # with thousands of connections it takes long
-    world, first, second = pair()
-    world.post(first, second.name, b"m")
+    world, first, second = met(b"m")
 
     def on_wire(wire: Wire) -> None:
         def alter(data: bytes, _: int) -> bytes:

@@ -12,6 +12,7 @@ from tests.net.world import (
     connection_of,
     host_of,
     identity_of,
+    met,
     pair,
     record_of,
     static_directory,
@@ -52,8 +53,7 @@ def test_the_round_trip_is_measured_when_a_session_comes_to_life() -> None:
 
 
 def test_the_round_trip_is_measured_again_after_silence_and_the_last_one_counts() -> None:
-    world, first, second = pair()
-    world.post(first, second.name, b"m")
+    world, first, second = met(b"m")
     assert status(first, second.name).round_trip == 0.0
     slow(world)
     world.run(KEEPALIVE_SECONDS)
@@ -62,8 +62,7 @@ def test_the_round_trip_is_measured_again_after_silence_and_the_last_one_counts(
 
 
 def test_while_a_pong_is_awaited_nothing_is_asked_that_it_could_be_taken_for_the_answer_to() -> None:
-    world, first, second = pair()
-    world.post(first, second.name, b"m")
+    world, first, second = met(b"m")
     world.clogged.add(second.name)
     for _ in range(3):
         first.network.probe(second.name, object(), world.now)
@@ -76,8 +75,7 @@ def test_while_a_pong_is_awaited_nothing_is_asked_that_it_could_be_taken_for_the
 
 
 def test_a_pong_that_nobody_asked_for_measures_nothing() -> None:
-    world, first, second = pair()
-    world.post(first, second.name, b"m")
+    world, first, second = met(b"m")
     connection = connection_of(first.network, second.name)
     session = connection.session
     assert session is not None
@@ -134,8 +132,7 @@ def test_the_last_error_says_that_the_peer_said_goodbye_and_why() -> None:
 
 
 def test_the_last_error_says_that_nothing_was_heard() -> None:
-    world, first, second = pair()
-    world.post(first, second.name, b"m")
+    world, first, second = met(b"m")
     for wire in world.wires:
         wire.swallow = True
     world.run(KEEPALIVE_SECONDS + PING_SECONDS)
