@@ -414,9 +414,7 @@ class Attack:
             world.hang_up(link)
         world.run(60.0)
         for node in world.nodes.values():
-            node.taking = True
-            while node.untaken:
-                node.network.taken(node.untaken.pop(), world.now)
+            node.take_all(world.now)
         world.run(60.0)
         self.check()
         for node in self.nodes():

@@ -120,9 +120,7 @@ def test_any_number_of_cuts_anywhere_loses_doubles_and_reorders_nothing(
     for index in deaf:
         assert nodes[1 - index].delivered() == []
     for node in nodes:
-        node.taking = True
-        for receipt in node.untaken:
-            node.network.taken(receipt, world.now)
+        node.take_all(world.now)
     world.run(40)
     check_complete(nodes)
 

@@ -129,6 +129,12 @@ class Node:
             if isinstance(event, Received)
         ]
 
+    def take_all(self, now: float) -> None:
+        """Its kernel takes what it has left untaken, and whatever comes from now on."""
+        self.taking = True
+        while self.untaken:
+            self.network.taken(self.untaken.pop(), now)
+
     def headers(self) -> list[bytes]:
         """The headers of all messages."""
         return [header for _, header, _ in self.received()]

@@ -111,8 +111,7 @@ def test_messages_that_our_kernel_does_not_take_cost_until_it_does() -> None:
     crowd.world.crash(crowd.peers[0])
     crowd.world.run(60)
     assert crowd.budget.of("peer", crowd.peers[0].name) > 100_000
-    for receipt in crowd.victim.untaken:
-        crowd.victim.network.taken(receipt, crowd.world.now)
+    crowd.victim.take_all(crowd.world.now)
     assert crowd.budget.used == 0
 
 

@@ -97,9 +97,7 @@ class Play:
         bob.taking = False
         self._round()
         town.run(1.0)
-        bob.taking = True
-        for receipt in bob.untaken:
-            bob.network.taken(receipt, town.now)
+        bob.take_all(town.now)
         town.run(25.0)
         town.crash(bob)
         self._send(ANN, BOB)
