@@ -158,15 +158,6 @@ def test_a_guest_that_starts_with_more_memory_than_it_may_have_ends_at_once(engi
     assert "exceeds memory limits" in trap_of(start(engine, wat("(nop)"), memory=3 * 65536))
 
 
-def test_a_trap_ends_only_its_guest(engine: Engine) -> None:
-    broken, other = start(engine, wat("(unreachable)")), start(engine, receiver())
-    poll(other)
-    trap_of(broken)
-    other.resume(arrival(b"still here"))
-    assert poll(other) is Poll.RECEIVE
-    assert result(other, NECTAR.functions[10], RECEIVED)[1][1][1][2] == b"still here"
-
-
 def grows(what: str, by: int, grown: int) -> str:
     """Traps unless growing by so much gives that."""
     return f"(if (i32.ne ({what} (i32.const {by})) (i32.const {grown})) (then (unreachable)))"

@@ -122,13 +122,6 @@ def test_g25_a_program_that_cannot_be_instantiated_ends_at_its_start(
     assert reason in str(end.trap)
 
 
-def test_g23_a_start_function_that_spins_is_preempted_and_killed(engine: Engine) -> None:
-    guest = engine.load(program([b"\0\x03\x40\x0c\0\x0b" + END], start=b"\x02")).start(GuestConfig(OUR, MEMORY))
-    assert [guest.poll() for _ in range(3)] == [Poll.PREEMPTED] * 3
-    guest.close()
-    assert guest.end == End("killed")
-
-
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_g25_whatever_is_done_to_a_real_guest_only_bad_module_leaves(data: st.DataObject) -> None:

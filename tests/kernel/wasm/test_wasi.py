@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -42,24 +41,11 @@ def ended(engine: Engine, name: str, drive: str | None = None) -> Fiber:
     return guest
 
 
-def test_lines_of_both_streams_become_prints_in_order(engine: Engine) -> None:
-    assert ended(engine, "streams").effects == [
-        Print(1, "to stdout"),
-        Print(3, "between"),
-        Print(0, "half a line"),
-        Print(0, "the rest"),
-    ]
-
-
 def test_what_a_guest_says_before_it_aborts_is_not_lost(engine: Engine) -> None:
     guest = ended(engine, "abort")
     assert guest.effects == [Print(0, "panicked")]
     assert guest.end is not None
     assert "unreachable" in str(guest.end.trap)
-
-
-def test_an_exit_with_zero_is_a_return(engine: Engine) -> None:
-    assert ended(engine, "exit0").end == End(None)
 
 
 def test_any_other_exit_is_a_trap_that_gives_the_code(engine: Engine) -> None:
@@ -110,19 +96,6 @@ def test_in_replayable_runs_the_wall_clock_and_the_monotonic_one_are_two(replaya
 @pytest.mark.parametrize("kind", [2, 3])
 def test_there_is_no_clock_of_processor_time(engine: Engine, kind: int) -> None:
     assert clock_answers(engine, kind)[0] == 8
-
-
-def test_g28_a_guest_without_a_drive_sees_no_files(engine: Engine) -> None:
-    assert ended(engine, "file").effects == [Print(0, "no drive"), Print(0, "cannot leave the drive")]
-
-
-def test_g28_a_guest_writes_to_its_drive_and_cannot_leave_it(engine: Engine, tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text("secret")
-    drive = tmp_path / "drive"
-    drive.mkdir()
-    guest = ended(engine, "file", str(drive))
-    assert guest.effects == [Print(0, "wrote"), Print(0, "cannot leave the drive")]
-    assert (drive / "note.txt").read_text() == "written"
 
 
 @pytest.mark.parametrize(
