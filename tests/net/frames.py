@@ -1,4 +1,4 @@
-"""Frames by hand: what an outbox writes, the vectors of docs/wire.md, and those of Noise."""
+"""What tests of frames and handshakes share: a record of an outbox, the page on the wire, the vectors of Noise."""
 
 from pathlib import Path
 

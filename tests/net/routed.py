@@ -46,7 +46,7 @@ def flip(data: bytes) -> bytes:
 
 
 def carrying() -> tuple[World, Node, Node]:
-    """The same with one router, through which the caller has sent a message."""
+    """A network with one router, through which the caller has sent a message to the node behind it."""
     world, first, hidden = network(routers=("one.test",))
     world.post(first, hidden.name, b"hello", seconds=1)
     return world, first, hidden

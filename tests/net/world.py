@@ -369,7 +369,7 @@ def pair(
 def met(
     header: bytes, config: NetworkConfig | None = None, names: tuple[str, str] = ("ann.test", "bob.test")
 ) -> tuple[World, Node, Node]:
-    """The same, after the first has sent the second one message."""
+    """Two nodes that know each other, after the first has sent the second this message."""
     world, first, second = pair(config, names)
     world.post(first, second.name, header)
     return world, first, second
