@@ -181,13 +181,13 @@ def test_a_circuit_is_forgotten_with_its_connections() -> None:
 
 def test_a_circuit_whose_ends_have_vanished_is_ended_by_the_router() -> None:
     world, first, hidden = carrying()
-    relay = world.nodes["one.test"].network._relay
+    router = world.nodes["one.test"].network
     for name in (first.name, hidden.name):
         del world.nodes[name]  # gone, and no connection of theirs says so
     world.run(CIRCUIT_IDLE_SECONDS - 2)
-    assert relay.circuits == 1
+    assert router.statistics()["circuits"] == 1
     world.run(3)
-    assert relay.circuits == 0
+    assert router.statistics()["circuits"] == 0
 
 
 def test_a_router_stops_reading_from_a_sender_that_is_faster_than_the_receiver() -> None:

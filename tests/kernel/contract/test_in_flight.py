@@ -151,8 +151,13 @@ def test_g24_nothing_is_kept_of_nodes_to_which_nothing_is_on_its_way(rig: Rig) -
         rig.tell(PeerTook(parcels(rig)[-1]))
     rig.actions.clear()
     gc.collect()
-    abroad = rig.kernel.in_flight
-    assert (len(abroad._processes), len(abroad._packages), len(abroad._nodes), abroad.messages) == (1, 1, 1, 0)
+    in_flight = rig.kernel.in_flight
+    assert (len(in_flight._processes), len(in_flight._packages), len(in_flight._nodes), in_flight.messages) == (
+        1,
+        1,
+        1,
+        0,
+    )
 
 
 def test_g24_others_are_held_back_only_by_their_own_package(rig: Rig) -> None:

@@ -14,6 +14,7 @@ from tests.net.world import (
     Wire,
     World,
     cached_directory,
+    connection_of,
     host_of,
     identity_of,
     met,
@@ -299,7 +300,7 @@ def test_a_peer_that_overruns_its_credit_is_sent_away_with_that_code() -> None:
     world, first, second = pair(NetworkConfig(credit_messages=2))
     second.taking = False
     world.post(first, second.name, b"up")
-    session = first.network._sessions.table.obtain(second.name)
+    session = connection_of(first.network, second.name).session
     assert session is not None
     session.outbox.set_credit(1 << 30, 100)
     for index in range(3):
