@@ -81,18 +81,3 @@ def test_the_registrar_and_the_routers_of_a_node_are_not_forgotten() -> None:
     mine.network.register(alone.now)
     alone.run(3 * FORGET_SECONDS)
     assert known(mine) == ["router.test"]
-
-
-def test_a_crowd_of_dead_names_is_gone_after_a_while() -> None:
-    world = World()
-    names = ["m.test", *(f"x{number}.test" for number in range(150))]
-    directory = static_directory(*(identity_of(name) for name in names))
-    victim, *others = [world.add(identity_of(name), directory) for name in names]
-    for other in others:
-        world.send(other, victim.name, b"x")
-    world.settle()
-    assert len(known(victim)) == 150
-    for other in others:
-        world.crash(other)
-    world.run(3 * FORGET_SECONDS)
-    assert known(victim) == []
