@@ -10,7 +10,7 @@ import trio.testing
 
 from net.base.errors import StreamBroken
 from net.base.limits import HANDSHAKE_SECONDS, KEEPALIVE_SECONDS, MAX_RECORD_BYTES, RELAY_BYTES
-from net.contract.events import Buffer, Delivered, Failed, Hold, Log, PeerUp, Received
+from net.contract.events import Buffer, Delivered, Failed, FailureReason, Hold, Log, PeerUp, Received
 from net.io.driver import SEND_BYTES, Driver, _Link
 from net.io.tcp import RECEIVE_BYTES, TcpListener, TcpTransport
 from net.io.turns import Flow
@@ -58,6 +58,13 @@ async def test_large_blobs_arrive_whole_over_tcp() -> None:
         await first.until(Delivered, 4)
         arrived = {event.header: event.blob for event in second.events if isinstance(event, Received)}
         assert arrived == {b"%d" % index: blob for index, blob in enumerate(blobs)}
+
+
+async def test_a_port_where_nobody_listens_is_refused() -> None:
+    async with two_owners() as (first, _, listener, _):
+        await listener.aclose()
+        first.send("bob.test", b"hello")
+        assert await first.until(Failed) == [Failed(b"hello", FailureReason.REFUSED)]
 
 
 async def test_a_goodbye_reaches_the_other_side_before_the_connection_closes() -> None:
