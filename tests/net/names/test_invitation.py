@@ -34,6 +34,14 @@ def test_who_is_not_the_registrar_invites_nobody() -> None:
         read_invitation_untrusted(sign_invitation(LONGEST, identity_of("eve.test")), KEY)
 
 
+@pytest.mark.parametrize(
+    "text", ["hello", "nectar-invitation-1.", "nectar-invitation-1.A", "nectar-invitation-1." + "A" * 9999]
+)
+def test_text_that_is_no_whole_token_is_refused(text: str) -> None:
+    with pytest.raises(BadInvitation):
+        parse_invitation_untrusted(text)
+
+
 def test_no_bit_of_a_token_can_be_changed() -> None:
     token = sign_invitation(Invitation(bytes(16), 1, 1000, "ann.test"), REGISTRAR)
     for position in range(len(token)):

@@ -181,9 +181,9 @@ def test_whoever_is_dialed_cannot_make_the_connection_a_leg_of_a_circuit() -> No
         dialer.read_untrusted(acceptor.write())
 
 
-def test_a_greeting_with_a_tag_or_a_length_that_is_announced_later_is_bad() -> None:
+def test_a_greeting_with_a_tag_a_length_that_is_announced_later_or_too_few_fields_is_bad() -> None:
     good = encode_greeting(Greeting("ann.test", bytes(64), None))
-    for data in (b"\x85\xc2\x41\x01" + good[2:], b"\x9f" + good[1:] + b"\xff"):
+    for data in (b"\x85\xc2\x41\x01" + good[2:], b"\x9f" + good[1:] + b"\xff", b"\x82\x01\x02"):
         with pytest.raises(BadHandshake):
             decode_greeting_untrusted(data)
 
