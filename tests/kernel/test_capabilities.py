@@ -7,10 +7,10 @@ import pytest
 from kernel.contract import limits
 from kernel.contract.address import Address
 from kernel.contract.capability import Capability
-from kernel.contract.events import FromPeer, Kill
-from kernel.contract.guest import Arrival, Effect, SaveCapabilities, SendRequest
-from kernel.contract.message import Envelope, Request
-from tests.kernel.rig import Rig, here, pid, there
+from kernel.contract.events import FromPeer, Kill, Loaded
+from kernel.contract.guest import Arrival, Effect, Grant, Poll, SaveCapabilities, SendRequest, Spawn
+from kernel.contract.message import ON_EXIT_NONE, Envelope, Request
+from tests.kernel.rig import NoProgram, Rig, here, pid, there
 
 KEY = '{"door":1,"floor":2}'
 
@@ -93,3 +93,18 @@ def test_g21_what_a_killed_process_issued_is_gone_from_messages_under_way(
         assert arrived(rig, "b") == ()
     rig.poll("b", save(key))
     assert held(rig, "b") == set()
+
+
+def test_g20_children_that_grant_without_end_leave_the_victim_room_to_save(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MAX_HELD_CAPABILITIES", 10)
+    monkeypatch.setattr(limits, "MAX_GIVEN_CAPABILITIES", 5)
+    for child in ("c1", "c2", "c3", "c4"):
+        junk = tuple(Grant(pid("b"), str(number)) for number in range(4))
+        rig.poll("a", Spawn(child, "/c.wasm", ON_EXIT_NONE, (), junk, False), poll=Poll.CALL)
+        rig.tell(Loaded(pid(child), NoProgram()))
+    assert len(held(rig, "b")) == 5
+    own = tuple(Capability(here("b"), str(number)) for number in range(9))
+    rig.poll("b", save(*own))
+    assert set(own) <= held(rig, "b")

@@ -9,6 +9,7 @@ from kernel.contract.address import ProcessId
 from kernel.contract.capability import Capability
 from kernel.contract.events import (
     Begin,
+    ChangeOnExit,
     Close,
     Ended,
     GrantCapabilities,
@@ -175,3 +176,10 @@ def test_g23_a_package_leaves_places_to_others(rig: Rig, monkeypatch: pytest.Mon
     rig.poll("a", Spawn("c", "/c.wasm", ON_EXIT_RESTART, (), (), False), poll=Poll.CALL)
     rig.tell(Loaded(pid("c"), NoProgram()))
     assert set(rig.kernel.processes) == {pid("a"), pid("c")}
+
+
+def test_g22_on_exit_can_be_changed_from_outside(rig: Rig) -> None:
+    rig.start("a")
+    rig.tell(ChangeOnExit(pid("a"), ON_EXIT_RESTART))
+    rig.end("a")
+    assert waiting(rig) == [(pid("a"), 1.0)]

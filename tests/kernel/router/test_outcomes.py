@@ -6,10 +6,10 @@ import pytest
 
 from kernel.contract import limits
 from kernel.contract.address import Address
-from kernel.contract.events import Close, DeadLetter, Inject, Output, PeerFailed
+from kernel.contract.events import Answered, Close, DeadLetter, Inject, Output, PeerFailed, Reply
 from kernel.contract.guest import Arrival, Poll, SendAndAwait
-from kernel.contract.message import Reason, Request, Response
-from tests.kernel.rig import TERMINAL, Rig, from_peer, here, parcel, pid, respond, send, there
+from kernel.contract.message import Reason, ReplyTo, Request, Response
+from tests.kernel.rig import CLOCK, TERMINAL, Rig, from_peer, here, parcel, pid, respond, send, there
 
 
 def test_g16_what_a_process_was_handling_when_it_ended_is_a_dead_letter_and_what_waited_for_it_is_one_more(
@@ -105,3 +105,29 @@ def test_g5_statistics_count_what_was_handed_over_and_how_requests_ended_also_of
     rig.end("b")
     after = rig.kernel.statistics()
     assert (after["processes"], after["messages"], after["answered"]) == (0, 5, 1)
+
+
+def test_the_user_gets_the_outcome_of_an_injected_request(rig: Rig) -> None:
+    rig.start("b", public=False)
+    rig.tell(Inject(TERMINAL, Address("our", pid("b")), Request(False, 5, b"q"), None, "token"))
+    rig.poll("b", respond(b"a"))
+    (answered,) = [a for a in rig.actions if isinstance(a, Answered)]
+    assert answered.token == "token"
+    assert isinstance(answered.answer, Arrival)
+    assert answered.answer.message.body == b"a"
+
+
+@pytest.mark.parametrize(("target", "expects", "words"), [("a", 5, "oneself"), ("b", None, "expects a response")])
+def test_g8_awaiting_oneself_or_nothing_traps_and_says_so(
+    rig: Rig, target: str, expects: int | None, words: str
+) -> None:
+    rig.start("a", "b")
+    rig.poll("a", SendAndAwait(here(target), Request(False, expects, b""), None), poll=Poll.CALL)
+    assert any(isinstance(a, Output) and words in a.text for a in rig.actions)
+    assert any(isinstance(a, Close) and a.process == pid("a") for a in rig.actions)
+
+
+def test_g5_an_answer_of_a_system_process_that_nobody_waits_for_is_dropped(rig: Rig) -> None:
+    rig.start("a")
+    rig.tell(Reply(CLOCK, ReplyTo(here("a"), 99), Response(False, b"late"), None))
+    assert (rig.dead(), rig.handed("a")) == ([Reason.NOT_AWAITED], [])

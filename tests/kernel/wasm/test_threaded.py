@@ -336,3 +336,13 @@ def test_what_a_component_may_not_import_or_export_is_named(engine: Engine, text
       (export "init" (func $init))"""
     with pytest.raises(BadModule, match=reason):
         engine.load(bytes(wasmtime.wat2wasm(f"(component {text} {exported if text else ''})")))
+
+
+def test_g8_awaiting_oneself_traps(engine: Engine) -> None:
+    guest = started(engine)
+    oneself = ("our", ("self", "test", "sys"))
+    script = Script(NECTAR).call("send-and-await-response", oneself, (False, 5, b"", None, ()), None)
+    guest.resume(arrival(script.body()))
+    assert settled(guest) is Poll.ENDED
+    assert guest.end is not None
+    assert "a request to oneself cannot be answered" in str(guest.end.trap)

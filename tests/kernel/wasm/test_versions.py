@@ -32,7 +32,12 @@ def threads() -> Iterator[Engine]:
     engine.close()
 
 
-@pytest.fixture(params=[*(("fiber", module) for module in VERSIONS), *(("thread", module) for module in ALL_TYPES)])
+@pytest.fixture(
+    params=[
+        *(("fiber", module) for module in VERSIONS),
+        *(("thread", module) for module in (*ALL_TYPES, "uqbar:process/standard@0.6.0")),
+    ]
+)
 def way(request: pytest.FixtureRequest) -> tuple[str, str]:
     """How a component runs, of a fiber or as one that needs WASI 0.2 itself, and the version that it is made for."""
     pair: tuple[str, str] = request.param
