@@ -452,6 +452,10 @@ class Network:
         """Return what this node has at each of its routers; it is reached through those that keep a place."""
         return self._sessions.routers.places()
 
+    def carried(self) -> list[str]:
+        """Return the nodes that have a place here, as at one of their routers, oldest first."""
+        return self._relay.places
+
     def statistics(self) -> dict[str, int]:
         """Return counters for status pages."""
         sessions = self._sessions.table.all()
@@ -462,7 +466,7 @@ class Network:
             "outgoing_messages": sum(session.outbox.messages for session in sessions),
             "outgoing_bytes": sum(session.outbox.bytes for session in sessions),
             "incoming_bytes": sum(session.inbox.held_bytes for session in sessions),
-            "places": len(self._relay.places),
+            "places": len(self.carried()),
             "circuits": self._relay.circuits,
         }
 

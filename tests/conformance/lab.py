@@ -195,10 +195,6 @@ class SimLab:
         self.cut(node)
         return node
 
-    def bring_back(self, node: SimNode) -> None:
-        """It is there again."""
-        self.simulation.nodes[node.name] = node
-
     def cut(self, node: SimNode | None = None) -> None:
         """Break all connections of a node."""
         (node or self.other).cut()

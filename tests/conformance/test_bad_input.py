@@ -103,17 +103,6 @@ def test_g2_a_response_whose_metadata_is_no_json_comes_back_and_the_log_says_so(
     assert a.seen("response") == []
 
 
-def test_g24_a_process_that_floods_its_parent_waits_and_loses_nothing(
-    lab: SimLab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "MAX_INBOX_MESSAGES", 10)
-    parent = lab.probe("a")
-    parent.tell(spawn("child"), send("our@child:probes:sys", "", flood(parent, 100)))
-    child = parent.child("child")
-    assert parent.bodies() == [str(number) for number in range(100)]
-    assert (parent.lines(), child.lines(), lab.dead()) == ([], [], [])
-
-
 def test_g24_a_flood_that_nobody_takes_is_told_when_the_parent_ends(
     lab: SimLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,9 +116,3 @@ def test_g24_a_flood_that_nobody_takes_is_told_when_the_parent_ends(
     assert lab.dead() == [Reason.PROCESS_ENDED] * 10 + [Reason.NO_SUCH_PROCESS] * 2
     assert f"kernel: request from {child} to {parent}: process ended" in lab.our.log
     assert child.ask(respond("well")).body == "well"
-
-
-def test_g16_a_process_that_answers_twice_is_told_apart_in_the_log(lab: SimLab) -> None:
-    a, b = lab.probe("a"), lab.probe("b")
-    a.tell(send(b, "", respond("one"), respond("two"), expects=5))
-    assert f"kernel: response from {b} to {a}: nobody waits for it" in lab.our.log

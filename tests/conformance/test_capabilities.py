@@ -30,7 +30,6 @@ from tests.conformance.steps import (
     send,
     set_on_exit,
     spawn,
-    wait_for,
 )
 
 VFS = f"{OUR}@vfs:distro:sys"
@@ -409,11 +408,3 @@ def test_g21_an_answer_that_a_peer_directs_to_a_third_node_reaches_nobody_there(
     deliver(three, Envelope(8, source, Address(OUR, b.id), reply_to, asks), by=1)
     assert c.seen() == []
     assert three.dead(three.nodes[2]) == [Reason.NOT_AWAITED]
-
-
-def test_g21_the_system_answers_no_peer(three: SimLab) -> None:
-    b = three.probe("b", on=1)
-    b.tell(wait_for(VFS, "no action", expects=20))
-    three.until(three.now + 30)
-    assert [seen.failure for seen in b.seen("error")] == ["timeout"]
-    assert three.dead() in ([Reason.NO_SUCH_PROCESS], [Reason.NO_CAPABILITY])

@@ -22,7 +22,6 @@ from tests.conformance.steps import (
     receive_until,
     respond,
     send,
-    spawn,
     wait_for,
 )
 
@@ -57,15 +56,6 @@ def test_g13_a_node_that_cannot_prove_its_name_is_offline(lab: SimLab) -> None:
     lab.until(lab.now + 35)
     assert [seen.failure for seen in a.seen("error")] == ["offline", "offline"]
     assert lab.dead() == [Reason.BAD_KEY, Reason.BAD_KEY]
-
-
-@two_nodes
-def test_g13_a_process_that_does_not_answer_is_a_timeout(lab: SimLab) -> None:
-    a, b = lab.probe("a"), lab.probe("b", far=True)
-    nobody = f"{THEIR}@nobody:probes:sys"
-    sent = a.tell(send(b, "silence", expects=9), send(nobody, "silence", expects=10))
-    lab.until(sent + 20)
-    assert [(seen.failure, seen.at) for seen in a.seen("error")] == [("timeout", sent + 9), ("timeout", sent + 10)]
 
 
 @two_nodes
@@ -224,16 +214,6 @@ def test_g16_the_reason_of_an_offline_is_in_the_log_too(lab: SimLab) -> None:
     assert_dead_letter(lab, Reason.NO_SUCH_NAME, f"request from {a} to {NO_NODE}: no such name")
 
 
-def test_g16_an_expired_request_is_told_apart(lab: SimLab) -> None:
-    a, b = lab.probe("a"), lab.probe("b")
-    a.tell(send(b, "", receive(), respond("late"), expects=5))
-    lab.until(lab.now + 10)
-    b.tell()
-    assert lab.dead() == [Reason.EXPIRED, Reason.NOT_AWAITED]
-    assert f"kernel: request from {a} to {b}: expired" in lab.our.log
-    assert f"kernel: response from {b} to {a}: nobody waits for it" in lab.our.log
-
-
 def test_g16_a_dead_letter_is_kept_for_who_looks_for_it(lab: SimLab) -> None:
     a = lab.probe("a")
     sent = a.tell(send(NOBODY, "lost", metadata="1", blob=blob("data")))
@@ -241,11 +221,3 @@ def test_g16_a_dead_letter_is_kept_for_who_looks_for_it(lab: SimLab) -> None:
     assert (letter.time, letter.envelope.message.body) == (sent, b"lost")
     assert str(letter.envelope.source) == a.address
     assert letter.envelope.blob is None
-
-
-def test_g14_a_child_that_crashes_does_not_leave_its_parent_waiting(lab: SimLab) -> None:
-    parent = lab.probe("a")
-    parent.tell(spawn("child"), wait_for("our@child:probes:sys", "", TRAP, expects=500))
-    (error,) = parent.seen("error")
-    assert (error.failure, error.at) == ("timeout", parent.seen("request")[0].at)
-    assert parent.running

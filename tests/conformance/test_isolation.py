@@ -39,11 +39,12 @@ def answers(lab: SimLab, probe: SimProbe) -> bool:
 
 
 @pytest.mark.parametrize("crash", [TRAP, RECURSE])
-def test_g23_a_crash_stays_inside(lab: SimLab, crash: str) -> None:
+def test_g22_g23_a_crash_stays_inside_and_has_a_line_in_the_log(lab: SimLab, crash: str) -> None:
     a, b = lab.probe("a"), lab.probe("b")
     a.tell(crash)
     (line,) = a.lines()
     assert line.startswith("ended: ")
+    assert ("unreachable" in line) == (crash == TRAP)
     assert not a.running
     assert b.ask(respond("well")).body == "well"
 
@@ -213,12 +214,12 @@ def test_g24_a_full_inbox_holds_up_no_other_process_of_that_node(lab: SimLab) ->
 
 
 @pytest.fixture
-def little_abroad(monkeypatch: pytest.MonkeyPatch) -> None:
+def little_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_IN_FLIGHT_MESSAGES", 40)
     monkeypatch.setattr(limits, "MAX_IN_FLIGHT_ANSWERS", 40)
 
 
-@pytest.mark.usefixtures("small_inbox", "little_abroad")
+@pytest.mark.usefixtures("small_inbox", "little_in_flight")
 @two_nodes
 def test_g24_a_sender_to_another_node_is_held_back_and_nobody_else_is(lab: SimLab) -> None:
     a, b, gate = lab.probe("a"), lab.probe("b", far=True), lab.probe("d", far=True)
@@ -236,7 +237,7 @@ def test_g24_a_sender_to_another_node_is_held_back_and_nobody_else_is(lab: SimLa
     assert (lab.dead(), lab.dead(lab.other)) == ([Reason.EXPIRED], [])
 
 
-@pytest.mark.usefixtures("small_inbox", "little_abroad")
+@pytest.mark.usefixtures("small_inbox", "little_in_flight")
 @two_nodes
 def test_g24_a_sender_to_another_node_waits_no_longer_than_its_timeout(lab: SimLab) -> None:
     a, b, gate = lab.probe("a"), lab.probe("b", far=True), lab.probe("d", far=True)
@@ -309,7 +310,7 @@ def test_g24_a_parent_that_awaits_the_child_that_floods_it_is_answered(lab: SimL
     assert lab.dead() == []
 
 
-@pytest.mark.usefixtures("little_abroad")
+@pytest.mark.usefixtures("little_in_flight")
 @two_nodes
 def test_g24_a_node_that_takes_no_answers_silences_a_process_to_nobody_else(lab: SimLab) -> None:
     server, mute = lab.probe("a"), lab.probe("b", far=True)

@@ -8,7 +8,6 @@ from tests.conformance.lab import OUR, PROBE, SimLab
 from tests.conformance.steps import (
     GET_BLOB,
     GET_ON_EXIT,
-    RECURSE,
     RETURN,
     TRAP,
     blob,
@@ -35,15 +34,6 @@ def test_g22_a_process_may_run_for_ever_or_return(lab: SimLab) -> None:
     assert a.ask(respond("two"), RETURN).body == "two"
     assert not a.running
     assert a.lines() == []
-
-
-def test_g22_a_trap_ends_it_with_a_line_in_the_log(lab: SimLab) -> None:
-    a = lab.probe("a")
-    a.tell(TRAP)
-    (line,) = a.lines()
-    assert line.startswith("ended: ")
-    assert "unreachable" in line
-    assert not a.running
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -230,16 +220,6 @@ def test_g25_no_path_leads_out_of_the_package(lab: SimLab, path: str) -> None:
 
 
 # --- children: the four uses that the process model names -------------------------------------------------------------
-
-
-@pytest.mark.parametrize("crash", [TRAP, RECURSE])
-def test_g23_a_child_may_crash_without_its_parent(lab: SimLab, crash: str) -> None:
-    parent = lab.probe("a")
-    answer = parent.ask(
-        spawn("child"), wait_for("our@child:probes:sys", "", crash, expects=50), respond("the child has crashed")
-    )
-    assert answer.body == "the child has crashed"
-    assert not parent.child("child").running
 
 
 def test_g23_a_child_may_compute_while_its_parent_answers(lab: SimLab) -> None:

@@ -414,17 +414,14 @@ class Attack:
             world.hang_up(link)
         world.run(60.0)
         for node in world.nodes.values():
-            node.taking = True
-            while node.untaken:
-                node.network.taken(node.untaken.pop(), world.now)
+            node.take_all(world.now)
         world.run(60.0)
         self.check()
         for node in self.nodes():
             self._check_ends(node)
         for node in self.nodes():
             (other,) = (each for each in self.nodes() if each is not node)
-            world.send(node, other.name, b"after")
-            world.run(5.0)
+            world.post(node, other.name, b"after", seconds=5.0)
             assert node.delivered()[-1:] == [b"after"], "no message passes any more"
             assert other.headers()[-1:] == [b"after"]
             assert other.network.statistics()["incoming_bytes"] == 0

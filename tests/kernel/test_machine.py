@@ -12,7 +12,7 @@ import pytest
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.events import Answered, Inject, Kill, KillAll, Output, Start
 from kernel.contract.guest import Arrival, Failure, GuestConfig
-from kernel.contract.message import ON_EXIT_NONE, LazyLoadBlob, Reason, Request
+from kernel.contract.message import ON_EXIT_NONE, LazyLoadBlob, Request
 from kernel.contract.process import Launch
 from kernel.machine import BUSY_FROM, DROPS, MOST, QUICK_POLLS, Machine
 from kernel.router.kernel import Kernel
@@ -34,7 +34,6 @@ RECEIVE_AND_COUNT = wat(
     "receive",
 )
 """More than one slice, less than three, for each message."""
-RECEIVE_AND_SPIN = wat("(call $receive (i32.const 2048)) (loop $again (br $again))", "receive")
 
 
 class Bench:
@@ -94,55 +93,6 @@ def engine() -> Iterator[Engine]:
 @pytest.fixture
 def bench(engine: Engine) -> Bench:
     return Bench(engine)
-
-
-def test_two_real_guests_pass_requests_and_responses(bench: Bench) -> None:
-    bench.ping(100)
-    bench.run(1000)
-    answer = bench.answers["ping"]
-    assert isinstance(answer, Arrival)
-    assert json.loads(answer.message.body) == {"Ran": {"count": 100, "failed": 0}}
-
-
-def test_g23_an_endless_loop_stops_nobody_else(bench: Bench) -> None:
-    bench.start("spin", SPIN)
-    bench.ping(100)
-    bench.run(500)
-    assert isinstance(bench.answers["ping"], Arrival)
-    assert bench.machine.can_run  # it spins on
-
-
-def test_g23_a_trap_ends_its_own_process_and_is_in_the_log(bench: Bench) -> None:
-    bad = bench.start("bad", RECEIVE_AND_TRAP)
-    bench.run(10)
-    bench.ask(bad, b"", "bad")
-    bench.ping(10)
-    bench.run(1000)
-    assert isinstance(bench.answers["ping"], Arrival)
-    assert [line for line in bench.lines if "unreachable" in line and line.startswith("bad: ended")]
-    assert bad not in bench.machine.kernel.processes
-
-
-def test_g14_whoever_waits_for_a_guest_that_traps_gets_timeout_at_once(bench: Bench) -> None:
-    bad = bench.start("bad", RECEIVE_AND_TRAP)
-    bench.run(10)
-    bench.ask(bad, b"", "bad")
-    bench.run(10)
-    failure = bench.answers["bad"]
-    assert isinstance(failure, Failure)
-    assert failure.error.reason is Reason.PROCESS_ENDED
-
-
-def test_g23_a_spinning_guest_is_killed(bench: Bench) -> None:
-    spin = bench.start("spin", RECEIVE_AND_SPIN)
-    bench.run(10)
-    bench.ask(spin, b"", "spin")
-    bench.run(10)
-    bench.machine.handle(Kill(spin), 0.0)
-    bench.run(10)
-    failure = bench.answers["spin"]
-    assert isinstance(failure, Failure)
-    assert not bench.machine.can_run
 
 
 def test_g23_while_four_guests_spin_an_echo_comes_before_their_next_slice(bench: Bench) -> None:

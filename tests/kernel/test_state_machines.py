@@ -496,6 +496,10 @@ class Lives(RuleBasedStateMachine):
                 self.polled(running[0], [], Poll.RECEIVE)
         assert self.rig.kernel.statistics()["outstanding"] == 0
         assert not self.some(Mode.AWAITING)
+        for process in self.rig.kernel.processes.values():
+            assert ([*process.owes, *process.outstanding], process.outstanding_bytes) == ([], 0), process
+            if process.stall is None:  # two that have flooded each other wait for ever
+                assert process.mailbox.answer_bytes == process.mailbox.error_bytes == 0, process
 
 
 def test_g4_g5_g9_g10_g11_g14_g15_hold_after_every_step_of_random_lives() -> None:

@@ -226,7 +226,7 @@ NET = (
         "net/names/invitation.py",
         "        case [bytes(body), bytes(signature)] if verify_untrusted(owner, _DOMAIN, body, signature):\n",
         "        case [bytes(body), bytes()]:\n",
-        f"{REGISTRAR_TESTS}test_who_is_not_the_registrar_lets_nobody_in",
+        "tests/net/names/test_registrar.py::test_an_invitation_that_is_not_for_this_is_refused",
     ),
     Mutant(
         "an-invitation-is-good-for-ever",

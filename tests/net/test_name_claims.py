@@ -1,24 +1,19 @@
 """Who a name belongs to, over time, in whole networks: expiry, renewal, changed keys, two claimants, a failing disk."""
 
-from dataclasses import replace
-
 import pytest
 
 from net.base.frames import Register
 from net.base.limits import CLOCK_SKEW_SECONDS, FIRST_RECORD_SECONDS, MAX_WAITING_GRANTS, RECORD_SECONDS
 from net.base.wall_clock import STEP_SECONDS
-from net.contract.events import FailureReason, Log, PeerUp, RecordStored, Registered, RegistrationFailed
+from net.contract.events import FailureReason, Log, PeerUp, RegistrationFailed
 from net.names.directory import (
     Endpoint,
-    HeldRecord,
     RegistrarDirectory,
-    decode_record_untrusted,
-    grant_record,
-    sign_record,
 )
 from net.names.identity import Identity
-from net.names.registrar import Registrar
 from net.peering.network import NetworkConfig
+from tests.net.hostile import speak
+from tests.net.joined import join, joined, outcome, registrar_in, registrations, stored
 from tests.net.world import (
     GENESIS,
     PORT,
@@ -27,6 +22,7 @@ from tests.net.world import (
     Wire,
     World,
     cached_directory,
+    connection_of,
     host_of,
     identity_of,
     record_of,
@@ -37,38 +33,6 @@ NEW = identity_of("ann.test", "new key")
 BOB = identity_of("bob.test")
 OUTAGE = 30.0
 """Seconds after which nobody waits for a node to come back."""
-
-
-def registrar_in(world: World, records: list[HeldRecord] | None = None, **config: float) -> Node:
-    """The registrar's node, with what it had on its disk."""
-    return world.add(REGISTRAR, Registrar(REGISTRAR, records or ()), NetworkConfig(**config))  # type: ignore[arg-type]
-
-
-def join(
-    world: World, identity: Identity, directory: RegistrarDirectory | None = None, port: int = PORT, **config: object
-) -> Node:
-    """A node that registers at its port."""
-    endpoints = (Endpoint(host_of(identity.name), port),)
-    chosen = replace(NetworkConfig(endpoints=endpoints, register=True), **config)  # type: ignore[arg-type]
-    alias = identity.name if port == PORT else f"{identity.name} at {port}"
-    node = world.add(identity, directory or RegistrarDirectory(GENESIS), chosen, port=None, alias=alias)
-    world.listening[(host_of(identity.name), port)] = node
-    return node
-
-
-def stored(node: Node) -> list[HeldRecord]:
-    """What the node would have on its disk."""
-    return [event.record for event in node.events if isinstance(event, RecordStored)]
-
-
-def outcome(node: Node) -> list[object]:
-    """How the node's registrations ended."""
-    return [event.reason if isinstance(event, RegistrationFailed) else "granted" for event in registrations(node)]
-
-
-def registrations(node: Node) -> list[Registered | RegistrationFailed]:
-    """The events that end registrations."""
-    return [event for event in node.events if isinstance(event, Registered | RegistrationFailed)]
 
 
 # --- refusals -------------------------------------------------------------------------------------------------------
@@ -91,24 +55,6 @@ def test_a_node_whose_clock_is_wrong_is_told_so(ahead: int, reason: object) -> N
     assert outcome(node)[0] == reason
 
 
-def test_a_registrar_that_is_full_says_so() -> None:
-    world = World()
-    world.add(REGISTRAR, Registrar(REGISTRAR, max_names=1))
-    first, second = join(world, ANN), join(world, BOB)
-    world.settle()
-    assert (outcome(first), outcome(second)) == (["granted"], [FailureReason.REGISTRAR_FULL])
-
-
-def test_a_consent_by_a_key_that_never_had_the_name_is_a_foreign_key() -> None:
-    world = World()
-    registrar_in(world)
-    join(world, ANN)
-    world.settle()
-    thief = join(world, NEW, port=PORT + 1, previous=identity_of("ann.test", "thief"))
-    world.settle()
-    assert outcome(thief) == [FailureReason.FOREIGN_KEY]
-
-
 # --- expiry ---------------------------------------------------------------------------------------------------------
 
 
@@ -125,10 +71,7 @@ def test_a_node_renews_its_record_at_half_its_lifetime() -> None:
 
 
 def test_a_node_that_boots_with_less_than_half_its_lifetime_left_renews_at_once() -> None:
-    world = World()
-    registrar = registrar_in(world)
-    node = join(world, ANN, record_seconds=100)
-    world.settle()
+    world, registrar, (node,) = joined(ANN, record_seconds=100)
     cache = stored(node)
     world.crash(node)
     for away, renewals in ((40.0, 0), (20.0, 1)):
@@ -142,10 +85,7 @@ def test_a_node_that_boots_with_less_than_half_its_lifetime_left_renews_at_once(
 
 
 def test_a_renewal_goes_on_until_the_registrar_is_back() -> None:
-    world = World()
-    registrar = registrar_in(world)
-    node = join(world, ANN, record_seconds=100)
-    world.settle()
+    world, registrar, (node,) = joined(ANN, record_seconds=100)
     kept = stored(registrar)
     world.crash(registrar)
     world.run(60)
@@ -156,32 +96,16 @@ def test_a_renewal_goes_on_until_the_registrar_is_back() -> None:
     assert outcome(node)[-1] == "granted"
 
 
-def test_a_node_that_was_away_for_longer_than_its_record_lasts_gets_its_name_back() -> None:
-    world = World()
-    registrar = registrar_in(world)
-    node = join(world, ANN, record_seconds=100)
-    world.settle()
-    world.crash(node)
-    world.run(200)
-    thief = join(world, NEW, port=PORT + 1)
-    again = join(world, ANN, record_seconds=100)
-    world.settle()
-    assert (outcome(thief), outcome(again)) == ([FailureReason.NAME_TAKEN], ["granted"])
-    assert [record.sequence for record in stored(registrar)] == [1, 2]
-
-
 def test_an_expired_record_is_looked_up_again() -> None:
     world = World()
     registrar_in(world)
     first, second = join(world, ANN), join(world, BOB, record_seconds=100)
-    world.send(first, second.name, b"one")
-    world.settle()
+    world.post(first, second.name, b"one")
     world.crash(second)
     world.run(OUTAGE)
     moved = join(world, BOB, port=PORT + 1, record_seconds=1000)
     world.run(100)
-    world.send(first, moved.name, b"two")
-    world.settle()
+    world.post(first, moved.name, b"two")
     assert moved.headers() == [b"two"]
     assert [port for _, _, port in first.dials][-1] == PORT + 1
 
@@ -190,15 +114,13 @@ def test_an_expired_record_is_not_believed_while_the_registrar_is_down() -> None
     world = World()
     first = world.add(ANN, cached_directory(BOB), NetworkConfig(wall_clock_offset=RECORD_SECONDS - 10.0))
     second = world.add(BOB, cached_directory(ANN))
-    world.send(first, second.name, b"one")
-    world.settle()
+    world.post(first, second.name, b"one")
     assert second.headers() == [b"one"]
     world.crash(second)
     world.run(OUTAGE)
     again = world.add(BOB, cached_directory(ANN, BOB))
     world.send(first, again.name, b"two")
-    world.send(again, first.name, b"three")
-    world.run(10)
+    world.post(again, first.name, b"three", seconds=10)
     assert again.headers() == first.headers() == []
     assert (b"two", FailureReason.NO_REGISTRAR) in first.failed()
 
@@ -206,20 +128,8 @@ def test_an_expired_record_is_not_believed_while_the_registrar_is_down() -> None
 # --- a clock that is set ----------------------------------------------------------------------------------------------
 
 
-def test_a_record_that_expires_by_a_clock_that_is_set_is_not_believed_until_it_is_set_back() -> None:
-    world = World()
-    first = world.add(ANN, cached_directory(BOB), NetworkConfig(wall_clock_offset=10.0))
-    first.network.set_wall_clock(10.0 + RECORD_SECONDS, world.now)
-    assert first.network.record("bob.test") is None
-    first.network.set_wall_clock(10.0, world.now)
-    assert first.network.record("bob.test") == record_of(BOB).record
-
-
 def test_a_node_whose_clock_goes_on_renews_its_record_by_what_it_shows_then() -> None:
-    world = World()
-    registrar = registrar_in(world)
-    node = join(world, ANN)
-    world.settle()
+    world, registrar, (node,) = joined(ANN)
     for each in (registrar, node):
         each.network.set_wall_clock(RECORD_SECONDS / 2, world.now)
     world.settle()
@@ -230,10 +140,7 @@ def test_a_node_whose_clock_goes_on_renews_its_record_by_what_it_shows_then() ->
 
 
 def test_a_node_whose_clock_was_ahead_for_a_while_keeps_its_name() -> None:
-    world = World()
-    registrar_in(world)
-    node = join(world, ANN)
-    world.settle()
+    world, _, (node,) = joined(ANN)
     node.network.set_wall_clock(10.0 * RECORD_SECONDS, world.now)
     world.settle()
     assert outcome(node)[1:] == [FailureReason.RECORD_FROM_THE_FUTURE]
@@ -243,10 +150,7 @@ def test_a_node_whose_clock_was_ahead_for_a_while_keeps_its_name() -> None:
 
 
 def test_a_clock_that_is_slewed_is_worth_a_thought_when_that_adds_up() -> None:
-    world = World()
-    registrar_in(world)
-    node = join(world, ANN)
-    world.settle()
+    world, _, (node,) = joined(ANN)
     for tenth in range(1, 5):
         node.network.set_wall_clock(tenth / 10, world.now)
     world.settle()
@@ -274,20 +178,6 @@ def test_a_registration_is_answered_when_the_record_is_durable() -> None:
     world.settle()
     assert outcome(node) == ["granted"]
     assert PeerUp("ann.test") in registrar.events
-
-
-def test_a_crash_before_the_record_is_durable_has_granted_nothing() -> None:
-    world = World()
-    registrar = registrar_in(world)
-    registrar.disk = "hangs"
-    first = join(world, ANN)
-    world.settle()
-    world.crash(registrar)
-    world.crash(first)
-    registrar_in(world)
-    second = join(world, NEW)
-    world.run(5)
-    assert (outcome(second), stored(first)) == (["granted"], [])
 
 
 def test_a_crash_after_the_record_is_durable_has_granted_it() -> None:
@@ -331,17 +221,12 @@ def test_a_slow_disk_makes_no_node_fail_it_asks_for_the_same_record_again() -> N
 
 
 def test_a_peer_that_registers_without_end_while_the_disk_is_slow_is_sent_away() -> None:
-    world = World()
-    registrar = registrar_in(world)
-    node = join(world, ANN)
-    world.settle()
+    world, registrar, (node,) = joined(ANN)
     registrar.disk = "hangs"
-    session = node.network._sessions.table.get(REGISTRAR.name)
-    assert session is not None
-    assert session.connection is not None
+    connection = connection_of(node.network, REGISTRAR.name)
     for sequence in range(2, 3 + MAX_WAITING_GRANTS):
         request = Register(sequence, record_of(ANN, sequence, seconds=FIRST_RECORD_SECONDS).encode())
-        node.network._switchboard.queue(session.connection, request)
+        speak(node.network, connection, request)
     world.settle()
     assert len(stored(registrar)) == 1 + MAX_WAITING_GRANTS
     assert any("too many registrations" in event.text for event in registrar.events if isinstance(event, Log))
@@ -354,8 +239,7 @@ def two_peers(world: World) -> tuple[Node, Node, Node]:
     """The registrar, Ann and Bob, who have spoken to each other."""
     registrar, ann, bob = registrar_in(world), join(world, ANN), join(world, BOB)
     world.settle()
-    world.send(bob, ann.name, b"before")
-    world.settle()
+    world.post(bob, ann.name, b"before")
     assert ann.headers() == [b"before"]
     return registrar, ann, bob
 
@@ -369,8 +253,7 @@ def test_a_peer_that_dials_with_the_old_record_accepts_the_new_key_and_asks_nobo
     world.settle()
     assert outcome(changed) == ["granted"]
     world.crash(registrar)
-    world.send(bob, changed.name, b"after")
-    world.settle()
+    world.post(bob, changed.name, b"after")
     assert changed.headers() == [b"after"]
     assert bob.failed() == []
 
@@ -383,8 +266,7 @@ def test_a_peer_that_is_dialed_accepts_the_new_key_and_asks_nobody() -> None:
     changed = join(world, NEW, RegistrarDirectory(GENESIS, stored(ann)), previous=ANN)
     world.settle()
     world.crash(registrar)
-    world.send(changed, bob.name, b"after")
-    world.settle()
+    world.post(changed, bob.name, b"after")
     assert bob.headers() == [b"after"]
 
 
@@ -400,24 +282,18 @@ def test_a_peer_with_a_live_session_goes_on_with_the_new_key(noticed: bool) -> N
     changed = join(world, NEW, RegistrarDirectory(GENESIS, stored(ann)), previous=ANN)
     world.settle()
     world.send(changed, bob.name, b"from the new key")
-    world.send(bob, changed.name, b"to the new key")
-    world.run(2)
+    world.post(bob, changed.name, b"to the new key", seconds=2)
     assert outcome(changed) == ["granted"]
     assert bob.headers() == [b"from the new key"]
     assert b"to the new key" in changed.headers() + [token for token, _ in bob.failed()]
-    world.send(bob, changed.name, b"later")
-    world.settle()
+    world.post(bob, changed.name, b"later")
     assert changed.headers()[-1] == b"later"
 
 
 @pytest.mark.parametrize("noticed", [True, False])
 def test_a_node_with_a_new_key_is_a_full_peer_of_the_registrar_at_once(noticed: bool) -> None:
-    world = World()
-    registrar = registrar_in(world)
-    ann = join(world, ANN)
-    world.settle()
-    world.send(registrar, ann.name, b"before")
-    world.settle()
+    world, registrar, (ann,) = joined(ANN)
+    world.post(registrar, ann.name, b"before")
     if noticed:
         world.crash(ann)
         world.silent.add((host_of(ann.name), PORT))
@@ -428,8 +304,7 @@ def test_a_node_with_a_new_key_is_a_full_peer_of_the_registrar_at_once(noticed: 
     world.settle()
     assert outcome(changed) == ["granted"]
     world.send(changed, registrar.name, b"from the new key")
-    world.send(registrar, changed.name, b"to the new key")
-    world.settle()
+    world.post(registrar, changed.name, b"to the new key")
     assert registrar.headers() == [b"from the new key"]
     assert changed.headers() == ([b"waits"] if noticed else []) + [b"to the new key"]
     assert registrar.failed() == []
@@ -457,8 +332,7 @@ def test_of_two_nodes_that_claim_one_name_the_one_with_the_present_key_is_believ
     registrar, old, bob = two_peers(world)
     carl = join(world, identity_of("carl.test"))
     world.settle()
-    world.send(carl, old.name, b"hello")
-    world.settle()
+    world.post(carl, old.name, b"hello")
     new = world.add(
         NEW,
         RegistrarDirectory(GENESIS, stored(old)),
@@ -471,8 +345,7 @@ def test_of_two_nodes_that_claim_one_name_the_one_with_the_present_key_is_believ
     assert outcome(new) == ["granted"]
     kept = stored(registrar)
     world.crash(registrar)
-    world.send(new, bob.name, b"from the new holder")
-    world.run(1)
+    world.post(new, bob.name, b"from the new holder", seconds=1)
     registrar = registrar_in(world, kept)
     world.run(OUTAGE)
     carl.network.look_up("ann.test", world.now)
@@ -492,12 +365,8 @@ def test_of_two_nodes_that_claim_one_name_the_one_with_the_present_key_is_believ
 @pytest.mark.parametrize("peer", [BOB, identity_of("aaa.test")])
 def test_a_session_with_the_old_key_ends_when_the_new_holder_shows_up(peer: Identity) -> None:
     """Even if that says no more than its name, whichever of the two is the arbiter of the session."""
-    world = World()
-    registrar_in(world)
-    old, other = join(world, ANN), join(world, peer)
-    world.settle()
-    world.send(other, old.name, b"hello")
-    world.settle()
+    world, _, (old, other) = joined(ANN, peer)
+    world.post(other, old.name, b"hello")
     new = join(world, NEW, RegistrarDirectory(GENESIS, stored(old)), port=PORT + 1, previous=ANN)
     world.settle()
 
@@ -513,33 +382,6 @@ def test_a_session_with_the_old_key_ends_when_the_new_holder_shows_up(peer: Iden
         wire.alter = alter
 
     world.on_wire = silent
-    world.send(new, peer.name, b"never arrives")
-    world.settle()
-    world.send(other, old.name, b"not for the old holder")
-    world.run(1)
+    world.post(new, peer.name, b"never arrives")
+    world.post(other, old.name, b"not for the old holder", seconds=1)
     assert old.headers() == [b"hello"]
-
-
-def test_the_old_holder_cannot_take_the_name_back() -> None:
-    world = World()
-    _, ann, _ = two_peers(world)
-    world.crash(ann)
-    join(world, NEW, RegistrarDirectory(GENESIS, stored(ann)), previous=ANN)
-    world.settle()
-    old = world.add(
-        ANN,
-        RegistrarDirectory(GENESIS, stored(ann)),
-        NetworkConfig(endpoints=(Endpoint(host_of("ann.test"), PORT + 1),), register=True),
-        port=PORT + 1,
-        alias="old holder",
-    )
-    world.run(5)
-    assert outcome(old) == [FailureReason.NAME_TAKEN]
-
-
-def test_a_grant_for_a_name_with_a_lower_sequence_never_replaces_a_higher_one() -> None:
-    directory = cached_directory()
-    newer = grant_record(sign_record(record_of(NEW, 2).record, NEW, ANN), REGISTRAR)
-    directory.learn_untrusted(newer.encode(), 0.0)
-    assert directory.learn_untrusted(grant_record(record_of(ANN, 1), REGISTRAR).encode(), 0.0) is None
-    assert directory.find("ann.test") == decode_record_untrusted(newer.encode()).record

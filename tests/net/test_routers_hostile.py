@@ -24,7 +24,8 @@ from net.peering import session_table
 from net.peering.network import NetworkConfig
 from net.peering.own_routers import Place
 from net.session.handshake import Connect
-from tests.net.test_routers import INDIRECT, ROUTERS, flip, indirect, member, network, router_of
+from tests.net.hostile import speak
+from tests.net.routed import INDIRECT, ROUTERS, carrying, flip, indirect, member, network, router_of
 from tests.net.world import GENESIS, PORT, REGISTRAR, Node, Wire, World, host_of, identity_of
 
 
@@ -41,8 +42,7 @@ def test_what_a_router_sends_to_its_node_while_that_dials_again_arrives() -> Non
     world, _, hidden = network(routers=("one.test",))
     router = world.nodes["one.test"]
     world.cut(wires_between(world, "one.test", hidden.name)[0])
-    world.send(router, hidden.name, b"nobody but the node itself can dial now")
-    world.run(1)
+    world.post(router, hidden.name, b"nobody but the node itself can dial now", seconds=1)
     assert hidden.headers() == [b"nobody but the node itself can dial now"]
     assert router.failed() == []
 
@@ -56,7 +56,7 @@ def test_a_router_that_says_goodbye_is_dialed_again_at_once() -> None:
     world.run(1)
     again = member(world, "one.test")
     world.run(ROUTER_RETRY_SECONDS + 1)
-    assert again.network._relay.places == [hidden.name]
+    assert again.network.carried() == [hidden.name]
 
 
 def test_a_router_whose_session_came_through_another_router_can_call_its_node() -> None:
@@ -66,14 +66,12 @@ def test_a_router_whose_session_came_through_another_router_can_call_its_node() 
     del world.listening[(host_of("one.test"), PORT)]
     one.network._switchboard.timers.set(number.number, None)
     world.cut(wires_between(world, "one.test", hidden.name)[0])
-    world.send(one, hidden.name, b"through two")
-    world.run(2)
+    world.post(one, hidden.name, b"through two", seconds=2)
     assert hidden.headers() == [b"through two"]
     assert router_of(one, hidden.name) == "two.test"
     world.listening[(host_of("one.test"), PORT)] = one
     world.run(2)
-    world.send(first, hidden.name, b"through one")
-    world.run(0.1)
+    world.post(first, hidden.name, b"through one", seconds=0.1)
     assert hidden.headers() == [b"through two", b"through one"]
     assert router_of(first, hidden.name) == "one.test"
 
@@ -86,8 +84,7 @@ def test_a_router_that_nobody_knows_delays_no_message_while_the_registrar_is_dow
     world.run(1)
     world.crash(world.nodes[REGISTRAR.name])
     world.run(30)
-    world.send(first, hidden.name, b"through one")
-    world.run(0.1)
+    world.post(first, hidden.name, b"through one", seconds=0.1)
     assert hidden.headers() == [b"through one"]
 
 
@@ -99,11 +96,10 @@ def test_a_router_that_cannot_be_reached_is_not_forgotten_for_want_of_room(monke
     monkeypatch.setattr(session_table, "MAX_SESSIONS", 2)
     member(world, "ann.test")
     world.run(0.1)
-    world.send(hidden, "ann.test", b"hello")
-    world.run(5)
+    world.post(hidden, "ann.test", b"hello", seconds=5)
     router = member(world, "one.test")
     world.run(2)
-    assert router.network._relay.places == [hidden.name]
+    assert router.network.carried() == [hidden.name]
 
 
 @pytest.mark.parametrize("target", ["one.test", INDIRECT])
@@ -117,8 +113,7 @@ def test_who_has_moved_away_from_an_address_that_swallows_everything_is_found(ta
     settings = NetworkConfig(endpoints=(Endpoint(host_of("one.test"), PORT + 5),), register=True)
     world.add(identity_of("one.test"), RegistrarDirectory(GENESIS), settings, port=PORT + 5)
     world.run(10)
-    world.send(first, target, b"hello")
-    world.run(RECOVERY_SECONDS)
+    world.post(first, target, b"hello", seconds=RECOVERY_SECONDS)
     assert world.nodes[target].headers() == [b"hello"]
 
 
@@ -131,9 +126,8 @@ def test_the_registrar_is_a_router_for_who_joins_only_now() -> None:
     first = member(world, "ann.test")
     hidden = indirect(world, routers=(REGISTRAR.name,))
     world.run(2)
-    assert registrar.network._relay.places == [hidden.name]
-    world.send(first, hidden.name, b"hello")
-    world.run(1)
+    assert registrar.network.carried() == [hidden.name]
+    world.post(first, hidden.name, b"hello", seconds=1)
     assert hidden.headers() == [b"hello"]
 
 
@@ -142,13 +136,13 @@ def test_a_stranger_at_the_registrar_takes_no_place_away_that_it_keeps_as_a_rout
     registrar = world.add(REGISTRAR, Registrar(REGISTRAR))
     hidden = indirect(world, routers=(REGISTRAR.name,))
     world.run(2)
-    assert registrar.network._relay.places == [hidden.name]
+    assert registrar.network.carried() == [hidden.name]
     settings = NetworkConfig(endpoints=(Endpoint(host_of("else"), PORT),), register=True)
     thief = world.add(identity_of(INDIRECT, "another key"), RegistrarDirectory(GENESIS), settings, alias="thief")
     world.run(2)
     world.crash(thief)
     world.run(0.001)
-    assert registrar.network._relay.places == [hidden.name]
+    assert registrar.network.carried() == [hidden.name]
 
 
 # --- a router that is good until it has what it waits for -------------------------------------------------------------
@@ -182,8 +176,7 @@ def test_a_router_that_spoils_every_session_after_its_beginning_is_left_for_the_
 ) -> None:
     world, first, hidden = network(caller)
     on_sessions(world, "one.test", change, after=2000)
-    world.send(first, hidden.name, b"hello", bytes(100_000))
-    world.run(30)
+    world.post(first, hidden.name, b"hello", bytes(100_000), seconds=30)
     assert hidden.headers() == [b"hello"]
     assert router_of(first, hidden.name) == "two.test"
 
@@ -195,10 +188,9 @@ def test_a_router_that_has_broken_the_protocol_is_passed_over() -> None:
     world.run(1)
     one = world.nodes["one.test"].network
     (there,) = [each for each in one._switchboard.all() if each.session and each.session.name == first.name]
-    one._switchboard.queue(there, Reserved(accepted=True))
+    speak(one, there, Reserved(accepted=True))
     world.run(0.01)
-    world.send(first, hidden.name, b"through two")
-    world.run(0.1)
+    world.post(first, hidden.name, b"through two", seconds=0.1)
     assert hidden.headers() == [b"through two"]
     assert router_of(first, hidden.name) == "two.test"
 
@@ -208,11 +200,10 @@ def test_a_node_that_comes_back_without_routers_is_not_called_through_its_former
     former = next(wire for wire in wires_between(world, "one.test", hidden.name))
     del world.nodes[hidden.name]  # gone, and its connections do not say so
     back = member(world, hidden.name)
-    world.send(back, "one.test", b"hello")
-    world.run(1)
+    world.post(back, "one.test", b"hello", seconds=1)
     assert former not in wires_between(world, "one.test", hidden.name)
     router = world.nodes["one.test"].network
-    assert router._relay.places == []
+    assert router.carried() == []
 
 
 # --- a caller that means harm -----------------------------------------------------------------------------------------
@@ -238,9 +229,8 @@ def test_a_caller_that_floods_a_node_with_circuits_keeps_no_other_from_it() -> N
     world.run(1)
     flood(world, mallory, "one.test", hidden.name, MAX_CIRCUITS_PER_NODE)
     world.run(0.1)
-    assert world.nodes["one.test"].network._relay.circuits == MAX_CIRCUITS_PER_PAIR
-    world.send(first, hidden.name, b"hello")
-    world.run(0.5)
+    assert world.nodes["one.test"].network.statistics()["circuits"] == MAX_CIRCUITS_PER_PAIR
+    world.post(first, hidden.name, b"hello", seconds=0.5)
     assert hidden.headers() == [b"hello"]
 
 
@@ -260,8 +250,7 @@ def test_callers_from_one_address_keep_no_other_from_a_node_however_many_names_t
     assert relay.circuits == MAX_CIRCUITS_PER_NODE
     for circuit in relay._circuits.values():
         circuit.leg.host = host_of(names[0])
-    world.send(first, hidden.name, b"hello")
-    world.run(0.5)
+    world.post(first, hidden.name, b"hello", seconds=0.5)
     assert hidden.headers() == [b"hello"]
     assert relay.circuits == MAX_CIRCUITS_PER_NODE
 
@@ -300,9 +289,7 @@ def circuits_with_both_legs(world: World, router: str) -> int:
 
 
 def test_a_caller_that_dribbles_to_a_node_that_does_not_read_costs_a_router_no_more_memory_than_others() -> None:
-    world, first, hidden = network(routers=("one.test",))
-    world.send(first, hidden.name, b"hello")
-    world.run(1)
+    world, first, _ = carrying()
     router = world.nodes["one.test"].network
     leg = next(leg for leg in router._switchboard.all() if leg.partner and leg.host == host_of(first.name))
     assert leg.partner is not None
@@ -325,8 +312,7 @@ def test_what_waits_at_a_router_is_paid_for_by_the_caller_and_less_may_wait_when
     first = member(world, "ann.test")
     hidden = indirect(world, routers=("one.test",))
     world.run(2)
-    world.send(first, hidden.name, b"hello")
-    world.run(1)
+    world.post(first, hidden.name, b"hello", seconds=1)
     leg = next(leg for leg in router.network._switchboard.all() if leg.partner and leg.host == host_of(first.name))
     assert leg.partner is not None
     leg.partner.signalled = True  # the driver is still writing: it takes nothing more for now
@@ -354,15 +340,14 @@ def test_an_honest_node_has_a_place_though_one_client_wants_them_all_and_all_can
         nodes.append(world.add(who, RegistrarDirectory(GENESIS), settings, port=None))
         world.hosts[id(nodes[-1])] = "client"
     world.run(2)
-    assert len(router.network._relay.places) == 6
+    assert len(router.network.carried()) == 6
     hidden, first = indirect(world, routers=("one.test",)), member(world, "ann.test")
     world.run(2)
     assert hidden.network.routers() == {"one.test": Place.HELD}
     held = [node for node in nodes if node.network.routers()["one.test"] is Place.HELD]
-    assert sorted(router.network._relay.places) == sorted([hidden.name, *(node.name for node in held)])
+    assert sorted(router.network.carried()) == sorted([hidden.name, *(node.name for node in held)])
     assert len(held) == 5
-    world.send(first, hidden.name, b"hello")
-    world.run(1)
+    world.post(first, hidden.name, b"hello", seconds=1)
     assert hidden.headers() == [b"hello"]
     world.run(10)
     assert hidden.network.routers() == {"one.test": Place.HELD}
@@ -384,4 +369,4 @@ def test_a_node_whose_place_has_gone_to_another_address_asks_again_and_gets_one_
     world.crash(hidden)
     world.run(ROUTER_RETRY_SECONDS + 0.1)
     assert loser.network.routers() == {"one.test": Place.HELD}
-    assert set(router.network._relay.places) == {"x1.test", "x2.test"}
+    assert set(router.network.carried()) == {"x1.test", "x2.test"}

@@ -16,7 +16,7 @@ from net.names.directory import Directory, Endpoint, NameRecord, RegistrarDirect
 from net.names.registrar import Registrar
 from net.peering.network import Network, NetworkConfig
 from net.session.session import Session
-from tests.net.peering.test_network_torture import SlowWorld
+from tests.net.torture import SlowWorld
 from tests.net.world import GENESIS, PORT, REGISTRAR, Node, Wire, host_of, identity_of, record_of
 from tests.seeds import seeds
 
@@ -171,9 +171,7 @@ class Torture:
             self.start(BAD)
         world.run(60.0)
         for node in world.nodes.values():
-            node.taking = True
-            while node.untaken:
-                node.network.taken(node.untaken.pop(), world.now)
+            node.take_all(world.now)
         world.run(60.0)
         self.check()
         for node in world.nodes.values():
@@ -181,6 +179,10 @@ class Torture:
             outcomes = [*node.delivered(), *(token for token, _ in node.failed())]
             assert sorted(map(repr, outcomes)) == sorted(map(repr, mine))
             assert set(node.delivered()) <= {header for other in self.lives for header in other.headers()}
+            assert node.network.statistics()["outgoing_messages"] == 0
+            for session in node.network._sessions.table.all():
+                assert session.inbox.idle
+                assert not (session.live and session.inbox.incomplete)
         self.exchange()
         world.run(CIRCUIT_IDLE_SECONDS)
         self.check()

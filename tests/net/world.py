@@ -39,6 +39,7 @@ from net.names.directory import (
 )
 from net.names.identity import Identity
 from net.peering.network import Network, NetworkConfig
+from net.session.session import Connection
 
 PORT = 9000
 LIMIT = 65536
@@ -128,6 +129,12 @@ class Node:
             if isinstance(event, Received)
         ]
 
+    def take_all(self, now: float) -> None:
+        """Its kernel takes what it has left untaken, and whatever comes from now on."""
+        self.taking = True
+        while self.untaken:
+            self.network.taken(self.untaken.pop(), now)
+
     def headers(self) -> list[bytes]:
         """The headers of all messages."""
         return [header for _, header, _ in self.received()]
@@ -199,6 +206,19 @@ class World:
     def send(self, node: Node, to: str, header: bytes, blob: Buffer | None = None, stream: bytes = b"s") -> None:
         """Send a message whose token is its header."""
         node.network.send(Outgoing(to, stream, header, blob, header), self.now)
+
+    def post(
+        self,
+        node: Node,
+        to: str,
+        header: bytes,
+        blob: Buffer | None = None,
+        stream: bytes = b"s",
+        seconds: float = 0.0,
+    ) -> None:
+        """Send a message as `send` does, and let happen what can happen within so much time."""
+        self.send(node, to, header, blob, stream)
+        self.run(seconds)
 
     def settle(self) -> None:
         """Let happen what can happen without time passing."""
@@ -328,6 +348,14 @@ class World:
             node.network.receive(connection, data, self.now)
 
 
+def connection_of(network: Network, peer: str) -> Connection:
+    """Its end of the connection that its session with that peer has; there must be one."""
+    session = network._sessions.table.get(peer)
+    assert session is not None
+    assert session.connection is not None
+    return session.connection
+
+
 def pair(
     config: NetworkConfig | None = None, names: tuple[str, str] = ("ann.test", "bob.test")
 ) -> tuple[World, Node, Node]:
@@ -335,4 +363,13 @@ def pair(
     world = World()
     identities = [identity_of(name) for name in names]
     first, second = (world.add(identity, static_directory(*identities), config) for identity in identities)
+    return world, first, second
+
+
+def met(
+    header: bytes, config: NetworkConfig | None = None, names: tuple[str, str] = ("ann.test", "bob.test")
+) -> tuple[World, Node, Node]:
+    """Two nodes that know each other, after the first has sent the second this message."""
+    world, first, second = pair(config, names)
+    world.post(first, second.name, header)
     return world, first, second

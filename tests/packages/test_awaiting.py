@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
-from testnet.sim.programs import Programs
 from tests.packages.lab import Lab
 
 AWAITING = "our@awaiting:awaiting:sys"
 ADA = {"Ran": {"order": "1042", "customer": "ada", "city": "london", "courier": "grace"}}
 LINUS = {"Ran": {"order": "1043", "customer": "linus", "city": "helsinki", "courier": "margaret"}}
-
-
-@pytest.fixture
-def lab(engine: Programs) -> Lab:
-    return Lab(engine, ("awaiting",))
 
 
 def test_g8_three_questions_of_a_second_each_are_asked_one_after_another(lab: Lab) -> None:

@@ -9,17 +9,10 @@ import pytest
 from testnet.faults.crash import Crash
 from testnet.faults.partition import Partition
 from testnet.model.where import Where
-from testnet.sim.programs import Programs
 from tests.packages.lab import Lab
 
 CHAT = "our@chat:chat:sys"
-ONE, TWO, THREE = MEMBERS = ("one.nec", "two.nec", "three.nec")
-
-
-@pytest.fixture
-def lab(engine: Programs) -> Lab:
-    """Three nodes whose chats have not joined."""
-    return Lab(engine, ("chat",), MEMBERS)
+ONE, TWO, THREE = MEMBERS = NODES = ("one.nec", "two.nec", "three.nec")
 
 
 @pytest.fixture

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from testnet.sim.programs import Programs
 from tests.packages.lab import Lab
 
 CRASH_ISOLATION = "our@crash_isolation:crash_isolation:sys"
-
-
-@pytest.fixture
-def lab(engine: Programs) -> Lab:
-    return Lab(engine, ("crash_isolation",))
 
 
 def test_a_good_job_is_done_by_a_child_that_ends_with_it(lab: Lab) -> None:

@@ -7,20 +7,14 @@ from typing import Any
 
 import pytest
 
-from testnet.sim.programs import Programs
 from testnet.sim.simulation import SimNode
 from tests.packages.lab import Lab, outcome
 
-ONE, TWO, THREE = "one.nec", "two.nec", "three.nec"
+ONE, TWO, THREE = NODES = ("one.nec", "two.nec", "three.nec")
 DOOR, GUEST = "our@door:handoff:sys", "our@guest:handoff:sys"
 ERRAND = {"node": ONE, "door": 3}
 TICKET = {"node": ONE, "door": 3}
 NO_TICKET = {"Door": {"Refused": {"door": 3, "reason": "no ticket"}}}
-
-
-@pytest.fixture
-def lab(engine: Programs) -> Lab:
-    return Lab(engine, ("handoff",), (ONE, TWO, THREE))
 
 
 def ask(node: SimNode, target: str, body: object) -> Any:

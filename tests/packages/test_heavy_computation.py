@@ -12,15 +12,9 @@ import pytest
 from nectar_node.launcher.boot_options import BootOptions
 from packages.build import PACKAGES
 from testnet.real.local import LocalTestnet
-from testnet.sim.programs import Programs
 from tests.packages.lab import Lab
 
 HEAVY_COMPUTATION = "our@heavy_computation:heavy_computation:sys"
-
-
-@pytest.fixture
-def lab(engine: Programs) -> Lab:
-    return Lab(engine, ("heavy_computation",))
 
 
 @pytest.mark.parametrize(("below", "primes"), [(0, 0), (3, 1), (100, 25), (100_000, 9592)])

@@ -6,16 +6,10 @@ import pytest
 from blake3 import blake3
 
 from nectar_node.storage.operations import Location
-from testnet.sim.programs import Programs
 from tests.packages.lab import Lab
 
 HEAVY_IO = "our@heavy_io:heavy_io:sys"
 RUN = {"Run": {"from": "/heavy_io:sys/files/from", "to": "/heavy_io:sys/files/to"}}
-
-
-@pytest.fixture
-def lab(engine: Programs) -> Lab:
-    return Lab(engine, ("heavy_io",))
 
 
 def place(name: str) -> Location:

@@ -10,18 +10,12 @@ from testnet.faults.crash import Crash
 from testnet.faults.partition import Partition
 from testnet.faults.pause import Pause
 from testnet.model.where import Where
-from testnet.sim.programs import Programs
 from tests.packages.lab import Lab
 
 BOSS, WORKER = "our@boss:pool:sys", "our@worker:pool:sys"
 HOME, TWO, THREE = NODES = ("one.nec", "two.nec", "three.nec")
 CHILDREN = 4
 """What a worker does at a time."""
-
-
-@pytest.fixture
-def lab(engine: Programs) -> Lab:
-    return Lab(engine, ("pool",), NODES)
 
 
 def sum_of_primes(below: int) -> int:

@@ -18,18 +18,10 @@ from net.base.errors import BadFrame
 from net.names.directory import decode_record_untrusted
 from net.names.invitation import parse_invitation_untrusted, read_invitation_untrusted
 from net.session.handshake import Accept, Connect, Greeting, encode_greeting
-from tests.net.base.test_frames import DOCUMENT
-from tests.net.independent import NO_BLOB, Cipher, Memory, Noise, Peer, frames_of, public
-from tests.net.session.test_handshake import (
-    HANDSHAKE_HASH,
-    HANDSHAKE_MESSAGES,
-    INITIATOR_EPHEMERAL,
-    INITIATOR_STATIC,
-    PROLOGUE,
-    RESPONDER_EPHEMERAL,
-    RESPONDER_STATIC,
-    TRANSPORT_MESSAGES,
+from tests.net.frames import (
+    DOCUMENT,
 )
+from tests.net.independent import NO_BLOB, Cipher, Memory, Noise, Peer, frames_of, public
 from tests.vectors.generate import FILE, vectors
 
 STORED: dict[str, Any] = json.loads(FILE.read_text())
@@ -166,36 +158,6 @@ def test_all_bytes_of_the_session_can_be_read_and_make_its_messages() -> None:
     assert {4, 5} <= {kind for controls in kinds for kind in controls}
     assert acks
     assert kinds[1][-1] == 6
-
-
-def test_the_published_noise_vectors_hold_for_the_independent_peer_too() -> None:
-    first, second = (
-        Noise(INITIATOR_STATIC, INITIATOR_EPHEMERAL, PROLOGUE),
-        Noise(RESPONDER_STATIC, RESPONDER_EPHEMERAL, PROLOGUE),
-    )
-    (hello, one), (reply, two), (last, three) = [tuple(map(bytes.fromhex, each)) for each in HANDSHAKE_MESSAGES]
-    for noise in (first, second):
-        noise.mix_hash(public(first.e))
-    assert public(first.e) + first.seal(hello) == one
-    assert second.open(one[32:]) == hello
-    second.re = one[:32]
-    second.mix_hash(public(second.e))
-    second.mix_dh(second.e, second.re)
-    static = second.seal(public(second.s))
-    second.mix_dh(second.s, second.re)
-    assert public(second.e) + static + second.seal(reply) == two
-    first.mix_hash(two[:32])
-    first.mix_dh(first.e, two[:32])
-    first.rs = first.open(two[32:80])
-    first.mix_dh(first.e, first.rs)
-    assert first.open(two[80:]) == reply
-    static = first.seal(public(first.s))
-    first.mix_dh(first.s, two[:32])
-    assert static + first.seal(last) == three
-    assert first.h.hex() == HANDSHAKE_HASH
-    ciphers = first.split()[::-1]
-    for index, (payload, sealed) in enumerate(TRANSPORT_MESSAGES):
-        assert ciphers[index % 2].seal(bytes.fromhex(payload)).hex() == sealed
 
 
 # --- the grammar ----------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernel.contract import limits
@@ -28,6 +28,7 @@ def spell(params: str) -> str:
     return canonical(Capability(here("a"), params)).params
 
 
+@settings(max_examples=40)
 @given(VALUE)
 def test_g17_the_one_spelling_of_a_value_is_its_own(value: object) -> None:
     spelled = spell(json.dumps(value))
@@ -35,6 +36,7 @@ def test_g17_the_one_spelling_of_a_value_is_its_own(value: object) -> None:
     assert json.loads(spelled) == value
 
 
+@settings(max_examples=60)
 @given(TEXT)
 def test_g17_the_one_spelling_of_whatever_text_passes_is_its_own(text: str) -> None:
     try:

@@ -12,9 +12,6 @@ from kernel.contract.capability import Capability
 from kernel.contract.descent import Descent, Kin
 from kernel.contract.events import (
     Begin,
-    Close,
-    Ended,
-    GrantCapabilities,
     Initialize,
     Kill,
     KillAll,
@@ -22,7 +19,7 @@ from kernel.contract.events import (
     Resume,
     StateUsed,
 )
-from kernel.contract.guest import End, GetState, Poll, SendRequest, Spawn
+from kernel.contract.guest import End, GetState, Poll, Spawn
 from kernel.contract.message import ON_EXIT_NONE, ON_EXIT_RESTART, OnExit, Reason
 from kernel.contract.process import Launch
 from kernel.router import lifecycle
@@ -106,18 +103,6 @@ def test_g22_a_new_process_of_an_ended_parents_name_does_not_take_its_place(rig:
     assert sorted(tree(rig, "a")) == ["a", "b"]
 
 
-def test_g22_who_waits_for_a_restart_ends_with_its_tree_and_does_not_start_again(rig: Rig) -> None:
-    rig.start("a", on_exit=ON_EXIT_RESTART)
-    spawn(rig, "a", "b", ON_EXIT_RESTART)
-    rig.end("b")
-    rig.end("a")
-    assert tree(rig, "a") == ["a", "b"]
-    begun = len(rig.all(Begin))
-    kill_tree(rig, "a")
-    rig.tick(1000.0)
-    assert (len(rig.all(Begin)), rig.kernel.processes, rig.kernel.lifecycle.waiting()) == (begun, {}, [])
-
-
 def test_g22_a_restarted_process_keeps_its_children_in_its_tree(rig: Rig) -> None:
     rig.start("a", on_exit=ON_EXIT_RESTART)
     spawn(rig, "a", "b")
@@ -163,36 +148,6 @@ def test_g22_two_of_a_tree_that_wait_for_each_other_are_told_nothing(rig: Rig) -
     kill_tree(rig, "a")
     assert len(rig.all(Resume)) == before
     assert len(rig.kernel.outstanding) == 0
-
-
-def test_g14_whoever_waits_for_one_of_a_tree_is_told_at_once(rig: Rig) -> None:
-    rig.start("a", "asker")
-    spawn(rig, "a", "b")
-    request: SendRequest = send(here("b"), expects=60)
-    rig.kernel.grants.grant(pid("asker"), [Capability(here("b"), '"messaging"')])
-    rig.poll("asker", request)
-    kill_tree(rig, "a")
-    assert rig.bodies("asker") == [b"hello"]
-
-
-def test_g21_what_any_of_a_tree_has_issued_is_revoked(rig: Rig) -> None:
-    issued = [Capability(here(name), '"key"') for name in ("a", "b", "c")]
-    rig.start("a", "holder", network=False)
-    spawn(rig, "a", "b")
-    spawn(rig, "b", "c", ON_EXIT_RESTART)
-    rig.end("c")
-    rig.tell(GrantCapabilities(pid("holder"), tuple(issued)))
-    kill_tree(rig, "a")
-    assert rig.kernel.grants.of(pid("holder")) == ()
-
-
-def test_whoever_keeps_something_for_them_is_told_of_each_end_once(rig: Rig) -> None:
-    rig.start("a")
-    for child in ("b", "c"):
-        spawn(rig, "a", child)
-    kill_tree(rig, "a")
-    assert [action.process.process for action in rig.all(Ended)] == ["a", "b", "c"]  # type: ignore[union-attr]
-    assert {action.process.process for action in rig.all(Close)} == {"a", "b", "c"}  # type: ignore[union-attr]
 
 
 def test_g22_who_is_to_end_is_told_nothing_more_and_makes_nobody_meanwhile(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernel.contract.json_text import is_json, parse_untrusted
@@ -17,6 +17,7 @@ VALUE = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(VALUE)
 def test_g2_every_json_value_is_read(value: object) -> None:
     assert parse_untrusted(json.dumps(value)) == value

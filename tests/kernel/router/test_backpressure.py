@@ -9,53 +9,10 @@ import pytest
 from kernel.contract import limits
 from kernel.contract.address import Address
 from kernel.contract.capability import Capability
-from kernel.contract.events import FromPeer, Kill
-from kernel.contract.guest import End, Poll, SendAndAwait, SendRequest, SetOnExit
+from kernel.contract.events import FromPeer, Kill, Taken
+from kernel.contract.guest import End, Poll, SendRequest, SetOnExit
 from kernel.contract.message import Envelope, LazyLoadBlob, OnExit, OnExitAction, OnExitRequest, Reason, Request
-from tests.kernel.rig import Rig, here, pid, respond, send, there
-
-
-@pytest.fixture
-def rig() -> Rig:
-    return Rig()
-
-
-def test_g24_a_sender_waits_for_room_and_goes_on_in_order(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MAX_INBOX_MESSAGES", 2)
-    rig.start("a", "b", "c")
-    rig.poll("c", send(here("b"), b"0"))  # b handles this one
-    rig.poll("a", *(send(here("b"), str(n).encode()) for n in range(1, 6)))
-    rig.poll("c", send(here("a"), b"for a"))
-    assert rig.bodies("a") == []  # it is suspended
-    for _ in range(5):
-        rig.receive("b")
-    assert rig.bodies("b") == [b"0", b"1", b"2", b"3", b"4", b"5"]
-    assert rig.bodies("a") == [b"for a"]
-
-
-def test_g24_a_sender_waits_for_room_no_longer_than_its_timeout(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MAX_INBOX_MESSAGES", 1)
-    rig.start("a", "b", "c")
-    rig.poll("c", send(here("b"), b"0"), send(here("b"), b"1"))
-    rig.poll("a", send(here("b"), b"2", expects=3), send(here("c"), b"then"))
-    rig.tick(3)
-    assert rig.bodies("a") == [b"2"]
-    rig.receive("c")
-    assert rig.bodies("c") == [b"then"]
-    rig.receive("b")
-    rig.receive("b")
-    assert rig.bodies("b") == [b"0", b"1"]
-
-
-def test_g24_an_await_that_waits_for_room_gets_its_response(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MAX_INBOX_MESSAGES", 1)
-    rig.start("a", "b", "c")
-    rig.poll("c", send(here("b"), b"0"), send(here("b"), b"1"))
-    rig.poll("a", SendAndAwait(here("b"), Request(False, 9, b"2"), None), poll=Poll.CALL)
-    rig.receive("b")
-    rig.receive("b")
-    rig.poll("b", respond(b"answer"))
-    assert rig.bodies("a") == [b"answer"]
+from tests.kernel.rig import Rig, from_peer, here, pid, send, there
 
 
 def test_g24_a_sender_that_is_killed_while_it_waits_for_room_leaves_the_queue(
@@ -144,3 +101,13 @@ def test_g24_a_node_that_floods_a_process_delays_another_node_by_a_message_at_a_
     while b"honest" not in rig.bodies("a"):
         rig.receive("a")
     assert len(rig.bodies("a")) <= 6
+
+
+def test_g24_a_remote_sender_loses_its_credit_until_there_is_room(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_INBOX_MESSAGES", 1)
+    rig.start("b")
+    for n in range(3):
+        from_peer(rig, "x", "b", Request(False, None, bytes([n])), receipt=n)
+    assert [a.receipt for a in rig.actions if isinstance(a, Taken)] == [0, 1]
+    rig.receive("b")
+    assert [a.receipt for a in rig.actions if isinstance(a, Taken)] == [0, 1, 2]

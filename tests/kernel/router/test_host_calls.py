@@ -5,45 +5,10 @@ from __future__ import annotations
 import pytest
 
 from kernel.contract import limits
-from kernel.contract.address import Address
-from kernel.contract.capability import MESSAGING, Capability
-from kernel.contract.events import Close, Resume, StateUsed, UseState
-from kernel.contract.guest import GetOnExit, GetState, OurCapabilities, Poll, SaveCapabilities, SetOnExit, SetState
-from kernel.contract.message import ON_EXIT_RESTART
-from tests.kernel.rig import OUR, VFS, Rig, here, pid
-
-
-@pytest.fixture
-def rig() -> Rig:
-    return Rig()
-
-
-def test_g21_save_capabilities_makes_nothing_out_of_nothing(rig: Rig) -> None:
-    rig.start("a", network=False)
-    foreign = Capability(Address(OUR, VFS), MESSAGING)
-    own = Capability(here("a"), '{"may": "read"}')
-    rig.poll("a", SaveCapabilities((foreign, own, rig.kernel.grants.network)))
-    rig.poll("a", OurCapabilities(), poll=Poll.CALL)
-    answers = [a.answer for a in rig.actions if isinstance(a, Resume)]
-    assert answers == [(Capability(here("a"), '{"may":"read"}'),)]
-
-
-def test_g22_get_on_exit_gives_what_was_set(rig: Rig) -> None:
-    rig.start("a")
-    rig.poll("a", SetOnExit(ON_EXIT_RESTART), GetOnExit(), poll=Poll.CALL)
-    assert [a.answer for a in rig.actions if isinstance(a, Resume)] == [ON_EXIT_RESTART]
-
-
-def test_g27_a_process_waits_until_its_state_is_durable(rig: Rig) -> None:
-    rig.start("a")
-    rig.poll("a", SetState(b"state"), poll=Poll.CALL)
-    assert [a.state for a in rig.actions if isinstance(a, UseState)] == [b"state"]
-    assert not [a for a in rig.actions if isinstance(a, Resume)]
-    rig.tell(StateUsed(rig.use_of_state(), None))
-    assert [a.answer for a in rig.actions if isinstance(a, Resume)] == [None]
-    rig.poll("a", GetState(), poll=Poll.CALL)
-    rig.tell(StateUsed(rig.use_of_state(), None, "the disk is gone"))
-    assert any(isinstance(a, Close) for a in rig.actions)
+from kernel.contract.capability import Capability
+from kernel.contract.events import Resume, StateUsed
+from kernel.contract.guest import GetState, OurCapabilities, Poll, SaveCapabilities, SetState
+from tests.kernel.rig import Rig, here, pid
 
 
 def test_g27_an_answer_for_a_process_that_has_ended_is_not_given_to_its_successor(rig: Rig) -> None:

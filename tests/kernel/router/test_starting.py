@@ -6,9 +6,9 @@ import pytest
 
 from kernel.contract.capability import Capability
 from kernel.contract.events import Answered, Expect, Inject, Kill, Settled, Taken
-from kernel.contract.guest import Failure, Poll, SendAndAwait, Spawn, SpawnError
+from kernel.contract.guest import Failure, Poll, Spawn, SpawnError
 from kernel.contract.message import ON_EXIT_NONE, OnExit, OnExitAction, OnExitRequest, Reason, ReplyTo, Request
-from tests.kernel.rig import TERMINAL, Rig, from_peer, here, parcel, pid, respond, send, there
+from tests.kernel.rig import TERMINAL, Rig, from_peer, here, pid, respond, send, there
 
 
 @pytest.fixture
@@ -65,20 +65,6 @@ def test_g19_it_finds_out_what_the_process_may_when_that_is_there(rig: Rig) -> N
     assert rig.dead() == [Reason.NO_CAPABILITY]
 
 
-def test_what_others_send_to_others_does_not_wait_for_it(rig: Rig) -> None:
-    from_peer(rig, "x", "b", Request(False, None, b"1"), receipt=1)
-    from_peer(rig, "x", "a", Request(False, None, b"2"), receipt=2)
-    assert rig.bodies("a") == [b"2"]
-    assert rig.all(Taken) == [Taken(2)]
-
-
-def test_g5_a_response_does_not_wait(rig: Rig) -> None:
-    rig.poll("a", send(there("x"), expects=5))
-    request = parcel(rig).envelope
-    from_peer(rig, "x", "a", respond(b"answer").response, id=request.id)
-    assert rig.bodies("a") == [b"answer"]
-
-
 def test_g21_a_capability_whose_issuer_is_killed_meanwhile_is_left_out(rig: Rig) -> None:
     given = tuple(Capability(here(name), '"right"') for name in ("a", "c"))
     from_peer(rig, "x", "b", Request(False, None, b"1", None, given))
@@ -98,13 +84,6 @@ def test_g4_a_sender_waits_with_all_that_it_does_then(rig: Rig) -> None:
     start(rig)
     rig.receive("b")
     assert (rig.bodies("b"), rig.bodies("c"), rig.dead()) == ([b"1", b"2"], [b"3"], [])
-
-
-def test_g8_an_await_gets_its_response(rig: Rig) -> None:
-    rig.poll("a", SendAndAwait(here("b"), Request(False, 9, b"1"), None), poll=Poll.CALL)
-    start(rig)
-    rig.poll("b", respond(b"answer"))
-    assert rig.bodies("a") == [b"answer"]
 
 
 def test_g7_a_sender_waits_no_longer_than_its_timeout(rig: Rig) -> None:

@@ -114,16 +114,6 @@ def arrival(body: bytes = b"") -> Arrival:
     return Arrival(OTHER, Request(False, None, body), None, None)
 
 
-def make_call(guest: Fiber, function: Function, values: tuple[reference.Plain, ...]) -> Poll:
-    """Let a guest of `caller` that receives call its function with plain values."""
-    memory = reference.Memory(guest.memory, ARGUMENTS)
-    numbers = reference.arguments(memory, function, values)
-    if signature(function).returns_through_pointer:
-        numbers.append(RESULT)
-    pass_raw(guest, numbers)
-    return poll(guest)
-
-
 def pass_raw(guest: Fiber, numbers: Sequence[int], message: Arrival | None = None) -> None:
     """Give a guest of `caller` a message, on which it calls its function with these core numbers at its next poll."""
     for i, number in enumerate(numbers):

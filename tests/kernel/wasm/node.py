@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from kernel.contract.address import Address, ProcessId
-from kernel.contract.capability import MESSAGING, Capability
+from kernel.contract.capability import Capability
 from kernel.contract.events import (
     Action,
     Answered,
@@ -156,6 +156,3 @@ class Node:
         else:
             self.states.pop(action.process, None)
         return None
-
-
-MESSAGING_OF_USER = Capability(Address(OUR, USER), MESSAGING)

@@ -261,3 +261,5 @@ def dumped(memory: bytes, function: Function, slot: int = 0) -> reference.Plain:
 
 VERSIONS = list(INTERFACES)
 """Names of all versions."""
+ALL_TYPES = ("nectar:process/standard@0.7.0", "hyperware:process/standard@1.0.0")
+"""Versions whose functions have all types that there are: where the others play on a fiber, these are enough."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kernel.wasm import abi, wit
-from kernel.wasm.wit import INTERFACES, Bytes, Option, Record, Scalar, Text, Type, Variant
+from kernel.wasm.wit import Bytes, Option, Record, Scalar, Text, Type, Variant
 from tests.kernel.wasm import reference
-
-NECTAR = INTERFACES["nectar:process/standard@0.7.0"]
 
 
 @pytest.mark.parametrize(
@@ -30,39 +28,6 @@ NECTAR = INTERFACES["nectar:process/standard@0.7.0"]
 def test_a_type_has_the_size_and_alignment_of_the_canonical_abi(kind: Type, size: int, alignment: int) -> None:
     assert abi.layout(kind) == (size, alignment)
     assert (reference.size(kind), reference.alignment(kind)) == (size, alignment)
-
-
-@pytest.mark.parametrize(
-    ("name", "params", "results"),
-    [
-        ("print-to-terminal", "i32 i32 i32", ""),
-        ("set-on-exit", "i32 i32 i32", ""),
-        ("get-on-exit", "i32", ""),
-        ("get-state", "i32", ""),
-        ("set-state", "i32 i32", ""),
-        ("clear-state", "", ""),
-        ("spawn", " ".join(["i32"] * 14), ""),
-        ("save-capabilities", "i32 i32", ""),
-        ("our-capabilities", "i32", ""),
-        ("receive", "i32", ""),
-        ("get-blob", "i32", ""),
-        ("send-request", "i32", ""),
-        ("send-requests", "i32 i32", ""),
-        ("send-response", " ".join(["i32"] * 14), ""),
-        ("send-and-await-response", "i32 i32", ""),
-    ],
-)
-def test_a_function_has_the_core_signature_that_binaries_import(name: str, params: str, results: str) -> None:
-    function = NECTAR.function(name)
-    assert function
-    core = abi.signature(function)
-    assert (" ".join(core.params), " ".join(core.results)) == (params, results)
-
-
-def test_a_result_of_one_number_is_returned() -> None:
-    function = INTERFACES["kinode:process/standard@1.0.0"].function("has-blob")
-    assert function
-    assert abi.signature(function) == ((), ("i32",), False, False)
 
 
 def test_payloads_of_different_width_are_joined_to_the_wider() -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 import wasmtime
@@ -11,28 +10,16 @@ from hypothesis import strategies as st
 from kernel.contract import limits
 from kernel.contract.errors import BadModule
 from kernel.wasm.component import Import, core_module_untrusted, exports_untrusted, imports_untrusted
+from tests.kernel.wasm.guests import GUESTS
+from tests.kernel.wasm.modules import COMPONENT_HEADER, HEADER, leb, section
 
-GUESTS = Path(__file__).parents[2] / "guests"
 CORE = (GUESTS / "echo.wasm").read_bytes()
 COMPONENT = (GUESTS / "echo.component.wasm").read_bytes()
-CORE_HEADER, COMPONENT_HEADER = CORE[:8], COMPONENT[:8]
 EVERY_KIND = """(module
   (import "m" "f" (func (param i64)))
   (import "m" "t" (table 1 2 funcref))
   (import "m" "mem" (memory 1 2))
   (import "m" "g" (global (mut i32))))"""
-
-
-def leb(number: int) -> bytes:
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*out, number])
-
-
-def section(number: int, body: bytes) -> bytes:
-    return bytes([number]) + leb(len(body)) + body
 
 
 def test_a_core_module_is_taken_as_it_is() -> None:
@@ -55,61 +42,40 @@ def test_imports_are_listed_with_their_kinds() -> None:
 
 
 def test_a_module_without_imports_has_none() -> None:
-    assert imports_untrusted(CORE_HEADER) == []
+    assert imports_untrusted(HEADER) == []
 
 
 def test_the_names_of_exports_are_listed() -> None:
     assert exports_untrusted(CORE) >= {"memory", "init", "cabi_realloc"}
-    assert exports_untrusted(CORE_HEADER) == set()
+    assert exports_untrusted(HEADER) == set()
 
 
-@pytest.mark.parametrize("wasm", [b"", b"\0asm", b"MZ" + bytes(100), b"\0asm\x02\0\0\0", b"\0asm\x0d\0\x02\0"])
-def test_what_is_no_known_wasm_is_refused(wasm: bytes) -> None:
-    with pytest.raises(BadModule, match="neither"):
+def cut(wasm: bytes, *lengths: int) -> list[tuple[bytes, str]]:
+    """The same file, cut off after so many bytes."""
+    return [(wasm[:length], "cut off") for length in (*lengths, len(wasm) - 1)]
+
+
+@pytest.mark.parametrize(
+    ("wasm", "reason"),
+    [
+        *((wasm, "neither") for wasm in (b"", b"\0asm", b"MZ" + bytes(100), b"\0asm\x02\0\0\0", b"\0asm\x0d\0\x02\0")),
+        *cut(CORE, 9, 10, 50),
+        *cut(COMPONENT, 9, 30, 2000),
+        (COMPONENT_HEADER + section(1, CORE[:-5]), "cut off"),
+        (COMPONENT_HEADER + b"\x01" + leb(2**32 - 1) + CORE, "4294967295 more bytes"),
+        (COMPONENT_HEADER + b"\x01" + b"\xff" * 5 + CORE, "more than 32 bits"),
+        (COMPONENT_HEADER + section(4, COMPONENT) * 3, "embeds no core module"),
+        (COMPONENT_HEADER + section(1, COMPONENT), "unknown version"),
+    ],
+)
+def test_what_is_not_a_whole_module_or_component_is_refused_and_why(wasm: bytes, reason: str) -> None:
+    with pytest.raises(BadModule, match=reason):
         core_module_untrusted(wasm)
-
-
-@pytest.mark.parametrize("length", [9, 10, 50, len(CORE) - 1])
-def test_a_truncated_module_is_refused(length: int) -> None:
-    with pytest.raises(BadModule, match="cut off"):
-        core_module_untrusted(CORE[:length])
-
-
-@pytest.mark.parametrize("length", [9, 30, 2000, len(COMPONENT) - 1])
-def test_a_truncated_component_is_refused(length: int) -> None:
-    with pytest.raises(BadModule, match="cut off"):
-        core_module_untrusted(COMPONENT[:length])
-
-
-def test_a_section_that_claims_four_gigabytes_is_refused() -> None:
-    with pytest.raises(BadModule, match="4294967295 more bytes"):
-        core_module_untrusted(COMPONENT_HEADER + b"\x01" + leb(2**32 - 1) + CORE)
-
-
-def test_a_size_of_more_than_32_bits_is_refused() -> None:
-    with pytest.raises(BadModule, match="more than 32 bits"):
-        core_module_untrusted(COMPONENT_HEADER + b"\x01" + b"\xff" * 5 + CORE)
-
-
-def test_a_component_without_a_core_module_is_refused() -> None:
-    nested = section(4, COMPONENT)
-    with pytest.raises(BadModule, match="embeds no core module"):
-        core_module_untrusted(COMPONENT_HEADER + nested * 3)
-
-
-def test_a_component_as_a_core_module_is_refused() -> None:
-    with pytest.raises(BadModule, match="unknown version"):
-        core_module_untrusted(COMPONENT_HEADER + section(1, COMPONENT))
-
-
-def test_a_truncated_module_within_a_whole_component_is_refused() -> None:
-    with pytest.raises(BadModule, match="cut off"):
-        core_module_untrusted(COMPONENT_HEADER + section(1, CORE[:-5]))
 
 
 def test_a_file_beyond_the_limit_is_refused_unread() -> None:
     with pytest.raises(BadModule, match=f"more than {limits.MAX_MODULE_BYTES}"):
-        core_module_untrusted(CORE_HEADER + bytes(limits.MAX_MODULE_BYTES))
+        core_module_untrusted(HEADER + bytes(limits.MAX_MODULE_BYTES))
 
 
 @pytest.mark.parametrize(
@@ -124,10 +90,10 @@ def test_a_file_beyond_the_limit_is_refused_unread() -> None:
 )
 def test_a_malformed_import_section_is_refused(body: bytes, reason: str) -> None:
     with pytest.raises(BadModule, match=reason):
-        imports_untrusted(CORE_HEADER + section(2, body))
+        imports_untrusted(HEADER + section(2, body))
 
 
-@given(st.binary(max_size=200), st.sampled_from([CORE_HEADER, COMPONENT_HEADER, COMPONENT_HEADER + b"\x01\x60"]))
+@given(st.binary(max_size=200), st.sampled_from([HEADER, COMPONENT_HEADER, COMPONENT_HEADER + b"\x01\x60"]))
 def test_only_bad_module_leaves_whatever_the_bytes(tail: bytes, head: bytes) -> None:
     with suppress(BadModule):
         core = core_module_untrusted(head + tail)

@@ -17,6 +17,7 @@ from kernel.wasm.fiber import LEAST_SLICE_SECONDS, Fiber
 from kernel.wasm.ticker import TICK_SECONDS
 from tests.kernel.wasm.guests import (
     GUESTS,
+    MEMORY,
     NECTAR,
     OTHER,
     OUR,
@@ -84,31 +85,24 @@ def test_the_guest_does_not_run_in_resume(engine: Engine) -> None:
     assert "unreachable" in trap_of(guest)
 
 
-def test_an_endless_loop_gives_the_poll_back_each_time(engine: Engine) -> None:
-    guest = start(engine, wat(SPIN))
+ENDLESS_ALLOCATOR = f"""(module (memory (export "memory") 1) (func (export "init") (param i32 i32))
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) {SPIN} (unreachable)))"""
+
+
+@pytest.mark.parametrize(
+    "wasm",
+    [
+        wat(SPIN),
+        wat("(nop)", extra=f"(func $start {SPIN}) (start $start)"),
+        wat("(nop)", extra=f'(func (export "_initialize") {SPIN})'),
+        bytes(wasmtime.wat2wasm(ENDLESS_ALLOCATOR)),
+    ],
+    ids=["init", "start", "_initialize", "cabi_realloc"],
+)
+def test_whatever_is_endless_gives_the_poll_back_each_time(engine: Engine, wasm: bytes) -> None:
+    guest = start(engine, wasm)
     assert [guest.poll() for _ in range(3)] == [Poll.PREEMPTED] * 3
     guest.close()
-
-
-def test_an_endless_start_function_gives_the_poll_back(engine: Engine) -> None:
-    guest = start(engine, wat("(nop)", extra=f"(func $start {SPIN}) (start $start)"))
-    assert [guest.poll() for _ in range(2)] == [Poll.PREEMPTED] * 2
-    guest.close()
-
-
-def test_an_endless_initialize_and_an_endless_cabi_realloc_give_the_poll_back(engine: Engine) -> None:
-    for name, signature in (("_initialize", ""), ("cabi_realloc", "(param i32 i32 i32 i32) (result i32)")):
-        other = (
-            ""
-            if name == "cabi_realloc"
-            else '(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0))'
-        )
-        text = f"""(module (memory (export "memory") 1) {other}
-          (func (export "{name}") {signature} {SPIN} {"" if name == "_initialize" else "(unreachable)"})
-          (func (export "init") (param i32 i32)))"""
-        guest = start(engine, bytes(wasmtime.wat2wasm(text)))
-        assert [guest.poll() for _ in range(2)] == [Poll.PREEMPTED] * 2
-        guest.close()
 
 
 def test_with_fuel_the_same_guest_takes_the_same_polls(replayable: Engine) -> None:
@@ -123,19 +117,16 @@ def test_with_fuel_the_same_guest_takes_the_same_polls(replayable: Engine) -> No
 
 
 @pytest.mark.parametrize("wasm", [wat(SPIN), receiver(), wat("(nop)", extra=f"(func $s {SPIN}) (start $s)")])
-def test_a_guest_can_be_closed_in_any_state(engine: Engine, wasm: bytes) -> None:
+@pytest.mark.parametrize("polls", [0, 1])
+def test_a_guest_can_be_closed_in_any_state_and_gives_its_statistics(engine: Engine, wasm: bytes, polls: int) -> None:
     guest = start(engine, wasm)
-    guest.poll()
+    for _ in range(polls):
+        guest.poll()
     guest.close()
     guest.close()
     assert guest.poll() is Poll.ENDED
     assert guest.end == End("killed")
-
-
-def test_a_guest_can_be_closed_before_it_was_polled(engine: Engine) -> None:
-    guest = start(engine, receiver())
-    guest.close()
-    assert guest.poll() is Poll.ENDED
+    assert guest.statistics().memory_bytes in (0, 4 * 65536)
 
 
 def test_a_guest_can_be_closed_with_an_answer_under_way(engine: Engine) -> None:
@@ -146,67 +137,48 @@ def test_a_guest_can_be_closed_with_an_answer_under_way(engine: Engine) -> None:
     assert guest.poll() is Poll.ENDED
 
 
-def test_a_closed_guest_gives_its_statistics(engine: Engine) -> None:
-    guest = start(engine, receiver())
-    poll(guest)
-    guest.close()
-    assert guest.statistics().memory_bytes == 4 * 65536
-
-
-def test_a_trap_says_what_and_where(engine: Engine) -> None:
-    guest = start(engine, wat("(call $broken)", extra="(func $broken (unreachable))"))
-    assert trap_of(guest) == "wasm trap: wasm `unreachable` instruction executed in function broken"
-
-
-def test_a_trap_ends_only_its_guest(engine: Engine) -> None:
-    broken, other = start(engine, wat("(unreachable)")), start(engine, receiver())
-    poll(other)
-    trap_of(broken)
-    other.resume(arrival(b"still here"))
-    assert poll(other) is Poll.RECEIVE
-    assert result(other, NECTAR.functions[10], RECEIVED)[1][1][1][2] == b"still here"
-
-
-def test_a_trap_in_a_start_function_ends_the_guest(engine: Engine) -> None:
-    assert "unreachable" in trap_of(start(engine, wat("(nop)", extra="(func $s (unreachable)) (start $s)")))
-
-
-def test_endless_recursion_ends_the_guest(engine: Engine) -> None:
-    assert "call stack exhausted" in trap_of(start(engine, wat("(call $down)", extra="(func $down (call $down))")))
-
-
-def test_division_by_zero_ends_the_guest(engine: Engine) -> None:
-    assert "divide by zero" in trap_of(start(engine, wat("(drop (i32.div_u (i32.const 1) (i32.const 0)))")))
-
-
-def test_memory_beyond_the_limit_is_refused_to_the_guest_not_a_trap(engine: Engine) -> None:
-    body = """(if (i32.ne (memory.grow (i32.const 5)) (i32.const -1)) (then (unreachable)))
-      (if (i32.ne (memory.grow (i32.const 4)) (i32.const 4)) (then (unreachable)))"""
-    guest = start(engine, wat(body), memory=8 * 65536)
-    assert poll(guest) is Poll.ENDED
-    assert guest.end == End(None)
-    assert guest.statistics().memory_bytes == 8 * 65536
-
-
-def test_no_configuration_raises_the_limit_on_memory(engine: Engine) -> None:
-    pages = limits.MAX_MEMORY_BYTES >> 16
-    body = f"(if (i32.ne (memory.grow (i32.const {pages - 3})) (i32.const -1)) (then (unreachable)))"
-    guest = start(engine, wat(body), memory=1 << 40)
-    assert poll(guest) is Poll.ENDED
-    assert guest.end == End(None)
+@pytest.mark.parametrize(
+    ("wasm", "reason"),
+    [
+        (
+            wat("(call $broken)", extra="(func $broken (unreachable))"),
+            "wasm trap: wasm `unreachable` instruction executed in function broken",
+        ),
+        (wat("(nop)", extra="(func $s (unreachable)) (start $s)"), "unreachable"),
+        (wat("(call $down)", extra="(func $down (call $down))"), "call stack exhausted"),
+        (wat("(drop (i32.div_u (i32.const 1) (i32.const 0)))"), "divide by zero"),
+    ],
+    ids=["init", "start", "recursion", "division"],
+)
+def test_a_trap_ends_the_guest_and_says_what_and_where(engine: Engine, wasm: bytes, reason: str) -> None:
+    assert reason in trap_of(start(engine, wasm))
 
 
 def test_a_guest_that_starts_with_more_memory_than_it_may_have_ends_at_once(engine: Engine) -> None:
     assert "exceeds memory limits" in trap_of(start(engine, wat("(nop)"), memory=3 * 65536))
 
 
-def test_tables_are_bounded(engine: Engine) -> None:
-    extra = "(table $t 1 funcref)"
-    elements = limits.MAX_TABLE_ELEMENTS
-    body = f"(if (i32.ne (table.grow $t (ref.null func) (i32.const {elements})) (i32.const -1)) (then (unreachable)))"
-    guest = start(engine, wat(body, extra=extra))
+def grows(what: str, by: int, grown: int) -> str:
+    """Traps unless growing by so much gives that."""
+    return f"(if (i32.ne ({what} (i32.const {by})) (i32.const {grown})) (then (unreachable)))"
+
+
+@pytest.mark.parametrize(
+    ("body", "memory", "extra"),
+    [
+        (grows("memory.grow", 5, -1) + grows("memory.grow", 4, 4), 8 * 65536, ""),
+        (grows("memory.grow", (limits.MAX_MEMORY_BYTES >> 16) - 3, -1), 1 << 40, ""),
+        (grows("table.grow $t (ref.null func)", limits.MAX_TABLE_ELEMENTS, -1), MEMORY, "(table $t 1 funcref)"),
+    ],
+    ids=["memory", "memory that no configuration gives", "table"],
+)
+def test_what_goes_beyond_a_limit_is_refused_to_the_guest_and_no_trap(
+    engine: Engine, body: str, memory: int, extra: str
+) -> None:
+    guest = start(engine, wat(body, extra=extra), memory=memory)
     assert poll(guest) is Poll.ENDED
     assert guest.end == End(None)
+    assert guest.statistics().memory_bytes in (4 * 65536, 8 * 65536)
 
 
 def test_a_guest_can_be_polled_from_another_thread_while_it_spins_and_waits(engine: Engine) -> None:

@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import wasmtime
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from kernel.contract import limits
-from kernel.contract.address import ProcessId
 from kernel.contract.capability import Capability
 from kernel.contract.guest import (
     Arrival,
     End,
     Failure,
-    GetOnExit,
-    GetState,
-    OurCapabilities,
     Poll,
     Print,
-    SendAndAwait,
     SendResponse,
-    SpawnError,
 )
 from kernel.contract.message import (
-    ON_EXIT_RESTART,
     LazyLoadBlob,
-    OnExit,
-    OnExitAction,
-    OnExitRequest,
     Reason,
     Request,
     Response,
@@ -39,8 +25,7 @@ from kernel.contract.message import (
 )
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import Fiber
-from kernel.wasm.wit import INTERFACES, Function, Kind
-from tests.kernel.wasm import reference
+from kernel.wasm.wit import INTERFACES, Function
 from tests.kernel.wasm.guests import (
     NECTAR,
     OTHER,
@@ -49,7 +34,6 @@ from tests.kernel.wasm.guests import (
     RESULT,
     arrival,
     caller,
-    make_call,
     pass_raw,
     poll,
     receiver,
@@ -58,21 +42,8 @@ from tests.kernel.wasm.guests import (
     wat,
 )
 
-FUNCTIONS = {
-    f"{module.split(':')[0]} {module[-5:]} {function.name}": (interface, function)
-    for module, interface in INTERFACES.items()
-    for function in interface.functions
-}
-DISTINCT = {function: name for name, (_, function) in FUNCTIONS.items()}
-"""Versions share most functions."""
-EMITTING = [name for function, name in DISTINCT.items() if function.kind in (Kind.EMIT, Kind.EMIT_ALL)]
 CAPABILITIES = (Capability(OTHER, '"messaging"'), Capability(OUR, '{"a": 1}'))
-SOURCE = ("other.nec", ("peer", "test", "sys"))
-TWO_CAPABILITIES = ((SOURCE, '"messaging"'), (("our.nec", ("self", "test", "sys")), '{"a": 1}'))
 REQUEST = Request(True, 7, b"body", '{"m": 1}', CAPABILITIES)
-PLAIN_REQUEST = (True, 7, b"body", '{"m": 1}', TWO_CAPABILITIES)
-RESPONSE = Response(False, b"answer", None, CAPABILITIES)
-PLAIN_RESPONSE = (False, b"answer", None, TWO_CAPABILITIES)
 BLOB = LazyLoadBlob("text/plain", b"blob")
 BEYOND_MEMORY = (1, 1 << 30, 4)
 """Arguments of print-to-terminal for which the host looks whether the memory has grown."""
@@ -90,185 +61,11 @@ def started(engine: Engine, name: str, interface: str = NECTAR.module) -> Fiber:
     return guest
 
 
-def answered(guest: Fiber, function: Function, answer: object) -> Any:
-    """What a guest that waits in `function` gets for an answer."""
-    guest.resume(answer)
-    state = poll(guest)
-    assert state is Poll.RECEIVE, (state, guest.end)
-    return result(guest, function)
-
-
-@pytest.mark.parametrize("name", EMITTING)
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_a_call_leaves_its_effect_and_goes_on(engine: Engine, name: str, data: st.DataObject) -> None:
-    interface, function = FUNCTIONS[name]
-    values = data.draw(st.tuples(*(reference.plain(kind) for _, kind in function.params)))
-    guest = start(engine, caller(interface, function))
-    poll(guest)
-    assert make_call(guest, function, values) is Poll.RECEIVE
-    parts = [reference.built(kind, value) for (_, kind), value in zip(function.params, values, strict=True)]
-    assert guest.effects == (list(parts[0]) if function.kind is Kind.EMIT_ALL else [function.make(*parts)])  # type: ignore[call-overload]
-    guest.close()
-
-
-@pytest.mark.parametrize("module", INTERFACES)
-@pytest.mark.parametrize(
-    ("message", "context", "expected"),
-    [
-        (REQUEST, None, (0, PLAIN_REQUEST)),
-        (Request(False, None, b""), None, (0, (False, None, b"", None, ()))),
-        (RESPONSE, b"context", (1, (PLAIN_RESPONSE, b"context"))),
-        (Response(True, b"x" * 100, "{}"), None, (1, ((True, b"x" * 100, "{}", ()), None))),
-        (Response(True, b"", "{}"), b"", (1, ((True, b"", "{}", ()), b""))),
-    ],
-)
-def test_a_message_arrives_as_it_was_sent(
-    engine: Engine, module: str, message: Request | Response, context: bytes | None, expected: object
-) -> None:
-    guest = start(engine, receiver(INTERFACES[module]))
-    assert poll(guest) is Poll.RECEIVE
-    guest.resume(Arrival(OTHER, message, context, None))
-    assert poll(guest) is Poll.RECEIVE
-    assert result(guest, of("receive", module), RECEIVED) == (0, (SOURCE, expected))
-
-
-@pytest.mark.parametrize("module", INTERFACES)
-@pytest.mark.parametrize("kind", SendErrorKind)
-def test_a_failure_arrives_with_its_message_blob_and_context(engine: Engine, module: str, kind: SendErrorKind) -> None:
-    guest = start(engine, receiver(INTERFACES[module]))
-    poll(guest)
-    guest.resume(Failure(SendError(kind, OTHER, REQUEST, BLOB, Reason.UNREACHABLE), b"context"))
-    poll(guest)
-    target = (SOURCE,) if has_target(module) else ()
-    error = (kind.value, *target, (0, PLAIN_REQUEST), ("text/plain", b"blob"))
-    assert result(guest, of("receive", module), RECEIVED) == (1, (error, b"context"))
-
-
-def has_target(module: str) -> bool:
-    return module.endswith(("0.8.0", "1.0.0"))
-
-
-def test_a_failed_response_arrives_without_context(engine: Engine) -> None:
-    guest = start(engine, receiver())
-    poll(guest)
-    guest.resume(Failure(SendError(SendErrorKind.TIMEOUT, OTHER, RESPONSE, None, Reason.EXPIRED), None))
-    poll(guest)
-    assert result(guest, of("receive"), RECEIVED) == (1, ((1, (1, (PLAIN_RESPONSE, None)), None), None))
-
-
 def test_the_blob_of_a_failure_counts_as_loaded(engine: Engine) -> None:
     guest = start(engine, receiver())
     poll(guest)
     guest.resume(Failure(SendError(SendErrorKind.TIMEOUT, OTHER, REQUEST, BLOB, Reason.EXPIRED), None))
     assert guest.statistics().blob_bytes_loaded == 4
-
-
-def test_send_and_await_brings_the_response(engine: Engine) -> None:
-    function, guest = of("send-and-await-response"), started(engine, "send-and-await-response")
-    assert make_call(guest, function, (SOURCE, PLAIN_REQUEST, ("text/plain", b"blob"))) is Poll.CALL
-    assert guest.effects == [SendAndAwait(OTHER, REQUEST, BLOB)]
-    outcome = answered(guest, function, Arrival(OTHER, RESPONSE, None, None))
-    assert outcome == (0, (SOURCE, (1, (PLAIN_RESPONSE, None))))
-
-
-@pytest.mark.parametrize("module", INTERFACES)
-def test_send_and_await_brings_the_failure(engine: Engine, module: str) -> None:
-    function, guest = of("send-and-await-response", module), started(engine, "send-and-await-response", module)
-    make_call(guest, function, (SOURCE, PLAIN_REQUEST, None))
-    failure = Failure(SendError(SendErrorKind.OFFLINE, OTHER, REQUEST, None, Reason.UNREACHABLE), None)
-    target = (SOURCE,) if has_target(module) else ()
-    assert answered(guest, function, failure) == (1, (0, *target, (0, PLAIN_REQUEST), None))
-
-
-@pytest.mark.parametrize("node", ["our", "our.nec"])
-def test_g8_awaiting_oneself_traps(engine: Engine, node: str) -> None:
-    function, guest = of("send-and-await-response"), started(engine, "send-and-await-response")
-    oneself = (node, ("self", "test", "sys"))
-    assert make_call(guest, function, (oneself, PLAIN_REQUEST, None)) is Poll.ENDED
-    assert guest.end is not None
-    assert "send-and-await-response: a request to oneself cannot be answered" in str(guest.end.trap)
-    assert guest.effects == []
-
-
-def test_g8_awaiting_without_expecting_a_response_traps(engine: Engine) -> None:
-    function, guest = of("send-and-await-response"), started(engine, "send-and-await-response")
-    assert make_call(guest, function, (SOURCE, (False, None, b"", None, ()), None)) is Poll.ENDED
-    assert guest.end is not None
-    assert "the request expects no response" in str(guest.end.trap)
-
-
-@pytest.mark.parametrize(
-    ("answer", "expected"),
-    [
-        (ProcessId("child", "test", "sys"), (0, ("child", "test", "sys"))),
-        (SpawnError.NAME_TAKEN, (1, 0)),
-        (SpawnError.NO_FILE_AT_PATH, (1, 1)),
-    ],
-)
-@pytest.mark.parametrize("module", INTERFACES)
-def test_spawn_brings_its_outcome(engine: Engine, module: str, answer: object, expected: object) -> None:
-    function, guest = of("spawn", module), started(engine, "spawn", module)
-    grants = ((("a", "b", "c"), '"x"'),) if module.endswith("1.0.0") else (("a", "b", "c"),)
-    values = ("child", "/child.wasm", (2, ((SOURCE, PLAIN_REQUEST, None),)), TWO_CAPABILITIES, grants, True)
-    assert make_call(guest, function, values) is Poll.CALL
-    (effect,) = guest.effects
-    on_exit = OnExit(OnExitAction.REQUESTS, (OnExitRequest(OTHER, REQUEST, None),))
-    params = '"x"' if module.endswith("1.0.0") else '"messaging"'
-    granted = ((ProcessId("a", "b", "c"), params),)
-    assert effect == ("child", "/child.wasm", on_exit, CAPABILITIES, granted, True)
-    assert answered(guest, function, answer) == expected
-
-
-@pytest.mark.parametrize("state", [None, b"", b"state", bytes(300_000)])
-def test_get_state_brings_the_state(engine: Engine, state: bytes | None) -> None:
-    function, guest = of("get-state"), started(engine, "get-state")
-    assert make_call(guest, function, ()) is Poll.CALL
-    assert guest.effects == [GetState()]
-    assert answered(guest, function, state) == state
-
-
-@pytest.mark.parametrize(("name", "values"), [("set-state", (b"state",)), ("clear-state", ())])
-def test_a_call_without_result_goes_on_when_it_is_answered(
-    engine: Engine, name: str, values: tuple[bytes, ...]
-) -> None:
-    function, guest = of(name), started(engine, name)
-    assert make_call(guest, function, values) is Poll.CALL
-    assert guest.poll() is Poll.CALL
-    guest.resume(None)
-    assert poll(guest) is Poll.RECEIVE
-    assert guest.effects == [function.make(*values) if values else ()]
-
-
-@pytest.mark.parametrize("held", [(), CAPABILITIES, CAPABILITIES * 50])
-def test_our_capabilities_brings_all_of_them(engine: Engine, held: tuple[Capability, ...]) -> None:
-    function, guest = of("our-capabilities"), started(engine, "our-capabilities")
-    assert make_call(guest, function, ()) is Poll.CALL
-    assert guest.effects == [OurCapabilities()]
-    assert answered(guest, function, held) == TWO_CAPABILITIES * (len(held) // 2)
-
-
-@pytest.mark.parametrize(
-    ("on_exit", "expected"),
-    [
-        (ON_EXIT_RESTART, (1, None)),
-        (
-            OnExit(OnExitAction.REQUESTS, (OnExitRequest(OTHER, REQUEST, BLOB), OnExitRequest(OUR, REQUEST, None))),
-            (
-                2,
-                (
-                    (SOURCE, PLAIN_REQUEST, ("text/plain", b"blob")),
-                    (("our.nec", ("self", "test", "sys")), PLAIN_REQUEST, None),
-                ),
-            ),
-        ),
-    ],
-)
-def test_get_on_exit_brings_the_setting(engine: Engine, on_exit: OnExit, expected: object) -> None:
-    function, guest = of("get-on-exit"), started(engine, "get-on-exit")
-    assert make_call(guest, function, ()) is Poll.CALL
-    assert guest.effects == [GetOnExit()]
-    assert answered(guest, function, on_exit) == expected
 
 
 def test_g11_get_blob_gives_the_current_blob_as_often_as_asked(engine: Engine) -> None:
@@ -295,31 +92,6 @@ def test_g11_inheriting_a_blob_loads_nothing(engine: Engine) -> None:
     guest.resume(Arrival(OTHER, REQUEST, None, LazyLoadBlob(None, bytes(1 << 20))))
     poll(guest)
     assert guest.statistics().blob_bytes_loaded == 0
-
-
-def test_last_blob_outlives_a_message_without_one(engine: Engine) -> None:
-    module = "hyperware:process/standard@1.0.0"
-    function, guest = of("last-blob", module), started(engine, "last-blob", module)
-    for blob in (BLOB, None):
-        pass_raw(guest, [RESULT], Arrival(OTHER, REQUEST, None, blob))
-        assert poll(guest) is Poll.RECEIVE
-        assert result(guest, function) == ("text/plain", b"blob")
-
-
-def test_has_blob_says_whether_the_message_has_one(engine: Engine) -> None:
-    module = "kinode:process/standard@1.0.0"
-    function, guest = of("has-blob", module), started(engine, "has-blob", module)
-    for blob in (BLOB, None):
-        guest.resume(Arrival(OTHER, REQUEST, None, blob))
-        poll(guest)
-        assert result(guest, function) is (blob is not None)
-
-
-def test_our_gives_the_address(engine: Engine) -> None:
-    module = "kinode:process/standard@1.0.0"
-    function, guest = of("our", module), started(engine, "our", module)
-    make_call(guest, function, ())
-    assert result(guest, function) == ("our.nec", ("self", "test", "sys"))
 
 
 def test_effects_keep_the_order_of_the_calls(engine: Engine) -> None:

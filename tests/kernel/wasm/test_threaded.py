@@ -20,12 +20,10 @@ from kernel.wasm.wit import INTERFACES, Kind
 from tests.kernel.wasm.guests import NECTAR, OUR, arrival, loaded
 from tests.kernel.wasm.native import BLOCK, ENVIRONMENT, EXIT, RANDOM, SLEEP, STDOUT, WRITE, native_component, number_of
 from tests.kernel.wasm.node import Node, pid
-from tests.kernel.wasm.puppet import ARGUMENTS, FLAT_RESULT, HEAP, VERSIONS, Import, Op, Script, dumped
-from tests.kernel.wasm.test_shapes import ANSWER, answers, expected_effects, honest, look_up, shapes_of_params
+from tests.kernel.wasm.puppet import ALL_TYPES, ARGUMENTS, FLAT_RESULT, HEAP, VERSIONS, Import, Op, Script, dumped
+from tests.kernel.wasm.shapes import ANSWER, answers, expected_effects, honest, look_up, shapes_of_params
 
 MEMORY = 64 << 20
-QUICK = ("nectar:process/standard@0.7.0", "hyperware:process/standard@1.0.0")
-"""Versions whose functions have all types that there are; tests of all versions play the others on a fiber."""
 PATIENCE = 60
 """Seconds that a thread may take to notice something on a loaded machine."""
 
@@ -121,16 +119,6 @@ def test_g23_a_trap_is_its_own(engine: Engine, op: Op, reason: str | None) -> No
     assert guest.end is not None
     assert guest.end.trap is reason or str(reason) in str(guest.end.trap)
     assert guest.poll() is Poll.ENDED
-
-
-def test_g8_awaiting_oneself_traps(engine: Engine) -> None:
-    guest = started(engine)
-    oneself = ("our", ("self", "test", "sys"))
-    script = Script(NECTAR).call("send-and-await-response", oneself, (False, 5, b"", None, ()), None)
-    guest.resume(arrival(script.body()))
-    assert settled(guest) is Poll.ENDED
-    assert guest.end is not None
-    assert "a request to oneself cannot be answered" in str(guest.end.trap)
 
 
 def test_g23_a_spinning_one_is_preempted_and_killed(node: Node) -> None:
@@ -261,7 +249,7 @@ def test_g28_a_drive_that_is_no_folder_ends_it_at_its_start(engine: Engine, tmp_
 
 
 @pytest.mark.parametrize(
-    "module", [pytest.param(each, marks=() if each in QUICK else pytest.mark.long) for each in VERSIONS]
+    "module", [pytest.param(each, marks=() if each in ALL_TYPES else pytest.mark.long) for each in VERSIONS]
 )
 def test_every_shape_of_parameters_arrives_exactly(engine: Engine, module: str) -> None:
     interface = INTERFACES[module]
@@ -280,7 +268,7 @@ def test_every_shape_of_parameters_arrives_exactly(engine: Engine, module: str) 
     guest.close()
 
 
-@pytest.mark.parametrize("module", QUICK)
+@pytest.mark.parametrize("module", ALL_TYPES)
 def test_every_shape_of_result_arrives_exactly(engine: Engine, module: str) -> None:
     interface = INTERFACES[module]
     guest = started(engine, module)
@@ -348,3 +336,13 @@ def test_what_a_component_may_not_import_or_export_is_named(engine: Engine, text
       (export "init" (func $init))"""
     with pytest.raises(BadModule, match=reason):
         engine.load(bytes(wasmtime.wat2wasm(f"(component {text} {exported if text else ''})")))
+
+
+def test_g8_awaiting_oneself_traps(engine: Engine) -> None:
+    guest = started(engine)
+    oneself = ("our", ("self", "test", "sys"))
+    script = Script(NECTAR).call("send-and-await-response", oneself, (False, 5, b"", None, ()), None)
+    guest.resume(arrival(script.body()))
+    assert settled(guest) is Poll.ENDED
+    assert guest.end is not None
+    assert "a request to oneself cannot be answered" in str(guest.end.trap)

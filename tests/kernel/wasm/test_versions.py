@@ -7,20 +7,17 @@ from functools import lru_cache
 
 import pytest
 
-from kernel.contract.address import Address
-from kernel.contract.capability import Capability
 from kernel.contract.errors import BadModule
-from kernel.contract.events import DeadLetter
 from kernel.contract.guest import Program
-from kernel.contract.message import LazyLoadBlob, Reason, Response
+from kernel.contract.message import LazyLoadBlob, Response
 from kernel.wasm.engine import Engine
 from kernel.wasm.wit import INTERFACES, Interface
 from tests.kernel.wasm import reference
 from tests.kernel.wasm.guests import loaded
 from tests.kernel.wasm.native import native_component
-from tests.kernel.wasm.node import Node, here, pid
+from tests.kernel.wasm.node import Node, here
 from tests.kernel.wasm.official import component, declared_imports
-from tests.kernel.wasm.puppet import FLAT_RESULT, VERSIONS, Op, Script, dumped, imports_of, puppet
+from tests.kernel.wasm.puppet import ALL_TYPES, FLAT_RESULT, VERSIONS, Op, Script, dumped, imports_of, puppet
 
 ECHO = ("our.nec", ("echo", "tests", "sys"))
 SELF = ("our.nec", ("self", "tests", "sys"))
@@ -28,24 +25,36 @@ NOBODY = ("our.nec", ("nobody", "tests", "sys"))
 AWAY = ("away.nec", ("echo", "tests", "sys"))
 
 
-@pytest.fixture(params=VERSIONS)
-def interface(request: pytest.FixtureRequest) -> Interface:
-    return INTERFACES[request.param]
-
-
-@pytest.fixture(scope="module", params=["epoch", "fuel", "thread"])
-def how(request: pytest.FixtureRequest) -> Iterator[tuple[str, Engine]]:
-    """The three ways to run a component: both of a fiber, and as one that needs WASI 0.2 itself."""
-    engine = Engine(None, replayable=request.param == "fuel")
-    yield request.param, engine
+@pytest.fixture(scope="module")
+def threads() -> Iterator[Engine]:
+    engine = Engine(None, replayable=False)
+    yield engine
     engine.close()
 
 
+@pytest.fixture(
+    params=[
+        *(("fiber", module) for module in VERSIONS),
+        *(("thread", module) for module in (*ALL_TYPES, "uqbar:process/standard@0.6.0")),
+    ]
+)
+def way(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """How a component runs, of a fiber or as one that needs WASI 0.2 itself, and the version that it is made for."""
+    pair: tuple[str, str] = request.param
+    return pair
+
+
 @pytest.fixture
-def program(how: tuple[str, Engine], interface: Interface) -> Program:
+def interface(way: tuple[str, str]) -> Interface:
+    return INTERFACES[way[1]]
+
+
+@pytest.fixture
+def program(way: tuple[str, str], interface: Interface, replayable: Engine, threads: Engine) -> Program:
     """The puppet of that version as a component."""
-    way, engine = how
-    return loaded(engine, native_component(interface.module) if way == "thread" else plain_component(interface))
+    if way[0] == "thread":
+        return loaded(threads, native_component(interface.module))
+    return loaded(replayable, plain_component(interface))
 
 
 @lru_cache(None)
@@ -89,13 +98,6 @@ def test_it_receives_and_answers(node: Node, script: Callable[[], Script]) -> No
     assert (answer.source, answer.message) == (here("self"), Response(False, b"pong"))
 
 
-def test_g6_a_response_brings_the_context_back(node: Node, script: Callable[[], Script]) -> None:
-    steps = script().call("send-request", ECHO, answering(script, b"answer"), b"\0context", None).call("receive")
-    memory = memory_after(node, steps)
-    response = (False, b"answer", None, ())
-    assert dumped(memory, steps.function("receive")) == (0, (ECHO, (1, (response, b"\0context"))))
-
-
 def test_send_requests_sends_each(node: Node, script: Callable[[], Script]) -> None:
     requests = tuple((ECHO, answering(script, bytes([65 + i])), bytes([i]), None) for i in range(3))
     steps = script().call("send-requests", requests)
@@ -110,20 +112,6 @@ def test_send_requests_sends_each(node: Node, script: Callable[[], Script]) -> N
     ]
 
 
-def test_g8_awaiting_brings_that_response(node: Node, script: Callable[[], Script]) -> None:
-    steps = script().call("send-and-await-response", ECHO, answering(script, b"awaited"), None)
-    memory = memory_after(node, steps)
-    expected = (0, (ECHO, (1, ((False, b"awaited", None, ()), None))))
-    assert dumped(memory, steps.function("send-and-await-response")) == expected
-
-
-def test_g11_a_blob_is_loaded_as_often_as_asked(node: Node, script: Callable[[], Script], interface: Interface) -> None:
-    name = get_blob(interface)
-    steps = script().call(name, slot=0).call(name, slot=1)
-    memory = memory_after(node, steps, LazyLoadBlob("text/plain", b"blob"))
-    assert [dumped(memory, steps.function(name), slot) for slot in (0, 1)] == [("text/plain", b"blob")] * 2
-
-
 def test_g11_a_blob_is_sent_and_comes_back_by_inheriting(
     node: Node, script: Callable[[], Script], interface: Interface
 ) -> None:
@@ -132,13 +120,6 @@ def test_g11_a_blob_is_sent_and_comes_back_by_inheriting(
     name = get_blob(interface)
     steps = script().call("send-and-await-response", ECHO, request, (None, b"\xffblob")).call(name)
     assert dumped(memory_after(node, steps), steps.function(name)) == (None, b"\xffblob")
-
-
-def test_g27_state_is_what_was_set_last(node: Node, script: Callable[[], Script]) -> None:
-    steps = script().call("get-state", slot=0).call("set-state", b"one").call("set-state", b"two")
-    steps.call("get-state", slot=1).call("clear-state").call("get-state", slot=2)
-    memory = memory_after(node, steps)
-    assert [dumped(memory, steps.function("get-state"), slot) for slot in range(3)] == [None, b"two", None]
 
 
 def test_g22_on_exit_is_read_as_it_was_set_and_applies(node: Node, script: Callable[[], Script]) -> None:
@@ -184,12 +165,6 @@ def test_g20_own_capabilities_are_saved_and_dropped(
         assert dumped(memory, ours, 2) == before
 
 
-def test_g20_a_capability_that_is_attached_arrives(node: Node, script: Callable[[], Script]) -> None:
-    own = Capability(Address("our.nec", pid("self")), '{"a":1}')
-    steps = script().call("send-response", (False, b"", None, ((SELF, '{"a":1}'),)), None)
-    assert node.ask("self", steps.body()).message.capabilities == (own,)
-
-
 @pytest.mark.parametrize(("target", "kind"), [(NOBODY, 1), (AWAY, 0)])
 def test_g13_a_send_error_names_its_target_where_the_version_does(
     node: Node, script: Callable[[], Script], interface: Interface, target: reference.Plain, kind: int
@@ -220,14 +195,6 @@ def test_version_1_knows_its_address_and_its_blobs(
     later = memory_after(node, steps)
     assert dumped(later, steps.function("last-blob"), 1) == (None, b"first")
     assert later[FLAT_RESULT] == 0
-
-
-def test_g14_what_nobody_takes_is_a_dead_letter(node: Node, script: Callable[[], Script]) -> None:
-    nothing = (False, None, b"\0\0\0\0", None, ())
-    memory_after(node, script().call("send-request", NOBODY, nothing, None, None))
-    (letter,) = node.dead
-    assert isinstance(letter, DeadLetter)
-    assert letter.reason is Reason.NO_SUCH_PROCESS
 
 
 def test_a_function_that_a_version_has_and_this_node_does_not_is_refused_by_name(engine: Engine) -> None:

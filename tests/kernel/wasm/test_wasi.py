@@ -2,18 +2,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from kernel.contract import limits
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.guest import End, GuestConfig, Poll, Print
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import Fiber
-from tests.kernel.wasm.guests import GUESTS, MEMORY, OUR, arrival, loaded, poll, wat
+from tests.kernel.wasm.guests import GUESTS, MEMORY, OUR, loaded, poll, wat
 from tests.kernel.wasm.guests import start as start_plain
 
 WASM = (GUESTS / "output.wasm").read_bytes()
@@ -44,24 +41,11 @@ def ended(engine: Engine, name: str, drive: str | None = None) -> Fiber:
     return guest
 
 
-def test_lines_of_both_streams_become_prints_in_order(engine: Engine) -> None:
-    assert ended(engine, "streams").effects == [
-        Print(1, "to stdout"),
-        Print(3, "between"),
-        Print(0, "half a line"),
-        Print(0, "the rest"),
-    ]
-
-
 def test_what_a_guest_says_before_it_aborts_is_not_lost(engine: Engine) -> None:
     guest = ended(engine, "abort")
     assert guest.effects == [Print(0, "panicked")]
     assert guest.end is not None
     assert "unreachable" in str(guest.end.trap)
-
-
-def test_an_exit_with_zero_is_a_return(engine: Engine) -> None:
-    assert ended(engine, "exit0").end == End(None)
 
 
 def test_any_other_exit_is_a_trap_that_gives_the_code(engine: Engine) -> None:
@@ -114,19 +98,6 @@ def test_there_is_no_clock_of_processor_time(engine: Engine, kind: int) -> None:
     assert clock_answers(engine, kind)[0] == 8
 
 
-def test_g28_a_guest_without_a_drive_sees_no_files(engine: Engine) -> None:
-    assert ended(engine, "file").effects == [Print(0, "no drive"), Print(0, "cannot leave the drive")]
-
-
-def test_g28_a_guest_writes_to_its_drive_and_cannot_leave_it(engine: Engine, tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text("secret")
-    drive = tmp_path / "drive"
-    drive.mkdir()
-    guest = ended(engine, "file", str(drive))
-    assert guest.effects == [Print(0, "wrote"), Print(0, "cannot leave the drive")]
-    assert (drive / "note.txt").read_text() == "written"
-
-
 @pytest.mark.parametrize(
     ("vectors", "count", "written"),
     [(-8, 1, 0), (0, 1, -2), (65536 * 4, 1, 0), (64, 1, 0)],
@@ -139,30 +110,6 @@ def test_hostile_pointers_to_fd_write_end_the_guest(engine: Engine, vectors: int
     assert poll(guest) is Poll.ENDED
     assert guest.end is not None
     assert str(guest.end.trap).startswith("fd_write: the buffer lies outside the memory")
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_whatever_a_guest_passes_to_fd_write_only_it_can_end(replayable: Engine, data: st.DataObject) -> None:
-    numbers = st.integers(0, 300) | st.integers(0, 2**32 - 1)
-    guest = start_plain(replayable, FUZZED)
-    poll(guest)
-    for at in range(0, 256, 4):
-        struct.pack_into("<I", guest.memory, at, data.draw(numbers))
-    guest.resume(arrival())
-    assert poll(guest) in (Poll.RECEIVE, Poll.ENDED)
-    assert guest.host_error is None
-    assert guest.end is None or str(guest.end.trap).startswith("fd_write: the buffer lies outside the memory")
-    guest.close()
-
-
-FUZZED = wat(
-    """(loop $again (call $receive (i32.const 2048))
-      (drop (call $fd_write (i32.const 1) (i32.load (i32.const 0)) (i32.load (i32.const 4)) (i32.load (i32.const 8))))
-      (br $again))""",
-    "receive",
-    imports=WRITE,
-)
 
 
 def test_too_many_vectors_are_an_error_for_the_guest(engine: Engine) -> None:

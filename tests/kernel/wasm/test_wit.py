@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from kernel.wasm.abi import signature
 from kernel.wasm.wit import (
     INTERFACES,
     Bytes,
@@ -72,15 +71,3 @@ def test_every_type_down_to_its_leaves_is_the_wits(module: str) -> None:
 def test_the_wit_that_the_sdk_ships_declares_the_same() -> None:
     sdk = Path(__file__).parents[3] / "sdk" / "zig" / "wit" / "nectar-process-0.7.0.wit"
     assert declared_functions(sdk) == declared_functions(wit_file("nectar:process/standard@0.7.0"))
-
-
-@pytest.mark.parametrize("module", [name for name in INTERFACES if name.endswith("1.0.0")])
-def test_version_1_adds_three_functions(module: str) -> None:
-    first = {function.name for function in INTERFACES["nectar:process/standard@0.7.0"].functions}
-    assert {function.name for function in INTERFACES[module].functions} - first == {"our", "has-blob", "last-blob"}
-
-
-def test_signatures_of_more_than_sixteen_numbers_are_spilled() -> None:
-    send = INTERFACES["nectar:process/standard@0.7.0"].function("send-request")
-    assert send is not None
-    assert signature(send).spilled

@@ -11,7 +11,7 @@ from kernel.contract.message import Envelope, Request
 from nectar_node.peers.grant_rows import GRANTS, REVOKED, KeptGrants, decode_untrusted
 from nectar_node.peers.vouching import MAX_CLAIM_BYTES, MAX_CLAIMS, MAX_LOOKUPS, MAX_WAITING_CLAIMS, Claim, Vouching
 from net.contract.events import LookedUp
-from tests.net.peering.test_network_registrar import join, registrar_in
+from tests.net.joined import join, registrar_in
 from tests.net.world import Node, World, identity_of
 
 ISSUER = ProcessId("vault", "tests", "sys")

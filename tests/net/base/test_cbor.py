@@ -6,7 +6,7 @@ import tracemalloc
 
 import cbor2
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from net.base.cbor import loads_untrusted
@@ -27,6 +27,7 @@ FILLING = bytes(40)
 """Elements behind an item under test, so that there is more than may go uncounted."""
 
 
+@settings(max_examples=40)
 @given(VALUE)
 def test_what_the_protocol_needs_is_read_whether_its_items_are_counted_or_not(value: object) -> None:
     data = cbor2.dumps(value)
@@ -85,21 +86,3 @@ def test_arrays_within_each_other_are_bounded() -> None:
     for items in (2, 10):
         with pytest.raises(BadCbor):
             loads_untrusted(b"\x81\x81\x81\x00", items=items, depth=2)
-
-
-@given(st.binary(max_size=60), st.integers(0, 70))
-def test_whatever_the_bytes_only_bad_cbor_escapes(data: bytes, items: int) -> None:
-    try:
-        loads_untrusted(data, items=items, depth=4)
-    except BadCbor:
-        assert True
-
-
-@given(VALUE, st.integers(0, 200), st.integers(0, 255))
-def test_one_wrong_byte_is_bad_cbor_or_another_value(value: object, index: int, byte: int) -> None:
-    data = bytearray(cbor2.dumps(value))
-    data[index % len(data)] = byte
-    try:
-        loads_untrusted(bytes(data), items=10, depth=4)
-    except BadCbor:
-        assert True

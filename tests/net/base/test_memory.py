@@ -6,71 +6,17 @@ from typing import Any
 
 import pytest
 
-from nectar_node.contract.memory_budget import MemoryBudget
 from net.base.limits import DEFERRED_RETRY_SECONDS, DEFERRED_SECONDS, HELD_PIECE_OVERHEAD_BYTES, MAX_DEFERRED
 from net.contract.events import Failed, Received
-from net.peering.network import NetworkConfig
 from net.session.channel import Deferred
-from net.session.session import Connection
-from tests.net.peering.test_network_bounds import begins, goes_on, lines, say
-from tests.net.world import Node, World, identity_of, static_directory
-
-MIB = 1 << 20
-
-
-class Crowd:
-    """A node with little memory, and peers that are up and about to fill it."""
-
-    def __init__(self, peers: int, capacity: int = 8 * MIB) -> None:
-        self.world = World()
-        self.budget = MemoryBudget(capacity)
-        victim = identity_of("victim.test")
-        peer_identities = [identity_of(f"p{number}.test") for number in range(peers)]
-        directory = static_directory(victim, *peer_identities)
-        self.victim = self.world.add(victim, directory, NetworkConfig(memory=self.budget))
-        self.peers = [self.world.add(each, static_directory(victim, each)) for each in peer_identities]
-        for peer in self.peers:
-            self.world.send(peer, victim.name, b"up")
-        self.world.settle()
-
-    def connection(self, peer: Node) -> Connection:
-        """That peer's end."""
-        session = peer.network._sessions.table.get(self.victim.name)
-        assert session is not None
-        assert session.connection is not None
-        return session.connection
-
-    def begin(self, peer: Node, size: int, number: int = 2) -> None:
-        """The peer sends the first byte of such a message."""
-        say(self.world, peer, self.connection(peer), begins(number, size, b"x"))
-
-    def go_on(self, peer: Node, size: int, number: int = 2) -> None:
-        """The peer sends so many bytes more of it."""
-        pieces = [bytes(min(60_000, size - start)) for start in range(0, size, 60_000)]
-        say(self.world, peer, self.connection(peer), *(goes_on(number, piece) for piece in pieces))
-
-    def fill(self, peers: list[Node] | None = None) -> None:
-        """These peers, or all, begin a message of which nothing more comes."""
-        for peer in self.peers if peers is None else peers:
-            self.begin(peer, 600_000)
-
-    def is_up(self, peer: Node) -> bool:
-        """Whether the victim still has a session with it that carries messages."""
-        session = self.victim.network._sessions.table.get(peer.name)
-        return session is not None and session.live
-
-
-def deferred(crowd: Crowd) -> int:
-    """Connections of the victim that wait for memory."""
-    return len(crowd.victim.network._reception._backlog._starved)
+from tests.net.hostile import MIB, Crowd, deferred, lines
 
 
 def test_a_message_for_which_there_is_no_memory_waits_until_there_is() -> None:
     crowd = Crowd(2)
     greedy, honest = crowd.peers
     crowd.begin(greedy, 4 * MIB)
-    crowd.world.send(honest, crowd.victim.name, b"large", bytes(4 * MIB))
-    crowd.world.settle()
+    crowd.world.post(honest, crowd.victim.name, b"large", bytes(4 * MIB))
     assert (deferred(crowd), crowd.victim.headers()) == (1, [b"up", b"up"])
     crowd.go_on(greedy, 4 * MIB - 1)
     crowd.world.run(DEFERRED_RETRY_SECONDS)
@@ -160,14 +106,12 @@ def test_what_a_peer_had_begun_costs_nothing_any_more_when_it_is_gone() -> None:
 def test_messages_that_our_kernel_does_not_take_cost_until_it_does() -> None:
     crowd = Crowd(1)
     crowd.victim.taking = False
-    crowd.world.send(crowd.peers[0], crowd.victim.name, b"untaken", bytes(100_000))
-    crowd.world.settle()
+    crowd.world.post(crowd.peers[0], crowd.victim.name, b"untaken", bytes(100_000))
     assert crowd.budget.of("peer", crowd.peers[0].name) > 100_000
     crowd.world.crash(crowd.peers[0])
     crowd.world.run(60)
     assert crowd.budget.of("peer", crowd.peers[0].name) > 100_000
-    for receipt in crowd.victim.untaken:
-        crowd.victim.network.taken(receipt, crowd.world.now)
+    crowd.victim.take_all(crowd.world.now)
     assert crowd.budget.used == 0
 
 
@@ -175,8 +119,7 @@ def test_an_honest_peer_that_was_sent_away_for_lack_of_memory_loses_nothing() ->
     crowd = Crowd(2)
     greedy, honest = crowd.peers
     crowd.begin(greedy, 4 * MIB)
-    crowd.world.send(honest, crowd.victim.name, b"large", bytes(4 * MIB))
-    crowd.world.run(DEFERRED_SECONDS + 1)
+    crowd.world.post(honest, crowd.victim.name, b"large", bytes(4 * MIB), seconds=DEFERRED_SECONDS + 1)
     crowd.world.crash(greedy)
     crowd.world.run(60)
     assert crowd.victim.headers().count(b"large") == 1

@@ -9,7 +9,6 @@ import trio
 import trio.testing
 
 from net.base.errors import StreamBroken
-from net.base.frames import DATA, FIRST, FIRST_HEADER, NO_BLOB
 from net.base.limits import HANDSHAKE_SECONDS, KEEPALIVE_SECONDS, MAX_RECORD_BYTES, RELAY_BYTES
 from net.contract.events import Buffer, Delivered, Failed, FailureReason, Hold, Log, PeerUp, Received
 from net.io.driver import SEND_BYTES, Driver, _Link
@@ -18,7 +17,9 @@ from net.io.turns import Flow
 from net.names.directory import Endpoint
 from net.peering.network import NetworkConfig
 from testnet.sim.injection import Injection, Probe, draw
+from tests.net.hostile import begins, speak
 from tests.net.owner import Owner, owner_of
+from tests.net.world import connection_of
 
 LIMIT_SECONDS = 60
 
@@ -107,17 +108,6 @@ async def test_one_byte_a_second_is_no_handshake(autojump_clock: trio.testing.Mo
         await stream.aclose()
 
 
-@pytest.mark.parametrize("count", [50])
-async def test_many_messages_keep_their_order_over_tcp(count: int) -> None:
-    async with two_owners() as (first, second, _, _):
-        for index in range(count):
-            first.send("bob.test", b"%d" % index, bytes(index * 997))
-        arrived = await second.until(Received, count)
-        assert [event.header for event in arrived if isinstance(event, Received)] == [
-            b"%d" % index for index in range(count)
-        ]
-
-
 async def test_a_router_keeps_little_of_what_its_receiver_does_not_read_and_loses_none_of_it() -> None:
     with trio.fail_after(LIMIT_SECONDS):
         listener = await TcpTransport().listen("127.0.0.1", 0)
@@ -157,11 +147,7 @@ async def test_a_peer_that_stands_still_over_tcp_is_hung_up_on(autojump_clock: t
         first.send("bob.test", b"up")
         await first.until(Delivered)
         began = trio.current_time()
-        session = first.network._sessions.table.get("bob.test")
-        assert session is not None
-        assert session.connection is not None
-        session.connection._controls.append(FIRST_HEADER.pack(DATA, FIRST, 1, 2, 1000, NO_BLOB) + b"x")
-        first.network._switchboard.signal(session.connection)
+        speak(first.network, connection_of(first.network, "bob.test"), begins(2, 1000, b"x"))
         first.turn()
         while second.network.statistics()["connections"]:
             await second.changed.wait()

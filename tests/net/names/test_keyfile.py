@@ -182,9 +182,3 @@ def test_one_changed_byte_never_gives_another_key(position: int, byte: int) -> N
     except KeyFileError:
         return
     assert secrets(keys)[1:] == (IDENTITY.seed, FORMER.seed)
-
-
-@given(st.binary(max_size=300))
-def test_no_bytes_make_the_decoder_raise_anything_else(data: bytes) -> None:
-    with pytest.raises(KeyFileDamaged):
-        decode_key_file_untrusted(data)

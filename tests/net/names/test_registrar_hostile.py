@@ -11,18 +11,18 @@ import pytest
 from net.base.limits import (
     FIRST_RECORD_SECONDS,
     NAME_SECONDS,
-    PROVEN_SECONDS,
     RECORD_SECONDS,
     UNUSED_NAME_SECONDS,
     USED_NAME_SECONDS,
 )
 from net.base.origins import Reach
-from net.contract.events import FailureReason, NamesFreed, Registered, RegistrationFailed
+from net.contract.events import FailureReason, NamesFreed, Registered
 from net.names import newcomers
 from net.names.directory import Endpoint, HeldRecord, RegistrarDirectory, decode_record_untrusted
 from net.names.invitation import Invitation, sign_invitation
 from net.names.registrar import Registrar
 from net.peering.network import NetworkConfig
+from tests.net.joined import outcome
 from tests.net.world import GENESIS, PORT, REGISTRAR, Node, World, host_of, identity_of
 
 ANN = identity_of("ann.test")
@@ -48,18 +48,12 @@ def join(world: World, name: str, *, key: str = "", host: str | None = None, inv
     return node
 
 
-def outcomes(node: Node) -> list[FailureReason | str]:
-    """What became of its registrations."""
-    ends = node.of(Registered, RegistrationFailed)
-    return [end.reason if isinstance(end, RegistrationFailed) else "granted" for end in ends]
-
-
 def flood(world: World, client: str, names: int) -> Iterator[str]:
     """A client at one address registers under one identity after the other; yields what becomes of each."""
     for number in range(names):
         node = join(world, f"x{number}.{client}.test", host=client)
         world.settle()
-        yield str(outcomes(node)[0])
+        yield str(outcome(node)[0])
         world.crash(node)
         world.hosts.pop(id(node))
 
@@ -80,7 +74,7 @@ def test_honest_nodes_get_their_names_at_once_while_ten_clients_take_all_that_th
         granted += results.count("granted")
         honest = join(world, f"honest{turn}.test")
         world.settle()
-        assert outcomes(honest) == ["granted"]
+        assert outcome(honest) == ["granted"]
         world.crash(honest)
     assert granted == CLIENTS * few
     assert world.now == 0.0
@@ -125,21 +119,11 @@ def test_who_came_too_late_at_a_busy_address_asks_again_when_it_is_told_to(few: 
     list(flood(world, "office", few))
     late = join(world, "late.test", host="office")
     world.settle()
-    assert outcomes(late) == [FailureReason.TRY_LATER]
+    assert outcome(late) == [FailureReason.TRY_LATER]
     world.run(NAME_SECONDS - 1)
-    assert outcomes(late) == [FailureReason.TRY_LATER]
+    assert outcome(late) == [FailureReason.TRY_LATER]
     world.run(1)
-    assert outcomes(late) == [FailureReason.TRY_LATER, "granted"]
-
-
-def test_with_an_invitation_it_need_not_wait(few: int) -> None:
-    world = World()
-    registrar_in(world)
-    list(flood(world, "office", few))
-    token = sign_invitation(Invitation(bytes(16), 1, 100, None), REGISTRAR)
-    late = join(world, "late.test", host="office", invitation=token)
-    world.settle()
-    assert outcomes(late) == ["granted"]
+    assert outcome(late) == [FailureReason.TRY_LATER, "granted"]
 
 
 # --- a name's life ---------------------------------------------------------------------------------------------------
@@ -170,10 +154,10 @@ def test_a_name_that_is_used_gets_long_records_and_stays_for_a_season_after_the_
     assert lifetime(node) == RECORD_SECONDS
     world.crash(node)
     world.run(RECORD_SECONDS + USED_NAME_SECONDS - 1)
-    assert outcomes(_thief(world)) == [FailureReason.NAME_TAKEN]
+    assert outcome(_thief(world)) == [FailureReason.NAME_TAKEN]
     world.run(2)
     assert registrar.network.records() == []
-    assert outcomes(_thief(world)) == ["granted"]
+    assert outcome(_thief(world)) == ["granted"]
 
 
 def _thief(world: World) -> Node:
@@ -183,26 +167,12 @@ def _thief(world: World) -> Node:
     return thief
 
 
-def test_a_node_that_boots_on_two_days_has_used_its_name() -> None:
-    world = World()
-    registrar_in(world)
-    node = join(world, "ann.test")
-    world.settle()
-    world.crash(node)
-    world.run(PROVEN_SECONDS)
-    settings = NetworkConfig(endpoints=(Endpoint("elsewhere", PORT),), register=True)
-    again = world.add(ANN, RegistrarDirectory(GENESIS), settings)
-    world.settle()
-    assert lifetime(again) == RECORD_SECONDS
-
-
 def test_those_who_remember_the_former_holder_of_a_name_believe_the_new_one_when_it_was_free() -> None:
     world = World()
     registrar_in(world)
     first, second = join(world, "ann.test"), join(world, "bob.test")
     world.settle()
-    world.send(second, "ann.test", b"to the first")
-    world.settle()
+    world.post(second, "ann.test", b"to the first")
     assert first.headers() == [b"to the first"]
     kept = second.network.records()
     for node in (first, second):
@@ -214,26 +184,10 @@ def test_those_who_remember_the_former_holder_of_a_name_believe_the_new_one_when
     behind = NetworkConfig(endpoints=endpoints, register=True, wall_clock_offset=-600.0)
     second = world.add(identity_of("bob.test"), RegistrarDirectory(GENESIS, kept), behind)
     world.settle()
-    assert outcomes(new) == ["granted"]
+    assert outcome(new) == ["granted"]
     assert ANN.public_key in [held.public_key() for held in second.network.records()]
-    world.send(second, "ann.test", b"to the second")
-    world.run(1)
+    world.post(second, "ann.test", b"to the second", seconds=1)
     assert new.headers() == [b"to the second"]
-
-
-def test_the_former_holder_of_a_name_that_has_a_new_one_is_told_that_it_is_taken() -> None:
-    world = World()
-    registrar_in(world)
-    first = join(world, "ann.test")
-    world.settle()
-    kept = first.network.records()
-    world.crash(first)
-    world.run(FIRST_RECORD_SECONDS + UNUSED_NAME_SECONDS)
-    new = _thief(world)
-    config = NetworkConfig(endpoints=(Endpoint("elsewhere", PORT),), register=True)
-    back = world.add(ANN, RegistrarDirectory(GENESIS, kept), config, alias="back", port=PORT + 1)
-    world.settle()
-    assert (outcomes(new), outcomes(back)) == (["granted"], [FailureReason.NAME_TAKEN])
 
 
 # --- by invitation ---------------------------------------------------------------------------------------------------
@@ -246,16 +200,16 @@ def test_a_network_by_invitation_takes_in_whoever_shows_one_and_nobody_else() ->
     stranger = join(world, "eve.test")
     invited = [join(world, f"guest{number}.test", invitation=token) for number in range(3)]
     world.settle()
-    assert outcomes(stranger) == [FailureReason.INVITATION_NEEDED]
-    assert [outcomes(node) for node in invited] == [["granted"], ["granted"], [FailureReason.INVITATION_USED]]
+    assert outcome(stranger) == [FailureReason.INVITATION_NEEDED]
+    assert [outcome(node) for node in invited] == [["granted"], ["granted"], [FailureReason.INVITATION_USED]]
     kept = registrar.network.records()
     world.crash(registrar)
     registrar = registrar_in(world, by_invitation=True, records=kept)
     late = join(world, "late.test", invitation=token)
     again = join(world, "guest0.test")
     world.run(10)
-    assert outcomes(late) == [FailureReason.INVITATION_USED]
-    assert outcomes(again) == ["granted"]
+    assert outcome(late) == [FailureReason.INVITATION_USED]
+    assert outcome(again) == ["granted"]
 
 
 @pytest.mark.parametrize("disk", ["refuses", "hangs"])
@@ -266,14 +220,5 @@ def test_an_invitation_that_could_not_be_counted_lets_nobody_in(disk: str) -> No
     token = sign_invitation(Invitation(bytes(16), 1, 1000, None), REGISTRAR)
     node = join(world, "guest.test", invitation=token)
     world.settle()
-    assert "granted" not in outcomes(node)
+    assert "granted" not in outcome(node)
     assert registrar.network.record("guest.test") is None
-
-
-def test_who_is_not_the_registrar_lets_nobody_in() -> None:
-    world = World()
-    registrar_in(world, by_invitation=True)
-    token = sign_invitation(Invitation(bytes(16), 2, 1000, None), ANN)
-    node = join(world, "ann.test", invitation=token)
-    world.settle()
-    assert outcomes(node) == [FailureReason.INVITATION_REFUSED]

@@ -6,8 +6,7 @@ import pytest
 
 from net.base.frames import Ping, encode_control
 from net.base.limits import FRAMES_AT_ONCE, FRAMES_IN_A_CROWD, MAX_CONTROLS, MAX_DEFERRED
-from tests.net.base.test_memory import Crowd
-from tests.net.peering.test_network_bounds import begins, lines
+from tests.net.hostile import Crowd, begins, lines
 from tests.net.world import Node
 
 COUNT = 5 * FRAMES_AT_ONCE

@@ -21,7 +21,7 @@ from testnet.sim.injection import Injected, Injection, Probe, Reached
 from tests.injections import play_seeds
 from tests.net.world import GENESIS, PORT, REGISTRAR, Node, World, host_of, identity_of, pair
 
-SEEDS = range(120)
+SEEDS = range(60)
 """In every run of the tests; the others are whole nodes'."""
 LONG_SEEDS = range(1_000, 9_000)
 """In `make soak`."""
@@ -97,9 +97,7 @@ class Play:
         bob.taking = False
         self._round()
         town.run(1.0)
-        bob.taking = True
-        for receipt in bob.untaken:
-            bob.network.taken(receipt, town.now)
+        bob.take_all(town.now)
         town.run(25.0)
         town.crash(bob)
         self._send(ANN, BOB)
@@ -180,15 +178,12 @@ def test_the_peer_is_told_that_it_is_no_fault_of_its_own_and_messages_come_back(
 ) -> None:
     world, ann, bob = pair()
     world.tolerant = True
-    world.send(ann, BOB, b"first")
-    world.settle()
+    world.post(ann, BOB, b"first")
     bob.taking = False
-    world.send(ann, BOB, b"second")
-    world.settle()
+    world.post(ann, BOB, b"second")
     with monkeypatch.context() as broken:
         broken.setattr("net.session.session.Session.receive", fail)
-        world.send(bob, ANN, b"third")
-        world.settle()
+        world.post(bob, ANN, b"third")
     assert ann.failed() == [(b"second", FailureReason.CONNECTION_LOST)]
     (failure,) = ann.of(Unforeseen)
     assert isinstance(failure, Unforeseen)
@@ -202,22 +197,19 @@ def test_the_peer_is_told_that_it_is_no_fault_of_its_own_and_messages_come_back(
     assert not bob.network._sessions._penalties._by_name, "nobody is punished"
     bob.taking = True
     world.run(30.0)
-    world.send(ann, BOB, b"fourth")
-    world.run(5.0)
+    world.post(ann, BOB, b"fourth", seconds=5.0)
     assert b"fourth" in ann.delivered()
 
 
 def test_a_deadline_that_fails_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     world, ann, _ = pair()
     world.tolerant = True
-    world.send(ann, BOB, b"first")
-    world.settle()
+    world.post(ann, BOB, b"first")
     with monkeypatch.context() as broken:
         broken.setattr("net.peering.reception.Reception.due", fail)
         world.run(20.0)
     assert len(ann.of(Unforeseen)) == 1, "its connection is over, and so is its deadline"
-    world.send(ann, BOB, b"second")
-    world.run(5.0)
+    world.post(ann, BOB, b"second", seconds=5.0)
     assert ann.delivered() == [b"first", b"second"]
 
 
@@ -227,7 +219,6 @@ def test_what_is_due_for_all_is_tried_once_a_second_and_not_over_and_over(monkey
     with monkeypatch.context() as broken:
         broken.setattr("net.names.directory.StaticDirectory.next_expiry", lambda _: 0.0)
         broken.setattr("net.names.directory.StaticDirectory.expire", fail)
-        world.send(ann, BOB, b"first")
-        world.run(10.0)
+        world.post(ann, BOB, b"first", seconds=10.0)
     assert len(ann.of(Unforeseen)) == 11, "at once, and after each second"
     assert bob.headers() == [b"first"]

@@ -8,7 +8,7 @@ from net.base.limits import FORGET_SECONDS, KEEPALIVE_SECONDS, RECOVERY_SECONDS
 from net.contract.config import NetworkConfig
 from net.contract.events import PeerUp
 from net.session.peer_status import PeerState
-from tests.net.peering.test_network_registrar import join, registrar_in
+from tests.net.joined import join, registrar_in
 from tests.net.world import PORT, Node, Wire, World, host_of, identity_of, pair, static_directory
 
 
@@ -18,8 +18,7 @@ def known(node: Node) -> list[str]:
 
 def test_a_peer_that_is_gone_is_remembered_for_a_while_and_then_forgotten() -> None:
     world, first, second = pair()
-    world.send(second, first.name, b"m")
-    world.settle()
+    world.post(second, first.name, b"m")
     world.crash(second)
     world.run(2 * RECOVERY_SECONDS + 2 * KEEPALIVE_SECONDS)
     (peer,) = first.network.peers()
@@ -34,8 +33,7 @@ def test_a_peer_that_is_gone_is_remembered_for_a_while_and_then_forgotten() -> N
 def test_one_that_never_answered_a_dial_is_forgotten_too() -> None:
     world, first, second = pair()
     world.silent.add((host_of(second.name), PORT))
-    world.send(first, second.name, b"m")
-    world.run(RECOVERY_SECONDS)
+    world.post(first, second.name, b"m", seconds=RECOVERY_SECONDS)
     assert len(first.failed()) == 1
     assert known(first) == [second.name]
     world.run(2 * FORGET_SECONDS)
@@ -49,8 +47,7 @@ def test_one_that_proved_its_name_and_was_never_heard_of_again_is_forgotten_too(
         wire.alter = lambda data, _: b"" if known(first) else data
 
     world.on_wire = on_wire
-    world.send(second, first.name, b"m")
-    world.settle()
+    world.post(second, first.name, b"m")
     assert known(first) == [second.name]
     assert first.of(PeerUp) == []
     world.crash(second)
@@ -60,14 +57,12 @@ def test_one_that_proved_its_name_and_was_never_heard_of_again_is_forgotten_too(
 
 def test_a_peer_that_is_there_is_not_forgotten_and_one_that_is_back_is_known_again() -> None:
     world, first, second = pair()
-    world.send(first, second.name, b"m")
-    world.run(5 * FORGET_SECONDS)
+    world.post(first, second.name, b"m", seconds=5 * FORGET_SECONDS)
     assert known(first) == [second.name]
     for wire in list(world.open.values()):
         world.cut(wire)
     world.run(5 * FORGET_SECONDS)
-    world.send(first, second.name, b"again")
-    world.settle()
+    world.post(first, second.name, b"again")
     assert second.headers() == [b"m", b"again"]
     assert first.delivered() == [b"m", b"again"]
 
@@ -86,18 +81,3 @@ def test_the_registrar_and_the_routers_of_a_node_are_not_forgotten() -> None:
     mine.network.register(alone.now)
     alone.run(3 * FORGET_SECONDS)
     assert known(mine) == ["router.test"]
-
-
-def test_a_crowd_of_dead_names_is_gone_after_a_while() -> None:
-    world = World()
-    names = ["m.test", *(f"x{number}.test" for number in range(150))]
-    directory = static_directory(*(identity_of(name) for name in names))
-    victim, *others = [world.add(identity_of(name), directory) for name in names]
-    for other in others:
-        world.send(other, victim.name, b"x")
-    world.settle()
-    assert len(known(victim)) == 150
-    for other in others:
-        world.crash(other)
-    world.run(3 * FORGET_SECONDS)
-    assert known(victim) == []

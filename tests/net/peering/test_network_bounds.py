@@ -1,13 +1,12 @@
 """What a peer can take of a node is bounded, and whoever takes without giving is sent away, at exact times."""
 
-import struct
 import tracemalloc
 from collections.abc import Iterator
 
 import pytest
 
 from net.base.errors import CreditOverrun
-from net.base.frames import DATA, FIRST, Credit, Data, Ping, encode_control
+from net.base.frames import Credit, Data, Ping, encode_control
 from net.base.limits import (
     MAX_BLOB_BYTES,
     MAX_CONTROLS,
@@ -20,14 +19,26 @@ from net.base.limits import (
     SESSION_CREDIT_BYTES,
     SESSION_CREDIT_MESSAGES,
 )
-from net.contract.events import Buffer, Dial, Failed, FailureReason, Log, Registered
+from net.contract.events import Buffer, Dial, Failed, FailureReason, Registered
 from net.names.directory import Endpoint, RegistrarDirectory
 from net.names.registrar import Registrar
 from net.peering.network import NetworkConfig
 from net.session.inbox import Inbox
 from net.session.sealing import LENGTH
 from net.session.session import Connection
-from tests.net.world import GENESIS, PORT, REGISTRAR, Node, World, host_of, identity_of, pair, static_directory
+from tests.net.hostile import begins, goes_on, hostile_pair, is_live, lines, say
+from tests.net.world import (
+    GENESIS,
+    PORT,
+    REGISTRAR,
+    Node,
+    World,
+    connection_of,
+    host_of,
+    identity_of,
+    pair,
+    static_directory,
+)
 
 # --- handshakes -------------------------------------------------------------------------------------------------------
 
@@ -36,8 +47,7 @@ def test_finished_handshakes_do_not_count_as_half_open(monkeypatch: pytest.Monke
     monkeypatch.setattr("net.session.half_open.MAX_HALF_OPEN_PER_HOST", 3)
     world, first, second = pair()
     for index in range(3 + 5):
-        world.send(second, first.name, b"%d" % index)
-        world.settle()
+        world.post(second, first.name, b"%d" % index)
         world.cut(world.wires[-1])
         world.run(1)
     assert len(first.headers()) == 3 + 5
@@ -68,8 +78,7 @@ def test_where_connections_are_few_whoever_finds_none_is_told_so_and_gets_in_whe
     hub = world.add(identity_of("hub.test"), known, NetworkConfig(connections=4))
     nodes = [world.add(identity, known, port=None) for identity in identities]
     for node in nodes[:4]:
-        world.send(node, hub.name, node.name.encode())
-        world.settle()
+        world.post(node, hub.name, node.name.encode())
     assert hub.headers() == [node.name.encode() for node in nodes[:3]]
     assert f"{hub.name} ends connection 1: busy" in lines(nodes[3])
     world.crash(nodes[0])
@@ -81,53 +90,12 @@ def test_where_connections_are_few_a_peer_may_replace_its_own() -> None:
     world = World()
     known = static_directory(identity_of("hub.test"), identity_of("bob.test"))
     hub = world.add(identity_of("hub.test"), known, NetworkConfig(connections=2))
-    world.send(world.add(identity_of("bob.test"), known, port=None), hub.name, b"before")
-    world.settle()
-    world.send(world.add(identity_of("bob.test"), known, port=None), hub.name, b"after its restart")
-    world.settle()
+    world.post(world.add(identity_of("bob.test"), known, port=None), hub.name, b"before")
+    world.post(world.add(identity_of("bob.test"), known, port=None), hub.name, b"after its restart")
     assert hub.headers() == [b"before", b"after its restart"]
 
 
 # --- peers that stand still -------------------------------------------------------------------------------------------
-
-
-def hostile_pair() -> tuple[World, Node, Node, Connection]:
-    """A node, a peer that is up at time 0 and about to misbehave, and that peer's end of the connection."""
-    world, victim, hostile = pair()
-    world.send(hostile, victim.name, b"up")
-    world.settle()
-    session = hostile.network._sessions.table.get(victim.name)
-    assert session is not None
-    assert session.connection is not None
-    return world, victim, hostile, session.connection
-
-
-def say(world: World, hostile: Node, connection: Connection, *frames: bytes) -> None:
-    """Have the hostile peer send frames that its own network would not."""
-    for frame in frames:
-        connection._queue(frame)
-    hostile.network._switchboard.signal(connection)
-    world.settle()
-
-
-def begins(number: int, header: int, chunk: bytes) -> bytes:
-    """The first frame of a message whose header has so many bytes."""
-    return struct.pack(">BBHQII", DATA, FIRST, len(chunk), number, header, 0xFFFFFFFF) + chunk
-
-
-def goes_on(number: int, chunk: bytes) -> bytes:
-    """A further frame."""
-    return struct.pack(">BBHQ", DATA, 0, len(chunk), number) + chunk
-
-
-def lines(node: Node) -> list[str]:
-    """What its network has logged."""
-    return [event.text for event in node.events if isinstance(event, Log)]
-
-
-def is_live(node: Node) -> bool:
-    """Whether it has a session that carries messages."""
-    return node.network.statistics()["live"] == 1
 
 
 def test_a_peer_that_begins_messages_and_never_goes_on_is_sent_away() -> None:
@@ -155,25 +123,6 @@ def test_a_node_that_was_stopped_itself_does_not_blame_its_peers() -> None:
     assert is_live(victim)
     world.run(15.1)
     assert any(line.startswith("bob.test is not let in or dialed for 1 s") for line in lines(victim))
-
-
-def test_one_byte_a_second_of_a_message_is_no_progress() -> None:
-    world, victim, hostile, connection = hostile_pair()
-    say(world, hostile, connection, begins(2, 1000, b"x"))
-    while is_live(victim):
-        world.run(1)
-        say(world, hostile, connection, goes_on(2, b"x"))
-        assert world.now < 61
-    assert world.now == 30.0
-
-
-def test_a_peer_on_a_slow_link_may_take_its_time() -> None:
-    world, victim, hostile, connection = hostile_pair()
-    say(world, hostile, connection, begins(2, 1_000_000, b"x"))
-    for _ in range(600):
-        world.run(1)
-        say(world, hostile, connection, goes_on(2, bytes(150)))
-    assert is_live(victim)
 
 
 def test_a_large_message_may_take_minutes_on_a_slow_link_whose_pongs_are_late() -> None:
@@ -215,11 +164,8 @@ def test_one_byte_a_second_of_a_record_is_silence() -> None:
 
 def test_a_peer_that_gives_no_credit_is_sent_away_and_what_was_for_it_comes_back() -> None:
     world, victim, hostile, connection = hostile_pair()
-    connection.queue(Credit(0, 0))
-    hostile.network._switchboard.signal(connection)
-    world.settle()
-    world.send(victim, hostile.name, b"waits")
-    world.run(44.9)
+    say(world, hostile, connection, Credit(0, 0))
+    world.post(victim, hostile.name, b"waits", seconds=44.9)
     assert (is_live(victim), victim.failed()) == (True, [])
     world.run(0.1)
     assert not is_live(victim)
@@ -234,9 +180,7 @@ def test_a_peer_that_does_not_read_is_sent_away_but_not_held_against_it() -> Non
         assert world.now < 61
         world.run(5)
         hostile.network._switchboard.timers.set(connection.number, None)
-        connection.queue(Ping())
-        hostile.network._switchboard.signal(connection)
-        world.settle()
+        say(world, hostile, connection, Ping())
     assert world.now == 45.0
     assert lines(victim) == ["connection 1 with bob.test ends: it does not read what is sent to it"]
 
@@ -265,7 +209,7 @@ def test_credit_comes_back_when_the_acknowledgement_is_written_and_not_before() 
 
 def asks(world: World, hostile: Node, connection: Connection, count: int) -> None:
     """The hostile peer sends so many pings at once."""
-    say(world, hostile, connection, *(encode_control(Ping()) for _ in range(count)))
+    say(world, hostile, connection, *(Ping() for _ in range(count)))
 
 
 def test_nothing_more_is_read_from_a_peer_that_asks_and_does_not_read_until_it_does() -> None:
@@ -323,10 +267,8 @@ def test_a_peer_with_a_stuck_process_keeps_its_connection() -> None:
 
 def offend(world: World, hostile: Node, victim: Node) -> None:
     """Send something illegal."""
-    session = hostile.network._sessions.table.get(victim.name)
-    assert session is not None
-    assert session.connection is not None
-    say(world, hostile, session.connection, goes_on(99, b"x"))
+    connection = connection_of(hostile.network, victim.name)
+    say(world, hostile, connection, goes_on(99, b"x"))
 
 
 def test_a_peer_that_broke_the_protocol_is_let_in_when_its_pause_is_over() -> None:
@@ -337,8 +279,7 @@ def test_a_peer_that_broke_the_protocol_is_let_in_when_its_pause_is_over() -> No
         ended = world.now
         assert not is_live(victim)
         while not is_live(victim):
-            world.send(hostile, victim.name, b"let me in")
-            world.run(0.25)
+            world.post(hostile, victim.name, b"let me in", seconds=0.25)
         live.append(world.now - ended)
     assert [pause <= waited < pause + 2 for pause, waited in zip((1, 2, 4), live, strict=True)] == [True] * 3
     assert any("broke the protocol, and is not let in for another 1 s" in line for line in lines(victim))
@@ -349,8 +290,7 @@ def test_it_is_not_dialed_in_its_pause_either() -> None:
     world, victim, hostile, _ = hostile_pair()
     offend(world, hostile, victim)
     world.listening = {key: node for key, node in world.listening.items() if node is not victim}
-    world.send(victim, hostile.name, b"later")
-    world.run(0.99)
+    world.post(victim, hostile.name, b"later", seconds=0.99)
     assert victim.dials == []
     world.run(0.01)
     assert [(when, host) for when, host, _ in victim.dials] == [(1.0, host_of(hostile.name))]
@@ -362,12 +302,10 @@ def test_a_message_to_it_fails_if_the_pause_is_longer_than_the_budget() -> None:
     for pause in (1, 2, 4):
         offend(world, hostile, victim)
         world.run(pause + 2)
-        world.send(hostile, victim.name, b"let me in")
-        world.run(2)
+        world.post(hostile, victim.name, b"let me in", seconds=2)
         assert is_live(victim)
     offend(world, hostile, victim)
-    world.send(victim, hostile.name, b"in vain")
-    world.run(5)
+    world.post(victim, hostile.name, b"in vain", seconds=5)
     assert victim.failed() == [(b"in vain", FailureReason.CONNECTION_LOST)]
 
 
@@ -376,11 +314,9 @@ def test_the_pause_of_one_peer_is_nobody_elses() -> None:
     names = ["ann.test", "bob.test", "zoe.test"]
     known = static_directory(*(identity_of(name) for name in names))
     victim, hostile, other = (world.add(identity_of(name), known) for name in names)
-    world.send(hostile, victim.name, b"up")
-    world.settle()
+    world.post(hostile, victim.name, b"up")
     offend(world, hostile, victim)
-    world.send(other, victim.name, b"hello")
-    world.settle()
+    world.post(other, victim.name, b"hello")
     assert victim.headers() == [b"up", b"hello"]
     assert world.now == 0.0
 
@@ -441,10 +377,8 @@ def test_a_peer_whose_connection_is_nearly_there_is_not_forgotten(monkeypatch: p
         return data[:end]
 
     world.on_wire = lambda wire: setattr(wire, "alter", delayed)
-    world.send(first, second.name, b"message")
-    world.settle()
-    world.send(second, "zoe.test", b"for a third node")
-    world.settle()
+    world.post(first, second.name, b"message")
+    world.post(second, "zoe.test", b"for a third node")
     assert second.failed() == [(b"for a third node", FailureReason.QUEUE_FULL)]
     (wire,) = world.wires
     wire.alter = None
@@ -458,12 +392,10 @@ def test_a_peer_that_left_in_the_middle_of_a_message_can_be_forgotten(monkeypatc
     monkeypatch.setattr("net.peering.session_table.MAX_SESSIONS", 1)
     world, first, second = pair()
     world.on_wire = lambda wire: setattr(wire, "cut_after", 500_000)
-    world.send(first, second.name, b"large", bytes(1 << 20))
-    world.settle()
+    world.post(first, second.name, b"large", bytes(1 << 20))
     world.crash(first)
     world.run(RECOVERY_SECONDS)
-    world.send(second, "zoe.test", b"unknown")
-    world.settle()
+    world.post(second, "zoe.test", b"unknown")
     assert second.failed() == [(b"unknown", FailureReason.NO_SUCH_NAME)]
 
 

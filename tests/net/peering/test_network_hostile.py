@@ -127,8 +127,7 @@ def test_what_a_process_said_before_it_crashed_and_comes_late_doubles_nothing_th
     ann, bob = identity_of("ann.test"), identity_of("bob.test")
     first, second = (world.add(each, static_directory(ann, bob)) for each in (ann, bob))
     second.taking = False
-    world.send(first, bob.name, b"of the first life")
-    world.settle()
+    world.post(first, bob.name, b"of the first life")
     (old,) = world.links
     for to in (1, 0):  # messages 1 and 2 pass; message 3 and the resume frame are held back
         world.put(old, to, old.lanes[to].pieces.popleft())
@@ -136,8 +135,7 @@ def test_what_a_process_said_before_it_crashed_and_comes_late_doubles_nothing_th
     world.crash(first)
     world.links.remove(old)
     again = world.add(ann, static_directory(ann, bob))
-    world.send(again, bob.name, b"of the second life")
-    world.settle()
+    world.post(again, bob.name, b"of the second life")
     passed(world)
     assert second.headers() == [b"of the second life"]
     world.put(old, 1, b"".join(old.lanes[1].pieces))
@@ -160,8 +158,7 @@ def waiting_for_the_registrar() -> tuple[Node, int, Middle]:
     world.add(REGISTRAR, Registrar(REGISTRAR))
     second = world.add(bob, RegistrarDirectory(GENESIS))
     first = world.add(ann, static_directory(ann, bob), port=None)
-    world.send(first, bob.name, b"hello")
-    world.settle()
+    world.post(first, bob.name, b"hello")
     (link,) = world.links
     assert world.listening[(host_of(bob.name), 9000)] is second
     for to in (1, 0, 1):

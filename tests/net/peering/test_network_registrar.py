@@ -1,36 +1,15 @@
 """Nodes that know each other through a registrar: joining, lookups, and going on while it is down."""
 
 from net.base.frames import Lookup
-from net.contract.events import FailureReason, Log, PeerUp, RecordStored, Registered, RegistrationFailed
-from net.names.directory import Endpoint, HeldRecord, RegistrarDirectory, decode_record_untrusted
-from net.names.identity import Identity
-from net.names.registrar import Registrar
-from net.peering.network import NetworkConfig
-from tests.net.world import GENESIS, PORT, REGISTRAR, Node, World, cached_directory, host_of, identity_of
-
-
-def registrar_in(world: World, registrar: Registrar | None = None) -> Node:
-    """The registrar's node."""
-    return world.add(REGISTRAR, registrar or Registrar(REGISTRAR))
-
-
-def join(world: World, identity: Identity, directory: RegistrarDirectory | None = None, port: int = PORT) -> Node:
-    """A node that registers at its port."""
-    directory = directory or RegistrarDirectory(GENESIS)
-    config = NetworkConfig(endpoints=(Endpoint(host_of(identity.name), port),), register=True)
-    return world.add(identity, directory, config, port=port)
-
-
-def stored(node: Node) -> list[HeldRecord]:
-    """What the node would have on its disk."""
-    return [event.record for event in node.events if isinstance(event, RecordStored)]
+from net.contract.events import FailureReason, Log, PeerUp, Registered, RegistrationFailed
+from net.names.directory import Endpoint, RegistrarDirectory, decode_record_untrusted
+from tests.net.hostile import say
+from tests.net.joined import join, joined, registrar_in, stored
+from tests.net.world import GENESIS, PORT, World, cached_directory, connection_of, host_of, identity_of
 
 
 def test_a_node_registers_its_name_at_boot() -> None:
-    world = World()
-    registrar = registrar_in(world)
-    node = join(world, identity_of("ann.test"))
-    world.settle()
+    world, registrar, (node,) = joined(identity_of("ann.test"))
     (event,) = node.of(Registered)
     assert isinstance(event, Registered)
     record = decode_record_untrusted(event.record)
@@ -41,37 +20,18 @@ def test_a_node_registers_its_name_at_boot() -> None:
 
 
 def test_two_nodes_that_joined_find_each_other() -> None:
-    world = World()
-    registrar_in(world)
-    first, second = join(world, identity_of("ann.test")), join(world, identity_of("bob.test"))
-    world.settle()
-    world.send(first, second.name, b"hello")
-    world.settle()
+    world, _, (first, second) = joined(identity_of("ann.test"), identity_of("bob.test"))
+    world.post(first, second.name, b"hello")
     assert second.received() == [(first.name, b"hello", None)]
-    world.send(second, first.name, b"hello too")
-    world.settle()
+    world.post(second, first.name, b"hello too")
     assert first.headers() == [b"hello too"]
 
 
-def test_a_taken_name_is_refused_and_whoever_has_it_keeps_it() -> None:
-    world = World()
-    registrar_in(world)
-    join(world, identity_of("ann.test"))
-    world.settle()
-    thief = join(world, identity_of("ann.test", "another key"), port=PORT + 1)
-    world.settle()
-    assert thief.of(Registered, RegistrationFailed) == [RegistrationFailed(FailureReason.NAME_TAKEN, retries=False)]
-
-
 def test_a_node_without_a_registered_name_cannot_send_messages_to_anybody() -> None:
-    world = World()
-    registrar = registrar_in(world)
-    member = join(world, identity_of("ann.test"))
-    world.settle()
+    world, registrar, (member,) = joined(identity_of("ann.test"))
     stranger = world.add(identity_of("eve.test"), RegistrarDirectory(GENESIS))
     world.send(stranger, member.name, b"to a member")
-    world.send(stranger, registrar.name, b"to the registrar")
-    world.run(20)
+    world.post(stranger, registrar.name, b"to the registrar", seconds=20)
     assert member.received() == registrar.received() == []
     assert PeerUp("eve.test") not in member.events + registrar.events
     assert sorted(stranger.failed(), key=repr) == [
@@ -84,41 +44,9 @@ def test_a_message_to_the_registrar_waits_until_the_name_is_granted() -> None:
     world = World()
     registrar = registrar_in(world)
     node = join(world, identity_of("ann.test"))
-    world.send(node, registrar.name, b"early")
-    world.settle()
+    world.post(node, registrar.name, b"early")
     assert registrar.received() == [(node.name, b"early", None)]
     assert node.delivered() == [b"early"]
-
-
-def test_a_name_that_nobody_registered_fails_with_that_reason() -> None:
-    world = World()
-    registrar_in(world)
-    node = join(world, identity_of("ann.test"))
-    world.settle()
-    world.send(node, "nobody.test", b"hello")
-    world.settle()
-    assert node.failed() == [(b"hello", FailureReason.NO_SUCH_NAME)]
-    assert world.now == 0.0
-
-
-def test_without_record_and_registrar_a_message_fails_when_the_budget_is_spent() -> None:
-    world = World()
-    node = world.add(identity_of("ann.test"), RegistrarDirectory(GENESIS))
-    world.send(node, "bob.test", b"hello")
-    world.run(4.9)
-    assert node.failed() == []
-    world.run(0.1)
-    assert node.failed() == [(b"hello", FailureReason.NO_REGISTRAR)]
-
-
-def test_cached_records_work_while_the_registrar_is_down() -> None:
-    world = World()
-    ann, bob = identity_of("ann.test"), identity_of("bob.test")
-    first = world.add(ann, cached_directory(bob))
-    second = world.add(bob, cached_directory(ann))
-    world.send(first, second.name, b"hello")
-    world.settle()
-    assert second.headers() == [b"hello"]
 
 
 def test_a_stranger_with_a_granted_record_is_believed_while_the_registrar_is_down() -> None:
@@ -126,37 +54,14 @@ def test_a_stranger_with_a_granted_record_is_believed_while_the_registrar_is_dow
     ann, bob = identity_of("ann.test"), identity_of("bob.test")
     first = world.add(ann, cached_directory(ann, bob))
     second = world.add(bob, cached_directory(bob))
-    world.send(first, second.name, b"hello")
-    world.run(10)
+    world.post(first, second.name, b"hello", seconds=10)
     assert second.headers() == [b"hello"]
     assert [each.encoded for each in stored(second)] == [first.network._directory.signed(first.name)]
 
 
-def test_a_node_that_restarted_on_another_port_is_found_there() -> None:
-    world = World()
-    registrar_in(world)
-    first, second = join(world, identity_of("ann.test")), join(world, identity_of("bob.test"))
-    world.settle()
-    world.send(first, second.name, b"one")
-    world.settle()
-    cache = RegistrarDirectory(GENESIS, stored(second))
-    world.crash(second)
-    world.run(30)
-    again = join(world, identity_of("bob.test"), cache, port=PORT + 7)
-    world.settle()
-    world.send(first, second.name, b"two")
-    world.settle()
-    assert again.headers() == [b"two"]
-    assert first.failed() == []
-
-
 def test_an_impostor_at_an_old_endpoint_does_not_hide_the_node_that_moved() -> None:
-    world = World()
-    registrar_in(world)
-    first, second = join(world, identity_of("ann.test")), join(world, identity_of("bob.test"))
-    world.settle()
-    world.send(first, second.name, b"one")
-    world.settle()
+    world, _, (first, second) = joined(identity_of("ann.test"), identity_of("bob.test"))
+    world.post(first, second.name, b"one")
     cache = RegistrarDirectory(GENESIS, stored(second))
     world.crash(second)
     world.run(30)
@@ -164,8 +69,7 @@ def test_an_impostor_at_an_old_endpoint_does_not_hide_the_node_that_moved() -> N
     impostor_identity = identity_of("bob.test", "another key")
     impostor = world.add(impostor_identity, RegistrarDirectory(GENESIS), alias="impostor")
     world.settle()
-    world.send(first, second.name, b"two")
-    world.settle()
+    world.post(first, second.name, b"two")
     assert moved.headers() == [b"two"]
     assert impostor.received() == []
     assert [port for _, _, port in first.dials][-2:] == [PORT, PORT + 7]
@@ -181,106 +85,36 @@ def test_a_registration_is_tried_again_until_the_registrar_is_there() -> None:
     assert len(node.of(Registered)) == 1
 
 
-def test_registering_the_same_again_needs_no_new_grant() -> None:
-    world = World()
-    registrar = registrar_in(world)
-    node = join(world, identity_of("ann.test"))
-    world.settle()
-    cache = RegistrarDirectory(GENESIS, stored(node))
-    world.crash(node)
-    again = join(world, identity_of("ann.test"), cache)
-    world.settle()
-    assert len(again.of(Registered)) == 1
-    assert len(stored(registrar)) == 1
-
-
-def test_a_key_is_changed_with_the_old_keys_consent() -> None:
-    world = World()
-    registrar_in(world)
-    old, new = identity_of("ann.test"), identity_of("ann.test", "new key")
-    node = join(world, old)
-    other = join(world, identity_of("bob.test"))
-    world.settle()
-    world.send(other, node.name, b"to the old key")
-    world.settle()
-    world.crash(node)
-    world.run(30)
-    config = NetworkConfig(endpoints=(Endpoint(host_of("ann.test"), PORT),), register=True, previous=old)
-    changed = world.add(new, RegistrarDirectory(GENESIS), config)
-    world.settle()
-    assert len(changed.of(Registered)) == 1
-    world.send(other, changed.name, b"to the new key")
-    world.send(changed, other.name, b"from the new key")
-    world.run(5)
-    assert changed.headers() == [b"to the new key"]
-    assert other.headers() == [b"from the new key"]
-
-
 def test_a_registrar_that_answers_nothing_leaves_a_lookup_unanswered_for_five_seconds() -> None:
-    world = World()
-    registrar_in(world)
-    node = join(world, identity_of("ann.test"))
-    world.settle()
+    world, _, (node,) = joined(identity_of("ann.test"))
     world.wires[0].swallow = True
-    world.send(node, "bob.test", b"hello")
-    world.run(4.9)
+    world.post(node, "bob.test", b"hello", seconds=4.9)
     assert node.failed() == []
     world.run(0.1)
     assert node.failed() == [(b"hello", FailureReason.NO_REGISTRAR)]
 
 
 def test_a_lookup_that_a_broken_connection_swallowed_is_asked_again_on_the_next() -> None:
-    world = World()
-    registrar_in(world)
-    node, other = join(world, identity_of("ann.test")), join(world, identity_of("bob.test"))
-    world.settle()
+    world, _, (node, other) = joined(identity_of("ann.test"), identity_of("bob.test"))
     world.wires[0].swallow = True
-    world.send(node, other.name, b"hello")
-    world.settle()
+    world.post(node, other.name, b"hello")
     world.cut(world.wires[0])
     world.run(1)
     assert other.headers() == [b"hello"]
 
 
-def test_a_registrar_that_comes_back_has_its_names() -> None:
-    world = World()
-    registrar = registrar_in(world)
-    node = join(world, identity_of("ann.test"))
-    world.settle()
-    world.crash(registrar)
-    world.run(60)
-    registrar_in(world, Registrar(REGISTRAR, stored(registrar)))
-    thief = join(world, identity_of("ann.test", "another key"), port=PORT + 1)
-    world.run(5)
-    assert thief.of(RegistrationFailed) == [RegistrationFailed(FailureReason.NAME_TAKEN, retries=False)]
-    assert node.of(RegistrationFailed) == []
-
-
 def test_a_request_to_a_node_that_is_no_registrar_ends_the_connection() -> None:
-    world = World()
-    registrar_in(world)
-    first, second = join(world, identity_of("ann.test")), join(world, identity_of("bob.test"))
-    world.settle()
-    world.send(first, second.name, b"up")
-    world.settle()
-    session = first.network._sessions.table.get(second.name)
-    assert session is not None
-    assert session.connection is not None
-    first.network._switchboard.queue(session.connection, Lookup(1, "bob.test"))
-    world.settle()
+    world, _, (first, second) = joined(identity_of("ann.test"), identity_of("bob.test"))
+    world.post(first, second.name, b"up")
+    say(world, first, connection_of(first.network, second.name), Lookup(1, "bob.test"))
     assert any("not a registrar" in str(event) for event in second.of(Log))
 
 
 def test_a_node_that_comes_back_elsewhere_within_the_budget_is_found_again() -> None:
-    world = World()
-    registrar_in(world)
-    first, second = join(world, identity_of("ann.test")), join(world, identity_of("bob.test"))
-    world.settle()
-    world.send(first, second.name, b"before")
-    world.run(1)
+    world, _, (first, second) = joined(identity_of("ann.test"), identity_of("bob.test"))
+    world.post(first, second.name, b"before", seconds=1)
     world.crash(second)
-    world.send(first, second.name, b"meanwhile")
-    world.run(2.5)
+    world.post(first, second.name, b"meanwhile", seconds=2.5)
     again = join(world, identity_of(second.name), port=PORT + 1)
     world.run(2.4)
     assert again.headers() == [b"meanwhile"]
@@ -288,20 +122,15 @@ def test_a_node_that_comes_back_elsewhere_within_the_budget_is_found_again() -> 
 
 
 def test_a_node_that_comes_back_where_it_was_is_found_again_also_when_the_registrar_is_gone() -> None:
-    world = World()
-    registrar = registrar_in(world)
-    first, second = join(world, identity_of("ann.test")), join(world, identity_of("bob.test"))
-    world.settle()
-    world.send(first, second.name, b"before")
-    world.run(1)
+    world, registrar, (first, second) = joined(identity_of("ann.test"), identity_of("bob.test"))
+    world.post(first, second.name, b"before", seconds=1)
     world.crash(registrar)
     world.silent.add((host_of(registrar.name), PORT))
     listening = dict(world.listening)
     world.listening = {key: node for key, node in listening.items() if node is not second}
     (wire,) = {id(each): each for each in world.open.values() if second in (each.ends[0][0], each.ends[1][0])}.values()
     world.cut(wire)
-    world.send(first, second.name, b"meanwhile")
-    world.run(2.5)
+    world.post(first, second.name, b"meanwhile", seconds=2.5)
     world.listening = {key: node for key, node in listening.items() if node is not registrar}
     world.run(2.4)
     assert second.headers() == [b"before", b"meanwhile"]

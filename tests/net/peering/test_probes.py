@@ -7,7 +7,6 @@ import pytest
 
 from net.base.frames import VERSION
 from net.base.limits import MAX_PROBES, PING_SECONDS, RECOVERY_SECONDS
-from net.base.node_names import is_node_name
 from net.contract.events import (
     AttemptFailed,
     AttemptStage,
@@ -26,10 +25,10 @@ from net.contract.events import (
     ProbeStep,
     Proven,
 )
-from net.names.directory import Directory, RegistrarDirectory, StaticDirectory
+from net.names.directory import Directory, RegistrarDirectory
 from net.session.handshake import Handshake, Noise
-from tests.net.peering.test_network_registrar import join, registrar_in
-from tests.net.test_routers import network
+from tests.net.joined import join, joined
+from tests.net.routed import network
 from tests.net.world import (
     GENESIS,
     PORT,
@@ -39,6 +38,7 @@ from tests.net.world import (
     cached_directory,
     host_of,
     identity_of,
+    met,
     pair,
     record_of,
     static_directory,
@@ -71,33 +71,30 @@ def told(node: Node, token: object = "probe") -> list[ProbeStep]:
     return [event.step for event in node.events if isinstance(event, Probed) and event.token == token]
 
 
-def test_a_node_that_is_there_is_dialed_proven_and_pinged() -> None:
+def test_a_node_that_is_there_is_dialed_proven_and_pinged_and_sent_no_message() -> None:
     world, first, second = pair()
     assert probe(world, first, second.name) == [
         FOUND, DIALING, DIALED, PROVEN, Pinging(BOB_HOST), Pinged(0.0), REACHED,
     ]  # fmt: skip
     assert (world.now, first.network.next_deadline() is not None) == (0.0, True)
+    world.run(20)
+    assert (second.received(), first.of(Delivered, Failed)) == ([], [])
 
 
-def test_no_message_is_sent() -> None:
-    world, first, second = pair()
-    probe(world, first, second.name, 20)
-    assert second.received() == []
-    assert first.of(Delivered, Failed) == []
+@pytest.mark.parametrize("name", ["no.test", ANN.name, "no name"])
+def test_an_unknown_name_ones_own_and_what_is_no_name_cannot_be_reached(name: str) -> None:
+    world, first, _ = pair()
+    assert probe(world, first, name) == [offline(FailureReason.NO_SUCH_NAME)]
 
 
 def test_a_session_that_is_there_is_pinged_and_nothing_is_dialed() -> None:
-    world, first, second = pair()
-    world.send(first, second.name, b"m")
-    world.settle()
+    world, first, second = met(b"m")
     assert probe(world, first, second.name) == [FOUND, Pinging(BOB_HOST), Pinged(0.0), REACHED]
     assert len(world.wires) == 1
 
 
 def test_the_ping_is_timed() -> None:
-    world, first, second = pair()
-    world.send(first, second.name, b"m")
-    world.settle()
+    world, first, second = met(b"m")
 
     def alter(data: bytes, _: int) -> bytes:
         world.now += 0.25
@@ -108,32 +105,13 @@ def test_the_ping_is_timed() -> None:
 
 
 def test_an_unknown_name() -> None:
-    world = World()
-    registrar_in(world)
-    node = join(world, ANN)
-    world.settle()
+    world, _, (node,) = joined(ANN)
     reason = FailureReason.NO_SUCH_NAME
     assert probe(world, node, "no.test") == [NameMissing(reason), offline(reason)]
 
 
-def test_an_unknown_name_in_a_static_directory() -> None:
-    world = World()
-    node = world.add(ANN, StaticDirectory({}))
-    assert probe(world, node, "no.test") == [offline(FailureReason.NO_SUCH_NAME)]
-
-
-@pytest.mark.parametrize("name", ["ann.test", "no name"])
-def test_ones_own_name_and_what_is_no_name_cannot_be_reached(name: str) -> None:
-    world, first, _ = pair()
-    assert (name == first.name) == is_node_name(name)
-    assert probe(world, first, name) == [offline(FailureReason.NO_SUCH_NAME)]
-
-
 def test_the_record_comes_from_the_registrar_if_it_is_not_known_here() -> None:
-    world = World()
-    registrar_in(world)
-    node, _ = join(world, ANN), join(world, BOB)
-    world.settle()
+    world, _, (node, _) = joined(ANN, BOB)
     first, *others = probe(world, node, BOB.name)
     assert isinstance(first, NameFound)
     assert (first.record.name, first.record.sequence, first.fresh) == (BOB.name, 1, True)
@@ -157,10 +135,7 @@ def test_the_registrar_is_down_and_the_record_is_known() -> None:
 
 
 def test_the_registrar_is_asked_again_when_the_known_endpoint_refuses() -> None:
-    world = World()
-    registrar = registrar_in(world)
-    node, other = join(world, ANN), join(world, BOB)
-    world.settle()
+    world, registrar, (node, other) = joined(ANN, BOB)
     assert probe(world, node, BOB.name)[-1] == REACHED
     world.crash(other)
     world.run(10)
@@ -265,8 +240,7 @@ def test_a_peer_that_speaks_an_older_protocol(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_session_whose_peer_answers_no_ping_is_a_timeout_after_five_seconds() -> None:
     world, first, second = pair()
-    world.send(first, second.name, b"m")
-    world.run(1)
+    world.post(first, second.name, b"m", seconds=1)
     world.wires[0].swallow = True
     assert probe(world, first, second.name, PING_SECONDS - 0.001) == [FOUND, Pinging(BOB_HOST)]
     world.run(0.001)
@@ -275,8 +249,7 @@ def test_a_session_whose_peer_answers_no_ping_is_a_timeout_after_five_seconds() 
 
 def test_a_session_that_did_not_answer_a_probe_is_replaced() -> None:
     world, first, second = pair()
-    world.send(first, second.name, b"m")
-    world.run(1)
+    world.post(first, second.name, b"m", seconds=1)
     world.wires[0].swallow = True
     probe(world, first, second.name, PING_SECONDS)
     world.run(1)
@@ -284,9 +257,7 @@ def test_a_session_that_did_not_answer_a_probe_is_replaced() -> None:
 
 
 def test_a_connection_that_breaks_before_the_pong_is_sought_again() -> None:
-    world, first, second = pair()
-    world.send(first, second.name, b"m")
-    world.settle()
+    world, first, second = met(b"m")
     world.wires[0].cut_after = world.wires[0].carried + 1
     steps = probe(world, first, second.name, 1)
     broken = failed(AttemptStage.SESSION, FailureReason.UNREACHABLE, "the connection broke")
@@ -298,9 +269,7 @@ def test_a_peer_that_breaks_every_connection_is_a_timeout_in_the_end(monkeypatch
     monkeypatch.setattr(
         "net.peering.probes.PROBE_SECONDS", patience := 2.0
     )  # with thousands of connections it takes long
-    world, first, second = pair()
-    world.send(first, second.name, b"m")
-    world.settle()
+    world, first, second = met(b"m")
 
     def on_wire(wire: Wire) -> None:
         def alter(data: bytes, _: int) -> bytes:
@@ -326,16 +295,14 @@ def test_the_peer_may_be_the_one_who_dials() -> None:
     world.silent.add((BOB_HOST, PORT))
     node.network.probe(BOB.name, "probe", world.now)
     world.run(1)
-    world.send(other, ANN.name, b"m")
-    world.settle()
+    world.post(other, ANN.name, b"m")
     assert told(node)[-4:] == [replace(PROVEN, dialed=False), Pinging(BOB_HOST), Pinged(0.0), REACHED]
 
 
 def test_who_joins_a_search_is_told_where_it_stands() -> None:
     world, first, second = pair()
     world.silent.add((BOB_HOST, PORT))
-    world.send(first, second.name, b"m")
-    world.run(1)
+    world.post(first, second.name, b"m", seconds=1)
     assert probe(world, first, second.name) == [FOUND, DIALING]
     world.run(RECOVERY_SECONDS)
     assert told(first)[-1] == offline(FailureReason.UNREACHABLE)

@@ -3,13 +3,13 @@
 from itertools import count
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from net.base.limits import MAX_BLOB_BYTES, MESSAGE_OVERHEAD_BYTES, MIB, SESSION_CREDIT_BYTES, SESSION_CREDIT_MESSAGES
 from net.session.credit import Share, Shares
 from net.session.outbox import Outbox
-from tests.net.session.test_outbox import record
+from tests.net.frames import record
 
 KIB = 1024
 SMALL = 200 + MESSAGE_OVERHEAD_BYTES
@@ -34,6 +34,7 @@ def saturate(shares: Shares[None], target: Share[None], cost: int) -> int:
     return next(number for number in count() if not shares.begin(target, cost))
 
 
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(st.integers(0, 3), st.integers(1, 9).map(lambda scale: 4**scale), st.booleans()),
@@ -75,6 +76,7 @@ def test_the_next_targets_share_shrinks_as_others_are_stuck(stuck: int, small_me
         assert saturate(shares, share(shares, "next"), cost) == messages
 
 
+@settings(max_examples=40)
 @given(
     st.lists(st.one_of(st.integers(129, 40 * KIB), st.integers(129, 75 * MIB)), min_size=1, max_size=100),
     st.booleans(),
@@ -125,6 +127,7 @@ def test_a_large_message_that_can_never_begin_leaves_the_others_their_shares() -
 NAMES = st.integers(0, 30)
 
 
+@settings(max_examples=50)
 @given(st.lists(st.tuples(NAMES, st.sampled_from([0, 500, 30_000, 3_000_000])), min_size=1, max_size=120), st.data())
 def test_an_outbox_delivers_to_those_who_take_whoever_is_stuck(
     queued: list[tuple[int, int]], data: st.DataObject

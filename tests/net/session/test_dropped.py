@@ -8,7 +8,7 @@ from net.base.limits import DROPPED_SECONDS, MAX_DROPPED_REASONS
 from net.base.timers import Timers
 from net.contract.events import Log
 from net.session.dropped import Dropped
-from tests.net.session.test_half_open import accept
+from tests.net.hostile import accept
 from tests.net.world import Node, World, pair
 
 

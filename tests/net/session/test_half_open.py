@@ -23,19 +23,13 @@ from net.session.half_open import HalfOpen
 from net.session.handshake import FIRST_MESSAGE_BYTES, Handshake
 from net.session.sealing import LENGTH
 from net.session.session import Connection
+from tests.net.hostile import accept
 from tests.net.world import LIMIT, entropy_of, identity_of, pair, static_directory
 
 SHARED = "one host"
 VICTIM = identity_of("ann.test")
 
 # --- who makes room ---------------------------------------------------------------------------------------------------
-
-
-def accept(network: Network, host: str, now: float) -> int:
-    """One more has connected."""
-    number = network.new_connection()
-    network.accepted(number, host, now)
-    return number
 
 
 def speak(network: Network, number: int, now: float) -> None:

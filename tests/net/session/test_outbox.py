@@ -9,6 +9,7 @@ from net.base.frames import Data, Known, decode_frames_untrusted
 from net.base.limits import FIRST_ALLOCATION_BYTES, MAX_PLAINTEXT_BYTES, MAX_QUEUED_MESSAGES
 from net.session.inbox import Arrived, Inbox
 from net.session.outbox import Outbox
+from tests.net.frames import record
 
 CREDIT = (1 << 30, 1000)
 IDENTIFIER = bytes(16)
@@ -19,12 +20,6 @@ def outbox(credit: tuple[int, int] = CREDIT) -> Outbox:
     box = Outbox()
     box.set_credit(*credit)
     return box
-
-
-def record(box: Outbox, size: int = MAX_PLAINTEXT_BYTES) -> bytes:
-    """The frames of one record."""
-    buffer = memoryview(bytearray(size))
-    return bytes(buffer[: box.write(buffer, 0, size)])
 
 
 def deliver(box: Outbox, inbox: Inbox, size: int = MAX_PLAINTEXT_BYTES) -> list[Arrived]:

@@ -7,9 +7,8 @@ from net.base.frames import Ping, encode_control
 from net.base.limits import DEFERRED_RETRY_SECONDS, PROGRESS_SECONDS, STALL_SECONDS
 from net.peering.network import NetworkConfig
 from net.session.session import Connection
-from tests.net.base.test_memory import Crowd, deferred
-from tests.net.peering.test_network_bounds import begins, goes_on, is_live, lines, say
-from tests.net.world import Node, World, pair
+from tests.net.hostile import Crowd, begins, deferred, goes_on, is_live, lines, say
+from tests.net.world import Node, World, connection_of, pair
 
 MIB = 1 << 20
 
@@ -22,13 +21,12 @@ def pieces(number: int, size: int) -> list[bytes]:
 def meet(memory: MemoryBudget) -> tuple[World, Node, Node, Connection]:
     """A node, a peer that is up and sends what its own network knows nothing of, and the peer's end."""
     world, victim, peer = pair(NetworkConfig(memory=memory))
-    world.send(peer, victim.name, b"up")
-    world.settle()
-    session = peer.network._sessions.table.get(victim.name)
+    world.post(peer, victim.name, b"up")
+    connection = connection_of(peer.network, victim.name)
+    session = connection.session
     assert session is not None
-    assert session.connection is not None
     session.outbox.acknowledge = lambda sequences: []  # type: ignore[method-assign]
-    return world, victim, peer, session.connection
+    return world, victim, peer, connection
 
 
 def trickle(memory: MemoryBudget, sizes: list[int], rate: int, seconds: int) -> tuple[World, Node]:

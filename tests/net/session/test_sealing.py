@@ -44,12 +44,6 @@ def test_a_lost_or_repeated_record_does_not_open(before: list[int], then: int) -
         opened(opener, records[then])
 
 
-@given(st.binary(max_size=60))
-def test_no_bytes_open_or_raise_anything_else(data: bytes) -> None:
-    with pytest.raises(BadRecord):
-        opened(Opener(KEY), data)
-
-
 @given(pieces=st.lists(st.binary(max_size=50), max_size=8), cuts=st.lists(st.integers(0, 300), max_size=10))
 def test_the_splitter_gives_the_same_pieces_however_the_stream_is_cut(pieces: list[bytes], cuts: list[int]) -> None:
     stream = b"".join(len(piece).to_bytes(2, "big") + piece for piece in pieces)
