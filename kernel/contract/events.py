@@ -213,7 +213,7 @@ Event = (
 # --- actions --------------------------------------------------------------------------------------------------------
 
 
-class Resume(NamedTuple):
+class ResumeGuest(NamedTuple):
     """Give a suspended guest its answer and let it run."""
 
     process: ProcessId
@@ -235,7 +235,7 @@ class Begin:
 
 
 @dataclass(frozen=True, slots=True)
-class Close:
+class CloseGuest:
     """Drop a guest, whatever state it is in."""
 
     process: ProcessId
@@ -324,10 +324,10 @@ class Ended:
 
 
 Action = (
-    Resume
+    ResumeGuest
     | Continue
     | Begin
-    | Close
+    | CloseGuest
     | Parcel
     | Envelope
     | Taken

@@ -39,7 +39,7 @@ Which = Annotated[str, typer.Argument(metavar="ID|NAME", help="The offer's numbe
 Limit = Annotated[str | None, typer.Option(metavar="SIZE", help="Such as 10GiB; none: no limit.")]
 
 
-class Refused(NodeError):
+class InboxRefused(NodeError):
     """The process cannot do what the user wants, and says why."""
 
 
@@ -292,5 +292,5 @@ def _ask(network: LocalNetwork, node: str, body: object, type: type[T]) -> T:
             f"see `{network.command('ps', '--node', node)}`."
         )
     if (reason := decode_untrusted(answer, _Refusal).err) is not None:
-        raise Refused(output.sentence(reason))
+        raise InboxRefused(output.sentence(reason))
     return decode_untrusted(answer, type)

@@ -1,7 +1,7 @@
 """The JSON of system processes' requests and answers: the existing node's shapes of what they have in common.
 
 An enum is a string if its variant holds nothing, else an object with one key; process ids and addresses are texts;
-bytes are arrays of numbers. The functions here raise `Refused` for anything that is wrong, and nothing else.
+bytes are arrays of numbers. The functions here raise `RequestRefused` for anything that is wrong, and nothing else.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from kernel.contract.message import (
 )
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """A request gets {"Err": value}; carries that value."""
 
     def __init__(self, value: object) -> None:
@@ -46,9 +46,9 @@ class Refused(Exception):
         return f"{sentence} ({', '.join(map(str, about))})" if about else sentence
 
 
-def bad_request(sentence: str) -> Refused:
+def bad_request(sentence: str) -> RequestRefused:
     """Return the refusal of a request that cannot be understood."""
-    return Refused({"BadRequest": {"error": sentence}})
+    return RequestRefused({"BadRequest": {"error": sentence}})
 
 
 def load_untrusted(body: bytes, most: int) -> Any:
@@ -61,7 +61,7 @@ def load_untrusted(body: bytes, most: int) -> Any:
     try:
         return msgspec.json.decode(body)  # a fifth of the time of `json.loads`, for a small request
     except (msgspec.DecodeError, RecursionError):
-        raise Refused({"BadJson": {"error": "the body is not JSON"}}) from None
+        raise RequestRefused({"BadJson": {"error": "the body is not JSON"}}) from None
 
 
 def dump(value: object) -> bytes:

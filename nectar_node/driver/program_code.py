@@ -17,7 +17,7 @@ from nectar_node.storage.operations import DiskError, DiskFault, Location, Opera
 Source = Location | Buffer
 
 
-class Compiler(Protocol):
+class ProgramCompiler(Protocol):
     """What compiles code: `kernel.wasm.engine.Engine`, or something in front of it."""
 
     def load(self, code: bytes) -> Program:
@@ -25,7 +25,7 @@ class Compiler(Protocol):
 
 
 def load_program(
-    compiler: Compiler, perform: Callable[[Operation], Outcome], kept: str, source: Source
+    compiler: ProgramCompiler, perform: Callable[[Operation], Outcome], kept: str, source: Source
 ) -> Program | BadCode:
     """Return the program whose code is `source`, or lies there; `perform` uses the disk.
 

@@ -57,7 +57,7 @@ class TransferFailed(NodeError):
         self.received = received
 
 
-class Progress(Struct, frozen=True):
+class TransferProgress(Struct, frozen=True):
     """The progress of a transfer, as the process tells it."""
 
     state: str
@@ -97,7 +97,7 @@ class _Failed(Struct, frozen=True):
 class _Told(Struct, frozen=True, rename="pascal"):
     """An answer of the process: one of these."""
 
-    status: Progress | None = None
+    status: TransferProgress | None = None
     done: Done | None = None
     failed: _Failed | None = None
     err: str | None = None
@@ -224,7 +224,7 @@ def _inject(client: ControlClient, body: dict[str, dict[str, str]], timeout: int
     client.send("message", target=PROCESS, body=text, timeout=timeout, blob=None, mime=None)
 
 
-def decode_progress_untrusted(answer: Answer) -> Progress | None:
+def decode_progress_untrusted(answer: Answer) -> TransferProgress | None:
     """Return the progress in the answer to `Status`; None if there is none in it (yet). Raises ControlError."""
     return decode_untrusted(answer, _Told).status if answer.get("outcome") == "response" else None
 

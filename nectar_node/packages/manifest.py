@@ -26,7 +26,7 @@ from kernel.contract.message import OnExit
 from nectar_node.base.decoding import BadShape, convert_untrusted, decode_untrusted
 from nectar_node.base.errors import BadInput, BadPackage
 from nectar_node.base.shipped import default_publisher
-from nectar_node.contract.json_shapes import Refused, on_exit_untrusted
+from nectar_node.contract.json_shapes import RequestRefused, on_exit_untrusted
 from nectar_node.storage.operations import Location, is_part
 
 T = TypeVar("T")
@@ -228,7 +228,7 @@ def _wasm_path(path: str, package: PackageId) -> str:
 def _on_exit(value: object, our: str) -> OnExit:
     try:
         return on_exit_untrusted(value, our)
-    except Refused:
+    except RequestRefused:
         raise ValueError(
             'on_exit must be "None", "Restart" or {"Requests": [[address, {"body": …}, blob or null], …]}'
         ) from None

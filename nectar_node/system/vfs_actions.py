@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from kernel.contract import limits
 from kernel.contract.message import Buffer, LazyLoadBlob
 from nectar_node.contract.json_shapes import (
-    Refused,
+    RequestRefused,
     bad_request,
     dump,
     field_untrusted,
@@ -88,12 +88,12 @@ def refusal(error: ops.DiskError, path: str, action: Action) -> object:
     return {"IOError": {"error": error.text, "path": path}}
 
 
-def _io_error(text: str, path: str) -> Refused:
-    return Refused({"IOError": {"error": text, "path": path}})
+def _io_error(text: str, path: str) -> RequestRefused:
+    return RequestRefused({"IOError": {"error": text, "path": path}})
 
 
-def _bad_bytes(path: str) -> Refused:
-    return Refused({"BadBytes": {"action": "write", "path": path}})
+def _bad_bytes(path: str) -> RequestRefused:
+    return RequestRefused({"BadBytes": {"action": "write", "path": path}})
 
 
 def _data(call: Call) -> Buffer:

@@ -69,7 +69,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class JournalEnd:
     """The result of the run."""
 
     digest: str
@@ -89,7 +89,7 @@ class Journal:
 
     header: Header
     events: tuple[Event, ...]
-    end: End
+    end: JournalEnd
 
 
 def time_of(line: str) -> float:
@@ -97,7 +97,7 @@ def time_of(line: str) -> float:
     return float(line.partition(" ")[0])
 
 
-def write_journal(path: Path, plan: Mapping[str, object], events: Iterable[str], end: End) -> None:
+def write_journal(path: Path, plan: Mapping[str, object], events: Iterable[str], end: JournalEnd) -> None:
     """Write a whole file; `plan` is what Header reads, and `events` are the lines. Raises OSError."""
     lines = (f"{MAGIC} {VERSION} {json.dumps(plan)}", *events, f"end {json.dumps(asdict(end))}", "")
     path.write_text("\n".join(lines), encoding="utf-8")
@@ -127,7 +127,7 @@ def parse_journal_untrusted(data: bytes) -> Journal:
     header = _converted(1, _text(1, lines[0]).split(" ", 2)[2], Header)
     events = tuple(_events(lines[1:-2]))
     last = len(lines) - 1
-    end = _converted(last, _text(last, lines[-2])[len("end ") :], End)
+    end = _converted(last, _text(last, lines[-2])[len("end ") :], JournalEnd)
     if end.events != len(events):
         raise BadJournal(f" has {len(events)} events, and {end.events} according to its end: it has been changed.")
     return Journal(header, events, end)

@@ -33,7 +33,7 @@ from nectar_node.storage.operations import Row
 from testnet.journal.entries import fault_begins, fault_ends
 from testnet.journal.journal import NOBODY
 from testnet.model.hostile_names import is_hostile
-from testnet.model.lab import Holding, Json, Level, NodePlan, Outcome, OutOfTime
+from testnet.model.lab import Json, Level, NodeHolding, NodePlan, Outcome, OutOfTime
 from testnet.model.rule import Attack, Fault, NodeFault, held
 from testnet.model.where import Where
 from testnet.real.lifeline import hold_lifeline
@@ -216,7 +216,7 @@ class SocketLab:
         self._processes.call_off(by)
         self._tell(by, "leaves")
 
-    def holding(self, node: str) -> Holding:
+    def holding(self, node: str) -> NodeHolding:
         """Return what a running node holds just now."""
         with self._network(node).connect(node) as client:
             told, processes = client.request("peers"), client.request("ps")["processes"]
@@ -228,7 +228,7 @@ class SocketLab:
         }
         most = told["memory"]["budget_bytes"] + BESIDES_BYTES
         owner = self._folder(node).owner()
-        return Holding(0 if owner is None else resident_bytes(owner), most, counts)
+        return NodeHolding(0 if owner is None else resident_bytes(owner), most, counts)
 
     @property
     def _processes(self) -> NodeProcesses:

@@ -32,7 +32,7 @@ class FaultEnds(Struct, frozen=True, tag_field="state", tag="ends"):
 
 
 @dataclass(frozen=True, slots=True)
-class Bytes:
+class BytesSent:
     """A node puts bytes on a link, or dials."""
 
     target: str
@@ -51,7 +51,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Violation:
+class ViolationSeen:
     """A promise was broken."""
 
     text: str
@@ -59,7 +59,7 @@ class Violation:
 
 M = TypeVar("M")
 
-Meaning: TypeAlias = MessageStep | FaultBegins | FaultEnds | Bytes | Note | Violation
+Meaning: TypeAlias = MessageStep | FaultBegins | FaultEnds | BytesSent | Note | ViolationSeen
 
 
 def meaning(event: Event) -> Meaning:
@@ -73,9 +73,9 @@ def meaning(event: Event) -> Meaning:
         case "sends":
             return _bytes(event, rest)
         case "dials":
-            return Bytes(rest, None, "")
+            return BytesSent(rest, None, "")
         case "violation":
-            return Violation(rest)
+            return ViolationSeen(rest)
         case _ if word in LIFE:
             return Note("life", event.text)
         case _ if word in _NOTES:
@@ -92,10 +92,10 @@ def _decoded(event: Event, text: str, type: type[M] | Any) -> M:
     return decoded
 
 
-def _bytes(event: Event, text: str) -> Bytes:
+def _bytes(event: Event, text: str) -> BytesSent:
     match text.split(" "):
         case [size, hash, "to", target] if size.isdecimal() and len(size) < 16:
-            return Bytes(target, int(size), hash)
+            return BytesSent(target, int(size), hash)
         case _:
             raise _bad(event, "expected how many bytes are sent, their hash and to whom")
 

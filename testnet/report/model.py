@@ -15,11 +15,11 @@ from kernel.contract.message import Reason, kind_of
 from kernel.router.trace import TraceStep
 from nectar_node.driver.trace_file import MessageStep
 from testnet.journal.journal import NOBODY, Event, Journal
-from testnet.report.events import Bytes, FaultBegins, FaultEnds, Note, Violation, meaning
+from testnet.report.events import BytesSent, FaultBegins, FaultEnds, Note, ViolationSeen, meaning
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class DrawnMessage:
     """A request or a response."""
 
     id: str
@@ -52,7 +52,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailedMessage:
     """The sender was told Offline or Timeout, or a message reached nobody."""
 
     at: float
@@ -121,8 +121,8 @@ class Picture:
 
     nodes: tuple[str, ...]
     """The nodes of the plan, then those that appear later."""
-    messages: tuple[Message, ...]
-    failures: tuple[Failure, ...]
+    messages: tuple[DrawnMessage, ...]
+    failures: tuple[FailedMessage, ...]
     segments: tuple[Segment, ...]
     remarks: tuple[Remark, ...]
     bands: tuple[Band, ...]
@@ -137,8 +137,8 @@ _Key: TypeAlias = tuple[int, bool, str, str]
 class _Sketch:
     """A picture while it is drawn."""
 
-    messages: list[Message] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
+    messages: list[DrawnMessage] = field(default_factory=list)
+    failures: list[FailedMessage] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
     bands: list[Band] = field(default_factory=list)
@@ -160,9 +160,9 @@ class _Sketch:
                 self.bands.append(Band(number, words, nodes, at, None, line))
             case FaultEnds(number):
                 self.bands = [_ended(band, number, at) for band in self.bands]
-            case Bytes(target, size, hash):
+            case BytesSent(target, size, hash):
                 self.segments.append(Segment(at, node, target, size, hash, line))
-            case Violation(text):
+            case ViolationSeen(text):
                 self.violations.append(Broken(at, text, line))
             case Note(kind, text):
                 self.remarks.append(Remark(at, node, kind, text, line))
@@ -192,7 +192,7 @@ class _Sketch:
         return index
 
     def _new(self, event: Event, record: MessageStep, *, response: bool, sent: float | None) -> int:
-        message = Message(
+        message = DrawnMessage(
             id=str(record.id),
             response=response,
             source=record.source,
@@ -245,7 +245,7 @@ class _Sketch:
     def _failure(self, event: Event, record: MessageStep, what: str) -> None:
         ends = (record.source, record.target)
         reason, id = record.reason or "", str(record.id)
-        self.failures.append(Failure(event.at, event.node, what, reason, id, id, *ends, event.line))
+        self.failures.append(FailedMessage(event.at, event.node, what, reason, id, id, *ends, event.line))
 
 
 _STEPS: dict[TraceStep, Callable[[_Sketch, Event, MessageStep], None]] = {

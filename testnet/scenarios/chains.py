@@ -11,7 +11,7 @@ from testnet.faults.reset import ConnectionReset
 from testnet.model.lab import Lab, NodePlan
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 from testnet.scenarios.timing import may_forget
-from testnet.scenarios.witnesses import PACKAGE, Run, Witnesses
+from testnet.scenarios.witnesses import PACKAGE, Witnesses, WitnessRun
 
 _BLOBS = (0, 0, 1, 1000, 30_000, 300_000, 2_000_000)
 _PACES = ((1, 0), (10, 100), (100, 100), (200, 20), (200, 20), (2200, 0))
@@ -32,7 +32,9 @@ class _Story:
         self._nodes = plan.nodes
         self._unsteady = {name for name in plan.nodes if may_forget(plan.schedule, name, 0.0)}
         self._witnesses = Witnesses(lab)
-        self._runs = [(at, Run(f"chain {number}", **run)) for number, (at, run) in enumerate(plan.options["chains"])]
+        self._runs = [
+            (at, WitnessRun(f"chain {number}", **run)) for number, (at, run) in enumerate(plan.options["chains"])
+        ]
 
     def work(self) -> None:
         """Begin each chain at its time."""
@@ -56,7 +58,7 @@ class _Story:
         """Return the outcomes, after `check`."""
         return self._witnesses.outcomes()
 
-    def _check_flow(self, run: Run) -> None:
+    def _check_flow(self, run: WitnessRun) -> None:
         """Check that what is passed on arrives or comes back, and that none arises on the way: no node on the way
         forgets."""
         way = (*run.targets, *run.path)
@@ -73,8 +75,8 @@ class _Story:
         require(tally.answered <= before, f"{run.name}: {tally.answered} answers to {before} requests at {place}")
 
 
-def _again(run: Run) -> Run:
-    return Run(f"{run.name} again", run.author, run.targets, 2, 0, 30, run.path, run.blob)
+def _again(run: WitnessRun) -> WitnessRun:
+    return WitnessRun(f"{run.name} again", run.author, run.targets, 2, 0, 30, run.path, run.blob)
 
 
 def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:

@@ -11,7 +11,7 @@ from testnet.faults import draw
 from testnet.model.lab import Lab, NodePlan
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 from testnet.scenarios.timing import may_forget
-from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Run, Witnesses
+from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Witnesses, WitnessRun
 
 _SECONDS = 30.0
 _TIMEOUTS = (5, 20)
@@ -45,11 +45,11 @@ class _Story:
         for event in self._plan.options["events"]:
             self._lab.rest(max(0.0, began + event["at"] - self._lab.now))
             if event["do"] == "talk":
-                self._talk(Run(**event["run"]))
+                self._talk(WitnessRun(**event["run"]))
             else:
                 self._actions[event["do"]](event["node"])
 
-    def _talk(self, run: Run) -> None:
+    def _talk(self, run: WitnessRun) -> None:
         self._steady[run.name] = self._ends[run.author]
         self._witnesses.begin(run)
 
@@ -86,18 +86,20 @@ class _Story:
         """Return the outcomes, after `check`."""
         return self._witnesses.outcomes()
 
-    def _stayed(self, run: Run) -> bool:
+    def _stayed(self, run: WitnessRun) -> bool:
         return self._ends[run.author] == self._steady[run.name] and not may_forget(self._plan.schedule, run.author, 0.0)
 
-    def _knows(self, run: Run) -> bool:
+    def _knows(self, run: WitnessRun) -> bool:
         return all((run.name, target) in self._witnesses.report(run.author).tallies for target in run.targets)
 
     def _check_reach(self, there: Sequence[str]) -> None:
-        self._witnesses.all_answered([Run(f"at the end from {name}", name, tuple(there), 3, 0, 30) for name in there])
+        self._witnesses.all_answered(
+            [WitnessRun(f"at the end from {name}", name, tuple(there), 3, 0, 30) for name in there]
+        )
 
     def _check_gone(self, author: str, gone: Sequence[str]) -> None:
         for node in gone:
-            run = Run(f"to {node}, who has left", author, (node,), 3, 0, 30)
+            run = WitnessRun(f"to {node}, who has left", author, (node,), 3, 0, 30)
             self._witnesses.begin(run)
             self._lab.rest(1.0)
             self._witnesses.all_over([run], 60.0)

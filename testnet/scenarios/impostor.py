@@ -10,7 +10,7 @@ from testnet.faults.impostor import Impostor
 from testnet.model.lab import Lab, NodePlan
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
 from testnet.scenarios.timing import told
-from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, PROCESS, Run, Witnesses
+from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, PROCESS, Witnesses, WitnessRun
 
 _TIMEOUT = 30
 _BLOBS = (0, 0, 1000, 100_000)
@@ -46,13 +46,13 @@ class _Story:
         if self._plan.options["gone"]:
             self._check_gone(honest)
 
-    def _talk(self, runs: Sequence[Run]) -> None:
+    def _talk(self, runs: Sequence[WitnessRun]) -> None:
         for run in runs:
             self._witnesses.begin(run)
         self._lab.rest(1.0)
         self._witnesses.all_over(runs, 2 * _TIMEOUT)
 
-    def _check_impostor(self, false: Sequence[Run]) -> None:
+    def _check_impostor(self, false: Sequence[WitnessRun]) -> None:
         """Check that the impostor was given nothing, and that nobody took anything from it."""
         report = self._witnesses.report(self._fault.host)
         noted = sum(row["noted"] for row in report.noted)
@@ -64,7 +64,7 @@ class _Story:
                 seen = self._witnesses.report(target).count(run, (), "noted")
                 require(seen == 0, f"{target} took {seen} requests from the impostor of {self._victim}")
 
-    def _check_gone(self, honest: Sequence[Run]) -> None:
+    def _check_gone(self, honest: Sequence[WitnessRun]) -> None:
         for run in honest:
             (tally,) = self._witnesses.report(run.author).of(run)
             words = f"only an impostor is there for {run.author}'s requests to {self._victim}: {tally.words()}"
@@ -80,10 +80,11 @@ class _Story:
         """Return the outcomes, after `check`."""
         return self._witnesses.outcomes()
 
-    def _runs(self, when: str, authors: Sequence[str], targets: Sequence[str]) -> list[Run]:
+    def _runs(self, when: str, authors: Sequence[str], targets: Sequence[str]) -> list[WitnessRun]:
         count, gap_ms, blob = (self._plan.options[name] for name in ("count", "gap_ms", "blob"))
         return [
-            Run(f"{when}, {author}", author, tuple(targets), count, gap_ms, _TIMEOUT, (), blob) for author in authors
+            WitnessRun(f"{when}, {author}", author, tuple(targets), count, gap_ms, _TIMEOUT, (), blob)
+            for author in authors
         ]
 
 

@@ -13,7 +13,7 @@ from testnet.faults.pause import Pause
 from testnet.model.lab import PACKAGES, Lab, NodePlan, Outcome
 from testnet.scenarios import processes
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
-from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Run, Witnesses
+from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Witnesses, WitnessRun
 
 _PROCESS = "fragile:crash_isolation:sys"
 _TESTATOR, _HEIR = "testator:crash_isolation:sys", "heir:crash_isolation:sys"
@@ -45,7 +45,7 @@ class _Story:
         """End the process again and again; its neighbours notice nothing."""
         options = self._plan.options
         for node in self._others:
-            self._witnesses.begin(Run(f"meanwhile from {node}", node, (self._node,), 100, 100, _TIMEOUT))
+            self._witnesses.begin(WitnessRun(f"meanwhile from {node}", node, (self._node,), 100, 100, _TIMEOUT))
         self._lab.rest(options["first"])
         self._end(_PROCESS)
         for _ in range(options["times"]):
@@ -112,7 +112,9 @@ class _Story:
     def _check_others(self) -> None:
         self._witnesses.all_over([run for run, _ in self._witnesses.runs], 60.0)
         nodes = self._plan.nodes
-        self._witnesses.all_answered([Run(f"after it from {name}", name, nodes, 3, 0, _TIMEOUT) for name in nodes])
+        self._witnesses.all_answered(
+            [WitnessRun(f"after it from {name}", name, nodes, 3, 0, _TIMEOUT) for name in nodes]
+        )
         self._witnesses.nothing_wrong(nodes)
 
     def outcomes(self) -> Outcomes:

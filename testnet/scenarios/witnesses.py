@@ -19,7 +19,7 @@ _OUTCOMES = ("answered", "returned", "offline", "timeout")
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class WitnessRun:
     """Numbered requests from one node to others."""
 
     name: str
@@ -43,7 +43,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class RunTally:
     """The outcomes of a run at one target, as its author counts them."""
 
     sent: int
@@ -58,21 +58,21 @@ class Tally:
 
 
 @dataclass(slots=True)
-class Report:
+class WitnessReport:
     """What a witness has seen since its node booted."""
 
-    tallies: dict[tuple[str, str], Tally]
+    tallies: dict[tuple[str, str], RunTally]
     """Tallies by run and target."""
     noted: list[dict[str, Any]]
     wrong: list[str]
 
-    def of(self, run: Run) -> list[Tally]:
+    def of(self, run: WitnessRun) -> list[RunTally]:
         """Return the tallies of a run at its targets; raises Violation if its author has forgotten it."""
         known = (run.name, run.targets[0]) in self.tallies
         require(known, f"the witness on {run.author} has forgotten the run {run.name}, which it has begun")
         return [self.tallies[run.name, target] for target in run.targets]
 
-    def count(self, run: Run, trail: Sequence[str], what: str) -> int:
+    def count(self, run: WitnessRun, trail: Sequence[str], what: str) -> int:
         """Return how many requests of a run came this way and were `noted`, `passed` or `returned` here, or lost their
         answer (`lost`)."""
         rows = [row for row in self.noted if row["run"] == run.name and row["trail"] == list(trail)]
@@ -86,36 +86,36 @@ class Witnesses:
     lab: Lab
     process: str = PROCESS
     """The name of the process on every node."""
-    runs: list[tuple[Run, SentRequest]] = field(default_factory=list)
+    runs: list[tuple[WitnessRun, SentRequest]] = field(default_factory=list)
 
-    def begin(self, run: Run) -> None:
+    def begin(self, run: WitnessRun) -> None:
         """Begin a run, if its author is there."""
         if self.lab.running(run.author):
             self.runs.append((run, self.lab.begin(run.author, self.process, run.body(), _PATIENCE)))
 
-    def report(self, node: str) -> Report:
+    def report(self, node: str) -> WitnessReport:
         """Return what the witness of a node has seen, while nothing is wrong with the node."""
         outcome = self.lab.ask(node, self.process, "Report", _PATIENCE)
         require(outcome.kind == "response", f"the witness on {node} does not answer its user: {outcome.reason}")
         value = outcome.body["Report"]
         tallies = {(row["run"], row["target"]): _tally(row) for row in value["asked"]}
-        return Report(tallies, value["noted"], value["wrong"])
+        return WitnessReport(tallies, value["noted"], value["wrong"])
 
-    def begun(self, run: Run) -> bool:
+    def begun(self, run: WitnessRun) -> bool:
         """Whether its author has said so."""
         return any(
             each is run and request.outcome is not None and request.outcome.body == "Begun"
             for each, request in self.runs
         )
 
-    def all_over(self, runs: Sequence[Run], within: float) -> None:
+    def all_over(self, runs: Sequence[WitnessRun], within: float) -> None:
         """Check that every request of these runs gets its outcome (G5), unless its author has forgotten it."""
         limit = self.lab.now + within
         while waiting := [text for run in runs for text in self._unfinished(run)]:
             require(self.lab.now < limit, f"G5: after {within:g} s there is no outcome: {'; '.join(waiting)}")
             self.lab.rest(1.0)
 
-    def _unfinished(self, run: Run) -> list[str]:
+    def _unfinished(self, run: WitnessRun) -> list[str]:
         known = self.report(run.author).tallies
         tallies = [(target, known.get((run.name, target))) for target in run.targets]
         return [
@@ -142,7 +142,7 @@ class Witnesses:
             wrong = self.report(node).wrong
             require(not wrong, f"the witness on {node} has seen {len(wrong)} wrong things: {'; '.join(wrong[:3])}")
 
-    def all_answered(self, runs: Sequence[Run], within: float = 60.0) -> None:
+    def all_answered(self, runs: Sequence[WitnessRun], within: float = 60.0) -> None:
         """Begin these runs, and see that every request is answered."""
         authors = {run.author for run in runs}
         self.lab.wait(lambda: all(self.lab.ready(name) for name in authors), within, "that all nodes have joined again")
@@ -156,10 +156,10 @@ class Witnesses:
                 require(tally.answered == run.count, f"not all requests were answered: {words}")
 
 
-def outcomes(tally: Tally) -> int:
+def outcomes(tally: RunTally) -> int:
     """Return how many requests have had their outcomes."""
     return sum(getattr(tally, name) for name in _OUTCOMES)
 
 
-def _tally(row: dict[str, Any]) -> Tally:
-    return Tally(**{name: int(row[name]) for name in ("sent", *_OUTCOMES)})
+def _tally(row: dict[str, Any]) -> RunTally:
+    return RunTally(**{name: int(row[name]) for name in ("sent", *_OUTCOMES)})

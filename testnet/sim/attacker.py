@@ -7,8 +7,8 @@ from typing import Protocol
 
 from net.contract.events import Close, Dial, Hold, Writable
 from net.names.directory import Genesis
-from testnet.hostile.behaviours import Order
-from testnet.hostile.peer import HostilePeer
+from testnet.hostile.behaviours import AttackOrder
+from testnet.hostile.peer import AttackingPeer
 from testnet.sim.fabric import End, Fabric
 from testnet.sim.link_end import LinkEnd
 from testnet.sim.timeline import Timeline
@@ -35,14 +35,14 @@ class SimAttacker(LinkEnd):
     window = WINDOW_BYTES
     _simulation: AttackerContext
 
-    def __init__(self, simulation: AttackerContext, name: str, order: Order) -> None:
+    def __init__(self, simulation: AttackerContext, name: str, order: AttackOrder) -> None:
         """`name` is both the attacker's name and its host."""
         self.name = self.host = self.address = name
         self.ends: dict[int, End] = {}
         self.crashed = False
         chance = simulation.chance("hostile", name)
         self._simulation = simulation
-        self.port = self.core = HostilePeer(order, simulation.genesis, chance, unix=0.0, now=simulation.now)
+        self.port = self.core = AttackingPeer(order, simulation.genesis, chance, unix=0.0, now=simulation.now)
         self._tick()
 
     def _tick(self) -> None:

@@ -12,7 +12,7 @@ from kernel.contract.guest import Arrival
 from nectar_node.contract.memory_budget import DEFAULT_BYTES
 from nectar_node.storage.database import Contents
 from nectar_node.storage.operations import Commit, Location, Row
-from testnet.model.lab import READY_SECONDS, Holding, Json, Level, NodePlan, Outcome, OutOfTime
+from testnet.model.lab import READY_SECONDS, Json, Level, NodeHolding, NodePlan, Outcome, OutOfTime
 from testnet.model.rule import Attack, Fault
 from testnet.sim.holding import holding
 from testnet.sim.names import SimulationError
@@ -217,7 +217,7 @@ class SimLab:
         now = self.simulation.nodes.get(node)
         return [*self.simulation.logs[node], *(now.shown_log if now is not None else [])]
 
-    def holding(self, node: str) -> Holding:
+    def holding(self, node: str) -> NodeHolding:
         """Return what a running node holds just now."""
         return holding(self.simulation.nodes[node])
 

@@ -27,7 +27,7 @@ from net.base.frames import VERSION
 from net.contract.events import Unforeseen
 from net.names.directory import Genesis
 from net.names.identity import Identity
-from testnet.hostile.behaviours import MODEST, Order
+from testnet.hostile.behaviours import MODEST, AttackOrder
 from testnet.journal.entries import fault_begins, fault_ends, message
 from testnet.model.fields import nodes_of
 from testnet.model.invariants import Watch
@@ -35,7 +35,7 @@ from testnet.model.lab import OutOfTime
 from testnet.model.rule import Attack, Fault, LinkFault, NodeFault, Rule, fresh, held
 from testnet.sim.attacker import SimAttacker
 from testnet.sim.fabric import Fabric, LinkBehaviour
-from testnet.sim.names import PORT, REGISTRAR, OwnFailure, SimulationError
+from testnet.sim.names import PORT, REGISTRAR, NodeFailure, SimulationError
 from testnet.sim.node import NodeSpec, SimNode
 from testnet.sim.programs import Programs
 
@@ -210,7 +210,7 @@ class Simulation:
     def attack(self, attack: Attack, by: str) -> None:
         """Start a hostile peer named `by`, just strong enough to show its effect."""
         registrar = attack.node == REGISTRAR
-        order = Order(attack.behaviour, attack.node, ProcessId.parse(attack.process), MODEST, registrar)
+        order = AttackOrder(attack.behaviour, attack.node, ProcessId.parse(attack.process), MODEST, registrar)
         self.note(by, "boots")
         self.note(by, f"note attacks {attack.node}")
         self.attackers[by] = SimAttacker(self, by, order)
@@ -341,7 +341,7 @@ class Simulation:
         """Take a failure of a node's own code, which the node outlives; raises OwnFailure unless failures are kept."""
         self.note(node.host, f"fails: {failure.what}")
         if self.contained is None:
-            raise OwnFailure("\n".join((f"{node.host} failed at {failure.what}:", *failure.traceback)))
+            raise NodeFailure("\n".join((f"{node.host} failed at {failure.what}:", *failure.traceback)))
         self.contained.append(failure)
 
     def digest(self) -> str:

@@ -34,7 +34,7 @@ class Moment(NamedTuple):
     """The length of the journal by then."""
 
 
-class Run(Protocol):
+class LabRun(Protocol):
     """A network, from its beginning to its end."""
 
     @property
@@ -158,7 +158,7 @@ class RealRun:
 
 
 @contextmanager
-def open_run(level: Level, seed: int, folder: Path, programs: Programs) -> Iterator[Run]:
+def open_run(level: Level, seed: int, folder: Path, programs: Programs) -> Iterator[LabRun]:
     """Yield a network at this level, in which nothing runs yet."""
     if level is Level.SIMULATION:
         with closing(SimRun(seed, programs)) as run:

@@ -13,7 +13,7 @@ from testnet.faults.registrar_down import RegistrarDown
 from testnet.model.rule import Fault
 from testnet.model.where import Where
 from testnet.real.links.thread import ThreadedLinks, run_links
-from testnet.real.nodes.addresses import FRONT_PORT, NODE_PORT, Place
+from testnet.real.nodes.addresses import FRONT_PORT, NODE_PORT, NodePlace
 from testnet.real.nodes.namespaces import HUB, Namespaces
 
 
@@ -24,18 +24,18 @@ class HostLinks:
 
     hosts: Namespaces
     links: ThreadedLinks
-    _places: dict[str, Place] = field(default_factory=dict)
+    _places: dict[str, NodePlace] = field(default_factory=dict)
     _pulled: Counter[str] = field(default_factory=Counter)
     """The number of faults that have pulled the cable of a host."""
     _cables: dict[int, str] = field(default_factory=dict)
     """By the fault's number, the host whose cable it has pulled."""
 
-    def connect(self, name: str) -> Place:
+    def connect(self, name: str) -> NodePlace:
         """Return the place of the node `name`, which others reach from now on; its host is made if there is none."""
         place = self._places.get(name)
         if place is None:
             host, front = self.hosts.add(name), (self.hosts.add_hub_address(), FRONT_PORT)
-            place = self._places[name] = Place(host, NODE_PORT, front, tuple(self.hosts.command(name)))
+            place = self._places[name] = NodePlace(host, NODE_PORT, front, tuple(self.hosts.command(name)))
             self.links.add(name, place)
         return place
 

@@ -6,7 +6,7 @@ import pytest
 
 from kernel.contract import limits
 from kernel.contract.capability import Capability
-from kernel.contract.events import Resume, StateUsed
+from kernel.contract.events import ResumeGuest, StateUsed
 from kernel.contract.guest import GetState, OurCapabilities, Poll, SaveCapabilities, SetState
 from tests.kernel.rig import Rig, here, pid
 
@@ -21,7 +21,7 @@ def test_g27_an_answer_for_a_process_that_has_ended_is_not_given_to_its_successo
     rig.tell(StateUsed(late, None))
     assert rig.actions == []
     rig.tell(StateUsed(rig.processes_token("a"), b"state"))
-    assert [a.answer for a in rig.actions if isinstance(a, Resume)] == [b"state"]
+    assert [a.answer for a in rig.actions if isinstance(a, ResumeGuest)] == [b"state"]
 
 
 def test_g21_a_process_cannot_hold_capabilities_without_end(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,5 +35,5 @@ def test_g21_a_process_cannot_hold_capabilities_without_end(rig: Rig, monkeypatc
 def test_g17_params_that_hold_half_a_character_are_kept_in_ascii(rig: Rig) -> None:
     rig.start("a", network=False)
     rig.poll("a", SaveCapabilities((Capability(here("a"), '"\\ud800"'),)), OurCapabilities(), poll=Poll.CALL)
-    (held,) = [a.answer for a in rig.actions if isinstance(a, Resume)]
+    (held,) = [a.answer for a in rig.actions if isinstance(a, ResumeGuest)]
     assert held == (Capability(here("a"), '"\\ud800"'),)

@@ -10,14 +10,14 @@ from kernel.contract.capability import Capability
 from kernel.contract.events import (
     Begin,
     ChangeOnExit,
-    Close,
+    CloseGuest,
     Ended,
     GrantCapabilities,
     Initialize,
     Kill,
     Loaded,
     Output,
-    Resume,
+    ResumeGuest,
     Run,
     WithdrawCapabilities,
 )
@@ -124,8 +124,8 @@ def test_who_keeps_something_for_a_process_is_told_of_its_end_after_its_last_req
     request = OnExitRequest(here("clock")._replace(process=CLOCK), Request(False, None, b"x"), None)
     rig.start("a", on_exit=OnExit(OnExitAction.REQUESTS, (request,)))
     actions = rig.end("a")
-    assert [type(action) for action in actions if isinstance(action, (Close, Envelope, Ended))] == [
-        Close,
+    assert [type(action) for action in actions if isinstance(action, (CloseGuest, Envelope, Ended))] == [
+        CloseGuest,
         Envelope,
         Ended,
     ]
@@ -148,7 +148,7 @@ def test_g25_a_spawn_fails_if_the_user_starts_a_process_of_that_name_meanwhile(r
     rig.start("a")
     rig.poll("a", Spawn("c", "/c.wasm", ON_EXIT_RESTART, (), (), False), poll=Poll.CALL)
     rig.start("c")
-    assert [a.answer for a in rig.actions if isinstance(a, Resume)] == [SpawnError.NAME_TAKEN]
+    assert [a.answer for a in rig.actions if isinstance(a, ResumeGuest)] == [SpawnError.NAME_TAKEN]
     rig.tell(Loaded(pid("c"), NoProgram()))
     assert len([a for a in rig.actions if isinstance(a, Begin) and a.launch.process == pid("c")]) == 1
 

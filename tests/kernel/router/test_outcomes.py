@@ -6,7 +6,7 @@ import pytest
 
 from kernel.contract import limits
 from kernel.contract.address import Address
-from kernel.contract.events import Answered, Close, DeadLetter, Inject, Output, PeerFailed, Reply
+from kernel.contract.events import Answered, CloseGuest, DeadLetter, Inject, Output, PeerFailed, Reply
 from kernel.contract.guest import Arrival, Poll, SendAndAwait
 from kernel.contract.message import Reason, ReplyTo, Request, Response
 from tests.kernel.rig import CLOCK, TERMINAL, Rig, from_peer, here, parcel, pid, respond, send, there
@@ -80,7 +80,7 @@ def test_g23_a_process_that_never_receives_its_outcomes_ends(rig: Rig, monkeypat
     monkeypatch.setattr(limits, "MAX_OUTSTANDING", 10)
     rig.start("a")
     rig.poll("a", *(send(here("nobody"), expects=9) for _ in range(20)))
-    assert any(isinstance(a, Close) and a.process == pid("a") for a in rig.actions)
+    assert any(isinstance(a, CloseGuest) and a.process == pid("a") for a in rig.actions)
     assert any(isinstance(a, Output) and "does not receive" in a.text for a in rig.actions)
 
 
@@ -124,7 +124,7 @@ def test_g8_awaiting_oneself_or_nothing_traps_and_says_so(
     rig.start("a", "b")
     rig.poll("a", SendAndAwait(here(target), Request(False, expects, b""), None), poll=Poll.CALL)
     assert any(isinstance(a, Output) and words in a.text for a in rig.actions)
-    assert any(isinstance(a, Close) and a.process == pid("a") for a in rig.actions)
+    assert any(isinstance(a, CloseGuest) and a.process == pid("a") for a in rig.actions)
 
 
 def test_g5_an_answer_of_a_system_process_that_nobody_waits_for_is_dropped(rig: Rig) -> None:

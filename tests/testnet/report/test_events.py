@@ -7,7 +7,7 @@ import pytest
 from kernel.router.trace import TraceStep
 from nectar_node.driver.trace_file import MessageStep
 from testnet.journal.journal import BadJournal, Event
-from testnet.report.events import Bytes, FaultBegins, FaultEnds, Note, Violation, meaning
+from testnet.report.events import BytesSent, FaultBegins, FaultEnds, Note, ViolationSeen, meaning
 from tests.testnet.report.small import step
 
 
@@ -18,14 +18,14 @@ def read(text: str) -> object:
 @pytest.mark.parametrize(
     ("text", "meant"),
     [
-        ("sends 143 a1b2c3d4e5f60708 to b.nec", Bytes("b.nec", 143, "a1b2c3d4e5f60708")),
-        ("dials b.nec", Bytes("b.nec", None, "")),
+        ("sends 143 a1b2c3d4e5f60708 to b.nec", BytesSent("b.nec", 143, "a1b2c3d4e5f60708")),
+        ("dials b.nec", BytesSent("b.nec", None, "")),
         ("crashes", Note("life", "crashes")),
         ("log net: connected", Note("log", "net: connected")),
         ("printed ", Note("printed", "")),
         ("disk WriteAt a/b", Note("disk", "WriteAt a/b")),
         ("note file 1 is offered", Note("note", "file 1 is offered")),
-        ("violation two outcomes", Violation("two outcomes")),
+        ("violation two outcomes", ViolationSeen("two outcomes")),
         ("does what nobody knew yet", Note("other", "does what nobody knew yet")),
         (
             'fault {"number":1,"words":"pause a.nec","nodes":["a.nec"],"state":"begins"}',

@@ -11,7 +11,7 @@ from testnet.faults.hostile_peer import HostilePeer
 from testnet.faults.schedule import Step
 from testnet.journal.journal import Journal, read_journal_untrusted
 from testnet.report.events import meaning
-from testnet.report.model import Message, draw
+from testnet.report.model import DrawnMessage, draw
 from testnet.scenarios.hostile import HOSTILE
 from testnet.scenarios.scenario import draw_plan
 from testnet.sim.programs import Programs
@@ -141,7 +141,7 @@ def records(journal: Journal) -> dict[int, MessageStep]:
     return {line: record for line, record in read if isinstance(record, MessageStep)}
 
 
-def is_between_nodes(message: Message) -> bool:
+def is_between_nodes(message: DrawnMessage) -> bool:
     return message.source.split("@")[0] != message.target.split("@")[0]
 
 
