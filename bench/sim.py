@@ -24,7 +24,6 @@ from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import Plan
 from testnet.sim.programs import Programs
 from testnet.sim.run import run as play
-from testnet.sim.sim_lab import SimLab
 from testnet.sim.simulation import Simulation
 from testnet.sweep.sweep import Tally, sweep
 from testnet.sweep.workers import Workers
@@ -128,7 +127,7 @@ def _crowd_figure(
 
 def _simulated() -> dict[str, float]:
     """Return what each of CROWD nodes takes; its program has been compiled before."""
-    chance, lab = Random(0), SimLab(Simulation(0, Programs()))
+    chance, lab = Random(0), Simulation(0, Programs())
     lab.boot(NodePlan("first.nec", ("hello",)))
     names = [f"n{number}.nec" for number in range(CROWD)]
     memory, begin = resident_kib(), time.perf_counter()

@@ -112,7 +112,7 @@ class Lab(Nodes, Protocol):
         """Return whether the node has booted: its packages run, and the registrar has granted its name or has taken too
         long."""
 
-    def leave(self, name: str) -> None:
+    def leave(self, name: str) -> object:
         """End the node in order, as SIGTERM does; `start` boots it again."""
 
     def cut(self, name: str) -> None:

@@ -9,11 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from blake3 import blake3
-
 from nectar_node.base.errors import NodeError
 from nectar_node.contract.config import REGISTRAR_NAME
-from testnet.journal.journal import NOBODY, time_of
+from testnet.journal.journal import NOBODY, digest, time_of
 from testnet.model.invariants import Violation
 from testnet.model.lab import Level, OutOfTime
 from testnet.real.socket_lab import SocketLab, open_socket_lab
@@ -50,8 +48,7 @@ def run_real(
     last = (f"{seconds:.9f} {NOBODY} violation {text}",) if text else ()
     # Threads write their lines in any order.
     journal = tuple(sorted((*lab.journal, *logs, *last, *check.journal), key=time_of))
-    digest = blake3("\n".join(journal).encode()).hexdigest()
-    return _judged(Result(plan, journal, digest, seconds, result, text, outcomes, level), check)
+    return _judged(Result(plan, journal, digest(journal), seconds, result, text, outcomes, level), check)
 
 
 def _judged(seen: Result, check: TraceCheck) -> Result:

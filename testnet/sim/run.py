@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kernel.router.kernel import Kernel
 from nectar_node.driver.trace_file import standing
+from testnet.journal.journal import NOBODY
 from testnet.model.invariants import Violation, Watch
 from testnet.model.lab import OutOfTime
 from testnet.model.rule import FaultFailed
@@ -19,8 +20,7 @@ from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import Outcomes, Plan, Scenario
 from testnet.sim.node import SimNode
 from testnet.sim.programs import Programs
-from testnet.sim.sim_lab import SimLab
-from testnet.sim.simulation import NOBODY, Simulation
+from testnet.sim.simulation import Simulation
 
 __all__ = ["BROKEN", "DEADLINE", "PASSED", "VIOLATED", "Result", "finish", "run"]
 
@@ -54,7 +54,7 @@ def _run(plan: Plan, simulation: Simulation, scenario: Scenario) -> Result:
     result, text = PASSED, ""
     outcomes: Outcomes = {}
     try:
-        outcomes = play(SimLab(simulation), scenario, plan)
+        outcomes = play(simulation, scenario, plan)
         _settle(simulation)
         finish(simulation, watch)
     except Violation as error:
@@ -64,7 +64,7 @@ def _run(plan: Plan, simulation: Simulation, scenario: Scenario) -> Result:
     except Exception as error:  # any error is reported with the plan that leads to it
         result, text = BROKEN, _with_place(error)
     if text:
-        simulation.note(NOBODY, f"violation {text}")
+        simulation.record(NOBODY, f"violation {text}")
     return Result(plan, tuple(simulation.journal), simulation.digest(), simulation.now, result, text, outcomes)
 
 

@@ -18,7 +18,6 @@ from testnet.real.socket_lab import SocketLab, open_socket_lab
 from testnet.real.trace_check import TraceCheck, check_traces
 from testnet.sim.programs import Programs
 from testnet.sim.run import finish
-from testnet.sim.sim_lab import SimLab
 from testnet.sim.simulation import Simulation
 
 ANY_NODE = "any.nec"
@@ -64,15 +63,14 @@ class SimRun:
     """A run in virtual time, with the invariants watched in every step of every message."""
 
     def __init__(self, seed: int, programs: Programs) -> None:
-        self._simulation = Simulation(seed, programs, watches=True)
+        self.lab = Simulation(seed, programs, watches=True)
         self._watch = Watch()
-        self._simulation.watch(self._watch)
+        self.lab.watch(self._watch)
         self._programs = programs
-        self.lab = SimLab(self._simulation)
 
     def close(self) -> None:
         """End all nodes."""
-        self._simulation.close()
+        self.lab.close()
 
     def check_package(self, folder: Path) -> None:
         """Raise NodeError if its processes cannot run."""
@@ -90,7 +88,7 @@ class SimRun:
         """Raise Violation if an invariant has been broken, or does not hold at the end."""
         if self._watch.found is not None:
             raise self._watch.found
-        finish(self._simulation, self._watch)
+        finish(self.lab, self._watch)
 
     def found(self) -> Violation | None:
         """Return the violation so far."""
@@ -102,11 +100,11 @@ class SimRun:
 
     def moment(self) -> Moment:
         """Return the present moment."""
-        return Moment(self.lab.now, len(self._simulation.journal))
+        return Moment(self.lab.now, len(self.lab.journal))
 
     def journal(self, until: Moment | None = None) -> Sequence[str]:
         """Return a line for each event so far, or until then."""
-        return self._simulation.journal[: None if until is None else until.events]
+        return self.lab.journal[: None if until is None else until.events]
 
 
 class RealRun:

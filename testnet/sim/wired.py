@@ -1,0 +1,149 @@
+"""Ends of connections, and what owns them in a simulation."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from net.contract.events import Buffer, DialFailure
+from testnet.model.rule import Late, Link
+from testnet.sim.timeline import Timeline
+
+
+class WiredCore(Protocol):
+    """A core with connections: a node's or a hostile peer's. The methods are those of `net.peering.network.Network`."""
+
+    def new_connection(self) -> int:
+        """Return a number for a new connection."""
+
+    def pending(self, connection: int, limit: int) -> list[Buffer]:
+        """Return up to `limit` bytes that are to be sent on a connection."""
+
+    def settle(self, now: float) -> None:
+        """Pass on what the parts of the core want of each other."""
+
+    def accepted(self, connection: int, host: str, now: float) -> None:
+        """Take a connection that another node has dialed."""
+
+    def connected(self, connection: int, now: float) -> None:
+        """Take the news that a dial has succeeded."""
+
+    def dial_failed(self, connection: int, reason: str, now: float) -> None:
+        """Take the news that a dial has failed."""
+
+    def receive(self, connection: int, data: bytes, now: float) -> None:
+        """Take bytes that have arrived on a connection."""
+
+    def lost(self, connection: int, now: float) -> None:
+        """Take the news that a connection is gone."""
+
+
+class Wired(ABC):
+    """The base of the owners of ends of connections: each passes on to its core what the links tell it."""
+
+    core: WiredCore
+    """The core that decides."""
+    window: int
+    """The most bytes of one connection that may be in flight to it or unread by it."""
+    _timeline: Timeline
+
+    def __init__(self, timeline: Timeline, name: str, host: str) -> None:
+        """`name` is what links call it; `host` stands in the journal, and is where others see it dial from."""
+        self.name = name
+        self.host = host
+        self.ends: dict[int, LinkEnd] = {}
+        """Its ends of connections, by number."""
+        self.crashed = False
+        """Whether it has ended."""
+        self._timeline = timeline
+
+    @abstractmethod
+    def go_on(self) -> None:
+        """Let the core run until it waits, and carry out its actions."""
+
+    def at(self, when: float, what: Callable[[], object]) -> None:
+        """Schedule `what` for this owner at the virtual time `when`."""
+        self._timeline.schedule(when, lambda: self.happens(what))
+
+    def happens(self, what: Callable[[], object]) -> None:
+        """Let `what` happen to this owner now, unless it has ended."""
+        if not self.crashed:
+            what()
+
+    def accepted(self, connection: int, host: str) -> None:
+        """Take a connection that another node has dialed."""
+        self.core.accepted(connection, host, self._timeline.now)
+        self.go_on()
+
+    def connected(self, connection: int) -> None:
+        """Take the news that a dial has succeeded."""
+        self.core.connected(connection, self._timeline.now)
+        self.go_on()
+
+    def dial_failed(self, connection: int, failure: DialFailure) -> None:
+        """Take the news that a dial has failed."""
+        self.core.dial_failed(connection, failure, self._timeline.now)
+        self.go_on()
+
+    def receive(self, connection: int, data: bytes) -> None:
+        """Take bytes that have arrived on a connection."""
+        self.core.receive(connection, data, self._timeline.now)
+        self.go_on()
+
+    def lost(self, connection: int) -> None:
+        """Take the news that a connection is gone."""
+        self.core.lost(connection, self._timeline.now)
+        self.go_on()
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """A piece that arrives late."""
+
+    soonest: float
+    """When it would arrive without faults."""
+    delays: tuple[Late, ...]
+    what: Callable[[], object]
+    """What happens on its arrival."""
+    arrives: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class LinkEnd:
+    """One node's end of a connection."""
+
+    node: Wired
+    connection: int
+    link: Link
+    """The direction that bytes from this end take."""
+    number: int
+    """The number of the connection in its network."""
+    peer: LinkEnd | None = None
+    open: bool = True
+    leaving: deque[bytes | None] = field(default_factory=deque)
+    """Pieces that the network holds back, in order; None stands for the end of the connection."""
+    sent: float | None = None
+    """When the first of these was sent and lost. Nothing leaves until it is sent again: a network that was gone for ten
+    seconds costs a connection thirteen (tests/levels/test_times.py)."""
+    offset: int = 0
+    """Bytes that have left."""
+    arrives: float = 0.0
+    """When the last byte that has left arrives; later ones do not overtake it."""
+    late: deque[Flight] = field(default_factory=deque)
+    """Pieces that have left and that a fault delays, with those that cannot overtake them."""
+    under_way: int = 0
+    """Bytes taken from the node that the other side has not read."""
+    lost: bool = False
+    """Whether nothing that leaves here arrives any more."""
+    held: bool = False
+    """The node reads nothing from it for now."""
+    unread: deque[tuple[bytes, int] | None] = field(default_factory=deque)
+    """Pieces that have arrived, each with its share of `under_way`; None stands for the end of the connection."""
+
+    @property
+    def full(self) -> bool:
+        """Return whether the end takes nothing more from its node for now."""
+        return self.peer is not None and self.under_way >= self.peer.node.window
