@@ -87,13 +87,10 @@ class SentRequest(Protocol):
 class Lab(Nodes, Protocol):
     """A network under test."""
 
-    @property
-    def level(self) -> Level:
-        """How real the lab is."""
-
-    @property
-    def seed(self) -> int:
-        """The number that everything random follows from, as far as the level allows."""
+    level: Level
+    """How real the lab is."""
+    seed: int
+    """The number that everything random follows from, as far as the level allows."""
 
     @property
     def now(self) -> float:
