@@ -58,7 +58,9 @@ def test_time_never_runs_backwards_also_when_what_happens_lets_it_pass(lab: Simu
     assert lab.now == pytest.approx(began + 2.5)
 
 
-def test_a_node_that_is_busy_is_not_woken_more_often_afterwards(lab: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_that_is_busy_is_not_woken_more_often_afterwards(
+    lab: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Deadlines that come up before others and are gone again leave no further wakes at these."""
     woken: list[tuple[int, float]] = []
     wake = NodeCore.on_timer
