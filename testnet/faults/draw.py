@@ -91,6 +91,11 @@ def reset(nodes: Sequence[str], chance: Random) -> ConnectionReset:
     return ConnectionReset(byte=chance.choice((0, 1, 100, 300, 1000, 100_000)), where=where(nodes, chance))
 
 
+def late_reset(nodes: Sequence[str], chance: Random) -> ConnectionReset:
+    """Draw resets after a part of a message has come, so that the rest must follow on the next connection."""
+    return ConnectionReset(byte=chance.randint(66_000, 290_000), where=where(nodes, chance))
+
+
 def slow_handshake(nodes: Sequence[str], chance: Random) -> SlowHandshake:
     """Draw a fault of this kind."""
     return SlowHandshake(chance.choice((50.0, 200.0, 1000.0)), where=where(nodes, chance))
@@ -120,3 +125,5 @@ NODES: tuple[Drawer, ...] = (crash, pause)
 """Faults of nodes, at every level."""
 MACHINES: tuple[Drawer, ...] = (unsynced, disk_full, clock_step)
 """Faults of the machines under the nodes, in simulations."""
+ALL: tuple[Drawer, ...] = (*LINKS, *WRONG_BYTES, *NODES, *MACHINES)
+"""All of these."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from testnet.faults import draw
 from testnet.faults.schedule import Schedule
-from testnet.model.lab import Lab, NodePlan, SentRequest
-from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
+from testnet.model.lab import Lab, SentRequest
+from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, everywhere, require
 from testnet.scenarios.timing import ended, in_time, may_forget, since, told
 
 PROCESS = "our@chat:chat:sys"
@@ -138,10 +138,6 @@ def check_complete(node: str, lines: Lines, sayings: Sequence[Saying], schedule:
         require(is_there or may_forget(schedule, node, saying.at), what)
 
 
-def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
-    return tuple(NodePlan(name, ("chat",)) for name in names)
-
-
 def _options(names: Sequence[str], chance: Random) -> Options:
     """Draw single lines, and bursts of lines by one author."""
     lines: list[list[Any]] = []
@@ -162,9 +158,9 @@ CHAT = Scenario(
     name="chat",
     about="every member of a chat hears each author's lines in order, none twice, and authors are told who heard them",
     nodes=("ann.nec", "bob.nec", "cleo.nec", "dan.nec", "eve.nec"),
-    topology=_topology,
+    topology=everywhere("chat"),
     options=_options,
     begin=_begin,
-    drawers=(*draw.LINKS, *draw.WRONG_BYTES, *draw.NODES, *draw.MACHINES),
+    drawers=draw.ALL,
     most_nodes=MOST_MEMBERS,
 )

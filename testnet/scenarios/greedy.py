@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from random import Random
 
 from testnet.faults.bandwidth import Bandwidth
-from testnet.model.lab import Lab, NodePlan, SentRequest
+from testnet.model.lab import Lab, SentRequest
 from testnet.model.where import Where
-from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
+from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, everywhere, require
 
 _PROCESS = "our@file_transfer:file_transfer:sys"
 _PLACES = 16
@@ -140,10 +140,6 @@ def _offers(kind: str, wave: int, chance: Random) -> Iterator[tuple[str, int]]:
         yield name, {"flood": 1000, "huge": chance.randint(_MAX_SIZE + 1, (1 << 64) - 1), "room": _MAX_SIZE}[kind]
 
 
-def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
-    return tuple(NodePlan(name, ("file_transfer",)) for name in names)
-
-
 def _options(names: Sequence[str], chance: Random) -> Options:
     return {
         "kinds": [chance.choice(_KINDS) for _ in names[2:]],
@@ -156,7 +152,7 @@ GREEDY = Scenario(
     name="greedy",
     about="files come soon while other nodes offer files to take all places, all space and all time",
     nodes=("recv.nec", "send.nec", "greedy1.nec", "greedy2.nec"),
-    topology=_topology,
+    topology=everywhere("file_transfer"),
     options=_options,
     begin=_Story,
 )

@@ -8,8 +8,8 @@ from random import Random
 from typing import Any
 
 from testnet.faults import draw
-from testnet.model.lab import Lab, NodePlan, SentRequest
-from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
+from testnet.model.lab import Lab, SentRequest
+from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, everywhere, require
 from testnet.scenarios.timing import ended, in_time, may_forget, since, told
 
 PROCESS = "our@store:store:sys"
@@ -173,10 +173,6 @@ def check_kept(node: str, dump: dict[str, Any], puts: Sequence[Put]) -> None:
         require(same, f"{what}; as version {least} {put.value!r} was acknowledged")
 
 
-def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
-    return tuple(NodePlan(name, ("store",)) for name in names)
-
-
 def _options(names: Sequence[str], chance: Random) -> Options:
     """Draw puts, single and in bursts, and looks at both nodes between them."""
     events: list[list[Any]] = []
@@ -202,8 +198,8 @@ STORE = Scenario(
     name="store",
     about="what a store acknowledges survives crashes of its nodes, and its replica equals it when the network is well",
     nodes=("main.nec", "copy.nec"),
-    topology=_topology,
+    topology=everywhere("store"),
     options=_options,
     begin=_begin,
-    drawers=(*draw.LINKS, *draw.WRONG_BYTES, *draw.NODES, *draw.MACHINES),
+    drawers=draw.ALL,
 )
