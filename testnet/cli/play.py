@@ -17,7 +17,7 @@ from nectar_node.base.errors import BadInput
 from nectar_node.console import output
 from nectar_node.launcher import options
 from testnet.cli import sim_text
-from testnet.cli.seeding import Seed, chosen
+from testnet.cli.plan_options import Faults, Nodes, Output, Seed, chosen
 from testnet.journal.journal import read_journal_untrusted
 from testnet.model.lab import Level
 from testnet.real.nodes import namespaces
@@ -39,17 +39,13 @@ def play(
             metavar="SCENARIO", help="One that `nectar sim list` names, path/to/file.py:NAME, or the journal of a run."
         ),
     ],
-    nodes: Annotated[int | None, typer.Option(metavar="N", help="How many nodes.", show_default=False)] = None,
+    nodes: Nodes = None,
     seed: Seed = None,
-    faults: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A schedule of faults (TOML), instead of the seed's own.")
-    ] = None,
+    faults: Faults = None,
     level: Annotated[
         str, typer.Option(metavar="LEVEL", help="loopback, or namespaces: each node on a host of its own.")
     ] = "loopback",
-    journal: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write the journal.")
-    ] = None,
+    journal: Output = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Play a scenario once with real nodes on this machine.

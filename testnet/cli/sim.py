@@ -18,7 +18,7 @@ from nectar_node.base.errors import BadInput
 from nectar_node.console import output
 from nectar_node.launcher import options
 from testnet.cli import sim_text
-from testnet.cli.seeding import Seed, chosen
+from testnet.cli.plan_options import Faults, Nodes, Output, Seed, chosen
 from testnet.cli.shrinking import Task, shrink_plan
 from testnet.cli.sweeping import Order, find_failures
 from testnet.faults import FAULTS
@@ -45,12 +45,6 @@ ScenarioName = Annotated[
     str, typer.Argument(metavar="SCENARIO", help="One that `nectar sim list` names, or path/to/file.py:NAME.")
 ]
 JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="The journal of a run.")]
-Nodes = Annotated[int | None, typer.Option("--nodes", metavar="N", help="How many nodes.", show_default=False)]
-Faults = Annotated[
-    Path | None,
-    typer.Option("--faults", metavar="FILE", help="A schedule of faults (TOML), instead of the seed's own."),
-]
-Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write the journal.")]
 MaxRuns = Annotated[int, typer.Option("--runs", metavar="N", min=1, help="The most runs to shrink a plan with.")]
 
 

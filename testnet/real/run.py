@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,11 +11,10 @@ from tempfile import TemporaryDirectory
 from nectar_node.base.errors import NodeError
 from nectar_node.contract.config import REGISTRAR_NAME
 from testnet.journal.journal import NOBODY, digest, time_of
-from testnet.model.invariants import Violation
-from testnet.model.lab import Level, OutOfTime
+from testnet.model.lab import Level
 from testnet.real.socket_lab import SocketLab, open_socket_lab
 from testnet.real.trace_check import TraceCheck, check_traces
-from testnet.runs.play import play
+from testnet.runs.play import play, what_went_wrong
 from testnet.runs.result import BROKEN, DEADLINE, INTERRUPTED, PASSED, VIOLATED, Result
 from testnet.scenarios.scenario import Outcomes, Plan, Scenario
 
@@ -75,17 +73,12 @@ def _open_lab(plan: Plan, level: Level) -> Iterator[SocketLab]:
 def _play(lab: SocketLab, scenario: Scenario, plan: Plan) -> tuple[str, str, Outcomes]:
     try:
         return PASSED, "", play(lab, scenario, plan)
-    except Violation as error:
-        return VIOLATED, str(error), {}
-    except OutOfTime as error:
-        return DEADLINE, str(error), {}
     except KeyboardInterrupt:  # the journal has what happened until then
         return INTERRUPTED, "", {}
     except NodeError as error:
         return BROKEN, str(error), {}
     except Exception as error:  # any error is reported with the plan that leads to it
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        return BROKEN, f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}: {error}", {}
+        return *what_went_wrong(error), {}
 
 
 def _logs(lab: SocketLab, plan: Plan, now: float) -> Iterator[str]:

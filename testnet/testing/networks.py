@@ -36,9 +36,8 @@ class Moment(NamedTuple):
 class Run(Protocol):
     """A network, from its beginning to its end."""
 
-    @property
-    def lab(self) -> Lab:
-        """The lab of the run."""
+    lab: Lab
+    """The lab of the run."""
 
     def check_package(self, folder: Path) -> None:
         """Raise NodeError if its processes cannot run there, as far as that is known beforehand."""
@@ -59,7 +58,7 @@ class Run(Protocol):
         """Return a line for each event so far, or until then."""
 
 
-class SimRun:
+class SimRun(Run):
     """A run in virtual time, with the invariants watched in every step of every message."""
 
     def __init__(self, seed: int, programs: Programs) -> None:
@@ -73,7 +72,6 @@ class SimRun:
         self.lab.close()
 
     def check_package(self, folder: Path) -> None:
-        """Raise NodeError if its processes cannot run."""
         package = read_package(folder, ANY_NODE)
         for entry in package.entries:
             file = package.folder / entry.wasm_path.strip("/")
@@ -85,29 +83,24 @@ class SimRun:
                 raise BadPackage(f"{file} is not a process that can run here: {error}.") from error
 
     def finish(self) -> None:
-        """Raise Violation if an invariant has been broken, or does not hold at the end."""
         if self._watch.found is not None:
             raise self._watch.found
         finish(self.lab, self._watch)
 
     def found(self) -> Violation | None:
-        """Return the violation so far."""
         return self._watch.found
 
     def outstanding(self) -> list[str]:
-        """Return the requests that have not ended yet, for people."""
         return self._watch.outstanding()
 
     def moment(self) -> Moment:
-        """Return the present moment."""
         return Moment(self.lab.now, len(self.lab.journal))
 
     def journal(self, until: Moment | None = None) -> Sequence[str]:
-        """Return a line for each event so far, or until then."""
         return self.lab.journal[: None if until is None else until.events]
 
 
-class RealRun:
+class RealRun(Run):
     """A run on real nodes of this machine, in real time."""
 
     def __init__(self, lab: SocketLab) -> None:
@@ -129,19 +122,15 @@ class RealRun:
             raise Violation(check.problem)  # nobody can say that all holds
 
     def found(self) -> Violation | None:
-        """Return the violation so far, as the traces show it."""
         return self._check_traces().watch.found
 
     def outstanding(self) -> list[str]:
-        """Return the requests that have not ended yet, for people."""
         return self._check_traces().watch.outstanding()
 
     def moment(self) -> Moment:
-        """Return the present moment."""
         return Moment(self.lab.now, len(self.lab.journal))
 
     def journal(self, until: Moment | None = None) -> Sequence[str]:
-        """Return a line for each event so far, or until then."""
         done = self.lab.journal[: None if until is None else until.events]
         seen = self._check_traces().journal
         if until is not None:
