@@ -16,7 +16,7 @@ from nectar_node.launcher.local_network import LocalNetwork
 from testnet.chaos.fault_player import HEALS_WITHIN
 from testnet.chaos.nodes import OWN_NODES, RunningTestnet, started
 from testnet.chaos.plan import draw_rounds
-from testnet.chaos.report import Report
+from testnet.chaos.report import ChaosReport
 from testnet.chaos.run import run_chaos
 from testnet.faults.schedule import Schedule
 
@@ -40,13 +40,13 @@ class Silent:
         """Show nothing."""
 
 
-def _play(place: Path, schedule: Schedule, minutes: float) -> Report:
+def _play(place: Path, schedule: Schedule, minutes: float) -> ChaosReport:
     network = LocalNetwork(place)
     with started(network, OWN_NODES) as line:
         return run_chaos(RunningTestnet(network, OWN_NODES, line), SEED, 60 * minutes, schedule, Silent(), Interrupts())
 
 
-def _broken(chaos: Report, calm: Report) -> Figure:
+def _broken(chaos: ChaosReport, calm: ChaosReport) -> Figure:
     count = float(len(chaos.violations()))
     reference = Reference("without faults", float(len(calm.violations())), "promises broken")
     requests, transfers = chaos.requests, chaos.transfers
@@ -72,18 +72,18 @@ def _broken(chaos: Report, calm: Report) -> Figure:
     return Figure("chaos", count, count, count, "promises broken", reference, "at most 0", count == 0, detail)
 
 
-def _healed(chaos: Report, calm: Report) -> Figure:
+def _healed(chaos: ChaosReport, calm: ChaosReport) -> Figure:
     seconds = round(HEALS_WITHIN if chaos.healed is None else chaos.healed, 2)
     reference = Reference("without faults", round(calm.healed or 0.0, 2), "seconds")
     goal = f"at most {HEALS_WITHIN:g} seconds"
     return Figure("chaos_heal", *(seconds,) * 3, "seconds", reference, goal, chaos.healed is not None)
 
 
-def _answered(chaos: Report, calm: Report) -> Figure:
+def _answered(chaos: ChaosReport, calm: ChaosReport) -> Figure:
     return _share("chaos_answered", chaos.requests.answered, calm.requests.answered, "requests answered")
 
 
-def _completed(chaos: Report, calm: Report) -> Figure:
+def _completed(chaos: ChaosReport, calm: ChaosReport) -> Figure:
     return _share("chaos_files", chaos.transfers.completed, calm.transfers.completed, "files completed")
 
 

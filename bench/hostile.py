@@ -28,7 +28,7 @@ from threading import Event, Thread
 from bench.lab import RECEIVER, SENDER, ping, running
 from bench.measure import Figure, Reference, Result
 from nectar_node.contract.config import REGISTRAR_NAME
-from testnet.hostile.behaviours import BEHAVIOURS, Order
+from testnet.hostile.behaviours import BEHAVIOURS, AttackOrder
 from testnet.hostile.sockets import attack_for
 from testnet.real.local import LocalTestnet
 from testnet.real.nodes.processes import resident_bytes
@@ -139,11 +139,12 @@ def _attacked(folder: Path) -> Iterator[None]:
         process.wait()
 
 
-def _orders() -> list[Order]:
+def _orders() -> list[AttackOrder]:
     """Return an order of each kind, and some of them again."""
     kinds = [*BEHAVIOURS, *islice(cycle(_MORE_THAN_ONCE), PEERS - len(BEHAVIOURS))]
     return [
-        Order(kind, REGISTRAR_NAME if kind in _REGISTRAR else RECEIVER, registrar=kind in _REGISTRAR) for kind in kinds
+        AttackOrder(kind, REGISTRAR_NAME if kind in _REGISTRAR else RECEIVER, registrar=kind in _REGISTRAR)
+        for kind in kinds
     ]
 
 

@@ -51,7 +51,7 @@ TITLES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class Computer:
     """What figures depend on besides the code."""
 
     processor: str
@@ -63,9 +63,9 @@ class Machine:
         return f"{self.processor}, {self.cores} cores, {self.system}, {self.interpreter}"
 
 
-def this_machine() -> Machine:
+def this_machine() -> Computer:
     """Return the machine that this runs on."""
-    return Machine(
+    return Computer(
         _processor(Path("/proc/cpuinfo")) or platform.machine(),
         os.cpu_count() or 1,
         f"{platform.system()} {platform.release()}",
@@ -85,7 +85,7 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-def section(results: Iterable[Result], machine: Machine, taken: date) -> str:
+def section(results: Iterable[Result], machine: Computer, taken: date) -> str:
     """Return the section: when and where, then a table with a row for each figure."""
     rows = [_row(result) for result in results]
     head = ["| figure | value (least to greatest) | against | goal |", "|---|---|---|---|"]

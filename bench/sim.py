@@ -22,7 +22,7 @@ from testnet.scenarios.scenario import Plan
 from testnet.sim.programs import Programs
 from testnet.sim.run import run as play
 from testnet.sim.simulation import Simulation
-from testnet.sweep.sweep import Tally, sweep
+from testnet.sweep.sweep import SweepTally, sweep
 from testnet.sweep.workers import Workers
 
 SPEED_GOAL = 100.0
@@ -87,7 +87,7 @@ def _seeds() -> Result:
 
 def _per_minute(workers: Workers) -> float:
     plans = list(_plans())
-    tally, begin = Tally(len(plans)), time.perf_counter()
+    tally, begin = SweepTally(len(plans)), time.perf_counter()
     sweep(workers, iter(plans), tally, True, lambda: None)
     assert not tally.failures, tally.failures[0]
     return 60 * len(plans) / (time.perf_counter() - begin)

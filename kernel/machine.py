@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.errors import BadModule, GuestTrap
-from kernel.contract.events import Action, Begin, Close, Continue, Event, Polled, Resume
+from kernel.contract.events import Action, Begin, CloseGuest, Continue, Event, Polled, ResumeGuest
 from kernel.contract.guest import End, Guest, GuestConfig, GuestStatistics, Poll
 from kernel.router.kernel import Kernel
 
@@ -153,7 +153,7 @@ class Machine:
     def _perform(self, actions: list[Action], now: float) -> None:
         for action in actions:
             kind = type(action)
-            if kind is Resume:
+            if kind is ResumeGuest:
                 place = self._places[action.process]  # type: ignore[union-attr]
                 place.guest.resume(action.answer)  # type: ignore[union-attr]
                 if place.account:
@@ -164,7 +164,7 @@ class Machine:
                 self._continue(action)  # type: ignore[arg-type]
             elif kind is Begin:
                 self._begin(action, now)  # type: ignore[arg-type]
-            elif kind is Close:
+            elif kind is CloseGuest:
                 self._close(action)  # type: ignore[arg-type]
             else:
                 self.actions.append(action)
@@ -190,7 +190,7 @@ class Machine:
         place = self._places[process] = _Place(process, guest)
         self._quick.append(place)
 
-    def _close(self, action: Close) -> None:
+    def _close(self, action: CloseGuest) -> None:
         place = self._places.pop(action.process, None)
         if place is None:
             return

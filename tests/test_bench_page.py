@@ -10,10 +10,10 @@ import pytest
 
 from bench import __main__ as bench
 from bench import markdown
-from bench.markdown import Machine, replaced, section
+from bench.markdown import Computer, replaced, section
 from bench.measure import Result, Skipped, absolute, in_turns, ratio
 
-MACHINE = Machine("Some CPU", 2, "Linux 6", "CPython 3.11.7")
+MACHINE = Computer("Some CPU", 2, "Linux 6", "CPython 3.11.7")
 TAKEN = date(2026, 11, 30)
 
 

@@ -198,7 +198,7 @@ Event = (
 # --- actions --------------------------------------------------------------------------------------------------------
 
 
-class Resume(NamedTuple):
+class ResumeGuest(NamedTuple):
     """Give a suspended guest its answer and let it run."""
 
     process: ProcessId
@@ -220,7 +220,7 @@ class Begin:
 
 
 @dataclass(frozen=True, slots=True)
-class Close:
+class CloseGuest:
     """Drop a guest, whatever state it is in."""
 
     process: ProcessId
@@ -315,10 +315,10 @@ class Ended:
 
 
 Action = (
-    Resume
+    ResumeGuest
     | Continue
     | Begin
-    | Close
+    | CloseGuest
     | Parcel
     | ToSystem
     | Taken

@@ -85,7 +85,7 @@ class Outstanding:
         """Whether the answer may come from where no end is seen: another node, or a system process."""
 
 
-class Stall(NamedTuple):
+class PendingWork(NamedTuple):
     """What a process that waits for capacity still has to do once there is some (G24)."""
 
     envelope: Envelope
@@ -189,7 +189,7 @@ class Process:
         """Bytes of its outstanding requests that the account was charged for (`outstanding`)."""
         self.owes: set[int] = set()
         """Ids of outstanding requests, of processes on this node, whose answer this one owes."""
-        self.stall: Stall | None = None
+        self.stall: PendingWork | None = None
         self.waiters: FairQueue[Process | Parked] = FairQueue()
         """What waits for capacity in this mailbox, in order (G4); nodes take turns."""
         self.requests_in_flight: Lot | None = None
@@ -199,7 +199,7 @@ class Process:
         self.messages = 0
         """Messages handed to it so far."""
 
-    def waits_still(self, before: Stall | None) -> bool:
+    def waits_still(self, before: PendingWork | None) -> bool:
         """Return whether the process waits to send the same message as before it has tried."""
         return self.stall is not None and before is not None and self.stall.envelope is before.envelope
 

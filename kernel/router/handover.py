@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kernel.contract.events import Parcel, Resume, ToSystem
+from kernel.contract.events import Parcel, ResumeGuest, ToSystem
 from kernel.contract.guest import Arrival, Failure
 from kernel.contract.mailbox import Delivery
 from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request, size_of
@@ -31,7 +31,7 @@ class Handover:
         if process.waiting is Waiting.END:
             return
         process.waiting = Waiting.NOTHING
-        self._state.actions.append(Resume(process.address.process, answer))  # type: ignore[arg-type]
+        self._state.actions.append(ResumeGuest(process.address.process, answer))  # type: ignore[arg-type]
 
     def give(
         self,
@@ -52,7 +52,7 @@ class Handover:
         process.blob = blob
         process.waiting = _NOTHING
         process.messages += 1
-        state.actions.append(_new(Resume, (process.address.process, answer)))
+        state.actions.append(_new(ResumeGuest, (process.address.process, answer)))
 
     def put(self, process: Process, delivery: Delivery) -> None:
         """Deliver to a process: now if it waits for a message, otherwise through its mailbox."""

@@ -16,7 +16,7 @@ from kernel.router.state import KernelState
 _new = tuple.__new__
 
 
-class Incoming:
+class IncomingEvents:
     """Handles these events."""
 
     def __init__(self, state: KernelState, handover: Handover, outcomes: Outcomes, backpressure: Backpressure) -> None:

@@ -75,7 +75,7 @@ from kernel.contract.process import Process, Waiting
 from kernel.router.backpressure import Backpressure
 from kernel.router.handover import Handover
 from kernel.router.host_calls import HostCalls
-from kernel.router.incoming import Incoming
+from kernel.router.incoming import IncomingEvents
 from kernel.router.lifecycle import Lifecycle
 from kernel.router.outcomes import Outcomes
 from kernel.router.requests import Requests
@@ -121,12 +121,12 @@ class Kernel:
         self._backpressure = backpressure = Backpressure(state, handover, outcomes, routing, self._apply)
         self.lifecycle = lifecycle = Lifecycle(state, handover, outcomes, backpressure, requests)
         sending = Sending(state, handover, outcomes, routing, requests, lifecycle)
-        incoming = Incoming(state, handover, outcomes, backpressure)
+        incoming = IncomingEvents(state, handover, outcomes, backpressure)
         calls = HostCalls(state, handover, lifecycle)
         self._handlers = self._by_event(incoming, calls)
         self._appliers = self._by_effect(sending, calls)
 
-    def _by_event(self, incoming: Incoming, calls: HostCalls) -> dict[type, Callable[..., None]]:
+    def _by_event(self, incoming: IncomingEvents, calls: HostCalls) -> dict[type, Callable[..., None]]:
         return {
             Polled: self._on_polled,
             FromPeer: incoming.on_from_peer,

@@ -20,7 +20,7 @@ from kernel.contract.errors import BadAddress
 from kernel.contract.events import (
     Begin,
     ChangeOnExit,
-    Close,
+    CloseGuest,
     Continue,
     Ended,
     GrantCapabilities,
@@ -311,7 +311,7 @@ class Lifecycle:
             if process is not None:
                 self._hush(process)
                 process.waiting = Waiting.END
-                self._state.emit(Close(process.address.process))
+                self._state.emit(CloseGuest(process.address.process))
 
     @property
     def ending(self) -> bool:
@@ -352,7 +352,7 @@ class Lifecycle:
             self._of_package[package] -= 1
             if not self._of_package[package]:
                 del self._of_package[package]
-            self._state.emit(Close(process.address.process))
+            self._state.emit(CloseGuest(process.address.process))
         self._bury(ended)
 
     def _hush(self, process: Process) -> None:

@@ -8,7 +8,7 @@ from kernel.contract.errors import BadAddress
 from kernel.contract.guest import Poll
 from kernel.contract.json_text import is_json
 from kernel.contract.message import Envelope, Reason, size_of
-from kernel.contract.process import Lot, Process, Stall, Waiting
+from kernel.contract.process import Lot, PendingWork, Process, Waiting
 from kernel.router.handover import Handover
 from kernel.router.outcomes import Outcomes
 from kernel.router.state import KernelState
@@ -56,7 +56,7 @@ class Routing:
             # and cannot wait.
             self._outcomes.undeliverable(envelope, Reason.INBOX_FULL)
         else:
-            process.stall = Stall(envelope, context, deque(), Poll.RECEIVE, None)
+            process.stall = PendingWork(envelope, context, deque(), Poll.RECEIVE, None)
             receiver.waiters.put(None, process)
             return False
         return True
@@ -95,7 +95,7 @@ class Routing:
         that, unless it has ended and cannot wait."""
         starting, target = self._state.starting, envelope.target.process
         if self._processes.get(process.address.process) is process and starting.wait(target, process):
-            process.stall = Stall(envelope, context, deque(), Poll.RECEIVE, None)
+            process.stall = PendingWork(envelope, context, deque(), Poll.RECEIVE, None)
             return False
         self._outcomes.undeliverable(envelope, Reason.NO_SUCH_PROCESS)
         return True
@@ -118,7 +118,7 @@ class Routing:
         if not lot.messages or self._processes.get(process.address.process) is not process:
             self._outcomes.undeliverable(envelope, Reason.INBOX_FULL)
             return True
-        process.stall = Stall(envelope, context, deque(), Poll.RECEIVE, None)
+        process.stall = PendingWork(envelope, context, deque(), Poll.RECEIVE, None)
         lot.waiters.append(process)
         return False
 

@@ -22,7 +22,7 @@ from kernel.contract.errors import BadModule, GuestTrap
 from kernel.contract.guest import Guest, GuestConfig, SendAndAwait
 from kernel.wasm.compiler import Compiler
 from kernel.wasm.threaded import Current, ThreadedCode, ThreadedGuest
-from kernel.wasm.values import Read, Tally, Write, reader, writer
+from kernel.wasm.values import ByteTally, Read, Write, reader, writer
 from kernel.wasm.wit import INTERFACES, Function, Kind
 
 _WASI = re.compile(r"wasi:(cli|clocks|filesystem|io|random|sockets)/[a-z0-9-]+@0\.2\.[0-9]+")
@@ -142,7 +142,7 @@ def _callback(function: Function, reads: list[Read], write: Write | None, curren
     ) -> int:
         guest = current.guest
         try:
-            tally = Tally()
+            tally = ByteTally()
             values = [read(arguments[i], tally) for i, read in enumerate(reads)]
             answer = act(guest, values, tally.bytes)
             if write is not None:

@@ -43,7 +43,7 @@ _OF = Value.of.offset
 _READ_ONLY = 0x100
 
 
-class Tally:
+class ByteTally:
     """The bytes of texts and lists that one call has brought in; a few of the guest's could become many of ours."""
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Tally:
             raise GuestLimit(f"{what}: {self.bytes} bytes in one call exceed the limit of {limits.MAX_EFFECT_BYTES}")
 
 
-Read: TypeAlias = Callable[[Any, Tally], Any]
+Read: TypeAlias = Callable[[Any, ByteTally], Any]
 """Reads a value from a C struct. Raises GuestLimit."""
 Write: TypeAlias = Callable[[Any, Any], None]
 """Writes a value into a C struct that holds nothing: (struct, value as `wit` describes lowered values)."""
@@ -129,7 +129,7 @@ def _same_length(one: object, other: object, what: str) -> None:
 
 
 def _text_reader(kind: Text, what: str) -> Read:
-    def read(value: Any, tally: Tally) -> str:
+    def read(value: Any, tally: ByteTally) -> str:
         text = value.of.string
         size = min(text.size, kind.limit) if kind.cut else text.size
         tally.add(size, kind.limit, what)
@@ -140,7 +140,7 @@ def _text_reader(kind: Text, what: str) -> Read:
 
 
 def _bytes_reader(kind: Bytes, what: str) -> Read:
-    def read(value: Any, tally: Tally) -> bytes:
+    def read(value: Any, tally: ByteTally) -> bytes:
         size = value.of.list.size
         tally.add(size, kind.limit, what)
         if not size:
@@ -152,7 +152,7 @@ def _bytes_reader(kind: Bytes, what: str) -> Read:
 
 
 def _list_reader(kind: List, element: Read, what: str) -> Read:
-    def read(value: Any, tally: Tally) -> tuple[Any, ...]:
+    def read(value: Any, tally: ByteTally) -> tuple[Any, ...]:
         found = value.of.list
         tally.add(found.size, kind.limit, what)
         return tuple(element(found.data[i], tally) for i in range(found.size))
@@ -170,7 +170,7 @@ def _record_reader(kind: Record, declared: RecordType | TupleType, what: str) ->
     readers = [reader(of, field, what) for (_, of), (_, field) in zip(kind.fields, fields, strict=True)]
     named, make = isinstance(declared, RecordType), kind.make
 
-    def read(value: Any, tally: Tally) -> Any:
+    def read(value: Any, tally: ByteTally) -> Any:
         data = value.of.record.data if named else value.of.tuple.data
         parts = [each(data[i].val if named else data[i], tally) for i, each in enumerate(readers)]
         return tuple(parts) if make is tuple else make(*parts)
@@ -193,7 +193,7 @@ def _variant_reader(kind: Variant, declared: VariantType, what: str) -> Read:
         for number, ((_, of), (name, payload)) in enumerate(zip(kind.cases, cases, strict=True))
     }
 
-    def read(value: Any, tally: Tally) -> Any:
+    def read(value: Any, tally: ByteTally) -> Any:
         variant = value.of.variant
         number, payload = by_name[string_at(variant.discriminant.data, variant.discriminant.size)]
         return make(number, payload(variant.val.contents, tally) if payload else None)

@@ -93,7 +93,7 @@ def used() -> int:
         return 0  # no /proc, or no descriptor to look into it
 
 
-class Reserve:
+class DescriptorReserve:
     """Descriptors of this process that lead nowhere."""
 
     def __init__(self) -> None:
@@ -134,7 +134,7 @@ class Reserve:
                 self._spare.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
 
 
-RESERVE = Reserve()
+RESERVE = DescriptorReserve()
 """The reserve of this process; empty unless it is a node's."""
 
 

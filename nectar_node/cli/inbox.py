@@ -36,7 +36,7 @@ Which = Annotated[str, typer.Argument(metavar="ID|NAME", help="The offer's numbe
 Limit = Annotated[str | None, typer.Option(metavar="SIZE", help="Such as 10GiB; none: no limit.")]
 
 
-class Refused(NodeError):
+class InboxRefused(NodeError):
     """The process cannot do what the user wants, and says why."""
 
 
@@ -286,7 +286,7 @@ def _ask(network: LocalNetwork, node: str, body: object) -> object:
         )
     match decode(answer):
         case {"Err": str(reason)}:
-            raise Refused(output.sentence(reason))
+            raise InboxRefused(output.sentence(reason))
         case value:
             return value
 

@@ -39,7 +39,7 @@ class Sort(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class NodeLoad:
     """What one process does."""
 
     process: str
@@ -119,20 +119,20 @@ def take(client: ControlClient) -> Sample:
     return Sample(time.monotonic(), by_address, memory if isinstance(memory, dict) else {})
 
 
-def loads(before: Sample, now: Sample, sort: Sort) -> list[Load]:
+def loads(before: Sample, now: Sample, sort: Sort) -> list[NodeLoad]:
     """Return what each process did between two samples, the busiest first."""
     found = [_load(address, before.rows.get(address), row, now.at - before.at) for address, row in now.rows.items()]
 
-    def rank(load: Load) -> tuple[float, float, str]:
+    def rank(load: NodeLoad) -> tuple[float, float, str]:
         values = {Sort.CPU: load.cpu, Sort.MESSAGES: load.messages, Sort.INBOX: load.inbox, Sort.MEMORY: load.memory}
         return -(values[sort] or 0), -(load.messages or 0), load.process
 
     return sorted(found, key=rank)
 
 
-def _load(address: str, before: Answer | None, row: Answer, seconds: float) -> Load:
+def _load(address: str, before: Answer | None, row: Answer, seconds: float) -> NodeLoad:
     inbox, memory = row.get("inbox"), row.get("memory_bytes")
-    return Load(
+    return NodeLoad(
         address.rpartition("@")[2],
         str(row.get("state")),
         _rate(before, row, "messages", seconds),
@@ -150,7 +150,7 @@ def _rate(before: Answer | None, row: Answer, key: str, seconds: float) -> float
     return (last - first) / seconds
 
 
-def _cells(load: Load) -> tuple[str, ...]:
+def _cells(load: NodeLoad) -> tuple[str, ...]:
     return (
         load.process,
         "-" if load.messages is None else f"{load.messages:.0f}",
@@ -177,7 +177,7 @@ def _waiting(memory: Answer) -> str:
     return ""
 
 
-def _print_once(found: Sequence[Load], memory: Answer, as_json: bool) -> None:
+def _print_once(found: Sequence[NodeLoad], memory: Answer, as_json: bool) -> None:
     if as_json:
         output.print_json({"processes": [_json(load) for load in found], "memory": memory})
     else:
@@ -186,7 +186,7 @@ def _print_once(found: Sequence[Load], memory: Answer, as_json: bool) -> None:
         output.print_table([heading for heading, _ in _COLUMNS], map(_cells, found))
 
 
-def _json(load: Load) -> dict[str, object]:
+def _json(load: NodeLoad) -> dict[str, object]:
     return {
         "process": load.process,
         "state": load.state,
@@ -197,7 +197,7 @@ def _json(load: Load) -> dict[str, object]:
     }
 
 
-def _page(console: Console, node: str, found: Sequence[Load], memory: Answer) -> Group:
+def _page(console: Console, node: str, found: Sequence[NodeLoad], memory: Answer) -> Group:
     """Return what fits on the screen."""
     total = sum(load.messages or 0 for load in found)
     cpu = sum(load.cpu or 0 for load in found)

@@ -14,8 +14,8 @@ from kernel.contract.message import Reason, marked
 from nectar_node.cli.errors import clock_time
 from nectar_node.console import output
 from nectar_node.launcher import options
-from nectar_node.launcher.client import ANSWER_TIMEOUT, ControlClient, ControlError, Event
-from nectar_node.launcher.lineage import Lineage, Lineages, Message, Record, decode_record_untrusted
+from nectar_node.launcher.client import ANSWER_TIMEOUT, ControlClient, ControlError, NodeEvent
+from nectar_node.launcher.lineage import Lineage, Lineages, RequestTrace, StepRecord, decode_record_untrusted
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 
 
@@ -66,13 +66,13 @@ class _Viewer:
         while self._left is None or self._left > 0:
             due = self.lineages.next_due()
             told = self._client.follow(None if due is None else max(0.0, due - time.monotonic()))
-            if isinstance(told, Event):
+            if isinstance(told, NodeEvent):
                 self._take(told)
             elif told is not None:
                 return
             self.show(self.lineages.take_due(time.monotonic()))
 
-    def _take(self, event: Event) -> None:
+    def _take(self, event: NodeEvent) -> None:
         match event.value:
             case {"record": dict(value)}:
                 record = decode_record_untrusted(value)
@@ -115,18 +115,18 @@ def draw(lineage: Lineage, our: str) -> Tree:
     return tree
 
 
-def _hang(above: Tree, message: Message, start: float, our: str) -> None:
+def _hang(above: Tree, message: RequestTrace, start: float, our: str) -> None:
     branch = above.add(_request(message, start, our))
-    parts: list[tuple[float, Message | Record]] = [(child.sent.at, child) for child in message.children]
+    parts: list[tuple[float, RequestTrace | StepRecord]] = [(child.sent.at, child) for child in message.children]
     parts += [(outcome.at, outcome) for outcome in message.outcomes]
     for _, part in sorted(parts, key=lambda each: each[0]):
-        if isinstance(part, Message):
+        if isinstance(part, RequestTrace):
             _hang(branch, part, start, our)
         else:
             branch.add(_outcome(part, start, our))
 
 
-def _request(message: Message, start: float, our: str) -> Text:
+def _request(message: RequestTrace, start: float, our: str) -> Text:
     sent, handed = message.sent, message.handed
     text = _offset(sent.at - start).append(
         f"{_who(sent.source, sent.claim, our)} → {_who(sent.target, False, our)}", "bold"
@@ -145,11 +145,11 @@ def _request(message: Message, start: float, our: str) -> Text:
     return text
 
 
-def _expired(message: Message) -> bool:
+def _expired(message: RequestTrace) -> bool:
     return any(outcome.reason == Reason.EXPIRED.value for outcome in message.outcomes)
 
 
-def _outcome(record: Record, start: float, our: str) -> Text:
+def _outcome(record: StepRecord, start: float, our: str) -> Text:
     text = _offset(record.at - start)
     if record.reason is not None:
         return text.append(f"✗ {record.step}: {output.one_line(record.reason)}", "red")
@@ -161,7 +161,7 @@ def _offset(seconds: float) -> Text:
     return Text(f"+{output.short_time(seconds)} ", "dim").append("", "none")
 
 
-def _append_body(text: Text, record: Record) -> Text:
+def _append_body(text: Text, record: StepRecord) -> Text:
     blob = f" and a blob of {output.size(record.blob_bytes)}" if record.blob_bytes is not None else ""
     text.append(f"  {output.size(record.body_bytes)}{blob}")
     if record.beginning:

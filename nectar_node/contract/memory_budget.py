@@ -36,7 +36,7 @@ LARGEST = 8
 """One message leaves at least one part in so many free."""
 
 
-class Holding(NamedTuple):
+class HolderStatus(NamedTuple):
     """What one holder has, for status pages."""
 
     kind: str
@@ -55,7 +55,7 @@ class _Group:
         self.used = 0
 
 
-class Account:
+class HolderAccount:
     """The account of one holder; implements `kernel.contract.memory.Account` and `net.base.memory.Account`."""
 
     __slots__ = ("__weakref__", "_budget", "_group", "key", "used")
@@ -64,7 +64,7 @@ class Account:
         self._budget = budget
         self._group = group
         self.key = key
-        """The holder's kind and name, as in `Holding`."""
+        """The holder's kind and name, as in `HolderStatus`."""
         self.used = 0
         """Bytes that it has."""
 
@@ -124,9 +124,9 @@ class MemoryBudget:
         """Bytes in use below which no holder has to ask."""
         self.used = 0
         """Bytes in use by all holders."""
-        self.holders: dict[tuple[str, str], Account] = {}
+        self.holders: dict[tuple[str, str], HolderAccount] = {}
         """The accounts of holders that have something, by kind and name."""
-        self._accounts: WeakValueDictionary[tuple[str, str], Account] = WeakValueDictionary()
+        self._accounts: WeakValueDictionary[tuple[str, str], HolderAccount] = WeakValueDictionary()
         self._packages: WeakValueDictionary[PackageId, _Group] = WeakValueDictionary()
         self._peers = _Group(capacity // 4 * 3)
 
@@ -135,21 +135,21 @@ class MemoryBudget:
         """Whether more than half is used, so that a holder that holds up what it has begun deprives others."""
         return 2 * self.used > self.capacity
 
-    def of_process(self, process: ProcessId) -> Account:
+    def of_process(self, process: ProcessId) -> HolderAccount:
         """Return the account of what waits for a process, or for the disk in its name; a restart keeps it."""
         key = ("process", str(process))
         return self._accounts.get(key) or self._open(key, self._of_package(process.package_id))
 
-    def of_node(self, name: str) -> Account:
+    def of_node(self, name: str) -> HolderAccount:
         """Return the account of what another node has sent and nobody has taken, and of what is on its way to that
         node.
         """
         key = ("peer", name)
         return self._accounts.get(key) or self._open(key, self._peers)
 
-    def holdings(self) -> list[Holding]:
+    def holdings(self) -> list[HolderStatus]:
         """Return who has how much, the largest first."""
-        found = [Holding(*account.key, account.used) for account in self.holders.values()]
+        found = [HolderStatus(*account.key, account.used) for account in self.holders.values()]
         return sorted(found, key=lambda holding: (-holding.bytes, holding.kind, holding.name))
 
     def of(self, kind: str, name: str) -> int:
@@ -157,8 +157,8 @@ class MemoryBudget:
         account = self.holders.get((kind, name))
         return 0 if account is None else account.used
 
-    def _open(self, key: tuple[str, str], group: _Group) -> Account:
-        account = self._accounts[key] = Account(self, key, group)
+    def _open(self, key: tuple[str, str], group: _Group) -> HolderAccount:
+        account = self._accounts[key] = HolderAccount(self, key, group)
         return account
 
     def _of_package(self, package: PackageId) -> _Group:

@@ -31,7 +31,7 @@ _ACCEPT_PAUSE_SECONDS = 0.1
 C = TypeVar("C")
 
 
-class Answering(Protocol[C]):
+class Responder(Protocol[C]):
     """Answers requests; C is the state of one connection."""
 
     def connected(self, send: Callable[[bytes], Awaitable[None]]) -> C:
@@ -87,7 +87,7 @@ def bind(path: Path) -> trio.socket.SocketType:
 
 
 async def serve(
-    answering: Answering[C], listener: trio.socket.SocketType, max_line_bytes: int, most: int = MAX_CLIENTS
+    answering: Responder[C], listener: trio.socket.SocketType, max_line_bytes: int, most: int = MAX_CLIENTS
 ) -> None:
     """Answer clients until cancelled, at most `most` at the same time; close the connection of one that sends a longer
     line.
@@ -111,7 +111,7 @@ def _turn_away(connection: trio.socket.SocketType, most: int) -> None:
         plain.send(line_of(error(NodeError(sentence))), socket.MSG_DONTWAIT)
 
 
-async def _serve_one(answering: Answering[C], stream: trio.SocketStream, max_line_bytes: int) -> None:
+async def _serve_one(answering: Responder[C], stream: trio.SocketStream, max_line_bytes: int) -> None:
     """Answer one client, line by line; when it goes away, give up what it waits for."""
     client = answering.connected(stream.send_all)
     lines, waiting = trio.open_memory_channel[bytes](MAX_WAITING_LINES)
@@ -142,7 +142,7 @@ async def _read_lines(stream: trio.SocketStream, lines: trio.MemorySendChannel[b
 
 
 async def _answer_all(
-    answering: Answering[C], client: C, lines: trio.MemoryReceiveChannel[bytes], stream: trio.SocketStream
+    answering: Responder[C], client: C, lines: trio.MemoryReceiveChannel[bytes], stream: trio.SocketStream
 ) -> None:
     try:
         async for line in lines:

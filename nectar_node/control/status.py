@@ -21,7 +21,7 @@ from nectar_node.storage.ledger import NO_QUOTA
 from net.contract.events import (
     AttemptFailed,
     Dialed,
-    Dialing,
+    DialStatus,
     NameFound,
     NameMissing,
     Pinged,
@@ -198,7 +198,7 @@ def _proven_row(step: Proven) -> Row:
     }
 
 
-def _dial_row(name: str, step: Dialing | Dialed | AttemptFailed) -> Row:
+def _dial_row(name: str, step: DialStatus | Dialed | AttemptFailed) -> Row:
     return {"step": name, "host": step.host, "port": step.port, "router": step.router}
 
 
@@ -209,7 +209,7 @@ def _failed_row(step: AttemptFailed) -> Row:
 _PROBE_ROWS: dict[type, Callable[..., Row]] = {
     NameFound: _found_row,
     NameMissing: lambda step: {"step": "no record", "reason": step.reason.value},
-    Dialing: lambda step: _dial_row("dialing", step),
+    DialStatus: lambda step: _dial_row("dialing", step),
     Dialed: lambda step: _dial_row("dialed", step),
     Proven: _proven_row,
     AttemptFailed: _failed_row,

@@ -39,7 +39,7 @@ from kernel.router.kernel import Kernel
 from nectar_node.base.log import without_colours
 from nectar_node.base.system_processes import TERMINAL
 from nectar_node.contract.actions import BadCode, DriverAction, LoadCode, LogLine, Printed, ShutDown, Torn
-from nectar_node.contract.json_shapes import Refused
+from nectar_node.contract.json_shapes import RequestRefused
 from nectar_node.contract.traces import Traces
 from nectar_node.core.config import CoreConfig
 from nectar_node.core.dead_letters import DeadLetters
@@ -606,7 +606,7 @@ class NodeCore:
         try:
             installed = isinstance(owner, SystemToken)
             location = self._installer.locate(package, path) if installed else self.vfs.locate(package, path)
-        except Refused as refusal:
+        except RequestRefused as refusal:
             location, problem = None, f"that is not a path ({refusal})"
         except Exception as error:
             self._out.append(Unforeseen(f"the start of {path} of {package}", tuple(told(error))))

@@ -11,7 +11,7 @@ from nectar_node.storage.disk import begin, perform
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.operations import STOPPED, Job, Outcome, Replace, StopJob, may_be_long
 from nectar_node.storage.steps import Steps
-from nectar_node.storage.turns import COUNTER, LONG_AT_ONCE, SHORT_AT_ONCE, Turn, Turns
+from nectar_node.storage.turns import COUNTER, LONG_AT_ONCE, SHORT_AT_ONCE, DiskTurns, Turn
 
 SLICE_SECONDS = 0.02
 """Seconds after which a long job lets others have their turn: a hop to a thread and back is a hundredth of it."""
@@ -26,7 +26,7 @@ class Lanes:
         """`done` gets every job's outcome, on the trio thread."""
         self._ledger = ledger
         self._done = done
-        self._turns: Turns[Steps] = Turns(ledger, self._given_up)
+        self._turns: DiskTurns[Steps] = DiskTurns(ledger, self._given_up)
         self._threads = trio.CapacityLimiter(SHORT_AT_ONCE + LONG_AT_ONCE)
         self._nursery: trio.Nursery | None = None
         self._at_work: set[trio.CancelScope] = set()

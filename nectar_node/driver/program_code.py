@@ -15,14 +15,16 @@ from nectar_node.storage.operations import DiskError, DiskFault, Location, Opera
 Source = Location | Buffer
 
 
-class Compiler(Protocol):
+class ProgramCompiler(Protocol):
     """What compiles code: `kernel.wasm.engine.Engine`, or something in front of it."""
 
     def load(self, code: bytes) -> Program:
         """Compile code, as `kernel.wasm.engine.Engine.load` does; raises BadModule."""
 
 
-def load_program(compiler: Compiler, perform: Callable[[Operation], Outcome], source: Source) -> Program | BadCode:
+def load_program(
+    compiler: ProgramCompiler, perform: Callable[[Operation], Outcome], source: Source
+) -> Program | BadCode:
     """Return the program whose code is `source`, or lies there; `perform` reads it from the disk."""
     code = perform(ReadAt(source, 0, MAX_MODULE_BYTES + 1)) if isinstance(source, Location) else bytes(source)
     if isinstance(code, DiskError):

@@ -51,7 +51,7 @@ class NodeGone(ControlError):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedCommand:
     """The node understood the command and says why it cannot carry it out."""
 
     kind: str
@@ -60,13 +60,13 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class NodeEvent:
     """Something that happened before the answer."""
 
     value: Answer
 
 
-def decode_answer_untrusted(line: bytes) -> Answer | Refusal | Event:
+def decode_answer_untrusted(line: bytes) -> Answer | RefusedCommand | NodeEvent:
     """Return the answer or event in one line from a control socket; raises ControlError on anything else."""
     try:
         value = json.loads(line)
@@ -79,9 +79,9 @@ def decode_answer_untrusted(line: bytes) -> Answer | Refusal | Event:
             case {"ok": dict(answer)}:
                 return answer
             case {"error": {"kind": str(kind), "sentence": str(sentence)}}:
-                return Refusal(kind, sentence)
+                return RefusedCommand(kind, sentence)
             case {"event": dict(event)}:
-                return Event(event)
+                return NodeEvent(event)
     raise ControlError("The node's answer has an unknown shape: are the node and this command of the same version?")
 
 
@@ -162,10 +162,10 @@ class ControlClient:
         """Return the answer to the oldest unanswered command; raises as `request` does."""
         while True:
             answer = self._decode(self._read_line(patience))
-            if not isinstance(answer, Event):
+            if not isinstance(answer, NodeEvent):
                 return answer
 
-    def follow(self, timeout: float | None) -> Event | Answer | None:
+    def follow(self, timeout: float | None) -> NodeEvent | Answer | None:
         """Return the next event, or the answer that ends them; None if neither comes within `timeout` seconds (None:
         for ever).
 
@@ -182,7 +182,7 @@ class ControlClient:
         last one.
         """
         while (told := self.follow(timeout)) is not None:
-            if not isinstance(told, Event):
+            if not isinstance(told, NodeEvent):
                 return told
             take(told.value)
         raise ControlError(f"{self.name} did not say in time what became of {what}.")
@@ -195,9 +195,9 @@ class ControlClient:
             self._received += self._read_some(None)
         return True
 
-    def _decode(self, line: bytes) -> Answer | Event:
+    def _decode(self, line: bytes) -> Answer | NodeEvent:
         answer = decode_answer_untrusted(line)
-        if isinstance(answer, Refusal):
+        if isinstance(answer, RefusedCommand):
             sentence = answer.sentence
             if answer.kind == "NoSuchProcess" and self._command is not None:
                 listing = self._command("ps", "--node", self.name)

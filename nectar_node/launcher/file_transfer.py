@@ -51,7 +51,7 @@ class TransferFailed(NodeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class TransferProgress:
     """The progress of a transfer."""
 
     state: str
@@ -204,7 +204,7 @@ def _inject(client: ControlClient, body: dict[str, dict[str, str]], timeout: int
     client.send("message", target=PROCESS, body=text, timeout=timeout, blob=None, mime=None)
 
 
-def decode_progress_untrusted(answer: Answer) -> Progress | None:
+def decode_progress_untrusted(answer: Answer) -> TransferProgress | None:
     """Return the progress in the answer to `Status`; None if there is none in it (yet). Raises ControlError."""
     if answer.get("outcome") != "response":
         return None
@@ -218,7 +218,7 @@ def decode_progress_untrusted(answer: Answer) -> Progress | None:
                 **more,
             }
         }:
-            return Progress(state, received, size, resumed, str(more.get("note", "")))
+            return TransferProgress(state, received, size, resumed, str(more.get("note", "")))
         case _:
             return None
 

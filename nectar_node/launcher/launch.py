@@ -62,7 +62,7 @@ class StartedNode:
         return {"name": self.name, "pid": self.pid, "endpoint": list(self.endpoint), "warning": self.warning}
 
 
-class Ready(NamedTuple):
+class ReadyReport(NamedTuple):
     """What a node reports when it is ready; the fields are those of `StartedNode`."""
 
     endpoint: tuple[str, int]
@@ -70,7 +70,7 @@ class Ready(NamedTuple):
 
 
 @dataclass(slots=True)
-class Starting:
+class StartingProcess:
     """A process that is not ready yet."""
 
     name: str
@@ -96,7 +96,7 @@ def start(
         raise _cannot_start(nodes[0][0], error) from error
     deadline = time.monotonic() + timeout
     started: list[StartedNode] = []
-    starting: list[Starting] = []
+    starting: list[StartingProcess] = []
     try:
         for name, options in sorted(booting, key=lambda node: node[0] != REGISTRAR_NAME):
             starting.append(_spawn(network, name, options))
@@ -120,7 +120,7 @@ def _completed(network: LocalNetwork, name: str, options: BootOptions) -> BootOp
     return with_password(place, options)
 
 
-def _spawn(network: LocalNetwork, name: str, options: BootOptions) -> Starting:
+def _spawn(network: LocalNetwork, name: str, options: BootOptions) -> StartingProcess:
     folder = network.place(name)
     if (owner := folder.owner()) is not None:
         raise CannotStart(f"{name} is running already, as process {owner}.")
@@ -136,7 +136,7 @@ def _spawn(network: LocalNetwork, name: str, options: BootOptions) -> Starting:
 
 def spawn(
     name: str, folder: NodeFolder, command: Sequence[str], words: Sequence[str], lifeline: int | None = None
-) -> Starting:
+) -> StartingProcess:
     """Start a process that reports on the descriptor that `--ready-descriptor` names, and logs to `folder`.
 
     `words` go behind all options of the command, and are never taken for options, whatever a folder is called. `tell`
@@ -167,7 +167,7 @@ def spawn(
         raise
     finally:
         os.close(reporting)
-    return Starting(name, folder, process, ready)
+    return StartingProcess(name, folder, process, ready)
 
 
 def start_beside(
@@ -189,7 +189,7 @@ def _cannot_start(name: str, error: OSError) -> CannotStart:
     return CannotStart(f"{name} cannot be started: {error.filename}: {error.strerror}.")
 
 
-def tell(starting: Starting, told: bytes) -> None:
+def tell(starting: StartingProcess, told: bytes) -> None:
     """Write all of the process's standard input, and close it."""
     pipe = starting.process.stdin
     assert pipe is not None
@@ -197,7 +197,7 @@ def tell(starting: Starting, told: bytes) -> None:
         pipe.write(told)
 
 
-def _collect(starting: list[Starting], started: list[StartedNode], deadline: float) -> None:
+def _collect(starting: list[StartingProcess], started: list[StartedNode], deadline: float) -> None:
     while starting:
         node = starting[0]
         ready = await_ready(node, deadline)
@@ -205,7 +205,7 @@ def _collect(starting: list[Starting], started: list[StartedNode], deadline: flo
         os.close(starting.pop(0).ready)
 
 
-def await_ready(node: Starting, deadline: float) -> Ready:
+def await_ready(node: StartingProcess, deadline: float) -> ReadyReport:
     """Return a node's report; raises CannotStart, with its reason, also when `deadline`, of time.monotonic(),
     passes.
     """
@@ -222,7 +222,7 @@ def await_ready(node: Starting, deadline: float) -> Ready:
     return report
 
 
-def decode_report_untrusted(line: bytes) -> Ready | str:
+def decode_report_untrusted(line: bytes) -> ReadyReport | str:
     """Return what a node reported when it was ready, or raise CannotStart with its reason for not being ready.
 
     Raises CannotStart on anything else, too.
@@ -233,14 +233,14 @@ def decode_report_untrusted(line: bytes) -> Ready | str:
         raise CannotStart("The node's report is not JSON: are node and launcher of the same version?") from error
     match value:
         case {"endpoint": [str(host), int(port)], "warning": str() | None as warning}:
-            return Ready((host, port), warning)
+            return ReadyReport((host, port), warning)
         case {"error": str(sentence)}:
             return sentence
         case _:
             raise CannotStart("The node's report has an unknown shape: are node and launcher of the same version?")
 
 
-def _epitaph(node: Starting) -> str:
+def _epitaph(node: StartingProcess) -> str:
     with contextlib.suppress(subprocess.TimeoutExpired):
         node.process.wait(1)
     reason = last_line(node.folder.log) or f"exit code {node.process.returncode}"

@@ -22,7 +22,7 @@ MAX_MESSAGES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class StepRecord:
     """One step of one message, as the node reports it."""
 
     at: float
@@ -44,7 +44,7 @@ class Record:
     beginning: str
 
 
-def decode_record_untrusted(value: object) -> Record:
+def decode_record_untrusted(value: object) -> StepRecord:
     """Return the record in an event; raises ControlError."""
     match value:
         case {
@@ -79,7 +79,7 @@ def decode_record_untrusted(value: object) -> Record:
                 reason,
                 beginning,
             )
-            return Record(float(at), time, *record)
+            return StepRecord(float(at), time, *record)
         case _:
             raise ControlError(
                 "The node sent a trace of unknown shape: are the node and this command of the same version?"
@@ -87,16 +87,16 @@ def decode_record_untrusted(value: object) -> Record:
 
 
 @dataclass(slots=True)
-class Message:
+class RequestTrace:
     """What is known of one request."""
 
-    sent: Record
-    handed: Record | None = None
-    arrived: Record | None = None
+    sent: StepRecord
+    handed: StepRecord | None = None
+    arrived: StepRecord | None = None
     """When the node of its target, if that is another one, had taken it."""
-    outcomes: list[Record] = field(default_factory=list)
+    outcomes: list[StepRecord] = field(default_factory=list)
     """How it ended; more than one only if something answered twice."""
-    children: list[Message] = field(default_factory=list)
+    children: list[RequestTrace] = field(default_factory=list)
     """Requests that were sent while this one was handled."""
 
     @property
@@ -109,9 +109,9 @@ class Message:
 class Lineage:
     """An injected request, and everything that followed from it."""
 
-    messages: OrderedDict[str, Message] = field(default_factory=OrderedDict)
+    messages: OrderedDict[str, RequestTrace] = field(default_factory=OrderedDict)
     """Its messages, by id."""
-    roots: list[Message] = field(default_factory=list)
+    roots: list[RequestTrace] = field(default_factory=list)
     """Messages without a parent: usually one; more if a parent was sent before the trace began."""
     changed: float = 0.0
     """When the last record came, in seconds on the caller's clock."""
@@ -123,7 +123,7 @@ class Lineage:
     """Records beyond the bound."""
 
     @property
-    def first(self) -> Record:
+    def first(self) -> StepRecord:
         """Return the first record."""
         return self.roots[0].sent
 
@@ -141,7 +141,7 @@ class Lineages:
     def __init__(self) -> None:
         self._lineages: OrderedDict[str, Lineage] = OrderedDict()
 
-    def add(self, record: Record, now: float) -> None:
+    def add(self, record: StepRecord, now: float) -> None:
         """Add a record that has come at the time `now`, in seconds."""
         lineage = self._lineages.setdefault(record.root, Lineage())
         self._lineages.move_to_end(record.root)
@@ -177,17 +177,17 @@ class Lineages:
         return sorted(ready, key=lambda each: each.first.at)
 
 
-def _inherited(lineage: Lineage, record: Record) -> Message | None:
+def _inherited(lineage: Lineage, record: StepRecord) -> RequestTrace | None:
     """Return what inherited from a request that was never on this node, and was answered (G10)."""
     above = lineage.messages.get(record.parent or "") if record.step == "answered" else None
     return above if above is not None and above.sent.inherits and not above.sent.expects else None
 
 
-def _enter(lineage: Lineage, record: Record) -> Message | None:
+def _enter(lineage: Lineage, record: StepRecord) -> RequestTrace | None:
     """Add a message that is new here; its first record need not be that it was sent."""
     if len(lineage.messages) >= MAX_MESSAGES:
         return None
-    message = Message(record)
+    message = RequestTrace(record)
     lineage.messages[record.id] = message
     above = lineage.messages.get(record.parent) if record.parent is not None else None
     (lineage.roots if above is None else above.children).append(message)

@@ -23,7 +23,7 @@ from kernel.contract.guest import Grant
 from kernel.contract.message import OnExit
 from nectar_node.base.errors import BadInput, BadPackage
 from nectar_node.base.shipped import default_publisher
-from nectar_node.contract.json_shapes import Refused, on_exit_untrusted
+from nectar_node.contract.json_shapes import RequestRefused, on_exit_untrusted
 from nectar_node.storage.operations import Location, is_part
 
 MAX_MANIFEST_BYTES = 1 << 20
@@ -264,7 +264,7 @@ def _id_and_params(value: object, key: str) -> tuple[ProcessId, str]:
 def _on_exit(value: object, our: str) -> OnExit:
     try:
         return on_exit_untrusted(value, our)
-    except Refused:
+    except RequestRefused:
         raise ValueError(
             'on_exit must be "None", "Restart" or {"Requests": [[address, {"body": …}, blob or null], …]}'
         ) from None

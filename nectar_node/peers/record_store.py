@@ -156,7 +156,7 @@ def _cost(record: HeldRecord) -> int:
     return len(record.encoded) + len(record.name) + 32
 
 
-class Settled(NamedTuple):
+class WriteResult(NamedTuple):
     """The result of a write."""
 
     records: Sequence[HeldRecord]
@@ -211,15 +211,15 @@ class RecordStore:
         self._after = (self._length + len(data), self._entries + len(self._writing))
         return Job(Extend(self._location, self._length, data), _LANE, self)
 
-    def done(self, outcome: Outcome) -> Settled:
+    def done(self, outcome: Outcome) -> WriteResult:
         """Learn the outcome of the write."""
         settled, self._writing, self._busy = self._writing, [], False
         if not isinstance(outcome, DiskError):
             self._length, self._entries = self._after
-            return Settled(settled, None)
+            return WriteResult(settled, None)
         if outcome.fault is DiskFault.NOT_FOUND:
             self._length = 0  # somebody has removed the file: the next write makes it whole again
-        return Settled(settled, f"{len(settled)} name records cannot be kept: {outcome.text}")
+        return WriteResult(settled, f"{len(settled)} name records cannot be kept: {outcome.text}")
 
     def _superseded(self) -> bool:
         """Whether most entries of the file are superseded."""

@@ -125,7 +125,7 @@ class _Changing(Generic[S]):
     waiting: deque[_Lane[S]] = field(default_factory=deque)
 
 
-class Turns(Generic[S]):
+class DiskTurns(Generic[S]):
     """All jobs that are not done; `S` is what a slice leaves behind for the next one."""
 
     def __init__(self, ledger: Ledger, given_up: Callable[[Job], None]) -> None:

@@ -41,7 +41,7 @@ from nectar_node.base.shipped import OUR_PUBLISHER
 from nectar_node.base.system_processes import VFS
 from nectar_node.contract.actions import BadCode, LogLine, ShutDown
 from nectar_node.contract.json_shapes import (
-    Refused,
+    RequestRefused,
     bad_request,
     capabilities_untrusted,
     capability_json,
@@ -151,7 +151,7 @@ class KernelProcess(SystemProcess):
             if action is None:
                 raise bad_request(f"there is no action {name[:64]!r}")
             value = action(envelope, argument)
-        except Refused as refused:
+        except RequestRefused as refused:
             value = {"Err": refused.value}
             self._log(envelope.source.process, f"asked something of the kernel that it refuses: {refused}"[:500])
         if value is not None:
@@ -239,7 +239,7 @@ class KernelProcess(SystemProcess):
         target = process_untrusted(field_untrusted(argument, "target"))
         on_exit = on_exit_untrusted(field_untrusted(argument, "on_exit"), self._our)
         if target != requester and not self._is_user(requester):
-            raise Refused({"NoCap": {"action": "SetOnExit", "target": str(target)}})
+            raise RequestRefused({"NoCap": {"action": "SetOnExit", "target": str(target)}})
         self._out.append(ChangeOnExit(target, on_exit))
         return "Ok"
 

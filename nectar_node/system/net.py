@@ -19,7 +19,7 @@ from typing import Any
 from kernel.contract.message import Envelope
 from nectar_node.base.system_processes import NET
 from nectar_node.contract.actions import LogLine
-from nectar_node.contract.json_shapes import Refused, bad_request, dump, text_untrusted, variant_untrusted
+from nectar_node.contract.json_shapes import RequestRefused, bad_request, dump, text_untrusted, variant_untrusted
 from nectar_node.system.process import SORRY, Cause, SystemProcess, reply
 from net.names.directory import NameRecord
 
@@ -74,7 +74,7 @@ class Net(SystemProcess):
             return
         try:
             value = self._look_untrusted(question)
-        except Refused as refused:
+        except RequestRefused as refused:
             value = {"Err": refused.value}
         self._answer(envelope, dump(value))
 

@@ -18,7 +18,7 @@ from kernel.contract.limits import MAX_STATE_BYTES
 from kernel.contract.memory import UNMETERED, Memory
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob
 from nectar_node.contract.actions import LogLine
-from nectar_node.contract.json_shapes import Refused, bad_request, dump, load_untrusted, variant_untrusted
+from nectar_node.contract.json_shapes import RequestRefused, bad_request, dump, load_untrusted, variant_untrusted
 from nectar_node.storage import operations as ops
 from nectar_node.system.process import SORRY, Cause, SystemProcess, bare, metadata_bytes, reply
 
@@ -71,24 +71,24 @@ class State(SystemProcess):
             data: Buffer = b""
             if name == "SetState":
                 if envelope.blob is None:
-                    raise Refused({"BadBytes": {"action": name}})
+                    raise RequestRefused({"BadBytes": {"action": name}})
                 data = envelope.blob.bytes
             owner = _Owner(bare(envelope), name, len(data) + metadata_bytes(envelope))
             self._count(owner)
             self._ask(envelope.source.process, _ACTIONS[name], data, owner)
-        except Refused as refusal:
+        except RequestRefused as refusal:
             self._answer(envelope, {"Err": refusal.value}, None)
 
     def _count(self, owner: _Owner) -> None:
         process = owner.envelope.source.process
         if self._bytes >= MAX_WAITING_BYTES:
-            raise Refused({"IOError": {"error": "too much waits for the disk already"}})
+            raise RequestRefused({"IOError": {"error": "too much waits for the disk already"}})
         if self._waiting[process] >= MAX_WAITING:
             self._out.append(LogLine(str(process), 0, "uses its state by message faster than the disk can follow"))
-            raise Refused({"IOError": {"error": f"{MAX_WAITING} requests of yours wait for the disk already"}})
+            raise RequestRefused({"IOError": {"error": f"{MAX_WAITING} requests of yours wait for the disk already"}})
         account = self._memory.of_process(process)
         if not account.may_add(owner.weight):
-            raise Refused({"IOError": {"error": "too much waits for the disk already"}})
+            raise RequestRefused({"IOError": {"error": "too much waits for the disk already"}})
         account.add(owner.weight)
         self._open[owner.envelope.id] = owner
         self._waiting[process] += 1
@@ -154,12 +154,12 @@ class State(SystemProcess):
 
 
 def _parse_untrusted(body: bytes, sender: ProcessId) -> str:
-    """Return which action a request asks for, on the sender's own state; raises Refused."""
+    """Return which action a request asks for, on the sender's own state; raises RequestRefused."""
     name, process = variant_untrusted(load_untrusted(body, MAX_BODY_BYTES))
     if name == "Backup":
-        raise Refused({"NoCap": {"action": name}})
+        raise RequestRefused({"NoCap": {"action": name}})
     if name not in _ACTIONS:
         raise bad_request('expected {"GetState": id}, {"SetState": id} or {"DeleteState": id}')
     if process != str(sender):
-        raise Refused({"NoCap": {"action": name}})
+        raise RequestRefused({"NoCap": {"action": name}})
     return name

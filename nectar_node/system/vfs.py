@@ -30,7 +30,7 @@ from kernel.contract.memory import UNMETERED, Memory
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob
 from nectar_node.base.system_processes import VFS
 from nectar_node.contract.actions import LogLine
-from nectar_node.contract.json_shapes import Refused, dump, field_untrusted, load_untrusted, text_untrusted
+from nectar_node.contract.json_shapes import RequestRefused, dump, field_untrusted, load_untrusted, text_untrusted
 from nectar_node.storage.operations import MAX_DEPTH, DiskError, Job, Location, Outcome, StopJob, is_part
 from nectar_node.system.process import SORRY, Cause, SystemProcess, bare, metadata_bytes, reply
 from nectar_node.system.vfs_actions import ACTIONS, Action, Call, parse_untrusted, refusal
@@ -120,7 +120,7 @@ class Vfs(SystemProcess):
 
     def locate(self, package: PackageId, path: str) -> Location:
         """Return where a file of a package's drive `pkg` lies; `path` is `/x.wasm` or a full vfs path. Raises
-        Refused.
+        RequestRefused.
         """
         full = path if path.startswith(f"/{package}/") else f"/{package}/{PACKAGE_DRIVE}/{path.lstrip('/')}"
         return self._resolve(full).location
@@ -131,7 +131,7 @@ class Vfs(SystemProcess):
         """Queue a request, or refuse it."""
         try:
             self._take_untrusted(envelope, now)
-        except Refused as refused:
+        except RequestRefused as refused:
             self._answer(envelope, {"Err": refused.value}, None)
         self._go_on()
 
@@ -209,7 +209,7 @@ class Vfs(SystemProcess):
     def _refuse_to_queue(self, caller: ProcessId, path: str) -> None:
         if self._queue.first_refusal(caller):
             self._out.append(LogLine(str(caller), 0, "asks for more of the disk than it can do; some is refused"))
-        raise Refused({"IOError": {"error": "too much waits for the disk already", "path": path}})
+        raise RequestRefused({"IOError": {"error": "too much waits for the disk already", "path": path}})
 
     def _go_on(self) -> None:
         """Submit the operations that may be done now."""
@@ -223,7 +223,7 @@ class Vfs(SystemProcess):
             pending.task = task._replace(call=call)
             try:
                 operation = task.action.plan(call)
-            except Refused as refused:
+            except RequestRefused as refused:
                 self._waits.over(pending)
                 self._answer(task.envelope, {"Err": refused.value}, None)
                 self._queue.finished(pending)
@@ -241,7 +241,7 @@ class Vfs(SystemProcess):
             value, blob = action.answer(call, outcome)
             if action.moves is not None:
                 _set_cursor(cursors, call, action.moves(call, outcome))
-        except Refused as refused:
+        except RequestRefused as refused:
             value, blob = {"Err": refused.value}, None
         if action is ACTIONS["CreateDrive"]:
             self._give(envelope.source.process, call.location)
@@ -252,13 +252,13 @@ class Vfs(SystemProcess):
     def _permitted(self, caller: ProcessId, path: str, right: str) -> Location:
         place = self._resolve(path)
         if place.mounted and right == "write":
-            raise Refused({"IOError": {"error": "read-only", "path": path}})
+            raise RequestRefused({"IOError": {"error": "read-only", "path": path}})
         reserved = place.drive == PACKAGE_DRIVE and right == "write"
         if (place.package == caller.package_id and not reserved) or self._holds(caller, self._everything):
             return place.location
         if self._holds(caller, self._right_to(f"/{place.package}/{place.drive}", right)):
             return place.location
-        raise Refused({"NoCap": {"action": right, "path": path}})
+        raise RequestRefused({"NoCap": {"action": right, "path": path}})
 
     def _right_to(self, drive: str, kind: str) -> Capability:
         return canonical(Capability(self._address, json.dumps({"kind": kind, "drive": drive})))
@@ -271,16 +271,20 @@ class Vfs(SystemProcess):
             self._out.append(GrantCapabilities(caller, rights))
 
     def _resolve(self, path: str) -> _Place:
-        """Return where a path leads; raises Refused."""
+        """Return where a path leads; raises RequestRefused."""
         if not path.startswith("/") or len(path.encode(errors="replace")) > MAX_PATH_BYTES:
-            raise Refused({"ParseError": {"error": "a path is /package:publisher/drive/rest", "path": path[:256]}})
+            raise RequestRefused(
+                {"ParseError": {"error": "a path is /package:publisher/drive/rest", "path": path[:256]}}
+            )
         parts = tuple(part for part in path.split("/") if part)
         if not 2 <= len(parts) <= MAX_DEPTH or not all(is_part(part) for part in parts):
-            raise Refused({"ParseError": {"error": "a path is /package:publisher/drive/rest", "path": path[:256]}})
+            raise RequestRefused(
+                {"ParseError": {"error": "a path is /package:publisher/drive/rest", "path": path[:256]}}
+            )
         try:
             package = PackageId.parse(parts[0])
         except BadAddress as error:
-            raise Refused({"ParseError": {"error": str(error), "path": path[:256]}}) from error
+            raise RequestRefused({"ParseError": {"error": str(error), "path": path[:256]}}) from error
         for length in range(len(parts), 1, -1):
             mount = self._mounts.get("/" + "/".join(parts[:length]))
             if mount is not None:
@@ -295,7 +299,7 @@ class Vfs(SystemProcess):
 
 
 def _set_cursor(cursors: dict[str, int], call: Call, position: int) -> None:
-    """Move a cursor; raises Refused if too many files have one."""
+    """Move a cursor; raises RequestRefused if too many files have one."""
     place = str(call.location)
     if not position:
         cursors.pop(place, None)  # where every cursor begins
@@ -303,4 +307,4 @@ def _set_cursor(cursors: dict[str, int], call: Call, position: int) -> None:
         cursors[place] = position
     else:
         error = f"{MAX_CURSORS} files are open already: close some"
-        raise Refused({"IOError": {"error": error, "path": call.path}})
+        raise RequestRefused({"IOError": {"error": error, "path": call.path}})

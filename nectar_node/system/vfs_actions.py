@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from kernel.contract import limits
 from kernel.contract.message import Buffer, LazyLoadBlob
 from nectar_node.contract.json_shapes import (
-    Refused,
+    RequestRefused,
     bad_request,
     dump,
     field_untrusted,
@@ -50,7 +50,7 @@ class Call(NamedTuple):
 
 
 class Action(NamedTuple):
-    """One row of the table; its functions raise Refused."""
+    """One row of the table; its functions raise RequestRefused."""
 
     right: str
     """The right that a process of another package must hold: "read" or "write"."""
@@ -66,7 +66,7 @@ class Action(NamedTuple):
 
 
 def parse_untrusted(value: object) -> tuple[str, Action, Any]:
-    """Return path, action and its argument; raises Refused."""
+    """Return path, action and its argument; raises RequestRefused."""
     path = text_untrusted(field_untrusted(value, "path"))
     name, argument = variant_untrusted(field_untrusted(value, "action"))
     if name == "WriteAt" and argument is None:
@@ -88,12 +88,12 @@ def refusal(error: ops.DiskError, path: str, action: Action) -> object:
     return {"IOError": {"error": error.text, "path": path}}
 
 
-def _io_error(text: str, path: str) -> Refused:
-    return Refused({"IOError": {"error": text, "path": path}})
+def _io_error(text: str, path: str) -> RequestRefused:
+    return RequestRefused({"IOError": {"error": text, "path": path}})
 
 
-def _bad_bytes(path: str) -> Refused:
-    return Refused({"BadBytes": {"action": "write", "path": path}})
+def _bad_bytes(path: str) -> RequestRefused:
+    return RequestRefused({"BadBytes": {"action": "write", "path": path}})
 
 
 def _data(call: Call) -> Buffer:

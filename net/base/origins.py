@@ -16,7 +16,7 @@ _HOST_SHIFT, _SITE_SHIFT = 64, 80
 """Bits of an IPv6 address below a host's network, and below a site."""
 
 
-class Reach(Enum):
+class Coverage(Enum):
     """How much of the network a unit covers."""
 
     HOST = auto()
@@ -32,7 +32,7 @@ class Origin(NamedTuple):
 
     key: str
     """The unit's identity: two units are the same if their keys are."""
-    reach: Reach
+    reach: Coverage
 
 
 def address_of(host: str) -> str:
@@ -48,15 +48,15 @@ def origins_of(host: str) -> tuple[Origin, ...]:
     all."""
     address = _parse(host)
     if address is None:
-        return (Origin(host, Reach.HOST),)
+        return (Origin(host, Coverage.HOST),)
     if address.is_loopback:
-        return (Origin("loopback", Reach.LOCAL),)
+        return (Origin("loopback", Coverage.LOCAL),)
     if any(address in network for network in _PRIVATE if network.version == address.version):
-        return (Origin(address_of(host), Reach.LOCAL),)
-    unit = Origin(address_of(host), Reach.HOST)
+        return (Origin(address_of(host), Coverage.LOCAL),)
+    unit = Origin(address_of(host), Coverage.HOST)
     if isinstance(address, IPv4Address):
         return (unit,)
-    return (unit, Origin(f"{IPv6Address(int(address) >> _SITE_SHIFT << _SITE_SHIFT)}/48", Reach.SITE))
+    return (unit, Origin(f"{IPv6Address(int(address) >> _SITE_SHIFT << _SITE_SHIFT)}/48", Coverage.SITE))
 
 
 def is_this_machine(host: str) -> bool:

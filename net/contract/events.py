@@ -304,7 +304,7 @@ class NameMissing:
 
 
 @dataclass(frozen=True, slots=True)
-class Dialing:
+class DialStatus:
     """A connection is being opened."""
 
     host: str
@@ -380,7 +380,7 @@ class ProbeEnded:
 
 
 ProbeStep: TypeAlias = (
-    NameFound | NameMissing | Dialing | Dialed | Proven | AttemptFailed | Pinging | Pinged | ProbeEnded
+    NameFound | NameMissing | DialStatus | Dialed | Proven | AttemptFailed | Pinging | Pinged | ProbeEnded
 )
 
 

@@ -51,7 +51,7 @@ def _plain(socket: trio.socket.SocketType) -> stdlib_socket.socket:
     return plain
 
 
-class Places:
+class ConnectionSlots:
     """Counts the connections of one transport, up to a limit: each needs a file descriptor, and others need some
     too."""
 
@@ -78,7 +78,7 @@ class TcpStream:
     and one more round of the scheduler, together a third of all that its way through the driver costs.
     """
 
-    def __init__(self, socket: stdlib_socket.socket, buffer: memoryview, places: Places) -> None:
+    def __init__(self, socket: stdlib_socket.socket, buffer: memoryview, places: ConnectionSlots) -> None:
         """`socket` is connected and does not block; any number of streams may share `buffer`, of RECEIVE_BYTES.
 
         The place that was taken for the connection goes back when it is closed.
@@ -172,7 +172,9 @@ class TcpStream:
 class TcpListener:
     """A listening TCP socket, as a `transport.Listener`."""
 
-    def __init__(self, socket: trio.socket.SocketType, buffer: memoryview, source: str | None, places: Places) -> None:
+    def __init__(
+        self, socket: trio.socket.SocketType, buffer: memoryview, source: str | None, places: ConnectionSlots
+    ) -> None:
         """`socket` listens; `buffer` and `places` are for the streams that come of it; `source` is as the attribute."""
         self._socket = socket
         self._buffer = buffer
@@ -242,7 +244,7 @@ class TcpTransport:
 
     def __init__(self, most: int = MAX_CONNECTIONS) -> None:
         """`most` is how many connections there may be at once, in both directions."""
-        self._places = Places(most)
+        self._places = ConnectionSlots(most)
         self._buffer = memoryview(bytearray(RECEIVE_BYTES))
         self._source: str | None = None
 
@@ -319,7 +321,7 @@ class TcpTransport:
         return TcpListener(socket, self._buffer, only_address(str(each[0]) for *_, each in addresses), self._places)
 
 
-def _stream(socket: stdlib_socket.socket, buffer: memoryview, places: Places) -> TcpStream:
+def _stream(socket: stdlib_socket.socket, buffer: memoryview, places: ConnectionSlots) -> TcpStream:
     """Make a stream of a socket. Raises StreamBroken if it is broken already; its place is given back then."""
     try:
         return TcpStream(socket, buffer, places)

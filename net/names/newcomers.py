@@ -18,7 +18,7 @@ from net.base.limits import (
     SITE_NAMES_AT_ONCE,
     UNUSED_NAME_SECONDS,
 )
-from net.base.origins import Origin, Reach, address_of, origins_of
+from net.base.origins import Coverage, Origin, address_of, origins_of
 from net.base.token_buckets import Allowance
 from net.names.directory import HeldRecord
 from net.names.invitation import Invitation, read_invitation_untrusted
@@ -26,9 +26,9 @@ from net.names.invitation import Invitation, read_invitation_untrusted
 _PREFIX = "invitation "
 """How the name of such a record begins: no node's name has a space."""
 _RATES = {
-    Reach.HOST: (NAMES_AT_ONCE, NAME_SECONDS),
-    Reach.SITE: (SITE_NAMES_AT_ONCE, SITE_NAME_SECONDS),
-    Reach.LOCAL: (LOCAL_NAMES_AT_ONCE, LOCAL_NAME_SECONDS),
+    Coverage.HOST: (NAMES_AT_ONCE, NAME_SECONDS),
+    Coverage.SITE: (SITE_NAMES_AT_ONCE, SITE_NAME_SECONDS),
+    Coverage.LOCAL: (LOCAL_NAMES_AT_ONCE, LOCAL_NAME_SECONDS),
 }
 
 
@@ -45,7 +45,7 @@ class Newcomers:
         self._owner = owner
         self._by_invitation = by_invitation
         self._own = {address_of(host) for host in own_hosts}
-        self._allowances: dict[Reach, Allowance[str]] = {
+        self._allowances: dict[Coverage, Allowance[str]] = {
             reach: Allowance(burst, seconds, MAX_REMEMBERED_ORIGINS) for reach, (burst, seconds) in _RATES.items()
         }
         self._uses = {use.name: use for use in uses}
@@ -70,7 +70,7 @@ class Newcomers:
         return None
 
     def _origins(self, host: str) -> tuple[Origin, ...]:
-        return (Origin("loopback", Reach.LOCAL),) if address_of(host) in self._own else origins_of(host)
+        return (Origin("loopback", Coverage.LOCAL),) if address_of(host) in self._own else origins_of(host)
 
     def _use_untrusted(self, name: str, token: bytes | None, at: float) -> HeldRecord:
         if token is None:

@@ -11,7 +11,7 @@ from net.session.reach import Answer
 from net.session.session import Connection
 
 
-class Verdict(Enum):
+class AdmissionVerdict(Enum):
     """What to do with a connection after its handshake."""
 
     BELIEVED = auto()
@@ -26,7 +26,7 @@ class Verdict(Enum):
 class Ruling:
     """The outcome of judging a connection."""
 
-    verdict: Verdict
+    verdict: AdmissionVerdict
     """What to do with the connection."""
     name: str
     """The name that the peer claims."""
@@ -57,14 +57,14 @@ class Admission:
         if isinstance(self._directory, Registrar):
             return self._judge_at_registrar(connection, name)
         if connection.dialed is None and answer is None and self._directory.find(name) is None and self._can_ask(name):
-            return Ruling(Verdict.LOOK_UP, name)
+            return Ruling(AdmissionVerdict.LOOK_UP, name)
         if self.proven(connection, name):
-            return Ruling(Verdict.BELIEVED, name, self._learn(greeting.record, name, at))
+            return Ruling(AdmissionVerdict.BELIEVED, name, self._learn(greeting.record, name, at))
         learned = self._learn(greeting.record, name, at)
         if learned is not None and self.proven(connection, name):
-            return Ruling(Verdict.BELIEVED, name, learned)
+            return Ruling(AdmissionVerdict.BELIEVED, name, learned)
         if connection.dialed is None and answer is None and self._can_ask(name):
-            return Ruling(Verdict.LOOK_UP, name)
+            return Ruling(AdmissionVerdict.LOOK_UP, name)
         if self._directory.find(name) is None:
             raise UnknownName(f"nobody vouches for {name}")
         raise NotBelieved(f"the peer does not hold the key of {name}")
@@ -81,7 +81,7 @@ class Admission:
 
     def _judge_at_registrar(self, connection: Connection, name: str) -> Ruling:
         if self.proven(connection, name):
-            return Ruling(Verdict.BELIEVED, name)
+            return Ruling(AdmissionVerdict.BELIEVED, name)
         greeting = connection.greeting
         assert greeting is not None
         try:
@@ -92,7 +92,7 @@ class Admission:
             raise NotBelieved(f"the peer does not hold the key of {name}")
         if connection.dialed is not None:
             raise NotBelieved(f"the peer does not hold the registered key of {name}")
-        return Ruling(Verdict.GUEST, name)
+        return Ruling(AdmissionVerdict.GUEST, name)
 
     def _learn(self, record: bytes | None, name: str, at: float) -> HeldRecord | None:
         """Put the record that the peer shows into the directory if it is the peer's own and granted; return it if it

@@ -21,7 +21,7 @@ from net.base.timers import Timers
 from net.contract.events import Buffer, Close, Dial, Hold, NetEvent, Writable
 from net.names.directory import Endpoint
 from net.session.channel import HoldReason
-from net.session.half_open import HalfOpen
+from net.session.half_open import HalfOpenConnections
 from net.session.handshake import Handshake
 from net.session.session import Connection
 
@@ -37,7 +37,7 @@ class Switchboard:
         self._connections: dict[int, Connection] = {}
         self._next_number = 1
         self._meetings = 0
-        self._half_open = HalfOpen(entropy, max(1, min(MAX_HALF_OPEN, most // HALF_OPEN_PART)))
+        self._half_open = HalfOpenConnections(entropy, max(1, min(MAX_HALF_OPEN, most // HALF_OPEN_PART)))
         self._most_others = most - self._half_open.most
         self.timers: Timers[int] = Timers()
         """One deadline for each connection, by number."""

@@ -14,7 +14,7 @@ from net.contract.events import (
     AttemptFailed,
     AttemptStage,
     Dialed,
-    Dialing,
+    DialStatus,
     FailureReason,
     NameFound,
     NameMissing,
@@ -118,7 +118,7 @@ class Probes:
     def dialing(self, connection: Connection) -> None:
         """Report that a connection to the peer is being opened."""
         if connection.owner is not None:
-            self._tell(connection.owner, Dialing(connection.host, connection.port, connection.router))
+            self._tell(connection.owner, DialStatus(connection.host, connection.port, connection.router))
 
     def dialed(self, connection: Connection) -> None:
         """Report that the connection is open and the handshake begins."""

@@ -30,7 +30,7 @@ from net.base.limits import (
     VERIFY_SECONDS,
 )
 from net.contract.events import Buffer, FailureReason, Log, Received, RecordStored
-from net.peering.admission import Admission, Ruling, Verdict
+from net.peering.admission import Admission, AdmissionVerdict, Ruling
 from net.peering.backlog import Backlog
 from net.peering.circuits import Circuits
 from net.peering.context import Context
@@ -233,25 +233,25 @@ class Reception:
         if ruling.learned is not None:
             self._events.append(RecordStored(ruling.learned))
             self._distrust(ruling.name, now)
-        if ruling.verdict is Verdict.LOOK_UP:
+        if ruling.verdict is AdmissionVerdict.LOOK_UP:
             self._verifying.setdefault(ruling.name, []).append(connection.number)
             self._switchboard.timers.set(connection.number, now + VERIFY_SECONDS)
             self._sessions.look_up(ruling.name, now)
             return
-        if ruling.verdict is Verdict.BELIEVED:
+        if ruling.verdict is AdmissionVerdict.BELIEVED:
             self._sessions.check_pause(ruling.name, now)
         self._check_room(connection, ruling.name)
         if answer is not None:
             self._switchboard.timers.set(connection.number, now + HANDSHAKE_SECONDS)
         if connection.dialed is not None:
             connection.finish_handshake()
-        if ruling.verdict is Verdict.BELIEVED:
+        if ruling.verdict is AdmissionVerdict.BELIEVED:
             self._switchboard.handshake_done(connection)
         if self._is_leg(connection, ruling, now):
             return
         connection.stage = Stage.WAITING
-        connection.session = session = self._session_of(ruling.name, guest=ruling.verdict is Verdict.GUEST)
-        if ruling.verdict is Verdict.BELIEVED:
+        connection.session = session = self._session_of(ruling.name, guest=ruling.verdict is AdmissionVerdict.GUEST)
+        if ruling.verdict is AdmissionVerdict.BELIEVED:
             self._sessions.probes.proven(connection, self._directory.find(ruling.name))
         if session.arbiter:
             self._sessions.choose(session, connection)
@@ -273,7 +273,7 @@ class Reception:
         circuit = connection.handshake.circuit or connection.greeting.circuit
         if circuit is None:
             return False
-        if ruling.verdict is not Verdict.BELIEVED:
+        if ruling.verdict is not AdmissionVerdict.BELIEVED:
             raise NoCircuit("a circuit is for nodes with a registered name")
         self._circuits.admit(connection, circuit, ruling.name, now)
         self._switchboard.signal(connection)

@@ -17,7 +17,7 @@ from net.names.registrar import Registrar
 from net.session.session import Connection
 
 
-class Reply(NamedTuple):
+class DeferredReply(NamedTuple):
     """An answer that had to wait for the disk."""
 
     connection: int
@@ -71,12 +71,12 @@ class Service:
         """Repair the counts (see `containment`)."""
         self._waits = Counter(connection for waiting in self._waiting.values() for connection, _ in waiting)
 
-    def kept(self, record: HeldRecord, *, kept: bool) -> list[Reply]:
+    def kept(self, record: HeldRecord, *, kept: bool) -> list[DeferredReply]:
         """Return the answers to all that wait for a record that the disk has stored, or (not `kept`) has not."""
         self._registrar.settle(record, kept=kept)
         replies = []
         for connection, request in self._waiting.pop(record, ()):
             self._waits -= Counter((connection,))
             frame = Granted(request, record.encoded) if kept else Refused(request, RecordNotKept.code)
-            replies.append(Reply(connection, frame))
+            replies.append(DeferredReply(connection, frame))
         return replies

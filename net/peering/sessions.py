@@ -11,7 +11,7 @@ from net.base.limits import FORGET_SECONDS, KEEPALIVE_SECONDS, MAX_ENDPOINTS, PI
 from net.base.timers import Timers
 from net.contract.events import (
     Delivered,
-    Dialing,
+    DialStatus,
     Failed,
     FailureReason,
     Log,
@@ -294,7 +294,7 @@ class Sessions:
         else:
             attempt = self._switchboard.get(session.attempt)
             if attempt is not None:
-                self.probes.tell(token, Dialing(attempt.host, attempt.port, attempt.router))
+                self.probes.tell(token, DialStatus(attempt.host, attempt.port, attempt.router))
             self.advance(session, now)
 
     def _ping(self, session: Session, connection: Connection, now: float) -> None:

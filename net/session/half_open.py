@@ -34,7 +34,7 @@ class _Crowd:
     """The index of each number in `lots`."""
 
 
-class HalfOpen:
+class HalfOpenConnections:
     """The accepted connections whose handshake is not finished."""
 
     def __init__(self, entropy: Callable[[int], bytes], most: int) -> None:

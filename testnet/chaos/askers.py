@@ -13,7 +13,7 @@ from typing import Any
 
 from nectar_node.base.errors import NodeError
 from nectar_node.launcher.client import ControlClient, NodeGone
-from testnet.chaos.context import Context
+from testnet.chaos.context import ChaosContext
 from testnet.chaos.tally import Fate, outcomes
 from testnet.model.lab import PACKAGES
 
@@ -39,7 +39,7 @@ class OutOfPatience(Exception):
 class Author:
     """The requests of one node."""
 
-    def __init__(self, context: Context, name: str) -> None:
+    def __init__(self, context: ChaosContext, name: str) -> None:
         self._context = context
         self._name = name
         self._chance = Random(f"{context.seed}/requests/{name}")

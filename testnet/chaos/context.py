@@ -9,14 +9,14 @@ from pathlib import Path
 
 from nectar_node.base.folder import is_paused
 from nectar_node.launcher.local_network import LocalNetwork
-from testnet.chaos.report import Report
+from testnet.chaos.report import ChaosReport
 from testnet.real.traces import TracePipes
 
 _GLANCE = 0.02
 
 
 @dataclass(slots=True)
-class Context:
+class ChaosContext:
     """A testnet under chaos."""
 
     network: LocalNetwork
@@ -24,7 +24,7 @@ class Context:
     seed: int
     scratch: Path
     """A folder for files to send."""
-    report: Report
+    report: ChaosReport
     lifeline: int | None = None
     """The lifeline of nodes that are booted here (`testnet.real.lifeline`); None: they outlive this process."""
     traces: TracePipes | None = None

@@ -11,7 +11,7 @@ from itertools import permutations
 from nectar_node.base.errors import BadInput, NodeError
 from nectar_node.base.folder import is_paused
 from nectar_node.contract.config import REGISTRAR_NAME
-from testnet.chaos.context import Context
+from testnet.chaos.context import ChaosContext
 from testnet.chaos.report import Held
 from testnet.faults.catalogue import kind_of, parameters
 from testnet.faults.schedule import Schedule, Step
@@ -33,7 +33,7 @@ _BACK_WITHIN = 120.0
 class FaultPlayer:
     """The faults of one run. They end by themselves if this does not live to end them."""
 
-    def __init__(self, context: Context, schedule: Schedule) -> None:
+    def __init__(self, context: ChaosContext, schedule: Schedule) -> None:
         self._context = context
         self._schedule = schedule
         self._links = LinksProcess(context.network)

@@ -15,7 +15,7 @@ from typing import Any
 from nectar_node.base.errors import NodeError
 from nectar_node.launcher.client import ControlClient, ControlError
 from nectar_node.launcher.file_transfer import PROCESS
-from testnet.chaos.context import Context
+from testnet.chaos.context import ChaosContext
 
 ENDS_WITHIN = 60.0
 """Seconds in which transfers end that are cancelled; they take a tenth of one."""
@@ -25,7 +25,7 @@ _OVER = ("done", "failed")
 _ROLES = ("sending", "receiving")
 
 
-def end_transfers(context: Context, prefix: str, within: float = ENDS_WITHIN) -> None:
+def end_transfers(context: ChaosContext, prefix: str, within: float = ENDS_WITHIN) -> None:
     """End all transfers of files whose names begin with `prefix`: none of these files is stored afterwards.
 
     Nodes that do not run have none. A transfer that has not ended within so many seconds is a problem of the run.
@@ -39,7 +39,7 @@ def end_transfers(context: Context, prefix: str, within: float = ENDS_WITHIN) ->
         context.report.problems += [f"{name} may still be {role} files: {why}" for name, why in left.items()]
 
 
-def partial_files(context: Context) -> set[Path]:
+def partial_files(context: ChaosContext) -> set[Path]:
     """Return the files that are not whole yet."""
     folders = [
         context.network.place(name).drives / "file_transfer:sys" / "inbox" / ".partial" for name in context.nodes
@@ -47,7 +47,7 @@ def partial_files(context: Context) -> set[Path]:
     return {path for folder in folders if folder.is_dir() for path in folder.iterdir()}
 
 
-def _end(context: Context, nodes: Sequence[str], prefix: str, role: str) -> dict[str, str]:
+def _end(context: ChaosContext, nodes: Sequence[str], prefix: str, role: str) -> dict[str, str]:
     """Return those of `nodes` on which such transfers may still run, and why."""
     left = {}
     for name in nodes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nectar_node.console import output
-from testnet.chaos.tally import Requests, Transfers
+from testnet.chaos.tally import RequestCounts, TransferCounts
 from testnet.faults.schedule import Step
 
 SAME_SEED = "The same seed gives the same faults at the same times; their effects differ from run to run."
@@ -38,7 +38,7 @@ class Held:
 
 
 @dataclass(slots=True)
-class Report:
+class ChaosReport:
     """The report of one run."""
 
     seed: int
@@ -48,8 +48,8 @@ class Report:
     seconds: float = 0.0
     """How long there were faults and traffic."""
     faults: list[Held] = field(default_factory=list)
-    transfers: Transfers = field(default_factory=Transfers)
-    requests: Requests = field(default_factory=Requests)
+    transfers: TransferCounts = field(default_factory=TransferCounts)
+    requests: RequestCounts = field(default_factory=RequestCounts)
     healed: float | None = None
     """Seconds from the end of the last fault until all nodes reached each other."""
     apart: list[str] = field(default_factory=list)
@@ -104,7 +104,7 @@ class Report:
         }
 
 
-def words(report: Report, logs: Callable[[str], str]) -> str:
+def words(report: ChaosReport, logs: Callable[[str], str]) -> str:
     """Return the report for people; `logs` gives the command that shows a node's log."""
     return "\n".join(
         [
@@ -121,7 +121,7 @@ def words(report: Report, logs: Callable[[str], str]) -> str:
     )
 
 
-def _head(report: Report) -> list[str]:
+def _head(report: ChaosReport) -> list[str]:
     early = f", ended early (of {output.duration(report.planned)})" if report.ended_early else ""
     return [
         f"Chaos with seed {report.seed} for {output.duration(report.seconds)}{early} on {', '.join(report.nodes)}.",
@@ -129,12 +129,12 @@ def _head(report: Report) -> list[str]:
     ]
 
 
-def _faults(report: Report) -> list[str]:
+def _faults(report: ChaosReport) -> list[str]:
     held = [f"  {each.words()}" for each in report.faults]
     return [f"Faults: {len(held)}", *held] if held else ["Faults: none were drawn."]
 
 
-def _traffic(report: Report) -> list[str]:
+def _traffic(report: ChaosReport) -> list[str]:
     transfers, requests = report.transfers, report.requests
     kinds = ", ".join(f"{kind} {count}" for kind, count in transfers.failed.most_common())
     return [
@@ -152,7 +152,7 @@ def _traffic(report: Report) -> list[str]:
     ]
 
 
-def _traces(report: Report) -> list[str]:
+def _traces(report: ChaosReport) -> list[str]:
     if report.unwatched:
         return [f"Traces: not watched. {report.unwatched}"]
     return [f"Traces: {report.steps} steps of messages, in which G2 to G5 and G24 were watched"]
@@ -162,13 +162,13 @@ def _abandoned(count: int) -> str:
     return f", {count} abandoned by Ctrl-C" if count else ""
 
 
-def _healing(report: Report) -> list[str]:
+def _healing(report: ChaosReport) -> list[str]:
     if report.healed is None:
         return ["Healing: not all nodes reached each other again."]
     return [f"Healing: all nodes reached each other {output.duration(report.healed)} after the last fault."]
 
 
-def _verdict(report: Report, logs: Callable[[str], str]) -> list[str]:
+def _verdict(report: ChaosReport, logs: Callable[[str], str]) -> list[str]:
     violations = report.violations()
     if not violations:
         return ["All promises held."]

@@ -15,11 +15,11 @@ from nectar_node.base.errors import NodeError
 from nectar_node.launcher.file_transfer import Interrupts
 from testnet.chaos import senders
 from testnet.chaos.askers import PROCESS, RUN_SECONDS, TIMEOUT, Author
-from testnet.chaos.context import Context
+from testnet.chaos.context import ChaosContext
 from testnet.chaos.fault_player import FaultPlayer
 from testnet.chaos.leftovers import end_transfers, partial_files
 from testnet.chaos.nodes import RunningTestnet
-from testnet.chaos.report import Report
+from testnet.chaos.report import ChaosReport
 from testnet.chaos.senders import Sender
 from testnet.faults.schedule import Schedule
 from testnet.real.trace_check import check_traces
@@ -41,11 +41,11 @@ class Shows(Protocol):
 
 def run_chaos(
     place: RunningTestnet, seed: int, seconds: float, schedule: Schedule, display: Shows, wanted: Interrupts
-) -> Report:
+) -> ChaosReport:
     """Inject the faults of `schedule` for so many seconds, or until the user interrupts, and return the report."""
-    report = Report(seed, place.nodes, seconds)
+    report = ChaosReport(seed, place.nodes, seconds)
     with tempfile.TemporaryDirectory(prefix="nectar-chaos-files-", dir=place.scratch) as scratch:
-        context = Context(
+        context = ChaosContext(
             place.network,
             place.nodes,
             seed,
@@ -66,7 +66,7 @@ def run_chaos(
 class Play:
     """All threads of a run."""
 
-    def __init__(self, context: Context, schedule: Schedule) -> None:
+    def __init__(self, context: ChaosContext, schedule: Schedule) -> None:
         self._prefix = f"chaos-{secrets.token_hex(4)}-"
         self._context = context
         self._player = FaultPlayer(context, schedule)

@@ -12,7 +12,7 @@ from random import Random
 from nectar_node.base.errors import NodeError
 from nectar_node.launcher.client import Answer, ControlClient, NodeGone
 from nectar_node.launcher.file_transfer import PROCESS, TransferFailed, decode_outcome_untrusted
-from testnet.chaos.context import Context
+from testnet.chaos.context import ChaosContext
 
 SIZES = (0, 1000, 65_536, 1_000_000, 4_000_000, 16_000_000)
 TIMEOUT = 80
@@ -32,7 +32,7 @@ class _File:
 class Sender:
     """The files that one node sends."""
 
-    def __init__(self, context: Context, name: str, prefix: str) -> None:
+    def __init__(self, context: ChaosContext, name: str, prefix: str) -> None:
         """`prefix`: what the names of all files of this run begin with, and of no others."""
         self._context = context
         self._name = name

@@ -18,7 +18,7 @@ _COUNTED = (" came twice", " came after ")
 
 
 @dataclass(slots=True)
-class Transfers:
+class TransferCounts:
     """Counts of files."""
 
     started: int = 0
@@ -42,7 +42,7 @@ class Transfers:
 
 
 @dataclass(slots=True)
-class Requests:
+class RequestCounts:
     """Counts of requests between nodes."""
 
     started: int = 0

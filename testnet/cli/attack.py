@@ -50,7 +50,7 @@ def attack(
     code: 0, or 1 if the node has ended meanwhile or no hostile peer has got a name.
     """
     # These load the whole net and trio, a quarter of the time of every other command of this group.
-    from testnet.hostile.behaviours import Order
+    from testnet.hostile.behaviours import AttackOrder
     from testnet.hostile.sockets import attack_for, is_registrar
 
     names = behaviours(behaviour)
@@ -61,7 +61,7 @@ def attack(
     if not (math.isfinite(seconds) and 0 < seconds <= MAX_SECONDS):
         raise BadInput(f"--for {seconds:g} is not a time to attack: give more than 0 and at most {MAX_SECONDS:.0f}.")
     drawn = chosen(seed)
-    orders = [Order(each, node, _process(process), registrar=is_registrar(node)) for each in names]
+    orders = [AttackOrder(each, node, _process(process), registrar=is_registrar(node)) for each in names]
     with progress.display(output.console(sys.stderr), f"attack on {node} with seed {drawn}"):
         counts = attack_for(directory, orders, drawn, seconds)
     lives = place.owner() == owner

@@ -17,7 +17,7 @@ from nectar_node.launcher.file_transfer import interrupts
 from nectar_node.launcher.local_network import DEFAULT_FOLDER
 from testnet.chaos.nodes import RunningTestnet, running_testnet
 from testnet.chaos.plan import draw_rounds
-from testnet.chaos.report import Report, words
+from testnet.chaos.report import ChaosReport, words
 from testnet.chaos.run import run_chaos
 from testnet.cli.plan_options import Seed, chosen
 from testnet.runs.journal_files import unless_empty
@@ -76,7 +76,7 @@ def _check_file(file: Path) -> None:
         raise BadInput(f"{file} cannot be written: {error.strerror}.") from error
 
 
-def _publish(report: Report, place: RunningTestnet, file: Path | None, as_json: bool) -> None:
+def _publish(report: ChaosReport, place: RunningTestnet, file: Path | None, as_json: bool) -> None:
     text = words(report, lambda node: place.network.command("logs", "--node", node))
     if as_json:
         text = json.dumps(report.value(), indent=2, ensure_ascii=False)

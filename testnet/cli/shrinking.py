@@ -10,7 +10,7 @@ from rich.console import Console
 from nectar_node.console.progress import display
 from testnet.runs.journal_files import journal_file, unless_empty
 from testnet.sweep.shrink import Shrinking, shrink
-from testnet.sweep.verdict import Verdict
+from testnet.sweep.verdict import RunVerdict
 from testnet.sweep.workers import Workers
 
 
@@ -18,7 +18,7 @@ from testnet.sweep.workers import Workers
 class Task:
     """The plan to shrink, and how."""
 
-    failure: Verdict
+    failure: RunVerdict
     least_nodes: int
     max_runs: int
     output: Path | None = None
@@ -29,13 +29,13 @@ class Task:
 class Shrunk:
     """The result of shrinking."""
 
-    failure: Verdict
+    failure: RunVerdict
     """The failure that was shrunk."""
-    again: Verdict
+    again: RunVerdict
     """The verdict of the same plan, run once more before anything else."""
     journal: Path
     """The journal of the smallest plan's run."""
-    smallest: Verdict | None = None
+    smallest: RunVerdict | None = None
     """The smallest plan; None: the plan did not fail in the same way when it was run again."""
     smallest_journal: Path | None = None
     runs: int = 0

@@ -20,7 +20,7 @@ from nectar_node.launcher import options
 from testnet.cli import sim_text
 from testnet.cli.plan_options import Faults, Nodes, Output, Seed, chosen
 from testnet.cli.shrinking import Task, shrink_plan
-from testnet.cli.sweeping import Order, find_failures
+from testnet.cli.sweeping import SweepOrder, find_failures
 from testnet.faults import FAULTS
 from testnet.faults.catalogue import about, parameter_names
 from testnet.journal.journal import read_journal_untrusted
@@ -31,7 +31,7 @@ from testnet.runs.plans import expand, find_scenario, plan_of, with_faults
 from testnet.scenarios import SCENARIOS
 from testnet.sweep.comparison import first_difference
 from testnet.sweep.shrink import MAX_RUNS
-from testnet.sweep.verdict import DIED, Verdict
+from testnet.sweep.verdict import DIED, RunVerdict
 from testnet.sweep.workers import Workers
 
 FAILED = 1
@@ -111,7 +111,7 @@ def sweep(
     """Play a scenario with many seeds, and shrink what fails. Exit code: 0 all passed, 1 some failed."""
     found = find_scenario(scenario)
     expand(found, first, nodes)  # a bad plan is reported before anything begins
-    order = Order(found, range(first, first + seeds), nodes, keep_going, runs)
+    order = SweepOrder(found, range(first, first + seeds), nodes, keep_going, runs)
     with Workers(jobs) as workers:
         findings = find_failures(workers, order, output.console(sys.stderr if as_json else sys.stdout))
     sim_text.report_sweep(findings, as_json)
@@ -145,7 +145,7 @@ def shrink(
     read = read_journal_untrusted(journal)
     scenario, plan = plan_of(read.header, str(journal))
     end = read.end
-    failure = Verdict(plan, end.result, end.text, end.digest, end.events, end.seconds)
+    failure = RunVerdict(plan, end.result, end.text, end.digest, end.events, end.seconds)
     if end.result == result.INTERRUPTED:
         raise BadInput(f"{journal} is of a run that Ctrl-C ended: there is nothing to shrink.")
     if failure.passed:

@@ -16,7 +16,7 @@ from testnet.cli.sweeping import Findings
 from testnet.journal.journal import Journal
 from testnet.scenarios.scenario import Plan
 from testnet.sweep.comparison import Difference
-from testnet.sweep.verdict import Verdict
+from testnet.sweep.verdict import RunVerdict
 
 _LABEL = 11
 """Characters, and a space, in front of each value."""
@@ -77,7 +77,7 @@ def _listed(nodes: Sequence[str]) -> str:
     return ", ".join(nodes[:_PRINTED_NODES]) + (f" and {more} more" if more > 0 else "")
 
 
-def verdict_value(verdict: Verdict) -> dict[str, Any]:
+def verdict_value(verdict: RunVerdict) -> dict[str, Any]:
     """Return the verdict as JSON values."""
     return {
         "result": verdict.result,
@@ -89,7 +89,7 @@ def verdict_value(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def report_run(verdict: Verdict, journal: Path, seconds: float, as_json: bool) -> None:
+def report_run(verdict: RunVerdict, journal: Path, seconds: float, as_json: bool) -> None:
     """Print the result of one run."""
     if as_json:
         value = verdict_value(verdict)
@@ -104,7 +104,7 @@ def report_run(verdict: Verdict, journal: Path, seconds: float, as_json: bool) -
         whole("shrink", command("shrink", journal))
 
 
-def _result(verdict: Verdict) -> Sequence[str]:
+def _result(verdict: RunVerdict) -> Sequence[str]:
     return (verdict.result, *([output.one_line(verdict.text)] if verdict.text else []))
 
 
@@ -143,7 +143,7 @@ def report_sweep(findings: Findings, as_json: bool) -> None:
     tell(f"{stopped}{_count(tally.done)}{asked} played, {tally.passed:,} passed, {len(tally.failures):,} failed.")
 
 
-def _report_unshrunk(verdict: Verdict) -> None:
+def _report_unshrunk(verdict: RunVerdict) -> None:
     plan = verdict.plan
     field("seed", str(plan.seed))
     field(*_result(verdict))

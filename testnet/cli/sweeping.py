@@ -12,7 +12,7 @@ from nectar_node.console.progress import display
 from testnet.cli.shrinking import Shrunk, Task, shrink_plan
 from testnet.runs.plans import expand
 from testnet.scenarios.scenario import Scenario
-from testnet.sweep.sweep import Tally, sweep
+from testnet.sweep.sweep import SweepTally, sweep
 from testnet.sweep.workers import Workers
 
 MAX_KINDS_SHRUNK = 5
@@ -20,7 +20,7 @@ MAX_KINDS_SHRUNK = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class SweepOrder:
     """The sweep that is wanted."""
 
     scenario: Scenario
@@ -36,16 +36,16 @@ class Order:
 class Findings:
     """The results of a sweep."""
 
-    tally: Tally
+    tally: SweepTally
     shrunk: list[Shrunk] = field(default_factory=list)
     """One failure of each kind."""
     interrupted: bool = False
     """Whether Ctrl-C ended the sweep; what had been found by then was kept."""
 
 
-def find_failures(workers: Workers, order: Order, console: Console) -> Findings:
+def find_failures(workers: Workers, order: SweepOrder, console: Console) -> Findings:
     """Play all seeds, or until one fails, and shrink."""
-    findings = Findings(Tally(len(order.seeds)))
+    findings = Findings(SweepTally(len(order.seeds)))
     try:
         _play(workers, order, findings.tally, console)
         _shrink(workers, order, findings, console)
@@ -54,7 +54,7 @@ def find_failures(workers: Workers, order: Order, console: Console) -> Findings:
     return findings
 
 
-def _play(workers: Workers, order: Order, tally: Tally, console: Console) -> None:
+def _play(workers: Workers, order: SweepOrder, tally: SweepTally, console: Console) -> None:
     began = time.monotonic()
     plans = (expand(order.scenario, seed, order.nodes) for seed in order.seeds)
     title = order.scenario.name.rpartition("/")[2]
@@ -62,7 +62,7 @@ def _play(workers: Workers, order: Order, tally: Tally, console: Console) -> Non
         sweep(workers, plans, tally, order.keep_going, lambda: shown.show(*progress(tally, time.monotonic() - began)))
 
 
-def _shrink(workers: Workers, order: Order, findings: Findings, console: Console) -> None:
+def _shrink(workers: Workers, order: SweepOrder, findings: Findings, console: Console) -> None:
     for verdicts in list(findings.tally.kinds().values())[:MAX_KINDS_SHRUNK]:
         task = Task(verdicts[0], order.scenario.least_nodes, order.max_runs)
         findings.shrunk.append(shrink_plan(workers, task, console))
@@ -70,7 +70,7 @@ def _shrink(workers: Workers, order: Order, findings: Findings, console: Console
             raise KeyboardInterrupt
 
 
-def progress(tally: Tally, seconds: float) -> tuple[int, int, str]:
+def progress(tally: SweepTally, seconds: float) -> tuple[int, int, str]:
     """Return the progress after so many seconds, for a display: done, in all, in words."""
     rate = tally.done / seconds if seconds > 0 else 0.0
     left = f", {output.duration((tally.wanted - tally.done) / rate)} left" if 0 < tally.done < tally.wanted else ""

@@ -19,7 +19,7 @@ from kernel.contract.message import Envelope, ReplyTo, Request
 from nectar_node.peers.envelope import encode_header
 from net.base.frames import Lookup, Ping, Reserve
 from net.base.limits import MAX_BLOB_BYTES, MAX_CIRCUITS_PER_PAIR, MAX_CREDIT_BYTES, SESSION_CREDIT_MESSAGES
-from testnet.hostile.connection import Connection, Opened
+from testnet.hostile.connection import HostileConnection, OpenMessage
 
 _TRICKLE_SECONDS = 12.0
 """Seconds between two pieces of a message that trickles."""
@@ -121,7 +121,7 @@ FULL = Strength(
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class AttackOrder:
     """The target, the behaviour and the strength of an attack."""
 
     behaviour: str
@@ -149,7 +149,7 @@ class Behaviour:
     keeps_names: ClassVar[bool] = True
     """Whether it does something under the names that it takes."""
 
-    def __init__(self, connection: Connection, order: Order, chance: Random) -> None:
+    def __init__(self, connection: HostileConnection, order: AttackOrder, chance: Random) -> None:
         self.connection = connection
         self.order = order
         self.strength = order.strength
@@ -243,7 +243,7 @@ class FloodsTiny(Behaviour):
 class GrantsEverything(Behaviour):
     """Gives a terabyte of credit, asks for as much as it gets, and acknowledges it when it has had all."""
 
-    def __init__(self, connection: Connection, order: Order, chance: Random) -> None:
+    def __init__(self, connection: HostileConnection, order: AttackOrder, chance: Random) -> None:
         super().__init__(connection, order, chance)
         self._kept: list[int] = []
 
@@ -341,9 +341,9 @@ class OffersExabytes(Behaviour):
 class OneByteMissing(Behaviour):
     """Sends messages up to all of its credit, each but for its last byte; one of them trickles on."""
 
-    def __init__(self, connection: Connection, order: Order, chance: Random) -> None:
+    def __init__(self, connection: HostileConnection, order: AttackOrder, chance: Random) -> None:
         super().__init__(connection, order, chance)
-        self._trickle: Opened | None = None
+        self._trickle: OpenMessage | None = None
         self._next = 0.0
         self._pinned = 0
 
@@ -407,9 +407,9 @@ class TakesPlaces(Behaviour):
 class Trickles(Behaviour):
     """Announces messages of the largest size up to all of its credit, of which 4 KiB come every 12 seconds."""
 
-    def __init__(self, connection: Connection, order: Order, chance: Random) -> None:
+    def __init__(self, connection: HostileConnection, order: AttackOrder, chance: Random) -> None:
         super().__init__(connection, order, chance)
-        self._opened: list[Opened] = []
+        self._opened: list[OpenMessage] = []
         self._next = 0.0
 
     def move(self, now: float) -> None:

@@ -51,7 +51,7 @@ class Phase(IntEnum):
 
 
 @dataclass(slots=True)
-class Opened:
+class OpenMessage:
     """A message that has begun, and is to be written as far as `until`."""
 
     number: int
@@ -61,7 +61,7 @@ class Opened:
     written: int = 0
     """Bytes of header and blob."""
     until: int = 0
-    """How many bytes of it may be sent (`Connection.go_on`)."""
+    """How many bytes of it may be sent (`HostileConnection.go_on`)."""
 
     @property
     def total(self) -> int:
@@ -74,7 +74,7 @@ class Opened:
         return self.total + MESSAGE_OVERHEAD_BYTES
 
 
-class Connection:
+class HostileConnection:
     """One connection, from its dial to its end."""
 
     def __init__(
@@ -110,7 +110,7 @@ class Connection:
         self._opener: Opener | None = None
         self._raw: list[bytes] = []
         self._frames: deque[bytes] = deque()
-        self._bulk: deque[Opened] = deque()
+        self._bulk: deque[OpenMessage] = deque()
         """Messages of which a part is still to be written."""
         self._next = 1
         self._begun: dict[int, int] = {}
@@ -220,10 +220,10 @@ class Connection:
         """Bytes of credit that are left."""
         return max(0, self.credit_bytes - self._used)
 
-    def send(self, header: bytes, blob: int | None = None, missing: int = 0) -> Opened | None:
+    def send(self, header: bytes, blob: int | None = None, missing: int = 0) -> OpenMessage | None:
         """Begin a message with a blob of so many bytes, and write it but for its last `missing` bytes, of which there
         are fewer than all; None: it has no credit."""
-        message = Opened(self._next, header, blob)
+        message = OpenMessage(self._next, header, blob)
         if not self.may_send(message.total):
             return None
         self._next += 1
@@ -232,7 +232,7 @@ class Connection:
         self.go_on(message, message.total - missing)
         return message
 
-    def go_on(self, message: Opened, count: int) -> None:
+    def go_on(self, message: OpenMessage, count: int) -> None:
         """Write so many bytes more of it."""
         if message.until == message.written:
             self._bulk.append(message)
@@ -278,7 +278,7 @@ class Connection:
         sealer.seal(memoryview(record), 0, size)
         return bytes(record)
 
-    def _frame(self, message: Opened, capacity: int) -> bytes | None:
+    def _frame(self, message: OpenMessage, capacity: int) -> bytes | None:
         """Return the next data frame of a message, or None if it does not fit."""
         first = message.written == 0
         rest = message.until - message.written

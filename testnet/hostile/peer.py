@@ -21,8 +21,8 @@ from net.contract.events import Buffer, Close, Dial, Hold, Writable
 from net.names.directory import Endpoint, Genesis, NameRecord, decode_record_untrusted, sign_record
 from net.names.identity import KEY_BYTES, Identity
 from net.session.handshake import Connect
-from testnet.hostile.behaviours import BEHAVIOURS, Behaviour, Order
-from testnet.hostile.connection import Connection, Phase
+from testnet.hostile.behaviours import BEHAVIOURS, AttackOrder, Behaviour
+from testnet.hostile.connection import HostileConnection, Phase
 from testnet.model.hostile_names import SUFFIX
 
 TICK_SECONDS = 0.25
@@ -56,7 +56,7 @@ class _Purpose(Enum):
 
 @dataclass(slots=True)
 class _Contact:
-    connection: Connection
+    connection: HostileConnection
     persona: Persona
     purpose: _Purpose
     since: float
@@ -99,10 +99,10 @@ def _counted(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-class HostilePeer:
+class AttackingPeer:
     """One attacker, driven like a `net.peering.network.Network`."""
 
-    def __init__(self, order: Order, genesis: Genesis, chance: Random, *, unix: float, now: float) -> None:
+    def __init__(self, order: AttackOrder, genesis: Genesis, chance: Random, *, unix: float, now: float) -> None:
         """`unix`: what has to be added to `now` for the time since 1970."""
         self.order = order
         self.counts = AttackCounts()
@@ -296,7 +296,7 @@ class HostilePeer:
         circuit = None if enters or target == self.order.target else Connect(self.order.target)
         shown = persona.record or self._own_record(persona.identity, self._now)
         chance, credit = self._chance.randbytes, self._kind.credit
-        connection = Connection(number, persona.identity, shown, target, chance, credit, circuit)
+        connection = HostileConnection(number, persona.identity, shown, target, chance, credit, circuit)
         connection.speaks = purpose is not _Purpose.SILENT
         self._contacts[number] = _Contact(connection, persona, purpose, self._now)
         self.counts.dials += 1

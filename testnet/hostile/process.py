@@ -16,7 +16,7 @@ from kernel.contract.address import ProcessId
 from nectar_node.base.folder import NodeFolder
 from nectar_node.console import streams
 from nectar_node.launcher import background
-from testnet.hostile.behaviours import Order
+from testnet.hostile.behaviours import AttackOrder
 from testnet.hostile.sockets import attack, is_registrar, take_descriptors
 
 
@@ -28,13 +28,13 @@ def run(arguments: argparse.Namespace) -> None:
     lock = NodeFolder(arguments.place).acquire()
     try:
         node: str = arguments.node
-        order = Order(arguments.behaviour, node, ProcessId.parse(arguments.process), registrar=is_registrar(node))
+        order = AttackOrder(arguments.behaviour, node, ProcessId.parse(arguments.process), registrar=is_registrar(node))
         trio.run(_attack, arguments, order)
     finally:
         os.close(lock)
 
 
-async def _attack(arguments: argparse.Namespace, order: Order) -> None:
+async def _attack(arguments: argparse.Namespace, order: AttackOrder) -> None:
     over = trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_ends, arguments.lifeline, over)

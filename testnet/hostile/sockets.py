@@ -15,8 +15,8 @@ from nectar_node.contract.config import GenesisFile as GenesisFile
 from net.io.driver import Driver
 from net.io.tcp import TcpTransport
 from net.names.directory import Genesis
-from testnet.hostile.behaviours import Order
-from testnet.hostile.peer import AttackCounts, HostilePeer
+from testnet.hostile.behaviours import AttackOrder
+from testnet.hostile.peer import AttackCounts, AttackingPeer
 
 _LEAVES_WITHIN = 2.0
 """Seconds that their connections may take to end."""
@@ -25,7 +25,7 @@ _LEAVES_WITHIN = 2.0
 class _Driven:
     """One attacker and its driver."""
 
-    def __init__(self, peer: HostilePeer, nursery: trio.Nursery, source: str | None) -> None:
+    def __init__(self, peer: AttackingPeer, nursery: trio.Nursery, source: str | None) -> None:
         self.peer = peer
         transport = TcpTransport()
         transport.dial_from(source)
@@ -57,7 +57,7 @@ def genesis_of(folder: Path) -> Genesis:
 
 
 async def attack(
-    folder: Path, orders: Sequence[Order], seed: int, until: trio.Event, source: str | None = None
+    folder: Path, orders: Sequence[AttackOrder], seed: int, until: trio.Event, source: str | None = None
 ) -> list[AttackCounts]:
     """Attack nodes of the testnet in `folder` until `over`, from the address `source` if there is one; return the
     counts of each attacker. Raises CannotJoin."""
@@ -77,13 +77,13 @@ async def attack(
     return [each.peer.counts for each in driven]
 
 
-def _peer(order: Order, genesis: Genesis, seed: int) -> HostilePeer:
+def _peer(order: AttackOrder, genesis: Genesis, seed: int) -> AttackingPeer:
     now = trio.current_time()
     chance = Random(f"{seed}/{order.behaviour}/{time.time_ns()}")
-    return HostilePeer(order, genesis, chance, unix=time.time() - now, now=now)
+    return AttackingPeer(order, genesis, chance, unix=time.time() - now, now=now)
 
 
-def attack_for(folder: Path, orders: Sequence[Order], seed: int, seconds: float) -> list[AttackCounts]:
+def attack_for(folder: Path, orders: Sequence[AttackOrder], seed: int, seconds: float) -> list[AttackCounts]:
     """Attack for so many seconds, for callers without an event loop. Raises KeyboardInterrupt by itself, not in a
     group."""
     take_descriptors()
@@ -94,7 +94,7 @@ def attack_for(folder: Path, orders: Sequence[Order], seed: int, seconds: float)
     raise KeyboardInterrupt
 
 
-async def _attack_for(folder: Path, orders: Sequence[Order], seed: int, seconds: float) -> list[AttackCounts]:
+async def _attack_for(folder: Path, orders: Sequence[AttackOrder], seed: int, seconds: float) -> list[AttackCounts]:
     until = trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_set_after, seconds, until)

@@ -69,7 +69,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class JournalEnd:
     """The result of the run."""
 
     digest: str
@@ -89,7 +89,7 @@ class Journal:
 
     header: Header
     events: tuple[Event, ...]
-    end: End
+    end: JournalEnd
 
 
 def line_of(at: float, node: str, what: str) -> str:
@@ -109,7 +109,7 @@ def time_of(line: str) -> float:
     return float(line.partition(" ")[0])
 
 
-def write_journal(path: Path, plan: Mapping[str, object], events: Iterable[str], end: End) -> None:
+def write_journal(path: Path, plan: Mapping[str, object], events: Iterable[str], end: JournalEnd) -> None:
     """Write a whole file; `plan` is what Header reads, and `events` are the lines. Raises OSError."""
     lines = (f"{MAGIC} {VERSION} {json.dumps(plan)}", *events, f"end {json.dumps(asdict(end))}", "")
     path.write_text("\n".join(lines), encoding="utf-8")
@@ -203,7 +203,7 @@ def _header(value: dict[str, Any]) -> Header:
             raise _bad(1, "expected a scenario, a seed, nodes, options and a schedule")
 
 
-def _end(value: dict[str, Any]) -> End:
+def _end(value: dict[str, Any]) -> JournalEnd:
     match value:
         case {
             "digest": str(digest),
@@ -212,7 +212,7 @@ def _end(value: dict[str, Any]) -> End:
             "result": str(result),
             "text": str(text),
         }:
-            return End(digest, events, float(seconds), result, text)
+            return JournalEnd(digest, events, float(seconds), result, text)
         case _:
             raise BadJournal(", its last line: expected a digest, events, seconds, a result and a text.")
 

@@ -65,7 +65,7 @@ class Outcome(NamedTuple):
     """The reason of an error (G16)."""
 
 
-class Holding(NamedTuple):
+class NodeHolding(NamedTuple):
     """What a node holds because of others."""
 
     memory: int
@@ -152,7 +152,7 @@ class Lab(Nodes, Protocol):
     def log(self, node: str) -> list[str]:
         """Return what the node has logged, over all of its boots."""
 
-    def holding(self, node: str) -> Holding:
+    def holding(self, node: str) -> NodeHolding:
         """Return what a running node holds just now."""
 
     def note(self, text: str) -> None:

@@ -65,7 +65,7 @@ class Closing(NamedTuple):
 Event: TypeAlias = Dialing | Answering | Passing | Closing
 
 
-class Plain(Enum):
+class PlainVerdict(Enum):
     """Verdicts without parameters."""
 
     PASS = auto()
@@ -83,7 +83,7 @@ class Plain(Enum):
     """A dial finds no way; anything else waits, as with HOLD."""
 
 
-PASS, HOLD, RESEND, LOSE, REFUSE, NO_ROUTE = Plain
+PASS, HOLD, RESEND, LOSE, REFUSE, NO_ROUTE = PlainVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Redirect:
     host: str
 
 
-Verdict: TypeAlias = Plain | Delay | Alter | Reset | Redirect
+Verdict: TypeAlias = PlainVerdict | Delay | Alter | Reset | Redirect
 
 
 class Fault(Protocol):
@@ -243,7 +243,7 @@ class Late(NamedTuple):
 class Judgement(NamedTuple):
     """The combined verdict of all rules."""
 
-    verdict: Plain | Reset = PASS
+    verdict: PlainVerdict | Reset = PASS
     delays: tuple[Late, ...] = ()
     data: bytes = b""
     """The bytes that arrive, for `Passing`."""
@@ -272,7 +272,7 @@ def judge(rules: Sequence[Rule], event: Event) -> Judgement:
         except Exception as error:
             raise FaultFailed(rule.fault, f"{type(error).__name__}: {error}") from error
         match verdict:
-            case Plain.PASS:
+            case PlainVerdict.PASS:
                 pass
             case Delay(float() | int() as seconds) if seconds >= 0.0:
                 delays = (*delays, Late(rule.fault, seconds))
@@ -281,7 +281,7 @@ def judge(rules: Sequence[Rule], event: Event) -> Judgement:
                 event = event._replace(data=data)
             case Redirect(str() as other) if isinstance(event, Dialing):
                 host = other
-            case Plain() | Reset(int()):
+            case PlainVerdict() | Reset(int()):
                 return Judgement(verdict, delays, data, host)
             case _:
                 raise FaultFailed(rule.fault, f"{verdict} is not a verdict on {type(event).__name__}")

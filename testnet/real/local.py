@@ -20,14 +20,14 @@ from nectar_node.launcher import launch
 from nectar_node.launcher.boot_options import DEFAULT_OPTIONS, BootOptions
 from nectar_node.launcher.client import Answer, ControlClient
 from nectar_node.launcher.local_network import LocalNetwork
-from testnet.real.nodes.addresses import Place
+from testnet.real.nodes.addresses import NodePlace
 from testnet.real.nodes.processes import NodeProcesses
 
 
 class Linked(Protocol):
     """Links that the nodes of a testnet reach each other through."""
 
-    def connect(self, name: str) -> Place:
+    def connect(self, name: str) -> NodePlace:
         """Return the place of the node `name`, which others reach from now on."""
 
 
@@ -160,7 +160,7 @@ class LocalTestnet:
         options, place = replace(self._special.get(name, self.options), lifeline=self.lifeline), self._linked(name)
         return options if place is None else place.options(options)
 
-    def _linked(self, name: str) -> Place | None:
+    def _linked(self, name: str) -> NodePlace | None:
         options = self._special.get(name, self.options)
         if self.links is None or options.host != LOOPBACK or options.advertise is not None:
             return None

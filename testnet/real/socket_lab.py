@@ -31,7 +31,7 @@ from nectar_node.launcher.local_network import LocalNetwork
 from testnet.journal.entries import fault_begins, fault_ends
 from testnet.journal.journal import NOBODY, line_of
 from testnet.model.hostile_names import is_hostile
-from testnet.model.lab import Holding, Json, Lab, Level, NodePlan, Outcome, OutOfTime
+from testnet.model.lab import Json, Lab, Level, NodeHolding, NodePlan, Outcome, OutOfTime
 from testnet.model.rule import Attack, Fault, NodeFault, held
 from testnet.model.where import Where
 from testnet.real.lifeline import hold_lifeline
@@ -193,7 +193,7 @@ class SocketLab(NodeProcesses, Lab):
         super().call_off(by)
         self._tell(by, "leaves")
 
-    def holding(self, node: str) -> Holding:
+    def holding(self, node: str) -> NodeHolding:
         with self._network(node).connect(node) as client:
             told, processes = client.request("peers"), client.request("ps")["processes"]
         live = [peer["name"] for peer in told["peers"] if peer["state"] == "up"]
@@ -204,7 +204,7 @@ class SocketLab(NodeProcesses, Lab):
         }
         most = told["memory"]["budget_bytes"] + BESIDES_BYTES
         owner = self._folder(node).owner()
-        return Holding(0 if owner is None else resident_bytes(owner), most, counts)
+        return NodeHolding(0 if owner is None else resident_bytes(owner), most, counts)
 
     def _expect(self, host: str) -> None:
         self.traces.expect(host, self._folder(host))

@@ -15,7 +15,7 @@ _NOTES = frozenset({"log", "printed", "disk", "note"})
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class StepSeen:
     """A step of a message, as the tracer of a node's kernel saw it (`kernel.router.trace.TraceRecord`)."""
 
     step: TraceStep
@@ -53,7 +53,7 @@ class FaultEnds:
 
 
 @dataclass(frozen=True, slots=True)
-class Bytes:
+class BytesSent:
     """A node puts bytes on a link, or dials."""
 
     target: str
@@ -72,13 +72,13 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Violation:
+class ViolationSeen:
     """A promise was broken."""
 
     text: str
 
 
-Meaning: TypeAlias = Record | FaultBegins | FaultEnds | Bytes | Note | Violation
+Meaning: TypeAlias = StepSeen | FaultBegins | FaultEnds | BytesSent | Note | ViolationSeen
 
 
 def meaning(event: Event) -> Meaning:
@@ -92,9 +92,9 @@ def meaning(event: Event) -> Meaning:
         case "sends":
             return _bytes(event, rest)
         case "dials":
-            return Bytes(rest, None, "")
+            return BytesSent(rest, None, "")
         case "violation":
-            return Violation(rest)
+            return ViolationSeen(rest)
         case _ if word in LIFE:
             return Note("life", event.text)
         case _ if word in _NOTES:
@@ -110,7 +110,7 @@ def _values(event: Event, text: str) -> Any:
         raise _bad(event, "its JSON is broken") from None
 
 
-def _record(event: Event, value: Any) -> Record:
+def _record(event: Event, value: Any) -> StepSeen:
     match value:
         case {
             "step": str(step),
@@ -128,7 +128,7 @@ def _record(event: Event, value: Any) -> Record:
         } if step in _STEPS:
             above = None if parent is None else str(parent)
             flags = (claimed, expects, inherits)
-            return Record(_STEPS[step], str(id), above, source, target, *flags, body, blob, reason, beginning)
+            return StepSeen(_STEPS[step], str(id), above, source, target, *flags, body, blob, reason, beginning)
         case _:
             raise _bad(event, "it is not a step of a message")
 
@@ -148,10 +148,10 @@ def _fault(event: Event, value: Any) -> FaultBegins | FaultEnds:
             raise _bad(event, "it is neither the beginning nor the end of a fault")
 
 
-def _bytes(event: Event, text: str) -> Bytes:
+def _bytes(event: Event, text: str) -> BytesSent:
     match text.split(" "):
         case [size, hash, "to", target] if size.isdecimal() and len(size) < 16:
-            return Bytes(target, int(size), hash)
+            return BytesSent(target, int(size), hash)
         case _:
             raise _bad(event, "expected how many bytes are sent, their hash and to whom")
 

@@ -14,11 +14,11 @@ from typing import Any, TypeAlias
 from kernel.contract.message import Reason, kind_of
 from kernel.router.trace import TraceStep
 from testnet.journal.journal import NOBODY, Event, Journal
-from testnet.report.events import Bytes, FaultBegins, FaultEnds, Note, Record, Violation, meaning
+from testnet.report.events import BytesSent, FaultBegins, FaultEnds, Note, StepSeen, ViolationSeen, meaning
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class DrawnMessage:
     """A request or a response."""
 
     id: str
@@ -51,7 +51,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailedMessage:
     """The sender was told Offline or Timeout, or a message reached nobody."""
 
     at: float
@@ -120,8 +120,8 @@ class Picture:
 
     nodes: tuple[str, ...]
     """The nodes of the plan, then those that appear later."""
-    messages: tuple[Message, ...]
-    failures: tuple[Failure, ...]
+    messages: tuple[DrawnMessage, ...]
+    failures: tuple[FailedMessage, ...]
     segments: tuple[Segment, ...]
     remarks: tuple[Remark, ...]
     bands: tuple[Band, ...]
@@ -136,8 +136,8 @@ _Key: TypeAlias = tuple[str, bool, str, str]
 class _Sketch:
     """A picture while it is drawn."""
 
-    messages: list[Message] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
+    messages: list[DrawnMessage] = field(default_factory=list)
+    failures: list[FailedMessage] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
     bands: list[Band] = field(default_factory=list)
@@ -153,31 +153,31 @@ class _Sketch:
         """Add the next event; raises BadJournal."""
         at, node, line = event.at, event.node, event.line
         match meaning(event):
-            case Record() as record:
+            case StepSeen() as record:
                 _STEPS[record.step](self, event, record)
             case FaultBegins(number, words, nodes):
                 self.bands.append(Band(number, words, nodes, at, None, line))
             case FaultEnds(number):
                 self.bands = [_ended(band, number, at) for band in self.bands]
-            case Bytes(target, size, hash):
+            case BytesSent(target, size, hash):
                 self.segments.append(Segment(at, node, target, size, hash, line))
-            case Violation(text):
+            case ViolationSeen(text):
                 self.violations.append(Broken(at, text, line))
             case Note(kind, text):
                 self.remarks.append(Remark(at, node, kind, text, line))
 
-    def _sent(self, event: Event, record: Record) -> None:
+    def _sent(self, event: Event, record: StepSeen) -> None:
         if record.parent is not None:
             self.parents.setdefault(record.id, record.parent)
         index = self._moves(event, record, response=False)
         self._latest[event.node, record.id] = index
 
-    def _answered(self, event: Event, record: Record) -> None:
+    def _answered(self, event: Event, record: StepSeen) -> None:
         index = self._moves(event, record, response=True)
         if _is_local(record):
             self._change(index, event, arrived=event.at)
 
-    def _moves(self, event: Event, record: Record, *, response: bool) -> int:
+    def _moves(self, event: Event, record: StepSeen, *, response: bool) -> int:
         """Note that a message has left or arrived from another node, and return its index."""
         key = (record.id, response, record.source, record.target)
         if record.claimed:
@@ -190,8 +190,8 @@ class _Sketch:
             self._under_way[key].append(index)
         return index
 
-    def _new(self, event: Event, record: Record, *, response: bool, sent: float | None) -> int:
-        message = Message(
+    def _new(self, event: Event, record: StepSeen, *, response: bool, sent: float | None) -> int:
+        message = DrawnMessage(
             id=record.id,
             response=response,
             source=record.source,
@@ -219,7 +219,7 @@ class _Sketch:
         lines = message.lines if event.line in message.lines else (*message.lines, event.line)
         self.messages[index] = replace(message, lines=lines, **changes)
 
-    def _handed(self, event: Event, record: Record) -> None:
+    def _handed(self, event: Event, record: StepSeen) -> None:
         index = self._latest.get((event.node, record.id))
         if index is None or not (record.claimed or _is_local(record)):
             return  # it was handed to the net
@@ -227,27 +227,27 @@ class _Sketch:
         if _is_local(record):
             self._change(index, event, arrived=event.at)
 
-    def _arrived_there(self, event: Event, record: Record) -> None:
+    def _arrived_there(self, event: Event, record: StepSeen) -> None:
         index = self._latest.get((event.node, record.id))
         if index is not None:
             self._change(index, event, confirmed=event.at)
 
-    def _failed(self, event: Event, record: Record) -> None:
+    def _failed(self, event: Event, record: StepSeen) -> None:
         self._failure(event, record, _told(record.reason))
 
-    def _dropped(self, event: Event, record: Record) -> None:
+    def _dropped(self, event: Event, record: StepSeen) -> None:
         waiting = self._under_way.get((record.id, True, record.source, record.target))
         if waiting and record.claimed:  # a response that has come too late
             self._change(waiting.popleft(), event, arrived=event.at, receiver=event.node)
         self._failure(event, record, "dropped")
 
-    def _failure(self, event: Event, record: Record, what: str) -> None:
+    def _failure(self, event: Event, record: StepSeen, what: str) -> None:
         ends = (record.source, record.target)
         reason = record.reason or ""
-        self.failures.append(Failure(event.at, event.node, what, reason, record.id, record.id, *ends, event.line))
+        self.failures.append(FailedMessage(event.at, event.node, what, reason, record.id, record.id, *ends, event.line))
 
 
-_STEPS: dict[TraceStep, Callable[[_Sketch, Event, Record], None]] = {
+_STEPS: dict[TraceStep, Callable[[_Sketch, Event, StepSeen], None]] = {
     TraceStep.SENT: _Sketch._sent,
     TraceStep.HANDED: _Sketch._handed,
     TraceStep.ARRIVED: _Sketch._arrived_there,
@@ -313,5 +313,5 @@ def _node(address: str) -> str:
     return address.partition("@")[0]
 
 
-def _is_local(record: Record) -> bool:
+def _is_local(record: StepSeen) -> bool:
     return _node(record.source) == _node(record.target)

@@ -22,8 +22,8 @@ from testnet.journal.journal import Header, Journal
 from testnet.report.model import (
     Band,
     Broken,
-    Failure,
-    Message,
+    DrawnMessage,
+    FailedMessage,
     Picture,
     Remark,
     Segment,
@@ -140,8 +140,8 @@ def _words(value: object) -> str:
 
 def _tables(picture: Picture) -> dict[str, Any]:
     return {
-        "messages": _table(Message, picture.messages),
-        "failures": _table(Failure, picture.failures),
+        "messages": _table(DrawnMessage, picture.messages),
+        "failures": _table(FailedMessage, picture.failures),
         "segments": _table(Segment, picture.segments),
         "remarks": _table(Remark, picture.remarks),
         "bands": _table(Band, picture.bands),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from testnet.journal.journal import End, write_journal
+from testnet.journal.journal import JournalEnd, write_journal
 from testnet.model.lab import Level
 from testnet.scenarios.scenario import Outcomes, Plan
 
@@ -33,9 +33,9 @@ class Result:
     level: Level = Level.SIMULATION
 
     @property
-    def end(self) -> End:
+    def end(self) -> JournalEnd:
         """Return the last line of the journal."""
-        return End(self.digest, len(self.journal), round(self.seconds, 9), self.result, self.text)
+        return JournalEnd(self.digest, len(self.journal), round(self.seconds, 9), self.result, self.text)
 
     def write(self, path: Path) -> None:
         """Write the journal to a file; raises OSError."""

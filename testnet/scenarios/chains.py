@@ -10,7 +10,7 @@ from testnet.faults import draw
 from testnet.model.lab import Lab
 from testnet.scenarios.scenario import Options, Plan, Scenario, everywhere, require
 from testnet.scenarios.timing import in_time, may_forget
-from testnet.scenarios.witnesses import PACKAGE, Run, WitnessStory
+from testnet.scenarios.witnesses import PACKAGE, WitnessRun, WitnessStory
 
 _BLOBS = (0, 0, 1, 1000, 30_000, 300_000, 2_000_000)
 _PACES = ((1, 0), (10, 100), (100, 100), (200, 20), (200, 20), (2200, 0))
@@ -28,7 +28,9 @@ class _Story(WitnessStory):
     def __init__(self, lab: Lab, plan: Plan) -> None:
         super().__init__(lab, plan)
         self._unsteady = {name for name in plan.nodes if may_forget(plan.schedule, name, 0.0)}
-        self._runs = [[at, Run(f"chain {number}", **run)] for number, (at, run) in enumerate(plan.options["chains"])]
+        self._runs = [
+            [at, WitnessRun(f"chain {number}", **run)] for number, (at, run) in enumerate(plan.options["chains"])
+        ]
 
     def work(self) -> None:
         """Begin each chain at its time."""
@@ -45,7 +47,7 @@ class _Story(WitnessStory):
                 self._check_flow(run)
         self._check_calm([_again(run) for run in runs], self._nodes)
 
-    def _check_flow(self, run: Run) -> None:
+    def _check_flow(self, run: WitnessRun) -> None:
         """Check that what is passed on arrives or comes back, and that none arises on the way: no node on the way
         forgets."""
         way = (*run.targets, *run.path)
@@ -62,8 +64,8 @@ class _Story(WitnessStory):
         require(tally.answered <= before, f"{run.name}: {tally.answered} answers to {before} requests at {place}")
 
 
-def _again(run: Run) -> Run:
-    return Run(f"{run.name} again", run.author, run.targets, 2, 0, 30, run.path, run.blob)
+def _again(run: WitnessRun) -> WitnessRun:
+    return WitnessRun(f"{run.name} again", run.author, run.targets, 2, 0, 30, run.path, run.blob)
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:

@@ -11,7 +11,7 @@ from testnet.faults import draw
 from testnet.model.lab import Lab, NodePlan
 from testnet.scenarios.scenario import Options, Plan, Scenario, everywhere, require
 from testnet.scenarios.timing import may_forget
-from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Run, WitnessStory
+from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, WitnessRun, WitnessStory
 
 _SECONDS = 30.0
 _TIMEOUTS = (5, 20)
@@ -43,11 +43,11 @@ class _Story(WitnessStory):
         for event in self._plan.options["events"]:
             self._lab.rest(max(0.0, began + event["at"] - self._lab.now))
             if event["do"] == "talk":
-                self._talk(Run(**event["run"]))
+                self._talk(WitnessRun(**event["run"]))
             else:
                 self._actions[event["do"]](event["node"])
 
-    def _talk(self, run: Run) -> None:
+    def _talk(self, run: WitnessRun) -> None:
         self._steady[run.name] = self._ends[run.author]
         self._witnesses.begin(run)
 
@@ -76,19 +76,21 @@ class _Story(WitnessStory):
             require(self._knows(run), f"{run.author} never ended, and its witness has forgotten the run {run.name}")
         self._witnesses.all_over(runs, 120.0)
         there = [name for name in (*self._plan.nodes, *self._joined) if self._lab.running(name)]
-        self._witnesses.all_answered([Run(f"at the end from {name}", name, tuple(there), 3, 0, 30) for name in there])
+        self._witnesses.all_answered(
+            [WitnessRun(f"at the end from {name}", name, tuple(there), 3, 0, 30) for name in there]
+        )
         self._check_gone(there[0], [name for name in self._joined if name not in there])
         self._witnesses.nothing_wrong(there)
 
-    def _stayed(self, run: Run) -> bool:
+    def _stayed(self, run: WitnessRun) -> bool:
         return self._ends[run.author] == self._steady[run.name] and not may_forget(self._plan.schedule, run.author, 0.0)
 
-    def _knows(self, run: Run) -> bool:
+    def _knows(self, run: WitnessRun) -> bool:
         return all((run.name, target) in self._witnesses.report(run.author).tallies for target in run.targets)
 
     def _check_gone(self, author: str, gone: Sequence[str]) -> None:
         for node in gone:
-            run = Run(f"to {node}, who has left", author, (node,), 3, 0, 30)
+            run = WitnessRun(f"to {node}, who has left", author, (node,), 3, 0, 30)
             self._witnesses.play([run], 60.0)
             (tally,) = self._witnesses.report(author).of(run)
             require(tally.offline == run.count, f"{node} has left, and {author}'s requests to it: {tally.words()}")

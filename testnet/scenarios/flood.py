@@ -9,7 +9,7 @@ from testnet.faults import draw
 from testnet.model.lab import PACKAGES, Lab
 from testnet.scenarios import processes
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, everywhere, require
-from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Run, Witnesses
+from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Witnesses, WitnessRun
 
 _PROCESS = "slow:witness:sys"
 _CODE = PACKAGES / PACKAGE / "pkg" / "witness.wasm"
@@ -35,10 +35,12 @@ class _Story:
         """Send the flood, wait until the slow process takes it, and reach its neighbours meanwhile."""
         for author in self._others:
             for number in range(self._plan.options["batches"]):
-                self._witnesses.begin(Run(f"batch {number} of {author}", author, (self._slow,), _BATCH, 0, _TIMEOUT))
+                self._witnesses.begin(
+                    WitnessRun(f"batch {number} of {author}", author, (self._slow,), _BATCH, 0, _TIMEOUT)
+                )
         self._lab.rest(self._plan.options["waits"])
         for author in self._others:
-            self._neighbours.begin(Run(f"past the flood of {author}", author, (self._slow,), 10, 10, _TIMEOUT))
+            self._neighbours.begin(WitnessRun(f"past the flood of {author}", author, (self._slow,), 10, 10, _TIMEOUT))
         self._lab.rest(self._plan.options["waits"])
         processes.run(self._lab, self._slow, _PROCESS)
 
@@ -55,7 +57,7 @@ class _Story:
         """Return the outcomes, after `check`."""
         return self._witnesses.outcomes() | self._neighbours.outcomes()
 
-    def _check_answers(self, witnesses: Witnesses, runs: Sequence[Run]) -> None:
+    def _check_answers(self, witnesses: Witnesses, runs: Sequence[WitnessRun]) -> None:
         """Check the answers of a run. An Offline request was not sent, or its connection broke. A request that timed
         out was taken, but its answer could not be delivered before the connection was given up; the node that gave it
         knows this (G15). Without a fault there is neither."""

@@ -16,7 +16,7 @@ from typing import get_args
 from nectar_node.contract.config import REGISTRAR_NAME
 from testnet.faults.hostile_peer import BehaviourName, HostilePeer
 from testnet.faults.schedule import Schedule, Step, ordered
-from testnet.model.lab import Holding, Json, Lab, Level, NodePlan, Outcome, SentRequest
+from testnet.model.lab import Json, Lab, Level, NodeHolding, NodePlan, Outcome, SentRequest
 from testnet.scenarios.scenario import Options, Plan, Scenario, require
 
 CHAT = "our@chat:chat:sys"
@@ -220,7 +220,7 @@ class _Story:
             return sum(_NAMES if behaviour in _AFTER_NAMES else 2 for behaviour in chosen) + 1
         return _MORE if what in _HONEST else 0
 
-    def _check_left(self, node: str, before: Holding, after: Holding) -> None:
+    def _check_left(self, node: str, before: NodeHolding, after: NodeHolding) -> None:
         text = f"{GONE_SECONDS:g} s after all hostile peers had left, {node} has"
         for what, count in after.counts.items():
             usual = before.counts[what] + self._more(what)

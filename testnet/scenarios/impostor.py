@@ -10,7 +10,7 @@ from testnet.faults.impostor import Impostor
 from testnet.model.lab import Lab
 from testnet.scenarios.scenario import Options, Plan, Scenario, everywhere, require
 from testnet.scenarios.timing import told
-from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, PROCESS, Run, WitnessStory
+from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, PROCESS, WitnessRun, WitnessStory
 
 _TIMEOUT = 30
 _BLOBS = (0, 0, 1000, 100_000)
@@ -44,7 +44,7 @@ class _Story(WitnessStory):
         if self._plan.options["gone"]:
             self._check_gone(honest)
 
-    def _check_impostor(self, false: Sequence[Run]) -> None:
+    def _check_impostor(self, false: Sequence[WitnessRun]) -> None:
         """Check that the impostor was given nothing, and that nobody took anything from it."""
         report = self._witnesses.report(self._fault.host)
         noted = sum(row["noted"] for row in report.noted)
@@ -56,7 +56,7 @@ class _Story(WitnessStory):
                 seen = self._witnesses.report(target).count(run, (), "noted")
                 require(seen == 0, f"{target} took {seen} requests from the impostor of {self._victim}")
 
-    def _check_gone(self, honest: Sequence[Run]) -> None:
+    def _check_gone(self, honest: Sequence[WitnessRun]) -> None:
         for run in honest:
             (tally,) = self._witnesses.report(run.author).of(run)
             words = f"only an impostor is there for {run.author}'s requests to {self._victim}: {tally.words()}"
@@ -66,10 +66,11 @@ class _Story(WitnessStory):
         """Check that the impostor is gone, and that all nodes reach each other."""
         self._check_calm(self._runs("after", self._nodes, self._nodes), self._nodes)
 
-    def _runs(self, when: str, authors: Sequence[str], targets: Sequence[str]) -> list[Run]:
+    def _runs(self, when: str, authors: Sequence[str], targets: Sequence[str]) -> list[WitnessRun]:
         count, gap_ms, blob = (self._plan.options[name] for name in ("count", "gap_ms", "blob"))
         return [
-            Run(f"{when}, {author}", author, tuple(targets), count, gap_ms, _TIMEOUT, (), blob) for author in authors
+            WitnessRun(f"{when}, {author}", author, tuple(targets), count, gap_ms, _TIMEOUT, (), blob)
+            for author in authors
         ]
 
 

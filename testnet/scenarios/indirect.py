@@ -15,7 +15,7 @@ from testnet.model.lab import READY_SECONDS, Lab, NodePlan
 from testnet.model.where import ANY, Where
 from testnet.scenarios.scenario import Options, Plan, Scenario, require
 from testnet.scenarios.timing import soon
-from testnet.scenarios.witnesses import PACKAGE, Run, WitnessStory
+from testnet.scenarios.witnesses import PACKAGE, WitnessRun, WitnessStory
 
 _ROUTERS = 2
 _MOST_HIDDEN = isqrt(MAX_CIRCUITS)
@@ -31,14 +31,14 @@ _BLOBS = (0, 0, 1000, 100_000)
 class _Story(WitnessStory):
     def __init__(self, lab: Lab, plan: Plan) -> None:
         super().__init__(lab, plan)
-        self._runs = [Run(f"run {number}", **run) for number, run in enumerate(plan.options["runs"])]
+        self._runs = [WitnessRun(f"run {number}", **run) for number, run in enumerate(plan.options["runs"])]
 
     def work(self) -> None:
         """Let all others reach the hidden nodes at once, before those have dialed anyone; then all runs last as long as
         the faults."""
         hidden, others = self._nodes[_ROUTERS:-1], self._nodes[_ROUTERS + 1 :]
         firsts = [
-            Run(f"first from {name}", name, tuple(each for each in hidden if each != name), 1, 0, _TIMEOUT)
+            WitnessRun(f"first from {name}", name, tuple(each for each in hidden if each != name), 1, 0, _TIMEOUT)
             for name in others
         ]
         self._witnesses.begin_all(firsts)
@@ -63,8 +63,8 @@ class _Story(WitnessStory):
             self._lab.wait(lambda: self._lab.ready(hidden), READY_SECONDS, f"that {hidden} is there again")
             self._lab.rest(1.0)
             when = f"after loss {number} ({lost})"
-            runs = [Run(f"{when} from {name}", name, (hidden,), 3, 100, soon(self._lab)) for name in others]
-            runs.append(Run(f"{when} from {hidden}", hidden, others, 3, 100, soon(self._lab)))
+            runs = [WitnessRun(f"{when} from {name}", name, (hidden,), 3, 100, soon(self._lab)) for name in others]
+            runs.append(WitnessRun(f"{when} from {hidden}", hidden, others, 3, 100, soon(self._lab)))
             self._witnesses.all_answered(runs)
 
     def _lose(self, lost: str, hidden: str, others: Sequence[str]) -> None:

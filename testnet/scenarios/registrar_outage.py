@@ -11,7 +11,7 @@ from testnet.faults.registrar_down import RegistrarDown
 from testnet.model.lab import READY_SECONDS, Lab
 from testnet.model.rule import Fault
 from testnet.scenarios.scenario import Options, Plan, Scenario, everywhere, require
-from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Run, Tally, WitnessStory
+from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, RunTally, WitnessRun, WitnessStory
 
 _KNOWN = 2
 """Nodes that have talked to each other before; the others have talked to nobody. The last is asked for last."""
@@ -40,9 +40,11 @@ class _Story(WitnessStory):
         if self._plan.options["how"] == "crash":  # otherwise its nodes may give up on it just before it is back
             self._see(late, lambda tally: tally.answered == tally.sent, "asked for it until the registrar was back")
 
-    def _ask_late(self) -> list[Run]:
+    def _ask_late(self) -> list[WitnessRun]:
         """Send a request shortly before the registrar is back; its look-up is repeated then."""
-        runs = [Run(f"{self._known[0]} to {name}", self._known[0], (name,), 1, 0, _TIMEOUT) for name in self._late]
+        runs = [
+            WitnessRun(f"{self._known[0]} to {name}", self._known[0], (name,), 1, 0, _TIMEOUT) for name in self._late
+        ]
         self._witnesses.begin_all(runs)
         self._lab.rest(self._plan.options["late"])
         return runs
@@ -68,7 +70,7 @@ class _Story(WitnessStory):
         self._lab.start(known)
         # The node waits a limited time for the registrar before it starts its packages; requests to it until then
         # wait with it.
-        early = Run(f"{first} to {known}, which boots", first, (known,), 5, 100, _TIMEOUT)
+        early = WitnessRun(f"{first} to {known}, which boots", first, (known,), 5, 100, _TIMEOUT)
         self._witnesses.begin(early)
         self._lab.wait(lambda: self._lab.ready(known), READY_SECONDS, f"the boot of {known}")
         self._lab.rest(3.0)
@@ -78,29 +80,31 @@ class _Story(WitnessStory):
         self._see([early], lambda tally: tally.timeout == 0, "has reached it before its processes ran")
         self._see(runs, lambda tally: tally.answered == tally.sent, "knows it from before, and is not answered")
 
-    def _over(self, runs: Sequence[Run]) -> None:
+    def _over(self, runs: Sequence[WitnessRun]) -> None:
         self._lab.rest(1.0)
         self._witnesses.all_over(runs, _TIMEOUT + 60.0)
 
-    def _see(self, runs: Sequence[Run], holds: Callable[[Tally], bool], words: str) -> None:
+    def _see(self, runs: Sequence[WitnessRun], holds: Callable[[RunTally], bool], words: str) -> None:
         for run in runs:
             for target, tally, _ in self._witnesses.tallies(run):
                 require(holds(tally), f"{run.author} asks {target}, {words}: {tally.words()}")
 
-    def _among_strangers(self, known: Sequence[str]) -> list[Run]:
+    def _among_strangers(self, known: Sequence[str]) -> list[WitnessRun]:
         """Return runs between nodes that do not know each other, in both directions."""
         pairs = [(name, self._new) for name in known] + [(name, self._known) for name in self._new]
-        return [Run(f"{author} to strangers", author, others, 5, 100, _TIMEOUT) for author, others in pairs]
+        return [WitnessRun(f"{author} to strangers", author, others, 5, 100, _TIMEOUT) for author, others in pairs]
 
-    def _among_known(self, when: str) -> list[Run]:
+    def _among_known(self, when: str) -> list[WitnessRun]:
         count, gap_ms = self._plan.options["count"], self._plan.options["gap_ms"]
         first, second = self._known
         pairs = ((first, second), (second, first))
-        return [Run(f"{when} from {author}", author, (other,), count, gap_ms, _TIMEOUT) for author, other in pairs]
+        return [
+            WitnessRun(f"{when} from {author}", author, (other,), count, gap_ms, _TIMEOUT) for author, other in pairs
+        ]
 
     def check(self) -> None:
         """Check that all nodes reach each other."""
-        runs = [Run(f"after it from {name}", name, self._nodes, 3, 0, _TIMEOUT) for name in self._nodes]
+        runs = [WitnessRun(f"after it from {name}", name, self._nodes, 3, 0, _TIMEOUT) for name in self._nodes]
         self._check_calm(runs, self._nodes)
 
 

@@ -13,7 +13,7 @@ from testnet.faults.pause import Pause
 from testnet.model.lab import PACKAGES, Lab, Outcome
 from testnet.scenarios import processes
 from testnet.scenarios.scenario import Options, Plan, Scenario, everywhere, require
-from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Run, WitnessStory
+from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, WitnessRun, WitnessStory
 
 _PROCESS = "fragile:crash_isolation:sys"
 _TESTATOR, _HEIR = "testator:crash_isolation:sys", "heir:crash_isolation:sys"
@@ -43,7 +43,7 @@ class _Story(WitnessStory):
         """End the process again and again; its neighbours notice nothing."""
         options = self._plan.options
         for node in self._others:
-            self._witnesses.begin(Run(f"meanwhile from {node}", node, (self._node,), 100, 100, _TIMEOUT))
+            self._witnesses.begin(WitnessRun(f"meanwhile from {node}", node, (self._node,), 100, 100, _TIMEOUT))
         self._lab.rest(options["first"])
         self._end(_PROCESS)
         for _ in range(options["times"]):
@@ -109,7 +109,7 @@ class _Story(WitnessStory):
 
     def _check_others(self) -> None:
         self._witnesses.all_over([run for run, _ in self._witnesses.runs], 60.0)
-        runs = [Run(f"after it from {name}", name, self._nodes, 3, 0, _TIMEOUT) for name in self._nodes]
+        runs = [WitnessRun(f"after it from {name}", name, self._nodes, 3, 0, _TIMEOUT) for name in self._nodes]
         self._check_calm(runs, self._nodes)
 
 

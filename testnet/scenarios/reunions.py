@@ -17,7 +17,7 @@ from testnet.model.rule import Fault
 from testnet.model.where import ANY, Where
 from testnet.scenarios.scenario import Options, Plan, Scenario, everywhere, require
 from testnet.scenarios.timing import soon
-from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Run, WitnessStory
+from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, WitnessRun, WitnessStory
 
 _SECONDS = 15.0
 _TIMEOUT = 20
@@ -36,7 +36,7 @@ class _Story(WitnessStory):
         super().__init__(lab, plan)
         self._ends: Counter[str] = Counter()
         """The number of ends of each node."""
-        self._talks: list[tuple[Run, int]] = []
+        self._talks: list[tuple[WitnessRun, int]] = []
         """Runs, with the number of ends of their authors when they began."""
         self._actions: dict[str, Callable[[dict[str, Any]], object]] = {
             "cut": lambda event: lab.cut(event["node"]),
@@ -73,13 +73,13 @@ class _Story(WitnessStory):
             self._lab.crash(node)
             self._lab.start(node)
 
-    def _talk(self, run: Run) -> None:
+    def _talk(self, run: WitnessRun) -> None:
         self._talks.append((run, self._ends[run.author]))
         self._witnesses.begin(run)
 
-    def _run(self, name: str, author: str, count: int, gap_ms: int, timeout: int) -> Run:
+    def _run(self, name: str, author: str, count: int, gap_ms: int, timeout: int) -> WitnessRun:
         others = tuple(node for node in self._plan.nodes if node != author)
-        return Run(name, author, others, count, gap_ms, timeout)
+        return WitnessRun(name, author, others, count, gap_ms, timeout)
 
     def check(self) -> None:
         """Check that nodes that have not ended have all outcomes, and that those that are back are heard, also where

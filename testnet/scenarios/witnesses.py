@@ -19,7 +19,7 @@ _OUTCOMES = ("answered", "returned", "offline", "timeout")
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class WitnessRun:
     """Numbered requests from one node to others."""
 
     name: str
@@ -43,7 +43,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class RunTally:
     """The outcomes of a run at one target, as its author counts them."""
 
     sent: int
@@ -58,21 +58,21 @@ class Tally:
 
 
 @dataclass(slots=True)
-class Report:
+class WitnessReport:
     """What a witness has seen since its node booted."""
 
-    tallies: dict[tuple[str, str], Tally]
+    tallies: dict[tuple[str, str], RunTally]
     """Tallies by run and target."""
     noted: list[dict[str, Any]]
     wrong: list[str]
 
-    def of(self, run: Run) -> list[Tally]:
+    def of(self, run: WitnessRun) -> list[RunTally]:
         """Return the tallies of a run at its targets; raises Violation if its author has forgotten it."""
         known = (run.name, run.targets[0]) in self.tallies
         require(known, f"the witness on {run.author} has forgotten the run {run.name}, which it has begun")
         return [self.tallies[run.name, target] for target in run.targets]
 
-    def count(self, run: Run, trail: Sequence[str], what: str) -> int:
+    def count(self, run: WitnessRun, trail: Sequence[str], what: str) -> int:
         """Return how many requests of a run came this way and were `noted`, `passed` or `returned` here, or lost their
         answer (`lost`)."""
         rows = [row for row in self.noted if row["run"] == run.name and row["trail"] == list(trail)]
@@ -86,39 +86,39 @@ class Witnesses:
     lab: Lab
     process: str = PROCESS
     """The name of the process on every node."""
-    runs: list[tuple[Run, SentRequest]] = field(default_factory=list)
+    runs: list[tuple[WitnessRun, SentRequest]] = field(default_factory=list)
 
-    def begin(self, run: Run) -> None:
+    def begin(self, run: WitnessRun) -> None:
         """Begin a run, if its author is there."""
         if self.lab.running(run.author):
             self.runs.append((run, self.lab.begin(run.author, self.process, run.body(), _PATIENCE)))
 
-    def begin_all(self, runs: Iterable[Run]) -> None:
+    def begin_all(self, runs: Iterable[WitnessRun]) -> None:
         """Begin these runs."""
         for run in runs:
             self.begin(run)
 
-    def report(self, node: str) -> Report:
+    def report(self, node: str) -> WitnessReport:
         """Return what the witness of a node has seen, while nothing is wrong with the node."""
         outcome = self.lab.ask(node, self.process, "Report", _PATIENCE)
         require(outcome.kind == "response", f"the witness on {node} does not answer its user: {outcome.reason}")
         value = outcome.body["Report"]
         tallies = {(row["run"], row["target"]): _tally(row) for row in value["asked"]}
-        return Report(tallies, value["noted"], value["wrong"])
+        return WitnessReport(tallies, value["noted"], value["wrong"])
 
-    def begun(self, run: Run) -> bool:
+    def begun(self, run: WitnessRun) -> bool:
         """Whether its author has said so."""
         outcomes = (request.outcome for each, request in self.runs if each is run)
         return any(outcome is not None and outcome.body == "Begun" for outcome in outcomes)
 
-    def all_over(self, runs: Sequence[Run], within: float) -> None:
+    def all_over(self, runs: Sequence[WitnessRun], within: float) -> None:
         """Check that every request of these runs gets its outcome (G5), unless its author has forgotten it."""
         limit = self.lab.now + within
         while waiting := [text for run in runs for text in self._unfinished(run)]:
             require(self.lab.now < limit, f"G5: after {within:g} s there is no outcome: {'; '.join(waiting)}")
             self.lab.rest(1.0)
 
-    def _unfinished(self, run: Run) -> list[str]:
+    def _unfinished(self, run: WitnessRun) -> list[str]:
         known = self.report(run.author).tallies
         tallies = [(target, known.get((run.name, target))) for target in run.targets]
         return [
@@ -145,7 +145,7 @@ class Witnesses:
             wrong = self.report(node).wrong
             require(not wrong, f"the witness on {node} has seen {len(wrong)} wrong things: {'; '.join(wrong[:3])}")
 
-    def all_answered(self, runs: Sequence[Run], within: float = 60.0) -> None:
+    def all_answered(self, runs: Sequence[WitnessRun], within: float = 60.0) -> None:
         """Begin these runs, and see that every request is answered."""
         authors = {run.author for run in runs}
         self.lab.wait(lambda: all(self.lab.ready(name) for name in authors), within, "that all nodes have joined again")
@@ -154,13 +154,13 @@ class Witnesses:
             for _, tally, words in self.tallies(run):
                 require(tally.answered == run.count, f"not all requests were answered: {words}")
 
-    def play(self, runs: Sequence[Run], within: float) -> None:
+    def play(self, runs: Sequence[WitnessRun], within: float) -> None:
         """Begin these runs, and see that every request gets its outcome."""
         self.begin_all(runs)
         self.lab.rest(1.0)
         self.all_over(runs, within)
 
-    def tallies(self, run: Run) -> Iterator[tuple[str, Tally, str]]:
+    def tallies(self, run: WitnessRun) -> Iterator[tuple[str, RunTally, str]]:
         """Yield each target of a run, what its author counts there now, and a description."""
         for target, tally in zip(run.targets, self.report(run.author).of(run), strict=True):
             yield target, tally, f"{run.author}'s run {run.name} to {target}: {tally.words()}"
@@ -179,16 +179,16 @@ class WitnessStory:
         """Return the outcomes, after `check`."""
         return self._witnesses.outcomes()
 
-    def _check_calm(self, runs: Sequence[Run], nodes: Sequence[str], within: float = 60.0) -> None:
+    def _check_calm(self, runs: Sequence[WitnessRun], nodes: Sequence[str], within: float = 60.0) -> None:
         """Begin these runs when all is over, and check that all is answered, and that nothing was ever wrong."""
         self._witnesses.all_answered(runs, within)
         self._witnesses.nothing_wrong(nodes)
 
 
-def outcomes(tally: Tally) -> int:
+def outcomes(tally: RunTally) -> int:
     """Return how many requests have had their outcomes."""
     return sum(getattr(tally, name) for name in _OUTCOMES)
 
 
-def _tally(row: dict[str, Any]) -> Tally:
-    return Tally(**{name: int(row[name]) for name in ("sent", *_OUTCOMES)})
+def _tally(row: dict[str, Any]) -> RunTally:
+    return RunTally(**{name: int(row[name]) for name in ("sent", *_OUTCOMES)})

@@ -23,7 +23,7 @@ _BUSY = "a run is under way"
 
 
 @dataclass(slots=True)
-class Run:
+class PoolRun:
     """Jobs that a user gave to the boss."""
 
     at: float
@@ -45,7 +45,7 @@ class Run:
 class _Story:
     lab: Lab
     plan: Plan
-    runs: list[Run] = field(default_factory=list)
+    runs: list[PoolRun] = field(default_factory=list)
     looks: list[SentRequest] = field(default_factory=list)
 
     @property
@@ -60,7 +60,7 @@ class _Story:
                 continue
             if kind == "run":
                 request = self.lab.begin(self._boss, PROCESS, {"Run": order}, PATIENCE)
-                self.runs.append(Run(since(self.lab, began), order, request))
+                self.runs.append(PoolRun(since(self.lab, began), order, request))
             else:
                 self.looks.append(self.lab.begin(self._boss, PROCESS, "Status", PATIENCE))
         waiting = (*(run.request for run in self.runs), *self.looks)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from net.contract.events import Close, Dial, Hold, Writable
-from testnet.hostile.behaviours import Order
-from testnet.hostile.peer import HostilePeer
+from testnet.hostile.behaviours import AttackOrder
+from testnet.hostile.peer import AttackingPeer
 from testnet.sim.context import NodeContext
 from testnet.sim.wired import Wired
 
@@ -15,15 +15,15 @@ WINDOW_BYTES = 1 << 16
 class SimAttacker(Wired):
     """An attacker and its ends of connections, from its first dial to its last."""
 
-    core: HostilePeer
+    core: AttackingPeer
     window = WINDOW_BYTES
 
-    def __init__(self, simulation: NodeContext, name: str, order: Order) -> None:
+    def __init__(self, simulation: NodeContext, name: str, order: AttackOrder) -> None:
         """`name` is both the attacker's name and its host."""
         super().__init__(simulation, name, name)
         chance = simulation.chance("hostile", name)
         self._simulation = simulation
-        self.core = HostilePeer(order, simulation.genesis, chance, unix=0.0, now=simulation.now)
+        self.core = AttackingPeer(order, simulation.genesis, chance, unix=0.0, now=simulation.now)
         self._tick()
 
     def _tick(self) -> None:

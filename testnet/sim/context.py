@@ -14,7 +14,7 @@ from net.names.identity import Identity
 from testnet.journal.entries import message
 from testnet.model.invariants import Watch
 from testnet.sim.fabric import Fabric, LinkBehaviour
-from testnet.sim.names import PORT, REGISTRAR, OwnFailure
+from testnet.sim.names import PORT, REGISTRAR, NodeFailure
 from testnet.sim.programs import Programs
 from testnet.sim.timeline import Timeline
 from testnet.sim.wired import Wired
@@ -63,10 +63,10 @@ class NodeContext(Timeline, ABC):
             self._watch.see(life, record)
 
     def fail(self, host: str, failure: Unforeseen) -> None:
-        """Take a failure of a node's own code, which the node outlives; raises OwnFailure unless failures are kept."""
+        """Take a failure of a node's own code, which the node outlives; raises NodeFailure unless failures are kept."""
         self.record(host, f"fails: {failure.what}")
         if self.contained is None:
-            raise OwnFailure("\n".join((f"{host} failed at {failure.what}:", *failure.traceback)))
+            raise NodeFailure("\n".join((f"{host} failed at {failure.what}:", *failure.traceback)))
         self.contained.append(failure)
 
     @abstractmethod

@@ -8,7 +8,7 @@ from random import Random
 
 from nectar_node.storage.operations import STOPPED, Job, Outcome, StopJob, may_be_long
 from nectar_node.storage.steps import Steps
-from nectar_node.storage.turns import COUNTER, Turn, Turns
+from nectar_node.storage.turns import COUNTER, DiskTurns, Turn
 from testnet.sim.disk import SimDisk
 from testnet.sim.timeline import Timeline
 
@@ -35,7 +35,7 @@ class SimLanes:
         self._chance = chance
         self._done = done
         self._at = at
-        self._turns: Turns[Steps] = Turns(disk.ledger, self._given_up)
+        self._turns: DiskTurns[Steps] = DiskTurns(disk.ledger, self._given_up)
         self._at_work: dict[Turn[Steps], Job] = {}
         """The turns that are being carried out, and the job of each that is under way."""
         self._broken_off = False

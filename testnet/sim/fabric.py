@@ -26,7 +26,7 @@ from testnet.model.rule import (
     Judgement,
     Link,
     Passing,
-    Plain,
+    PlainVerdict,
     Reset,
     Rule,
     judge,
@@ -154,14 +154,14 @@ class Fabric:
         target = there.host or attempt.host
         self._timeline.schedule(self._timeline.now + there.delay + back.delay, lambda: self._meet(attempt, target))
 
-    def _keep_from(self, attempt: _Attempt, verdict: Plain | Reset) -> None:
+    def _keep_from(self, attempt: _Attempt, verdict: PlainVerdict | Reset) -> None:
         match verdict:
-            case Plain.HOLD | Plain.RESEND:
-                attempt.lost = verdict is Plain.RESEND
+            case PlainVerdict.HOLD | PlainVerdict.RESEND:
+                attempt.lost = verdict is PlainVerdict.RESEND
                 self._attempts.append(attempt)
-            case Plain.LOSE:
+            case PlainVerdict.LOSE:
                 pass
-            case Plain.NO_ROUTE:
+            case PlainVerdict.NO_ROUTE:
                 self._fail(attempt.end, DialFailure.UNREACHABLE)
             case _:
                 self._fail(attempt.end, DialFailure.REFUSED)
@@ -234,17 +234,17 @@ class Fabric:
             piece = end.leaving[0]
             judged = self._judge_piece(end, piece)
             match judged.verdict:
-                case Plain.HOLD | Plain.NO_ROUTE:
+                case PlainVerdict.HOLD | PlainVerdict.NO_ROUTE:
                     self._waiting[end] = None
                     return
-                case Plain.RESEND:
+                case PlainVerdict.RESEND:
                     end.sent = self._timeline.now
                     self._waiting[end] = None
                     return
-                case Plain.LOSE:
+                case PlainVerdict.LOSE:
                     end.lost = True
                     end.leaving.clear()
-                case Plain.REFUSE:
+                case PlainVerdict.REFUSE:
                     self._break(end, b"", 0)
                 case Reset(after):
                     self._break(end, judged.data[:after], after)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from net.session.peer_status import PeerState
 from testnet.model.hostile_names import is_hostile
-from testnet.model.lab import Holding
+from testnet.model.lab import NodeHolding
 from testnet.sim.names import REGISTRAR
 from testnet.sim.node import SimNode
 
 
-def holding(node: SimNode) -> Holding:
+def holding(node: SimNode) -> NodeHolding:
     """Return the figures of the node's net and kernel; `memory` is the sum of all bytes in them."""
     net, kernel = node.core.network.statistics(), node.core.kernel
     mailboxes = [process.mailbox for process in kernel.processes.values()]
@@ -32,4 +32,4 @@ def holding(node: SimNode) -> Holding:
     if node.name == REGISTRAR:
         counts["names"] = len(node.core.network.records())
     held = net["outgoing_bytes"] + net["incoming_bytes"] + waiting
-    return Holding(held, node.core.memory.capacity, counts)
+    return NodeHolding(held, node.core.memory.capacity, counts)

@@ -9,5 +9,5 @@ class SimulationError(Exception):
     """A simulation has not done what was asked within its virtual time."""
 
 
-class OwnFailure(Exception):
+class NodeFailure(Exception):
     """The code of a node has raised; the message has the traceback."""

@@ -24,11 +24,11 @@ from kernel.wasm.engine import Engine
 from nectar_node.contract.memory_budget import DEFAULT_BYTES
 from nectar_node.storage.operations import Location
 from net.base.frames import VERSION
-from testnet.hostile.behaviours import MODEST, Order
+from testnet.hostile.behaviours import MODEST, AttackOrder
 from testnet.journal.entries import fault_begins, fault_ends
 from testnet.journal.journal import NOBODY
 from testnet.model.fields import nodes_of
-from testnet.model.lab import READY_SECONDS, Holding, Json, Lab, Level, NodePlan, Outcome, OutOfTime
+from testnet.model.lab import READY_SECONDS, Json, Lab, Level, NodeHolding, NodePlan, Outcome, OutOfTime
 from testnet.model.rule import Attack, Fault, LinkFault, NodeFault, Rule, fresh, held
 from testnet.sim.attacker import SimAttacker
 from testnet.sim.context import NodeContext
@@ -188,7 +188,7 @@ class Simulation(NodeContext, Lab):
 
     def attack(self, attack: Attack, by: str) -> None:
         registrar = attack.node == REGISTRAR
-        order = Order(attack.behaviour, attack.node, ProcessId.parse(attack.process), MODEST, registrar)
+        order = AttackOrder(attack.behaviour, attack.node, ProcessId.parse(attack.process), MODEST, registrar)
         self.record(by, "boots")
         self.record(by, f"note attacks {attack.node}")
         self.attackers[by] = SimAttacker(self, by, order)
@@ -313,7 +313,7 @@ class Simulation(NodeContext, Lab):
         now = self.nodes.get(node)
         return [*self.logs[node], *(now.shown_log if now is not None else [])]
 
-    def holding(self, node: str) -> Holding:
+    def holding(self, node: str) -> NodeHolding:
         return holding(self.nodes[node])
 
     def note(self, text: str) -> None:

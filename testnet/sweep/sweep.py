@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from testnet.scenarios.scenario import Plan
-from testnet.sweep.verdict import Kind, Verdict
+from testnet.sweep.verdict import Kind, RunVerdict
 from testnet.sweep.workers import Workers
 
 TICK_SECONDS = 0.25
@@ -14,35 +14,37 @@ TICK_SECONDS = 0.25
 
 
 @dataclass(slots=True)
-class Tally:
+class SweepTally:
     """The results of a sweep so far."""
 
     wanted: int
     """Seeds."""
     passed: int = 0
-    failures: list[Verdict] = field(default_factory=list)
+    failures: list[RunVerdict] = field(default_factory=list)
 
     @property
     def done(self) -> int:
         """Seeds that have been played."""
         return self.passed + len(self.failures)
 
-    def add(self, verdict: Verdict) -> None:
+    def add(self, verdict: RunVerdict) -> None:
         """Add a verdict."""
         if verdict.passed:
             self.passed += 1
         else:
             self.failures.append(verdict)
 
-    def kinds(self) -> dict[Kind, list[Verdict]]:
+    def kinds(self) -> dict[Kind, list[RunVerdict]]:
         """Group the failures that are likely to have one cause."""
-        kinds: dict[Kind, list[Verdict]] = {}
+        kinds: dict[Kind, list[RunVerdict]] = {}
         for verdict in sorted(self.failures, key=lambda verdict: verdict.plan.seed):
             kinds.setdefault(verdict.kind, []).append(verdict)
         return kinds
 
 
-def sweep(workers: Workers, plans: Iterator[Plan], tally: Tally, keep_going: bool, show: Callable[[], None]) -> None:
+def sweep(
+    workers: Workers, plans: Iterator[Plan], tally: SweepTally, keep_going: bool, show: Callable[[], None]
+) -> None:
     """Play the plans; without `keep_going` until one fails. Plans that have begun by then are finished, so that the
     failure with the lowest seed is the same in every run. `show` is called at least four times a second."""
     more = True

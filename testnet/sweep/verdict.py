@@ -21,7 +21,7 @@ _FIRST = re.compile(r"(: |\. |, )")
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RunVerdict:
     """The result of a plan."""
 
     plan: Plan

@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from testnet.journal.journal import End, write_journal
+from testnet.journal.journal import JournalEnd, write_journal
 from testnet.scenarios.scenario import Plan
-from testnet.sweep.verdict import DIED, Verdict
+from testnet.sweep.verdict import DIED, RunVerdict
 
 _END_SECONDS = 2.0
 """Seconds for a process to end by itself when it has nothing more to do."""
@@ -53,7 +53,7 @@ class Worker:
             self.process.stdin.write(json.dumps(order).encode() + b"\n")
             self.process.stdin.flush()
 
-    def verdict(self) -> Verdict:
+    def verdict(self) -> RunVerdict:
         """Wait for the verdict. A process that dies has the result DIED, and must be closed; its journal has no events,
         but the plan."""
         assert self.process.stdout is not None
@@ -61,13 +61,13 @@ class Worker:
         plan, self.plan = self.plan, None
         line = self.process.stdout.readline()
         if not line.endswith(b"\n"):
-            end = End("", 0, 0.0, DIED, self._last_words())
+            end = JournalEnd("", 0, 0.0, DIED, self._last_words())
             if self._journal is not None:
                 with suppress(OSError):  # it may have died of that
                     write_journal(self._journal, plan.value(), (), end)
-            return Verdict(plan, end.result, end.text, end.digest, end.events, end.seconds)
+            return RunVerdict(plan, end.result, end.text, end.digest, end.events, end.seconds)
         value = json.loads(line)
-        return Verdict(plan, value["result"], value["text"], value["digest"], value["events"], value["seconds"])
+        return RunVerdict(plan, value["result"], value["text"], value["digest"], value["events"], value["seconds"])
 
     def _last_words(self) -> str:
         code = self.process.wait()
@@ -127,7 +127,7 @@ class Workers:
         self._busy.append(worker)
         worker.begin(plan, journal)
 
-    def verdicts(self, patience: float | None) -> list[Verdict]:
+    def verdicts(self, patience: float | None) -> list[RunVerdict]:
         """Return the verdicts that have come, or come within `patience` seconds; None: wait for one."""
         with selectors.DefaultSelector() as selector:
             for worker in self._busy:
@@ -135,13 +135,13 @@ class Workers:
             ready: list[Worker] = [key.data for key, _ in selector.select(patience)]
         return [self._finish(worker) for worker in ready]
 
-    def play(self, plan: Plan, journal: Path | None = None) -> Verdict:
+    def play(self, plan: Plan, journal: Path | None = None) -> RunVerdict:
         """Play a plan and wait for its verdict; nothing else may be in play."""
         assert not self._busy
         self.begin(plan, journal)
         return self.verdicts(None)[0]
 
-    def _finish(self, worker: Worker) -> Verdict:
+    def _finish(self, worker: Worker) -> RunVerdict:
         verdict = worker.verdict()
         self._busy.remove(worker)
         if verdict.result == DIED:

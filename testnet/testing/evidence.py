@@ -13,7 +13,7 @@ from testnet.model.invariants import Violation
 from testnet.model.lab import Level
 from testnet.scenarios.scenario import Plan
 from testnet.sim.run import PASSED, VIOLATED, Result
-from testnet.testing.networks import Run
+from testnet.testing.networks import LabRun
 from testnet.testing.package_lab import PackageLab, Trouble
 
 FAILED = "failed"
@@ -42,7 +42,7 @@ class Evidence:
     """The file of its journal, if it is kept."""
     seed: int
     level: Level
-    run: Run
+    run: LabRun
     lab: PackageLab
     written: bool = False
     result: str = PASSED

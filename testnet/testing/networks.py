@@ -33,7 +33,7 @@ class Moment(NamedTuple):
     """The length of the journal by then."""
 
 
-class Run(Protocol):
+class LabRun(Protocol):
     """A network, from its beginning to its end."""
 
     lab: Lab
@@ -58,7 +58,7 @@ class Run(Protocol):
         """Return a line for each event so far, or until then."""
 
 
-class SimRun(Run):
+class SimRun(LabRun):
     """A run in virtual time, with the invariants watched in every step of every message."""
 
     def __init__(self, seed: int, programs: Programs) -> None:
@@ -100,7 +100,7 @@ class SimRun(Run):
         return self.lab.journal[: None if until is None else until.events]
 
 
-class RealRun(Run):
+class RealRun(LabRun):
     """A run on real nodes of this machine, in real time."""
 
     def __init__(self, lab: SocketLab) -> None:
@@ -145,7 +145,7 @@ class RealRun(Run):
 
 
 @contextmanager
-def open_run(level: Level, seed: int, folder: Path, programs: Programs) -> Iterator[Run]:
+def open_run(level: Level, seed: int, folder: Path, programs: Programs) -> Iterator[LabRun]:
     """Yield a network at this level, in which nothing runs yet."""
     if level is Level.SIMULATION:
         with closing(SimRun(seed, programs)) as run:

@@ -24,7 +24,7 @@ from testnet.model.invariants import Violation
 from testnet.model.lab import READY_SECONDS, Json, NodePlan, Outcome, OutOfTime, SentRequest
 from testnet.model.rule import Fault, NotAtThisLevel
 from testnet.runs.play import PlannedFaults
-from testnet.testing.networks import Moment, Run
+from testnet.testing.networks import LabRun, Moment
 from testnet.testing.packages import find_package
 
 DEFAULT_TIMEOUT = 10
@@ -65,7 +65,7 @@ class PackageLab:
     that let time pass raise Violation as soon as an invariant does not hold.
     """
 
-    def __init__(self, run: Run, places: Sequence[Path]) -> None:
+    def __init__(self, run: LabRun, places: Sequence[Path]) -> None:
         """`places`: where packages are looked for, the first first."""
         self.lab = run.lab
         """The lab itself: what `testnet.runs.play` and the scenarios take."""

@@ -11,7 +11,7 @@ from nectar_node.base.errors import BadInput
 from testnet.faults import FAULTS
 from testnet.model.rule import Link
 from testnet.model.where import PARAMETERS, read_where
-from testnet.watch.snapshot import COUNTS, Letter, LinkCounts, NodeLook, Picture, Row, State
+from testnet.watch.snapshot import COUNTS, Letter, LinkCounts, NodeLook, NodeState, Row, Snapshot
 
 LATELY = 10.0
 """Seconds that count as the last ones."""
@@ -63,7 +63,7 @@ class ErrorFigures:
 class Figures:
     """The figures of a testnet."""
 
-    picture: Picture
+    picture: Snapshot
     nodes: tuple[NodeFigures, ...]
     links: tuple[LinkFigures, ...]
     errors: tuple[ErrorFigures, ...]
@@ -74,11 +74,11 @@ class Figures:
 class History:
     """The pictures of the last seconds."""
 
-    _pictures: deque[Picture] = field(default_factory=deque)
-    _states: dict[str, tuple[State, float, bool]] = field(default_factory=dict)
+    _pictures: deque[Snapshot] = field(default_factory=deque)
+    _states: dict[str, tuple[NodeState, float, bool]] = field(default_factory=dict)
     """By node, since when it has its state, and whether it had it from the first snapshot on."""
 
-    def add(self, picture: Picture) -> Figures:
+    def add(self, picture: Snapshot) -> Figures:
         """Add a snapshot and return the figures that follow."""
         self._pictures.append(picture)
         while self._pictures[0].at < picture.at - LATELY and len(self._pictures) > 2:
@@ -95,11 +95,11 @@ class History:
         looks = [each for picture in self._pictures for each in picture.nodes if each.name == look.name]
         lately = {key: gained(looks, key) for key in COUNTS if key in look.counts}
         rate = per_second([each for each in looks if each.at >= look.at - RATE_SECONDS], "messages")
-        if look.state is State.RUNNING and look.uptime is not None:
+        if look.state is NodeState.RUNNING and look.uptime is not None:
             return NodeFigures(look, look.uptime, False, rate, lately)
         return NodeFigures(look, look.at - since, first, rate, lately)
 
-    def _links(self, picture: Picture) -> Iterable[LinkFigures]:
+    def _links(self, picture: Snapshot) -> Iterable[LinkFigures]:
         now = {Link(each.source, each.target): each for each in picture.links.links}
         pairs = dict.fromkeys(tuple(sorted(link)) for link in now)
         looks = [each.links for each in self._pictures if each.links.pid == picture.links.pid]

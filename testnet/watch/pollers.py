@@ -20,9 +20,9 @@ from testnet.watch.snapshot import (
     Letter,
     LinksLook,
     NodeLook,
-    Picture,
+    NodeState,
     Row,
-    State,
+    Snapshot,
     decode_letters_untrusted,
     decode_links_untrusted,
     decode_status_untrusted,
@@ -62,13 +62,13 @@ class Pollers:
         """End. Nobody waits for the threads."""
         self._over.set()
 
-    def picture(self) -> Picture:
+    def picture(self) -> Snapshot:
         """Return the present snapshot; new nodes are polled from now on."""
         names = self._follow_new()
         with self._lock:
             nodes = tuple(self._nodes[name] for name in names if name in self._nodes)
             letters = tuple(sorted(self._letters, key=lambda letter: letter.time))
-            return Picture(time.monotonic(), nodes, self._links, letters)
+            return Snapshot(time.monotonic(), nodes, self._links, letters)
 
     def _follow_new(self) -> list[str]:
         names = self._network.names()
@@ -119,9 +119,9 @@ class NodePoller:
         """Return the node's state, and its dead letters since the last call."""
         pid = self._folder.owner()
         if pid is None:
-            return self._see(State.DOWN, None), []
+            return self._see(NodeState.DOWN, None), []
         if is_paused(pid):
-            return self._see(State.PAUSED, pid), []
+            return self._see(NodeState.PAUSED, pid), []
         try:
             return self._ask()
         except (NodeError, OSError):
@@ -133,18 +133,18 @@ class NodePoller:
             self._client.close()
         self._client = None
 
-    def _see(self, state: State, pid: int | None) -> NodeLook:
-        if state is not State.PAUSED:
+    def _see(self, state: NodeState, pid: int | None) -> NodeLook:
+        if state is not NodeState.PAUSED:
             self.shut()
         return NodeLook(time.monotonic(), self._name, state, pid)
 
-    def _why_silent(self, pid: int) -> State:
+    def _why_silent(self, pid: int) -> NodeState:
         if is_paused(pid):
             self.shut()  # the answer is still to come
-            return State.PAUSED
+            return NodeState.PAUSED
         if self._folder.owner() is None:
-            return State.DOWN
-        return State.SILENT if self._folder.control.exists() else State.STARTING
+            return NodeState.DOWN
+        return NodeState.SILENT if self._folder.control.exists() else NodeState.STARTING
 
     def _ask(self) -> tuple[NodeLook, list[Letter]]:
         if self._client is None:

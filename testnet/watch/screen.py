@@ -15,18 +15,18 @@ from rich.text import Text
 from nectar_node.console import output
 from nectar_node.launcher.local_network import LocalNetwork
 from testnet.watch.figures import LATELY, ErrorFigures, Figures, LinkFigures, NodeFigures
-from testnet.watch.snapshot import COUNTS, Row, State
+from testnet.watch.snapshot import COUNTS, NodeState, Row
 
 _GAP = 2
 """Characters between two columns."""
 _LEAST_CELL = 10
 """Characters to which a column of words is cut at most."""
 _STYLES = {
-    State.RUNNING: "green",
-    State.STARTING: "yellow",
-    State.PAUSED: "yellow",
-    State.SILENT: "yellow",
-    State.DOWN: "red",
+    NodeState.RUNNING: "green",
+    NodeState.STARTING: "yellow",
+    NodeState.PAUSED: "yellow",
+    NodeState.SILENT: "yellow",
+    NodeState.DOWN: "red",
 }
 _NEWS, _FAULT = "yellow", "magenta"
 _MANY = 1 << 20
@@ -134,7 +134,7 @@ def by_need(nodes: Sequence[NodeFigures], height: int | None) -> list[NodeFigure
     """Return the nodes in their order if all are likely to fit; else those that do not run first, then the busiest."""
     if height is None or len(nodes) <= height // 3:
         return list(nodes)
-    return sorted(nodes, key=lambda node: (node.look.state is State.RUNNING, -magnitude(node.per_second)))
+    return sorted(nodes, key=lambda node: (node.look.state is NodeState.RUNNING, -magnitude(node.per_second)))
 
 
 def busiest(links: Sequence[LinkFigures], height: int | None) -> list[LinkFigures]:
@@ -151,7 +151,7 @@ def magnitude(rate: float | None) -> int:
 
 def _title(figures: Figures, folder: str) -> Text:
     states = [node.look.state for node in figures.nodes]
-    count = ", ".join(f"{states.count(state)} {state}" for state in State if state in states) or "no nodes"
+    count = ", ".join(f"{states.count(state)} {state}" for state in NodeState if state in states) or "no nodes"
     up = LocalNetwork(Path(folder)).command("testnet up")
     said = {
         "none": "no links between the nodes, so no faults",
@@ -159,7 +159,7 @@ def _title(figures: Figures, folder: str) -> Text:
         "ended": f"the links have ended: `{up}` starts them again",
         "running": _count(len(figures.picture.links.faults), "no fault holds", "1 fault holds", "{} faults hold"),
     }
-    down = all(state is State.DOWN for state in states)
+    down = all(state is NodeState.DOWN for state in states)
     links = f"`{up}` starts it" if down else said.get(figures.picture.links.state, "")
     title = Text(f"{folder}: {count}; {links}", "bold", no_wrap=True, overflow="ellipsis")
     return title.append(f"  (+n: in the last {LATELY:.0f} s)", "not bold dim")
@@ -181,7 +181,7 @@ def _node(node: NodeFigures) -> list[Text]:
         Text(look.state.value, style),
         Text(f"{'>' if node.since_at_least else ''}{output.duration(node.since)}"),
         _whole(look.processes),
-        _whole(len(look.peers) if look.state is State.RUNNING else None),
+        _whole(len(look.peers) if look.state is NodeState.RUNNING else None),
         Text("-" if node.per_second is None else short(node.per_second)),
         answered,
         offline,

@@ -14,7 +14,7 @@ COUNTS = ("messages", "answered", "offline", "timeout", "dead_letters")
 """What a node counts from its boot on."""
 
 
-class State(enum.StrEnum):
+class NodeState(enum.StrEnum):
     """The state of a node."""
 
     RUNNING = "running"
@@ -33,7 +33,7 @@ class NodeLook:
     at: float
     """Seconds on this computer's clock."""
     name: str
-    state: State
+    state: NodeState
     pid: int | None = None
     boot: str = ""
     """An id of the boot; empty if the node has not told it."""
@@ -86,7 +86,7 @@ class LinksLook:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Snapshot:
     """The latest snapshot of everything."""
 
     at: float
@@ -103,7 +103,7 @@ def decode_status_untrusted(at: float, name: str, answer: Row) -> NodeLook:
     return NodeLook(
         at,
         name,
-        State.RUNNING,
+        NodeState.RUNNING,
         _whole(answer.get("pid")),
         str(answer.get("boot_id", "")),
         float(uptime) if isinstance(uptime, int | float) else None,

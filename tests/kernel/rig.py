@@ -6,7 +6,18 @@ from itertools import count
 
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.capability import Capability
-from kernel.contract.events import Action, DeadLetter, Event, FromPeer, Parcel, Polled, Resume, Start, Tick, UseState
+from kernel.contract.events import (
+    Action,
+    DeadLetter,
+    Event,
+    FromPeer,
+    Parcel,
+    Polled,
+    ResumeGuest,
+    Start,
+    Tick,
+    UseState,
+)
 from kernel.contract.guest import Arrival, Effect, End, Failure, Guest, GuestConfig, Poll, SendRequest, SendResponse
 from kernel.contract.message import ON_EXIT_NONE, Envelope, LazyLoadBlob, OnExit, Reason, ReplyTo, Request, Response
 from kernel.contract.process import Launch
@@ -91,7 +102,7 @@ class Rig:
 
     def handed(self, name: str) -> list[Arrival | Failure]:
         """What was handed to that process so far, in order."""
-        found = [a.answer for a in self.actions if isinstance(a, Resume) and a.process == pid(name)]
+        found = [a.answer for a in self.actions if isinstance(a, ResumeGuest) and a.process == pid(name)]
         return [answer for answer in found if isinstance(answer, (Arrival, Failure))]
 
     def bodies(self, name: str) -> list[bytes]:

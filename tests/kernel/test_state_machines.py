@@ -29,7 +29,7 @@ from kernel.contract.events import (
     Action,
     Answered,
     Begin,
-    Close,
+    CloseGuest,
     Continue,
     DeadLetter,
     Event,
@@ -41,7 +41,7 @@ from kernel.contract.events import (
     PeerFailed,
     Polled,
     Reply,
-    Resume,
+    ResumeGuest,
     Settled,
     Start,
     Taken,
@@ -119,7 +119,7 @@ class Lives(RuleBasedStateMachine):
         model = self.model
         handed: dict[str, list[Handed]] = {}
         for action in actions:
-            if isinstance(action, Resume):
+            if isinstance(action, ResumeGuest):
                 assert isinstance(action.answer, (Arrival, Failure))
                 handed.setdefault(action.process.process, []).append(told(action.answer))
                 self.note(action.process.process, action.answer)
@@ -142,7 +142,7 @@ class Lives(RuleBasedStateMachine):
         """Everything else that the kernel did."""
         model = self.model
         assert [a.launch.process.process for a in actions if isinstance(a, Begin)] == model.began
-        assert [a.process.process for a in actions if isinstance(a, Close)] == model.ended
+        assert [a.process.process for a in actions if isinstance(a, CloseGuest)] == model.ended
         assert sorted(a.process.process for a in actions if isinstance(a, Continue)) == sorted(model.goes_on)
         assert Counter(a.reason for a in actions if isinstance(a, DeadLetter)) == model.dead
         assert sum(isinstance(a, Taken) for a in actions) == model.taken

@@ -14,7 +14,7 @@ from kernel.contract.guest import Arrival
 from nectar_node.base.errors import EX_SOFTWARE, NodeError
 from nectar_node.base.folder import NodeFolder
 from nectar_node.launcher.client import ControlClient
-from testnet.sim.names import OwnFailure
+from testnet.sim.names import NodeFailure
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import LinkBehaviour, NodeSpec, Simulation
 from tests.waiting import until
@@ -88,7 +88,7 @@ def test_a_simulation_finds_what_a_real_node_would_outlive(
     node = simulation.boot_node(NodeSpec("a.nec", ()))
     simulation.settle()
     monkeypatch.setattr("nectar_node.system.vfs.Vfs._take_untrusted", fail)
-    with pytest.raises(OwnFailure, match=r"a\.nec failed at vfs:distro:sys"):
+    with pytest.raises(NodeFailure, match=r"a\.nec failed at vfs:distro:sys"):
         node.ask("our@vfs:distro:sys", b"{}", 5)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from nectar_node.base import own_files
 from nectar_node.base.errors import BadFolder, CannotListen
 from nectar_node.base.folder import NodeFolder
-from testnet.real.nodes.addresses import Allocation, LoopbackNetwork, Place, decode_allocation_untrusted
+from testnet.real.nodes.addresses import Allocation, LoopbackNetwork, NodePlace, decode_allocation_untrusted
 
 LINKS_FOLDER = "links"
 _PLACES_FILE = "places.json"
@@ -48,7 +48,7 @@ def read(folder: Path) -> Allocation | None:
         raise BadFolder(f"{path} is damaged ({error}): stop the testnet, remove the file, and start again.") from error
 
 
-def allot(folder: Path, allocation: Allocation, name: str) -> Place:
+def allot(folder: Path, allocation: Allocation, name: str) -> NodePlace:
     """Return the place of the node `name` in the testnet in `folder`, and remember it; raises BadInput if none is left,
     and CannotListen if it cannot be remembered."""
     known = name in allocation.names

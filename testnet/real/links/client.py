@@ -13,7 +13,7 @@ from nectar_node.launcher.boot_options import kept_options
 from nectar_node.launcher.client import ControlClient
 from nectar_node.launcher.local_network import LocalNetwork
 from testnet.real.links.claim import links_folder, read
-from testnet.real.nodes.addresses import Place
+from testnet.real.nodes.addresses import NodePlace
 
 FAULT_TIMEOUT = 120.0
 """Seconds in which a fault begins or ends: a node may have to boot."""
@@ -50,11 +50,11 @@ class LinksProcess:
         folder = links_folder(self.network.folder)
         return launch.stop([folder]).get(folder.path.name)
 
-    def connect(self, name: str) -> Place:
+    def connect(self, name: str) -> NodePlace:
         """Return the place of the node `name`, which others reach from now on; raises NodeError."""
         answer = self.ask("add", name=name)
         host, port = answer["front"]
-        return Place(answer["host"], answer["port"], (host, port))
+        return NodePlace(answer["host"], answer["port"], (host, port))
 
     def ask(self, command: str, **arguments: object) -> Row:
         """Send a command and return the answer; raises NotRunning with what to do, and as `ControlClient.request`."""

@@ -30,7 +30,7 @@ from testnet.model.value import shown
 from testnet.model.where import ANY
 from testnet.real.links import claim
 from testnet.real.links.fabric import Links
-from testnet.real.nodes.addresses import Allocation, Place
+from testnet.real.nodes.addresses import Allocation, NodePlace
 
 MAX_LINE_BYTES = 1 << 16
 """The longest request."""
@@ -43,7 +43,7 @@ Row = dict[str, object]
 Asked = dict[str, Any]
 
 
-class Refused(NodeError):
+class FaultRefused(NodeError):
     """A fault cannot be injected here."""
 
 
@@ -71,7 +71,7 @@ class LinksControl:
     """The commands of the links."""
 
     def __init__(
-        self, links: Links, nodes: Callable[[Callable[[str], Place]], Nodes], folder: Path, allocation: Allocation
+        self, links: Links, nodes: Callable[[Callable[[str], NodePlace]], Nodes], folder: Path, allocation: Allocation
     ) -> None:
         """`nodes` makes those of the testnet in `folder` of what gives places to hosts, for faults that are done to
         nodes; they are asked in another thread, and may take their time."""
@@ -131,7 +131,7 @@ class LinksControl:
         place = self.connect(name)
         return {"host": place.host, "port": place.port, "front": list(place.front)}
 
-    def connect(self, name: str) -> Place:
+    def connect(self, name: str) -> NodePlace:
         """Return the place of the node `name`, for which the links listen from now on; raises CannotListen,
         BadInput."""
         place = claim.allot(self._folder, self._allocation, name)
@@ -214,11 +214,11 @@ class LinksControl:
         try:
             await trio.to_thread.run_sync(what, self._nodes)
         except NotAtThisLevel as error:
-            raise Refused(str(error)) from error
+            raise FaultRefused(str(error)) from error
         except NodeError:
             raise
         except Exception as error:  # a user's own code can raise anything
-            raise Refused(f"The fault has failed: {type(error).__name__}: {error}.") from error
+            raise FaultRefused(f"The fault has failed: {type(error).__name__}: {error}.") from error
 
 
 def _seconds_untrusted(asked: Asked) -> float | None:

@@ -15,7 +15,7 @@ import trio
 
 from testnet.real.links import sockets
 from testnet.real.links.rules import Rules
-from testnet.real.nodes.addresses import Place
+from testnet.real.nodes.addresses import NodePlace
 
 _LOOK_SECONDS = 0.05
 """Seconds between two checks whether a node that was down listens again, or a door can be opened."""
@@ -24,7 +24,7 @@ _LOOK_SECONDS = 0.05
 class Door:
     """The door before the node `name`, which is at `place`."""
 
-    def __init__(self, name: str, place: Place, rules: Rules, enter: Callable[[socket.socket, str], None]) -> None:
+    def __init__(self, name: str, place: NodePlace, rules: Rules, enter: Callable[[socket.socket, str], None]) -> None:
         """Open, unless `rules` refuse everybody; `enter` is given each connection, and the host that it comes from.
         Raises OSError if nobody can listen there."""
         self._name = name
@@ -44,7 +44,7 @@ class Door:
         elif not self._is_vacant or self._rules.concern(self._name):
             self._open()
 
-    def occupy(self, place: Place) -> None:
+    def occupy(self, place: NodePlace) -> None:
         """Note that the node is at `place`, and may listen there: a dial will tell."""
         self._place = place
         self._arrivals += 1

@@ -18,8 +18,8 @@ from testnet.model.where import Where
 from testnet.real.links import sockets
 from testnet.real.links.door import Door
 from testnet.real.links.rules import Rules
-from testnet.real.links.stream import Connection, Counts
-from testnet.real.nodes.addresses import Place
+from testnet.real.links.stream import Counts, ProxiedConnection
+from testnet.real.nodes.addresses import NodePlace
 
 _DROPPED_BYTES = 1 << 16
 _GONE_LOOK_SECONDS = 0.5
@@ -41,7 +41,7 @@ class Links:
         """Doors by the node's name."""
         self._names: dict[str, str] = {}
         """Names of nodes by host."""
-        self._open: set[Connection] = set()
+        self._open: set[ProxiedConnection] = set()
         self._numbers = itertools.count(1)
         self._fault_numbers = itertools.count(1)
 
@@ -50,7 +50,7 @@ class Links:
         """Return the number of open connections."""
         return len(self._open)
 
-    def add(self, name: str, place: Place) -> None:
+    def add(self, name: str, place: NodePlace) -> None:
         """Note that the node `name` is at `place`, and may be dialed from now on. Raises OSError if that cannot be."""
         if name in self._doors:
             self._doors[name].occupy(place)
@@ -104,18 +104,18 @@ class Links:
         try:
             server = await self._dial(client, host, link)
             if server is not None:
-                await self._connect(Connection(next(self._numbers), link, client, server))
+                await self._connect(ProxiedConnection(next(self._numbers), link, client, server))
         finally:
             sockets.close(client)
 
-    async def _connect(self, connection: Connection) -> None:
+    async def _connect(self, connection: ProxiedConnection) -> None:
         try:
             if await self._allowed(connection.client, Answering(connection.link.back, 0.0)) is not None:
                 await self._run(connection)
         finally:
             sockets.reset(connection.server)
 
-    async def _run(self, connection: Connection) -> None:
+    async def _run(self, connection: ProxiedConnection) -> None:
         self.counts[connection.link].connections += 1
         self._open.add(connection)
         try:

@@ -14,7 +14,7 @@ from testnet.faults.registrar_down import RegistrarDown
 from testnet.model.rule import Fault
 from testnet.real.links.fabric import Links, open_links
 from testnet.real.links.thread import ThreadedLinks, run_in_thread
-from testnet.real.nodes.addresses import FRONT_PORT, NODE_PORT, Place
+from testnet.real.nodes.addresses import FRONT_PORT, NODE_PORT, NodePlace
 from testnet.real.nodes.namespaces import HUB, Namespaces
 
 
@@ -25,18 +25,18 @@ class HostLinks(ThreadedLinks):
     def __init__(self, links: Links, token: trio.lowlevel.TrioToken, hosts: Namespaces) -> None:
         super().__init__(links, token)
         self.hosts = hosts
-        self._places: dict[str, Place] = {}
+        self._places: dict[str, NodePlace] = {}
         self._pulled: Counter[str] = Counter()
         """The number of faults that have pulled the cable of a host."""
         self._cables: dict[int, str] = {}
         """By the fault's number, the host whose cable it has pulled."""
 
-    def connect(self, name: str) -> Place:
+    def connect(self, name: str) -> NodePlace:
         """Return the place of the node `name`, which others reach from now on; its host is made if there is none."""
         place = self._places.get(name)
         if place is None:
             host, front = self.hosts.add(name), (self.hosts.add_hub_address(), FRONT_PORT)
-            place = self._places[name] = Place(host, NODE_PORT, front, tuple(self.hosts.command(name)))
+            place = self._places[name] = NodePlace(host, NODE_PORT, front, tuple(self.hosts.command(name)))
             self.add(name, place)
         return place
 

@@ -46,7 +46,7 @@ class Counts:
     """Pieces."""
 
 
-class End(Enum):
+class StreamEnd(Enum):
     """The end of a direction, after some bytes."""
 
     NONE = auto()
@@ -58,7 +58,7 @@ class _Piece(NamedTuple):
     judged_at: float
     delays: tuple[Late, ...]
     data: bytes
-    end: End
+    end: StreamEnd
 
 
 @dataclass(slots=True, eq=False)
@@ -66,7 +66,7 @@ class Direction:
     """One direction, from `source` to `sink`."""
 
     link: Link
-    connection: Connection
+    connection: ProxiedConnection
     rules: Rules
     counts: Counts
     source: socket.socket
@@ -91,9 +91,9 @@ class Direction:
                     await self._send(buffer[:count])
                     self._offset += count
         except OSError:
-            await self._end(End.RESET, nursery)
+            await self._end(StreamEnd.RESET, nursery)
         else:
-            await self._end(End.CLOSE, nursery)
+            await self._end(StreamEnd.CLOSE, nursery)
 
     async def _pass_judged(self, data: memoryview, nursery: trio.Nursery) -> None:
         for begin in range(0, len(data), PIECE_BYTES):
@@ -104,24 +104,24 @@ class Direction:
             self._offset += len(piece)
 
     async def _carry_out(self, judgement: Judgement, nursery: trio.Nursery) -> None:
-        data, end = judgement.data, End.NONE
+        data, end = judgement.data, StreamEnd.NONE
         if judgement.verdict is LOSE:
             self._is_over = True
             return
         if judgement.verdict is not PASS:
             self._is_over = True
             after = judgement.verdict.after if isinstance(judgement.verdict, Reset) else 0
-            data, end = data[:after], End.RESET
+            data, end = data[:after], StreamEnd.RESET
         await self._deliver(_Piece(trio.current_time(), judgement.delays, data, end), nursery)
 
-    async def _end(self, end: End, nursery: trio.Nursery) -> None:
+    async def _end(self, end: StreamEnd, nursery: trio.Nursery) -> None:
         if self._is_over:
             return
         judgement = await self.rules.decide(Closing(self.link, self.connection.number, 0.0))
         if judgement.verdict is LOSE:
             return
         if judgement.verdict is not PASS:
-            end = End.RESET
+            end = StreamEnd.RESET
         await self._deliver(_Piece(trio.current_time(), judgement.delays, b"", end), nursery)
 
     async def _deliver(self, item: _Piece, nursery: trio.Nursery) -> None:
@@ -148,10 +148,10 @@ class Direction:
     async def _emit(self, item: _Piece) -> None:
         if item.data:
             await self._send(item.data)
-        if item.end is End.CLOSE and not self._is_broken:
+        if item.end is StreamEnd.CLOSE and not self._is_broken:
             with contextlib.suppress(OSError):
                 self.sink.shutdown(socket.SHUT_WR)
-        elif item.end is End.RESET and not self._is_broken:
+        elif item.end is StreamEnd.RESET and not self._is_broken:
             await sockets.arrived(self.sink)
             self.counts.resets += 1
             self.connection.cut()
@@ -175,7 +175,7 @@ class Direction:
 
 
 @dataclass(slots=True, eq=False)
-class Connection:
+class ProxiedConnection:
     """A connection to the links, and the one that they have made to the target."""
 
     number: int

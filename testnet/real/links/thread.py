@@ -17,7 +17,7 @@ from testnet.model.where import Where
 from testnet.real.links import claim
 from testnet.real.links.fabric import Links, open_links
 from testnet.real.links.stream import Counts
-from testnet.real.nodes.addresses import Allocation, Place
+from testnet.real.nodes.addresses import Allocation, NodePlace
 
 _START_TIMEOUT = 60.0
 
@@ -31,7 +31,7 @@ class ThreadedLinks:
         self._links = links
         self._token = token
 
-    def add(self, name: str, place: Place) -> None:
+    def add(self, name: str, place: NodePlace) -> None:
         """Note that the node `name` is at `place` (`Links.add`)."""
         self._run(lambda: self._links.add(name, place))
 
@@ -72,7 +72,7 @@ class LoopbackLinks(ThreadedLinks):
         self._allocation = allocation
         self._folder = folder
 
-    def connect(self, name: str) -> Place:
+    def connect(self, name: str) -> NodePlace:
         """Return the place of the node `name`, which others reach from now on; raises BadInput and OSError."""
         place = claim.allot(self._folder, self._allocation, name)
         self.add(name, place)

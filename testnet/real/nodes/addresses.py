@@ -28,7 +28,7 @@ network."""
 _PREFIX = re.compile(r"127\.[0-9]{1,3}\.[0-9]{1,3}")
 
 
-class Place(NamedTuple):
+class NodePlace(NamedTuple):
     """The addresses of a node."""
 
     host: str
@@ -68,10 +68,10 @@ class LoopbackNetwork(NamedTuple):
         """The endpoint that is bound while the network is used."""
         return f"{self.prefix}.1", FRONT_PORT
 
-    def place(self, number: int) -> Place:
+    def place(self, number: int) -> NodePlace:
         """Return the place of the node with this number, below MAX_NODES."""
         host = f"{self.prefix}.{_FIRST + number}"
-        return Place(host, NODE_PORT, (host, FRONT_PORT))
+        return NodePlace(host, NODE_PORT, (host, FRONT_PORT))
 
 
 @dataclass(slots=True)
@@ -82,7 +82,7 @@ class Allocation:
     names: list[str] = field(default_factory=list)
     """Names of nodes by number."""
 
-    def place(self, name: str) -> Place:
+    def place(self, name: str) -> NodePlace:
         """Return the place of the node `name`, and give it one if it has none; raises BadInput if none is left."""
         if name not in self.names:
             if len(self.names) >= MAX_NODES:

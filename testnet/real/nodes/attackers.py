@@ -9,12 +9,12 @@ from nectar_node.base.folder import NodeFolder
 from nectar_node.launcher import launch
 from nectar_node.launcher.local_network import LocalNetwork
 from testnet.model.rule import Attack
-from testnet.real.nodes.addresses import Place
+from testnet.real.nodes.addresses import NodePlace
 
 ATTACKERS_FOLDER = "attackers"
 
 
-def start(network: LocalNetwork, attack: Attack, by: str, where: Place | None, lifeline: int | None = None) -> None:
+def start(network: LocalNetwork, attack: Attack, by: str, where: NodePlace | None, lifeline: int | None = None) -> None:
     """Start a hostile peer named `by`, at `where` if it has a place of its own; it ends with `lifeline` if there is
     one. Raises NodeError."""
     folder = place(network, by)

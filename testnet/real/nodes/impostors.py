@@ -18,13 +18,13 @@ from net.names.directory import Endpoint, encode_static_directory
 from net.names.identity import KEY_BYTES, Identity
 from net.names.keyfile import Keys, create_key_file, seal
 from testnet.hostile.forgery import claim_name
-from testnet.real.nodes.addresses import Place
+from testnet.real.nodes.addresses import NodePlace
 
 IMPOSTORS_FOLDER = "impostors"
 _DIRECTORY_FILE = "directory"
 
 
-def start(network: LocalNetwork, host: str, by: str, place: Place, lifeline: int | None = None) -> None:
+def start(network: LocalNetwork, host: str, by: str, place: NodePlace, lifeline: int | None = None) -> None:
     """Boot an impostor of the node `host`, with its packages, at `place`; it is named `by`, and ends with `lifeline` if
     there is one. Raises NodeError."""
     own, identity = network_of(network, by), Identity(host, os.urandom(KEY_BYTES))
@@ -38,7 +38,7 @@ def start(network: LocalNetwork, host: str, by: str, place: Place, lifeline: int
     launch.start(own, [(host, place.options(options))])
 
 
-def _directory(identity: Identity, place: Place) -> bytes:
+def _directory(identity: Identity, place: NodePlace) -> bytes:
     return encode_static_directory([claim_name(identity, Endpoint(*place.endpoint))], identity)
 
 

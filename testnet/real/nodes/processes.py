@@ -16,7 +16,7 @@ from nectar_node.launcher.boot_options import kept_options
 from nectar_node.launcher.local_network import LocalNetwork
 from testnet.model.rule import Attack, Nodes, NotAtThisLevel
 from testnet.real.nodes import attackers, impostors
-from testnet.real.nodes.addresses import Place
+from testnet.real.nodes.addresses import NodePlace
 
 _STOPS_WITHIN = 10.0
 """Seconds in which a process notices that it is paused, however busy the machine is."""
@@ -28,7 +28,7 @@ class NodeProcesses(Nodes):
     """Actions on the nodes of `network`. Raises `nectar_node.base.errors.NodeError`."""
 
     network: LocalNetwork
-    place: Callable[[str], Place] | None = None
+    place: Callable[[str], NodePlace] | None = None
     """Gives a place, which the links know from then on, to the host of an impostor or a hostile peer; None: there
     are no links."""
     lifeline: int | None = None

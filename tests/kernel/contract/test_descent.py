@@ -12,14 +12,14 @@ from kernel.contract.capability import Capability
 from kernel.contract.descent import Descent, Kin
 from kernel.contract.events import (
     Begin,
-    Close,
+    CloseGuest,
     Ended,
     GrantCapabilities,
     Initialize,
     Kill,
     KillAll,
     Loaded,
-    Resume,
+    ResumeGuest,
     StateUsed,
 )
 from kernel.contract.guest import End, GetState, Poll, SendRequest, Spawn
@@ -159,9 +159,9 @@ def test_g22_two_of_a_tree_that_wait_for_each_other_are_told_nothing(rig: Rig) -
     spawn(rig, "a", "b")
     rig.poll("a", send(here("b"), expects=60))
     rig.poll("b", send(here("a"), expects=60))
-    before = len(rig.all(Resume))
+    before = len(rig.all(ResumeGuest))
     kill_tree(rig, "a")
-    assert len(rig.all(Resume)) == before
+    assert len(rig.all(ResumeGuest)) == before
     assert len(rig.kernel.outstanding) == 0
 
 
@@ -192,7 +192,7 @@ def test_whoever_keeps_something_for_them_is_told_of_each_end_once(rig: Rig) -> 
         spawn(rig, "a", child)
     kill_tree(rig, "a")
     assert [action.process.process for action in rig.all(Ended)] == ["a", "b", "c"]  # type: ignore[union-attr]
-    assert {action.process.process for action in rig.all(Close)} == {"a", "b", "c"}  # type: ignore[union-attr]
+    assert {action.process.process for action in rig.all(CloseGuest)} == {"a", "b", "c"}  # type: ignore[union-attr]
 
 
 def test_g22_who_is_to_end_is_told_nothing_more_and_makes_nobody_meanwhile(
@@ -207,12 +207,12 @@ def test_g22_who_is_to_end_is_told_nothing_more_and_makes_nobody_meanwhile(
     token = rig.use_of_state()
     rig.kernel.grants.grant(pid("asker"), [Capability(here("b"), '"messaging"')])
     doom(rig, "a")
-    told = len(rig.all(Resume))
+    told = len(rig.all(ResumeGuest))
     rig.tell(StateUsed(token, b"state"))
     rig.poll("asker", send(here("b"), b"late", expects=60))
     rig.tell(Initialize(Launch(pid("made"), NoProgram(), ON_EXIT_NONE, public=True, parent=pid("b")), ()))
     rig.tell(Initialize(Launch(pid("c"), NoProgram(), ON_EXIT_NONE, public=True), ()))
-    assert len(rig.all(Resume)) == told
+    assert len(rig.all(ResumeGuest)) == told
     end(rig)
     assert [id.process for id in rig.kernel.processes] == ["asker"]
     assert rig.bodies("asker") == [b"late"]

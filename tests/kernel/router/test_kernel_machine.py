@@ -17,7 +17,7 @@ from kernel.contract.address import Address
 from kernel.contract.events import (
     Answered,
     Begin,
-    Close,
+    CloseGuest,
     Continue,
     Event,
     FromPeer,
@@ -27,7 +27,7 @@ from kernel.contract.events import (
     PeerFailed,
     Polled,
     Reply,
-    Resume,
+    ResumeGuest,
     Start,
     Tick,
     ToSystem,
@@ -67,9 +67,9 @@ class Life:
                 name = action.launch.process.process
                 self.states[name] = RUNNING
                 self.lives[name] += 1
-            elif isinstance(action, Close):
+            elif isinstance(action, CloseGuest):
                 self.states.pop(action.process.process, None)
-            elif isinstance(action, Resume):
+            elif isinstance(action, ResumeGuest):
                 self.resumed(action)
             elif isinstance(action, Continue):
                 assert self.states[action.process.process] == SLICED
@@ -81,7 +81,7 @@ class Life:
             elif isinstance(action, Answered):
                 self.outcomes[action.token] += 1
 
-    def resumed(self, action: Resume) -> None:
+    def resumed(self, action: ResumeGuest) -> None:
         name, answer = action.process.process, action.answer
         assert self.states.get(name) == WAITING, f"{name} is resumed while it is {self.states.get(name)}"
         self.states[name] = RUNNING

@@ -10,7 +10,7 @@ from kernel.contract.capability import Capability
 from kernel.contract.events import (
     Begin,
     ChangeOnExit,
-    Close,
+    CloseGuest,
     DeadLetter,
     Ended,
     GrantCapabilities,
@@ -18,7 +18,7 @@ from kernel.contract.events import (
     Kill,
     Loaded,
     Output,
-    Resume,
+    ResumeGuest,
     Run,
     Start,
     ToSystem,
@@ -139,8 +139,8 @@ def test_who_keeps_something_for_a_process_is_told_of_its_end_after_its_last_req
     request = OnExitRequest(here("clock")._replace(process=CLOCK), Request(False, None, b"x"), None)
     rig.start("a", on_exit=OnExit(OnExitAction.REQUESTS, (request,)))
     actions = rig.end("a")
-    assert [type(action) for action in actions if isinstance(action, (Close, ToSystem, Ended))] == [
-        Close,
+    assert [type(action) for action in actions if isinstance(action, (CloseGuest, ToSystem, Ended))] == [
+        CloseGuest,
         ToSystem,
         Ended,
     ]
@@ -190,7 +190,7 @@ def test_g22_a_kill_runs_no_on_exit(rig: Rig) -> None:
     rig.start("a", on_exit=ON_EXIT_RESTART)
     rig.tell(Kill(pid("a")))
     assert rig.kernel.next_deadline() is None
-    assert any(isinstance(a, Close) for a in rig.actions)
+    assert any(isinstance(a, CloseGuest) for a in rig.actions)
 
 
 def test_g21_nobody_gets_the_name_of_a_system_process(rig: Rig) -> None:
@@ -204,7 +204,7 @@ def test_g25_a_spawn_fails_if_the_user_starts_a_process_of_that_name_meanwhile(r
     rig.start("a")
     rig.poll("a", Spawn("c", "/c.wasm", ON_EXIT_RESTART, (), (), False), poll=Poll.CALL)
     rig.start("c")
-    assert [a.answer for a in rig.actions if isinstance(a, Resume)] == [SpawnError.NAME_TAKEN]
+    assert [a.answer for a in rig.actions if isinstance(a, ResumeGuest)] == [SpawnError.NAME_TAKEN]
     rig.tell(Loaded(pid("c"), NoProgram()))
     assert len([a for a in rig.actions if isinstance(a, Begin) and a.launch.process == pid("c")]) == 1
 
@@ -237,8 +237,8 @@ def test_g23_a_package_leaves_places_to_others(rig: Rig, monkeypatch: pytest.Mon
 def test_starting_a_process_again_replaces_the_one_that_runs(rig: Rig) -> None:
     rig.start("a")
     rig.start("a")
-    kinds = [type(a) for a in rig.actions if isinstance(a, (Begin, Close))]
-    assert kinds == [Begin, Close, Begin]
+    kinds = [type(a) for a in rig.actions if isinstance(a, (Begin, CloseGuest))]
+    assert kinds == [Begin, CloseGuest, Begin]
     assert rig.kernel.statistics()["processes"] == 1
     assert not [a for a in rig.actions if isinstance(a, DeadLetter)]
     assert THEIR != OUR

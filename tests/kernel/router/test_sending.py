@@ -6,7 +6,7 @@ import pytest
 
 from kernel.contract import limits
 from kernel.contract.address import Address
-from kernel.contract.events import Close, Output, PeerFailed
+from kernel.contract.events import CloseGuest, Output, PeerFailed
 from kernel.contract.guest import Arrival, Failure, Poll, SendAndAwait
 from kernel.contract.message import LazyLoadBlob, Reason, ReplyTo, Request, Response, SendErrorKind
 from tests.kernel.rig import Rig, from_peer, here, parcel, pid, respond, send, there
@@ -36,7 +36,7 @@ def test_g8_awaiting_oneself_or_nothing_traps_and_says_so(
     rig.start("a", "b")
     rig.poll("a", SendAndAwait(here(target), Request(False, expects, b""), None), poll=Poll.CALL)
     assert any(isinstance(a, Output) and words in a.text for a in rig.actions)
-    assert any(isinstance(a, Close) and a.process == pid("a") for a in rig.actions)
+    assert any(isinstance(a, CloseGuest) and a.process == pid("a") for a in rig.actions)
 
 
 def test_g9_a_response_restores_the_prompt_that_was_current_when_its_request_was_sent(rig: Rig) -> None:
@@ -176,5 +176,5 @@ def test_g23_a_process_that_never_receives_its_outcomes_ends(rig: Rig, monkeypat
     monkeypatch.setattr(limits, "MAX_OUTSTANDING", 10)
     rig.start("a")
     rig.poll("a", *(send(here("nobody"), expects=9) for _ in range(20)))
-    assert any(isinstance(a, Close) and a.process == pid("a") for a in rig.actions)
+    assert any(isinstance(a, CloseGuest) and a.process == pid("a") for a in rig.actions)
     assert any(isinstance(a, Output) and "does not receive" in a.text for a in rig.actions)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nectar_node.base import own_files
-from nectar_node.base.descriptors import RESERVE, RESERVED, Reserve, insist, limit, share, used
+from nectar_node.base.descriptors import RESERVE, RESERVED, DescriptorReserve, insist, limit, share, used
 from nectar_node.base.errors import CannotStart
 from nectar_node.storage.disk import perform
 from nectar_node.storage.operations import Copy, Create, DiskError, Location, Rename, Replace
@@ -95,7 +95,7 @@ def test_what_is_to_be_kept_is_written_with_those_in_reserve(none_left: None, tm
 def test_without_a_reserve_it_is_the_error_that_it_was(
     none_left: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nectar_node.base.descriptors.RESERVE", Reserve())
+    monkeypatch.setattr("nectar_node.base.descriptors.RESERVE", DescriptorReserve())
     outcome = perform(Replace(Location(str(tmp_path), ("capabilities",)), b"content"))
     assert isinstance(outcome, DiskError)
     assert outcome.text == "Too many open files"

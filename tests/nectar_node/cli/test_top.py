@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nectar_node.cli.main import main
-from nectar_node.cli.top import Load, Sample, Sort, loads
+from nectar_node.cli.top import NodeLoad, Sample, Sort, loads
 from tests.kernel.wasm.guests import wat
 from tests.nectar_node.cli.real_node import NODE, RealNode
 from tests.nectar_node.cli.served_node import make_network, serve_node
@@ -35,8 +35,8 @@ NOW = sample(12.0, row("a", messages=300, cpu_seconds=1.5), row("b", messages=2,
 def test_rates_are_what_happened_between_two_looks() -> None:
     state = "waiting for a message"
     assert loads(BEFORE, NOW, Sort.CPU) == [
-        Load("b:p:sys", state, 1.0, 0.5, 7, 1024),
-        Load("a:p:sys", state, 100.0, 0.25, 0, 1024),
+        NodeLoad("b:p:sys", state, 1.0, 0.5, 7, 1024),
+        NodeLoad("a:p:sys", state, 100.0, 0.25, 0, 1024),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The JSON that system processes share: what is read, and that nothing but `Refused` comes out for the rest."""
+"""The JSON that system processes share: what is read, and that nothing but `RequestRefused` comes out for the rest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kernel.contract.message import (
     Request,
 )
 from nectar_node.contract.json_shapes import (
-    Refused,
+    RequestRefused,
     address_untrusted,
     capabilities_untrusted,
     capability_json,
@@ -56,12 +56,12 @@ def test_a_capability_goes_both_ways() -> None:
 
 @pytest.mark.parametrize("params", ["no JSON", "[" * 100_000, None, {"kind": "read"}, "\ud800"])
 def test_a_capability_whose_params_are_no_text_of_json_is_refused(params: object) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         capability_untrusted({"issuer": "our@main:app:sys", "params": params}, OUR)
 
 
 def test_more_capabilities_than_one_list_holds_are_refused() -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         capabilities_untrusted([{}] * (limits.MAX_CAPABILITIES + 1), OUR)
 
 
@@ -82,12 +82,12 @@ def test_on_exit_is_one_of_three() -> None:
 
 @pytest.mark.parametrize("value", [True, -1, 1.5, "1", None, 1 << 63])
 def test_what_is_no_whole_number_is_refused(value: object) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         number_untrusted(value)
 
 
 def test_half_a_surrogate_pair_is_no_text() -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         text_untrusted(json.loads('"\\ud800"'))
 
 
@@ -99,7 +99,7 @@ def test_what_is_answered_is_utf8_whatever_is_in_it() -> None:
 def test_only_refused_leaves_the_reading_of_a_body(body: bytes) -> None:
     try:
         value = load_untrusted(body, 1000)
-    except Refused:
+    except RequestRefused:
         return
     assert value == json.loads(body)
 
@@ -119,13 +119,13 @@ def test_only_refused_leaves_the_reading_of_values(value: object) -> None:
     ):
         try:
             result = read()
-        except Refused:
+        except RequestRefused:
             continue
         assert isinstance(result, (ProcessId, Address, Capability, OnExit, tuple))
 
 
 def test_g23_a_body_over_its_bound_is_refused_unread() -> None:
     assert load_untrusted(b" [1]", 4) == [1]
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RequestRefused) as refused:
         load_untrusted(b"nonsense", 4)
     assert refused.value.value == {"BadRequest": {"error": "the body is longer than 4 bytes"}}

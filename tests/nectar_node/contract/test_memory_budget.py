@@ -7,13 +7,13 @@ import random
 import pytest
 
 from kernel.contract.address import ProcessId
-from nectar_node.contract.memory_budget import GUARANTEED_BYTES, Account, Holding, MemoryBudget
+from nectar_node.contract.memory_budget import GUARANTEED_BYTES, HolderAccount, HolderStatus, MemoryBudget
 
 MIB = 1 << 20
 LARGEST_MESSAGE = 75 * MIB
 
 
-def fill(account: Account, piece: int) -> int:
+def fill(account: HolderAccount, piece: int) -> int:
     """A holder takes all that it gets, so many bytes at a time; what it has then."""
     while account.may_add(piece):
         account.add(piece)
@@ -73,7 +73,7 @@ def test_all_lives_of_a_process_have_one_account_and_nothing_is_kept_of_who_has_
     assert budget.of_process(process) is first
     first.add(100)
     del first
-    assert budget.holdings() == [Holding("process", "a:b:c", 100)]
+    assert budget.holdings() == [HolderStatus("process", "a:b:c", 100)]
     budget.of_process(process).remove(100)
     assert (budget.holdings(), budget.used, len(budget._accounts), len(budget._packages)) == ([], 0, 0, 0)
 
@@ -89,7 +89,7 @@ def test_the_largest_holder_is_named_first() -> None:
 def test_nothing_gets_lost_in_the_books() -> None:
     rng = random.Random(7)
     budget = MemoryBudget(10 * MIB)
-    held: list[tuple[Account, int]] = []
+    held: list[tuple[HolderAccount, int]] = []
     for _ in range(3000):
         if held and rng.random() < 0.5:
             account, size = held.pop(rng.randrange(len(held)))

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from nectar_node.base.errors import BadInput
 from nectar_node.base.folder import NodeFolder
-from nectar_node.launcher.client import ControlClient, ControlError, Event, NodeGone, Refusal, decode_answer_untrusted
+from nectar_node.launcher.client import (
+    ControlClient,
+    ControlError,
+    NodeEvent,
+    NodeGone,
+    RefusedCommand,
+    decode_answer_untrusted,
+)
 from tests.nectar_node.cli.served_node import Answerer, serve_node
 
 
@@ -59,7 +66,7 @@ def test_events_come_one_by_one_before_the_answer(tmp_path: Path) -> None:
     ):
         assert client.follow(0.0) is None
         client.send("run")
-        assert [client.follow(5.0) for _ in range(3)] == [Event({"n": 1}), Event({"n": 2}), {"n": 3}]
+        assert [client.follow(5.0) for _ in range(3)] == [NodeEvent({"n": 1}), NodeEvent({"n": 2}), {"n": 3}]
         assert client.request("run") == {"n": 3}
 
 
@@ -116,7 +123,7 @@ def test_nobody_listening_is_an_error_of_the_operating_system(tmp_path: Path) ->
 
 def test_a_refusal_keeps_its_kind() -> None:
     line = b'{"error": {"kind": "StorageFull", "sentence": "Full."}}'
-    assert decode_answer_untrusted(line) == Refusal("StorageFull", "Full.")
+    assert decode_answer_untrusted(line) == RefusedCommand("StorageFull", "Full.")
 
 
 @pytest.mark.parametrize("line", [b"", b"{", b"[1]", b"{}", b'{"ok": 1}', b'{"error": {"kind": 1}}', b"[" * 10**5])

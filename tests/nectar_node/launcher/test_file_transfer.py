@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from nectar_node.launcher.client import ControlError
 from nectar_node.launcher.file_transfer import (
-    Progress,
     TransferFailed,
+    TransferProgress,
     decode_outcome_untrusted,
     decode_progress_untrusted,
 )
@@ -40,7 +40,7 @@ def test_no_progress_causes_another_error(answer: dict[str, object]) -> None:
 
 def test_a_progress_is_read() -> None:
     body = json.dumps({"Status": {"state": "sending", "bytes": 1, "size": 2, "resumed_from": 0}})
-    assert decode_progress_untrusted({"outcome": "response", "body": body}) == Progress("sending", 1, 2, 0)
+    assert decode_progress_untrusted({"outcome": "response", "body": body}) == TransferProgress("sending", 1, 2, 0)
 
 
 def test_a_process_that_is_too_busy_to_say_has_no_progress() -> None:

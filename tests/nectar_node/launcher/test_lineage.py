@@ -16,13 +16,13 @@ from nectar_node.launcher.lineage import (
     STUCK_SECONDS,
     Lineage,
     Lineages,
-    Message,
-    Record,
+    RequestTrace,
+    StepRecord,
     decode_record_untrusted,
 )
 
 
-def make(step: str, id: str, parent: str | None = None, **more: Any) -> Record:
+def make(step: str, id: str, parent: str | None = None, **more: Any) -> StepRecord:
     value: dict[str, Any] = {
         "at": 1.0,
         "time": "2026-11-24T01:48:16.123+00:00",
@@ -47,7 +47,7 @@ def make(step: str, id: str, parent: str | None = None, **more: Any) -> Record:
 def shape(found: Lineage) -> list[Any]:
     """Ids as a tree."""
 
-    def of(message: Message) -> list[Any]:
+    def of(message: RequestTrace) -> list[Any]:
         return [message.sent.id, *(of(child) for child in message.children)]
 
     return [of(root) for root in found.roots]
@@ -132,7 +132,7 @@ def test_lineages_and_their_messages_are_bounded(monkeypatch: pytest.MonkeyPatch
 JSON = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.lists(st.none(), max_size=2)
 
 
-@given(st.dictionaries(st.sampled_from([*Record.__dataclass_fields__]), JSON) | JSON)
+@given(st.dictionaries(st.sampled_from([*StepRecord.__dataclass_fields__]), JSON) | JSON)
 def test_whatever_a_record_is_only_control_error_escapes(value: object) -> None:
     with contextlib.suppress(ControlError):
         decode_record_untrusted(value)

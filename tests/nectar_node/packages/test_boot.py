@@ -21,7 +21,7 @@ from net.contract.events import FailureReason, RegistrationFailed
 from testnet.faults.refusal import Refusal
 from testnet.model.lab import PACKAGES
 from testnet.model.where import Where
-from testnet.scenarios.witnesses import Run, Tally, Witnesses
+from testnet.scenarios.witnesses import RunTally, Witnesses, WitnessRun
 from testnet.sim.node import NodeSpec, SimNode
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import REGISTRAR, LinkBehaviour, Simulation
@@ -229,11 +229,11 @@ def test_g13_what_waits_in_a_node_that_crashes_was_not_taken_so_its_sender_is_to
 def test_g24_a_flood_waits_within_the_peers_credit_and_comes_in_order(simulation: Simulation, node: SimNode) -> None:
     lab = simulation
     witness = Witnesses(lab)
-    run = Run("flood", PEER, (OUR,), count=1000, timeout=30)
+    run = WitnessRun("flood", PEER, (OUR,), count=1000, timeout=30)
     witness.begin(run)
     lab.rest(WAIT - 1.0)
     assert [len(queue) for queue in node.core.kernel.starting.queues()] == [0, SESSION_CREDIT_MESSAGES // CREDIT_SHARES]
     lab.rest(2.0)
-    assert witness.report(PEER).of(run) == [Tally(1000, 1000, 0, 0, 0)]
+    assert witness.report(PEER).of(run) == [RunTally(1000, 1000, 0, 0, 0)]
     witness.nothing_wrong((OUR, PEER))
     assert list(node.core.kernel.starting.queues()) == []

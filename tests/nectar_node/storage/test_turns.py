@@ -15,8 +15,8 @@ from nectar_node.storage.turns import (
     JOBS_PER_TURN,
     LONG_AT_ONCE,
     SHORT_AT_ONCE,
+    DiskTurns,
     Turn,
-    Turns,
     count_lane,
 )
 
@@ -37,7 +37,7 @@ class Threads:
     def __init__(self) -> None:
         self.ledger = Ledger("drives", "state")
         self.given_up: list[object] = []
-        self.turns: Turns[int] = Turns(self.ledger, lambda job: self.given_up.append(job.owner))
+        self.turns: DiskTurns[int] = DiskTurns(self.ledger, lambda job: self.given_up.append(job.owner))
         self.going: list[Turn[int]] = []
         self.done: list[object] = []
 

@@ -13,7 +13,7 @@ from kernel.capabilities.grants import KERNEL_PROCESS
 from kernel.contract import limits
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.capability import Capability
-from kernel.contract.events import Begin, Close, Reply, Start
+from kernel.contract.events import Begin, CloseGuest, Reply, Start
 from kernel.contract.guest import OurCapabilities, Poll
 from kernel.contract.message import ON_EXIT_NONE, ON_EXIT_RESTART, Envelope, LazyLoadBlob, ReplyTo, Request
 from kernel.contract.process import Launch
@@ -355,7 +355,7 @@ def test_a_process_that_was_made_and_never_run_can_be_killed(distro: Distro) -> 
     distro.initialize("b")
     distro.ask({"KillProcess": str(pid("b"))})
     assert distro.ask({"RunProcess": str(pid("b"))}) == "RunProcessError"
-    assert any(isinstance(action, Close) and action.process == pid("b") for action in distro.rig.actions)
+    assert any(isinstance(action, CloseGuest) and action.process == pid("b") for action in distro.rig.actions)
 
 
 @pytest.mark.parametrize("process", [VFS, KERNEL_PROCESS, TERMINAL])

@@ -16,7 +16,7 @@ from net.base.limits import (
     UNUSED_NAME_SECONDS,
     USED_NAME_SECONDS,
 )
-from net.base.origins import Reach
+from net.base.origins import Coverage
 from net.contract.events import FailureReason, NamesFreed, Registered, RegistrationFailed
 from net.names import newcomers
 from net.names.directory import Endpoint, HeldRecord, RegistrarDirectory, decode_record_untrusted
@@ -67,7 +67,7 @@ def flood(world: World, client: str, names: int) -> Iterator[str]:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> int:
     """How many names an address may take at once here: fewer, as each is a handshake."""
-    monkeypatch.setitem(newcomers._RATES, Reach.HOST, (8, NAME_SECONDS))
+    monkeypatch.setitem(newcomers._RATES, Coverage.HOST, (8, NAME_SECONDS))
     return 8
 
 

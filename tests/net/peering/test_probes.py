@@ -13,7 +13,7 @@ from net.contract.events import (
     AttemptStage,
     Delivered,
     Dialed,
-    Dialing,
+    DialStatus,
     Failed,
     FailureReason,
     NameFound,
@@ -47,7 +47,7 @@ from tests.net.world import (
 ANN, BOB = identity_of("ann.test"), identity_of("bob.test")
 BOB_HOST = host_of(BOB.name)
 FOUND = NameFound(record_of(BOB).record, fresh=False)
-DIALING, DIALED = Dialing(BOB_HOST, PORT, None), Dialed(BOB_HOST, PORT, None)
+DIALING, DIALED = DialStatus(BOB_HOST, PORT, None), Dialed(BOB_HOST, PORT, None)
 PROVEN = Proven(VERSION, BOB.public_key, BOB_HOST, dialed=True)
 REACHED = ProbeEnded(ProbeOutcome.REACHED, None)
 
@@ -171,7 +171,7 @@ def test_the_registrar_is_asked_again_when_the_known_endpoint_refuses() -> None:
     assert isinstance(fresh, NameFound)
     assert (found.fresh, fresh.fresh, fresh.record.sequence) == (False, True, found.record.sequence + 1)
     assert (dialing, refused) == (DIALING, failed(AttemptStage.DIAL, FailureReason.REFUSED, "refused"))
-    assert others[0] == Dialing(BOB_HOST, PORT + 1, None)
+    assert others[0] == DialStatus(BOB_HOST, PORT + 1, None)
     assert others[-1] == REACHED
     assert registrar.received() == []
 
@@ -388,7 +388,7 @@ def test_a_node_behind_a_router_is_dialed_through_it() -> None:
     world, first, hidden = network(routers=("one.test",))
     steps = [step for step in probe(world, first, hidden.name, 1) if not isinstance(step, NameFound)]
     router = host_of("one.test")
-    dialing, dialed = Dialing(router, PORT, "one.test"), Dialed(router, PORT, "one.test")
+    dialing, dialed = DialStatus(router, PORT, "one.test"), Dialed(router, PORT, "one.test")
     proven = Proven(VERSION, identity_of(hidden.name).public_key, router, dialed=True)
     assert steps == [dialing, dialed, proven, Pinging(router), Pinged(0.0), REACHED]
     assert [peer.router for peer in first.network.peers() if peer.name == hidden.name] == ["one.test"]

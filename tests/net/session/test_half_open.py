@@ -19,7 +19,7 @@ from net.base.limits import (
 )
 from net.contract.events import Close, Delivered, Dial, NetEvent, Outgoing, Received, Writable
 from net.peering.network import Network, NetworkConfig
-from net.session.half_open import HalfOpen
+from net.session.half_open import HalfOpenConnections
 from net.session.handshake import FIRST_MESSAGE_BYTES, Handshake
 from net.session.sealing import LENGTH
 from net.session.session import Connection
@@ -114,7 +114,7 @@ def test_a_place_that_comes_free_is_used() -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_the_books_agree_whatever_comes_and_goes(seed: int) -> None:
     draw = entropy_of(f"books/{seed}")
-    half_open = HalfOpen(draw, 40)
+    half_open = HalfOpenConnections(draw, 40)
     there: dict[int, Connection] = {}
     for number in range(400):
         chance = draw(2)

@@ -9,8 +9,8 @@ from typing import Any
 
 from nectar_node.launcher.local_network import LocalNetwork
 from testnet.chaos.askers import Author
-from testnet.chaos.context import Context
-from testnet.chaos.report import Report
+from testnet.chaos.context import ChaosContext
+from testnet.chaos.report import ChaosReport
 from tests.nectar_node.cli.served_node import Reply, make_network, serve_node
 
 NODES = ("a.nec", "b.nec")
@@ -47,9 +47,11 @@ def _report(*asked: dict[str, Any]) -> dict[str, Any]:
     return {"asked": list(asked), "noted": [], "wrong": [], "wrong_left_out": 0, "notes_left_out": 0}
 
 
-def follow(tmp_path: Path, witness: FakeWitness, ending: Callable[[Context], None]) -> Report:
+def follow(tmp_path: Path, witness: FakeWitness, ending: Callable[[ChaosContext], None]) -> ChaosReport:
     """What is reported of that witness, which is to begin one run, if `ending` comes after its second look."""
-    stage = Context(LocalNetwork(make_network(tmp_path)), NODES, 1, tmp_path, Report(1, NODES, 60.0), ends_within=0.0)
+    stage = ChaosContext(
+        LocalNetwork(make_network(tmp_path)), NODES, 1, tmp_path, ChaosReport(1, NODES, 60.0), ends_within=0.0
+    )
 
     def answer(asked: dict[str, Any]) -> Reply:
         if "Begin" in str(asked.get("body")):
@@ -63,7 +65,7 @@ def follow(tmp_path: Path, witness: FakeWitness, ending: Callable[[Context], Non
     return stage.report
 
 
-def out_of_patience(stage: Context) -> None:
+def out_of_patience(stage: ChaosContext) -> None:
     stage.be_patient(-1.0)
 
 
@@ -74,7 +76,7 @@ def test_requests_without_an_outcome_when_all_time_is_over_are_lost(tmp_path: Pa
 
 
 def test_requests_that_a_user_does_not_wait_for_are_abandoned(tmp_path: Path) -> None:
-    def abandon(stage: Context) -> None:
+    def abandon(stage: ChaosContext) -> None:
         stage.abandoned = True
 
     report = follow(tmp_path, FakeWitness(lambda run: {"Report": _report({**ROW, "run": run})}), abandon)
@@ -104,7 +106,7 @@ def test_a_witness_that_has_forgotten_what_it_began_has_ended_and_its_requests_a
 
 
 def test_a_node_that_has_asked_nobody_when_nothing_is_to_begin_asks_once_all_the_same(tmp_path: Path) -> None:
-    stage = Context(LocalNetwork(make_network(tmp_path)), NODES, 1, tmp_path, Report(1, NODES, 60.0))
+    stage = ChaosContext(LocalNetwork(make_network(tmp_path)), NODES, 1, tmp_path, ChaosReport(1, NODES, 60.0))
     stage.finishing.set()
     witness = FakeWitness(lambda run: {"Report": _report({**ROW, "timeout": 6, "run": run})})
     with serve_node(tmp_path, "a.nec", witness.answer) as node:
@@ -116,7 +118,7 @@ def test_a_node_that_has_asked_nobody_when_nothing_is_to_begin_asks_once_all_the
 
 
 def test_whoever_is_in_a_hurry_does_not_wait_for_a_node_to_ask(tmp_path: Path) -> None:
-    stage = Context(LocalNetwork(make_network(tmp_path)), NODES, 1, tmp_path, Report(1, NODES, 60.0))
+    stage = ChaosContext(LocalNetwork(make_network(tmp_path)), NODES, 1, tmp_path, ChaosReport(1, NODES, 60.0))
     stage.finishing.set()
     stage.hurried.set()
     with serve_node(tmp_path, "a.nec", FakeWitness(lambda run: None).answer) as node:

@@ -11,10 +11,10 @@ from typing import Any
 
 from nectar_node.launcher.file_transfer import Interrupts
 from nectar_node.launcher.local_network import LocalNetwork
-from testnet.chaos.context import Context
+from testnet.chaos.context import ChaosContext
 from testnet.chaos.leftovers import end_transfers
 from testnet.chaos.nodes import RunningTestnet
-from testnet.chaos.report import Report
+from testnet.chaos.report import ChaosReport
 from testnet.chaos.run import run_chaos
 from testnet.real.links.claim import links_folder
 from tests.nectar_node.cli.served_node import Reply, make_network, serve_folder, serve_node
@@ -55,8 +55,8 @@ class Nodes:
     served: ExitStack = field(default_factory=ExitStack)
 
     @property
-    def stage(self) -> Context:
-        return Context(LocalNetwork(self.folder), NODES, 1, self.folder, Report(1, NODES, 60.0))
+    def stage(self) -> ChaosContext:
+        return ChaosContext(LocalNetwork(self.folder), NODES, 1, self.folder, ChaosReport(1, NODES, 60.0))
 
     def serve(self, name: str, *rows: dict[str, str]) -> Transfers:
         self.transfers[name] = Transfers(list(rows), self.told)

@@ -8,25 +8,25 @@ from collections.abc import Callable
 
 import pytest
 
-from testnet.chaos.report import Held, Report, words
-from testnet.chaos.tally import Requests, Transfers
+from testnet.chaos.report import ChaosReport, Held, words
+from testnet.chaos.tally import RequestCounts, TransferCounts
 from testnet.faults.crash import Crash
 from testnet.faults.partition import Partition
 from testnet.faults.schedule import Step
 from testnet.model.where import Where
 
 
-def whole() -> Report:
+def whole() -> ChaosReport:
     faults = [
         Held(Step(1.0, 3.0, Crash("a.nec")), 1.02, 3.5),
         Held(Step(4.0, 5.0, Partition(Where("a.nec", "b.nec"))), 4.0, refused="It is not to be."),
     ]
-    transfers = Transfers(started=5, completed=2, bytes=2048, failed=Counter({"Offline": 2}), died=1)
-    requests = Requests(started=10, answered=6, offline=2, timeout=1, died=1)
-    return Report(7, ("a.nec", "b.nec"), 60.0, 60.0, faults, transfers, requests, healed=1.25)
+    transfers = TransferCounts(started=5, completed=2, bytes=2048, failed=Counter({"Offline": 2}), died=1)
+    requests = RequestCounts(started=10, answered=6, offline=2, timeout=1, died=1)
+    return ChaosReport(7, ("a.nec", "b.nec"), 60.0, 60.0, faults, transfers, requests, healed=1.25)
 
 
-def text(report: Report) -> str:
+def text(report: ChaosReport) -> str:
     return words(report, lambda node: f"nectar logs --node {node}")
 
 
@@ -58,40 +58,42 @@ def test_a_run_in_which_everything_holds_says_so() -> None:
     ]
 
 
-def lose(report: Report) -> None:
+def lose(report: ChaosReport) -> None:
     report.requests.lost = 1
 
 
-def double(report: Report) -> None:
+def double(report: ChaosReport) -> None:
     report.requests.doubled = 1
 
 
-def disorder(report: Report) -> None:
+def disorder(report: ChaosReport) -> None:
     report.requests.disordered = 1
 
 
-def mistake(report: Report) -> None:
+def mistake(report: ChaosReport) -> None:
     report.requests.wrong_node = 1
 
 
-def garble(report: Report) -> None:
+def garble(report: ChaosReport) -> None:
     report.transfers.wrong.append("x.bin differs")
 
 
-def leave_open(report: Report) -> None:
+def leave_open(report: ChaosReport) -> None:
     report.transfers.unended = 1
 
 
-def part(report: Report) -> None:
+def part(report: ChaosReport) -> None:
     report.apart.append("a.nec does not reach b.nec")
 
 
-def fail(report: Report) -> None:
+def fail(report: ChaosReport) -> None:
     report.problems.append("b.nec has not come back")
 
 
 @pytest.mark.parametrize("break_it", [lose, double, disorder, mistake, garble, leave_open, part, fail])
-def test_each_thing_that_must_not_be_is_a_violation_with_what_to_look_at(break_it: Callable[[Report], None]) -> None:
+def test_each_thing_that_must_not_be_is_a_violation_with_what_to_look_at(
+    break_it: Callable[[ChaosReport], None],
+) -> None:
     report = whole()
     break_it(report)
     (violation,) = report.violations()

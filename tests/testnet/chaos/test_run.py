@@ -16,7 +16,7 @@ from nectar_node.launcher.local_network import LocalNetwork
 from testnet.chaos import askers as requests
 from testnet.chaos.fault_player import ECHO
 from testnet.chaos.nodes import RunningTestnet, check, running_testnet, started
-from testnet.chaos.report import Report
+from testnet.chaos.report import ChaosReport
 from testnet.chaos.run import run_chaos
 from testnet.faults.bit_flips import BitFlips
 from testnet.faults.crash import Crash
@@ -74,7 +74,7 @@ def run(
     seconds: float,
     wanted: Interrupts | None = None,
     progress: Progress | None = None,
-) -> Report:
+) -> ChaosReport:
     place = RunningTestnet(network, check(network, network.names()))
     return run_chaos(place, 5, seconds, schedule, progress or Progress(), wanted or Interrupts())
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from nectar_node.launcher.local_network import LocalNetwork
-from testnet.chaos.context import Context
-from testnet.chaos.report import Report
+from testnet.chaos.context import ChaosContext
+from testnet.chaos.report import ChaosReport
 from testnet.chaos.senders import Sender, kind_of_failure
 from tests.nectar_node.cli.served_node import Reply, make_network, serve_node
 
@@ -21,9 +21,9 @@ DONE = {"Done": {"name": "x", "bytes": 1, "sent": 1, "hash": "", "path": "/x"}}
 FAILED = {"Failed": {"reason": "gone", "kind": "Offline", "received": 0}}
 
 
-def follow(tmp_path: Path, arrives: Callable[[bytes], bytes | None], outcome: dict[str, Any]) -> Report:
+def follow(tmp_path: Path, arrives: Callable[[bytes], bytes | None], outcome: dict[str, Any]) -> ChaosReport:
     """What is reported of one file: what `arrives` makes of it is there, and its sender is told `outcome`."""
-    stage = Context(LocalNetwork(make_network(tmp_path, "b.nec")), NODES, 1, tmp_path, Report(1, NODES, 60.0))
+    stage = ChaosContext(LocalNetwork(make_network(tmp_path, "b.nec")), NODES, 1, tmp_path, ChaosReport(1, NODES, 60.0))
     inbox = stage.network.place("b.nec").drives / "file_transfer:sys" / "inbox"
     inbox.mkdir(parents=True)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from testnet.chaos.tally import MAX_SENTENCES, Fate, Requests, kind_of
+from testnet.chaos.tally import MAX_SENTENCES, Fate, RequestCounts, kind_of
 
 
 def report(*asked: dict[str, int], noted: tuple[dict[str, int], ...] = (), wrong: tuple[str, ...] = ()) -> Any:
@@ -15,8 +15,8 @@ def report(*asked: dict[str, int], noted: tuple[dict[str, int], ...] = (), wrong
     return {"asked": rows, "noted": list(noted), "wrong": list(wrong), "wrong_left_out": 0}
 
 
-def counted(what: Any, missing: Fate = "lost") -> Requests:
-    requests = Requests()
+def counted(what: Any, missing: Fate = "lost") -> RequestCounts:
+    requests = RequestCounts()
     requests.add("a.nec", what, missing)
     return requests
 

@@ -25,8 +25,8 @@ from testnet.runs.plans import expand, find_scenario
 from testnet.runs.result import INTERRUPTED, PASSED, Result
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import Plan
-from testnet.sweep.sweep import Tally
-from testnet.sweep.verdict import Verdict
+from testnet.sweep.sweep import SweepTally
+from testnet.sweep.verdict import RunVerdict
 from testnet.sweep.workers import Workers
 from tests.testnet.sim.own import FAILS, HERE, fails
 from tests.waiting import until
@@ -253,7 +253,7 @@ def test_ctrl_c_keeps_what_was_found_and_leaves_no_process_behind(folder: Path) 
 
 
 def test_how_far_a_sweep_is_is_told_with_seeds_per_second_and_failures() -> None:
-    tally = Tally(1000)
+    tally = SweepTally(1000)
     assert progress(tally, 0.0) == (0, 1000, "0 of 1,000 seeds, 0 failed, 0.0/s")
     tally.passed = 20
     assert progress(tally, 2.0) == (20, 1000, "20 of 1,000 seeds, 0 failed, 10.0/s, 1:38 left")
@@ -317,7 +317,7 @@ class InterruptedAfter(Workers):
         super().__init__(1)
         self._left = runs
 
-    def play(self, plan: Plan, journal: Path | None = None) -> Verdict:
+    def play(self, plan: Plan, journal: Path | None = None) -> RunVerdict:
         self._left -= 1
         if self._left < 0:
             raise KeyboardInterrupt

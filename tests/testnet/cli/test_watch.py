@@ -14,7 +14,7 @@ from nectar_node.base.folder import NodeFolder
 from nectar_node.cli.main import main
 from nectar_node.launcher.local_network import LocalNetwork
 from testnet.watch.pollers import NodePoller
-from testnet.watch.snapshot import Letter, State
+from testnet.watch.snapshot import Letter, NodeState
 from tests.nectar_node.cli.served_node import make_network, serve_node
 from tests.nectar_node.cli.terminal import check_screen
 
@@ -34,7 +34,12 @@ def test_a_node_is_asked_over_one_connection_and_tells_each_error_once(tmp_path:
     with serve_node(tmp_path, "a.nec", answer) as node:
         eye = NodePoller("a.nec", node.folder)
         look, letters = eye.look()
-        assert (look.state, look.processes, look.peers, look.counts) == (State.RUNNING, 4, ("b.nec",), {"answered": 9})
+        assert (look.state, look.processes, look.peers, look.counts) == (
+            NodeState.RUNNING,
+            4,
+            ("b.nec",),
+            {"answered": 9},
+        )
         assert letters == [Letter(LETTER["time"], "a.nec", LETTER["source"], LETTER["target"], "refused")]
         assert eye.look()[1] == []
         eye.shut()
@@ -44,16 +49,16 @@ def test_a_node_is_asked_over_one_connection_and_tells_each_error_once(tmp_path:
 def test_a_node_that_says_nonsense_or_hangs_up_is_silent(tmp_path: Path, reply: bytes | None) -> None:
     make_network(tmp_path)
     with serve_node(tmp_path, "a.nec", lambda _: reply) as node:
-        assert NodePoller("a.nec", node.folder).look()[0].state is State.SILENT
+        assert NodePoller("a.nec", node.folder).look()[0].state is NodeState.SILENT
 
 
 def test_a_node_whose_socket_is_not_there_yet_is_starting(tmp_path: Path) -> None:
     folder = NodeFolder(tmp_path / "a.nec")
     folder.create()
     lock = folder.acquire()
-    assert NodePoller("a.nec", folder).look()[0].state is State.STARTING
+    assert NodePoller("a.nec", folder).look()[0].state is NodeState.STARTING
     os.close(lock)
-    assert NodePoller("a.nec", folder).look()[0].state is State.DOWN
+    assert NodePoller("a.nec", folder).look()[0].state is NodeState.DOWN
 
 
 def test_a_node_that_never_answers_holds_up_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

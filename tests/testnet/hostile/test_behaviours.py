@@ -11,7 +11,7 @@ from net.base.errors import GoodbyeCode
 from testnet.faults.hostile_peer import BehaviourName, HostilePeer
 from testnet.hostile.behaviours import BEHAVIOURS, MODEST
 from testnet.model.hostile_names import is_hostile
-from testnet.model.lab import Holding
+from testnet.model.lab import NodeHolding
 from testnet.sim.attacker import SimAttacker
 from testnet.sim.holding import holding
 from testnet.sim.names import REGISTRAR
@@ -24,7 +24,7 @@ RULES = (GoodbyeCode.BAD_FRAME, GoodbyeCode.BAD_RECORD, GoodbyeCode.BAD_HANDSHAK
 AT_THE_REGISTRAR = ("looks_up", "registers_names")
 
 
-def attack(network: Network, behaviour: BehaviourName, node: str) -> tuple[SimAttacker, Holding]:
+def attack(network: Network, behaviour: BehaviourName, node: str) -> tuple[SimAttacker, NodeHolding]:
     """Some seconds of it: the attacker, and what the node holds in the end."""
     simulation, fault = network.simulation, HostilePeer(node, behaviour)
     with simulation.apply(fault):
@@ -46,7 +46,7 @@ def test_it_breaks_no_rule_and_nobody_notices(programs: Programs, behaviour: Beh
     assert network.greet().what == GREETED
 
 
-WORST: dict[BehaviourName, Callable[[SimAttacker, Holding], bool]] = {
+WORST: dict[BehaviourName, Callable[[SimAttacker, NodeHolding], bool]] = {
     "floods_tiny": lambda attacker, there: attacker.core.counts.live == 1,
     "grants_nothing": lambda attacker, there: there.counts["messages for others"] > MODEST.requests // 2,
     "half_open": lambda attacker, there: there.counts["connections"] > MODEST.connections // 2,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from testnet.journal.journal import End, Event, Header, Journal
+from testnet.journal.journal import Event, Header, Journal, JournalEnd
 
 ASKER, ASKED = "a.nec@ask:hello:sys", "b.nec@greet:hello:sys"
 
@@ -20,7 +20,7 @@ def small(*events: tuple[float, str, str], **header: Any) -> Journal:
         "schedule": (),
     } | header
     lines = tuple(Event(line, *event) for line, event in enumerate(events, 2))
-    return Journal(Header(**planned), lines, End("00", len(lines), 9.0, "passed", ""))
+    return Journal(Header(**planned), lines, JournalEnd("00", len(lines), 9.0, "passed", ""))
 
 
 def step(at: float, node: str, step: str, **more: Any) -> tuple[float, str, str]:

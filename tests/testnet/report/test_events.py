@@ -6,7 +6,7 @@ import pytest
 
 from kernel.router.trace import TraceStep
 from testnet.journal.journal import BadJournal, Event
-from testnet.report.events import Bytes, FaultBegins, FaultEnds, Note, Record, Violation, meaning
+from testnet.report.events import BytesSent, FaultBegins, FaultEnds, Note, StepSeen, ViolationSeen, meaning
 from tests.testnet.report.small import step
 
 
@@ -17,14 +17,14 @@ def read(text: str) -> object:
 @pytest.mark.parametrize(
     ("text", "meant"),
     [
-        ("sends 143 a1b2c3d4e5f60708 to b.nec", Bytes("b.nec", 143, "a1b2c3d4e5f60708")),
-        ("dials b.nec", Bytes("b.nec", None, "")),
+        ("sends 143 a1b2c3d4e5f60708 to b.nec", BytesSent("b.nec", 143, "a1b2c3d4e5f60708")),
+        ("dials b.nec", BytesSent("b.nec", None, "")),
         ("crashes", Note("life", "crashes")),
         ("log net: connected", Note("log", "net: connected")),
         ("printed ", Note("printed", "")),
         ("disk WriteAt a/b", Note("disk", "WriteAt a/b")),
         ("note file 1 is offered", Note("note", "file 1 is offered")),
-        ("violation two outcomes", Violation("two outcomes")),
+        ("violation two outcomes", ViolationSeen("two outcomes")),
         ("does what nobody knew yet", Note("other", "does what nobody knew yet")),
         (
             'fault {"number":1,"words":"pause a.nec","nodes":["a.nec"],"state":"begins"}',
@@ -39,7 +39,7 @@ def test_each_kind_of_event_is_understood(text: str, meant: object) -> None:
 
 def test_ids_of_64_bits_keep_all_their_digits() -> None:
     record = read(step(0.5, "a.nec", "sent", id=18446744073709551615)[2])
-    assert isinstance(record, Record)
+    assert isinstance(record, StepSeen)
     assert (record.step, record.id) == (TraceStep.SENT, "18446744073709551615")
 
 

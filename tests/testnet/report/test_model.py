@@ -9,8 +9,8 @@ from pathlib import Path
 from testnet.faults.hostile_peer import HostilePeer
 from testnet.faults.schedule import Step
 from testnet.journal.journal import Journal, read_journal_untrusted
-from testnet.report.events import Record, meaning
-from testnet.report.model import Message, draw
+from testnet.report.events import StepSeen, meaning
+from testnet.report.model import DrawnMessage, draw
 from testnet.scenarios.hostile import HOSTILE
 from testnet.scenarios.scenario import draw_plan
 from testnet.sim.programs import Programs
@@ -135,12 +135,12 @@ def test_nodes_that_were_not_planned_get_lanes_too() -> None:
     assert draw(journal).nodes == ("a.nec", "b.nec", "registrar.nec")
 
 
-def records(journal: Journal) -> dict[int, Record]:
+def records(journal: Journal) -> dict[int, StepSeen]:
     read = ((event.line, meaning(event)) for event in journal.events)
-    return {line: record for line, record in read if isinstance(record, Record)}
+    return {line: record for line, record in read if isinstance(record, StepSeen)}
 
 
-def is_between_nodes(message: Message) -> bool:
+def is_between_nodes(message: DrawnMessage) -> bool:
     return message.source.split("@")[0] != message.target.split("@")[0]
 
 

@@ -14,8 +14,8 @@ from testnet.runs.plans import expand, find_scenario
 from testnet.scenarios.scenario import Plan
 from testnet.sim.programs import Programs
 from testnet.sim.run import run
-from testnet.sweep.sweep import Tally, sweep
-from testnet.sweep.verdict import DIED, Verdict
+from testnet.sweep.sweep import SweepTally, sweep
+from testnet.sweep.verdict import DIED, RunVerdict
 from testnet.sweep.workers import Worker, Workers
 from tests.testnet.sim.own import HERE
 
@@ -24,8 +24,8 @@ def plan(name: str, seed: int) -> Plan:
     return expand(find_scenario(f"{HERE}:{name}"), seed)
 
 
-def swept(workers: Workers, name: str, seeds: range, keep_going: bool) -> Tally:
-    tally = Tally(len(seeds))
+def swept(workers: Workers, name: str, seeds: range, keep_going: bool) -> SweepTally:
+    tally = SweepTally(len(seeds))
     sweep(workers, (plan(name, seed) for seed in seeds), tally, keep_going, lambda: None)
     return tally
 
@@ -55,10 +55,10 @@ def test_a_sweep_stops_at_the_first_failure_and_names_the_lowest_seed(workers: W
 
 
 def test_failures_of_one_kind_are_put_together() -> None:
-    def failure(seed: int, text: str) -> Verdict:
-        return Verdict(plan("FAILS", seed), "violated", text, "", 0, 0.0)
+    def failure(seed: int, text: str) -> RunVerdict:
+        return RunVerdict(plan("FAILS", seed), "violated", text, "", 0, 0.0)
 
-    tally = Tally(3, failures=[failure(2, "G5: b"), failure(3, "G4: a"), failure(1, "G5: a")])
+    tally = SweepTally(3, failures=[failure(2, "G5: b"), failure(3, "G4: a"), failure(1, "G5: a")])
     assert [[each.plan.seed for each in kind] for kind in tally.kinds().values()] == [[1, 2], [3]]
 
 

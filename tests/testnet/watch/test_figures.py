@@ -6,23 +6,23 @@ from typing import Any
 
 from testnet.model.rule import Link
 from testnet.watch.figures import ErrorFigures, Figures, History, errors, kinds
-from testnet.watch.snapshot import Letter, LinkCounts, LinksLook, NodeLook, Picture, State
+from testnet.watch.snapshot import Letter, LinkCounts, LinksLook, NodeLook, NodeState, Snapshot
 
 
-def look(at: float, state: State = State.RUNNING, boot: str = "1", **counts: int) -> NodeLook:
-    running = state is State.RUNNING
+def look(at: float, state: NodeState = NodeState.RUNNING, boot: str = "1", **counts: int) -> NodeLook:
+    running = state is NodeState.RUNNING
     return NodeLook(at, "a.nec", state, 7, boot if running else "", at if running else None, counts=counts)
 
 
 def after(*looks: NodeLook) -> Figures:
     """The figures when the last of these has been seen."""
     history = History()
-    return [history.add(Picture(each.at, (each,))) for each in looks][-1]
+    return [history.add(Snapshot(each.at, (each,))) for each in looks][-1]
 
 
-def link(at: float, bytes: int, resets: int = 0, pid: int = 1, **more: Any) -> Picture:
+def link(at: float, bytes: int, resets: int = 0, pid: int = 1, **more: Any) -> Snapshot:
     counts = LinkCounts("b.nec", "a.nec", bytes, 1, resets)
-    return Picture(at, (), LinksLook(at, "running", pid, links=(counts,), **more))
+    return Snapshot(at, (), LinksLook(at, "running", pid, links=(counts,), **more))
 
 
 def test_a_rate_is_what_came_in_the_last_three_seconds() -> None:
@@ -41,17 +41,17 @@ def test_what_an_earlier_life_has_counted_is_no_part_of_what_came_lately() -> No
 
 
 def test_a_node_that_does_not_run_has_no_rate() -> None:
-    node = after(look(0, messages=1), look(1, messages=9), look(2, State.PAUSED)).nodes[0]
+    node = after(look(0, messages=1), look(1, messages=9), look(2, NodeState.PAUSED)).nodes[0]
     assert (node.per_second, node.lately) == (None, {})
 
 
 def test_it_is_known_since_when_a_state_holds_if_it_came_meanwhile() -> None:
-    node = after(look(0), look(1, State.DOWN), look(4, State.DOWN)).nodes[0]
+    node = after(look(0), look(1, NodeState.DOWN), look(4, NodeState.DOWN)).nodes[0]
     assert (node.since, node.since_at_least) == (3, False)
 
 
 def test_of_a_state_that_was_there_from_the_first_look_on_it_is_known_how_long_it_has_held_at_least() -> None:
-    node = after(look(0, State.PAUSED), look(4, State.PAUSED)).nodes[0]
+    node = after(look(0, NodeState.PAUSED), look(4, NodeState.PAUSED)).nodes[0]
     assert (node.since, node.since_at_least) == (4, True)
 
 
@@ -102,5 +102,5 @@ def test_errors_of_workers_that_differ_in_their_number_are_alike() -> None:
 def test_the_pictures_of_long_ago_are_forgotten() -> None:
     history = History()
     for at in range(100):
-        figures = history.add(Picture(at, (look(at, timeout=at),)))
+        figures = history.add(Snapshot(at, (look(at, timeout=at),)))
     assert figures.nodes[0].lately == {"timeout": 10}

@@ -11,14 +11,14 @@ from rich.console import Console
 
 from testnet.watch.figures import ErrorFigures, Figures, LinkFigures, NodeFigures
 from testnet.watch.screen import screen, share, short
-from testnet.watch.snapshot import COUNTS, Letter, LinksLook, NodeLook, Picture, State
+from testnet.watch.snapshot import COUNTS, Letter, LinksLook, NodeLook, NodeState, Snapshot
 
 COUNTED = dict.fromkeys(COUNTS, 1234567)
 LATELY = dict.fromkeys(COUNTS, 4321)
 
 
-def node(number: int, state: State = State.RUNNING) -> NodeFigures:
-    running = state is State.RUNNING
+def node(number: int, state: NodeState = NodeState.RUNNING) -> NodeFigures:
+    running = state is NodeState.RUNNING
     counts = COUNTED if running else {}
     look = NodeLook(0.0, f"node{number}.nec", state, 12345, counts=counts, peers=("x.nec",) * 5)
     return NodeFigures(look, 3600.0, not running, 100.0 * number if running else None, LATELY if running else {})
@@ -32,8 +32,8 @@ def link(number: int) -> LinkFigures:
 
 def figures(nodes: int = 3, links: int = 3, faults: int = 2, letters: int = 2, down: int = 0) -> Figures:
     rows = tuple({"number": each, "words": f"pause node{each}.nec", "left": 3.2} for each in range(faults))
-    states = [State.DOWN if each < down else State.RUNNING for each in range(nodes)]
-    picture = Picture(0.0, links=LinksLook(0.0, "running", faults=rows))
+    states = [NodeState.DOWN if each < down else NodeState.RUNNING for each in range(nodes)]
+    picture = Snapshot(0.0, links=LinksLook(0.0, "running", faults=rows))
     letter = Letter("2026-01-01T00:00:00", "a.nec", "a.nec@p:q:r", "b.nec@p:q:r", "connection lost")
     return Figures(
         picture,

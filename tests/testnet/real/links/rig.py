@@ -16,7 +16,7 @@ from testnet.model.rule import PASS, Event, Verdict
 from testnet.model.where import EVERYWHERE, Where
 from testnet.real.links import sockets
 from testnet.real.links.fabric import Links, open_links
-from testnet.real.nodes.addresses import LoopbackNetwork, Place
+from testnet.real.nodes.addresses import LoopbackNetwork, NodePlace
 
 A, B = "a.nec", "b.nec"
 TO_B = Where(A, B, both=False)
@@ -46,8 +46,8 @@ class Rig:
     """Both nodes' places, and what B has got."""
 
     links: Links
-    a: Place
-    b: Place
+    a: NodePlace
+    b: NodePlace
     got: bytearray
     accepted: list[trio.SocketStream]
     ended: trio.Event
@@ -55,12 +55,12 @@ class Rig:
     broken: bool = False
     """Whether it was by a reset."""
 
-    async def dial(self, place: Place | None = None) -> trio.SocketStream:
+    async def dial(self, place: NodePlace | None = None) -> trio.SocketStream:
         """A connection from A to B, or to another node's place."""
         connection = await sockets.connect((place or self.b).front, self.a.host)
         return trio.SocketStream(trio.socket.from_stdlib_socket(connection))
 
-    async def dial_until_it_is_there(self, place: Place) -> None:
+    async def dial_until_it_is_there(self, place: NodePlace) -> None:
         """Until a dial is not refused any more."""
         while True:
             with suppress(ConnectionRefusedError):

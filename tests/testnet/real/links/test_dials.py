@@ -17,7 +17,7 @@ from testnet.faults.registrar_down import RegistrarDown
 from testnet.model.rule import HOLD, LOSE, NO_ROUTE, REFUSE, Answering, Delay, Dialing, Fault, Redirect, Reset, Verdict
 from testnet.model.where import EVERYWHERE, Where
 from testnet.real.links import sockets
-from testnet.real.nodes.addresses import LoopbackNetwork, Place
+from testnet.real.nodes.addresses import LoopbackNetwork, NodePlace
 from tests.testnet.real.links.rig import TO_B, A, B, Rig, Says, open_rig
 
 
@@ -143,13 +143,13 @@ async def test_a_dial_that_is_late_is_refused_late(tmp_path: Path) -> None:
 async def test_where_nobody_listens_dials_are_refused_whatever_holds_elsewhere(tmp_path: Path, fault: Fault) -> None:
     async with open_rig(tmp_path) as rig:
         rig.links.apply(fault)
-        rig.links.add(B, Place("127.0.0.1", 1, rig.b.front))
+        rig.links.add(B, NodePlace("127.0.0.1", 1, rig.b.front))
         await refused(rig)
 
 
 async def test_a_node_that_was_added_again_is_reached_though_its_last_dial_found_nobody(tmp_path: Path) -> None:
     async with open_rig(tmp_path) as rig:
-        rig.links.add(B, Place("127.0.0.1", 1, rig.b.front))  # nobody listens there: the links close their door
+        rig.links.add(B, NodePlace("127.0.0.1", 1, rig.b.front))  # nobody listens there: the links close their door
         await refused(rig)
         rig.links.add(B, rig.b)
         async with await rig.dial() as stream:
@@ -213,7 +213,7 @@ async def test_a_dial_that_was_given_up_costs_no_descriptor_while_it_is_held(tmp
 
 async def test_a_node_is_listened_for_again_when_that_was_not_possible_for_a_moment(tmp_path: Path) -> None:
     async with open_rig(tmp_path) as rig:
-        down = Place("127.0.0.1", 1, rig.b.front)  # nobody listens there: the links close their door
+        down = NodePlace("127.0.0.1", 1, rig.b.front)  # nobody listens there: the links close their door
         rig.links.add(B, down)
         await refused(rig)
         with socket.create_server(rig.b.front):

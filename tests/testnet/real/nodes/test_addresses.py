@@ -14,7 +14,7 @@ from testnet.real.nodes.addresses import (
     NODE_PORT,
     Allocation,
     LoopbackNetwork,
-    Place,
+    NodePlace,
     decode_allocation_untrusted,
 )
 
@@ -33,7 +33,7 @@ def test_the_usual_loopback_network_is_nobodys(tmp_path: Path) -> None:
 
 def test_each_node_keeps_its_place(tmp_path: Path) -> None:
     allocation = Allocation(LoopbackNetwork("127.5.6"))
-    assert allocation.place("a.nec") == Place("127.5.6.2", NODE_PORT, ("127.5.6.2", FRONT_PORT))
+    assert allocation.place("a.nec") == NodePlace("127.5.6.2", NODE_PORT, ("127.5.6.2", FRONT_PORT))
     assert allocation.place("b.nec").host == "127.5.6.3"
     again = decode_allocation_untrusted(allocation.value())
     assert (again.place("b.nec"), again.place("c.nec").host) == (allocation.place("b.nec"), "127.5.6.4")
@@ -49,7 +49,7 @@ def test_a_network_that_is_full_says_so() -> None:
 
 
 def test_others_are_told_of_the_links_but_not_of_a_node_behind_routers() -> None:
-    place = Place("127.5.6.2", 7101, ("127.5.6.2", 7100))
+    place = NodePlace("127.5.6.2", 7101, ("127.5.6.2", 7100))
     assert place.options(BootOptions()) == BootOptions(host="127.5.6.2", port=7101, advertise=("127.5.6.2", 7100))
     routers = BootOptions(routers=("r.nec",))
     assert place.options(routers) == BootOptions(host="127.5.6.2", port=7101, routers=("r.nec",))
