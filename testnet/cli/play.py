@@ -6,9 +6,10 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -29,6 +30,7 @@ from testnet.scenarios.scenario import Plan, Scenario
 FAILED = 1
 _EXIT_CODES = {PASSED: 0, INTERRUPTED: 130}
 _LIFE = ("boots", "crashes", "leaves", "pauses", "resumes")
+Handler = Callable[[int, FrameType | None], object]
 _REAL = (Level.LOOPBACK, Level.NAMESPACES)
 
 
@@ -109,13 +111,23 @@ def _tell_of_the_end() -> None:
 
 
 @contextmanager
+def handled(signals: Sequence[signal.Signals], handler: Handler) -> Iterator[None]:
+    """Let `handler` take these signals within this."""
+    before = [signal.signal(number, handler) for number in signals]
+    try:
+        yield
+    finally:
+        for number, usual in zip(signals, before, strict=True):
+            signal.signal(number, usual)
+
+
+@contextmanager
 def _interrupted_once() -> Iterator[None]:
     """Raise KeyboardInterrupt at the first of Ctrl-C, SIGTERM and SIGHUP within this, and ignore later ones, so that
     the removal that follows is completed.
 
     The handler does nothing else, since it may run in the middle of anything, such as a line of output.
     """
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     interrupted = False
 
     def interrupt(number: int, frame: object) -> None:
@@ -124,12 +136,8 @@ def _interrupted_once() -> Iterator[None]:
             interrupted = True
             raise KeyboardInterrupt
 
-    before = [signal.signal(number, interrupt) for number in signals]
-    try:
+    with handled((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), interrupt):
         yield
-    finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
 
 
 def _tell(line: str) -> None:

@@ -12,7 +12,7 @@ from testnet.faults import draw
 from testnet.faults.schedule import Schedule
 from testnet.model.lab import Lab, SentRequest
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, everywhere, require
-from testnet.scenarios.timing import ended, in_time, may_forget, since, told
+from testnet.scenarios.timing import answered, ended, in_time, may_forget, since, told
 
 PROCESS = "our@chat:chat:sys"
 PATIENCE = 90
@@ -41,9 +41,8 @@ class Saying:
     @property
     def said(self) -> dict[str, Any] | None:
         """Return what the author was told, or None."""
-        outcome = self.request.outcome
-        answered = outcome is not None and outcome.kind == "response"
-        return outcome.body["Said"] if outcome is not None and answered and "Said" in outcome.body else None
+        found: dict[str, Any] | None = answered(self.request, "Said")
+        return found
 
     def words(self) -> str:
         """Describe what the author was told."""

@@ -10,7 +10,7 @@ from typing import Any
 from testnet.faults import draw
 from testnet.model.lab import Lab, SentRequest
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, everywhere, require
-from testnet.scenarios.timing import ended, in_time, may_forget, since, told
+from testnet.scenarios.timing import answered, ended, in_time, may_forget, since, told
 
 PROCESS = "our@store:store:sys"
 PATIENCE = 90
@@ -37,9 +37,8 @@ class Put:
     @property
     def acknowledged(self) -> dict[str, Any] | None:
         """Return what the user was told, or None for nothing."""
-        outcome = self.request.outcome
-        answered = outcome is not None and outcome.kind == "response"
-        return outcome.body["Put"] if outcome is not None and answered and "Put" in outcome.body else None
+        found: dict[str, Any] | None = answered(self.request, "Put")
+        return found
 
     def words(self) -> str:
         """Describe what the user was told."""
@@ -61,8 +60,7 @@ class Look:
     def shown(self) -> Versions | None:
         """The version of each key, or None if the node has not answered."""
         outcome = self.request.outcome
-        answered = outcome is not None and outcome.kind == "response"
-        return versions(outcome.body["Dump"]) if outcome is not None and answered else None
+        return versions(outcome.body["Dump"]) if outcome is not None and outcome.kind == "response" else None
 
 
 @dataclass(slots=True)
