@@ -198,8 +198,8 @@ def decode_line_untrusted(line: bytes) -> Line:
 
 def _decode(value: Any) -> Line:
     match value:
-        case {"at": _, "step": str()}:
-            return _record(value)
+        case {"at": at, "step": str()}:
+            return decode_step_untrusted(value, _time(at))
         case {"boots": str(node)}:
             return Boots(node)
         case {"process": str(process), "started": started, "outstanding": [*ids]}:
@@ -209,7 +209,8 @@ def _decode(value: Any) -> Line:
     raise ValueError("it is not one of those that a trace has")
 
 
-def _record(value: Any) -> TraceRecord:
+def decode_step_untrusted(value: Any, at: float) -> TraceRecord:
+    """Return what `record_text` has written of a step at that time; raises ValueError and BadAddress."""
     match value:
         case {
             "step": step,
@@ -222,7 +223,7 @@ def _record(value: Any) -> TraceRecord:
             "beginning": str(beginning),
         } if {"id", "parent", "root", "body", "blob"} <= value.keys():
             return TraceRecord(
-                at=_time(value["at"]),
+                at=at,
                 step=TraceStep(step),
                 id=_number(value["id"]),
                 parent=_number_or_none(value["parent"]),

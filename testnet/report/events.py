@@ -5,34 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from kernel.contract.errors import BadAddress
 from kernel.contract.json_text import parse_untrusted
-from kernel.router.trace import TraceStep
+from kernel.router.trace import TraceRecord
+from nectar_node.driver.trace_file import decode_step_untrusted
 from testnet.journal.journal import BadJournal, Event
 
 LIFE = frozenset({"boots", "crashes", "pauses", "resumes", "leaves", "restarts"})
 """Words of events in the life of a node."""
 _NOTES = frozenset({"log", "printed", "disk", "note"})
-
-
-@dataclass(frozen=True, slots=True)
-class StepSeen:
-    """A step of a message, as the tracer of a node's kernel saw it (`kernel.router.trace.TraceRecord`)."""
-
-    step: TraceStep
-    id: str
-    parent: str | None
-    source: str
-    target: str
-    claimed: bool
-    expects: bool
-    inherits: bool
-    body: int
-    """Bytes."""
-    blob: int | None
-    """The size of the blob in bytes, or None."""
-    reason: str | None
-    beginning: str
-    """The beginning of the body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +59,7 @@ class ViolationSeen:
     text: str
 
 
-Meaning: TypeAlias = StepSeen | FaultBegins | FaultEnds | BytesSent | Note | ViolationSeen
+Meaning: TypeAlias = TraceRecord | FaultBegins | FaultEnds | BytesSent | Note | ViolationSeen
 
 
 def meaning(event: Event) -> Meaning:
@@ -86,7 +67,7 @@ def meaning(event: Event) -> Meaning:
     word, _, rest = event.text.partition(" ")
     match word:
         case "message":
-            return _record(event, _values(event, rest))
+            return _step(event, _values(event, rest))
         case "fault":
             return _fault(event, _values(event, rest))
         case "sends":
@@ -110,30 +91,11 @@ def _values(event: Event, text: str) -> Any:
         raise _bad(event, "its JSON is broken") from None
 
 
-def _record(event: Event, value: Any) -> StepSeen:
-    match value:
-        case {
-            "step": str(step),
-            "id": (str() | int()) as id,
-            "parent": (str() | int() | None) as parent,
-            "source": str(source),
-            "target": str(target),
-            "claimed": bool(claimed),
-            "expects": bool(expects),
-            "inherits": bool(inherits),
-            "body": int(body),
-            "blob": (int() | None) as blob,
-            "reason": (str() | None) as reason,
-            "beginning": str(beginning),
-        } if step in _STEPS:
-            above = None if parent is None else str(parent)
-            flags = (claimed, expects, inherits)
-            return StepSeen(_STEPS[step], str(id), above, source, target, *flags, body, blob, reason, beginning)
-        case _:
-            raise _bad(event, "it is not a step of a message")
-
-
-_STEPS = {step.value: step for step in TraceStep}
+def _step(event: Event, value: Any) -> TraceRecord:
+    try:
+        return decode_step_untrusted(value, event.at)
+    except (ValueError, BadAddress):
+        raise _bad(event, "it is not a step of a message") from None
 
 
 def _fault(event: Event, value: Any) -> FaultBegins | FaultEnds:

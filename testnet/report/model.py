@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
+from kernel.contract.address import Address
 from kernel.contract.message import Reason, kind_of
-from kernel.router.trace import TraceStep
+from kernel.router.trace import TraceRecord, TraceStep
 from testnet.journal.journal import NOBODY, Event, Journal
-from testnet.report.events import BytesSent, FaultBegins, FaultEnds, Note, StepSeen, ViolationSeen, meaning
+from testnet.report.events import BytesSent, FaultBegins, FaultEnds, Note, ViolationSeen, meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ class Picture:
     violations: tuple[Broken, ...]
 
 
-_Key: TypeAlias = tuple[str, bool, str, str]
+_Key: TypeAlias = tuple[int, bool, Address, Address]
 """Which messages are alike: id, whether it is a response, source, target."""
 
 
@@ -146,14 +147,14 @@ class _Sketch:
     """By id of a request, the one during whose handling it was sent."""
     _under_way: defaultdict[_Key, deque[int]] = field(default_factory=lambda: defaultdict(deque))
     """Indices of messages that have left and not arrived, in order."""
-    _latest: dict[tuple[str, str], int] = field(default_factory=dict)
+    _latest: dict[tuple[str, int], int] = field(default_factory=dict)
     """By node and id, the index of the request where it was sent or has arrived."""
 
     def add(self, event: Event) -> None:
         """Add the next event; raises BadJournal."""
         at, node, line = event.at, event.node, event.line
         match meaning(event):
-            case StepSeen() as record:
+            case TraceRecord() as record:
                 _STEPS[record.step](self, event, record)
             case FaultBegins(number, words, nodes):
                 self.bands.append(Band(number, words, nodes, at, None, line))
@@ -166,18 +167,18 @@ class _Sketch:
             case Note(kind, text):
                 self.remarks.append(Remark(at, node, kind, text, line))
 
-    def _sent(self, event: Event, record: StepSeen) -> None:
+    def _sent(self, event: Event, record: TraceRecord) -> None:
         if record.parent is not None:
-            self.parents.setdefault(record.id, record.parent)
+            self.parents.setdefault(str(record.id), str(record.parent))
         index = self._moves(event, record, response=False)
         self._latest[event.node, record.id] = index
 
-    def _answered(self, event: Event, record: StepSeen) -> None:
+    def _answered(self, event: Event, record: TraceRecord) -> None:
         index = self._moves(event, record, response=True)
         if _is_local(record):
             self._change(index, event, arrived=event.at)
 
-    def _moves(self, event: Event, record: StepSeen, *, response: bool) -> int:
+    def _moves(self, event: Event, record: TraceRecord, *, response: bool) -> int:
         """Note that a message has left or arrived from another node, and return its index."""
         key = (record.id, response, record.source, record.target)
         if record.claimed:
@@ -190,25 +191,25 @@ class _Sketch:
             self._under_way[key].append(index)
         return index
 
-    def _new(self, event: Event, record: StepSeen, *, response: bool, sent: float | None) -> int:
+    def _new(self, event: Event, record: TraceRecord, *, response: bool, sent: float | None) -> int:
         message = DrawnMessage(
-            id=record.id,
+            id=str(record.id),
             response=response,
-            source=record.source,
-            target=record.target,
-            sender=_node(record.source) if sent is None else event.node,
-            receiver=event.node if _is_local(record) else _node(record.target),
+            source=str(record.source),
+            target=str(record.target),
+            sender=record.source.node if sent is None else event.node,
+            receiver=event.node if _is_local(record) else record.target.node,
             sent=sent,
             arrived=None,
             taken=None,
             confirmed=None,
             expects=record.expects,
             inherits=record.inherits,
-            body=record.body,
-            blob=record.blob,
-            beginning=record.beginning,
-            parent=record.parent,
-            root=record.id,
+            body=record.body_bytes,
+            blob=record.blob_bytes,
+            beginning=record.beginning.decode(errors="replace"),
+            parent=None,  # `draw` knows it
+            root=str(record.id),
             lines=(event.line,),
         )
         self.messages.append(message)
@@ -219,7 +220,7 @@ class _Sketch:
         lines = message.lines if event.line in message.lines else (*message.lines, event.line)
         self.messages[index] = replace(message, lines=lines, **changes)
 
-    def _handed(self, event: Event, record: StepSeen) -> None:
+    def _handed(self, event: Event, record: TraceRecord) -> None:
         index = self._latest.get((event.node, record.id))
         if index is None or not (record.claimed or _is_local(record)):
             return  # it was handed to the net
@@ -227,27 +228,26 @@ class _Sketch:
         if _is_local(record):
             self._change(index, event, arrived=event.at)
 
-    def _arrived_there(self, event: Event, record: StepSeen) -> None:
+    def _arrived_there(self, event: Event, record: TraceRecord) -> None:
         index = self._latest.get((event.node, record.id))
         if index is not None:
             self._change(index, event, confirmed=event.at)
 
-    def _failed(self, event: Event, record: StepSeen) -> None:
+    def _failed(self, event: Event, record: TraceRecord) -> None:
         self._failure(event, record, _told(record.reason))
 
-    def _dropped(self, event: Event, record: StepSeen) -> None:
+    def _dropped(self, event: Event, record: TraceRecord) -> None:
         waiting = self._under_way.get((record.id, True, record.source, record.target))
         if waiting and record.claimed:  # a response that has come too late
             self._change(waiting.popleft(), event, arrived=event.at, receiver=event.node)
         self._failure(event, record, "dropped")
 
-    def _failure(self, event: Event, record: StepSeen, what: str) -> None:
-        ends = (record.source, record.target)
-        reason = record.reason or ""
-        self.failures.append(FailedMessage(event.at, event.node, what, reason, record.id, record.id, *ends, event.line))
+    def _failure(self, event: Event, record: TraceRecord, what: str) -> None:
+        id, ends = str(record.id), (str(record.source), str(record.target))
+        self.failures.append(FailedMessage(event.at, event.node, what, record.reason or "", id, id, *ends, event.line))
 
 
-_STEPS: dict[TraceStep, Callable[[_Sketch, Event, StepSeen], None]] = {
+_STEPS: dict[TraceStep, Callable[[_Sketch, Event, TraceRecord], None]] = {
     TraceStep.SENT: _Sketch._sent,
     TraceStep.HANDED: _Sketch._handed,
     TraceStep.ARRIVED: _Sketch._arrived_there,
@@ -309,9 +309,5 @@ def _told(reason: str | None) -> str:
 _REASONS = frozenset(each.value for each in Reason)
 
 
-def _node(address: str) -> str:
-    return address.partition("@")[0]
-
-
-def _is_local(record: StepSeen) -> bool:
-    return _node(record.source) == _node(record.target)
+def _is_local(record: TraceRecord) -> bool:
+    return record.source.node == record.target.node

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kernel.router.trace import TraceStep
+from kernel.router.trace import TraceRecord, TraceStep
 from testnet.journal.journal import BadJournal, Event
-from testnet.report.events import BytesSent, FaultBegins, FaultEnds, Note, StepSeen, ViolationSeen, meaning
+from testnet.report.events import BytesSent, FaultBegins, FaultEnds, Note, ViolationSeen, meaning
 from tests.testnet.report.small import step
 
 
@@ -39,8 +39,8 @@ def test_each_kind_of_event_is_understood(text: str, meant: object) -> None:
 
 def test_ids_of_64_bits_keep_all_their_digits() -> None:
     record = read(step(0.5, "a.nec", "sent", id=18446744073709551615)[2])
-    assert isinstance(record, StepSeen)
-    assert (record.step, record.id) == (TraceStep.SENT, "18446744073709551615")
+    assert isinstance(record, TraceRecord)
+    assert (record.step, record.id) == (TraceStep.SENT, 18446744073709551615)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,7 @@ def test_ids_of_64_bits_keep_all_their_digits() -> None:
         "message []",
         "message " + step(0.5, "a.nec", "sent", body="many")[2],
         step(0.5, "a.nec", "sent")[2].replace('"sent"', '"eaten"'),
+        step(0.5, "a.nec", "sent", source="<script>")[2],
         "fault {}",
         'fault {"number":1,"words":"x","nodes":[1],"state":"begins"}',
         "sends much to b.nec",

@@ -6,10 +6,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from kernel.router.trace import TraceRecord
 from testnet.faults.hostile_peer import HostilePeer
 from testnet.faults.schedule import Step
 from testnet.journal.journal import Journal, read_journal_untrusted
-from testnet.report.events import StepSeen, meaning
+from testnet.report.events import meaning
 from testnet.report.model import DrawnMessage, draw
 from testnet.scenarios.hostile import HOSTILE
 from testnet.scenarios.scenario import draw_plan
@@ -135,9 +136,9 @@ def test_nodes_that_were_not_planned_get_lanes_too() -> None:
     assert draw(journal).nodes == ("a.nec", "b.nec", "registrar.nec")
 
 
-def records(journal: Journal) -> dict[int, StepSeen]:
+def records(journal: Journal) -> dict[int, TraceRecord]:
     read = ((event.line, meaning(event)) for event in journal.events)
-    return {line: record for line, record in read if isinstance(record, StepSeen)}
+    return {line: record for line, record in read if isinstance(record, TraceRecord)}
 
 
 def is_between_nodes(message: DrawnMessage) -> bool:
@@ -153,7 +154,8 @@ def test_in_a_real_run_both_ends_of_each_arrow_are_records_of_that_very_message(
         assert ends[0] == (arrow.sent, arrow.sender), SEED
         assert arrow.arrived is None or (arrow.arrived, arrow.receiver) in ends, SEED
         for record in (by_line[line] for line in arrow.lines):
-            assert (record.id, record.source, record.target) == (arrow.id, arrow.source, arrow.target), SEED
+            ends_of_it = (str(record.source), str(record.target))
+            assert (str(record.id), *ends_of_it) == (arrow.id, arrow.source, arrow.target), SEED
 
 
 def test_in_a_real_run_all_that_was_received_was_sent_before_on_the_other_node(journal: Journal) -> None:
