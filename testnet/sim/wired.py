@@ -8,37 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from net.contract.events import Buffer, DialFailure
+from net.contract.events import DialFailure
+from net.io.port import Port
 from testnet.model.rule import Late, Link
 from testnet.sim.timeline import Timeline
 
 
-class WiredCore(Protocol):
-    """A core with connections: a node's or a hostile peer's. The methods are those of `net.peering.network.Network`."""
-
-    def new_connection(self) -> int:
-        """Return a number for a new connection."""
-
-    def pending(self, connection: int, limit: int) -> list[Buffer]:
-        """Return up to `limit` bytes that are to be sent on a connection."""
+class WiredCore(Port, Protocol):
+    """A core with connections: a node's or a hostile peer's."""
 
     def settle(self, now: float) -> None:
         """Pass on what the parts of the core want of each other."""
-
-    def accepted(self, connection: int, host: str, now: float) -> None:
-        """Take a connection that another node has dialed."""
-
-    def connected(self, connection: int, now: float) -> None:
-        """Take the news that a dial has succeeded."""
-
-    def dial_failed(self, connection: int, reason: str, now: float) -> None:
-        """Take the news that a dial has failed."""
-
-    def receive(self, connection: int, data: bytes, now: float) -> None:
-        """Take bytes that have arrived on a connection."""
-
-    def lost(self, connection: int, now: float) -> None:
-        """Take the news that a connection is gone."""
 
 
 class Wired(ABC):
