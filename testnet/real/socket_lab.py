@@ -18,7 +18,6 @@ from heapq import heappop, heappush
 from itertools import count
 from pathlib import Path
 from random import Random
-from typing import Protocol
 
 from nectar_node.base.consent import EVERYTHING
 from nectar_node.base.errors import NodeError
@@ -36,8 +35,8 @@ from testnet.model.rule import Attack, Fault, NodeFault, held
 from testnet.model.where import Where
 from testnet.real.lifeline import hold_lifeline
 from testnet.real.links.hosts import run_host_links
-from testnet.real.links.thread import run_loopback_links
-from testnet.real.local import Linked, LocalTestnet
+from testnet.real.links.thread import ThreadedLinks, run_loopback_links
+from testnet.real.local import LocalTestnet
 from testnet.real.nodes import attackers, impostors
 from testnet.real.nodes.processes import NodeProcesses, resident_bytes
 from testnet.real.traces import TRACES_FOLDER, TracePipes
@@ -52,19 +51,6 @@ _SHOWN = 200
 """Characters of a body in the journal."""
 
 
-class RealLinks(Linked, Protocol):
-    """Links that take faults, such as `testnet.real.links.fabric.Links`."""
-
-    def apply(self, fault: Fault) -> int:
-        """Begin `fault` on the links, if it concerns links, and return its number."""
-
-    def remove(self, number: int) -> None:
-        """End the fault of that number."""
-
-    def cut(self, where: Where) -> int:
-        """Reset all connections there; how many."""
-
-
 @dataclass(slots=True)
 class RealRequest:
     """A request on a real node; a thread waits for its outcome."""
@@ -75,7 +61,7 @@ class RealRequest:
 class SocketLab(NodeProcesses, Lab):
     """Real nodes as a `Lab`; made by `open_socket_lab`."""
 
-    def __init__(self, nodes: LocalTestnet, links: RealLinks, level: Level, seed: int, traces: TracePipes) -> None:
+    def __init__(self, nodes: LocalTestnet, links: ThreadedLinks, level: Level, seed: int, traces: TracePipes) -> None:
         """`traces`: those of all nodes, from their first boot on."""
         super().__init__(nodes.network, links.connect, nodes.lifeline)
         self.nodes = nodes

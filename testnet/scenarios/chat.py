@@ -82,7 +82,6 @@ class _Story:
             self._reaches_all(node)
 
     def outcomes(self) -> Outcomes:
-        """Return the outcomes, after `check`."""
         return {f"{each.text} by {each.author}": each.words() for each in self.sayings}
 
     def _reaches_all(self, node: str) -> None:

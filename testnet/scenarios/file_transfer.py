@@ -56,7 +56,6 @@ class _Story:
             require(received in (None, each.data), f"{each.name} on {each.target} differs from what {each.source} sent")
 
     def outcomes(self) -> Outcomes:
-        """Return the outcomes, after `check`."""
         return {
             f"{each.name}, {len(each.data)} bytes, {each.source} to {each.target}": self._outcome(each)
             for each in self.transfers

@@ -54,7 +54,6 @@ class _Story:
         self._witnesses.nothing_wrong(self._plan.nodes)
 
     def outcomes(self) -> Outcomes:
-        """Return the outcomes, after `check`."""
         return self._witnesses.outcomes() | self._neighbours.outcomes()
 
     def _check_answers(self, witnesses: Witnesses, runs: Sequence[WitnessRun]) -> None:

@@ -126,7 +126,6 @@ class _Story:
             require(refused, f"{self._receiver} did not say how large files may be: {outcome}")
 
     def outcomes(self) -> Outcomes:
-        """Return the outcomes, after `check`."""
         return {f"{each.name}, {len(each.data)} bytes": "the file is there" for each in self.sent}
 
 

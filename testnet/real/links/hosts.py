@@ -19,8 +19,7 @@ from testnet.real.nodes.namespaces import HUB, Namespaces
 
 
 class HostLinks(ThreadedLinks):
-    """Links between hosts, as `testnet.real.socket_lab.RealLinks`. A fault that cuts off one node from all others pulls
-    its cable."""
+    """Links between hosts. A fault that cuts off one node from all others pulls its cable."""
 
     def __init__(self, links: Links, token: trio.lowlevel.TrioToken, hosts: Namespaces) -> None:
         super().__init__(links, token)
@@ -32,7 +31,6 @@ class HostLinks(ThreadedLinks):
         """By the fault's number, the host whose cable it has pulled."""
 
     def connect(self, name: str) -> NodePlace:
-        """Return the place of the node `name`, which others reach from now on; its host is made if there is none."""
         place = self._places.get(name)
         if place is None:
             host, front = self.hosts.add(name), (self.hosts.add_hub_address(), FRONT_PORT)
@@ -41,7 +39,6 @@ class HostLinks(ThreadedLinks):
         return place
 
     def apply(self, fault: Fault) -> int:
-        """Begin `fault`, on the links or by pulling a cable, and return its number."""
         host = cut_off(fault)
         if host is None or host not in self._places:
             return super().apply(fault)
@@ -52,7 +49,6 @@ class HostLinks(ThreadedLinks):
         return number
 
     def remove(self, number: int) -> None:
-        """End the fault of that number."""
         host = self._cables.pop(number, None)
         if host is None:
             super().remove(number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
@@ -24,12 +25,16 @@ _START_TIMEOUT = 60.0
 T = TypeVar("T")
 
 
-class ThreadedLinks:
+class ThreadedLinks(ABC):
     """`Links` in a thread: every call is done there."""
 
     def __init__(self, links: Links, token: trio.lowlevel.TrioToken) -> None:
         self._links = links
         self._token = token
+
+    @abstractmethod
+    def connect(self, name: str) -> NodePlace:
+        """Return the place of the node `name`, which others reach from now on; raises NodeError and OSError."""
 
     def add(self, name: str, place: NodePlace) -> None:
         """Note that the node `name` is at `place` (`Links.add`)."""
@@ -64,7 +69,7 @@ class ThreadedLinks:
 
 
 class LoopbackLinks(ThreadedLinks):
-    """The links of a testnet on loopback, as `testnet.real.local.Linked`."""
+    """The links of a testnet on loopback."""
 
     def __init__(self, links: Links, token: trio.lowlevel.TrioToken, allocation: Allocation, folder: Path) -> None:
         """`folder` is that of the testnet."""
@@ -73,7 +78,6 @@ class LoopbackLinks(ThreadedLinks):
         self._folder = folder
 
     def connect(self, name: str) -> NodePlace:
-        """Return the place of the node `name`, which others reach from now on; raises BadInput and OSError."""
         place = claim.allot(self._folder, self._allocation, name)
         self.add(name, place)
         return place
