@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -144,9 +145,8 @@ def shrink(
     """Cut the plan of a failed run down to what matters. Exit code: 0 done, 1 it no longer fails in the same way."""
     read = read_journal_untrusted(journal)
     scenario, plan = plan_of(read.header, str(journal))
-    end = read.end
-    failure = RunVerdict(plan, end.result, end.text, end.digest, end.events, end.seconds)
-    if end.result == result.INTERRUPTED:
+    failure = RunVerdict(**asdict(read.end), plan=plan)
+    if failure.result == result.INTERRUPTED:
         raise BadInput(f"{journal} is of a run that Ctrl-C ended: there is nothing to shrink.")
     if failure.passed:
         raise BadInput(f"{journal} is of a run that passed: there is nothing to shrink.")
