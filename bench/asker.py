@@ -18,15 +18,14 @@ from bench.lookups import name_of
 from nectar_node.contract.config import GenesisFile
 from net.contract.config import NetworkConfig
 from net.contract.events import LookedUp, NetEvent, Registered
-from net.names import directory
-from net.names.directory import RegistrarDirectory
+from net.names.directory import Genesis, RegistrarDirectory
 from net.names.identity import Identity
 
 
 class Asker:
     """A node that ignores everything but connections and look-ups."""
 
-    def __init__(self, known: directory.Genesis, nursery: trio.Nursery) -> None:
+    def __init__(self, known: Genesis, nursery: trio.Nursery) -> None:
         identity = Identity(f"asker-{os.getpid()}.nec", os.urandom(32))
         config = NetworkConfig(register=True, wall_clock_offset=time.time() - trio.current_time())
         self.directory = RegistrarDirectory(known)
@@ -62,8 +61,7 @@ class Asker:
 async def main(*arguments: str) -> float:
     """Print look-ups a second."""
     folder, count, outstanding = arguments
-    genesis = GenesisFile.load(Path(folder))
-    known = directory.Genesis(genesis.registrar, genesis.public_key, genesis.host, genesis.port)
+    known = GenesisFile.load(Path(folder)).genesis()
     async with trio.open_nursery() as nursery:
         asker = Asker(known, nursery)
         asker.member.turn()

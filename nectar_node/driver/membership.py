@@ -64,8 +64,7 @@ def open_directory(config: NodeConfig, keys: Keys) -> tuple[Directory, Written]:
         return Registrar(identity, kept.records, by_invitation=config.by_invitation, own_hosts=own), kept.written
     former = store_key(keys.previous, genesis.public_key) if keys.previous is not None else None
     kept = read_cache(path, store_key(identity, genesis.public_key), former)
-    known = directory.Genesis(genesis.registrar, genesis.public_key, genesis.host, genesis.port)
-    return RegistrarDirectory(known, kept.records), kept.written
+    return RegistrarDirectory(genesis.genesis(), kept.records), kept.written
 
 
 def _static_directory(name: str, file: StaticFile, public_key: bytes) -> StaticDirectory:
