@@ -12,8 +12,8 @@ import time
 from bench.lab import folder, printed, program
 from bench.measure import Reference, Result, absolute, in_turns, ratio
 from nectar_node.contract.config import REGISTRAR_NAME
-from nectar_node.peers.record_store import RecordStore, Written, store_key
-from nectar_node.storage.disk import perform
+from nectar_node.peers.name_rows import rows_of
+from nectar_node.storage.database import Database
 from net.base.limits import RECORD_SECONDS
 from net.names import keyfile
 from net.names.directory import Endpoint, HeldRecord, NameRecord, grant_record, sign_record
@@ -65,12 +65,9 @@ def _fill(net: LocalTestnet) -> None:
     keyfile.create_key_file(place.key, keyfile.seal(Keys(registrar, None), None, os.urandom))
     now = int(time.time())
     records = [_record(name_of(number), registrar, owner, now) for number in range(NAMES)]
-    written = Written(store_key(registrar, registrar.public_key))
-    store = RecordStore(str(place.records), written, lambda: records)
-    store.put(records[0])
-    job = store.next_job()
-    assert job is not None
-    assert perform(job.operation) is None
+    database, _ = Database.open(str(place.store))
+    database.commit(rows_of(records, registrar.public_key))
+    database.close()
 
 
 def _record(name: str, registrar: Identity, owner: Identity, now: int) -> HeldRecord:

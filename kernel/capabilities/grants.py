@@ -17,8 +17,10 @@ from kernel.contract.capability import MESSAGING, NETWORK, Capability, canonical
 
 KERNEL_PROCESS = ProcessId("kernel", "distro", "sys")
 
-Held = dict[ProcessId, tuple[tuple[Capability, ...], tuple[Capability, ...]]]
-"""What each process holds, as the store keeps it: what was not given unasked, and what was."""
+Listed = tuple[tuple[Capability, ...], tuple[Capability, ...]]
+"""What a process holds, as the store keeps it: what was not given unasked, and what was."""
+Held = dict[ProcessId, Listed]
+"""What each process holds."""
 
 
 class Grants:
@@ -35,8 +37,10 @@ class Grants:
     """
 
     def __init__(self, our: str) -> None:
-        self.version = 0
-        """Grows with every change, so that the store on disk can be kept up to date."""
+        self._changed: set[ProcessId] = set()
+        """Holders that hold something else than when `take_changes` was called last."""
+        self._revoked = False
+        """Whether anything was revoked since then."""
         self._our = our
         self._held: dict[ProcessId, Holding] = {}
         self._received: dict[ProcessId, OrderedDict[Capability, None]] = {}
@@ -115,7 +119,7 @@ class Grants:
         return self._saved.get(holder.package_id) or HoldingAccount(), limits.MAX_PACKAGE_HELD_BYTES
 
     def _add(self, holder: ProcessId, capability: Capability, *, given: bool) -> None:
-        self.version += 1
+        self._changed.add(holder)
         self._held.setdefault(holder, Holding()).add(capability, given=given)
         accounts, package = self._accounts(holder, capability, given)
         accounts.setdefault(package, HoldingAccount()).add(capability)
@@ -123,7 +127,7 @@ class Grants:
 
     def _release(self, holder: ProcessId, capability: Capability) -> None:
         """Take one capability from `holder`."""
-        self.version += 1
+        self._changed.add(holder)
         holding = self._held[holder]
         accounts, package = self._accounts(holder, capability, holding.remove(capability))
         accounts[package].remove(capability)
@@ -166,7 +170,7 @@ class Grants:
     def revoke(self, issuer: Address) -> None:
         """Make all that a killed process issued worthless, here and on other nodes (G21)."""
         if self._revocations.revoke(issuer.process):
-            self.version += 1
+            self._revoked = True
         self._withdraw(issuer)
 
     def _withdraw(self, issuer: Address) -> None:
@@ -273,10 +277,26 @@ class Grants:
 
     # --- the store (G21) --------------------------------------------------------------------------------------------
 
-    def snapshot(self) -> tuple[Held, Revoked]:
-        """Return what survives a reboot: what each process holds, and what is revoked. What has not changed is the same
-        object as the last time."""
-        return {holder: holding.listed() for holder, holding in self._held.items()}, self._revocations.snapshot()
+    @property
+    def has_changed(self) -> bool:
+        """Whether `take_changes` returns any."""
+        return bool(self._changed) or self._revoked
+
+    def take_changes(self) -> tuple[set[ProcessId], Revoked | None]:
+        """Return the holders that hold something else than when this was called last, and all revocations if there are
+        more."""
+        changed, self._changed = self._changed, set()
+        revoked, self._revoked = self._revocations.snapshot() if self._revoked else None, False
+        return changed, revoked
+
+    def listed(self, holder: ProcessId) -> Listed:
+        """Return what a process holds, as the store keeps it."""
+        holding = self._held.get(holder)
+        return holding.listed() if holding is not None else ((), ())
+
+    def holders(self, capability: Capability) -> tuple[ProcessId, ...]:
+        """Return the processes that hold a capability, whose params are canonical."""
+        return tuple(each for each in self._with.get(capability.issuer, ()) if self.holds(each, capability))
 
     def restore(self, held: Held, revoked: Revoked) -> None:
         """Continue where a snapshot was taken, before any process runs."""
@@ -286,3 +306,4 @@ class Grants:
                     if not self.holds(holder, capability):
                         self._add(holder, canonical(capability), given=is_gift)
         self._revocations.restore(revoked)
+        self._changed.clear()

@@ -8,7 +8,7 @@ of processes grows that each spawn the next and end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from kernel.contract.address import ProcessId
 
@@ -33,6 +33,8 @@ class Descent:
 
     def __init__(self) -> None:
         self._ghosts: dict[Kin, None] = {}
+        self._former: dict[ProcessId, Kin] = {}
+        """Processes that were restored at this boot, and their ancestors, until all have been."""
 
     def born(self, id: ProcessId, parent: Kin | None) -> Kin:
         """Add a process that begins; `parent` is None if it has none."""
@@ -43,6 +45,38 @@ class Descent:
             parent.children[kin] = None
             parent.living_children += 1
         return kin
+
+    def restored(self, id: ProcessId, ancestors: Sequence[ProcessId]) -> Kin:
+        """Add a process that ran before a reboot and descends from `ancestors`, the nearest first.
+
+        An ancestor that does not run (yet) is a ghost until it is restored itself.
+        """
+        parent: Kin | None = None
+        for each in reversed(ancestors):
+            parent = self._former.get(each) or self._absent(each, parent)
+        kin = self._former.get(id)
+        if kin is None or kin.lives:
+            kin = self._former[id] = self.born(id, parent)
+            return kin
+        kin.lives = True
+        self._ghosts.pop(kin, None)
+        if kin.parent is not None:
+            kin.parent.living_children += 1
+        return kin
+
+    def _absent(self, id: ProcessId, parent: Kin | None) -> Kin:
+        kin = self._former[id] = self.born(id, parent)
+        kin.lives = False
+        if parent is not None:
+            parent.living_children -= 1
+        self._ghosts[kin] = None
+        return kin
+
+    def all_restored(self) -> None:
+        """Let go of the ids of what was restored: from now on a process of such an id is another one."""
+        for kin in self._former.values():
+            self._forget(kin)
+        self._former.clear()
 
     def ended(self, kin: Kin) -> None:
         """Note that a process has ended for good."""

@@ -14,7 +14,7 @@ from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.capability import Capability
 from kernel.contract.guest import Answer, Arrival, Effect, End, Failure, Poll, Program, SpawnError
 from kernel.contract.message import Envelope, LazyLoadBlob, OnExit, Reason, ReplyTo, Request, Response
-from kernel.contract.process import Launch, Lot, Process
+from kernel.contract.process import Launch, Lot, Process, Remnant
 
 # --- events ---------------------------------------------------------------------------------------------------------
 
@@ -125,6 +125,19 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Restore:
+    """Let a process run again that ran before the node went down, with what it holds still (G26)."""
+
+    remnant: Remnant
+    program: Program
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """All processes that ran before the node went down run again, or cannot."""
+
+
+@dataclass(frozen=True, slots=True)
 class GrantCapabilities:
     """Let a process hold these capabilities; the sender of the event has checked that it may (G21)."""
 
@@ -187,6 +200,8 @@ Event = (
     | KillAll
     | Initialize
     | Run
+    | Restore
+    | Restored
     | GrantCapabilities
     | WithdrawCapabilities
     | ChangeOnExit

@@ -216,6 +216,8 @@ class Program(Protocol):
     opens_files: bool
     """Whether the program imports the WASI functions that create and open files: its guests then write to their drive
     by themselves."""
+    digest: str
+    """The SHA-256 of the code, in hex: the same code is found again by it."""
 
     def start(self, config: GuestConfig) -> Guest:
         """Return a new guest that has not run yet.

@@ -26,6 +26,32 @@ class Launch:
     public: bool
     parent: ProcessId | None = None
     """The process that spawned it; the two may message each other (G18)."""
+    path: str = ""
+    """The path in the vfs that it was spawned from; empty: another way."""
+    returns: bool = True
+    """Whether it runs again after a reboot of its node (G26)."""
+
+
+class Remnant(NamedTuple):
+    """What is kept of a process, so that it runs again after a reboot (G26)."""
+
+    process: ProcessId
+    digest: str
+    """The SHA-256 of its code, in hex."""
+    path: str
+    """As in `Launch`."""
+    on_exit: OnExit
+    public: bool
+    parent: ProcessId | None
+    ancestors: tuple[ProcessId, ...]
+    """Those from which it descends, the nearest first; some may have ended."""
+    runs: bool
+    """Whether it has been run, after it was initialized."""
+    waits: float | None
+    """Seconds until its restart when that was decided; None: it does not wait for a restart."""
+    back_off: float | None
+    """Seconds before its next restart; None: it has not been restarted."""
+    restarts: int
 
 
 class Waiting(enum.Enum):

@@ -39,7 +39,7 @@ class HostCalls:
 
     def set_on_exit(self, process: Process, effect: SetOnExit) -> bool:
         """Apply set-on-exit (G22)."""
-        process.on_exit = effect.on_exit
+        self._lifecycle.set_on_exit(process, effect.on_exit)
         return True
 
     def get_on_exit(self, process: Process, _: GetOnExit) -> bool:

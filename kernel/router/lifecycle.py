@@ -29,6 +29,8 @@ from kernel.contract.events import (
     KillAll,
     Load,
     Loaded,
+    Restore,
+    Restored,
     Run,
     Start,
     WithdrawCapabilities,
@@ -36,7 +38,7 @@ from kernel.contract.events import (
 from kernel.contract.guest import End, Spawn, SpawnError
 from kernel.contract.json_text import is_json
 from kernel.contract.message import OnExit, OnExitAction, Reason
-from kernel.contract.process import Launch, Process, Waiting
+from kernel.contract.process import Launch, Process, Remnant, Waiting
 from kernel.router.backpressure import Backpressure
 from kernel.router.handover import Handover
 from kernel.router.outcomes import Outcomes
@@ -54,6 +56,9 @@ KILLS_AT_ONCE = 128
 """Processes that are ended without a pause, at 40 microseconds each, with telling all that wait for them. If more are
 to end together, the others no longer run, and end a few at a time while messages flow."""
 
+MAX_ANCESTORS = 1024
+"""Ancestors of a process that are kept over a reboot: of a longer line, the rest counts as another family."""
+
 RESERVED = ("distro", "sys")
 """Package and publisher of the system processes: no process of a guest gets an id there (G21)."""
 
@@ -69,6 +74,8 @@ class _Restart(NamedTuple):
     launch: Launch
     on_exit: OnExit
     kin: Kin
+    wait: float
+    """Seconds from the decision to `at`."""
 
 
 class Lifecycle:
@@ -103,6 +110,8 @@ class Lifecycle:
         """Running processes, by package."""
         self._restarted: dict[ProcessId, int] = {}
         self._number = 0
+        self._changed: set[ProcessId] = set()
+        """Processes of which something else is to be kept than before (G26)."""
 
     # --- begin ------------------------------------------------------------------------------------------------------
 
@@ -136,6 +145,7 @@ class Lifecycle:
         process = Process(Address(self._our, launch.process), launch, account, kin, self._state.now)
         process.on_exit = on_exit
         self.processes[launch.process] = process
+        self._changed.add(launch.process)
         self._of_package[launch.process.package_id] += 1
         return process
 
@@ -156,6 +166,7 @@ class Lifecycle:
         if process is not None and process.waiting is Waiting.RUN:
             process.waiting = Waiting.NOTHING
             process.started_at = self._state.now
+            self._changed.add(event.process)
             self._state.emit(Begin(process.launch, process.address))
 
     def on_grant(self, event: GrantCapabilities) -> None:
@@ -173,7 +184,12 @@ class Lifecycle:
         """Change a process's on-exit setting."""
         process = self.processes.get(event.process)
         if process is not None:
-            process.on_exit = event.on_exit
+            self.set_on_exit(process, event.on_exit)
+
+    def set_on_exit(self, process: Process, on_exit: OnExit) -> None:
+        """Change a process's on-exit setting."""
+        process.on_exit = on_exit
+        self._changed.add(process.address.process)
 
     def go_on(self, process: Process) -> None:
         """Let a process run on that has used up its slice."""
@@ -249,7 +265,8 @@ class Lifecycle:
             # Only to processes that are there: names without one could be invented without end.
             if not is_json(params) or not self.is_taken(holder) or not self._grants.grant_bounded(holder, [granted]):
                 self._state.log(parent.address.process, f"cannot grant {holder} a capability of {child}")
-        launch = Launch(child, event.program, effect.on_exit, effect.public, parent.address.process)
+        path = effect.wasm_path
+        launch = Launch(child, event.program, effect.on_exit, effect.public, parent.address.process, path)
         self._begin(launch, effect.on_exit)
         self._handover.answer_call(parent, child)
 
@@ -278,6 +295,7 @@ class Lifecycle:
 
     def _forget(self, process: ProcessId) -> None:
         """Forget a process that is gone for good."""
+        self._changed.add(process)
         self._grants.forget(process)
         self._back_off.pop(process, None)
         self._restarted.pop(process, None)
@@ -400,7 +418,9 @@ class Lifecycle:
             wait = FIRST_BACK_OFF
         self._back_off[id] = min(2 * wait, LONGEST_BACK_OFF)
         self._number += 1
-        heapq.heappush(self._restarts, _Restart(now + wait, self._number, process.launch, process.on_exit, process.kin))
+        restart = _Restart(now + wait, self._number, process.launch, process.on_exit, process.kin, wait)
+        heapq.heappush(self._restarts, restart)
+        self._changed.add(id)
         self._state.log(id, f"starts again in {wait:g} s")
 
     def next_deadline(self) -> float | None:
@@ -427,3 +447,67 @@ class Lifecycle:
         """Return the processes that wait for a restart, and when that is due, by name."""
         waiting = ((restart.launch, restart.at) for restart in self._restarts)
         return sorted(waiting, key=lambda each: each[0].process)
+
+    # --- over a reboot (G26) ----------------------------------------------------------------------------------------
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether `take_remnants` returns any."""
+        return bool(self._changed)
+
+    def take_remnants(self) -> dict[ProcessId, Remnant | None]:
+        """Return what is to be kept of the processes of which that has changed since this was called last.
+
+        None: nothing, since it has ended.
+        """
+        changed, self._changed = self._changed, set()
+        kept: dict[ProcessId, Remnant | None] = dict.fromkeys(sorted(changed))
+        for restart in self._restarts:
+            if restart.launch.process in changed:
+                launch, kin = restart.launch, restart.kin
+                kept[launch.process] = self._remnant(launch, restart.on_exit, kin, True, restart.wait)
+        for process in filter(None, map(self.processes.get, changed)):
+            if process.launch.returns:
+                runs = process.waiting is not Waiting.RUN
+                kept[process.launch.process] = self._remnant(process.launch, process.on_exit, process.kin, runs, None)
+        return kept
+
+    def _remnant(self, launch: Launch, on_exit: OnExit, kin: Kin, runs: bool, waits: float | None) -> Remnant:
+        id, above = launch.process, kin.parent
+        ancestors: list[ProcessId] = []
+        while above is not None and len(ancestors) < MAX_ANCESTORS:
+            ancestors.append(above.id)
+            above = above.parent
+        back_off, restarts = self._back_off.get(id), self._restarted.get(id, 0)
+        digest, path, public, parent = launch.program.digest, launch.path, launch.public, launch.parent
+        return Remnant(id, digest, path, on_exit, public, parent, tuple(ancestors), runs, waits, back_off, restarts)
+
+    def on_restored(self, _: Restored) -> None:
+        """Note that all processes have been restored, or cannot be."""
+        self._descent.all_restored()
+
+    def on_restore(self, event: Restore) -> None:
+        """Let a process run again that ran before the node went down. Nothing happens if its name is taken."""
+        kept = event.remnant
+        id, problem = kept.process, None
+        if id in self.processes or id in self._back_off or id in self._doomed or self._is_reserved(id):
+            problem = "the name is taken"
+        elif id in self._spawning:
+            self._cancel_spawn(id)
+        if problem is not None:
+            self._state.log(id, f"does not run again: {problem}")
+            return
+        launch = Launch(id, event.program, event.remnant.on_exit, kept.public, kept.parent, kept.path)
+        kin = self._descent.restored(id, kept.ancestors)
+        if kept.back_off is not None:
+            self._back_off[id] = kept.back_off
+        if kept.restarts:
+            self._restarted[id] = kept.restarts
+        if kept.waits is not None:
+            self._number += 1
+            at = self._state.now + kept.waits
+            heapq.heappush(self._restarts, _Restart(at, self._number, launch, kept.on_exit, kin, kept.waits))
+        elif kept.runs:
+            self._begin(launch, kept.on_exit, kin)
+        else:
+            self._make(launch, kept.on_exit, kin).waiting = Waiting.RUN

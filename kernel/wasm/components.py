@@ -43,6 +43,7 @@ class ThreadedProgram:
     def __init__(self, code: ThreadedCode, opens_files: bool) -> None:
         self._code = code
         self.opens_files = opens_files
+        self.digest = ""
 
     def start(self, config: GuestConfig) -> Guest:
         """Return a new guest that has not run yet. Raises BadModule if too many run already."""

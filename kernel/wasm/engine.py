@@ -65,6 +65,7 @@ class FiberProgram:
     def __init__(self, code: Code, opens_files: bool) -> None:
         self._code = code
         self.opens_files = opens_files
+        self.digest = ""
 
     def start(self, config: GuestConfig) -> Guest:
         """Return a new guest that has not run yet, not even a start function: that happens in its polls.
@@ -114,7 +115,9 @@ class Engine:
         key = hashlib.sha256(wasm).digest()
         program = self._programs.get(key)
         if program is None:
-            program = self._programs[key] = self._load(wasm)
+            program = self._load(wasm)
+            program.digest = key.hex()
+            self._programs[key] = program
         return program
 
     def _load(self, wasm: bytes) -> FiberProgram | ThreadedProgram:

@@ -48,13 +48,28 @@ class NodeFolder:
         return self.path / "state"
 
     @property
+    def store(self) -> Path:
+        """The database of what the node remembers (`nectar_node.storage.database`)."""
+        return self.path / "store"
+
+    @property
+    def format(self) -> Path:
+        """The file that says that there is a store, so that one that is gone is missed."""
+        return self.path / "format"
+
+    @property
+    def code(self) -> Path:
+        """The folder of the code of processes, by its SHA-256 (`nectar_node.driver.program_code`)."""
+        return self.path / "code"
+
+    @property
     def capabilities(self) -> Path:
-        """The file that says which process holds which capability."""
+        """The file that said who holds what, before there was a store."""
         return self.path / "capabilities"
 
     @property
     def decisions(self) -> Path:
-        """The file of the user's decisions about packages (`nectar_node.packages.decisions`)."""
+        """The file of the user's decisions, before there was a store."""
         return self.path / "decisions"
 
     @property
@@ -89,9 +104,9 @@ class NodeFolder:
         """
         own_files.make_folder(self.path)
         own_files.check(self.key, secret=True)
-        for file in (self.capabilities, self.decisions, self.log, older(self.log), self.boot):
+        for file in (self.store, self.format, self.log, older(self.log), self.boot):
             own_files.check(file)
-        for folder in (self.records, self.drives, self.state):
+        for folder in (self.records, self.drives, self.state, self.code):
             own_files.check(folder)
             own_files.make_folder(folder)
 

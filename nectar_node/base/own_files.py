@@ -221,6 +221,12 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(within)
 
 
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder of ours durable; raises NotOurs and OSError."""
+    with _folder(path) as within:
+        os.fsync(within)
+
+
 def check(path: Path, *, secret: bool = False) -> None:
     """Check that what is there, if anything is, is ours and not a link; with `secret`, also that nobody else can read
     it.

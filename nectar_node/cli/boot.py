@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from nectar_node.base import own_files
 from nectar_node.base.consent import NOTHING_SAID, Consent
 from nectar_node.base.errors import BadInput
 from nectar_node.base.folder import NodeFolder
@@ -27,10 +28,11 @@ from nectar_node.launcher.arguments import (
     parse_quotas,
     parse_routers,
 )
-from nectar_node.launcher.boot_options import BootOptions, as_before
+from nectar_node.launcher.boot_options import BootOptions, as_before, keep_options, kept_options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, DIRECTORY_VARIABLE, LocalNetwork
 from nectar_node.launcher.node_config import make_config
 from nectar_node.launcher.passwords import with_password
+from nectar_node.launcher.settings import merged
 from nectar_node.storage.ledger import DEFAULT_FILES, NO_QUOTA
 from net.base.limits import MAX_RESERVATIONS
 from net.peering.own_routers import Place
@@ -50,7 +52,31 @@ _NO_PLACE = {
 """Why a node is not reached through a router, after the router's name."""
 
 
+_FIELDS = {
+    "host": "host",
+    "port": "port",
+    "advertise": "advertise",
+    "routers": "routers",
+    "reservations": "reservations",
+    "package": "packages",
+    "no_packages": "packages",
+    "password_file": "password_file",
+    "directory": "directory",
+    "authority": "directory",
+    "memory": "memory_bytes",
+    "trace": "trace",
+    "quota": "quotas",
+    "max_files": "quotas",
+    "disk_floor": "quotas",
+    "invitation": "invitation",
+    "invite_only": "invite_only",
+    "once": "once",
+}
+"""The fields of `BootOptions` that the options of the command set; others than these are for one boot."""
+
+
 def boot(
+    context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The node's name, such as send.nec.")],
     join: Annotated[
         Path,
@@ -157,9 +183,15 @@ def boot(
             help="The disk space that packages leave free; default: 512MiB, or a twentieth of a small disk.",
         ),
     ] = "",
+    rescue: Annotated[
+        bool, typer.Option("--rescue", help="Start with what is left of a damaged store, and say what is lost.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --detach: print the result as JSON.")] = False,
 ) -> int:
-    """Run the node NAME of the network in D until Ctrl-C or SIGTERM."""
+    """Run the node NAME of the network in D until Ctrl-C or SIGTERM.
+
+    Options that are not given are as they were at its last boot: `nectar config list` shows them.
+    """
     options = BootOptions(
         host=host,
         port=port,
@@ -175,6 +207,7 @@ def boot(
         invitation=parse_invitation(invitation) if invitation else None,
         invite_only=invite_only,
         once=once,
+        rescue=rescue,
     )
     check_name(name)
     if invite_only is not None and name != REGISTRAR_NAME:
@@ -185,15 +218,24 @@ def boot(
         raise BadInput("--json is for --detach: a node in the foreground shows its log.")
     network = LocalNetwork.find(join) if detach else LocalNetwork(join)
     network.secure()
+    given = {field for option, field in _FIELDS.items() if _is_given(context, option)}
+    options = merged(kept_options(network.place(name)), options, given)
     said = Consent(tuple(grant or ()), tuple(deny or ()), replace, allow_sys)
     options = with_consent(network.place(name), options, said)
     if detach:
         return _boot_detached(network, name, options, as_json=as_json)
     if name == REGISTRAR_NAME:
         options = as_before(network.folder, network.place(name), options)
+    own_files.make_folder(network.place(name).path)
+    keep_options(network.place(name), options)
     config = make_config(network, name, with_password(network.place(name), options))
     # Importing this loads trio and Wasmtime, which costs as much as everything else together.
     return supervisor.run_once(config) if once else supervisor.run_supervised(config)
+
+
+def _is_given(context: typer.Context, option: str) -> bool:
+    source = context.get_parameter_source(option)
+    return source is not None and source.name in ("COMMANDLINE", "ENVIRONMENT")
 
 
 def _boot_detached(network: LocalNetwork, name: str, options: BootOptions, *, as_json: bool) -> int:

@@ -86,13 +86,15 @@ def for_boot(folder: NodeFolder, packages: Sequence[Path], said: Consent) -> Con
     if not packages or folder.owner() is not None:
         return said  # one that runs already is not started: its user need not be asked
     # Imported only here: they take as long to load as the whole command line.
-    from nectar_node.packages.decisions_file import read_decisions
+    from nectar_node.packages.kept_decisions import read_decisions
     from nectar_node.packages.review import question_row, review
     from nectar_node.packages.startable import read_startable
 
     our = folder.path.name
     decisions = read_decisions(folder, our)
     for path in packages:
+        if not path.exists():
+            continue  # the node may have a copy
         package = read_startable(path, our)
         reviewed = review(package, decisions.of(package.id), said, our)
         said = settle(question_row(package, reviewed.question, our), said)

@@ -64,7 +64,9 @@ def ps(
     if address is not None:
         return _show_one(node, address, directory, as_json)
     columns = _Columns(_PROCESS_COLUMNS, _PROCESS_OPTIONAL, "PROCESS", (), _cell, _as_tree if tree else list)
-    _show(node, directory, ("ps", "processes"), columns, as_json)
+    answer = _show(node, directory, ("ps", "processes"), columns, as_json)
+    for row in answer.get("not_running", ()) if not as_json else ():
+        output.complain(f"{row['process']} does not run again: {row['why']}.")
     return 0
 
 

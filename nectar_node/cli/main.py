@@ -25,7 +25,7 @@ BAD_USAGE = 2
 INTERRUPTED = 130
 
 _HERE = "nectar_node.cli"
-_GROUPS = ("net", "keys", "directory", "inbox")
+_GROUPS = ("net", "keys", "directory", "inbox", "config")
 """The commands' modules, each with an `app`."""
 _COMMANDS = {
     "boot": "boot",

@@ -62,10 +62,16 @@ def start(
     network: UseNetwork = False,
     cap: Cap = None,
     on_exit: OnExit = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Run a new version even if it fails at once; else the one before runs again.")
+    ] = False,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Start processes on a node. They replace those of the same names: all of them or, if one cannot start, none.
+    """Start processes on a node, all of them or, if one cannot start, none. They run again whenever it boots.
+
+    A package takes the place of what runs of it, children included; if a process of the new version traps at once, the
+    version before runs again. A single file takes the place of a process of the same name.
 
     A package says in its manifest.json what its processes ask for; --deny withholds some of it. Rights over other
     packages or the node itself it gets only if you agree, or say --grant. The node remembers both. Exit code: 0, or 1
@@ -88,7 +94,7 @@ def start(
             )
             prepared = unpacking.prepare(path, folder)
         try:
-            answer = _start(client, prepared, path, said, as_json)
+            answer = _start(client, prepared, path, said, keep=keep, as_json=as_json)
         except BaseException as error:
             unpacking.discard(prepared)
             if not isinstance(error, (BadInput, ControlError, NeedsConsent)):
@@ -97,6 +103,8 @@ def start(
             sentence = str(error).replace(str(prepared.folder.resolve()), str(path))
             raise type(error)(sentence) from error
     _warn(answer, path)
+    if answer.get("ended") and not as_json:
+        output.complain(f"Ended with the version before: {', '.join(answer['ended'])}.")
     if isinstance(answer.get("replaced"), str):
         unpacking.discard_replaced(Path(answer["replaced"]), prepared, folder)
     if as_json:
@@ -110,13 +118,15 @@ def _started(answer: Answer) -> list[Answer]:
     return [each for each in answer.get("processes", ()) if isinstance(each, dict)]
 
 
-def _start(client: ControlClient, prepared: unpacking.Prepared, path: Path, said: Consent, as_json: bool) -> Answer:
+def _start(
+    client: ControlClient, prepared: unpacking.Prepared, path: Path, said: Consent, *, keep: bool, as_json: bool
+) -> Answer:
     folder = str(prepared.folder.resolve())
     origin = None if path.is_dir() else str(path.resolve())
 
     def words(said: Consent) -> dict[str, object]:
         spoken = {"grant": said.grant, "deny": said.deny, "replace": said.replaces, "allow_sys": said.allows_sys}
-        return {"package": folder, "origin": origin, **spoken}
+        return {"package": folder, "origin": origin, "keep": keep, "single": unpacking.is_single_file(path), **spoken}
 
     said = consent.settle(client.ask("review", START_TIMEOUT, **words(said)), said, as_json=as_json)
     return client.request("start", patience=START_TIMEOUT, **words(said))

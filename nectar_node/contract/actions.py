@@ -63,6 +63,10 @@ class Installed:
     """The token that was given to `NodeCore.install`."""
     failures: tuple[tuple[ProcessId, str], ...]
     """The processes that could not be started, and why."""
+    ended: tuple[ProcessId, ...] = ()
+    """The processes of the package that ran before and that the new one does not start: children, and what its manifest
+    does not have any more.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,15 @@ class DiskUsed(NamedTuple):
     """Why disk use is not known; None: it is."""
 
 
+class Kept(NamedTuple):
+    """Everything that had changed when somebody asked is on the disk, or cannot be written."""
+
+    token: object
+    """The token that was given to `NodeCore.ask_kept`."""
+    problem: str | None
+    """Why it is not there; None: it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Torn:
     """The node's own code has failed, and anything may be half done: it goes down in order, and starts again."""
@@ -142,6 +155,7 @@ DriverAction = (
     | Traced
     | Probed
     | DiskUsed
+    | Kept
     | ShutDown
     | Unforeseen
     | Torn

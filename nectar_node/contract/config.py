@@ -138,6 +138,9 @@ class NodeConfig:
     quotas: Quotas = DEFAULT_QUOTAS
     """What its packages may have on the disk."""
 
+    rescue: bool = False
+    """Whether to start with what is left of a damaged store."""
+
     @property
     def is_registrar(self) -> bool:
         """Whether this node grants names."""

@@ -9,8 +9,9 @@ import base64
 import os
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import trio
@@ -20,7 +21,7 @@ from kernel.contract.guest import Arrival, Failure
 from kernel.contract.message import SendErrorKind, is_claim
 from kernel.contract.process import Waiting
 from nectar_node.base.errors import BadInput, BadPackage, NodeError
-from nectar_node.contract.actions import DiskUsed, Printed
+from nectar_node.contract.actions import DiskUsed, Installed, Kept, Printed
 from nectar_node.contract.traces import Traced
 from nectar_node.control import status
 from nectar_node.control.requests import (
@@ -38,6 +39,7 @@ from nectar_node.control.requests import (
 )
 from nectar_node.control.server import error, line_of, request_untrusted
 from nectar_node.core.core import NodeCore
+from nectar_node.packages.contents import discard_copy, has_copy, with_copy
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.review import Reviewed, demand, question_row, review
 from nectar_node.packages.startable import read_startable
@@ -162,18 +164,21 @@ class Control:
     def __init__(
         self,
         core: NodeCore,
+        folder: Path,
         status: Callable[[], dict[str, object]],
         turn: Callable[[], None],
         ready: trio.Event,
         note: Callable[[str, Exception], None],
     ) -> None:
-        """`status` returns what the driver adds to the status; `turn` lets the node run after it was told something;
-        `ready` is set when the node has started its packages; `note` logs a failure of our own code.
+        """`folder` is the node's; `status` returns what the driver adds to the status; `turn` lets the node run after
+        it was told something; `ready` is set when the node has started its packages; `note` logs a failure of our own
+        code.
         """
         self._note = note
         self.stop = trio.Event()
         """Set when a client asks the node to shut down."""
         self._core = core
+        self._folder = folder
         self._status = status
         self._turn = turn
         self._ready = ready
@@ -249,7 +254,9 @@ class Control:
 
     async def _on_ps(self, _: Client, fields: Fields) -> dict[str, object]:
         if fields.get("address") is None:
-            return {"processes": await self._all_processes(), "memory": status.memory_row(self._core)}
+            absent = [{"process": str(each), "why": why} for each, why in self._core.not_running.items()]
+            rows, memory = await self._all_processes(), status.memory_row(self._core)
+            return {"processes": rows, "memory": memory, "not_running": absent}
         process = process_untrusted(fields, self._core.our)
         row = status.process_row(self._core, process, trio.current_time())
         if row is None:
@@ -386,36 +393,56 @@ class Control:
         question, allowed, decision = reviewed
         if question:
             raise demand(wanted, question, self._core.our)
+        had_copy = has_copy(allowed, self._folder)
+        allowed = await trio.to_thread.run_sync(with_copy, allowed, self._folder)
         before = self._core.packages.get(wanted.id)
-        waiter = Waiter()
-        self._core.install(allowed, waiter, trio.current_time())
-        self._turn()
-        failures: tuple[tuple[ProcessId, str], ...] = await waiter.wait()
-        if failures:
-            raise BadPackage(_why_not(wanted, failures))
+        whole = fields.get("single") is not True
+        try:
+            ended = await self._install(allowed, whole=whole)
+        except BadPackage:
+            if not had_copy:
+                await trio.to_thread.run_sync(discard_copy, allowed)
+            raise
         if decision is not None:
             self._core.decide(wanted.id, decision, trio.current_time())
             self._turn()
-        await self._first_steps(wanted.processes)
+        trapped = await self._first_steps(wanted.processes)
+        if trapped and before is not None and before.digest != allowed.digest and fields.get("keep") is not True:
+            await self._install(before, whole=whole)
+            await self._kept()
+            raise RolledBack(_rolled_back(wanted, trapped[0], self._core.traps))
+        await self._kept()
         return {
             "package": str(wanted.id),
             "folder": str(wanted.folder),
-            "replaced": None if before is None else str(before.folder),
+            # A copy that the package goes on using is not the replaced one's.
+            "replaced": None if before is None or before.folder == allowed.folder else str(before.folder),
+            "ended": list(map(str, ended)),
             "processes": status.started_rows(self._core, wanted, allowed),
             "unknown_keys": list(wanted.unknown_keys),
         }
 
-    async def _first_steps(self, processes: Iterable[ProcessId]) -> None:
-        """Return when these processes have ended or wait for something, so that the client learns of those that trapped
-        at once.
+    async def _install(self, package: Package, *, whole: bool) -> tuple[ProcessId, ...]:
+        """Start a package, and return the processes that it has ended; raises BadPackage."""
+        waiter = Waiter()
+        self._core.install(package, waiter, trio.current_time(), whole=whole)
+        self._turn()
+        installed: Installed = await waiter.wait()
+        if installed.failures:
+            raise BadPackage(_why_not(package, installed.failures))
+        return installed.ended
+
+    async def _first_steps(self, processes: Iterable[ProcessId]) -> list[ProcessId]:
+        """Return those of these processes that have trapped, once all have ended or wait for something.
 
         Processes that go on computing are waited for no longer than FIRST_STEPS_SECONDS.
         """
         running = self._core.kernel.processes
         for _ in range(round(FIRST_STEPS_SECONDS / _GLANCE_SECONDS)):
             if not any(each in running and running[each].waiting is Waiting.NOTHING for each in processes):
-                return
+                break
             await trio.sleep(_GLANCE_SECONDS)
+        return [each for each in processes if each in self._core.traps]
 
     def _check_startable(self, package: Package) -> None:
         if self._core.vfs.mounts >= MAX_MOUNTS:
@@ -428,14 +455,20 @@ class Control:
         """End all processes of a package, with their children, or a process, with its children if `tree` is true."""
         core, now = self._core, trio.current_time()
         target, with_tree = killed_untrusted(fields, core.our), fields.get("tree") is True
+        former = tuple(each for each in core.not_running if target in (each, each.package_id))
+        if former:
+            core.forget_former(former, now)
         if isinstance(target, PackageId):
-            if not (ended := core.kill_tree(target, now)):
+            if not (ended := core.kill_tree(target, now) + len(former)):
                 raise NoSuchProcess(f"No process of {target} runs on {core.our}.")
             await self._ended()
             return {"package": str(target), "ended": ended, "children": 0}
         if core.kernel.is_system(target):
             raise PartOfNode(f"{target} is a part of the node: it ends with the node.")
         family = core.tree(target)
+        if former and not family:
+            await self._kept()
+            return {"address": f"{core.our}@{target}", "ended": 1, "children": 0}
         if not family or (not with_tree and target not in family):
             raise _nobody(target, core)
         if with_tree:
@@ -451,6 +484,16 @@ class Control:
         self._turn()
         while self._core.kernel.lifecycle.ending:
             await trio.lowlevel.checkpoint()
+        await self._kept()
+
+    async def _kept(self) -> None:
+        """Return when all that has changed is on the disk; raises NotKept."""
+        waiter = Waiter()
+        self._core.ask_kept(waiter, trio.current_time())
+        self._turn()
+        problem: str | None = await waiter.wait()
+        if problem is not None:
+            raise NotKept(f"It is done, but the next boot may not know of it: {problem}.")
 
     async def _on_shutdown(self, _: Client, __: Fields) -> dict[str, object]:
         self.stop.set()
@@ -497,6 +540,20 @@ def disk_used(action: DiskUsed) -> None:
     action.token.set(action)
 
 
+def kept(action: Kept) -> None:
+    """Pass on whether what a client has changed is on the disk."""
+    assert isinstance(action.token, Waiter)
+    action.token.set(action.problem)
+
+
+class RolledBack(NodeError):
+    """A new version of a package has failed at once, and the one before runs again."""
+
+
+class NotKept(NodeError):
+    """What a command has changed is not on the disk."""
+
+
 class NoSuchProcess(NodeError):
     """Nothing of that name runs here. The command line says how to see what does."""
 
@@ -517,6 +574,14 @@ def _why_not(package: Package, failures: tuple[tuple[ProcessId, str], ...]) -> s
     others = len(package.entries) - 1
     rest = f", and none of the {others + 1} processes of {package.id} has been started" if others else ""
     return f"{process} cannot be started from {path}: {why}{rest}."
+
+
+def _rolled_back(package: Package, process: ProcessId, traps: Mapping[ProcessId, str]) -> str:
+    why = traps[process].rstrip(".")
+    return (
+        f"{process} of the new {package.id} has failed at once ({why}), so the version before runs again. "
+        "Say --keep to run the new one all the same."
+    )
 
 
 def _lead() -> float:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from kernel.contract.address import Address, ProcessId
+from kernel.contract.address import Address
 from kernel.contract.guest import GuestConfig
 from nectar_node.contract.memory_budget import DEFAULT_BYTES, MemoryBudget
-from nectar_node.packages.decisions import Decisions
-from nectar_node.peers.record_store import Written
+from nectar_node.core.kept import KeptState
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.operations import Location
 
@@ -24,12 +23,12 @@ class CoreConfig:
     """Root folder of the vfs."""
     state: str
     """Root folder of the saved states."""
-    records: str
-    """The folder of the name records' file, which is kept for the next boot."""
-    capabilities: Location
-    """The file of the capability store."""
-    decisions: Location
-    """The file of the user's decisions (`nectar_node.packages.decisions`)."""
+    registrar: bytes
+    """The public key of the network's registrar; any bytes in a network without one."""
+    store: Location
+    """The file of the node's store (`nectar_node.storage.database`)."""
+    code: str
+    """The folder of the code of processes, each file named by its SHA-256."""
     fresh_id: Callable[[], int]
     """A source of unpredictable u64s."""
     guest: Callable[[Address], GuestConfig]
@@ -38,14 +37,7 @@ class CoreConfig:
     """The account that pays for everything that waits in the node; the network is given the same one."""
     clock: Callable[[], float] | None = None
     """The clock for the times in traces; None: the times of the events."""
-    kept_capabilities: bytes | None = None
-    """Contents of the capability store's file at this boot; None: there is no file yet."""
-    kept_records: Written | None = None
-    """How far the file of the name records went at this boot; None: there is no file yet, and nothing is protected."""
-    kept_decisions: Decisions = field(default_factory=Decisions)
-    """Contents of the decisions' file at this boot."""
+    kept: KeptState = field(default_factory=KeptState)
+    """What the store holds at this boot."""
     ledger: Ledger = field(default_factory=Ledger)
     """Accounts of what packages have on the disk; the driver updates them."""
-    boots: frozenset[ProcessId] = frozenset()
-    """The processes of the packages that are started at this boot: they keep the capabilities they held before (G21).
-    """

@@ -44,17 +44,19 @@ from nectar_node.contract.traces import Traces
 from nectar_node.core.config import CoreConfig
 from nectar_node.core.dead_letters import DeadLetters
 from nectar_node.core.disk_use import DISK_USE, DiskUse
+from nectar_node.core.process_table import PROCESSES, ProcessRows
+from nectar_node.core.store import Store
 from nectar_node.packages.boot import Boot, StartUp
 from nectar_node.packages.decisions import Decision, Decisions
 from nectar_node.packages.installer import EntryOwner, Installer
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.powers import power_of
+from nectar_node.packages.reboot import Again, plan
 from nectar_node.packages.review import without_denied
 from nectar_node.peers.bridge import Peers
-from nectar_node.peers.grant_store import GrantStore
-from nectar_node.peers.record_store import RecordStore, Written
+from nectar_node.peers.name_rows import NameRows
 from nectar_node.peers.vouching import Vouching
-from nectar_node.storage.operations import Job, Location, Outcome, StopJob
+from nectar_node.storage.operations import Job, Location, Outcome, Row, StopJob
 from nectar_node.system.kernel import KernelProcess
 from nectar_node.system.net import Net
 from nectar_node.system.process import SORRY, CompileCode, FetchCode, SystemProcess, SystemToken
@@ -118,7 +120,9 @@ class NodeCore:
         self.vfs = Vfs(config.our, config.drives, self._holds, self._awaited_until, config.memory)
         self._state = State(config.state, config.memory)
         self._out: deque[DriverAction] = deque()
-        self._installer = Installer(config.our, self.kernel, self._act, self._out.append, self.vfs.mount)
+        self._installer = Installer(
+            config.our, self.kernel, self._act, self._out.append, self.vfs.mount, config.kept.packages
+        )
         self._terminal = Terminal(
             config.our, config.fresh_id, self._installer.locate, self._everybody, self._may_script
         )
@@ -135,30 +139,32 @@ class NodeCore:
         self.dead_letters = DeadLetters()
         self.traps: dict[ProcessId, str] = {}
         """Why processes have trapped that the user has not started again since: the latest MAX_TRAPS of them."""
-        self._start_up = StartUp(config.our, self._installer, self._out.append)
-        self._records = RecordStore(config.records, config.kept_records or Written(), network.records)
+        self.not_running: dict[ProcessId, str] = {}
+        """Processes that ran before the node went down and do not run again at this boot, and why."""
+        self._start_up = StartUp(config.our, config.code, self._installer, self._act, self._out.append)
+        self._names = NameRows(config.kept.names, config.registrar, network.records)
         self._peers = Peers(
             config.our,
             network,
             self._vouching,
-            self._records,
+            self._names,
             self._start_up,
             self.machine,
             self._out.append,
             self._serve_peer,
         )
-        self._restore(config.kept_capabilities, config.boots)
-        self._store = GrantStore(self._vouching.version, config.capabilities, self._vouching.snapshot)
-        self.decisions: Decisions = config.kept_decisions
+        self._vouching.restore(config.kept.grants)
+        self._kept = config.kept
+        self.decisions: Decisions = config.kept.decisions
         """The user's decisions; only `decide` changes them."""
-        self._decision_store = GrantStore(
-            lambda: self.decisions.version, config.decisions, self.decisions.encode, "decisions"
+        self._processes = ProcessRows(self.kernel.lifecycle)
+        self._store = Store(
+            config.store, (self._vouching.rows, self._processes, self._installer, self.decisions, self._names)
         )
-        self._stores = (self._store, self._decision_store)
         self._timed: tuple[Timed, ...] = (
             self.machine,
             network,
-            *self._stores,
+            self._store,
             self._start_up,
             self._disk_use,
             self._system,
@@ -194,8 +200,36 @@ class NodeCore:
             self.network.set_endpoint(boot.endpoint.host, boot.endpoint.port, now)
         elif boot.registers:
             self.network.register(now)
-        self._start_up.begin(boot._replace(packages=tuple(map(self._without_denied, boot.packages))), now)
+        kept, packages = self._kept, tuple(map(self._without_denied, boot.packages))
+        planned = plan(packages, kept.packages, kept.processes)
+        self._forget_strangers({process for package in packages for process in package.processes})
+        for process, why in planned.ended.items():
+            self._end_former(process, why)
+        for process, why in planned.dormant.items():
+            self._stays_down(process, why)
+        self._start_up.begin(boot, planned, now)
         self.settle(now)
+
+    def _forget_strangers(self, started: set[ProcessId]) -> None:
+        """Forget what processes held that do not run again: whoever gets such a name now has no right to it (G21)."""
+        known = started.union(remnant.process for remnant in self._kept.processes)
+        for holder in self._kept.grants.held.keys() - known:
+            if self._kept.packages or holder.process.isdecimal():
+                self.kernel.grants.forget(holder)
+
+    def _end_former(self, process: ProcessId, why: str) -> None:
+        """End a process for good that ran before the node went down."""
+        self._log(str(process), 0, f"has ended: {why}")
+        self._forget_former(process)
+
+    def _stays_down(self, process: ProcessId, why: str) -> None:
+        self._log(str(process), 0, f"does not run again: {why}")
+        self.not_running[process] = why
+
+    def _forget_former(self, process: ProcessId) -> None:
+        self.not_running.pop(process, None)
+        self.kernel.grants.forget(process)
+        self._store.put(Row(PROCESSES, str(process), None))
 
     def _without_denied(self, package: Package) -> Package:
         """Return the package without what the user denied: the capability store may be older than the last decision."""
@@ -236,24 +270,27 @@ class NodeCore:
         self._start_up.on_timer(now)
         self._disk_use.on_timer(now)
         self._look_at_disk_use()
-        self._keep(now)
         self.settle(now)
 
     def _keep(self, now: float) -> None:
-        for store in self._stores:
-            write = store.on_timer(now)
-            if write is not None:
-                self._out.append(write)
+        """Write what has changed, if nothing is being written."""
+        while (action := self._store.next_action(now)) is not None:
+            self._out.append(action)
+
+    @_guarded
+    def ask_kept(self, token: object, now: float) -> None:
+        """Ask for a `Kept` when everything that has changed so far is on the disk, or cannot be written."""
+        self._store.ask(token)
+        self.settle(now)
 
     @property
     def kept(self) -> bool:
         """Whether everything that must survive a reboot is on the disk."""
-        return all(store.kept for store in self._stores)
+        return self._store.kept
 
     def keep(self, now: float) -> None:
         """Start writing everything that must survive a reboot, without delay, because the node goes down."""
-        for store in self._stores:
-            store.hurry()
+        self._store.hurry()
         self._keep(now)
 
     def next_action(self) -> DriverAction | None:
@@ -295,27 +332,17 @@ class NodeCore:
         owner = job.owner
         if isinstance(owner, SystemToken):
             self._system.job_done(owner, job, outcome, now)
-        elif isinstance(owner, GrantStore):
-            problem = owner.done(outcome)
+        elif isinstance(owner, Store):
+            answers, problem = owner.done(outcome, now)
+            self._out.extend(answers)
+            self._peers.records_written(owner.problem, now)
             if problem is not None:
                 self._log("kernel", 0, problem)
-        elif isinstance(owner, DISK_USE):
+        else:
+            assert isinstance(owner, DISK_USE)
             self._disk_use.done(job, outcome, now)
             self._look_at_disk_use()
-        else:
-            assert owner is self._records
-            self._peers.records_written(outcome, now)
         self.settle(now)
-
-    def _restore(self, kept: bytes | None, boots: frozenset[ProcessId]) -> None:
-        if kept is None:
-            return
-        if not self._vouching.restore_untrusted(kept):
-            self._log("kernel", 0, "the capability store is damaged: processes hold what their packages ask for")
-        grants = self.kernel.grants
-        # Children and scripts do not run again: whoever gets such a name now has no right to what it held (G21).
-        for process in grants.snapshot()[0].keys() - boots:
-            grants.forget(process)
 
     @_guarded
     def code_loaded(self, load: LoadCode, program: Program | BadCode, now: float) -> None:
@@ -329,6 +356,12 @@ class NodeCore:
         if isinstance(owner, EntryOwner):
             self._installer.code_loaded(owner, program)
             self._start_up.installed()
+        elif isinstance(owner, Again):
+            problem = self._start_up.code_loaded(owner, program)
+            if problem is not None and owner.code is not None:
+                self._end_former(owner.remnant.process, problem)
+            elif problem is not None:
+                self._stays_down(owner.remnant.process, problem)
         elif isinstance(owner, SystemToken):
             self._system.code_fetched(owner, program, self._now)
         else:
@@ -393,17 +426,19 @@ class NodeCore:
     # --- requests of the user ---------------------------------------------------------------------------------------
 
     @_guarded
-    def install(self, package: Package, token: object, now: float, *, anew: bool = True) -> None:
+    def install(self, package: Package, token: object, now: float, *, anew: bool = True, whole: bool = True) -> None:
         """Mount a package's folder as its drive `pkg`, and start its processes, all or none, with the rights in the
         manifest.
 
-        `Installed` tells when that is done. With `anew` they hold nothing else, and what earlier processes of their
-        names issued is revoked; otherwise they keep what they held when the node went down (G21).
+        `Installed` tells when that is done. With `anew` all that runs of the package ends first, with its children
+        (not `whole`: only what has the same names), they hold nothing else, and what earlier processes of their names
+        issued is revoked; otherwise they keep what they held when the node went down (G21). The package comes back at
+        every boot from now on.
         """
         self._now = now
         for process in package.processes:
             self.traps.pop(process, None)
-        self._installer.install(package, token, anew)
+        self._installer.install(package, token, anew=anew, whole=whole, started=True)
         self.settle(now)
 
     @_guarded
@@ -412,7 +447,6 @@ class NodeCore:
         denied.
         """
         self.decisions.decide(package, decision)
-        self._keep(now)
         self.settle(now)
 
     @_guarded
@@ -440,6 +474,13 @@ class NodeCore:
     def _kill_all(self, processes: tuple[ProcessId, ...], now: float) -> None:
         self._now = now
         self._act(KillAll(processes))
+        self.settle(now)
+
+    @_guarded
+    def forget_former(self, processes: tuple[ProcessId, ...], now: float) -> None:
+        """Forget processes among `not_running`: they do not come back at later boots either."""
+        for process in processes:
+            self._forget_former(process)
         self.settle(now)
 
     def tree(self, target: ProcessId | PackageId) -> tuple[ProcessId, ...]:
@@ -537,6 +578,7 @@ class NodeCore:
                     self._peers.handle(event, now)
                 elif not actions:
                     break
+            self._keep(now)
             if self.kernel.tracer is not None:
                 self._out.extend(self._traces.take())
         except Exception as error:

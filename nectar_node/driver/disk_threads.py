@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import trio
 
+from nectar_node.storage.database import Database
 from nectar_node.storage.disk import begin, perform
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.operations import STOPPED, Job, Outcome, Replace, StopJob, may_be_long
@@ -22,9 +23,10 @@ STOP_SECONDS = 1.0
 class Lanes:
     """The disk jobs of one node."""
 
-    def __init__(self, ledger: Ledger, done: Callable[[Job, Outcome], None]) -> None:
-        """`done` gets every job's outcome, on the trio thread."""
+    def __init__(self, ledger: Ledger, database: Database, done: Callable[[Job, Outcome], None]) -> None:
+        """`database` is the node's store; `done` gets every job's outcome, on the trio thread."""
         self._ledger = ledger
+        self._database = database
         self._done = done
         self._turns: DiskTurns[Steps] = DiskTurns(ledger, self._given_up)
         self._threads = trio.CapacityLimiter(SHORT_AT_ONCE + LONG_AT_ONCE)
@@ -100,7 +102,7 @@ class Lanes:
         # What the node itself must keep is done in one go, which finds a descriptor where there is none (`perform`).
         at_once = not may_be_long(job.operation) or (isinstance(job.operation, Replace) and not job.party)
         if at_once:
-            return [perform(job.operation, self._ledger) for job in turn.jobs]
+            return [perform(job.operation, self._ledger, self._database) for job in turn.jobs]
         steps = turn.steps or begin(job.operation, self._ledger)
         until = time.monotonic() + SLICE_SECONDS
         while not turn.stop and not self._stopping:

@@ -9,8 +9,9 @@ from pathlib import Path
 from nectar_node.base import log, own_files
 from nectar_node.base.errors import BadInput
 from nectar_node.contract.config import NodeConfig, StaticFile
-from nectar_node.peers.record_store import RECORDS_FILE, Written, store_key
-from nectar_node.peers.records_file import read_cache, read_names
+from nectar_node.peers.former_records import RECORDS_FILE, read_cache, read_names
+from nectar_node.peers.name_rows import KeptNames, rows_of
+from nectar_node.storage.operations import Row
 from net.base.errors import BadNameRecord, KeyFileError, KeyFileMissing, WrongPassword
 from net.base.limits import MAX_STATIC_FILE_BYTES
 from net.names import directory, keyfile
@@ -50,21 +51,33 @@ def forget_former_key(path: Path) -> None:
         log.write_line("net", "the registrar has granted the new key; the former one is forgotten")
 
 
-def open_directory(config: NodeConfig, keys: Keys) -> tuple[Directory, Written]:
-    """Return the registrar's table, a cache of it, or a signed file; and how far the file of kept records goes.
-
-    Raises BadInput.
-    """
-    identity, genesis, path = keys.identity, config.genesis, config.folder.records / RECORDS_FILE
+def registrar_key(config: NodeConfig, keys: Keys) -> bytes:
+    """Return the public key of the registrar of the node's network; none of a network without one."""
     if config.static is not None:
-        return _static_directory(config.name, config.static, identity.public_key), Written()
+        return b""
+    return keys.identity.public_key if config.genesis is None else config.genesis.public_key
+
+
+def open_directory(config: NodeConfig, keys: Keys, kept: KeptNames) -> Directory:
+    """Return the registrar's table, a cache of it, or a signed file. Raises BadInput."""
+    identity, genesis = keys.identity, config.genesis
+    if config.static is not None:
+        return _static_directory(config.name, config.static, identity.public_key)
+    records = kept.of(registrar_key(config, keys))
     if genesis is None:
-        kept = read_names(path, store_key(identity, identity.public_key))
-        own = (config.host,)
-        return Registrar(identity, kept.records, by_invitation=config.by_invitation, own_hosts=own), kept.written
-    former = store_key(keys.previous, genesis.public_key) if keys.previous is not None else None
-    kept = read_cache(path, store_key(identity, genesis.public_key), former)
-    return RegistrarDirectory(genesis.genesis(), kept.records), kept.written
+        return Registrar(identity, records, by_invitation=config.by_invitation, own_hosts=(config.host,))
+    return RegistrarDirectory(genesis.genesis(), records)
+
+
+def former_names(config: NodeConfig, keys: Keys) -> list[Row]:
+    """Return the name records that an older version of the node has kept in a file, as rows; raises BadFolder."""
+    path, registrar = config.folder.records / RECORDS_FILE, registrar_key(config, keys)
+    if config.static is not None or not path.exists():
+        return []
+    if config.genesis is None:
+        return rows_of(read_names(path, keys.identity), registrar)
+    own = [keys.identity] if keys.previous is None else [keys.identity, keys.previous]
+    return rows_of(read_cache(path, own, registrar), registrar)
 
 
 def _static_directory(name: str, file: StaticFile, public_key: bytes) -> StaticDirectory:

@@ -13,7 +13,9 @@ import signal
 import struct
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -30,9 +32,11 @@ from nectar_node.base import descriptors, lifeline, log, own_files
 from nectar_node.base.descriptors import Budget
 from nectar_node.base.errors import (
     BadFolder,
+    BadPackage,
     CannotJoin,
     CannotListen,
     CannotStart,
+    NeedsConsent,
     NodeError,
     OwnFailure,
     exit_code,
@@ -44,6 +48,7 @@ from nectar_node.contract.actions import (
     DiskUsed,
     Installed,
     Joined,
+    Kept,
     LoadCode,
     LogLine,
     NameRefused,
@@ -71,15 +76,21 @@ from nectar_node.driver.allocator import (
 from nectar_node.driver.code_loading import Loader
 from nectar_node.driver.disk_threads import Lanes
 from nectar_node.driver.log_budget import LogBudget
-from nectar_node.driver.membership import forget_former_key, open_directory, read_keys
+from nectar_node.driver.membership import (
+    forget_former_key,
+    former_names,
+    open_directory,
+    read_keys,
+    registrar_key,
+)
+from nectar_node.driver.node_store import OpenStore, open_store
 from nectar_node.driver.node_trace import NodeTrace
 from nectar_node.driver.program_code import load_program
 from nectar_node.packages.boot import Boot
-from nectar_node.packages.decisions_file import read_decisions, write_decisions
+from nectar_node.packages.contents import with_copy
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.review import demand, review
 from nectar_node.packages.startable import read_startable
-from nectar_node.peers.record_store import Written
 from nectar_node.storage.disk import perform
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome, StopJob
@@ -141,7 +152,7 @@ class _Prepared:
     """What a node has before it waits for anything."""
 
     def __init__(
-        self, config: NodeConfig, budget: Budget, lock: int, keys: Keys, directory: Directory, records: Written
+        self, config: NodeConfig, budget: Budget, lock: int, keys: Keys, opened: OpenStore, directory: Directory
     ) -> None:
         self.config = config
         self.budget = budget
@@ -149,18 +160,42 @@ class _Prepared:
         self.identity = keys.identity
         self.previous = keys.previous
         self.directory = directory
-        self.kept_records = records
+        self.registrar = registrar_key(config, keys)
         self.ledger = Ledger(str(config.folder.drives), str(config.folder.state), config.quotas)
         self.engine = Engine(module_cache(), replayable=False)
-        self.kept_capabilities = _read_capabilities(config.folder.capabilities)
-        self.decisions = read_decisions(config.folder, config.name)
-        read = (read_startable(folder, config.name) for folder in config.packages)
-        self.packages = [self._decided(package) for package in read]
-        write_decisions(config.folder, self.decisions)
+        self.database, self.kept = opened
+        self.decisions = self.kept.decisions
+        named = [self._named(folder) for folder in config.packages]
+        self.packages = [*map(self._decided, named), *self._started(named)]
+        _forget_code(config.folder.code, {remnant.digest for remnant in self.kept.processes})
         for package in self.packages:
             if package.unknown_keys:
                 unknown = ", ".join(map(repr, package.unknown_keys))
                 log.write_line("kernel", f"the manifest of {package.id} has unknown keys: {unknown}")
+
+    def _named(self, folder: Path) -> Package:
+        """Return the package in a folder that the options name, or its copy if that has moved away (G26)."""
+        config = self.config
+        try:
+            return with_copy(read_startable(folder, config.name), config.folder.path)
+        except BadPackage as error:
+            for kept in self.kept.packages.values():
+                if kept.origin is not None and Path(kept.origin) == folder:
+                    log.write_line("kernel", f"{str(error).rstrip('.')}: its copy in {kept.folder} runs")
+                    return replace(read_startable(Path(kept.folder), config.name), origin=folder)
+            raise
+
+    def _started(self, named: list[Package]) -> Iterator[Package]:
+        """Yield the packages that the user has started at earlier boots, unless they are named now."""
+        known = {package.id for package in named}
+        for id, kept in self.kept.packages.items():
+            if kept.started and id not in known:
+                origin = None if kept.origin is None else Path(kept.origin)
+                try:
+                    package = replace(read_startable(Path(kept.folder), self.config.name), origin=origin)
+                    yield self._decided(package)
+                except (BadPackage, NeedsConsent) as error:
+                    log.write_line("kernel", f"{id} does not run again: {error}")
 
     def _decided(self, package: Package) -> Package:
         """Return the package as its user allows it; raises NeedsConsent if they have not said enough."""
@@ -173,6 +208,14 @@ class _Prepared:
         return allowed
 
 
+def _forget_code(folder: Path, used: set[str]) -> None:
+    """Remove the code of processes that do not run any more."""
+    with suppress(OSError):
+        for file in folder.iterdir():
+            if file.name not in used:
+                file.unlink()
+
+
 def _prepare(config: NodeConfig, budget: Budget) -> _Prepared:
     folder = config.folder
     try:
@@ -181,18 +224,9 @@ def _prepare(config: NodeConfig, budget: Budget) -> _Prepared:
     except OSError as error:
         raise BadFolder(f"{error.filename or folder.path} cannot be used: {error.strerror}.") from error
     keys = read_keys(config)
-    directory, kept_records = open_directory(config, keys)
-    return _Prepared(config, budget, lock, keys, directory, kept_records)
-
-
-def _read_capabilities(path: Path) -> bytes | None:
-    """Return the capability store as the last boot left it; None: there is none yet."""
-    try:
-        return own_files.read(path)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise BadFolder(f"{path} cannot be read: {error.strerror}.") from error
+    opened = open_store(folder, config.name, lambda: former_names(config, keys), rescue=config.rescue)
+    directory = open_directory(config, keys, opened.kept.names)
+    return _Prepared(config, budget, lock, keys, opened, directory)
 
 
 async def _main(prepared: _Prepared) -> None:
@@ -208,7 +242,9 @@ class Node:
         self.config = prepared.config
         self._prepared = prepared
         self._signals = signals
-        self._loader = Loader(str(prepared.config.folder.drives), partial(load_program, prepared.engine, perform))
+        folder = prepared.config.folder
+        load = partial(load_program, prepared.engine, perform, str(folder.code))
+        self._loader = Loader(str(folder.drives), load)
         self._started = trio.current_time()
         self._endpoint: tuple[str, int] = (prepared.config.host, 0)
         self._transport = TcpTransport(prepared.budget.connections)
@@ -227,7 +263,7 @@ class Node:
         self._trace = NodeTrace(self.config, self._core, trio.current_time)
         self._log_budget = LogBudget()
         self._telling_omitted = False
-        self._lanes = Lanes(prepared.ledger, self._job_done)
+        self._lanes = Lanes(prepared.ledger, prepared.database, self._job_done)
         self._carriers: dict[type, Callable[..., None]] = {
             Dial: self._handle_connection,
             Close: self._handle_connection,
@@ -243,6 +279,7 @@ class Node:
             Printed: control.printed,
             Probed: control.probed,
             DiskUsed: control.disk_used,
+            Kept: control.kept,
             Joined: self._on_joined,
             NameRefused: self._on_refused,
             Ready: self._on_ready,
@@ -255,7 +292,8 @@ class Node:
         """Listen, join, boot packages, report that the node is ready, and serve until told to stop."""
         listener = await self._listen()
         socket = server.bind(self.config.folder.control)
-        commands = control.Control(self._core, self._status, self._turn, self._ready, self._note)
+        path = self.config.folder.path
+        commands = control.Control(self._core, path, self._status, self._turn, self._ready, self._note)
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -284,6 +322,7 @@ class Node:
             _write_lines(self._log_budget.close())
             own_files.remove(self.config.folder.control)
             socket.close()
+            self._prepared.database.close()
 
     async def _listen(self) -> TcpListener:
         """Return a listener on the requested port; a restarted registrar takes the port in its genesis file if the host
@@ -517,7 +556,7 @@ class Node:
     def _installed(self, action: Installed) -> None:
         if action.token is not None:
             assert isinstance(action.token, control.Waiter)
-            action.token.set(action.failures)
+            action.token.set(action)
 
     def _on_joined(self, _: Joined) -> None:
         if self._prepared.previous is not None:
@@ -574,17 +613,14 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         our=config.name,
         drives=str(folder.drives),
         state=str(folder.state),
-        records=str(folder.records),
-        capabilities=Location(str(folder.path), (folder.capabilities.name,)),
-        decisions=Location(str(folder.path), (folder.decisions.name,)),
+        registrar=prepared.registrar,
+        store=Location(str(folder.path), (folder.store.name,)),
+        code=str(folder.code),
         fresh_id=_FreshIds().take,
         guest=partial(_guest_config, folder.drives, prepared.budget.files_of_a_guest),
         memory=memory,
         clock=trio.current_time,
-        kept_capabilities=prepared.kept_capabilities,
-        kept_records=prepared.kept_records,
-        kept_decisions=prepared.decisions,
-        boots=frozenset(process for package in prepared.packages for process in package.processes),
+        kept=prepared.kept,
         ledger=prepared.ledger,
     )
     return NodeCore(core_config, network)

@@ -1,7 +1,9 @@
-"""Turns code into a program, or a reason why not: the same on every disk."""
+"""Turns code into a program, or a reason why not, and keeps it for the next boot (G26): the same on every disk."""
 
 from __future__ import annotations
 
+import hashlib
+import threading
 from collections.abc import Callable
 from typing import Protocol
 
@@ -10,7 +12,7 @@ from kernel.contract.guest import Program
 from kernel.contract.limits import MAX_MODULE_BYTES
 from kernel.contract.message import Buffer
 from nectar_node.contract.actions import BadCode
-from nectar_node.storage.operations import DiskError, DiskFault, Location, Operation, Outcome, ReadAt
+from nectar_node.storage.operations import DiskError, DiskFault, Location, Operation, Outcome, ReadAt, Replace, Stat
 
 Source = Location | Buffer
 
@@ -23,14 +25,34 @@ class ProgramCompiler(Protocol):
 
 
 def load_program(
-    compiler: ProgramCompiler, perform: Callable[[Operation], Outcome], source: Source
+    compiler: ProgramCompiler, perform: Callable[[Operation], Outcome], kept: str, source: Source
 ) -> Program | BadCode:
-    """Return the program whose code is `source`, or lies there; `perform` reads it from the disk."""
+    """Return the program whose code is `source`, or lies there; `perform` uses the disk.
+
+    The code is kept in the folder `kept`, in a file named by its SHA-256, unless it comes from there.
+    """
     code = perform(ReadAt(source, 0, MAX_MODULE_BYTES + 1)) if isinstance(source, Location) else bytes(source)
     if isinstance(code, DiskError):
         return BadCode("there is no such file" if code.fault is DiskFault.NOT_FOUND else code.text)
     assert isinstance(code, (bytes, bytearray))
+    comes_from = source.parts[0] if isinstance(source, Location) and source.root == kept else None
+    if comes_from is not None and hashlib.sha256(code).hexdigest() != comes_from:
+        return BadCode("its code on the disk is damaged")
     try:
-        return compiler.load(bytes(code))
+        program = compiler.load(bytes(code))
     except BadModule as error:
         return BadCode(str(error))
+    if comes_from is None:
+        outcome = _keep(perform, Location(kept, (program.digest,)), code)
+        if isinstance(outcome, DiskError):
+            return BadCode(f"its code cannot be kept for the next boot: {outcome.text}")
+    return program
+
+
+_keeping = threading.Lock()
+"""Two threads may have the same code, and would write to one temporary file."""
+
+
+def _keep(perform: Callable[[Operation], Outcome], file: Location, code: Buffer) -> Outcome:
+    with _keeping:
+        return perform(Replace(file, code)) if isinstance(perform(Stat(file)), DiskError) else None

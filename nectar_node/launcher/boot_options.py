@@ -42,6 +42,8 @@ class BootOptions:
     """What the user says of the packages' rights. It is not kept with the rest: a node keeps its user's decisions."""
     quotas: Quotas = DEFAULT_QUOTAS
     """What its packages may have on the disk."""
+    rescue: bool = False
+    """Whether to start with what is left of a damaged store; not kept."""
     invitation: bytes | None = field(default=None, repr=False)
     """The invitation for the registrar (`NodeConfig.invitation`)."""
     invite_only: bool | None = None
@@ -119,13 +121,15 @@ def _value(options: BootOptions) -> dict[str, Any]:
 def encode_told(options: BootOptions) -> bytes:
     """Return the input of `nectar_node.launcher.child`: the options with password and consent, without the lifeline."""
     password = None if options.password is None else options.password.hex()
-    return json.dumps({**_value(options), "password": password, "consent": asdict(options.consent)}).encode()
+    told = {"password": password, "consent": asdict(options.consent), "rescue": options.rescue}
+    return json.dumps({**_value(options), **told}).encode()
 
 
 def decode_told_untrusted(data: bytes) -> BootOptions:
     """Return what `encode_told` has written; raises ValueError."""
     options, told = decode_options_untrusted(data), json.loads(data)
     password = told.get("password")
+    options = replace(options, rescue=told.get("rescue") is True)
     options = options if password is None else replace(options, password=bytes.fromhex(str(password)))
     return replace(options, consent=_consent(told["consent"])) if "consent" in told else options
 

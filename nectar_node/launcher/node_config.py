@@ -41,6 +41,7 @@ def make_config(
         password=options.password,
         memory_bytes=options.memory_bytes,
         trace=options.trace,
+        rescue=options.rescue,
         quotas=options.quotas,
         invitation=options.invitation,
         by_invitation=name == REGISTRAR_NAME and options.invite_only is True,

@@ -11,10 +11,14 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import NamedTuple
 
+from kernel.contract.events import Event, Restore, Restored, Settled
+from kernel.contract.guest import Program
 from nectar_node.base.refusals import why_refused
-from nectar_node.contract.actions import DriverAction, Joined, LogLine, NameRefused, Ready
+from nectar_node.contract.actions import BadCode, DriverAction, Joined, LoadCode, LogLine, NameRefused, Ready
 from nectar_node.packages.installer import Installer
 from nectar_node.packages.manifest import Package
+from nectar_node.packages.reboot import Again, Plan
+from nectar_node.storage.operations import Location
 from net.contract.events import FailureReason, RegistrationFailed
 from net.names.directory import Endpoint
 
@@ -44,20 +48,36 @@ class _Stage(Enum):
 class StartUp:
     """One boot of one node."""
 
-    def __init__(self, our: str, installer: Installer, emit: Callable[[DriverAction], None]) -> None:
-        """`emit` gives the driver an action."""
+    def __init__(
+        self,
+        our: str,
+        code: str,
+        installer: Installer,
+        act: Callable[[Event], None],
+        emit: Callable[[DriverAction], None],
+    ) -> None:
+        """`code` is the folder of the code of processes; `act` gives the kernel an event, `emit` the driver an
+        action.
+        """
         self._our = our
+        self._code = code
+        self._act = act
         self._installer = installer
         self._emit = emit
         self._stage = _Stage.DOWN
-        self._packages: tuple[Package, ...] = ()
+        self._plan = Plan((), (), (), {}, {})
+        self._loading = 0
+        """Processes that run again as soon as their code is loaded."""
         self._deadline: float | None = None
         self._warning: str | None = None
 
-    def begin(self, boot: Boot, now: float) -> None:
+    def begin(self, boot: Boot, plan: Plan, now: float) -> None:
         """Begin: the node has booted, and has asked for its name, if it registers."""
-        self._packages = boot.packages
-        self._installer.expect(boot.packages)
+        self._plan = plan
+        self._installer.expect(each.processes for each in plan.new)
+        self._installer.expect([tuple(each.remnant.process for each in plan.again)])
+        for package in plan.resumed:
+            self._installer.resume(package)
         if boot.registers:
             self._stage, self._deadline = _Stage.ASKING, now + JOIN_SECONDS
         else:
@@ -90,7 +110,7 @@ class StartUp:
 
     def installed(self) -> None:
         """Report that the node is ready once no package is being installed any more."""
-        if self._stage is _Stage.STARTING and not self._installer.starting:
+        if self._stage is _Stage.STARTING and not self._installer.starting and not self._loading:
             self._stage = _Stage.READY
             self._emit(Ready(self._warning))
 
@@ -99,9 +119,29 @@ class StartUp:
         self._stage, self._deadline = _Stage.STARTING, None
         if why_not is not None:
             self._warning = self._log(why_not)
-        for package in self._packages:
-            self._installer.install(package, None, anew=False)
+        for package in self._plan.new:
+            self._installer.install(package, None, anew=False, whole=True, started=False)
+        self._loading = len(self._plan.again)
+        for again in self._plan.again:
+            code = again.code or Location(self._code, (again.remnant.digest,))
+            self._emit(LoadCode(code, again))
+        if not self._loading:
+            self._act(Restored())
         self.installed()
+
+    def code_loaded(self, again: Again, program: Program | BadCode) -> str | None:
+        """Let a process run again whose code is there; return why it does not run, or None."""
+        id, problem = again.remnant.process, None
+        if isinstance(program, BadCode):
+            problem = program.reason if again.code is None else f"the new version of {id.package_id} has no such code"
+        else:
+            self._act(Restore(again.remnant, program))
+        self._act(Settled((id,)))
+        self._loading -= 1
+        if not self._loading:
+            self._act(Restored())
+        self.installed()
+        return problem
 
     def _log(self, failed: RegistrationFailed) -> str:
         text = why_refused(self._our, failed.reason, failed.seconds)

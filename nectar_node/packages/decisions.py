@@ -1,6 +1,6 @@
 """The user's decisions about packages, so that nobody is asked twice: what each may have, and what not.
 
-One file in the node's folder: JSON with a version. A package is known by its id and by where it came from, because
+Rows of the node's store: JSON, by the package's id. A package is known by its id and by where it came from, because
 anybody can give a folder any id.
 """
 
@@ -14,12 +14,12 @@ from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.capability import Capability, canonical_untrusted
 from kernel.contract.errors import BadAddress
 from nectar_node.base.errors import NodeError
+from nectar_node.storage.operations import Row
 
 MAX_DECISIONS = 4096
 """Packages that are remembered; beyond that, those that were started first are forgotten, and asked about again."""
-MAX_DECISIONS_BYTES = 64 << 20
-"""Bytes that are read of the file."""
-_VERSION = 1
+DECISIONS = "decisions"
+"""The store's table."""
 
 
 class DamagedDecisions(NodeError):
@@ -41,9 +41,9 @@ class Decisions:
     """The decisions of one node's user."""
 
     def __init__(self, known: Mapping[PackageId, Decision] | None = None) -> None:
-        self.version = 0
-        """Counts up with every change."""
         self._known = dict(known or {})
+        self._changed: dict[PackageId, None] = {}
+        """Packages about which something else was decided than is kept."""
 
     def of(self, package: PackageId) -> Decision | None:
         """Return the latest decision about a package; None: it was never started."""
@@ -55,35 +55,57 @@ class Decisions:
             return
         self._known.pop(package, None)
         self._known[package] = decision
+        self._changed[package] = None
         while len(self._known) > MAX_DECISIONS:
-            del self._known[next(iter(self._known))]
-        self.version += 1
+            oldest = next(iter(self._known))
+            del self._known[oldest]
+            self._changed[oldest] = None
 
-    def encode(self) -> bytes:
-        """Return the bytes that `decode_untrusted` reads."""
-        packages = {
-            str(package): {
-                "origin": origin,
-                "granted": _listed(granted),
-                "denied": _listed(denied),
-            }
-            for package, (origin, granted, denied) in self._known.items()
-        }
-        return json.dumps({"version": _VERSION, "packages": packages}, indent=1).encode()
+    @property
+    def has_changed(self) -> bool:
+        """Whether `changes` returns any."""
+        return bool(self._changed)
+
+    def changes(self) -> list[Row]:
+        """Return the rows that are to be written since this was called last."""
+        changed, self._changed = self._changed, {}
+        return [Row(DECISIONS, str(package), _encoded(self._known.get(package))) for package in changed]
 
 
-def decode_untrusted(data: bytes, our: str) -> Decisions:
+def _encoded(decision: Decision | None) -> bytes | None:
+    if decision is None:
+        return None
+    origin, granted, denied = decision
+    fields = {"origin": origin, "granted": _listed(granted), "denied": _listed(denied)}
+    return json.dumps(fields, separators=(",", ":")).encode()
+
+
+def decode_untrusted(rows: Mapping[str, bytes], our: str) -> Decisions:
     """Return the decisions on the node `our`; raises DamagedDecisions."""
     try:
-        if len(data) > MAX_DECISIONS_BYTES:
-            raise ValueError("too large")
-        value = json.loads(data)
-        if value["version"] != _VERSION:
-            raise ValueError("another version")
-        known = {PackageId.parse(package): _decision(fields, our) for package, fields in value["packages"].items()}
-    except (BadAddress, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        known = {PackageId.parse(package): _decision(json.loads(value), our) for package, value in rows.items()}
+    except _WRONG as error:
         raise DamagedDecisions(f"these are not decisions: {error}") from error
     return Decisions(known)
+
+
+def decode_file_untrusted(data: bytes, our: str) -> Decisions:
+    """Return the decisions in the file that held them before there was a store; raises DamagedDecisions."""
+    try:
+        value = json.loads(data)
+        if value["version"] != _FILE_VERSION:
+            raise ValueError("another version")
+        known = {PackageId.parse(package): _decision(fields, our) for package, fields in value["packages"].items()}
+    except _WRONG as error:
+        raise DamagedDecisions(f"these are not decisions: {error}") from error
+    decisions = Decisions()
+    for package, decision in known.items():
+        decisions.decide(package, decision)
+    return decisions
+
+
+_WRONG = (BadAddress, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+_FILE_VERSION = 1
 
 
 def _decision(fields: Any, our: str) -> Decision:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from kernel.contract.address import Address, PackageId, ProcessId
@@ -13,15 +13,19 @@ from kernel.contract.process import Launch
 from kernel.router.kernel import Kernel
 from nectar_node.contract.actions import BadCode, DriverAction, Installed, LoadCode, LogLine
 from nectar_node.packages.manifest import ManifestEntry, Package
-from nectar_node.storage.operations import Location, is_part
+from nectar_node.packages.reboot import KeptPackage
+from nectar_node.storage.operations import Location, Row, is_part
 
 
 class _Installation:
     """A package whose processes' code is being read: none of them starts unless all can."""
 
-    def __init__(self, token: object, package: Package, anew: bool) -> None:
+    def __init__(self, token: object, package: Package, anew: bool, whole: bool, started: bool) -> None:
         self.token = token
         self.anew = anew
+        self.whole = whole
+        self.started = started
+        self.ended: tuple[ProcessId, ...] = ()
         self.package = package
         self.waiting = len(package.entries)
         self.loaded: list[tuple[ManifestEntry, Program]] = []
@@ -45,8 +49,14 @@ class Installer:
         act: Callable[[Event], None],
         emit: Callable[[DriverAction], None],
         mount: Callable[[str, Location], None],
+        kept: Mapping[PackageId, KeptPackage],
     ) -> None:
-        """`act` gives the kernel an event, `emit` the driver an action, `mount` puts a folder into the vfs."""
+        """`act` gives the kernel an event, `emit` the driver an action, `mount` puts a folder into the vfs, and `kept`
+        has the packages that earlier boots have started.
+        """
+        self._kept = dict(kept)
+        self._changed: dict[PackageId, None] = {}
+        """Packages of which something else is to be kept than is."""
         self.packages: dict[PackageId, Package] = {}
         """The installed packages."""
         self.starting = 0
@@ -69,14 +79,32 @@ class Installer:
             return None
         return Location(str(installed.folder), parts)
 
-    def expect(self, packages: Iterable[Package]) -> None:
-        """Expect packages: messages to their processes wait until they have been installed, or could not be."""
-        for package in packages:
-            self._act(Expect(package.processes))
+    def expect(self, processes: Iterable[tuple[ProcessId, ...]]) -> None:
+        """Expect processes: messages to them wait until they have been started, or could not be."""
+        for each in processes:
+            self._act(Expect(each))
 
-    def install(self, package: Package, token: object, anew: bool) -> None:
-        """Begin to install a package, as `NodeCore.install` describes."""
-        installation = _Installation(token, package, anew)
+    @property
+    def has_changed(self) -> bool:
+        """Whether `changes` returns any."""
+        return bool(self._changed)
+
+    def changes(self) -> list[Row]:
+        """Return the rows that are to be written since this was called last."""
+        changed, self._changed = self._changed, {}
+        return [self._kept[id].row(id) for id in changed]
+
+    def resume(self, package: Package) -> None:
+        """Let a package go on that ran before the node went down; its processes are restored one by one."""
+        self.packages[package.id] = package
+        self._mount(f"/{package.id}/pkg", Location(str(package.folder), ()))
+
+    def install(self, package: Package, token: object, *, anew: bool, whole: bool, started: bool) -> None:
+        """Begin to install a package, as `NodeCore.install` describes.
+
+        `started`: whether it comes back at every boot, and not only if it is named there.
+        """
+        installation = _Installation(token, package, anew, whole, started)
         self.starting += 1
         for entry in package.entries:
             self._emit(LoadCode(package.code(entry), EntryOwner(entry, installation)))
@@ -100,16 +128,21 @@ class Installer:
         if not installation.failures:
             self._start_all(installation)
         self._act(Settled(installation.package.processes))
-        self._emit(Installed(installation.token, tuple(installation.failures)))
+        self._emit(Installed(installation.token, tuple(installation.failures), installation.ended))
 
     def _start_all(self, installation: _Installation) -> None:
         package = installation.package
-        self.packages[package.id] = package
-        self._mount(f"/{package.id}/pkg", Location(str(package.folder), ()))
+        self.resume(package)
+        before, origin = self._kept.get(package.id), None if package.origin is None else str(package.origin)
+        started = installation.started or (before is not None and before.started)
+        self._kept[package.id] = KeptPackage(package.digest, str(package.folder), origin, started)
+        self._changed[package.id] = None
         # All of them first: a kill revokes what a process had issued, which others are about to be granted. Children go
         # with their parents: they belong to the package as it was (G22).
         if installation.anew:
-            family = self._lifecycle.tree(lambda process: process in package.processes)
+            whole = package.id if installation.whole else None
+            family = self._lifecycle.tree(lambda each: each in package.processes or each.package_id == whole)
+            installation.ended = tuple(each for each in family if each not in package.processes)
             self._act(KillAll(tuple(dict.fromkeys((*package.processes, *family)))))
         for entry, program in installation.loaded:
             self._start(entry, program)

@@ -63,8 +63,9 @@ class Package:
     unknown_keys: tuple[str, ...] = ()
     """Unknown keys of the manifest's objects, at most MAX_UNKNOWN_KEYS: they mean nothing, and may be misspelt."""
     origin: Path | None = None
-    """The file that `folder` was made from; None: `folder` is the user's own."""
-
+    """The file or folder that `folder` was made from; None: `folder` is the user's own."""
+    digest: str = ""
+    """The digest of its files, in hex (`nectar_node.packages.contents`)."""
     scripts: tuple[Capability, ...] = ()
     """What its scripts ask for (`nectar_node.packages.scripts`)."""
     script_rights: frozenset[Capability] | None = None

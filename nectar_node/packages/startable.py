@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nectar_node.base.errors import BadPackage
+from nectar_node.packages.contents import with_digest
 from nectar_node.packages.manifest import Package, read_package
 from nectar_node.packages.scripts import MAX_SCRIPTS_BYTES, SCRIPTS_FILE, requested_untrusted
 
@@ -18,7 +19,7 @@ def read_startable(folder: Path, our: str) -> Package:
         with path.open("rb") as file:
             data = file.read(MAX_SCRIPTS_BYTES + 1)
     except FileNotFoundError:
-        return package
+        return with_digest(package)
     except OSError as error:
         raise BadPackage(f"{path} cannot be read: {error.strerror}.") from error
-    return replace(package, scripts=requested_untrusted(data, package.id, our))
+    return replace(with_digest(package), scripts=requested_untrusted(data, package.id, our))

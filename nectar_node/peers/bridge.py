@@ -13,9 +13,8 @@ from kernel.machine import Machine
 from nectar_node.contract.actions import DriverAction, LogLine
 from nectar_node.packages.boot import StartUp
 from nectar_node.peers.envelope import BadHeader, decode_header_untrusted, encode_header, stream_and_inbox
-from nectar_node.peers.record_store import RecordStore
+from nectar_node.peers.name_rows import NameRows
 from nectar_node.peers.vouching import Vouching
-from nectar_node.storage.operations import Outcome
 from net.contract.events import (
     Close,
     Delivered,
@@ -70,19 +69,19 @@ class Peers:
         our: str,
         network: Network,
         vouching: Vouching,
-        store: RecordStore,
+        names: NameRows,
         start_up: StartUp,
         machine: Machine,
         emit: Callable[[DriverAction], None],
         serve: Callable[[Envelope], bool],
     ) -> None:
-        """`store` keeps the name records; `start_up` waits for the registrar; `emit` gives the driver an
+        """`names` keeps the name records; `start_up` waits for the registrar; `emit` gives the driver an
         action; `serve` gives a request to a system process that is there for other nodes, False: it
         is for none of them."""
         self._our = our
         self._network = network
         self._vouching = vouching
-        self._store = store
+        self._names = names
         self._handle = machine.handle
         self._emit = emit
         self._serve = serve
@@ -101,7 +100,7 @@ class Peers:
             Registered: lambda _: start_up.registered(),
             RegistrationFailed: start_up.registration_failed,
             RecordStored: self._keep_record,
-            NamesFreed: self._let_go,
+            NamesFreed: lambda _: None,  # their rows go when there are many
             LookedUp: self._looked_up,
             Probed: emit,
             Unforeseen: emit,
@@ -127,14 +126,10 @@ class Peers:
         self._now = now
         self._handlers[type(event)](event)
 
-    def records_written(self, outcome: Outcome, now: float) -> None:
-        """Take the outcome of the store's job that writes name records."""
-        settled = self._store.done(outcome)
-        if settled.problem is not None:
-            self._log(0, settled.problem)
-        for record in settled.records:
-            self._network.record_kept(record, now, kept=settled.problem is None)
-        self._write_records()
+    def records_written(self, problem: str | None, now: float) -> None:
+        """Learn that name records are durable, or why they are not."""
+        for record in self._names.take_written():
+            self._network.record_kept(record, now, kept=problem is None)
 
     def status(self) -> list[dict[str, object]]:
         """Return the nodes this one has a session with, for status pages."""
@@ -211,21 +206,7 @@ class Peers:
         self._log(1, f"lost {event.node}: {event.reason}")
 
     def _keep_record(self, event: RecordStored) -> None:
-        self._store.put(event.record, event.use)
-        self._write_records()
-
-    def _let_go(self, _: NamesFreed) -> None:
-        self._store.freed()
-        self._write_records()
-
-    def _write_records(self) -> None:
-        try:
-            job = self._store.next_job()
-        except Exception as error:  # the next record is another occasion
-            self._emit(Unforeseen("the file of name records", tuple(told(error))))
-            return
-        if job is not None:
-            self._emit(job)
+        self._names.put(event.record, event.use)
 
     def _log(self, verbosity: int, text: str) -> None:
         self._emit(LogLine("net", verbosity, text))

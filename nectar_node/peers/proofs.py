@@ -7,7 +7,7 @@ a process of this node holds is kept as long as it is held.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
 from kernel.contract.capability import Capability
@@ -50,8 +50,8 @@ class Proofs:
         self._from: dict[Capability, str] = {}
         """The node among whose recent proofs a capability's is."""
         self._bytes = 0
-        self.version = 0
-        """Counts up when what is held gets another proof, so that the store has to be written again."""
+        self.changed: set[Capability] = set()
+        """Held capabilities that have got another proof; whoever keeps the proofs empties it."""
 
     def __len__(self) -> int:
         return len(self._held) + len(self._from)
@@ -71,11 +71,11 @@ class Proofs:
         What was revoked and issued again comes with another proof. One that is older than the one kept may be worth
         nothing any more, and does not replace it.
         """
-        before = self._peek(capability)
+        before = self.peek(capability)
         if before is not None and before.issue > proof.issue:
             return
         if before != proof and self._is_held(capability):
-            self.version += 1
+            self.changed.add(capability)
         if capability in self._held:
             self._held[capability] = proof
             return
@@ -102,13 +102,12 @@ class Proofs:
         if self._is_held(capability):
             self._held[capability] = proof
 
-    def of_held(self, held: Iterable[Capability]) -> dict[Capability, Proof]:
-        """Return the proofs of the capabilities in `held`, and drop those of what is held no longer."""
-        kept = {capability: proof for capability in held if (proof := self._peek(capability)) is not None}
-        self._held = {capability: proof for capability, proof in kept.items() if capability not in self._from}
-        return kept
+    def forget_unheld(self) -> None:
+        """Drop the proofs that were kept only as long as somebody held what they prove."""
+        self._held = {capability: proof for capability, proof in self._held.items() if self._is_held(capability)}
 
-    def _peek(self, capability: Capability) -> Proof | None:
+    def peek(self, capability: Capability) -> Proof | None:
+        """Return the proof of `capability`, if it is kept, without counting that as use."""
         node = self._from.get(capability)
         return self._held.get(capability) if node is None else self._recent[node].proofs[capability]
 

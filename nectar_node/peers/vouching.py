@@ -22,7 +22,7 @@ from kernel.capabilities.grants import Grants
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.capability import Capability
 from kernel.contract.message import Envelope, is_claim, marked
-from nectar_node.peers.grant_file import DamagedGrants, GrantFile, decode_untrusted
+from nectar_node.peers.grant_rows import GrantRows, KeptGrants
 from nectar_node.peers.proofs import Proof, Proofs
 from net.base.node_names import is_node_name
 from net.peering.network import Network
@@ -90,7 +90,8 @@ class Vouching:
         self._log = log
         self._accepts = accepts
         self._proofs = Proofs(grants.is_held)
-        self._file = GrantFile(our, grants, self._proofs)
+        self.rows = GrantRows(grants, self._proofs)
+        """What of all this is kept over a reboot (G21)."""
         self._held: dict[_Pair, deque[_Held]] = {}
         self._waiting: dict[str, int] = {}
         """Claims of each peer that are held."""
@@ -222,26 +223,10 @@ class Vouching:
             self._proofs.keep(peer, capability, Proof(claim.issue, claim.signature))
         return capability
 
-    # --- the store (G21) --------------------------------------------------------------------------------------------
-
-    def version(self) -> int:
-        """A number that counts up when `snapshot` returns something else."""
-        return self._grants.version + self._proofs.version
-
-    def snapshot(self) -> bytes:
-        """Return who holds what, with the proofs of what other nodes issued."""
-        return self._file.encode()
-
-    def restore_untrusted(self, data: bytes) -> bool:
-        """Restore a snapshot; False: these bytes are not one, and nothing has changed."""
-        try:
-            held, revoked, proofs = decode_untrusted(data)
-        except DamagedGrants:
-            return False
-        self._grants.restore(held, revoked)
-        self._proofs.restore(proofs)
-        self._file.encode()  # now, while nothing runs: the next time only what has changed is encoded
-        return True
+    def restore(self, kept: KeptGrants) -> None:
+        """Continue with what earlier boots have kept, before any process runs (G21)."""
+        self._grants.restore(kept.held, kept.revoked)
+        self._proofs.restore(kept.proofs)
 
 
 def _count(counts: dict[str, int], key: str, change: int) -> None:

@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from nectar_node.base import log
@@ -17,6 +18,7 @@ from nectar_node.base.descriptors import insist
 from nectar_node.storage import long_operations as long
 from nectar_node.storage import operations as ops
 from nectar_node.storage.archive import BadArchive
+from nectar_node.storage.database import Database
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.opened import (
     folder_of,
@@ -44,9 +46,17 @@ _FAULTS = {
 _NOTHING_COUNTS = Ledger()
 
 
-def perform(operation: ops.Operation, ledger: Ledger = _NOTHING_COUNTS) -> ops.Outcome:
-    """Carry out `operation` and return its outcome; a refusal of the disk is an outcome, not an exception."""
+def perform(
+    operation: ops.Operation, ledger: Ledger = _NOTHING_COUNTS, database: Database | None = None
+) -> ops.Outcome:
+    """Carry out `operation` and return its outcome; a refusal of the disk is an outcome, not an exception.
+
+    `database` is the node's store, for the operations on it.
+    """
     try:
+        if isinstance(operation, ops.Commit):
+            assert database is not None
+            return insist(partial(database.commit, operation.rows))
         return insist(lambda: _carry_out(operation, ledger))
     except Exception as error:
         return _refusal(operation, error)

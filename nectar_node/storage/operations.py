@@ -250,6 +250,25 @@ class Survey:
     """The folder of all saved states."""
 
 
+class Row(NamedTuple):
+    """A row of the node's store."""
+
+    kind: str
+    """Its table, such as `grants`."""
+    key: str
+    value: bytes | None
+    """None: there is to be no such row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Write rows of the node's store (`storage.database`), all or none; done when they are durable. Outcome: None."""
+
+    location: Location
+    """The store's file."""
+    rows: tuple[Row, ...]
+
+
 Operation = (
     ReadAt
     | WriteAt
@@ -272,6 +291,7 @@ Operation = (
     | Unpack
     | Measure
     | Survey
+    | Commit
 )
 
 

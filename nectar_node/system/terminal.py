@@ -273,7 +273,9 @@ class Terminal(SystemProcess):
         process = run.script._replace(process=str(self._fresh_id()))
         run.process = process
         self._processes[process] = run
-        self._out.append(Start(Launch(process, program, ON_EXIT_NONE, entry.public), tuple(self._rights(run))))
+        self._out.append(
+            Start(Launch(process, program, ON_EXIT_NONE, entry.public, returns=False), tuple(self._rights(run)))
+        )
         for holder, params in entry.grants:
             self._out.append(GrantCapabilities(holder, (Capability(Address(self._our, process), params),)))
         request = Request(False, max(1, math.ceil(run.deadline - now)), run.arguments)

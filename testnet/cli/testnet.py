@@ -15,10 +15,10 @@ from nectar_node.base.errors import AlreadyRunning, NodeError
 from nectar_node.base.folder import is_paused
 from nectar_node.cli.logs import FOLLOW_INTERVAL
 from nectar_node.console import output
-from nectar_node.contract.config import REGISTRAR_NAME
+from nectar_node.contract.config import LOOPBACK, REGISTRAR_NAME
 from nectar_node.launcher import launch, options
 from nectar_node.launcher.arguments import check_name
-from nectar_node.launcher.boot_options import DEFAULT_OPTIONS, BootOptions
+from nectar_node.launcher.boot_options import BootOptions, kept_options
 from nectar_node.launcher.client import Answer
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from nectar_node.launcher.log_reader import Follower
@@ -85,11 +85,12 @@ def up(
 
 
 def _options(network: LocalNetwork, name: str, direct: bool) -> BootOptions:
+    kept = kept_options(network.place(name))
     if direct:
-        return DEFAULT_OPTIONS
+        return kept if not kept.prefix else replace(kept, host=LOOPBACK, port=0, advertise=None, prefix=())
     links = LinksProcess(network)
     links.start()
-    return links.connect(name).options(DEFAULT_OPTIONS)
+    return links.connect(name).options(kept)
 
 
 @contextmanager

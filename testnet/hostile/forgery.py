@@ -5,16 +5,15 @@ from __future__ import annotations
 
 from enum import Enum
 
-from kernel.capabilities.grants import Grants
 from kernel.contract.address import ProcessId
 from kernel.contract.capability import Capability
-from nectar_node.peers.grant_file import GrantFile, decode_untrusted
-from nectar_node.peers.proofs import Proof, Proofs
+from nectar_node.peers.grant_rows import GRANTS, REVOKED, decode_untrusted, encode
+from nectar_node.peers.proofs import Proof
+from nectar_node.storage.database import Contents
+from nectar_node.storage.operations import Row
 from net.names.directory import NEVER, Endpoint, NameRecord, SignedRecord, grant_record, sign_record
 from net.names.identity import SIGNATURE_BYTES, Identity
 
-_NO_NODE = ""
-"""The store's node; any will do, since issuers are written in full there."""
 _NOBODYS = Proof(1, bytes(SIGNATURE_BYTES))
 """Signed by no key."""
 
@@ -39,18 +38,16 @@ class Forgery(Enum):
     """The signature of the same capability, which was issued and revoked."""
 
 
-def forged(store: bytes | None, holder: ProcessId, capability: Capability, how: Forgery) -> bytes:
-    """Return the store with a forged entry: `holder` holds `capability`, which another node seems to have issued. If
-    there is no signature to copy, one is made up. Raises DamagedStore."""
-    grants = Grants(_NO_NODE)
-    proofs = Proofs(grants.is_held)
-    known: dict[Capability, Proof] = {}
-    if store is not None:
-        held, revoked, known = decode_untrusted(store)
-        grants.restore(held, revoked)
-    grants.grant(holder, [capability])
-    proofs.restore(known | {capability: _proof(known, capability, how)})
-    return GrantFile(_NO_NODE, grants, proofs).encode()
+def forged(store: Contents, holder: ProcessId, capability: Capability, how: Forgery) -> list[Row]:
+    """Return rows for the store with which `holder` holds `capability`, which another node seems to have issued. If
+    there is no signature to copy, one is made up. Raises DamagedGrants."""
+    kept = decode_untrusted(store.get(GRANTS, {}), store.get(REVOKED, {}))
+    saved, given = kept.held.get(holder, ((), ()))
+    if capability not in (*saved, *given):
+        saved = (*saved, capability)
+    proofs = kept.proofs | {capability: _proof(kept.proofs, capability, how)}
+    proven = {each: proofs[each] for each in (*saved, *given) if each in proofs}
+    return [Row(GRANTS, str(holder), encode((saved, given), proven))]
 
 
 def _proof(known: dict[Capability, Proof], capability: Capability, how: Forgery) -> Proof:

@@ -5,7 +5,7 @@ Everything here is synchronous. In a simulation, waiting lets virtual time pass;
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
@@ -14,6 +14,8 @@ from random import Random
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from nectar_node.base.shipped import SHIPPED_FOLDER
+from nectar_node.storage.database import Contents
+from nectar_node.storage.operations import Row
 from testnet.model.rule import Fault, Nodes
 
 Json: TypeAlias = Any
@@ -145,9 +147,9 @@ class Lab(Nodes, Protocol):
     def received(self, node: str, name: str) -> bytes | None:
         """Return the file that file_transfer of `node` has received under that name, or None."""
 
-    def tamper(self, node: str, change: Callable[[bytes | None], bytes]) -> None:
-        """Replace the store of capabilities of a node that is down, as the owner of its machine can (None: there was
-        none); see `testnet.hostile.forgery`."""
+    def tamper(self, node: str, change: Callable[[Contents], Iterable[Row]]) -> None:
+        """Write rows into the store of a node that is down, as the owner of its machine can; `change` is given what it
+        holds (`testnet.hostile.forgery`)."""
 
     def log(self, node: str) -> list[str]:
         """Return what the node has logged, over all of its boots."""

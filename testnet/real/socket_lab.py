@@ -10,7 +10,7 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -27,6 +27,8 @@ from nectar_node.contract.memory_budget import LEAST_BYTES
 from nectar_node.launcher.arguments import check_package
 from nectar_node.launcher.boot_options import DEFAULT_OPTIONS
 from nectar_node.launcher.local_network import LocalNetwork
+from nectar_node.storage.database import Contents, Database
+from nectar_node.storage.operations import Row
 from testnet.journal.entries import fault_begins, fault_ends
 from testnet.journal.journal import NOBODY, line_of
 from testnet.model.hostile_names import is_hostile
@@ -287,10 +289,11 @@ class SocketLab(NodeProcesses, Lab):
             return (self._drive(node) / "inbox" / name).read_bytes()
         return None
 
-    def tamper(self, node: str, change: Callable[[bytes | None], bytes]) -> None:
-        store = self._folder(node).capabilities
-        store.write_bytes(change(store.read_bytes() if store.exists() else None))
-        self._tell(node, "finds another store of capabilities")
+    def tamper(self, node: str, change: Callable[[Contents], Iterable[Row]]) -> None:
+        database, contents = Database.open(str(self._folder(node).store))
+        database.commit(change(contents))
+        database.close()
+        self._tell(node, "finds other capabilities in its store")
 
     def log(self, node: str) -> list[str]:
         with suppress(FileNotFoundError):

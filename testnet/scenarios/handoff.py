@@ -11,7 +11,8 @@ from random import Random
 from typing import Any, NamedTuple
 
 from kernel.contract.address import Address
-from kernel.contract.capability import Capability, canonical
+from kernel.contract.capability import NETWORK, Capability, canonical
+from nectar_node.base.shipped import SHIPPED_FOLDER
 from testnet.faults import draw
 from testnet.hostile.forgery import Forgery, forged
 from testnet.model.lab import Json, Lab, Outcome
@@ -23,8 +24,11 @@ _GUEST_ID, _DOOR_ID = Address.parse(_GUEST).process, Address.parse(_DOOR).proces
 _PATIENCE = 10
 """Seconds that a guest waits for a door or another guest."""
 _OTHER_DOOR = 10
+_ATTEMPTS = 5
+"""How often a door is made that is not there afterwards."""
+_DOOR_CODE = SHIPPED_FOLDER / "handoff" / "pkg" / "door.wasm"
 _UNSAVED_SECONDS = 2.0
-"""A crash may lose what a guest got this shortly before: the store of capabilities is written once a second."""
+"""A crash may lose what a guest got this shortly before: the disk may take as long to write it."""
 
 
 class Ticket(NamedTuple):
@@ -234,13 +238,27 @@ class _Story:
             self._lab.rest(0.1)
 
     def _kill(self, node: str) -> None:
-        """Kill the door of a node and boot the node again: all tickets of that door are worthless (G21)."""
-        outcome = self._lab.ask(node, _KERNEL, {"KillProcess": "door:handoff:sys"}, _PATIENCE)
+        """Kill the door of a node, make another one, and boot the node again: all tickets of the first are worthless
+        (G21)."""
+        outcome = self._lab.ask(node, _KERNEL, {"KillProcess": str(_DOOR_ID)}, _PATIENCE)
         self._lab.rest(_UNSAVED_SECONDS)
         sure = outcome.kind == "response" and node not in self._unsteady
+        self._make_door(node)
         self._restart(node)
         for guest in self._guests.values():
             guest.revoke(node, Has.REVOKED if sure else Has.MAYBE)
+
+    def _make_door(self, node: str) -> None:
+        """Have the user make a door, since one that was killed stays so (G26); faults may come between."""
+        rights = [{"issuer": _KERNEL, "params": NETWORK}]
+        wanted = {"id": str(_DOOR_ID), "on_exit": "None", "initial_capabilities": rights, "public": True}
+        for _ in range(_ATTEMPTS):
+            self._await(node)
+            if self._lab.ask(node, _DOOR, "Openings", 1).kind == "response":
+                break
+            self._lab.ask(node, _KERNEL, {"InitializeProcess": wanted}, _PATIENCE, _DOOR_CODE.read_bytes())
+            self._lab.ask(node, _KERNEL, {"RunProcess": str(_DOOR_ID)}, _PATIENCE)
+        self._lab.rest(_UNSAVED_SECONDS)
 
     # --- at the end -------------------------------------------------------------------------------------------------
 

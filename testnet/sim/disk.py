@@ -17,10 +17,13 @@ from typing import Any
 from blake3 import blake3
 
 from kernel.contract.message import Buffer
+from nectar_node.packages.manifest import Package
 from nectar_node.storage import operations as ops
 from nectar_node.storage.archive import BadArchive, Entry, entries_untrusted, unpack_untrusted, verify_untrusted
+from nectar_node.storage.database import STORE_FILE, STORE_FILES, Contents, Database
 from nectar_node.storage.ledger import DiskAccount, Ledger, OverQuota
 from nectar_node.storage.steps import Steps, Work
+from testnet.sim.database_files import DatabaseFiles, tear
 from testnet.sim.file_content import File, new_file
 
 _NOT_FOUND = ops.DiskError(ops.DiskFault.NOT_FOUND, "No such file or directory")
@@ -69,6 +72,8 @@ class SimDisk:
         self.capacity = capacity
         self.ledger = ledger or Ledger()
         """The accounts of the node's boot."""
+        self.packages: dict[str, Package] = {}
+        """The copies of packages on it, by their folders."""
         self.full = False
         """Whether the disk takes no more bytes, whatever its capacity."""
         self._clock = clock
@@ -79,6 +84,10 @@ class SimDisk:
         """Folders that were removed since then: one that is there again is another one."""
         self._unfinished: set[Path] = set()
         """Files with new content that was never finished: the next one for the same file takes their place."""
+        self._database: Database | None = None
+        """The store of the node that runs."""
+        self._database_files: DatabaseFiles | None = None
+        self._store_writes: int | None = None
         self._performers: dict[type, Callable[[Any], ops.Outcome]] = {
             ops.ReadAt: self._read_at,
             ops.WriteAt: self._write_at,
@@ -98,6 +107,7 @@ class SimDisk:
             ops.Extend: self._extend,
             ops.Append: self._append,
             ops.CreateFolder: self._create_folder,
+            ops.Commit: self._commit,
         }
         self._in_steps: dict[type, Callable[[Any], Work]] = {
             ops.Hash: self._hash,
@@ -138,6 +148,10 @@ class SimDisk:
             case ops.Extend(location, length, data):
                 self._set_length(ops.SetLength(location, min(length, len(self._file(location)))))
                 self._append(ops.Append(location, _beginning(data, share)))
+            case ops.Commit(_, rows):
+                assert self._database_files is not None
+                self._database_files.left = int(share * (len(rows) + 4))
+                self.perform(operation)
             case ops.Replace(location, data):
                 self._leave_unfinished(location, _beginning(data, share))
             case ops.Copy(location, target):
@@ -165,15 +179,50 @@ class SimDisk:
         """Return the paths of all files: the root, and the names below it."""
         return set(self._live.files)
 
-    def lose_unsynced(self) -> None:
-        """Cut the power: only what was synced is left."""
+    # --- the store --------------------------------------------------------------------------------------------------
+
+    def open_store(self, root: str) -> Contents:
+        """Open the store in the folder `root`, for a boot, and return what it holds."""
+        self.close_store()
+        self._database_files = files = DatabaseFiles(_StoreFiles(self, root))
+        files.left = self._store_writes
+        wal = self.get(ops.Location(root, (f"{STORE_FILE}-wal",)))
+        self._database, contents = Database.open(files.path(STORE_FILE), files.file_system, wal)
+        return contents
+
+    def crash_store_after(self, writes: int | None) -> None:
+        """Let the store crash after so many writes and syncs from its next opening on; None: it does not."""
+        self._store_writes = writes
+
+    @property
+    def database_files(self) -> DatabaseFiles:
+        """The files of the store that is open."""
+        assert self._database_files is not None
+        return self._database_files
+
+    def close_store(self) -> None:
+        """Let go of the store as a crash does: nothing more is written."""
+        if self._database is not None and self._database_files is not None:
+            self._database_files.left = 0
+            self._database.close()
+        self._database = None
+
+    def _commit(self, operation: ops.Commit) -> None:
+        assert self._database is not None
+        self._database.commit(operation.rows)
+
+    def lose_unsynced(self, chance: Random) -> None:
+        """Cut the power: only what was synced is left; `chance` draws which other sectors of the store are."""
         folders: set[Path] = set()
         for path in sorted(self._kept.folders, key=len):
             if len(path) == 2 or path[:-1] in folders:
                 folders.add(path)
         files = {path: file for path, file in self._kept.files.items() if len(path) == 2 or path[:-1] in folders}
-        for file in files.values():
-            file.lose_unsynced()
+        for path, file in files.items():
+            if path[1:] in _STORE_PATHS:
+                tear(file, chance)
+            else:
+                file.lose_unsynced()
         self._live, self._kept = _Tree(dict(files), set(folders)), _Tree(files, folders)
         self._removed.clear()
 
@@ -472,8 +521,39 @@ class SimDisk:
                 self._account(unfinished).settle(-len(left), -1)
 
 
+class _StoreFiles:
+    """The files of the store, for SQLite."""
+
+    def __init__(self, disk: SimDisk, root: str) -> None:
+        self._disk = disk
+        self._root = root
+
+    def find(self, name: str) -> File | None:
+        return self._disk._live.files.get((self._root, name))
+
+    def make(self, name: str) -> File:
+        file = self._disk._live.files[self._root, name] = File()
+        return file
+
+    def remove(self, name: str) -> None:
+        self._disk._live.files.pop((self._root, name), None)
+
+    def reserve(self, more: int) -> bool:
+        return not self._disk.full and self._disk._used() + more <= self._disk.capacity
+
+    def sync_folder(self) -> None:
+        self._disk._sync_folder((self._root,))
+
+
+_STORE_PATHS = {(name,) for name in STORE_FILES}
+
+
 def _refusal(error: Exception) -> ops.DiskError:
     match error:
+        case OSError(errno=errno.ENOSPC, strerror=text) if not isinstance(error, OverQuota):
+            return ops.DiskError(ops.DiskFault.FULL, text or "")
+        case OSError(errno=errno.EIO, strerror=text):
+            return ops.DiskError(ops.DiskFault.OTHER, text or "")
         case _RefusedError():
             return error.error
         case OverQuota():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kernel.contract.address import Address, ProcessId
@@ -18,6 +18,7 @@ from nectar_node.contract.actions import (
     DiskUsed,
     Installed,
     Joined,
+    Kept,
     LoadCode,
     LogLine,
     NameRefused,
@@ -30,12 +31,13 @@ from nectar_node.contract.memory_budget import DEFAULT_BYTES, MemoryBudget
 from nectar_node.contract.traces import Traced
 from nectar_node.core.config import CoreConfig
 from nectar_node.core.core import NodeCore
+from nectar_node.core.kept import decode_untrusted
 from nectar_node.driver.log_budget import LogBudget
 from nectar_node.driver.program_code import load_program
 from nectar_node.packages.boot import Boot
-from nectar_node.packages.decisions import Decisions, decode_untrusted
+from nectar_node.packages.contents import with_digest
 from nectar_node.packages.manifest import Package, read_package
-from nectar_node.peers.record_store import RECORDS_FILE, Contents, Written, read_untrusted, store_key
+from nectar_node.storage.database import STORE_FILE
 from nectar_node.storage.ledger import DEFAULT_QUOTAS, Ledger, Quotas
 from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome, StopJob
 from net.base.frames import VERSION
@@ -101,6 +103,8 @@ class SimNode(Wired):
         self.probed: list[Probed] = []
         self.disk_uses: dict[object, DiskUsed] = {}
         """Disk usage, by the token of the request."""
+        self.kept: dict[object, str | None] = {}
+        """Why what had changed could not be kept, or None if it was, by the token of the request."""
         self.joined = False
         """Whether the registrar has granted its name."""
         self.ready = False
@@ -115,6 +119,7 @@ class SimNode(Wired):
         """What happened while the node was paused; None if it is not paused."""
         self.life = f"{self.host}/{simulation.boots[self.host]}"
         """The host, and how often it has booted there before."""
+        self._kept = decode_untrusted(self.disk.open_store(name), name)
         self.disk.ledger = self.ledger = Ledger(f"{name}/vfs", f"{name}/state", spec.quotas)
         chance = simulation.chance("disk", self.life)
         self._lanes = SimLanes(simulation, self.disk, chance, self._job_done, self.at)
@@ -126,8 +131,7 @@ class SimNode(Wired):
         simulation, name = self._simulation, spec.name
         identity = Identity(name, simulation.chance("key", name, *filter(None, [spec.key])).randbytes(32))
         is_registrar = name == REGISTRAR
-        kept = self._kept_records(store_key(identity, simulation.genesis.public_key))
-        records = [*kept.records.values()]
+        records = [*self._kept.names.of(simulation.genesis.public_key)]
         if not spec.registers:
             records.append(claim_name(identity, Endpoint(self.host, PORT)).held())
         directory = Registrar(identity, records) if is_registrar else RegistrarDirectory(simulation.genesis, records)
@@ -136,53 +140,47 @@ class SimNode(Wired):
         config = NetworkConfig(memory=memory, routers=spec.routers, wall_clock_offset=offset, version=spec.version)
         network = Network(identity, directory, config, simulation.chance("net", self.life).randbytes, simulation.now)
         ids = simulation.chance("ids", self.life)
-        capabilities = capability_store(name)
-        processes = [process for folder in spec.packages for process in read_package(folder, name).processes]
         core_config = CoreConfig(
             our=name,
             drives=f"{name}/vfs",
             state=f"{name}/state",
-            records=f"{name}/records",
-            capabilities=capabilities,
-            decisions=decisions_file(name),
+            registrar=simulation.genesis.public_key,
+            store=store_file(name),
+            code=f"{name}/code",
             fresh_id=lambda: ids.getrandbits(64),
             guest=self._guest_config,
             memory=memory,
-            kept_capabilities=self.disk.get(capabilities),
-            kept_records=kept.written,
-            kept_decisions=self._kept_decisions(),
-            boots=frozenset(processes),
+            kept=self._kept,
             ledger=self.ledger,
         )
         return NodeCore(core_config, network)
 
-    def _kept_records(self, key: bytes) -> Contents:
-        data = self.disk.get(Location(f"{self.name}/records", (RECORDS_FILE,)))
-        return Contents({}, Written(key), 0, None) if data is None else read_untrusted(data, key)
-
-    def _kept_decisions(self) -> Decisions:
-        data = self.disk.get(decisions_file(self.name))
-        return Decisions() if data is None else decode_untrusted(data, self.name)
-
     def boot(self) -> None:
         """Begin: ask for the name, and start the packages."""
         spec = self.spec
-        packages = tuple(self._lay_down(folder) for folder in spec.packages)
+        packages = [self._lay_down(folder) for folder in spec.packages]
+        named = {package.id for package in packages}
+        for id, kept in self._kept.packages.items():
+            if kept.started and id not in named:
+                packages.append(self.disk.packages[kept.folder])
         reached = None if spec.routers else Endpoint(self.host, PORT)
-        self.core.boot(Boot(packages, spec.registers and self.name != REGISTRAR, reached), self._simulation.now)
+        self.core.boot(Boot(tuple(packages), spec.registers and self.name != REGISTRAR, reached), self._simulation.now)
         self.go_on()
 
-    def install(self, folder: Path) -> None:
-        """Install a package, as the node's user would."""
-        self.core.install(self._lay_down(folder), None, self._simulation.now)
+    def install(self, folder: Path, *, whole: bool = True) -> None:
+        """Install a package, as the node's user would; not `whole`: what else runs of it goes on beside it."""
+        self.core.install(self._lay_down(folder), None, self._simulation.now, whole=whole)
         self.go_on()
 
     def _lay_down(self, folder: Path) -> Package:
-        """Write the files of a package to the node's disk, and return the package."""
-        package = read_package(folder, self.name)
-        for file in sorted(package.folder.iterdir()):
-            self.disk.put(Location(str(package.folder), (file.name,)), file.read_bytes())
-        return package
+        """Copy a package to the node's disk, unless it is there, and return the copy."""
+        package = with_digest(read_package(folder, self.name))
+        copy = f"{self.name}/packages/{package.digest[:32]}"
+        if copy not in self.disk.packages:
+            for file in sorted(package.folder.iterdir()):
+                self.disk.put(Location(copy, (file.name,)), file.read_bytes())
+            self.disk.packages[copy] = replace(package, folder=Path(copy), origin=package.folder)
+        return self.disk.packages[copy]
 
     def ask(self, target: str, body: bytes, timeout: int, blob: bytes | None = None) -> Arrival | Failure:
         """Send a request in the user's name, let virtual time pass until its outcome is there, and return it."""
@@ -262,6 +260,7 @@ class SimNode(Wired):
         """Stop running."""
         self.crashed = True
         self._lanes.break_off()
+        self.disk.close_store()
         self.core.machine.close()
 
     def clock_stepped(self) -> None:
@@ -331,6 +330,8 @@ class SimNode(Wired):
                     self.traced.append(action)
                 case Probed():
                     self.probed.append(action)
+                case Kept(token, problem):
+                    self.kept[token] = problem
                 case DiskUsed(token):
                     self.disk_uses[token] = action
                 case ShutDown():
@@ -378,7 +379,7 @@ class SimNode(Wired):
         self.go_on()
 
     def _load(self, load: LoadCode) -> None:
-        program = load_program(self._simulation.engine, self.disk.perform, load.source)
+        program = load_program(self._simulation.engine, self.disk.perform, f"{self.name}/code", load.source)
         self.core.code_loaded(load, program, self._simulation.now)
         self.go_on()
 
@@ -401,11 +402,6 @@ class SimNode(Wired):
         return found
 
 
-def decisions_file(name: str) -> Location:
-    """Return where the node of that name keeps its user's decisions."""
-    return Location(name, ("decisions",))
-
-
-def capability_store(name: str) -> Location:
-    """Return where the node of that name keeps its capabilities."""
-    return Location(name, ("capabilities",))
+def store_file(name: str) -> Location:
+    """Return where the node of that name has its store."""
+    return Location(name, (STORE_FILE,))

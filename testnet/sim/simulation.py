@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import count
@@ -22,7 +22,8 @@ from kernel.contract.address import ProcessId
 from kernel.contract.guest import Arrival
 from kernel.wasm.engine import Engine
 from nectar_node.contract.memory_budget import DEFAULT_BYTES
-from nectar_node.storage.operations import Location
+from nectar_node.storage.database import Contents
+from nectar_node.storage.operations import Commit, Location, Row
 from net.base.frames import VERSION
 from testnet.hostile.behaviours import MODEST, AttackOrder
 from testnet.journal.entries import fault_begins, fault_ends
@@ -35,7 +36,7 @@ from testnet.sim.context import NodeContext
 from testnet.sim.fabric import LinkBehaviour
 from testnet.sim.holding import holding
 from testnet.sim.names import REGISTRAR, SimulationError
-from testnet.sim.node import NodeSpec, SimNode, capability_store
+from testnet.sim.node import NodeSpec, SimNode, store_file
 from testnet.sim.programs import Programs
 
 __all__ = ["REGISTRAR", "LinkBehaviour", "NodeSpec", "SimNode", "Simulation", "SimulationError"]
@@ -164,7 +165,8 @@ class Simulation(NodeContext, Lab):
 
     def cut_power(self, host: str) -> None:
         self.fabric.power_off(host)
-        self.crash(host).disk.lose_unsynced()
+        node = self.crash(host)
+        node.disk.lose_unsynced(self.chance("torn", node.life))
 
     def step_clock(self, host: str, seconds: float) -> None:
         self.clocks[host] += seconds
@@ -305,9 +307,11 @@ class Simulation(NodeContext, Lab):
         at = self._node(node)
         return at.disk.get(Location(f"{node}/vfs", ("file_transfer:sys", "inbox", name)))
 
-    def tamper(self, node: str, change: Callable[[bytes | None], bytes]) -> None:
-        disk, store = self.down[node].disk, capability_store(node)
-        disk.put(store, change(disk.get(store)))
+    def tamper(self, node: str, change: Callable[[Contents], Iterable[Row]]) -> None:
+        disk = self.down[node].disk
+        rows = change(disk.open_store(node))
+        disk.perform(Commit(store_file(node), tuple(rows)))
+        disk.close_store()
 
     def log(self, node: str) -> list[str]:
         now = self.nodes.get(node)

@@ -160,7 +160,7 @@ class SimLab:
         }
         node = self.nodes[on] if on is not None else self.other if far else self.our
         (self.folder / "manifest.json").write_text(json.dumps([entry]))
-        node.install(self.folder)
+        node.install(self.folder, whole=False)
         if settles:
             self.rest()
         return SimProbe(self, node, name)
@@ -208,6 +208,15 @@ class SimLab:
         self.take_down(name)
         self.simulation.boot_node(NodeSpec(name, key="another", registers=False))
 
+    def reboot(self, *, power: bool = False) -> None:
+        """Crash the node where a test begins, or with `power` its machine, and boot it again."""
+        if power:
+            self.simulation.cut_power(self.our.host)
+            self.nodes[0] = self.simulation.start(self.our.host)
+        else:
+            self.nodes[0] = self.simulation.restart(self.our.host)
+        self.rest()
+
     def kill(self, probe: SimProbe) -> None:
         """End it as the node's user does."""
         probe.node.core.kill(probe.id, self.now)
@@ -224,12 +233,17 @@ class SimProbe:
 
     def __init__(self, lab: SimLab, node: SimNode, name: str) -> None:
         self.lab = lab
-        self.node = node
+        self._node = node
         self.id = ProcessId.parse(f"{name}:{PACKAGE}" if ":" not in name else name)
         self.address = str(Address(node.name, self.id))
 
     def __str__(self) -> str:
         return self.address
+
+    @property
+    def node(self) -> SimNode:
+        """Its node, since the latest boot."""
+        return self.lab.simulation.nodes.get(self._node.host, self._node)
 
     def child(self, name: str) -> SimProbe:
         """A process that this one has spawned."""

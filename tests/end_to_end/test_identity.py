@@ -17,9 +17,9 @@ import trio
 from nectar_node.base.errors import CannotStart
 from nectar_node.cli.main import main
 from nectar_node.contract.config import REGISTRAR_NAME, GenesisFile
+from nectar_node.driver.node_store import open_store
 from nectar_node.launcher.arguments import check_package
 from nectar_node.launcher.boot_options import BootOptions
-from nectar_node.peers.record_store import RECORDS_FILE, read_untrusted, store_key
 from net.contract.events import Close, Dial, Registered, Writable
 from net.io.driver import Driver
 from net.io.tcp import TcpTransport
@@ -84,10 +84,10 @@ def test_a_registrar_that_is_killed_while_it_grants_has_kept_all_that_it_has_gra
     assert 10 <= len(granted) <= 30
     place = fresh_network.place(REGISTRAR_NAME)
     registrar = unlock_key_file(place.key, None).identity
-    key = store_key(registrar, registrar.public_key)
-    contents = read_untrusted((place.records / RECORDS_FILE).read_bytes(), key)
-    assert contents.damage is None
-    assert {name: contents.records[name].encoded for name in granted} == granted
+    opened = open_store(place, REGISTRAR_NAME)
+    opened.database.close()
+    kept = {record.name: record.encoded for record in opened.kept.names.of(registrar.public_key)}
+    assert {name: kept[name] for name in granted} == granted
     fresh_network.start()
 
 

@@ -10,8 +10,8 @@ from nectar_node.base.folder import NodeFolder
 from testnet.real.links.claim import links_folder
 from tests.end_to_end.lab import nectar
 
-FOLDERS = ("control.sock", "lock", "log", "boot.json", "capabilities", "decisions")
-FILES = ("state", "vfs", "records")
+FOLDERS = ("control.sock", "lock", "log", "boot.json", "store", "format")
+FILES = ("state", "vfs", "records", "code")
 
 
 @pytest.fixture

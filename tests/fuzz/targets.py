@@ -13,10 +13,17 @@ from dataclasses import dataclass
 
 import cbor2
 
+from kernel.capabilities.revocations import Revoked
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request, Response
 from nectar_node.peers.envelope import BadHeader, decode_header_untrusted, encode_header
-from nectar_node.peers.grant_file import DamagedGrants, decode_untrusted
+from nectar_node.peers.grant_rows import (
+    DamagedGrants,
+    decode_file_untrusted,
+    decode_untrusted,
+    encode,
+    revoked_row,
+)
 from nectar_node.peers.vouching import Claim
 from nectar_node.system.net import MAX_HELLO_CHARACTERS, presentable_untrusted
 from net.base.cbor import loads_untrusted
@@ -87,6 +94,8 @@ from tests.net.world import GENESIS, REGISTRAR, entropy_of, identity_of, record_
 ANN, BOB = identity_of("ann.test"), identity_of("bob.test")
 _KEY = bytes(range(32))
 _ID = bytes(range(16))
+_HOLDER = "a:tests:sys"
+_NOTHING_REVOKED = Revoked(1, 0, (), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,11 +341,18 @@ def header(data: bytes) -> None:
 
 
 def grants(data: bytes) -> None:
-    """The store of capabilities, proofs of other nodes among them."""
-    try:
-        decode_untrusted(data)
-    except DamagedGrants:
-        return
+    """The rows of who holds what, proofs of other nodes among them, and the file that held it all before."""
+    with suppress(DamagedGrants):
+        decode_file_untrusted(data)
+    with suppress(DamagedGrants):
+        revoked = decode_untrusted({}, {"all": data}).revoked
+        (_, key, value) = revoked_row(revoked)
+        assert value is not None
+        assert decode_untrusted({}, {key: value}).revoked == revoked
+    with suppress(DamagedGrants):
+        held, _, proofs = decode_untrusted({_HOLDER: data}, {})
+        (listed,) = held.values()
+        assert decode_untrusted({_HOLDER: encode(listed, proofs)}, {}) == (held, _NOTHING_REVOKED, proofs)
 
 
 def hello(data: bytes) -> None:
@@ -366,6 +382,15 @@ _DATA = (
 _RECORD = record_of(ANN)
 _FIRST = record_of(ANN, seconds=FIRST_RECORD_SECONDS)
 """What a registrar grants to a name that is new."""
+_GRANTS = tuple(
+    cbor2.dumps(value)
+    for value in (
+        [[["ann.test@a:b:c", '"key"']], [], [["ann.test@a:b:c", '"key"', 3, bytes(64)]]],
+        [3, 1, [["tests:sys", 2]], [[_HOLDER, 3]]],
+        [2, [[_HOLDER, [], []]], [1, 0, [], []], []],
+    )
+)
+"""A row of who holds what, that of the revocations, and the file that held it all before."""
 _TOKEN = sign_invitation(Invitation(bytes(16), 1, 1000, ANN.name), REGISTRAR)
 _SIGNED = ANN.public_key + ANN.sign(b"domain", b"message") + b"message"
 _SOURCE, _TARGET = (Address(f"{name}.test", ProcessId("a", "b", "sys")) for name in ("bob", "ann"))
@@ -411,7 +436,7 @@ TARGETS: dict[str, Target] = {
     "opened": Target(opened, (b"", bytes(17), bytes(400))),
     "dialed": Target(dialed, (b"\x05\x00\x20" + bytes(range(32)) + b"\x00\x40" + bytes(64), b"\0GET / HTTP/1.1")),
     "header": Target(header, tuple(encode_header(each, (_CLAIM,)) for each in _ENVELOPES)),
-    "grants": Target(grants, (cbor2.dumps([2, [], [0, 0, [], []], []]),)),
+    "grants": Target(grants, _GRANTS),
     "hello": Target(hello, ("hi \x1b[31m é漢".encode(), b"\xff" * 40)),
 }
 """By name; the first two are the session machine and get most of the time."""

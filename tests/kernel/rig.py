@@ -49,6 +49,7 @@ class NoProgram:
     """Code that is never run: at this level the test says what a guest does."""
 
     opens_files = False
+    digest = "0" * 64
 
     def start(self, config: GuestConfig) -> Guest:
         raise AssertionError("the kernel does not start guests")

@@ -133,21 +133,41 @@ def test_g17_whether_a_process_holds_a_capability(grants: Grants) -> None:
     assert not grants.is_held(KEY)
 
 
-def test_the_version_goes_up_with_changes_alone(grants: Grants) -> None:
+def test_g21_whoever_holds_something_else_than_before_has_changed_and_nobody_else(grants: Grants) -> None:
     grants.drop(VICTIM, [KEY])
     grants.forget(VICTIM)
     grants.revoke(KEY.issuer)
     grants.receive(VICTIM, [KEY])
-    assert grants.version == 0
-    versions = [grants.version]
+    assert not grants.has_changed
+    assert grants.take_changes() == (set(), None)
     for change in (grants.grant, grants.drop, grants.grant_bounded):
         change(VICTIM, [KEY])
-        versions.append(grants.version)
+        assert grants.has_changed
+        assert grants.take_changes() == ({VICTIM}, None)
         if change is not grants.drop:
             change(VICTIM, [KEY])
+            assert not grants.has_changed
     grants.forget(VICTIM)
-    versions.append(grants.version)
-    assert versions == [0, 1, 2, 3, 4]
+    assert grants.take_changes() == ({VICTIM}, None)
+
+
+def test_g21_a_revocation_has_changed_once_and_comes_with_all_before_it(grants: Grants) -> None:
+    for number, name in enumerate("ab", 1):
+        grants.issue()
+        grants.revoke(here(name))
+        assert grants.has_changed
+        holders, revoked = grants.take_changes()
+        assert holders == set()
+        assert revoked is not None
+        assert len(revoked.issuers) == number
+        assert not grants.has_changed
+
+
+def test_whoever_holds_a_capability_is_found_by_it(grants: Grants) -> None:
+    assert grants.holders(KEY) == ()
+    grants.grant(VICTIM, [KEY])
+    grants.grant(pid("b"), [junk("b", 1)])
+    assert grants.holders(KEY) == (VICTIM,)
 
 
 def test_g21_what_is_held_survives_a_reboot_and_gifts_stay_gifts(
@@ -156,8 +176,14 @@ def test_g21_what_is_held_survives_a_reboot_and_gifts_stay_gifts(
     monkeypatch.setattr(limits, "MAX_GIVEN_CAPABILITIES", 1)
     grants.save(VICTIM, [KEY])
     grants.grant_bounded(VICTIM, [junk("b", 1)])
+    grants.issue()
+    grants.revoke(here("gone"))
+    holders, revoked = grants.take_changes()
+    assert revoked is not None
     again = Grants(OUR)
-    again.restore(*grants.snapshot())
-    assert again.snapshot() == grants.snapshot()
+    again.restore({each: grants.listed(each) for each in holders}, revoked)
+    assert not again.has_changed
+    assert again.listed(VICTIM) == grants.listed(VICTIM) == ((KEY,), (junk("b", 1),))
+    assert not again.is_issue(here("gone").process, 1)
     assert not again.grant_bounded(VICTIM, [junk("b", 2)])
     assert again.save(VICTIM, [junk("b", 2)])

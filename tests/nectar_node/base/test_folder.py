@@ -46,7 +46,7 @@ def test_a_folder_is_readable_by_its_user_only(folder: NodeFolder) -> None:
 
 
 @pytest.mark.parametrize(
-    "link", ["log", "log.1", "key", "boot.json", "capabilities", "decisions", "records", "vfs", "state", "lock"]
+    "link", ["log", "log.1", "key", "boot.json", "store", "format", "records", "vfs", "state", "code", "lock"]
 )
 def test_no_link_in_it_is_followed(tmp_path: Path, link: str) -> None:
     folder = NodeFolder(tmp_path / "one.nec")
@@ -58,7 +58,7 @@ def test_no_link_in_it_is_followed(tmp_path: Path, link: str) -> None:
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
-@pytest.mark.parametrize("file", ["key", "boot.json", "capabilities"])
+@pytest.mark.parametrize("file", ["key", "boot.json", "store"])
 def test_what_others_could_have_altered_is_refused(folder: NodeFolder, file: str) -> None:
     (folder.path / file).touch()
     (folder.path / file).chmod(0o666)

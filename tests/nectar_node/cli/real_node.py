@@ -7,27 +7,29 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import trio
 
-from kernel.contract.errors import BadModule
 from kernel.contract.events import Answered
-from kernel.contract.guest import GuestConfig, Program
+from kernel.contract.guest import GuestConfig
 from kernel.runner import Runner
 from kernel.wasm.engine import Engine
 from nectar_node.base.folder import NodeFolder
-from nectar_node.contract.actions import BadCode, Installed, LoadCode, LogLine, Printed, Ready
+from nectar_node.contract.actions import Installed, Kept, LoadCode, LogLine, Printed, Ready
 from nectar_node.contract.config import NODES_FOLDER
 from nectar_node.contract.traces import Traced
 from nectar_node.control import commands as control
 from nectar_node.control import server
 from nectar_node.core.config import CoreConfig
 from nectar_node.core.core import NodeCore
+from nectar_node.driver.node_store import open_store
+from nectar_node.driver.program_code import load_program
 from nectar_node.packages.boot import Boot
-from nectar_node.packages.manifest import read_package
+from nectar_node.packages.startable import read_startable
 from nectar_node.storage.disk import perform
-from nectar_node.storage.operations import Job, Location, ReadAt
+from nectar_node.storage.operations import Job, Location
 from net.contract.events import Probed
 from net.names.directory import StaticDirectory
 from net.names.identity import Identity
@@ -36,7 +38,6 @@ from tests.nectar_node.cli.served_node import make_network
 
 NODE = "a.nec"
 PACKAGES = Path(__file__).resolve().parents[3] / "packages"
-MAX_CODE = 1 << 24
 
 
 class RealNode:
@@ -46,23 +47,24 @@ class RealNode:
         self.network = network
         self.folder = NodeFolder(network / NODES_FOLDER / NODE)
         self.log: list[str] = []
-        self._engine = engine
         self._booted = trio.Event()
-        roots = (str(self.folder.drives), str(self.folder.state), str(self.folder.records))
-        kept = (self._file("capabilities"), self._file("decisions"))
+        roots = (str(self.folder.drives), str(self.folder.state), b"")
+        self._database, kept = open_store(self.folder, NODE)
+        store = Location(str(self.folder.path), (self.folder.store.name,))
+        code = str(self.folder.code)
         net = Network(Identity(NODE, bytes(32)), StaticDirectory({}), NetworkConfig(), os.urandom, 0.0)
         ids = iter(range(1, 1 << 30))
-        config = CoreConfig(NODE, *roots, *kept, lambda: next(ids), lambda address: GuestConfig(address, 1 << 26))
-        self.core = NodeCore(config, net)
+        guest = partial(GuestConfig, memory_bytes=1 << 26)
+        self.core = NodeCore(CoreConfig(NODE, *roots, store, code, lambda: next(ids), guest, kept=kept), net)
+        self._perform = partial(perform, database=self._database)
+        self._load = partial(load_program, engine, perform, code)
         self._runner = Runner(self.core, self._carry_out, lambda: None)
-
-    def _file(self, name: str) -> Location:
-        return Location(str(self.folder.path), (name,))
 
     async def serve(self, packages: tuple[str, ...], ready: threading.Event, end: threading.Event) -> None:
         """Run until `end` is set."""
         commands = control.Control(
             self.core,
+            self.folder.path,
             lambda: {"endpoint": ["127.0.0.1", 1]},
             self._runner.turn,
             self._booted,
@@ -72,19 +74,20 @@ class RealNode:
             nursery.start_soon(self._runner.run)
             listener = server.bind(self.folder.control)
             nursery.start_soon(server.serve, commands, listener, control.MAX_LINE_BYTES)
-            self.core.boot(Boot(tuple(read_package(PACKAGES / name, NODE) for name in packages)), trio.current_time())
+            self.core.boot(Boot(tuple(read_startable(PACKAGES / name, NODE) for name in packages)), trio.current_time())
             self._runner.turn()
             ready.set()
             await trio.to_thread.run_sync(end.wait)
             nursery.cancel_scope.cancel()
+        self._database.close()
 
     def _carry_out(self) -> None:
         while (action := self.core.next_action()) is not None:
             match action:
                 case LoadCode():
-                    self.core.code_loaded(action, self._load(action), trio.current_time())
+                    self.core.code_loaded(action, self._load(action.source), trio.current_time())
                 case Job():
-                    self.core.job_done(action, perform(action.operation), trio.current_time())
+                    self.core.job_done(action, self._perform(action.operation), trio.current_time())
                 case Answered(token, answer):
                     assert isinstance(token, control.Waiter)
                     token.set(answer)
@@ -96,21 +99,14 @@ class RealNode:
                     control.printed(action)
                 case Probed():
                     control.probed(action)
+                case Kept():
+                    control.kept(action)
                 case Ready():
                     self._booted.set()
                 case LogLine(source, _, text):
                     self.log.append(f"{source}: {text}")
                 case _:
                     pass  # there is no network
-
-    def _load(self, load: LoadCode) -> Program | BadCode:
-        code = perform(ReadAt(load.source, 0, MAX_CODE)) if isinstance(load.source, Location) else bytes(load.source)
-        if not isinstance(code, bytes):
-            return BadCode("there is no such file")
-        try:
-            return self._engine.load(code)
-        except BadModule as error:
-            return BadCode(str(error))
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from nectar_node.cli.main import main
 from nectar_node.contract.config import NODES_FOLDER
 from nectar_node.launcher.client import ControlError
 from nectar_node.launcher.local_network import LocalNetwork
-from nectar_node.packages.decisions_file import read_decisions
+from nectar_node.storage.database import STORE_FILES
 from testnet.real.local import LocalTestnet
 from tests.nectar_node.cli.real_node import NODE, PACKAGES, RealNode, copy_package
 from tests.nectar_node.cli.terminal import ROOT, read_until
@@ -185,8 +185,10 @@ def test_g21_what_is_denied_stays_denied_until_it_is_granted(node: RealNode, tmp
 
 def test_decisions_are_the_users_alone_to_read(node: RealNode, tmp_path: Path) -> None:
     assert nectar(node, "start", package(tmp_path / "box", KERNEL), "--grant", "kernel") == 0
-    assert node.folder.decisions.stat().st_mode & 0o777 == 0o600
-    decided = read_decisions(node.folder, NODE).of(next(each for each in node.core.packages if each.package == "box"))
+    files = [file for file in node.folder.path.iterdir() if file.name in STORE_FILES]
+    assert node.folder.store in files
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+    decided = node.core.decisions.of(next(each for each in node.core.packages if each.package == "box"))
     assert decided is not None
     assert (decided.origin, [each.issuer.process.process for each in decided.granted]) == (
         str(tmp_path / "box"),
@@ -345,7 +347,7 @@ def test_g26_a_boot_demands_what_a_start_does_and_a_reboot_holds_what_was_decide
         boot = ["boot", "a.nec", "--detach", "--dir", str(nodes.folder), "--package", str(folder)]
         assert main(boot) == 1
         assert "--grant kernel --grant net to" in capsys.readouterr().err
-        assert not NodeFolder(nodes.folder / NODES_FOLDER / "a.nec").decisions.exists()
+        assert not NodeFolder(nodes.folder / NODES_FOLDER / "a.nec").store.exists()
         assert main([*boot, "--grant", "kernel", "--deny", "net"]) == 0
         nodes.kill("a.nec")
         assert main(["testnet", "restart", "a.nec", "--dir", str(nodes.folder)]) == 0
@@ -365,6 +367,11 @@ def test_g21_what_a_start_has_denied_one_of_the_nodes_own_it_lacks_after_a_reboo
         assert "network" not in rows["a.nec@file_transfer:file_transfer:sys"]
         assert rows["a.nec@hello:hello:sys"] == ["network"]
         nodes.stop("a.nec")
-        nodes.place("a.nec").decisions.write_bytes(b"{")
+        for name in STORE_FILES[1:]:
+            (nodes.place("a.nec").path / name).unlink(missing_ok=True)
+        nodes.place("a.nec").store.write_bytes(b"{")
         assert main(["boot", "a.nec", "--detach", "--dir", str(nodes.folder)]) == 1
-        assert "decisions cannot be read" in capsys.readouterr().err
+        assert (
+            "It says what was revoked, denied and killed, so a.nec does not start without it."
+            in capsys.readouterr().err
+        )

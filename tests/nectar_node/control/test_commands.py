@@ -17,13 +17,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel.contract.guest import GuestConfig
+from nectar_node.contract.actions import Kept
 from nectar_node.contract.memory_budget import DEFAULT_BYTES
 from nectar_node.control import commands as control
 from nectar_node.control import server
 from nectar_node.control.commands import MAX_EVENT_BYTES, MAX_EVENTS, Client, Control, Feed
 from nectar_node.core.config import CoreConfig
 from nectar_node.core.core import NodeCore
-from nectar_node.storage.operations import Location
+from nectar_node.storage.database import STORE_FILE, Database
+from nectar_node.storage.disk import perform
+from nectar_node.storage.operations import Commit, Job, Location
 from net.names.directory import StaticDirectory
 from net.names.identity import Identity
 from net.peering.network import Network, NetworkConfig
@@ -35,7 +38,7 @@ def make_control(*, boots: bool = False, noted: list[str] | None = None) -> tupl
     """The commands of a node that runs nothing, or `boots` until the event is set."""
     network = Network(Identity(OUR, bytes(32)), StaticDirectory({}), NetworkConfig(), os.urandom, 0.0)
     ids = iter(range(1, 1 << 20))
-    roots = ("drives", "state", "records", Location("our", ("capabilities",)), Location("our", ("decisions",)))
+    roots = ("drives", "state", b"", Location("our", (STORE_FILE,)), "code")
     core = NodeCore(CoreConfig(OUR, *roots, lambda: next(ids), lambda address: GuestConfig(address, 1 << 20)), network)
     ready = trio.Event()
 
@@ -45,12 +48,18 @@ def make_control(*, boots: bool = False, noted: list[str] | None = None) -> tupl
 
     if not boots:
         ready.set()
-    return core, Control(core, dict, lambda: carry_out(core), ready, note), ready
+    database, _ = Database.open(":memory:")
+    return core, Control(core, Path("our"), dict, lambda: carry_out(core, database), ready, note), ready
 
 
-def carry_out(core: NodeCore) -> None:
-    """Answer whoever waits."""
+def carry_out(core: NodeCore, database: Database) -> None:
+    """Keep what has changed, and answer whoever waits."""
     while (action := core.next_action()) is not None:
+        if isinstance(action, Job) and isinstance(action.operation, Commit):
+            core.job_done(action, perform(action.operation, database=database), 0.0)
+        if isinstance(action, Kept):
+            control.kept(action)
+            continue
         token = getattr(action, "token", None)
         if isinstance(token, control.Waiter):
             token.set(getattr(action, "answer", None))

@@ -9,14 +9,22 @@ from pathlib import Path
 
 import pytest
 
+from kernel.capabilities.revocations import Revoked
 from kernel.contract.address import Address, ProcessId
+from kernel.contract.capability import MESSAGING, Capability
 from kernel.contract.guest import Arrival, GuestConfig
+from kernel.contract.message import ON_EXIT_NONE
+from kernel.contract.process import Remnant
 from kernel.router.kernel import Kernel
 from kernel.wasm.engine import Engine
 from nectar_node.core.config import CoreConfig
 from nectar_node.core.core import EVENTS_AT_ONCE, NodeCore
+from nectar_node.core.kept import KeptState, decode_untrusted
+from nectar_node.packages.boot import Boot
 from nectar_node.packages.manifest import Package, read_package
-from nectar_node.peers.record_store import RECORDS_FILE, read_untrusted, store_key
+from nectar_node.packages.reboot import KeptPackage
+from nectar_node.peers.grant_rows import KeptGrants
+from nectar_node.storage.database import STORE_FILE
 from nectar_node.storage.operations import Location
 from nectar_node.system.terminal import FAILED
 from net.contract.events import Log
@@ -27,7 +35,7 @@ from testnet.faults.refusal import Refusal
 from testnet.model.where import Where
 from testnet.sim.simulation import REGISTRAR, SimNode, Simulation
 from tests.conformance.lab import PROBE, SimLab, SimProbe
-from tests.conformance.steps import TRAP, blob, capability, respond, send, spawn, wait_for
+from tests.conformance.steps import TRAP, blob, capability, respond, send, wait_for
 
 OUR = "one.nec"
 ECHO = Path(__file__).resolve().parents[3] / "packages" / "echo" / "pkg" / "echo.wasm"
@@ -92,10 +100,9 @@ def test_a_node_has_its_name_when_the_registrars_disk_has_the_record(engine: Eng
     assert not node.joined
     disk.capacity = 1 << 20
     simulation.settle()
-    kept = disk.get(Location(f"{REGISTRAR}/records", (RECORDS_FILE,)))
-    assert kept is not None
-    registrar = Identity(REGISTRAR, simulation.chance("key", REGISTRAR).randbytes(32))
-    assert read_untrusted(kept, store_key(registrar, registrar.public_key)).records.keys() == {"a.nec"}
+    simulation.crash(REGISTRAR)
+    kept = decode_untrusted(disk.open_store(REGISTRAR), REGISTRAR).names
+    assert [record.name for record in kept.of(simulation.genesis.public_key)] == ["a.nec"]
 
 
 def test_what_a_peer_leaves_behind_by_the_thousand_is_passed_on_a_part_at_a_time_in_order(engine: Engine) -> None:
@@ -127,8 +134,8 @@ def test_g21_a_package_that_names_itself_like_the_system_starts_nothing(engine: 
 # --- what survives a reboot, and what does not ----------------------------------------------------------------------
 
 
-def booted(kept: bytes, boots: frozenset[ProcessId], simulation: Simulation) -> NodeCore:
-    """A core that has found these bytes in its capability store."""
+def booted(kept: KeptState, simulation: Simulation) -> NodeCore:
+    """A core that has found this in its store, and has booted without a package."""
 
     def no_guest(address: Address) -> GuestConfig:
         raise AssertionError(address)
@@ -136,24 +143,23 @@ def booted(kept: bytes, boots: frozenset[ProcessId], simulation: Simulation) -> 
     directory = RegistrarDirectory(simulation.genesis)
     chance = simulation.chance("reboot")
     network = Network(Identity(OUR, bytes(32)), directory, NetworkConfig(), chance.randbytes, 0.0)
-    roots = ("vfs", "state", "records", Location("node", ("capabilities",)), Location("node", ("decisions",)))
-    return NodeCore(CoreConfig(OUR, *roots, lambda: 1, no_guest, kept_capabilities=kept, boots=boots), network)
+    roots = ("vfs", "state", simulation.genesis.public_key, Location("node", (STORE_FILE,)), "code")
+    core = NodeCore(CoreConfig(OUR, *roots, lambda: 1, no_guest, kept=kept), network)
+    core.boot(Boot(), 0.0)
+    return core
 
 
-def test_g21_the_store_is_restored_for_the_processes_of_this_boots_packages_and_for_nobody_else(
-    lab: SimLab,
-) -> None:
-    parent = lab.probe("a", capabilities=EVERYTHING)
-    vfs = capability(f"{OUR}@vfs:distro:sys")
-    parent.ask(spawn("kid", path="/probe.wasm", capabilities=[vfs]), respond())
-    kid = ProcessId.parse("kid:probes:sys")
-    before = lab.our.core.kernel.grants
-    assert [may_message(lab.our.core.kernel, each, "vfs:distro:sys") for each in (str(parent.id), str(kid))] == [
-        True
-    ] * 2
-    kernel = booted(lab.our.core._vouching.snapshot(), frozenset({parent.id}), lab.simulation).kernel
-    assert kernel.grants.of(parent.id) == before.of(parent.id)
-    assert kernel.grants.of(kid) == ()
+def test_g21_whoever_gets_the_name_of_one_that_ran_before_has_no_right_to_what_it_held(engine: Engine) -> None:
+    """That is, if it does not run again."""
+    ran, script = ProcessId.parse("a:probes:sys"), ProcessId.parse("17:probes:sys")
+    timer = Capability(Address(OUR, ProcessId.parse("timer:distro:sys")), MESSAGING)
+    grants = KeptGrants(dict.fromkeys((ran, script), ((timer,), ())), Revoked(1, 0, (), ()), {})
+    remnant = Remnant(ran, "0" * 64, "", ON_EXIT_NONE, True, None, (), True, None, None, 0)
+    packages = {ran.package_id: KeptPackage("digest", "/folder", None, True)}
+    core = booted(KeptState(grants, processes=(remnant,), packages=packages), Simulation(SEED, engine))
+    assert core.kernel.grants.of(ran) == (timer,)
+    assert core.kernel.grants.of(script) == ()
+    assert core.not_running == {ran: "probes:sys is not among the packages of this boot"}
 
 
 # --- scripts, which may get the user's rights -----------------------------------------------------------------------

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import trio
 import trio.testing
 
+from kernel.wasm.engine import Engine
 from nectar_node.contract.actions import BadCode
 from nectar_node.driver.code_loading import THREADS_OF_PACKAGE, Loader
-from nectar_node.driver.program_code import Source
+from nectar_node.driver.program_code import Source, load_program
+from nectar_node.storage.disk import perform
 from nectar_node.storage.operations import Location
+from tests.kernel.wasm.guests import wat
+
+THREADS = 4
 
 
 class Slow:
@@ -50,3 +57,25 @@ async def test_a_node_that_stops_waits_for_no_compiler() -> None:
         await trio.testing.wait_all_tasks_blocked(0.01)
         nursery.cancel_scope.cancel()
     slow.go_on.set()
+
+
+def test_g26_code_that_many_threads_load_at_once_is_kept_by_each(tmp_path: Path) -> None:
+    code = wat("(nop)")
+    begin = threading.Barrier(THREADS)
+    engine = Engine(None, replayable=True)
+
+    def load(_: int) -> list[object]:
+        begin.wait(60)
+        return [load_program(engine, perform, str(folder), code) for folder in folders]
+
+    folders = [tmp_path / str(number) for number in range(20)]
+    for folder in folders:
+        folder.mkdir()
+    with ThreadPoolExecutor(THREADS) as pool:
+        programs = [each for found in pool.map(load, range(THREADS)) for each in found]
+    assert [each for each in programs if isinstance(each, BadCode)] == []
+    for folder in folders:
+        (kept,) = folder.iterdir()
+        assert kept.read_bytes() == code
+        assert kept.name == engine.load(code).digest
+    engine.close()

@@ -11,6 +11,7 @@ import trio
 
 from nectar_node.driver.disk_threads import Lanes
 from nectar_node.storage import operations as ops
+from nectar_node.storage.database import Database
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.turns import BEGUN_OF_PARTY, LONG_AT_ONCE
 
@@ -27,7 +28,8 @@ class Disk:
     def __init__(self) -> None:
         self.done: list[tuple[ops.Operation, ops.Outcome]] = []
         self._more = trio.Event()
-        self.lanes = Lanes(Ledger(), self._take)
+        database, _ = Database.open(":memory:")
+        self.lanes = Lanes(Ledger(), database, self._take)
 
     def _take(self, job: ops.Job, outcome: ops.Outcome) -> None:
         self.done.append((job.operation, outcome))

@@ -19,6 +19,7 @@ from nectar_node.cli.main import main
 from nectar_node.contract.config import NodeConfig
 from nectar_node.driver.log_budget import LINES
 from nectar_node.driver.node import _make_core, _prepare
+from nectar_node.packages.boot import Boot
 from nectar_node.storage.disk import perform
 from nectar_node.storage.operations import Job
 from testnet.real.local import LocalTestnet
@@ -44,11 +45,11 @@ def test_a_node_that_is_told_to_shut_down_by_message_answers_and_ends_cleanly(tm
         assert not nodes.place("a.nec").control.exists()
 
 
-async def test_g21_at_a_boot_a_packages_processes_hold_what_they_held_and_no_other_names_do(tmp_path: Path) -> None:
+async def test_g21_at_a_boot_a_packages_processes_hold_what_they_held_and_scripts_do_not(tmp_path: Path) -> None:
     package = tmp_path / "app"
     package.mkdir()
     (package / "manifest.json").write_text('[{"process_name": "main", "process_wasm_path": "/main.wasm"}]')
-    main, child = (ProcessId(name, "app", "local") for name in ("main", "child"))
+    main, script = (ProcessId(name, "app", "local") for name in ("main", "17"))
     held = Capability(Address("a.nec", main), '"held"')
     folder = NodeFolder(tmp_path / "a.nec")
     config = NodeConfig("a.nec", folder, None, tmp_path, packages=(package,))
@@ -56,15 +57,18 @@ async def test_g21_at_a_boot_a_packages_processes_hold_what_they_held_and_no_oth
         prepared = _prepare(config, share(1024, 10))
         core = _make_core(prepared)
         if boot == 1:
-            for process in (main, child):
+            for process in (main, script):
                 core.kernel.grants.grant(process, [held])
             core.keep(trio.current_time())
             job = core.next_action()
             assert isinstance(job, Job)
-            assert perform(job.operation) is None
+            assert perform(job.operation, database=prepared.database) is None
+        else:
+            core.boot(Boot(tuple(prepared.packages)), trio.current_time())
+        prepared.database.close()
         prepared.engine.close()
         os.close(prepared.lock)
-    assert [core.kernel.grants.of(process) for process in (main, child)] == [(held,), ()]
+    assert [core.kernel.grants.of(process) for process in (main, script)] == [(held,), ()]
 
 
 def test_g23_a_process_that_prints_without_end_fills_no_log_and_what_is_left_out_is_counted(tmp_path: Path) -> None:

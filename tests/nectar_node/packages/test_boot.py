@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from hashlib import sha256
 from itertools import count
 
 import pytest
@@ -15,7 +16,9 @@ from nectar_node.base.refusals import why_refused
 from nectar_node.contract.actions import BadCode, DriverAction, Installed, Joined, LoadCode, LogLine, NameRefused, Ready
 from nectar_node.packages.boot import JOIN_SECONDS, Boot, StartUp
 from nectar_node.packages.installer import EntryOwner, Installer
-from nectar_node.packages.manifest import read_package
+from nectar_node.packages.manifest import Package, read_package
+from nectar_node.packages.reboot import plan
+from nectar_node.storage.operations import Location
 from net.base.limits import CREDIT_SHARES, RECOVERY_SECONDS, SESSION_CREDIT_MESSAGES
 from net.contract.events import FailureReason, RegistrationFailed
 from testnet.faults.refusal import Refusal
@@ -28,6 +31,7 @@ from testnet.sim.simulation import REGISTRAR, LinkBehaviour, Simulation
 
 OUR = "our.nec"
 HELLO = PACKAGES / "hello"
+HELLO_PACKAGE = read_package(HELLO, OUR)
 HELLO_PROCESS = "hello:hello:sys"
 DOWN = why_refused(OUR, FailureReason.UNREACHABLE)
 
@@ -41,11 +45,12 @@ class Booting:
     def __post_init__(self) -> None:
         ids = count()
         kernel = Kernel(OUR, lambda: next(ids), [])
-        self.installer = Installer(OUR, kernel, lambda _: None, self.asked.append, lambda *_: None)
-        self.start_up = StartUp(OUR, self.installer, self.asked.append)
+        self.installer = Installer(OUR, kernel, lambda _: None, self.asked.append, lambda *_: None, {})
+        self.start_up = StartUp(OUR, "code", self.installer, lambda _: None, self.asked.append)
 
-    def begin(self, *, registers: bool) -> None:
-        self.start_up.begin(Boot((read_package(HELLO, OUR),), registers), 100.0)
+    def begin(self, *packages: Package, registers: bool) -> None:
+        """Begin with these packages, which are new."""
+        self.start_up.begin(Boot(packages, registers), plan(packages, {}, ()), 100.0)
 
     def kinds(self) -> list[type]:
         """Of what was asked for since the last time."""
@@ -67,20 +72,20 @@ def booting() -> Booting:
 
 
 def test_a_node_that_asks_nobody_starts_its_packages_at_once(booting: Booting) -> None:
-    booting.begin(registers=False)
+    booting.begin(HELLO_PACKAGE, registers=False)
     assert booting.kinds() == [LoadCode]
     assert booting.start_up.next_deadline() is None
 
 
 def test_one_that_asks_the_registrar_waits_for_its_answer(booting: Booting) -> None:
-    booting.begin(registers=True)
+    booting.begin(HELLO_PACKAGE, registers=True)
     assert booting.kinds() == []
     booting.start_up.registered()
     assert booting.kinds() == [Joined, LoadCode]
 
 
 def test_but_not_for_ever(booting: Booting) -> None:
-    booting.begin(registers=True)
+    booting.begin(HELLO_PACKAGE, registers=True)
     assert booting.start_up.next_deadline() == 100.0 + JOIN_SECONDS
     booting.start_up.on_timer(100.0 + JOIN_SECONDS - 0.1)
     assert booting.asked == []
@@ -91,32 +96,32 @@ def test_but_not_for_ever(booting: Booting) -> None:
 
 
 def test_nor_when_it_knows_that_there_will_be_none_soon(booting: Booting) -> None:
-    booting.begin(registers=True)
+    booting.begin(HELLO_PACKAGE, registers=True)
     booting.start_up.registration_failed(RegistrationFailed(FailureReason.UNREACHABLE, retries=True))
     assert booting.kinds() == [LogLine, LoadCode]
 
 
 def test_a_node_that_is_refused_its_name_starts_nothing(booting: Booting) -> None:
-    booting.begin(registers=True)
+    booting.begin(HELLO_PACKAGE, registers=True)
     booting.start_up.registration_failed(RegistrationFailed(FailureReason.NAME_TAKEN, retries=False))
     booting.start_up.on_timer(1000.0)
     assert booting.asked == [NameRefused(FailureReason.NAME_TAKEN)]
 
 
 def test_it_is_ready_when_its_packages_run_or_cannot_and_says_what_is_wrong(booting: Booting) -> None:
-    booting.begin(registers=True)
+    booting.begin(HELLO_PACKAGE, registers=True)
     booting.start_up.registration_failed(RegistrationFailed(FailureReason.UNREACHABLE, retries=True))
     booting.load_all()
     assert booting.kinds() == [LogLine, LoadCode, LogLine, Installed, Ready]
 
 
 def test_a_node_without_packages_is_ready_at_once(booting: Booting) -> None:
-    booting.start_up.begin(Boot(), 100.0)
+    booting.begin(registers=False)
     assert booting.asked == [Ready(None)]
 
 
 def test_a_registration_that_fails_later_is_logged_and_ends_nothing(booting: Booting) -> None:
-    booting.start_up.begin(Boot(registers=True), 100.0)
+    booting.begin(registers=True)
     booting.start_up.registered()
     booting.start_up.registration_failed(RegistrationFailed(FailureReason.NAME_TAKEN, retries=False))
     assert booting.kinds() == [Joined, Ready, LogLine]
@@ -204,8 +209,9 @@ def test_g14_a_request_for_a_package_that_cannot_be_started_finds_no_such_proces
     simulation: Simulation, node: SimNode
 ) -> None:
     began = simulation.now
-    hello = read_package(HELLO, OUR)
-    node.disk.put(hello.code(hello.entries[0]), b"no code")
+    code = node.disk.get(HELLO_PACKAGE.code(HELLO_PACKAGE.entries[0]))
+    assert code is not None
+    node.disk.put(Location(f"{OUR}/code", (sha256(code).hexdigest(),)), b"damaged")
     assert ask_as_user(simulation, OUR, {"Greet": "Ada"}, 30) is Reason.NO_SUCH_PROCESS
     assert simulation.now == began + WAIT
     assert HELLO_PROCESS not in map(str, node.core.kernel.processes)

@@ -16,9 +16,17 @@ from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.capability import Capability
 from kernel.wasm.engine import Engine
 from nectar_node.base.consent import Consent
-from nectar_node.packages.decisions import MAX_DECISIONS, DamagedDecisions, Decision, Decisions, decode_untrusted
+from nectar_node.packages.decisions import (
+    DECISIONS,
+    MAX_DECISIONS,
+    DamagedDecisions,
+    Decision,
+    Decisions,
+    decode_file_untrusted,
+    decode_untrusted,
+)
 from nectar_node.packages.review import review
-from testnet.sim.node import SimNode, decisions_file
+from testnet.sim.node import SimNode
 from testnet.sim.simulation import Simulation
 from tests.nectar_node.core.test_core import ECHO, OUR
 
@@ -30,14 +38,26 @@ TIMER = Capability(Address(OUR, ProcessId("timer", "distro", "sys")), '"messagin
 def test_decisions_are_read_as_they_were_written() -> None:
     decisions = Decisions()
     decisions.decide(BOX, Decision("/some/folder", frozenset([READ]), frozenset([TIMER])))
-    assert decode_untrusted(decisions.encode(), OUR).of(BOX) == decisions.of(BOX)
+    ((kind, key, value),) = decisions.changes()
+    assert (kind, key) == (DECISIONS, str(BOX))
+    assert value is not None
+    assert decode_untrusted({key: value}, OUR).of(BOX) == decisions.of(BOX)
 
 
 def test_only_a_change_is_one() -> None:
     decisions = Decisions()
-    for _ in range(2):
+    for number in (1, 0):
         decisions.decide(BOX, Decision("/some/folder"))
-    assert decisions.version == 1
+        assert decisions.has_changed == bool(number)
+        assert len(decisions.changes()) == number
+
+
+def test_what_was_read_is_no_change() -> None:
+    decisions = decode_untrusted({"a:b": json.dumps(WHOLE).encode()}, OUR)
+    assert decisions.of(PackageId("a", "b")) == Decision("/")
+    assert not decisions.has_changed
+    decisions.decide(PackageId("a", "b"), Decision("/"))
+    assert not decisions.has_changed
 
 
 def test_so_many_packages_are_remembered_and_of_more_the_latest() -> None:
@@ -46,26 +66,52 @@ def test_so_many_packages_are_remembered_and_of_more_the_latest() -> None:
         decisions.decide(PackageId(f"p{number}", "local"), Decision("/"))
     assert decisions.of(PackageId("p0", "local")) is None
     assert decisions.of(PackageId("p1", "local")) is not None
+    rows = decisions.changes()
+    assert [row.key for row in rows if row.value is None] == ["p0:local"]
 
 
-WHOLE = {"version": 1, "packages": {"a:b": {"origin": "/", "granted": [], "denied": []}}}
+WHOLE = {"origin": "/", "granted": [], "denied": []}
 BAD: list[Any] = [
     [],
     {},
-    WHOLE | {"version": 2},
-    WHOLE | {"packages": []},
-    {"version": 1, "packages": {"a": WHOLE["packages"]}},
-    {"version": 1, "packages": {"a:b": {"origin": 1, "granted": [], "denied": []}}},
-    {"version": 1, "packages": {"a:b": {"origin": "/", "granted": [["no id", "1"]], "denied": []}}},
-    {"version": 1, "packages": {"a:b": {"origin": "/", "granted": [["a:b:c", "no JSON"]], "denied": []}}},
-    {"version": 1, "packages": {"a:b": {"origin": "/", "granted": [["a:b:c", 1]], "denied": []}}},
+    1,
+    WHOLE | {"origin": 1},
+    WHOLE | {"granted": None},
+    WHOLE | {"granted": [["no id", "1"]]},
+    WHOLE | {"granted": [["a:b:c", "no JSON"]]},
+    WHOLE | {"denied": [["a:b:c", 1]]},
+]
+BAD_FILES: list[Any] = [
+    [],
+    {},
+    {"version": 2, "packages": {}},
+    {"version": 1, "packages": []},
+    {"version": 1, "packages": {"a": WHOLE}},
+    *({"version": 1, "packages": {"a:b": each}} for each in BAD),
 ]
 
 
 @pytest.mark.parametrize("value", BAD)
 def test_what_is_no_decision_is_said_to_be_damaged(value: object) -> None:
     with pytest.raises(DamagedDecisions):
-        decode_untrusted(json.dumps(value).encode(), OUR)
+        decode_untrusted({"a:b": json.dumps(value).encode()}, OUR)
+
+
+def test_a_decision_about_no_package_is_said_to_be_damaged() -> None:
+    with pytest.raises(DamagedDecisions):
+        decode_untrusted({"a": json.dumps(WHOLE).encode()}, OUR)
+
+
+def test_what_the_former_file_held_is_to_be_written() -> None:
+    decisions = decode_file_untrusted(json.dumps({"version": 1, "packages": {"a:b": WHOLE}}).encode(), OUR)
+    assert decisions.of(PackageId("a", "b")) == Decision("/")
+    assert [row.key for row in decisions.changes()] == ["a:b"]
+
+
+@pytest.mark.parametrize("value", BAD_FILES)
+def test_what_is_no_former_file_is_said_to_be_damaged(value: object) -> None:
+    with pytest.raises(DamagedDecisions):
+        decode_file_untrusted(json.dumps(value).encode(), OUR)
 
 
 @given(
@@ -73,7 +119,9 @@ def test_what_is_no_decision_is_said_to_be_damaged(value: object) -> None:
 )
 def test_of_any_bytes_one_error_comes(data: bytes) -> None:
     with pytest.raises(DamagedDecisions):
-        decode_untrusted(data, OUR)
+        decode_untrusted({"a:b": data}, OUR)
+    with pytest.raises(DamagedDecisions):
+        decode_file_untrusted(data, OUR)
 
 
 # --- in a simulation ------------------------------------------------------------------------------------------------
@@ -108,8 +156,7 @@ def test_g21_what_is_denied_stays_so_when_the_node_has_crashed_and_boots_again(e
     node.core.install(decided.package, None, simulation.now)
     node.core.decide(BOX, decided.decision, simulation.now)
     node.go_on()
-    simulation.run_until(lambda: node.disk.get(decisions_file(OUR)) is not None, 60.0)
-    assert not node.core.kept  # what it holds is written a second later
+    simulation.run_until(lambda: node.core.kept, 60.0)
     again = simulation.restart(node.host)
     simulation.settle()
     assert held(again) == ["timer:distro:sys"]

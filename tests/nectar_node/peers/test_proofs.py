@@ -73,7 +73,7 @@ def test_g20_what_is_held_keeps_its_proof(
     assert known(proofs, 3) == [0, 2]
     proofs.keep("bob.test", key(0), Proof(2, bytes(64)))
     assert proofs.get(key(0)) == Proof(2, bytes(64))
-    assert proofs.of_held([key(0)]) == {key(0): Proof(2, bytes(64))}
+    assert proofs.peek(key(0)) == Proof(2, bytes(64))
 
 
 def test_what_is_held_no_longer_is_given_up(
@@ -83,8 +83,10 @@ def test_what_is_held_no_longer_is_given_up(
     held.add(key(0))
     for number in range(2):
         proofs.keep("bob.test", key(number), PROOF)
-    assert len(proofs) == 2
-    assert proofs.of_held([]) == {}
+    held.clear()
+    assert known(proofs, 2) == [0, 1]
+    proofs.forget_unheld()
+    assert known(proofs, 2) == [1]
     assert len(proofs) == 1
 
 
@@ -101,7 +103,9 @@ def test_g21_the_proofs_of_what_is_held_survive_a_reboot(proofs: Proofs, held: s
     held.add(key(0))
     proofs.keep("bob.test", key(0), PROOF)
     again = Proofs(held.__contains__)
-    again.restore(proofs.of_held(held))
+    kept = proofs.peek(key(0))
+    assert kept is not None
+    again.restore({key(0): kept})
     assert again.get(key(0)) == PROOF
 
 
@@ -112,18 +116,17 @@ def test_g21_another_proof_of_what_is_held_is_a_change_to_be_kept(
     proofs.keep("bob.test", key(1), PROOF)
     held.add(key(1))
     if anew:
-        kept, proofs = proofs.of_held(held), Proofs(held.__contains__)
-        proofs.restore(kept)
-    before = proofs.version
+        proofs = Proofs(held.__contains__)
+        proofs.restore({key(1): PROOF})
     proofs.keep("bob.test", key(1), PROOF)
-    assert proofs.version == before
+    assert proofs.changed == set()
     proofs.keep("bob.test", key(1), Proof(2, bytes(64)))
-    assert proofs.version > before
+    assert proofs.changed == {key(1)}
 
 
 def test_what_is_not_held_is_no_change_to_be_kept(proofs: Proofs) -> None:
     proofs.keep("bob.test", key(1), PROOF)
-    assert proofs.version == 0
+    assert proofs.changed == set()
 
 
 def test_g20_an_older_proof_takes_the_place_of_none(proofs: Proofs) -> None:

@@ -230,7 +230,7 @@ def test_g23_after_a_crash_a_package_has_what_is_there(seed: int) -> None:
             disk.do(some_operation(disk, chance))
         disk.sim.break_off(some_operation(disk, chance), chance)
         if chance.random() < 0.5:
-            disk.sim.lose_unsynced()
+            disk.sim.lose_unsynced(chance)
         disk.boot()
         for package in (APP, OTHER):
             assert disk.used(package) == disk.count(package)

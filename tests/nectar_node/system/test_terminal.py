@@ -141,7 +141,7 @@ def test_a_line_has_its_packages_scripts_read_and_then_the_scripts_code() -> Non
 
 def test_a_script_runs_under_a_random_name_without_on_exit_and_is_sent_its_arguments() -> None:
     start, inject = Rig().start("hi other.nec  how are you?")
-    assert start == Start(Launch(FIRST, PROGRAM, ON_EXIT_NONE, public=False), ())
+    assert start == Start(Launch(FIRST, PROGRAM, ON_EXIT_NONE, public=False, returns=False), ())
     assert isinstance(inject, Inject)
     assert inject.source == TERMINAL
     assert inject.target == Address(OUR, FIRST)
@@ -154,7 +154,7 @@ def test_a_script_of_another_package_runs_in_that_package() -> None:
     fetch = rig.load({"public": True}, "tool.wasm")
     assert (fetch.package, fetch.path) == (PackageId("app", "sys"), "/tool.wasm")
     rig.terminal.code_fetched(fetch.token, PROGRAM, 0.0)
-    launch = Launch(ProcessId("1000", "app", "sys"), PROGRAM, ON_EXIT_NONE, public=True)
+    launch = Launch(ProcessId("1000", "app", "sys"), PROGRAM, ON_EXIT_NONE, public=True, returns=False)
     assert rig.action(Start) == Start(launch, ())
 
 

@@ -12,6 +12,8 @@ from nectar_node.storage import operations as ops
 from testnet.sim.disk import SimDisk
 
 SEEDS = range(30)
+CHANCE = random.Random(1)
+"""What it draws is of no matter here: no file is one of a store."""
 
 
 def at(*parts: str) -> ops.Location:
@@ -25,7 +27,7 @@ def after_power_cut(*operations: ops.Operation) -> SimDisk:
     """A disk on which these were done, one after the other, before its machine lost power."""
     disk = SimDisk(lambda: 0.0)
     do(disk, *operations)
-    disk.lose_unsynced()
+    disk.lose_unsynced(CHANCE)
     return disk
 
 
@@ -159,14 +161,14 @@ def test_what_was_unpacked_is_gone() -> None:
 def test_what_the_world_laid_down_is_kept() -> None:
     disk = SimDisk(lambda: 0.0)
     disk.put(at("a", "f"), b"abc")
-    disk.lose_unsynced()
+    disk.lose_unsynced(CHANCE)
     assert disk.get(at("a", "f")) == b"abc"
 
 
 def test_a_disk_goes_on_after_a_power_cut() -> None:
     disk = after_power_cut(ops.Create(F), ops.Replace(G, b"abc"))
     do(disk, ops.Create(F), ops.Append(G, b"def"), ops.Sync(G))
-    disk.lose_unsynced()
+    disk.lose_unsynced(CHANCE)
     assert (disk.get(F), disk.get(G)) == (b"", b"abcdef")  # a sync of one file is one of its folder
 
 
@@ -228,7 +230,7 @@ def test_what_was_durable_once_is_kept_whatever_happens_elsewhere(seed: int) -> 
     for _ in range(200):
         disk.perform(_some_operation(chance))
         if chance.random() < 0.05:
-            disk.lose_unsynced()
+            disk.lose_unsynced(chance)
             _is_sound(disk)
         assert disk.get(at("kept", "f")) == b"abc", seed
 
@@ -257,7 +259,7 @@ def _is_sound(disk: SimDisk) -> None:
     """All that is there is found by walking down from the root, and losing power again changes nothing."""
     before = {path: disk.get(ops.Location(path[0], path[1:])) for path in disk.paths()}
     assert set(_walk(disk, ())) == disk.paths()
-    disk.lose_unsynced()
+    disk.lose_unsynced(CHANCE)
     assert {path: disk.get(ops.Location(path[0], path[1:])) for path in disk.paths()} == before
 
 

@@ -1,0 +1,43 @@
+"""What a node has kept over a reboot, as its core takes it: the rows of its store, read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kernel.capabilities.revocations import Revoked
+from kernel.contract.address import PackageId
+from kernel.contract.process import Remnant
+from nectar_node.core import process_table
+from nectar_node.packages import decisions, reboot
+from nectar_node.packages.decisions import Decisions
+from nectar_node.packages.reboot import KeptPackage
+from nectar_node.peers import grant_rows, name_rows
+from nectar_node.peers.grant_rows import KeptGrants
+from nectar_node.peers.name_rows import KeptNames
+
+
+@dataclass(frozen=True, slots=True)
+class KeptState:
+    """What earlier boots have kept."""
+
+    grants: KeptGrants = field(default_factory=lambda: KeptGrants({}, Revoked(1, 0, (), ()), {}))
+    decisions: Decisions = field(default_factory=Decisions)
+    processes: tuple[Remnant, ...] = ()
+    """The processes that ran."""
+    packages: Mapping[PackageId, KeptPackage] = field(default_factory=dict)
+    names: KeptNames = field(default_factory=KeptNames)
+    """The name records."""
+
+
+def decode_untrusted(contents: Mapping[str, Mapping[str, bytes]], our: str) -> KeptState:
+    """Return what the rows of the store of the node `our` hold; raises NodeError if they are not what a node writes."""
+    grants = grant_rows.decode_untrusted(contents.get(grant_rows.GRANTS, {}), contents.get(grant_rows.REVOKED, {}))
+    processes = contents.get(process_table.PROCESSES, {})
+    return KeptState(
+        grants,
+        decisions.decode_untrusted(contents.get(decisions.DECISIONS, {}), our),
+        tuple(process_table.decode_untrusted(key, value) for key, value in processes.items()),
+        reboot.decode_untrusted(contents.get(reboot.PACKAGES, {})),
+        name_rows.decode_untrusted(contents.get(name_rows.NAMES, {}), contents.get(name_rows.REGISTRAR, {})),
+    )

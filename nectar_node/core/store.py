@@ -1,0 +1,104 @@
+"""Keeps on disk what must survive a reboot: what has changed goes into the node's store, in one commit after the other.
+
+While a commit is under way, changes gather for the next one, so that many share one sync. A commit that fails changes
+nothing; it is tried again, together with what has changed since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from nectar_node.contract.actions import Kept
+from nectar_node.storage.operations import Commit, DiskError, Job, Location, Outcome, Row
+
+AGAIN_SECONDS = 1.0
+"""Seconds from a commit that failed to the next one."""
+_LANE = "store"
+
+
+class Source(Protocol):
+    """A part of the node that has something to keep."""
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether `changes` returns any."""
+
+    def changes(self) -> list[Row]:
+        """Return the rows that are to be written since this was called last."""
+
+
+class Store:
+    """The store of one node."""
+
+    def __init__(self, location: Location, sources: Iterable[Source]) -> None:
+        """`location` is the database's file."""
+        self._location = location
+        self._sources = tuple(sources)
+        self._pending: dict[tuple[str, str], bytes | None] = {}
+        """Values to write, by table and key."""
+        self._writing: tuple[Row, ...] | None = None
+        """The rows of the commit that is under way."""
+        self._asking: list[object] = []
+        """Tokens of those who want to know when what has changed is written."""
+        self._asked: list[object] = []
+        """Tokens whose changes are in the commit that is under way, or were before."""
+        self._earliest = 0.0
+        self._failed = False
+        self.problem: str | None = None
+        """Why the last commit failed, as one sentence; None: it did not."""
+
+    def put(self, row: Row) -> None:
+        """Write a row."""
+        self._pending[row.kind, row.key] = row.value
+
+    def ask(self, token: object) -> None:
+        """Ask for a `Kept` when everything that has changed so far is on the disk."""
+        self._asking.append(token)
+
+    @property
+    def kept(self) -> bool:
+        """Whether the disk holds everything."""
+        return self._writing is None and not self._has_changed()
+
+    def _has_changed(self) -> bool:
+        return bool(self._pending) or any(each.has_changed for each in self._sources)
+
+    def next_deadline(self) -> float | None:
+        """Return when `next_job` has something to write after a failure, or None."""
+        return self._earliest if self._failed and self._writing is None else None
+
+    def hurry(self) -> None:
+        """Write without a pause, since the node goes down."""
+        self._earliest = 0.0
+
+    def next_action(self, now: float) -> Job | Kept | None:
+        """Return the write that is to be done now, or an answer, or None; a job's owner is this object."""
+        if self._writing is not None:
+            return None
+        for source in self._sources:
+            if source.has_changed:
+                for row in source.changes():
+                    self.put(row)
+        if not self._pending:
+            return Kept(self._asking.pop(0), None) if self._asking else None
+        if now < self._earliest:
+            return Kept(self._asking.pop(0), self.problem) if self._asking else None
+        self._writing = tuple(Row(kind, key, value) for (kind, key), value in self._pending.items())
+        self._pending.clear()
+        self._asked, self._asking = self._asking, []
+        return Job(Commit(self._location, self._writing), _LANE, self)
+
+    def done(self, outcome: Outcome, now: float) -> tuple[list[Kept], str | None]:
+        """Learn the outcome of the write; return answers, and a sentence for the log if the disk begins to fail."""
+        assert self._writing is not None
+        rows, self._writing = self._writing, None
+        before, self.problem = self.problem, None
+        self._failed = isinstance(outcome, DiskError)
+        if isinstance(outcome, DiskError):
+            self.problem = f"what it has to keep cannot be written: {outcome.text}"
+            self._earliest = now + AGAIN_SECONDS
+            for kind, key, value in rows:
+                self._pending.setdefault((kind, key), value)
+        answers, self._asked = [Kept(token, self.problem) for token in self._asked], []
+        return answers, self.problem if self.problem != before else None

@@ -1,0 +1,246 @@
+"""The node's store: rows of bytes in one SQLite database, written in transactions that are durable when they are done.
+
+SQLite runs in WAL mode with full sync, under an exclusive lock, through apsw: unlike the standard library's module it
+lets a caller supply the file system, so a simulated node runs the same SQLite on a simulated disk
+(`testnet.sim.database_files`), and the power can be cut at each of its writes.
+
+SQLite notices a torn write and a damaged page's structure, and not a flipped bit in a value. So every row has a guard,
+a hash of its table, key and value; and the sum of all guards is kept in the same transaction as the rows, so that a
+row that is gone is noticed too.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import NamedTuple
+
+import apsw
+from blake3 import blake3
+
+from nectar_node.base.errors import NodeError
+from nectar_node.storage import wal as wal_file
+from nectar_node.storage.operations import Row
+
+STORE_FILE = "store"
+"""Name of the database in the node's folder."""
+STORE_FILES = (STORE_FILE, f"{STORE_FILE}-wal", f"{STORE_FILE}-journal")
+"""Names of all files that SQLite keeps for it."""
+FORMAT = 1
+"""Version of the tables and of what the rows hold; a node reads older ones."""
+_APPLICATION = int.from_bytes(b"nctr", "big")
+"""Marks the file as one of ours (SQLite's `application_id`)."""
+_GUARD_BYTES = 16
+_SUMS = 1 << (8 * _GUARD_BYTES)
+_SETTINGS = (
+    "PRAGMA locking_mode=EXCLUSIVE",  # before the first access: the WAL then needs no shared memory
+    "PRAGMA cell_size_check=ON",
+    "PRAGMA trusted_schema=OFF",
+)
+_DURABLE = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL")
+_SCHEMA = (
+    "CREATE TABLE rows (kind TEXT, key TEXT, value BLOB, guard BLOB, PRIMARY KEY (kind, key)) STRICT",
+    "CREATE TABLE total (guard BLOB) STRICT",
+    f"PRAGMA application_id={_APPLICATION}",
+    f"PRAGMA user_version={FORMAT}",
+)
+_PUT = "REPLACE INTO rows VALUES (?, ?, ?, ?)"  # with a new rowid: rows are loaded in the order of their last writes
+
+Contents = dict[str, dict[str, bytes]]
+"""Values by table and key."""
+
+
+class DamagedStore(NodeError):
+    """The database does not hold what was written to it."""
+
+
+class NewerStore(NodeError):
+    """The database was written by a newer version of this program."""
+
+
+class Salvaged(NamedTuple):
+    """The legible part of a damaged database."""
+
+    contents: Contents
+    lost: int | None
+    """Rows that cannot be read; None: it is not known how many."""
+
+
+class Database:
+    """An open store. Calls may come from any thread, one at a time."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._total = 0
+
+    @classmethod
+    def open(
+        cls, path: str, file_system: str | None = None, wal: bytes | None = None, *, may_be_empty: bool = True
+    ) -> tuple[Database, Contents]:
+        """Open the database, made if it is missing, and return it with all that is in it.
+
+        `file_system` names one that is registered with SQLite, and `wal` is the content of the write-ahead log there;
+        None: it is the operating system's. `may_be_empty` says whether there may be nothing in it yet. Raises
+        DamagedStore, NewerStore and OSError.
+        """
+        if file_system is None:
+            with suppress(FileNotFoundError), open(f"{path}-wal", "rb") as file:
+                wal = file.read()
+        try:
+            ends = wal_file.commits_untrusted(wal or b"")
+        except wal_file.DamagedLog as error:
+            raise DamagedStore(str(error)) from error
+        with _Translated():
+            connection = apsw.Connection(path, vfs=file_system)
+            try:
+                for setting in _SETTINGS:
+                    _do(connection, setting)
+                version = _version(connection)
+                if version is None and not may_be_empty:
+                    raise DamagedStore("the file is empty")
+                for setting in _DURABLE:
+                    _do(connection, setting)
+                ((_, taken, _),) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                if ends and wal_file.lost(ends, taken):
+                    raise DamagedStore("its log is damaged, and has lost what was written last")
+                if version is None:
+                    _do(connection, "BEGIN IMMEDIATE")
+                    for statement in _SCHEMA:
+                        _do(connection, statement)
+                    _do(connection, "INSERT INTO total VALUES (?)", (bytes(_GUARD_BYTES),))
+                    _do(connection, "COMMIT")
+                database = cls(connection)
+                return database, database._load()
+            except BaseException:
+                connection.close(True)
+                raise
+
+    def _load(self) -> Contents:
+        contents: Contents = {}
+        total = 0
+        for kind, key, value, guard in self._connection.execute(
+            "SELECT kind, key, value, guard FROM rows ORDER BY rowid"
+        ):
+            if not _is_whole_untrusted(kind, key, value, guard):
+                raise DamagedStore(f"the row {key!r} of its table {kind!r} is damaged")
+            total += int.from_bytes(guard, "big")
+            contents.setdefault(kind, {})[key] = value
+        kept = list(self._connection.execute("SELECT guard FROM total"))
+        if kept != [((total % _SUMS).to_bytes(_GUARD_BYTES, "big"),)]:
+            raise DamagedStore("some of its rows are missing, or older than others")
+        self._total = total % _SUMS
+        return contents
+
+    def commit(self, rows: Iterable[Row]) -> None:
+        """Write rows, all or none; durable when this returns. Raises OSError, and nothing has changed then."""
+        total = self._total
+        with _Translated():
+            _do(self._connection, "BEGIN IMMEDIATE")
+            try:
+                for kind, key, value in rows:
+                    total += self._write(kind, key, value)
+                total %= _SUMS
+                _do(self._connection, "UPDATE total SET guard = ?", (total.to_bytes(_GUARD_BYTES, "big"),))
+                _do(self._connection, "COMMIT")
+            except BaseException:
+                if not self._connection.get_autocommit():
+                    _do(self._connection, "ROLLBACK")
+                raise
+        self._total = total
+
+    def _write(self, kind: str, key: str, value: bytes | None) -> int:
+        """Write one row, and return by how much the sum of the guards grows."""
+        change = 0
+        for (guard,) in self._connection.execute("SELECT guard FROM rows WHERE kind = ? AND key = ?", (kind, key)):
+            change -= int.from_bytes(guard, "big")
+        if value is None:
+            _do(self._connection, "DELETE FROM rows WHERE kind = ? AND key = ?", (kind, key))
+            return change
+        guard = _guard(kind, key, value)
+        _do(self._connection, _PUT, (kind, key, value, guard))
+        return change + int.from_bytes(guard, "big")
+
+    def close(self) -> None:
+        """Close the files; what was committed stays."""
+        with suppress(apsw.Error):
+            self._connection.close(True)
+
+
+def salvage(path: str, file_system: str | None = None) -> Salvaged:
+    """Return what can still be read of a damaged database, which may change meanwhile: give a copy."""
+    contents: Contents = {}
+    seen, bad, whole = 0, 0, True
+    connection = None
+    try:
+        connection = apsw.Connection(path, vfs=file_system)
+        _do(connection, "PRAGMA locking_mode=EXCLUSIVE")
+        for order in ("ASC", "DESC"):  # from both ends, up to the damage
+            try:
+                query = f"SELECT kind, key, value, guard FROM rows NOT INDEXED ORDER BY rowid {order}"
+                for kind, key, value, guard in connection.execute(query):
+                    seen += 1
+                    if _is_whole_untrusted(kind, key, value, guard):
+                        contents.setdefault(kind, {})[key] = value
+                    else:
+                        bad += 1
+                break
+            except apsw.Error:
+                whole = False
+    except apsw.Error:
+        whole = False
+    finally:
+        if connection is not None:
+            with suppress(apsw.Error):
+                connection.close(True)
+    return Salvaged(contents, bad if whole else None)
+
+
+def _version(connection: apsw.Connection) -> int | None:
+    """Return the version of the format, None for an empty database; raises DamagedStore and NewerStore."""
+    ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_schema")
+    ((application,),) = connection.execute("PRAGMA application_id")
+    ((version,),) = connection.execute("PRAGMA user_version")
+    if not tables and not application:
+        return None
+    if application != _APPLICATION:
+        raise DamagedStore("it is not a node's store")
+    if version > FORMAT:
+        raise NewerStore(f"its format is {version}, and this program knows those up to {FORMAT}")
+    return int(version)
+
+
+def _guard(kind: str, key: str, value: bytes) -> bytes:
+    hasher = blake3(b"%d %d " % (len(kind), len(key)))
+    hasher.update(kind.encode())
+    hasher.update(key.encode())
+    hasher.update(value)
+    return hasher.digest(_GUARD_BYTES)
+
+
+def _is_whole_untrusted(kind: object, key: object, value: object, guard: object) -> bool:
+    """Whether a row is as it was written; a flipped bit may have changed the type of a value, too."""
+    if isinstance(kind, str) and isinstance(key, str) and isinstance(value, bytes):
+        return guard == _guard(kind, key, value)
+    return False
+
+
+def _do(connection: apsw.Connection, statement: str, values: tuple[str | bytes, ...] = ()) -> None:
+    for _ in connection.execute(statement, values):
+        pass
+
+
+class _Translated:
+    """Translates SQLite's errors."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, UnicodeDecodeError)):
+            raise DamagedStore(f"SQLite cannot read it ({error})") from error
+        if isinstance(error, apsw.FullError):
+            raise OSError(errno.ENOSPC, "No space left on device") from error
+        if isinstance(error, apsw.BusyError):
+            raise OSError(errno.EBUSY, "another program has it open") from error
+        if isinstance(error, apsw.Error):
+            raise OSError(errno.EIO, f"SQLite: {error}") from error

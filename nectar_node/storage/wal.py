@@ -1,0 +1,55 @@
+"""Looks into SQLite's write-ahead log for commits that are lost.
+
+SQLite takes the log up to the first frame whose checksum is wrong, and forgets the rest: that is right after a crash,
+and silent about a flipped bit. Every commit is synced before the next one begins, so a crash can tear the frames of one
+commit only: if more than one is missing at the end, the log was damaged.
+
+Source: https://www.sqlite.org/fileformat2.html, section 4, "The Write-Ahead Log".
+"""
+
+from __future__ import annotations
+
+import struct
+
+_HEADER = struct.Struct(">8I")
+_FRAME = struct.Struct(">6I")
+_MAGIC = 0x377F0682
+"""The last bit says whether checksums read the bytes as big-endian numbers."""
+_U32 = 0xFFFFFFFF
+
+
+class DamagedLog(ValueError):
+    """The log's header is not as it was written."""
+
+
+def commits_untrusted(wal: bytes) -> list[int]:
+    """Return the numbers of the frames, counted from 1, that end a commit; their checksums are not looked at.
+
+    Raises DamagedLog.
+    """
+    if len(wal) < _HEADER.size:
+        return []
+    magic, _, page_size, _, *salts, first, second = _HEADER.unpack_from(wal)
+    order = ">" if magic & 1 else "<"
+    if magic & ~1 != _MAGIC or _checksum(wal[:24], order) != (first, second):
+        raise DamagedLog("the header of its log is damaged")
+    ends, size = [], _FRAME.size + page_size
+    for number, position in enumerate(range(_HEADER.size, len(wal) - size + 1, size), 1):
+        _, pages, *frame_salts, _, _ = _FRAME.unpack_from(wal, position)
+        if frame_salts == salts and pages:
+            ends.append(number)
+    return ends
+
+
+def lost(ends: list[int], taken: int) -> bool:
+    """Whether durable commits are lost if SQLite has taken the first `taken` frames of the log."""
+    return sum(end > taken for end in ends) > 1
+
+
+def _checksum(data: bytes, order: str) -> tuple[int, int]:
+    first = second = 0
+    numbers = struct.unpack(f"{order}{len(data) // 4}I", data)
+    for even, odd in zip(numbers[::2], numbers[1::2], strict=True):
+        first = (first + even + second) & _U32
+        second = (second + odd + first) & _U32
+    return first, second
