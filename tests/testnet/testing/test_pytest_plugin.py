@@ -44,9 +44,9 @@ FORGES = """
         sim.boot("one.nec", "two.nec", packages=["hello"])
         simulation, seen = sim.lab, []
         observe = simulation.observe
-        simulation.observe = lambda node, record: (seen.append((node, record)), observe(node, record))
+        simulation.observe = lambda *step: (seen.append(step), observe(*step))
         sim.ask("one.nec", "two.nec@hello:hello:sys", {"Greet": "Ada"})
-        taken = [each for each in seen if each[1].claimed and each[1].step is TraceStep.SENT]
+        taken = [each for each in seen if each[-1].claimed and each[-1].step is TraceStep.SENT]
         return lambda: observe(*taken[0])
 """
 
