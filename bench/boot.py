@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
 import time
@@ -18,8 +17,7 @@ NODE_GOAL, TESTNET_GOAL = 1.0, 3.0
 def run() -> list[Result]:
     """Measure beside an interpreter that imports the libraries a node needs and does nothing with them."""
     node, testnet, imports = in_turns(_boot_node, _boot_testnet, _import)
-    label = "python importing trio, wasmtime, cryptography"
-    reference = Reference(label, round(statistics.median(imports), 3), "seconds")
+    reference = Reference.of("python importing trio, wasmtime, cryptography", imports, "seconds")
     return [
         absolute("boot", node, "seconds", NODE_GOAL, reference),
         absolute("boot_testnet", testnet, "seconds", TESTNET_GOAL, reference),

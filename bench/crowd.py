@@ -24,7 +24,15 @@ from net.contract.config import NetworkConfig
 from net.contract.events import Close, Delivered, Dial, Failed, NetEvent, Outgoing, Received, Writable
 from net.io.driver import Driver
 from net.io.tcp import TcpTransport
-from net.names.directory import NEVER, Endpoint, NameRecord, SignedRecord, StaticDirectory, sign_record
+from net.names.directory import (
+    NEVER,
+    Endpoint,
+    NameRecord,
+    RegistrarDirectory,
+    SignedRecord,
+    StaticDirectory,
+    sign_record,
+)
 from net.names.identity import Identity
 from net.peering.network import Network
 
@@ -32,7 +40,8 @@ SERVER = "server.nec"
 
 
 @lru_cache(None)
-def _identity(name: str) -> Identity:
+def identity_of(name: str) -> Identity:
+    """Return the identity of the server, or of a node of the crowd."""
     return Identity(name, blake2b(name.encode(), digest_size=32).digest())
 
 
@@ -49,7 +58,7 @@ def directory(count: int, port: int) -> StaticDirectory:
 
 
 def _record(name: str, endpoints: tuple[Endpoint, ...]) -> SignedRecord:
-    identity = _identity(name)
+    identity = identity_of(name)
     return sign_record(NameRecord(name, identity.public_key, endpoints, (), 1, 0, NEVER), identity)
 
 
@@ -57,10 +66,15 @@ class Member:
     """A network, its driver, and what a node does for them."""
 
     def __init__(
-        self, name: str, known: StaticDirectory, nursery: trio.Nursery, told: Callable[[NetEvent], None]
+        self,
+        identity: Identity,
+        known: StaticDirectory | RegistrarDirectory,
+        nursery: trio.Nursery,
+        told: Callable[[NetEvent], None],
+        config: NetworkConfig | None = None,
     ) -> None:
         """`told` gets all events that are not the driver's."""
-        self.network = Network(_identity(name), known, NetworkConfig(), os.urandom, trio.current_time())
+        self.network = Network(identity, known, config or NetworkConfig(), os.urandom, trio.current_time())
         self.driver = Driver(self.network, TcpTransport(), nursery, self.turn, trio.current_time)
         self._told = told
         self._changed = trio.Event()
@@ -114,7 +128,7 @@ async def arrive(known: StaticDirectory, count: int, nursery: trio.Nursery, *, f
             if len(outcomes) == count:
                 done.set()
 
-    members = [Member(member(first + index), known, nursery, told) for index in range(count)]
+    members = [Member(identity_of(member(first + index)), known, nursery, told) for index in range(count)]
     begin = trio.current_time()
     for index, each in enumerate(members):
         each.send(b"%d" % index)
@@ -165,7 +179,7 @@ async def _serve(count: int) -> None:
 
     listener = await TcpTransport().listen("127.0.0.1", 0)
     async with trio.open_nursery() as nursery:
-        network = Member(SERVER, directory(count, listener.port), nursery, told)
+        network = Member(identity_of(SERVER), directory(count, listener.port), nursery, told)
         nursery.start_soon(network.driver.serve, listener)
         print(listener.port, flush=True)
         while await trio.to_thread.run_sync(sys.stdin.readline):

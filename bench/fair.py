@@ -11,13 +11,12 @@ this figure says more about that.
 
 from __future__ import annotations
 
-import statistics
 import threading
 import time
 from pathlib import Path
 
 from bench.lab import RECEIVER, SENDER, folder, make_file, running, send_file
-from bench.measure import Reference, Result, absolute, in_turns
+from bench.measure import Reference, Result, absolute, in_turns, p99
 from nectar_node.launcher.client import ControlClient
 from testnet.real.local import LocalTestnet
 
@@ -35,14 +34,10 @@ def run() -> list[Result]:
     with folder() as place, running(SENDER, RECEIVER) as net:
         file = place / "file.bin"
         make_file(file, SIZE)
-        beside, alone = in_turns(lambda: _beside_flow(net, file), lambda: _percentile(_alone(net)))
+        beside, alone = in_turns(lambda: _beside_flow(net, file), lambda: p99(_alone(net)))
     more = [with_it - without for with_it, without in zip(beside, alone, strict=True)]
-    reference = Reference("the 99th percentile without the flow", round(statistics.median(alone), 3), "ms")
+    reference = Reference.of("the 99th percentile without the flow", alone, "ms")
     return [absolute("fair", more, "ms more", GOAL, reference)]
-
-
-def _percentile(seconds: list[float]) -> float:
-    return 1e3 * statistics.quantiles(seconds, n=100)[98]
 
 
 def _alone(net: LocalTestnet) -> list[float]:
@@ -58,7 +53,7 @@ def _beside_flow(net: LocalTestnet, file: Path) -> float:
         while flow.is_alive():
             seconds.append(_request(client))
     flow.join()
-    return _percentile(seconds)
+    return p99(seconds)
 
 
 def _request(client: ControlClient) -> float:

@@ -13,7 +13,7 @@ import trio
 import trio.testing
 from noise.connection import Keypair, NoiseConnection
 
-from bench.crowd import SERVER, Member, arrive, directory, member, server
+from bench.crowd import SERVER, Member, arrive, directory, identity_of, member, server
 from bench.measure import Result, absolute, in_turns, ratio
 from net.contract.events import NetEvent, Received
 from net.io.tcp import TcpListener, TcpTransport
@@ -74,11 +74,11 @@ async def _dial_all(known: StaticDirectory, listener: TcpListener, nursery: trio
         if isinstance(event, Received):
             arrived.set()
 
-    dialed = Member(SERVER, known, nursery, told)
+    dialed = Member(identity_of(SERVER), known, nursery, told)
     nursery.start_soon(dialed.driver.serve, listener)
     seconds = 0.0
     for index in range(COUNT):
-        dialer = Member(member(index), known, nursery, lambda event: None)
+        dialer = Member(identity_of(member(index)), known, nursery, lambda event: None)
         await trio.testing.wait_all_tasks_blocked()
         arrived = trio.Event()
         begin = time.perf_counter()

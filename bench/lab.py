@@ -69,6 +69,10 @@ def ping(net: LocalTestnet, target: str, count: int, size: int = 100, **more: in
 
 def program(name: str, *arguments: str) -> float:
     """Return the number that the reference program `bench.reference NAME` prints."""
-    command = [sys.executable, "-m", "bench.reference", name, *arguments]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return float(done.stdout)
+    return float(printed("bench.reference", name, *arguments))
+
+
+def printed(module: str, *arguments: str) -> str:
+    """Return what a module prints that runs as a program."""
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout

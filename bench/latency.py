@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-import statistics
 import subprocess
 import sys
 import time
@@ -11,7 +10,7 @@ import time
 import trio
 
 from bench.guests import echo, spinner
-from bench.measure import Reference, Result, absolute, in_turns, ratio
+from bench.measure import Reference, Result, absolute, in_turns, p99, ratio
 from bench.rig import rig
 
 GOAL = 10.0
@@ -29,18 +28,14 @@ CORES_SECONDS = 1.0
 
 def run() -> list[Result]:
     """Measure the 99th percentile of an echo's round trip while four guests spin, less the same without them."""
-    spinning, quiet = in_turns(lambda: _percentile(SPINNING), lambda: _percentile(0))
+    spinning, quiet = in_turns(*(lambda n=n: p99(trio.run(_round_trips, n)) for n in (SPINNING, 0)))
     more = [with_them - without for with_them, without in zip(spinning, quiet, strict=True)]
-    reference = Reference("the 99th percentile without them", round(statistics.median(quiet), 3), "ms")
+    reference = Reference.of("the 99th percentile without them", quiet, "ms")
     guests, processes = in_turns(_cores_of_guests, _cores_of_processes)
     return [
         absolute("latency", more, "ms more", GOAL, reference),
         ratio("latency_cores", guests, processes, ("two spinning processes", "cores in use"), CORES_GOAL),
     ]
-
-
-def _percentile(spinning: int) -> float:
-    return 1e3 * statistics.quantiles(trio.run(_round_trips, spinning), n=100)[98]
 
 
 def _cores_of_guests() -> float:

@@ -18,6 +18,11 @@ class Reference:
     median: float
     unit: str
 
+    @classmethod
+    def of(cls, name: str, values: Sequence[float], unit: str, digits: int = 3) -> Reference:
+        """Return the reference that these values make."""
+        return cls(name, round(statistics.median(values), digits), unit)
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -77,7 +82,7 @@ def ratio(
         round(min(ratios), 3),
         round(max(ratios), 3),
         "times the reference",
-        Reference(label, round(statistics.median(theirs), 3), unit),
+        Reference.of(label, theirs, unit),
         f"at most {goal:g}" if at_most else f"at least {goal:g}",
         median <= goal if at_most else median >= goal,
         {f"ours, {unit}": round(statistics.median(ours), 3)},
@@ -98,6 +103,11 @@ def absolute(
     bounds = (round(min(values), 3), round(max(values), 3))
     side, met = ("least", median >= goal) if at_least else ("most", median <= goal)
     return Figure(name, round(median, 3), *bounds, unit, reference, f"at {side} {goal:g} {unit}", met)
+
+
+def p99(seconds: Sequence[float]) -> float:
+    """Return the 99th percentile, in milliseconds."""
+    return 1e3 * statistics.quantiles(seconds, n=100)[98]
 
 
 def resident_kib(pid: int | None = None) -> int:

@@ -10,7 +10,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import trio
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -30,15 +31,12 @@ async def channels(count: str) -> float:
         async for message in at_echo:
             await to_ping.send(message)
 
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(echo)
-        begin = time.perf_counter()
+    async def ping() -> None:
         for _ in range(int(count)):
             await to_echo.send(MESSAGE)
             await at_ping.receive()
-        seconds = time.perf_counter() - begin
-        nursery.cancel_scope.cancel()
-    return seconds / int(count)
+
+    return await _beside(echo, ping) / int(count)
 
 
 async def channels_copying(count: str, size: str) -> float:
@@ -53,21 +51,28 @@ async def channels_copying(count: str, size: str) -> float:
             away[:] = message
             await to_ping.send(bytes(away))
 
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(echo)
-        begin = time.perf_counter()
+    async def ping() -> None:
         for _ in range(int(count)):
             await to_echo.send(bytes(at_home))
             at_home[:] = await at_ping.receive()
+
+    return await _beside(echo, ping) / int(count)
+
+
+async def _beside(other: Callable[[], Awaitable[None]], measured: Callable[[], Awaitable[None]]) -> float:
+    """Return the seconds that one takes while the other runs in a task of its own."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other)
+        begin = time.perf_counter()
+        await measured()
         seconds = time.perf_counter() - begin
         nursery.cancel_scope.cancel()
-    return seconds / int(count)
+    return seconds
 
 
 async def tcp_echo(count: str) -> float:
     """Return the seconds for one round trip of 100 bytes over loopback TCP to another process."""
-    server = _start("echo_server")
-    try:
+    with _running("echo_server") as server:
         stream = await _connect(server)
         begin = time.perf_counter()
         for _ in range(int(count)):
@@ -76,15 +81,11 @@ async def tcp_echo(count: str) -> float:
             while received < len(MESSAGE):
                 received += len(await stream.receive_some(65536))
         return (time.perf_counter() - begin) / int(count)
-    finally:
-        server.kill()
-        server.wait()
 
 
 async def tcp_requests(count: str, outstanding: str) -> float:
     """Return round trips a second over loopback TCP to another process, so many at once, of 100 bytes each."""
-    server = _start("echo_server")
-    try:
+    with _running("echo_server") as server:
         stream = await _connect(server)
         total, sent, received = (int(number) * len(MESSAGE) for number in (count, outstanding, "0"))
         begin = time.perf_counter()
@@ -96,15 +97,11 @@ async def tcp_requests(count: str, outstanding: str) -> float:
                 await stream.send_all(bytes(more))
                 sent += more
         return int(count) / (time.perf_counter() - begin)
-    finally:
-        server.kill()
-        server.wait()
 
 
 async def tcp_window(count: str, outstanding: str) -> float:
     """Return the seconds for one of the same round trips while so many are under way; each frame is sent by itself."""
-    server = _start("frame_server")
-    try:
+    with _running("frame_server") as server:
         stream = await _connect(server)
         begin = time.perf_counter()
         for _ in range(int(outstanding)):
@@ -116,15 +113,11 @@ async def tcp_window(count: str, outstanding: str) -> float:
                 await stream.send_all(MESSAGE)
                 sent += 1
         return (time.perf_counter() - begin) / int(count)
-    finally:
-        server.kill()
-        server.wait()
 
 
 async def tcp_blob(size: str, count: str) -> float:
     """Return the seconds for one blob of so many bytes to be in the other process's memory, over loopback TCP."""
-    server = _start("blob_server", size)
-    try:
+    with _running("blob_server", size) as server:
         stream = await _connect(server)
         blob = bytes(int(size))
         begin = time.perf_counter()
@@ -132,16 +125,12 @@ async def tcp_blob(size: str, count: str) -> float:
             await stream.send_all(blob)
             await stream.receive_some(1)
         return (time.perf_counter() - begin) / int(count)
-    finally:
-        server.kill()
-        server.wait()
 
 
 async def aead(size: str, count: str) -> float:
     """Return the seconds for encrypting so many bytes in records of 64 KiB, while another process decrypts as many."""
-    other = _start("aead_other", size, count)
-    assert other.stdout is not None
-    try:
+    with _running("aead_other", size, count) as other:
+        assert other.stdout is not None
         cipher, nonce = ChaCha20Poly1305(bytes(32)), bytes(12)
         record, into = bytes(RECORD), bytearray(RECORD + TAG_BYTES)
         other.stdout.readline()
@@ -150,9 +139,6 @@ async def aead(size: str, count: str) -> float:
             cipher.encrypt_into(nonce, record, None, into)
         seconds = time.perf_counter() - begin
         return max(seconds, float(other.stdout.readline())) / int(count)
-    finally:
-        other.kill()
-        other.wait()
 
 
 async def aead_other(size: str, count: str) -> float:
@@ -170,8 +156,7 @@ async def aead_other(size: str, count: str) -> float:
 
 async def tcp_file(source: str, target: str) -> float:
     """Return the seconds from opening a file to the other process having written all of it, over loopback TCP."""
-    server = _start("file_server", target)
-    try:
+    with _running("file_server", target) as server:
         begin = time.perf_counter()
         stream = await _connect(server)
         async with await trio.open_file(source, "rb") as file:
@@ -180,9 +165,6 @@ async def tcp_file(source: str, target: str) -> float:
         await stream.send_eof()
         await stream.receive_some(1)
         return time.perf_counter() - begin
-    finally:
-        server.kill()
-        server.wait()
 
 
 async def echo_server() -> None:
@@ -226,9 +208,15 @@ async def file_server(target: str) -> None:
     await trio.sleep_forever()
 
 
-def _start(name: str, *arguments: str) -> subprocess.Popen[str]:
+@contextmanager
+def _running(name: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run another program of this file meanwhile."""
     command = [sys.executable, "-m", "bench.reference", name, *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 async def _connect(server: subprocess.Popen[str]) -> trio.SocketStream:

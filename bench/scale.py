@@ -7,7 +7,6 @@ guest touches them, the stack of its fiber two pages, the rest is Wasmtime's ins
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 
@@ -15,6 +14,7 @@ import trio
 import trio.testing
 
 from bench import guests
+from bench.lab import printed
 from bench.measure import Reference, Result, absolute, ratio, resident_kib
 from bench.rig import Rig, number, rig
 
@@ -44,7 +44,7 @@ def run() -> list[Result]:
         ("scale_spawn", "spawn", "ms", SPAWN_GOAL),
     ):
         values, others = columns[key]
-        reference = Reference("a trio task that waits at a memory channel", round(sorted(others)[RUNS // 2], 3), unit)
+        reference = Reference.of("a trio task that waits at a memory channel", others, unit)
         results.append(absolute(name, values, f"{unit} a process", goal, reference))
     hops = columns["hop"]
     results.append(ratio("scale_ring", *hops, ("a ring of trio tasks", "microseconds a hop"), HOP_GOAL, at_most=True))
@@ -52,8 +52,7 @@ def run() -> list[Result]:
 
 
 def _measure(kind: str) -> dict[str, float]:
-    done = subprocess.run([sys.executable, "-m", "bench.scale", kind], check=True, capture_output=True, text=True)
-    found: dict[str, float] = json.loads(done.stdout)
+    found: dict[str, float] = json.loads(printed("bench.scale", kind))
     return found
 
 

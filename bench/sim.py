@@ -7,15 +7,12 @@ encryption. So what takes time is what takes it in a node, and virtual time in w
 from __future__ import annotations
 
 import json
-import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from itertools import product
 from random import Random
 
-from bench.lab import SENDER, running
+from bench.lab import SENDER, printed, running
 from bench.measure import Reference, Result, absolute, in_turns, resident_kib
 from testnet.model.lab import NodePlan
 from testnet.runs.plans import expand
@@ -24,7 +21,6 @@ from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import Plan
 from testnet.sim.programs import Programs
 from testnet.sim.run import run as play
-from testnet.sim.sim_lab import SimLab
 from testnet.sim.simulation import Simulation
 from testnet.sweep.sweep import SweepTally, sweep
 from testnet.sweep.workers import Workers
@@ -67,7 +63,7 @@ def _speed() -> Result:
     programs = Programs()
     five, two = in_turns(lambda: _virtual(programs, SPEED_NODES), lambda: _virtual(programs, 2))
     unit = "virtual seconds a second of CPU time"
-    reference = Reference("the same between two nodes", round(statistics.median(two), 1), unit)
+    reference = Reference.of("the same between two nodes", two, unit, 1)
     return absolute("sim_speed", five, unit, SPEED_GOAL, reference, at_least=True)
 
 
@@ -83,7 +79,7 @@ def _seeds() -> Result:
     with Workers(2) as both, Workers(1) as alone:
         two, one = in_turns(lambda: _per_minute(both), lambda: _per_minute(alone), runs=SWEEPS)
     unit = "seeds a minute"
-    reference = Reference("the same in one process", round(statistics.median(one), 1), unit)
+    reference = Reference.of("the same in one process", one, unit, 1)
     figure = absolute("sim_seeds", two, unit, SEEDS_GOAL, reference, at_least=True)
     figure.detail["scenarios"] = ", ".join(SMALL)
     return figure
@@ -106,8 +102,7 @@ def _crowd() -> list[Result]:
     """Measure a hundred nodes in a process of its own each time, beside a node that is a process."""
     ours, theirs = [], []
     for _ in range(CROWD_RUNS):
-        done = subprocess.run([sys.executable, "-m", "bench.sim"], check=True, capture_output=True, text=True)
-        ours.append(json.loads(done.stdout))
+        ours.append(json.loads(printed("bench.sim")))
         theirs.append(_real_node())
     figures = (
         ("memory", "KiB", MEMORY_GOAL),
@@ -121,14 +116,14 @@ def _crowd() -> list[Result]:
 def _crowd_figure(
     key: str, unit: str, goal: float, ours: Sequence[dict[str, float]], theirs: Sequence[dict[str, float]]
 ) -> Result:
-    reference = Reference("a node that is a process", round(statistics.median(each[key] for each in theirs), 1), unit)
+    reference = Reference.of("a node that is a process", [each[key] for each in theirs], unit, 1)
     each = "a greeting" if key == "greet" else "a node"
     return absolute(f"sim_crowd_{key}", [value[key] for value in ours], f"{unit} {each}", goal, reference)
 
 
 def _simulated() -> dict[str, float]:
     """Return what each of CROWD nodes takes; its program has been compiled before."""
-    chance, lab = Random(0), SimLab(Simulation(0, Programs()))
+    chance, lab = Random(0), Simulation(0, Programs())
     lab.boot(NodePlan("first.nec", ("hello",)))
     names = [f"n{number}.nec" for number in range(CROWD)]
     memory, begin = resident_kib(), time.perf_counter()

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from testnet.faults.partition import Partition
+from testnet.model.rule import LinkFault
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("kernel", "net", "nectar_node", "testnet")
@@ -33,16 +38,32 @@ def undocumented(path: Path) -> Iterator[str]:
 
 
 def _undocumented_in(node: ast.AST, prefix: str) -> Iterator[str]:
+    inherited = _documented_by_bases(node) if isinstance(node, ast.ClassDef) else frozenset()
     for child in ast.iter_child_nodes(node):
         if isinstance(child, Definition):
             if child.name.startswith("_"):
                 continue
-            if ast.get_docstring(child) is None:
+            if ast.get_docstring(child) is None and child.name not in inherited:
                 yield prefix + child.name
             if isinstance(child, ast.ClassDef):
                 yield from _undocumented_in(child, f"{prefix}{child.name}.")
         elif isinstance(child, ast.If | ast.Try):
             yield from _undocumented_in(child, prefix)
+
+
+@cache
+def _classes() -> dict[str, ast.ClassDef]:
+    """All classes of the rooms by name."""
+    trees = (ast.parse(path.read_text()) for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+    return {node.name: node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+
+
+def _documented_by_bases(node: ast.ClassDef) -> frozenset[str]:
+    """The methods that bases document: `help` shows that for the class, too."""
+    bases = [_classes()[base.id] for base in node.bases if isinstance(base, ast.Name) and base.id in _classes()]
+    methods = [each for base in bases for each in base.body if isinstance(each, Definition)]
+    own = frozenset(each.name for each in methods if ast.get_docstring(each) is not None)
+    return own.union(*(_documented_by_bases(base) for base in bases))
 
 
 def prose(page: Path) -> str:
@@ -53,6 +74,11 @@ def prose(page: Path) -> str:
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_public_name_has_a_docstring(room: str) -> None:
     assert [name for path in sorted((ROOT / room).rglob("*.py")) for name in undocumented(path)] == []
+
+
+def test_a_method_has_the_docstring_of_the_one_that_it_implements() -> None:
+    assert Partition.judge.__doc__ is None
+    assert inspect.getdoc(Partition.judge) == inspect.getdoc(LinkFault.judge)
 
 
 def test_what_has_no_docstring_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,9 @@ MAX_FILES = 20
 MANY_OF_A_KIND = ("testnet.faults", "testnet.scenarios")
 """Folders with a file for each of a kind, which may be any number."""
 
+TOLD_ON_BOTH_SIDES = {"Account", "Memory", "Unmetered"}
+"""Classes that are the same thing in `kernel` and in `net`, which know nothing of each other."""
+
 ONLY_IN = {
     "trio": (
         "kernel/runner.py",
@@ -198,6 +201,17 @@ def test_no_files_import_each_other_in_a_circle(room: str) -> None:
 def test_a_folder_has_few_files() -> None:
     sizes = Counter(folder for module, folder in modules().items() if module != folder)
     assert [each for each in sizes.items() if each[1] > MAX_FILES and each[0] not in MANY_OF_A_KIND] == []
+
+
+def test_no_two_classes_share_a_name() -> None:
+    named = Counter(
+        node.name
+        for room in ROOMS
+        for _, tree in sources(room)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert {name for name, count in named.items() if count > 1} == TOLD_ON_BOTH_SIDES
 
 
 @pytest.mark.parametrize("library", ONLY_IN)

@@ -1,7 +1,7 @@
 """Which senders wait for capacity in a mailbox, and how they go on (G24).
 
-A sender whose target has no capacity is set aside with the rest of its effects (`Stall`), in the target's queue; a
-message from a peer is parked there, and holds back the peer's credit. When the target takes a message, or ends, they
+A sender whose target has no capacity is set aside with the rest of its effects (`PendingWork`), in the target's queue;
+a message from a peer is parked there, and holds back the peer's credit. When the target takes a message, or ends, they
 move on, one after the other and from here alone: letting one go on can let others move, and the chain of those may be
 as long as there are processes. A sender with too much in flight to other nodes waits in the same manner, at its account
 (`in_flight`).

@@ -1,9 +1,9 @@
 """The router: events and the time in, actions out.
 
 Theory of operation. A process is a guest that somebody else polls. Each poll comes back as one `Polled` event with the
-effects the guest caused, in order, and the reason why it stopped; the router applies the effects, then sees what
-the process waits for, and hands it the next thing from its mailbox as a `Resume` action. A process gets one message per
-poll, so the prompt (G9) and the current blob (G11) are the same for all effects of that poll.
+effects the guest caused, in order, and the reason why it stopped; the router applies the effects, then sees what the
+process waits for, and hands it the next thing from its mailbox as a `ResumeGuest` action. A process gets one message
+per poll, so the prompt (G9) and the current blob (G11) are the same for all effects of that poll.
 
 A request that expects a response lives in `OutstandingTable` until exactly one outcome takes it out (G5, `outcomes`).
 Where its answer goes travels with the message as `reply_to`: a request that inherits and expects nothing carries the

@@ -19,6 +19,7 @@ from nectar_node.base.errors import BadFolder, CannotJoin
 from nectar_node.base.folder import NodeFolder
 from nectar_node.storage.ledger import DEFAULT_QUOTAS, Quotas
 from net.base.limits import MAX_RESERVATIONS
+from net.names.directory import Genesis
 
 GENESIS_FILE = "testnet.json"
 NODES_FOLDER = "nodes"
@@ -39,6 +40,10 @@ class GenesisFile:
     port: Annotated[int, Meta(ge=1, lt=1 << 16)]
     by_invitation: bool = False
     """Whether a new name requires an invitation. This is for people: the registrar enforces it."""
+
+    def genesis(self) -> Genesis:
+        """Return what its nodes' networks know of the registrar."""
+        return Genesis(self.registrar, self.public_key, self.host, self.port)
 
     def save(self, folder: Path) -> None:
         """Write the genesis file of the network in `folder`, whole or not at all. Raises NotOurs and OSError."""

@@ -52,7 +52,7 @@ def bad_request(sentence: str) -> RequestRefused:
 
 
 def load_untrusted(body: bytes, most: int) -> Any:
-    """Return the JSON value of a body of at most `most` bytes; raises Refused.
+    """Return the JSON value of a body of at most `most` bytes; raises RequestRefused.
 
     NaN and halves of surrogate pairs are not JSON. The bound is there because reading it takes the node's only thread.
     """
@@ -70,7 +70,7 @@ def dump(value: object) -> bytes:
 
 
 def variant_untrusted(value: object) -> tuple[str, Any]:
-    """Return name and argument (None for a plain string) of an enum's variant; raises Refused."""
+    """Return name and argument (None for a plain string) of an enum's variant; raises RequestRefused."""
     if isinstance(value, str):
         return value, None
     if isinstance(value, dict) and len(value) == 1:
@@ -80,14 +80,14 @@ def variant_untrusted(value: object) -> tuple[str, Any]:
 
 
 def field_untrusted(value: object, name: str) -> Any:
-    """Return one field of an object; raises Refused."""
+    """Return one field of an object; raises RequestRefused."""
     if not isinstance(value, dict) or name not in value:
         raise bad_request(f"expected an object with the field {name}")
     return value[name]
 
 
 def text_untrusted(value: object) -> str:
-    """Return a text that can be written as UTF-8; raises Refused."""
+    """Return a text that can be written as UTF-8; raises RequestRefused."""
     if not isinstance(value, str):
         raise bad_request("expected a text")
     try:
@@ -98,14 +98,14 @@ def text_untrusted(value: object) -> str:
 
 
 def number_untrusted(value: object, most: int = (1 << 63) - 1) -> int:
-    """Return a whole number from 0 to `most`; raises Refused."""
+    """Return a whole number from 0 to `most`; raises RequestRefused."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
         raise bad_request(f"expected a whole number from 0 to {most}")
     return value
 
 
 def process_untrusted(value: object) -> ProcessId:
-    """Return a process id; raises Refused."""
+    """Return a process id; raises RequestRefused."""
     try:
         return ProcessId.parse(_short_untrusted(value))
     except BadAddress as error:
@@ -113,7 +113,7 @@ def process_untrusted(value: object) -> ProcessId:
 
 
 def address_untrusted(value: object, our: str) -> Address:
-    """Return an address, with `our` in it resolved; raises Refused."""
+    """Return an address, with `our` in it resolved; raises RequestRefused."""
     try:
         address = Address.parse(_short_untrusted(value))
     except BadAddress as error:
@@ -122,7 +122,7 @@ def address_untrusted(value: object, our: str) -> Address:
 
 
 def capability_untrusted(value: object, our: str) -> Capability:
-    """Return the capability in {"issuer": address, "params": JSON text}, made canonical; raises Refused.
+    """Return the capability in {"issuer": address, "params": JSON text}, made canonical; raises RequestRefused.
 
     A signature beside them, as the first packages send it, has no meaning here.
     """
@@ -138,7 +138,7 @@ def capability_untrusted(value: object, our: str) -> Capability:
 
 
 def capabilities_untrusted(value: object, our: str) -> tuple[Capability, ...]:
-    """Return an array of capabilities; raises Refused."""
+    """Return an array of capabilities; raises RequestRefused."""
     if not isinstance(value, list) or len(value) > limits.MAX_CAPABILITIES:
         raise bad_request(f"expected an array of at most {limits.MAX_CAPABILITIES} capabilities")
     return tuple(capability_untrusted(each, our) for each in value)
@@ -150,7 +150,10 @@ def capability_json(capability: Capability) -> dict[str, object]:
 
 
 def on_exit_untrusted(value: object, our: str) -> OnExit:
-    """Return an on-exit: "None", "Restart" or {"Requests": [[address, request, blob or null], …]}; raises Refused."""
+    """Return an on-exit: "None", "Restart" or {"Requests": [[address, request, blob or null], …]}.
+
+    Raises RequestRefused.
+    """
     if value == "None":
         return ON_EXIT_NONE
     if value == "Restart":

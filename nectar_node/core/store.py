@@ -17,7 +17,7 @@ AGAIN_SECONDS = 1.0
 _LANE = "store"
 
 
-class Source(Protocol):
+class RowSource(Protocol):
     """A part of the node that has something to keep."""
 
     @property
@@ -31,7 +31,7 @@ class Source(Protocol):
 class Store:
     """The store of one node."""
 
-    def __init__(self, location: Location, sources: Iterable[Source]) -> None:
+    def __init__(self, location: Location, sources: Iterable[RowSource]) -> None:
         """`location` is the database's file."""
         self._location = location
         self._sources = tuple(sources)

@@ -66,8 +66,7 @@ def open_directory(config: NodeConfig, keys: Keys, kept: KeptNames) -> Directory
     records = kept.of(registrar_key(config, keys))
     if genesis is None:
         return Registrar(identity, records, by_invitation=config.by_invitation, own_hosts=(config.host,))
-    known = directory.Genesis(genesis.registrar, genesis.public_key, genesis.host, genesis.port)
-    return RegistrarDirectory(known, records)
+    return RegistrarDirectory(genesis.genesis(), records)
 
 
 def former_names(config: NodeConfig, keys: Keys) -> list[Row]:

@@ -170,6 +170,21 @@ def spawn(
     return StartingProcess(name, folder, process, ready)
 
 
+def start_beside(
+    name: str, folder: NodeFolder, command: Sequence[str], words: Sequence[str], lifeline: int | None
+) -> None:
+    """Start a process that is not a node, as `spawn` does, and return when it is ready. Raises CannotStart."""
+    starting = spawn(name, folder, command, words, lifeline)
+    try:
+        tell(starting, b"")
+        await_ready(starting, time.monotonic() + READY_TIMEOUT)
+    except BaseException:
+        abandon([starting.process])
+        raise
+    finally:
+        os.close(starting.ready)
+
+
 def _cannot_start(name: str, error: OSError) -> CannotStart:
     return CannotStart(f"{name} cannot be started: {error.filename}: {error.strerror}.")
 

@@ -17,7 +17,7 @@ from nectar_node.base.refusals import why_refused
 from nectar_node.contract.actions import BadCode, DriverAction, Joined, LoadCode, LogLine, NameRefused, Ready
 from nectar_node.packages.installer import Installer
 from nectar_node.packages.manifest import Package
-from nectar_node.packages.reboot import Again, Plan
+from nectar_node.packages.reboot import Again, RebootPlan
 from nectar_node.storage.operations import Location
 from net.base.timers import Timers
 from net.contract.events import FailureReason, RegistrationFailed
@@ -67,13 +67,13 @@ class StartUp:
         self._installer = installer
         self._emit = emit
         self._stage = _Stage.DOWN
-        self._plan = Plan((), (), (), {}, {})
+        self._plan = RebootPlan((), (), (), {}, {})
         self._loading = 0
         """Processes that run again as soon as their code is loaded."""
         self._timers = timers
         self._warning: str | None = None
 
-    def begin(self, boot: Boot, plan: Plan, now: float) -> None:
+    def begin(self, boot: Boot, plan: RebootPlan, now: float) -> None:
         """Begin: the node has booted, and has asked for its name, if it registers."""
         self._plan = plan
         self._installer.expect(each.processes for each in plan.new)

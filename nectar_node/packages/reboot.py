@@ -69,7 +69,7 @@ class Again(NamedTuple):
     """Another version of its code; None: the code that it ran."""
 
 
-class Plan(NamedTuple):
+class RebootPlan(NamedTuple):
     """What is to be done at a boot."""
 
     resumed: tuple[Package, ...]
@@ -83,7 +83,9 @@ class Plan(NamedTuple):
     """Processes that do not run at this boot, and why."""
 
 
-def plan(packages: Iterable[Package], kept: Mapping[PackageId, KeptPackage], processes: Iterable[Remnant]) -> Plan:
+def plan(
+    packages: Iterable[Package], kept: Mapping[PackageId, KeptPackage], processes: Iterable[Remnant]
+) -> RebootPlan:
     """Return what to do with the packages of this boot and with what ran before."""
     booted = {package.id: package for package in packages}
     same = {id for id, package in booted.items() if id in kept and kept[id].digest == package.digest}
@@ -107,7 +109,7 @@ def plan(packages: Iterable[Package], kept: Mapping[PackageId, KeptPackage], pro
                 again.append(child)
     resumed = tuple(package for id, package in booted.items() if id in same)
     new = tuple(package for id, package in booted.items() if id not in same)
-    return Plan(resumed, new, tuple(again), ended, dormant)
+    return RebootPlan(resumed, new, tuple(again), ended, dormant)
 
 
 def _after_upgrade(remnant: Remnant, package: Package) -> Again | str:

@@ -154,7 +154,7 @@ class State(SystemProcess):
 
 
 def _parse_untrusted(body: bytes, sender: ProcessId) -> str:
-    """Return which action a request asks for, on the sender's own state; raises Refused."""
+    """Return which action a request asks for, on the sender's own state; raises RequestRefused."""
     name, process = variant_untrusted(load_untrusted(body, MAX_BODY_BYTES))
     if name == "Backup":
         raise RequestRefused({"NoCap": {"action": name}})

@@ -120,7 +120,7 @@ class Vfs(SystemProcess):
 
     def locate(self, package: PackageId, path: str) -> Location:
         """Return where a file of a package's drive `pkg` lies; `path` is `/x.wasm` or a full vfs path. Raises
-        Refused.
+        RequestRefused.
         """
         full = path if path.startswith(f"/{package}/") else f"/{package}/{PACKAGE_DRIVE}/{path.lstrip('/')}"
         return self._resolve(full).location
@@ -271,7 +271,7 @@ class Vfs(SystemProcess):
             self._out.append(GrantCapabilities(caller, rights))
 
     def _resolve(self, path: str) -> _Place:
-        """Return where a path leads; raises Refused."""
+        """Return where a path leads; raises RequestRefused."""
         if not path.startswith("/") or len(path.encode(errors="replace")) > MAX_PATH_BYTES:
             raise RequestRefused(
                 {"ParseError": {"error": "a path is /package:publisher/drive/rest", "path": path[:256]}}
@@ -299,7 +299,7 @@ class Vfs(SystemProcess):
 
 
 def _set_cursor(cursors: dict[str, int], call: Call, position: int) -> None:
-    """Move a cursor; raises Refused if too many files have one."""
+    """Move a cursor; raises RequestRefused if too many files have one."""
     place = str(call.location)
     if not position:
         cursors.pop(place, None)  # where every cursor begins

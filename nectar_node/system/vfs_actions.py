@@ -50,7 +50,7 @@ class Call(NamedTuple):
 
 
 class Action(NamedTuple):
-    """One row of the table; its functions raise Refused."""
+    """One row of the table; its functions raise RequestRefused."""
 
     right: str
     """The right that a process of another package must hold: "read" or "write"."""
@@ -66,7 +66,7 @@ class Action(NamedTuple):
 
 
 def parse_untrusted(value: object) -> tuple[str, Action, Any]:
-    """Return path, action and its argument; raises Refused."""
+    """Return path, action and its argument; raises RequestRefused."""
     path = text_untrusted(field_untrusted(value, "path"))
     name, argument = variant_untrusted(field_untrusted(value, "action"))
     if name == "WriteAt" and argument is None:

@@ -10,13 +10,13 @@ timer.
 
 import contextlib
 from collections.abc import Callable
-from typing import Protocol
 
 import trio
 
 from net.base.errors import DialFailed, StreamBroken
 from net.base.limits import FAREWELL_SECONDS, MAX_RECORD_BYTES
 from net.contract.events import Buffer, Close, Dial, DialFailure, Hold, Writable
+from net.io.port import Port
 from net.io.transport import Listener, Stream, Transport
 from net.io.turns import STRANGERS, Flow, Turns
 
@@ -34,37 +34,6 @@ TURN_SECONDS = 0.002
 SLOW_RATE = 1 << 18
 """Bytes per second below which a link is slow. It is given a record at a time, so that the network sees the progress:
 it takes a connection for dead on which nothing goes for `limits.PING_SECONDS`."""
-
-
-class Port(Protocol):
-    """What the driver needs of `network.Network`, or of what stands in for it."""
-
-    def new_connection(self) -> int:
-        """Return a number for a connection that is about to be reported as accepted (see `network.Network`)."""
-
-    def accepted(self, connection: int, host: str, now: float) -> None:
-        """Report a connection that has come from `host` (see `network.Network`)."""
-
-    def connected(self, connection: int, now: float) -> None:
-        """Report that a dialed connection is open (see `network.Network`)."""
-
-    def dial_failed(self, connection: int, reason: str, now: float) -> None:
-        """Report that a connection could not be dialed (see `network.Network`)."""
-
-    def lost(self, connection: int, now: float) -> None:
-        """Report that a connection has ended (see `network.Network`)."""
-
-    def failed(self, connection: int, error: Exception, now: float) -> None:
-        """Report that the driver's own code has failed at a connection (see `network.Network`)."""
-
-    def peer(self, connection: int) -> str:
-        """Return the proven name of a connection's peer, or "" (see `network.Network`)."""
-
-    def receive(self, connection: int, data: Buffer, now: float) -> None:
-        """Report bytes that have come (see `network.Network`)."""
-
-    def pending(self, connection: int, limit: int) -> list[Buffer]:
-        """Return about `limit` bytes to write (see `network.Network`)."""
 
 
 class _Link:

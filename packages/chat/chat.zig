@@ -91,7 +91,7 @@ const not_for_others = "only processes of this node may ask this";
 fn handle(request: nectar.Request) !void {
     const ask = nectar.json.parse(Ask, request.body) catch return reply(.{ .Err = not_understood });
     if (ask == .Line) {
-        const member = memberOf(request.source.node) orelse return reply(.{ .Err = "you are no member of this chat" });
+        const member = memberOf(request.source.node) orelse return reply(.{ .Err = "you are not a member of this chat" });
         if (ask.Line.text.len > max_text_bytes) return reply(.{ .Err = "the line is too long" });
         try history.hear(member, ask.Line.number, ask.Line.text);
         return reply(.Heard);
@@ -108,7 +108,7 @@ fn handle(request: nectar.Request) !void {
 fn join(nodes: []const []const u8) !void {
     if (nodes.len > max_members) return reply(.{ .Err = "a chat has at most 32 members" });
     for (nodes) |node| if (node.len == 0 or node.len > max_name_bytes) {
-        return reply(.{ .Err = "a member is no node's name" });
+        return reply(.{ .Err = "a member is not a node's name" });
     };
     if (sayings.items.len > 0) return reply(.{ .Err = "lines are under way; join when they have arrived" });
     try adopt(nodes);

@@ -1,4 +1,4 @@
-//! Decodes one text and ends. It trusts its input on purpose: what is no digit, or ends too early, is an overflow or an
+//! Decodes one text and ends. It trusts its input on purpose: what is not a digit, or ends too early, is an overflow or an
 //! index out of bounds, and traps.
 
 const nectar = @import("nectar");

@@ -2,7 +2,7 @@
 //! bodies of B bytes, at most W (default: 1) of them unanswered at a time, with plain send and receive, and then answers
 //! `{"Ran":{"count":N,"failed":F}}`. With `blob` each carries a blob of C bytes, by reference; then all are sent before
 //! the first answer is received, whatever W is, since a blob can be handed on only while the message that brought it is
-//! handled. Whatever is no Run is answered without its blob, so another `ping` is a target that takes blobs and returns
+//! handled. Whatever is not a Run is answered without its blob, so another `ping` is a target that takes blobs and returns
 //! none. Only Run and its answer are JSON.
 
 const nectar = @import("nectar");
@@ -49,7 +49,7 @@ fn bringBlob(our: nectar.Address, run: Run) void {
 fn measure(run: Run) Body {
     if (run.size > max_size) return .{ .Err = "size must be at most 10 MiB" };
     if (run.outstanding == 0) return .{ .Err = "outstanding must be at least 1" };
-    const address = nectar.Address.parse(run.target) catch return .{ .Err = "target is no address" };
+    const address = nectar.Address.parse(run.target) catch return .{ .Err = "target is not an address" };
     // The text of the address goes away with the first `receive`.
     const target = address.dupe(nectar.allocator) catch return .{ .Err = "out of memory" };
     defer target.deinit(nectar.allocator);

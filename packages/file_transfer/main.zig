@@ -155,7 +155,7 @@ fn send(job: protocol.Send) !void {
     if (inbox.badName(job.name)) |reason| return refuse(reason);
     if (!isNode(job.to)) {
         const shown = protocol.presentable(job.to);
-        return refuse(nectar.format("'{s}' is no node name such as some-user.nec", .{shown}));
+        return refuse(nectar.format("'{s}' is not a node's name, such as some-user.nec", .{shown}));
     }
     if (transfers.byId(job.id)) |known| if (!known.report.state.over()) {
         return refuse(nectar.format("a transfer with the id '{s}' is running", .{job.id}));

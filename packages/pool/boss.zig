@@ -61,7 +61,7 @@ fn refusal(run: protocol.Run) ?[]const u8 {
     if (run.jobs == 0 or run.jobs > board.max_jobs) return "a run has 1 to 256 jobs";
     if (run.below > protocol.max_below - 100 * @as(u32, run.jobs)) return "a job goes up to 1,000,000 at most";
     if (run.workers.len == 0 or run.workers.len > board.max_workers) return "a run has 1 to 16 workers";
-    for (run.workers) |node| if (node.len == 0 or node.len > max_name_bytes) return "a worker is no node's name";
+    for (run.workers) |node| if (node.len == 0 or node.len > max_name_bytes) return "a worker is not a node's name";
     if (run.timeout == 0 or run.timeout > max_timeout) return "a job's timeout is 1 to 3600 seconds";
     if (run.attempts == 0) return "a job needs one attempt at least";
     for (run.trap) |job| if (job >= run.jobs) return "a job that is to trap does not exist";

@@ -128,7 +128,7 @@ fn take(wanted: Role) !void {
         .None => unreachable, // nobody can ask for it
         .Primary, .Replica => |node| node,
     };
-    if (other.len == 0 or other.len > max_name_bytes) return reply(.{ .Err = "that is no node's name" });
+    if (other.len == 0 or other.len > max_name_bytes) return reply(.{ .Err = "that is not a node's name" });
     if (std.mem.eql(u8, other, our.node)) return reply(.{ .Err = "the two must be different nodes" });
     switch (role) {
         .None => {

@@ -32,7 +32,7 @@ pub fn init(_: nectar.Address) void {
     const blob = nectar.getBlob() orelse return confused();
     if (read != .Read or blob.bytes.len > max_bytes) return confused();
     if (!std.unicode.utf8ValidateSlice(blob.bytes)) {
-        return script.fail("{s} is no text: it has {d} bytes that are not all UTF-8.", .{ path, blob.bytes.len });
+        return script.fail("{s} is not text: it has {d} bytes that are not all UTF-8.", .{ path, blob.bytes.len });
     }
     nectar.respond(.{ .body = blob.bytes });
 }

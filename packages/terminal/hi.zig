@@ -9,7 +9,7 @@ const seconds = 5;
 pub fn init(our: nectar.Address) void {
     const node, const text = script.split(script.arguments());
     if (text.len == 0) return script.fail("hi needs a node and a text, such as: hi other.nec how are you?", .{});
-    if (!script.isNode(node)) return script.fail("{s} is no node's name, such as other.nec.", .{node});
+    if (!script.isNode(node)) return script.fail("{s} is not a node's name, such as other.nec.", .{node});
     if (std.mem.eql(u8, node, our.node)) return script.fail("{s} is this very node: say hi to another one.", .{node});
     switch (nectar.sendAndAwait(.{
         .target = .{ .node = node, .process = nectar.Address.local("net:distro:sys").process },

@@ -12,7 +12,7 @@ pub fn init(our: nectar.Address) void {
     const word, const rest = script.split(script.arguments());
     if (word.len == 0) return script.fail(usage, .{});
     const target = parseTarget(word) orelse
-        return script.fail("{s} is no address, such as other.nec@hello:hello:sys or hello:hello:sys.", .{word});
+        return script.fail("{s} is not an address, such as other.nec@hello:hello:sys or hello:hello:sys.", .{word});
     const body, const seconds = parse(rest) catch
         return script.fail("-a needs the number of seconds to wait for the answer, such as: -a 5", .{});
     if (unknownOption(body)) |option| return script.fail(

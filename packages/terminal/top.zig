@@ -30,7 +30,7 @@ const Row = struct { id: []const u8, process: Process };
 pub fn init(our: nectar.Address) void {
     const id = script.arguments();
     if (id.len == 0) return showAll();
-    _ = nectar.ProcessId.parse(id) catch return script.fail("{s} is no process, such as hello:hello:sys.", .{id});
+    _ = nectar.ProcessId.parse(id) catch return script.fail("{s} is not a process, such as hello:hello:sys.", .{id});
     const reply = ask(.{ .Debug = .{ .Process = id } }) orelse return;
     if (reply.Debug != .Process) return confused();
     const process = reply.Debug.Process orelse return script.fail("{s} does not run on {s}.", .{ id, our.node });

@@ -203,7 +203,7 @@ fn indexOf(run: *Run, node: []const u8) ?usize {
 fn answered(asked: protocol.Note, target: *Target, response: nectar.Response) void {
     const place: Place = .of(asked, target);
     const answer = nectar.json.parse(protocol.Answer, response.body) catch
-        return wrong.say("the answer to {f} is no answer", .{place});
+        return wrong.say("the answer to {f} is not an answer", .{place});
     const handled = switch (answer) {
         .Noted, .Returned => |handled| handled,
         else => return wrong.say("the answer to {f} is {t}", .{ place, answer }),

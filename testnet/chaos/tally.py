@@ -38,16 +38,7 @@ class TransferCounts:
 
     def value(self) -> dict[str, Any]:
         """Return the counts as JSON values."""
-        return {
-            "started": self.started,
-            "completed": self.completed,
-            "bytes": self.bytes,
-            "failed": dict(self.failed),
-            "died": self.died,
-            "unended": self.unended,
-            "abandoned": self.abandoned,
-            "wrong": self.wrong,
-        }
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(slots=True)

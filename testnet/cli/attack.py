@@ -14,7 +14,7 @@ from nectar_node.base.errors import BadInput, NotRunning
 from nectar_node.console import output, progress
 from nectar_node.launcher import options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
-from testnet.cli.seeding import Seed, chosen
+from testnet.cli.plan_options import Seed, chosen
 from testnet.faults.hostile_peer import BehaviourName, HostilePeer
 from testnet.model.unknown import unknown
 

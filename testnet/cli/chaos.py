@@ -19,7 +19,7 @@ from testnet.chaos.nodes import RunningTestnet, running_testnet
 from testnet.chaos.plan import draw_rounds
 from testnet.chaos.report import ChaosReport, words
 from testnet.chaos.run import run_chaos
-from testnet.cli.seeding import Seed, chosen
+from testnet.cli.plan_options import Seed, chosen
 from testnet.runs.journal_files import unless_empty
 
 MAX_MINUTES = 24 * 60.0

@@ -6,9 +6,10 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -17,7 +18,7 @@ from nectar_node.base.errors import BadInput
 from nectar_node.console import output
 from nectar_node.launcher import options
 from testnet.cli import sim_text
-from testnet.cli.seeding import Seed, chosen
+from testnet.cli.plan_options import Faults, Nodes, Output, Seed, chosen
 from testnet.journal.journal import read_journal_untrusted
 from testnet.model.lab import Level
 from testnet.real.nodes import namespaces
@@ -29,6 +30,7 @@ from testnet.scenarios.scenario import Plan, Scenario
 FAILED = 1
 _EXIT_CODES = {PASSED: 0, INTERRUPTED: 130}
 _LIFE = ("boots", "crashes", "leaves", "pauses", "resumes")
+Handler = Callable[[int, FrameType | None], object]
 _REAL = (Level.LOOPBACK, Level.NAMESPACES)
 
 
@@ -39,17 +41,13 @@ def play(
             metavar="SCENARIO", help="One that `nectar sim list` names, path/to/file.py:NAME, or the journal of a run."
         ),
     ],
-    nodes: Annotated[int | None, typer.Option(metavar="N", help="How many nodes.", show_default=False)] = None,
+    nodes: Nodes = None,
     seed: Seed = None,
-    faults: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A schedule of faults (TOML), instead of the seed's own.")
-    ] = None,
+    faults: Faults = None,
     level: Annotated[
         str, typer.Option(metavar="LEVEL", help="loopback, or namespaces: each node on a host of its own.")
     ] = "loopback",
-    journal: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write the journal.")
-    ] = None,
+    journal: Output = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Play a scenario once with real nodes on this machine.
@@ -113,13 +111,23 @@ def _tell_of_the_end() -> None:
 
 
 @contextmanager
+def handled(signals: Sequence[signal.Signals], handler: Handler) -> Iterator[None]:
+    """Let `handler` take these signals within this."""
+    before = [signal.signal(number, handler) for number in signals]
+    try:
+        yield
+    finally:
+        for number, usual in zip(signals, before, strict=True):
+            signal.signal(number, usual)
+
+
+@contextmanager
 def _interrupted_once() -> Iterator[None]:
     """Raise KeyboardInterrupt at the first of Ctrl-C, SIGTERM and SIGHUP within this, and ignore later ones, so that
     the removal that follows is completed.
 
     The handler does nothing else, since it may run in the middle of anything, such as a line of output.
     """
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     interrupted = False
 
     def interrupt(number: int, frame: object) -> None:
@@ -128,12 +136,8 @@ def _interrupted_once() -> Iterator[None]:
             interrupted = True
             raise KeyboardInterrupt
 
-    before = [signal.signal(number, interrupt) for number in signals]
-    try:
+    with handled((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), interrupt):
         yield
-    finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
 
 
 def _tell(line: str) -> None:

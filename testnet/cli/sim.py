@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,7 @@ from nectar_node.base.errors import BadInput
 from nectar_node.console import output
 from nectar_node.launcher import options
 from testnet.cli import sim_text
-from testnet.cli.seeding import Seed, chosen
+from testnet.cli.plan_options import Faults, Nodes, Output, Seed, chosen
 from testnet.cli.shrinking import Task, shrink_plan
 from testnet.cli.sweeping import SweepOrder, find_failures
 from testnet.faults import FAULTS
@@ -45,12 +46,6 @@ ScenarioName = Annotated[
     str, typer.Argument(metavar="SCENARIO", help="One that `nectar sim list` names, or path/to/file.py:NAME.")
 ]
 JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="The journal of a run.")]
-Nodes = Annotated[int | None, typer.Option("--nodes", metavar="N", help="How many nodes.", show_default=False)]
-Faults = Annotated[
-    Path | None,
-    typer.Option("--faults", metavar="FILE", help="A schedule of faults (TOML), instead of the seed's own."),
-]
-Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write the journal.")]
 MaxRuns = Annotated[int, typer.Option("--runs", metavar="N", min=1, help="The most runs to shrink a plan with.")]
 
 
@@ -150,9 +145,8 @@ def shrink(
     """Cut the plan of a failed run down to what matters. Exit code: 0 done, 1 it no longer fails in the same way."""
     read = read_journal_untrusted(journal)
     scenario, plan = plan_of(read.header, str(journal))
-    end = read.end
-    failure = RunVerdict(plan, end.result, end.text, end.digest, end.events, end.seconds)
-    if end.result == result.INTERRUPTED:
+    failure = RunVerdict(**asdict(read.end), plan=plan)
+    if failure.result == result.INTERRUPTED:
         raise BadInput(f"{journal} is of a run that Ctrl-C ended: there is nothing to shrink.")
     if failure.passed:
         raise BadInput(f"{journal} is of a run that passed: there is nothing to shrink.")

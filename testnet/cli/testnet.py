@@ -26,7 +26,7 @@ from testnet.cli import fault, nodes
 from testnet.cli.attack import attack
 from testnet.cli.chaos import chaos
 from testnet.cli.invite import invite, invited
-from testnet.cli.play import play
+from testnet.cli.play import handled, play
 from testnet.cli.watch import watch
 from testnet.real.lifeline import hold_lifeline
 from testnet.real.links.client import LinksProcess
@@ -148,13 +148,8 @@ def nodes_to_start(network: LocalNetwork, names: str, may_be_none: bool = False)
 @contextmanager
 def terminated_like_interrupt() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end the command as Ctrl-C does within this, so that it leaves nothing behind."""
-    signals = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, signal.default_int_handler) for number in signals]
-    try:
+    with handled((signal.SIGTERM, signal.SIGHUP), signal.default_int_handler):
         yield
-    finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
 
 
 def follow_from_now(network: LocalNetwork, name: str) -> Follower:

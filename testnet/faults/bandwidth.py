@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from random import Random
 
 from testnet.model.quantity import Rate
-from testnet.model.rule import PASS, Delay, Event, Link, Passing, Verdict
+from testnet.model.rule import PASS, Delay, Event, Link, LinkFault, Passing, Verdict
 from testnet.model.where import EVERYWHERE, Where
 
 
 @dataclass(frozen=True, slots=True)
-class Bandwidth:
+class Bandwidth(LinkFault):
     """Each direction of a link carries `bytes_per_second`, all its connections together; the rest waits."""
 
     bytes_per_second: Rate
@@ -22,7 +22,6 @@ class Bandwidth:
     """Up to which byte each connection has been accounted for: pieces that another fault holds come here again."""
 
     def judge(self, event: Event, chance: Random) -> Verdict:
-        """Return what becomes of `event`, on any link."""
         if not isinstance(event, Passing) or not self.where.covers(event.link):
             return PASS
         way, end = (event.connection, event.link), event.offset + len(event.data)
@@ -33,5 +32,4 @@ class Bandwidth:
         return Delay(self._free_at[event.link] - event.now)
 
     def words(self) -> str:
-        """Describe the fault for people: "partition send.nec from recv.nec"."""
         return f"{self.bytes_per_second:,.10g} bytes a second {self.where.links()}"

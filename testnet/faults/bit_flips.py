@@ -9,12 +9,12 @@ from random import Random
 from typing import Literal
 
 from testnet.model.quantity import Probability
-from testnet.model.rule import PASS, Alter, Event, Passing, Verdict
+from testnet.model.rule import PASS, Alter, Event, LinkFault, Passing, Verdict
 from testnet.model.where import EVERYWHERE, Where
 
 
 @dataclass(frozen=True, slots=True)
-class BitFlips:
+class BitFlips(LinkFault):
     """Bits flip underway, one in each byte or in each piece with a `probability`; TCP's checksum has not noticed."""
 
     probability: Probability = 1e-5
@@ -22,7 +22,6 @@ class BitFlips:
     where: Where = EVERYWHERE
 
     def judge(self, event: Event, chance: Random) -> Verdict:
-        """Return what becomes of `event`, on any link."""
         if not isinstance(event, Passing) or not event.data or not self.where.covers(event.link):
             return PASS
         places = list(self._places(len(event.data), chance))
@@ -34,7 +33,6 @@ class BitFlips:
         return Alter(bytes(data))
 
     def words(self) -> str:
-        """Describe the fault for people: "partition send.nec from recv.nec"."""
         return f"a bit flips in each {self.each} with probability {self.probability:g} {self.where.links()}"
 
     def _places(self, size: int, chance: Random) -> Iterator[int]:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from random import Random
 
 from testnet.faults.silence import swallow
-from testnet.model.rule import Event, Verdict
+from testnet.model.rule import Event, LinkFault, Verdict
 from testnet.model.where import EVERYWHERE, Where
 
 
 @dataclass(frozen=True, slots=True)
-class BlackHole:
+class BlackHole(LinkFault):
     """Everything is lost: bytes, dials and ends of connections, as where a firewall drops all packets.
 
     A partition separates two sides; a black hole surrounds a host or a link. From within they look the same.
@@ -20,9 +20,7 @@ class BlackHole:
     where: Where = EVERYWHERE
 
     def judge(self, event: Event, chance: Random) -> Verdict:
-        """Return what becomes of `event`, on any link."""
         return swallow(self.where, event)
 
     def words(self) -> str:
-        """Describe the fault for people: "partition send.nec from recv.nec"."""
         return f"black hole {self.where.links()}"

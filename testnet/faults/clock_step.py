@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from testnet.model.quantity import NodeName, Range
-from testnet.model.rule import Nodes
+from testnet.model.rule import NodeFault, Nodes
 
 MOST = 3e9
 """Seconds, about a century: what a clock can be wrong by."""
 
 
 @dataclass(frozen=True, slots=True)
-class ClockStep:
+class ClockStep(NodeFault):
     """A node's wall clock jumps by `seconds`, backwards if negative, and at the end back to where it was.
 
     Processes see it, and so does the node itself, whose name records expire by it. Waiting for a time to pass is not
@@ -24,13 +24,10 @@ class ClockStep:
     seconds: Annotated[float, Range(-MOST, MOST)]
 
     def begin(self, nodes: Nodes) -> None:
-        """Do to the nodes what the fault does."""
         nodes.step_clock(self.node, self.seconds)
 
     def end(self, nodes: Nodes) -> None:
-        """Undo it, whatever has happened to the nodes meanwhile."""
         nodes.step_clock(self.node, -self.seconds)
 
     def words(self) -> str:
-        """Describe the fault for people: "partition send.nec from recv.nec"."""
         return f"clock of {self.node} steps by {self.seconds:+g} s"

@@ -59,106 +59,65 @@ def where(nodes: Sequence[str], chance: Random) -> Where:
     return chance.choice([Where(first, second), Where(first, second, both=False), Where(first, ANY)])
 
 
-def partition(nodes: Sequence[str], chance: Random) -> Partition:
-    """Draw a fault of this kind for a network of these nodes."""
-    return Partition(where(nodes, chance))
+def _on_links(kind: Callable[[Where], Fault]) -> Drawer:
+    return lambda nodes, chance: kind(where(nodes, chance))
 
 
-def refusal(nodes: Sequence[str], chance: Random) -> Refusal:
-    """Draw a fault of this kind for a network of these nodes."""
-    return Refusal(where(nodes, chance))
+def _of_a_node(kind: Callable[[str], Fault]) -> Drawer:
+    return lambda nodes, chance: kind(chance.choice(list(nodes)))
 
 
-def crash(nodes: Sequence[str], chance: Random) -> Crash:
-    """Draw a fault of this kind for a network of these nodes."""
-    return Crash(chance.choice(list(nodes)))
-
-
-def pause(nodes: Sequence[str], chance: Random) -> Pause:
-    """Draw a fault of this kind for a network of these nodes."""
-    return Pause(chance.choice(list(nodes)))
+partition, refusal, no_route = _on_links(Partition), _on_links(Refusal), _on_links(NoRoute)
+stall, loss, replay = _on_links(Stall), _on_links(Loss), _on_links(Replay)
+crash, pause = _of_a_node(Crash), _of_a_node(Pause)
+unsynced, disk_full = _of_a_node(Unsynced), _of_a_node(DiskFull)
 
 
 def latency(nodes: Sequence[str], chance: Random) -> Latency:
-    """Draw a fault of this kind for a network of these nodes."""
+    """Draw a fault of this kind."""
     seconds = chance.choice((0.01, 0.1, 0.5, 2.0))
     return Latency(seconds, chance.choice((0.0, seconds)), where(nodes, chance))
 
 
 def bandwidth(nodes: Sequence[str], chance: Random) -> Bandwidth:
-    """Draw a fault of this kind for a network of these nodes."""
+    """Draw a fault of this kind."""
     return Bandwidth(chance.choice((20e3, 100e3, 1e6, 10e6)), where(nodes, chance))
 
 
-def stall(nodes: Sequence[str], chance: Random) -> Stall:
-    """Draw a fault of this kind for a network of these nodes."""
-    return Stall(where(nodes, chance))
-
-
 def reset(nodes: Sequence[str], chance: Random) -> ConnectionReset:
-    """Draw a fault of this kind for a network of these nodes."""
+    """Draw a fault of this kind."""
     if chance.random() < 0.5:
         return ConnectionReset(probability=chance.choice((0.01, 0.1, 0.5)), where=where(nodes, chance))
     return ConnectionReset(byte=chance.choice((0, 1, 100, 300, 1000, 100_000)), where=where(nodes, chance))
 
 
-def loss(nodes: Sequence[str], chance: Random) -> Loss:
-    """Draw a fault of this kind for a network of these nodes."""
-    return Loss(where(nodes, chance))
-
-
-def no_route(nodes: Sequence[str], chance: Random) -> NoRoute:
-    """Draw a fault of this kind for a network of these nodes."""
-    return NoRoute(where(nodes, chance))
+def late_reset(nodes: Sequence[str], chance: Random) -> ConnectionReset:
+    """Draw resets after a part of a message has come, so that the rest must follow on the next connection."""
+    return ConnectionReset(byte=chance.randint(66_000, 290_000), where=where(nodes, chance))
 
 
 def slow_handshake(nodes: Sequence[str], chance: Random) -> SlowHandshake:
-    """Draw a fault of this kind for a network of these nodes."""
+    """Draw a fault of this kind."""
     return SlowHandshake(chance.choice((50.0, 200.0, 1000.0)), where=where(nodes, chance))
 
 
 def bit_flips(nodes: Sequence[str], chance: Random) -> BitFlips:
-    """Draw a fault of this kind for a network of these nodes."""
+    """Draw a fault of this kind."""
     return BitFlips(chance.choice((1e-6, 1e-4, 1e-2)), where=where(nodes, chance))
 
 
 def nonsense(nodes: Sequence[str], chance: Random) -> Nonsense:
-    """Draw a fault of this kind for a network of these nodes."""
+    """Draw a fault of this kind."""
     speaks: Literal["bytes", "pieces", "lengths"] = chance.choice(("bytes", "pieces", "lengths"))
     return Nonsense(speaks, chance.choice((0.05, 1.0)), where(nodes, chance))
 
 
-def replay(nodes: Sequence[str], chance: Random) -> Replay:
-    """Draw a fault of this kind for a network of these nodes."""
-    return Replay(where(nodes, chance))
-
-
-def unsynced(nodes: Sequence[str], chance: Random) -> Unsynced:
-    """Draw a fault of this kind for a network of these nodes."""
-    return Unsynced(chance.choice(list(nodes)))
-
-
-def disk_full(nodes: Sequence[str], chance: Random) -> DiskFull:
-    """Draw a fault of this kind for a network of these nodes."""
-    return DiskFull(chance.choice(list(nodes)))
-
-
 def clock_step(nodes: Sequence[str], chance: Random) -> ClockStep:
-    """Draw a fault of this kind for a network of these nodes."""
+    """Draw a fault of this kind."""
     return ClockStep(chance.choice(list(nodes)), chance.choice((-3600.0, -1.0, 1.0, 86_400.0)))
 
 
-LINKS: tuple[Drawer, ...] = (
-    partition,
-    refusal,
-    no_route,
-    latency,
-    bandwidth,
-    stall,
-    reset,
-    loss,
-    slow_handshake,
-)
+LINKS: tuple[Drawer, ...] = (partition, refusal, no_route, latency, bandwidth, stall, reset, loss, slow_handshake)
 """Faults of networks."""
 WRONG_BYTES: tuple[Drawer, ...] = (bit_flips, nonsense, replay)
 """Faults of attackers and broken machines, which encryption detects."""
@@ -166,3 +125,5 @@ NODES: tuple[Drawer, ...] = (crash, pause)
 """Faults of nodes, at every level."""
 MACHINES: tuple[Drawer, ...] = (unsynced, disk_full, clock_step)
 """Faults of the machines under the nodes, in simulations."""
+ALL: tuple[Drawer, ...] = (*LINKS, *WRONG_BYTES, *NODES, *MACHINES)
+"""All of these."""

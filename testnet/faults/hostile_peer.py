@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from testnet.model.quantity import Count, NodeName, ProcessName
-from testnet.model.rule import Attack, Nodes
+from testnet.model.rule import Attack, NodeFault, Nodes
 
 BehaviourName: TypeAlias = Literal[
     "acknowledges_all_but_one",
@@ -30,7 +30,7 @@ BehaviourName: TypeAlias = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class HostilePeer:
+class HostilePeer(NodeFault):
     """A peer with a registered name speaks the protocol correctly, and chooses the worst that it allows.
 
     It joins, attacks `node` in the way of `behaviour`, and leaves at the end. It sends its requests to the public
@@ -48,15 +48,12 @@ class HostilePeer:
         return f"{self.behaviour.replace('_', '-')}-{self.seed}.{self.node}"
 
     def begin(self, nodes: Nodes) -> None:
-        """Do to the nodes what the fault does."""
         nodes.attack(Attack(self.node, self.behaviour, self.process, self.seed), by=self.host)
 
     def end(self, nodes: Nodes) -> None:
-        """Undo it, whatever has happened to the nodes meanwhile."""
         nodes.call_off(self.host)
 
     def words(self) -> str:
-        """Describe the fault for people: "partition send.nec from recv.nec"."""
         return f"a hostile peer of {self.node} that {_WORDS[self.behaviour]}"
 
 

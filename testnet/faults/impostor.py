@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from random import Random
 
 from testnet.model.quantity import NodeName
-from testnet.model.rule import PASS, Dialing, Event, Nodes, Redirect, Verdict
+from testnet.model.rule import PASS, Dialing, Event, LinkFault, NodeFault, Nodes, Redirect, Verdict
 from testnet.model.where import Where
 
 
 @dataclass(frozen=True, slots=True)
-class Impostor:
+class Impostor(LinkFault, NodeFault):
     """A node with the name and the packages of `node`, but another key, stands where dials to `node` end.
 
     The real one runs on, and its own dials arrive. The impostor is gone at the end.
@@ -30,17 +30,13 @@ class Impostor:
         return Where(target=self.node, both=False)
 
     def begin(self, nodes: Nodes) -> None:
-        """Do to the nodes what the fault does."""
         nodes.impersonate(self.node, by=self.host)
 
     def end(self, nodes: Nodes) -> None:
-        """Undo it, whatever has happened to the nodes meanwhile."""
         nodes.dismiss(self.host)
 
     def judge(self, event: Event, chance: Random) -> Verdict:
-        """Return what becomes of `event`, on any link."""
         return Redirect(self.host) if isinstance(event, Dialing) and event.link.target == self.node else PASS
 
     def words(self) -> str:
-        """Describe the fault for people: "partition send.nec from recv.nec"."""
         return f"impostor of {self.node}"

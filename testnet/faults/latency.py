@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from random import Random
 
 from testnet.model.quantity import Seconds
-from testnet.model.rule import PASS, Delay, Event, Verdict
+from testnet.model.rule import PASS, Delay, Event, LinkFault, Verdict
 from testnet.model.where import EVERYWHERE, Where
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
+class Latency(LinkFault):
     """Everything arrives `seconds` later, and up to `jitter` more, drawn for each piece; nothing overtakes."""
 
     seconds: Seconds = 0.1
@@ -19,12 +19,10 @@ class Latency:
     where: Where = EVERYWHERE
 
     def judge(self, event: Event, chance: Random) -> Verdict:
-        """Return what becomes of `event`, on any link."""
         if not self.where.covers(event.link):
             return PASS
         return Delay(self.seconds + chance.uniform(0.0, self.jitter))
 
     def words(self) -> str:
-        """Describe the fault for people: "partition send.nec from recv.nec"."""
         jitter = f" to {self.seconds + self.jitter:g}" if self.jitter else ""
         return f"latency of {self.seconds:g}{jitter} s {self.where.links()}"

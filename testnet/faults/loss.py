@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
-from testnet.model.rule import LOSE, PASS, Closing, Event, Passing, Verdict
+from testnet.model.rule import LOSE, PASS, Closing, Event, LinkFault, Passing, Verdict
 from testnet.model.where import EVERYWHERE, Where
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
+class Loss(LinkFault):
     """Existing connections are forgotten, as by a NAT that restarts: nobody is told, and new ones work.
 
     Nothing more arrives on a forgotten connection, not even after the fault has ended. A connection counts as new if
@@ -22,12 +22,10 @@ class Loss:
     """Whether each connection on which something came is new."""
 
     def judge(self, event: Event, chance: Random) -> Verdict:
-        """Return what becomes of `event`, on any link."""
         if not isinstance(event, Passing | Closing) or not self.where.covers(event.link):
             return PASS
         begins = isinstance(event, Passing) and event.offset == 0
         return PASS if self._new.setdefault(event.connection, begins) else LOSE
 
     def words(self) -> str:
-        """Describe the fault for people: "partition send.nec from recv.nec"."""
         return f"connections are forgotten {self.where.links()}"

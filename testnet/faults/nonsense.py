@@ -8,7 +8,7 @@ from random import Random
 from typing import Literal
 
 from testnet.model.quantity import Probability
-from testnet.model.rule import PASS, Alter, Event, Passing, Verdict
+from testnet.model.rule import PASS, Alter, Event, LinkFault, Passing, Verdict
 from testnet.model.where import EVERYWHERE, Where
 
 _LENGTH = struct.Struct(">H")
@@ -17,7 +17,7 @@ _LONGEST = 65535
 
 
 @dataclass(frozen=True, slots=True)
-class Nonsense:
+class Nonsense(LinkFault):
     """A peer speaks nonsense: random bytes, whole pieces of the wire protocol with wrong content, or huge lengths.
 
     It sends as many bytes as it would have sent. With a `probability` below 1 some of them are as they should be.
@@ -28,7 +28,6 @@ class Nonsense:
     where: Where = EVERYWHERE
 
     def judge(self, event: Event, chance: Random) -> Verdict:
-        """Return what becomes of `event`, on any link."""
         if not isinstance(event, Passing) or not self.where.covers(event.link):
             return PASS
         if chance.random() >= self.probability:
@@ -36,7 +35,6 @@ class Nonsense:
         return Alter(self._speak(len(event.data), chance))
 
     def words(self) -> str:
-        """Describe the fault for people: "partition send.nec from recv.nec"."""
         often = "" if self.probability == 1.0 else f" with probability {self.probability:g}"
         return f"nonsense ({self.speaks}){often} {self.where.links()}"
 

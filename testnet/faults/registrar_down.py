@@ -8,12 +8,12 @@ from typing import Literal
 
 from nectar_node.contract.config import REGISTRAR_NAME
 from testnet.model.quantity import NodeName
-from testnet.model.rule import PASS, RESEND, Event, Nodes, Verdict
+from testnet.model.rule import PASS, RESEND, Event, LinkFault, NodeFault, Nodes, Verdict
 from testnet.model.where import NOWHERE, Where
 
 
 @dataclass(frozen=True, slots=True)
-class RegistrarDown:
+class RegistrarDown(LinkFault, NodeFault):
     """The registrar is down: it crashes and boots again at the end, or its host is unreachable and everything waits."""
 
     how: Literal["crash", "unreachable"] = "crash"
@@ -25,19 +25,15 @@ class RegistrarDown:
         return Where(self.node) if self.how == "unreachable" else NOWHERE
 
     def begin(self, nodes: Nodes) -> None:
-        """Do to the nodes what the fault does."""
         if self.how == "crash":
             nodes.crash(self.node)
 
     def end(self, nodes: Nodes) -> None:
-        """Undo it, whatever has happened to the nodes meanwhile."""
         if self.how == "crash":
             nodes.start(self.node)
 
     def judge(self, event: Event, chance: Random) -> Verdict:
-        """Return what becomes of `event`, on any link."""
         return RESEND if self.how == "unreachable" and self.node in event.link else PASS
 
     def words(self) -> str:
-        """Describe the fault for people: "partition send.nec from recv.nec"."""
         return f"registrar {self.node} {'has crashed' if self.how == 'crash' else 'is unreachable'}"

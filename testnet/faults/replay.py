@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
-from testnet.model.rule import PASS, Alter, Event, Link, Passing, Verdict
+from testnet.model.rule import PASS, Alter, Event, Link, LinkFault, Passing, Verdict
 from testnet.model.where import EVERYWHERE, Where
 
 MOST_KEPT = 1 << 20
@@ -19,7 +19,7 @@ class _Recording:
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
+class Replay(LinkFault):
     """Bytes of an earlier connection are played again in a new one, in place of its own.
 
     The first connection of each direction that begins while the fault holds is remembered. Of later ones, each byte
@@ -30,7 +30,6 @@ class Replay:
     _heard: dict[Link, _Recording] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def judge(self, event: Event, chance: Random) -> Verdict:
-        """Return what becomes of `event`, on any link."""
         if not isinstance(event, Passing) or not self.where.covers(event.link):
             return PASS
         if event.link not in self._heard and event.offset == 0:
@@ -44,7 +43,6 @@ class Replay:
         return Alter(_over(event, heard.data))
 
     def words(self) -> str:
-        """Describe the fault for people: "partition send.nec from recv.nec"."""
         return f"an earlier connection is replayed {self.where.links()}"
 
     def _remember(self, heard: _Recording, event: Passing) -> None:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from random import Random
 
 from testnet.model.quantity import Count, Rate
-from testnet.model.rule import PASS, Delay, Event, Link, Passing, Verdict
+from testnet.model.rule import PASS, Delay, Event, Link, LinkFault, Passing, Verdict
 from testnet.model.where import EVERYWHERE, Where
 
 
 @dataclass(frozen=True, slots=True)
-class SlowHandshake:
+class SlowHandshake(LinkFault):
     """The first bytes of each connection trickle, in each direction; later bytes do not.
 
     A piece arrives as a whole when the last of its slow bytes would.
@@ -24,7 +24,6 @@ class SlowHandshake:
     """When each direction of a connection has carried the slow bytes that it was given; later those are forgotten."""
 
     def judge(self, event: Event, chance: Random) -> Verdict:
-        """Return what becomes of `event`, on any link."""
         if not isinstance(event, Passing) or not self.where.covers(event.link):
             return PASS
         slow = min(len(event.data), self.first_bytes - event.offset)
@@ -36,6 +35,5 @@ class SlowHandshake:
         return Delay(self._free_at[way] - event.now)
 
     def words(self) -> str:
-        """Describe the fault for people: "partition send.nec from recv.nec"."""
         first = f"the first {self.first_bytes} bytes of each connection"
         return f"{first} come at {self.bytes_per_second:,.10g} a second {self.where.links()}"

@@ -9,6 +9,7 @@ a simulation just more than the bounds that it tries, so that a run stays short.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from random import Random
 from typing import ClassVar
@@ -207,13 +208,11 @@ class AcknowledgesAllButOne(Behaviour):
     _first = True
 
     def move(self, now: float) -> None:
-        """Ask for more."""
         if self.requests_sent < self.strength.requests // 2:
             for _ in range(self.strength.requests // 16):
                 self.ask()
 
     def arrived(self, numbers: list[int]) -> None:
-        """Take them."""
         self.connection.acknowledge(numbers[1:] if self._first else numbers)
         self._first = False
 
@@ -224,7 +223,6 @@ class FloodsHuge(Behaviour):
     _sent = 0
 
     def move(self, now: float) -> None:
-        """Send one more, and another if there is credit."""
         header = self.header(self.order.process, b"{}", answered=self.chance.random() < 0.5)
         size = self.strength.huge
         for _ in range(2):
@@ -238,7 +236,6 @@ class FloodsTiny(Behaviour):
     _sent = 0
 
     def move(self, now: float) -> None:
-        """Send as many as there is credit for."""
         if self._sent < self.strength.most_tiny // 4:
             self._sent += self.tiny(self.strength.tiny)
 
@@ -261,7 +258,6 @@ class GrantsEverything(Behaviour):
             self._kept = []
 
     def arrived(self, numbers: list[int]) -> None:
-        """Take them later."""
         self._kept += numbers
 
 
@@ -271,7 +267,6 @@ class GrantsNothing(Behaviour):
     credit = (0, 0)
 
     def move(self, now: float) -> None:
-        """Ask, as long as there is anything to gain."""
         if self.requests_sent < self.strength.requests:
             for _ in range(self.strength.requests // 4):
                 self.ask()
@@ -287,11 +282,9 @@ class LooksUp(Behaviour):
     """Asks the registrar for names, pings, and reads no answer."""
 
     def begin(self, now: float) -> None:
-        """Read nothing from now on."""
         self.holds = True
 
     def move(self, now: float) -> None:
-        """Ask as much as possible, until the connection is cut."""
         for _ in range(self.strength.tiny // 16):
             if self.order.registrar:
                 self.connection.say(Lookup(self.chance.getrandbits(32), self.order.target))
@@ -302,7 +295,6 @@ class NeverAcknowledges(Behaviour):
     """Asks and asks, reads every answer, and acknowledges none."""
 
     def move(self, now: float) -> None:
-        """Ask for more."""
         if self.requests_sent < self.strength.requests:
             for _ in range(self.strength.requests // 4):
                 self.ask()
@@ -319,14 +311,12 @@ class NeverReads(Behaviour):
     _pause = 0
 
     def begin(self, now: float) -> None:
-        """Fill what the other side can write into."""
         self.holds = True
         tale = json.dumps({"Greet": "a" * _TALE}).encode()
         for _ in range(1 + self.strength.unread // _TALE):
             self.ask(tale)
 
     def move(self, now: float) -> None:
-        """Send a burst of messages that the other side takes at once."""
         if self.holds and self._sent < self.strength.most_tiny:
             self.connection.trust_that_all_was_taken()
             self._sent += self.tiny(self.strength.tiny)
@@ -338,7 +328,6 @@ class OffersExabytes(Behaviour):
     """Offers files of four exabytes, and sends no byte of any that is accepted."""
 
     def move(self, now: float) -> None:
-        """Send one offer after the other, and those again that were refused."""
         for _ in range(self.strength.offers // 6):
             if self.requests_sent >= 2 * self.strength.offers:
                 return
@@ -359,7 +348,6 @@ class OneByteMissing(Behaviour):
         self._pinned = 0
 
     def move(self, now: float) -> None:
-        """Send another message as long as there is credit."""
         header = self.header(self.order.process, b"{}")
         if self._trickle is None:
             self._trickle = self.connection.send(header, 1 << 20, (1 << 20) - _TRICKLE_BYTES)
@@ -381,7 +369,6 @@ class Redials(Behaviour):
     at_once = True
 
     def begin(self, now: float) -> None:
-        """End the connection."""
         self.leaves = True
 
 
@@ -392,7 +379,6 @@ class RegistersNames(Behaviour):
 
     @staticmethod
     def personas(strength: Strength) -> int:
-        """Return as many names as it can get."""
         return strength.names
 
 
@@ -404,7 +390,6 @@ class TakesCircuits(Behaviour):
 
     @staticmethod
     def personas(strength: Strength) -> int:
-        """Return as many names as are needed to take all circuits of the node."""
         return strength.callers
 
 
@@ -413,11 +398,9 @@ class TakesPlaces(Behaviour):
 
     @staticmethod
     def personas(strength: Strength) -> int:
-        """Return one name for each place."""
         return strength.places
 
     def begin(self, now: float) -> None:
-        """Ask for it."""
         self.connection.say(Reserve())
 
 
@@ -430,7 +413,6 @@ class Trickles(Behaviour):
         self._next = 0.0
 
     def move(self, now: float) -> None:
-        """Announce messages, and let one go on."""
         header = self.header(self.order.process, b"{}")
         while (size := min(MAX_BLOB_BYTES, self.connection.capacity - len(header) - 256)) > 1 << 16:
             message = self.connection.send(header, size, size - 1)
@@ -443,21 +425,6 @@ class Trickles(Behaviour):
 
 
 BEHAVIOURS: dict[str, type[Behaviour]] = {
-    "acknowledges_all_but_one": AcknowledgesAllButOne,
-    "floods_huge": FloodsHuge,
-    "floods_tiny": FloodsTiny,
-    "grants_everything": GrantsEverything,
-    "grants_nothing": GrantsNothing,
-    "half_open": HalfOpen,
-    "looks_up": LooksUp,
-    "never_acknowledges": NeverAcknowledges,
-    "never_reads": NeverReads,
-    "offers_exabytes": OffersExabytes,
-    "one_byte_missing": OneByteMissing,
-    "redials": Redials,
-    "registers_names": RegistersNames,
-    "takes_circuits": TakesCircuits,
-    "takes_places": TakesPlaces,
-    "trickles": Trickles,
+    re.sub("(?<!^)(?=[A-Z])", "_", each.__name__).lower(): each for each in Behaviour.__subclasses__()
 }
-"""Behaviours by the names that faults use."""
+"""Behaviours by the names that faults use: those of their classes."""

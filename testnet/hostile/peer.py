@@ -18,6 +18,7 @@ from net.base.errors import NetError
 from net.base.frames import Control, Data, Found, Goodbye, Granted, Lookup, Ping, Pong, Refused, Register
 from net.base.limits import FIRST_RECORD_SECONDS
 from net.contract.events import Buffer, Close, Dial, Hold, Writable
+from net.io.port import Port
 from net.names.directory import Endpoint, Genesis, NameRecord, decode_record_untrusted, sign_record
 from net.names.identity import KEY_BYTES, Identity
 from net.session.handshake import Connect
@@ -99,7 +100,7 @@ def _counted(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-class AttackingPeer:
+class AttackingPeer(Port):
     """One attacker, driven like a `net.peering.network.Network`."""
 
     def __init__(self, order: AttackOrder, genesis: Genesis, chance: Random, *, unix: float, now: float) -> None:
@@ -130,7 +131,6 @@ class AttackingPeer:
     # --- what the driver tells --------------------------------------------------------------------------------------
 
     def new_connection(self) -> int:
-        """Return a number for a connection."""
         self._numbers += 1
         return self._numbers
 
@@ -139,18 +139,15 @@ class AttackingPeer:
         self.actions.append(Close(connection))
 
     def connected(self, connection: int, now: float) -> None:
-        """Take the news that a dial has succeeded."""
         contact = self._contacts.get(connection)
         if contact is not None:
             contact.connection.begin()
             self._signal(contact)
 
     def dial_failed(self, connection: int, reason: str, now: float) -> None:
-        """Take the news that a dial has failed."""
         self.lost(connection, now)
 
     def lost(self, connection: int, now: float) -> None:
-        """Take the news that a connection has ended."""
         contact = self._contacts.pop(connection, None)
         if contact is not None:
             self.counts.broken += 1
@@ -161,7 +158,6 @@ class AttackingPeer:
         raise error
 
     def receive(self, connection: int, data: Buffer, now: float) -> None:
-        """Take bytes that have arrived on a connection."""
         self._now = now
         contact = self._contacts.get(connection)
         if contact is None:
@@ -186,7 +182,6 @@ class AttackingPeer:
         return ""
 
     def pending(self, connection: int, limit: int) -> list[Buffer]:
-        """Return about `limit` bytes that are to be written now."""
         contact = self._contacts.get(connection)
         if contact is None:
             return []

@@ -10,8 +10,7 @@ from random import Random
 
 import trio
 
-from nectar_node.contract.config import REGISTRAR_NAME
-from nectar_node.contract.config import GenesisFile as GenesisFile
+from nectar_node.contract.config import REGISTRAR_NAME, GenesisFile
 from net.io.driver import Driver
 from net.io.tcp import TcpTransport
 from net.names.directory import Genesis
@@ -50,18 +49,12 @@ class _Driven:
         await self._driver.closed()
 
 
-def genesis_of(folder: Path) -> Genesis:
-    """Return the genesis file of the testnet in `folder`; raises CannotJoin."""
-    found = GenesisFile.load(folder)
-    return Genesis(found.registrar, found.public_key, found.host, found.port)
-
-
 async def attack(
     folder: Path, orders: Sequence[AttackOrder], seed: int, until: trio.Event, source: str | None = None
 ) -> list[AttackCounts]:
     """Attack nodes of the testnet in `folder` until `over`, from the address `source` if there is one; return the
     counts of each attacker. Raises CannotJoin."""
-    genesis = genesis_of(folder)
+    genesis = GenesisFile.load(folder).genesis()
     async with trio.open_nursery() as carriers:
         driven = [_Driven(_peer(order, genesis, seed), carriers, source) for order in orders]
         async with trio.open_nursery() as players:

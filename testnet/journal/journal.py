@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from blake3 import blake3
+
 from nectar_node.base.decoding import BadShape, decode_untrusted
 from nectar_node.base.errors import BadInput
 
@@ -90,6 +92,18 @@ class Journal:
     header: Header
     events: tuple[Event, ...]
     end: JournalEnd
+
+
+def line_of(at: float, node: str, what: str) -> str:
+    """Return the line of an event."""
+    if not what.isprintable():
+        what = what.encode("unicode_escape").decode()  # a guest may print line breaks
+    return f"{at:.9f} {node} {what}"
+
+
+def digest(lines: Iterable[str]) -> str:
+    """Return one hash of all lines of events."""
+    return blake3("\n".join(lines).encode()).hexdigest()
 
 
 def time_of(line: str) -> float:

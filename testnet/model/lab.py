@@ -89,13 +89,10 @@ class SentRequest(Protocol):
 class Lab(Nodes, Protocol):
     """A network under test."""
 
-    @property
-    def level(self) -> Level:
-        """How real the lab is."""
-
-    @property
-    def seed(self) -> int:
-        """The number that everything random follows from, as far as the level allows."""
+    level: Level
+    """How real the lab is."""
+    seed: int
+    """The number that everything random follows from, as far as the level allows."""
 
     @property
     def now(self) -> float:
@@ -114,7 +111,7 @@ class Lab(Nodes, Protocol):
         """Return whether the node has booted: its packages run, and the registrar has granted its name or has taken too
         long."""
 
-    def leave(self, name: str) -> None:
+    def leave(self, name: str) -> object:
         """End the node in order, as SIGTERM does; `start` boots it again."""
 
     def cut(self, name: str) -> None:

@@ -11,7 +11,6 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 from nectar_node.base.errors import NotRunning
 from nectar_node.base.folder import NodeFolder
@@ -20,15 +19,9 @@ from nectar_node.launcher import launch
 from nectar_node.launcher.boot_options import DEFAULT_OPTIONS, BootOptions
 from nectar_node.launcher.client import Answer, ControlClient
 from nectar_node.launcher.local_network import LocalNetwork
+from testnet.real.links.thread import ThreadedLinks
 from testnet.real.nodes.addresses import NodePlace
 from testnet.real.nodes.processes import NodeProcesses
-
-
-class Linked(Protocol):
-    """Links that the nodes of a testnet reach each other through."""
-
-    def connect(self, name: str) -> NodePlace:
-        """Return the place of the node `name`, which others reach from now on."""
 
 
 @dataclass(slots=True)
@@ -41,7 +34,7 @@ class LocalTestnet:
     folder: Path
     options: BootOptions = DEFAULT_OPTIONS
     """The default options of every node."""
-    links: Linked | None = None
+    links: ThreadedLinks | None = None
     """The links between nodes that are booted without an address of their own; None: they are direct."""
     lifeline: int | None = None
     """The lifeline of all nodes that are started here (`testnet.real.lifeline`); None: they outlive us unless

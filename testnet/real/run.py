@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from blake3 import blake3
-
 from nectar_node.base.errors import NodeError
 from nectar_node.contract.config import REGISTRAR_NAME
-from testnet.journal.journal import NOBODY, time_of
-from testnet.model.invariants import Violation
-from testnet.model.lab import Level, OutOfTime
+from testnet.journal.journal import NOBODY, digest, time_of
+from testnet.model.lab import Level
 from testnet.real.socket_lab import SocketLab, open_socket_lab
 from testnet.real.trace_check import TraceCheck, check_traces
-from testnet.runs.play import play
+from testnet.runs.play import play, what_went_wrong
 from testnet.runs.result import BROKEN, DEADLINE, INTERRUPTED, PASSED, VIOLATED, Result
 from testnet.scenarios.scenario import Outcomes, Plan, Scenario
 
@@ -50,8 +46,7 @@ def run_real(
     last = (f"{seconds:.9f} {NOBODY} violation {text}",) if text else ()
     # Threads write their lines in any order.
     journal = tuple(sorted((*lab.journal, *logs, *last, *check.journal), key=time_of))
-    digest = blake3("\n".join(journal).encode()).hexdigest()
-    return _judged(Result(plan, journal, digest, seconds, result, text, outcomes, level), check)
+    return _judged(Result(plan, journal, digest(journal), seconds, result, text, outcomes, level), check)
 
 
 def _judged(seen: Result, check: TraceCheck) -> Result:
@@ -78,17 +73,12 @@ def _open_lab(plan: Plan, level: Level) -> Iterator[SocketLab]:
 def _play(lab: SocketLab, scenario: Scenario, plan: Plan) -> tuple[str, str, Outcomes]:
     try:
         return PASSED, "", play(lab, scenario, plan)
-    except Violation as error:
-        return VIOLATED, str(error), {}
-    except OutOfTime as error:
-        return DEADLINE, str(error), {}
     except KeyboardInterrupt:  # the journal has what happened until then
         return INTERRUPTED, "", {}
     except NodeError as error:
         return BROKEN, str(error), {}
     except Exception as error:  # any error is reported with the plan that leads to it
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        return BROKEN, f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}: {error}", {}
+        return *what_went_wrong(error), {}
 
 
 def _logs(lab: SocketLab, plan: Plan, now: float) -> Iterator[str]:

@@ -13,12 +13,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from itertools import count
 from pathlib import Path
 from random import Random
-from typing import Protocol
 
 from nectar_node.base.consent import EVERYTHING
 from nectar_node.base.errors import NodeError
@@ -31,15 +30,15 @@ from nectar_node.launcher.local_network import LocalNetwork
 from nectar_node.storage.database import Contents, Database
 from nectar_node.storage.operations import Row
 from testnet.journal.entries import fault_begins, fault_ends
-from testnet.journal.journal import NOBODY
+from testnet.journal.journal import NOBODY, line_of
 from testnet.model.hostile_names import is_hostile
-from testnet.model.lab import Json, Level, NodeHolding, NodePlan, Outcome, OutOfTime
+from testnet.model.lab import Json, Lab, Level, NodeHolding, NodePlan, Outcome, OutOfTime
 from testnet.model.rule import Attack, Fault, NodeFault, held
 from testnet.model.where import Where
 from testnet.real.lifeline import hold_lifeline
 from testnet.real.links.hosts import run_host_links
-from testnet.real.links.thread import run_loopback_links
-from testnet.real.local import Linked, LocalTestnet
+from testnet.real.links.thread import ThreadedLinks, run_loopback_links
+from testnet.real.local import LocalTestnet
 from testnet.real.nodes import attackers, impostors
 from testnet.real.nodes.processes import NodeProcesses, resident_bytes
 from testnet.real.traces import TRACES_FOLDER, TracePipes
@@ -54,19 +53,6 @@ _SHOWN = 200
 """Characters of a body in the journal."""
 
 
-class RealLinks(Linked, Protocol):
-    """Links that take faults, such as `testnet.real.links.fabric.Links`."""
-
-    def apply(self, fault: Fault) -> int:
-        """Begin `fault` on the links, if it concerns links, and return its number."""
-
-    def remove(self, number: int) -> None:
-        """End the fault of that number."""
-
-    def cut(self, where: Where) -> int:
-        """Reset all connections there; how many."""
-
-
 @dataclass(slots=True)
 class RealRequest:
     """A request on a real node; a thread waits for its outcome."""
@@ -74,42 +60,40 @@ class RealRequest:
     outcome: Outcome | None = None
 
 
-@dataclass(slots=True)
-class SocketLab:
+class SocketLab(NodeProcesses, Lab):
     """Real nodes as a `Lab`; made by `open_socket_lab`."""
 
-    nodes: LocalTestnet
-    links: RealLinks
-    level: Level
-    seed: int
-    traces: TracePipes
-    """The traces of all nodes, from their first boot on."""
-    journal: list[str] = field(default_factory=list)
-    """A line for each action, as in a simulation's journal."""
-    listener: Callable[[str], None] | None = None
-    """Is given each of these lines when it is written, in whatever thread."""
-    _faults: dict[int, Fault] = field(default_factory=dict)
-    _later: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
-    _order: Iterator[int] = field(default_factory=lambda: count(1))
-    _impostors: dict[str, str] = field(default_factory=dict)
-    """By the host of an impostor, the name that it has taken."""
-    _paused: set[str] = field(default_factory=set)
-    _starting: dict[str, Future[None]] = field(default_factory=dict)
-    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_STARTS_AT_ONCE, "starts"))
+    def __init__(self, nodes: LocalTestnet, links: ThreadedLinks, level: Level, seed: int, traces: TracePipes) -> None:
+        """`traces`: those of all nodes, from their first boot on."""
+        super().__init__(nodes.network, links.connect, nodes.lifeline)
+        self.nodes = nodes
+        self.links = links
+        self.level = level
+        self.seed = seed
+        self.traces = traces
+        self.journal: list[str] = []
+        """A line for each action, as in a simulation's journal."""
+        self.listener: Callable[[str], None] | None = None
+        """Is given each of these lines when it is written, in whatever thread."""
+        self._faults: dict[int, Fault] = {}
+        self._later: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = count(1)
+        self._impostors: dict[str, str] = {}
+        """By the host of an impostor, the name that it has taken."""
+        self._paused: set[str] = set()
+        self._starting: dict[str, Future[None]] = {}
+        self._pool = ThreadPoolExecutor(_STARTS_AT_ONCE, "starts")
 
     @property
     def now(self) -> float:
-        """Seconds since the network began."""
         return time.monotonic() - self.traces.began
 
     def chance(self, *purpose: str) -> Random:
-        """Return a source of randomness of its own for each purpose, from the seed."""
         return Random(f"{self.seed}/{'/'.join(purpose)}")
 
     # --- nodes ------------------------------------------------------------------------------------------------------
 
     def boot(self, *nodes: NodePlan) -> None:
-        """Start these nodes, and wait until they are `ready`; raises OutOfTime."""
         options = {}
         self._expect(REGISTRAR_NAME)
         for plan in nodes:
@@ -127,7 +111,6 @@ class SocketLab:
         self.nodes.boot(options)
 
     def running(self, name: str) -> bool:
-        """Return whether the node is there: neither crashed nor left; a paused node is there."""
         return self._folder(name).owner() is not None
 
     def ready(self, name: str) -> bool:
@@ -136,12 +119,13 @@ class SocketLab:
         start = self._starting.get(name)
         return self.running(name) and name not in self._paused and (start is None or start.done())
 
-    def crash(self, host: str) -> None:
-        """End the node as kill -9 does, if it runs; its host lives."""
+    def crash(self, host: str) -> bool:
         self._await_start(host)
         self._paused.discard(host)
-        if self._processes.crash(host):
+        ran = super().crash(host)
+        if ran:
             self._tell(host, "crashes")
+        return ran
 
     def start(self, host: str) -> None:
         """Boot the node again, if it does not run, with its key, its disk and its packages. Returns at once."""
@@ -151,45 +135,29 @@ class SocketLab:
             self._starting[host] = self._pool.submit(self.nodes.restart, host)
 
     def leave(self, name: str) -> None:
-        """End the node in order, as SIGTERM does; `start` boots it again."""
         self.resume(name)
         self.nodes.stop(name)
         self._tell(name, "leaves")
 
-    def pause(self, host: str) -> None:
-        """Stop the node as SIGSTOP does; its host accepts connections."""
+    def pause(self, host: str) -> bool:
         self._await_start(host)
-        if self._processes.pause(host):
+        runs = super().pause(host)
+        if runs:
             self._paused.add(host)
             self._tell(host, "pauses")
+        return runs
 
-    def resume(self, host: str) -> None:
-        """Let a paused node go on."""
+    def resume(self, host: str) -> bool:
         self._await_start(host)
-        if host in self._paused:
+        paused = host in self._paused
+        if paused:
             self._paused.discard(host)
-            self._processes.resume(host)
+            super().resume(host)
             self._tell(host, "resumes")
+        return paused
 
     def cut(self, name: str) -> None:
-        """Break all connections of the node, for both ends."""
         self.links.cut(Where(name))
-
-    def cut_power(self, host: str) -> None:
-        """Raise NotAtThisLevel: what a running system has not synced cannot be taken away."""
-        self._processes.cut_power(host)
-
-    def step_clock(self, host: str, seconds: float) -> None:
-        """Raise NotAtThisLevel: all nodes have the clock of this machine."""
-        self._processes.step_clock(host, seconds)
-
-    def fill_disk(self, host: str) -> None:
-        """Let the node's process write to no file until it boots again: the disk is the whole machine's."""
-        self._processes.fill_disk(host)
-
-    def free_disk(self, host: str) -> None:
-        """Give the node's disk its usual capacity again."""
-        self._processes.free_disk(host)
 
     def impersonate(self, host: str, by: str) -> None:
         """Boot a node at the host `by` with the name and the packages of `host`, and another key. Returns at once."""
@@ -197,27 +165,23 @@ class SocketLab:
         self._tell(by, "boots")
         self._impostors[by] = host
         self._expect(by)
-        self._starting[by] = self._pool.submit(self._processes.impersonate, host, by)
+        self._starting[by] = self._pool.submit(super().impersonate, host, by)
 
     def dismiss(self, host: str) -> None:
-        """End the node that `impersonate` has booted at `host`, for good."""
         self._await_start(host)
-        self._processes.dismiss(host)
+        super().dismiss(host)
         self._tell(host, "leaves")
 
     def attack(self, attack: Attack, by: str) -> None:
-        """Start a hostile peer named `by`. It is on a host of its own where nodes are."""
-        self._processes.attack(attack, by)
+        super().attack(attack, by)
         self._tell(by, "boots")
         self._tell(by, f"note attacks {attack.node}")
 
     def call_off(self, by: str) -> None:
-        """Let the hostile peer leave, with all of its connections."""
-        self._processes.call_off(by)
+        super().call_off(by)
         self._tell(by, "leaves")
 
     def holding(self, node: str) -> NodeHolding:
-        """Return what a running node holds just now."""
         with self._network(node).connect(node) as client:
             told, processes = client.request("peers"), client.request("ps")["processes"]
         live = [peer["name"] for peer in told["peers"] if peer["state"] == "up"]
@@ -229,10 +193,6 @@ class SocketLab:
         most = told["memory"]["budget_bytes"] + BESIDES_BYTES
         owner = self._folder(node).owner()
         return NodeHolding(0 if owner is None else resident_bytes(owner), most, counts)
-
-    @property
-    def _processes(self) -> NodeProcesses:
-        return NodeProcesses(self.nodes.network, self.links.connect, self.nodes.lifeline)
 
     def _expect(self, host: str) -> None:
         self.traces.expect(host, self._folder(host))
@@ -247,7 +207,6 @@ class SocketLab:
     # --- faults -----------------------------------------------------------------------------------------------------
 
     def apply(self, fault: Fault) -> AbstractContextManager[None]:
-        """Hold the fault within a `with` block."""
         return held(fault, self.inject, self.withdraw)
 
     def inject(self, fault: Fault) -> int:
@@ -260,7 +219,6 @@ class SocketLab:
         return number
 
     def withdraw(self, number: int) -> None:
-        """End the fault of that number."""
         fault = self._faults.pop(number)
         self._tell(NOBODY, fault_ends(number))
         self.links.remove(number)
@@ -268,13 +226,11 @@ class SocketLab:
             fault.end(self)
 
     def at(self, seconds: float, what: Callable[[], None]) -> None:
-        """Do something after so many seconds, while the scenario waits."""
         heappush(self._later, (self.now + seconds, next(self._order), what))
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
     def begin(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> RealRequest:
-        """Send a request in the name of the user of `node`."""
         sent = RealRequest()
         request = {"target": target, "body": json.dumps(body), "timeout": timeout, "mime": None}
         request["blob"] = None if blob is None else base64.b64encode(blob).decode()
@@ -284,7 +240,6 @@ class SocketLab:
         return sent
 
     def ask(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> Outcome:
-        """Send a request and wait for its outcome."""
         sent, what = self.begin(node, target, body, timeout, blob), f"the outcome of {json.dumps(body)[:60]} on {node}"
         self.wait(lambda: sent.outcome is not None, timeout + 15.0, what)
         assert sent.outcome is not None
@@ -303,7 +258,6 @@ class SocketLab:
         self._tell(node, f"{told}: {json.dumps(sent.outcome.body)[:_SHOWN]}")
 
     def wait(self, done: Callable[[], bool], limit: float, what: str = "what was waited for") -> None:
-        """Let time pass until `done`; raises OutOfTime after `limit` seconds."""
         end = self.now + limit
         while not done():
             if self.now >= end:
@@ -311,7 +265,6 @@ class SocketLab:
             self._glance(end)
 
     def rest(self, seconds: float) -> None:
-        """Let `seconds` pass."""
         end = self.now + seconds
         while self.now < end:
             self._glance(end)
@@ -325,7 +278,6 @@ class SocketLab:
     # --- files and logs ---------------------------------------------------------------------------------------------
 
     def share(self, node: str, data: bytes, name: str) -> str:
-        """Put a file where the package file_transfer of `node` can read it, and return its path there."""
         number = next(self._order)
         folder = self._drive(node) / "outgoing" / str(number)
         folder.mkdir(parents=True)
@@ -333,35 +285,30 @@ class SocketLab:
         return f"/file_transfer:sys/outgoing/{number}/{name}"
 
     def received(self, node: str, name: str) -> bytes | None:
-        """Return the file that file_transfer of `node` has received under that name, or None."""
         with suppress(FileNotFoundError):
             return (self._drive(node) / "inbox" / name).read_bytes()
         return None
 
     def tamper(self, node: str, change: Callable[[Contents], Iterable[Row]]) -> None:
-        """Write rows into the store of a node that is down, as the owner of its machine can; `change` is given what it
-        holds (`testnet.hostile.forgery`)."""
         database, contents = Database.open(str(self._folder(node).store))
         database.commit(change(contents))
         database.close()
         self._tell(node, "finds other capabilities in its store")
 
     def log(self, node: str) -> list[str]:
-        """Return what the node has logged, over all of its boots."""
         with suppress(FileNotFoundError):
             return [line.partition(" ")[2] for line in self._folder(node).log.read_text(errors="replace").splitlines()]
         return []
 
     def note(self, text: str) -> None:
-        """Write a remark into the journal."""
         self._tell(NOBODY, f"note {text}")
 
     def close(self) -> None:
         """End the whole network."""
         self._pool.shutdown(cancel_futures=True)
         try:
-            impostors.dismiss_all(self.nodes.network)
-            attackers.call_off_all(self.nodes.network)
+            impostors.dismiss_all(self.network)
+            attackers.call_off_all(self.network)
         finally:
             try:
                 self.nodes.close()
@@ -375,13 +322,10 @@ class SocketLab:
         return self._network(node).place(self._impostors.get(node, node))
 
     def _network(self, node: str) -> LocalNetwork:
-        ours = self.nodes.network
-        return impostors.network_of(ours, node) if node in self._impostors else ours
+        return impostors.network_of(self.network, node) if node in self._impostors else self.network
 
     def _tell(self, node: str, what: str) -> None:
-        if not what.isprintable():
-            what = what.encode("unicode_escape").decode()
-        line = f"{self.now:.9f} {node} {what}"
+        line = line_of(self.now, node, what)
         self.journal.append(line)
         if self.listener is not None:
             self.listener(line)

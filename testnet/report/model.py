@@ -195,8 +195,8 @@ class _Sketch:
         message = DrawnMessage(
             id=str(record.id),
             response=response,
-            source=record.source,
-            target=record.target,
+            source=str(record.source),
+            target=str(record.target),
             sender=_node(record.source) if sent is None else event.node,
             receiver=event.node if _is_local(record) else _node(record.target),
             sent=sent,

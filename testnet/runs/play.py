@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Collection, Sequence
 from itertools import permutations
+from pathlib import Path
 
 from testnet.faults.schedule import Step
 from testnet.model.fields import nodes_of
+from testnet.model.invariants import Violation
 from testnet.model.lab import Lab, NodePlan, OutOfTime, SentRequest
-from testnet.model.rule import NotAtThisLevel
+from testnet.model.rule import FaultFailed, NotAtThisLevel
+from testnet.runs.result import BROKEN, DEADLINE, VIOLATED
 from testnet.scenarios.scenario import Outcomes, Plan, Scenario, Telling
 from testnet.scenarios.timing import ended
 
@@ -33,6 +37,18 @@ def play(lab: Lab, scenario: Scenario, plan: Plan) -> Outcomes:
     heal(lab, plan.nodes, scenario.heals_within, affected(plan))
     story.check()
     return story.outcomes() if isinstance(story, Telling) else {}
+
+
+def what_went_wrong(error: Exception) -> tuple[str, str]:
+    """Return the result of a run that has raised `error`, and a text."""
+    match error:
+        case Violation():
+            return VIOLATED, str(error)
+        case OutOfTime():
+            return DEADLINE, str(error)
+    cause = error.__cause__ if isinstance(error, FaultFailed) and error.__cause__ is not None else error
+    place = traceback.extract_tb(cause.__traceback__)[-1]
+    return BROKEN, f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}: {error}"
 
 
 def _with_hello(node: NodePlan) -> NodePlan:

@@ -7,11 +7,10 @@ from dataclasses import replace
 from random import Random
 
 from testnet.faults import draw
-from testnet.faults.reset import ConnectionReset
-from testnet.model.lab import Lab, NodePlan
-from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
-from testnet.scenarios.timing import may_forget
-from testnet.scenarios.witnesses import PACKAGE, Witnesses, WitnessRun
+from testnet.model.lab import Lab
+from testnet.scenarios.scenario import Options, Plan, Scenario, everywhere, require
+from testnet.scenarios.timing import in_time, may_forget
+from testnet.scenarios.witnesses import PACKAGE, WitnessRun, WitnessStory
 
 _BLOBS = (0, 0, 1, 1000, 30_000, 300_000, 2_000_000)
 _PACES = ((1, 0), (10, 100), (100, 100), (200, 20), (200, 20), (2200, 0))
@@ -25,22 +24,17 @@ _UNDER_WAY = 60.0
 """Seconds in which a request that nobody waits for any more arrives or comes back; a plan may say how long it takes."""
 
 
-class _Story:
+class _Story(WitnessStory):
     def __init__(self, lab: Lab, plan: Plan) -> None:
-        self._lab = lab
-        self._plan = plan
-        self._nodes = plan.nodes
+        super().__init__(lab, plan)
         self._unsteady = {name for name in plan.nodes if may_forget(plan.schedule, name, 0.0)}
-        self._witnesses = Witnesses(lab)
         self._runs = [
-            (at, WitnessRun(f"chain {number}", **run)) for number, (at, run) in enumerate(plan.options["chains"])
+            [at, WitnessRun(f"chain {number}", **run)] for number, (at, run) in enumerate(plan.options["chains"])
         ]
 
     def work(self) -> None:
         """Begin each chain at its time."""
-        began = self._lab.now
-        for at, run in self._runs:
-            self._lab.rest(max(0.0, began + at - self._lab.now))
+        for (run,) in in_time(self._lab, self._runs):
             self._witnesses.begin(run)
 
     def check(self) -> None:
@@ -51,12 +45,7 @@ class _Story:
         for run in runs:
             if self._unsteady.isdisjoint((run.author, *run.targets, *run.path)):
                 self._check_flow(run)
-        self._witnesses.all_answered([_again(run) for run in runs])
-        self._witnesses.nothing_wrong(self._nodes)
-
-    def outcomes(self) -> Outcomes:
-        """Return the outcomes, after `check`."""
-        return self._witnesses.outcomes()
+        self._check_calm([_again(run) for run in runs], self._nodes)
 
     def _check_flow(self, run: WitnessRun) -> None:
         """Check that what is passed on arrives or comes back, and that none arises on the way: no node on the way
@@ -77,10 +66,6 @@ class _Story:
 
 def _again(run: WitnessRun) -> WitnessRun:
     return WitnessRun(f"{run.name} again", run.author, run.targets, 2, 0, 30, run.path, run.blob)
-
-
-def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
-    return tuple(NodePlan(name, (PACKAGE,)) for name in names)
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
@@ -104,23 +89,18 @@ CHAINS = Scenario(
     name="chains",
     about="requests and their blobs are inherited along chains of nodes, and the last one answers the first",
     nodes=("a.nec", "b.nec", "c.nec", "d.nec"),
-    topology=_topology,
+    topology=everywhere(PACKAGE),
     options=_options,
     begin=_Story,
-    drawers=(*draw.LINKS, *draw.WRONG_BYTES, *draw.NODES, *draw.MACHINES),
+    drawers=draw.ALL,
     least_nodes=2,
 )
-
-
-def _within_a_blob(nodes: Sequence[str], chance: Random) -> ConnectionReset:
-    """Draw resets after a part of a request has come, so that the rest must follow on the next connection."""
-    return ConnectionReset(byte=chance.randint(66_000, 290_000), where=draw.where(nodes, chance))
 
 
 CUT_CHAINS = replace(
     CHAINS,
     name="cut_chains",
     about="chains of requests whose connections break in the midst of them go on where they stopped",
-    drawers=(_within_a_blob,),
+    drawers=(draw.late_reset,),
 )
 """Among all other faults that hardly ever happens."""

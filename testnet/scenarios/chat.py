@@ -10,9 +10,9 @@ from typing import Any
 
 from testnet.faults import draw
 from testnet.faults.schedule import Schedule
-from testnet.model.lab import Lab, NodePlan, SentRequest
-from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
-from testnet.scenarios.timing import ended, in_time, may_forget, since, told
+from testnet.model.lab import Lab, SentRequest
+from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, everywhere, require
+from testnet.scenarios.timing import answered, ended, in_time, may_forget, since, told
 
 PROCESS = "our@chat:chat:sys"
 PATIENCE = 90
@@ -41,9 +41,8 @@ class Saying:
     @property
     def said(self) -> dict[str, Any] | None:
         """Return what the author was told, or None."""
-        outcome = self.request.outcome
-        answered = outcome is not None and outcome.kind == "response"
-        return outcome.body["Said"] if outcome is not None and answered and "Said" in outcome.body else None
+        found: dict[str, Any] | None = answered(self.request, "Said")
+        return found
 
     def words(self) -> str:
         """Describe what the author was told."""
@@ -83,7 +82,6 @@ class _Story:
             self._reaches_all(node)
 
     def outcomes(self) -> Outcomes:
-        """Return the outcomes, after `check`."""
         return {f"{each.text} by {each.author}": each.words() for each in self.sayings}
 
     def _reaches_all(self, node: str) -> None:
@@ -138,10 +136,6 @@ def check_complete(node: str, lines: Lines, sayings: Sequence[Saying], schedule:
         require(is_there or may_forget(schedule, node, saying.at), what)
 
 
-def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
-    return tuple(NodePlan(name, ("chat",)) for name in names)
-
-
 def _options(names: Sequence[str], chance: Random) -> Options:
     """Draw single lines, and bursts of lines by one author."""
     lines: list[list[Any]] = []
@@ -162,9 +156,9 @@ CHAT = Scenario(
     name="chat",
     about="every member of a chat hears each author's lines in order, none twice, and authors are told who heard them",
     nodes=("ann.nec", "bob.nec", "cleo.nec", "dan.nec", "eve.nec"),
-    topology=_topology,
+    topology=everywhere("chat"),
     options=_options,
     begin=_begin,
-    drawers=(*draw.LINKS, *draw.WRONG_BYTES, *draw.NODES, *draw.MACHINES),
+    drawers=draw.ALL,
     most_nodes=MOST_MEMBERS,
 )

@@ -9,9 +9,9 @@ from typing import Any
 
 from testnet.faults import draw
 from testnet.model.lab import Lab, NodePlan
-from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
+from testnet.scenarios.scenario import Options, Plan, Scenario, everywhere, require
 from testnet.scenarios.timing import may_forget
-from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Witnesses, WitnessRun
+from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, WitnessRun, WitnessStory
 
 _SECONDS = 30.0
 _TIMEOUTS = (5, 20)
@@ -21,11 +21,9 @@ _PACES = ((1, 0), (20, 0), (10, 100), (60, 10), (60, 10))
 _MAX_JOINS = 2
 
 
-class _Story:
+class _Story(WitnessStory):
     def __init__(self, lab: Lab, plan: Plan) -> None:
-        self._lab = lab
-        self._plan = plan
-        self._witnesses = Witnesses(lab)
+        super().__init__(lab, plan)
         self._joined: list[str] = []
         self._ends: Counter[str] = Counter()
         """The number of ends of each node."""
@@ -78,13 +76,11 @@ class _Story:
             require(self._knows(run), f"{run.author} never ended, and its witness has forgotten the run {run.name}")
         self._witnesses.all_over(runs, 120.0)
         there = [name for name in (*self._plan.nodes, *self._joined) if self._lab.running(name)]
-        self._check_reach(there)
+        self._witnesses.all_answered(
+            [WitnessRun(f"at the end from {name}", name, tuple(there), 3, 0, 30) for name in there]
+        )
         self._check_gone(there[0], [name for name in self._joined if name not in there])
         self._witnesses.nothing_wrong(there)
-
-    def outcomes(self) -> Outcomes:
-        """Return the outcomes, after `check`."""
-        return self._witnesses.outcomes()
 
     def _stayed(self, run: WitnessRun) -> bool:
         return self._ends[run.author] == self._steady[run.name] and not may_forget(self._plan.schedule, run.author, 0.0)
@@ -92,23 +88,12 @@ class _Story:
     def _knows(self, run: WitnessRun) -> bool:
         return all((run.name, target) in self._witnesses.report(run.author).tallies for target in run.targets)
 
-    def _check_reach(self, there: Sequence[str]) -> None:
-        self._witnesses.all_answered(
-            [WitnessRun(f"at the end from {name}", name, tuple(there), 3, 0, 30) for name in there]
-        )
-
     def _check_gone(self, author: str, gone: Sequence[str]) -> None:
         for node in gone:
             run = WitnessRun(f"to {node}, who has left", author, (node,), 3, 0, 30)
-            self._witnesses.begin(run)
-            self._lab.rest(1.0)
-            self._witnesses.all_over([run], 60.0)
+            self._witnesses.play([run], 60.0)
             (tally,) = self._witnesses.report(author).of(run)
             require(tally.offline == run.count, f"{node} has left, and {author}'s requests to it: {tally.words()}")
-
-
-def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
-    return tuple(NodePlan(name, (PACKAGE,)) for name in names)
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
@@ -171,7 +156,7 @@ CHURN = Scenario(
     name="churn",
     about="nodes join, leave, crash and boot again, and nodes that stay lose no outcome and reach all that are there",
     nodes=("a.nec", "b.nec", "c.nec", "d.nec"),
-    topology=_topology,
+    topology=everywhere(PACKAGE),
     options=_options,
     begin=_Story,
     drawers=(*draw.LINKS, *draw.WRONG_BYTES, *draw.NODES, *draw.MACHINES),

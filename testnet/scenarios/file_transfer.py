@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from testnet.faults import draw
-from testnet.faults.reset import ConnectionReset
-from testnet.model.lab import Lab, NodePlan, SentRequest
-from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
+from testnet.model.lab import Lab, SentRequest
+from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, everywhere, require
+from testnet.scenarios.timing import ended, in_time
 
 PROCESS = "our@file_transfer:file_transfer:sys"
 PATIENCE = 300
@@ -34,15 +34,10 @@ class _Story:
 
     def work(self) -> None:
         """Offer each file at its time, and wait for all outcomes."""
-        began = self.lab.now
-        for number, (at, source, target, size) in enumerate(self.plan.options["files"]):
-            self.lab.rest(max(0.0, began + at - self.lab.now))
+        for number, (source, target, size) in enumerate(in_time(self.lab, self.plan.options["files"])):
             if self.lab.ready(source):
                 self._offer(source, target, f"file{number}.bin", size)
-        self.lab.wait(self._ended, PATIENCE + 10.0, "the outcome of every transfer")
-
-    def _ended(self) -> bool:
-        return all(each.request.outcome is not None for each in self.transfers)
+        self.lab.wait(ended(each.request for each in self.transfers), PATIENCE + 10.0, "the outcome of every transfer")
 
     def _offer(self, source: str, target: str, name: str, size: int) -> None:
         data = self.lab.chance("file", name).randbytes(size)
@@ -61,7 +56,6 @@ class _Story:
             require(received in (None, each.data), f"{each.name} on {each.target} differs from what {each.source} sent")
 
     def outcomes(self) -> Outcomes:
-        """Return the outcomes, after `check`."""
         return {
             f"{each.name}, {len(each.data)} bytes, {each.source} to {each.target}": self._outcome(each)
             for each in self.transfers
@@ -77,10 +71,6 @@ class _Story:
         return f"{variant} {body.get('kind', '')}".rstrip() + f"; {place}"
 
 
-def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
-    return tuple(NodePlan(name, ("file_transfer",)) for name in names)
-
-
 def _options(names: Sequence[str], chance: Random) -> Options:
     count = chance.randint(1, 2 * len(names))
     files = []
@@ -90,25 +80,20 @@ def _options(names: Sequence[str], chance: Random) -> Options:
     return {"files": files}
 
 
-def _within_a_file(nodes: Sequence[str], chance: Random) -> ConnectionReset:
-    """Draw resets after a part of a chunk has come, so that the rest must follow on the next connection."""
-    return ConnectionReset(byte=chance.randint(66_000, 290_000), where=draw.where(nodes, chance))
-
-
 FILE_TRANSFER = Scenario(
     name="file_transfer",
     about="files between nodes arrive byte for byte, or their senders are told that they do not",
     nodes=("send.nec", "recv.nec"),
-    topology=_topology,
+    topology=everywhere("file_transfer"),
     options=_options,
     begin=_Story,
-    drawers=(*draw.LINKS, *draw.WRONG_BYTES, *draw.NODES, *draw.MACHINES),
+    drawers=draw.ALL,
 )
 
 CUT_FILES = replace(
     FILE_TRANSFER,
     name="cut_files",
     about="files whose connections break in the midst of them go on where they stopped",
-    drawers=(_within_a_file,),
+    drawers=(draw.late_reset,),
 )
 """Among all other faults that hardly ever happens."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from random import Random
 
 from testnet.faults import draw
-from testnet.model.lab import PACKAGES, Lab, NodePlan
+from testnet.model.lab import PACKAGES, Lab
 from testnet.scenarios import processes
-from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
+from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, everywhere, require
 from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Witnesses, WitnessRun
 
 _PROCESS = "slow:witness:sys"
@@ -54,7 +54,6 @@ class _Story:
         self._witnesses.nothing_wrong(self._plan.nodes)
 
     def outcomes(self) -> Outcomes:
-        """Return the outcomes, after `check`."""
         return self._witnesses.outcomes() | self._neighbours.outcomes()
 
     def _check_answers(self, witnesses: Witnesses, runs: Sequence[WitnessRun]) -> None:
@@ -69,10 +68,6 @@ class _Story:
             require(bool(self._plan.schedule) or tally.answered == run.count, f"nothing was wrong with {words}")
 
 
-def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
-    return tuple(NodePlan(name, (PACKAGE,)) for name in names)
-
-
 def _options(names: Sequence[str], chance: Random) -> Options:
     """Draw about as many requests as an inbox holds, or as many more as may be in flight."""
     return {"batches": chance.choice((4, 8, 10, 12)), "waits": round(chance.uniform(0.5, 10.0), 3)}
@@ -82,7 +77,7 @@ FLOOD = Scenario(
     name="flood",
     about="requests to a process with a full inbox wait at their senders, and none is lost",
     nodes=("slow.nec", "eager.nec"),
-    topology=_topology,
+    topology=everywhere(PACKAGE),
     options=_options,
     begin=_Story,
     drawers=draw.LINKS,

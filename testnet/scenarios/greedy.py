@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from random import Random
 
 from testnet.faults.bandwidth import Bandwidth
-from testnet.model.lab import Lab, NodePlan, SentRequest
+from testnet.model.lab import Lab, SentRequest
 from testnet.model.where import Where
-from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
+from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, everywhere, require
 
 _PROCESS = "our@file_transfer:file_transfer:sys"
 _PLACES = 16
@@ -126,7 +126,6 @@ class _Story:
             require(refused, f"{self._receiver} did not say how large files may be: {outcome}")
 
     def outcomes(self) -> Outcomes:
-        """Return the outcomes, after `check`."""
         return {f"{each.name}, {len(each.data)} bytes": "the file is there" for each in self.sent}
 
 
@@ -138,10 +137,6 @@ def _offers(kind: str, wave: int, chance: Random) -> Iterator[tuple[str, int]]:
         # Some are offered again, while the first offer still stands.
         name = f"offer{chance.choice((number, wave * _WAVE + number))}.bin"
         yield name, {"flood": 1000, "huge": chance.randint(_MAX_SIZE + 1, (1 << 64) - 1), "room": _MAX_SIZE}[kind]
-
-
-def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
-    return tuple(NodePlan(name, ("file_transfer",)) for name in names)
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
@@ -156,7 +151,7 @@ GREEDY = Scenario(
     name="greedy",
     about="files come soon while other nodes offer files to take all places, all space and all time",
     nodes=("recv.nec", "send.nec", "greedy1.nec", "greedy2.nec"),
-    topology=_topology,
+    topology=everywhere("file_transfer"),
     options=_options,
     begin=_Story,
 )

@@ -15,8 +15,8 @@ from kernel.contract.capability import NETWORK, Capability, canonical
 from nectar_node.base.shipped import SHIPPED_FOLDER
 from testnet.faults import draw
 from testnet.hostile.forgery import Forgery, forged
-from testnet.model.lab import Json, Lab, NodePlan, Outcome
-from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
+from testnet.model.lab import Json, Lab, Outcome
+from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, everywhere, require
 from testnet.scenarios.timing import may_forget
 
 _GUEST, _DOOR, _KERNEL = "our@guest:handoff:sys", "our@door:handoff:sys", "our@kernel:distro:sys"
@@ -318,10 +318,6 @@ def _ticket(step: dict[str, Any]) -> Ticket:
     return Ticket(step["node"], step["door"])
 
 
-def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
-    return tuple(NodePlan(name, ("handoff",)) for name in names)
-
-
 def _options(names: Sequence[str], chance: Random) -> Options:
     """Draw the actions; doors are few, so that tickets go round."""
     doors = [Ticket(chance.choice(list(names)), door) for door in (1, 2)]
@@ -352,8 +348,8 @@ HANDOFF = Scenario(
     name="handoff",
     about="tickets handed on between nodes open their door for their holders, and for nobody else",
     nodes=("a.nec", "b.nec", "c.nec"),
-    topology=_topology,
+    topology=everywhere("handoff"),
     options=_options,
     begin=_Story,
-    drawers=(*draw.LINKS, *draw.WRONG_BYTES, *draw.NODES, *draw.MACHINES),
+    drawers=draw.ALL,
 )

@@ -7,28 +7,26 @@ from random import Random
 
 from testnet.faults import draw
 from testnet.faults.impostor import Impostor
-from testnet.model.lab import Lab, NodePlan
-from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
+from testnet.model.lab import Lab
+from testnet.scenarios.scenario import Options, Plan, Scenario, everywhere, require
 from testnet.scenarios.timing import told
-from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, PROCESS, Witnesses, WitnessRun
+from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, PROCESS, WitnessRun, WitnessStory
 
 _TIMEOUT = 30
 _BLOBS = (0, 0, 1000, 100_000)
 
 
-class _Story:
+class _Story(WitnessStory):
     def __init__(self, lab: Lab, plan: Plan) -> None:
-        self._lab = lab
-        self._plan = plan
+        super().__init__(lab, plan)
         self._victim, self._others = plan.nodes[0], plan.nodes[1:]
         self._fault = Impostor(self._victim)
-        self._witnesses = Witnesses(lab)
 
     def work(self) -> None:
         """Send requests while the impostor is there; the real node may be there or not, known from before or not."""
         options = self._plan.options
         if options["known"]:
-            self._talk(self._runs("before", self._others, (self._victim,)))
+            self._witnesses.play(self._runs("before", self._others, (self._victim,)), 2 * _TIMEOUT)
         if options["gone"]:
             self._lab.crash(self._victim)
         with self._lab.apply(self._fault):
@@ -41,16 +39,10 @@ class _Story:
         told(self._lab, host, PROCESS, "Report", "Report")  # it is there, however long it took to boot
         honest = self._runs("to whoever has the name", self._others, (self._victim,))
         false = self._runs("from an impostor", (host,), self._others)
-        self._talk((*honest, *false))
+        self._witnesses.play((*honest, *false), 2 * _TIMEOUT)
         self._check_impostor(false)
         if self._plan.options["gone"]:
             self._check_gone(honest)
-
-    def _talk(self, runs: Sequence[WitnessRun]) -> None:
-        for run in runs:
-            self._witnesses.begin(run)
-        self._lab.rest(1.0)
-        self._witnesses.all_over(runs, 2 * _TIMEOUT)
 
     def _check_impostor(self, false: Sequence[WitnessRun]) -> None:
         """Check that the impostor was given nothing, and that nobody took anything from it."""
@@ -72,13 +64,7 @@ class _Story:
 
     def check(self) -> None:
         """Check that the impostor is gone, and that all nodes reach each other."""
-        nodes = self._plan.nodes
-        self._witnesses.all_answered(self._runs("after", nodes, nodes), 60.0)
-        self._witnesses.nothing_wrong(nodes)
-
-    def outcomes(self) -> Outcomes:
-        """Return the outcomes, after `check`."""
-        return self._witnesses.outcomes()
+        self._check_calm(self._runs("after", self._nodes, self._nodes), self._nodes)
 
     def _runs(self, when: str, authors: Sequence[str], targets: Sequence[str]) -> list[WitnessRun]:
         count, gap_ms, blob = (self._plan.options[name] for name in ("count", "gap_ms", "blob"))
@@ -86,10 +72,6 @@ class _Story:
             WitnessRun(f"{when}, {author}", author, tuple(targets), count, gap_ms, _TIMEOUT, (), blob)
             for author in authors
         ]
-
-
-def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
-    return tuple(NodePlan(name, (PACKAGE,)) for name in names)
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
@@ -107,7 +89,7 @@ IMPOSTOR = Scenario(
     name="impostor",
     about="a node with the right name and the wrong key is given nothing and believed nothing, and its name is Offline",
     nodes=("victim.nec", "a.nec", "b.nec"),
-    topology=_topology,
+    topology=everywhere(PACKAGE),
     options=_options,
     begin=_Story,
     drawers=(draw.refusal, draw.no_route, draw.latency, draw.reset, draw.slow_handshake),

@@ -13,9 +13,9 @@ from testnet.faults import draw
 from testnet.faults.partition import Partition
 from testnet.model.lab import READY_SECONDS, Lab, NodePlan
 from testnet.model.where import ANY, Where
-from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
+from testnet.scenarios.scenario import Options, Plan, Scenario, require
 from testnet.scenarios.timing import soon
-from testnet.scenarios.witnesses import PACKAGE, Witnesses, WitnessRun
+from testnet.scenarios.witnesses import PACKAGE, WitnessRun, WitnessStory
 
 _ROUTERS = 2
 _MOST_HIDDEN = isqrt(MAX_CIRCUITS)
@@ -28,12 +28,9 @@ _AWAY = 10.0
 _BLOBS = (0, 0, 1000, 100_000)
 
 
-class _Story:
+class _Story(WitnessStory):
     def __init__(self, lab: Lab, plan: Plan) -> None:
-        self._lab = lab
-        self._plan = plan
-        self._nodes = plan.nodes
-        self._witnesses = Witnesses(lab)
+        super().__init__(lab, plan)
         self._runs = [WitnessRun(f"run {number}", **run) for number, run in enumerate(plan.options["runs"])]
 
     def work(self) -> None:
@@ -44,26 +41,19 @@ class _Story:
             WitnessRun(f"first from {name}", name, tuple(each for each in hidden if each != name), 1, 0, _TIMEOUT)
             for name in others
         ]
-        for run in firsts:
-            self._witnesses.begin(run)
+        self._witnesses.begin_all(firsts)
         self._witnesses.all_over(firsts, _TIMEOUT + 10.0)
         self._runs = [*firsts, *self._runs]
-        for run in self._runs[len(firsts) :]:
-            self._witnesses.begin(run)
+        self._witnesses.begin_all(self._runs[len(firsts) :])
 
     def check(self) -> None:
         """Check that every request was answered, since a router was there all the time."""
         self._witnesses.all_over(self._runs, _TIMEOUT + 10.0)
         for run in self._runs:
-            for target, tally in zip(run.targets, self._witnesses.report(run.author).of(run), strict=True):
-                words = f"{run.author}'s run {run.name} to {target}: {tally.words()}"
+            for _, tally, words in self._witnesses.tallies(run):
                 require(tally.answered == run.count, f"one of two routers was there, but {words}")
         self._end()
         self._witnesses.nothing_wrong(self._nodes)
-
-    def outcomes(self) -> Outcomes:
-        """Return the outcomes, after `check`."""
-        return self._witnesses.outcomes()
 
     def _end(self) -> None:
         """Check that nodes that have lost a connection soon have another one, once nothing is wrong any more."""

@@ -8,10 +8,10 @@ from random import Random
 from testnet.faults import draw
 from testnet.faults.latency import Latency
 from testnet.faults.registrar_down import RegistrarDown
-from testnet.model.lab import READY_SECONDS, Lab, NodePlan
+from testnet.model.lab import READY_SECONDS, Lab
 from testnet.model.rule import Fault
-from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
-from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, RunTally, Witnesses, WitnessRun
+from testnet.scenarios.scenario import Options, Plan, Scenario, everywhere, require
+from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, RunTally, WitnessRun, WitnessStory
 
 _KNOWN = 2
 """Nodes that have talked to each other before; the others have talked to nobody. The last is asked for last."""
@@ -20,12 +20,10 @@ _LATE = (0.05, 0.5, 1.0, 2.0)
 """Seconds that the outage still lasts when a node asks for a name: less than a look-up may take."""
 
 
-class _Story:
+class _Story(WitnessStory):
     def __init__(self, lab: Lab, plan: Plan) -> None:
-        self._lab = lab
-        self._plan = plan
+        super().__init__(lab, plan)
         self._known, self._new, self._late = plan.nodes[:_KNOWN], plan.nodes[_KNOWN:-1], plan.nodes[-1:]
-        self._witnesses = Witnesses(lab)
         self._events: dict[str, Callable[[], None]] = {
             "nothing": lambda: None,
             "cut": lambda: lab.cut(self._known[0]),
@@ -47,8 +45,7 @@ class _Story:
         runs = [
             WitnessRun(f"{self._known[0]} to {name}", self._known[0], (name,), 1, 0, _TIMEOUT) for name in self._late
         ]
-        for run in runs:
-            self._witnesses.begin(run)
+        self._witnesses.begin_all(runs)
         self._lab.rest(self._plan.options["late"])
         return runs
 
@@ -58,8 +55,7 @@ class _Story:
         self._lab.rest(options["pause"])
         runs = [] if restarts else self._among_known("during")
         strangers = self._among_strangers(self._known[:1] if restarts else self._known)
-        for run in (*runs, *strangers):
-            self._witnesses.begin(run)
+        self._witnesses.begin_all((*runs, *strangers))
         self._lab.rest(0.5)
         self._events[options["event"]]()
         self._lab.rest(options["lasts"])
@@ -79,8 +75,7 @@ class _Story:
         self._lab.wait(lambda: self._lab.ready(known), READY_SECONDS, f"the boot of {known}")
         self._lab.rest(3.0)
         runs = self._among_known("after a restart")
-        for run in runs:
-            self._witnesses.begin(run)
+        self._witnesses.begin_all(runs)
         self._over((early, *runs))
         self._see([early], lambda tally: tally.timeout == 0, "has reached it before its processes ran")
         self._see(runs, lambda tally: tally.answered == tally.sent, "knows it from before, and is not answered")
@@ -91,7 +86,7 @@ class _Story:
 
     def _see(self, runs: Sequence[WitnessRun], holds: Callable[[RunTally], bool], words: str) -> None:
         for run in runs:
-            for target, tally in zip(run.targets, self._witnesses.report(run.author).of(run), strict=True):
+            for target, tally, _ in self._witnesses.tallies(run):
                 require(holds(tally), f"{run.author} asks {target}, {words}: {tally.words()}")
 
     def _among_strangers(self, known: Sequence[str]) -> list[WitnessRun]:
@@ -109,19 +104,8 @@ class _Story:
 
     def check(self) -> None:
         """Check that all nodes reach each other."""
-        nodes = self._plan.nodes
-        self._witnesses.all_answered(
-            [WitnessRun(f"after it from {name}", name, nodes, 3, 0, _TIMEOUT) for name in nodes]
-        )
-        self._witnesses.nothing_wrong(nodes)
-
-    def outcomes(self) -> Outcomes:
-        """Return the outcomes, after `check`."""
-        return self._witnesses.outcomes()
-
-
-def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
-    return tuple(NodePlan(name, (PACKAGE,)) for name in names)
+        runs = [WitnessRun(f"after it from {name}", name, self._nodes, 3, 0, _TIMEOUT) for name in self._nodes]
+        self._check_calm(runs, self._nodes)
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
@@ -145,7 +129,7 @@ REGISTRAR_OUTAGE = Scenario(
     name="registrar_outage",
     about="without the registrar, nodes that know each other talk on, and new names fail until it is back",
     nodes=("a.nec", "b.nec", "new.nec", "late.nec"),
-    topology=_topology,
+    topology=everywhere(PACKAGE),
     options=_options,
     begin=_Story,
     drawers=(_latency, draw.bandwidth),

@@ -10,10 +10,10 @@ from random import Random
 
 from testnet.faults import draw
 from testnet.faults.pause import Pause
-from testnet.model.lab import PACKAGES, Lab, NodePlan, Outcome
+from testnet.model.lab import PACKAGES, Lab, Outcome
 from testnet.scenarios import processes
-from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
-from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Witnesses, WitnessRun
+from testnet.scenarios.scenario import Options, Plan, Scenario, everywhere, require
+from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, WitnessRun, WitnessStory
 
 _PROCESS = "fragile:crash_isolation:sys"
 _TESTATOR, _HEIR = "testator:crash_isolation:sys", "heir:crash_isolation:sys"
@@ -30,12 +30,10 @@ _EARLY = 0.05
 """Seconds by which two clocks may differ in what they take for the back-off."""
 
 
-class _Story:
+class _Story(WitnessStory):
     def __init__(self, lab: Lab, plan: Plan) -> None:
-        self._lab = lab
-        self._plan = plan
+        super().__init__(lab, plan)
         self._node, *self._others = plan.nodes
-        self._witnesses = Witnesses(lab)
         self._back_off = 1.0
         """Seconds that it waits the next time."""
         processes.make(lab, self._node, _PROCESS, _CODE, "Restart")
@@ -111,23 +109,12 @@ class _Story:
 
     def _check_others(self) -> None:
         self._witnesses.all_over([run for run, _ in self._witnesses.runs], 60.0)
-        nodes = self._plan.nodes
-        self._witnesses.all_answered(
-            [WitnessRun(f"after it from {name}", name, nodes, 3, 0, _TIMEOUT) for name in nodes]
-        )
-        self._witnesses.nothing_wrong(nodes)
-
-    def outcomes(self) -> Outcomes:
-        """Return the outcomes, after `check`."""
-        return self._witnesses.outcomes()
+        runs = [WitnessRun(f"after it from {name}", name, self._nodes, 3, 0, _TIMEOUT) for name in self._nodes]
+        self._check_calm(runs, self._nodes)
 
 
 def _is_end(outcome: Outcome) -> bool:
     return outcome.kind == "timeout" and outcome.reason == "process ended"
-
-
-def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
-    return tuple(NodePlan(name, (PACKAGE, "crash_isolation")) for name in names)
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
@@ -139,7 +126,7 @@ RESTARTS = Scenario(
     name="restarts",
     about="a process that ends again and again starts again after ever longer pauses, and nobody else suffers",
     nodes=("fragile.nec", "calm.nec"),
-    topology=_topology,
+    topology=everywhere(PACKAGE, "crash_isolation"),
     options=_options,
     begin=_Story,
     drawers=draw.LINKS,

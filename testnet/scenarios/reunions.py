@@ -12,12 +12,12 @@ from testnet.faults import draw
 from testnet.faults.latency import Latency
 from testnet.faults.loss import Loss
 from testnet.faults.partition import Partition
-from testnet.model.lab import READY_SECONDS, Lab, NodePlan
+from testnet.model.lab import READY_SECONDS, Lab
 from testnet.model.rule import Fault
 from testnet.model.where import ANY, Where
-from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
+from testnet.scenarios.scenario import Options, Plan, Scenario, everywhere, require
 from testnet.scenarios.timing import soon
-from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, Witnesses, WitnessRun
+from testnet.scenarios.witnesses import MOST_NODES, PACKAGE, WitnessRun, WitnessStory
 
 _SECONDS = 15.0
 _TIMEOUT = 20
@@ -31,11 +31,9 @@ _MUTES: dict[str, Callable[[Where], Fault]] = {"loss": Loss, "partition": Partit
 """Faults by which nobody hears a node any more, nor of its end: for ever, or until the news comes late."""
 
 
-class _Story:
+class _Story(WitnessStory):
     def __init__(self, lab: Lab, plan: Plan) -> None:
-        self._lab = lab
-        self._plan = plan
-        self._witnesses = Witnesses(lab)
+        super().__init__(lab, plan)
         self._ends: Counter[str] = Counter()
         """The number of ends of each node."""
         self._talks: list[tuple[WitnessRun, int]] = []
@@ -104,25 +102,15 @@ class _Story:
             self._lab.start(node)
             self._lab.wait(lambda: self._lab.ready(node), READY_SECONDS, f"that {node} is there again")
             run = self._run(f"{node} is back", node, 1, 0, soon(self._lab))
-            self._witnesses.begin(run)
-            self._lab.rest(1.0)
-            self._witnesses.all_over([run], 60.0)
-        for target, tally in zip(run.targets, self._witnesses.report(node).of(run), strict=True):
+            self._witnesses.play([run], 60.0)
+        for target, tally, _ in self._witnesses.tallies(run):
             require(tally.answered == 1, f"{node} is back, and not heard by {target}: {tally.words()}")
-
-    def outcomes(self) -> Outcomes:
-        """Return the outcomes, after `check`."""
-        return self._witnesses.outcomes()
 
 
 def _begin(lab: Lab, plan: Plan) -> _Story:
     story = _Story(lab, plan)
     story.meet()
     return story
-
-
-def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
-    return tuple(NodePlan(name, (PACKAGE,)) for name in names)
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
@@ -152,7 +140,7 @@ REUNIONS = Scenario(
     name="reunions",
     about="nodes that lose each other and dial each other at once keep one connection, and nothing comes twice",
     nodes=("a.nec", "b.nec", "c.nec"),
-    topology=_topology,
+    topology=everywhere(PACKAGE),
     options=_options,
     begin=_begin,
     drawers=(draw.latency, draw.reset, draw.loss, draw.partition, draw.stall, draw.refusal, draw.slow_handshake),

@@ -12,7 +12,7 @@ from testnet.faults.schedule import Schedule
 from testnet.model.invariants import Violation
 from testnet.model.lab import Lab, NodePlan
 
-__all__ = ["MAX_NODES", "Plan", "Scenario", "Story", "Violation", "draw_plan", "require"]
+__all__ = ["MAX_NODES", "Plan", "Scenario", "Story", "Violation", "draw_plan", "everywhere", "require"]
 
 MAX_NODES = 200
 """The most nodes in one network."""
@@ -97,6 +97,11 @@ class Scenario:
         count = len(self.nodes) if count is None else count
         more = tuple(f"node{number}.nec" for number in range(len(self.nodes) + 1, count + 1))
         return (*self.nodes[:count], *more)
+
+
+def everywhere(*packages: str) -> Callable[[Sequence[str]], tuple[NodePlan, ...]]:
+    """Return a topology of nodes that all run these packages, and reach each other directly."""
+    return lambda names: tuple(NodePlan(name, packages) for name in names)
 
 
 def draw_plan(scenario: Scenario, seed: int, nodes: int | None = None) -> Plan:

@@ -8,9 +8,9 @@ from random import Random
 from typing import Any
 
 from testnet.faults import draw
-from testnet.model.lab import Lab, NodePlan, SentRequest
-from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
-from testnet.scenarios.timing import ended, in_time, may_forget, since, told
+from testnet.model.lab import Lab, SentRequest
+from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, everywhere, require
+from testnet.scenarios.timing import answered, ended, in_time, may_forget, since, told
 
 PROCESS = "our@store:store:sys"
 PATIENCE = 90
@@ -37,9 +37,8 @@ class Put:
     @property
     def acknowledged(self) -> dict[str, Any] | None:
         """Return what the user was told, or None for nothing."""
-        outcome = self.request.outcome
-        answered = outcome is not None and outcome.kind == "response"
-        return outcome.body["Put"] if outcome is not None and answered and "Put" in outcome.body else None
+        found: dict[str, Any] | None = answered(self.request, "Put")
+        return found
 
     def words(self) -> str:
         """Describe what the user was told."""
@@ -61,8 +60,7 @@ class Look:
     def shown(self) -> Versions | None:
         """The version of each key, or None if the node has not answered."""
         outcome = self.request.outcome
-        answered = outcome is not None and outcome.kind == "response"
-        return versions(outcome.body["Dump"]) if outcome is not None and answered else None
+        return versions(outcome.body["Dump"]) if outcome is not None and outcome.kind == "response" else None
 
 
 @dataclass(slots=True)
@@ -173,10 +171,6 @@ def check_kept(node: str, dump: dict[str, Any], puts: Sequence[Put]) -> None:
         require(same, f"{what}; as version {least} {put.value!r} was acknowledged")
 
 
-def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
-    return tuple(NodePlan(name, ("store",)) for name in names)
-
-
 def _options(names: Sequence[str], chance: Random) -> Options:
     """Draw puts, single and in bursts, and looks at both nodes between them."""
     events: list[list[Any]] = []
@@ -202,8 +196,8 @@ STORE = Scenario(
     name="store",
     about="what a store acknowledges survives crashes of its nodes, and its replica equals it when the network is well",
     nodes=("main.nec", "copy.nec"),
-    topology=_topology,
+    topology=everywhere("store"),
     options=_options,
     begin=_begin,
-    drawers=(*draw.LINKS, *draw.WRONG_BYTES, *draw.NODES, *draw.MACHINES),
+    drawers=draw.ALL,
 )

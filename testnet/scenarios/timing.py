@@ -78,6 +78,13 @@ def told(lab: Lab, node: str, target: str, body: Json, variant: str) -> Json:
     return outcome.body[variant]
 
 
+def answered(request: SentRequest, variant: str) -> Json:
+    """Return the content of the response, or None if there is none of that variant."""
+    outcome = request.outcome
+    right = outcome is not None and outcome.kind == "response" and isinstance(outcome.body, dict)
+    return outcome.body.get(variant) if outcome is not None and right else None
+
+
 def ended(request: Iterable[SentRequest]) -> Callable[[], bool]:
     """Return a condition for `Lab.wait`: whether all of these have an outcome. One that has is not asked again, since
     waiting asks at every step."""

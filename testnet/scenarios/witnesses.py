@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from testnet.model.lab import Lab, SentRequest
-from testnet.scenarios.scenario import Outcomes, require
+from testnet.scenarios.scenario import Outcomes, Plan, require
 
 PACKAGE = "witness"
 PROCESS = "our@witness:witness:sys"
@@ -93,6 +93,11 @@ class Witnesses:
         if self.lab.running(run.author):
             self.runs.append((run, self.lab.begin(run.author, self.process, run.body(), _PATIENCE)))
 
+    def begin_all(self, runs: Iterable[WitnessRun]) -> None:
+        """Begin these runs."""
+        for run in runs:
+            self.begin(run)
+
     def report(self, node: str) -> WitnessReport:
         """Return what the witness of a node has seen, while nothing is wrong with the node."""
         outcome = self.lab.ask(node, self.process, "Report", _PATIENCE)
@@ -103,10 +108,8 @@ class Witnesses:
 
     def begun(self, run: WitnessRun) -> bool:
         """Whether its author has said so."""
-        return any(
-            each is run and request.outcome is not None and request.outcome.body == "Begun"
-            for each, request in self.runs
-        )
+        outcomes = (request.outcome for each, request in self.runs if each is run)
+        return any(outcome is not None and outcome.body == "Begun" for outcome in outcomes)
 
     def all_over(self, runs: Sequence[WitnessRun], within: float) -> None:
         """Check that every request of these runs gets its outcome (G5), unless its author has forgotten it."""
@@ -146,14 +149,40 @@ class Witnesses:
         """Begin these runs, and see that every request is answered."""
         authors = {run.author for run in runs}
         self.lab.wait(lambda: all(self.lab.ready(name) for name in authors), within, "that all nodes have joined again")
+        self.play(runs, within)
         for run in runs:
-            self.begin(run)
+            for _, tally, words in self.tallies(run):
+                require(tally.answered == run.count, f"not all requests were answered: {words}")
+
+    def play(self, runs: Sequence[WitnessRun], within: float) -> None:
+        """Begin these runs, and see that every request gets its outcome."""
+        self.begin_all(runs)
         self.lab.rest(1.0)
         self.all_over(runs, within)
-        for run in runs:
-            for target, tally in zip(run.targets, self.report(run.author).of(run), strict=True):
-                words = f"{run.author}'s run {run.name} to {target}: {tally.words()}"
-                require(tally.answered == run.count, f"not all requests were answered: {words}")
+
+    def tallies(self, run: WitnessRun) -> Iterator[tuple[str, RunTally, str]]:
+        """Yield each target of a run, what its author counts there now, and a description."""
+        for target, tally in zip(run.targets, self.report(run.author).of(run), strict=True):
+            yield target, tally, f"{run.author}'s run {run.name} to {target}: {tally.words()}"
+
+
+class WitnessStory:
+    """The base of stories whose outcomes are what witnesses count."""
+
+    def __init__(self, lab: Lab, plan: Plan) -> None:
+        self._lab = lab
+        self._plan = plan
+        self._nodes = plan.nodes
+        self._witnesses = Witnesses(lab)
+
+    def outcomes(self) -> Outcomes:
+        """Return the outcomes, after `check`."""
+        return self._witnesses.outcomes()
+
+    def _check_calm(self, runs: Sequence[WitnessRun], nodes: Sequence[str], within: float = 60.0) -> None:
+        """Begin these runs when all is over, and check that all is answered, and that nothing was ever wrong."""
+        self._witnesses.all_answered(runs, within)
+        self._witnesses.nothing_wrong(nodes)
 
 
 def outcomes(tally: RunTally) -> int:

@@ -8,8 +8,8 @@ from random import Random
 from typing import Any
 
 from testnet.faults import draw
-from testnet.model.lab import Lab, NodePlan, Outcome, SentRequest
-from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, require
+from testnet.model.lab import Lab, Outcome, SentRequest
+from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, everywhere, require
 from testnet.scenarios.timing import ended, in_time, may_forget, since, told
 
 PROCESS = "our@boss:pool:sys"
@@ -123,10 +123,6 @@ def sum_of_primes(below: int) -> int:
     return sum(number for number in range(2, below) if prime[number])
 
 
-def _topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
-    return tuple(NodePlan(name, ("pool",)) for name in names)
-
-
 def _options(names: Sequence[str], chance: Random) -> Options:
     """Draw one to three runs, long enough for faults to hit them, and looks at their progress."""
     begun = [round(chance.uniform(0.0, 10.0), 3) for _ in range(chance.randint(1, 3))]
@@ -152,9 +148,9 @@ WORKERS = Scenario(
     name="workers",
     about="jobs that workers on other nodes do have each one right result, although workers vanish and children trap",
     nodes=("boss.nec", "worker1.nec", "worker2.nec", "worker3.nec"),
-    topology=_topology,
+    topology=everywhere("pool"),
     options=_options,
     begin=_Story,
-    drawers=(*draw.LINKS, *draw.WRONG_BYTES, *draw.NODES, *draw.MACHINES),
+    drawers=draw.ALL,
     most_nodes=1 + MOST_WORKERS,
 )

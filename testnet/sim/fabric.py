@@ -12,8 +12,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
 
 from blake3 import blake3
 
@@ -25,7 +24,6 @@ from testnet.model.rule import (
     Closing,
     Dialing,
     Judgement,
-    Late,
     Link,
     Passing,
     PlainVerdict,
@@ -34,8 +32,8 @@ from testnet.model.rule import (
     judge,
     still_late,
 )
-from testnet.sim.link_end import Port
 from testnet.sim.timeline import Timeline
+from testnet.sim.wired import Flight, LinkEnd, Wired
 
 SEGMENT_BYTES = 1 << 18
 """The most bytes that a link takes from a node at once."""
@@ -55,117 +53,11 @@ class LinkBehaviour:
     most_delay: float = 0.02
 
 
-class Wired(Protocol):
-    """An owner of ends of connections: `SimNode` or `SimAttacker`."""
-
-    @property
-    def port(self) -> Port:
-        """The source of bytes for its connections."""
-
-    @property
-    def name(self) -> str:
-        """Its name, as links have it."""
-
-    @property
-    def host(self) -> str:
-        """Its host, as the journal has it."""
-
-    @property
-    def address(self) -> str:
-        """The address that others see it dial from."""
-
-    @property
-    def window(self) -> int:
-        """The most bytes of one connection that may be in flight to it or unread by it."""
-
-    @property
-    def crashed(self) -> bool:
-        """Whether it has ended."""
-
-    @property
-    def ends(self) -> dict[int, End]:
-        """Its ends of connections, by number."""
-
-    def at(self, when: float, what: Callable[[], None]) -> None:
-        """Schedule `what` for this node at the virtual time `when`."""
-
-    def happens(self, what: Callable[[], None]) -> None:
-        """Let `what` happen to this node now."""
-
-    def accepted(self, connection: int, host: str) -> None:
-        """Take a connection that another node has dialed."""
-
-    def connected(self, connection: int) -> None:
-        """Take the news that a dial has succeeded."""
-
-    def dial_failed(self, connection: int, failure: DialFailure) -> None:
-        """Take the news that a dial has failed."""
-
-    def receive(self, connection: int, data: bytes) -> None:
-        """Take bytes that have arrived on a connection."""
-
-    def lost(self, connection: int) -> None:
-        """Take the news that a connection is gone."""
-
-    def go_on(self) -> None:
-        """Let the node run until it waits."""
-
-
-@dataclass(slots=True, eq=False)
-class _Flight:
-    """A piece that arrives late."""
-
-    soonest: float
-    """When it would arrive without faults."""
-    delays: tuple[Late, ...]
-    what: Callable[[], None]
-    """What happens on its arrival."""
-    arrives: float = 0.0
-
-
-@dataclass(slots=True, eq=False)
-class End:
-    """One node's end of a connection."""
-
-    node: Wired
-    connection: int
-    link: Link
-    """The direction that bytes from this end take."""
-    number: int
-    """The number of the connection in its network."""
-    peer: End | None = None
-    open: bool = True
-    leaving: deque[bytes | None] = field(default_factory=deque)
-    """Pieces that the network holds back, in order; None stands for the end of the connection."""
-    sent: float | None = None
-    """When the first of these was sent and lost. Nothing leaves until it is sent again: a network that was gone for ten
-    seconds costs a connection thirteen (tests/levels/test_times.py)."""
-    offset: int = 0
-    """Bytes that have left."""
-    arrives: float = 0.0
-    """When the last byte that has left arrives; later ones do not overtake it."""
-    late: deque[_Flight] = field(default_factory=deque)
-    """Pieces that have left and that a fault delays, with those that cannot overtake them."""
-    under_way: int = 0
-    """Bytes taken from the node that the other side has not read."""
-    lost: bool = False
-    """Whether nothing that leaves here arrives any more."""
-    held: bool = False
-    """The node reads nothing from it for now."""
-    unread: deque[tuple[bytes, int] | None] = field(default_factory=deque)
-    """Pieces that have arrived, each with its share of `under_way`; None stands for the end of the connection."""
-
-    @property
-    def full(self) -> bool:
-        """Return whether the end takes nothing more from its node for now."""
-        return self.peer is not None and self.under_way >= self.peer.node.window
-
-
 @dataclass(slots=True, eq=False)
 class _Attempt:
     """A dial that waits for the network."""
 
-    end: End
+    end: LinkEnd
     host: str
     sent: float
     """When it was made."""
@@ -173,35 +65,29 @@ class _Attempt:
     """Whether TCP sends the dial again; if not, it goes on when it may."""
 
 
-class FabricContext(Timeline, Protocol):
-    """The parts of a simulation that the fabric needs."""
-
-    @property
-    def nodes(self) -> Mapping[str, Wired]:
-        """The nodes that run, by host."""
-
-
 class Fabric:
     """All connections of a network, and the faults that hold."""
 
-    def __init__(self, context: FabricContext, behaviour: LinkBehaviour) -> None:
+    def __init__(self, timeline: Timeline, nodes: Mapping[str, Wired], behaviour: LinkBehaviour) -> None:
+        """`nodes` are those that run, by host."""
         self.behaviour = behaviour
         self.rules: list[Rule] = []
         """The faults of links that hold now; call `changed` after a change."""
-        self._context = context
+        self._timeline = timeline
+        self._nodes = nodes
         self._chances: dict[Link, random.Random] = {}
         self._connections = 0
-        self._waiting: dict[End, None] = {}
+        self._waiting: dict[LinkEnd, None] = {}
         """Ends with bytes that the network holds back."""
         self._attempts: list[_Attempt] = []
-        self._late: dict[End, None] = {}
+        self._late: dict[LinkEnd, None] = {}
         """Ends with bytes that arrive late."""
         self._off: set[str] = set()
         """Hosts without power."""
 
     def changed(self) -> None:
         """Judge again what waits, after `rules` have changed."""
-        self._context.at(self._context.now, self._judge_again)
+        self._timeline.schedule(self._timeline.now, self._judge_again)
 
     def _judge_again(self) -> None:
         for end in self._late:
@@ -217,17 +103,17 @@ class Fabric:
             self._reach(attempt)
             return
         attempt.lost = False
-        due = sent_again(attempt.sent, self._context.now, DIAL_SECONDS)
-        self._context.at(due, lambda: self._reach(attempt))
+        due = sent_again(attempt.sent, self._timeline.now, DIAL_SECONDS)
+        self._timeline.schedule(due, lambda: self._reach(attempt))
 
-    def _go_on(self, end: End) -> None:
+    def _go_on(self, end: LinkEnd) -> None:
         if end.sent is None:
             self._let_go(end)
             return
-        due = sent_again(end.sent, self._context.now, DATA_SECONDS)
-        self._context.at(due, lambda: self._send_again(end))
+        due = sent_again(end.sent, self._timeline.now, DATA_SECONDS)
+        self._timeline.schedule(due, lambda: self._send_again(end))
 
-    def _send_again(self, end: End) -> None:
+    def _send_again(self, end: LinkEnd) -> None:
         sent, end.sent = end.sent, None
         self._let_go(end)
         if end.sent is not None:
@@ -240,7 +126,7 @@ class Fabric:
         """Draw the delay of one segment."""
         chance = self._chances.get(link)
         if chance is None:
-            chance = self._chances[link] = self._context.chance("link", *link)
+            chance = self._chances[link] = self._timeline.chance("link", *link)
         return chance.uniform(self.behaviour.least_delay, self.behaviour.most_delay)
 
     # --- connections begin ------------------------------------------------------------------------------------------
@@ -248,25 +134,25 @@ class Fabric:
     def dial(self, node: Wired, connection: int, host: str) -> None:
         """Dial `host` for a node."""
         self._connections += 1
-        end = End(node, connection, Link(node.name, host), self._connections)
+        end = LinkEnd(node, connection, Link(node.name, host), self._connections)
         node.ends[connection] = end
-        self._context.note(node.host, f"dials {host}")
-        attempt = _Attempt(end, host, self._context.now)
-        self._context.at(self._context.now + self._delay(end.link), lambda: self._reach(attempt))
+        self._timeline.record(node.host, f"dials {host}")
+        attempt = _Attempt(end, host, self._timeline.now)
+        self._timeline.schedule(self._timeline.now + self._delay(end.link), lambda: self._reach(attempt))
 
     def _reach(self, attempt: _Attempt) -> None:
         """Bring a dial to its target, unless the network keeps it."""
         end, link = attempt.end, attempt.end.link
         if not end.open:
             return
-        there = self._judge(Dialing(link, self._context.now))
-        back = self._judge(Answering(link.back, self._context.now))
+        there = self._judge(Dialing(link, self._timeline.now))
+        back = self._judge(Answering(link.back, self._timeline.now))
         for verdict in (there.verdict, back.verdict):
             if verdict is not PASS:
                 self._keep_from(attempt, verdict)
                 return
         target = there.host or attempt.host
-        self._context.at(self._context.now + there.delay + back.delay, lambda: self._meet(attempt, target))
+        self._timeline.schedule(self._timeline.now + there.delay + back.delay, lambda: self._meet(attempt, target))
 
     def _keep_from(self, attempt: _Attempt, verdict: PlainVerdict | Reset) -> None:
         match verdict:
@@ -281,7 +167,7 @@ class Fabric:
                 self._fail(attempt.end, DialFailure.REFUSED)
 
     def _meet(self, attempt: _Attempt, host: str) -> None:
-        mine, other = attempt.end, self._context.nodes.get(host)
+        mine, other = attempt.end, self._nodes.get(host)
         if not mine.open:
             return
         if host in self._off:
@@ -291,24 +177,24 @@ class Fabric:
         if other is None:
             self._fail(mine, DialFailure.REFUSED)
             return
-        theirs = End(other, other.port.new_connection(), mine.link.back, mine.number, mine)
+        theirs = LinkEnd(other, other.port.new_connection(), mine.link.back, mine.number, mine)
         mine.peer = theirs
         other.ends[theirs.connection] = theirs
-        other.happens(lambda: other.accepted(theirs.connection, mine.node.address))
+        other.happens(lambda: other.accepted(theirs.connection, mine.node.host))
         self._later(mine, lambda: mine.node.connected(mine.connection) if mine.open else None)
 
-    def _fail(self, end: End, failure: DialFailure) -> None:
+    def _fail(self, end: LinkEnd, failure: DialFailure) -> None:
         self._later(end, lambda: self._failed(end, failure))
 
-    def _failed(self, end: End, failure: DialFailure) -> None:
+    def _failed(self, end: LinkEnd, failure: DialFailure) -> None:
         if end.open:
             end.open = False
             end.node.ends.pop(end.connection, None)
             end.node.dial_failed(end.connection, failure)
 
-    def _later(self, end: End, what: Callable[[], None]) -> None:
+    def _later(self, end: LinkEnd, what: Callable[[], None]) -> None:
         """Let `what` happen to the node of `end` when news from the other side can have arrived."""
-        end.node.at(self._context.now + self._delay(end.link.back), what)
+        end.node.at(self._timeline.now + self._delay(end.link.back), what)
 
     # --- bytes travel -----------------------------------------------------------------------------------------------
 
@@ -322,21 +208,21 @@ class Fabric:
             return
         self._put(end, data)
         # The link takes the next segment when this one has left; until then the core may change it.
-        node.at(self._context.now, lambda: self._transmit_on(end))
+        node.at(self._timeline.now, lambda: self._transmit_on(end))
 
-    def _transmit_on(self, end: End) -> None:
+    def _transmit_on(self, end: LinkEnd) -> None:
         node = end.node
         self.transmit(node, end.connection)
         node.go_on()
 
-    def _put(self, end: End, data: bytes) -> None:
+    def _put(self, end: LinkEnd, data: bytes) -> None:
         assert end.peer is not None
-        self._context.note(end.node.host, f"sends {len(data)} {blake3(data).hexdigest(8)} to {end.link.target}")
+        self._timeline.record(end.node.host, f"sends {len(data)} {blake3(data).hexdigest(8)} to {end.link.target}")
         end.under_way += len(data)
         end.leaving.append(data)
         self._let_go(end)
 
-    def _let_go(self, end: End) -> None:
+    def _let_go(self, end: LinkEnd) -> None:
         """Send what the network lets pass."""
         if end.sent is not None:
             return  # it is behind what is sent again
@@ -351,7 +237,7 @@ class Fabric:
                     self._waiting[end] = None
                     return
                 case PlainVerdict.RESEND:
-                    end.sent = self._context.now
+                    end.sent = self._timeline.now
                     self._waiting[end] = None
                     return
                 case PlainVerdict.LOSE:
@@ -365,43 +251,43 @@ class Fabric:
                     end.leaving.popleft()
                     self._arrive(end, piece, judged)
 
-    def _judge_piece(self, end: End, piece: bytes | None) -> Judgement:
-        now = self._context.now
+    def _judge_piece(self, end: LinkEnd, piece: bytes | None) -> Judgement:
+        now = self._timeline.now
         if not self.rules:
             return Judgement(data=piece or b"")
         if piece is None:
             return self._judge(Closing(end.link, end.number, now))
         return self._judge(Passing(end.link, end.number, end.offset, piece, now))
 
-    def _arrive(self, end: End, piece: bytes | None, judged: Judgement) -> None:
+    def _arrive(self, end: LinkEnd, piece: bytes | None, judged: Judgement) -> None:
         peer = end.peer
         assert peer is not None
         if piece is None:
             self._fly(end, judged, lambda: self._hear_of_the_end(peer))
             return
         end.offset += len(piece)
-        sent = self._context.now
+        sent = self._timeline.now
         self._fly(end, judged, lambda: self._come(peer, judged.data, len(piece), sent))
 
-    def _fly(self, end: End, judged: Judgement, what: Callable[[], None]) -> None:
+    def _fly(self, end: LinkEnd, judged: Judgement, what: Callable[[], None]) -> None:
         """Let `what` happen at the other side, after all that has left before."""
-        soonest = self._context.now + self._delay(end.link)
+        soonest = self._timeline.now + self._delay(end.link)
         if judged.delays or end.late:
             # Late pieces keep the order by themselves; for others it is enough to remember the last arrival.
-            flight = _Flight(soonest if end.late else max(soonest, end.arrives), judged.delays, what)
+            flight = Flight(soonest if end.late else max(soonest, end.arrives), judged.delays, what)
             end.late.append(flight)
             self._late[end] = None
             self._send_off(end, flight)
         else:
             end.arrives = max(end.arrives, soonest)
-            self._context.at(end.arrives, what)
+            self._timeline.schedule(end.arrives, what)
 
-    def _send_off(self, end: End, flight: _Flight) -> None:
+    def _send_off(self, end: LinkEnd, flight: Flight) -> None:
         due = end.arrives = max(end.arrives, flight.soonest + still_late(flight.delays, self.rules))
         flight.arrives = due
-        self._context.at(due, lambda: self._land(end, flight, due))
+        self._timeline.schedule(due, lambda: self._land(end, flight, due))
 
-    def _land(self, end: End, flight: _Flight, due: float) -> None:
+    def _land(self, end: LinkEnd, flight: Flight, due: float) -> None:
         if flight.arrives != due or flight not in end.late:
             return  # it has arrived earlier
         end.late.popleft()
@@ -409,27 +295,27 @@ class Fabric:
             self._late.pop(end, None)
         flight.what()
 
-    def _hurry(self, end: End) -> None:
+    def _hurry(self, end: LinkEnd) -> None:
         """Judge late pieces again after the rules have changed."""
-        end.arrives = self._context.now
+        end.arrives = self._timeline.now
         for flight in end.late:
             self._send_off(end, flight)
 
-    def _break(self, end: End, data: bytes, count: int) -> None:
+    def _break(self, end: LinkEnd, data: bytes, count: int) -> None:
         """Reset the connection for both ends, after `data` has arrived."""
         peer = end.peer
         assert peer is not None
         end.leaving.clear()
         peer.leaving.clear()
         end.lost = peer.lost = True
-        when = max(end.arrives, self._context.now + self._delay(end.link))
+        when = max(end.arrives, self._timeline.now + self._delay(end.link))
         if data:
-            sent = self._context.now
-            self._context.at(when, lambda: self._come(peer, data, count, sent))
+            sent = self._timeline.now
+            self._timeline.schedule(when, lambda: self._come(peer, data, count, sent))
         for each in (peer, end):
-            self._context.at(when, lambda each=each: each.node.happens(lambda: self._lose(each)))  # type: ignore[misc]
+            self._timeline.schedule(when, lambda each=each: each.node.happens(lambda: self._lose(each)))  # type: ignore[misc]
 
-    def _come(self, end: End, data: bytes, count: int, sent: float) -> None:
+    def _come(self, end: LinkEnd, data: bytes, count: int, sent: float) -> None:
         """Deliver bytes to the host of an end. The host takes them even while its node is paused, and the node reads
         them. If the node or the connection is gone, the host resets; if the host is gone, nobody answers."""
         node = end.node
@@ -441,7 +327,7 @@ class Fabric:
             end.unread.append((data, count))
             node.happens(lambda: self._read(end))
 
-    def _vanish(self, end: End, data: bytes, sent: float) -> None:
+    def _vanish(self, end: LinkEnd, data: bytes, sent: float) -> None:
         """Let bytes that were sent at `sent` stay unacknowledged: they are sent again, and later ones wait."""
         sender = end.peer
         if sender is not None and sender.open and sender.sent is None:
@@ -450,7 +336,7 @@ class Fabric:
             sender.leaving.appendleft(data)
             self._waiting[sender] = None
 
-    def _reset(self, end: End) -> None:
+    def _reset(self, end: LinkEnd) -> None:
         """Tell the other side that nobody is here."""
         if end.peer is not None and None not in end.leaving and not end.lost:
             end.leaving.append(None)
@@ -463,9 +349,9 @@ class Fabric:
             return
         end.held = held
         if not held:
-            node.at(self._context.now, lambda: self._read(end))
+            node.at(self._timeline.now, lambda: self._read(end))
 
-    def _read(self, end: End) -> None:
+    def _read(self, end: LinkEnd) -> None:
         while end.open and end.unread and not end.held:
             piece = end.unread.popleft()
             if piece is None:
@@ -475,14 +361,14 @@ class Fabric:
             self._note_read(end.peer, count)
             end.node.receive(end.connection, data)
 
-    def _note_read(self, end: End | None, count: int) -> None:
+    def _note_read(self, end: LinkEnd | None, count: int) -> None:
         """Note that the other side has read `count` bytes of this end."""
         if end is None:
             return
         full = end.full
         end.under_way -= count
         if full and end.open:
-            end.node.at(self._context.now, lambda: self._transmit_on(end))
+            end.node.at(self._timeline.now, lambda: self._transmit_on(end))
 
     # --- connections end --------------------------------------------------------------------------------------------
 
@@ -516,7 +402,7 @@ class Fabric:
     def power_off(self, host: str) -> None:
         """Take the power from a host: nothing leaves it any more, and nobody is told."""
         self._off.add(host)
-        node = self._context.nodes.get(host)
+        node = self._nodes.get(host)
         ends = [*(node.ends.values() if node is not None else ()), *self._waiting]
         for end in ends:
             if end.node.host == host:
@@ -531,7 +417,7 @@ class Fabric:
             self._off.discard(host)
             self.changed()
 
-    def _hear_of_the_end(self, end: End) -> None:
+    def _hear_of_the_end(self, end: LinkEnd) -> None:
         """Tell a node that the other side has closed: after all earlier bytes if it reads, else when what it has
         written since then comes back."""
         if None in end.unread:
@@ -540,7 +426,7 @@ class Fabric:
         end.unread.append(None)
         end.node.happens(lambda: self._read(end))
 
-    def _lose(self, end: End) -> None:
+    def _lose(self, end: LinkEnd) -> None:
         """Tell the node that the connection is gone."""
         if end.open:
             end.open = False

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.events import Answered
 from kernel.contract.guest import Arrival, Failure, GuestConfig
 from kernel.contract.limits import MAX_MEMORY_BYTES
 from kernel.contract.message import LazyLoadBlob, Request
-from kernel.router.trace import TraceRecord
-from kernel.wasm.engine import Engine
 from nectar_node.base.log import DEFAULT_VERBOSITY, shown
 from nectar_node.base.refusals import why_refused
 from nectar_node.contract.actions import (
@@ -48,18 +45,17 @@ from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome, S
 from net.base.frames import VERSION
 from net.base.limits import FAREWELL_SECONDS
 from net.contract.events import Close, Dial, Hold, Probed, Unforeseen, Writable
-from net.names.directory import Endpoint, Genesis, RegistrarDirectory
+from net.names.directory import Endpoint, RegistrarDirectory
 from net.names.identity import Identity
 from net.names.registrar import Registrar
 from net.peering.network import Network, NetworkConfig
 from testnet.hostile.forgery import claim_name
+from testnet.sim.context import NodeContext
 from testnet.sim.disk import SimDisk
 from testnet.sim.disk_lanes import SimLanes
-from testnet.sim.fabric import BUFFER_BYTES, End, Fabric
-from testnet.sim.link_end import LinkEnd
+from testnet.sim.fabric import BUFFER_BYTES
 from testnet.sim.names import PORT, REGISTRAR, SimulationError
-from testnet.sim.programs import Programs
-from testnet.sim.timeline import Timeline
+from testnet.sim.wired import Wired
 
 POLLS = 1 << 30
 
@@ -88,64 +84,17 @@ class NodeSpec:
     """The budget for all that waits in it."""
 
 
-class NodeContext(Timeline, Protocol):
-    """The parts of a simulation that a node needs."""
-
-    @property
-    def engine(self) -> Engine | Programs:
-        """The compiler of its guests."""
-
-    @property
-    def fabric(self) -> Fabric:
-        """The links that carry its bytes."""
-
-    @property
-    def genesis(self) -> Genesis:
-        """The genesis file of its network."""
-
-    @property
-    def boots(self) -> Mapping[str, int]:
-        """How often the node on each host has booted before."""
-
-    @property
-    def clocks(self) -> Mapping[str, float]:
-        """Seconds that each host's wall clock is ahead of the network's time."""
-
-    @property
-    def watches(self) -> bool:
-        """Whether the journal has every step of every message."""
-
-    def wall_clock(self, host: str) -> float:
-        """Return the Unix time of a host."""
-
-    def run_until(self, done: Callable[[], bool], deadline: float) -> None:
-        """Let virtual time pass until `done`; raises SimulationError at `deadline`."""
-
-    def observe(self, node: SimNode, record: TraceRecord) -> None:
-        """Take a step of a message at a node."""
-
-    def fail(self, node: SimNode, failure: Unforeseen) -> None:
-        """Take a failure of a node's own code."""
-
-    def leave(self, host: str) -> object:
-        """End a node that shuts down."""
-
-    def crash(self, host: str) -> object:
-        """End a node at once, without a word."""
-
-
-class SimNode(LinkEnd):
+class SimNode(Wired):
     """One node core with its disk and its connections, from one boot to its end."""
 
+    core: NodeCore
     window = BUFFER_BYTES
-    _simulation: NodeContext
 
     def __init__(self, simulation: NodeContext, spec: NodeSpec, disk: SimDisk | None = None) -> None:
         """`disk` is that of an earlier boot."""
         name = spec.name
+        super().__init__(simulation, name, spec.host or name)
         self.spec = spec
-        self.name = name
-        self.host = self.address = spec.host or name
         self.log: list[str] = []
         self.shown_log: list[str] = []
         """The lines that a real node's log would have."""
@@ -164,14 +113,11 @@ class SimNode(LinkEnd):
         """Whether it has booted: its packages run, or cannot."""
         host = self.host
         self.disk = disk or SimDisk(lambda: simulation.wall_clock(host), spec.disk_bytes)
-        self.ends: dict[int, End] = {}
-        """Ends of its connections, by id."""
-        self.crashed = False
         self._simulation = simulation
         self._wake_at: float | None = None
         self._answers: dict[object, Arrival | Failure] = {}
         """Outcomes, by the token of the request."""
-        self._waiting: list[Callable[[], None]] | None = None
+        self._waiting: list[Callable[[], object]] | None = None
         """What happened while the node was paused; None if it is not paused."""
         self.life = f"{self.host}/{simulation.boots[self.host]}"
         """The host, and how often it has booted there before."""
@@ -324,15 +270,7 @@ class SimNode(LinkEnd):
         self.core.set_wall_clock(self._simulation.clocks[self.host], self._simulation.now)
         self.go_on()
 
-    def cut(self) -> None:
-        """Break all connections of the node, for both ends."""
-        self._simulation.fabric.cut(self)
-
-    def at(self, when: float, what: Callable[[], None]) -> None:
-        """Schedule `what` for this node at the virtual time `when`."""
-        self._simulation.at(when, lambda: self.happens(what))
-
-    def happens(self, what: Callable[[], None]) -> None:
+    def happens(self, what: Callable[[], object]) -> None:
         """Let `what` happen now; after the pause if the node is paused, never if it has crashed."""
         if self.crashed:
             return
@@ -370,7 +308,7 @@ class SimNode(LinkEnd):
         while actions:
             action = actions.popleft()
             if type(action) is Traced and action.token is self:  # the most frequent action
-                self._simulation.observe(self, action.record)
+                self._simulation.observe(self.host, self.life, action.record)
                 continue
             match action:
                 case Dial(connection, host):
@@ -393,7 +331,7 @@ class SimNode(LinkEnd):
                     self._answers[token] = answer
                 case Printed(_, _, text):
                     self.printed.append(action)
-                    self._simulation.note(self.host, f"printed {text}")
+                    self._simulation.record(self.host, f"printed {text}")
                 case Traced():
                     self.traced.append(action)
                 case Probed():
@@ -403,31 +341,25 @@ class SimNode(LinkEnd):
                 case DiskUsed(token):
                     self.disk_uses[token] = action
                 case ShutDown():
-                    self.at(self._simulation.now, lambda: self._leave())
+                    self.at(self._simulation.now, lambda: self._simulation.leave(self.host))
                 case Installed(_, failures):
-                    self._simulation.note(self.host, f"installed, {len(failures)} failed")
+                    self._simulation.record(self.host, f"installed, {len(failures)} failed")
                 case Joined():
                     self.joined = True
-                    self._simulation.note(self.host, "Joined")
+                    self._simulation.record(self.host, "Joined")
                 case NameRefused(reason):
-                    self._simulation.note(self.host, f"does not run: {why_refused(self.name, reason)}")
-                    self.at(self._simulation.now, self._give_up)
+                    self._simulation.record(self.host, f"does not run: {why_refused(self.name, reason)}")
+                    self.at(self._simulation.now, lambda: self._simulation.crash(self.host))
                 case Ready():
                     self.ready = True
                 case Unforeseen():
-                    self._simulation.fail(self, action)
+                    self._simulation.fail(self.host, action)
                 case Torn(_, error):
                     raise error
 
-    def _leave(self) -> None:
-        self._simulation.leave(self.host)
-
-    def _give_up(self) -> None:
-        self._simulation.crash(self.host)
-
     def _log(self, line: LogLine) -> None:
         self.log.append(f"{line.source}: {line.text}")
-        self._simulation.note(self.host, f"log {self.log[-1]}")
+        self._simulation.record(self.host, f"log {self.log[-1]}")
         if line.verbosity > DEFAULT_VERBOSITY:
             return
         self._show(self._log_budget.admit(line, self._simulation.now))
@@ -448,7 +380,7 @@ class SimNode(LinkEnd):
         self.shown_log += [f"{source}: {shown(text)}" for source, text in lines]
 
     def _job_done(self, job: Job, outcome: Outcome) -> None:
-        self._simulation.note(self.host, f"disk {type(job.operation).__name__} {job.operation.location}")
+        self._simulation.record(self.host, f"disk {type(job.operation).__name__} {job.operation.location}")
         self.core.job_done(job, outcome, self._simulation.now)
         self.go_on()
 

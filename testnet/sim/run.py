@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import gc
-import traceback
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 from kernel.router.kernel import Kernel
 from nectar_node.driver.trace_file import standing
+from testnet.journal.journal import NOBODY
 from testnet.model.invariants import Violation, Watch
-from testnet.model.lab import OutOfTime
-from testnet.model.rule import FaultFailed
-from testnet.runs.play import play
+from testnet.runs.play import play, what_went_wrong
 from testnet.runs.result import BROKEN, DEADLINE, PASSED, VIOLATED, Result
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import Outcomes, Plan, Scenario
 from testnet.sim.node import SimNode
 from testnet.sim.programs import Programs
-from testnet.sim.sim_lab import SimLab
-from testnet.sim.simulation import NOBODY, Simulation
+from testnet.sim.simulation import Simulation
 
 __all__ = ["BROKEN", "DEADLINE", "PASSED", "VIOLATED", "Result", "finish", "run"]
 
@@ -54,17 +50,14 @@ def _run(plan: Plan, simulation: Simulation, scenario: Scenario) -> Result:
     result, text = PASSED, ""
     outcomes: Outcomes = {}
     try:
-        outcomes = play(SimLab(simulation), scenario, plan)
+        outcomes = play(simulation, scenario, plan)
         _settle(simulation)
         finish(simulation, watch)
-    except Violation as error:
-        result, text = VIOLATED, str(error)
-    except OutOfTime as error:
-        result, text = DEADLINE, watch.with_outstanding(str(error))
     except Exception as error:  # any error is reported with the plan that leads to it
-        result, text = BROKEN, _with_place(error)
+        result, text = what_went_wrong(error)
+        text = watch.with_outstanding(text) if result == DEADLINE else text
     if text:
-        simulation.note(NOBODY, f"violation {text}")
+        simulation.record(NOBODY, f"violation {text}")
     return Result(plan, tuple(simulation.journal), simulation.digest(), simulation.now, result, text, outcomes)
 
 
@@ -93,9 +86,3 @@ def _settle(simulation: Simulation) -> None:
 
 def _on_their_way(node: SimNode) -> int:
     return node.core.network.statistics()["outgoing_messages"]
-
-
-def _with_place(error: Exception) -> str:
-    cause = error.__cause__ if isinstance(error, FaultFailed) and error.__cause__ is not None else error
-    place = traceback.extract_tb(cause.__traceback__)[-1]
-    return f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}: {error}"

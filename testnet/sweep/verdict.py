@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from testnet.journal.journal import JournalEnd
 from testnet.scenarios.scenario import Plan
 
 Kind: TypeAlias = tuple[str, str]
@@ -21,18 +22,10 @@ _FIRST = re.compile(r"(: |\. |, )")
 
 
 @dataclass(frozen=True, slots=True)
-class RunVerdict:
-    """The result of a plan."""
+class RunVerdict(JournalEnd):
+    """The result of a plan; it may also be DIED."""
 
     plan: Plan
-    result: str
-    """passed, violated, deadline, broken or died."""
-    text: str
-    """What was violated, did not end, or broke."""
-    digest: str
-    events: int
-    seconds: float
-    """Seconds of virtual time."""
 
     @property
     def passed(self) -> bool:

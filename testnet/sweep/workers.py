@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 
@@ -65,9 +66,8 @@ class Worker:
             if self._journal is not None:
                 with suppress(OSError):  # it may have died of that
                     write_journal(self._journal, plan.value(), (), end)
-            return RunVerdict(plan, end.result, end.text, end.digest, end.events, end.seconds)
-        value = json.loads(line)
-        return RunVerdict(plan, value["result"], value["text"], value["digest"], value["events"], value["seconds"])
+            return RunVerdict(**asdict(end), plan=plan)
+        return RunVerdict(**json.loads(line), plan=plan)
 
     def _last_words(self) -> str:
         code = self.process.wait()

@@ -8,14 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from blake3 import blake3
-
-from testnet.journal.journal import OF_A_TEST
+from testnet.journal.journal import NOBODY, OF_A_TEST, digest
 from testnet.model.invariants import Violation
 from testnet.model.lab import Level
 from testnet.scenarios.scenario import Plan
 from testnet.sim.run import PASSED, VIOLATED, Result
-from testnet.sim.simulation import NOBODY
 from testnet.testing.networks import LabRun
 from testnet.testing.package_lab import PackageLab, Trouble
 
@@ -118,11 +115,6 @@ class Evidence:
         if trouble is None or error is None:
             return None
         return trouble if any(each is trouble.error for each in _leaves(error)) else None
-
-
-def digest(journal: Sequence[str]) -> str:
-    """Return one hash of a whole journal."""
-    return blake3("\n".join(journal).encode()).hexdigest()
 
 
 def holding(journal: Sequence[str]) -> list[str]:

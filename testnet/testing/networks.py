@@ -18,7 +18,6 @@ from testnet.real.socket_lab import SocketLab, open_socket_lab
 from testnet.real.trace_check import TraceCheck, check_traces
 from testnet.sim.programs import Programs
 from testnet.sim.run import finish
-from testnet.sim.sim_lab import SimLab
 from testnet.sim.simulation import Simulation
 
 ANY_NODE = "any.nec"
@@ -37,9 +36,8 @@ class Moment(NamedTuple):
 class LabRun(Protocol):
     """A network, from its beginning to its end."""
 
-    @property
-    def lab(self) -> Lab:
-        """The lab of the run."""
+    lab: Lab
+    """The lab of the run."""
 
     def check_package(self, folder: Path) -> None:
         """Raise NodeError if its processes cannot run there, as far as that is known beforehand."""
@@ -60,22 +58,20 @@ class LabRun(Protocol):
         """Return a line for each event so far, or until then."""
 
 
-class SimRun:
+class SimRun(LabRun):
     """A run in virtual time, with the invariants watched in every step of every message."""
 
     def __init__(self, seed: int, programs: Programs) -> None:
-        self._simulation = Simulation(seed, programs, watches=True)
+        self.lab = Simulation(seed, programs, watches=True)
         self._watch = Watch()
-        self._simulation.watch(self._watch)
+        self.lab.watch(self._watch)
         self._programs = programs
-        self.lab = SimLab(self._simulation)
 
     def close(self) -> None:
         """End all nodes."""
-        self._simulation.close()
+        self.lab.close()
 
     def check_package(self, folder: Path) -> None:
-        """Raise NodeError if its processes cannot run."""
         package = read_package(folder, ANY_NODE)
         for entry in package.entries:
             file = package.folder / entry.wasm_path.strip("/")
@@ -87,29 +83,24 @@ class SimRun:
                 raise BadPackage(f"{file} is not a process that can run here: {error}.") from error
 
     def finish(self) -> None:
-        """Raise Violation if an invariant has been broken, or does not hold at the end."""
         if self._watch.found is not None:
             raise self._watch.found
-        finish(self._simulation, self._watch)
+        finish(self.lab, self._watch)
 
     def found(self) -> Violation | None:
-        """Return the violation so far."""
         return self._watch.found
 
     def outstanding(self) -> list[str]:
-        """Return the requests that have not ended yet, for people."""
         return self._watch.outstanding()
 
     def moment(self) -> Moment:
-        """Return the present moment."""
-        return Moment(self.lab.now, len(self._simulation.journal))
+        return Moment(self.lab.now, len(self.lab.journal))
 
     def journal(self, until: Moment | None = None) -> Sequence[str]:
-        """Return a line for each event so far, or until then."""
-        return self._simulation.journal[: None if until is None else until.events]
+        return self.lab.journal[: None if until is None else until.events]
 
 
-class RealRun:
+class RealRun(LabRun):
     """A run on real nodes of this machine, in real time."""
 
     def __init__(self, lab: SocketLab) -> None:
@@ -131,19 +122,15 @@ class RealRun:
             raise Violation(check.problem)  # nobody can say that all holds
 
     def found(self) -> Violation | None:
-        """Return the violation so far, as the traces show it."""
         return self._check_traces().watch.found
 
     def outstanding(self) -> list[str]:
-        """Return the requests that have not ended yet, for people."""
         return self._check_traces().watch.outstanding()
 
     def moment(self) -> Moment:
-        """Return the present moment."""
         return Moment(self.lab.now, len(self.lab.journal))
 
     def journal(self, until: Moment | None = None) -> Sequence[str]:
-        """Return a line for each event so far, or until then."""
         done = self.lab.journal[: None if until is None else until.events]
         seen = self._check_traces().journal
         if until is not None:

@@ -172,7 +172,7 @@ class SimLab:
     def until(self, time: float) -> None:
         """Let everything happen that happens before `time`."""
         reached: list[bool] = []
-        self.simulation.at(time, lambda: reached.append(True))
+        self.simulation.schedule(time, lambda: reached.append(True))
         self.simulation.run_until(lambda: bool(reached), math.inf)
 
     def rest(self, seconds: int = 3) -> None:
@@ -197,12 +197,12 @@ class SimLab:
 
     def cut(self, node: SimNode | None = None) -> None:
         """Break all connections of a node."""
-        (node or self.other).cut()
+        self.simulation.fabric.cut(node or self.other)
 
     def replace_by_impostor(self, name: str) -> None:
         """Another node answers where that one was, under its name, with another key."""
         self.take_down(name)
-        self.simulation.boot(NodeSpec(name, key="another", registers=False))
+        self.simulation.boot_node(NodeSpec(name, key="another", registers=False))
 
     def reboot(self, *, power: bool = False) -> None:
         """Crash the node where a test begins, or with `power` its machine, and boot it again."""

@@ -23,7 +23,6 @@ from nectar_node.launcher.boot_options import BootOptions
 from net.contract.events import Close, Dial, Registered, Writable
 from net.io.driver import Driver
 from net.io.tcp import TcpTransport
-from net.names import directory
 from net.names.directory import RegistrarDirectory
 from net.names.identity import Identity
 from net.names.keyfile import KeyFile, read_key_file, unlock_key_file
@@ -119,7 +118,7 @@ class Applicant:
     def __init__(
         self, name: str, genesis: GenesisFile, nursery: trio.Nursery, told: Callable[[str, bytes], None]
     ) -> None:
-        known = directory.Genesis(genesis.registrar, genesis.public_key, genesis.host, genesis.port)
+        known = genesis.genesis()
         config = NetworkConfig(register=True, wall_clock_offset=time.time() - trio.current_time())
         identity, now = Identity(name, os.urandom(32)), trio.current_time()
         self._network = Network(identity, RegistrarDirectory(known), config, os.urandom, now)

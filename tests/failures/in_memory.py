@@ -187,7 +187,7 @@ def swallowed_after_the_handshake(lab: SimLab) -> Observed:
 def begin_at_silence(scene: Scene) -> None:
     """Make both sides hear each other now, so that silence counts from here."""
     scene.lab.probe("early").begin(send(scene.target, "now"))
-    scene.lab.simulation.settle_instant()
+    scene.lab.simulation.rest(0.0)
 
 
 def reset(lab: SimLab) -> Observed:

@@ -21,7 +21,6 @@ from nectar_node.contract.config import GenesisFile as GenesisFile
 from nectar_node.launcher.boot_options import BootOptions
 from nectar_node.launcher.client import Answer
 from net.base.limits import MAX_QUEUED_MESSAGES
-from net.names.directory import Genesis
 from testnet.real.links.thread import LoopbackLinks, run_loopback_links
 from testnet.real.local import LocalTestnet
 from tests.conformance.lab import OUR, PACKAGE, PROBE, THEIR, SocketProbe
@@ -170,8 +169,7 @@ def open_network(folder: Path, rows: list[str]) -> Iterator[Network]:
         for each in [pool.submit(nodes.add, name, option) for name, option in options.items()]:
             each.result()
         nodes.add(HIDDEN, hidden)
-        file = GenesisFile.load(nodes.folder)
-        ghosts = stack.enter_context(run_ghosts(Genesis(file.registrar, file.public_key, file.host, file.port)))
+        ghosts = stack.enter_context(run_ghosts(GenesisFile.load(nodes.folder).genesis()))
         yield Network(nodes, links, ghosts, pool, {**options, HIDDEN: hidden})
 
 

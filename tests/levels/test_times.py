@@ -18,7 +18,6 @@ from testnet.faults.unsynced import Unsynced
 from testnet.model.lab import Lab, Level, NodePlan, SentRequest
 from testnet.model.where import Where
 from testnet.real.socket_lab import open_socket_lab
-from testnet.sim.sim_lab import SimLab
 from testnet.sim.simulation import Simulation
 from tests.levels.playing import unavailable
 
@@ -41,7 +40,7 @@ def open_lab(level: Level, folder: Path) -> Iterator[Lab]:
     if (why := unavailable(level)) is not None:
         pytest.skip(why)
     if level is Level.SIMULATION:
-        yield SimLab(Simulation(1, Engine(module_cache(), replayable=True)))
+        yield Simulation(1, Engine(module_cache(), replayable=True))
         return
     with open_socket_lab(folder, 1, level) as lab:
         yield lab

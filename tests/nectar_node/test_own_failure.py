@@ -67,7 +67,7 @@ def test_a_request_that_a_system_process_fails_at_is_answered_at_once_and_nothin
 ) -> None:
     simulation = Simulation(1, nectar_programs, LinkBehaviour(0.001, 0.0))
     simulation.contained = []
-    node = simulation.boot(NodeSpec("a.nec", (PACKAGES / "hello",)))
+    node = simulation.boot_node(NodeSpec("a.nec", (PACKAGES / "hello",)))
     simulation.settle()
     with monkeypatch.context() as broken:
         broken.setattr("nectar_node.system.vfs.Vfs._take_untrusted", fail)
@@ -85,7 +85,7 @@ def test_a_simulation_finds_what_a_real_node_would_outlive(
     monkeypatch: pytest.MonkeyPatch, nectar_programs: Programs
 ) -> None:
     simulation = Simulation(1, nectar_programs, LinkBehaviour(0.001, 0.0))
-    node = simulation.boot(NodeSpec("a.nec", ()))
+    node = simulation.boot_node(NodeSpec("a.nec", ()))
     simulation.settle()
     monkeypatch.setattr("nectar_node.system.vfs.Vfs._take_untrusted", fail)
     with pytest.raises(NodeFailure, match=r"a\.nec failed at vfs:distro:sys"):
@@ -94,7 +94,7 @@ def test_a_simulation_finds_what_a_real_node_would_outlive(
 
 def test_a_core_that_is_torn_does_nothing_more(monkeypatch: pytest.MonkeyPatch, nectar_programs: Programs) -> None:
     simulation = Simulation(1, nectar_programs, LinkBehaviour(0.001, 0.0))
-    node = simulation.boot(NodeSpec("a.nec", ()))
+    node = simulation.boot_node(NodeSpec("a.nec", ()))
     simulation.settle()
     monkeypatch.setattr("kernel.router.outcomes.Outcomes.undeliverable", fail)
     with pytest.raises(ZeroDivisionError):

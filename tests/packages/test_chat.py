@@ -136,8 +136,8 @@ def test_the_last_thousand_lines_are_kept(lab: Lab) -> None:
         ("Say", 'expected {"Join":{"members":[NODE,…]}}, {"Say":TEXT} or "History"'),
         ({"Say": "x" * 1001}, "a line has at most 1,000 bytes"),
         ({"Join": {"members": ["a.nec"] * 33}}, "a chat has at most 32 members"),
-        ({"Join": {"members": [""]}}, "a member is no node's name"),
-        ({"Line": {"number": 1, "text": "forged"}}, "you are no member of this chat"),
+        ({"Join": {"members": [""]}}, "a member is not a node's name"),
+        ({"Line": {"number": 1, "text": "forged"}}, "you are not a member of this chat"),
     ],
 )
 def test_what_cannot_be_done_is_said(lab: Lab, body: object, reason: str) -> None:

@@ -169,7 +169,7 @@ def test_after_a_restart_boss_and_worker_take_jobs(lab: Lab) -> None:
         (order(257), "a run has 1 to 256 jobs"),
         (order(1, below=999_901), "a job goes up to 1,000,000 at most"),
         (order(1, ()), "a run has 1 to 16 workers"),
-        (order(1, ("",)), "a worker is no node's name"),
+        (order(1, ("",)), "a worker is not a node's name"),
         (order(1, timeout=0), "a job's timeout is 1 to 3600 seconds"),
         (order(1, attempts=0), "a job needs one attempt at least"),
         (order(1, trap=[1]), "a job that is to trap does not exist"),

@@ -156,8 +156,8 @@ def test_the_metadata_of_the_answer_that_m_awaits_says_nothing_about_m(one: Term
     [
         ("m", 'm needs an address and a body, such as: m our@hello:hello:sys {"Greet":"Ada"} -a 5'),
         ("m hello:hello:sys", 'm needs an address and a body, such as: m our@hello:hello:sys {"Greet":"Ada"} -a 5'),
-        ("m hello x", "hello is no address, such as other.nec@hello:hello:sys or hello:hello:sys."),
-        ("m A@h:h:h x", "A@h:h:h is no address, such as other.nec@hello:hello:sys or hello:hello:sys."),
+        ("m hello x", "hello is not an address, such as other.nec@hello:hello:sys or hello:hello:sys."),
+        ("m A@h:h:h x", "A@h:h:h is not an address, such as other.nec@hello:hello:sys or hello:hello:sys."),
         ("m h:h:h x -a", "-a needs the number of seconds to wait for the answer, such as: -a 5"),
         ("m h:h:h x -a soon", "-a needs the number of seconds to wait for the answer, such as: -a 5"),
     ],
@@ -183,7 +183,7 @@ def test_hi_to_a_node_that_nobody_knows_is_offline(one: Terminal) -> None:
     [
         ("hi", "hi needs a node and a text, such as: hi other.nec how are you?"),
         ("hi two.nec", "hi needs a node and a text, such as: hi other.nec how are you?"),
-        ("hi two hello", "two is no node's name, such as other.nec."),
+        ("hi two hello", "two is not a node's name, such as other.nec."),
         ("hi one.nec hello", "one.nec is this very node: say hi to another one."),
     ],
 )
@@ -214,7 +214,7 @@ def test_cat_shows_an_empty_file_as_nothing(one: Terminal) -> None:
 
 def test_cat_says_what_it_cannot_show(one: Terminal) -> None:
     binary, large = put(one, "binary", b"\xff\xfe"), put(one, "large", bytes((10 << 20) + 1))
-    assert one.fails(f"cat {binary}") == f"{binary} is no text: it has 2 bytes that are not all UTF-8."
+    assert one.fails(f"cat {binary}") == f"{binary} is not text: it has 2 bytes that are not all UTF-8."
     assert one.fails(f"cat {large}") == f"{large} has 10485761 bytes; cat shows at most 10485760."
     assert one.fails("cat /notes:sys/drive") == "/notes:sys/drive is a folder."
     assert one.fails("cat /notes:sys/drive/gone") == "there is no file /notes:sys/drive/gone."
@@ -253,7 +253,7 @@ def test_top_of_a_process_shows_what_it_may_do(one: Terminal) -> None:
 
 
 def test_a_wrong_top_is_told_what_is_right(one: Terminal) -> None:
-    assert one.fails("top hello") == "hello is no process, such as hello:hello:sys."
+    assert one.fails("top hello") == "hello is not a process, such as hello:hello:sys."
     assert one.fails("top gone:hello:sys") == "gone:hello:sys does not run on one.nec."
 
 

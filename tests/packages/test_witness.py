@@ -251,7 +251,7 @@ def test_it_finds_answers_for_another_number_by_another_node_or_that_came_anothe
         "the answer to number 2 to two.nec in run r came another way, from three.nec",
         "the answer to number 2 to two.nec in run r is three.nec's, and came from two.nec",
         "the answer to number 3 to two.nec in run r came another way, from two.nec",
-        "the answer to number 4 to two.nec in run r is no answer",
+        "the answer to number 4 to two.nec in run r is not an answer",
         "the answer to number 5 to two.nec in run r has a blob that nobody sent",
     ]
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +15,6 @@ from nectar_node.launcher.local_network import LocalNetwork
 from testnet.real.links.claim import links_folder, read
 from testnet.real.nodes.addresses import NodePlace
 
-READY_TIMEOUT = 60.0
-"""Seconds in which the links must be ready, however busy the machine is."""
 FAULT_TIMEOUT = 120.0
 """Seconds in which a fault begins or ends: a node may have to boot."""
 _NAME = "the links"
@@ -46,15 +42,7 @@ class LinksProcess:
         self.network.secure()
         own_files.make_folder(folder.path)
         command = [sys.executable, "-P", "-m", "testnet.real.links"]
-        starting = launch.spawn(_NAME, folder, command, [str(self.network.folder)], lifeline)
-        try:
-            launch.tell(starting, b"")
-            launch.await_ready(starting, time.monotonic() + READY_TIMEOUT)
-        except BaseException:
-            launch.abandon([starting.process])
-            raise
-        finally:
-            os.close(starting.ready)
+        launch.start_beside(_NAME, folder, command, [str(self.network.folder)], lifeline)
         return True
 
     def stop(self) -> str | None:

@@ -5,64 +5,57 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+
+import trio
 
 from testnet.faults.black_hole import BlackHole
 from testnet.faults.partition import Partition
 from testnet.faults.registrar_down import RegistrarDown
 from testnet.model.rule import Fault
-from testnet.model.where import Where
-from testnet.real.links.thread import ThreadedLinks, run_links
+from testnet.real.links.fabric import Links, open_links
+from testnet.real.links.thread import ThreadedLinks, run_in_thread
 from testnet.real.nodes.addresses import FRONT_PORT, NODE_PORT, NodePlace
 from testnet.real.nodes.namespaces import HUB, Namespaces
 
 
-@dataclass(slots=True)
-class HostLinks:
-    """Links between hosts, as `testnet.real.socket_lab.RealLinks`. A fault that cuts off one node from all others pulls
-    its cable."""
+class HostLinks(ThreadedLinks):
+    """Links between hosts. A fault that cuts off one node from all others pulls its cable."""
 
-    hosts: Namespaces
-    links: ThreadedLinks
-    _places: dict[str, NodePlace] = field(default_factory=dict)
-    _pulled: Counter[str] = field(default_factory=Counter)
-    """The number of faults that have pulled the cable of a host."""
-    _cables: dict[int, str] = field(default_factory=dict)
-    """By the fault's number, the host whose cable it has pulled."""
+    def __init__(self, links: Links, token: trio.lowlevel.TrioToken, hosts: Namespaces) -> None:
+        super().__init__(links, token)
+        self.hosts = hosts
+        self._places: dict[str, NodePlace] = {}
+        self._pulled: Counter[str] = Counter()
+        """The number of faults that have pulled the cable of a host."""
+        self._cables: dict[int, str] = {}
+        """By the fault's number, the host whose cable it has pulled."""
 
     def connect(self, name: str) -> NodePlace:
-        """Return the place of the node `name`, which others reach from now on; its host is made if there is none."""
         place = self._places.get(name)
         if place is None:
             host, front = self.hosts.add(name), (self.hosts.add_hub_address(), FRONT_PORT)
             place = self._places[name] = NodePlace(host, NODE_PORT, front, tuple(self.hosts.command(name)))
-            self.links.add(name, place)
+            self.add(name, place)
         return place
 
     def apply(self, fault: Fault) -> int:
-        """Begin `fault`, on the links or by pulling a cable, and return its number."""
         host = cut_off(fault)
         if host is None or host not in self._places:
-            return self.links.apply(fault)
-        number = self.links.reserve()
+            return super().apply(fault)
+        number = self.reserve()
         self._cables[number] = host
         self._pulled[host] += 1
         self.hosts.take_down(host)
         return number
 
     def remove(self, number: int) -> None:
-        """End the fault of that number."""
         host = self._cables.pop(number, None)
         if host is None:
-            self.links.remove(number)
+            super().remove(number)
             return
         self._pulled[host] -= 1
         if not self._pulled[host]:
             self.hosts.bring_up(host)
-
-    def cut(self, where: Where) -> int:
-        """Reset all connections of these links, and return how many."""
-        return self.links.cut(where)
 
 
 def cut_off(fault: Fault) -> str | None:
@@ -78,5 +71,5 @@ def cut_off(fault: Fault) -> str | None:
 @contextmanager
 def run_host_links(seed: int = 0) -> Iterator[HostLinks]:
     """Yield links in a hub of their own; raises NoNamespaces."""
-    with Namespaces() as hosts, run_links(seed, lambda: hosts.enter(HUB)) as links:
-        yield HostLinks(hosts, links)
+    with Namespaces() as hosts, run_in_thread(lambda: open_links(seed), lambda: hosts.enter(HUB)) as (links, token):
+        yield HostLinks(links, token, hosts)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,12 +25,16 @@ _START_TIMEOUT = 60.0
 T = TypeVar("T")
 
 
-class ThreadedLinks:
+class ThreadedLinks(ABC):
     """`Links` in a thread: every call is done there."""
 
     def __init__(self, links: Links, token: trio.lowlevel.TrioToken) -> None:
         self._links = links
         self._token = token
+
+    @abstractmethod
+    def connect(self, name: str) -> NodePlace:
+        """Return the place of the node `name`, which others reach from now on; raises NodeError and OSError."""
 
     def add(self, name: str, place: NodePlace) -> None:
         """Note that the node `name` is at `place` (`Links.add`)."""
@@ -38,6 +43,10 @@ class ThreadedLinks:
     def apply(self, fault: Fault) -> int:
         """Begin `fault` on the links and return its number (`Links.apply`)."""
         return self._run(lambda: self._links.apply(fault))
+
+    def applied(self, fault: Fault) -> AbstractContextManager[None]:
+        """Hold `fault` within this."""
+        return held(fault, self.apply, self.remove)
 
     def reserve(self) -> int:
         """Return a number for a fault that is not applied here (`Links.reserve`)."""
@@ -51,61 +60,34 @@ class ThreadedLinks:
         """Reset all connections of these links, and return how many (`Links.cut`)."""
         return self._run(lambda: self._links.cut(where))
 
-    def counts(self, link: Link) -> Counts:
+    def counts(self, source: str, target: str) -> Counts:
         """Return the counts of that link until now."""
-        return self._run(lambda: replace(self._links.counts[link]))
+        return self._run(lambda: replace(self._links.counts[Link(source, target)]))
 
     def _run(self, call: Callable[[], T]) -> T:
         return trio.from_thread.run_sync(call, trio_token=self._token)
 
 
-@dataclass(frozen=True, slots=True)
-class LoopbackLinks:
-    """The links of a testnet on loopback, as `testnet.real.local.Linked`."""
+class LoopbackLinks(ThreadedLinks):
+    """The links of a testnet on loopback."""
 
-    links: ThreadedLinks
-    allocation: Allocation
-    folder: Path
+    def __init__(self, links: Links, token: trio.lowlevel.TrioToken, allocation: Allocation, folder: Path) -> None:
+        """`folder` is that of the testnet."""
+        super().__init__(links, token)
+        self._allocation = allocation
+        self._folder = folder
 
     def connect(self, name: str) -> NodePlace:
-        """Return the place of the node `name`, which others reach from now on; raises BadInput and OSError."""
-        place = claim.allot(self.folder, self.allocation, name)
-        self.links.add(name, place)
+        place = claim.allot(self._folder, self._allocation, name)
+        self.add(name, place)
         return place
-
-    def applied(self, fault: Fault) -> AbstractContextManager[None]:
-        """Hold `fault` within this."""
-        return held(fault, self.apply, self.remove)
-
-    def apply(self, fault: Fault) -> int:
-        """Begin `fault` on the links and return its number (`Links.apply`)."""
-        return self.links.apply(fault)
-
-    def remove(self, number: int) -> None:
-        """End the fault of that number (`Links.remove`)."""
-        self.links.remove(number)
-
-    def cut(self, where: Where) -> int:
-        """Reset all connections of these links, and return how many (`Links.cut`)."""
-        return self.links.cut(where)
-
-    def counts(self, source: str, target: str) -> Counts:
-        """Return the counts of that link until now."""
-        return self.links.counts(Link(source, target))
 
 
 @contextmanager
 def run_loopback_links(folder: Path, seed: int = 0) -> Iterator[LoopbackLinks]:
     """Yield the links of the testnet in `folder`, in a thread; raises CannotListen, BadFolder."""
-    with claim.claim(folder) as allocation, run_links(seed) as links:
-        yield LoopbackLinks(links, allocation, folder)
-
-
-@contextmanager
-def run_links(seed: int = 0, enter: Callable[[], None] = lambda: None) -> Iterator[ThreadedLinks]:
-    """Yield links in a thread of their own, which calls `enter` first; raises what that raises."""
-    with run_in_thread(lambda: open_links(seed), enter) as (links, token):
-        yield ThreadedLinks(links, token)
+    with claim.claim(folder) as allocation, run_in_thread(lambda: open_links(seed)) as (links, token):
+        yield LoopbackLinks(links, token, allocation, folder)
 
 
 @contextmanager

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
-import time
 
 from nectar_node.base.folder import NodeFolder
 from nectar_node.launcher import launch
@@ -14,8 +12,6 @@ from testnet.model.rule import Attack
 from testnet.real.nodes.addresses import NodePlace
 
 ATTACKERS_FOLDER = "attackers"
-READY_TIMEOUT = 60.0
-"""Seconds in which one must have begun, however busy the machine is."""
 
 
 def start(network: LocalNetwork, attack: Attack, by: str, where: NodePlace | None, lifeline: int | None = None) -> None:
@@ -27,15 +23,7 @@ def start(network: LocalNetwork, attack: Attack, by: str, where: NodePlace | Non
     if where is not None:
         command = [*where.prefix, *command, "--source", where.host]
     words = [str(network.folder), str(folder.path), *attack[:3], str(attack.seed)]
-    starting = launch.spawn(by, folder, command, words, lifeline)
-    try:
-        launch.tell(starting, b"")
-        launch.await_ready(starting, time.monotonic() + READY_TIMEOUT)
-    except BaseException:
-        launch.abandon([starting.process])
-        raise
-    finally:
-        os.close(starting.ready)
+    launch.start_beside(by, folder, command, words, lifeline)
 
 
 def call_off(network: LocalNetwork, by: str) -> None:

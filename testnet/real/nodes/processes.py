@@ -14,7 +14,7 @@ from nectar_node.base.folder import is_paused
 from nectar_node.launcher import launch
 from nectar_node.launcher.boot_options import kept_options
 from nectar_node.launcher.local_network import LocalNetwork
-from testnet.model.rule import Attack, NotAtThisLevel
+from testnet.model.rule import Attack, Nodes, NotAtThisLevel
 from testnet.real.nodes import attackers, impostors
 from testnet.real.nodes.addresses import NodePlace
 
@@ -23,9 +23,9 @@ _STOPS_WITHIN = 10.0
 _GLANCE = 0.002
 
 
-@dataclass(frozen=True, slots=True)
-class NodeProcesses:
-    """Actions on the nodes of `network`, which implement `Nodes`. Raises `nectar_node.base.errors.NodeError`."""
+@dataclass(slots=True)
+class NodeProcesses(Nodes):
+    """Actions on the nodes of `network`. Raises `nectar_node.base.errors.NodeError`."""
 
     network: LocalNetwork
     place: Callable[[str], NodePlace] | None = None
@@ -63,7 +63,6 @@ class NodeProcesses:
         self._limit_files(host, 0)
 
     def free_disk(self, host: str) -> None:
-        """Give the node's disk its usual capacity again."""
         self._limit_files(host, None)
 
     def _limit_files(self, host: str, size: int | None) -> None:
@@ -81,7 +80,6 @@ class NodeProcesses:
         impostors.start(self.network, host, by, self.place(by), self.lifeline)
 
     def dismiss(self, host: str) -> None:
-        """End the node that `impersonate` has booted at `host`, for good."""
         impostors.dismiss(self.network, host)
 
     def attack(self, attack: Attack, by: str) -> None:
@@ -90,7 +88,6 @@ class NodeProcesses:
         attackers.start(self.network, attack, by, where, self.lifeline)
 
     def call_off(self, by: str) -> None:
-        """Let the hostile peer leave, with all of its connections."""
         attackers.call_off(self.network, by)
 
     def pause(self, host: str) -> bool:

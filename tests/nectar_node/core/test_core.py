@@ -67,7 +67,7 @@ def write_package(folder: Path, *entries: dict[str, object]) -> Path:
 def install(node: SimNode, simulation: Simulation, package: Package) -> None:
     node.core.install(package, None, simulation.now)
     node.go_on()
-    simulation.settle_instant()
+    simulation.rest(0.0)
 
 
 def may_message(kernel: Kernel, holder: str, target: str) -> bool:
@@ -116,7 +116,7 @@ def test_what_a_peer_leaves_behind_by_the_thousand_is_passed_on_a_part_at_a_time
     assert len(events) == 2 * EVENTS_AT_ONCE + 1
     assert core.next_deadline() == simulation.now
     node.go_on()
-    simulation.settle_instant()
+    simulation.rest(0.0)
     assert not events
     assert [line for line in node.log if "peer " in line] == [
         f"net: peer {number}" for number in range(3 * EVENTS_AT_ONCE + 1)

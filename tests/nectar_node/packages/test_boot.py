@@ -28,7 +28,6 @@ from testnet.model.where import Where
 from testnet.scenarios.witnesses import RunTally, Witnesses, WitnessRun
 from testnet.sim.node import NodeSpec, SimNode
 from testnet.sim.programs import Programs
-from testnet.sim.sim_lab import SimLab
 from testnet.sim.simulation import REGISTRAR, LinkBehaviour, Simulation
 
 OUR = "our.nec"
@@ -149,7 +148,7 @@ def test_a_node_whose_registrar_refuses_dials_runs_its_packages_after_five_secon
 def test_a_node_whose_name_another_key_holds_does_not_run(simulation: Simulation) -> None:
     simulation.add(OUR)
     simulation.settle()
-    simulation.boot(NodeSpec(OUR, (HELLO,), host="other", key="another"))
+    simulation.boot_node(NodeSpec(OUR, (HELLO,), host="other", key="another"))
     simulation.rest(1.0)
     assert "other" not in simulation.nodes
     lines = [line for line in simulation.journal if " other does not run: " in line]
@@ -230,13 +229,13 @@ def test_g13_what_waits_in_a_node_that_crashes_was_not_taken_so_its_sender_is_to
     def crash() -> None:
         simulation.crash(OUR)
 
-    simulation.at(began + 1.0, crash)
+    simulation.at(1.0, crash)
     assert ask_from_peer(simulation, 30) == {"Failed": {"kind": "Offline"}}
     assert began + 1.0 < simulation.now <= began + 1.0 + RECOVERY_SECONDS
 
 
 def test_g24_a_flood_waits_within_the_peers_credit_and_comes_in_order(simulation: Simulation, node: SimNode) -> None:
-    lab = SimLab(simulation)
+    lab = simulation
     witness = Witnesses(lab)
     run = WitnessRun("flood", PEER, (OUR,), count=1000, timeout=30)
     witness.begin(run)

@@ -60,7 +60,7 @@ def node(simulation: Simulation, folder: Path) -> SimNode:
 def install(simulation: Simulation, node: SimNode, folder: Path, *, anew: bool) -> None:
     node.core.install(read_package(folder, OUR), None, simulation.now, anew=anew)
     node.go_on()
-    simulation.settle_instant()
+    simulation.rest(0.0)
 
 
 def test_a_package_that_is_started_again_is_granted_what_it_asks_for(

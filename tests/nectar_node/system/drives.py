@@ -66,21 +66,21 @@ class Drives:
 
     def look(self) -> None:
         """Take what the vfs wants done."""
-        while (wish := self.vfs.next_action()) is not None:
-            match wish:
+        while (action := self.vfs.next_action()) is not None:
+            match action:
                 case Reply():
-                    self.replies.append(wish)
+                    self.replies.append(action)
                 case GrantCapabilities(holder, capabilities):
                     self.held.update((holder, each) for each in capabilities)
                 case LogLine():
-                    self.lines.append(wish)
+                    self.lines.append(action)
                 case StopJob(ticket):
                     self.stopped.append(ticket)
                 case Job():
-                    self.jobs.append(wish)
-                    self.undone.append(wish)
+                    self.jobs.append(action)
+                    self.undone.append(action)
                 case _:
-                    raise AssertionError(wish)
+                    raise AssertionError(action)
 
     def work(self) -> None:
         """Do one job, or give it up."""

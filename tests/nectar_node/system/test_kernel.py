@@ -58,20 +58,20 @@ class Distro:
 
     def look(self) -> None:
         """Do what it wants."""
-        while (wish := self.process.next_action()) is not None:
-            match wish:
+        while (action := self.process.next_action()) is not None:
+            match action:
                 case Reply():
-                    self.replies.append(wish)
+                    self.replies.append(action)
                 case CompileCode():
-                    self.compiling.append(wish)
+                    self.compiling.append(action)
                 case LogLine(source, _, text):
                     self.lines.append(f"{source}: {text}")
                 case ShutDown():
                     self.ends = True
                 case Job() | StopJob() | FetchCode():
-                    raise AssertionError(wish)
+                    raise AssertionError(action)
                 case _:
-                    self.rig.tell(wish)
+                    self.rig.tell(action)
 
     def compile(self) -> None:
         """The code that waits is compiled."""

@@ -40,10 +40,10 @@ def say(net: Net, body: bytes, node: str = THEIR, now: float = 0.0) -> list[obje
     source = Address(node, HI if node != OUR else APP)
     envelope = Envelope(1, source, Address(OUR, NET), ReplyTo(source, 1), Request(False, 5, body), None, node != OUR)
     net.receive(envelope, now)
-    wishes: list[object] = []
-    while (wish := net.next_action()) is not None:
-        wishes.append(wish)
-    return wishes
+    actions: list[object] = []
+    while (action := net.next_action()) is not None:
+        actions.append(action)
+    return actions
 
 
 def ask(net: Net, question: object) -> Any:
@@ -111,8 +111,8 @@ def test_what_is_no_question_is_a_bad_request(question: object) -> None:
 
 @given(st.binary(max_size=40) | JSON.map(lambda value: json.dumps(value).encode()), st.sampled_from([OUR, THEIR]))
 def test_whatever_anybody_sends_gets_one_answer(body: bytes, node: str) -> None:
-    wishes = say(a_net(), body, node)
-    assert sum(isinstance(wish, Reply) for wish in wishes) == 1
+    actions = say(a_net(), body, node)
+    assert sum(isinstance(action, Reply) for action in actions) == 1
 
 
 def test_g23_a_body_too_long_for_a_question_is_a_hello_unread() -> None:

@@ -48,13 +48,13 @@ class Saved:
     def carry_out(self) -> list[object]:
         """Do what it wants; its answers."""
         answers: list[object] = []
-        while (wish := self.state.next_action()) is not None:
-            if isinstance(wish, Job):
-                self.state.done(wish, self.disk.perform(wish.operation), 0.0)
-            elif isinstance(wish, LogLine):
-                self.lines.append(wish)
+        while (action := self.state.next_action()) is not None:
+            if isinstance(action, Job):
+                self.state.done(action, self.disk.perform(action.operation), 0.0)
+            elif isinstance(action, LogLine):
+                self.lines.append(action)
             else:
-                answers.append(wish)
+                answers.append(action)
         return answers
 
 

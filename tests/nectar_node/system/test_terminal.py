@@ -78,23 +78,23 @@ class Rig:
         request = Request(False, timeout, body, metadata)
         self.terminal.receive(Envelope(self._id, source, USER, reply_to, request), self.now)
 
-    def wishes(self) -> list[SystemAction]:
+    def actions(self) -> list[SystemAction]:
         """What the terminal wants done."""
-        wishes: list[SystemAction] = []
-        while (wish := self.terminal.next_action()) is not None:
-            wishes.append(wish)
-        return wishes
+        actions: list[SystemAction] = []
+        while (action := self.terminal.next_action()) is not None:
+            actions.append(action)
+        return actions
 
-    def wish(self, kind: type) -> Any:
-        """The only wish of a kind among those that there are."""
-        (wish,) = [each for each in self.wishes() if isinstance(each, kind)]
-        return wish
+    def action(self, kind: type) -> Any:
+        """The only action of a kind among those that there are."""
+        (action,) = [each for each in self.actions() if isinstance(each, kind)]
+        return action
 
     def load(self, settings: object, file: str = "hi.wasm") -> FetchCode:
         """scripts.json has been read: it has one script."""
-        job = self.wish(Job)
+        job = self.action(Job)
         self.terminal.done(job, json.dumps({file: settings}).encode(), self.now)
-        fetch = self.wish(FetchCode)
+        fetch = self.action(FetchCode)
         assert isinstance(fetch, FetchCode)
         return fetch
 
@@ -103,7 +103,7 @@ class Rig:
         self.tell(line.encode(), timeout=timeout)
         fetch = self.load(settings or {})
         self.terminal.code_fetched(fetch.token, PROGRAM, self.now)
-        return self.wishes()
+        return self.actions()
 
     def run(self, line: str = "hi there", settings: object = None, timeout: int | None = 10) -> object:
         """A script runs: what its answer is to come with."""
@@ -118,7 +118,7 @@ class Rig:
 
     def answer(self) -> tuple[str, str | None]:
         """Body and metadata of the only reply."""
-        reply = self.wish(Reply)
+        reply = self.action(Reply)
         return reply.response.body.decode(), reply.response.metadata
 
 
@@ -132,10 +132,10 @@ def arrival(body: bytes, metadata: str | None = None, blob: LazyLoadBlob | None 
 def test_a_line_has_its_packages_scripts_read_and_then_the_scripts_code() -> None:
     rig = Rig()
     rig.tell(b"  hi   other.nec how are you?\n")
-    job = rig.wish(Job)
+    job = rig.action(Job)
     assert job.operation == ReadAt(place(PackageId("terminal", "sys"), "/scripts.json"), 0, MAX_SCRIPTS_BYTES + 1)
     rig.terminal.done(job, b'{"hi.wasm":{}}', 0.0)
-    fetch = rig.wish(FetchCode)
+    fetch = rig.action(FetchCode)
     assert (fetch.package, fetch.path) == (PackageId("terminal", "sys"), "/hi.wasm")
 
 
@@ -155,7 +155,7 @@ def test_a_script_of_another_package_runs_in_that_package() -> None:
     assert (fetch.package, fetch.path) == (PackageId("app", "sys"), "/tool.wasm")
     rig.terminal.code_fetched(fetch.token, PROGRAM, 0.0)
     launch = Launch(ProcessId("1000", "app", "sys"), PROGRAM, ON_EXIT_NONE, public=True, returns=False)
-    assert rig.wish(Start) == Start(launch, ())
+    assert rig.action(Start) == Start(launch, ())
 
 
 def test_a_script_has_only_the_time_that_is_left() -> None:
@@ -164,7 +164,7 @@ def test_a_script_has_only_the_time_that_is_left() -> None:
     fetch = rig.load({})
     rig.now = 2.5
     rig.terminal.code_fetched(fetch.token, PROGRAM, rig.now)
-    assert rig.wish(Inject).request.expects_response == 8
+    assert rig.action(Inject).request.expects_response == 8
 
 
 # --- rights ---------------------------------------------------------------------------------------------------------
@@ -205,7 +205,7 @@ def test_who_a_script_grants_may_message_it_until_it_is_gone() -> None:
     assert isinstance(inject.token, SystemToken)
     rig.terminal.ended(FIRST, 0.0)
     rig.terminal.answered(inject.token.token, arrival(b"done"), 0.0)
-    assert rig.wish(Kill) == Kill(FIRST)
+    assert rig.action(Kill) == Kill(FIRST)
 
 
 # --- the answer and the end -----------------------------------------------------------------------------------------
@@ -216,24 +216,24 @@ def test_the_scripts_response_is_passed_on_with_its_blob() -> None:
     blob = LazyLoadBlob("text/plain", b"blob")
     rig.terminal.answered(rig.run(), arrival(b"body", '{"some":"metadata"}', blob), 0.0)
     response = Response(False, b"body", '{"some":"metadata"}')
-    assert rig.wishes() == [Reply(TERMINAL, ReplyTo(USER, 1), response, blob)]
+    assert rig.actions() == [Reply(TERMINAL, ReplyTo(USER, 1), response, blob)]
 
 
 def test_a_script_that_returns_after_its_answer_is_left_alone() -> None:
     rig = Rig()
     rig.terminal.answered(rig.run(), arrival(b"body"), 0.0)
     rig.terminal.ended(FIRST, 0.0)
-    assert [type(wish) for wish in rig.wishes()] == [Reply]
+    assert [type(action) for action in rig.actions()] == [Reply]
     assert rig.terminal.next_deadline() is None
 
 
 def test_a_script_that_does_not_return_after_its_answer_is_killed() -> None:
     rig = Rig()
     rig.terminal.answered(rig.run(), arrival(b"body"), 5.0)
-    assert isinstance(rig.wish(Reply), Reply)
+    assert isinstance(rig.action(Reply), Reply)
     assert rig.terminal.next_deadline() == 5.0 + GRACE_SECONDS
     rig.terminal.on_timer(5.0 + GRACE_SECONDS)
-    assert rig.wishes() == [Kill(FIRST)]
+    assert rig.actions() == [Kill(FIRST)]
     assert rig.terminal.next_deadline() is None
 
 
@@ -263,7 +263,7 @@ def test_a_script_may_leave_its_answer_to_another_process() -> None:
     rig = Rig()
     token = rig.run()
     rig.terminal.ended(FIRST, 0.0)
-    assert rig.wishes() == []
+    assert rig.actions() == []
     rig.terminal.answered(token, arrival(b"later"), 3.0)
     assert rig.answer() == ("later", None)
 
@@ -273,11 +273,11 @@ def test_a_script_is_killed_when_the_requesters_time_is_over() -> None:
     token = rig.run(timeout=10)
     assert rig.terminal.next_deadline() == 10.0
     rig.terminal.on_timer(9.5)
-    assert rig.wishes() == []
+    assert rig.actions() == []
     rig.terminal.on_timer(10.0)
-    assert rig.wishes() == [Kill(FIRST)]
+    assert rig.actions() == [Kill(FIRST)]
     rig.fail(token, Reason.PROCESS_ENDED)
-    assert rig.wishes() == []
+    assert rig.actions() == []
 
 
 def test_a_script_whose_answer_nobody_waits_for_ends_within_an_hour() -> None:
@@ -285,17 +285,17 @@ def test_a_script_whose_answer_nobody_waits_for_ends_within_an_hour() -> None:
     rig.run(timeout=None)
     assert rig.terminal.next_deadline() == 3600.0
     rig.terminal.on_timer(3600.0)
-    assert rig.wishes() == [Kill(FIRST)]
+    assert rig.actions() == [Kill(FIRST)]
 
 
 def test_what_arrives_for_a_line_whose_time_is_over_is_ignored() -> None:
     rig = Rig()
     rig.tell(b"hi", timeout=1)
-    job = rig.wish(Job)
+    job = rig.action(Job)
     rig.terminal.on_timer(1.0)
     rig.terminal.done(job, b"{}", 1.0)
     rig.terminal.code_fetched(job.owner, PROGRAM, 1.0)
-    assert rig.wishes() == []
+    assert rig.actions() == []
 
 
 # --- the user who watches -------------------------------------------------------------------------------------------
@@ -305,7 +305,7 @@ def watch(rig: Rig, user: object) -> object:
     rig.tell(b"hi there", metadata=rig.terminal.expect(user))
     fetch = rig.load({})
     rig.terminal.code_fetched(fetch.token, PROGRAM, 0.0)
-    token: SystemToken = rig.wish(Inject).token
+    token: SystemToken = rig.action(Inject).token
     return token.token
 
 
@@ -328,7 +328,7 @@ def test_a_script_that_is_stopped_is_killed_and_says_so() -> None:
     rig, user = Rig(), object()
     token = watch(rig, user)
     rig.terminal.stop(user)
-    assert rig.wishes() == [Kill(FIRST)]
+    assert rig.actions() == [Kill(FIRST)]
     rig.terminal.ended(FIRST, 0.0)
     rig.fail(token, Reason.PROCESS_ENDED)
     assert rig.answer() == ("hi:terminal:sys was stopped.", FAILED)
@@ -337,18 +337,18 @@ def test_a_script_that_is_stopped_is_killed_and_says_so() -> None:
 def test_a_script_can_be_stopped_before_it_has_begun() -> None:
     rig, user = Rig(), object()
     rig.tell(b"hi there", metadata=rig.terminal.expect(user))
-    job = rig.wish(Job)
+    job = rig.action(Job)
     rig.terminal.stop(user)
     assert rig.answer() == ("hi:terminal:sys was stopped.", FAILED)
     rig.terminal.done(job, b'{"hi.wasm":{}}', 0.0)
-    assert rig.wishes() == []
+    assert rig.actions() == []
 
 
 def test_stopping_touches_no_script_of_another_user() -> None:
     rig = Rig()
     watch(rig, object())
     rig.terminal.stop(object())
-    assert rig.wishes() == []
+    assert rig.actions() == []
 
 
 # --- what cannot be run ---------------------------------------------------------------------------------------------
@@ -378,7 +378,7 @@ def test_an_unknown_script_is_refused_at_once() -> None:
 def test_a_package_without_scripts_is_named() -> None:
     rig = Rig()
     rig.tell(b"tool:app:sys")
-    rig.terminal.done(rig.wish(Job), DiskError(DiskFault.NOT_FOUND, "gone"), 0.0)
+    rig.terminal.done(rig.action(Job), DiskError(DiskFault.NOT_FOUND, "gone"), 0.0)
     assert rig.answer() == ("app:sys has no scripts, or is not installed on our.nec.", FAILED)
 
 
@@ -395,7 +395,7 @@ def test_one_more_script_than_may_run_is_refused() -> None:
     rig = Rig()
     for _ in range(MAX_RUNS):
         rig.tell(b"hi")
-    rig.wishes()
+    rig.actions()
     rig.tell(b"hi")
     assert rig.answer() == ("64 scripts are running already: try again when one has ended.", FAILED)
 
@@ -404,7 +404,7 @@ def test_one_more_script_than_may_run_is_refused() -> None:
 def test_any_line_gives_a_job_or_one_answer(line: bytes) -> None:
     rig = Rig()
     rig.tell(line)
-    assert [type(wish) for wish in rig.wishes()] in ([Job], [Reply])
+    assert [type(action) for action in rig.actions()] in ([Job], [Reply])
 
 
 # --- who may ask what -----------------------------------------------------------------------------------------------
@@ -449,14 +449,14 @@ def test_any_request_about_aliases_gives_one_answer(body: bytes) -> None:
     rig = Rig()
     rig.tell(body, ALIAS)
     assert isinstance(json.loads(rig.answer()[0]), (str, dict))
-    assert rig.wishes() == []
+    assert rig.actions() == []
 
 
 def test_a_request_that_nobody_waits_for_is_answered_by_nothing() -> None:
     rig = Rig()
     rig.tell(b'"GetAliases"', ALIAS, timeout=None)
     rig.tell(b"ls", timeout=None)
-    assert rig.wishes() == []
+    assert rig.actions() == []
 
 
 def test_a_package_that_is_not_installed_has_no_scripts() -> None:

@@ -61,7 +61,7 @@ class Network:
     def acquainted(self) -> Network:
         """The same, when the two have a connection."""
         assert self.greet().what == GREETED
-        self.simulation.settle_instant()
+        self.simulation.rest(0.0)
         return self
 
     def lines(self, what: str) -> list[str]:

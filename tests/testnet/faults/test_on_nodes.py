@@ -73,7 +73,7 @@ def test_bandwidth_lets_a_greeting_wait_for_its_bytes(acquainted: Network) -> No
 
 def test_what_a_slow_link_still_has_when_it_is_slow_no_longer_goes_on_at_once(acquainted: Network) -> None:
     number = acquainted.simulation.inject(Bandwidth(1.0, BETWEEN))
-    acquainted.simulation.at(acquainted.simulation.now + 2.0, lambda: acquainted.simulation.withdraw(number))
+    acquainted.simulation.at(2.0, lambda: acquainted.simulation.withdraw(number))
     assert acquainted.greet() == Told(GREETED, 2.0)
 
 
@@ -81,7 +81,7 @@ def test_of_two_latencies_one_is_left_when_the_other_ends(acquainted: Network) -
     simulation = acquainted.simulation
     with simulation.apply(Latency(3.0, where=Where(A, B, both=False))):
         number = simulation.inject(Latency(5.0, where=Where(A, B, both=False)))
-        simulation.at(simulation.now + 1.0, lambda: simulation.withdraw(number))
+        simulation.at(1.0, lambda: simulation.withdraw(number))
         assert acquainted.greet() == Told(GREETED, 3.0)
 
 
@@ -90,7 +90,7 @@ def test_a_stall_that_ends_is_a_delay(acquainted: Network) -> None:
         token = acquainted.a.begin_to_ask(f"{B}@hello:hello:sys", b'{"Greet":"Ada"}', 60)
         acquainted.simulation.rest(3.0)
         assert acquainted.a.answer(token) is None
-    acquainted.simulation.settle_instant()
+    acquainted.simulation.rest(0.0)
     assert acquainted.a.answer(token) is not None
 
 
@@ -104,7 +104,7 @@ def test_a_stall_breaks_no_connection_and_refuses_none(net: Network) -> None:
 def test_a_reset_breaks_the_connection_and_the_nodes_make_a_new_one(acquainted: Network) -> None:
     fault = acquainted.simulation.inject(ConnectionReset(where=BETWEEN))
     token = acquainted.a.begin_to_ask(f"{B}@hello:hello:sys", b'{"Greet":"Ada"}', 60)
-    acquainted.simulation.settle_instant()
+    acquainted.simulation.rest(0.0)
     acquainted.simulation.withdraw(fault)
     assert [len(acquainted.lines(f"{each} log net: connection")) for each in (A, B)] == [1, 1]
     acquainted.simulation.rest(2.0)
@@ -154,7 +154,7 @@ def test_a_partition_of_one_way_leaves_the_other(acquainted: Network) -> None:
     said = len(acquainted.lines(f" {B} sends "))
     with acquainted.simulation.apply(Partition(Where(B, A, both=False))):
         token = acquainted.a.begin_to_ask(f"{B}@hello:hello:sys", b'{"Greet":"Ada"}', 60)
-        acquainted.simulation.settle_instant()
+        acquainted.simulation.rest(0.0)
         assert len(acquainted.lines(f" {B} sends ")) > said
         assert acquainted.a.answer(token) is None
 
@@ -322,7 +322,7 @@ def test_an_impostor_can_come_again(net: Network) -> None:
 def test_a_replayed_connection_is_not_taken_for_the_peer(net: Network) -> None:
     with net.simulation.apply(Replay(BETWEEN)):
         net.acquainted()
-        net.a.cut()
+        net.simulation.cut(net.a.host)
         net.simulation.rest(10.0)
         assert net.greet().what != GREETED
     net.simulation.rest(1.0)

@@ -22,7 +22,6 @@ from testnet.model.where import Where
 from testnet.real.nodes import namespaces
 from testnet.real.socket_lab import SocketLab, open_socket_lab
 from testnet.scenarios.timing import told
-from testnet.sim.sim_lab import SimLab
 from testnet.sim.simulation import Simulation
 
 A, B = "a.nec", "b.nec"
@@ -34,7 +33,7 @@ LIMIT = 60.0
 @contextmanager
 def open_lab(level: Level, folder: Path) -> Iterator[Lab]:
     if level is Level.SIMULATION:
-        yield SimLab(Simulation(1, Engine(None, replayable=True)))
+        yield Simulation(1, Engine(None, replayable=True))
         return
     if level is Level.NAMESPACES and (why := namespaces.unavailable()) is not None:
         pytest.skip(why)

@@ -49,7 +49,7 @@ def data_of(text: str) -> dict[str, Any]:
 
 
 def hostile() -> Journal:
-    failed = step(1.0, "a.nec", "failed", reason=HOSTILE, source=HOSTILE, target=HOSTILE, beginning=HOSTILE)
+    failed = step(1.0, "a.nec", "failed", reason=HOSTILE, beginning=HOSTILE)
     events = (failed, (1.0, "a.nec", f"log {HOSTILE}"), (2.0, "-", f"violation {HOSTILE}"), (3.0, HOSTILE, "boots"))
     plan = {"scenario": HOSTILE, "nodes": (HOSTILE,), "options": {HOSTILE: HOSTILE}}
     return small(*events, **plan, schedule=({"kind": HOSTILE, "at": HOSTILE},))

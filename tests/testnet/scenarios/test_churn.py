@@ -12,7 +12,7 @@ from testnet.scenarios.churn import CHURN
 from testnet.scenarios.scenario import Plan, draw_plan
 from testnet.sim.programs import Programs
 from testnet.sim.run import PASSED, VIOLATED, run
-from testnet.sim.sim_lab import SimLab
+from testnet.sim.simulation import Simulation
 from tests.seeds import seeds
 
 A, B, C, D = CHURN.nodes
@@ -74,9 +74,9 @@ def test_it_finds_a_node_that_reaches_nobody(programs: Programs, monkeypatch: py
 
 
 def test_it_finds_a_node_that_is_gone_and_answers(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = SimLab.running
-    monkeypatch.setattr(SimLab, "leave", lambda self, name: None)
-    monkeypatch.setattr(SimLab, "running", lambda self, name: name != JOINER and real(self, name))
+    real = Simulation.running
+    monkeypatch.setattr(Simulation, "leave", lambda self, name: None)
+    monkeypatch.setattr(Simulation, "running", lambda self, name: name != JOINER and real(self, name))
     result = run(plan(event(1.0, "join", JOINER), event(3.0, "leave", JOINER)), programs)
     assert result.result == VIOLATED, result.text
     assert (

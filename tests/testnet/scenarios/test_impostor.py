@@ -40,7 +40,7 @@ def test_it_holds_whether_the_real_one_is_there_and_was_known_before(
 
 def with_the_same_key(self: Simulation, host: str, by: str) -> None:
     known = self.nodes.get(host) or self.down[host]
-    self.boot(replace(known.spec, host=by))
+    self.boot_node(replace(known.spec, host=by))
 
 
 def test_it_finds_out_if_one_with_the_right_key_was_taken_for_the_real_one(

@@ -27,7 +27,7 @@ class Machine:
         self.disk = SimDisk(lambda: 0.0)
         self.disk.perform(Create(F, cut_off=False))
         self.disk.perform(Create(G, cut_off=False))
-        self.lanes = SimLanes(self.simulation, self.disk, Random(self.seed), self._note, self.simulation.at)
+        self.lanes = SimLanes(self.simulation, self.disk, Random(self.seed), self._note, self.simulation.schedule)
 
     def _note(self, job: Job, outcome: Outcome) -> None:
         self.done.append(job.owner)

@@ -14,11 +14,10 @@ from testnet.faults.partition import Partition
 from testnet.model.lab import NodePlan, Outcome
 from testnet.model.rule import HOLD, LOSE, PASS, Alter, Delay, Dialing, Event, Passing, Redirect, Reset, Verdict
 from testnet.model.where import Where
-from testnet.sim import fabric
+from testnet.sim import fabric, wired
 from testnet.sim.fabric import LinkBehaviour
 from testnet.sim.node import NodeSpec
 from testnet.sim.programs import Programs
-from testnet.sim.sim_lab import SimLab
 from testnet.sim.simulation import Simulation
 
 ONE, TWO = "one.nec", "two.nec"
@@ -28,14 +27,14 @@ DELAY = 0.25
 
 
 @pytest.fixture
-def lab(programs: Programs) -> SimLab:
-    lab = SimLab(Simulation(20261125, programs, LinkBehaviour(DELAY, DELAY), watches=True))
+def lab(programs: Programs) -> Simulation:
+    lab = Simulation(20261125, programs, LinkBehaviour(DELAY, DELAY), watches=True)
     lab.boot(NodePlan(ONE, ("hello", "file_transfer")), NodePlan(TWO, ("hello", "file_transfer")))
     assert greet(lab).kind == "response"
     return lab
 
 
-def greet(lab: SimLab, timeout: int = 20) -> Outcome:
+def greet(lab: Simulation, timeout: int = 20) -> Outcome:
     body = {"Ask": {"node": TWO, "name": "you", "timeout": timeout}}
     return lab.ask(ONE, HELLO, body, timeout + 5)
 
@@ -75,20 +74,20 @@ class DelaysTheFirst:
         return f"delay the first piece by {self.seconds:g} s"
 
 
-def test_a_message_and_its_answer_take_what_both_ways_take(lab: SimLab) -> None:
+def test_a_message_and_its_answer_take_what_both_ways_take(lab: Simulation) -> None:
     began = lab.now
     greet(lab)
     assert lab.now == began + 2 * DELAY
 
 
-def test_a_delay_comes_on_top(lab: SimLab) -> None:
+def test_a_delay_comes_on_top(lab: Simulation) -> None:
     with lab.apply(Says(Delay(1.0))):
         began = lab.now
         greet(lab)
     assert lab.now == began + 2 * DELAY + 1.0
 
 
-def test_what_is_not_delayed_does_not_overtake_what_is(lab: SimLab) -> None:
+def test_what_is_not_delayed_does_not_overtake_what_is(lab: Simulation) -> None:
     asked = []
     began = lab.now
     with lab.apply(DelaysTheFirst(4.0)):
@@ -100,7 +99,7 @@ def test_what_is_not_delayed_does_not_overtake_what_is(lab: SimLab) -> None:
     assert lab.now == began + 4.0 + 2 * DELAY
 
 
-def test_what_is_lost_arrives_when_it_is_sent_again_after_the_network_is_back(lab: SimLab) -> None:
+def test_what_is_lost_arrives_when_it_is_sent_again_after_the_network_is_back(lab: Simulation) -> None:
     sent = lab.now
     with lab.apply(Partition(Where(ONE, TWO))):
         asked = lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 20}}, 25)
@@ -112,7 +111,7 @@ def test_what_is_lost_arrives_when_it_is_sent_again_after_the_network_is_back(la
     assert lab.now == pytest.approx(sent + 0.2 + 0.4 + 0.8 + 1.6 + 3.2 + 2 * DELAY)
 
 
-def test_what_is_said_meanwhile_waits_behind_what_is_sent_again_and_does_not_put_it_off(lab: SimLab) -> None:
+def test_what_is_said_meanwhile_waits_behind_what_is_sent_again_and_does_not_put_it_off(lab: Simulation) -> None:
     sent = lab.now
     with lab.apply(Partition(Where(ONE, TWO))):
         first = lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "first", "timeout": 20}}, 25)
@@ -124,11 +123,11 @@ def test_what_is_said_meanwhile_waits_behind_what_is_sent_again_and_does_not_put
     assert lab.now == pytest.approx(sent + 0.2 + 0.4 + 0.8 + 1.6 + 2 * DELAY)
 
 
-def test_a_dial_that_is_lost_is_sent_again_after_a_second_and_then_two(lab: SimLab) -> None:
+def test_a_dial_that_is_lost_is_sent_again_after_a_second_and_then_two(lab: Simulation) -> None:
     with lab.apply(Partition(Where(ONE, TWO))):
         lab.cut(TWO)
         lab.rest(0.5)
-        dials = [float(line.split()[0]) for line in lab.simulation.journal if line.endswith(f"{ONE} dials {TWO}")]
+        dials = [float(line.split()[0]) for line in lab.journal if line.endswith(f"{ONE} dials {TWO}")]
         asked = lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 20}}, 25)
         lab.rest(1.0)
     lab.wait(lambda: asked.outcome is not None, 20.0)
@@ -137,7 +136,7 @@ def test_a_dial_that_is_lost_is_sent_again_after_a_second_and_then_two(lab: SimL
     assert asked.outcome.kind == "response"
 
 
-def test_what_waits_goes_on_at_once_when_it_may(lab: SimLab) -> None:
+def test_what_waits_goes_on_at_once_when_it_may(lab: Simulation) -> None:
     with lab.apply(Says(HOLD)):
         asked = lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 20}}, 25)
         lab.rest(4.0)
@@ -147,7 +146,7 @@ def test_what_waits_goes_on_at_once_when_it_may(lab: SimLab) -> None:
     assert lab.now == back + 2 * DELAY
 
 
-def test_a_dial_that_waits_arrives_when_the_network_is_back(lab: SimLab) -> None:
+def test_a_dial_that_waits_arrives_when_the_network_is_back(lab: Simulation) -> None:
     hold = Says(HOLD, Dialing)
     with lab.apply(hold):
         lab.cut(TWO)
@@ -159,38 +158,38 @@ def test_a_dial_that_waits_arrives_when_the_network_is_back(lab: SimLab) -> None
     assert asked.outcome.kind == "response"
 
 
-def test_after_something_is_lost_nothing_more_arrives_on_that_connection(lab: SimLab) -> None:
+def test_after_something_is_lost_nothing_more_arrives_on_that_connection(lab: Simulation) -> None:
     with lab.apply(Says(LOSE)):
         lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 2}}, 5)
         lab.rest(1.0)
     assert "Failed" in greet(lab, 2).body
 
 
-def test_a_reset_lets_the_bytes_before_it_arrive_and_ends_the_connection_for_both(lab: SimLab) -> None:
+def test_a_reset_lets_the_bytes_before_it_arrive_and_ends_the_connection_for_both(lab: Simulation) -> None:
     with lab.apply(Says(Reset(3))):
         lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 2}}, 5)
         lab.rest(DELAY)
-        assert [peer.state for node in lab.simulation.nodes.values() for peer in node.core.network.peers()] != []
+        assert [peer.state for node in lab.nodes.values() for peer in node.core.network.peers()] != []
     assert greet(lab).kind == "response"
 
 
-def test_altered_bytes_are_what_arrives(lab: SimLab) -> None:
+def test_altered_bytes_are_what_arrives(lab: Simulation) -> None:
     with lab.apply(Says(Alter(b"\0" * 40))):
         lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 2}}, 5)
         lab.rest(2.0)
-    assert any("log net: " in line and ONE in line for line in lab.simulation.journal), lab.log(TWO)
+    assert any("log net: " in line and ONE in line for line in lab.journal), lab.log(TWO)
     assert greet(lab).kind == "response"
 
 
-def test_a_redirected_dial_reaches_the_other_host(lab: SimLab) -> None:
-    lab.simulation.boot(NodeSpec(TWO, host="elsewhere", key="another", registers=False))
+def test_a_redirected_dial_reaches_the_other_host(lab: Simulation) -> None:
+    lab.boot_node(NodeSpec(TWO, host="elsewhere", key="another", registers=False))
     with lab.apply(Says(Redirect("elsewhere"), Dialing)):
         lab.crash(TWO)
         assert greet(lab, 10).body == {"Failed": {"kind": "Offline"}}
     assert any("the peer does not hold the key of two.nec" in line for line in lab.log(ONE)), lab.log(ONE)
 
 
-def test_a_node_takes_no_more_bytes_from_its_core_than_the_buffers_hold(lab: SimLab) -> None:
+def test_a_node_takes_no_more_bytes_from_its_core_than_the_buffers_hold(lab: Simulation) -> None:
     path = lab.share(ONE, lab.chance("file").randbytes(3 * fabric.BUFFER_BYTES), "large.bin")
     with lab.apply(Says(HOLD)):
         lab.begin(ONE, "our@file_transfer:file_transfer:sys", order(path), 100)
@@ -198,25 +197,25 @@ def test_a_node_takes_no_more_bytes_from_its_core_than_the_buffers_hold(lab: Sim
         assert end_of(lab, ONE, TWO).under_way < fabric.BUFFER_BYTES + fabric.SEGMENT_BYTES
 
 
-def test_what_came_before_the_end_of_a_connection_is_read_before_it(lab: SimLab) -> None:
-    two, end = lab.simulation.nodes[TWO], end_of(lab, TWO, ONE)
-    lab.simulation.fabric.hold(two, end.connection, held=True)
+def test_what_came_before_the_end_of_a_connection_is_read_before_it(lab: Simulation) -> None:
+    two, end = lab.nodes[TWO], end_of(lab, TWO, ONE)
+    lab.fabric.hold(two, end.connection, held=True)
     lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 20}}, 25)
     lab.rest(1.0)
     lab.crash(ONE)
     lab.rest(1.0)
-    before = len(lab.simulation.journal)
+    before = len(lab.journal)
     assert end.open
-    lab.simulation.fabric.hold(two, end.connection, held=False)
+    lab.fabric.hold(two, end.connection, held=False)
     lab.rest(1.0)
-    since = lab.simulation.journal[before:]
+    since = lab.journal[before:]
     assert any(f" {TWO} message " in line and f'"source":"{ONE}@hello' in line for line in since), since
     assert not end.open
 
 
-def test_who_does_not_read_hears_of_the_end_of_a_connection_by_writing(lab: SimLab) -> None:
+def test_who_does_not_read_hears_of_the_end_of_a_connection_by_writing(lab: Simulation) -> None:
     end = end_of(lab, TWO, ONE)
-    lab.simulation.fabric.hold(lab.simulation.nodes[TWO], end.connection, held=True)
+    lab.fabric.hold(lab.nodes[TWO], end.connection, held=True)
     lab.crash(ONE)
     lab.rest(1.0)
     assert end.open
@@ -226,13 +225,13 @@ def test_who_does_not_read_hears_of_the_end_of_a_connection_by_writing(lab: SimL
     assert not end.open
 
 
-def test_a_node_that_ends_without_having_read_all_loses_what_has_not_left_yet(lab: SimLab) -> None:
-    two, end = lab.simulation.nodes[TWO], end_of(lab, TWO, ONE)
+def test_a_node_that_ends_without_having_read_all_loses_what_has_not_left_yet(lab: Simulation) -> None:
+    two, end = lab.nodes[TWO], end_of(lab, TWO, ONE)
     with lab.apply(Partition(Where(TWO, ONE, both=False))):
         asked = [lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 5}}, 10)]
         lab.rest(1.0)
         assert end.leaving
-        lab.simulation.fabric.hold(two, end.connection, held=True)
+        lab.fabric.hold(two, end.connection, held=True)
         asked.append(lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "me", "timeout": 5}}, 10))
         lab.rest(1.0)
         lab.crash(TWO)
@@ -240,25 +239,25 @@ def test_a_node_that_ends_without_having_read_all_loses_what_has_not_left_yet(la
     assert all("Failed" in each.outcome.body for each in asked if each.outcome)
 
 
-def test_nothing_remembers_a_node_that_has_ended_on_a_connection_that_was_lost(lab: SimLab) -> None:
-    ended = weakref.ref(lab.simulation.nodes[TWO])
+def test_nothing_remembers_a_node_that_has_ended_on_a_connection_that_was_lost(lab: Simulation) -> None:
+    ended = weakref.ref(lab.nodes[TWO])
     with lab.apply(Loss(Where(ONE, TWO))):
         lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 2}}, 5)
         lab.rest(1.0)
-        lab.simulation.restart(TWO)
+        lab.restart(TWO)
     lab.rest(600.0)
     gc.collect()
     assert ended() is None
 
 
-def test_a_file_larger_than_all_buffers_arrives(lab: SimLab) -> None:
+def test_a_file_larger_than_all_buffers_arrives(lab: Simulation) -> None:
     data = lab.chance("file").randbytes(3 * fabric.BUFFER_BYTES)
     outcome = lab.ask(ONE, "our@file_transfer:file_transfer:sys", order(lab.share(ONE, data, "large.bin")), 100)
     assert "Done" in outcome.body
     assert lab.received(TWO, "large.bin") == data
 
 
-def test_a_host_that_loses_its_power_says_nothing(lab: SimLab) -> None:
+def test_a_host_that_loses_its_power_says_nothing(lab: Simulation) -> None:
     end = end_of(lab, ONE, TWO)
     lab.cut_power(TWO)
     lab.rest(10.0)
@@ -266,14 +265,14 @@ def test_a_host_that_loses_its_power_says_nothing(lab: SimLab) -> None:
     assert not lab.running(TWO)
 
 
-def test_a_host_whose_node_is_killed_says_so(lab: SimLab) -> None:
+def test_a_host_whose_node_is_killed_says_so(lab: Simulation) -> None:
     end = end_of(lab, ONE, TWO)
     lab.crash(TWO)
     lab.rest(DELAY)
     assert not end.open
 
 
-def test_what_was_sent_to_a_host_without_power_is_answered_by_a_reset_when_it_is_sent_again(lab: SimLab) -> None:
+def test_what_was_sent_to_a_host_without_power_is_answered_by_a_reset_when_it_is_sent_again(lab: Simulation) -> None:
     end, sent = end_of(lab, ONE, TWO), lab.now
     lab.cut_power(TWO)
     lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 20}}, 25)
@@ -283,7 +282,7 @@ def test_what_was_sent_to_a_host_without_power_is_answered_by_a_reset_when_it_is
     assert lab.now == pytest.approx(sent + 0.2 + 0.4 + 0.8 + 1.6 + 2 * DELAY)
 
 
-def test_who_says_nothing_to_a_host_that_lost_its_power_meanwhile_hears_of_it_when_it_does(lab: SimLab) -> None:
+def test_who_says_nothing_to_a_host_that_lost_its_power_meanwhile_hears_of_it_when_it_does(lab: Simulation) -> None:
     end = end_of(lab, ONE, TWO)
     lab.rest(1.0)  # nothing is on its way
     lab.cut_power(TWO)
@@ -296,7 +295,7 @@ def test_who_says_nothing_to_a_host_that_lost_its_power_meanwhile_hears_of_it_wh
     assert lab.now == pytest.approx(began + 2 * DELAY)
 
 
-def test_a_dial_to_a_host_without_power_is_sent_again_until_it_is_there(lab: SimLab) -> None:
+def test_a_dial_to_a_host_without_power_is_sent_again_until_it_is_there(lab: Simulation) -> None:
     lab.crash(TWO)
     lab.rest(10.0)  # the session with it is over
     lab.cut_power(TWO)
@@ -304,11 +303,11 @@ def test_a_dial_to_a_host_without_power_is_sent_again_until_it_is_there(lab: Sim
     lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 20}}, 25)
     lab.rest(0.5)
     lab.start(TWO)
-    lab.wait(lambda: "net: connected to one.nec" in lab.simulation.nodes[TWO].log, 20.0)
+    lab.wait(lambda: "net: connected to one.nec" in lab.nodes[TWO].log, 20.0)
     assert lab.now == pytest.approx(began + 1.0 + 4 * DELAY)
 
 
-def test_what_has_not_left_a_host_when_it_loses_its_power_is_lost(lab: SimLab) -> None:
+def test_what_has_not_left_a_host_when_it_loses_its_power_is_lost(lab: Simulation) -> None:
     with lab.apply(Partition(Where(TWO, ONE, both=False))):
         asked = lab.begin(ONE, HELLO, {"Ask": {"node": TWO, "name": "you", "timeout": 5}}, 10)
         lab.rest(1.0)
@@ -318,7 +317,7 @@ def test_what_has_not_left_a_host_when_it_loses_its_power_is_lost(lab: SimLab) -
     assert "Failed" in asked.outcome.body
 
 
-def test_faults_judge_a_large_segment_in_pieces(lab: SimLab) -> None:
+def test_faults_judge_a_large_segment_in_pieces(lab: Simulation) -> None:
     says = Says(PASS)
     with lab.apply(says):
         path = lab.share(ONE, lab.chance("file").randbytes(fabric.SEGMENT_BYTES), "large.bin")
@@ -327,8 +326,8 @@ def test_faults_judge_a_large_segment_in_pieces(lab: SimLab) -> None:
     assert max(sizes) == fabric.PIECE_BYTES
 
 
-def end_of(lab: SimLab, node: str, other: str) -> fabric.End:
-    (end,) = [each for each in lab.simulation.nodes[node].ends.values() if each.link.target == other]
+def end_of(lab: Simulation, node: str, other: str) -> wired.LinkEnd:
+    (end,) = [each for each in lab.nodes[node].ends.values() if each.link.target == other]
     return end
 
 

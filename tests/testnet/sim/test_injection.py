@@ -111,7 +111,7 @@ class Play:
             self._boot()
             for rounds in zip(questions(A, B), questions(B, A), strict=True):
                 self.outcomes += self._ask([*rounds[0], *rounds[1]])
-            self.simulation.at(self.simulation.now, self.simulation.nodes[A].cut)
+            self.simulation.at(0.0, lambda: self.simulation.cut(A))
             self.outcomes += self._ask([greeting(A, B), greeting(B, A)])
             self._run_scripts()
             self.probe.end()
@@ -125,7 +125,7 @@ class Play:
 
     def _boot(self) -> None:
         for name in (A, B):
-            node = self.simulation.boot(NodeSpec(name, tuple(PACKAGES / each for each in ("hello", "terminal"))))
+            node = self.simulation.boot_node(NodeSpec(name, tuple(PACKAGES / each for each in ("hello", "terminal"))))
             node._answers = Once()
         self._until(lambda: all(node.ready for node in self.simulation.nodes.values()), 60.0)
         self._until(lambda: all(self.simulation.nodes[name].joined for name in (A, B)), 60.0)

@@ -10,7 +10,7 @@ import pytest
 from testnet.journal.journal import read_journal_untrusted
 from testnet.runs.plans import expand, find_scenario
 from testnet.scenarios.scenario import Scenario
-from testnet.sim import simulation
+from testnet.sim import timeline
 from testnet.sim.programs import Programs
 from testnet.sim.run import Result, run
 from tests.testnet.sim.own import HERE
@@ -36,7 +36,7 @@ def test_a_scenario_that_never_ends_is_stopped_by_its_virtual_deadline_and_says_
 
 
 def test_a_scenario_in_which_time_stands_still_is_stopped(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simulation, "MAX_AT_ONCE", 1000)
+    monkeypatch.setattr(timeline, "MAX_AT_ONCE", 1000)
     result = quiet(programs, "STILL")
     assert result.result == "deadline"
     assert "1,000 things have happened" in result.text

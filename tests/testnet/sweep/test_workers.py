@@ -56,7 +56,7 @@ def test_a_sweep_stops_at_the_first_failure_and_names_the_lowest_seed(workers: W
 
 def test_failures_of_one_kind_are_put_together() -> None:
     def failure(seed: int, text: str) -> RunVerdict:
-        return RunVerdict(plan("FAILS", seed), "violated", text, "", 0, 0.0)
+        return RunVerdict("", 0, 0.0, "violated", text, plan("FAILS", seed))
 
     tally = SweepTally(3, failures=[failure(2, "G5: b"), failure(3, "G4: a"), failure(1, "G5: a")])
     assert [[each.plan.seed for each in kind] for kind in tally.kinds().values()] == [[1, 2], [3]]

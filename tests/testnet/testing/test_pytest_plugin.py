@@ -42,11 +42,11 @@ FORGES = """
     def boot(sim):
         '''What delivers to two.nec once more what it was given.'''
         sim.boot("one.nec", "two.nec", packages=["hello"])
-        simulation, seen = sim.lab.simulation, []
+        simulation, seen = sim.lab, []
         observe = simulation.observe
-        simulation.observe = lambda node, record: (seen.append((node, record)), observe(node, record))
+        simulation.observe = lambda *step: (seen.append(step), observe(*step))
         sim.ask("one.nec", "two.nec@hello:hello:sys", {"Greet": "Ada"})
-        taken = [each for each in seen if each[1].claimed and each[1].step is TraceStep.SENT]
+        taken = [each for each in seen if each[-1].claimed and each[-1].step is TraceStep.SENT]
         return lambda: observe(*taken[0])
 """
 
@@ -143,7 +143,7 @@ def test_each_test_has_a_network_of_its_own_and_all_share_what_is_compiled(pytes
         @pytest.mark.parametrize("turn", [1, 2])
         def test_one(sim, turn):
             sim.boot("one.nec")
-            engines.add(id(sim.lab.simulation.engine))
+            engines.add(id(sim.lab.engine))
             assert sim.nodes == ("one.nec",) and len(engines) == 1
     """
     run(pytester, source).assert_outcomes(passed=2)
@@ -294,7 +294,7 @@ def test_at_the_end_no_request_may_be_outstanding_that_nobody_waits_for(pytester
             with sim.apply(Partition()):
                 sim.begin("one.nec", "our@hello:hello:sys", {"Ask": {"node": "two.nec", "name": "Ada", "timeout": 9}})
                 sim.rest(0.5)
-            for process in sim.lab.simulation.nodes["one.nec"].core.kernel.processes.values():
+            for process in sim.lab.nodes["one.nec"].core.kernel.processes.values():
                 process.outstanding.clear()
     """
     result = run(pytester, source)

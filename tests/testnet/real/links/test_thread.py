@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from testnet.faults.refusal import Refusal
-from testnet.real.links.thread import run_links, run_loopback_links
+from testnet.real.links.fabric import open_links
+from testnet.real.links.thread import run_in_thread, run_loopback_links
 
 A, B = "a.nec", "b.nec"
 
@@ -47,5 +48,5 @@ def test_what_keeps_their_thread_from_beginning_is_raised() -> None:
     def fail() -> None:
         raise OSError("not today")
 
-    with pytest.raises(OSError, match="not today"), run_links(0, fail):
+    with pytest.raises(OSError, match="not today"), run_in_thread(open_links, fail):
         pass

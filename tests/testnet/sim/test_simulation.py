@@ -12,20 +12,19 @@ from testnet.faults.stall import Stall
 from testnet.model.lab import NodePlan, OutOfTime
 from testnet.model.rule import Fault
 from testnet.sim.programs import Programs
-from testnet.sim.sim_lab import SimLab
 from testnet.sim.simulation import Simulation
 
 A, B = "a.nec", "b.nec"
 
 
 @pytest.fixture
-def lab(programs: Programs) -> SimLab:
-    lab = SimLab(Simulation(20261125, programs))
+def lab(programs: Programs) -> Simulation:
+    lab = Simulation(20261125, programs)
     lab.boot(NodePlan(A, ("hello",)), NodePlan(B, ("hello",)))
     return lab
 
 
-def test_a_log_is_of_all_boots_whatever_ended_them(lab: SimLab) -> None:
+def test_a_log_is_of_all_boots_whatever_ended_them(lab: Simulation) -> None:
     before = lab.log(B)
     assert before != []
     with lab.apply(Crash(B)):
@@ -35,31 +34,33 @@ def test_a_log_is_of_all_boots_whatever_ended_them(lab: SimLab) -> None:
     assert len(lab.log(B)) > len(before)
 
 
-def test_a_node_that_has_ended_has_no_connections_to_cut(lab: SimLab) -> None:
+def test_a_node_that_has_ended_has_no_connections_to_cut(lab: Simulation) -> None:
     lab.crash(B)
     lab.cut(B)
     assert not lab.running(B)
 
 
-def test_a_node_that_is_paused_leaves_when_it_goes_on(lab: SimLab) -> None:
-    began = len(lab.simulation.journal)
+def test_a_node_that_is_paused_leaves_when_it_goes_on(lab: Simulation) -> None:
+    began = len(lab.journal)
     lab.pause(B)
     lab.pause(B)
     lab.leave(B)
     lab.resume(B)
-    told = [line.split(" ", 1)[1] for line in lab.simulation.journal[began:]]
+    told = [line.split(" ", 1)[1] for line in lab.journal[began:]]
     life = [each for each in told if each in (f"{B} pauses", f"{B} resumes", f"{B} leaves", f"{B} crashes")]
     assert life == [f"{B} pauses", f"{B} resumes", f"{B} leaves"]
 
 
-def test_time_never_runs_backwards_also_when_what_happens_lets_it_pass(lab: SimLab) -> None:
+def test_time_never_runs_backwards_also_when_what_happens_lets_it_pass(lab: Simulation) -> None:
     began = lab.now
     lab.at(0.5, lambda: lab.rest(2.0))
     lab.rest(1.0)
     assert lab.now == pytest.approx(began + 2.5)
 
 
-def test_a_node_that_is_busy_is_not_woken_more_often_afterwards(lab: SimLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_that_is_busy_is_not_woken_more_often_afterwards(
+    lab: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Deadlines that come up before others and are gone again leave no further wakes at these."""
     woken: list[tuple[int, float]] = []
     wake = NodeCore.on_timer
@@ -78,23 +79,23 @@ def test_a_node_that_is_busy_is_not_woken_more_often_afterwards(lab: SimLab, mon
     assert len(woken) == len(set(woken))
 
 
-def test_the_chance_of_a_fault_is_the_same_whichever_other_faults_there_are(lab: SimLab) -> None:
+def test_the_chance_of_a_fault_is_the_same_whichever_other_faults_there_are(lab: Simulation) -> None:
     alone = _chance(lab, BitFlips(0.5))
-    other = SimLab(Simulation(lab.seed, Programs()))
+    other = Simulation(lab.seed, Programs())
     with other.apply(Stall()), other.apply(Pause("registrar.nec")):
         assert _chance(other, BitFlips(0.5)) == alone
 
 
-def test_two_faults_that_are_alike_have_chances_of_their_own(lab: SimLab) -> None:
+def test_two_faults_that_are_alike_have_chances_of_their_own(lab: Simulation) -> None:
     assert _chance(lab, BitFlips(0.5)) != _chance(lab, BitFlips(0.5))
 
 
-def _chance(lab: SimLab, fault: Fault) -> float:
+def _chance(lab: Simulation, fault: Fault) -> float:
     with lab.apply(fault):
-        return lab.simulation.fabric.rules[-1].chance.random()
+        return lab.fabric.rules[-1].chance.random()
 
 
-def test_what_was_waited_for_at_the_deadline_of_all_is_named(lab: SimLab) -> None:
-    lab.simulation.deadline = 5.0
+def test_what_was_waited_for_at_the_deadline_of_all_is_named(lab: Simulation) -> None:
+    lab.deadline = 5.0
     with pytest.raises(OutOfTime, match="not over at its deadline, 5 s of virtual time; the last word had not come"):
         lab.wait(lambda: False, 60.0, "the last word")

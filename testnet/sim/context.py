@@ -1,0 +1,78 @@
+"""The parts of a simulation that nodes and hostile peers share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+
+from kernel.router.trace import TraceRecord
+from kernel.wasm.engine import Engine
+from net.contract.events import Unforeseen
+from net.names.directory import Genesis
+from net.names.identity import Identity
+from testnet.journal.entries import message
+from testnet.model.invariants import Watch
+from testnet.sim.fabric import Fabric, LinkBehaviour
+from testnet.sim.names import PORT, REGISTRAR, NodeFailure
+from testnet.sim.programs import Programs
+from testnet.sim.timeline import Timeline
+from testnet.sim.wired import Wired
+
+
+class NodeContext(Timeline, ABC):
+    """A timeline with links, clocks, and an eye on what nodes do."""
+
+    def __init__(
+        self,
+        seed: int,
+        engine: Engine | Programs,
+        behaviour: LinkBehaviour,
+        nodes: Mapping[str, Wired],
+        watches: bool,
+    ) -> None:
+        """`engine` must be deterministic; `nodes` are those that run, by host."""
+        super().__init__(seed)
+        self.engine = engine
+        """The compiler of all guests."""
+        self.watches = watches
+        """Whether the journal has every step of every message."""
+        self.fabric = Fabric(self, nodes, behaviour)
+        self.boots: Counter[str] = Counter()
+        """How often the node on each host has booted before."""
+        self.clocks: defaultdict[str, float] = defaultdict(float)
+        """Seconds that each host's wall clock is ahead of the network's time."""
+        self.contained: list[Unforeseen] | None = None
+        """Failures of the nodes' own code; None: the first one ends the simulation, so that it is found."""
+        key = Identity(REGISTRAR, self.chance("key", REGISTRAR).randbytes(32))
+        self.genesis = Genesis(REGISTRAR, key.public_key, REGISTRAR, PORT)
+        self._watch: Watch | None = None
+
+    def watch(self, watch: Watch) -> None:
+        """Check the invariants from now on; whatever lets time pass then raises Violation."""
+        self._watch = watch
+
+    def wall_clock(self, host: str) -> float:
+        """Return what the clock of a host shows, in seconds since 1970."""
+        return self.now + self.clocks[host]
+
+    def observe(self, host: str, life: str, record: TraceRecord) -> None:
+        """Take a step of a message on a node, in one of its lives."""
+        self.journal.append(f"{self.now:.9f} {host} {message(record)}")  # its JSON is always printable
+        if self._watch is not None:
+            self._watch.see(life, record)
+
+    def fail(self, host: str, failure: Unforeseen) -> None:
+        """Take a failure of a node's own code, which the node outlives; raises NodeFailure unless failures are kept."""
+        self.record(host, f"fails: {failure.what}")
+        if self.contained is None:
+            raise NodeFailure("\n".join((f"{host} failed at {failure.what}:", *failure.traceback)))
+        self.contained.append(failure)
+
+    @abstractmethod
+    def crash(self, host: str) -> object:
+        """End a node at once, without a word."""
+
+    @abstractmethod
+    def leave(self, host: str) -> object:
+        """End a node that shuts down."""
