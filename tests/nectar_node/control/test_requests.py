@@ -75,12 +75,9 @@ def test_a_process_of_another_node_is_refused_with_the_node_to_ask() -> None:
     assert requests.address_untrusted({"address": "other.nec@a:b:sys"}, OUR).node == "other.nec"
 
 
-def test_a_fraction_of_a_second_is_waited_for_as_a_whole_one() -> None:
+def test_g7_a_timeout_is_a_whole_number_up_to_for_ever() -> None:
     assert requests.timeout_untrusted({"timeout": 0.1}, 5) == 1
     assert requests.timeout_untrusted({}, 5) == 5
-
-
-def test_g7_a_timeout_is_any_u64_and_what_is_longer_than_for_ever_is_that() -> None:
     assert requests.timeout_untrusted({"timeout": (1 << 64) - 1}, 5) == requests.FOR_EVER
     assert requests.timeout_untrusted({"timeout": requests.FOR_EVER - 1}, 5) == requests.FOR_EVER - 1
 

@@ -72,10 +72,13 @@ def booting() -> Booting:
     return Booting()
 
 
-def test_a_node_that_asks_nobody_starts_its_packages_at_once(booting: Booting) -> None:
-    booting.begin(HELLO_PACKAGE, registers=False)
-    assert booting.kinds() == [LoadCode]
-    assert booting.start_up.next_deadline() is None
+def test_a_node_that_asks_nobody_starts_its_packages_at_once_and_without_any_is_ready() -> None:
+    some, none = Booting(), Booting()
+    some.begin(HELLO_PACKAGE, registers=False)
+    assert some.kinds() == [LoadCode]
+    assert some.start_up.next_deadline() is None
+    none.begin(registers=False)
+    assert none.asked == [Ready(None)]
 
 
 def test_one_that_asks_the_registrar_waits_for_its_answer(booting: Booting) -> None:
@@ -114,11 +117,6 @@ def test_it_is_ready_when_its_packages_run_or_cannot_and_says_what_is_wrong(boot
     booting.start_up.registration_failed(RegistrationFailed(FailureReason.UNREACHABLE, retries=True))
     booting.load_all()
     assert booting.kinds() == [LogLine, LoadCode, LogLine, Installed, Ready]
-
-
-def test_a_node_without_packages_is_ready_at_once(booting: Booting) -> None:
-    booting.begin(registers=False)
-    assert booting.asked == [Ready(None)]
 
 
 def test_a_registration_that_fails_later_is_logged_and_ends_nothing(booting: Booting) -> None:
