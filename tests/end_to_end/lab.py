@@ -19,6 +19,7 @@ from testnet.model.where import Where
 from testnet.real.links.stream import PIECE_BYTES
 from testnet.real.links.thread import LoopbackLinks
 from testnet.real.local import LocalTestnet
+from tests.commands import Ended, nectar
 from tests.waiting import LIMIT, until
 
 SENDER = "send.nec"
@@ -28,15 +29,8 @@ FILE_TRANSFER = "our@file_transfer:file_transfer:sys"
 MIB = 1024 * 1024
 
 
-def nectar(*arguments: str | Path, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run one command to its end, in the testnet of `folder`."""
-    return subprocess.run(
-        command(*arguments, folder=folder), capture_output=True, text=True, timeout=LIMIT, check=False
-    )
-
-
 def command(*arguments: str | Path, folder: Path | None = None) -> list[str]:
-    """The command line of `nectar`."""
+    """A command line of `nectar`, for a process of its own: one that is signalled, or typed at."""
     words = [sys.executable, "-P", "-m", "nectar_node", *map(str, arguments)]
     return words if folder is None else [*words, "--dir", str(folder)]
 
@@ -77,15 +71,16 @@ class Lab:
         """That have been made between the two, whoever dialed."""
         return sum(self.links.counts(*ends).connections for ends in ((SENDER, RECEIVER), (RECEIVER, SENDER)))
 
-    def nectar(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    def nectar(self, *arguments: str | Path) -> Ended:
         """Run one command in this testnet to its end."""
         return nectar(*arguments, folder=self.folder)
 
     def send(self, file: Path) -> dict[str, Any]:
-        """Send `file`; it must arrive."""
+        """Send `file`; it must arrive, byte for byte."""
         ended = self.nectar("send", file, "--from", SENDER, "--to", RECEIVER, "--json")
-        assert ended.returncode == 0, ended.stderr
-        result: dict[str, Any] = json.loads(ended.stdout)
+        assert ended.code == 0, ended.err
+        result: dict[str, Any] = ended.json
+        assert Path(result["host_path"]).read_bytes() == file.read_bytes()
         return result
 
     @contextmanager
@@ -95,10 +90,8 @@ class Lab:
         before = self.links.counts(SENDER, RECEIVER).bytes
         self.stall = self.links.apply(Stall(Where(SENDER, RECEIVER, both=False), stalled_at))
         arguments = command("send", file, "--from", SENDER, "--to", RECEIVER, folder=self.folder)
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        with subprocess.Popen(
-            arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-        ) as process:
+        environment, pipe = {**os.environ, "PYTHONUNBUFFERED": "1"}, subprocess.PIPE
+        with subprocess.Popen(arguments, stdout=pipe, stderr=pipe, text=True, env=environment) as process:
             try:
                 most = before + stalled_at - PIECE_BYTES
                 until(lambda: process.poll() is not None or self.links.counts(SENDER, RECEIVER).bytes >= most)

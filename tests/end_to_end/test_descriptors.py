@@ -17,7 +17,7 @@ from nectar_node.base.errors import CannotStart
 from nectar_node.contract.config import REGISTRAR_NAME
 from nectar_node.launcher.boot_options import DEFAULT_OPTIONS
 from testnet.real.local import LocalTestnet
-from tests.end_to_end.lab import nectar
+from tests.commands import nectar
 from tests.waiting import until
 
 PACKAGE = Path(__file__).resolve().parents[2] / "packages" / "heavy_io"
@@ -71,7 +71,7 @@ def test_with_256_a_node_keeps_capabilities_answers_and_lets_in_while_hundreds_c
         capabilities = network.place("a.nec").capabilities
         with besieged(network.endpoint("a.nec")):
             started = nectar("start", PACKAGE, "--node", "a.nec", folder=fresh)
-            assert started.returncode == 0, started.stderr
+            assert started.code == 0, started.err
             until(lambda: capabilities.exists() and b"heavy_io" in capabilities.read_bytes())
             descriptors = network.status("a.nec")["descriptors"]
             assert descriptors["limit"] == 256

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +11,7 @@ import pytest
 
 from nectar_node.base.folder import NodeFolder
 from nectar_node.contract.config import GENESIS_FILE
-from tests.end_to_end.lab import command, nectar
-from tests.waiting import LIMIT
+from tests.commands import nectar
 
 NOBODY = 65534
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
@@ -58,9 +56,9 @@ def test_a_folder_of_another_user_is_refused(fresh: Path, words: tuple[str, ...]
     give_away(fresh)
     before = below(fresh)
     refused = nectar(*words, folder=fresh)
-    assert refused.returncode == 1
-    assert refused.stderr.startswith(f"{fresh} belongs to user ")
-    assert refused.stderr.endswith(": choose another --dir.\n")
+    assert refused.code == 1
+    assert refused.err.startswith(f"{fresh} belongs to user ")
+    assert refused.err.endswith(": choose another --dir.\n")
     assert below(fresh) == before
     assert precious.read_bytes() == b"precious"
 
@@ -70,33 +68,24 @@ def test_a_nodes_folder_of_another_user_is_refused_in_a_network_of_ours(fresh: P
     node, precious = prepared(fresh)
     give_away(node.path)
     refused = nectar("testnet", "up", "--nodes", "a.nec", "--detach", folder=fresh)
-    assert (refused.returncode, precious.read_bytes()) == (1, b"precious")
-    assert refused.stderr.startswith(f"{node.path} belongs to user ")
+    assert (refused.code, precious.read_bytes()) == (1, b"precious")
+    assert refused.err.startswith(f"{node.path} belongs to user ")
 
 
 def test_no_link_in_a_folder_of_ours_is_followed_either(fresh: Path) -> None:
     node, precious = prepared(fresh)
     refused = nectar("testnet", "up", "--nodes", "a.nec", "--detach", "--direct", folder=fresh)
-    assert refused.returncode == 1
-    assert refused.stderr == f"{node.lock} is a link, which is not followed here: remove it, or choose another --dir.\n"
+    assert refused.code == 1
+    assert refused.err == f"{node.lock} is a link, which is not followed here: remove it, or choose another --dir.\n"
     node.lock.unlink()
     refused = nectar("testnet", "up", "--nodes", "a.nec", "--detach", "--direct", folder=fresh)
-    assert refused.stderr.startswith(f"{node.boot} is a link")
+    assert refused.err.startswith(f"{node.boot} is a link")
     assert precious.read_bytes() == b"precious"
-
-
-def test_all_that_a_testnet_makes_is_for_its_user_alone_whatever_the_umask(fresh: Path) -> None:
-    up = ("testnet", "up", "--nodes", "a.nec", "--detach")
-    subprocess.run(command(*up, folder=fresh), umask=0, timeout=LIMIT, check=True, capture_output=True)
-    made = [fresh, *fresh.rglob("*")]
-    assert {fresh / GENESIS_FILE, fresh / "nodes" / "a.nec" / "control.sock", fresh / "links" / "lock"} <= {*made}
-    assert not [(path, oct(path.lstat().st_mode)) for path in made if stat.S_IMODE(path.lstat().st_mode) & 0o077]
-    assert nectar("testnet", "down", folder=fresh).returncode == 0
 
 
 def test_a_folder_that_a_former_version_has_made_too_open_is_tightened(fresh: Path) -> None:
     (fresh / "nodes").mkdir(parents=True)
     for path in (fresh, fresh / "nodes"):
         path.chmod(0o777)
-    assert nectar("testnet", "status", folder=fresh).returncode == 0
+    assert nectar("testnet", "status", folder=fresh).code == 0
     assert [stat.S_IMODE(path.stat().st_mode) for path in (fresh, fresh / "nodes")] == [0o755, 0o755]

@@ -15,7 +15,6 @@ import pytest
 import trio
 
 from nectar_node.base.errors import CannotStart
-from nectar_node.cli.main import main
 from nectar_node.contract.config import REGISTRAR_NAME, GenesisFile
 from nectar_node.driver.node_store import open_store
 from nectar_node.launcher.arguments import check_package
@@ -28,7 +27,8 @@ from net.names.identity import Identity
 from net.names.keyfile import KeyFile, read_key_file, unlock_key_file
 from net.peering.network import Network, NetworkConfig
 from testnet.real.local import LocalTestnet
-from tests.end_to_end.lab import command
+from tests.commands import nectar
+from tests.end_to_end.lab import Lab, command
 from tests.waiting import LIMIT
 
 GREET = '{"Greet": "x"}'
@@ -47,8 +47,8 @@ def keys_of(network: LocalTestnet, name: str) -> KeyFile:
 
 
 def run(network: LocalTestnet, *words: str | Path) -> int:
-    """Run a command in this process; its exit code."""
-    return main([*map(str, words), "--dir", str(network.folder)])
+    """The exit code of a command."""
+    return nectar(*words, folder=network.folder).code
 
 
 def test_a_node_with_a_new_key_is_accepted_by_a_peer_that_runs_on_without_the_registrar(
@@ -165,24 +165,23 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def test_a_detached_node_with_a_protected_key_gets_the_password_that_its_user_types(
-    fresh_network: LocalTestnet, tmp_path: Path
-) -> None:
-    fresh_network.start()
+def test_a_detached_node_with_a_protected_key_gets_the_password_that_its_user_types(lab: Lab, tmp_path: Path) -> None:
+    name = "typed.nec"
     secret = tmp_path / "secret"
     secret.write_text("typed by hand\n")
     secret.chmod(0o600)
-    assert run(fresh_network, "keys", "new", "a.nec", "--password-file", secret) == 0
+    assert run(lab.nodes, "keys", "new", name, "--password-file", secret) == 0
     master, slave = pty.openpty()
-    arguments = command("boot", "a.nec", "--detach", "--no-packages", "--join", fresh_network.folder)
+    arguments = command("boot", name, "--detach", "--no-packages", "--join", lab.folder)
     with subprocess.Popen(arguments, stdin=slave, stdout=slave, stderr=slave, start_new_session=True) as boot:
         os.close(slave)
         prompt = os.read(master, 1000)
         os.write(master, b"typed by hand\n")
         assert boot.wait(LIMIT) == 0
     os.close(master)
-    assert prompt == b"Password of a.nec: "
-    pid = fresh_network.pid("a.nec")
+    assert prompt == b"Password of typed.nec: "
+    pid = lab.nodes.pid(name)
     assert pid is not None
     for place in ("cmdline", "environ"):
         assert b"typed by hand" not in Path(f"/proc/{pid}/{place}").read_bytes()
+    lab.nodes.stop(name)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import os
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,8 @@ import pytest
 from nectar_node.base.folder import NodeFolder
 from nectar_node.contract.config import GENESIS_FILE, REGISTRAR_NAME
 from testnet.real.local import LocalTestnet
-from tests.end_to_end.lab import SENDER, Lab, command, nectar, random_file
+from tests.commands import Ended, nectar
+from tests.end_to_end.lab import RECEIVER, SENDER, Lab, command, random_file
 from tests.waiting import LIMIT, until
 
 
@@ -36,32 +38,39 @@ def used_network(template: Path, fresh_network: LocalTestnet) -> LocalTestnet:
     return fresh_network
 
 
-def test_up_status_and_down(fresh: Path) -> None:
-    up = nectar("testnet", "up", "--nodes", "a.nec,b.nec", "--detach", "--json", folder=fresh)
-    assert up.returncode == 0, up.stderr
-    started = {node["name"]: node for node in json.loads(up.stdout)["nodes"]}
-    assert started.keys() == {REGISTRAR_NAME, "a.nec", "b.nec"}
+def test_up_status_and_down_beside_another_testnet(lab: Lab, fresh: Path, tmp_path: Path) -> None:
+    """All that it makes is for its user alone, whatever the umask."""
+    before = os.umask(0)
+    try:
+        up = nectar("testnet", "up", "--nodes", f"{SENDER},{RECEIVER}", "--detach", "--json", folder=fresh)
+    finally:
+        os.umask(before)
+    assert up.code == 0, up.err
+    started = {node["name"]: node for node in up.json["nodes"]}
+    assert started.keys() == {REGISTRAR_NAME, SENDER, RECEIVER}
+    made = {path: stat.S_IMODE(path.lstat().st_mode) for path in (fresh, *fresh.rglob("*"))}
+    assert [(path, oct(mode)) for path, mode in made.items() if mode & 0o077] == []
+    assert {fresh / GENESIS_FILE, fresh / "links" / "lock"} <= made.keys()
 
-    shown = json.loads(nectar("testnet", "status", "--json", folder=fresh).stdout)
+    shown = nectar("testnet", "status", "--json", folder=fresh).json
     status, links = shown["nodes"], shown["links"]
     assert (links["state"], runs(links["pid"])) == ("running", True)
-    assert [node["name"] for node in status] == [REGISTRAR_NAME, "a.nec", "b.nec"]
+    assert {node["name"] for node in status} == started.keys()
     for node in status:
         assert node["state"] == "running"
         assert (node["pid"], node["endpoint"]) == (started[node["name"]]["pid"], started[node["name"]]["endpoint"])
-        assert stat_mode(fresh / "nodes" / node["name"] / "control.sock") == 0o600
+        assert made[fresh / "nodes" / node["name"] / "control.sock"] == 0o600
+
+    file = random_file(tmp_path / "beside.bin", 1000)
+    sent = nectar("send", file, "--from", SENDER, "--to", RECEIVER, "--json", folder=fresh)
+    assert Path(sent.json["host_path"]).is_relative_to(fresh)
+    assert "beside.bin" not in lab.arrived()
 
     again = nectar("testnet", "up", folder=fresh)
-    assert again.returncode == 1
-    assert "runs already" in again.stderr
-
+    assert (again.code, "runs already" in again.err) == (1, True)
     down = nectar("testnet", "down", "--json", folder=fresh)
-    assert set(json.loads(down.stdout)["ended"].values()) == {"stopped"}
+    assert set(down.json["ended"].values()) == {"stopped"}
     assert_nothing_is_left(fresh, [*(node["pid"] for node in status), links["pid"]])
-
-
-def stat_mode(path: Path) -> int:
-    return path.stat().st_mode & 0o777
 
 
 def assert_nothing_is_left(folder: Path, pids: list[int]) -> None:
@@ -77,32 +86,19 @@ def runs(pid: int) -> bool:
         return False
 
 
-def test_down_after_a_crash_of_everything_leaves_nothing_behind(fresh_network: LocalTestnet) -> None:
-    fresh_network.start(["a.nec"])
-    pids = [pid for name in (REGISTRAR_NAME, "a.nec") if (pid := fresh_network.pid(name)) is not None]
-    for name in (REGISTRAR_NAME, "a.nec"):
-        fresh_network.kill(name)
-    assert nectar("testnet", "down", folder=fresh_network.folder).returncode == 0
-    assert_nothing_is_left(fresh_network.folder, pids)
-
-
-def test_keys_and_endpoint_of_the_registrar_survive_a_crash(fresh_network: LocalTestnet) -> None:
-    fresh_network.start(["a.nec"])
-    genesis = (fresh_network.folder / "testnet.json").read_bytes()
-    for name in (REGISTRAR_NAME, "a.nec"):
-        fresh_network.kill(name)
-    fresh_network.start(["a.nec"])
-    assert (fresh_network.folder / "testnet.json").read_bytes() == genesis
-    assert fresh_network.status("a.nec")["name"] == "a.nec"
-
-
-def test_a_second_testnet_beside_the_first_just_works(lab: Lab, fresh_network: LocalTestnet, tmp_path: Path) -> None:
-    fresh_network.start(["send.nec", "recv.nec"])
-    file = random_file(tmp_path / "beside.bin", 1000)
-    ended = nectar("send", file, "--from", "send.nec", "--to", "recv.nec", "--json", folder=fresh_network.folder)
-    assert ended.returncode == 0, ended.stderr
-    assert Path(json.loads(ended.stdout)["host_path"]).is_relative_to(fresh_network.folder)
-    assert "beside.bin" not in lab.arrived()
+def test_keys_and_endpoint_of_the_registrar_survive_a_crash_and_down_after_another_leaves_nothing_behind(
+    used_network: LocalTestnet,
+) -> None:
+    genesis, pids = used_network.folder / GENESIS_FILE, []
+    before = genesis.read_bytes()
+    for names in ((REGISTRAR_NAME, "a.nec"), (REGISTRAR_NAME,)):
+        used_network.start(names)
+        assert genesis.read_bytes() == before
+        pids += [pid for name in names if (pid := used_network.pid(name)) is not None]
+        for name in names:
+            used_network.kill(name)
+    assert nectar("testnet", "down", folder=used_network.folder).code == 0
+    assert_nothing_is_left(used_network.folder, pids)
 
 
 def test_in_the_foreground_up_shows_the_logs_and_ctrl_c_takes_everything_down(fresh: Path) -> None:
@@ -112,7 +108,7 @@ def test_in_the_foreground_up_shows_the_logs_and_ctrl_c_takes_everything_down(fr
         lines = iter(up.stdout.readline, "")
         assert any(line.startswith("Ready after") for line in lines)
         assert any(line.startswith("a.nec         | ") for line in lines)
-        status = json.loads(nectar("testnet", "status", "--json", folder=fresh).stdout)
+        status = nectar("testnet", "status", "--json", folder=fresh).json
         up.send_signal(signal.SIGINT)
         up.communicate(timeout=LIMIT)
     assert up.returncode == 0
@@ -121,7 +117,7 @@ def test_in_the_foreground_up_shows_the_logs_and_ctrl_c_takes_everything_down(fr
 
 def test_up_that_cannot_start_a_node_leaves_no_links_behind(used_network: LocalTestnet) -> None:
     used_network.place("a.nec").key.write_bytes(b"garbage")
-    assert_one_sentence(nectar("testnet", "up", "--detach", folder=used_network.folder))
+    refusal("testnet", "up", "--detach", "--dir", used_network.folder)
     links = used_network.folder / "links"
     assert (links / "log").exists()
     assert NodeFolder(links).owner() is None
@@ -131,10 +127,10 @@ def test_up_that_cannot_start_a_node_leaves_no_links_behind(used_network: LocalT
 def test_a_node_joins_later(lab: Lab) -> None:
     ended = nectar("boot", "later.nec", "--join", lab.folder, "--detach")
     try:
-        assert ended.returncode == 0, ended.stderr
-        assert ended.stdout.startswith(f"later.nec runs as process {lab.nodes.pid('later.nec')} on 127.0.0.1:")
+        assert ended.code == 0, ended.err
+        assert ended.out.startswith(f"later.nec runs as process {lab.nodes.pid('later.nec')} on 127.0.0.1:")
         greeted = lab.nectar("message", f"{SENDER}@hello:hello:sys", '{"Greet": "later"}', "--node", "later.nec")
-        assert greeted.returncode == 0, greeted.stderr
+        assert greeted.code == 0, greeted.err
     finally:
         lab.nodes.stop("later.nec")
 
@@ -150,83 +146,74 @@ def same_network(lab: Lab, folder: Path) -> Iterator[Path]:
 
 def test_a_name_that_is_taken_is_refused(lab: Lab, tmp_path: Path) -> None:
     with same_network(lab, tmp_path / "elsewhere") as elsewhere:
-        ended = nectar("boot", SENDER, "--join", elsewhere)
-    assert_one_sentence(ended)
-    assert SENDER in ended.stderr
-    assert "taken" in ended.stderr
+        said = refusal("boot", SENDER, "--join", elsewhere, "--detach")
+    assert (SENDER in said, "taken" in said) == (True, True)
 
 
 def test_a_port_in_use_is_one_sentence(lab: Lab, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other, same_network(lab, tmp_path / "elsewhere") as elsewhere:
-        port = other.getsockname()[1]
-        ended = nectar("boot", "x.nec", "--join", elsewhere, "--port", str(port))
-    assert_one_sentence(ended)
-    assert str(port) in ended.stderr
+        port = str(other.getsockname()[1])
+        assert port in refusal("boot", "x.nec", "--join", elsewhere, "--port", port, "--detach")
 
 
-def test_a_damaged_key_is_one_sentence_and_is_not_replaced(used_network: LocalTestnet) -> None:
+def test_a_damaged_key_is_one_sentence_also_in_the_foreground_and_is_not_replaced(used_network: LocalTestnet) -> None:
     key = used_network.place("a.nec").key
     key.write_bytes(b"garbage")
-    assert_one_sentence(nectar("boot", "a.nec", "--join", used_network.folder))
+    boot = command("boot", "a.nec", "--join", used_network.folder)
+    ended = subprocess.run(boot, capture_output=True, text=True, timeout=LIMIT, check=False)
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (2, 1), ended
     assert key.read_bytes() == b"garbage"
 
 
 def test_a_registrar_whose_names_are_damaged_does_not_start_and_gives_no_name_away(used_network: LocalTestnet) -> None:
     (used_network.place(REGISTRAR_NAME).records / "names").write_bytes(b"garbage")
-    ended = nectar("boot", REGISTRAR_NAME, "--join", used_network.folder)
-    assert_one_sentence(ended)
-    assert "cannot use its names" in ended.stderr
+    said = refusal("boot", REGISTRAR_NAME, "--join", used_network.folder, "--detach")
+    assert "cannot use its names" in said
 
 
-def test_a_node_whose_kept_records_are_damaged_asks_for_them_again(used_network: LocalTestnet) -> None:
-    (used_network.place("a.nec").records / "names").write_bytes(b"garbage")
-    used_network.start(["a.nec"])
-    assert "are not used" in used_network.log("a.nec")
-    assert used_network.status("a.nec")["name"] == "a.nec"
-
-
-def test_a_damaged_genesis_file_is_written_anew_and_nothing_is_lost(used_network: LocalTestnet) -> None:
+def test_a_damaged_genesis_file_is_written_anew_and_damaged_records_are_asked_for_again(
+    used_network: LocalTestnet,
+) -> None:
     key = used_network.place("a.nec").key.read_bytes()
     (used_network.folder / GENESIS_FILE).write_text("{")
+    (used_network.place("a.nec").records / "names").write_bytes(b"garbage")
     used_network.start(["a.nec"])
     assert used_network.place("a.nec").key.read_bytes() == key
+    assert "are not used" in used_network.log("a.nec")
     assert used_network.message("a.nec", "our@hello:hello:sys", '{"Greet": "x"}')["outcome"] == "response"
 
 
 def test_a_lost_key_does_not_get_its_name_back(used_network: LocalTestnet) -> None:
     used_network.start()
     used_network.place("a.nec").key.unlink()
-    ended = nectar("boot", "a.nec", "--join", used_network.folder)
-    assert_one_sentence(ended)
-    assert "a.nec" in ended.stderr
+    assert "a.nec" in refusal("boot", "a.nec", "--join", used_network.folder, "--detach")
 
 
-def test_a_detached_node_that_nobody_can_find_yet_says_why(fresh_network: LocalTestnet) -> None:
-    fresh_network.start([])
-    fresh_network.kill(REGISTRAR_NAME)
-    ended = nectar("boot", "a.nec", "--detach", "--no-packages", folder=fresh_network.folder)
-    assert ended.returncode == 0
-    assert ended.stdout.startswith("a.nec runs as process ")
-    assert ended.stderr.startswith("The registrar does not answer, so nobody new can find a.nec")
+def test_a_detached_node_that_nobody_can_find_yet_says_why(used_network: LocalTestnet) -> None:
+    ended = nectar("boot", "a.nec", "--detach", "--no-packages", folder=used_network.folder)
+    assert ended.code == 0
+    assert ended.out.startswith("a.nec runs as process ")
+    assert ended.err.startswith("The registrar does not answer, so nobody new can find a.nec")
 
 
 def test_a_detached_node_that_cannot_start_says_why(lab: Lab) -> None:
-    ended = nectar("boot", SENDER, "--join", lab.folder, "--detach")
-    assert_one_sentence(ended)
-    assert f"{SENDER} is running already, as process {lab.nodes.pid(SENDER)}" in ended.stderr
+    said = refusal("boot", SENDER, "--join", lab.folder, "--detach")
+    assert f"{SENDER} is running already, as process {lab.nodes.pid(SENDER)}" in said
 
 
-def assert_one_sentence(ended: subprocess.CompletedProcess[str]) -> None:
-    assert ended.returncode in (1, 2), ended
-    assert len(ended.stderr.splitlines()) == 1, ended.stderr
+def refusal(*words: str | Path) -> str:
+    """The one sentence with which a command is refused."""
+    ended: Ended = nectar(*words)
+    assert ended.code in (1, 2), ended
+    assert len(ended.err.splitlines()) == 1, ended.err
+    return ended.err
 
 
-def test_a_node_booted_in_the_foreground_ends_in_order_at_ctrl_c(fresh_network: LocalTestnet) -> None:
-    fresh_network.start()
-    arguments = command("boot", "a.nec", "--join", fresh_network.folder)
+def test_a_node_booted_in_the_foreground_ends_in_order_at_ctrl_c(lab: Lab) -> None:
+    arguments, control = command("boot", "front.nec", "--join", lab.folder), lab.nodes.place("front.nec").control
     with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as node:
-        until(lambda: fresh_network.place("a.nec").control.exists())
+        until(control.exists)
         node.send_signal(signal.SIGINT)
         _, err = node.communicate(timeout=LIMIT)
     assert (node.returncode, err) == (0, b"")
-    assert not fresh_network.place("a.nec").control.exists()
+    assert not control.exists()

@@ -8,7 +8,7 @@ import pytest
 
 from nectar_node.base.folder import NodeFolder
 from testnet.real.links.claim import links_folder
-from tests.end_to_end.lab import nectar
+from tests.commands import nectar
 
 FOLDERS = ("control.sock", "lock", "log", "boot.json", "store", "format")
 FILES = ("state", "vfs", "records", "code")
@@ -24,8 +24,8 @@ def node(tmp_path: Path) -> NodeFolder:
 def refusal(folder: Path, *words: str) -> str:
     """The one line with which a command is refused."""
     done = nectar(*words, folder=folder)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done.stderr
-    return done.stderr
+    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1), done.err
+    return done.err
 
 
 @pytest.mark.parametrize("name", FOLDERS)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from testnet.faults.no_route import NoRoute
 from testnet.faults.partition import Partition
 from testnet.faults.pause import Pause
 from testnet.faults.refusal import Refusal
+from testnet.model.rule import Fault
 from testnet.model.where import Where
 from testnet.sim.simulation import REGISTRAR, LinkBehaviour, SimNode
 from tests.conformance.lab import OUR, THEIR, SimLab, SimProbe
@@ -137,22 +140,30 @@ def unknown_name(lab: SimLab) -> Observed:
     return observe(scene)
 
 
-def registrar_down_record_kept(lab: SimLab) -> Observed:
-    scene = known_by_name(lab)
-    scene.registrar = True
-    lab.simulation.crash(REGISTRAR)
-    lab.rest(9)
-    begin(scene)
-    return observe(scene)
+def meeting(meet: Callable[[SimLab], Scene], fault: Fault | None = None) -> Callable[[SimLab], Observed]:
+    """Who meets so speaks while the fault holds."""
+
+    def row(lab: SimLab) -> Observed:
+        scene = meet(lab)
+        with lab.simulation.apply(fault) if fault is not None else nullcontext():
+            begin(scene)
+            return observe(scene)
+
+    return row
 
 
-def registrar_down_no_record(lab: SimLab) -> Observed:
-    scene = strangers(lab)
-    scene.registrar = True
-    lab.simulation.crash(REGISTRAR)
-    lab.rest(9)
-    begin(scene)
-    return observe(scene)
+def without_registrar(meet: Callable[[SimLab], Scene]) -> Callable[[SimLab], Observed]:
+    """The registrar crashes when they have met."""
+
+    def row(lab: SimLab) -> Observed:
+        scene = meet(lab)
+        scene.registrar = True
+        lab.simulation.crash(REGISTRAR)
+        lab.rest(9)
+        begin(scene)
+        return observe(scene)
+
+    return row
 
 
 def refused(lab: SimLab) -> Observed:
@@ -160,20 +171,6 @@ def refused(lab: SimLab) -> Observed:
     lab.simulation.crash(THEIR)
     begin(scene)
     return observe(scene)
-
-
-def unreachable(lab: SimLab) -> Observed:
-    scene = strangers(lab)
-    with lab.simulation.apply(NoRoute(Where(THEIR))):
-        begin(scene)
-        return observe(scene)
-
-
-def swallowed_before_the_handshake(lab: SimLab) -> Observed:
-    scene = strangers(lab)
-    with lab.simulation.apply(Partition(Where(THEIR))):
-        begin(scene)
-        return observe(scene)
 
 
 def swallowed_after_the_handshake(lab: SimLab) -> Observed:
@@ -270,18 +267,6 @@ def all_routers_dead(lab: SimLab) -> Observed:
     return observe(scene)
 
 
-def target_may_not_use_the_network(lab: SimLab) -> Observed:
-    scene = acquainted(lab, target_networks=False)
-    begin(scene)
-    return observe(scene)
-
-
-def sender_may_not_use_the_network(lab: SimLab) -> Observed:
-    scene = acquainted(lab, sender_networks=False)
-    begin(scene)
-    return observe(scene)
-
-
 def no_such_process(lab: SimLab) -> Observed:
     scene = acquainted(lab)
     scene.target = f"{THEIR}@nobody:probes:sys"
@@ -366,11 +351,11 @@ def _trapped(lab: SimLab, **more: Any) -> Observed:
 
 ROWS: dict[str, Callable[[SimLab], Observed]] = {
     "unknown name": unknown_name,
-    "registrar down, record kept": registrar_down_record_kept,
-    "registrar down, no record": registrar_down_no_record,
+    "registrar down, record kept": without_registrar(known_by_name),
+    "registrar down, no record": without_registrar(strangers),
     "refused": refused,
-    "unreachable": unreachable,
-    "swallowed before the handshake": swallowed_before_the_handshake,
+    "unreachable": meeting(strangers, NoRoute(Where(THEIR))),
+    "swallowed before the handshake": meeting(strangers, Partition(Where(THEIR))),
     "swallowed after the handshake": swallowed_after_the_handshake,
     "reset": reset,
     "wrong key": wrong_key,
@@ -382,8 +367,8 @@ ROWS: dict[str, Callable[[SimLab], Observed]] = {
     "paused for 60 s": paused_for(60),
     "router dead": router_dead,
     "all routers dead": all_routers_dead,
-    "target without networking": target_may_not_use_the_network,
-    "sender without networking": sender_may_not_use_the_network,
+    "target without networking": meeting(partial(acquainted, target_networks=False)),
+    "sender without networking": meeting(partial(acquainted, sender_networks=False)),
     "no such process": no_such_process,
     "answer undeliverable": answer_undeliverable,
     "body too large": body_too_large,

@@ -84,7 +84,6 @@ CHAT = Levelled(
         {"kind": "crash", "node": "cleo.nec", "at": 6.0, "until": 14.0},
     ),
     14.0,
-    quick=True,
     shows={
         "line 2 of the run by ann.nec": "heard by bob.nec, cleo.nec; missed by nobody",
         "line 4 of the run by ann.nec": "heard by bob.nec; missed by cleo.nec (Offline)",
@@ -208,15 +207,8 @@ INDIRECT = Levelled(
         "router1.nec router2.nec hidden.nec a.nec",
         {
             "runs": [
-                {"author": "hidden.nec", "targets": ["a.nec"], "count": 16, "gap_ms": 500, "timeout": 120, "blob": 0},
-                {
-                    "author": "a.nec",
-                    "targets": ["hidden.nec"],
-                    "count": 16,
-                    "gap_ms": 500,
-                    "timeout": 120,
-                    "blob": 1000,
-                },
+                {"author": author, "targets": [target], "count": 16, "gap_ms": 500, "timeout": 120, "blob": blob}
+                for author, target, blob in (("hidden.nec", "a.nec", 0), ("a.nec", "hidden.nec", 1000))
             ],
             "lost": ["hidden", "others"],
         },
@@ -270,51 +262,21 @@ STORE = Levelled(
 )
 """A Put waits for the end of a partition, and does not for a replica that has crashed."""
 
+
+def _jobs(jobs: int, *workers: str, rest: int = 0, trap: tuple[int, ...] = ()) -> dict[str, Any]:
+    pace = {"timeout": 20, "attempts": 1000, "rest": rest, "trap": list(trap)}
+    return {"jobs": jobs, "below": 200, "workers": list(workers), **pace}
+
+
 WORKERS = Levelled(
     _plan(
         "workers",
         "boss.nec worker1.nec worker2.nec",
         {
             "events": [
-                [
-                    0.2,
-                    "run",
-                    {
-                        "jobs": 8,
-                        "below": 200,
-                        "workers": ["worker1.nec", "worker2.nec"],
-                        "timeout": 20,
-                        "attempts": 1000,
-                        "rest": 0,
-                        "trap": [],
-                    },
-                ],
-                [
-                    2.0,
-                    "run",
-                    {
-                        "jobs": 8,
-                        "below": 200,
-                        "workers": ["worker1.nec", "worker2.nec"],
-                        "timeout": 20,
-                        "attempts": 1000,
-                        "rest": 2000,
-                        "trap": [3],
-                    },
-                ],
-                [
-                    2.5,
-                    "run",
-                    {
-                        "jobs": 1,
-                        "below": 200,
-                        "workers": ["worker1.nec"],
-                        "timeout": 20,
-                        "attempts": 1000,
-                        "rest": 0,
-                        "trap": [],
-                    },
-                ],
+                [0.2, "run", _jobs(8, "worker1.nec", "worker2.nec")],
+                [2.0, "run", _jobs(8, "worker1.nec", "worker2.nec", rest=2000, trap=(3,))],
+                [2.5, "run", _jobs(1, "worker1.nec")],
             ]
         },
         {"kind": "crash", "node": "worker1.nec", "at": 3.0, "until": 12.0},
@@ -327,20 +289,9 @@ WORKERS = Levelled(
 )
 """A worker crashes in the midst of its jobs, and another one does them."""
 
-PLANS: dict[str, Levelled] = {
-    each.name: each
-    for each in (
-        CHAINS,
-        CHAT,
-        CHURN,
-        FILE_TRANSFER,
-        FLOOD,
-        HANDOFF,
-        IMPOSTOR,
-        INDIRECT,
-        REGISTRAR_OUTAGE,
-        STORE,
-        WORKERS,
-    )
-}
+_ALL = (
+    *(CHAINS, CHAT, CHURN, FILE_TRANSFER, FLOOD, HANDOFF),
+    *(IMPOSTOR, INDIRECT, REGISTRAR_OUTAGE, STORE, WORKERS),
+)
+PLANS = {each.name: each for each in _ALL}
 """By the name of the scenario."""

@@ -9,7 +9,7 @@ import pytest
 from net.base.limits import RECOVERY_SECONDS
 from testnet.faults.registrar_down import RegistrarDown
 from testnet.model.lab import READY_SECONDS, Level, NodePlan
-from tests.levels.test_times import EARLY, QUICK, open_lab
+from tests.levels.labs import EARLY, QUICK, open_lab
 
 NODE, HELLO = "a.nec", "our@hello:hello:sys"
 WARNING = f"net: The registrar does not answer, so nobody new can find {NODE}"

@@ -29,17 +29,19 @@ REAL = (Level.LOOPBACK, Level.NAMESPACES)
 
 @dataclass(frozen=True)
 class Fails:
-    """A story that ends in the midst of faults."""
+    """A story that ends in the midst of faults, where there are nodes enough for some."""
 
     lab: Lab
+    plan: Plan
     end: Callable[[], object]
 
     def work(self) -> None:
         """A cable is pulled, a node is paused, another one is starting, an impostor too."""
-        for fault in (Partition(Where(A)), Pause(B), Impostor(C)):
-            self.lab.inject(fault)
-        self.lab.withdraw(self.lab.inject(Crash(C)))
-        self.lab.begin(A, f"{B}@hello:hello:sys", {"Greet": "x"}, 60)
+        if self.plan.nodes == NODES:
+            for fault in (Partition(Where(A)), Pause(B), Impostor(C)):
+                self.lab.inject(fault)
+            self.lab.withdraw(self.lab.inject(Crash(C)))
+            self.lab.begin(A, f"{B}@hello:hello:sys", {"Greet": "x"}, 60)
         self.end()
 
     def check(self) -> None:
@@ -53,25 +55,24 @@ FAILS = Scenario(
     nodes=NODES,
     topology=lambda names: tuple(map(NodePlan, names)),
     options=lambda names, chance: {},
-    begin=lambda lab, plan: Fails(lab, raise_violation),
+    begin=lambda lab, plan: Fails(lab, plan, raise_violation),
 )
-PLAN = Plan("fails", 1, NODES, {})
+
+
+PLAN, ALONE = (Plan("fails", 1, nodes, {}) for nodes in (NODES, (A,)))
 
 
 def raise_violation() -> None:
     raise Violation("it does not hold")
 
 
-def raise_interrupt() -> None:
-    raise KeyboardInterrupt
+def failing(error: BaseException) -> Scenario:
+    """One that raises it."""
 
+    def end() -> None:
+        raise error
 
-def raise_error() -> None:
-    raise ZeroDivisionError("a mistake")
-
-
-def failing(end: Callable[[], object]) -> Scenario:
-    return replace(FAILS, begin=lambda lab, plan: Fails(lab, end))
+    return replace(FAILS, begin=lambda lab, plan: Fails(lab, plan, end))
 
 
 @pytest.fixture
@@ -97,39 +98,37 @@ def left(folder: Path) -> list[str]:
     return found
 
 
-def check_level(level: Level) -> None:
-    if (why := unavailable(level)) is not None:
-        pytest.skip(why)
-
-
 @pytest.mark.parametrize("level", REAL, ids=lambda level: level.value)
 def test_of_a_scenario_that_fails_in_the_midst_of_faults(level: Level, folder: Path) -> None:
-    check_level(level)
+    if (why := unavailable(level)) is not None:
+        pytest.skip(why)
     seen: list[str] = []
 
     def look_and_fail() -> None:
         seen.extend(left(folder))
         raise_violation()
 
-    result = run_real(PLAN, failing(look_and_fail), level)
+    result = run_real(PLAN, replace(FAILS, begin=lambda lab, plan: Fails(lab, plan, look_and_fail)), level)
     assert (result.result, result.text) == (VIOLATED, "it does not hold")
     assert len(seen) > len(NODES), "what is looked for is found while it is there"
     assert left(folder) == []
     assert any("a.nec log net: connected to registrar.nec" in line for line in result.journal)
 
 
-def test_of_a_scenario_that_is_interrupted(folder: Path) -> None:
-    result = run_real(PLAN, failing(raise_interrupt), Level.LOOPBACK)
-    assert (result.result, result.text) == (INTERRUPTED, "")
+@pytest.mark.parametrize(
+    ("error", "ended", "text"),
+    [
+        (KeyboardInterrupt(), INTERRUPTED, ""),
+        (ZeroDivisionError("a mistake"), BROKEN, "ZeroDivisionError in test_nothing_is_left.py, line "),
+    ],
+)
+def test_of_a_scenario_that_is_interrupted_or_has_a_mistake(
+    error: BaseException, ended: str, text: str, folder: Path
+) -> None:
+    result = run_real(ALONE, failing(error), Level.LOOPBACK)
+    assert (result.result, result.text[: len(text)]) == (ended, text)
     assert left(folder) == []
-    assert any(" c.nec boots" in line for line in result.journal), "what happened until then is told"
-
-
-def test_of_a_scenario_with_a_mistake(folder: Path) -> None:
-    result = run_real(PLAN, failing(raise_error), Level.LOOPBACK)
-    assert result.result == BROKEN
-    assert result.text.startswith("ZeroDivisionError in test_nothing_is_left.py, line ")
-    assert left(folder) == []
+    assert any(f" {A} boots" in line for line in result.journal), "what happened until then is told"
 
 
 def test_of_nodes_that_do_not_start(folder: Path) -> None:

@@ -23,17 +23,14 @@ def play(*runs: Played) -> tuple[Played, int]:
     return played, len(runs) - len(left)
 
 
-def test_what_comes_to_the_same_is_played_once() -> None:
+def test_what_comes_to_the_same_is_played_once_and_what_never_does_until_the_end() -> None:
     assert play(SAME, DIFFERENT) == (SAME, 1)
+    assert play(*[DIFFERENT] * 9) == (DIFFERENT, 1 + AGAIN)
 
 
 @pytest.mark.parametrize("first", [DIFFERENT, LATE])
 def test_what_comes_to_something_else_or_to_no_end_is_played_again(first: Played) -> None:
     assert play(first, SAME) == (SAME, 2)
-
-
-def test_what_always_comes_to_something_else_does_so_in_the_end() -> None:
-    assert play(*[DIFFERENT] * 9) == (DIFFERENT, 1 + AGAIN)
 
 
 @pytest.mark.parametrize("result", [VIOLATED, BROKEN])

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from kernel.wasm.engine import Engine
-from nectar_node.contract.config import module_cache
 from net.base.limits import KEEPALIVE_SECONDS, PING_SECONDS, RECOVERY_SECONDS
 from testnet.faults.crash import Crash
 from testnet.faults.partition import Partition
 from testnet.faults.unsynced import Unsynced
 from testnet.model.lab import Lab, Level, NodePlan, SentRequest
 from testnet.model.where import Where
-from testnet.real.socket_lab import open_socket_lab
-from testnet.sim.simulation import Simulation
-from tests.levels.playing import unavailable
+from tests.levels.labs import EARLY, LATE, QUICK, open_lab
 
 ASKS, CRASHED, UNMET, SILENT = NAMES = ("asks.nec", "crashed.nec", "unmet.nec", "silent.nec")
-EARLY, LATE = 1.0, 10.0
-"""Seconds by which real nodes may be told sooner, or later, on a busy machine; the next time stated is 15 s away."""
 PATIENCE = 60
 
 
@@ -33,17 +27,6 @@ class Told(NamedTuple):
     kind: str
     reason: str
     seconds: float
-
-
-@contextmanager
-def open_lab(level: Level, folder: Path) -> Iterator[Lab]:
-    if (why := unavailable(level)) is not None:
-        pytest.skip(why)
-    if level is Level.SIMULATION:
-        yield Simulation(1, Engine(module_cache(), replayable=True))
-        return
-    with open_socket_lab(folder, 1, level) as lab:
-        yield lab
 
 
 def boot(lab: Lab, known: tuple[str, ...]) -> None:
@@ -76,12 +59,6 @@ def check(told: Told, kind: str, reason: str, seconds: float) -> None:
     assert seconds - EARLY <= told.seconds <= seconds + LATE
 
 
-QUICK = [
-    pytest.param(each, marks=pytest.mark.long if each is Level.NAMESPACES else (), id=each.value) for each in Level
-]
-"""On hosts of their own nodes wait as long: the default run waits once."""
-
-
 @pytest.mark.parametrize("level", QUICK)
 def test_a_node_that_crashed_or_cannot_be_reached_is_offline_after_the_time_for_recovery(
     level: Level, tmp_path: Path
@@ -94,35 +71,27 @@ def test_a_node_that_crashed_or_cannot_be_reached_is_offline_after_the_time_for_
     check(told[UNMET], "offline", "unreachable", RECOVERY_SECONDS)
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("level", Level, ids=lambda level: level.value)
-def test_a_node_that_falls_silent_is_offline_after_keepalive_ping_and_recovery(level: Level, tmp_path: Path) -> None:
-    with open_lab(level, tmp_path / "testnet") as lab:
-        boot(lab, (SILENT,))
-        with lab.apply(Partition(Where(SILENT))):
-            told = all_told(lab, (SILENT,))
-    check(told[SILENT], "offline", "connection lost", KEEPALIVE_SECONDS + PING_SECONDS + RECOVERY_SECONDS)
-
-
 @contextmanager
-def power_cut(lab: Lab, name: str) -> Iterator[None]:
-    """The host of a node goes without a word. Real ones are cut off first: what their systems say reaches nobody."""
-    if lab.level is Level.SIMULATION:
-        with lab.apply(Unsynced(name)):
+def cut_off(lab: Lab, power: bool) -> Iterator[None]:
+    """The host of SILENT cannot be reached, or goes without a word. Real ones whose power is gone are cut off first:
+    what their systems say reaches nobody."""
+    if power and lab.level is Level.SIMULATION:
+        with lab.apply(Unsynced(SILENT)):
             yield
         return
-    with lab.apply(Partition(Where(name))), lab.apply(Crash(name)):
+    with lab.apply(Partition(Where(SILENT))), lab.apply(Crash(SILENT)) if power else nullcontext():
         yield
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("level", Level, ids=lambda level: level.value)
-def test_a_node_whose_host_has_lost_its_power_is_offline_after_keepalive_ping_and_recovery(
-    level: Level, tmp_path: Path
+@pytest.mark.parametrize("power", [False, True], ids=["silent", "without power"])
+def test_a_node_that_says_nothing_is_offline_after_keepalive_ping_and_recovery(
+    level: Level, power: bool, tmp_path: Path
 ) -> None:
     with open_lab(level, tmp_path / "testnet") as lab:
         boot(lab, (SILENT,))
-        with power_cut(lab, SILENT):
+        with cut_off(lab, power):
             told = all_told(lab, (SILENT,))
     check(told[SILENT], "offline", "connection lost", KEEPALIVE_SECONDS + PING_SECONDS + RECOVERY_SECONDS)
 

@@ -66,24 +66,21 @@ def test_what_others_could_have_altered_is_refused(folder: NodeFolder, file: str
         folder.create()
 
 
-def test_a_key_that_others_could_have_read_is_refused(folder: NodeFolder) -> None:
+def test_what_others_could_have_read_or_put_into_it_is_refused(folder: NodeFolder) -> None:
     folder.key.touch()
     folder.key.chmod(0o644)
     with pytest.raises(NotOurs, match=rf"is a secret that everybody can read: `chmod 600 {folder.key}`"):
         folder.create()
-
-
-def test_a_folder_into_which_others_could_have_put_something_is_refused(folder: NodeFolder) -> None:
+    folder.key.chmod(0o600)
     folder.drives.chmod(0o777)
     with pytest.raises(NotOurs, match=rf"{folder.drives} can be written by everybody"):
         folder.create()
 
 
-def test_nobody_owns_a_folder_that_was_never_used(folder: NodeFolder) -> None:
+def test_the_lock_names_the_process_that_runs_and_keeps_others_out_and_is_free_after_a_crash(
+    folder: NodeFolder,
+) -> None:
     assert folder.owner() is None
-
-
-def test_the_lock_names_the_process_that_runs_and_keeps_others_out(folder: NodeFolder) -> None:
     holder = hold(folder)
     try:
         assert folder.owner() == holder.pid
@@ -92,6 +89,8 @@ def test_the_lock_names_the_process_that_runs_and_keeps_others_out(folder: NodeF
     finally:
         holder.kill()
         holder.communicate()
+    assert folder.owner() is None
+    os.close(folder.acquire())
 
 
 def test_somebody_who_only_asks_does_not_keep_a_node_from_starting_however_long_it_takes(
@@ -110,11 +109,3 @@ def test_somebody_who_only_asks_does_not_keep_a_node_from_starting_however_long_
     monkeypatch.setattr("nectar_node.base.folder.time.sleep", answered)
     os.close(folder.acquire())
     assert len(waited) == 300
-
-
-def test_the_lock_is_free_after_a_crash(folder: NodeFolder) -> None:
-    holder = hold(folder)
-    holder.kill()
-    holder.communicate()
-    assert folder.owner() is None
-    os.close(folder.acquire())

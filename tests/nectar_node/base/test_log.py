@@ -24,12 +24,14 @@ sys.stderr.write("last words\\n")
 """A node's log and nothing else of a node."""
 
 
-def test_a_text_with_line_ends_and_control_characters_stays_one_harmless_line(
+def test_what_is_left_without_colours_or_with_line_ends_and_control_characters_stays_one_harmless_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     write_line("net", "one\ntwo \x1b[31m")
     (line,) = capsys.readouterr().out.splitlines()
     assert line.endswith(" net: one\\ntwo \\x1b[31m")
+    write_line("net", without_colours("\x1b\x1b[0m[2J"))
+    assert capsys.readouterr().out.endswith(" net: \\x1b[2J\n")
 
 
 @pytest.mark.parametrize(
@@ -47,11 +49,6 @@ def test_a_text_with_line_ends_and_control_characters_stays_one_harmless_line(
 )
 def test_colours_are_left_out_of_a_text_and_nothing_else_is(printed: str, shown: str) -> None:
     assert without_colours(printed) == shown
-
-
-def test_what_is_left_when_colours_are_left_out_stays_harmless(capsys: pytest.CaptureFixture[str]) -> None:
-    write_line("net", without_colours("\x1b\x1b[0m[2J"))
-    assert capsys.readouterr().out.endswith(" net: \\x1b[2J\n")
 
 
 def test_a_long_text_is_cut_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,10 +56,12 @@ def test_what_is_made_is_for_us_alone(tmp_path: Path) -> None:
     assert [mode(path) for path in sorted(folder.iterdir())] == [0o600] * 2
 
 
-def test_a_file_is_written_anew_with_its_mode(place: Path) -> None:
+def test_a_file_is_written_anew_with_its_mode_and_read_up_to_a_length(place: Path) -> None:
     make(place / "file", b"before", 0o644)
     own_files.write(place / "file", b"after")
     assert (own_files.read(place / "file"), mode(place / "file")) == (b"after", 0o600)
+    own_files.write(place / "file", b"content")
+    assert own_files.read(place / "file", 4) == b"cont"
 
 
 def test_a_write_that_fails_leaves_the_file_as_it_was(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,11 +75,6 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(place: Path, monkeypatch: 
         own_files.write(place / "file", b"after")
     assert own_files.read(place / "file") == b"before"
     assert [path.name for path in place.iterdir()] == ["file"]
-
-
-def test_at_most_so_much_is_read(place: Path) -> None:
-    own_files.write(place / "file", b"content")
-    assert own_files.read(place / "file", 4) == b"cont"
 
 
 def test_what_is_not_there_is_no_refusal(place: Path) -> None:
@@ -107,17 +104,12 @@ def test_a_file_that_is_a_link_is_neither_written_nor_read_nor_made(place: Path,
     assert not (tmp_path / "nothing").exists()
 
 
-def test_what_a_crash_left_or_somebody_put_in_the_place_of_new_content_is_not_written_to(
-    place: Path, tmp_path: Path
-) -> None:
+def test_nothing_of_a_link_is_written_to_or_taken_away_but_itself(place: Path, tmp_path: Path) -> None:
     target = make(tmp_path / "target", b"precious")
     (place / ".file.new").symlink_to(target)
     own_files.write(place / "file", b"content")
     assert (target.read_bytes(), own_files.read(place / "file")) == (b"precious", b"content")
     assert not (place / "file").is_symlink()
-
-
-def test_a_link_is_taken_away_and_not_its_target(place: Path, tmp_path: Path) -> None:
     target = make(tmp_path / "target", b"precious")
     (place / "control.sock").symlink_to(target)
     own_files.remove(place / "control.sock")
@@ -125,16 +117,13 @@ def test_a_link_is_taken_away_and_not_its_target(place: Path, tmp_path: Path) ->
     assert not (place / "control.sock").is_symlink()
 
 
-def test_a_link_to_a_folder_that_we_have_made_is_a_way_to_it(place: Path, tmp_path: Path) -> None:
+def test_a_link_to_a_folder_that_we_have_made_is_a_way_to_it_but_no_circle(place: Path, tmp_path: Path) -> None:
     own_files.make_folder(tmp_path / "far" / "away")
     (place / "here").symlink_to("../far")
     (place / "there").symlink_to(place / "here")
     own_files.write(place / "there" / "away" / "file", b"content")
     assert own_files.read(tmp_path / "far" / "away" / "file") == b"content"
     assert own_files.read(place / "there" / ".." / "far" / "away" / "file") == b"content"
-
-
-def test_links_that_lead_in_a_circle_end(place: Path) -> None:
     (place / "one").symlink_to("two")
     (place / "two").symlink_to("one")
     with pytest.raises(NotOurs, match="link"):

@@ -9,11 +9,8 @@ from nectar_node.base.shipped import SHIPPED_FOLDER, default_publisher, find_dat
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_in_a_clone_the_packages_are_those_of_the_clone() -> None:
+def test_what_is_installed_takes_its_own_data_and_a_clone_its_packages(tmp_path: Path) -> None:
     assert SHIPPED_FOLDER == ROOT / "packages"
-
-
-def test_what_is_installed_takes_its_own_data_and_no_neighbours(tmp_path: Path) -> None:
     package = tmp_path / "nectar_node"
     (tmp_path / "packages").mkdir()
     (package / "shipped_packages").mkdir(parents=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import trio
 
@@ -26,6 +28,7 @@ from nectar_node.core.config import CoreConfig
 from nectar_node.core.core import NodeCore
 from nectar_node.driver.node_store import open_store
 from nectar_node.driver.program_code import load_program
+from nectar_node.launcher.local_network import LocalNetwork
 from nectar_node.packages.boot import Boot
 from nectar_node.packages.startable import read_startable
 from nectar_node.storage.disk import perform
@@ -34,6 +37,7 @@ from net.contract.events import Probed
 from net.names.directory import StaticDirectory
 from net.names.identity import Identity
 from net.peering.network import Network, NetworkConfig
+from tests.commands import Ended, nectar
 from tests.nectar_node.cli.served_node import make_network
 
 NODE = "a.nec"
@@ -59,6 +63,42 @@ class RealNode:
         self._perform = partial(perform, database=self._database)
         self._load = partial(load_program, engine, perform, code)
         self._runner = Runner(self.core, self._carry_out, lambda _: None)
+
+    @property
+    def where(self) -> tuple[str, ...]:
+        """The options that name it to a command."""
+        return "--node", NODE, "--dir", str(self.network)
+
+    def nectar(self, *words: str | Path) -> Ended:
+        """A command to it."""
+        return nectar(*words, *self.where)
+
+    def does(self, *words: str | Path) -> str:
+        """What a command that succeeds prints."""
+        ended = self.nectar(*words)
+        assert ended.code == 0, ended
+        return ended.out
+
+    def fails(self, *words: str | Path, code: int = 1) -> str:
+        """The one sentence with which a command fails, and does nothing else."""
+        before, ended = self.running(), self.nectar(*words)
+        assert (ended.code, ended.out, ended.err.count("\n"), ended.err[-2:]) == (code, "", 1, ".\n"), ended
+        assert self.running() == before
+        return ended.err
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """Its processes, by name, as the command line shows them."""
+        with LocalNetwork(self.network).connect(NODE) as client:
+            return {row["address"].removeprefix(f"{NODE}@"): row for row in client.request("ps")["processes"]}
+
+    def running(self) -> set[str]:
+        """The names of its processes."""
+        return {*self.rows()}
+
+    def held(self, process: str) -> list[str] | None:
+        """What a process holds; None: it does not run."""
+        row = self.rows().get(process)
+        return None if row is None else list(row["capabilities"])
 
     async def serve(self, packages: tuple[str, ...], ready: threading.Event, end: threading.Event) -> None:
         """Run until `end` is set."""
@@ -91,8 +131,8 @@ class RealNode:
                 case Answered(token, answer):
                     assert isinstance(token, control.Waiter)
                     token.set(answer)
-                case Installed(control.Waiter() as token, failures):
-                    token.set(failures)
+                case Installed(control.Waiter() as token):
+                    token.set(action)
                 case Traced():
                     control.traced(action)
                 case Printed():
@@ -133,3 +173,12 @@ def copy_package(name: str, target: Path) -> Path:
     """A copy of one of the packages that come with the node, to be changed."""
     shutil.copytree(PACKAGES / name / "pkg", target)
     return target
+
+
+def zipped(folder: Path, path: Path | None = None) -> Path:
+    """A zip of all files in the folder, beside it if no other path is given."""
+    path = path or folder.with_suffix(".zip")
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in folder.iterdir():
+            archive.write(file, file.name)
+    return path

@@ -14,6 +14,7 @@ from typing import Any
 
 from nectar_node.base.folder import NodeFolder
 from nectar_node.contract.config import GENESIS_FILE, NODES_FOLDER
+from tests.commands import Ended, nectar
 
 Reply = dict[str, Any] | bytes | None
 """A JSON answer, raw bytes instead, or None: the connection is closed."""
@@ -62,6 +63,14 @@ def serve_node(network: Path, name: str, answer: Answerer) -> Iterator[ServedNod
     """The node `name`, running in `network` as far as a client can tell."""
     with serve_folder(NodeFolder(network / NODES_FOLDER / name), answer) as node:
         yield node
+
+
+def served(network: Path, answer: Answerer | list[dict[str, Any]], *words: str | Path) -> tuple[Ended, ServedNode]:
+    """What becomes of a command to the node a.nec, which answers so; a list is all lines of its answer."""
+    make_network(network)
+    lines = b"".join(json.dumps(each).encode() + b"\n" for each in answer) if isinstance(answer, list) else b""
+    with serve_node(network, "a.nec", (lambda _: lines) if isinstance(answer, list) else answer) as node:
+        return nectar(*words, "--node", "a.nec", folder=network), node
 
 
 @contextmanager

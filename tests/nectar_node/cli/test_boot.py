@@ -24,21 +24,15 @@ from tests.nectar_node.cli.served_node import make_network, serve_node
 GENESIS = GenesisFile("registrar.nec", bytes(range(32)), "127.0.0.1", 4000)
 
 
-def test_a_node_is_told_who_grants_names(tmp_path: Path) -> None:
+def test_a_node_is_told_who_grants_names_and_the_registrar_needs_nobody(tmp_path: Path) -> None:
+    with pytest.raises(CannotJoin, match="There is no testnet"):
+        make_config(LocalNetwork(tmp_path), "a.nec", BootOptions())
     GENESIS.save(tmp_path)
     config = make_config(LocalNetwork(tmp_path), "a.nec", BootOptions(port=9))
     assert config.genesis == GENESIS
     assert (config.name, config.port, config.folder.path) == ("a.nec", 9, tmp_path / "nodes" / "a.nec")
-
-
-def test_the_registrar_needs_nobody(tmp_path: Path) -> None:
     config = make_config(LocalNetwork(tmp_path), "registrar.nec", BootOptions())
     assert (config.genesis, config.packages) == (None, ())
-
-
-def test_where_there_is_no_testnet_nobody_can_join(tmp_path: Path) -> None:
-    with pytest.raises(CannotJoin, match="There is no testnet"):
-        make_config(LocalNetwork(tmp_path), "a.nec", BootOptions())
 
 
 def test_the_packages_that_come_with_the_node_have_a_manifest_each() -> None:
@@ -49,14 +43,11 @@ def test_the_packages_that_come_with_the_node_have_a_manifest_each() -> None:
 
 
 def test_a_package_is_found_by_its_manifest_or_by_its_source(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"holds no manifest\.json"):
+        check_package(tmp_path)
     (tmp_path / "pkg").mkdir()
     (tmp_path / "pkg" / "manifest.json").write_text("[]")
     assert check_package(tmp_path) == check_package(tmp_path / "pkg") == (tmp_path / "pkg").resolve()
-
-
-def test_a_folder_without_a_manifest_is_no_package(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"holds no manifest\.json"):
-        check_package(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["here", ":1", "here:", "here:0", "here:65536", "here:-1", "here:٣"])
@@ -69,16 +60,13 @@ def test_an_endpoint_has_a_host_and_a_port() -> None:
     assert parse_endpoint("::1:80") == ("::1", 80)
 
 
-def test_a_password_is_a_file_without_its_line_end(tmp_path: Path) -> None:
+def test_a_password_is_a_file_without_its_line_end_that_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("secret word\n")
     options = BootOptions(password_file=tmp_path / "password")
     network = LocalNetwork(tmp_path)
     config = make_config(network, "registrar.nec", with_password(network.place("registrar.nec"), options))
     assert config.password == b"secret word"
     assert "secret" not in repr(config)
-
-
-def test_a_password_file_that_cannot_be_read_is_bad_input(tmp_path: Path) -> None:
     options = BootOptions(password_file=tmp_path / "none")
     with pytest.raises(BadInput, match="Cannot read the password file"):
         with_password(LocalNetwork(tmp_path).place("registrar.nec"), options)
@@ -118,13 +106,12 @@ def test_what_cannot_be_meant_is_said_before_there_is_a_node(
 # --- invitations, and who reaches the node ----------------------------------------------------------------------------
 
 
-def test_an_invitation_is_a_token_or_a_file_that_holds_one(tmp_path: Path) -> None:
+def test_a_node_shows_its_invitation_which_is_a_token_or_a_file_that_holds_one_and_only_the_registrar_demands_any(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "token").write_text(invitation_text(b"token") + "\n")
     for text in (invitation_text(b"token"), f"@{tmp_path / 'token'}"):
         assert parse_invitation(text) == b"token"
-
-
-def test_a_node_shows_its_invitation_and_only_the_registrar_demands_any(tmp_path: Path) -> None:
     GENESIS.save(tmp_path)
     options = BootOptions(invitation=b"token", invite_only=True)
     node, registrar = (make_config(LocalNetwork(tmp_path), name, options) for name in ("a.nec", "registrar.nec"))
@@ -162,11 +149,6 @@ def test_a_node_is_said_to_be_reached_through_those_routers_alone_that_keep_a_pl
     told = capsys.readouterr()
     assert told.out == "a.nec runs as process 12 and is reached through r1.nec and r3.nec.\n"
     assert told.err == "r2.nec has no place for it: a.nec asks it again.\n"
-
-
-def test_a_node_that_no_router_keeps_a_place_for_is_not_said_to_be_reached(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
     tell_places("a.nec", 12, {"r1.nec": "unreachable", "r2.nec": "awaited"})
     told = capsys.readouterr()
     assert told.out == "a.nec runs as process 12 and cannot be reached yet.\n"

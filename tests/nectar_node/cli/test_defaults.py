@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import io
 import os
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,12 +25,9 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable, raising=False)
 
 
-def test_the_version_is_that_of_the_installed_package(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_version_and_the_folder_of_the_sdk_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"nectar {version('nectar-node')}\n"
-
-
-def test_the_folder_of_the_sdk_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--sdk"]) == 0
     folder = Path(capsys.readouterr().out.removesuffix("\n"))
     assert (folder / "zig" / "start.zig").is_file()
@@ -97,13 +95,15 @@ def test_where_there_are_several_nodes_or_none_one_must_be_named(
 
 def completed(folder: Path, *words: str) -> list[str]:
     """What bash is offered for the last word."""
-    line = " ".join(["nectar", *words])
+    line, out = " ".join(["nectar", *words]), io.StringIO()
     told = {"_NECTAR_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words))}
-    command = [sys.executable, "-P", "-m", "nectar_node"]
-    environment = {**os.environ, **told, "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
-    assert ended.stderr == ""
-    return ended.stdout.split()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out):
+        patch.chdir(folder)
+        for variable, value in told.items():
+            patch.setenv(variable, value)
+        with pytest.raises(SystemExit, match=r"^0$"):
+            main([])
+    return out.getvalue().split()
 
 
 def test_commands_options_and_nodes_are_completed(tmp_path: Path) -> None:
@@ -125,10 +125,3 @@ def test_completion_can_be_installed(tmp_path: Path) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert any(b"_NECTAR_COMPLETE" in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
-
-
-def test_json_is_not_disturbed_by_a_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    make_network(tmp_path)
-    with serve_node(tmp_path, "a.nec", lambda _: ANSWER):
-        assert main(["ps", "--dir", str(tmp_path), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == ANSWER["ok"]

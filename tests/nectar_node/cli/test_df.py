@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 from nectar_node.base.errors import BadInput
-from nectar_node.cli.main import main
 from nectar_node.launcher.arguments import parse_quotas
 from nectar_node.storage.ledger import DEFAULT_QUOTAS, FILE_TRANSFER, NO_QUOTA, Quotas
-from tests.nectar_node.cli.served_node import make_network, serve_node
+from tests.nectar_node.cli.served_node import served
 
 GIB = 1 << 30
 ROW = {
@@ -33,26 +31,17 @@ ANSWER = {
 }
 
 
-def test_a_row_for_each_package_and_a_line_for_the_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    make_network(tmp_path)
-    command = ["df", "--node", "a.nec", "--dir", str(tmp_path)]
-    with serve_node(tmp_path, "a.nec", lambda _: {"ok": ANSWER}):
-        assert main(command) == 0
-        shown = capsys.readouterr()
-        assert shown.out.splitlines()[1:] == [
-            "app:some.nec\t3.0 GiB\t4.0 GiB\t75 %\t12\t100\t2.0 GiB\t1.0 GiB",
-            "file_transfer:sys\t3.0 GiB\t-\t-\t12\t100\t2.0 GiB\t1.0 GiB",
-        ]
-        assert shown.err == ("The disk: 5.0 GiB of 100.0 GiB are free; packages leave 512.0 MiB of that to the node.\n")
-        assert main([*command, "--json"]) == 0
-        assert json.loads(capsys.readouterr().out) == ANSWER
-
-
-def test_a_disk_that_has_come_to_its_floor_is_full(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    make_network(tmp_path)
-    with serve_node(tmp_path, "a.nec", lambda _: {"ok": ANSWER | {"free": 1000}}):
-        assert main(["df", "--node", "a.nec", "--dir", str(tmp_path)]) == 0
-    assert capsys.readouterr().err.startswith("The disk is full: 1000 B of 100.0 GiB are free;")
+def test_a_row_for_each_package_and_a_line_for_the_disk(tmp_path: Path) -> None:
+    code, out, err = served(tmp_path, [{"ok": ANSWER}], "df")[0]
+    assert out.splitlines()[1:] == [
+        "app:some.nec\t3.0 GiB\t4.0 GiB\t75 %\t12\t100\t2.0 GiB\t1.0 GiB",
+        "file_transfer:sys\t3.0 GiB\t-\t-\t12\t100\t2.0 GiB\t1.0 GiB",
+    ]
+    free = "The disk: 5.0 GiB of 100.0 GiB are free; packages leave 512.0 MiB of that to the node.\n"
+    assert (code, err) == (0, free)
+    assert served(tmp_path, [{"ok": ANSWER}], "df", "--json")[0].json == ANSWER
+    full = served(tmp_path, [{"ok": ANSWER | {"free": 1000}}], "df")[0]
+    assert full.err.startswith("The disk is full: 1000 B of 100.0 GiB are free;")
 
 
 def test_quotas_are_said_for_all_packages_or_for_one() -> None:

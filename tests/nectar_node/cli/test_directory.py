@@ -8,14 +8,14 @@ import pytest
 
 from nectar_node.base.errors import BadInput
 from nectar_node.cli.directory import parse_nodes
-from nectar_node.cli.main import main
 from nectar_node.launcher.arguments import parse_directory
 from net.names.directory import Endpoint, decode_static_directory_untrusted
 from net.names.keyfile import unlock_key_file
+from tests.commands import Ended, nectar
 
 
-def sign(folder: Path, *words: str) -> int:
-    return main(["directory", "sign", str(folder / "out"), "--authority", "a.nec", *words, "--dir", str(folder)])
+def sign(folder: Path, *words: str) -> Ended:
+    return nectar("directory", "sign", folder / "out", "--authority", "a.nec", *words, folder=folder)
 
 
 def key_of(folder: Path, name: str) -> bytes:
@@ -26,22 +26,18 @@ def key_of(folder: Path, name: str) -> bytes:
 def folder(tmp_path: Path) -> Path:
     """A network with two keys."""
     for name in ("a.nec", "b.nec"):
-        assert main(["keys", "new", name, "--no-password", "--dir", str(tmp_path)]) == 0
+        assert nectar("keys", "new", name, "--no-password", folder=tmp_path).code == 0
     return tmp_path
 
 
-def test_the_file_says_who_is_where_and_is_signed_by_its_authority(folder: Path) -> None:
-    assert sign(folder, "--node", "b.nec=h:1", "--node", "a.nec=h:2", "--node", "b.nec=::1:3") == 0
+def test_the_file_says_who_is_where_until_when_and_is_signed_by_its_authority(folder: Path) -> None:
+    assert sign(folder, "--node", "b.nec=h:1", "--node", "a.nec=h:2", "--node", "b.nec=::1:3").code == 0
     read = decode_static_directory_untrusted((folder / "out").read_bytes(), key_of(folder, "a.nec"))
     found = read.find("b.nec")
     assert found is not None
     assert (found.endpoints, found.public_key) == ((Endpoint("h", 1), Endpoint("::1", 3)), key_of(folder, "b.nec"))
-    assert read.find("c.nec") is None
-    assert read.next_expiry() is None
-
-
-def test_a_file_may_expire(folder: Path) -> None:
-    assert sign(folder, "--node", "b.nec=h:1", "--days", "2") == 0
+    assert (read.find("c.nec"), read.next_expiry()) == (None, None)
+    assert sign(folder, "--node", "b.nec=h:1", "--days", "2").code == 0
     read = decode_static_directory_untrusted((folder / "out").read_bytes(), key_of(folder, "a.nec"))
     found = read.find("b.nec")
     assert found is not None
@@ -50,9 +46,9 @@ def test_a_file_may_expire(folder: Path) -> None:
     assert read.find("b.nec") is None
 
 
-def test_a_node_without_a_key_is_not_signed_for(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert sign(folder, "--node", "c.nec=h:1") == 2
-    assert "There is no node c.nec" in capsys.readouterr().err
+def test_a_node_without_a_key_is_not_signed_for(folder: Path) -> None:
+    ended = sign(folder, "--node", "c.nec=h:1")
+    assert (ended.code, "There is no node c.nec" in ended.err) == (2, True)
     assert not (folder / "out").exists()
 
 
@@ -60,16 +56,12 @@ def test_a_node_without_a_key_is_not_signed_for(folder: Path, capsys: pytest.Cap
     ("place", "reason"), [("", "is a folder"), (".", "is a folder"), ("nowhere/out", "No such file or directory")]
 )
 def test_where_no_file_can_be_is_one_sentence(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, place: str, reason: str
+    folder: Path, monkeypatch: pytest.MonkeyPatch, place: str, reason: str
 ) -> None:
     monkeypatch.chdir(folder)
-    capsys.readouterr()
     before = sorted(folder.iterdir())
-    words = ("--authority", "a.nec", "--node", "a.nec=h:1", "--dir", str(folder))
-    assert main(["directory", "sign", place, *words]) == 2
-    told = capsys.readouterr().err
-    assert reason in told
-    assert len(told.splitlines()) == 1
+    ended = nectar("directory", "sign", place, "--authority", "a.nec", "--node", "a.nec=h:1", folder=folder)
+    assert (ended.code, reason in ended.err, ended.err.count("\n")) == (2, True, 1)
     assert sorted(folder.iterdir()) == before
 
 

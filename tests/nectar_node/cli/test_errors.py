@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from nectar_node.cli.errors import clock_time
-from nectar_node.cli.main import main
 from tests.nectar_node.cli.real_node import NODE, RealNode
-from tests.nectar_node.cli.served_node import make_network, serve_node
+from tests.nectar_node.cli.served_node import make_network, serve_node, served
 
 ROOT = Path(__file__).resolve().parents[3]
 LETTER = {
@@ -29,39 +28,21 @@ LETTER = {
 }
 
 
-def errors(*arguments: str, network: Path) -> int:
-    return main(["errors", *arguments, "--node", NODE, "--dir", str(network)])
-
-
-def test_g16_a_message_that_reached_nobody_is_shown_with_its_reason(
-    node: RealNode, capsys: pytest.CaptureFixture[str]
-) -> None:
-    main(["message", "our@no:body:sys", "are you there?", "--node", NODE, "--dir", str(node.network)])
-    capsys.readouterr()
-    assert errors(network=node.network) == 0
-    (line,) = capsys.readouterr().out.splitlines()
+def test_g16_a_message_that_reached_nobody_is_shown_with_its_reason(node: RealNode) -> None:
+    assert "there are no dead letters" in node.nectar("errors").err
+    node.nectar("message", "our@no:body:sys", "are you there?")
     source, target = f"{NODE}@terminal:terminal:sys", f"{NODE}@no:body:sys"
-    assert line.split("\t")[1:] == ["request", source, target, "no such process", "are you there?"]
+    shown = node.does("errors").rstrip("\n").split("\t")
+    assert shown[1:] == ["request", source, target, "no such process", "are you there?"]
 
 
-def test_where_there_are_none_it_says_so(node: RealNode, capsys: pytest.CaptureFixture[str]) -> None:
-    assert errors(network=node.network) == 0
-    assert "there are no dead letters" in capsys.readouterr().err
-
-
-def test_g3_a_claimed_source_is_marked_and_nothing_controls_the_terminal(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    make_network(tmp_path)
-    answer = {"ok": {"errors": [LETTER], "lost": 2, "next": 3}}
-    with serve_node(tmp_path, NODE, lambda _: answer):
-        assert errors(network=tmp_path) == 0
-        out, err = capsys.readouterr()
-        assert out.split("\t")[2] == "b.nec@a:b:sys (claim)"
-        assert out.rstrip("\n").split("\t")[5] == "line \N{REPLACEMENT CHARACTER}[31mtwo"
-        assert err == "2 older ones are no longer remembered.\n"
-        assert errors("--json", network=tmp_path) == 0
-        assert json.loads(capsys.readouterr().out) == LETTER
+def test_g3_a_claimed_source_is_marked_and_nothing_controls_the_terminal(tmp_path: Path) -> None:
+    answer = [{"ok": {"errors": [LETTER], "lost": 2, "next": 3}}]
+    code, out, err = served(tmp_path, answer, "errors")[0]
+    assert out.split("\t")[2] == "b.nec@a:b:sys (claim)"
+    assert out.rstrip("\n").split("\t")[5] == "line \N{REPLACEMENT CHARACTER}[31mtwo"
+    assert (code, err) == (0, "2 older ones are no longer remembered.\n")
+    assert served(tmp_path, answer, "errors", "--json")[0].json == LETTER
 
 
 def test_following_shows_each_one_once_and_goes_on(tmp_path: Path) -> None:

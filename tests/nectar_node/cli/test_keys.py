@@ -17,7 +17,6 @@ import pytest
 
 from nectar_node.base.errors import BadInput
 from nectar_node.base.folder import NodeFolder
-from nectar_node.cli.main import main
 from nectar_node.contract.config import NODES_FOLDER, GenesisFile
 from nectar_node.driver.membership import read_keys
 from nectar_node.launcher import passwords
@@ -29,6 +28,7 @@ from net.base.errors import WrongPassword
 from net.names import keyfile
 from net.names.keyfile import read_key_file, unlock_key_file
 from tests.cheap_keys import CHEAP
+from tests.commands import nectar
 
 Nectar = Callable[..., str]
 NAME = "a.nec"
@@ -48,17 +48,14 @@ def folder(tmp_path: Path) -> NodeFolder:
 
 
 @pytest.fixture
-def keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Nectar:
+def keys(tmp_path: Path) -> Nectar:
     """Run `nectar keys …`; its output if all is well, otherwise the one sentence about what is not."""
 
     def run(*words: str | Path, directory: str = "net") -> str:
-        code = main(["keys", *map(str, words), "--dir", str(tmp_path / directory)])
-        out, err = capsys.readouterr()
+        code, out, err = nectar("keys", *words, folder=tmp_path / directory)
         assert (code == 0) == (out != ""), (code, out, err)
-        if code:
-            assert code in (1, 2)
-            assert len(err.splitlines()) == 1
-        return out if code == 0 else err
+        assert code == 0 or (code in (1, 2) and err.count("\n") == 1)
+        return err if code else out
 
     return run
 
@@ -86,26 +83,17 @@ def test_a_name_that_is_none_gets_no_key(keys: Nectar, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_show_needs_no_password(keys: Nectar, folder: NodeFolder, secret: Path) -> None:
-    keys("new", NAME, "--password-file", secret)
-    shown = json.loads(keys("show", NAME, "--json"))
-    key = read_key_file(folder.key).key.public_key
-    short = sha256(key).digest()[:10].hex(" ", 2)
-    assert shown == {
-        "name": NAME,
-        "public_key": key.hex(),
-        "fingerprint": short,
-        "protected": True,
-        "previous": None,
-    }
-    told = keys("show", NAME).splitlines()
-    assert told[0] == f"a.nec has the key {key.hex()}, protected."
-    assert told[1].startswith(f"Its fingerprint is {short}: ")
-
-
-def test_a_node_without_a_key_is_told_how_to_get_one(keys: Nectar, folder: NodeFolder) -> None:
+def test_show_needs_no_password_but_a_key(keys: Nectar, folder: NodeFolder, secret: Path) -> None:
     folder.path.mkdir(parents=True)
     assert "make one with `nectar keys new`" in keys("show", NAME)
+    keys("new", NAME, "--password-file", secret)
+    key = read_key_file(folder.key).key.public_key
+    short = sha256(key).digest()[:10].hex(" ", 2)
+    told = {"name": NAME, "public_key": key.hex(), "fingerprint": short, "protected": True, "previous": None}
+    assert json.loads(keys("show", NAME, "--json")) == told
+    has, fingerprint = keys("show", NAME).splitlines()[:2]
+    assert has == f"a.nec has the key {key.hex()}, protected."
+    assert fingerprint.startswith(f"Its fingerprint is {short}: ")
 
 
 def test_the_password_comes_from_the_file_that_the_environment_names(
@@ -124,11 +112,11 @@ def test_without_a_terminal_or_a_file_one_sentence_says_what_to_do(keys: Nectar,
 
 
 def test_a_password_file_that_everybody_can_read_is_said_and_used(
-    tmp_path: Path, folder: NodeFolder, secret: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, folder: NodeFolder, secret: Path
 ) -> None:
     secret.chmod(0o644)
-    assert main(["keys", "new", NAME, "--password-file", str(secret), "--dir", str(tmp_path / "net")]) == 0
-    assert "Anybody on this machine can read" in capsys.readouterr().err
+    ended = nectar("keys", "new", NAME, "--password-file", secret, folder=tmp_path / "net")
+    assert (ended.code, "Anybody on this machine can read" in ended.err) == (0, True)
     unlock_key_file(folder.key, b"correct horse")
 
 
@@ -155,15 +143,12 @@ def test_a_key_moves_to_another_machine_as_it_is(
 
 
 @pytest.mark.parametrize("place", ["", ".", ".."])
-def test_a_copy_is_a_file_and_no_folder(keys: Nectar, place: str) -> None:
-    keys("new", NAME, "--no-password")
-    assert "is a folder: name the file in it" in keys("export", NAME, place)
-
-
-def test_what_is_no_key_is_not_imported(keys: Nectar, tmp_path: Path, folder: NodeFolder) -> None:
+def test_a_copy_is_a_file_with_a_key_and_no_folder(keys: Nectar, tmp_path: Path, place: str) -> None:
     (tmp_path / "junk").write_bytes(b"junk")
     assert keys("import", tmp_path / "junk") == f"{tmp_path / 'junk'}: this is not a node key file.\n"
-    assert not folder.path.exists()
+    assert not (tmp_path / "net").exists()
+    keys("new", NAME, "--no-password")
+    assert "is a folder: name the file in it" in keys("export", NAME, place)
 
 
 def test_a_password_is_changed_with_the_old_one_alone(
@@ -209,15 +194,14 @@ def test_a_new_key_keeps_the_former_one_under_the_same_password(keys: Nectar, fo
     assert "has yet to grant" in keys("show", NAME)
 
 
-def test_a_second_change_waits_for_the_first_to_be_granted(keys: Nectar, folder: NodeFolder) -> None:
+def test_a_second_change_waits_for_the_first_to_be_granted_and_the_registrars_key_cannot_change(
+    keys: Nectar, folder: NodeFolder
+) -> None:
     keys("new", NAME, "--no-password")
     keys("rotate", NAME)
     before = folder.key.read_bytes()
     assert "boot it once" in keys("rotate", NAME)
     assert folder.key.read_bytes() == before
-
-
-def test_the_registrars_key_cannot_change(keys: Nectar) -> None:
     keys("new", "registrar.nec", "--no-password")
     assert "whole network trusts" in keys("rotate", "registrar.nec")
 

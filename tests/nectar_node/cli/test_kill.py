@@ -9,25 +9,17 @@ from pathlib import Path
 import pytest
 
 from kernel.contract import limits
-from nectar_node.cli.main import main
-from nectar_node.launcher.local_network import LocalNetwork
 from tests.conformance.lab import PROBE
-from tests.conformance.steps import RETURN, respond, script, spawn, wait_for
+from tests.conformance.steps import RETURN, Step, respond, script, spawn, wait_for
 from tests.nectar_node.cli.real_node import NODE, RealNode
 from tests.waiting import until
 
 BREEDER = PROBE.with_name("breeder.wasm")
 
 
-def nectar(node: RealNode, *arguments: str | Path) -> int:
-    return main([*map(str, arguments), "--node", NODE, "--dir", str(node.network)])
-
-
 def running(node: RealNode) -> set[str]:
     """The names of all processes but hello's."""
-    with LocalNetwork(node.network).connect(NODE) as client:
-        rows = client.request("ps")["processes"]
-    return {str(row["address"]).partition("@")[2].partition(":")[0] for row in rows} - {"hello"}
+    return {name.partition(":")[0] for name in node.running()} - {"hello"}
 
 
 def start(node: RealNode, folder: Path, name: str, code: Path = PROBE) -> None:
@@ -37,54 +29,53 @@ def start(node: RealNode, folder: Path, name: str, code: Path = PROBE) -> None:
     shutil.copy(code, folder)
     entry = {"process_name": name, "process_wasm_path": f"/{code.name}", "public": True}
     (folder / "manifest.json").write_text(json.dumps([entry]))
-    assert nectar(node, "start", folder) == 0
+    node.does("start", folder)
+
+
+def have_a(node: RealNode, *steps: Step) -> None:
+    """Have the probe `a` do these."""
+    body = script(*steps, respond("done")).decode()
+    assert node.does("message", "our@a:box:local", body) == "done\n"
+
+
+def tree(node: RealNode) -> list[str]:
+    """The processes, as `ps --tree` shows them."""
+    return [line.split("\t")[0] for line in node.does("ps", "--tree").splitlines()[1:]]
 
 
 @pytest.fixture
-def family(node: RealNode, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> RealNode:
+def family(node: RealNode, tmp_path: Path) -> RealNode:
     """The probe `a` has spawned `b` and `c`, and `b` has spawned `d`."""
     start(node, tmp_path, "a")
-    children = [spawn(name) for name in ("b", "c")]
-    grandchild = wait_for("our@b:box:local", "", spawn("d"), respond(), expects=20)
-    with LocalNetwork(node.network).connect(NODE) as client:
-        body = script(*children, grandchild, respond("done")).decode()
-        assert client.request("message", target="our@a:box:local", body=body)["outcome"] == "response"
+    have_a(node, spawn("b"), spawn("c"), wait_for("our@b:box:local", "", spawn("d"), respond(), expects=20))
     assert running(node) == {"a", "b", "c", "d"}
-    capsys.readouterr()
     return node
 
 
-def test_g22_a_kill_tells_of_the_children_it_leaves_and_how_to_end_them(
-    family: RealNode, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert nectar(family, "kill", "a:box:local") == 0
-    out, err = capsys.readouterr()
-    assert out == f"{NODE}@a:box:local is gone.\n"
+def test_g22_a_kill_tells_of_the_children_it_leaves_and_how_to_end_them(family: RealNode) -> None:
     again = f"`nectar kill --tree a:box:local --node {NODE} --dir {family.network}`"
-    assert err == f"3 children of it still run: {again} ends them too.\n"
+    told = (0, f"{NODE}@a:box:local is gone.\n", f"3 children of it still run: {again} ends them too.\n")
+    assert family.nectar("kill", "a:box:local") == told
     assert running(family) == {"b", "c", "d"}
-    assert nectar(family, "kill", "a:box:local") == 1
-    capsys.readouterr()
-    assert nectar(family, "kill", "--tree", "a:box:local") == 0
-    assert capsys.readouterr().out == f"{NODE}@a:box:local is gone, and its children with it: 3 processes ended.\n"
+    assert family.nectar("kill", "a:box:local").code == 1
+    all_gone = f"{NODE}@a:box:local is gone, and its children with it: 3 processes ended.\n"
+    assert family.does("kill", "--tree", "a:box:local") == all_gone
     assert running(family) == set()
 
 
-def test_g22_a_tree_is_ended_in_one_command_and_counted(family: RealNode, capsys: pytest.CaptureFixture[str]) -> None:
-    assert nectar(family, "kill", "--tree", "our@b:box:local", "--json") == 0
-    assert json.loads(capsys.readouterr().out) == {"address": f"{NODE}@b:box:local", "ended": 2, "children": 0}
+def test_g22_a_tree_is_ended_in_one_command_and_counted(family: RealNode) -> None:
+    told = family.nectar("kill", "--tree", "our@b:box:local", "--json").json
+    assert told == {"address": f"{NODE}@b:box:local", "ended": 2, "children": 0}
     assert running(family) == {"a", "c"}
 
 
-def test_g22_a_package_is_ended_by_its_id(family: RealNode, capsys: pytest.CaptureFixture[str]) -> None:
-    assert nectar(family, "kill", "box:local") == 0
-    assert capsys.readouterr().out == "box:local is gone, and its children with it: 4 processes ended.\n"
+def test_g22_a_package_is_ended_by_its_id(family: RealNode) -> None:
+    told = "box:local is gone, and its children with it: 4 processes ended.\n"
+    assert family.does("kill", "box:local") == told
     assert running(family) == set()
-    assert nectar(family, "kill", "box:local") == 1
-    assert capsys.readouterr().err.startswith(
-        f"No process of box:local runs on {NODE}: `nectar ps --node {NODE} --dir "
-    )
-    assert nectar(family, "kill", "Box:local") == 2
+    said = f"No process of box:local runs on {NODE}: `nectar ps --node {NODE} --dir "
+    assert family.fails("kill", "box:local").startswith(said)
+    assert family.nectar("kill", "Box:local").code == 2
 
 
 def test_g22_who_starts_a_package_again_starts_without_its_former_children(family: RealNode, tmp_path: Path) -> None:
@@ -92,24 +83,14 @@ def test_g22_who_starts_a_package_again_starts_without_its_former_children(famil
     assert running(family) == {"a"}
 
 
-def test_ps_shows_children_below_the_process_that_has_made_them(
-    family: RealNode, capsys: pytest.CaptureFixture[str]
+def test_ps_shows_children_below_the_process_that_has_made_them_and_by_themselves_when_that_has_ended(
+    family: RealNode,
 ) -> None:
-    assert nectar(family, "ps", "--tree") == 0
-    first = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()[1:]]
-    assert first == ["a:box:local", "  b:box:local", "    d:box:local", "  c:box:local", "hello:hello:sys"]
-    assert nectar(family, "ps", "--json") == 0
-    parents = {row["address"]: row["parent"] for row in json.loads(capsys.readouterr().out)["processes"]}
-    assert (parents[f"{NODE}@d:box:local"], parents[f"{NODE}@a:box:local"]) == ("b:box:local", None)
-
-
-def test_a_child_whose_parent_has_ended_stands_by_itself(family: RealNode, capsys: pytest.CaptureFixture[str]) -> None:
-    with LocalNetwork(family.network).connect(NODE) as client:
-        body = script(wait_for("our@b:box:local", "", RETURN, expects=20), respond("done")).decode()
-        client.request("message", target="our@a:box:local", body=body)
-    assert nectar(family, "ps", "--tree") == 0
-    first = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()[1:]]
-    assert first == ["a:box:local", "  c:box:local", "d:box:local", "hello:hello:sys"]
+    assert tree(family) == ["a:box:local", "  b:box:local", "    d:box:local", "  c:box:local", "hello:hello:sys"]
+    rows = family.rows()
+    assert (rows["d:box:local"]["parent"], rows["a:box:local"]["parent"]) == ("b:box:local", None)
+    have_a(family, wait_for("our@b:box:local", "", RETURN, expects=20))
+    assert tree(family) == ["a:box:local", "  c:box:local", "d:box:local", "hello:hello:sys"]
 
 
 @pytest.mark.parametrize("words", [("--tree", "main:box:local"), ("box:local",)])
@@ -119,5 +100,5 @@ def test_g22_a_package_that_spawns_without_end_is_ended_by_one_kill(
     monkeypatch.setattr(limits, "MAX_PROCESSES_OF_PACKAGE", 500)
     start(node, tmp_path, "main", BREEDER)
     until(lambda: len(node.core.kernel.processes) > 100)
-    assert nectar(node, "kill", *words) == 0
+    node.does("kill", *words)
     assert running(node) == set()

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nectar_node.base.log import older
-from nectar_node.cli.main import main
 from nectar_node.launcher.log_reader import Follower, everything, last_line, tail_offset
+from tests.commands import nectar
 from tests.nectar_node.cli.served_node import make_network
 
 
@@ -22,35 +22,20 @@ def logged(folder: Path, text: str) -> Path:
     return log
 
 
-def test_the_log_of_a_stopped_node_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_log_of_a_stopped_node_is_printed_if_it_has_one(tmp_path: Path) -> None:
+    make_network(tmp_path / "none", "a.nec")
+    assert "has no log yet" in nectar("logs", "--node", "a.nec", folder=tmp_path / "none").err
     logged(tmp_path, "one\ntwo\nunfinished")
-    assert main(["logs", "--node", "a.nec", "--dir", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == "one\ntwo\nunfinished\n"
-
-
-def test_only_the_last_lines_are_printed_if_wanted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    logged(tmp_path, "one\ntwo\nthree\n")
-    assert main(["logs", "--node", "a.nec", "-n", "2", "--dir", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == "two\nthree\n"
+    assert nectar("logs", "--node", "a.nec", folder=tmp_path).out == "one\ntwo\nunfinished\n"
 
 
 @pytest.mark.parametrize(
-    ("options", "out"),
-    [
-        ((), "one\ntwo\nthree\nfour\n"),
-        (("-n", "3"), "two\nthree\nfour\n"),
-        (("-n", "2"), "three\nfour\n"),
-        (("-n", "9"), "one\ntwo\nthree\nfour\n"),
-        (("-n", "0"), ""),
-    ],
+    ("options", "shown"),
+    [((), "1234"), (("-n", "3"), "234"), (("-n", "2"), "34"), (("-n", "9"), "1234"), (("-n", "0"), "")],
 )
-def test_a_log_that_was_rotated_is_one_log(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], out: str
-) -> None:
-    log = logged(tmp_path, "three\nfour\n")
-    older(log).write_text("one\ntwo\n")
-    assert main(["logs", "--node", "a.nec", "--dir", str(tmp_path), *options]) == 0
-    assert capsys.readouterr().out == out
+def test_a_log_that_was_rotated_is_one_log(tmp_path: Path, options: tuple[str, ...], shown: str) -> None:
+    older(logged(tmp_path, "3\n4\n")).write_text("1\n2\n")
+    assert nectar("logs", "--node", "a.nec", *options, folder=tmp_path) == (0, "".join(f"{n}\n" for n in shown), "")
 
 
 def test_a_follower_loses_and_repeats_nothing_when_the_log_is_rotated(tmp_path: Path) -> None:
@@ -67,13 +52,9 @@ def test_a_follower_loses_and_repeats_nothing_when_the_log_is_rotated(tmp_path: 
         assert list(follower.lines()) == []
 
 
-def test_a_node_that_never_ran_in_the_background_has_no_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    make_network(tmp_path, "a.nec")
-    assert main(["logs", "--node", "a.nec", "--dir", str(tmp_path)]) == 0
-    assert "has no log yet" in capsys.readouterr().err
-
-
-def test_a_follower_gives_each_line_once_and_only_when_it_is_complete(tmp_path: Path) -> None:
+def test_a_follower_gives_each_line_once_and_only_when_it_is_complete_and_begins_again_with_a_new_log(
+    tmp_path: Path,
+) -> None:
     log = tmp_path / "log"
     follower = Follower(log)
     assert list(follower.lines()) == []
@@ -82,9 +63,6 @@ def test_a_follower_gives_each_line_once_and_only_when_it_is_complete(tmp_path: 
     log.write_text("one\ntwo\nthree\n")
     assert list(follower.lines()) == ["two", "three"]
     assert list(follower.lines()) == []
-
-
-def test_a_follower_begins_again_when_the_log_is_replaced(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("a long first line\n")
     follower = Follower(log)
@@ -103,21 +81,17 @@ def test_a_tail_is_the_last_lines(lines: list[str], finished: bool, count: int) 
         assert text[tail_offset(Path(log.name), count) :] == "".join(expected)
 
 
-@pytest.mark.parametrize(("text", "last"), [("", ""), ("a\n", "a"), ("a\nb", "b"), ("a\n\n  \n", "a")])
-def test_the_last_line_that_says_something_is_found(tmp_path: Path, text: str, last: str) -> None:
-    (tmp_path / "log").write_text(text)
+@pytest.mark.parametrize(("text", "last"), [(None, ""), ("", ""), ("a\n", "a"), ("a\nb", "b"), ("a\n\n  \n", "a")])
+def test_the_last_line_that_says_something_is_found(tmp_path: Path, text: str | None, last: str) -> None:
+    if text is not None:
+        (tmp_path / "log").write_text(text)
     assert last_line(tmp_path / "log") == last
 
 
-def test_a_missing_log_has_no_last_line(tmp_path: Path) -> None:
-    assert last_line(tmp_path / "log") == ""
-
-
-def test_a_log_that_is_a_link_is_not_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_that_is_a_link_is_not_shown(tmp_path: Path) -> None:
     log = logged(tmp_path, "")
     (tmp_path / "secret").write_text("secret\n")
     log.unlink()
     log.symlink_to(tmp_path / "secret")
-    assert main(["logs", "--node", "a.nec", "--dir", str(tmp_path)]) == 1
-    out, err = capsys.readouterr()
-    assert (out, "is a link" in err) == ("", True)
+    code, out, err = nectar("logs", "--node", "a.nec", folder=tmp_path)
+    assert (code, out, "is a link" in err) == (1, "", True)

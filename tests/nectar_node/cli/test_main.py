@@ -10,54 +10,37 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.cli.main import main
+from tests.commands import nectar
 from tests.nectar_node.cli.served_node import make_network, serve_node
 
 ROOT = Path(__file__).resolve().parents[3]
+
+
 COMMANDS = (
-    "testnet",
-    "sim",
-    "net",
-    "boot",
-    "send",
-    "message",
-    "start",
-    "kill",
-    "run",
-    "ps",
-    "top",
-    "peers",
-    "df",
-    "errors",
-    "trace",
-    "logs",
+    *("testnet", "sim", "net", "boot", "send", "message", "start", "kill"),
+    *("run", "ps", "top", "peers", "df", "errors", "trace", "logs"),
 )
-
-
-def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--help"]) == 0
-    text = capsys.readouterr().out
-    assert all(f"  {command} " in text for command in COMMANDS)
 
 
 @pytest.mark.parametrize("group", [[], ["testnet"], ["sim"], ["net"], ["keys"], ["directory"]])
 def test_in_80_columns_help_says_what_each_command_does_in_a_whole_sentence(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, group: list[str]
+    monkeypatch: pytest.MonkeyPatch, group: list[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    assert main([*group, "--help"]) == 0
-    commands = capsys.readouterr().out.partition("Commands:")[2].strip().splitlines()
-    assert commands
+    code, out, _ = nectar(*group, "--help")
+    commands = out.partition("Commands:")[2].strip().splitlines()
+    assert (code, bool(commands)) == (0, True)
     assert all(line.endswith(".") and not line.endswith("...") for line in commands)
+    assert group or all(f"  {command} " in out for command in COMMANDS)
 
 
 @pytest.mark.parametrize(
     "arguments",
     [["fly"], ["send"], ["ps", "--node"], ["testnet", "sideways"], ["sim", "fly"], ["--x"], ["start"], ["run"]],
 )
-def test_bad_usage_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
-    assert main(arguments) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 1
+def test_bad_usage_is_one_line_and_exit_code_2(arguments: list[str]) -> None:
+    ended = nectar(*arguments)
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
 
 
 def test_a_terminal_without_utf8_gets_question_marks_and_no_traceback(tmp_path: Path) -> None:
@@ -71,25 +54,24 @@ def test_a_terminal_without_utf8_gets_question_marks_and_no_traceback(tmp_path: 
 
 
 @pytest.mark.parametrize("words", [["peers", "--node", "a.nec"], ["boot", "a.nec"], ["keys", "show", "a.nec"]])
-def test_a_file_is_no_testnet(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+def test_a_file_is_no_testnet(tmp_path: Path, words: list[str]) -> None:
     (tmp_path / "file").touch()
-    assert main([*words, "--dir", str(tmp_path / "file")]) == 2
-    assert "is a file" in capsys.readouterr().err
+    ended = nectar(*words, folder=tmp_path / "file")
+    assert (ended.code, "is a file" in ended.err) == (2, True)
 
 
-def test_an_unknown_node_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_node_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     (tmp_path / "nodes" / "a.nec").mkdir(parents=True)
-    assert main(["ps", "--node", "b.nec", "--dir", str(tmp_path)]) == 2
-    err = capsys.readouterr().err
-    assert err.startswith(f"There is no node b.nec in {tmp_path}: the nodes here are a.nec; ")
+    ended = nectar("ps", "--node", "b.nec", folder=tmp_path)
+    said = f"There is no node b.nec in {tmp_path}: the nodes here are a.nec; "
+    assert (ended.code, ended.err[: len(said)]) == (2, said)
 
 
-def test_what_the_operating_system_refuses_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_the_operating_system_refuses_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "testnet.json").write_text("{}")
     (tmp_path / "nodes").write_text("not a folder")
-    (tmp_path / "log").mkdir()
-    assert main(["boot", "a.nec", "--detach", "--join", str(tmp_path)]) == 1
-    assert capsys.readouterr().err == f"The operating system refused: {tmp_path / 'nodes'}: Not a directory.\n"
+    said = f"The operating system refused: {tmp_path / 'nodes'}: Not a directory.\n"
+    assert nectar("boot", "a.nec", "--detach", "--join", tmp_path) == (1, "", said)
 
 
 def test_a_reader_that_goes_away_causes_no_traceback(tmp_path: Path) -> None:

@@ -12,20 +12,16 @@ from typing import Any
 import pytest
 
 from kernel.wasm.engine import Engine
-from nectar_node.cli.main import main
 from nectar_node.launcher.local_network import LocalNetwork
 from net.names.directory import NEVER, Endpoint, NameRecord, StaticDirectory
+from tests.commands import Ended, nectar
 from tests.nectar_node.cli.real_node import NODE, RealNode, real_node
-from tests.nectar_node.cli.served_node import ServedNode, make_network, serve_node
+from tests.nectar_node.cli.served_node import make_network, serve_node, served
 
-RECORD = {
-    "step": "record",
-    "from": "here",
-    "sequence": 3,
-    "endpoints": ["h:9"],
-    "routers": [],
-    "fingerprint": "0123 4567",
-}
+RECORD = {"step": "record", "from": "here", "sequence": 3, "endpoints": ["h:9"], "routers": []}
+RECORD |= {"fingerprint": "0123 4567"}
+
+
 DIALING = {"step": "dialing", "host": "h", "port": 9, "router": None}
 DIALED = {"step": "dialed", "host": "h", "port": 9, "router": None}
 PROVEN = {"step": "proven", "version": 1, "fingerprint": "0123 4567", "host": "h", "dialed": True}
@@ -40,138 +36,82 @@ def failed(stage: str, reason: str, text: str, router: str | None = None) -> dic
 
 def diagnose(
     network: Path, steps: list[dict[str, Any]], outcome: str, reason: str | None = None, *options: str
-) -> tuple[int, ServedNode]:
-    make_network(network)
-    answer: list[dict[str, Any]] = [
-        *({"event": each} for each in steps),
-        {"ok": {"outcome": outcome, "reason": reason}},
-    ]
-    lines = b"".join(json.dumps(each).encode() + b"\n" for each in answer)
-    with serve_node(network, NODE, lambda _: lines) as node:
-        return main(["net", "diagnose", "b.nec", "--node", NODE, "--dir", str(network), *options]), node
+) -> Ended:
+    answer = [*({"event": each} for each in steps), {"ok": {"outcome": outcome, "reason": reason}}]
+    ended, node = served(network, answer, "net", "diagnose", "b.nec", *options)
+    assert node.requests == [{"command": "diagnose", "name": "b.nec"}]
+    return ended
 
 
-def test_each_step_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, node = diagnose(tmp_path, [RECORD, DIALING, DIALED, PROVEN, PINGING, PONG], "reached")
-    assert capsys.readouterr().out.splitlines() == [
-        "record     known here, number 3: at h:9, fingerprint 0123 4567",
-        "dial       h:9: connected",
-        "handshake  protocol 1, b.nec has proven its key",
-        "ping       1.2 ms",
-        "b.nec can be reached.",
-    ]
-    assert (code, node.requests) == (0, [{"command": "diagnose", "name": "b.nec"}])
+def test_each_step_is_one_line_and_a_session_that_is_there_is_said_to_be_there(tmp_path: Path) -> None:
+    ended = diagnose(tmp_path, [RECORD, DIALING, DIALED, PROVEN, PINGING, PONG], "reached")
+    assert (ended.code, ended.out.splitlines()) == (
+        0,
+        [
+            "record     known here, number 3: at h:9, fingerprint 0123 4567",
+            "dial       h:9: connected",
+            "handshake  protocol 1, b.nec has proven its key",
+            "ping       1.2 ms",
+            "b.nec can be reached.",
+        ],
+    )
+    again = diagnose(tmp_path, [RECORD, PINGING, PONG], "reached")
+    shown = ["session    there is one already, with h", "ping       1.2 ms"]
+    assert (again.code, again.out.splitlines()[1:3]) == (0, shown)
 
 
-def test_a_session_that_is_there_is_said_to_be_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert diagnose(tmp_path, [RECORD, PINGING, PONG], "reached")[0] == 0
-    assert capsys.readouterr().out.splitlines()[1:3] == ["session    there is one already, with h", "ping       1.2 ms"]
+DIAL, SHAKE = [RECORD, DIALING], [RECORD, DIALING, DIALED]
+NOWHERE = {**RECORD, "endpoints": []}
+BEHIND = [{**NOWHERE, "routers": ["r.nec"]}, {**DIALING, "router": "r.nec"}]
+CONNECTED = "dial       h:9: connected"
 
 
 @pytest.mark.parametrize(
     ("steps", "reason", "shown", "advice"),
     [
-        (
-            [{"step": "no record", "reason": "no such name"}],
-            "no such name",
-            ["record     the registrar knows no node of that name"],
-            "Check the spelling",
-        ),
-        (
-            [{"step": "no record", "reason": "no registrar"}],
-            "no registrar",
-            ["record     the registrar cannot be asked"],
-            "Start the registrar",
-        ),
-        (
-            [{**RECORD, "endpoints": []}],
-            "unreachable",
-            ["…: nowhere, fingerprint 0123 4567"],
-            "Its record names neither",
-        ),
-        (
-            [RECORD, DIALING, failed("dial", "refused", "refused")],
-            "refused",
-            ["dial       h:9: refused"],
-            "Nobody listens at h:9: start b.nec",
-        ),
-        (
-            [RECORD, DIALING, failed("dial", "unreachable", "no answer in time")],
-            "unreachable",
-            ["dial       h:9: no answer in time"],
-            "Nothing comes back from h:9",
-        ),
-        (
-            [RECORD, DIALING, DIALED, failed("handshake", "bad key", "the peer does not hold the key of b.nec")],
-            "bad key",
-            ["dial       h:9: connected", "handshake  the peer does not hold the key of b.nec"],
-            "What answers at h:9 is not the b.nec of its record",
-        ),
-        (
-            [RECORD, DIALING, DIALED, failed("handshake", "other version", "it speaks version 0")],
-            "other version",
-            ["dial       h:9: connected", "handshake  it speaks version 0"],
-            "Let a.nec and b.nec run the same version",
-        ),
-        (
-            [
-                {**RECORD, "endpoints": [], "routers": ["r.nec"]},
-                {**DIALING, "router": "r.nec"},
-                failed("dial", "refused", "refused", "r.nec"),
-            ],
-            "refused",
-            ["…behind r.nec, fingerprint 0123 4567", "dial       h:9, the router r.nec: refused"],
-            "Nobody listens at h:9: start r.nec",
-        ),
-        (
-            [RECORD, DIALING, DIALED, failed("router", "unreachable", "the router says: no circuit", "r.nec")],
-            "unreachable",
-            ["router     carries it no further: the router says: no circuit"],
-            "r.nec is there, but keeps no place for b.nec",
-        ),
-        (
-            [RECORD, DIALING, DIALED, failed("handshake", "unreachable", "no answer in time")],
-            "unreachable",
-            ["dial       h:9: connected", "handshake  no answer in time"],
-            "Something takes connections at h:9",
-        ),
-        (
-            [RECORD, DIALING, DIALED, PROVEN, failed("admission", "not believed", "the peer says: unknown name")],
-            "not believed",
-            ["handshake  …", "handshake  not let in: the peer says: unknown name"],
-            "b.nec does not know the key of a.nec",
-        ),
-        (
-            [RECORD, PINGING, failed("session", "unreachable", "the connection broke")],
-            "connection lost",
-            ["ping       ", "session    the connection broke"],
-            "See what b.nec says",
-        ),
+        ([{"step": "no record", "reason": "no such name"}], "no such name",
+            "record     the registrar knows no node of that name", "Check the spelling"),
+        ([{"step": "no record", "reason": "no registrar"}], "no registrar",
+            "record     the registrar cannot be asked", "Start the registrar"),
+        ([NOWHERE], "unreachable", "…: nowhere, fingerprint 0123 4567", "Its record names neither"),
+        ([*DIAL, failed("dial", "refused", "refused")], "refused",
+            "dial       h:9: refused", "Nobody listens at h:9: start b.nec"),
+        ([*DIAL, failed("dial", "unreachable", "no answer in time")], "unreachable",
+            "dial       h:9: no answer in time", "Nothing comes back from h:9"),
+        ([*SHAKE, failed("handshake", "bad key", "the peer does not hold the key of b.nec")], "bad key",
+            f"{CONNECTED}\nhandshake  the peer does not hold the key of b.nec",
+            "What answers at h:9 is not the b.nec of its record"),
+        ([*SHAKE, failed("handshake", "other version", "it speaks version 0")], "other version",
+            f"{CONNECTED}\nhandshake  it speaks version 0", "Let a.nec and b.nec run the same version"),
+        ([*BEHIND, failed("dial", "refused", "refused", "r.nec")], "refused",
+            "…behind r.nec, fingerprint 0123 4567\ndial       h:9, the router r.nec: refused",
+            "Nobody listens at h:9: start r.nec"),
+        ([*SHAKE, failed("router", "unreachable", "the router says: no circuit", "r.nec")], "unreachable",
+            "router     carries it no further: the router says: no circuit",
+            "r.nec is there, but keeps no place for b.nec"),
+        ([*SHAKE, failed("handshake", "unreachable", "no answer in time")], "unreachable",
+            f"{CONNECTED}\nhandshake  no answer in time", "Something takes connections at h:9"),
+        ([*SHAKE, PROVEN, failed("admission", "not believed", "the peer says: unknown name")], "not believed",
+            "handshake  …\nhandshake  not let in: the peer says: unknown name", "b.nec does not know the key of a.nec"),
+        ([RECORD, PINGING, failed("session", "unreachable", "the connection broke")], "connection lost",
+            "ping       \nsession    the connection broke", "See what b.nec says"),
     ],
-)
+)  # fmt: skip
 def test_a_failure_says_what_to_do(
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    steps: list[dict[str, Any]],
-    reason: str,
-    shown: list[str],
-    advice: str,
+    tmp_path: Path, steps: list[dict[str, Any]], reason: str, shown: str, advice: str
 ) -> None:
-    assert diagnose(tmp_path, steps, "offline", reason)[0] == 3
-    told = capsys.readouterr()
-    for line, expected in zip(told.out.splitlines()[-len(shown) :], shown, strict=True):
-        before, _, after = expected.partition("…")
-        assert line.startswith(before)
-        assert line.endswith(after)
-    sentence, what_to_do = told.err.splitlines()
-    assert sentence == f"Offline: b.nec cannot be reached ({reason})."
+    code, out, err = diagnose(tmp_path, steps, "offline", reason)
+    expected = shown.split("\n")
+    for line, wanted in zip(out.splitlines()[-len(expected) :], expected, strict=True):
+        before, _, after = wanted.partition("…")
+        assert (line.startswith(before), line.endswith(after)) == (True, True), line
+    sentence, what_to_do = err.splitlines()
+    assert (code, sentence) == (3, f"Offline: b.nec cannot be reached ({reason}).")
     assert what_to_do.startswith(advice)
     assert what_to_do.endswith((".", "?"))
 
 
-def test_attempts_that_go_as_the_first_one_did_are_counted_and_not_shown(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_attempts_that_go_as_the_first_one_did_are_counted_and_not_shown(tmp_path: Path) -> None:
     refused, broke = failed("dial", "refused", "refused"), failed("handshake", "unreachable", "the connection broke")
     elsewhere = {**DIALING, "port": 10}
     steps: list[dict[str, Any]] = [
@@ -179,8 +119,7 @@ def test_attempts_that_go_as_the_first_one_did_are_counted_and_not_shown(
         *(DIALING, refused, elsewhere, {**refused, "port": 10}, DIALING, refused),
         *(DIALING, DIALED, broke, DIALING, DIALED, broke),
     ]
-    assert diagnose(tmp_path, steps, "offline", "refused")[0] == 3
-    assert capsys.readouterr().out.splitlines()[1:] == [
+    assert diagnose(tmp_path, steps, "offline", "refused").out.splitlines()[1:] == [
         "dial       h:9: refused",
         "dial       h:10: refused",
         "again      3 more attempts, with the same outcome",
@@ -188,28 +127,9 @@ def test_attempts_that_go_as_the_first_one_did_are_counted_and_not_shown(
         "handshake  the connection broke",
         "again      1 more attempt, with the same outcome",
     ]
-
-
-def test_a_repeated_attempt_that_gets_further_is_shown_from_its_beginning(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    steps: list[dict[str, Any]] = [
-        RECORD,
-        DIALING,
-        failed("dial", "refused", "refused"),
-        DIALING,
-        DIALED,
-        PROVEN,
-        PINGING,
-        PONG,
-    ]
-    assert diagnose(tmp_path, steps, "reached")[0] == 0
-    assert capsys.readouterr().out.splitlines()[1:5] == [
-        "dial       h:9: refused",
-        "dial       h:9: connected",
-        "handshake  protocol 1, b.nec has proven its key",
-        "ping       1.2 ms",
-    ]
+    further: list[dict[str, Any]] = [RECORD, DIALING, refused, DIALING, DIALED, PROVEN, PINGING, PONG]
+    shown = ["dial       h:9: refused", CONNECTED, "handshake  protocol 1, b.nec has proven its key"]
+    assert diagnose(tmp_path, further, "reached").out.splitlines()[1:4] == shown
 
 
 @pytest.mark.parametrize(
@@ -220,59 +140,52 @@ def test_a_repeated_attempt_that_gets_further_is_shown_from_its_beginning(
     ],
 )
 def test_in_a_network_without_a_registrar_the_advice_is_another_one(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], steps: list[dict[str, Any]], reason: str, advice: str
+    tmp_path: Path, steps: list[dict[str, Any]], reason: str, advice: str
 ) -> None:
     told = [*({"event": each} for each in steps), {"ok": {"outcome": "offline", "reason": reason}}]
     lines = b"".join(json.dumps(each).encode() + b"\n" for each in told)
     with serve_node(tmp_path, NODE, lambda _: lines):
-        assert main(["net", "diagnose", "b.nec", "--node", NODE, "--dir", str(tmp_path)]) == 3
-    assert advice in capsys.readouterr().err
+        ended = nectar("net", "diagnose", "b.nec", "--node", NODE, folder=tmp_path)
+    assert (ended.code, advice in ended.err) == (3, True)
 
 
-def test_a_ping_without_an_answer_is_a_timeout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert diagnose(tmp_path, [RECORD, PINGING], "timeout")[0] == 4
-    assert capsys.readouterr().err.startswith("Timeout: b.nec did not answer a ping in time.\n")
+def test_a_ping_without_an_answer_is_a_timeout(tmp_path: Path) -> None:
+    ended = diagnose(tmp_path, [RECORD, PINGING], "timeout")
+    assert (ended.code, ended.err.split("\n")[0]) == (4, "Timeout: b.nec did not answer a ping in time.")
 
 
-def test_json_has_all_steps_and_the_advice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    steps = [RECORD, DIALING, failed("dial", "refused", "refused")]
-    assert diagnose(tmp_path, steps, "offline", "refused", "--json")[0] == 3
-    told = json.loads(capsys.readouterr().out)
-    assert (told["steps"], told["outcome"], told["reason"]) == (steps, "offline", "refused")
-    assert told["advice"].startswith("Nobody listens at h:9")
+def test_json_has_all_steps_and_the_advice(tmp_path: Path) -> None:
+    steps: list[dict[str, Any]] = [*DIAL, failed("dial", "refused", "refused")]
+    ended = diagnose(tmp_path, steps, "offline", "refused", "--json")
+    assert (ended.code, ended.json["steps"], ended.json["outcome"], ended.json["reason"]) == (
+        3,
+        steps,
+        "offline",
+        "refused",
+    )
+    assert ended.json["advice"].startswith("Nobody listens at h:9")
 
 
-def test_what_a_peer_has_written_cannot_take_over_the_terminal(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    diagnose(tmp_path, [failed("dial", "unreachable", "x\x1b[2J\ny")], "offline", "unreachable")
-    assert "\x1b" not in capsys.readouterr().out
+def test_what_a_peer_has_written_cannot_take_over_the_terminal(tmp_path: Path) -> None:
+    steps = [failed("dial", "unreachable", "x\x1b[2J\ny")]
+    assert "\x1b" not in diagnose(tmp_path, steps, "offline", "unreachable").out
 
 
-@pytest.mark.parametrize("command", [["diagnose"], ["hi"]])
-def test_a_name_that_is_none_is_one_line_and_exit_code_2(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]
-) -> None:
+@pytest.mark.parametrize("command", ["diagnose", "hi"])
+def test_a_name_that_is_none_is_one_line_and_exit_code_2(tmp_path: Path, command: str) -> None:
     make_network(tmp_path)
-    assert main(["net", *command, "no name", "--node", NODE, "--dir", str(tmp_path)]) == 2
-    assert capsys.readouterr().err.startswith("'no name' is not a node name")
+    ended = nectar("net", command, "no name", "--node", NODE, folder=tmp_path)
+    assert (ended.code, ended.err.startswith("'no name' is not a node name")) == (2, True)
 
 
 # --- on a real node ---------------------------------------------------------------------------------------------------
 
 
-def net(node: RealNode, *arguments: str) -> int:
-    return main(["net", *arguments, "--node", NODE, "--dir", str(node.network)])
-
-
-def test_a_name_that_nobody_has(node: RealNode, capsys: pytest.CaptureFixture[str]) -> None:
-    assert net(node, "diagnose", "no.nec") == 3
-    assert capsys.readouterr().err.startswith("Offline: no.nec cannot be reached (no such name).\nCheck the spelling")
-
-
-def test_ones_own_name_is_bad_usage(node: RealNode, capsys: pytest.CaptureFixture[str]) -> None:
-    assert net(node, "diagnose", NODE) == 2
-    assert capsys.readouterr().err == f"{NODE} is this very node: name another one.\n"
+def test_a_name_that_nobody_has_is_offline_and_ones_own_is_bad_usage(node: RealNode) -> None:
+    ended = node.nectar("net", "diagnose", "no.nec")
+    said = "Offline: no.nec cannot be reached (no such name).\nCheck the spelling"
+    assert (ended.code, ended.err[: len(said)]) == (3, said)
+    assert node.fails("net", "diagnose", NODE, code=2) == f"{NODE} is this very node: name another one.\n"
 
 
 def test_a_diagnosis_ends_when_its_client_goes_away(node: RealNode, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,20 +211,20 @@ def terminal(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Any:
         yield node
 
 
-def test_hi_runs_the_script_of_that_name(terminal: RealNode, capsys: pytest.CaptureFixture[str]) -> None:
-    assert net(terminal, "hi", "no.nec", "how", "are", "you?") == 3
-    told = capsys.readouterr().err.splitlines()
-    assert told[0] == "no.nec is offline."
+def test_hi_runs_the_script_of_that_name(terminal: RealNode) -> None:
+    ended = terminal.nectar("net", "hi", "no.nec", "how", "are", "you?")
+    told = ended.err.splitlines()
+    assert (ended.code, told[0]) == (3, "no.nec is offline.")
     assert told[1].startswith(f"Why: nectar net diagnose no.nec --node {NODE}")
 
 
-def test_hi_without_a_text_says_hi(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    make_network(tmp_path)
+def test_hi_without_a_text_says_hi(tmp_path: Path) -> None:
     answer = {"ok": {"outcome": "response", "body": "ack from b.nec", "blob": None, "failed": False}}
-    with serve_node(tmp_path, NODE, lambda _: answer) as node:
-        assert main(["net", "hi", "b.nec", "--node", NODE, "--dir", str(tmp_path)]) == 0
-    assert node.requests == [{"command": "run", "line": "hi b.nec hi", "timeout": 10}]
-    assert capsys.readouterr().out == "ack from b.nec\n"
+    ended, node = served(tmp_path, [answer], "net", "hi", "b.nec")
+    assert (ended, node.requests) == (
+        (0, "ack from b.nec\n", ""),
+        [{"command": "run", "line": "hi b.nec hi", "timeout": 10}],
+    )
 
 
 def test_ctrl_c_ends_a_diagnosis_with_a_whole_line(tmp_path: Path) -> None:

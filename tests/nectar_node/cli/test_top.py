@@ -32,23 +32,20 @@ BEFORE = sample(10.0, row("a", messages=100, cpu_seconds=1.0), row("b", messages
 NOW = sample(12.0, row("a", messages=300, cpu_seconds=1.5), row("b", messages=2, cpu_seconds=6.0, inbox=7))
 
 
-def test_rates_are_what_happened_between_two_looks() -> None:
+def test_rates_are_what_happened_between_two_looks_at_who_was_there() -> None:
     state = "waiting for a message"
     assert loads(BEFORE, NOW, Sort.CPU) == [
         NodeLoad("b:p:sys", state, 1.0, 0.5, 7, 1024),
         NodeLoad("a:p:sys", state, 100.0, 0.25, 0, 1024),
     ]
+    before = sample(0.0, row("again", messages=100, cpu_seconds=9.0))
+    now = sample(1.0, row("again", messages=1, cpu_seconds=0.1), row("new", messages=5, cpu_seconds=None))
+    assert [(each.messages, each.cpu) for each in loads(before, now, Sort.CPU)] == [(None, None), (None, None)]
 
 
 @pytest.mark.parametrize(("sort", "first"), [(Sort.CPU, "b"), (Sort.MESSAGES, "a"), (Sort.INBOX, "b")])
 def test_the_busiest_comes_first(sort: Sort, first: str) -> None:
     assert loads(BEFORE, NOW, sort)[0].process == f"{first}:p:sys"
-
-
-def test_what_is_new_or_began_anew_or_is_not_known_has_no_rate() -> None:
-    before = sample(0.0, row("again", messages=100, cpu_seconds=9.0))
-    now = sample(1.0, row("again", messages=1, cpu_seconds=0.1), row("new", messages=5, cpu_seconds=None))
-    assert [(each.messages, each.cpu) for each in loads(before, now, Sort.CPU)] == [(None, None), (None, None)]
 
 
 def test_one_that_spins_comes_first_and_takes_no_more_than_a_core(

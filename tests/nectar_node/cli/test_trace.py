@@ -18,7 +18,7 @@ from kernel.wasm.engine import Engine
 from nectar_node.cli.main import main
 from nectar_node.console import output
 from tests.nectar_node.cli.real_node import NODE, RealNode, real_node
-from tests.nectar_node.cli.served_node import make_network, serve_node
+from tests.nectar_node.cli.served_node import served
 
 ROOT = Path(__file__).resolve().parents[3]
 TERMINAL, HELLO, OTHER = "a.nec@terminal:terminal:sys", "a.nec@hello:hello:sys", "b.nec@hello:hello:sys"
@@ -59,23 +59,15 @@ ANSWERED = [
 FAILED = [record("failed", "2", 5.5, HELLO, OTHER, parent="1", reason="no such name")]
 
 
-def show(
-    network: Path, capsys: pytest.CaptureFixture[str], events: list[dict[str, Any]], *options: str
-) -> tuple[str, str]:
-    make_network(network)
-    lines = b"".join(json.dumps(each).encode() + b"\n" for each in [*events, {"ok": {}}])
-    with serve_node(network, NODE, lambda _: lines) as node:
-        assert main(["trace", "hello:hello:sys", "--node", NODE, "--dir", str(network), *options]) == 0
-        assert node.requests == [{"command": "trace", "address": "hello:hello:sys"}]
-    out, err = capsys.readouterr()
-    return out, err
+def show(network: Path, events: list[dict[str, Any]], *options: str) -> tuple[list[str], list[str]]:
+    """The lines on both streams."""
+    ended, node = served(network, [*events, {"ok": {}}], "trace", "hello:hello:sys", *options)
+    assert (ended.code, node.requests) == (0, [{"command": "trace", "address": "hello:hello:sys"}])
+    return ended.out.splitlines(), ended.err.splitlines()
 
 
-def test_a_lineage_is_a_tree_with_times_sizes_claims_and_answers(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out, err = show(tmp_path, capsys, [*ASKED, *ANSWERED])
-    lines = out.splitlines()
+def test_a_lineage_is_a_tree_with_times_sizes_claims_and_answers(tmp_path: Path) -> None:
+    lines, err = show(tmp_path, [*ASKED, *ANSWERED])
     assert re.fullmatch(r"\d\d:\d\d:16\.123", lines[0])
     assert lines[1:] == [
         "└── +0 µs terminal:terminal:sys → hello:hello:sys  100 B hi…, taken after 85 µs",
@@ -83,59 +75,38 @@ def test_a_lineage_is_a_tree_with_times_sizes_claims_and_answers(
         "    │   └── +12.2 ms ← b.nec@hello:hello:sys (claim)  2 B one two\N{REPLACEMENT CHARACTER}",
         "    └── +1.50 s ← hello:hello:sys  2 B",
     ]
-    assert err == ""
+    assert err == []
 
 
-def test_g16_a_failure_has_its_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out, _ = show(tmp_path, capsys, [*ASKED, *FAILED])
-    assert out.splitlines()[-1] == "        └── +500.0 ms ✗ failed: no such name"
+def test_g16_a_failure_has_its_reason(tmp_path: Path) -> None:
+    assert show(tmp_path, [*ASKED, *FAILED])[0][-1] == "        └── +500.0 ms ✗ failed: no such name"
 
 
-def test_what_has_arrived_at_another_node_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out, _ = show(tmp_path, capsys, [*ASKED, record("arrived there", "2", 5.0031, HELLO, OTHER, parent="1")])
-    assert out.splitlines()[2].endswith("hi, there after 2.1 ms")
-
-
-def test_a_request_that_expired_says_that_it_is_not_known_to_have_arrived(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_how_far_a_message_has_come_is_said(tmp_path: Path) -> None:
+    there = record("arrived there", "2", 5.0031, HELLO, OTHER, parent="1")
     expired = record("failed", "2", 5.5, HELLO, OTHER, parent="1", reason="expired")
-    out, _ = show(tmp_path, capsys, [*ASKED, expired])
-    assert out.splitlines()[2].endswith("hi, not known to be there")
-
-
-def test_what_nobody_has_taken_is_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out, _ = show(tmp_path, capsys, ASKED[:1])
-    assert out.splitlines()[1].endswith(", not taken yet")
-
-
-def test_what_was_taken_in_the_same_turn_is_not_said_to_wait(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    assert show(tmp_path, [*ASKED, there])[0][2].endswith("hi, there after 2.1 ms")
+    assert show(tmp_path, [*ASKED, expired])[0][2].endswith("hi, not known to be there")
+    assert show(tmp_path, ASKED[:1])[0][1].endswith(", not taken yet")
     sent, handed = (record(step, "1", 5.0, TERMINAL, HELLO, expects=True) for step in ("sent", "handed over"))
-    out, _ = show(tmp_path, capsys, [sent, handed])
-    assert out.splitlines()[1:] == ["└── +0 µs terminal:terminal:sys → hello:hello:sys  2 B hi"]
+    assert show(tmp_path, [sent, handed])[0][1:] == ["└── +0 µs terminal:terminal:sys → hello:hello:sys  2 B hi"]
 
 
-def test_json_is_a_record_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out, _ = show(tmp_path, capsys, ASKED, "--json")
-    assert [json.loads(line) for line in out.splitlines()] == [each["event"]["record"] for each in ASKED]
+def test_json_is_a_record_a_line(tmp_path: Path) -> None:
+    lines, _ = show(tmp_path, ASKED, "--json")
+    assert [json.loads(line) for line in lines] == [each["event"]["record"] for each in ASKED]
 
 
-def test_records_that_were_lost_and_the_beginning_are_said_on_standard_error(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    _, err = show(tmp_path, capsys, [{"event": {"following": HELLO}}, {"event": {"lost": 9}}])
-    assert err.splitlines() == [
-        f"Following the messages of {HELLO}; Ctrl-C ends.",
-        "9 records came faster than they could be shown, and are lost.",
-    ]
+def test_records_that_were_lost_and_the_beginning_are_said_on_standard_error(tmp_path: Path) -> None:
+    _, err = show(tmp_path, [{"event": {"following": HELLO}}, {"event": {"lost": 9}}])
+    lost = "9 records came faster than they could be shown, and are lost."
+    assert err == [f"Following the messages of {HELLO}; Ctrl-C ends.", lost]
 
 
-def test_no_more_lineages_than_are_wanted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_more_lineages_than_are_wanted(tmp_path: Path) -> None:
     more = [record("sent", id, 7.0, TERMINAL, HELLO, root=id) for id in ("10", "11")]
-    out, _ = show(tmp_path, capsys, [*ASKED, *more], "--count", "2")
-    assert len(re.findall("16.123", out)) == 2
+    lines, _ = show(tmp_path, [*ASKED, *more], "--count", "2")
+    assert sum("16.123" in line for line in lines) == 2
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(-1.0, "0 µs"), (85e-6, "85 µs"), (0.0012, "1.2 ms"), (3.1, "3.10 s")])
@@ -143,11 +114,9 @@ def test_a_short_time_is_as_exact_as_people_need(seconds: float, text: str) -> N
     assert output.short_time(seconds) == text
 
 
-def test_an_event_of_an_unknown_shape_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    make_network(tmp_path)
-    with serve_node(tmp_path, NODE, lambda _: {"event": {"new": 1}}):
-        assert main(["trace", "hello:hello:sys", "--node", NODE, "--dir", str(tmp_path)]) == 1
-    assert capsys.readouterr().err.startswith("The node sent an unknown event")
+def test_an_event_of_an_unknown_shape_is_one_sentence(tmp_path: Path) -> None:
+    ended, _ = served(tmp_path, [{"event": {"new": 1}}], "trace", "hello:hello:sys")
+    assert (ended.code, ended.err.startswith("The node sent an unknown event")) == (1, True)
 
 
 # --- on a real node -------------------------------------------------------------------------------------------------

@@ -23,12 +23,10 @@ def test_a_number_of_seconds_is_as_exact_as_people_need(seconds: float, text: st
     assert output.duration(seconds) == text
 
 
-def test_a_text_loses_what_could_control_a_terminal_and_nothing_else() -> None:
+def test_texts_lose_what_could_control_a_terminal_or_has_no_encoding() -> None:
     assert output.printable("Grüße,\t世界\n\x1b[2J\x07\x9b") == "Grüße,\t世界\n\ufffd[2J\ufffd\ufffd"
-
-
-def test_a_text_that_has_no_encoding_can_be_printed() -> None:
     assert output.printable("a\udcffb") == "a?b"
+    assert output.one_line("a\n\tb\x1b") == "a  b\N{REPLACEMENT CHARACTER}"
 
 
 @pytest.mark.parametrize(
@@ -51,54 +49,38 @@ def test_an_endpoint_is_host_and_port(value: object, text: str) -> None:
     assert output.endpoint(value) == text
 
 
-def test_a_table_is_tab_separated_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal_a_table_is_tab_separated_and_no_line_is_broken(capsys: pytest.CaptureFixture[str]) -> None:
     output.print_table(("A", "B"), [("1", "x\ty")])
     assert capsys.readouterr().out == "A\tB\n1\tx y\n"
+    output.console(wrapped=True).print("word " * 100)
+    assert len(capsys.readouterr().out.splitlines()) == 1
 
 
 LINES = [("NAME", "STATE", "HOST", "BYTES"), ("some-node.nec", "up", "127.0.0.1", "1.0 KiB")]
 TABLE = ("STATE", "HOST", "BYTES")
 
 
-def test_a_table_that_fits_is_shown_as_it_is() -> None:
+def test_a_table_that_is_too_wide_leaves_out_what_is_optional_in_its_order_and_no_more() -> None:
     assert output.layout(LINES, 80, TABLE, ("HOST",)) == {"NAME": 13, "STATE": 5, "HOST": 9, "BYTES": 7}
-
-
-def test_a_narrow_terminal_leaves_out_what_is_optional_in_its_order_and_no_more() -> None:
     optional = ("HOST", "BYTES")
     assert list(output.layout(LINES, 40, TABLE, optional)) == ["NAME", "STATE", "HOST", "BYTES"]
     assert list(output.layout(LINES, 39, TABLE, optional)) == ["NAME", "STATE", "BYTES"]
     assert list(output.layout(LINES, 28, TABLE, optional)) == ["NAME", "STATE"]
 
 
-def test_a_long_cell_is_broken_before_what_is_not_optional_goes_but_never_to_nothing() -> None:
+def test_cells_are_broken_before_what_is_not_optional_goes_but_never_to_nothing() -> None:
     lines = [("NAME", "STATE"), ("n" * 70, "up")]
     assert output.layout(lines, 50, ("STATE",), ()) == {"NAME": 43, "STATE": 5}
     assert output.layout(lines, 10, ("STATE",), ()) == {"NAME": 24, "STATE": 5}
-
-
-def test_columns_that_may_be_broken_share_what_is_left_the_first_first() -> None:
     lines = [("A", "B"), ("a" * 30, "b" * 90)]
     assert output.layout(lines, 80, (), ()) == {"A": 30, "B": 48}
-
-
-def test_a_cell_of_several_words_is_broken_between_them() -> None:
     lines = [("NAME", "PEERS"), ("one.nec", "registrar.nec, two.nec, three.nec")]
     assert output.layout(lines, 10, (), ()) == {"NAME": 7, "PEERS": 14}
-
-
-def test_a_text_in_one_line_has_no_line_ends() -> None:
-    assert output.one_line("a\n\tb\x1b") == "a  b\N{REPLACEMENT CHARACTER}"
 
 
 @pytest.mark.parametrize(("state", "text"), [("waiting for a message", "idle"), ("starts again in 2 s",) * 2])
 def test_a_state_is_a_word_where_there_is_one(state: str, text: str) -> None:
     assert output.short_state(state) == text
-
-
-def test_where_there_is_no_terminal_no_line_is_broken(capsys: pytest.CaptureFixture[str]) -> None:
-    output.console(wrapped=True).print("word " * 100)
-    assert len(capsys.readouterr().out.splitlines()) == 1
 
 
 def test_a_missing_value_is_a_dash() -> None:

@@ -31,17 +31,11 @@ def test_the_rate_is_the_average_over_the_window() -> None:
         meter.update(second * 10, float(second))
     assert meter.rate() == 10.0
     assert meter.time_left(130) == 10.0
-
-
-def test_what_lies_before_the_window_is_forgotten() -> None:
     meter = RateMeter()
     for now, count in ((0.0, 0), (1.0, 1000), (2.0, 1000), (3.0, 1000), (4.0, 1000), (5.0, 1000)):
         meter.update(count, now)
     assert meter.rate() == 0.0
     assert meter.time_left(2000) is None
-
-
-def test_one_sample_has_no_rate() -> None:
     meter = RateMeter()
     meter.update(5, 1.0)
     assert meter.rate() == 0.0
@@ -52,9 +46,6 @@ def test_a_description_has_bytes_share_rate_and_time_left() -> None:
     meter.update(0, 0.0)
     meter.update(64 * MIB, 1.0)
     assert describe(meter, 64 * MIB, 256 * MIB) == "64.0 MiB of 256.0 MiB (25%), 64.0 MiB/s, 3.0 s left"
-
-
-def test_an_empty_file_is_complete_at_once() -> None:
     assert describe(RateMeter(), 0, 0) == "0 B of 0 B (100%)"
 
 

@@ -15,16 +15,13 @@ from nectar_node.contract.config import GENESIS_FILE, GenesisFile, module_cache
 GENESIS = GenesisFile("registrar.nec", b"k" * 32, "127.0.0.1", 4000)
 
 
-def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+def test_what_was_saved_is_loaded_and_without_it_there_is_no_testnet(tmp_path: Path) -> None:
+    with pytest.raises(CannotJoin, match="no testnet"):
+        GenesisFile.load(tmp_path)
     GENESIS.save(tmp_path)
     GENESIS.save(tmp_path)
     assert GenesisFile.load(tmp_path) == GENESIS
     assert [path.name for path in tmp_path.iterdir()] == [GENESIS_FILE]
-
-
-def test_without_a_genesis_file_there_is_no_testnet(tmp_path: Path) -> None:
-    with pytest.raises(CannotJoin, match="no testnet"):
-        GenesisFile.load(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -40,16 +40,10 @@ from tests.nectar_node.system.drives import APP, JSON, OUR
 MAIN = Address(OUR, APP)
 
 
-def test_our_is_this_node() -> None:
+def test_addresses_variants_and_capabilities_are_read() -> None:
     assert address_untrusted("our@main:app:sys", OUR) == address_untrusted("our.nec@main:app:sys", OUR) == MAIN
-
-
-def test_a_variant_is_a_text_or_an_object_with_one_key() -> None:
     assert variant_untrusted("Read") == ("Read", None)
     assert variant_untrusted({"SetLen": 3}) == ("SetLen", 3)
-
-
-def test_a_capability_goes_both_ways() -> None:
     capability = Capability(MAIN, '{"kind":"read"}')
     assert capability_untrusted(capability_json(capability), OUR) == capability
 
@@ -86,12 +80,9 @@ def test_what_is_no_whole_number_is_refused(value: object) -> None:
         number_untrusted(value)
 
 
-def test_half_a_surrogate_pair_is_no_text() -> None:
+def test_texts_are_utf8_whatever_is_in_them() -> None:
     with pytest.raises(RequestRefused):
         text_untrusted(json.loads('"\\ud800"'))
-
-
-def test_what_is_answered_is_utf8_whatever_is_in_it() -> None:
     assert dump({"path": "ö\ud800"}).decode() == '{"path":"ö?"}'
 
 

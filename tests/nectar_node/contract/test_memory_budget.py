@@ -20,9 +20,13 @@ def fill(account: HolderAccount, piece: int) -> int:
     return account.used
 
 
-def test_while_little_is_used_nobody_is_refused() -> None:
+def test_while_little_is_used_nobody_is_refused_and_the_largest_message_has_room() -> None:
     budget = MemoryBudget(2048 * MIB)
     assert fill(budget.of_node("greedy.nec"), MIB) == 512 * MIB
+    budget = MemoryBudget(1024 * MIB)
+    fill(budget.of_node("greedy.nec"), MIB)
+    assert not budget.of_node("greedy.nec").may_add(MIB)
+    assert budget.of_node("honest.nec").may_add(LARGEST_MESSAGE)
 
 
 @pytest.mark.parametrize("greedy", [1, 10, 50, 200])
@@ -35,30 +39,25 @@ def test_whatever_others_hold_there_is_a_share_for_the_next_one(greedy: int) -> 
     assert share >= {1: 60 * MIB, 10: 20 * MIB, 50: 3 * MIB, 200: 256 << 10}[greedy]
 
 
-def test_a_holder_with_nothing_may_have_the_largest_message() -> None:
-    budget = MemoryBudget(1024 * MIB)
-    fill(budget.of_node("greedy.nec"), MIB)
-    assert not budget.of_node("greedy.nec").may_add(MIB)
-    assert budget.of_node("honest.nec").may_add(LARGEST_MESSAGE)
-
-
-def test_everybody_has_a_guaranteed_minimum_when_all_is_used() -> None:
+def test_everybody_has_a_guaranteed_minimum_and_the_largest_holder_is_named_first() -> None:
     budget = MemoryBudget(64 * MIB)
     budget.of_process(ProcessId("a", "greedy", "pub")).add(64 * MIB)
     account = budget.of_node("honest.nec")
     assert fill(account, 1024) == GUARANTEED_BYTES
     assert not account.has_room()
+    budget = MemoryBudget(MIB)
+    budget.of_node("little.nec").add(1)
+    budget.of_node("much.nec").add(1000)
+    assert [holding.name for holding in budget.holdings()] == ["much.nec", "little.nec"]
+    assert (budget.of("peer", "much.nec"), budget.of("peer", "nobody.nec")) == (1000, 0)
 
 
-def test_many_names_are_not_many_shares() -> None:
+def test_many_names_or_processes_are_not_many_shares() -> None:
     budget = MemoryBudget(1024 * MIB)
     for number in range(1000):
         fill(budget.of_node(f"greedy{number}.nec"), MIB)
     assert budget.used <= 768 * MIB
     assert fill(budget.of_process(ProcessId("inbox", "honest", "pub")), 4096) >= 8 * MIB
-
-
-def test_many_processes_of_a_package_are_not_many_shares() -> None:
     budget = MemoryBudget(1024 * MIB)
     for number in range(1000):
         fill(budget.of_process(ProcessId(f"p{number}", "greedy", "pub")), MIB)
@@ -76,14 +75,6 @@ def test_all_lives_of_a_process_have_one_account_and_nothing_is_kept_of_who_has_
     assert budget.holdings() == [HolderStatus("process", "a:b:c", 100)]
     budget.of_process(process).remove(100)
     assert (budget.holdings(), budget.used, len(budget._accounts), len(budget._packages)) == ([], 0, 0, 0)
-
-
-def test_the_largest_holder_is_named_first() -> None:
-    budget = MemoryBudget(MIB)
-    budget.of_node("little.nec").add(1)
-    budget.of_node("much.nec").add(1000)
-    assert [holding.name for holding in budget.holdings()] == ["much.nec", "little.nec"]
-    assert (budget.of("peer", "much.nec"), budget.of("peer", "nobody.nec")) == (1000, 0)
 
 
 def test_nothing_gets_lost_in_the_books() -> None:

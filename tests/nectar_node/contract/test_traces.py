@@ -17,14 +17,9 @@ HELLO = "hello:hello:sys"
 ASK = b'{"Ask":{"node":"recv.nec","name":"you","timeout":5}}'
 
 
-@pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine(None, replayable=True)
-
-
 @pytest.fixture
-def nodes(engine: Engine) -> tuple[SimNode, SimNode]:
-    simulation = Simulation(20261124, engine)
+def nodes(replayable: Engine) -> tuple[SimNode, SimNode]:
+    simulation = Simulation(20261124, replayable)
     pair = tuple(simulation.add(name, (PACKAGES / "hello" / "pkg",)) for name in ("send.nec", "recv.nec"))
     simulation.settle()
     return pair[0], pair[1]
@@ -77,7 +72,9 @@ def test_g16_a_message_that_fails_says_why(nodes: tuple[SimNode, SimNode]) -> No
     assert [(each.target.node, each.reason) for each in failed] == [("nobody.nec", "no such name")]
 
 
-def test_each_follower_gets_the_whole_lineage_of_what_touches_its_address(nodes: tuple[SimNode, SimNode]) -> None:
+def test_who_follows_gets_the_whole_lineage_of_what_touches_its_address_until_it_does_no_longer(
+    nodes: tuple[SimNode, SimNode],
+) -> None:
     send, _ = nodes
     follow(send, f"recv.nec@{HELLO}", "remote")
     follow(send, "send.nec@nobody:hello:sys", "nobody")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,15 +19,8 @@ PACKAGES = Path(__file__).resolve().parents[3] / "packages"
 DECODER = ProcessId("decoder", "app", "local")
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    engine = Engine(None, replayable=True)
-    yield engine
-    engine.close()
-
-
 @pytest.fixture
-def simulation(engine: Engine, tmp_path: Path) -> Simulation:
+def simulation(replayable: Engine, tmp_path: Path) -> Simulation:
     """A node whose one process traps on bad input, and starts again."""
     (tmp_path / "app").mkdir()
     code = (PACKAGES / "crash_isolation" / "pkg" / "decoder.wasm").read_bytes()
@@ -36,7 +28,7 @@ def simulation(engine: Engine, tmp_path: Path) -> Simulation:
     entry = {"process_name": "decoder", "process_wasm_path": "/decoder.wasm", "on_exit": "Restart", "public": True}
     manifest = [{**entry, "request_networking": True, "request_capabilities": ["vfs:distro:sys"]}]
     (tmp_path / "app" / "manifest.json").write_text(json.dumps(manifest))
-    simulation = Simulation(7, engine)
+    simulation = Simulation(7, replayable)
     simulation.add(OUR, (tmp_path / "app",))
     simulation.settle()
     return simulation

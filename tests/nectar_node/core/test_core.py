@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,16 +43,9 @@ SEED = 7
 EVERYTHING = tuple(f"{name}:distro:sys" for name in ("kernel", "vfs", "state", "net", "timer"))
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    engine = Engine(None, replayable=True)
-    yield engine
-    engine.close()
-
-
 @pytest.fixture
-def lab(engine: Engine, tmp_path: Path) -> SimLab:
-    return SimLab(engine, tmp_path, 1)
+def lab(replayable: Engine, tmp_path: Path) -> SimLab:
+    return SimLab(replayable, tmp_path, 1)
 
 
 def write_package(folder: Path, *entries: dict[str, object]) -> Path:
@@ -75,14 +67,14 @@ def may_message(kernel: Kernel, holder: str, target: str) -> bool:
 
 
 def test_g21_a_package_that_is_installed_again_has_granted_what_its_manifest_says(
-    engine: Engine, tmp_path: Path
+    replayable: Engine, tmp_path: Path
 ) -> None:
     entries: tuple[dict[str, object], ...] = (
         {"process_name": "a", "grant_capabilities": ["b:app:local"]},
         {"process_name": "b"},
     )
     folder = write_package(tmp_path / "app", *entries)
-    simulation = Simulation(SEED, engine)
+    simulation = Simulation(SEED, replayable)
     node = simulation.add(OUR, (folder,))
     simulation.settle()
     for _ in range(2):
@@ -92,8 +84,8 @@ def test_g21_a_package_that_is_installed_again_has_granted_what_its_manifest_say
     assert may_message(node.core.kernel, "b:app:local", "a:app:local")
 
 
-def test_a_node_has_its_name_when_the_registrars_disk_has_the_record(engine: Engine) -> None:
-    simulation = Simulation(SEED, engine)
+def test_a_node_has_its_name_when_the_registrars_disk_has_the_record(replayable: Engine) -> None:
+    simulation = Simulation(SEED, replayable)
     disk = simulation.nodes[REGISTRAR].disk
     disk.capacity = 0
     node = simulation.add("a.nec")
@@ -106,8 +98,8 @@ def test_a_node_has_its_name_when_the_registrars_disk_has_the_record(engine: Eng
     assert [record.name for record in kept.of(simulation.genesis.public_key)] == ["a.nec"]
 
 
-def test_what_a_peer_leaves_behind_by_the_thousand_is_passed_on_a_part_at_a_time_in_order(engine: Engine) -> None:
-    simulation = Simulation(SEED, engine)
+def test_what_a_peer_leaves_behind_by_the_thousand_is_passed_on_a_part_at_a_time_in_order(replayable: Engine) -> None:
+    simulation = Simulation(SEED, replayable)
     node = simulation.add(OUR)
     simulation.settle()
     core, events = node.core, node.core.network.events
@@ -123,8 +115,8 @@ def test_what_a_peer_leaves_behind_by_the_thousand_is_passed_on_a_part_at_a_time
     ]
 
 
-def test_what_happens_within_one_turn_comes_to_rest_at_its_end_in_order(engine: Engine) -> None:
-    simulation = Simulation(SEED, engine)
+def test_what_happens_within_one_turn_comes_to_rest_at_its_end_in_order(replayable: Engine) -> None:
+    simulation = Simulation(SEED, replayable)
     node = simulation.add(OUR)
     simulation.settle()
     for token in ("first", "second"):
@@ -134,9 +126,9 @@ def test_what_happens_within_one_turn_comes_to_rest_at_its_end_in_order(engine: 
     assert node.core.settle(simulation.now) is actions, "the queue that the driver empties"
 
 
-def test_g21_a_package_that_names_itself_like_the_system_starts_nothing(engine: Engine, tmp_path: Path) -> None:
+def test_g21_a_package_that_names_itself_like_the_system_starts_nothing(replayable: Engine, tmp_path: Path) -> None:
     folder = write_package(tmp_path / "distro:sys", {"process_name": "vfs"})
-    simulation = Simulation(SEED, engine)
+    simulation = Simulation(SEED, replayable)
     node = simulation.add(OUR, (folder,))
     simulation.settle()
     assert node.core.kernel.processes == {}
@@ -161,14 +153,14 @@ def booted(kept: KeptState, simulation: Simulation) -> NodeCore:
     return core
 
 
-def test_g21_whoever_gets_the_name_of_one_that_ran_before_has_no_right_to_what_it_held(engine: Engine) -> None:
+def test_g21_whoever_gets_the_name_of_one_that_ran_before_has_no_right_to_what_it_held(replayable: Engine) -> None:
     """That is, if it does not run again."""
     ran, script = ProcessId.parse("a:probes:sys"), ProcessId.parse("17:probes:sys")
     timer = Capability(Address(OUR, ProcessId.parse("timer:distro:sys")), MESSAGING)
     grants = KeptGrants(dict.fromkeys((ran, script), ((timer,), ())), Revoked(1, 0, (), ()), {})
     remnant = Remnant(ran, "0" * 64, "", ON_EXIT_NONE, True, None, (), True, None, None, 0)
     packages = {ran.package_id: KeptPackage("digest", "/folder", None, True)}
-    core = booted(KeptState(grants, processes=(remnant,), packages=packages), Simulation(SEED, engine))
+    core = booted(KeptState(grants, processes=(remnant,), packages=packages), Simulation(SEED, replayable))
     assert core.kernel.grants.of(ran) == (timer,)
     assert core.kernel.grants.of(script) == ()
     assert core.not_running == {ran: "probes:sys is not among the packages of this boot"}
@@ -192,8 +184,8 @@ def put_script(node: SimNode, package: str) -> None:
         node.disk.put(Location(f"{OUR}/vfs", (package, "pkg", file)), data)
 
 
-def test_g21_no_script_that_a_process_has_written_gets_the_users_rights(engine: Engine) -> None:
-    simulation = Simulation(SEED, engine)
+def test_g21_no_script_that_a_process_has_written_gets_the_users_rights(replayable: Engine) -> None:
+    simulation = Simulation(SEED, replayable)
     node = simulation.add(OUR)
     simulation.settle()
     put_script(node, "evil:local")
@@ -203,10 +195,10 @@ def test_g21_no_script_that_a_process_has_written_gets_the_users_rights(engine: 
 
 
 def test_g21_the_scripts_of_an_installed_package_and_their_code_lie_in_its_folder_alone(
-    engine: Engine, tmp_path: Path
+    replayable: Engine, tmp_path: Path
 ) -> None:
     folder = write_package(tmp_path / "evil", {"process_name": "main"})
-    simulation = Simulation(SEED, engine)
+    simulation = Simulation(SEED, replayable)
     node = simulation.add(OUR, (folder,))
     simulation.settle()
     put_script(node, "evil:local")
@@ -235,7 +227,7 @@ def on_drive(path: str, action: object) -> dict[str, object]:
     return {"path": f"/probes:sys/{path}", "action": action}
 
 
-def test_a_guest_reads_what_it_has_written_to_its_drive(lab: SimLab) -> None:
+def test_a_guest_reads_what_it_has_written_to_its_drive_and_the_nodes_user_too(lab: SimLab) -> None:
     probe = lab.probe("a", capabilities=EVERYTHING)
     assert answers(probe, VFS, on_drive("d", "CreateDrive")) == ['"Ok"']
     probe.ask(wait_for(VFS, json.dumps(on_drive("d/f", "Write")), expects=5, blob=blob("hello")), respond())
@@ -244,17 +236,14 @@ def test_a_guest_reads_what_it_has_written_to_its_drive(lab: SimLab) -> None:
         '{"ReadToString":"ello"}',
     ]
     assert f'{probe.node.name}@vfs:distro:sys {{"drive":"/probes:sys/d","kind":"write"}}' in probe.held()
-
-
-def test_the_nodes_user_reaches_every_drive(lab: SimLab) -> None:
     body = json.dumps({"path": "/any:body/d", "action": "CreateDrive"}).encode()
     answer = lab.our.ask(VFS, body, 5)
     assert isinstance(answer, Arrival)
     assert answer.message.body == b'"Ok"'
 
 
-def test_g23_a_folder_deeper_than_any_stack_does_not_end_the_node(engine: Engine, tmp_path: Path) -> None:
-    lab = SimLab(engine, tmp_path, 1)
+def test_g23_a_folder_deeper_than_any_stack_does_not_end_the_node(replayable: Engine, tmp_path: Path) -> None:
+    lab = SimLab(replayable, tmp_path, 1)
     probe = lab.probe("a", capabilities=EVERYTHING)
     answers(probe, VFS, on_drive("d", "CreateDrive"))
     (refused,) = answers(probe, VFS, on_drive("d" + "/a" * 1500, "CreateDirAll"))
@@ -344,8 +333,10 @@ def test_g21_a_guest_reaches_its_own_state_by_message_and_no_others(lab: SimLab)
     ]
 
 
-def test_a_guest_says_hello_to_another_node_which_shows_it_and_tells_it_nothing(engine: Engine, tmp_path: Path) -> None:
-    lab = SimLab(engine, tmp_path, 2)
+def test_a_guest_says_hello_to_another_node_which_shows_it_and_tells_it_nothing(
+    replayable: Engine, tmp_path: Path
+) -> None:
+    lab = SimLab(replayable, tmp_path, 2)
     probe = lab.probe("a", capabilities=EVERYTHING)
     there = f"{lab.other.name}@net:distro:sys"
     assert answers(probe, there, "hello you\n", "GetPeers") == ["ack", "ack"]
@@ -356,9 +347,9 @@ def test_a_guest_says_hello_to_another_node_which_shows_it_and_tells_it_nothing(
 
 
 def test_g20_a_capability_that_comes_before_its_receiver_has_been_started_is_not_lost(
-    engine: Engine, tmp_path: Path
+    replayable: Engine, tmp_path: Path
 ) -> None:
-    lab = SimLab(engine, tmp_path, 1)
+    lab = SimLab(replayable, tmp_path, 1)
     folder = write_package(tmp_path / "late", {"process_name": "b", "request_networking": True, "public": True})
     shutil.copy(PROBE, folder / "echo.wasm")
     lab.simulation.add("late.nec", (folder,))
@@ -374,8 +365,8 @@ def test_g20_a_capability_that_comes_before_its_receiver_has_been_started_is_not
     assert (seen.body, seen.capabilities) == ("for you", [given])
 
 
-def test_g18_no_other_system_process_is_there_for_other_nodes(engine: Engine, tmp_path: Path) -> None:
-    lab = SimLab(engine, tmp_path, 2)
+def test_g18_no_other_system_process_is_there_for_other_nodes(replayable: Engine, tmp_path: Path) -> None:
+    lab = SimLab(replayable, tmp_path, 2)
     probe = lab.probe("a", capabilities=EVERYTHING)
     for name in ("kernel", "vfs", "state", "timer"):
         probe.ask(wait_for(f"{lab.other.name}@{name}:distro:sys", '"Shutdown"', expects=5), respond())

@@ -24,14 +24,11 @@ def letter(
     return DeadLetter(1.0, Envelope(1, SENDER, NOBODY, None, message, blob, claimed), reason)
 
 
-def test_g16_a_dead_letter_is_kept_without_its_blob_and_with_the_beginning_of_its_body() -> None:
+def test_g16_of_a_dead_letter_the_beginning_of_its_body_is_kept_and_no_blob_metadata_or_capability() -> None:
     letters = DeadLetters()
     letters.add(letter(Request(False, None, b"x" * 10 * MAX_DEAD_LETTER_BODY), LazyLoadBlob(None, bytes(1 << 20))))
     (kept,) = letters.latest
     assert (kept.envelope.message.body, kept.envelope.blob) == (b"x" * MAX_DEAD_LETTER_BODY, None)
-
-
-def test_g16_a_dead_letter_is_kept_without_its_metadata_and_capabilities() -> None:
     letters = DeadLetters()
     letters.add(letter(Request(False, None, b"", f'"{"x" * (1 << 20)}"', (Capability(NOBODY, '"key"'),))))
     (kept,) = letters.latest

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,20 +56,14 @@ class Watched:
 ENDED = [LogLine, Kill]
 
 
-def test_g23_who_writes_past_the_vfs_until_it_is_too_much_is_ended() -> None:
+def test_g23_who_writes_past_the_vfs_until_it_is_too_much_makes_too_many_files_or_fills_the_disk_is_ended() -> None:
     watched = Watched()
     assert watched.look(0.0, 90) == []
     assert watched.timers.next() == LOOK_SECONDS
     assert watched.look(1.0, 100) == []
     assert watched.look(2.0, 101) == ENDED
-
-
-def test_g23_so_is_who_makes_too_many_files_or_fills_the_disk() -> None:
     assert [Watched.look(watched := Watched(), 0.0, 1), watched.look(1.0, 1, files=11)] == [[], ENDED]
     assert [Watched.look(watched := Watched(), 0.0, 1), watched.look(1.0, 2, free=49)] == [[], ENDED]
-
-
-def test_who_had_too_much_before_may_make_it_less() -> None:
     watched = Watched()
     assert watched.look(0.0, 1000) == []
     assert watched.look(1.0, 900) == []
@@ -122,16 +115,9 @@ def test_g23_a_guest_that_is_killed_leaves_no_hash_going(lab: SimLab) -> None:
     assert not lab.our._lanes._turns.begun
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    engine = Engine(None, replayable=True)
-    yield engine
-    engine.close()
-
-
 @pytest.fixture
-def lab(engine: Engine, tmp_path: Path) -> SimLab:
-    return SimLab(engine, tmp_path, 1)
+def lab(replayable: Engine, tmp_path: Path) -> SimLab:
+    return SimLab(replayable, tmp_path, 1)
 
 
 def writer(lab: SimLab) -> SimProbe:
@@ -148,36 +134,34 @@ def ask(name: str, action: object, size: int | None = None) -> Step:
     return wait_for(VFS, vfs(name, action), expects=60, blob=None if size is None else blob(size=size))
 
 
-def test_g28_a_guest_that_writes_more_than_its_quota_by_wasi_is_ended_and_the_log_says_why(tmp_path: Path) -> None:
-    package = tmp_path / "files"
+def test_g28_a_guest_that_writes_more_than_its_quota_by_wasi_is_ended_and_the_log_says_why(
+    network: LocalTestnet, tmp_path: Path
+) -> None:
+    package, node = tmp_path / "files", "writes.nec"
     package.mkdir()
     shutil.copy(GUEST, package)
     entry = {"process_wasm_path": "/drive.wasm", "on_exit": "Restart", "public": True}
     manifest = [{"process_name": name, **entry} for name in ("one", "two")]
     (package / "manifest.json").write_text(json.dumps(manifest))
-    (package / "metadata.json").write_text(
-        json.dumps({"properties": {"package_name": "files", "publisher": "some.nec"}})
-    )
-    options = BootOptions(packages=(package,), quotas=Quotas(bytes=QUOTA))
-    with LocalTestnet(tmp_path / "testnet") as nodes:
-        nodes.boot({NODE: options})
+    named = {"properties": {"package_name": "files", "publisher": "some.nec"}}
+    (package / "metadata.json").write_text(json.dumps(named))
+    network.add(node, BootOptions(packages=(package,), quotas=Quotas(bytes=QUOTA)))
 
-        def write(number: int) -> bool:
-            """Whether it still can."""
-            if not nodes.processes(NODE):
-                return False
-            answer = nodes.message(NODE, "our@one:files:some.nec", f"write /f{number} {'x' * 900}", 5)
-            return bool(answer["outcome"] == "response")
+    def write(number: int) -> bool:
+        """Whether it still can."""
+        if not network.processes(node):
+            return False
+        answer = network.message(node, "our@one:files:some.nec", f"write /f{number} {'x' * 900}", 5)
+        return bool(answer["outcome"] == "response")
 
-        assert all(write(number) for number in range(3))  # 2700 bytes
-        assert len(nodes.processes(NODE)) == 2
-        write(3)
-        until(lambda: not nodes.processes(NODE))
-        for name in ("one", "two"):
-            assert (
-                f"{name}:files:some.nec: is ended: its package has 3600 bytes on the disk, and may have {QUOTA}"
-                in nodes.log(NODE)
-            )
-        with nodes.connect(NODE) as client:
-            (row,) = client.request("df")["packages"]
-        assert (row["package"], row["bytes"], row["files"], row["quota_bytes"]) == ("files:some.nec", 3600, 4, QUOTA)
+    assert all(write(number) for number in range(3))  # 2700 bytes
+    assert len(network.processes(node)) == 2
+    write(3)
+    until(lambda: not network.processes(node))
+    for name in ("one", "two"):
+        said = f"{name}:files:some.nec: is ended: its package has 3600 bytes on the disk, and may have {QUOTA}"
+        assert said in network.log(node)
+    with network.connect(node) as client:
+        (row,) = client.request("df")["packages"]
+    assert (row["package"], row["bytes"], row["files"], row["quota_bytes"]) == ("files:some.nec", 3600, 4, QUOTA)
+    network.stop(node)

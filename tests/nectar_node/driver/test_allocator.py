@@ -33,7 +33,7 @@ def test_after_a_flood_it_is_due_after_a_while_and_once_more_later() -> None:
     assert looks(ebb, 100) == [False] * 100
 
 
-def test_traffic_that_comes_and_goes_keeps_its_memory() -> None:
+def test_little_or_what_comes_and_goes_keeps_its_memory() -> None:
     budget = MemoryBudget(1 << 30)
     chunk, ebb = budget.of_node("sender.nec"), Ebb(budget)
     for _ in range(50):
@@ -41,9 +41,6 @@ def test_traffic_that_comes_and_goes_keeps_its_memory() -> None:
         assert not ebb.is_due()
         chunk.remove(TRIMMED_BYTES * 2)
         assert not ebb.is_due()
-
-
-def test_little_is_not_worth_it() -> None:
     budget = MemoryBudget(1 << 30)
     chunk, ebb = budget.of_node("sender.nec"), Ebb(budget)
     chunk.add(TRIMMED_BYTES - 1)
@@ -52,11 +49,8 @@ def test_little_is_not_worth_it() -> None:
     assert looks(ebb, 50) == [False] * 50
 
 
-def test_the_default_is_a_part_of_the_machine_within_its_bounds() -> None:
+def test_the_default_budget_and_the_pace_of_looking_through_all_objects() -> None:
     assert LEAST_BYTES <= default_budget() <= DEFAULT_BYTES
-
-
-def test_all_objects_are_looked_through_at_once_and_then_at_a_pace() -> None:
     pace = Pace(10.0)
     assert pace.is_due(10.0)
     pace.collected(0.25, 11.0)

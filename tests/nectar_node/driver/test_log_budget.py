@@ -21,38 +21,30 @@ def test_a_process_that_prints_endlessly_has_so_many_lines_a_second_and_one_that
     assert budget.on_timer(10.0 + WINDOW_SECONDS) == [(FLOOD, f"… 1,234 lines of {FLOOD} left out")]
     assert budget.next_deadline() is None
     assert budget.admit(line, 11.5) == [(FLOOD, "x")]
-
-
-def test_what_was_left_out_is_said_before_the_next_line_if_no_timer_was_faster() -> None:
     budget = LogBudget()
     fill(budget, LogLine(FLOOD, 0, "x"), LINES + 1)
     written = budget.admit(LogLine(QUIET, 0, "next"), 10.0 + WINDOW_SECONDS)
     assert written == [(FLOOD, f"… 1 line of {FLOOD} left out"), (QUIET, "next")]
 
 
-def test_long_lines_are_counted_in_bytes_as_they_are_shown() -> None:
+def test_what_a_process_prints_is_counted_in_lines_and_bytes_and_quoted_each_time() -> None:
+    assert fill(LogBudget(), LogLine(QUIET, 0, "tick"), 2) == [(QUIET, "tick")] * 2
     budget = LogBudget()
     assert len(fill(budget, LogLine(FLOOD, 0, "\x1b" * 1000), LINES)) == BYTES // 4000
 
 
-def test_others_write_while_one_floods() -> None:
-    budget = LogBudget()
-    fill(budget, LogLine(FLOOD, 0, "x"), 2 * LINES)
-    for source in (QUIET, "net", "kernel"):
-        assert budget.admit(LogLine(source, 0, "here"), 10.0) == [(source, "here")]
-
-
-def test_any_number_of_processes_has_a_share_together_and_the_node_its_own() -> None:
+def test_all_processes_have_a_share_together_in_lines_and_bytes_and_the_node_its_own() -> None:
     budget = LogBudget()
     lines = [fill(budget, LogLine(f"{number}:a:sys", 0, "x"), LINES) for number in range(10)]
     assert sum(map(len, lines)) == ALL_LINES
     assert budget.admit(LogLine("net", 0, "here"), 10.0) == [("net", "here")]
-
-
-def test_the_share_of_all_processes_is_counted_in_bytes_too() -> None:
     budget, long = LogBudget(), LogLine("", 0, "x" * 1000)
     sizes = [len(fill(budget, long._replace(source=f"{number}:a:sys"), LINES)) for number in range(10)]
     assert sum(sizes) == ALL_BYTES // 1000
+    budget = LogBudget()
+    fill(budget, LogLine(FLOOD, 0, "x"), 2 * LINES)
+    for source in (QUIET, "net", "kernel"):
+        assert budget.admit(LogLine(source, 0, "here"), 10.0) == [(source, "here")]
 
 
 def test_processes_beyond_those_that_are_counted_one_by_one_are_counted_together() -> None:
@@ -63,20 +55,13 @@ def test_processes_beyond_those_that_are_counted_one_by_one_are_counted_together
     assert budget.on_timer(11.0) == [("other processes", f"… {left:,} lines of other processes left out")]
 
 
-def test_g16_equal_dead_letters_are_one_line_and_their_number() -> None:
+def test_g16_equal_dead_letters_are_one_line_and_a_flood_of_others_hides_nothing() -> None:
     budget = LogBudget()
     assert fill(budget, DEAD, 5000) == [("kernel", DEAD.text)]
     other = DEAD._replace(text="another")
     assert budget.admit(other, 10.0) == [("kernel", "another")]
     assert budget.close() == [("kernel", f"… 4,999 more of: {DEAD.text}")]
-
-
-def test_g16_a_flood_of_dead_letters_hides_nothing_else_that_the_kernel_says() -> None:
     budget = LogBudget()
     for number in range(10 * LINES):
         budget.admit(DEAD._replace(text=f"to {number}"), 10.0)
     assert budget.admit(LogLine("kernel", 0, "here"), 10.0) == [("kernel", "here")]
-
-
-def test_a_process_that_says_the_same_twice_is_quoted_twice() -> None:
-    assert fill(LogBudget(), LogLine(QUIET, 0, "tick"), 2) == [(QUIET, "tick")] * 2

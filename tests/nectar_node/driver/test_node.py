@@ -15,7 +15,6 @@ from nectar_node.base.descriptors import share
 from nectar_node.base.errors import CannotStart
 from nectar_node.base.folder import NodeFolder
 from nectar_node.base.log import MAX_FILE_BYTES, older
-from nectar_node.cli.main import main
 from nectar_node.contract.config import NodeConfig
 from nectar_node.driver.log_budget import LINES
 from nectar_node.driver.node import _make_core, _prepare
@@ -23,26 +22,27 @@ from nectar_node.packages.boot import Boot
 from nectar_node.storage.disk import perform
 from nectar_node.storage.operations import Job
 from testnet.real.local import LocalTestnet
+from tests.commands import nectar
 from tests.kernel.wasm.guests import wat
 
 PATIENCE_MILLISECONDS = 20_000
 
 
-def test_a_node_that_is_told_to_shut_down_by_message_answers_and_ends_cleanly(tmp_path: Path) -> None:
-    with LocalTestnet(tmp_path / "testnet") as nodes:
-        nodes.start(["a.nec"])
-        pid = nodes.pid("a.nec")
-        assert pid is not None
-        ended = select.poll()
-        descriptor = os.pidfd_open(pid)
-        try:
-            ended.register(descriptor, select.POLLIN)
-            assert nodes.message("a.nec", "our@kernel:distro:sys", '"Shutdown"')["body"] == '"Ok"'
-            assert ended.poll(PATIENCE_MILLISECONDS), "it runs on"
-        finally:
-            os.close(descriptor)
-        assert "terminal:terminal:sys: has the node shut down" in nodes.log("a.nec")
-        assert not nodes.place("a.nec").control.exists()
+def test_a_node_that_is_told_to_shut_down_by_message_answers_and_ends_cleanly(network: LocalTestnet) -> None:
+    name = "shut-down.nec"
+    network.add(name)
+    pid = network.pid(name)
+    assert pid is not None
+    ended = select.poll()
+    descriptor = os.pidfd_open(pid)
+    try:
+        ended.register(descriptor, select.POLLIN)
+        assert network.message(name, "our@kernel:distro:sys", '"Shutdown"')["body"] == '"Ok"'
+        assert ended.poll(PATIENCE_MILLISECONDS), "it runs on"
+    finally:
+        os.close(descriptor)
+    assert "terminal:terminal:sys: has the node shut down" in network.log(name)
+    assert not network.place(name).control.exists()
 
 
 async def test_g21_at_a_boot_a_packages_processes_hold_what_they_held_and_scripts_do_not(tmp_path: Path) -> None:
@@ -71,8 +71,10 @@ async def test_g21_at_a_boot_a_packages_processes_hold_what_they_held_and_script
     assert [core.kernel.grants.of(process) for process in (main, script)] == [(held,), ()]
 
 
-def test_g23_a_process_that_prints_without_end_fills_no_log_and_what_is_left_out_is_counted(tmp_path: Path) -> None:
-    """It prints, and then traps: whoever asked is told when all has been printed."""
+def test_g23_a_process_that_prints_without_end_fills_no_log_and_what_is_left_out_is_counted(
+    network: LocalTestnet, tmp_path: Path
+) -> None:
+    """It prints, and then traps: whoever asked is told when all has been printed. A full log was put aside before."""
     printing = """(local $left i32)
         (call $receive (i32.const 2048))
         (local.set $left (i32.const 20000))
@@ -80,29 +82,21 @@ def test_g23_a_process_that_prints_without_end_fills_no_log_and_what_is_left_out
           (call $print-to-terminal (i32.const 0) (i32.const 64) (i32.const 5))
           (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
         (unreachable)"""
-    flood = tmp_path / "flood.wasm"
+    flood, name = tmp_path / "flood.wasm", "prints.nec"
     flood.write_bytes(wat(printing, "receive", "print-to-terminal", extra='(data (i32.const 64) "flood")'))
-    with LocalTestnet(tmp_path / "testnet") as nodes:
-        nodes.start(["a.nec"])
-        assert main(["start", str(flood), "--node", "a.nec", "--dir", str(tmp_path / "testnet")]) == 0
-        assert nodes.message("a.nec", "our@flood:flood:local", "x")["outcome"] == "timeout"
-        nodes.stop("a.nec")
-        _, *lines = (entry.split("\n")[0] for entry in nodes.log("a.nec").split(" flood:flood:local: "))
+    log = network.place(name).log
+    log.parent.mkdir(parents=True)
+    log.write_bytes(b"x" * MAX_FILE_BYTES)
+    network.add(name)
+    assert (older(log).stat().st_size, log.stat().st_size < 1000) == (MAX_FILE_BYTES, True)
+    assert nectar("start", flood, "--node", name, folder=network.folder).code == 0
+    assert network.message(name, "our@flood:flood:local", "x")["outcome"] == "timeout"
+    network.stop(name)
+    _, *lines = (entry.split("\n")[0] for entry in network.log(name).split(" flood:flood:local: "))
     left_out = [int(line.split()[1].replace(",", "")) for line in lines if line.endswith("left out")]
     written = len(lines) - len(left_out)
     assert LINES <= written < 20_001
     assert written + sum(left_out) == 20_001  # the last one says that it trapped
-
-
-def test_a_node_puts_a_full_log_aside(tmp_path: Path) -> None:
-    with LocalTestnet(tmp_path / "testnet") as nodes:
-        log = nodes.place("a.nec").log
-        log.parent.mkdir(parents=True)
-        log.write_bytes(b"x" * MAX_FILE_BYTES)
-        nodes.start(["a.nec"])
-        assert "connected to registrar.nec" in nodes.log("a.nec")
-        assert older(log).stat().st_size == MAX_FILE_BYTES
-        assert log.stat().st_size < 1000
 
 
 def test_a_registrar_that_cannot_write_the_genesis_file_says_so(tmp_path: Path) -> None:

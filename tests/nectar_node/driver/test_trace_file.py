@@ -14,7 +14,6 @@ import pytest
 from kernel.contract.address import Address, ProcessId
 from kernel.router.trace import TraceRecord, TraceStep
 from nectar_node.base.errors import BadFolder
-from nectar_node.cli.main import main
 from nectar_node.driver.trace_file import (
     MAX_LINE_BYTES,
     BadTrace,
@@ -29,6 +28,7 @@ from nectar_node.driver.trace_file import (
 )
 from nectar_node.launcher.boot_options import DEFAULT_OPTIONS
 from testnet.real.local import LocalTestnet
+from tests.commands import nectar
 
 HELLO = ProcessId("hello", "hello", "sys")
 SENT = TraceRecord(
@@ -101,7 +101,7 @@ def test_times_are_those_of_the_clock_that_all_processes_share(tmp_path: Path) -
     assert runs.started_at == pytest.approx(before, abs=tolerance)
 
 
-def test_what_is_added_is_there_once_it_was_written(tmp_path: Path) -> None:
+def test_what_is_added_is_there_once_it_was_written_also_behind_a_line_that_was_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "trace"
     file = TraceFile.open(path, "a.nec", time.monotonic)
     file.write()
@@ -110,9 +110,6 @@ def test_what_is_added_is_there_once_it_was_written(tmp_path: Path) -> None:
     file.write()
     assert len(lines_of(path)) == 2
     file.close()
-
-
-def test_a_boot_is_readable_behind_a_line_that_was_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "trace"
     path.write_bytes(b'{"at":1.0,"st')
     file = TraceFile.open(path, "a.nec", time.monotonic)
@@ -180,30 +177,30 @@ def test_a_line_that_is_whole_is_none() -> None:
 
 
 def test_a_node_that_is_told_to_writes_what_happens_to_every_message_and_how_it_stood_at_its_end(
-    tmp_path: Path,
+    network: LocalTestnet,
 ) -> None:
-    with LocalTestnet(tmp_path / "testnet") as nodes:
-        nodes.start()
-        assert main(["boot", "a.nec", "--detach", "--trace", "--dir", str(nodes.folder)]) == 0
-        assert nodes.message("a.nec", "our@hello:hello:sys", '{"Greet": "you"}')["outcome"] == "response"
-        nodes.stop("a.nec")
-        lines = lines_of(nodes.place("a.nec").trace)
-        assert not nodes.place("registrar.nec").trace.exists()
+    name = "traced.nec"
+    assert nectar("boot", name, "--detach", "--trace", folder=network.folder).code == 0
+    assert network.message(name, "our@hello:hello:sys", '{"Greet": "you"}')["outcome"] == "response"
+    network.stop(name)
+    lines = lines_of(network.place(name).trace)
+    assert not network.place("registrar.nec").trace.exists()
     steps = [line.step for line in lines if isinstance(line, TraceRecord) and line.source.process == HELLO]
-    assert lines[0] == Boots("a.nec")
+    assert lines[0] == Boots(name)
     assert steps == [TraceStep.ANSWERED]
     assert HELLO in {line.process for line in lines if isinstance(line, Runs)}
     assert lines[-1] == Ends(0, 0)
 
 
-def test_a_node_whose_trace_has_lost_its_reader_goes_on_without(tmp_path: Path) -> None:
-    with LocalTestnet(tmp_path / "testnet") as nodes:
-        place = nodes.place("a.nec")
-        place.create()
-        os.mkfifo(place.trace)
-        reader = os.open(place.trace, os.O_RDONLY | os.O_NONBLOCK)
-        nodes.boot({"a.nec": replace(DEFAULT_OPTIONS, trace=True)})
-        os.close(reader)
-        for _ in range(2):
-            assert nodes.message("a.nec", "our@hello:hello:sys", '{"Greet": "you"}')["outcome"] == "response"
-        assert "the trace ends here, for it cannot be written: Broken pipe" in nodes.log("a.nec")
+def test_a_node_whose_trace_has_lost_its_reader_goes_on_without(network: LocalTestnet) -> None:
+    name = "unread.nec"
+    place = network.place(name)
+    place.create()
+    os.mkfifo(place.trace)
+    reader = os.open(place.trace, os.O_RDONLY | os.O_NONBLOCK)
+    network.add(name, replace(DEFAULT_OPTIONS, trace=True))
+    os.close(reader)
+    for _ in range(2):
+        assert network.message(name, "our@hello:hello:sys", '{"Greet": "you"}')["outcome"] == "response"
+    assert "the trace ends here, for it cannot be written: Broken pipe" in network.log(name)
+    network.stop(name)

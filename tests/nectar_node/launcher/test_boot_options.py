@@ -83,8 +83,9 @@ def test_no_password_is_kept(tmp_path: Path) -> None:
     assert "horse" not in (tmp_path / "boot.json").read_text()
 
 
-def test_a_node_that_no_command_has_started_is_started_as_usual(tmp_path: Path) -> None:
+def test_without_kept_options_a_node_is_started_as_usual_and_a_registrar_takes_in_everybody(tmp_path: Path) -> None:
     assert kept_options(NodeFolder(tmp_path)) == DEFAULT_OPTIONS
+    assert as_before(tmp_path, NodeFolder(tmp_path), BootOptions()).invite_only is False
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", "null", '"x"', "[" * 100_000])
@@ -142,7 +143,3 @@ def test_a_registrar_that_is_not_told_demands_invitations_as_before(
     assert as_before(tmp_path, NodeFolder(tmp_path), BootOptions()).invite_only is outcome
     for told in (True, False):
         assert as_before(tmp_path, NodeFolder(tmp_path), BootOptions(invite_only=told)).invite_only is told
-
-
-def test_a_new_registrar_takes_in_everybody(tmp_path: Path) -> None:
-    assert as_before(tmp_path, NodeFolder(tmp_path), BootOptions()).invite_only is False

@@ -28,18 +28,12 @@ def ask(network: Path, answer: Answerer, command: str = "status", patience: floa
         return client.request(command, patience=patience)
 
 
-def test_an_answer_is_what_the_node_put_under_ok(tmp_path: Path) -> None:
+def test_requests_carry_their_arguments_and_answers_what_the_node_put_under_ok(tmp_path: Path) -> None:
     assert ask(tmp_path, lambda request: {"ok": {"name": "a.nec"}}) == {"name": "a.nec"}
-
-
-def test_a_request_carries_its_arguments(tmp_path: Path) -> None:
     with serve_node(tmp_path, "a.nec", lambda _: {"ok": {}}) as node:
         with ControlClient.connect("a.nec", node.folder) as client:
             client.request("message", target="t", timeout=7)
         assert node.requests == [{"command": "message", "target": "t", "timeout": 7}]
-
-
-def test_one_connection_carries_many_requests(tmp_path: Path) -> None:
     with (
         serve_node(tmp_path, "a.nec", lambda request: {"ok": {"n": request["n"]}}) as node,
         ControlClient.connect("a.nec", node.folder) as client,
@@ -47,7 +41,7 @@ def test_one_connection_carries_many_requests(tmp_path: Path) -> None:
         assert [client.request("status", n=n)["n"] for n in range(3)] == [0, 1, 2]
 
 
-def test_an_answer_may_arrive_before_it_is_asked_for(tmp_path: Path) -> None:
+def test_an_answer_may_arrive_before_it_is_asked_for_also_from_deep_in_the_file_system(tmp_path: Path) -> None:
     with (
         serve_node(tmp_path, "a.nec", lambda request: b'{"ok": {"n": 1}}\n{"ok": {"n": 2}}\n') as node,
         ControlClient.connect("a.nec", node.folder) as client,
@@ -56,9 +50,11 @@ def test_an_answer_may_arrive_before_it_is_asked_for(tmp_path: Path) -> None:
         assert client.receive() == {"n": 1}
         assert client.has_answer(0.0)
         assert client.receive() == {"n": 2}
+    deep = tmp_path / ("d" * 100) / ("e" * 100)
+    assert ask(deep, lambda request: {"ok": {"deep": True}}) == {"deep": True}
 
 
-def test_events_come_one_by_one_before_the_answer(tmp_path: Path) -> None:
+def test_events_come_one_by_one_before_the_answer_and_whole(tmp_path: Path) -> None:
     lines = b'{"event": {"n": 1}}\n{"event": {"n": 2}}\n{"ok": {"n": 3}}\n'
     with (
         serve_node(tmp_path, "a.nec", lambda request: lines if request["command"] == "run" else {"ok": {}}) as node,
@@ -68,9 +64,6 @@ def test_events_come_one_by_one_before_the_answer(tmp_path: Path) -> None:
         client.send("run")
         assert [client.follow(5.0) for _ in range(3)] == [NodeEvent({"n": 1}), NodeEvent({"n": 2}), {"n": 3}]
         assert client.request("run") == {"n": 3}
-
-
-def test_part_of_a_line_is_no_event_yet(tmp_path: Path) -> None:
     with (
         serve_node(tmp_path, "a.nec", lambda _: b'{"event": {"n"') as node,
         ControlClient.connect("a.nec", node.folder) as client,
@@ -80,24 +73,22 @@ def test_part_of_a_line_is_no_event_yet(tmp_path: Path) -> None:
         assert client.follow(0.05) is None
 
 
-def test_a_folder_may_lie_deeper_than_a_socket_path_is_long(tmp_path: Path) -> None:
-    deep = tmp_path / ("d" * 100) / ("e" * 100)
-    assert ask(deep, lambda request: {"ok": {"deep": True}}) == {"deep": True}
-
-
-def test_wrong_arguments_are_the_callers_fault(tmp_path: Path) -> None:
+def test_a_refusal_is_the_callers_fault_or_the_nodes_and_keeps_its_kind(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"^No such thing\.$"):
         ask(tmp_path, lambda request: {"error": {"kind": "BadInput", "sentence": "No such thing."}})
-
-
-def test_any_other_refusal_is_the_nodes(tmp_path: Path) -> None:
     with pytest.raises(ControlError, match=r"^The disk is full\.$"):
         ask(tmp_path, lambda request: {"error": {"kind": "StorageFull", "sentence": "The disk is full."}})
+    line = b'{"error": {"kind": "StorageFull", "sentence": "Full."}}'
+    assert decode_answer_untrusted(line) == RefusedCommand("StorageFull", "Full.")
 
 
-def test_a_node_that_ends_before_it_has_answered_is_told_apart(tmp_path: Path) -> None:
+def test_a_node_that_ends_is_told_apart_from_a_silent_one_and_from_nobody(tmp_path: Path) -> None:
     with pytest.raises(NodeGone, match=r"^a\.nec ended"):
         ask(tmp_path, lambda request: None)
+    with pytest.raises(ControlError, match="did not answer in time"):
+        ask(tmp_path, lambda request: b"", patience=0.01)
+    with pytest.raises(FileNotFoundError):
+        ControlClient.connect("a.nec", NodeFolder(tmp_path))
 
 
 def test_a_node_that_ends_within_its_answer_is_gone_too(tmp_path: Path) -> None:
@@ -109,21 +100,6 @@ def test_a_node_that_ends_within_its_answer_is_gone_too(tmp_path: Path) -> None:
         client.send("status")
         with pytest.raises(NodeGone):
             client.receive()
-
-
-def test_a_silent_node_is_not_waited_for_longer_than_wanted(tmp_path: Path) -> None:
-    with pytest.raises(ControlError, match="did not answer in time"):
-        ask(tmp_path, lambda request: b"", patience=0.01)
-
-
-def test_nobody_listening_is_an_error_of_the_operating_system(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        ControlClient.connect("a.nec", NodeFolder(tmp_path))
-
-
-def test_a_refusal_keeps_its_kind() -> None:
-    line = b'{"error": {"kind": "StorageFull", "sentence": "Full."}}'
-    assert decode_answer_untrusted(line) == RefusedCommand("StorageFull", "Full.")
 
 
 @pytest.mark.parametrize("line", [b"", b"{", b"[1]", b"{}", b'{"ok": 1}', b'{"error": {"kind": 1}}', b"[" * 10**5])

@@ -38,10 +38,7 @@ def test_no_progress_causes_another_error(answer: dict[str, object]) -> None:
         decode_progress_untrusted(answer)
 
 
-def test_a_progress_is_read() -> None:
+def test_a_progress_is_read_unless_the_process_is_too_busy() -> None:
     body = json.dumps({"Status": {"state": "sending", "bytes": 1, "size": 2, "resumed_from": 0}})
     assert decode_progress_untrusted({"outcome": "response", "body": body}) == TransferProgress("sending", 1, 2, 0)
-
-
-def test_a_process_that_is_too_busy_to_say_has_no_progress() -> None:
     assert decode_progress_untrusted({"outcome": "timeout", "reason": "expired"}) is None

@@ -53,15 +53,24 @@ def shape(found: Lineage) -> list[Any]:
     return [of(root) for root in found.roots]
 
 
-def test_what_was_sent_while_something_was_handled_hangs_below_it() -> None:
+def test_what_was_sent_while_something_was_handled_hangs_below_it_and_the_rest_are_roots_in_order_of_time() -> None:
     lineages = Lineages()
     for record in (make("sent", "1"), make("sent", "2", "1"), make("sent", "3", "2"), make("sent", "4", "1")):
         lineages.add(record, 0.0)
     (found,) = lineages.take_all()
     assert shape(found) == [["1", ["2", ["3"]], ["4"]]]
+    lineages = Lineages()
+    lineages.add(make("dropped", "7", "6", reason="nobody waits for it"), 0.0)
+    (found,) = lineages.take_all()
+    assert shape(found) == [["7"]]
+    assert found.messages["7"].settled
+    lineages = Lineages()
+    lineages.add(make("sent", "9", root="9", at=2.0), 0.0)
+    lineages.add(make("sent", "1", at=1.0), 0.0)
+    assert [each.first.id for each in lineages.take_all()] == ["1", "9"]
 
 
-def test_a_lineage_is_shown_when_all_of_it_is_settled_and_quiet() -> None:
+def test_a_lineage_is_shown_when_all_of_it_is_settled_and_quiet_and_again_when_more_comes() -> None:
     lineages = Lineages()
     lineages.add(make("sent", "1"), 10.0)
     assert lineages.next_due() == 10.0 + STUCK_SECONDS
@@ -71,32 +80,18 @@ def test_a_lineage_is_shown_when_all_of_it_is_settled_and_quiet() -> None:
     (found,) = lineages.take_due(11.0 + QUIET_SECONDS)
     assert found.messages["1"].settled
     assert (lineages.next_due(), lineages.take_due(99.0), lineages.take_all()) == (None, [], [])
-
-
-def test_a_lineage_waits_a_while_for_the_answer_that_a_request_expects() -> None:
     lineages = Lineages()
     lineages.add(make("sent", "1", expects=True), 10.0)
     lineages.add(make("handed over", "1", expects=True), 11.0)
     assert lineages.next_due() == 11.0 + STUCK_SECONDS
     lineages.add(make("answered", "1"), 12.0)
     assert lineages.next_due() == 12.0 + QUIET_SECONDS
-
-
-def test_a_lineage_is_shown_again_when_more_of_it_comes() -> None:
     lineages = Lineages()
     lineages.add(make("sent", "1"), 0.0)
     assert len(lineages.take_all()) == 1
     lineages.add(make("answered", "1"), 5.0)
     (found,) = lineages.take_due(5.0 + QUIET_SECONDS)
     assert [each.step for each in found.messages["1"].outcomes] == ["answered"]
-
-
-def test_what_nobody_saw_being_sent_is_a_root_of_its_own() -> None:
-    lineages = Lineages()
-    lineages.add(make("dropped", "7", "6", reason="nobody waits for it"), 0.0)
-    (found,) = lineages.take_all()
-    assert shape(found) == [["7"]]
-    assert found.messages["7"].settled
 
 
 def test_g10_an_answer_to_a_request_that_was_never_here_is_that_of_what_inherited_from_it() -> None:
@@ -108,13 +103,6 @@ def test_g10_an_answer_to_a_request_that_was_never_here_is_that_of_what_inherite
     (found,) = lineages.take_all()
     assert [each.id for each in found.messages["1"].outcomes] == ["9"]
     assert shape(found) == [["1", ["2", ["8"]]]], "2 does not inherit, so it has no answer"
-
-
-def test_roots_are_told_apart_and_shown_in_order_of_time() -> None:
-    lineages = Lineages()
-    lineages.add(make("sent", "9", root="9", at=2.0), 0.0)
-    lineages.add(make("sent", "1", at=1.0), 0.0)
-    assert [each.first.id for each in lineages.take_all()] == ["1", "9"]
 
 
 def test_lineages_and_their_messages_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,24 +16,13 @@ from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from tests.nectar_node.cli.served_node import make_network, serve_node
 
 
-def test_where_there_is_no_testnet_people_are_told_how_to_start_one(tmp_path: Path) -> None:
+def test_nodes_are_listed_with_the_registrar_first_and_those_that_do_not_run_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(CannotJoin, match=rf"no testnet in {tmp_path}.*`nectar testnet up --dir {tmp_path}`"):
         LocalNetwork.find(tmp_path)
-
-
-def test_nodes_are_listed_with_the_registrar_first(tmp_path: Path) -> None:
-    make_network(tmp_path, "send.nec", "registrar.nec", "alpha.nec")
-    assert LocalNetwork.find(tmp_path).names() == ["registrar.nec", "alpha.nec", "send.nec"]
-
-
-def test_an_unknown_node_is_answered_with_those_that_exist(tmp_path: Path) -> None:
-    network = LocalNetwork(make_network(tmp_path, "send.nec", "recv.nec"))
-    with pytest.raises(BadInput, match=r"no node sned\.nec .*the nodes here are recv\.nec, send\.nec"):
+    network = LocalNetwork.find(make_network(tmp_path, "send.nec", "registrar.nec", "alpha.nec"))
+    assert network.names() == ["registrar.nec", "alpha.nec", "send.nec"]
+    with pytest.raises(BadInput, match=r"no node sned\.nec .*the nodes here are registrar\.nec, alpha\.nec, send\.nec"):
         network.connect("sned.nec")
-
-
-def test_a_node_that_does_not_run_is_answered_with_how_to_start_it(tmp_path: Path) -> None:
-    network = LocalNetwork(make_network(tmp_path, "send.nec"))
     with pytest.raises(NotRunning, match=rf"`nectar boot send\.nec --detach --join {tmp_path}`"):
         network.connect("send.nec")
 
@@ -91,10 +80,7 @@ def test_a_running_node_is_connected_to(tmp_path: Path) -> None:
         assert client.request("status") == {"here": True}
 
 
-def test_a_command_line_survives_being_pasted_into_a_shell() -> None:
+def test_a_command_line_survives_being_pasted_and_leaves_out_the_usual_folder() -> None:
     network = LocalNetwork(Path("/tmp/my testnet"))
     assert network.command("send", "a b.txt") == "nectar send 'a b.txt' --dir '/tmp/my testnet'"
-
-
-def test_the_usual_folder_is_not_spelled_out() -> None:
     assert LocalNetwork(DEFAULT_FOLDER).command("testnet up") == "nectar testnet up"

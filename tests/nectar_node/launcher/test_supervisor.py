@@ -125,14 +125,11 @@ def test_who_stops_a_node_between_two_lives_finds_it_by_its_lock(tmp_path: Path)
     assert len(lives(tmp_path)) == 1
 
 
-def test_its_own_exit_code_and_the_signals_that_nobody_sends_are_a_failure_of_a_node_and_nothing_else() -> None:
+def test_which_ends_are_a_failure_and_how_long_the_pauses_are() -> None:
     codes = [code for code in range(256) if supervisor.is_our_failure(code << 8)]
     signals = {number for number in signal.Signals if supervisor.is_our_failure(number)}
     assert codes == [EX_SOFTWARE] == [70]
     assert signals == {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
-
-
-def test_the_pause_doubles_up_to_a_minute() -> None:
     pauses = [supervisor.pause_before(failures) for failures in range(1, 9)]
     assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
 

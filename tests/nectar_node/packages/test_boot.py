@@ -117,11 +117,6 @@ def test_it_is_ready_when_its_packages_run_or_cannot_and_says_what_is_wrong(boot
     assert booting.kinds() == [LogLine, LoadCode, LogLine, Installed, Ready]
 
 
-def test_a_node_without_packages_is_ready_at_once(booting: Booting) -> None:
-    booting.begin(registers=False)
-    assert booting.asked == [Ready(None)]
-
-
 def test_a_registration_that_fails_later_is_logged_and_ends_nothing(booting: Booting) -> None:
     booting.begin(registers=True)
     booting.start_up.registered()

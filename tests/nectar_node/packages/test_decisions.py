@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,12 @@ from nectar_node.packages.decisions import (
     decode_untrusted,
 )
 from nectar_node.packages.review import review
+from testnet.model.lab import PACKAGES
 from testnet.sim.node import SimNode
 from testnet.sim.simulation import Simulation
-from tests.nectar_node.core.test_core import ECHO, OUR
 
+OUR = "one.nec"
+ECHO = PACKAGES / "echo" / "pkg" / "echo.wasm"
 BOX = PackageId("box", "some.nec")
 READ = Capability(Address(OUR, ProcessId("vfs", "distro", "sys")), '{"drive":"/a:b/c","kind":"read"}')
 TIMER = Capability(Address(OUR, ProcessId("timer", "distro", "sys")), '"messaging"')
@@ -127,26 +128,21 @@ def test_of_any_bytes_one_error_comes(data: bytes) -> None:
 # --- in a simulation ------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    engine = Engine(None, replayable=True)
-    yield engine
-    engine.close()
-
-
 def held(node: SimNode) -> list[str]:
     grants = node.core.kernel.grants
     return [str(each.issuer.process) for each in grants.of(ProcessId("main", "box", "some.nec"))]
 
 
-def test_g21_what_is_denied_stays_so_when_the_node_has_crashed_and_boots_again(engine: Engine, tmp_path: Path) -> None:
+def test_g21_what_is_denied_stays_so_when_the_node_has_crashed_and_boots_again(
+    replayable: Engine, tmp_path: Path
+) -> None:
     folder = tmp_path / "box:some.nec"
     folder.mkdir()
     shutil.copy(ECHO, folder)
     entry = {"process_name": "main", "process_wasm_path": "/echo.wasm", "public": True}
     asks = {"request_capabilities": ["timer:distro:sys", "vfs:distro:sys"]}
     (folder / "manifest.json").write_text(json.dumps([entry | asks]))
-    simulation = Simulation(7, engine)
+    simulation = Simulation(7, replayable)
     node = simulation.add(OUR, (folder,))
     simulation.settle()
     assert held(node) == ["timer:distro:sys", "vfs:distro:sys"]

@@ -43,8 +43,15 @@ def test_the_first_aliases_stand_for_the_scripts_of_the_terminal(name: str) -> N
     assert Aliases().resolve(name) == ProcessId(name, "terminal", "sys")
 
 
-def test_a_full_name_needs_no_alias() -> None:
+def test_a_word_is_a_full_name_or_an_alias_that_can_be_set_replaced_and_removed() -> None:
     assert Aliases().resolve("other:package:publisher.nec") == OTHER
+    aliases = Aliases()
+    aliases.change("x", "other:package:publisher.nec")
+    assert aliases.resolve("x") == OTHER
+    aliases.change("x", "hi:terminal:sys")
+    assert aliases.all()["x"] == "hi:terminal:sys"
+    aliases.change("x", "")
+    assert "x" not in aliases.all()
 
 
 def test_an_unknown_word_is_told_what_there_is() -> None:
@@ -54,16 +61,6 @@ def test_an_unknown_word_is_told_what_there_is() -> None:
         "There is no script 'ls': known are alias, cat, echo, hi, m, top, and those of packages by their full name, "
         "such as hi:terminal:sys."
     )
-
-
-def test_an_alias_can_be_set_replaced_and_removed() -> None:
-    aliases = Aliases()
-    aliases.change("x", "other:package:publisher.nec")
-    assert aliases.resolve("x") == OTHER
-    aliases.change("x", "hi:terminal:sys")
-    assert aliases.all()["x"] == "hi:terminal:sys"
-    aliases.change("x", "")
-    assert "x" not in aliases.all()
 
 
 def test_one_more_alias_than_there_may_be_is_refused_and_replacing_one_is_not() -> None:
@@ -112,26 +109,20 @@ def test_what_a_script_asks_for_is_read_as_in_a_manifest() -> None:
     assert script.entry.grants == ((OTHER, MESSAGING),)
 
 
-def test_camel_case_is_understood_too() -> None:
+def test_what_a_script_asks_for_is_read_as_in_a_manifest_in_camel_case_too() -> None:
     asked = {"root": True, "requestNetworking": True, "requestCapabilities": ["a:b:c"], "grantCapabilities": ["d:e:f"]}
     root, entry = parse({"hi.wasm": asked})
     assert root
     assert entry.networking
     assert [str(each.issuer.process) for each in entry.capabilities] == ["a:b:c"]
     assert [str(grant[0]) for grant in entry.grants] == ["d:e:f"]
-
-
-def test_a_script_that_says_nothing_asks_for_nothing() -> None:
     root, entry = parse({"hi.wasm": {}})
     assert (root, entry.networking, entry.public, entry.capabilities, entry.grants) == (False, False, False, (), ())
 
 
-def test_a_script_that_is_not_listed_is_told_which_are() -> None:
+def test_a_script_that_is_not_listed_is_told_which_are_at_no_length() -> None:
     assert sentence({"b.wasm": {}, "a.wasm": {}}) == "terminal:sys has no script hi: it has a, b."
     assert sentence({}) == "terminal:sys has no script hi: it has none."
-
-
-def test_the_sentence_for_a_file_with_thousands_of_scripts_stays_short() -> None:
     assert len(sentence({f"{'x' * 200}{number}.wasm": {} for number in range(1000)})) < 5000
 
 

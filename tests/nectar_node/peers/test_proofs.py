@@ -124,12 +124,9 @@ def test_g21_another_proof_of_what_is_held_is_a_change_to_be_kept(
     assert proofs.changed == {key(1)}
 
 
-def test_what_is_not_held_is_no_change_to_be_kept(proofs: Proofs) -> None:
+def test_g20_another_proof_counts_if_it_is_newer_and_of_what_is_held(proofs: Proofs) -> None:
     proofs.keep("bob.test", key(1), PROOF)
     assert proofs.changed == set()
-
-
-def test_g20_an_older_proof_takes_the_place_of_none(proofs: Proofs) -> None:
     proofs.keep("bob.test", key(1), Proof(2, bytes(64)))
     proofs.keep("eve.test", key(1), PROOF)
     assert proofs.get(key(1)) == Proof(2, bytes(64))

@@ -49,28 +49,22 @@ def fault(outcome: ops.Outcome) -> ops.DiskFault:
     return outcome.fault
 
 
-def test_what_was_written_is_read_back(disk: Perform, at: At) -> None:
+def test_what_was_written_is_read_back_and_gaps_are_zeros(disk: Perform, at: At) -> None:
     assert disk(ops.Create(at("f"))) is None
     assert disk(ops.WriteAt(at("f"), 0, b"hello world")) is None
     assert disk(ops.WriteAt(at("f"), 6, memoryview(b"there"))) is None
     assert disk(ops.ReadAt(at("f"), 4, 100)) == b"o there"
     assert disk(ops.ReadAt(at("f"), 100, 5)) == b""
+    disk(ops.Create(at("g")))
+    disk(ops.WriteAt(at("g"), 3, b"x"))
+    assert disk(ops.ReadAt(at("g"), 0, 10)) == b"\0\0\0x"
 
 
-def test_writing_past_the_end_fills_up_with_zeros(disk: Perform, at: At) -> None:
-    disk(ops.Create(at("f")))
-    disk(ops.WriteAt(at("f"), 3, b"x"))
-    assert disk(ops.ReadAt(at("f"), 0, 10)) == b"\0\0\0x"
-
-
-def test_create_leaves_an_existing_file_as_it_is(disk: Perform, at: At) -> None:
+def test_create_leaves_an_existing_file_as_it_is_unless_it_is_to_be_cut_off(disk: Perform, at: At) -> None:
     disk(ops.Create(at("f")))
     disk(ops.WriteAt(at("f"), 0, b"x"))
     disk(ops.Create(at("f")))
     assert disk(ops.ReadAt(at("f"), 0, 10)) == b"x"
-
-
-def test_create_empties_an_existing_file_if_it_is_to_be_cut_off(disk: Perform, at: At) -> None:
     disk(ops.Replace(at("f"), b"x"))
     assert disk(ops.Create(at("f"), cut_off=True)) is None
     assert disk(ops.ReadAt(at("f"), 0, 10)) == b""
@@ -197,7 +191,7 @@ def test_a_missing_file_is_not_found(disk: Perform, at: At) -> None:
     assert {fault(disk(operation)) for operation in operations} == {ops.DiskFault.NOT_FOUND}
 
 
-def test_folders_hold_files_and_list_them_in_order(disk: Perform, at: At) -> None:
+def test_folders_are_made_once_and_hold_files_in_order(disk: Perform, at: At) -> None:
     disk(ops.MakeFolder(at("a", "b")))
     disk(ops.MakeFolder(at("a", "b")))
     disk(ops.Create(at("a", "ö x")))
@@ -206,9 +200,6 @@ def test_folders_hold_files_and_list_them_in_order(disk: Perform, at: At) -> Non
     assert isinstance(disk(ops.RemoveFolder(at("a"), recursive=False)), ops.DiskError)
     assert disk(ops.RemoveFolder(at("a"), recursive=True)) is None
     assert disk(ops.ListFolder(at())) == []
-
-
-def test_a_folder_is_no_file(disk: Perform, at: At) -> None:
     disk(ops.MakeFolder(at("d")))
     assert isinstance(disk(ops.ReadAt(at("d"), 0, 1)), ops.DiskError)
     stat = disk(ops.Stat(at("d")))
@@ -251,23 +242,23 @@ def test_hash_is_blake3_of_the_whole_file(disk: Perform, at: At) -> None:
     assert disk(ops.Sync(at("f"))) is None
 
 
-def test_replace_leaves_the_new_content_and_nothing_else(disk: Perform, at: At) -> None:
+def test_replace_leaves_the_new_content_and_nothing_else_and_other_files_alone(disk: Perform, at: At) -> None:
     disk(ops.MakeFolder(at("d")))
     disk(ops.Replace(at("d", "f"), b"old and long"))
     disk(ops.Replace(at("d", "f"), b"new"))
     assert disk(ops.ReadAt(at("d", "f"), 0, 99)) == b"new"
     assert disk(ops.ListFolder(at("d"))) == [("f", ops.FileType.FILE)]
+    disk(ops.Replace(at(".f.new"), b"mine"))
+    disk(ops.Replace(at("f"), b"x"))
+    assert disk(ops.ReadAt(at(".f.new"), 0, 9)) == b"mine"
 
 
-def test_extend_goes_on_from_a_length_and_drops_what_was_behind_it(disk: Perform, at: At) -> None:
+def test_extend_goes_on_from_a_length_and_finds_no_shorter_file(disk: Perform, at: At) -> None:
     disk(ops.Replace(at("f"), b"kept, torn"))
     assert disk(ops.Extend(at("f"), 5, b"new")) is None
     assert disk(ops.ReadAt(at("f"), 0, 100)) == b"kept,new"
     assert disk(ops.Extend(at("f"), 8, b" more")) is None
     assert disk(ops.ReadAt(at("f"), 0, 100)) == b"kept,new more"
-
-
-def test_extend_finds_no_file_that_is_missing_or_shorter(disk: Perform, at: At) -> None:
     disk(ops.Replace(at("f"), b"123"))
     for location, length in ((at("f"), 4), (at("g"), 0)):
         refused = disk(ops.Extend(location, length, b"x"))
@@ -406,12 +397,6 @@ def test_a_file_of_the_longest_name_is_replaced_and_copied(disk: Perform, at: At
     assert fault(disk(ops.Replace(at("x" * 256), b""))) is ops.DiskFault.OTHER
 
 
-def test_replace_leaves_other_files_alone_whatever_their_names(disk: Perform, at: At) -> None:
-    disk(ops.Replace(at(".f.new"), b"mine"))
-    disk(ops.Replace(at("f"), b"x"))
-    assert disk(ops.ReadAt(at(".f.new"), 0, 9)) == b"mine"
-
-
 def test_a_file_for_any_id_has_a_name_of_its_own() -> None:
     longer = [f"{name}:{'k' * 63}:{'p' * 200}" for name in "ab"]
     names = [ops.file_name(id) for id in ("main:app:sys", *longer)]
@@ -464,7 +449,9 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return paths
 
 
-def test_what_is_durable_can_be_reached_from_the_root(at: At, tmp_path: Path, synced: list[str]) -> None:
+def test_what_is_durable_can_be_reached_from_the_root_and_costs_no_sync_twice(
+    at: At, tmp_path: Path, synced: list[str]
+) -> None:
     assert perform(ops.MakeFolder(at("a", "b"))) is None
     assert synced == [str(tmp_path), str(tmp_path / "a")]
     assert perform(ops.CreateFolder(at("a", "c"))) is None
@@ -472,9 +459,6 @@ def test_what_is_durable_can_be_reached_from_the_root(at: At, tmp_path: Path, sy
     assert perform(ops.Create(at("a", "c", "f"))) is None
     assert perform(ops.Sync(at("a", "c", "f"))) is None
     assert synced[3:] == [str(tmp_path / "a" / "c" / "f"), str(tmp_path / "a" / "c")]
-
-
-def test_a_folder_that_is_there_costs_no_sync(at: At, synced: list[str]) -> None:
     assert perform(ops.MakeFolder(at("a", "b"))) is None
     synced.clear()
     assert perform(ops.MakeFolder(at("a", "b"))) is None

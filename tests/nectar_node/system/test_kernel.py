@@ -175,14 +175,13 @@ def test_g21_reserved_taken_and_foreign_names_are_not_given(distro: Distro, name
     assert why in distro.lines[-1]
 
 
-def test_g21_who_holds_every_drive_may_make_processes_of_other_packages(distro: Distro) -> None:
+def test_g21_who_holds_every_drive_may_make_processes_of_other_packages_but_none_of_the_nodes_own(
+    distro: Distro,
+) -> None:
     distro.rig.kernel.grants.grant(pid("a"), [ROOT])
     other = ProcessId("main", "other", "sys")
     assert distro.initialize(other) == "InitializedProcess"
     assert other in distro.rig.kernel.processes
-
-
-def test_g21_nobody_elses_process_makes_one_in_a_package_of_the_nodes_own(distro: Distro) -> None:
     stranger = ProcessId("a", "tests", "some.nec")
     objection = distro.process._foreign
     distro.rig.kernel.grants.grant(stranger, [ROOT])
@@ -197,20 +196,17 @@ def test_g25_a_file_that_is_no_process_is_an_error_and_a_line_in_the_log(distro:
     assert distro.lines == [f"{pid('a')}: cannot initialize {pid('b')}: it is no code"]
 
 
-def test_a_name_that_is_taken_while_the_code_is_compiled_is_not_given_twice(distro: Distro) -> None:
+def test_names_that_are_taken_or_gone_while_the_code_is_compiled_get_no_process(distro: Distro) -> None:
     fields = {"id": str(pid("b")), "on_exit": "None", "initial_capabilities": [], "public": False}
     for _ in range(2):
         distro.send({"InitializeProcess": fields}, blob=b"code")
     distro.compile()
     assert [reply.response.body for reply in distro.replies] == [b'"InitializedProcess"', b'"InitializeProcessError"']
-
-
-def test_who_ends_while_the_code_is_compiled_gets_no_process(distro: Distro) -> None:
-    fields = {"id": str(pid("b")), "on_exit": "None", "initial_capabilities": [], "public": False}
+    fields = {"id": str(pid("c")), "on_exit": "None", "initial_capabilities": [], "public": False}
     distro.send({"InitializeProcess": fields}, blob=b"code")
     distro.rig.end("a")
     distro.compile()
-    assert pid("b") not in distro.rig.kernel.processes
+    assert pid("c") not in distro.rig.kernel.processes
 
 
 def test_g23_only_so_many_are_compiled_at_once(distro: Distro) -> None:
@@ -258,20 +254,14 @@ def test_g21_a_process_grants_what_it_holds_or_issues_or_its_child_issues(distro
     assert distro.held("b") == [f"{here('a')} {STORE}", f"{here('child')} {STORE}"]
 
 
-def test_g23_capabilities_are_not_granted_to_names_that_nobody_has(distro: Distro) -> None:
-    granted = {"target": str(pid("nobody")), "capabilities": [capability(here("a"))]}
-    assert "there is no process" in str(distro.ask({"GrantCapabilities": granted}))
-    assert distro.held("nobody") == []
-
-
-def test_capabilities_are_dropped(distro: Distro) -> None:
+def test_capabilities_are_granted_to_those_that_there_are_and_dropped(distro: Distro) -> None:
     distro.rig.start("b", network=False, capabilities=(Capability(here("a"), STORE),))
     dropped = {"target": str(pid("b")), "capabilities": [capability("our@a:tests:sys", '{ "kind": "read" }')]}
     assert distro.ask({"DropCapabilities": dropped}) == "Ok"
     assert distro.held("b") == []
-
-
-def test_the_nodes_user_may_grant_anything(distro: Distro) -> None:
+    granted = {"target": str(pid("nobody")), "capabilities": [capability(here("a"))]}
+    assert "there is no process" in str(distro.ask({"GrantCapabilities": granted}))
+    assert distro.held("nobody") == []
     granted = {"target": str(pid("a")), "capabilities": [capability(Address(OUR, VFS))]}
     assert distro.ask({"GrantCapabilities": granted}, TERMINAL) == "Ok"
     assert distro.held("a") == [f'{OUR}@{VFS} "messaging"']
@@ -336,18 +326,18 @@ def test_g21_a_killed_process_is_gone_and_what_it_issued_is_worth_nothing(distro
     assert distro.held("a") == []
 
 
+def test_g21_killing_names_that_nobody_has_leaves_nothing_to_remember(distro: Distro) -> None:
+    distro.rig.kernel.grants.issue()  # a capability has left this node: from now on revocations are remembered
+    assert distro.ask({"KillProcess": str(pid("nobody"))}) == {"KilledProcess": str(pid("nobody"))}
+    assert not distro.rig.kernel.grants.has_changed
+
+
 @pytest.mark.parametrize("metadata", ["no-revoke", '"no-revoke"'])
 def test_g21_a_kill_without_revocation_leaves_what_it_issued(distro: Distro, metadata: str) -> None:
     distro.rig.start("b")
     distro.rig.kernel.grants.grant(pid("a"), [Capability(here("b"), STORE)])
     distro.ask({"KillProcess": str(pid("b"))}, metadata=metadata)
     assert distro.held("a") == [f"{here('b')} {STORE}"]
-
-
-def test_g21_killing_names_that_nobody_has_leaves_nothing_to_remember(distro: Distro) -> None:
-    distro.rig.kernel.grants.issue()  # a capability has left this node: from now on revocations are remembered
-    assert distro.ask({"KillProcess": str(pid("nobody"))}) == {"KilledProcess": str(pid("nobody"))}
-    assert not distro.rig.kernel.grants.has_changed
 
 
 def test_a_process_that_was_made_and_never_run_can_be_killed(distro: Distro) -> None:
@@ -365,12 +355,9 @@ def test_no_system_process_is_killed(distro: Distro, process: ProcessId) -> None
 # --- the node -------------------------------------------------------------------------------------------------------
 
 
-def test_shutdown_ends_the_node_after_the_answer(distro: Distro) -> None:
+def test_the_node_is_shut_down_after_the_answer(distro: Distro) -> None:
     assert distro.ask("Shutdown") == "Ok"
     assert distro.ends
-
-
-def test_booted_says_nothing_here(distro: Distro) -> None:
     assert distro.ask("Booted") == "Ok"
 
 

@@ -67,12 +67,9 @@ def test_g18_another_node_learns_nothing_whatever_it_says(question: bytes) -> No
     assert answer.response.body == b"ack"
 
 
-def test_a_hello_cannot_play_tricks_on_the_terminal() -> None:
+def test_a_hello_is_cut_short_and_plays_no_tricks_on_the_terminal() -> None:
     line, _ = say(a_net(), b"\x1b[2J\r\nfake.nec: hi\x00\xff")
     assert line == LogLine("net", 0, "their.nec: \\x1b[2J\\r\\nfake.nec: hi\\x00�")
-
-
-def test_a_hello_is_cut_short() -> None:
     line, _ = say(a_net(), b"x" * 100_000)
     assert line == LogLine("net", 0, f"their.nec: {'x' * MAX_HELLO_CHARACTERS}…")
 
@@ -88,19 +85,13 @@ def test_g23_a_node_that_says_hello_all_the_time_does_not_fill_the_log() -> None
     assert len(say(net, b"hi", now=WINDOW_SECONDS)) == 2
 
 
-def test_who_may_ask_sees_the_peers() -> None:
+def test_who_may_ask_sees_peers_name_records_and_diagnostics() -> None:
     peer = {"name": THEIR, "state": "up", "record": RECORD_JSON}
     assert ask(a_net(), "GetPeers") == {"Peers": [peer]}
     assert ask(a_net(), {"GetPeer": THEIR}) == {"Peer": peer}
     assert ask(a_net(), {"GetPeer": "nobody.nec"}) == {"Peer": None}
-
-
-def test_who_may_ask_sees_the_name_records() -> None:
     assert ask(a_net(), {"GetName": THEIR}) == {"Name": RECORD_JSON}
     assert ask(a_net(), {"GetName": "nobody.nec"}) == {"Name": None}
-
-
-def test_the_diagnostics_are_a_text() -> None:
     assert ask(a_net(), "GetDiagnostics") == {"Diagnostics": "our.nec: 1 live, 2 sessions\ntheir.nec up"}
 
 

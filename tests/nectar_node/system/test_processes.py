@@ -30,14 +30,11 @@ def request(target: ProcessId) -> Envelope:
 
 
 def test_whoever_gets_a_request_is_stirred_and_nobody_else(processes: SystemProcesses, timer: Timer) -> None:
+    processes.receive(request(APP.process), 0.0)
+    assert not processes.pending
     processes.receive(request(TIMER), 0.0)
     assert list(processes.pending) == [timer]
     assert timer.next_deadline() == 1.0
-
-
-def test_a_request_for_nobody_stirs_nobody(processes: SystemProcesses) -> None:
-    processes.receive(request(APP.process), 0.0)
-    assert not processes.pending
 
 
 def test_another_node_is_not_served_by_whoever_serves_this_one_alone(processes: SystemProcesses, timer: Timer) -> None:

@@ -58,7 +58,7 @@ class Saved:
         return answers
 
 
-def test_what_was_set_is_got_and_what_was_deleted_is_not_found() -> None:
+def test_what_was_set_is_got_also_by_the_kernel_and_what_was_deleted_is_not_found() -> None:
     saved = Saved()
     mine = str(APP)
     assert saved.ask({"SetState": mine}, b"bytes") == "SetState"
@@ -66,6 +66,10 @@ def test_what_was_set_is_got_and_what_was_deleted_is_not_found() -> None:
     assert saved.ask({"DeleteState": mine}) == "DeleteState"
     assert saved.ask({"GetState": mine}) == {"Err": {"NotFound": {"process_id": mine}}}
     assert saved.ask({"DeleteState": mine}) == "DeleteState"
+    saved = Saved()
+    saved.ask({"SetState": str(APP)}, b"bytes")
+    saved.state.use(UseState(APP, "token", StateAction.GET))
+    assert saved.carry_out() == [StateUsed("token", b"bytes", None)]
 
 
 @pytest.mark.parametrize("action", ["GetState", "SetState", "DeleteState"])
@@ -76,29 +80,13 @@ def test_g21_nobody_reaches_anothers_state(action: str) -> None:
     assert saved.ask({"GetState": str(OTHER)}, source=OTHER) == ("GetState", b"theirs")
 
 
-def test_the_backup_is_not_for_processes() -> None:
+def test_what_cannot_be_saved_says_why() -> None:
     assert Saved().ask("Backup") == {"Err": {"NoCap": {"action": "Backup"}}}
-
-
-def test_a_state_without_bytes_is_told_so() -> None:
     assert Saved().ask({"SetState": str(APP)}) == {"Err": {"BadBytes": {"action": "SetState"}}}
-
-
-def test_a_disk_that_fails_is_told_in_its_words() -> None:
     saved = Saved()
     saved.disk.capacity = 3
     answer = saved.ask({"SetState": str(APP)}, b"four")
     assert answer == {"Err": {"IOError": {"error": "its state cannot be used: No space left on device"}}}
-
-
-def test_the_kernel_uses_it_too_and_both_reach_the_same() -> None:
-    saved = Saved()
-    saved.ask({"SetState": str(APP)}, b"bytes")
-    saved.state.use(UseState(APP, "token", StateAction.GET))
-    assert saved.carry_out() == [StateUsed("token", b"bytes", None)]
-
-
-def test_a_state_that_the_disk_cannot_give_is_a_problem_of_the_call() -> None:
     state = State(ROOT)
     state.use(UseState(APP, "token", StateAction.GET))
     job = state.next_action()

@@ -158,7 +158,28 @@ def test_a_script_of_another_package_runs_in_that_package() -> None:
     assert rig.action(Start) == Start(launch, ())
 
 
-def test_a_script_has_only_the_time_that_is_left() -> None:
+def test_a_script_has_the_requesters_time_or_an_hour() -> None:
+    rig = Rig()
+    token = rig.run(timeout=10)
+    assert rig.terminal.next_deadline() == 10.0
+    rig.terminal.on_timer(9.5)
+    assert rig.actions() == []
+    rig.terminal.on_timer(10.0)
+    assert rig.actions() == [Kill(FIRST)]
+    rig.fail(token, Reason.PROCESS_ENDED)
+    assert rig.actions() == []
+    rig = Rig()
+    rig.run(timeout=None)
+    assert rig.terminal.next_deadline() == 3600.0
+    rig.terminal.on_timer(3600.0)
+    assert rig.actions() == [Kill(FIRST)]
+    rig = Rig()
+    rig.tell(b"hi", timeout=1)
+    job = rig.action(Job)
+    rig.terminal.on_timer(1.0)
+    rig.terminal.done(job, b"{}", 1.0)
+    rig.terminal.code_fetched(job.owner, PROGRAM, 1.0)
+    assert rig.actions() == []
     rig = Rig()
     rig.tell(b"hi", timeout=10)
     fetch = rig.load({})
@@ -211,23 +232,26 @@ def test_who_a_script_grants_may_message_it_until_it_is_gone() -> None:
 # --- the answer and the end -----------------------------------------------------------------------------------------
 
 
-def test_the_scripts_response_is_passed_on_with_its_blob() -> None:
+def test_a_scripts_response_is_passed_on_and_may_be_left_to_another_process() -> None:
     rig = Rig()
     blob = LazyLoadBlob("text/plain", b"blob")
     rig.terminal.answered(rig.run(), arrival(b"body", '{"some":"metadata"}', blob), 0.0)
     response = Response(False, b"body", '{"some":"metadata"}')
     assert rig.actions() == [Reply(TERMINAL, ReplyTo(USER, 1), response, blob)]
+    rig = Rig()
+    token = rig.run()
+    rig.terminal.ended(FIRST, 0.0)
+    assert rig.actions() == []
+    rig.terminal.answered(token, arrival(b"later"), 3.0)
+    assert rig.answer() == ("later", None)
 
 
-def test_a_script_that_returns_after_its_answer_is_left_alone() -> None:
+def test_a_script_that_returns_after_its_answer_is_left_alone_and_one_that_does_not_is_killed() -> None:
     rig = Rig()
     rig.terminal.answered(rig.run(), arrival(b"body"), 0.0)
     rig.terminal.ended(FIRST, 0.0)
     assert [type(action) for action in rig.actions()] == [Reply]
     assert rig.terminal.next_deadline() is None
-
-
-def test_a_script_that_does_not_return_after_its_answer_is_killed() -> None:
     rig = Rig()
     rig.terminal.answered(rig.run(), arrival(b"body"), 5.0)
     assert isinstance(rig.action(Reply), Reply)
@@ -259,45 +283,6 @@ def test_a_script_that_ends_without_an_answer_after_one_of_its_requests_has_fail
     assert rig.answer() == ("hi:terminal:sys ended without an answer.", metadata)
 
 
-def test_a_script_may_leave_its_answer_to_another_process() -> None:
-    rig = Rig()
-    token = rig.run()
-    rig.terminal.ended(FIRST, 0.0)
-    assert rig.actions() == []
-    rig.terminal.answered(token, arrival(b"later"), 3.0)
-    assert rig.answer() == ("later", None)
-
-
-def test_a_script_is_killed_when_the_requesters_time_is_over() -> None:
-    rig = Rig()
-    token = rig.run(timeout=10)
-    assert rig.terminal.next_deadline() == 10.0
-    rig.terminal.on_timer(9.5)
-    assert rig.actions() == []
-    rig.terminal.on_timer(10.0)
-    assert rig.actions() == [Kill(FIRST)]
-    rig.fail(token, Reason.PROCESS_ENDED)
-    assert rig.actions() == []
-
-
-def test_a_script_whose_answer_nobody_waits_for_ends_within_an_hour() -> None:
-    rig = Rig()
-    rig.run(timeout=None)
-    assert rig.terminal.next_deadline() == 3600.0
-    rig.terminal.on_timer(3600.0)
-    assert rig.actions() == [Kill(FIRST)]
-
-
-def test_what_arrives_for_a_line_whose_time_is_over_is_ignored() -> None:
-    rig = Rig()
-    rig.tell(b"hi", timeout=1)
-    job = rig.action(Job)
-    rig.terminal.on_timer(1.0)
-    rig.terminal.done(job, b"{}", 1.0)
-    rig.terminal.code_fetched(job.owner, PROGRAM, 1.0)
-    assert rig.actions() == []
-
-
 # --- the user who watches -------------------------------------------------------------------------------------------
 
 
@@ -316,15 +301,12 @@ def test_what_a_script_prints_is_for_who_runs_it_until_it_has_answered() -> None
     assert rig.terminal.user_of(APP.process) is None
     rig.terminal.answered(token, arrival(b"done"), 0.0)
     assert rig.terminal.user_of(FIRST) is None
-
-
-def test_a_line_sent_as_a_message_has_no_user_who_watches() -> None:
     rig = Rig()
     rig.run()
     assert rig.terminal.user_of(FIRST) is None
 
 
-def test_a_script_that_is_stopped_is_killed_and_says_so() -> None:
+def test_a_script_that_is_stopped_is_killed_and_says_so_also_before_it_has_begun() -> None:
     rig, user = Rig(), object()
     token = watch(rig, user)
     rig.terminal.stop(user)
@@ -332,9 +314,6 @@ def test_a_script_that_is_stopped_is_killed_and_says_so() -> None:
     rig.terminal.ended(FIRST, 0.0)
     rig.fail(token, Reason.PROCESS_ENDED)
     assert rig.answer() == ("hi:terminal:sys was stopped.", FAILED)
-
-
-def test_a_script_can_be_stopped_before_it_has_begun() -> None:
     rig, user = Rig(), object()
     rig.tell(b"hi there", metadata=rig.terminal.expect(user))
     job = rig.action(Job)
@@ -342,9 +321,6 @@ def test_a_script_can_be_stopped_before_it_has_begun() -> None:
     assert rig.answer() == ("hi:terminal:sys was stopped.", FAILED)
     rig.terminal.done(job, b'{"hi.wasm":{}}', 0.0)
     assert rig.actions() == []
-
-
-def test_stopping_touches_no_script_of_another_user() -> None:
     rig = Rig()
     watch(rig, object())
     rig.terminal.stop(object())
@@ -369,35 +345,33 @@ def test_what_is_no_line_is_refused(line: bytes, sentence: str) -> None:
     assert rig.answer() == (sentence, FAILED)
 
 
-def test_an_unknown_script_is_refused_at_once() -> None:
+def test_what_cannot_be_run_is_the_answer() -> None:
     rig = Rig()
     rig.tell(b"ls -l")
     assert rig.answer()[0].startswith("There is no script 'ls': known are alias, cat,")
-
-
-def test_a_package_without_scripts_is_named() -> None:
     rig = Rig()
     rig.tell(b"tool:app:sys")
     rig.terminal.done(rig.action(Job), DiskError(DiskFault.NOT_FOUND, "gone"), 0.0)
     assert rig.answer() == ("app:sys has no scripts, or is not installed on our.nec.", FAILED)
-
-
-def test_code_that_cannot_be_loaded_is_the_answer() -> None:
+    rig = Rig()
+    rig.tell(b"tool:nothing:sys")
+    assert rig.answer() == ("nothing:sys has no scripts, or is not installed on our.nec.", FAILED)
     rig = Rig()
     rig.tell(b"hi")
     fetch = rig.load({})
     rig.terminal.code_fetched(fetch.token, BadCode("there is no such file"), 0.0)
     assert rig.answer() == ("hi:terminal:sys cannot be started from /hi.wasm: there is no such file.", FAILED)
     assert rig.terminal.next_deadline() is None
-
-
-def test_one_more_script_than_may_run_is_refused() -> None:
     rig = Rig()
     for _ in range(MAX_RUNS):
         rig.tell(b"hi")
     rig.actions()
     rig.tell(b"hi")
     assert rig.answer() == ("64 scripts are running already: try again when one has ended.", FAILED)
+    rig = Rig()
+    rig.tell(b'"GetAliases"', ALIAS, timeout=None)
+    rig.tell(b"ls", timeout=None)
+    assert rig.actions() == []
 
 
 @given(st.binary(max_size=100))
@@ -450,19 +424,6 @@ def test_any_request_about_aliases_gives_one_answer(body: bytes) -> None:
     rig.tell(body, ALIAS)
     assert isinstance(json.loads(rig.answer()[0]), (str, dict))
     assert rig.actions() == []
-
-
-def test_a_request_that_nobody_waits_for_is_answered_by_nothing() -> None:
-    rig = Rig()
-    rig.tell(b'"GetAliases"', ALIAS, timeout=None)
-    rig.tell(b"ls", timeout=None)
-    assert rig.actions() == []
-
-
-def test_a_package_that_is_not_installed_has_no_scripts() -> None:
-    rig = Rig()
-    rig.tell(b"tool:nothing:sys")
-    assert rig.answer() == ("nothing:sys has no scripts, or is not installed on our.nec.", FAILED)
 
 
 def test_g23_a_request_about_aliases_that_is_long_to_read_is_refused_unread() -> None:

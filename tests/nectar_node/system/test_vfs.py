@@ -48,10 +48,13 @@ def test_a_blob_reaches_the_disk_and_comes_from_it_by_reference(drives: Drives) 
     assert operation.data is data
 
 
-def test_the_metadata_of_a_request_is_echoed(drives: Drives) -> None:
+def test_requests_are_answered_with_their_metadata_if_they_expect_an_answer(drives: Drives) -> None:
     reply = drives.ask_raw(b'{"path": "/app:sys/d", "action": "ReadDir"}')
     assert reply is not None
     assert reply.response == Response(False, b'{"ReadDir":[]}', '"echo me"')
+    address = Address(OUR, APP)
+    drives.vfs.receive(Envelope(1, address, Address(OUR, VFS), None, Request(False, None, b"x")), 0.0)
+    assert drives.vfs.next_action() is None
 
 
 @pytest.mark.parametrize(
@@ -63,35 +66,28 @@ def test_no_path_leaves_its_drive(drives: Drives, path: str) -> None:
     assert "ParseError" in answer["Err"]
 
 
-def test_another_packages_drive_needs_its_capability(drives: Drives) -> None:
+def test_another_packages_drive_needs_its_capability_and_the_right_to_write_only_to_make_something(
+    drives: Drives,
+) -> None:
     refused = {"Err": {"NoCap": {"action": "read", "path": "/app:sys/d"}}}
     assert drives.ask("/app:sys/d", "ReadDir", source=OTHER) == refused
     drives.hold(OTHER, '{"drive": "/app:sys/d",  "kind": "read"}')
     assert drives.ask("/app:sys/d", "ReadDir", source=OTHER) == {"ReadDir": []}
     assert "NoCap" in drives.ask("/app:sys/d/f", "CreateFile", source=OTHER)["Err"]
-
-
-def test_opening_a_file_needs_the_right_to_write_only_if_it_may_be_made(drives: Drives) -> None:
     drives.ask("/app:sys/d/f", "CreateFile")
     drives.hold(OTHER, '{"drive": "/app:sys/d",  "kind": "read"}')
     assert drives.ask("/app:sys/d/f", {"OpenFile": {"create": False}}, source=OTHER) == "Ok"
     assert "NoCap" in drives.ask("/app:sys/d/f", {"OpenFile": {"create": True}}, source=OTHER)["Err"]
-
-
-def test_who_holds_root_reaches_every_drive(drives: Drives) -> None:
     drives.hold(OTHER, '{"root": true}')
     assert drives.ask("/app:sys/d/f", "CreateFile", source=OTHER) == "Ok"
     assert drives.ask("/third:sys/d", "CreateDrive", source=OTHER) == "Ok"
 
 
-def test_g20_the_maker_of_a_drive_of_its_package_holds_its_capabilities(drives: Drives) -> None:
+def test_g21_the_maker_of_a_drive_holds_its_capabilities_and_who_makes_anothers_does_not(drives: Drives) -> None:
     assert {each.params for holder, each in drives.held if holder == APP} == {
         '{"drive":"/app:sys/d","kind":"read"}',
         '{"drive":"/app:sys/d","kind":"write"}',
     }
-
-
-def test_g21_who_may_make_another_packages_drive_does_not_hold_it(drives: Drives) -> None:
     drives.hold(OTHER, '{"drive": "/app:sys/e",  "kind": "write"}')
     before = set(drives.held)
     assert drives.ask("/app:sys/e", "CreateDrive", source=OTHER) == "Ok"
@@ -151,13 +147,11 @@ def test_a_full_disk_is_told_in_the_systems_words(drives: Drives) -> None:
     assert answer == {"Err": {"IOError": {"error": "No space left on device", "path": "/app:sys/d/f"}}}
 
 
-def test_a_request_that_expects_nothing_gets_nothing(drives: Drives) -> None:
-    address = Address(OUR, APP)
-    drives.vfs.receive(Envelope(1, address, Address(OUR, VFS), None, Request(False, None, b"x")), 0.0)
-    assert drives.vfs.next_action() is None
-
-
-def test_a_hash_does_not_hold_up_what_else_is_done_with_its_file(drives: Drives) -> None:
+def test_one_place_has_one_lane_and_a_hash_its_own(drives: Drives) -> None:
+    drives.ask("/app:sys/d/f", "CreateFile")
+    drives.ask("/app:sys//d///f", "Read")
+    first, second = drives.jobs[-2:]
+    assert first.lane == second.lane
     drives.ask("/app:sys/d/f", "CreateFile")
     drives.ask("/app:sys/d/f", "Hash")
     drives.ask("/app:sys/d/f", "Read")
@@ -172,13 +166,6 @@ def test_g23_a_hash_waits_for_those_of_no_other_package_and_of_no_other_file(dri
     drives.ask("/app:sys/d/f", "Hash", source=OTHER)
     first, second, anothers = [job.lane for job in drives.jobs if isinstance(job.operation, Hash)]
     assert len({first, second, anothers}) == 3
-
-
-def test_one_place_has_one_lane_however_its_path_is_spelt(drives: Drives) -> None:
-    drives.ask("/app:sys/d/f", "CreateFile")
-    drives.ask("/app:sys//d///f", "Read")
-    first, second = drives.jobs[-2:]
-    assert first.lane == second.lane
 
 
 def test_a_file_whose_name_is_no_text_is_not_listed(drives: Drives) -> None:
@@ -261,15 +248,7 @@ def test_g4_a_copy_waits_for_what_was_asked_of_both_its_paths(drives: Drives) ->
     assert [each.blob.bytes for each in drives.replies if each.blob is not None] == [b"new"]
 
 
-def test_each_process_has_a_cursor_of_its_own(drives: Drives) -> None:
-    drives.ask("/app:sys/d/f", "Write", b"abcdef")
-    second = APP._replace(process="second")
-    assert drives.ask("/app:sys/d/f", {"ReadExact": 2}) == ("Read", b"ab")
-    assert drives.ask("/app:sys/d/f", {"ReadExact": 3}, source=second) == ("Read", b"abc")
-    assert drives.ask("/app:sys/d/f", {"ReadExact": 2}) == ("Read", b"cd")
-
-
-def test_a_cursor_is_gone_when_its_file_is_closed_and_when_its_process_ends(drives: Drives) -> None:
+def test_each_process_has_a_cursor_of_its_own_until_it_closes_the_file_or_ends(drives: Drives) -> None:
     drives.ask("/app:sys/d/f", "Write", b"abcdef")
     for forget in (
         lambda: drives.ask("/app:sys/d/f", "CloseFile"),
@@ -279,6 +258,11 @@ def test_a_cursor_is_gone_when_its_file_is_closed_and_when_its_process_ends(driv
         assert drives.ask("/app:sys/d/f", {"ReadExact": 2}) == ("Read", b"ab")
         forget()
     assert drives.ask("/app:sys/d/f", {"ReadExact": 2}) == ("Read", b"ab")
+    drives.ask("/app:sys/d/f", "CloseFile")
+    second = APP._replace(process="second")
+    assert drives.ask("/app:sys/d/f", {"ReadExact": 2}) == ("Read", b"ab")
+    assert drives.ask("/app:sys/d/f", {"ReadExact": 3}, source=second) == ("Read", b"abc")
+    assert drives.ask("/app:sys/d/f", {"ReadExact": 2}) == ("Read", b"cd")
 
 
 def test_g23_a_process_can_have_only_so_many_cursors(drives: Drives) -> None:

@@ -41,21 +41,15 @@ def packed(**files: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def test_create_file_makes_an_empty_one_in_place_of_what_was_there(drives: Drives) -> None:
-    drives.ask(FILE, "Write", b"old")
-    assert drives.ask(FILE, "CreateFile") == "Ok"
-    assert drives.ask(FILE, "Len") == {"Len": 0}
-
-
-def test_open_file_leaves_what_is_there_and_makes_what_is_not_only_if_told_to(drives: Drives) -> None:
+def test_files_are_made_and_opened_as_they_are_told_to(drives: Drives) -> None:
     assert drives.ask(FILE, {"OpenFile": {"create": False}}) == {"Err": {"NotFound": {"path": FILE}}}
     assert drives.ask(FILE, {"OpenFile": {"create": True}}) == "Ok"
     drives.ask(FILE, "Write", b"kept")
     assert drives.ask(FILE, {"OpenFile": {"create": True}}) == "Ok"
     assert content(drives) == b"kept"
-
-
-def test_close_file_is_ok_even_if_the_file_is_gone(drives: Drives) -> None:
+    drives.ask(FILE, "Write", b"old")
+    assert drives.ask(FILE, "CreateFile") == "Ok"
+    assert drives.ask(FILE, "Len") == {"Len": 0}
     assert drives.ask(FILE, "CloseFile") == "Ok"
 
 

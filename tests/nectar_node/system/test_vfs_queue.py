@@ -26,15 +26,12 @@ def ready(queue: VfsQueue[int]) -> dict[int, Pending[int]]:
     return found
 
 
-def test_what_names_its_offsets_goes_together() -> None:
+def test_what_must_go_alone_or_concerns_two_places_waits() -> None:
     queue: VfsQueue[int] = VfsQueue()
     for task in (1, 2, 3):
         put(queue, task, "a")
     assert list(ready(queue)) == [1, 2, 3]
-
-
-def test_what_must_go_alone_waits_for_those_before_it_and_holds_up_those_behind() -> None:
-    queue: VfsQueue[int] = VfsQueue()
+    queue = VfsQueue()
     put(queue, 1, "a")
     put(queue, 2, "a", alone=True)
     put(queue, 3, "a")
@@ -46,10 +43,7 @@ def test_what_must_go_alone_waits_for_those_before_it_and_holds_up_those_behind(
     assert list(second) == [2]
     queue.finished(second[2])
     assert list(ready(queue)) == [3]
-
-
-def test_what_concerns_two_places_waits_for_both() -> None:
-    queue: VfsQueue[int] = VfsQueue()
+    queue = VfsQueue()
     put(queue, 1, "a")
     put(queue, 2, "b")
     put(queue, 3, "a", "b", alone=True)
@@ -82,7 +76,7 @@ def test_g4_everything_is_done_once_and_in_order_at_every_place(tasks: list[tupl
     assert queue._usage == {}
 
 
-def test_g23_one_process_has_room_for_so_many_requests_and_leaves_that_of_others() -> None:
+def test_g23_one_process_has_room_for_so_many_requests_and_bytes_and_all_together_too() -> None:
     queue: VfsQueue[int] = VfsQueue()
     for number in range(MAX_REQUESTS):
         assert queue.has_room(APP)
@@ -91,17 +85,11 @@ def test_g23_one_process_has_room_for_so_many_requests_and_leaves_that_of_others
     assert queue.has_room(OTHER)
     queue.finished(ready(queue)[0])
     assert queue.has_room(APP)
-
-
-def test_g23_one_process_has_room_for_so_many_bytes() -> None:
-    queue: VfsQueue[int] = VfsQueue()
+    queue = VfsQueue()
     put(queue, 1, "a", weight=MAX_BYTES)
     assert not queue.has_room(APP)
     assert queue.has_room(OTHER)
-
-
-def test_g23_all_processes_together_have_room_for_so_many_bytes() -> None:
-    queue: VfsQueue[int] = VfsQueue()
+    queue = VfsQueue()
     for number in range(MAX_ALL_BYTES // MAX_BYTES):
         put(queue, number, "a", caller=APP._replace(process=str(number)), weight=MAX_BYTES)
     assert not queue.has_room(OTHER)

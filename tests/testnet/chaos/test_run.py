@@ -29,6 +29,7 @@ from testnet.real.links.client import LinksProcess
 from testnet.real.local import LocalTestnet
 from testnet.real.nodes.processes import NodeProcesses
 from testnet.real.traces import TracePipes
+from tests.commands import nectar
 from tests.nectar_node.cli.served_node import make_network
 from tests.testnet.cli.lab import Shell
 
@@ -113,7 +114,9 @@ def interrupting(holds: str, files: int = 0) -> tuple[Interrupts, When]:
     return wanted, When(holds, lambda: setattr(wanted, "count", 1), files)
 
 
-def test_files_and_requests_stand_a_kill_a_pause_a_full_disk_and_broken_links(traced: RunningTestnet) -> None:
+def test_files_and_requests_stand_a_kill_a_pause_a_full_disk_and_broken_links_and_what_traces_show_is_a_violation(
+    traced: RunningTestnet,
+) -> None:
     wanted, progress = interrupting(SCHEDULE[-1].fault.words(), files=1)
     report = run_chaos(traced, 5, 600.0, SCHEDULE, progress, wanted)
     assert report.violations() == [], report.evidence()
@@ -126,6 +129,27 @@ def test_files_and_requests_stand_a_kill_a_pause_a_full_disk_and_broken_links(tr
     ended = report.requests.answered + report.requests.returned + report.requests.offline + report.requests.timeout
     assert report.requests.started == ended + report.requests.died
     assert left(traced.network) == []
+    forge(traced)
+    report = run_chaos(traced, 5, 0.5, (), Progress(), Interrupts())
+    (violation,) = report.violations()
+    assert violation.startswith(
+        f"G3: b.nec took request 7 to b.nec@{ECHO} from a.nec@{ECHO}, who never sent it (the tr"
+    )
+
+
+def forge(traced: RunningTestnet) -> None:
+    """Have the trace of b.nec tell of a request that nobody has sent."""
+    network, traces = traced.network, traced.traces
+    assert traces is not None
+    NodeProcesses(network).pause("b.nec")  # whatever it writes next is younger
+    traces.catch_up()
+    lines = traces.files["b.nec"].read_text().splitlines()
+    last = max((json.loads(line).get("at", traces.began) for line in lines if line), default=traces.began)
+    never_sent = {"step": "sent", "id": 7, "parent": None, "root": 7, "source": f"a.nec@{ECHO}"}
+    never_sent |= {"target": f"b.nec@{ECHO}", "claimed": True, "expects": True, "inherits": False, "body": 1}
+    never_sent |= {"blob": None, "reason": None, "beginning": "", "at": last}
+    network.place("b.nec").trace.write_text(json.dumps(never_sent) + "\n")
+    NodeProcesses(network).resume("b.nec")
 
 
 def test_whoever_interrupts_it_gets_a_report_and_all_nodes_run(network: LocalNetwork) -> None:
@@ -179,25 +203,6 @@ def test_a_testnet_that_somebody_stops_meanwhile_stays_down_and_the_report_says_
     assert [name for name in network.names() if network.place(name).owner() is not None] == []
 
 
-def test_what_the_traces_of_its_nodes_show_is_a_violation(tmp_path: Path) -> None:
-    network = LocalNetwork(tmp_path / "testnet")
-    with closing(TracePipes(tmp_path / "traces")) as traces, started(network, NODES[:2], traces=traces):
-        NodeProcesses(network).pause("b.nec")  # whatever it writes next is younger
-        traces.catch_up()
-        lines = traces.files["b.nec"].read_text().splitlines()
-        last = max((json.loads(line).get("at", traces.began) for line in lines if line), default=traces.began)
-        never_sent = {"step": "sent", "id": 7, "parent": None, "root": 7, "source": f"a.nec@{ECHO}"}
-        never_sent |= {"target": f"b.nec@{ECHO}", "claimed": True, "expects": True, "inherits": False, "body": 1}
-        never_sent |= {"blob": None, "reason": None, "beginning": "", "at": last}
-        network.place("b.nec").trace.write_text(json.dumps(never_sent) + "\n")
-        NodeProcesses(network).resume("b.nec")
-        report = run_chaos(RunningTestnet(network, NODES[:2], traces=traces), 5, 0.5, (), Progress(), Interrupts())
-    assert report.violations() == [
-        f"G3: b.nec took request 7 to b.nec@{ECHO} from a.nec@{ECHO}, who never sent it "
-        f"(the traces are in {tmp_path / 'traces'})"
-    ]
-
-
 def test_where_faults_hold_already_or_a_node_is_paused_it_does_not_begin(network: LocalNetwork) -> None:
     links = LinksProcess(network)
     links.ask("apply", kind="partition", parameters={"between": ["a.nec", "b.nec"]}, seconds=None)
@@ -249,29 +254,20 @@ def test_where_nothing_can_start_the_traces_of_users_are_left_alone(tmp_path: Pa
     assert (place.trace.read_text(), kept_options(place).trace) == ("the user's", True)
 
 
-@pytest.mark.parametrize("minutes", ["0", "-1", "nan", "inf", "1e9"])
-def test_a_time_that_nobody_can_run_is_refused(tmp_path: Path, minutes: str) -> None:
-    code, said = Shell(tmp_path).fails("testnet", "chaos", f"--minutes={minutes}")
-    assert (code, said.partition(":")[0]) == (2, f"--minutes {float(minutes):g} is not a time to run")
-
-
-def test_a_seed_that_is_none_is_refused(tmp_path: Path) -> None:
-    code, said = Shell(tmp_path).fails("testnet", "chaos", "--seed=-1")
-    assert (code, said[: len("Invalid value for '--seed'")]) == (2, "Invalid value for '--seed'")
-
-
-def test_a_report_that_cannot_be_written_is_refused_before_anything_begins(tmp_path: Path) -> None:
-    code, said = Shell(tmp_path).fails("testnet", "chaos", "-o", "none/report")
-    assert (code, said) == (2, "none/report cannot be written: No such file or directory.")
-
-
-def test_a_folder_without_a_testnet_is_refused(tmp_path: Path) -> None:
-    code, said = Shell(tmp_path / "none").fails("testnet", "chaos")
-    assert code == 1
-    assert said.startswith(f"There is no testnet in {tmp_path}/none: start one with `nectar testnet up")
-
-
-def test_one_node_alone_is_too_few(tmp_path: Path) -> None:
-    (tmp_path / "nodes" / "a.nec").mkdir(parents=True)
-    code, said = Shell(tmp_path).fails("testnet", "chaos")
-    assert (code, said.partition(":")[0]) == (2, "Chaos needs two nodes or more that run behind links")
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        *((f"--minutes={each}", 2, f"--minutes {float(each):g} is not a time to run:") for each in ("0", "nan", "1e9")),
+        ("--seed=-1", 2, "Invalid value for '--seed'"),
+        ("-o none/report", 2, "none/report cannot be written: No such file or directory."),
+        ("", 2, "Chaos needs two nodes or more that run behind links:"),
+        ("--dir none", 1, "There is no testnet in none: start one with `nectar testnet up"),
+    ],
+)
+def test_what_cannot_run_is_refused_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, code: int, said: str
+) -> None:
+    (tmp_path / ".nectar" / "nodes" / "a.nec").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    ended = nectar("testnet", "chaos", *words.split(), *(() if "--dir" in words else ("--dir", ".nectar")))
+    assert (ended.code, ended.out, ended.err.count("\n"), ended.err[: len(said)]) == (code, "", 1, said)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nectar_node.cli.main import main
+from tests.commands import nectar
 
 
 @dataclass(frozen=True)
@@ -20,9 +18,9 @@ class Shell:
 
     def say(self, *words: str) -> str:
         """What a command that succeeds prints, on both streams."""
-        code, out, err = self._run(words)
-        assert code == 0, err
-        return out + err
+        ended = nectar(*words, folder=self.folder)
+        assert ended.code == 0, ended.err
+        return ended.out + ended.err
 
     def json(self, *words: str) -> Any:
         """The result of a command that succeeds."""
@@ -30,9 +28,9 @@ class Shell:
 
     def fails(self, *words: str) -> tuple[int, str]:
         """Exit code and sentence of a command that fails."""
-        code, out, err = self._run(words)
-        assert (bool(code), out, err.count("\n")) == (True, "", 1), (code, out, err)
-        return code, err.strip()
+        ended = nectar(*words, folder=self.folder)
+        assert (bool(ended.code), ended.out, ended.err.count("\n")) == (True, "", 1), ended
+        return ended.code, ended.err.strip()
 
     def greet(self, source: str, target: str, timeout: int = 60) -> str:
         """How the request from the hello package of one node to that of another has ended."""
@@ -45,10 +43,3 @@ class Shell:
         """Its row of `nectar testnet status`."""
         nodes = self.json("testnet", "status")["nodes"]
         return next(row for row in nodes if row["name"] == name)
-
-    def _run(self, words: tuple[str, ...]) -> tuple[int, str, str]:
-        """Exit code, and what is printed on both streams."""
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = main([*words, "--dir", str(self.folder)])
-        return code, out.getvalue(), err.getvalue()

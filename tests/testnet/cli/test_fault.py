@@ -60,10 +60,14 @@ def test_faults_are_listed_and_status_says_that_there_are_some(shell: Shell) -> 
     assert shell.json("testnet", "status")["links"]["state"] == "running"
 
 
-def test_without_faults_the_list_says_so(shell: Shell) -> None:
+def test_without_faults_the_list_says_so_and_only_numbers_of_faults_that_hold_can_be_removed(shell: Shell) -> None:
     assert shell.say("testnet", "fault", "list") == "No fault holds.\n"
     assert shell.say("testnet", "fault", "remove", "all") == "No fault held.\n"
     assert shell.json("testnet", "fault", "list") == {"faults": []}
+    assert shell.fails("testnet", "fault", "remove", "99") == (2, "There is no fault number 99: there are none.")
+    assert shell.fails("testnet", "fault", "remove", "x") == (2, "'x' is not a fault: give its number, or all.")
+    code, said = shell.fails("testnet", "fault", "add", "clock_step", "--node", ONE, "seconds=1")
+    assert (code, "in a simulation only" in said) == (1, True)
 
 
 def test_a_fault_for_a_while_says_when_it_ends(shell: Shell) -> None:
@@ -92,11 +96,6 @@ def test_an_impostor_is_not_believed_and_gone_when_it_ends(shell: Shell) -> None
     assert [*(shell.folder / "impostors").iterdir()] == []
 
 
-def test_what_real_nodes_cannot_suffer_is_one_sentence(shell: Shell) -> None:
-    code, said = shell.fails("testnet", "fault", "add", "clock_step", "--node", ONE, "seconds=1")
-    assert (code, "in a simulation only" in said) == (1, True)
-
-
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -118,11 +117,6 @@ def test_a_mistake_is_one_sentence_and_changes_nothing(shell: Shell, words: list
     code, said = shell.fails("testnet", "fault", "add", *words)
     assert (code, said[: len(sentence)]) == (2, sentence)
     assert shell.json("testnet", "fault", "list") == {"faults": []}
-
-
-def test_only_numbers_of_faults_that_hold_can_be_removed(shell: Shell) -> None:
-    assert shell.fails("testnet", "fault", "remove", "99") == (2, "There is no fault number 99: there are none.")
-    assert shell.fails("testnet", "fault", "remove", "x") == (2, "'x' is not a fault: give its number, or all.")
 
 
 def test_a_fault_of_ones_own_is_found_where_one_stands(shell: Shell, tmp_path: Path) -> None:
@@ -160,29 +154,25 @@ def test_nodes_that_reach_each_other_directly_have_no_faults(tmp_path: Path) -> 
         assert shell.json("testnet", "status")["links"] == {"state": "none"}
 
 
-def test_parameters_are_json_or_texts() -> None:
+def test_parameters_and_links_are_named_as_a_schedule_names_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     found = parse_parameters(["seconds=0.5", "how=crash", 'list=["a"]', "empty=", "yes=true"])
     assert found == {"seconds": 0.5, "how": "crash", "list": ["a"], "empty": "", "yes": True}
+    assert parse_where("", "", "", "") == {}
+    assert parse_where("a.nec, b.nec", "", "", "") == {"between": ["a.nec", "b.nec"]}
+    assert parse_where("", "a.nec", "", "") == {"source": "a.nec"}
+    assert parse_where("", "a.nec", "b.nec", "") == {"source": "a.nec", "target": "b.nec"}
+    assert parse_where("", "", "", "a.nec") == {"node": "a.nec"}
+    monkeypatch.chdir(tmp_path)
+    assert absolute("mine.py:Mine") == f"{tmp_path}/mine.py:Mine"
+    assert absolute("partition") == "partition"
 
 
 @pytest.mark.parametrize("word", ["seconds", "=1", "a b=1", "", "--x=1"])
 def test_what_is_no_parameter_is_refused(word: str) -> None:
     with pytest.raises(BadInput, match="is not a parameter of a fault"):
         parse_parameters([word])
-
-
-def test_links_are_named_as_a_schedule_names_them() -> None:
-    assert parse_where("", "", "", "") == {}
-    assert parse_where("a.nec, b.nec", "", "", "") == {"between": ["a.nec", "b.nec"]}
-    assert parse_where("", "a.nec", "", "") == {"source": "a.nec"}
-    assert parse_where("", "a.nec", "b.nec", "") == {"source": "a.nec", "target": "b.nec"}
-    assert parse_where("", "", "", "a.nec") == {"node": "a.nec"}
-
-
-def test_a_file_is_named_by_its_whole_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert absolute("mine.py:Mine") == f"{tmp_path}/mine.py:Mine"
-    assert absolute("partition") == "partition"
 
 
 def test_all_kinds_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,13 +33,18 @@ def owner(network: LocalNetwork) -> bytes:
     return read_key_file(network.place(REGISTRAR_NAME).key).key.public_key
 
 
-def test_an_invitation_says_what_it_was_made_for(network: LocalNetwork, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invitation_says_what_it_was_made_for_and_whether_it_is_needed(
+    network: LocalNetwork, capsys: pytest.CaptureFixture[str]
+) -> None:
     for words, uses, name in ((["--uses", "3"], 3, None), (["--name", "ann.nec", "--expires", "2h"], 1, "ann.nec")):
         assert main(["testnet", "invite", "--dir", str(network.folder), *words]) == 0
         told = capsys.readouterr()
         invitation = read_invitation_untrusted(parse_invitation_untrusted(told.out), owner(network))
         assert (invitation.uses, invitation.name, told.err) == (uses, name, "")
         assert 0 < invitation.expires_at - time.time() <= 7 * 24 * 3600
+    GenesisFile(REGISTRAR_NAME, owner(network), "127.0.0.1", 1).save(network.folder)
+    assert main(["testnet", "invite", "--dir", str(network.folder)]) == 0
+    assert "Anyone can join" in capsys.readouterr().err
 
 
 def test_no_two_invitations_are_the_same_and_programs_can_read_them(
@@ -51,12 +56,6 @@ def test_no_two_invitations_are_the_same_and_programs_can_read_them(
         made.append(json.loads(capsys.readouterr().out))
     assert made[0]["invitation"] != made[1]["invitation"]
     assert (made[0]["uses"], made[0]["name"]) == (1, None)
-
-
-def test_where_none_is_demanded_that_is_said(network: LocalNetwork, capsys: pytest.CaptureFixture[str]) -> None:
-    GenesisFile(REGISTRAR_NAME, owner(network), "127.0.0.1", 1).save(network.folder)
-    assert main(["testnet", "invite", "--dir", str(network.folder)]) == 0
-    assert "Anyone can join" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -103,9 +102,10 @@ def booting(*names: str) -> dict[str, BootOptions]:
     return dict.fromkeys(names, DEFAULT_OPTIONS)
 
 
-def test_the_nodes_of_a_new_testnet_by_invitation_are_invited_and_its_registrar_gets_its_key_before(
-    tmp_path: Path,
-) -> None:
+def test_a_testnet_by_invitation_invites_its_own_nodes_until_it_is_opened(tmp_path: Path) -> None:
+    options = invited(LocalNetwork(tmp_path), booting(REGISTRAR_NAME, "a.nec"), invite_only=None)
+    assert (options[REGISTRAR_NAME].invite_only, options["a.nec"].invitation) == (False, None)
+    assert not list(tmp_path.iterdir())
     network = LocalNetwork(tmp_path)
     options = invited(network, booting(REGISTRAR_NAME, "a.nec", "b.nec"), invite_only=True)
     assert (options[REGISTRAR_NAME].invite_only, options[REGISTRAR_NAME].invitation) == (True, None)
@@ -113,12 +113,6 @@ def test_the_nodes_of_a_new_testnet_by_invitation_are_invited_and_its_registrar_
     assert token is not None
     assert token == options["b.nec"].invitation
     assert read_invitation_untrusted(token, owner(network)).uses == 2
-
-
-def test_a_testnet_that_takes_in_everybody_needs_none(tmp_path: Path) -> None:
-    options = invited(LocalNetwork(tmp_path), booting(REGISTRAR_NAME, "a.nec"), invite_only=None)
-    assert (options[REGISTRAR_NAME].invite_only, options["a.nec"].invitation) == (False, None)
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_testnet_goes_on_as_it_was_and_can_be_opened(network: LocalNetwork) -> None:

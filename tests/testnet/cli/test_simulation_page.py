@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from nectar_node.cli.main import main
+from testnet.runs.plans import expand, with_faults
+from testnet.scenarios import SCENARIOS
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs/simulation.md").read_text()
 
@@ -30,8 +32,8 @@ def test_its_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (tmp_path / "four.html").is_file()
 
 
-def test_its_schedule_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_its_schedule_is_one(tmp_path: Path) -> None:
     (schedule,) = blocks("toml")
     (tmp_path / "faults.toml").write_text(schedule)
-    assert main(["sim", "run", "file_transfer", "--seed", "4", "--faults", "faults.toml"]) == 0
+    scenario = SCENARIOS["file_transfer"]
+    assert with_faults(scenario, expand(scenario, 4), tmp_path / "faults.toml").schedule

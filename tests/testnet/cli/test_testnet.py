@@ -25,22 +25,16 @@ STATUS = {
 }
 
 
-def test_a_new_testnet_has_a_registrar_and_two_nodes(tmp_path: Path) -> None:
+def test_those_nodes_are_started_that_there_are_and_that_are_down(tmp_path: Path) -> None:
     assert testnet.nodes_to_start(LocalNetwork(tmp_path), "") == ["registrar.nec", "send.nec", "recv.nec"]
-
-
-def test_an_existing_testnet_is_started_with_the_nodes_it_has(tmp_path: Path) -> None:
     network = LocalNetwork(make_network(tmp_path, "registrar.nec", "x.nec"))
     assert testnet.nodes_to_start(network, "") == ["registrar.nec", "x.nec"]
 
 
-def test_only_those_that_are_down_are_started(tmp_path: Path) -> None:
+def test_only_those_that_are_down_are_started_and_if_all_run_that_is_said(tmp_path: Path) -> None:
     network = LocalNetwork(make_network(tmp_path))
     with serve_node(tmp_path, "registrar.nec", lambda _: None), serve_node(tmp_path, "a.nec", lambda _: None):
         assert testnet.nodes_to_start(network, "a.nec,b.nec") == ["b.nec"]
-
-
-def test_a_testnet_that_runs_already_says_so(tmp_path: Path) -> None:
     network = LocalNetwork(make_network(tmp_path))
     with (
         serve_node(tmp_path, "registrar.nec", lambda _: None),

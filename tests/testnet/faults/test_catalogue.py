@@ -104,16 +104,11 @@ def test_parameters_are_written_in_full(fault: Fault, written: dict[str, object]
     assert parameters(fault) == written
 
 
-def test_a_whole_number_is_a_number() -> None:
+def test_values_are_taken_as_what_they_mean() -> None:
     assert make("latency", {"seconds": 2}) == Latency(2.0)
-
-
-def test_none_is_taken_where_it_is_a_value() -> None:
     assert make("reset", {"byte": None}) == ConnectionReset()
-
-
-def test_a_schedule_that_was_made_remembers_nothing() -> None:
     assert make("bandwidth", {"bytes_per_second": 5}) == Bandwidth(5.0)
+    assert find("bit_flips") is BitFlips
 
 
 @pytest.mark.parametrize(
@@ -167,32 +162,21 @@ def test_an_unknown_kind_hears_of_all_that_exist_and_of_its_own() -> None:
 # --- of a user's own ------------------------------------------------------------------------------------------------
 
 
-def test_a_fault_of_ones_own_is_named_by_its_file_and_class(file: Path) -> None:
+def test_a_fault_of_ones_own_is_named_by_its_file_and_class_from_where_one_is(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert make("own.py:Late", {"node": A}, file.parent) == make(f"{file}:Late", {"node": A})
     kind = f"{file}:Late"
     fault = make(kind, {"node": A, "seconds": 2})
     assert fault.words() == "a.nec is late"
     assert kind_of(fault) == kind
     assert make(kind, parameters(fault)) == fault
-
-
-def test_its_path_begins_where_the_schedule_is(file: Path) -> None:
-    assert make("own.py:Late", {"node": A}, file.parent) == make(f"{file}:Late", {"node": A})
-
-
-def test_its_name_is_short_below_the_working_folder(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(file.parent)
-    assert kind_of(make("own.py:Late", {"node": A})) == "own.py:Late"
-
-
-def test_an_edited_file_is_read_again(file: Path) -> None:
-    make(f"{file}:Late", {"node": A})
     file.write_text(OWN.replace("is late", "is very late"))
     assert make(f"{file}:Late", {"node": A}).words() == "a.nec is very late"
-
-
-def test_its_parameters_are_checked_too(file: Path) -> None:
     assert refusal(f"{file}:Late", {}) == f"{file}:Late needs the parameter 'node'; it has node, seconds."
     assert refusal(f"{file}:Late", {"node": 1}) == f"{file}:Late: node must be a text, and not 1."
+    monkeypatch.chdir(file.parent)
+    assert kind_of(make("own.py:Late", {"node": A})) == "own.py:Late"
 
 
 @pytest.mark.parametrize(
@@ -267,12 +251,9 @@ def test_who_cannot_say_what_it_does_is_refused(file: Path, old: str, new: str, 
     assert sentence in refusal(f"{file}:Late", {"node": A})
 
 
-def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+def test_a_file_must_be_there_and_pythons(tmp_path: Path) -> None:
     missing = tmp_path / "no.py"
     assert refusal(f"{missing}:Late", {}) == f"{missing} cannot be read: No such file or directory."
-
-
-def test_a_file_must_be_pythons(tmp_path: Path) -> None:
     text = tmp_path / "own.txt"
     text.write_text(OWN)
     assert refusal(f"{text}:Late", {}) == f"{text} is not a Python file: its name must end with .py."
@@ -287,7 +268,3 @@ def test_a_class_within_a_function_has_no_name() -> None:
 
     with pytest.raises(BadInput, match="its class must stand by itself in a file"):
         kind_of(Inner())
-
-
-def test_find_gives_the_class() -> None:
-    assert find("bit_flips") is BitFlips

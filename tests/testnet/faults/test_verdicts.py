@@ -76,36 +76,36 @@ def test_every_fault_of_links_is_among_these() -> None:
     assert {type(fault) for fault in LINK_FAULTS} == {kind for kind in FAULTS.values() if hasattr(kind, "judge")}
 
 
-def test_latency_delays_everything_by_the_same() -> None:
+def test_latency_delays_everything_by_the_same_and_jitter_each_piece_anew() -> None:
     assert [verdict(Latency(0.25), event) for event in EACH_EVENT] == [Delay(0.25)] * 4
-
-
-def test_jitter_is_drawn_anew_for_each_piece_between_its_bounds() -> None:
     delays = [each.seconds for each in verdicts(Latency(1.0, 0.5), *[piece()] * 200) if isinstance(each, Delay)]
     assert len(set(delays)) == 200
     assert 1.0 <= min(delays) < 1.05
     assert 1.45 < max(delays) <= 1.5
 
 
-def test_bandwidth_lets_each_piece_wait_for_those_before_it() -> None:
+def test_bandwidth_lets_each_piece_of_a_direction_wait_once_for_those_before_it() -> None:
     said = verdicts(Bandwidth(200.0), piece(), piece(offset=100), piece(connection=2), piece(offset=200, now=5.0))
     assert said == [Delay(0.5), Delay(1.0), Delay(1.5), Delay(0.5)]
-
-
-def test_bandwidth_counts_once_what_is_judged_twice() -> None:
     assert verdicts(Bandwidth(100.0), piece(), piece(), piece(now=9.0)) == [Delay(1.0), Delay(1.0), Delay(0.0)]
-
-
-def test_bandwidth_is_each_directions_own() -> None:
     assert verdicts(Bandwidth(100.0), piece(), piece(link=AB.back)) == [Delay(1.0), Delay(1.0)]
-
-
-def test_bandwidth_is_about_bytes_alone() -> None:
     assert verdicts(Bandwidth(1.0), DIAL, ANSWER, END) == [PASS, PASS, PASS]
 
 
-def test_a_stall_holds_bytes_alone() -> None:
+def test_each_fault_is_about_some_events_alone() -> None:
     assert verdicts(Stall(), *EACH_EVENT) == [PASS, PASS, HOLD, PASS]
+    one_way = Partition(Where(A, B, both=False))
+    assert verdicts(one_way, *EACH_EVENT) == [RESEND, PASS, RESEND, RESEND]
+    assert verdict(one_way, piece(link=AB.back)) is PASS
+    assert verdicts(Refusal(), *EACH_EVENT) == [REFUSE, PASS, PASS, PASS]
+    assert verdicts(NoRoute(), *EACH_EVENT) == [NO_ROUTE, PASS, PASS, PASS]
+    assert verdicts(ConnectionReset(), DIAL, ANSWER, END) == [PASS, PASS, PASS]
+    assert verdicts(Impostor(B), *EACH_EVENT) == [Redirect("impostor.b.nec"), PASS, PASS, PASS]
+    assert verdict(Impostor(A), DIAL) is PASS
+    down = RegistrarDown("unreachable")
+    to, back = Link(A, "registrar.nec"), Link("registrar.nec", A)
+    assert [verdict(down, Dialing(link, 0.0)) for link in (to, back, AB)] == [RESEND, RESEND, PASS]
+    assert verdict(RegistrarDown(), Dialing(to, 0.0)) is PASS
 
 
 @pytest.mark.parametrize(("byte", "said"), [(99, [HOLD, HOLD]), (100, [PASS, HOLD]), (200, [PASS, PASS])])
@@ -118,20 +118,6 @@ def test_in_a_black_hole_and_a_partition_everything_is_lost_until_it_is_sent_aga
     assert verdicts(fault, *EACH_EVENT) == [RESEND] * 4
 
 
-def test_a_partition_can_be_of_one_way() -> None:
-    one_way = Partition(Where(A, B, both=False))
-    assert verdicts(one_way, *EACH_EVENT) == [RESEND, PASS, RESEND, RESEND]
-    assert verdict(one_way, piece(link=AB.back)) is PASS
-
-
-def test_a_refusal_refuses_dials_alone() -> None:
-    assert verdicts(Refusal(), *EACH_EVENT) == [REFUSE, PASS, PASS, PASS]
-
-
-def test_without_a_route_dials_find_no_way() -> None:
-    assert verdicts(NoRoute(), *EACH_EVENT) == [NO_ROUTE, PASS, PASS, PASS]
-
-
 @pytest.mark.parametrize("byte", [0, 99, 100, 199])
 def test_a_reset_comes_exactly_before_the_chosen_byte(byte: int) -> None:
     said = verdicts(ConnectionReset(byte=byte), piece(), piece(offset=100))
@@ -139,18 +125,11 @@ def test_a_reset_comes_exactly_before_the_chosen_byte(byte: int) -> None:
     assert said == expected
 
 
-def test_a_reset_falls_anywhere_inside_a_piece() -> None:
+def test_a_reset_falls_anywhere_as_often_as_its_probability_says() -> None:
     places = {each.after for each in verdicts(ConnectionReset(), *[piece(b"12345")] * 200) if isinstance(each, Reset)}
     assert places == {0, 1, 2, 3, 4, 5}
-
-
-def test_a_reset_comes_as_often_as_its_probability_says() -> None:
     said = Counter(type(each) for each in verdicts(ConnectionReset(0.25), *[piece()] * 1000))
     assert 200 < said[Reset] < 300
-
-
-def test_a_reset_is_about_bytes_alone() -> None:
-    assert verdicts(ConnectionReset(), DIAL, ANSWER, END) == [PASS, PASS, PASS]
 
 
 def flipped(said: object) -> int:
@@ -159,15 +138,11 @@ def flipped(said: object) -> int:
     return sum((one ^ ord("x")).bit_count() for one in said.data)
 
 
-def test_one_bit_of_a_piece_flips() -> None:
+def test_bits_flip_as_often_as_the_probability_says_and_anywhere() -> None:
     assert [flipped(each) for each in verdicts(BitFlips(1.0, "piece"), *[piece()] * 50)] == [1] * 50
-
-
-def test_one_bit_of_each_byte_flips() -> None:
     assert flipped(verdict(BitFlips(1.0), piece())) == 100
-
-
-def test_bits_of_bytes_flip_as_often_as_the_probability_says_and_anywhere() -> None:
+    assert verdicts(BitFlips(0.0), piece()) == verdicts(BitFlips(0.0, "piece"), piece()) == [PASS]
+    assert verdict(BitFlips(1.0), piece(b"")) is PASS
     said = verdict(BitFlips(0.01), piece(b"x" * 100_000))
     assert isinstance(said, Alter)
     places = [place for place, byte in enumerate(said.data) if byte != ord("x")]
@@ -176,17 +151,9 @@ def test_bits_of_bytes_flip_as_often_as_the_probability_says_and_anywhere() -> N
     assert places[-1] > 99_000
 
 
-def test_without_probability_no_bit_flips() -> None:
-    assert verdicts(BitFlips(0.0), piece()) == verdicts(BitFlips(0.0, "piece"), piece()) == [PASS]
-    assert verdict(BitFlips(1.0), piece(b"")) is PASS
-
-
-def test_a_slow_handshake_trickles_until_its_last_byte() -> None:
+def test_a_slow_handshake_trickles_until_the_last_byte_of_each_connection_and_direction() -> None:
     said = verdicts(SlowHandshake(100.0, 150), piece(), piece(offset=100), piece(offset=200))
     assert said == [Delay(1.0), Delay(1.5), PASS]
-
-
-def test_a_slow_handshake_is_each_connections_and_each_directions_own() -> None:
     said = verdicts(SlowHandshake(100.0, 150), piece(), piece(connection=2), piece(link=AB.back))
     assert said == [Delay(1.0)] * 3
 
@@ -197,7 +164,7 @@ def test_a_loss_forgets_the_connections_that_are_there_and_no_new_ones() -> None
     assert verdict(Loss(), Closing(AB, 9, 0.0)) is LOSE
 
 
-def test_a_replay_plays_the_first_connection_in_the_second() -> None:
+def test_a_replay_plays_what_it_has_heard_once_and_no_more_than_it_should() -> None:
     said = verdicts(
         Replay(),
         piece(b"first"),
@@ -206,18 +173,9 @@ def test_a_replay_plays_the_first_connection_in_the_second() -> None:
         piece(b" talk, longer", connection=2, offset=5),
     )
     assert said == [PASS, PASS, Alter(b"first"), Alter(b" words longer")]
-
-
-def test_a_replay_knows_nothing_of_a_connection_whose_beginning_it_has_not_heard() -> None:
     assert verdicts(Replay(), piece(offset=9), piece(connection=2)) == [PASS, PASS]
-
-
-def test_a_replay_does_not_remember_twice_what_is_judged_twice() -> None:
     said = verdicts(Replay(), piece(b"ab"), piece(b"ab"), piece(b"cd", offset=2), piece(b"....", connection=2))
     assert said[-1] == Alter(b"abcd")
-
-
-def test_a_replay_remembers_no_more_than_it_should() -> None:
     long = piece(bytes(MOST_KEPT + 10))
     assert verdicts(Replay(), long, piece(b"x" * 20, connection=2, offset=MOST_KEPT - 10))[-1] == Alter(
         bytes(10) + b"x" * 10
@@ -235,33 +193,15 @@ def test_nonsense_in_pieces_is_whole_pieces(size: int) -> None:
         assert splitter.held == (size if size == 1 else 0), seed
 
 
-def test_nonsense_in_bytes_is_none_of_what_was_said() -> None:
+def test_nonsense_is_none_of_what_was_said_or_announces_more_and_comes_as_often_as_wanted() -> None:
     said = verdict(Nonsense(), piece(bytes(1000)))
     assert isinstance(said, Alter)
     assert len(set(said.data)) > 200
-
-
-def test_nonsense_in_lengths_announces_more_than_comes() -> None:
     said = verdict(Nonsense("lengths"), piece())
     assert isinstance(said, Alter)
     assert (said.data[:2], len(said.data)) == (b"\xff\xff", 100)
-
-
-def test_with_a_probability_some_is_no_nonsense() -> None:
-    said = Counter(type(each) for each in verdicts(Nonsense(probability=0.5), *[piece()] * 200))
-    assert 70 < said[Alter] < 130
-
-
-def test_an_unreachable_registrar_is_in_a_hole() -> None:
-    down = RegistrarDown("unreachable")
-    to, back = Link(A, "registrar.nec"), Link("registrar.nec", A)
-    assert [verdict(down, Dialing(link, 0.0)) for link in (to, back, AB)] == [RESEND, RESEND, PASS]
-    assert verdict(RegistrarDown(), Dialing(to, 0.0)) is PASS
-
-
-def test_an_impostor_stands_where_dials_to_the_node_end() -> None:
-    assert verdicts(Impostor(B), *EACH_EVENT) == [Redirect("impostor.b.nec"), PASS, PASS, PASS]
-    assert verdict(Impostor(A), DIAL) is PASS
+    kinds = Counter(type(each) for each in verdicts(Nonsense(probability=0.5), *[piece()] * 200))
+    assert 70 < kinds[Alter] < 130
 
 
 @pytest.mark.parametrize(

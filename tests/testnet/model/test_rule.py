@@ -59,21 +59,17 @@ def together(event: Event, *faults: LinkFault) -> Judgement:
     return judge([Rule(fault, Random(1)) for fault in faults], event)
 
 
-def test_without_faults_everything_arrives_as_it_is() -> None:
+def test_without_faults_everything_arrives_as_it_is_and_delays_add_up_as_long_as_they_hold() -> None:
     assert together(piece(b"abc")) == Judgement(PASS, (), b"abc", None)
     assert together(DIAL) == Judgement()
-
-
-def test_delays_add_up() -> None:
     judged = together(piece(b"abc"), Latency(0.5), Latency(0.25))
     assert (judged.verdict, judged.delay, judged.data) == (PASS, 0.75, b"abc")
-
-
-def test_a_delay_ends_with_its_fault() -> None:
     first, second = (Rule(Latency(seconds), Random(1)) for seconds in (0.5, 0.25))
     delays = judge([first, second], piece()).delays
     assert [still_late(delays, rules) for rules in ([first, second], [second], [])] == [0.75, 0.25, 0]
     assert still_late(delays, [Rule(Latency(0.25), Random(1))]) == 0
+    judged = together(piece(b"ab"), Latency(0.5), ConnectionReset(byte=1))
+    assert (judged.verdict, judged.delay, judged.data) == (Reset(1), 0.5, b"ab")
 
 
 def test_each_fault_sees_what_the_one_before_has_altered() -> None:
@@ -84,14 +80,11 @@ def test_each_fault_sees_what_the_one_before_has_altered() -> None:
     assert together(piece(b"ab"), reset_at_six, doubled, doubled).verdict is PASS
 
 
-def test_the_first_that_keeps_it_from_arriving_decides() -> None:
+def test_the_first_that_keeps_it_from_arriving_decides_and_of_redirects_the_last() -> None:
     assert together(piece(offset=5), Partition(), ConnectionReset()).verdict is RESEND
     assert together(piece(offset=5), Loss(), Partition()).verdict is LOSE
     assert isinstance(together(piece(offset=5), ConnectionReset(), Partition()).verdict, Reset)
     assert together(DIAL, Refusal(), Partition()).verdict is REFUSE
-
-
-def test_what_comes_after_it_is_not_asked() -> None:
     asked: list[Event] = []
 
     def listen(event: Event) -> Verdict:
@@ -100,14 +93,6 @@ def test_what_comes_after_it_is_not_asked() -> None:
 
     together(piece(), Says(listen), Partition(), Says(listen))
     assert len(asked) == 1
-
-
-def test_a_delay_before_a_verdict_is_kept() -> None:
-    judged = together(piece(b"ab"), Latency(0.5), ConnectionReset(byte=1))
-    assert (judged.verdict, judged.delay, judged.data) == (Reset(1), 0.5, b"ab")
-
-
-def test_the_last_redirect_counts() -> None:
     judged = together(DIAL, says(Redirect("x.nec")), Latency(0.5), says(Redirect("y.nec")))
     assert (judged.verdict, judged.delay, judged.host) == (PASS, 0.5, "y.nec")
 
@@ -118,9 +103,11 @@ def test_only_bytes_can_be_altered(event: Event) -> None:
         together(event, says(Alter(b"")))
 
 
-def test_only_a_dial_can_be_redirected() -> None:
+def test_what_is_no_verdict_on_an_event_or_raises_is_told_of_its_fault() -> None:
     with pytest.raises(FaultFailed, match="is not a verdict on Passing"):
         together(piece(), says(Redirect("x.nec")))
+    with pytest.raises(FaultFailed, match="has failed: KeyError: 'x'"):
+        together(piece(), Says(_raise))
 
 
 @pytest.mark.parametrize("verdict", [None, "PASS", Delay(-1.0), Delay(math.nan), Reset(cast(int, "1"))])
@@ -129,11 +116,6 @@ def test_what_is_no_verdict_is_told_of_its_fault(verdict: object) -> None:
     with pytest.raises(FaultFailed, match="is not a verdict on Passing") as failure:
         together(piece(), fault)
     assert failure.value.fault is fault
-
-
-def test_what_a_fault_raises_is_told_of_it() -> None:
-    with pytest.raises(FaultFailed, match="has failed: KeyError: 'x'"):
-        together(piece(), Says(_raise))
 
 
 def _raise(event: Event) -> Verdict:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -153,13 +153,6 @@ def test_a_killed_play_leaves_no_process_no_host_and_no_folder(level: Level, tmp
     assert not listed.exists() or [name for name in os.listdir(listed) if name.startswith(hosts)] == []
 
 
-def test_a_killed_chaos_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
-    with lab(tmp_path, *CHAOS) as chaos:
-        await_paths(chaos, tmp_path, "nectar-chaos-*/nodes/*/control.sock", 4)
-        kill_and_look(chaos, tmp_path, at_least=6)
-    assert [path.name for path in tmp_path.glob("nectar-*")] == []
-
-
 def test_a_killed_chaos_leaves_a_testnet_that_was_down_as_it_found_it(tmp_path: Path) -> None:
     folder = make_network(tmp_path / "testnet", "registrar.nec", "a.nec", "b.nec")
     with lab(tmp_path, *CHAOS, "--dir", str(folder)) as chaos:
@@ -184,15 +177,7 @@ def test_a_killed_chaos_leaves_no_folder_beside_a_testnet_that_runs(tmp_path: Pa
         shell.say("testnet", "down")
 
 
-def test_a_killed_up_leaves_no_process(tmp_path: Path) -> None:
-    folder = tmp_path / "testnet"
-    with lab(tmp_path, "nectar_node", "testnet", "up", "--nodes", "a.nec,b.nec", "--dir", str(folder)) as up:
-        await_line(up, "Ready after")
-        NodeProcesses(LocalNetwork(folder)).pause("a.nec")
-        kill_and_look(up, tmp_path, at_least=5)
-
-
-def test_a_killed_up_leaves_nodes_that_ran_before_and_their_links(tmp_path: Path) -> None:
+def test_a_killed_up_leaves_nodes_that_ran_before_and_their_links_and_nothing_else(tmp_path: Path) -> None:
     shell = Shell(tmp_path / "testnet")
     network = LocalNetwork(shell.folder)
     shell.say("testnet", "up", "--nodes", "a.nec", "--detach")
@@ -200,6 +185,7 @@ def test_a_killed_up_leaves_nodes_that_ran_before_and_their_links(tmp_path: Path
         before = processes(tmp_path, os.getpid())
         with lab(tmp_path, "nectar_node", "testnet", "up", "--nodes", "a.nec,b.nec", "--dir", str(shell.folder)) as up:
             await_line(up, "Ready after")
+            NodeProcesses(network).pause("b.nec")
             there = set(processes(tmp_path, up.pid)) - set(before)
             assert len(there) >= 2, "a node, and who ends it"
             up.send_signal(signal.SIGKILL)
@@ -226,30 +212,26 @@ def test_a_lab_that_ends_by_itself_keeps_nothing_waiting(tmp_path: Path) -> None
     assert tmp_path.is_dir()
 
 
-def test_what_an_error_leaves_is_removed_before_the_error_is_told(tmp_path: Path) -> None:
-    nodes = LocalTestnet(tmp_path / "testnet", BootOptions(packages=()))
+def fails_with(folder: Path, temporary: Sequence[Path], nodes: LocalTestnet | None = None) -> None:
+    """A lab that starts a.nec in the folder, pauses it, and fails."""
 
     def fail() -> None:
-        with hold_lifeline(nodes.folder) as nodes.lifeline:
-            nodes.start()
-            nodes.pause("registrar.nec")
+        with hold_lifeline(folder, temporary) as lifeline:
+            if nodes is not None:
+                mine = LocalTestnet(folder, nodes.options, lifeline=lifeline)
+                mine.add("a.nec")
+                mine.pause("a.nec")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fail()
-    assert nodes.pid("registrar.nec") is None
 
 
-def test_what_others_have_started_in_its_folder_is_left_alone(tmp_path: Path) -> None:
+def test_what_an_error_leaves_is_removed_before_the_error_is_told_but_what_others_have_started(tmp_path: Path) -> None:
     with LocalTestnet(tmp_path / "testnet", BootOptions(packages=())) as nodes:
-
-        def fail() -> None:
-            with hold_lifeline(nodes.folder):
-                nodes.start()
-                raise ZeroDivisionError
-
-        with pytest.raises(ZeroDivisionError):
-            fail()
+        nodes.start()
+        fails_with(nodes.folder, (), nodes)
+        assert nodes.pid("a.nec") is None
         assert nodes.status("registrar.nec")["name"] == "registrar.nec"
 
 
@@ -258,41 +240,26 @@ def test_of_what_is_temporary_folders_and_pipes_go_and_a_file_stays(tmp_path: Pa
     folder.mkdir()
     os.mkfifo(pipe)
     file.touch()
-
-    def fail() -> None:
-        with hold_lifeline(tmp_path / "testnet", temporary):
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        fail()
+    fails_with(tmp_path / "testnet", temporary)
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_nodes_that_a_lifeline_was_not_given_to_outlive_it(tmp_path: Path) -> None:
+def test_nodes_end_with_their_lifeline_also_when_a_fault_has_killed_them_before_and_others_outlive_it(
+    tmp_path: Path,
+) -> None:
     reading, writing = os.pipe()
     with LocalTestnet(tmp_path / "testnet", BootOptions(packages=())) as nodes:
         nodes.start()
-        other = LocalTestnet(nodes.folder, nodes.options, lifeline=reading)
-        other.add("a.nec")
-        pid = other.pid("a.nec")
+        LocalTestnet(nodes.folder, nodes.options, lifeline=reading).add("a.nec")
+        nodes.kill("a.nec")
+        assert NodeProcesses(nodes.network, lifeline=reading).start("a.nec") is not None
+        pid = nodes.pid("a.nec")
         assert pid is not None
         os.close(writing)
         await_ends([pid], "a.nec does not end")
         assert nodes.pid("registrar.nec") is not None
         assert "the process that started this node is gone, so the node ends" in nodes.log("a.nec")
         assert not nodes.place("a.nec").control.exists(), "it has ended in order"
-    os.close(reading)
-
-
-def test_a_node_that_a_fault_has_killed_is_given_the_lifeline_again(tmp_path: Path) -> None:
-    reading, writing = os.pipe()
-    with LocalTestnet(tmp_path / "testnet", BootOptions(packages=()), lifeline=reading) as nodes:
-        nodes.start(["a.nec"])
-        nodes.kill("a.nec")
-        started = NodeProcesses(nodes.network, lifeline=reading).start("a.nec")
-        assert started is not None
-        os.close(writing)
-        assert started.process.wait(LIMIT) == 0
     os.close(reading)
 
 

@@ -15,7 +15,7 @@ from nectar_node.base.folder import NodeFolder
 from nectar_node.driver.trace_file import record_text
 from testnet.real.trace_check import TURN_SECONDS, TraceCheck, check_traces, merge_untrusted
 from testnet.real.traces import TracePipes
-from tests.testnet.model.test_invariants import ANSWERER, ASKER, answered, came, failed, sent
+from tests.testnet.model.records import ANSWERER, ASKER, answered, came, failed, sent
 
 ONE, TWO = ASKER.node, ANSWERER.node
 
@@ -175,12 +175,9 @@ def test_a_damaged_trace_is_one_sentence_and_no_violation(nodes: Written, lines:
     assert check.watch.found is None
 
 
-def test_a_damaged_last_line_that_is_whole_is_told(nodes: Written) -> None:
+def test_a_damaged_or_too_long_trace_is_told(nodes: Written, monkeypatch: pytest.MonkeyPatch) -> None:
     nodes.write(ONE, boots(ONE), "{")
     assert "cannot be read" in nodes.look().problem
-
-
-def test_traces_that_are_too_long_to_be_kept_are_told(nodes: Written, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("testnet.real.traces.MAX_BYTES", 10)
     nodes.write(ONE, boots(ONE), step(1.0, sent()))
     assert nodes.look().problem.endswith("GiB, and so they are not whole.")

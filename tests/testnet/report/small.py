@@ -44,3 +44,15 @@ def step(at: float, node: str, step: str, **more: Any) -> tuple[float, str, str]
         "beginning": "{}",
     }
     return at, node, f"message {json.dumps(value | more)}"
+
+
+MARKUP = "</script><script>alert(1)</script><!--<script><img src=x onerror=alert(2)>&amp;{{DATA}}"
+HOSTILE = MARKUP + "\u202e\u2028\x00\x1b[2J\ud800"
+
+
+def hostile() -> Journal:
+    """One whose every text tries to become markup."""
+    failed = step(1.0, "a.nec", "failed", reason=HOSTILE, source=HOSTILE, target=HOSTILE, beginning=HOSTILE)
+    events = (failed, (1.0, "a.nec", f"log {HOSTILE}"), (2.0, "-", f"violation {HOSTILE}"), (3.0, HOSTILE, "boots"))
+    plan = {"scenario": HOSTILE, "nodes": (HOSTILE,), "options": {HOSTILE: HOSTILE}}
+    return small(*events, **plan, schedule=({"kind": HOSTILE, "at": HOSTILE},))

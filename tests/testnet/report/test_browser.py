@@ -12,8 +12,7 @@ import pytest
 from testnet.journal.journal import Journal
 from testnet.report import write_report
 from tests.testnet.report.conftest import SEED
-from tests.testnet.report.small import small
-from tests.testnet.report.test_page import hostile
+from tests.testnet.report.small import hostile, small
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (

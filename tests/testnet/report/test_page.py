@@ -17,10 +17,7 @@ from testnet.journal.journal import BadJournal, Journal
 from testnet.report import page, write_report
 from testnet.report.page import SCRIPTS, embedded, render, shown
 from tests.testnet.report.conftest import SEED
-from tests.testnet.report.small import small, step
-
-MARKUP = "</script><script>alert(1)</script><!--<script><img src=x onerror=alert(2)>&amp;{{DATA}}"
-HOSTILE = MARKUP + "\u202e\u2028\x00\x1b[2J\ud800"
+from tests.testnet.report.small import HOSTILE, MARKUP, hostile, small
 
 
 class Elements(HTMLParser):
@@ -46,13 +43,6 @@ def data_of(text: str) -> dict[str, Any]:
     data, _ = Elements(text).scripts
     value: dict[str, Any] = json.loads(data)
     return value
-
-
-def hostile() -> Journal:
-    failed = step(1.0, "a.nec", "failed", reason=HOSTILE, beginning=HOSTILE)
-    events = (failed, (1.0, "a.nec", f"log {HOSTILE}"), (2.0, "-", f"violation {HOSTILE}"), (3.0, HOSTILE, "boots"))
-    plan = {"scenario": HOSTILE, "nodes": (HOSTILE,), "options": {HOSTILE: HOSTILE}}
-    return small(*events, **plan, schedule=({"kind": HOSTILE, "at": HOSTILE},))
 
 
 def test_the_page_of_a_real_run_says_what_was_run_and_how_it_went(journal: Journal) -> None:
@@ -86,21 +76,15 @@ def test_a_schedule_is_told_in_words() -> None:
     ]
 
 
-def test_hostile_texts_do_not_become_elements() -> None:
+def test_hostile_texts_arrive_as_texts_and_not_as_elements() -> None:
     harmless, page = Elements(render(small())), Elements(render(hostile()))
     assert page.names == harmless.names
     assert page.attributes == harmless.attributes
-
-
-def test_hostile_texts_arrive_as_texts_with_control_characters_written_out() -> None:
     data = data_of(render(hostile()))
     written = MARKUP + r"\u202e\u2028\x00\x1b[2J\ud800"
     assert data["about"]["scenario"] == written
     assert data["violations"]["rows"][0][1] == written
     assert data["about"]["options"] == [[written, written]]
-
-
-def test_data_has_no_character_that_markup_knows() -> None:
     assert not set("<>&") & set(embedded({HOSTILE: [HOSTILE]}))
     assert json.loads(embedded([HOSTILE])) == shown([HOSTILE])
 
@@ -113,12 +97,9 @@ def test_only_the_pages_own_script_may_run() -> None:
     assert f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}';" in policy
 
 
-def test_the_page_fetches_nothing() -> None:
+def test_the_page_fetches_nothing_and_makes_no_markup_of_texts() -> None:
     text = render(small())
     assert not re.findall(r"""https?:|\bsrc=|\bhref=|@import|url\(|\bfetch\(|XMLHttp|import\(""", text)
-
-
-def test_no_script_makes_markup_of_texts() -> None:
     ways = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|</script"
     for name in SCRIPTS:
         assert not re.findall(ways, page._part(name)), name
@@ -131,12 +112,9 @@ def test_of_a_very_long_journal_the_end_is_shown_and_that_is_said(monkeypatch: p
     assert [row[0] for row in data["remarks"]["rows"]] == [3.0, 4.0]
 
 
-def test_a_page_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+def test_a_page_that_cannot_be_written_or_read_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"^\S+ cannot be written: Is a directory\. Name another file with -o\.$"):
         write_report(small(), tmp_path)
-
-
-def test_events_that_cannot_be_read_leave_no_page(tmp_path: Path) -> None:
     with pytest.raises(BadJournal, match="line 2 "):
         write_report(small((0.0, "a.nec", "message {")), tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()

@@ -36,24 +36,18 @@ def test_a_plan_comes_out_of_a_journal_as_it_went_in(name: str, seed: int) -> No
     assert read.value() == value
 
 
-def test_an_unknown_scenario_lists_those_that_exist_and_suggests_a_near_one() -> None:
+def test_scenarios_are_found_by_name_or_in_a_file_and_others_are_suggested() -> None:
     with pytest.raises(BadInput, match="no scenario 'file_transfre'; did you mean file_transfer\\?") as error:
         find_scenario("file_transfre")
     assert all(name in str(error.value) for name in SCENARIOS)
     with pytest.raises(BadInput, match=r"There is no scenario 'qqq'\. There are "):
         find_scenario("qqq")
-
-
-def test_a_scenario_of_ones_own_is_found_in_its_file_and_named_by_it() -> None:
     found = find_scenario(f"{HERE}:FAILS")
     assert (found.name, found.about) == (f"{HERE}:FAILS", FAILS.about)
     with pytest.raises(BadInput, match=r"own\.py has no scenario 'NONE'; it has FAILS, STUCK, STILL, BREAKS, DIES\."):
         find_scenario(f"{HERE}:NONE")
     with pytest.raises(BadInput, match=r"none\.py cannot be read: No such file"):
         find_scenario("none.py:FAILS")
-
-
-def test_a_file_without_the_name_of_a_scenario_is_asked_which() -> None:
     with pytest.raises(BadInput) as error:
         find_scenario(f"{HERE}")
     assert str(error.value).startswith(f"Which scenario of {HERE}? Say {HERE}:FAILS or {HERE}:STUCK or ")
@@ -139,13 +133,10 @@ def test_a_file_that_is_no_toml_says_why(tmp_path: Path, content: bytes, why: st
     assert str(error.value) == f"{file} is not TOML: {why}."
 
 
-def test_a_schedule_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+def test_a_schedule_takes_the_place_of_the_seeds_own_also_behind_a_byte_order_mark(tmp_path: Path) -> None:
     file = tmp_path / "faults.toml"
     file.write_bytes(b'\xef\xbb\xbf[[fault]]\nkind = "partition"\nat = 3\n')
     assert len(with_faults(TRANSFER, expand(TRANSFER, 0), file).schedule) == 1
-
-
-def test_a_schedule_takes_the_place_of_the_seeds_own(tmp_path: Path) -> None:
     file = tmp_path / "faults.toml"
     file.write_text('[[fault]]\nkind = "crash"\nnode = "recv.nec"\nat = 3\nuntil = 4.5\n')
     plan = with_faults(TRANSFER, expand(TRANSFER, 0), file)

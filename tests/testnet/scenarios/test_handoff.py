@@ -15,10 +15,9 @@ from testnet.faults.schedule import Step
 from testnet.hostile.forgery import Forgery
 from testnet.model.where import Where
 from testnet.scenarios.handoff import HANDOFF, Ticket
-from testnet.scenarios.scenario import Plan, draw_plan
+from testnet.scenarios.scenario import Plan
 from testnet.sim.programs import Programs
-from testnet.sim.run import PASSED, VIOLATED, run
-from tests.seeds import seeds
+from tests.testnet.scenarios.played import passes, violation
 
 A, B, C = HANDOFF.nodes
 DOOR = {"node": A, "door": 1}
@@ -35,12 +34,6 @@ GIVE, OPEN_TOO = {"do": "pass", "guest": B, "to": C}, {"do": "open", "guest": C}
 KILL = {"do": "kill", "guest": A}
 
 
-@pytest.mark.parametrize("seed", seeds(4, 16))
-def test_it_holds_whatever_is_drawn(programs: Programs, seed: int) -> None:
-    result = run(draw_plan(HANDOFF, seed), programs)
-    assert result.result == PASSED, (seed, result.text)
-
-
 @pytest.mark.parametrize(
     "fault",
     [Crash(A), Crash(B), Partition(Where(A, C)), RegistrarDown("unreachable")],
@@ -49,43 +42,50 @@ def test_it_holds_whatever_is_drawn(programs: Programs, seed: int) -> None:
 def test_it_holds_when_something_fails_in_the_midst_of_a_handing_on(
     programs: Programs, fault: Crash | Partition | RegistrarDown
 ) -> None:
-    result = run(plan(FETCH, OPEN, GIVE, OPEN_TOO, OPEN, schedule=(Step(1.5, 6.0, fault),)), programs)
-    assert result.result == PASSED, result.text
+    passes(plan(FETCH, OPEN, GIVE, OPEN_TOO, OPEN, schedule=(Step(1.5, 6.0, fault),)), programs)
 
 
-def test_g21_it_holds_when_a_door_ends_and_tickets_are_fetched_again(programs: Programs) -> None:
-    result = run(plan(FETCH, GIVE, KILL, OPEN, OPEN_TOO, GIVE, FETCH, OPEN, OPEN_TOO, GIVE, OPEN_TOO), programs)
-    assert result.result == PASSED, result.text
+ANEW, RESTART = FETCH | {"at": 7.0}, {"do": "restart", "guest": B, "at": 10.0}
+BACK = {"do": "pass", "guest": C, "to": B, "at": 8.0}
 
 
-def test_g21_a_ticket_that_is_fetched_again_after_its_door_has_ended_outlives_a_restart(programs: Programs) -> None:
-    restart = {"do": "restart", "guest": B, "at": 10.0}
-    result = run(plan(FETCH, OPEN, KILL, FETCH | {"at": 7.0}, restart, OPEN | {"at": 12.0}), programs)
-    assert result.result == PASSED, result.text
-
-
-def test_g21_a_ticket_is_worth_what_it_was_when_somebody_passes_on_what_was_revoked(programs: Programs) -> None:
-    back = {"do": "pass", "guest": C, "to": B, "at": 8.0}
-    result = run(plan(FETCH, GIVE, KILL, FETCH | {"at": 7.0}, back, OPEN | {"at": 9.0}), programs)
-    assert result.result == PASSED, result.text
-
-
-def test_it_finds_a_ticket_that_opens_although_its_door_has_ended(
-    programs: Programs, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "deeds",
+    [
+        pytest.param((GIVE, KILL, OPEN, OPEN_TOO, GIVE, FETCH, OPEN, OPEN_TOO, GIVE, OPEN_TOO), id="all over again"),
+        pytest.param((OPEN, KILL, ANEW, RESTART, OPEN | {"at": 12.0}), id="a ticket outlives a restart"),
+        pytest.param((GIVE, KILL, ANEW, BACK, OPEN | {"at": 9.0}), id="a revoked one comes back"),
+    ],
+)
+def test_g21_it_holds_when_a_door_ends_and_tickets_are_fetched_again(
+    programs: Programs, deeds: tuple[dict[str, Any], ...]
 ) -> None:
-    monkeypatch.setattr(Grants, "is_issue", lambda self, issuer, number: True)
-    result = run(plan(FETCH, KILL, OPEN, OPEN, OPEN, OPEN, OPEN), programs)
-    assert result.result == VIOLATED, result.text
-    assert result.text.startswith(f"{B}, which may have been given, before its door ended, a ticket for")
-    assert result.text.endswith("has opened that door")
+    passes(plan(FETCH, *deeds), programs)
 
 
-def test_it_finds_a_ticket_that_opens_nothing(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Grants, "is_issue", lambda self, issuer, number: False)
-    result = run(plan(FETCH, OPEN), programs)
-    assert result.result == VIOLATED, result.text
-    assert result.text.startswith(f"{B}, which holds a ticket for")
-    assert result.text.endswith("was turned away")
+@pytest.mark.parametrize(
+    ("opens", "deeds", "begins", "ends"),
+    [
+        (
+            True,
+            (KILL, *[OPEN] * 5),
+            f"{B}, which may have been given, before its door ended, a ticket for",
+            " that door",
+        ),
+        (False, (OPEN,), f"{B}, which holds a ticket for", "was turned away"),
+    ],
+)
+def test_it_finds_a_ticket_that_opens_after_its_doors_end_or_not_at_all(
+    programs: Programs,
+    monkeypatch: pytest.MonkeyPatch,
+    opens: bool,
+    deeds: tuple[dict[str, Any], ...],
+    begins: str,
+    ends: str,
+) -> None:
+    monkeypatch.setattr(Grants, "is_issue", lambda self, issuer, number: opens)
+    text = violation(plan(FETCH, *deeds), programs)
+    assert (text.startswith(begins), text.endswith(ends)) == (True, True), text
 
 
 FORGE = {"do": "forge", "guest": C}
@@ -94,13 +94,11 @@ FORGERIES = pytest.mark.parametrize("how", [each.value for each in Forgery])
 
 @FORGERIES
 def test_g20_it_holds_when_a_ticket_is_forged(programs: Programs, how: str) -> None:
-    result = run(plan(FETCH, FORGE | {"how": how}, OPEN, GIVE, OPEN_TOO), programs)
-    assert result.result == PASSED, result.text
+    passes(plan(FETCH, FORGE | {"how": how}, OPEN, GIVE, OPEN_TOO), programs)
 
 
 @FORGERIES
 def test_g20_it_finds_a_forged_ticket_that_opens(programs: Programs, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     monkeypatch.setattr(Network, "vouched_untrusted", lambda *arguments: True)
-    result = run(plan(FORGE | {"how": how}), programs)
-    assert result.result == VIOLATED, result.text
-    assert result.text == f"{C} has opened the door {Ticket(A, 1)} with a ticket that it forged ({how})"
+    text = violation(plan(FORGE | {"how": how}), programs)
+    assert text == f"{C} has opened the door {Ticket(A, 1)} with a ticket that it forged ({how})"

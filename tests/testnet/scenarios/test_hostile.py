@@ -14,7 +14,7 @@ from testnet.scenarios.hostile import HOSTILE
 from testnet.scenarios.scenario import Plan, draw_plan
 from testnet.sim.names import REGISTRAR
 from testnet.sim.programs import Programs
-from testnet.sim.run import PASSED, VIOLATED, run
+from tests.testnet.scenarios.played import passes, violation
 
 VICTIM, FRIEND, HIDDEN = HOSTILE.nodes
 
@@ -23,11 +23,6 @@ def plan(*attacks: tuple[BehaviourName, str]) -> Plan:
     """These peers, for twelve seconds."""
     steps = [Step(1.0, 13.0, HostilePeer(node, behaviour, seed=seed)) for seed, (behaviour, node) in enumerate(attacks)]
     return replace(draw_plan(HOSTILE, 1), schedule=ordered(steps))
-
-
-def test_it_holds_without_any(programs: Programs) -> None:
-    result = run(plan(), programs)
-    assert result.result == PASSED, result.text
 
 
 HELD: tuple[tuple[BehaviourName, str], ...] = (
@@ -40,9 +35,11 @@ HELD: tuple[tuple[BehaviourName, str], ...] = (
 )
 
 
-def test_it_holds_with_several_at_once(programs: Programs) -> None:
-    result = run(plan(*HELD), programs)
-    assert result.result == PASSED, result.text
+@pytest.mark.parametrize("attacks", [(), HELD], ids=["none", "several"])
+def test_it_holds_with_none_and_with_several_at_once(
+    programs: Programs, attacks: tuple[tuple[BehaviourName, str], ...]
+) -> None:
+    passes(plan(*attacks), programs)
 
 
 def test_it_finds_out_if_a_peer_that_acknowledges_nothing_silences_a_process(
@@ -53,5 +50,4 @@ def test_it_finds_out_if_a_peer_that_acknowledges_nothing_silences_a_process(
     monkeypatch.setattr(
         InFlight, "_of_process", lambda self, process, node, answer: per_node(self, process, "", answer)
     )
-    result = run(plan(("never_acknowledges", VICTIM)), programs)
-    assert result.result == VIOLATED, result.text
+    violation(plan(("never_acknowledges", VICTIM)), programs)

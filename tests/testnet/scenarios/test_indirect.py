@@ -16,8 +16,7 @@ from testnet.runs.plans import expand
 from testnet.scenarios.indirect import INDIRECT
 from testnet.scenarios.scenario import Plan, draw_plan
 from testnet.sim.programs import Programs
-from testnet.sim.run import PASSED, VIOLATED, run
-from tests.seeds import seeds
+from tests.testnet.scenarios.played import passes, violation
 
 ROUTER, OTHER, HIDDEN, A, B = INDIRECT.nodes
 
@@ -25,17 +24,9 @@ ROUTER, OTHER, HIDDEN, A, B = INDIRECT.nodes
 def plan(schedule: Schedule, *lost: str) -> Plan:
     pace = {"count": 30, "gap_ms": 500, "timeout": 120, "blob": 0}
     runs = [
-        {"author": HIDDEN, "targets": [A, B]},
-        {"author": A, "targets": [HIDDEN]},
-        {"author": B, "targets": [HIDDEN]},
+        {"author": author, "targets": targets} | pace for author, *targets in ((HIDDEN, A, B), (A, HIDDEN), (B, HIDDEN))
     ]
-    return Plan("indirect", 3, INDIRECT.nodes, {"runs": [run | pace for run in runs], "lost": list(lost)}, schedule)
-
-
-@pytest.mark.parametrize("seed", seeds(3, 10))
-def test_it_holds_whatever_is_drawn(programs: Programs, seed: int) -> None:
-    result = run(draw_plan(INDIRECT, seed), programs)
-    assert result.result == PASSED, (seed, result.text)
+    return Plan("indirect", 3, INDIRECT.nodes, {"runs": runs, "lost": list(lost)}, schedule)
 
 
 def test_one_router_can_carry_a_circuit_in_each_direction_between_all_nodes_that_it_may_have() -> None:
@@ -51,8 +42,7 @@ def test_one_router_can_carry_a_circuit_in_each_direction_between_all_nodes_that
 
 @pytest.mark.long
 def test_it_holds_with_the_most_nodes(programs: Programs) -> None:
-    result = run(draw_plan(INDIRECT, 3, INDIRECT.most_nodes), programs)
-    assert result.result == PASSED, result.text
+    passes(draw_plan(INDIRECT, 3, INDIRECT.most_nodes), programs)
 
 
 def test_only_one_router_fails_in_what_is_drawn() -> None:
@@ -66,17 +56,14 @@ def test_only_one_router_fails_in_what_is_drawn() -> None:
 def test_it_holds_when_one_router_ends_or_says_nothing_any_more(
     programs: Programs, fault: Crash | Pause, seconds: float
 ) -> None:
-    result = run(plan((Step(1.0, 1.0 + seconds, fault),)), programs)
-    assert result.result == PASSED, result.text
+    passes(plan((Step(1.0, 1.0 + seconds, fault),)), programs)
 
 
 @pytest.mark.parametrize("lost", ["hidden", "others", "restart", "away"])
 def test_it_holds_when_connections_to_both_routers_are_lost(programs: Programs, lost: str) -> None:
-    result = run(plan((), lost), programs)
-    assert result.result == PASSED, result.text
+    passes(plan((), lost), programs)
 
 
 def test_when_both_routers_fail_it_says_who_is_not_reached(programs: Programs) -> None:
-    result = run(plan((Step(5.0, 15.0, Crash(ROUTER)), Step(5.0, 15.0, Crash(OTHER)))), programs)
-    assert result.result == VIOLATED, result.text
-    assert result.text.startswith(f"one of two routers was there, but {HIDDEN}'s run run 0 to {A}: 30 sent, ")
+    text = violation(plan((Step(5.0, 15.0, Crash(ROUTER)), Step(5.0, 15.0, Crash(OTHER)))), programs)
+    assert text.startswith(f"one of two routers was there, but {HIDDEN}'s run run 0 to {A}: 30 sent, ")

@@ -7,12 +7,10 @@ import pytest
 from nectar_node.packages.installer import Installer
 from net.names.registrar import Registrar
 from testnet.faults.registrar_down import RegistrarDown
-from testnet.model.rule import Nodes
 from testnet.scenarios.registrar_outage import REGISTRAR_OUTAGE
-from testnet.scenarios.scenario import Plan, draw_plan
+from testnet.scenarios.scenario import Plan
 from testnet.sim.programs import Programs
-from testnet.sim.run import PASSED, VIOLATED, run
-from tests.seeds import seeds
+from tests.testnet.scenarios.played import passes, violation
 
 A, B, NEW, LATE = REGISTRAR_OUTAGE.nodes
 
@@ -22,30 +20,20 @@ def plan(how: str, event: str = "nothing", late: float = 1.0) -> Plan:
     return Plan("registrar_outage", 5, REGISTRAR_OUTAGE.nodes, options)
 
 
-@pytest.mark.parametrize("seed", seeds(3, 8))
-def test_it_holds_whatever_is_drawn(programs: Programs, seed: int) -> None:
-    result = run(draw_plan(REGISTRAR_OUTAGE, seed), programs)
-    assert result.result == PASSED, (seed, result.text)
-
-
 @pytest.mark.parametrize("how", ["crash", "unreachable"])
 @pytest.mark.parametrize("event", ["nothing", "cut", "restart"])
 def test_who_knows_each_other_talks_on_though_connections_break_and_nodes_restart(
     programs: Programs, how: str, event: str
 ) -> None:
-    result = run(plan(how, event), programs)
-    assert result.result == PASSED, result.text
+    passes(plan(how, event), programs)
 
 
 def test_it_finds_out_if_the_registrar_was_there_all_the_time(
     programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def nothing(self: RegistrarDown, nodes: Nodes) -> None: ...
-
-    monkeypatch.setattr(RegistrarDown, "begin", nothing)
-    result = run(plan("crash"), programs)
-    assert result.result == VIOLATED, result.text
-    assert result.text.startswith(f"{A} asks {NEW}, cannot know where it is, and is answered: 5 sent, 5 answered")
+    monkeypatch.setattr(RegistrarDown, "begin", lambda self, nodes: None)
+    text = violation(plan("crash"), programs)
+    assert text.startswith(f"{A} asks {NEW}, cannot know where it is, and is answered: 5 sent, 5 answered")
 
 
 def test_it_finds_out_if_the_registrar_has_forgotten_who_was_there(
@@ -53,15 +41,13 @@ def test_it_finds_out_if_the_registrar_has_forgotten_who_was_there(
 ) -> None:
     made = Registrar.__init__
     monkeypatch.setattr(Registrar, "__init__", lambda self, identity, records=(): made(self, identity))
-    result = run(plan("crash", late=0.05), programs)
-    assert result.result == VIOLATED, result.text
-    assert result.text.startswith(f"{A} asks {LATE}, asked for it until the registrar was back: 1 sent, 0 answered")
+    text = violation(plan("crash", late=0.05), programs)
+    assert text.startswith(f"{A} asks {LATE}, asked for it until the registrar was back: 1 sent, 0 answered")
 
 
 def test_it_finds_out_if_what_comes_before_the_packages_run_reaches_no_process(
     programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Installer, "expect", lambda self, packages: None)
-    result = run(plan("crash", "restart"), programs)
-    assert result.result == VIOLATED, result.text
-    assert result.text.startswith(f"{A} asks {B}, has reached it before its processes ran: 5 sent, 0 answered")
+    text = violation(plan("crash", "restart"), programs)
+    assert text.startswith(f"{A} asks {B}, has reached it before its processes ran: 5 sent, 0 answered")

@@ -9,21 +9,13 @@ from kernel.router import lifecycle
 from kernel.router.outstanding import OutstandingTable
 from kernel.router.requests import Requests
 from testnet.scenarios.restarts import RESTARTS
-from testnet.scenarios.scenario import Plan, draw_plan
+from testnet.scenarios.scenario import Plan
 from testnet.sim.programs import Programs
-from testnet.sim.run import PASSED, VIOLATED, run
+from tests.testnet.scenarios.played import violation
 
 
 def found(programs: Programs) -> str:
-    result = run(Plan("restarts", 5, RESTARTS.nodes, {"first": 1.0, "times": 1}), programs)
-    assert result.result == VIOLATED, result.text
-    return result.text
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_it_holds_whatever_is_drawn(programs: Programs, seed: int) -> None:
-    result = run(draw_plan(RESTARTS, seed), programs)
-    assert result.result == PASSED, (seed, result.text)
+    return violation(Plan("restarts", 5, RESTARTS.nodes, {"first": 1.0, "times": 1}), programs)
 
 
 def test_g22_it_finds_a_back_off_that_is_never_reset(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:

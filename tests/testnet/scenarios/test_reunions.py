@@ -10,10 +10,9 @@ from net.peering.sessions import Sessions
 from net.session.outbox import Outbox
 from net.session.session import Connection, Session
 from testnet.scenarios.reunions import REUNIONS
-from testnet.scenarios.scenario import Plan, draw_plan
+from testnet.scenarios.scenario import Plan
 from testnet.sim.programs import Programs
-from testnet.sim.run import PASSED, VIOLATED, run
-from tests.seeds import seeds
+from tests.testnet.scenarios.played import passes, violation
 
 A, B, C = REUNIONS.nodes
 TALK = {"at": 0.1, "do": "cut", "node": B, "pace": [100, 10]}
@@ -26,28 +25,20 @@ def plan(*events: dict[str, Any], last: tuple[str, ...] = ()) -> Plan:
     return Plan("reunions", 5, REUNIONS.nodes, options)
 
 
-@pytest.mark.parametrize("seed", seeds(2, 6))
-def test_it_holds_whatever_is_drawn(programs: Programs, seed: int) -> None:
-    result = run(draw_plan(REUNIONS, seed), programs)
-    assert result.result == PASSED, (seed, result.text)
-
-
 @pytest.mark.parametrize("restart", [LOSS, PARTITION], ids=["loss", "partition"])
 def test_it_holds_when_a_node_falls_silent_and_restarts_in_the_midst_of_a_talk(
     programs: Programs, restart: dict[str, Any]
 ) -> None:
-    result = run(plan(TALK, restart, last=(A, C)), programs)
-    assert result.result == PASSED, result.text
+    passes(plan(TALK, restart, last=(A, C)), programs)
 
 
 def test_g4_it_finds_what_is_sent_again_to_a_node_that_has_restarted(
     programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Outbox, "fail_begun", lambda self: [])
-    result = run(plan(TALK, LOSS), programs)
-    assert result.result == VIOLATED, result.text
-    assert result.text.startswith(f"G4: {B}@witness:witness:sys was given request ")
-    assert result.text.endswith(" twice")
+    text = violation(plan(TALK, LOSS), programs)
+    assert text.startswith(f"G4: {B}@witness:witness:sys was given request ")
+    assert text.endswith(" twice")
 
 
 def test_it_finds_a_node_that_does_not_see_who_is_back(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,6 +49,5 @@ def test_it_finds_a_node_that_does_not_see_who_is_back(programs: Programs, monke
             choose(sessions, session, connection)
 
     monkeypatch.setattr(Sessions, "choose", choose_the_first)
-    result = run(plan(last=(C,)), programs)
-    assert result.result == VIOLATED, result.text
-    assert result.text == f"{C} is back, and not heard by {A}: 1 sent, 0 answered, 0 returned, 0 offline, 1 timeout"
+    text = violation(plan(last=(C,)), programs)
+    assert text == f"{C} is back, and not heard by {A}: 1 sent, 0 answered, 0 returned, 0 offline, 1 timeout"

@@ -11,20 +11,13 @@ from testnet.faults.disk_full import DiskFull
 from testnet.faults.partition import Partition
 from testnet.faults.schedule import Step
 from testnet.faults.unsynced import Unsynced
-from testnet.scenarios.scenario import Plan, Violation, draw_plan
+from testnet.scenarios.scenario import Plan, Violation
 from testnet.scenarios.store import STORE, Look, Put, Versions, check_kept, check_look, known
 from testnet.sim.programs import Programs
-from testnet.sim.run import PASSED, run
-from tests.seeds import seeds
+from tests.testnet.scenarios.played import passes
 from tests.testnet.scenarios.told import NOTHING, answered
 
 MAIN, COPY = NODES = STORE.nodes
-
-
-@pytest.mark.parametrize("seed", seeds(8, 25))
-def test_it_holds_whatever_is_drawn(programs: Programs, seed: int) -> None:
-    result = run(draw_plan(STORE, seed), programs)
-    assert result.result == PASSED, (seed, result.text)
 
 
 @pytest.mark.parametrize("fault", [Crash, Unsynced, DiskFull])
@@ -35,8 +28,7 @@ def test_it_holds_when_a_node_fails_while_much_is_put(
     faults = (Step(1.0, 3.0, fault(node)), Step(5.0, 6.0, fault(node)), Step(7.0, 13.0, Partition()))
     events: list[list[Any]] = [[number * 0.1, "put", "abcde"[number % 5]] for number in range(150)]
     events += [[number * 0.5 + 0.05, "look", NODES[number % 2]] for number in range(30)]
-    result = run(Plan("store", 5, NODES, {"events": sorted(events)}, faults), programs)
-    assert result.result == PASSED, result.text
+    passes(Plan("store", 5, NODES, {"events": sorted(events)}, faults), programs)
 
 
 def put(key: str, value: str, version: int, replicated: bool = True) -> Put:
@@ -52,13 +44,10 @@ def look(least: Versions, *entries: tuple[str, str, int], node: str = COPY) -> L
     return Look(node, least, answered({"Dump": dump(*entries)}))
 
 
-def test_what_is_acknowledged_is_known_of_the_replica_only_if_it_was_replicated() -> None:
+def test_what_is_acknowledged_or_shown_is_known() -> None:
     puts = [put("a", "x", 3), put("b", "y", 4, replicated=False), Put("c", "z", 1.0, NOTHING)]
     assert known([], puts, COPY, replicated=True) == {"a": 3}
     assert known([], puts, MAIN, replicated=False) == {"a": 3, "b": 4}
-
-
-def test_what_a_node_has_shown_is_known_of_it_and_of_no_other() -> None:
     looks = [look({}, ("a", "x", 2), ("b", "y", 3)), look({}, ("a", "x", 2)), Look(COPY, {}, NOTHING)]
     assert known(looks, [put("a", "w", 1)], COPY, replicated=True) == {"a": 2, "b": 3}
     assert known(looks, [put("a", "w", 1)], MAIN, replicated=False) == {"a": 1}

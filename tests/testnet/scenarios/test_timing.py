@@ -36,18 +36,17 @@ def test_whoever_only_waits_forgets_nothing(fault: Fault) -> None:
     assert not may_forget((Step(3.0, 5.0, fault),), ONE, 0.0)
 
 
-def test_a_crash_takes_nothing_of_what_comes_after_it() -> None:
-    assert not may_forget((Step(3.0, 5.0, Crash(ONE)),), ONE, 5.1)
-
-
-def test_a_process_that_a_full_disk_has_ended_waits_before_it_runs_again() -> None:
-    schedule = (Step(3.0, 5.0, DiskFull(ONE)),)
-    assert may_forget(schedule, ONE, 9.0)
-    assert not may_forget(schedule, ONE, 12.0)
-
-
-def test_a_crash_without_an_end_counts_for_ever() -> None:
-    assert may_forget((Step(3.0, None, Crash(ONE)),), ONE, 1000.0)
+@pytest.mark.parametrize(
+    ("step", "before", "after"),
+    [
+        (Step(3.0, 5.0, Crash(ONE)), 5.0, 5.1),
+        (Step(3.0, 5.0, DiskFull(ONE)), 9.0, 12.0),  # its process waits before it runs again
+        (Step(3.0, None, Crash(ONE)), 1000.0, None),
+    ],
+)
+def test_nothing_is_forgotten_of_what_comes_after_the_end(step: Step, before: float, after: float | None) -> None:
+    assert may_forget((step,), ONE, before)
+    assert after is None or not may_forget((step,), ONE, after)
 
 
 @pytest.mark.parametrize(("level", "seconds"), [(Level.SIMULATION, 5), (Level.LOOPBACK, 15), (Level.NAMESPACES, 15)])

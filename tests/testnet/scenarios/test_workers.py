@@ -10,27 +10,19 @@ from testnet.faults.crash import Crash
 from testnet.faults.pause import Pause
 from testnet.faults.schedule import Step
 from testnet.model.lab import Outcome
-from testnet.scenarios.scenario import Plan, Violation, draw_plan
+from testnet.scenarios.scenario import Plan, Violation
 from testnet.scenarios.workers import WORKERS, check_results, check_run, check_status, sum_of_primes
 from testnet.sim.programs import Programs
-from testnet.sim.run import PASSED, run
-from tests.seeds import seeds
+from tests.testnet.scenarios.played import passes
 
 BOSS, ONE, TWO, THREE = WORKERS.nodes
-
-
-@pytest.mark.parametrize("seed", seeds(4, 8))
-def test_it_holds_whatever_is_drawn(programs: Programs, seed: int) -> None:
-    result = run(draw_plan(WORKERS, seed), programs)
-    assert result.result == PASSED, (seed, result.text)
 
 
 def test_it_holds_when_one_worker_after_another_vanishes(programs: Programs) -> None:
     faults = (Step(1.0, 6.0, Crash(ONE)), Step(3.0, 12.0, Pause(TWO)), Step(5.0, 9.0, Crash(THREE)))
     order = {"jobs": 40, "below": 200, "workers": [ONE, TWO, THREE], "timeout": 5, "rest": 1000, "trap": [3, 39]}
     events = [[0.5, "run", order | {"attempts": 1000}], [4.0, "look", None]]
-    result = run(Plan("workers", 5, WORKERS.nodes, {"events": events}, faults), programs)
-    assert result.result == PASSED, result.text
+    passes(Plan("workers", 5, WORKERS.nodes, {"events": events}, faults), programs)
 
 
 ORDER: dict[str, Any] = {"jobs": 2, "below": 10, "workers": [ONE, TWO], "trap": []}
@@ -57,9 +49,6 @@ def test_a_sum_of_primes_is_known() -> None:
 def test_results_that_are_missing_doubled_or_wrong_are_found(results: list[dict[str, Any]]) -> None:
     with pytest.raises(Violation, match="job"):
         check_results(ORDER, results)
-
-
-def test_right_results_are_right() -> None:
     check_results(ORDER, [result(0, 17), result(1, 1480, TWO)])
 
 

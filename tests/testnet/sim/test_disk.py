@@ -42,20 +42,15 @@ def is_there(disk: SimDisk, location: ops.Location) -> bool:
     return not isinstance(disk.perform(ops.ListFolder(location)), ops.DiskError)
 
 
-def test_what_was_written_is_lost() -> None:
+def test_what_was_written_is_lost_until_it_is_synced() -> None:
     disk = after_power_cut(ops.Replace(F, b"old content"), ops.WriteAt(F, 0, b"new"), ops.Append(F, b", and more"))
     assert disk.get(F) == b"old content"
-
-
-def test_what_was_written_and_synced_is_kept() -> None:
     disk = after_power_cut(
         ops.Create(F), ops.WriteAt(F, 0, b"abc"), ops.Append(F, b"def"), ops.Sync(F), ops.WriteAt(F, 1, b"xxxxxxx")
     )
     assert disk.get(F) == b"abcdef"
-
-
-def test_a_file_that_was_made_and_not_synced_is_gone() -> None:
     assert after_power_cut(ops.Create(F), ops.WriteAt(F, 0, b"abc")).paths() == set()
+    assert after_power_cut(ops.Replace(F, b"abc"), ops.Create(F, cut_off=True)).get(F) == b"abc"
 
 
 @pytest.mark.parametrize("length", [0, 2, 9])
@@ -65,57 +60,44 @@ def test_another_length_is_lost_until_it_is_synced(length: int) -> None:
     assert after_power_cut(*operations, ops.Sync(F)).get(F) == b"abcdef"[:length].ljust(length, b"\0")
 
 
-def test_a_file_that_was_emptied_is_full_again() -> None:
-    assert after_power_cut(ops.Replace(F, b"abc"), ops.Create(F, cut_off=True)).get(F) == b"abc"
-
-
-def test_a_replaced_file_is_kept() -> None:
+def test_whole_new_contents_are_kept() -> None:
     assert after_power_cut(ops.Replace(F, b"old"), ops.Replace(F, b"new")).get(F) == b"new"
-
-
-def test_an_extended_file_is_kept_from_its_first_byte() -> None:
     disk = after_power_cut(ops.Replace(F, b"abcdef"), ops.Extend(F, 3, b"XY"))
     assert disk.get(F) == b"abcXY"
-
-
-def test_a_copy_is_kept() -> None:
     assert after_power_cut(ops.Replace(F, b"abc"), ops.Copy(F, G)).get(G) == b"abc"
+    disk = SimDisk(lambda: 0.0)
+    disk.put(at("a", "f"), b"abc")
+    disk.lose_unsynced(CHANCE)
+    assert disk.get(at("a", "f")) == b"abc"
 
 
-def test_a_removed_file_comes_back_until_its_folder_is_synced() -> None:
+def test_names_of_files_are_kept_with_their_folder() -> None:
     assert after_power_cut(ops.Replace(F, b"abc"), ops.RemoveFile(F)).get(F) == b"abc"
     assert after_power_cut(ops.Replace(F, b"abc"), ops.RemoveFile(F), ops.Replace(G, b"")).get(F) is None
-
-
-def test_a_renamed_file_has_its_new_name_alone() -> None:
     disk = after_power_cut(ops.Replace(F, b"abc"), ops.Rename(F, G))
     assert (disk.get(F), disk.get(G)) == (None, b"abc")
-
-
-def test_a_file_that_is_renamed_before_it_is_synced_is_there_and_empty() -> None:
     assert after_power_cut(ops.Create(F), ops.WriteAt(F, 0, b"abc"), ops.Rename(F, G)).get(G) == b""
 
 
-def test_a_folder_that_was_made_is_kept_and_so_is_what_is_durable_in_it() -> None:
+def test_folders_are_kept_when_they_are_made_and_come_back_when_they_are_removed() -> None:
     file = at("a", "b", "f")
     disk = after_power_cut(ops.MakeFolder(at("a", "b")), ops.Replace(file, b"abc"))
     assert disk.get(file) == b"abc"
     assert is_there(after_power_cut(ops.CreateFolder(at("a"))), at("a"))
-
-
-def test_a_folder_that_exists_is_not_synced_by_making_it() -> None:
     assert (
         after_power_cut(ops.Create(F), ops.MakeFolder(at("a")), ops.RemoveFolder(at("a"), True), ops.Create(G)).get(G)
         is None
     )
-
-
-def test_a_removed_folder_comes_back_with_what_was_in_it() -> None:
     file = at("a", "f")
     disk = after_power_cut(
         ops.MakeFolder(at("a")), ops.Replace(file, b"abc"), ops.RemoveFolder(at("a"), recursive=True)
     )
     assert disk.get(file) == b"abc"
+    disk = after_power_cut(
+        ops.MakeFolder(F), ops.Replace(at("f", "g"), b"abc"), ops.RemoveFolder(F, True), ops.Replace(F, b"file")
+    )
+    assert disk.get(F) == b"file"
+    assert disk.paths() == {("root", "f")}
 
 
 def test_a_folder_made_in_the_place_of_a_removed_one_is_empty() -> None:
@@ -141,14 +123,6 @@ def test_a_renamed_folder_takes_what_is_durable_along() -> None:
     assert not is_there(disk, at("a"))
 
 
-def test_a_file_in_the_place_of_a_removed_folder_takes_it() -> None:
-    disk = after_power_cut(
-        ops.MakeFolder(F), ops.Replace(at("f", "g"), b"abc"), ops.RemoveFolder(F, True), ops.Replace(F, b"file")
-    )
-    assert disk.get(F) == b"file"
-    assert disk.paths() == {("root", "f")}
-
-
 def test_what_was_unpacked_is_gone() -> None:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
@@ -156,13 +130,6 @@ def test_what_was_unpacked_is_gone() -> None:
     disk = after_power_cut(ops.Unpack(at("into"), archive.getvalue()))
     assert disk.paths() == set()
     assert not is_there(disk, at("into"))
-
-
-def test_what_the_world_laid_down_is_kept() -> None:
-    disk = SimDisk(lambda: 0.0)
-    disk.put(at("a", "f"), b"abc")
-    disk.lose_unsynced(CHANCE)
-    assert disk.get(at("a", "f")) == b"abc"
 
 
 def test_a_disk_goes_on_after_a_power_cut() -> None:

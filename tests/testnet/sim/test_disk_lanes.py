@@ -36,15 +36,12 @@ class Machine:
         self.lanes.submit(Job(Append(location, data), str(location), owner))
 
 
-def test_the_jobs_of_a_lane_are_done_in_order() -> None:
+def test_the_jobs_of_a_lane_are_done_in_order_and_those_of_others_beside_them() -> None:
     machine = Machine(1)
     for owner in range(20):
         machine.append(F, owner)
     machine.simulation.rest(1000 * DISK_SECONDS)
     assert machine.done == list(range(20))
-
-
-def test_a_lane_does_not_wait_for_another() -> None:
     orders = set()
     for seed in SEEDS:
         machine = Machine(seed)

@@ -9,12 +9,9 @@ from testnet.sweep.comparison import first_difference
 LINES = [f"{number}" for number in range(10)]
 
 
-def test_the_same_lines_have_no_difference() -> None:
+def test_the_first_difference_is_shown_with_three_lines_around_it() -> None:
     assert first_difference(LINES, list(LINES)) is None
     assert first_difference([], []) is None
-
-
-def test_the_first_difference_is_shown_with_three_lines_around_it() -> None:
     difference = first_difference(LINES, [*LINES[:5], "other", *LINES[6:9], "another"])
     assert difference is not None
     assert difference.number == 6

@@ -70,8 +70,17 @@ def test_a_seed_fixture_of_ones_own_is_taken_and_told(pytester: pytest.Pytester)
     assert seeds_of(result) == [5]
 
 
-def test_two_nodes_greet_each_other_in_virtual_time(pytester: pytest.Pytester) -> None:
+def test_two_nodes_greet_each_other_at_exact_virtual_times(pytester: pytest.Pytester) -> None:
     run(pytester, GREETS).assert_outcomes(passed=1)
+    source = """
+        def test_times(sim):
+            sim.boot("one.nec")
+            began, seen = sim.now, []
+            sim.at(1.25, lambda: seen.append(sim.now))
+            sim.rest(3600.0)
+            assert (sim.now, seen) == (began + 3600.0, [began + 1.25])
+    """
+    run(pytester, source).assert_outcomes(passed=1)
 
 
 def test_a_package_is_a_folder_beside_the_test_or_where_pytest_was_started(
@@ -120,18 +129,6 @@ def test_a_module_that_cannot_run_is_said_at_boot(pytester: pytest.Pytester, hel
     result = run(pytester, 'def test_it(sim):\n    sim.boot("one.nec", packages=["mine"])\n')
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["E * *mine.wasm is not a process that can run here: *."])
-
-
-def test_virtual_times_are_exact(pytester: pytest.Pytester) -> None:
-    source = """
-        def test_times(sim):
-            sim.boot("one.nec")
-            began, seen = sim.now, []
-            sim.at(1.25, lambda: seen.append(sim.now))
-            sim.rest(3600.0)
-            assert (sim.now, seen) == (began + 3600.0, [began + 1.25])
-    """
-    run(pytester, source).assert_outcomes(passed=1)
 
 
 def test_each_test_has_a_network_of_its_own_and_all_share_what_is_compiled(pytester: pytest.Pytester) -> None:
@@ -228,16 +225,13 @@ def test_the_command_of_the_report_repeats_the_run_to_the_same_digest(pytester: 
     assert told[0]["nectar_digest"] == told[1]["nectar_digest"], command
 
 
-def test_without_a_seed_a_run_repeats_itself_and_tests_have_different_ones(pytester: pytest.Pytester) -> None:
+def test_without_a_seed_a_run_repeats_itself_and_random_seeds_are_others_in_each_run(pytester: pytest.Pytester) -> None:
     source = (
         "def test_a(nectar_seed):\n    print('seed', nectar_seed)\ndef test_b(nectar_seed):\n    test_a(nectar_seed)\n"
     )
     runs = [re.findall(r"seed \d+", printed(run(pytester, source, "-s"))) for _ in range(2)]
     assert runs[0] == runs[1]
     assert len(set(runs[0])) == 2
-
-
-def test_random_seeds_are_others_in_each_run(pytester: pytest.Pytester) -> None:
     source = "def test_a(nectar_seed):\n    print('seed', nectar_seed)\n"
     runs = [re.findall(r"seed \d+", printed(run(pytester, source, "-s", "--nectar-seed=random"))) for _ in range(2)]
     assert runs[0] != runs[1]
@@ -317,19 +311,16 @@ def test_junit_has_seed_level_seconds_and_digest_of_every_test_and_the_journal_o
     assert f'"digest": "{failed["nectar_digest"]}"' in journal[-1]
 
 
-def test_a_journal_can_be_read_and_says_that_pytest_is_what_replays_it(pytester: pytest.Pytester) -> None:
+def test_all_journals_are_kept_if_that_is_wanted_and_say_that_pytest_replays_them(pytester: pytest.Pytester) -> None:
     run(pytester, FAILS, "--nectar-journals=kept", "--nectar-seed=7")
     (file,) = (pytester.path / "kept").iterdir()
     journal = read_journal_untrusted(file)
     assert journal.end.result == "failed"
     with pytest.raises(BadInput, match=r"is the journal of a test, which pytest runs again with --nectar-seed 7\."):
         plan_of(journal.header, str(file))
-
-
-def test_all_journals_are_kept_if_that_is_wanted(pytester: pytest.Pytester) -> None:
     run(pytester, GREETS, "--nectar-journals=kept/here").assert_outcomes(passed=1)
-    (journal,) = (pytester.path / "kept" / "here").iterdir()
-    assert f'"result": "{PASSED}"' in journal.read_text().splitlines()[-1]
+    (whole,) = (pytester.path / "kept" / "here").iterdir()
+    assert f'"result": "{PASSED}"' in whole.read_text().splitlines()[-1]
 
 
 # --- choosing -------------------------------------------------------------------------------------------------------

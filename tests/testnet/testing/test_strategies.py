@@ -35,18 +35,12 @@ def test_the_one_fault_that_matters_is_left_at_the_simplest_time() -> None:
         settings=QUICKLY,
     )
     assert words(shrunk) == "t=0 s: kill one.nec until t=0.1 s"
-
-
-def test_a_time_is_no_later_and_no_longer_than_it_must_be() -> None:
     shrunk = find(
         schedules(NAMES),
         lambda schedule: any(step.at >= 3.0 and (step.until or 0.0) - step.at >= 2.0 for step in schedule),
         settings=QUICKLY,
     )
     assert [(step.at, step.until) for step in shrunk] == [(3.0, 5.0)]
-
-
-def test_one_node_has_no_schedule() -> None:
     with pytest.raises(BadInput, match="two nodes or more"):
         schedules(("one.nec",))
 

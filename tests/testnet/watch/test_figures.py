@@ -25,49 +25,35 @@ def link(at: float, bytes: int, resets: int = 0, pid: int = 1, **more: Any) -> S
     return Snapshot(at, (), LinksLook(at, "running", pid, links=(counts,), **more))
 
 
-def test_a_rate_is_what_came_in_the_last_three_seconds() -> None:
+def test_a_rate_is_what_came_in_three_seconds_and_lately_what_came_in_ten() -> None:
     figures = after(look(0, messages=0), look(7, messages=1000), look(8, messages=1010), look(10, messages=1040))
     assert figures.nodes[0].per_second == 40 / 3
-
-
-def test_lately_is_what_came_in_the_last_ten_seconds() -> None:
     figures = after(look(0, offline=1), look(5, offline=4), look(12, offline=9), look(15, offline=20))
     assert figures.nodes[0].lately == {"offline": 16}
-
-
-def test_what_an_earlier_life_has_counted_is_no_part_of_what_came_lately() -> None:
+    history = History()
+    for at in range(100):
+        figures = history.add(Snapshot(at, (look(at, timeout=at),)))
+    assert figures.nodes[0].lately == {"timeout": 10}
     figures = after(look(0, answered=500), look(2, answered=3, boot="2"))
     assert (figures.nodes[0].lately, figures.nodes[0].per_second) == ({"answered": 3}, None)
-
-
-def test_a_node_that_does_not_run_has_no_rate() -> None:
     node = after(look(0, messages=1), look(1, messages=9), look(2, NodeState.PAUSED)).nodes[0]
     assert (node.per_second, node.lately) == (None, {})
 
 
-def test_it_is_known_since_when_a_state_holds_if_it_came_meanwhile() -> None:
+def test_it_is_known_since_when_or_how_long_at_least_a_state_holds() -> None:
     node = after(look(0), look(1, NodeState.DOWN), look(4, NodeState.DOWN)).nodes[0]
     assert (node.since, node.since_at_least) == (3, False)
-
-
-def test_of_a_state_that_was_there_from_the_first_look_on_it_is_known_how_long_it_has_held_at_least() -> None:
     node = after(look(0, NodeState.PAUSED), look(4, NodeState.PAUSED)).nodes[0]
     assert (node.since, node.since_at_least) == (4, True)
-
-
-def test_a_running_node_says_itself_since_when() -> None:
     assert after(look(100), look(101)).nodes[0].since == 101
 
 
-def test_both_ways_of_a_link_are_one_line_with_a_rate_each() -> None:
+def test_both_ways_of_a_link_are_one_line_with_a_rate_each_unless_they_began_anew() -> None:
     history = History()
     history.add(link(0, 1000))
     (figures,) = history.add(link(2, 5000, 3)).links
     assert (figures.ends, figures.there, figures.back) == (("a.nec", "b.nec"), 0.0, 2000.0)
     assert (figures.bytes, figures.resets, figures.resets_lately) == (5000, 3, 3)
-
-
-def test_links_that_began_anew_have_no_rate_yet() -> None:
     history = History()
     history.add(link(0, 1000))
     (figures,) = history.add(link(2, 10, pid=2)).links
@@ -91,16 +77,6 @@ def test_errors_alike_are_one_line_and_the_newest_comes_first() -> None:
     other = Letter("2", "a.nec", "p", "r", "expired")
     again = Letter("3", "a.nec", "p", "q", "unreachable")
     assert errors([one, other, again]) == [ErrorFigures(again, 2), ErrorFigures(other, 1)]
-
-
-def test_errors_of_workers_that_differ_in_their_number_are_alike() -> None:
     letters = [Letter(str(each), "a.nec", f"a.nec@{each}7:p:q", "b.nec@x:p:q", "expired") for each in (1, 2)]
     (figures,) = errors(letters)
     assert (figures.last.source, figures.count) == ("a.nec@…:p:q", 2)
-
-
-def test_the_pictures_of_long_ago_are_forgotten() -> None:
-    history = History()
-    for at in range(100):
-        figures = history.add(Snapshot(at, (look(at, timeout=at),)))
-    assert figures.nodes[0].lately == {"timeout": 10}

@@ -73,28 +73,19 @@ def test_it_fits_whatever_there_is(width: int, height: int, nodes: int) -> None:
     assert max(map(len, lines)) <= width
 
 
-def test_three_nodes_with_all_their_figures_are_complete_on_eighty_columns() -> None:
+def test_what_does_not_fit_is_counted_and_where_all_fits_it_is_complete() -> None:
     lines = shown(figures())
     assert not [line for line in lines if "…" in line or "more" in line]
     assert lines[1].split() == ["NODE", "STATE", "SINCE", "PEERS", "MSG/S", "ANSWERED", "OFFLINE", "TIMEOUT"]
     assert lines[2].split()[:3] == ["node0.nec", "running", "1:00:00"]
-
-
-def test_what_does_not_fit_is_counted_and_what_shows_is_what_matters_most() -> None:
+    lines = shown(figures(nodes=5, down=0), 120, 40)
+    assert [line.split()[0] for line in lines[2:7]] == [f"node{number}.nec" for number in range(5)]
+    lines = shown(figures(nodes=70, links=50), height=None)
+    assert not [line for line in lines if "more" in line]
     lines = shown(figures(nodes=40, down=2))
     names = [line.split()[0] for line in lines if line.startswith("node") and "⇄" not in line]
     assert names[:3] == ["node0.nec", "node1.nec", "node21.nec"]  # those from 2048 a second on are about as busy
     assert f"and {40 - len(names)} more" in lines
-
-
-def test_where_all_fits_the_order_stays() -> None:
-    lines = shown(figures(nodes=5, down=0), 120, 40)
-    assert [line.split()[0] for line in lines[2:7]] == [f"node{number}.nec" for number in range(5)]
-
-
-def test_without_a_height_everything_is_there() -> None:
-    lines = shown(figures(nodes=70, links=50), height=None)
-    assert not [line for line in lines if "more" in line]
 
 
 def test_faults_are_in_words_with_their_end() -> None:

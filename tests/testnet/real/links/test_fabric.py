@@ -122,9 +122,6 @@ async def test_what_is_late_arrives_before_what_comes_when_the_delay_is_gone(tmp
         await stream.send_all(b"2")
         await stream.send_eof()
         assert await receive_all(stream) == b"12"
-
-
-async def test_what_is_late_is_so_no_longer_than_its_fault_holds(tmp_path: Path) -> None:
     async with open_rig(tmp_path) as rig, await rig.dial() as stream:
         number = rig.links.apply(Says(Passing, Delay(10_000.0), TO_B))
         await stream.send_all(b"1")

@@ -48,7 +48,7 @@ def is_up(links: HostLinks, name: str) -> bool:
     return subprocess.run(command, capture_output=True, check=True).stdout == b"1\n"
 
 
-def test_a_cable_is_plugged_in_when_the_last_fault_that_pulled_it_is_gone(links: HostLinks) -> None:
+def test_faults_that_pull_a_cable_hold_until_the_last_of_them_and_are_numbered_with_others(links: HostLinks) -> None:
     for name in (A, B):
         links.connect(name)
     first, second = links.apply(Partition(Where(A))), links.apply(Partition(Where(A)))
@@ -57,12 +57,8 @@ def test_a_cable_is_plugged_in_when_the_last_fault_that_pulled_it_is_gone(links:
     assert not is_up(links, A)
     links.remove(second)
     assert is_up(links, A)
-
-
-def test_faults_that_pull_a_cable_and_others_are_numbered_in_one_row(links: HostLinks) -> None:
-    links.connect(A)
     faults = (Partition(Where(A)), Stall(Where(A)), Partition(Where(A)))
-    assert [links.apply(fault) for fault in faults] == [1, 2, 3]
+    assert [links.apply(fault) for fault in faults] == [3, 4, 5]
 
 
 def test_each_node_has_a_host_and_a_front_of_its_own(links: HostLinks) -> None:

@@ -31,14 +31,19 @@ def links(tmp_path: Path) -> Iterator[LinksProcess]:
     links.stop()
 
 
-def test_it_runs_once(links: LinksProcess) -> None:
+def test_it_runs_once_for_its_user_alone_and_refuses_in_words(links: LinksProcess) -> None:
     pid = links.pid
     assert pid is not None
     assert not links.start()
     assert links.pid == pid
-
-
-def test_its_socket_is_its_users_alone_and_gone_at_the_end(links: LinksProcess) -> None:
+    with pytest.raises(BadInput, match=r"There is no fault number 3: there are none\."):
+        links.ask("remove", number=3)
+    with pytest.raises(Exception, match="ended before it had answered"):
+        links.ask("add", name="x" * 200_000)
+    assert links.ask("faults") == {"faults": []}
+    command = [sys.executable, "-P", "-m", "testnet.real.links", str(links.network.folder)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stderr) == (1, f"links is running already, as process {links.pid}.\n")
     folder = links_folder(links.network.folder)
     assert folder.control.stat().st_mode & 0o777 == 0o600
     assert links.stop() == "stopped"
@@ -51,17 +56,6 @@ def test_a_node_has_the_same_place_when_it_runs_again(links: LinksProcess) -> No
     links.stop()
     links.start()
     assert [links.connect(name) for name in ("b.nec", "a.nec")] == places[::-1]
-
-
-def test_a_refusal_reaches_the_user_as_it_was_said(links: LinksProcess) -> None:
-    with pytest.raises(BadInput, match=r"There is no fault number 3: there are none\."):
-        links.ask("remove", number=3)
-
-
-def test_a_line_without_end_is_hung_up_on(links: LinksProcess) -> None:
-    with pytest.raises(Exception, match="ended before it had answered"):
-        links.ask("add", name="x" * 200_000)
-    assert links.ask("faults") == {"faults": []}
 
 
 def test_ctrl_c_at_its_terminal_ends_it_in_order(tmp_path: Path) -> None:
@@ -86,21 +80,14 @@ def test_whoever_has_started_it_is_gone_already_so_it_makes_nothing(tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_second_one_for_the_same_testnet_is_one_sentence(links: LinksProcess) -> None:
-    command = [sys.executable, "-P", "-m", "testnet.real.links", str(links.network.folder)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert (ended.returncode, ended.stderr) == (1, f"links is running already, as process {links.pid}.\n")
-
-
-def test_a_testnet_that_is_down_says_how_to_start_it(tmp_path: Path) -> None:
+def test_where_nothing_runs_there_are_no_faults_and_that_says_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["testnet", "fault", "list", "--dir", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith(f"There is no testnet in {tmp_path}: start one with")
     network = LocalNetwork(make_network(tmp_path, "a.nec"))
     with pytest.raises(NotRunning, match=r"is down: start it with `nectar testnet up --dir"):
         LinksProcess(network).ask("faults")
-
-
-def test_without_a_testnet_there_are_no_faults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["testnet", "fault", "list", "--dir", str(tmp_path)]) == 1
-    assert capsys.readouterr().err.startswith(f"There is no testnet in {tmp_path}: start one with")
 
 
 def test_a_place_that_another_program_listens_at_is_one_sentence(links: LinksProcess) -> None:

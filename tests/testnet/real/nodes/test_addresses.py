@@ -19,16 +19,13 @@ from testnet.real.nodes.addresses import (
 )
 
 
-def test_the_network_of_a_testnet_follows_from_its_folder(tmp_path: Path) -> None:
+def test_the_network_of_a_testnet_follows_from_its_folder_and_is_not_the_usual_one(tmp_path: Path) -> None:
     networks = {LoopbackNetwork.of(tmp_path / str(number)).prefix for number in range(100)}
     assert len(networks) > 90
     assert LoopbackNetwork.of(tmp_path) == LoopbackNetwork.of(tmp_path / "a" / "..")
     assert LoopbackNetwork.of(tmp_path) != LoopbackNetwork.of(tmp_path, 1)
-
-
-def test_the_usual_loopback_network_is_nobodys(tmp_path: Path) -> None:
-    networks = [LoopbackNetwork.of(tmp_path, number) for number in range(2000)]
-    assert not [each for each in networks if each.prefix.startswith(("127.0.", "127.255."))]
+    many = [LoopbackNetwork.of(tmp_path, number) for number in range(2000)]
+    assert not [each for each in many if each.prefix.startswith(("127.0.", "127.255."))]
 
 
 def test_each_node_keeps_its_place(tmp_path: Path) -> None:

@@ -61,15 +61,26 @@ def hosts() -> Iterator[Namespaces]:
         yield hosts
 
 
-@pytest.fixture
-def nodes(hosts: Namespaces, tmp_path: Path) -> Iterator[LocalTestnet]:
+@pytest.fixture(scope="module")
+def apart() -> Iterator[Namespaces]:
+    with Namespaces() as hosts:
+        yield hosts
+
+
+@pytest.fixture(scope="module")
+def nodes(apart: Namespaces, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTestnet]:
     """A registrar and two nodes, each on a host of its own."""
-    with LocalTestnet(tmp_path / "testnet") as nodes:
+    with LocalTestnet(tmp_path_factory.mktemp("apart") / "testnet") as nodes:
         for name in (REGISTRAR_NAME, "a.nec", "b.nec"):
-            address = hosts.add(name)
-            packages = () if name == REGISTRAR_NAME else (HELLO,)
-            nodes.add(name, BootOptions(host=address, packages=packages, prefix=tuple(hosts.command(name))))
+            boot(nodes, apart, name)
         yield nodes
+
+
+def boot(nodes: LocalTestnet, hosts: Namespaces, name: str) -> None:
+    """A node on a new host."""
+    packages = () if name == REGISTRAR_NAME else (HELLO,)
+    address = hosts.add(name)
+    nodes.add(name, BootOptions(host=address, packages=packages, prefix=tuple(hosts.command(name))))
 
 
 def ours() -> set[str]:
@@ -190,10 +201,11 @@ def test_a_host_that_is_unknown_or_there_already_is_one_sentence(hosts: Namespac
 
 
 def test_nothing_is_left_at_the_end_and_closing_twice_is_no_mistake() -> None:
+    before = ours()
     with Namespaces() as hosts:
         hosts.add("a.nec")
-        assert {name.rpartition("-")[2] for name in ours()} == {HUB, "a.nec"}
-    assert ours() == set()
+        assert {name.rpartition("-")[2] for name in ours() - before} == {HUB, "a.nec"}
+    assert ours() == before
     hosts.close()
     with pytest.raises(BadInput, match="inside `with`"):
         hosts.add("b.nec")
@@ -268,47 +280,47 @@ def test_without_ip_or_root_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch
 
 
 def test_nodes_on_hosts_of_their_own_exchange_messages_and_are_stopped_from_outside(
-    hosts: Namespaces, nodes: LocalTestnet
+    apart: Namespaces, nodes: LocalTestnet
 ) -> None:
     assert outcome(nodes, "a.nec", "b.nec", timeout=60) == "response"
-    assert nodes.endpoint("b.nec")[0] == hosts.address("b.nec")
-    place = os.stat(f"/proc/{nodes.pid('b.nec')}/ns/net").st_ino
-    assert place == os.stat(Path("/var/run/netns", hosts.command("b.nec")[-1])).st_ino
-
-    nodes.kill("b.nec")
-    nodes.start(["b.nec"])
-    assert outcome(nodes, "a.nec", "b.nec", timeout=60) == "response"
+    assert nodes.endpoint("b.nec")[0] == apart.address("b.nec")
     pid = nodes.pid("b.nec")
+    place = os.stat(f"/proc/{pid}/ns/net").st_ino
+    assert place == os.stat(Path("/var/run/netns", apart.command("b.nec")[-1])).st_ino
     nodes.stop("b.nec")
     assert not Path(f"/proc/{pid}/ns/net").exists()
+    nodes.start(["b.nec"])
+    assert outcome(nodes, "a.nec", "b.nec", timeout=60) == "response"
 
 
 def test_a_pulled_cable_keeps_the_answer_away_and_when_it_is_back_the_nodes_find_each_other_again(
-    hosts: Namespaces, nodes: LocalTestnet
+    apart: Namespaces, nodes: LocalTestnet
 ) -> None:
     assert outcome(nodes, "a.nec", "b.nec", timeout=60) == "response"
-    hosts.take_down("b.nec")
+    apart.take_down("b.nec")
     assert outcome(nodes, "a.nec", "b.nec", timeout=1) == "timeout"
-    hosts.bring_up("b.nec")
+    apart.bring_up("b.nec")
     assert outcome(nodes, "a.nec", "b.nec", timeout=60) == "response"
 
 
-def test_a_node_behind_a_pulled_cable_that_was_never_met_is_offline(hosts: Namespaces, nodes: LocalTestnet) -> None:
-    hosts.take_down("b.nec")
-    assert outcome(nodes, "a.nec", "b.nec", timeout=30) == "offline"
-    hosts.bring_up("b.nec")
-    assert outcome(nodes, "a.nec", "b.nec", timeout=60) == "response"
+def test_a_node_behind_a_pulled_cable_that_was_never_met_is_offline(apart: Namespaces, nodes: LocalTestnet) -> None:
+    boot(nodes, apart, "unmet.nec")
+    apart.take_down("unmet.nec")
+    assert outcome(nodes, "a.nec", "unmet.nec", timeout=30) == "offline"
+    apart.bring_up("unmet.nec")
+    assert outcome(nodes, "a.nec", "unmet.nec", timeout=60) == "response"
 
 
 @pytest.mark.long
-def test_a_cable_that_stays_pulled_is_a_lost_connection(hosts: Namespaces, nodes: LocalTestnet) -> None:
+def test_a_cable_that_stays_pulled_is_a_lost_connection(apart: Namespaces, nodes: LocalTestnet) -> None:
     assert outcome(nodes, "a.nec", "b.nec", timeout=60) == "response"
-    hosts.take_down("b.nec")
+    apart.take_down("b.nec")
     lost = nodes.message("a.nec", "b.nec@hello:hello:sys", GREET, timeout=40)
+    apart.bring_up("b.nec")
     assert (lost["outcome"], lost["reason"]) == ("offline", "connection lost")
 
 
-def test_a_node_on_a_host_that_is_gone_does_not_start(nodes: LocalTestnet, hosts: Namespaces) -> None:
-    prefix = (*hosts.command("a.nec")[:-1], "nectar-gone")
+def test_a_node_on_a_host_that_is_gone_does_not_start(nodes: LocalTestnet, apart: Namespaces) -> None:
+    prefix = (*apart.command("a.nec")[:-1], "nectar-gone")
     with pytest.raises(CannotStart, match=r"c\.nec ended before it was ready .*nectar-gone.*: its log is "):
         nodes.add("c.nec", BootOptions(prefix=prefix))

@@ -19,9 +19,10 @@ from tests.testnet.faults.kinds import ONLY_IN_SIMULATIONS
 A = "a.nec"
 
 
-@pytest.fixture
-def testnet(tmp_path: Path) -> Iterator[LocalTestnet]:
-    with LocalTestnet(tmp_path / "testnet") as testnet:
+@pytest.fixture(scope="module")
+def testnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTestnet]:
+    with LocalTestnet(tmp_path_factory.mktemp("processes") / "testnet") as testnet:
+        testnet.start([A])
         yield testnet
 
 
@@ -32,7 +33,6 @@ def ask_vfs(testnet: LocalTestnet, path: str, action: object) -> object:
 
 
 def test_a_full_disk_takes_no_bytes_and_the_node_goes_on(testnet: LocalTestnet) -> None:
-    testnet.start([A])
     nodes, fault, file = NodeProcesses(testnet.network), DiskFull(A), "/terminal:sys/drive/f"
     ask_vfs(testnet, "/terminal:sys/drive", "CreateDrive")
     assert ask_vfs(testnet, file, "CreateFile") == "Ok"
@@ -45,7 +45,6 @@ def test_a_full_disk_takes_no_bytes_and_the_node_goes_on(testnet: LocalTestnet) 
 
 
 def test_a_paused_node_has_stopped_and_a_resumed_one_goes_on(testnet: LocalTestnet) -> None:
-    testnet.start([A])
     nodes, pid = NodeProcesses(testnet.network), testnet.pid(A)
     assert pid is not None
     for _ in range(20):

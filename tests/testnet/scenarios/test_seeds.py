@@ -1,0 +1,40 @@
+"""Every scenario holds on many seeds, whatever they draw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from testnet.scenarios import SCENARIOS
+from testnet.scenarios.scenario import draw_plan
+from testnet.sim.programs import Programs
+from tests.testnet.scenarios.played import passes
+
+SEEDS = {
+    "chains": (2, 10),
+    "chat": (2, 12),
+    "churn": (2, 10),
+    "crowded_disk": (2, 4),
+    "flood": (2, 3),
+    "handoff": (3, 16),
+    "impostor": (2, 8),
+    "indirect": (2, 10),
+    "registrar_outage": (2, 8),
+    "restarts": (4, 6),
+    "reunions": (2, 6),
+    "store": (5, 25),
+    "workers": (3, 8),
+}
+"""How many: in every run of the tests, and in `make soak`. `sim.test_determinism` plays one more of each scenario."""
+
+
+def _drawn() -> Iterator[object]:
+    for name, (default, soak) in SEEDS.items():
+        for seed in range(soak):
+            yield pytest.param(name, seed, marks=() if seed < default else pytest.mark.long)
+
+
+@pytest.mark.parametrize(("name", "seed"), [*_drawn()])
+def test_it_holds_whatever_is_drawn(programs: Programs, name: str, seed: int) -> None:
+    passes(draw_plan(SCENARIOS[name], seed), programs)
