@@ -54,7 +54,8 @@ def _place(package: Package, node: Path) -> Path:
     if is_shipped(package.folder) or kept in package.folder.resolve().parents:
         return package.folder
     # The package's id is in its own files, or is the name of the folder.
-    return kept / package.digest[:32] / str(package.id)
+    name = blake3(f"{package.digest} {package.id}".encode()).hexdigest(16)
+    return kept / name / str(package.id)
 
 
 def with_copy(package: Package, node: Path) -> Package:

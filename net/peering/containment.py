@@ -29,7 +29,7 @@ PAUSE_SECONDS = 1.0
 over."""
 
 
-class Peers(Protocol):
+class FailedPeers(Protocol):
     """The part of `sessions.Sessions` that ends what has failed."""
 
     def gone(self, connection: Connection, reason: FailureReason, now: float) -> None:
@@ -45,7 +45,7 @@ class Peers(Protocol):
 class Containment:
     """Contains the failures of one network."""
 
-    sessions: Peers
+    sessions: FailedPeers
     """The peers that are concerned; they know the containment too."""
 
     def __init__(self, events: deque[NetEvent], switchboard: Switchboard) -> None:

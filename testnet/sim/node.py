@@ -178,7 +178,7 @@ class SimNode(Wired):
     def _lay_down(self, folder: Path) -> Package:
         """Copy a package to the node's disk, unless it is there, and return the copy."""
         package = with_digest(read_package(folder, self.name))
-        copy = f"{self.name}/packages/{package.digest[:32]}"
+        copy = f"{self.name}/packages/{package.id}/{package.digest[:32]}"
         if copy not in self.disk.packages:
             for file in sorted(package.folder.iterdir()):
                 self.disk.put(Location(copy, (file.name,)), file.read_bytes())

@@ -72,7 +72,7 @@ NODE = (
         "proofs-die-at-reboot",
         "After a reboot a node cannot prove any more what other nodes have issued (G21).",
         "nectar_node/peers/vouching.py",
-        "        self._proofs.restore(proofs)\n",
+        "        self._proofs.restore(kept.proofs)\n",
         "",
         "handoff",
     ),
@@ -80,7 +80,8 @@ NODE = (
         "boot-without-expecting-anybody",
         "What comes to a node before it has started its packages finds no process, and its sender waits in vain (G5).",
         "nectar_node/packages/boot.py",
-        "        self._installer.expect(boot.packages)\n",
+        "        self._installer.expect(each.processes for each in plan.new)\n"
+        "        self._installer.expect([tuple(each.remnant.process for each in plan.again)])\n",
         "",
         "registrar_outage",
         10,

@@ -51,7 +51,6 @@ def test_ids_of_64_bits_keep_all_their_digits() -> None:
         "message []",
         "message " + step(0.5, "a.nec", "sent", body="many")[2],
         step(0.5, "a.nec", "sent")[2].replace('"sent"', '"eaten"'),
-        step(0.5, "a.nec", "sent", source="<script>")[2],
         "fault {}",
         'fault {"number":1,"words":"x","nodes":[1],"state":"begins"}',
         "sends much to b.nec",
