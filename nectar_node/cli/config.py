@@ -14,7 +14,7 @@ from nectar_node.launcher.boot_options import BootOptions, keep_options, kept_op
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 
 app = typer.Typer(
-    help="Show and change the settings of a node: the options of `nectar boot`, kept until they are changed.",
+    help="Show and change the settings of a node. They are the options of `nectar boot`, kept until they are changed.",
     no_args_is_help=True,
 )
 

@@ -68,10 +68,11 @@ def start(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Start processes on a node, all of them or, if one cannot start, none. They run again whenever it boots.
+    """Start processes on a node, which then run again at each boot.
 
-    A package takes the place of what runs of it, children included; if a process of the new version traps at once, the
-    version before runs again. A single file takes the place of a process of the same name.
+    All of them start or, if one cannot, none. A package takes the place of what runs of it, children included; if a
+    process of the new version traps at once, the version before runs again. A single file takes the place of a process
+    of the same name.
 
     A package says in its manifest.json what its processes ask for; --deny withholds some of it. Rights over other
     packages or the node itself it gets only if you agree, or say --grant. The node remembers both. Exit code: 0, or 1

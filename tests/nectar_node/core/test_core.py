@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kernel.capabilities.revocations import Revoked
-from kernel.contract.address import Address, ProcessId
+from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.capability import MESSAGING, Capability
 from kernel.contract.events import Answered
 from kernel.contract.guest import Arrival, GuestConfig
@@ -204,7 +204,8 @@ def test_g21_the_scripts_of_an_installed_package_and_their_code_lie_in_its_folde
     put_script(node, "evil:local")
     sentence = f"evil:local has no scripts, or is not installed on {OUR}."
     assert run(node, simulation, "tool:evil:local") == (sentence, FAILED)
-    node.disk.put(Location(str(folder), ("scripts.json",)), b'{"tool.wasm": {"root": true}}')
+    place = str(node.core.packages[PackageId("evil", "local")].folder)
+    node.disk.put(Location(place, ("scripts.json",)), b'{"tool.wasm": {"root": true}}')
     sentence = "tool:evil:local cannot be started from /tool.wasm: there is no such file."
     assert run(node, simulation, "tool:evil:local") == (sentence, FAILED)
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -206,8 +207,7 @@ def test_g14_a_request_for_a_package_that_cannot_be_started_finds_no_such_proces
     simulation: Simulation, node: SimNode
 ) -> None:
     began = simulation.now
-    code = node.disk.get(HELLO_PACKAGE.code(HELLO_PACKAGE.entries[0]))
-    assert code is not None
+    code = Path(str(HELLO_PACKAGE.code(HELLO_PACKAGE.entries[0]))).read_bytes()
     node.disk.put(Location(f"{OUR}/code", (sha256(code).hexdigest(),)), b"damaged")
     assert ask_as_user(simulation, OUR, {"Greet": "Ada"}, 30) is Reason.NO_SUCH_PROCESS
     assert simulation.now == began + WAIT

@@ -11,7 +11,6 @@ import pytest
 from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.capability import MESSAGING, Capability
 from kernel.wasm.engine import Engine
-from nectar_node.packages.manifest import read_package
 from nectar_node.storage.operations import Location
 from testnet.sim.simulation import SimNode, Simulation
 
@@ -58,7 +57,8 @@ def node(simulation: Simulation, folder: Path) -> SimNode:
 
 
 def install(simulation: Simulation, node: SimNode, folder: Path, *, anew: bool) -> None:
-    node.core.install(read_package(folder, OUR), None, simulation.now, anew=anew)
+    (package,) = (each for each in node.disk.packages.values() if each.origin == folder)
+    node.core.install(package, None, simulation.now, anew=anew)
     node.go_on()
     simulation.rest(0.0)
 
@@ -93,6 +93,6 @@ def test_g21_at_a_boot_processes_hold_what_they_held_before(
 def test_a_file_of_an_installed_package_lies_in_its_folder_and_no_path_leads_out(node: SimNode, folder: Path) -> None:
     locate = node.core._installer.locate
     pair = PackageId("pair", "local")
-    assert locate(pair, "/x/y.wasm") == Location(str(folder), ("x", "y.wasm"))
+    assert locate(pair, "/x/y.wasm") == Location(str(node.core.packages[pair].folder), ("x", "y.wasm"))
     assert [locate(pair, path) for path in ("/../x", "", "/a//b", "/\0")] == [None] * 4
     assert locate(PackageId("other", "sys"), "/x.wasm") is None
