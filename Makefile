@@ -53,6 +53,7 @@ mutants: $(READY) ## break the implementation in named ways; some scenario notic
 .PHONY: soak
 soak: $(READY) ## explore kernel and net far longer than the tests do; CUTS=10000 connections cut at random (SEED=…)
 	@$(RUN) -m tests.net.soak --cuts $(or $(CUTS),10000) $(if $(SEED),--seed $(SEED))
+	@$(RUN) -m tests.end_to_end.kills --kills $(or $(KILLS),500) $(if $(SEED),--seed $(SEED))
 	@$(RUN) -m pytest -m long
 	@HYPOTHESIS_PROFILE=soak $(RUN) -m pytest tests/kernel/test_state_machines.py tests/kernel/wasm/test_lift.py tests/net/test_nothing_lost.py $(ARGS)
 

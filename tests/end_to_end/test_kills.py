@@ -1,0 +1,14 @@
+"""G26 and G27 on real nodes: what was acknowledged survives kill -9 at any moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.end_to_end.kills import play
+
+KILLS = 25
+SEED = 20261130
+
+
+def test_g27_nothing_that_was_acknowledged_is_lost_when_a_node_is_killed(tmp_path: Path) -> None:
+    assert play(tmp_path, SEED, KILLS) > KILLS
