@@ -75,7 +75,7 @@ def unset(setting: Setting, node: options.Node, directory: options.Directory = D
 
 
 def _place(directory: Path, node: str) -> NodeFolder:
-    return LocalNetwork.find(directory).place(node)
+    return LocalNetwork.find(directory).node(node)
 
 
 def _keep(place: NodeFolder, node: str, changed: BootOptions) -> int:

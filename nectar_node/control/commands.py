@@ -9,7 +9,7 @@ import base64
 import os
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -403,9 +403,12 @@ class Control:
             self._turn()
         trapped = await self._first_steps(wanted.processes)
         if trapped and before is not None and before.digest != allowed.digest and not fields.keep:
+            failure = RolledBack(_rolled_back(wanted, trapped[0], self._core.traps[trapped[0]]))
             await self._install(before, whole=whole)
             await self._kept()
-            raise RolledBack(_rolled_back(wanted, trapped[0], self._core.traps))
+            if not had_copy:
+                await trio.to_thread.run_sync(discard_copy, allowed)
+            raise failure
         await self._kept()
         return {
             "package": str(wanted.id),
@@ -571,10 +574,9 @@ def _why_not(package: Package, failures: tuple[tuple[ProcessId, str], ...]) -> s
     return f"{process} cannot be started from {path}: {why}{rest}."
 
 
-def _rolled_back(package: Package, process: ProcessId, traps: Mapping[ProcessId, str]) -> str:
-    why = traps[process].rstrip(".")
+def _rolled_back(package: Package, process: ProcessId, trap: str) -> str:
     return (
-        f"{process} of the new {package.id} has failed at once ({why}), so the version before runs again. "
+        f"{process} of the new {package.id} has failed at once ({trap.rstrip('.')}), so the version before runs again. "
         "Say --keep to run the new one all the same."
     )
 
