@@ -61,25 +61,36 @@ def set_one(
     value: Annotated[str, typer.Argument(metavar="VALUE", help="Its value, as `nectar boot` takes it.")],
     node: options.Node,
     directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
 ) -> int:
     """Change a setting of a node, from its next boot on."""
     place = _place(directory, node)
-    return _keep(place, node, settings.changed(node, kept_options(place), setting, value))
+    return _keep(place, node, setting, settings.changed(node, kept_options(place), setting, value), as_json)
 
 
 @app.command()
-def unset(setting: Setting, node: options.Node, directory: options.Directory = DEFAULT_FOLDER) -> int:
+def unset(
+    setting: Setting,
+    node: options.Node,
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
+) -> int:
     """Give a setting of a node its usual value, from its next boot on."""
     place = _place(directory, node)
-    return _keep(place, node, settings.unset(kept_options(place), setting))
+    return _keep(place, node, setting, settings.unset(kept_options(place), setting), as_json)
 
 
 def _place(directory: Path, node: str) -> NodeFolder:
     return LocalNetwork.find(directory).node(node)
 
 
-def _keep(place: NodeFolder, node: str, changed: BootOptions) -> int:
+def _keep(place: NodeFolder, node: str, setting: str, changed: BootOptions, as_json: bool) -> int:
     keep_options(place, changed)
-    if place.owner() is not None:
+    runs = place.owner() is not None
+    if as_json:
+        found = settings.find(setting)
+        value = found.show(getattr(changed, found.field)) or None
+        output.print_json({"node": node, "setting": setting, "value": value, "at_next_boot": runs})
+    elif runs:
         output.complain(f"{node} runs: it takes effect when it boots again.")
     return 0

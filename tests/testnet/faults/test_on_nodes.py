@@ -226,8 +226,8 @@ def test_a_process_sees_the_step_of_the_clock_until_it_ends(programs: Programs, 
     times = []
     for fault in (None, ClockStep(B, 3600.0), ClockStep(B, -3600.0), None):
         with net.simulation.apply(fault or Latency(0.0)):
-            net.simulation.restart(B)
-            net.simulation.settle()
+            net.b.install(package)
+            net.simulation.rest(0.2)
             line = [line for line in net.b.log if line.startswith("random:")][-1]
             times.append(struct.unpack("<q", bytes.fromhex(line.split()[1]))[0])
     assert times == [100, 3700, 0, 100]
