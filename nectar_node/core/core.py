@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Concatenate, ParamSpec, Protocol
 
@@ -38,7 +38,7 @@ from kernel.machine import Machine
 from kernel.router.kernel import Kernel
 from nectar_node.base.log import without_colours
 from nectar_node.base.system_processes import TERMINAL
-from nectar_node.contract.actions import BadCode, DriverAction, LoadCode, LogLine, Printed, ShutDown, Torn
+from nectar_node.contract.actions import BadCode, DriverAction, Kept, LoadCode, LogLine, Printed, ShutDown, Torn
 from nectar_node.contract.json_shapes import Refused
 from nectar_node.contract.traces import Traces
 from nectar_node.core.config import CoreConfig
@@ -118,7 +118,7 @@ class NodeCore:
         self.kernel = Kernel(config.our, config.fresh_id, known, config.memory)
         self.machine = Machine(self.kernel, self._configure)
         self.vfs = Vfs(config.our, config.drives, self._holds, self._awaited_until, config.memory)
-        self._state = State(config.state, config.memory)
+        self._state = State(config.store, config.kept.states, config.ledger, config.memory)
         self._out: deque[DriverAction] = deque()
         self._installer = Installer(
             config.our, self.kernel, self._act, self._out.append, self.vfs.mount, config.kept.packages
@@ -159,7 +159,9 @@ class NodeCore:
         """The user's decisions; only `decide` changes them."""
         self._processes = ProcessRows(self.kernel.lifecycle)
         self._store = Store(
-            config.store, (self._vouching.rows, self._processes, self._installer, self.decisions, self._names)
+            config.store,
+            (self._vouching.rows, self._processes, self._installer, self.decisions, self._names),
+            self._system.saver(self._state),
         )
         self._timed: tuple[Timed, ...] = (
             self.machine,
@@ -284,6 +286,23 @@ class NodeCore:
         self.settle(now)
 
     @property
+    def states(self) -> Mapping[str, int]:
+        """The saved states: their lengths in bytes by the processes' ids; for some with long ids, by their hashes."""
+        return self._state.lengths
+
+    @property
+    def alive(self) -> set[str]:
+        """The keys in `states` of all processes that run or are about to."""
+        return {self._state.key_of(each) for each in (*self.kernel.processes, *self.kernel.starting)}
+
+    @_guarded
+    def remove_state(self, key: str, token: object, now: float) -> None:
+        """Remove a saved state; `Kept` says when that is done."""
+        self._now = now
+        self._system.remove_state(self._state, key, token, now)
+        self.settle(now)
+
+    @property
     def kept(self) -> bool:
         """Whether everything that must survive a reboot is on the disk."""
         return self._store.kept
@@ -335,6 +354,7 @@ class NodeCore:
         elif isinstance(owner, Store):
             answers, problem = owner.done(outcome, now)
             self._out.extend(answers)
+            self._system.states_written(self._state, outcome, now)
             self._peers.records_written(owner.problem, now)
             if problem is not None:
                 self._log("kernel", 0, problem)
@@ -577,8 +597,9 @@ class NodeCore:
                     at = event = events.popleft()
                     self._peers.handle(event, now)
                 elif not actions:
-                    break
-            self._keep(now)
+                    self._keep(now)
+                    if not pending:
+                        break
             if self.kernel.tracer is not None:
                 self._out.extend(self._traces.take())
         except Exception as error:
@@ -594,7 +615,7 @@ class NodeCore:
         while (action := self._system.next_action(process, self._now)) is not None:
             if isinstance(action, Job):
                 self._out.append(action._replace(owner=SystemToken(process.id, action.owner)))
-            elif isinstance(action, (StopJob, LogLine, ShutDown)):
+            elif isinstance(action, (StopJob, LogLine, ShutDown, Kept)):
                 self._out.append(action)
             elif isinstance(action, FetchCode):
                 self._load_code(SystemToken(process.id, action.token), action.package, action.path)

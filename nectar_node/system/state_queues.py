@@ -1,0 +1,260 @@
+"""In which order saved states are read and written, and what goes into one commit. Pure.
+
+What one process asks for is done in order: a read waits until what was saved before is on the disk or has failed, and
+what is saved after a read waits for that. Saving again and again does not wait: the last state of those that wait for
+the next commit is written, and all who saved are answered when it is durable. A commit that fails changes nothing, and
+what was in it is given up, so that no state ever appears that its process was told is not there.
+
+Packages take turns, a state of each in a commit. A commit ends at COMMIT_BYTES, so nobody waits for all that another
+package has to save, however much that is (G23).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from kernel.contract.events import StateAction
+from kernel.contract.message import Buffer
+from nectar_node.storage.ledger import Ledger, OverQuota, package_of_state
+from nectar_node.storage.operations import NoRoom, StateRow
+from nectar_node.system.process import SORRY
+
+COMMIT_BYTES = 4 << 20
+"""Bytes of states in one commit, unless a single one has more: a slow disk writes that in 50 milliseconds."""
+COMMIT_ROWS = 1024
+"""States in one commit: writing so many rows takes 20 milliseconds, even if each has a byte."""
+
+
+class Ask(NamedTuple):
+    """What somebody wants done with a state."""
+
+    action: StateAction
+    state: Buffer | None
+    """What to SET."""
+    owner: object
+    """Who is to be told."""
+
+
+class Done(NamedTuple):
+    """What has become of it."""
+
+    state: bytes | None
+    """What was read; None: there was none, or it was no GET."""
+    problem: str | None
+    """Why it could not be done; None: it is done."""
+
+
+@dataclass(slots=True)
+class _Write:
+    """A state on its way to the disk."""
+
+    state: Buffer | None
+    owners: list[object]
+
+
+@dataclass(slots=True)
+class _Queue:
+    """What is asked for about one state."""
+
+    asks: deque[Ask] = field(default_factory=deque)
+    """What is not begun."""
+    reading: bool = False
+
+
+class StateQueues:
+    """All states of one node."""
+
+    def __init__(
+        self,
+        lengths: Mapping[str, int],
+        ledger: Ledger,
+        read: Callable[[str, str, object], None],
+        count: Callable[[str], None],
+        finish: Callable[[object, Done], None],
+    ) -> None:
+        """`lengths` are those in the store. `read` is given a key, its package and an owner, and reads the state;
+        `count` counts a package; `finish` tells an owner.
+        """
+        self.lengths = dict(lengths)
+        """The lengths of the states on the disk in bytes, by key; read-only."""
+        self._ledger = ledger
+        self._read = read
+        self._count = count
+        self._finish = finish
+        self._queues: dict[str, _Queue] = {}
+        self._waiting: dict[str, dict[str, _Write]] = {}
+        """What is to be written, by package and key; packages in the order of their turns."""
+        self._writing: dict[str, _Write] = {}
+        """What the commit that is under way has."""
+        self._counting: set[str] = set()
+        """Packages that are being counted."""
+        for key, length in self.lengths.items():
+            ledger.account(package_of_state(key)).settle_state(length, 1)
+
+    def add(self, key: str, ask: Ask) -> None:
+        """Do something with a state, after what was asked for before."""
+        queue = self._queues.get(key)
+        if queue is None:
+            queue = self._queues[key] = _Queue()
+        queue.asks.append(ask)
+        self._advance(key, queue)
+
+    # --- in order -----------------------------------------------------------------------------------------------------
+
+    def _advance(self, key: str, queue: _Queue, counted: bool = False) -> None:
+        """Begin what can be begun; `counted` says that the package has just been counted, or could not be."""
+        package = package_of_state(key)
+        while queue.asks and not queue.reading:
+            ask = queue.asks[0]
+            if ask.action is StateAction.GET:
+                if self._is_on_its_way(key):
+                    return
+                queue.asks.popleft()
+                queue.reading = key in self.lengths
+                if queue.reading:
+                    self._read(key, package, ask.owner)
+                else:
+                    self._finish(ask.owner, Done(None, None))
+                continue
+            more, states = self._growth(key, ask.state)
+            account = self._ledger.account(package)
+            if (more > 0 or states > 0) and not account.known and not counted:
+                self._need_count(package)
+                return
+            try:
+                account.claim_state(more, states)
+            except OverQuota as error:
+                if self._is_on_its_way(key):
+                    return  # its answer comes after those to what was asked before
+                queue.asks.popleft()
+                self._finish(ask.owner, Done(None, error.strerror))
+                continue
+            queue.asks.popleft()
+            self._put(package, key, ask)
+        if not queue.asks and not queue.reading:
+            self._queues.pop(key, None)
+
+    def _need_count(self, package: str) -> None:
+        if package not in self._counting:
+            self._counting.add(package)
+            self._count(package)
+
+    def counted(self, package: str) -> None:
+        """Go on, since a package was counted, or cannot be."""
+        self._counting.discard(package)
+        for key, queue in list(self._queues.items()):
+            if package_of_state(key) == package:
+                self._advance(key, queue, counted=True)
+
+    def has_read(self, key: str) -> None:
+        """Go on, since a state was read."""
+        queue = self._queues[key]
+        queue.reading = False
+        self._advance(key, queue)
+
+    def _is_on_its_way(self, key: str) -> bool:
+        return key in self._writing or key in self._waiting.get(package_of_state(key), ())
+
+    def _length(self, key: str) -> int | None:
+        """Return how long the state will be when all is written; None: there will be none."""
+        write = self._waiting.get(package_of_state(key), {}).get(key) or self._writing.get(key)
+        if write is None:
+            return self.lengths.get(key)
+        return None if write.state is None else len(write.state)
+
+    def _growth(self, key: str, state: Buffer | None) -> tuple[int, int]:
+        """Return by how many bytes and states the package's account changes if this is the next state."""
+        return _change(self._length(key), None if state is None else len(state))
+
+    # --- commits ------------------------------------------------------------------------------------------------------
+
+    def _put(self, package: str, key: str, ask: Ask) -> None:
+        writes = self._waiting.setdefault(package, {})
+        write = writes.get(key)
+        if write is None:
+            writes[key] = _Write(ask.state, [ask.owner])
+        else:
+            write.state = ask.state
+            write.owners.append(ask.owner)
+
+    @property
+    def waits(self) -> bool:
+        """Whether a state is to be written, and no commit with states is under way."""
+        return bool(self._waiting) and not self._writing
+
+    def take(self) -> list[StateRow]:
+        """Return what goes into the next commit, which begins now."""
+        rows, size = list[StateRow](), 0
+        while self._waiting and len(rows) < COMMIT_ROWS:
+            package, writes = next(iter(self._waiting.items()))
+            key, write = next(iter(writes.items()))
+            length = len(write.state or b"")
+            if rows and size + length > COMMIT_BYTES:
+                break
+            del writes[key], self._waiting[package]
+            if writes:
+                self._waiting[package] = writes  # behind the others
+            self._writing[key] = write
+            rows.append(StateRow(key, write.state))
+            size += length
+        return rows
+
+    def written(self, problem: str | None, no_room: NoRoom | None) -> None:
+        """Learn what has become of what was taken last: why it has failed, or which states had no room."""
+        while self._writing:
+            key, write = next(iter(self._writing.items()))
+            why = problem
+            if no_room is not None and key in no_room.keys:
+                why = no_room.text
+            del self._writing[key]
+            if why is not None:
+                self._lose(key, write)
+            elif write.state is None:
+                self.lengths.pop(key, None)
+            else:
+                self.lengths[key] = len(write.state)
+            for owner in write.owners:
+                self._finish(owner, Done(None, why))
+            queue = self._queues.get(key)
+            if queue is not None:
+                self._advance(key, queue)
+
+    def _lose(self, key: str, write: _Write) -> None:
+        """Give back what a state that is not written has claimed, unless another one of its process has it now."""
+        package = package_of_state(key)
+        if key not in self._waiting.get(package, ()):
+            claimed = None if write.state is None else len(write.state)
+            self._ledger.account(package).settle_state(*_change(claimed, self._length(key)))
+
+    # --- failures of our own code ---------------------------------------------------------------------------------------
+
+    def give_up(self, owner: object, key: str | None) -> list[object]:
+        """Forget what was handled when our own code failed: of an owner; a read of this key; or, if neither is given,
+        the commit that has just ended or was being made. Return the owners who are to be told beside that one.
+        """
+        if key is not None and key in self._queues:
+            self._queues[key].reading = False
+        if owner is not None:
+            for queue in self._queues.values():
+                queue.asks = deque(ask for ask in queue.asks if ask.owner is not owner)
+            for writes in self._waiting.values():
+                for write in writes.values():
+                    write.owners = [each for each in write.owners if each is not owner]
+            return []
+        left = [owner for write in self._writing.values() for owner in write.owners]
+        for key, write in list(self._writing.items()):
+            del self._writing[key]
+            self._lose(key, write)
+        return left
+
+    def advance_all(self) -> None:
+        """Go on after a failure of our own code."""
+        for key, queue in list(self._queues.items()):
+            self._advance(key, queue)
+
+
+def _change(before: int | None, after: int | None) -> tuple[int, int]:
+    return (after or 0) - (before or 0), (after is not None) - (before is not None)
