@@ -15,6 +15,7 @@ from typing import Concatenate, ParamSpec, Protocol
 
 from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.capability import Capability
+from kernel.contract.errors import BadAddress
 from kernel.contract.events import (
     Answered,
     DeadLetter,
@@ -290,10 +291,13 @@ class NodeCore:
         """The saved states: their lengths in bytes by the processes' ids; for some with long ids, by their hashes."""
         return self._state.lengths
 
-    @property
-    def alive(self) -> set[str]:
-        """The keys in `states` of all processes that run or are about to."""
-        return {self._state.key_of(each) for each in (*self.kernel.processes, *self.kernel.starting)}
+    def runs(self, key: str) -> bool:
+        """Whether the process with this key in `states` runs, or is about to."""
+        try:
+            process = ProcessId.parse(key)
+        except BadAddress:
+            return any(self._state.key_of(each) == key for each in self.kernel.processes)
+        return process in self.kernel.processes or process in self.kernel.starting
 
     @_guarded
     def remove_state(self, key: str, token: object, now: float) -> None:

@@ -28,8 +28,8 @@ DEFAULT_FLOOR = GIB // 2
 FLOOR_SHARE = 20
 """On a small disk the floor is this part of it: one in so many."""
 LONG_IDS = "(long ids)"
-"""The package whose account has states of the first version of this program that do not tell their process: those of
-processes with ids too long for a file's name, from publishers with more than 127 characters.
+"""The package whose account has the states of packages with ids too long for a folder's name, and those of the first
+version of this program that do not tell their process: they were files, and its id too long for a file's name.
 """
 
 NO_ROOM = "the disk is full, but for what the node keeps free for itself"
@@ -247,7 +247,8 @@ class Ledger:
 
 def package_of_state(key: str) -> str:
     """Return the package whose account has a saved state (`operations.StateRow`)."""
-    return key.partition(":")[2] or LONG_IDS
+    package = key.partition(":")[2]
+    return package if ops.is_part(package) else LONG_IDS
 
 
 def fitting(

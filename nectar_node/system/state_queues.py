@@ -20,7 +20,6 @@ from kernel.contract.events import StateAction
 from kernel.contract.message import Buffer
 from nectar_node.storage.ledger import Ledger, OverQuota, package_of_state
 from nectar_node.storage.operations import NoRoom, StateRow
-from nectar_node.system.process import SORRY
 
 COMMIT_BYTES = 4 << 20
 """Bytes of states in one commit, unless a single one has more: a slow disk writes that in 50 milliseconds."""
@@ -118,6 +117,10 @@ class StateQueues:
                     self._read(key, package, ask.owner)
                 else:
                     self._finish(ask.owner, Done(None, None))
+                continue
+            if ask.state is None and self._length(key) is None and not self._is_on_its_way(key):
+                queue.asks.popleft()
+                self._finish(ask.owner, Done(None, None))  # there is nothing to clear
                 continue
             more, states = self._growth(key, ask.state)
             account = self._ledger.account(package)
