@@ -232,7 +232,7 @@ class StateQueues:
             claimed = None if write.state is None else len(write.state)
             self._ledger.account(package).settle_state(*_change(claimed, self._length(key)))
 
-    # --- failures of our own code ---------------------------------------------------------------------------------------
+    # --- failures of our own code -------------------------------------------------------------------------------------
 
     def give_up(self, owner: object, key: str | None) -> list[object]:
         """Forget what was handled when our own code failed: of an owner; a read of this key; or, if neither is given,

@@ -21,7 +21,7 @@ from kernel.contract.process import Process
 from kernel.wasm.engine import Engine
 from nectar_node.base.consent import EVERYTHING
 from nectar_node.launcher.boot_options import BootOptions
-from nectar_node.storage.operations import Location, ReadState
+from nectar_node.storage.operations import ReadState
 from testnet.real.local import LocalTestnet
 from testnet.sim.node import store_file
 from testnet.sim.simulation import LinkBehaviour, NodeSpec, SimNode, Simulation

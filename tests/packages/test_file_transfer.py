@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import pytest
 
-from nectar_node.storage.operations import Commit, StateRow
+from nectar_node.storage.operations import Commit, Location, StateRow
 from testnet.faults.bandwidth import Bandwidth
 from testnet.model.where import Where
 from testnet.sim.node import store_file

@@ -149,11 +149,13 @@ def test_g23_states_of_packages_that_have_no_drive_or_are_not_known_have_one_acc
 
 
 def test_g23_states_leave_to_the_node_what_is_its_own() -> None:
-    rows = tuple(ops.StateRow(key, bytes(10)) for key in "abc") + (ops.StateRow("d", None),)
+    rows = (*(ops.StateRow(key, bytes(10)) for key in "abc"), ops.StateRow("d", None))
     ledger = Ledger(quotas=Quotas(floor=1000))
     assert fitting(rows, ledger, 1060, 10_000) == (rows, None)
     kept, refused = fitting(rows, ledger, 1059, 10_000)  # each is written twice
-    assert (kept, refused and refused.keys) == ((rows[0], rows[1], rows[3]), {"c"})
+    assert kept == (rows[0], rows[1], rows[3])
+    assert refused is not None
+    assert refused.keys == {"c"}
 
 
 def test_g23_what_goes_to_another_package_counts_there(make: Make) -> None:
