@@ -1,5 +1,5 @@
-"""`nectar df` and `nectar state`: what the packages of a node have on its disk, and what they may have; the saved states
-of their processes.
+"""`nectar df` and `nectar state`: what the packages of a node have on its disk, what they may have, and what their
+processes have saved.
 """
 
 from __future__ import annotations

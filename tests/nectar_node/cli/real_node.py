@@ -94,8 +94,8 @@ class RealNode:
                 case Answered(token, answer):
                     assert isinstance(token, control.Waiter)
                     token.set(answer)
-                case Installed(control.Waiter() as token, failures):
-                    token.set(failures)
+                case Installed(control.Waiter() as token):
+                    token.set(action)
                 case Traced():
                     control.traced(action)
                 case Printed():
