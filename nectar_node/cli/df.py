@@ -17,7 +17,7 @@ from nectar_node.launcher.client import Answer
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 
 _HEADINGS = ("PACKAGE", "USED", "QUOTA", "FULL", "FILES", "MAX FILES", "DRIVES", "STATES")
-app = typer.Typer(help="Show and remove what processes have saved for their next lives.", no_args_is_help=True)
+app = typer.Typer(help="Show and remove the states that processes have saved.", no_args_is_help=True)
 _STATES = ("PROCESS", "PACKAGE", "SIZE", "STATUS")
 _OPTIONAL = ("STATES", "DRIVES", "MAX FILES", "FILES")
 """The columns that a narrow terminal leaves out, in this order."""
