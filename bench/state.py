@@ -27,7 +27,7 @@ DISK = Path("/var/tmp")
 NODE = "send.nec"
 BYTES = 1024
 """Bytes of a state."""
-CALLS = 100
+CALLS = 300
 """Calls of each process."""
 PROCESSES = 100
 GOAL = 0.7

@@ -79,6 +79,8 @@ class State(SystemProcess):
         self._ledger = ledger
         self._memory = memory
         self._queues = StateQueues(lengths, ledger, self._read, self._count_package, self._finish)
+        self._calls: dict[int, UseState] = {}
+        """Calls that are not answered yet, by their identities."""
         self._open: dict[int, _Owner] = {}
         """Requests that wait for the disk, by the ids of their envelopes."""
         self._waiting: Counter[ProcessId] = Counter()
@@ -100,6 +102,7 @@ class State(SystemProcess):
 
     def use(self, wanted: UseState) -> None:
         """Carry out a process's call; `StateUsed` tells the kernel when that is done."""
+        self._calls[id(wanted)] = wanted
         self._ask(wanted.process, wanted.action, wanted.state, wanted)
 
     def receive(self, envelope: Envelope, now: float) -> None:
@@ -181,46 +184,46 @@ class State(SystemProcess):
         self._queues.has_read(key)
 
     def _finish(self, owner: object, done: Done) -> None:
-        """Answer somebody."""
+        """Answer somebody who was not answered yet, as may be after a failure of our own code."""
         problem = None if done.problem is None else f"its state cannot be used: {done.problem}"
         if isinstance(owner, UseState):
-            self._out.append(StateUsed(owner.token, done.state, problem))
+            if id(owner) in self._calls:
+                self._out.append(StateUsed(owner.token, done.state, problem))
+                del self._calls[id(owner)]
             return
         if isinstance(owner, Removal):
             self._out.append(Kept(owner.token, done.problem))
             return
         assert isinstance(owner, _Owner)
         envelope, name, weight = owner
-        if self._open.pop(envelope.id, None) is not None:
-            self._memory.of_process(envelope.source.process).remove(weight)
-        self._bytes -= weight
-        self._waiting -= Counter([envelope.source.process])  # which forgets those without any
+        if envelope.id not in self._open:
+            return
         if problem is not None:
             self._answer(envelope, {"Err": {"IOError": {"error": problem}}}, None)
         elif name == "GetState" and done.state is None:
             self._answer(envelope, {"Err": {"NotFound": {"process_id": str(envelope.source.process)}}}, None)
         else:
             self._answer(envelope, name, done.state)
+        del self._open[envelope.id]
+        self._memory.of_process(envelope.source.process).remove(weight)
+        self._bytes -= weight
+        self._waiting -= Counter([envelope.source.process])  # which forgets those without any
 
     def recover(self, cause: Cause, now: float) -> None:
-        """Answer a request or a call whose handling has failed; with those of the commit that has just ended, if that
-        was it.
-        """
+        """Answer a request or a call whose handling has failed, and go on with the others."""
         failed = cause.owner if isinstance(cause, ops.Job) else cause
+        if isinstance(failed, _Counting):
+            self._queues.counted(failed.package)
+        if isinstance(failed, _Reading):
+            self._queues.has_read(failed.key)
+            failed = failed.owner
         if isinstance(failed, Envelope):
             failed = self._open.get(failed.id, failed)
-        key, owner = failed if isinstance(failed, _Reading) else (None, failed)
-        for each in [owner, *self._queues.give_up(owner, key)]:
-            self._recover_one(each)
-        self._waiting = Counter(owner.envelope.source.process for owner in self._open.values())
-        self._bytes = sum(owner.weight for owner in self._open.values())
-        self._queues.advance_all()
-
-    def _recover_one(self, failed: object) -> None:
+        self._queues.give_up(failed)
         if isinstance(failed, _Owner):
             failed = failed.envelope
         if isinstance(failed, UseState):
-            self._out.append(StateUsed(failed.token, None, f"its state cannot be used: {SORRY}"))
+            self._finish(failed, Done(None, SORRY))
         elif isinstance(failed, Removal):
             self._out.append(Kept(failed.token, SORRY))
         elif isinstance(failed, Envelope):
@@ -228,6 +231,9 @@ class State(SystemProcess):
             if owner is not None:
                 self._memory.of_process(failed.source.process).remove(owner.weight)
             self._answer(failed, {"Err": {"IOError": {"error": SORRY}}}, None)
+        self._waiting = Counter(owner.envelope.source.process for owner in self._open.values())
+        self._bytes = sum(owner.weight for owner in self._open.values())
+        self._queues.recover()
 
     def _answer(self, envelope: Envelope, value: object, state: Buffer | None) -> None:
         blob = LazyLoadBlob(None, state) if state is not None else None

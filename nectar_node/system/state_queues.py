@@ -88,6 +88,10 @@ class StateQueues:
         """What is to be written, by package and key; packages in the order of their turns."""
         self._writing: dict[str, _Write] = {}
         """What the commit that is under way has."""
+        self._under_way = False
+        """Whether that was taken whole."""
+        self._ended: tuple[str | None, NoRoom | None] | None = None
+        """What has become of that commit, while its owners are told."""
         self._counting: set[str] = set()
         """Packages that are being counted."""
         for key, length in self.lengths.items():
@@ -104,46 +108,51 @@ class StateQueues:
     # --- in order -----------------------------------------------------------------------------------------------------
 
     def _advance(self, key: str, queue: _Queue, counted: bool = False) -> None:
-        """Begin what can be begun; `counted` says that the package has just been counted, or could not be."""
-        package = package_of_state(key)
-        while queue.asks and not queue.reading:
-            ask = queue.asks[0]
-            if ask.action is StateAction.GET:
-                if self._is_on_its_way(key):
-                    return
-                queue.asks.popleft()
-                queue.reading = key in self.lengths
-                if queue.reading:
-                    self._read(key, package, ask.owner)
-                else:
-                    self._finish(ask.owner, Done(None, None))
-                continue
-            if ask.state is None and self._length(key) is None and not self._is_on_its_way(key):
-                queue.asks.popleft()
-                self._finish(ask.owner, Done(None, None))  # there is nothing to clear
-                continue
-            more, states = self._growth(key, ask.state)
-            account = self._ledger.account(package)
-            if (more > 0 or states > 0) and not account.known and not counted:
-                self._need_count(package)
-                return
-            try:
-                account.claim_state(more, states)
-            except OverQuota as error:
-                if self._is_on_its_way(key):
-                    return  # its answer comes after those to what was asked before
-                queue.asks.popleft()
-                self._finish(ask.owner, Done(None, error.strerror))
-                continue
+        """Begin what can be begun; `counted` says that the package has just been counted, or could not be.
+
+        An ask leaves the queue when all else is done. If our own code fails before that, it is begun again, and its
+        owner may be told twice.
+        """
+        while queue.asks and not queue.reading and self._begin(key, queue, queue.asks[0], counted):
             queue.asks.popleft()
-            self._put(package, key, ask)
         if not queue.asks and not queue.reading:
             self._queues.pop(key, None)
 
+    def _begin(self, key: str, queue: _Queue, ask: Ask, counted: bool) -> bool:
+        """Begin what is next; return False if it must wait."""
+        package, is_on_its_way = package_of_state(key), self._is_on_its_way(key)
+        if ask.action is StateAction.GET:
+            if is_on_its_way:
+                return False
+            if key in self.lengths:
+                self._read(key, package, ask.owner)
+                queue.reading = True
+            else:
+                self._finish(ask.owner, Done(None, None))
+            return True
+        before, after = self._length(key), None if ask.state is None else len(ask.state)
+        if before is after is None and not is_on_its_way:
+            self._finish(ask.owner, Done(None, None))  # there is nothing to clear
+            return True
+        more, states = _change(before, after)
+        account = self._ledger.account(package)
+        if (more > 0 or states > 0) and not account.known and not counted:
+            self._need_count(package)
+            return False
+        try:
+            account.claim_state(more, states)
+        except OverQuota as error:
+            if is_on_its_way:
+                return False  # its answer comes after those to what was asked before
+            self._finish(ask.owner, Done(None, error.strerror))
+            return True
+        self._put(package, key, ask)
+        return True
+
     def _need_count(self, package: str) -> None:
         if package not in self._counting:
-            self._counting.add(package)
             self._count(package)
+            self._counting.add(package)
 
     def counted(self, package: str) -> None:
         """Go on, since a package was counted, or cannot be."""
@@ -154,9 +163,10 @@ class StateQueues:
 
     def has_read(self, key: str) -> None:
         """Go on, since a state was read."""
-        queue = self._queues[key]
-        queue.reading = False
-        self._advance(key, queue)
+        queue = self._queues.get(key)
+        if queue is not None:
+            queue.reading = False
+            self._advance(key, queue)
 
     def _is_on_its_way(self, key: str) -> bool:
         return key in self._writing or key in self._waiting.get(package_of_state(key), ())
@@ -167,10 +177,6 @@ class StateQueues:
         if write is None:
             return self.lengths.get(key)
         return None if write.state is None else len(write.state)
-
-    def _growth(self, key: str, state: Buffer | None) -> tuple[int, int]:
-        """Return by how many bytes and states the package's account changes if this is the next state."""
-        return _change(self._length(key), None if state is None else len(state))
 
     # --- commits ------------------------------------------------------------------------------------------------------
 
@@ -190,6 +196,7 @@ class StateQueues:
 
     def take(self) -> list[StateRow]:
         """Return what goes into the next commit, which begins now."""
+        self._under_way = False
         rows, size = list[StateRow](), 0
         while self._waiting and len(rows) < COMMIT_ROWS:
             package, writes = next(iter(self._waiting.items()))
@@ -197,22 +204,27 @@ class StateQueues:
             length = len(write.state or b"")
             if rows and size + length > COMMIT_BYTES:
                 break
+            self._writing[key] = write
             del writes[key], self._waiting[package]
             if writes:
                 self._waiting[package] = writes  # behind the others
-            self._writing[key] = write
             rows.append(StateRow(key, write.state))
             size += length
+        self._under_way = True
         return rows
 
     def written(self, problem: str | None, no_room: NoRoom | None) -> None:
         """Learn what has become of what was taken last: why it has failed, or which states had no room."""
+        self._ended = (problem, no_room)
+        self._tell_all(problem, no_room)
+        self._ended = None
+
+    def _tell_all(self, problem: str | None, no_room: NoRoom | None) -> None:
         while self._writing:
             key, write = next(iter(self._writing.items()))
             why = problem
             if no_room is not None and key in no_room.keys:
                 why = no_room.text
-            del self._writing[key]
             if why is not None:
                 self._lose(key, write)
             elif write.state is None:
@@ -221,6 +233,7 @@ class StateQueues:
                 self.lengths[key] = len(write.state)
             for owner in write.owners:
                 self._finish(owner, Done(None, why))
+            del self._writing[key]
             queue = self._queues.get(key)
             if queue is not None:
                 self._advance(key, queue)
@@ -230,33 +243,42 @@ class StateQueues:
         package = package_of_state(key)
         if key not in self._waiting.get(package, ()):
             claimed = None if write.state is None else len(write.state)
-            self._ledger.account(package).settle_state(*_change(claimed, self._length(key)))
+            self._ledger.account(package).settle_state(*_change(claimed, self.lengths.get(key)))
 
     # --- failures of our own code -------------------------------------------------------------------------------------
 
-    def give_up(self, owner: object, key: str | None) -> list[object]:
-        """Forget what was handled when our own code failed: of an owner; a read of this key; or, if neither is given,
-        the commit that has just ended or was being made. Return the owners who are to be told beside that one.
-        """
-        if key is not None and key in self._queues:
-            self._queues[key].reading = False
-        if owner is not None:
-            for queue in self._queues.values():
-                queue.asks = deque(ask for ask in queue.asks if ask.owner is not owner)
-            for writes in self._waiting.values():
-                for write in writes.values():
-                    write.owners = [each for each in write.owners if each is not owner]
-            return []
-        left = [owner for write in self._writing.values() for owner in write.owners]
-        for key, write in list(self._writing.items()):
-            del self._writing[key]
-            self._lose(key, write)
-        return left
+    def give_up(self, owner: object) -> None:
+        """Forget what an owner has asked for, who is told that our own code has failed."""
+        for queue in self._queues.values():
+            queue.asks = deque(ask for ask in queue.asks if ask.owner is not owner)
 
-    def advance_all(self) -> None:
-        """Go on after a failure of our own code."""
+    def recover(self) -> None:
+        """Go on after a failure of our own code, wherever that was."""
+        if self._ended is not None:
+            self.written(*self._ended)
+        elif self._writing and not self._under_way:
+            for key, write in self._writing.items():  # they were not taken
+                package = package_of_state(key)
+                later = self._waiting.setdefault(package, {}).setdefault(key, write)
+                if later is not write:
+                    later.owners[:0] = write.owners
+            self._writing = {}
+        self._settle_accounts()
         for key, queue in list(self._queues.items()):
             self._advance(key, queue)
+
+    def _settle_accounts(self) -> None:
+        totals: dict[str, tuple[int, int]] = {}
+        on_the_way = (key for writes in (*self._waiting.values(), self._writing) for key in writes)
+        for key in {*self.lengths, *on_the_way}:
+            length = self._length(key)
+            if length is not None:
+                package = package_of_state(key)
+                size, states = totals.get(package, (0, 0))
+                totals[package] = (size + length, states + 1)
+        for package in self._ledger.with_states.union(totals):
+            account, (size, states) = self._ledger.account(package), totals.get(package, (0, 0))
+            account.settle_state(size - account.states.bytes, states - account.states.files)
 
 
 def _change(before: int | None, after: int | None) -> tuple[int, int]:
