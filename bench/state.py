@@ -59,7 +59,7 @@ def run() -> list[Result]:
 
 
 def _with(figure: Figure, detail: dict[str, list[float]]) -> Figure:
-    medians = {label: round(statistics.median(values), 3) for label, values in detail.items()}
+    medians: dict[str, float | str] = {label: round(statistics.median(values), 3) for label, values in detail.items()}
     return replace(figure, detail=figure.detail | medians)
 
 

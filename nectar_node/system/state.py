@@ -25,7 +25,7 @@ from nectar_node.contract.json_shapes import Refused, bad_request, dump, load_un
 from nectar_node.storage import operations as ops
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.turns import count_lane
-from nectar_node.system.process import SORRY, Cause, Removal, SystemProcess, bare, metadata_bytes, reply
+from nectar_node.system.process import SORRY, Cause, Committed, Removal, SystemProcess, bare, metadata_bytes, reply
 from nectar_node.system.state_queues import Ask, Done, StateQueues
 
 STATE = ProcessId("state", "distro", "sys")
@@ -156,16 +156,16 @@ class State(SystemProcess):
     @property
     def waits(self) -> bool:
         """Whether a state is to be written with the next commit."""
-        return self._queues.waits
+        queues = self._queues
+        return queues.waiting != {} and queues.writing == {}
 
     def take(self, taken: list[ops.StateRow]) -> None:
         """Add what goes into the next commit."""
-        taken.extend(self._queues.take())
+        taken += self._queues.take()
 
-    def written(self, outcome: ops.Outcome) -> None:
-        """Learn the outcome of that commit."""
-        problem = outcome.text if isinstance(outcome, ops.DiskError) else None
-        self._queues.written(problem, outcome if isinstance(outcome, ops.NoRoom) else None)
+    def written(self, committed: Committed) -> None:
+        """Learn what has become of that commit."""
+        self._queues.written(committed)
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
@@ -233,7 +233,7 @@ class State(SystemProcess):
             self._answer(failed, {"Err": {"IOError": {"error": SORRY}}}, None)
         self._waiting = Counter(owner.envelope.source.process for owner in self._open.values())
         self._bytes = sum(owner.weight for owner in self._open.values())
-        self._queues.recover()
+        self._queues.recover(cause if isinstance(cause, Committed) else None)
 
     def _answer(self, envelope: Envelope, value: object, state: Buffer | None) -> None:
         blob = LazyLoadBlob(None, state) if state is not None else None

@@ -19,7 +19,8 @@ from typing import NamedTuple
 from kernel.contract.events import StateAction
 from kernel.contract.message import Buffer
 from nectar_node.storage.ledger import Ledger, OverQuota, package_of_state
-from nectar_node.storage.operations import NoRoom, StateRow
+from nectar_node.storage.operations import StateRow
+from nectar_node.system.process import Committed
 
 COMMIT_BYTES = 4 << 20
 """Bytes of states in one commit, unless a single one has more: a slow disk writes that in 50 milliseconds."""
@@ -84,14 +85,12 @@ class StateQueues:
         self._count = count
         self._finish = finish
         self._queues: dict[str, _Queue] = {}
-        self._waiting: dict[str, dict[str, _Write]] = {}
-        """What is to be written, by package and key; packages in the order of their turns."""
-        self._writing: dict[str, _Write] = {}
-        """What the commit that is under way has."""
+        self.waiting: dict[str, dict[str, _Write]] = {}
+        """What is to be written, by package and key; packages in the order of their turns. Read-only."""
+        self.writing: dict[str, _Write] = {}
+        """What the commit that is under way has. Read-only."""
         self._under_way = False
         """Whether that was taken whole."""
-        self._ended: tuple[str | None, NoRoom | None] | None = None
-        """What has become of that commit, while its owners are told."""
         self._counting: set[str] = set()
         """Packages that are being counted."""
         for key, length in self.lengths.items():
@@ -169,11 +168,11 @@ class StateQueues:
             self._advance(key, queue)
 
     def _is_on_its_way(self, key: str) -> bool:
-        return key in self._writing or key in self._waiting.get(package_of_state(key), ())
+        return key in self.writing or key in self.waiting.get(package_of_state(key), ())
 
     def _length(self, key: str) -> int | None:
         """Return how long the state will be when all is written; None: there will be none."""
-        write = self._waiting.get(package_of_state(key), {}).get(key) or self._writing.get(key)
+        write = self.waiting.get(package_of_state(key), {}).get(key) or self.writing.get(key)
         if write is None:
             return self.lengths.get(key)
         return None if write.state is None else len(write.state)
@@ -181,7 +180,7 @@ class StateQueues:
     # --- commits ------------------------------------------------------------------------------------------------------
 
     def _put(self, package: str, key: str, ask: Ask) -> None:
-        writes = self._waiting.setdefault(package, {})
+        writes = self.waiting.setdefault(package, {})
         write = writes.get(key)
         if write is None:
             writes[key] = _Write(ask.state, [ask.owner])
@@ -189,39 +188,30 @@ class StateQueues:
             write.state = ask.state
             write.owners.append(ask.owner)
 
-    @property
-    def waits(self) -> bool:
-        """Whether a state is to be written, and no commit with states is under way."""
-        return bool(self._waiting) and not self._writing
-
     def take(self) -> list[StateRow]:
         """Return what goes into the next commit, which begins now."""
         self._under_way = False
         rows, size = list[StateRow](), 0
-        while self._waiting and len(rows) < COMMIT_ROWS:
-            package, writes = next(iter(self._waiting.items()))
+        while self.waiting and len(rows) < COMMIT_ROWS:
+            package, writes = next(iter(self.waiting.items()))
             key, write = next(iter(writes.items()))
             length = len(write.state or b"")
             if rows and size + length > COMMIT_BYTES:
                 break
-            self._writing[key] = write
-            del writes[key], self._waiting[package]
+            self.writing[key] = write
+            del writes[key], self.waiting[package]
             if writes:
-                self._waiting[package] = writes  # behind the others
+                self.waiting[package] = writes  # behind the others
             rows.append(StateRow(key, write.state))
             size += length
         self._under_way = True
         return rows
 
-    def written(self, problem: str | None, no_room: NoRoom | None) -> None:
-        """Learn what has become of what was taken last: why it has failed, or which states had no room."""
-        self._ended = (problem, no_room)
-        self._tell_all(problem, no_room)
-        self._ended = None
-
-    def _tell_all(self, problem: str | None, no_room: NoRoom | None) -> None:
-        while self._writing:
-            key, write = next(iter(self._writing.items()))
+    def written(self, committed: Committed) -> None:
+        """Learn what has become of what was taken last."""
+        problem, no_room = committed
+        while self.writing:
+            key, write = next(iter(self.writing.items()))
             why = problem
             if no_room is not None and key in no_room.keys:
                 why = no_room.text
@@ -233,7 +223,7 @@ class StateQueues:
                 self.lengths[key] = len(write.state)
             for owner in write.owners:
                 self._finish(owner, Done(None, why))
-            del self._writing[key]
+            del self.writing[key]
             queue = self._queues.get(key)
             if queue is not None:
                 self._advance(key, queue)
@@ -241,7 +231,7 @@ class StateQueues:
     def _lose(self, key: str, write: _Write) -> None:
         """Give back what a state that is not written has claimed, unless another one of its process has it now."""
         package = package_of_state(key)
-        if key not in self._waiting.get(package, ()):
+        if key not in self.waiting.get(package, ()):
             claimed = None if write.state is None else len(write.state)
             self._ledger.account(package).settle_state(*_change(claimed, self.lengths.get(key)))
 
@@ -252,24 +242,24 @@ class StateQueues:
         for queue in self._queues.values():
             queue.asks = deque(ask for ask in queue.asks if ask.owner is not owner)
 
-    def recover(self) -> None:
-        """Go on after a failure of our own code, wherever that was."""
-        if self._ended is not None:
-            self.written(*self._ended)
-        elif self._writing and not self._under_way:
-            for key, write in self._writing.items():  # they were not taken
+    def recover(self, committed: Committed | None) -> None:
+        """Go on after a failure of our own code, wherever that was: also if it was while `written` was told this."""
+        if committed is not None:
+            self.written(committed)
+        elif self.writing and not self._under_way:
+            for key, write in self.writing.items():  # they were not taken
                 package = package_of_state(key)
-                later = self._waiting.setdefault(package, {}).setdefault(key, write)
+                later = self.waiting.setdefault(package, {}).setdefault(key, write)
                 if later is not write:
                     later.owners[:0] = write.owners
-            self._writing = {}
+            self.writing = {}
         self._settle_accounts()
         for key, queue in list(self._queues.items()):
             self._advance(key, queue)
 
     def _settle_accounts(self) -> None:
         totals: dict[str, tuple[int, int]] = {}
-        on_the_way = (key for writes in (*self._waiting.values(), self._writing) for key in writes)
+        on_the_way = (key for writes in (*self.waiting.values(), self.writing) for key in writes)
         for key in {*self.lengths, *on_the_way}:
             length = self._length(key)
             if length is not None:

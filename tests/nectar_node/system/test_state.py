@@ -17,8 +17,19 @@ from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request
 from nectar_node.contract.actions import Kept, LogLine
 from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.storage.ledger import DEFAULT_QUOTAS, Ledger, Quotas
-from nectar_node.storage.operations import Commit, DiskError, DiskFault, Job, Location, Row, StateRow, Usage, file_name
-from nectar_node.system.process import Removal
+from nectar_node.storage.operations import (
+    Commit,
+    DiskError,
+    DiskFault,
+    Job,
+    Location,
+    NoRoom,
+    Row,
+    StateRow,
+    Usage,
+    file_name,
+)
+from nectar_node.system.process import Committed, Removal
 from nectar_node.system.state import MAX_BODY_BYTES, MAX_WAITING, STATE, State
 from nectar_node.system.state_queues import COMMIT_BYTES, COMMIT_ROWS
 from testnet.sim.disk import SimDisk
@@ -71,7 +82,13 @@ class Saved:
                     answers.append(wish)
             if not self.state.waits:
                 return answers
-            self.state.written(self.disk.perform(Commit(STORE, (), self.take())))
+            self.commit(self.take())
+
+    def commit(self, rows: tuple[StateRow, ...]) -> None:
+        """Write this."""
+        outcome = self.disk.perform(Commit(STORE, (), rows))
+        problem = outcome.text if isinstance(outcome, DiskError) else None
+        self.state.written(Committed(problem, outcome if isinstance(outcome, NoRoom) else None))
 
     def take(self) -> tuple[StateRow, ...]:
         """What goes into the next commit."""
@@ -196,7 +213,7 @@ def test_g27_what_many_processes_save_shares_one_commit_and_what_comes_meanwhile
     for process in MANY:
         saved.use(StateAction.SET, b"two", process)
     assert not saved.state.waits, "one commit at a time"
-    saved.state.written(saved.disk.perform(Commit(STORE, (), taken)))
+    saved.commit(taken)
     assert len(saved.carry_out()) == 2 * len(MANY)
     assert [sorted(each) for each in saved.commits] == 3 * [sorted(map(str, MANY))]
 
