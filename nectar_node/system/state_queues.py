@@ -25,7 +25,7 @@ from nectar_node.system.process import Committed
 COMMIT_BYTES = 4 << 20
 """Bytes of states in one commit, unless a single one has more: a slow disk writes that in 50 milliseconds."""
 COMMIT_ROWS = 1024
-"""States in one commit: writing so many rows takes 20 milliseconds, even if each has a byte."""
+"""States in one commit: writing so many rows takes 25 milliseconds, even if each has few bytes."""
 
 
 class Ask(NamedTuple):
