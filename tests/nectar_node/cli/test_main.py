@@ -28,6 +28,7 @@ COMMANDS = (
     "top",
     "peers",
     "df",
+    "state",
     "errors",
     "trace",
     "logs",
@@ -40,7 +41,7 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(f"  {command} " in text for command in COMMANDS)
 
 
-@pytest.mark.parametrize("group", [[], ["testnet"], ["sim"], ["net"], ["keys"], ["directory"]])
+@pytest.mark.parametrize("group", [[], ["testnet"], ["sim"], ["net"], ["keys"], ["directory"], ["state"]])
 def test_in_80_columns_help_says_what_each_command_does_in_a_whole_sentence(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, group: list[str]
 ) -> None:
