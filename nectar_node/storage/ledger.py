@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import threading
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from nectar_node.storage import operations as ops
 
@@ -245,6 +246,7 @@ class Ledger:
             return {package for package, account in self._accounts.items() if account.states.files}
 
 
+@lru_cache(4096)
 def package_of_state(key: str) -> str:
     """Return the package whose account has a saved state (`operations.StateRow`)."""
     package = key.partition(":")[2]

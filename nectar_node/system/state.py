@@ -97,6 +97,8 @@ class State(SystemProcess):
         a file after its hash.
         """
         id = str(process)
+        if id in self._queues.lengths:
+            return id
         former = ops.file_name(id)
         return former if former in self._queues.lengths else id
 
