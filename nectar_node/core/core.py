@@ -72,6 +72,8 @@ from net.peering.network import Network
 
 EVENTS_AT_ONCE = 1024
 """Events of the net that are passed on in one turn of the driver: some tens of milliseconds of work."""
+KEEPS_AT_ONCE = 2
+"""How often a turn looks at what is to be written: again for what came of the first time, if our own code failed."""
 MAX_TRAPS = 256
 """Processes whose last trap is remembered: enough for everything that was started a moment ago."""
 
@@ -585,7 +587,7 @@ class NodeCore:
         self._now = now
         if self.torn is not None:
             return
-        left = EVENTS_AT_ONCE
+        left, keeps = EVENTS_AT_ONCE, 0
         actions, pending, events = self.machine.actions, self._system.pending, self._events
         at: object = None
         try:
@@ -602,7 +604,8 @@ class NodeCore:
                     self._peers.handle(event, now)
                 elif not actions:
                     self._keep(now)
-                    if not pending:
+                    keeps += 1
+                    if not pending or keeps == KEEPS_AT_ONCE:
                         break
             if self.kernel.tracer is not None:
                 self._out.extend(self._traces.take())

@@ -180,13 +180,14 @@ class StateQueues:
     # --- commits ------------------------------------------------------------------------------------------------------
 
     def _put(self, package: str, key: str, ask: Ask) -> None:
-        writes = self.waiting.setdefault(package, {})
-        write = writes.get(key)
-        if write is None:
-            writes[key] = _Write(ask.state, [ask.owner])
+        write, writes = _Write(ask.state, [ask.owner]), self.waiting.get(package)
+        if writes is None:
+            self.waiting[package] = {key: write}
+        elif key not in writes:
+            writes[key] = write
         else:
-            write.state = ask.state
-            write.owners.append(ask.owner)
+            writes[key].owners.append(ask.owner)
+            writes[key].state = ask.state
 
     def take(self) -> list[StateRow]:
         """Return what goes into the next commit, which begins now."""

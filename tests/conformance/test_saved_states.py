@@ -12,8 +12,9 @@ import apsw
 import pytest
 
 from kernel.wasm.engine import Engine
+from nectar_node.system.state_queues import StateQueues
 from tests.conformance.lab import OUR, SimLab, SimProbe
-from tests.conformance.steps import set_state
+from tests.conformance.steps import respond, set_state
 
 ROUNDS = 2
 NAMES = ("a", "b", "c")
@@ -102,3 +103,22 @@ def test_g27_a_write_that_fails_is_an_error_of_those_who_saved_and_of_nobody_els
         assert again.kept_state() == b"works", broken
         for probe, name in zip(run.probes, NAMES, strict=True):
             assert probe.kept_state() == state(name, run.acknowledged(probe)).encode(), broken
+
+
+def test_code_of_ours_that_fails_whenever_states_are_written_keeps_no_other_process_waiting(
+    lab: SimLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = lab.probe("a"), lab.probe("b")
+    lab.simulation.contained = []
+
+    def fail(_: StateQueues) -> None:
+        raise ValueError("a bug of ours")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(StateQueues, "take", fail)
+        a.begin(set_state("kept"))
+        lab.rest()
+        assert b.ask(respond("well")).body == "well"
+        assert a.seen("saved") == []
+    b.ask(respond("again"))
+    assert (len(a.seen("saved")), a.kept_state()) == (1, b"kept")
