@@ -27,6 +27,7 @@ from bench import (
     scale,
     sim,
     start,
+    state,
     stream,
     transfer,
 )
@@ -48,6 +49,7 @@ BENCHES: dict[str, Callable[[], list[Result]]] = {
     "scale": scale.run,
     "boot": boot.run,
     "lookups": lookups.run,
+    "state": state.run,
     "sim": sim.run,
     "chaos": chaos.run,
 }

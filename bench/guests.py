@@ -22,6 +22,8 @@ _BODY = _RECEIVED + 72
 _REQUEST = 2048
 """The address of the parameters of send-request: target at 0, request at 32, context at 88, blob at 100."""
 _BLOB = 3072
+_STATE = 32768
+"""The address of what is saved, behind all that is received."""
 
 _TARGET = "\n".join(
     f"    (i32.store (i32.const {_REQUEST + 8 * field}) (i32.const {place}))"
@@ -52,6 +54,7 @@ _NEXT = f"""
 """Makes the request that passes on the message being handled: to the next guest, inheriting, no response expected."""
 
 _FRAME = """(module
+  (import "nectar:process/standard@0.7.0" "set-state" (func $set_state (param i32 i32)))
   (import "nectar:process/standard@0.7.0" "receive" (func $host_receive (param i32)))
   (import "nectar:process/standard@0.7.0" "get-blob" (func $get_blob (param i32)))
   (import "nectar:process/standard@0.7.0" "send-request" (func $send_request (param i32)))
@@ -111,6 +114,22 @@ def loader() -> bytes:
     """Return a guest that loads the blob of each request, and answers."""
     load = f"(call $get_blob (i32.const {_BLOB}))"
     return _assembled(f"(loop $again (call $receive) {load} (call $respond) (br $again))")
+
+
+def saver(count: int, size: int) -> bytes:
+    """Return a guest that saves `count` states of `size` bytes, each another, for a request with a body, and answers
+    every request.
+    """
+    save = f"""
+  (func $save (local $left i32)
+    (local.set $left (i32.const {count}))
+    (loop $more
+      (i32.store (i32.const {_STATE}) (i32.add (i32.load (i32.const {_STATE})) (i32.const 1)))
+      (call $set_state (i32.const {_STATE}) (i32.const {size}))
+      (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+      (br_if $more (local.get $left))))"""
+    asked = f"(if (i32.load offset=4 (i32.const {_BODY})) (then (call $save)))"
+    return _assembled(f"(loop $again (call $receive) {asked} (call $respond) (br $again))", save)
 
 
 def spinner() -> bytes:

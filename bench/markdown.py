@@ -39,6 +39,8 @@ TITLES = {
     "scale_ring": "a message through a ring of all of them, a hop",
     "boot": "a node is ready",
     "boot_testnet": "a testnet of three is ready",
+    "state": "durable `set-state` calls of one process",
+    "state_100": "the same of 100 processes together",
     "lookups": "look-ups at a registrar with 100,000 names",
     "lookup_time": "one of them",
     "registrar_start": "that registrar starts",

@@ -44,7 +44,7 @@ class NodeFolder:
 
     @property
     def state(self) -> Path:
-        """The folder of saved states, one file per process."""
+        """The folder of saved states, one file per process, before these were in the store."""
         return self.path / "state"
 
     @property
@@ -106,7 +106,8 @@ class NodeFolder:
         own_files.check(self.key, secret=True)
         for file in (self.store, self.format, self.log, older(self.log), self.boot):
             own_files.check(file)
-        for folder in (self.records, self.drives, self.state, self.code):
+        own_files.check(self.state)
+        for folder in (self.records, self.drives, self.code):
             own_files.check(folder)
             own_files.make_folder(folder)
 

@@ -57,7 +57,7 @@ def settle(row: Mapping[str, Any], said: Consent, *, as_json: bool = False) -> C
         output.say(
             output.one_line(f"It takes the place of the {package} from {replaces}, with its files and its state.")
         )
-    if not _agrees(f"Start {package}{' with that' if asks else ''}? [y/N] "):
+    if not agrees(f"Start {package}{' with that' if asks else ''}? [y/N] "):
         raise NeedsConsent(f"{package} is not started: you did not say yes. --deny WHAT starts it without some of it.")
     given = tuple(str(each["capability"]) for each in asks)
     return replace(said, grant=(*said.grant, *given), replaces=said.replaces or replaces is not None)
@@ -70,7 +70,8 @@ def _hanging(text: str, indent: int) -> str:
     return "\n".join(lines)
 
 
-def _agrees(prompt: str) -> bool:
+def agrees(prompt: str) -> bool:
+    """Ask at the terminal, and return whether the user says yes."""
     try:
         return input(prompt).strip().lower() in ("y", "yes")
     except EOFError:

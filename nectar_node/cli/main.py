@@ -25,8 +25,8 @@ BAD_USAGE = 2
 INTERRUPTED = 130
 
 _HERE = "nectar_node.cli"
-_GROUPS = ("net", "keys", "directory", "inbox", "config")
-"""The commands' modules, each with an `app`."""
+_GROUPS = {"net": "net", "keys": "keys", "directory": "directory", "inbox": "inbox", "config": "config", "state": "df"}
+"""The modules with the `app` of each of these groups of commands."""
 _COMMANDS = {
     "boot": "boot",
     "send": "send",
@@ -114,7 +114,7 @@ def _first(words: Sequence[str]) -> str | None:
 
 
 def _add(app: typer.Typer, name: str) -> None:
-    module = import_module(f"{_HERE}.{_COMMANDS.get(name, name)}")
+    module = import_module(f"{_HERE}.{_GROUPS.get(name) or _COMMANDS[name]}")
     if name in _GROUPS:
         app.add_typer(module.app, name=name)
     else:

@@ -58,7 +58,7 @@ FIRST_STEPS_SECONDS = 1.0
 _GLANCE_SECONDS = 0.002
 ROWS_AT_ONCE = 256
 """Processes that `ps` describes before it lets messages flow again."""
-_AFTER_START = frozenset({"run", "review", "start", "kill"})
+_AFTER_START = frozenset({"run", "review", "start", "kill", "states", "remove_state"})
 """Commands about packages and their processes: a node that boots answers them once it has started its packages.
 
 A message is not among them: it waits for its process in the kernel, within its timeout.
@@ -185,6 +185,8 @@ class Control:
             "ps": self._on_ps,
             "peers": self._on_peers,
             "df": self._on_df,
+            "states": self._on_states,
+            "remove_state": self._on_remove_state,
             "errors": self._on_errors,
             "message": self._on_message,
             "trace": self._on_trace,
@@ -286,6 +288,32 @@ class Control:
         if used.problem is not None:
             raise DiskUnknown(f"What is on the disk cannot be counted: {used.problem}.")
         return status.disk_rows(used)
+
+    async def _on_states(self, _: Client, __: Fields) -> dict[str, object]:
+        rows = []
+        for count, key in enumerate(sorted(self._core.states), 1):
+            if key in self._core.states:  # it may be gone by now
+                rows.append(status.state_row(self._core, key))
+            if not count % ROWS_AT_ONCE:
+                await trio.lowlevel.checkpoint()
+        return {"states": rows}
+
+    async def _on_remove_state(self, _: Client, fields: Fields) -> dict[str, object]:
+        """Remove what a process has saved that does not run."""
+        core, key = self._core, fields.address or ""
+        if key not in core.states:
+            key = str(process_untrusted(fields.address, core.our))
+        if key not in core.states:
+            raise NoSuchState(f"{key} has saved no state on {core.our}.")
+        if core.runs(key):
+            raise StillRuns(f"{key} runs on {core.our}, and may save its state again: end it first.")
+        length, waiter = core.states[key], Waiter()
+        core.remove_state(key, waiter, trio.current_time())
+        self._turn()
+        problem: str | None = await waiter.wait()
+        if problem is not None:
+            raise NotKept(f"The state of {key} is still there: {problem}.")
+        return {"process": key, "bytes": length}
 
     # --- messages ---------------------------------------------------------------------------------------------------
 
@@ -550,6 +578,14 @@ class RolledBack(NodeError):
 
 class NotKept(NodeError):
     """What a command has changed is not on the disk."""
+
+
+class NoSuchState(NodeError):
+    """No process of that name has saved anything."""
+
+
+class StillRuns(NodeError):
+    """The process must have ended before."""
 
 
 class NoSuchProcess(NodeError):

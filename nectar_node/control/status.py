@@ -17,7 +17,7 @@ from nectar_node.contract.actions import DiskUsed
 from nectar_node.contract.traces import TraceRecord
 from nectar_node.core.core import NodeCore
 from nectar_node.packages.manifest import Package, capability_text, requested_capabilities
-from nectar_node.storage.ledger import NO_QUOTA
+from nectar_node.storage.ledger import NO_QUOTA, package_of_state
 from net.contract.events import (
     AttemptFailed,
     Dialed,
@@ -139,6 +139,20 @@ def disk_rows(used: DiskUsed) -> Row:
         "free": used.free,
         "total": used.total,
         "floor": used.floor,
+    }
+
+
+def state_row(core: NodeCore, key: str) -> Row:
+    """Return a row for a saved state. `status` says whether its process runs, is gone, or did not come back at the last
+    boot.
+    """
+    runs = core.runs(key)
+    returns = not runs and key in map(str, core.not_running)
+    return {
+        "process": key,
+        "package": package_of_state(key),
+        "bytes": core.states[key],
+        "status": "runs" if runs else "does not run" if returns else "gone",
     }
 
 

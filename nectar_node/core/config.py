@@ -21,8 +21,6 @@ class CoreConfig:
     """The node's name, such as `a.nec`."""
     drives: str
     """Root folder of the vfs."""
-    state: str
-    """Root folder of the saved states."""
     registrar: bytes
     """The public key of the network's registrar; any bytes in a network without one."""
     store: Location

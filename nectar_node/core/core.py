@@ -9,12 +9,13 @@ to log. Connections report to `network`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
 from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.capability import Capability
+from kernel.contract.errors import BadAddress
 from kernel.contract.events import (
     Answered,
     DeadLetter,
@@ -37,7 +38,7 @@ from kernel.machine import Machine
 from kernel.router.kernel import Kernel
 from nectar_node.base.log import without_colours
 from nectar_node.base.system_processes import TERMINAL
-from nectar_node.contract.actions import BadCode, DriverAction, LoadCode, LogLine, Printed, ShutDown, Torn
+from nectar_node.contract.actions import BadCode, DriverAction, Kept, LoadCode, LogLine, Printed, ShutDown, Torn
 from nectar_node.contract.json_shapes import RequestRefused
 from nectar_node.contract.traces import Traces
 from nectar_node.core.config import CoreConfig
@@ -70,6 +71,8 @@ from net.peering.network import Network
 
 EVENTS_AT_ONCE = 1024
 """Events of the net that are passed on in one turn of the driver: some tens of milliseconds of work."""
+KEEPS_AT_ONCE = 2
+"""How often a turn looks at what is to be written: again for what came of the first time, if our own code failed."""
 MAX_TRAPS = 256
 """Processes whose last trap is remembered: enough for everything that was started a moment ago."""
 
@@ -110,7 +113,7 @@ class NodeCore:
         self.kernel = Kernel(config.our, config.fresh_id, known, config.memory)
         self.machine = Machine(self.kernel, self._configure)
         self.vfs = Vfs(config.our, config.drives, self._holds, self._awaited_until, config.memory)
-        self._state = State(config.state, config.memory)
+        self._state = State(config.store, config.kept.states, config.ledger, config.memory)
         self._out: deque[DriverAction] = deque()
         self._installer = Installer(
             config.our, self.kernel, self._act, self._out.append, self.vfs.mount, config.kept.packages
@@ -153,7 +156,9 @@ class NodeCore:
         """The user's decisions; only `decide` changes them."""
         self._processes = ProcessRows(self.kernel.lifecycle)
         self._store = Store(
-            config.store, (self._vouching.rows, self._processes, self._installer, self.decisions, self._names)
+            config.store,
+            (self._vouching.rows, self._processes, self._installer, self.decisions, self._names),
+            self._system.saver(self._state),
         )
         self._deadlines = (
             self._timers.next,
@@ -272,6 +277,25 @@ class NodeCore:
         self._store.ask(token)
 
     @property
+    def states(self) -> Mapping[str, int]:
+        """The saved states: their lengths in bytes by the processes' ids; for some with long ids, by their hashes."""
+        return self._state.lengths
+
+    def runs(self, key: str) -> bool:
+        """Whether the process with this key in `states` runs, or is about to."""
+        try:
+            process = ProcessId.parse(key)
+        except BadAddress:
+            return any(self._state.key_of(each) == key for each in self.kernel.processes)
+        return process in self.kernel.processes or process in self.kernel.starting
+
+    @_guarded
+    def remove_state(self, key: str, token: object, now: float) -> None:
+        """Remove a saved state; `Kept` says when that is done."""
+        self._now = now
+        self._system.remove_state(self._state, key, token, now)
+
+    @property
     def kept(self) -> bool:
         """Whether everything that must survive a reboot is on the disk."""
         return self._store.kept
@@ -312,6 +336,7 @@ class NodeCore:
         elif isinstance(owner, Store):
             answers, problem = owner.done(outcome, now)
             self._out.extend(answers)
+            self._system.states_written(self._state, outcome, now)
             self._peers.records_written(owner.problem, now)
             if problem is not None:
                 self._log("kernel", 0, problem)
@@ -475,7 +500,7 @@ class NodeCore:
         self._now = now
         if self.torn is not None:
             return self._out
-        left = EVENTS_AT_ONCE
+        left, keeps = EVENTS_AT_ONCE, 0
         actions, pending, events = self.machine.actions, self._system.pending, self._events
         at: object = None
         try:
@@ -491,8 +516,10 @@ class NodeCore:
                     at = event = events.popleft()
                     self._peers.handle(event, now)
                 elif not actions:
-                    break
-            self._keep(now)
+                    self._keep(now)
+                    keeps += 1
+                    if not pending or keeps == KEEPS_AT_ONCE:
+                        break
             if self.kernel.tracer is not None:
                 self._out.extend(self._traces.take())
         except Exception as error:
@@ -509,7 +536,7 @@ class NodeCore:
         while (action := self._system.next_action(process, self._now)) is not None:
             if isinstance(action, Job):
                 self._out.append(action._replace(owner=SystemToken(process.id, action.owner)))
-            elif isinstance(action, (StopJob, LogLine, ShutDown)):
+            elif isinstance(action, (StopJob, LogLine, ShutDown, Kept)):
                 self._out.append(action)
             elif isinstance(action, FetchCode):
                 self._load_code(SystemToken(process.id, action.token), action.package, action.path)

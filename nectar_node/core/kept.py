@@ -28,10 +28,16 @@ class KeptState:
     packages: Mapping[PackageId, KeptPackage] = field(default_factory=dict)
     names: KeptNames = field(default_factory=KeptNames)
     """The name records."""
+    states: Mapping[str, int] = field(default_factory=dict)
+    """The saved states of processes: their lengths in bytes (`nectar_node.storage.database.Database.states`)."""
 
 
-def decode_untrusted(contents: Mapping[str, Mapping[str, bytes]], our: str) -> KeptState:
-    """Return what the rows of the store of the node `our` hold; raises NodeError if they are not what a node writes."""
+def decode_untrusted(
+    contents: Mapping[str, Mapping[str, bytes]], our: str, states: Mapping[str, int] | None = None
+) -> KeptState:
+    """Return what the rows of the store of the node `our` hold, beside its `states`; raises NodeError if they are not
+    what a node writes.
+    """
     grants = grant_rows.decode_untrusted(contents.get(grant_rows.GRANTS, {}), contents.get(grant_rows.REVOKED, {}))
     processes = contents.get(process_table.PROCESSES, {})
     return KeptState(
@@ -40,4 +46,5 @@ def decode_untrusted(contents: Mapping[str, Mapping[str, bytes]], our: str) -> K
         tuple(process_table.decode_untrusted(key, value) for key, value in processes.items()),
         reboot.decode_untrusted(contents.get(reboot.PACKAGES, {})),
         name_rows.decode_untrusted(contents.get(name_rows.NAMES, {}), contents.get(name_rows.REGISTRAR, {})),
+        states or {},
     )

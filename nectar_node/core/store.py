@@ -1,7 +1,8 @@
 """Keeps on disk what must survive a reboot: what has changed goes into the node's store, in one commit after the other.
 
 While a commit is under way, changes gather for the next one, so that many share one sync. A commit that fails changes
-nothing; it is tried again, together with what has changed since.
+nothing; it is tried again, together with what has changed since. Only the states that processes save are not: those who
+save them get an error instead, and what failed because of them is tried again at once, alone.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from nectar_node.contract.actions import Kept
-from nectar_node.storage.operations import Commit, DiskError, Job, Location, Outcome, Row
+from nectar_node.storage.operations import Commit, DiskError, Job, Location, Outcome, Row, StateRow
 
 AGAIN_SECONDS = 1.0
 """Seconds from a commit that failed to the next one."""
@@ -28,17 +29,33 @@ class RowSource(Protocol):
         """Return the rows that are to be written since this was called last."""
 
 
+class States(Protocol):
+    """The states that processes save."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether any is to be written."""
+
+    def take(self, now: float) -> tuple[StateRow, ...]:
+        """Return what goes into the next commit, which begins at once."""
+
+
 class Store:
     """The store of one node."""
 
-    def __init__(self, location: Location, sources: Iterable[RowSource]) -> None:
+    def __init__(self, location: Location, sources: Iterable[RowSource], states: States) -> None:
         """`location` is the database's file."""
         self._location = location
         self._sources = tuple(sources)
+        self._states = states
         self._pending: dict[tuple[str, str], bytes | None] = {}
         """Values to write, by table and key."""
         self._writing: tuple[Row, ...] | None = None
-        """The rows of the commit that is under way."""
+        """The rows of the commit that is under way, without states."""
+        self._has_states = False
+        """Whether it has states, too."""
+        self._alone = False
+        """Whether the next commit has no states, since one with states has failed."""
         self._asking: list[object] = []
         """Tokens of those who want to know when what has changed is written."""
         self._asked: list[object] = []
@@ -59,7 +76,7 @@ class Store:
     @property
     def kept(self) -> bool:
         """Whether the disk holds everything."""
-        return self._writing is None and not self._has_changed()
+        return self._writing is None and not self._has_changed() and not self._states.waits
 
     def _has_changed(self) -> bool:
         return bool(self._pending) or any(each.has_changed for each in self._sources)
@@ -80,25 +97,36 @@ class Store:
             if source.has_changed:
                 for row in source.changes():
                     self.put(row)
-        if not self._pending:
+        states: tuple[StateRow, ...] = ()
+        if not self._alone and self._states.waits:
+            states = self._states.take(now)
+        if not self._pending and not states:
             return Kept(self._asking.pop(0), None) if self._asking else None
-        if now < self._earliest:
+        if now < self._earliest and not states:
             return Kept(self._asking.pop(0), self.problem) if self._asking else None
         self._writing = tuple(Row(kind, key, value) for (kind, key), value in self._pending.items())
+        self._has_states = bool(states)
         self._pending.clear()
         self._asked, self._asking = self._asking, []
-        return Job(Commit(self._location, self._writing), _LANE, self)
+        return Job(Commit(self._location, self._writing, states), _LANE, self)
 
     def done(self, outcome: Outcome, now: float) -> tuple[list[Kept], str | None]:
         """Learn the outcome of the write; return answers, and a sentence for the log if the disk begins to fail."""
         assert self._writing is not None
         rows, self._writing = self._writing, None
-        before, self.problem = self.problem, None
-        self._failed = isinstance(outcome, DiskError)
+        before, self._alone = self.problem, False
         if isinstance(outcome, DiskError):
-            self.problem = f"what it has to keep cannot be written: {outcome.text}"
-            self._earliest = now + AGAIN_SECONDS
             for kind, key, value in rows:
                 self._pending.setdefault((kind, key), value)
+            if self._has_states:
+                self._alone = bool(rows)
+                self._earliest = now
+                self._asking[:0], self._asked = self._asked, []
+                return [], None
+            self.problem = f"what it has to keep cannot be written: {outcome.text}"
+            self._earliest = now + AGAIN_SECONDS
+            self._failed = True
+        else:
+            self.problem, self._failed = None, False
         answers, self._asked = [Kept(token, self.problem) for token in self._asked], []
         return answers, self.problem if self.problem != before else None

@@ -161,7 +161,7 @@ class _Prepared:
         self.previous = keys.previous
         self.directory = directory
         self.registrar = registrar_key(config, keys)
-        self.ledger = Ledger(str(config.folder.drives), str(config.folder.state), config.quotas)
+        self.ledger = Ledger(str(config.folder.drives), config.quotas)
         self.engine = Engine(module_cache(), replayable=False)
         self.database, self.kept = opened
         self.decisions = self.kept.decisions
@@ -613,7 +613,6 @@ def _make_core(prepared: _Prepared) -> NodeCore:
     core_config = CoreConfig(
         our=config.name,
         drives=str(folder.drives),
-        state=str(folder.state),
         registrar=prepared.registrar,
         store=Location(str(folder.path), (folder.store.name,)),
         code=str(folder.code),

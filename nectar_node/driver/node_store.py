@@ -7,13 +7,17 @@ are put aside, and every capability that has left the node so far is void.
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from kernel.capabilities.revocations import Revoked
+from kernel.contract.address import ProcessId
+from kernel.contract.errors import BadAddress
 from nectar_node.base import log, own_files
 from nectar_node.base.errors import BadFolder, NodeError
 from nectar_node.base.folder import NodeFolder
@@ -32,11 +36,14 @@ from nectar_node.storage.database import (
     Database,
     NewerStore,
     salvage,
+    salvage_states,
 )
-from nectar_node.storage.operations import Row
+from nectar_node.storage.operations import Row, StateRow
+from nectar_node.system.state_queues import COMMIT_BYTES
 
 MAX_FORMER_BYTES = 64 << 20
-"""Bytes that are read of a file of an older version."""
+"""Bytes that are read of a file of an older version: a saved state has no more."""
+_HASH = re.compile("[0-9a-f]{64}")
 
 
 class OpenStore(NamedTuple):
@@ -58,11 +65,13 @@ def open_store(
         if file.is_dir():
             raise BadFolder(f"{file} is not a file: move it away, or choose another --dir.")
     try:
-        if folder.store.exists():
-            return _opened(folder, our)
-        if folder.format.exists():
+        if not folder.format.exists():
+            _take_over(folder, our, former())
+        elif not folder.store.exists():
             raise DamagedStore("the file is gone")
-        return _first(folder, our, former())
+        opened = _opened(folder, our)
+        _remove_former(folder)
+        return opened
     except (DamagedStore, DamagedGrants, DamagedDecisions) as error:
         if rescue:
             return _rescued(folder, our, str(error))
@@ -80,7 +89,7 @@ def open_store(
 def _opened(folder: NodeFolder, our: str) -> OpenStore:
     database, contents = Database.open(str(folder.store), may_be_empty=not folder.format.exists())
     try:
-        state = kept.decode_untrusted(contents, our)
+        state = kept.decode_untrusted(contents, our, database.states)
         _mark(folder)
     except NodeError as error:
         database.close()
@@ -91,26 +100,62 @@ def _opened(folder: NodeFolder, our: str) -> OpenStore:
     return OpenStore(database, state)
 
 
-def _first(folder: NodeFolder, our: str, rows: list[Row]) -> OpenStore:
-    """Make a store, with what an older version of the node has kept in files; these are removed when that is done."""
-    former = [file for file in (folder.capabilities, folder.decisions) if file.exists()]
-    if folder.capabilities in former:
+def _take_over(folder: NodeFolder, our: str, rows: list[Row]) -> None:
+    """Make a store, with what an older version of the node has kept in files.
+
+    They are removed when the folder is marked, and a crash before that changes nothing: it is all done again.
+    """
+    if folder.capabilities.exists():
         rows += grant_rows.rows_of(grant_rows.decode_file_untrusted(_read(folder.capabilities)))
-    if folder.decisions in former:
+    if folder.decisions.exists():
         rows += decisions.decode_file_untrusted(_read(folder.decisions), our).changes()
-    own_files.write(folder.store, b"")  # SQLite would let others read it
+    if not folder.store.exists():
+        own_files.write(folder.store, b"")  # SQLite would let others read it
     database, _ = Database.open(str(folder.store))
     try:
+        _write_states(database, (StateRow(file.name, _read(file)) for file in _former_states(folder)))
         if rows:
             database.commit(rows)
     finally:
         database.close()
     own_files.sync_folder(folder.path)
-    opened = _opened(folder, our)
-    for file in (*former, folder.records / RECORDS_FILE):
+
+
+def _write_states(database: Database, rows: Iterable[StateRow]) -> None:
+    """Write saved states, many with one sync, and not all of them at once in memory."""
+    batch, size = list[StateRow](), 0
+    for row in rows:
+        batch.append(row)
+        size += len(row.value or b"")
+        if size >= COMMIT_BYTES:
+            database.commit((), batch)
+            batch, size = [], 0
+    if batch:
+        database.commit((), batch)
+
+
+def _former_states(folder: NodeFolder) -> list[Path]:
+    """Return the files in which the first version kept saved states, named after processes, or hashes of long ids."""
+    files = sorted(folder.state.iterdir()) if folder.state.exists() else []
+    return [file for file in files if _HASH.fullmatch(file.name) or _is_process(file.name)]
+
+
+def _is_process(name: str) -> bool:
+    try:
+        ProcessId.parse(name)
+    except BadAddress:
+        return False
+    return True
+
+
+def _remove_former(folder: NodeFolder) -> None:
+    """Remove the files of an older version, whose content the store has."""
+    former = (folder.capabilities, folder.decisions, folder.records / RECORDS_FILE, *_former_states(folder))
+    for file in former:
         if file.exists():
             own_files.remove(file)
-    return opened
+    with suppress(OSError):  # somebody keeps something of theirs in it
+        folder.state.rmdir()
 
 
 def _read(file: Path) -> bytes:
@@ -134,7 +179,6 @@ def _rescued(folder: NodeFolder, our: str, why: str) -> OpenStore:
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(aside, copy)
     found, lost = salvage(str(copy / folder.store.name))
-    shutil.rmtree(copy, ignore_errors=True)
     readable = _readable(found, our)
     now = round(time.time() * 1000)
     # Far above any number that the node has ever issued under, since it counts from 1.
@@ -145,15 +189,19 @@ def _rescued(folder: NodeFolder, our: str, why: str) -> OpenStore:
     database, _ = Database.open(str(folder.store))
     try:
         database.commit(rows)
+        _write_states(database, filter(None, salvage_states(str(copy / folder.store.name))))
     finally:
         database.close()
+    shutil.rmtree(copy, ignore_errors=True)
     own_files.sync_folder(folder.path)
-    counted = ", ".join(f"{len(table)} of {kind}" for kind, table in readable.items() if table) or "nothing"
+    opened = _opened(folder, our)
+    tables = [*((kind, len(table)) for kind, table in readable.items()), ("saved states", len(opened.kept.states))]
+    counted = ", ".join(f"{count} of {kind}" for kind, count in tables if count) or "nothing"
     gone = "an unknown number of rows is lost" if lost is None else f"{lost} rows are lost"
     log.write_line("kernel", f"the store was damaged ({why}); its files are in {aside}")
     log.write_line("kernel", f"of the store {gone}; what is left is {counted}")
     log.write_line("kernel", "every capability that other nodes have from this one is revoked")
-    return _opened(folder, our)
+    return opened
 
 
 def _readable(found: Contents, our: str) -> Contents:

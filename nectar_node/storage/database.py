@@ -7,21 +7,26 @@ lets a caller supply the file system, so a simulated node runs the same SQLite o
 SQLite notices a torn write and a damaged page's structure, and not a flipped bit in a value. So every row has a guard,
 a hash of its table, key and value; and the sum of all guards is kept in the same transaction as the rows, so that a
 row that is gone is noticed too.
+
+Saved states have a table of their own, since they are many and large: of these, only the guards and sizes are read when
+the store is opened. A state is checked when it is read, so one that is damaged is its own process's misfortune.
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
 import apsw
 from blake3 import blake3
 
+from kernel.contract.message import Buffer
 from nectar_node.base.errors import NodeError
 from nectar_node.storage import wal as wal_file
-from nectar_node.storage.operations import Row
+from nectar_node.storage.operations import Row, StateRow
 
 STORE_FILE = "store"
 """Name of the database in the node's folder."""
@@ -38,14 +43,23 @@ _SETTINGS = (
     "PRAGMA cell_size_check=ON",
     "PRAGMA trusted_schema=OFF",
 )
-_DURABLE = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL")
+_LOG_BYTES = 16 << 20
+"""The length to which the log is cut back after a large commit: some seconds of small ones."""
+_DURABLE = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", f"PRAGMA journal_size_limit={_LOG_BYTES}")
 _SCHEMA = (
     "CREATE TABLE rows (kind TEXT, key TEXT, value BLOB, guard BLOB, PRIMARY KEY (kind, key)) STRICT",
+    # The guard comes before the value, so that neither it nor the length makes SQLite read the value.
+    "CREATE TABLE states (key TEXT PRIMARY KEY, guard BLOB, value BLOB) STRICT",
     "CREATE TABLE total (guard BLOB) STRICT",
     f"PRAGMA application_id={_APPLICATION}",
     f"PRAGMA user_version={FORMAT}",
 )
 _PUT = "REPLACE INTO rows VALUES (?, ?, ?, ?)"  # with a new rowid: rows are loaded in the order of their last writes
+_PUT_STATE = (
+    "INSERT INTO states VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET guard = excluded.guard, value = excluded.value"
+)
+_STATES = "states"
+"""The table of saved states, as guards have it."""
 
 Contents = dict[str, dict[str, bytes]]
 """Values by table and key."""
@@ -68,17 +82,20 @@ class Salvaged(NamedTuple):
 
 
 class Database:
-    """An open store. Calls may come from any thread, one at a time."""
+    """An open store. Thread-safe: a call waits while another is carried out."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._total = 0
+        self._lock = threading.Lock()
+        self.states: dict[str, int] = {}
+        """The lengths of all saved states in bytes, by key, when the store was opened."""
 
     @classmethod
     def open(
         cls, path: str, file_system: str | None = None, wal: bytes | None = None, *, may_be_empty: bool = True
     ) -> tuple[Database, Contents]:
-        """Open the database, made if it is missing, and return it with all that is in it.
+        """Open the database, made if it is missing, and return it with all that is in it but saved states.
 
         `file_system` names one that is registered with SQLite, and `wal` is the content of the write-ahead log there;
         None: it is the operating system's. `may_be_empty` says whether there may be nothing in it yet. Raises
@@ -126,20 +143,29 @@ class Database:
                 raise DamagedStore(f"the row {key!r} of its table {kind!r} is damaged")
             total += int.from_bytes(guard, "big")
             contents.setdefault(kind, {})[key] = value
+        for key, guard, length in self._connection.execute(
+            "SELECT key, guard, length(value) FROM states NOT INDEXED ORDER BY rowid"
+        ):
+            if not isinstance(guard, bytes) or not isinstance(length, int) or key in self.states:
+                raise DamagedStore(f"the saved state {key!r} is damaged")
+            total += int.from_bytes(guard, "big")
+            self.states[key] = length
         kept = list(self._connection.execute("SELECT guard FROM total"))
         if kept != [((total % _SUMS).to_bytes(_GUARD_BYTES, "big"),)]:
             raise DamagedStore("some of its rows are missing, or older than others")
         self._total = total % _SUMS
         return contents
 
-    def commit(self, rows: Iterable[Row]) -> None:
+    def commit(self, rows: Iterable[Row], states: Iterable[StateRow] = ()) -> None:
         """Write rows, all or none; durable when this returns. Raises OSError, and nothing has changed then."""
-        total = self._total
-        with _Translated():
+        with self._lock, _Translated():
+            total = self._total
             _do(self._connection, "BEGIN IMMEDIATE")
             try:
                 for kind, key, value in rows:
                     total += self._write(kind, key, value)
+                for key, state in states:
+                    total += self._write_state(key, state)
                 total %= _SUMS
                 _do(self._connection, "UPDATE total SET guard = ?", (total.to_bytes(_GUARD_BYTES, "big"),))
                 _do(self._connection, "COMMIT")
@@ -147,7 +173,21 @@ class Database:
                 if not self._connection.get_autocommit():
                     _do(self._connection, "ROLLBACK")
                 raise
-        self._total = total
+            self._total = total
+
+    def state(self, key: str) -> bytes:
+        """Return a saved state that is known to be there; raises OSError, also if it is damaged."""
+        with self._lock:
+            try:
+                with _Translated():
+                    rows = list(self._connection.execute("SELECT guard, value FROM states WHERE key = ?", (key,)))
+            except DamagedStore:
+                rows = []
+        if len(rows) == 1:
+            ((guard, value),) = rows
+            if _is_whole_untrusted(_STATES, key, value, guard):
+                return bytes(value)
+        raise OSError(errno.EIO, "it is damaged")
 
     def _write(self, kind: str, key: str, value: bytes | None) -> int:
         """Write one row, and return by how much the sum of the guards grows."""
@@ -159,6 +199,18 @@ class Database:
             return change
         guard = _guard(kind, key, value)
         _do(self._connection, _PUT, (kind, key, value, guard))
+        return change + int.from_bytes(guard, "big")
+
+    def _write_state(self, key: str, value: Buffer | None) -> int:
+        """Write a saved state, and return by how much the sum of the guards grows."""
+        change = 0
+        for (guard,) in self._connection.execute("SELECT guard FROM states WHERE key = ?", (key,)):
+            change -= int.from_bytes(guard, "big")
+        if value is None:
+            _do(self._connection, "DELETE FROM states WHERE key = ?", (key,))
+            return change
+        guard = _guard(_STATES, key, value)
+        _do(self._connection, _PUT_STATE, (key, guard, value))
         return change + int.from_bytes(guard, "big")
 
     def close(self) -> None:
@@ -196,6 +248,25 @@ def salvage(path: str, file_system: str | None = None) -> Salvaged:
     return Salvaged(contents, bad if whole else None)
 
 
+def salvage_states(path: str) -> Iterator[StateRow | None]:
+    """Yield what can still be read of the saved states in a copy of a damaged database: None for one that is damaged.
+
+    One may come twice.
+    """
+    with suppress(apsw.Error):
+        connection = apsw.Connection(path)
+        try:
+            _do(connection, "PRAGMA locking_mode=EXCLUSIVE")
+            for order in ("ASC", "DESC"):  # from both ends, up to the damage
+                with suppress(apsw.Error):
+                    query = f"SELECT key, guard, value FROM states NOT INDEXED ORDER BY rowid {order}"
+                    for key, guard, value in connection.execute(query):
+                        yield StateRow(key, value) if _is_whole_untrusted(_STATES, key, value, guard) else None
+                    break
+        finally:
+            connection.close(True)
+
+
 def _version(connection: apsw.Connection) -> int | None:
     """Return the version of the format, None for an empty database; raises DamagedStore and NewerStore."""
     ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_schema")
@@ -210,7 +281,7 @@ def _version(connection: apsw.Connection) -> int | None:
     return int(version)
 
 
-def _guard(kind: str, key: str, value: bytes) -> bytes:
+def _guard(kind: str, key: str, value: Buffer) -> bytes:
     hasher = blake3(b"%d %d " % (len(kind), len(key)))
     hasher.update(kind.encode())
     hasher.update(key.encode())
@@ -225,7 +296,7 @@ def _is_whole_untrusted(kind: object, key: object, value: object, guard: object)
     return False
 
 
-def _do(connection: apsw.Connection, statement: str, values: tuple[str | bytes, ...] = ()) -> None:
+def _do(connection: apsw.Connection, statement: str, values: tuple[str | Buffer, ...] = ()) -> None:
     for _ in connection.execute(statement, values):
         pass
 

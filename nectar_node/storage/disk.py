@@ -19,7 +19,7 @@ from nectar_node.storage import long_operations as long
 from nectar_node.storage import operations as ops
 from nectar_node.storage.archive import BadArchive
 from nectar_node.storage.database import Database
-from nectar_node.storage.ledger import Ledger
+from nectar_node.storage.ledger import Ledger, fitting
 from nectar_node.storage.opened import (
     folder_of,
     growing,
@@ -56,7 +56,10 @@ def perform(
     try:
         if isinstance(operation, ops.Commit):
             assert database is not None
-            return insist(partial(database.commit, operation.rows))
+            return insist(partial(_commit, operation, ledger, database))
+        if isinstance(operation, ops.ReadState):
+            assert database is not None
+            return insist(partial(database.state, operation.key))
         return insist(lambda: _carry_out(operation, ledger))
     except Exception as error:
         return _refusal(operation, error)
@@ -98,6 +101,14 @@ def _refusal(operation: ops.Operation, error: Exception) -> ops.DiskError:
     kind = type(operation).__name__
     log.write_line("disk", f"{kind} of {operation.location} failed unforeseen, please report it: {error!r}")
     return ops.DiskError(ops.DiskFault.OTHER, "the node could not do it: its log says why")
+
+
+def _commit(operation: ops.Commit, ledger: Ledger, database: Database) -> ops.NoRoom | None:
+    states, no_room = operation.states, None
+    if states:
+        states, no_room = fitting(states, ledger, *long.disk_space(operation.location.root))
+    database.commit(operation.rows, states)
+    return no_room
 
 
 def _append(operation: ops.Append, ledger: Ledger) -> int:

@@ -6,7 +6,8 @@ left, or somebody has put there. The same holds for a package whose guests write
 accounts: it is counted again and again (`nectar_node.core.disk_use`).
 
 Counted are the files and folders below a package's folder of drives, each file as long as it appears, holes included,
-and the saved states of its processes.
+and the saved states of its processes. Those lie in the node's store, which alone writes them, and are known without
+counting.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import errno
 import threading
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from nectar_node.base.decoding import Size
 from nectar_node.storage import operations as ops
@@ -22,16 +24,17 @@ GIB = 1 << 30
 DEFAULT_BYTES = 4 * GIB
 """A package's quota in bytes: enough for the files that people send, but not a whole disk."""
 DEFAULT_FILES = 100_000
-"""Files and folders of one package, of which each takes a block and an inode: counting so many takes a second."""
+"""Files, folders and states of one package. A file takes a block and an inode: counting so many takes a second."""
 DEFAULT_FLOOR = GIB // 2
 """Bytes of the disk that are kept free for the node's own files, such as its log and its capabilities."""
 FLOOR_SHARE = 20
 """On a small disk the floor is this part of it: one in so many."""
 LONG_IDS = "(long ids)"
-"""The package whose account has the states whose file names do not tell their package: the states of processes with ids
-too long for a file's name, from publishers with more than 127 characters.
+"""The package whose account has the states of packages with ids too long for a folder's name, and those of the first
+version of this program that do not tell their process: they were files, and its id too long for a file's name.
 """
 
+NO_ROOM = "the disk is full, but for what the node keeps free for itself"
 NO_QUOTA = 1 << 62
 """Bytes: more than any disk has."""
 FILE_TRANSFER = "file_transfer:sys"
@@ -86,38 +89,59 @@ class DiskAccount:
     text: str
     """The sentence that the quota is used up."""
     quotas: Quotas
-    used: ops.Usage = NOTHING
+    drives: ops.Usage = NOTHING
+    """The files and folders in its drives."""
     states: ops.Usage = NOTHING
-    """Bytes of the saved states among these, when they were last counted."""
+    """The saved states of its processes."""
     known: bool = False
-    """Whether it has been counted in this boot."""
+    """Whether its drives have been counted in this boot."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def used(self) -> ops.Usage:
+        """All that the package has."""
+        return _plus(self.drives, *self.states)
 
     def claim(self, bytes: int, files: int = 0) -> None:
         """Take so much more, or less; raises OverQuota, and takes nothing then."""
         with self._lock:
-            used, quota = self.used, self.quota
-            if not self.known and (bytes > 0 or files > 0):
-                raise OverQuota(errno.EIO, "the node cannot count what the package has: its log says why")
-            if bytes > 0 and used.bytes + bytes > quota.bytes:
-                raise OverQuota(errno.EDQUOT, self.text)
-            if files > 0 and used.files + files > quota.files:
-                raise OverQuota(errno.EDQUOT, f"the package may have no more than {quota.files} files and folders")
-            self.used = ops.Usage(used.bytes + bytes, used.files + files)
+            self._check(bytes, files)
+            self.drives = _plus(self.drives, bytes, files)
+
+    def claim_state(self, bytes: int, states: int) -> None:
+        """Take so much more, or less, for saved states; raises OverQuota, and takes nothing then."""
+        with self._lock:
+            self._check(bytes, states)
+            self.states = _plus(self.states, bytes, states)
+
+    def _check(self, bytes: int, files: int) -> None:
+        used, quota = self.used, self.quota
+        if not self.known and (bytes > 0 or files > 0):
+            raise OverQuota(errno.EIO, "the node cannot count what the package has: its log says why")
+        if bytes > 0 and used.bytes + bytes > quota.bytes:
+            raise OverQuota(errno.EDQUOT, self.text)
+        if files > 0 and used.files + files > quota.files:
+            raise OverQuota(errno.EDQUOT, f"the package may have no more than {quota.files} files and folders")
 
     def settle(self, bytes: int, files: int = 0) -> None:
         """Correct the account by so much, without a check."""
         if bytes or files:
             with self._lock:
-                self.used = ops.Usage(self.used.bytes + bytes, self.used.files + files)
+                self.drives = _plus(self.drives, bytes, files)
 
-    def count(self, drives: ops.Usage, states: ops.Usage) -> tuple[ops.Usage, ops.Usage]:
-        """Set the account to what was found; return it in all, and how much of it nobody has claimed (`Counted`)."""
-        used = ops.Usage(drives.bytes + states.bytes, drives.files + states.files)
+    def settle_state(self, bytes: int, states: int) -> None:
+        """Correct what saved states take by so much, without a check."""
         with self._lock:
-            before = self.used if self.known else used
-            self.used, self.states, self.known = used, states, True
-        return used, ops.Usage(used.bytes - before.bytes, used.files - before.files)
+            self.states = _plus(self.states, bytes, states)
+
+    def count(self, drives: ops.Usage) -> tuple[ops.Usage, ops.Usage]:
+        """Set the account of the drives to what was found; return what the package has in all, and how much of it
+        nobody has claimed (`Counted`).
+        """
+        with self._lock:
+            before = self.drives if self.known else drives
+            self.drives, self.known = drives, True
+            return self.used, ops.Usage(drives.bytes - before.bytes, drives.files - before.files)
 
     def growth(self, free: int, total: int) -> int:
         """Return by how many bytes its files may grow on a disk with so many free, of so many in all."""
@@ -129,7 +153,11 @@ class DiskAccount:
         Bytes that a file has already count, too: they may be holes, and some file systems write nothing in place.
         """
         if wanted and free - wanted < self.quotas.floor_of(total):
-            raise OverQuota(errno.ENOSPC, "the disk is full, but for what the node keeps free for itself")
+            raise OverQuota(errno.ENOSPC, NO_ROOM)
+
+
+def _plus(usage: ops.Usage, bytes: int, files: int) -> ops.Usage:
+    return ops.Usage(usage.bytes + bytes, usage.files + files)
 
 
 class _Uncounted(DiskAccount):
@@ -153,11 +181,10 @@ UNCOUNTED = _Uncounted(ops.Usage(NO_QUOTA, NO_QUOTA), "", Quotas(), known=True)
 class Ledger:
     """The accounts of one node. Thread-safe."""
 
-    def __init__(self, drives: str = "", states: str = "", quotas: Quotas = DEFAULT_QUOTAS) -> None:
-        """`drives` and `states` are the roots of packages' files; without them, nothing is counted."""
+    def __init__(self, drives: str = "", quotas: Quotas = DEFAULT_QUOTAS) -> None:
+        """`drives` is the root of packages' files; without it, nothing is counted."""
         self.quotas = quotas
         self._drives = drives
-        self._states = states
         self._own = dict(quotas.packages)
         self._accounts: dict[str, DiskAccount] = {}
         self._lock = threading.Lock()
@@ -165,13 +192,7 @@ class Ledger:
     def package_of(self, location: ops.Location) -> str | None:
         """Return the package whose account has what is there; None: it is in no account."""
         root, parts = location
-        if not parts or not root:
-            return None
-        if root == self._drives:
-            return parts[0]
-        if root == self._states:
-            return parts[0].partition(":")[2] or LONG_IDS
-        return None
+        return parts[0] if parts and root and root == self._drives else None
 
     def account_of(self, location: ops.Location) -> DiskAccount:
         """Return the account of a file or folder; a package's folder of drives itself is in none."""
@@ -213,12 +234,39 @@ class Ledger:
 
     def measure(self, package: str) -> ops.Measure:
         """Return the operation that counts a package."""
-        return ops.Measure(package, ops.Location(self._drives, (package,)), ops.Location(self._states, ()))
+        return ops.Measure(package, ops.Location(self._drives, (package,)))
 
     def survey(self) -> ops.Survey:
         """Return the operation that finds all packages."""
-        return ops.Survey(ops.Location(self._drives, ()), ops.Location(self._states, ()))
+        return ops.Survey(ops.Location(self._drives, ()))
 
-    def has_state(self, package: str, name: str) -> bool:
-        """Whether the file of that name, in the folder of all states, belongs to that package."""
-        return self.package_of(ops.Location(self._states, (name,))) == package
+    @property
+    def with_states(self) -> set[str]:
+        """The packages that have saved states."""
+        with self._lock:
+            return {package for package, account in self._accounts.items() if account.states.files}
+
+
+@lru_cache(4096)
+def package_of_state(key: str) -> str:
+    """Return the package whose account has a saved state (`operations.StateRow`)."""
+    package = key.partition(":")[2]
+    return package if ops.is_part(package) else LONG_IDS
+
+
+def fitting(
+    states: tuple[ops.StateRow, ...], ledger: Ledger, free: int, total: int
+) -> tuple[tuple[ops.StateRow, ...], ops.NoRoom | None]:
+    """Return the states that can be written to a disk with so many bytes, and the others.
+
+    Each is written twice, into the store's log and then into its place, as a file's new content lies beside the old.
+    """
+    room, left = free - ledger.quotas.floor_of(total), set[str]()
+    for key, value in states:
+        if value and 2 * len(value) > room:
+            left.add(key)
+        else:
+            room -= 2 * len(value or b"")
+    if not left:
+        return states, None
+    return tuple(row for row in states if row.key not in left), ops.NoRoom(frozenset(left), NO_ROOM)

@@ -381,24 +381,7 @@ def _staging(into: ops.Location, account: DiskAccount, files: dict[int, Entry]) 
 def measure(operation: ops.Measure, ledger: Ledger) -> Work:
     """Count a package (`Measure`), and set its account to the result."""
     drives = yield from _count(operation.location, itself=False)
-    states = yield from _count_states(operation, ledger)
-    return ops.Counted(*ledger.account(operation.package).count(drives, states), *_disk_space(operation.location.root))
-
-
-def _count_states(operation: ops.Measure, ledger: Ledger) -> Generator[None, None, ops.Usage]:
-    size = files = 0
-    with (
-        contextlib.suppress(FileNotFoundError),
-        folder_of(ops.Location(operation.states.root, (".",))) as (folder, _),
-        os.scandir(folder) as entries,
-    ):
-        for number, entry in enumerate(entries, 1):
-            if ledger.has_state(operation.package, entry.name):
-                size += size_in(folder, entry.name) or 0
-                files += 1
-            if not number % _ENTRIES:
-                yield
-    return ops.Usage(size, files)
+    return ops.Counted(*ledger.account(operation.package).count(drives), *disk_space(operation.location.root))
 
 
 def _count(location: ops.Location, *, itself: bool = True) -> Generator[None, None, ops.Usage]:
@@ -442,22 +425,16 @@ def _list_sizes(location: ops.Location) -> Iterator[tuple[str, bool, int]]:
 
 def survey(operation: ops.Survey, ledger: Ledger) -> Work:
     """Find all packages (`Survey`)."""
-    names = set[str]()
-    for location in (operation.location, operation.states):
-        with (
-            folder_of(ops.Location(location.root, (*location.parts, "."))) as (folder, _),
-            os.scandir(folder) as entries,
-        ):
-            for number, entry in enumerate(entries, 1):
-                package = ledger.package_of(ops.Location(location.root, (entry.name,)))
-                if package is not None:
-                    names.add(package)
-                if not number % _ENTRIES:
-                    yield
-    return ops.Surveyed(sorted(names), *_disk_space(operation.location.root))
+    names, location = ledger.with_states, operation.location
+    with folder_of(ops.Location(location.root, (*location.parts, "."))) as (folder, _), os.scandir(folder) as entries:
+        for number, entry in enumerate(entries, 1):
+            names.add(entry.name)
+            if not number % _ENTRIES:
+                yield
+    return ops.Surveyed(sorted(names), *disk_space(location.root))
 
 
-def _disk_space(folder: str) -> tuple[int, int]:
+def disk_space(folder: str) -> tuple[int, int]:
     """Return the free bytes and all bytes of the disk that holds `folder`."""
     disk = os.statvfs(folder)
     return disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize

@@ -236,8 +236,6 @@ class Measure:
     package: str
     location: Location
     """The folder of its drives, which may be missing."""
-    states: Location
-    """The folder of all saved states."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +244,6 @@ class Survey:
 
     location: Location
     """The folder of all drives."""
-    states: Location
-    """The folder of all saved states."""
 
 
 class Row(NamedTuple):
@@ -260,13 +256,39 @@ class Row(NamedTuple):
     """None: there is to be no such row."""
 
 
+class StateRow(NamedTuple):
+    """A process's saved state in the node's store."""
+
+    key: str
+    """The process's id; for a state of the first version whose process had a long id, that id's `file_name`."""
+    value: Buffer | None
+    """None: there is to be none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """Write rows of the node's store (`storage.database`), all or none; done when they are durable. Outcome: None."""
+    """Write rows of the node's store (`storage.database`), all or none; done when they are durable.
+
+    States for which the disk has no room beyond the floor (`storage.ledger`) are left out. Outcome: None, or `NoRoom`
+    for those.
+    """
 
     location: Location
     """The store's file."""
     rows: tuple[Row, ...]
+    states: tuple[StateRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadState:
+    """Read a saved state from the node's store. Outcome: its bytes; NOT_FOUND if there is none."""
+
+    location: Location
+    """The store's file."""
+    key: str
+    """As in `StateRow`."""
+    length: int
+    """The bytes that it is expected to have."""
 
 
 Operation = (
@@ -292,6 +314,7 @@ Operation = (
     | Measure
     | Survey
     | Commit
+    | ReadState
 )
 
 
@@ -334,6 +357,14 @@ class Surveyed(NamedTuple):
     total: int
 
 
+class NoRoom(NamedTuple):
+    """The states of a `Commit` that were left out; all else is written."""
+
+    keys: frozenset[str]
+    text: str
+    """Why, in the operating system's words."""
+
+
 class DiskFault(enum.Enum):
     """Why an operation failed."""
 
@@ -358,7 +389,9 @@ class DiskError:
 STOPPED = DiskError(DiskFault.STOPPED, DiskFault.STOPPED.value)
 """The outcome of an operation that was given up (`StopJob`): nothing half-made is left of it."""
 
-Outcome = bytes | bytearray | int | FileStat | list[tuple[str, FileType]] | Counted | Surveyed | DiskError | None
+Outcome = (
+    bytes | bytearray | int | FileStat | list[tuple[str, FileType]] | Counted | Surveyed | NoRoom | DiskError | None
+)
 
 
 NO_TICKET = 0
@@ -400,6 +433,8 @@ def is_long(operation: Operation) -> bool:
     kind = type(operation)
     if kind in _WRITES:
         return len(operation.data) > LONG_BYTES  # type: ignore[union-attr]
+    if kind is ReadState:
+        return operation.length > LONG_BYTES  # type: ignore[union-attr]
     return kind in _WHOLE_FILES
 
 
@@ -407,4 +442,6 @@ def may_be_long(operation: Operation) -> bool:
     """Whether an operation may take more than a moment: it is carried out in steps."""
     if type(operation) is ReadAt:
         return operation.length > LONG_BYTES
+    if type(operation) is ReadState:
+        return False  # SQLite reads it in one go
     return type(operation) in _MAY_BE_LONG or is_long(operation)

@@ -14,8 +14,8 @@ from kernel.contract.address import PackageId, ProcessId
 from kernel.contract.events import Event, Reply, UseState
 from kernel.contract.guest import Arrival, Failure, Program
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, Request, Response
-from nectar_node.contract.actions import BadCode, LogLine, ShutDown
-from nectar_node.storage.operations import Job, Outcome, StopJob
+from nectar_node.contract.actions import BadCode, Kept, LogLine, ShutDown
+from nectar_node.storage.operations import Job, NoRoom, Outcome, StopJob
 
 
 class SystemToken(NamedTuple):
@@ -46,13 +46,29 @@ class CompileCode(NamedTuple):
     token: object
 
 
-SystemAction = Event | Job | StopJob | FetchCode | CompileCode | LogLine | ShutDown
+class Removal(NamedTuple):
+    """The order of the node's user to remove the saved state of a process that is gone."""
+
+    token: object
+    """The token of the `Kept` that says when it is done."""
+
+
+class Committed(NamedTuple):
+    """What has become of a commit with saved states."""
+
+    problem: str | None
+    """Why nothing of it is written; None: it is."""
+    no_room: NoRoom | None
+    """The states that were left out."""
+
+
+SystemAction = Event | Job | StopJob | FetchCode | CompileCode | LogLine | ShutDown | Kept
 """What a system process wants done. Of the kernel's events mostly `Reply`; also `Inject`, `Start`, `Kill`, …"""
 
 
-Cause = Envelope | UseState | Job | SystemToken | None
-"""What a system process was handling when its code failed: a request, a call, a disk job, or the outcome of something
-that it waits for. None: something else.
+Cause = Envelope | UseState | Removal | Job | Committed | SystemToken | None
+"""What a system process was handling when its code failed: a request, a call, an order of the node's user, a disk job,
+a commit, or the outcome of something that it waits for. None: something else.
 """
 SORRY = "the node failed: its log says why"
 """The error of a request whose handling has failed."""

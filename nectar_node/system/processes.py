@@ -16,8 +16,8 @@ from kernel.contract.events import UseState
 from kernel.contract.guest import Arrival, Failure, Program
 from kernel.contract.message import Envelope
 from nectar_node.contract.actions import BadCode
-from nectar_node.storage.operations import Job, Outcome
-from nectar_node.system.process import Cause, SystemAction, SystemProcess, SystemToken
+from nectar_node.storage.operations import DiskError, Job, NoRoom, Outcome, StateRow
+from nectar_node.system.process import Cause, Committed, Removal, SystemAction, SystemProcess, SystemToken
 from nectar_node.system.state import State
 from nectar_node.system.terminal import Terminal
 from net.base.timers import Timers
@@ -25,6 +25,25 @@ from net.contract.events import Unforeseen
 from net.peering.containment import told
 
 P = ParamSpec("P")
+
+
+class Saver:
+    """The states that are to be written, for `nectar_node.core.store`."""
+
+    def __init__(self, processes: SystemProcesses, state: State) -> None:
+        self._processes = processes
+        self._state = state
+
+    @property
+    def waits(self) -> bool:
+        """Whether any is to be written."""
+        return self._state.waits
+
+    def take(self, now: float) -> tuple[StateRow, ...]:
+        """Return what goes into the next commit, which begins at once."""
+        taken: list[StateRow] = []
+        self._processes._tell(self._state, None, now, self._state.take, taken)
+        return tuple(taken)
 
 
 class SystemProcesses:
@@ -66,6 +85,21 @@ class SystemProcesses:
     def use_state(self, state: State, wanted: UseState, now: float) -> None:
         """Let a guest's process use its saved state."""
         self._tell(state, wanted, now, state.use, wanted)
+
+    def states_written(self, state: State, outcome: Outcome, now: float) -> None:
+        """Pass on the outcome of the commit with the states that were taken last."""
+        problem = outcome.text if isinstance(outcome, DiskError) else None
+        committed = Committed(problem, outcome if isinstance(outcome, NoRoom) else None)
+        self._tell(state, committed, now, state.written, committed)
+
+    def saver(self, state: State) -> Saver:
+        """Return what gives the store the states that it is to write."""
+        return Saver(self, state)
+
+    def remove_state(self, state: State, key: str, token: object, now: float) -> None:
+        """Remove the state of a process that is gone, as the node's user wants; `Kept` says when that is done."""
+        order = Removal(token)
+        self._tell(state, order, now, state.remove, key, order)
 
     def stop_script(self, terminal: Terminal, user: object, now: float) -> None:
         """Stop a script, of which the user wants no more."""

@@ -8,7 +8,7 @@ every file system with a journal.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
@@ -21,7 +21,7 @@ from nectar_node.packages.manifest import Package
 from nectar_node.storage import operations as ops
 from nectar_node.storage.archive import BadArchive, Entry, entries_untrusted, unpack_untrusted, verify_untrusted
 from nectar_node.storage.database import STORE_FILE, STORE_FILES, Contents, Database
-from nectar_node.storage.ledger import DiskAccount, Ledger, OverQuota
+from nectar_node.storage.ledger import DiskAccount, Ledger, OverQuota, fitting
 from nectar_node.storage.steps import Steps, Work
 from testnet.sim.database_files import DatabaseFiles, tear
 from testnet.sim.file_content import File, new_file
@@ -108,6 +108,7 @@ class SimDisk:
             ops.Append: self._append,
             ops.CreateFolder: self._create_folder,
             ops.Commit: self._commit,
+            ops.ReadState: self._read_state,
         }
         self._in_steps: dict[type, Callable[[Any], Work]] = {
             ops.Hash: self._hash,
@@ -148,9 +149,9 @@ class SimDisk:
             case ops.Extend(location, length, data):
                 self._set_length(ops.SetLength(location, min(length, len(self._file(location)))))
                 self._append(ops.Append(location, _beginning(data, share)))
-            case ops.Commit(_, rows):
+            case ops.Commit(_, rows, states):
                 assert self._database_files is not None
-                self._database_files.left = int(share * (len(rows) + 4))
+                self._database_files.left = int(share * (len(rows) + len(states) + 4))
                 self.perform(operation)
             case ops.Replace(location, data):
                 self._leave_unfinished(location, _beginning(data, share))
@@ -207,9 +208,23 @@ class SimDisk:
             self._database.close()
         self._database = None
 
-    def _commit(self, operation: ops.Commit) -> None:
+    def _commit(self, operation: ops.Commit) -> ops.NoRoom | None:
         assert self._database is not None
-        self._database.commit(operation.rows)
+        states, no_room = operation.states, None
+        if states:
+            free = 0 if self.full else self.capacity - self._used()
+            states, no_room = fitting(states, self.ledger, free, self.capacity)
+        self._database.commit(operation.rows, states)
+        return no_room
+
+    def _read_state(self, operation: ops.ReadState) -> bytes:
+        assert self._database is not None
+        return self._database.state(operation.key)
+
+    @property
+    def state_lengths(self) -> Mapping[str, int]:
+        """The lengths of the saved states when the store was opened, by key."""
+        return {} if self._database is None else self._database.states
 
     def lose_unsynced(self, chance: Random) -> None:
         """Cut the power: only what was synced is left; `chance` draws which other sectors of the store are."""
@@ -426,22 +441,15 @@ class SimDisk:
     def _measure(self, operation: ops.Measure) -> ops.Counted:
         path = _path(operation.location)
         below = self._usage(path)
-        root = operation.states.root
-        states = [
-            len(file)
-            for each, file in self._live.files.items()
-            if len(each) == 2 and each[0] == root and self.ledger.has_state(operation.package, each[1])
-        ]
         drives = ops.Usage(below.bytes, below.files - (path in self._live.folders))
-        account = self.ledger.account(operation.package)
-        counted = account.count(drives, ops.Usage(sum(states), len(states)))
+        counted = self.ledger.account(operation.package).count(drives)
         return ops.Counted(*counted, self.capacity - self._used(), self.capacity)
 
     def _survey(self, operation: ops.Survey) -> ops.Surveyed:
-        roots = operation.location.root, operation.states.root
-        names = {(root, name) for root, name, *_ in (*self._live.files, *self._live.folders) if root in roots}
-        packages = {self.ledger.package_of(ops.Location(root, (name,))) for root, name in names}
-        return ops.Surveyed(sorted(filter(None, packages)), self.capacity - self._used(), self.capacity)
+        drives = operation.location.root
+        names = {name for root, name, *_ in (*self._live.files, *self._live.folders) if root == drives}
+        packages = sorted(names | self.ledger.with_states)
+        return ops.Surveyed(packages, self.capacity - self._used(), self.capacity)
 
     def _hash(self, operation: ops.Hash) -> Work:
         hasher = blake3()

@@ -121,8 +121,8 @@ class SimNode(Wired):
         """What happened while the node was paused; None if it is not paused."""
         self.life = f"{self.host}/{simulation.boots[self.host]}"
         """The host, and how often it has booted there before."""
-        self._kept = decode_untrusted(self.disk.open_store(name), name)
-        self.disk.ledger = self.ledger = Ledger(f"{name}/vfs", f"{name}/state", spec.quotas)
+        self._kept = decode_untrusted(self.disk.open_store(name), name, self.disk.state_lengths)
+        self.disk.ledger = self.ledger = Ledger(f"{name}/vfs", spec.quotas)
         chance = simulation.chance("disk", self.life)
         self._lanes = SimLanes(simulation, self.disk, chance, self._job_done, self.at)
         self.core = self._make_core(spec)
@@ -146,7 +146,6 @@ class SimNode(Wired):
         core_config = CoreConfig(
             our=name,
             drives=f"{name}/vfs",
-            state=f"{name}/state",
             registrar=simulation.genesis.public_key,
             store=store_file(name),
             code=f"{name}/code",

@@ -21,8 +21,9 @@ from kernel.contract.process import Process
 from kernel.wasm.engine import Engine
 from nectar_node.base.consent import EVERYTHING
 from nectar_node.launcher.boot_options import BootOptions
-from nectar_node.storage.operations import Location
+from nectar_node.storage.operations import ReadState
 from testnet.real.local import LocalTestnet
+from testnet.sim.node import store_file
 from testnet.sim.simulation import LinkBehaviour, NodeSpec, SimNode, Simulation
 from tests.conformance.steps import Step, script
 
@@ -309,7 +310,8 @@ class SimProbe:
 
     def kept_state(self) -> bytes | None:
         """Its saved state, on the node's disk."""
-        return self.node.disk.get(Location(f"{self.node.name}/state", (str(self.id),)))
+        state = self.node.disk.perform(ReadState(store_file(self.node.name), str(self.id), 0))
+        return state if isinstance(state, bytes) else None
 
 
 # --- processes of this machine ----------------------------------------------------------------------------------------

@@ -56,7 +56,9 @@ def test_g27_a_state_that_finds_no_room_on_the_disk_ends_the_process_with_a_line
     a.tell(set_state("old"))
     lab.our.disk.capacity = 0
     a.tell(set_state("too much for this disk"))
-    assert a.lines()[0] == "ended: its state cannot be used: No space left on device"
+    assert (
+        a.lines()[0] == "ended: its state cannot be used: the disk is full, but for what the node keeps free for itself"
+    )
     assert a.kept_state() == b"old"
     lab.our.disk.capacity = 1 << 30
     a.tell(GET_STATE)

@@ -6,9 +6,10 @@ from hashlib import sha256
 
 import pytest
 
-from nectar_node.storage.operations import Location
+from nectar_node.storage.operations import Commit, Location, StateRow
 from testnet.faults.bandwidth import Bandwidth
 from testnet.model.where import Where
+from testnet.sim.node import store_file
 from testnet.sim.programs import Programs
 from tests.packages.inbox_lab import EVIL, HONEST, HUGE, RECEIVER, TRANSFER, InboxLab
 from tests.packages.lab import SEED
@@ -267,7 +268,10 @@ def test_by_default_everybody_may_send_files_of_up_to_64_gib(inbox: InboxLab) ->
 def test_a_policy_that_another_version_saved_is_read_as_it_was_meant_or_nothing_is_accepted(
     inbox: InboxLab, saved: bytes, policy: tuple[str, list[str], int]
 ) -> None:
-    inbox.lab.simulation.crash(RECEIVER).disk.put(Location(f"{RECEIVER}/state", (TRANSFER,)), saved)
+    disk = inbox.lab.simulation.crash(RECEIVER).disk
+    disk.open_store(RECEIVER)
+    disk.perform(Commit(store_file(RECEIVER), (), (StateRow(TRANSFER, saved),)))
+    disk.close_store()
     inbox.lab.simulation.restart(RECEIVER)
     inbox.lab.simulation.settle()
     now = inbox.user("GetPolicy")["Policy"]

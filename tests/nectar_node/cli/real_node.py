@@ -32,6 +32,7 @@ from nectar_node.launcher.local_network import LocalNetwork
 from nectar_node.packages.boot import Boot
 from nectar_node.packages.startable import read_startable
 from nectar_node.storage.disk import perform
+from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.operations import Job, Location
 from net.contract.events import Probed
 from net.names.directory import StaticDirectory
@@ -52,15 +53,17 @@ class RealNode:
         self.folder = NodeFolder(network / NODES_FOLDER / NODE)
         self.log: list[str] = []
         self._booted = trio.Event()
-        roots = (str(self.folder.drives), str(self.folder.state), b"")
+        roots = (str(self.folder.drives), b"")
+        ledger = Ledger(str(self.folder.drives))
         self._database, kept = open_store(self.folder, NODE)
         store = Location(str(self.folder.path), (self.folder.store.name,))
         code = str(self.folder.code)
         net = Network(Identity(NODE, bytes(32)), StaticDirectory({}), NetworkConfig(), os.urandom, 0.0)
         ids = iter(range(1, 1 << 30))
         guest = partial(GuestConfig, memory_bytes=1 << 26)
-        self.core = NodeCore(CoreConfig(NODE, *roots, store, code, lambda: next(ids), guest, kept=kept), net)
-        self._perform = partial(perform, database=self._database)
+        config = CoreConfig(NODE, *roots, store, code, lambda: next(ids), guest, kept=kept, ledger=ledger)
+        self.core = NodeCore(config, net)
+        self._perform = partial(perform, ledger=ledger, database=self._database)
         self._load = partial(load_program, engine, perform, code)
         self._runner = Runner(self.core, self._carry_out, lambda _: None)
 

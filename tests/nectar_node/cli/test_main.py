@@ -18,11 +18,11 @@ ROOT = Path(__file__).resolve().parents[3]
 
 COMMANDS = (
     *("testnet", "sim", "net", "boot", "send", "message", "start", "kill"),
-    *("run", "ps", "top", "peers", "df", "errors", "trace", "logs"),
+    *("run", "ps", "top", "peers", "df", "state", "errors", "trace", "logs"),
 )
 
 
-@pytest.mark.parametrize("group", [[], ["testnet"], ["sim"], ["net"], ["keys"], ["directory"]])
+@pytest.mark.parametrize("group", [[], ["testnet"], ["sim"], ["net"], ["keys"], ["directory"], ["state"], ["config"]])
 def test_in_80_columns_help_says_what_each_command_does_in_a_whole_sentence(
     monkeypatch: pytest.MonkeyPatch, group: list[str]
 ) -> None:

@@ -39,6 +39,7 @@ QUESTIONS = [
     ("ps", "hello:hello:sys"),
     ("peers",),
     ("df",),
+    ("state", "list"),
     ("errors",),
     ("kill", "hello:hello:sys"),
     ("top",),

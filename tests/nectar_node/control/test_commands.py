@@ -38,7 +38,7 @@ def make_control(*, boots: bool = False, noted: list[str] | None = None) -> tupl
     """The commands of a node that runs nothing, or `boots` until the event is set."""
     network = Network(Identity(OUR, bytes(32)), StaticDirectory({}), NetworkConfig(), os.urandom, 0.0)
     ids = iter(range(1, 1 << 20))
-    roots = ("drives", "state", b"", Location("our", (STORE_FILE,)), "code")
+    roots = ("drives", b"", Location("our", (STORE_FILE,)), "code")
     core = NodeCore(CoreConfig(OUR, *roots, lambda: next(ids), lambda address: GuestConfig(address, 1 << 20)), network)
     ready = trio.Event()
 

@@ -147,7 +147,7 @@ def booted(kept: KeptState, simulation: Simulation) -> NodeCore:
     directory = RegistrarDirectory(simulation.genesis)
     chance = simulation.chance("reboot")
     network = Network(Identity(OUR, bytes(32)), directory, NetworkConfig(), chance.randbytes, 0.0)
-    roots = ("vfs", "state", simulation.genesis.public_key, Location("node", (STORE_FILE,)), "code")
+    roots = ("vfs", simulation.genesis.public_key, Location("node", (STORE_FILE,)), "code")
     core = NodeCore(CoreConfig(OUR, *roots, lambda: 1, no_guest, kept=kept), network)
     core.boot(Boot(), 0.0)
     return core

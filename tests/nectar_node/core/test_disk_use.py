@@ -36,7 +36,7 @@ class Watched:
 
     def __init__(self) -> None:
         self.polls = 0
-        self.ledger = Ledger("vfs", "state", Quotas(bytes=100, files=10, floor=50))
+        self.ledger = Ledger("vfs", Quotas(bytes=100, files=10, floor=50))
         self.timers: Timers[object] = Timers()
         self.use = DiskUse(self.ledger, lambda _: GuestStatistics(0, 0, self.polls, None), self.timers)
         self.use.starts(APP, 0.0)
@@ -48,7 +48,7 @@ class Watched:
         job = self.use.next_action()
         assert isinstance(job, Job)
         assert isinstance(job.operation, Measure)
-        used = self.ledger.account(str(APP.package_id)).count(Usage(size, files), Usage(0, 0))
+        used = self.ledger.account(str(APP.package_id)).count(Usage(size, files))
         self.use.done(job, Counted(*used, free, ROOM), now + took)
         return [type(action) for action in iter(self.use.next_action, None)]
 

@@ -6,7 +6,7 @@ import pytest
 
 from nectar_node.contract.actions import Kept
 from nectar_node.core.store import AGAIN_SECONDS, Store
-from nectar_node.storage.operations import Commit, DiskError, DiskFault, Job, Location, Row
+from nectar_node.storage.operations import Commit, DiskError, DiskFault, Job, Location, Row, StateRow
 
 WHERE = Location("node", ("store",))
 FULL = DiskError(DiskFault.FULL, "No space left on device")
@@ -33,14 +33,34 @@ class Part:
         return row
 
 
+class Saved:
+    """States that processes save."""
+
+    def __init__(self) -> None:
+        self.rows: list[StateRow] = []
+
+    @property
+    def waits(self) -> bool:
+        return bool(self.rows)
+
+    def take(self, now: float) -> tuple[StateRow, ...]:
+        rows, self.rows = self.rows, []
+        return tuple(rows)
+
+
 @pytest.fixture
 def part() -> Part:
     return Part()
 
 
 @pytest.fixture
-def store(part: Part) -> Store:
-    return Store(WHERE, [part])
+def saved() -> Saved:
+    return Saved()
+
+
+@pytest.fixture
+def store(part: Part, saved: Saved) -> Store:
+    return Store(WHERE, [part], saved)
 
 
 def begin(store: Store, now: float = 5.0) -> tuple[Row, ...]:
@@ -125,6 +145,53 @@ def test_g21_a_node_that_goes_down_waits_for_no_pause(store: Store, part: Part) 
     begin(store, 5.0)
     store.done(None, 5.0)
     assert store.kept
+
+
+# --- saved states ---------------------------------------------------------------------------------------------------
+
+
+def begin_all(store: Store, now: float = 5.0) -> tuple[tuple[Row, ...], tuple[StateRow, ...]]:
+    """Begin the next commit; return its rows and states."""
+    job = store.next_action(now)
+    assert isinstance(job, Job)
+    assert isinstance(job.operation, Commit)
+    return job.operation.rows, job.operation.states
+
+
+def test_g27_states_are_written_with_what_has_changed(store: Store, part: Part, saved: Saved) -> None:
+    row, state = part.change("a", b"1"), StateRow("a:b:c", b"state")
+    saved.rows = [state]
+    assert not store.kept
+    assert begin_all(store) == ((row,), (state,))
+    store.done(None, 5.0)
+    assert store.kept
+
+
+def test_g27_a_state_that_could_not_be_written_is_not_tried_again_and_hinders_nothing_else(
+    store: Store, part: Part, saved: Saved
+) -> None:
+    row, later = part.change("a", b"1"), StateRow("a:b:c", b"later")
+    store.ask("token")
+    saved.rows = [StateRow("a:b:c", bytes(1 << 20))]
+    begin_all(store)
+    assert store.done(FULL, 5.0) == ([], None)
+    saved.rows = [later]
+    assert begin_all(store) == ((row,), ()), "at once, and alone"
+    assert store.done(None, 5.0) == ([Kept("token", None)], None)
+    assert begin_all(store) == ((), (later,))
+
+
+def test_g27_who_saves_a_state_does_not_wait_for_the_next_try_of_what_failed(
+    store: Store, part: Part, saved: Saved
+) -> None:
+    row, state = part.change("a", b"1"), StateRow("a:b:c", b"state")
+    begin(store)
+    assert store.done(FULL, 5.0) == ([], PROBLEM)
+    assert store.next_action(5.0) is None
+    saved.rows = [state]
+    assert begin_all(store) == ((row,), (state,))
+    store.done(None, 5.0)
+    assert (store.kept, store.problem, store.next_deadline()) == (True, None, None)
 
 
 # --- who asks -------------------------------------------------------------------------------------------------------

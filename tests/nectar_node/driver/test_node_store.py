@@ -7,18 +7,20 @@ import shutil
 from pathlib import Path
 from socket import socket
 
+import apsw
 import pytest
 
 from kernel.capabilities.grants import Grants
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.capability import Capability
+from nectar_node.base import own_files
 from nectar_node.base.errors import BadFolder
 from nectar_node.base.folder import NodeFolder
 from nectar_node.driver.node_store import open_store
 from nectar_node.launcher.boot_options import BootOptions
 from nectar_node.peers.grant_rows import GrantRows
 from nectar_node.peers.proofs import Proofs
-from nectar_node.storage.operations import Row
+from nectar_node.storage.operations import Row, StateRow, file_name
 from testnet.real.local import LocalTestnet
 
 FOLDERS = Path(__file__).parent / "folders"
@@ -140,6 +142,73 @@ def test_g21_a_damaged_file_of_an_older_version_is_no_empty_one(tmp_path: Path) 
     assert node.capabilities.exists()
 
 
+LONG = ProcessId("n" * 63, "k" * 63, ".".join("p" * 63 for _ in range(4))[:253])
+
+
+def lay_states(folder: NodeFolder) -> dict[str, bytes]:
+    """Leave saved states as the first version did; return them by name."""
+    folder.state.mkdir(mode=0o700)
+    states = {str(HOLDER): b"holder's", str(ISSUER): b"", file_name(str(LONG)): b"of a long id" * 1000}
+    for name, data in states.items():
+        own_files.write(folder.state / name, data)
+    return states
+
+
+def test_g27_states_that_were_files_are_taken_over_and_the_files_are_gone(tmp_path: Path) -> None:
+    node = NodeFolder(tmp_path / NAME)
+    node.create()
+    states = lay_states(node)
+    opened = open_store(node, NAME)
+    assert opened.kept.states == {name: len(data) for name, data in states.items()}
+    assert {name: opened.database.state(name) for name in states} == states
+    opened.database.close()
+    assert not node.state.exists()
+
+
+def test_g27_a_crash_while_they_are_taken_over_loses_none_and_brings_no_old_one_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = NodeFolder(tmp_path / NAME)
+    node.create()
+    states = lay_states(node)
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for place in ("_write_states", "_mark", "_remove_former"):
+        with monkeypatch.context() as broken:
+            broken.setattr(f"nectar_node.driver.node_store.{place}", crash)
+            with pytest.raises(KeyboardInterrupt):
+                open_store(node, NAME)
+        assert {each.name for each in node.state.iterdir()} == states.keys()
+        connections = [each for each in apsw.connections() if each.filename == str(node.store)]
+        for connection in connections:
+            connection.close(True)
+    opened = open_store(node, NAME)
+    opened.database.commit((), [StateRow(str(HOLDER), b"newer")])
+    opened.database.close()
+    lay_states(node)  # as if the files had been there still
+    again = open_store(node, NAME)
+    assert again.database.state(str(HOLDER)) == b"newer"
+    assert not node.state.exists()
+    again.database.close()
+
+
+def test_g27_what_is_whole_of_saved_states_is_rescued(folder: NodeFolder) -> None:
+    opened = open_store(folder, NAME)
+    states = {f"n{number}:app:x.nec": b"state %d" % number * 100 for number in range(50)}
+    opened.database.commit((), [StateRow(*row) for row in states.items()])
+    opened.database.close()
+    damage(folder)
+    damaged = bytearray(folder.store.read_bytes())
+    damaged[damaged.index(b"state 7" * 5)] ^= 1
+    folder.store.write_bytes(damaged)
+    rescued = open_store(folder, NAME, rescue=True)
+    assert rescued.kept.states.keys() == states.keys() - {"n7:app:x.nec"}
+    assert all(rescued.database.state(key) == states[key] for key in rescued.kept.states)
+    rescued.database.close()
+
+
 def test_g26_a_network_of_the_first_version_boots_and_has_lost_nothing(tmp_path: Path) -> None:
     net = tmp_path / "net"
     shutil.copytree(FOLDERS / "before_the_store", net)
@@ -147,9 +216,9 @@ def test_g26_a_network_of_the_first_version_boots_and_has_lost_nothing(tmp_path:
         path.chmod(0o700 if path.is_dir() else 0o600)
     # Another program may have the registrar's port by now.
     genesis = json.loads((net / "testnet.json").read_text())
-    with socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        genesis["port"] = chosen.getsockname()[1]
+    with socket() as free:
+        free.bind(("127.0.0.1", 0))
+        genesis["port"] = free.getsockname()[1]
     (net / "testnet.json").write_text(json.dumps(genesis))
     handoff = BootOptions(packages=(PACKAGES / "handoff" / "pkg",))
     chosen = tuple(PACKAGES / each / "pkg" for each in ("handoff", "store", "file_transfer"))
@@ -157,6 +226,7 @@ def test_g26_a_network_of_the_first_version_boots_and_has_lost_nothing(tmp_path:
         nodes.boot({"a.nec": handoff, "b.nec": BootOptions(packages=chosen)})
         opened = nodes.message("b.nec", "our@guest:handoff:sys", '{"Open":{"node":"a.nec","door":3}}')
         assert json.loads(str(opened["body"])) == {"Door": {"Opened": {"door": 3, "times": 1}}}, "with its old ticket"
+        assert not nodes.place("b.nec").state.exists(), "the state of store:store:sys is in the store now"
         value = nodes.message("b.nec", "our@store:store:sys", '{"Get":{"key":"k"}}')
         assert json.loads(str(value["body"])) == {"Value": {"value": "v", "version": 1}}
         for name in ("a.nec", "b.nec", "registrar.nec"):

@@ -129,7 +129,7 @@ def test_free_space_is_told_of_a_disk_and_not_of_what_is_there(disk: Perform, at
 
 
 def test_a_disk_keeps_a_twentieth_as_its_floor_and_at_most_half_a_gibibyte() -> None:
-    account = Ledger("vfs", "state").account("app:sys")
+    account = Ledger("vfs").account("app:sys")
     assert account.growth(100, 1000) == 50
     assert account.growth(49, 1000) == 0
     assert account.growth(5 << 40, 10 << 40) == account.quota.bytes

@@ -15,7 +15,7 @@ import pytest
 from nectar_node.storage import disk as real
 from nectar_node.storage import operations as ops
 from nectar_node.storage.archive import BadArchive, entries_untrusted
-from nectar_node.storage.ledger import LONG_IDS, Ledger, Quotas
+from nectar_node.storage.ledger import LONG_IDS, Ledger, OverQuota, Quotas, fitting, package_of_state
 from nectar_node.storage.steps import Steps
 from testnet.sim.disk import SimDisk
 
@@ -36,19 +36,17 @@ class Disk:
     def __post_init__(self) -> None:
         self.sim = SimDisk(lambda: 1.0)
         self.boot()
-        for folder in ("vfs", "state"):
-            self.do(ops.MakeFolder(ops.Location(self.root, (folder,))))
+        self.do(ops.MakeFolder(ops.Location(self.root, ("vfs",))))
         for package in (APP, OTHER):
             self.do(ops.MakeFolder(ops.Location(f"{self.root}/vfs", (package, "drive"))))
 
     def boot(self) -> None:
         """Nothing is known of what there is, but for what is counted now."""
-        self.ledger = self.sim.ledger = Ledger(f"{self.root}/vfs", f"{self.root}/state", self.quotas)
+        self.ledger = self.sim.ledger = Ledger(f"{self.root}/vfs", self.quotas)
         if self.simulated:
             self.do(ops.MakeFolder(ops.Location(f"{self.root}", ("vfs",))))
         for package in (APP, OTHER):
             (Path(self.root) / "vfs").mkdir(parents=True, exist_ok=True)
-            (Path(self.root) / "state").mkdir(parents=True, exist_ok=True)
             self.count(package)
 
     def count(self, package: str) -> ops.Usage:
@@ -67,9 +65,6 @@ class Disk:
 
     def at(self, *parts: str, package: str = APP) -> ops.Location:
         return ops.Location(f"{self.root}/vfs", (package, "drive", *parts))
-
-    def state(self, process: str) -> ops.Location:
-        return ops.Location(f"{self.root}/state", (ops.file_name(process),))
 
 
 Make = Callable[..., Disk]
@@ -137,20 +132,30 @@ def test_g23_one_packages_quota_is_no_others(make: Make) -> None:
 
 def test_g23_saved_states_count(make: Make) -> None:
     disk = make(bytes=64 * KIB)
-    assert disk.do(ops.Replace(disk.state(f"main:{APP}"), bytes(40 * KIB))) is None
-    assert is_full(disk.do(ops.Replace(disk.state(f"second:{APP}"), bytes(40 * KIB))))
+    account = disk.ledger.account(APP)
+    account.claim_state(40 * KIB, 1)
+    with pytest.raises(OverQuota):
+        account.claim_state(40 * KIB, 1)
     assert is_full(disk.do(ops.Replace(disk.at("f"), bytes(40 * KIB))))
-    assert disk.do(ops.Replace(disk.state(f"main:{OTHER}"), bytes(40 * KIB))) is None
+    disk.ledger.account(OTHER).claim_state(40 * KIB, 1)
     assert disk.used(APP) == disk.count(APP) == ops.Usage(40 * KIB, 2)
-    assert disk.ledger.account(APP).states == ops.Usage(40 * KIB, 1)
+    assert account.states == ops.Usage(40 * KIB, 1)
 
 
-def test_g23_states_of_ids_too_long_for_a_files_name_have_one_account(make: Make) -> None:
-    disk = make(bytes=64 * KIB)
-    process = f"main:app:{'x' * 250}"
-    assert disk.ledger.package_of(disk.state(process)) == LONG_IDS
-    disk.count(LONG_IDS)
-    assert is_full(disk.do(ops.Replace(disk.state(process), bytes(65 * KIB))))
+def test_g23_states_of_packages_that_have_no_drive_or_are_not_known_have_one_account() -> None:
+    assert package_of_state(f"main:app:{'x' * 250}") == f"app:{'x' * 250}"
+    assert package_of_state(f"main:app:{'x' * 252}") == LONG_IDS
+    assert package_of_state(ops.file_name(f"main:app:{'x' * 252}")) == LONG_IDS
+
+
+def test_g23_states_leave_to_the_node_what_is_its_own() -> None:
+    rows = (*(ops.StateRow(key, bytes(10)) for key in "abc"), ops.StateRow("d", None))
+    ledger = Ledger(quotas=Quotas(floor=1000))
+    assert fitting(rows, ledger, 1060, 10_000) == (rows, None)
+    kept, refused = fitting(rows, ledger, 1059, 10_000)  # each is written twice
+    assert kept == (rows[0], rows[1], rows[3])
+    assert refused is not None
+    assert refused.keys == {"c"}
 
 
 def test_g23_what_goes_to_another_package_counts_there(make: Make) -> None:
@@ -243,19 +248,18 @@ def some_operation(disk: Disk, chance: random.Random) -> ops.Operation:
         return disk.at(*names, package=chance.choice((APP, APP, OTHER)))
 
     data = bytes(chance.randrange(30 * KIB))
-    state = disk.state(f"{chance.choice('ab')}:{APP}")
     return chance.choice(
         (
             ops.Create(place(), cut_off=chance.random() < 0.5),
             ops.WriteAt(place(), chance.randrange(20 * KIB), data),
             ops.Append(place(), data[:5000]),
-            ops.Replace(chance.choice((place(), state)), data),
+            ops.Replace(place(), data),
             ops.MakeFolder(place()),
             ops.CreateFolder(place()),
             ops.SetLength(place(), chance.randrange(20 * KIB)),
             ops.Rename(place(), place()),
             ops.Copy(place(), place()),
-            ops.RemoveFile(chance.choice((place(), state))),
+            ops.RemoveFile(place()),
             ops.RemoveFolder(place(), recursive=chance.random() < 0.5),
             ops.Unpack(place(), zipped({"a": data, "b/c": data[:100]})),
         )

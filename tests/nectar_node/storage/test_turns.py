@@ -35,7 +35,7 @@ class Threads:
     """Turns, and who carries them out."""
 
     def __init__(self) -> None:
-        self.ledger = Ledger("drives", "state")
+        self.ledger = Ledger("drives")
         self.given_up: list[object] = []
         self.turns: DiskTurns[int] = DiskTurns(self.ledger, lambda job: self.given_up.append(job.owner))
         self.going: list[Turn[int]] = []

@@ -6,6 +6,8 @@ import pytest
 
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.message import Envelope, ReplyTo, Request
+from nectar_node.storage.ledger import Ledger
+from nectar_node.storage.operations import Location
 from nectar_node.system.processes import SystemProcesses
 from nectar_node.system.state import State
 from nectar_node.system.timer import TIMER, Timer
@@ -22,7 +24,7 @@ def timer() -> Timer:
 
 @pytest.fixture
 def processes(timer: Timer) -> SystemProcesses:
-    return SystemProcesses((timer, State("state")), lambda _: None, Timers())
+    return SystemProcesses((timer, State(Location("one.nec", ("store",)), {}, Ledger())), lambda _: None, Timers())
 
 
 def request(target: ProcessId) -> Envelope:

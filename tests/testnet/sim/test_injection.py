@@ -29,7 +29,7 @@ A, B = "a.nec", "b.nec"
 LIMIT = 20
 """Seconds that a request gives its answer."""
 NET, SYSTEM = "net", "nectar_node/system"
-_GUARDS = ("SystemProcesses.", "Network.new_connection", "Network.statistics")
+_GUARDS = ("SystemProcesses.", "Saver.", "Network.new_connection", "Network.statistics")
 """What catches exceptions, or is asked by the lab alone."""
 _OWN = "terminal:terminal:sys"
 _FILE = "/terminal:sys/notes/a"
