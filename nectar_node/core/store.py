@@ -61,6 +61,8 @@ class Store:
         self._asked: list[object] = []
         """Tokens whose changes are in the commit that is under way, or were before."""
         self._earliest = 0.0
+        self._states_from: float | None = None
+        """When states are looked at again, after our own code has failed to give any; None: at once."""
         self._failed = False
         self.problem: str | None = None
         """Why the last commit failed, as one sentence; None: it did not."""
@@ -83,7 +85,10 @@ class Store:
 
     def next_deadline(self) -> float | None:
         """Return when `next_job` has something to write after a failure, or None."""
-        return self._earliest if self._failed and self._writing is None else None
+        if self._writing is not None:
+            return None
+        earliest = self._earliest if self._failed else None
+        return self._states_from if earliest is None else earliest
 
     def hurry(self) -> None:
         """Write without a pause, since the node goes down."""
@@ -98,8 +103,9 @@ class Store:
                 for row in source.changes():
                     self.put(row)
         states: tuple[StateRow, ...] = ()
-        if not self._alone and self._states.waits:
+        if not self._alone and self._states.waits and (self._states_from is None or self._states_from <= now):
             states = self._states.take(now)
+            self._states_from = now + AGAIN_SECONDS if not states and self._states.waits else None
         if not self._pending and not states:
             return Kept(self._asking.pop(0), None) if self._asking else None
         if now < self._earliest and not states:

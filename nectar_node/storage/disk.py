@@ -103,7 +103,7 @@ def _refusal(operation: ops.Operation, error: Exception) -> ops.DiskError:
     return ops.DiskError(ops.DiskFault.OTHER, "the node could not do it: its log says why")
 
 
-def _commit(operation: ops.Commit, ledger: Ledger, database: Database) -> ops.NoRoom | None:
+def _commit(operation: ops.Commit, ledger: Ledger, database: Database) -> ops.LeftOut | None:
     states, no_room = operation.states, None
     if states:
         states, no_room = fitting(states, ledger, *long.disk_space(operation.location.root))

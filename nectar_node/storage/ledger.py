@@ -256,7 +256,7 @@ def package_of_state(key: str) -> str:
 
 def fitting(
     states: tuple[ops.StateRow, ...], ledger: Ledger, free: int, total: int
-) -> tuple[tuple[ops.StateRow, ...], ops.NoRoom | None]:
+) -> tuple[tuple[ops.StateRow, ...], ops.LeftOut | None]:
     """Return the states that can be written to a disk with so many bytes, and the others.
 
     Each is written twice, into the store's log and then into its place, as a file's new content lies beside the old.
@@ -269,4 +269,4 @@ def fitting(
             room -= 2 * len(value or b"")
     if not left:
         return states, None
-    return tuple(row for row in states if row.key not in left), ops.NoRoom(frozenset(left), NO_ROOM)
+    return tuple(row for row in states if row.key not in left), ops.LeftOut(frozenset(left), NO_ROOM)

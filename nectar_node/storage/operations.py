@@ -269,7 +269,7 @@ class StateRow(NamedTuple):
 class Commit:
     """Write rows of the node's store (`storage.database`), all or none; done when they are durable.
 
-    States for which the disk has no room beyond the floor (`storage.ledger`) are left out. Outcome: None, or `NoRoom`
+    States for which the disk has no room beyond the floor (`storage.ledger`) are left out. Outcome: None, or `LeftOut`
     for those.
     """
 
@@ -357,7 +357,7 @@ class Surveyed(NamedTuple):
     total: int
 
 
-class NoRoom(NamedTuple):
+class LeftOut(NamedTuple):
     """The states of a `Commit` that were left out; all else is written."""
 
     keys: frozenset[str]
@@ -390,7 +390,7 @@ STOPPED = DiskError(DiskFault.STOPPED, DiskFault.STOPPED.value)
 """The outcome of an operation that was given up (`StopJob`): nothing half-made is left of it."""
 
 Outcome = (
-    bytes | bytearray | int | FileStat | list[tuple[str, FileType]] | Counted | Surveyed | NoRoom | DiskError | None
+    bytes | bytearray | int | FileStat | list[tuple[str, FileType]] | Counted | Surveyed | LeftOut | DiskError | None
 )
 
 

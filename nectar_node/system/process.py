@@ -15,7 +15,7 @@ from kernel.contract.events import Event, Reply, UseState
 from kernel.contract.guest import Arrival, Failure, Program
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, Request, Response
 from nectar_node.contract.actions import BadCode, Kept, LogLine, ShutDown
-from nectar_node.storage.operations import Job, NoRoom, Outcome, StopJob
+from nectar_node.storage.operations import Job, LeftOut, Outcome, StopJob
 
 
 class SystemToken(NamedTuple):
@@ -58,7 +58,7 @@ class Committed(NamedTuple):
 
     problem: str | None
     """Why nothing of it is written; None: it is."""
-    no_room: NoRoom | None
+    no_room: LeftOut | None
     """The states that were left out."""
 
 

@@ -16,7 +16,7 @@ from kernel.contract.events import UseState
 from kernel.contract.guest import Arrival, Failure, Program
 from kernel.contract.message import Envelope
 from nectar_node.contract.actions import BadCode
-from nectar_node.storage.operations import DiskError, Job, NoRoom, Outcome, StateRow
+from nectar_node.storage.operations import DiskError, Job, LeftOut, Outcome, StateRow
 from nectar_node.system.process import Cause, Committed, Removal, SystemAction, SystemProcess, SystemToken
 from nectar_node.system.state import State
 from nectar_node.system.terminal import Terminal
@@ -89,7 +89,7 @@ class SystemProcesses:
     def states_written(self, state: State, outcome: Outcome, now: float) -> None:
         """Pass on the outcome of the commit with the states that were taken last."""
         problem = outcome.text if isinstance(outcome, DiskError) else None
-        committed = Committed(problem, outcome if isinstance(outcome, NoRoom) else None)
+        committed = Committed(problem, outcome if isinstance(outcome, LeftOut) else None)
         self._tell(state, committed, now, state.written, committed)
 
     def saver(self, state: State) -> Saver:

@@ -26,7 +26,7 @@ from nectar_node.storage import operations as ops
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.turns import count_lane
 from nectar_node.system.process import SORRY, Cause, Committed, Removal, SystemProcess, bare, metadata_bytes, reply
-from nectar_node.system.state_queues import Ask, Done, StateQueues
+from nectar_node.system.state_queues import Ask, StateOutcome, StateQueues
 
 STATE = ProcessId("state", "distro", "sys")
 
@@ -179,13 +179,13 @@ class State(SystemProcess):
         assert isinstance(job.owner, _Reading)
         key, owner = job.owner
         if isinstance(outcome, ops.DiskError):
-            self._finish(owner, Done(None, outcome.text))
+            self._finish(owner, StateOutcome(None, outcome.text))
         else:
             assert isinstance(outcome, (bytes, bytearray))
-            self._finish(owner, Done(bytes(outcome), None))
+            self._finish(owner, StateOutcome(bytes(outcome), None))
         self._queues.has_read(key)
 
-    def _finish(self, owner: object, done: Done) -> None:
+    def _finish(self, owner: object, done: StateOutcome) -> None:
         """Answer somebody who was not answered yet, as may be after a failure of our own code."""
         problem = None if done.problem is None else f"its state cannot be used: {done.problem}"
         if isinstance(owner, UseState):
@@ -225,7 +225,7 @@ class State(SystemProcess):
         if isinstance(failed, _Owner):
             failed = failed.envelope
         if isinstance(failed, UseState):
-            self._finish(failed, Done(None, SORRY))
+            self._finish(failed, StateOutcome(None, SORRY))
         elif isinstance(failed, Removal):
             self._out.append(Kept(failed.token, SORRY))
         elif isinstance(failed, Envelope):

@@ -38,7 +38,7 @@ class Ask(NamedTuple):
     """Who is to be told."""
 
 
-class Done(NamedTuple):
+class StateOutcome(NamedTuple):
     """What has become of it."""
 
     state: bytes | None
@@ -73,7 +73,7 @@ class StateQueues:
         ledger: Ledger,
         read: Callable[[str, str, object], None],
         count: Callable[[str], None],
-        finish: Callable[[object, Done], None],
+        finish: Callable[[object, StateOutcome], None],
     ) -> None:
         """`lengths` are those in the store. `read` is given a key, its package and an owner, and reads the state;
         `count` counts a package; `finish` tells an owner.
@@ -127,11 +127,11 @@ class StateQueues:
                 self._read(key, package, ask.owner)
                 queue.reading = True
             else:
-                self._finish(ask.owner, Done(None, None))
+                self._finish(ask.owner, StateOutcome(None, None))
             return True
         before, after = self._length(key), None if ask.state is None else len(ask.state)
         if before is after is None and not is_on_its_way:
-            self._finish(ask.owner, Done(None, None))  # there is nothing to clear
+            self._finish(ask.owner, StateOutcome(None, None))  # there is nothing to clear
             return True
         more, states = _change(before, after)
         account = self._ledger.account(package)
@@ -143,7 +143,7 @@ class StateQueues:
         except OverQuota as error:
             if is_on_its_way:
                 return False  # its answer comes after those to what was asked before
-            self._finish(ask.owner, Done(None, error.strerror))
+            self._finish(ask.owner, StateOutcome(None, error.strerror))
             return True
         self._put(package, key, ask)
         return True
@@ -223,7 +223,7 @@ class StateQueues:
             else:
                 self.lengths[key] = len(write.state)
             for owner in write.owners:
-                self._finish(owner, Done(None, why))
+                self._finish(owner, StateOutcome(None, why))
             del self.writing[key]
             queue = self._queues.get(key)
             if queue is not None:

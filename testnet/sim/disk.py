@@ -208,7 +208,7 @@ class SimDisk:
             self._database.close()
         self._database = None
 
-    def _commit(self, operation: ops.Commit) -> ops.NoRoom | None:
+    def _commit(self, operation: ops.Commit) -> ops.LeftOut | None:
         assert self._database is not None
         states, no_room = operation.states, None
         if states:

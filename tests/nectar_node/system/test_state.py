@@ -22,8 +22,8 @@ from nectar_node.storage.operations import (
     DiskError,
     DiskFault,
     Job,
+    LeftOut,
     Location,
-    NoRoom,
     Row,
     StateRow,
     Usage,
@@ -88,7 +88,7 @@ class Saved:
         """Write this."""
         outcome = self.disk.perform(Commit(STORE, (), rows))
         problem = outcome.text if isinstance(outcome, DiskError) else None
-        self.state.written(Committed(problem, outcome if isinstance(outcome, NoRoom) else None))
+        self.state.written(Committed(problem, outcome if isinstance(outcome, LeftOut) else None))
 
     def take(self) -> tuple[StateRow, ...]:
         """What goes into the next commit."""
