@@ -1,4 +1,4 @@
-"""Encrypted backups, pure: the format of `docs/backup-format.md`, and the engine that writes, reads, checks and prunes it.
+"""The engine of encrypted backups, pure: it writes, reads, checks and prunes them.
 
 Nothing here waits: the engine says which operations a remote is to carry out (`operations`), and takes the results.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from nectar_node.backup.listing import Content
+from nectar_node.backup.format.listing import Content
 from nectar_node.backup.source import Stamp
 
 

@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Store an object durably, whole or not at all; the result is None. Fails with ObjectExists if the name is taken."""
+    """Store an object durably, whole or not at all; the result is None. Fails with ObjectExists if there is one."""
 
     name: str
     data: bytes

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from nectar_node.backup.errors import ObjectMissing
-from nectar_node.backup.index import Pack
-from nectar_node.backup.limits import IN_FLIGHT, MAX_CHUNK_BYTES, PACK_RAW_BYTES
-from nectar_node.backup.listing import BadListing, Entry, EntryReader
-from nectar_node.backup.names import PACKS
+from nectar_node.backup.format.errors import ObjectMissing
+from nectar_node.backup.format.index import Pack
+from nectar_node.backup.format.limits import IN_FLIGHT, MAX_CHUNK_BYTES, PACK_RAW_BYTES
+from nectar_node.backup.format.listing import BadListing, Entry, EntryReader
+from nectar_node.backup.format.names import PACKS
+from nectar_node.backup.format.packs import CHUNK_ID_BYTES, Place, Unseal
+from nectar_node.backup.format.streams import Stream, split_ids
 from nectar_node.backup.operations import Begin, Done, Get, Steps, Wait
-from nectar_node.backup.packs import CHUNK_ID_BYTES, Place, Unseal
 from nectar_node.backup.repository import Repository, unexpected
-from nectar_node.backup.streams import Stream, split_ids
 
 _MAX_GAP = 64 * 1024
 """Bytes that are read and thrown away rather than asked around."""

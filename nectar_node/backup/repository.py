@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from nectar_node.backup import boxes, packs
-from nectar_node.backup.errors import (
+from nectar_node.backup.format import boxes, packs
+from nectar_node.backup.format.errors import (
     CopyElsewhere,
     DamagedBackup,
     ObjectExists,
@@ -19,10 +19,10 @@ from nectar_node.backup.errors import (
     RolledBack,
     WrongPhrase,
 )
-from nectar_node.backup.heads import Head, Link, hash_of, open_head_untrusted
-from nectar_node.backup.index import ChunkTable, Pack, decode_index_untrusted
-from nectar_node.backup.keys import Ring, open_ring_untrusted
-from nectar_node.backup.limits import (
+from nectar_node.backup.format.heads import Head, Link, hash_of, open_head_untrusted
+from nectar_node.backup.format.index import ChunkTable, Pack, decode_index_untrusted
+from nectar_node.backup.format.keys import Ring, open_ring_untrusted
+from nectar_node.backup.format.limits import (
     IN_FLIGHT,
     MAX_BOX_BYTES,
     MAX_OBJECTS,
@@ -30,7 +30,7 @@ from nectar_node.backup.limits import (
     MAX_RING_BYTES,
     MAX_RINGS,
 )
-from nectar_node.backup.names import HEADS, INDEXES, PACKS, RINGS, head_name, head_number, is_name
+from nectar_node.backup.format.names import HEADS, INDEXES, PACKS, RINGS, head_name, head_number, is_name
 from nectar_node.backup.operations import Begin, Done, Get, List, Listed, Operation, Perform, Put, Steps, Wait
 
 
@@ -100,8 +100,8 @@ def get_all(wanted: Iterable[tuple[str, int, int]], take: Callable[[str, bytes |
 def put_once(remote: str, operation: Put, error: Exception | None = None) -> Steps[None]:
     """Put an object, or see to one whose put has ended with `error`.
 
-    A name that is taken is no failure if the same bytes are there: a store may have tried twice. Raises CopyElsewhere if
-    it is a head, RemoteFailed if it is anything else.
+    A name that is taken is no failure if the same bytes are there: a store may have tried twice. Raises CopyElsewhere
+    if it is a head, RemoteFailed if it is anything else.
     """
     if error is None:
         try:
@@ -121,22 +121,24 @@ def put_once(remote: str, operation: Put, error: Exception | None = None) -> Ste
     raise RemoteFailed(f"{remote} has another object in the place of {operation.name} already.")
 
 
-def open_rings(remote: str, key: bytes) -> Steps[tuple[Ring, int]]:
-    """Return the newest ring that the phrase's `key` opens, and how many rings the remote has; raises WrongPhrase."""
+def open_rings(remote: str, key: bytes) -> Steps[tuple[Ring, tuple[str, bytes]]]:
+    """Return the newest ring that the phrase's `key` opens, with its object's name and bytes; raises WrongPhrase."""
     names = sorted(name for name, _ in (yield from listed(remote, RINGS)) if is_name(name))
-    rings: list[Ring] = []
+    rings: list[tuple[Ring, tuple[str, bytes]]] = []
 
     def take(name: str, data: bytes | None) -> None:
         ring = None if data is None else open_ring_untrusted(remote, name, data, key)
-        if ring is not None:
-            rings.append(ring)
+        if ring is not None and data is not None:
+            rings.append((ring, (name, data)))
 
     yield from get_all(((name, 0, MAX_RING_BYTES + 1) for name in names[:MAX_RINGS]), take)
     if not names:
         raise RemoteFailed(f"There is no backup in {remote}.")
     if not rings:
-        raise WrongPhrase(f"This recovery phrase does not open the backup in {remote}: it is another node's, or replaced.")
-    return max(rings, key=lambda ring: ring.number), len(names)
+        raise WrongPhrase(
+            f"This recovery phrase does not open the backup in {remote}: it is another node's, or was replaced."
+        )
+    return max(rings, key=lambda found: found[0].number)
 
 
 def read_head(repository: Repository, number: int) -> Steps[tuple[Head, Link]]:
@@ -161,7 +163,9 @@ def open_heads(remote: str, ring: Ring, least: int = 0) -> Steps[Repository]:
     repository = Repository(remote, ring, heads, strangers=strangers)
     if (repository.latest or 0) < least:
         newest = f"only copy {repository.latest}" if heads else "no copy"
-        raise RolledBack(f"{remote} has {newest}, and must have copy {least}: it shows an older state, or has lost one.")
+        raise RolledBack(
+            f"{remote} has {newest}, and must have copy {least}: it shows an older state, or has lost one."
+        )
     return repository
 
 
@@ -182,13 +186,13 @@ def read_table(repository: Repository, cached: dict[str, bytes]) -> Steps[None]:
         for pack in rows or ():
             described[pack.name] = pack
     for pack in described.values():
-        size = repository.packs.get(pack.name)
-        if size == pack.size:
+        there = repository.packs.get(pack.name)
+        if there == pack.size:
             repository.table.add(pack)
-        elif size is None:
+        elif there is None:
             repository.damages.append(repository.damaged(pack.name, "is missing"))
         else:
-            repository.damages.append(repository.damaged(pack.name, f"has {size} bytes in place of {pack.size}"))
+            repository.damages.append(repository.damaged(pack.name, f"has {there} bytes in place of {pack.size}"))
     unknown = [name for name in sorted(repository.packs) if name not in described]
     yield from _read_directories(repository, unknown)
 
@@ -225,9 +229,9 @@ def _read_directories(repository: Repository, unknown: list[str]) -> Steps[None]
 
     def take_length(name: str, data: bytes | None) -> None:
         for number, epoch in repository.ring.newest_first():
-            size = None if data is None else packs.directory_length_untrusted(name, data, epoch.data)
-            if size is not None:
-                lengths[name] = (number, size)
+            length = None if data is None else packs.directory_length_untrusted(name, data, epoch.data)
+            if length is not None:
+                lengths[name] = (number, length)
                 return
         repository.damages.append(repository.damaged(name, "is altered, or another backup's"))
 
@@ -243,9 +247,7 @@ def _read_directories(repository: Repository, unknown: list[str]) -> Steps[None]
 
     fitting = [name for name in unknown if repository.packs[name] <= MAX_PACK_BYTES]
     yield from get_all(((name, 0, packs.LENGTH_PART_BYTES) for name in fitting), take_length)
-    wanted = [
-        (name, packs.LENGTH_PART_BYTES, size + boxes.TAG_BYTES) for name, (_, size) in sorted(lengths.items())
-    ]
+    wanted = [(name, packs.LENGTH_PART_BYTES, size + boxes.TAG_BYTES) for name, (_, size) in sorted(lengths.items())]
     yield from get_all(wanted, take_directory)
 
 

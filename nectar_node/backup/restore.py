@@ -6,16 +6,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from nectar_node.backup.errors import RemoteFailed
-from nectar_node.backup.heads import Head, Link
-from nectar_node.backup.keys import Ring
-from nectar_node.backup.listing import Entry, Kind
-from nectar_node.backup.names import PACKS
+from nectar_node.backup.format.errors import RemoteFailed
+from nectar_node.backup.format.heads import Head, Link
+from nectar_node.backup.format.keys import Ring
+from nectar_node.backup.format.listing import Entry, Kind
+from nectar_node.backup.format.names import PACKS
+from nectar_node.backup.format.streams import Stream, split_ids
 from nectar_node.backup.operations import Steps
 from nectar_node.backup.reading import chunks_of, fetch, read_listing
 from nectar_node.backup.repository import Repository, open_heads, open_rings, read_head, read_table
 from nectar_node.backup.source import Target
-from nectar_node.backup.streams import Stream, split_ids
 
 _BATCH_CHUNKS = 4096
 """Chunks that are asked for before files are finished: 2 GiB of files, or 4,096 small ones."""
@@ -31,6 +31,8 @@ class Restored:
     head: Head
     link: Link
     ring: Ring
+    sealed_ring: tuple[str, bytes]
+    """The ring as an object: its name, and its bytes."""
     newest: Link
     """The newest head of the remote, which the next backup follows."""
 
@@ -47,17 +49,18 @@ def restore(
 
     Raises RolledBack if the remote's newest head has a number less than `least`, and any other BackupError.
     """
-    ring, _ = yield from open_rings(remote, key)
+    ring, sealed_ring = yield from open_rings(remote, key)
     repository = yield from open_heads(remote, ring, least)
     if repository.latest is None:
         raise RemoteFailed(f"There is no complete copy in {remote}: its first backup has not come to its end.")
     newest = yield from read_head(repository, repository.latest)
+    repository.heads = {number: size for number, size in repository.heads.items() if not newest[0].is_pruned(number)}
     head, link = newest if at is None else (yield from head_at(repository, at))
     yield from read_table(repository, {})
     writing = _Writing(repository, target_of(head), head.bytes, progress)
     yield from read_listing(repository, head.listing, writing.entries)
     yield from writing.close()
-    return Restored(head, link, ring, newest[1])
+    return Restored(head, link, ring, sealed_ring, newest[1])
 
 
 def head_at(repository: Repository, at: int) -> Steps[tuple[Head, Link]]:
@@ -74,7 +77,9 @@ def head_at(repository: Repository, at: int) -> Steps[tuple[Head, Link]]:
         else:
             oldest, high = found[0].time, middle
     if best is None:
-        raise RemoteFailed(f"{repository.remote} has no copy that old: its oldest is {(oldest - at) // 1000 + 1} s newer.")
+        raise RemoteFailed(
+            f"{repository.remote} has no copy that old: its oldest is {(oldest - at) // 1000 + 1} s newer."
+        )
     return best
 
 

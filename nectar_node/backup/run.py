@@ -7,18 +7,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from nectar_node.backup import names
 from nectar_node.backup.cache import Cache
-from nectar_node.backup.chunking import Chunker
-from nectar_node.backup.errors import CopyElsewhere, DamagedBackup, RolledBack
-from nectar_node.backup.heads import Head, Link, hash_of, seal_head
-from nectar_node.backup.keys import Entropy, Ring
-from nectar_node.backup.limits import INLINE_BYTES
-from nectar_node.backup.listing import Content, Entry, Kind, encode_entry
+from nectar_node.backup.format import names
+from nectar_node.backup.format.chunking import Chunker
+from nectar_node.backup.format.errors import CopyElsewhere, DamagedBackup, RolledBack
+from nectar_node.backup.format.heads import Head, Link, hash_of, seal_head
+from nectar_node.backup.format.keys import Entropy, Ring
+from nectar_node.backup.format.limits import INLINE_BYTES
+from nectar_node.backup.format.listing import Content, Entry, Kind, encode_entry
+from nectar_node.backup.format.streams import Stream, split_ids
 from nectar_node.backup.operations import Put, Steps
 from nectar_node.backup.repository import Repository, listed, open_heads, put_once, read_head, read_table
 from nectar_node.backup.source import Found, Source, Stamp
-from nectar_node.backup.streams import Stream, split_ids
 from nectar_node.backup.writing import PackWriter, StreamWriter
 
 _RACY = 200_000_000
@@ -43,7 +43,7 @@ class Job:
     known: Link | None
     """The newest head that this remote is known to have; None: nothing is known."""
     number: int
-    """The number of the newest backup to any remote; 0: there is none."""
+    """The number that this copy gets, unless the remote has it already: one more than the newest on any remote."""
     now: int
     """Milliseconds since 1970."""
     entropy: Entropy
@@ -91,7 +91,7 @@ def back_up(job: Job, source: Source, cache: Cache, progress: Progress = lambda 
     run = _Run(writer, chunker, cache.files if intact else {}, job.now * 1_000_000 - _RACY, progress)
     listing = yield from run.all_of(source)
     yield from writer.flush()
-    number = max(job.number, repository.latest or 0) + 1
+    number = max(job.number, (repository.latest or 0) + 1)
     head = Head(
         number,
         None if newest is None else newest[1],
@@ -177,9 +177,7 @@ class _Run:
                 content = found.target
             elif found.kind is Kind.FILE:
                 content = yield from self._file(source, found)
-            yield from listing.write(
-                encode_entry(Entry(found.path, found.kind, found.mode, found.modified, content))
-            )
+            yield from listing.write(encode_entry(Entry(found.path, found.kind, found.mode, found.modified, content)))
         return (yield from listing.close())
 
     def _file(self, source: Source, found: Found) -> Steps[Content]:

@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from nectar_node.backup.chunking import Reader
-from nectar_node.backup.listing import Entry, Kind
+from nectar_node.backup.format.chunking import Reader
+from nectar_node.backup.format.listing import Entry, Kind
 
 
 class Stamp(NamedTuple):

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nectar_node.backup.chunking import Chunker
-from nectar_node.backup.index import Pack, encode_index, seal_index
-from nectar_node.backup.keys import Entropy
-from nectar_node.backup.limits import IN_FLIGHT, INDEX_CHUNKS, INLINE_IDS, MAX_PACK_CHUNKS, PACK_RAW_BYTES
-from nectar_node.backup.names import INDEXES, PACKS, new_name
+from nectar_node.backup.format.chunking import Chunker
+from nectar_node.backup.format.index import Pack, encode_index, seal_index
+from nectar_node.backup.format.keys import Entropy
+from nectar_node.backup.format.limits import IN_FLIGHT, INDEX_CHUNKS, INLINE_IDS, MAX_PACK_CHUNKS, PACK_RAW_BYTES
+from nectar_node.backup.format.names import INDEXES, PACKS, new_name
+from nectar_node.backup.format.packs import CHUNK_ID_BYTES, RECORD_BYTES, Seal, Sealed, chunk_id
+from nectar_node.backup.format.streams import NOTHING, Stream
 from nectar_node.backup.operations import Begin, Done, Put, Steps, Wait
-from nectar_node.backup.packs import CHUNK_ID_BYTES, RECORD_BYTES, Seal, Sealed, chunk_id
 from nectar_node.backup.repository import Repository, put_once, unexpected
-from nectar_node.backup.streams import NOTHING, Stream
-
 
 _FULL = 1024 * 1024
 """Bytes of a listing that wait to be cut."""
@@ -22,7 +21,9 @@ _FULL = 1024 * 1024
 class PackWriter:
     """Fills packs, seals and puts them, several at once, and describes them in index objects."""
 
-    def __init__(self, repository: Repository, entropy: Entropy, chunker: Chunker) -> None:
+    def __init__(
+        self, repository: Repository, entropy: Entropy, chunker: Chunker, describe: Iterable[Pack] | None = None
+    ) -> None:
         self.new_bytes = 0
         """Bytes of the chunks that the remote did not have."""
         self.stored_bytes = 0
@@ -38,8 +39,8 @@ class PackWriter:
         self._filled = 0
         self._running = 0
         self._directories: dict[str, bytes] = {}
-        self._to_describe: list[Pack] = list(repository.unindexed)
-        """Packs that are at the remote, and in no index yet."""
+        self._to_describe = list(repository.unindexed if describe is None else describe)
+        """Packs that are at the remote, and in no index yet, or to be in a new one."""
 
     def knows(self, ids: Iterable[bytes]) -> bool:
         """Whether the remote has all these chunks."""
@@ -111,7 +112,9 @@ class PackWriter:
 
     def _describe(self) -> Steps[None]:
         while self._to_describe:
-            part, rest, size = [], [], 0
+            part: list[Pack] = []
+            rest: list[Pack] = []
+            size = 0
             for pack in self._to_describe:
                 size += len(pack.directory)
                 (part if not part or size <= INDEX_CHUNKS * RECORD_BYTES else rest).append(pack)

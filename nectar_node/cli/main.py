@@ -25,7 +25,7 @@ BAD_USAGE = 2
 INTERRUPTED = 130
 
 _HERE = "nectar_node.cli"
-_GROUPS = ("net", "keys", "directory", "inbox", "config")
+_GROUPS = ("net", "keys", "directory", "inbox", "config", "backup")
 """The commands' modules, each with an `app`."""
 _COMMANDS = {
     "boot": "boot",
@@ -41,6 +41,7 @@ _COMMANDS = {
     "errors": "errors",
     "trace": "trace",
     "logs": "logs",
+    "restore": "backup",
 }
 """The modules whose commands are functions of these names."""
 # A script's arguments may look like options: those that are not ours are the script's.

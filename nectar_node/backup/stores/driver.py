@@ -7,7 +7,7 @@ import queue
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from nectar_node.backup.limits import IN_FLIGHT
+from nectar_node.backup.format.limits import IN_FLIGHT
 from nectar_node.backup.operations import (
     Begin,
     Delete,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from nectar_node.backup.errors import ObjectExists, ObjectMissing, RemoteFailed
-from nectar_node.backup.names import PREFIXES
+from nectar_node.backup.format.errors import ObjectExists, ObjectMissing, RemoteFailed
+from nectar_node.backup.format.names import PREFIXES
 from nectar_node.backup.operations import Listed
 
 _STAGING = ".new-"

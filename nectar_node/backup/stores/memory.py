@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
-from nectar_node.backup.errors import ObjectExists, ObjectMissing, RemoteFailed
+from nectar_node.backup.format.errors import ObjectExists, ObjectMissing, RemoteFailed
 from nectar_node.backup.operations import Listed
 
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nectar_node.backup.chunking import Reader
-from nectar_node.backup.errors import BackupError
-from nectar_node.backup.listing import Entry, Kind
+from nectar_node.backup.format.chunking import Reader
+from nectar_node.backup.format.errors import BackupError
+from nectar_node.backup.format.listing import Entry, Kind
 from nectar_node.backup.source import Found, Stamp
 
 NODE = b"node"
@@ -23,7 +23,8 @@ NETWORK_FILES = (b"testnet.json",)
 SETTINGS_FOLDER = b"backup"
 """The folder of backups' own settings; of what is in it, only `REMOTES` goes along."""
 REMOTES = b"remotes.json"
-_SKIPPED = frozenset((b"lock", b"control.sock", b"log", b"log.old", b"trace"))
+_SETTINGS = NODE + b"/" + SETTINGS_FOLDER
+_SKIPPED = frozenset((b"lock", b"control.sock", b"log", b"log.1", b"trace"))
 """What says how a node runs, and not what it is."""
 _BLOCK_BYTES = 4 * 1024 * 1024
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -62,7 +63,10 @@ class NodeSource:
             if _is_skipped(path, entry.name):
                 continue
             found = entry.stat(follow_symlinks=False)
-            yield from self._found(inner, found, entry.path)
+            if inner == _SETTINGS:
+                yield Found(inner, Kind.FOLDER, 0o700, 0)  # each backup changes its time
+            else:
+                yield from self._found(inner, found, entry.path)
             if stat.S_ISDIR(found.st_mode):
                 yield from self._below(inner, entry.path)
 
@@ -80,7 +84,7 @@ class NodeSource:
 def _is_skipped(path: bytes, name: bytes) -> bool:
     if path == NODE:
         return name in _SKIPPED
-    return path == NODE + b"/" + SETTINGS_FOLDER and name != REMOTES
+    return path == _SETTINGS and name != REMOTES
 
 
 class FolderTarget:
@@ -126,5 +130,3 @@ class FolderTarget:
     def _place(self, path: bytes) -> bytes:
         root, _, rest = path.partition(b"/")
         return os.path.join(self._roots[root], rest) if rest else self._roots[root]
-
-

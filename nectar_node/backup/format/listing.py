@@ -1,4 +1,4 @@
-"""Entries: what a snapshot says of each file, folder and link. A listing is a stream of them, folders before what is in them."""
+"""Entries: what a snapshot says of each file, folder and link. A listing is a stream of them, folders first."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from enum import IntEnum
 
 import cbor2
 
-from nectar_node.backup.limits import INLINE_BYTES, MAX_ENTRY_BYTES, MAX_NUMBER, MAX_PATH_BYTES
-from nectar_node.backup.streams import Stream, stream_untrusted
+from nectar_node.backup.format.limits import INLINE_BYTES, MAX_ENTRY_BYTES, MAX_NUMBER, MAX_PATH_BYTES
+from nectar_node.backup.format.streams import Stream, stream_untrusted
 from net.base.cbor import loads_untrusted
 from net.base.errors import BadCbor
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nectar_node.backup.limits import LEAST_OBJECT_BYTES
+from nectar_node.backup.format.limits import LEAST_OBJECT_BYTES
 
 
 def padded(size: int) -> int:

@@ -16,9 +16,9 @@ from blake3 import blake3
 from mnemonic import Mnemonic
 from nacl.bindings import crypto_sign_seed_keypair
 
-from nectar_node.backup import boxes
-from nectar_node.backup.errors import DamagedBackup, WrongPhrase
-from nectar_node.backup.limits import MAX_EPOCHS, MAX_NUMBER, MAX_RING_BYTES
+from nectar_node.backup.format import boxes
+from nectar_node.backup.format.errors import DamagedBackup, WrongPhrase
+from nectar_node.backup.format.limits import MAX_EPOCHS, MAX_NUMBER, MAX_RING_BYTES
 from net.base.cbor import loads_untrusted
 from net.base.errors import BadCbor
 

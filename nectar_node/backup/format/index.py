@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import cbor2
 
-from nectar_node.backup import boxes, packs
-from nectar_node.backup.keys import ID_BYTES, Entropy, Epoch
-from nectar_node.backup.limits import MAX_BOX_BYTES, MAX_PACK_BYTES
-from nectar_node.backup.names import PACKS
-from nectar_node.backup.packs import Place
+from nectar_node.backup.format import boxes, packs
+from nectar_node.backup.format.keys import ID_BYTES, Entropy, Epoch
+from nectar_node.backup.format.limits import MAX_BOX_BYTES, MAX_PACK_BYTES
+from nectar_node.backup.format.names import PACKS
+from nectar_node.backup.format.packs import Place
 from net.base.cbor import loads_untrusted
 from net.base.errors import BadCbor
 

@@ -6,8 +6,8 @@ import re
 
 from blake3 import blake3
 
-from nectar_node.backup.keys import Entropy, Ring
-from nectar_node.backup.limits import MAX_NUMBER
+from nectar_node.backup.format.keys import Entropy, Ring
+from nectar_node.backup.format.limits import MAX_NUMBER
 
 RINGS = "keys/"
 HEADS = "heads/"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nectar_node.backup.limits import INLINE_IDS, MAX_LEVEL, MAX_NUMBER
-from nectar_node.backup.packs import CHUNK_ID_BYTES
+from nectar_node.backup.format.limits import INLINE_IDS, MAX_LEVEL, MAX_NUMBER
+from nectar_node.backup.format.packs import CHUNK_ID_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from nacl.bindings import (
 )
 from nacl.exceptions import CryptoError
 
-from nectar_node.backup.padding import padded
+from nectar_node.backup.format.padding import padded
 
 NONCE_BYTES = 24
 TAG_BYTES = 16

@@ -9,12 +9,12 @@ from blake3 import blake3
 from nacl.bindings import crypto_sign, crypto_sign_open
 from nacl.exceptions import CryptoError
 
-from nectar_node.backup import boxes
-from nectar_node.backup.errors import DamagedBackup
-from nectar_node.backup.keys import ID_BYTES, Entropy, Ring
-from nectar_node.backup.limits import MAX_BOX_BYTES, MAX_NAME_BYTES, MAX_NUMBER
-from nectar_node.backup.names import head_name
-from nectar_node.backup.streams import Stream, stream_untrusted
+from nectar_node.backup.format import boxes
+from nectar_node.backup.format.errors import DamagedBackup
+from nectar_node.backup.format.keys import ID_BYTES, Entropy, Ring
+from nectar_node.backup.format.limits import MAX_BOX_BYTES, MAX_NAME_BYTES, MAX_NUMBER
+from nectar_node.backup.format.names import head_name
+from nectar_node.backup.format.streams import Stream, stream_untrusted
 from net.base.cbor import loads_untrusted
 from net.base.errors import BadCbor
 
@@ -47,7 +47,7 @@ class Head:
     node: str
     """The node's name."""
     listing: Stream
-    """The entries (`nectar_node.backup.listing`)."""
+    """The entries (`nectar_node.backup.format.listing`)."""
     files: int
     """How many files there are."""
     bytes: int

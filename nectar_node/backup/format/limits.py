@@ -12,7 +12,7 @@ LISTING_LEAST = 8 * 1024
 LISTING_MOST = 128 * 1024
 
 PACK_RAW_BYTES = 8 * 1024 * 1024
-"""Bytes of chunks, before compression, after which a pack is closed: a few requests a GiB, and a few packs in memory."""
+"""Bytes of chunks, before compression, after which a pack is closed: few requests a GiB, and few packs in memory."""
 MAX_PACK_CHUNKS = 16 * 1024
 """Chunks in one pack: its directory stays below a MiB."""
 MAX_PACK_BYTES = 32 * 1024 * 1024
@@ -48,4 +48,4 @@ MAX_NAME_BYTES = 256
 """Bytes of a node's name in a head."""
 
 IN_FLIGHT = 4
-"""Operations that the engine begins before it waits for one: with packs of 8 MiB, what they hold stays below 100 MiB."""
+"""Operations that the engine begins before it waits for one: with packs of 8 MiB, they hold less than 100 MiB."""

@@ -8,7 +8,6 @@ no two parts of all packs share one. To whoever has no key, a pack is random byt
 from __future__ import annotations
 
 import struct
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,9 +15,9 @@ from typing import NamedTuple
 import zstandard
 from blake3 import blake3
 
-from nectar_node.backup import boxes, names
-from nectar_node.backup.limits import MAX_CHUNK_BYTES, MAX_PACK_BYTES, MAX_PACK_CHUNKS
-from nectar_node.backup.padding import padded
+from nectar_node.backup.format import boxes, names
+from nectar_node.backup.format.limits import MAX_CHUNK_BYTES, MAX_PACK_BYTES, MAX_PACK_CHUNKS
+from nectar_node.backup.format.padding import padded
 
 CHUNK_ID_BYTES = 32
 LENGTH_PART_BYTES = 4 + boxes.TAG_BYTES
@@ -70,7 +69,7 @@ class Seal:
     def perform(self) -> Sealed:
         """Return the pack."""
         salt = names.random_part(self.name)
-        compressor = _zstandard().compressor
+        compressor = zstandard.ZstdCompressor(level=_LEVEL)
         packed = [_compressed(compressor, data) for _, data in self.chunks]
         directory = b"".join(
             _RECORD.pack(chunk, len(short) + boxes.TAG_BYTES, len(data))
@@ -84,8 +83,7 @@ class Seal:
         for short in packed:
             parts.append(boxes.encrypt(short, nonce(salt, place), self.key))
             place += len(parts[-1])
-        zeros = padded(place) - place
-        parts.append(boxes.encrypt(bytes(zeros), nonce(salt, _AT_PADDING), self.key)[:zeros])
+        parts.append(_padding(self.name, self.key, padded(place) - place))
         return Sealed(self.name, b"".join(parts), directory)
 
 
@@ -108,14 +106,52 @@ class Unseal:
     def perform(self) -> list[bytes | None]:
         """Return the chunks."""
         salt = names.random_part(self.name)
-        return [self._chunk_untrusted(salt, place) for place in self.places]
+        decompressor = zstandard.ZstdDecompressor()
+        return [self._chunk_untrusted(salt, place, decompressor) for place in self.places]
 
-    def _chunk_untrusted(self, salt: bytes, place: Place) -> bytes | None:
+    def _chunk_untrusted(self, salt: bytes, place: Place, decompressor: zstandard.ZstdDecompressor) -> bytes | None:
         begin = place.start - self.start
         stored = self.data[begin : begin + place.stored]
         short = boxes.decrypt(stored, None, nonce(salt, place.start), self.key) if len(stored) == place.stored else None
-        chunk = None if short is None else _decompressed_untrusted(short, place.size)
+        chunk = None if short is None else _decompressed_untrusted(decompressor, short, place.size)
         return chunk if chunk is not None and chunk_id(self.id_key, chunk) == place.chunk else None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPack:
+    """Work: check every byte of a pack; the result is half a sentence about what is wrong, or None."""
+
+    name: str
+    key: bytes
+    id_key: bytes
+    directory: bytes
+    """The directory that an index gives it."""
+    size: int
+    """Bytes that an index gives it."""
+    data: bytes
+
+    def perform(self) -> str | None:
+        """Return what is wrong."""
+        if len(self.data) != self.size:
+            return f"has {len(self.data)} bytes in place of {self.size}"
+        end = LENGTH_PART_BYTES + len(self.directory) + boxes.TAG_BYTES
+        if directory_length_untrusted(self.name, self.data[:LENGTH_PART_BYTES], self.key) != len(self.directory):
+            return "is altered at byte 0"
+        if directory_untrusted(self.name, self.data[LENGTH_PART_BYTES:end], self.key) != self.directory:
+            return f"is altered at byte {LENGTH_PART_BYTES}"
+        found = tuple(places(self.directory, self.size) or ())
+        chunks = Unseal(self.name, self.key, self.id_key, self.data, 0, found).perform()
+        for place, chunk in zip(found, chunks, strict=True):
+            if chunk is None:
+                return f"is altered at byte {place.start}"
+            end = place.start + place.stored
+        if self.data[end:] != _padding(self.name, self.key, self.size - end):
+            return f"is altered in its padding, from byte {end} on"
+        return None
+
+
+def _padding(name: str, key: bytes, size: int) -> bytes:
+    return boxes.encrypt(bytes(size), nonce(names.random_part(name), _AT_PADDING), key)[:size]
 
 
 def directory_length_untrusted(name: str, data: bytes, key: bytes) -> int | None:
@@ -154,28 +190,13 @@ def _compressed(compressor: zstandard.ZstdCompressor, data: bytes) -> bytes:
     return short if len(short) < len(data) else data
 
 
-def _decompressed_untrusted(data: bytes, size: int) -> bytes | None:
+def _decompressed_untrusted(decompressor: zstandard.ZstdDecompressor, data: bytes, size: int) -> bytes | None:
     """Return a chunk of `size` bytes; what has that length already is not compressed."""
     if len(data) == size:
         return data
     try:
         if zstandard.frame_content_size(data) != size:  # else it is this that would be allocated
             return None
-        return _zstandard().decompressor.decompress(data)
+        return decompressor.decompress(data)
     except zstandard.ZstdError:
         return None
-
-
-class _Zstandard(threading.local):
-    """A thread's own: they hold buffers, and are not to be shared."""
-
-    def __init__(self) -> None:
-        self.compressor = zstandard.ZstdCompressor(level=_LEVEL)
-        self.decompressor = zstandard.ZstdDecompressor()
-
-
-_LOCAL = _Zstandard()
-
-
-def _zstandard() -> _Zstandard:
-    return _LOCAL

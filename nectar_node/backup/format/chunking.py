@@ -7,7 +7,7 @@ from typing import Protocol
 
 from pyfastcdc import FastCDC
 
-from nectar_node.backup.limits import (
+from nectar_node.backup.format.limits import (
     CHUNK_AVERAGE,
     CHUNK_LEAST,
     LISTING_AVERAGE,

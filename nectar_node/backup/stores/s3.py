@@ -1,0 +1,123 @@
+"""A bucket of an S3-compatible store as a remote, through obstore (the extra `s3`).
+
+Credentials come from where they do for other programs: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and their like. The URL
+is `s3://BUCKET/PREFIX`, with `?endpoint=http://HOST:PORT` for a store that is not Amazon's, and `?region=NAME`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
+
+from nectar_node.backup.format.errors import ObjectExists, ObjectMissing, RemoteFailed
+from nectar_node.backup.format.limits import MAX_OBJECTS
+from nectar_node.backup.format.names import HEADS
+from nectar_node.backup.operations import Listed
+from nectar_node.base.errors import BadInput
+
+try:
+    import obstore
+    from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, NotSupportedError, PreconditionError
+    from obstore.store import S3Store
+except ImportError as missing:
+    raise BadInput("For backups in S3, install the extra: pip install 'nectar-node[s3]'.") from missing
+
+_TIMEOUT = timedelta(seconds=60)
+"""For one request: a pack of 8 MiB at 150 KiB/s."""
+_RETRIES = timedelta(seconds=90)
+"""For one operation with all its retries; after that, the run ends and the next one goes on."""
+_OPTIONS = ("endpoint", "region")
+
+
+class S3Remote:
+    """A remote below a prefix in a bucket."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        options = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+        unknown = sorted(options.keys() - set(_OPTIONS))
+        if unknown:
+            raise BadInput(f"{url!r} has an unknown option {unknown[0]!r}: there are {', '.join(_OPTIONS)}.")
+        endpoint = options.get("endpoint")
+        self._url = f"s3://{parts.netloc}{parts.path}"
+        try:
+            self._store = S3Store(
+                parts.netloc,
+                prefix=parts.path.strip("/") or None,
+                endpoint=endpoint,
+                region=options.get("region"),
+                client_options={
+                    "timeout": _TIMEOUT,
+                    "allow_http": endpoint is not None and endpoint.startswith("http://"),
+                },
+                retry_config={"max_retries": 5, "retry_timeout": _RETRIES},
+            )
+        except (BaseError, ValueError) as error:
+            raise BadInput(f"{url!r} cannot be used: {_first_line(error)}.") from error
+
+    def __str__(self) -> str:
+        return self._url
+
+    def put(self, name: str, data: bytes) -> None:
+        """Store an object; the store itself refuses a name that is taken, if it knows conditional puts."""
+        with self._refusals(name):
+            if name.startswith(HEADS) and self._is_there(name):  # some stores ignore the condition
+                raise ObjectExists(name)
+            try:
+                obstore.put(self._store, name, data, mode="create", use_multipart=False)
+            except (NotImplementedError, NotSupportedError):  # others refuse it: names are random, and one node writes
+                obstore.put(self._store, name, data, use_multipart=False)
+
+    def get(self, name: str, start: int, length: int) -> bytes:
+        """Read a part of an object."""
+        with self._refusals(name):
+            size = self._size(name)
+            end = min(size, start + length)
+            if start >= end:
+                return b""
+            return bytes(obstore.get_range(self._store, name, start=start, end=end))
+
+    def list(self, prefix: str) -> list[Listed]:
+        """Return the objects below a prefix."""
+        found = []
+        with self._refusals(prefix):
+            for part in obstore.list(self._store, prefix=prefix.rstrip("/"), chunk_size=1000):
+                found += [Listed(each["path"], each["size"]) for each in part]
+                if len(found) > MAX_OBJECTS:
+                    break
+        return found
+
+    def delete(self, name: str) -> None:
+        """Remove an object."""
+        with self._refusals(name):
+            try:
+                obstore.delete(self._store, name)
+            except NotFoundError:
+                return
+
+    def _is_there(self, name: str) -> bool:
+        try:
+            self._size(name)
+        except NotFoundError:
+            return False
+        return True
+
+    def _size(self, name: str) -> int:
+        return obstore.head(self._store, name)["size"]
+
+    @contextmanager
+    def _refusals(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except (AlreadyExistsError, PreconditionError):
+            raise ObjectExists(name) from None
+        except (NotFoundError, FileNotFoundError):
+            raise ObjectMissing(name) from None
+        except (BaseError, OSError, ValueError) as error:
+            raise RemoteFailed(f"{self._url} cannot be used: {_first_line(error)}.") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(". ")[:300]
