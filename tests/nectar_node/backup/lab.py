@@ -1,0 +1,204 @@
+"""A node's files in memory, and backups of them to remotes in memory: everything from one seed, in any order."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import Random
+
+from nectar_node.backup.cache import Cache
+from nectar_node.backup.format.chunking import Reader
+from nectar_node.backup.format.heads import Head, Link
+from nectar_node.backup.format.keys import Ring, new_phrase, new_ring, phrase_key, rotated
+from nectar_node.backup.format.listing import Entry, Kind
+from nectar_node.backup.format.names import RINGS, new_name
+from nectar_node.backup.operations import Remote
+from nectar_node.backup.playing import play
+from nectar_node.backup.prune import Pruned, keep_recent, prune
+from nectar_node.backup.restore import Restored, restore
+from nectar_node.backup.run import Job, Report, back_up
+from nectar_node.backup.source import Found, Stamp
+from nectar_node.backup.stores.memory import MemoryRemote
+from nectar_node.backup.verify import Findings, verify
+
+START = 1_800_000_000_000
+"""Milliseconds since 1970 at which a lab begins; a copy is made each minute."""
+MINUTE = 60_000
+
+
+@dataclass
+class Files:
+    """Files in memory: both what is backed up, and what is restored into."""
+
+    files: dict[bytes, bytes] = field(default_factory=dict)
+    links: dict[bytes, bytes] = field(default_factory=dict)
+    stamps: dict[bytes, int] = field(default_factory=dict)
+    """When each file has changed, in nanoseconds."""
+    reads: list[bytes] = field(default_factory=list)
+    """The files that were opened."""
+    finished: set[bytes] = field(default_factory=set)
+    writes: int = 0
+    _open: dict[bytes, bytearray] = field(default_factory=dict)
+
+    def write_file(self, path: bytes, data: bytes, when: int | None = None) -> None:
+        self.files[path] = data
+        self.writes += 1
+        self.stamps[path] = self.writes if when is None else when
+
+    def entries(self) -> Iterator[Found]:
+        folders = {path[:place] for path in {**self.files, **self.links} for place in _slashes(path)}
+        for path in sorted({*folders, *self.files, *self.links}):
+            if path in self.files:
+                size, when = len(self.files[path]), self.stamps.get(path, 1)
+                yield Found(path, Kind.FILE, 0o600, when, size, stamp=Stamp(size, when, when, 7))
+            elif path in self.links:
+                yield Found(path, Kind.LINK, 0o777, 5, target=self.links[path])
+            else:
+                yield Found(path, Kind.FOLDER, 0o700, 5)
+
+    @contextmanager
+    def open(self, found: Found) -> Iterator[Reader]:
+        self.reads.append(found.path)
+        yield io.BytesIO(self.files[found.path])
+
+    def begin(self, entry: Entry) -> None:
+        if entry.kind is Kind.FILE:
+            assert entry.path not in self.files
+            self.files[entry.path] = b""
+        elif entry.kind is Kind.LINK:
+            assert isinstance(entry.content, bytes)
+            self.links[entry.path] = entry.content
+
+    def write(self, path: bytes, start: int, data: bytes) -> None:
+        file = self._open.setdefault(path, bytearray())
+        file += bytes(max(0, start + len(data) - len(file)))
+        file[start : start + len(data)] = data
+
+    def finish(self, entry: Entry) -> None:
+        assert entry.path not in self.finished
+        self.finished.add(entry.path)
+        if entry.kind is Kind.FILE:
+            self.files[entry.path] = bytes(self._open.pop(entry.path, b""))
+
+
+def _slashes(path: bytes) -> list[int]:
+    return [place for place, letter in enumerate(path) if letter == ord("/")]
+
+
+@dataclass
+class Place:
+    """A remote, and what the node knows of it."""
+
+    remote: MemoryRemote = field(default_factory=MemoryRemote)
+    known: Link | None = None
+    cache: Cache = field(default_factory=Cache)
+
+
+class Lab:
+    """A node whose files can be changed, backed up and restored."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.files = Files()
+        self.phrase = new_phrase(self.random.randbytes)
+        self.ring: Ring = new_ring(self.random.randbytes)
+        self.writer = self.random.randbytes(16)
+        self.sealed = self._seal()
+        self.place = Place()
+        self.number = 0
+        self.now = START
+
+    @property
+    def remote(self) -> MemoryRemote:
+        return self.place.remote
+
+    def fill(self, *sizes: int) -> None:
+        """Give the node a file of each size, with bytes that do not compress."""
+        for number, size in enumerate(sizes):
+            self.files.write_file(b"node/%d/file" % number, self.random.randbytes(size))
+
+    def rotate(self) -> None:
+        """Change phrase and keys."""
+        self.phrase = new_phrase(self.random.randbytes)
+        self.ring = rotated(self.ring, self.number + 1, self.random.randbytes)
+        self.sealed = self._seal()
+
+    def run(self, place: Place | None = None, *, takes_over: bool = False, via: Remote | None = None) -> Report:
+        """Back up; the time and the number go on even if that fails."""
+        place = place or self.place
+        job = self.job(place, takes_over=takes_over)
+        report = play(back_up(job, self.files, place.cache), via or place.remote, self._choose)
+        self.learn(report.link, place)
+        place.cache = report.cache
+        return report
+
+    def learn(self, link: Link, place: Place | None = None) -> None:
+        """Know that a copy is complete."""
+        (place or self.place).known = link
+        self.number = max(self.number, link.number)
+
+    def job(self, place: Place | None = None, *, takes_over: bool = False) -> Job:
+        place = place or self.place
+        self.now += MINUTE
+        return Job(
+            "disk",
+            self.ring,
+            self.sealed,
+            self.writer,
+            "a.nec",
+            place.known,
+            self.number + 1,
+            self.now,
+            self.random.randbytes,
+            takes_over,
+        )
+
+    def prune(self, last: int = 1, days: int = 0) -> Pruned:
+        pruned = play(prune(self.job(), keep_recent(last, days)), self.remote, self._choose)
+        self.learn(pruned.link)
+        return pruned
+
+    def verify(self, *, reads: bool = True) -> Findings:
+        steps = verify("disk", self.ring, self.sealed, self.place.known, reads=reads)
+        return play(steps, self.remote, self._choose)
+
+    def damaged(self) -> list[str]:
+        """The objects in which `verify` finds something wrong."""
+        return [damage.name for damage in self.verify().damages]
+
+    def restored(
+        self, at: int | None = None, least: int = 0, phrase: str | None = None, remote: Remote | None = None
+    ) -> Files:
+        """What a machine restores that has nothing but the phrase."""
+        files, _ = self.restore(at, least, phrase, remote)
+        return files
+
+    def restore(
+        self, at: int | None = None, least: int = 0, phrase: str | None = None, remote: Remote | None = None
+    ) -> tuple[Files, Restored]:
+        files = Files()
+
+        def target(head: Head) -> Files:
+            assert head.node == "a.nec"
+            return files
+
+        steps = restore("disk", phrase_key(phrase or self.phrase), target, at, least)
+        return files, play(steps, remote or self.remote, self._choose)
+
+    def _choose(self, count: int) -> int:
+        return self.random.randrange(count)
+
+    def _seal(self) -> tuple[str, bytes]:
+        name = new_name(RINGS, self.random.randbytes)
+        return name, self.ring.seal(name, phrase_key(self.phrase), self.random.randbytes)
+
+
+def kinds(remote: MemoryRemote) -> dict[str, int]:
+    """How many objects of each kind a remote has."""
+    found: dict[str, int] = {}
+    for name in remote.objects:
+        kind = name.partition("/")[0]
+        found[kind] = found.get(kind, 0) + 1
+    return found

@@ -1,0 +1,98 @@
+"""Pruning: what is kept stays whole, what only removed copies needed goes, and a crash at any moment costs nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from nectar_node.backup.format.errors import DamagedBackup, RemoteFailed
+from nectar_node.backup.prune import keep_recent
+from nectar_node.backup.stores.memory import MemoryRemote
+from tests.nectar_node.backup.lab import Lab, Place, kinds
+
+MIB = 1 << 20
+DAY = 24 * 3600 * 1000
+
+
+def history(seed: int, copies: int = 4) -> tuple[Lab, list[tuple[int, dict[bytes, bytes]]]]:
+    lab = Lab(seed)
+    made = []
+    for number in range(copies):
+        lab.fill(300_000 + number, 200_000)
+        lab.files.write_file(b"node/stays", b"always" * 50_000)
+        lab.run()
+        made.append((lab.now, dict(lab.files.files)))
+    return lab, made
+
+
+def test_kept_copies_stay_whole_and_the_others_are_gone() -> None:
+    lab, made = history(1)
+    before = sum(map(len, lab.remote.objects.values()))
+    pruned = lab.prune(last=2)
+    assert (pruned.kept, pruned.removed) == (2, 2)
+    assert pruned.freed > 900_000
+    assert before - sum(map(len, lab.remote.objects.values())) >= pruned.freed
+    assert [lab.restored(at=now).files for now, _ in made[2:]] == [files for _, files in made[2:]]
+    with pytest.raises(RemoteFailed, match="no copy that old"):
+        lab.restored(at=made[1][0])
+    assert lab.verify().damages == ()
+
+
+def test_runs_go_on_after_pruning() -> None:
+    lab, _ = history(2)
+    lab.prune()
+    report = lab.run()
+    assert report.new_bytes == 0
+    lab.fill(MIB)
+    lab.run()
+    assert lab.restored().files == lab.files.files
+    assert lab.verify().damages == ()
+
+
+def test_a_second_pruning_finds_nothing_to_do() -> None:
+    lab, _ = history(3)
+    lab.prune()
+    objects = dict(lab.remote.objects)
+    again = lab.prune()
+    assert (again.kept, again.removed, again.freed) == (1, 0, 0)
+    assert lab.remote.objects == objects
+
+
+def test_a_crash_at_any_moment_of_pruning_costs_nothing() -> None:
+    lab, made = history(4)
+    counted = _copy(lab)
+    counted.remote.operations = 0
+    counted.prune(last=2)
+    for left in range(counted.remote.operations):
+        again = _copy(lab)
+        again.remote.operations_left = left
+        with pytest.raises(RemoteFailed):
+            again.prune(last=2)
+        again.remote.operations_left = None
+        assert [again.restored(at=now).files for now, _ in made[2:]] == [files for _, files in made[2:]]
+        again.prune(last=2)
+        assert [again.restored(at=now).files for now, _ in made[2:]] == [files for _, files in made[2:]]
+        assert again.verify().damages == ()
+        assert kinds(again.remote)["heads"] == 2
+
+
+def test_a_damaged_backup_is_not_pruned() -> None:
+    lab, _ = history(5)
+    name = next(name for name in lab.remote.objects if name.startswith("packs/"))
+    del lab.remote.objects[name]
+    objects = dict(lab.remote.objects)
+    with pytest.raises(DamagedBackup, match="is missing"):
+        lab.prune()
+    assert lab.remote.objects == objects
+
+
+def test_the_rule_keeps_the_newest_and_one_a_day() -> None:
+    copies = [(number, number * DAY // 2) for number in range(20, 0, -1)]  # two a day
+    assert keep_recent(3, 0)(copies) == {20, 19, 18}
+    assert keep_recent(1, 3)(copies) == {20, 19, 17}
+
+
+def _copy(lab: Lab) -> Lab:
+    copy = Lab(0)
+    copy.__dict__.update(lab.__dict__)
+    copy.place = Place(MemoryRemote(dict(lab.remote.objects)), lab.place.known, lab.place.cache)
+    return copy
