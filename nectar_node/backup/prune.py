@@ -64,7 +64,7 @@ def keep_recent(last: int, days: int) -> Keep:
 def prune(job: Job, keep: Keep) -> Steps[Pruned]:
     """Remove the snapshots that `keep` does not want; the newest always stays.
 
-    Raises DamagedBackup if anything is wrong with the backup: then nothing is removed.
+    Raises DamagedBackup if anything is wrong with the copies that stay: then nothing is removed.
     """
     repository = yield from open_heads(job.remote, job.ring)
     yield from put_ring(job)
@@ -77,11 +77,10 @@ def prune(job: Job, keep: Keep) -> Steps[Pruned]:
     heads = standing(every)
     kept = keep([(head.number, head.time) for head in heads]) | {newest[0].number}
     yield from read_table(repository, {})
-    if repository.damages:
-        raise repository.damages[0]
     used = yield from _used(repository, [head for head in heads if head.number in kept])
     plan = _Plan(repository, used)
-    rings = [name for name, _ in (yield from listed(job.remote, RINGS)) if name != job.sealed_ring[0]]
+    replaced = {RINGS + name.hex() for name in job.ring.replaced}
+    rings = [name for name, _ in (yield from listed(job.remote, RINGS)) if name in replaced]
     removed = [head.number for head in heads if head.number not in kept]
     left_over = [number for number in every if newest[0].is_pruned(number)]
     if not (removed or left_over or plan.dropped or rings or len(repository.indexes) > _FEW_INDEXES):

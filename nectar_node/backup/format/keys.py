@@ -19,6 +19,7 @@ from nacl.bindings import crypto_sign_seed_keypair
 from nectar_node.backup.format import boxes
 from nectar_node.backup.format.errors import DamagedBackup, WrongPhrase
 from nectar_node.backup.format.limits import MAX_EPOCHS, MAX_NUMBER, MAX_RING_BYTES
+from nectar_node.base.errors import BadInput
 from net.base.cbor import loads_untrusted
 from net.base.errors import BadCbor
 
@@ -109,6 +110,8 @@ class Ring:
     root: bytes
     """The key of what stays for the backup's life, 32 bytes: ids of chunks, names of heads, and where chunks end."""
     epochs: tuple[Epoch, ...]
+    replaced: tuple[bytes, ...] = ()
+    """The random parts of the names of former rings: pruning removes these, and no others."""
 
     @cached_property
     def chunk_ids(self) -> bytes:
@@ -155,7 +158,7 @@ class Ring:
     def encode(self) -> bytes:
         """Return the ring in the clear, for a file that only its owner can read."""
         epochs = [[epoch.master, epoch.first] for epoch in self.epochs]
-        return cbor2.dumps([_MAGIC, self.number, self.backup, self.root, epochs])
+        return cbor2.dumps([_MAGIC, self.number, self.backup, self.root, epochs, list(self.replaced)])
 
 
 def new_ring(entropy: Entropy) -> Ring:
@@ -163,13 +166,17 @@ def new_ring(entropy: Entropy) -> Ring:
     return Ring(1, entropy(ID_BYTES), entropy(KEY_BYTES), (Epoch(entropy(KEY_BYTES), 1),))
 
 
-def rotated(ring: Ring, first: int, entropy: Entropy) -> Ring:
-    """Return the ring with a new epoch for heads from the number `first` on.
+def rotated(ring: Ring, name: str, first: int, entropy: Entropy) -> Ring:
+    """Return what follows the ring in the object `name`: with a new epoch for heads from the number `first` on.
 
-    An epoch in which nothing can have been written is replaced.
+    An epoch in which nothing can have been written is replaced. Raises BadInput after `MAX_EPOCHS` changes.
     """
     kept = tuple(epoch for epoch in ring.epochs if epoch.first < first)
-    return replace(ring, number=ring.number + 1, epochs=(*kept, Epoch(entropy(KEY_BYTES), first)))
+    if len(kept) == MAX_EPOCHS or len(ring.replaced) == MAX_EPOCHS:
+        raise BadInput(f"The keys have changed {MAX_EPOCHS} times: begin a new backup, in another place.")
+    replaced = (*ring.replaced, bytes.fromhex(name.rpartition("/")[2]))
+    epochs = (*kept, Epoch(entropy(KEY_BYTES), first))
+    return replace(ring, number=ring.number + 1, epochs=epochs, replaced=replaced)
 
 
 def open_ring_untrusted(remote: str, name: str, data: bytes, key: bytes) -> Ring | None:
@@ -183,21 +190,22 @@ def open_ring_untrusted(remote: str, name: str, data: bytes, key: bytes) -> Ring
 def decode_ring_untrusted(remote: str, name: str, payload: bytes) -> Ring:
     """Return the ring in the CBOR of an opened object. Raises DamagedBackup."""
     try:
-        fields = loads_untrusted(payload, items=8 + 3 * MAX_EPOCHS, depth=4)
+        fields = loads_untrusted(payload, items=8 + 4 * MAX_EPOCHS, depth=4)
     except BadCbor:
         fields = None
     match fields:
-        case [str(magic), int(number), bytes(backup), bytes(root), list(rows)] if (
+        case [str(magic), int(number), bytes(backup), bytes(root), list(rows), list(replaced)] if (
             magic == _MAGIC
             and 0 < number <= MAX_NUMBER
             and len(backup) == ID_BYTES
             and len(root) == KEY_BYTES
             and 0 < len(rows) <= MAX_EPOCHS
+            and all(isinstance(each, bytes) and len(each) == ID_BYTES for each in replaced)
         ):
             epochs = tuple(epoch for row in rows if (epoch := _epoch(row)) is not None)
             firsts = [epoch.first for epoch in epochs]
             if len(epochs) == len(rows) and firsts[0] == 1 and firsts == sorted(set(firsts)):
-                return Ring(number, backup, root, epochs)
+                return Ring(number, backup, root, epochs, tuple(replaced))
     raise DamagedBackup(remote, name, "is a key ring of a form that this version does not know")
 
 

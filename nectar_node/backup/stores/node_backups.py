@@ -13,6 +13,7 @@ from nectar_node.backup.format.errors import BackupError
 from nectar_node.backup.format.heads import Head, Link
 from nectar_node.backup.format.keys import ID_BYTES, new_phrase, phrase_key, rotated
 from nectar_node.backup.format.listing import Kind
+from nectar_node.backup.format.names import RINGS
 from nectar_node.backup.operations import Steps
 from nectar_node.backup.prune import Keep, Pruned, prune
 from nectar_node.backup.repository import open_heads, read_head
@@ -57,9 +58,12 @@ class NodeBackups:
                 raise BadInput(f"{url} is a remote already.")
             if (other := Path(url)).is_absolute() and other.is_relative_to(self._place.path.absolute()):
                 raise BadInput(f"{url} lies in the node's own folder: a backup belongs on another disk.")
-            open_remote(url, makes=True).list("keys/")
+            keys, rings = self.settings.keys(), open_remote(url, makes=True).list(RINGS)
+            ours = set() if keys is None else {keys.sealed[0], *(RINGS + name.hex() for name in keys.ring.replaced)}
+            if rings and not any(name in ours for name, _ in rings):
+                raise BadInput(f"{url} has the copies of another node, or of former keys: choose an empty place.")
             phrase = None
-            if self.settings.keys() is None:
+            if keys is None:
                 phrase = new_phrase(os.urandom)
                 self.settings.save_keys(new_keys(phrase_key(phrase), os.urandom))
             remotes.remotes[name] = RemoteState(url)
@@ -81,7 +85,7 @@ class NodeBackups:
         with self.settings.changing():
             keys, remotes = self._keys(), self.settings.remotes()
             phrase = new_phrase(os.urandom)
-            ring = rotated(keys.ring, remotes.number + 1, os.urandom)
+            ring = rotated(keys.ring, keys.sealed[0], remotes.number + 1, os.urandom)
             self.settings.save_keys(sealed_keys(ring, phrase_key(phrase), keys.writer, os.urandom))
             return phrase
 

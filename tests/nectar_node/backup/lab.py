@@ -122,7 +122,7 @@ class Lab:
     def rotate(self) -> None:
         """Change phrase and keys."""
         self.phrase = new_phrase(self.random.randbytes)
-        self.ring = rotated(self.ring, self.number + 1, self.random.randbytes)
+        self.ring = rotated(self.ring, self.sealed[0], self.number + 1, self.random.randbytes)
         self.sealed = self._seal()
 
     def run(self, place: Place | None = None, *, takes_over: bool = False, via: Remote | None = None) -> Report:

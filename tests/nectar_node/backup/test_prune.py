@@ -76,13 +76,32 @@ def test_a_crash_at_any_moment_of_pruning_costs_nothing() -> None:
 
 
 def test_a_damaged_backup_is_not_pruned() -> None:
+    """Unless the damage is in what is removed."""
     lab, _ = history(5)
-    name = next(name for name in lab.remote.objects if name.startswith("packs/"))
-    del lab.remote.objects[name]
-    objects = dict(lab.remote.objects)
-    with pytest.raises(DamagedBackup, match="is missing"):
-        lab.prune()
-    assert lab.remote.objects == objects
+    outcomes = []
+    for name in sorted(name for name in lab.remote.objects if name.startswith("packs/")):
+        copy = _copy(lab)
+        del copy.remote.objects[name]
+        objects = dict(copy.remote.objects)
+        try:
+            copy.prune()
+        except DamagedBackup as error:
+            outcomes.append(error.name == name and copy.remote.objects == objects)
+        else:
+            outcomes.append(copy.restored().files == lab.files.files and copy.damaged() == [])
+    assert all(outcomes)
+    assert len(outcomes) == 4
+
+
+def test_pruning_leaves_another_nodes_objects_alone() -> None:
+    lab, other = history(6)[0], history(7)[0]
+    lab.rotate()
+    lab.run()
+    lab.remote.objects |= other.remote.objects
+    lab.prune()
+    assert other.remote.objects.items() <= lab.remote.objects.items()
+    assert kinds(lab.remote)["keys"] == 2
+    assert other.restored(remote=lab.remote).files == other.files.files
 
 
 def test_the_rule_keeps_the_newest_and_one_a_day() -> None:
