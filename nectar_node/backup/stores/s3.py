@@ -28,6 +28,8 @@ _TIMEOUT = timedelta(seconds=60)
 """For one request: a pack of 8 MiB at 150 KiB/s."""
 _RETRIES = timedelta(seconds=90)
 """For one operation with all its retries; after that, the run ends and the next one goes on."""
+_MISSING = (NotFoundError, FileNotFoundError)
+"""What is raised for an object that is not there, depending on the call."""
 _OPTIONS = ("endpoint", "region")
 
 
@@ -94,13 +96,13 @@ class S3Remote:
         with self._refusals(name):
             try:
                 obstore.delete(self._store, name)
-            except NotFoundError:
+            except _MISSING:
                 return
 
     def _is_there(self, name: str) -> bool:
         try:
             self._size(name)
-        except NotFoundError:
+        except _MISSING:
             return False
         return True
 
@@ -113,7 +115,7 @@ class S3Remote:
             yield
         except (AlreadyExistsError, PreconditionError):
             raise ObjectExists(name) from None
-        except (NotFoundError, FileNotFoundError):
+        except _MISSING:
             raise ObjectMissing(name) from None
         except (BaseError, OSError, ValueError) as error:
             raise RemoteFailed(f"{self._url} cannot be used: {_first_line(error)}.") from error

@@ -28,7 +28,7 @@ def padded(size: int) -> int:
     """What a remote learns: Padmé."""
     size = max(size, 4096)
     exponent = math.floor(math.log2(size))
-    multiple = 2 ** (exponent - (math.floor(math.log2(exponent)) + 1))
+    multiple: int = 2 ** (exponent - (math.floor(math.log2(exponent)) + 1))
     return -(-size // multiple) * multiple
 
 
