@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,8 @@ from nectar_node.backup.operations import Listed
 
 _STAGING = ".new-"
 """What the names of files begin with that are not whole yet."""
+_LEFT_SECONDS = 24 * 3600.0
+"""After so long, nobody is still writing such a file."""
 
 
 class FolderRemote:
@@ -25,23 +28,23 @@ class FolderRemote:
         return str(self._folder)
 
     def make(self) -> None:
-        """Make the folder and those in it, and remove what an interrupted put has left; raises RemoteFailed."""
+        """Make the folder and those in it, and remove what interrupted puts have left; raises RemoteFailed."""
         with self._refusals():
             for prefix in PREFIXES:
                 folder = self._folder / prefix
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 for path in folder.iterdir():
-                    if path.name.startswith(_STAGING):
+                    if path.name.startswith(_STAGING) and time.time() - path.stat().st_mtime > _LEFT_SECONDS:
                         path.unlink(missing_ok=True)
             _sync(self._folder)
 
     def put(self, name: str, data: bytes) -> None:
         """Write a file beside the others, and give it its name when it is durable."""
         path = self._folder / name
-        staging = path.with_name(_STAGING + path.name)
+        staging = path.with_name(_STAGING + os.urandom(16).hex())  # another copy of the node may put the same name
         with self._refusals():
             try:
-                descriptor = os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+                descriptor = os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
                 with os.fdopen(descriptor, "wb", buffering=0) as file:
                     rest = memoryview(data)
                     while rest:

@@ -26,6 +26,7 @@ except ImportError as missing:
 
 _TIMEOUT = timedelta(seconds=60)
 """For one request: a pack of 8 MiB at 150 KiB/s."""
+_MAX_RETRIES = 5
 _RETRIES = timedelta(seconds=90)
 """For one operation with all its retries; after that, the run ends and the next one goes on."""
 _MISSING = (NotFoundError, FileNotFoundError)
@@ -54,7 +55,7 @@ class S3Remote:
                     "timeout": _TIMEOUT,
                     "allow_http": endpoint is not None and endpoint.startswith("http://"),
                 },
-                retry_config={"max_retries": 5, "retry_timeout": _RETRIES},
+                retry_config={"max_retries": _MAX_RETRIES, "retry_timeout": _RETRIES},
             )
         except (BaseError, ValueError) as error:
             raise BadInput(f"{url!r} cannot be used: {_first_line(error)}.") from error
