@@ -30,9 +30,7 @@ PHRASE_VARIABLE = "NECTAR_PHRASE_FILE"
 """The environment variable that names a file with the recovery phrase."""
 _MAX_PHRASE_BYTES = 4096
 
-app = typer.Typer(
-    help="Keep encrypted copies of a node elsewhere: in folders, and in S3-compatible stores.", no_args_is_help=True
-)
+app = typer.Typer(help="Keep encrypted copies of a node elsewhere.", no_args_is_help=True)
 
 RemoteName = Annotated[str, typer.Argument(metavar="NAME", help="The remote, as it was called in `add`.")]
 
@@ -45,7 +43,10 @@ def add(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Add a place for copies of the node. The first time, this shows the recovery phrase, and never again."""
+    """Add a place for copies of the node.
+
+    The first time, this shows the recovery phrase, and never again.
+    """
     backups = _backups(directory, node)
     phrase = backups.add(check_remote_name(name), url)
     state = backups.settings.remotes().remotes[name]
@@ -66,7 +67,7 @@ def list_(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """List the places for copies of the node, or the copies in one of them."""
+    """List the places for copies of the node, or the copies in one."""
     backups = _backups(directory, node)
     if name:
         copies = [
@@ -102,7 +103,10 @@ def run(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Make a copy of the node in each remote. The node must not run meanwhile."""
+    """Make a copy of the node in each remote.
+
+    The node must not run meanwhile.
+    """
     backups = _backups(directory, node)
     results: list[dict[str, object]] = []
     for name, result in backups.run(names or [], takes_over=take_over, progress=lambda name: _ignore):
@@ -131,7 +135,7 @@ def run(
 
 @app.command()
 def status(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
-    """Say for each remote how old its last complete copy is, and what has changed since."""
+    """Say how old the last complete copies are, and what waits."""
     backups = _backups(directory, node)
     remotes = backups.settings.remotes().remotes
     told = []
@@ -157,7 +161,10 @@ def verify(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Check that every copy in a remote can be restored, and name whatever is damaged."""
+    """Check that every copy in a remote can be restored.
+
+    Whatever is damaged is named.
+    """
     found = _backups(directory, node).verify(name, reads=not quick)
     if as_json:
         output.print_json(
@@ -193,7 +200,10 @@ def prune(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Remove old copies from a remote, and what only they needed. This needs the right to delete there."""
+    """Remove old copies from a remote.
+
+    What only they needed goes, too. This needs the right to delete there.
+    """
     pruned = _backups(directory, node).prune(name, keep_recent(keep, days))
     output.tell(
         {"kept": pruned.kept, "removed": pruned.removed, "freed_bytes": pruned.freed},
@@ -205,7 +215,9 @@ def prune(
 
 @app.command()
 def rotate(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
-    """Replace the recovery phrase and the keys; nothing is uploaded again.
+    """Replace the recovery phrase and the keys.
+
+    Nothing is uploaded again.
 
     The new phrase is shown once, and opens a remote from the next `nectar backup run` on. The old one still opens what
     is there already, until `nectar backup prune` has removed its key ring.
@@ -222,7 +234,10 @@ def rotate(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as
 def remove(
     name: RemoteName, node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False
 ) -> int:
-    """Make no more copies in a remote. What it has stays there, and can be restored with the phrase."""
+    """Make no more copies in a remote.
+
+    What it has stays there, and can be restored with the phrase.
+    """
     state = _backups(directory, node).forget(name)
     output.tell(
         {"name": name, "url": state.url}, f"{name} gets no more copies; what is in {state.url} stays.", as_json=as_json
@@ -253,9 +268,10 @@ def restore(
     ] = None,
     as_json: options.AsJson = False,
 ) -> int:
-    """Restore a node from a copy: its identity, packages, processes, grants and files.
+    """Restore a node from a copy.
 
-    The node that is restored must run in one place only: stop the old one first, if it still runs.
+    It comes back with its identity, packages, processes, grants and files, and must run in one place only: stop the old
+    one first, if it still runs.
     """
     when = _milliseconds(at) if at else None
     phrase = _phrase(phrase_file)

@@ -13,7 +13,7 @@ import pytest
 from nectar_node.base.folder import NodeFolder
 from nectar_node.cli.backup import PHRASE_VARIABLE
 from nectar_node.cli.main import main
-from nectar_node.contract.config import NODES_FOLDER
+from nectar_node.contract.config import GENESIS_FILE, NODES_FOLDER
 
 Nectar = Callable[..., str]
 NAME = "a.nec"
@@ -29,6 +29,7 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NodeFolder:
     folder.key.chmod(0o600)
     for number in range(5):
         (folder.state / f"state{number}").write_bytes(os.urandom(2000))
+    (tmp_path / "net" / GENESIS_FILE).write_text("{}")
     return folder
 
 
@@ -103,7 +104,7 @@ def test_every_remote_gets_a_copy_and_one_that_fails_keeps_no_other_from_it(
 
 
 def test_status_says_what_has_changed_since(nectar: Nectar, node: NodeFolder, phrase: Path) -> None:
-    assert "no complete copy yet; 6 changed files wait" in nectar("backup", "status")
+    assert "no complete copy yet; 8 changed files wait" in nectar("backup", "status")
     for path in (node.key, *node.state.iterdir()):
         os.utime(path, ns=(1, 1))
     nectar("backup", "run")

@@ -1,0 +1,59 @@
+"""A node is lost with its machine, and comes back from one remote and the recovery phrase: a real node, real files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from nectar_node.cli.main import main
+from nectar_node.launcher.arguments import check_package
+from nectar_node.launcher.boot_options import BootOptions
+from net.names.keyfile import read_key_file
+from testnet.real.local import LocalTestnet
+from tests.end_to_end.lab import random_file
+
+PACKAGES = Path(__file__).resolve().parents[2] / "packages"
+OPTIONS = BootOptions(packages=tuple(check_package(PACKAGES / name) for name in ("store", "file_transfer", "hello")))
+LOST, OTHER = "lost.nec", "other.nec"
+STORE = "our@store:store:sys"
+INBOX = Path("file_transfer:sys") / "inbox" / "holiday"
+
+
+def ask(network: LocalTestnet, node: str, target: str, body: object) -> object:
+    """The answer to a request."""
+    answer = network.message(node, target, json.dumps(body))
+    assert answer["outcome"] == "response", answer
+    return json.loads(answer["body"])
+
+
+def test_a_restored_node_boots_with_its_identity_state_and_files(
+    fresh_network: LocalTestnet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network, remote, phrase = fresh_network, tmp_path / "remote", tmp_path / "phrase"
+    network.options = OPTIONS
+    network.start((LOST, OTHER))
+    file = random_file(tmp_path / "holiday", 3_000_000)
+    where = ["--dir", str(network.folder)]
+    assert main(["send", str(file), "--from", OTHER, "--to", LOST, *where]) == 0
+    ask(network, LOST, STORE, {"Lead": {"replica": "nobody.nec"}})
+    ask(network, LOST, STORE, {"Put": {"key": "a", "value": "remembered"}})
+    network.stop(LOST)
+    before = read_key_file(network.place(LOST).key).key.public_key
+    capsys.readouterr()
+
+    assert main(["backup", "add", "disk", str(remote), "--node", LOST, *where, "--json"]) == 0
+    phrase.write_text(json.loads(capsys.readouterr().out)["phrase"])
+    assert main(["backup", "run", "--node", LOST, *where]) == 0
+    shutil.rmtree(network.place(LOST).path)
+
+    new = tmp_path / "machine"
+    assert main(["restore", str(remote), "--into", str(new), "--phrase-file", str(phrase)]) == 0
+    with LocalTestnet(new, OPTIONS) as machine:
+        machine.add(LOST)
+        assert read_key_file(machine.place(LOST).key).key.public_key == before
+        assert ask(machine, LOST, STORE, {"Get": {"key": "a"}}) == {"Value": {"value": "remembered", "version": 1}}
+        assert (machine.place(LOST).drives / INBOX).read_bytes() == file.read_bytes()
+        assert ask(network, OTHER, f"{LOST}@hello:hello:sys", {"Greet": "x"}) == {"Greeting": f"Hello, x, from {LOST}"}
