@@ -6,6 +6,8 @@ import getpass
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +16,7 @@ import typer
 
 from nectar_node.backup.prune import keep_recent
 from nectar_node.backup.run import Report
-from nectar_node.backup.stores.node_backups import NodeBackups, restore_node
+from nectar_node.backup.stores.node_backups import NodeBackups, Progress, restore_node
 from nectar_node.backup.stores.settings import RemoteState, check_remote_name
 from nectar_node.base.errors import BadInput, NodeError
 from nectar_node.console import output, progress
@@ -29,6 +31,8 @@ _COPY_HEADINGS = ("COPY", "TIME", "FILES", "SIZE")
 PHRASE_VARIABLE = "NECTAR_PHRASE_FILE"
 """The environment variable that names a file with the recovery phrase."""
 _MAX_PHRASE_BYTES = 4096
+_SHOWN_SECONDS = 0.1
+"""Between two pictures of a backup's progress."""
 
 app = typer.Typer(help="Keep encrypted copies of a node elsewhere.", no_args_is_help=True)
 
@@ -109,7 +113,8 @@ def run(
     """
     backups = _backups(directory, node)
     results: list[dict[str, object]] = []
-    for name, result in backups.run(names or [], takes_over=take_over, progress=lambda name: _ignore):
+    silent = as_json or not sys.stderr.isatty()
+    for name, result in backups.run(names or [], takes_over=take_over, shown=_silent if silent else _shown):
         if isinstance(result, Report):
             results.append(
                 {
@@ -302,8 +307,25 @@ def _backups(directory: Path, node: str) -> NodeBackups:
     return NodeBackups(network.node(node), network.folder)
 
 
-def _ignore(done: int, new: int) -> None:
-    pass
+@contextmanager
+def _silent(name: str, total: int) -> Iterator[Progress]:
+    yield lambda done, new: None
+
+
+@contextmanager
+def _shown(name: str, total: int) -> Iterator[Progress]:
+    """Show the progress of a backup of about so many bytes."""
+    with progress.display(output.console(sys.stderr), name) as display:
+        shown = progress.TransferDisplay(display)
+        last = 0.0
+
+        def show(done: int, new: int) -> None:
+            nonlocal last
+            if time.monotonic() - last >= _SHOWN_SECONDS:
+                last = time.monotonic()
+                shown.show("", done, max(done, total))
+
+        yield show
 
 
 def _say_phrase(phrase: str | None) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import queue
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from contextlib import suppress
 from typing import Any
 
 from nectar_node.backup.format.limits import IN_FLIGHT
@@ -29,14 +30,15 @@ _MAX_WORKERS = 4
 
 
 def drive(steps: Steps[Result], remote: Remote) -> Result:
-    """Carry out everything that the engine asks for, and return its result; raises what it raises."""
+    """Carry out everything that the engine asks for, and return its result; raises what it raises.
+
+    It returns when nothing is under way any more, unless it is interrupted: then what is under way is left to its end,
+    or to that of the process.
+    """
     ended: queue.SimpleQueue[Done] = queue.SimpleQueue()
-    waiters = ThreadPoolExecutor(IN_FLIGHT, "backup remote")
-    workers = ThreadPoolExecutor(max(2, min(_MAX_WORKERS, os.cpu_count() or 1)), "backup work")
-
-    def finish(operation: Operation) -> None:
-        ended.put(done(remote, operation))
-
+    waiters = _Threads(IN_FLIGHT, remote, ended)
+    workers = _Threads(max(2, min(_MAX_WORKERS, os.cpu_count() or 1)), remote, ended)
+    waits = True
     answer: Any = None
     error: Exception | None = None
     try:
@@ -50,14 +52,46 @@ def drive(steps: Steps[Result], remote: Remote) -> Result:
                     except Exception as failure:  # it is the engine's to deal with
                         error = failure
                 case Begin(operation):
-                    pool = waiters if isinstance(operation, Put | Get | List | Delete) else workers
-                    pool.submit(finish, operation)
+                    threads = waiters if isinstance(operation, Put | Get | List | Delete) else workers
+                    threads.begin(operation)
                 case _:
                     answer = ended.get()
     except StopIteration as end:
         result: Result = end.value
         return result
+    except KeyboardInterrupt:
+        waits = False
+        raise
     finally:
         steps.close()
-        for pool in (waiters, workers):
-            pool.shutdown(wait=True, cancel_futures=True)
+        for threads in (waiters, workers):
+            threads.close(waits=waits)
+
+
+class _Threads:
+    """Threads that carry out operations, and end with the process: a remote that hangs keeps nobody from leaving."""
+
+    def __init__(self, count: int, remote: Remote, ended: queue.SimpleQueue[Done]) -> None:
+        self._remote = remote
+        self._ended = ended
+        self._begun: queue.SimpleQueue[Operation | None] = queue.SimpleQueue()
+        self._threads = [threading.Thread(target=self._run, name="backup", daemon=True) for _ in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    def begin(self, operation: Operation) -> None:
+        self._begun.put(operation)
+
+    def close(self, *, waits: bool) -> None:
+        """Begin nothing more, and wait for what is under way."""
+        with suppress(queue.Empty):
+            while True:
+                self._begun.get_nowait()
+        for _ in self._threads:
+            self._begun.put(None)
+        for thread in self._threads if waits else ():
+            thread.join()
+
+    def _run(self) -> None:
+        while (operation := self._begun.get()) is not None:
+            self._ended.put(done(self._remote, operation))

@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from nectar_node.backup.format.errors import BackupError
@@ -29,6 +29,7 @@ from nectar_node.base.errors import AlreadyRunning, BadInput, NodeError
 from nectar_node.base.folder import NodeFolder
 
 Progress = Callable[[int, int], None]
+"""Gets how many bytes are done, and of how many, or how many of them are new to the remote."""
 
 
 def _silent(done: int, total: int) -> None:
@@ -90,11 +91,16 @@ class NodeBackups:
             return phrase
 
     def run(
-        self, names: list[str], *, takes_over: bool = False, progress: Callable[[str], Progress] = lambda name: _silent
+        self,
+        names: list[str],
+        *,
+        takes_over: bool = False,
+        shown: Callable[[str, int], AbstractContextManager[Progress]] = lambda name, total: nullcontext(_silent),
     ) -> Iterator[tuple[str, Report | NodeError]]:
         """Back up to some remotes, and yield what became of each; one that fails keeps no other from going on.
 
-        Raises AlreadyRunning and BadInput.
+        `shown` shows the progress of each, of about so many bytes as its copy before had. Raises AlreadyRunning and
+        BadInput.
         """
         with self.settings.changing(), self._stopped():
             keys, remotes = self._keys(), self.settings.remotes()
@@ -105,7 +111,8 @@ class NodeBackups:
                 cache = load_cache(self.settings.cache(name))
                 job = self._job(name, state, keys, number, takes_over=takes_over)
                 try:
-                    report = drive(back_up(job, source, cache, progress(name)), open_remote(state.url, writes=True))
+                    with shown(name, state.bytes) as progress:
+                        report = drive(back_up(job, source, cache, progress), open_remote(state.url, writes=True))
                 except NodeError as error:
                     state.failure = str(error)
                     self.settings.save_remotes(remotes)

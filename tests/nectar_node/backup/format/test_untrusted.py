@@ -23,6 +23,7 @@ from nectar_node.backup.format.streams import Stream
 from tests.nectar_node.backup.lab import Lab
 
 RING = rotated(new_ring(lambda size: bytes(size)), "keys/" + "ab" * 16, 5, lambda size: b"\1" * size)
+OTHER_RING = Lab(1).ring
 HEAD = Head(7, Link(6, b"h" * 32), 123, b"w" * 16, "a.nec", Stream(5, 0, b"i" * 32), 3, 1000, ((1, 2), (4, 5)))
 ENTRY = Entry(b"node/file", Kind.FILE, 0o600, 5, Stream(9, 1, b"i" * 64))
 DIRECTORY = packs._RECORD.pack(b"c" * 32, 116, 100) + packs._RECORD.pack(b"d" * 32, 80, 200)
@@ -139,7 +140,7 @@ def test_the_name_of_a_head_hides_its_number_from_whoever_has_no_key(number: int
     name = head_name(RING, number)
     assert is_name(name)
     assert head_number(RING, name) == number
-    assert head_number(Lab(1).ring, name) is None
+    assert head_number(OTHER_RING, name) is None
 
 
 @given(st.integers(1, 1 << 40))
