@@ -95,7 +95,7 @@ def prune(job: Job, keep: Keep) -> Steps[Pruned]:
         writer=job.writer,
         pruned=_ranges(newest[0].pruned, gone, kept - gone),
     )
-    link, size = yield from put_head(job.remote, job.ring, head, job.entropy)
+    link, size = yield from put_head(job, head)
     names = [head_name(job.ring, number) for number in sorted(gone)]
     yield from _delete_all(names)
     yield from _delete_all([*repository.indexes])

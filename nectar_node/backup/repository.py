@@ -169,6 +169,11 @@ def open_heads(remote: str, ring: Ring, least: int = 0) -> Steps[Repository]:
     return repository
 
 
+def newest_number(remote: str, ring: Ring) -> Steps[int]:
+    """Return the number of the newest head, whoever has written it; 0: there is none. New keys begin after it."""
+    return (yield from open_heads(remote, ring)).latest or 0
+
+
 def read_table(repository: Repository, cached: dict[str, bytes]) -> Steps[None]:
     """Learn which packs and chunks there are; `cached` are index objects of former times, decrypted."""
     remote = repository.remote

@@ -47,6 +47,10 @@ class Job:
     now: int
     """Milliseconds since 1970."""
     entropy: Entropy
+    reserve: Callable[[int], None]
+    """Remembers durably that a copy of this number is about to be put: whether or not it arrives, the number is used.
+    New keys begin after it.
+    """
     takes_over: bool = False
     """Whether to go on where another copy of the node has written."""
 
@@ -103,7 +107,7 @@ def back_up(job: Job, source: Source, cache: Cache, progress: Progress = lambda 
         run.totals.bytes,
         () if newest is None else newest[0].pruned,
     )
-    link, size = yield from put_head(job.remote, job.ring, head, job.entropy)
+    link, size = yield from put_head(job, head)
     return Report(
         link,
         head.files,
@@ -122,10 +126,11 @@ def put_ring(job: Job) -> Steps[None]:
         yield from put_once(job.remote, Put(name, data))
 
 
-def put_head(remote: str, ring: Ring, head: Head, entropy: Entropy) -> Steps[tuple[Link, int]]:
+def put_head(job: Job, head: Head) -> Steps[tuple[Link, int]]:
     """Write a head; return how the next one names it, and its size in bytes."""
-    data = seal_head(head, ring, entropy)
-    yield from put_once(remote, Put(names.head_name(ring, head.number), data))
+    data = seal_head(head, job.ring, job.entropy)
+    job.reserve(head.number)
+    yield from put_once(job.remote, Put(names.head_name(job.ring, head.number), data))
     return Link(head.number, hash_of(data)), len(data)
 
 

@@ -16,7 +16,7 @@ from nectar_node.backup.format.listing import Kind
 from nectar_node.backup.format.names import RINGS
 from nectar_node.backup.operations import Steps
 from nectar_node.backup.prune import Keep, Pruned, prune
-from nectar_node.backup.repository import open_heads, read_head
+from nectar_node.backup.repository import newest_number, open_heads, read_head
 from nectar_node.backup.restore import Restored, restore
 from nectar_node.backup.run import Job, Report, back_up
 from nectar_node.backup.stores.cache_file import load_cache, save_cache
@@ -82,9 +82,17 @@ class NodeBackups:
             return state
 
     def rotate(self) -> str:
-        """Make a new phrase and new keys for what is written from now on; return the phrase. Raises BadInput."""
+        """Make a new phrase and new keys for what is written from now on; return the phrase.
+
+        All remotes are asked for their newest copies: the keys of those stay what they are. Raises BadInput and
+        BackupError.
+        """
         with self.settings.changing():
             keys, remotes = self._keys(), self.settings.remotes()
+            for name, state in remotes.remotes.items():
+                newest = drive(newest_number(_shown(name, state), keys.ring), open_remote(state.url))
+                remotes.number = max(remotes.number, newest)
+            self.settings.save_remotes(remotes)
             phrase = new_phrase(os.urandom)
             ring = rotated(keys.ring, keys.sealed[0], remotes.number + 1, os.urandom)
             self.settings.save_keys(sealed_keys(ring, phrase_key(phrase), keys.writer, os.urandom))
@@ -109,7 +117,7 @@ class NodeBackups:
                 state = self._state(remotes, name)
                 source = NodeSource(self._place.path, self._network)
                 cache = load_cache(self.settings.cache(name))
-                job = self._job(name, state, keys, number, takes_over=takes_over)
+                job = self._job(name, remotes, keys, number, takes_over=takes_over)
                 try:
                     with shown(name, state.bytes) as progress:
                         report = drive(back_up(job, source, cache, progress), open_remote(state.url, writes=True))
@@ -136,7 +144,7 @@ class NodeBackups:
         with self.settings.changing():
             keys, remotes = self._keys(), self.settings.remotes()
             state = self._state(remotes, name)
-            job = self._job(name, state, keys, remotes.number + 1)
+            job = self._job(name, remotes, keys, remotes.number + 1)
             pruned = drive(prune(job, keep), open_remote(state.url, writes=True))
             if pruned.kept:
                 self._complete(remotes, state, pruned.link, None)
@@ -164,7 +172,13 @@ class NodeBackups:
         state.time = state.time if now is None else now
         remotes.number = max(remotes.number, link.number)
 
-    def _job(self, name: str, state: RemoteState, keys: Keys, number: int, *, takes_over: bool = False) -> Job:
+    def _job(self, name: str, remotes: Remotes, keys: Keys, number: int, *, takes_over: bool = False) -> Job:
+        state = self._state(remotes, name)
+
+        def reserve(used: int) -> None:
+            remotes.number = max(remotes.number, used)
+            self.settings.save_remotes(remotes)
+
         return Job(
             _shown(name, state),
             keys.ring,
@@ -175,6 +189,7 @@ class NodeBackups:
             number,
             int(self._clock() * 1000),
             os.urandom,
+            reserve,
             takes_over,
         )
 

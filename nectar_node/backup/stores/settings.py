@@ -70,7 +70,7 @@ class Remotes:
 
     remotes: dict[str, RemoteState] = field(default_factory=dict)
     number: int = 0
-    """The number of the newest copy on any of them."""
+    """The highest number of a copy that was put to any of them, whether or not it arrived."""
 
 
 class Settings:

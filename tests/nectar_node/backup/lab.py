@@ -17,6 +17,7 @@ from nectar_node.backup.format.names import RINGS, new_name
 from nectar_node.backup.operations import Remote
 from nectar_node.backup.playing import play
 from nectar_node.backup.prune import Pruned, keep_recent, prune
+from nectar_node.backup.repository import newest_number
 from nectar_node.backup.restore import Restored, restore
 from nectar_node.backup.run import Job, Report, back_up
 from nectar_node.backup.source import Found, Stamp
@@ -119,8 +120,10 @@ class Lab:
         for number, size in enumerate(sizes):
             self.files.write_file(b"node/%d/file" % number, self.random.randbytes(size))
 
-    def rotate(self) -> None:
-        """Change phrase and keys."""
+    def rotate(self, *places: Place) -> None:
+        """Change phrase and keys, having asked these remotes for their newest copies."""
+        for place in places or (self.place,):
+            self.number = max(self.number, play(newest_number("disk", self.ring), place.remote))
         self.phrase = new_phrase(self.random.randbytes)
         self.ring = rotated(self.ring, self.sealed[0], self.number + 1, self.random.randbytes)
         self.sealed = self._seal()
@@ -152,6 +155,7 @@ class Lab:
             self.number + 1,
             self.now,
             self.random.randbytes,
+            self._reserve,
             takes_over,
         )
 
@@ -186,6 +190,9 @@ class Lab:
 
         steps = restore("disk", phrase_key(phrase or self.phrase), target, at, least)
         return files, play(steps, remote or self.remote, self._choose)
+
+    def _reserve(self, number: int) -> None:
+        self.number = max(self.number, number)
 
     def _choose(self, count: int) -> int:
         return self.random.randrange(count)

@@ -261,6 +261,20 @@ def test_a_phrase_may_be_typed_with_capitals_and_any_spaces() -> None:
     assert phrase_key(phrase) == phrase_key("  " + phrase.upper().replace(" ", "\n ") + "\n")
 
 
+def test_keys_may_change_after_a_run_whose_last_answer_was_lost() -> None:
+    lab = Lab(21)
+    lab.fill(1000)
+    lab.remote.operations_left, lab.remote.loses_answers = _operations(lab), True
+    with pytest.raises(RemoteFailed):
+        lab.run()
+    assert len(lab.restored(remote=MemoryRemote(lab.remote.objects)).files) == 1  # the copy had arrived
+    lab.remote.operations_left = None
+    lab.rotate()
+    lab.run()
+    assert same(lab.restored(), lab.files)
+    assert lab.verify().damages == ()
+
+
 # --- one copy of the node, and no older state ----------------------------------------------------------------------
 
 
