@@ -166,11 +166,11 @@ class _Run:
 
     writer: PackWriter
     chunker: Chunker
-    before: dict[bytes, tuple[Stamp, Content]]
+    before: dict[bytes, tuple[Stamp, Stream | bytes]]
     racy: int
     """Nanoseconds since 1970: what has changed later is read again next time."""
     progress: Progress
-    files: dict[bytes, tuple[Stamp, Content]] = field(default_factory=dict)
+    files: dict[bytes, tuple[Stamp, Stream | bytes]] = field(default_factory=dict)
     totals: _Totals = field(default_factory=_Totals)
 
     def all_of(self, source: Source) -> Steps[Stream]:
@@ -186,24 +186,28 @@ class _Run:
         return (yield from listing.close())
 
     def _file(self, source: Source, found: Found) -> Steps[Content]:
-        content = self._unchanged(found)
-        if content is None:
+        before = self._unchanged(found)
+        content: Stream | bytes
+        if before is not None:
+            content = before[1]
+            self.files[found.path] = before
+        else:
             content = yield from self._read(source, found)
-        if found.stamp is not None and found.stamp.changed < self.racy:
-            self.files[found.path] = (found.stamp, content)
+            if found.stamp is not None and found.stamp.changed < self.racy:
+                self.files[found.path] = (found.stamp, content)
         self.totals.files += 1
         self.totals.bytes += content.size if isinstance(content, Stream) else len(content)
         self.progress(self.totals.bytes, self.writer.new_bytes)
         return content
 
-    def _unchanged(self, found: Found) -> Stream | bytes | None:
+    def _unchanged(self, found: Found) -> tuple[Stamp, Stream | bytes] | None:
         before = self.before.get(found.path)
         if before is None or before[0] != found.stamp:
             return None
         content = before[1]
         if isinstance(content, Stream) and not self.writer.knows(split_ids(content.ids)):
             return None
-        return content
+        return before
 
     def _read(self, source: Source, found: Found) -> Steps[Stream | bytes]:
         ids = bytearray()

@@ -25,7 +25,14 @@ BAD_USAGE = 2
 INTERRUPTED = 130
 
 _HERE = "nectar_node.cli"
-_GROUPS = ("net", "keys", "directory", "inbox", "config", "backup")
+_GROUPS = {
+    "net": "net",
+    "keys": "keys",
+    "directory": "directory",
+    "inbox": "inbox",
+    "config": "config",
+    "backup": "backups.backup",
+}
 """The commands' modules, each with an `app`."""
 _COMMANDS = {
     "boot": "boot",
@@ -41,7 +48,7 @@ _COMMANDS = {
     "errors": "errors",
     "trace": "trace",
     "logs": "logs",
-    "restore": "backup",
+    "restore": "backups.restore",
 }
 """The modules whose commands are functions of these names."""
 # A script's arguments may look like options: those that are not ours are the script's.
@@ -115,7 +122,7 @@ def _first(words: Sequence[str]) -> str | None:
 
 
 def _add(app: typer.Typer, name: str) -> None:
-    module = import_module(f"{_HERE}.{_COMMANDS.get(name, name)}")
+    module = import_module(f"{_HERE}.{(_GROUPS | _COMMANDS)[name]}")
     if name in _GROUPS:
         app.add_typer(module.app, name=name)
     else:

@@ -24,6 +24,22 @@ class Reader(Protocol):
         """Fill the buffer as far as possible, and return how far; 0: the end."""
 
 
+class _Rest:
+    """A file of which the beginning has been read."""
+
+    def __init__(self, begun: memoryview, reader: Reader) -> None:
+        self._begun = begun
+        self._reader = reader
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        if self._begun:
+            size = min(len(buffer), len(self._begun))
+            buffer[:size] = self._begun[:size]
+            self._begun = self._begun[size:]
+            return size
+        return self._reader.readinto(buffer)
+
+
 class Chunker:
     """Cuts what is read into chunks by their content: a change moves only the ends around it."""
 
@@ -31,9 +47,18 @@ class Chunker:
         self._files = FastCDC(CHUNK_AVERAGE, min_size=CHUNK_LEAST, max_size=MAX_CHUNK_BYTES, seed=seed)
         self._listings = FastCDC(LISTING_AVERAGE, min_size=LISTING_LEAST, max_size=LISTING_MOST, seed=seed)
 
+        self._begun = memoryview(bytearray(CHUNK_LEAST + 1))
+
     def file(self, reader: Reader) -> Iterator[memoryview]:
         """Yield the chunks of a file; each is valid until the next."""
-        for chunk in self._files.cut_stream(reader):
+        size = 0
+        while size < len(self._begun) and (more := reader.readinto(self._begun[size:])):
+            size += more
+        if size <= CHUNK_LEAST:  # most files; the cutter would make a buffer of 4 MiB for each
+            if size:
+                yield self._begun[:size]
+            return
+        for chunk in self._files.cut_stream(_Rest(self._begun, reader)):
             yield chunk.data
 
     def listing(self, buffer: bytearray, *, whole: bool) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ import cbor2
 from blake3 import blake3
 
 from nectar_node.backup.cache import Cache
-from nectar_node.backup.format.listing import Content
 from nectar_node.backup.format.streams import Stream
 from nectar_node.backup.source import Stamp
 from nectar_node.base import own_files
@@ -23,30 +23,33 @@ def load_cache(path: Path) -> Cache:
     """Return the cache in a file of ours; an empty one if it cannot be used."""
     try:
         data = own_files.read(path)
-        if blake3(data[_HASH_BYTES:]).digest() != data[:_HASH_BYTES]:
+        if blake3(memoryview(data)[_HASH_BYTES:]).digest() != data[:_HASH_BYTES]:
             return Cache()
-        magic, indexes, files, packs = cbor2.loads(data[_HASH_BYTES:])
+        source = BytesIO(data)
+        source.seek(_HASH_BYTES)
+        magic, indexes, packs, count = cbor2.load(source)
         if magic != _MAGIC:
             return Cache()
-        return Cache(
-            dict(indexes),
-            {path: (Stamp(*stamp), _content(content)) for path, stamp, content in files},
-            frozenset(packs),
-        )
+        files = {}
+        for _ in range(count):
+            name, stamp, content = cbor2.load(source)
+            files[name] = (Stamp(*stamp), _content(content))
+        return Cache(dict(indexes), files, frozenset(packs))
     except (OSError, NotOurs, ValueError, TypeError, cbor2.CBORDecodeError):
         return Cache()
 
 
 def save_cache(path: Path, cache: Cache) -> None:
     """Write the cache. Raises NotOurs and OSError."""
-    files = [
-        [name, list(stamp), content.value() if isinstance(content, Stream) else content]
-        for name, (stamp, content) in cache.files.items()
-    ]
-    data = cbor2.dumps([_MAGIC, list(map(list, cache.indexes.items())), files, sorted(cache.packs)])
+    head = [_MAGIC, list(map(list, cache.indexes.items())), sorted(cache.packs), len(cache.files)]
+    data = bytearray(_HASH_BYTES)
+    data += cbor2.dumps(head)
+    for name, (stamp, content) in cache.files.items():  # a row at a time: there may be millions
+        data += cbor2.dumps([name, list(stamp), content.value() if isinstance(content, Stream) else content])
+    data[:_HASH_BYTES] = blake3(memoryview(data)[_HASH_BYTES:]).digest()
     own_files.make_folder(path.parent)
-    own_files.write(path, blake3(data).digest() + data)
+    own_files.write(path, bytes(data))
 
 
-def _content(value: Any) -> Content:
-    return Stream(*value) if isinstance(value, list) else value
+def _content(value: Any) -> Stream | bytes:
+    return Stream(*value) if isinstance(value, list) else bytes(value)

@@ -70,9 +70,20 @@ class History:
             else:
                 self._prune(kept)
         except RemoteFailed:
-            pass
+            remote.operations_left = None
+            self._look_for_the_copy(kept)
         finally:
             remote.operations_left = None
+
+    def _look_for_the_copy(self, kept: Kept) -> None:
+        """A copy whose last answer was lost counts, too: the rule of pruning sees it."""
+        objects = kept.place.remote.objects
+        if self.lab.sealed[0] not in objects or not any(name.startswith("heads/") for name in objects):
+            return
+        files, restored = self.lab.restore(remote=kept.place.remote)
+        if restored.head.time == self.lab.now:
+            kept.copies[self.lab.now] = dict(files.files)
+            assert files.files == self.lab.files.files
 
     def pruned(self) -> None:
         """Remove old copies."""

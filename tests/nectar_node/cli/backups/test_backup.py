@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nectar_node.base.folder import NodeFolder
-from nectar_node.cli.backup import PHRASE_VARIABLE
+from nectar_node.cli.backups.restore import PHRASE_VARIABLE
 from nectar_node.cli.main import main
 from nectar_node.contract.config import GENESIS_FILE, NODES_FOLDER
 
