@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 
 from nectar_node.backup.format.errors import ObjectExists, ObjectMissing, RemoteFailed
+from nectar_node.backup.format.limits import MAX_OBJECTS
 from nectar_node.backup.format.names import PREFIXES
 from nectar_node.backup.operations import Listed
 
 _STAGING = ".new-"
 """What the names of files begin with that are not whole yet."""
+_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+"""A pipe that somebody has left must not hang the opener."""
 _LEFT_SECONDS = 24 * 3600.0
 """After so long, nobody is still writing such a file."""
 
@@ -62,12 +67,14 @@ class FolderRemote:
         """Read a part of a file."""
         with self._refusals():
             try:
-                descriptor = os.open(self._folder / name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+                descriptor = os.open(self._folder / name, _FILE)
             except FileNotFoundError:
                 raise ObjectMissing(name) from None
             try:
-                size = max(0, min(length, os.fstat(descriptor).st_size - start))
-                return os.pread(descriptor, size, start)
+                found = os.fstat(descriptor)
+                if not stat.S_ISREG(found.st_mode):
+                    raise ObjectMissing(name)
+                return os.pread(descriptor, max(0, min(length, found.st_size - start)), start)
             finally:
                 os.close(descriptor)
 
@@ -78,11 +85,12 @@ class FolderRemote:
                 raise RemoteFailed(f"There is no folder {self._folder}: is its disk there, and mounted?")
             try:
                 with os.scandir(self._folder / prefix) as entries:
-                    return [
+                    files = (
                         Listed(prefix + entry.name, entry.stat(follow_symlinks=False).st_size)
                         for entry in entries
                         if not entry.name.startswith(_STAGING) and entry.is_file(follow_symlinks=False)
-                    ]
+                    )
+                    return [*islice(files, MAX_OBJECTS + 1)]
             except FileNotFoundError:
                 return []
 

@@ -1,56 +1,23 @@
-"""Real S3 servers, by two authors, for the tests in this folder."""
+"""Real S3 servers for the tests in this folder."""
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
 
-from tests.waiting import until
-
-KEY = "a-test-key"
-BUCKET = "some-bucket"
+from tests import s3_servers
 
 
 @pytest.fixture(scope="session")
 def moto() -> Iterator[str]:
-    """The endpoint of moto's server, which knows conditional puts."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{BUCKET}", method="PUT")).close()
-    yield endpoint
-    server.stop()
+    """The endpoint of one."""
+    with s3_servers.moto() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(scope="session")
 def nanio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The endpoint of nanio, which checks signatures, and ignores the conditions of puts."""
-    folder = tmp_path_factory.mktemp("nanio")
-    (folder / BUCKET).mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = ["serve", "--data-dir", str(folder), "--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
-    environment = os.environ | {"NANIO_ACCESS_KEY": KEY, "NANIO_SECRET_KEY": KEY}
-    command = [str(Path(sys.executable).with_name("nanio")), *words]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        try:
-            until(lambda: _listens(port) or server.poll() is not None)
-            assert server.poll() is None
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    """The endpoint of the other."""
+    with s3_servers.nanio(tmp_path_factory.mktemp("nanio")) as endpoint:
+        yield endpoint

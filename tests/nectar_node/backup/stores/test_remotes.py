@@ -16,6 +16,7 @@ from nectar_node.backup.format.keys import phrase_key
 from nectar_node.backup.operations import Remote
 from nectar_node.backup.restore import restore
 from nectar_node.backup.run import back_up
+from nectar_node.backup.stores import s3
 from nectar_node.backup.stores.driver import drive
 from nectar_node.backup.stores.folder import FolderRemote
 from nectar_node.backup.stores.memory import MemoryRemote
@@ -23,7 +24,7 @@ from nectar_node.backup.stores.urls import full_url, open_remote
 from nectar_node.backup.verify import verify
 from nectar_node.base.errors import BadInput
 from tests.nectar_node.backup.lab import Files, Lab
-from tests.nectar_node.backup.stores.conftest import BUCKET, KEY
+from tests.s3_servers import url, use_credentials
 
 NAMES = Random(7)
 KINDS = ("memory", "folder", "moto", "nanio")
@@ -36,11 +37,10 @@ def remote(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
             return MemoryRemote()
         case "folder":
             return open_remote(str(tmp_path / "remote"), makes=True)
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, KEY)
+    use_credentials(monkeypatch)
     endpoint = request.getfixturevalue(request.param)
     prefix = f"{request.node.name}-{NAMES.randbytes(4).hex()}".replace("[", "-").replace("]", "")
-    return open_remote(full_url(f"s3://{BUCKET}/{prefix}?endpoint={endpoint}&region=us-east-1"))
+    return open_remote(full_url(url(endpoint, prefix)))
 
 
 def name(kind: str = "packs/", size: int = 16) -> str:
@@ -139,6 +139,16 @@ def test_a_link_in_a_folder_is_no_object(tmp_path: Path) -> None:
         remote.get("packs/" + "ab" * 16, 0, 10)
 
 
+def test_a_pipe_in_a_folder_hangs_nobody(tmp_path: Path) -> None:
+    remote = FolderRemote(tmp_path)
+    remote.make()
+    one = name()
+    os.mkfifo(tmp_path / one)
+    assert remote.list("packs/") == []
+    with pytest.raises(ObjectMissing):
+        remote.get(one, 0, 10)
+
+
 def test_two_puts_of_one_name_at_the_same_time_leave_one_of_them_whole(tmp_path: Path) -> None:
     remote = FolderRemote(tmp_path)
     remote.make()
@@ -164,16 +174,16 @@ def test_two_puts_of_one_name_at_the_same_time_leave_one_of_them_whole(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("wrong", "said"),
     [
         ("ftp://host/path", "not a place for backups"),
         ("s3:///prefix", "names no bucket"),
         ("file://", "names no folder"),
     ],
 )
-def test_a_url_of_no_remote_is_refused(url: str, said: str) -> None:
+def test_a_url_of_no_remote_is_refused(wrong: str, said: str) -> None:
     with pytest.raises(BadInput, match=said):
-        full_url(url)
+        full_url(wrong)
 
 
 def test_an_unknown_option_of_a_bucket_is_refused() -> None:
@@ -182,10 +192,7 @@ def test_an_unknown_option_of_a_bucket_is_refused() -> None:
 
 
 def test_a_store_that_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nectar_node.backup.stores import s3
-
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEY)
+    use_credentials(monkeypatch)
     monkeypatch.setattr(s3, "_MAX_RETRIES", 0)
     remote = open_remote("s3://bucket/prefix?endpoint=http://127.0.0.1:9&region=us-east-1")
     with pytest.raises(RemoteFailed, match="s3://bucket/prefix cannot be used"):
