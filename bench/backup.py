@@ -13,12 +13,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
 from bench.lab import folder
-from bench.measure import Figure, Reference, Result, Skipped, absolute
+from bench.measure import Figure, Reference, Result, Skipped, absolute, ratio
 
 MIB = 1 << 20
 SIZE_MIB = int(os.environ.get("NECTAR_BENCH_BACKUP_MIB", "256"))
@@ -88,22 +88,9 @@ def _against(
     name: str, ours: Sequence[float], theirs: Sequence[Sequence[float]], names: str, unit: str, goal: float
 ) -> Figure:
     """Return our median against that of the better one of the others."""
-    best = min(map(statistics.median, theirs))
-    ratios = [value / best for value in ours]
-    median = statistics.median(ratios)
-    detail: dict[str, float | str] = {"ours": round(statistics.median(ours), 3), "files": f"{SIZE_MIB} MiB"}
-    reference = Reference(f"the better one of {names}", round(best, 3), unit)
-    return Figure(
-        name,
-        round(median, 3),
-        round(min(ratios), 3),
-        round(max(ratios), 3),
-        "times the reference",
-        reference,
-        f"at most {goal}",
-        median <= goal,
-        detail,
-    )
+    best = min(theirs, key=statistics.median)
+    figure = ratio(name, ours, best, (f"the better one of {names}", unit), goal, at_most=True)
+    return replace(figure, detail=figure.detail | {"files": f"{SIZE_MIB} MiB"})
 
 
 def _one_run(tool: Tool, place: Path, number: int, taken: Taken) -> None:
@@ -147,18 +134,24 @@ def _timed(command: Sequence[str]) -> tuple[float, float]:
 
 
 def _make_files(network: Path, random: Random) -> None:
-    """Make a node's folder: 6 parts of 10 do not compress, 3 do, and 1 is in small files."""
+    """Make a node's folder: 6 parts of 10 do not compress, 3 do, and 1 is in small files.
+
+    A MiB at a time: what this process has counts as the memory of those that it starts, until they have more.
+    """
     node = network / "nodes" / _NODE
     vfs = node / "vfs" / "app:bench.nec" / "drive"
     vfs.mkdir(mode=0o700, parents=True)
     for path in (network, network / "nodes", node):
         path.chmod(0o700)
     for number in range(6):
-        (vfs / f"random{number}").write_bytes(random.randbytes(SIZE_MIB * MIB // 10))
+        with (vfs / f"random{number}").open("wb") as file:
+            for _ in range(SIZE_MIB // 10):
+                file.write(random.randbytes(MIB))
     words = [random.randbytes(3).hex() for _ in range(4000)]
     for number in range(3):
-        text = " ".join(random.choices(words, k=SIZE_MIB * MIB // 70))
-        (vfs / f"text{number}").write_text(text)
+        with (vfs / f"text{number}").open("w") as text:
+            for _ in range(SIZE_MIB // 10):
+                text.write(" ".join(random.choices(words, k=MIB // 7)))
     for number in range(SIZE_MIB * MIB // 10 // _SMALL_BYTES):
         small = vfs / f"folder{number % 50}" / f"small{number}"
         small.parent.mkdir(exist_ok=True)
@@ -201,29 +194,17 @@ _OURS = Tool(
         "restore", own / "remote", "--into", own / "back", "--phrase-file", own / "phrase", "--json"
     ),
 )
+
+
+def _restic(own: Path, *words: str) -> list[str]:
+    return ["restic", "--cache-dir", str(own / "cache"), "--repo", str(own / "remote"), *words]
+
+
 _RESTIC = Tool(
     "restic",
-    lambda network, own: [["restic", "--no-cache", "init", "--repo", str(own / "remote")]],
-    lambda network, own: [
-        "restic",
-        "--cache-dir",
-        str(own / "cache"),
-        "--repo",
-        str(own / "remote"),
-        "backup",
-        str(network),
-    ],
-    lambda network, own: [
-        "restic",
-        "--cache-dir",
-        str(own / "cache"),
-        "--repo",
-        str(own / "remote"),
-        "restore",
-        "latest",
-        "--target",
-        str(own / "back"),
-    ],
+    lambda network, own: [_restic(own, "init")],
+    lambda network, own: _restic(own, "backup", str(network)),
+    lambda network, own: _restic(own, "restore", "latest", "--target", str(own / "back")),
 )
 _BORG = Tool(
     "borg",

@@ -1,4 +1,4 @@
-"""Drives the engine on one thread, with operations that end in any order: for simulations and tests. Pure."""
+"""Conducts the engine, and plays it on one thread, with operations that end in any order: for simulations. Pure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 from nectar_node.backup.operations import Begin, Done, Operation, Perform, Remote, Result, Steps, carry_out
 
 
-def play(steps: Steps[Result], remote: Remote, choose: Callable[[int], int] = lambda count: 0) -> Result:
-    """Carry out everything that the engine asks for, and return its result; raises what it raises.
-
-    `choose` says which of so many operations under way ends next.
-    """
-    running: list[Operation] = []
+def conduct(
+    steps: Steps[Result],
+    perform: Callable[[Operation], Any],
+    begin: Callable[[Operation], None],
+    wait: Callable[[], Done],
+) -> Result:
+    """Do what each step says until the engine has its result, and return that; raises what it raises."""
     answer: Any = None
     error: Exception | None = None
     try:
@@ -23,16 +24,30 @@ def play(steps: Steps[Result], remote: Remote, choose: Callable[[int], int] = la
             match step:
                 case Perform(operation):
                     try:
-                        answer = carry_out(remote, operation)
+                        answer = perform(operation)
                     except Exception as failure:  # it is the engine's to deal with
                         error = failure
                 case Begin(operation):
-                    running.append(operation)
+                    begin(operation)
                 case _:
-                    answer = done(remote, running.pop(choose(len(running))))
+                    answer = wait()
     except StopIteration as end:
         result: Result = end.value
         return result
+
+
+def play(steps: Steps[Result], remote: Remote, choose: Callable[[int], int] = lambda count: 0) -> Result:
+    """Carry out everything on this thread, and return the engine's result; raises what it raises.
+
+    `choose` says which of so many operations under way ends next.
+    """
+    running: list[Operation] = []
+    return conduct(
+        steps,
+        lambda operation: carry_out(remote, operation),
+        running.append,
+        lambda: done(remote, running.pop(choose(len(running)))),
+    )
 
 
 def done(remote: Remote, operation: Operation) -> Done:

@@ -6,24 +6,21 @@ import os
 import queue
 import threading
 from contextlib import suppress
-from typing import Any
 
 from nectar_node.backup.format.limits import IN_FLIGHT
 from nectar_node.backup.operations import (
-    Begin,
     Delete,
     Done,
     Get,
     List,
     Operation,
-    Perform,
     Put,
     Remote,
     Result,
     Steps,
     carry_out,
 )
-from nectar_node.backup.playing import done
+from nectar_node.backup.playing import conduct, done
 
 _MAX_WORKERS = 4
 """Threads that compute: what one more would do, the disk does not keep up with."""
@@ -39,26 +36,12 @@ def drive(steps: Steps[Result], remote: Remote) -> Result:
     waiters = _Threads(IN_FLIGHT, remote, ended)
     workers = _Threads(max(2, min(_MAX_WORKERS, os.cpu_count() or 1)), remote, ended)
     waits = True
-    answer: Any = None
-    error: Exception | None = None
+
+    def begin(operation: Operation) -> None:
+        (waiters if isinstance(operation, Put | Get | List | Delete) else workers).begin(operation)
+
     try:
-        while True:
-            step = steps.send(answer) if error is None else steps.throw(error)
-            answer, error = None, None
-            match step:
-                case Perform(operation):
-                    try:
-                        answer = carry_out(remote, operation)
-                    except Exception as failure:  # it is the engine's to deal with
-                        error = failure
-                case Begin(operation):
-                    threads = waiters if isinstance(operation, Put | Get | List | Delete) else workers
-                    threads.begin(operation)
-                case _:
-                    answer = ended.get()
-    except StopIteration as end:
-        result: Result = end.value
-        return result
+        return conduct(steps, lambda operation: carry_out(remote, operation), begin, ended.get)
     except KeyboardInterrupt:
         waits = False
         raise

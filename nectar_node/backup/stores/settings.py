@@ -119,7 +119,13 @@ class Settings:
 
     def remotes(self) -> Remotes:
         """Return the remotes, and what is known of them; raises BadFolder."""
-        remotes = Remotes({name: RemoteState(_text(url)) for name, url in self._rows(self._remotes).items()})
+        remotes = Remotes()
+        for name, url in self._rows(self._remotes).items():
+            if not isinstance(url, str):
+                raise BadFolder(
+                    f"{self._remotes} is damaged ({name} has no URL): remove it, and add the remotes again."
+                )
+            remotes.remotes[name] = RemoteState(url)
         rows = self._rows(self._known)
         remotes.number = _number(rows.pop(_NUMBER, 0))
         for name, row in rows.items():
@@ -189,10 +195,6 @@ def sealed_keys(ring: Ring, key: bytes, writer: bytes, entropy: Entropy) -> Keys
 
 def _json(value: dict[str, object] | dict[str, str]) -> bytes:
     return (json.dumps({"version": _VERSION, **value}, indent=2) + "\n").encode()
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _number(value: object) -> int:
