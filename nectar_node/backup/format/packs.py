@@ -80,8 +80,9 @@ class Seal:
             boxes.encrypt(directory, nonce(salt, _AT_DIRECTORY), self.key),
         ]
         place = sum(map(len, parts))
-        for short in packed:
+        for number, short in enumerate(packed):
             parts.append(boxes.encrypt(short, nonce(salt, place), self.key))
+            packed[number] = b""  # a pack is held once, and not three times
             place += len(parts[-1])
         parts.append(_padding(self.name, self.key, padded(place) - place))
         return Sealed(self.name, b"".join(parts), directory)

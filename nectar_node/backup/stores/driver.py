@@ -78,3 +78,4 @@ class _Threads:
     def _run(self) -> None:
         while (operation := self._begun.get()) is not None:
             self._ended.put(done(self._remote, operation))
+            del operation  # it may hold a pack, and the next one may be long in coming
