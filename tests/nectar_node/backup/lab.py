@@ -14,10 +14,10 @@ from nectar_node.backup.format.heads import Head, Link
 from nectar_node.backup.format.keys import Ring, new_phrase, new_ring, phrase_key, rotated
 from nectar_node.backup.format.listing import Entry, Kind
 from nectar_node.backup.format.names import RINGS, new_name
-from nectar_node.backup.operations import Remote
+from nectar_node.backup.operations import Remote, Steps
 from nectar_node.backup.playing import play
 from nectar_node.backup.prune import Pruned, keep_recent, prune
-from nectar_node.backup.repository import newest_number
+from nectar_node.backup.repository import newest_number, open_heads, read_table
 from nectar_node.backup.restore import Restored, restore
 from nectar_node.backup.run import Job, Report, back_up
 from nectar_node.backup.source import Found, Stamp
@@ -167,6 +167,16 @@ class Lab:
     def verify(self, *, reads: bool = True) -> Findings:
         steps = verify("disk", self.ring, self.sealed, self.place.known, reads=reads)
         return play(steps, self.remote, self._choose)
+
+    def unindexed(self) -> list[str]:
+        """The packs that no index describes."""
+
+        def steps() -> Steps[list[str]]:
+            repository = yield from open_heads("disk", self.ring)
+            yield from read_table(repository, {})
+            return [pack.name for pack in repository.unindexed]
+
+        return play(steps(), self.remote, self._choose)
 
     def damaged(self) -> list[str]:
         """The objects in which `verify` finds something wrong."""

@@ -11,6 +11,7 @@ import pytest
 
 from nectar_node.backup import writing
 from nectar_node.backup.cache import Cache
+from nectar_node.backup.format import chunking
 from nectar_node.backup.format.errors import BackupError, RemoteFailed
 from nectar_node.backup.playing import play
 from nectar_node.backup.prune import keep_recent, prune
@@ -19,6 +20,13 @@ from tests.nectar_node.backup.lab import Lab, Place
 from tests.seeds import seeds
 
 STEPS, CHECKED = 25, 6
+SMALL = (
+    (writing, "PACK_RAW_BYTES", 100_000),
+    (writing, "INLINE_IDS", 2),
+    (chunking, "CHUNK_LEAST", 2048),
+    (chunking, "CHUNK_AVERAGE", 8192),
+    (chunking, "MAX_CHUNK_BYTES", 32_768),
+)
 
 
 @dataclass
@@ -132,7 +140,9 @@ class History:
 
 @pytest.mark.parametrize("seed", seeds(5, 300))
 def test_what_was_called_complete_is_restored(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "PACK_RAW_BYTES", 100_000)
+    # So that small files have many chunks, and lists of ids.
+    for module, name, value in SMALL:
+        monkeypatch.setattr(module, name, value)
     history = History(seed)
     for number in range(STEPS):
         history.step()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from nectar_node.backup.format.errors import DamagedBackup, RemoteFailed
@@ -68,6 +70,9 @@ def test_a_crash_at_any_moment_of_pruning_costs_nothing() -> None:
         with pytest.raises(RemoteFailed):
             again.prune(last=2)
         again.remote.operations_left = None
+        # A copy that is to go is there as a whole, or not at all.
+        with suppress(RemoteFailed):
+            assert again.restored(at=made[1][0]).files == made[1][1]
         assert [again.restored(at=now).files for now, _ in made[2:]] == [files for _, files in made[2:]]
         again.prune(last=2)
         assert [again.restored(at=now).files for now, _ in made[2:]] == [files for _, files in made[2:]]

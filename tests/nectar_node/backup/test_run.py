@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nectar_node.backup import writing
-from nectar_node.backup.format.errors import CopyElsewhere, RemoteFailed, RolledBack, WrongPhrase
+from nectar_node.backup.format.errors import CopyElsewhere, DamagedBackup, RemoteFailed, RolledBack, WrongPhrase
 from nectar_node.backup.format.keys import new_phrase, phrase_key
 from nectar_node.backup.format.limits import MAX_CHUNK_BYTES
 from nectar_node.backup.stores.memory import MemoryRemote
@@ -145,6 +145,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(loses_answers: bool, monkey
         report = again.run()
         assert same(again.restored(), again.files)
         assert again.verify().damages == ()
+        assert again.unindexed() == []
         stored.append((len(packs), report.new_bytes))
     # Each pack that had arrived is found again, and not stored twice.
     by_packs = dict(sorted(stored))
@@ -275,6 +276,41 @@ def test_keys_may_change_after_a_run_whose_last_answer_was_lost() -> None:
     assert lab.verify().damages == ()
 
 
+def test_no_number_is_used_twice() -> None:
+    """Not even if a copy whose answer was lost has disappeared: it may come back."""
+    lab = Lab(22)
+    lab.fill(1000)
+    lab.run()
+    lab.remote.operations_left, lab.remote.loses_answers = _operations(lab), True
+    before = dict(lab.remote.objects)
+    with pytest.raises(RemoteFailed):
+        lab.run()
+    lab.remote.operations_left, lab.remote.objects = None, before
+    assert lab.run().link.number == 3
+
+
+def test_the_time_of_copies_never_goes_back() -> None:
+    lab = Lab(23)
+    lab.run()
+    lab.now -= 1000 * MINUTE
+    lab.run()
+    newest = lab.restore(at=START + 2 * MINUTE)[1].head
+    assert (newest.number, newest.time) == (2, START + MINUTE)
+
+
+def test_a_lost_pack_is_stored_again_whatever_lies_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "PACK_RAW_BYTES", 100_000)
+    monkeypatch.setattr(writing, "INLINE_IDS", 2)
+    lab = Lab(24)
+    lab.fill(4_000_000)
+    lab.run()
+    for name in [name for name in lab.remote.objects if name.startswith("packs/")]:
+        again = _copy(lab)
+        del again.remote.objects[name]
+        again.run()
+        assert same(again.restored(), again.files)
+
+
 # --- one copy of the node, and no older state ----------------------------------------------------------------------
 
 
@@ -326,6 +362,18 @@ def test_two_copies_that_run_at_the_same_time_do_not_both_succeed() -> None:
 
     with pytest.raises(CopyElsewhere):
         lab.run(via=Overtaken(lab.remote.objects))
+
+
+def test_a_newest_copy_that_was_exchanged_for_another_is_noticed() -> None:
+    lab = Lab(25)
+    lab.run()
+    twin = _copy(lab)
+    twin.fill(10)
+    lab.run()
+    twin.run()
+    lab.place.remote = twin.remote  # the same numbers, the same keys
+    with pytest.raises(DamagedBackup, match="not the one that was put there"):
+        lab.run()
 
 
 def test_a_run_whose_last_answer_was_lost_is_not_taken_for_another_copy() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 
 import cbor2
 import pytest
@@ -129,10 +131,33 @@ def test_a_chunk_that_would_grow_beyond_what_is_said_is_refused() -> None:
     name, key = "packs/" + "00" * 16, b"k" * 32
     bomb = zstandard.ZstdCompressor().compress(bytes(1 << 26))
     unsized = zstandard.ZstdCompressor(write_content_size=False).compress(b"x" * 1000)
-    for frame, size in ((bomb, MAX_CHUNK_BYTES), (bomb, 100), (unsized, 1000), (b"no frame", 100)):
-        data = boxes.encrypt(frame, packs.nonce(bytes(16), 0), key)
-        place = packs.Place(packs.chunk_id(key, b"x" * size), 0, len(data), size)
-        assert packs.Unseal(name, key, key, data, 0, (place,)).perform() == [None]
+    tracemalloc.start()
+    try:
+        for frame, size in ((bomb, MAX_CHUNK_BYTES), (bomb, 100), (unsized, 1000), (b"no frame", 100)):
+            data = boxes.encrypt(frame, packs.nonce(bytes(16), 0), key)
+            place = packs.Place(packs.chunk_id(key, b"x" * size), 0, len(data), size)
+            assert packs.Unseal(name, key, key, data, 0, (place,)).perform() == [None]
+        assert tracemalloc.get_traced_memory()[1] < 16 * MAX_CHUNK_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_chunk_of_another_id_is_refused() -> None:
+    key, chunks = b"k" * 32, ((b"i" * 32, b"not what has this id"),)
+    sealed = packs.Seal("packs/" + "00" * 16, key, chunks).perform()
+    places = tuple(packs.places(sealed.directory, len(sealed.data)) or ())
+    assert packs.Unseal(sealed.name, key, key, sealed.data, 0, places).perform() == [None]
+    assert (
+        packs.CheckPack(sealed.name, key, key, sealed.directory, len(sealed.data), sealed.data).perform()
+        == f"is altered at byte {places[0].start}"
+    )
+
+
+def test_a_head_of_another_backup_is_refused() -> None:
+    other = replace(RING, backup=b"another backup!!")
+    sealed = seal_head(HEAD, other, lambda size: bytes(size))
+    with pytest.raises(DamagedBackup):
+        open_head_untrusted("disk", 7, sealed, RING)
 
 
 @given(st.integers(1, (1 << 63) - 1))
