@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 
+from nectar_node.backup import writing
 from nectar_node.backup.cache import Cache
+from nectar_node.backup.format import chunking
 from nectar_node.backup.format.chunking import Reader
 from nectar_node.backup.format.heads import Head, Link
 from nectar_node.backup.format.keys import Ring, new_phrase, new_ring, phrase_key, rotated
@@ -27,6 +29,14 @@ from nectar_node.backup.verify import Findings, verify
 START = 1_800_000_000_000
 """Milliseconds since 1970 at which a lab begins; a copy is made each minute."""
 MINUTE = 60_000
+SMALL = (
+    (writing, "PACK_RAW_BYTES", 100_000),
+    (writing, "INLINE_IDS", 2),
+    (chunking, "CHUNK_LEAST", 2048),
+    (chunking, "CHUNK_AVERAGE", 8192),
+    (chunking, "MAX_CHUNK_BYTES", 32_768),
+)
+"""What makes small files have many chunks, many packs, and lists of ids: for `monkeypatch.setattr`."""
 
 
 @dataclass

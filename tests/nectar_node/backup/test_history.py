@@ -9,24 +9,15 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from nectar_node.backup import writing
 from nectar_node.backup.cache import Cache
-from nectar_node.backup.format import chunking
 from nectar_node.backup.format.errors import BackupError, RemoteFailed
 from nectar_node.backup.playing import play
 from nectar_node.backup.prune import keep_recent, prune
 from nectar_node.backup.stores.memory import MemoryRemote
-from tests.nectar_node.backup.lab import Lab, Place
+from tests.nectar_node.backup.lab import SMALL, Lab, Place
 from tests.seeds import seeds
 
 STEPS, CHECKED = 25, 6
-SMALL = (
-    (writing, "PACK_RAW_BYTES", 100_000),
-    (writing, "INLINE_IDS", 2),
-    (chunking, "CHUNK_LEAST", 2048),
-    (chunking, "CHUNK_AVERAGE", 8192),
-    (chunking, "MAX_CHUNK_BYTES", 32_768),
-)
 
 
 @dataclass

@@ -9,7 +9,7 @@ import pytest
 from nectar_node.backup.format.errors import DamagedBackup, RemoteFailed
 from nectar_node.backup.prune import keep_recent
 from nectar_node.backup.stores.memory import MemoryRemote
-from tests.nectar_node.backup.lab import Lab, Place, kinds
+from tests.nectar_node.backup.lab import SMALL, Lab, Place, kinds
 
 MIB = 1 << 20
 DAY = 24 * 3600 * 1000
@@ -36,6 +36,32 @@ def test_kept_copies_stay_whole_and_the_others_are_gone() -> None:
     assert [lab.restored(at=now).files for now, _ in made[2:]] == [files for _, files in made[2:]]
     with pytest.raises(RemoteFailed, match="no copy that old"):
         lab.restored(at=made[1][0])
+    assert lab.verify().damages == ()
+
+
+def test_a_removed_copy_that_comes_back_does_not_count() -> None:
+    """Some stores forget that they were told to delete."""
+    lab, made = history(8)
+    heads = {name: data for name, data in lab.remote.objects.items() if name.startswith("heads/")}
+    lab.prune()
+    lab.remote.objects |= heads
+    with pytest.raises(RemoteFailed, match="no copy that old"):
+        lab.restored(at=made[0][0])
+    assert lab.verify().damages == ()
+    assert lab.verify().copies == 1
+
+
+def test_lists_of_chunks_are_kept_with_the_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name, value in SMALL:
+        if name != "PACK_RAW_BYTES":
+            monkeypatch.setattr(module, name, value)
+    lab = Lab(9)
+    lab.fill(100_000, 300_000)
+    lab.run()
+    del lab.files.files[b"node/1/file"]
+    lab.run()
+    lab.prune()  # most of the only pack is unused now, so it is written anew
+    assert lab.restored().files == lab.files.files
     assert lab.verify().damages == ()
 
 
