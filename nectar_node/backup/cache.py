@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from nectar_node.backup.format.streams import Stream
+from nectar_node.backup.format.streams import ChunkStream
 from nectar_node.backup.source import Stamp
 
 
@@ -14,7 +14,7 @@ class Cache:
 
     indexes: dict[str, bytes] = field(default_factory=dict)
     """Index objects of the remote, decrypted: they never change."""
-    files: dict[bytes, tuple[Stamp, Stream | bytes]] = field(default_factory=dict)
+    files: dict[bytes, tuple[Stamp, ChunkStream | bytes]] = field(default_factory=dict)
     """What was in each file."""
     packs: frozenset[str] = frozenset()
     """The packs in which that lies: if one of them is gone, all files are read again."""

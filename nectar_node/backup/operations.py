@@ -2,9 +2,9 @@
 
 The engine is a generator. It yields steps, and whoever drives it sends the results back:
 
-- `Perform(operation)` wants the operation's result, or its exception thrown, before it goes on;
-- `Begin(operation)` wants nothing: the operation runs beside the engine, in any order with others;
-- `Wait()` wants a `Done` of any operation that was begun; if it has failed, `Done` says so.
+- `PerformOperation(operation)` wants the operation's result, or its exception thrown, before it goes on;
+- `BeginOperation(operation)` wants nothing: the operation runs beside the engine, in any order with others;
+- `AwaitOperation()` wants a `OperationDone` of any operation that was begun; if it has failed, `OperationDone` says so.
 
 So the same engine runs in threads (`nectar_node.backup.stores.driver`) and in a simulation in virtual time.
 """
@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Put:
+class PutObject:
     """Store an object durably, whole or not at all; the result is None. Fails with ObjectExists if there is one."""
 
     name: str
@@ -27,7 +27,7 @@ class Put:
 
 
 @dataclass(frozen=True, slots=True)
-class Get:
+class GetObject:
     """Return the bytes of an object from `start`, at most `length` of them. Fails with ObjectMissing."""
 
     name: str
@@ -36,14 +36,14 @@ class Get:
 
 
 @dataclass(frozen=True, slots=True)
-class List:
+class ListObjects:
     """Return a `Listed` for each object whose name begins with `prefix`, which ends in a slash, in any order."""
 
     prefix: str
 
 
 @dataclass(frozen=True, slots=True)
-class Delete:
+class DeleteObject:
     """Remove an object; the result is None, also if there is none."""
 
     name: str
@@ -64,7 +64,7 @@ class Work(Protocol):
         """Return the result."""
 
 
-RemoteOperation = Put | Get | List | Delete
+RemoteOperation = PutObject | GetObject | ListObjects | DeleteObject
 Operation = RemoteOperation | Work
 
 
@@ -75,54 +75,54 @@ class Remote(Protocol):
     """
 
     def put(self, name: str, data: bytes) -> None:
-        """Carry out `Put`."""
+        """Carry out `PutObject`."""
 
     def get(self, name: str, start: int, length: int) -> bytes:
-        """Carry out `Get`."""
+        """Carry out `GetObject`."""
 
     def list(self, prefix: str) -> list[Listed]:
-        """Carry out `List`."""
+        """Carry out `ListObjects`."""
 
     def delete(self, name: str) -> None:
-        """Carry out `Delete`."""
+        """Carry out `DeleteObject`."""
 
 
 def carry_out(remote: Remote, operation: Operation) -> Any:
     """Carry out an operation, blocking, and return its result; raises what the remote raises."""
     match operation:
-        case Put(name, data):
+        case PutObject(name, data):
             return remote.put(name, data)
-        case Get(name, start, length):
+        case GetObject(name, start, length):
             return remote.get(name, start, length)
-        case List(prefix):
+        case ListObjects(prefix):
             return remote.list(prefix)
-        case Delete(name):
+        case DeleteObject(name):
             return remote.delete(name)
         case _:
             return operation.perform()
 
 
 @dataclass(frozen=True, slots=True)
-class Perform:
+class PerformOperation:
     """A step: carry it out, and send the result."""
 
     operation: Operation
 
 
 @dataclass(frozen=True, slots=True)
-class Begin:
+class BeginOperation:
     """A step: begin it, and go on."""
 
     operation: Operation
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
-    """A step: send the `Done` of an operation that was begun."""
+class AwaitOperation:
+    """A step: send the `OperationDone` of an operation that was begun."""
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class OperationDone:
     """An operation that was begun has ended."""
 
     operation: Operation
@@ -130,6 +130,6 @@ class Done:
     error: Exception | None = None
 
 
-Step = Perform | Begin | Wait
+Step = PerformOperation | BeginOperation | AwaitOperation
 Steps = Generator[Step, Any, Result]
 """An engine at work: what it yields, what it is sent, and what it returns in the end."""

@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nectar_node.backup.operations import Begin, Done, Operation, Perform, Remote, Result, Steps, carry_out
+from nectar_node.backup.operations import (
+    BeginOperation,
+    Operation,
+    OperationDone,
+    PerformOperation,
+    Remote,
+    Result,
+    Steps,
+    carry_out,
+)
 
 
 def conduct(
     steps: Steps[Result],
     perform: Callable[[Operation], Any],
     begin: Callable[[Operation], None],
-    wait: Callable[[], Done],
+    wait: Callable[[], OperationDone],
 ) -> Result:
     """Do what each step says until the engine has its result, and return that; raises what it raises."""
     answer: Any = None
@@ -22,12 +31,12 @@ def conduct(
             step = steps.send(answer) if error is None else steps.throw(error)
             answer, error = None, None
             match step:
-                case Perform(operation):
+                case PerformOperation(operation):
                     try:
                         answer = perform(operation)
                     except Exception as failure:  # it is the engine's to deal with
                         error = failure
-                case Begin(operation):
+                case BeginOperation(operation):
                     begin(operation)
                 case _:
                     answer = wait()
@@ -50,9 +59,9 @@ def play(steps: Steps[Result], remote: Remote, choose: Callable[[int], int] = la
     )
 
 
-def done(remote: Remote, operation: Operation) -> Done:
+def done(remote: Remote, operation: Operation) -> OperationDone:
     """Carry out an operation that was begun, and return what became of it."""
     try:
-        return Done(operation, carry_out(remote, operation))
+        return OperationDone(operation, carry_out(remote, operation))
     except Exception as failure:  # it is the engine's to deal with
-        return Done(operation, None, failure)
+        return OperationDone(operation, None, failure)

@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from nectar_node.backup.format.chunking import Chunker
-from nectar_node.backup.format.heads import Head, Link
+from nectar_node.backup.format.heads import Head, HeadLink
 from nectar_node.backup.format.index import Pack
 from nectar_node.backup.format.limits import IN_FLIGHT
-from nectar_node.backup.format.listing import Entry
+from nectar_node.backup.format.listing import ListingEntry
 from nectar_node.backup.format.names import RINGS, head_name
-from nectar_node.backup.format.streams import Stream
-from nectar_node.backup.operations import Begin, Delete, Done, Steps, Wait
+from nectar_node.backup.format.streams import ChunkStream
+from nectar_node.backup.operations import AwaitOperation, BeginOperation, DeleteObject, OperationDone, Steps
 from nectar_node.backup.reading import chunks_of, fetch, read_listing
 from nectar_node.backup.repository import Repository, listed, open_heads, read_head, read_table
-from nectar_node.backup.run import Job, check_newest, put_head, put_ring
+from nectar_node.backup.run import BackupJob, check_newest, put_head, put_ring
 from nectar_node.backup.verify import standing
 from nectar_node.backup.writing import PackWriter
 
@@ -40,7 +40,7 @@ Keep = Callable[[Sequence[tuple[int, int]]], set[int]]
 class Pruned:
     """What pruning has done."""
 
-    link: Link
+    link: HeadLink
     """The newest head now."""
     kept: int
     removed: int
@@ -61,7 +61,7 @@ def keep_recent(last: int, days: int) -> Keep:
     return keep
 
 
-def prune(job: Job, keep: Keep) -> Steps[Pruned]:
+def prune(job: BackupJob, keep: Keep) -> Steps[Pruned]:
     """Remove the snapshots that `keep` does not want; the newest always stays.
 
     Raises DamagedBackup if anything is wrong with the copies that stay: then nothing is removed.
@@ -70,7 +70,7 @@ def prune(job: Job, keep: Keep) -> Steps[Pruned]:
     yield from put_ring(job)
     newest = yield from check_newest(job, repository)
     if newest is None:
-        return Pruned(Link(0, b""), 0, 0, 0)
+        return Pruned(HeadLink(0, b""), 0, 0, 0)
     every = {}
     for number in repository.heads:
         every[number] = yield from read_head(repository, number)
@@ -107,11 +107,11 @@ def prune(job: Job, keep: Keep) -> Steps[Pruned]:
 def _used(repository: Repository, heads: Iterable[Head]) -> Steps[set[bytes]]:
     """Return the ids of all chunks that these snapshots need."""
     used: set[bytes] = set()
-    seen: set[Stream] = set()
+    seen: set[ChunkStream] = set()
 
-    def entries(some: list[Entry]) -> Steps[None]:
+    def entries(some: list[ListingEntry]) -> Steps[None]:
         for entry in some:
-            if isinstance(entry.content, Stream) and entry.content not in seen:
+            if isinstance(entry.content, ChunkStream) and entry.content not in seen:
                 seen.add(entry.content)
                 yield from chunks_of(repository, entry.content, used.add)
 
@@ -151,7 +151,7 @@ class _Plan:
                 self.dropped.append(pack)
                 self._moved += [place.chunk for place in places]
 
-    def write(self, job: Job) -> Steps[int]:
+    def write(self, job: BackupJob) -> Steps[int]:
         """Write what stays of dropped packs, and an index of everything; return how many bytes were put."""
         writer = PackWriter(self._repository, job.entropy, Chunker(job.ring.cut_seed), describe=self._kept)
         for start in range(0, len(self._moved), _MOVED_AT_ONCE):
@@ -182,11 +182,11 @@ def _delete_all(names: Sequence[str]) -> Steps[None]:
     running = 0
     while True:
         while running < IN_FLIGHT and (name := next(waiting, None)) is not None:
-            yield Begin(Delete(name))
+            yield BeginOperation(DeleteObject(name))
             running += 1
         if not running:
             return
-        done: Done = yield Wait()
+        done: OperationDone = yield AwaitOperation()
         running -= 1
         if done.error is not None:
             raise done.error

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from nectar_node.backup.format.errors import ObjectMissing
 from nectar_node.backup.format.index import Pack
 from nectar_node.backup.format.limits import IN_FLIGHT, MAX_CHUNK_BYTES, PACK_RAW_BYTES
-from nectar_node.backup.format.listing import BadListing, Entry, EntryReader
+from nectar_node.backup.format.listing import BadListing, EntryReader, ListingEntry
 from nectar_node.backup.format.names import PACKS
-from nectar_node.backup.format.packs import CHUNK_ID_BYTES, Place, Unseal
-from nectar_node.backup.format.streams import Stream, split_ids
-from nectar_node.backup.operations import Begin, Done, Get, Steps, Wait
+from nectar_node.backup.format.packs import CHUNK_ID_BYTES, ChunkPlace, Unseal
+from nectar_node.backup.format.streams import ChunkStream, split_ids
+from nectar_node.backup.operations import AwaitOperation, BeginOperation, GetObject, OperationDone, Steps
 from nectar_node.backup.repository import Repository, unexpected
 
 _MAX_GAP = 64 * 1024
@@ -29,7 +29,7 @@ class _Range:
     """What is read at once of a pack."""
 
     pack: Pack
-    places: list[Place]
+    places: list[ChunkPlace]
 
     @property
     def start(self) -> int:
@@ -48,20 +48,22 @@ def fetch(repository: Repository, ids: Iterable[bytes], take: Take) -> Steps[Non
     while True:
         while running < IN_FLIGHT and (each := next(waiting, None)) is not None:
             reading[each.pack.name, each.start] = each
-            yield Begin(Get(each.pack.name, each.start, each.end - each.start))
+            yield BeginOperation(GetObject(each.pack.name, each.start, each.end - each.start))
             running += 1
         if not running:
             return
-        done: Done = yield Wait()
+        done: OperationDone = yield AwaitOperation()
         match done.operation:
-            case Get(name, start, _):
+            case GetObject(name, start, _):
                 if isinstance(done.error, ObjectMissing):
                     raise repository.damaged(name, "is missing")
                 if done.error is not None:
                     raise done.error
                 each = reading[name, start]
                 key = repository.ring.epochs[each.pack.epoch].data
-                yield Begin(Unseal(name, key, repository.ring.chunk_ids, done.result, start, tuple(each.places)))
+                yield BeginOperation(
+                    Unseal(name, key, repository.ring.chunk_ids, done.result, start, tuple(each.places))
+                )
             case Unseal(name, start=start):
                 if done.error is not None:
                     raise done.error
@@ -75,7 +77,7 @@ def fetch(repository: Repository, ids: Iterable[bytes], take: Take) -> Steps[Non
 
 
 def _ranges(repository: Repository, ids: Iterable[bytes]) -> Iterator[_Range]:
-    found: dict[str, tuple[Pack, list[Place]]] = {}
+    found: dict[str, tuple[Pack, list[ChunkPlace]]] = {}
     for chunk in dict.fromkeys(ids):
         where = repository.table.find(chunk)
         if where is None:
@@ -94,7 +96,7 @@ def _ranges(repository: Repository, ids: Iterable[bytes]) -> Iterator[_Range]:
         yield current
 
 
-def chunks_of(repository: Repository, stream: Stream, seen: Callable[[bytes], None] | None = None) -> Steps[bytes]:
+def chunks_of(repository: Repository, stream: ChunkStream, seen: Callable[[bytes], None] | None = None) -> Steps[bytes]:
     """Return the ids of a stream's chunks, one after the other; `seen` is told all ids, also those of lists of ids.
 
     Raises DamagedBackup.
@@ -118,8 +120,8 @@ def chunks_of(repository: Repository, stream: Stream, seen: Callable[[bytes], No
 
 def read_listing(
     repository: Repository,
-    listing: Stream,
-    each: Callable[[list[Entry]], Steps[None]],
+    listing: ChunkStream,
+    each: Callable[[list[ListingEntry]], Steps[None]],
     seen: Callable[[bytes], None] | None = None,
 ) -> Steps[None]:
     """Read the entries of a snapshot and give them to `each`, some at a time. Raises DamagedBackup."""

@@ -15,11 +15,11 @@ from nectar_node.backup.format.errors import (
     DamagedBackup,
     ObjectExists,
     ObjectMissing,
+    OlderState,
     RemoteFailed,
-    RolledBack,
     WrongPhrase,
 )
-from nectar_node.backup.format.heads import Head, Link, hash_of, open_head_untrusted
+from nectar_node.backup.format.heads import Head, HeadLink, hash_of, open_head_untrusted
 from nectar_node.backup.format.index import ChunkTable, Pack, decode_index_untrusted
 from nectar_node.backup.format.keys import Ring, open_ring_untrusted
 from nectar_node.backup.format.limits import (
@@ -31,7 +31,18 @@ from nectar_node.backup.format.limits import (
     MAX_RINGS,
 )
 from nectar_node.backup.format.names import HEADS, INDEXES, PACKS, RINGS, head_name, head_number, is_name
-from nectar_node.backup.operations import Begin, Done, Get, List, Listed, Operation, Perform, Put, Steps, Wait
+from nectar_node.backup.operations import (
+    AwaitOperation,
+    BeginOperation,
+    GetObject,
+    Listed,
+    ListObjects,
+    Operation,
+    OperationDone,
+    PerformOperation,
+    PutObject,
+    Steps,
+)
 
 
 @dataclass(slots=True)
@@ -73,7 +84,7 @@ class Repository:
 
 def listed(remote: str, prefix: str) -> Steps[list[Listed]]:
     """Return the objects of a remote; raises DamagedBackup if there are more than a backup can have."""
-    found: list[Listed] = yield Perform(List(prefix))
+    found: list[Listed] = yield PerformOperation(ListObjects(prefix))
     if len(found) > MAX_OBJECTS:
         raise DamagedBackup(remote, prefix, f"has {len(found)} objects, and a backup has at most {MAX_OBJECTS}")
     return found
@@ -85,19 +96,19 @@ def get_all(wanted: Iterable[tuple[str, int, int]], take: Callable[[str, bytes |
     running = 0
     while True:
         while running < IN_FLIGHT and (part := next(waiting, None)) is not None:
-            yield Begin(Get(*part))
+            yield BeginOperation(GetObject(*part))
             running += 1
         if not running:
             return
-        done: Done = yield Wait()
+        done: OperationDone = yield AwaitOperation()
         running -= 1
-        assert isinstance(done.operation, Get)
+        assert isinstance(done.operation, GetObject)
         if done.error is not None and not isinstance(done.error, ObjectMissing):
             raise done.error
         take(done.operation.name, None if done.error is not None else done.result)
 
 
-def put_once(remote: str, operation: Put, error: Exception | None = None) -> Steps[None]:
+def put_once(remote: str, operation: PutObject, error: Exception | None = None) -> Steps[None]:
     """Put an object, or see to one whose put has ended with `error`.
 
     A name that is taken is no failure if the same bytes are there: a store may have tried twice. Raises CopyElsewhere
@@ -105,13 +116,13 @@ def put_once(remote: str, operation: Put, error: Exception | None = None) -> Ste
     """
     if error is None:
         try:
-            yield Perform(operation)
+            yield PerformOperation(operation)
             return
         except ObjectExists as exists:
             error = exists
     if not isinstance(error, ObjectExists):
         raise error
-    there = yield Perform(Get(operation.name, 0, len(operation.data) + 1))
+    there = yield PerformOperation(GetObject(operation.name, 0, len(operation.data) + 1))
     if there == operation.data:
         return
     if operation.name.startswith(HEADS):
@@ -141,14 +152,14 @@ def open_rings(remote: str, key: bytes) -> Steps[tuple[Ring, tuple[str, bytes]]]
     return max(rings, key=lambda found: found[0].number)
 
 
-def read_head(repository: Repository, number: int) -> Steps[tuple[Head, Link]]:
+def read_head(repository: Repository, number: int) -> Steps[tuple[Head, HeadLink]]:
     """Return the head of that number, and how the next one names it; raises DamagedBackup."""
     name = head_name(repository.ring, number)
     try:
-        data: bytes = yield Perform(Get(name, 0, MAX_BOX_BYTES + 1))
+        data: bytes = yield PerformOperation(GetObject(name, 0, MAX_BOX_BYTES + 1))
     except ObjectMissing:
         raise repository.damaged(name, f"is missing (it is the head of copy {number})") from None
-    return open_head_untrusted(repository.remote, number, data, repository.ring), Link(number, hash_of(data))
+    return open_head_untrusted(repository.remote, number, data, repository.ring), HeadLink(number, hash_of(data))
 
 
 def open_heads(remote: str, ring: Ring, least: int = 0) -> Steps[Repository]:
@@ -163,7 +174,7 @@ def open_heads(remote: str, ring: Ring, least: int = 0) -> Steps[Repository]:
     repository = Repository(remote, ring, heads, strangers=strangers)
     if (repository.latest or 0) < least:
         newest = f"only copy {repository.latest}" if heads else "no copy"
-        raise RolledBack(
+        raise OlderState(
             f"{remote} has {newest}, and must have copy {least}: it shows an older state, or has lost one."
         )
     return repository

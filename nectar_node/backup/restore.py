@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from nectar_node.backup.format.errors import RemoteFailed
-from nectar_node.backup.format.heads import Head, Link
+from nectar_node.backup.format.heads import Head, HeadLink
 from nectar_node.backup.format.keys import Ring
-from nectar_node.backup.format.listing import Entry, Kind
+from nectar_node.backup.format.listing import EntryKind, ListingEntry
 from nectar_node.backup.format.names import PACKS
-from nectar_node.backup.format.streams import Stream, split_ids
+from nectar_node.backup.format.streams import ChunkStream, split_ids
 from nectar_node.backup.operations import Steps
 from nectar_node.backup.reading import chunks_of, fetch, read_listing
 from nectar_node.backup.repository import Repository, open_heads, open_rings, read_head, read_table
-from nectar_node.backup.source import Target
+from nectar_node.backup.source import RestoreTarget
 
 _BATCH_CHUNKS = 4096
 """Chunks that are asked for before files are finished: 2 GiB of files, or 4,096 small ones."""
@@ -25,26 +25,26 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
+class RestoredCopy:
     """A snapshot that is restored, complete."""
 
     head: Head
-    link: Link
+    link: HeadLink
     ring: Ring
     sealed_ring: tuple[str, bytes]
     """The ring as an object: its name, and its bytes."""
-    newest: Link
+    newest: HeadLink
     """The newest head of the remote, which the next backup follows."""
 
 
 def restore(
     remote: str,
     key: bytes,
-    target_of: Callable[[Head], Target],
+    target_of: Callable[[Head], RestoreTarget],
     at: int | None = None,
     least: int = 0,
     progress: Progress = lambda done, total: None,
-) -> Steps[Restored]:
+) -> Steps[RestoredCopy]:
     """Restore the newest snapshot, or the newest at the time `at` (milliseconds since 1970), with the phrase's `key`.
 
     Raises RolledBack if the remote's newest head has a number less than `least`, and any other BackupError.
@@ -60,14 +60,14 @@ def restore(
     writing = _Writing(repository, target_of(head), head.bytes, progress)
     yield from read_listing(repository, head.listing, writing.entries)
     yield from writing.close()
-    return Restored(head, link, ring, sealed_ring, newest[1])
+    return RestoredCopy(head, link, ring, sealed_ring, newest[1])
 
 
-def head_at(repository: Repository, at: int) -> Steps[tuple[Head, Link]]:
+def head_at(repository: Repository, at: int) -> Steps[tuple[Head, HeadLink]]:
     """Return the newest head that is not later than `at`; raises RemoteFailed if all are later."""
     numbers = sorted(repository.heads)
     low, high = 0, len(numbers)
-    best: tuple[Head, Link] | None = None
+    best: tuple[Head, HeadLink] | None = None
     oldest = 0
     while low < high:
         middle = (low + high) // 2
@@ -88,23 +88,23 @@ class _Writing:
     """What has been read of the listing, and is being written."""
 
     repository: Repository
-    target: Target
+    target: RestoreTarget
     total: int
     progress: Progress
     done: int = 0
     wanted: dict[bytes, list[tuple[bytes, int]]] = field(default_factory=lambda: defaultdict(list))
     """For each chunk, the files and places where it belongs."""
-    unfinished: list[Entry] = field(default_factory=list)
+    unfinished: list[ListingEntry] = field(default_factory=list)
     """Files of which all pieces are wanted or written."""
-    folders: list[Entry] = field(default_factory=list)
+    folders: list[ListingEntry] = field(default_factory=list)
 
-    def entries(self, entries: Iterable[Entry]) -> Steps[None]:
+    def entries(self, entries: Iterable[ListingEntry]) -> Steps[None]:
         """Restore some entries."""
         for entry in entries:
             self.target.begin(entry)
-            if entry.kind is Kind.FOLDER:
+            if entry.kind is EntryKind.FOLDER:
                 self.folders.append(entry)
-            elif entry.kind is Kind.FILE:
+            elif entry.kind is EntryKind.FILE:
                 yield from self._file(entry)
 
     def close(self) -> Steps[None]:
@@ -113,8 +113,8 @@ class _Writing:
         for entry in reversed(self.folders):
             self.target.finish(entry)
 
-    def _file(self, entry: Entry) -> Steps[None]:
-        if not isinstance(entry.content, Stream):
+    def _file(self, entry: ListingEntry) -> Steps[None]:
+        if not isinstance(entry.content, ChunkStream):
             assert entry.content is not None
             self.target.write(entry.path, 0, entry.content)
             self.target.finish(entry)
@@ -122,7 +122,7 @@ class _Writing:
             return
         yield from self._stream(entry, entry.content)
 
-    def _stream(self, entry: Entry, stream: Stream) -> Steps[None]:
+    def _stream(self, entry: ListingEntry, stream: ChunkStream) -> Steps[None]:
         ids = split_ids((yield from chunks_of(self.repository, stream)))
         start = 0
         for chunk in ids:

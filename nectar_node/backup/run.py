@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from nectar_node.backup.cache import Cache
 from nectar_node.backup.format import names
 from nectar_node.backup.format.chunking import Chunker
-from nectar_node.backup.format.errors import CopyElsewhere, DamagedBackup, RolledBack
-from nectar_node.backup.format.heads import Head, Link, hash_of, seal_head
+from nectar_node.backup.format.errors import CopyElsewhere, DamagedBackup, OlderState
+from nectar_node.backup.format.heads import Head, HeadLink, hash_of, seal_head
 from nectar_node.backup.format.keys import Entropy, Ring
 from nectar_node.backup.format.limits import INLINE_BYTES
-from nectar_node.backup.format.listing import Content, Entry, Kind, encode_entry
-from nectar_node.backup.format.streams import Stream, split_ids
-from nectar_node.backup.operations import Put, Steps
+from nectar_node.backup.format.listing import Content, EntryKind, ListingEntry, encode_entry
+from nectar_node.backup.format.streams import ChunkStream, split_ids
+from nectar_node.backup.operations import PutObject, Steps
 from nectar_node.backup.repository import Repository, listed, open_heads, put_once, read_head, read_table
-from nectar_node.backup.source import Found, Source, Stamp
+from nectar_node.backup.source import BackupSource, SourceEntry, Stamp
 from nectar_node.backup.writing import PackWriter, StreamWriter
 
 _RACY = 200_000_000
@@ -28,7 +28,7 @@ reads it again. File systems have clocks of 10 ms and less.
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class BackupJob:
     """Who backs up to which remote, and what is known of it."""
 
     remote: str
@@ -40,7 +40,7 @@ class Job:
     """This copy of the node, 16 random bytes."""
     node: str
     """The node's name."""
-    known: Link | None
+    known: HeadLink | None
     """The newest head that this remote is known to have; None: nothing is known."""
     number: int
     """The number that this copy gets, unless the remote has it already: one more than the newest on any remote."""
@@ -59,7 +59,7 @@ class Job:
 class Report:
     """A backup that is complete."""
 
-    link: Link
+    link: HeadLink
     """The head that was written."""
     files: int
     bytes: int
@@ -83,7 +83,9 @@ Progress = Callable[[int, int], None]
 """Gets how many bytes of files are done, and how many of them are new to the remote."""
 
 
-def back_up(job: Job, source: Source, cache: Cache, progress: Progress = lambda done, new: None) -> Steps[Report]:
+def back_up(
+    job: BackupJob, source: BackupSource, cache: Cache, progress: Progress = lambda done, new: None
+) -> Steps[Report]:
     """Back up everything that the source has. Raises BackupError; then the remote has its former copies."""
     repository = yield from open_heads(job.remote, job.ring)
     yield from put_ring(job)
@@ -119,22 +121,22 @@ def back_up(job: Job, source: Source, cache: Cache, progress: Progress = lambda 
     )
 
 
-def put_ring(job: Job) -> Steps[None]:
+def put_ring(job: BackupJob) -> Steps[None]:
     """See that the remote has the current key ring."""
     name, data = job.sealed_ring
     if all(name != each.name for each in (yield from listed(job.remote, names.RINGS))):
-        yield from put_once(job.remote, Put(name, data))
+        yield from put_once(job.remote, PutObject(name, data))
 
 
-def put_head(job: Job, head: Head) -> Steps[tuple[Link, int]]:
+def put_head(job: BackupJob, head: Head) -> Steps[tuple[HeadLink, int]]:
     """Write a head; return how the next one names it, and its size in bytes."""
     data = seal_head(head, job.ring, job.entropy)
     job.reserve(head.number)
-    yield from put_once(job.remote, Put(names.head_name(job.ring, head.number), data))
-    return Link(head.number, hash_of(data)), len(data)
+    yield from put_once(job.remote, PutObject(names.head_name(job.ring, head.number), data))
+    return HeadLink(head.number, hash_of(data)), len(data)
 
 
-def check_newest(job: Job, repository: Repository) -> Steps[tuple[Head, Link] | None]:
+def check_newest(job: BackupJob, repository: Repository) -> Steps[tuple[Head, HeadLink] | None]:
     """Return the newest head, if there is one, having seen that it is what this copy of the node has left there.
 
     Raises RolledBack, CopyElsewhere and DamagedBackup.
@@ -142,7 +144,7 @@ def check_newest(job: Job, repository: Repository) -> Steps[tuple[Head, Link] | 
     known, latest = job.known, repository.latest
     if known is not None and (latest is None or latest < known.number):
         newest = "no copy" if latest is None else f"copy {latest} as its newest"
-        raise RolledBack(
+        raise OlderState(
             f"{job.remote} has {newest}, and had copy {known.number}: it has lost copies, or shows an older state. "
             "Remove it and add it again to go on from what it has."
         )
@@ -166,28 +168,30 @@ class _Run:
 
     writer: PackWriter
     chunker: Chunker
-    before: dict[bytes, tuple[Stamp, Stream | bytes]]
+    before: dict[bytes, tuple[Stamp, ChunkStream | bytes]]
     racy: int
     """Nanoseconds since 1970: what has changed later is read again next time."""
     progress: Progress
-    files: dict[bytes, tuple[Stamp, Stream | bytes]] = field(default_factory=dict)
+    files: dict[bytes, tuple[Stamp, ChunkStream | bytes]] = field(default_factory=dict)
     totals: _Totals = field(default_factory=_Totals)
 
-    def all_of(self, source: Source) -> Steps[Stream]:
+    def all_of(self, source: BackupSource) -> Steps[ChunkStream]:
         """Return the listing of everything."""
         listing = StreamWriter(self.writer, self.chunker)
         for found in source.entries():
             content: Content = None
-            if found.kind is Kind.LINK:
+            if found.kind is EntryKind.LINK:
                 content = found.target
-            elif found.kind is Kind.FILE:
+            elif found.kind is EntryKind.FILE:
                 content = yield from self._file(source, found)
-            yield from listing.write(encode_entry(Entry(found.path, found.kind, found.mode, found.modified, content)))
+            yield from listing.write(
+                encode_entry(ListingEntry(found.path, found.kind, found.mode, found.modified, content))
+            )
         return (yield from listing.close())
 
-    def _file(self, source: Source, found: Found) -> Steps[Content]:
+    def _file(self, source: BackupSource, found: SourceEntry) -> Steps[Content]:
         before = self._unchanged(found)
-        content: Stream | bytes
+        content: ChunkStream | bytes
         if before is not None:
             content = before[1]
             self.files[found.path] = before
@@ -196,20 +200,20 @@ class _Run:
             if found.stamp is not None and found.stamp.changed < self.racy:
                 self.files[found.path] = (found.stamp, content)
         self.totals.files += 1
-        self.totals.bytes += content.size if isinstance(content, Stream) else len(content)
+        self.totals.bytes += content.size if isinstance(content, ChunkStream) else len(content)
         self.progress(self.totals.bytes, self.writer.new_bytes)
         return content
 
-    def _unchanged(self, found: Found) -> tuple[Stamp, Stream | bytes] | None:
+    def _unchanged(self, found: SourceEntry) -> tuple[Stamp, ChunkStream | bytes] | None:
         before = self.before.get(found.path)
         if before is None or before[0] != found.stamp:
             return None
         content = before[1]
-        if isinstance(content, Stream) and not self.writer.knows(split_ids(content.ids)):
+        if isinstance(content, ChunkStream) and not self.writer.knows(split_ids(content.ids)):
             return None
         return before
 
-    def _read(self, source: Source, found: Found) -> Steps[Stream | bytes]:
+    def _read(self, source: BackupSource, found: SourceEntry) -> Steps[ChunkStream | bytes]:
         ids = bytearray()
         size = 0
         with source.open(found) as reader:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from nectar_node.backup.format.chunking import Reader
-from nectar_node.backup.format.listing import Entry, Kind
+from nectar_node.backup.format.listing import EntryKind, ListingEntry
 
 
 class Stamp(NamedTuple):
@@ -21,12 +21,12 @@ class Stamp(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SourceEntry:
     """Something that a source has."""
 
     path: bytes
-    """As in `listing.Entry`."""
-    kind: Kind
+    """As in `listing.ListingEntry`."""
+    kind: EntryKind
     mode: int
     modified: int
     """Nanoseconds since 1970."""
@@ -38,24 +38,24 @@ class Found:
     """None: it is always read."""
 
 
-class Source(Protocol):
+class BackupSource(Protocol):
     """What is backed up: it stays as it is until the backup is done."""
 
-    def entries(self) -> Iterator[Found]:
+    def entries(self) -> Iterator[SourceEntry]:
         """Yield everything, folders before what is in them, in the same order each time."""
 
-    def open(self, found: Found) -> AbstractContextManager[Reader]:
+    def open(self, found: SourceEntry) -> AbstractContextManager[Reader]:
         """Open a file."""
 
 
-class Target(Protocol):
+class RestoreTarget(Protocol):
     """What is restored into: empty before."""
 
-    def begin(self, entry: Entry) -> None:
+    def begin(self, entry: ListingEntry) -> None:
         """Make a folder, an empty file or a link."""
 
     def write(self, path: bytes, start: int, data: bytes) -> None:
         """Write a piece of a file; pieces come in any order."""
 
-    def finish(self, entry: Entry) -> None:
+    def finish(self, entry: ListingEntry) -> None:
         """Give a file or a folder its mode and time; nothing is written into it afterwards."""

@@ -6,15 +6,22 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from nectar_node.backup.format.errors import DamagedBackup, ObjectMissing
-from nectar_node.backup.format.heads import Head, Link
+from nectar_node.backup.format.heads import Head, HeadLink
 from nectar_node.backup.format.index import Pack
 from nectar_node.backup.format.keys import Ring
 from nectar_node.backup.format.limits import IN_FLIGHT
-from nectar_node.backup.format.listing import Entry
+from nectar_node.backup.format.listing import ListingEntry
 from nectar_node.backup.format.names import RINGS, head_name, is_name
 from nectar_node.backup.format.packs import CheckPack
-from nectar_node.backup.format.streams import Stream, split_ids
-from nectar_node.backup.operations import Begin, Done, Get, Perform, Steps, Wait
+from nectar_node.backup.format.streams import ChunkStream, split_ids
+from nectar_node.backup.operations import (
+    AwaitOperation,
+    BeginOperation,
+    GetObject,
+    OperationDone,
+    PerformOperation,
+    Steps,
+)
 from nectar_node.backup.reading import chunks_of, read_listing
 from nectar_node.backup.repository import Repository, listed, open_heads, read_head, read_table
 
@@ -23,7 +30,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class VerifyFindings:
     """What was looked at, and what is wrong."""
 
     copies: int
@@ -40,11 +47,11 @@ def verify(
     remote: str,
     ring: Ring,
     sealed_ring: tuple[str, bytes],
-    known: Link | None = None,
+    known: HeadLink | None = None,
     *,
     reads: bool = True,
     progress: Progress = lambda done, total: None,
-) -> Steps[Findings]:
+) -> Steps[VerifyFindings]:
     """Check that each snapshot can be restored. With `reads`, all packs are read; else they must be there.
 
     `known` is the newest head that the remote is known to have. Raises RolledBack if it has only older ones, and
@@ -62,7 +69,7 @@ def verify(
     read = 0
     if reads:
         read = yield from checking.packs(progress)
-    return Findings(
+    return VerifyFindings(
         len(heads),
         heads[0] if heads else None,
         len(repository.packs),
@@ -72,7 +79,7 @@ def verify(
     )
 
 
-def standing(heads: dict[int, tuple[Head, Link]]) -> list[Head]:
+def standing(heads: dict[int, tuple[Head, HeadLink]]) -> list[Head]:
     """Return the heads that were not removed on purpose, the newest first: an interrupted pruning leaves some."""
     if not heads:
         return []
@@ -84,23 +91,23 @@ def standing(heads: dict[int, tuple[Head, Link]]) -> list[Head]:
 class _Checking:
     repository: Repository
     damages: list[DamagedBackup] = field(default_factory=list)
-    _seen: set[Stream] = field(default_factory=set)
+    _seen: set[ChunkStream] = field(default_factory=set)
 
     def ring(self, name: str, data: bytes) -> Steps[None]:
         """Check that the current key ring is there as it was put."""
         names = [each for each, _ in (yield from listed(self.repository.remote, RINGS))]
         self.repository.strangers += [each for each in names if not is_name(each)]
         try:
-            there = yield Perform(Get(name, 0, len(data) + 1))
+            there = yield PerformOperation(GetObject(name, 0, len(data) + 1))
         except ObjectMissing:
             self.damages.append(self.repository.damaged(name, "is missing: it is the key ring"))
             return
         if there != data:
             self.damages.append(self.repository.damaged(name, "is altered: it is the key ring"))
 
-    def heads(self, known: Link | None) -> Steps[list[Head]]:
+    def heads(self, known: HeadLink | None) -> Steps[list[Head]]:
         """Check the chain of heads, and return those that stand, the newest first."""
-        heads: dict[int, tuple[Head, Link]] = {}
+        heads: dict[int, tuple[Head, HeadLink]] = {}
         for number in sorted(self.repository.heads, reverse=True):
             try:
                 heads[number] = yield from read_head(self.repository, number)
@@ -112,7 +119,7 @@ class _Checking:
             self._check_link(heads, number)
         return standing(heads)
 
-    def _check_link(self, heads: dict[int, tuple[Head, Link]], number: int) -> None:
+    def _check_link(self, heads: dict[int, tuple[Head, HeadLink]], number: int) -> None:
         newest, head = heads[max(heads)][0], heads[number][0]
         if newest.is_pruned(number):
             return
@@ -140,10 +147,10 @@ class _Checking:
         except DamagedBackup as damage:
             self.damages.append(damage)
 
-    def _entries(self, entries: Iterable[Entry]) -> Steps[None]:
+    def _entries(self, entries: Iterable[ListingEntry]) -> Steps[None]:
         for entry in entries:
             stream = entry.content
-            if not isinstance(stream, Stream) or stream in self._seen:
+            if not isinstance(stream, ChunkStream) or stream in self._seen:
                 continue
             self._seen.add(stream)
             size = 0
@@ -162,21 +169,21 @@ class _Checking:
         waiting: Iterator[Pack] = iter(table.packs)
         while True:
             while running < IN_FLIGHT and (pack := next(waiting, None)) is not None:
-                yield Begin(Get(pack.name, 0, pack.size + 1))
+                yield BeginOperation(GetObject(pack.name, 0, pack.size + 1))
                 running += 1
             if not running:
                 return read
-            done: Done = yield Wait()
-            name = done.operation.name if isinstance(done.operation, Get | CheckPack) else ""
+            done: OperationDone = yield AwaitOperation()
+            name = done.operation.name if isinstance(done.operation, GetObject | CheckPack) else ""
             pack = table.by_name[name]
             if isinstance(done.error, ObjectMissing):
                 self.damages.append(self.repository.damaged(name, "is missing"))
                 running -= 1
             elif done.error is not None:
                 raise done.error
-            elif isinstance(done.operation, Get):
+            elif isinstance(done.operation, GetObject):
                 key = ring.epochs[pack.epoch].data
-                yield Begin(CheckPack(name, key, ring.chunk_ids, pack.directory, pack.size, done.result))
+                yield BeginOperation(CheckPack(name, key, ring.chunk_ids, pack.directory, pack.size, done.result))
             else:
                 if done.result is not None:
                     self.damages.append(self.repository.damaged(name, done.result))

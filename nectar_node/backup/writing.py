@@ -10,8 +10,8 @@ from nectar_node.backup.format.keys import Entropy
 from nectar_node.backup.format.limits import IN_FLIGHT, INDEX_CHUNKS, INLINE_IDS, MAX_PACK_CHUNKS, PACK_RAW_BYTES
 from nectar_node.backup.format.names import INDEXES, PACKS, new_name
 from nectar_node.backup.format.packs import CHUNK_ID_BYTES, RECORD_BYTES, Seal, Sealed, chunk_id
-from nectar_node.backup.format.streams import NOTHING, Stream
-from nectar_node.backup.operations import Begin, Done, Put, Steps, Wait
+from nectar_node.backup.format.streams import NOTHING, ChunkStream
+from nectar_node.backup.operations import AwaitOperation, BeginOperation, OperationDone, PutObject, Steps
 from nectar_node.backup.repository import Repository, put_once, unexpected
 
 _FULL = 1024 * 1024
@@ -63,7 +63,7 @@ class PackWriter:
         if self._filled >= PACK_RAW_BYTES or len(self._filling) == MAX_PACK_CHUNKS:
             yield from self._close_pack()
 
-    def stream(self, ids: bytes, size: int) -> Steps[Stream]:
+    def stream(self, ids: bytes, size: int) -> Steps[ChunkStream]:
         """Return the reference to the stream whose chunks have these ids; a long list of them is written."""
         level = 0
         while len(ids) > INLINE_IDS * CHUNK_ID_BYTES:
@@ -71,7 +71,7 @@ class PackWriter:
             for piece in self._chunker.listing(bytearray(ids), whole=True):
                 above += yield from self.chunk(piece)
             ids, level = bytes(above), level + 1
-        return Stream(size, level, ids) if size else NOTHING
+        return ChunkStream(size, level, ids) if size else NOTHING
 
     def flush(self) -> Steps[None]:
         """Return when the remote has everything, and index objects describe it."""
@@ -84,22 +84,22 @@ class PackWriter:
 
     def _close_pack(self) -> Steps[None]:
         name = new_name(PACKS, self._entropy)
-        yield Begin(Seal(name, self._repository.ring.current.data, tuple(self._filling)))
+        yield BeginOperation(Seal(name, self._repository.ring.current.data, tuple(self._filling)))
         self._running += 1
         self._filling, self._filled = [], 0
         while self._running >= IN_FLIGHT:
             yield from self._one_done()
 
     def _one_done(self) -> Steps[None]:
-        done: Done = yield Wait()
+        done: OperationDone = yield AwaitOperation()
         match done.operation:
             case Seal():
                 if done.error is not None:
                     raise done.error
                 sealed: Sealed = done.result
                 self._directories[sealed.name] = sealed.directory
-                yield Begin(Put(sealed.name, sealed.data))
-            case Put(name, data) as operation:
+                yield BeginOperation(PutObject(sealed.name, sealed.data))
+            case PutObject(name, data) as operation:
                 if done.error is not None:
                     yield from put_once(self._repository.remote, operation, done.error)
                 self._running -= 1
@@ -121,7 +121,7 @@ class PackWriter:
             self._to_describe = rest
             name = new_name(INDEXES, self._entropy)
             data = seal_index(name, part, self._repository.ring.current, self._entropy)
-            yield from put_once(self._repository.remote, Put(name, data))
+            yield from put_once(self._repository.remote, PutObject(name, data))
             self.stored_bytes += len(data)
             self.indexes[name] = encode_index(part)
             for pack in part:
@@ -146,7 +146,7 @@ class StreamWriter:
         if len(self._buffer) >= _FULL:
             yield from self._cut(whole=False)
 
-    def close(self) -> Steps[Stream]:
+    def close(self) -> Steps[ChunkStream]:
         """Return the reference to the stream."""
         yield from self._cut(whole=True)
         return (yield from self._packs.stream(bytes(self._ids), self._size))

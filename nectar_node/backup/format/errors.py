@@ -20,7 +20,7 @@ class DamagedBackup(BackupError):
         """Half a sentence about it, after its name."""
 
 
-class RolledBack(BackupError):
+class OlderState(BackupError):
     """A remote shows an older state of the backup than the one that it is known to have had."""
 
 

@@ -14,7 +14,7 @@ from nectar_node.backup.format.errors import DamagedBackup
 from nectar_node.backup.format.keys import ID_BYTES, Entropy, Ring
 from nectar_node.backup.format.limits import MAX_BOX_BYTES, MAX_NAME_BYTES, MAX_NUMBER
 from nectar_node.backup.format.names import head_name
-from nectar_node.backup.format.streams import Stream, stream_untrusted
+from nectar_node.backup.format.streams import ChunkStream, stream_untrusted
 from net.base.cbor import loads_untrusted
 from net.base.errors import BadCbor
 
@@ -24,7 +24,7 @@ HASH_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class HeadLink:
     """The head before another one."""
 
     number: int
@@ -38,7 +38,7 @@ class Head:
 
     number: int
     """One more for each backup of the node to any of its remotes; some numbers are on other remotes only."""
-    before: Link | None
+    before: HeadLink | None
     """The head before it on this remote; None: it is the first."""
     time: int
     """Milliseconds since 1970, never less than that of the head before it."""
@@ -46,7 +46,7 @@ class Head:
     """Which copy of the node has written it, 16 random bytes: there must be one only."""
     node: str
     """The node's name."""
-    listing: Stream
+    listing: ChunkStream
     """The entries (`nectar_node.backup.format.listing`)."""
     files: int
     """How many files there are."""
@@ -145,10 +145,10 @@ def _head_untrusted(fields: object, ring: Ring) -> Head | None:
     return None
 
 
-def _link_untrusted(value: object) -> Link | None:
+def _link_untrusted(value: object) -> HeadLink | None:
     match value:
         case [int(number), bytes(digest)] if len(digest) == HASH_BYTES:
-            return Link(number, digest)
+            return HeadLink(number, digest)
     return None
 
 

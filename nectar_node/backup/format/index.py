@@ -11,7 +11,7 @@ from nectar_node.backup.format import boxes, packs
 from nectar_node.backup.format.keys import ID_BYTES, Entropy, Epoch
 from nectar_node.backup.format.limits import MAX_BOX_BYTES, MAX_PACK_BYTES
 from nectar_node.backup.format.names import PACKS
-from nectar_node.backup.format.packs import Place
+from nectar_node.backup.format.packs import ChunkPlace
 from net.base.cbor import loads_untrusted
 from net.base.errors import BadCbor
 
@@ -86,15 +86,15 @@ class ChunkTable:
         for place in packs.places(pack.directory, pack.size) or ():
             self._chunks.setdefault(place.chunk, ((number << 32 | place.start) << 32 | place.stored) << 32 | place.size)
 
-    def find(self, chunk: bytes) -> tuple[Pack, Place] | None:
+    def find(self, chunk: bytes) -> tuple[Pack, ChunkPlace] | None:
         """Return where a chunk lies; None: the remote does not have it."""
         value = self._chunks.get(chunk)
         if value is None:
             return None
         low = (1 << 32) - 1
-        place = Place(chunk, value >> 64 & low, value >> 32 & low, value & low)
+        place = ChunkPlace(chunk, value >> 64 & low, value >> 32 & low, value & low)
         return self.packs[value >> 96], place
 
-    def places(self, pack: Pack) -> Iterator[Place]:
+    def places(self, pack: Pack) -> Iterator[ChunkPlace]:
         """Yield where the chunks of a pack lie in it."""
         yield from packs.places(pack.directory, pack.size) or ()

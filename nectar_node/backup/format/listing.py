@@ -9,7 +9,7 @@ from enum import IntEnum
 import cbor2
 
 from nectar_node.backup.format.limits import INLINE_BYTES, MAX_ENTRY_BYTES, MAX_NUMBER, MAX_PATH_BYTES
-from nectar_node.backup.format.streams import Stream, stream_untrusted
+from nectar_node.backup.format.streams import ChunkStream, stream_untrusted
 from net.base.cbor import loads_untrusted
 from net.base.errors import BadCbor
 
@@ -18,7 +18,7 @@ _PERMISSIONS = 0o7777
 _ITEMS = 16
 
 
-class Kind(IntEnum):
+class EntryKind(IntEnum):
     """What an entry is."""
 
     FOLDER = 0
@@ -26,17 +26,17 @@ class Kind(IntEnum):
     LINK = 2
 
 
-Content = Stream | bytes | None
+Content = ChunkStream | bytes | None
 """A file's bytes, if they are few, or the stream of them; a link's target; None for a folder."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ListingEntry:
     """One entry of a snapshot."""
 
     path: bytes
     """Relative, its parts separated by slashes; no part is empty, `.` or `..`."""
-    kind: Kind
+    kind: EntryKind
     mode: int
     """The permission bits."""
     modified: int
@@ -48,9 +48,9 @@ class BadListing(Exception):
     """The bytes are not a listing."""
 
 
-def encode_entry(entry: Entry) -> bytes:
+def encode_entry(entry: ListingEntry) -> bytes:
     """Return an entry as a listing has it: its length in 4 bytes, and its CBOR."""
-    content = entry.content.value() if isinstance(entry.content, Stream) else entry.content
+    content = entry.content.value() if isinstance(entry.content, ChunkStream) else entry.content
     data = cbor2.dumps([entry.path, int(entry.kind), entry.mode, entry.modified, content])
     return len(data).to_bytes(_LENGTH_BYTES, "little") + data
 
@@ -61,7 +61,7 @@ class EntryReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[Entry]:
+    def feed(self, data: bytes) -> Iterator[ListingEntry]:
         """Yield the entries that are whole now; raises BadListing."""
         self._buffer += data
         start = 0
@@ -84,7 +84,7 @@ class EntryReader:
             raise BadListing("an entry is cut short")
 
 
-def decode_entry_untrusted(data: bytes) -> Entry:
+def decode_entry_untrusted(data: bytes) -> ListingEntry:
     """Return the entry in its CBOR; raises BadListing."""
     try:
         fields = loads_untrusted(data, items=_ITEMS, depth=3)
@@ -95,14 +95,14 @@ def decode_entry_untrusted(data: bytes) -> Entry:
             _is_path(path) and 0 <= mode <= _PERMISSIONS and abs(modified) <= MAX_NUMBER
         ):
             match kind, content:
-                case Kind.FOLDER, None:
-                    return Entry(path, Kind.FOLDER, mode, modified, None)
-                case Kind.FILE, bytes(inline) if len(inline) <= INLINE_BYTES:
-                    return Entry(path, Kind.FILE, mode, modified, inline)
-                case Kind.FILE, list() if (stream := stream_untrusted(content)) is not None:
-                    return Entry(path, Kind.FILE, mode, modified, stream)
-                case Kind.LINK, bytes(target) if 0 < len(target) <= MAX_PATH_BYTES and b"\0" not in target:
-                    return Entry(path, Kind.LINK, mode, modified, target)
+                case EntryKind.FOLDER, None:
+                    return ListingEntry(path, EntryKind.FOLDER, mode, modified, None)
+                case EntryKind.FILE, bytes(inline) if len(inline) <= INLINE_BYTES:
+                    return ListingEntry(path, EntryKind.FILE, mode, modified, inline)
+                case EntryKind.FILE, list() if (stream := stream_untrusted(content)) is not None:
+                    return ListingEntry(path, EntryKind.FILE, mode, modified, stream)
+                case EntryKind.LINK, bytes(target) if 0 < len(target) <= MAX_PATH_BYTES and b"\0" not in target:
+                    return ListingEntry(path, EntryKind.LINK, mode, modified, target)
     raise BadListing("an entry is of a form that is not known")
 
 

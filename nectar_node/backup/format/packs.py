@@ -29,7 +29,7 @@ MAX_DIRECTORY_BYTES = RECORD_BYTES * MAX_PACK_CHUNKS
 _LEVEL = 3
 
 
-class Place(NamedTuple):
+class ChunkPlace(NamedTuple):
     """Where a chunk lies in a pack."""
 
     chunk: bytes
@@ -102,7 +102,7 @@ class Unseal:
     """What was read of the pack."""
     start: int
     """Its first byte in the pack."""
-    places: Sequence[Place]
+    places: Sequence[ChunkPlace]
 
     def perform(self) -> list[bytes | None]:
         """Return the chunks."""
@@ -110,7 +110,9 @@ class Unseal:
         decompressor = zstandard.ZstdDecompressor()
         return [self._chunk_untrusted(salt, place, decompressor) for place in self.places]
 
-    def _chunk_untrusted(self, salt: bytes, place: Place, decompressor: zstandard.ZstdDecompressor) -> bytes | None:
+    def _chunk_untrusted(
+        self, salt: bytes, place: ChunkPlace, decompressor: zstandard.ZstdDecompressor
+    ) -> bytes | None:
         begin = place.start - self.start
         stored = self.data[begin : begin + place.stored]
         short = boxes.decrypt(stored, None, nonce(salt, place.start), self.key) if len(stored) == place.stored else None
@@ -167,7 +169,7 @@ def directory_untrusted(name: str, data: bytes, key: bytes) -> bytes | None:
     return boxes.decrypt(data, None, nonce(names.random_part(name), _AT_DIRECTORY), key)
 
 
-def places(directory: bytes, size: int) -> Iterator[Place] | None:
+def places(directory: bytes, size: int) -> Iterator[ChunkPlace] | None:
     """Return where the chunks lie in a pack of `size` bytes; None: the directory cannot be that of such a pack."""
     if len(directory) % RECORD_BYTES or len(directory) > MAX_DIRECTORY_BYTES or size > MAX_PACK_BYTES:
         return None
@@ -176,7 +178,7 @@ def places(directory: bytes, size: int) -> Iterator[Place] | None:
     for chunk, stored, raw in _RECORD.iter_unpack(directory):
         if raw > MAX_CHUNK_BYTES or not boxes.TAG_BYTES <= stored <= raw + boxes.TAG_BYTES:
             return None
-        found.append(Place(chunk, start, stored, raw))
+        found.append(ChunkPlace(chunk, start, stored, raw))
         start += stored
     return iter(found) if start <= size else None
 

@@ -10,7 +10,7 @@ from nectar_node.backup.format.packs import CHUNK_ID_BYTES
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class ChunkStream:
     """A reference to a stream."""
 
     size: int
@@ -25,10 +25,10 @@ class Stream:
         return [self.size, self.level, self.ids]
 
 
-NOTHING = Stream(0, 0, b"")
+NOTHING = ChunkStream(0, 0, b"")
 
 
-def stream_untrusted(value: object) -> Stream | None:
+def stream_untrusted(value: object) -> ChunkStream | None:
     """Return the stream that a CBOR value means; None: it is none."""
     match value:
         case [int(size), int(level), bytes(ids)] if (
@@ -38,7 +38,7 @@ def stream_untrusted(value: object) -> Stream | None:
             and len(ids) <= INLINE_IDS * CHUNK_ID_BYTES
             and (size == 0) == (not ids)
         ):
-            return Stream(size, level, ids)
+            return ChunkStream(size, level, ids)
     return None
 
 

@@ -10,7 +10,7 @@ import cbor2
 from blake3 import blake3
 
 from nectar_node.backup.cache import Cache
-from nectar_node.backup.format.streams import Stream
+from nectar_node.backup.format.streams import ChunkStream
 from nectar_node.backup.source import Stamp
 from nectar_node.base import own_files
 from nectar_node.base.errors import NotOurs
@@ -45,11 +45,11 @@ def save_cache(path: Path, cache: Cache) -> None:
     data = bytearray(_HASH_BYTES)
     data += cbor2.dumps(head)
     for name, (stamp, content) in cache.files.items():  # a row at a time: there may be millions
-        data += cbor2.dumps([name, list(stamp), content.value() if isinstance(content, Stream) else content])
+        data += cbor2.dumps([name, list(stamp), content.value() if isinstance(content, ChunkStream) else content])
     data[:_HASH_BYTES] = blake3(memoryview(data)[_HASH_BYTES:]).digest()
     own_files.make_folder(path.parent)
     own_files.write(path, bytes(data))
 
 
-def _content(value: Any) -> Stream | bytes:
-    return Stream(*value) if isinstance(value, list) else bytes(value)
+def _content(value: Any) -> ChunkStream | bytes:
+    return ChunkStream(*value) if isinstance(value, list) else bytes(value)

@@ -9,12 +9,12 @@ from contextlib import suppress
 
 from nectar_node.backup.format.limits import IN_FLIGHT
 from nectar_node.backup.operations import (
-    Delete,
-    Done,
-    Get,
-    List,
+    DeleteObject,
+    GetObject,
+    ListObjects,
     Operation,
-    Put,
+    OperationDone,
+    PutObject,
     Remote,
     Result,
     Steps,
@@ -32,13 +32,15 @@ def drive(steps: Steps[Result], remote: Remote) -> Result:
     It returns when nothing is under way any more, unless it is interrupted: then what is under way is left to its end,
     or to that of the process.
     """
-    ended: queue.SimpleQueue[Done] = queue.SimpleQueue()
+    ended: queue.SimpleQueue[OperationDone] = queue.SimpleQueue()
     waiters = _Threads(IN_FLIGHT, remote, ended)
     workers = _Threads(max(2, min(_MAX_WORKERS, os.cpu_count() or 1)), remote, ended)
     waits = True
 
     def begin(operation: Operation) -> None:
-        (waiters if isinstance(operation, Put | Get | List | Delete) else workers).begin(operation)
+        (waiters if isinstance(operation, PutObject | GetObject | ListObjects | DeleteObject) else workers).begin(
+            operation
+        )
 
     try:
         return conduct(steps, lambda operation: carry_out(remote, operation), begin, ended.get)
@@ -54,7 +56,7 @@ def drive(steps: Steps[Result], remote: Remote) -> Result:
 class _Threads:
     """Threads that carry out operations, and end with the process: a remote that hangs keeps nobody from leaving."""
 
-    def __init__(self, count: int, remote: Remote, ended: queue.SimpleQueue[Done]) -> None:
+    def __init__(self, count: int, remote: Remote, ended: queue.SimpleQueue[OperationDone]) -> None:
         self._remote = remote
         self._ended = ended
         self._begun: queue.SimpleQueue[Operation | None] = queue.SimpleQueue()

@@ -10,21 +10,21 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from nectar_node.backup.format.errors import BackupError
-from nectar_node.backup.format.heads import Head, Link
+from nectar_node.backup.format.heads import Head, HeadLink
 from nectar_node.backup.format.keys import ID_BYTES, new_phrase, phrase_key, rotated
-from nectar_node.backup.format.listing import Kind
+from nectar_node.backup.format.listing import EntryKind
 from nectar_node.backup.format.names import RINGS
 from nectar_node.backup.operations import Steps
 from nectar_node.backup.prune import Keep, Pruned, prune
 from nectar_node.backup.repository import newest_number, open_heads, read_head
-from nectar_node.backup.restore import Restored, restore
-from nectar_node.backup.run import Job, Report, back_up
+from nectar_node.backup.restore import RestoredCopy, restore
+from nectar_node.backup.run import BackupJob, Report, back_up
 from nectar_node.backup.stores.cache_file import load_cache, save_cache
 from nectar_node.backup.stores.driver import drive
 from nectar_node.backup.stores.node_folder import NETWORK, NODE, FolderTarget, NodeSource
-from nectar_node.backup.stores.settings import Keys, Remotes, RemoteState, Settings, new_keys, sealed_keys
+from nectar_node.backup.stores.settings import BackupKeys, BackupSettings, Remotes, RemoteState, new_keys, sealed_keys
 from nectar_node.backup.stores.urls import full_url, open_remote
-from nectar_node.backup.verify import Findings, standing, verify
+from nectar_node.backup.verify import VerifyFindings, standing, verify
 from nectar_node.base.errors import AlreadyRunning, BadInput, NodeError
 from nectar_node.base.folder import NodeFolder
 
@@ -43,7 +43,7 @@ class NodeBackups:
         self._place = place
         self._network = network
         self._clock = clock
-        self.settings = Settings(place.path)
+        self.settings = BackupSettings(place.path)
 
     def add(self, name: str, url: str) -> str | None:
         """Add a remote, and return the recovery phrase if it is the first one, which makes the keys.
@@ -132,7 +132,7 @@ class NodeBackups:
                 save_cache(self.settings.cache(name), report.cache)
                 yield name, report
 
-    def verify(self, name: str, *, reads: bool = True, progress: Progress = _silent) -> Findings:
+    def verify(self, name: str, *, reads: bool = True, progress: Progress = _silent) -> VerifyFindings:
         """Check what a remote has. Raises BackupError."""
         keys, remotes = self._keys(), self.settings.remotes()
         state = self._state(remotes, name)
@@ -163,23 +163,25 @@ class NodeBackups:
         changed = [
             found.size
             for found in NodeSource(self._place.path, self._network).entries()
-            if found.kind is Kind.FILE and before.get(found.path, (None, None))[0] != found.stamp
+            if found.kind is EntryKind.FILE and before.get(found.path, (None, None))[0] != found.stamp
         ]
         return len(changed), sum(changed)
 
-    def _complete(self, remotes: Remotes, state: RemoteState, link: Link, now: int | None) -> None:
+    def _complete(self, remotes: Remotes, state: RemoteState, link: HeadLink, now: int | None) -> None:
         state.known, state.failure = link, None
         state.time = state.time if now is None else now
         remotes.number = max(remotes.number, link.number)
 
-    def _job(self, name: str, remotes: Remotes, keys: Keys, number: int, *, takes_over: bool = False) -> Job:
+    def _job(
+        self, name: str, remotes: Remotes, keys: BackupKeys, number: int, *, takes_over: bool = False
+    ) -> BackupJob:
         state = self._state(remotes, name)
 
         def reserve(used: int) -> None:
             remotes.number = max(remotes.number, used)
             self.settings.save_remotes(remotes)
 
-        return Job(
+        return BackupJob(
             _shown(name, state),
             keys.ring,
             keys.sealed,
@@ -193,7 +195,7 @@ class NodeBackups:
             takes_over,
         )
 
-    def _keys(self) -> Keys:
+    def _keys(self) -> BackupKeys:
         keys = self.settings.keys()
         if keys is None:
             raise BadInput(f"{self._place.path.name} has no backups yet: add a remote with `nectar backup add`.")
@@ -231,7 +233,7 @@ def restore_node(
     at: int | None = None,
     least: int = 0,
     progress: Progress = _silent,
-) -> Restored:
+) -> RestoredCopy:
     """Restore a node into the new network folder `into`, below its folder `nodes`; it is there whole or not at all.
 
     Raises BadInput and BackupError.
@@ -262,11 +264,11 @@ def restore_node(
     return restored
 
 
-def _settle(node: Path, url: str, restored: Restored) -> None:
+def _settle(node: Path, url: str, restored: RestoredCopy) -> None:
     """Give a restored node the keys of its backups, as another copy of it, and what is known of the remote."""
-    settings = Settings(node)
+    settings = BackupSettings(node)
     with settings.changing():
-        settings.save_keys(Keys(restored.ring, restored.sealed_ring, os.urandom(ID_BYTES)))
+        settings.save_keys(BackupKeys(restored.ring, restored.sealed_ring, os.urandom(ID_BYTES)))
         remotes = settings.remotes()
         name = next((each for each, state in remotes.remotes.items() if state.url == url), "restored")
         state = remotes.remotes.setdefault(name, RemoteState(url))
@@ -276,7 +278,7 @@ def _settle(node: Path, url: str, restored: Restored) -> None:
         settings.save_remotes(remotes)
 
 
-def _copies(remote: str, keys: Keys, known: Link | None) -> Steps[list[Head]]:
+def _copies(remote: str, keys: BackupKeys, known: HeadLink | None) -> Steps[list[Head]]:
     repository = yield from open_heads(remote, keys.ring, 0 if known is None else known.number)
     heads = {}
     for number in repository.heads:

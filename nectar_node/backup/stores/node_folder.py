@@ -13,8 +13,8 @@ from pathlib import Path
 
 from nectar_node.backup.format.chunking import Reader
 from nectar_node.backup.format.errors import BackupError
-from nectar_node.backup.format.listing import Entry, Kind
-from nectar_node.backup.source import Found, Stamp
+from nectar_node.backup.format.listing import EntryKind, ListingEntry
+from nectar_node.backup.source import SourceEntry, Stamp
 
 NODE = b"node"
 NETWORK = b"network"
@@ -37,7 +37,7 @@ class NodeSource:
     def __init__(self, node: Path, network: Path) -> None:
         self._roots = {NODE: os.fsencode(node), NETWORK: os.fsencode(network)}
 
-    def entries(self) -> Iterator[Found]:
+    def entries(self) -> Iterator[SourceEntry]:
         """Yield everything in the folder; sockets and pipes are left out."""
         yield from self._found(NODE, os.lstat(self._roots[NODE]), b"")
         yield from self._below(NODE, self._roots[NODE])
@@ -48,14 +48,14 @@ class NodeSource:
                 yield from self._found(NETWORK + b"/" + name, os.lstat(path), b"")
 
     @contextmanager
-    def open(self, found: Found) -> Iterator[Reader]:
+    def open(self, found: SourceEntry) -> Iterator[Reader]:
         """Open a file for reading; raises OSError."""
         root, _, rest = found.path.partition(b"/")
         descriptor = os.open(os.path.join(self._roots[root], rest), _FILE)
         with os.fdopen(descriptor, "rb", buffering=0) as file:
             yield file
 
-    def _below(self, path: bytes, folder: bytes) -> Iterator[Found]:
+    def _below(self, path: bytes, folder: bytes) -> Iterator[SourceEntry]:
         with os.scandir(folder) as entries:
             within = sorted(entries, key=lambda entry: entry.name)
         for entry in within:
@@ -64,21 +64,21 @@ class NodeSource:
                 continue
             found = entry.stat(follow_symlinks=False)
             if inner == _SETTINGS:
-                yield Found(inner, Kind.FOLDER, 0o700, 0)  # each backup changes its time
+                yield SourceEntry(inner, EntryKind.FOLDER, 0o700, 0)  # each backup changes its time
             else:
                 yield from self._found(inner, found, entry.path)
             if stat.S_ISDIR(found.st_mode):
                 yield from self._below(inner, entry.path)
 
-    def _found(self, path: bytes, found: os.stat_result, place: bytes) -> Iterator[Found]:
+    def _found(self, path: bytes, found: os.stat_result, place: bytes) -> Iterator[SourceEntry]:
         mode, modified = found.st_mode & _PERMISSIONS, found.st_mtime_ns
         if stat.S_ISDIR(found.st_mode):
-            yield Found(path, Kind.FOLDER, mode, modified)
+            yield SourceEntry(path, EntryKind.FOLDER, mode, modified)
         elif stat.S_ISREG(found.st_mode):
             stamp = Stamp(found.st_size, modified, found.st_ctime_ns, found.st_ino)
-            yield Found(path, Kind.FILE, mode, modified, found.st_size, stamp=stamp)
+            yield SourceEntry(path, EntryKind.FILE, mode, modified, found.st_size, stamp=stamp)
         elif stat.S_ISLNK(found.st_mode):
-            yield Found(path, Kind.LINK, mode, modified, target=os.readlink(place))
+            yield SourceEntry(path, EntryKind.LINK, mode, modified, target=os.readlink(place))
 
 
 def _is_skipped(path: bytes, name: bytes) -> bool:
@@ -94,17 +94,17 @@ class FolderTarget:
         self._roots = {name: os.fsencode(path) for name, path in roots.items()}
         self._folders = {b""}
 
-    def begin(self, entry: Entry) -> None:
+    def begin(self, entry: ListingEntry) -> None:
         """Make a folder, an empty file or a link; raises BackupError if it would not be within the folders."""
         parent, _, _ = entry.path.rpartition(b"/")
         # Only what was made here as a folder: no path leads through a link.
         if parent not in self._folders or entry.path.partition(b"/")[0] not in self._roots:
             raise BackupError(f"{os.fsdecode(entry.path)!r} in the backup has no place in a node's folder.")
         path = self._place(entry.path)
-        if entry.kind is Kind.FOLDER:
+        if entry.kind is EntryKind.FOLDER:
             os.makedirs(path, mode=0o700, exist_ok=not parent)
             self._folders.add(entry.path)
-        elif entry.kind is Kind.LINK:
+        elif entry.kind is EntryKind.LINK:
             assert isinstance(entry.content, bytes)
             os.symlink(entry.content, path)
         else:
@@ -121,7 +121,7 @@ class FolderTarget:
         finally:
             os.close(descriptor)
 
-    def finish(self, entry: Entry) -> None:
+    def finish(self, entry: ListingEntry) -> None:
         """Give a file or folder its mode and time."""
         path = self._place(entry.path)
         os.chmod(path, entry.mode & _PERMISSIONS)

@@ -18,7 +18,7 @@ from pathlib import Path
 import cbor2
 
 from nectar_node.backup.format.errors import DamagedBackup
-from nectar_node.backup.format.heads import HASH_BYTES, Link
+from nectar_node.backup.format.heads import HASH_BYTES, HeadLink
 from nectar_node.backup.format.keys import ID_BYTES, Entropy, Ring, decode_ring_untrusted, new_ring
 from nectar_node.backup.format.limits import MAX_NUMBER, MAX_RING_BYTES
 from nectar_node.backup.format.names import RINGS, is_name, new_name
@@ -38,7 +38,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class BackupKeys:
     """The keys of a node's backups."""
 
     ring: Ring
@@ -53,7 +53,7 @@ class RemoteState:
     """What is known of a remote."""
 
     url: str
-    known: Link | None = None
+    known: HeadLink | None = None
     """Its newest head; None: nothing is known."""
     time: int | None = None
     """When its last complete copy was made, in milliseconds since 1970."""
@@ -73,7 +73,7 @@ class Remotes:
     """The highest number of a copy that was put to any of them, whether or not it arrived."""
 
 
-class Settings:
+class BackupSettings:
     """The files in the folder of one node's backups."""
 
     def __init__(self, node: Path) -> None:
@@ -93,7 +93,7 @@ class Settings:
         finally:
             os.close(descriptor)
 
-    def keys(self) -> Keys | None:
+    def keys(self) -> BackupKeys | None:
         """Return the keys; None: there are none yet. Raises BadFolder."""
         try:
             own_files.check(self._keys, secret=True)
@@ -105,14 +105,14 @@ class Settings:
                 case [str(magic), bytes(ring), str(name), bytes(sealed), bytes(writer)] if (
                     magic == _MAGIC and is_name(name) and name.startswith(RINGS) and len(writer) == ID_BYTES
                 ):
-                    return Keys(decode_ring_untrusted("", name, ring), (name, sealed), writer)
+                    return BackupKeys(decode_ring_untrusted("", name, ring), (name, sealed), writer)
         except (BadCbor, DamagedBackup):
             pass
         raise BadFolder(
             f"{self._keys} is damaged: move it away, and add the remotes again; what they have needs the old phrase."
         )
 
-    def save_keys(self, keys: Keys) -> None:
+    def save_keys(self, keys: BackupKeys) -> None:
         """Replace the keys. Raises NotOurs and OSError."""
         name, data = keys.sealed
         own_files.write(self._keys, cbor2.dumps([_MAGIC, keys.ring.encode(), name, data, keys.writer]))
@@ -182,15 +182,15 @@ def check_remote_name(name: str) -> str:
     return name
 
 
-def new_keys(key: bytes, entropy: Entropy) -> Keys:
+def new_keys(key: bytes, entropy: Entropy) -> BackupKeys:
     """Return the keys of a new backup, whose ring `key` opens (`keys.phrase_key`)."""
     return sealed_keys(new_ring(entropy), key, entropy(ID_BYTES), entropy)
 
 
-def sealed_keys(ring: Ring, key: bytes, writer: bytes, entropy: Entropy) -> Keys:
+def sealed_keys(ring: Ring, key: bytes, writer: bytes, entropy: Entropy) -> BackupKeys:
     """Return keys with the ring sealed for a phrase."""
     name = new_name(RINGS, entropy)
-    return Keys(ring, (name, ring.seal(name, key, entropy)), writer)
+    return BackupKeys(ring, (name, ring.seal(name, key, entropy)), writer)
 
 
 def _json(value: dict[str, object] | dict[str, str]) -> bytes:
@@ -214,10 +214,10 @@ def _state(url: str, row: object) -> RemoteState:
     raise ValueError("a remote has an unknown shape")
 
 
-def _link(value: object) -> Link | None:
+def _link(value: object) -> HeadLink | None:
     match value:
         case None:
             return None
         case [int(number), str(digest)] if len(digest) == 2 * HASH_BYTES:
-            return Link(number, bytes.fromhex(digest))
+            return HeadLink(number, bytes.fromhex(digest))
     raise ValueError("a remote's newest copy has an unknown shape")

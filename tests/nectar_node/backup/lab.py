@@ -12,19 +12,19 @@ from nectar_node.backup import writing
 from nectar_node.backup.cache import Cache
 from nectar_node.backup.format import chunking
 from nectar_node.backup.format.chunking import Reader
-from nectar_node.backup.format.heads import Head, Link
+from nectar_node.backup.format.heads import Head, HeadLink
 from nectar_node.backup.format.keys import Ring, new_phrase, new_ring, phrase_key, rotated
-from nectar_node.backup.format.listing import Entry, Kind
+from nectar_node.backup.format.listing import EntryKind, ListingEntry
 from nectar_node.backup.format.names import RINGS, new_name
 from nectar_node.backup.operations import Remote, Steps
 from nectar_node.backup.playing import play
 from nectar_node.backup.prune import Pruned, keep_recent, prune
 from nectar_node.backup.repository import newest_number, open_heads, read_table
-from nectar_node.backup.restore import Restored, restore
-from nectar_node.backup.run import Job, Report, back_up
-from nectar_node.backup.source import Found, Stamp
+from nectar_node.backup.restore import RestoredCopy, restore
+from nectar_node.backup.run import BackupJob, Report, back_up
+from nectar_node.backup.source import SourceEntry, Stamp
 from nectar_node.backup.stores.memory import MemoryRemote
-from nectar_node.backup.verify import Findings, verify
+from nectar_node.backup.verify import VerifyFindings, verify
 
 START = 1_800_000_000_000
 """Milliseconds since 1970 at which a lab begins; a copy is made each minute."""
@@ -58,27 +58,27 @@ class Files:
         self.writes += 1
         self.stamps[path] = self.writes if when is None else when
 
-    def entries(self) -> Iterator[Found]:
+    def entries(self) -> Iterator[SourceEntry]:
         folders = {path[:place] for path in {**self.files, **self.links} for place in _slashes(path)}
         for path in sorted({*folders, *self.files, *self.links}):
             if path in self.files:
                 size, when = len(self.files[path]), self.stamps.get(path, 1)
-                yield Found(path, Kind.FILE, 0o600, when, size, stamp=Stamp(size, when, when, 7))
+                yield SourceEntry(path, EntryKind.FILE, 0o600, when, size, stamp=Stamp(size, when, when, 7))
             elif path in self.links:
-                yield Found(path, Kind.LINK, 0o777, 5, target=self.links[path])
+                yield SourceEntry(path, EntryKind.LINK, 0o777, 5, target=self.links[path])
             else:
-                yield Found(path, Kind.FOLDER, 0o700, 5)
+                yield SourceEntry(path, EntryKind.FOLDER, 0o700, 5)
 
     @contextmanager
-    def open(self, found: Found) -> Iterator[Reader]:
+    def open(self, found: SourceEntry) -> Iterator[Reader]:
         self.reads.append(found.path)
         yield io.BytesIO(self.files[found.path])
 
-    def begin(self, entry: Entry) -> None:
-        if entry.kind is Kind.FILE:
+    def begin(self, entry: ListingEntry) -> None:
+        if entry.kind is EntryKind.FILE:
             assert entry.path not in self.files
             self.files[entry.path] = b""
-        elif entry.kind is Kind.LINK:
+        elif entry.kind is EntryKind.LINK:
             assert isinstance(entry.content, bytes)
             self.links[entry.path] = entry.content
 
@@ -87,10 +87,10 @@ class Files:
         file += bytes(max(0, start + len(data) - len(file)))
         file[start : start + len(data)] = data
 
-    def finish(self, entry: Entry) -> None:
+    def finish(self, entry: ListingEntry) -> None:
         assert entry.path not in self.finished
         self.finished.add(entry.path)
-        if entry.kind is Kind.FILE:
+        if entry.kind is EntryKind.FILE:
             self.files[entry.path] = bytes(self._open.pop(entry.path, b""))
 
 
@@ -103,7 +103,7 @@ class Place:
     """A remote, and what the node knows of it."""
 
     remote: MemoryRemote = field(default_factory=MemoryRemote)
-    known: Link | None = None
+    known: HeadLink | None = None
     cache: Cache = field(default_factory=Cache)
 
 
@@ -147,15 +147,15 @@ class Lab:
         place.cache = report.cache
         return report
 
-    def learn(self, link: Link, place: Place | None = None) -> None:
+    def learn(self, link: HeadLink, place: Place | None = None) -> None:
         """Know that a copy is complete."""
         (place or self.place).known = link
         self.number = max(self.number, link.number)
 
-    def job(self, place: Place | None = None, *, takes_over: bool = False) -> Job:
+    def job(self, place: Place | None = None, *, takes_over: bool = False) -> BackupJob:
         place = place or self.place
         self.now += MINUTE
-        return Job(
+        return BackupJob(
             "disk",
             self.ring,
             self.sealed,
@@ -174,7 +174,7 @@ class Lab:
         self.learn(pruned.link)
         return pruned
 
-    def verify(self, *, reads: bool = True) -> Findings:
+    def verify(self, *, reads: bool = True) -> VerifyFindings:
         steps = verify("disk", self.ring, self.sealed, self.place.known, reads=reads)
         return play(steps, self.remote, self._choose)
 
@@ -201,7 +201,7 @@ class Lab:
 
     def restore(
         self, at: int | None = None, least: int = 0, phrase: str | None = None, remote: Remote | None = None
-    ) -> tuple[Files, Restored]:
+    ) -> tuple[Files, RestoredCopy]:
         files = Files()
 
         def target(head: Head) -> Files:

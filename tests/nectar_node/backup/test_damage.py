@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nectar_node.backup.format import boxes, heads
-from nectar_node.backup.format.errors import BackupError, DamagedBackup, RolledBack, WrongPhrase
+from nectar_node.backup.format.errors import BackupError, DamagedBackup, OlderState, WrongPhrase
 from nectar_node.backup.format.names import head_name
 from nectar_node.backup.stores.memory import MemoryRemote
 from tests.nectar_node.backup.lab import Files, Lab
@@ -57,7 +57,7 @@ def test_each_missing_object_is_noticed_and_named_or_does_not_matter() -> None:
         if name == lab.sealed[0] or name.startswith("packs/"):
             assert name in lab.damaged()
         elif name == head_name(lab.ring, lab.number):
-            with pytest.raises(RolledBack, match="older state"):
+            with pytest.raises(OlderState, match="older state"):
                 lab.verify()
         elif name.startswith("heads/"):
             assert name in lab.damaged()

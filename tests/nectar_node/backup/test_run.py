@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nectar_node.backup import writing
-from nectar_node.backup.format.errors import CopyElsewhere, DamagedBackup, RemoteFailed, RolledBack, WrongPhrase
+from nectar_node.backup.format.errors import CopyElsewhere, DamagedBackup, OlderState, RemoteFailed, WrongPhrase
 from nectar_node.backup.format.keys import new_phrase, phrase_key
 from nectar_node.backup.format.limits import MAX_CHUNK_BYTES
 from nectar_node.backup.stores.memory import MemoryRemote
@@ -324,11 +324,11 @@ def test_a_remote_that_shows_an_older_state_is_refused() -> None:
     newest = lab.number
     assert same(lab.restored(least=newest), lab.files)
     lab.remote.objects = old
-    with pytest.raises(RolledBack, match="older state"):
+    with pytest.raises(OlderState, match="older state"):
         lab.restored(least=newest)
-    with pytest.raises(RolledBack):
+    with pytest.raises(OlderState):
         lab.run()
-    with pytest.raises(RolledBack):
+    with pytest.raises(OlderState):
         lab.verify()
 
 

@@ -14,20 +14,27 @@ from hypothesis import strategies as st
 
 from nectar_node.backup.format import boxes, packs
 from nectar_node.backup.format.errors import DamagedBackup
-from nectar_node.backup.format.heads import Head, Link, open_head_untrusted, seal_head
+from nectar_node.backup.format.heads import Head, HeadLink, open_head_untrusted, seal_head
 from nectar_node.backup.format.index import Pack, decode_index_untrusted, encode_index
 from nectar_node.backup.format.keys import decode_ring_untrusted, new_ring, rotated
 from nectar_node.backup.format.limits import MAX_CHUNK_BYTES, MAX_ENTRY_BYTES, MAX_LEVEL
-from nectar_node.backup.format.listing import BadListing, Entry, EntryReader, Kind, decode_entry_untrusted, encode_entry
+from nectar_node.backup.format.listing import (
+    BadListing,
+    EntryKind,
+    EntryReader,
+    ListingEntry,
+    decode_entry_untrusted,
+    encode_entry,
+)
 from nectar_node.backup.format.names import head_name, head_number, is_name
 from nectar_node.backup.format.padding import padded
-from nectar_node.backup.format.streams import Stream
+from nectar_node.backup.format.streams import ChunkStream
 from tests.nectar_node.backup.lab import Lab
 
 RING = rotated(new_ring(lambda size: bytes(size)), "keys/" + "ab" * 16, 5, lambda size: b"\1" * size)
 OTHER_RING = Lab(1).ring
-HEAD = Head(7, Link(6, b"h" * 32), 123, b"w" * 16, "a.nec", Stream(5, 0, b"i" * 32), 3, 1000, ((1, 2), (4, 5)))
-ENTRY = Entry(b"node/file", Kind.FILE, 0o600, 5, Stream(9, 1, b"i" * 64))
+HEAD = Head(7, HeadLink(6, b"h" * 32), 123, b"w" * 16, "a.nec", ChunkStream(5, 0, b"i" * 32), 3, 1000, ((1, 2), (4, 5)))
+ENTRY = ListingEntry(b"node/file", EntryKind.FILE, 0o600, 5, ChunkStream(9, 1, b"i" * 64))
 DIRECTORY = packs._RECORD.pack(b"c" * 32, 116, 100) + packs._RECORD.pack(b"d" * 32, 80, 200)
 PACK = Pack("packs/" + "cd" * 16, 1, 4096, DIRECTORY)
 VALID = {
@@ -119,7 +126,7 @@ def test_what_is_written_is_read() -> None:
 @pytest.mark.parametrize("path", [b"", b"/x", b"x/", b"a//b", b"../x", b"a/./b", b"a\0b", b"x" * 5000])
 def test_a_path_that_leads_elsewhere_is_refused(path: bytes) -> None:
     with pytest.raises(BadListing):
-        decode_entry_untrusted(encode_entry(Entry(path, Kind.FILE, 0o600, 5, b""))[4:])
+        decode_entry_untrusted(encode_entry(ListingEntry(path, EntryKind.FILE, 0o600, 5, b""))[4:])
 
 
 def test_an_entry_that_says_it_is_long_is_refused_before_it_is_there() -> None:
@@ -135,7 +142,7 @@ def test_a_chunk_that_would_grow_beyond_what_is_said_is_refused() -> None:
     try:
         for frame, size in ((bomb, MAX_CHUNK_BYTES), (bomb, 100), (unsized, 1000), (b"no frame", 100)):
             data = boxes.encrypt(frame, packs.nonce(bytes(16), 0), key)
-            place = packs.Place(packs.chunk_id(key, b"x" * size), 0, len(data), size)
+            place = packs.ChunkPlace(packs.chunk_id(key, b"x" * size), 0, len(data), size)
             assert packs.Unseal(name, key, key, data, 0, (place,)).perform() == [None]
         assert tracemalloc.get_traced_memory()[1] < 16 * MAX_CHUNK_BYTES
     finally:
@@ -178,6 +185,6 @@ def test_padding_adds_no_more_than_is_said(size: int) -> None:
 
 
 def test_streams_are_not_nested_without_end() -> None:
-    deep = Entry(b"x", Kind.FILE, 0o600, 5, Stream(9, MAX_LEVEL + 1, b"i" * 32))
+    deep = ListingEntry(b"x", EntryKind.FILE, 0o600, 5, ChunkStream(9, MAX_LEVEL + 1, b"i" * 32))
     with pytest.raises(BadListing):
         decode_entry_untrusted(encode_entry(deep)[4:])

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 import pytest
 
 from nectar_node.backup.format.errors import RemoteFailed
-from nectar_node.backup.operations import Begin, Done, List, Perform, Put, Steps, Wait
+from nectar_node.backup.operations import (
+    AwaitOperation,
+    BeginOperation,
+    ListObjects,
+    OperationDone,
+    PerformOperation,
+    PutObject,
+    Steps,
+)
 from nectar_node.backup.stores.driver import drive
 from nectar_node.backup.stores.memory import MemoryRemote
 from tests.waiting import LIMIT
@@ -40,12 +48,12 @@ class Call:
 def test_operations_are_under_way_at_the_same_time() -> None:
     def steps() -> Steps[set[str]]:
         for letter in "abc":
-            yield Begin(Put(letter, b""))
+            yield BeginOperation(PutObject(letter, b""))
         ended = set()
         for _ in range(3):
-            done: Done = yield Wait()
+            done: OperationDone = yield AwaitOperation()
             assert done.error is None
-            assert isinstance(done.operation, Put)
+            assert isinstance(done.operation, PutObject)
             ended.add(done.operation.name)
         return ended
 
@@ -54,8 +62,8 @@ def test_operations_are_under_way_at_the_same_time() -> None:
 
 def test_work_runs_on_another_thread() -> None:
     def steps() -> Steps[object]:
-        yield Begin(Call(threading.get_ident))
-        done: Done = yield Wait()
+        yield BeginOperation(Call(threading.get_ident))
+        done: OperationDone = yield AwaitOperation()
         return done.result
 
     assert drive(steps(), MemoryRemote()) != threading.get_ident()
@@ -66,11 +74,11 @@ def test_a_failure_is_thrown_into_the_engine_or_handed_to_it() -> None:
 
     def steps() -> Steps[None]:
         try:
-            yield Perform(List("packs/"))
+            yield PerformOperation(ListObjects("packs/"))
         except RemoteFailed as error:
             seen.append(error)
-        yield Begin(List("packs/"))
-        done: Done = yield Wait()
+        yield BeginOperation(ListObjects("packs/"))
+        done: OperationDone = yield AwaitOperation()
         seen.append(done.error)
 
     drive(steps(), MemoryRemote(down=True))
@@ -81,7 +89,7 @@ def test_what_the_engine_raises_comes_out_when_nothing_is_under_way() -> None:
     remote = Slow(1)
 
     def steps() -> Steps[None]:
-        yield Begin(Put("a", b"data"))
+        yield BeginOperation(PutObject("a", b"data"))
         raise RemoteFailed("no more")
 
     with pytest.raises(RemoteFailed, match="no more"):
@@ -97,7 +105,7 @@ def test_an_interruption_does_not_wait_for_a_remote_that_hangs() -> None:
         released.wait(LIMIT)
 
     def steps() -> Steps[None]:
-        yield Begin(Call(hang))
+        yield BeginOperation(Call(hang))
         hangs.wait(LIMIT)
         raise KeyboardInterrupt
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nectar_node.backup.format.errors import BackupError
-from nectar_node.backup.format.listing import Entry, Kind
+from nectar_node.backup.format.listing import EntryKind, ListingEntry
 from nectar_node.backup.stores.node_folder import FolderTarget, NodeSource
 
 
@@ -61,14 +61,14 @@ def test_what_says_how_a_node_runs_and_the_keys_of_backups_stay_behind(node: Pat
 def test_a_link_is_kept_as_a_link_and_never_followed(node: Path) -> None:
     (node / "out").symlink_to("/etc")
     (found,) = [found for found in NodeSource(node, node.parent.parent).entries() if found.path == b"node/out"]
-    assert (found.kind, found.target) == (Kind.LINK, b"/etc")
+    assert (found.kind, found.target) == (EntryKind.LINK, b"/etc")
 
 
 def test_modes_times_and_contents_come_back(tmp_path: Path) -> None:
     target = FolderTarget({b"node": tmp_path / "new"})
-    file = Entry(b"node/folder/file", Kind.FILE, 0o640, 1_234_567_890_123_456_789, b"")
-    folder = Entry(b"node/folder", Kind.FOLDER, 0o750, 1_000_000_000_000_000_001, None)
-    for entry in (Entry(b"node", Kind.FOLDER, 0o700, 5, None), folder, file):
+    file = ListingEntry(b"node/folder/file", EntryKind.FILE, 0o640, 1_234_567_890_123_456_789, b"")
+    folder = ListingEntry(b"node/folder", EntryKind.FOLDER, 0o750, 1_000_000_000_000_000_001, None)
+    for entry in (ListingEntry(b"node", EntryKind.FOLDER, 0o700, 5, None), folder, file):
         target.begin(entry)
     target.write(file.path, 3, b"def")
     target.write(file.path, 0, b"abc")
@@ -83,9 +83,9 @@ def test_modes_times_and_contents_come_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", [b"elsewhere/file", b"node/link/file", b"node/missing/file", b"file", b"node/file/in"])
 def test_nothing_is_restored_outside_the_folders(tmp_path: Path, path: bytes) -> None:
     target = FolderTarget({b"node": tmp_path / "new"})
-    target.begin(Entry(b"node", Kind.FOLDER, 0o700, 5, None))
-    target.begin(Entry(b"node/link", Kind.LINK, 0o777, 5, os.fsencode(tmp_path)))
-    target.begin(Entry(b"node/file", Kind.FILE, 0o600, 5, b""))
+    target.begin(ListingEntry(b"node", EntryKind.FOLDER, 0o700, 5, None))
+    target.begin(ListingEntry(b"node/link", EntryKind.LINK, 0o777, 5, os.fsencode(tmp_path)))
+    target.begin(ListingEntry(b"node/file", EntryKind.FILE, 0o600, 5, b""))
     with pytest.raises(BackupError, match="has no place"):
-        target.begin(Entry(path, Kind.FILE, 0o600, 5, b""))
+        target.begin(ListingEntry(path, EntryKind.FILE, 0o600, 5, b""))
     assert sorted(each.name for each in tmp_path.iterdir()) == ["new"]
