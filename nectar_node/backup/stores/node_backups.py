@@ -119,7 +119,8 @@ class NodeBackups:
                 cache = load_cache(self.settings.cache(name))
                 job = self._job(name, remotes, keys, number, takes_over=takes_over)
                 try:
-                    with shown(name, state.bytes) as progress:
+                    total = state.bytes or sum(found.size for found in source.entries())
+                    with shown(name, total) as progress:
                         report = drive(back_up(job, source, cache, progress), open_remote(state.url, writes=True))
                 except NodeError as error:
                     state.failure = str(error)

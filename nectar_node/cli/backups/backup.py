@@ -164,7 +164,9 @@ def verify(
 
     Whatever is damaged is named.
     """
-    found = _backups(directory, node).verify(name, reads=not quick)
+    silent = as_json or quick or not sys.stderr.isatty()
+    with (_silent if silent else _shown)(name, 0) as checked:
+        found = _backups(directory, node).verify(name, reads=not quick, progress=checked)
     if as_json:
         output.print_json(
             {
@@ -256,18 +258,20 @@ def _silent(name: str, total: int) -> Iterator[Progress]:
 
 @contextmanager
 def _shown(name: str, total: int) -> Iterator[Progress]:
-    """Show the progress of a backup of about so many bytes."""
+    """Show the progress of a backup of about so many bytes; 0: how many there are is said with each step."""
     with progress.display(output.console(sys.stderr), name) as display:
         shown = progress.TransferDisplay(display)
-        last = 0.0
+        last, latest = 0.0, (0, total)
 
-        def show(done: int, new: int) -> None:
-            nonlocal last
+        def show(done: int, other: int) -> None:
+            nonlocal last, latest
+            latest = (done, max(done, total or other))
             if time.monotonic() - last >= _SHOWN_SECONDS:
                 last = time.monotonic()
-                shown.show("", done, max(done, total))
+                shown.show("", *latest)
 
         yield show
+        shown.show("", *latest)
 
 
 def _say_phrase(phrase: str | None) -> None:
