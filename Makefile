@@ -103,8 +103,9 @@ chaos: $(READY) ## real nodes under faults for MINUTES=10, beside as long withou
 	@$(RUN) -m bench chaos --minutes $(or $(MINUTES),10) $(ARGS)
 
 .PHONY: vectors
-vectors: $(READY) ## rewrite tests/vectors/wire.json, the test vectors of docs/wire.md
+vectors: $(READY) ## rewrite the test vectors of docs/wire.md and docs/backup-format.md
 	@$(RUN) -m tests.vectors.generate
+	@$(RUN) -m tests.vectors.generate_backup
 
 .PHONY: guests
 guests: $(READY) ## rebuild the guest binaries, to the same bytes

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from bench import (
+    backup,
     blobs,
     boot,
     chaos,
@@ -52,6 +53,7 @@ BENCHES: dict[str, Callable[[], list[Result]]] = {
     "state": state.run,
     "sim": sim.run,
     "chaos": chaos.run,
+    "backup": backup.run,
 }
 
 

@@ -48,6 +48,11 @@ TITLES = {
     "sim_seeds": "seeds of small scenarios, swept on both cores",
     "sim_crowd_memory": "each of 100 nodes in one simulation",
     "sim_crowd_boot": "the same, to boot",
+    "backup_first": "the first copy of a node in a folder",
+    "backup_second": "the next one, after 1 percent of its files has changed",
+    "backup_restore": "its restore",
+    "backup_stored": "what both copies take",
+    "backup_memory": "the most memory of any of that",
 }
 """The titles of figures, in words; one without a title is called by its name."""
 

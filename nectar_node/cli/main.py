@@ -25,8 +25,16 @@ BAD_USAGE = 2
 INTERRUPTED = 130
 
 _HERE = "nectar_node.cli"
-_GROUPS = {"net": "net", "keys": "keys", "directory": "directory", "inbox": "inbox", "config": "config", "state": "df"}
-"""The modules with the `app` of each of these groups of commands."""
+_GROUPS = {
+    "net": "net",
+    "keys": "keys",
+    "directory": "directory",
+    "inbox": "inbox",
+    "config": "config",
+    "state": "df",
+    "backup": "backups.backup",
+}
+"""The commands' modules, each with an `app`."""
 _COMMANDS = {
     "boot": "boot",
     "send": "send",
@@ -41,6 +49,7 @@ _COMMANDS = {
     "errors": "errors",
     "trace": "trace",
     "logs": "logs",
+    "restore": "backups.restore",
 }
 """The modules whose commands are functions of these names."""
 # A script's arguments may look like options: those that are not ours are the script's.

@@ -22,7 +22,9 @@ COMMANDS = (
 )
 
 
-@pytest.mark.parametrize("group", [[], ["testnet"], ["sim"], ["net"], ["keys"], ["directory"], ["state"], ["config"]])
+@pytest.mark.parametrize(
+    "group", [[], ["testnet"], ["sim"], ["net"], ["keys"], ["directory"], ["state"], ["config"], ["backup"]]
+)
 def test_in_80_columns_help_says_what_each_command_does_in_a_whole_sentence(
     monkeypatch: pytest.MonkeyPatch, group: list[str]
 ) -> None:

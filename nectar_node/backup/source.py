@@ -1,0 +1,61 @@
+"""What is backed up, and what is restored into: both are given to the engine by whoever knows the node's files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from nectar_node.backup.format.chunking import Reader
+from nectar_node.backup.format.listing import EntryKind, ListingEntry
+
+
+class Stamp(NamedTuple):
+    """As long as this is the same, a file's content is taken to be the same, and is not read again."""
+
+    size: int
+    modified: int
+    changed: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceEntry:
+    """Something that a source has."""
+
+    path: bytes
+    """As in `listing.ListingEntry`."""
+    kind: EntryKind
+    mode: int
+    modified: int
+    """Nanoseconds since 1970."""
+    size: int = 0
+    """Bytes of a file, as far as known before it is read."""
+    target: bytes = b""
+    """Where a link leads."""
+    stamp: Stamp | None = None
+    """None: it is always read."""
+
+
+class BackupSource(Protocol):
+    """What is backed up: it stays as it is until the backup is done."""
+
+    def entries(self) -> Iterator[SourceEntry]:
+        """Yield everything, folders before what is in them, in the same order each time."""
+
+    def open(self, found: SourceEntry) -> AbstractContextManager[Reader]:
+        """Open a file."""
+
+
+class RestoreTarget(Protocol):
+    """What is restored into: empty before."""
+
+    def begin(self, entry: ListingEntry) -> None:
+        """Make a folder, an empty file or a link."""
+
+    def write(self, path: bytes, start: int, data: bytes) -> None:
+        """Write a piece of a file; pieces come in any order."""
+
+    def finish(self, entry: ListingEntry) -> None:
+        """Give a file or a folder its mode and time; nothing is written into it afterwards."""

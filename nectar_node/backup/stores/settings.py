@@ -1,0 +1,223 @@
+"""What a node keeps of its backups, in the folder `backup` of its own: keys, remotes, what is known of them, caches.
+
+The keys are as secret as the node's own key, and never leave the folder: of these files, only the list of remotes is
+backed up.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cbor2
+
+from nectar_node.backup.format.errors import DamagedBackup
+from nectar_node.backup.format.heads import HASH_BYTES, HeadLink
+from nectar_node.backup.format.keys import ID_BYTES, Entropy, Ring, decode_ring_untrusted, new_ring
+from nectar_node.backup.format.limits import MAX_NUMBER, MAX_RING_BYTES
+from nectar_node.backup.format.names import RINGS, is_name, new_name
+from nectar_node.base import own_files
+from nectar_node.base.errors import BadFolder, BadInput
+from net.base.cbor import loads_untrusted
+from net.base.errors import BadCbor
+
+FOLDER = "backup"
+REMOTES_FILE = "remotes.json"
+_VERSION = 1
+_NUMBER = "Number"
+"""A key beside those of remotes, whose names have no capitals."""
+_MAGIC = "nectar-backup keys 1"
+_MAX_REMOTES_BYTES = 1 << 20
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+
+
+@dataclass(frozen=True, slots=True)
+class BackupKeys:
+    """The keys of a node's backups."""
+
+    ring: Ring
+    sealed: tuple[str, bytes]
+    """The ring as an object, which the phrase opens: its name and its bytes."""
+    writer: bytes
+    """This copy of the node, 16 random bytes."""
+
+
+@dataclass(slots=True)
+class RemoteState:
+    """What is known of a remote."""
+
+    url: str
+    known: HeadLink | None = None
+    """Its newest head; None: nothing is known."""
+    time: int | None = None
+    """When its last complete copy was made, in milliseconds since 1970."""
+    files: int = 0
+    bytes: int = 0
+    """What is in that copy."""
+    failure: str | None = None
+    """Why the last attempt came to nothing."""
+
+
+@dataclass(slots=True)
+class Remotes:
+    """The remotes of a node."""
+
+    remotes: dict[str, RemoteState] = field(default_factory=dict)
+    number: int = 0
+    """The highest number of a copy that was put to any of them, whether or not it arrived."""
+
+
+class BackupSettings:
+    """The files in the folder of one node's backups."""
+
+    def __init__(self, node: Path) -> None:
+        self.folder = node / FOLDER
+        self._keys = self.folder / "keys"
+        self._remotes = self.folder / REMOTES_FILE
+        self._known = self.folder / "known.json"
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Keep other commands from changing these files meanwhile; raises NotOurs and OSError."""
+        own_files.make_folder(self.folder)
+        descriptor = own_files.open_file(self.folder / "lock", os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def keys(self) -> BackupKeys | None:
+        """Return the keys; None: there are none yet. Raises BadFolder."""
+        try:
+            own_files.check(self._keys, secret=True)
+            data = own_files.read(self._keys, 4 * MAX_RING_BYTES)
+        except FileNotFoundError:
+            return None
+        try:
+            match loads_untrusted(data, items=8, depth=2):
+                case [str(magic), bytes(ring), str(name), bytes(sealed), bytes(writer)] if (
+                    magic == _MAGIC and is_name(name) and name.startswith(RINGS) and len(writer) == ID_BYTES
+                ):
+                    return BackupKeys(decode_ring_untrusted("", name, ring), (name, sealed), writer)
+        except (BadCbor, DamagedBackup):
+            pass
+        raise BadFolder(
+            f"{self._keys} is damaged: move it away, and add the remotes again; what they have needs the old phrase."
+        )
+
+    def save_keys(self, keys: BackupKeys) -> None:
+        """Replace the keys. Raises NotOurs and OSError."""
+        name, data = keys.sealed
+        own_files.write(self._keys, cbor2.dumps([_MAGIC, keys.ring.encode(), name, data, keys.writer]))
+
+    def remotes(self) -> Remotes:
+        """Return the remotes, and what is known of them; raises BadFolder."""
+        remotes = Remotes()
+        for name, url in self._rows(self._remotes).items():
+            if not isinstance(url, str):
+                raise BadFolder(
+                    f"{self._remotes} is damaged ({name} has no URL): remove it, and add the remotes again."
+                )
+            remotes.remotes[name] = RemoteState(url)
+        rows = self._rows(self._known)
+        remotes.number = _number(rows.pop(_NUMBER, 0))
+        for name, row in rows.items():
+            if name in remotes.remotes:
+                with self._damage(self._known):
+                    remotes.remotes[name] = _state(remotes.remotes[name].url, row)
+        return remotes
+
+    def save_remotes(self, remotes: Remotes) -> None:
+        """Replace the remotes, and what is known of them. Raises NotOurs and OSError."""
+        urls = {name: state.url for name, state in remotes.remotes.items()}
+        if urls != self._rows(self._remotes):  # it is backed up: unchanged, it costs nothing
+            own_files.write(self._remotes, _json(urls))
+        known = {
+            name: {
+                "newest": None if state.known is None else [state.known.number, state.known.hash.hex()],
+                "time": state.time,
+                "files": state.files,
+                "bytes": state.bytes,
+                "failure": state.failure,
+            }
+            for name, state in remotes.remotes.items()
+        }
+        own_files.write(self._known, _json({_NUMBER: remotes.number, **known}))
+
+    def _rows(self, path: Path) -> dict[str, object]:
+        with self._damage(path):
+            try:
+                value = json.loads(own_files.read(path, _MAX_REMOTES_BYTES))
+            except FileNotFoundError:
+                return {}
+            if not isinstance(value, dict) or value.pop("version", None) != _VERSION:
+                raise ValueError(f"it is not of version {_VERSION}, which this release knows")
+            for name in value.keys() - {_NUMBER}:
+                check_remote_name(name)
+            return value
+
+    @contextmanager
+    def _damage(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except (BadInput, ValueError, RecursionError) as error:
+            raise BadFolder(f"{path} is damaged ({error}): remove it, and add the remotes again.") from error
+
+    def cache(self, remote: str) -> Path:
+        """Return where the cache of a remote is."""
+        return self.folder / "cache" / remote
+
+
+def check_remote_name(name: str) -> str:
+    """Return the name of a remote; raises BadInput if it cannot be one."""
+    if _NAME.fullmatch(name) is None:
+        raise BadInput(f"{name!r} cannot be a remote's name: small letters, digits and dashes, at most 32.")
+    return name
+
+
+def new_keys(key: bytes, entropy: Entropy) -> BackupKeys:
+    """Return the keys of a new backup, whose ring `key` opens (`keys.phrase_key`)."""
+    return sealed_keys(new_ring(entropy), key, entropy(ID_BYTES), entropy)
+
+
+def sealed_keys(ring: Ring, key: bytes, writer: bytes, entropy: Entropy) -> BackupKeys:
+    """Return keys with the ring sealed for a phrase."""
+    name = new_name(RINGS, entropy)
+    return BackupKeys(ring, (name, ring.seal(name, key, entropy)), writer)
+
+
+def _json(value: dict[str, object] | dict[str, str]) -> bytes:
+    return (json.dumps({"version": _VERSION, **value}, indent=2) + "\n").encode()
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) and 0 <= value <= MAX_NUMBER else 0
+
+
+def _state(url: str, row: object) -> RemoteState:
+    match row:
+        case {
+            "newest": newest,
+            "time": None | int() as time,
+            "files": int(files),
+            "bytes": int(size),
+            "failure": None | str() as failure,
+        }:
+            return RemoteState(url, _link(newest), time, files, size, failure)
+    raise ValueError("a remote has an unknown shape")
+
+
+def _link(value: object) -> HeadLink | None:
+    match value:
+        case None:
+            return None
+        case [int(number), str(digest)] if len(digest) == 2 * HASH_BYTES:
+            return HeadLink(number, bytes.fromhex(digest))
+    raise ValueError("a remote's newest copy has an unknown shape")

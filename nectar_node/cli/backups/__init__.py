@@ -1,0 +1,1 @@
+"""The commands of backups: making and checking copies, and restoring one."""

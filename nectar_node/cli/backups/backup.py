@@ -1,0 +1,340 @@
+"""`nectar backup`: encrypted copies of a node, in any number of places."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nectar_node.backup.prune import keep_recent
+from nectar_node.backup.run import Report
+from nectar_node.backup.stores.node_backups import NodeBackups, Progress
+from nectar_node.backup.stores.settings import RemoteState, check_remote_name
+from nectar_node.base.errors import NodeError
+from nectar_node.console import output, progress
+from nectar_node.launcher import options
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+
+_NEVER = "never"
+_HEADINGS = ("NAME", "URL", "LAST COPY", "COPY", "FILES", "SIZE")
+_COPY_HEADINGS = ("COPY", "TIME", "FILES", "SIZE")
+
+_SHOWN_SECONDS = 0.1
+"""Between two pictures of a backup's progress."""
+
+app = typer.Typer(help="Keep encrypted copies of a node elsewhere.", no_args_is_help=True)
+
+RemoteName = Annotated[str, typer.Argument(metavar="NAME", help="The remote, as it was called in `add`.")]
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it, such as disk.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="A folder, or s3://BUCKET/PREFIX[?endpoint=URL].")],
+    node: options.Node,
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
+) -> int:
+    """Add a place for copies of the node.
+
+    The first time, this shows the recovery phrase, and never again.
+    """
+    backups = _backups(directory, node)
+    phrase = backups.add(check_remote_name(name), url)
+    state = backups.settings.remotes().remotes[name]
+    if as_json:
+        output.print_json({"name": name, "url": state.url, "phrase": phrase})
+        return 0
+    output.say(f"{name} is {state.url}. `nectar backup run` makes the first copy.")
+    _say_phrase(phrase)
+    return 0
+
+
+@app.command("list")
+def list_(
+    node: options.Node,
+    name: Annotated[
+        str, typer.Argument(metavar="[NAME]", help="List the copies in this remote, instead of the remotes.")
+    ] = "",
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
+) -> int:
+    """List the places for copies of the node, or the copies in one."""
+    backups = _backups(directory, node)
+    if name:
+        copies = [
+            {"copy": head.number, "time": _iso(head.time), "files": head.files, "bytes": head.bytes}
+            for head in backups.copies(name)
+        ]
+        if as_json:
+            output.print_json(copies)
+            return 0
+        rows = [
+            (str(head["copy"]), _local(str(head["time"])), str(head["files"]), output.size(int(str(head["bytes"]))))
+            for head in copies
+        ]
+        output.print_table(_COPY_HEADINGS, rows)
+        return 0
+    remotes = backups.settings.remotes().remotes
+    if as_json:
+        output.print_json([_told(each, state) for each, state in remotes.items()])
+        return 0
+    output.print_table(_HEADINGS, [_row(each, state) for each, state in remotes.items()], ("NAME",), ("FILES", "COPY"))
+    return 0
+
+
+@app.command()
+def run(
+    node: options.Node,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="The remotes to copy to; all if none is named.")
+    ] = None,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Go on where another copy of this node has written.")
+    ] = False,
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
+) -> int:
+    """Make a copy of the node in each remote.
+
+    The node must not run meanwhile.
+    """
+    backups = _backups(directory, node)
+    results: list[dict[str, object]] = []
+    silent = as_json or not sys.stderr.isatty()
+    for name, result in backups.run(names or [], takes_over=take_over, shown=_silent if silent else _shown):
+        if isinstance(result, Report):
+            results.append(
+                {
+                    "name": name,
+                    "copy": result.link.number,
+                    "files": result.files,
+                    "bytes": result.bytes,
+                    "new_bytes": result.new_bytes,
+                    "stored_bytes": result.stored_bytes,
+                    "damages": [str(damage) for damage in result.damages],
+                }
+            )
+        else:
+            results.append({"name": name, "failure": str(result)})
+        if not as_json:
+            _say_result(name, result)
+    if as_json:
+        output.print_json(results)
+    elif not results:
+        output.say("There is no remote yet: add one with `nectar backup add`.")
+    return 1 if not results or any("failure" in each for each in results) else 0
+
+
+@app.command()
+def status(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
+    """Say how old the last complete copies are, and what waits."""
+    backups = _backups(directory, node)
+    remotes = backups.settings.remotes().remotes
+    told = []
+    for name, state in remotes.items():
+        files, size = backups.waiting(name)
+        told.append(_told(name, state) | {"waiting_files": files, "waiting_bytes": size})
+        if not as_json:
+            output.say(_status(name, state, files, size))
+    if as_json:
+        output.print_json(told)
+    elif not told:
+        output.say("There is no remote yet: add one with `nectar backup add`.")
+    return 0
+
+
+@app.command()
+def verify(
+    name: RemoteName,
+    node: options.Node,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Check that everything is there, without reading the files' contents.")
+    ] = False,
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
+) -> int:
+    """Check that every copy in a remote can be restored.
+
+    Whatever is damaged is named.
+    """
+    silent = as_json or quick or not sys.stderr.isatty()
+    with (_silent if silent else _shown)(name, 0) as checked:
+        found = _backups(directory, node).verify(name, reads=not quick, progress=checked)
+    if as_json:
+        output.print_json(
+            {
+                "copies": found.copies,
+                "packs": found.packs,
+                "chunks": found.chunks,
+                "bytes_read": found.bytes,
+                "damages": [{"object": damage.name, "what": damage.what} for damage in found.damages],
+            }
+        )
+        return 1 if found.damages else 0
+    for damage in found.damages:
+        output.complain(str(damage))
+    if found.damages:
+        output.say(
+            f"{len(found.damages)} things are wrong in {name}: `nectar backup run {name}` writes again what it can."
+        )
+        return 1
+    read = f"every byte of {output.size(found.bytes)} is right" if not quick else "everything is there"
+    output.say(f"{found.copies} {'copy' if found.copies == 1 else 'copies'} in {name}: {read}.")
+    return 0
+
+
+@app.command()
+def prune(
+    name: RemoteName,
+    node: options.Node,
+    keep: Annotated[int, typer.Option(metavar="N", min=1, help="Keep the newest N copies.")] = 30,
+    days: Annotated[
+        int, typer.Option(metavar="D", min=0, help="Keep the newest copy of each of the last D days that have one.")
+    ] = 90,
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
+) -> int:
+    """Remove old copies from a remote.
+
+    What only they needed goes, too. This needs the right to delete there.
+    """
+    pruned = _backups(directory, node).prune(name, keep_recent(keep, days))
+    output.tell(
+        {"kept": pruned.kept, "removed": pruned.removed, "freed_bytes": pruned.freed},
+        f"{name} keeps {pruned.kept} and has lost {pruned.removed}; {output.size(pruned.freed)} are free again.",
+        as_json=as_json,
+    )
+    return 0
+
+
+@app.command()
+def rotate(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
+    """Replace the recovery phrase and the keys.
+
+    Nothing is uploaded again.
+
+    The new phrase is shown once, and opens a remote from the next `nectar backup run` on. The old one still opens what
+    is there already, until `nectar backup prune` has removed its key ring.
+    """
+    phrase = _backups(directory, node).rotate()
+    if as_json:
+        output.print_json({"phrase": phrase})
+        return 0
+    _say_phrase(phrase)
+    return 0
+
+
+@app.command()
+def remove(
+    name: RemoteName, node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False
+) -> int:
+    """Make no more copies in a remote.
+
+    What it has stays there, and can be restored with the phrase.
+    """
+    state = _backups(directory, node).forget(name)
+    output.tell(
+        {"name": name, "url": state.url}, f"{name} gets no more copies; what is in {state.url} stays.", as_json=as_json
+    )
+    return 0
+
+
+def _backups(directory: Path, node: str) -> NodeBackups:
+    network = LocalNetwork.find(directory)
+    return NodeBackups(network.node(node), network.folder)
+
+
+@contextmanager
+def _silent(name: str, total: int) -> Iterator[Progress]:
+    yield lambda done, new: None
+
+
+@contextmanager
+def _shown(name: str, total: int) -> Iterator[Progress]:
+    """Show the progress of a backup of about so many bytes; 0: how many there are is said with each step."""
+    with progress.display(output.console(sys.stderr), name) as display:
+        shown = progress.TransferDisplay(display)
+        last, latest = 0.0, (0, total)
+
+        def show(done: int, other: int) -> None:
+            nonlocal last, latest
+            latest = (done, max(done, total or other))
+            if time.monotonic() - last >= _SHOWN_SECONDS:
+                last = time.monotonic()
+                shown.show("", *latest)
+
+        yield show
+        shown.show("", *latest)
+
+
+def _say_phrase(phrase: str | None) -> None:
+    if phrase is None:
+        return
+    words = phrase.split()
+    output.say("")
+    output.say("The recovery phrase, shown this once. Write it down, on paper: without it, no copy can be restored.")
+    output.say("")
+    for start in range(0, len(words), 4):
+        output.say(
+            "    " + "".join(f"{start + place + 1:2}. {word:<11}" for place, word in enumerate(words[start:][:4]))
+        )
+    output.say("")
+
+
+def _say_result(name: str, result: Report | NodeError) -> None:
+    if not isinstance(result, Report):
+        output.complain(f"{name}: {result}")
+        return
+    for damage in result.damages:
+        output.complain(str(damage))
+    output.say(
+        f"{name}: copy {result.link.number} is complete, {result.files} files, {output.size(result.bytes)}; "
+        f"{output.size(result.stored_bytes)} were stored for it."
+    )
+
+
+def _status(name: str, state: RemoteState, files: int, size: int) -> str:
+    if state.time is None:
+        age = "no complete copy yet"
+    else:
+        age = f"complete copy {_copy(state)}, {output.duration(max(0.0, time.time() - state.time / 1000))} old"
+    waits = f"{files} changed files wait, {output.size(size)}" if files else "nothing waits"
+    failure = "" if state.failure is None else f" The last attempt failed: {state.failure}"
+    return f"{name}: {age}; {waits}.{failure}"
+
+
+def _told(name: str, state: RemoteState) -> dict[str, object]:
+    return {
+        "name": name,
+        "url": state.url,
+        "copy": None if state.known is None else state.known.number,
+        "time": None if state.time is None else _iso(state.time),
+        "files": state.files,
+        "bytes": state.bytes,
+        "failure": state.failure,
+    }
+
+
+def _row(name: str, state: RemoteState) -> tuple[str, ...]:
+    if state.time is None:
+        return name, state.url, _NEVER, "-", "-", "-"
+    return name, state.url, _local(_iso(state.time)), _copy(state), str(state.files), output.size(state.bytes)
+
+
+def _copy(state: RemoteState) -> str:
+    return "-" if state.known is None else str(state.known.number)
+
+
+def _iso(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def _local(text: str) -> str:
+    return datetime.fromisoformat(text).astimezone().isoformat(sep=" ", timespec="seconds")

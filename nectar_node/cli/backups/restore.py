@@ -1,0 +1,101 @@
+"""`nectar restore`: a node from one of its copies, on a machine that has nothing but the recovery phrase."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nectar_node.backup.stores.node_backups import restore_node
+from nectar_node.base.errors import BadInput
+from nectar_node.console import output, progress
+from nectar_node.contract.config import NODES_FOLDER
+from nectar_node.launcher import options
+from nectar_node.launcher.local_network import LocalNetwork
+
+PHRASE_VARIABLE = "NECTAR_PHRASE_FILE"
+"""The environment variable that names a file with the recovery phrase."""
+_MAX_PHRASE_BYTES = 4096
+
+
+def restore(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Where the copies are, as in `nectar backup add`.")],
+    into: Annotated[
+        Path,
+        typer.Option(
+            "--into", metavar="DIR", file_okay=False, help="The folder to make: the node is in DIR/nodes/NAME."
+        ),
+    ],
+    at: Annotated[
+        str,
+        typer.Option(metavar="TIME", help="The newest copy that is not later than this, such as 2026-11-30T14:00."),
+    ] = "",
+    at_least: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Refuse a remote whose newest copy has a number less than N.")
+    ] = 0,
+    phrase_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help=f"A file with the recovery phrase; else {PHRASE_VARIABLE} names it, or a prompt asks."
+        ),
+    ] = None,
+    as_json: options.AsJson = False,
+) -> int:
+    """Restore a node from a copy.
+
+    It comes back with its identity, packages, processes, grants and files, and must run in one place only: stop the old
+    one first, if it still runs.
+    """
+    when = _milliseconds(at) if at else None
+    phrase = _phrase(phrase_file)
+    with progress.display(output.console(sys.stderr), "restore") as display:
+        shown = progress.TransferDisplay(display)
+        restored = restore_node(
+            url,
+            phrase,
+            into,
+            NODES_FOLDER,
+            at=when,
+            least=at_least,
+            progress=lambda done, total: shown.show("", done, total),
+        )
+    head = restored.head
+    boot = LocalNetwork(into).boot(head.node)
+    output.tell(
+        {"node": head.node, "copy": head.number, "files": head.files, "bytes": head.bytes, "folder": str(into)},
+        f"{head.node} is restored from copy {head.number}: {head.files} files, {output.size(head.bytes)}. "
+        f"Start it with `{boot}`.",
+        as_json=as_json,
+    )
+    return 0
+
+
+def _milliseconds(text: str) -> int:
+    try:
+        return int(datetime.fromisoformat(text).astimezone().timestamp() * 1000)
+    except (ValueError, OverflowError, OSError) as error:
+        raise BadInput(f"{text!r} is not a time: expected one such as 2026-11-30T14:00.") from error
+
+
+def _phrase(file: Path | None) -> str:
+    named = os.environ.get(PHRASE_VARIABLE)
+    path = file if file is not None else Path(named) if named else None
+    if path is not None:
+        try:
+            with path.open("rb") as source:
+                return source.read(_MAX_PHRASE_BYTES).decode(errors="replace")
+        except OSError as error:
+            raise BadInput(f"Cannot read the recovery phrase in {path}: {error.strerror}.") from error
+    if not sys.stdin.isatty():
+        raise BadInput(
+            f"The recovery phrase is needed, and there is no terminal to ask for it: name a file in {PHRASE_VARIABLE}."
+        )
+    try:
+        return getpass.getpass("Recovery phrase: ")
+    except EOFError as error:
+        raise BadInput("No recovery phrase was given: nothing was restored.") from error

@@ -1,0 +1,81 @@
+"""What a node keeps of its backups: written whole, read with suspicion, and the cache is only a cache."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from nectar_node.backup.cache import Cache
+from nectar_node.backup.format.heads import HeadLink
+from nectar_node.backup.format.keys import new_phrase, phrase_key
+from nectar_node.backup.format.streams import ChunkStream
+from nectar_node.backup.source import Stamp
+from nectar_node.backup.stores.cache_file import load_cache, save_cache
+from nectar_node.backup.stores.settings import BackupSettings, Remotes, RemoteState, new_keys
+from nectar_node.base.errors import BadFolder, NotOurs
+
+STATE = RemoteState("/somewhere", HeadLink(7, b"h" * 32), 123, 4, 500, "It was down.")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> BackupSettings:
+    kept = BackupSettings(tmp_path / "a.nec")
+    with kept.changing():
+        pass
+    return kept
+
+
+def test_what_was_saved_is_read(settings: BackupSettings) -> None:
+    assert (settings.keys(), settings.remotes()) == (None, Remotes())
+    keys = new_keys(phrase_key(new_phrase(os.urandom)), os.urandom)
+    settings.save_keys(keys)
+    settings.save_remotes(Remotes({"disk": STATE, "new": RemoteState("s3://bucket")}, 9))
+    assert settings.keys() == keys
+    assert settings.remotes() == Remotes({"disk": STATE, "new": RemoteState("s3://bucket")}, 9)
+
+
+def test_the_keys_are_for_their_owner_alone(settings: BackupSettings) -> None:
+    settings.save_keys(new_keys(phrase_key(new_phrase(os.urandom)), os.urandom))
+    path = settings.folder / "keys"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o644)
+    with pytest.raises(NotOurs, match="can read"):
+        settings.keys()
+
+
+def test_the_list_that_is_backed_up_changes_only_with_the_remotes(settings: BackupSettings) -> None:
+    settings.save_remotes(Remotes({"disk": STATE}, 9))
+    before = (settings.folder / "remotes.json").stat().st_ino
+    settings.save_remotes(Remotes({"disk": RemoteState("/somewhere")}, 10))
+    assert (settings.folder / "remotes.json").stat().st_ino == before
+
+
+@pytest.mark.parametrize("name", ["keys", "remotes.json", "known.json"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": 2}', b'{"version": 1, "disk": 5}', b"\xff" * 50])
+def test_a_damaged_file_is_one_sentence(settings: BackupSettings, name: str, content: bytes) -> None:
+    settings.save_remotes(Remotes({"disk": STATE}, 9))
+    (settings.folder / name).write_bytes(content)
+    (settings.folder / name).chmod(0o600)
+    with pytest.raises(BadFolder, match=f"{name} is damaged"):
+        settings.keys() if name == "keys" else settings.remotes()
+
+
+def test_a_cache_is_read_as_it_was_written_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "cache" / "disk"
+    cache = Cache(
+        {"index/" + "ab" * 16: b"payload"},
+        {b"node/a": (Stamp(1, 2, 3, 4), b"x"), b"node/\xff": (Stamp(5, 6, 7, 8), ChunkStream(9, 1, b"i" * 32))},
+        frozenset(("packs/" + "cd" * 16,)),
+    )
+    assert load_cache(path) == Cache()
+    save_cache(path, cache)
+    assert load_cache(path) == cache
+    data = path.read_bytes()
+    for place in range(0, len(data), 5):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        assert load_cache(path) == Cache()
+    path.write_bytes(data[:-1])
+    assert load_cache(path) == Cache()
