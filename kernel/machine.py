@@ -97,8 +97,8 @@ class Machine:
         return bool(self._quick or self._ended) or (bool(self._busy) and not self._lends)
 
     def run(self, now: float, polls: int) -> None:
-        """Poll guests that can run, at most `polls` times. If busy guests are lent out, stop also at the first slice
-        that is used up, so that what happened meanwhile need not wait for another."""
+        """Poll guests that can run, at most `polls` times. If busy guests are lent out, also stop as soon as one has
+        used up a time slice, so that what has happened meanwhile does not wait for another slice."""
         self._dropped = 0
         while self._ended and self._dropped < DROPS:
             self._drop(self._ended.popleft())

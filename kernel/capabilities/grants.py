@@ -49,9 +49,9 @@ class Grants:
         self._with: dict[Address, dict[ProcessId, int]] = {}
         """For each issuer, how many of its capabilities each process holds or has received."""
         self._saved: dict[PackageId, HoldingAccount] = {}
-        """What the processes of a package hold, without gifts."""
+        """By package: what its processes hold, except what `grant_bounded` gave them."""
         self._given: dict[PackageId, HoldingAccount] = {}
-        """What all processes hold as gifts, by the issuer's package."""
+        """By the issuer's package: what `grant_bounded` gave to all processes together."""
         self._revocations = Revocations()
         self._network = Capability(Address(our, KERNEL_PROCESS), NETWORK)
 
@@ -75,8 +75,8 @@ class Grants:
         return self._all_or_none(holder, list(capabilities), given=False)
 
     def grant_bounded(self, holder: ProcessId, capabilities: Iterable[Capability]) -> bool:
-        """Give these to `holder` without its asking, all or none. Return False if the packages of their issuers have
-        given it, or all processes together, as much as `limits` allow."""
+        """Give these to `holder`, which has not asked for them, all or none. Return False if `limits` do not allow
+        their issuers' packages to give that much more to `holder`, or to all processes together."""
         return self._all_or_none(holder, list(capabilities), given=True)
 
     def _all_or_none(self, holder: ProcessId, wanted: list[Capability], *, given: bool) -> bool:

@@ -104,7 +104,7 @@ class SendErrorKind(enum.Enum):
 
 
 class Reason(enum.Enum):
-    """What the node knows behind the two kinds (G16)."""
+    """Why a message failed: what the node knows, while a process is told only one of the two kinds above (G16)."""
 
     NO_SUCH_NAME = "no such name"
     NO_REGISTRAR = "the registrar could not be asked"

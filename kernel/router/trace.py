@@ -135,7 +135,7 @@ class Tracer:
             self.records.append(record._replace(at=self._time(now), step=TraceStep.HANDED))
 
     def arrived(self, envelope: Envelope, now: float) -> None:
-        """Record that another node has taken what the net was given."""
+        """Record that another node has taken a request that was given to the net."""
         record = self._sent.get(envelope.id)
         if record is not None and isinstance(envelope.message, Request):
             self.records.append(record._replace(at=self._time(now), step=TraceStep.ARRIVED))

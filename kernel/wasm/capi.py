@@ -201,12 +201,12 @@ def check(error: int | None) -> None:
 
 
 def as_error(error: int) -> wasmtime.WasmtimeError:
-    """Return a wasmtime_error_t as the package's exception, which owns it."""
+    """Wrap a wasmtime_error_t in the exception of the `wasmtime` package, which owns it from then on."""
     return wasmtime.WasmtimeError._from_ptr(ctypes.cast(error, POINTER(bindings.wasmtime_error_t)))
 
 
 def as_trap(trap: int) -> wasmtime.Trap:
-    """Return a wasm_trap_t as the package's exception, which owns it."""
+    """Wrap a wasm_trap_t in the exception of the `wasmtime` package, which owns it from then on."""
     return wasmtime.Trap._from_ptr(ctypes.cast(trap, POINTER(bindings.wasm_trap_t)))
 
 

@@ -76,7 +76,7 @@ class Repository:
         return DamagedBackup(self.remote, name, what)
 
     def lost(self) -> DamagedBackup:
-        """Return the error that says why a chunk is not there: what has been found wrong already, if anything."""
+        """Return the error that says why a chunk is missing: the first damage found so far, if there is any."""
         if self.damages:
             return self.damages[0]
         return self.damaged(PACKS, "lacks a pack that this snapshot needs, and no index describes it")

@@ -12,7 +12,7 @@ from nectar_node.backup.format.listing import EntryKind, ListingEntry
 
 
 class Stamp(NamedTuple):
-    """As long as this is the same, a file's content is taken to be the same, and is not read again."""
+    """What shows whether a file has changed: while this is the same, its content is not read again."""
 
     size: int
     modified: int

@@ -124,7 +124,7 @@ class DescriptorReserve:
                 self._fill()
 
     def refill(self) -> None:
-        """Take back those that others took while they were free."""
+        """Fill the reserve up again, as far as there are free descriptors."""
         with self._lock:
             self._fill()
 

@@ -120,7 +120,7 @@ def take(client: ControlClient) -> Sample:
 
 
 def loads(before: Sample, now: Sample, sort: Sort) -> list[NodeLoad]:
-    """Return what each process did between two samples, the busiest first."""
+    """Return what each process did between two samples, sorted by `sort`, the highest first."""
     found = [_load(address, before.rows.get(address), row, now.at - before.at) for address, row in now.rows.items()]
 
     def rank(load: NodeLoad) -> tuple[float, float, str]:

@@ -143,7 +143,7 @@ class Feed(Waiter):
 
 
 class Client:
-    """One connection and what was lent to it, which is taken back when the client goes away, in whatever way."""
+    """One connection, and what the client uses through it, which is taken back however the connection ends."""
 
     __slots__ = ("feeds", "send", "shares")
 

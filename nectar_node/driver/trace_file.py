@@ -64,7 +64,7 @@ class Boots(Struct, frozen=True):
 
 
 class Runs(NamedTuple):
-    """A process of a node that ends."""
+    """A process that still runs when its node ends."""
 
     process: ProcessId
     started_at: float

@@ -61,7 +61,7 @@ class RefusedCommand:
 
 @dataclass(frozen=True, slots=True)
 class NodeEvent:
-    """Something that happened before the answer."""
+    """An event that the node reports before its answer to a command."""
 
     value: Answer
 

@@ -109,8 +109,8 @@ def parse_scripts_untrusted(data: bytes, script: ProcessId, our: str) -> Script:
 
 
 def requested_untrusted(data: bytes, package: PackageId, our: str) -> tuple[Capability, ...]:
-    """Return what the scripts of a package ask for, each once; scripts whose entries make no sense cannot be run, and
-    are left out.
+    """Return the capabilities that the scripts of a package ask for, each once. Scripts with invalid entries are left
+    out: they cannot be run.
     """
     requested: dict[Capability, None] = {}
     with suppress(BadScript):

@@ -127,7 +127,7 @@ class Peers:
         self._handlers[type(event)](event)
 
     def records_written(self, problem: str | None, now: float) -> None:
-        """Learn that name records are durable, or why they are not."""
+        """Learn that name records are durable, or, if `problem` is given, that they could not be written."""
         for record in self._names.take_written():
             self._network.record_kept(record, now, kept=problem is None)
 

@@ -80,9 +80,10 @@ def file_key(identity: Identity, registrar_key: bytes) -> bytes:
 
 
 def read_untrusted(data: bytes, key: bytes) -> tuple[dict[str, HeldRecord], str | None]:
-    """Return the newest record of each name, and what is wrong with the file if a crash does not explain it.
+    """Return the newest record of each name, and what is wrong with the file; None: nothing, or only what a crash
+    leaves.
 
-    Raises DamagedRecords if that is in the head.
+    Raises DamagedRecords if the head is damaged.
     """
     if not compare_digest(data[:_HEAD_BYTES], MAGIC + _mac(key, 0, MAGIC)):
         raise DamagedRecords("it is not a file of this node and this network")

@@ -221,8 +221,8 @@ class Extend:
 class Unpack:
     """Unpack a zip archive into a folder, made if it is missing; files of the same name are replaced. Outcome: None.
 
-    Nothing is written of an archive that is damaged or harmful (`storage.archive`). Nothing of it is durable by that
-    alone.
+    A damaged or harmful archive is not written at all (`storage.archive`). What is written is not durable until it is
+    synced.
     """
 
     location: Location

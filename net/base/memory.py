@@ -34,7 +34,7 @@ class Memory(Protocol):
 
 
 class Unmetered:
-    """An account without a budget, which may always hold more, and the memory of a net that has no other."""
+    """The `Account` and the `Memory` of a net without a budget: every peer may always hold more."""
 
     scarce = False
 

@@ -297,7 +297,7 @@ class NameFound:
 
 @dataclass(frozen=True, slots=True)
 class NameMissing:
-    """No record came from the registrar; what is known here has to do, if there is anything."""
+    """The registrar gave no record; the node must make do with the record it knows, if it knows one."""
 
     reason: FailureReason
     """NO_SUCH_NAME: the registrar knows none; NO_REGISTRAR: the registrar cannot be asked."""

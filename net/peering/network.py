@@ -209,8 +209,8 @@ class Network:
             self._containment.part(f"a lookup of {name}", error, now)
 
     def probe(self, name: str, token: object, now: float) -> None:
-        """See whether the node `name` can be reached, without sending a message: seek a connection as a message would,
-        or ping on the session that is there. Probed events tell each step; the last one is a ProbeEnded."""
+        """Find out whether the node `name` can be reached, without sending a message: open a connection as a message
+        would, or ping over an existing session. A Probed event reports each step; the last one holds a ProbeEnded."""
         try:
             if self._down or not is_node_name(name) or name == self._identity.name:
                 reason = FailureReason.SHUTDOWN if self._down else FailureReason.NO_SUCH_NAME

@@ -405,7 +405,7 @@ class Reception:
     # --- time passes ------------------------------------------------------------------------------------------------
 
     def on_timer(self, now: float) -> None:
-        """Check messages that are not whole, and retry those for which there was no memory."""
+        """Give up on peers that do not finish their messages, and retry what had to wait for memory."""
         for session in self._progress.on_timer(now):
             if session.connection is not None:
                 slow = Stalled("it does not go on with the messages that it has begun")

@@ -128,7 +128,7 @@ class Inbox:
 
     @property
     def held_bytes(self) -> int:
-        """Memory of the messages that are not taken, as far as they have come, in bytes."""
+        """Bytes of the messages that have arrived, even in part, and that nobody has taken yet."""
         partial = sum(len(each.header) + len(each.blob) for each in self._partial.values())
         return partial + sum(self._untaken.values())
 

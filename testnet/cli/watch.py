@@ -51,7 +51,7 @@ def watch(
 
 @contextmanager
 def seen(network: LocalNetwork, interval: float) -> Iterator[Pollers]:
-    """Poll the testnet within this."""
+    """Yield pollers that poll the testnet inside this context."""
     pollers = Pollers(network, interval)
     try:
         pollers.open()

@@ -193,8 +193,8 @@ class Behaviour:
         return sent is not None
 
     def tiny(self, count: int) -> int:
-        """Send up to `count` of the smallest messages, as far as there is credit: to nobody, or to the net, which shows
-        them to people. Return how many were sent."""
+        """Send up to `count` messages of the smallest size, while there is credit, to a process that does not exist, or
+        to the net, which shows them to people. Return how many were sent."""
         header = self.header(self.chance.choice((_NOBODY, _NET)), b"", answered=False)
         for sent in range(count):
             if self.connection.send(header) is None:

@@ -221,8 +221,8 @@ class HostileConnection:
         return max(0, self.credit_bytes - self._used)
 
     def send(self, header: bytes, blob: int | None = None, missing: int = 0) -> OpenMessage | None:
-        """Begin a message with a blob of so many bytes, and write it but for its last `missing` bytes, of which there
-        are fewer than all; None: it has no credit."""
+        """Begin a message with a blob of `blob` bytes, and write all but its last `missing` bytes, fewer than the whole
+        message has. Return None if there is no credit for it."""
         message = OpenMessage(self._next, header, blob)
         if not self.may_send(message.total):
             return None

@@ -82,7 +82,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Anything else."""
+    """Any other line of a journal."""
 
     at: float
     node: str

@@ -68,7 +68,7 @@ class PlannedFaults:
         self._over = False
 
     def expect(self, step: Step) -> None:
-        """Let a fault begin and end at its times, counted from now."""
+        """Schedule a fault to begin and end at its times, counted from now."""
         self._lab.at(step.at, lambda: self._come(step))
 
     def _come(self, step: Step) -> None:

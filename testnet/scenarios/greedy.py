@@ -39,7 +39,7 @@ class _Sent:
     took: float | None = None
 
     def look(self, now: float) -> bool:
-        """Whether it is over."""
+        """Look whether the request has its outcome; when it first has, note how long that took."""
         if self.took is None and self.request.outcome is not None:
             self.took = now - self.began
         return self.took is not None

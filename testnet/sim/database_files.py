@@ -34,8 +34,8 @@ class Files(Protocol):
     def remove(self, name: str) -> None:
         """Remove a file, if there is one."""
 
-    def reserve(self, more: int) -> bool:
-        """Whether the disk has so many bytes left."""
+    def has_room(self, more: int) -> bool:
+        """Return whether the disk has `more` bytes left; nothing is set aside."""
 
     def sync_folder(self) -> None:
         """Make the entries of the folder of these files durable."""
@@ -141,7 +141,7 @@ class _OpenFile:
         mounted, file = self._mounted, self._file
         mounted.changes()
         more = offset + len(data) - len(file)
-        if more > 0 and not mounted.files.reserve(more):
+        if more > 0 and not mounted.files.has_room(more):
             raise apsw.FullError("No space left on device")
         file.write(offset, data)
 

@@ -546,7 +546,7 @@ class _StoreFiles:
     def remove(self, name: str) -> None:
         self._disk._live.files.pop((self._root, name), None)
 
-    def reserve(self, more: int) -> bool:
+    def has_room(self, more: int) -> bool:
         return not self._disk.full and self._disk._used() + more <= self._disk.capacity
 
     def sync_folder(self) -> None:

@@ -44,14 +44,14 @@ class Injected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """An order to raise at a site, at its `time`th time within a step, both counted from 1."""
+    """An order to raise when a site is reached for the `time`th time within a step, both counted from 1."""
 
     site: Site
     step: int
     time: int
 
     def __str__(self) -> str:
-        return f"{self.site}, for the {self.time}. time in step {self.step}"
+        return f"{self.site}, call {self.time} in step {self.step}"
 
 
 Reached = dict[Site, list[int]]

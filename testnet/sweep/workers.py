@@ -121,7 +121,7 @@ class Workers:
         return len(self._busy) < self._count
 
     def begin(self, plan: Plan, journal: Path | None = None) -> None:
-        """Play a plan as well."""
+        """Begin to play a plan, in a free worker."""
         assert self.free
         worker = self._idle.pop() if self._idle else Worker()
         self._busy.append(worker)

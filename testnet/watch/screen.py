@@ -145,7 +145,7 @@ def busiest(links: Sequence[LinkFigures], height: int | None) -> list[LinkFigure
 
 
 def magnitude(rate: float | None) -> int:
-    """Return a coarse figure, so that links of about the same traffic do not change places each time."""
+    """Return a coarse figure of a rate, so that links with about the same traffic keep their order on the screen."""
     return int(rate or 0.0).bit_length()
 
 

@@ -62,9 +62,10 @@ class Chunker:
             yield chunk.data
 
     def listing(self, buffer: bytearray, *, whole: bool) -> Iterator[bytes]:
-        """Yield the chunks of a listing, or of a list of ids, of which `buffer` has as much as is known.
+        """Yield the chunks of a listing, or of a list of ids; `buffer` holds what of it is known and not yet yielded.
 
-        What is yielded is removed from the buffer. Unless it is `whole`, its end stays there: that may go on.
+        What is yielded is removed from the buffer. Unless the listing is `whole`, the last chunk stays there, because
+        it may still grow.
         """
         chunks = [bytes(chunk.data) for chunk in self._listings.cut_buf(bytes(buffer))]
         if chunks and not whole:

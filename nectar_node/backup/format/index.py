@@ -96,5 +96,5 @@ class ChunkTable:
         return self.packs[value >> 96], place
 
     def places(self, pack: Pack) -> Iterator[ChunkPlace]:
-        """Yield where the chunks of a pack lie in it."""
+        """Yield the place of each chunk in a pack."""
         yield from packs.places(pack.directory, pack.size) or ()

@@ -68,7 +68,7 @@ class _Threads:
         self._begun.put(operation)
 
     def close(self, *, waits: bool) -> None:
-        """Begin nothing more, and wait for what is under way."""
+        """Drop what has not begun; if `waits`, wait for what is under way."""
         with suppress(queue.Empty):
             while True:
                 self._begun.get_nowait()

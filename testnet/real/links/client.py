@@ -51,7 +51,7 @@ class LinksProcess:
         return launch.stop([folder]).get(folder.path.name)
 
     def connect(self, name: str) -> NodePlace:
-        """Return the place of the node `name`, which others reach from now on; raises NodeError."""
+        """Make the node `name` reachable for the others, and return its place; raises NodeError."""
         answer = self.ask("add", name=name)
         host, port = answer["front"]
         return NodePlace(answer["host"], answer["port"], (host, port))

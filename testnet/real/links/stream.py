@@ -41,7 +41,7 @@ class Counts:
     connections: int = 0
     """Connections that its source has dialed."""
     resets: int = 0
-    """Connections that ended abruptly for its target, by a fault or since its source has done so."""
+    """Connections that ended abruptly for its target, because of a fault or because its source ended them so."""
     delayed: int = 0
     """Pieces."""
 
