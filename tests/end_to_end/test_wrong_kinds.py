@@ -11,7 +11,7 @@ from testnet.real.links.claim import links_folder
 from tests.commands import nectar
 
 FOLDERS = ("control.sock", "lock", "log", "boot.json", "store", "format")
-FILES = ("state", "vfs", "records", "code")
+FILES = ("vfs", "records", "code")
 
 
 @pytest.fixture

@@ -145,9 +145,9 @@ def forge(traced: RunningTestnet) -> None:
     traces.catch_up()
     lines = traces.files["b.nec"].read_text().splitlines()
     last = max((json.loads(line).get("at", traces.began) for line in lines if line), default=traces.began)
-    never_sent = {"step": "sent", "id": 7, "parent": None, "root": 7, "source": f"a.nec@{ECHO}"}
+    never_sent = {"at": last, "step": "sent", "id": 7, "parent": None, "root": 7, "source": f"a.nec@{ECHO}"}
     never_sent |= {"target": f"b.nec@{ECHO}", "claimed": True, "expects": True, "inherits": False, "body": 1}
-    never_sent |= {"blob": None, "reason": None, "beginning": "", "at": last}
+    never_sent |= {"blob": None, "reason": None, "beginning": ""}
     network.place("b.nec").trace.write_text(json.dumps(never_sent) + "\n")
     NodeProcesses(network).resume("b.nec")
 

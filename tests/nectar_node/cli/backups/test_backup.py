@@ -27,10 +27,16 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NodeFolder:
     folder.create()
     folder.key.write_bytes(b"a key")
     folder.key.chmod(0o600)
+    files_of(folder).mkdir(mode=0o700)
     for number in range(5):
-        (folder.state / f"state{number}").write_bytes(os.urandom(2000))
+        (files_of(folder) / f"state{number}").write_bytes(os.urandom(2000))
     (tmp_path / "net" / GENESIS_FILE).write_text("{}")
     return folder
+
+
+def files_of(node: NodeFolder) -> Path:
+    """The folder with its files."""
+    return node.drives / "app:x.nec"
 
 
 @pytest.fixture
@@ -105,10 +111,10 @@ def test_every_remote_gets_a_copy_and_one_that_fails_keeps_no_other_from_it(
 
 def test_status_says_what_has_changed_since(nectar: Nectar, node: NodeFolder, phrase: Path) -> None:
     assert "no complete copy yet; 8 changed files wait" in nectar("backup", "status")
-    for path in (node.key, *node.state.iterdir()):
+    for path in (node.key, *files_of(node).iterdir()):
         os.utime(path, ns=(1, 1))
     nectar("backup", "run")
-    (node.state / "state0").write_bytes(b"x" * 100)
+    (files_of(node) / "state0").write_bytes(b"x" * 100)
     (told,) = json.loads(nectar("backup", "status", "--json"))
     assert told["copy"] == 1
     assert told["waiting_files"] >= 1
@@ -125,14 +131,14 @@ def test_a_running_node_is_not_copied(nectar: Nectar, node: NodeFolder, phrase: 
 
 def test_a_copy_of_an_earlier_time_can_be_had(nectar: Nectar, node: NodeFolder, phrase: Path, tmp_path: Path) -> None:
     nectar("backup", "run")
-    (node.state / "state0").write_bytes(b"new")
+    (files_of(node) / "state0").write_bytes(b"new")
     nectar("backup", "run")
     second, first = json.loads(nectar("backup", "list", "disk", "--json"))
     assert (first["copy"], second["copy"]) == (1, 2)
     nectar(
         *("restore", tmp_path / "remote", "--into", tmp_path / "new", "--phrase-file", phrase, "--at", first["time"])
     )
-    assert (tmp_path / "new" / NODES_FOLDER / NAME / "state" / "state0").read_bytes() != b"new"
+    assert (tmp_path / "new" / NODES_FOLDER / NAME / "vfs" / "app:x.nec" / "state0").read_bytes() != b"new"
 
 
 def test_a_restored_node_goes_on_with_its_backups_and_the_old_one_is_refused(
@@ -169,7 +175,7 @@ def test_verify_names_what_is_damaged(nectar: Nectar, phrase: Path, tmp_path: Pa
 
 def test_pruning_keeps_as_many_as_said(nectar: Nectar, node: NodeFolder, phrase: Path) -> None:
     for number in range(4):
-        (node.state / "state0").write_bytes(b"%d" % number * 2000)
+        (files_of(node) / "state0").write_bytes(b"%d" % number * 2000)
         nectar("backup", "run")
     told = json.loads(nectar("backup", "prune", "disk", "--keep", "2", "--days", "0", "--json"))
     assert (told["kept"], told["removed"]) == (2, 2)
