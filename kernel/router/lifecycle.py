@@ -110,6 +110,8 @@ class Lifecycle:
         """Running processes, by package."""
         self._restarted: dict[ProcessId, int] = {}
         self._number = 0
+        self._unwanted: set[ProcessId] = set()
+        """Processes that were killed before they were restored at this boot."""
         self._changed: set[ProcessId] = set()
         """Processes of which something else is to be kept than before (G26)."""
 
@@ -340,6 +342,8 @@ class Lifecycle:
         for process in killed:
             self._doomed.pop(process, None)
             self._cancel_spawn(process)
+            if process in self._state.starting:
+                self._unwanted.add(process)
         self._cancel_restarts(set(killed))
         if revokes:
             self._revoke({Address(self._our, process): None for process in killed})
@@ -485,11 +489,15 @@ class Lifecycle:
     def on_restored(self, _: Restored) -> None:
         """Note that all processes have been restored, or cannot be."""
         self._descent.all_restored()
+        self._unwanted.clear()
 
     def on_restore(self, event: Restore) -> None:
-        """Let a process run again that ran before the node went down. Nothing happens if its name is taken."""
+        """Let a process run again that ran before the node went down. Nothing happens if its name is taken, or if it
+        was killed since the node has booted."""
         kept = event.remnant
         id, problem = kept.process, None
+        if id in self._unwanted:
+            return
         if id in self.processes or id in self._back_off or id in self._doomed or self._is_reserved(id):
             problem = "the name is taken"
         elif id in self._spawning:

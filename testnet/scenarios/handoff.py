@@ -99,6 +99,8 @@ class _Story:
         self._plan = plan
         self._unsteady = {name for name in plan.nodes if may_forget(plan.schedule, name, 0.0)}
         self._guests = {name: _Guest(name in self._unsteady) for name in plan.nodes}
+        self._killed: set[str] = set()
+        """Nodes whose door was killed."""
         self._opened: dict[tuple[str, Ticket], int] = {}
         """The number of times that a guest was told that it opened a door since the door's node booted."""
         self._answers: list[Json] = []
@@ -243,6 +245,7 @@ class _Story:
         outcome = self._lab.ask(node, _KERNEL, {"KillProcess": str(_DOOR_ID)}, _PATIENCE)
         self._lab.rest(_UNSAVED_SECONDS)
         sure = outcome.kind == "response" and node not in self._unsteady
+        self._killed.add(node)
         self._make_door(node)
         self._restart(node)
         for guest in self._guests.values():
@@ -265,6 +268,8 @@ class _Story:
     def check(self) -> None:
         """Check that holders of a ticket open its door, those too to whom they give one, that nobody else does, and
         that doors count right."""
+        for node in sorted(self._killed):
+            self._make_door(node)  # a fault may have kept the user from it
         for guest, known in self._guests.items():
             for ticket in list(known.tickets):
                 if known.has(ticket) is Has.YES:

@@ -136,6 +136,16 @@ def test_g26_a_message_sent_while_the_node_boots_reaches_the_process(lab: SimLab
     assert b.bodies() == ["early"]
 
 
+def test_g22_a_kill_while_the_node_boots_is_not_undone(lab: SimLab) -> None:
+    a = lab.probe("a")
+    lab.nodes[0] = lab.simulation.restart(OUR)
+    assert not a.running
+    lab.kill(a)
+    assert not a.running
+    lab.reboot()
+    assert not a.running
+
+
 def test_g26_another_version_of_a_package_ends_what_it_no_longer_has(lab: SimLab) -> None:
     lab.file("helper.wasm", PROBE.read_bytes())
     a, b = lab.probe("a"), lab.probe("b")
