@@ -139,6 +139,19 @@ def test_g27_on_a_full_disk_a_commit_says_so_and_succeeds_once_there_is_space() 
     assert disk.open_store("a.nec") == {"t": {"key": b"value"}}
 
 
+def test_g27_a_store_whose_disk_is_full_opens_with_all_that_it_holds() -> None:
+    disk = new_disk()
+    disk.open_store("a.nec")
+    rows = tuple(Row("t", str(number), bytes(3000)) for number in range(20))
+    assert disk.perform(Commit(STORE, rows)) is None
+    disk.close_store()
+    disk.full = True
+    assert len(disk.open_store("a.nec")["t"]) == 20
+    assert isinstance(disk.perform(Commit(STORE, rows)), DiskError)
+    disk.full = False
+    assert disk.perform(Commit(STORE, rows)) is None
+
+
 def test_g21_a_flipped_bit_is_noticed_wherever_it_is_and_never_takes_more_than_the_last_commit() -> None:
     disk = new_disk()
     disk.open_store("a.nec")
