@@ -159,6 +159,7 @@ class NodeCore:
             config.store,
             (self._vouching.rows, self._processes, self._installer, self.decisions, self._names),
             self._system.saver(self._state),
+            config.kept.rows,
         )
         self._deadlines = (
             self._timers.next,

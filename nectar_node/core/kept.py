@@ -30,6 +30,8 @@ class KeptState:
     """The name records."""
     states: Mapping[str, int] = field(default_factory=dict)
     """The saved states of processes: their lengths in bytes (`nectar_node.storage.database.Database.states`)."""
+    rows: frozenset[tuple[str, str]] = frozenset()
+    """Tables and keys of the rows in the store, except name records."""
 
 
 def decode_untrusted(
@@ -47,4 +49,5 @@ def decode_untrusted(
         reboot.decode_untrusted(contents.get(reboot.PACKAGES, {})),
         name_rows.decode_untrusted(contents.get(name_rows.NAMES, {}), contents.get(name_rows.REGISTRAR, {})),
         states or {},
+        frozenset((kind, key) for kind, table in contents.items() if kind != name_rows.NAMES for key in table),
     )

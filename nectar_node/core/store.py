@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from nectar_node.contract.actions import Kept
+from nectar_node.peers.name_rows import NAMES
 from nectar_node.storage.operations import Commit, DiskError, Job, Location, Outcome, Row, StateRow
 
 AGAIN_SECONDS = 1.0
@@ -43,13 +44,23 @@ class States(Protocol):
 class Store:
     """The store of one node."""
 
-    def __init__(self, location: Location, sources: Iterable[RowSource], states: States) -> None:
-        """`location` is the database's file."""
+    def __init__(
+        self,
+        location: Location,
+        sources: Iterable[RowSource],
+        states: States,
+        rows: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """`location` is the database's file; `rows` are the tables and keys of the rows in it, except name records."""
         self._location = location
         self._sources = tuple(sources)
         self._states = states
         self._pending: dict[tuple[str, str], bytes | None] = {}
         """Values to write, by table and key."""
+        self._rows = set(rows)
+        """Tables and keys of the rows that the disk has, or is given, except name records: those are many."""
+        self._new: set[tuple[str, str]] = set()
+        """Those among them that the commit under way adds."""
         self._writing: tuple[Row, ...] | None = None
         """The rows of the commit that is under way, without states."""
         self._has_states = False
@@ -68,8 +79,16 @@ class Store:
         """Why the last commit failed, as one sentence; None: it did not."""
 
     def put(self, row: Row) -> None:
-        """Write a row."""
-        self._pending[row.kind, row.key] = row.value
+        """Write a row, or remove it.
+
+        What came and went while the disk took nothing needs no row: otherwise a guest that makes children on a full
+        disk would fill the memory with their names.
+        """
+        at = row.kind, row.key
+        if row.value is None and row.kind != NAMES and at not in self._rows:
+            self._pending.pop(at, None)
+        else:
+            self._pending[at] = row.value
 
     def ask(self, token: object) -> None:
         """Ask for a `Kept` when everything that has changed so far is on the disk."""
@@ -97,7 +116,7 @@ class Store:
     def next_action(self, now: float) -> Job | Kept | None:
         """Return the write that is to be done now, or an answer, or None; a job's owner is this object."""
         if self._writing is not None:
-            return None
+            return None  # nor are sources asked: what they return belongs to the commit that begins now
         for source in self._sources:
             if source.has_changed:
                 for row in source.changes():
@@ -112,6 +131,9 @@ class Store:
             return Kept(self._asking.pop(0), self.problem) if self._asking else None
         self._writing = tuple(Row(kind, key, value) for (kind, key), value in self._pending.items())
         self._has_states = bool(states)
+        keys = {(row.kind, row.key) for row in self._writing if row.kind != NAMES}
+        self._new = keys - self._rows
+        self._rows |= self._new
         self._pending.clear()
         self._asked, self._asking = self._asking, []
         return Job(Commit(self._location, self._writing, states), _LANE, self)
@@ -122,8 +144,10 @@ class Store:
         rows, self._writing = self._writing, None
         before, self._alone = self.problem, False
         if isinstance(outcome, DiskError):
-            for kind, key, value in rows:
-                self._pending.setdefault((kind, key), value)
+            self._rows -= self._new
+            since = {row: self._pending.pop((row.kind, row.key), row.value) for row in rows}
+            for row, value in since.items():
+                self.put(row._replace(value=value))
             if self._has_states:
                 self._alone = bool(rows)
                 self._earliest = now
@@ -134,5 +158,6 @@ class Store:
             self._failed = True
         else:
             self.problem, self._failed = None, False
+            self._rows.difference_update((row.kind, row.key) for row in rows if row.value is None)
         answers, self._asked = [Kept(token, self.problem) for token in self._asked], []
         return answers, self.problem if self.problem != before else None

@@ -60,7 +60,7 @@ def saved() -> Saved:
 
 @pytest.fixture
 def store(part: Part, saved: Saved) -> Store:
-    return Store(WHERE, [part], saved)
+    return Store(WHERE, [part], saved, [("part", "a"), ("other", "a")])
 
 
 def begin(store: Store, now: float = 5.0) -> tuple[Row, ...]:
@@ -228,3 +228,40 @@ def test_who_asks_before_the_next_try_is_told_what_was_wrong_at_the_last(store: 
     store.ask("token")
     assert store.next_action(5.5) == Kept("token", PROBLEM)
     assert store.next_action(5.5) is None
+
+
+def test_g23_what_comes_and_goes_while_the_disk_is_full_takes_no_memory(store: Store, part: Part) -> None:
+    first = part.change("first", b"value")
+    assert begin(store) == (first,)
+    for number in range(1000):
+        part.change(f"child {number}", b"value")
+        part.change(f"child {number}", None)
+        store.next_action(5.0)
+    store.done(FULL, 5.0)
+    assert begin(store, 5.0 + AGAIN_SECONDS) == (first,)
+    part.change("first", None)
+    store.done(FULL, 6.0)
+    assert store.next_action(6.0 + AGAIN_SECONDS) is None
+    assert store.kept
+
+
+def test_g26_a_row_that_the_disk_has_is_removed_even_if_it_was_written_again_while_the_disk_was_full(
+    part: Part, saved: Saved
+) -> None:
+    store = Store(WHERE, [part], saved, [("part", "old")])
+    part.change("old", b"newer")
+    begin(store)
+    store.done(FULL, 5.0)
+    gone = part.change("old", None)
+    assert begin(store, 5.0 + AGAIN_SECONDS) == (gone,)
+    store.done(None, 7.0)
+    part.change("old", None)
+    assert store.next_action(8.0) is None, "it is not there any more"
+
+
+def test_g26_what_ends_while_its_row_is_being_written_is_removed_by_the_next_commit(store: Store, part: Part) -> None:
+    part.change("child", b"value")
+    begin(store)
+    gone = part.change("child", None)
+    store.done(None, 5.0)
+    assert begin(store) == (gone,)
