@@ -275,6 +275,26 @@ class Grants:
         """Return whether a capability that left under this number is still valid."""
         return self._revocations.is_valid(issuer, number)
 
+    @property
+    def epoch(self) -> int:
+        """The number up to which all that has left the node is void, whatever its issuer."""
+        return self._revocations.everything
+
+    def revoke_everything(self, least: int) -> None:
+        """Make worthless all that other nodes have from this one, also what it does not know of, if that left under
+        `least` or a lower number (G21)."""
+        self._revocations.revoke_everything(least)
+        self._revoked = True
+
+    def void(self, capabilities: Iterable[Capability]) -> None:
+        """Take these from all who hold them or may save them: the node that issued them has revoked them."""
+        for capability in capabilities:
+            for holder in list(self._with.get(capability.issuer, ())):
+                if self.holds(holder, capability):
+                    self._release(holder, capability)
+                if capability in self._received.get(holder, ()):
+                    self._unreceive(holder, capability)
+
     # --- the store (G21) --------------------------------------------------------------------------------------------
 
     @property

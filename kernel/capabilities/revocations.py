@@ -69,6 +69,19 @@ class Revocations:
         self._merge(issuer.package_id, issuers)
         return True
 
+    @property
+    def everything(self) -> int:
+        """The number up to which all that has left is void, whatever its issuer."""
+        return self._everything
+
+    def revoke_everything(self, least: int) -> None:
+        """Make worthless all that has left so far, also what this node does not know of, if it left under `least` or a
+        lower number."""
+        self._everything = max(self._everything, self.number, least)
+        self.number, self._left = self._everything + 1, False
+        self._packages.clear()
+        self._issuers.clear()
+
     def _merge(self, package: PackageId, issuers: OrderedDict[ProcessId, int]) -> None:
         if len(issuers) > limits.MAX_REVOKED:
             self._packages[package] = max(self._packages.get(package, 0), issuers.popitem(last=False)[1])

@@ -82,6 +82,14 @@ class NameRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class StandDown:
+    """A copy of this node has taken its place in the network: this one ends, as soon as it has kept that."""
+
+    reason: str
+    """Which copy, since when, and what to do, as one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """The node has booted: the processes of its packages have been started, or could not be."""
 
@@ -151,6 +159,7 @@ DriverAction = (
     | Installed
     | Joined
     | NameRefused
+    | StandDown
     | Ready
     | Traced
     | Probed

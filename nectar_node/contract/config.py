@@ -133,6 +133,8 @@ class NodeConfig:
 
     rescue: bool = False
     """Whether to start with what is left of a damaged store."""
+    take_over: bool = False
+    """Whether to start although a copy of the node has taken its place."""
 
     @property
     def is_registrar(self) -> bool:

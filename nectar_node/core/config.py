@@ -37,5 +37,7 @@ class CoreConfig:
     """The clock for the times in traces; None: the times of the events."""
     kept: KeptState = field(default_factory=KeptState)
     """What the store holds at this boot."""
+    take_over: bool = False
+    """Whether the node runs although a copy has taken its place before: its user says so."""
     ledger: Ledger = field(default_factory=Ledger)
     """Accounts of what packages have on the disk; the driver updates them."""

@@ -38,7 +38,17 @@ from kernel.machine import Machine
 from kernel.router.kernel import Kernel
 from nectar_node.base.log import without_colours
 from nectar_node.base.system_processes import TERMINAL
-from nectar_node.contract.actions import BadCode, DriverAction, Kept, LoadCode, LogLine, Printed, ShutDown, Torn
+from nectar_node.contract.actions import (
+    BadCode,
+    DriverAction,
+    Kept,
+    LoadCode,
+    LogLine,
+    Printed,
+    ShutDown,
+    StandDown,
+    Torn,
+)
 from nectar_node.contract.json_shapes import RequestRefused
 from nectar_node.contract.traces import Traces
 from nectar_node.core.config import CoreConfig
@@ -54,8 +64,9 @@ from nectar_node.packages.reboot import Again, plan
 from nectar_node.packages.review import without_denied
 from nectar_node.peers.bridge import Peers
 from nectar_node.peers.name_rows import NameRows
+from nectar_node.peers.own_row import OwnRow
 from nectar_node.peers.vouching import Vouching
-from nectar_node.storage.operations import Job, Location, Outcome, Row, StopJob
+from nectar_node.storage.operations import DiskError, Job, Location, Outcome, Row, StopJob
 from nectar_node.system.kernel import KernelProcess
 from nectar_node.system.net import Net
 from nectar_node.system.process import SORRY, CompileCode, FetchCode, SystemProcess, SystemToken
@@ -140,11 +151,14 @@ class NodeCore:
         """Processes that ran before the node went down and do not run again at this boot, and why."""
         self._start_up = StartUp(config.our, config.code, self._installer, self._act, self._out.append, self._timers)
         self._names = NameRows(config.kept.names, config.registrar, network.records)
+        self._own = OwnRow(config.kept.own)
+        self._take_over = config.take_over
         self._peers = Peers(
             config.our,
             network,
             self._vouching,
             self._names,
+            self._own,
             self._start_up,
             self.machine,
             self._out.append,
@@ -157,7 +171,7 @@ class NodeCore:
         self._processes = ProcessRows(self.kernel.lifecycle)
         self._store = Store(
             config.store,
-            (self._vouching.rows, self._processes, self._installer, self.decisions, self._names),
+            (self._vouching.rows, self._processes, self._installer, self.decisions, self._names, self._own),
             self._system.saver(self._state),
             config.kept.rows,
         )
@@ -194,6 +208,11 @@ class NodeCore:
         started.
         """
         self._now = now
+        if self._take_over:
+            self._own.take_over()
+        elif self._own.successor is not None:
+            self._out.append(StandDown(self._own.successor.sentence(self.our)))
+            return
         if boot.registers and boot.endpoint is not None:
             self.network.set_endpoint(boot.endpoint.host, boot.endpoint.port, now)
         elif boot.registers:
@@ -338,7 +357,8 @@ class NodeCore:
             answers, problem = owner.done(outcome, now)
             self._out.extend(answers)
             self._system.states_written(self._state, outcome, now)
-            self._peers.records_written(owner.problem, now)
+            if owner.problem is not None or not isinstance(outcome, DiskError):  # or it is tried again at once
+                self._peers.records_written(owner.problem, now)
             if problem is not None:
                 self._log("kernel", 0, problem)
         else:

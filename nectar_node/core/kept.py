@@ -12,9 +12,10 @@ from nectar_node.core import process_table
 from nectar_node.packages import decisions, reboot
 from nectar_node.packages.decisions import Decisions
 from nectar_node.packages.reboot import KeptPackage
-from nectar_node.peers import grant_rows, name_rows
+from nectar_node.peers import grant_rows, name_rows, own_row
 from nectar_node.peers.grant_rows import KeptGrants
 from nectar_node.peers.name_rows import KeptNames
+from nectar_node.peers.own_row import KeptOwn
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class KeptState:
     packages: Mapping[PackageId, KeptPackage] = field(default_factory=dict)
     names: KeptNames = field(default_factory=KeptNames)
     """The name records."""
+    own: KeptOwn = field(default_factory=KeptOwn)
+    """What is kept of the node's own record."""
     states: Mapping[str, int] = field(default_factory=dict)
     """The saved states of processes: their lengths in bytes (`nectar_node.storage.database.Database.states`)."""
     rows: frozenset[tuple[str, str]] = frozenset()
@@ -48,6 +51,7 @@ def decode_untrusted(
         tuple(process_table.decode_untrusted(key, value) for key, value in processes.items()),
         reboot.decode_untrusted(contents.get(reboot.PACKAGES, {})),
         name_rows.decode_untrusted(contents.get(name_rows.NAMES, {}), contents.get(name_rows.REGISTRAR, {})),
+        own_row.decode_untrusted(contents.get(own_row.OWN, {})),
         states or {},
         frozenset((kind, key) for kind, table in contents.items() if kind != name_rows.NAMES for key in table),
     )

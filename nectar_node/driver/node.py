@@ -55,6 +55,7 @@ from nectar_node.contract.actions import (
     Printed,
     Ready,
     ShutDown,
+    StandDown,
     Torn,
 )
 from nectar_node.contract.config import GENESIS_FILE, GenesisFile, NodeConfig, module_cache
@@ -250,6 +251,8 @@ class Node:
         self._transport = TcpTransport(prepared.budget.connections)
         self._refusal: FailureReason | None = None
         """Why the registrar does not grant the name; None: it does."""
+        self._stands_down: StandDown | None = None
+        """Which copy of the node has taken its place; None: none that it knows of."""
         self._job_ended = trio.Event()
         self._torn: Torn | None = None
         """Why the node goes down by itself; None: it does not."""
@@ -281,6 +284,7 @@ class Node:
             Kept: control.kept,
             Joined: self._on_joined,
             NameRefused: self._on_refused,
+            StandDown: self._on_standing_down,
             Ready: self._on_ready,
             ShutDown: lambda _: self._stop.set(),
             Unforeseen: self._unforeseen,
@@ -314,6 +318,8 @@ class Node:
                 if self._refusal is not None:
                     raise CannotJoin(why_refused(self.config.name, self._refusal))
                 await self._shut_down()
+                if self._stands_down is not None:
+                    raise CannotJoin(self._stands_down.reason)
                 if self._torn is not None:
                     raise OwnFailure(f"{self.config.name} goes down: {self._torn.what}, and failed. Its log says why.")
                 nursery.cancel_scope.cancel()
@@ -568,6 +574,10 @@ class Node:
         self._refusal = refused.reason
         self._stop.set()
 
+    def _on_standing_down(self, action: StandDown) -> None:
+        self._stands_down = action
+        self._stop.set()
+
     def _on_ready(self, ready: Ready) -> None:
         self._ready.set()
         warning = ready.warning or open_to_all(self.config)
@@ -605,6 +615,9 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         reservations=config.reservations,
         previous=prepared.previous,
         wall_clock_offset=_wall_clock_offset(),
+        keeps_sequence=True,
+        sequence=prepared.kept.own.sequence,
+        epoch=prepared.kept.grants.revoked.everything,
         invitation=config.invitation,
         connections=min(MAX_CONNECTIONS, prepared.budget.accepted),
     )
@@ -621,6 +634,7 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         memory=memory,
         clock=trio.current_time,
         kept=prepared.kept,
+        take_over=config.take_over,
         ledger=prepared.ledger,
     )
     return NodeCore(core_config, network)

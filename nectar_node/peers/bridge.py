@@ -10,10 +10,11 @@ from collections.abc import Callable
 from kernel.contract.events import FromPeer, Parcel, PeerFailed, PeerTook
 from kernel.contract.message import Buffer, Envelope, Reason, Request, Response
 from kernel.machine import Machine
-from nectar_node.contract.actions import DriverAction, LogLine
+from nectar_node.contract.actions import DriverAction, LogLine, StandDown
 from nectar_node.packages.boot import StartUp
 from nectar_node.peers.envelope import BadHeader, decode_header_untrusted, encode_header, stream_and_inbox
 from nectar_node.peers.name_rows import NameRows
+from nectar_node.peers.own_row import OwnRow, Successor
 from nectar_node.peers.vouching import Vouching
 from net.contract.events import (
     Close,
@@ -26,6 +27,7 @@ from net.contract.events import (
     LookedUp,
     NamesFreed,
     NetEvent,
+    Outdated,
     Outgoing,
     PeerDown,
     PeerUp,
@@ -34,6 +36,8 @@ from net.contract.events import (
     RecordStored,
     Registered,
     RegistrationFailed,
+    SequenceSigned,
+    Superseded,
     Unforeseen,
     Writable,
 )
@@ -70,18 +74,20 @@ class Peers:
         network: Network,
         vouching: Vouching,
         names: NameRows,
+        own: OwnRow,
         start_up: StartUp,
         machine: Machine,
         emit: Callable[[DriverAction], None],
         serve: Callable[[Envelope, float], bool],
     ) -> None:
-        """`names` keeps the name records; `start_up` waits for the registrar; `emit` gives the driver an
-        action; `serve` gives a request to a system process that is there for other nodes, False: it
-        is for none of them."""
+        """`names` keeps the name records, `own` what the node says in its own; `start_up` waits for the registrar;
+        `emit` gives the driver an action; `serve` gives a request to a system process that is there for other nodes,
+        False: it is for none of them."""
         self._our = our
         self._network = network
         self._vouching = vouching
         self._names = names
+        self._own = own
         self._handle = machine.handle
         self._emit = emit
         self._serve = serve
@@ -99,6 +105,9 @@ class Peers:
             PeerDown: self._peer_down,
             Registered: lambda _: start_up.registered(),
             RegistrationFailed: start_up.registration_failed,
+            SequenceSigned: lambda event: own.signed(event.sequence),
+            Outdated: self._outdated,
+            Superseded: self._superseded,
             RecordStored: self._keep_record,
             NamesFreed: lambda _: None,  # their rows go when there are many
             LookedUp: self._looked_up,
@@ -130,6 +139,12 @@ class Peers:
         """Learn that name records are durable, or, if `problem` is given, that they could not be written."""
         for record in self._names.take_written():
             self._network.record_kept(record, now, kept=problem is None)
+        if problem is not None:
+            return
+        if (sequence := self._own.take_written()) is not None:
+            self._network.sequence_kept(sequence, now)
+        if (epoch := self._vouching.rows.take_revoked()) is not None:
+            self._network.revoked(epoch, now)
 
     def status(self) -> list[dict[str, object]]:
         """Return the nodes this one has a session with, for status pages."""
@@ -207,6 +222,23 @@ class Peers:
 
     def _keep_record(self, event: RecordStored) -> None:
         self._names.put(event.record, event.use)
+        self._vouching.record_learned(event.record)
+
+    def _outdated(self, event: Outdated) -> None:
+        """Revoke everything, since what the store has forgotten may be a revocation (G21)."""
+        self._log(
+            0,
+            f"the network knows record {event.record.sequence} of this node, and its store does not: the store is an "
+            "older one, so every capability that other nodes have from this one is revoked",
+        )
+        epoch = self._vouching.revoke_everything(event.record.epoch, self._network.unix(self._now))
+        self._network.raise_epoch(epoch, self._now)
+
+    def _superseded(self, event: Superseded) -> None:
+        successor = Successor.of(event.record)
+        self._own.stand_down(successor)
+        self._log(0, successor.sentence(self._our))
+        self._emit(StandDown(successor.sentence(self._our)))
 
     def _log(self, verbosity: int, text: str) -> None:
         self._emit(LogLine("net", verbosity, text))

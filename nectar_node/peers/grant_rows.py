@@ -53,6 +53,10 @@ class GrantRows:
     def __init__(self, grants: Grants, proofs: Proofs) -> None:
         self._grants = grants
         self._proofs = proofs
+        self._proven: dict[ProcessId, set[Capability]] = {}
+        """What each holder's row has proofs of."""
+        self._revokes = False
+        """Whether a revocation is being written, or was since `take_revoked` was called."""
 
     @property
     def has_changed(self) -> bool:
@@ -65,18 +69,36 @@ class GrantRows:
         for capability in self._proofs.changed:
             holders.update(self._grants.holders(capability))
         self._proofs.changed.clear()
-        self._proofs.forget_unheld()
+        before = [self._proven.pop(holder, set()) for holder in holders]
         rows = [Row(GRANTS, str(holder), self._value(holder)) for holder in sorted(holders)]
+        self._proofs.forget_unheld({each for proven in before for each in proven})
         if revoked is not None:
             rows.append(revoked_row(revoked))
+            self._revokes = True
         return rows
+
+    def take_revoked(self) -> int | None:
+        """Return the revocation epoch if a revocation has been written since this was called last, now that it has."""
+        revokes, self._revokes = self._revokes, False
+        return self._grants.epoch if revokes else None
+
+    def restore(self, kept: KeptGrants) -> None:
+        """Continue with what the rows of earlier boots have."""
+        for holder, listed in kept.held.items():
+            self._note(holder, {each for part in listed for each in part if each in kept.proofs})
 
     def _value(self, holder: ProcessId) -> bytes | None:
         listed = self._grants.listed(holder)
         if listed == ((), ()):
             return None
-        proofs = {each: self._proofs.peek(each) for part in listed for each in part}
-        return encode(listed, {each: proof for each, proof in proofs.items() if proof is not None})
+        found = {each: self._proofs.peek(each) for part in listed for each in part}
+        proofs = {each: proof for each, proof in found.items() if proof is not None}
+        self._note(holder, set(proofs))
+        return encode(listed, proofs)
+
+    def _note(self, holder: ProcessId, proven: set[Capability]) -> None:
+        if proven:
+            self._proven[holder] = proven
 
 
 def encode(listed: Listed, proofs: dict[Capability, Proof]) -> bytes:

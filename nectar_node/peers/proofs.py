@@ -7,7 +7,7 @@ a process of this node holds is kept as long as it is held.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from kernel.contract.capability import Capability
@@ -50,6 +50,8 @@ class Proofs:
         self._from: dict[Capability, str] = {}
         """The node among whose recent proofs a capability's is."""
         self._bytes = 0
+        self._evicted: list[Capability] = []
+        """Held capabilities whose proofs have ceased to be recent, since unheld ones were last forgotten."""
         self.changed: set[Capability] = set()
         """Held capabilities that have got another proof; whoever keeps the proofs empties it."""
 
@@ -92,19 +94,37 @@ class Proofs:
             self._evict(max(self._recent, key=lambda each: self._recent[each].bytes))
 
     def _evict(self, node: str) -> None:
-        recent = self._recent[node]
-        capability, proof = recent.proofs.popitem(last=False)
-        recent.bytes -= _cost(capability)
-        self._bytes -= _cost(capability)
-        del self._from[capability]
-        if not recent.proofs:
-            del self._recent[node]
+        capability, proof = next(iter(self._recent[node].proofs.items()))
+        self._forget_recent(capability)
         if self._is_held(capability):
             self._held[capability] = proof
+            self._evicted.append(capability)
 
-    def forget_unheld(self) -> None:
-        """Drop the proofs that were kept only as long as somebody held what they prove."""
-        self._held = {capability: proof for capability, proof in self._held.items() if self._is_held(capability)}
+    def forget_unheld(self, released: Iterable[Capability]) -> None:
+        """Drop the proofs among these, which somebody has held, that are of no use any more."""
+        for capability in (*released, *self._evicted):
+            if not self._is_held(capability):
+                self._held.pop(capability, None)
+        self._evicted.clear()
+
+    def void(self, node: str, epoch: int) -> list[Capability]:
+        """Forget what `node` has issued under the number `epoch` or a lower one, and return it."""
+        proofs = [*self._held.items(), *(item for recent in self._recent.values() for item in recent.proofs.items())]
+        gone = [each for each, proof in proofs if each.issuer.node == node and proof.issue <= epoch]
+        for capability in gone:
+            self._held.pop(capability, None)
+            if capability in self._from:
+                self._forget_recent(capability)
+        return gone
+
+    def _forget_recent(self, capability: Capability) -> None:
+        node = self._from.pop(capability)
+        recent = self._recent[node]
+        del recent.proofs[capability]
+        recent.bytes -= _cost(capability)
+        self._bytes -= _cost(capability)
+        if not recent.proofs:
+            del self._recent[node]
 
     def peek(self, capability: Capability) -> Proof | None:
         """Return the proof of `capability`, if it is kept, without counting that as use."""

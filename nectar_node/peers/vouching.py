@@ -25,6 +25,7 @@ from kernel.contract.message import Envelope, is_claim, marked
 from nectar_node.peers.grant_rows import GrantRows, KeptGrants
 from nectar_node.peers.proofs import Proof, Proofs
 from net.base.node_names import is_node_name
+from net.names.directory import HeldRecord
 from net.peering.network import Network
 
 DOMAIN = b"nectar/1 capability"
@@ -36,6 +37,8 @@ MAX_WAITING_CLAIMS = 256
 """Capabilities of one peer that wait for keys: one lookup may let all of them be verified at once, 60 microseconds
 each. Beyond that, messages go on without theirs.
 """
+FORGOTTEN_REVOCATIONS = 1 << 24
+"""Revocations that a store may have forgotten while the clock was set back."""
 MAX_LOOKUPS = 32
 """Names that are looked up at the same time because of one peer; capabilities of further issuers are not proven."""
 
@@ -123,7 +126,8 @@ class Vouching:
         issuer, params = capability
         if issuer.node != self._our:
             proof = self._proofs.get(capability)
-            return None if proof is None else Claim(issuer, params, *proof)
+            void = proof is None or proof.issue <= self._epoch(issuer.node)
+            return None if proof is None or void else Claim(issuer, params, *proof)
         issue = self._grants.issue()
         return Claim(issuer, params, issue, self._network.sign(DOMAIN, _statement(issuer, params, issue)))
 
@@ -214,8 +218,32 @@ class Vouching:
         issuer, params, issue, signature = claim
         if issuer.node == self._our and not self._grants.is_issue(issuer.process, issue):
             return False
+        if issuer.node != self._our and issue <= self._epoch(issuer.node):
+            return False
         statement = _statement(issuer, params, issue)
         return self._network.vouched_untrusted(issuer.node, DOMAIN, statement, signature) is True
+
+    def _epoch(self, node: str) -> int:
+        """Return the number up to which all that `node` has issued is void, as far as this node has heard."""
+        record = self._network.record(node)
+        return 0 if record is None else record.epoch
+
+    def record_learned(self, held: HeldRecord) -> None:
+        """Take what a node has revoked wholesale from the processes here, now that its record says so."""
+        if len(self._proofs):
+            record = held.read()
+            if record.epoch:
+                self._grants.void(self._proofs.void(record.name, record.epoch))
+
+    def revoke_everything(self, epoch: int, unix: float) -> int:
+        """Make void all that other nodes have from this one, whatever they have it by; return the revocation epoch.
+
+        `epoch` is the highest that is known, `unix` the Unix time. Numbers of revocations count from 1, or from such a
+        time in milliseconds, so the present one is above all that were used since; the margin is for a clock that is
+        behind.
+        """
+        self._grants.revoke_everything(max(round(unix * 1000), epoch, self._grants.issue() + FORGOTTEN_REVOCATIONS))
+        return self._grants.epoch
 
     def _keep(self, peer: str, claim: Claim) -> Capability:
         capability = Capability(claim.issuer, claim.params)
@@ -227,6 +255,7 @@ class Vouching:
         """Continue with what earlier boots have kept, before any process runs (G21)."""
         self._grants.restore(kept.held, kept.revoked)
         self._proofs.restore(kept.proofs)
+        self.rows.restore(kept)
 
 
 def _count(counts: dict[str, int], key: str, change: int) -> None:

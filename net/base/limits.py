@@ -194,6 +194,15 @@ RECORD_SECONDS = 30 * 24 * 3600
 """From a record's issue to its expiry, and the most that a registrar grants. A node is found for so long after it was
 last there, and a key that was stolen, and changed since, deceives nodes that cannot ask the registrar at most for so
 long."""
+RENEWALS_AT_ONCE = 6
+"""How often a node renews its record because it has revoked something, at once..."""
+RENEWAL_SECONDS = 600.0
+"""...and until it may do so once more: a registrar of a million such nodes writes 1,700 records a second at worst."""
+COPY_SECONDS = 3600.0
+"""From a record to the next one that is signed only to tell of a newer backup copy."""
+OWN_CHECK_SECONDS = 600.0
+"""Pause between two looks at a node's own record while it has no connection to its registrar, which would tell it of a
+copy of it by taking that connection away."""
 FIRST_RECORD_SECONDS = 7 * 24 * 3600
 """The lifetime of the record of a name that is new, so that a name that is registered once and never used is soon free
 again."""

@@ -37,6 +37,12 @@ class NetworkConfig:
     record_seconds: int = RECORD_SECONDS
     """Seconds from the issue of this node's record to its expiry, once the name is not new any more; it is renewed at
     half of that."""
+    keeps_sequence: bool = False
+    """Whether the node keeps the numbers of its own records (`SequenceSigned`), and so notices copies of itself."""
+    sequence: int | None = None
+    """The highest number of a record that it has signed at earlier boots, as far as it is known."""
+    epoch: int = 0
+    """Its revocation epoch: what it issued under this number or a lower one is void."""
     invitation: bytes | None = None
     """The invitation to show to the registrar (`net.names.invitation`)."""
     credit_bytes: int = SESSION_CREDIT_BYTES

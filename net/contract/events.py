@@ -213,6 +213,31 @@ class RegistrationFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class SequenceSigned:
+    """This node has signed a record of itself, which goes to the registrar after `Network.sequence_kept`."""
+
+    sequence: int
+    """The record's number, to be made durable and given to the network at the next boot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """What this node has kept is older than what the network knows of it: it may have revoked more than it remembers.
+    Nothing is registered before `Network.raise_epoch`."""
+
+    record: NameRecord
+    """The record that shows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """A copy of this node has registered after it, so this one is to end; it does not register any more."""
+
+    record: NameRecord
+    """The copy's record."""
+
+
+@dataclass(frozen=True, slots=True)
 class RecordStored:
     """The directory has learned a record, or a registrar is about to grant one. The node makes it durable and then
     calls `Network.record_kept`; no node is told of the grant before that."""
@@ -406,6 +431,9 @@ NetEvent: TypeAlias = (
     | PeerDown
     | Registered
     | RegistrationFailed
+    | SequenceSigned
+    | Outdated
+    | Superseded
     | RecordStored
     | NamesFreed
     | LookedUp

@@ -48,12 +48,12 @@ _STATIC_MAGIC = "nectar static directory 1"
 _MAX_INTEGER = NEVER
 _BODY_STARTS = {0x58: 3, 0x59: 4}
 """Where the body of an encoded record begins, by the kind of length that it has."""
-_BODY_BEGINS, _KEY_BEGINS = b"\x88\x01", b"\x58\x20"
-"""The first bytes of a body and of a key: eight fields, the first of which is the version; a string of 32 bytes."""
-_SHORT_NAMES, _LONG_NAME = tuple(_BODY_BEGINS + bytes((0x60 + size,)) for size in range(24)), 0x78
-"""How a body begins by the length of its name; the kind of text that has its length in a byte of its own."""
+_BODY_BEGINS, _KEY_BEGINS = (b"\x88\x01", b"\x8a\x01"), b"\x58\x20"
+"""The first bytes of a body (eight or ten fields, the first of which is the version) and of a key (32 bytes)."""
+_SHORT_NAMES, _LONG_NAME = tuple(bytes((0x60 + size,)) for size in range(24)), 0x78
+"""How a name begins by its length; the kind of text that has its length in a byte of its own."""
 _MAX_RECORD_ITEMS = 64
-"""Items of a record: eight fields, and as many endpoints and routers as it may name."""
+"""Items of a record: its fields, and as many endpoints and routers as it may name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,10 @@ class NameRecord:
     """Unix time in seconds."""
     expires_at: int
     """Unix time in seconds, from which on the record is believed no longer."""
+    epoch: int = 0
+    """The node's revocation epoch: what it has issued under this number or a lower one is void, everywhere (G21)."""
+    copy: int = 0
+    """The number of the node's newest backup copy; 0: it has told of none."""
 
     @property
     def established(self) -> bool:
@@ -116,9 +120,10 @@ class HeldRecord(NamedTuple):
         """Return the record's key: in a hundredth of the time of `read`, if the record is encoded as ours are."""
         encoded, size = self.encoded, len(self.name)
         start = _BODY_STARTS.get(encoded[1], 0)
-        head = _SHORT_NAMES[size] if size < len(_SHORT_NAMES) else _BODY_BEGINS + bytes((_LONG_NAME, size))
-        end = start + len(head) + size
-        if start and encoded.startswith(head, start) and encoded.startswith(_KEY_BEGINS, end):
+        head = _SHORT_NAMES[size] if size < len(_SHORT_NAMES) else bytes((_LONG_NAME, size))
+        end = start + 2 + len(head) + size
+        begins = start and encoded.startswith(_BODY_BEGINS, start) and encoded.startswith(head, start + 2)
+        if begins and encoded.startswith(_KEY_BEGINS, end):
             return encoded[end + 2 : end + 2 + KEY_BYTES]
         return self.read().public_key
 
@@ -160,18 +165,19 @@ class SignedRecord:
 def sign_record(record: NameRecord, owner: Identity, previous: Identity | None = None) -> SignedRecord:
     """Sign `record`, which carries `owner`'s key; `previous` also signs if the name had that key before."""
     assert record.public_key == owner.public_key
-    body = cbor2.dumps(
-        [
-            _VERSION,
-            record.name,
-            record.public_key,
-            [[endpoint.host, endpoint.port] for endpoint in record.endpoints],
-            list(record.routers),
-            record.sequence,
-            record.issued_at,
-            record.expires_at,
-        ]
-    )
+    fields: list[object] = [
+        _VERSION,
+        record.name,
+        record.public_key,
+        [[endpoint.host, endpoint.port] for endpoint in record.endpoints],
+        list(record.routers),
+        record.sequence,
+        record.issued_at,
+        record.expires_at,
+    ]
+    if record.epoch or record.copy:  # nodes of a version before these fields take a record with them for malformed
+        fields += (record.epoch, record.copy)
+    body = cbor2.dumps(fields)
     change = previous.sign(_CHANGE, body) if previous is not None else None
     return SignedRecord(record, body, owner.sign(_OWNER, body), change, None)
 
@@ -223,10 +229,12 @@ def _decode_body_untrusted(body: bytes) -> NameRecord:
             int(sequence),
             int(issued_at),
             int(expires_at),
+            *marks,
         ]:
             pass
         case _:
-            raise BadNameRecord("a record has eight fields")
+            raise BadNameRecord("a record has eight fields, or ten")
+    epoch, copy = _marks_untrusted(marks)
     if version != _VERSION:
         raise BadNameRecord(f"version {version} is unknown")
     if not is_node_name(name) or not all(is_node_name(router) for router in routers):
@@ -238,7 +246,17 @@ def _decode_body_untrusted(body: bytes) -> NameRecord:
     if not all(0 <= number <= _MAX_INTEGER for number in (sequence, issued_at, expires_at)):
         raise BadNameRecord("a number is out of range")
     checked = tuple(_endpoint_untrusted(endpoint) for endpoint in endpoints)
-    return NameRecord(name, key, checked, tuple(routers), sequence, issued_at, expires_at)
+    return NameRecord(name, key, checked, tuple(routers), sequence, issued_at, expires_at, epoch, copy)
+
+
+def _marks_untrusted(fields: list[object]) -> tuple[int, int]:
+    """Return the last two fields of a record, which it may lack: its epoch and the number of its newest copy."""
+    match fields:
+        case []:
+            return 0, 0
+        case [int(epoch), int(copy)] if 0 <= epoch <= _MAX_INTEGER and 0 <= copy <= _MAX_INTEGER:
+            return epoch, copy
+    raise BadNameRecord("a record has eight fields, or ten")
 
 
 def _endpoint_untrusted(fields: object) -> Endpoint:
@@ -283,7 +301,7 @@ def _replaces(record: HeldRecord, known: HeldRecord) -> bool:
     new, old = record.read(), known.read()
     if follows(new, old):
         return True
-    return new.sequence > old.sequence and not follows(old, new)
+    return new.sequence > old.sequence and new.epoch >= old.epoch and not follows(old, new)
 
 
 class RecordTable:

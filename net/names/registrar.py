@@ -169,7 +169,8 @@ class Registrar:
         """Check that the applicant may have such a record, with that key. Raises RegistrationRefused."""
         record = signed.record
         proven = known is not None and (known.established or known.issued_at + LEAST_PROVEN_SECONDS <= at)
-        if not proven and record.issued_at < at - CLOCK_SKEW_SECONDS:
+        earliest = at - CLOCK_SKEW_SECONDS if known is None else min(at - CLOCK_SKEW_SECONDS, known.issued_at)
+        if not proven and record.issued_at < earliest:
             raise RecordExpired(f"{record.name} is new, and its record claims to be old")
         if not proven and (record.established or len(signed.body) > MAX_FIRST_RECORD_BYTES):
             raise RecordTooLong(f"{record.name} is new, and its record lasts longer, or is larger, than allowed")
@@ -246,3 +247,5 @@ def _check_change(known: SignedRecord, changed: SignedRecord) -> None:
         raise ForeignKey(f"the key that holds {name} has not agreed to another one")
     if changed.record.sequence <= known.record.sequence:
         raise StaleSequence(f"the record of {name} has sequence {known.record.sequence}")
+    if changed.record.epoch < known.record.epoch:
+        raise StaleSequence(f"the record of {name} has the revocation epoch {known.record.epoch}")

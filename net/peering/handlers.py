@@ -113,6 +113,7 @@ class Handlers:
     def _on_goodbye(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
         assert isinstance(frame, Goodbye)
         meant = frame.code in (GoodbyeCode.SHUTDOWN, GoodbyeCode.REPLACED)
+        was_only = session.connection is connection and not session.guest
         if not meant:
             self._events.append(Log(f"{session.name} ends connection {connection.number}: {code_name(frame.code)}"))
         connection.why = None if frame.code == GoodbyeCode.REPLACED else f"the peer says: {code_name(frame.code)}"
@@ -120,12 +121,17 @@ class Handlers:
         disbelieved = frame.code in (GoodbyeCode.NOT_BELIEVED, GoodbyeCode.UNKNOWN_NAME)
         reason = FailureReason.NOT_BELIEVED if disbelieved else FailureReason.UNREACHABLE
         self._sessions.gone(connection, reason, now, farewell=meant)
+        if frame.code == GoodbyeCode.REPLACED and was_only:
+            self._sessions.replaced_elsewhere(session, now)
 
     def _on_request(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
         """Answer a lookup or a registration, if this node is the registrar."""
         assert isinstance(frame, Lookup | Register)
         if self._service is None:
-            raise BadFrame("a request to a node that is not a registrar")
+            if not isinstance(frame, Lookup) or frame.name != session.name:
+                raise BadFrame("a request to a node that is not a registrar")
+            self._switchboard.reply(connection, Found(frame.request, self._directory.signed(frame.name)))
+            return
         self._switchboard.check_reads(connection)  # also for a grant, whose answer comes later
         reply = self._service.answer(frame, connection, session.name, self._wall_clock.unix(now))
         if reply is None:
@@ -155,10 +161,14 @@ class Handlers:
     def _on_answer(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
         """Pass the registrar's answer to the resolver."""
         assert isinstance(frame, Found | Granted | Refused)
-        if session.name != self._registrar:
+        shown = isinstance(frame, Found) and self._sessions.doubts.is_answer(session.name, frame)
+        if session.name != self._registrar and not shown:
             raise BadFrame("an answer from a node that is not our registrar")
         try:
-            self._sessions.resolver.receive_untrusted(frame, now)
+            if not shown:
+                self._sessions.resolver.receive_untrusted(frame, now)
+            elif isinstance(frame, Found) and frame.record is not None:
+                self._sessions.resolver.shown_untrusted(frame.record, now)
         except BadNameRecord as error:
             raise BadFrame(f"a record that is not valid: {error}") from error
         self._sessions.serve_resolver(now)

@@ -168,6 +168,35 @@ class Network:
         record = self._directory.find(name)
         return None if record is None else verify_untrusted(record.public_key, domain, statement, signature)
 
+    def sequence_kept(self, sequence: int, now: float) -> None:
+        """Note that the number of a SequenceSigned event is durable, so that the record may go to the registrar."""
+        self._change_own(lambda: self._sessions.resolver.sequence_kept(sequence, now), now)
+
+    def set_copy_number(self, number: int, now: float) -> None:
+        """Note the number of this node's newest backup copy: its record tells it from its next renewal on, which comes
+        within `limits.COPY_SECONDS`. A restore sees by it that a remote shows an older copy."""
+        self._change_own(lambda: self._sessions.resolver.set_copy_number(number, now), now)
+
+    def revoked(self, epoch: int, now: float) -> None:
+        """Note that this node has revoked something, durably, and its revocation epoch: its record is renewed soon."""
+        self._change_own(lambda: self._sessions.resolver.revoked(epoch, now), now)
+
+    def raise_epoch(self, epoch: int, now: float) -> None:
+        """Register at once with that revocation epoch, as an Outdated event asks for. It is to be durable when the
+        record's number is."""
+        self._change_own(lambda: self._sessions.resolver.raise_epoch(epoch, now), now)
+
+    def _change_own(self, change: Callable[[], None], now: float) -> None:
+        try:
+            change()
+            self._sessions.serve_resolver(now)
+        except Exception as error:
+            self._containment.part("the registration", error, now)
+
+    def unix(self, now: float) -> float:
+        """Return the Unix time at `now`."""
+        return self._wall_clock.unix(now)
+
     def record(self, name: str) -> NameRecord | None:
         """Return the record of `name` if it is known here."""
         return self._directory.find(name)

@@ -20,6 +20,7 @@ from net.base.errors import (
     NameTaken,
     RecordExpired,
     RecordFromTheFuture,
+    RecordInvalid,
     RecordNotKept,
     RecordTooLong,
     RegistrarFull,
@@ -32,6 +33,7 @@ from net.base.limits import (
     LOOKUP_SECONDS,
     MAX_LOOKUPS,
     MAX_RETRY_SECONDS,
+    OWN_CHECK_SECONDS,
     PROVEN_SECONDS,
     RECORD_SECONDS,
     REGISTRATION_RETRY_SECONDS,
@@ -39,17 +41,31 @@ from net.base.limits import (
 )
 from net.base.timers import Timers
 from net.base.wall_clock import WallClock
-from net.contract.events import FailureReason, Log, NetEvent, RecordStored, Registered, RegistrationFailed
+from net.contract.events import (
+    FailureReason,
+    Log,
+    NetEvent,
+    Outdated,
+    RecordStored,
+    Registered,
+    RegistrationFailed,
+    SequenceSigned,
+    Superseded,
+)
 from net.names.directory import Directory, Endpoint, NameRecord, read_record_untrusted, sign_record
 from net.names.identity import Identity
+from net.names.own_records import Finding, OwnRecords
 from net.session.reach import Answer
 
 _ASKED_AGAIN = (StaleSequence.code, RecordTooLong.code)
 """Refusals after which this node asks for a different record."""
 _MAX_STALE = 3
 """How often a registration that lost a race against another one of this node is tried again."""
-_REGISTRATION = ""
-"""The timer's key of the registration; every other key is a name."""
+_TAKEN_BEFORE = (RecordInvalid.code, RecordExpired.code)
+"""Refusals by a registrar of an older version of what this node says beyond that version."""
+_REGISTRATION, _RENEWAL, _CHECK = "", "renewal", "check"
+"""The timers' keys of the registration, of a renewal before its time, and of a look at the own record; every other key
+is a name, which has a dot."""
 REASONS = {
     NameTaken.code: FailureReason.NAME_TAKEN,
     StaleSequence.code: FailureReason.STALE_SEQUENCE,
@@ -80,11 +96,13 @@ class Resolver:
         wall_clock: WallClock | None = None,
         record_seconds: int = RECORD_SECONDS,
         invitation: bytes | None = None,
+        own: OwnRecords | None = None,
         timers: Timers[Any] | None = None,
     ) -> None:
         """`previous` is the identity with the key that the name had before, if this boot changes it. `record_seconds`
         is the lifetime of this node's record, once the registrar grants more than that of a first one. `invitation` is
-        what to show to the registrar (`net.names.invitation`). `timers` gets the earliest deadline."""
+        what to show to the registrar (`net.names.invitation`). `own` has the numbers of its records. `timers`
+        gets the earliest deadline."""
         self._identity = identity
         self._directory = directory
         self._emit = emit
@@ -96,9 +114,20 @@ class Resolver:
         """This node's record with the highest number that the registrar has shown; it may have expired."""
         self._is_new = False
         """Whether the registrar has said that the name is too new for a record that lasts long."""
-        self._signed: tuple[NameRecord, bytes] | None = None
-        """The latest record that this node has signed: it asks for the same one again until it is granted or overtaken.
-        """
+        self._signed: tuple[NameRecord, bytes, int] | None = None
+        """The latest record that this node has signed, and the Unix time at which it did: it asks for the same one
+        again until it is granted or overtaken."""
+        self._own = own or OwnRecords((identity.public_key,))
+        self._finding: Outdated | None = None
+        """What is to be told before the next record is signed."""
+        self._awaits_disk = False
+        """Whether the latest record goes to the registrar as soon as its number is kept."""
+        self._is_check = False
+        """Whether this node looks its own record up for nothing but to see whether a copy of it has registered."""
+        self._plain = False
+        """Whether the registrar is of a version that takes only records of eight fields, issued just now."""
+        self.check_due = False
+        """Whether to look the own record up, unless there is a connection to the registrar."""
         self._requests: dict[int, Lookup | Register] = {}
         self._by_name: dict[str, int] = {}
         self._next_request = 1
@@ -136,6 +165,44 @@ class Resolver:
             self.own_record = self._sign(held, now)
         self.look_up(self._identity.name, now)
 
+    def check(self, now: float) -> None:
+        """Look this node's record up, if it has been granted one at this boot: a copy of it may have registered."""
+        self.check_due = False
+        if self.wanted is not None and self._own.granted and self._directory.genesis is not None:
+            self._is_check = self._identity.name not in self._by_name and self._registering is None
+            self.look_up(self._identity.name, now)
+
+    def shown_untrusted(self, data: bytes, now: float) -> None:
+        """Look at a record of this node that a peer has shown. Raises BadNameRecord."""
+        self._learn(data, self._identity.name, now)
+
+    def revoked(self, epoch: int, now: float) -> None:
+        """Note that this node has revoked something, and that this is on its disk: its record is renewed soon."""
+        self._renew_at(self._own.revoke(epoch, now))
+
+    def set_copy_number(self, number: int, now: float) -> None:
+        """Note the number of the newest backup copy, which the next record tells; it is due within an hour."""
+        when = self._own.set_copy(number, now)
+        if when is not None:
+            self._renew_at(when)
+
+    def _renew_at(self, when: float) -> None:
+        before = self.timers.when(_RENEWAL)
+        if self._directory.genesis is not None and (before is None or when < before):
+            self.timers.set(_RENEWAL, when)
+
+    def raise_epoch(self, epoch: int, now: float) -> None:
+        """Register with a higher revocation epoch, which is on the disk before the number of the record is."""
+        self._own.raise_epoch(epoch)
+        if self.wanted is not None:
+            self.register(*self.wanted, now)
+
+    def sequence_kept(self, sequence: int, now: float) -> None:
+        """Note that the numbers of this node's records up to this one are on its disk."""
+        self._own.kept = max(self._own.kept, sequence)
+        if self._awaits_disk and self.wanted is not None and self._registering is None:
+            self._ask_for_grant(now)
+
     def renew(self, now: float) -> None:
         """Check, after the wall clock was set, whether the record that this node has registered is still the
         right one.
@@ -154,7 +221,13 @@ class Resolver:
     def on_timer(self, now: float) -> None:
         """Give up what the registrar does not answer; retry the registration."""
         while (key := self.timers.pop_due(now)) is not None:
-            if key != _REGISTRATION:
+            if key == _CHECK:
+                self.check_due = True
+                self.timers.set(_CHECK, now + OWN_CHECK_SECONDS)
+            elif key == _RENEWAL:
+                self._own.renew(now)
+                self.renew(now)
+            elif key != _REGISTRATION:
                 self._finish(key, Answer.UNAVAILABLE)
             elif self._registering is not None:
                 self._drop_registration()
@@ -233,19 +306,33 @@ class Resolver:
 
     def answer_registration(self, answer: Answer, now: float) -> None:
         """Go on with the second step of a registration: the lookup of this node's own name has ended."""
+        is_check, self._is_check = self._is_check, False
         if self.wanted is None or self._registering is not None:
             return
         held = self._directory.find(self._identity.name)
-        if answer is Answer.UNAVAILABLE:
+        if self._finding is not None:
+            self._emit(self._finding)
+            self._finding = None
+        elif answer is Answer.UNAVAILABLE and is_check:
+            return
+        elif answer is Answer.UNAVAILABLE:
             self._registration_unavailable(now)
         elif answer is Answer.KNOWN and held is not None and self._is_wanted(held, now):
-            self._registered(held)
+            self._registered(held, now)
         else:
             self.own_record = self._sign(held, now)
-            self._registering = self._ask(Register(self._next_request, self.own_record, self._invitation))
-            self.timers.set(_REGISTRATION, now + LOOKUP_SECONDS)
+            self._ask_for_grant(now)
 
     # --- helpers ---
+
+    def _ask_for_grant(self, now: float) -> None:
+        """Ask for the latest record, as soon as its number is kept: a crash must not make it a stranger's."""
+        assert self._signed is not None
+        record, encoded, _ = self._signed
+        self._awaits_disk = record.sequence > self._own.kept
+        if not self._awaits_disk:
+            self._registering = self._ask(Register(self._next_request, encoded, self._invitation))
+            self.timers.set(_REGISTRATION, now + LOOKUP_SECONDS)
 
     def _ask(self, request: Lookup | Register) -> int:
         self._next_request += 1
@@ -271,14 +358,30 @@ class Resolver:
         if learned is not None:
             self._emit(RecordStored(learned))
         if name == self._identity.name:
-            shown = read_record_untrusted(data).record
+            signed = read_record_untrusted(data)
+            shown = signed.record
             if self._newest is None or shown.sequence > self._newest.sequence:
                 self._newest = shown
+            finding = self._own.judge(signed)
+            if finding is Finding.OUTDATED:
+                self._finding = Outdated(shown)
+            elif finding is Finding.SUPERSEDED and self.wanted is not None:
+                self.wanted = None
+                for key in (_REGISTRATION, _RENEWAL, _CHECK):
+                    self.timers.set(key, None)
+                self._emit(Superseded(shown))
 
     def _registration_answered(self, frame: Granted | Refused, now: float) -> None:
         held = self._directory.find(self._identity.name)
-        if isinstance(frame, Granted) and held is not None and self._is_wanted(held, now):
-            self._registered(held)
+        if self.wanted is None:
+            return
+        if isinstance(frame, Refused) and frame.code in _TAKEN_BEFORE and self._says_more():
+            self._emit(Log("registration: the registrar is of an older version, and takes neither epoch nor copy"))
+            self._plain = True
+            self._signed = None
+            self.look_up(self._identity.name, now)
+        elif isinstance(frame, Granted) and held is not None and self._is_wanted(held, now):
+            self._registered(held, now)
         elif (isinstance(frame, Granted) or frame.code in _ASKED_AGAIN) and self._stale < _MAX_STALE:
             # Another registration of this node came in between, of an earlier boot or of an endpoint that has changed;
             # or the registrar's clock is behind; or another node has had the name before, and it is new all the same.
@@ -292,13 +395,15 @@ class Resolver:
             reason = REASONS.get(code, FailureReason.RECORD_REFUSED)
             self._registration_failed(reason, now, retries=reason is FailureReason.RECORD_NOT_KEPT)
 
-    def _registered(self, held: NameRecord) -> None:
+    def _registered(self, held: NameRecord, now: float) -> None:
         record = self._directory.signed(self._identity.name)
         assert record is not None
         self.own_record = record
         self._emit(Registered(record))
         self._is_new = False
         self.timers.set(_REGISTRATION, self._wall_clock.when((held.issued_at + held.expires_at) / 2))
+        if self._own.keeps_sequence:
+            self.timers.set(_CHECK, now + OWN_CHECK_SECONDS)
 
     def _registration_unavailable(self, now: float) -> None:
         self._registration_failed(FailureReason.UNREACHABLE, now, retries=True)
@@ -315,8 +420,7 @@ class Resolver:
 
     def _is_wanted(self, held: NameRecord, now: float) -> bool:
         """Return whether this record of ours is the right one, and need not be renewed yet."""
-        left = held.expires_at - self._wall_clock.unix(now)
-        if left < (held.expires_at - held.issued_at) / 2 + RENEWAL_SLACK_SECONDS:
+        if not _is_fresh(held, self._wall_clock.unix(now)) or not self._own.is_wanted(held):
             return False
         return held.public_key == self._identity.public_key and (held.endpoints, held.routers) == self.wanted
 
@@ -324,18 +428,50 @@ class Resolver:
         """Return a signed record that may replace `held` and all that the registrar has shown."""
         assert self.wanted is not None
         known = max(filter(None, (held, self._newest)), key=lambda record: record.sequence, default=None)
-        sequence = 1 + (known.sequence if known is not None else 0)
-        issued_at = max(0, int(self._wall_clock.unix(now)))
-        seconds = self._record_seconds
-        if known is None or self._is_new or not (known.established or known.issued_at + PROVEN_SECONDS <= issued_at):
-            seconds = min(seconds, FIRST_RECORD_SECONDS)
+        at, own = max(0, int(self._wall_clock.unix(now))), self._own
+        issued_at, expires_at = self._lifetime(known, at)
         if self._signed is not None:
-            signed, encoded = self._signed
-            fits = signed.sequence >= sequence and signed.expires_at - signed.issued_at <= seconds
-            fits = fits and issued_at - signed.issued_at < CLOCK_SKEW_SECONDS / 2  # an older one is not for a new name
+            signed, encoded, signed_at = self._signed
+            fits = known is None or signed.sequence > known.sequence
+            fits = fits and signed.expires_at - signed.issued_at <= expires_at - issued_at
+            fits = fits and at - signed_at < CLOCK_SKEW_SECONDS / 2  # an older one is not for a new name
             if fits and self._is_wanted(signed, now):
                 return encoded
+        sequence = 1 + max(known.sequence if known is not None else 0, own.sequence)
+        copy = max([own.copy, *(each.copy for each in (held, self._newest) if each is not None)])
+        marks = (0, 0) if self._plain else (own.epoch, copy)
         name, key = self._identity.name, self._identity.public_key
-        record = NameRecord(name, key, *self.wanted, sequence, issued_at, issued_at + seconds)
-        self._signed = (record, sign_record(record, self._identity, self._previous).encode())
+        record = NameRecord(name, key, *self.wanted, sequence, issued_at, expires_at, *marks)
+        new = sign_record(record, self._identity, self._previous)
+        own.sign(sequence, new.body, now)
+        self._signed = (record, new.encode(), at)
+        if own.keeps_sequence:
+            self._emit(SequenceSigned(sequence))
         return self._signed[1]
+
+    def _lifetime(self, known: NameRecord | None, at: int) -> tuple[int, int]:
+        """Return when the record that this node signs at the Unix time `at` is issued, and when it expires.
+
+        While the name is new, its record keeps its times when it is renewed early by the same boot: otherwise a name
+        whose record changes often would be new for ever.
+        """
+        seconds = self._record_seconds
+        if known is None or self._is_new or not (known.established or known.issued_at + PROVEN_SECONDS <= at):
+            seconds = min(seconds, FIRST_RECORD_SECONDS)
+        renews = known is not None and known.public_key == self._identity.public_key and not known.established
+        renews = renews and self._own.granted > 0 and not self._is_new and not self._plain
+        if renews and known is not None and 0 <= at - known.issued_at < PROVEN_SECONDS and _is_fresh(known, at):
+            return known.issued_at, known.expires_at
+        return at, at + seconds
+
+    def _says_more(self) -> bool:
+        """Whether the latest record says what a registrar of an older version does not take."""
+        if self._signed is None or self._plain:
+            return False
+        record, _, signed_at = self._signed
+        return record.epoch > 0 or record.copy > 0 or record.issued_at < signed_at
+
+
+def _is_fresh(record: NameRecord, at: float) -> bool:
+    """Return whether a record need not be renewed yet at the Unix time `at`."""
+    return record.expires_at - at >= (record.expires_at - record.issued_at) / 2 + RENEWAL_SLACK_SECONDS

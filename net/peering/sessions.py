@@ -6,7 +6,7 @@ It carries out what `reach` decides, and carries the `resolver`'s frames, since 
 from collections.abc import Callable
 
 from net.base.errors import GoodbyeCode, Paused, ProtocolViolation
-from net.base.frames import Reserve
+from net.base.frames import Lookup, Reserve
 from net.base.limits import FORGET_SECONDS, KEEPALIVE_SECONDS, MAX_ENDPOINTS, PING_SECONDS, ROUTER_RETRY_SECONDS
 from net.base.timers import Timers
 from net.contract.events import (
@@ -21,6 +21,7 @@ from net.contract.events import (
     ProbeOutcome,
 )
 from net.names.directory import Endpoint
+from net.names.own_records import OwnRecords
 from net.peering.containment import WHY
 from net.peering.context import Context
 from net.peering.own_routers import OwnRouters
@@ -31,6 +32,7 @@ from net.peering.resolver import Resolver
 from net.peering.routes import Routes
 from net.peering.session_table import SessionTable
 from net.session.channel import Stage
+from net.session.doubts import OWN_REQUEST, Doubts
 from net.session.handshake import Circuit, Connect, Handshake
 from net.session.peer_status import PeerState
 from net.session.reach import Answer, GiveUp, LookUp, Reach, Step, Try, Wait
@@ -79,7 +81,14 @@ class Sessions:
             timers=context.timers,
             record_seconds=config.record_seconds,
             invitation=config.invitation,
+            own=OwnRecords(
+                tuple(each.public_key for each in (identity, config.previous) if each is not None),
+                config.sequence,
+                config.epoch,
+                keeps_sequence=config.keeps_sequence,
+            ),
         )
+        self.doubts = Doubts(context.timers)
 
     def admit(self, session: Session, connection: Connection, now: float) -> None:
         """Make a peer of a guest that has got its name. If the name has a session already, with a former key or since
@@ -152,8 +161,30 @@ class Sessions:
             self._events.append(PeerUp(session.name))
         if session.name in self.routers:
             self.reserve(session)
-        if self._is_registrar(session):
+        is_registrar = self._is_registrar(session)
+        if is_registrar:
             self.resolver.connected()
+            self.resolver.check(now)
+            self.serve_resolver(now)
+        if self.doubts.settle(session.name) and not is_registrar and session.connection is not None:
+            self._switchboard.queue(session.connection, Lookup(OWN_REQUEST, self._identity.name))
+
+    # --- copies of this node ---
+
+    def replaced_elsewhere(self, session: Session, now: float) -> None:
+        """Note that the peer has ended the session's only connection in favour of another one, which this node does not
+        have: a copy of this node may have it."""
+        if self._config.keeps_sequence and not self._down:
+            self.doubts.begin(session.name, now)
+
+    def _doubt(self, name: str, now: float) -> None:
+        """Find out whether a copy of this node has a connection with that peer; the peer may know its record, or the
+        registrar."""
+        session = self.table.get(name)
+        if session is not None and not session.live:
+            self.doubts.ask(name)
+            self.advance(session, now)
+            self.resolver.check(now)
             self.serve_resolver(now)
 
     # --- this node's routers ---
@@ -291,7 +322,9 @@ class Sessions:
             self._all_timers.set(self, now + FORGET_SECONDS)
 
     def on_timer(self, now: float) -> None:
-        """Forget the peers that have been gone for a while."""
+        """Look whether copies of this node have taken its place; forget peers that have been gone for a while."""
+        while (name := self.doubts.timers.pop_due(now)) is not None:
+            self._doubt(name, now)
         if (sweep_at := self._all_timers.when(self)) is not None and sweep_at <= now:
             again = self.table.sweep(self._genesis.name if self._genesis is not None else None)
             self._all_timers.set(self, now + FORGET_SECONDS if again and not self._down else None)
@@ -535,6 +568,11 @@ class Sessions:
 
     def serve_resolver(self, now: float) -> None:
         """Carry the resolver's frames and answers to where they belong."""
+        if self.resolver.check_due:
+            registrar = self.table.get(self._genesis.name) if self._genesis is not None else None
+            self.resolver.check_due = False
+            if registrar is None or not registrar.live:
+                self.resolver.check(now)
         while self.resolver.has_frames and self._genesis is not None and not self._down:
             session = self.table.obtain(self._genesis.name)
             if session is None:

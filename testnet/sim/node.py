@@ -27,6 +27,7 @@ from nectar_node.contract.actions import (
     Printed,
     Ready,
     ShutDown,
+    StandDown,
     Torn,
 )
 from nectar_node.contract.memory_budget import DEFAULT_BYTES, MemoryBudget
@@ -80,6 +81,8 @@ class NodeSpec:
     registers: bool = True
     """Whether it asks the registrar for its name. One that would be refused it does not run if it asks; so it grants
     the name itself, and shows that."""
+    take_over: bool = False
+    """Whether it runs although a copy has taken its place before."""
     memory_bytes: int = DEFAULT_BYTES
     """The budget for all that waits in it."""
 
@@ -109,6 +112,8 @@ class SimNode(Wired):
         """Why what had changed could not be kept, or None if it was, by the token of the request."""
         self.joined = False
         """Whether the registrar has granted its name."""
+        self.stood_down: str | None = None
+        """Which copy of it has taken its place, in one sentence; None: none that it knows of."""
         self.ready = False
         """Whether it has booted: its packages run, or cannot."""
         host = self.host
@@ -140,7 +145,15 @@ class SimNode(Wired):
         directory = Registrar(identity, records) if is_registrar else RegistrarDirectory(simulation.genesis, records)
         offset = simulation.clocks[self.host]
         memory = MemoryBudget(spec.memory_bytes)
-        config = NetworkConfig(memory=memory, routers=spec.routers, wall_clock_offset=offset, version=spec.version)
+        config = NetworkConfig(
+            memory=memory,
+            routers=spec.routers,
+            wall_clock_offset=offset,
+            version=spec.version,
+            keeps_sequence=spec.registers,
+            sequence=self._kept.own.sequence,
+            epoch=self._kept.grants.revoked.everything,
+        )
         network = Network(identity, directory, config, simulation.chance("net", self.life).randbytes, simulation.now)
         ids = simulation.chance("ids", self.life)
         core_config = CoreConfig(
@@ -153,6 +166,7 @@ class SimNode(Wired):
             guest=self._guest_config,
             memory=memory,
             kept=self._kept,
+            take_over=spec.take_over,
             ledger=self.ledger,
         )
         return NodeCore(core_config, network)
@@ -349,6 +363,10 @@ class SimNode(Wired):
                 case NameRefused(reason):
                     self._simulation.record(self.host, f"does not run: {why_refused(self.name, reason)}")
                     self.at(self._simulation.now, lambda: self._simulation.crash(self.host))
+                case StandDown(reason):
+                    self.stood_down = reason
+                    self._simulation.record(self.host, f"stands down: {reason}")
+                    self.at(self._simulation.now, lambda: self._simulation.leave(self.host))
                 case Ready():
                     self.ready = True
                 case Unforeseen():

@@ -85,7 +85,7 @@ def test_what_is_held_no_longer_is_given_up(
         proofs.keep("bob.test", key(number), PROOF)
     held.clear()
     assert known(proofs, 2) == [0, 1]
-    proofs.forget_unheld()
+    proofs.forget_unheld(())
     assert known(proofs, 2) == [1]
     assert len(proofs) == 1
 
