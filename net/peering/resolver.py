@@ -126,6 +126,8 @@ class Resolver:
         """Whether this node looks its own record up for nothing but to see whether a copy of it has registered."""
         self._plain = False
         """Whether the registrar is of a version that takes only records of eight fields, issued just now."""
+        self.greets_anew = False
+        """Whether peers are to see the own record in a new greeting, since its epoch has risen."""
         self.check_due = False
         """Whether to look the own record up, unless there is a connection to the registrar."""
         self._requests: dict[int, Lookup | Register] = {}
@@ -138,6 +140,9 @@ class Resolver:
         """The endpoints and routers of this node that the registrar is to know."""
         self._registering: int | None = None
         self._stale = 0
+        known = directory.find(identity.name)
+        self._shown_epoch = known.epoch if known is not None else 0
+        """The highest epoch that peers have been shown."""
         self.own_record: bytes | None = directory.signed(identity.name)
         """This node's record to show in handshakes: granted if possible, otherwise signed by itself alone."""
 
@@ -400,6 +405,9 @@ class Resolver:
         assert record is not None
         self.own_record = record
         self._emit(Registered(record))
+        if held.epoch > self._shown_epoch:
+            self._shown_epoch = held.epoch
+            self.greets_anew = True
         self._is_new = False
         self.timers.set(_REGISTRATION, self._wall_clock.when((held.issued_at + held.expires_at) / 2))
         if self._own.keeps_sequence:

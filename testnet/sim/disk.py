@@ -176,6 +176,17 @@ class SimDisk:
             tree.folders.update(_above(path))
             tree.files[path] = file
 
+    def copy(self, clock: Callable[[], float]) -> SimDisk:
+        """Return another disk with the same files; nothing of them is lost at a power cut."""
+        other = SimDisk(clock, self.capacity)
+        other.packages = dict(self.packages)
+        for tree in (other._live, other._kept):
+            tree.folders = set(self._live.folders)
+        for path, file in self._live.files.items():
+            copied = new_file(file.content(), file.modified)
+            other._live.files[path] = other._kept.files[path] = copied
+        return other
+
     def paths(self) -> set[Path]:
         """Return the paths of all files: the root, and the names below it."""
         return set(self._live.files)

@@ -72,6 +72,8 @@ class NodeSpec:
     """The routers through which alone it is reached, if there are any."""
     host: str = ""
     """The host where it is dialed; its name if empty."""
+    is_copy: bool = False
+    """Whether it is another copy of a node, with the same key; links call it by its host."""
     key: str = ""
     """The seed of its key; another text gives another key."""
     version: int = VERSION
@@ -96,7 +98,7 @@ class SimNode(Wired):
     def __init__(self, simulation: NodeContext, spec: NodeSpec, disk: SimDisk | None = None) -> None:
         """`disk` is that of an earlier boot."""
         name = spec.name
-        super().__init__(simulation, name, spec.host or name)
+        super().__init__(simulation, spec.host if spec.is_copy else name, spec.host or name)
         self.spec = spec
         self.log: list[str] = []
         self.shown_log: list[str] = []
@@ -180,7 +182,7 @@ class SimNode(Wired):
             if kept.started and id not in named:
                 packages.append(self.disk.packages[kept.folder])
         reached = None if spec.routers else Endpoint(self.host, PORT)
-        self.core.boot(Boot(tuple(packages), spec.registers and self.name != REGISTRAR, reached), self._simulation.now)
+        self.core.boot(Boot(tuple(packages), spec.registers and spec.name != REGISTRAR, reached), self._simulation.now)
         self.go_on()
 
     def install(self, folder: Path, *, whole: bool = True) -> None:
@@ -190,8 +192,8 @@ class SimNode(Wired):
 
     def _lay_down(self, folder: Path) -> Package:
         """Copy a package to the node's disk, unless it is there, and return the copy."""
-        package = with_digest(read_package(folder, self.name))
-        copy = f"{self.name}/packages/{package.id}/{package.digest[:32]}"
+        package = with_digest(read_package(folder, self.spec.name))
+        copy = f"{self.spec.name}/packages/{package.id}/{package.digest[:32]}"
         if copy not in self.disk.packages:
             for file in sorted(package.folder.iterdir()):
                 self.disk.put(Location(copy, (file.name,)), file.read_bytes())
@@ -361,7 +363,7 @@ class SimNode(Wired):
                     self.joined = True
                     self._simulation.record(self.host, "Joined")
                 case NameRefused(reason):
-                    self._simulation.record(self.host, f"does not run: {why_refused(self.name, reason)}")
+                    self._simulation.record(self.host, f"does not run: {why_refused(self.spec.name, reason)}")
                     self.at(self._simulation.now, lambda: self._simulation.crash(self.host))
                 case StandDown(reason):
                     self.stood_down = reason
@@ -402,13 +404,13 @@ class SimNode(Wired):
         self.go_on()
 
     def _load(self, load: LoadCode) -> None:
-        program = load_program(self._simulation.engine, self.disk.perform, f"{self.name}/code", load.source)
+        program = load_program(self._simulation.engine, self.disk.perform, f"{self.spec.name}/code", load.source)
         self.core.code_loaded(load, program, self._simulation.now)
         self.go_on()
 
     def _guest_config(self, address: Address) -> GuestConfig:
         chance = self._simulation.chance("guest", self.life, str(address))
-        self.disk.perform(MakeFolder(Location(f"{self.name}/vfs", (str(address.process.package_id),))))
+        self.disk.perform(MakeFolder(Location(f"{self.spec.name}/vfs", (str(address.process.package_id),))))
         return GuestConfig(
             address, MAX_MEMORY_BYTES, chance.randbytes, self._wall_clock, monotonic=self._monotonic_clock
         )

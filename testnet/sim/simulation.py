@@ -33,6 +33,7 @@ from testnet.model.lab import READY_SECONDS, Json, Lab, Level, NodeHolding, Node
 from testnet.model.rule import Attack, Fault, LinkFault, NodeFault, Rule, fresh, held
 from testnet.sim.attacker import SimAttacker
 from testnet.sim.context import NodeContext
+from testnet.sim.disk import SimDisk
 from testnet.sim.fabric import LinkBehaviour
 from testnet.sim.holding import holding
 from testnet.sim.names import REGISTRAR, SimulationError
@@ -187,6 +188,16 @@ class Simulation(NodeContext, Lab):
         self.leave(host)
         del self.down[host]
         self.boots[host] += 1
+
+    def copy(self, host: str, to: str) -> SimNode:
+        """Boot a copy of a node on another host, from what its disk has now; the node may run on."""
+        node = self._node(host)
+        disk = node.disk.copy(lambda: self.wall_clock(to))
+        return self._begin(SimNode(self, replace(node.spec, host=to, is_copy=True), disk))
+
+    def roll_back(self, host: str, disk: SimDisk) -> None:
+        """Give a node that does not run the disk that it has from now on: an older one of its own."""
+        self.down[host].disk = disk
 
     def attack(self, attack: Attack, by: str) -> None:
         registrar = attack.node == REGISTRAR
