@@ -44,8 +44,10 @@ def restore(
     at: int | None = None,
     least: int = 0,
     progress: Progress = lambda done, total: None,
+    check: Callable[[Head], None] = lambda newest: None,
 ) -> Steps[RestoredCopy]:
     """Restore the newest snapshot, or the newest at the time `at` (milliseconds since 1970), with the phrase's `key`.
+    `check` gets the newest head of the remote before anything is restored, and raises what is to stop that.
 
     Raises RolledBack if the remote's newest head has a number less than `least`, and any other BackupError.
     """
@@ -54,6 +56,7 @@ def restore(
     if repository.latest is None:
         raise RemoteFailed(f"There is no complete copy in {remote}: its first backup has not come to its end.")
     newest = yield from read_head(repository, repository.latest)
+    check(newest[0])
     repository.heads = {number: size for number, size in repository.heads.items() if not newest[0].is_pruned(number)}
     head, link = newest if at is None else (yield from head_at(repository, at))
     yield from read_table(repository, {})

@@ -83,6 +83,11 @@ class NodeFolder:
         return self.path / "log"
 
     @property
+    def restored(self) -> Path:
+        """The mark of a node that was restored from a backup, and has not booted since."""
+        return self.path / "restored"
+
+    @property
     def trace(self) -> Path:
         """The file of what happens to every message, if the node writes it (`nectar_node.driver.trace_file`)."""
         return self.path / "trace"

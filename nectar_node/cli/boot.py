@@ -186,6 +186,9 @@ def boot(
     rescue: Annotated[
         bool, typer.Option("--rescue", help="Start with what is left of a damaged store, and say what is lost.")
     ] = False,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Start although a copy of the node has taken its place; the copy ends.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --detach: print the result as JSON.")] = False,
 ) -> int:
     """Run the node NAME of the network in D until Ctrl-C or SIGTERM.
@@ -208,6 +211,7 @@ def boot(
         invite_only=invite_only,
         once=once,
         rescue=rescue,
+        take_over=take_over,
     )
     check_name(name)
     if invite_only is not None and name != REGISTRAR_NAME:

@@ -25,7 +25,7 @@ from nectar_node.core import kept
 from nectar_node.core.kept import KeptState
 from nectar_node.packages import decisions
 from nectar_node.packages.decisions import DamagedDecisions
-from nectar_node.peers import grant_rows
+from nectar_node.peers import grant_rows, own_row
 from nectar_node.peers.former_records import RECORDS_FILE
 from nectar_node.peers.grant_rows import DamagedGrants
 from nectar_node.storage.database import (
@@ -65,13 +65,8 @@ def open_store(
         if file.is_dir():
             raise BadFolder(f"{file} is not a file: move it away, or choose another --dir.")
     try:
-        if not folder.format.exists():
-            _take_over(folder, our, former())
-        elif not folder.store.exists():
-            raise DamagedStore("the file is gone")
-        opened = _opened(folder, our)
-        _remove_former(folder)
-        return opened
+        opened = _open(folder, our, former)
+        return _revoked(folder, our, opened) if folder.restored.exists() else opened
     except (DamagedStore, DamagedGrants, DamagedDecisions) as error:
         if rescue:
             return _rescued(folder, our, str(error))
@@ -84,6 +79,34 @@ def open_store(
         raise BadFolder(f"{folder.store} cannot be used: {error}. Boot {our} with the newer one.") from error
     except OSError as error:
         raise BadFolder(f"{folder.store} cannot be used: {error.strerror}.") from error
+
+
+def _open(folder: NodeFolder, our: str, former: Callable[[], list[Row]]) -> OpenStore:
+    if not folder.format.exists():
+        _take_over(folder, our, former())
+    elif not folder.store.exists():
+        raise DamagedStore("the file is gone")
+    opened = _opened(folder, our)
+    _remove_former(folder)
+    return opened
+
+
+def _revoked(folder: NodeFolder, our: str, opened: OpenStore) -> OpenStore:
+    """Revoke everything that has left a node which was restored from a backup: what it revoked since is not in there.
+
+    It is not a copy that has stood down either, whatever the one was that the backup was made of.
+    """
+    before = opened.kept.grants.revoked
+    floor = max(round(time.time() * 1000), before.number, before.everything)
+    rows = [grant_rows.revoked_row(Revoked(floor + 1, floor, (), ()))]
+    if opened.kept.own.successor is not None:
+        rows.append(own_row.FORGET_SUCCESSOR)
+    opened.database.commit(rows)
+    opened.database.close()
+    folder.restored.unlink()
+    own_files.sync_folder(folder.path)
+    log.write_line("kernel", "restored from a backup: every capability that other nodes have from this one is revoked")
+    return _opened(folder, our)
 
 
 def _opened(folder: NodeFolder, our: str) -> OpenStore:

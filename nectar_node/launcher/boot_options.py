@@ -20,7 +20,7 @@ from net.base.limits import MAX_RESERVATIONS
 
 MAX_TOLD_BYTES = 1 << 20
 """Bytes that are read of an options file, which somebody may have edited."""
-_NOT_KEPT = frozenset({"password", "consent", "rescue", "lifeline"})
+_NOT_KEPT = frozenset({"password", "consent", "rescue", "take_over", "lifeline"})
 """Options of one start alone."""
 
 
@@ -48,6 +48,8 @@ class BootOptions:
     """What its packages may have on the disk."""
     rescue: bool = False
     """Whether to start with what is left of a damaged store; not kept."""
+    take_over: bool = False
+    """Whether to start although a copy of the node has taken its place; not kept."""
     invitation: HexBytes | None = field(default=None, repr=False)
     """The invitation for the registrar (`NodeConfig.invitation`)."""
     invite_only: bool | None = None
@@ -116,7 +118,7 @@ def _text(value: Path | bytes) -> str:
 def encode_told(options: BootOptions) -> bytes:
     """Return the input of `nectar_node.launcher.child`: the options with password and consent, without the lifeline."""
     told = {"password": options.password, "consent": asdict(options.consent), "rescue": options.rescue}
-    return json.dumps({**_value(options), **told}, default=_text).encode()
+    return json.dumps({**_value(options), **told, "take_over": options.take_over}, default=_text).encode()
 
 
 def decode_told_untrusted(data: bytes) -> BootOptions:

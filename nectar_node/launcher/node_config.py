@@ -42,6 +42,7 @@ def make_config(
         memory_bytes=options.memory_bytes,
         trace=options.trace,
         rescue=options.rescue,
+        take_over=options.take_over,
         quotas=options.quotas,
         invitation=options.invitation,
         by_invitation=name == REGISTRAR_NAME and options.invite_only is True,

@@ -152,5 +152,11 @@ def merged(kept: BootOptions, options: BootOptions, given: Iterable[str]) -> Boo
     if "advertise" in fields and "routers" not in fields:
         fields["routers"] = ()
     return replace(
-        kept, **fields, consent=options.consent, rescue=options.rescue, password=options.password, lifeline=None
+        kept,
+        **fields,
+        consent=options.consent,
+        rescue=options.rescue,
+        take_over=options.take_over,
+        password=options.password,
+        lifeline=None,
     )

@@ -21,6 +21,8 @@ from net.names.directory import NameRecord
 OWN = "own"
 """The table."""
 _SEQUENCE, _SUCCESSOR = "sequence", "successor"
+FORGET_SUCCESSOR = Row(OWN, _SUCCESSOR, None)
+"""What removes the row of the copy."""
 _LATEST = 253402300799
 """The last second of the year 9999: what a clock can say at most that is to be shown."""
 
@@ -100,7 +102,7 @@ class OwnRow:
         """Forget the copy: the user says that this one runs from now on."""
         if self.successor is not None:
             self.successor = None
-            self._waiting.append(Row(OWN, _SUCCESSOR, None))
+            self._waiting.append(FORGET_SUCCESSOR)
 
 
 def sequence_row(sequence: int) -> Row:

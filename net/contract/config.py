@@ -37,6 +37,8 @@ class NetworkConfig:
     record_seconds: int = RECORD_SECONDS
     """Seconds from the issue of this node's record to its expiry, once the name is not new any more; it is renewed at
     half of that."""
+    guest: bool = False
+    """Whether to look up names alone, with a record of its own that is never registered."""
     keeps_sequence: bool = False
     """Whether the node keeps the numbers of its own records (`SequenceSigned`), and so notices copies of itself."""
     sequence: int | None = None

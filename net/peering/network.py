@@ -106,6 +106,8 @@ class Network:
         self._now = now
         """Time of the latest call of `on_timer`."""
         self._expire(self._wall_clock.unix(now))
+        if config.guest:
+            self._sessions.resolver.introduce(now)
         if config.register:
             self.register(now)
 

@@ -158,6 +158,12 @@ class Resolver:
         self._by_name[name] = self._ask(Lookup(self._next_request, name))
         self.timers.set(name, now + LOOKUP_SECONDS)
 
+    def introduce(self, now: float) -> None:
+        """Make a record to show to the registrar as a guest, which only looks up names."""
+        name, key, at = self._identity.name, self._identity.public_key, int(self._wall_clock.unix(now))
+        record = NameRecord(name, key, (), (), 1, at, at + FIRST_RECORD_SECONDS)
+        self.own_record = sign_record(record, self._identity).encode()
+
     def register(self, endpoints: tuple[Endpoint, ...], routers: tuple[str, ...], now: float) -> None:
         """Have the registrar hold a record of this node with these endpoints and routers, from now on: the record is
         renewed at half its lifetime."""

@@ -25,6 +25,7 @@ from nectar_node.backup.stores.node_folder import NETWORK, NODE, FolderTarget, N
 from nectar_node.backup.stores.settings import BackupKeys, BackupSettings, Remotes, RemoteState, new_keys, sealed_keys
 from nectar_node.backup.stores.urls import full_url, open_remote
 from nectar_node.backup.verify import VerifyFindings, standing, verify
+from nectar_node.base import own_files
 from nectar_node.base.errors import AlreadyRunning, BadInput, NodeError
 from nectar_node.base.folder import NodeFolder
 
@@ -234,8 +235,10 @@ def restore_node(
     at: int | None = None,
     least: int = 0,
     progress: Progress = _silent,
+    check: Callable[[Head], None] = lambda newest: None,
 ) -> RestoredCopy:
     """Restore a node into the new network folder `into`, below its folder `nodes`; it is there whole or not at all.
+    `check` gets the newest head of the remote first, and raises what is to stop that.
 
     Raises BadInput and BackupError.
     """
@@ -253,7 +256,7 @@ def restore_node(
         return FolderTarget({NODE: staging / nodes / head.node, NETWORK: staging})
 
     try:
-        restored = drive(restore(url, key, target, at, least, progress), open_remote(url))
+        restored = drive(restore(url, key, target, at, least, progress, check), open_remote(url))
         _settle(staging / nodes / restored.head.node, url, restored)
         os.sync()
         if into.exists():
@@ -266,7 +269,9 @@ def restore_node(
 
 
 def _settle(node: Path, url: str, restored: RestoredCopy) -> None:
-    """Give a restored node the keys of its backups, as another copy of it, and what is known of the remote."""
+    """Give a restored node the keys of its backups, as another copy of it, what is known of the remote, and the mark by
+    which its first boot knows that it may have revoked more than it remembers."""
+    own_files.write(NodeFolder(node).restored, b"")
     settings = BackupSettings(node)
     with settings.changing():
         settings.save_keys(BackupKeys(restored.ring, restored.sealed_ring, os.urandom(ID_BYTES)))

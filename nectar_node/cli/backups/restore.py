@@ -11,10 +11,13 @@ from typing import Annotated
 
 import typer
 
+from nectar_node.backup.format.errors import BackupError
+from nectar_node.backup.format.heads import Head
 from nectar_node.backup.stores.node_backups import restore_node
-from nectar_node.base.errors import BadInput
+from nectar_node.base.errors import BadInput, CannotJoin
+from nectar_node.base.program import load_module
 from nectar_node.console import output, progress
-from nectar_node.contract.config import NODES_FOLDER
+from nectar_node.contract.config import NODES_FOLDER, GenesisFile
 from nectar_node.launcher import options
 from nectar_node.launcher.local_network import LocalNetwork
 
@@ -36,8 +39,16 @@ def restore(
         typer.Option(metavar="TIME", help="The newest copy that is not later than this, such as 2026-11-30T14:00."),
     ] = "",
     at_least: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Refuse a remote whose newest copy has a number less than N.")
-    ] = 0,
+        int | None, typer.Option(metavar="N", min=0, help="Refuse a remote whose newest copy has a number less than N.")
+    ] = None,
+    join: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="D",
+            file_okay=False,
+            help="The folder of the node's network: its registrar is asked for the number of the newest copy.",
+        ),
+    ] = None,
     phrase_file: Annotated[
         Path | None,
         typer.Option(
@@ -52,6 +63,7 @@ def restore(
     one first, if it still runs.
     """
     when = _milliseconds(at) if at else None
+    genesis = None if join is None or at_least is not None else GenesisFile.load(join)
     phrase = _phrase(phrase_file)
     with progress.display(output.console(sys.stderr), "restore") as display:
         shown = progress.TransferDisplay(display)
@@ -61,8 +73,9 @@ def restore(
             into,
             NODES_FOLDER,
             at=when,
-            least=at_least,
+            least=at_least or 0,
             progress=lambda done, total: shown.show("", done, total),
+            check=lambda newest: _check_newest(genesis, newest, url),
         )
     head = restored.head
     boot = LocalNetwork(into).boot(head.node)
@@ -73,6 +86,27 @@ def restore(
         as_json=as_json,
     )
     return 0
+
+
+def _check_newest(genesis: GenesisFile | None, newest: Head, url: str) -> None:
+    """Refuse a remote whose newest copy is older than the one that the node's name record tells of, if that can be
+    asked for. Raises BackupError.
+    """
+    if genesis is None:
+        return
+    try:
+        record = load_module("nectar_node.driver.name_lookup").look_up(genesis, newest.node)
+    except CannotJoin as error:
+        output.complain(f"{error} Whether {url} shows the newest copy is not checked.")
+        return
+    if record is None:
+        output.complain(f"The registrar has no record of {newest.node}: whether {url} is up to date is not checked.")
+    elif record.copy > newest.number:
+        raise BackupError(
+            f"{url} has copy {newest.number} as its newest, and {newest.node} has told its network of copy "
+            f"{record.copy}: it shows an older state, or has lost copies. Restore from another place, or accept this "
+            f"one with `--at-least {newest.number}`."
+        )
 
 
 def _milliseconds(text: str) -> int:
