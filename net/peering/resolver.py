@@ -444,16 +444,17 @@ class Resolver:
         known = max(filter(None, (held, self._newest)), key=lambda record: record.sequence, default=None)
         at, own = max(0, int(self._wall_clock.unix(now))), self._own
         issued_at, expires_at = self._lifetime(known, at)
+        copy = max([own.copy, *(each.copy for each in (held, self._newest) if each is not None)])
+        marks = (0, 0) if self._plain else (own.epoch, copy)
         if self._signed is not None:
             signed, encoded, signed_at = self._signed
             fits = known is None or signed.sequence > known.sequence
             fits = fits and signed.expires_at - signed.issued_at <= expires_at - issued_at
+            fits = fits and (signed.epoch, signed.copy) == marks
             fits = fits and at - signed_at < CLOCK_SKEW_SECONDS / 2  # an older one is not for a new name
             if fits and self._is_wanted(signed, now):
                 return encoded
         sequence = 1 + max(known.sequence if known is not None else 0, own.sequence)
-        copy = max([own.copy, *(each.copy for each in (held, self._newest) if each is not None)])
-        marks = (0, 0) if self._plain else (own.epoch, copy)
         name, key = self._identity.name, self._identity.public_key
         record = NameRecord(name, key, *self.wanted, sequence, issued_at, expires_at, *marks)
         new = sign_record(record, self._identity, self._previous)

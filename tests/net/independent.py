@@ -51,6 +51,14 @@ def name_record(name: str, seed: bytes, now: int) -> bytes:
     return cbor2.dumps([body, key.sign(b"nectar/1 name record\0" + body), None, None])
 
 
+def marks(record: bytes) -> tuple[int, int]:
+    """The revocation epoch and the number of the newest copy, which a record may lack."""
+    fields = cbor2.loads(cbor2.loads(record)[0])
+    assert len(fields) in (8, 10)
+    epoch, copy = fields[8:] or (0, 0)
+    return epoch, copy
+
+
 def granted_key(record: bytes, name: str, registrar: bytes) -> bytes:
     """The key in a record of `name` that its own key and the registrar's have signed."""
     body, signature, _, grant = cbor2.loads(record)

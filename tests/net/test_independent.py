@@ -13,7 +13,7 @@ from net.contract.events import Close, Delivered, Dial, NetEvent, Outgoing, Peer
 from net.io.tcp import TcpTransport
 from net.names.directory import Endpoint
 from net.peering.network import Network, NetworkConfig
-from tests.net.independent import Memory, Noise, Peer
+from tests.net.independent import Memory, Noise, Peer, marks
 from tests.net.owner import owner_of
 from tests.net.world import entropy_of, identity_of, static_directory
 
@@ -113,6 +113,23 @@ def joined(name: str, *, dials: bool) -> Bench:
         bench.send(b"first", b"of ours")
     assert bench.peer.live
     return bench
+
+
+@both_orders
+@every_role
+def test_a_peer_that_asks_for_its_own_record_gets_it_and_for_another_it_breaks_the_protocol(
+    name: str, dials: bool
+) -> None:
+    bench = joined(name, dials=dials)
+    bench.peer.say(7, 0, name)
+    bench.settle()
+    kind, record = bench.peer.answers[0]
+    assert (kind, record) == ("found", static_directory(identity_of(OURS), bench.identity).signed(name))
+    assert isinstance(record, bytes)
+    assert marks(record) == (0, 0)
+    bench.peer.say(7, 0, OURS)
+    bench.settle()
+    assert bench.peer.goodbye == 2
 
 
 @both_orders

@@ -17,6 +17,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,16 +116,18 @@ def invitations() -> list[Json]:
 
 
 def records() -> list[Json]:
-    """Name records: own, with a changed key, granted."""
+    """Name records: own, with a changed key, granted, with a revocation epoch and the number of a copy."""
     changed_key = identity_of(DIALER.name, "another key")
     behind = NameRecord(DIALER.name, DIALER.public_key, (), ("rob.test",), 2, *_times())
     reachable = (Endpoint("192.0.2.1", 9000), Endpoint("node.example", 65535))
     changed = NameRecord(DIALER.name, changed_key.public_key, reachable, (), 3, *_times())
+    marked = replace(record_of(DIALER).record, sequence=4, epoch=1_764_500_000_000, copy=12)
     return [
         _record("signed by its own key alone", DIALER, record_of(DIALER)),
         _record("granted", DIALER, grant_record(record_of(DIALER), REGISTRAR)),
         _record("behind a router, granted", DIALER, grant_record(sign_record(behind, DIALER), REGISTRAR)),
         _record("with a changed key", changed_key, grant_record(sign_record(changed, changed_key, DIALER), REGISTRAR)),
+        _record("with an epoch and a copy, granted", DIALER, grant_record(sign_record(marked, DIALER), REGISTRAR)),
     ]
 
 
@@ -132,7 +135,7 @@ def _times() -> tuple[int, ...]:
     """What a record has behind its sequence number: as in `record_of`."""
     record = record_of(DIALER).record
     fields = [getattr(record, name) for name in NameRecord.__dataclass_fields__]
-    return tuple(fields[5:])
+    return tuple(fields[5:8])
 
 
 def _record(what: str, owner: Identity, signed: SignedRecord) -> Json:

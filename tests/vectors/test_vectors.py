@@ -21,7 +21,7 @@ from net.session.handshake import Accept, Connect, Greeting, encode_greeting
 from tests.net.frames import (
     DOCUMENT,
 )
-from tests.net.independent import NO_BLOB, Cipher, Memory, Noise, Peer, frames_of, public
+from tests.net.independent import NO_BLOB, Cipher, Memory, Noise, Peer, frames_of, marks, public
 from tests.vectors.generate import FILE, vectors
 
 STORED: dict[str, Any] = json.loads(FILE.read_text())
@@ -67,6 +67,9 @@ def test_the_signatures_of_a_name_record_are_those_of_the_keys_that_it_names(vec
         assert made == signature
     assert signatures[0] is not None
     Ed25519PublicKey.from_public_bytes(fields[2]).verify(signatures[0], domains[0] + b"\0" + body)
+    read = decode_record_untrusted(data).record
+    assert marks(data) == (read.epoch, read.copy)
+    assert ("epoch" in vector["what"]) == (marks(data) != (0, 0))
 
 
 def side(secrets: dict[str, str], other: dict[str, str]) -> Peer:

@@ -29,6 +29,17 @@ def test_g21_what_was_issued_before_a_revocation_is_worth_nothing_and_what_after
     assert revocations.is_valid(A, revocations.issue())
 
 
+@pytest.mark.parametrize("least", [0, 1, 1000])
+def test_g21_a_revocation_of_everything_is_of_what_left_under_numbers_that_are_not_known_too(
+    revocations: Revocations, least: int
+) -> None:
+    before = revocations.issue()
+    revocations.revoke_everything(least)
+    assert not any(revocations.is_valid(each, number) for each in (A, OTHER) for number in (before, least))
+    assert revocations.is_valid(A, revocations.issue())
+    assert revocations.everything >= max(before, least)
+
+
 def test_g21_a_revocation_touches_no_other_issuer(revocations: Revocations) -> None:
     before = revocations.issue()
     revocations.revoke(A)

@@ -8,6 +8,7 @@ from pathlib import Path
 from socket import socket
 
 import apsw
+import cbor2
 import pytest
 
 from kernel.capabilities.grants import Grants
@@ -111,6 +112,24 @@ def test_g21_a_rescue_keeps_what_is_whole_puts_the_rest_aside_and_voids_every_ti
     assert said == "" or "1 rows are lost" in said
     rescued.database.close()
     open_store(folder, NAME).database.close()
+
+
+def test_g21_a_node_that_was_restored_voids_every_ticket_once(folder: NodeFolder) -> None:
+    opened = open_store(folder, NAME)
+    before = opened.kept.grants
+    opened.database.commit([Row("own", "successor", cbor2.dumps(["x", 1]))])
+    opened.database.close()
+    folder.restored.touch()
+    restored = open_store(folder, NAME)
+    number, everything, *rest = restored.kept.grants.revoked
+    assert (rest, number) == ([(), ()], everything + 1)
+    assert everything > 1_700_000_000_000
+    assert restored.kept.grants.held == before.held
+    assert restored.kept.own.successor is None
+    restored.database.close()
+    again = open_store(folder, NAME)
+    assert again.kept.grants.revoked == restored.kept.grants.revoked
+    again.database.close()
 
 
 def test_a_store_of_a_newer_version_is_refused_by_its_number(folder: NodeFolder) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kernel.capabilities.grants import Grants
@@ -9,10 +11,19 @@ from kernel.contract.address import Address, ProcessId
 from kernel.contract.capability import Capability
 from kernel.contract.message import Envelope, Request
 from nectar_node.peers.grant_rows import GRANTS, REVOKED, KeptGrants, decode_untrusted
-from nectar_node.peers.vouching import MAX_CLAIM_BYTES, MAX_CLAIMS, MAX_LOOKUPS, MAX_WAITING_CLAIMS, Claim, Vouching
+from nectar_node.peers.vouching import (
+    FORGOTTEN_REVOCATIONS,
+    MAX_CLAIM_BYTES,
+    MAX_CLAIMS,
+    MAX_LOOKUPS,
+    MAX_WAITING_CLAIMS,
+    Claim,
+    Vouching,
+)
 from net.contract.events import LookedUp
+from net.names.directory import grant_record, sign_record
 from tests.net.joined import join, registrar_in
-from tests.net.world import Node, World, identity_of
+from tests.net.world import REGISTRAR, Node, World, identity_of
 
 ISSUER = ProcessId("vault", "tests", "sys")
 SENDER, TARGET = ProcessId("a", "tests", "sys"), ProcessId("b", "tests", "sys")
@@ -124,6 +135,54 @@ def test_g21_a_revoked_capability_is_worth_nothing_when_it_comes_back(members: T
     ann.send(bob, issued_by(ann))
     ann.grants.revoke(Address(ann.name, ISSUER))
     assert bob.send(ann, issued_by(ann)) == [()]
+
+
+def told_of(member: Member, issuer: Member, epoch: int) -> None:
+    """The member learns a record of the issuer with this epoch."""
+    known = member.node.network.record(issuer.name)
+    assert known is not None
+    record = replace(known, sequence=known.sequence + 1, epoch=epoch)
+    granted = grant_record(sign_record(record, identity_of(issuer.name)), REGISTRAR)
+    learned = member.node.network._directory.learn_untrusted(granted.encode(), member.world.now)
+    assert learned is not None
+    member.vouching.record_learned(learned)
+
+
+def test_g21_a_ticket_of_an_epoch_that_is_over_is_refused_from_its_issuer_and_from_a_third_node(members: Three) -> None:
+    ann, bob, cid = members
+    ann.send(bob, issued_by(ann))
+    bob.grants.grant(TARGET, [issued_by(ann)])
+    (old,) = bob.vouching.sign(bob.envelope(cid, issued_by(ann)))
+    bob.send(cid, issued_by(ann))
+    told_of(cid, ann, old.issue)
+    assert cid.take(bob, (old,)) == [()]
+    assert cid.take(ann, (old,)) == [()]
+    ann.grants.revoke_everything(old.issue)
+    assert ann.take(bob, (old,)) == [()]
+    assert ann.send(cid, issued_by(ann)) == [(issued_by(ann),)]
+
+
+def test_g21_what_is_held_of_an_epoch_that_is_over_is_taken_and_does_not_leave(members: Three) -> None:
+    ann, bob, cid = members
+    ann.send(bob, issued_by(ann), issued_by(ann, "2"))
+    ann.send(cid, issued_by(ann))
+    bob.grants.grant(TARGET, [issued_by(ann)])
+    bob.grants.receive(SENDER, [issued_by(ann)])
+    told_of(bob, ann, 1)
+    assert bob.grants.of(TARGET) == ()
+    assert bob.grants.savable(Address(bob.name, SENDER), (issued_by(ann),)) == ()
+    assert bob.send(cid, issued_by(ann)) == [()]
+    told_of(cid, ann, 0)
+    assert cid.grants.issue() == 1
+    assert cid.vouching.sign(cid.envelope(bob, issued_by(ann))) != ()
+
+
+def test_g21_a_revoked_everything_at_the_issuer_outlives_any_number_that_it_had_forgotten(members: Three) -> None:
+    ann, _, _ = members
+    epoch = ann.vouching.revoke_everything(3, 1000.0)
+    assert epoch >= max(1_000_000, FORGOTTEN_REVOCATIONS)
+    assert ann.grants.issue() == epoch + 1
+    assert ann.vouching.revoke_everything(epoch + 5, 0.0) > epoch + 5
 
 
 def kept(member: Member) -> KeptGrants:

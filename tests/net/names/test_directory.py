@@ -96,6 +96,50 @@ def test_malformed_records_are_bad_even_if_signed(index: int, value: object) -> 
         decode_record_untrusted(signed.encode())
 
 
+MARKED = replace(FULL, sequence=8, epoch=3, copy=12)
+
+
+def granted(record: NameRecord) -> SignedRecord:
+    """Signed by Ann, and granted."""
+    return grant_record(sign_record(record, ANN), REGISTRAR)
+
+
+def test_a_record_with_an_epoch_and_a_copy_survives_encoding_and_its_key_is_found() -> None:
+    for record in (MARKED, replace(FULL, epoch=1), replace(FULL, copy=1)):
+        assert decode_record_untrusted(granted(record).encode()).record == record
+        assert granted(record).held().public_key() == ANN.public_key
+
+
+def test_a_record_that_says_neither_is_as_it_was_before_there_were_any() -> None:
+    assert len(cbor2.loads(GRANTED.body)) == 8
+    assert len(cbor2.loads(granted(MARKED).body)) == 10
+
+
+@pytest.mark.parametrize("marks", [[1], [1, -1], [-1, 1], [1 << 63, 0], ["1", 0], [1, None], [1, 1, 1]])
+def test_malformed_marks_are_bad_even_if_signed(marks: list[object]) -> None:
+    body = cbor2.dumps([*BODY, *marks])
+    signed = SignedRecord(FULL, body, ANN.sign(b"nectar/1 name record", body), None, None)
+    with pytest.raises(BadNameRecord):
+        decode_record_untrusted(signed.encode())
+
+
+def test_g21_a_record_of_a_lower_epoch_is_an_older_one_whatever_its_number() -> None:
+    directory = RegistrarDirectory(GENESIS)
+    directory.learn_untrusted(granted(MARKED).encode(), 0.0)
+    for record in (replace(MARKED, sequence=9, epoch=2), replace(FULL, sequence=9)):
+        assert directory.learn_untrusted(granted(record).encode(), 0.0) is None
+        assert directory.find("ann.test") == MARKED
+    assert directory.learn_untrusted(granted(replace(MARKED, sequence=9)).encode(), 0.0) is not None
+
+
+def test_who_takes_a_name_that_was_free_begins_at_an_epoch_of_its_own() -> None:
+    directory = RegistrarDirectory(GENESIS, [granted(MARKED).held()])
+    later = MARKED.free_at + 1
+    new = replace(FULL, public_key=BOB.public_key, sequence=1, issued_at=later, expires_at=later + 9)
+    signed = grant_record(sign_record(new, BOB), REGISTRAR)
+    assert directory.learn_untrusted(signed.encode(), float(later)) == signed.held()
+
+
 def test_a_record_beyond_4096_bytes_is_bad() -> None:
     with pytest.raises(BadNameRecord, match="4096"):
         decode_record_untrusted(GRANTED.encode() + bytes(4096))

@@ -102,6 +102,24 @@ def lasting(identity: Identity, issued_at: int, expires_at: int, sequence: int =
     return sign_record(record, identity)
 
 
+def test_g21_the_epoch_of_a_name_never_falls() -> None:
+    registrar = Registrar(REGISTRAR)
+    first = sign_record(replace(record_of(ANN).record, epoch=3), ANN)
+    register(registrar, first)
+    refused(StaleSequence, registrar, record_of(ANN, 2), ANN)
+    register(registrar, sign_record(replace(first.record, sequence=2), ANN))
+    register(registrar, sign_record(replace(first.record, sequence=3, epoch=4), ANN))
+
+
+def test_a_new_names_record_may_be_renewed_with_the_times_that_it_had() -> None:
+    registrar, later = with_ann(), 3 * 3600.0
+    granted = register(registrar, record_of(ANN, 2), ANN, later)
+    assert granted.read().issued_at == 0
+    registrar = Registrar(REGISTRAR)
+    register(registrar, record_of(ANN, issued_at=100), ANN, 100.0)
+    refused(RecordExpired, registrar, record_of(ANN, 2, issued_at=99), ANN, later)
+
+
 def test_a_name_is_granted_to_the_first() -> None:
     registrar = Registrar(REGISTRAR)
     granted = register(registrar, record_of(ANN))

@@ -1,5 +1,7 @@
 """What a node asks its registrar, without a network."""
 
+from dataclasses import replace
+
 import pytest
 
 from net.base.errors import (
@@ -22,10 +24,19 @@ from net.base.errors import (
     StaleSequence,
 )
 from net.base.frames import Found, Granted, Lookup, Refused, Register
-from net.base.limits import FIRST_RECORD_SECONDS, MAX_RETRY_SECONDS, PROVEN_SECONDS, RECORD_SECONDS
+from net.base.limits import COPY_SECONDS, FIRST_RECORD_SECONDS, MAX_RETRY_SECONDS, PROVEN_SECONDS, RECORD_SECONDS
 from net.base.wall_clock import WallClock
-from net.contract.events import FailureReason, NetEvent, Registered, RegistrationFailed
-from net.names.directory import Endpoint, RegistrarDirectory, decode_record_untrusted, grant_record
+from net.contract.events import (
+    FailureReason,
+    NetEvent,
+    Outdated,
+    Registered,
+    RegistrationFailed,
+    SequenceSigned,
+    Superseded,
+)
+from net.names.directory import Endpoint, RegistrarDirectory, decode_record_untrusted, grant_record, sign_record
+from net.names.own_records import OwnRecords
 from net.peering.resolver import Resolver
 from net.session.reach import Answer
 from tests.net.world import GENESIS, REGISTRAR, cached_directory, identity_of, record_of
@@ -264,3 +275,168 @@ def test_an_invitation_is_shown_whenever_the_name_is_registered() -> None:
     events: list[NetEvent] = []
     item = Resolver(ANN, RegistrarDirectory(GENESIS), events.append, invitation=b"token")
     assert asked(item, None).invitation == b"token"
+
+
+# --- the numbers of the own records -----------------------------------------------------------------------------------
+
+
+def counting(sequence: int | None = None, epoch: int = 0) -> tuple[Resolver, list[NetEvent]]:
+    """Ann's, with numbers that are kept."""
+    events: list[NetEvent] = []
+    own = OwnRecords((ANN.public_key,), sequence, epoch, keeps_sequence=True)
+    return Resolver(ANN, RegistrarDirectory(GENESIS), events.append, wall_clock=WallClock(1000.0), own=own), events
+
+
+def look_up(item: Resolver, record: bytes | None, now: float) -> None:
+    """Answer the lookup of the own name that is under way."""
+    lookup = item.next_frame()
+    assert isinstance(lookup, Lookup)
+    item.receive_untrusted(Found(lookup.request, record), now)
+    answer = item.next_answer()
+    assert answer is not None
+    item.answer_registration(answer[1], now)
+
+
+def register(item: Resolver, held: bytes | None = None, now: float = 0.0) -> bytes:
+    """Register; the disk keeps the number, and the registrar grants the record, which is returned."""
+    item.register(HERE, (), now)
+    look_up(item, held, now)
+    return grant(item, now)
+
+
+def grant(item: Resolver, now: float) -> bytes:
+    assert item.next_frame() is None
+    item.sequence_kept(item._own.sequence, now)
+    request = item.next_frame()
+    assert isinstance(request, Register)
+    item.receive_untrusted(Granted(request.request, granted(request.record)), now)
+    return granted(request.record)
+
+
+def copys(sequence: int, epoch: int = 0) -> bytes:
+    """A granted record of a copy of the node."""
+    record = replace(record_of(ANN, sequence, port=9).record, epoch=epoch)
+    return grant_record(sign_record(record, ANN), REGISTRAR).encode()
+
+
+def numbers(events: list[NetEvent], kind: type[NetEvent]) -> list[int]:
+    return [each.record.sequence for each in events if isinstance(each, Outdated | Superseded) and type(each) is kind]
+
+
+def test_a_record_goes_to_the_registrar_when_its_number_is_kept_and_not_before() -> None:
+    item, events = counting(4)
+    record = decode_record_untrusted(register(item)).record
+    assert record.sequence == 5
+    assert events[0] == SequenceSigned(5)
+    assert item.own_record is not None
+
+
+def test_a_boot_registers_anew_though_nothing_has_changed() -> None:
+    item, _ = counting(7)
+    held = grant_record(sign_record(replace(record_of(ANN, 7).record, endpoints=HERE), ANN), REGISTRAR).encode()
+    assert decode_record_untrusted(register(item, held)).record.sequence == 8
+
+
+def test_g21_what_the_network_knows_and_the_store_does_not_is_told_before_anything_is_registered() -> None:
+    item, events = counting(4)
+    item.register(HERE, (), 0.0)
+    look_up(item, copys(6), 0.0)
+    assert numbers(events, Outdated) == [6]
+    assert item.next_frame() is None
+    item.raise_epoch(50, 0.0)
+    look_up(item, copys(6), 0.0)
+    assert numbers(events, Outdated) == [6]
+    record = decode_record_untrusted(grant(item, 0.0)).record
+    assert (record.sequence, record.epoch) == (7, 50)
+    assert item.greets_anew
+
+
+def test_a_copy_that_registers_later_ends_the_registrations_of_this_one() -> None:
+    item, events = counting(4)
+    register(item)
+    item.shown_untrusted(copys(5), 1.0)
+    assert numbers(events, Superseded) == []
+    item.shown_untrusted(copys(6), 1.0)
+    item.shown_untrusted(copys(7), 1.0)
+    assert numbers(events, Superseded) == [6]
+    assert item.wanted is None
+    assert item.timers.next() is None
+    item.revoked(0, 2.0)
+    item.on_timer(1e9)
+    assert item.next_frame() is None
+
+
+def test_a_record_that_nobody_has_granted_or_signed_ends_nothing() -> None:
+    item, events = counting(4)
+    register(item)
+    forged = grant_record(replace(record_of(ANN, 9), signature=bytes(64)), REGISTRAR).encode()
+    for data in (record_of(ANN, 9).encode(), grant_record(record_of(ANN, 9), BOB).encode(), forged, b""):
+        with pytest.raises(BadNameRecord):
+            item.shown_untrusted(data, 1.0)
+    with pytest.raises(BadNameRecord):
+        item.shown_untrusted(grant_record(record_of(BOB, 9), REGISTRAR).encode(), 1.0)
+    assert numbers(events, Superseded) == []
+
+
+def test_a_revocation_renews_the_record_and_a_new_name_keeps_its_age() -> None:
+    item, _ = counting(4)
+    first = decode_record_untrusted(register(item)).record
+    item.revoked(0, 3000.0)
+    assert item.timers.next() is not None
+    item.on_timer(3000.0)
+    look_up(item, granted_bytes(item), 3000.0)
+    record = decode_record_untrusted(grant(item, 3000.0)).record
+    assert (record.sequence, record.issued_at, record.expires_at) == (6, first.issued_at, first.expires_at)
+
+
+def granted_bytes(item: Resolver) -> bytes:
+    record = item._directory.signed("ann.test")
+    assert record is not None
+    return record
+
+
+def test_the_number_of_a_copy_comes_with_the_next_record_or_after_an_hour() -> None:
+    item, _ = counting(4)
+    register(item)
+    item.set_copy_number(3, 10.0)
+    item.on_timer(COPY_SECONDS - 1.0)
+    assert not any(isinstance(frame, Register) for frame in iter(item.next_frame, None))
+    item.on_timer(COPY_SECONDS)
+    look_up(item, granted_bytes(item), COPY_SECONDS)
+    assert decode_record_untrusted(grant(item, COPY_SECONDS)).record.copy == 3
+    again, _ = counting(6)
+    again.set_copy_number(2, 0.0)
+    assert decode_record_untrusted(register(again, granted_bytes(item), COPY_SECONDS)).record.copy == 3
+
+
+def test_a_registrar_of_an_older_version_gets_a_record_that_it_understands() -> None:
+    item, events = counting(4, epoch=9)
+    item.register(HERE, (), 0.0)
+    look_up(item, None, 0.0)
+    item.sequence_kept(5, 0.0)
+    request = item.next_frame()
+    assert isinstance(request, Register)
+    assert decode_record_untrusted(request.record).record.epoch == 9
+    item.receive_untrusted(Refused(request.request, RecordInvalid.code), 0.0)
+    look_up(item, None, 0.0)
+    item.sequence_kept(6, 0.0)
+    request = item.next_frame()
+    assert isinstance(request, Register)
+    assert decode_record_untrusted(request.record).record.epoch == 0
+    item.receive_untrusted(Refused(request.request, RecordInvalid.code), 0.0)
+    assert events[-1] == RegistrationFailed(FailureReason.RECORD_REFUSED, retries=False)
+
+
+def test_a_look_at_the_own_record_that_finds_no_registrar_is_no_failure() -> None:
+    item, events = counting(4)
+    register(item)
+    told = len(events)
+    item.timers.set("check", 1.0)
+    item.on_timer(1.0)
+    assert item.check_due
+    item.check(1.0)
+    item.on_timer(30.0)
+    answer = item.next_answer()
+    assert answer == ("ann.test", Answer.UNAVAILABLE)
+    item.answer_registration(Answer.UNAVAILABLE, 30.0)
+    assert events[told:] == []

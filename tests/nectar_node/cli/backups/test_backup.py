@@ -77,7 +77,7 @@ def test_a_node_comes_back_from_its_phrase_and_one_remote(
     shutil.rmtree(tmp_path / "net")
     said = nectar("restore", tmp_path / "remote", "--into", tmp_path / "new", "--phrase-file", phrase)
     assert f"nectar boot {NAME} --join {tmp_path / 'new'}" in said
-    assert contents(tmp_path / "new" / NODES_FOLDER / NAME) == before
+    assert contents(tmp_path / "new" / NODES_FOLDER / NAME) == {**before, "restored": b""}
 
 
 def test_the_phrase_is_shown_once(nectar: Nectar, node: NodeFolder, tmp_path: Path) -> None:
