@@ -51,7 +51,7 @@ def decode_untrusted(
         tuple(process_table.decode_untrusted(key, value) for key, value in processes.items()),
         reboot.decode_untrusted(contents.get(reboot.PACKAGES, {})),
         name_rows.decode_untrusted(contents.get(name_rows.NAMES, {}), contents.get(name_rows.REGISTRAR, {})),
-        own_row.decode_untrusted(contents.get(own_row.OWN, {})),
+        own_row.decode_untrusted(contents.get(own_row.OWN, {}), is_new=not any(contents.values())),
         states or {},
         frozenset((kind, key) for kind, table in contents.items() if kind != name_rows.NAMES for key in table),
     )

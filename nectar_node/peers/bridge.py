@@ -140,6 +140,7 @@ class Peers:
         for record in self._names.take_written():
             self._network.record_kept(record, now, kept=problem is None)
         if problem is not None:
+            self._network.sequence_not_kept(now)
             return
         if (sequence := self._own.take_written()) is not None:
             self._network.sequence_kept(sequence, now)

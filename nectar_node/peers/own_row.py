@@ -110,9 +110,12 @@ def sequence_row(sequence: int) -> Row:
     return Row(OWN, _SEQUENCE, cbor2.dumps(sequence))
 
 
-def decode_untrusted(rows: Mapping[str, bytes]) -> KeptOwn:
-    """Return what the table holds; raises DamagedOwnRow."""
-    sequence, successor = None, None
+def decode_untrusted(rows: Mapping[str, bytes], *, is_new: bool = False) -> KeptOwn:
+    """Return what the table holds; raises DamagedOwnRow.
+
+    `is_new`: there is nothing in the store at all, so the node has never signed a record, or has lost its store.
+    """
+    sequence, successor = 0 if is_new else None, None
     try:
         if _SEQUENCE in rows:
             sequence = loads_untrusted(rows[_SEQUENCE], items=1, depth=1)

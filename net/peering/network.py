@@ -174,6 +174,10 @@ class Network:
         """Note that the number of a SequenceSigned event is durable, so that the record may go to the registrar."""
         self._change_own(lambda: self._sessions.resolver.sequence_kept(sequence, now), now)
 
+    def sequence_not_kept(self, now: float) -> None:
+        """Note that the disk does not take the number of a SequenceSigned event for now."""
+        self._change_own(lambda: self._sessions.resolver.sequence_not_kept(now), now)
+
     def set_copy_number(self, number: int, now: float) -> None:
         """Note the number of this node's newest backup copy: its record tells it from its next renewal on, which comes
         within `limits.COPY_SECONDS`. A restore sees by it that a remote shows an older copy."""

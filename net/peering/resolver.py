@@ -214,6 +214,15 @@ class Resolver:
         if self._awaits_disk and self.wanted is not None and self._registering is None:
             self._ask_for_grant(now)
 
+    def sequence_not_kept(self, now: float) -> None:
+        """Go on with the record that the registrar has, if that says where this node is, until the disk takes
+        the number of another one."""
+        name = self._identity.name
+        held = self._directory.find(name)
+        goes_on = self._awaits_disk and self.own_record != self._directory.signed(name)
+        if goes_on and held is not None and self._says_where(held, now):
+            self._registered(held, now)
+
     def renew(self, now: float) -> None:
         """Check, after the wall clock was set, whether the record that this node has registered is still the
         right one.
@@ -434,7 +443,10 @@ class Resolver:
 
     def _is_wanted(self, held: NameRecord, now: float) -> bool:
         """Return whether this record of ours is the right one, and need not be renewed yet."""
-        if not _is_fresh(held, self._wall_clock.unix(now)) or not self._own.is_wanted(held):
+        return self._own.is_wanted(held) and self._says_where(held, now)
+
+    def _says_where(self, held: NameRecord, now: float) -> bool:
+        if not _is_fresh(held, self._wall_clock.unix(now)):
             return False
         return held.public_key == self._identity.public_key and (held.endpoints, held.routers) == self.wanted
 

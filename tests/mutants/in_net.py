@@ -297,4 +297,55 @@ NET = (
         "        if inbox.partial_bytes == window.bytes:\n",
         "tests/net/session/test_progress.py::test_a_trickle_beside_much_memory_is_no_progress",
     ),
+    Mutant(
+        "a-lower-epoch-is-newer",
+        "A record with a lower revocation epoch takes the place of one with a higher (G21).",
+        "net/names/directory.py",
+        "    return new.sequence > old.sequence and new.epoch >= old.epoch and not follows(old, new)\n",
+        "    return new.sequence > old.sequence and not follows(old, new)\n",
+        "tests/net/names/test_directory.py"
+        "::test_g21_a_record_of_a_lower_epoch_is_an_older_one_whatever_its_number",
+    ),
+    Mutant(
+        "grant-a-lower-epoch",
+        "The registrar grants a record with a lower revocation epoch than the name has (G21).",
+        "net/names/registrar.py",
+        "    if changed.record.epoch < known.record.epoch:\n",
+        "    if changed.record.epoch < 0:\n",
+        "tests/net/names/test_registrar.py::test_g21_the_epoch_of_a_name_never_falls",
+    ),
+    Mutant(
+        "both-copies-stay",
+        "A node takes the record of a copy that registered later for an old one of its own.",
+        "net/names/own_records.py",
+        "            return Finding.SUPERSEDED if record.sequence > self.granted else Finding.NOTHING\n",
+        "            return Finding.NOTHING\n",
+        "tests/testnet/sim/test_copies.py::test_the_older_of_two_copies_stands_down_within_seconds_and_stays_down",
+    ),
+    Mutant(
+        "an-older-store-is-as-good",
+        "A node whose store is older than what the network knows of it goes on as if nothing were forgotten (G21).",
+        "net/names/own_records.py",
+        "            return Finding.OUTDATED\n",
+        "            return Finding.NOTHING\n",
+        "tests/testnet/sim/test_copies.py"
+        "::test_g21_what_was_revoked_stays_so_when_the_store_is_put_back_to_an_older_one",
+    ),
+    Mutant(
+        "a-number-that-is-not-kept",
+        "A record goes to the registrar before its number is on the disk, so a crash makes it a stranger's.",
+        "net/peering/resolver.py",
+        "        self._awaits_disk = record.sequence > self._own.kept\n",
+        "        self._awaits_disk = False\n",
+        "tests/net/peering/test_resolver.py"
+        "::test_a_record_goes_to_the_registrar_when_its_number_is_kept_and_not_before",
+    ),
+    Mutant(
+        "a-peer-is-not-asked",
+        "A node whose connection a copy has taken over asks nobody.",
+        "net/peering/sessions.py",
+        "        if self._config.keeps_sequence and not self._down:\n",
+        "        if self._down and not self._down:\n",
+        "tests/testnet/sim/test_copies.py::test_a_peer_that_both_reach_tells_the_older_one_without_the_registrar",
+    ),
 )

@@ -130,4 +130,22 @@ NODE = (
         "tests/nectar_node/test_own_failure.py"
         "::test_a_request_that_a_system_process_fails_at_is_answered_at_once_and_nothing_else_ends",
     ),
+    Mutant(
+        "an-epoch-is-not-compared",
+        "A node takes a capability of an epoch that is over in its issuer's record (G21).",
+        "nectar_node/peers/vouching.py",
+        "        if issuer.node != self._our and issue <= self._epoch(issuer.node):\n",
+        "        if issuer.node != self._our and issue < 0:\n",
+        "tests/nectar_node/peers/test_vouching.py"
+        "::test_g21_a_ticket_of_an_epoch_that_is_over_is_refused_from_its_issuer_and_from_a_third_node",
+    ),
+    Mutant(
+        "held-beyond-its-epoch",
+        "What a process holds of an epoch that is over stays with it (G21).",
+        "nectar_node/peers/vouching.py",
+        "                self._grants.void(self._proofs.void(record.name, record.epoch))\n",
+        "                self._proofs.void(record.name, record.epoch)\n",
+        "tests/nectar_node/peers/test_vouching.py"
+        "::test_g21_what_is_held_of_an_epoch_that_is_over_is_taken_and_does_not_leave",
+    ),
 )
