@@ -81,6 +81,7 @@ class OwnRecords:
             return Finding.SUPERSEDED if record.sequence > self.granted else Finding.NOTHING
         if record.epoch > self.epoch or (self._before is not None and record.sequence > self._before):
             self._before = max(self._before or 0, record.sequence)
+            self.sequence = max(self.sequence, record.sequence)
             return Finding.OUTDATED
         return Finding.NOTHING
 

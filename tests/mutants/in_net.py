@@ -303,8 +303,7 @@ NET = (
         "net/names/directory.py",
         "    return new.sequence > old.sequence and new.epoch >= old.epoch and not follows(old, new)\n",
         "    return new.sequence > old.sequence and not follows(old, new)\n",
-        "tests/net/names/test_directory.py"
-        "::test_g21_a_record_of_a_lower_epoch_is_an_older_one_whatever_its_number",
+        "tests/net/names/test_directory.py::test_g21_a_record_of_a_lower_epoch_is_an_older_one_whatever_its_number",
     ),
     Mutant(
         "grant-a-lower-epoch",

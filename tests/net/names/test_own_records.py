@@ -44,6 +44,7 @@ def test_at_a_boot_a_record_that_the_node_does_not_remember_shows_that_its_store
     assert records.judge(shown) is Finding.OUTDATED
     records.raise_epoch(9)
     assert records.judge(shown) is Finding.NOTHING
+    assert not records.is_wanted(shown.record)
 
 
 def test_after_its_own_grant_a_higher_record_is_of_a_copy_that_came_later() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from testnet.faults.partition import Partition
 from testnet.faults.registrar_down import RegistrarDown
 from testnet.model.lab import NodePlan
 from testnet.model.where import Where
+from testnet.sim.disk import SimDisk
 from testnet.sim.names import REGISTRAR
 from testnet.sim.node import SimNode
 from testnet.sim.programs import Programs
@@ -240,6 +242,52 @@ def test_a_node_that_breaks_off_at_any_write_of_its_boot_forgets_no_number(lab: 
     lab.rest(30.0)
     assert epoch(lab) == 0
     assert stood_down(lab, A) is None
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_the_network_does_exactly_one_copy_is_left(lab: Simulation, seed: int) -> None:
+    chance = Random(seed)
+    guest(lab, A, {"Fetch": ticket(B)})
+    lab.rest(3.0)
+    lab.copy(A, COPY)
+    links = [Where(each, other) for each in (A, COPY) for other in (REGISTRAR, B)]
+    for _ in range(4):
+        with ExitStack() as faults:
+            for where in chance.sample(links, chance.randint(0, 4)):
+                faults.enter_context(lab.apply(Partition(where)))
+            if chance.random() < 0.5:
+                host = chance.choice((A, COPY))
+                lab.crash(host)
+                lab.start(host)
+            lab.rest(chance.uniform(1.0, 90.0))
+            assert any(each in lab.nodes for each in (A, COPY)), f"seed {seed}: both have ended"
+    lab.rest(OWN_CHECK_SECONDS + 60.0)
+    assert sum(each in lab.nodes for each in (A, COPY)) == 1, f"seed {seed}"
+    assert opens(lab, A if A in lab.nodes else COPY, B)
+
+
+def test_g21_a_store_that_is_lost_beside_its_key_is_an_older_one(lab: Simulation) -> None:
+    guest(lab, B, {"Fetch": ticket(A)})
+    kill_door(lab, A)
+    lab.crash(A)
+    lab.roll_back(A, SimDisk(lambda: lab.wall_clock(A)))
+    lab.start(A)
+    lab.settle()
+    lab.rest(1.0)
+    assert not opens(lab, B, A)
+    assert epoch(lab) > 0
+
+
+def test_a_node_whose_disk_is_full_goes_on_with_the_record_that_it_has(lab: Simulation) -> None:
+    before = sequence(lab)
+    lab.fill_disk(A)
+    lab.restart(A)
+    lab.rest(8.0)
+    assert lab.nodes[A].joined
+    assert sequence(lab) == before
+    lab.free_disk(A)
+    lab.rest(8.0)
+    assert sequence(lab) > before
 
 
 # --- copies of what is kept -------------------------------------------------------------------------------------------
