@@ -126,8 +126,9 @@ class Vouching:
         issuer, params = capability
         if issuer.node != self._our:
             proof = self._proofs.get(capability)
-            void = proof is None or proof.issue <= self._epoch(issuer.node)
-            return None if proof is None or void else Claim(issuer, params, *proof)
+            if proof is None or self._is_void(issuer.node, proof.issue):
+                return None
+            return Claim(issuer, params, *proof)
         issue = self._grants.issue()
         return Claim(issuer, params, issue, self._network.sign(DOMAIN, _statement(issuer, params, issue)))
 
@@ -218,15 +219,15 @@ class Vouching:
         issuer, params, issue, signature = claim
         if issuer.node == self._our and not self._grants.is_issue(issuer.process, issue):
             return False
-        if issuer.node != self._our and issue <= self._epoch(issuer.node):
+        if issuer.node != self._our and self._is_void(issuer.node, issue):
             return False
         statement = _statement(issuer, params, issue)
         return self._network.vouched_untrusted(issuer.node, DOMAIN, statement, signature) is True
 
-    def _epoch(self, node: str) -> int:
-        """Return the number up to which all that `node` has issued is void, as far as this node has heard."""
+    def _is_void(self, node: str, issue: int) -> bool:
+        """Whether all that `node` has issued under that number is void, as far as this node has heard."""
         record = self._network.record(node)
-        return 0 if record is None else record.epoch
+        return record is not None and 0 < record.epoch >= issue
 
     def record_learned(self, held: HeldRecord) -> None:
         """Take what a node has revoked wholesale from the processes here, now that its record says so."""
