@@ -80,6 +80,7 @@ from net.names.invitation import (
     sign_invitation,
 )
 from net.names.keyfile import Keys, decode_key_file_untrusted, seal
+from net.names.own_records import OwnRecords
 from net.names.registrar import Registrar
 from net.peering.network import Network, NetworkConfig
 from net.peering.resolver import Resolver
@@ -248,13 +249,17 @@ def signature(data: bytes) -> None:
 
 
 def resolver(data: bytes) -> None:
-    """The registrar's answers, to one lookup and one registration."""
+    """The registrar's answers, to one lookup and one registration; and what a peer shows as the node's own record."""
     events: list[object] = []
-    item = Resolver(ANN, RegistrarDirectory(GENESIS), events.append)
+    own = OwnRecords((ANN.public_key,), 1, keeps_sequence=True)
+    item = Resolver(ANN, RegistrarDirectory(GENESIS), events.append, own=own)
     item.look_up("bob.test", 0.0)
     item.register((), (), 0.0)
     try:
         for frame in decode_frames_untrusted(memoryview(data)):
+            if isinstance(frame, Found) and frame.record is not None:
+                with suppress(BadNameRecord):
+                    item.shown_untrusted(frame.record, 0.0)
             if isinstance(frame, Found | Granted | Refused):
                 item.receive_untrusted(frame, 0.0)
     except (BadFrame, BadNameRecord):
