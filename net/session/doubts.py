@@ -17,6 +17,8 @@ FIRST_SECONDS = 1.0
 connections that cross settle."""
 MOST_SECONDS = 64.0
 """The pause doubles up to this: while nobody can say which of two copies registered last, they take turns at a peer."""
+CALM_SECONDS = 600.0
+"""Seconds after which the pause is the first one again."""
 MAX_DOUBTS = 1024
 """Peers that are asked at the same time; one answer is enough."""
 
@@ -27,19 +29,26 @@ class Doubts:
     def __init__(self, whole: Timers[Any]) -> None:
         self.timers: Timers[str] = Timers(whole)
         """When to look whether each peer has to be asked."""
-        self._pauses: dict[str, float] = {}
+        self._pauses: dict[str, tuple[float, float]] = {}
+        """The next pause of each peer in seconds, and when the last one began; those that began last come last."""
         self._to_ask: set[str] = set()
         self._asked: set[str] = set()
 
     def begin(self, name: str, now: float) -> None:
         """Note that a peer has replaced this node's connection by another one."""
         if name not in self._pauses and len(self._pauses) >= MAX_DOUBTS:
-            forgotten = next(iter(self._pauses))
-            del self._pauses[forgotten]
-            self.timers.set(forgotten, None)
-        pause = self._pauses.pop(name, FIRST_SECONDS)
-        self._pauses[name] = min(MOST_SECONDS, 2 * pause)
+            self._forget(next(iter(self._pauses)))
+        pause, last = self._pauses.pop(name, (FIRST_SECONDS, now))
+        if now - last > CALM_SECONDS:
+            pause = FIRST_SECONDS
+        self._pauses[name] = (min(MOST_SECONDS, 2 * pause), now)
         self.timers.set(name, now + pause)
+
+    def _forget(self, name: str) -> None:
+        del self._pauses[name]
+        self.timers.set(name, None)
+        self._to_ask.discard(name)
+        self._asked.discard(name)
 
     def ask(self, name: str) -> None:
         """Ask the peer as soon as there is a connection."""

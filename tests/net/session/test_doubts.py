@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from net.base.frames import Found
 from net.base.timers import Timers
-from net.session.doubts import FIRST_SECONDS, MAX_DOUBTS, MOST_SECONDS, OWN_REQUEST, Doubts
+from net.session.doubts import CALM_SECONDS, FIRST_SECONDS, MAX_DOUBTS, MOST_SECONDS, OWN_REQUEST, Doubts
 
 ANSWER = Found(OWN_REQUEST, b"record")
 
@@ -33,6 +33,8 @@ def test_the_pause_doubles_while_copies_take_turns() -> None:
         item.begin("bob.test", 0.0)
         pauses.append(item.timers.next())
     assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 64.0, MOST_SECONDS]
+    item.begin("bob.test", CALM_SECONDS + 1.0)
+    assert item.timers.next() == CALM_SECONDS + 1.0 + FIRST_SECONDS
 
 
 def test_peers_that_take_connections_away_are_remembered_within_a_bound() -> None:
