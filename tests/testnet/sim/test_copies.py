@@ -93,6 +93,15 @@ def kill_door(lab: Simulation, node: str) -> None:
     lab.rest(1.0)
 
 
+def put_back(lab: Simulation, older: SimDisk) -> None:
+    """Boot the node again with another disk than it had."""
+    lab.crash(A)
+    lab.roll_back(A, older)
+    lab.start(A)
+    lab.settle()
+    lab.rest(1.0)
+
+
 def test_g21_what_was_revoked_stays_so_when_the_store_is_put_back_to_an_older_one(lab: Simulation) -> None:
     guest(lab, B, {"Fetch": ticket(A)})
     guest(lab, B, {"Pass": ticket(A, to=C)})
@@ -100,11 +109,7 @@ def test_g21_what_was_revoked_stays_so_when_the_store_is_put_back_to_an_older_on
     assert opens(lab, C, A)
     older = lab.nodes[A].disk.copy(lambda: lab.wall_clock(A))
     kill_door(lab, A)
-    lab.crash(A)
-    lab.roll_back(A, older)
-    lab.start(A)
-    lab.settle()
-    lab.rest(1.0)
+    put_back(lab, older)
     assert "door" in {each.process for each in lab.nodes[A].core.kernel.processes}
     assert not opens(lab, B, A)
     assert not opens(lab, C, A)
@@ -119,11 +124,7 @@ def test_g21_other_nodes_refuse_a_ticket_of_an_epoch_that_is_over_whatever_its_i
     assert [each for each in held.of(lab.nodes[B].process("guest")) if each.issuer.node == A]
     older = lab.nodes[A].disk.copy(lambda: lab.wall_clock(A))
     kill_door(lab, A)
-    lab.crash(A)
-    lab.roll_back(A, older)
-    lab.start(A)
-    lab.settle()
-    lab.rest(1.0)
+    put_back(lab, older)
     assert not [each for each in held.of(lab.nodes[B].process("guest")) if each.issuer.node == A]
 
 
@@ -269,11 +270,7 @@ def test_whatever_the_network_does_exactly_one_copy_is_left(lab: Simulation, see
 def test_g21_a_store_that_is_lost_beside_its_key_is_an_older_one(lab: Simulation) -> None:
     guest(lab, B, {"Fetch": ticket(A)})
     kill_door(lab, A)
-    lab.crash(A)
-    lab.roll_back(A, SimDisk(lambda: lab.wall_clock(A)))
-    lab.start(A)
-    lab.settle()
-    lab.rest(1.0)
+    put_back(lab, SimDisk(lambda: lab.wall_clock(A)))
     assert not opens(lab, B, A)
     assert epoch(lab) > 0
 
