@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from kernel.contract.drive import Drive, DriveError, Errno, FileKind
-from kernel.files.paths import check_name, check_path, parent, without_slashes
+from kernel.files.paths import check_name, check_path, check_text, parent, without_slashes
 
 
 def make_folder(drive: Drive, start: Any, path: str) -> None:
@@ -23,6 +23,7 @@ def make_link(drive: Drive, target: str, start: Any, path: str) -> None:
     if target.startswith("/"):
         raise DriveError(Errno.PERM)
     folder, name = parent(drive, start, path)
+    check_text(target + name)
     check_path(target)
     _check_new(drive, folder, name)
     drive.make(folder, name, FileKind.LINK, target)
@@ -32,6 +33,7 @@ def link(drive: Drive, start: Any, path: str, new_start: Any, new_path: str) -> 
     """Give a file another name (linkat)."""
     folder, name = parent(drive, start, path)
     new_folder, new_name = parent(drive, new_start, new_path)
+    check_text(name + new_name)
     node = folder if name == "." else _look_up(drive, folder, name)
     _check_new(drive, new_folder, new_name)
     if node.kind is FileKind.FOLDER:
@@ -64,6 +66,7 @@ def rename(drive: Drive, start: Any, path: str, new_start: Any, new_path: str) -
     """Move a file, link or folder; what is there already makes room, if it can (renameat)."""
     folder, name = parent(drive, start, without_slashes(path))
     new_folder, new_name = parent(drive, new_start, without_slashes(new_path))
+    check_text(name + new_name)
     if "." in (name, new_name):
         raise DriveError(Errno.BUSY)
     node = _look_up(drive, folder, name)

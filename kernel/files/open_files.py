@@ -119,12 +119,12 @@ class OpenFiles:
         self._free.add(fd)
 
     def renumber(self, fd: int, to: int) -> None:
-        """Give what is open another number; what has had that one is closed."""
+        """Give what is open the number of something else that is open, which is closed."""
         found = self.get(fd)
+        self.get(to)
         if fd != to:
             del self.used[fd]
             self._free.add(fd)
-            self._free.discard(to)
             self.used[to] = found
 
     def _add(self, opened: Descriptor) -> int:
@@ -185,21 +185,17 @@ class OpenFiles:
 
     def read_at(self, file: OpenFile, offset: int, length: int) -> bytes:
         """Return bytes of a file (pread)."""
-        if not file.reads:
-            raise DriveError(Errno.BADF)
-        _check_span(offset, length)
+        _check_span(offset, length, file.reads)
         assert self.drive is not None
         return self.drive.read(file.node, offset, length) if length else b""
 
     def write_at(self, file: OpenFile, offset: int, data: memoryview) -> int:
         """Write into a file, or at its end if it was opened so; return how many bytes were written (pwrite)."""
-        if not file.writes:
-            raise DriveError(Errno.BADF)
         drive = self.drive
         assert drive is not None
         if file.flags & APPEND:
             offset = drive.length(file.node)
-        _check_span(offset, len(data))
+        _check_span(offset, len(data), file.writes)
         if not data:
             return 0
         if offset >= MAX_FILE_BYTES:
@@ -281,6 +277,11 @@ class OpenFiles:
         raise AssertionError("there is no other kind of descriptor")
 
 
-def _check_span(offset: int, length: int) -> None:
-    if offset + length > MAX_OFFSET and (length or offset > MAX_OFFSET):
+def _check_span(offset: int, length: int, allowed: bool) -> None:
+    """Check where in a file something is to be read or written, and whether that is allowed, as Linux does."""
+    if offset > MAX_OFFSET:
+        raise DriveError(Errno.INVAL)
+    if not allowed:
+        raise DriveError(Errno.BADF)
+    if length and offset + length > MAX_OFFSET:
         raise DriveError(Errno.INVAL)

@@ -30,20 +30,24 @@ class PathEnd(NamedTuple):
     """Whether the path ends with a slash, so that only a folder can be meant."""
 
 
+def check_text(text: str) -> None:
+    """Raise DriveError for a text that no call of the operating system takes."""
+    if "\0" in text:
+        raise DriveError(Errno.INVAL)
+
+
 def check_path(path: str) -> None:
     """Raise DriveError for a text that is no path."""
     if not path:
         raise DriveError(Errno.NOENT)
-    if "\0" in path:
-        raise DriveError(Errno.INVAL)
+    check_text(path)
     if len(path.encode()) > MAX_PATH_BYTES:
         raise DriveError(Errno.NAMETOOLONG)
 
 
 def check_name(name: str) -> None:
     """Raise DriveError for a name that no file can have."""
-    if "\0" in name:
-        raise DriveError(Errno.INVAL)
+    check_text(name)
     if len(name.encode()) > MAX_NAME_BYTES:
         raise DriveError(Errno.NAMETOOLONG)
 

@@ -3,8 +3,7 @@
 Wasmtime's own work on folders of the host; here the drive is an object (`kernel.contract.drive`). They mean the same, to
 the trap: a pointer outside the memory, a misaligned one, an unknown flag or case ends the guest, as Wasmtime lets it, and
 everything else is an error number. The sequence of the checks is Wasmtime's, too. What a guest names is bounded before it
-is looked at: a path is decoded up to twice the length that one can have, and empty buffers are passed over up to
-MAX_EMPTY_VECTORS.
+is looked at: the bytes of a path, and the empty buffers that are passed over.
 
 Standard output and error do not come here (`adapter`), except under another number.
 """
@@ -23,19 +22,19 @@ from kernel.files.open_files import (
     DRIVE_NAME,
     MAX_POSITIONED_READ,
     OpenFiles,
-    OpenFile,
     OpenFolder,
     StandardStream,
 )
-from kernel.files.paths import MAX_PATH_BYTES, existing, parent
+from kernel.files.paths import check_text, existing, parent
 from kernel.wasm.fiber import Fiber
 
-MAX_EMPTY_VECTORS = 1024
-"""Buffers of one call that are looked at for the first one that is not empty, as many as POSIX allows (IOV_MAX)."""
-_MAX_VECTOR_BYTES = 128 << 20
-"""Bytes of a list of buffers, which Wasmtime has to be more than the list (its hostcall fuel)."""
-_MAX_DECODED = 2 * (MAX_PATH_BYTES + 1)
-"""Bytes of a path that are decoded; one of its two parts is too long in any longer one."""
+_VECTORS_AT_ONCE = 8192
+"""Buffers that are looked at together."""
+_HOSTCALL_BYTES = 128 << 20
+"""Bytes that one call may name, by Wasmtime's rule (its hostcall fuel), whether they lie in the memory or not."""
+_MAX_DECODED = 1 << 20
+"""Bytes of a path that are decoded, far more than one can have: so a text that is no UTF-8 is told from one that is too
+long."""
 _SUCCESS = 0
 _OFLAGS, _FDFLAGS, _LOOKUPFLAGS, _FSTFLAGS = 15, 31, 1, 15
 """All bits of WASI's flags."""
@@ -77,7 +76,17 @@ def _give(guest: Fiber, pointer: int, alignment: int, result: bytes) -> int:
     return _SUCCESS
 
 
+def _check_hostcall(bytes_left: int) -> None:
+    if bytes_left < 0:
+        raise DriveError(Errno.NOMEM)
+
+
 def _path_untrusted(guest: Fiber, pointer: int, length: int) -> str:
+    _check_hostcall(_HOSTCALL_BYTES - length)
+    return _text_untrusted(guest, pointer, length)
+
+
+def _text_untrusted(guest: Fiber, pointer: int, length: int) -> str:
     data = span_untrusted(guest, pointer, length)
     if length > _MAX_DECODED:
         raise DriveError(Errno.NAMETOOLONG)
@@ -89,16 +98,23 @@ def _path_untrusted(guest: Fiber, pointer: int, length: int) -> str:
 
 def _first_vector_untrusted(guest: Fiber, vectors: int, count: int) -> tuple[int, int]:
     """Return pointer and length of the first buffer that is not empty: Wasmtime's calls work on that one alone."""
-    if count * _VECTOR.size >= _MAX_VECTOR_BYTES:
-        raise DriveError(Errno.NOMEM)
-    for index in range(min(count, MAX_EMPTY_VECTORS)):
-        vector = span_untrusted(guest, _aligned(vectors + index * _VECTOR.size, 4), _VECTOR.size)
-        pointer, length = _VECTOR.unpack(vector)
+    done, left = 0, _HOSTCALL_BYTES - count * _VECTOR.size
+    _check_hostcall(left)
+    while done < count:
+        place = vectors + done * _VECTOR.size
+        pointer, length = _VECTOR.unpack(span_untrusted(guest, _aligned(place, 4), _VECTOR.size))
         if length:
+            _check_hostcall(left - length)
             return pointer, length
-    if count > MAX_EMPTY_VECTORS:
-        raise DriveError(Errno.INVAL)
+        some = min(count - done, _VECTORS_AT_ONCE, (len(guest.memory) - place) // _VECTOR.size)
+        done += _empty_vectors(guest.memory[place : place + some * _VECTOR.size].tobytes())
     return 0, 0
+
+
+def _empty_vectors(vectors: bytes) -> int:
+    """Return how many buffers at the front are empty, without a look at each: a guest may name millions."""
+    bytes_of_lengths = (vectors[index :: _VECTOR.size] for index in range(_VECTOR.size // 2, _VECTOR.size))
+    return min(len(each) - len(each.lstrip(b"\0")) for each in bytes_of_lengths)
 
 
 def _flags(value: int, known: int) -> int:
@@ -355,7 +371,7 @@ def _path_remove_directory(guest: Fiber, fd: int, path: int, length: int) -> int
 
 def _path_unlink_file(guest: Fiber, fd: int, path: int, length: int) -> int:
     folder = _open(guest).folder(fd)
-    changes.remove_file(_drive(guest), folder, _path_untrusted(guest, path, length))
+    changes.remove_file(_drive(guest), folder, _text_untrusted(guest, path, length))  # Wasmtime counts no bytes here
     return _SUCCESS
 
 
@@ -378,6 +394,9 @@ def _path_filestat_set_times(
         node = existing(drive, folder, name, follow=True)
     else:
         above, last = parent(drive, folder, name)
+        check_text(last)
+        if times == (None, None):
+            return _SUCCESS  # Linux does not even look for it
         node = above if last == "." else existing(drive, above, last, follow=False)
     drive.set_times(node, *times)
     return _SUCCESS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from kernel.contract.guest import GuestConfig, Poll, SendResponse
+from kernel.contract.guest import GuestConfig, Poll, Print, SendResponse
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import Fiber
 from tests.kernel.wasm.guests import GUESTS, arrival, loaded, poll
@@ -81,7 +81,7 @@ class Caller:
         self.guest.resume(arrival(script))
         if poll(self.guest) is not Poll.RECEIVE:
             raise Trapped(str(self.guest.end))
-        (answer,) = self.guest.effects
+        (answer,) = (effect for effect in self.guest.effects if not isinstance(effect, Print))
         self.guest.effects.clear()
         assert isinstance(answer, SendResponse)
         return answer.response.body
@@ -234,9 +234,27 @@ class Caller:
     ) -> int:
         return self.on_path("path_filestat_set_times", path, (at, lookup), accessed, modified, flags)[0]
 
-    def simple(self, name: str, *arguments: int) -> int:
-        """A call that gives back nothing but its errno."""
+    def simple(self, name: str, *arguments: int | At) -> int:
+        """A call of which nothing but its errno is looked at."""
         return self.call(name, *arguments)[0]
+
+    def times(self, path: bytes | str, at: int = DRIVE) -> tuple[int, ...]:
+        """When something was accessed and modified."""
+        errno, found = self.stat_at(path, 0, at)
+        return (errno,) if found is None else (found.accessed, found.modified)
+
+    def listing(self, fd: int, size: int = 4096) -> list[tuple[bytes, int]]:
+        """Names and types in a folder, sorted, read in pieces of `size` bytes, as C libraries do it."""
+        found, cookie = list[tuple[bytes, int]](), 0
+        while True:
+            errno, used, data = self.readdir(fd, size, cookie)
+            assert not errno
+            whole = [each for each in entries(data) if len(each.name) == each.length]
+            found += [(each.name, each.kind) for each in whole]
+            if used < size:
+                return sorted(found)
+            assert whole, "not even one fits"
+            cookie = whole[-1].following
 
 
 def entries(data: bytes) -> list[Entry]:
