@@ -1,7 +1,7 @@
 """A guest's drive where there is no host folder: a tree of files, as a replayable run gives it to a guest.
 
-On a real node a drive is a folder of the host, and Wasmtime's WASI works on it. Here it is an object: `kernel.files` says
-what WASI preview 1 makes of it, and the simulator has one over its disk.
+On a real node a drive is a folder of the host, and Wasmtime's WASI works on it. Here it is an object: `kernel.files`
+says what WASI preview 1 makes of it, and the simulator has one over its disk.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ class FileNode(Protocol):
 
 
 class Drive(Protocol):
-    """A tree of files. Whoever calls it has checked what the kinds and names of files ask for (`kernel.files`); what the
-    disk itself refuses is a DriveError."""
+    """A tree of files. Whoever calls it has checked what the kinds and names of files ask for (`kernel.files`); what
+    the disk itself refuses is a DriveError."""
 
     def root(self) -> Any:
         """Return the drive's own folder."""

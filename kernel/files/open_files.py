@@ -1,7 +1,7 @@
 """The files that one guest has open, by their numbers, as Wasmtime's WASI preview 1 has them.
 
-Files of a guest are read and written at a position that belongs to the descriptor. What a file was opened for is what the
-operating system would let happen: a file that was made or cut off by its opening can be written.
+A descriptor has its own position in the file. What can be done with it is what the operating system would let happen: a
+file that was made or cut off when it was opened can be written, whatever rights were asked for.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Finds what a path names, as Linux does below a folder that it must not leave (openat2 with RESOLVE_BENEATH).
 
-A path that is absolute, or goes above the folder where it begins, by `..` or by a link, is refused with PERM, as Wasmtime
-does it. A `..` undoes the last step of the way, links followed, and not the last name of the text.
+A path that is absolute, or goes above the folder where it begins, by `..` or by a link, is refused with PERM, as by
+Wasmtime. A `..` undoes the last step of the way, links followed, and not the last name of the text.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The file functions of WASI preview 1 in replayable runs: between a guest's memory and `kernel.files`.
 
-Wasmtime's own work on folders of the host; here the drive is an object (`kernel.contract.drive`). They mean the same, to
-the trap: a pointer outside the memory, a misaligned one, an unknown flag or case ends the guest, as Wasmtime lets it, and
-everything else is an error number. The sequence of the checks is Wasmtime's, too. What a guest names is bounded before it
-is looked at: the bytes of a path, and the empty buffers that are passed over.
+Wasmtime's own work on folders of the host; here the drive is an object (`kernel.contract.drive`). They mean the same,
+to the trap: a pointer outside the memory, a misaligned one, an unknown flag or case ends the guest, as with Wasmtime,
+and all else is an error number. The sequence of the checks is Wasmtime's, too. What a guest names is bounded before it
+is looked at: the bytes of a path, and those of a list of buffers.
 
 Standard output and error do not come here (`adapter`), except under another number.
 """

@@ -1,9 +1,9 @@
 """A guest's drive in a simulation: its package's folder on the simulated disk, as WASI sees it.
 
-It is the tree that `vfs:distro:sys` works on. As on a real node, nobody asks a package's account before WASI writes: the
-package is counted while its guests run, and these are ended when it has too much (`nectar_node.core.disk_use`). What is
-refused at once is what the disk cannot take. Since computing takes no virtual time, a guest could fill the memory of the
-host before it is counted, so a drive takes MOST_BYTES and MOST_FILES: from there on the disk is full to it.
+It is the tree that `vfs:distro:sys` works on. As on a real node, nobody asks a package's account before WASI writes:
+the package is counted while its guests run, and these are ended when it has too much (`nectar_node.core.disk_use`).
+What is refused at once is what the disk cannot take. Since computing takes no virtual time, a guest could fill the
+host's memory before it is counted, so a drive takes MOST_BYTES and MOST_FILES: from there on the disk is full to it.
 
 A power cut leaves of a file what was synced last. Its names are durable from then on, too, with whatever else is in the
 folders on the way, as with file systems that have a journal: WASI preview 1 cannot sync a folder. Whatever a guest

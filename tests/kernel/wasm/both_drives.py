@@ -1,4 +1,4 @@
-"""Makes the same calls of WASI preview 1 on a real node's drive and on a simulated one, and compares what comes of them.
+"""Makes the same calls of WASI preview 1 on a real node's drive and on a simulated one, and compares the outcomes.
 
 The real one is a folder of the host behind Wasmtime's own WASI, the other lies on a simulated disk behind ours.
 """
@@ -46,8 +46,8 @@ class SimulatedDrive:
 
 
 class Both:
-    """One guest on each of two drives. The methods are those of `Caller`: what they give back has to be the same for both,
-    but for the numbers of files, their times, the sizes of folders and the order in a folder.
+    """One guest on each of two drives. The methods are those of `Caller`: what they give back has to be the same for
+    both, but for the numbers of files, their times, the sizes of folders and the order in a folder.
     """
 
     def __init__(self, real: Engine, replayable: Engine, folder: Path) -> None:

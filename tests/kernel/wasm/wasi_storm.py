@@ -52,18 +52,12 @@ _SIZES = (0, 1, 3, 17, 200, 4096, 32768)
 _OFLAGS = (0, 0, CREAT, CREAT, CREAT, CREAT | EXCL, TRUNC, CREAT | TRUNC, DIRECTORY, DIRECTORY | CREAT, EXCL, 15)
 _RIGHTS = (0, READ, WRITE, READ | WRITE, READ | WRITE, READ | WRITE, (1 << 30) - 1)
 _FDFLAGS = (0, 0, 0, 0, APPEND, NONBLOCK, SYNC)
-_ADDRESSES = (0, 1, 8, 65535, (1 << 20) - 1, 1 << 24, (1 << 31) - 1, 1 << 31, (1 << 32) - 8, (1 << 32) - 1)
+_ADDRESSES = (0, 1, 8, (1 << 24) - 1, 1 << 24, (1 << 31) - 1, 1 << 31, (1 << 32) - 8, (1 << 32) - 1)
 _COUNTS = (0, 1, 2, 7, 1 << 16, 1 << 24, 1 << 28, 1 << 31, (1 << 32) - 1)
 _NOT_WILD = ("fd_filestat_set_size", "fd_seek", "fd_pwrite")
 """Wild numbers for them make files that no simulation holds in memory."""
-_PARAMS = {
-    name: count
-    for name, count in zip(
-        FUNCTIONS,
-        (4, 3, 1, 1, 2, 2, 3, 2, 2, 4, 5, 2, 3, 5, 4, 5, 2, 4, 1, 2, 4, 3, 5, 7, 7, 9, 6, 3, 6, 5, 3),
-        strict=True,
-    )
-}
+_COUNT_OF_PARAMS = (4, 3, 1, 1, 2, 2, 3, 2, 2, 4, 5, 2, 3, 5, 4, 5, 2, 4, 1, 2, 4, 3, 5, 7, 7, 9, 6, 3, 6, 5, 3)
+PARAMS = dict(zip(FUNCTIONS, _COUNT_OF_PARAMS, strict=True))
 
 
 class Storm:
@@ -209,7 +203,7 @@ class Storm:
         chance = self._chance
         name = chance.choice([each for each in FUNCTIONS if each not in _NOT_WILD])
         drawn: list[int | At] = [self._fd()]
-        while len(drawn) < _PARAMS[name]:
+        while len(drawn) < PARAMS[name]:
             place = At(chance.choice((VECTORS, RESULT, RESULT + 1, RESULT + 4, BUFFER)))
             drawn.append(
                 chance.choice((chance.choice(_ADDRESSES), chance.choice(_COUNTS), place, chance.randrange(40)))
