@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 
 from kernel.contract.drive import Errno
+from kernel.contract.guest import Arrival, GuestConfig, Poll, SendResponse
 from kernel.contract.limits import MAX_GUEST_FILES
+from kernel.contract.message import Request
 from kernel.wasm.engine import Engine
+from kernel.wasm.fiber import Fiber
 from testnet.sim import guest_drive
 from tests.kernel.wasm.both_drives import TRAP, Both, SimulatedDrive
 from tests.kernel.wasm.caller import (
@@ -43,6 +46,7 @@ from tests.kernel.wasm.caller import (
     Caller,
     entries,
 )
+from tests.kernel.wasm.guests import GUESTS, MEMORY, OTHER, OUR, loaded, poll
 from tests.kernel.wasm.wasi_storm import PARAMS, Storm
 from tests.seeds import seeds
 
@@ -76,6 +80,55 @@ def opened(both: Both, path: str, *arguments: int) -> int:
 @pytest.mark.parametrize("seed", seeds(25, 2000))
 def test_g28_calls_from_a_seed_come_to_the_same_on_both_drives(both: Both, seed: int) -> None:
     Storm(seed, both).blow(CALLS)
+
+
+_IN_C = (
+    *("write /note.txt some text", "read /note.txt", "read /missing", "list /", "link note.txt /link", "read /link"),
+    *("link ../up /out", "read /out", "move /note.txt /moved", "read /link", "read /moved", "list /", "fds", "env"),
+    *(
+        "move /moved /../up",
+        "write /../up text",
+        "hoard /moved",
+        "read /moved",
+        "free",
+        "read /moved",
+        "write /moved x",
+    ),
+)
+_IN_ZIG = ('"Read"', '{"Add": 1}', '{"Add": 20}', '"Read"', '{"Add": 300}', '"Read"')
+
+
+@pytest.mark.parametrize(("wasm", "asked"), [("drive.wasm", _IN_C), ("ledger.wasm", _IN_ZIG)])
+def test_g28_programs_in_c_and_zig_find_the_same_on_both_drives(
+    real: Engine, replayable: Engine, tmp_path: Path, wasm: str, asked: tuple[str, ...]
+) -> None:
+    configs = GuestConfig(OUR, MEMORY, drive=str(tmp_path)), SimulatedDrive().config()
+    ours, theirs = (
+        [_said(guest, text) for text in asked]
+        for guest in (
+            _started(engine, wasm, config) for engine, config in zip((real, replayable), configs, strict=True)
+        )
+    )
+    assert ours == theirs
+    assert len(set(ours)) > 3
+
+
+def _started(engine: Engine, wasm: str, config: GuestConfig) -> Fiber:
+    guest = loaded(engine, (GUESTS / wasm).read_bytes()).start(config)
+    assert isinstance(guest, Fiber)
+    assert poll(guest) is Poll.RECEIVE, guest.end
+    return guest
+
+
+def _said(guest: Fiber, text: str) -> bytes:
+    """What a guest answers; names in a folder may come in any order."""
+    guest.resume(Arrival(OTHER, Request(False, 5, text.encode()), None, None))
+    assert poll(guest) is Poll.RECEIVE, guest.end
+    (answer,) = guest.effects
+    guest.effects.clear()
+    assert isinstance(answer, SendResponse)
+    body = answer.response.body
+    return b" ".join(sorted(body.split())) if text.startswith("list") else body
 
 
 # --- opening ----------------------------------------------------------------------------------------------------------

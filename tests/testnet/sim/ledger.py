@@ -1,5 +1,5 @@
-"""A scenario with a guest that keeps its numbers by WASI: what it has acknowledged survives crashes, power cuts and a full
-disk, in a file that grows and in one that is replaced."""
+"""A scenario with a guest that keeps its numbers by WASI: what it has acknowledged survives crashes, power cuts and a
+full disk, in a file that grows and in one that is replaced."""
 
 from __future__ import annotations
 

@@ -247,15 +247,14 @@ def test_g23_g28_a_guest_that_writes_more_than_its_quota_is_ended_in_a_simulatio
 
 def test_g28_a_power_cut_takes_from_a_guest_what_it_has_not_synced(simulation: Simulation, tmp_path: Path) -> None:
     booted(simulation, lay_down(tmp_path / "p", "drive.wasm", "files"))
-    booted_again = lambda: simulation.start("a.nec")  # noqa: E731
     process = "files:files:some.nec"
     assert asked(simulation.nodes["a.nec"], process, "write /note.txt text") == "written"
     simulation.crash("a.nec")
-    node = booted_again()
+    node = simulation.start("a.nec")
     simulation.settle()
     assert asked(node, process, "read /note.txt") == "text"  # the machine has kept it
     simulation.cut_power("a.nec")
-    node = booted_again()
+    node = simulation.start("a.nec")
     simulation.settle()
     assert asked(node, process, "read /note.txt") == "refused"
 
