@@ -523,7 +523,24 @@ def test_g28_text_that_is_no_utf_8_is_no_path(both: Both) -> None:
     assert both.rename(b"a", b"\xff") == both.link(b"\xff", b"a") == both.symlink(b"\xff", b"a") == Errno.ILSEQ
 
 
-# --- what a simulation holds in memory --------------------------------------------------------------------------------
+# --- what a simulation has of its own --------------------------------------------------------------------------------
+
+
+def test_g28_numbers_times_and_order_are_the_same_in_every_run(replayable: Engine) -> None:
+    def seen() -> list[object]:
+        caller, found = Caller(replayable, SimulatedDrive().config()), list[object]()
+        for name in ("d", "b", "c", "a"):
+            caller.mkdir(name)
+            caller.open(f"{name}/{name}", CREAT)
+        caller.rename("a", "d/z")
+        caller.set_times_at("b", 0, 0, ATIM_NOW, 0)
+        for path in (".", "d/z", "b", "b/b", "c/c"):
+            found.append(caller.stat_at(path))
+        found += [caller.readdir(DRIVE), caller.readdir(caller.open("d", DIRECTORY, READ)[1])]
+        caller.guest.close()
+        return found
+
+    assert seen() == seen()
 
 
 def test_a_write_far_behind_the_end_takes_none_of_the_hosts_memory(simulated: Caller) -> None:
