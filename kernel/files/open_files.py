@@ -77,6 +77,12 @@ class OpenFiles:
         if self.drive is not None:
             self.used[DRIVE] = OpenFolder(self.drive.root(), is_drive=True)
 
+    @property
+    def tree(self) -> Drive:
+        """The drive, for whoever has a file or folder of it open."""
+        assert self.drive is not None, "there is no file without a drive"
+        return self.drive
+
     def get(self, fd: int) -> Descriptor:
         """Return what has that number."""
         found = self.used.get(fd)
@@ -158,8 +164,7 @@ class OpenFiles:
 
     def _opened(self, start: Any, follow: bool, path: str, oflags: int, writes: bool) -> Any:
         """Return the node that an opening finds or makes (openat2)."""
-        drive = self.drive
-        assert drive is not None, "there is no folder without a drive"
+        drive = self.tree
         creates = bool(oflags & CREATE)
         exclusive = creates and bool(oflags & EXCLUSIVE)
         place = walk(drive, start, path, follow=follow and not exclusive, creates=creates)
@@ -186,13 +191,11 @@ class OpenFiles:
     def read_at(self, file: OpenFile, offset: int, length: int) -> bytes:
         """Return bytes of a file (pread)."""
         _check_span(offset, length, file.reads)
-        assert self.drive is not None
-        return self.drive.read(file.node, offset, length) if length else b""
+        return self.tree.read(file.node, offset, length) if length else b""
 
     def write_at(self, file: OpenFile, offset: int, data: memoryview) -> int:
         """Write into a file, or at its end if it was opened so; return how many bytes were written (pwrite)."""
-        drive = self.drive
-        assert drive is not None
+        drive = self.tree
         if file.flags & APPEND:
             offset = drive.length(file.node)
         _check_span(offset, len(data), file.writes)
@@ -208,8 +211,7 @@ class OpenFiles:
         """Write at a file's position and move that; return how many bytes were written."""
         count = self.write_at(file, file.position, data)
         if file.flags & APPEND:
-            assert self.drive is not None
-            file.position = self.drive.length(file.node)
+            file.position = self.tree.length(file.node)
         else:
             file.position += count
         return count
@@ -217,8 +219,7 @@ class OpenFiles:
     def seek(self, fd: int, offset: int, whence: int) -> int:
         """Move a file's position, and return it: `whence` is 0 for the start, 1 for the position, 2 for the end."""
         file = self.seekable(fd)
-        assert self.drive is not None
-        base = (0, file.position, self.drive.length(file.node) if whence == 2 else 0)[whence]
+        base = (0, file.position, self.tree.length(file.node) if whence == 2 else 0)[whence]
         if not 0 <= base + offset < 1 << 64:
             raise DriveError(Errno.INVAL)
         file.position = base + offset
@@ -230,8 +231,7 @@ class OpenFiles:
             raise DriveError(Errno.INVAL)
         if length > MAX_FILE_BYTES:
             raise DriveError(Errno.FBIG)
-        assert self.drive is not None
-        self.drive.set_length(file.node, length)
+        self.tree.set_length(file.node, length)
 
     def set_flags(self, fd: int, flags: int) -> None:
         """Change the flags of an open file."""
@@ -244,8 +244,7 @@ class OpenFiles:
 
     def link_target(self, fd: int, path: str) -> bytes:
         """Return where a link leads (readlinkat)."""
-        start, drive = self.folder(fd), self.drive
-        assert drive is not None
+        start, drive = self.folder(fd), self.tree
         folder, name = parent(drive, start, path)
         if name == ".":
             raise DriveError(Errno.INVAL)

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from struct import Struct
-from typing import Any
 
-from kernel.contract.drive import DriveError, Errno, FileFacts, FileKind
+from kernel.contract.drive import Drive, DriveError, Errno, FileFacts, FileKind
 from kernel.contract.errors import GuestTrap
 from kernel.files import changes
 from kernel.files.open_files import (
@@ -141,10 +140,8 @@ def _open(guest: Fiber) -> OpenFiles:
     return guest.files
 
 
-def _drive(guest: Fiber) -> Any:
-    drive = _open(guest).drive
-    assert drive is not None, "whoever has a folder has a drive"
-    return drive
+def _drive(guest: Fiber) -> Drive:
+    return _open(guest).tree
 
 
 # --- functions of descriptors -----------------------------------------------------------------------------------------
@@ -225,14 +222,9 @@ def _times(guest: Fiber, accessed: int, modified: int, flags: int) -> tuple[int 
 
 def _fd_filestat_set_times(guest: Fiber, fd: int, accessed: int, modified: int, flags: int) -> int:
     times = _times(guest, accessed, modified, flags)
-    _drive_of(guest, fd).set_times(_open(guest).node(fd), *times)
+    node = _open(guest).node(fd)
+    _drive(guest).set_times(node, *times)
     return _SUCCESS
-
-
-def _drive_of(guest: Fiber, fd: int) -> Any:
-    """Return the drive, after a look at a descriptor that may be none of its own."""
-    _open(guest).node(fd)
-    return _drive(guest)
 
 
 def _fd_read(guest: Fiber, fd: int, vectors: int, count: int, result: int) -> int:

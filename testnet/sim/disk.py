@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 from typing import Any
@@ -25,7 +24,8 @@ from nectar_node.storage.database import STORE_FILE, STORE_FILES, Contents, Data
 from nectar_node.storage.ledger import DiskAccount, Ledger, OverQuota, fitting
 from nectar_node.storage.steps import Steps, Work
 from testnet.sim.database_files import DatabaseFiles, tear
-from testnet.sim.file_content import File, Folders, Path, new_file
+from testnet.sim.file_content import File, new_file
+from testnet.sim.tree import Folders, Path, Tree
 
 _NOT_FOUND = ops.DiskError(ops.DiskFault.NOT_FOUND, "No such file or directory")
 _FULL = ops.DiskError(ops.DiskFault.FULL, "No space left on device")
@@ -44,29 +44,6 @@ class _RefusedError(Exception):
     def __init__(self, error: ops.DiskError) -> None:
         super().__init__(error.text)
         self.error = error
-
-
-@dataclass(slots=True)
-class Tree:
-    """Files and folders by their paths; a link is among the files."""
-
-    files: dict[Path, File] = field(default_factory=dict)
-    folders: set[Path] = field(default_factory=set)
-    seen: Folders = field(default_factory=lambda: Folders(count(1)))
-    """Of the folders, those that guests have looked at."""
-
-    def move(self, old: Path, new: Path) -> None:
-        """Move all that is at `old` and below it."""
-        self.seen.remove(new)
-        self.seen.move(old, new)
-        self.files = {_moved(each, old, new): file for each, file in self.files.items()}
-        self.folders = {_moved(each, old, new) for each in self.folders}
-
-    def remove(self, path: Path) -> None:
-        """Remove all that is at `path` and below it."""
-        self.seen.remove(path)
-        self.files = {each: file for each, file in self.files.items() if each[: len(path)] != path}
-        self.folders = {each for each in self.folders if each[: len(path)] != path}
 
 
 class SimDisk:
@@ -621,10 +598,6 @@ def _path(location: ops.Location) -> Path:
     if any(len(part.encode(errors="surrogateescape")) > ops.MAX_NAME_BYTES for part in location.parts):
         raise _RefusedError(_TOO_LONG)
     return (location.root, *location.parts)
-
-
-def _moved(path: Path, old: Path, new: Path) -> Path:
-    return new + path[len(old) :] if path[: len(old)] == old else path
 
 
 def _above(path: Path) -> list[Path]:

@@ -1,5 +1,4 @@
-"""What lies on a simulated disk: a file with its content, and what a power cut would leave of it; a folder that a guest
-has looked at; a link."""
+"""One file of a simulated disk: its content, and what a power cut would leave of it; or a link."""
 
 from __future__ import annotations
 
@@ -9,9 +8,6 @@ from dataclasses import dataclass, field
 from kernel.contract.drive import FileKind
 from kernel.contract.message import Buffer
 from nectar_node.storage.operations import STEP_BYTES
-
-Path = tuple[str, ...]
-"""A disk's root, and the names below it."""
 
 _ZEROS = memoryview(bytes(STEP_BYTES))
 
@@ -99,52 +95,3 @@ def new_file(data: Buffer, modified: int) -> File:
     file = File(bytearray(data), modified=modified)
     file.sync()
     return file
-
-
-@dataclass(slots=True, eq=False)
-class Folder:
-    """A folder that a guest has looked at."""
-
-    path: Path | None
-    """Where it is now; None: it was removed."""
-    number: int
-    """Its inode."""
-    modified: int = 0
-    accessed: int | None = None
-    """As a guest has set it; None: like `modified`."""
-
-    @property
-    def kind(self) -> FileKind:
-        """What it is."""
-        return FileKind.FOLDER
-
-
-class Folders:
-    """The folders that guests have looked at, by their paths: they stay the same ones under another name."""
-
-    def __init__(self, numbers: Iterator[int]) -> None:
-        """`numbers` gives inodes."""
-        self._numbers = numbers
-        self._folders: dict[Path, Folder] = {}
-
-    def at(self, path: Path) -> Folder:
-        """Return the folder that is there."""
-        found = self._folders.get(path)
-        if found is None:
-            found = self._folders[path] = Folder(path, next(self._numbers))
-        return found
-
-    def move(self, old: Path, new: Path) -> None:
-        """Move those at `old` and below it."""
-        for path in self._below(old):
-            folder = self._folders.pop(path)
-            folder.path = new + path[len(old) :]
-            self._folders[folder.path] = folder
-
-    def remove(self, path: Path) -> None:
-        """Remove those at `path` and below it."""
-        for each in self._below(path):
-            self._folders.pop(each).path = None
-
-    def _below(self, path: Path) -> list[Path]:
-        return [each for each in self._folders if each[: len(path)] == path]

@@ -3,7 +3,8 @@
 It is the tree that `vfs:distro:sys` works on. As on a real node, nobody asks a package's account before WASI writes:
 the package is counted while its guests run, and these are ended when it has too much (`nectar_node.core.disk_use`).
 What is refused at once is what the disk cannot take. Since computing takes no virtual time, a guest could fill the
-host's memory before it is counted, so a drive takes MOST_BYTES and MOST_FILES: from there on the disk is full to it.
+host's memory before it is counted, so a drive takes MOST_BYTES and MOST_FILES, no deeper than MOST_DEPTH: from there on
+the disk is full to it.
 
 A power cut leaves of a file what was synced last. Its names are durable from then on, too, with whatever else is in the
 folders on the way, as with file systems that have a journal: WASI preview 1 cannot sync a folder. Whatever a guest
@@ -17,13 +18,17 @@ from typing import TypeAlias
 
 from kernel.contract.drive import DriveError, Errno, FileFacts, FileKind
 from testnet.sim.disk import SimDisk
-from testnet.sim.file_content import File, Folder, Path
+from testnet.sim.file_content import File
+from testnet.sim.tree import Folder, Path
 
 MOST_BYTES = 512 << 20
 """Bytes of the host's memory that the files of a drive may take when a guest writes. A hole counts, as far as something
 lies behind it."""
-MOST_FILES = 200_000
-"""Files and folders of a drive that a guest may add to: each takes some hundred bytes of the host's memory."""
+MOST_FILES = 120_000
+"""Files and folders of a drive that a guest may add to, more than the usual quota: each takes a kilobyte of the host's
+memory, or two."""
+MOST_DEPTH = 256
+"""Folders within each other, as many as a real node counts: a path is kept whole for each file."""
 _BYTES_AT_ONCE = 16 << 20
 _FILES_AT_ONCE = 1000
 """What may be added before the drive is counted again."""
@@ -157,6 +162,7 @@ class GuestDrive:
     def _place(self, folder: Folder, name: str) -> Path:
         """Return the path of something new."""
         assert folder.path is not None, "nobody adds to what is gone"
+        self._check_depth(folder.path, 1)
         self._take(0, 1)
         folder.modified = self._clock()
         return (*folder.path, name)
@@ -177,12 +183,18 @@ class GuestDrive:
         assert target_folder.path is not None
         path, target, live = (*folder.path, name), (*target_folder.path, target_name), self._disk.live
         if path in live.folders:
+            below = [each for each in (*live.files, *live.folders) if each[: len(path)] == path]
+            self._check_depth(target_folder.path, max(map(len, below)) - len(path) + 1)
             self._disk.move_folder(path, target)
         else:
             live.files[target] = live.files.pop(path)
         folder.modified = target_folder.modified = self._clock()
 
     # --- what the host can take ---------------------------------------------------------------------------------------
+
+    def _check_depth(self, above: Path, more: int) -> None:
+        if len(above) - len(self._path) + more > MOST_DEPTH:
+            raise DriveError(Errno.NOSPC)
 
     def _take(self, more: int, files: int) -> None:
         """Take so much of the host's memory; raises DriveError if a drive may not have so much."""

@@ -564,6 +564,22 @@ def test_a_drive_takes_so_many_bytes_and_files(simulated: Caller, monkeypatch: p
     assert made == [OK] * 18 + [Errno.NOSPC] * 12
 
 
+def test_a_drive_is_no_deeper_than_a_real_node_counts(simulated: Caller) -> None:
+    folder, most = DRIVE, guest_drive.MOST_DEPTH
+    for depth in range(most):
+        assert simulated.mkdir("d", folder) == OK
+        errno, inner = simulated.open("d", DIRECTORY, READ, at=folder)
+        assert errno == OK, depth
+        if folder != DRIVE:
+            assert simulated.simple("fd_close", folder) == OK
+        folder = inner
+    assert simulated.mkdir("d", folder) == Errno.NOSPC
+    assert simulated.open("f", CREAT, at=folder)[0] == Errno.NOSPC
+    assert simulated.mkdir("e") == OK
+    assert simulated.rename("d", "e/d") == Errno.NOSPC
+    assert simulated.rename("d", "f") == OK
+
+
 def test_g28_the_first_buffer_that_is_not_empty_is_found_behind_any_number_of_others(both: Both) -> None:
     file = opened(both, "f", CREAT)
     for empty in (0, 1, 1023, 1024, 8191, 8192, 8193, 12_000):
