@@ -81,7 +81,9 @@ class File:
 
     def sync(self) -> None:
         """Make the content durable."""
-        self.synced[self.clean :] = self.data[self.clean :]
+        del self.synced[self.clean :]
+        with memoryview(self.data) as data, data[self.clean :] as changed:  # a copy would take as much memory again
+            self.synced += changed
         self.synced_zeros, self.clean = self.zeros, len(self.data)
 
     def lose_unsynced(self) -> None:

@@ -21,9 +21,9 @@ from testnet.sim.disk import SimDisk
 from testnet.sim.file_content import File
 from testnet.sim.tree import Folder, Path
 
-MOST_BYTES = 512 << 20
+MOST_BYTES = 256 << 20
 """Bytes of the host's memory that the files of a drive may take when a guest writes. A hole counts, as far as something
-lies behind it."""
+lies behind it, and what was synced is there twice."""
 MOST_FILES = 120_000
 """Files and folders of a drive that a guest may add to, more than the usual quota: each takes a kilobyte of the host's
 memory, or two."""
