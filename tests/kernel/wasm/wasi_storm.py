@@ -192,9 +192,9 @@ class Storm:
     def _times(self) -> Any:
         flags = self._chance.choice((ATIM | MTIM, ATIM, MTIM, 0, ATIM_NOW, MTIM_NOW, ATIM | ATIM_NOW))
         times = self._chance.randrange(1 << 61), self._chance.randrange(1 << 61)
-        path, at = self._path(), self._at()
-        outcome = self._both.set_times_at(path, *times, flags, self._lookup(), at)
-        if outcome == 0 and flags == ATIM | MTIM:
+        path, at, lookup = self._path(), self._at(), self._lookup()
+        outcome = self._both.set_times_at(path, *times, flags, lookup, at)
+        if outcome == 0 and flags == ATIM | MTIM and lookup != FOLLOW:  # where a link leads, its own times are others
             self._both.times(path, at)
         return outcome
 
