@@ -24,7 +24,7 @@ ROOMS = {
 FLOORS = {
     "kernel": (
         ("kernel.contract",),
-        ("kernel.capabilities",),
+        ("kernel.capabilities", "kernel.files"),
         ("kernel.router", "kernel.wasm"),
         ("kernel",),
     ),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from kernel.contract.address import Address, ProcessId
     from kernel.contract.capability import Capability
+    from kernel.contract.drive import Drive
     from kernel.contract.message import LazyLoadBlob, OnExit, Request, Response, SendError
 
 
@@ -202,8 +203,9 @@ class GuestConfig(NamedTuple):
     """Source of the guest's WASI randomness; None: the host's. Given in replayable runs."""
     clock: Callable[[], int] | None = None
     """WASI's wall clock, in nanoseconds since 1970; None: the host's. Given in replayable runs."""
-    drive: str | None = None
-    """A host folder that the guest sees as `/` (G28); None: no folder."""
+    drive: str | Drive | None = None
+    """What the guest sees as `/` (G28): a host folder, or in replayable runs a tree of files that is none; None: no
+    folder."""
     monotonic: Callable[[], int] | None = None
     """WASI's monotonic clock, in nanoseconds; None: as `clock`."""
     files: int = MAX_GUEST_FILES

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kernel.contract.message import LazyLoadBlob
+    from kernel.files.open_files import OpenFiles
     from kernel.wasm.ticker import Ticker
 
 FUEL = 1 << 62
@@ -122,6 +123,7 @@ class Fiber:
         "effects",
         "emitted",
         "end",
+        "files",
         "goes_on_when_ready",
         "host_error",
         "last_blob",
@@ -131,6 +133,8 @@ class Fiber:
 
     def __init__(self, code: Code, config: GuestConfig) -> None:
         """Raises BadModule if the program cannot be linked or its drive is not a folder."""
+        if config.drive is not None and isinstance(config.drive, str) is (code.ticker is None):
+            raise ValueError("a drive is a folder of the host, and in a replayable run a tree of files that is none")
         self.effects: list[Effect] = []
         self.end: End | None = None
         self.config = config
@@ -147,6 +151,8 @@ class Fiber:
         self.blob_bytes_loaded = 0
         self.host_error: BaseException | None = None
         """What went wrong in a host function that is not the guest's fault."""
+        self.files: OpenFiles | None = None
+        """What it has open in a replayable run; None: it has made no call on files yet."""
         self._lines: dict[int, bytes] = {}
         self._pending: Poll | None = None
         self._lower: Lower | None = None
@@ -341,10 +347,10 @@ class Fiber:
         else:
             capi.epoch_yield(self._context, 1)
         if code.uses_wasi:
-            wasi = capi.wasi_config_new()
-            if config.drive is not None and not capi.wasi_config_preopen_dir(wasi, config.drive.encode(), b"/", True):
+            wasi, drive = capi.wasi_config_new(), config.drive
+            if isinstance(drive, str) and not capi.wasi_config_preopen_dir(wasi, drive.encode(), b"/", True):
                 capi.wasi_config_delete(wasi)
-                raise BadModule(f"the drive {config.drive} is not a folder")
+                raise BadModule(f"the drive {drive} is not a folder")
             capi.check(capi.set_wasi(self._context, wasi))
 
     def _begin_instantiation(self) -> None:
@@ -483,7 +489,7 @@ class Fiber:
         capi.store_delete(self._store)
         self._store = self._context = 0
         self._future = self._linker = None
-        self.lowered = self.blob = self.last_blob = None
+        self.lowered = self.blob = self.last_blob = self.files = None
 
     def _look_at_memory(self) -> bool:
         memory = byref(self._cells, capi.MEMORY + capi.EXTERN_OFFSET)

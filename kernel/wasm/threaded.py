@@ -251,7 +251,7 @@ class ThreadedGuest:
         pointer = cast(wasi, POINTER(_ffi.wasi_config_t))
         _ffi.wasi_config_set_stdout_custom(pointer, outputs[0], None, _NO_FINALIZER)
         _ffi.wasi_config_set_stderr_custom(pointer, outputs[1], None, _NO_FINALIZER)
-        if drive is not None and not capi.wasi_config_preopen_dir(wasi, drive.encode(), b"/", True):
+        if isinstance(drive, str) and not capi.wasi_config_preopen_dir(wasi, drive.encode(), b"/", True):
             capi.wasi_config_delete(wasi)
             raise BadModule(f"the drive {drive} is not a folder")
         capi.check(capi.set_wasi(context, wasi))

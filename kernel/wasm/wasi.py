@@ -3,7 +3,7 @@
 In every run this is `poll_oneoff`, the one function that sleeps: Wasmtime's would block the thread and with it every
 other guest. Ours answers `notsup`; a process waits by asking the timer for a message. It is also `fd_write` to stdout
 and stderr, which become prints (`adapter` says why, and sorts out files). In replayable runs it is also what differs
-from run to run: clocks and randomness come from the guest's configuration.
+from run to run: clocks and randomness come from the guest's configuration, and so does its drive (`wasi_files`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from struct import Struct
 from typing import Any
 
 from kernel.contract import limits
+from kernel.contract.drive import DriveError
 from kernel.contract.errors import GuestTrap
 from kernel.wasm import capi
 from kernel.wasm.adapter import FD_WRITE, FD_WRITE_NUMBERS, HOST, WASI
 from kernel.wasm.fiber import Fiber, Running
 from kernel.wasm.host import HostFunction, asynchronous
+from kernel.wasm.wasi_files import FILE_CALLS, span_untrusted
 
 _SUCCESS, _BAD_DESCRIPTOR, _INVALID, _NOT_SUPPORTED = 0, 8, 28, 58
 """WASI error numbers."""
@@ -54,6 +56,7 @@ def shadows(running: Running, replayable: bool) -> list[HostFunction]:
             ("random_get", ("i32", "i32"), _random_get),
             ("clock_time_get", ("i32", "i64", "i32"), _clock_time_get),
             ("clock_res_get", ("i32", "i32"), _clock_res_get),
+            *FILE_CALLS,
         ]
     return [
         HostFunction(WASI, name, (params, ("i32",)), _callback(running, name, params, act))
@@ -67,7 +70,7 @@ def _fd_write(guest: Fiber, raw: memoryview, results: int) -> bytes:
         _RESULT.pack_into(capi.window(results), 0, _INVALID)
         return capi.READY
     data = _gather_untrusted(guest, vectors, count)
-    _span_untrusted(guest, written, _I32.size)[:] = _I32.pack(len(data))
+    span_untrusted(guest, written, _I32.size)[:] = _I32.pack(len(data))
     _RESULT.pack_into(capi.window(results), 0, _SUCCESS)
     return guest.write(_VERBOSITY[fd], data)
 
@@ -75,8 +78,8 @@ def _fd_write(guest: Fiber, raw: memoryview, results: int) -> bytes:
 def _gather_untrusted(guest: Fiber, vectors: int, count: int) -> bytes:
     """Return the first MAX_PRINT_BYTES of what the vectors point to; a write may be partial. Raises GuestTrap."""
     parts, room = [], limits.MAX_PRINT_BYTES
-    for pointer, length in _VECTOR.iter_unpack(_span_untrusted(guest, vectors, count * _VECTOR.size)):
-        part = _span_untrusted(guest, pointer, length)[:room].tobytes()
+    for pointer, length in _VECTOR.iter_unpack(span_untrusted(guest, vectors, count * _VECTOR.size)):
+        part = span_untrusted(guest, pointer, length)[:room].tobytes()
         parts.append(part)
         room -= len(part)
     return b"".join(parts)
@@ -89,7 +92,11 @@ def _callback(running: Running, name: str, params: tuple[str, ...], act: Callabl
         guest = running.guest
         try:
             window = capi.window(args)
-            _I32.pack_into(window, 0, act(guest, *unpack(window)))
+            try:
+                errno = act(guest, *unpack(window))
+            except DriveError as refusal:
+                errno = refusal.errno
+            _I32.pack_into(window, 0, errno)
         except BaseException as error:
             return guest.trap_for(name, error)
         return None
@@ -104,7 +111,7 @@ def _poll_oneoff(_guest: Fiber, _subscriptions: int, _events: int, _count: int, 
 def _random_get(guest: Fiber, pointer: int, length: int) -> int:
     entropy = guest.config.entropy
     assert entropy is not None, "a replayable guest is given its entropy"
-    target = _span_untrusted(guest, pointer, length)
+    target = span_untrusted(guest, pointer, length)
     for start in range(0, length, _ENTROPY_BYTES):
         part = target[start : start + _ENTROPY_BYTES]
         part[:] = entropy(len(part))
@@ -119,19 +126,10 @@ def _clock_time_get(guest: Fiber, kind: int, _precision: int, pointer: int) -> i
     config = guest.config
     clock = config.monotonic if kind == _MONOTONIC and config.monotonic is not None else config.clock
     assert clock is not None, "a replayable guest is given its clock"
-    _span_untrusted(guest, pointer, _TIMESTAMP.size)[:] = _TIMESTAMP.pack(clock())
+    span_untrusted(guest, pointer, _TIMESTAMP.size)[:] = _TIMESTAMP.pack(clock())
     return _SUCCESS
 
 
 def _clock_res_get(guest: Fiber, _clock: int, pointer: int) -> int:
-    _span_untrusted(guest, pointer, _TIMESTAMP.size)[:] = _TIMESTAMP.pack(_RESOLUTION_NANOSECONDS)
+    span_untrusted(guest, pointer, _TIMESTAMP.size)[:] = _TIMESTAMP.pack(_RESOLUTION_NANOSECONDS)
     return _SUCCESS
-
-
-def _span_untrusted(guest: Fiber, pointer: int, length: int) -> memoryview:
-    """Return a part of the guest's memory. Raises GuestTrap if it lies outside of it."""
-    if pointer + length > len(guest.memory):
-        guest.memory_grew()
-    if pointer + length > len(guest.memory):
-        raise GuestTrap("the buffer lies outside the memory")
-    return guest.memory[pointer : pointer + length]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from itertools import count
 from random import Random
 from typing import Any
 
@@ -25,6 +25,7 @@ from nectar_node.storage.ledger import DiskAccount, Ledger, OverQuota, fitting
 from nectar_node.storage.steps import Steps, Work
 from testnet.sim.database_files import DatabaseFiles, tear
 from testnet.sim.file_content import File, new_file
+from testnet.sim.tree import Folders, Path, Tree
 
 _NOT_FOUND = ops.DiskError(ops.DiskFault.NOT_FOUND, "No such file or directory")
 _FULL = ops.DiskError(ops.DiskFault.FULL, "No space left on device")
@@ -36,32 +37,13 @@ _SHORTER = ops.DiskError(ops.DiskFault.NOT_FOUND, "the file is shorter than it w
 _TOO_LONG = ops.DiskError(ops.DiskFault.OTHER, "File name too long")
 _TOO_MANY = ops.DiskError(ops.DiskFault.OTHER, f"the folder has more than {ops.MAX_LISTED} entries")
 _INVALID = ops.DiskError(ops.DiskFault.OTHER, "Invalid argument")
-
-Path = tuple[str, ...]
+_A_LINK = ops.DiskError(ops.DiskFault.NOT_PERMITTED, "Too many levels of symbolic links")
 
 
 class _RefusedError(Exception):
     def __init__(self, error: ops.DiskError) -> None:
         super().__init__(error.text)
         self.error = error
-
-
-@dataclass(slots=True)
-class _Tree:
-    """Files and folders by their paths."""
-
-    files: dict[Path, File] = field(default_factory=dict)
-    folders: set[Path] = field(default_factory=set)
-
-    def move(self, old: Path, new: Path) -> None:
-        """Move all that is at `old` and below it."""
-        self.files = {_moved(each, old, new): file for each, file in self.files.items()}
-        self.folders = {_moved(each, old, new) for each in self.folders}
-
-    def remove(self, path: Path) -> None:
-        """Remove all that is at `path` and below it."""
-        self.files = {each: file for each, file in self.files.items() if each[: len(path)] != path}
-        self.folders = {each for each in self.folders if each[: len(path)] != path}
 
 
 class SimDisk:
@@ -77,8 +59,10 @@ class SimDisk:
         self.full = False
         """Whether the disk takes no more bytes, whatever its capacity."""
         self._clock = clock
-        self._live = _Tree()
-        self._kept = _Tree()
+        self.numbers = count(1)
+        """Inodes."""
+        self._live = Tree(seen=Folders(self.numbers))
+        self._kept = Tree()
         """Entries of folders when those were last synced; what is below one that is not there cannot be reached."""
         self._removed: set[Path] = set()
         """Folders that were removed since then: one that is there again is another one."""
@@ -249,7 +233,8 @@ class SimDisk:
                 tear(file, chance)
             else:
                 file.lose_unsynced()
-        self._live, self._kept = _Tree(dict(files), set(folders)), _Tree(files, folders)
+        self._live = Tree(dict(files), set(folders), Folders(self.numbers))
+        self._kept = Tree(files, folders)
         self._removed.clear()
 
     def get(self, location: ops.Location) -> bytes | None:
@@ -260,7 +245,43 @@ class SimDisk:
     def _time(self) -> int:
         return round(self._clock() * 1e9)
 
+    @property
+    def live(self) -> Tree:
+        """What is on the disk; for what writes to it past the operations."""
+        return self._live
+
+    @property
+    def free(self) -> int:
+        """Bytes that files may still grow by; holes count like other bytes, and grow on a full disk, too."""
+        return self.capacity - self._used()
+
+    def names_of(self, file: File) -> list[Path]:
+        """Return the paths at which a file is, and those at which it was when these were last synced."""
+        return [path for tree in (self._live, self._kept) for path, each in tree.files.items() if each is file]
+
+    def sync_folder(self, folder: Path) -> None:
+        """Make the entries of a folder durable."""
+        self._sync_folder(folder)
+
+    def remove_folder(self, path: Path) -> None:
+        """Remove an empty folder; durable once the one above it is synced."""
+        self._live.remove(path)
+        self._removed.add(path)
+
+    def move_folder(self, path: Path, target: Path) -> None:
+        """Move a folder in place of an empty one, if one is there; this is durable at once."""
+        self._live.move(path, target)
+        self._kept.remove(target)
+        self._kept.move(path, target)
+        self._sync_folder(target[:-1])
+
     def _file(self, location: ops.Location) -> File:
+        file = self._entry(location)
+        if file.target is not None:
+            raise _RefusedError(_A_LINK)
+        return file
+
+    def _entry(self, location: ops.Location) -> File:
         path = _path(location)
         if path in self._live.folders or len(location.parts) == 0:
             raise _RefusedError(_A_FOLDER)
@@ -337,7 +358,7 @@ class SimDisk:
         if path not in self._live.files:
             account.claim(0, 1)
             self._live.files[path] = File(modified=self._time())
-        file = self._live.files[path]
+        file = self._file(operation.location)
         if operation.cut_off:
             account.settle(-len(file))
             file.set_length(0)
@@ -370,8 +391,9 @@ class SimDisk:
     def _stat(self, operation: ops.Stat) -> ops.FileStat:
         if _path(operation.location) in self._live.folders:
             return ops.FileStat(ops.FileType.DIRECTORY, 0, 0)
-        file = self._file(operation.location)
-        return ops.FileStat(ops.FileType.FILE, len(file), file.modified)
+        file = self._entry(operation.location)
+        size = len(file) if file.target is None else len(file.target.encode())
+        return ops.FileStat(ops.FileType.FILE, size, file.modified)
 
     def _list_folder(self, operation: ops.ListFolder) -> list[tuple[str, ops.FileType]]:
         path = _path(operation.location)
@@ -386,7 +408,7 @@ class SimDisk:
 
     def _remove_file(self, operation: ops.RemoveFile) -> None:
         path = _path(operation.location)
-        self._account(path).settle(-len(self._file(operation.location)), -1)
+        self._account(path).settle(-len(self._entry(operation.location)), -1)
         del self._live.files[path]
 
     def _remove_folder(self, operation: ops.RemoveFolder) -> None:
@@ -397,15 +419,14 @@ class SimDisk:
             raise _RefusedError(_NOT_EMPTY)
         size, files = self._usage(path)
         self._account(path).settle(-size, -files)
-        self._live.remove(path)
-        self._removed.add(path)
+        self.remove_folder(path)
 
     def _rename(self, operation: ops.Rename) -> None:
         path, target = _path(operation.location), _path(operation.target)
         if path in self._live.folders:
             self._rename_folder(path, target)
             return
-        file = self._file(operation.location)
+        file = self._entry(operation.location)
         self._folder(target[:-1])
         if target in self._live.folders:
             raise _RefusedError(_A_FOLDER)
@@ -426,10 +447,7 @@ class SimDisk:
         if any(each[:-1] == target for each in (*self._live.files, *self._live.folders)):
             raise _RefusedError(_NOT_EMPTY)
         self._moves(path, target)
-        self._live.move(path, target)
-        self._kept.remove(target)
-        self._kept.move(path, target)
-        self._sync_folder(target[:-1])
+        self.move_folder(path, target)
 
     def _moves(self, path: Path, target: Path) -> None:
         """Check that what is at `path` can replace what is at `target`."""
@@ -591,10 +609,6 @@ def _path(location: ops.Location) -> Path:
     if any(len(part.encode(errors="surrogateescape")) > ops.MAX_NAME_BYTES for part in location.parts):
         raise _RefusedError(_TOO_LONG)
     return (location.root, *location.parts)
-
-
-def _moved(path: Path, old: Path, new: Path) -> Path:
-    return new + path[len(old) :] if path[: len(old)] == old else path
 
 
 def _above(path: Path) -> list[Path]:

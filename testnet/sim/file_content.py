@@ -1,17 +1,18 @@
-"""One file of a simulated disk: its content, and what a power cut would leave of it."""
+"""One file of a simulated disk: its content, and what a power cut would leave of it; or a link."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from kernel.contract.drive import FileKind
 from kernel.contract.message import Buffer
 from nectar_node.storage.operations import STEP_BYTES
 
 _ZEROS = memoryview(bytes(STEP_BYTES))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class File:
     """A file. The zeros at its end take no memory until something is written after them."""
 
@@ -24,6 +25,17 @@ class File:
     synced_zeros: int = 0
     clean: int = 0
     """The length of the beginning that has not changed since the last sync."""
+    target: str | None = None
+    """Where it leads, if it is no file but a link."""
+    number: int = 0
+    """Its inode; 0: nobody has asked for it yet."""
+    accessed: int | None = None
+    """As a guest has set it; None: like `modified`."""
+
+    @property
+    def kind(self) -> FileKind:
+        """Whether it is a file or a link."""
+        return FileKind.FILE if self.target is None else FileKind.LINK
 
     def __len__(self) -> int:
         return len(self.data) + self.zeros
@@ -69,7 +81,9 @@ class File:
 
     def sync(self) -> None:
         """Make the content durable."""
-        self.synced[self.clean :] = self.data[self.clean :]
+        del self.synced[self.clean :]
+        with memoryview(self.data) as data, data[self.clean :] as changed:  # a copy would take as much memory again
+            self.synced += changed
         self.synced_zeros, self.clean = self.zeros, len(self.data)
 
     def lose_unsynced(self) -> None:

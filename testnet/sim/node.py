@@ -55,6 +55,7 @@ from testnet.sim.context import NodeContext
 from testnet.sim.disk import SimDisk
 from testnet.sim.disk_lanes import SimLanes
 from testnet.sim.fabric import BUFFER_BYTES
+from testnet.sim.guest_drive import GuestDrive
 from testnet.sim.names import PORT, REGISTRAR, SimulationError
 from testnet.sim.wired import Wired
 
@@ -410,10 +411,10 @@ class SimNode(Wired):
 
     def _guest_config(self, address: Address) -> GuestConfig:
         chance = self._simulation.chance("guest", self.life, str(address))
-        self.disk.perform(MakeFolder(Location(f"{self.spec.name}/vfs", (str(address.process.package_id),))))
-        return GuestConfig(
-            address, MAX_MEMORY_BYTES, chance.randbytes, self._wall_clock, monotonic=self._monotonic_clock
-        )
+        root, package = f"{self.spec.name}/vfs", str(address.process.package_id)
+        self.disk.perform(MakeFolder(Location(root, (package,))))
+        drive = GuestDrive(self.disk, (root, package), self._wall_clock)
+        return GuestConfig(address, MAX_MEMORY_BYTES, chance.randbytes, self._wall_clock, drive, self._monotonic_clock)
 
     def _wall_clock(self) -> int:
         return max(0, round(self._simulation.wall_clock(self.host) * 1e9))

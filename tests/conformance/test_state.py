@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
+from kernel.contract.guest import Arrival
+from nectar_node.storage.operations import Location
 from tests.conformance import two_nodes
 from tests.conformance.lab import OUR, PROBE, SimLab, SocketLab
-from tests.conformance.steps import CLEAR_STATE, GET_STATE, TRAP, respond, set_state, spawn
+from tests.conformance.steps import CLEAR_STATE, GET_STATE, TRAP, blob, respond, set_state, spawn, wait_for
 
 OUTPUT = PROBE.parent / "output.wasm"
+FILES = PROBE.parent / "drive.wasm"
 
 
 def test_g26_after_a_reboot_a_process_runs_again_with_its_state_and_nothing_else(sockets: SocketLab) -> None:
@@ -87,6 +91,41 @@ def test_g28_a_guest_has_its_own_clock_and_randomness(lab: SimLab) -> None:
 
 def test_g28_a_guest_reaches_no_file_of_the_host_outside_its_drive(lab: SimLab) -> None:
     assert "cannot leave the drive" in host_guest(lab, "file")
+
+
+class Files:
+    """A process that does with files what it is told, by WASI."""
+
+    def __init__(self, lab: SimLab) -> None:
+        lab.file(FILES.name, FILES.read_bytes())
+        self._lab, self._address = lab, lab.probe("files", path=f"/{FILES.name}", on_exit="Restart").address
+
+    def says(self, text: str) -> str:
+        answer = self._lab.our.ask(self._address, text.encode(), 10)
+        assert isinstance(answer, Arrival)
+        return answer.message.body.decode()
+
+
+def test_g28_a_guest_sees_its_packages_drive_as_a_folder(lab: SimLab) -> None:
+    a, files = lab.probe("a", capabilities=("vfs:distro:sys",)), Files(lab)
+    vfs = [("", "CreateDrive", None), ("/f", "Write", blob("by the vfs"))]
+    for path, action, given in vfs:
+        body = json.dumps({"path": f"/probes:sys/d{path}", "action": action})
+        a.tell(wait_for("our@vfs:distro:sys", body, expects=10, blob=given))
+    asked = ("list /", "read /d/f", "write /d/g by-wasi", "read /d/g", "list /..", "read /etc/passwd")
+    assert [files.says(text) for text in asked] == ["d ", "by the vfs", "written", "by-wasi", "refused", "refused"]
+    assert lab.our.disk.get(Location(f"{OUR}/vfs", ("probes:sys", "d", "g"))) == b"by-wasi"
+
+
+def test_g28_what_a_guest_writes_is_there_after_a_crash_and_what_it_has_not_synced_is_not_after_a_power_cut(
+    lab: SimLab,
+) -> None:
+    files = Files(lab)
+    assert files.says("write /note text") == "written"
+    lab.reboot()
+    assert files.says("read /note") == "text"
+    lab.reboot(power=True)
+    assert files.says("read /note") == "refused"
 
 
 def test_g28_a_guest_that_exits_or_aborts_ends_alone(lab: SimLab) -> None:

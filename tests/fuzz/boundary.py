@@ -31,6 +31,9 @@ from kernel.contract.message import LazyLoadBlob
 from kernel.wasm.adapter import WASI
 from kernel.wasm.engine import Engine
 from kernel.wasm.wit import INTERFACES, Bytes, Function, Interface, List, Option, Record, Scalar, Text, Type
+from nectar_node.storage.operations import Location, MakeFolder
+from testnet.sim.disk import SimDisk
+from testnet.sim.guest_drive import GuestDrive
 from tests.kernel.wasm import reference
 from tests.kernel.wasm.native import NATIVE, native_component
 from tests.kernel.wasm.node import Node, pid
@@ -56,6 +59,8 @@ MAX_GROWTH = 64 << 20
 POLLS = 40
 """That a script gets; one that spins uses them up and is killed."""
 MEMORY_BYTES = 16 << 20
+DISK_BYTES = 4 << 20
+"""Of the disk of a guest without a host folder, which lies in memory, and there is a synced copy of it."""
 
 _I, _L = "i32", "i64"
 WASI_FUNCTIONS = {
@@ -272,7 +277,7 @@ class Batch:
         self.subject = make(self.chance.random.choice(list(INTERFACES.values())))
         self.engine = Engine(None, replayable=not self.subject.threaded)
         self.program = self.engine.load(self.subject.wasm)
-        self.node = _FuzzNode(str(drive), memory=MEMORY_BYTES)
+        self.node = _FuzzNode(str(drive) if self.subject.threaded else _drive_in_memory(), memory=MEMORY_BYTES)
         self.node.programs["canary"] = self.program
         self.node.start("canary", self.program)
 
@@ -322,12 +327,20 @@ class Batch:
 class _FuzzNode(Node):
     """With a drive."""
 
-    def __init__(self, drive: str, memory: int) -> None:
+    def __init__(self, drive: str | GuestDrive, memory: int) -> None:
         self._drive = drive
         super().__init__(memory=memory)
 
     def _configure(self, address: Address) -> GuestConfig:
         return super()._configure(address)._replace(drive=self._drive)
+
+
+def _drive_in_memory() -> GuestDrive:
+    """One of a simulation, on a disk that is soon full."""
+    disk = SimDisk(lambda: 0.0, DISK_BYTES)
+    root, package = "node/vfs", "tests:sys"
+    disk.perform(MakeFolder(Location(root, (package,))))
+    return GuestDrive(disk, (root, package), lambda: 0)
 
 
 def _resident_bytes() -> int:

@@ -16,6 +16,14 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
+def real() -> Iterator[Engine]:
+    """That of a real node."""
+    engine = Engine(None, replayable=False)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
 def replayable() -> Iterator[Engine]:
     engine = Engine(None, replayable=True)
     yield engine

@@ -24,7 +24,7 @@ class Drive:
         self.folder.mkdir()
         (folder / "secret").write_text("secret")
         (folder / "other").mkdir()
-        config = GuestConfig(OUR, MEMORY, entropy=bytes, clock=lambda: 0, drive=str(self.folder))
+        config = GuestConfig(OUR, MEMORY, drive=str(self.folder))
         guest = loaded(engine, WASM).start(config)
         assert isinstance(guest, Fiber)
         self.guest = guest
@@ -40,8 +40,8 @@ class Drive:
 
 
 @pytest.fixture
-def drive(engine: Engine, tmp_path: Path) -> Drive:
-    return Drive(engine, tmp_path)
+def drive(real: Engine, tmp_path: Path) -> Drive:
+    return Drive(real, tmp_path)
 
 
 def test_g28_a_guest_writes_and_reads_its_drive(drive: Drive) -> None:

@@ -129,10 +129,16 @@ def test_a_program_starts_any_number_of_guests(engine: Engine) -> None:
     assert all(isinstance(guest, Fiber) and poll(guest) is Poll.RECEIVE for guest in guests)
 
 
-def test_a_drive_that_is_no_folder_is_refused(engine: Engine, tmp_path: Path) -> None:
-    program = engine.load((GUESTS / "output.wasm").read_bytes())
+def test_a_drive_that_is_no_folder_is_refused(real: Engine, tmp_path: Path) -> None:
+    program = real.load((GUESTS / "output.wasm").read_bytes())
     with pytest.raises(BadModule, match="is not a folder"):
         program.start(GuestConfig(OUR, MEMORY, drive=str(tmp_path / "missing")))
+
+
+def test_a_folder_of_the_host_is_no_drive_of_a_replayable_run(replayable: Engine, tmp_path: Path) -> None:
+    program = replayable.load((GUESTS / "output.wasm").read_bytes())
+    with pytest.raises(ValueError, match="a tree of files"):
+        program.start(GuestConfig(OUR, MEMORY, drive=str(tmp_path)))
 
 
 @pytest.fixture
