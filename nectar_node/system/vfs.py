@@ -31,6 +31,7 @@ from kernel.contract.message import Buffer, Envelope, LazyLoadBlob
 from nectar_node.base.system_processes import VFS
 from nectar_node.contract.actions import LogLine
 from nectar_node.contract.json_shapes import RequestRefused, dump, field_untrusted, load_untrusted, text_untrusted
+from nectar_node.storage.names import why_refused
 from nectar_node.storage.operations import MAX_DEPTH, DiskError, Job, Location, Outcome, StopJob, is_part
 from nectar_node.system.process import SORRY, Cause, SystemProcess, bare, metadata_bytes, reply
 from nectar_node.system.vfs_actions import ACTIONS, Action, Call, parse_untrusted, refusal
@@ -185,9 +186,13 @@ class Vfs(SystemProcess):
         caller = envelope.source.process
         path, action, argument = parse_untrusted(load_untrusted(envelope.message.body, MAX_BODY_BYTES))
         location = self._permitted(caller, path, action.right)
+        if action.makes:
+            _check_names(path, location)
         target = None
         if action.second:
-            target = self._permitted(caller, text_untrusted(field_untrusted(argument, "new_path")), "write")
+            new_path = text_untrusted(field_untrusted(argument, "new_path"))
+            target = self._permitted(caller, new_path, "write")
+            _check_names(new_path, target)
         if action is ACTIONS["CreateDrive"]:
             location = Location(location.root, location.parts[:2])
         weight = _PARSED * len(envelope.message.body) + metadata_bytes(envelope)
@@ -272,15 +277,15 @@ class Vfs(SystemProcess):
 
     def _resolve(self, path: str) -> _Place:
         """Return where a path leads; raises RequestRefused."""
-        if not path.startswith("/") or len(path.encode(errors="replace")) > MAX_PATH_BYTES:
-            raise RequestRefused(
-                {"ParseError": {"error": "a path is /package:publisher/drive/rest", "path": path[:256]}}
-            )
         parts = tuple(part for part in path.split("/") if part)
-        if not 2 <= len(parts) <= MAX_DEPTH or not all(is_part(part) for part in parts):
-            raise RequestRefused(
-                {"ParseError": {"error": "a path is /package:publisher/drive/rest", "path": path[:256]}}
-            )
+        shape = "a path is /package:publisher/drive/rest"
+        if not path.startswith("/") or len(path.encode(errors="replace")) > MAX_PATH_BYTES or len(parts) < 2:
+            raise RequestRefused({"ParseError": {"error": shape, "path": path[:256]}})
+        if len(parts) > MAX_DEPTH:
+            raise RequestRefused({"ParseError": {"error": f"{shape}, of {MAX_DEPTH} names", "path": path[:256]}})
+        why = next((why_refused(part) for part in parts if not is_part(part)), None)
+        if why is not None:
+            raise RequestRefused({"ParseError": {"error": f"{shape}: a name in it {why}", "path": path[:256]}})
         try:
             package = PackageId.parse(parts[0])
         except BadAddress as error:
@@ -296,6 +301,14 @@ class Vfs(SystemProcess):
         answer = reply(VFS, envelope, dump(value), carried)
         if answer is not None:
             self._out.append(answer)
+
+
+def _check_names(path: str, location: Location) -> None:
+    """Check that a file or folder may be made there; raises RequestRefused."""
+    for name in location.parts[1:]:  # the first is the package's
+        why = why_refused(name)
+        if why is not None:
+            raise RequestRefused({"IOError": {"error": f"no file or folder is made whose name {why}", "path": path}})
 
 
 def _set_cursor(cursors: dict[str, int], call: Call, position: int) -> None:
