@@ -63,6 +63,8 @@ class Action(NamedTuple):
     """Whether the argument holds a `new_path`, which is written."""
     makes: bool = False
     """Whether it may make a file or folder of a new name."""
+    changes: bool = False
+    """Whether it may change what is at the first path."""
     stops: bool = False
     """Whether it is given up when nobody waits for it any more: it takes long, and leaves nothing behind."""
 
@@ -259,20 +261,33 @@ def _read_from_cursor(call: Call, most: int) -> ops.Operation:
     return ops.ReadAt(call.location, call.cursor, most + 1)  # one byte more tells that there is too much
 
 
+def _plan_nothing(call: Call) -> ops.Operation:
+    raise NotImplementedError("a watch is no work for the disk")
+
+
 ACTIONS: dict[str, Action] = {
-    "CreateDrive": Action("write", lambda call: ops.MakeFolder(call.location), makes=True),
-    "CreateDir": Action("write", lambda call: ops.CreateFolder(call.location), makes=True),
-    "CreateDirAll": Action("write", lambda call: ops.MakeFolder(call.location), makes=True),
-    "CreateFile": Action("write", lambda call: ops.Create(call.location, cut_off=True), moves=_start, makes=True),
-    "CreateFile, or open it": Action("write", lambda call: ops.Create(call.location), moves=_start, makes=True),
+    "CreateDrive": Action("write", lambda call: ops.MakeFolder(call.location), makes=True, changes=True),
+    "CreateDir": Action("write", lambda call: ops.CreateFolder(call.location), makes=True, changes=True),
+    "CreateDirAll": Action("write", lambda call: ops.MakeFolder(call.location), makes=True, changes=True),
+    "CreateFile": Action(
+        "write", lambda call: ops.Create(call.location, cut_off=True), moves=_start, makes=True, changes=True
+    ),
+    "CreateFile, or open it": Action(
+        "write", lambda call: ops.Create(call.location), moves=_start, makes=True, changes=True
+    ),
     "OpenFile": Action("read", lambda call: ops.Stat(call.location), moves=_start),
     "CloseFile": Action("read", lambda call: ops.Stat(call.location), moves=_start),
-    "Write": Action("write", lambda call: ops.Replace(call.location, _data(call)), makes=True, stops=True),
-    "WriteAll": Action(
-        "write", lambda call: ops.WriteAt(call.location, call.cursor, _data(call)), moves=_after_what_was_written
+    "Write": Action(
+        "write", lambda call: ops.Replace(call.location, _data(call)), makes=True, changes=True, stops=True
     ),
-    "WriteAt": Action("write", _plan_write_at),
-    "Append": Action("write", lambda call: ops.Append(call.location, _data(call)), moves=_at_the_end),
+    "WriteAll": Action(
+        "write",
+        lambda call: ops.WriteAt(call.location, call.cursor, _data(call)),
+        moves=_after_what_was_written,
+        changes=True,
+    ),
+    "WriteAt": Action("write", _plan_write_at, changes=True),
+    "Append": Action("write", lambda call: ops.Append(call.location, _data(call)), moves=_at_the_end, changes=True),
     "SyncAll": Action("write", lambda call: ops.Sync(call.location)),
     "Read": Action("read", lambda call: ops.ReadAt(call.location, 0, _MOST + 1), _answer_read),
     "ReadAt": Action("read", _plan_read_at, _answer_read),
@@ -283,18 +298,22 @@ ACTIONS: dict[str, Action] = {
         "read", lambda call: _read_from_cursor(call, _CHARACTERS), _answer_string, _after_what_was_read
     ),
     "Seek": Action("read", lambda call: ops.Stat(call.location), _answer_seek, _sought),
-    "RemoveFile": Action("write", lambda call: ops.RemoveFile(call.location)),
-    "RemoveDir": Action("write", lambda call: ops.RemoveFolder(call.location, recursive=False)),
-    "RemoveDirAll": Action("write", lambda call: ops.RemoveFolder(call.location, recursive=True), stops=True),
-    "Rename": Action("write", lambda call: ops.Rename(call.location, _target(call)), second=True),
+    "RemoveFile": Action("write", lambda call: ops.RemoveFile(call.location), changes=True),
+    "RemoveDir": Action("write", lambda call: ops.RemoveFolder(call.location, recursive=False), changes=True),
+    "RemoveDirAll": Action(
+        "write", lambda call: ops.RemoveFolder(call.location, recursive=True), stops=True, changes=True
+    ),
+    "Rename": Action("write", lambda call: ops.Rename(call.location, _target(call)), second=True, changes=True),
     "Metadata": Action("read", lambda call: ops.Stat(call.location), _answer_metadata),
-    "AddZip": Action("write", _plan_unpack, makes=True, stops=True),
+    "AddZip": Action("write", _plan_unpack, makes=True, changes=True, stops=True),
     "CopyFile": Action("read", lambda call: ops.Copy(call.location, _target(call)), second=True, stops=True),
     "CopyDirAll": Action("read", lambda call: ops.CopyFolder(call.location, _target(call)), second=True, stops=True),
     "Len": Action("read", lambda call: ops.Stat(call.location), _answer_len),
-    "SetLen": Action("write", lambda call: ops.SetLength(call.location, number_untrusted(call.argument))),
+    "SetLen": Action("write", lambda call: ops.SetLength(call.location, number_untrusted(call.argument)), changes=True),
     "FreeSpace": Action(
         "read", lambda call: ops.FreeSpace(call.location), lambda call, outcome: ({"FreeSpace": outcome}, None)
     ),
+    "Watch": Action("read", _plan_nothing),
+    "Unwatch": Action("read", _plan_nothing),
     "Hash": Action("read", lambda call: ops.Hash(call.location), _answer_hash, stops=True),
 }

@@ -162,9 +162,8 @@ class SimDisk:
             case ops.Copy(location, target):
                 self._leave_unfinished(target, _beginning(self._file(location).content(), share))
             case ops.CopyFolder(location, target):
-                staged = _path(target)[:-1] + (staging_name(target.parts[-1]),)
-                for _block in self._check_copy(_path(location), _path(target)):
-                    pass
+                staged = (*_path(target)[:-1], staging_name(target.parts[-1]))
+                self._check_copy(_path(location), _path(target))
                 self._folder(staged[:-1])
                 self._forget_unfinished(staged)
                 usage = self._usage(_path(location))
@@ -579,8 +578,9 @@ class SimDisk:
         if unfinished in self._unfinished:
             self._unfinished.discard(unfinished)
             left = self._usage(unfinished)
+            if unfinished in self._live.folders:
+                self._removed.add(unfinished)
             self._live.remove(unfinished)
-            self._removed.add(unfinished)
             self._account(unfinished).settle(-left.bytes, -left.files)
 
 
