@@ -34,13 +34,13 @@ MAX_CHANGE_BYTES = 4096
 PAUSE_SECONDS = 0.1
 """Seconds between two messages for one watch: soon enough for people, and seldom enough for who is told."""
 ANSWER_SECONDS = 60
-"""Seconds after which a message counts as answered though it is not, so that a process that forgot one is told again."""
+"""Seconds after which a message counts as answered though it is not: a process may have forgotten it."""
 WEIGHT = 16 << 10
 """Bytes of memory that a watch takes at most: its path, its place in the index, and what is gathered for it."""
 
 
 @dataclass(slots=True, eq=False)
-class Watch:
+class DriveWatch:
     """One watch."""
 
     watcher: ProcessId
@@ -69,11 +69,11 @@ class Watches:
         """`memory` pays for them."""
         self._memory = memory
         self._numbers = count(1)
-        self._by_number: dict[int, Watch] = {}
-        self._of: dict[ProcessId, dict[Location, Watch]] = {}
+        self._by_number: dict[int, DriveWatch] = {}
+        self._of: dict[ProcessId, dict[Location, DriveWatch]] = {}
         self._of_package: Counter[PackageId] = Counter()
-        self._at: dict[Location, dict[Watch, None]] = {}
-        self._below: dict[Location, dict[Watch, None]] = {}
+        self._at: dict[Location, dict[DriveWatch, None]] = {}
+        self._below: dict[Location, dict[DriveWatch, None]] = {}
         """The watches somewhere below each location."""
         self._due: list[tuple[float, int]] = []
         """A heap of the times at which processes are told; watches that are gone are still in it."""
@@ -91,7 +91,7 @@ class Watches:
         if len(self._by_number) >= MAX_ALL or not account.may_add(WEIGHT):
             return "too much is watched already"
         account.add(WEIGHT)
-        watch = Watch(watcher, path, location, number=next(self._numbers))
+        watch = DriveWatch(watcher, path, location, number=next(self._numbers))
         self._by_number[watch.number] = watch
         self._of.setdefault(watcher, {})[location] = watch
         self._of_package[watcher.package_id] += 1
@@ -134,7 +134,7 @@ class Watches:
         for watch in self._below.get(location, ()):
             self._gather(watch, (), by, now)
 
-    def _gather(self, watch: Watch, below: tuple[str, ...], by: ProcessId, now: float) -> None:
+    def _gather(self, watch: DriveWatch, below: tuple[str, ...], by: ProcessId, now: float) -> None:
         if by == watch.watcher:
             return
         size = sum(len(part.encode(errors="replace")) + 1 for part in below)
@@ -146,7 +146,7 @@ class Watches:
                 watch.more = True
         self._schedule(watch, now)
 
-    def _schedule(self, watch: Watch, now: float) -> None:
+    def _schedule(self, watch: DriveWatch, now: float) -> None:
         if not watch.due and not watch.unanswered:
             watch.due = True
             heapq.heappush(self._due, (max(now, watch.told + PAUSE_SECONDS), watch.number))
@@ -157,7 +157,7 @@ class Watches:
             heapq.heappop(self._due)
         return self._due[0][0] if self._due else None
 
-    def take(self, now: float) -> Watch | None:
+    def take(self, now: float) -> DriveWatch | None:
         """Return a watch whose process is to be told now, or None."""
         due = self.next_deadline()
         if due is None or due > now:
@@ -166,7 +166,7 @@ class Watches:
         watch.due = False
         return watch
 
-    def tell(self, watch: Watch, now: float) -> dict[str, object]:
+    def tell(self, watch: DriveWatch, now: float) -> dict[str, object]:
         """Return what the process is told, and gather anew."""
         base = watch.path.rstrip("/")
         changes = ["/".join((base, *below)) for below in watch.changes]
@@ -188,7 +188,7 @@ def _above(location: Location) -> Iterator[Location]:
     return (Location(location.root, location.parts[:length]) for length in range(1, len(location.parts)))
 
 
-def _discard(index: dict[Location, dict[Watch, None]], location: Location, watch: Watch) -> None:
+def _discard(index: dict[Location, dict[DriveWatch, None]], location: Location, watch: DriveWatch) -> None:
     index[location].pop(watch)
     if not index[location]:
         del index[location]
