@@ -57,7 +57,7 @@ from nectar_node.contract.actions import (
     ShutDown,
     Torn,
 )
-from nectar_node.contract.config import GENESIS_FILE, GenesisFile, NodeConfig, module_cache
+from nectar_node.contract.config import GENESIS_FILE, GenesisFile, NewerNetwork, NodeConfig, module_cache
 from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.contract.traces import Traced
 from nectar_node.control import commands as control
@@ -333,6 +333,8 @@ class Node:
         elif config.is_registrar and (config.network_folder / GENESIS_FILE).exists():
             try:
                 port = port or self._port_before(GenesisFile.load(config.network_folder))
+            except NewerNetwork:
+                raise  # it is not overwritten
             except CannotJoin as error:
                 log.write_line("net", f"{error} It is rewritten now.")
         try:
