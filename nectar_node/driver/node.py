@@ -87,7 +87,7 @@ from nectar_node.driver.node_store import OpenStore, open_store
 from nectar_node.driver.node_trace import NodeTrace
 from nectar_node.driver.program_code import load_program
 from nectar_node.packages.boot import Boot
-from nectar_node.packages.contents import with_copy
+from nectar_node.packages.contents import discard_unused, with_copy
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.review import demand, review
 from nectar_node.packages.startable import read_startable
@@ -168,6 +168,9 @@ class _Prepared:
         named = [self._named(folder) for folder in config.packages]
         self.packages = [*map(self._decided, named), *self._started(named)]
         _forget_code(config.folder.code, {remnant.digest for remnant in self.kept.processes})
+        if not config.rescue:  # after which it is not known what was used
+            kept = (Path(each.folder) for each in self.kept.packages.values())
+            discard_unused(config.folder.path, (*kept, *(package.folder for package in self.packages)))
         for package in self.packages:
             if package.unknown_keys:
                 unknown = ", ".join(map(repr, package.unknown_keys))
