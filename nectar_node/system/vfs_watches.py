@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from kernel.contract.address import PackageId, ProcessId
-from kernel.contract.memory import UNMETERED, Memory
+from kernel.contract.memory import UNMETERED, Account, Memory
 from nectar_node.storage.operations import Location
 
 MAX_OF_PROCESS = 64
@@ -47,6 +47,8 @@ class DriveWatch:
     path: str
     """As it was asked for."""
     location: Location
+    account: Account
+    """What pays for it."""
     changes: dict[tuple[str, ...], None] = field(default_factory=dict)
     """What has changed below it since it was told; empty: itself, or something above it."""
     bytes: int = 0
@@ -91,7 +93,7 @@ class Watches:
         if len(self._by_number) >= MAX_ALL or not account.may_add(WEIGHT):
             return "too much is watched already"
         account.add(WEIGHT)
-        watch = DriveWatch(watcher, path, location, number=next(self._numbers))
+        watch = DriveWatch(watcher, path, location, account, number=next(self._numbers))
         self._by_number[watch.number] = watch
         self._of.setdefault(watcher, {})[location] = watch
         self._of_package[watcher.package_id] += 1
@@ -105,7 +107,7 @@ class Watches:
         watch = self._of.get(watcher, {}).get(location)
         if watch is None:
             return False
-        self._memory.of_process(watcher).remove(WEIGHT)
+        watch.account.remove(WEIGHT)
         del self._by_number[watch.number]
         del self._of[watcher][location]
         if not self._of[watcher]:

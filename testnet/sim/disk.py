@@ -500,6 +500,8 @@ class SimDisk:
         self._forget_unfinished((*target[:-1], staging_name(target[-1])))
         self._reserve(account, usage.bytes, usage.bytes, usage.files)
         self._place_copy(path, target, 1.0)
+        self._kept.remove(target)  # what was there before is gone when the copy gets its name
+        self._removed = {each for each in self._removed if each[: len(target)] != target}
         for folder in [each for each in self._live.folders if each[: len(target)] == target]:
             self._sync_folder(folder)
         self._sync_folder(target[:-1])

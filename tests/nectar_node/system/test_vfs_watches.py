@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from typing import Any
 
@@ -12,9 +13,19 @@ from kernel.contract.capability import Capability, canonical
 from kernel.contract.guest import Arrival
 from kernel.contract.message import Envelope, ReplyTo, Request, Response
 from nectar_node.base.system_processes import TERMINAL, VFS
+from nectar_node.contract.memory_budget import LEAST_BYTES, MemoryBudget
+from nectar_node.storage.operations import Location
 from nectar_node.system import vfs_watches
 from nectar_node.system.process import SystemToken
-from nectar_node.system.vfs_watches import ANSWER_SECONDS, MAX_CHANGES, MAX_OF_PACKAGE, MAX_OF_PROCESS, PAUSE_SECONDS
+from nectar_node.system.vfs_watches import (
+    ANSWER_SECONDS,
+    MAX_CHANGES,
+    MAX_OF_PACKAGE,
+    MAX_OF_PROCESS,
+    PAUSE_SECONDS,
+    WEIGHT,
+    Watches,
+)
 from tests.nectar_node.system.drives import APP, OTHER, OUR, Drives
 
 DRIVE = "/app:sys/d"
@@ -223,6 +234,21 @@ def test_g23_watches_of_a_process_and_of_a_package_are_bounded(drives: Drives) -
     assert error == f"the package's processes watch {MAX_OF_PACKAGE} paths already"
     drives.ask(f"{DRIVE}/0", "Unwatch", source=WATCHER._replace(process="child 0"))
     watch(drives, DRIVE)
+
+
+def test_g23_watches_are_paid_for_by_the_processs_share_of_the_nodes_memory() -> None:
+    memory = MemoryBudget(LEAST_BYTES)
+    watches, count = Watches(memory), 0
+    before = memory.used
+    while watches.add(WATCHER, f"{DRIVE}/{count}", Location("drives", ("app:sys", "d", str(count)))) is None:
+        count += 1
+    gc.collect()
+    assert count == MAX_OF_PROCESS
+    assert memory.used - before == MAX_OF_PROCESS * WEIGHT
+    watches.remove(WATCHER, Location("drives", ("app:sys", "d", "0")))
+    assert memory.used - before == (MAX_OF_PROCESS - 1) * WEIGHT
+    watches.ended(WATCHER)
+    assert memory.used == before
 
 
 def test_a_user_who_is_no_process_watches_nothing(drives: Drives) -> None:
