@@ -35,8 +35,10 @@ PAUSE_SECONDS = 0.1
 """Seconds between two messages for one watch: soon enough for people, and seldom enough for who is told."""
 ANSWER_SECONDS = 60
 """Seconds after which a message counts as answered though it is not: a process may have forgotten it."""
-WEIGHT = 16 << 10
-"""Bytes of memory that a watch takes at most: its path, its place in the index, and what is gathered for it."""
+_WEIGHT = 16 << 10
+"""Bytes of memory that a watch takes at most, with what is gathered for it, but without its place in the index."""
+_WEIGHT_OF_NAME = 1 << 10
+"""Bytes of memory that each name of its path takes there: those above it are found by their whole paths."""
 
 
 @dataclass(slots=True, eq=False)
@@ -49,8 +51,10 @@ class DriveWatch:
     location: Location
     account: Account
     """What pays for it."""
-    changes: dict[tuple[str, ...], None] = field(default_factory=dict)
-    """What has changed below it since it was told; empty: itself, or something above it."""
+    weight: int
+    """Bytes of memory that it takes at most."""
+    changes: dict[str, None] = field(default_factory=dict)
+    """Paths below it that have changed since it was told; empty: itself, or something above it."""
     bytes: int = 0
     more: bool = False
     """Whether something has changed that there was no room for."""
@@ -89,11 +93,11 @@ class Watches:
             return f"the process watches {MAX_OF_PROCESS} paths already"
         if self._of_package[watcher.package_id] >= MAX_OF_PACKAGE:
             return f"the package's processes watch {MAX_OF_PACKAGE} paths already"
-        account = self._memory.of_process(watcher)
-        if len(self._by_number) >= MAX_ALL or not account.may_add(WEIGHT):
+        account, weight = self._memory.of_process(watcher), _WEIGHT + _WEIGHT_OF_NAME * len(location.parts)
+        if len(self._by_number) >= MAX_ALL or not account.may_add(weight):
             return "too much is watched already"
-        account.add(WEIGHT)
-        watch = DriveWatch(watcher, path, location, account, number=next(self._numbers))
+        account.add(weight)
+        watch = DriveWatch(watcher, path, location, account, weight, number=next(self._numbers))
         self._by_number[watch.number] = watch
         self._of.setdefault(watcher, {})[location] = watch
         self._of_package[watcher.package_id] += 1
@@ -107,7 +111,7 @@ class Watches:
         watch = self._of.get(watcher, {}).get(location)
         if watch is None:
             return False
-        watch.account.remove(WEIGHT)
+        watch.account.remove(watch.weight)
         del self._by_number[watch.number]
         del self._of[watcher][location]
         if not self._of[watcher]:
@@ -139,10 +143,11 @@ class Watches:
     def _gather(self, watch: DriveWatch, below: tuple[str, ...], by: ProcessId, now: float) -> None:
         if by == watch.watcher:
             return
-        size = sum(len(part.encode(errors="replace")) + 1 for part in below)
-        if below not in watch.changes:
+        path = "".join(f"/{part}" for part in below)
+        if path not in watch.changes:
+            size = len(path.encode(errors="replace"))
             if len(watch.changes) < MAX_CHANGES and watch.bytes + size <= MAX_CHANGE_BYTES:
-                watch.changes[below] = None
+                watch.changes[path] = None
                 watch.bytes += size
             else:
                 watch.more = True
@@ -171,7 +176,7 @@ class Watches:
     def tell(self, watch: DriveWatch, now: float) -> dict[str, object]:
         """Return what the process is told, and gather anew."""
         base = watch.path.rstrip("/")
-        changes = ["/".join((base, *below)) for below in watch.changes]
+        changes = [f"{base}{below}" for below in watch.changes]
         told: dict[str, object] = {"path": watch.path, "changes": changes, "more": watch.more}
         watch.changes, watch.bytes, watch.more = {}, 0, False
         watch.told, watch.unanswered = now, True

@@ -23,7 +23,6 @@ from nectar_node.system.vfs_watches import (
     MAX_OF_PACKAGE,
     MAX_OF_PROCESS,
     PAUSE_SECONDS,
-    WEIGHT,
     Watches,
 )
 from tests.nectar_node.system.drives import APP, OTHER, OUR, Drives
@@ -238,15 +237,16 @@ def test_g23_watches_of_a_process_and_of_a_package_are_bounded(drives: Drives) -
 
 def test_g23_watches_are_paid_for_by_the_processs_share_of_the_nodes_memory() -> None:
     memory = MemoryBudget(LEAST_BYTES)
-    watches, count = Watches(memory), 0
-    before = memory.used
-    while watches.add(WATCHER, f"{DRIVE}/{count}", Location("drives", ("app:sys", "d", str(count)))) is None:
-        count += 1
-    gc.collect()
-    assert count == MAX_OF_PROCESS
-    assert memory.used - before == MAX_OF_PROCESS * WEIGHT
-    watches.remove(WATCHER, Location("drives", ("app:sys", "d", "0")))
-    assert memory.used - before == (MAX_OF_PROCESS - 1) * WEIGHT
+    watches, before, taken = Watches(memory), memory.used, list[int]()
+    for depth in (3, 3, 90):
+        location = Location("drives", ("app:sys", "d", *map(str, range(len(taken), len(taken) + depth))))
+        assert watches.add(WATCHER, DRIVE, location) is None
+        gc.collect()
+        taken.append(memory.used - before - sum(taken))
+    assert taken[0] == taken[1] >= 16 << 10
+    assert taken[2] >= 100 << 10
+    watches.remove(WATCHER, location)
+    assert memory.used - before == 2 * taken[0]
     watches.ended(WATCHER)
     assert memory.used == before
 
