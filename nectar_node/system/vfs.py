@@ -38,7 +38,7 @@ from nectar_node.system.process import SORRY, Cause, SystemProcess, SystemToken,
 from nectar_node.system.vfs_actions import ACTIONS, Action, Call, parse_untrusted, refusal
 from nectar_node.system.vfs_queue import Pending, VfsQueue
 from nectar_node.system.vfs_waits import AwaitedUntil, Waits
-from nectar_node.system.vfs_watches import ANSWER_SECONDS, Watches
+from nectar_node.system.vfs_watches import MAX_MISSED, DriveWatch, Watches
 
 PACKAGE_DRIVE = "pkg"
 """The name of the drive that is a package's own folder."""
@@ -173,7 +173,10 @@ class Vfs(SystemProcess):
     def answered(self, token: object, answer: Arrival | Failure, now: float) -> None:
         """Go on telling a process of changes that has answered, or does not."""
         assert isinstance(token, int)
-        self._watches.answered(token, now)
+        watch = self._watches.answered(token, now, missed=isinstance(answer, Failure))
+        if watch is not None:
+            error = f"{MAX_MISSED} messages were not answered"
+            self._end_watch(watch, {"IOError": {"error": error, "path": watch.path}})
         self._tell_watchers(now)
 
     def _stop(self, given_up: Iterable[Pending[_Task]]) -> None:
@@ -300,12 +303,16 @@ class Vfs(SystemProcess):
             try:
                 self._permitted(watch.watcher, watch.path, "read")
             except RequestRefused as refused:
-                self._watches.remove(watch.watcher, watch.location)
-                body = dump({"Unwatched": {"path": watch.path, "reason": refused.value}})
-                self._out.append(Inject(VFS, watcher, Request(False, None, body), None, None))
+                self._end_watch(watch, refused.value)
             else:
-                request = Request(False, ANSWER_SECONDS, dump({"Changed": self._watches.tell(watch, now)}))
+                body = dump({"Changed": self._watches.tell(watch, now)})
+                request = Request(False, self._watches.patience(watch), body)
                 self._out.append(Inject(VFS, watcher, request, None, SystemToken(VFS, watch.number)))
+
+    def _end_watch(self, watch: DriveWatch, reason: object) -> None:
+        self._watches.remove(watch.watcher, watch.location)
+        request = Request(False, None, dump({"Unwatched": {"path": watch.path, "reason": reason}}))
+        self._out.append(Inject(VFS, Address(self._address.node, watch.watcher), request, None, None))
 
     # --- rights -----------------------------------------------------------------------------------------------------
 

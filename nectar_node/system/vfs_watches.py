@@ -33,8 +33,12 @@ MAX_CHANGE_BYTES = 4096
 """Bytes of those paths together, without the watched one that each begins with."""
 PAUSE_SECONDS = 0.1
 """Seconds between two messages for one watch: soon enough for people, and seldom enough for who is told."""
+MAX_MISSED = 10
+"""Messages one after the other that a process may leave unanswered before its watch ends: they pile up in its inbox."""
 ANSWER_SECONDS = 60
-"""Seconds after which a message counts as answered though it is not: a process may have forgotten it."""
+"""Seconds after which a message is given up that has not been answered, and changes are told again; doubled with each
+one that is missed in a row.
+"""
 _WEIGHT = 16 << 10
 """Bytes of memory that a watch takes at most, with what is gathered for it, but without its place in the index."""
 _WEIGHT_OF_NAME = 1 << 10
@@ -64,6 +68,8 @@ class DriveWatch:
     """When its process was told last."""
     unanswered: bool = False
     """Whether its process has not answered yet."""
+    missed: int = 0
+    """How many messages were not answered since one was."""
     due: bool = False
     """Whether its process will be told at some time that is known."""
 
@@ -182,13 +188,22 @@ class Watches:
         watch.told, watch.unanswered = now, True
         return told
 
-    def answered(self, number: int, now: float) -> None:
-        """Note that the process has answered, or will not."""
+    def answered(self, number: int, now: float, *, missed: bool) -> DriveWatch | None:
+        """Note that the process has answered, or has `missed` to; return its watch if that is to end because of it."""
         watch = self._by_number.get(number)
-        if watch is not None:
-            watch.unanswered = False
-            if watch.changes or watch.more:
-                self._schedule(watch, now)
+        if watch is None:
+            return None
+        watch.unanswered = False
+        watch.missed = watch.missed + 1 if missed else 0
+        if watch.missed == MAX_MISSED:
+            return watch
+        if watch.changes or watch.more:
+            self._schedule(watch, now)
+        return None
+
+    def patience(self, watch: DriveWatch) -> int:
+        """Return how many seconds the process has to answer what it is told now."""
+        return ANSWER_SECONDS << watch.missed
 
 
 def _above(location: Location) -> Iterator[Location]:

@@ -10,8 +10,8 @@ import pytest
 
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.capability import Capability, canonical
-from kernel.contract.guest import Arrival
-from kernel.contract.message import Envelope, ReplyTo, Request, Response
+from kernel.contract.guest import Arrival, Failure
+from kernel.contract.message import Envelope, Reason, ReplyTo, Request, Response, SendError, SendErrorKind
 from nectar_node.base.system_processes import TERMINAL, VFS
 from nectar_node.contract.memory_budget import LEAST_BYTES, MemoryBudget
 from nectar_node.storage.operations import Location
@@ -20,6 +20,7 @@ from nectar_node.system.process import SystemToken
 from nectar_node.system.vfs_watches import (
     ANSWER_SECONDS,
     MAX_CHANGES,
+    MAX_MISSED,
     MAX_OF_PACKAGE,
     MAX_OF_PROCESS,
     PAUSE_SECONDS,
@@ -178,6 +179,45 @@ def test_g23_what_there_is_no_room_to_gather_is_told_as_more(drives: Drives, mon
     drives.told.clear()
     drives.pass_to(2.0)
     assert told(drives) == [changed(f"{DRIVE}/a", f"{DRIVE}/a/c", more=True)]
+
+
+def miss(drives: Drives) -> int | None:
+    """The watcher does not answer what it was told last; the seconds that it had."""
+    last = drives.told[-1]
+    assert isinstance(last.token, SystemToken)
+    error = SendError(SendErrorKind.TIMEOUT, last.target, last.request, None, Reason.EXPIRED)
+    drives.told.clear()
+    drives.vfs.answered(last.token.token, Failure(error, None), drives.now)
+    drives.look()
+    return last.request.expects_response
+
+
+def test_g23_who_answers_nothing_is_told_more_and_more_seldom_and_then_no_more(drives: Drives) -> None:
+    watch(drives, DRIVE)
+    for missed in range(MAX_MISSED):
+        drives.ask(f"{DRIVE}/{missed}", "CreateFile")
+        drives.pass_to(drives.now + 1.0)
+        drives.ask(f"{DRIVE}/{missed}", "Write", b"x")
+        assert len(drives.told) == 1
+        assert miss(drives) == ANSWER_SECONDS << missed
+    reason = {"IOError": {"error": f"{MAX_MISSED} messages were not answered", "path": DRIVE}}
+    assert told(drives) == [{"Unwatched": {"path": DRIVE, "reason": reason}}]
+    drives.ask(f"{DRIVE}/f", "Write", b"x")
+    drives.pass_to(drives.now + 1.0)
+    assert told(drives) == []
+
+
+def test_an_answer_makes_up_for_those_that_were_missed(drives: Drives) -> None:
+    watch(drives, DRIVE)
+    for number in range(2 * MAX_MISSED):
+        drives.ask(f"{DRIVE}/{number}", "CreateFile")
+        drives.pass_to(drives.now + 1.0)
+        if number % MAX_MISSED == 0:
+            answer(drives)
+            drives.told.clear()
+        else:
+            miss(drives)
+    assert len(drives.vfs._watches._by_number) == 1
 
 
 def test_a_watch_ends_with_unwatch(drives: Drives) -> None:
