@@ -7,6 +7,7 @@ made under another name beside its place, and gets its own name when it is durab
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import stat
@@ -19,6 +20,10 @@ from nectar_node.storage.long_operations import blocks, empty
 from nectar_node.storage.opened import FILE, FOLDER, check_space, folder_of, size_in, write_all
 from nectar_node.storage.steps import Work
 
+MAX_SYNCS = 64
+"""Files and folders of a copy that are synced one by one: each sync takes milliseconds. Of a larger one the whole file
+system is synced once, which takes the longer the more others have written to it.
+"""
 ENTRIES = 256
 """Entries that are counted in one step."""
 INTO_ITSELF = "a folder cannot be copied into itself"
@@ -52,6 +57,9 @@ def copy_folder(operation: ops.CopyFolder, ledger: Ledger) -> Work:
             account.settle(0, -1)
         with _staging(outer, staged, account, total):
             copied = yield from _copy_all(source, outer, staged, total)
+            if total.files > MAX_SYNCS:
+                _sync_file_system(outer)
+                yield
             _check_absent(outer, name)
             os.rename(staged, name, src_dir_fd=outer, dst_dir_fd=outer)
         account.settle(copied.bytes - total.bytes, copied.files - total.files)
@@ -140,9 +148,11 @@ def _copy_all(source: ops.Location, outer: int, staged: str, total: ops.Usage) -
                     os.mkdir(found.name, 0o700, dir_fd=given)
                     folders.append((*below, found.name))
                 else:
-                    size += yield from _copy_file(taken, given, found.name, total.bytes - size)
+                    room = total.bytes - size
+                    size += yield from _copy_file(taken, given, found.name, room, synced=total.files <= MAX_SYNCS)
                 yield
-            os.fsync(given)
+            if total.files <= MAX_SYNCS:
+                os.fsync(given)
     return ops.Usage(size, files)
 
 
@@ -159,7 +169,7 @@ def _below(outer: int, parts: tuple[str, ...]) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _copy_file(taken: int, given: int, name: str, room: int) -> Generator[None, None, int]:
+def _copy_file(taken: int, given: int, name: str, room: int, *, synced: bool) -> Generator[None, None, int]:
     """Copy one file from a folder to another, and return its length. Holes are written out."""
     source = os.open(name, os.O_RDONLY | FILE, dir_fd=taken)
     try:
@@ -172,9 +182,17 @@ def _copy_file(taken: int, given: int, name: str, room: int) -> Generator[None, 
                 write_all(copy, block)
                 written += len(block)
                 yield
-            os.fsync(copy)
+            if synced:
+                os.fsync(copy)
         finally:
             os.close(copy)
     finally:
         os.close(source)
     return written
+
+
+def _sync_file_system(descriptor: int) -> None:
+    """Make durable all that was written to the file system of this descriptor, which Python has no call for."""
+    if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
+        failed = ctypes.get_errno()
+        raise OSError(failed, os.strerror(failed))
