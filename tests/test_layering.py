@@ -86,6 +86,7 @@ ONLY_IN = {
         "kernel/wasm/",
         "nectar_node/driver/allocator.py",
         "nectar_node/launcher/supervisor.py",
+        "nectar_node/storage/folder_copies.py",
         "testnet/real/nodes/namespaces.py",
     ),
     "noise": ("net/session/handshake.py",),

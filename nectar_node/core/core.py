@@ -130,7 +130,12 @@ class NodeCore:
             config.our, self.kernel, self._act, self._out.append, self.vfs.mount, config.kept.packages
         )
         self._terminal = Terminal(
-            config.our, config.fresh_id, self._installer.locate, self._everybody, self._installer.may_script
+            config.our,
+            config.fresh_id,
+            self._installer.locate,
+            self._everybody,
+            self._installer.may_script,
+            config.kept.aliases,
         )
         net = Net(config.our, self.peers, network.record, network.statistics)
         distro = KernelProcess(config.our, self.kernel)
@@ -171,7 +176,15 @@ class NodeCore:
         self._processes = ProcessRows(self.kernel.lifecycle)
         self._store = Store(
             config.store,
-            (self._vouching.rows, self._processes, self._installer, self.decisions, self._names, self._own),
+            (
+                self._vouching.rows,
+                self._processes,
+                self._installer,
+                self.decisions,
+                self._names,
+                self._own,
+                self._terminal.aliases,
+            ),
             self._system.saver(self._state),
             config.kept.rows,
         )

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kernel.capabilities.revocations import Revoked
-from kernel.contract.address import PackageId
+from kernel.contract.address import PackageId, ProcessId
 from kernel.contract.process import Remnant
 from nectar_node.core import process_table
-from nectar_node.packages import decisions, reboot
+from nectar_node.packages import aliases, decisions, reboot
 from nectar_node.packages.decisions import Decisions
 from nectar_node.packages.reboot import KeptPackage
 from nectar_node.peers import grant_rows, name_rows, own_row
@@ -31,6 +31,8 @@ class KeptState:
     """The name records."""
     own: KeptOwn = field(default_factory=KeptOwn)
     """What is kept of the node's own record."""
+    aliases: Mapping[str, ProcessId | None] = field(default_factory=dict)
+    """The user's aliases for scripts (`nectar_node.packages.aliases`)."""
     states: Mapping[str, int] = field(default_factory=dict)
     """The saved states of processes: their lengths in bytes (`nectar_node.storage.database.Database.states`)."""
     rows: frozenset[tuple[str, str]] = frozenset()
@@ -52,6 +54,7 @@ def decode_untrusted(
         reboot.decode_untrusted(contents.get(reboot.PACKAGES, {})),
         name_rows.decode_untrusted(contents.get(name_rows.NAMES, {}), contents.get(name_rows.REGISTRAR, {})),
         own_row.decode_untrusted(contents.get(own_row.OWN, {}), is_new=not any(contents.values())),
+        aliases.decode_untrusted(contents.get(aliases.ALIASES, {})),
         states or {},
         frozenset((kind, key) for kind, table in contents.items() if kind != name_rows.NAMES for key in table),
     )

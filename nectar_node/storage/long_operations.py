@@ -35,7 +35,7 @@ _LISTED_AT_ONCE = 10_000
 """Entries that are read in one listing of a folder that is being emptied."""
 _MOST_LISTINGS = 1_000_000
 """Listings of a folder that is being emptied: somebody may add to it meanwhile, without end."""
-_DEEPEST = 256
+DEEPEST = 256
 """Nesting of folders that are counted; the vfs makes none so deep."""
 _ANY_QUOTA = 1 << 62
 _ZEROS = memoryview(bytes(ops.STEP_BYTES))
@@ -45,6 +45,8 @@ def read_at(operation: ops.ReadAt, _: Ledger) -> Work:
     """Read bytes from an offset (`ReadAt`)."""
     with opened(operation.location, os.O_RDONLY) as file:
         length = min(operation.length, file.length - operation.offset)
+        if length <= 0:
+            return b""  # which the system refuses to read where offset and length are large
         if length <= ops.LONG_BYTES:
             return os.pread(file.descriptor, min(operation.length, ops.LONG_BYTES), operation.offset)
         data = bytearray(length)
@@ -74,22 +76,31 @@ def write_at(operation: ops.WriteAt, ledger: Ledger) -> Work:
 
 
 def list_folder(operation: ops.ListFolder, _: Ledger) -> Work:
-    """List a folder (`ListFolder`)."""
+    """List a folder, or a page of it (`ListFolder`)."""
     with folder_of(operation.location) as (folder, name):
         descriptor = os.open(name, FOLDER, dir_fd=folder)
-    listed: list[tuple[str, ops.FileType]] = []
+    limit, listed = operation.limit, list[tuple[str, ops.FileType]]()
     try:
         with os.scandir(descriptor) as entries:
-            for entry in entries:
-                if len(listed) == ops.MAX_LISTED:
-                    raise OSError(errno.EOVERFLOW, f"the folder has more than {ops.MAX_LISTED} entries")
-                kind = ops.FileType.DIRECTORY if entry.is_dir(follow_symlinks=False) else ops.FileType.FILE
-                listed.append((entry.name, kind))
-                if not len(listed) % _ENTRIES:
+            for number, entry in enumerate(entries, 1):
+                if limit is None and len(listed) == ops.MAX_LISTED:
+                    raise OSError(errno.EOVERFLOW, ops.TOO_MANY_LISTED)
+                if limit is None or (entry.name > operation.after and ops.is_part(entry.name)):
+                    kind = ops.FileType.DIRECTORY if entry.is_dir(follow_symlinks=False) else ops.FileType.FILE
+                    listed.append((entry.name, kind))
+                if limit is not None and len(listed) > 2 * limit + _ENTRIES:
+                    del sorted_in_place(listed)[limit:]
+                if not number % _ENTRIES:
                     yield
     finally:
         os.close(descriptor)
-    return sorted(listed, key=lambda pair: pair[0])
+    return sorted_in_place(listed)[:limit]
+
+
+def sorted_in_place(listed: list[tuple[str, ops.FileType]]) -> list[tuple[str, ops.FileType]]:
+    """Sort entries by name, and return them."""
+    listed.sort(key=lambda pair: pair[0])
+    return listed
 
 
 # --- removing -------------------------------------------------------------------------------------------------------
@@ -100,13 +111,13 @@ def remove_folder(operation: ops.RemoveFolder, ledger: Ledger) -> Work:
     account = ledger.account_of(operation.location)
     with folder_of(operation.location) as (folder, name):
         if operation.recursive:
-            yield from _empty(folder, name, account)
+            yield from empty(folder, name, account)
         os.rmdir(name, dir_fd=folder)
         account.settle(0, -1)
     return None
 
 
-def _empty(folder: int, name: str, account: DiskAccount) -> Iterator[None]:
+def empty(folder: int, name: str, account: DiskAccount) -> Iterator[None]:
     """Remove all that is in a folder, however deep.
 
     A folder in a folder is first moved up beside the outermost ones. So neither the stack nor the descriptors grow with
@@ -205,13 +216,13 @@ def hash_file(operation: ops.Hash, _: Ledger) -> Work:
     """Hash a file (`Hash`)."""
     hasher = blake3()
     with opened(operation.location, os.O_RDONLY) as file:
-        for block in _blocks(file.descriptor):
+        for block in blocks(file.descriptor):
             hasher.update(block)
             yield
     return hasher.digest()
 
 
-def _blocks(descriptor: int) -> Iterator[memoryview]:
+def blocks(descriptor: int) -> Iterator[memoryview]:
     """Yield a file's content up to its present length: somebody may add to it meanwhile, without end.
 
     Each block is valid until the next. Holes are not read.
@@ -294,7 +305,7 @@ def copy(operation: ops.Copy, ledger: Ledger) -> Work:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with _replacing(operation.target, account, source.length) as target:
             written = 0
-            for block in _blocks(source.descriptor):
+            for block in blocks(source.descriptor):
                 write_all(target, block[: source.length - written])
                 written += len(block)
                 yield
@@ -351,9 +362,9 @@ def _staging(into: ops.Location, account: DiskAccount, files: dict[int, Entry]) 
     with it.
     """
     with folder_of(ops.Location(into.root, (*into.parts, "."))) as (outer, _):
-        name = ops.new_file_name("archive")
+        name = ops.new_file_name("/archive")  # which is no file's
         if size_in(outer, name) is not None:  # a crash has left it
-            for _step in _empty(outer, name, account):
+            for _step in empty(outer, name, account):
                 pass
             os.rmdir(name, dir_fd=outer)
             account.settle(0, -1)
@@ -396,7 +407,7 @@ def _count(location: ops.Location, *, itself: bool = True) -> Generator[None, No
     folders: list[tuple[str, ...]] = [()]
     while folders:
         below = folders.pop()
-        if len(below) > _DEEPEST:
+        if len(below) > DEEPEST:
             return ops.Usage(_ANY_QUOTA, _ANY_QUOTA)
         with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
             for name, is_folder, bytes in _list_sizes(ops.Location(location.root, location.parts + below)):

@@ -34,7 +34,7 @@ JOBS_PER_TURN = 4
 chunks in flight. More would delay the first one's answer.
 """
 BEGUN_OF_PARTY = 4
-"""Long jobs of one package that are begun and not done: each holds two descriptors."""
+"""Long jobs of one package that are begun and not done: each holds two descriptors, or six if it copies a folder."""
 
 COUNTER = object()
 """The owner of a `Measure` that only this module has requested."""

@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from nectar_node.storage import folder_copies
 from nectar_node.storage.disk import perform
-from nectar_node.storage.operations import Copy, Extend, Location, Rename, Replace, Sync
+from nectar_node.storage.folder_copies import MAX_SYNCS
+from nectar_node.storage.operations import Copy, CopyFolder, Extend, Location, Rename, Replace, Sync
 
 OLD, NEW = b"the old content", b"the new content, which is longer"
 
@@ -99,6 +101,28 @@ def test_g27_what_replaces_a_file_is_on_the_disk_before_it_has_its_name(
 def test_g27_a_copy_is_on_the_disk_before_it_has_its_name(home: Path, calls: list[Synced | Renamed]) -> None:
     assert perform(Copy(at(home, "f"), at(home, "other", "g"))) is None
     check_replaced(calls, "g", OLD, "other")
+
+
+@pytest.mark.parametrize("files", [1, MAX_SYNCS + 1])
+def test_g27_a_copy_of_a_folder_is_on_the_disk_before_it_has_its_name(
+    home: Path, calls: list[Synced | Renamed], monkeypatch: pytest.MonkeyPatch, files: int
+) -> None:
+    sync = folder_copies._sync_file_system
+
+    def note(descriptor: int) -> None:
+        calls.append(Synced("all", None))
+        sync(descriptor)
+
+    monkeypatch.setattr(folder_copies, "_sync_file_system", note)
+    (home / "from" / "inner").mkdir(parents=True)
+    for number in range(files):
+        (home / "from" / "inner" / f"{number}").write_bytes(OLD)
+    assert perform(CopyFolder(at(home, "from"), at(home, "other", "to"))) is None
+    *synced, renamed, kept = calls
+    staged = folder_copies.staging_name("to")
+    assert (renamed, kept) == (Renamed(staged, "to"), Synced("other", None))
+    one_by_one = [Synced(staged, None), Synced("0", OLD), Synced("inner", None)]
+    assert synced == (one_by_one if files == 1 else [Synced("all", None)])
 
 
 def test_what_is_added_to_a_file_is_on_the_disk_when_that_is_told(home: Path, calls: list[Synced | Renamed]) -> None:
