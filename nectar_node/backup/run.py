@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from nectar_node.backup.cache import Cache
+from nectar_node.backup.cache import Cache, FileRow, KnownFiles
 from nectar_node.backup.format import names
 from nectar_node.backup.format.chunking import Chunker
 from nectar_node.backup.format.errors import CopyElsewhere, DamagedBackup, OlderState
@@ -18,7 +18,7 @@ from nectar_node.backup.format.listing import Content, EntryKind, ListingEntry, 
 from nectar_node.backup.format.streams import ChunkStream, split_ids
 from nectar_node.backup.operations import PutObject, Steps
 from nectar_node.backup.repository import Repository, listed, open_heads, put_once, read_head, read_table
-from nectar_node.backup.source import BackupSource, SourceEntry, Stamp
+from nectar_node.backup.source import BackupSource, FileChanged, FileGone, SourceEntry
 from nectar_node.backup.writing import PackWriter, StreamWriter
 
 _RACY = 200_000_000
@@ -53,6 +53,10 @@ class BackupJob:
     """
     takes_over: bool = False
     """Whether to go on where another copy of the node has written."""
+    check: Callable[[], None] = lambda: None
+    """Called when everything has been read and stored, before that becomes a copy: raises BackupError if what was read
+    is not what the node had at one instant.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,8 @@ class Report:
     cache: Cache
     damages: tuple[DamagedBackup, ...]
     """What was found wrong at the remote; what of it this backup needs was written again."""
+    unsettled: int = 0
+    """Files that changed past the node while they were copied: what is in the copy may be of no one instant."""
 
 
 @dataclass(slots=True)
@@ -83,10 +89,21 @@ Progress = Callable[[int, int], None]
 """Gets how many bytes of files are done, and how many of them are new to the remote."""
 
 
+Keep = Callable[[bytes, FileRow], None]
+"""Gets the path of a file, and what was in it."""
+
+
 def back_up(
-    job: BackupJob, source: BackupSource, cache: Cache, progress: Progress = lambda done, new: None
+    job: BackupJob,
+    source: BackupSource,
+    cache: Cache,
+    progress: Progress = lambda done, new: None,
+    keep: Keep | None = None,
 ) -> Steps[Report]:
-    """Back up everything that the source has. Raises BackupError; then the remote has its former copies."""
+    """Back up everything that the source has. Raises BackupError; then the remote has its former copies.
+
+    `keep` gets what was in each file, in the order of the source; without it, the report's cache has all of that.
+    """
     repository = yield from open_heads(job.remote, job.ring)
     yield from put_ring(job)
     newest = yield from check_newest(job, repository)
@@ -94,9 +111,12 @@ def back_up(
     chunker = Chunker(job.ring.cut_seed)
     writer = PackWriter(repository, job.entropy, chunker)
     intact = cache.packs <= repository.table.by_name.keys()
-    run = _Run(writer, chunker, cache.files if intact else {}, job.now * 1_000_000 - _RACY, progress)
+    files: dict[bytes, FileRow] = {}
+    known: KnownFiles = cache.files if intact else {}
+    run = _Run(writer, chunker, known, job.now * 1_000_000 - _RACY, progress, keep or files.__setitem__)
     listing = yield from run.all_of(source)
     yield from writer.flush()
+    job.check()
     number = max(job.number, (repository.latest or 0) + 1)
     head = Head(
         number,
@@ -116,7 +136,7 @@ def back_up(
         head.bytes,
         writer.new_bytes,
         writer.stored_bytes + size,
-        Cache(repository.indexes | writer.indexes, run.files, frozenset(repository.table.by_name)),
+        Cache(repository.indexes | writer.indexes, files, frozenset(repository.table.by_name)),
         tuple(repository.damages),
     )
 
@@ -168,11 +188,11 @@ class _Run:
 
     writer: PackWriter
     chunker: Chunker
-    before: dict[bytes, tuple[Stamp, ChunkStream | bytes]]
+    before: KnownFiles
     racy: int
     """Nanoseconds since 1970: what has changed later is read again next time."""
     progress: Progress
-    files: dict[bytes, tuple[Stamp, ChunkStream | bytes]] = field(default_factory=dict)
+    keep: Keep
     totals: _Totals = field(default_factory=_Totals)
 
     def all_of(self, source: BackupSource) -> Steps[ChunkStream]:
@@ -183,7 +203,10 @@ class _Run:
             if found.kind is EntryKind.LINK:
                 content = found.target
             elif found.kind is EntryKind.FILE:
-                content = yield from self._file(source, found)
+                try:
+                    content = yield from self._file(source, found)
+                except FileGone:
+                    continue
             yield from listing.write(
                 encode_entry(ListingEntry(found.path, found.kind, found.mode, found.modified, content))
             )
@@ -194,17 +217,17 @@ class _Run:
         content: ChunkStream | bytes
         if before is not None:
             content = before[1]
-            self.files[found.path] = before
+            self.keep(found.path, before)
         else:
             content = yield from self._read(source, found)
             if found.stamp is not None and found.stamp.changed < self.racy:
-                self.files[found.path] = (found.stamp, content)
+                self.keep(found.path, (found.stamp, content))
         self.totals.files += 1
         self.totals.bytes += content.size if isinstance(content, ChunkStream) else len(content)
         self.progress(self.totals.bytes, self.writer.new_bytes)
         return content
 
-    def _unchanged(self, found: SourceEntry) -> tuple[Stamp, ChunkStream | bytes] | None:
+    def _unchanged(self, found: SourceEntry) -> FileRow | None:
         before = self.before.get(found.path)
         if before is None or before[0] != found.stamp:
             return None
@@ -214,6 +237,13 @@ class _Run:
         return before
 
     def _read(self, source: BackupSource, found: SourceEntry) -> Steps[ChunkStream | bytes]:
+        while True:
+            try:
+                return (yield from self._read_once(source, found))
+            except FileChanged:
+                continue  # what was stored of it is of use, or is pruned
+
+    def _read_once(self, source: BackupSource, found: SourceEntry) -> Steps[ChunkStream | bytes]:
         ids = bytearray()
         size = 0
         with source.open(found) as reader:

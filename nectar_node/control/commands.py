@@ -37,7 +37,7 @@ from nectar_node.control.requests import (
     timeout_untrusted,
 )
 from nectar_node.control.server import error, line_of, request_untrusted
-from nectar_node.control.snapshots import Snapshot, Snapshots
+from nectar_node.control.snapshots import LiveSnapshot, SnapshotMaker
 from nectar_node.core.core import NodeCore
 from nectar_node.packages.contents import discard_copy, has_copy, with_copy
 from nectar_node.packages.manifest import Package
@@ -154,7 +154,7 @@ class Client:
         self.shares: set[str] = set()
         self.feeds: dict[Feed, Callable[[Feed], None]] = {}
         """What the client follows, each with the function that ends it."""
-        self.snapshot: Snapshot | None = None
+        self.snapshot: LiveSnapshot | None = None
         """The snapshot that lives as long as this connection."""
 
 
@@ -169,7 +169,7 @@ class Control:
         turn: Callable[[], None],
         ready: trio.Event,
         note: Callable[[str, Exception], None],
-        snapshots: Snapshots | None = None,
+        snapshots: SnapshotMaker | None = None,
     ) -> None:
         """`folder` is the node's; `status` returns what the driver adds to the status; `turn` lets the node run after
         it was told something; `ready` is set when the node has started its packages; `note` logs a failure of our own
@@ -414,7 +414,7 @@ class Control:
         client.snapshot = await self._snapshots.begin()
         return {"folder": client.snapshot.folder}
 
-    def _snapshot(self, client: Client) -> Snapshot:
+    def _snapshot(self, client: Client) -> LiveSnapshot:
         if client.snapshot is None:
             raise BadInput("This connection has no snapshot.")
         return client.snapshot

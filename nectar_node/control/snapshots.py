@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class Snapshot(Protocol):
+class LiveSnapshot(Protocol):
     """One snapshot."""
 
     @property
@@ -31,8 +31,8 @@ class Snapshot(Protocol):
         """Keep nothing any more. Does not wait."""
 
 
-class Snapshots(Protocol):
+class SnapshotMaker(Protocol):
     """Makes snapshots of a node, one at a time."""
 
-    async def begin(self) -> Snapshot:
+    async def begin(self) -> LiveSnapshot:
         """Return a snapshot of this moment; raises NodeError if there can be none now."""

@@ -354,9 +354,11 @@ def _open_emptied(folder: int, name: str, preserver: Preserver | None) -> int:
 
 
 def _write_on(descriptor: int, data: Buffer, location: ops.Location, ledger: Ledger) -> None:
-    """Write the next piece of a file's new content: the snapshot may have begun after the file."""
+    """Write the next piece of a file's new content: the snapshot may have begun after the file, and another operation
+    may write to it, too.
+    """
     if (preserver := ledger.preserver_of(location)) is not None:
-        preserver.extending(descriptor)
+        preserver.writing(descriptor, os.lseek(descriptor, 0, os.SEEK_CUR), len(data))
     write_all(descriptor, data)
 
 

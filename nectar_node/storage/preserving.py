@@ -158,11 +158,11 @@ class Preserver:
                 target = self._open(stack, f"{found.st_ino}.data", os.O_WRONLY | os.O_CREAT)
                 for begin, stop in missing:
                     self._copy(source, target, begin * BLOCK_BYTES, min(stop * BLOCK_BYTES, found.st_size))
-            records = b"".join(RECORD.pack(begin, stop - begin) for begin, stop in missing)
-            if to_the_end:
-                records += RECORD.pack(max(first, last), TO_THE_END)
+            if to_the_end:  # those that were saved before are in the copy, too
+                records = RECORD.pack(first, TO_THE_END)
                 changed.end = first
             else:
+                records = b"".join(RECORD.pack(begin, stop - begin) for begin, stop in missing)
                 changed.blocks.update(block for begin, stop in missing for block in range(begin, stop))
             os.write(self._open(stack, f"{found.st_ino}.map", os.O_WRONLY | os.O_CREAT | os.O_APPEND), records)
             changed.known = True

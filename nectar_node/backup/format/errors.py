@@ -32,6 +32,10 @@ class RemoteFailed(BackupError):
     """A remote does not do what it was asked for: it cannot be reached, is full, or refuses."""
 
 
+class BackupRunning(BackupError):
+    """Another backup of the same node is under way."""
+
+
 class WrongPhrase(BadInput):
     """The recovery phrase is not one, or not that of this backup."""
 
