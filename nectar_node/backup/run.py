@@ -106,7 +106,7 @@ def back_up(
     """
     repository = yield from open_heads(job.remote, job.ring)
     yield from put_ring(job)
-    newest = yield from check_newest(job, repository)
+    newest, passed = yield from check_newest(job, repository)
     yield from read_table(repository, cache.indexes)
     chunker = Chunker(job.ring.cut_seed)
     writer = PackWriter(repository, job.entropy, chunker)
@@ -127,7 +127,7 @@ def back_up(
         listing,
         run.totals.files,
         run.totals.bytes,
-        () if newest is None else newest[0].pruned,
+        without(() if newest is None else newest[0].pruned, passed),
     )
     link, size = yield from put_head(job, head)
     return Report(
@@ -156,10 +156,12 @@ def put_head(job: BackupJob, head: Head) -> Steps[tuple[HeadLink, int]]:
     return HeadLink(head.number, hash_of(data)), len(data)
 
 
-def check_newest(job: BackupJob, repository: Repository) -> Steps[tuple[Head, HeadLink] | None]:
-    """Return the newest head, if there is one, having seen that it is what this copy of the node has left there.
+def check_newest(job: BackupJob, repository: Repository) -> Steps[tuple[tuple[Head, HeadLink] | None, list[int]]]:
+    """Return the newest head that a new one may follow, if there is one, having seen that it is what this copy of the
+    node has left there; and the numbers of later heads that are damaged, which the new one does not count as copies.
 
-    Raises RolledBack, CopyElsewhere and DamagedBackup.
+    A damaged head is passed over if this copy of the node is known to have put it, or if it takes over: another copy's
+    would be lost. Raises OlderState, CopyElsewhere and DamagedBackup.
     """
     known, latest = job.known, repository.latest
     if known is not None and (latest is None or latest < known.number):
@@ -168,18 +170,33 @@ def check_newest(job: BackupJob, repository: Repository) -> Steps[tuple[Head, He
             f"{job.remote} has {newest}, and had copy {known.number}: it has lost copies, or shows an older state. "
             "Remove it and add it again to go on from what it has."
         )
-    if latest is None:
-        return None
-    head, link = yield from read_head(repository, latest)
-    if known is not None and latest == known.number:
-        if link != known:
-            raise repository.damaged(names.head_name(job.ring, latest), "is not the one that was put there")
-    elif head.writer != job.writer and not job.takes_over:
-        raise CopyElsewhere(
-            f"Another copy of {head.node} has written copy {latest} to {job.remote}: only one may go on. "
-            "If it is this one, say --take-over."
-        )
-    return head, link
+    passed: list[int] = []
+    for number in sorted(repository.heads, reverse=True):
+        try:
+            head, link = yield from read_head(repository, number)
+        except DamagedBackup as damage:
+            if (known is None or number > known.number) and not job.takes_over:
+                raise DamagedBackup(
+                    damage.remote, damage.name, f"{damage.what}; --take-over goes on after it"
+                ) from damage
+            repository.damages.append(damage)
+            passed.append(number)
+            continue
+        if known is not None and number <= known.number:
+            if number == known.number and link != known and not job.takes_over:
+                raise repository.damaged(names.head_name(job.ring, number), "is not the one that was put there")
+        elif head.writer != job.writer and not job.takes_over:
+            raise CopyElsewhere(
+                f"Another copy of {head.node} has written copy {number} to {job.remote}: only one may go on. "
+                "If it is this one, say --take-over."
+            )
+        return (head, link), passed
+    return None, passed
+
+
+def without(pruned: tuple[tuple[int, int], ...], numbers: list[int]) -> tuple[tuple[int, int], ...]:
+    """Return the ranges of removed heads with some more numbers, all of which are higher."""
+    return *pruned, *((number, number) for number in sorted(numbers))
 
 
 @dataclass(slots=True)

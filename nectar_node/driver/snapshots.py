@@ -26,6 +26,8 @@ PARTS = ("backup", "snapshot")
 """Where what a snapshot keeps lies in the node's folder; backups leave it out."""
 HOLD_SECONDS = 5.0
 """Seconds in which what is being written must come to its end: a sync may hang."""
+BUSY_SECONDS = 2.0
+"""Seconds that a snapshot waits for the end of the one before."""
 SCAN_SECONDS = 10.0
 """Seconds in which the client must have looked at all files; meanwhile none may be changed."""
 LOOK_SECONDS = 0.25
@@ -56,7 +58,9 @@ class NodeSnapshots:
         self.lanes = lanes
         self.note = note
         self._nursery: trio.Nursery | None = None
-        self._busy = False
+        self._last = trio.Event()
+        """Set when nothing is left of the last snapshot."""
+        self._last.set()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Look after snapshots until cancelled."""
@@ -68,15 +72,17 @@ class NodeSnapshots:
     async def begin(self) -> NodeSnapshot:
         """Return a snapshot of this moment; raises CannotSnapshot."""
         assert self._nursery is not None
-        if self._busy:
+        with trio.move_on_after(BUSY_SECONDS):
+            await self._last.wait()  # a client that tries again may come before the end of its last connection
+        if not self._last.is_set():
             raise CannotSnapshot("Another backup of this node is being made: wait for its end.")
-        self._busy = True
+        self._last = last = trio.Event()
         try:
             snapshot = await self._begin()
         except BaseException:
-            self._busy = False
+            last.set()
             raise
-        self._nursery.start_soon(snapshot.watch)
+        self._nursery.start_soon(snapshot.watch, last)
         return snapshot
 
     async def _begin(self) -> NodeSnapshot:
@@ -106,10 +112,6 @@ class NodeSnapshots:
         forget_snapshot(self.folder.parent.parent)
         own_files.make_folder(self.folder)
         self.database.checkpoint()  # most of the work of freezing it, while all goes on
-
-    def ended(self) -> None:
-        """Let the next snapshot begin."""
-        self._busy = False
 
 
 class NodeSnapshot:
@@ -152,22 +154,21 @@ class NodeSnapshot:
         """Keep nothing any more."""
         self._ended.set()
 
-    async def watch(self) -> None:
-        """Give the snapshot up when it has ended, or a bound is reached."""
+    async def watch(self, gone: trio.Event) -> None:
+        """Give the snapshot up when it has ended, or a bound is reached; set `gone` when nothing is left of it."""
         try:
             while not self._ended.is_set():
-                if self._preserver.void is not None or (why := self._beyond()) is not None:
-                    if self._preserver.void is None and why is not None:
-                        self._preserver.fail(why)
+                if (why := self._beyond()) is not None:
+                    self._preserver.fail(why)
+                if self._preserver.void is not None:
                     break
                 with trio.move_on_after(LOOK_SECONDS):
                     await self._ended.wait()
             await self.let_go()
-            await self._ended.wait()
         except Exception as error:
             self._of.note("a snapshot", error)
         finally:
-            self._of.ended()
+            gone.set()
 
     def _beyond(self) -> str | None:
         """Return which bound is reached."""

@@ -14,6 +14,7 @@ class DamagedBackup(BackupError):
 
     def __init__(self, remote: str, name: str, what: str) -> None:
         super().__init__(f"The backup in {remote} is damaged: {name} {what}.")
+        self.remote = remote
         self.name = name
         """The object that is damaged."""
         self.what = what

@@ -17,7 +17,7 @@ from nectar_node.backup.format.listing import EntryKind
 from nectar_node.backup.format.names import RINGS
 from nectar_node.backup.operations import Steps
 from nectar_node.backup.prune import Keep, Pruned, prune
-from nectar_node.backup.repository import newest_number, open_heads, read_head
+from nectar_node.backup.repository import newest_number, open_heads, read_heads
 from nectar_node.backup.restore import RestoredCopy, restore
 from nectar_node.backup.run import BackupJob, Report, back_up
 from nectar_node.backup.stores.cache_file import CacheWriter, forget_cache, open_cache
@@ -343,9 +343,7 @@ def _settle(node: Path, url: str, restored: RestoredCopy) -> None:
 
 def _copies(remote: str, keys: BackupKeys, known: HeadLink | None) -> Steps[list[Head]]:
     repository = yield from open_heads(remote, keys.ring, 0 if known is None else known.number)
-    heads = {}
-    for number in repository.heads:
-        heads[number] = yield from read_head(repository, number)
+    heads, _ = yield from read_heads(repository)
     return standing(heads)
 
 

@@ -83,7 +83,7 @@ def test_a_cache_is_read_as_it_was_written_or_not_at_all(tmp_path: Path) -> None
         with open_cache(path) as read:
             return read.indexes, read.packs, [read.files.get(name) for name in (b"node", *files, b"node/\xff/in")]
 
-    nothing = {}, frozenset[str](), [None] * 4
+    nothing: tuple[dict[str, bytes], frozenset[str], list[FileRow | None]] = {}, frozenset[str](), [None] * 4
     assert found() == nothing
     write_cache(path, files, cache)
     whole = cache.indexes, cache.packs, [None, *files.values(), None]
