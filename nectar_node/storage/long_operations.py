@@ -104,13 +104,13 @@ def remove_folder(operation: ops.RemoveFolder, ledger: Ledger) -> Work:
     account = ledger.account_of(operation.location)
     with folder_of(operation.location) as (folder, name):
         if operation.recursive:
-            yield from _empty(folder, name, operation.location, ledger)
+            yield from _empty(folder, name, account, operation.location, ledger)
         os.rmdir(name, dir_fd=folder)
         account.settle(0, -1)
     return None
 
 
-def _empty(folder: int, name: str, location: ops.Location, ledger: Ledger) -> Iterator[None]:
+def _empty(folder: int, name: str, account: DiskAccount, location: ops.Location, ledger: Ledger) -> Iterator[None]:
     """Remove all that is in a folder, however deep.
 
     A folder in a folder is first moved up beside the outermost ones. So neither the stack nor the descriptors grow with
@@ -118,7 +118,7 @@ def _empty(folder: int, name: str, location: ops.Location, ledger: Ledger) -> It
     """
     unique = os.urandom(8).hex()
     names = (f".{unique}.{number}" for number in count())
-    removing = _Removing(location, ledger, ledger.account_of(location))
+    removing = _Removing(account, location, ledger)
     outer = os.open(name, FOLDER, dir_fd=folder)
     try:
         for number, (each, is_folder) in enumerate(_listed_anew(outer), 1):
@@ -153,7 +153,7 @@ def _move_up(outer: int, name: str, names: Iterator[str], removing: _Removing) -
 class _Removing:
     """How all that is in a folder is removed."""
 
-    def __init__(self, location: ops.Location, ledger: Ledger, account: DiskAccount) -> None:
+    def __init__(self, account: DiskAccount, location: ops.Location, ledger: Ledger) -> None:
         self.account = account
         self.below = _Below(location, ledger)
         self._location = location
@@ -449,7 +449,8 @@ def _staging(into: ops.Location, ledger: Ledger, files: dict[int, Entry]) -> Ite
     with folder_of(ops.Location(into.root, (*into.parts, "."))) as (outer, _):
         name = ops.new_file_name("archive")
         if size_in(outer, name) is not None:  # a crash has left it
-            for _step in _empty(outer, name, ops.Location(into.root, (*into.parts, name)), ledger):
+            left = ops.Location(into.root, (*into.parts, name))
+            for _step in _empty(outer, name, account, left, ledger):
                 pass
             os.rmdir(name, dir_fd=outer)
             account.settle(0, -1)
