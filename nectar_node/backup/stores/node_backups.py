@@ -24,7 +24,7 @@ from nectar_node.backup.stores.cache_file import CacheWriter, forget_cache, open
 from nectar_node.backup.stores.driver import drive
 from nectar_node.backup.stores.live_node import RunningNode, SnapshotVoid
 from nectar_node.backup.stores.node_folder import NETWORK, NODE, STORE_LOGS, FolderTarget, NodeSource
-from nectar_node.backup.stores.one_run import NodeState, Results, all_at_once, node_state
+from nectar_node.backup.stores.one_run import CopiedState, Results, all_at_once, node_state
 from nectar_node.backup.stores.settings import BackupKeys, BackupSettings, Remotes, RemoteState, new_keys, sealed_keys
 from nectar_node.backup.stores.urls import full_url, open_remote
 from nectar_node.backup.verify import VerifyFindings, standing, verify
@@ -169,7 +169,7 @@ class NodeBackups:
         except NodeError as error:
             yield from ((name, error) for name in names)
 
-    def _copy(self, name: str, job: BackupJob, node: NodeState, progress: Progress) -> Report:
+    def _copy(self, name: str, job: BackupJob, node: CopiedState, progress: Progress) -> Report:
         """Back up to one remote."""
         source, path = node.source(), self.settings.cache(name)
         remote = open_remote(self._state(self.settings.remotes(), name).url, writes=True)

@@ -23,7 +23,7 @@ Results = Iterator[tuple[str, Result]]
 
 
 @dataclass(frozen=True, slots=True)
-class NodeState:
+class CopiedState:
     """The node's files, as they are or were at one instant."""
 
     entries: Callable[[], Iterable[SourceEntry]]
@@ -36,7 +36,7 @@ class NodeState:
 
 
 @contextmanager
-def node_state(place: NodeFolder, network: Path, connect: Callable[[], RunningNode] | None) -> Iterator[NodeState]:
+def node_state(place: NodeFolder, network: Path, connect: Callable[[], RunningNode] | None) -> Iterator[CopiedState]:
     """Return the state of a node: if it does not run, it does not start meanwhile.
 
     `connect` returns a connection to the control socket of one that runs. Raises NodeError.
@@ -48,10 +48,10 @@ def node_state(place: NodeFolder, network: Path, connect: Callable[[], RunningNo
             if connect is None:
                 raise
             snapshot = stack.enter_context(live_snapshot(connect(), place.path, network))
-            yield NodeState(lambda: snapshot.rows, lambda: LiveNodeSource(snapshot), snapshot.ask, _unsettled)
+            yield CopiedState(lambda: snapshot.rows, lambda: LiveNodeSource(snapshot), snapshot.ask, _unsettled)
         else:
             source = NodeSource(place.path, network)
-            yield NodeState(source.entries, lambda: source, lambda: None, lambda _: 0)
+            yield CopiedState(source.entries, lambda: source, lambda: None, lambda _: 0)
 
 
 def _unsettled(source: BackupSource) -> int:
