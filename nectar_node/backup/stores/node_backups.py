@@ -13,6 +13,7 @@ from pathlib import Path
 from nectar_node.backup.format.errors import BackupError
 from nectar_node.backup.format.heads import Head, HeadLink
 from nectar_node.backup.format.keys import ID_BYTES, new_phrase, phrase_key, rotated
+from nectar_node.backup.format.limits import IN_FLIGHT
 from nectar_node.backup.format.listing import EntryKind
 from nectar_node.backup.format.names import RINGS
 from nectar_node.backup.operations import Steps
@@ -159,15 +160,20 @@ class NodeBackups:
         try:
             with node_state(self._place, self._network, self._connect) as node:
                 size = sum(found.size for found in node.entries())
+                in_flight = max(1, IN_FLIGHT // len(names))
 
                 def copy(name: str) -> Report:
                     job = self._job(name, keys, number, now, takes_over=takes_over, check=node.check)
+                    job = replace(job, in_flight=in_flight)
                     with shown(name, size) as progress:
                         return self._copy(name, job, node, progress)
 
-                yield from all_at_once(names, copy)
+                yield from all_at_once(names, copy, nice=node.runs)
         except NodeError as error:
             yield from ((name, error) for name in names)
+        except OSError as error:
+            what = f"{self._place.path.name} cannot be copied: {error.strerror or error}."
+            yield from ((name, BackupError(what)) for name in names)
 
     def _copy(self, name: str, job: BackupJob, node: CopiedState, progress: Progress) -> Report:
         """Back up to one remote."""
