@@ -134,6 +134,7 @@ class PackWriter:
             for pack in part:
                 if pack.name not in self._repository.table.by_name:
                     self._repository.table.add(pack)
+                self._new.difference_update(place.chunk for place in self._repository.table.places(pack))
 
 
 class StreamWriter:

@@ -159,13 +159,12 @@ class NodeBackups:
         now = int(self._clock() * 1000)  # before the instant: what changes after it is read again the next time
         try:
             with node_state(self._place, self._network, self._connect) as node:
-                size = sum(found.size for found in node.entries())
                 in_flight = max(1, IN_FLIGHT // len(names))
 
                 def copy(name: str) -> Report:
                     job = self._job(name, keys, number, now, takes_over=takes_over, check=node.check)
                     job = replace(job, in_flight=in_flight)
-                    with shown(name, size) as progress:
+                    with shown(name, self._size(name, node)) as progress:
                         return self._copy(name, job, node, progress)
 
                 yield from all_at_once(names, copy, nice=node.runs)
@@ -174,6 +173,13 @@ class NodeBackups:
         except OSError as error:
             what = f"{self._place.path.name} cannot be copied: {error.strerror or error}."
             yield from ((name, BackupError(what)) for name in names)
+
+    def _size(self, name: str, node: CopiedState) -> int:
+        """Return about how many bytes a copy has."""
+        if node.bytes is not None:
+            return node.bytes
+        before = self._state(self.settings.remotes(), name).bytes
+        return before or sum(found.size for found in node.entries())
 
     def _copy(self, name: str, job: BackupJob, node: CopiedState, progress: Progress) -> Report:
         """Back up to one remote."""

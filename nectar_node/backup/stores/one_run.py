@@ -35,6 +35,8 @@ class CopiedState:
 
     runs: bool
     """Whether the node works meanwhile."""
+    bytes: int | None
+    """The sizes of all files, if they are known."""
     entries: Callable[[], Iterable[SourceEntry]]
     source: Callable[[], BackupSource]
     """Makes what one remote reads."""
@@ -57,10 +59,17 @@ def node_state(place: NodeFolder, network: Path, connect: Callable[[], RunningNo
             if connect is None:
                 raise
             snapshot = stack.enter_context(live_snapshot(connect(), place.path, network))
-            yield CopiedState(True, lambda: snapshot.rows, lambda: LiveNodeSource(snapshot), snapshot.ask, _unsettled)
+            yield CopiedState(
+                True,
+                snapshot.rows.bytes,
+                lambda: snapshot.rows,
+                lambda: LiveNodeSource(snapshot),
+                snapshot.ask,
+                _unsettled,
+            )
         else:
             source = NodeSource(place.path, network)
-            yield CopiedState(False, source.entries, lambda: source, lambda: None, lambda _: 0)
+            yield CopiedState(False, None, source.entries, lambda: source, lambda: None, lambda _: 0)
 
 
 def _unsettled(source: BackupSource) -> int:
