@@ -50,6 +50,19 @@ class BadShape(ValueError):
     """
 
 
+class NewerVersion(BadShape):
+    """JSON is of a version that only newer releases know."""
+
+
+def check_version_untrusted(value: object, known: int) -> None:
+    """Check the version that a JSON object says it is of; without one, it is 1. Raises BadShape and NewerVersion."""
+    version = value.get("version", 1) if isinstance(value, dict) else 1
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise BadShape("version must be a whole number of at least 1")
+    if version > known:
+        raise NewerVersion(f"it is of version {version}, and this release knows versions up to {known}")
+
+
 def decode_untrusted(data: bytes | str, type: type[T]) -> T:
     """Return the value of that type in JSON; raises BadShape."""
     try:

@@ -104,7 +104,8 @@ class NodeFolder:
         """
         own_files.make_folder(self.path)
         own_files.check(self.key, secret=True)
-        for file in (self.store, self.format, self.log, older(self.log), self.boot):
+        beside = (self.path / f"{self.store.name}{end}" for end in ("-wal", "-journal", "-shm"))  # as SQLite names them
+        for file in (self.store, *beside, self.format, self.log, older(self.log), self.boot):
             own_files.check(file)
         own_files.check(self.state)
         for folder in (self.records, self.drives, self.code):
@@ -125,8 +126,12 @@ class NodeFolder:
                 os.close(descriptor)
                 raise AlreadyRunning(f"{self.path.name} is running already, as process {owner}.")
             time.sleep(_LOCK_PAUSE)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        except OSError as error:
+            error.filename = str(self.lock)
+            raise
         return descriptor
 
     def owner(self) -> int | None:

@@ -4,21 +4,32 @@ processes have saved.
 
 from __future__ import annotations
 
+import os
 import sys
+from collections import Counter
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nectar_node.base.errors import NeedsConsent
+from nectar_node.base.folder import NodeFolder
 from nectar_node.cli.consent import agrees
 from nectar_node.console import output
 from nectar_node.launcher import options
 from nectar_node.launcher.client import Answer
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from nectar_node.storage.database import STORE_FILE, STORE_FILES
 
 _HEADINGS = ("PACKAGE", "USED", "QUOTA", "FULL", "FILES", "MAX FILES", "DRIVES", "STATES")
 app = typer.Typer(help="Show and remove the states that processes have saved.", no_args_is_help=True)
 _STATES = ("PROCESS", "PACKAGE", "SIZE", "STATUS")
+_KINDS = dict.fromkeys((*STORE_FILES, f"{STORE_FILE}-shm"), STORE_FILE) | {"log.1": "log", "trace.1": "trace"}
+"""What a file or folder of the node counts as, if not as its name."""
+_SHOWN = 4
+"""Kinds of the node's own files that are told by name."""
 _OPTIONAL = ("STATES", "DRIVES", "MAX FILES", "FILES")
 """The columns that a narrow terminal leaves out, in this order."""
 
@@ -28,15 +39,20 @@ def df(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_jso
 
     USED is the size of its drives and of the saved states of its processes, each file as long as it appears. QUOTA is
     how much that may be, and FULL the part of it that is used. FILES counts files, folders and states, and MAX FILES is
-    how many there may be.
+    how many there may be. The package that uses most comes first. What the node itself keeps is told below.
     """
-    with LocalNetwork.find(directory).connect(node) as client:
+    place = LocalNetwork.find(directory)
+    with place.connect(node) as client:
         answer = client.ask("df")
+    own = _own_files(place.place(node))
     if as_json:
-        output.print_json(answer)
+        output.print_json({**answer, "own": own})
         return 0
-    rows = [_row(row) for row in answer.get("packages", ()) if isinstance(row, dict)]
+    found = [row for row in answer.get("packages", ()) if isinstance(row, dict)]
+    rows = [_row(row) for row in sorted(found, key=lambda row: -_number(row, "bytes"))]
     output.print_table(_HEADINGS, rows, _HEADINGS[1:], _OPTIONAL)
+    parts = ", ".join(f"{name} {output.size(size)}" for name, size in islice(own.items(), _SHOWN))
+    output.complain(f"The node's own files: {output.size(sum(own.values()))} ({parts or 'nothing'}).")
     free, total, floor = (answer.get(key) for key in ("free", "total", "floor"))
     if isinstance(free, int) and isinstance(total, int) and isinstance(floor, int):
         sizes = f"{output.size(free)} of {output.size(total)} are free"
@@ -64,6 +80,8 @@ def list_states(
         if isinstance(row, dict)
     ]
     output.print_table(_STATES, rows, ("SIZE",), ("PACKAGE",))
+    if not rows:
+        output.complain(f"No process of {node} has saved anything.")
     return 0
 
 
@@ -88,6 +106,19 @@ def remove(
         return 0
     output.say(f"The state of {answer.get('process')} is gone: {output.size(_number(answer, 'bytes'))}.")
     return 0
+
+
+def _own_files(folder: NodeFolder) -> dict[str, int]:
+    """Return the bytes of the node's own files, the drives of packages aside, by what they are; the largest first."""
+    sizes: Counter[str] = Counter()
+    drives = str(folder.drives)
+    for place, folders, names in os.walk(folder.path):
+        folders[:] = [each for each in folders if os.path.join(place, each) != drives]
+        for name in names:
+            first = Path(place, name).relative_to(folder.path).parts[0]
+            with suppress(OSError):  # removed meanwhile
+                sizes[_KINDS.get(first, first)] += os.lstat(os.path.join(place, name)).st_size
+    return {name: size for name, size in sizes.most_common() if size}
 
 
 def _row(row: Answer) -> tuple[str, ...]:

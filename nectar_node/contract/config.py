@@ -8,13 +8,20 @@ import shlex
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta
 
 from nectar_node.base import own_files
 from nectar_node.base.consent import NOTHING_SAID, Consent
-from nectar_node.base.decoding import BadShape, HexBytes, decode_untrusted
+from nectar_node.base.decoding import (
+    BadShape,
+    HexBytes,
+    NewerVersion,
+    check_version_untrusted,
+    convert_untrusted,
+    decode_untrusted,
+)
 from nectar_node.base.errors import BadFolder, CannotJoin
 from nectar_node.base.folder import NodeFolder
 from nectar_node.storage.ledger import DEFAULT_QUOTAS, Quotas
@@ -26,6 +33,12 @@ NODES_FOLDER = "nodes"
 REGISTRAR_NAME = "registrar.nec"
 LOOPBACK = "127.0.0.1"
 _MAX_GENESIS_BYTES = 1 << 16
+_VERSION = 1
+"""The version of the genesis file; one without a number is of this version, too."""
+
+
+class NewerNetwork(CannotJoin):
+    """The genesis file is of a version that only newer releases know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +60,7 @@ class GenesisFile:
 
     def save(self, folder: Path) -> None:
         """Write the genesis file of the network in `folder`, whole or not at all. Raises NotOurs and OSError."""
-        value = {**asdict(self), "public_key": self.public_key.hex()}
+        value = {"version": _VERSION, **asdict(self), "public_key": self.public_key.hex()}
         own_files.write(folder / GENESIS_FILE, (json.dumps(value, indent=2) + "\n").encode())
 
     @staticmethod
@@ -55,9 +68,13 @@ class GenesisFile:
         """Read the genesis file of the network in `folder`; raises CannotJoin and NotOurs."""
         path = folder / GENESIS_FILE
         try:
-            genesis = decode_untrusted(own_files.read(path, _MAX_GENESIS_BYTES), GenesisFile)
+            value = decode_untrusted(own_files.read(path, _MAX_GENESIS_BYTES), dict[str, Any])
+            check_version_untrusted(value, _VERSION)
+            genesis = convert_untrusted(value, GenesisFile)
         except FileNotFoundError:
             raise CannotJoin(f"There is no testnet in {folder}: start one with `{_up(folder)}`.") from None
+        except NewerVersion as error:
+            raise NewerNetwork(f"{path} cannot be used: {error}. Use the newer one.") from error
         except (OSError, BadShape) as error:
             raise CannotJoin(f"{path} is damaged ({error}). {_mend(folder)}") from error
         if len(genesis.public_key) != 32 or not any(genesis.public_key):

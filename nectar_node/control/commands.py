@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,16 +73,20 @@ _FAILURES = {FAILED: "failed", OFFLINE: "offline", TIMED_OUT: "timeout"}
 class Waiter:
     """The token of something that a client waits for."""
 
-    __slots__ = ("_done", "_outcome")
+    __slots__ = ("_done", "_outcome", "left")
 
     def __init__(self) -> None:
         self._done = trio.Event()
         self._outcome: Any = None
+        self.left: Callable[[Any], None] | None = None
+        """Gets the outcome of something whose client has left before; None: nobody needs it then."""
 
     def set(self, outcome: object) -> None:
         """Set the outcome."""
         self._outcome = outcome
         self._done.set()
+        if self.left is not None:
+            self.left(outcome)
 
     async def wait(self) -> Any:
         """Wait for the outcome, and return it."""
@@ -458,7 +463,7 @@ class Control:
         before = self._core.packages.get(wanted.id)
         whole = not fields.single
         try:
-            ended = await self._install(allowed, whole=whole)
+            ended = await self._install(allowed, whole=whole, copied=not had_copy)
         except BadPackage:
             if not had_copy:
                 await trio.to_thread.run_sync(discard_copy, allowed)
@@ -485,12 +490,20 @@ class Control:
             "unknown_keys": list(wanted.unknown_keys),
         }
 
-    async def _install(self, package: Package, *, whole: bool) -> tuple[ProcessId, ...]:
-        """Start a package, and return the processes that it has ended; raises BadPackage."""
+    async def _install(self, package: Package, *, whole: bool, copied: bool = False) -> tuple[ProcessId, ...]:
+        """Start a package, and return the processes that it has ended; raises BadPackage.
+
+        If it was `copied` and cannot be started when the client has left, the copy is removed.
+        """
         waiter = Waiter()
         self._core.install(package, waiter, trio.current_time(), whole=whole)
         self._turn()
-        installed: Installed = await waiter.wait()
+        try:
+            installed: Installed = await waiter.wait()
+        except trio.Cancelled:
+            if copied:
+                waiter.left = partial(_discard_later, package)
+            raise
         if installed.failures:
             raise BadPackage(_why_not(package, installed.failures))
         return installed.ended
@@ -637,6 +650,11 @@ def _nobody(process: ProcessId, core: NodeCore) -> NodeError:
     if core.kernel.is_system(process):
         return PartOfNode(f"{process} is a part of the node, not a process of a guest.")
     return NoSuchProcess(f"No process {process} runs on {core.our}.")
+
+
+def _discard_later(package: Package, installed: Installed) -> None:
+    if installed.failures:
+        trio.lowlevel.spawn_system_task(trio.to_thread.run_sync, discard_copy, package)
 
 
 def _why_not(package: Package, failures: tuple[tuple[ProcessId, str], ...]) -> str:

@@ -119,7 +119,12 @@ class NodeCore:
             config.our, self.kernel, self._act, self._out.append, self.vfs.mount, config.kept.packages
         )
         self._terminal = Terminal(
-            config.our, config.fresh_id, self._installer.locate, self._everybody, self._installer.may_script
+            config.our,
+            config.fresh_id,
+            self._installer.locate,
+            self._everybody,
+            self._installer.may_script,
+            config.kept.aliases,
         )
         net = Net(config.our, self.peers, network.record, network.statistics)
         distro = KernelProcess(config.our, self.kernel)
@@ -157,7 +162,14 @@ class NodeCore:
         self._processes = ProcessRows(self.kernel.lifecycle)
         self._store = Store(
             config.store,
-            (self._vouching.rows, self._processes, self._installer, self.decisions, self._names),
+            (
+                self._vouching.rows,
+                self._processes,
+                self._installer,
+                self.decisions,
+                self._names,
+                self._terminal.aliases,
+            ),
             self._system.saver(self._state),
             config.kept.rows,
         )

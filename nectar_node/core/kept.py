@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kernel.capabilities.revocations import Revoked
-from kernel.contract.address import PackageId
+from kernel.contract.address import PackageId, ProcessId
 from kernel.contract.process import Remnant
 from nectar_node.core import process_table
-from nectar_node.packages import decisions, reboot
+from nectar_node.packages import aliases, decisions, reboot
 from nectar_node.packages.decisions import Decisions
 from nectar_node.packages.reboot import KeptPackage
 from nectar_node.peers import grant_rows, name_rows
@@ -28,6 +28,8 @@ class KeptState:
     packages: Mapping[PackageId, KeptPackage] = field(default_factory=dict)
     names: KeptNames = field(default_factory=KeptNames)
     """The name records."""
+    aliases: Mapping[str, ProcessId | None] = field(default_factory=dict)
+    """The user's aliases for scripts (`nectar_node.packages.aliases`)."""
     states: Mapping[str, int] = field(default_factory=dict)
     """The saved states of processes: their lengths in bytes (`nectar_node.storage.database.Database.states`)."""
     rows: frozenset[tuple[str, str]] = frozenset()
@@ -48,6 +50,7 @@ def decode_untrusted(
         tuple(process_table.decode_untrusted(key, value) for key, value in processes.items()),
         reboot.decode_untrusted(contents.get(reboot.PACKAGES, {})),
         name_rows.decode_untrusted(contents.get(name_rows.NAMES, {}), contents.get(name_rows.REGISTRAR, {})),
+        aliases.decode_untrusted(contents.get(aliases.ALIASES, {})),
         states or {},
         frozenset((kind, key) for kind, table in contents.items() if kind != name_rows.NAMES for key in table),
     )

@@ -57,7 +57,7 @@ from nectar_node.contract.actions import (
     ShutDown,
     Torn,
 )
-from nectar_node.contract.config import GENESIS_FILE, GenesisFile, NodeConfig, module_cache
+from nectar_node.contract.config import GENESIS_FILE, GenesisFile, NewerNetwork, NodeConfig, module_cache
 from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.contract.traces import Traced
 from nectar_node.control import commands as control
@@ -88,7 +88,7 @@ from nectar_node.driver.node_trace import NodeTrace
 from nectar_node.driver.program_code import load_program
 from nectar_node.driver.snapshots import NodeSnapshots, forget_snapshot
 from nectar_node.packages.boot import Boot
-from nectar_node.packages.contents import with_copy
+from nectar_node.packages.contents import discard_unused, with_copy
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.review import demand, review
 from nectar_node.packages.startable import read_startable
@@ -169,6 +169,9 @@ class _Prepared:
         named = [self._named(folder) for folder in config.packages]
         self.packages = [*map(self._decided, named), *self._started(named)]
         _forget_code(config.folder.code, {remnant.digest for remnant in self.kept.processes})
+        if not config.rescue:  # after which it is not known what was used
+            kept = (Path(each.folder) for each in self.kept.packages.values())
+            discard_unused(config.folder.path, (*kept, *(package.folder for package in self.packages)))
         for package in self.packages:
             if package.unknown_keys:
                 unknown = ", ".join(map(repr, package.unknown_keys))
@@ -338,6 +341,8 @@ class Node:
         elif config.is_registrar and (config.network_folder / GENESIS_FILE).exists():
             try:
                 port = port or self._port_before(GenesisFile.load(config.network_folder))
+            except NewerNetwork:
+                raise  # it is not overwritten
             except CannotJoin as error:
                 log.write_line("net", f"{error} It is rewritten now.")
         try:

@@ -83,7 +83,7 @@ def open_store(
     except NewerStore as error:
         raise BadFolder(f"{folder.store} cannot be used: {error}. Boot {our} with the newer one.") from error
     except OSError as error:
-        raise BadFolder(f"{folder.store} cannot be used: {error.strerror}.") from error
+        raise BadFolder(f"{error.filename or folder.store} cannot be used: {error.strerror}.") from error
 
 
 def _opened(folder: NodeFolder, our: str) -> OpenStore:

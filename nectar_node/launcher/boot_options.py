@@ -11,7 +11,16 @@ from typing import Any
 
 from nectar_node.base import own_files
 from nectar_node.base.consent import NOTHING_SAID, Consent
-from nectar_node.base.decoding import BadShape, HexBytes, Port, Size, convert_untrusted, decode_untrusted
+from nectar_node.base.decoding import (
+    BadShape,
+    HexBytes,
+    NewerVersion,
+    Port,
+    Size,
+    check_version_untrusted,
+    convert_untrusted,
+    decode_untrusted,
+)
 from nectar_node.base.errors import BadFolder, CannotJoin
 from nectar_node.base.folder import NodeFolder
 from nectar_node.contract.config import LOOPBACK, GenesisFile
@@ -20,6 +29,8 @@ from net.base.limits import MAX_RESERVATIONS
 
 MAX_TOLD_BYTES = 1 << 20
 """Bytes that are read of an options file, which somebody may have edited."""
+_VERSION = 1
+"""The version of the boot file; one without a number is of this version, too."""
 _NOT_KEPT = frozenset({"password", "consent", "rescue", "lifeline"})
 """Options of one start alone."""
 
@@ -70,7 +81,8 @@ DEFAULT_OPTIONS = BootOptions()
 
 def keep_options(folder: NodeFolder, options: BootOptions) -> None:
     """Write the options of the node in `folder` to its boot file, for the next start, without password and lifeline."""
-    own_files.write(folder.boot, (json.dumps(_value(options), indent=2, default=_text) + "\n").encode())
+    value = {"version": _VERSION, **_value(options)}
+    own_files.write(folder.boot, (json.dumps(value, indent=2, default=_text) + "\n").encode())
 
 
 def kept_options(folder: NodeFolder) -> BootOptions:
@@ -81,6 +93,10 @@ def kept_options(folder: NodeFolder) -> BootOptions:
         return decode_options_untrusted(own_files.read(folder.boot, MAX_TOLD_BYTES))
     except FileNotFoundError:
         return DEFAULT_OPTIONS
+    except NewerVersion as error:
+        raise BadFolder(
+            f"{folder.boot} cannot be used: {error}. Boot {folder.path.name} with the newer one."
+        ) from error
     except (OSError, ValueError) as error:
         raise BadFolder(
             f"{folder.boot} is damaged ({error}): remove it, and {folder.path.name} starts with the usual options."
@@ -133,6 +149,7 @@ def decode_options_untrusted(data: bytes) -> BootOptions:
 
 def _decode(data: bytes, ignored: Set[str]) -> BootOptions:
     value: dict[str, Any] = decode_untrusted(data, dict[str, Any])
+    check_version_untrusted(value, _VERSION)
     if "host" not in value:
         raise BadShape("host is missing")  # so it is no file of ours
     known = {("memory_bytes" if key == "memory" else key): each for key, each in value.items() if key not in ignored}

@@ -186,7 +186,8 @@ def start_beside(
 
 
 def _cannot_start(name: str, error: OSError) -> CannotStart:
-    return CannotStart(f"{name} cannot be started: {error.filename}: {error.strerror}.")
+    where = "" if error.filename is None else f"{error.filename}: "
+    return CannotStart(f"{name} cannot be started: {where}{error.strerror}.")
 
 
 def tell(starting: StartingProcess, told: bytes) -> None:

@@ -5,10 +5,12 @@ below the node's own folder, so that a package whose folder has moved runs on af
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +27,8 @@ MAX_FILES = 10_000
 MAX_BYTES = 1 << 30
 """Bytes of all of them."""
 _READ_BYTES = 1 << 20
+_COPY = re.compile(r"[0-9a-f]{16}|[0-9a-f]{32}|\.new-.*")
+"""The names of copies, whole or not, below a node's folder."""
 
 
 def with_digest(package: Package) -> Package:
@@ -77,6 +81,18 @@ def with_copy(package: Package, node: Path) -> Package:
 def discard_copy(package: Package) -> None:
     """Remove the copy that was made for a package that the node has not started."""
     shutil.rmtree(package.folder.parent, ignore_errors=True)
+
+
+def discard_unused(node: Path, used: Iterable[Path]) -> None:
+    """Remove the copies below the node's folder `node` that hold none of the folders `used`: those that a node or a
+    client has left that was killed while it started a package. No client may be at work.
+    """
+    folder = (node / PACKAGES_FOLDER).resolve()
+    kept = {place for each in used for place in (each.resolve(), *each.resolve().parents)}
+    with suppress(OSError):
+        for copy in folder.iterdir():
+            if copy not in kept and _COPY.fullmatch(copy.name):
+                shutil.rmtree(copy, ignore_errors=True)
 
 
 def _copy(folder: Path, final: Path) -> None:

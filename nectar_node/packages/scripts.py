@@ -23,15 +23,8 @@ SCRIPTS_FILE = "/scripts.json"
 """Its path in a package's drive `pkg`."""
 MAX_SCRIPTS_BYTES = 1 << 20
 """Bytes of one scripts.json."""
-MAX_ALIASES = 256
-"""Aliases at the same time: they are kept in memory."""
-MAX_ALIAS_LENGTH = 64
-"""Characters of an alias."""
 MAX_SHOWN = 20
 """Scripts that a sentence lists."""
-
-FIRST_ALIASES = ("alias", "cat", "echo", "hi", "m", "top")
-"""The aliases of a node that has just booted, each for the script of that name in terminal:sys."""
 
 
 class BadScript(NodeError):
@@ -49,54 +42,6 @@ class Script(NamedTuple):
 
 class _Settings(Rights, frozen=True, kw_only=True):
     root: bool = False
-
-
-class Aliases:
-    """Short names of scripts."""
-
-    def __init__(self) -> None:
-        self._known = {name: ProcessId(name, "terminal", "sys") for name in FIRST_ALIASES}
-
-    def all(self) -> dict[str, str]:
-        """Return each alias and the script's full name, in order."""
-        return {name: str(self._known[name]) for name in sorted(self._known)}
-
-    def resolve(self, word: str) -> ProcessId:
-        """Return the script that a user means; raises BadScript, whose sentence lists the aliases."""
-        script = self._known.get(word)
-        if script is not None:
-            return script
-        try:
-            return ProcessId.parse(word)
-        except BadAddress:
-            known = ", ".join(sorted(self._known)[:MAX_SHOWN])
-            raise BadScript(
-                f"There is no script {_short(word)}: known are {known}, and those of packages by their full name, "
-                "such as hi:terminal:sys."
-            ) from None
-
-    def change(self, name: str, script: str) -> None:
-        """Let `name` stand for the script with the full name `script`, or for nothing if that is empty.
-
-        Raises BadScript if one of them makes no sense, or there are too many aliases.
-        """
-        if not name or len(name) > MAX_ALIAS_LENGTH or not name.isprintable() or {" ", ":"} & set(name):
-            raise BadScript(f"An alias is one word of at most {MAX_ALIAS_LENGTH} characters, without ':'.")
-        if not script:
-            if self._known.pop(name, None) is None:
-                raise BadScript(f"There is no alias {name}.")
-        elif len(self._known) >= MAX_ALIASES and name not in self._known:
-            raise BadScript(f'There are {MAX_ALIASES} aliases already: remove one with `alias NAME ""`.')
-        else:
-            try:
-                self._known[name] = ProcessId.parse(script)
-            except BadAddress:
-                raise BadScript(f"{_short(script)} is not a script's full name, such as hi:terminal:sys.") from None
-
-
-def _short(text: str) -> str:
-    """Return what a user wrote, short enough for a sentence."""
-    return repr(text if len(text) <= MAX_ALIAS_LENGTH else text[:MAX_ALIAS_LENGTH] + "…")
 
 
 def parse_scripts_untrusted(data: bytes, script: ProcessId, our: str) -> Script:

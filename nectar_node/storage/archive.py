@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kernel.contract.message import Buffer
+from nectar_node.storage.names import why_refused
 from nectar_node.storage.operations import MAX_DEPTH, is_part
 
 MAX_ENTRIES = 10_000
@@ -150,6 +151,9 @@ def _entry_untrusted(fields: tuple[int, ...], name: bytes) -> Entry:
         parts = ("..",)  # "/" and the empty name: refused below
     if "\\" in text or not all(is_part(part) for part in parts):
         raise BadArchive(f"has an entry with the name {text[:100]!r}, which leads out of its folder or is not a name")
+    why = next((why for why in map(why_refused, parts) if why is not None), None)
+    if why is not None:
+        raise BadArchive(f"has an entry, {text[:100]!r}, with a name that {why}")
     if len(parts) > MAX_DEPTH:
         raise BadArchive(f"has an entry in more than {MAX_DEPTH} folders, {text[:100]!r}")
     if flags & _ENCRYPTED:

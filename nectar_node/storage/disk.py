@@ -19,6 +19,7 @@ from nectar_node.storage import long_operations as long
 from nectar_node.storage import operations as ops
 from nectar_node.storage.archive import BadArchive
 from nectar_node.storage.database import Database
+from nectar_node.storage.folder_copies import copy_folder
 from nectar_node.storage.ledger import Ledger, fitting
 from nectar_node.storage.opened import (
     folder_of,
@@ -220,6 +221,7 @@ _IN_STEPS: dict[type, Callable[[Any, Ledger], Work]] = {
     ops.Hash: long.hash_file,
     ops.Replace: long.replace,
     ops.Copy: long.copy,
+    ops.CopyFolder: copy_folder,
     ops.Unpack: long.unpack,
     ops.Measure: long.measure,
     ops.Survey: long.survey,

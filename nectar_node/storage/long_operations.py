@@ -37,7 +37,7 @@ _LISTED_AT_ONCE = 10_000
 """Entries that are read in one listing of a folder that is being emptied."""
 _MOST_LISTINGS = 1_000_000
 """Listings of a folder that is being emptied: somebody may add to it meanwhile, without end."""
-_DEEPEST = 256
+DEEPEST = 256
 """Nesting of folders that are counted; the vfs makes none so deep."""
 _ANY_QUOTA = 1 << 62
 _ZEROS = memoryview(bytes(ops.STEP_BYTES))
@@ -47,6 +47,8 @@ def read_at(operation: ops.ReadAt, _: Ledger) -> Work:
     """Read bytes from an offset (`ReadAt`)."""
     with opened(operation.location, os.O_RDONLY) as file:
         length = min(operation.length, file.length - operation.offset)
+        if length <= 0:
+            return b""  # which the system refuses to read where offset and length are large
         if length <= ops.LONG_BYTES:
             return os.pread(file.descriptor, min(operation.length, ops.LONG_BYTES), operation.offset)
         data = bytearray(length)
@@ -78,22 +80,31 @@ def write_at(operation: ops.WriteAt, ledger: Ledger) -> Work:
 
 
 def list_folder(operation: ops.ListFolder, _: Ledger) -> Work:
-    """List a folder (`ListFolder`)."""
+    """List a folder, or a page of it (`ListFolder`)."""
     with folder_of(operation.location) as (folder, name):
         descriptor = os.open(name, FOLDER, dir_fd=folder)
-    listed: list[tuple[str, ops.FileType]] = []
+    limit, listed = operation.limit, list[tuple[str, ops.FileType]]()
     try:
         with os.scandir(descriptor) as entries:
-            for entry in entries:
-                if len(listed) == ops.MAX_LISTED:
-                    raise OSError(errno.EOVERFLOW, f"the folder has more than {ops.MAX_LISTED} entries")
-                kind = ops.FileType.DIRECTORY if entry.is_dir(follow_symlinks=False) else ops.FileType.FILE
-                listed.append((entry.name, kind))
-                if not len(listed) % _ENTRIES:
+            for number, entry in enumerate(entries, 1):
+                if limit is None and len(listed) == ops.MAX_LISTED:
+                    raise OSError(errno.EOVERFLOW, ops.TOO_MANY_LISTED)
+                if limit is None or (entry.name > operation.after and ops.is_part(entry.name)):
+                    kind = ops.FileType.DIRECTORY if entry.is_dir(follow_symlinks=False) else ops.FileType.FILE
+                    listed.append((entry.name, kind))
+                if limit is not None and len(listed) > 2 * limit + _ENTRIES:
+                    del sorted_in_place(listed)[limit:]
+                if not number % _ENTRIES:
                     yield
     finally:
         os.close(descriptor)
-    return sorted(listed, key=lambda pair: pair[0])
+    return sorted_in_place(listed)[:limit]
+
+
+def sorted_in_place(listed: list[tuple[str, ops.FileType]]) -> list[tuple[str, ops.FileType]]:
+    """Sort entries by name, and return them."""
+    listed.sort(key=lambda pair: pair[0])
+    return listed
 
 
 # --- removing -------------------------------------------------------------------------------------------------------
@@ -104,13 +115,13 @@ def remove_folder(operation: ops.RemoveFolder, ledger: Ledger) -> Work:
     account = ledger.account_of(operation.location)
     with folder_of(operation.location) as (folder, name):
         if operation.recursive:
-            yield from _empty(folder, name, account, operation.location, ledger)
+            yield from empty(folder, name, account, operation.location, ledger)
         os.rmdir(name, dir_fd=folder)
         account.settle(0, -1)
     return None
 
 
-def _empty(folder: int, name: str, account: DiskAccount, location: ops.Location, ledger: Ledger) -> Iterator[None]:
+def empty(folder: int, name: str, account: DiskAccount, location: ops.Location, ledger: Ledger) -> Iterator[None]:
     """Remove all that is in a folder, however deep.
 
     A folder in a folder is first moved up beside the outermost ones. So neither the stack nor the descriptors grow with
@@ -155,7 +166,7 @@ class _Removing:
 
     def __init__(self, account: DiskAccount, location: ops.Location, ledger: Ledger) -> None:
         self.account = account
-        self.below = _Below(location, ledger)
+        self.below = Below(location, ledger)
         self._location = location
         self._ledger = ledger
 
@@ -168,7 +179,7 @@ class _Removing:
         self.account.settle(-(size or 0), -1)
 
 
-class _Below:
+class Below:
     """All files in a folder that is about to lose its name, and its folders theirs."""
 
     def __init__(self, location: ops.Location, ledger: Ledger) -> None:
@@ -191,7 +202,7 @@ class _Below:
         folders: list[tuple[str, ...]] = [()]
         while folders:
             below = folders.pop()
-            if len(below) > _DEEPEST:
+            if len(below) > DEEPEST:
                 return preserver.fail("a folder that went away has too many folders in each other")
             with (
                 contextlib.suppress(FileNotFoundError, NotADirectoryError),
@@ -231,7 +242,7 @@ def rename(operation: ops.Rename, ledger: Ledger) -> Work:
     ):
         moved = (yield from _count(operation.location)) if giver is not taker else ops.Usage(0, 0)
         replaced = _replaced(folder, name, target_folder, target_name)
-        yield from _Below(operation.location, ledger).keep()
+        yield from Below(operation.location, ledger).keep()
         if (preserver := ledger.preserver_of(operation.location)) is not None:
             preserver.leaving(folder, name, for_good=False)
         if (preserver := ledger.preserver_of(operation.target)) is not None:
@@ -268,13 +279,13 @@ def hash_file(operation: ops.Hash, _: Ledger) -> Work:
     """Hash a file (`Hash`)."""
     hasher = blake3()
     with opened(operation.location, os.O_RDONLY) as file:
-        for block in _blocks(file.descriptor):
+        for block in blocks(file.descriptor):
             hasher.update(block)
             yield
     return hasher.digest()
 
 
-def _blocks(descriptor: int) -> Iterator[memoryview]:
+def blocks(descriptor: int) -> Iterator[memoryview]:
     """Yield a file's content up to its present length: somebody may add to it meanwhile, without end.
 
     Each block is valid until the next. Holes are not read.
@@ -356,7 +367,7 @@ def _open_emptied(folder: int, name: str, preserver: Preserver | None) -> int:
     return descriptor
 
 
-def _write_on(descriptor: int, data: Buffer, location: ops.Location, ledger: Ledger) -> None:
+def write_on(descriptor: int, data: Buffer, location: ops.Location, ledger: Ledger) -> None:
     """Write the next piece of a file's new content: the snapshot may have begun after the file, and another operation
     may write to it, too.
     """
@@ -370,7 +381,7 @@ def replace(operation: ops.Replace, ledger: Ledger) -> Work:
     rest = memoryview(operation.data)
     with _replacing(operation.location, ledger, len(rest)) as descriptor:
         while rest:
-            _write_on(descriptor, rest[: ops.LONG_BYTES], operation.location, ledger)
+            write_on(descriptor, rest[: ops.LONG_BYTES], operation.location, ledger)
             rest = rest[ops.LONG_BYTES :]
             if rest:
                 yield
@@ -387,8 +398,8 @@ def copy(operation: ops.Copy, ledger: Ledger) -> Work:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with _replacing(operation.target, ledger, source.length) as target:
             written = 0
-            for block in _blocks(source.descriptor):
-                _write_on(target, block[: source.length - written], operation.target, ledger)
+            for block in blocks(source.descriptor):
+                write_on(target, block[: source.length - written], operation.target, ledger)
                 written += len(block)
                 yield
             if written < source.length:
@@ -414,7 +425,7 @@ def unpack(operation: ops.Unpack, ledger: Ledger) -> Work:
                 if (preserver := ledger.preserver_of(into)) is not None:
                     preserver.made(descriptor)
                 for piece in unpack_untrusted(operation.data, entry):
-                    _write_on(descriptor, piece, into, ledger)
+                    write_on(descriptor, piece, into, ledger)
                     yield
             finally:
                 os.close(descriptor)
@@ -450,10 +461,10 @@ def _staging(into: ops.Location, ledger: Ledger, files: dict[int, Entry]) -> Ite
     """
     account = ledger.account_of(into)
     with folder_of(ops.Location(into.root, (*into.parts, "."))) as (outer, _):
-        name = ops.new_file_name("archive")
+        name = ops.new_file_name("/archive")  # which is no file's
         if size_in(outer, name) is not None:  # a crash has left it
             left = ops.Location(into.root, (*into.parts, name))
-            for _step in _empty(outer, name, account, left, ledger):
+            for _step in empty(outer, name, account, left, ledger):
                 pass
             os.rmdir(name, dir_fd=outer)
             account.settle(0, -1)
@@ -498,7 +509,7 @@ def _count(location: ops.Location, *, itself: bool = True) -> Generator[None, No
     folders: list[tuple[str, ...]] = [()]
     while folders:
         below = folders.pop()
-        if len(below) > _DEEPEST:
+        if len(below) > DEEPEST:
             return ops.Usage(_ANY_QUOTA, _ANY_QUOTA)
         with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
             for name, is_folder, bytes in _list_sizes(ops.Location(location.root, location.parts + below)):

@@ -20,7 +20,8 @@ MAX_DEPTH = 100
 MAX_NAME_BYTES = 255
 """Bytes of one name, as Linux's file systems have it."""
 MAX_LISTED = 16_384
-"""Entries of a folder that can be listed: their list as JSON takes the node's only thread 20 milliseconds."""
+"""Entries of a folder that can be listed at once: their list as JSON takes the node's only thread 20 milliseconds."""
+TOO_MANY_LISTED = f"the folder has more than {MAX_LISTED} entries: read it in pages"
 
 
 class Location(NamedTuple):
@@ -122,9 +123,16 @@ class Stat:
 
 @dataclass(frozen=True, slots=True)
 class ListFolder:
-    """List a folder. Outcome: a list of (name, FileType), sorted; OTHER if there are more than `MAX_LISTED`."""
+    """List a folder. Outcome: a list of (name, FileType), sorted; OTHER if there are more than `MAX_LISTED`.
+
+    With a `limit` it is a page: the first so many of the names behind `after`, in the order of their code points. So
+    names that come and go in between change no other page, and none that is there all the time is left out.
+    """
 
     location: Location
+    after: str = ""
+    limit: int | None = None
+    """At most `MAX_LISTED`; None: the whole folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +164,17 @@ class Rename:
 @dataclass(frozen=True, slots=True)
 class Copy:
     """Make another file with the same content, whole or not at all, replacing what was there. Outcome: None."""
+
+    location: Location
+    target: Location
+
+
+@dataclass(frozen=True, slots=True)
+class CopyFolder:
+    """Make another folder with the same content, where there is nothing yet; whole or not at all. Outcome: None.
+
+    OTHER if anything in it is neither a file nor a folder: no link is followed. Done when it is durable.
+    """
 
     location: Location
     target: Location
@@ -304,6 +323,7 @@ Operation = (
     | RemoveFolder
     | Rename
     | Copy
+    | CopyFolder
     | SetLength
     | Sync
     | FreeSpace
@@ -423,7 +443,7 @@ cache; one thread then hashes 4 GB/s, reading included, and leaves the others al
 """
 LONG_BYTES = 4 * STEP_BYTES
 """Bytes that are read or written by an operation in one piece; a transfer's chunks are no longer than that."""
-_WHOLE_FILES = frozenset((Hash, Copy, Unpack, Measure))
+_WHOLE_FILES = frozenset((Hash, Copy, CopyFolder, Unpack, Measure))
 _WRITES = frozenset((WriteAt, Append, Replace))
 _MAY_BE_LONG = frozenset((ListFolder, RemoveFolder, Rename, Survey))
 

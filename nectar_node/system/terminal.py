@@ -16,14 +16,15 @@ not do. Scripts use them too.
 
 Scripts of the package terminal:sys that hold its messaging capability may also send {"EditAlias": {"alias": NAME,
 "process": SCRIPT}}, with "" or null to remove one, which is answered "Ok" or {"Err": SENTENCE}, and "GetAliases",
-answered {"Aliases": {NAME: SCRIPT, …}}. Aliases are kept in memory.
+answered {"Aliases": {NAME: SCRIPT, …}}. Aliases are kept in the
+node's store.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -38,10 +39,10 @@ from kernel.contract.message import ON_EXIT_NONE, Envelope, LazyLoadBlob, Reason
 from kernel.contract.process import Launch
 from nectar_node.base.system_processes import TERMINAL, VFS
 from nectar_node.contract.actions import BadCode
+from nectar_node.packages.aliases import Aliases
 from nectar_node.packages.scripts import (
     MAX_SCRIPTS_BYTES,
     SCRIPTS_FILE,
-    Aliases,
     BadScript,
     Script,
     all_rights,
@@ -102,10 +103,11 @@ class Terminal(SystemProcess):
         locate: Callable[[PackageId, str], Location | None],
         everybody: Callable[[], Iterable[ProcessId]],
         may: Callable[[PackageId, Capability], bool] = lambda package, capability: True,
+        aliases: Mapping[str, ProcessId | None] | None = None,
     ) -> None:
         """`fresh_id` returns unpredictable u64s, `locate` the place of a file of an installed package (None: the
         package is not installed), `everybody` the processes of this node, the system processes first, and `may` whether
-        the user lets the scripts of a package have a capability.
+        the user lets the scripts of a package have a capability; `aliases` are those of earlier boots (`Aliases`).
         """
         super().__init__()
         self._may = may
@@ -113,7 +115,8 @@ class Terminal(SystemProcess):
         self._fresh_id = fresh_id
         self._locate = locate
         self._everybody = everybody
-        self._aliases = Aliases()
+        self.aliases = Aliases(aliases)
+        """The user's aliases, which the store keeps."""
         self._runs: dict[int, _Run] = {}
         self._processes: dict[ProcessId, _Run] = {}
         self._users: dict[str, object] = {}
@@ -251,7 +254,7 @@ class Terminal(SystemProcess):
         request = envelope.message
         assert isinstance(request, Request)
         word, arguments = _split_untrusted(request.body)
-        script = self._aliases.resolve(word)
+        script = self.aliases.resolve(word)
         if len(self._runs) >= MAX_RUNS:
             raise BadScript(f"{MAX_RUNS} scripts are running already: try again when one has ended.")
         seconds = PATIENCE_SECONDS if request.expects_response is None else request.expects_response
@@ -326,9 +329,9 @@ class Terminal(SystemProcess):
             raise BadScript("Only scripts of terminal:sys may use aliases; only the user types lines.")
         match _json_untrusted(envelope.message.body):
             case "GetAliases":
-                return {"Aliases": self._aliases.all()}
+                return {"Aliases": self.aliases.all()}
             case {"EditAlias": {"alias": str(name), "process": str() | None as script}}:
-                self._aliases.change(name, script or "")
+                self.aliases.change(name, script or "")
                 return "Ok"
             case _:
                 raise BadScript('Expected {"EditAlias": {"alias": NAME, "process": SCRIPT}} or "GetAliases".')

@@ -25,17 +25,20 @@ from typing import NamedTuple
 from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.capability import Capability, canonical
 from kernel.contract.errors import BadAddress
-from kernel.contract.events import GrantCapabilities
+from kernel.contract.events import GrantCapabilities, Inject
+from kernel.contract.guest import Arrival, Failure
 from kernel.contract.memory import UNMETERED, Memory
-from kernel.contract.message import Buffer, Envelope, LazyLoadBlob
-from nectar_node.base.system_processes import VFS
+from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, Request
+from nectar_node.base.system_processes import TERMINAL, VFS
 from nectar_node.contract.actions import LogLine
 from nectar_node.contract.json_shapes import RequestRefused, dump, field_untrusted, load_untrusted, text_untrusted
-from nectar_node.storage.operations import MAX_DEPTH, DiskError, Job, Location, Outcome, StopJob, is_part
-from nectar_node.system.process import SORRY, Cause, SystemProcess, bare, metadata_bytes, reply
+from nectar_node.storage.names import why_refused
+from nectar_node.storage.operations import MAX_DEPTH, DiskError, DiskFault, Job, Location, Outcome, StopJob, is_part
+from nectar_node.system.process import SORRY, Cause, SystemProcess, SystemToken, bare, metadata_bytes, reply
 from nectar_node.system.vfs_actions import ACTIONS, Action, Call, parse_untrusted, refusal
 from nectar_node.system.vfs_queue import Pending, VfsQueue
 from nectar_node.system.vfs_waits import AwaitedUntil, Waits
+from nectar_node.system.vfs_watches import MAX_MISSED, DriveWatch, Watches
 
 PACKAGE_DRIVE = "pkg"
 """The name of the drive that is a package's own folder."""
@@ -48,7 +51,7 @@ MAX_MOUNTS = 10_000
 MAX_CURSORS = 16_384
 """Files of one process whose cursor is not at their beginning."""
 
-
+_WATCHING = (ACTIONS["Watch"], ACTIONS["Unwatch"])
 _PARSED = 40
 """Bytes of memory that one byte of JSON becomes at most, such as `[{"":0},{"":0}]`."""
 
@@ -99,6 +102,7 @@ class Vfs(SystemProcess):
         self._cursors: dict[ProcessId, dict[str, int]] = {}
         self._queue: VfsQueue[_Task] = VfsQueue(memory)
         self._waits = Waits[_Task](awaited_until)
+        self._watches = Watches(memory)
         self._planned: Pending[_Task] | None = None
         """The operation that `_go_on` is handling."""
 
@@ -140,6 +144,7 @@ class Vfs(SystemProcess):
         pending = job.owner
         assert isinstance(pending, Pending)
         self._waits.over(pending)
+        self._note_changes(pending.task, outcome, now)
         if pending not in self._queue:
             return  # it has failed here, and has been answered
         if not pending.stopped:
@@ -150,15 +155,29 @@ class Vfs(SystemProcess):
     def ended(self, process: ProcessId, now: float) -> None:
         """Forget a process's cursors, and give up its operations that take long."""
         self._cursors.pop(process, None)
+        self._watches.ended(process)
         self._stop(self._waits.ended(process))
 
     def next_deadline(self) -> float | None:
-        """Return when the next requester gets Timeout for an operation that is not done, or None."""
-        return self._waits.next_deadline()
+        """Return when `on_timer` is due: a requester gets Timeout for an operation that is not done, or a process is
+        told of changes.
+        """
+        deadlines = (self._waits.next_deadline(), self._watches.next_deadline())
+        return min((each for each in deadlines if each is not None), default=None)
 
     def on_timer(self, now: float) -> None:
-        """Give up operations that nobody waits for any more."""
+        """Give up operations that nobody waits for any more, and tell of changes."""
         self._stop(self._waits.expired(now))
+        self._tell_watchers(now)
+
+    def answered(self, token: object, answer: Arrival | Failure, now: float) -> None:
+        """Go on telling a process of changes that has answered, or does not."""
+        assert isinstance(token, int)
+        watch = self._watches.answered(token, now, missed=isinstance(answer, Failure))
+        if watch is not None:
+            error = f"{MAX_MISSED} messages were not answered"
+            self._end_watch(watch, {"IOError": {"error": error, "path": watch.path}})
+        self._tell_watchers(now)
 
     def _stop(self, given_up: Iterable[Pending[_Task]]) -> None:
         for pending in given_up:
@@ -185,9 +204,16 @@ class Vfs(SystemProcess):
         caller = envelope.source.process
         path, action, argument = parse_untrusted(load_untrusted(envelope.message.body, MAX_BODY_BYTES))
         location = self._permitted(caller, path, action.right)
+        if action in _WATCHING:
+            self._watch(envelope, action, path, location)
+            return
+        if action.makes:
+            _check_names(path, location)
         target = None
         if action.second:
-            target = self._permitted(caller, text_untrusted(field_untrusted(argument, "new_path")), "write")
+            new_path = text_untrusted(field_untrusted(argument, "new_path"))
+            target = self._permitted(caller, new_path, "write")
+            _check_names(new_path, target)
         if action is ACTIONS["CreateDrive"]:
             location = Location(location.root, location.parts[:2])
         weight = _PARSED * len(envelope.message.body) + metadata_bytes(envelope)
@@ -247,6 +273,47 @@ class Vfs(SystemProcess):
             self._give(envelope.source.process, call.location)
         self._answer(envelope, value, blob)
 
+    # --- watches ----------------------------------------------------------------------------------------------------
+
+    def _watch(self, envelope: Envelope, action: Action, path: str, location: Location) -> None:
+        watcher = envelope.source.process
+        if watcher == TERMINAL:
+            raise RequestRefused({"IOError": {"error": "only a process that runs is told of changes", "path": path}})
+        if action is ACTIONS["Unwatch"]:
+            if not self._watches.remove(watcher, location):
+                raise RequestRefused({"NotFound": {"path": path}})
+        elif (why := self._watches.add(watcher, path, location)) is not None:
+            raise RequestRefused({"IOError": {"error": why, "path": path}})
+        self._answer(envelope, "Ok", None)
+
+    def _note_changes(self, task: _Task, outcome: Outcome, now: float) -> None:
+        """Note what an operation has changed; one that failed may have done so in part."""
+        if isinstance(outcome, DiskError) and outcome.fault in (DiskFault.NOT_FOUND, DiskFault.EXISTS):
+            return
+        by = task.envelope.source.process
+        if task.action.changes:
+            self._watches.changed(task.call.location, by, now)
+        if task.call.target is not None:
+            self._watches.changed(task.call.target, by, now)
+        self._tell_watchers(now)
+
+    def _tell_watchers(self, now: float) -> None:
+        while (watch := self._watches.take(now)) is not None:
+            watcher = Address(self._address.node, watch.watcher)
+            try:
+                self._permitted(watch.watcher, watch.path, "read")
+            except RequestRefused as refused:
+                self._end_watch(watch, refused.value)
+            else:
+                body = dump({"Changed": self._watches.tell(watch, now)})
+                request = Request(False, self._watches.patience(watch), body)
+                self._out.append(Inject(VFS, watcher, request, None, SystemToken(VFS, watch.number)))
+
+    def _end_watch(self, watch: DriveWatch, reason: object) -> None:
+        self._watches.remove(watch.watcher, watch.location)
+        request = Request(False, None, dump({"Unwatched": {"path": watch.path, "reason": reason}}))
+        self._out.append(Inject(VFS, Address(self._address.node, watch.watcher), request, None, None))
+
     # --- rights -----------------------------------------------------------------------------------------------------
 
     def _permitted(self, caller: ProcessId, path: str, right: str) -> Location:
@@ -272,15 +339,15 @@ class Vfs(SystemProcess):
 
     def _resolve(self, path: str) -> _Place:
         """Return where a path leads; raises RequestRefused."""
-        if not path.startswith("/") or len(path.encode(errors="replace")) > MAX_PATH_BYTES:
-            raise RequestRefused(
-                {"ParseError": {"error": "a path is /package:publisher/drive/rest", "path": path[:256]}}
-            )
         parts = tuple(part for part in path.split("/") if part)
-        if not 2 <= len(parts) <= MAX_DEPTH or not all(is_part(part) for part in parts):
-            raise RequestRefused(
-                {"ParseError": {"error": "a path is /package:publisher/drive/rest", "path": path[:256]}}
-            )
+        shape = "a path is /package:publisher/drive/rest"
+        if not path.startswith("/") or len(path.encode(errors="replace")) > MAX_PATH_BYTES or len(parts) < 2:
+            raise RequestRefused({"ParseError": {"error": shape, "path": path[:256]}})
+        if len(parts) > MAX_DEPTH:
+            raise RequestRefused({"ParseError": {"error": f"{shape}, of {MAX_DEPTH} names", "path": path[:256]}})
+        why = next((why_refused(part) for part in parts if not is_part(part)), None)
+        if why is not None:
+            raise RequestRefused({"ParseError": {"error": f"{shape}: a name in it {why}", "path": path[:256]}})
         try:
             package = PackageId.parse(parts[0])
         except BadAddress as error:
@@ -296,6 +363,14 @@ class Vfs(SystemProcess):
         answer = reply(VFS, envelope, dump(value), carried)
         if answer is not None:
             self._out.append(answer)
+
+
+def _check_names(path: str, location: Location) -> None:
+    """Check that a file or folder may be made there; raises RequestRefused."""
+    for name in location.parts[1:]:  # the first is the package's
+        why = why_refused(name)
+        if why is not None:
+            raise RequestRefused({"IOError": {"error": f"no file or folder is made whose name {why}", "path": path}})
 
 
 def _set_cursor(cursors: dict[str, int], call: Call, position: int) -> None:

@@ -3,8 +3,8 @@
 Shapes are those of the existing node, the early ones (2024) and the later ones where they differ: {"ReadExact": n} and
 {"ReadExact": {"length": n}}; {"Seek": {"seek_from": {"Start": n}}}, answered {"SeekFrom": n}, and {"Seek": {"Start":
 n}}, answered {"SeekFrom": {"new_offset": n}}. "WriteAll", and the first packages' "WriteAt", write at the cursor.
-FreeSpace is ours, and so are ReadAt and WriteAt with an offset, which move no cursor. Errors: {"Err": …}, with the
-early names.
+FreeSpace, CopyDirAll and pages of ReadDir are ours, and so are ReadAt and WriteAt with an offset, which move no cursor.
+Errors: {"Err": …}, with the early names.
 """
 
 from __future__ import annotations
@@ -61,6 +61,10 @@ class Action(NamedTuple):
     """Returns the new position of the cursor, for an action that uses it."""
     second: bool = False
     """Whether the argument holds a `new_path`, which is written."""
+    makes: bool = False
+    """Whether it may make a file or folder of a new name."""
+    changes: bool = False
+    """Whether it may change what is at the first path."""
     stops: bool = False
     """Whether it is given up when nobody waits for it any more: it takes long, and leaves nothing behind."""
 
@@ -137,6 +141,16 @@ def _exact_length(call: Call) -> int:
     return length
 
 
+def _plan_list(call: Call) -> ops.Operation:
+    if call.argument is None:
+        return ops.ListFolder(call.location)
+    after = text_untrusted(field_untrusted(call.argument, "after"))
+    limit = number_untrusted(field_untrusted(call.argument, "limit"))
+    if not 0 < limit <= ops.MAX_LISTED:
+        raise bad_request(f"a limit is a number from 1 to {ops.MAX_LISTED}")
+    return ops.ListFolder(call.location, after, limit)
+
+
 def _plan_unpack(call: Call) -> ops.Operation:
     data = _data(call)
     if call.blob is not None and call.blob.mime not in (None, ZIP):
@@ -182,9 +196,22 @@ def _answer_list(call: Call, outcome: list[Any]) -> Answer:
     base = call.path.rstrip("/")
     named = [(name, kind) for name, kind in outcome if ops.is_part(name)]
     frame = len(dump({"path": f"{base}/", "file_type": ops.FileType.DIRECTORY.value}))
-    if len(named) * (frame - len('""')) + len(dump([name for name, _ in named])) > MAX_LIST_BYTES:
-        raise _io_error(f"the list of its {len(named)} entries would be longer than {MAX_LIST_BYTES} bytes", call.path)
+    if call.argument is not None:
+        named = _fitting(named, frame)
+    elif len(named) * (frame - len('""')) + len(dump([name for name, _ in named])) > MAX_LIST_BYTES:
+        error = f"the list of its {len(named)} entries would be longer than {MAX_LIST_BYTES} bytes: read it in pages"
+        raise _io_error(error, call.path)
     return {"ReadDir": [{"path": f"{base}/{name}", "file_type": kind.value} for name, kind in named]}, None
+
+
+def _fitting(named: list[Any], frame: int) -> list[Any]:
+    """Return the first entries of a page, as many as an answer can have: one at least."""
+    length = 0
+    for number, (name, _) in enumerate(named):
+        length += frame + len(dump(name))
+        if length > MAX_LIST_BYTES:
+            return named[: max(1, number)]
+    return named
 
 
 def _answer_hash(call: Call, outcome: bytes) -> Answer:
@@ -234,41 +261,59 @@ def _read_from_cursor(call: Call, most: int) -> ops.Operation:
     return ops.ReadAt(call.location, call.cursor, most + 1)  # one byte more tells that there is too much
 
 
+def _plan_nothing(call: Call) -> ops.Operation:
+    raise NotImplementedError("a watch is no work for the disk")
+
+
 ACTIONS: dict[str, Action] = {
-    "CreateDrive": Action("write", lambda call: ops.MakeFolder(call.location)),
-    "CreateDir": Action("write", lambda call: ops.CreateFolder(call.location)),
-    "CreateDirAll": Action("write", lambda call: ops.MakeFolder(call.location)),
-    "CreateFile": Action("write", lambda call: ops.Create(call.location, cut_off=True), moves=_start),
-    "CreateFile, or open it": Action("write", lambda call: ops.Create(call.location), moves=_start),
+    "CreateDrive": Action("write", lambda call: ops.MakeFolder(call.location), makes=True, changes=True),
+    "CreateDir": Action("write", lambda call: ops.CreateFolder(call.location), makes=True, changes=True),
+    "CreateDirAll": Action("write", lambda call: ops.MakeFolder(call.location), makes=True, changes=True),
+    "CreateFile": Action(
+        "write", lambda call: ops.Create(call.location, cut_off=True), moves=_start, makes=True, changes=True
+    ),
+    "CreateFile, or open it": Action(
+        "write", lambda call: ops.Create(call.location), moves=_start, makes=True, changes=True
+    ),
     "OpenFile": Action("read", lambda call: ops.Stat(call.location), moves=_start),
     "CloseFile": Action("read", lambda call: ops.Stat(call.location), moves=_start),
-    "Write": Action("write", lambda call: ops.Replace(call.location, _data(call)), stops=True),
-    "WriteAll": Action(
-        "write", lambda call: ops.WriteAt(call.location, call.cursor, _data(call)), moves=_after_what_was_written
+    "Write": Action(
+        "write", lambda call: ops.Replace(call.location, _data(call)), makes=True, changes=True, stops=True
     ),
-    "WriteAt": Action("write", _plan_write_at),
-    "Append": Action("write", lambda call: ops.Append(call.location, _data(call)), moves=_at_the_end),
+    "WriteAll": Action(
+        "write",
+        lambda call: ops.WriteAt(call.location, call.cursor, _data(call)),
+        moves=_after_what_was_written,
+        changes=True,
+    ),
+    "WriteAt": Action("write", _plan_write_at, changes=True),
+    "Append": Action("write", lambda call: ops.Append(call.location, _data(call)), moves=_at_the_end, changes=True),
     "SyncAll": Action("write", lambda call: ops.Sync(call.location)),
     "Read": Action("read", lambda call: ops.ReadAt(call.location, 0, _MOST + 1), _answer_read),
     "ReadAt": Action("read", _plan_read_at, _answer_read),
-    "ReadDir": Action("read", lambda call: ops.ListFolder(call.location), _answer_list, stops=True),
+    "ReadDir": Action("read", _plan_list, _answer_list, stops=True),
     "ReadToEnd": Action("read", lambda call: _read_from_cursor(call, _MOST), _answer_read, _after_what_was_read),
     "ReadExact": Action("read", _plan_read_exact, _answer_exact, _after_what_was_read),
     "ReadToString": Action(
         "read", lambda call: _read_from_cursor(call, _CHARACTERS), _answer_string, _after_what_was_read
     ),
     "Seek": Action("read", lambda call: ops.Stat(call.location), _answer_seek, _sought),
-    "RemoveFile": Action("write", lambda call: ops.RemoveFile(call.location)),
-    "RemoveDir": Action("write", lambda call: ops.RemoveFolder(call.location, recursive=False)),
-    "RemoveDirAll": Action("write", lambda call: ops.RemoveFolder(call.location, recursive=True), stops=True),
-    "Rename": Action("write", lambda call: ops.Rename(call.location, _target(call)), second=True),
+    "RemoveFile": Action("write", lambda call: ops.RemoveFile(call.location), changes=True),
+    "RemoveDir": Action("write", lambda call: ops.RemoveFolder(call.location, recursive=False), changes=True),
+    "RemoveDirAll": Action(
+        "write", lambda call: ops.RemoveFolder(call.location, recursive=True), stops=True, changes=True
+    ),
+    "Rename": Action("write", lambda call: ops.Rename(call.location, _target(call)), second=True, changes=True),
     "Metadata": Action("read", lambda call: ops.Stat(call.location), _answer_metadata),
-    "AddZip": Action("write", _plan_unpack, stops=True),
+    "AddZip": Action("write", _plan_unpack, makes=True, changes=True, stops=True),
     "CopyFile": Action("read", lambda call: ops.Copy(call.location, _target(call)), second=True, stops=True),
+    "CopyDirAll": Action("read", lambda call: ops.CopyFolder(call.location, _target(call)), second=True, stops=True),
     "Len": Action("read", lambda call: ops.Stat(call.location), _answer_len),
-    "SetLen": Action("write", lambda call: ops.SetLength(call.location, number_untrusted(call.argument))),
+    "SetLen": Action("write", lambda call: ops.SetLength(call.location, number_untrusted(call.argument)), changes=True),
     "FreeSpace": Action(
         "read", lambda call: ops.FreeSpace(call.location), lambda call, outcome: ({"FreeSpace": outcome}, None)
     ),
+    "Watch": Action("read", _plan_nothing),
+    "Unwatch": Action("read", _plan_nothing),
     "Hash": Action("read", lambda call: ops.Hash(call.location), _answer_hash, stops=True),
 }

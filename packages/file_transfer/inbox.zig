@@ -57,28 +57,53 @@ pub const Usage = struct { bytes: u64, files: u64 };
 /// What the inbox holds, files that are still coming aside; a text says why that cannot be told.
 pub fn usage(our: nectar.ProcessId) union(enum) { usage: Usage, problem: []const u8 } {
     var sum: Usage = .{ .bytes = 0, .files = 0 };
-    const listed = vfs.ask(folder(our), .ReadDir);
-    if (listed != .ReadDir) return .{ .problem = listed.problem().text };
-    for (listed.ReadDir) |entry| if (entry.file_type == .File) switch (vfs.ask(entry.path, .Metadata)) {
-        .Metadata => |file| {
-            sum.bytes +|= file.len;
-            sum.files += 1;
-        },
-        else => {}, // removed meanwhile
-    };
-    return .{ .usage = sum };
+    var last: ?vfs.Entry = null;
+    while (true) {
+        const listed = vfs.page(folder(our), last);
+        if (listed != .ReadDir) return .{ .problem = listed.problem().text };
+        if (listed.ReadDir.len == 0) return .{ .usage = sum };
+        for (listed.ReadDir) |entry| if (entry.file_type == .File) switch (vfs.ask(entry.path, .Metadata)) {
+            .Metadata => |file| {
+                sum.bytes +|= file.len;
+                sum.files += 1;
+            },
+            else => {}, // removed meanwhile
+        };
+        last = listed.ReadDir[listed.ReadDir.len - 1];
+    }
 }
 
-/// Why `name` cannot be a file's name here; null: it can.
+/// Names of devices on Windows, with any ending; COM and LPT also with a digit from 1 to 9.
+const devices = [_][]const u8{ "con", "prn", "aux", "nul", "conin$", "conout$" };
+
+fn isDevice(name: []const u8) bool {
+    const dot = std.mem.indexOfScalar(u8, name, '.') orelse name.len;
+    const stem = std.mem.trimEnd(u8, name[0..dot], " ");
+    for (devices) |device| if (std.ascii.eqlIgnoreCase(stem, device)) return true;
+    if (stem.len < 4) return false;
+    const port = stem[3..];
+    const digit = port.len == 1 and port[0] >= '1' and port[0] <= '9';
+    const superscript = std.mem.eql(u8, port, "\u{b9}") or std.mem.eql(u8, port, "\u{b2}") or std.mem.eql(u8, port, "\u{b3}");
+    if (!digit and !superscript) return false;
+    return std.ascii.eqlIgnoreCase(stem[0..3], "com") or std.ascii.eqlIgnoreCase(stem[0..3], "lpt");
+}
+
+/// Why `name` cannot be a file's name here; null: it can. What vfs would refuse when all has arrived is refused before.
 pub fn badName(name: []const u8) ?[]const u8 {
     if (name.len == 0) return "the file has no name";
     if (name.len > max_name_bytes) return "the file's name has more than 200 bytes";
     if (name[0] == '.') return "the file's name starts with '.'";
     if (!std.unicode.utf8ValidateSlice(name)) return "the file's name is not UTF-8";
     for (name) |byte| {
-        if (byte == '/') return "the file's name contains '/'";
+        if (byte == '/' or byte == '\\') return "the file's name contains a slash or backslash";
         if (std.ascii.isControl(byte)) return "the file's name contains a control character";
     }
+    var characters = std.unicode.Utf8View.initUnchecked(name).iterator();
+    while (characters.nextCodepoint()) |character| {
+        if (character >= 0x80 and character < 0xa0) return "the file's name contains a control character";
+    }
+    if (name[name.len - 1] == '.' or name[name.len - 1] == ' ') return "the file's name ends with a dot or a space";
+    if (isDevice(name)) return "the file's name is that of a device on Windows";
     return null;
 }
 

@@ -1,7 +1,7 @@
 //! Partial files that nobody writes: what interrupted transfers have left, so that later ones go on from there.
 //!
-//! Nobody piles them up: those of one node are bounded in number and bytes, all together in number, and what is a week
-//! older than the newest is given up. The oldest goes first. They also make room for files that are offered, see
+//! Nobody piles them up: those of one node are bounded in number and bytes, all together in number, and what nobody has
+//! gone on with for a week is given up. The oldest goes first. They also make room for files that are offered, see
 //! `makeRoom`.
 
 const std = @import("std");
@@ -13,7 +13,7 @@ const vfs = @import("vfs.zig");
 const max_of_node = 64;
 /// Of all.
 const max_all = 1024;
-/// Nanoseconds; an older one is given up, counted from the newest: there is no other clock.
+/// Nanoseconds; an older one is given up.
 const max_age: i64 = 7 * 24 * 3600 * std.time.ns_per_s;
 
 const Leftover = struct {
@@ -35,16 +35,40 @@ const Leftover = struct {
 var list: std.ArrayList(Leftover) = .empty;
 var loaded = false;
 
-/// Learn what there is, the first time. `written` tells whether a transfer writes that file.
+/// Learn what there is, until there was something. `written` tells whether a transfer writes that file.
 pub fn load(our: nectar.ProcessId, written: *const fn ([]const u8) bool) !void {
     if (loaded) return;
-    switch (vfs.ask(inbox.partialFolder(our), .ReadDir)) {
-        .ReadDir => |entries| for (entries) |entry| {
-            if (entry.file_type == .File and !written(entry.path)) try add(entry.path);
+    var last: ?vfs.Entry = null;
+    while (true) switch (vfs.page(inbox.partialFolder(our), last)) {
+        .ReadDir => |entries| {
+            if (entries.len == 0) break;
+            for (entries) |entry| {
+                if (entry.file_type == .File and !written(entry.path)) try add(entry.path);
+            }
+            last = entries[entries.len - 1];
         },
         else => |reply| return nectar.print(0, "cannot list the partial files: {s}", .{reply.problem().text}),
-    }
-    loaded = true;
+    };
+    if (clock.len == 0) clock = try nectar.allocator.dupe(u8, nectar.format("{s}/.now", .{inbox.partialFolder(our)}));
+    loaded = last != null;
+}
+
+/// Whether there are any.
+pub fn any() bool {
+    return list.items.len > 0;
+}
+
+/// Where a file is made and removed to learn what time it is.
+var clock: []const u8 = "";
+
+/// Nanoseconds, by the clock that gives files their times; null: that cannot be told now.
+fn now() ?i64 {
+    if (clock.len == 0 or vfs.ask(clock, .CreateFile) != .Ok) return null;
+    defer remove(clock);
+    return switch (vfs.ask(clock, .Metadata)) {
+        .Metadata => |file| file.modified,
+        else => null,
+    };
 }
 
 /// Bytes that are there of the file at `path`.
@@ -77,7 +101,8 @@ fn add(path: []const u8) !void {
 
 /// Remove what is too much.
 pub fn trim(max_bytes: u64) void {
-    var newest: i64 = std.math.minInt(i64);
+    if (!any()) return;
+    var newest: i64 = now() orelse std.math.minInt(i64);
     for (list.items) |leftover| newest = @max(newest, leftover.modified);
     var i: usize = 0;
     while (i < list.items.len) {

@@ -21,23 +21,28 @@ const respond = protocol.respond;
 const max_id_bytes = 200;
 /// Seconds between two looks at what is too old.
 const sweep_seconds = 30;
+/// The same for what interrupted transfers have left.
+const aging_seconds = 24 * 3600;
 
 var our: nectar.Address = undefined;
 /// Whether a tick is on its way: of each second, while files are received; of `sweep_seconds`, while offers wait.
 var ticking = false;
 var sweeping = false;
+/// The same, of `aging_seconds`, while there is anything that an interrupted transfer has left.
+var aging = false;
 
 pub fn init(address: nectar.Address) !void {
     our = address;
     policy.load();
-    _ = inbox.prepare(our.process); // again with each offer; here it shows early in the log what is wrong
+    // Again with each offer; here it shows early in the log what is wrong.
+    if (inbox.prepare(our.process) == null) try age();
     while (true) {
+        tickWhileNeeded();
         switch (nectar.receive()) {
             .request => |request| try handle(request),
             .response => |response| try outcome(response.context),
             .send_error => |failed| try outcome(failed.context),
         }
-        tickWhileNeeded();
     }
 }
 
@@ -51,6 +56,16 @@ fn tickWhileNeeded() void {
         sweeping = true;
         protocol.arm(1000 * sweep_seconds, .sweep);
     }
+    if (!aging and leftovers.any()) {
+        aging = true;
+        protocol.arm(1000 * aging_seconds, .aging);
+    }
+}
+
+/// Remove what nobody has gone on with for too long.
+fn age() !void {
+    try leftovers.load(our.process, transfers.isWritten);
+    leftovers.trim(policy.maxLeftoverBytes());
 }
 
 fn outcome(context: ?[]const u8) !void {
@@ -64,6 +79,10 @@ fn outcome(context: ?[]const u8) !void {
             sweeping = false;
             if (!ticking) transfers.clock += sweep_seconds;
             offers.expire(false);
+        },
+        .aging => {
+            aging = false;
+            try age();
         },
         else => {},
     }

@@ -283,6 +283,7 @@ pub const Context = extern struct {
         idle,
         tick,
         sweep,
+        aging,
         alive,
         offer,
         begin,
@@ -318,7 +319,7 @@ pub fn arm(comptime milliseconds: u32, comptime purpose: Context.Purpose) void {
     nectar.send(.{
         .target = timer,
         .body = std.fmt.comptimePrint("{{\"SetTimer\":{d}}}", .{milliseconds}),
-        .expects_response = 2 * timeout.local,
+        .expects_response = 2 * timeout.local + milliseconds / 1000, // a longer timer is not started
         .context = Context.of(purpose),
     });
 }

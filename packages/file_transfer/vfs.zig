@@ -16,7 +16,9 @@ pub const Action = union(enum) {
     /// The bytes are the request's blob, which must have that length.
     WriteAt: struct { offset: u64, length: u32 },
     SyncAll,
-    ReadDir,
+    /// A page of a folder: the first `limit` of the names behind `after`; none are left when it is empty.
+    ReadDir: struct { after: []const u8, limit: u32 },
+    CreateFile,
     /// Bytes that our files may still grow by.
     FreeSpace,
     /// BLAKE3 of the whole file; may take long.
@@ -27,7 +29,17 @@ pub const Action = union(enum) {
 
 pub const FileType = enum { File, Directory };
 pub const Metadata = struct { file_type: FileType, len: u64, modified: i64 = 0 };
-pub const Entry = struct { path: []const u8, file_type: FileType };
+pub const Entry = struct {
+    path: []const u8,
+    file_type: FileType,
+
+    pub fn name(self: Entry) []const u8 {
+        return self.path[std.mem.lastIndexOfScalar(u8, self.path, '/').? + 1 ..];
+    }
+};
+
+/// Entries of a folder that are asked for at once.
+const page_entries = 1000;
 
 pub const Reply = union(enum) {
     Ok,
@@ -100,6 +112,12 @@ pub fn ask(path: []const u8, action: Action) Reply {
         .response => |response| parse(response.body),
         .send_error => |failed| unanswered(failed.kind),
     };
+}
+
+/// The page of a folder behind the page that ends with `last`; with null, the first one.
+pub fn page(path: []const u8, last: ?Entry) Reply {
+    const after = if (last) |entry| entry.name() else "";
+    return ask(path, .{ .ReadDir = .{ .after = after, .limit = page_entries } });
 }
 
 /// Do something whose outcome comes back with `context`. With `inherit` vfs is handed the blob of the message being

@@ -21,6 +21,7 @@ from nectar_node.packages.manifest import Package
 from nectar_node.storage import operations as ops
 from nectar_node.storage.archive import BadArchive, Entry, entries_untrusted, unpack_untrusted, verify_untrusted
 from nectar_node.storage.database import STORE_FILE, STORE_FILES, Contents, Database
+from nectar_node.storage.folder_copies import INTO_ITSELF, TOO_DEEP, staging_name
 from nectar_node.storage.ledger import DiskAccount, Ledger, OverQuota, fitting
 from nectar_node.storage.steps import Steps, Work
 from testnet.sim.database_files import DatabaseFiles, tear
@@ -34,7 +35,9 @@ _EXISTS = ops.DiskError(ops.DiskFault.EXISTS, "File exists")
 _NOT_EMPTY = ops.DiskError(ops.DiskFault.OTHER, "Directory not empty")
 _SHORTER = ops.DiskError(ops.DiskFault.NOT_FOUND, "the file is shorter than it was")
 _TOO_LONG = ops.DiskError(ops.DiskFault.OTHER, "File name too long")
-_TOO_MANY = ops.DiskError(ops.DiskFault.OTHER, f"the folder has more than {ops.MAX_LISTED} entries")
+_TOO_MANY = ops.DiskError(ops.DiskFault.OTHER, ops.TOO_MANY_LISTED)
+_INTO_ITSELF = ops.DiskError(ops.DiskFault.OTHER, INTO_ITSELF)
+_TOO_DEEP = ops.DiskError(ops.DiskFault.OTHER, TOO_DEEP)
 _INVALID = ops.DiskError(ops.DiskFault.OTHER, "Invalid argument")
 
 Path = tuple[str, ...]
@@ -113,6 +116,7 @@ class SimDisk:
         self._in_steps: dict[type, Callable[[Any], Work]] = {
             ops.Hash: self._hash,
             ops.Copy: self._copy,
+            ops.CopyFolder: self._copy_folder,
             ops.Unpack: self._unpack,
         }
 
@@ -157,6 +161,17 @@ class SimDisk:
                 self._leave_unfinished(location, _beginning(data, share))
             case ops.Copy(location, target):
                 self._leave_unfinished(target, _beginning(self._file(location).content(), share))
+            case ops.CopyFolder(location, target):
+                staged = (*_path(target)[:-1], staging_name(target.parts[-1]))
+                self._check_copy(_path(location), _path(target))
+                self._folder(staged[:-1])
+                self._forget_unfinished(staged)
+                usage = self._usage(_path(location))
+                self._reserve(self._account(staged), usage.bytes, usage.bytes, usage.files)
+                self._place_copy(_path(location), staged, share)
+                left = self._usage(staged)
+                self._account(staged).settle(left.bytes - usage.bytes, left.files - usage.files)
+                self._unfinished.add(staged)
             case ops.Unpack(location, data):
                 entries = entries_untrusted(data)
                 self._unpack_entries(location, data, entries[: int(len(entries) * share)])
@@ -369,6 +384,8 @@ class SimDisk:
             (p, ops.FileType.DIRECTORY) for p in self._live.folders
         ]
         listed = sorted((p[-1], kind) for p, kind in inside if p[:-1] == path and p != path)
+        if operation.limit is not None:
+            return [each for each in listed if each[0] > operation.after and ops.is_part(each[0])][: operation.limit]
         if len(listed) > ops.MAX_LISTED:
             raise _RefusedError(_TOO_MANY)
         return listed
@@ -471,6 +488,46 @@ class SimDisk:
         self._replace(operation.target, file)
         return None
 
+    def _copy_folder(self, operation: ops.CopyFolder) -> Work:
+        path, target = _path(operation.location), _path(operation.target)
+        if target[: len(path)] == path:
+            raise _RefusedError(_INTO_ITSELF)
+        self._folder(target[:-1])
+        for _block in self._check_copy(path, target):
+            yield
+        self._check_copy(path, target)
+        usage, account = self._usage(path), self._account(target)
+        self._forget_unfinished((*target[:-1], staging_name(target[-1])))
+        self._reserve(account, usage.bytes, usage.bytes, usage.files)
+        self._place_copy(path, target, 1.0)
+        self._kept.remove(target)  # what was there before is gone when the copy gets its name
+        self._removed = {each for each in self._removed if each[: len(target)] != target}
+        for folder in [each for each in self._live.folders if each[: len(target)] == target]:
+            self._sync_folder(folder)
+        self._sync_folder(target[:-1])
+        return None
+
+    def _check_copy(self, path: Path, target: Path) -> list[Buffer]:
+        """Check that a folder can be copied; return what its files hold, block by block."""
+        if target in self._live.files or target in self._live.folders:
+            raise _RefusedError(_EXISTS)
+        self._folder(path)
+        below = [each for each in (*self._live.files, *self._live.folders) if each[: len(path)] == path]
+        if max(map(len, below), default=0) - len(path) > ops.MAX_DEPTH - (len(target) - 1):
+            raise _RefusedError(_TOO_DEEP)
+        return [block for each in below if each in self._live.files for block in self._live.files[each].blocks()]
+
+    def _place_copy(self, path: Path, target: Path, share: float) -> None:
+        """Put a copy of the first `share` of a folder in its place, synced."""
+        live, depth = self._live, len(path)
+        live.folders.update([target + each[depth:] for each in live.folders if each[:depth] == path])
+        files = [each for each in live.files if each[:depth] == path]
+        for each in files[: int(len(files) * share)]:
+            copy = new_file(live.files[each].data, self._time())
+            copy.set_length(len(live.files[each]))
+            copy.sync()
+            live.files[target + each[depth:]] = copy
+
     def _unpack(self, operation: ops.Unpack) -> Work:
         entries = entries_untrusted(operation.data)
         for _ in verify_untrusted(operation.data, entries):
@@ -509,8 +566,7 @@ class SimDisk:
         self._folder(path[:-1])
         if path in self._live.folders:
             raise _RefusedError(_A_FOLDER)
-        if self._unfinished:
-            self._forget_unfinished(path)
+        self._forget_unfinished((*path[:-1], ops.new_file_name(path[-1])))
         before = self._live.files.get(path)
         more = len(file) - (0 if before is None else len(before))
         if len(file) > 0 and (self.full or self._used() + len(file) > self.capacity):
@@ -520,13 +576,14 @@ class SimDisk:
         self._live.files[path] = file
         self._sync_folder(path[:-1])
 
-    def _forget_unfinished(self, path: Path) -> None:
-        unfinished = (*path[:-1], ops.new_file_name(path[-1]))
+    def _forget_unfinished(self, unfinished: Path) -> None:
         if unfinished in self._unfinished:
             self._unfinished.discard(unfinished)
-            left = self._live.files.pop(unfinished, None)
-            if left is not None:
-                self._account(unfinished).settle(-len(left), -1)
+            left = self._usage(unfinished)
+            if unfinished in self._live.folders:
+                self._removed.add(unfinished)
+            self._live.remove(unfinished)
+            self._account(unfinished).settle(-left.bytes, -left.files)
 
 
 class _StoreFiles:

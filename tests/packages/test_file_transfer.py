@@ -12,7 +12,7 @@ from testnet.model.where import Where
 from testnet.sim.node import store_file
 from testnet.sim.programs import Programs
 from tests.packages.inbox_lab import EVIL, HONEST, HUGE, RECEIVER, TRANSFER, InboxLab
-from tests.packages.lab import SEED
+from tests.packages.lab import SEED, Lab
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -215,6 +215,39 @@ def test_one_node_does_not_pile_up_partial_files_and_the_oldest_goes_first(inbox
     assert left.issuperset(names[7:])
 
 
+def pass_days(inbox: InboxLab, days: float) -> None:
+    """Let so many days go by for everybody: on one clock alone all names would have expired."""
+    simulation = inbox.lab.simulation
+    for host in list(simulation.clocks):
+        simulation.step_clock(host, days * 24 * 3600.0)
+    simulation.rest(10.0)
+
+
+@pytest.mark.parametrize(("days", "stays"), [(6.9, True), (7.1, False)])
+def test_what_nobody_goes_on_with_for_a_week_is_removed_when_the_node_boots(
+    inbox: InboxLab, days: float, stays: bool
+) -> None:
+    old = leave(inbox, HONEST, 0)
+    pass_days(inbox, days)
+    inbox.lab.simulation.restart(RECEIVER)
+    inbox.lab.simulation.settle()
+    inbox.lab.simulation.rest(10.0)
+    assert (old in inbox.partial_files()) is stays
+    assert len(inbox.partial_files()) == stays
+
+
+def test_what_nobody_goes_on_with_for_a_week_is_removed_by_a_node_that_only_runs(engine: Programs) -> None:
+    inbox = InboxLab(engine)
+    inbox.lab = Lab(engine, ("file_transfer",), (RECEIVER,))  # what goes to and fro among many in a day would take long
+    left, simulation = leave(inbox, EVIL, 0), inbox.lab.simulation
+    simulation.restart(RECEIVER)
+    simulation.rest(10.0)
+    pass_days(inbox, 7.1)
+    assert left in inbox.partial_files()
+    simulation.rest(24 * 3600.0)
+    assert inbox.partial_files() == {}
+
+
 def test_a_partial_file_is_given_up_when_it_is_a_week_older_than_the_newest(inbox: InboxLab) -> None:
     old = leave(inbox, HONEST, 0)
     simulation = inbox.lab.simulation
@@ -236,6 +269,18 @@ def test_partial_files_make_room_of_the_node_that_left_most(engine: Programs) ->
     assert inbox.received() == data
     assert kept in inbox.partial_files()
     assert len(inbox.partial_files()) == 3
+
+
+BAD = ["a/b", "a\\b", "a\x1b[2J", "a\x85", ".hidden", "end.", "end ", "CON", "nul.tar.gz", "com1.txt", "LPT³"]
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_name_that_the_receivers_drive_cannot_have_is_refused_before_a_byte_is_sent(
+    inbox: InboxLab, name: str
+) -> None:
+    (answer,) = inbox.answers([inbox.offer(name, 10)])
+    assert answer["Refused"]["reason"].startswith(f"{RECEIVER} does not accept the name: the file's name ")
+    assert inbox.partial_files() == {}
 
 
 # --- the policy -----------------------------------------------------------------------------------------------------

@@ -280,6 +280,55 @@ def test_a_wrong_alias_is_told_what_is_right(one: Terminal) -> None:
     assert one.fails("alias gone") == "there is no alias gone: `alias` lists those that there are."
 
 
+def reboot(lab: Terminal, *, power: bool = False) -> None:
+    """Crash the node, or its machine, and boot it again."""
+    if power:
+        lab.simulation.cut_power("one.nec")
+        lab.simulation.start("one.nec")
+    else:
+        lab.simulation.restart("one.nec")
+    lab.simulation.settle()
+
+
+def kept(lab: Terminal) -> bool:
+    """Whether everything is on the disk, once the node has tried."""
+    token, node = object(), lab.node
+    node.core.ask_kept(token, lab.simulation.now)
+    node.go_on()
+    lab.simulation.run_until(lambda: token in node.kept, lab.simulation.now + 60)
+    return node.kept[token] is None
+
+
+def test_g26_aliases_are_there_after_a_reboot_and_those_that_were_removed_are_not(one: Terminal) -> None:
+    one.says("alias say echo:terminal:sys")
+    one.says("alias gone echo:terminal:sys")
+    one.says('alias gone ""')
+    one.says('alias hi ""')
+    assert kept(one)
+    for power in (False, True):
+        reboot(one, power=power)
+        assert one.says("say something") == "something"
+        assert one.fails("gone something").startswith("There is no script 'gone'")
+        assert one.fails("hi there").startswith("There is no script 'hi'")
+
+
+def test_g27_a_power_cut_at_any_write_leaves_the_alias_before_or_the_new_one(engine: Programs) -> None:
+    """And the new one, once it was kept."""
+    left, was_kept = 0, False
+    while not was_kept:
+        one = Terminal(engine, ("terminal",))
+        one.says("alias say echo:terminal:sys")
+        assert kept(one)
+        one.node.disk.database_files.left = left
+        one.says("alias say cat:terminal:sys")
+        was_kept = kept(one)
+        reboot(one, power=True)
+        found = one.says("alias say")
+        assert found == "say: cat:terminal:sys" or (found == "say: echo:terminal:sys" and not was_kept), left
+        left += 1
+    assert left > 2
+
+
 # --- blobs, and what scripts leave behind ---------------------------------------------------------------------------
 
 

@@ -10,12 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nectar_node.base import own_files
+from nectar_node.base.decoding import NewerVersion, check_version_untrusted
 from nectar_node.base.errors import BadFolder, CannotListen
 from nectar_node.base.folder import NodeFolder
 from testnet.real.nodes.addresses import Allocation, LoopbackNetwork, NodePlace, decode_allocation_untrusted
 
 LINKS_FOLDER = "links"
 _PLACES_FILE = "places.json"
+_VERSION = 1
+"""The version of that file; one without a number is of this version, too."""
 _MAX_FILE_BYTES = 1 << 17
 """The largest file: MAX_NODES names of the greatest length."""
 _ATTEMPTS = 16
@@ -41,9 +44,13 @@ def read(folder: Path) -> Allocation | None:
     """Return what is remembered, or None; raises BadFolder if that is damaged."""
     path = links_folder(folder).path / _PLACES_FILE
     try:
-        return decode_allocation_untrusted(json.loads(own_files.read(path, _MAX_FILE_BYTES)))
+        value = json.loads(own_files.read(path, _MAX_FILE_BYTES))
+        check_version_untrusted(value, _VERSION)
+        return decode_allocation_untrusted(value)
     except FileNotFoundError:
         return None
+    except NewerVersion as error:
+        raise BadFolder(f"{path} cannot be used: {error}. Use the newer one.") from error
     except (OSError, ValueError, RecursionError) as error:
         raise BadFolder(f"{path} is damaged ({error}): stop the testnet, remove the file, and start again.") from error
 
@@ -58,14 +65,14 @@ def allot(folder: Path, allocation: Allocation, name: str) -> NodePlace:
             _write(folder, allocation)
         except OSError as error:
             allocation.names.remove(name)
-            where = links_folder(folder).path
+            where = links_folder(folder).path / _PLACES_FILE
             raise CannotListen(f"The place of {name} cannot be written to {where}: {error.strerror}.") from error
     return place
 
 
 def _write(folder: Path, allocation: Allocation) -> None:
     path = links_folder(folder).path / _PLACES_FILE
-    own_files.write(path, (json.dumps(allocation.value(), indent=2) + "\n").encode())
+    own_files.write(path, (json.dumps({"version": _VERSION, **allocation.value()}, indent=2) + "\n").encode())
 
 
 def _take(networks: list[LoopbackNetwork], folder: Path) -> tuple[LoopbackNetwork, socket.socket]:

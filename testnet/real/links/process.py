@@ -15,6 +15,7 @@ from pathlib import Path
 import trio
 
 from nectar_node.base import log, own_files
+from nectar_node.base.errors import BadFolder
 from nectar_node.console import streams
 from nectar_node.control import server
 from nectar_node.launcher import background
@@ -44,8 +45,11 @@ def run(folder: Path, given: Descriptors) -> None:
     if background.is_orphan(given.line):
         return  # before making anything that nobody would remove
     place = links_folder(folder)
-    own_files.make_folder(place.path)
-    lock = place.acquire()
+    try:
+        own_files.make_folder(place.path)
+        lock = place.acquire()
+    except OSError as error:
+        raise BadFolder(f"{error.filename or place.path} cannot be used: {error.strerror}.") from error
     try:
         log.rotate(place.log)
         with claim(folder) as allocation:

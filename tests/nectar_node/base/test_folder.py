@@ -45,9 +45,10 @@ def test_a_folder_is_readable_by_its_user_only(folder: NodeFolder) -> None:
     assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
 
 
-@pytest.mark.parametrize(
-    "link", ["log", "log.1", "key", "boot.json", "store", "format", "records", "vfs", "state", "code", "lock"]
-)
+NAMES = "log log.1 key boot.json store store-wal store-journal format records vfs state code lock"
+
+
+@pytest.mark.parametrize("link", NAMES.split())
 def test_no_link_in_it_is_followed(tmp_path: Path, link: str) -> None:
     folder = NodeFolder(tmp_path / "one.nec")
     folder.path.mkdir(mode=0o700)
@@ -58,7 +59,7 @@ def test_no_link_in_it_is_followed(tmp_path: Path, link: str) -> None:
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
-@pytest.mark.parametrize("file", ["key", "boot.json", "store"])
+@pytest.mark.parametrize("file", ["key", "boot.json", "store", "store-wal", "store-journal"])
 def test_what_others_could_have_altered_is_refused(folder: NodeFolder, file: str) -> None:
     (folder.path / file).touch()
     (folder.path / file).chmod(0o666)

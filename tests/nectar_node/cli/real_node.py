@@ -19,7 +19,7 @@ from kernel.contract.guest import GuestConfig
 from kernel.runner import Runner
 from kernel.wasm.engine import Engine
 from nectar_node.base.folder import NodeFolder
-from nectar_node.contract.actions import Installed, Kept, LoadCode, LogLine, Printed, Ready
+from nectar_node.contract.actions import DiskUsed, Installed, Kept, LoadCode, LogLine, Printed, Ready
 from nectar_node.contract.config import NODES_FOLDER
 from nectar_node.contract.traces import Traced
 from nectar_node.control import commands as control
@@ -138,6 +138,8 @@ class RealNode:
                     token.set(action)
                 case Traced():
                     control.traced(action)
+                case DiskUsed():
+                    control.disk_used(action)
                 case Printed():
                     control.printed(action)
                 case Probed():

@@ -9,8 +9,10 @@ import pytest
 from nectar_node.base.errors import BadInput
 from nectar_node.launcher.arguments import parse_quotas
 from nectar_node.storage.ledger import DEFAULT_QUOTAS, FILE_TRANSFER, NO_QUOTA, Quotas
+from tests.nectar_node.cli.real_node import PACKAGES, RealNode
 from tests.nectar_node.cli.served_node import served
 
+ECHO = PACKAGES / "echo"
 GIB = 1 << 30
 ROW = {
     "package": "app:some.nec",
@@ -37,11 +39,36 @@ def test_a_row_for_each_package_and_a_line_for_the_disk(tmp_path: Path) -> None:
         "app:some.nec\t3.0 GiB\t4.0 GiB\t75 %\t12\t100\t2.0 GiB\t1.0 GiB",
         "file_transfer:sys\t3.0 GiB\t-\t-\t12\t100\t2.0 GiB\t1.0 GiB",
     ]
-    free = "The disk: 5.0 GiB of 100.0 GiB are free; packages leave 512.0 MiB of that to the node.\n"
-    assert (code, err) == (0, free)
-    assert served(tmp_path, [{"ok": ANSWER}], "df", "--json")[0].json == ANSWER
+    assert code == 0
+    assert err.splitlines()[1] == (
+        "The disk: 5.0 GiB of 100.0 GiB are free; packages leave 512.0 MiB of that to the node."
+    )
+    told = served(tmp_path, [{"ok": ANSWER}], "df", "--json")[0].json
+    assert {key: value for key, value in told.items() if key != "own"} == ANSWER
     full = served(tmp_path, [{"ok": ANSWER | {"free": 1000}}], "df")[0]
-    assert full.err.startswith("The disk is full: 1000 B of 100.0 GiB are free;")
+    assert "\nThe disk is full: 1000 B of 100.0 GiB are free;" in full.err
+
+
+def test_the_package_that_uses_most_comes_first(tmp_path: Path) -> None:
+    rows = [ROW | {"package": f"{size}:some.nec", "bytes": size} for size in (5, 1, 9)]
+    out = served(tmp_path, [{"ok": ANSWER | {"packages": rows}}], "df")[0].out
+    assert [line.split(":")[0] for line in out.splitlines()[1:]] == ["9", "5", "1"]
+
+
+def test_what_the_node_itself_keeps_is_told_without_the_drives_of_packages(node: RealNode) -> None:
+    node.does("start", ECHO)
+    folder = node.folder.path
+    (folder / "log").write_bytes(b"x" * 1000)
+    (folder / "log.1").write_bytes(b"x" * 500)
+    (folder / "vfs" / "big").write_bytes(b"x" * 100_000)
+    own = node.nectar("df", "--json").json["own"]
+    assert own["log"] == 1500
+    assert own["store"] == sum(file.stat().st_size for file in folder.glob("store*"))
+    assert own["code"] > 0
+    assert not own.keys() & {"vfs", "store-wal", "log.1"}
+    (line, _) = node.nectar("df").err.splitlines()
+    assert line.startswith("The node's own files: ")
+    assert "log 1.5 KiB" in line
 
 
 def test_quotas_are_said_for_all_packages_or_for_one() -> None:

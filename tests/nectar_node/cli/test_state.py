@@ -67,6 +67,8 @@ def test_the_state_of_a_process_that_is_gone_is_removed_for_good(
     assert nectar(saved, "state", "remove", SAVED, "--yes") == 0
     assert capsys.readouterr().out == f"The state of {SAVED} is gone: 2.0 KiB.\n"
     assert listed(saved, capsys) == []
+    assert nectar(saved, "state", "list") == 0
+    assert capsys.readouterr().err == f"No process of {NODE} has saved anything.\n"
     assert nectar(saved, "state", "remove", SAVED, "--yes") == 1
     assert capsys.readouterr().err == f"{SAVED} has saved no state on {NODE}.\n"
 

@@ -12,18 +12,21 @@ from typing import Any
 
 import pytest
 import trio
+import trio.lowlevel
 import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kernel.contract.address import ProcessId
 from kernel.contract.guest import GuestConfig
-from nectar_node.contract.actions import Kept
+from nectar_node.contract.actions import Installed, Kept
 from nectar_node.contract.memory_budget import DEFAULT_BYTES
 from nectar_node.control import commands as control
 from nectar_node.control import server
 from nectar_node.control.commands import MAX_EVENT_BYTES, MAX_EVENTS, Client, Control, Feed
 from nectar_node.core.config import CoreConfig
 from nectar_node.core.core import NodeCore
+from nectar_node.packages.manifest import Package
 from nectar_node.storage.database import STORE_FILE, Database
 from nectar_node.storage.disk import perform
 from nectar_node.storage.operations import Commit, Job, Location
@@ -298,3 +301,36 @@ def test_whatever_a_client_sends_it_gets_one_answer(line: bytes) -> None:
         return await commands.answer_untrusted(Client(nowhere), line)
 
     assert set(trio.run(answer)) <= {"ok", "error"}
+
+
+async def test_the_copy_of_a_package_that_cannot_be_started_goes_though_its_client_has_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the folder of this node is "our"
+    package = tmp_path / "box"
+    package.mkdir()
+    (package / "manifest.json").write_text('[{"process_name": "e", "process_wasm_path": "/e.wasm"}]')
+    (package / "e.wasm").write_bytes(b"")
+    asked: list[object] = []
+    packages = tmp_path / "our" / "packages"
+    async with served(tmp_path) as core:
+        install = core.install
+
+        def note(package: Package, waiter: object, now: float, *, whole: bool) -> None:
+            asked.append(waiter)
+            install(package, waiter, now, whole=whole)
+
+        monkeypatch.setattr(core, "install", note)
+        async with await trio.open_unix_socket(str(tmp_path / "control.sock")) as stream:
+            request = {"command": "start", "package": str(package)}
+            await stream.send_all(json.dumps(request).encode() + b"\n")
+            while not asked:
+                await trio.lowlevel.checkpoint()
+        assert list(packages.iterdir())
+        (waiter,) = asked
+        assert isinstance(waiter, control.Waiter)
+        while waiter.left is None:
+            await trio.lowlevel.checkpoint()
+        waiter.set(Installed(waiter, ((ProcessId("e", "box", "local"), "it is no code"),)))
+        while list(packages.iterdir()):
+            await trio.lowlevel.checkpoint()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 import trio
 
 from nectar_node.driver.disk_threads import Lanes
@@ -93,10 +94,25 @@ async def test_g23_hashes_without_end_hold_up_no_other_package(tmp_path: Path) -
     assert (tmp_path / "copy").stat().st_size == 3 << 20
 
 
-async def test_g23_a_job_that_is_stopped_leaves_nothing_half_made(tmp_path: Path) -> None:
-    source = sparse(tmp_path, "source", LARGE)
+COPIES: list[type[ops.Copy | ops.CopyFolder]] = [ops.Copy, ops.CopyFolder]
+
+
+def large(folder: Path, kind: type) -> ops.Location:
+    """What takes long to copy: a file, or a folder with one."""
+    if kind is ops.Copy:
+        return sparse(folder, "source", LARGE)
+    (folder / "source" / "inner").mkdir(parents=True)
+    sparse(folder / "source" / "inner", "file", LARGE)
+    return ops.Location(str(folder), ("source",))
+
+
+@pytest.mark.parametrize("kind", COPIES)
+async def test_g23_a_job_that_is_stopped_leaves_nothing_half_made(
+    tmp_path: Path, kind: type[ops.Copy | ops.CopyFolder]
+) -> None:
+    source = large(tmp_path, kind)
     async with working() as disk:
-        copy = ops.Copy(source, ops.Location(str(tmp_path), ("copy",)))
+        copy = kind(source, ops.Location(str(tmp_path), ("copy",)))
         disk.lanes.submit(ops.Job(copy, "copy", None, "app:sys", ticket=1))
         while len(os.listdir(tmp_path)) < 2:  # its temporary file is there
             await trio.lowlevel.checkpoint()
@@ -120,11 +136,14 @@ async def test_g23_what_is_stopped_before_its_turn_never_begins(tmp_path: Path) 
         assert {outcome for _, outcome in disk.done} == {ops.STOPPED}
 
 
-async def test_g23_a_node_that_goes_down_leaves_no_temporary_file(tmp_path: Path) -> None:
-    source = sparse(tmp_path, "source", LARGE)
+@pytest.mark.parametrize("kind", COPIES)
+async def test_g23_a_node_that_goes_down_leaves_no_temporary_file(
+    tmp_path: Path, kind: type[ops.Copy | ops.CopyFolder]
+) -> None:
+    source = large(tmp_path, kind)
     async with working() as disk:
         for number in range(LONG_AT_ONCE + 1):
-            copy = ops.Copy(source, ops.Location(str(tmp_path), (f"copy{number}",)))
+            copy = kind(source, ops.Location(str(tmp_path), (f"copy{number}",)))
             disk.lanes.submit(ops.Job(copy, f"copy {number}", None, f"app{number}:sys"))
         while len(os.listdir(tmp_path)) < LONG_AT_ONCE + 1:
             await trio.lowlevel.checkpoint()

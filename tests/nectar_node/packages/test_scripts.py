@@ -11,10 +11,7 @@ from hypothesis import strategies as st
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.capability import MESSAGING, Capability
 from nectar_node.packages.scripts import (
-    FIRST_ALIASES,
-    MAX_ALIASES,
     MAX_SCRIPTS_BYTES,
-    Aliases,
     BadScript,
     Script,
     parse_scripts_untrusted,
@@ -33,59 +30,6 @@ def sentence(value: object) -> str:
     with pytest.raises(BadScript) as refused:
         parse(value)
     return str(refused.value)
-
-
-# --- aliases --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", FIRST_ALIASES)
-def test_the_first_aliases_stand_for_the_scripts_of_the_terminal(name: str) -> None:
-    assert Aliases().resolve(name) == ProcessId(name, "terminal", "sys")
-
-
-def test_a_word_is_a_full_name_or_an_alias_that_can_be_set_replaced_and_removed() -> None:
-    assert Aliases().resolve("other:package:publisher.nec") == OTHER
-    aliases = Aliases()
-    aliases.change("x", "other:package:publisher.nec")
-    assert aliases.resolve("x") == OTHER
-    aliases.change("x", "hi:terminal:sys")
-    assert aliases.all()["x"] == "hi:terminal:sys"
-    aliases.change("x", "")
-    assert "x" not in aliases.all()
-
-
-def test_an_unknown_word_is_told_what_there_is() -> None:
-    with pytest.raises(BadScript) as refused:
-        Aliases().resolve("ls")
-    assert str(refused.value) == (
-        "There is no script 'ls': known are alias, cat, echo, hi, m, top, and those of packages by their full name, "
-        "such as hi:terminal:sys."
-    )
-
-
-def test_one_more_alias_than_there_may_be_is_refused_and_replacing_one_is_not() -> None:
-    aliases = Aliases()
-    for number in range(MAX_ALIASES - len(FIRST_ALIASES)):
-        aliases.change(f"x{number}", "hi:terminal:sys")
-    with pytest.raises(BadScript, match="There are 256 aliases already"):
-        aliases.change("y", "hi:terminal:sys")
-    aliases.change("x0", "m:terminal:sys")
-    assert len(aliases.all()) == MAX_ALIASES
-
-
-@pytest.mark.parametrize("name", ["", "a b", "a:b", "a\nb", "x" * 65])
-def test_what_is_no_single_word_is_no_alias(name: str) -> None:
-    with pytest.raises(BadScript, match="An alias is one word"):
-        Aliases().change(name, "hi:terminal:sys")
-
-
-@given(st.text(), st.text())
-def test_changing_an_alias_raises_nothing_but_bad_script(name: str, script: str) -> None:
-    aliases = Aliases()
-    try:
-        aliases.change(name, script)
-    except BadScript:
-        assert aliases.all() == Aliases().all()
 
 
 # --- scripts.json ---------------------------------------------------------------------------------------------------

@@ -60,6 +60,26 @@ def test_what_was_written_is_read_back_and_gaps_are_zeros(disk: Perform, at: At)
     assert disk(ops.ReadAt(at("g"), 0, 10)) == b"\0\0\0x"
 
 
+MOST = (1 << 63) - 1
+"""The largest offset or length that a request can have."""
+
+
+def test_g23_a_range_beyond_what_any_file_has_harms_nothing(disk: Perform, at: At) -> None:
+    disk(ops.Replace(at("f"), b"content"))
+    for offset, length in ((MOST, 1), (MOST, 1 << 26), (MOST - 5, 10), (7, 1 << 26), (8, 1), (1 << 62, 0)):
+        assert disk(ops.ReadAt(at("f"), offset, length)) == b"", (offset, length)
+    assert disk(ops.ReadAt(at("f"), 5, 1 << 26)) == b"nt"
+    for operation in (
+        ops.WriteAt(at("f"), MOST, b"x"),
+        ops.WriteAt(at("f"), MOST - 5, b"x" * 10),
+        ops.SetLength(at("f"), MOST),
+    ):
+        assert isinstance(disk(operation), ops.DiskError)
+        assert disk(ops.ReadAt(at("f"), 0, 100)) == b"content"
+    assert disk(ops.WriteAt(at("f"), MOST, b"")) is None
+    assert disk(ops.ReadAt(at("f"), 0, 100)) == b"content"
+
+
 def test_create_leaves_an_existing_file_as_it_is_unless_it_is_to_be_cut_off(disk: Perform, at: At) -> None:
     disk(ops.Create(at("f")))
     disk(ops.WriteAt(at("f"), 0, b"x"))
@@ -386,6 +406,35 @@ def test_g23_a_folder_with_too_many_entries_is_not_listed(
     assert disk(ops.ListFolder(at())) == [("a", ops.FileType.FILE), ("b", ops.FileType.FILE)]
     disk(ops.Create(at("c")))
     assert fault(disk(ops.ListFolder(at()))) is ops.DiskFault.OTHER
+
+
+def test_a_folder_of_any_size_is_read_in_pages(disk: Perform, at: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ops, "MAX_LISTED", 2)
+    monkeypatch.setattr(long_operations, "_ENTRIES", 2)
+    files = [f"{number:02}" for number in range(9)] + ["ä", "z"]
+    disk(ops.MakeFolder(at("d", "00 folder")))
+    for name in files:
+        disk(ops.Create(at("d", name)))
+    expected = sorted([*((name, ops.FileType.FILE) for name in files), ("00 folder", ops.FileType.DIRECTORY)])
+    for limit in (1, 2, 5, 12, 100):
+        found: list[tuple[str, ops.FileType]] = []
+        while page := disk(ops.ListFolder(at("d"), found[-1][0] if found else "", limit)):
+            assert isinstance(page, list)
+            assert len(page) <= limit
+            found += page
+        assert found == expected, limit
+
+
+def test_pages_stay_as_they_are_whatever_comes_and_goes_behind_and_before_them(disk: Perform, at: At) -> None:
+    for name in "bdfh":
+        disk(ops.Create(at(name)))
+    assert disk(ops.ListFolder(at(), "", 2)) == [("b", ops.FileType.FILE), ("d", ops.FileType.FILE)]
+    disk(ops.RemoveFile(at("d")))  # where the next page begins
+    for name in "ae":
+        disk(ops.Create(at(name)))
+    page = disk(ops.ListFolder(at(), "d", 9))
+    assert isinstance(page, list)
+    assert [name for name, _ in page] == ["e", "f", "h"]
 
 
 @pytest.mark.parametrize("name", ["x" * 255, "ö" * 127])

@@ -259,6 +259,7 @@ def some_operation(disk: Disk, chance: random.Random) -> ops.Operation:
             ops.SetLength(place(), chance.randrange(20 * KIB)),
             ops.Rename(place(), place()),
             ops.Copy(place(), place()),
+            ops.CopyFolder(place(), place()),
             ops.RemoveFile(place()),
             ops.RemoveFolder(place(), recursive=chance.random() < 0.5),
             ops.Unpack(place(), zipped({"a": data, "b/c": data[:100]})),

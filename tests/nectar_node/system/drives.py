@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.capability import Capability, canonical
-from kernel.contract.events import GrantCapabilities, Reply
+from kernel.contract.events import GrantCapabilities, Inject, Reply
 from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request
 from nectar_node.base.system_processes import VFS
 from nectar_node.contract.actions import LogLine
@@ -38,6 +38,7 @@ class Drives:
         self.awaited: dict[ReplyTo, float] = {}
         """Until when, where the kernel knows."""
         self.vfs = Vfs(OUR, "drives", self._holds, self.awaited.get)
+        self.now = 0.0
         self.disk = SimDisk(lambda: 1.0, capacity=1 << 28)
         self.jobs: list[Job] = []
         """All there were."""
@@ -46,6 +47,8 @@ class Drives:
         """The tickets of jobs that are to be given up."""
         self.lines: list[LogLine] = []
         self.replies: list[Reply] = []
+        self.told: list[Inject] = []
+        """The requests that the vfs has sent."""
 
     def _holds(self, holder: ProcessId, wanted: Capability) -> bool:
         return (holder, canonical(wanted)) in self.held
@@ -72,6 +75,8 @@ class Drives:
                     self.replies.append(action)
                 case GrantCapabilities(holder, capabilities):
                     self.held.update((holder, each) for each in capabilities)
+                case Inject():
+                    self.told.append(action)
                 case LogLine():
                     self.lines.append(action)
                 case StopJob(ticket):
@@ -85,11 +90,12 @@ class Drives:
     def work(self) -> None:
         """Do one job, or give it up."""
         job = self.undone.popleft()
-        self.vfs.done(job, STOPPED if job.ticket in self.stopped else self.disk.perform(job.operation), 0.0)
+        self.vfs.done(job, STOPPED if job.ticket in self.stopped else self.disk.perform(job.operation), self.now)
         self.look()
 
     def pass_to(self, time: float) -> None:
         """Let it be that time."""
+        self.now = time
         self.vfs.on_timer(time)
         self.look()
 

@@ -265,5 +265,5 @@ def test_g23_a_list_that_is_too_long_is_an_error_and_not_cut_short(
     monkeypatch.setattr(vfs_actions, "MAX_LIST_BYTES", length)
     assert drives.ask(DRIVE, "ReadDir") == listed
     monkeypatch.setattr(vfs_actions, "MAX_LIST_BYTES", length - 1)
-    error = f"the list of its 3 entries would be longer than {length - 1} bytes"
+    error = f"the list of its 3 entries would be longer than {length - 1} bytes: read it in pages"
     assert drives.ask(DRIVE, "ReadDir") == {"Err": {"IOError": {"error": error, "path": DRIVE}}}

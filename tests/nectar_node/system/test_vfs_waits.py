@@ -17,6 +17,7 @@ TIMEOUT = 5.0
 LONG = {
     "Hash": None,
     "CopyFile": {"new_path": "/app:sys/d/g"},
+    "CopyDirAll": {"new_path": "/app:sys/d/g"},
     "RemoveDirAll": None,
     "AddZip": None,
     "ReadDir": None,

@@ -95,6 +95,7 @@ class Drives:
                 lambda: ops.Replace(place, random.randbytes(offset)),
                 lambda: ops.Replace(place, random.randbytes(offset)),
                 lambda: ops.Copy(place, other),
+                lambda: ops.CopyFolder(self.at(place.parts[1]), self.at(*(random.choice(NAMES) for _ in range(2)))),
                 lambda: ops.Rename(place, other),
                 lambda: ops.Rename(self.at(place.parts[1]), self.at(*(random.choice(NAMES) for _ in range(2)))),
                 lambda: ops.RemoveFile(place),

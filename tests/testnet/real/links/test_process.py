@@ -102,7 +102,9 @@ def test_a_place_that_another_program_listens_at_is_one_sentence(links: LinksPro
 def test_a_place_that_cannot_be_written_down_is_given_to_nobody(links: LinksProcess) -> None:
     staging = links_folder(links.network.folder).path / ".places.json.new"
     staging.mkdir()
-    with pytest.raises(ControlError, match=rf"^The place of a\.nec cannot be written to {staging.parent}: Is a dir"):
+    with pytest.raises(
+        ControlError, match=rf"^The place of a\.nec cannot be written to {staging.parent}/places.json: Is a dir"
+    ):
         links.connect("a.nec")
     staging.rmdir()
     place = links.connect("a.nec")
