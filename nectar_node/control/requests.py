@@ -68,6 +68,9 @@ class Fields(Struct, frozen=True):
     keep: bool = False
     """Whether a new version that traps at once is kept."""
 
+    progress: int = 0
+    """How far a backup has come, in bytes: it must grow now and then."""
+
 
 def shared_file_untrusted(given: str) -> tuple[Path, Path]:
     """Return the path as the user gave it, and the absolute path without links."""

@@ -15,9 +15,9 @@ from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 from nectar_node.storage import operations as ops
-from nectar_node.storage.ledger import UNCOUNTED, DiskAccount, Ledger
-from nectar_node.storage.long_operations import blocks, empty
-from nectar_node.storage.opened import FILE, FOLDER, check_space, folder_of, size_in, write_all
+from nectar_node.storage.ledger import UNCOUNTED, Ledger
+from nectar_node.storage.long_operations import Below, blocks, empty, write_on
+from nectar_node.storage.opened import FILE, FOLDER, check_space, folder_of, size_in
 from nectar_node.storage.steps import Work
 
 MAX_SYNCS = 64
@@ -51,15 +51,17 @@ def copy_folder(operation: ops.CopyFolder, ledger: Ledger) -> Work:
         _check_absent(outer, name)
         total = yield from _total(source, ops.MAX_DEPTH - len(target.parts))
         staged, account = staging_name(name), ledger.account_of(target)
+        place = ops.Location(target.root, (*target.parts[:-1], staged))
         if size_in(outer, staged) is not None:  # a crash has left it
-            yield from empty(outer, staged, account)
+            yield from empty(outer, staged, account, place, ledger)
             os.rmdir(staged, dir_fd=outer)
             account.settle(0, -1)
-        with _staging(outer, staged, account, total):
-            copied = yield from _copy_all(source, outer, staged, total)
+        with _staging(outer, place, ledger, total):
+            copied = yield from _copy_all(source, outer, place, ledger, total)
             if total.files > MAX_SYNCS:
                 _sync_file_system(outer)
                 yield
+            yield from Below(place, ledger).keep()
             _check_absent(outer, name)
             os.rename(staged, name, src_dir_fd=outer, dst_dir_fd=outer)
         account.settle(copied.bytes - total.bytes, copied.files - total.files)
@@ -115,8 +117,9 @@ def _total(source: ops.Location, deepest: int) -> Generator[None, None, ops.Usag
 
 
 @contextlib.contextmanager
-def _staging(outer: int, name: str, account: DiskAccount, total: ops.Usage) -> Iterator[None]:
+def _staging(outer: int, place: ops.Location, ledger: Ledger, total: ops.Usage) -> Iterator[None]:
     """Make an empty folder, for a copy that is counted from now on; it is removed if the copy fails."""
+    name, account = place.parts[-1], ledger.account_of(place)
     check_space(account, outer, total.bytes)
     account.claim(*total)
     try:
@@ -125,20 +128,22 @@ def _staging(outer: int, name: str, account: DiskAccount, total: ops.Usage) -> I
     except BaseException:
         account.settle(-total.bytes, -total.files)
         if size_in(outer, name) is not None:
-            for _step in empty(outer, name, UNCOUNTED):
+            for _step in empty(outer, name, UNCOUNTED, place, ledger):
                 pass
             os.rmdir(name, dir_fd=outer)
         raise
 
 
-def _copy_all(source: ops.Location, outer: int, staged: str, total: ops.Usage) -> Generator[None, None, ops.Usage]:
+def _copy_all(
+    source: ops.Location, outer: int, place: ops.Location, ledger: Ledger, total: ops.Usage
+) -> Generator[None, None, ops.Usage]:
     """Copy all that is in a folder, and return what that took; no more than `total`."""
     size, files, folders = 0, 1, list[tuple[str, ...]]([()])
     while folders:
         below = folders.pop()
         with (
             _folder(ops.Location(source.root, source.parts + below)) as taken,
-            _below(outer, (staged, *below)) as given,
+            _below(outer, (place.parts[-1], *below)) as given,
         ):
             for found in _found(taken):
                 files += 1
@@ -149,7 +154,8 @@ def _copy_all(source: ops.Location, outer: int, staged: str, total: ops.Usage) -
                     folders.append((*below, found.name))
                 else:
                     room = total.bytes - size
-                    size += yield from _copy_file(taken, given, found.name, room, synced=total.files <= MAX_SYNCS)
+                    synced = total.files <= MAX_SYNCS
+                    size += yield from _copy_file(taken, given, found.name, room, place, ledger, synced=synced)
                 yield
             if total.files <= MAX_SYNCS:
                 os.fsync(given)
@@ -169,17 +175,21 @@ def _below(outer: int, parts: tuple[str, ...]) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _copy_file(taken: int, given: int, name: str, room: int, *, synced: bool) -> Generator[None, None, int]:
+def _copy_file(
+    taken: int, given: int, name: str, room: int, place: ops.Location, ledger: Ledger, *, synced: bool
+) -> Generator[None, None, int]:
     """Copy one file from a folder to another, and return its length. Holes are written out."""
     source = os.open(name, os.O_RDONLY | FILE, dir_fd=taken)
     try:
         copy = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | FILE, 0o600, dir_fd=given)
         try:
+            if (preserver := ledger.preserver_of(place)) is not None:
+                preserver.made(copy)
             written = 0
             for block in blocks(source):
                 if written + len(block) > room:
                     raise OSError(errno.EBUSY, CHANGED)
-                write_all(copy, block)
+                write_on(copy, block, place, ledger)
                 written += len(block)
                 yield
             if synced:
