@@ -39,3 +39,5 @@ class CoreConfig:
     """What the store holds at this boot."""
     ledger: Ledger = field(default_factory=Ledger)
     """Accounts of what packages have on the disk; the driver updates them."""
+    keeps: str = "kept"
+    """The folder of the backups that it keeps for other nodes."""

@@ -15,6 +15,8 @@ from nectar_node.packages.reboot import KeptPackage
 from nectar_node.peers import grant_rows, name_rows
 from nectar_node.peers.grant_rows import KeptGrants
 from nectar_node.peers.name_rows import KeptNames
+from nectar_node.system import kept_objects
+from nectar_node.system.kept_objects import Owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class KeptState:
     """The name records."""
     states: Mapping[str, int] = field(default_factory=dict)
     """The saved states of processes: their lengths in bytes (`nectar_node.storage.database.Database.states`)."""
+    owners: tuple[Owner, ...] = ()
+    """The nodes whose backups are kept here, with their objects; a core goes on with them."""
     rows: frozenset[tuple[str, str]] = frozenset()
     """Tables and keys of the rows in the store, except name records."""
 
@@ -49,5 +53,6 @@ def decode_untrusted(
         reboot.decode_untrusted(contents.get(reboot.PACKAGES, {})),
         name_rows.decode_untrusted(contents.get(name_rows.NAMES, {}), contents.get(name_rows.REGISTRAR, {})),
         states or {},
+        kept_objects.decode_untrusted(contents.get(kept_objects.OWNERS, {}), contents.get(kept_objects.KEPT, {})),
         frozenset((kind, key) for kind, table in contents.items() if kind != name_rows.NAMES for key in table),
     )

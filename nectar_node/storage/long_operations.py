@@ -103,6 +103,8 @@ def remove_folder(operation: ops.RemoveFolder, ledger: Ledger) -> Work:
             yield from _empty(folder, name, account)
         os.rmdir(name, dir_fd=folder)
         account.settle(0, -1)
+        if operation.synced:
+            os.fsync(folder)
     return None
 
 

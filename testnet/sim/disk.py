@@ -377,6 +377,8 @@ class SimDisk:
         path = _path(operation.location)
         self._account(path).settle(-len(self._file(operation.location)), -1)
         del self._live.files[path]
+        if operation.synced:
+            self._sync_folder(path[:-1])
 
     def _remove_folder(self, operation: ops.RemoveFolder) -> None:
         path = _path(operation.location)
@@ -388,6 +390,8 @@ class SimDisk:
         self._account(path).settle(-size, -files)
         self._live.remove(path)
         self._removed.add(path)
+        if operation.synced:
+            self._sync_folder(path[:-1])
 
     def _rename(self, operation: ops.Rename) -> None:
         path, target = _path(operation.location), _path(operation.target)
