@@ -44,7 +44,7 @@ class NodeFolder:
 
     @property
     def kept(self) -> Path:
-        """The encrypted backups of other nodes that this one keeps: one folder per node (`nectar_node.system.keeper`)."""
+        """What it keeps of other nodes' encrypted backups, one folder per node (`nectar_node.system.keeper`)."""
         return self.path / "kept"
 
     @property

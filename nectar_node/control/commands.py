@@ -24,6 +24,7 @@ from nectar_node.base.errors import BadInput, BadPackage, NodeError
 from nectar_node.contract.actions import DiskUsed, Installed, Kept, Printed
 from nectar_node.contract.traces import Traced
 from nectar_node.control import status
+from nectar_node.control.keeping import Keeping
 from nectar_node.control.requests import (
     Fields,
     address_untrusted,
@@ -198,6 +199,7 @@ class Control:
             "start": self._on_start,
             "kill": self._on_kill,
             "shutdown": self._on_shutdown,
+            **Keeping(core, self._kept, self._remove_owner).commands,
         }
 
     def connected(self, send: Callable[[bytes], Awaitable[None]]) -> Client:
@@ -520,6 +522,14 @@ class Control:
         problem: str | None = await waiter.wait()
         if problem is not None:
             raise NotKept(f"It is done, but the next boot may not know of it: {problem}.")
+
+    async def _remove_owner(self, owner: str) -> str | None:
+        """Remove another node's backup, and return why that failed, if it did."""
+        waiter = Waiter()
+        self._core.refuse_owner(owner, waiter, trio.current_time())
+        self._turn()
+        problem: str | None = await waiter.wait()
+        return problem
 
     async def _on_shutdown(self, _: Client, __: Fields) -> dict[str, object]:
         self.stop.set()

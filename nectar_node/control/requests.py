@@ -68,6 +68,13 @@ class Fields(Struct, frozen=True):
     keep: bool = False
     """Whether a new version that traps at once is kept."""
 
+    quota: int = 0
+    """Bytes that another node may have here, which `name` names."""
+    append_only: bool = False
+    """Whether it may not remove any."""
+    removes: bool = False
+    """Whether what it has is to be removed."""
+
 
 def shared_file_untrusted(given: str) -> tuple[Path, Path]:
     """Return the path as the user gave it, and the absolute path without links."""

@@ -160,6 +160,8 @@ class Keeper(SystemProcess):
         self._memory = memory
         self._flights: dict[str, _Flight] = {}
         self._looks: dict[str, _Look] = {}
+        self._taken: _Task | None = None
+        """The task of the request that `receive` is handling."""
 
     def boot(self) -> None:
         """See whether the files of all owners are there, and remove what a crash has left unsettled."""
@@ -201,6 +203,7 @@ class Keeper(SystemProcess):
 
     def receive(self, envelope: Envelope, now: float) -> None:
         """Take a request, or refuse it."""
+        self._taken = None
         try:
             request = parse_untrusted(envelope.message.body, envelope.blob)
             self._take(envelope, request, now)
@@ -265,6 +268,8 @@ class Keeper(SystemProcess):
     def recover(self, cause: Cause, now: float) -> None:
         """End what has failed here; what it leaves unsettled is removed at the next boot."""
         failed = cause.owner if isinstance(cause, Job) else cause.token if isinstance(cause, SystemToken) else cause
+        if isinstance(failed, Envelope) and self._taken is not None:
+            failed = self._taken
         if isinstance(failed, Envelope):
             self._answer(failed, {"Err": _error(kinds.FAILED, SORRY)})
         elif isinstance(failed, Removal):
@@ -379,7 +384,7 @@ class Keeper(SystemProcess):
         flight.requests += 1
         flight.bytes += weight
         flight.account.add(weight)
-        task = _Task(owner, stage, bare(envelope), weight=weight)
+        self._taken = task = _Task(owner, stage, bare(envelope), weight=weight)
         self._look(owner).going += 1
         return task
 
@@ -445,8 +450,10 @@ class Keeper(SystemProcess):
         """Learn whether an owner's folder is there after a boot."""
         owner = task.owner
         if problem is not None and problem.fault is DiskFault.NOT_FOUND:
-            text = f"all that was kept for {owner.name} is gone, {len(owner.sizes)} objects: its next copy begins anew"
-            self._out.append(LogLine("backups", 0, text))
+            lost = len(owner.sizes) - len(owner.unsettled)
+            if lost:
+                text = f"all that was kept for {owner.name} is gone, {lost} objects: its next copy begins anew"
+                self._out.append(LogLine("backups", 0, text))
             self.objects.all_gone(owner)
         else:
             for _, name in [*doomed((owner,))]:

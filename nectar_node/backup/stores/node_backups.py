@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
+from nectar_node.backup.format.access import access_key
 from nectar_node.backup.format.errors import BackupError
 from nectar_node.backup.format.heads import Head, HeadLink
 from nectar_node.backup.format.keys import ID_BYTES, new_phrase, phrase_key, rotated
 from nectar_node.backup.format.listing import EntryKind
 from nectar_node.backup.format.names import RINGS
-from nectar_node.backup.operations import Steps
+from nectar_node.backup.operations import Remote, Steps
 from nectar_node.backup.prune import Keep, Pruned, prune
 from nectar_node.backup.repository import newest_number, open_heads, read_head
 from nectar_node.backup.restore import RestoredCopy, restore
@@ -22,6 +23,7 @@ from nectar_node.backup.run import BackupJob, Report, back_up
 from nectar_node.backup.stores.cache_file import load_cache, save_cache
 from nectar_node.backup.stores.driver import drive
 from nectar_node.backup.stores.node_folder import NETWORK, NODE, FolderTarget, NodeSource
+from nectar_node.backup.stores.node_remote import Messenger, NodeRemote
 from nectar_node.backup.stores.settings import BackupKeys, BackupSettings, Remotes, RemoteState, new_keys, sealed_keys
 from nectar_node.backup.stores.urls import full_url, open_remote
 from nectar_node.backup.verify import VerifyFindings, standing, verify
@@ -39,7 +41,15 @@ def _silent(done: int, total: int) -> None:
 class NodeBackups:
     """The backups of the node in a folder."""
 
-    def __init__(self, place: NodeFolder, network: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        place: NodeFolder,
+        network: Path,
+        clock: Callable[[], float] = time.time,
+        messenger: Messenger | None = None,
+    ) -> None:
+        """`messenger` reaches other nodes through this one, while it runs."""
+        self._messenger = messenger
         self._place = place
         self._network = network
         self._clock = clock
@@ -59,7 +69,7 @@ class NodeBackups:
                 raise BadInput(f"{url} is a remote already.")
             if (other := Path(url)).is_absolute() and other.is_relative_to(self._place.path.absolute()):
                 raise BadInput(f"{url} lies in the node's own folder: a backup belongs on another disk.")
-            keys, rings = self.settings.keys(), open_remote(url, makes=True).list(RINGS)
+            keys, rings = self.settings.keys(), self._open(url, makes=True).list(RINGS)
             ours = set() if keys is None else {keys.sealed[0], *(RINGS + name.hex() for name in keys.ring.replaced)}
             if rings and not any(name in ours for name, _ in rings):
                 raise BadInput(f"{url} has the copies of another node, or of former keys: choose an empty place.")
@@ -90,7 +100,7 @@ class NodeBackups:
         with self.settings.changing():
             keys, remotes = self._keys(), self.settings.remotes()
             for name, state in remotes.remotes.items():
-                newest = drive(newest_number(_shown(name, state), keys.ring), open_remote(state.url))
+                newest = drive(newest_number(_shown(name, state), keys.ring), self._open(state.url))
                 remotes.number = max(remotes.number, newest)
             self.settings.save_remotes(remotes)
             phrase = new_phrase(os.urandom)
@@ -121,7 +131,10 @@ class NodeBackups:
                 try:
                     total = state.bytes or sum(found.size for found in source.entries())
                     with shown(name, total) as progress:
-                        report = drive(back_up(job, source, cache, progress), open_remote(state.url, writes=True))
+                        remote = self._open(state.url, writes=True)
+                        report = drive(back_up(job, source, cache, progress), remote)
+                        if isinstance(remote, NodeRemote) and keys.access is not None:
+                            remote.introduce(keys.access)  # after the ring, so that a phrase never opens nothing
                 except NodeError as error:
                     state.failure = str(error)
                     self.settings.save_remotes(remotes)
@@ -138,7 +151,7 @@ class NodeBackups:
         keys, remotes = self._keys(), self.settings.remotes()
         state = self._state(remotes, name)
         steps = verify(_shown(name, state), keys.ring, keys.sealed, state.known, reads=reads, progress=progress)
-        return drive(steps, open_remote(state.url))
+        return drive(steps, self._open(state.url))
 
     def prune(self, name: str, keep: Keep) -> Pruned:
         """Remove copies from a remote. Raises BackupError."""
@@ -146,7 +159,7 @@ class NodeBackups:
             keys, remotes = self._keys(), self.settings.remotes()
             state = self._state(remotes, name)
             job = self._job(name, remotes, keys, remotes.number + 1)
-            pruned = drive(prune(job, keep), open_remote(state.url, writes=True))
+            pruned = drive(prune(job, keep), self._open(state.url, writes=True))
             if pruned.kept:
                 self._complete(remotes, state, pruned.link, None)
                 self.settings.save_remotes(remotes)
@@ -156,7 +169,7 @@ class NodeBackups:
         """Return the copies that a remote has, the newest first. Raises BackupError."""
         keys, remotes = self._keys(), self.settings.remotes()
         state = self._state(remotes, name)
-        return drive(_copies(_shown(name, state), keys, state.known), open_remote(state.url))
+        return drive(_copies(_shown(name, state), keys, state.known), self._open(state.url))
 
     def waiting(self, name: str) -> tuple[int, int]:
         """Return how many files, and how many bytes of them, have changed since the last copy in a remote."""
@@ -167,6 +180,9 @@ class NodeBackups:
             if found.kind is EntryKind.FILE and before.get(found.path, (None, None))[0] != found.stamp
         ]
         return len(changed), sum(changed)
+
+    def _open(self, url: str, *, writes: bool = False, makes: bool = False) -> Remote:
+        return open_remote(url, writes=writes, makes=makes, messenger=self._messenger)
 
     def _complete(self, remotes: Remotes, state: RemoteState, link: HeadLink, now: int | None) -> None:
         state.known, state.failure = link, None
@@ -234,10 +250,11 @@ def restore_node(
     at: int | None = None,
     least: int = 0,
     progress: Progress = _silent,
+    remote: Remote | None = None,
 ) -> RestoredCopy:
     """Restore a node into the new network folder `into`, below its folder `nodes`; it is there whole or not at all.
 
-    Raises BadInput and BackupError.
+    `remote` is what `url` means, if it is another node. Raises BadInput and BackupError.
     """
     if into.exists() and (not into.is_dir() or any(into.iterdir())):
         raise BadInput(f"{into} is not empty: choose a folder that does not exist yet.")
@@ -253,8 +270,8 @@ def restore_node(
         return FolderTarget({NODE: staging / nodes / head.node, NETWORK: staging})
 
     try:
-        restored = drive(restore(url, key, target, at, least, progress), open_remote(url))
-        _settle(staging / nodes / restored.head.node, url, restored)
+        restored = drive(restore(url, key, target, at, least, progress), remote or open_remote(url))
+        _settle(staging / nodes / restored.head.node, url, restored, access_key(key))
         os.sync()
         if into.exists():
             into.rmdir()
@@ -265,11 +282,11 @@ def restore_node(
     return restored
 
 
-def _settle(node: Path, url: str, restored: RestoredCopy) -> None:
+def _settle(node: Path, url: str, restored: RestoredCopy, access: bytes) -> None:
     """Give a restored node the keys of its backups, as another copy of it, and what is known of the remote."""
     settings = BackupSettings(node)
     with settings.changing():
-        settings.save_keys(BackupKeys(restored.ring, restored.sealed_ring, os.urandom(ID_BYTES)))
+        settings.save_keys(BackupKeys(restored.ring, restored.sealed_ring, os.urandom(ID_BYTES), access))
         remotes = settings.remotes()
         name = next((each for each, state in remotes.remotes.items() if state.url == url), "restored")
         state = remotes.remotes.setdefault(name, RemoteState(url))
