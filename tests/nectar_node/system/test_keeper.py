@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -136,7 +137,7 @@ def test_what_is_removed_is_gone_and_what_was_not_there_is_too(keepers: Keepers)
     keepers.put(1)
     keepers.do(DeleteObject(name_of(1)))
     keepers.do(DeleteObject(name_of(1)))
-    assert keepers.files() == keepers.sizes() == {}
+    assert (keepers.files(), keepers.sizes()) == ({}, {})
     assert keepers.keeper.objects.count == 0
     keepers.put(1)
 
@@ -155,7 +156,7 @@ def test_no_other_node_reads_or_changes_what_is_kept_for_one(keepers: Keepers, n
         DeleteObject(name_of(1)),
     )
     for operation in operations:
-        refused(lambda operation=operation: keepers.do(operation, OWNER, node))
+        refused(partial(keepers.do, operation, OWNER, node))
     refused(lambda: keepers.converse(introduce(KEEPER, OWNER, bytes(32)), node))
     assert keepers.get(1) == data
     assert keepers.sizes().keys() == {name_of(1)}
@@ -393,7 +394,7 @@ def test_whatever_a_node_sends_gets_one_answer(body: bytes, node: str) -> None:
 @pytest.mark.parametrize("seed", [None, 1])
 def test_g27_a_crash_at_any_step_leaves_each_object_whole_or_not_at_all_and_counted(seed: int | None) -> None:
     """Of puts, a removal and a put in its place; with and without a power cut."""
-    acts = (
+    acts: tuple[Callable[[Keepers], object], ...] = (
         lambda keepers: keepers.put(1),
         lambda keepers: keepers.put(2),
         lambda keepers: keepers.do(DeleteObject(name_of(1))),
