@@ -12,7 +12,7 @@ from collections.abc import Generator
 from typing import Any, NamedTuple
 
 from nectar_node.backup.format.access import NONCE_BYTES, prove
-from nectar_node.backup.format.errors import BackupError, ObjectExists, ObjectMissing, RemoteFailed, WrongPhrase
+from nectar_node.backup.format.errors import ObjectExists, ObjectMissing, RemoteFailed, WrongPhrase
 from nectar_node.backup.format.limits import MAX_OBJECTS
 from nectar_node.backup.format.names import is_name
 from nectar_node.backup.operations import DeleteObject, GetObject, Listed, ListObjects, PutObject, RemoteOperation
@@ -25,6 +25,9 @@ PAGE_OBJECTS = 2048
 """Objects in one answer to List: 150 KB."""
 TIMEOUT_SECONDS = 600
 """How long one request may take: a pack of 8 MiB at 15 KB/s. A keeper that cannot be reached is noticed much sooner."""
+
+PAUSES = (0.1, 0.5, 2.0, 5.0)
+"""Seconds before each further attempt at a request: a keeper that boots has looked around by then."""
 
 ALREADY_EXISTS = "AlreadyExists"
 NOT_FOUND = "NotFound"
@@ -42,6 +45,8 @@ class NodeRequest(NamedTuple):
 
     body: bytes
     blob: bytes | None = None
+    after: float = 0.0
+    """Seconds to wait before it is sent."""
 
 
 class NodeAnswer(NamedTuple):
@@ -51,13 +56,15 @@ class NodeAnswer(NamedTuple):
     blob: bytes | None = None
     failure: str | None = None
     """Half a sentence, after the keeper's name, such as `cannot be reached`; None: it has answered."""
+    restarted: bool = False
+    """Whether there is none because the keeper has restarted, or the connection was lost: it can be asked again."""
 
 
 Exchange = Generator[NodeRequest, NodeAnswer, Any]
 """One operation under way."""
 
 
-class NotKeptError(BackupError):
+class NothingKept(RemoteFailed):
     """The keeper does not keep anything for that node, or not any more."""
 
 
@@ -85,7 +92,7 @@ def introduce(keeper: str, owner: str, access: bytes) -> Exchange:
 def enter(keeper: str, visitor: str, owner: str, key: bytes) -> Exchange:
     """Prove to know the phrase of this `key`, so that the node `visitor` may read for a while.
 
-    Raises WrongPhrase if it is another phrase, and NotKeptError.
+    Raises WrongPhrase if it is another phrase, and NothingKept.
     """
     told, _ = yield from _ask(keeper, "Challenge", {"owner": owner})
     nonce = _nonce_untrusted(keeper, told)
@@ -148,20 +155,39 @@ def _nonce_untrusted(keeper: str, told: object) -> bytes:
 def _ask(
     keeper: str, kind: str, fields: dict[str, object], name: str = "", blob: bytes | None = None
 ) -> Generator[NodeRequest, NodeAnswer, tuple[object, bytes | None]]:
-    """Send one request, and return body and blob of its answer; raises what the answer says is wrong."""
-    answer = yield NodeRequest(json.dumps({kind: fields}, separators=(",", ":")).encode(), blob)
+    """Send one request, and return body and blob of its answer; raises what the answer says is wrong.
+
+    A keeper that is busy, or has restarted, is asked again: no request does harm if it is done twice.
+    """
+    request = NodeRequest(json.dumps({kind: fields}, separators=(",", ":")).encode(), blob)
+    for pause in (*PAUSES, None):
+        answer = yield request
+        told = _json_untrusted(answer.body)
+        if pause is None or not (answer.restarted or _is_busy_untrusted(told)):
+            break
+        request = request._replace(after=pause)
     if answer.failure is not None:
         raise RemoteFailed(f"{keeper} {answer.failure}.")
-    try:
-        told = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        told = None
     match told:
         case {"Err": dict(error)} if len(error) == 1:
             raise _error_untrusted(keeper, error, name)
         case "Ok" | {"Objects": _} | {"Nonce": _}:
             return told, answer.blob
     raise RemoteFailed(f"{keeper} gives an answer of a shape that is not known: it may run another version.")
+
+
+def _json_untrusted(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_busy_untrusted(told: object) -> bool:
+    match told:
+        case {"Err": {"Busy": _}}:
+            return True
+    return False
 
 
 def _error_untrusted(keeper: str, error: dict[str, Any], name: str) -> Exception:
@@ -174,5 +200,5 @@ def _error_untrusted(keeper: str, error: dict[str, Any], name: str) -> Exception
     said = text if isinstance(text, str) and text else "refuses, and does not say why"
     sentence = f"{keeper} {''.join(each for each in said[:400] if each.isprintable())}."
     if kind == NOT_KEPT:
-        return NotKeptError(sentence)
+        return NothingKept(sentence)
     return WrongPhrase(sentence) if kind == WRONG_PROOF else RemoteFailed(sentence)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import threading
+import time
 
+from kernel.contract.message import Reason
 from nectar_node.backup.format.errors import RemoteFailed
 from nectar_node.backup.stores.node_messages import KEEPER_PROCESS, TIMEOUT_SECONDS, NodeAnswer, NodeRequest
 from nectar_node.base.errors import NotRunning
@@ -13,6 +15,8 @@ from nectar_node.console.advice import advice
 from nectar_node.launcher.client import Answer, ControlClient
 from nectar_node.launcher.local_network import LocalNetwork
 
+RESTARTED = frozenset((Reason.PEER_RESTARTED.value, Reason.CONNECTION_LOST.value))
+"""Reasons after which the same request can be sent again."""
 _SLACK = 30.0
 """Seconds beyond a request's own time in which the node must say what became of it."""
 
@@ -33,6 +37,7 @@ class OwnNode:
 
     def ask(self, keeper: str, request: NodeRequest) -> NodeAnswer:
         """Send one request in the name of the node's user, and wait for the answer; raises RemoteFailed."""
+        time.sleep(request.after)
         client = self._take(keeper)
         answer = client.request(
             "message",
@@ -76,5 +81,5 @@ class OwnNode:
                 what_to_do = advice(reason, keeper, self._network.command)
                 hint = f": {what_to_do}" if what_to_do is not None else ""
                 gone = "cannot be reached" if outcome == "offline" else "has not answered in time"
-                return NodeAnswer(failure=f"{gone} from {self._node} ({reason}){hint}")
+                return NodeAnswer(failure=f"{gone} from {self._node} ({reason}){hint}", restarted=reason in RESTARTED)
         raise RemoteFailed(f"{self._node} gives an answer of a shape that is not known: it may be another version.")

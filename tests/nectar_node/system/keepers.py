@@ -132,6 +132,7 @@ class Keepers:
         try:
             while True:
                 request = next(steps) if answer is None else steps.send(answer)
+                self.now += request.after
                 body, blob = self._answered(self.request(request, node))
                 answer = NodeAnswer(json.dumps(body).encode(), blob)
         except StopIteration as end:

@@ -23,7 +23,7 @@ from nectar_node.backup.playing import play
 from nectar_node.backup.prune import keep_recent, prune
 from nectar_node.backup.stores import node_messages
 from nectar_node.backup.stores.folder import FolderRemote
-from nectar_node.backup.stores.node_messages import NodeRequest, NotKeptError, enter, introduce
+from nectar_node.backup.stores.node_messages import NodeRequest, enter, introduce
 from nectar_node.backup.verify import verify
 from nectar_node.base.system_processes import BACKUPS
 from nectar_node.contract.actions import Kept
@@ -64,7 +64,7 @@ def keepers() -> Keepers:
 
 def refused(act: Callable[[], object]) -> str:
     """Why something is refused."""
-    with pytest.raises((RemoteFailed, NotKeptError)) as refusal:
+    with pytest.raises(RemoteFailed) as refusal:
         act()
     return str(refusal.value)
 
