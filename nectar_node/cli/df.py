@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from nectar_node.base.errors import NeedsConsent
-from nectar_node.cli.consent import agrees
 from nectar_node.console import output
+from nectar_node.console.asking import agrees
 from nectar_node.launcher import options
 from nectar_node.launcher.client import Answer
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork

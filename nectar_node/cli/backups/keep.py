@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from nectar_node.cli.consent import agrees
 from nectar_node.console import output
+from nectar_node.console.asking import agrees
 from nectar_node.console.sizes import parse_size
 from nectar_node.launcher import options
 from nectar_node.launcher.arguments import check_name
@@ -82,7 +82,8 @@ def refuse(
     """
     with LocalNetwork.find(directory).connect(node) as client:
         answer = client.ask("refuse", name=owner)
-        there = f"{_number(answer, 'objects')} objects, {output.size(_number(answer, 'bytes'))}"
+        count = _number(answer, "objects")
+        there = f"{count} {'object' if count == 1 else 'objects'}, {output.size(_number(answer, 'bytes'))}"
         if not _number(answer, "objects"):
             delete = True  # nothing that anybody could miss
         elif delete is None and not as_json and sys.stdin.isatty() and sys.stdout.isatty():
