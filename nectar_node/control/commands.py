@@ -24,6 +24,7 @@ from nectar_node.base.errors import BadInput, BadPackage, NodeError
 from nectar_node.contract.actions import DiskUsed, Installed, Kept, Printed
 from nectar_node.contract.traces import Traced
 from nectar_node.control import status
+from nectar_node.control.blob_files import blob_untrusted, put_down
 from nectar_node.control.keeping import Keeping
 from nectar_node.control.requests import (
     Fields,
@@ -321,12 +322,14 @@ class Control:
 
     async def _on_message(self, _: Client, fields: Fields) -> dict[str, object]:
         target, message, blob = message_untrusted(fields)
+        if fields.blob_file:
+            blob = await blob_untrusted(fields.blob_file)
         waiter = Waiter()
         self._core.inject(target, message, blob, waiter, trio.current_time())
         self._turn()
         if message.expects_response is None:
             return {"outcome": "sent"}
-        return self._outcome(await waiter.wait())
+        return self._outcome(await put_down(await waiter.wait(), fields.answer_file))
 
     def _outcome(self, answer: Arrival | Failure) -> dict[str, object]:
         if isinstance(answer, Failure):

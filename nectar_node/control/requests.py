@@ -48,6 +48,10 @@ class Fields(Struct, frozen=True):
     body: str = ""
     blob: bytes | None = None
     mime: Annotated[str, Meta(max_length=limits.MAX_NAME_BYTES)] | None = None
+    blob_file: str = ""
+    """A file with the blob (`nectar_node.control.blob_files`)."""
+    answer_file: str = ""
+    """A file for the answer's blob."""
 
     line: str = ""
     """What a user typed to run a script."""
