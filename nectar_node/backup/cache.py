@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from nectar_node.backup.format.streams import ChunkStream
 from nectar_node.backup.source import Stamp
+
+FileRow = tuple[Stamp, ChunkStream | bytes]
+"""What was in a file, and when."""
+
+
+class KnownFiles(Protocol):
+    """What was in each file. A dict is one, and so is a file that is read from its beginning to its end."""
+
+    def get(self, path: bytes, /) -> FileRow | None:
+        """Return what was in a file; the paths that are asked for come in the order of `source.order`."""
 
 
 @dataclass(slots=True)
@@ -14,7 +25,7 @@ class Cache:
 
     indexes: dict[str, bytes] = field(default_factory=dict)
     """Index objects of the remote, decrypted: they never change."""
-    files: dict[bytes, tuple[Stamp, ChunkStream | bytes]] = field(default_factory=dict)
+    files: KnownFiles = field(default_factory=dict[bytes, FileRow])
     """What was in each file."""
     packs: frozenset[str] = frozenset()
     """The packs in which that lies: if one of them is gone, all files are read again."""

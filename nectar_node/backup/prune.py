@@ -19,7 +19,7 @@ from nectar_node.backup.format.names import RINGS, head_name
 from nectar_node.backup.format.streams import ChunkStream
 from nectar_node.backup.operations import AwaitOperation, BeginOperation, DeleteObject, OperationDone, Steps
 from nectar_node.backup.reading import chunks_of, fetch, read_listing
-from nectar_node.backup.repository import Repository, listed, open_heads, read_head, read_table
+from nectar_node.backup.repository import Repository, listed, open_heads, read_heads, read_table
 from nectar_node.backup.run import BackupJob, check_newest, put_head, put_ring
 from nectar_node.backup.verify import standing
 from nectar_node.backup.writing import PackWriter
@@ -68,12 +68,12 @@ def prune(job: BackupJob, keep: Keep) -> Steps[Pruned]:
     """
     repository = yield from open_heads(job.remote, job.ring)
     yield from put_ring(job)
-    newest = yield from check_newest(job, repository)
+    newest, passed = yield from check_newest(job, repository)
     if newest is None:
         return Pruned(HeadLink(0, b""), 0, 0, 0)
-    every = {}
-    for number in repository.heads:
-        every[number] = yield from read_head(repository, number)
+    every, damaged = yield from read_heads(repository)
+    if any(number not in passed and not newest[0].is_pruned(number) for number in damaged):
+        raise next(iter(damaged.values()))
     heads = standing(every)
     kept = keep([(head.number, head.time) for head in heads]) | {newest[0].number}
     yield from read_table(repository, {})
@@ -82,7 +82,7 @@ def prune(job: BackupJob, keep: Keep) -> Steps[Pruned]:
     replaced = {RINGS + name.hex() for name in job.ring.replaced}
     rings = [name for name, _ in (yield from listed(job.remote, RINGS)) if name in replaced]
     removed = [head.number for head in heads if head.number not in kept]
-    left_over = [number for number in every if newest[0].is_pruned(number)]
+    left_over = [number for number in repository.heads if number in damaged or newest[0].is_pruned(number)]
     if not (removed or left_over or plan.dropped or rings or len(repository.indexes) > _FEW_INDEXES):
         return Pruned(newest[1], len(heads), 0, 0)
     put = yield from plan.write(job)
@@ -90,7 +90,7 @@ def prune(job: BackupJob, keep: Keep) -> Steps[Pruned]:
     gone = {*removed, *left_over, newest[0].number}
     head = replace(
         newest[0],
-        number=max(job.number, newest[0].number + 1),
+        number=max(job.number, (repository.latest or 0) + 1),
         before=newest[1],
         writer=job.writer,
         pruned=_ranges(newest[0].pruned, gone, kept - gone),

@@ -162,6 +162,18 @@ def read_head(repository: Repository, number: int) -> Steps[tuple[Head, HeadLink
     return open_head_untrusted(repository.remote, number, data, repository.ring), HeadLink(number, hash_of(data))
 
 
+def read_heads(repository: Repository) -> Steps[tuple[dict[int, tuple[Head, HeadLink]], dict[int, DamagedBackup]]]:
+    """Return all heads by their numbers, and the damage of those that cannot be read."""
+    heads: dict[int, tuple[Head, HeadLink]] = {}
+    damaged: dict[int, DamagedBackup] = {}
+    for number in sorted(repository.heads, reverse=True):
+        try:
+            heads[number] = yield from read_head(repository, number)
+        except DamagedBackup as damage:
+            damaged[number] = damage
+    return heads, damaged
+
+
 def open_heads(remote: str, ring: Ring, least: int = 0) -> Steps[Repository]:
     """Return a repository of which only the heads are known; raises RolledBack if the newest is older than `least`."""
     heads, strangers = {}, []

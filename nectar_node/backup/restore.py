@@ -14,7 +14,7 @@ from nectar_node.backup.format.names import PACKS
 from nectar_node.backup.format.streams import ChunkStream, split_ids
 from nectar_node.backup.operations import Steps
 from nectar_node.backup.reading import chunks_of, fetch, read_listing
-from nectar_node.backup.repository import Repository, open_heads, open_rings, read_head, read_table
+from nectar_node.backup.repository import Repository, open_heads, open_rings, read_head, read_heads, read_table
 from nectar_node.backup.source import RestoreTarget
 
 _BATCH_CHUNKS = 4096
@@ -53,7 +53,7 @@ def restore(
     repository = yield from open_heads(remote, ring, least)
     if repository.latest is None:
         raise RemoteFailed(f"There is no complete copy in {remote}: its first backup has not come to its end.")
-    newest = yield from read_head(repository, repository.latest)
+    newest = yield from (read_head(repository, repository.latest) if at is None else _newest_legible(repository))
     repository.heads = {number: size for number, size in repository.heads.items() if not newest[0].is_pruned(number)}
     head, link = newest if at is None else (yield from head_at(repository, at))
     yield from read_table(repository, {})
@@ -61,6 +61,19 @@ def restore(
     yield from read_listing(repository, head.listing, writing.entries)
     yield from writing.close()
     return RestoredCopy(head, link, ring, sealed_ring, newest[1])
+
+
+def _newest_legible(repository: Repository) -> Steps[tuple[Head, HeadLink]]:
+    """Return the newest head that can be read, and forget the others: whoever asks for an earlier copy needs no more.
+
+    Raises DamagedBackup if there is none.
+    """
+    heads, damaged = yield from read_heads(repository)
+    if not heads:
+        raise next(iter(damaged.values()))
+    for number in damaged:
+        del repository.heads[number]
+    return heads[max(heads)]
 
 
 def head_at(repository: Repository, at: int) -> Steps[tuple[Head, HeadLink]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from nectar_node.backup.cache import Cache
+from nectar_node.backup.cache import Cache, FileRow, KnownFiles
 from nectar_node.backup.format import names
 from nectar_node.backup.format.chunking import Chunker
 from nectar_node.backup.format.errors import CopyElsewhere, DamagedBackup, OlderState
@@ -18,7 +18,7 @@ from nectar_node.backup.format.listing import Content, EntryKind, ListingEntry, 
 from nectar_node.backup.format.streams import ChunkStream, split_ids
 from nectar_node.backup.operations import PutObject, Steps
 from nectar_node.backup.repository import Repository, listed, open_heads, put_once, read_head, read_table
-from nectar_node.backup.source import BackupSource, SourceEntry, Stamp
+from nectar_node.backup.source import BackupSource, FileChanged, FileGone, SourceEntry
 from nectar_node.backup.writing import PackWriter, StreamWriter
 
 _RACY = 200_000_000
@@ -53,6 +53,10 @@ class BackupJob:
     """
     takes_over: bool = False
     """Whether to go on where another copy of the node has written."""
+    check: Callable[[], None] = lambda: None
+    """Called when everything has been read and stored, before that becomes a copy: raises BackupError if what was read
+    is not what the node had at one instant.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,8 @@ class Report:
     cache: Cache
     damages: tuple[DamagedBackup, ...]
     """What was found wrong at the remote; what of it this backup needs was written again."""
+    unsettled: int = 0
+    """Files that changed past the node while they were copied: what is in the copy may be of no one instant."""
 
 
 @dataclass(slots=True)
@@ -83,20 +89,34 @@ Progress = Callable[[int, int], None]
 """Gets how many bytes of files are done, and how many of them are new to the remote."""
 
 
+Keep = Callable[[bytes, FileRow], None]
+"""Gets the path of a file, and what was in it."""
+
+
 def back_up(
-    job: BackupJob, source: BackupSource, cache: Cache, progress: Progress = lambda done, new: None
+    job: BackupJob,
+    source: BackupSource,
+    cache: Cache,
+    progress: Progress = lambda done, new: None,
+    keep: Keep | None = None,
 ) -> Steps[Report]:
-    """Back up everything that the source has. Raises BackupError; then the remote has its former copies."""
+    """Back up everything that the source has. Raises BackupError; then the remote has its former copies.
+
+    `keep` gets what was in each file, in the order of the source; without it, the report's cache has all of that.
+    """
     repository = yield from open_heads(job.remote, job.ring)
     yield from put_ring(job)
-    newest = yield from check_newest(job, repository)
+    newest, passed = yield from check_newest(job, repository)
     yield from read_table(repository, cache.indexes)
     chunker = Chunker(job.ring.cut_seed)
     writer = PackWriter(repository, job.entropy, chunker)
     intact = cache.packs <= repository.table.by_name.keys()
-    run = _Run(writer, chunker, cache.files if intact else {}, job.now * 1_000_000 - _RACY, progress)
+    files: dict[bytes, FileRow] = {}
+    known: KnownFiles = cache.files if intact else {}
+    run = _Run(writer, chunker, known, job.now * 1_000_000 - _RACY, progress, keep or files.__setitem__)
     listing = yield from run.all_of(source)
     yield from writer.flush()
+    job.check()
     number = max(job.number, (repository.latest or 0) + 1)
     head = Head(
         number,
@@ -107,7 +127,7 @@ def back_up(
         listing,
         run.totals.files,
         run.totals.bytes,
-        () if newest is None else newest[0].pruned,
+        without(() if newest is None else newest[0].pruned, passed),
     )
     link, size = yield from put_head(job, head)
     return Report(
@@ -116,7 +136,7 @@ def back_up(
         head.bytes,
         writer.new_bytes,
         writer.stored_bytes + size,
-        Cache(repository.indexes | writer.indexes, run.files, frozenset(repository.table.by_name)),
+        Cache(repository.indexes | writer.indexes, files, frozenset(repository.table.by_name)),
         tuple(repository.damages),
     )
 
@@ -136,10 +156,12 @@ def put_head(job: BackupJob, head: Head) -> Steps[tuple[HeadLink, int]]:
     return HeadLink(head.number, hash_of(data)), len(data)
 
 
-def check_newest(job: BackupJob, repository: Repository) -> Steps[tuple[Head, HeadLink] | None]:
-    """Return the newest head, if there is one, having seen that it is what this copy of the node has left there.
+def check_newest(job: BackupJob, repository: Repository) -> Steps[tuple[tuple[Head, HeadLink] | None, list[int]]]:
+    """Return the newest head that a new one may follow, if there is one, having seen that it is what this copy of the
+    node has left there; and the numbers of later heads that are damaged, which the new one does not count as copies.
 
-    Raises RolledBack, CopyElsewhere and DamagedBackup.
+    A damaged head is passed over if this copy of the node is known to have put it, or if it takes over: another copy's
+    would be lost. Raises OlderState, CopyElsewhere and DamagedBackup.
     """
     known, latest = job.known, repository.latest
     if known is not None and (latest is None or latest < known.number):
@@ -148,18 +170,33 @@ def check_newest(job: BackupJob, repository: Repository) -> Steps[tuple[Head, He
             f"{job.remote} has {newest}, and had copy {known.number}: it has lost copies, or shows an older state. "
             "Remove it and add it again to go on from what it has."
         )
-    if latest is None:
-        return None
-    head, link = yield from read_head(repository, latest)
-    if known is not None and latest == known.number:
-        if link != known:
-            raise repository.damaged(names.head_name(job.ring, latest), "is not the one that was put there")
-    elif head.writer != job.writer and not job.takes_over:
-        raise CopyElsewhere(
-            f"Another copy of {head.node} has written copy {latest} to {job.remote}: only one may go on. "
-            "If it is this one, say --take-over."
-        )
-    return head, link
+    passed: list[int] = []
+    for number in sorted(repository.heads, reverse=True):
+        try:
+            head, link = yield from read_head(repository, number)
+        except DamagedBackup as damage:
+            if (known is None or number > known.number) and not job.takes_over:
+                raise DamagedBackup(
+                    damage.remote, damage.name, f"{damage.what}; --take-over goes on after it"
+                ) from damage
+            repository.damages.append(damage)
+            passed.append(number)
+            continue
+        if known is not None and number <= known.number:
+            if number == known.number and link != known and not job.takes_over:
+                raise repository.damaged(names.head_name(job.ring, number), "is not the one that was put there")
+        elif head.writer != job.writer and not job.takes_over:
+            raise CopyElsewhere(
+                f"Another copy of {head.node} has written copy {number} to {job.remote}: only one may go on. "
+                "If it is this one, say --take-over."
+            )
+        return (head, link), passed
+    return None, passed
+
+
+def without(pruned: tuple[tuple[int, int], ...], numbers: list[int]) -> tuple[tuple[int, int], ...]:
+    """Return the ranges of removed heads with some more numbers, all of which are higher."""
+    return *pruned, *((number, number) for number in sorted(numbers))
 
 
 @dataclass(slots=True)
@@ -168,11 +205,11 @@ class _Run:
 
     writer: PackWriter
     chunker: Chunker
-    before: dict[bytes, tuple[Stamp, ChunkStream | bytes]]
+    before: KnownFiles
     racy: int
     """Nanoseconds since 1970: what has changed later is read again next time."""
     progress: Progress
-    files: dict[bytes, tuple[Stamp, ChunkStream | bytes]] = field(default_factory=dict)
+    keep: Keep
     totals: _Totals = field(default_factory=_Totals)
 
     def all_of(self, source: BackupSource) -> Steps[ChunkStream]:
@@ -183,7 +220,10 @@ class _Run:
             if found.kind is EntryKind.LINK:
                 content = found.target
             elif found.kind is EntryKind.FILE:
-                content = yield from self._file(source, found)
+                try:
+                    content = yield from self._file(source, found)
+                except FileGone:
+                    continue
             yield from listing.write(
                 encode_entry(ListingEntry(found.path, found.kind, found.mode, found.modified, content))
             )
@@ -194,17 +234,17 @@ class _Run:
         content: ChunkStream | bytes
         if before is not None:
             content = before[1]
-            self.files[found.path] = before
+            self.keep(found.path, before)
         else:
             content = yield from self._read(source, found)
             if found.stamp is not None and found.stamp.changed < self.racy:
-                self.files[found.path] = (found.stamp, content)
+                self.keep(found.path, (found.stamp, content))
         self.totals.files += 1
         self.totals.bytes += content.size if isinstance(content, ChunkStream) else len(content)
         self.progress(self.totals.bytes, self.writer.new_bytes)
         return content
 
-    def _unchanged(self, found: SourceEntry) -> tuple[Stamp, ChunkStream | bytes] | None:
+    def _unchanged(self, found: SourceEntry) -> FileRow | None:
         before = self.before.get(found.path)
         if before is None or before[0] != found.stamp:
             return None
@@ -214,6 +254,13 @@ class _Run:
         return before
 
     def _read(self, source: BackupSource, found: SourceEntry) -> Steps[ChunkStream | bytes]:
+        while True:
+            try:
+                return (yield from self._read_once(source, found))
+            except FileChanged:
+                continue  # what was stored of it is of use, or is pruned
+
+    def _read_once(self, source: BackupSource, found: SourceEntry) -> Steps[ChunkStream | bytes]:
         ids = bytearray()
         size = 0
         with source.open(found) as reader:

@@ -38,14 +38,33 @@ class SourceEntry:
     """None: it is always read."""
 
 
+class FileGone(Exception):
+    """A file of a source went away before it was read: the copy is made without it."""
+
+
+class FileChanged(Exception):
+    """A file of a source changed while it was read: it is to be read again."""
+
+
 class BackupSource(Protocol):
-    """What is backed up: it stays as it is until the backup is done."""
+    """What is backed up: it stays as it is until the backup is done, or what it was can still be read."""
 
     def entries(self) -> Iterator[SourceEntry]:
-        """Yield everything, folders before what is in them, in the same order each time."""
+        """Yield everything, folders before what is in them, in the same order each time.
+
+        Where the order is that of `order`, files that have not changed are found again.
+        """
 
     def open(self, found: SourceEntry) -> AbstractContextManager[Reader]:
-        """Open a file."""
+        """Open a file.
+
+        Raises FileGone, and at the end of the context FileChanged.
+        """
+
+
+def order(path: bytes) -> bytes:
+    """Return the key by which paths are sorted: each folder is followed by all that is in it."""
+    return path.replace(b"/", b"\0")
 
 
 class RestoreTarget(Protocol):

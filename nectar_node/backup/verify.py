@@ -23,7 +23,7 @@ from nectar_node.backup.operations import (
     Steps,
 )
 from nectar_node.backup.reading import chunks_of, read_listing
-from nectar_node.backup.repository import Repository, listed, open_heads, read_head, read_table
+from nectar_node.backup.repository import Repository, listed, open_heads, read_heads, read_table
 
 Progress = Callable[[int, int], None]
 """Gets how many bytes of packs are checked, and how many there are."""
@@ -107,12 +107,13 @@ class _Checking:
 
     def heads(self, known: HeadLink | None) -> Steps[list[Head]]:
         """Check the chain of heads, and return those that stand, the newest first."""
-        heads: dict[int, tuple[Head, HeadLink]] = {}
-        for number in sorted(self.repository.heads, reverse=True):
-            try:
-                heads[number] = yield from read_head(self.repository, number)
-            except DamagedBackup as damage:
-                self.damages.append(damage)
+        heads, damaged = yield from read_heads(self.repository)
+        newest = heads[max(heads)][0] if heads else None
+        self.damages += [
+            damage
+            for number, damage in damaged.items()
+            if newest is None or not newest.is_pruned(number)  # a later copy was made without it
+        ]
         if known is not None and known.number in heads and heads[known.number][1] != known:
             self._damaged_head(known.number, "is not the one that was put there")
         for number in sorted(heads):

@@ -155,6 +155,50 @@ class _Bar:
         self._progress.stop()
 
 
+class Bars:
+    """Several bars on a terminal, one below the other; each may be shown by a thread of its own."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(_TITLE, BarColumn(), _TEXT, console=console)
+
+    def add(self, title: str) -> Display:
+        """Return one more, which is drawn as long as all of them are."""
+        return _OneOfBars(self._progress, self._progress.add_task(output.printable(title), total=None, text="starting"))
+
+    def __enter__(self) -> Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+
+class _OneOfBars:
+    """One of several bars."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress = progress
+        self._task = task
+
+    def show(self, done: int, total: int, text: str, state: str = "") -> None:
+        """Draw the bar again."""
+        self._progress.update(self._task, completed=done, total=total, text=f"{state}, {text}" if state else text)
+
+    def note(self, sentence: str) -> None:
+        """Print a line above all bars."""
+        self._progress.console.print(output.printable(sentence))
+
+    def __enter__(self) -> _OneOfBars:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+
 class TransferDisplay:
     """Shows a transfer on any display."""
 

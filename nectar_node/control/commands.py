@@ -39,6 +39,7 @@ from nectar_node.control.requests import (
     timeout_untrusted,
 )
 from nectar_node.control.server import error, line_of, request_untrusted
+from nectar_node.control.snapshots import LiveSnapshot, SnapshotMaker
 from nectar_node.core.core import NodeCore
 from nectar_node.packages.contents import discard_copy, has_copy, with_copy
 from nectar_node.packages.manifest import Package
@@ -147,7 +148,7 @@ class Feed(Waiter):
 class Client:
     """One connection, and what the client uses through it, which is taken back however the connection ends."""
 
-    __slots__ = ("feeds", "send", "shares")
+    __slots__ = ("feeds", "send", "shares", "snapshot")
 
     def __init__(self, send: Callable[[bytes], Awaitable[None]]) -> None:
         """`send` writes a line to the client."""
@@ -155,6 +156,8 @@ class Client:
         self.shares: set[str] = set()
         self.feeds: dict[Feed, Callable[[Feed], None]] = {}
         """What the client follows, each with the function that ends it."""
+        self.snapshot: LiveSnapshot | None = None
+        """The snapshot that lives as long as this connection."""
 
 
 class Control:
@@ -168,10 +171,11 @@ class Control:
         turn: Callable[[], None],
         ready: trio.Event,
         note: Callable[[str, Exception], None],
+        snapshots: SnapshotMaker | None = None,
     ) -> None:
         """`folder` is the node's; `status` returns what the driver adds to the status; `turn` lets the node run after
         it was told something; `ready` is set when the node has started its packages; `note` logs a failure of our own
-        code.
+        code; `snapshots` makes snapshots, if the node can.
         """
         self._note = note
         self.stop = trio.Event()
@@ -182,6 +186,7 @@ class Control:
         self._turn = turn
         self._ready = ready
         self._shares = 0
+        self._snapshots = snapshots
         self._commands: dict[str, Callable[[Client, Fields], Awaitable[dict[str, object]]]] = {
             "status": self._on_status,
             "ps": self._on_ps,
@@ -199,6 +204,10 @@ class Control:
             "review": self._on_review,
             "start": self._on_start,
             "kill": self._on_kill,
+            "snapshot": self._on_snapshot,
+            "snapshot_scanned": self._on_snapshot_scanned,
+            "snapshot_store_read": self._on_snapshot_store_read,
+            "snapshot_state": self._on_snapshot_state,
             "shutdown": self._on_shutdown,
             **Keeping(core, self._kept, self._remove_owner).commands,
         }
@@ -232,6 +241,8 @@ class Control:
                 self._take_back(client, path)
             for feed, end in client.feeds.items():
                 end(feed)
+            if client.snapshot is not None:
+                client.snapshot.end()
         except Exception as failure:
             self._note("a client's end", failure)
         if client.feeds:
@@ -398,6 +409,32 @@ class Control:
     def _take_back(self, client: Client, path: str) -> None:
         client.shares.discard(path)
         self._core.vfs.unmount(path)
+
+    # --- snapshots --------------------------------------------------------------------------------------------------
+
+    async def _on_snapshot(self, client: Client, _: Fields) -> dict[str, object]:
+        """Begin a snapshot, which lasts as long as the connection (`nectar_node.control.snapshots`)."""
+        if self._snapshots is None or client.snapshot is not None:
+            raise BadInput("There is no snapshot for this connection.")
+        client.snapshot = await self._snapshots.begin()
+        return {"folder": client.snapshot.folder}
+
+    def _snapshot(self, client: Client) -> LiveSnapshot:
+        if client.snapshot is None:
+            raise BadInput("This connection has no snapshot.")
+        return client.snapshot
+
+    async def _on_snapshot_scanned(self, client: Client, _: Fields) -> dict[str, object]:
+        self._snapshot(client).scanned()
+        return await self._on_snapshot_state(client, _)
+
+    async def _on_snapshot_store_read(self, client: Client, _: Fields) -> dict[str, object]:
+        await self._snapshot(client).store_read()
+        return await self._on_snapshot_state(client, _)
+
+    async def _on_snapshot_state(self, client: Client, fields: Fields) -> dict[str, object]:
+        """Answer whether the snapshot is still whole."""
+        return {"void": self._snapshot(client).void(fields.progress)}
 
     # --- processes --------------------------------------------------------------------------------------------------
 

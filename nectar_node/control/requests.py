@@ -79,6 +79,9 @@ class Fields(Struct, frozen=True):
     removes: bool = False
     """Whether what it has is to be removed."""
 
+    progress: int = 0
+    """How far a backup has come, in bytes: it must grow now and then."""
+
 
 def shared_file_untrusted(given: str) -> tuple[Path, Path]:
     """Return the path as the user gave it, and the absolute path without links."""

@@ -33,6 +33,8 @@ class Lanes:
         self._nursery: trio.Nursery | None = None
         self._at_work: set[trio.CancelScope] = set()
         self._stopping = False
+        self._turn_done: trio.Event | None = None
+        """Set when a turn is done, if somebody waits for that."""
         self._telling = False
 
     def submit(self, job: Job) -> None:
@@ -43,6 +45,18 @@ class Lanes:
     def stop(self, action: StopJob) -> None:
         """Give up a job."""
         self._turns.stop(action.ticket)
+        self._go_on()
+
+    async def hold(self) -> None:
+        """Return when no job changes a package's files, and none will before `go_on`."""
+        self._turns.hold()
+        while not self._turns.is_still:
+            self._turn_done = trio.Event()
+            await self._turn_done.wait()
+
+    def go_on(self) -> None:
+        """End a `hold`, whether it has returned or not."""
+        self._turns.go_on()
         self._go_on()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -82,6 +96,9 @@ class Lanes:
                 if self._stopping:
                     break
                 self._turns.done(turn, turn.steps if done is None else None)
+                if self._turn_done is not None:
+                    self._turn_done.set()
+                    self._turn_done = None
                 self._tell(turn, done or [])
                 turn = self._turns.take()
                 self._go_on()

@@ -86,6 +86,7 @@ from nectar_node.driver.membership import (
 from nectar_node.driver.node_store import OpenStore, open_store
 from nectar_node.driver.node_trace import NodeTrace
 from nectar_node.driver.program_code import load_program
+from nectar_node.driver.snapshots import NodeSnapshots, forget_snapshot
 from nectar_node.packages.boot import Boot
 from nectar_node.packages.contents import with_copy
 from nectar_node.packages.manifest import Package
@@ -223,6 +224,7 @@ def _prepare(config: NodeConfig, budget: Budget) -> _Prepared:
         lock = folder.acquire()
     except OSError as error:
         raise BadFolder(f"{error.filename or folder.path} cannot be used: {error.strerror}.") from error
+    forget_snapshot(folder.path)
     keys = read_keys(config)
     opened = open_store(folder, config.name, lambda: former_names(config, keys), rescue=config.rescue)
     directory = open_directory(config, keys, opened.kept.names)
@@ -263,6 +265,7 @@ class Node:
         self._log_budget = LogBudget()
         self._telling_omitted = False
         self._lanes = Lanes(prepared.ledger, prepared.database, self._job_done)
+        self._snapshots = NodeSnapshots(folder.path, prepared.ledger, prepared.database, self._lanes, self._note)
         self._carriers: dict[type, Callable[..., None]] = {
             Dial: self._handle_connection,
             Close: self._handle_connection,
@@ -292,13 +295,14 @@ class Node:
         listener = await self._listen()
         socket = server.bind(self.config.folder.control)
         path = self.config.folder.path
-        commands = control.Control(self._core, path, self._status, self._turn, self._ready, self._note)
+        commands = control.Control(self._core, path, self._status, self._turn, self._ready, self._note, self._snapshots)
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 clock = trio.lowlevel.current_clock().current_time  # what trio.current_time() returns, five calls later
                 self._driver = Driver(self._core.network, self._transport, nursery, self._turn, clock)
                 await nursery.start(self._lanes.run)
+                await nursery.start(self._snapshots.run)
                 nursery.start_soon(self._watch_signals, commands)
                 nursery.start_soon(self._watch_starter, commands)
                 nursery.start_soon(self._run_guests)

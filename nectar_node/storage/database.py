@@ -45,6 +45,8 @@ _SETTINGS = (
 )
 _LOG_BYTES = 16 << 20
 """The length to which the log is cut back after a large commit: some seconds of small ones."""
+_CHECKPOINT_PAGES = 1000
+"""Pages in the log after which a commit takes them over into the database, as SQLite does by itself."""
 _DURABLE = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL", f"PRAGMA journal_size_limit={_LOG_BYTES}")
 _SCHEMA = (
     "CREATE TABLE rows (kind TEXT, key TEXT, value BLOB, guard BLOB, PRIMARY KEY (kind, key)) STRICT",
@@ -189,6 +191,28 @@ class Database:
             if _is_whole_untrusted(_STATES, key, value, guard):
                 return bytes(value)
         raise OSError(errno.EIO, "it is damaged")
+
+    def checkpoint(self) -> None:
+        """Take what is in the log over into the database, as far as it is there now. Raises OSError."""
+        with self._lock, _Translated():
+            _do(self._connection, "PRAGMA wal_checkpoint(PASSIVE)")
+
+    def freeze(self) -> None:
+        """Take over all that is in the log, and from now on write to the log alone, until `thaw`.
+
+        So the database's file holds all that was committed until now, and stays as it is. Raises OSError, and nothing
+        is frozen then.
+        """
+        with self._lock, _Translated():
+            ((busy, left, _),) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            if busy or left:
+                raise OSError(errno.EBUSY, "the store's log is in use")
+            _do(self._connection, "PRAGMA wal_autocheckpoint=0")
+
+    def thaw(self) -> None:
+        """End a `freeze`: the next commit takes the log over, if it has become long. Raises OSError."""
+        with self._lock, _Translated():
+            _do(self._connection, f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
 
     def _write(self, kind: str, key: str, value: bytes | None) -> int:
         """Write one row, and return by how much the sum of the guards grows."""

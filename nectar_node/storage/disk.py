@@ -115,18 +115,25 @@ def _append(operation: ops.Append, ledger: Ledger) -> int:
     size = len(operation.data)
     with opened(operation.location, os.O_WRONLY | os.O_APPEND) as file:
         with growing(ledger.account_of(operation.location), file, file.length + size, size):
+            if (preserver := ledger.preserver_of(operation.location)) is not None:
+                preserver.extending(file.descriptor)
             write_all(file.descriptor, operation.data)
         return os.fstat(file.descriptor).st_size
 
 
 def _create(operation: ops.Create, ledger: Ledger) -> None:
     account = ledger.account_of(operation.location)
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if operation.cut_off else 0)
     with folder_of(operation.location) as (folder, name):
         before = size_in(folder, name)
         account.claim(0, before is None)
         try:
-            with opened(operation.location, flags):
+            with opened(operation.location, os.O_WRONLY | os.O_CREAT) as file:
+                if (preserver := ledger.preserver_of(operation.location)) is not None and before is None:
+                    preserver.made(file.descriptor)
+                if operation.cut_off and file.length:
+                    if preserver is not None:
+                        preserver.cutting(file.descriptor, 0)
+                    os.ftruncate(file.descriptor, 0)
                 account.settle(-(before or 0) if operation.cut_off else 0)
         except OSError:
             account.settle(0, -(before is None))
@@ -152,6 +159,8 @@ def _stat(operation: ops.Stat, _: Ledger) -> ops.FileStat:
 def _remove_file(operation: ops.RemoveFile, ledger: Ledger) -> None:
     with folder_of(operation.location) as (folder, name):
         size = size_in(folder, name)
+        if (preserver := ledger.preserver_of(operation.location)) is not None:
+            preserver.leaving(folder, name, for_good=True)
         os.unlink(name, dir_fd=folder)
         ledger.account_of(operation.location).settle(-(size or 0), -1)
         if operation.synced:
@@ -162,6 +171,8 @@ def _set_length(operation: ops.SetLength, ledger: Ledger) -> None:
     account, length = ledger.account_of(operation.location), operation.length
     with opened(operation.location, os.O_WRONLY) as file:
         with growing(account, file, length, max(0, length - file.length)):
+            if (preserver := ledger.preserver_of(operation.location)) is not None:
+                preserver.cutting(file.descriptor, length)
             os.ftruncate(file.descriptor, length)
         account.settle(min(0, length - file.length))
 

@@ -19,6 +19,7 @@ from functools import lru_cache
 
 from nectar_node.base.decoding import Size
 from nectar_node.storage import operations as ops
+from nectar_node.storage.preserving import Preserver
 
 GIB = 1 << 30
 DEFAULT_BYTES = 4 * GIB
@@ -186,6 +187,8 @@ class Ledger:
         keeps for others: the floor holds for it, and its quotas are counted elsewhere (`nectar_node.system.keeper`).
         """
         self.quotas = quotas
+        self.preserver: Preserver | None = None
+        """What keeps the packages' files of a snapshot while they change; None: there is no snapshot."""
         self._drives = drives
         self._kept_root = kept
         self._kept = DiskAccount(ops.Usage(NO_QUOTA, NO_QUOTA), "", quotas, known=True)
@@ -197,6 +200,11 @@ class Ledger:
         """Return the package whose account has what is there; None: it is in no account."""
         root, parts = location
         return parts[0] if parts and root and root == self._drives else None
+
+    def preserver_of(self, location: ops.Location) -> Preserver | None:
+        """Return what must be told before the file or folder changes; None: nothing, as there is no snapshot."""
+        preserver = self.preserver
+        return preserver if preserver is not None and self.package_of(location) is not None else None
 
     def account_of(self, location: ops.Location) -> DiskAccount:
         """Return the account of a file or folder; a package's folder of drives itself is in none."""

@@ -13,6 +13,7 @@ from itertools import count, islice
 
 from blake3 import blake3
 
+from kernel.contract.message import Buffer
 from nectar_node.storage import operations as ops
 from nectar_node.storage.archive import Entry, entries_untrusted, unpack_untrusted, verify_untrusted
 from nectar_node.storage.ledger import DiskAccount, Ledger
@@ -27,6 +28,7 @@ from nectar_node.storage.opened import (
     size_in,
     write_all,
 )
+from nectar_node.storage.preserving import Preserver
 from nectar_node.storage.steps import Work
 
 _ENTRIES = 256
@@ -66,6 +68,8 @@ def write_at(operation: ops.WriteAt, ledger: Ledger) -> Work:
     account, size = ledger.account_of(operation.location), len(rest)
     with opened(operation.location, os.O_WRONLY) as file, growing(account, file, offset + size if size else 0, size):
         while rest:
+            if (preserver := ledger.preserver_of(operation.location)) is not None:  # it may have come meanwhile
+                preserver.writing(file.descriptor, offset, min(len(rest), ops.LONG_BYTES))
             written = os.pwrite(file.descriptor, rest[: ops.LONG_BYTES], offset)
             rest, offset = rest[written:], offset + written
             if rest:
@@ -100,7 +104,7 @@ def remove_folder(operation: ops.RemoveFolder, ledger: Ledger) -> Work:
     account = ledger.account_of(operation.location)
     with folder_of(operation.location) as (folder, name):
         if operation.recursive:
-            yield from _empty(folder, name, account)
+            yield from _empty(folder, name, account, operation.location, ledger)
         os.rmdir(name, dir_fd=folder)
         account.settle(0, -1)
         if operation.synced:
@@ -108,7 +112,7 @@ def remove_folder(operation: ops.RemoveFolder, ledger: Ledger) -> Work:
     return None
 
 
-def _empty(folder: int, name: str, account: DiskAccount) -> Iterator[None]:
+def _empty(folder: int, name: str, account: DiskAccount, location: ops.Location, ledger: Ledger) -> Iterator[None]:
     """Remove all that is in a folder, however deep.
 
     A folder in a folder is first moved up beside the outermost ones. So neither the stack nor the descriptors grow with
@@ -116,40 +120,91 @@ def _empty(folder: int, name: str, account: DiskAccount) -> Iterator[None]:
     """
     unique = os.urandom(8).hex()
     names = (f".{unique}.{number}" for number in count())
+    removing = _Removing(account, location, ledger)
     outer = os.open(name, FOLDER, dir_fd=folder)
     try:
         for number, (each, is_folder) in enumerate(_listed_anew(outer), 1):
             if is_folder:
-                yield from _move_up(outer, each, names, account)
+                yield from _move_up(outer, each, names, removing)
                 os.rmdir(each, dir_fd=outer)
-                account.settle(0, -1)
+                removing.account.settle(0, -1)
             else:
-                _unlink(outer, each, account)
+                removing.unlink(outer, each)
             if not number % _ENTRIES:
                 yield
     finally:
         os.close(outer)
 
 
-def _move_up(outer: int, name: str, names: Iterator[str], account: DiskAccount) -> Iterator[None]:
+def _move_up(outer: int, name: str, names: Iterator[str], removing: _Removing) -> Iterator[None]:
     """Remove all files in a folder, and move the folders in it to its own, under `names`."""
     inner = os.open(name, FOLDER, dir_fd=outer)
     try:
         for number, (each, is_folder) in enumerate(_listed_anew(inner), 1):
             if is_folder:
+                yield from removing.below.keep()
                 os.rename(each, next(names), src_dir_fd=inner, dst_dir_fd=outer)
             else:
-                _unlink(inner, each, account)
+                removing.unlink(inner, each)
             if not number % _ENTRIES:
                 yield
     finally:
         os.close(inner)
 
 
-def _unlink(folder: int, name: str, account: DiskAccount) -> None:
-    size = size_in(folder, name)
-    os.unlink(name, dir_fd=folder)
-    account.settle(-(size or 0), -1)
+class _Removing:
+    """How all that is in a folder is removed."""
+
+    def __init__(self, account: DiskAccount, location: ops.Location, ledger: Ledger) -> None:
+        self.account = account
+        self.below = _Below(location, ledger)
+        self._location = location
+        self._ledger = ledger
+
+    def unlink(self, folder: int, name: str) -> None:
+        """Remove a file."""
+        size = size_in(folder, name)
+        if (preserver := self._ledger.preserver_of(self._location)) is not None:
+            preserver.leaving(folder, name, for_good=True)
+        os.unlink(name, dir_fd=folder)
+        self.account.settle(-(size or 0), -1)
+
+
+class _Below:
+    """All files in a folder that is about to lose its name, and its folders theirs."""
+
+    def __init__(self, location: ops.Location, ledger: Ledger) -> None:
+        self._location = location
+        self._ledger = ledger
+        self._kept: Preserver | None = None
+
+    def keep(self) -> Iterator[None]:
+        """Keep the files for the snapshot that there is, if they are not yet: it may have begun between two steps."""
+        while (preserver := self._ledger.preserver_of(self._location)) not in (None, self._kept):
+            assert preserver is not None
+            self._kept = preserver
+            yield from self._keep(preserver)
+
+    def _keep(self, preserver: Preserver) -> Iterator[None]:
+        root, parts = self._location
+        folders: list[tuple[str, ...]] = [()]
+        while folders:
+            below = folders.pop()
+            if len(below) > _DEEPEST:
+                return preserver.fail("a folder that went away has too many folders in each other")
+            with (
+                contextlib.suppress(FileNotFoundError, NotADirectoryError),
+                folder_of(ops.Location(root, (*parts, *below, "."))) as (folder, _),
+                os.scandir(folder) as entries,
+            ):
+                for number, entry in enumerate(entries, 1):
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append((*below, entry.name))
+                    else:
+                        preserver.leaving(folder, entry.name, for_good=False)
+                    if not number % _ENTRIES:
+                        yield
+            yield
 
 
 def _listed_anew(folder: int) -> Iterator[tuple[str, bool]]:
@@ -175,6 +230,11 @@ def rename(operation: ops.Rename, ledger: Ledger) -> Work:
     ):
         moved = (yield from _count(operation.location)) if giver is not taker else ops.Usage(0, 0)
         replaced = _replaced(folder, name, target_folder, target_name)
+        yield from _Below(operation.location, ledger).keep()
+        if (preserver := ledger.preserver_of(operation.location)) is not None:
+            preserver.leaving(folder, name, for_good=False)
+        if (preserver := ledger.preserver_of(operation.target)) is not None:
+            preserver.leaving(target_folder, target_name, for_good=True)
         taker.claim(*moved)
         try:
             os.rename(name, target_name, src_dir_fd=folder, dst_dir_fd=target_folder)
@@ -245,10 +305,11 @@ def _next_data(descriptor: int, position: int, end: int) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def _replacing(location: ops.Location, account: DiskAccount, length: int) -> Iterator[int]:
+def _replacing(location: ops.Location, ledger: Ledger, length: int) -> Iterator[int]:
     """Yield a descriptor for a file's new content, of `length` bytes, which replaces the old one at the end if all went
     well.
     """
+    account = ledger.account_of(location)
     with folder_of(location) as (folder, name):
         temporary = ops.new_file_name(name)
         before, left = size_in(folder, name), size_in(folder, temporary)
@@ -256,7 +317,7 @@ def _replacing(location: ops.Location, account: DiskAccount, length: int) -> Ite
         more = length - (before or 0), int(before is None)
         account.claim(*more)
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | FILE, 0o600, dir_fd=folder)
+            descriptor = _open_emptied(folder, temporary, ledger.preserver_of(location))
         except OSError:
             account.settle(-more[0], -more[1])
             raise
@@ -264,9 +325,14 @@ def _replacing(location: ops.Location, account: DiskAccount, length: int) -> Ite
         try:
             yield descriptor
             os.fsync(descriptor)
+            if (preserver := ledger.preserver_of(location)) is not None:
+                preserver.leaving(folder, temporary, for_good=False)
+                preserver.leaving(folder, name, for_good=True)
             os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
         except BaseException:
             account.settle(-more[0], -more[1])
+            if (preserver := ledger.preserver_of(location)) is not None:
+                preserver.leaving(folder, temporary, for_good=True)
             os.unlink(temporary, dir_fd=folder)  # the bytes of one that did not fit would fill the disk
             raise
         finally:
@@ -274,12 +340,36 @@ def _replacing(location: ops.Location, account: DiskAccount, length: int) -> Ite
         os.fsync(folder)
 
 
+def _open_emptied(folder: int, name: str, preserver: Preserver | None) -> int:
+    """Open a new file; one that a crash has left is emptied."""
+    flags = os.O_WRONLY | os.O_CREAT | FILE
+    if preserver is None:
+        return os.open(name, flags | os.O_TRUNC, 0o600, dir_fd=folder)
+    there = size_in(folder, name)
+    descriptor = os.open(name, flags, 0o600, dir_fd=folder)
+    if there is None:
+        preserver.made(descriptor)
+    else:
+        preserver.cutting(descriptor, 0)
+        os.ftruncate(descriptor, 0)
+    return descriptor
+
+
+def _write_on(descriptor: int, data: Buffer, location: ops.Location, ledger: Ledger) -> None:
+    """Write the next piece of a file's new content: the snapshot may have begun after the file, and another operation
+    may write to it, too.
+    """
+    if (preserver := ledger.preserver_of(location)) is not None:
+        preserver.writing(descriptor, os.lseek(descriptor, 0, os.SEEK_CUR), len(data))
+    write_all(descriptor, data)
+
+
 def replace(operation: ops.Replace, ledger: Ledger) -> Work:
     """Replace a file's content (`Replace`)."""
     rest = memoryview(operation.data)
-    with _replacing(operation.location, ledger.account_of(operation.location), len(rest)) as descriptor:
+    with _replacing(operation.location, ledger, len(rest)) as descriptor:
         while rest:
-            write_all(descriptor, rest[: ops.LONG_BYTES])
+            _write_on(descriptor, rest[: ops.LONG_BYTES], operation.location, ledger)
             rest = rest[ops.LONG_BYTES :]
             if rest:
                 yield
@@ -294,10 +384,10 @@ def copy(operation: ops.Copy, ledger: Ledger) -> Work:
             disk = os.fstatvfs(folder)
         if source.length > disk.f_bavail * disk.f_frsize:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        with _replacing(operation.target, account, source.length) as target:
+        with _replacing(operation.target, ledger, source.length) as target:
             written = 0
             for block in _blocks(source.descriptor):
-                write_all(target, block[: source.length - written])
+                _write_on(target, block[: source.length - written], operation.target, ledger)
                 written += len(block)
                 yield
             if written < source.length:
@@ -310,18 +400,20 @@ def copy(operation: ops.Copy, ledger: Ledger) -> Work:
 
 def unpack(operation: ops.Unpack, ledger: Ledger) -> Work:
     """Unpack an archive (`Unpack`). All files are written beside what is there first, and then take their places."""
-    into, account = operation.location, ledger.account_of(operation.location)
+    into = operation.location
     entries = entries_untrusted(operation.data)
     for _ in verify_untrusted(operation.data, entries):
         yield
     make_folders(into, ledger, synced=False)
     files = dict(enumerate(entry for entry in entries if not entry.is_folder))
-    with _staging(into, account, files) as folder:
+    with _staging(into, ledger, files) as folder:
         for number, entry in files.items():
             descriptor = os.open(str(number), os.O_WRONLY | os.O_CREAT | os.O_EXCL | FILE, 0o600, dir_fd=folder)
             try:
+                if (preserver := ledger.preserver_of(into)) is not None:
+                    preserver.made(descriptor)
                 for piece in unpack_untrusted(operation.data, entry):
-                    write_all(descriptor, piece)
+                    _write_on(descriptor, piece, into, ledger)
                     yield
             finally:
                 os.close(descriptor)
@@ -331,7 +423,7 @@ def unpack(operation: ops.Unpack, ledger: Ledger) -> Work:
             with contextlib.suppress(FileNotFoundError), opened(_place_of(entry, into), os.O_WRONLY):
                 pass  # what is there is a file that may be replaced
         for number, entry in list(files.items()):
-            _take_its_place(folder, str(number), into, entry, account)
+            _take_its_place(folder, str(number), into, entry, ledger)
             del files[number]
     return None
 
@@ -340,22 +432,27 @@ def _place_of(entry: Entry, into: ops.Location) -> ops.Location:
     return ops.Location(into.root, into.parts + entry.parts)
 
 
-def _take_its_place(folder: int, name: str, into: ops.Location, entry: Entry, account: DiskAccount) -> None:
+def _take_its_place(folder: int, name: str, into: ops.Location, entry: Entry, ledger: Ledger) -> None:
     with folder_of(_place_of(entry, into)) as (target, target_name):
         before = size_in(target, target_name)
+        if (preserver := ledger.preserver_of(into)) is not None:
+            preserver.leaving(folder, name, for_good=False)
+            preserver.leaving(target, target_name, for_good=True)
         os.rename(name, target_name, src_dir_fd=folder, dst_dir_fd=target)
-        account.settle(-(before or 0), -(before is not None))
+        ledger.account_of(into).settle(-(before or 0), -(before is not None))
 
 
 @contextlib.contextmanager
-def _staging(into: ops.Location, account: DiskAccount, files: dict[int, Entry]) -> Iterator[int]:
+def _staging(into: ops.Location, ledger: Ledger, files: dict[int, Entry]) -> Iterator[int]:
     """Yield a temporary folder for these files, which are counted from now on; those left in it at the end are removed
     with it.
     """
+    account = ledger.account_of(into)
     with folder_of(ops.Location(into.root, (*into.parts, "."))) as (outer, _):
         name = ops.new_file_name("archive")
         if size_in(outer, name) is not None:  # a crash has left it
-            for _step in _empty(outer, name, account):
+            left = ops.Location(into.root, (*into.parts, name))
+            for _step in _empty(outer, name, account, left, ledger):
                 pass
             os.rmdir(name, dir_fd=outer)
             account.settle(0, -1)
@@ -370,6 +467,8 @@ def _staging(into: ops.Location, account: DiskAccount, files: dict[int, Entry]) 
             finally:
                 for number in files:
                     with contextlib.suppress(FileNotFoundError):
+                        if (preserver := ledger.preserver_of(into)) is not None:
+                            preserver.leaving(descriptor, str(number), for_good=True)
                         os.unlink(str(number), dir_fd=descriptor)
                 os.close(descriptor)
                 os.rmdir(name, dir_fd=outer)

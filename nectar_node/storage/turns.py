@@ -70,6 +70,8 @@ class Turn(Generic[S]):
     """What an earlier slice of it has left; None: none has begun."""
     stop: bool
     """Whether to give it up."""
+    changes: bool = False
+    """Whether it changes packages' files."""
 
 
 class _Rotation(Generic[S]):
@@ -142,6 +144,10 @@ class DiskTurns(Generic[S]):
         self._changing: dict[str, _Changing[S]] = {}
         """The jobs that change or count files, by package."""
         self._tickets: dict[int, _Lane[S]] = {}
+        self._changes = 0
+        """How many turns that change packages' files are being carried out."""
+        self._held: list[_Lane[S]] | None = None
+        """While files stay as they are: the lanes whose turn would have been to change them."""
 
     def submit(self, job: Job) -> None:
         """Append a job to its lane."""
@@ -158,8 +164,14 @@ class DiskTurns(Generic[S]):
         """Return what is to be done now, beside what is being done; None: nothing, or enough is being done."""
         for long, rotation in ((False, self._short), (True, self._long)):
             while (lane := rotation.take()) is not None:
+                changes = bool(self._ledger.changed(lane.waiting[0].operation))
+                if changes and self._held is not None:
+                    self._held.append(lane)
+                    continue
                 turn = self._begin(lane, long)
                 if turn is not None:
+                    turn.changes = changes
+                    self._changes += changes
                     lane.going = len(turn.jobs)
                     rotation.begins(turn.party)
                     return turn
@@ -168,6 +180,7 @@ class DiskTurns(Generic[S]):
     def done(self, turn: Turn[S], steps: S | None) -> None:
         """End a turn; `steps` is what its job has left for the next slice, or None: all of its jobs are done."""
         (self._long if turn.long else self._short).ends(turn.party)
+        self._changes -= turn.changes
         lane = turn.lane
         lane.going, lane.steps = 0, steps
         if steps is not None:
@@ -191,6 +204,25 @@ class DiskTurns(Generic[S]):
             lane.waiting.remove(job)
             del self._tickets[ticket]
             self._given_up(job)
+
+    def hold(self) -> None:
+        """Let no job change a package's files from now on, not even one that is half done, until `go_on`."""
+        if self._held is None:
+            self._held = []
+
+    @property
+    def is_still(self) -> bool:
+        """Whether nothing changes the packages' files now."""
+        return not self._changes
+
+    def go_on(self) -> None:
+        """End a `hold`."""
+        held, self._held = self._held or (), None
+        for lane in held:
+            if lane.steps is not None:
+                self._long.put(lane, lane.waiting[0].party)
+            else:
+                self._ready(lane)
 
     @property
     def begun(self) -> list[tuple[Job, S | None]]:

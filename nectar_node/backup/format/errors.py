@@ -14,6 +14,7 @@ class DamagedBackup(BackupError):
 
     def __init__(self, remote: str, name: str, what: str) -> None:
         super().__init__(f"The backup in {remote} is damaged: {name} {what}.")
+        self.remote = remote
         self.name = name
         """The object that is damaged."""
         self.what = what
@@ -30,6 +31,10 @@ class CopyElsewhere(BackupError):
 
 class RemoteFailed(BackupError):
     """A remote does not do what it was asked for: it cannot be reached, is full, or refuses."""
+
+
+class BackupRunning(BackupError):
+    """Another backup of the same node is under way."""
 
 
 class WrongPhrase(BadInput):

@@ -1,54 +1,125 @@
-"""The cache of a remote as a file. One that is missing, damaged or of another version costs time, and nothing else."""
+"""The cache of a remote as two files. One that is missing, damaged or of another version costs time, and nothing else.
+
+What was in the node's files is a file of its own, which is read and written along with the source, row by row: there
+may be millions of rows, and none of them is held.
+"""
 
 from __future__ import annotations
 
-from io import BytesIO
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import cbor2
 from blake3 import blake3
 
-from nectar_node.backup.cache import Cache
+from nectar_node.backup.cache import Cache, FileRow
 from nectar_node.backup.format.streams import ChunkStream
-from nectar_node.backup.source import Stamp
+from nectar_node.backup.source import Stamp, order
 from nectar_node.base import own_files
 from nectar_node.base.errors import NotOurs
 
-_MAGIC = "nectar-backup cache 1"
+_MAGIC = "nectar-backup cache 2"
 _HASH_BYTES = 32
+_LENGTH_BYTES = 4
+_READ_BYTES = 1 << 18
 
 
-def load_cache(path: Path) -> Cache:
-    """Return the cache in a file of ours; an empty one if it cannot be used."""
+@contextmanager
+def open_cache(path: Path) -> Iterator[Cache]:
+    """Return the cache in files of ours, for one pass over its files; an empty one if it cannot be used."""
     try:
         data = own_files.read(path)
         if blake3(memoryview(data)[_HASH_BYTES:]).digest() != data[:_HASH_BYTES]:
-            return Cache()
-        source = BytesIO(data)
-        source.seek(_HASH_BYTES)
-        magic, indexes, packs, count = cbor2.load(source)
+            raise ValueError(path)
+        magic, indexes, packs, digest = cbor2.loads(data[_HASH_BYTES:])
         if magic != _MAGIC:
-            return Cache()
-        files = {}
-        for _ in range(count):
-            name, stamp, content = cbor2.load(source)
-            files[name] = (Stamp(*stamp), _content(content))
-        return Cache(dict(indexes), files, frozenset(packs))
+            raise ValueError(path)
+        cache = Cache(dict(indexes), {}, frozenset(packs))
+        file = os.fdopen(own_files.open_file(_rows_of(path), os.O_RDONLY), "rb", _READ_BYTES)
     except (OSError, NotOurs, ValueError, TypeError, cbor2.CBORDecodeError):
-        return Cache()
+        yield Cache()
+        return
+    with file:
+        if _hash_of(file) == digest:
+            file.seek(0)
+            cache.files = _StoredFiles(file)
+        yield cache
 
 
-def save_cache(path: Path, cache: Cache) -> None:
-    """Write the cache. Raises NotOurs and OSError."""
-    head = [_MAGIC, list(map(list, cache.indexes.items())), sorted(cache.packs), len(cache.files)]
-    data = bytearray(_HASH_BYTES)
-    data += cbor2.dumps(head)
-    for name, (stamp, content) in cache.files.items():  # a row at a time: there may be millions
-        data += cbor2.dumps([name, list(stamp), content.value() if isinstance(content, ChunkStream) else content])
-    data[:_HASH_BYTES] = blake3(memoryview(data)[_HASH_BYTES:]).digest()
-    own_files.make_folder(path.parent)
-    own_files.write(path, bytes(data))
+class CacheWriter:
+    """Writes a new cache, which takes the old one's place when it is complete."""
+
+    def __init__(self, path: Path) -> None:
+        """`path` is where the cache is to be. Raises NotOurs and OSError."""
+        self._path = path
+        self._staging = path.with_name(f".{path.name}.files.new")
+        own_files.make_folder(path.parent)
+        descriptor = own_files.open_file(self._staging, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        self._file = os.fdopen(descriptor, "w+b", _READ_BYTES)
+        self._hash = blake3()
+
+    def keep(self, path: bytes, row: FileRow) -> None:
+        """Add what was in a file; they come in their order."""
+        stamp, content = row
+        data = cbor2.dumps([path, list(stamp), content.value() if isinstance(content, ChunkStream) else content])
+        data = len(data).to_bytes(_LENGTH_BYTES, "little") + data
+        self._hash.update(data)
+        self._file.write(data)
+
+    def complete(self, cache: Cache) -> None:
+        """Let it take the old one's place, with what `cache` has beside the files. Raises NotOurs and OSError."""
+        self._file.close()
+        payload = cbor2.dumps([_MAGIC, [*map(list, cache.indexes.items())], sorted(cache.packs), self._hash.digest()])
+        self._staging.rename(_rows_of(self._path))
+        own_files.write(self._path, blake3(payload).digest() + payload)
+
+    def close(self) -> None:
+        """Leave the old one as it is, unless the new one is complete."""
+        self._file.close()
+        self._staging.unlink(missing_ok=True)
+
+
+def forget_cache(path: Path) -> None:
+    """Remove a cache."""
+    for each in (path, _rows_of(path)):
+        with suppress(OSError):
+            each.unlink(missing_ok=True)
+
+
+class _StoredFiles:
+    """The rows of a file, which is read once, from its beginning to its end."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._next: tuple[bytes, bytes, FileRow] | None = self._read()
+
+    def get(self, path: bytes, /) -> FileRow | None:
+        """Return what was in a file; paths come in their order."""
+        wanted = order(path)
+        while self._next is not None and self._next[0] < wanted:
+            self._next = self._read()
+        return self._next[2] if self._next is not None and self._next[1] == path else None
+
+    def _read(self) -> tuple[bytes, bytes, FileRow] | None:
+        length = int.from_bytes(self._file.read(_LENGTH_BYTES), "little")
+        if not length:
+            return None
+        path, stamp, content = cbor2.loads(self._file.read(length))
+        return order(path), path, (Stamp(*stamp), _content(content))
+
+
+def _rows_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.files")
+
+
+def _hash_of(file: BinaryIO) -> bytes:
+    hasher = blake3()
+    while data := file.read(_READ_BYTES):
+        hasher.update(data)
+    return hasher.digest()
 
 
 def _content(value: Any) -> ChunkStream | bytes:

@@ -1,12 +1,13 @@
-"""The backups of one node that does not run: joins its settings, its files and the engine."""
+"""The backups of one node, whether it runs or not: joins its settings, its files and the engine."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from nectar_node.backup.format.access import access_key
@@ -17,21 +18,32 @@ from nectar_node.backup.format.listing import EntryKind
 from nectar_node.backup.format.names import RINGS
 from nectar_node.backup.operations import Remote, Steps
 from nectar_node.backup.prune import Keep, Pruned, prune
-from nectar_node.backup.repository import newest_number, open_heads, read_head
+from nectar_node.backup.repository import newest_number, open_heads, read_heads
 from nectar_node.backup.restore import RestoredCopy, restore
 from nectar_node.backup.run import BackupJob, Report, back_up
-from nectar_node.backup.stores.cache_file import load_cache, save_cache
+from nectar_node.backup.stores.cache_file import CacheWriter, forget_cache, open_cache
 from nectar_node.backup.stores.driver import drive
-from nectar_node.backup.stores.node_folder import NETWORK, NODE, FolderTarget, NodeSource
+from nectar_node.backup.stores.live_node import RunningNode, SnapshotVoid
+from nectar_node.backup.stores.node_folder import NETWORK, NODE, STORE_LOGS, FolderTarget, NodeSource
 from nectar_node.backup.stores.node_remote import Messenger, NodeRemote
+from nectar_node.backup.stores.one_run import NodeState, Results, all_at_once, node_state
 from nectar_node.backup.stores.settings import BackupKeys, BackupSettings, Remotes, RemoteState, new_keys, sealed_keys
 from nectar_node.backup.stores.urls import full_url, open_remote
 from nectar_node.backup.verify import VerifyFindings, standing, verify
-from nectar_node.base.errors import AlreadyRunning, BadInput, NodeError
+from nectar_node.base.errors import BadInput, NodeError
 from nectar_node.base.folder import NodeFolder
 
 Progress = Callable[[int, int], None]
 """Gets how many bytes are done, and of how many, or how many of them are new to the remote."""
+
+
+MAX_TRIES = 3
+"""Times that a snapshot of a running node is taken, if it cannot be kept: a node that changes so fast is better copied
+later.
+"""
+
+Shown = Callable[[str, int], AbstractContextManager[Progress]]
+"""Shows the progress of a remote, of about so many bytes."""
 
 
 def _silent(done: int, total: int) -> None:
@@ -46,13 +58,17 @@ class NodeBackups:
         place: NodeFolder,
         network: Path,
         clock: Callable[[], float] = time.time,
+        connect: Callable[[], RunningNode] | None = None,
         messenger: Messenger | None = None,
     ) -> None:
-        """`messenger` reaches other nodes through this one, while it runs."""
+        """`connect` returns a connection to the node's control socket if it runs; without it, it must be stopped.
+        `messenger` reaches other nodes through this one, while it runs.
+        """
         self._messenger = messenger
         self._place = place
         self._network = network
         self._clock = clock
+        self._connect = connect
         self.settings = BackupSettings(place.path)
 
     def add(self, name: str, url: str) -> str | None:
@@ -88,7 +104,7 @@ class NodeBackups:
             state = self._state(remotes, name)
             del remotes.remotes[name]
             self.settings.save_remotes(remotes)
-            self.settings.cache(name).unlink(missing_ok=True)
+            forget_cache(self.settings.cache(name))
             return state
 
     def rotate(self) -> str:
@@ -97,12 +113,13 @@ class NodeBackups:
         All remotes are asked for their newest copies: the keys of those stay what they are. Raises BadInput and
         BackupError.
         """
-        with self.settings.changing():
+        with self.settings.running():
             keys, remotes = self._keys(), self.settings.remotes()
+            newest = 0
             for name, state in remotes.remotes.items():
-                newest = drive(newest_number(_shown(name, state), keys.ring), self._open(state.url))
-                remotes.number = max(remotes.number, newest)
-            self.settings.save_remotes(remotes)
+                newest = max(newest, drive(newest_number(_shown(name, state), keys.ring), self._open(state.url)))
+            self._reserve(newest)
+            remotes = self.settings.remotes()
             phrase = new_phrase(os.urandom)
             ring = rotated(keys.ring, keys.sealed[0], remotes.number + 1, os.urandom)
             self.settings.save_keys(sealed_keys(ring, phrase_key(phrase), keys.writer, os.urandom))
@@ -113,38 +130,66 @@ class NodeBackups:
         names: list[str],
         *,
         takes_over: bool = False,
-        shown: Callable[[str, int], AbstractContextManager[Progress]] = lambda name, total: nullcontext(_silent),
-    ) -> Iterator[tuple[str, Report | NodeError]]:
-        """Back up to some remotes, and yield what became of each; one that fails keeps no other from going on.
+        waits: bool = False,
+        shown: Shown = lambda name, total: nullcontext(_silent),
+    ) -> Results:
+        """Back up to some remotes at the same time, and yield what became of each; none waits for another.
 
-        `shown` shows the progress of each, of about so many bytes as its copy before had. Raises AlreadyRunning and
-        BadInput.
+        All get the same state of the node. `shown` shows the progress of each. If another run is under way, this one
+        `waits` for its end. Raises BackupRunning and BadInput.
         """
-        with self.settings.changing(), self._stopped():
+        with self.settings.running(waits=waits):
             keys, remotes = self._keys(), self.settings.remotes()
+            left = [*dict.fromkeys(names or remotes.remotes)]
             number = remotes.number + 1
-            for name in names or [*remotes.remotes]:
-                state = self._state(remotes, name)
-                source = NodeSource(self._place.path, self._network)
-                cache = load_cache(self.settings.cache(name))
-                job = self._job(name, remotes, keys, number, takes_over=takes_over)
-                try:
-                    total = state.bytes or sum(found.size for found in source.entries())
-                    with shown(name, total) as progress:
-                        remote = self._open(state.url, writes=True)
-                        report = drive(back_up(job, source, cache, progress), remote)
-                        if isinstance(remote, NodeRemote) and keys.access is not None:
-                            remote.introduce(keys.access)  # after the ring, so that a phrase never opens nothing
-                except NodeError as error:
-                    state.failure = str(error)
-                    self.settings.save_remotes(remotes)
-                    yield name, error
-                    continue
-                self._complete(remotes, state, report.link, job.now)
-                state.files, state.bytes = report.files, report.bytes
-                self.settings.save_remotes(remotes)
-                save_cache(self.settings.cache(name), report.cache)
-                yield name, report
+            for name in left:
+                self._state(remotes, name)
+            for tries_left in reversed(range(MAX_TRIES)):
+                again = []
+                for name, result in self._try(left, keys, number, shown, takes_over=takes_over):
+                    if isinstance(result, SnapshotVoid) and tries_left:
+                        again.append(name)
+                        continue
+                    if isinstance(result, NodeError):
+                        self._fail(name, str(result))
+                    yield name, result
+                left = again
+                if not left:
+                    return
+
+    def _try(self, names: list[str], keys: BackupKeys, number: int, shown: Shown, *, takes_over: bool) -> Results:
+        """Back up one state of the node, and yield what became of each remote."""
+        if not names:
+            return
+        now = int(self._clock() * 1000)  # before the instant: what changes after it is read again the next time
+        try:
+            with node_state(self._place, self._network, self._connect) as node:
+                size = sum(found.size for found in node.entries())
+
+                def copy(name: str) -> Report:
+                    job = self._job(name, keys, number, now, takes_over=takes_over, check=node.check)
+                    with shown(name, size) as progress:
+                        return self._copy(name, job, keys.access, node, progress)
+
+                yield from all_at_once(names, copy)
+        except NodeError as error:
+            yield from ((name, error) for name in names)
+
+    def _copy(self, name: str, job: BackupJob, access: bytes | None, node: NodeState, progress: Progress) -> Report:
+        """Back up to one remote."""
+        source, path = node.source(), self.settings.cache(name)
+        remote = self._open(self._state(self.settings.remotes(), name).url, writes=True)
+        writer = CacheWriter(path)
+        try:
+            with open_cache(path) as cache:
+                report = drive(back_up(job, source, cache, progress, writer.keep), remote)
+            if isinstance(remote, NodeRemote) and access is not None:
+                remote.introduce(access)  # after the ring, so that a phrase never opens nothing
+            self._update(name, lambda remotes, state: self._complete(remotes, state, report, job.now))
+            writer.complete(report.cache)
+        finally:
+            writer.close()
+        return replace(report, unsettled=node.unsettled(source))
 
     def verify(self, name: str, *, reads: bool = True, progress: Progress = _silent) -> VerifyFindings:
         """Check what a remote has. Raises BackupError."""
@@ -155,14 +200,13 @@ class NodeBackups:
 
     def prune(self, name: str, keep: Keep) -> Pruned:
         """Remove copies from a remote. Raises BackupError."""
-        with self.settings.changing():
+        with self.settings.running():
             keys, remotes = self._keys(), self.settings.remotes()
             state = self._state(remotes, name)
-            job = self._job(name, remotes, keys, remotes.number + 1)
+            job = self._job(name, keys, remotes.number + 1, int(self._clock() * 1000))
             pruned = drive(prune(job, keep), self._open(state.url, writes=True))
             if pruned.kept:
-                self._complete(remotes, state, pruned.link, None)
-                self.settings.save_remotes(remotes)
+                self._update(name, lambda remotes, state: self._learn(remotes, state, pruned.link))
             return pruned
 
     def copies(self, name: str) -> list[Head]:
@@ -173,31 +217,58 @@ class NodeBackups:
 
     def waiting(self, name: str) -> tuple[int, int]:
         """Return how many files, and how many bytes of them, have changed since the last copy in a remote."""
-        before = load_cache(self.settings.cache(name)).files
-        changed = [
-            found.size
-            for found in NodeSource(self._place.path, self._network).entries()
-            if found.kind is EntryKind.FILE and before.get(found.path, (None, None))[0] != found.stamp
-        ]
-        return len(changed), sum(changed)
+        files = size = 0
+        with open_cache(self.settings.cache(name)) as cache:
+            for found in NodeSource(self._place.path, self._network).entries():
+                if found.kind is not EntryKind.FILE or (found.path in STORE_LOGS and not found.size):
+                    continue
+                before = cache.files.get(found.path)
+                if before is None or before[0] != found.stamp:
+                    files, size = files + 1, size + found.size
+        return files, size
 
     def _open(self, url: str, *, writes: bool = False, makes: bool = False) -> Remote:
         return open_remote(url, writes=writes, makes=makes, messenger=self._messenger)
 
-    def _complete(self, remotes: Remotes, state: RemoteState, link: HeadLink, now: int | None) -> None:
+    def _complete(self, remotes: Remotes, state: RemoteState, report: Report, now: int) -> None:
+        self._learn(remotes, state, report.link)
+        state.time, state.files, state.bytes = now, report.files, report.bytes
+
+    def _fail(self, name: str, why: str) -> None:
+        def fail(_: Remotes, state: RemoteState) -> None:
+            state.failure = why
+
+        self._update(name, fail)
+
+    def _learn(self, remotes: Remotes, state: RemoteState, link: HeadLink) -> None:
         state.known, state.failure = link, None
-        state.time = state.time if now is None else now
         remotes.number = max(remotes.number, link.number)
 
-    def _job(
-        self, name: str, remotes: Remotes, keys: BackupKeys, number: int, *, takes_over: bool = False
-    ) -> BackupJob:
-        state = self._state(remotes, name)
+    def _update(self, name: str, change: Callable[[Remotes, RemoteState], None]) -> None:
+        """Change what is known of a remote, unless somebody has removed it meanwhile."""
+        with self.settings.changing():
+            remotes = self.settings.remotes()
+            if (state := remotes.remotes.get(name)) is not None:
+                change(remotes, state)
+                self.settings.save_remotes(remotes)
 
-        def reserve(used: int) -> None:
-            remotes.number = max(remotes.number, used)
+    def _reserve(self, number: int) -> None:
+        with self.settings.changing():
+            remotes = self.settings.remotes()
+            remotes.number = max(remotes.number, number)
             self.settings.save_remotes(remotes)
 
+    def _job(
+        self,
+        name: str,
+        keys: BackupKeys,
+        number: int,
+        now: int,
+        *,
+        takes_over: bool = False,
+        check: Callable[[], None] = lambda: None,
+    ) -> BackupJob:
+        state = self._state(self.settings.remotes(), name)
         return BackupJob(
             _shown(name, state),
             keys.ring,
@@ -206,10 +277,11 @@ class NodeBackups:
             self._place.path.name,
             state.known,
             number,
-            int(self._clock() * 1000),
+            now,
             os.urandom,
-            reserve,
+            self._reserve,
             takes_over,
+            check,
         )
 
     def _keys(self) -> BackupKeys:
@@ -224,21 +296,6 @@ class NodeBackups:
             known = f"there are {', '.join(remotes.remotes)}" if remotes.remotes else "there is none yet"
             raise BadInput(f"There is no remote {name}: {known}.")
         return state
-
-    @contextmanager
-    def _stopped(self) -> Iterator[None]:
-        """Keep the node from starting. Raises AlreadyRunning if it runs."""
-        try:
-            lock = self._place.acquire()
-        except AlreadyRunning as error:
-            raise AlreadyRunning(
-                f"{self._place.path.name} is running, as process {self._place.owner()}, and its files change: "
-                "stop it, and run the backup again."
-            ) from error
-        try:
-            yield
-        finally:
-            os.close(lock)
 
 
 def restore_node(
@@ -298,9 +355,7 @@ def _settle(node: Path, url: str, restored: RestoredCopy, access: bytes) -> None
 
 def _copies(remote: str, keys: BackupKeys, known: HeadLink | None) -> Steps[list[Head]]:
     repository = yield from open_heads(remote, keys.ring, 0 if known is None else known.number)
-    heads = {}
-    for number in repository.heads:
-        heads[number] = yield from read_head(repository, number)
+    heads, _ = yield from read_heads(repository)
     return standing(heads)
 
 

@@ -15,6 +15,7 @@ from nectar_node.backup.format.chunking import Reader
 from nectar_node.backup.format.errors import BackupError
 from nectar_node.backup.format.listing import EntryKind, ListingEntry
 from nectar_node.backup.source import SourceEntry, Stamp
+from nectar_node.storage.database import STORE_FILES
 
 NODE = b"node"
 NETWORK = b"network"
@@ -28,6 +29,8 @@ _SKIPPED = frozenset((b"lock", b"control.sock", b"log", b"log.1", b"trace", b"ke
 """What says how a node runs, and not what it is; and what it keeps for other nodes: two nodes that keep backups of each
 other would store theirs in each other's without end.
 """
+STORE_LOGS = frozenset(NODE + b"/" + name.encode() for name in STORE_FILES[1:])
+"""What is committed to the node's store, and not yet in its file."""
 _BLOCK_BYTES = 4 * 1024 * 1024
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _PERMISSIONS = 0o777
@@ -41,30 +44,40 @@ class NodeSource:
 
     def entries(self) -> Iterator[SourceEntry]:
         """Yield everything in the folder; sockets and pipes are left out."""
-        yield from self._found(NODE, os.lstat(self._roots[NODE]), b"")
-        yield from self._below(NODE, self._roots[NODE])
         for name in NETWORK_FILES:
             path = os.path.join(self._roots[NETWORK], name)
             if os.path.isfile(path):
                 yield from self._found(NETWORK, os.lstat(self._roots[NETWORK]), b"")
                 yield from self._found(NETWORK + b"/" + name, os.lstat(path), b"")
+        yield from self._found(NODE, os.lstat(self._roots[NODE]), b"")
+        yield from self._below(NODE, self._roots[NODE])
+
+    def place(self, path: bytes) -> bytes:
+        """Return where the file is that a snapshot has as `path`."""
+        root, _, rest = path.partition(b"/")
+        return os.path.join(self._roots[root], rest)
 
     @contextmanager
     def open(self, found: SourceEntry) -> Iterator[Reader]:
         """Open a file for reading; raises OSError."""
-        root, _, rest = found.path.partition(b"/")
-        descriptor = os.open(os.path.join(self._roots[root], rest), _FILE)
+        descriptor = os.open(self.place(found.path), _FILE)
         with os.fdopen(descriptor, "rb", buffering=0) as file:
             yield file
 
     def _below(self, path: bytes, folder: bytes) -> Iterator[SourceEntry]:
-        with os.scandir(folder) as entries:
-            within = sorted(entries, key=lambda entry: entry.name)
+        try:
+            with os.scandir(folder) as entries:
+                within = sorted(entries, key=lambda entry: entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            return  # the node runs, and has removed it just now
         for entry in within:
             inner = path + b"/" + entry.name
             if _is_skipped(path, entry.name):
                 continue
-            found = entry.stat(follow_symlinks=False)
+            try:
+                found = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
             if inner == _SETTINGS:
                 yield SourceEntry(inner, EntryKind.FOLDER, 0o700, 0)  # each backup changes its time
             else:

@@ -18,7 +18,7 @@ from pathlib import Path
 import cbor2
 
 from nectar_node.backup.format.access import access_key
-from nectar_node.backup.format.errors import DamagedBackup
+from nectar_node.backup.format.errors import BackupRunning, DamagedBackup
 from nectar_node.backup.format.heads import HASH_BYTES, HeadLink
 from nectar_node.backup.format.keys import ID_BYTES, KEY_BYTES, Entropy, Ring, decode_ring_untrusted, new_ring
 from nectar_node.backup.format.limits import MAX_NUMBER, MAX_RING_BYTES
@@ -93,6 +93,28 @@ class BackupSettings:
         descriptor = own_files.open_file(self.folder / "lock", os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def running(self, *, waits: bool = False) -> Iterator[None]:
+        """Keep other runs, which take long, from beginning meanwhile; all else goes on.
+
+        Raises BackupRunning if one is under way, unless this one `waits` for its end; NotOurs and OSError.
+        """
+        own_files.make_folder(self.folder)
+        descriptor = own_files.open_file(self.folder / "run", os.O_RDWR | os.O_CREAT)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
+            except BlockingIOError:
+                owner = os.pread(descriptor, 32, 0).decode(errors="replace")
+                raise BackupRunning(
+                    f"A backup is under way already, as process {owner}: wait for its end, or say --wait to `run`."
+                ) from None
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
             yield
         finally:
             os.close(descriptor)

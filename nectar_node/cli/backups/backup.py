@@ -14,7 +14,8 @@ import typer
 
 from nectar_node.backup.prune import keep_recent
 from nectar_node.backup.run import Report
-from nectar_node.backup.stores.node_backups import NodeBackups, Progress
+from nectar_node.backup.stores.node_backups import NodeBackups, Progress, Shown
+from nectar_node.backup.stores.one_run import Results
 from nectar_node.backup.stores.settings import RemoteState, check_remote_name
 from nectar_node.base.errors import NodeError
 from nectar_node.cli.backups import keep
@@ -104,17 +105,31 @@ def run(
     take_over: Annotated[
         bool, typer.Option("--take-over", help="Go on where another copy of this node has written.")
     ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="If another backup of the node is under way, wait for its end.")
+    ] = False,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Make a copy of the node in each remote.
+    """Make a copy of the node in each remote, in all at the same time.
 
-    The node must not run meanwhile.
+    The node may run meanwhile: the copy is what it had at one instant.
     """
     backups = _backups(directory, node)
-    results: list[dict[str, object]] = []
     silent = as_json or not sys.stderr.isatty()
-    for name, result in backups.run(names or [], takes_over=take_over, shown=_silent if silent else _shown):
+    with _no_bars() if silent else _bars() as shown:
+        results = _run(backups.run(names or [], takes_over=take_over, waits=wait, shown=shown), as_json=as_json)
+    if as_json:
+        output.print_json(results)
+    elif not results:
+        output.say("There is no remote yet: add one with `nectar backup add`.")
+    return 1 if not results or any("failure" in each for each in results) else 0
+
+
+def _run(copies: Results, *, as_json: bool) -> list[dict[str, object]]:
+    """Say what becomes of each remote, and return that for programs."""
+    results: list[dict[str, object]] = []
+    for name, result in copies:
         if isinstance(result, Report):
             results.append(
                 {
@@ -124,6 +139,7 @@ def run(
                     "bytes": result.bytes,
                     "new_bytes": result.new_bytes,
                     "stored_bytes": result.stored_bytes,
+                    "unsettled": result.unsettled,
                     "damages": [str(damage) for damage in result.damages],
                 }
             )
@@ -131,11 +147,7 @@ def run(
             results.append({"name": name, "failure": str(result)})
         if not as_json:
             _say_result(name, result)
-    if as_json:
-        output.print_json(results)
-    elif not results:
-        output.say("There is no remote yet: add one with `nectar backup add`.")
-    return 1 if not results or any("failure" in each for each in results) else 0
+    return results
 
 
 @app.command()
@@ -254,7 +266,9 @@ def remove(
 
 def _backups(directory: Path, node: str) -> NodeBackups:
     network = LocalNetwork.find(directory)
-    return NodeBackups(network.node(node), network.folder, messenger=OwnNode(network, node))
+    messenger = OwnNode(network, node)
+    place = network.node(node)
+    return NodeBackups(place, network.folder, connect=lambda: network.connect(node), messenger=messenger)
 
 
 @contextmanager
@@ -263,21 +277,38 @@ def _silent(name: str, total: int) -> Iterator[Progress]:
 
 
 @contextmanager
+def _no_bars() -> Iterator[Shown]:
+    yield _silent
+
+
+@contextmanager
 def _shown(name: str, total: int) -> Iterator[Progress]:
-    """Show the progress of a backup of about so many bytes; 0: how many there are is said with each step."""
-    with progress.display(output.console(sys.stderr), name) as display:
-        shown = progress.TransferDisplay(display)
-        last, latest = 0.0, (0, total)
-
-        def show(done: int, other: int) -> None:
-            nonlocal last, latest
-            latest = (done, max(done, total or other))
-            if time.monotonic() - last >= _SHOWN_SECONDS:
-                last = time.monotonic()
-                shown.show("", *latest)
-
+    """Show the progress of one remote; 0 as the total: how many bytes there are is said with each step."""
+    with progress.display(output.console(sys.stderr), name) as display, _shown_on(display, total) as show:
         yield show
-        shown.show("", *latest)
+
+
+@contextmanager
+def _bars() -> Iterator[Shown]:
+    """Show the progress of several remotes at the same time."""
+    with progress.Bars(output.console(sys.stderr)) as bars:
+        yield lambda name, total: _shown_on(bars.add(name), total)
+
+
+@contextmanager
+def _shown_on(display: progress.Display, total: int) -> Iterator[Progress]:
+    shown = progress.TransferDisplay(display)
+    last, latest = 0.0, (0, total)
+
+    def show(done: int, other: int) -> None:
+        nonlocal last, latest
+        latest = (done, max(done, total or other))
+        if time.monotonic() - last >= _SHOWN_SECONDS:
+            last = time.monotonic()
+            shown.show("", *latest)
+
+    yield show
+    shown.show("", *latest)
 
 
 def _say_phrase(phrase: str | None) -> None:
@@ -300,6 +331,11 @@ def _say_result(name: str, result: Report | NodeError) -> None:
         return
     for damage in result.damages:
         output.complain(str(damage))
+    if result.unsettled:
+        output.complain(
+            f"{name}: {result.unsettled} files changed while they were read, by programs that write past the node's "
+            "file system: in the copy, they may be half old and half new."
+        )
     output.say(
         f"{name}: copy {result.link.number} is complete, {result.files} files, {output.size(result.bytes)}; "
         f"{output.size(result.stored_bytes)} were stored for it."

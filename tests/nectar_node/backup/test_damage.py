@@ -12,7 +12,7 @@ from nectar_node.backup.format import boxes, heads
 from nectar_node.backup.format.errors import BackupError, DamagedBackup, OlderState, WrongPhrase
 from nectar_node.backup.format.names import head_name
 from nectar_node.backup.stores.memory import MemoryRemote
-from tests.nectar_node.backup.lab import Files, Lab
+from tests.nectar_node.backup.lab import Files, Lab, Place
 from tests.seeds import seeds
 
 MIB = 1 << 20
@@ -149,14 +149,64 @@ def test_a_head_of_a_former_epoch_cannot_follow_the_new_one() -> None:
     thief.__dict__.update(lab.__dict__)
     thief.ring = type(lab.ring)(1, lab.ring.backup, lab.ring.root, lab.ring.epochs[:1])
     thief.files = Files({b"node/evil": b"evil"})
+    thief.place = Place(lab.remote)
     with pytest.raises(DamagedBackup):
         thief.run()
-    thief.place.remote = MemoryRemote({})
-    thief.place.known = None
+    thief.place = Place(MemoryRemote({}))
     thief.run()
     lab.remote.objects |= {k: v for k, v in thief.place.remote.objects.items() if not k.startswith("keys/")}
     with pytest.raises(DamagedBackup):
         lab.restored()
+
+
+def test_the_next_run_goes_on_after_a_newest_head_that_is_damaged() -> None:
+    """This copy of the node is known to have put it: nobody else's is lost."""
+    lab = backed_up(13)
+    damaged = head_name(lab.ring, lab.number)
+    lab.remote.objects[damaged] = altered(lab.remote.objects[damaged], 100)
+    assert lab.damaged() == [damaged]
+    report = lab.run()
+    assert [each.name for each in report.damages] == [damaged]
+    assert lab.restored().files == lab.files.files
+    assert lab.damaged() == []
+    lab.fill(50)
+    lab.run()
+    assert lab.prune(last=2).kept == 2
+    assert damaged not in lab.remote.objects
+    assert lab.damaged() == []
+
+
+def test_a_damaged_head_that_may_be_another_copys_is_passed_over_only_if_the_user_says_so() -> None:
+    lab = backed_up(14)
+    damaged = head_name(lab.ring, lab.number)
+    lab.remote.objects[damaged] = b"nothing"
+    lab.place.known = None
+    with pytest.raises(DamagedBackup, match="--take-over goes on after it"):
+        lab.run()
+    lab.run(takes_over=True)
+    assert lab.restored().files == lab.files.files
+
+
+def test_a_place_whose_heads_are_all_damaged_takes_copies_again() -> None:
+    lab = backed_up(15)
+    for name in [name for name in lab.remote.objects if name.startswith("heads/")]:
+        lab.remote.objects[name] = b""
+    lab.run()
+    assert lab.damaged() == []
+    assert lab.restored().files == lab.files.files
+
+
+def test_an_earlier_copy_can_be_restored_when_the_newest_head_is_damaged() -> None:
+    lab = Lab(16)
+    lab.fill(1000)
+    lab.run()
+    before, now = dict(lab.files.files), lab.now
+    lab.fill(2000)
+    lab.run()
+    lab.remote.objects[head_name(lab.ring, lab.number)] = b""
+    with pytest.raises(DamagedBackup):
+        lab.restored()
+    assert lab.restored(at=now).files == before
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

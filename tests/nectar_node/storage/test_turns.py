@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from nectar_node.storage.ledger import Ledger
-from nectar_node.storage.operations import Hash, Job, Location, Operation, Stat, WriteAt
+from nectar_node.storage.operations import LONG_BYTES, Hash, Job, Location, Operation, Replace, Stat, Usage, WriteAt
 from nectar_node.storage.turns import (
     BEGUN_OF_PARTY,
     COUNTER,
@@ -75,6 +75,38 @@ def test_g23_who_comes_later_waits_for_one_slice_at_most_however_much_there_is(
     assert disk.take() == []
     disk.end(disk.going[0], slices=1 if kind is long else 0)
     assert disk.take() == ["late"]
+
+
+def test_while_files_are_held_nothing_changes_them_not_even_what_is_half_done() -> None:
+    disk = Threads()
+    for package in "ab":
+        disk.ledger.account(package).count(Usage(0, 0))
+
+    def change(package: str) -> Operation:
+        return Replace(Location("drives", (package, "f")), bytes(LONG_BYTES + 1))
+
+    disk.submit("a", "half", change("a"))
+    disk.submit("b", "short", WriteAt(Location("drives", ("b", "g")), 0, b"x"))
+    assert disk.take() == ["b", "a"]
+    disk.turns.hold()
+    assert not disk.turns.is_still
+    disk.submit("a", "reads")
+    disk.submit("b", "later", WriteAt(Location("drives", ("b", "h")), 0, b"x"))
+    disk.submit("a", "hashes", long("x"))
+    assert sorted(disk.take()) == ["a", "a"]
+    written, half, read, hashed = disk.going
+    disk.end(written)
+    assert not disk.turns.is_still
+    disk.end(half, slices=1)
+    assert disk.turns.is_still
+    disk.end(read)
+    disk.end(hashed)
+    assert disk.take() == []
+    disk.turns.go_on()
+    assert sorted(disk.take()) == ["a", "b"]
+    while disk.going:
+        disk.end(disk.going[0])
+    assert sorted(map(str, disk.done)) == ["half", "hashes", "later", "reads", "short"]
 
 
 def test_g23_one_package_leaves_a_thread_of_each_kind_to_others() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from nectar_node.backup.format.errors import BackupError
 from nectar_node.backup.format.listing import EntryKind, ListingEntry
+from nectar_node.backup.source import order
 from nectar_node.backup.stores.node_folder import FolderTarget, NodeSource
 
 
@@ -31,6 +32,8 @@ def test_folders_come_before_what_is_in_them_and_in_the_same_order_each_time(nod
         (node / name).touch()
     (node.parent.parent / "testnet.json").touch()
     assert paths(node) == [
+        b"network",
+        b"network/testnet.json",
         b"node",
         b"node/key",
         b"node/state",
@@ -40,9 +43,8 @@ def test_folders_come_before_what_is_in_them_and_in_the_same_order_each_time(nod
         b"node/vfs/a/1",
         b"node/vfs/b",
         b"node/vfs/b/2",
-        b"network",
-        b"network/testnet.json",
     ]
+    assert paths(node) == sorted(paths(node), key=order)
 
 
 def test_what_says_how_a_node_runs_and_the_keys_of_backups_stay_behind(node: Path) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 import cbor2
 import pytest
 
-from nectar_node.backup.cache import Cache
+from nectar_node.backup.cache import Cache, FileRow
 from nectar_node.backup.format.heads import HeadLink
 from nectar_node.backup.format.keys import new_phrase, phrase_key
 from nectar_node.backup.format.streams import ChunkStream
 from nectar_node.backup.source import Stamp
-from nectar_node.backup.stores.cache_file import load_cache, save_cache
+from nectar_node.backup.stores.cache_file import CacheWriter, open_cache
 from nectar_node.backup.stores.settings import BackupSettings, Remotes, RemoteState, new_keys
 from nectar_node.base import own_files
 from nectar_node.base.errors import BadFolder, NotOurs
@@ -76,19 +76,51 @@ def test_a_damaged_file_is_one_sentence(settings: BackupSettings, name: str, con
         settings.keys() if name == "keys" else settings.remotes()
 
 
+def write_cache(path: Path, files: dict[bytes, FileRow], cache: Cache) -> None:
+    writer = CacheWriter(path)
+    for name, row in files.items():
+        writer.keep(name, row)
+    writer.complete(cache)
+    writer.close()
+
+
 def test_a_cache_is_read_as_it_was_written_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "cache" / "disk"
-    cache = Cache(
-        {"index/" + "ab" * 16: b"payload"},
-        {b"node/a": (Stamp(1, 2, 3, 4), b"x"), b"node/\xff": (Stamp(5, 6, 7, 8), ChunkStream(9, 1, b"i" * 32))},
-        frozenset(("packs/" + "cd" * 16,)),
-    )
-    assert load_cache(path) == Cache()
-    save_cache(path, cache)
-    assert load_cache(path) == cache
+    files: dict[bytes, FileRow] = {
+        b"node/a": (Stamp(1, 2, 3, 4), b"x"),
+        b"node/\xff": (Stamp(5, 6, 7, 8), ChunkStream(9, 1, b"i" * 32)),
+    }
+    cache = Cache({"index/" + "ab" * 16: b"payload"}, {}, frozenset(("packs/" + "cd" * 16,)))
+
+    def found() -> tuple[dict[str, bytes], frozenset[str], list[FileRow | None]]:
+        with open_cache(path) as read:
+            return read.indexes, read.packs, [read.files.get(name) for name in (b"node", *files, b"node/\xff/in")]
+
+    nothing: tuple[dict[str, bytes], frozenset[str], list[FileRow | None]] = {}, frozenset[str](), [None] * 4
+    assert found() == nothing
+    write_cache(path, files, cache)
+    whole = cache.indexes, cache.packs, [None, *files.values(), None]
+    assert found() == whole
     data = path.read_bytes()
     for place in range(0, len(data), 5):
         path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
-        assert load_cache(path) == Cache()
-    path.write_bytes(data[:-1])
-    assert load_cache(path) == Cache()
+        assert found() == nothing
+    path.write_bytes(data)
+    rows = path.with_name("disk.files")
+    content = rows.read_bytes()
+    for place in range(0, len(content), 5):
+        rows.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        assert found() == (cache.indexes, cache.packs, [None] * 4)
+    rows.write_bytes(content)
+    assert found() == whole
+
+
+def test_a_cache_that_is_not_complete_leaves_the_one_before(tmp_path: Path) -> None:
+    path = tmp_path / "cache" / "disk"
+    write_cache(path, {b"node/a": (Stamp(1, 2, 3, 4), b"x")}, Cache())
+    writer = CacheWriter(path)
+    writer.keep(b"node/a", (Stamp(9, 9, 9, 9), b"y"))
+    writer.close()
+    with open_cache(path) as read:
+        assert read.files.get(b"node/a") == (Stamp(1, 2, 3, 4), b"x")
+    assert sorted(each.name for each in path.parent.iterdir()) == ["disk", "disk.files"]

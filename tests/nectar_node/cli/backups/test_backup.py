@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from nectar_node.backup.stores.settings import BackupSettings
 from nectar_node.base.folder import NodeFolder
 from nectar_node.cli.backups.restore import PHRASE_VARIABLE
 from nectar_node.cli.main import main
@@ -120,13 +121,28 @@ def test_status_says_what_has_changed_since(nectar: Nectar, node: NodeFolder, ph
     assert told["waiting_files"] >= 1
 
 
-def test_a_running_node_is_not_copied(nectar: Nectar, node: NodeFolder, phrase: Path) -> None:
-    lock = node.acquire()
-    try:
-        assert "is running" in nectar("backup", "run", code=1)
-    finally:
-        os.close(lock)
-    nectar("backup", "run")
+def test_a_second_run_is_refused_and_nothing_else_waits_for_the_first(
+    nectar: Nectar, node: NodeFolder, phrase: Path, tmp_path: Path
+) -> None:
+    with BackupSettings(node.path).running():
+        assert f"under way already, as process {os.getpid()}" in nectar("backup", "run", code=1)
+        assert "no complete copy yet" in nectar("backup", "status")
+        nectar("backup", "add", "other", tmp_path / "other")
+        assert [each["name"] for each in json.loads(nectar("backup", "list", "--json"))] == ["disk", "other"]
+        assert "under way already" in nectar("backup", "prune", "disk", code=1)
+    nectar("backup", "run", "--wait")
+
+
+def test_one_place_that_fails_keeps_no_other_from_its_copy(
+    nectar: Nectar, node: NodeFolder, phrase: Path, tmp_path: Path
+) -> None:
+    nectar("backup", "add", "gone", tmp_path / "gone")
+    shutil.rmtree(tmp_path / "gone")
+    assert "There is no folder" in nectar("backup", "run", code=1)
+    disk, gone = json.loads(nectar("backup", "list", "--json"))
+    assert (disk["copy"], disk["failure"]) == (1, None)
+    assert gone["copy"] is None
+    assert "There is no folder" in gone["failure"]
 
 
 def test_a_copy_of_an_earlier_time_can_be_had(nectar: Nectar, node: NodeFolder, phrase: Path, tmp_path: Path) -> None:
