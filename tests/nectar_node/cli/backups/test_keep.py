@@ -70,11 +70,6 @@ def test_nothing_is_removed_that_nobody_has_said_to(keeper: RealNode) -> None:
     assert (keeper.folder.kept / OWNER / OBJECT).stat().st_size == 5000
 
 
-def test_what_it_keeps_is_shown_with_all_that_uses_the_disk(keeper: RealNode) -> None:
-    assert "Backups of other nodes: 4.9 KiB. `nectar backup keeps` lists them." in keeper.nectar("df").err
-    assert json.loads(keeper.does("df", "--json"))["keeps_bytes"] == 5000
-
-
 def test_what_is_to_go_is_gone(keeper: RealNode) -> None:
     assert keeper.does("backup", "refuse", OWNER, "--delete") == (
         f"{NODE} keeps nothing more for {OWNER}. What it had here, 1 object, 4.9 KiB, is removed.\n"
