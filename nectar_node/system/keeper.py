@@ -283,8 +283,6 @@ class Keeper(SystemProcess):
 
     def _take(self, envelope: Envelope, request: KeepRequest, now: float) -> None:
         node, process = envelope.source.node, envelope.source.process
-        if node == self._our:
-            raise _refusal(kinds.REFUSED, "keeps nothing for itself")
         if process != TERMINAL:
             raise _refusal(kinds.REFUSED, "listens to the user of a node, and not to its packages")
         owner = self.objects.owners.get(request.owner)
