@@ -37,6 +37,8 @@ def df(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_jso
         return 0
     rows = [_row(row) for row in answer.get("packages", ()) if isinstance(row, dict)]
     output.print_table(_HEADINGS, rows, _HEADINGS[1:], _OPTIONAL)
+    if keeps := _number(answer, "keeps_bytes"):
+        output.complain(f"Backups of other nodes: {output.size(keeps)}. `nectar backup keeps` lists them.")
     free, total, floor = (answer.get(key) for key in ("free", "total", "floor"))
     if isinstance(free, int) and isinstance(total, int) and isinstance(floor, int):
         sizes = f"{output.size(free)} of {output.size(total)} are free"

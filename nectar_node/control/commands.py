@@ -301,7 +301,9 @@ class Control:
         used: DiskUsed = await waiter.wait()
         if used.problem is not None:
             raise DiskUnknown(f"What is on the disk cannot be counted: {used.problem}.")
-        return status.disk_rows(used)
+        return status.disk_rows(used) | {
+            "keeps_bytes": sum(each.bytes for each in self._core.keeper.objects.owners.values())
+        }
 
     async def _on_states(self, _: Client, __: Fields) -> dict[str, object]:
         rows = []

@@ -85,7 +85,7 @@ class _Stage(enum.Enum):
     DOOM = "the row of an object that is to be removed"
     REMOVE = "the end of its file"
     TIDY = "the end of what a crash has left beside it"
-    GONE = "the end of its row"
+    GONE = "the end of the owner's rows"
     READ = "a part of a file"
     KNOW = "the owner's row"
     LOOK = "whether the owner's folder is there"
@@ -283,8 +283,6 @@ class Keeper(SystemProcess):
 
     def _take(self, envelope: Envelope, request: KeepRequest, now: float) -> None:
         node, process = envelope.source.node, envelope.source.process
-        if node == self._our:
-            raise _refusal(kinds.REFUSED, "keeps nothing for itself")
         if process != TERMINAL:
             raise _refusal(kinds.REFUSED, "listens to the user of a node, and not to its packages")
         owner = self.objects.owners.get(request.owner)
@@ -436,7 +434,7 @@ class Keeper(SystemProcess):
             self._do(task, _Stage.TIDY)
         else:
             self.objects.gone(task.owner, task.name)
-            self._write_down(task, _Stage.GONE)
+            self._finish(task, task.error)  # until its row is gone, too, a boot would remove it again
 
     def _read(self, task: _Task, outcome: Outcome) -> None:
         if isinstance(outcome, DiskError):

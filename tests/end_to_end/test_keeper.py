@@ -72,6 +72,7 @@ def test_a_node_that_is_lost_comes_back_from_another_node(
     (row,) = told("backup", "keeps", "--node", KEEPER)["keeps"]
     kept = {path: path.read_bytes() for path in network.place(KEEPER).kept.rglob("*") if path.is_file()}
     assert (row["owner"], row["objects"], row["bytes"]) == (LOST, len(kept), sum(map(len, kept.values())))
+    assert told("df", "--node", KEEPER)["keeps_bytes"] == row["bytes"]
     plain = (SECRET.encode(), b"holiday", LOST.encode(), file.read_bytes()[:64], public_key)
     assert not any(each in data for data in kept.values() for each in plain)
 

@@ -40,6 +40,8 @@ def test_a_row_for_each_package_and_a_line_for_the_disk(tmp_path: Path) -> None:
     free = "The disk: 5.0 GiB of 100.0 GiB are free; packages leave 512.0 MiB of that to the node.\n"
     assert (code, err) == (0, free)
     assert served(tmp_path, [{"ok": ANSWER}], "df", "--json")[0].json == ANSWER
+    keeps = served(tmp_path, [{"ok": ANSWER | {"keeps_bytes": 5000}}], "df")[0]
+    assert "Backups of other nodes: 4.9 KiB. `nectar backup keeps` lists them.\n" in keeps.err
     full = served(tmp_path, [{"ok": ANSWER | {"free": 1000}}], "df")[0]
     assert full.err.startswith("The disk is full: 1000 B of 100.0 GiB are free;")
 

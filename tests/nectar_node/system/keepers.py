@@ -113,6 +113,11 @@ class Keepers:
         self.look()
         return number
 
+    @property
+    def answered(self) -> int:
+        """How many requests have been answered."""
+        return len(self._replies)
+
     def answer(self, number: int) -> tuple[Any, bytes | None] | None:
         """The answer to a request, if there is one."""
         return self._replies.get(number)
@@ -183,7 +188,8 @@ class Keepers:
                     case _:
                         raise AssertionError(action)
             if not self.works or not self._undone:
-                if self.works and self.problem is None:
+                if self.works and self.problem is None and self.keeper.objects.has_changed:
+                    self._count()
                     self._write()  # as the store does, whether or not anybody waits for it
                 return
             self._count()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -23,12 +24,12 @@ from nectar_node.backup.playing import play
 from nectar_node.backup.prune import keep_recent, prune
 from nectar_node.backup.stores import node_messages
 from nectar_node.backup.stores.folder import FolderRemote
-from nectar_node.backup.stores.node_messages import NodeRequest, enter, introduce
+from nectar_node.backup.stores.node_messages import NodeAnswer, NodeRequest, enter, exchange, introduce
 from nectar_node.backup.verify import verify
 from nectar_node.base.system_processes import BACKUPS
 from nectar_node.contract.actions import Kept
 from nectar_node.storage import disk as real_disk
-from nectar_node.storage.operations import DiskError, DiskFault, Job, Location, Outcome, RemoveFolder
+from nectar_node.storage.operations import DiskError, DiskFault, Job, Location, Outcome, RemoveFolder, new_file_name
 from nectar_node.system import keeper as keeper_module
 from nectar_node.system import kept_access, kept_objects
 from nectar_node.system.keeper import Keeper
@@ -197,6 +198,15 @@ def test_after_a_refusal_nothing_is_kept_and_nothing_is_lost(keepers: Keepers) -
     keepers.crash()
     keepers.accept()
     assert keepers.get(1) == data
+
+
+def test_a_refusal_ends_what_visitors_may(keepers: Keepers) -> None:
+    keepers.put(1)
+    keepers.converse(introduce(KEEPER, OWNER, access.access_key(PHRASE)))
+    keepers.converse(enter(KEEPER, VISITOR, OWNER, PHRASE), VISITOR)
+    keepers.refuse()
+    keepers.accept()
+    refused(lambda: keepers.get(1, OWNER, VISITOR))
 
 
 def test_a_refusal_removes_everything_if_it_is_told_to(keepers: Keepers) -> None:
@@ -404,13 +414,11 @@ def test_g27_a_crash_at_any_step_leaves_each_object_whole_or_not_at_all_and_coun
     while True:
         keepers = Keepers()
         keepers.accept()
-        keepers.steps, answered = steps, 0
-        try:
+        keepers.steps = steps
+        with suppress(Stopped):
             for act in acts:
                 act(keepers)
-                answered += 1
-        except Stopped:
-            pass
+        answered = keepers.answered
         keepers.crash(seed)
         files, sizes = keepers.files(), keepers.sizes()
         assert {name: len(data) for name, data in files.items()} == sizes
@@ -431,6 +439,33 @@ def test_g27_a_crash_at_any_step_leaves_each_object_whole_or_not_at_all_and_coun
             return
         steps += 1
         assert steps < 40
+
+
+def test_what_a_crash_has_left_beside_an_object_goes_with_it(keepers: Keepers) -> None:
+    keepers.put(9)
+    keepers.steps = 1
+    with suppress(Stopped):
+        keepers.put(1)
+    keepers.disk.put(Location(ROOT, (OWNER, "packs", new_file_name(f"{1:032x}"))), b"half of it")
+    keepers.crash()
+    assert keepers.files().keys() == keepers.sizes().keys() == {name_of(9)}
+
+
+def test_what_is_being_removed_is_not_listed(keepers: Keepers) -> None:
+    keepers.put(1)
+    keepers.put(2)
+    keepers.works = False
+    keepers.request(_delete(1))
+    assert keepers.do(ListObjects("packs/")) == [Listed(name_of(2), 4096)]
+
+
+def test_a_list_without_an_end_is_not_listened_to() -> None:
+    page = json.dumps({"Objects": [[name_of(1), 4096]]}).encode()
+    steps = exchange(KEEPER, OWNER, ListObjects("packs/"))
+    next(steps)
+    steps.send(NodeAnswer(page))
+    with pytest.raises(RemoteFailed, match="not known"):
+        steps.send(NodeAnswer(page))
 
 
 def test_a_store_that_cannot_be_written_gives_the_owner_an_error(keepers: Keepers) -> None:

@@ -115,6 +115,29 @@ def test_a_visitor_with_the_phrase_restores_and_is_forgotten_at_the_next_boot(la
         remote(lab, VISITOR).list("packs/")
 
 
+def test_g23_an_owner_that_stores_without_pause_does_not_keep_a_package_from_the_disk(lab: Simulation) -> None:
+    keeper = node_of(lab, KEEPER)
+
+    def write() -> float:
+        began = lab.now
+        body = b'{"path":"/terminal:sys/drive/file","action":"Write"}'
+        keeper.ask("our@vfs:distro:sys", body, 60, b"x" * 1000)
+        return lab.now - began
+
+    keeper.ask("our@vfs:distro:sys", b'{"path":"/terminal:sys/drive","action":"CreateDrive"}', 60)
+    alone = max(write() for _ in range(20))
+    data = bytes(4096)
+    for number in range(1000):
+        body = f'{{"Put":{{"owner":"{OWNER}","name":"packs/{number:032x}"}}}}'.encode()
+        node_of(lab, OWNER).begin_to_ask(f"{KEEPER}@{KEEPER_PROCESS}", body, 60, data)
+    owner, beside = keeper.core.keeper.objects.owners[OWNER], list[float]()
+    lab.wait(lambda: len(owner.unsettled) > 20, 10.0)
+    while owner.unsettled:
+        beside.append(write())
+    assert len(beside) > 20
+    assert max(beside) < 2 * alone
+
+
 def test_who_asks_for_everything_and_reads_nothing_holds_little_of_the_keepers_memory(lab: Simulation) -> None:
     there, keeper = remote(lab), node_of(lab, KEEPER)
     data = Random(1).randbytes(4 << 20)
