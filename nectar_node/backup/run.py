@@ -13,7 +13,7 @@ from nectar_node.backup.format.chunking import Chunker
 from nectar_node.backup.format.errors import CopyElsewhere, DamagedBackup, OlderState
 from nectar_node.backup.format.heads import Head, HeadLink, hash_of, seal_head
 from nectar_node.backup.format.keys import Entropy, Ring
-from nectar_node.backup.format.limits import INLINE_BYTES
+from nectar_node.backup.format.limits import IN_FLIGHT, INLINE_BYTES
 from nectar_node.backup.format.listing import Content, EntryKind, ListingEntry, encode_entry
 from nectar_node.backup.format.streams import ChunkStream, split_ids
 from nectar_node.backup.operations import PutObject, Steps
@@ -57,6 +57,8 @@ class BackupJob:
     """Called when everything has been read and stored, before that becomes a copy: raises BackupError if what was read
     is not what the node had at one instant.
     """
+    in_flight: int = IN_FLIGHT
+    """Packs that are sealed or put at the same time: each takes 16 MiB of memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def back_up(
     newest, passed = yield from check_newest(job, repository)
     yield from read_table(repository, cache.indexes)
     chunker = Chunker(job.ring.cut_seed)
-    writer = PackWriter(repository, job.entropy, chunker)
+    writer = PackWriter(repository, job.entropy, chunker, in_flight=job.in_flight)
     intact = cache.packs <= repository.table.by_name.keys()
     files: dict[bytes, FileRow] = {}
     known: KnownFiles = cache.files if intact else {}

@@ -22,8 +22,14 @@ class PackWriter:
     """Fills packs, seals and puts them, several at once, and describes them in index objects."""
 
     def __init__(
-        self, repository: Repository, entropy: Entropy, chunker: Chunker, describe: Iterable[Pack] | None = None
+        self,
+        repository: Repository,
+        entropy: Entropy,
+        chunker: Chunker,
+        describe: Iterable[Pack] | None = None,
+        in_flight: int = IN_FLIGHT,
     ) -> None:
+        """`in_flight` is how many packs are sealed or put at the same time."""
         self.new_bytes = 0
         """Bytes of the chunks that the remote did not have."""
         self.stored_bytes = 0
@@ -38,6 +44,7 @@ class PackWriter:
         self._filling: list[tuple[bytes, bytes]] = []
         self._filled = 0
         self._running = 0
+        self._in_flight = in_flight
         self._directories: dict[str, bytes] = {}
         self._to_describe = list(repository.unindexed if describe is None else describe)
         """Packs that are at the remote, and in no index yet, or to be in a new one."""
@@ -87,7 +94,7 @@ class PackWriter:
         yield BeginOperation(Seal(name, self._repository.ring.current.data, tuple(self._filling)))
         self._running += 1
         self._filling, self._filled = [], 0
-        while self._running >= IN_FLIGHT:
+        while self._running >= self._in_flight:
             yield from self._one_done()
 
     def _one_done(self) -> Steps[None]:
@@ -127,6 +134,7 @@ class PackWriter:
             for pack in part:
                 if pack.name not in self._repository.table.by_name:
                     self._repository.table.add(pack)
+                self._new.difference_update(place.chunk for place in self._repository.table.places(pack))
 
 
 class StreamWriter:

@@ -183,7 +183,10 @@ class _Below:
         while (preserver := self._ledger.preserver_of(self._location)) not in (None, self._kept):
             assert preserver is not None
             self._kept = preserver
-            yield from self._keep(preserver)
+            try:
+                yield from self._keep(preserver)
+            except OSError as error:  # the snapshot's misfortune, and not the operation's
+                preserver.fail(f"a folder that went away cannot be kept: {error.strerror}")
 
     def _keep(self, preserver: Preserver) -> Iterator[None]:
         root, parts = self._location

@@ -14,6 +14,7 @@ from nectar_node.backup.format.access import access_key
 from nectar_node.backup.format.errors import BackupError
 from nectar_node.backup.format.heads import Head, HeadLink
 from nectar_node.backup.format.keys import ID_BYTES, new_phrase, phrase_key, rotated
+from nectar_node.backup.format.limits import IN_FLIGHT
 from nectar_node.backup.format.listing import EntryKind
 from nectar_node.backup.format.names import RINGS
 from nectar_node.backup.operations import Remote, Steps
@@ -26,7 +27,7 @@ from nectar_node.backup.stores.driver import drive
 from nectar_node.backup.stores.live_node import RunningNode, SnapshotVoid
 from nectar_node.backup.stores.node_folder import NETWORK, NODE, STORE_LOGS, FolderTarget, NodeSource
 from nectar_node.backup.stores.node_remote import Messenger, NodeRemote
-from nectar_node.backup.stores.one_run import NodeState, Results, all_at_once, node_state
+from nectar_node.backup.stores.one_run import CopiedState, Results, all_at_once, node_state
 from nectar_node.backup.stores.settings import BackupKeys, BackupSettings, Remotes, RemoteState, new_keys, sealed_keys
 from nectar_node.backup.stores.urls import full_url, open_remote
 from nectar_node.backup.verify import VerifyFindings, standing, verify
@@ -164,18 +165,29 @@ class NodeBackups:
         now = int(self._clock() * 1000)  # before the instant: what changes after it is read again the next time
         try:
             with node_state(self._place, self._network, self._connect) as node:
-                size = sum(found.size for found in node.entries())
+                in_flight = max(1, IN_FLIGHT // len(names))
 
                 def copy(name: str) -> Report:
                     job = self._job(name, keys, number, now, takes_over=takes_over, check=node.check)
-                    with shown(name, size) as progress:
+                    job = replace(job, in_flight=in_flight)
+                    with shown(name, self._size(name, node)) as progress:
                         return self._copy(name, job, keys.access, node, progress)
 
-                yield from all_at_once(names, copy)
+                yield from all_at_once(names, copy, nice=node.runs)
         except NodeError as error:
             yield from ((name, error) for name in names)
+        except OSError as error:
+            what = f"{self._place.path.name} cannot be copied: {error.strerror or error}."
+            yield from ((name, BackupError(what)) for name in names)
 
-    def _copy(self, name: str, job: BackupJob, access: bytes | None, node: NodeState, progress: Progress) -> Report:
+    def _size(self, name: str, node: CopiedState) -> int:
+        """Return about how many bytes a copy has."""
+        if node.bytes is not None:
+            return node.bytes
+        before = self._state(self.settings.remotes(), name).bytes
+        return before or sum(found.size for found in node.entries())
+
+    def _copy(self, name: str, job: BackupJob, access: bytes | None, node: CopiedState, progress: Progress) -> Report:
         """Back up to one remote."""
         source, path = node.source(), self.settings.cache(name)
         remote = self._open(self._state(self.settings.remotes(), name).url, writes=True)
