@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from nectar_node.backup.operations import DeleteObject, GetObject, Listed, ListObjects, PutObject, RemoteOperation
-from nectar_node.backup.stores.node_messages import SCHEME, Exchange, NodeAnswer, NodeRequest, exchange, introduce
+from nectar_node.backup.stores.node_messages import (
+    SCHEME,
+    Exchange,
+    NodeAnswer,
+    NodeRequest,
+    NothingKept,
+    enter,
+    exchange,
+    introduce,
+)
 
 
 class Messenger(Protocol):
@@ -33,11 +42,14 @@ def converse(messenger: Messenger, keeper: str, steps: Exchange) -> Any:
 class NodeRemote:
     """What one node keeps for another."""
 
-    def __init__(self, keeper: str, owner: str, messenger: Messenger) -> None:
-        """`owner` is the node whose backup it is: the messenger's, or one whose phrase that has proved to know."""
+    def __init__(self, keeper: str, owner: str, messenger: Messenger, key: bytes | None = None) -> None:
+        """`owner` is the node whose backup it is: the messenger's, or one of whose phrase this is the `key`
+        (`keys.phrase_key`), which lets the messenger's node read.
+        """
         self._keeper = keeper
         self._owner = owner
         self._messenger = messenger
+        self._key = key
 
     def __str__(self) -> str:
         return SCHEME + self._keeper
@@ -45,6 +57,11 @@ class NodeRemote:
     def introduce(self, access: bytes) -> None:
         """Leave the public key of the phrase there, for a restore on a machine that has nothing else."""
         converse(self._messenger, self._keeper, introduce(self._keeper, self._owner, access))
+
+    def enter(self) -> None:
+        """Prove to know the phrase; raises WrongPhrase and RemoteFailed."""
+        assert self._key is not None
+        converse(self._messenger, self._keeper, enter(self._keeper, self._messenger.node, self._owner, self._key))
 
     def put(self, name: str, data: bytes) -> None:
         """Have an object stored; it is durable when this returns."""
@@ -65,4 +82,13 @@ class NodeRemote:
         self._do(DeleteObject(name))
 
     def _do(self, operation: RemoteOperation) -> Any:
+        try:
+            return self._exchange(operation)
+        except NothingKept:
+            if self._key is None:
+                raise
+        self.enter()  # the keeper has restarted, or the time is over
+        return self._exchange(operation)
+
+    def _exchange(self, operation: RemoteOperation) -> Any:
         return converse(self._messenger, self._keeper, exchange(self._keeper, self._owner, operation))

@@ -15,8 +15,8 @@ import typer
 from nectar_node.backup.format.keys import phrase_key
 from nectar_node.backup.operations import Remote
 from nectar_node.backup.stores.node_backups import restore_node
-from nectar_node.backup.stores.node_messages import SCHEME, enter
-from nectar_node.backup.stores.node_remote import NodeRemote, converse
+from nectar_node.backup.stores.node_messages import SCHEME
+from nectar_node.backup.stores.node_remote import NodeRemote
 from nectar_node.base.errors import BadInput
 from nectar_node.cli.backups.visitor import keeper_and_owner, visiting
 from nectar_node.console import output, progress
@@ -89,8 +89,9 @@ def restore(
             keeper, owner = names
             boot_options = BootOptions(invitation=parse_invitation(invitation) if invitation else None)
             node = stack.enter_context(visiting(join, boot_options))
-            converse(node, keeper, enter(keeper, node.node, owner, key))
-            url, remote = SCHEME + keeper, NodeRemote(keeper, owner, node)
+            there = NodeRemote(keeper, owner, node, key)
+            there.enter()
+            url, remote = SCHEME + keeper, there
         restored = restore_node(
             url,
             phrase,

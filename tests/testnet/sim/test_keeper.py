@@ -11,8 +11,8 @@ from kernel.contract.message import Reason
 from nectar_node.backup.format.access import access_key
 from nectar_node.backup.format.errors import RemoteFailed
 from nectar_node.backup.format.keys import phrase_key
-from nectar_node.backup.stores.node_messages import KEEPER_PROCESS, TIMEOUT_SECONDS, NodeAnswer, NodeRequest, enter
-from nectar_node.backup.stores.node_remote import NodeRemote, converse
+from nectar_node.backup.stores.node_messages import KEEPER_PROCESS, TIMEOUT_SECONDS, NodeAnswer, NodeRequest
+from nectar_node.backup.stores.node_remote import NodeRemote
 from testnet.model.lab import NodePlan
 from testnet.sim.node import SimNode
 from testnet.sim.programs import Programs
@@ -45,8 +45,8 @@ def node_of(lab: Simulation, name: str) -> SimNode:
     return lab.nodes[name]
 
 
-def remote(lab: Simulation, node: str = OWNER) -> NodeRemote:
-    return NodeRemote(KEEPER, OWNER, SimMessenger(lab, node))
+def remote(lab: Simulation, node: str = OWNER, key: bytes | None = None) -> NodeRemote:
+    return NodeRemote(KEEPER, OWNER, SimMessenger(lab, node), key)
 
 
 @pytest.fixture
@@ -107,12 +107,14 @@ def test_a_visitor_with_the_phrase_restores_and_is_forgotten_at_the_next_boot(la
     remote(lab).introduce(access_key(phrase_key(files.phrase)))
     with pytest.raises(RemoteFailed):
         remote(lab, VISITOR).list("packs/")
-    converse(SimMessenger(lab, VISITOR), KEEPER, enter(KEEPER, VISITOR, OWNER, phrase_key(files.phrase)))
+    knowing = remote(lab, VISITOR, phrase_key(files.phrase))
+    knowing.enter()
     assert files.restored(remote=remote(lab, VISITOR)).files == files.files.files
     lab.restart(KEEPER)
     lab.wait(lambda: lab.ready(KEEPER), 60.0)
     with pytest.raises(RemoteFailed):
         remote(lab, VISITOR).list("packs/")
+    assert files.restored(remote=knowing).files == files.files.files  # it proves that it knows the phrase once more
 
 
 def test_g23_an_owner_that_stores_without_pause_does_not_keep_a_package_from_the_disk(lab: Simulation) -> None:
