@@ -25,7 +25,7 @@ Results = Iterator[tuple[str, Result]]
 
 AT_ONCE = 4
 """Remotes that are copied to at the same time; each takes some 45 MiB of memory."""
-NICE = 10
+NICE = 19
 """How far the threads that copy a running node stand behind others: they take what it leaves of the processors."""
 
 
