@@ -124,7 +124,7 @@ class NodeCore:
         )
         net = Net(config.our, self.peers, network.record, network.statistics)
         distro = KernelProcess(config.our, self.kernel)
-        self.keeper = Keeper(config.our, config.keeps, config.kept.owners, config.fresh_id, config.memory)
+        self.keeper = Keeper(config.our, config.keeps, config.kept.owners, config.fresh_id, self._key_of, config.memory)
         processes: tuple[SystemProcess, ...]
         processes = (self.vfs, self._state, Timer(), net, distro, self._terminal, self.keeper)
         self._timers: Timers[Any] = Timers()
@@ -671,6 +671,11 @@ class NodeCore:
         """Return when a requester of this node gets Timeout; None: the request is not known here."""
         entry = self.kernel.outstanding.get(reply_to.id) if reply_to.address.node == self.our else None
         return None if entry is None else entry.deadline
+
+    def _key_of(self, name: str) -> bytes | None:
+        """Return the public key of a node, if its record is known here."""
+        record = self.network.record(name)
+        return None if record is None else record.public_key
 
     def _accepts(self, process: ProcessId) -> bool:
         """Whether a process exists and accepts messages of other nodes (G19).

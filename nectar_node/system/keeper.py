@@ -146,10 +146,11 @@ class Keeper(SystemProcess):
         root: str,
         owners: tuple[Owner, ...],
         fresh_id: Callable[[], int],
+        key_of: Callable[[str], bytes | None],
         memory: Memory = UNMETERED,
     ) -> None:
         """`root` is the folder `kept`; `owners` is what earlier boots have kept; `fresh_id` is a source of
-        unpredictable u64s; `memory` pays for what waits.
+        unpredictable u64s; `key_of` returns a node's public key, if it is known; `memory` pays for what waits.
         """
         super().__init__()
         self._our = our
@@ -158,6 +159,7 @@ class Keeper(SystemProcess):
         """Whose objects are here; read-only."""
         self._access = KeptAccess(our, fresh_id)
         self._memory = memory
+        self._key_of = key_of
         self._flights: dict[str, _Flight] = {}
         self._looks: dict[str, _Look] = {}
         self._taken: _Task | None = None
@@ -308,7 +310,18 @@ class Keeper(SystemProcess):
             raise _refusal(kinds.NOT_KEPT, f"lets {node} do no such thing with the backup of {owner.name}")
         if (look := self._looks.get(owner.name)) is not None and not look.seen:
             raise _refusal(kinds.BUSY, "has just started, and looks at what it keeps: try again in a moment")
+        if node == owner.name and owner.acceptance.key is None and (key := self._key_of(node)) is not None:
+            self.objects.meet(owner, key)
         self._take_own(envelope, owner, request)
+
+    def _only_adds(self, owner: Owner) -> str | None:
+        """Return why an owner may not remove or replace anything, None: it may."""
+        assert owner.acceptance is not None
+        if owner.acceptance.append_only:
+            return f"lets {owner.name} add to its backup, and remove nothing"
+        if owner.acceptance.key != self._key_of(owner.name):
+            return f"removes nothing for {owner.name}, which has another key now, until its user accepts that once more"
+        return None
 
     def _take_own(self, envelope: Envelope, owner: Owner, request: KeepRequest) -> None:
         assert owner.acceptance is not None
@@ -331,7 +344,7 @@ class Keeper(SystemProcess):
 
     def _introduce(self, envelope: Envelope, owner: Owner, key: bytes) -> None:
         assert owner.acceptance is not None
-        keys, append_only = owner.acceptance.access, owner.acceptance.append_only
+        keys, append_only = owner.acceptance.access, self._only_adds(owner) is not None
         if append_only and key not in keys and len(keys) >= MAX_KEYS:
             raise _refusal(kinds.REFUSED, f"has {MAX_KEYS} phrases of {owner.name} already, and may forget none")
         task = self._admit(envelope, owner, _Stage.KNOW)
@@ -358,9 +371,8 @@ class Keeper(SystemProcess):
         self._write_down(task, _Stage.BEGIN)
 
     def _delete(self, envelope: Envelope, owner: Owner, name: str) -> None:
-        assert owner.acceptance is not None
-        if owner.acceptance.append_only:
-            raise _refusal(kinds.REFUSED, f"lets {owner.name} add to its backup, and remove nothing")
+        if (why := self._only_adds(owner)) is not None:
+            raise _refusal(kinds.REFUSED, why)
         if name in owner.unsettled:
             raise _refusal(kinds.BUSY, f"is busy with {name}: try again in a moment")
         if name not in owner.sizes:

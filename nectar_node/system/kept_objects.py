@@ -44,6 +44,10 @@ class Acceptance:
     """Bytes of all its objects together."""
     append_only: bool = False
     """Whether it may not remove anything."""
+    key: bytes | None = None
+    """The public key of that node when it first came; None: it has not come yet. A name that is lost may become another
+    node's, which is not to remove the backup of the first.
+    """
     access: tuple[bytes, ...] = ()
     """The public keys of its recovery phrases (`backup.format.access`), the newest last: whoever may only add cannot
     shut out who knows a former one.
@@ -121,7 +125,7 @@ class KeptObjects:
             accepted = owner.acceptance
             if accepted is None:
                 return None
-            return cbor2.dumps([accepted.quota, accepted.append_only, list(accepted.access)])
+            return cbor2.dumps([accepted.quota, accepted.append_only, accepted.key, list(accepted.access)])
         size = owner.sizes.get(item)
         if size is None:
             return None
@@ -131,12 +135,17 @@ class KeptObjects:
         """Agree to keep so much for a node; what it has left here stays."""
         owner = self.owners.setdefault(name, Owner(name))
         access = () if owner.acceptance is None else owner.acceptance.access
-        self._agree(owner, Acceptance(quota, append_only, access))
+        self._agree(owner, Acceptance(quota, append_only, None, access))
 
     def introduce(self, owner: Owner, access: tuple[bytes, ...]) -> None:
         """Learn the public keys of its phrases."""
         assert owner.acceptance is not None
         self._agree(owner, replace(owner.acceptance, access=access))
+
+    def meet(self, owner: Owner, key: bytes) -> None:
+        """Learn the public key of its node, which has come for the first time."""
+        assert owner.acceptance is not None
+        self._agree(owner, replace(owner.acceptance, key=key))
 
     def refuse(self, owner: Owner) -> None:
         """Keep nothing more for it; what there is stays."""
@@ -216,13 +225,14 @@ def _owner(found: dict[str, Owner], name: str) -> Owner:
 def _acceptance(name: str, value: bytes) -> Acceptance:
     try:
         match loads_untrusted(value, items=8 + MAX_KEYS, depth=3):
-            case [int(quota), bool(append_only), list(access)] if (
+            case [int(quota), bool(append_only), None | bytes() as known, list(access)] if (
                 not isinstance(quota, bool)
                 and 0 <= quota <= MAX_QUOTA
                 and len(access) <= MAX_KEYS
                 and all(isinstance(key, bytes) and len(key) == KEY_BYTES for key in access)
+                and (known is None or len(known) == KEY_BYTES)
             ):
-                return Acceptance(quota, append_only, tuple(access))
+                return Acceptance(quota, append_only, known, tuple(access))
     except BadCbor:
         pass
     raise DamagedKept(f"the row of {name} does not say what is kept for it")

@@ -517,7 +517,7 @@ TARGETS: dict[str, Target] = {
     "kept rows": Target(
         kept_rows,
         (
-            b"ann.test\0" + cbor2.dumps([1 << 30, True, [_KEY]]),
+            b"ann.test\0" + cbor2.dumps([1 << 30, True, None, [_KEY]]),
             f"ann.test/{_NAME}".encode() + b"\0\0\0\x10\0\1",
         ),
     ),

@@ -58,6 +58,8 @@ class Keepers:
         self.problem: str | None = None
         """Why the store cannot be written."""
         self.memory = MemoryBudget(DEFAULT_BYTES)
+        self.keys = {name: name.encode().ljust(32) for name in (OWNER, OTHER)}
+        """The nodes' public keys."""
         self._numbers = count(1)
         self._undone: deque[Job | AskKept] = deque()
         self._replies: dict[int, tuple[Any, bytes | None]] = {}
@@ -72,7 +74,7 @@ class Keepers:
         owners = decode_untrusted(tables[OWNERS], tables[KEPT])
         numbers = Random(1)
         self._undone.clear()
-        self.keeper = Keeper(KEEPER, ROOT, owners, lambda: numbers.getrandbits(64), self.memory)
+        self.keeper = Keeper(KEEPER, ROOT, owners, lambda: numbers.getrandbits(64), self.keys.get, self.memory)
         self.keeper.boot()
         self.look()
 

@@ -190,6 +190,22 @@ def test_who_may_only_add_removes_nothing(keepers: Keepers) -> None:
     assert keepers.get(1, OTHER) == data
 
 
+def test_who_has_taken_over_the_name_of_a_lost_node_removes_nothing_of_it(keepers: Keepers) -> None:
+    data = keepers.put(1)
+    keepers.converse(introduce(KEEPER, OWNER, access.access_key(PHRASE)))
+    keepers.keys[OWNER] = bytes(32)
+    keepers.crash()
+    assert "has another key now" in refused(lambda: keepers.do(DeleteObject(name_of(1))))
+    keepers.converse(introduce(KEEPER, OWNER, access.access_key(WRONG)))
+    keepers.converse(enter(KEEPER, VISITOR, OWNER, PHRASE), VISITOR)
+    assert keepers.get(1, OWNER, VISITOR) == data
+    keepers.put(2)
+    keepers.accept()
+    keepers.do(DeleteObject(name_of(1)))
+    del keepers.keys[OWNER]
+    assert "has another key now" in refused(lambda: keepers.do(DeleteObject(name_of(2))))
+
+
 def test_after_a_refusal_nothing_is_kept_and_nothing_is_lost(keepers: Keepers) -> None:
     data = keepers.put(1)
     keepers.refuse()

@@ -11,6 +11,8 @@ from kernel.contract.message import Reason
 from nectar_node.backup.format.access import access_key
 from nectar_node.backup.format.errors import RemoteFailed
 from nectar_node.backup.format.keys import phrase_key
+from nectar_node.backup.playing import play
+from nectar_node.backup.prune import keep_recent, prune
 from nectar_node.backup.stores.node_messages import KEEPER_PROCESS, TIMEOUT_SECONDS, NodeAnswer, NodeRequest
 from nectar_node.backup.stores.node_remote import NodeRemote
 from testnet.model.lab import NodePlan
@@ -115,6 +117,19 @@ def test_a_visitor_with_the_phrase_restores_and_is_forgotten_at_the_next_boot(la
     with pytest.raises(RemoteFailed):
         remote(lab, VISITOR).list("packs/")
     assert files.restored(remote=knowing).files == files.files.files  # it proves that it knows the phrase once more
+
+
+def test_an_owner_prunes_and_what_it_has_removed_is_gone_from_the_keepers_disk(lab: Simulation) -> None:
+    files = Lab(1)
+    for size in (100_000, 50_000, 20_000):
+        files.fill(size)
+        files.run(via=remote(lab))
+    before = kept(lab)
+    pruned = play(prune(files.job(), keep_recent(1, 0)), remote(lab))
+    assert (pruned.kept, pruned.removed) == (1, 2)
+    assert before.keys() - kept(lab).keys()
+    assert kept(lab) == node_of(lab, KEEPER).core.keeper.objects.owners[OWNER].sizes
+    assert files.restored(remote=remote(lab)).files == files.files.files
 
 
 def test_g23_an_owner_that_stores_without_pause_does_not_keep_a_package_from_the_disk(lab: Simulation) -> None:
