@@ -326,6 +326,7 @@ class Node:
             own_files.remove(self.config.folder.control)
             socket.close()
             self._prepared.database.close()
+            forget_snapshot(path)
 
     async def _listen(self) -> TcpListener:
         """Return a listener on the requested port; a restarted registrar takes the port in its genesis file if the host

@@ -64,8 +64,7 @@ def live_snapshot(node: RunningNode, path: Path, network: Path) -> Iterator[Live
     """
     source = NodeSource(path, network)
     with ExitStack() as stack:
-        closing = stack.enter_context(ExitStack())
-        closing.callback(node.close)
+        stack.callback(node.close)
         for _ in source.entries():
             pass  # now the operating system knows all names, and does not look for them while the node waits
         answer = node.ask("snapshot", BEGIN_SECONDS)
@@ -112,7 +111,7 @@ class LiveSnapshotFiles:
                 )
                 raise self._void from error
             if why is not None:
-                self._void = SnapshotVoid(f"{self._name} changes faster than it can be copied ({why}): try again.")
+                self._void = SnapshotVoid(f"{self._name} could not keep its snapshot, because {why}: try again.")
                 raise self._void
 
     def check(self) -> None:
