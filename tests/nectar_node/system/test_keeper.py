@@ -372,9 +372,10 @@ def test_a_flood_of_requests_is_bounded_and_no_other_node_suffers(keepers: Keepe
     assert keepers.memory.used == 0
 
 
-def test_bytes_in_flight_are_bounded_and_paid_for(keepers: Keepers) -> None:
+def test_bytes_in_flight_are_bounded_and_paid_for(keepers: Keepers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper_module, "MAX_BYTES", 6 << 20)
     keepers.works = False
-    size = 16 << 20
+    size = 1 << 20
     flood = [keepers.request(_put(number, size)) for number in range(20)]
     assert sum(keepers.answer(number) is None for number in flood) == keeper_module.MAX_BYTES // size - 1
     assert 0 < keepers.memory.of("peer", OWNER) <= keeper_module.MAX_BYTES
