@@ -43,6 +43,11 @@ class NodeFolder:
         return self.path / "vfs"
 
     @property
+    def kept(self) -> Path:
+        """What it keeps of other nodes' encrypted backups, one folder per node (`nectar_node.system.keeper`)."""
+        return self.path / "kept"
+
+    @property
     def state(self) -> Path:
         """The folder of saved states, one file per process, before these were in the store."""
         return self.path / "state"
@@ -113,7 +118,7 @@ class NodeFolder:
         for file in (self.store, *beside, self.format, self.log, older(self.log), self.boot):
             own_files.check(file)
         own_files.check(self.state)
-        for folder in (self.records, self.drives, self.code):
+        for folder in (self.records, self.drives, self.code, self.kept):
             own_files.check(folder)
             own_files.make_folder(folder)
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from kernel.contract.address import ProcessId
 
+BACKUPS = ProcessId("backups", "distro", "sys")
+"""Keeps the encrypted backups of other nodes."""
+
 NET = ProcessId("net", "distro", "sys")
 
 TERMINAL = ProcessId("terminal", "terminal", "sys")

@@ -16,6 +16,7 @@ from nectar_node.base.consent import Consent
 from nectar_node.base.errors import NeedsConsent
 from nectar_node.base.folder import NodeFolder
 from nectar_node.console import output
+from nectar_node.console.asking import agrees
 
 Grant = Annotated[
     list[str] | None,
@@ -68,15 +69,6 @@ def _hanging(text: str, indent: int) -> str:
     columns = max(indent + 20, shutil.get_terminal_size().columns)
     lines = textwrap.wrap(text, columns, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
     return "\n".join(lines)
-
-
-def agrees(prompt: str) -> bool:
-    """Ask at the terminal, and return whether the user says yes."""
-    try:
-        return input(prompt).strip().lower() in ("y", "yes")
-    except EOFError:
-        output.say("")
-        return False
 
 
 def for_boot(folder: NodeFolder, packages: Sequence[Path], said: Consent) -> Consent:

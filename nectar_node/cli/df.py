@@ -16,8 +16,8 @@ import typer
 
 from nectar_node.base.errors import NeedsConsent
 from nectar_node.base.folder import NodeFolder
-from nectar_node.cli.consent import agrees
 from nectar_node.console import output
+from nectar_node.console.asking import agrees
 from nectar_node.launcher import options
 from nectar_node.launcher.client import Answer
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
@@ -53,6 +53,8 @@ def df(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_jso
     output.print_table(_HEADINGS, rows, _HEADINGS[1:], _OPTIONAL)
     parts = ", ".join(f"{name} {output.size(size)}" for name, size in islice(own.items(), _SHOWN))
     output.complain(f"The node's own files: {output.size(sum(own.values()))} ({parts or 'nothing'}).")
+    if keeps := _number(answer, "keeps_bytes"):
+        output.complain(f"Backups of other nodes: {output.size(keeps)}. `nectar backup keeps` lists them.")
     free, total, floor = (answer.get(key) for key in ("free", "total", "floor"))
     if isinstance(free, int) and isinstance(total, int) and isinstance(floor, int):
         sizes = f"{output.size(free)} of {output.size(total)} are free"
@@ -109,11 +111,13 @@ def remove(
 
 
 def _own_files(folder: NodeFolder) -> dict[str, int]:
-    """Return the bytes of the node's own files, the drives of packages aside, by what they are; the largest first."""
+    """Return the bytes of the node's own files, by what they are; the largest first. The drives of packages and the backups of
+    other nodes are told elsewhere.
+    """
     sizes: Counter[str] = Counter()
-    drives = str(folder.drives)
+    others = (str(folder.drives), str(folder.kept))
     for place, folders, names in os.walk(folder.path):
-        folders[:] = [each for each in folders if os.path.join(place, each) != drives]
+        folders[:] = [each for each in folders if os.path.join(place, each) not in others]
         for name in names:
             first = Path(place, name).relative_to(folder.path).parts[0]
             with suppress(OSError):  # removed meanwhile

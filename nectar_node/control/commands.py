@@ -25,6 +25,8 @@ from nectar_node.base.errors import BadInput, BadPackage, NodeError
 from nectar_node.contract.actions import DiskUsed, Installed, Kept, Printed
 from nectar_node.contract.traces import Traced
 from nectar_node.control import status
+from nectar_node.control.blob_files import blob_untrusted, put_down
+from nectar_node.control.keeping import Keeping
 from nectar_node.control.requests import (
     Fields,
     address_untrusted,
@@ -212,6 +214,7 @@ class Control:
             "snapshot_store_read": self._on_snapshot_store_read,
             "snapshot_state": self._on_snapshot_state,
             "shutdown": self._on_shutdown,
+            **Keeping(core, self._kept, self._remove_owner).commands,
         }
 
     def connected(self, send: Callable[[bytes], Awaitable[None]]) -> Client:
@@ -303,7 +306,9 @@ class Control:
         used: DiskUsed = await waiter.wait()
         if used.problem is not None:
             raise DiskUnknown(f"What is on the disk cannot be counted: {used.problem}.")
-        return status.disk_rows(used)
+        return status.disk_rows(used) | {
+            "keeps_bytes": sum(each.bytes for each in self._core.keeper.objects.owners.values())
+        }
 
     async def _on_states(self, _: Client, __: Fields) -> dict[str, object]:
         rows = []
@@ -335,12 +340,14 @@ class Control:
 
     async def _on_message(self, _: Client, fields: Fields) -> dict[str, object]:
         target, message, blob = message_untrusted(fields)
+        if fields.blob_file:
+            blob = await blob_untrusted(fields.blob_file)
         waiter = Waiter()
         self._core.inject(target, message, blob, waiter, trio.current_time())
         self._turn()
         if message.expects_response is None:
             return {"outcome": "sent"}
-        return self._outcome(await waiter.wait())
+        return self._outcome(await put_down(await waiter.wait(), fields.answer_file))
 
     def _outcome(self, answer: Arrival | Failure) -> dict[str, object]:
         if isinstance(answer, Failure):
@@ -570,6 +577,14 @@ class Control:
         problem: str | None = await waiter.wait()
         if problem is not None:
             raise NotKept(f"It is done, but the next boot may not know of it: {problem}.")
+
+    async def _remove_owner(self, owner: str) -> str | None:
+        """Remove another node's backup, and return why that failed, if it did."""
+        waiter = Waiter()
+        self._core.refuse_owner(owner, waiter, trio.current_time())
+        self._turn()
+        problem: str | None = await waiter.wait()
+        return problem
 
     async def _on_shutdown(self, _: Client, __: Fields) -> dict[str, object]:
         self.stop.set()

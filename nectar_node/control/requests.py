@@ -48,6 +48,10 @@ class Fields(Struct, frozen=True):
     body: str = ""
     blob: bytes | None = None
     mime: Annotated[str, Meta(max_length=limits.MAX_NAME_BYTES)] | None = None
+    blob_file: str = ""
+    """A file with the blob (`nectar_node.control.blob_files`)."""
+    answer_file: str = ""
+    """A file for the answer's blob."""
 
     line: str = ""
     """What a user typed to run a script."""
@@ -67,6 +71,13 @@ class Fields(Struct, frozen=True):
     """Whether it is one .wasm file, which replaces no process but its own."""
     keep: bool = False
     """Whether a new version that traps at once is kept."""
+
+    quota: int = 0
+    """Bytes that another node may have here, which `name` names."""
+    append_only: bool = False
+    """Whether it may not remove any."""
+    removes: bool = False
+    """Whether what it has is to be removed."""
 
     progress: int = 0
     """How far a backup has come, in bytes: it must grow now and then."""

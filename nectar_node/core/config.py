@@ -41,3 +41,5 @@ class CoreConfig:
     """Whether the node runs although a copy has taken its place before: its user says so."""
     ledger: Ledger = field(default_factory=Ledger)
     """Accounts of what packages have on the disk; the driver updates them."""
+    keeps: str = "kept"
+    """The folder of the backups that it keeps for other nodes."""

@@ -67,9 +67,10 @@ from nectar_node.peers.name_rows import NameRows
 from nectar_node.peers.own_row import OwnRow
 from nectar_node.peers.vouching import Vouching
 from nectar_node.storage.operations import DiskError, Job, Location, Outcome, Row, StopJob
+from nectar_node.system.keeper import Keeper
 from nectar_node.system.kernel import KernelProcess
 from nectar_node.system.net import Net
-from nectar_node.system.process import SORRY, CompileCode, FetchCode, SystemProcess, SystemToken
+from nectar_node.system.process import SORRY, AskKept, CompileCode, FetchCode, SystemProcess, SystemToken
 from nectar_node.system.processes import SystemProcesses
 from nectar_node.system.state import State
 from nectar_node.system.terminal import Terminal
@@ -119,7 +120,7 @@ class NodeCore:
         self.our = config.our
         self.network = network
         self._events = network.events
-        known = [(each.id, each.public) for each in (Vfs, State, Timer, Net, KernelProcess, Terminal)]
+        known = [(each.id, each.public) for each in (Vfs, State, Timer, Net, KernelProcess, Terminal, Keeper)]
         self.memory = config.memory
         self.kernel = Kernel(config.our, config.fresh_id, known, config.memory)
         self.machine = Machine(self.kernel, self._configure)
@@ -139,7 +140,9 @@ class NodeCore:
         )
         net = Net(config.our, self.peers, network.record, network.statistics)
         distro = KernelProcess(config.our, self.kernel)
-        processes: tuple[SystemProcess, ...] = (self.vfs, self._state, Timer(), net, distro, self._terminal)
+        self.keeper = Keeper(config.our, config.keeps, config.kept.owners, config.fresh_id, self._key_of, config.memory)
+        processes: tuple[SystemProcess, ...]
+        processes = (self.vfs, self._state, Timer(), net, distro, self._terminal, self.keeper)
         self._timers: Timers[Any] = Timers()
         """The earliest deadline of each part that sets it here; the kernel, the net and the store have their own."""
         self._system = SystemProcesses(processes, self._out.append, self._timers)
@@ -184,6 +187,7 @@ class NodeCore:
                 self._names,
                 self._own,
                 self._terminal.aliases,
+                self.keeper.objects,
             ),
             self._system.saver(self._state),
             config.kept.rows,
@@ -237,6 +241,7 @@ class NodeCore:
             self._end_former(process, why)
         for process, why in planned.dormant.items():
             self._stays_down(process, why)
+        self._system.begin_keeping(self.keeper, now)
         self._start_up.begin(boot, planned, now)
 
     def _forget_strangers(self, started: set[ProcessId]) -> None:
@@ -277,7 +282,7 @@ class NodeCore:
         """Return when `on_timer` is due; None: not before the next event."""
         if self.torn is not None:
             return None
-        if self._events:
+        if self._events or self._system.pending:
             return self._now  # `settle` has left some
         earliest: float | None = None
         for ask in self._deadlines:
@@ -302,7 +307,17 @@ class NodeCore:
     def _keep(self, now: float) -> None:
         """Write what has changed, if nothing is being written."""
         while (action := self._store.next_action(now)) is not None:
-            self._out.append(action)
+            if isinstance(action, Kept):
+                self._tell_kept(action, now)
+            else:
+                self._out.append(action)
+
+    def _tell_kept(self, kept: Kept, now: float) -> None:
+        """Tell who has asked what has become of the changes."""
+        if isinstance(kept.token, SystemToken):
+            self._system.kept(kept.token, kept.problem, now)
+        else:
+            self._out.append(kept)
 
     @_guarded
     def ask_kept(self, token: object, now: float) -> None:
@@ -368,7 +383,8 @@ class NodeCore:
             self._system.job_done(owner, job, outcome, now)
         elif isinstance(owner, Store):
             answers, problem = owner.done(outcome, now)
-            self._out.extend(answers)
+            for answer in answers:
+                self._tell_kept(answer, now)
             self._system.states_written(self._state, outcome, now)
             if owner.problem is not None or not isinstance(outcome, DiskError):  # or it is tried again at once
                 self._peers.records_written(owner.problem, now)
@@ -489,6 +505,12 @@ class NodeCore:
         self._disk_use.ask(token)
         self._look_at_disk_use()
 
+    @_guarded
+    def refuse_owner(self, owner: str, token: object, now: float) -> None:
+        """Keep nothing more for another node, and remove its backup; `Kept` says when that is done."""
+        self._now = now
+        self._system.refuse_owner(self.keeper, owner, token, now)
+
     def _everybody(self) -> tuple[ProcessId, ...]:
         """Return the processes of this node, the system processes first."""
         return (*self._system.by_id, *self.kernel.processes)
@@ -572,6 +594,8 @@ class NodeCore:
                 self._out.append(action._replace(owner=SystemToken(process.id, action.owner)))
             elif isinstance(action, (StopJob, LogLine, ShutDown, Kept)):
                 self._out.append(action)
+            elif isinstance(action, AskKept):
+                self._store.ask(SystemToken(process.id, action.token))
             elif isinstance(action, FetchCode):
                 self._load_code(SystemToken(process.id, action.token), action.package, action.path)
             elif isinstance(action, CompileCode):
@@ -674,6 +698,11 @@ class NodeCore:
         """Return when a requester of this node gets Timeout; None: the request is not known here."""
         entry = self.kernel.outstanding.get(reply_to.id) if reply_to.address.node == self.our else None
         return None if entry is None else entry.deadline
+
+    def _key_of(self, name: str) -> bytes | None:
+        """Return the public key of a node, if its record is known here."""
+        record = self.network.record(name)
+        return None if record is None else record.public_key
 
     def _accepts(self, process: ProcessId) -> bool:
         """Whether a process exists and accepts messages of other nodes (G19).

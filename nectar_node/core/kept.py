@@ -16,6 +16,8 @@ from nectar_node.peers import grant_rows, name_rows, own_row
 from nectar_node.peers.grant_rows import KeptGrants
 from nectar_node.peers.name_rows import KeptNames
 from nectar_node.peers.own_row import KeptOwn
+from nectar_node.system import kept_objects
+from nectar_node.system.kept_objects import Owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class KeptState:
     """The user's aliases for scripts (`nectar_node.packages.aliases`)."""
     states: Mapping[str, int] = field(default_factory=dict)
     """The saved states of processes: their lengths in bytes (`nectar_node.storage.database.Database.states`)."""
+    owners: tuple[Owner, ...] = ()
+    """The nodes whose backups are kept here, with their objects; a core goes on with them."""
     rows: frozenset[tuple[str, str]] = frozenset()
     """Tables and keys of the rows in the store, except name records."""
 
@@ -56,5 +60,6 @@ def decode_untrusted(
         own_row.decode_untrusted(contents.get(own_row.OWN, {}), is_new=not any(contents.values())),
         aliases.decode_untrusted(contents.get(aliases.ALIASES, {})),
         states or {},
+        kept_objects.decode_untrusted(contents.get(kept_objects.OWNERS, {}), contents.get(kept_objects.KEPT, {})),
         frozenset((kind, key) for kind, table in contents.items() if kind != name_rows.NAMES for key in table),
     )

@@ -163,7 +163,7 @@ class _Prepared:
         self.previous = keys.previous
         self.directory = directory
         self.registrar = registrar_key(config, keys)
-        self.ledger = Ledger(str(config.folder.drives), config.quotas)
+        self.ledger = Ledger(str(config.folder.drives), config.quotas, str(config.folder.kept))
         self.engine = Engine(module_cache(), replayable=False)
         self.database, self.kept = opened
         self.decisions = self.kept.decisions
@@ -638,6 +638,7 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         drives=str(folder.drives),
         registrar=prepared.registrar,
         store=Location(str(folder.path), (folder.store.name,)),
+        keeps=str(folder.kept),
         code=str(folder.code),
         fresh_id=_FreshIds().take,
         guest=partial(_guest_config, folder.drives, prepared.budget.files_of_a_guest),

@@ -164,6 +164,8 @@ def _remove_file(operation: ops.RemoveFile, ledger: Ledger) -> None:
             preserver.leaving(folder, name, for_good=True)
         os.unlink(name, dir_fd=folder)
         ledger.account_of(operation.location).settle(-(size or 0), -1)
+        if operation.synced:
+            os.fsync(folder)
 
 
 def _set_length(operation: ops.SetLength, ledger: Ledger) -> None:

@@ -182,12 +182,16 @@ UNCOUNTED = _Uncounted(ops.Usage(NO_QUOTA, NO_QUOTA), "", Quotas(), known=True)
 class Ledger:
     """The accounts of one node. Thread-safe."""
 
-    def __init__(self, drives: str = "", quotas: Quotas = DEFAULT_QUOTAS) -> None:
-        """`drives` is the root of packages' files; without it, nothing is counted."""
+    def __init__(self, drives: str = "", quotas: Quotas = DEFAULT_QUOTAS, kept: str = "") -> None:
+        """`drives` is the root of packages' files; without it, nothing is counted. `kept` is the root of what the node
+        keeps for others: the floor holds for it, and its quotas are counted elsewhere (`nectar_node.system.keeper`).
+        """
         self.quotas = quotas
         self.preserver: Preserver | None = None
         """What keeps the packages' files of a snapshot while they change; None: there is no snapshot."""
         self._drives = drives
+        self._kept_root = kept
+        self._kept = DiskAccount(ops.Usage(NO_QUOTA, NO_QUOTA), "", quotas, known=True)
         self._own = dict(quotas.packages)
         self._accounts: dict[str, DiskAccount] = {}
         self._lock = threading.Lock()
@@ -204,6 +208,8 @@ class Ledger:
 
     def account_of(self, location: ops.Location) -> DiskAccount:
         """Return the account of a file or folder; a package's folder of drives itself is in none."""
+        if location.root == self._kept_root and location.root:
+            return self._kept
         package = self.package_of(location)
         if package is None or (location.root == self._drives and len(location.parts) == 1):
             return UNCOUNTED

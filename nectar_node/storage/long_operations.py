@@ -118,6 +118,8 @@ def remove_folder(operation: ops.RemoveFolder, ledger: Ledger) -> Work:
             yield from empty(folder, name, account, operation.location, ledger)
         os.rmdir(name, dir_fd=folder)
         account.settle(0, -1)
+        if operation.synced:
+            os.fsync(folder)
     return None
 
 

@@ -137,20 +137,23 @@ class ListFolder:
 
 @dataclass(frozen=True, slots=True)
 class RemoveFile:
-    """Remove a file. Outcome: None."""
+    """Remove a file; with `synced`, done when that is durable. Outcome: None."""
 
     location: Location
+    synced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveFolder:
     """Remove a folder, with all that is in it if `recursive`. Outcome: None.
 
-    If something in it cannot be removed, that is an error, and what is left of it may have other names.
+    If something in it cannot be removed, that is an error, and what is left of it may have other names. With `synced`,
+    it is done when it is durable.
     """
 
     location: Location
     recursive: bool
+    synced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,16 @@ class CompileCode(NamedTuple):
     token: object
 
 
+class AskKept(NamedTuple):
+    """Wait until all that has changed so far is durable, or cannot be written: `SystemProcess.kept` says so."""
+
+    token: object
+
+
 class Removal(NamedTuple):
-    """The order of the node's user to remove the saved state of a process that is gone."""
+    """The order of the node's user to remove what is kept: the saved state of a process that is gone, or the backup of
+    another node.
+    """
 
     token: object
     """The token of the `Kept` that says when it is done."""
@@ -62,7 +70,7 @@ class Committed(NamedTuple):
     """The states that were left out."""
 
 
-SystemAction = Event | Job | StopJob | FetchCode | CompileCode | LogLine | ShutDown | Kept
+SystemAction = Event | Job | StopJob | FetchCode | CompileCode | AskKept | LogLine | ShutDown | Kept
 """What a system process wants done. Of the kernel's events mostly `Reply`; also `Inject`, `Start`, `Kill`, …"""
 
 
@@ -99,6 +107,9 @@ class SystemProcess:
 
     def answered(self, token: object, answer: Arrival | Failure, now: float) -> None:
         """Take the outcome of a request that it sent with a SystemToken."""
+
+    def kept(self, token: object, problem: str | None, now: float) -> None:
+        """Learn that what had changed at its AskKept is durable, or why it cannot be written."""
 
     def ended(self, process: ProcessId, now: float) -> None:
         """Forget what is kept for a guest's process, which has ended, in whatever way."""

@@ -17,6 +17,7 @@ from kernel.contract.guest import Arrival, Failure, Program
 from kernel.contract.message import Envelope
 from nectar_node.contract.actions import BadCode
 from nectar_node.storage.operations import DiskError, Job, LeftOut, Outcome, StateRow
+from nectar_node.system.keeper import Keeper
 from nectar_node.system.process import Cause, Committed, Removal, SystemAction, SystemProcess, SystemToken
 from nectar_node.system.state import State
 from nectar_node.system.terminal import Terminal
@@ -101,6 +102,17 @@ class SystemProcesses:
         order = Removal(token)
         self._tell(state, order, now, state.remove, key, order)
 
+    def begin_keeping(self, keeper: Keeper, now: float) -> None:
+        """Look, at a boot, at what is kept for other nodes."""
+        self._tell(keeper, None, now, keeper.boot)
+
+    def refuse_owner(self, keeper: Keeper, owner: str, token: object, now: float) -> None:
+        """Keep nothing more for a node and remove what it has, as the node's user wants; `Kept` says when that is
+        done.
+        """
+        order = Removal(token)
+        self._tell(keeper, order, now, keeper.refuse, owner, order)
+
     def stop_script(self, terminal: Terminal, user: object, now: float) -> None:
         """Stop a script, of which the user wants no more."""
         self._tell(terminal, None, now, terminal.stop, user)
@@ -114,6 +126,11 @@ class SystemProcesses:
         """Pass on the outcome of a disk job of one of them."""
         process, own = self.by_id[token.process], job._replace(owner=token.token)
         self._tell(process, own, now, process.done, own, outcome, now)
+
+    def kept(self, token: SystemToken, problem: str | None, now: float) -> None:
+        """Pass on that what one of them has changed is durable, or why it cannot be written."""
+        process = self.by_id[token.process]
+        self._tell(process, token, now, process.kept, token.token, problem, now)
 
     def code_fetched(self, token: SystemToken, program: Program | BadCode, now: float) -> None:
         """Pass on code for one of them, or why it cannot be loaded."""

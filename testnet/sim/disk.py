@@ -427,6 +427,8 @@ class SimDisk:
         path = _path(operation.location)
         self._account(path).settle(-len(self._entry(operation.location)), -1)
         del self._live.files[path]
+        if operation.synced:
+            self._sync_folder(path[:-1])
 
     def _remove_folder(self, operation: ops.RemoveFolder) -> None:
         path = _path(operation.location)
@@ -437,6 +439,8 @@ class SimDisk:
         size, files = self._usage(path)
         self._account(path).settle(-size, -files)
         self.remove_folder(path)
+        if operation.synced:
+            self._sync_folder(path[:-1])
 
     def _rename(self, operation: ops.Rename) -> None:
         path, target = _path(operation.location), _path(operation.target)

@@ -130,7 +130,7 @@ class SimNode(Wired):
         self.life = f"{self.host}/{simulation.boots[self.host]}"
         """The host, and how often it has booted there before."""
         self._kept = decode_untrusted(self.disk.open_store(name), name, self.disk.state_lengths)
-        self.disk.ledger = self.ledger = Ledger(f"{name}/vfs", spec.quotas)
+        self.disk.ledger = self.ledger = Ledger(f"{name}/vfs", spec.quotas, f"{name}/kept")
         chance = simulation.chance("disk", self.life)
         self._lanes = SimLanes(simulation, self.disk, chance, self._job_done, self.at)
         self.core = self._make_core(spec)
@@ -164,6 +164,7 @@ class SimNode(Wired):
             drives=f"{name}/vfs",
             registrar=simulation.genesis.public_key,
             store=store_file(name),
+            keeps=f"{name}/kept",
             code=f"{name}/code",
             fresh_id=lambda: ids.getrandbits(64),
             guest=self._guest_config,

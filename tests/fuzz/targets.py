@@ -7,6 +7,7 @@ can of what was accepted: mostly that it survives another encoding.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,11 @@ import cbor2
 from kernel.capabilities.revocations import Revoked
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request, Response
+from nectar_node.backup.format.errors import BackupError, ObjectExists, ObjectMissing, WrongPhrase
+from nectar_node.backup.format.names import is_name
+from nectar_node.backup.operations import DeleteObject, GetObject, ListObjects, PutObject
+from nectar_node.backup.stores.node_messages import NodeAnswer, enter, exchange
+from nectar_node.contract.json_shapes import RequestRefused
 from nectar_node.peers.envelope import BadHeader, decode_header_untrusted, encode_header
 from nectar_node.peers.grant_rows import (
     DamagedGrants,
@@ -25,6 +31,10 @@ from nectar_node.peers.grant_rows import (
     revoked_row,
 )
 from nectar_node.peers.vouching import Claim
+from nectar_node.system import kept_objects
+from nectar_node.system.kept_access import KeptAccess
+from nectar_node.system.kept_objects import DamagedKept
+from nectar_node.system.kept_requests import ProvePhrase, parse_untrusted
 from nectar_node.system.net import MAX_HELLO_CHARACTERS, presentable_untrusted
 from net.base.cbor import loads_untrusted
 from net.base.errors import (
@@ -61,6 +71,7 @@ from net.base.frames import (
     encode_control,
 )
 from net.base.limits import FIRST_RECORD_SECONDS, MAX_PLAINTEXT_BYTES
+from net.base.node_names import is_node_name
 from net.contract.events import Outgoing
 from net.names.directory import (
     RegistrarDirectory,
@@ -98,6 +109,8 @@ _KEY = bytes(range(32))
 _ID = bytes(range(16))
 _HOLDER = "a:tests:sys"
 _NOTHING_REVOKED = Revoked(1, 0, (), ())
+_NAME = f"packs/{7:032x}"
+_OPERATIONS = (PutObject(_NAME, b""), GetObject(_NAME, 0, 9 << 20), ListObjects("packs/"), DeleteObject(_NAME))
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +381,43 @@ def hello(data: bytes) -> None:
     assert shown.isprintable()
 
 
+def keeper_asked(data: bytes) -> None:
+    """A request for what a node keeps of another's backup; the blob's first byte says how long it is."""
+    blob = LazyLoadBlob(None, bytes(4096 * data[0] // 200)) if data else None
+    with suppress(RequestRefused):
+        asked = parse_untrusted(data[1:], blob)
+        assert is_node_name(asked.owner)
+        assert is_name(getattr(asked, "name", _NAME))
+        if isinstance(asked, ProvePhrase):
+            visits = KeptAccess("bob.test", iter(range(9)).__next__)
+            assert not visits.enter_untrusted("ann.test", asked.owner, (_KEY,), asked.nonce, asked.proof, 0.0)
+            nonce = visits.nonce("ann.test", asked.owner, 0.0)
+            assert not visits.enter_untrusted("ann.test", asked.owner, (_KEY,), nonce, asked.proof, 0.0)
+
+
+def keeper_answers(data: bytes) -> None:
+    """What a keeper answers to everything that is asked of it: a result, or an error of remotes."""
+    body, _, blob = data.partition(b"\0")
+    for steps in (
+        *(exchange("bob.test", "ann.test", each) for each in _OPERATIONS),
+        enter("bob.test", "eve.test", "ann.test", _KEY),
+    ):
+        with suppress(ObjectExists, ObjectMissing, BackupError, WrongPhrase, StopIteration):
+            next(steps)
+            for _ in range(3):
+                steps.send(NodeAnswer(body, blob))
+
+
+def kept_rows(data: bytes) -> None:
+    """Rows of what is kept for others, in a store that somebody has changed."""
+    key, _, value = data.partition(b"\0")
+    rows = {key.decode(errors="replace"): value}
+    with suppress(DamagedKept):
+        kept_objects.decode_untrusted(rows, {})
+    with suppress(DamagedKept):
+        kept_objects.decode_untrusted({}, rows)
+
+
 # --- seeds ----------------------------------------------------------------------------------------------------------
 
 CONTROLS: tuple[Control, ...] = (
@@ -407,6 +457,16 @@ _ENVELOPES = (
 )
 _FRAMES = (*map(encode_control, CONTROLS), *_DATA, b"".join(map(encode_control, CONTROLS)))
 
+_KEEPER_REQUESTS: dict[str, dict[str, object]] = {
+    "Put": {"name": _NAME},
+    "Get": {"name": _NAME, "start": 1, "length": 2},
+    "List": {"prefix": "packs/", "after": _NAME},
+    "Delete": {"name": _NAME},
+    "Introduce": {"key": "00" * 32},
+    "Challenge": {},
+    "Prove": {"nonce": "00" * 32, "proof": "00" * 64},
+}
+
 TARGETS: dict[str, Target] = {
     "attack": Target(attack, SEEDS),
     "siege": Target(
@@ -443,6 +503,29 @@ TARGETS: dict[str, Target] = {
     "dialed": Target(dialed, (b"\x05\x00\x20" + bytes(range(32)) + b"\x00\x40" + bytes(64), b"\0GET / HTTP/1.1")),
     "header": Target(header, tuple(encode_header(each, (_CLAIM,)) for each in _ENVELOPES)),
     "grants": Target(grants, _GRANTS),
+    "keeper asked": Target(
+        keeper_asked,
+        tuple(
+            b"\xff" + json.dumps({kind: {"owner": "ann.test", **fields}}).encode()
+            for kind, fields in _KEEPER_REQUESTS.items()
+        ),
+    ),
+    "keeper answers": Target(
+        keeper_answers,
+        (
+            b'"Ok"\0abc',
+            json.dumps({"Objects": [[_NAME, 5000]]}).encode(),
+            b'{"Nonce":"' + b"00" * 32 + b'"}',
+            b'{"Err":{"Full":{"error":"is full"}}}',
+        ),
+    ),
+    "kept rows": Target(
+        kept_rows,
+        (
+            b"ann.test\0" + cbor2.dumps([1 << 30, True, None, [_KEY]]),
+            f"ann.test/{_NAME}".encode() + b"\0\0\0\x10\0\1",
+        ),
+    ),
     "hello": Target(hello, ("hi \x1b[31m é漢".encode(), b"\xff" * 40)),
 }
 """By name; the first two are the session machine and get most of the time."""

@@ -18,7 +18,16 @@ from tests.fuzz.siege import siege
 from tests.fuzz.targets import TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
-FROM_OTHER_NODES = ("nectar_node/peers/envelope.py", "nectar_node/system/net.py", "nectar_node/peers/grant_rows.py")
+FROM_OTHER_NODES = (
+    "nectar_node/peers/envelope.py",
+    "nectar_node/system/net.py",
+    "nectar_node/peers/grant_rows.py",
+    "nectar_node/system/kept_requests.py",
+    "nectar_node/system/kept_objects.py",
+    "nectar_node/system/kept_access.py",
+    "nectar_node/backup/format/access.py",
+    "nectar_node/backup/stores/node_messages.py",
+)
 """Files of the node that read what another node sent, or kept of it."""
 GUESTS_SAY = {"nectar_node/system/net.py:Net._look_untrusted"}
 """Of those, what a process of this node says; tests/nectar_node/system/test_net.py has that."""

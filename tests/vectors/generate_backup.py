@@ -4,6 +4,7 @@ python -m tests.vectors.generate_backup
 
 What is in the file, all bytes as hex:
   phrase, keys   the phrase, and what is derived from it and from the ring in it
+  proof          a proof to know the phrase, and for whom it is
   padded         sizes, and what they are padded to
   heads          numbers of heads, and their names
   objects        all objects of the backup: three copies, two of them in a second epoch
@@ -20,6 +21,7 @@ from typing import Any
 
 from mnemonic import Mnemonic
 
+from nectar_node.backup.format.access import access_key, prove
 from nectar_node.backup.format.keys import phrase_key
 from nectar_node.backup.format.names import head_name
 from nectar_node.backup.format.padding import padded
@@ -27,6 +29,7 @@ from tests.nectar_node.backup.lab import Lab
 
 FILE = Path(__file__).parent / "backup.json"
 SEED = 2026
+KEEPER, VISITOR, OWNER, NONCE = "keeper.nec", "visitor.nec", "a.nec", bytes(range(32))
 SIZES = (1, 4096, 4097, 5000, 65_536, 65_537, 1_000_000, 8_388_609, 33_554_432)
 
 
@@ -54,6 +57,7 @@ def derived(made: Lab) -> dict[str, Any]:
         "keys": {
             "seed": seed.hex(),
             "phrase key": phrase_key(made.phrase).hex(),
+            "access": access_key(phrase_key(made.phrase)).hex(),
             "root": ring.root.hex(),
             "chunk ids": ring.chunk_ids.hex(),
             "head tags": ring.head_tags.hex(),
@@ -72,8 +76,13 @@ def derived(made: Lab) -> dict[str, Any]:
             ],
         },
         "padded": [[size, padded(size)] for size in SIZES],
+        "proof": {"keeper": KEEPER, "visitor": VISITOR, "owner": OWNER, "nonce": NONCE.hex(), "proof": _proof(made)},
         "heads": [[number, head_name(ring, number)] for number in (1, 2, 3, 1 << 40)],
     }
+
+
+def _proof(made: Lab) -> str:
+    return prove(phrase_key(made.phrase), KEEPER, VISITOR, OWNER, NONCE).hex()
 
 
 def main() -> None:

@@ -10,13 +10,14 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from nectar_node.backup.format.access import access_key
 from nectar_node.backup.format.errors import BackupError
 from nectar_node.backup.format.heads import Head, HeadLink
 from nectar_node.backup.format.keys import ID_BYTES, new_phrase, phrase_key, rotated
 from nectar_node.backup.format.limits import IN_FLIGHT
 from nectar_node.backup.format.listing import EntryKind
 from nectar_node.backup.format.names import RINGS
-from nectar_node.backup.operations import Steps
+from nectar_node.backup.operations import Remote, Steps
 from nectar_node.backup.prune import Keep, Pruned, prune
 from nectar_node.backup.repository import newest_number, open_heads, read_heads
 from nectar_node.backup.restore import RestoredCopy, restore
@@ -25,6 +26,7 @@ from nectar_node.backup.stores.cache_file import CacheWriter, forget_cache, open
 from nectar_node.backup.stores.driver import drive
 from nectar_node.backup.stores.live_node import RunningNode, SnapshotVoid
 from nectar_node.backup.stores.node_folder import NETWORK, NODE, STORE_LOGS, FolderTarget, NodeSource
+from nectar_node.backup.stores.node_remote import Messenger, NodeRemote
 from nectar_node.backup.stores.one_run import CopiedState, Results, all_at_once, node_state
 from nectar_node.backup.stores.settings import BackupKeys, BackupSettings, Remotes, RemoteState, new_keys, sealed_keys
 from nectar_node.backup.stores.urls import full_url, open_remote
@@ -59,8 +61,12 @@ class NodeBackups:
         network: Path,
         clock: Callable[[], float] = time.time,
         connect: Callable[[], RunningNode] | None = None,
+        messenger: Messenger | None = None,
     ) -> None:
-        """`connect` returns a connection to the node's control socket if it runs; without it, it must be stopped."""
+        """`connect` returns a connection to the node's control socket if it runs; without it, it must be stopped.
+        `messenger` reaches other nodes through this one, while it runs.
+        """
+        self._messenger = messenger
         self._place = place
         self._network = network
         self._clock = clock
@@ -81,7 +87,7 @@ class NodeBackups:
                 raise BadInput(f"{url} is a remote already.")
             if (other := Path(url)).is_absolute() and other.is_relative_to(self._place.path.absolute()):
                 raise BadInput(f"{url} lies in the node's own folder: a backup belongs on another disk.")
-            keys, rings = self.settings.keys(), open_remote(url, makes=True).list(RINGS)
+            keys, rings = self.settings.keys(), self._open(url, makes=True).list(RINGS)
             ours = set() if keys is None else {keys.sealed[0], *(RINGS + name.hex() for name in keys.ring.replaced)}
             if rings and not any(name in ours for name, _ in rings):
                 raise BadInput(f"{url} has the copies of another node, or of former keys: choose an empty place.")
@@ -113,7 +119,7 @@ class NodeBackups:
             keys, remotes = self._keys(), self.settings.remotes()
             newest = 0
             for name, state in remotes.remotes.items():
-                newest = max(newest, drive(newest_number(_shown(name, state), keys.ring), open_remote(state.url)))
+                newest = max(newest, drive(newest_number(_shown(name, state), keys.ring), self._open(state.url)))
             self._reserve(newest)
             remotes = self.settings.remotes()
             phrase = new_phrase(os.urandom)
@@ -166,7 +172,7 @@ class NodeBackups:
                     job = self._job(name, keys, number, now, takes_over=takes_over, check=node.check)
                     job = replace(job, in_flight=in_flight)
                     with shown(name, self._size(name, node)) as progress:
-                        return self._copy(name, job, node, progress)
+                        return self._copy(name, job, keys.access, node, progress)
 
                 yield from all_at_once(names, copy, nice=node.runs)
         except NodeError as error:
@@ -182,14 +188,16 @@ class NodeBackups:
         before = self._state(self.settings.remotes(), name).bytes
         return before or sum(found.size for found in node.entries())
 
-    def _copy(self, name: str, job: BackupJob, node: CopiedState, progress: Progress) -> Report:
+    def _copy(self, name: str, job: BackupJob, access: bytes | None, node: CopiedState, progress: Progress) -> Report:
         """Back up to one remote."""
         source, path = node.source(), self.settings.cache(name)
-        remote = open_remote(self._state(self.settings.remotes(), name).url, writes=True)
+        remote = self._open(self._state(self.settings.remotes(), name).url, writes=True)
         writer = CacheWriter(path)
         try:
             with open_cache(path) as cache:
                 report = drive(back_up(job, source, cache, progress, writer.keep), remote)
+            if isinstance(remote, NodeRemote) and access is not None:
+                remote.introduce(access)  # after the ring, so that a phrase never opens nothing
             self._update(name, lambda remotes, state: self._complete(remotes, state, report, job.now))
             writer.complete(report.cache)
         finally:
@@ -201,7 +209,7 @@ class NodeBackups:
         keys, remotes = self._keys(), self.settings.remotes()
         state = self._state(remotes, name)
         steps = verify(_shown(name, state), keys.ring, keys.sealed, state.known, reads=reads, progress=progress)
-        return drive(steps, open_remote(state.url))
+        return drive(steps, self._open(state.url))
 
     def prune(self, name: str, keep: Keep) -> Pruned:
         """Remove copies from a remote. Raises BackupError."""
@@ -209,7 +217,7 @@ class NodeBackups:
             keys, remotes = self._keys(), self.settings.remotes()
             state = self._state(remotes, name)
             job = self._job(name, keys, remotes.number + 1, int(self._clock() * 1000))
-            pruned = drive(prune(job, keep), open_remote(state.url, writes=True))
+            pruned = drive(prune(job, keep), self._open(state.url, writes=True))
             if pruned.kept:
                 self._update(name, lambda remotes, state: self._learn(remotes, state, pruned.link))
             return pruned
@@ -218,7 +226,7 @@ class NodeBackups:
         """Return the copies that a remote has, the newest first. Raises BackupError."""
         keys, remotes = self._keys(), self.settings.remotes()
         state = self._state(remotes, name)
-        return drive(_copies(_shown(name, state), keys, state.known), open_remote(state.url))
+        return drive(_copies(_shown(name, state), keys, state.known), self._open(state.url))
 
     def waiting(self, name: str) -> tuple[int, int]:
         """Return how many files, and how many bytes of them, have changed since the last copy in a remote."""
@@ -231,6 +239,9 @@ class NodeBackups:
                 if before is None or before[0] != found.stamp:
                     files, size = files + 1, size + found.size
         return files, size
+
+    def _open(self, url: str, *, writes: bool = False, makes: bool = False) -> Remote:
+        return open_remote(url, writes=writes, makes=makes, messenger=self._messenger)
 
     def _complete(self, remotes: Remotes, state: RemoteState, report: Report, now: int) -> None:
         self._learn(remotes, state, report.link)
@@ -310,11 +321,12 @@ def restore_node(
     least: int = 0,
     progress: Progress = _silent,
     check: Callable[[Head], None] = lambda newest: None,
+    remote: Remote | None = None,
 ) -> RestoredCopy:
     """Restore a node into the new network folder `into`, below its folder `nodes`; it is there whole or not at all.
     `check` gets the newest head of the remote first, and raises what is to stop that.
 
-    Raises BadInput and BackupError.
+    `remote` is what `url` means, if it is another node. Raises BadInput and BackupError.
     """
     if into.exists() and (not into.is_dir() or any(into.iterdir())):
         raise BadInput(f"{into} is not empty: choose a folder that does not exist yet.")
@@ -330,8 +342,8 @@ def restore_node(
         return FolderTarget({NODE: staging / nodes / head.node, NETWORK: staging})
 
     try:
-        restored = drive(restore(url, key, target, at, least, progress, check), open_remote(url))
-        _settle(staging / nodes / restored.head.node, url, restored)
+        restored = drive(restore(url, key, target, at, least, progress, check), remote or open_remote(url))
+        _settle(staging / nodes / restored.head.node, url, restored, access_key(key))
         os.sync()
         if into.exists():
             into.rmdir()
@@ -342,13 +354,13 @@ def restore_node(
     return restored
 
 
-def _settle(node: Path, url: str, restored: RestoredCopy) -> None:
+def _settle(node: Path, url: str, restored: RestoredCopy, access: bytes) -> None:
     """Give a restored node the keys of its backups, as another copy of it, what is known of the remote, and the mark by
     which its first boot knows that it may have revoked more than it remembers."""
     own_files.write(NodeFolder(node).restored, b"")
     settings = BackupSettings(node)
     with settings.changing():
-        settings.save_keys(BackupKeys(restored.ring, restored.sealed_ring, os.urandom(ID_BYTES)))
+        settings.save_keys(BackupKeys(restored.ring, restored.sealed_ring, os.urandom(ID_BYTES), access))
         remotes = settings.remotes()
         name = next((each for each, state in remotes.remotes.items() if state.url == url), "restored")
         state = remotes.remotes.setdefault(name, RemoteState(url))

@@ -12,14 +12,15 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cbor2
 
+from nectar_node.backup.format.access import access_key
 from nectar_node.backup.format.errors import BackupRunning, DamagedBackup
 from nectar_node.backup.format.heads import HASH_BYTES, HeadLink
-from nectar_node.backup.format.keys import ID_BYTES, Entropy, Ring, decode_ring_untrusted, new_ring
+from nectar_node.backup.format.keys import ID_BYTES, KEY_BYTES, Entropy, Ring, decode_ring_untrusted, new_ring
 from nectar_node.backup.format.limits import MAX_NUMBER, MAX_RING_BYTES
 from nectar_node.backup.format.names import RINGS, is_name, new_name
 from nectar_node.base import own_files
@@ -32,7 +33,8 @@ REMOTES_FILE = "remotes.json"
 _VERSION = 1
 _NUMBER = "Number"
 """A key beside those of remotes, whose names have no capitals."""
-_MAGIC = "nectar-backup keys 1"
+_MAGIC = "nectar-backup keys 2"
+_FORMER_MAGIC = "nectar-backup keys 1"
 _MAX_REMOTES_BYTES = 1 << 20
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
@@ -46,6 +48,8 @@ class BackupKeys:
     """The ring as an object, which the phrase opens: its name and its bytes."""
     writer: bytes
     """This copy of the node, 16 random bytes."""
+    access: bytes | None = None
+    """The public key of the phrase (`format.access`), for nodes that keep copies; None: keys of the first version."""
 
 
 @dataclass(slots=True)
@@ -124,10 +128,15 @@ class BackupSettings:
             return None
         try:
             match loads_untrusted(data, items=8, depth=2):
-                case [str(magic), bytes(ring), str(name), bytes(sealed), bytes(writer)] if (
-                    magic == _MAGIC and is_name(name) and name.startswith(RINGS) and len(writer) == ID_BYTES
+                case [str(magic), bytes(ring), str(name), bytes(sealed), bytes(writer), *rest] if (
+                    is_name(name) and name.startswith(RINGS) and len(writer) == ID_BYTES
                 ):
-                    return BackupKeys(decode_ring_untrusted("", name, ring), (name, sealed), writer)
+                    keys = BackupKeys(decode_ring_untrusted("", name, ring), (name, sealed), writer)
+                    match rest:
+                        case [None | bytes() as access] if magic == _MAGIC and len(access or b"") in (0, KEY_BYTES):
+                            return replace(keys, access=access)
+                        case [] if magic == _FORMER_MAGIC:
+                            return keys
         except (BadCbor, DamagedBackup):
             pass
         raise BadFolder(
@@ -137,7 +146,7 @@ class BackupSettings:
     def save_keys(self, keys: BackupKeys) -> None:
         """Replace the keys. Raises NotOurs and OSError."""
         name, data = keys.sealed
-        own_files.write(self._keys, cbor2.dumps([_MAGIC, keys.ring.encode(), name, data, keys.writer]))
+        own_files.write(self._keys, cbor2.dumps([_MAGIC, keys.ring.encode(), name, data, keys.writer, keys.access]))
 
     def remotes(self) -> Remotes:
         """Return the remotes, and what is known of them; raises BadFolder."""
@@ -212,7 +221,7 @@ def new_keys(key: bytes, entropy: Entropy) -> BackupKeys:
 def sealed_keys(ring: Ring, key: bytes, writer: bytes, entropy: Entropy) -> BackupKeys:
     """Return keys with the ring sealed for a phrase."""
     name = new_name(RINGS, entropy)
-    return BackupKeys(ring, (name, ring.seal(name, key, entropy)), writer)
+    return BackupKeys(ring, (name, ring.seal(name, key, entropy)), writer, access_key(key))
 
 
 def _json(value: dict[str, object] | dict[str, str]) -> bytes:

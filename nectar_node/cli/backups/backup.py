@@ -18,6 +18,8 @@ from nectar_node.backup.stores.node_backups import NodeBackups, Progress, Shown
 from nectar_node.backup.stores.one_run import Results
 from nectar_node.backup.stores.settings import RemoteState, check_remote_name
 from nectar_node.base.errors import NodeError
+from nectar_node.cli.backups import keep
+from nectar_node.cli.backups.own_node import OwnNode
 from nectar_node.console import output, progress
 from nectar_node.launcher import options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
@@ -30,6 +32,8 @@ _SHOWN_SECONDS = 0.1
 """Between two pictures of a backup's progress."""
 
 app = typer.Typer(help="Keep encrypted copies of a node elsewhere.", no_args_is_help=True)
+for _command in (keep.accept, keep.keeps, keep.refuse):
+    app.command()(_command)
 
 RemoteName = Annotated[str, typer.Argument(metavar="NAME", help="The remote, as it was called in `add`.")]
 
@@ -37,7 +41,9 @@ RemoteName = Annotated[str, typer.Argument(metavar="NAME", help="The remote, as 
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it, such as disk.")],
-    url: Annotated[str, typer.Argument(metavar="URL", help="A folder, or s3://BUCKET/PREFIX[?endpoint=URL].")],
+    url: Annotated[
+        str, typer.Argument(metavar="URL", help="A folder, s3://BUCKET/PREFIX[?endpoint=URL], or node://NAME.")
+    ],
     node: options.Node,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
@@ -260,7 +266,9 @@ def remove(
 
 def _backups(directory: Path, node: str) -> NodeBackups:
     network = LocalNetwork.find(directory)
-    return NodeBackups(network.node(node), network.folder, connect=lambda: network.connect(node))
+    messenger = OwnNode(network, node)
+    place = network.node(node)
+    return NodeBackups(place, network.folder, connect=lambda: network.connect(node), messenger=messenger)
 
 
 @contextmanager

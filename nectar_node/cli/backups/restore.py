@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -13,12 +14,19 @@ import typer
 
 from nectar_node.backup.format.errors import BackupError
 from nectar_node.backup.format.heads import Head
+from nectar_node.backup.format.keys import phrase_key
+from nectar_node.backup.operations import Remote
 from nectar_node.backup.stores.node_backups import restore_node
+from nectar_node.backup.stores.node_messages import SCHEME
+from nectar_node.backup.stores.node_remote import NodeRemote
 from nectar_node.base.errors import BadInput, CannotJoin
 from nectar_node.base.program import load_module
+from nectar_node.cli.backups.visitor import keeper_and_owner, visiting
 from nectar_node.console import output, progress
 from nectar_node.contract.config import NODES_FOLDER, GenesisFile
 from nectar_node.launcher import options
+from nectar_node.launcher.arguments import parse_invitation
+from nectar_node.launcher.boot_options import BootOptions
 from nectar_node.launcher.local_network import LocalNetwork
 
 PHRASE_VARIABLE = "NECTAR_PHRASE_FILE"
@@ -27,7 +35,10 @@ _MAX_PHRASE_BYTES = 4096
 
 
 def restore(
-    url: Annotated[str, typer.Argument(metavar="URL", help="Where the copies are, as in `nectar backup add`.")],
+    url: Annotated[
+        str,
+        typer.Argument(metavar="URL", help="Where the copies are, as in `nectar backup add`, or node://KEEPER/OWNER."),
+    ],
     into: Annotated[
         Path,
         typer.Option(
@@ -46,7 +57,7 @@ def restore(
         typer.Option(
             metavar="D",
             file_okay=False,
-            help="The folder of the node's network: its registrar is asked for the number of the newest copy.",
+            help="A folder with the testnet.json of the network: its registrar knows the newest copy's number.",
         ),
     ] = None,
     phrase_file: Annotated[
@@ -55,18 +66,36 @@ def restore(
             metavar="FILE", help=f"A file with the recovery phrase; else {PHRASE_VARIABLE} names it, or a prompt asks."
         ),
     ] = None,
+    invitation: Annotated[
+        str, typer.Option(metavar="TOKEN", help="With --join: an invitation, if that network wants one for a new name.")
+    ] = "",
     as_json: options.AsJson = False,
 ) -> int:
     """Restore a node from a copy.
 
     It comes back with its identity, packages, processes, grants and files, and must run in one place only: stop the old
-    one first, if it still runs.
+    one first, if it still runs. From node://KEEPER/OWNER, a node with a new name reads it, and is gone afterwards.
     """
     when = _milliseconds(at) if at else None
+    names = keeper_and_owner(url) if url.startswith(SCHEME) else None
+    if names is not None and join is None:
+        raise BadInput(f"To reach {names[0]}, name a folder with the testnet.json of its network: --join D.")
+    if names is None and invitation:
+        raise BadInput(f"--invitation is for node://KEEPER/OWNER, and {url!r} is none.")
     genesis = None if join is None or at_least is not None else GenesisFile.load(join)
     phrase = _phrase(phrase_file)
-    with progress.display(output.console(sys.stderr), "restore") as display:
+    key = phrase_key(phrase)
+    with ExitStack() as stack:
+        display = stack.enter_context(progress.display(output.console(sys.stderr), "restore"))
         shown = progress.TransferDisplay(display)
+        remote: Remote | None = None
+        if names is not None and join is not None:
+            keeper, owner = names
+            boot_options = BootOptions(invitation=parse_invitation(invitation) if invitation else None)
+            node = stack.enter_context(visiting(join, boot_options))
+            there = NodeRemote(keeper, owner, node, key)
+            there.enter()
+            url, remote = SCHEME + keeper, there
         restored = restore_node(
             url,
             phrase,
@@ -76,6 +105,7 @@ def restore(
             least=at_least or 0,
             progress=lambda done, total: shown.show("", done, total),
             check=lambda newest: _check_newest(genesis, newest, url),
+            remote=remote,
         )
     head = restored.head
     boot = LocalNetwork(into).boot(head.node)

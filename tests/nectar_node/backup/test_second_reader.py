@@ -8,7 +8,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+import cbor2
 import pytest
+from nacl.signing import SigningKey
 
 from nectar_node.backup.stores.memory import MemoryRemote
 from tests.nectar_node.backup import second_reader
@@ -74,6 +76,11 @@ def test_keys_names_and_sizes_are_those_of_the_vectors_for_both() -> None:
     reader, keys = Reader(OBJECTS, STORED["phrase"]), STORED["keys"]
     assert phrase_key(STORED["phrase"]).hex() == keys["phrase key"]
     assert (reader.ids.hex(), reader.tags.hex()) == (keys["chunk ids"], keys["head tags"])
+    signing, proof = SigningKey(derive("access", phrase_key(STORED["phrase"]))), STORED["proof"]
+    statement = ["nectar-backup access 1", proof["keeper"], proof["visitor"], proof["owner"]]
+    assert bytes(signing.verify_key).hex() == keys["access"]
+    signed = signing.sign(cbor2.dumps([*statement, bytes.fromhex(proof["nonce"])]))
+    assert signed.signature.hex() == proof["proof"]
     assert [derive("data", master).hex() for master, _ in reader.epochs] == [each["data"] for each in keys["epochs"]]
     assert [[size, padded(size)] for size, _ in STORED["padded"]] == STORED["padded"]
     assert [[number, reader.head_name(number)] for number, _ in STORED["heads"]] == STORED["heads"]
@@ -89,7 +96,8 @@ def test_every_object_has_a_padded_size() -> None:
 def test_the_vectors_on_the_page_are_those_of_the_file() -> None:
     page = PAGE.read_text()
     assert f"`{STORED['phrase']}`" in page
-    for value in (STORED["keys"]["phrase key"], STORED["keys"]["root"], STORED["heads"][0][1]):
+    shown = ("phrase key", "root", "access")
+    for value in (*(STORED["keys"][key] for key in shown), STORED["heads"][0][1], STORED["proof"]["proof"]):
         assert f"`{value}`" in page
     for size, result in re.findall(r"\| `padded\((\d+)\)` \| (\d+) \|", page):
         assert padded(int(size)) == int(result)

@@ -61,7 +61,9 @@ class RealNode:
         net = Network(Identity(NODE, bytes(32)), StaticDirectory({}), NetworkConfig(), os.urandom, 0.0)
         ids = iter(range(1, 1 << 30))
         guest = partial(GuestConfig, memory_bytes=1 << 26)
-        config = CoreConfig(NODE, *roots, store, code, lambda: next(ids), guest, kept=kept, ledger=ledger)
+        config = CoreConfig(
+            NODE, *roots, store, code, lambda: next(ids), guest, kept=kept, ledger=ledger, keeps=str(self.folder.kept)
+        )
         self.core = NodeCore(config, net)
         self._perform = partial(perform, ledger=ledger, database=self._database)
         self._load = partial(load_program, engine, perform, code)

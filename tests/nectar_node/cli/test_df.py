@@ -45,6 +45,8 @@ def test_a_row_for_each_package_and_a_line_for_the_disk(tmp_path: Path) -> None:
     )
     told = served(tmp_path, [{"ok": ANSWER}], "df", "--json")[0].json
     assert {key: value for key, value in told.items() if key != "own"} == ANSWER
+    keeps = served(tmp_path, [{"ok": ANSWER | {"keeps_bytes": 5000}}], "df")[0]
+    assert "Backups of other nodes: 4.9 KiB. `nectar backup keeps` lists them.\n" in keeps.err
     full = served(tmp_path, [{"ok": ANSWER | {"free": 1000}}], "df")[0]
     assert "\nThe disk is full: 1000 B of 100.0 GiB are free;" in full.err
 

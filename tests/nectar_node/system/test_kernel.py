@@ -20,7 +20,7 @@ from kernel.contract.process import Launch
 from nectar_node.contract.actions import BadCode, Kept, LogLine, ShutDown
 from nectar_node.storage.operations import Job, StopJob
 from nectar_node.system.kernel import MAX_BODY_BYTES, MAX_COMPILING, KernelProcess
-from nectar_node.system.process import CompileCode, FetchCode
+from nectar_node.system.process import AskKept, CompileCode, FetchCode
 from tests.kernel.rig import OUR, TERMINAL, VFS, NoProgram, Rig, here, pid, send
 from tests.nectar_node.system.drives import JSON
 
@@ -68,7 +68,7 @@ class Distro:
                     self.lines.append(f"{source}: {text}")
                 case ShutDown():
                     self.ends = True
-                case Job() | StopJob() | FetchCode() | Kept():
+                case Job() | StopJob() | FetchCode() | AskKept() | Kept():
                     raise AssertionError(action)
                 case _:
                     self.rig.tell(action)

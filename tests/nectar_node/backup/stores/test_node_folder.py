@@ -60,6 +60,13 @@ def test_what_says_how_a_node_runs_and_the_keys_of_backups_stay_behind(node: Pat
     assert paths(node) == [b"node", b"node/backup", b"node/backup/remotes.json", b"node/vfs", b"node/vfs/lock"]
 
 
+def test_what_is_kept_for_other_nodes_stays_behind_or_two_nodes_would_fill_each_other(node: Path) -> None:
+    for name in ("kept/b.nec/packs/1", "backup/exchange/7-a", "vfs/kept/file"):
+        (node / name).parent.mkdir(parents=True, exist_ok=True)
+        (node / name).touch()
+    assert paths(node) == [b"node", b"node/backup", b"node/vfs", b"node/vfs/kept", b"node/vfs/kept/file"]
+
+
 def test_a_link_is_kept_as_a_link_and_never_followed(node: Path) -> None:
     (node / "out").symlink_to("/etc")
     (found,) = [found for found in NodeSource(node, node.parent.parent).entries() if found.path == b"node/out"]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
+import cbor2
 import pytest
 
 from nectar_node.backup.cache import Cache, FileRow
@@ -15,6 +17,7 @@ from nectar_node.backup.format.streams import ChunkStream
 from nectar_node.backup.source import Stamp
 from nectar_node.backup.stores.cache_file import CacheWriter, open_cache
 from nectar_node.backup.stores.settings import BackupSettings, Remotes, RemoteState, new_keys
+from nectar_node.base import own_files
 from nectar_node.base.errors import BadFolder, NotOurs
 
 STATE = RemoteState("/somewhere", HeadLink(7, b"h" * 32), 123, 4, 500, "It was down.")
@@ -35,6 +38,16 @@ def test_what_was_saved_is_read(settings: BackupSettings) -> None:
     settings.save_remotes(Remotes({"disk": STATE, "new": RemoteState("s3://bucket")}, 9))
     assert settings.keys() == keys
     assert settings.remotes() == Remotes({"disk": STATE, "new": RemoteState("s3://bucket")}, 9)
+
+
+def test_keys_of_the_first_version_are_read(settings: BackupSettings) -> None:
+    keys = new_keys(phrase_key(new_phrase(os.urandom)), os.urandom)
+    name, data = keys.sealed
+    former = cbor2.dumps(["nectar-backup keys 1", keys.ring.encode(), name, data, keys.writer])
+    own_files.write(settings.folder / "keys", former)
+    assert settings.keys() == replace(keys, access=None)
+    settings.save_keys(replace(keys, access=None))
+    assert settings.keys() == replace(keys, access=None)
 
 
 def test_the_keys_are_for_their_owner_alone(settings: BackupSettings) -> None:
