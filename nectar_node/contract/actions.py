@@ -123,6 +123,15 @@ class Kept(NamedTuple):
     """Why it is not there; None: it is."""
 
 
+class StartBackup(NamedTuple):
+    """Make a copy of the node in each of these remotes, beside everything else; the driver answers with
+    `NodeCore.backup_ended`.
+    """
+
+    remotes: tuple[str, ...]
+    """Their names."""
+
+
 @dataclass(frozen=True, slots=True)
 class Torn:
     """The node's own code has failed, and anything may be half done: it goes down in order, and starts again."""
@@ -156,6 +165,7 @@ DriverAction = (
     | Probed
     | DiskUsed
     | Kept
+    | StartBackup
     | ShutDown
     | Unforeseen
     | Torn

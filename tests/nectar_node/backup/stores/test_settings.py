@@ -54,7 +54,7 @@ def test_the_list_that_is_backed_up_changes_only_with_the_remotes(settings: Back
 
 
 @pytest.mark.parametrize("name", ["keys", "remotes.json", "known.json"])
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": 2}', b'{"version": 1, "disk": 5}', b"\xff" * 50])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": 3}', b'{"version": 1, "disk": 5}', b"\xff" * 50])
 def test_a_damaged_file_is_one_sentence(settings: BackupSettings, name: str, content: bytes) -> None:
     settings.save_remotes(Remotes({"disk": STATE}, 9))
     (settings.folder / name).write_bytes(content)
