@@ -79,7 +79,7 @@ def children() -> set[int]:
 @contextmanager
 def held(place: NodeFolder) -> Iterator[None]:
     """Let every run wait for the settings of backups."""
-    descriptor = os.open(place.path / "backup" / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(place.path / "backup" / "run", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -92,7 +92,7 @@ async def begun(before: set[int]) -> int:
     while True:
         for pid in children() - before:
             try:
-                if any(name.endswith("/backup/lock") for name in descriptors(pid).values()):
+                if any(name.endswith("/backup/run") for name in descriptors(pid).values()):
                     return pid
             except OSError:
                 continue
