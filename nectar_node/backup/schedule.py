@@ -24,10 +24,14 @@ GATHER_SECONDS = 30.0
 """Seconds from a change to the copy that has it, if its plan is continuous: half of the minute that is promised, so the
 other half is for the copy.
 """
-BOOT_SECONDS = 10.0
+UNSEEN_SECONDS = 86400.0
+"""Seconds after which a copy is made even if nothing is known to have changed: people change files in a node's folder
+without it, and a remote that is gone is noticed.
+"""
+BOOT_SECONDS = 3.0
 """Seconds after a boot in which no copy begins: the node and its machine have enough to do."""
 BOOT_GRACE_SECONDS = 120.0
-"""Seconds after a boot in which nobody is warned: what waited while the node was down is about to be copied."""
+"""Seconds after a boot in which nobody is warned of what waited while the node was down: it is about to be copied."""
 FIRST_PAUSE_SECONDS = 10.0
 """Seconds from a failure to the next attempt; doubled with each failure in a row."""
 MOST_PAUSE_SECONDS = 300.0
@@ -308,14 +312,15 @@ class BackupSchedule:
 
     def _due(self, remote: _Remote) -> float | None:
         interval = remote.plan.interval
-        if interval is None or remote.waits is None or remote.name in self._running or remote.name in self._queue:
+        if interval is None or remote.name in self._running or remote.name in self._queue:
             return None
         assert self._booted is not None
         due = max(self._booted + BOOT_SECONDS, remote.not_before)
-        if remote.soon:
+        if remote.soon or remote.completed is None:
             return due
-        due = max(due, remote.waits + min(interval, GATHER_SECONDS))
-        return due if remote.completed is None else max(due, remote.completed + interval)
+        if remote.waits is None:
+            return max(due, remote.completed + interval, remote.completed + UNSEEN_SECONDS)
+        return max(due, remote.completed + interval, remote.waits + min(interval, GATHER_SECONDS))
 
     def _begin(self, now: float) -> None:
         """Begin a run for all that are due together, if it is not one too many."""
@@ -336,7 +341,8 @@ class BackupSchedule:
         if after is None or oldest is None:
             return None
         assert self._booted is not None
-        return max(oldest + after, self._booted + BOOT_GRACE_SECONDS)
+        grace = self._booted + BOOT_GRACE_SECONDS if oldest <= self._booted else oldest
+        return max(oldest + after, grace)
 
     def _warn(self, remote: _Remote, now: float) -> None:
         remote.warned = True
@@ -361,7 +367,8 @@ class BackupSchedule:
             return f"{text}: {remote.failure} {command} tries again."
         if remote.plan.every is None:
             return f"{text}, and something has changed: {command} makes a copy."
-        return f"{text}, and something has changed: the next copy is late; {command} makes one at once."
+        begins = "is late" if due is None or due <= now else f"begins in {duration_text(due - now)}"
+        return f"{text}, and something has changed: the next copy {begins}; {command} makes one at once."
 
     def _status(self, remote: _Remote, now: float) -> RemoteStatus:
         due, oldest = self._timers.when((_RUN, remote.name)), remote.oldest

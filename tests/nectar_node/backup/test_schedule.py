@@ -16,6 +16,7 @@ from nectar_node.backup.schedule import (
     MOST_PAUSE_SECONDS,
     NEVER,
     RUNS_AT_ONCE,
+    UNSEEN_SECONDS,
     WARN_CONTINUOUS,
     BackupSchedule,
     BeginRun,
@@ -114,10 +115,15 @@ def test_a_change_leaves_within_a_minute_and_takes_along_what_changes_meanwhile(
     assert len(clock.begun) == 1
 
 
-def test_nothing_is_copied_while_nothing_changes() -> None:
-    clock = settled(remote(), remote("bucket", RemotePlan(60)), remote("usb", MANUAL))
-    clock.go_on(START + 1e6)
-    assert (clock.begun, clock.notices, clock.timers.next()) == ([], [], None)
+def test_while_nothing_changes_there_is_one_copy_a_day() -> None:
+    clock = settled(remote(), remote("usb", MANUAL))
+    clock.go_on(START + UNSEEN_SECONDS - 600.0)
+    assert (clock.begun, clock.notices) == ([], [])
+    clock.go_on(START + UNSEEN_SECONDS)
+    assert clock.begun == [(BOOT + GATHER_SECONDS + UNSEEN_SECONDS, ("disk",))]
+    clock.end(disk="It is gone.")
+    clock.go_on(clock.now + FIRST_PAUSE_SECONDS)
+    assert (len(clock.begun), clock.notices, clock.warnings) == (2, ["disk gets no copy: It is gone."], [])
 
 
 def test_what_changes_while_a_copy_is_made_leaves_with_the_next_one() -> None:
