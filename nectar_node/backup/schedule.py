@@ -3,7 +3,11 @@
 Something that changes waits from then on for a copy in each remote. A copy begins a while after the first change that
 waits, so that others can join it, and as long after the copy before as the remote's plan says. What changes while a
 copy is made waits for the next one. After a failure the same changes wait on, and are tried again after a pause that
-grows; each remote has its own, and none waits for another, unless very many copies are under way.
+grows, for each remote by itself.
+
+A node makes one snapshot at a time, so there is one run at a time, for all remotes that are due. So that a slow remote
+does not keep the others waiting, a run is cut short when others have become due, and goes on with them in the next one.
+It has longer each time that it is cut short: to find out where it was takes a while, too.
 
 Times are seconds of the node's monotonic clock: setting the machine's clock neither hastens nor delays anything.
 """
@@ -12,7 +16,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from nectar_node.console.durations import duration_text
@@ -36,8 +40,10 @@ FIRST_PAUSE_SECONDS = 10.0
 """Seconds from a failure to the next attempt; doubled with each failure in a row."""
 MOST_PAUSE_SECONDS = 300.0
 """The longest of these pauses: a disk that is there again gets its copy within minutes."""
-RUNS_AT_ONCE = 8
-"""Processes that make copies at the same time, each for one remote or more: some 80 MiB each."""
+SLICE_SECONDS = 60.0
+"""Seconds that a run has when others wait for its end; twice that if it was cut short before, then three times. What
+others wait for has changed since it began, so it waits no longer.
+"""
 MARGIN_SECONDS = 10.0
 """Seconds by which the times of a copy that somebody else has begun may be wrong."""
 WARN_CONTINUOUS = 3600
@@ -48,7 +54,7 @@ NEVER = 0
 """As `RemotePlan.warn`: nobody is warned."""
 MAX_FAILURE = 500
 """Characters of a failure's sentence that are kept."""
-_RUN, _WARN = "run", "warn"
+_RUN, _WARN, _CUT = "run", "warn", "cut"
 
 
 class RemotePlan(NamedTuple):
@@ -95,6 +101,13 @@ class BeginRun(NamedTuple):
     remotes: tuple[str, ...]
 
 
+class CutShort(NamedTuple):
+    """End the run that is under way. `BackupSchedule.ended` brings None for each copy that was not complete."""
+
+    remotes: tuple[str, ...]
+    """The remotes whose copies were not complete."""
+
+
 class Notice(NamedTuple):
     """A line for the node's log."""
 
@@ -137,6 +150,8 @@ class _Remote:
     began: float | None = None
     """When the copy that is under way was begun; None: none is."""
     failures: int = 0
+    cuts: int = 0
+    """How often in a row its copy was cut short."""
     not_before: float = 0.0
     """When a copy may begin after a failure."""
     soon: bool = False
@@ -149,12 +164,20 @@ class _Remote:
         return self.waits if self.held is None else self.held
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True)
 class _Run:
-    """A process that makes copies."""
+    """A run that is under way."""
 
-    left: dict[str, _Remote] = field(default_factory=dict)
-    """The remotes whose outcome is not known yet."""
+    began: float
+    left: dict[str, _Remote]
+    """The remotes whose outcome is not known yet, also those that were removed meanwhile."""
+    cut: bool = False
+    """Whether it is to be cut short."""
+
+    @property
+    def slice(self) -> float:
+        """Seconds that it has when others wait for its end."""
+        return SLICE_SECONDS * (1 + max(remote.cuts for remote in self.left.values()))
 
 
 class BackupSchedule:
@@ -170,11 +193,10 @@ class BackupSchedule:
         self._latest = float("-inf")
         """When something has changed last."""
         self._booted: float | None = None
-        self._running: dict[str, _Run] = {}
-        """The run of each remote that has one, also of remotes that are removed meanwhile."""
+        self._run: _Run | None = None
         self._queue: dict[str, None] = {}
-        """Remotes that are due and wait for another run to end, in order."""
-        self._out: deque[BeginRun | Notice] = deque()
+        """Remotes that are due and wait for the run to end, in order."""
+        self._out: deque[BeginRun | CutShort | Notice] = deque()
 
     # --- events -----------------------------------------------------------------------------------------------------
 
@@ -215,20 +237,22 @@ class BackupSchedule:
                 self._plan(remote, now)
             self._clean.clear()
 
-    def ended(self, outcomes: Mapping[str, int | str], now: float) -> None:
-        """Learn what has become of copies that were begun: of each the number of the new copy, or why there is none.
+    def ended(self, outcomes: Mapping[str, int | str | None], now: float) -> None:
+        """Learn what has become of copies that were begun: of each the number of the new copy, why there is none, or
+        None if it was cut short.
 
         The outcomes of one run may come one by one.
         """
         for name, outcome in outcomes.items():
-            run = self._running.pop(name, None)
-            if run is None:
+            remote = None if self._run is None else self._run.left.pop(name, None)
+            if remote is None:
                 continue
-            remote = run.left.pop(name)
             if self._remotes.get(name) is remote:
                 self._take(remote, outcome, now)
             elif name in self._remotes:  # it was removed, and added again
                 self._plan(self._remotes[name], now)
+        if self._run is not None and not self._run.left:
+            self._run = None
         self._begin(now)
 
     def on_timer(self, now: float) -> None:
@@ -237,11 +261,11 @@ class BackupSchedule:
             kind, name = due
             if kind == _RUN:
                 self._queue[name] = None
-            else:
+            elif kind == _WARN:
                 self._warn(self._remotes[name], now)
         self._begin(now)
 
-    def next_action(self) -> BeginRun | Notice | None:
+    def next_action(self) -> BeginRun | CutShort | Notice | None:
         """Return the next action, or None."""
         return self._out.popleft() if self._out else None
 
@@ -279,19 +303,23 @@ class BackupSchedule:
         if remote.held is not None:
             remote.held = max(remote.held, covered)
 
-    def _take(self, remote: _Remote, outcome: int | str, now: float) -> None:
+    def _take(self, remote: _Remote, outcome: int | str | None, now: float) -> None:
         """Learn how a copy has ended."""
         began, held = remote.began, remote.held
         remote.began = remote.held = None
-        if isinstance(outcome, int):
+        if held is not None and not isinstance(outcome, int):
+            remote.waits = held
+            self._clean.pop(remote.name, None)
+        remote.cuts = remote.cuts + 1 if outcome is None else 0
+        if outcome is None:
+            if remote.plan.interval is not None:
+                self._queue[remote.name] = None
+        elif isinstance(outcome, int):
             failed, remote.failures = remote.failures, 0
             remote.copy, remote.completed, remote.failure, remote.not_before = outcome, began, None, 0.0
             if failed and not remote.warned:
                 self._say(_again(remote))
         else:
-            if held is not None:
-                remote.waits = held
-                self._clean.pop(remote.name, None)
             remote.failures += 1
             remote.failure = " ".join(outcome.split())[:MAX_FAILURE]
             pause = min(FIRST_PAUSE_SECONDS * 2 ** min(remote.failures - 1, 16), MOST_PAUSE_SECONDS)
@@ -312,7 +340,8 @@ class BackupSchedule:
 
     def _due(self, remote: _Remote) -> float | None:
         interval = remote.plan.interval
-        if interval is None or remote.name in self._running or remote.name in self._queue:
+        runs = self._run is not None and remote.name in self._run.left
+        if interval is None or runs or remote.name in self._queue:
             return None
         assert self._booted is not None
         due = max(self._booted + BOOT_SECONDS, remote.not_before)
@@ -322,17 +351,32 @@ class BackupSchedule:
             return max(due, remote.completed + interval, remote.completed + UNSEEN_SECONDS)
         return max(due, remote.completed + interval, remote.waits + min(interval, GATHER_SECONDS))
 
+    def _may_join(self, remote: _Remote, now: float) -> bool:
+        """Whether a remote that is not due yet gets a copy from a run that begins, and need not wait for its end."""
+        interval = remote.plan.interval
+        if interval is None or remote.waits is None or now < remote.not_before:
+            return False
+        return remote.plan.every == CONTINUOUS or remote.completed is None or remote.completed + interval <= now
+
     def _begin(self, now: float) -> None:
-        """Begin a run for all that are due together, if it is not one too many."""
-        if not self._queue or len(set(self._running.values())) >= RUNS_AT_ONCE:
-            return
-        run = _Run({name: self._remotes[name] for name in self._queue})
-        self._queue.clear()
-        for name, remote in run.left.items():
-            self._running[name] = run
-            remote.began, remote.held, remote.waits, remote.soon = now, remote.waits, None, False
-            self._clean[name] = None
-        self._out.append(BeginRun(tuple(run.left)))
+        """Begin a run for all that are due, or see when the one that is under way is to be cut short."""
+        run = self._run
+        if run is None and self._queue:
+            for name, remote in self._remotes.items():
+                if self._may_join(remote, now):
+                    self._timers.set((_RUN, name), None)
+                    self._queue[name] = None
+            self._run = run = _Run(now, {name: self._remotes[name] for name in self._queue})
+            self._queue.clear()
+            for name, remote in run.left.items():
+                remote.began, remote.held, remote.waits, remote.soon = now, remote.waits, None, False
+                self._clean[name] = None
+            self._out.append(BeginRun(tuple(run.left)))
+        cut_at = run.began + run.slice if run is not None and self._queue and not run.cut else None
+        if run is not None and cut_at is not None and cut_at <= now:
+            run.cut, cut_at = True, None
+            self._out.append(CutShort(tuple(run.left)))
+        self._timers.set((_CUT, ""), cut_at)
 
     # --- warnings ---------------------------------------------------------------------------------------------------
 

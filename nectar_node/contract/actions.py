@@ -132,6 +132,15 @@ class StartBackup(NamedTuple):
     """Their names."""
 
 
+class StopBackup(NamedTuple):
+    """End what `StartBackup` has begun last, since others wait for it. What is not complete goes on in a later one, and
+    comes out as None.
+    """
+
+    remotes: tuple[str, ...]
+    """Those that were not complete."""
+
+
 @dataclass(frozen=True, slots=True)
 class Torn:
     """The node's own code has failed, and anything may be half done: it goes down in order, and starts again."""
@@ -166,6 +175,7 @@ DriverAction = (
     | DiskUsed
     | Kept
     | StartBackup
+    | StopBackup
     | ShutDown
     | Unforeseen
     | Torn

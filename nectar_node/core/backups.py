@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from nectar_node.backup.schedule import BackupSchedule, BeginRun, KnownRemote, RemoteStatus
-from nectar_node.contract.actions import DriverAction, LogLine, StartBackup
+from nectar_node.backup.schedule import BackupSchedule, BeginRun, CutShort, KnownRemote, RemoteStatus
+from nectar_node.contract.actions import DriverAction, LogLine, StartBackup, StopBackup
 from nectar_node.core.disk_use import watches_writers
 from nectar_node.peers.name_rows import NAMES
 from nectar_node.storage.operations import Commit, DiskError, Job, Outcome, Row, may_change
@@ -39,7 +39,7 @@ class Backups:
         self._schedule.set_remotes(remotes, now, asked)
         self._pass_on()
 
-    def ended(self, outcomes: Mapping[str, int | str], now: float) -> None:
+    def ended(self, outcomes: Mapping[str, int | str | None], now: float) -> None:
         """Learn what has become of copies (`BackupSchedule.ended`)."""
         self._schedule.ended(outcomes, now)
         self._pass_on()
@@ -69,5 +69,7 @@ class Backups:
         while (action := self._schedule.next_action()) is not None:
             if isinstance(action, BeginRun):
                 self._emit(StartBackup(action.remotes))
+            elif isinstance(action, CutShort):
+                self._emit(StopBackup(action.remotes))
             else:
                 self._emit(LogLine(SOURCE, 0, action.text))

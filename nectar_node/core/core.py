@@ -360,10 +360,10 @@ class NodeCore:
         self.backups.set_remotes(remotes, now, asked)
 
     @_guarded
-    def backup_ended(self, outcomes: Mapping[str, int | str], now: float) -> None:
+    def backup_ended(self, outcomes: Mapping[str, int | str | None], now: float) -> None:
         """Learn what has become of copies of a `StartBackup`, all at once or one by one.
 
-        For each remote this is the number of its new copy, or why it has none.
+        For each remote this is the number of its new copy, why it has none, or None after a `StopBackup`.
         """
         self.backups.ended(outcomes, now)
 

@@ -1,4 +1,4 @@
-"""Carries out `StartBackup`: each run is a process of its own, the very command that a person types.
+"""Carries out `StartBackup` and `StopBackup`: each run is a process of its own, the very command that a person types.
 
 So a copy delays the node's messages by no more than another program on the machine would: it shares neither the
 interpreter nor any descriptor with the node, and yields to it. It tells what becomes of each remote in a line of JSON
@@ -18,7 +18,7 @@ from pathlib import Path
 import trio
 
 from nectar_node.base.folder import NodeFolder
-from nectar_node.contract.actions import StartBackup
+from nectar_node.contract.actions import StartBackup, StopBackup
 
 RUN_SECONDS = 24 * 3600.0
 """Seconds that a run may take; it goes on in the next one where it stopped."""
@@ -31,7 +31,7 @@ MAX_LINE_BYTES = 1 << 16
 NICENESS = 10
 """How much a run yields to the node and to other programs."""
 
-Outcomes = Mapping[str, int | str]
+Outcomes = Mapping[str, int | str | None]
 
 
 class BackupRuns:
@@ -53,6 +53,8 @@ class BackupRuns:
         self._note = note
         self._nursery: trio.Nursery | None = None
         self._stopped = trio.Event()
+        self._latest = trio.CancelScope()
+        """Around the process of the run that was begun last."""
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled or stopped; then end all runs."""
@@ -76,10 +78,17 @@ class BackupRuns:
         if self._nursery is not None:
             self._nursery.start_soon(self._run, action.remotes)
 
+    def cut_short(self, _: StopBackup) -> None:
+        """End the run that was begun last."""
+        self._latest.cancel()
+
     async def _run(self, remotes: tuple[str, ...]) -> None:
         left = dict.fromkeys(remotes)
+        last: str | None = None
         try:
-            last = await self._tell_each(left)
+            self._latest = trio.CancelScope()
+            with self._latest:
+                last = await self._tell_each(left)
         except OSError as error:
             last = f"The process that makes copies cannot be started: {error.strerror}."
         except Exception as error:

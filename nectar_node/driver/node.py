@@ -56,6 +56,7 @@ from nectar_node.contract.actions import (
     Ready,
     ShutDown,
     StartBackup,
+    StopBackup,
     Torn,
 )
 from nectar_node.contract.config import GENESIS_FILE, GenesisFile, NodeConfig, module_cache
@@ -287,6 +288,7 @@ class Node:
             DiskUsed: control.disk_used,
             Kept: control.kept,
             StartBackup: self._backups.start,
+            StopBackup: self._backups.cut_short,
             Joined: self._on_joined,
             NameRefused: self._on_refused,
             Ready: self._on_ready,
@@ -386,7 +388,7 @@ class Node:
             log.write_line("backup", f"no copies are made: {error}")
         self._turn()
 
-    def _backup_ended(self, outcomes: Mapping[str, int | str]) -> None:
+    def _backup_ended(self, outcomes: Mapping[str, int | str | None]) -> None:
         self._core.backup_ended(outcomes, trio.current_time())
         self._turn()
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable
 
 import pytest
 
@@ -15,11 +16,12 @@ from nectar_node.backup.schedule import (
     GATHER_SECONDS,
     MOST_PAUSE_SECONDS,
     NEVER,
-    RUNS_AT_ONCE,
+    SLICE_SECONDS,
     UNSEEN_SECONDS,
     WARN_CONTINUOUS,
     BackupSchedule,
     BeginRun,
+    CutShort,
     KnownRemote,
     Notice,
     RemotePlan,
@@ -43,6 +45,7 @@ class Clock:
         self.schedule = BackupSchedule("a.nec", self.timers)
         self.now = boot
         self.begun: list[tuple[float, tuple[str, ...]]] = []
+        self.cut: list[tuple[float, tuple[str, ...]]] = []
         self.notices: list[str] = []
         self.set(*remotes)
 
@@ -54,7 +57,7 @@ class Clock:
         self.schedule.changed(self.now)
         self._take()
 
-    def end(self, **outcomes: int | str) -> None:
+    def end(self, **outcomes: int | str | None) -> None:
         self.schedule.ended(outcomes, self.now)
         self._take()
 
@@ -78,6 +81,8 @@ class Clock:
         while (action := self.schedule.next_action()) is not None:
             if isinstance(action, BeginRun):
                 self.begun.append((self.now, action.remotes))
+            elif isinstance(action, CutShort):
+                self.cut.append((self.now, action.remotes))
             else:
                 assert isinstance(action, Notice)
                 self.notices.append(action.text)
@@ -95,8 +100,9 @@ def remote(name: str = "disk", plan: RemotePlan = RemotePlan(), **known: object)
 def settled(*remotes: KnownRemote) -> Clock:
     """A clock at START, when each remote has had a copy since the boot and nothing has changed since."""
     clock = Clock(*remotes)
-    clock.go_on(BOOT + 100.0)
-    clock.end(**{name: 2 for _, names in clock.begun for name in names})
+    while (due := clock.timers.next()) is not None and due <= BOOT + 100.0:
+        clock.go_on(due)
+        clock.end(**{name: 2 for _, names in clock.begun for name in names})
     clock.go_on(START)
     clock.begun.clear()
     clock.notices.clear()
@@ -166,16 +172,65 @@ def test_a_remote_for_people_alone_gets_no_copy_by_itself() -> None:
     assert (clock.begun, clock.warnings) == ([], [])
 
 
-def test_remotes_that_are_due_together_go_in_one_run_and_go_on_by_themselves() -> None:
+def test_remotes_that_are_due_together_go_in_one_run() -> None:
     names = [f"r{number}" for number in range(30)]
     clock = settled(*map(remote, names))
     clock.change()
     clock.go_on(START + 31.0)
-    assert clock.begun == [(START + 30.0, tuple(names))]
-    clock.end(r7=3)
+    assert clock.begun == [(START + GATHER_SECONDS, tuple(names))]
+
+
+def test_a_slow_remote_keeps_no_other_waiting_for_longer_than_a_minute_and_goes_on_with_it() -> None:
+    clock = settled(remote(), remote("slow"))
     clock.change()
-    clock.go_on(START + 100.0)
-    assert clock.begun[1:] == [(START + 61.0, ("r7",))], "it does not wait for the others of its run"
+    clock.go_on(START + 30.0)
+    clock.end(disk=3)
+    clock.go_on(START + 31.0)
+    clock.change()
+    clock.go_on(START + 91.0)
+    assert clock.cut == [(START + 30.0 + SLICE_SECONDS, ("slow",))]
+    assert len(clock.begun) == 1
+    clock.end(slow=None)
+    assert clock.begun[1:] == [(START + 91.0, ("disk", "slow"))]
+    slow = clock.schedule.status(clock.now)[1]
+    assert (slow.waits, slow.failure, slow.failures) == (91.0, None, 0)
+    clock.end(disk=4)
+    clock.go_on(START + 1000.0)
+    assert len(clock.cut) == 1, "nobody waits for its end"
+    clock.change()
+    clock.go_on(START + 1030.0)
+    assert clock.cut[1:] == [(START + 1030.0, ("slow",))]
+
+
+def test_who_is_cut_short_has_longer_the_next_time_so_it_is_ready_in_the_end() -> None:
+    clock = settled(remote(), remote("slow"))
+    clock.change()
+    clock.go_on(START + 30.0)
+    for number in range(5):
+        clock.end(disk=3 + number)
+        clock.change()
+        clock.go_on(clock.now + 400.0)
+        clock.end(slow=None)
+    took = [at - began for (at, _), (began, _) in zip(clock.cut, clock.begun, strict=False)]
+    assert took == [SLICE_SECONDS * factor for factor in range(1, 6)]
+    clock.end(slow=99, disk=100)
+    clock.change()
+    clock.go_on(clock.now + 30.0)
+    clock.end(disk=101)
+    clock.change()
+    clock.go_on(clock.now + 100.0)
+    assert clock.cut[-1][0] - clock.begun[-1][0] == SLICE_SECONDS
+
+
+def test_a_run_that_begins_takes_along_whoever_waits() -> None:
+    clock = settled(remote(), remote("failing"), remote("hourly", RemotePlan(HOUR)))
+    clock.change()
+    clock.go_on(START + 30.0)
+    clock.end(disk=3, failing="no")
+    clock.go_on(START + 35.0)
+    clock.change()
+    clock.go_on(START + 45.0)
+    assert clock.begun[1:] == [(START + 40.0, ("failing", "disk"))], "the next of the third is in an hour"
 
 
 def test_a_remote_that_fails_is_tried_again_after_pauses_that_grow_to_some_minutes() -> None:
@@ -267,6 +322,8 @@ def test_what_somebody_else_has_copied_does_not_wait_any_more() -> None:
 
 def test_after_a_boot_what_was_due_is_due_soon_and_not_in_the_same_moment() -> None:
     clock = Clock(remote(completed=BOOT - 1e6), remote("hourly", RemotePlan(HOUR), completed=BOOT - HOUR + 60.0))
+    clock.go_on(BOOT + 50.0)
+    clock.end(disk=2)
     clock.go_on(BOOT + 100.0)
     assert clock.begun == [(BOOT + BOOT_SECONDS, ("disk",)), (BOOT + 60.0, ("hourly",))]
 
@@ -295,14 +352,13 @@ def test_a_remote_that_is_removed_meanwhile_is_forgotten_and_one_of_its_name_wai
     assert clock.schedule.status(clock.now)[0].failures == 0
 
 
-def test_only_so_many_runs_are_under_way_and_what_is_due_meanwhile_goes_together_in_the_next() -> None:
-    names = [f"r{number}" for number in range(RUNS_AT_ONCE + 3)]
-    clock = settled(*(remote(name, RemotePlan(HOUR * number)) for number, name in enumerate(names, 1)))
-    clock.go_on(BOOT + 30 * HOUR)
-    assert [begun for _, begun in clock.begun] == [(name,) for name in names[:RUNS_AT_ONCE]]
+def test_what_is_due_while_another_run_is_under_way_goes_together_in_the_next() -> None:
+    clock = Clock(*(remote(f"r{number}", RemotePlan(HOUR), completed=BOOT - 3600.0 + number) for number in (5, 8, 9)))
+    clock.go_on(BOOT + 10.0)
+    assert [names for _, names in clock.begun] == [("r5",)]
     assert clock.schedule.status(clock.now)[-1].next == 0.0
-    clock.end(r3=9)
-    assert clock.begun[RUNS_AT_ONCE:] == [(clock.now, tuple(names[RUNS_AT_ONCE:]))]
+    clock.end(r5=9)
+    assert clock.begun[1:] == [(BOOT + 10.0, ("r8", "r9"))]
 
 
 # --- warnings -------------------------------------------------------------------------------------------------------
@@ -388,35 +444,48 @@ def test_plans_have_usual_waits_and_these_can_be_changed() -> None:
 # --- whatever happens -----------------------------------------------------------------------------------------------
 
 
+STOP_SECONDS = 1.5
+"""How long it takes at most to end a run."""
+
+
 class World:
-    """Remotes that work, fail, hang and come back, and a check of each promise at each step."""
+    """Remotes that work, are slow, fail and come back, and a check of each promise at each step."""
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
         self.good = [f"good{number}" for number in range(chance.randint(1, 5))]
-        self.bad = [f"bad{number}" for number in range(chance.randint(0, RUNS_AT_ONCE - len(self.good)))]
+        self.bad = [f"bad{number}" for number in range(chance.randint(0, 5))]
         self.clock = Clock(*map(self.known, (*self.good, *self.bad)), boot=0.0)
         self.heap: list[tuple[float, int, Callable[[], None]]] = []
-        self.under_way: dict[str, float] = {}
+        self.under_way: dict[str, tuple[float, int]] = {}
+        """When each copy that is under way was begun, and which one it is."""
+        self.work = {name: chance.uniform(0.1, 2000.0) for name in self.bad}
+        """Seconds that a copy in each bad remote will take from where it is."""
+        self.cuts = dict.fromkeys(self.bad, 0)
+        self.slices: deque[float] = deque([SLICE_SECONDS], 2)
+        """How long this run and the one before may keep others waiting."""
         self.waits: dict[str, list[float]] = {name: [] for name in self.good}
-        self.numbers = 1
-        self.seen = 0
+        self.completed = dict.fromkeys((*self.good, *self.bad), 0)
+        self.count = 1
+        self.seen = self.seen_cuts = 0
 
     def known(self, name: str) -> KnownRemote:
         return KnownRemote(name, RemotePlan(), 0.0, 1, 0.0)
 
     def later(self, seconds: float, what: Callable[[], None]) -> None:
-        heapq.heappush(self.heap, (self.clock.now + seconds, len(self.heap) + self.numbers * 1000, what))
+        self.count += 1
+        heapq.heappush(self.heap, (self.clock.now + seconds, self.count, what))
 
     def play(self, seconds: float) -> None:
         self.later(self.chance.uniform(0, 50), self.change)
         while self.heap and self.heap[0][0] <= seconds:
-            at, _, what = heapq.heappop(self.heap)
-            while (due := self.clock.timers.next()) is not None and due <= at:
+            at = self.heap[0][0]
+            due = self.clock.timers.next()
+            if due is not None and due <= at:
                 self.clock.go_on(due)
-                self.look()
-            self.clock.go_on(at)
-            what()
+            else:
+                self.clock.go_on(at)
+                heapq.heappop(self.heap)[2]()
             self.look()
 
     def change(self) -> None:
@@ -426,36 +495,57 @@ class World:
         self.later(self.chance.choice([0.001, 1.0, 20.0, 40.0, 300.0]) * self.chance.random(), self.change)
 
     def look(self) -> None:
-        """See what has begun, and that nothing is late."""
+        """See what has begun and what is cut short, and that nothing is late."""
         for _, names in self.clock.begun[self.seen :]:
+            assert not self.under_way, "two runs at once"
+            self.slices.append(SLICE_SECONDS * (1 + max(self.cuts.get(name, 0) for name in names)))
             for name in names:
                 self.begin(name)
         self.seen = len(self.clock.begun)
+        for _, names in self.clock.cut[self.seen_cuts :]:
+            assert set(names) == self.under_way.keys()
+            taken = self.chance.uniform(0.0, STOP_SECONDS)
+            for name in names:
+                self.later(taken, lambda name=name, run=self.under_way[name]: self.stop(name, run))  # type: ignore[misc]
+        self.seen_cuts = len(self.clock.cut)
+        patience = max(self.slices) + (STOP_SECONDS if self.bad else 0.0)
         for name, waiting in self.waits.items():
-            late = [at for at in waiting if self.clock.now > max(at + 60.0, BOOT_SECONDS) + 1e-6]
-            assert not late, f"{name} waits since {late[0]}, now it is {self.clock.now}"
+            late = [at for at in waiting if self.clock.now > max(at, BOOT_SECONDS) + patience + 1e-6]
+            assert not late, f"{name} waits since {late[0]}, now it is {self.clock.now}, and {patience} is allowed"
 
     def begin(self, name: str) -> None:
-        assert name not in self.under_way, f"two copies in {name} at once"
-        self.under_way[name] = self.clock.now
+        self.count += 1
+        self.under_way[name] = run = (self.clock.now, self.count)
         if name in self.good:
             self.waits[name].clear()
-            self.later(self.chance.uniform(0.1, 59.9), lambda: self.end([name]))
-        elif self.chance.random() < 0.9:
-            self.later(self.chance.uniform(0.0, 2000.0), lambda: self.end([name]))
+        takes = self.chance.uniform(0.1, 59.9) if name in self.good else self.work[name]
+        self.later(takes, lambda: self.end(name, run))
 
-    def end(self, names: Iterable[str]) -> None:
-        outcomes: dict[str, int | str] = {}
-        for name in names:
+    def stop(self, name: str, run: tuple[float, int]) -> None:
+        """Its run is cut short, if it has not ended meanwhile; a bad remote has found out for ten seconds where it was,
+        then made progress."""
+        if self.under_way.get(name) == run:
+            assert name in self.bad, "a copy that takes less than a minute is not cut short"
+            self.work[name] -= max(0.0, self.clock.now - run[0] - 10.0)
+            self.cuts[name] += 1
             del self.under_way[name]
-            self.numbers += 1
-            fails = name in self.bad and self.chance.random() < 0.8
-            outcomes[name] = "It does not answer." if fails else self.numbers
-        self.clock.end(**outcomes)
+            self.clock.end(**{name: None})
+
+    def end(self, name: str, run: tuple[float, int]) -> None:
+        if self.under_way.get(name) != run:
+            return  # it was cut short
+        del self.under_way[name]
+        fails = name in self.bad and self.chance.random() < 0.6
+        if name in self.bad:
+            self.work[name], self.cuts[name] = self.chance.choice([1.0, 50.0, 2000.0]) * self.chance.random(), 0
+        self.completed[name] += not fails
+        self.clock.end(**{name: "It does not answer." if fails else self.count})
         if self.chance.random() < 0.1:
             self.clock.set(*map(self.known, (*self.good, *self.bad)), asked=self.chance.choice(self.good))
 
 
 @pytest.mark.parametrize("seed", seeds(12, 1000))
 def test_whatever_happens_each_change_leaves_within_a_minute_and_no_remote_has_two_copies_under_way(seed: int) -> None:
-    World(random.Random(seed)).play(3000.0)
+    world = World(random.Random(seed))
+    world.play(20_000.0)
+    assert all(world.completed.values()), "the slowest ones are ready in the end"

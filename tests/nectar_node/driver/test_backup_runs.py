@@ -27,14 +27,14 @@ class Told:
     """What a node has heard of its runs."""
 
     def __init__(self) -> None:
-        self.outcomes: dict[str, int | str] = {}
+        self.outcomes: dict[str, int | str | None] = {}
         self._more = trio.Event()
 
     def take(self, outcomes: Outcomes) -> None:
         self.outcomes |= outcomes
         self._more.set()
 
-    async def until(self, count: int) -> dict[str, int | str]:
+    async def until(self, count: int) -> dict[str, int | str | None]:
         while len(self.outcomes) < count:
             self._more = trio.Event()
             await self._more.wait()
