@@ -320,6 +320,17 @@ def test_what_somebody_else_has_copied_does_not_wait_any_more() -> None:
     assert clock.begun == [(START + 1030.0, ("disk",))], "a clock that was set says nothing of what is in a copy"
 
 
+def test_what_has_changed_about_when_somebody_else_began_a_copy_is_copied_again() -> None:
+    clock = settled(remote())
+    clock.change()
+    clock.go_on(START + 18.0)
+    clock.change()
+    clock.go_on(START + 26.0)
+    clock.set(remote(copy=7, completed=START + 25.0))
+    clock.go_on(START + 1000.0)
+    assert clock.begun == [(START + 55.0, ("disk",))], "an interval after that copy"
+
+
 def test_after_a_boot_what_was_due_is_due_soon_and_not_in_the_same_moment() -> None:
     clock = Clock(remote(completed=BOOT - 1e6), remote("hourly", RemotePlan(HOUR), completed=BOOT - HOUR + 60.0))
     clock.go_on(BOOT + 50.0)

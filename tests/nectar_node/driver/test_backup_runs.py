@@ -16,7 +16,7 @@ import trio
 
 from nectar_node.backup.stores.node_backups import NodeBackups
 from nectar_node.base.folder import NodeFolder
-from nectar_node.contract.actions import StartBackup
+from nectar_node.contract.actions import StartBackup, StopBackup
 from nectar_node.contract.config import NODES_FOLDER
 from nectar_node.driver import backup_runs
 from nectar_node.driver.backup_runs import BackupRuns, Outcomes
@@ -160,6 +160,21 @@ async def test_a_run_ends_with_the_node_even_if_it_does_not_listen(place: NodeFo
             runs.start(StartBackup(("disk",)))
             assert children() <= before
     assert told.outcomes == {}
+
+
+async def test_a_run_that_is_cut_short_is_no_failure_and_the_next_one_begins(place: NodeFolder, tmp_path: Path) -> None:
+    NodeBackups(place, place.path.parent.parent).add("disk", str(tmp_path / "disk"))
+    told, before = Told(), children()
+    async with serving(place, told) as runs:
+        with held(place):
+            runs.start(StartBackup(("disk",)))
+            pid = await begun(before)
+            runs.cut_short(StopBackup(("disk",)))
+            assert await told.until(1) == {"disk": None}
+            assert pid not in children()
+        told.outcomes.clear()
+        runs.start(StartBackup(("disk",)))
+        assert await told.until(1) == {"disk": 1}
 
 
 async def test_a_run_ends_with_its_standard_input_however_the_node_has_ended(place: NodeFolder, tmp_path: Path) -> None:
