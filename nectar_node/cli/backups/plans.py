@@ -111,9 +111,11 @@ def next_text(plan: RemotePlan, row: Answer | None) -> str:
         return f"{text}, while the node runs."
     if (running := row.get("running_seconds")) is not None:
         return f"{text}; a copy has been under way for {duration_text(running)}."
-    if (due := row.get("next_seconds")) is not None:
-        return f"{text}; the next copy begins in {duration_text(due)}."
-    return f"{text}; the next copy begins after the next change."
+    due = row.get("next_seconds")
+    when = "" if due is None else "now" if due < 1 else f"in {duration_text(due)}"
+    if row.get("waiting_seconds") is None:
+        when = f"after the next change{when and f', or {when}'}"
+    return f"{text}; the next copy begins {when or 'when it can'}."
 
 
 # --- runs for the node ----------------------------------------------------------------------------------------------

@@ -106,6 +106,11 @@ def running(network: Path, row: dict[str, object], *words: str | Path) -> tuple[
     ("row", "said"),
     [
         ({}, "nothing waits. Continuous; the next copy begins after the next change."),
+        (
+            {"next_seconds": 82800.0},
+            "nothing waits. Continuous; the next copy begins after the next change, or in 23 h.",
+        ),
+        ({"waiting_seconds": 5.0, "next_seconds": 0.0}, "Continuous; the next copy begins now."),
         ({"waiting_seconds": 5.0, "next_seconds": 25.0}, "Continuous; the next copy begins in 25 s."),
         ({"waiting_seconds": 5.0, "running_seconds": 65.2}, "a copy has been under way for 1 min 5 s."),
         ({"waiting_seconds": 5.0, "failure": "It was down."}, "The last attempt failed: It was down."),
