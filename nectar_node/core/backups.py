@@ -20,6 +20,8 @@ from net.base.timers import Timers
 
 SOURCE = "backup"
 """What the log calls it."""
+_OWN = "own"
+"""The table of what a node keeps of its own name record, which every copy changes."""
 
 
 class Backups:
@@ -59,7 +61,9 @@ class Backups:
             self._schedule.changed(now)
 
     def _matters(self, row: Row) -> bool:
-        return row.kind != NAMES or (self._grants and row.key != self._our)
+        if row.kind == NAMES:
+            return self._grants and row.key != self._our
+        return row.kind != _OWN
 
     def status(self, now: float) -> list[RemoteStatus]:
         """Return what there is to say of each remote."""

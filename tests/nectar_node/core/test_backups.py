@@ -52,6 +52,7 @@ def commit(*rows: ops.Row, states: tuple[ops.StateRow, ...] = ()) -> ops.Job:
 
 GRANT = commit(ops.Row("grants", "holder:app:x.nec", b""))
 STATE = commit(states=(ops.StateRow("main:app:sys", b"1"),))
+OWN_RECORD = commit(ops.Row("own", "sequence", b""))
 OWN_NAME, OTHER_NAME = (commit(ops.Row("names", name, b"")) for name in ("a.nec", "b.nec"))
 
 
@@ -77,6 +78,7 @@ def test_what_may_write_is_a_change_also_if_it_fails_and_what_reads_is_none(
 
 def test_every_commit_is_a_change_but_for_names_that_the_registrar_has_too() -> None:
     assert [Core().waits_after(job) for job in (GRANT, STATE, OWN_NAME, OTHER_NAME)] == [True, True, False, False]
+    assert not Core().waits_after(OWN_RECORD), "it has the number of the newest copy, so no copy would be the last"
     assert not Core().waits_after(GRANT, FULL), "nothing of a commit that fails is written"
     registrar = [Core(grants=True).waits_after(job) for job in (OTHER_NAME, OWN_NAME)]
     assert registrar == [True, False], "its own record has the number of its newest copy"
