@@ -111,8 +111,9 @@ def remove(
 
 
 def _own_files(folder: NodeFolder) -> dict[str, int]:
-    """Return the bytes of the node's own files, by what they are; the largest first. The drives of packages and the backups of
-    other nodes are told elsewhere.
+    """Return the bytes of the node's own files, by what they are; the largest first.
+
+    The drives of packages and the backups of other nodes are told elsewhere.
     """
     sizes: Counter[str] = Counter()
     others = (str(folder.drives), str(folder.kept))

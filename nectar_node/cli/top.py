@@ -63,6 +63,8 @@ class Sample:
     """The processes' rows, by address."""
     memory: Answer
     """What waits in the node, and who holds it."""
+    warnings: tuple[str, ...] = ()
+    """What the node's user must know."""
 
 
 _COLUMNS = (
@@ -93,7 +95,7 @@ def top(
         if as_json or not (sys.stdout.isatty() and sys.stdin.isatty()):
             time.sleep(interval)
             now = take(client)
-            _print_once(loads(before, now, sort), now.memory, as_json)
+            _print_once(loads(before, now, sort), now, as_json)
             return 0
         with contextlib.suppress(KeyboardInterrupt):
             _watch(client, before, sort, interval)
@@ -104,7 +106,7 @@ def _watch(client: ControlClient, before: Sample, sort: Sort, interval: float) -
     console, now = output.console(wrapped=True), before
     with keys() as descriptor, Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
-            live.update(_page(console, client.name, loads(before, now, sort), now.memory), refresh=True)
+            live.update(_page(console, client.name, loads(before, now, sort), now), refresh=True)
             if wants_to_quit(descriptor, interval):
                 return
             before, now = now, take(client)
@@ -116,7 +118,8 @@ def take(client: ControlClient) -> Sample:
     rows = [row for row in answer.get("processes", ()) if isinstance(row, dict)]
     memory = answer.get("memory")
     by_address = {str(row.get("address")): row for row in rows}
-    return Sample(time.monotonic(), by_address, memory if isinstance(memory, dict) else {})
+    warnings = tuple(map(str, answer.get("warnings", ())))
+    return Sample(time.monotonic(), by_address, memory if isinstance(memory, dict) else {}, warnings)
 
 
 def loads(before: Sample, now: Sample, sort: Sort) -> list[NodeLoad]:
@@ -177,12 +180,15 @@ def _waiting(memory: Answer) -> str:
     return ""
 
 
-def _print_once(found: Sequence[NodeLoad], memory: Answer, as_json: bool) -> None:
+def _print_once(found: Sequence[NodeLoad], now: Sample, as_json: bool) -> None:
     if as_json:
-        output.print_json({"processes": [_json(load) for load in found], "memory": memory})
+        rows = [_json(load) for load in found]
+        output.print_json({"processes": rows, "memory": now.memory, "warnings": list(now.warnings)})
     else:
-        if line := _waiting(memory):
+        if line := _waiting(now.memory):
             output.say(line)
+        for warning in now.warnings:
+            output.complain(warning)
         output.print_table([heading for heading, _ in _COLUMNS], map(_cells, found))
 
 
@@ -197,18 +203,23 @@ def _json(load: NodeLoad) -> dict[str, object]:
     }
 
 
-def _page(console: Console, node: str, found: Sequence[NodeLoad], memory: Answer) -> Group:
-    """Return what fits on the screen."""
+def _page(console: Console, node: str, found: Sequence[NodeLoad], now: Sample) -> Group:
+    """Return what fits on the screen; warnings may take half of it."""
     total = sum(load.messages or 0 for load in found)
     cpu = sum(load.cpu or 0 for load in found)
     title = f"{node}  {len(found)} processes, {total:.0f} messages/s, {100 * cpu:.0f}% CPU  (q quits)"
-    room = max(1, console.height - 4)
+    warnings = [
+        Text(line.plain, style="bold")
+        for warning in now.warnings
+        for line in Text(output.one_line(warning)).wrap(console, console.width)
+    ][: console.height // 2]
+    room = max(1, console.height - 4 - len(warnings))
     rest = f"and {len(found) - room} more" if len(found) > room else ""
     shown = [number for number, (_, least) in enumerate(_COLUMNS) if console.width >= least]
     rows = [[output.one_line(cells[number]) for number in shown] for cells in map(_cells, found[:room])]
     table = _table([_COLUMNS[number][0] for number in shown], rows, console.width)
-    lines = [Text(line, no_wrap=True, overflow="ellipsis") for line in (title, output.one_line(_waiting(memory)))]
-    return Group(*lines, table, Text(rest))
+    lines = [Text(line, no_wrap=True, overflow="ellipsis") for line in (title, output.one_line(_waiting(now.memory)))]
+    return Group(*lines, *warnings, table, Text(rest))
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Table:

@@ -131,6 +131,24 @@ class Kept(NamedTuple):
     """Why it is not there; None: it is."""
 
 
+class StartBackup(NamedTuple):
+    """Make a copy of the node in each of these remotes, beside everything else; the driver answers with
+    `NodeCore.backup_ended`.
+    """
+
+    remotes: tuple[str, ...]
+    """Their names."""
+
+
+class StopBackup(NamedTuple):
+    """End what `StartBackup` has begun last, since others wait for it. What is not complete goes on in a later one, and
+    comes out as None.
+    """
+
+    remotes: tuple[str, ...]
+    """Those that were not complete."""
+
+
 @dataclass(frozen=True, slots=True)
 class Torn:
     """The node's own code has failed, and anything may be half done: it goes down in order, and starts again."""
@@ -165,6 +183,8 @@ DriverAction = (
     | Probed
     | DiskUsed
     | Kept
+    | StartBackup
+    | StopBackup
     | ShutDown
     | Unforeseen
     | Torn

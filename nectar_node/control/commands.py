@@ -25,6 +25,7 @@ from nectar_node.base.errors import BadInput, BadPackage, NodeError
 from nectar_node.contract.actions import DiskUsed, Installed, Kept, Printed
 from nectar_node.contract.traces import Traced
 from nectar_node.control import status
+from nectar_node.control.backups import known_remotes, remote_row, warnings
 from nectar_node.control.blob_files import blob_untrusted, put_down
 from nectar_node.control.keeping import Keeping
 from nectar_node.control.requests import (
@@ -199,6 +200,7 @@ class Control:
             "df": self._on_df,
             "states": self._on_states,
             "remove_state": self._on_remove_state,
+            "backups": self._on_backups,
             "errors": self._on_errors,
             "message": self._on_message,
             "trace": self._on_trace,
@@ -267,6 +269,7 @@ class Control:
             "dead_letters": self._core.dead_letters.count,
             "failures": self._core.failures,
             "blob_bytes_loaded": self._core.machine.blob_bytes_loaded(),
+            "warnings": warnings(self._core, trio.current_time()),
             **self._status(),
         }
 
@@ -274,7 +277,8 @@ class Control:
         if fields.address is None:
             absent = [{"process": str(each), "why": why} for each, why in self._core.not_running.items()]
             rows, memory = await self._all_processes(), status.memory_row(self._core)
-            return {"processes": rows, "memory": memory, "not_running": absent}
+            told = warnings(self._core, trio.current_time())
+            return {"processes": rows, "memory": memory, "not_running": absent, "warnings": told}
         process = process_untrusted(fields.address, self._core.our)
         row = status.process_row(self._core, process, trio.current_time())
         if row is None:
@@ -309,6 +313,15 @@ class Control:
         return status.disk_rows(used) | {
             "keeps_bytes": sum(each.bytes for each in self._core.keeper.objects.owners.values())
         }
+
+    async def _on_backups(self, _: Client, fields: Fields) -> dict[str, object]:
+        """Read the settings of backups again; answer what there is to say of each remote. The one that is named is
+        tried again at once if it has failed.
+        """
+        remotes = await trio.to_thread.run_sync(known_remotes, self._folder, _lead())
+        self._core.set_remotes(remotes, trio.current_time(), fields.name)
+        self._turn()
+        return {"remotes": [remote_row(each) for each in self._core.backups.status(trio.current_time())]}
 
     async def _on_states(self, _: Client, __: Fields) -> dict[str, object]:
         rows = []

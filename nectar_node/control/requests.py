@@ -39,7 +39,7 @@ class Fields(Struct, frozen=True):
     """Number of the first dead letter."""
     tree: bool = False
     name: str = ""
-    """Another node's."""
+    """Another node's, or a remote's."""
     timeout: int | float | None = 30
     """Seconds; None: no response is expected."""
 

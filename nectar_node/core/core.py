@@ -9,7 +9,7 @@ to log. Connections report to `network`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
@@ -36,6 +36,7 @@ from kernel.contract.guest import Guest, GuestConfig, Poll, Program, SpawnError
 from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request, kind_of
 from kernel.machine import Machine
 from kernel.router.kernel import Kernel
+from nectar_node.backup.schedule import KnownRemote
 from nectar_node.base.log import without_colours
 from nectar_node.base.system_processes import TERMINAL
 from nectar_node.contract.actions import (
@@ -51,6 +52,7 @@ from nectar_node.contract.actions import (
 )
 from nectar_node.contract.json_shapes import RequestRefused
 from nectar_node.contract.traces import Traces
+from nectar_node.core.backups import Backups
 from nectar_node.core.config import CoreConfig
 from nectar_node.core.dead_letters import DeadLetters
 from nectar_node.core.disk_use import DISK_USE, DiskUse
@@ -148,6 +150,7 @@ class NodeCore:
         self._system = SystemProcesses(processes, self._out.append, self._timers)
         self._configuration = config.guest
         self._disk_use = DiskUse(config.ledger, self.machine.statistics, self._timers)
+        self.backups = Backups(config.our, self._out.append, self._timers, grants=network.grants_names)
         self._traces = Traces(config.our, config.clock)
         self._vouching = Vouching(
             config.our, network, self.kernel.grants, lambda text: self._log("kernel", 0, text), self._accepts
@@ -303,6 +306,7 @@ class NodeCore:
         self._start_up.on_timer(now)
         self._disk_use.on_timer(now)
         self._look_at_disk_use()
+        self.backups.on_timer(now)
 
     def _keep(self, now: float) -> None:
         """Write what has changed, if nothing is being written."""
@@ -378,6 +382,7 @@ class NodeCore:
     def job_done(self, job: Job, outcome: Outcome, now: float) -> None:
         """Learn the outcome of a disk job."""
         self._now = now
+        self.backups.job_done(job, outcome, now)
         owner = job.owner
         if isinstance(owner, SystemToken):
             self._system.job_done(owner, job, outcome, now)
@@ -394,6 +399,31 @@ class NodeCore:
             assert isinstance(owner, DISK_USE)
             self._disk_use.done(job, outcome, now)
             self._look_at_disk_use()
+
+    @_guarded
+    def set_remotes(self, remotes: Iterable[KnownRemote], now: float, asked: str = "") -> None:
+        """Learn the remotes for backups: at the boot, and when somebody has changed them, or has made a copy.
+
+        The one that was `asked` for is tried again at once after failures.
+        """
+        known = tuple(remotes)
+        self.backups.set_remotes(known, now, asked)
+        self._tell_copies((remote.copy for remote in known), now)
+
+    def _tell_copies(self, numbers: Iterable[object], now: float) -> None:
+        """Let the node's name record tell the number of its newest copy, so that a restore misses none."""
+        newest = max((number for number in numbers if isinstance(number, int)), default=0)
+        if newest:
+            self.network.set_copy_number(newest, now)
+
+    @_guarded
+    def backup_ended(self, outcomes: Mapping[str, int | str | None], now: float) -> None:
+        """Learn what has become of copies of a `StartBackup`, all at once or one by one.
+
+        For each remote this is the number of its new copy, why it has none, or None after a `StopBackup`.
+        """
+        self.backups.ended(outcomes, now)
+        self._tell_copies(outcomes.values(), now)
 
     @_guarded
     def code_loaded(self, load: LoadCode, program: Program | BadCode, now: float) -> None:

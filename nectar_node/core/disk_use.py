@@ -47,6 +47,11 @@ DISK_USE = (_ReportOwner, _WatchOwner)
 """Owners of this module's disk jobs."""
 
 
+def watches_writers(job: Job) -> bool:
+    """Whether a job counts a package because its guests, who write by WASI, have done something."""
+    return isinstance(job.owner, _WatchOwner)
+
+
 @dataclass(slots=True)
 class _Answer:
     surveyed: Surveyed

@@ -13,7 +13,7 @@ import signal
 import struct
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -56,6 +56,8 @@ from nectar_node.contract.actions import (
     Ready,
     ShutDown,
     StandDown,
+    StartBackup,
+    StopBackup,
     Torn,
 )
 from nectar_node.contract.config import GENESIS_FILE, GenesisFile, NewerNetwork, NodeConfig, module_cache
@@ -63,6 +65,7 @@ from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.contract.traces import Traced
 from nectar_node.control import commands as control
 from nectar_node.control import server
+from nectar_node.control.backups import known_remotes
 from nectar_node.core.config import CoreConfig
 from nectar_node.core.core import NodeCore
 from nectar_node.driver.allocator import (
@@ -74,6 +77,7 @@ from nectar_node.driver.allocator import (
     give_back,
     keep_freed_memory,
 )
+from nectar_node.driver.backup_runs import BackupRuns
 from nectar_node.driver.code_loading import Loader
 from nectar_node.driver.disk_threads import Lanes
 from nectar_node.driver.log_budget import LogBudget
@@ -272,6 +276,7 @@ class Node:
         self._telling_omitted = False
         self._lanes = Lanes(prepared.ledger, prepared.database, self._job_done)
         self._snapshots = NodeSnapshots(folder.path, prepared.ledger, prepared.database, self._lanes, self._note)
+        self._backups = BackupRuns(folder, self.config.network_folder, self._backup_ended, self._note)
         self._carriers: dict[type, Callable[..., None]] = {
             Dial: self._handle_connection,
             Close: self._handle_connection,
@@ -288,6 +293,8 @@ class Node:
             Probed: control.probed,
             DiskUsed: control.disk_used,
             Kept: control.kept,
+            StartBackup: self._backups.start,
+            StopBackup: self._backups.cut_short,
             Joined: self._on_joined,
             NameRefused: self._on_refused,
             StandDown: self._on_standing_down,
@@ -310,6 +317,7 @@ class Node:
                 self._driver = Driver(self._core.network, self._transport, nursery, self._turn, clock)
                 await nursery.start(self._lanes.run)
                 await nursery.start(self._snapshots.run)
+                await nursery.start(self._backups.run)
                 nursery.start_soon(self._watch_signals, commands)
                 nursery.start_soon(self._watch_starter, commands)
                 nursery.start_soon(self._run_guests)
@@ -384,6 +392,15 @@ class Node:
         reached = None if config.routers else Endpoint(*(config.advertise or self._endpoint))
         boot = Boot(tuple(self._prepared.packages), config.genesis is not None, reached)
         self._core.boot(boot, trio.current_time())
+        try:
+            remotes = known_remotes(config.folder.path, _wall_clock_offset())
+            self._core.set_remotes(remotes, trio.current_time())
+        except NodeError as error:
+            log.write_line("backup", f"no copies are made: {error}")
+        self._turn()
+
+    def _backup_ended(self, outcomes: Mapping[str, int | str | None]) -> None:
+        self._core.backup_ended(outcomes, trio.current_time())
         self._turn()
 
     async def _watch_clock(self) -> None:
@@ -408,7 +425,7 @@ class Node:
 
     async def _shut_down(self) -> None:
         """Keep what must be kept, and say goodbye, so that peers need not wait to see whether this node comes back."""
-        for step in (self._keep, self._say_goodbye):
+        for step in (self._backups.stop, self._keep, self._say_goodbye):
             try:
                 with trio.move_on_after(FAREWELL_SECONDS):
                     await step()

@@ -449,6 +449,12 @@ LONG_BYTES = 4 * STEP_BYTES
 _WHOLE_FILES = frozenset((Hash, Copy, CopyFolder, Unpack, Measure))
 _WRITES = frozenset((WriteAt, Append, Replace))
 _MAY_BE_LONG = frozenset((ListFolder, RemoveFolder, Rename, Survey))
+_READS = frozenset((ReadAt, Stat, ListFolder, Sync, FreeSpace, Hash, Measure, Survey, ReadState))
+
+
+def may_change(operation: Operation) -> bool:
+    """Whether an operation is one that changes what is on the disk, also if it fails half-way."""
+    return type(operation) not in _READS
 
 
 def is_long(operation: Operation) -> bool:

@@ -211,6 +211,11 @@ class Network:
         """Return all records that are to be kept for the next boot."""
         return self._directory.records()
 
+    @property
+    def grants_names(self) -> bool:
+        """Whether this node is the registrar: its records are nowhere else."""
+        return self._service is not None
+
     def record_kept(self, record: HeldRecord, now: float, *, kept: bool) -> None:
         """Note that the record of a RecordStored event is durable, or (not `kept`) that the disk does not take it."""
         if self._service is None:

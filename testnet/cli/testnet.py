@@ -210,6 +210,9 @@ def status(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJso
     columns = ("NODE", "STATE", "PID", "ENDPOINT", "PEERS", "PROCESSES", "FILES")
     unbroken = ("STATE", "PID", "ENDPOINT", "PROCESSES", "FILES")
     output.print_table(columns, rows, unbroken, ("FILES", "PID", "ENDPOINT", "PROCESSES"))
+    for node in nodes:
+        for warning in node.get("warnings", ()):
+            output.complain(f"{node.get('name')}: {warning}")
     _tell_of_links(links, network.command("testnet fault list"))
     return 0
 

@@ -22,13 +22,22 @@ from nectar_node.backup.prune import Keep, Pruned, prune
 from nectar_node.backup.repository import newest_number, open_heads, read_heads
 from nectar_node.backup.restore import RestoredCopy, restore
 from nectar_node.backup.run import BackupJob, Report, back_up
+from nectar_node.backup.schedule import RemotePlan
 from nectar_node.backup.stores.cache_file import CacheWriter, forget_cache, open_cache
 from nectar_node.backup.stores.driver import drive
 from nectar_node.backup.stores.live_node import RunningNode, SnapshotVoid
 from nectar_node.backup.stores.node_folder import NETWORK, NODE, STORE_LOGS, FolderTarget, NodeSource
 from nectar_node.backup.stores.node_remote import Messenger, NodeRemote
 from nectar_node.backup.stores.one_run import CopiedState, Results, all_at_once, node_state
-from nectar_node.backup.stores.settings import BackupKeys, BackupSettings, Remotes, RemoteState, new_keys, sealed_keys
+from nectar_node.backup.stores.settings import (
+    MAX_REMOTES,
+    BackupKeys,
+    BackupSettings,
+    Remotes,
+    RemoteState,
+    new_keys,
+    sealed_keys,
+)
 from nectar_node.backup.stores.urls import full_url, open_remote
 from nectar_node.backup.verify import VerifyFindings, standing, verify
 from nectar_node.base import own_files
@@ -73,7 +82,7 @@ class NodeBackups:
         self._connect = connect
         self.settings = BackupSettings(place.path)
 
-    def add(self, name: str, url: str) -> str | None:
+    def add(self, name: str, url: str, plan: RemotePlan = RemotePlan()) -> str | None:  # noqa: B008
         """Add a remote, and return the recovery phrase if it is the first one, which makes the keys.
 
         Raises BadInput and RemoteFailed.
@@ -82,6 +91,8 @@ class NodeBackups:
             remotes = self.settings.remotes()
             if name in remotes.remotes:
                 raise BadInput(f"There is a remote {name} already, {remotes.remotes[name].url}: choose another name.")
+            if len(remotes.remotes) >= MAX_REMOTES:
+                raise BadInput(f"There are {MAX_REMOTES} remotes already: remove one with `nectar backup remove`.")
             url = full_url(url)
             if any(state.url == url for state in remotes.remotes.values()):
                 raise BadInput(f"{url} is a remote already.")
@@ -95,9 +106,18 @@ class NodeBackups:
             if keys is None:
                 phrase = new_phrase(os.urandom)
                 self.settings.save_keys(new_keys(phrase_key(phrase), os.urandom))
-            remotes.remotes[name] = RemoteState(url)
+            remotes.remotes[name] = RemoteState(url, plan=plan, added=int(self._clock() * 1000))
             self.settings.save_remotes(remotes)
             return phrase
+
+    def set_plan(self, name: str, change: Callable[[RemotePlan], RemotePlan]) -> RemotePlan:
+        """Change the plan of a remote, and return the new one. Raises BadInput."""
+        with self.settings.changing():
+            remotes = self.settings.remotes()
+            state = self._state(remotes, name)
+            state.plan = change(state.plan)
+            self.settings.save_remotes(remotes)
+            return state.plan
 
     def forget(self, name: str) -> RemoteState:
         """Remove a remote from the settings; what it has stays there. Raises BadInput."""

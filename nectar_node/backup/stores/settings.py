@@ -23,6 +23,7 @@ from nectar_node.backup.format.heads import HASH_BYTES, HeadLink
 from nectar_node.backup.format.keys import ID_BYTES, KEY_BYTES, Entropy, Ring, decode_ring_untrusted, new_ring
 from nectar_node.backup.format.limits import MAX_NUMBER, MAX_RING_BYTES
 from nectar_node.backup.format.names import RINGS, is_name, new_name
+from nectar_node.backup.schedule import RemotePlan
 from nectar_node.base import own_files
 from nectar_node.base.errors import BadFolder, BadInput
 from net.base.cbor import loads_untrusted
@@ -30,7 +31,12 @@ from net.base.errors import BadCbor
 
 FOLDER = "backup"
 REMOTES_FILE = "remotes.json"
-_VERSION = 1
+MAX_REMOTES = 64
+"""Remotes of a node: one run may copy to all of them."""
+MOST_SECONDS = 10 * 365 * 86400
+"""The longest interval and the longest wait for a warning, in seconds: ten years."""
+_VERSION = 2
+"""Of the list of remotes; version 1 had their URLs alone. What is known of them is still in the first version."""
 _NUMBER = "Number"
 """A key beside those of remotes, whose names have no capitals."""
 _MAGIC = "nectar-backup keys 2"
@@ -66,6 +72,9 @@ class RemoteState:
     """What is in that copy."""
     failure: str | None = None
     """Why the last attempt came to nothing."""
+    plan: RemotePlan = field(default_factory=RemotePlan)
+    added: int | None = None
+    """When it was added, in milliseconds since 1970; None: before this was kept."""
 
 
 @dataclass(slots=True)
@@ -151,25 +160,22 @@ class BackupSettings:
     def remotes(self) -> Remotes:
         """Return the remotes, and what is known of them; raises BadFolder."""
         remotes = Remotes()
-        for name, url in self._rows(self._remotes).items():
-            if not isinstance(url, str):
-                raise BadFolder(
-                    f"{self._remotes} is damaged ({name} has no URL): remove it, and add the remotes again."
-                )
-            remotes.remotes[name] = RemoteState(url)
-        rows = self._rows(self._known)
+        for name, row in self._rows(self._remotes, _VERSION).items():
+            with self._damage(self._remotes):
+                remotes.remotes[name] = _settings(row)
+        rows = self._rows(self._known, 1)
         remotes.number = _number(rows.pop(_NUMBER, 0))
         for name, row in rows.items():
             if name in remotes.remotes:
                 with self._damage(self._known):
-                    remotes.remotes[name] = _state(remotes.remotes[name].url, row)
+                    _know(remotes.remotes[name], row)
         return remotes
 
     def save_remotes(self, remotes: Remotes) -> None:
         """Replace the remotes, and what is known of them. Raises NotOurs and OSError."""
-        urls = {name: state.url for name, state in remotes.remotes.items()}
-        if urls != self._rows(self._remotes):  # it is backed up: unchanged, it costs nothing
-            own_files.write(self._remotes, _json(urls))
+        settings: dict[str, object] = {name: _row(state) for name, state in remotes.remotes.items()}
+        if settings != self._rows(self._remotes, _VERSION):  # it is backed up: unchanged, it costs nothing
+            own_files.write(self._remotes, _json(_VERSION, settings))
         known = {
             name: {
                 "newest": None if state.known is None else [state.known.number, state.known.hash.hex()],
@@ -180,19 +186,19 @@ class BackupSettings:
             }
             for name, state in remotes.remotes.items()
         }
-        own_files.write(self._known, _json({_NUMBER: remotes.number, **known}))
+        own_files.write(self._known, _json(1, {_NUMBER: remotes.number, **known}))
 
-    def _rows(self, path: Path) -> dict[str, object]:
+    def _rows(self, path: Path, newest: int) -> dict[str, object]:
         with self._damage(path):
             try:
                 value = json.loads(own_files.read(path, _MAX_REMOTES_BYTES))
             except FileNotFoundError:
                 return {}
-            if not isinstance(value, dict) or value.pop("version", None) != _VERSION:
-                raise ValueError(f"it is not of version {_VERSION}, which this release knows")
+            if not isinstance(value, dict) or (version := value.pop("version", None)) not in range(1, newest + 1):
+                raise ValueError(f"it is not of version {newest}, which this release knows")
             for name in value.keys() - {_NUMBER}:
                 check_remote_name(name)
-            return value
+            return {name: {"url": url} for name, url in value.items()} if version < newest else value
 
     @contextmanager
     def _damage(self, path: Path) -> Iterator[None]:
@@ -224,15 +230,34 @@ def sealed_keys(ring: Ring, key: bytes, writer: bytes, entropy: Entropy) -> Back
     return BackupKeys(ring, (name, ring.seal(name, key, entropy)), writer, access_key(key))
 
 
-def _json(value: dict[str, object] | dict[str, str]) -> bytes:
-    return (json.dumps({"version": _VERSION, **value}, indent=2) + "\n").encode()
+def _json(version: int, value: dict[str, object]) -> bytes:
+    return (json.dumps({"version": version, **value}, indent=2) + "\n").encode()
 
 
 def _number(value: object) -> int:
     return value if isinstance(value, int) and 0 <= value <= MAX_NUMBER else 0
 
 
-def _state(url: str, row: object) -> RemoteState:
+def _row(state: RemoteState) -> dict[str, object]:
+    return {"url": state.url, "every": state.plan.every, "warn": state.plan.warn, "added": state.added}
+
+
+def _settings(row: object) -> RemoteState:
+    match row:
+        case {"url": str(url), "every": every, "warn": warn, "added": None | int() as added}:
+            return RemoteState(url, plan=RemotePlan(_seconds(every), _seconds(warn)), added=added)
+        case {"url": str(url), **rest} if not rest:
+            return RemoteState(url)
+    raise ValueError("a remote has no URL, or an unknown plan")
+
+
+def _seconds(value: object) -> int | None:
+    if value is None or (isinstance(value, int) and 0 <= value <= MOST_SECONDS):
+        return value
+    raise ValueError(f"{value!r} is not a number of seconds")
+
+
+def _know(state: RemoteState, row: object) -> None:
     match row:
         case {
             "newest": newest,
@@ -241,7 +266,8 @@ def _state(url: str, row: object) -> RemoteState:
             "bytes": int(size),
             "failure": None | str() as failure,
         }:
-            return RemoteState(url, _link(newest), time, files, size, failure)
+            state.known, state.time, state.files, state.bytes, state.failure = _link(newest), time, files, size, failure
+            return
     raise ValueError("a remote has an unknown shape")
 
 

@@ -14,18 +14,21 @@ import typer
 
 from nectar_node.backup.prune import keep_recent
 from nectar_node.backup.run import Report
+from nectar_node.backup.schedule import RemotePlan
 from nectar_node.backup.stores.node_backups import NodeBackups, Progress, Shown
 from nectar_node.backup.stores.one_run import Results
 from nectar_node.backup.stores.settings import RemoteState, check_remote_name
 from nectar_node.base.errors import NodeError
-from nectar_node.cli.backups import keep
+from nectar_node.cli.backups import keep, plans
 from nectar_node.cli.backups.own_node import OwnNode
 from nectar_node.console import output, progress
+from nectar_node.console.durations import duration_text
 from nectar_node.launcher import options
+from nectar_node.launcher.client import Answer
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 
 _NEVER = "never"
-_HEADINGS = ("NAME", "URL", "LAST COPY", "COPY", "FILES", "SIZE")
+_HEADINGS = ("NAME", "URL", "PLAN", "LAST COPY", "COPY", "FILES", "SIZE")
 _COPY_HEADINGS = ("COPY", "TIME", "FILES", "SIZE")
 
 _SHOWN_SECONDS = 0.1
@@ -45,21 +48,51 @@ def add(
         str, typer.Argument(metavar="URL", help="A folder, s3://BUCKET/PREFIX[?endpoint=URL], or node://NAME.")
     ],
     node: options.Node,
+    every: plans.Every = "",
+    manual: plans.Manual = False,
+    warn_after: plans.WarnAfter = "",
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Add a place for copies of the node.
+    """Add a place for copies of the node, which get there continuously while the node runs.
 
     The first time, this shows the recovery phrase, and never again.
     """
     backups = _backups(directory, node)
-    phrase = backups.add(check_remote_name(name), url)
+    plan = plans.changed_plan(RemotePlan(), every, warn_after, continuous=False, manual=manual)
+    phrase = backups.add(check_remote_name(name), url, plan)
     state = backups.settings.remotes().remotes[name]
     if as_json:
-        output.print_json({"name": name, "url": state.url, "phrase": phrase})
-        return 0
-    output.say(f"{name} is {state.url}. `nectar backup run` makes the first copy.")
-    _say_phrase(phrase)
+        output.print_json({"name": name, "url": state.url, "phrase": phrase, **plans.plan_row(plan)})
+    runs = plans.spread(LocalNetwork.find(directory), node, name)
+    if not as_json:
+        first = "The first copy begins now" if runs and not manual else "`nectar backup run` makes the first copy"
+        output.say(f"{name} is {state.url}. {first}.")
+        _say_phrase(phrase)
+    return 0
+
+
+@app.command("set")
+def set_(
+    name: RemoteName,
+    node: options.Node,
+    every: plans.Every = "",
+    continuous: plans.Continuous = False,
+    manual: plans.Manual = False,
+    warn_after: plans.WarnAfter = "",
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: options.AsJson = False,
+) -> int:
+    """Change when a remote gets copies, and when to warn that it gets none.
+
+    A running node knows at once, and tries a remote again that has failed.
+    """
+    plan = _backups(directory, node).set_plan(
+        name, lambda before: plans.changed_plan(before, every, warn_after, continuous=continuous, manual=manual)
+    )
+    plans.spread(LocalNetwork.find(directory), node, name)
+    warns = "nobody is warned" if plan.warn_after is None else f"a warning after {duration_text(plan.warn_after)}"
+    output.tell({"name": name, **plans.plan_row(plan)}, f"{name}: {plans.plan_text(plan)}; {warns}.", as_json=as_json)
     return 0
 
 
@@ -92,7 +125,9 @@ def list_(
     if as_json:
         output.print_json([_told(each, state) for each, state in remotes.items()])
         return 0
-    output.print_table(_HEADINGS, [_row(each, state) for each, state in remotes.items()], ("NAME",), ("FILES", "COPY"))
+    output.print_table(
+        _HEADINGS, [_row(each, state) for each, state in remotes.items()], ("NAME",), ("FILES", "COPY", "PLAN")
+    )
     return 0
 
 
@@ -108,6 +143,7 @@ def run(
     wait: Annotated[
         bool, typer.Option("--wait", help="If another backup of the node is under way, wait for its end.")
     ] = False,
+    for_node: Annotated[bool, typer.Option("--for-node", hidden=True)] = False,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
@@ -116,9 +152,16 @@ def run(
     The node may run meanwhile: the copy is what it had at one instant.
     """
     backups = _backups(directory, node)
-    silent = as_json or not sys.stderr.isatty()
+    if for_node:
+        plans.end_with_starter()
+    silent = as_json or for_node or not sys.stderr.isatty()
     with _no_bars() if silent else _bars() as shown:
-        results = _run(backups.run(names or [], takes_over=take_over, waits=wait, shown=shown), as_json=as_json)
+        copies = backups.run(names or [], takes_over=take_over, waits=wait or for_node, shown=shown)
+        results = _run(copies, as_json=as_json, for_node=for_node)
+    if for_node:
+        return 0
+    if any("copy" in each for each in results):
+        plans.spread(LocalNetwork.find(directory), node)
     if as_json:
         output.print_json(results)
     elif not results:
@@ -126,7 +169,7 @@ def run(
     return 1 if not results or any("failure" in each for each in results) else 0
 
 
-def _run(copies: Results, *, as_json: bool) -> list[dict[str, object]]:
+def _run(copies: Results, *, as_json: bool, for_node: bool) -> list[dict[str, object]]:
     """Say what becomes of each remote, and return that for programs."""
     results: list[dict[str, object]] = []
     for name, result in copies:
@@ -145,22 +188,30 @@ def _run(copies: Results, *, as_json: bool) -> list[dict[str, object]]:
             )
         else:
             results.append({"name": name, "failure": str(result)})
-        if not as_json:
+        if for_node:
+            plans.tell_starter(results[-1])
+        elif not as_json:
             _say_result(name, result)
     return results
 
 
 @app.command()
 def status(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
-    """Say how old the last complete copies are, and what waits."""
+    """Say how old the last complete copies are, what waits, and when the next ones begin."""
     backups = _backups(directory, node)
     remotes = backups.settings.remotes().remotes
+    rows = plans.tell_node(LocalNetwork.find(directory), node) if remotes else None
     told = []
     for name, state in remotes.items():
-        files, size = backups.waiting(name)
-        told.append(_told(name, state) | {"waiting_files": files, "waiting_bytes": size})
+        row = None if rows is None else rows.get(name)
+        waits = row is None or row.get("waiting_seconds") is not None
+        files, size = backups.waiting(name) if waits else (0, 0)
+        told.append(
+            {**_told(name, state), "node": "stopped" if rows is None else "running", **(row or plans.STOPPED)}
+            | {"waiting_files": files, "waiting_bytes": size}
+        )
         if not as_json:
-            output.say(_status(name, state, files, size))
+            output.say(_status(name, state, files, size, row))
     if as_json:
         output.print_json(told)
     elif not told:
@@ -258,6 +309,7 @@ def remove(
     What it has stays there, and can be restored with the phrase.
     """
     state = _backups(directory, node).forget(name)
+    plans.spread(LocalNetwork.find(directory), node)
     output.tell(
         {"name": name, "url": state.url}, f"{name} gets no more copies; what is in {state.url} stays.", as_json=as_json
     )
@@ -342,14 +394,18 @@ def _say_result(name: str, result: Report | NodeError) -> None:
     )
 
 
-def _status(name: str, state: RemoteState, files: int, size: int) -> str:
+def _status(name: str, state: RemoteState, files: int, size: int, row: Answer | None) -> str:
     if state.time is None:
         age = "no complete copy yet"
     else:
-        age = f"complete copy {_copy(state)}, {output.duration(max(0.0, time.time() - state.time / 1000))} old"
-    waits = f"{files} changed files wait, {output.size(size)}" if files else "nothing waits"
-    failure = "" if state.failure is None else f" The last attempt failed: {state.failure}"
-    return f"{name}: {age}; {waits}.{failure}"
+        age = f"complete copy {_copy(state)}, {duration_text(time.time() - state.time / 1000)} old"
+    if files:
+        waits = f"{files} changed {'file waits' if files == 1 else 'files wait'}, {output.size(size)}"
+    else:
+        waits = "nothing waits" if row is None or row.get("waiting_seconds") is None else "changes wait"
+    failure = state.failure if row is None else row.get("failure")
+    failed = "" if failure is None else f" The last attempt failed: {failure}"
+    return f"{name}: {age}; {waits}. {plans.next_text(state.plan, row)}{failed}"
 
 
 def _told(name: str, state: RemoteState) -> dict[str, object]:
@@ -361,13 +417,22 @@ def _told(name: str, state: RemoteState) -> dict[str, object]:
         "files": state.files,
         "bytes": state.bytes,
         "failure": state.failure,
+        **plans.plan_row(state.plan),
     }
 
 
 def _row(name: str, state: RemoteState) -> tuple[str, ...]:
     if state.time is None:
-        return name, state.url, _NEVER, "-", "-", "-"
-    return name, state.url, _local(_iso(state.time)), _copy(state), str(state.files), output.size(state.bytes)
+        return name, state.url, plans.plan_text(state.plan), _NEVER, "-", "-", "-"
+    return (
+        name,
+        state.url,
+        plans.plan_text(state.plan),
+        _local(_iso(state.time)),
+        _copy(state),
+        str(state.files),
+        output.size(state.bytes),
+    )
 
 
 def _copy(state: RemoteState) -> str:

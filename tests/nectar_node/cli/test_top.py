@@ -93,6 +93,21 @@ def test_without_a_terminal_it_is_one_look(tmp_path: Path, capsys: pytest.Captur
         assert process["process"] == "echo:p:sys"
 
 
+WARNING = "Nothing was backed up to disk for 2 h: /mnt/disk is not there."
+
+
+def test_warnings_come_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_network(tmp_path)
+    answer = {"ok": {"processes": [row("echo")], "warnings": [WARNING]}}
+    command = ("top", "--node", "a.nec", "--dir", str(tmp_path), "--interval", "0.1")
+    with serve_node(tmp_path, "a.nec", lambda _: answer):
+        assert main(command) == 0
+        assert capsys.readouterr().err == WARNING + "\n"
+        assert main([*command, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["warnings"] == [WARNING]
+        check_screen(command, WARNING[:20].encode(), b"q")
+
+
 @pytest.mark.parametrize("key", [b"q", b"\x03"])
 def test_on_a_terminal_it_goes_on_until_q_or_ctrl_c_and_leaves_the_terminal_as_it_was(
     tmp_path: Path, key: bytes

@@ -106,7 +106,12 @@ async def test_the_socket_is_for_its_user_only_replaces_one_that_a_crash_left_an
 async def test_a_connection_may_ask_many_times(tmp_path: Path) -> None:
     async with served(tmp_path), await trio.open_unix_socket(str(tmp_path / "control.sock")) as stream:
         memory = {"budget_bytes": DEFAULT_BYTES, "used_bytes": 0, "holders": []}
-        assert (await ask(stream, command="ps"))["ok"] == {"processes": [], "not_running": [], "memory": memory}
+        assert (await ask(stream, command="ps"))["ok"] == {
+            "processes": [],
+            "not_running": [],
+            "memory": memory,
+            "warnings": [],
+        }
         assert (await ask(stream, command="peers"))["ok"] == {"peers": [], "memory": memory, "failures": 0}
         assert (await ask(stream, command="nonsense"))["error"]["kind"] == "BadInput"
     async with served(tmp_path), await trio.open_unix_socket(str(tmp_path / "control.sock")) as stream:

@@ -294,7 +294,7 @@ def test_the_number_of_the_newest_copy_is_in_the_record_within_the_hour(lab: Sim
     node: SimNode = lab.nodes[A]
     before = sequence(lab)
     for number in range(1, 60):
-        node.core.network.set_copy_number(number, lab.now)
+        node.core.backup_ended({"disk": number}, lab.now)
         node.go_on()
         lab.rest(60.0)
     lab.rest(120.0)

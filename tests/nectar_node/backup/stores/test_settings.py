@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from dataclasses import replace
@@ -14,13 +15,14 @@ from nectar_node.backup.cache import Cache, FileRow
 from nectar_node.backup.format.heads import HeadLink
 from nectar_node.backup.format.keys import new_phrase, phrase_key
 from nectar_node.backup.format.streams import ChunkStream
+from nectar_node.backup.schedule import CONTINUOUS, NEVER, RemotePlan
 from nectar_node.backup.source import Stamp
 from nectar_node.backup.stores.cache_file import CacheWriter, open_cache
 from nectar_node.backup.stores.settings import BackupSettings, Remotes, RemoteState, new_keys
 from nectar_node.base import own_files
 from nectar_node.base.errors import BadFolder, NotOurs
 
-STATE = RemoteState("/somewhere", HeadLink(7, b"h" * 32), 123, 4, 500, "It was down.")
+STATE = RemoteState("/somewhere", HeadLink(7, b"h" * 32), 123, 4, 500, "It was down.", RemotePlan(3600, 5), 99)
 
 
 @pytest.fixture
@@ -50,6 +52,31 @@ def test_keys_of_the_first_version_are_read(settings: BackupSettings) -> None:
     assert settings.keys() == replace(keys, access=None)
 
 
+def test_plans_are_kept_beside_the_urls_and_a_list_without_them_is_of_continuous_remotes(
+    settings: BackupSettings,
+) -> None:
+    file = settings.folder / "remotes.json"
+    file.write_text('{"version": 1, "disk": "/somewhere", "bucket": "s3://bucket"}')
+    file.chmod(0o600)
+    before = settings.remotes()
+    assert before == Remotes({"disk": RemoteState("/somewhere"), "bucket": RemoteState("s3://bucket")})
+    assert before.remotes["disk"].plan == RemotePlan(CONTINUOUS)
+    for plan in (RemotePlan(), RemotePlan(3600), RemotePlan(None, 86400), RemotePlan(CONTINUOUS, NEVER)):
+        remotes = Remotes({"disk": RemoteState("/somewhere", plan=plan, added=1_000_000)})
+        settings.save_remotes(remotes)
+        assert json.loads(file.read_bytes())["version"] == 2
+        assert settings.remotes() == remotes
+
+
+@pytest.mark.parametrize("plan", ['"every": -1', '"every": 1.5', '"every": 1e99', '"every": "6h"', '"every": null'])
+def test_a_damaged_plan_is_one_sentence(settings: BackupSettings, plan: str) -> None:
+    row = f'{{"url": "/somewhere", {plan}, "warn": null}}'
+    (settings.folder / "remotes.json").write_text(f'{{"version": 2, "disk": {row}}}')
+    (settings.folder / "remotes.json").chmod(0o600)
+    with pytest.raises(BadFolder, match=r"remotes.json is damaged"):
+        settings.remotes()
+
+
 def test_the_keys_are_for_their_owner_alone(settings: BackupSettings) -> None:
     settings.save_keys(new_keys(phrase_key(new_phrase(os.urandom)), os.urandom))
     path = settings.folder / "keys"
@@ -62,12 +89,12 @@ def test_the_keys_are_for_their_owner_alone(settings: BackupSettings) -> None:
 def test_the_list_that_is_backed_up_changes_only_with_the_remotes(settings: BackupSettings) -> None:
     settings.save_remotes(Remotes({"disk": STATE}, 9))
     before = (settings.folder / "remotes.json").stat().st_ino
-    settings.save_remotes(Remotes({"disk": RemoteState("/somewhere")}, 10))
+    settings.save_remotes(Remotes({"disk": replace(STATE, known=None)}, 10))
     assert (settings.folder / "remotes.json").stat().st_ino == before
 
 
 @pytest.mark.parametrize("name", ["keys", "remotes.json", "known.json"])
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": 2}', b'{"version": 1, "disk": 5}', b"\xff" * 50])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": 3}', b'{"version": 1, "disk": 5}', b"\xff" * 50])
 def test_a_damaged_file_is_one_sentence(settings: BackupSettings, name: str, content: bytes) -> None:
     settings.save_remotes(Remotes({"disk": STATE}, 9))
     (settings.folder / name).write_bytes(content)
