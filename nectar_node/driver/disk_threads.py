@@ -11,7 +11,7 @@ from nectar_node.driver.workers import Workers
 from nectar_node.storage.database import Database
 from nectar_node.storage.disk import begin, perform
 from nectar_node.storage.ledger import Ledger
-from nectar_node.storage.operations import STOPPED, Job, Outcome, Replace, StopJob, may_be_long
+from nectar_node.storage.operations import STOPPED, Commit, Job, Outcome, Replace, StopJob, may_be_long
 from nectar_node.storage.steps import Steps
 from nectar_node.storage.turns import COUNTER, LONG_AT_ONCE, SHORT_AT_ONCE, DiskTurns, Turn
 
@@ -31,12 +31,17 @@ class Lanes:
         self._done = done
         self._turns: DiskTurns[Steps] = DiskTurns(ledger, self._given_up)
         self._workers = Workers(SHORT_AT_ONCE + LONG_AT_ONCE, self._slice, self._sliced)
+        # The store asks for one commit at a time, and takes its turns itself: it waits for nobody else's.
+        self._commits = Workers(1, self._commit, done)
         self._nursery: trio.Nursery | None = None
         self._stopping = False
         self._telling = False
 
     def submit(self, job: Job) -> None:
         """Carry out a job after the jobs that its lane has already."""
+        if isinstance(job.operation, Commit):
+            self._commits.submit(job)
+            return
         self._turns.submit(job)
         self._go_on()
 
@@ -50,6 +55,7 @@ class Lanes:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             nursery.start_soon(self._workers.run)
+            nursery.start_soon(self._commits.run)
             task_status.started()
             try:
                 await trio.sleep_forever()
@@ -57,7 +63,9 @@ class Lanes:
                 self._stopping = True  # running slices see it, and give up what they do
                 with trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_SECONDS):
                     await self._workers.rest()
+                    await self._commits.rest()
                 self._workers.close()
+                self._commits.close()
                 left = [steps for _, steps in self._turns.begun if steps is not None]
                 with trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_SECONDS):
                     await trio.to_thread.run_sync(_stop_all, left, abandon_on_cancel=True)
@@ -86,6 +94,10 @@ class Lanes:
         finally:
             self._telling = False
         self._go_on()
+
+    def _commit(self, job: Job) -> Outcome:
+        """Run on the thread of commits."""
+        return perform(job.operation, self._ledger, self._database)
 
     def _slice(self, turn: Turn[Steps]) -> list[Outcome] | None:
         """Run on a thread: return the outcomes, or None if the job goes on with another slice."""
