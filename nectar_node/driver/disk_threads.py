@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import trio
 
-from nectar_node.driver.workers import Workers
+from nectar_node.driver.work_threads import WorkThreads
 from nectar_node.storage.database import Database
 from nectar_node.storage.disk import begin, perform
 from nectar_node.storage.ledger import Ledger
@@ -30,9 +30,9 @@ class Lanes:
         self._database = database
         self._done = done
         self._turns: DiskTurns[Steps] = DiskTurns(ledger, self._given_up)
-        self._workers = Workers(SHORT_AT_ONCE + LONG_AT_ONCE, self._slice, self._sliced)
+        self._workers = WorkThreads(SHORT_AT_ONCE + LONG_AT_ONCE, self._slice, self._sliced)
         # The store asks for one commit at a time, and takes its turns itself: it waits for nobody else's.
-        self._commits = Workers(1, self._commit, done)
+        self._commits = WorkThreads(1, self._commit, done)
         self._nursery: trio.Nursery | None = None
         self._stopping = False
         self._telling = False

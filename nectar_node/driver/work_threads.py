@@ -20,7 +20,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Workers(Generic[T, R]):
+class WorkThreads(Generic[T, R]):
     """Threads that are begun when there is work for them, and end with their owner.
 
     They are daemons: one that hangs in a call of the operating system does not keep the program from ending.
