@@ -102,7 +102,7 @@ class Node:
     def request(self, command: str, **arguments: object) -> None:
         """Have the node do something that is durable when it is answered."""
         with self.nodes.connect(OUR) as client:
-            client.request(command, **arguments)
+            client.request(command, patience=60, **arguments)
 
     def processes(self) -> set[str]:
         """Return the ids of what runs."""
@@ -317,7 +317,7 @@ class Packages:
         fact.begin(number)
         said = {"grant": (), "deny": (), "replace": False, "allow_sys": False}
         where = str(self._folder(id, number))
-        self._node.request("start", patience=60, package=where, origin=None, keep=False, single=False, **said)
+        self._node.request("start", package=where, origin=None, keep=False, single=False, **said)
         fact.done(number)
         self._node.acknowledged[what] += 1
         return True
