@@ -1,5 +1,5 @@
-"""`backup`: a node's first copy in a folder, the next one after 1 percent has changed, and the way back; and what a node
-that runs loses meanwhile.
+"""`backup`: a copy of a node in a folder, the next one after 1 percent has changed, and the way back; and what messages
+lose while a node that runs is copied.
 
 Beside them, restic and borg do the same with the same files, as far as they are installed. All files are on one disk,
 so the page cache and the disk are the same for all.
