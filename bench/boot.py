@@ -1,5 +1,5 @@
-"""`boot`: from the command to a node, and to a testnet of three, that answers; and to a node that comes back, after it was
-killed with 1,000 processes and 100,000 files.
+"""`boot`: from the command to a node, and to a testnet of three, that answers; and to a node that comes back after a
+kill, with 1,000 processes and 100,000 files.
 """
 
 from __future__ import annotations
