@@ -1,4 +1,5 @@
-"""`backup`: a node's first copy in a folder, the next one after 1 percent has changed, and the way back.
+"""`backup`: a copy of a node in a folder, the next one after 1 percent has changed, and the way back; and what messages
+lose while a node that runs is copied.
 
 Beside them, restic and borg do the same with the same files, as far as they are installed. All files are on one disk,
 so the page cache and the disk are the same for all.
@@ -14,21 +15,27 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from random import Random
 
-from bench.lab import folder
-from bench.measure import Figure, Reference, Result, Skipped, absolute, ratio
+from bench.lab import SENDER, folder, running, timed_request
+from bench.measure import Figure, Reference, Result, Skipped, absolute, in_turns, p99, ratio
+from testnet.real.local import LocalTestnet
 
 MIB = 1 << 20
 SIZE_MIB = int(os.environ.get("NECTAR_BENCH_BACKUP_MIB", "256"))
 """MiB of files; the goals are for 2,048."""
 _RUNS = 3
+_ECHO = "our@echo:echo:sys"
+_QUIET_REQUESTS = 500
 _NODE = "bench.nec"
 _SMALL_BYTES = 8 * 1024
 _PIECE_BYTES = 128 * 1024
 FIRST_GOAL, SECOND_GOAL, RESTORE_GOAL, STORED_GOAL, MEMORY_GOAL = 1.2, 1.0, 1.2, 1.05, 256.0
 """Times the better one of restic and borg; memory in MiB."""
+LATENCY_GOAL = 5.0
+"""Milliseconds."""
 
 
 @dataclass(slots=True)
@@ -74,6 +81,7 @@ def run() -> list[Result]:
         _against("backup_second", ours.second, [each.second for each in theirs], names, "seconds", SECOND_GOAL),
         _against("backup_restore", ours.back, [each.back for each in theirs], names, "seconds", RESTORE_GOAL),
         _against("backup_stored", ours.stored, [each.stored for each in theirs], names, "MiB", STORED_GOAL),
+        _latency(),
         absolute(
             "backup_memory",
             ours.memory,
@@ -82,6 +90,38 @@ def run() -> list[Result]:
             Reference(names, round(min(statistics.median(each.memory) for each in theirs), 1), "MiB"),
         ),
     ]
+
+
+def _latency() -> Figure:
+    """Return by how much the 99th percentile of a request grows beside a copy of a node that runs.
+
+    Each copy goes to a place of its own, so that it is a first one.
+    """
+    with folder() as place, running(SENDER) as net:
+        _make_files(net.place(SENDER).drives / "app:bench.nec" / "drive", Random(0))
+        places = count()
+        beside, alone = in_turns(lambda: _beside_copy(net, place / str(next(places))), lambda: p99(_quiet(net)))
+    more = [with_it - without for with_it, without in zip(beside, alone, strict=True)]
+    reference = Reference.of("the 99th percentile without the copy", alone, "ms")
+    return absolute("backup_latency", more, "ms more", LATENCY_GOAL, reference)
+
+
+def _quiet(net: LocalTestnet) -> list[float]:
+    with net.connect(SENDER) as client:
+        return [timed_request(client, _ECHO) for _ in range(_QUIET_REQUESTS)]
+
+
+def _beside_copy(net: LocalTestnet, remote: Path) -> float:
+    where = ("--node", SENDER, "--dir", net.folder)
+    _timed(_nectar("backup", "add", f"disk{remote.name}", remote, *where, "--json"))
+    with subprocess.Popen(_nectar("backup", "run", f"disk{remote.name}", *where), stdout=subprocess.DEVNULL) as copy:
+        seconds = []
+        with net.connect(SENDER) as client:
+            while copy.poll() is None:
+                seconds.append(timed_request(client, _ECHO))
+    if copy.returncode:
+        raise RuntimeError(f"the copy of a node that runs ended with {copy.returncode}")
+    return p99(seconds)
 
 
 def _against(
@@ -97,7 +137,11 @@ def _one_run(tool: Tool, place: Path, number: int, taken: Taken) -> None:
     network, own = place / "net", place / "own"
     own.mkdir()
     random = Random(number)
-    _make_files(network, random)
+    node = network / "nodes" / _NODE
+    node.mkdir(mode=0o700, parents=True)
+    for path in (network, network / "nodes"):
+        path.chmod(0o700)
+    _make_files(node / "vfs" / "app:bench.nec" / "drive", random)
     for command in tool.prepare(network, own):
         _timed(command)
     seconds, memory = _timed(tool.save(network, own))
@@ -133,16 +177,12 @@ def _timed(command: Sequence[str]) -> tuple[float, float]:
     return seconds, usage.ru_maxrss / 1024
 
 
-def _make_files(network: Path, random: Random) -> None:
-    """Make a node's folder: 6 parts of 10 do not compress, 3 do, and 1 is in small files.
+def _make_files(vfs: Path, random: Random) -> None:
+    """Make the files of a drive: 6 parts of 10 do not compress, 3 do, and 1 is in small files.
 
     A MiB at a time: what this process has counts as the memory of those that it starts, until they have more.
     """
-    node = network / "nodes" / _NODE
-    vfs = node / "vfs" / "app:bench.nec" / "drive"
     vfs.mkdir(mode=0o700, parents=True)
-    for path in (network, network / "nodes", node):
-        path.chmod(0o700)
     for number in range(6):
         with (vfs / f"random{number}").open("wb") as file:
             for _ in range(SIZE_MIB // 10):

@@ -12,19 +12,15 @@ this figure says more about that.
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
-from bench.lab import RECEIVER, SENDER, folder, make_file, running, send_file
+from bench.lab import RECEIVER, SENDER, folder, make_file, running, send_file, timed_request
 from bench.measure import Reference, Result, absolute, in_turns, p99
-from nectar_node.launcher.client import ControlClient
 from testnet.real.local import LocalTestnet
 
 SIZE = 1 << 30
 GOAL = 10.0
 """Milliseconds that the 99th percentile may be higher."""
-PAUSE_SECONDS = 0.002
-"""Seconds between two requests, so that they meet all phases of the flow."""
 QUIET_REQUESTS = 500
 TARGET = f"{RECEIVER}@echo:echo:sys"
 
@@ -42,7 +38,7 @@ def run() -> list[Result]:
 
 def _alone(net: LocalTestnet) -> list[float]:
     with net.connect(SENDER) as client:
-        return [_request(client) for _ in range(QUIET_REQUESTS)]
+        return [timed_request(client, TARGET) for _ in range(QUIET_REQUESTS)]
 
 
 def _beside_flow(net: LocalTestnet, file: Path) -> float:
@@ -51,14 +47,6 @@ def _beside_flow(net: LocalTestnet, file: Path) -> float:
     seconds = []
     with net.connect(SENDER) as client:
         while flow.is_alive():
-            seconds.append(_request(client))
+            seconds.append(timed_request(client, TARGET))
     flow.join()
     return p99(seconds)
-
-
-def _request(client: ControlClient) -> float:
-    time.sleep(PAUSE_SECONDS)
-    begin = time.perf_counter()
-    answer = client.request("message", patience=60.0, target=TARGET, body="x" * 100, timeout=50, blob=None, mime=None)
-    assert answer["outcome"] == "response", answer
-    return time.perf_counter() - begin

@@ -13,10 +13,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from nectar_node.launcher.client import ControlClient
 from testnet.real.local import LocalTestnet
 
 SENDER, RECEIVER = "send.nec", "recv.nec"
 TMPFS = Path("/dev/shm")
+PAUSE_SECONDS = 0.002
+"""Seconds between two requests, so that they meet all phases of what goes on beside them."""
 
 
 @contextlib.contextmanager
@@ -65,6 +68,15 @@ def ping(net: LocalTestnet, target: str, count: int, size: int = 100, **more: in
     seconds = time.perf_counter() - begin
     assert json.loads(str(answer["body"]))["Ran"] == {"count": count, "failed": 0}, answer
     return seconds / count
+
+
+def timed_request(client: ControlClient, target: str) -> float:
+    """Return the seconds of a small request that a node is given for `target`, and its response."""
+    time.sleep(PAUSE_SECONDS)
+    begin = time.perf_counter()
+    answer = client.request("message", patience=60.0, target=target, body="x" * 100, timeout=50, blob=None, mime=None)
+    assert answer["outcome"] == "response", answer
+    return time.perf_counter() - begin
 
 
 def program(name: str, *arguments: str) -> float:

@@ -39,6 +39,7 @@ TITLES = {
     "scale_ring": "a message through a ring of all of them, a hop",
     "boot": "a node is ready",
     "boot_testnet": "a testnet of three is ready",
+    "boot_many": "a killed node with 1,000 processes and 100,000 files is ready again",
     "state": "durable `set-state` calls of one process",
     "state_100": "the same of 100 processes together",
     "lookups": "look-ups at a registrar with 100,000 names",
@@ -52,6 +53,7 @@ TITLES = {
     "backup_second": "the next one, after 1 percent of its files has changed",
     "backup_restore": "its restore",
     "backup_stored": "what both copies take",
+    "backup_latency": "99th percentile of a small request while its node is copied",
     "backup_memory": "the most memory of any of that",
 }
 """The titles of figures, in words; one without a title is called by its name."""

@@ -5,7 +5,6 @@ Owns the table of running processes and those that wait for their restart.
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from itertools import islice
@@ -43,21 +42,12 @@ from kernel.router.backpressure import Backpressure
 from kernel.router.handover import Handover
 from kernel.router.outcomes import Outcomes
 from kernel.router.requests import Requests
+from kernel.router.restarts import Restarts
 from kernel.router.state import KernelState
-
-FIRST_BACK_OFF = 1.0
-"""Seconds before the first restart; each further one doubles it (G22)."""
-LONGEST_BACK_OFF = 600.0
-"""The most seconds before a restart."""
-HEALTHY_AFTER = 5.0
-"""A multiple of the back-off: a process that ran for so long starts again from the first back-off."""
 
 KILLS_AT_ONCE = 128
 """Processes that are ended without a pause, at 40 microseconds each, with telling all that wait for them. If more are
 to end together, the others no longer run, and end a few at a time while messages flow."""
-
-MAX_ANCESTORS = 1024
-"""Ancestors of a process that are kept over a reboot: of a longer line, the rest counts as another family."""
 
 RESERVED = ("distro", "sys")
 """Package and publisher of the system processes: no process of a guest gets an id there (G21)."""
@@ -66,16 +56,6 @@ RESERVED = ("distro", "sys")
 class _Spawning(NamedTuple):
     parent: Process
     spawn: Spawn
-
-
-class _Restart(NamedTuple):
-    at: float
-    number: int
-    launch: Launch
-    on_exit: OnExit
-    kin: Kin
-    wait: float
-    """Seconds from the decision to `at`."""
 
 
 class Lifecycle:
@@ -100,16 +80,13 @@ class Lifecycle:
         self._requests = requests
         self._our = state.our
         self._spawning: dict[ProcessId, _Spawning] = {}
-        self._restarts: list[_Restart] = []
+        self._restarts = Restarts()
         self._descent = Descent()
         self._doomed: dict[ProcessId, None] = {}
         """Processes that are about to end, and no longer run."""
         self._doomed_at = 0.0
-        self._back_off: dict[ProcessId, float] = {}
         self._of_package: Counter[PackageId] = Counter()
         """Running processes, by package."""
-        self._restarted: dict[ProcessId, int] = {}
-        self._number = 0
         self._unwanted: set[ProcessId] = set()
         """Processes that were killed before they were restored at this boot."""
         self._changed: set[ProcessId] = set()
@@ -232,7 +209,7 @@ class Lifecycle:
 
     def is_taken(self, process: ProcessId) -> bool:
         """Return whether the name's process runs, waits for its restart, or is about to be started."""
-        known = process in self.processes or process in self._back_off or process in self._state.starting
+        known = process in self.processes or process in self._restarts or process in self._state.starting
         return known or process in self._doomed
 
     def is_known(self, process: ProcessId) -> bool:
@@ -299,8 +276,7 @@ class Lifecycle:
         """Forget a process that is gone for good."""
         self._changed.add(process)
         self._grants.forget(process)
-        self._back_off.pop(process, None)
-        self._restarted.pop(process, None)
+        self._restarts.forget(process)
 
     def trap(self, process: Process, why: str) -> None:
         """End a process that did what the interface forbids."""
@@ -357,11 +333,7 @@ class Lifecycle:
 
     def _cancel_restarts(self, processes: set[ProcessId]) -> None:
         """Cancel the restarts of these processes."""
-        cancelled = [restart for restart in self._restarts if restart.launch.process in processes]
-        if cancelled:
-            self._restarts = [restart for restart in self._restarts if restart.launch.process not in processes]
-            heapq.heapify(self._restarts)
-        for restart in cancelled:
+        for restart in self._restarts.cancel(processes):
             self._descent.ended(restart.kin)
 
     def _remove(self, ended: Sequence[Process]) -> None:
@@ -416,14 +388,8 @@ class Lifecycle:
     # --- restart ----------------------------------------------------------------------------------------------------
 
     def _restart_later(self, process: Process) -> None:
-        id, now = process.address.process, self._state.now
-        wait = self._back_off.get(id, FIRST_BACK_OFF)
-        if now - process.started_at >= HEALTHY_AFTER * wait:
-            wait = FIRST_BACK_OFF
-        self._back_off[id] = min(2 * wait, LONGEST_BACK_OFF)
-        self._number += 1
-        restart = _Restart(now + wait, self._number, process.launch, process.on_exit, process.kin, wait)
-        heapq.heappush(self._restarts, restart)
+        id = process.address.process
+        wait = self._restarts.add(process, self._state.now)
         self._changed.add(id)
         self._state.log(id, f"starts again in {wait:g} s")
 
@@ -431,21 +397,18 @@ class Lifecycle:
         """Return when the next restart is due; at once, if there is more to end."""
         if self._doomed:
             return self._doomed_at
-        return self._restarts[0].at if self._restarts else None
+        return self._restarts.next_deadline()
 
     def on_tick(self) -> None:
         """Restart the processes whose time has come; go on ending what is to end."""
         if self._doomed:
             self._kill(tuple(islice(self._doomed, KILLS_AT_ONCE)), revokes=True)
-        while self._restarts and self._restarts[0].at <= self._state.now:
-            restart = heapq.heappop(self._restarts)
-            process = restart.launch.process
-            self._restarted[process] = self._restarted.get(process, 0) + 1
+        while (restart := self._restarts.pop_due(self._state.now)) is not None:
             self._begin(restart.launch, restart.on_exit, restart.kin)
 
     def restarts(self, process: ProcessId) -> int:
         """Return how often a process has been restarted since it was started."""
-        return self._restarted.get(process, 0)
+        return self._restarts.count(process)
 
     def waiting(self) -> list[tuple[Launch, float]]:
         """Return the processes that wait for a restart, and when that is due, by name."""
@@ -469,22 +432,14 @@ class Lifecycle:
         for restart in self._restarts:
             if restart.launch.process in changed:
                 launch, kin = restart.launch, restart.kin
-                kept[launch.process] = self._remnant(launch, restart.on_exit, kin, True, restart.wait)
+                wait = restart.wait
+                kept[launch.process] = self._restarts.remnant(launch, restart.on_exit, kin, runs=True, waits=wait)
         for process in filter(None, map(self.processes.get, changed)):
             if process.launch.returns:
                 runs = process.waiting is not Waiting.RUN
-                kept[process.launch.process] = self._remnant(process.launch, process.on_exit, process.kin, runs, None)
+                launch, kin = process.launch, process.kin
+                kept[launch.process] = self._restarts.remnant(launch, process.on_exit, kin, runs=runs)
         return kept
-
-    def _remnant(self, launch: Launch, on_exit: OnExit, kin: Kin, runs: bool, waits: float | None) -> Remnant:
-        id, above = launch.process, kin.parent
-        ancestors: list[ProcessId] = []
-        while above is not None and len(ancestors) < MAX_ANCESTORS:
-            ancestors.append(above.id)
-            above = above.parent
-        back_off, restarts = self._back_off.get(id), self._restarted.get(id, 0)
-        digest, path, public, parent = launch.program.digest, launch.path, launch.public, launch.parent
-        return Remnant(id, digest, path, on_exit, public, parent, tuple(ancestors), runs, waits, back_off, restarts)
 
     def on_restored(self, _: Restored) -> None:
         """Note that all processes have been restored, or cannot be."""
@@ -498,7 +453,7 @@ class Lifecycle:
         id, problem = kept.process, None
         if id in self._unwanted:
             return
-        if id in self.processes or id in self._back_off or id in self._doomed or self._is_reserved(id):
+        if id in self.processes or id in self._restarts or id in self._doomed or self._is_reserved(id):
             problem = "the name is taken"
         elif id in self._spawning:
             self._cancel_spawn(id)
@@ -507,15 +462,9 @@ class Lifecycle:
             return
         launch = Launch(id, event.program, event.remnant.on_exit, kept.public, kept.parent, kept.path)
         kin = self._descent.restored(id, kept.ancestors)
-        if kept.back_off is not None:
-            self._back_off[id] = kept.back_off
-        if kept.restarts:
-            self._restarted[id] = kept.restarts
-        if kept.waits is not None:
-            self._number += 1
-            at = self._state.now + kept.waits
-            heapq.heappush(self._restarts, _Restart(at, self._number, launch, kept.on_exit, kin, kept.waits))
-        elif kept.runs:
+        if self._restarts.restore(kept, launch, kin, self._state.now):
+            return
+        if kept.runs:
             self._begin(launch, kept.on_exit, kin)
         else:
             self._make(launch, kept.on_exit, kin).waiting = Waiting.RUN

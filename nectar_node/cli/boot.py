@@ -213,13 +213,9 @@ def boot(
         rescue=rescue,
         take_over=take_over,
     )
-    check_name(name)
-    if invite_only is not None and name != REGISTRAR_NAME:
-        raise BadInput(f"Only {REGISTRAR_NAME} gives names away: leave out --invite-only and --open for {name}.")
-    if options.routers and options.advertise:
-        raise BadInput("A node is either reached at --advertise or through --routers: leave out one of them.")
     if as_json and not detach:
         raise BadInput("--json is for --detach: a node in the foreground shows its log.")
+    _check(name, options)
     network = LocalNetwork.find(join) if detach else LocalNetwork(join)
     network.secure()
     given = {field for option, field in _FIELDS.items() if _is_given(context, option)}
@@ -228,11 +224,26 @@ def boot(
     options = with_consent(network.place(name), options, said)
     if detach:
         return _boot_detached(network, name, options, as_json=as_json)
+    return _boot_here(network, name, options, once=once)
+
+
+def _check(name: str, options: BootOptions) -> None:
+    """Raise BadInput if options exclude each other, or are not for a node of this name."""
+    check_name(name)
+    if options.invite_only is not None and name != REGISTRAR_NAME:
+        raise BadInput(f"Only {REGISTRAR_NAME} gives names away: leave out --invite-only and --open for {name}.")
+    if options.routers and options.advertise:
+        raise BadInput("A node is either reached at --advertise or through --routers: leave out one of them.")
+
+
+def _boot_here(network: LocalNetwork, name: str, options: BootOptions, *, once: bool) -> int:
+    """Run the node in this process until it ends; return its exit code."""
+    place = network.place(name)
     if name == REGISTRAR_NAME:
-        options = as_before(network.folder, network.place(name), options)
-    own_files.make_folder(network.place(name).path)
-    keep_options(network.place(name), options)
-    config = make_config(network, name, with_password(network.place(name), options))
+        options = as_before(network.folder, place, options)
+    own_files.make_folder(place.path)
+    keep_options(place, options)
+    config = make_config(network, name, with_password(place, options))
     # Importing this loads trio and Wasmtime, which costs as much as everything else together.
     return supervisor.run_once(config) if once else supervisor.run_supervised(config)
 

@@ -62,7 +62,7 @@ from nectar_node.packages.boot import Boot, StartUp
 from nectar_node.packages.decisions import Decision, Decisions
 from nectar_node.packages.installer import EntryOwner, Installer
 from nectar_node.packages.manifest import Package
-from nectar_node.packages.reboot import Again, plan
+from nectar_node.packages.reboot import Again, Together, plan
 from nectar_node.packages.review import without_denied
 from nectar_node.peers.bridge import Peers
 from nectar_node.peers.name_rows import NameRows
@@ -436,12 +436,9 @@ class NodeCore:
         if isinstance(owner, EntryOwner):
             self._installer.code_loaded(owner, program)
             self._start_up.installed()
-        elif isinstance(owner, Again):
-            problem = self._start_up.code_loaded(owner, program)
-            if problem is not None and owner.code is not None:
-                self._end_former(owner.remnant.process, problem)
-            elif problem is not None:
-                self._stays_down(owner.remnant.process, problem)
+        elif isinstance(owner, Together):
+            for again in owner.again:
+                self._run_again(again, program)
         elif isinstance(owner, SystemToken):
             self._system.code_fetched(owner, program, self._now)
         else:
@@ -450,6 +447,13 @@ class NodeCore:
                 self._log(str(owner.process), 0, f"cannot be started from {owner.path}: {program.reason}")
             outcome = SpawnError.NO_FILE_AT_PATH if isinstance(program, BadCode) else program
             self._act(Loaded(owner.process, outcome))
+
+    def _run_again(self, again: Again, program: Program | BadCode) -> None:
+        problem = self._start_up.code_loaded(again, program)
+        if problem is not None and again.code is not None:
+            self._end_former(again.remnant.process, problem)
+        elif problem is not None:
+            self._stays_down(again.remnant.process, problem)
 
     @property
     def packages(self) -> dict[PackageId, Package]:

@@ -16,6 +16,10 @@ from nectar_node.storage.operations import Commit, DiskError, Job, Location, Out
 
 AGAIN_SECONDS = 1.0
 """Seconds from a commit that failed to the next one."""
+HANGS_SECONDS = 1.0
+"""Seconds after which a commit may hang, so that what changes is taken from its sources beside it. They remember each
+process that has ended, but the store need not: what has come and gone meanwhile needs no row.
+"""
 _LANE = "store"
 
 
@@ -72,6 +76,8 @@ class Store:
         self._asked: list[object] = []
         """Tokens whose changes are in the commit that is under way, or were before."""
         self._earliest = 0.0
+        self._take_at = 0.0
+        """When the sources are asked although a commit is under way."""
         self._states_from: float | None = None
         """When states are looked at again, after our own code has failed to give any; None: at once."""
         self._failed = False
@@ -116,11 +122,11 @@ class Store:
     def next_action(self, now: float) -> Job | Kept | None:
         """Return the write that is to be done now, or an answer, or None; a job's owner is this object."""
         if self._writing is not None:
-            return None  # nor are sources asked: what they return belongs to the commit that begins now
-        for source in self._sources:
-            if source.has_changed:
-                for row in source.changes():
-                    self.put(row)
+            if now >= self._take_at:
+                self._take_at = now + HANGS_SECONDS
+                self._ask_sources()
+            return None
+        self._ask_sources()
         states: tuple[StateRow, ...] = ()
         if not self._alone and self._states.waits and (self._states_from is None or self._states_from <= now):
             states = self._states.take(now)
@@ -129,6 +135,7 @@ class Store:
             return Kept(self._asking.pop(0), None) if self._asking else None
         if now < self._earliest and not states:
             return Kept(self._asking.pop(0), self.problem) if self._asking else None
+        self._take_at = now + HANGS_SECONDS
         self._writing = tuple(Row(kind, key, value) for (kind, key), value in self._pending.items())
         self._has_states = bool(states)
         keys = {(row.kind, row.key) for row in self._writing if row.kind != NAMES}
@@ -137,6 +144,12 @@ class Store:
         self._pending.clear()
         self._asked, self._asking = self._asking, []
         return Job(Commit(self._location, self._writing, states), _LANE, self)
+
+    def _ask_sources(self) -> None:
+        for source in self._sources:
+            if source.has_changed:
+                for row in source.changes():
+                    self.put(row)
 
     def done(self, outcome: Outcome, now: float) -> tuple[list[Kept], str | None]:
         """Learn the outcome of the write; return answers, and a sentence for the log if the disk begins to fail."""

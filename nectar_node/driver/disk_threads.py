@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import trio
 
+from nectar_node.driver.work_threads import WorkThreads
 from nectar_node.storage.database import Database
 from nectar_node.storage.disk import begin, perform
 from nectar_node.storage.ledger import Ledger
-from nectar_node.storage.operations import STOPPED, Job, Outcome, Replace, StopJob, may_be_long
+from nectar_node.storage.operations import STOPPED, Commit, Job, Outcome, Replace, StopJob, may_be_long
 from nectar_node.storage.steps import Steps
 from nectar_node.storage.turns import COUNTER, LONG_AT_ONCE, SHORT_AT_ONCE, DiskTurns, Turn
 
@@ -29,9 +30,10 @@ class Lanes:
         self._database = database
         self._done = done
         self._turns: DiskTurns[Steps] = DiskTurns(ledger, self._given_up)
-        self._threads = trio.CapacityLimiter(SHORT_AT_ONCE + LONG_AT_ONCE)
+        self._workers = WorkThreads(SHORT_AT_ONCE + LONG_AT_ONCE, self._slice, self._sliced)
+        # The store asks for one commit at a time, and takes its turns itself: it waits for nobody else's.
+        self._commits = WorkThreads(1, self._commit, done)
         self._nursery: trio.Nursery | None = None
-        self._at_work: set[trio.CancelScope] = set()
         self._stopping = False
         self._turn_done: trio.Event | None = None
         """Set when a turn is done, if somebody waits for that."""
@@ -39,6 +41,9 @@ class Lanes:
 
     def submit(self, job: Job) -> None:
         """Carry out a job after the jobs that its lane has already."""
+        if isinstance(job.operation, Commit):
+            self._commits.submit(job)
+            return
         self._turns.submit(job)
         self._go_on()
 
@@ -63,21 +68,25 @@ class Lanes:
         """Serve until cancelled; then give up what is begun."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            nursery.start_soon(self._workers.run)
+            nursery.start_soon(self._commits.run)
             task_status.started()
             try:
                 await trio.sleep_forever()
             finally:
                 self._stopping = True  # running slices see it, and give up what they do
-                for scope in self._at_work:
-                    scope.deadline = trio.current_time() + STOP_SECONDS
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_SECONDS):
+                    await self._workers.rest()
+                    await self._commits.rest()
+                self._workers.close()
+                self._commits.close()
                 left = [steps for _, steps in self._turns.begun if steps is not None]
                 with trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_SECONDS):
                     await trio.to_thread.run_sync(_stop_all, left, abandon_on_cancel=True)
 
     def _go_on(self) -> None:
-        assert self._nursery is not None
         while not self._stopping and not self._telling and (turn := self._turns.take()) is not None:
-            self._nursery.start_soon(self._work, turn)
+            self._workers.submit(turn)
 
     def _given_up(self, job: Job) -> None:
         assert self._nursery is not None
@@ -86,32 +95,26 @@ class Lanes:
     async def _tell_stopped(self, job: Job) -> None:
         self._done(job, STOPPED)
 
-    async def _work(self, turn: Turn[Steps] | None) -> None:
-        """Carry out a turn, then others as long as there are any: beginning another task costs as much as a hop."""
-        # Shielded from the node's end until nothing half-made is left.
-        with trio.CancelScope(shield=True) as scope:
-            self._at_work.add(scope)
-            while turn is not None and not self._stopping:
-                done = await trio.to_thread.run_sync(self._slice, turn, limiter=self._threads, abandon_on_cancel=True)
-                if self._stopping:
-                    break
-                self._turns.done(turn, turn.steps if done is None else None)
-                if self._turn_done is not None:
-                    self._turn_done.set()
-                    self._turn_done = None
-                self._tell(turn, done or [])
-                turn = self._turns.take()
-                self._go_on()
-        self._at_work.discard(scope)
-
-    def _tell(self, turn: Turn[Steps], outcomes: list[Outcome]) -> None:
-        self._telling = True  # `done` may submit jobs: this task takes them, and no other is begun
+    def _sliced(self, turn: Turn[Steps], done: list[Outcome] | None) -> None:
+        """Go on after a turn, whose jobs are done with these outcomes, or go on with another slice if it is None."""
+        self._turns.done(turn, turn.steps if done is None else None)
+        if self._turn_done is not None:
+            self._turn_done.set()
+            self._turn_done = None
+        if self._stopping:
+            return
+        self._telling = True  # `done` may submit jobs, which take their turns with those that wait
         try:
-            for job, outcome in zip(turn.jobs, outcomes, strict=False):
+            for job, outcome in zip(turn.jobs, done or (), strict=False):
                 if job.owner is not COUNTER:
                     self._done(job, outcome)
         finally:
             self._telling = False
+        self._go_on()
+
+    def _commit(self, job: Job) -> Outcome:
+        """Run on the thread of commits."""
+        return perform(job.operation, self._ledger, self._database)
 
     def _slice(self, turn: Turn[Steps]) -> list[Outcome] | None:
         """Run on a thread: return the outcomes, or None if the job goes on with another slice."""

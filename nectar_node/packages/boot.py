@@ -17,7 +17,7 @@ from nectar_node.base.refusals import why_refused
 from nectar_node.contract.actions import BadCode, DriverAction, Joined, LoadCode, LogLine, NameRefused, Ready
 from nectar_node.packages.installer import Installer
 from nectar_node.packages.manifest import Package
-from nectar_node.packages.reboot import Again, RebootPlan
+from nectar_node.packages.reboot import Again, RebootPlan, Together
 from nectar_node.storage.operations import Location
 from net.base.timers import Timers
 from net.contract.events import FailureReason, RegistrationFailed
@@ -123,9 +123,11 @@ class StartUp:
         for package in self._plan.new:
             self._installer.install(package, None, anew=False, whole=True, started=False)
         self._loading = len(self._plan.again)
+        by_code: dict[Location, list[Again]] = {}
         for again in self._plan.again:
-            code = again.code or Location(self._code, (again.remnant.digest,))
-            self._emit(LoadCode(code, again))
+            by_code.setdefault(again.code or Location(self._code, (again.remnant.digest,)), []).append(again)
+        for code, processes in by_code.items():
+            self._emit(LoadCode(code, Together(tuple(processes))))
         if not self._loading:
             self._act(Restored())
         self.installed()

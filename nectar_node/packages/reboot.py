@@ -69,6 +69,12 @@ class Again(NamedTuple):
     """Another version of its code; None: the code that it ran."""
 
 
+class Together(NamedTuple):
+    """Processes that run again with the same code, which is loaded once for all."""
+
+    again: tuple[Again, ...]
+
+
 class RebootPlan(NamedTuple):
     """What is to be done at a boot."""
 

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import errno
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from typing import NamedTuple
 
 import apsw
@@ -57,9 +58,10 @@ _SCHEMA = (
     f"PRAGMA user_version={FORMAT}",
 )
 _PUT = "REPLACE INTO rows VALUES (?, ?, ?, ?)"  # with a new rowid: rows are loaded in the order of their last writes
-_PUT_STATE = (
-    "INSERT INTO states VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET guard = excluded.guard, value = excluded.value"
-)
+_STATES_AT_ONCE = 64
+"""States that one statement writes. For each statement a thread gives way to the others of the node, and must wait
+until it may go on; with 100 processes that save together that took longer than all else.
+"""
 _STATES = "states"
 """The table of saved states, as guards have it."""
 
@@ -167,8 +169,7 @@ class Database:
             try:
                 for kind, key, value in rows:
                     total += self._write(kind, key, value)
-                for key, state in states:
-                    total += self._write_state(key, state)
+                total += self._write_states(states)
                 total %= _SUMS
                 _do(self._connection, "UPDATE total SET guard = ?", (total.to_bytes(_GUARD_BYTES, "big"),))
                 _do(self._connection, "COMMIT")
@@ -226,17 +227,34 @@ class Database:
         _do(self._connection, _PUT, (kind, key, value, guard))
         return change + int.from_bytes(guard, "big")
 
-    def _write_state(self, key: str, value: Buffer | None) -> int:
-        """Write a saved state, and return by how much the sum of the guards grows."""
+    def _write_states(self, states: Iterable[StateRow]) -> int:
+        """Write saved states, the last one of each key, and return by how much the sum of the guards grows."""
+        change, rows = 0, list({row.key: row for row in states}.values())
+        while rows:
+            # As many as a power of two, so that there are few different statements to prepare.
+            count = min(_STATES_AT_ONCE, 1 << (len(rows).bit_length() - 1))
+            change += self._write_some(rows[-count:])
+            del rows[-count:]
+        return change
+
+    def _write_some(self, states: list[StateRow]) -> int:
+        """Write some of the states in one go."""
+        former, _ = _statements(len(states))
         change = 0
-        for (guard,) in self._connection.execute("SELECT guard FROM states WHERE key = ?", (key,)):
-            change -= int.from_bytes(guard, "big")
-        if value is None:
-            _do(self._connection, "DELETE FROM states WHERE key = ?", (key,))
-            return change
-        guard = _guard(_STATES, key, value)
-        _do(self._connection, _PUT_STATE, (key, guard, value))
-        return change + int.from_bytes(guard, "big")
+        for (guards,) in self._connection.execute(former, [key for key, _ in states]):
+            change -= _sum(guards)
+        values = list[str | Buffer]()
+        for key, value in states:
+            if value is None:
+                _do(self._connection, "DELETE FROM states WHERE key = ?", (key,))
+            else:
+                guard = _guard(_STATES, key, value)
+                change += int.from_bytes(guard, "big")
+                values += (key, guard, value)
+        if values:
+            _, put = _statements(len(values) // 3)
+            _do(self._connection, put, values)
+        return change
 
     def close(self) -> None:
         """Close the files; what was committed stays."""
@@ -321,7 +339,22 @@ def _is_whole_untrusted(kind: object, key: object, value: object, guard: object)
     return False
 
 
-def _do(connection: apsw.Connection, statement: str, values: tuple[str | Buffer, ...] = ()) -> None:
+@lru_cache(2 * _STATES_AT_ONCE)
+def _statements(count: int) -> tuple[str, str]:
+    """Return the statements that read the guards of so many states, one behind the other, and that write the states."""
+    keys, rows = ", ".join("?" * count), ", ".join(["(?, ?, ?)"] * count)
+    former = f"SELECT group_concat(hex(guard), '') FROM states WHERE key IN ({keys})"
+    put = f"INSERT INTO states VALUES {rows} ON CONFLICT DO UPDATE SET guard = excluded.guard, value = excluded.value"
+    return former, put
+
+
+def _sum(guards: str | None) -> int:
+    """Return the sum of guards that lie one behind the other, in hexadecimal."""
+    whole = bytes.fromhex(guards or "")
+    return sum(int.from_bytes(whole[at : at + _GUARD_BYTES], "big") for at in range(0, len(whole), _GUARD_BYTES))
+
+
+def _do(connection: apsw.Connection, statement: str, values: Sequence[str | Buffer] = ()) -> None:
     for _ in connection.execute(statement, values):
         pass
 

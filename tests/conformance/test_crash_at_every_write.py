@@ -12,7 +12,24 @@ import pytest
 
 from kernel.wasm.engine import Engine
 from tests.conformance.lab import OUR, PACKAGE, SimLab, SimProbe
-from tests.conformance.steps import RETURN, capability, drop, message, respond, save, set_on_exit, spawn
+from tests.conformance.steps import (
+    RETURN,
+    SAVE_RECEIVED,
+    capability,
+    drop,
+    message,
+    respond,
+    save,
+    send,
+    set_on_exit,
+    set_state,
+    spawn,
+)
+
+LIFE, UPGRADE = "life", "upgrade"
+"""What a run does: processes come and go, or they save states and issue capabilities, and then comes another version of
+their package.
+"""
 
 
 class Row(NamedTuple):
@@ -21,6 +38,7 @@ class Row(NamedTuple):
     on_exit: object
     parent: object
     held: tuple[str, ...]
+    state: bytes | None
 
 
 Remembered = dict[str, Row | None]
@@ -29,12 +47,16 @@ Remembered = dict[str, Row | None]
 class Run:
     """One run: a node does one thing after the other, each until it is on the disk, or until it cannot be."""
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
+    def __init__(self, engine: Engine, folder: Path, what: str) -> None:
         folder.mkdir()
         self.lab = lab = SimLab(engine, folder, 1)
         self.a: SimProbe = lab.probe("a", capabilities=("timer:distro:sys",))
         self.b: SimProbe = lab.probe("b")
-        self.steps: list[Callable[[], object]] = [
+        self.steps = self._life() if what == LIFE else self._upgrade()
+
+    def _life(self) -> list[Callable[[], object]]:
+        lab = self.lab
+        return [
             lambda: self.a.tell(spawn("child", public=True)),
             lambda: self.a.tell(set_on_exit(message(self.b, "bye"))),
             lambda: self.b.tell(save(capability(f"{OUR}@b:{PACKAGE}", '"mine"'))),
@@ -45,6 +67,16 @@ class Run:
             lambda: self.a.ask(respond()),
         ]
 
+    def _upgrade(self) -> list[Callable[[], object]]:
+        theirs = capability(self.b, '"theirs"')
+        return [
+            lambda: self.a.tell(set_state("old")),
+            lambda: self.b.tell(send(self.a, "", SAVE_RECEIVED, capabilities=[theirs])),
+            lambda: self.a.tell(set_state("new" * 1000)),
+            lambda: self.lab.kill(self.b),
+            lambda: self.lab.upgrade("a", "d", "e"),
+        ]
+
     def remembered(self) -> Remembered:
         core = self.lab.our.core
         names = {str(id): id for id in core.kernel.processes}
@@ -53,6 +85,7 @@ class Run:
                 core.kernel.processes[id].on_exit,
                 core.kernel.processes[id].launch.parent,
                 tuple(str(each) for each in core.kernel.grants.of(id)),
+                SimProbe(self.lab, self.lab.our, str(id)).kept_state(),
             )
             for name, id in names.items()
         }
@@ -66,9 +99,9 @@ class Run:
         return node.kept[token] is None
 
 
-def before_and_after(engine: Engine, folder: Path) -> tuple[list[Remembered], int, int]:
+def before_and_after(engine: Engine, folder: Path, what: str) -> tuple[list[Remembered], int, int]:
     """What is remembered after each step, and the writes before the first and after the last one."""
-    run = Run(engine, folder)
+    run = Run(engine, folder, what)
     assert run.kept()
     first = run.lab.our.disk.database_files.done
     states = [run.remembered()]
@@ -80,11 +113,14 @@ def before_and_after(engine: Engine, folder: Path) -> tuple[list[Remembered], in
 
 
 @pytest.mark.parametrize("power", [False, True], ids=["kill -9", "power cut"])
-def test_g26_whatever_was_kept_is_there_after_a_crash_at_any_write(engine: Engine, tmp_path: Path, power: bool) -> None:
-    states, first, last = before_and_after(engine, tmp_path / "whole")
+@pytest.mark.parametrize("what", [LIFE, UPGRADE])
+def test_g26_whatever_was_kept_is_there_after_a_crash_at_any_write(
+    engine: Engine, tmp_path: Path, what: str, power: bool
+) -> None:
+    states, first, last = before_and_after(engine, tmp_path / "whole", what)
     assert last - first > 20
     for left in range(last - first + 1):
-        run = Run(engine, tmp_path / f"{left}")
+        run = Run(engine, tmp_path / f"{left}", what)
         assert run.kept()
         run.lab.our.disk.database_files.left = left
         done = 0
@@ -96,6 +132,8 @@ def test_g26_whatever_was_kept_is_there_after_a_crash_at_any_write(engine: Engin
         run.lab.reboot(power=power)
         found = run.remembered()
         old, new = states[done], states[min(done + 1, len(states) - 1)]
+        if what == UPGRADE:
+            assert found in (old, new), (left, done)
         for name in {*old, *new, *found}:
             allowed = (old.get(name), new.get(name))
             row = found.get(name)

@@ -95,6 +95,36 @@ NODE = (
         "file_transfer",
     ),
     Mutant(
+        "commits-are-not-synced",
+        "What was acknowledged is lost when the power fails (G26, G27).",
+        "nectar_node/storage/database.py",
+        '"PRAGMA synchronous=FULL"',
+        '"PRAGMA synchronous=OFF"',
+        "tests/conformance/test_crash_at_every_write.py::"
+        "test_g26_whatever_was_kept_is_there_after_a_crash_at_any_write",
+    ),
+    Mutant(
+        "an-upgrade-comes-in-two-commits",
+        "A crash leaves a version of a package by half (G26).",
+        "nectar_node/core/store.py",
+        "        self._pending.clear()\n",
+        "        *self._writing, last = self._writing or (Row('none', '', None),)\n"
+        "        self._writing = tuple(self._writing)\n"
+        "        self._pending = {(last.kind, last.key): last.value} if self._writing else {}\n"
+        "        self._writing = self._writing or (last,)\n",
+        "tests/conformance/test_crash_at_every_write.py::"
+        "test_g26_whatever_was_kept_is_there_after_a_crash_at_any_write",
+    ),
+    Mutant(
+        "states-are-not-in-the-sum",
+        "A store with saved states counts as damaged at the next boot (G27).",
+        "nectar_node/storage/database.py",
+        "                total += self._write_states(states)\n",
+        "                self._write_states(states)\n",
+        "tests/nectar_node/storage/test_database.py::"
+        "test_g27_states_of_any_number_of_processes_are_written_in_one_commit",
+    ),
+    Mutant(
         "newcomers-to-the-disk-come-last",
         "A package whose long jobs are never done has the disk for itself (G23).",
         "nectar_node/storage/turns.py",

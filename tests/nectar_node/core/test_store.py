@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nectar_node.contract.actions import Kept
-from nectar_node.core.store import AGAIN_SECONDS, Store
+from nectar_node.core.store import AGAIN_SECONDS, HANGS_SECONDS, Store
 from nectar_node.storage.operations import Commit, DiskError, DiskFault, Job, Location, Row, StateRow
 
 WHERE = Location("node", ("store",))
@@ -243,6 +243,31 @@ def test_g23_what_comes_and_goes_while_the_disk_is_full_takes_no_memory(store: S
     store.done(FULL, 6.0)
     assert store.next_action(6.0 + AGAIN_SECONDS) is None
     assert store.kept
+
+
+def test_g23_what_comes_and_goes_while_a_commit_hangs_takes_no_memory(store: Store, part: Part) -> None:
+    first = part.change("first", b"value")
+    assert begin(store, 5.0) == (first,)
+    for second in range(100):
+        for number in range(10):
+            part.change(f"child {second} {number}", b"value")
+            part.change(f"child {second} {number}", None)
+            assert store.next_action(5.0 + second) is None
+        assert len(part.rows) <= 20, "the part is asked, and need not remember more than of a second"
+    part.change("second", b"value")
+    store.done(None, 200.0)
+    assert begin(store, 200.0) == (Row("part", "second", b"value"),)
+
+
+def test_g26_what_changes_while_a_commit_hangs_is_in_the_next_one(store: Store, part: Part) -> None:
+    part.change("a", b"1")
+    part.change("b", b"1")
+    begin(store, 5.0)
+    late, gone = part.change("a", b"2"), part.change("b", None)
+    assert store.next_action(5.0 + HANGS_SECONDS) is None
+    assert not store.kept
+    store.done(None, 9.0)
+    assert set(begin(store, 9.0)) == {late, gone}
 
 
 def test_g26_a_row_that_the_disk_has_is_removed_even_if_it_was_written_again_while_the_disk_was_full(

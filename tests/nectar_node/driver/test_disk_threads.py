@@ -29,8 +29,8 @@ class Disk:
     def __init__(self) -> None:
         self.done: list[tuple[ops.Operation, ops.Outcome]] = []
         self._more = trio.Event()
-        database, _ = Database.open(":memory:")
-        self.lanes = Lanes(Ledger(), database, self._take)
+        self.database, _ = Database.open(":memory:")
+        self.lanes = Lanes(Ledger(), self.database, self._take)
 
     def _take(self, job: ops.Job, outcome: ops.Outcome) -> None:
         self.done.append((job.operation, outcome))
@@ -92,6 +92,17 @@ async def test_g23_hashes_without_end_hold_up_no_other_package(tmp_path: Path) -
             disk.lanes.submit(ops.Job(each, f"honest {type(each).__name__}", None, "honest:sys"))
         assert set(await disk.until(3)) == set(honest)
     assert (tmp_path / "copy").stat().st_size == 3 << 20
+
+
+async def test_g23_a_commit_that_hangs_holds_up_no_other_job(tmp_path: Path) -> None:
+    store, file = ops.Location(str(tmp_path), ("store",)), ops.Location(str(tmp_path), ("f",))
+    commit, create = ops.Commit(store, (ops.Row("kind", "key", b"value"),)), ops.Create(file)
+    async with working() as disk:
+        with disk.database._lock:  # as if the disk took no write
+            disk.lanes.submit(ops.Job(commit, "store", None))
+            disk.lanes.submit(ops.Job(create, "f", None))
+            assert await disk.until(1) == [create]
+        assert await disk.until(2) == [create, commit]
 
 
 COPIES: list[type[ops.Copy | ops.CopyFolder]] = [ops.Copy, ops.CopyFolder]

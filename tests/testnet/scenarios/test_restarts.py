@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kernel.contract.process import Outstanding
-from kernel.router import lifecycle
+from kernel.router import restarts
 from kernel.router.outstanding import OutstandingTable
 from kernel.router.requests import Requests
 from testnet.scenarios.restarts import RESTARTS
@@ -19,7 +19,7 @@ def found(programs: Programs) -> str:
 
 
 def test_g22_it_finds_a_back_off_that_is_never_reset(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lifecycle, "HEALTHY_AFTER", 1e9)
+    monkeypatch.setattr(restarts, "HEALTHY_AFTER", 1e9)
     assert found(programs).startswith("fragile:crash_isolation:sys is not there 0.25 s after its back-off")
 
 
