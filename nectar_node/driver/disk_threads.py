@@ -68,8 +68,8 @@ class Lanes:
         """Serve until cancelled; then give up what is begun."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            nursery.start_soon(self._workers.run)
-            nursery.start_soon(self._commits.run)
+            await nursery.start(self._workers.run)
+            await nursery.start(self._commits.run)
             task_status.started()
             try:
                 await trio.sleep_forever()

@@ -51,9 +51,10 @@ class WorkThreads(Generic[T, R]):
             threading.Thread(target=self._serve, name="worker", daemon=True).start()
         self._queue.put(task)
 
-    async def run(self) -> None:
-        """Serve until cancelled. Raises what `work` or `done` has raised."""
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled; tasks are welcome once it has started. Raises what `work` or `done` has raised."""
         self._token = trio.lowlevel.current_trio_token()
+        task_status.started()
         await self._ends.wait()
         if self._failed is not None:
             raise self._failed

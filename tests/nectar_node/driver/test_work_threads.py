@@ -42,7 +42,7 @@ async def test_everything_comes_back_to_the_trio_thread_and_no_more_threads_work
     with trio.fail_after(LIMIT_SECONDS):
         async with trio.open_nursery() as nursery:
             threads = WorkThreads(3, gate.pass_through, done)
-            nursery.start_soon(threads.run)
+            await nursery.start(threads.run)
             await trio.lowlevel.checkpoint()
             for number in range(20):
                 threads.submit(number)
@@ -61,7 +61,7 @@ async def test_one_thread_does_things_in_order() -> None:
     with trio.fail_after(LIMIT_SECONDS):
         async with trio.open_nursery() as nursery:
             threads: WorkThreads[int, int] = WorkThreads(1, int, lambda number, _: order.append(number))
-            nursery.start_soon(threads.run)
+            await nursery.start(threads.run)
             await trio.lowlevel.checkpoint()
             for number in range(100):
                 threads.submit(number)
@@ -82,7 +82,7 @@ async def test_a_failure_comes_out_of_the_task_that_serves(fails_at_home: bool) 
     threads = WorkThreads(1, work, done)
     with trio.fail_after(LIMIT_SECONDS), pytest.RaisesGroup(ZeroDivisionError):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(threads.run)
+            await nursery.start(threads.run)
             await trio.lowlevel.checkpoint()
             threads.submit(0)
     threads.close()
