@@ -82,7 +82,7 @@ class OwnNode:
     @contextmanager
     def _file(self, data: bytes) -> Iterator[Path]:
         """Give a file with these bytes, through which blobs go between this process and the node."""
-        folder = self._network.place(self._node).path / FOLDER / _EXCHANGE
+        folder = self._network.place(self._node).path.absolute() / FOLDER / _EXCHANGE  # the node is elsewhere
         path = folder / f"{os.getpid()}-{os.urandom(8).hex()}"
         try:
             if not self._has_folder:

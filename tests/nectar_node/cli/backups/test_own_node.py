@@ -37,6 +37,14 @@ def test_a_keeper_that_cannot_be_reached_is_one_sentence_and_no_file_is_left(nod
     assert [*folder.iterdir()] == [others]
 
 
+def test_the_network_may_be_named_by_a_path_from_here(node: RealNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(node.network.parent)
+    own = OwnNode(LocalNetwork(Path(node.network.name)), NODE)
+    with pytest.raises(RemoteFailed, match="no such name"):
+        put(own)
+    own.close()
+
+
 def test_without_the_own_node_there_is_no_way_to_it(tmp_path: Path) -> None:
     network = LocalNetwork(tmp_path)
     network.place(NODE).path.mkdir(parents=True, mode=0o700)
