@@ -51,4 +51,10 @@ def test_without_the_own_node_there_is_no_way_to_it(tmp_path: Path) -> None:
     with pytest.raises(RemoteFailed) as refusal:
         put(OwnNode(network, NODE))
     start = network.boot(NODE, "--detach")
-    assert str(refusal.value) == f"{KEEPER} is reached through {NODE}, which is not running: start it with `{start}`."
+    sentence = f"{KEEPER} is reached through {NODE}, which is not running: start it with `{start}`."
+    assert str(refusal.value) == sentence
+    lock = network.place(NODE).acquire()
+    with pytest.raises(RemoteFailed) as also:  # and not that it does not answer
+        put(OwnNode(network, NODE))
+    os.close(lock)
+    assert str(also.value) == sentence
