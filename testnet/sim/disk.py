@@ -8,7 +8,7 @@ every file system with a journal.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
@@ -168,16 +168,32 @@ class SimDisk:
         self._unfinished.add(_path(unfinished))
         self._append(ops.Append(unfinished, data))
 
-    def put(self, location: ops.Location, data: bytes) -> None:
-        """Write a file from outside the simulated node."""
+    def put(self, location: ops.Location, data: bytes, modified: int | None = None) -> None:
+        """Write a file from outside the simulated node, changed at that time in nanoseconds; None: now."""
         path = _path(location)
-        file = new_file(data, self._time())
+        file = new_file(data, self._time() if modified is None else modified)
         for tree in (self._live, self._kept):
             tree.folders.update(_above(path))
             tree.files[path] = file
 
+    def put_folder(self, location: ops.Location) -> None:
+        """Make a folder, and those above it, from outside the simulated node."""
+        path = _path(location)
+        for tree in (self._live, self._kept):
+            tree.folders.update((*_above(path), path))
+
+    @property
+    def files(self) -> Mapping[Path, File]:
+        """All files by their paths: the root, and the names below it."""
+        return self._live.files
+
+    @property
+    def folders(self) -> Set[Path]:
+        """The paths of all folders but roots."""
+        return self._live.folders
+
     def paths(self) -> set[Path]:
-        """Return the paths of all files: the root, and the names below it."""
+        """Return the paths of all files."""
         return set(self._live.files)
 
     # --- the store --------------------------------------------------------------------------------------------------

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 
 from kernel.contract.message import Buffer
 from nectar_node.storage.operations import STEP_BYTES
 
 _ZEROS = memoryview(bytes(STEP_BYTES))
+_inodes = count(1)
 
 
 @dataclass(slots=True)
@@ -24,6 +26,8 @@ class File:
     synced_zeros: int = 0
     clean: int = 0
     """The length of the beginning that has not changed since the last sync."""
+    inode: int = field(default_factory=_inodes.__next__)
+    """Tells it apart from every other file."""
 
     def __len__(self) -> int:
         return len(self.data) + self.zeros

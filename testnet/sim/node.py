@@ -58,6 +58,8 @@ from testnet.sim.names import PORT, REGISTRAR, SimulationError
 from testnet.sim.wired import Wired
 
 POLLS = 1 << 30
+KEY_FILE = "key"
+"""Name of the node's key in its folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ class SimNode(Wired):
 
     def _make_core(self, spec: NodeSpec) -> NodeCore:
         simulation, name = self._simulation, spec.name
-        identity = Identity(name, simulation.chance("key", name, *filter(None, [spec.key])).randbytes(32))
+        identity = Identity(name, self._own_key())
         is_registrar = name == REGISTRAR
         records = [*self._kept.names.of(simulation.genesis.public_key)]
         if not spec.registers:
@@ -156,6 +158,15 @@ class SimNode(Wired):
             ledger=self.ledger,
         )
         return NodeCore(core_config, network)
+
+    def _own_key(self) -> bytes:
+        """Return the key on the node's disk, made at its first boot."""
+        place = Location(self.name, (KEY_FILE,))
+        key = self.disk.get(place)
+        if key is None:
+            key = self._simulation.chance("key", self.name, *filter(None, [self.spec.key])).randbytes(32)
+            self.disk.put(place, key)
+        return key
 
     def boot(self) -> None:
         """Begin: ask for the name, and start the packages."""
