@@ -11,7 +11,7 @@ from testnet.model.rule import NodeFault, Nodes
 
 @dataclass(frozen=True, slots=True)
 class RemoteFails(NodeFault):
-    """A remote of a node's backups is down, slow or full, or damages what it has taken."""
+    """A remote of a node's backups is down, flaky, slow or full, or damages what it has taken."""
 
     node: NodeName
     remote: str = "one"
@@ -29,6 +29,7 @@ class RemoteFails(NodeFault):
 
 _WORDS: dict[RemoteTrouble, str] = {
     "down": "is down",
+    "flaky": "fails now and then",
     "slow": "is slow",
     "full": "is full",
     "append_only": "lets nobody delete",

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 RemoteTrouble: TypeAlias = Literal[
     "down",
+    "flaky",
     "slow",
     "full",
     "append_only",
@@ -17,7 +18,7 @@ RemoteTrouble: TypeAlias = Literal[
     "rolls_back",
     "mixes_up",
 ]
-"""What can be wrong with a remote. The first five end with the fault; the others damage what is stored, for good."""
+"""What can be wrong with a remote. The first six end with the fault; the others damage what is stored, for good."""
 DAMAGING: frozenset[RemoteTrouble] = frozenset(("tears", "loses", "alters", "rolls_back", "mixes_up"))
 UNSEEN: frozenset[RemoteTrouble] = frozenset(("alters", "mixes_up"))
 """Damage within objects, which only who reads all of them can see: what a run finds missing it stores again."""

@@ -31,6 +31,8 @@ _SLOWER = 40
 """How many times as long a slow one takes."""
 _WORK_SECONDS = 0.001
 """The mean time of work for a processor."""
+_FLAKY = 0.1
+"""The share of operations at which a flaky one fails."""
 _GIVES_UP = 2.0
 """Seconds after which a remote that is down counts as such."""
 
@@ -61,7 +63,7 @@ class FaultyRemote:
         self.broken: list[tuple[float, RemoteTrouble]] = []
         """When and how it has broken a promise, in seconds since the network began."""
         self.pruned = False
-        """Whether the node has deleted anything: what was moved may be there twice."""
+        """Whether the node has ever begun to prune it: what was moved may be there twice."""
         self.was_stale = False
         """Whether it has ever listed what it had in place of what it has."""
         self.disturbances = 0
@@ -102,6 +104,9 @@ class FaultyRemote:
         self._under.remove(under)
         result, failure = None, None
         try:
+            if not under.fails and self._troubles["flaky"] and self._chance.random() < _FLAKY:
+                under.fails = True
+                self._leave(under)
             if under.fails:
                 raise RemoteFailed("The remote cannot be reached.")
             result = self._carry_out(under.operation)
@@ -113,11 +118,8 @@ class FaultyRemote:
         if isinstance(operation, ListObjects) and self._troubles["lists_stale"]:
             return [Listed(name, len(data)) for name, data in self._stale.items() if name.startswith(operation.prefix)]
         result = carry_out(self.memory, operation)
-        match operation:
-            case PutObject(name) if name.startswith(HEADS):
-                self._states.append(dict(self.memory.objects))
-            case DeleteObject():
-                self.pruned = True
+        if isinstance(operation, PutObject) and operation.name.startswith(HEADS):
+            self._states.append(dict(self.memory.objects))
         return result
 
     def _break_off(self, under: _Under) -> None:
@@ -156,7 +158,7 @@ class FaultyRemote:
                         self._leave(under)
                 memory.down = True
             case "full":
-                memory.room = self._chance.choice((0, 5_000, 100_000))
+                memory.room = self._chance.choice((0, 9_000, 30_000, 100_000))
             case "append_only":
                 memory.appends_only = True
             case "lists_stale":

@@ -32,11 +32,12 @@ FIRST, *_OTHERS = REMOTES = ("one", "two", "three")
 PATIENCE = 60
 KEYS, FILES = "abc", "xyz"
 SECONDS = 10.0
-MAX_TIMES = 16
+MAX_TIMES = 24
 """At which something is done."""
 MOST_BYTES = 60_000
 """Of a file."""
 _PATCH_BYTES = 100
+_USES = ("put", "put", "look", "write", "write", "append", "patch", "patch", "remove")
 _RETRY = 1.0
 _NODE_FAULTS = (draw.crash, draw.crash, draw.pause, draw.unsynced, draw.disk_full, draw.clock_step, draw.partition)
 _TROUBLES: tuple[RemoteTrouble, ...] = get_args(RemoteTrouble)
@@ -265,7 +266,7 @@ def _content(plan: Plan, number: int, size: int) -> bytes:
 def _options(names: Sequence[str], chance: Random) -> Options:
     """Draw what is used, copied and lost, when."""
     events: list[list[Any]] = [[0.0, "run", names[0]]]
-    kinds = ("put", "put", "look", "write", "append", "patch", "patch", "remove", "run", "run", "run", "run", "prune", "rotate", "verify")
+    kinds = (*_USES, *4 * ("run",), "prune", "prune", "rotate", "verify")
     for _ in range(chance.randint(4, MAX_TIMES)):
         at, node = round(chance.uniform(0.0, SECONDS - 1.0), 3), chance.choice(list(names))
         events.append([at, *_event(chance.choice(kinds), node, chance)])
@@ -283,7 +284,7 @@ def _event(kind: str, node: str, chance: Random) -> list[Any]:
         case "remove":
             return [kind, node, chance.choice(FILES)]
         case "prune":
-            return [kind, node, chance.choice(REMOTES), chance.randint(1, 3)]
+            return [kind, node, chance.choice(REMOTES), chance.choice((1, 2, 2, 3))]
         case "verify":
             return [kind, node, chance.choice(REMOTES)]
     return [kind, node]

@@ -15,17 +15,22 @@ from functools import cache
 from typing import Any, Generic, Protocol
 
 from nectar_node.backup.cache import Cache
+from nectar_node.backup.format.boxes import TAG_BYTES
 from nectar_node.backup.format.errors import BackupError
 from nectar_node.backup.format.heads import HeadLink
-from nectar_node.backup.format.keys import ID_BYTES, new_phrase, phrase_key, rotated
-from nectar_node.backup.format.names import HEADS, head_number
+from nectar_node.backup.format.keys import ID_BYTES, Ring, new_phrase, phrase_key, rotated
+from nectar_node.backup.format.names import HEADS, PACKS, head_number
+from nectar_node.backup.format.packs import (
+    LENGTH_PART_BYTES,
+    directory_length_untrusted,
+    directory_untrusted,
+    places,
+)
 from nectar_node.backup.operations import DeleteObject, GetObject, ListObjects, Operation, PutObject, Result, Steps
-from nectar_node.backup.playing import play
 from nectar_node.backup.prune import Pruned, keep_recent, prune
-from nectar_node.backup.repository import Repository, newest_number, open_heads, read_table
+from nectar_node.backup.repository import newest_number
 from nectar_node.backup.restore import RestoredCopy, restore
 from nectar_node.backup.run import BackupJob, Report, back_up, put_ring
-from nectar_node.backup.stores.memory import MemoryRemote
 from nectar_node.backup.stores.settings import BackupKeys, Remotes, RemoteState, new_keys, sealed_keys
 from nectar_node.backup.verify import VerifyFindings, verify
 from nectar_node.base.errors import NodeError
@@ -209,7 +214,9 @@ class SimBackups:
         for task in tasks:
             job = self._job(task.remote, number, self._reserving(task.remote, truth))
             cached = self._known.caches.get(task.remote, Cache())
-            task.is_due_a_refusal = job.known is not None and job.known.number > max(self._heads(task.remote), default=0)
+            task.is_due_a_refusal = job.known is not None and job.known.number > max(
+                self._heads(task.remote), default=0
+            )
 
             def complete(report: Report, job: BackupJob = job, task: Task[Report] = task) -> None:
                 self._complete(task.remote, report.link, job.now)
@@ -223,10 +230,11 @@ class SimBackups:
     def prune(self, remote: str, keep: int) -> Task[Pruned]:
         task = Task[Pruned](remote)
         self._tasks.append(task)
+        self.place(remote).pruned = True
 
         def reserve(used: int) -> None:
-            newest = max(number for number in self._heads(remote) if number < used)
-            self._remember(remote, used, self._truths[remote, newest])
+            newest = max((number for number in self._heads(remote) if number < used), default=0)
+            self._remember(remote, used, self._truths.get((remote, newest), Truth(0.0, {})))
 
         def complete(pruned: Pruned) -> None:
             if pruned.kept:
@@ -341,13 +349,10 @@ class SimBackups:
         if place.broken or place.pruned or place.was_stale:
             return ()
 
-        def table() -> Steps[Repository]:
-            repository = yield from open_heads(remote, self._known.keys.ring)
-            yield from read_table(repository, {})
-            return repository
-
-        found = play(table(), MemoryRemote(place.memory.objects)).table
-        times = Counter(each.chunk for pack in found.packs for each in found.places(pack))
+        times = Counter[bytes]()
+        for name, data in place.memory.objects.items():
+            if name.startswith(PACKS):
+                times.update(chunks_in(name, data, self._known.keys.ring))
         return tuple(chunk.hex() for chunk, number in times.items() if number > 1)
 
     # --- how it is done ---------------------------------------------------------------------------------------------
@@ -366,7 +371,7 @@ class SimBackups:
             self._entropy,
             reserve,
             remote in self._taken_over,
-            f"{self.power_cuts}",
+            boot=f"{self.power_cuts}",
         )
 
     def _remember(self, remote: str, number: int, truth: Truth) -> None:
@@ -427,3 +432,14 @@ class SimBackups:
 
     def _record(self, remote: str, what: str) -> None:
         self._context.record(self._host, f"backup {remote} {what}")
+
+
+def chunks_in(name: str, data: bytes, ring: Ring) -> list[bytes]:
+    """Return the ids of all chunks in a pack, as its own directory has them; none if it is of no epoch of the ring."""
+    for _, epoch in ring.newest_first():
+        length = directory_length_untrusted(name, data[:LENGTH_PART_BYTES], epoch.data)
+        if length is not None:
+            part = data[LENGTH_PART_BYTES : LENGTH_PART_BYTES + length + TAG_BYTES]
+            directory = directory_untrusted(name, part, epoch.data) or b""
+            return [place.chunk for place in places(directory, len(data)) or ()]
+    return []

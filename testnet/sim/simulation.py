@@ -333,7 +333,9 @@ class Simulation(NodeContext, Lab):
         return self._backups[node]
 
     def _stored_by_others(self, node: str) -> list[bytes]:
-        places = [place for name in sorted(self._backups) if name != node for place in self._backups[name].places.values()]
+        places = [
+            place for name in sorted(self._backups) if name != node for place in self._backups[name].places.values()
+        ]
         return [data for place in places for _, data in sorted(place.memory.objects.items())]
 
     def log(self, node: str) -> list[str]:

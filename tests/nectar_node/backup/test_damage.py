@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nectar_node.backup.format import boxes, heads
-from nectar_node.backup.format.errors import BackupError, DamagedBackup, OlderState, WrongPhrase
 from nectar_node.backup.format.boxes import TAG_BYTES
+from nectar_node.backup.format.errors import BackupError, DamagedBackup, OlderState, WrongPhrase
 from nectar_node.backup.format.names import head_name
 from nectar_node.backup.format.packs import (
     LENGTH_PART_BYTES,

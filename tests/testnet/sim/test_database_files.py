@@ -179,3 +179,19 @@ def test_g21_a_flipped_bit_is_noticed_wherever_it_is_and_never_takes_more_than_t
     # The last commit of the log looks the same if a crash has torn it; the rest of a page may hold nothing.
     assert set(unnoticed) <= {190, 200}
     assert set(unnoticed) == {200} or unnoticed.count(190) < 10
+
+
+def test_g21_a_flipped_bit_in_a_value_is_noticed_where_sqlite_itself_does_not_see_it() -> None:
+    disk, value = new_disk(), b"a value that is there once"
+    disk.open_store("a.nec")
+    assert disk.perform(Commit(STORE, (Row("t", "key", value),))) is None
+    for _ in range(2):  # the next boot moves it from the log, which has checksums, into the database, which has none
+        disk.open_store("a.nec")
+    disk.close_store()
+    place = Location("a.nec", ("store",))
+    data = bytearray(disk.get(place) or b"")
+    data[data.index(value)] ^= 1
+    disk.put(place, bytes(data))
+    disk.put(Location("a.nec", ("store-wal",)), b"")
+    with pytest.raises(DamagedStore, match="damaged"):
+        disk.open_store("a.nec")
