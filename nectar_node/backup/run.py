@@ -223,7 +223,7 @@ class _Run:
     keep: Keep
     totals: _Totals = field(default_factory=_Totals)
     written: int | None = None
-    """Nanoseconds since 1970: of what had changed later, a power cut may have left something older; None: of nothing."""
+    """Nanoseconds since 1970: of what had changed later, a power cut may have left something older; None: of none."""
 
     def all_of(self, source: BackupSource) -> Steps[ChunkStream]:
         """Return the listing of everything."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 RemoteTrouble: TypeAlias = Literal[
@@ -94,8 +94,15 @@ class NodeBackups(Protocol):
     lost: bool
     """Whether the node's disk is lost, and nothing has been restored yet."""
 
-    def add(self, *remotes: str) -> None:
-        """Add remotes; with the first ones the user writes down the recovery phrase."""
+    @property
+    def runs(self) -> Sequence[BackupRun]:
+        """All runs that were ever begun, by the user and by the node itself."""
+
+    def add(self, plans: Mapping[str, int | None]) -> None:
+        """Add remotes, each with the seconds between two copies that the node makes by itself, or None: it makes none.
+
+        With the first ones the user writes down the recovery phrase.
+        """
 
     @property
     def busy(self) -> bool:

@@ -123,7 +123,7 @@ class FaultyRemote:
         return result
 
     def _break_off(self, under: _Under) -> None:
-        """Let the process that waits for an operation be gone: it is done, or not, or half done if this remote tears."""
+        """Let the process that waits for an operation be gone: it is done, or not; or half done, if this tears."""
         if under.ended is None or under not in self._under:
             return
         self._under.remove(under)

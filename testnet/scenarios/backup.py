@@ -14,7 +14,7 @@ from typing import Any, get_args
 from testnet.faults import draw
 from testnet.faults.remote_fails import RemoteFails
 from testnet.faults.schedule import Schedule, Step, ordered
-from testnet.model.backups import DAMAGING, BackupRun, BackupTask, NodeBackups, RemoteTrouble, Restoring, SafeCopy
+from testnet.model.backups import DAMAGING, BackupTask, NodeBackups, RemoteTrouble, Restoring, SafeCopy
 from testnet.model.lab import PACKAGES, Json, Lab, SentRequest
 from testnet.scenarios import processes
 from testnet.scenarios.scenario import Options, Plan, Scenario, everywhere, require
@@ -64,7 +64,6 @@ class _Story:
     lab: Lab
     plan: Plan
     looks: dict[str, list[Look]] = field(default_factory=dict)
-    runs: list[tuple[str, BackupRun]] = field(default_factory=list)
     requests: list[SentRequest] = field(default_factory=list)
     written: int = 0
 
@@ -113,7 +112,7 @@ class _Story:
             return
         match kind, more:
             case "run", ():
-                self.runs += [(node, run) for run in backups.run()]
+                backups.run()
             case "prune", (remote, keep):
                 backups.prune(remote, keep)
             case "rotate", ():
@@ -189,12 +188,17 @@ class _Story:
             self._runs_once_more(node)
             for remote in REMOTES:
                 self._is_whole(node, remote)
-        for node, run in self.runs:
-            good = run.failure is None or not run.undisturbed or not self.lab.backups(node).kept_promises(run.remote)
+            self._ran_as_it_should(node)
+        self._comes_back(*self.plan.options["last"])
+
+    def _ran_as_it_should(self, node: str) -> None:
+        """Check that no run has failed for nothing, and that none has gone on where it must not."""
+        backups = self.lab.backups(node)
+        for run in backups.runs:
+            good = run.failure is None or not run.undisturbed or not backups.kept_promises(run.remote)
             require(good, f"{run.remote} has done nothing wrong, and takes no copy of {node}: {run.failure}")
             refused = not run.is_due_a_refusal or run.failure is not None
             require(refused, f"{run.remote} has gone back to an older state, and {node} has not noticed")
-        self._comes_back(*self.plan.options["last"])
 
     def _has_what_it_showed(self, node: str) -> Versions:
         shown = versions(told(self.lab, node, STORE, "Dump", "Dump"))
@@ -215,7 +219,6 @@ class _Story:
         runs = backups.run()
         for run in runs:
             self._await(run, f"a copy of {node} to {run.remote}")
-        self.runs += [(node, run) for run in runs]
 
     def _is_whole(self, node: str, remote: str) -> None:
         """Check that a remote has what was called safe, or that what is damaged is named."""
@@ -272,7 +275,8 @@ def _options(names: Sequence[str], chance: Random) -> Options:
         events.append([at, *_event(chance.choice(kinds), node, chance)])
     if chance.random() < 0.4:
         events.append([round(chance.uniform(2.0, SECONDS - 2.0), 3), "lose", names[0], chance.choice(REMOTES)])
-    return {"events": sorted(events), "last": [chance.choice(list(names)), chance.choice(REMOTES)]}
+    plans = {remote: chance.choice((None, None, 1, 3)) for remote in REMOTES}
+    return {"plans": plans, "events": sorted(events), "last": [chance.choice(list(names)), chance.choice(REMOTES)]}
 
 
 def _event(kind: str, node: str, chance: Random) -> list[Any]:
@@ -306,7 +310,7 @@ def _draw(names: Sequence[str], seconds: float, chance: Random) -> Schedule:
 
 def _begin(lab: Lab, plan: Plan) -> _Story:
     for node, other in zip(plan.nodes, (*plan.nodes[1:], plan.nodes[0]), strict=True):
-        lab.backups(node).add(*REMOTES)
+        lab.backups(node).add(plan.options["plans"])
         outcome = lab.ask(node, STORE, {"Lead": {"replica": other}}, PATIENCE)
         require(outcome.body == "Ok", f"{node} did not take its role: {outcome}")
         outcome = lab.ask(node, VFS, {"path": DRIVE, "action": "CreateDrive"}, PATIENCE)

@@ -31,6 +31,7 @@ from nectar_node.backup.prune import Pruned, keep_recent, prune
 from nectar_node.backup.repository import newest_number
 from nectar_node.backup.restore import RestoredCopy, restore
 from nectar_node.backup.run import BackupJob, Report, back_up, put_ring
+from nectar_node.backup.schedule import KnownRemote, RemotePlan
 from nectar_node.backup.stores.settings import BackupKeys, Remotes, RemoteState, new_keys, sealed_keys
 from nectar_node.backup.verify import VerifyFindings, verify
 from nectar_node.base.errors import NodeError
@@ -47,6 +48,8 @@ _REMOTES = ("backup", "remotes.json")
 """The file in the node's folder that names the remotes; of all that a node remembers of its backups, it alone is in the
 copies."""
 _ENDED = "The node has ended."
+_WAITS = 0.5
+"""Seconds after which a run looks again whether another one has ended."""
 
 key_of = cache(phrase_key)
 """Opening a phrase is slow on purpose."""
@@ -109,6 +112,8 @@ class RunTask(Task[Report]):
     """A run."""
 
     is_due_a_refusal: bool = False
+    told: SimNode | None = None
+    """The node that has begun it, and is told what comes of it; None: its user has."""
 
 
 @dataclass(slots=True, eq=False)
@@ -142,6 +147,7 @@ class SimBackups:
     def __init__(self, context: NodeContext, machine: Machine, host: str, others: Callable[[], list[bytes]]) -> None:
         """`others` gives the objects that other nodes have at their remotes."""
         self.remotes: tuple[str, ...] = ()
+        self.runs: list[RunTask] = []
         self.lost = False
         self.power_cuts = 0
         """How often the power of the node's machine was cut."""
@@ -157,6 +163,10 @@ class SimBackups:
         self._memory: BackupMemory | None = None
         self._tasks: list[Task[Any]] = []
         """What the node's machine has begun."""
+        self._plans: dict[str, int | None] = {}
+        """Seconds between two copies that the node makes by itself, by remote; None: it makes none."""
+        self._since: dict[str, float] = {}
+        """When each remote was added."""
         self._taken_over: set[str] = set()
         """Remotes where this copy of the node goes on from what the lost one has written."""
         self._truths: dict[tuple[str, int], Truth] = {}
@@ -171,15 +181,18 @@ class SimBackups:
     def _at(self, seconds: float, what: Callable[[], None]) -> None:
         self._context.schedule(self._context.now + seconds, what)
 
-    def add(self, *remotes: str) -> None:
+    def add(self, plans: Mapping[str, int | None]) -> None:
         if self._memory is None:
             self._phrase = new_phrase(self._entropy)
             self._memory = BackupMemory(new_keys(key_of(self._phrase), self._entropy))
-        self.remotes += remotes
-        for name in remotes:
+        self.remotes += tuple(plans)
+        self._plans |= plans
+        for name in plans:
             self._known.remotes.remotes[name] = RemoteState(f"memory://{name}")
-        names = json.dumps(self.remotes).encode()
-        self._machine.node(self._host).disk.put(Location(self._host, _REMOTES), names)
+            self._since[name] = self._context.now
+        settings = json.dumps(self._plans).encode()
+        self._machine.node(self._host).disk.put(Location(self._host, _REMOTES), settings)
+        self._tell_node()
 
     @property
     def _known(self) -> BackupMemory:
@@ -204,6 +217,7 @@ class SimBackups:
     def run(self) -> tuple[RunTask, ...]:
         tasks = tuple(map(RunTask, self.remotes))
         self._tasks += tasks
+        self.runs += tasks
         self._machine.node(self._host).happens(lambda: self._run(tasks))  # a paused node gives no snapshot
         return tasks
 
@@ -218,11 +232,78 @@ class SimBackups:
                 self._heads(task.remote), default=0
             )
 
-            def complete(report: Report, job: BackupJob = job, task: Task[Report] = task) -> None:
+            def complete(report: Report, job: BackupJob = job, task: RunTask = task) -> None:
                 self._complete(task.remote, report.link, job.now)
                 self._known.caches[task.remote] = report.cache
+                self._tell(task, report.link.number)
 
-            self._begin(task, back_up(job, snapshot, cached), complete)
+            def fail(error: Exception, task: RunTask = task) -> None:
+                task.error = error
+                self._known.remotes.remotes[task.remote].failure = str(error)
+                self._tell(task, str(error))
+
+            self._begin(task, back_up(job, snapshot, cached), complete, fail)
+
+    def start(self, remotes: tuple[str, ...]) -> None:
+        """Begin a run for the node, when nothing else is under way."""
+        node = self._machine.node(self._host)
+        if node.crashed:
+            return
+        if self.busy:
+            self._at(_WAITS, lambda: self.start(remotes) if node is self._machine.node(self._host) else None)
+            return
+        self._record("", f"begins by itself: {', '.join(remotes)}")
+        tasks = tuple(RunTask(name, told=node) for name in remotes)
+        self._tasks += tasks
+        self.runs += tasks
+        node.happens(lambda: self._run(tasks))
+
+    def stop(self, remotes: tuple[str, ...]) -> None:
+        """Break off what is not complete of a run of the node."""
+        for task in self._tasks:
+            if isinstance(task, RunTask) and task.told is not None and task.remote in remotes and not task.done:
+                task.break_off()
+                self._tell(task, None)
+
+    def _tell(self, task: RunTask, outcome: int | str | None) -> None:
+        """Tell the node what has come of a run."""
+        node = task.told
+        if node is None:
+            self._tell_node()
+            return
+
+        def tell() -> None:
+            node.core.backup_ended({task.remote: outcome}, self._context.now)
+            node.go_on()
+
+        node.happens(tell)
+
+    def _tell_node(self) -> None:
+        """Tell the node what it would find in its settings."""
+        node = self._machine.node(self._host)
+
+        def tell() -> None:
+            node.core.set_remotes(self.known_remotes(), self._context.now)
+            node.go_on()
+
+        node.happens(tell)
+
+    def known_remotes(self) -> tuple[KnownRemote, ...]:
+        """Return the remotes as the node's settings have them."""
+        if self._memory is None:
+            return ()
+        ahead = self._context.wall_clock(self._host) - self._context.now
+        return tuple(
+            KnownRemote(
+                name,
+                RemotePlan(self._plans[name]),
+                self._since[name],
+                None if state.known is None else state.known.number,
+                None if state.time is None else state.time / 1000 - ahead,
+                state.failure,
+            )
+            for name, state in self._memory.remotes.remotes.items()
+        )
 
     def _reserving(self, remote: str, truth: Truth) -> Callable[[int], None]:
         return lambda used: self._remember(remote, used, truth)
@@ -239,6 +320,7 @@ class SimBackups:
         def complete(pruned: Pruned) -> None:
             if pruned.kept:
                 self._complete(remote, pruned.link, None)
+                self._tell_node()
 
         job = self._job(remote, self._known.remotes.number + 1, reserve)
         self._begin(task, prune(job, keep_recent(keep, 0)), complete)
@@ -313,13 +395,14 @@ class SimBackups:
     def bring_back(self, restored: Restoring) -> None:
         assert isinstance(restored, RestoreTask)
         copy, disk = restored.result, restored.disk
-        assert copy is not None and disk is not None
+        assert copy is not None
+        assert disk is not None
         node = self._machine.node(self._host)
         disk.packages = packages_of(disk, node.disk.packages)
         node.disk, self.lost = disk, False
         keys = BackupKeys(copy.ring, copy.sealed_ring, self._entropy(ID_BYTES))
         self._memory = BackupMemory(keys)
-        names = json.loads(disk.get(Location(self._host, _REMOTES)) or b"[]")
+        names = self._plans = json.loads(disk.get(Location(self._host, _REMOTES)) or b"{}")
         self.remotes = tuple(names)
         for name in names:
             self._memory.remotes.remotes[name] = RemoteState(f"memory://{name}")
@@ -331,12 +414,14 @@ class SimBackups:
     # --- what is so -------------------------------------------------------------------------------------------------
 
     def safe(self) -> Mapping[str, SafeCopy]:
-        states = {} if self._memory is None else self._memory.remotes.remotes
-        return {
-            name: SafeCopy(state.known.number, state.time)
-            for name, state in states.items()
-            if state.known is not None and state.time is not None
-        }
+        if self._memory is None:
+            return {}
+        node, states = self._machine.node(self._host), self._memory.remotes.remotes
+        if node.crashed:
+            said = {name: None if state.known is None else state.known.number for name, state in states.items()}
+        else:
+            said = {each.name: each.copy for each in node.core.backups.status(self._context.now)}
+        return {name: SafeCopy(number, states[name].time or 0) for name, number in said.items() if number is not None}
 
     def truth(self, remote: str, number: int) -> Truth | None:
         return self._truths.get((remote, number))
@@ -405,7 +490,7 @@ class SimBackups:
 
         def begin(operation: Operation, ended: Ended) -> Callable[[], None]:
             def done(result: object, failure: Exception | None) -> None:
-                self._tell(task.remote, operation, failure)
+                self._record_operation(task.remote, operation, failure)
                 ended(result, failure)
 
             return place.begin(operation, done)
@@ -424,7 +509,7 @@ class SimBackups:
         task.conductor = Conductor(steps, begin, ended)
         task.conductor.start()
 
-    def _tell(self, remote: str, operation: Operation, failure: Exception | None) -> None:
+    def _record_operation(self, remote: str, operation: Operation, failure: Exception | None) -> None:
         ends = "" if failure is None else f": {failure or type(failure).__name__}"
         match operation:
             case PutObject(name) | GetObject(name) | DeleteObject(name) | ListObjects(name):

@@ -27,6 +27,8 @@ from nectar_node.contract.actions import (
     Printed,
     Ready,
     ShutDown,
+    StartBackup,
+    StopBackup,
     Torn,
 )
 from nectar_node.contract.memory_budget import DEFAULT_BYTES, MemoryBudget
@@ -178,6 +180,8 @@ class SimNode(Wired):
                 packages.append(self.disk.packages[kept.folder])
         reached = None if spec.routers else Endpoint(self.host, PORT)
         self.core.boot(Boot(tuple(packages), spec.registers and self.name != REGISTRAR, reached), self._simulation.now)
+        if remotes := self._simulation.backup_remotes(self.host):
+            self.core.set_remotes(remotes, self._simulation.now)
         self.go_on()
 
     def install(self, folder: Path, *, whole: bool = True) -> None:
@@ -362,6 +366,10 @@ class SimNode(Wired):
                     self.at(self._simulation.now, lambda: self._simulation.crash(self.host))
                 case Ready():
                     self.ready = True
+                case StartBackup(remotes):
+                    self.at(self._simulation.now, lambda of=remotes: self._simulation.start_backup(self.host, of))  # type: ignore[misc]
+                case StopBackup(remotes):
+                    self.at(self._simulation.now, lambda of=remotes: self._simulation.stop_backup(self.host, of))  # type: ignore[misc]
                 case Unforeseen():
                     self._simulation.fail(self.host, action)
                 case Torn(_, error):

@@ -21,6 +21,7 @@ from typing import NamedTuple
 from kernel.contract.address import ProcessId
 from kernel.contract.guest import Arrival
 from kernel.wasm.engine import Engine
+from nectar_node.backup.schedule import KnownRemote
 from nectar_node.contract.memory_budget import DEFAULT_BYTES
 from nectar_node.storage.database import Contents
 from nectar_node.storage.operations import Commit, Location, Row
@@ -331,6 +332,15 @@ class Simulation(NodeContext, Lab):
         if node not in self._backups:
             self._backups[node] = SimBackups(self, self, node, lambda: self._stored_by_others(node))
         return self._backups[node]
+
+    def start_backup(self, host: str, remotes: tuple[str, ...]) -> None:
+        self.backups(host).start(remotes)
+
+    def stop_backup(self, host: str, remotes: tuple[str, ...]) -> None:
+        self.backups(host).stop(remotes)
+
+    def backup_remotes(self, host: str) -> tuple[KnownRemote, ...]:
+        return self._backups[host].known_remotes() if host in self._backups else ()
 
     def _stored_by_others(self, node: str) -> list[bytes]:
         places = [

@@ -33,7 +33,7 @@ BACKUPS = (
     ),
     Mutant(
         "cache-of-lost-packs",
-        "A file that has not changed is not stored again, although the remote has lost a pack with a list of its chunks.",
+        "A file that has not changed is not stored again, although the remote has lost the list of its chunks.",
         "nectar_node/backup/run.py",
         "    intact = cache.packs <= repository.table.by_name.keys()\n",
         "    intact = True\n",

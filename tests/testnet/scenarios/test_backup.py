@@ -12,7 +12,7 @@ from testnet.faults.schedule import Schedule, Step
 from testnet.faults.unsynced import Unsynced
 from testnet.model.backups import RemoteTrouble
 from testnet.runs.result import Result
-from testnet.scenarios.backup import BACKUP
+from testnet.scenarios.backup import BACKUP, REMOTES
 from testnet.scenarios.scenario import Plan
 from testnet.sim.programs import Programs
 from tests.testnet.scenarios.played import passes
@@ -30,7 +30,8 @@ USED: list[list[Any]] = [
 
 
 def played(programs: Programs, events: list[list[Any]], schedule: Schedule = (), remote: str = "two") -> Result:
-    return passes(Plan("backup", 3, NODES, {"events": events, "last": [A, remote]}, schedule), programs)
+    options = {"plans": dict.fromkeys(REMOTES), "events": events, "last": [A, remote]}
+    return passes(Plan("backup", 3, NODES, options, schedule), programs)
 
 
 def lines(result: Result, text: str) -> list[str]:
