@@ -27,8 +27,9 @@ KEPT = "kept:store:sys"
 _CODE = PACKAGES / "crash_isolation" / "pkg" / "decoder.wasm"
 _DIGITS, _DECODED = 1234, 2444
 DRIVE = "/store:sys/files"
-FIRST, *_OTHERS = REMOTES = ("one", "two", "three")
-"""The first one never damages anything, so there is always one to restore from."""
+FIRST, *_ = REMOTES = ("one", "two", "three")
+"""Those of the first node; others have the first one of these. It never damages anything, so there is always one to
+restore from."""
 PATIENCE = 60
 KEYS, FILES = "abc", "xyz"
 SECONDS = 10.0
@@ -136,7 +137,7 @@ class _Story:
             return
         backups.lose_disk()
         limit = self.lab.now + SECONDS + PATIENCE
-        places = [remote, *(each for each in REMOTES if each != remote)]
+        places = [remote, *(each for each in backups.remotes if each != remote)]
         while backups.lost:
             require(self.lab.now < limit, f"{node} could not be restored from any of {', '.join(places)}")
             for place in places:
@@ -186,7 +187,7 @@ class _Story:
             self._notice(node)
             self._has_what_it_showed(node)
             self._runs_once_more(node)
-            for remote in REMOTES:
+            for remote in self.lab.backups(node).remotes:
                 self._is_whole(node, remote)
             self._ran_as_it_should(node)
         self._comes_back(*self.plan.options["last"])
@@ -247,7 +248,6 @@ class _Story:
         after = self._has_what_it_showed(node)
         if backups.safe().get(remote, SafeCopy(0, 0)).number >= number:
             require(after == before, f"{node} had {before}, and has {after} when it is back")
-        self._runs_once_more(node)
         other = next(each for each in self.plan.nodes if each != node)
         greeting = {"Ask": {"node": node, "name": "Ada", "timeout": PATIENCE}}
         answer = self.lab.ask(other, "our@hello:hello:sys", greeting, PATIENCE)
@@ -269,17 +269,26 @@ def _content(plan: Plan, number: int, size: int) -> bytes:
 def _options(names: Sequence[str], chance: Random) -> Options:
     """Draw what is used, copied and lost, when."""
     events: list[list[Any]] = [[0.0, "run", names[0]]]
-    kinds = (*_USES, *4 * ("run",), "prune", "prune", "rotate", "verify")
+    kinds = (*_USES, *4 * ("run",), "prune", "rotate", "verify")
     for _ in range(chance.randint(4, MAX_TIMES)):
-        at, node = round(chance.uniform(0.0, SECONDS - 1.0), 3), chance.choice(list(names))
-        events.append([at, *_event(chance.choice(kinds), node, chance)])
+        at, node = round(chance.uniform(0.0, SECONDS - 1.0), 3), _mostly_first(names, chance)
+        events.append([at, *_event(chance.choice(kinds), node, _remote_of(node, names, chance), chance)])
     if chance.random() < 0.4:
         events.append([round(chance.uniform(2.0, SECONDS - 2.0), 3), "lose", names[0], chance.choice(REMOTES)])
-    plans = {remote: chance.choice((None, None, 1, 3)) for remote in REMOTES}
-    return {"plans": plans, "events": sorted(events), "last": [chance.choice(list(names)), chance.choice(REMOTES)]}
+    plans = {remote: chance.choice((None, None, None, 1, 3)) for remote in REMOTES}
+    return {"plans": plans, "events": sorted(events), "last": [names[0], chance.choice(REMOTES)]}
 
 
-def _event(kind: str, node: str, chance: Random) -> list[Any]:
+def _mostly_first(names: Sequence[str], chance: Random) -> str:
+    """Draw a node: the first one makes many copies, so that they can be pruned, and the others are there too."""
+    return names[0] if chance.random() < 0.8 else chance.choice(list(names[1:]))
+
+
+def _remote_of(node: str, names: Sequence[str], chance: Random) -> str:
+    return chance.choice(REMOTES) if node == names[0] else FIRST
+
+
+def _event(kind: str, node: str, remote: str, chance: Random) -> list[Any]:
     match kind:
         case "put":
             return [kind, node, chance.choice(KEYS)]
@@ -288,16 +297,18 @@ def _event(kind: str, node: str, chance: Random) -> list[Any]:
         case "remove":
             return [kind, node, chance.choice(FILES)]
         case "prune":
-            return [kind, node, chance.choice(REMOTES), chance.choice((1, 2, 2, 3))]
+            return [kind, node, remote, chance.choice((1, 2, 2, 3))]
         case "verify":
-            return [kind, node, chance.choice(REMOTES)]
+            return [kind, node, remote]
     return [kind, node]
 
 
 def remote_fails(nodes: Sequence[str], chance: Random) -> RemoteFails:
     """Draw a fault of this kind."""
-    remote = chance.choice(REMOTES)
-    return RemoteFails(chance.choice(list(nodes)), remote, chance.choice(_HARMLESS if remote == FIRST else _TROUBLES))
+    node = _mostly_first(nodes, chance)
+    remote = _remote_of(node, nodes, chance)
+    how = chance.choice((*_HARMLESS, "flaky", "flaky", *(_TROUBLES if remote != FIRST else ())))
+    return RemoteFails(node, remote, how)
 
 
 def _draw(names: Sequence[str], seconds: float, chance: Random) -> Schedule:
@@ -310,7 +321,8 @@ def _draw(names: Sequence[str], seconds: float, chance: Random) -> Schedule:
 
 def _begin(lab: Lab, plan: Plan) -> _Story:
     for node, other in zip(plan.nodes, (*plan.nodes[1:], plan.nodes[0]), strict=True):
-        lab.backups(node).add(plan.options["plans"])
+        plans = plan.options["plans"]
+        lab.backups(node).add(plans if node == plan.nodes[0] else {FIRST: plans[FIRST]})
         outcome = lab.ask(node, STORE, {"Lead": {"replica": other}}, PATIENCE)
         require(outcome.body == "Ok", f"{node} did not take its role: {outcome}")
         outcome = lab.ask(node, VFS, {"path": DRIVE, "action": "CreateDrive"}, PATIENCE)

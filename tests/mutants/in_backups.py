@@ -22,6 +22,7 @@ BACKUPS = (
         "    if not isinstance(error, ObjectExists):\n        raise error\n    there =",
         "    if not isinstance(error, ObjectExists):\n        return\n    there =",
         "backup",
+        60,
     ),
     Mutant(
         "an-interrupted-run-is-forgotten",
@@ -97,8 +98,7 @@ BACKUPS = (
         "    link, size = yield from put_head(job, head)\n    names =",
         "    yield from _delete_all([head_name(job.ring, number) for number in sorted(gone)])\n"
         "    link, size = yield from put_head(job, head)\n    names =",
-        "backup",
-        100,
+        _ON_BACKUPS + "test_prune.py::test_a_crash_at_any_moment_of_pruning_costs_nothing",
     ),
     Mutant(
         "new-keys-drop-the-old",
