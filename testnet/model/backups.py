@@ -142,6 +142,9 @@ class NodeBackups(Protocol):
         """Return whether the remote has damaged nothing that it had taken, since that time; what it has damaged
         unseen (`UNSEEN`) counts whenever it was."""
 
+    def was_stale(self, remote: str) -> bool:
+        """Return whether the remote has ever listed what it had before in place of what it has."""
+
     def stored_twice(self, remote: str) -> Collection[str]:
         """Return the chunks that were stored there again although the remote had them, as far as that is a fault of
         the node's."""

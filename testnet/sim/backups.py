@@ -429,6 +429,9 @@ class SimBackups:
     def kept_promises(self, remote: str, since: float = 0.0) -> bool:
         return not any(at >= since or how in UNSEEN for at, how in self.place(remote).broken)
 
+    def was_stale(self, remote: str) -> bool:
+        return self.place(remote).was_stale
+
     def stored_twice(self, remote: str) -> tuple[str, ...]:
         place = self.place(remote)
         if place.broken or place.pruned or place.was_stale:
