@@ -86,7 +86,7 @@ class Verifying(BackupTask, Protocol):
         """The sentences about what is damaged."""
 
 
-class NodeBackups(Protocol):
+class LabBackups(Protocol):
     """The backups of one node, as its user has them. What is begun takes its time while the scenario waits."""
 
     remotes: tuple[str, ...]

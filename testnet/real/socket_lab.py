@@ -31,7 +31,7 @@ from nectar_node.storage.database import Contents, Database
 from nectar_node.storage.operations import Row
 from testnet.journal.entries import fault_begins, fault_ends
 from testnet.journal.journal import NOBODY, line_of
-from testnet.model.backups import NodeBackups
+from testnet.model.backups import LabBackups
 from testnet.model.hostile_names import is_hostile
 from testnet.model.lab import Json, Lab, Level, NodeHolding, NodePlan, Outcome, OutOfTime
 from testnet.model.rule import Attack, Fault, NodeFault, NotAtThisLevel, held
@@ -296,7 +296,7 @@ class SocketLab(NodeProcesses, Lab):
         database.close()
         self._tell(node, "finds other capabilities in its store")
 
-    def backups(self, node: str) -> NodeBackups:
+    def backups(self, node: str) -> LabBackups:
         """Raise NotAtThisLevel: here, the commands `nectar backup` make copies, and nothing sees what is in them."""
         raise NotAtThisLevel("Backups are played in a simulation only.")
 

@@ -14,7 +14,7 @@ from typing import Any, get_args
 from testnet.faults import draw
 from testnet.faults.remote_fails import RemoteFails
 from testnet.faults.schedule import Schedule, Step, ordered
-from testnet.model.backups import DAMAGING, BackupTask, NodeBackups, RemoteTrouble, Restoring, SafeCopy
+from testnet.model.backups import DAMAGING, BackupTask, LabBackups, RemoteTrouble, Restoring, SafeCopy
 from testnet.model.lab import PACKAGES, Json, Lab, SentRequest
 from testnet.scenarios import processes
 from testnet.scenarios.scenario import Options, Plan, Scenario, everywhere, require
@@ -46,7 +46,7 @@ _HARMLESS = tuple(how for how in _TROUBLES if how not in DAMAGING)
 
 
 @dataclass(slots=True)
-class Look:
+class StoreLook:
     """A Dump of a node's store: what it shows is durable."""
 
     request: SentRequest
@@ -64,7 +64,7 @@ class Look:
 class _Story:
     lab: Lab
     plan: Plan
-    looks: dict[str, list[Look]] = field(default_factory=dict)
+    looks: dict[str, list[StoreLook]] = field(default_factory=dict)
     requests: list[SentRequest] = field(default_factory=list)
     written: int = 0
 
@@ -89,7 +89,7 @@ class _Story:
             case "put", (key,):
                 self._begin(node, STORE, {"Put": {"key": key, "value": f"value {self.lab.now:.3f}"}})
             case "look", ():
-                self.looks[node].append(Look(self._begin(node, STORE, "Dump")))
+                self.looks[node].append(StoreLook(self._begin(node, STORE, "Dump")))
             case "write" | "append", (name, size):
                 self.written += 1
                 action = {"write": "Write", "append": "Append"}[kind]
@@ -150,7 +150,7 @@ class _Story:
                 self.lab.rest(_RETRY)
 
     def _is_restored(
-        self, backups: NodeBackups, node: str, restoring: Restoring, safe: Mapping[str, SafeCopy], least: int = 0
+        self, backups: LabBackups, node: str, restoring: Restoring, safe: Mapping[str, SafeCopy], least: int = 0
     ) -> bool:
         """Check what came of a restore, and return whether there is a disk."""
         remote = restoring.remote
@@ -169,7 +169,7 @@ class _Story:
             require(restoring.number >= number, older)
         return True
 
-    def _bring_back(self, backups: NodeBackups, node: str, restoring: Restoring) -> None:
+    def _bring_back(self, backups: LabBackups, node: str, restoring: Restoring) -> None:
         """Start the node on its new disk: what it showed after that copy was made, it need not show any more."""
         truth = backups.truth(restoring.remote, restoring.number)
         assert truth is not None
@@ -257,7 +257,7 @@ class _Story:
             self.lab.rest(_RETRY)
 
 
-def _must_hold(backups: NodeBackups, remote: str, safe: Mapping[str, SafeCopy]) -> bool:
+def _must_hold(backups: LabBackups, remote: str, safe: Mapping[str, SafeCopy]) -> bool:
     """Return whether what was called safe in a remote must be there."""
     truth = backups.truth(remote, safe[remote].number) if remote in safe else None
     return truth is not None and backups.kept_promises(remote, truth.at)

@@ -55,7 +55,7 @@ key_of = cache(phrase_key)
 """Opening a phrase is slow on purpose."""
 
 
-class Machine(Protocol):
+class HostMachine(Protocol):
     """What can be done to the machine under a node."""
 
     def node(self, host: str) -> SimNode:
@@ -81,7 +81,7 @@ class BackupMemory:
 
 
 @dataclass(slots=True, eq=False)
-class Task(Generic[Result]):
+class BegunTask(Generic[Result]):
     """Something that was begun."""
 
     remote: str
@@ -108,7 +108,7 @@ class Task(Generic[Result]):
 
 
 @dataclass(slots=True, eq=False)
-class RunTask(Task[Report]):
+class RunTask(BegunTask[Report]):
     """A run."""
 
     is_due_a_refusal: bool = False
@@ -117,7 +117,7 @@ class RunTask(Task[Report]):
 
 
 @dataclass(slots=True, eq=False)
-class RestoreTask(Task[RestoredCopy]):
+class RestoreTask(BegunTask[RestoredCopy]):
     """A restore onto an empty disk."""
 
     disk: SimDisk | None = None
@@ -131,7 +131,7 @@ class RestoreTask(Task[RestoredCopy]):
 
 
 @dataclass(slots=True, eq=False)
-class VerifyTask(Task[VerifyFindings]):
+class VerifyTask(BegunTask[VerifyFindings]):
     """A look at everything."""
 
     @property
@@ -144,7 +144,9 @@ class VerifyTask(Task[VerifyFindings]):
 class SimBackups:
     """The backups of the node on one host."""
 
-    def __init__(self, context: NodeContext, machine: Machine, host: str, others: Callable[[], list[bytes]]) -> None:
+    def __init__(
+        self, context: NodeContext, machine: HostMachine, host: str, others: Callable[[], list[bytes]]
+    ) -> None:
         """`others` gives the objects that other nodes have at their remotes."""
         self.remotes: tuple[str, ...] = ()
         self.runs: list[RunTask] = []
@@ -161,7 +163,7 @@ class SimBackups:
         self._phrase = ""
         """The recovery phrase on paper."""
         self._memory: BackupMemory | None = None
-        self._tasks: list[Task[Any]] = []
+        self._tasks: list[BegunTask[Any]] = []
         """What the node's machine has begun."""
         self._plans: dict[str, int | None] = {}
         """Seconds between two copies that the node makes by itself, by remote; None: it makes none."""
@@ -308,8 +310,8 @@ class SimBackups:
     def _reserving(self, remote: str, truth: Truth) -> Callable[[int], None]:
         return lambda used: self._remember(remote, used, truth)
 
-    def prune(self, remote: str, keep: int) -> Task[Pruned]:
-        task = Task[Pruned](remote)
+    def prune(self, remote: str, keep: int) -> BegunTask[Pruned]:
+        task = BegunTask[Pruned](remote)
         self._tasks.append(task)
         self.place(remote).pruned = True
 
@@ -326,8 +328,8 @@ class SimBackups:
         self._begin(task, prune(job, keep_recent(keep, 0)), complete)
         return task
 
-    def rotate(self) -> Task[bool]:
-        task = Task[bool](self.remotes[0])
+    def rotate(self) -> BegunTask[bool]:
+        task = BegunTask[bool](self.remotes[0])
         self._tasks.append(task)
         number = self._known.remotes.number
 
@@ -346,7 +348,7 @@ class SimBackups:
         ask(self.remotes)
         return task
 
-    def _new_keys(self, task: Task[bool], number: int) -> None:
+    def _new_keys(self, task: BegunTask[bool], number: int) -> None:
         """Give all remotes a new ring, and keep it then."""
         keys, phrase = self._known.keys, new_phrase(self._entropy)
         ring = rotated(keys.ring, keys.sealed[0], number + 1, self._entropy)
@@ -363,9 +365,11 @@ class SimBackups:
 
         put(self.remotes)
 
-    def _go_on_with(self, task: Task[bool], remote: str, steps: Steps[Result], then: Callable[[Result], None]) -> None:
+    def _go_on_with(
+        self, task: BegunTask[bool], remote: str, steps: Steps[Result], then: Callable[[Result], None]
+    ) -> None:
         """Let a task that has several steps do the next one."""
-        step = Task[Result](remote)
+        step = BegunTask[Result](remote)
         self._begin(step, steps, then, lambda error: setattr(task, "error", error))
         task.conductor = step.conductor  # type: ignore[assignment]  # whatever is under way is broken off with it
 
@@ -482,7 +486,7 @@ class SimBackups:
 
     def _begin(
         self,
-        task: Task[Result],
+        task: BegunTask[Result],
         steps: Steps[Result],
         complete: Callable[[Result], None],
         fail: Callable[[Exception], None] | None = None,
