@@ -40,6 +40,8 @@ MOST_BYTES = 60_000
 _PATCH_BYTES = 100
 _USES = ("put", "put", "look", "write", "write", "append", "patch", "patch", "remove")
 _RETRY = 1.0
+_WAITS = 2.0
+"""Seconds that a command waits for the end of another one."""
 _NODE_FAULTS = (draw.crash, draw.crash, draw.pause, draw.unsynced, draw.disk_full, draw.clock_step, draw.partition)
 _TROUBLES: tuple[RemoteTrouble, ...] = get_args(RemoteTrouble)
 _HARMLESS = tuple(how for how in _TROUBLES if how not in DAMAGING)
@@ -109,7 +111,10 @@ class _Story:
 
     def _back_up(self, kind: str, node: str, *more: Any) -> None:
         backups = self.lab.backups(node)
-        if backups.busy:
+        limit = self.lab.now + _WAITS
+        while backups.busy and self.lab.now < limit:
+            self.lab.rest(_WAITS / 10)
+        if backups.busy or not self.lab.ready(node):
             return
         match kind, more:
             case "run", ():
@@ -278,6 +283,9 @@ def _options(names: Sequence[str], chance: Random) -> Options:
         events.append([at, *_event(chance.choice(kinds), node, _remote_of(node, names, chance), chance)])
     if chance.random() < 0.4:
         events.append([round(chance.uniform(2.0, SECONDS - 2.0), 3), "lose", names[0], chance.choice(REMOTES)])
+    if chance.random() < 0.5:
+        at = round(chance.uniform(0.5 * SECONDS, SECONDS), 3)
+        events.append([at, *_event("prune", names[0], chance.choice(REMOTES), chance)])
     plans = {remote: chance.choice((None, None, None, 1, 3)) for remote in REMOTES}
     return {"plans": plans, "events": sorted(events), "last": [names[0], chance.choice(REMOTES)]}
 
