@@ -284,8 +284,7 @@ def _options(names: Sequence[str], chance: Random) -> Options:
     if chance.random() < 0.4:
         events.append([round(chance.uniform(2.0, SECONDS - 2.0), 3), "lose", names[0], chance.choice(REMOTES)])
     if chance.random() < 0.5:
-        at = round(chance.uniform(0.5 * SECONDS, SECONDS), 3)
-        events.append([at, *_event("prune", names[0], chance.choice(REMOTES), chance)])
+        events.append([round(chance.uniform(0.6 * SECONDS, SECONDS), 3), "prune", names[0], FIRST, 2])
     plans = {remote: chance.choice((None, None, None, 1, 3)) for remote in REMOTES}
     return {"plans": plans, "events": sorted(events), "last": [names[0], chance.choice(REMOTES)]}
 
