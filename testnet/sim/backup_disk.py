@@ -23,12 +23,11 @@ _FILE, _FOLDER = 0o600, 0o700
 
 
 class DiskSnapshot:
-    """All files of a node at one instant, its store among them: the database and its log belong together.
-
-    What changes afterwards does not change it.
-    """
+    """All files of a node at one instant, its store among them. What changes afterwards does not change it."""
 
     def __init__(self, disk: SimDisk, name: str) -> None:
+        """Raises OSError if the store's log cannot be taken over into its file."""
+        disk.settle_store()
         self.files: dict[bytes, bytes] = {}
         """Contents by their paths in a copy."""
         self._entries: dict[bytes, SourceEntry] = {}

@@ -224,7 +224,13 @@ class SimBackups:
         return tasks
 
     def _run(self, tasks: Iterable[RunTask]) -> None:
-        snapshot = DiskSnapshot(self._machine.node(self._host).disk, self._host)
+        try:
+            snapshot = DiskSnapshot(self._machine.node(self._host).disk, self._host)
+        except OSError as error:  # its disk is full
+            for task in tasks:
+                task.undisturbed, task.error = False, BackupError(f"{self._host} cannot be copied: {error}.")
+                self._tell(task, str(task.error))
+            return
         truth = Truth(self._context.now, snapshot.files)
         number = self._known.remotes.number + 1
         for task in tasks:

@@ -224,6 +224,15 @@ class SimDisk:
             self._database.close()
         self._database = None
 
+    def settle_store(self) -> None:
+        """Take all that is in the store's log over into its file, as a real node does for a snapshot.
+
+        Raises OSError.
+        """
+        if self._database is not None:
+            self._database.freeze()
+            self._database.thaw()
+
     def _commit(self, operation: ops.Commit) -> ops.LeftOut | None:
         assert self._database is not None
         states, no_room = operation.states, None

@@ -26,6 +26,8 @@ class File:
     synced_zeros: int = 0
     clean: int = 0
     """The length of the beginning that has not changed since the last sync."""
+    cut: int | None = None
+    """The smallest length to which it was cut off since the last sync; None: it was not."""
     inode: int = field(default_factory=_inodes.__next__)
     """Tells it apart from every other file."""
 
@@ -63,6 +65,8 @@ class File:
 
     def set_length(self, length: int) -> None:
         """Truncate the file, or fill it up with zeros."""
+        if length < len(self):
+            self.cut = length if self.cut is None else min(self.cut, length)
         self._changes(min(length, len(self.data)))
         del self.data[length:]
         self.zeros = length - len(self.data)
@@ -74,12 +78,12 @@ class File:
     def sync(self) -> None:
         """Make the content durable."""
         self.synced[self.clean :] = self.data[self.clean :]
-        self.synced_zeros, self.clean = self.zeros, len(self.data)
+        self.synced_zeros, self.clean, self.cut = self.zeros, len(self.data), None
 
     def lose_unsynced(self) -> None:
         """Go back to the content of the last sync."""
         self.data[self.clean :] = self.synced[self.clean :]
-        self.zeros, self.clean = self.synced_zeros, len(self.data)
+        self.zeros, self.clean, self.cut = self.synced_zeros, len(self.data), None
 
 
 def new_file(data: Buffer, modified: int) -> File:

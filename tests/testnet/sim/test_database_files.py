@@ -195,3 +195,20 @@ def test_g21_a_flipped_bit_in_a_value_is_noticed_where_sqlite_itself_does_not_se
     disk.put(Location("a.nec", ("store-wal",)), b"")
     with pytest.raises(DamagedStore, match="damaged"):
         disk.open_store("a.nec")
+
+
+@pytest.mark.parametrize("commits", [0, 1, 3])
+def test_g27_a_power_cut_after_the_log_was_taken_over_loses_nothing(commits: int) -> None:
+    """For a snapshot: the log is cut to nothing then, and that is not synced."""
+    for seed in range(40):
+        disk = new_disk()
+        disk.open_store("a.nec")
+        for number in range(5):
+            assert disk.perform(Commit(STORE, (Row("t", f"{number}", bytes(3000)),))) is None
+        disk.settle_store()
+        for number in range(commits):
+            assert disk.perform(Commit(STORE, (Row("t", f"later {number}", bytes(3000)),))) is None
+        disk.close_store()
+        disk.lose_unsynced(random.Random(seed))
+        assert len(disk.open_store("a.nec")["t"]) == 5 + commits, seed
+        disk.close_store()
