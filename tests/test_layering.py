@@ -48,7 +48,7 @@ FLOORS = {
     ),
     "testnet": (
         ("testnet.model",),
-        ("testnet.faults", "testnet.hostile", "testnet.journal"),
+        ("testnet.faults", "testnet.hostile", "testnet.journal", "testnet.remotes"),
         ("testnet.scenarios",),
         ("testnet.runs",),
         ("testnet.sim", "testnet.real.nodes"),

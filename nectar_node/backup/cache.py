@@ -19,6 +19,12 @@ class KnownFiles(Protocol):
         """Return what was in a file; the paths that are asked for come in the order of `source.order`."""
 
 
+_UNWRITTEN = 300 * 1_000_000_000
+"""Nanoseconds in which an operating system has written what a program has not synced: Linux does so after 30 s, unless
+its disk is far behind.
+"""
+
+
 @dataclass(slots=True)
 class Cache:
     """The memory of the last run."""
@@ -29,3 +35,16 @@ class Cache:
     """What was in each file."""
     packs: frozenset[str] = frozenset()
     """The packs in which that lies: if one of them is gone, all files are read again."""
+    boot: str = ""
+    """The boot of the machine in which it was made."""
+    made: int = 0
+    """When, in nanoseconds since 1970."""
+
+    def written_until(self, boot: str) -> int | None:
+        """Return until when (nanoseconds since 1970) what had changed is relied on in this boot of the machine; None:
+        all is.
+
+        If the power was cut since, a file may have gone back to an older content that was on the disk, and have the
+        stamp of a newer one that was not.
+        """
+        return None if boot == self.boot else self.made - _UNWRITTEN

@@ -67,7 +67,7 @@ def prune(job: BackupJob, keep: Keep) -> Steps[Pruned]:
     Raises DamagedBackup if anything is wrong with the copies that stay: then nothing is removed.
     """
     repository = yield from open_heads(job.remote, job.ring)
-    yield from put_ring(job)
+    yield from put_ring(job.remote, job.sealed_ring)
     newest, passed = yield from check_newest(job, repository)
     if newest is None:
         return Pruned(HeadLink(0, b""), 0, 0, 0)

@@ -59,6 +59,8 @@ class BackupJob:
     """
     in_flight: int = IN_FLIGHT
     """Packs that are sealed or put at the same time: each takes 16 MiB of memory."""
+    boot: str = ""
+    """The boot of the machine: another text after each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ def back_up(
     `keep` gets what was in each file, in the order of the source; without it, the report's cache has all of that.
     """
     repository = yield from open_heads(job.remote, job.ring)
-    yield from put_ring(job)
+    yield from put_ring(job.remote, job.sealed_ring)
     newest, passed = yield from check_newest(job, repository)
     yield from read_table(repository, cache.indexes)
     chunker = Chunker(job.ring.cut_seed)
@@ -116,6 +118,7 @@ def back_up(
     files: dict[bytes, FileRow] = {}
     known: KnownFiles = cache.files if intact else {}
     run = _Run(writer, chunker, known, job.now * 1_000_000 - _RACY, progress, keep or files.__setitem__)
+    run.written = cache.written_until(job.boot)
     listing = yield from run.all_of(source)
     yield from writer.flush()
     job.check()
@@ -138,16 +141,22 @@ def back_up(
         head.bytes,
         writer.new_bytes,
         writer.stored_bytes + size,
-        Cache(repository.indexes | writer.indexes, files, frozenset(repository.table.by_name)),
+        Cache(
+            repository.indexes | writer.indexes,
+            files,
+            frozenset(repository.table.by_name),
+            job.boot,
+            job.now * 1_000_000,
+        ),
         tuple(repository.damages),
     )
 
 
-def put_ring(job: BackupJob) -> Steps[None]:
-    """See that the remote has the current key ring."""
-    name, data = job.sealed_ring
-    if all(name != each.name for each in (yield from listed(job.remote, names.RINGS))):
-        yield from put_once(job.remote, PutObject(name, data))
+def put_ring(remote: str, sealed_ring: tuple[str, bytes]) -> Steps[None]:
+    """See that the remote has this key ring."""
+    name, data = sealed_ring
+    if all(name != each.name for each in (yield from listed(remote, names.RINGS))):
+        yield from put_once(remote, PutObject(name, data))
 
 
 def put_head(job: BackupJob, head: Head) -> Steps[tuple[HeadLink, int]]:
@@ -213,6 +222,8 @@ class _Run:
     progress: Progress
     keep: Keep
     totals: _Totals = field(default_factory=_Totals)
+    written: int | None = None
+    """Nanoseconds since 1970: of what had changed later, a power cut may have left something older; None: of none."""
 
     def all_of(self, source: BackupSource) -> Steps[ChunkStream]:
         """Return the listing of everything."""
@@ -249,6 +260,8 @@ class _Run:
     def _unchanged(self, found: SourceEntry) -> FileRow | None:
         before = self.before.get(found.path)
         if before is None or before[0] != found.stamp:
+            return None
+        if self.written is not None and before[0].changed >= self.written:
             return None
         content = before[1]
         if isinstance(content, ChunkStream) and not self.writer.knows(split_ids(content.ids)):

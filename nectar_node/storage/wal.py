@@ -25,9 +25,10 @@ class DamagedLog(ValueError):
 def commits_untrusted(wal: bytes) -> list[int]:
     """Return the numbers of the frames, counted from 1, that end a commit; their checksums are not looked at.
 
-    Raises DamagedLog.
+    A header of zeros is what a power cut leaves of a log that was cut to nothing and begun anew: its length is on the
+    disk, and none of it was synced. Raises DamagedLog.
     """
-    if len(wal) < _HEADER.size:
+    if len(wal) < _HEADER.size or not any(wal[: _HEADER.size]):
         return []
     magic, _, page_size, _, *salts, first, second = _HEADER.unpack_from(wal)
     order = ">" if magic & 1 else "<"

@@ -18,6 +18,7 @@ from testnet.faults.partition import Partition
 from testnet.faults.pause import Pause
 from testnet.faults.refusal import Refusal
 from testnet.faults.registrar_down import RegistrarDown
+from testnet.faults.remote_fails import RemoteFails
 from testnet.faults.replay import Replay
 from testnet.faults.reset import ConnectionReset
 from testnet.faults.slow_handshake import SlowHandshake
@@ -41,6 +42,7 @@ FAULTS: dict[str, type] = {
     "pause": Pause,
     "refusal": Refusal,
     "registrar_down": RegistrarDown,
+    "remote_fails": RemoteFails,
     "replay": Replay,
     "reset": ConnectionReset,
     "slow_handshake": SlowHandshake,

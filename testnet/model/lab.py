@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from nectar_node.base.shipped import SHIPPED_FOLDER
 from nectar_node.storage.database import Contents
 from nectar_node.storage.operations import Row
+from testnet.model.backups import LabBackups
 from testnet.model.rule import Fault, Nodes
 
 Json: TypeAlias = Any
@@ -150,6 +151,9 @@ class Lab(Nodes, Protocol):
     def tamper(self, node: str, change: Callable[[Contents], Iterable[Row]]) -> None:
         """Write rows into the store of a node that is down, as the owner of its machine can; `change` is given what it
         holds (`testnet.hostile.forgery`)."""
+
+    def backups(self, node: str) -> LabBackups:
+        """Return the backups of a node. Raises NotAtThisLevel."""
 
     def log(self, node: str) -> list[str]:
         """Return what the node has logged, over all of its boots."""

@@ -14,6 +14,8 @@ from enum import Enum, auto
 from random import Random
 from typing import NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
+from testnet.model.backups import RemoteTrouble
+
 
 class Link(NamedTuple):
     """One direction between two nodes, by their names."""
@@ -176,6 +178,12 @@ class Nodes(Protocol):
 
     def free_disk(self, host: str) -> object:
         """Give the node's disk its usual capacity again."""
+
+    def trouble_remote(self, host: str, remote: str, how: RemoteTrouble) -> object:
+        """Let something be wrong with a remote that keeps the node's backups."""
+
+    def mend_remote(self, host: str, remote: str, how: RemoteTrouble) -> object:
+        """Let the remote do as it should again; what it has damaged stays so."""
 
     def impersonate(self, host: str, by: str) -> object:
         """Boot a node at the host `by` with the name and the packages of `host`, and another key."""

@@ -31,9 +31,10 @@ from nectar_node.storage.database import Contents, Database
 from nectar_node.storage.operations import Row
 from testnet.journal.entries import fault_begins, fault_ends
 from testnet.journal.journal import NOBODY, line_of
+from testnet.model.backups import LabBackups
 from testnet.model.hostile_names import is_hostile
 from testnet.model.lab import Json, Lab, Level, NodeHolding, NodePlan, Outcome, OutOfTime
-from testnet.model.rule import Attack, Fault, NodeFault, held
+from testnet.model.rule import Attack, Fault, NodeFault, NotAtThisLevel, held
 from testnet.model.where import Where
 from testnet.real.lifeline import hold_lifeline
 from testnet.real.links.hosts import run_host_links
@@ -294,6 +295,10 @@ class SocketLab(NodeProcesses, Lab):
         database.commit(change(contents))
         database.close()
         self._tell(node, "finds other capabilities in its store")
+
+    def backups(self, node: str) -> LabBackups:
+        """Raise NotAtThisLevel: here, the commands `nectar backup` make copies, and nothing sees what is in them."""
+        raise NotAtThisLevel("Backups are played in a simulation only.")
 
     def log(self, node: str) -> list[str]:
         with suppress(FileNotFoundError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from testnet.scenarios.backup import BACKUP
 from testnet.scenarios.chains import CHAINS, CUT_CHAINS
 from testnet.scenarios.chat import CHAT
 from testnet.scenarios.churn import CHURN
@@ -23,6 +24,7 @@ from testnet.scenarios.workers import WORKERS
 SCENARIOS: dict[str, Scenario] = {
     each.name: each
     for each in (
+        BACKUP,
         CHAINS,
         CHAT,
         CHURN,

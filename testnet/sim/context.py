@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from kernel.router.trace import TraceRecord
 from kernel.wasm.engine import Engine
+from nectar_node.backup.schedule import KnownRemote
 from net.contract.events import Unforeseen
 from net.names.directory import Genesis
 from net.names.identity import Identity
@@ -68,6 +69,18 @@ class NodeContext(Timeline, ABC):
         if self.contained is None:
             raise NodeFailure("\n".join((f"{host} failed at {failure.what}:", *failure.traceback)))
         self.contained.append(failure)
+
+    @abstractmethod
+    def start_backup(self, host: str, remotes: tuple[str, ...]) -> None:
+        """Begin a run that a node has asked for."""
+
+    @abstractmethod
+    def stop_backup(self, host: str, remotes: tuple[str, ...]) -> None:
+        """End what of that is not complete."""
+
+    @abstractmethod
+    def backup_remotes(self, host: str) -> tuple[KnownRemote, ...]:
+        """Return the remotes for backups, as the node's settings have them."""
 
     @abstractmethod
     def crash(self, host: str) -> object:

@@ -180,10 +180,17 @@ class _OpenFile:
 
 
 def tear(file: File, chance: Random) -> None:
-    """Cut the power: of what was not synced, each sector is there or not."""
-    live = file.content()
+    """Cut the power: of what was not synced, each sector is there or not.
+
+    A file that was cut off lies in other sectors from there on: either all of the old ones are there, or none.
+    """
+    live, cut = file.content(), file.cut
     file.lose_unsynced()
     synced = file.content()
+    if cut is not None and cut < len(synced):
+        if chance.random() < 0.5:
+            return
+        synced = synced[:cut]
     kept = bytearray(synced if chance.random() < 0.5 else live[: len(synced)] + bytes(max(0, len(synced) - len(live))))
     if len(live) > len(synced) and chance.random() < 0.5:
         kept.extend(bytes(chance.randint(0, len(live) - len(synced))))

@@ -8,7 +8,7 @@ every file system with a journal.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from contextlib import suppress
 from itertools import count
 from random import Random
@@ -167,10 +167,14 @@ class SimDisk:
         self._unfinished.add(_path(unfinished))
         self._append(ops.Append(unfinished, data))
 
-    def put(self, location: ops.Location, data: bytes) -> None:
-        """Write a file from outside the simulated node."""
+    def put(self, location: ops.Location, data: bytes, modified: int | None = None, target: str | None = None) -> None:
+        """Write a file from outside the simulated node, changed at that time in nanoseconds; None: now.
+
+        With a `target` it is a link that leads there.
+        """
         path = _path(location)
-        file = new_file(data, self._time())
+        file = new_file(data, self._time() if modified is None else modified)
+        file.target = target
         for tree in (self._live, self._kept):
             tree.folders.update(_above(path))
             tree.files[path] = file
@@ -183,11 +187,28 @@ class SimDisk:
             tree.folders = set(self._live.folders)
         for path, file in self._live.files.items():
             copied = new_file(file.content(), file.modified)
+            copied.target = file.target
             other._live.files[path] = other._kept.files[path] = copied
         return other
 
+    def put_folder(self, location: ops.Location) -> None:
+        """Make a folder, and those above it, from outside the simulated node."""
+        path = _path(location)
+        for tree in (self._live, self._kept):
+            tree.folders.update((*_above(path), path))
+
+    @property
+    def files(self) -> Mapping[Path, File]:
+        """All files by their paths: the root, and the names below it."""
+        return self._live.files
+
+    @property
+    def folders(self) -> Set[Path]:
+        """The paths of all folders but roots."""
+        return self._live.folders
+
     def paths(self) -> set[Path]:
-        """Return the paths of all files: the root, and the names below it."""
+        """Return the paths of all files."""
         return set(self._live.files)
 
     # --- the store --------------------------------------------------------------------------------------------------
@@ -217,6 +238,15 @@ class SimDisk:
             self._database_files.left = 0
             self._database.close()
         self._database = None
+
+    def settle_store(self) -> None:
+        """Take all that is in the store's log over into its file, as a real node does for a snapshot.
+
+        Raises OSError.
+        """
+        if self._database is not None:
+            self._database.freeze()
+            self._database.thaw()
 
     def _commit(self, operation: ops.Commit) -> ops.LeftOut | None:
         assert self._database is not None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 
 from kernel.contract.drive import FileKind
 from kernel.contract.message import Buffer
 from nectar_node.storage.operations import STEP_BYTES
 
 _ZEROS = memoryview(bytes(STEP_BYTES))
+_inodes = count(1)
 
 
 @dataclass(slots=True, eq=False)
@@ -25,10 +27,14 @@ class File:
     synced_zeros: int = 0
     clean: int = 0
     """The length of the beginning that has not changed since the last sync."""
+    cut: int | None = None
+    """The smallest length to which it was cut off since the last sync; None: it was not."""
+    inode: int = field(default_factory=_inodes.__next__)
+    """Tells it apart from every other file of the process; guests are shown `number`."""
     target: str | None = None
     """Where it leads, if it is no file but a link."""
     number: int = 0
-    """Its inode; 0: nobody has asked for it yet."""
+    """The inode that guests see; 0: nobody has asked for it yet."""
     accessed: int | None = None
     """As a guest has set it; None: like `modified`."""
 
@@ -71,6 +77,8 @@ class File:
 
     def set_length(self, length: int) -> None:
         """Truncate the file, or fill it up with zeros."""
+        if length < len(self):
+            self.cut = length if self.cut is None else min(self.cut, length)
         self._changes(min(length, len(self.data)))
         del self.data[length:]
         self.zeros = length - len(self.data)
@@ -84,12 +92,12 @@ class File:
         del self.synced[self.clean :]
         with memoryview(self.data) as data, data[self.clean :] as changed:  # a copy would take as much memory again
             self.synced += changed
-        self.synced_zeros, self.clean = self.zeros, len(self.data)
+        self.synced_zeros, self.clean, self.cut = self.zeros, len(self.data), None
 
     def lose_unsynced(self) -> None:
         """Go back to the content of the last sync."""
         self.data[self.clean :] = self.synced[self.clean :]
-        self.zeros, self.clean = self.synced_zeros, len(self.data)
+        self.zeros, self.clean, self.cut = self.synced_zeros, len(self.data), None
 
 
 def new_file(data: Buffer, modified: int) -> File:

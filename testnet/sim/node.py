@@ -28,6 +28,8 @@ from nectar_node.contract.actions import (
     Ready,
     ShutDown,
     StandDown,
+    StartBackup,
+    StopBackup,
     Torn,
 )
 from nectar_node.contract.memory_budget import DEFAULT_BYTES, MemoryBudget
@@ -60,6 +62,8 @@ from testnet.sim.names import PORT, REGISTRAR, SimulationError
 from testnet.sim.wired import Wired
 
 POLLS = 1 << 30
+KEY_FILE = "key"
+"""Name of the node's key in its folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +144,7 @@ class SimNode(Wired):
 
     def _make_core(self, spec: NodeSpec) -> NodeCore:
         simulation, name = self._simulation, spec.name
-        identity = Identity(name, simulation.chance("key", name, *filter(None, [spec.key])).randbytes(32))
+        identity = Identity(name, self._own_key())
         is_registrar = name == REGISTRAR
         records = [*self._kept.names.of(simulation.genesis.public_key)]
         if not spec.registers:
@@ -175,6 +179,15 @@ class SimNode(Wired):
         )
         return NodeCore(core_config, network)
 
+    def _own_key(self) -> bytes:
+        """Return the key on the node's disk, made at its first boot."""
+        place = Location(self.name, (KEY_FILE,))
+        key = self.disk.get(place)
+        if key is None:
+            key = self._simulation.chance("key", self.name, *filter(None, [self.spec.key])).randbytes(32)
+            self.disk.put(place, key)
+        return key
+
     def boot(self) -> None:
         """Begin: ask for the name, and start the packages."""
         spec = self.spec
@@ -185,6 +198,8 @@ class SimNode(Wired):
                 packages.append(self.disk.packages[kept.folder])
         reached = None if spec.routers else Endpoint(self.host, PORT)
         self.core.boot(Boot(tuple(packages), spec.registers and spec.name != REGISTRAR, reached), self._simulation.now)
+        if remotes := self._simulation.backup_remotes(self.host):
+            self.core.set_remotes(remotes, self._simulation.now)
         self.go_on()
 
     def install(self, folder: Path, *, whole: bool = True) -> None:
@@ -373,6 +388,10 @@ class SimNode(Wired):
                     self.at(self._simulation.now, lambda: self._simulation.leave(self.host))
                 case Ready():
                     self.ready = True
+                case StartBackup(remotes):
+                    self.at(self._simulation.now, lambda of=remotes: self._simulation.start_backup(self.host, of))  # type: ignore[misc]
+                case StopBackup(remotes):
+                    self.at(self._simulation.now, lambda of=remotes: self._simulation.stop_backup(self.host, of))  # type: ignore[misc]
                 case Unforeseen():
                     self._simulation.fail(self.host, action)
                 case Torn(_, error):

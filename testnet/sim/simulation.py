@@ -21,6 +21,7 @@ from typing import NamedTuple
 from kernel.contract.address import ProcessId
 from kernel.contract.guest import Arrival
 from kernel.wasm.engine import Engine
+from nectar_node.backup.schedule import KnownRemote
 from nectar_node.contract.memory_budget import DEFAULT_BYTES
 from nectar_node.storage.database import Contents
 from nectar_node.storage.operations import Commit, Location, Row
@@ -28,10 +29,12 @@ from net.base.frames import VERSION
 from testnet.hostile.behaviours import MODEST, AttackOrder
 from testnet.journal.entries import fault_begins, fault_ends
 from testnet.journal.journal import NOBODY
+from testnet.model.backups import RemoteTrouble
 from testnet.model.fields import nodes_of
 from testnet.model.lab import READY_SECONDS, Json, Lab, Level, NodeHolding, NodePlan, Outcome, OutOfTime
 from testnet.model.rule import Attack, Fault, LinkFault, NodeFault, Rule, fresh, held
 from testnet.sim.attacker import SimAttacker
+from testnet.sim.backups import SimBackups
 from testnet.sim.context import NodeContext
 from testnet.sim.disk import SimDisk
 from testnet.sim.fabric import LinkBehaviour
@@ -85,6 +88,7 @@ class Simulation(NodeContext, Lab):
         """The number of faults so far, by their words."""
         self._shared = 0
         """The number of files that have been shared."""
+        self._backups: dict[str, SimBackups] = {}
         self.add(REGISTRAR)
 
     # --- nodes ------------------------------------------------------------------------------------------------------
@@ -125,7 +129,7 @@ class Simulation(NodeContext, Lab):
         if node is not None:
             node.shut_down()
         if node is not self.nodes.get(host):
-            return self._node(host)  # it has crashed meanwhile, and may run again
+            return self.node(host)  # it has crashed meanwhile, and may run again
         return self._end(host, "leaves")
 
     def _end(self, host: str, how: str) -> SimNode:
@@ -136,6 +140,8 @@ class Simulation(NodeContext, Lab):
         self.logs[host] += node.shown_log
         self.record(host, how)
         node.end()
+        if host in self._backups:
+            self._backups[host].node_ended()
         if self._watch is not None:
             self._watch.forget(node.life)
         self.fabric.abandon(node)
@@ -149,6 +155,8 @@ class Simulation(NodeContext, Lab):
     def start(self, host: str, version: int = VERSION) -> SimNode:
         if host in self.nodes:
             return self.nodes[host]
+        if host in self._backups and self._backups[host].lost:
+            return self.down[host]
         old = self.down.pop(host)
         self.boots[host] += 1
         spec = replace(old.spec, version=version)
@@ -166,6 +174,7 @@ class Simulation(NodeContext, Lab):
 
     def cut_power(self, host: str) -> None:
         self.fabric.power_off(host)
+        self.backups(host).power_cuts += 1
         node = self.crash(host)
         node.disk.lose_unsynced(self.chance("torn", node.life))
 
@@ -176,13 +185,19 @@ class Simulation(NodeContext, Lab):
             node.happens(node.clock_stepped)
 
     def fill_disk(self, host: str) -> None:
-        self._node(host).disk.full = True
+        self.node(host).disk.full = True
 
     def free_disk(self, host: str) -> None:
-        self._node(host).disk.full = False
+        self.node(host).disk.full = False
+
+    def trouble_remote(self, host: str, remote: str, how: RemoteTrouble) -> None:
+        self.backups(host).place(remote).trouble(how)
+
+    def mend_remote(self, host: str, remote: str, how: RemoteTrouble) -> None:
+        self.backups(host).place(remote).mend(how)
 
     def impersonate(self, host: str, by: str) -> None:
-        self.boot_node(replace(self._node(host).spec, host=by, key=by, registers=False))
+        self.boot_node(replace(self.node(host).spec, host=by, key=by, registers=False))
 
     def dismiss(self, host: str) -> None:
         self.leave(host)
@@ -191,7 +206,7 @@ class Simulation(NodeContext, Lab):
 
     def copy(self, host: str, to: str) -> SimNode:
         """Boot a copy of a node on another host, from what its disk has now; the node may run on."""
-        node = self._node(host)
+        node = self.node(host)
         disk = node.disk.copy(lambda: self.wall_clock(to))
         return self._begin(SimNode(self, replace(node.spec, host=to, is_copy=True), disk))
 
@@ -223,7 +238,7 @@ class Simulation(NodeContext, Lab):
         node = self.nodes.get(name)
         return node is not None and node.ready
 
-    def _node(self, host: str) -> SimNode:
+    def node(self, host: str) -> SimNode:
         """Return the node on a host, as it is or as it was when it ended."""
         return self.nodes.get(host) or self.down[host]
 
@@ -290,7 +305,7 @@ class Simulation(NodeContext, Lab):
     # --- messages ---------------------------------------------------------------------------------------------------
 
     def begin(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> SimRequest:
-        at = self._node(node)
+        at = self.node(node)
         token = object() if at.crashed else at.begin_to_ask(target, json.dumps(body).encode(), timeout, blob)
         return SimRequest(at, token)
 
@@ -315,7 +330,7 @@ class Simulation(NodeContext, Lab):
         return path
 
     def received(self, node: str, name: str) -> bytes | None:
-        at = self._node(node)
+        at = self.node(node)
         return at.disk.get(Location(f"{node}/vfs", ("file_transfer:sys", "inbox", name)))
 
     def tamper(self, node: str, change: Callable[[Contents], Iterable[Row]]) -> None:
@@ -323,6 +338,26 @@ class Simulation(NodeContext, Lab):
         rows = change(disk.open_store(node))
         disk.perform(Commit(store_file(node), tuple(rows)))
         disk.close_store()
+
+    def backups(self, node: str) -> SimBackups:
+        if node not in self._backups:
+            self._backups[node] = SimBackups(self, self, node, lambda: self._stored_by_others(node))
+        return self._backups[node]
+
+    def start_backup(self, host: str, remotes: tuple[str, ...]) -> None:
+        self.backups(host).start(remotes)
+
+    def stop_backup(self, host: str, remotes: tuple[str, ...]) -> None:
+        self.backups(host).stop(remotes)
+
+    def backup_remotes(self, host: str) -> tuple[KnownRemote, ...]:
+        return self._backups[host].known_remotes() if host in self._backups else ()
+
+    def _stored_by_others(self, node: str) -> list[bytes]:
+        places = [
+            place for name in sorted(self._backups) if name != node for place in self._backups[name].places.values()
+        ]
+        return [data for place in places for _, data in sorted(place.memory.objects.items())]
 
     def log(self, node: str) -> list[str]:
         now = self.nodes.get(node)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.mutants.in_backups import BACKUPS
 from tests.mutants.in_consent import CONSENT
 from tests.mutants.in_defences import DEFENCES
 from tests.mutants.in_kernel import KERNEL
@@ -10,5 +11,5 @@ from tests.mutants.in_node import NODE
 from tests.mutants.in_packages import PACKAGES
 from tests.mutants.mutant import Mutant
 
-MUTANTS: tuple[Mutant, ...] = (*KERNEL, *NET, *NODE, *CONSENT, *DEFENCES, *PACKAGES)
+MUTANTS: tuple[Mutant, ...] = (*KERNEL, *NET, *NODE, *CONSENT, *DEFENCES, *PACKAGES, *BACKUPS)
 """By name unique."""

@@ -169,13 +169,14 @@ def new_ring(entropy: Entropy) -> Ring:
 def rotated(ring: Ring, name: str, first: int, entropy: Entropy) -> Ring:
     """Return what follows the ring in the object `name`: with a new epoch for heads from the number `first` on.
 
-    An epoch in which nothing can have been written is replaced. Raises BadInput after `MAX_EPOCHS` changes.
+    If that is no later than where the current epoch begins, the new one begins right after: the caller gives no head a
+    number before `current.first` from then on. The current epoch stays, since a run that was interrupted may have put
+    packs in it, though no head. Raises BadInput after `MAX_EPOCHS` changes.
     """
-    kept = tuple(epoch for epoch in ring.epochs if epoch.first < first)
-    if len(kept) == MAX_EPOCHS or len(ring.replaced) == MAX_EPOCHS:
+    if len(ring.epochs) == MAX_EPOCHS or len(ring.replaced) == MAX_EPOCHS:
         raise BadInput(f"The keys have changed {MAX_EPOCHS} times: begin a new backup, in another place.")
     replaced = (*ring.replaced, bytes.fromhex(name.rpartition("/")[2]))
-    epochs = (*kept, Epoch(entropy(KEY_BYTES), first))
+    epochs = (*ring.epochs, Epoch(entropy(KEY_BYTES), max(first, ring.current.first + 1)))
     return replace(ring, number=ring.number + 1, epochs=epochs, replaced=replaced)
 
 

@@ -21,10 +21,11 @@ from nectar_node.backup.source import Stamp, order
 from nectar_node.base import own_files
 from nectar_node.base.errors import NotOurs
 
-_MAGIC = "nectar-backup cache 2"
+_MAGIC = "nectar-backup cache 3"
 _HASH_BYTES = 32
 _LENGTH_BYTES = 4
 _READ_BYTES = 1 << 18
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 @contextmanager
@@ -34,10 +35,11 @@ def open_cache(path: Path) -> Iterator[Cache]:
         data = own_files.read(path)
         if blake3(memoryview(data)[_HASH_BYTES:]).digest() != data[:_HASH_BYTES]:
             raise ValueError(path)
-        magic, indexes, packs, digest = cbor2.loads(data[_HASH_BYTES:])
+        magic, *head = cbor2.loads(data[_HASH_BYTES:])
         if magic != _MAGIC:
             raise ValueError(path)
-        cache = Cache(dict(indexes), {}, frozenset(packs))
+        indexes, packs, boot, made, digest = head
+        cache = Cache(dict(indexes), {}, frozenset(packs), boot, made)
         file = os.fdopen(own_files.open_file(_rows_of(path), os.O_RDONLY), "rb", _READ_BYTES)
     except (OSError, NotOurs, ValueError, TypeError, cbor2.CBORDecodeError):
         yield Cache()
@@ -72,7 +74,9 @@ class CacheWriter:
     def complete(self, cache: Cache) -> None:
         """Let it take the old one's place, with what `cache` has beside the files. Raises NotOurs and OSError."""
         self._file.close()
-        payload = cbor2.dumps([_MAGIC, [*map(list, cache.indexes.items())], sorted(cache.packs), self._hash.digest()])
+        indexes = [*map(list, cache.indexes.items())]
+        head = [_MAGIC, indexes, sorted(cache.packs), cache.boot, cache.made, self._hash.digest()]
+        payload = cbor2.dumps(head)
         self._staging.rename(_rows_of(self._path))
         own_files.write(self._path, blake3(payload).digest() + payload)
 
@@ -80,6 +84,14 @@ class CacheWriter:
         """Leave the old one as it is, unless the new one is complete."""
         self._file.close()
         self._staging.unlink(missing_ok=True)
+
+
+def boot_of_machine() -> str:
+    """Return what is another text after each boot of this machine; an empty one where the system does not say."""
+    try:
+        return _BOOT.read_text().strip()
+    except OSError:
+        return ""
 
 
 def forget_cache(path: Path) -> None:

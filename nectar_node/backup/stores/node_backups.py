@@ -21,9 +21,9 @@ from nectar_node.backup.operations import Remote, Steps
 from nectar_node.backup.prune import Keep, Pruned, prune
 from nectar_node.backup.repository import newest_number, open_heads, read_heads
 from nectar_node.backup.restore import RestoredCopy, restore
-from nectar_node.backup.run import BackupJob, Report, back_up
+from nectar_node.backup.run import BackupJob, Report, back_up, put_ring
 from nectar_node.backup.schedule import RemotePlan
-from nectar_node.backup.stores.cache_file import CacheWriter, forget_cache, open_cache
+from nectar_node.backup.stores.cache_file import CacheWriter, boot_of_machine, forget_cache, open_cache
 from nectar_node.backup.stores.driver import drive
 from nectar_node.backup.stores.live_node import RunningNode, SnapshotVoid
 from nectar_node.backup.stores.node_folder import NETWORK, NODE, STORE_LOGS, FolderTarget, NodeSource
@@ -132,19 +132,22 @@ class NodeBackups:
     def rotate(self) -> str:
         """Make a new phrase and new keys for what is written from now on; return the phrase.
 
-        All remotes are asked for their newest copies: the keys of those stay what they are. Raises BadInput and
-        BackupError.
+        All remotes are asked for their newest copies: the keys of those stay what they are. All get the new ring before
+        the node has it, so that the new phrase opens each of them at once, and nothing has changed if one fails. Raises
+        BadInput and BackupError.
         """
         with self.settings.running():
             keys, remotes = self._keys(), self.settings.remotes()
             newest = 0
             for name, state in remotes.remotes.items():
                 newest = max(newest, drive(newest_number(_shown(name, state), keys.ring), self._open(state.url)))
-            self._reserve(newest)
-            remotes = self.settings.remotes()
             phrase = new_phrase(os.urandom)
-            ring = rotated(keys.ring, keys.sealed[0], remotes.number + 1, os.urandom)
-            self.settings.save_keys(sealed_keys(ring, phrase_key(phrase), keys.writer, os.urandom))
+            ring = rotated(keys.ring, keys.sealed[0], max(remotes.number, newest) + 1, os.urandom)
+            self._reserve(ring.current.first - 1)
+            changed = sealed_keys(ring, phrase_key(phrase), keys.writer, os.urandom)
+            for name, state in remotes.remotes.items():
+                drive(put_ring(_shown(name, state), changed.sealed), self._open(state.url, writes=True))
+            self.settings.save_keys(changed)
             return phrase
 
     def run(
@@ -315,6 +318,7 @@ class NodeBackups:
             self._reserve,
             takes_over,
             check,
+            boot=boot_of_machine(),
         )
 
     def _keys(self) -> BackupKeys:

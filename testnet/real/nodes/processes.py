@@ -14,6 +14,7 @@ from nectar_node.base.folder import is_paused
 from nectar_node.launcher import launch
 from nectar_node.launcher.boot_options import kept_options
 from nectar_node.launcher.local_network import LocalNetwork
+from testnet.model.backups import RemoteTrouble
 from testnet.model.rule import Attack, Nodes, NotAtThisLevel
 from testnet.real.nodes import attackers, impostors
 from testnet.real.nodes.addresses import NodePlace
@@ -57,6 +58,12 @@ class NodeProcesses(Nodes):
     def step_clock(self, host: str, seconds: float) -> None:
         """Raise NotAtThisLevel: all nodes have the clock of this machine."""
         raise NotAtThisLevel(f"The clock of {host} is that of this machine: it can be stepped in a simulation only.")
+
+    def trouble_remote(self, host: str, remote: str, how: RemoteTrouble) -> None:
+        """Raise NotAtThisLevel: the remotes of real nodes are not the lab's."""
+        raise NotAtThisLevel(f"The remotes of {host} can fail in a simulation only.")
+
+    def mend_remote(self, host: str, remote: str, how: RemoteTrouble) -> None: ...
 
     def fill_disk(self, host: str) -> None:
         """Let the node's process write to no file until it boots again: the disk is the whole machine's."""

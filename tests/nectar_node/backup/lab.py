@@ -120,6 +120,8 @@ class Lab:
         self.place = Place()
         self.number = 0
         self.now = START
+        self.boot = "first"
+        """The boot of the node's machine."""
 
     @property
     def remote(self) -> MemoryRemote:
@@ -136,6 +138,7 @@ class Lab:
             self.number = max(self.number, play(newest_number("disk", self.ring), place.remote))
         self.phrase = new_phrase(self.random.randbytes)
         self.ring = rotated(self.ring, self.sealed[0], self.number + 1, self.random.randbytes)
+        self.number = self.ring.current.first - 1
         self.sealed = self._seal()
 
     def run(self, place: Place | None = None, *, takes_over: bool = False, via: Remote | None = None) -> Report:
@@ -167,6 +170,7 @@ class Lab:
             self.random.randbytes,
             self._reserve,
             takes_over,
+            boot=self.boot,
         )
 
     def prune(self, last: int = 1, days: int = 0) -> Pruned:

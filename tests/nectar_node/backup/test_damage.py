@@ -9,8 +9,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nectar_node.backup.format import boxes, heads
+from nectar_node.backup.format.boxes import TAG_BYTES
 from nectar_node.backup.format.errors import BackupError, DamagedBackup, OlderState, WrongPhrase
 from nectar_node.backup.format.names import head_name
+from nectar_node.backup.format.packs import (
+    LENGTH_PART_BYTES,
+    Seal,
+    Unseal,
+    directory_length_untrusted,
+    directory_untrusted,
+    places,
+)
 from nectar_node.backup.stores.memory import MemoryRemote
 from tests.nectar_node.backup.lab import Files, Lab, Place
 from tests.seeds import seeds
@@ -87,6 +96,25 @@ def test_two_objects_that_changed_places_are_noticed() -> None:
         lab.remote.objects[one], lab.remote.objects[other] = objects[other], objects[one]
         assert {one, other} <= {*lab.damaged()}
         lab.remote.objects = objects
+
+
+def test_a_chunk_in_the_place_of_another_is_noticed() -> None:
+    """Only somebody with the keys could put it there: its id is what tells."""
+    lab = Lab(6)
+    lab.fill(3000, 3000)
+    lab.run()
+    (name,) = (each for each in lab.remote.objects if each.startswith("packs/"))
+    key, ids, data = lab.ring.current.data, lab.ring.chunk_ids, lab.remote.objects[name]
+    length = directory_length_untrusted(name, data[:LENGTH_PART_BYTES], key)
+    assert length is not None
+    directory = directory_untrusted(name, data[LENGTH_PART_BYTES : LENGTH_PART_BYTES + length + TAG_BYTES], key)
+    found = [*(places(directory or b"", len(data)) or ())]
+    one, other, *more = Unseal(name, key, ids, data, 0, found).perform()
+    exchanged = [(place.chunk, chunk or b"") for place, chunk in zip(found, (other, one, *more), strict=True)]
+    lab.remote.objects[name] = Seal(name, key, exchanged).perform().data
+    assert lab.damaged() == [name]
+    with pytest.raises(DamagedBackup, match=name):
+        lab.restored()
 
 
 def test_another_nodes_data_is_named_and_harms_nothing() -> None:

@@ -81,6 +81,20 @@ def test_a_file_that_changed_just_before_a_run_is_read_again() -> None:
     assert same(lab.restored(), lab.files)
 
 
+def test_a_file_that_a_power_cut_has_put_back_is_read_again() -> None:
+    """Its stamp may be that of the content that is gone; what had long been on the disk then is not read again."""
+    lab = Lab(26)
+    lab.files.write_file(b"node/long", b"x" * 1000, when=(START - 10 * MINUTE) * 1_000_000)
+    lab.files.write_file(b"node/just", b"y" * 1000, when=START * 1_000_000)
+    lab.run()
+    lab.files.files[b"node/just"] = b"z" * 1000
+    lab.files.reads.clear()
+    lab.boot = "another"
+    lab.run()
+    assert lab.files.reads == [b"node/just"]
+    assert same(lab.restored(), lab.files)
+
+
 def test_without_its_cache_a_run_reads_all_and_stores_nothing_again() -> None:
     lab = Lab(6)
     lab.fill(4 * MIB)
@@ -273,6 +287,19 @@ def test_keys_may_change_after_a_run_whose_last_answer_was_lost() -> None:
     lab.rotate()
     lab.run()
     assert same(lab.restored(), lab.files)
+    assert lab.verify().damages == ()
+
+
+def test_keys_may_change_after_a_first_run_that_was_interrupted() -> None:
+    lab = Lab(27)
+    lab.fill(100_000)
+    lab.remote.operations_left = _operations(lab) - 2  # neither an index nor a head
+    with pytest.raises(RemoteFailed):
+        lab.run()
+    assert kinds(lab.remote) == {"keys": 1, "packs": 1}
+    lab.remote.operations_left = None
+    lab.rotate()
+    assert lab.run().new_bytes < 50_000  # only the listing: the file had arrived
     assert lab.verify().damages == ()
 
 

@@ -24,7 +24,7 @@ def test_its_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (scenario,) = blocks("python")
     (tmp_path / "greetings.py").write_text(scenario)
     commands = [line.removeprefix("$ ") for block in blocks("console") for line in block.splitlines()]
-    assert len(commands) == 6
+    assert len(commands) == 7
     for command in commands:
         program, *words = shlex.split(command)
         assert program == "nectar"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from tests.testnet.faults.events import A
 
+_OF_A_NODE = ("crash", "disk_full", "hostile_peer", "impostor", "pause", "remote_fails", "unsynced")
 NEEDED: dict[str, dict[str, object]] = {
     "bandwidth": {"bytes_per_second": 1000.0},
     "clock_step": {"node": A, "seconds": -3600.0},
-    **{kind: {"node": A} for kind in ("crash", "disk_full", "hostile_peer", "impostor", "pause", "unsynced")},
+    **{kind: {"node": A} for kind in _OF_A_NODE},
 }
 """Parameters that have no default, by kind."""
-ONLY_IN_SIMULATIONS = ("cut_power", "step_clock")
+ONLY_IN_SIMULATIONS = ("cut_power", "step_clock", "trouble_remote")
 """What can be done to simulated nodes alone."""

@@ -12,6 +12,7 @@ from testnet.sim.programs import Programs
 from tests.testnet.scenarios.played import passes
 
 SEEDS = {
+    "backup": (30, 200),
     "chains": (2, 10),
     "chat": (2, 12),
     "churn": (2, 10),

@@ -209,6 +209,24 @@ def test_a_new_phrase_replaces_the_old_one(nectar: Nectar, phrase: Path, tmp_pat
     nectar(*where)
 
 
+def test_a_new_phrase_opens_every_place_at_once(nectar: Nectar, phrase: Path, tmp_path: Path) -> None:
+    """Not only after the next copy: the old one may be thrown away when the new one is written down."""
+    nectar("backup", "run")
+    phrase.write_text(json.loads(nectar("backup", "rotate", "--json"))["phrase"])
+    nectar("restore", tmp_path / "remote", "--into", tmp_path / "new", "--phrase-file", phrase)
+
+
+def test_keys_stay_as_they_are_if_a_place_cannot_have_the_new_ones(
+    nectar: Nectar, node: NodeFolder, phrase: Path, tmp_path: Path
+) -> None:
+    nectar("backup", "run")
+    (tmp_path / "remote").rename(tmp_path / "elsewhere")
+    nectar("backup", "rotate", code=1)
+    (tmp_path / "elsewhere").rename(tmp_path / "remote")
+    nectar("backup", "run")
+    nectar("restore", tmp_path / "remote", "--into", tmp_path / "new", "--phrase-file", phrase)
+
+
 def test_a_removed_remote_keeps_its_copies(nectar: Nectar, phrase: Path, tmp_path: Path) -> None:
     nectar("backup", "run")
     nectar("backup", "remove", "disk")

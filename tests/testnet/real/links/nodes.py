@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from testnet.model.backups import RemoteTrouble
 from testnet.model.rule import Attack
 
 
@@ -35,6 +36,12 @@ class NotedNodes:
 
     def free_disk(self, host: str) -> None:
         self._note(f"free the disk of {host}")
+
+    def trouble_remote(self, host: str, remote: str, how: RemoteTrouble) -> None:
+        self._note(f"trouble the remote {remote} of {host}: {how}")
+
+    def mend_remote(self, host: str, remote: str, how: RemoteTrouble) -> None:
+        self._note(f"mend the remote {remote} of {host}: {how}")
 
     def impersonate(self, host: str, by: str) -> None:
         self._note(f"impersonate {host} by {by}")

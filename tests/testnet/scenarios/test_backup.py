@@ -1,0 +1,74 @@
+"""The scenario backup: it holds whatever a remote does and whenever a node ends, and runs are as their plans say."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+
+from testnet.faults.crash import Crash
+from testnet.faults.remote_fails import RemoteFails
+from testnet.faults.schedule import Schedule, Step
+from testnet.faults.unsynced import Unsynced
+from testnet.model.backups import RemoteTrouble
+from testnet.runs.result import Result
+from testnet.scenarios.backup import BACKUP, REMOTES
+from testnet.scenarios.scenario import Plan
+from testnet.sim.programs import Programs
+from tests.testnet.scenarios.played import passes
+
+A, B = NODES = BACKUP.nodes
+USED: list[list[Any]] = [
+    [0.0, "run", A],
+    [1.0, "write", A, "x", 40_000],
+    [1.1, "put", A, "a"],
+    [1.5, "look", A],
+    [2.0, "run", A],
+    [3.0, "append", A, "x", 20_000],
+    [3.5, "run", A],
+]
+
+
+def played(programs: Programs, events: list[list[Any]], schedule: Schedule = (), remote: str = "two") -> Result:
+    options = {"plans": dict.fromkeys(REMOTES), "events": events, "last": [A, remote]}
+    return passes(Plan("backup", 3, NODES, options, schedule), programs)
+
+
+def lines(result: Result, text: str) -> list[str]:
+    return [line for line in result.journal if text in line]
+
+
+@pytest.mark.parametrize("how", get_args(RemoteTrouble))
+def test_whatever_is_wrong_with_a_remote_the_others_go_on_and_nothing_is_silently_wrong(
+    programs: Programs, how: RemoteTrouble
+) -> None:
+    faults = (Step(1.8, 3.2, RemoteFails(A, "two", how)), Step(2.2, 3.9, Crash(A)), Step(4.0, 5.0, Unsynced(B)))
+    result = played(programs, [*USED, [5.5, "lose", A, "two"], [7.0, "run", A]], faults)
+    assert lines(result, "backup one has copy 2") or lines(result, "backup one is broken off")
+    assert lines(result, "has brought it back")
+
+
+@pytest.mark.parametrize("moment", range(6))
+def test_a_run_that_is_broken_off_goes_on_where_it_stopped(programs: Programs, moment: int) -> None:
+    at = 2.05 + 0.1 * moment
+    result = played(programs, [*USED, [3.6, "run", A]], (Step(at, at + 0.3, Crash(A)),))
+    assert lines(result, "backup two has copy")
+
+
+def test_what_a_power_cut_takes_of_a_file_is_not_taken_for_what_it_had(programs: Programs) -> None:
+    events: list[list[Any]] = [[0.6, "write", A, "x", 40_000], [4.3, "patch", A, "x", 30_000], [4.7, "run", A]]
+    result = played(programs, events, (Step(6.3, 6.5, Unsynced(A)),), "one")
+    assert lines(result, "backup one has copy 2")
+
+
+def test_new_keys_after_a_run_that_was_broken_off_leave_nothing_that_nobody_can_read(programs: Programs) -> None:
+    result = played(programs, [[0.0, "run", A], [2.0, "rotate", A]], (Step(0.5, 0.6, Crash(A)),))
+    assert lines(result, "have new keys")
+
+
+def test_a_node_whose_disk_is_lost_comes_back_from_the_remote_that_is_left(programs: Programs) -> None:
+    faults = tuple(Step(4.5, 9.0, RemoteFails(A, each, "down")) for each in ("one", "two"))
+    result = played(programs, [*USED, [5.0, "lose", A, "one"]], faults)
+    (back, *_) = lines(result, "has brought it back")
+    assert "backup three has brought it back from copy 3" in back
+    assert lines(result, "backup one fails: The remote cannot be reached.")
