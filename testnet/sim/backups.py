@@ -36,7 +36,7 @@ from nectar_node.backup.stores.settings import BackupKeys, Remotes, RemoteState,
 from nectar_node.backup.verify import VerifyFindings, verify
 from nectar_node.base.errors import NodeError
 from nectar_node.storage.operations import Location
-from testnet.model.backups import UNSEEN, Restoring, SafeCopy, Truth
+from testnet.model.backups import UNSEEN, LabBackups, Restoring, SafeCopy, Truth
 from testnet.remotes.conductor import Conductor, Ended
 from testnet.remotes.faulty import FaultyRemote
 from testnet.sim.backup_disk import DiskSnapshot, DiskTarget, packages_of
@@ -141,7 +141,7 @@ class VerifyTask(BegunTask[VerifyFindings]):
         return tuple(map(str, self.result.damages))
 
 
-class SimBackups:
+class SimBackups(LabBackups):
     """The backups of the node on one host."""
 
     def __init__(

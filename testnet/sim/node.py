@@ -181,10 +181,10 @@ class SimNode(Wired):
 
     def _own_key(self) -> bytes:
         """Return the key on the node's disk, made at its first boot."""
-        place = Location(self.name, (KEY_FILE,))
+        place = Location(self.spec.name, (KEY_FILE,))
         key = self.disk.get(place)
         if key is None:
-            key = self._simulation.chance("key", self.name, *filter(None, [self.spec.key])).randbytes(32)
+            key = self._simulation.chance("key", self.spec.name, *filter(None, [self.spec.key])).randbytes(32)
             self.disk.put(place, key)
         return key
 

@@ -134,7 +134,7 @@ BACKUPS = (
         "::test_g21_a_flipped_bit_in_a_value_is_noticed_where_sqlite_itself_does_not_see_it",
     ),
     Mutant(
-        "commits-are-not-synced",
+        "commits-are-synced-later",
         "A commit is told as durable before it is (G27).",
         "nectar_node/storage/database.py",
         '"PRAGMA synchronous=FULL"',
