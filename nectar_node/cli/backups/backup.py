@@ -54,9 +54,10 @@ def add(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Add a place for copies of the node, which get there continuously while the node runs.
+    """Add a place for copies of the node.
 
-    The first time, this shows the recovery phrase, and never again.
+    While the node runs, what changes gets there by itself. The first time, this shows the recovery phrase, and never
+    again.
     """
     backups = _backups(directory, node)
     plan = plans.changed_plan(RemotePlan(), every, warn_after, continuous=False, manual=manual)
@@ -83,7 +84,7 @@ def set_(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Change when a remote gets copies, and when to warn that it gets none.
+    """Change when a remote gets copies, and when to warn.
 
     A running node knows at once, and tries a remote again that has failed.
     """
@@ -197,7 +198,7 @@ def _run(copies: Results, *, as_json: bool, for_node: bool) -> list[dict[str, ob
 
 @app.command()
 def status(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
-    """Say how old the last complete copies are, what waits, and when the next ones begin."""
+    """Say how old the copies are, what waits, and what comes next."""
     backups = _backups(directory, node)
     remotes = backups.settings.remotes().remotes
     rows = plans.tell_node(LocalNetwork.find(directory), node) if remotes else None
