@@ -212,6 +212,14 @@ class GuestConfig(NamedTuple):
     """Files of the drive that the guest may have open at once, where it uses WASI preview 1."""
 
 
+class Generation(enum.Enum):
+    """Interfaces whose guests know the same shapes of the system processes' requests and answers."""
+
+    EARLY = "nectar:process and kinode:process 0.7.0, and before"
+    MIDDLE = "kinode:process 0.8.0"
+    LATE = "kinode:process and hyperware:process 1.0.0"
+
+
 class Program(Protocol):
     """Compiled code, ready to be started any number of times."""
 
@@ -220,6 +228,8 @@ class Program(Protocol):
     by themselves."""
     digest: str
     """The SHA-256 of the code, in hex: the same code is found again by it."""
+    generation: Generation
+    """Which interfaces' shapes its guests know."""
 
     def start(self, config: GuestConfig) -> Guest:
         """Return a new guest that has not run yet.

@@ -19,7 +19,7 @@ from wasmtime.component import Component, ComponentInstanceType, FuncType, Linke
 from kernel.contract import limits
 from kernel.contract.address import OUR_NODE
 from kernel.contract.errors import BadModule, GuestTrap
-from kernel.contract.guest import Guest, GuestConfig, SendAndAwait
+from kernel.contract.guest import Generation, Guest, GuestConfig, SendAndAwait
 from kernel.wasm.compiler import Compiler
 from kernel.wasm.threaded import Current, ThreadedCode, ThreadedGuest
 from kernel.wasm.values import ByteTally, Read, Write, reader, writer
@@ -40,8 +40,9 @@ Act: TypeAlias = Callable[[ThreadedGuest, list[Any], int], Any]
 class ThreadedProgram:
     """A compiled component, ready to be started any number of times; a `kernel.contract.guest.Program`."""
 
-    def __init__(self, code: ThreadedCode, opens_files: bool) -> None:
+    def __init__(self, code: ThreadedCode, opens_files: bool, generation: Generation) -> None:
         self._code = code
+        self.generation = generation
         self.opens_files = opens_files
         self.digest = ""
 
@@ -76,7 +77,8 @@ class Components:
                     for function, signature in functions:
                         keep.append(_define(instance, function, signature, self._current))
         code = ThreadedCode(engine, linker, component, self._current, self._places, tuple(keep))
-        return ThreadedProgram(code, any(name.startswith(_FILES) for name in imports))
+        generation = next((INTERFACES[name].generation for name in interfaces), Generation.LATE)
+        return ThreadedProgram(code, any(name.startswith(_FILES) for name in imports), generation)
 
 
 def _functions(name: str, declared: object, compiler: Compiler) -> list[tuple[Function, FuncType]]:

@@ -25,7 +25,7 @@ import wasmtime
 from kernel.contract import limits
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.errors import BadModule, KernelError
-from kernel.contract.guest import Arrival, Effect, Guest, GuestConfig, Poll, Program
+from kernel.contract.guest import Arrival, Effect, Generation, Guest, GuestConfig, Poll, Program
 from kernel.contract.message import Request
 from kernel.wasm import capi
 from kernel.wasm.adapter import FILES_WAT, WASI, adapter_wasm
@@ -62,8 +62,9 @@ _EXPORTS = {
 class FiberProgram:
     """A compiled core module, ready to be started any number of times; a `kernel.contract.guest.Program`."""
 
-    def __init__(self, code: Code, opens_files: bool) -> None:
+    def __init__(self, code: Code, opens_files: bool, generation: Generation) -> None:
         self._code = code
+        self.generation = generation
         self.opens_files = opens_files
         self.digest = ""
 
@@ -152,6 +153,7 @@ class Engine:
                 keep=(self._engine, module, self._files, linked.keep),
             ),
             any(name.startswith(_PATHS) for name in wasi),
+            interface.generation,
         )
 
     def close(self) -> None:

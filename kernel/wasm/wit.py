@@ -23,6 +23,7 @@ from kernel.contract.guest import (
     ClearState,
     DropCapabilities,
     Failure,
+    Generation,
     GetOnExit,
     GetState,
     Grant,
@@ -157,6 +158,7 @@ class Interface:
     module: str
     """The name under which core modules import it."""
     functions: tuple[Function, ...]
+    generation: Generation
 
     def function(self, name: str) -> Function | None:
         """Return the function of that name, if this version has it."""
@@ -373,12 +375,12 @@ def _named_as_in_0_6(functions: tuple[Function, ...]) -> tuple[Function, ...]:
 INTERFACES: dict[str, Interface] = {
     interface.module: interface
     for interface in (
-        Interface("nectar:process/standard@0.7.0", _V0_7),
-        Interface("kinode:process/standard@0.7.0", _V0_7),
-        Interface("kinode:process/standard@0.8.0", _V0_8),
-        Interface("kinode:process/standard@1.0.0", _V1_0),
-        Interface("hyperware:process/standard@1.0.0", _V1_0),
-        Interface("uqbar:process/standard@0.6.0", _named_as_in_0_6(_V0_7)),
+        Interface("nectar:process/standard@0.7.0", _V0_7, Generation.EARLY),
+        Interface("kinode:process/standard@0.7.0", _V0_7, Generation.EARLY),
+        Interface("kinode:process/standard@0.8.0", _V0_8, Generation.MIDDLE),
+        Interface("kinode:process/standard@1.0.0", _V1_0, Generation.LATE),
+        Interface("hyperware:process/standard@1.0.0", _V1_0, Generation.LATE),
+        Interface("uqbar:process/standard@0.6.0", _named_as_in_0_6(_V0_7), Generation.EARLY),
     )
 }
 """Every version that runs, by the name under which core modules import it."""

@@ -9,6 +9,8 @@ BACKUPS = ProcessId("backups", "distro", "sys")
 
 NET = ProcessId("net", "distro", "sys")
 
+KV = ProcessId("kv", "distro", "sys")
+
 TERMINAL = ProcessId("terminal", "terminal", "sys")
 """The process in whose name the node's user sends messages."""
 

@@ -32,7 +32,7 @@ from kernel.contract.events import (
     Tick,
     UseState,
 )
-from kernel.contract.guest import Guest, GuestConfig, Poll, Program, SpawnError
+from kernel.contract.guest import Generation, Guest, GuestConfig, Poll, Program, SpawnError
 from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request, kind_of
 from kernel.machine import Machine
 from kernel.router.kernel import Kernel
@@ -71,6 +71,7 @@ from nectar_node.peers.vouching import Vouching
 from nectar_node.storage.operations import DiskError, Job, Location, Outcome, Row, StopJob
 from nectar_node.system.keeper import Keeper
 from nectar_node.system.kernel import KernelProcess
+from nectar_node.system.kv import Kv
 from nectar_node.system.net import Net
 from nectar_node.system.process import SORRY, AskKept, CompileCode, FetchCode, SystemProcess, SystemToken
 from nectar_node.system.processes import SystemProcesses
@@ -122,11 +123,12 @@ class NodeCore:
         self.our = config.our
         self.network = network
         self._events = network.events
-        known = [(each.id, each.public) for each in (Vfs, State, Timer, Net, KernelProcess, Terminal, Keeper)]
+        known = [(each.id, each.public) for each in (Vfs, Kv, State, Timer, Net, KernelProcess, Terminal, Keeper)]
         self.memory = config.memory
         self.kernel = Kernel(config.our, config.fresh_id, known, config.memory)
         self.machine = Machine(self.kernel, self._configure)
         self.vfs = Vfs(config.our, config.drives, self._holds, self._awaited_until, config.memory)
+        kv = Kv(config.our, config.drives, self._holds, self._generation, config.memory)
         self._state = State(config.store, config.kept.states, config.ledger, config.memory)
         self._out: deque[DriverAction] = deque()
         self._installer = Installer(
@@ -144,7 +146,7 @@ class NodeCore:
         distro = KernelProcess(config.our, self.kernel)
         self.keeper = Keeper(config.our, config.keeps, config.kept.owners, config.fresh_id, self._key_of, config.memory)
         processes: tuple[SystemProcess, ...]
-        processes = (self.vfs, self._state, Timer(), net, distro, self._terminal, self.keeper)
+        processes = (self.vfs, kv, self._state, Timer(), net, distro, self._terminal, self.keeper)
         self._timers: Timers[Any] = Timers()
         """The earliest deadline of each part that sets it here; the kernel, the net and the store have their own."""
         self._system = SystemProcesses(processes, self._out.append, self._timers)
@@ -727,6 +729,11 @@ class NodeCore:
     def _holds(self, holder: ProcessId, wanted: Capability) -> bool:
         """Whether a process holds a capability; the node's user, who acts through system processes, holds all."""
         return self.kernel.is_system(holder) or self.kernel.grants.holds(holder, wanted)
+
+    def _generation(self, process: ProcessId) -> Generation:
+        """Return which shapes a process knows; for the node's user, and a process that has ended, the latest."""
+        known = self.kernel.processes.get(process)
+        return Generation.LATE if known is None else known.launch.program.generation
 
     def _awaited_until(self, reply_to: ReplyTo) -> float | None:
         """Return when a requester of this node gets Timeout; None: the request is not known here."""

@@ -12,6 +12,8 @@ from nectar_node.storage.database import Database
 from nectar_node.storage.disk import begin, perform
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.operations import STOPPED, Commit, Job, Outcome, Replace, StopJob, may_be_long
+from nectar_node.storage.package_databases import PackageDatabases
+from nectar_node.storage.package_files import PackageFiles
 from nectar_node.storage.steps import Steps
 from nectar_node.storage.turns import COUNTER, LONG_AT_ONCE, SHORT_AT_ONCE, DiskTurns, Turn
 
@@ -28,6 +30,7 @@ class Lanes:
         """`database` is the node's store; `done` gets every job's outcome, on the trio thread."""
         self._ledger = ledger
         self._database = database
+        self._databases = PackageDatabases(PackageFiles(ledger, ledger.drives))
         self._done = done
         self._turns: DiskTurns[Steps] = DiskTurns(ledger, self._given_up)
         self._workers = WorkThreads(SHORT_AT_ONCE + LONG_AT_ONCE, self._slice, self._sliced)
@@ -83,6 +86,7 @@ class Lanes:
                 left = [steps for _, steps in self._turns.begun if steps is not None]
                 with trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_SECONDS):
                     await trio.to_thread.run_sync(_stop_all, left, abandon_on_cancel=True)
+                self._databases.close()
 
     def _go_on(self) -> None:
         while not self._stopping and not self._telling and (turn := self._turns.take()) is not None:
@@ -122,7 +126,7 @@ class Lanes:
         # What the node itself must keep is done in one go, which finds a descriptor where there is none (`perform`).
         at_once = not may_be_long(job.operation) or (isinstance(job.operation, Replace) and not job.party)
         if at_once:
-            return [perform(job.operation, self._ledger, self._database) for job in turn.jobs]
+            return [perform(job.operation, self._ledger, self._database, self._databases) for job in turn.jobs]
         steps = turn.steps or begin(job.operation, self._ledger)
         until = time.monotonic() + SLICE_SECONDS
         while not turn.stop and not self._stopping:

@@ -30,6 +30,7 @@ from nectar_node.storage.opened import (
     size_in,
     write_all,
 )
+from nectar_node.storage.package_databases import PackageDatabases
 from nectar_node.storage.steps import Steps, Work
 
 _FAULTS = {
@@ -48,11 +49,14 @@ _NOTHING_COUNTS = Ledger()
 
 
 def perform(
-    operation: ops.Operation, ledger: Ledger = _NOTHING_COUNTS, database: Database | None = None
+    operation: ops.Operation,
+    ledger: Ledger = _NOTHING_COUNTS,
+    database: Database | None = None,
+    databases: PackageDatabases | None = None,
 ) -> ops.Outcome:
     """Carry out `operation` and return its outcome; a refusal of the disk is an outcome, not an exception.
 
-    `database` is the node's store, for the operations on it.
+    `database` is the node's store, and `databases` are those of packages, for the operations on them.
     """
     try:
         if isinstance(operation, ops.Commit):
@@ -61,6 +65,8 @@ def perform(
         if isinstance(operation, ops.ReadState):
             assert database is not None
             return insist(partial(database.state, operation.key))
+        if databases is not None and (on_database := databases.performers.get(type(operation))) is not None:
+            return on_database(operation)
         return insist(lambda: _carry_out(operation, ledger))
     except Exception as error:
         return _refusal(operation, error)

@@ -54,6 +54,10 @@ _AT_LOCATION = frozenset(
         ops.Replace,
         ops.Unpack,
         ops.FreeSpace,
+        ops.OpenDatabase,
+        ops.RemoveDatabase,
+        ops.PutPairs,
+        ops.GetValue,  # which may first have to take in what a crash has left
     )
 )
 
@@ -189,7 +193,8 @@ class Ledger:
         self.quotas = quotas
         self.preserver: Preserver | None = None
         """What keeps the packages' files of a snapshot while they change; None: there is no snapshot."""
-        self._drives = drives
+        self.drives = drives
+        """The root of packages' files; empty: nothing is counted."""
         self._kept_root = kept
         self._kept = DiskAccount(ops.Usage(NO_QUOTA, NO_QUOTA), "", quotas, known=True)
         self._own = dict(quotas.packages)
@@ -199,7 +204,7 @@ class Ledger:
     def package_of(self, location: ops.Location) -> str | None:
         """Return the package whose account has what is there; None: it is in no account."""
         root, parts = location
-        return parts[0] if parts and root and root == self._drives else None
+        return parts[0] if parts and root and root == self.drives else None
 
     def preserver_of(self, location: ops.Location) -> Preserver | None:
         """Return what must be told before the file or folder changes; None: nothing, as there is no snapshot."""
@@ -211,7 +216,7 @@ class Ledger:
         if location.root == self._kept_root and location.root:
             return self._kept
         package = self.package_of(location)
-        if package is None or (location.root == self._drives and len(location.parts) == 1):
+        if package is None or (location.root == self.drives and len(location.parts) == 1):
             return UNCOUNTED
         return self.account(package)
 
@@ -248,11 +253,11 @@ class Ledger:
 
     def measure(self, package: str) -> ops.Measure:
         """Return the operation that counts a package."""
-        return ops.Measure(package, ops.Location(self._drives, (package,)))
+        return ops.Measure(package, ops.Location(self.drives, (package,)))
 
     def survey(self) -> ops.Survey:
         """Return the operation that finds all packages."""
-        return ops.Survey(ops.Location(self._drives, ()))
+        return ops.Survey(ops.Location(self.drives, ()))
 
     @property
     def with_states(self) -> set[str]:

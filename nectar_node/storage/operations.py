@@ -313,6 +313,48 @@ class ReadState:
     """The bytes that it is expected to have."""
 
 
+DATABASES = ".databases"
+"""The folder in a package's folder that holds its databases: no drive may have that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDatabase:
+    """Make a database of a package if there is none (`storage.package_databases`); durable when done. Outcome: None.
+
+    FULL if there is none and the package has `most` databases already.
+    """
+
+    location: Location
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveDatabase:
+    """Remove a database of a package. Outcome: None; NOT_FOUND if there is none."""
+
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class PutPairs:
+    """Write pairs of a database of keys and values, in order, all or none; done when they are durable. Outcome: None.
+
+    NOT_FOUND if there is no such database.
+    """
+
+    location: Location
+    pairs: tuple[tuple[bytes, Buffer | None], ...]
+    """Keys and their new values; None: the key is to be gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetValue:
+    """Read the value of a key. Outcome: its bytes, or None if the key is not there; NOT_FOUND: no such database."""
+
+    location: Location
+    key: bytes
+
+
 Operation = (
     ReadAt
     | WriteAt
@@ -338,6 +380,10 @@ Operation = (
     | Survey
     | Commit
     | ReadState
+    | OpenDatabase
+    | RemoveDatabase
+    | PutPairs
+    | GetValue
 )
 
 

@@ -33,7 +33,17 @@ from nectar_node.base.system_processes import TERMINAL, VFS
 from nectar_node.contract.actions import LogLine
 from nectar_node.contract.json_shapes import RequestRefused, dump, field_untrusted, load_untrusted, text_untrusted
 from nectar_node.storage.names import why_refused
-from nectar_node.storage.operations import MAX_DEPTH, DiskError, DiskFault, Job, Location, Outcome, StopJob, is_part
+from nectar_node.storage.operations import (
+    DATABASES,
+    MAX_DEPTH,
+    DiskError,
+    DiskFault,
+    Job,
+    Location,
+    Outcome,
+    StopJob,
+    is_part,
+)
 from nectar_node.system.process import SORRY, Cause, SystemProcess, SystemToken, bare, metadata_bytes, reply
 from nectar_node.system.vfs_actions import ACTIONS, Action, Call, parse_untrusted, refusal
 from nectar_node.system.vfs_queue import Pending, VfsQueue
@@ -348,6 +358,8 @@ class Vfs(SystemProcess):
         why = next((why_refused(part) for part in parts if not is_part(part)), None)
         if why is not None:
             raise RequestRefused({"ParseError": {"error": f"{shape}: a name in it {why}", "path": path[:256]}})
+        if parts[1] == DATABASES:
+            raise RequestRefused({"ParseError": {"error": "databases are reached by messages", "path": path[:256]}})
         try:
             package = PackageId.parse(parts[0])
         except BadAddress as error:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import apsw
 
+from nectar_node.storage.package_files import TemporaryFile
 from testnet.sim.file_content import File
 
 SECTOR_BYTES = 512
@@ -34,11 +35,11 @@ class Files(Protocol):
     def remove(self, name: str) -> None:
         """Remove a file, if there is one."""
 
-    def has_room(self, more: int) -> bool:
-        """Return whether the disk has `more` bytes left; nothing is set aside."""
+    def grow(self, name: str, more: int) -> bool:
+        """Account for `more` bytes, which may be fewer than none; return whether there is room for them."""
 
-    def sync_folder(self) -> None:
-        """Make the entries of the folder of these files durable."""
+    def sync_folder(self, name: str) -> None:
+        """Make the entries of the folder of a file durable."""
 
 
 class DatabaseFiles:
@@ -95,10 +96,12 @@ class _FileSystem(apsw.VFS):
     def __init__(self) -> None:
         super().__init__(_NAME, "")
 
-    def xOpen(self, name: Any, flags: list[int]) -> _OpenFile:  # type: ignore[override]  # noqa: N802
-        path = name.filename() if isinstance(name, apsw.URIFilename) else name
-        mounted, own = _split(path)
+    def xOpen(self, name: Any, flags: list[int]) -> _OpenFile | TemporaryFile:  # type: ignore[override]  # noqa: N802
         flags[1] = flags[0]
+        path = name.filename() if isinstance(name, apsw.URIFilename) else name
+        if path is None:
+            return TemporaryFile()
+        mounted, own = _split(path)
         return _OpenFile(mounted, own, bool(flags[0] & (apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_MAIN_JOURNAL)))
 
     def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
@@ -106,7 +109,7 @@ class _FileSystem(apsw.VFS):
         mounted.changes()
         mounted.files.remove(own)
         if syncdir:
-            mounted.files.sync_folder()
+            mounted.files.sync_folder(own)
 
     def xAccess(self, pathname: str, flags: int) -> bool:  # noqa: N802
         mounted, own = _split(pathname)
@@ -131,7 +134,9 @@ class _FileSystem(apsw.VFS):
 class _OpenFile:
     def __init__(self, mounted: DatabaseFiles, name: str, is_journal: bool) -> None:
         self._mounted = mounted
-        self._file = mounted.files.find(name) or mounted.files.make(name)
+        self._name = name
+        found = mounted.files.find(name)
+        self._file = mounted.files.make(name) if found is None else found
         self._is_in_folder = not is_journal
 
     def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802
@@ -141,19 +146,21 @@ class _OpenFile:
         mounted, file = self._mounted, self._file
         mounted.changes()
         more = offset + len(data) - len(file)
-        if more > 0 and not mounted.files.has_room(more):
+        if more > 0 and not mounted.files.grow(self._name, more):
             raise apsw.FullError("No space left on device")
         file.write(offset, data)
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802
         self._mounted.changes()
-        self._file.set_length(newsize)
+        if newsize < len(self._file):
+            self._mounted.files.grow(self._name, newsize - len(self._file))
+            self._file.set_length(newsize)
 
     def xSync(self, flags: int) -> bool:  # noqa: N802
         self._mounted.changes()
         self._file.sync()
         if not self._is_in_folder:  # as SQLite's own file system has it for journals
-            self._mounted.files.sync_folder()
+            self._mounted.files.sync_folder(self._name)
             self._is_in_folder = True
         return True
 

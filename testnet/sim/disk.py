@@ -23,6 +23,7 @@ from nectar_node.storage.archive import BadArchive, Entry, entries_untrusted, un
 from nectar_node.storage.database import STORE_FILE, STORE_FILES, Contents, Database
 from nectar_node.storage.folder_copies import INTO_ITSELF, TOO_DEEP, staging_name
 from nectar_node.storage.ledger import DiskAccount, Ledger, OverQuota, fitting
+from nectar_node.storage.package_databases import PackageDatabases
 from nectar_node.storage.steps import Steps, Work
 from testnet.sim.database_files import DatabaseFiles, tear
 from testnet.sim.file_content import File, new_file
@@ -75,6 +76,9 @@ class SimDisk:
         """The store of the node that runs."""
         self._database_files: DatabaseFiles | None = None
         self._store_writes: int | None = None
+        self._package_databases: PackageDatabases | None = None
+        self._package_files: _PackageFiles | None = None
+        self._package_writes: int | None = None
         self._performers: dict[type, Callable[[Any], ops.Outcome]] = {
             ops.ReadAt: self._read_at,
             ops.WriteAt: self._write_at,
@@ -140,6 +144,9 @@ class SimDisk:
             case ops.Commit(_, rows, states):
                 assert self._database_files is not None
                 self._database_files.left = int(share * (len(rows) + len(states) + 4))
+                self.perform(operation)
+            case ops.PutPairs(_, pairs):
+                self.package_files.left = int(share * (len(pairs) + 8))
                 self.perform(operation)
             case ops.Replace(location, data):
                 self._leave_unfinished(location, _beginning(data, share))
@@ -213,14 +220,28 @@ class SimDisk:
 
     # --- the store --------------------------------------------------------------------------------------------------
 
-    def open_store(self, root: str) -> Contents:
-        """Open the store in the folder `root`, for a boot, and return what it holds."""
+    def open_store(self, root: str, drives: str = "") -> Contents:
+        """Open the store in the folder `root`, for a boot, and return what it holds; `drives` has those of packages."""
         self.close_store()
         self._database_files = files = DatabaseFiles(_StoreFiles(self, root))
         files.left = self._store_writes
         wal = self.get(ops.Location(root, (f"{STORE_FILE}-wal",)))
         self._database, contents = Database.open(files.path(STORE_FILE), files.file_system, wal)
+        self._package_files = _PackageFiles(self, drives)
+        self._package_files.mounted.left = self._package_writes
+        self._package_databases = PackageDatabases(self._package_files)
+        self._performers |= self._package_databases.performers
         return contents
+
+    def crash_databases_after(self, writes: int | None) -> None:
+        """Let packages' databases crash after so many writes and syncs from the next boot on; None: they do not."""
+        self._package_writes = writes
+
+    @property
+    def package_files(self) -> DatabaseFiles:
+        """The files of the packages' databases."""
+        assert self._package_files is not None
+        return self._package_files.mounted
 
     def crash_store_after(self, writes: int | None) -> None:
         """Let the store crash after so many writes and syncs from its next opening on; None: it does not."""
@@ -238,6 +259,10 @@ class SimDisk:
             self._database_files.left = 0
             self._database.close()
         self._database = None
+        if self._package_databases is not None and self._package_files is not None:
+            self._package_files.mounted.left = 0
+            self._package_databases.close()
+        self._package_databases = None
 
     def settle_store(self) -> None:
         """Take all that is in the store's log over into its file, as a real node does for a snapshot.
@@ -274,7 +299,7 @@ class SimDisk:
                 folders.add(path)
         files = {path: file for path, file in self._kept.files.items() if len(path) == 2 or path[:-1] in folders}
         for path, file in files.items():
-            if path[1:] in _STORE_PATHS:
+            if _is_of_database(path):
                 tear(file, chance)
             else:
                 file.lose_unsynced()
@@ -670,11 +695,75 @@ class _StoreFiles:
     def remove(self, name: str) -> None:
         self._disk._live.files.pop((self._root, name), None)
 
-    def has_room(self, more: int) -> bool:
-        return not self._disk.full and self._disk._used() + more <= self._disk.capacity
+    def grow(self, name: str, more: int) -> bool:
+        return more <= 0 or (not self._disk.full and self._disk._used() + more <= self._disk.capacity)
 
-    def sync_folder(self) -> None:
+    def sync_folder(self, name: str) -> None:
         self._disk._sync_folder((self._root,))
+
+
+class _PackageFiles:
+    """The files of packages' databases, for SQLite and for `PackageDatabases`."""
+
+    def __init__(self, disk: SimDisk, root: str) -> None:
+        self._disk = disk
+        self._root = root
+        self.mounted = DatabaseFiles(self)
+        self.refused: OverQuota | None = None
+
+    @property
+    def file_system(self) -> str:
+        return self.mounted.file_system
+
+    def path(self, location: ops.Location) -> str:
+        return self.mounted.path("/".join(location.parts))
+
+    def exists(self, location: ops.Location) -> bool:
+        return _path(location) in self._disk._live.files
+
+    def siblings(self, location: ops.Location) -> list[str]:
+        folder = _path(location)[:-1]
+        return [path[-1] for path in self._disk._live.files if path[:-1] == folder]
+
+    def make_folder(self, location: ops.Location) -> None:
+        self._disk._make_folder(ops.MakeFolder(ops.Location(location.root, location.parts[:-1])))
+
+    def find(self, name: str) -> File | None:
+        return self._disk._live.files.get(self._path(name))
+
+    def make(self, name: str) -> File:
+        path = self._path(name)
+        self._disk._account(path).claim(0, 1)
+        file = self._disk._live.files[path] = File(modified=self._disk._time())
+        return file
+
+    def remove(self, at: str | ops.Location) -> None:
+        path = self._path(at)
+        file = self._disk._live.files.pop(path, None)
+        if file is not None:
+            self._disk._account(path).settle(-len(file), -1)
+
+    def grow(self, name: str, more: int) -> bool:
+        try:
+            self._disk._reserve(self._disk._account(self._path(name)), more, max(0, more))
+        except OverQuota as error:
+            self.refused = error
+            return False
+        except _RefusedError as error:
+            self.refused = OverQuota(errno.ENOSPC, str(error))
+            return False
+        return True
+
+    def sync_folder(self, at: str | ops.Location) -> None:
+        self._disk._sync_folder(self._path(at)[:-1])
+
+    def _path(self, at: str | ops.Location) -> Path:
+        return (self._root, *at.split("/")) if isinstance(at, str) else _path(at)
+
+
+def _is_of_database(path: Path) -> bool:
+    """Whether SQLite writes this file, of the store or of a package."""
+    return path[1:] in _STORE_PATHS or path[2:3] == (ops.DATABASES,)
 
 
 _STORE_PATHS = {(name,) for name in STORE_FILES}
@@ -686,6 +775,8 @@ def _refusal(error: Exception) -> ops.DiskError:
             return ops.DiskError(ops.DiskFault.FULL, text or "")
         case OSError(errno=errno.EIO, strerror=text):
             return ops.DiskError(ops.DiskFault.OTHER, text or "")
+        case FileNotFoundError(strerror=text):
+            return ops.DiskError(ops.DiskFault.NOT_FOUND, text or "")
         case _RefusedError():
             return error.error
         case OverQuota():

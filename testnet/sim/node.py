@@ -133,7 +133,7 @@ class SimNode(Wired):
         """What happened while the node was paused; None if it is not paused."""
         self.life = f"{self.host}/{simulation.boots[self.host]}"
         """The host, and how often it has booted there before."""
-        self._kept = decode_untrusted(self.disk.open_store(name), name, self.disk.state_lengths)
+        self._kept = decode_untrusted(self.disk.open_store(name, f"{name}/vfs"), name, self.disk.state_lengths)
         self.disk.ledger = self.ledger = Ledger(f"{name}/vfs", spec.quotas, f"{name}/kept")
         chance = simulation.chance("disk", self.life)
         self._lanes = SimLanes(simulation, self.disk, chance, self._job_done, self.at)

@@ -18,7 +18,18 @@ from kernel.contract.events import (
     Tick,
     UseState,
 )
-from kernel.contract.guest import Arrival, Effect, End, Failure, Guest, GuestConfig, Poll, SendRequest, SendResponse
+from kernel.contract.guest import (
+    Arrival,
+    Effect,
+    End,
+    Failure,
+    Generation,
+    Guest,
+    GuestConfig,
+    Poll,
+    SendRequest,
+    SendResponse,
+)
 from kernel.contract.message import ON_EXIT_NONE, Envelope, LazyLoadBlob, OnExit, Reason, ReplyTo, Request, Response
 from kernel.contract.process import Launch
 from kernel.router.kernel import Kernel
@@ -50,6 +61,7 @@ class NoProgram:
 
     opens_files = False
     digest = "0" * 64
+    generation = Generation.LATE
 
     def start(self, config: GuestConfig) -> Guest:
         raise AssertionError("the kernel does not start guests")

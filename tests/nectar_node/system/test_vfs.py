@@ -66,6 +66,15 @@ def test_no_path_leaves_its_drive(drives: Drives, path: str) -> None:
     assert "ParseError" in answer["Err"]
 
 
+def test_the_files_of_databases_are_in_no_drive(drives: Drives) -> None:
+    drives.hold(OTHER, '{"root": true}')
+    for source in (APP, OTHER):
+        for path, action in (("", "CreateDrive"), ("/kv-d.db", "Read"), ("/kv-d.db", "Write"), ("", "ReadDir")):
+            assert "ParseError" in drives.ask(f"/app:sys/.databases{path}", action, b"x", source=source)["Err"]
+    answer = drives.ask("/app:sys/d", {"Rename": {"new_path": "/app:sys/.databases/d"}})
+    assert "ParseError" in answer["Err"]
+
+
 def test_another_packages_drive_needs_its_capability_and_the_right_to_write_only_to_make_something(
     drives: Drives,
 ) -> None:

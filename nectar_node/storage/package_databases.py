@@ -1,0 +1,247 @@
+"""The databases of packages: SQLite files in their folders, whose connections are opened and closed as needed.
+
+Every operation is one transaction, durable when it is done; none stays open between two. So a copy of the files that is
+made while no operation is under way is whole, and what a crash leaves in the log is taken in at the next opening.
+A connection that is closed leaves the log as it is: closing it may come at another package's turn.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Protocol
+
+import apsw
+from blake3 import blake3
+
+from kernel.contract import limits
+from nectar_node.storage import operations as ops
+from nectar_node.storage.ledger import OverQuota
+from nectar_node.storage.operations import Location
+from nectar_node.storage.package_files import SUFFIXES
+
+MAX_IDLE = 8
+"""Connections of one node that are kept open while nobody uses them: each has two descriptors and two MB of cache."""
+DATABASE_SUFFIX = ".db"
+"""What the name of a database's file ends in, and that of no other file beside it."""
+MAX_KEY_BYTES = 64 << 10
+"""Bytes of a key: it is written as an array of numbers, four times as long."""
+_ROW = limits.MAX_BLOB_BYTES + MAX_KEY_BYTES + 64
+"""Bytes of a row with a key and a value, at most."""
+_LOG_BYTES = 4 << 20
+"""The length to which a log is cut back, as it counts against the package's quota."""
+_SETTINGS = (
+    "PRAGMA locking_mode=EXCLUSIVE",  # before the first access: the WAL then needs no shared memory
+    "PRAGMA cell_size_check=ON",
+    "PRAGMA trusted_schema=OFF",
+    "PRAGMA temp_store=FILE",
+    "PRAGMA mmap_size=0",
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    f"PRAGMA journal_size_limit={_LOG_BYTES}",
+)
+_READABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+_APPLICATION = int.from_bytes(b"ncdb", "big")
+"""Marks the file as one of ours (SQLite's `application_id`)."""
+_PAIRS = "CREATE TABLE IF NOT EXISTS pairs (key BLOB PRIMARY KEY, value BLOB) STRICT"
+_PUT = "INSERT INTO pairs VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
+_DELETE = "DELETE FROM pairs WHERE key = ?"
+_GET = "SELECT value FROM pairs WHERE key = ?"
+
+
+class DatabaseDisk(Protocol):
+    """Where the files of the databases lie."""
+
+    refused: OverQuota | None
+    """Why the last write of this thread that found no room was refused."""
+
+    @property
+    def file_system(self) -> str:
+        """The name of the file system, for SQLite."""
+
+    def path(self, location: Location) -> str:
+        """Return how SQLite is told of a database."""
+
+    def exists(self, location: Location) -> bool:
+        """Whether there is such a file."""
+
+    def siblings(self, location: Location) -> list[str]:
+        """Return the names in the folder of a file; raises OSError."""
+
+    def make_folder(self, location: Location) -> None:
+        """Make the folder of a file; raises OSError."""
+
+    def remove(self, location: Location) -> None:
+        """Remove a file if there is one; raises OSError."""
+
+    def sync_folder(self, location: Location) -> None:
+        """Make what is in the folder of a file durable; raises OSError."""
+
+
+class PackageDatabases:
+    """The databases of the packages of one node. Thread-safe; one database is used by one thread at a time."""
+
+    def __init__(self, files: DatabaseDisk) -> None:
+        self._files = files
+        self._idle: OrderedDict[Location, apsw.Connection] = OrderedDict()
+        """Open connections that nobody uses, the longest unused first."""
+        self._lock = threading.Lock()
+        self._closed = False
+        self.performers: dict[type, Callable[[Any], ops.Outcome]] = {
+            ops.OpenDatabase: self._open,
+            ops.RemoveDatabase: self._remove,
+            ops.PutPairs: self._put,
+            ops.GetValue: self._get,
+        }
+        """What carries out each operation; they raise OSError."""
+
+    def close(self) -> None:
+        """Let go of all connections; what is in a log stays there."""
+        with self._lock:
+            self._closed = True
+            idle = [*self._idle.values()]
+            self._idle.clear()
+        for connection in idle:
+            _close(connection)
+
+    def _open(self, operation: ops.OpenDatabase) -> None:
+        location, files = operation.location, self._files
+        if not files.exists(location):
+            files.make_folder(location)
+            if sum(name.endswith(DATABASE_SUFFIX) for name in files.siblings(location)) >= operation.most:
+                raise OverQuota(errno.EDQUOT, f"the package has {operation.most} databases already: remove one")
+        with self._used(location) as connection:
+            # A file that was just made is durable with what is first written to it.
+            if list(connection.execute("PRAGMA application_id")) != [(_APPLICATION,)]:
+                _do(connection, "BEGIN IMMEDIATE")
+                _do(connection, f"PRAGMA application_id={_APPLICATION}")
+                _do(connection, "COMMIT")
+
+    def _remove(self, operation: ops.RemoveDatabase) -> None:
+        location, files = operation.location, self._files
+        with self._lock:
+            connection = self._idle.pop(location, None)
+        if connection is not None:
+            _close(connection)
+        if not files.exists(location):
+            raise FileNotFoundError(errno.ENOENT, "there is no such database")
+        for suffix in reversed(SUFFIXES):  # the log first: alone, it would be taken for that of a later database
+            files.remove(_beside(location, suffix))
+            files.sync_folder(location)
+
+    def _put(self, operation: ops.PutPairs) -> None:
+        with self._existing(operation.location) as connection:
+            _do(connection, "BEGIN IMMEDIATE")
+            _do(connection, _PAIRS)
+            for key, value in operation.pairs:
+                if value is None:
+                    _do(connection, _DELETE, (key,))
+                else:
+                    _do(connection, _PUT, (key, value))
+            _do(connection, "COMMIT")
+
+    def _get(self, operation: ops.GetValue) -> bytes | None:
+        with self._existing(operation.location) as connection:
+            if not list(connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'pairs'")):
+                return None
+            for (value,) in connection.execute(_GET, (operation.key,)):
+                return bytes(value)
+            return None
+
+    @contextmanager
+    def _existing(self, location: Location) -> Iterator[apsw.Connection]:
+        if location not in self._idle and not self._files.exists(location):
+            raise FileNotFoundError(errno.ENOENT, "there is no such database")
+        with self._used(location) as connection:
+            yield connection
+
+    @contextmanager
+    def _used(self, location: Location) -> Iterator[apsw.Connection]:
+        """Return a connection for the length of this context; raises OSError."""
+        self._files.refused = None
+        with self._lock:
+            connection = self._idle.pop(location, None)
+        try:
+            if connection is None:
+                connection = self._connect(location)
+            yield connection
+        except BaseException as error:
+            if connection is not None and not _is_whole_after(connection, error):
+                _close(connection)
+            elif connection is not None:
+                self._give_back(location, connection)
+            if isinstance(error, apsw.Error):
+                raise self._translated(error) from error
+            raise
+        self._give_back(location, connection)
+
+    def _connect(self, location: Location) -> apsw.Connection:
+        connection = apsw.Connection(self._files.path(location), vfs=self._files.file_system)
+        try:
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+            connection.limit(apsw.SQLITE_LIMIT_LENGTH, _ROW)
+            for setting in _SETTINGS:
+                _do(connection, setting)
+        except BaseException:
+            _close(connection)
+            raise
+        return connection
+
+    def _give_back(self, location: Location, connection: apsw.Connection) -> None:
+        oldest = None
+        with self._lock:
+            if self._closed:
+                oldest = connection
+            else:
+                self._idle[location] = connection
+                if len(self._idle) > MAX_IDLE:
+                    _, oldest = self._idle.popitem(last=False)
+        if oldest is not None:
+            _close(oldest)
+
+    def _translated(self, error: apsw.Error) -> OSError:
+        if isinstance(error, apsw.FullError):
+            return self._files.refused or OSError(errno.ENOSPC, "No space left on device")
+        if isinstance(error, (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, apsw.MismatchError)):
+            return OSError(errno.EIO, f"the database is damaged ({error})")
+        return OSError(errno.EIO, f"SQLite: {error}")
+
+
+def file_of(kind: str, name: str) -> str:
+    """Return the name of a database's file: readable where it can be, and another one for each kind and name."""
+    return (
+        f"{kind}-{name}{DATABASE_SUFFIX}"
+        if _READABLE.fullmatch(name)
+        else f"{kind}.{blake3(name.encode()).hexdigest(16)}{DATABASE_SUFFIX}"
+    )
+
+
+def _beside(location: Location, suffix: str) -> Location:
+    return Location(location.root, (*location.parts[:-1], location.parts[-1] + suffix))
+
+
+def _is_whole_after(connection: apsw.Connection, error: BaseException) -> bool:
+    """Undo what a failed operation has begun; return whether the connection can go on."""
+    if not isinstance(error, (apsw.FullError, apsw.ConstraintError, apsw.TooBigError)):
+        return False
+    try:
+        if not connection.get_autocommit():
+            _do(connection, "ROLLBACK")
+    except apsw.Error:
+        return False
+    return True
+
+
+def _close(connection: apsw.Connection) -> None:
+    with suppress(apsw.Error):
+        connection.close(True)
+
+
+def _do(connection: apsw.Connection, statement: str, values: tuple[Any, ...] = ()) -> None:
+    for _ in connection.execute(statement, values):
+        pass

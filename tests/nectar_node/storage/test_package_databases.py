@@ -1,0 +1,197 @@
+"""Databases of packages: on the real disk and on the simulated one."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nectar_node.storage import operations as ops
+from nectar_node.storage.disk import perform
+from nectar_node.storage.ledger import DEFAULT_QUOTAS, Ledger, Quotas
+from nectar_node.storage.package_databases import MAX_IDLE, PackageDatabases, file_of
+from nectar_node.storage.package_files import PackageFiles
+from testnet.sim.disk import SimDisk
+
+Perform = Callable[[ops.Operation], ops.Outcome]
+
+
+class Disk:
+    """A disk with a ledger."""
+
+    def __init__(self, drives: str, ledger: Ledger, do: Perform, again: Callable[[], None]) -> None:
+        self.drives = drives
+        self.ledger = ledger
+        self.do = do
+        self.again = again
+        """Lets go of all connections, as a crash of the node does."""
+
+    def at(self, name: str = "d") -> ops.Location:
+        return ops.Location(self.drives, ("app:sys", ops.DATABASES, file_of("kv", name)))
+
+    def used(self) -> ops.Usage:
+        return self.ledger.account("app:sys").used
+
+
+def real(folder: Path, quotas: Quotas) -> Disk:
+    ledger = Ledger(str(folder), quotas)
+    current = [PackageDatabases(PackageFiles(ledger, str(folder)))]
+
+    def again() -> None:
+        current[0].close()
+        current[0] = PackageDatabases(PackageFiles(ledger, str(folder)))
+
+    return Disk(str(folder), ledger, lambda operation: perform(operation, ledger, None, current[0]), again)
+
+
+def simulated(quotas: Quotas) -> Disk:
+    ledger = Ledger("drives", quotas)
+    disk = SimDisk(lambda: 1.0, ledger=ledger)
+
+    def again() -> None:
+        disk.open_store("node", "drives")
+
+    again()
+    return Disk("drives", ledger, disk.perform, again)
+
+
+@pytest.fixture(params=["real", "simulated"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Disk]]:
+    made: list[Disk] = []
+
+    def of(quotas: Quotas = DEFAULT_QUOTAS) -> Disk:
+        disk = real(tmp_path, quotas) if request.param == "real" else simulated(quotas)
+        disk.do(disk.ledger.measure("app:sys"))
+        made.append(disk)
+        return disk
+
+    yield of
+    for disk in made:
+        disk.again()
+
+
+Make = Callable[..., Disk]
+
+
+def test_what_is_put_is_got_also_by_a_node_that_boots_again(make: Make) -> None:
+    disk = make()
+    assert disk.do(ops.OpenDatabase(disk.at(), 9)) is None
+    assert disk.do(ops.GetValue(disk.at(), b"a")) is None
+    assert disk.do(ops.PutPairs(disk.at(), ((b"a", b"1"), (b"b", memoryview(b"2")), (b"a", b"3")))) is None
+    assert disk.do(ops.GetValue(disk.at(), b"a")) == b"3"
+    disk.again()
+    assert disk.do(ops.GetValue(disk.at(), b"b")) == b"2"
+    assert disk.do(ops.PutPairs(disk.at(), ((b"a", None),))) is None
+    disk.again()
+    assert disk.do(ops.GetValue(disk.at(), b"a")) is None
+
+
+def test_what_nobody_opened_is_not_there(make: Make) -> None:
+    disk = make()
+    for operation in (
+        ops.GetValue(disk.at(), b"a"),
+        ops.PutPairs(disk.at(), ()),
+        ops.RemoveDatabase(disk.at()),
+    ):
+        outcome = disk.do(operation)
+        assert isinstance(outcome, ops.DiskError)
+        assert outcome.fault is ops.DiskFault.NOT_FOUND
+
+
+def test_all_files_count_as_a_new_count_finds_them(make: Make) -> None:
+    disk = make()
+    for name in ("d", "e"):
+        disk.do(ops.OpenDatabase(disk.at(name), 9))
+        for number in range(40):
+            disk.do(ops.PutPairs(disk.at(name), ((b"%d" % number, bytes(60_000)),)))
+    disk.do(ops.RemoveDatabase(disk.at("e")))
+    before = disk.used()
+    assert before.bytes > 40 * 60_000
+    counted = disk.do(disk.ledger.measure("app:sys"))
+    assert isinstance(counted, ops.Counted)
+    assert counted.used == before
+    assert counted.unasked == (0, 0)
+
+
+def test_a_quota_that_is_used_up_refuses_a_write_and_keeps_what_was_there(make: Make) -> None:
+    disk = make(Quotas(bytes=1 << 20))
+    disk.do(ops.OpenDatabase(disk.at(), 9))
+    disk.do(ops.PutPairs(disk.at(), ((b"a", b"1"),)))
+    outcome = disk.do(ops.PutPairs(disk.at(), ((b"a", b"2"), (b"b", bytes(2 << 20)))))
+    assert outcome == ops.DiskError(ops.DiskFault.FULL, "the package's quota of 1048576 bytes is used up")
+    assert disk.do(ops.GetValue(disk.at(), b"a")) == b"1"
+    assert disk.do(ops.PutPairs(disk.at(), ((b"a", b"3"),))) is None
+    assert disk.used().bytes <= 1 << 20
+
+
+def test_more_databases_than_connections_are_served(make: Make) -> None:
+    disk = make()
+    names = [str(number) for number in range(3 * MAX_IDLE)]
+    for name in names:
+        disk.do(ops.OpenDatabase(disk.at(name), 99))
+        disk.do(ops.PutPairs(disk.at(name), ((b"name", name.encode()),)))
+    assert [disk.do(ops.GetValue(disk.at(name), b"name")) for name in names] == [name.encode() for name in names]
+    outcome = disk.do(ops.OpenDatabase(disk.at("more"), len(names)))
+    assert isinstance(outcome, ops.DiskError)
+    assert outcome.fault is ops.DiskFault.FULL
+
+
+def test_connections_hold_a_bounded_number_of_descriptors(tmp_path: Path) -> None:
+    disk = real(tmp_path, DEFAULT_QUOTAS)
+    disk.do(disk.ledger.measure("app:sys"))
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(3 * MAX_IDLE):
+        disk.do(ops.OpenDatabase(disk.at(str(number)), 99))
+        disk.do(ops.PutPairs(disk.at(str(number)), ((b"a", b"b"),)))
+    assert len(os.listdir("/proc/self/fd")) - before <= 2 * MAX_IDLE
+    disk.again()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_no_link_leads_out_of_the_package(tmp_path: Path) -> None:
+    disk = real(tmp_path / "vfs", DEFAULT_QUOTAS)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (tmp_path / "vfs" / "app:sys").mkdir(parents=True)
+    (tmp_path / "vfs" / "app:sys" / ops.DATABASES).symlink_to(outside)
+    disk.do(disk.ledger.measure("app:sys"))
+    assert isinstance(disk.do(ops.OpenDatabase(disk.at(), 9)), ops.DiskError)
+    (tmp_path / "vfs" / "app:sys" / ops.DATABASES).unlink()
+    disk.do(ops.OpenDatabase(disk.at("other"), 9))
+    Path(disk.drives, *disk.at().parts).symlink_to(outside / "victim")
+    assert isinstance(disk.do(ops.OpenDatabase(disk.at(), 9)), ops.DiskError)
+    assert os.listdir(outside) == []
+
+
+def test_a_file_that_is_no_database_is_an_error_and_not_the_nodes_end(tmp_path: Path) -> None:
+    disk = real(tmp_path, DEFAULT_QUOTAS)
+    disk.do(disk.ledger.measure("app:sys"))
+    disk.do(ops.OpenDatabase(disk.at(), 9))
+    disk.do(ops.PutPairs(disk.at(), ((b"a", b"b"),)))
+    disk.again()
+    file = Path(disk.drives, *disk.at().parts)
+    Path(f"{file}-wal").unlink()
+    file.write_bytes(os.urandom(20_000))
+    for operation in (ops.GetValue(disk.at(), b"a"), ops.PutPairs(disk.at(), ((b"a", b""),))):
+        outcome = disk.do(operation)
+        assert isinstance(outcome, ops.DiskError)
+        assert outcome.text.startswith("the database is damaged")
+    assert disk.do(ops.RemoveDatabase(disk.at())) is None
+
+
+def test_a_copy_of_the_files_between_two_operations_is_whole(tmp_path: Path) -> None:
+    disk = real(tmp_path, DEFAULT_QUOTAS)
+    disk.do(disk.ledger.measure("app:sys"))
+    disk.do(ops.OpenDatabase(disk.at(), 9))
+    disk.do(ops.PutPairs(disk.at(), ((b"a", b"one"),)))
+    file = Path(disk.drives, *disk.at().parts)
+    copy = tmp_path / "copy.db"
+    for suffix in ("", "-wal"):
+        (tmp_path / f"copy.db{suffix}").write_bytes(Path(f"{file}{suffix}").read_bytes())
+    disk.do(ops.PutPairs(disk.at(), ((b"a", b"two"),)))
+    connection = sqlite3.connect(copy)
+    assert connection.execute("SELECT value FROM pairs").fetchall() == [(b"one",)]
+    connection.close()

@@ -1,0 +1,245 @@
+"""kv:distro:sys: requests in, disk jobs and replies out."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+
+from kernel.contract.guest import Generation
+from nectar_node.storage.operations import PutPairs
+from nectar_node.storage.package_databases import MAX_KEY_BYTES
+from nectar_node.system import databases
+from nectar_node.system.databases import MAX_DATABASES, MAX_TRANSACTIONS
+from nectar_node.system.kv import Kv
+from nectar_node.system.process import SORRY
+from tests.nectar_node.system.asked import APP, OTHER, PACKAGE, SIBLING, Asked
+from tests.nectar_node.system.drives import JSON
+from tests.seeds import seeds
+
+EARLY = (Generation.EARLY, Generation.MIDDLE)
+
+
+@pytest.fixture
+def kv() -> Asked:
+    asked = Asked(Kv)
+    assert asked.ask("Open") == "Ok"
+    return asked
+
+
+def key(text: str) -> list[int]:
+    return list(text.encode())
+
+
+def setting(text: str, tx: int | None = None) -> object:
+    return {"Set": {"key": key(text), "tx_id": tx}}
+
+
+def deleting(text: str, tx: int | None = None) -> object:
+    return {"Delete": {"key": key(text), "tx_id": tx}}
+
+
+def test_a_value_is_set_got_replaced_and_deleted(kv: Asked) -> None:
+    assert kv.ask(setting("a"), b"one") == "Ok"
+    assert kv.ask({"Get": key("a")}) == ({"Get": key("a")}, b"one")
+    assert kv.ask(setting("a"), b"") == "Ok"
+    assert kv.ask({"Get": key("a")}) == ({"Get": key("a")}, b"")
+    assert kv.ask(deleting("a")) == "Ok"
+    assert kv.ask({"Get": key("a")}) == {"Err": "KeyNotFound"}
+    assert kv.ask(deleting("a")) == "Ok"
+    assert kv.ask("Backup") == "Ok"
+
+
+@pytest.mark.parametrize("generation", EARLY)
+def test_a_guest_of_an_early_interface_gets_its_own_shapes(kv: Asked, generation: Generation) -> None:
+    for process in (APP, OTHER):
+        kv.generations[process] = generation
+    kv.ask({"Set": {"key": key("a"), "tx_id": None}}, b"one")
+    assert kv.ask({"Get": {"key": key("a")}}) == ({"Get": {"key": key("a")}}, b"one")
+    assert kv.ask({"Get": {"key": key("b")}}) == {"Err": {"error": "KeyNotFound"}}
+    assert kv.ask({"Get": {"key": key("b")}}, db="none") == {"Err": {"error": "NoDb"}}
+    assert kv.ask({"Commit": {"tx_id": 7}}) == {"Err": {"error": "NoTx"}}
+    for action in ("Open", "RemoveDb", {"Get": {"key": []}}, setting("a")):
+        answer = kv.ask(action, b"", source=OTHER)
+        assert list(answer["Err"]["error"]) == ["NoCap"]
+    assert list(kv.ask("Nonsense")["Err"]["error"]) == ["InputError"]
+    kv.disk.full = True
+    assert list(kv.ask(setting("b"), bytes(10_000))["Err"]["error"]["IOError"]) == ["error"]
+
+
+def test_a_guest_of_a_late_interface_gets_its_own_shapes(kv: Asked) -> None:
+    assert kv.ask({"Get": key("b")}, db="none") == {"Err": {"NoDb": [PACKAGE, "none"]}}
+    assert kv.ask({"Commit": {"tx_id": 7}}) == {"Err": {"NoTx": 7}}
+    assert kv.ask("Open", source=OTHER) == {"Err": "MismatchingPackageId"}
+    assert kv.ask("RemoveDb", source=OTHER) == {"Err": "MismatchingPackageId"}
+    assert kv.ask({"Get": []}, source=OTHER) == {"Err": "NoReadCap"}
+    assert kv.ask(setting("a"), b"", source=OTHER) == {"Err": "NoWriteCap"}
+    assert kv.ask("BeginTx", source=OTHER) == {"Err": "NoWriteCap"}
+    assert kv.ask(setting("a")) == {"Err": "MalformedRequest"}
+    kv.disk.full = True
+    assert kv.ask(setting("b"), bytes(10_000)) == {"Err": {"IOError": "No space left on device"}}
+
+
+def test_the_opener_gets_capabilities_to_pass_on_and_each_allows_its_own(kv: Asked) -> None:
+    assert {holder for holder, _ in kv.held} == {APP}
+    assert len(kv.held) == 2
+    assert kv.ask(setting("a"), b"one", source=SIBLING) == "Ok"
+    kv.hold(OTHER, "read", "d")
+    assert kv.ask({"Get": key("a")}, source=OTHER) == ({"Get": key("a")}, b"one")
+    assert kv.ask(deleting("a"), source=OTHER) == {"Err": "NoWriteCap"}
+    assert kv.ask({"Get": key("a")}, source=OTHER, db="e") == {"Err": "NoReadCap"}
+    kv.hold(OTHER, "write", "d")
+    assert kv.ask(deleting("a"), source=OTHER) == "Ok"
+
+
+def test_a_transaction_does_nothing_until_it_is_committed_and_then_all(kv: Asked) -> None:
+    kv.ask(setting("gone"), b"x")
+    number = kv.ask("BeginTx")["BeginTx"]["tx_id"]
+    assert kv.ask(setting("a", number), b"one") == "Ok"
+    assert kv.ask(deleting("gone", number)) == "Ok"
+    assert kv.ask({"Get": key("a")}) == {"Err": "KeyNotFound"}
+    assert kv.ask({"Commit": {"tx_id": number}}) == "Ok"
+    assert kv.ask({"Get": key("a")}) == ({"Get": key("a")}, b"one")
+    assert kv.ask({"Get": key("gone")}) == {"Err": "KeyNotFound"}
+    assert kv.ask({"Commit": {"tx_id": number}}) == {"Err": {"NoTx": number}}
+
+
+def test_a_transaction_ends_with_its_process_and_belongs_to_its_database(kv: Asked) -> None:
+    kv.ask("Open", db="e")
+    number = kv.ask("BeginTx")["BeginTx"]["tx_id"]
+    assert kv.ask(setting("a", number), b"", db="e") == {"Err": {"NoTx": number}}
+    kv.process.ended(APP, 0.0)
+    assert kv.ask(setting("a", number), b"") == {"Err": {"NoTx": number}}
+
+
+def test_transactions_are_bounded_in_number_and_bytes(kv: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(databases, "MAX_TRANSACTION_BYTES", 1000)
+    number = kv.ask("BeginTx")["BeginTx"]["tx_id"]
+    assert kv.ask(setting("a", number), bytes(900)) == "Ok"
+    assert "IOError" in kv.ask(setting("b", number), bytes(900))["Err"]
+    for _ in range(MAX_TRANSACTIONS - 1):
+        kv.ask("BeginTx")
+    assert "IOError" in kv.ask("BeginTx")["Err"]
+    assert kv.ask({"Commit": {"tx_id": number}}) == "Ok"
+    assert "BeginTx" in kv.ask("BeginTx")
+
+
+def test_what_comes_while_a_commit_is_under_way_shares_the_next_one(kv: Asked) -> None:
+    before = len(kv.jobs)
+    for number in range(50):
+        kv.put(setting(str(number)), b"x")
+    kv.put({"Get": key("49")})
+    kv.put(setting("49"), b"y")
+    kv.work()
+    writes = [job.operation for job in kv.jobs[before:]]
+    assert [len(each.pairs) if isinstance(each, PutPairs) else 0 for each in writes] == [1, 49, 0, 1]
+    assert kv.replies[-2].blob is not None
+    assert kv.replies[-2].blob.bytes == b"x"
+
+
+def test_one_write_that_finds_no_room_does_not_fail_those_beside_it() -> None:
+    kv = Asked(Kv, quota=1 << 20)
+    kv.ask("Open")
+    for name, size in (("first", 1), ("small", 10), ("large", 2 << 20), ("other", 10)):
+        kv.put(setting(name), bytes(size))
+    kv.work()
+    answers = [json.loads(each.response.body) for each in kv.replies[1:]]
+    problem = {"Err": {"IOError": "the package's quota of 1048576 bytes is used up"}}
+    assert answers == ["Ok", "Ok", problem, "Ok"]
+    assert kv.ask({"Get": key("other")}) == ({"Get": key("other")}, bytes(10))
+
+
+def test_a_database_is_removed_with_all_that_it_counted(kv: Asked) -> None:
+    account = kv.disk.ledger.account("app:sys")
+    kv.ask(setting("a"), bytes(100_000))
+    assert account.used.bytes > 100_000
+    assert kv.ask("RemoveDb") == "Ok"
+    assert account.used == (0, 1)
+    assert kv.ask({"Get": key("a")}) == {"Err": {"NoDb": [PACKAGE, "d"]}}
+    assert kv.ask("RemoveDb") == {"Err": {"NoDb": [PACKAGE, "d"]}}
+    assert kv.ask("Open") == "Ok"
+    assert kv.ask({"Get": key("a")}) == {"Err": "KeyNotFound"}
+
+
+def test_names_of_databases_never_meet_and_are_bounded_in_number(kv: Asked) -> None:
+    names = ["a", "A", "a.db", "a-wal", "a.db-wal", "../x", "a/b", "", "ö", "a" * 257]
+    for name in names:
+        expected = "Ok" if 0 < len(name) < 257 else {"Err": "MalformedRequest"}
+        assert kv.ask("Open", db=name) == expected
+    for name in names[:7]:
+        assert kv.ask(setting("name"), name.encode(), db=name) == "Ok"
+    for name in names[:7]:
+        assert kv.ask({"Get": key("name")}, db=name)[1] == name.encode()
+    answers = [kv.ask("Open", db=f"n{number}") for number in range(MAX_DATABASES)]
+    assert answers.count("Ok") == MAX_DATABASES - 9
+    assert answers[-1] == {"Err": {"IOError": f"the package has {MAX_DATABASES} databases already: remove one"}}
+
+
+def test_a_key_is_bounded(kv: Asked) -> None:
+    assert kv.ask({"Set": {"key": [0] * MAX_KEY_BYTES, "tx_id": None}}, b"v") == "Ok"
+    assert kv.ask({"Get": [0] * MAX_KEY_BYTES})[1] == b"v"
+    for wrong in ([0] * (MAX_KEY_BYTES + 1), [256], [-1], [True], [1.5], "text", None):
+        assert kv.ask({"Get": wrong}) == {"Err": "MalformedRequest"}
+
+
+def test_what_was_answered_is_there_after_a_boot(kv: Asked) -> None:
+    kv.ask(setting("a"), b"one")
+    kv.boot_again()
+    assert kv.ask({"Get": key("a")}) == ({"Get": key("a")}, b"one")
+
+
+@settings(max_examples=150)
+@given(JSON)
+def test_any_request_gets_one_answer(value: object) -> None:
+    kv = Asked(Kv)
+    for body in (value, {"package_id": PACKAGE, "db": "d", "action": value}, {"package_id": value, "db": value}):
+        kv.send(json.dumps(body).encode())
+        kv.work()
+    assert len(kv.replies) == 3
+
+
+def test_a_failure_of_its_own_code_ends_the_requests_it_was_handling_alone(
+    kv: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kv.put(setting("a"), b"x")
+    job = kv.undone.popleft()
+    kv.put(setting("b"), b"y")
+    kv.process.recover(job, 0.0)
+    kv.look()
+    kv.work()
+    answers = [json.loads(each.response.body) for each in kv.replies[1:]]
+    assert answers == [{"Err": {"IOError": SORRY}}, "Ok"]
+    kv.process.done(job, None, 0.0)  # its outcome, late
+    assert kv.ask({"Get": key("b")})[1] == b"y"
+
+
+@pytest.mark.parametrize("seed", seeds(2, 40))
+def test_a_crash_at_any_write_leaves_what_was_answered_and_nothing_torn(seed: int) -> None:
+    chance, writes = Random(seed), 0
+    while True:
+        kv, model, doubtful = Asked(Kv), dict[str, bytes | None](), dict[str, bytes | None]()
+        kv.ask("Open")
+        files = kv.disk.package_files
+        files.left = writes
+        for _ in range(12):
+            pairs = {str(chance.randrange(6)): chance.randbytes(chance.choice((1, 5000))) for _ in range(2)}
+            transaction = kv.ask("BeginTx")["BeginTx"]["tx_id"]
+            for name, value in pairs.items():
+                kv.ask(setting(name, transaction), value)
+            if kv.ask({"Commit": {"tx_id": transaction}}) != "Ok":
+                doubtful = {**model, **pairs}
+                break
+            model.update(pairs)
+        done = files.left
+        kv.disk.close_store()
+        kv.disk.lose_unsynced(chance)
+        kv.boot_again()
+        found = {name: kv.ask({"Get": key(name)}) for name in map(str, range(6))}
+        got = {name: answer[1] for name, answer in found.items() if isinstance(answer, tuple)}
+        assert got in (model, doubtful or model), f"seed {seed}, crash after {writes} writes"
+        if done:
+            break
+        writes += 1
+    assert writes > 12
