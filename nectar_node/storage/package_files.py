@@ -21,6 +21,7 @@ import apsw
 from nectar_node.storage.ledger import NO_ROOM, DiskAccount, Ledger, OverQuota
 from nectar_node.storage.opened import FILE, check_space, folder_of, make_folders, size_in
 from nectar_node.storage.operations import Location
+from nectar_node.storage.preserving import Preserver
 
 MAX_TEMPORARY_BYTES = 64 << 20
 """Bytes of one temporary file: what a query sorts, or keeps while it runs."""
@@ -88,6 +89,8 @@ class PackageFiles:
         with folder_of(location) as (folder, name):
             size = size_in(folder, name)
             if size is not None:
+                if (preserver := self.preserver_of(location)) is not None:
+                    preserver.leaving(folder, name, for_good=True)
                 os.unlink(name, dir_fd=folder)
                 self._ledger.account_of(location).settle(-size, -1)
 
@@ -95,6 +98,10 @@ class PackageFiles:
         """Make what is in the folder of a file durable; raises OSError."""
         with folder_of(location) as (folder, _):
             os.fsync(folder)
+
+    def preserver_of(self, location: Location) -> Preserver | None:
+        """Return what must be told before a file changes, if a snapshot is being copied."""
+        return self._ledger.preserver_of(location)
 
     def open(self, location: Location) -> _File:
         """Open a file, made if it is missing; raises OSError."""
@@ -107,6 +114,8 @@ class PackageFiles:
             except OSError:
                 account.settle(0, -int(is_new))
                 raise
+            if is_new and (preserver := self.preserver_of(location)) is not None:
+                preserver.made(descriptor)
         return _File(self, location, account, descriptor, is_new=is_new)
 
 
@@ -242,6 +251,10 @@ class _File(_Unlocked):
             check_space(self._account, self._descriptor, len(data))
             if more:
                 self._account.claim(more)
+            if (preserver := self._files.preserver_of(self._location)) is not None:
+                if more:
+                    preserver.extending(self._descriptor)
+                preserver.writing(self._descriptor, offset, min(len(data), length - offset) if offset < length else 0)
             try:
                 rest, at = memoryview(data), offset
                 while rest:
@@ -255,6 +268,8 @@ class _File(_Unlocked):
         with _translated(self._files):
             length = os.fstat(self._descriptor).st_size
             if newsize < length:
+                if (preserver := self._files.preserver_of(self._location)) is not None:
+                    preserver.cutting(self._descriptor, newsize)
                 os.ftruncate(self._descriptor, newsize)
                 self._account.settle(newsize - length)
 

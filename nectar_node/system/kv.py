@@ -17,7 +17,7 @@ from nectar_node.base.system_processes import KV
 from nectar_node.contract.json_shapes import field_untrusted, number_untrusted
 from nectar_node.storage.operations import GetValue, Location, Operation, Outcome, PutPairs
 from nectar_node.storage.package_databases import MAX_KEY_BYTES
-from nectar_node.system.databases import Databases, Name, DatabaseTask, Wrong
+from nectar_node.system.databases import Databases, DatabaseTask, Name, Wrong
 
 Pair = tuple[bytes, Buffer | None]
 """A key, and its new value; None: it is to be gone."""
