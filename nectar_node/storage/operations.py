@@ -495,7 +495,7 @@ LONG_BYTES = 4 * STEP_BYTES
 _WHOLE_FILES = frozenset((Hash, Copy, CopyFolder, Unpack, Measure))
 _WRITES = frozenset((WriteAt, Append, Replace))
 _MAY_BE_LONG = frozenset((ListFolder, RemoveFolder, Rename, Survey))
-_READS = frozenset((ReadAt, Stat, ListFolder, Sync, FreeSpace, Hash, Measure, Survey, ReadState))
+_READS = frozenset((ReadAt, Stat, ListFolder, Sync, FreeSpace, Hash, Measure, Survey, ReadState, GetValue))
 
 
 def may_change(operation: Operation) -> bool:

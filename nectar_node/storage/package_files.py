@@ -57,6 +57,7 @@ class PackageFiles:
 
     @refused.setter
     def refused(self, error: OverQuota | None) -> None:
+        """Remember it, or forget it."""
         self._last.error = error
 
     def path(self, location: Location) -> str:
@@ -148,11 +149,11 @@ class _FileSystem(apsw.VFS):
     def __init__(self) -> None:
         super().__init__(_NAME, "")
 
-    def xOpen(self, name: Any, flags: list[int]) -> _File | TemporaryFile:  # type: ignore[override]  # noqa: N802
+    def xOpen(self, name: Any, flags: list[int]) -> _File | _TemporaryFile:  # type: ignore[override]  # noqa: N802
         flags[1] = flags[0]
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
         if path is None:
-            return TemporaryFile()
+            return temporary_file()
         files, location = _split(path)
         with _translated(files):
             return files.open(location)
@@ -199,7 +200,7 @@ class _Unlocked:
         return 0
 
 
-class TemporaryFile(_Unlocked):
+class _TemporaryFile(_Unlocked):
     """A file that is gone when it is closed."""
 
     def __init__(self) -> None:
@@ -225,6 +226,11 @@ class TemporaryFile(_Unlocked):
 
     def xClose(self) -> None:  # noqa: N802
         self._data = bytearray()
+
+
+def temporary_file() -> _TemporaryFile:
+    """Return a file for SQLite that is in memory, bounded, and gone when it is closed."""
+    return _TemporaryFile()
 
 
 class _File(_Unlocked):

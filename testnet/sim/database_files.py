@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import apsw
 
-from nectar_node.storage.package_files import TemporaryFile
+from nectar_node.storage.package_files import temporary_file
 from testnet.sim.file_content import File
 
 SECTOR_BYTES = 512
@@ -96,11 +96,11 @@ class _FileSystem(apsw.VFS):
     def __init__(self) -> None:
         super().__init__(_NAME, "")
 
-    def xOpen(self, name: Any, flags: list[int]) -> _OpenFile | TemporaryFile:  # type: ignore[override]  # noqa: N802
+    def xOpen(self, name: Any, flags: list[int]) -> object:  # type: ignore[override]  # noqa: N802
         flags[1] = flags[0]
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
         if path is None:
-            return TemporaryFile()
+            return temporary_file()
         mounted, own = _split(path)
         return _OpenFile(mounted, own, bool(flags[0] & (apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_MAIN_JOURNAL)))
 

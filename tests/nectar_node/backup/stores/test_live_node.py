@@ -16,6 +16,8 @@ from nectar_node.backup.stores.live_node import MAX_READS, LiveNodeSource, Snaps
 from nectar_node.storage import operations as ops
 from nectar_node.storage import preserving
 from nectar_node.storage.disk import perform
+from nectar_node.storage.package_databases import PackageDatabases, file_of
+from nectar_node.storage.package_files import PackageFiles
 from nectar_node.storage.preserving import Preserver
 from tests.nectar_node.backup.stores.snapshots import BLOCK, Drives, small
 from tests.seeds import seeds
@@ -92,6 +94,34 @@ def test_the_check_notices_what_is_not_kept(tmp_path: Path, monkeypatch: pytest.
         assert before.keys() == found.keys()
         differ += before != found
     assert differ > 2
+
+
+def test_a_database_is_read_as_it_was_however_it_changes_meanwhile(tmp_path: Path) -> None:
+    random = Random(1)
+    drives = Drives(tmp_path, random)
+    databases = PackageDatabases(PackageFiles(drives.ledger, drives.ledger.drives))
+    kept, removed = (drives.at(ops.DATABASES, file_of("kv", name)) for name in ("kept", "removed"))
+
+    def put(location: ops.Location, count: int) -> None:
+        for _ in range(count):
+            pairs = ((bytes([random.randrange(40)]), random.randbytes(30_000)),)
+            assert perform(ops.PutPairs(location, pairs), drives.ledger, None, databases) is None
+
+    for location in (kept, removed):
+        assert perform(ops.OpenDatabase(location, 9), drives.ledger, None, databases) is None
+        put(location, 60)
+    _, snapshot = drives.snapshot()
+    before = drives.files()
+    put(kept, 200)  # enough for the log to be taken over, and begun anew
+    assert perform(ops.RemoveDatabase(removed), drives.ledger, None, databases) is None
+    source = LiveNodeSource(snapshot)
+    found = {
+        file.path: read(source, file, lambda: put(kept, random.random() < 0.01), random) for file in in_drives(source)
+    }
+    snapshot.close()
+    databases.close()
+    assert found == before
+    assert drives.files() != before
 
 
 @pytest.mark.parametrize("seed", seeds(2, 100))
