@@ -24,8 +24,8 @@ RESERVED = 12
 NODE_KEEPS = 16
 """Descriptors for the node's whole life: its listeners, its event loop's, its log and the next one, its trace."""
 DISK_KEEPS = 44
-"""Descriptors for the disk's lanes, four for each thread (`nectar_node.driver.disk_threads`), two for each database that
-is kept open (`nectar_node.storage.package_databases`), and for code that is being loaded.
+"""Descriptors for the disk's lanes, four for each thread (`nectar_node.driver.disk_threads`), two for each database
+that is kept open (`nectar_node.storage.package_databases`), and for code that is being loaded.
 """
 LEAST_SHARED = 32
 """Descriptors that must be left for others. With less, a node is of no use to anybody."""
