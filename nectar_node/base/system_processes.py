@@ -11,6 +11,8 @@ NET = ProcessId("net", "distro", "sys")
 
 KV = ProcessId("kv", "distro", "sys")
 
+SQLITE = ProcessId("sqlite", "distro", "sys")
+
 TERMINAL = ProcessId("terminal", "terminal", "sys")
 """The process in whose name the node's user sends messages."""
 

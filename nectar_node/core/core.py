@@ -75,6 +75,7 @@ from nectar_node.system.kv import Kv
 from nectar_node.system.net import Net
 from nectar_node.system.process import SORRY, AskKept, CompileCode, FetchCode, SystemProcess, SystemToken
 from nectar_node.system.processes import SystemProcesses
+from nectar_node.system.sqlite import Sqlite
 from nectar_node.system.state import State
 from nectar_node.system.terminal import Terminal
 from nectar_node.system.timer import Timer
@@ -123,12 +124,16 @@ class NodeCore:
         self.our = config.our
         self.network = network
         self._events = network.events
-        known = [(each.id, each.public) for each in (Vfs, Kv, State, Timer, Net, KernelProcess, Terminal, Keeper)]
+        known = [
+            (each.id, each.public) for each in (Vfs, Kv, Sqlite, State, Timer, Net, KernelProcess, Terminal, Keeper)
+        ]
         self.memory = config.memory
         self.kernel = Kernel(config.our, config.fresh_id, known, config.memory)
         self.machine = Machine(self.kernel, self._configure)
         self.vfs = Vfs(config.our, config.drives, self._holds, self._awaited_until, config.memory)
-        kv = Kv(config.our, config.drives, self._holds, self._generation, config.memory)
+        databases = [
+            kind(config.our, config.drives, self._holds, self._generation, config.memory) for kind in (Kv, Sqlite)
+        ]
         self._state = State(config.store, config.kept.states, config.ledger, config.memory)
         self._out: deque[DriverAction] = deque()
         self._installer = Installer(
@@ -146,7 +151,7 @@ class NodeCore:
         distro = KernelProcess(config.our, self.kernel)
         self.keeper = Keeper(config.our, config.keeps, config.kept.owners, config.fresh_id, self._key_of, config.memory)
         processes: tuple[SystemProcess, ...]
-        processes = (self.vfs, kv, self._state, Timer(), net, distro, self._terminal, self.keeper)
+        processes = (self.vfs, *databases, self._state, Timer(), net, distro, self._terminal, self.keeper)
         self._timers: Timers[Any] = Timers()
         """The earliest deadline of each part that sets it here; the kernel, the net and the store have their own."""
         self._system = SystemProcesses(processes, self._out.append, self._timers)

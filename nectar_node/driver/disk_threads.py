@@ -30,7 +30,7 @@ class Lanes:
         """`database` is the node's store; `done` gets every job's outcome, on the trio thread."""
         self._ledger = ledger
         self._database = database
-        self._databases = PackageDatabases(PackageFiles(ledger, ledger.drives))
+        self._databases = PackageDatabases(PackageFiles(ledger, ledger.drives), time.monotonic)
         self._done = done
         self._turns: DiskTurns[Steps] = DiskTurns(ledger, self._given_up)
         self._workers = WorkThreads(SHORT_AT_ONCE + LONG_AT_ONCE, self._slice, self._sliced)

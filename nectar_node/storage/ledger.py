@@ -57,6 +57,7 @@ _AT_LOCATION = frozenset(
         ops.OpenDatabase,
         ops.RemoveDatabase,
         ops.PutPairs,
+        ops.RunSql,
         ops.GetValue,  # which may first have to take in what a crash has left
     )
 )

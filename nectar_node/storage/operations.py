@@ -355,6 +355,27 @@ class GetValue:
     key: bytes
 
 
+class Statement(NamedTuple):
+    """A statement of SQL, and the values of its parameters."""
+
+    text: str
+    parameters: tuple[str | int | float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunSql:
+    """Carry out statements of a package in one of its databases (`storage.package_sql`), in order, all or none.
+
+    Outcome of those that write: None, when they are durable. Of one that reads: its rows, a JSON array of objects.
+    OTHER if a statement is wrong, or may not be carried out; NOT_FOUND if there is no such database.
+    """
+
+    location: Location
+    statements: tuple[Statement, ...]
+    writes: bool
+    """Whether they may write; otherwise there is one."""
+
+
 Operation = (
     ReadAt
     | WriteAt
@@ -384,6 +405,7 @@ Operation = (
     | RemoveDatabase
     | PutPairs
     | GetValue
+    | RunSql
 )
 
 
@@ -500,7 +522,7 @@ _READS = frozenset((ReadAt, Stat, ListFolder, Sync, FreeSpace, Hash, Measure, Su
 
 def may_change(operation: Operation) -> bool:
     """Whether an operation is one that changes what is on the disk, also if it fails half-way."""
-    return type(operation) not in _READS
+    return type(operation) not in _READS and (type(operation) is not RunSql or operation.writes)
 
 
 def is_long(operation: Operation) -> bool:
@@ -510,13 +532,13 @@ def is_long(operation: Operation) -> bool:
         return len(operation.data) > LONG_BYTES  # type: ignore[union-attr]
     if kind is ReadState:
         return operation.length > LONG_BYTES  # type: ignore[union-attr]
-    return kind in _WHOLE_FILES
+    return kind in _WHOLE_FILES or kind is RunSql
 
 
 def may_be_long(operation: Operation) -> bool:
     """Whether an operation may take more than a moment: it is carried out in steps."""
     if type(operation) is ReadAt:
         return operation.length > LONG_BYTES
-    if type(operation) is ReadState:
-        return False  # SQLite reads it in one go
+    if type(operation) in (ReadState, RunSql):
+        return False  # SQLite does it in one go
     return type(operation) in _MAY_BE_LONG or is_long(operation)

@@ -20,6 +20,7 @@ from blake3 import blake3
 
 from kernel.contract import limits
 from nectar_node.storage import operations as ops
+from nectar_node.storage import package_sql
 from nectar_node.storage.ledger import OverQuota
 from nectar_node.storage.operations import Location
 from nectar_node.storage.package_files import SUFFIXES
@@ -45,6 +46,10 @@ _SETTINGS = (
     f"PRAGMA journal_size_limit={_LOG_BYTES}",
 )
 _READABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+SQL = "sqlite"
+"""The kind of databases on which packages carry out statements of their own."""
+_CACHED = 16
+"""Statements of ours that are kept compiled."""
 _APPLICATION = int.from_bytes(b"ncdb", "big")
 """Marks the file as one of ours (SQLite's `application_id`)."""
 _PAIRS = "CREATE TABLE IF NOT EXISTS pairs (key BLOB PRIMARY KEY, value BLOB) STRICT"
@@ -85,8 +90,10 @@ class DatabaseDisk(Protocol):
 class PackageDatabases:
     """The databases of the packages of one node. Thread-safe; one database is used by one thread at a time."""
 
-    def __init__(self, files: DatabaseDisk) -> None:
+    def __init__(self, files: DatabaseDisk, clock: Callable[[], float]) -> None:
+        """`clock` gives a time in seconds that only grows."""
         self._files = files
+        self._clock = clock
         self._idle: OrderedDict[Location, apsw.Connection] = OrderedDict()
         """Open connections that nobody uses, the longest unused first."""
         self._lock = threading.Lock()
@@ -96,6 +103,7 @@ class PackageDatabases:
             ops.RemoveDatabase: self._remove,
             ops.PutPairs: self._put,
             ops.GetValue: self._get,
+            ops.RunSql: self._run,
         }
         """What carries out each operation; they raise OSError."""
 
@@ -152,6 +160,10 @@ class PackageDatabases:
                 return bytes(value)
             return None
 
+    def _run(self, operation: ops.RunSql) -> ops.Outcome:
+        with self._existing(operation.location) as connection:
+            return package_sql.run(connection, operation, self._clock, lambda: self._closed)
+
     @contextmanager
     def _existing(self, location: Location) -> Iterator[apsw.Connection]:
         if location not in self._idle and not self._files.exists(location):
@@ -180,13 +192,19 @@ class PackageDatabases:
         self._give_back(location, connection)
 
     def _connect(self, location: Location) -> apsw.Connection:
-        connection = apsw.Connection(self._files.path(location), vfs=self._files.file_system)
+        # Statements of packages are compiled each time, as what they may do differs (`package_sql`).
+        is_sql = location.parts[-1].startswith(SQL)
+        cache = 0 if is_sql else _CACHED
+        path, files = self._files.path(location), self._files
+        connection = apsw.Connection(path, vfs=files.file_system, statementcachesize=cache)
         try:
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
             connection.limit(apsw.SQLITE_LIMIT_LENGTH, _ROW)
             for setting in _SETTINGS:
                 _do(connection, setting)
+            if is_sql:
+                package_sql.prepare(connection)
         except BaseException:
             _close(connection)
             raise

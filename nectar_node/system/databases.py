@@ -131,6 +131,8 @@ class Databases(SystemProcess, Generic[S]):
 
     kind: str
     """The beginning of its files' names."""
+    gathers = True
+    """Whether commits of different requests may become one."""
     reads: frozenset[str]
     """The actions that need the right to read; "Open" and "RemoveDb" are the owner's, all others write."""
 
@@ -172,6 +174,36 @@ class Databases(SystemProcess, Generic[S]):
     def error(self, wrong: Wrong, name: Name | None, action: str, generation: Generation) -> object:
         """Return an error in the shape of a generation."""
         raise NotImplementedError
+
+    def early_error(self, wrong: Wrong) -> object:
+        """Return an error that all kinds have, for the interfaces before 1.0.0."""
+        match wrong.kind:
+            case "NoDb" | "NoTx":
+                return wrong.kind
+            case "NoWriteCap" | "NoReadCap" | "NotOwn":
+                return {"NoCap": {"error": wrong.text}}
+            case "Malformed":
+                return {"InputError": {"error": wrong.text}}
+        return {"IOError": {"error": wrong.text}}
+
+    def late_error(self, wrong: Wrong, name: Name | None, database: str) -> object:
+        """Return an error that all kinds have, for the interfaces from 1.0.0 on; `database` is what the kind calls one
+        of its database.
+        """
+        match wrong.kind:
+            case "NoDb":
+                return {"NoDb": None if name is None else name.json()}
+            case "NoTx":
+                return {"NoTx": wrong.number}
+            case "NoWriteCap" | "NoReadCap":
+                return wrong.kind
+            case "NotOwn":
+                return "MismatchingPackageId"
+            case "Malformed":
+                return "MalformedRequest"
+            case "Database":
+                return {database: wrong.text}
+        return {"IOError": wrong.text}
 
     # --- the five verbs ---------------------------------------------------------------------------------------------
 
@@ -264,7 +296,8 @@ class Databases(SystemProcess, Generic[S]):
                 transaction = self.transaction(number, name)
                 self._check_room(envelope.source.process, 0)
                 self._end(number)  # what it keeps alive is the queue's from now on
-                self.wait(envelope, name, action, self.commit(transaction.steps), writes=True, more=transaction.bytes)
+                work = self.commit(transaction.steps)
+                self.wait(envelope, name, action, work, writes=self.gathers, more=transaction.bytes)
             case _:
                 self.take_untrusted(envelope, name, action, argument)
 

@@ -84,35 +84,13 @@ class Kv(Databases[Pair]):
 
     def error(self, wrong: Wrong, name: Name | None, action: str, generation: Generation) -> object:
         """Return an error in the shape of a generation."""
-        if generation is Generation.LATE:
-            return _late(wrong, name)
-        match wrong.kind:
-            case "NoDb" | "NoTx" | "KeyNotFound":
-                return wrong.kind
-            case "NoWriteCap" | "NoReadCap" | "NotOwn":
-                return {"NoCap": {"error": wrong.text}}
-            case "Malformed":
-                return {"InputError": {"error": wrong.text}}
-            case "Database":
-                return {"RocksDBError": {"action": action, "error": wrong.text}}
-        return {"IOError": {"error": wrong.text}}
-
-
-def _late(wrong: Wrong, name: Name | None) -> object:
-    match wrong.kind:
-        case "NoDb":
-            return {"NoDb": None if name is None else name.json()}
-        case "NoTx":
-            return {"NoTx": wrong.number}
-        case "KeyNotFound" | "NoWriteCap" | "NoReadCap":
+        if wrong.kind == "KeyNotFound":
             return wrong.kind
-        case "NotOwn":
-            return "MismatchingPackageId"
-        case "Malformed":
-            return "MalformedRequest"
-        case "Database":
-            return {"RocksDBError": wrong.text}
-    return {"IOError": wrong.text}
+        if generation is Generation.LATE:
+            return self.late_error(wrong, name, "RocksDBError")
+        if wrong.kind == "Database":
+            return {"RocksDBError": {"action": action, "error": wrong.text}}
+        return self.early_error(wrong)
 
 
 def _key_untrusted(value: object) -> bytes:

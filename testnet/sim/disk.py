@@ -229,7 +229,7 @@ class SimDisk:
         self._database, contents = Database.open(files.path(STORE_FILE), files.file_system, wal)
         self._package_files = _PackageFiles(self, drives)
         self._package_files.mounted.left = self._package_writes
-        self._package_databases = PackageDatabases(self._package_files)
+        self._package_databases = PackageDatabases(self._package_files, lambda: 0.0)
         self._performers |= self._package_databases.performers
         return contents
 

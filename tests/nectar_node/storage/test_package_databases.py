@@ -38,11 +38,11 @@ class Disk:
 
 def real(folder: Path, quotas: Quotas) -> Disk:
     ledger = Ledger(str(folder), quotas)
-    current = [PackageDatabases(PackageFiles(ledger, str(folder)))]
+    current = [PackageDatabases(PackageFiles(ledger, str(folder)), lambda: 0.0)]
 
     def again() -> None:
         current[0].close()
-        current[0] = PackageDatabases(PackageFiles(ledger, str(folder)))
+        current[0] = PackageDatabases(PackageFiles(ledger, str(folder)), lambda: 0.0)
 
     return Disk(str(folder), ledger, lambda operation: perform(operation, ledger, None, current[0]), again)
 

@@ -31,7 +31,7 @@ class Guest:
         package.mkdir()
         (package / "guest.wasm").write_bytes(component(module, puppet(imports_of(self.interface))))
         (package / "metadata.json").write_text(json.dumps({"package": "guest", "publisher": "x.nec"}))
-        wanted = ["kv:distro:sys"]
+        wanted = ["kv:distro:sys", "sqlite:distro:sys"]
         entry = {"process_name": "main", "process_wasm_path": "/guest.wasm", "request_capabilities": wanted}
         (package / "manifest.json").write_text(json.dumps([entry]))
         self.lab = Simulation(1, programs)
@@ -86,3 +86,25 @@ def test_a_guest_of_each_interface_keeps_values_in_its_own_shapes(start: Start, 
     guest.lab.wait(lambda: guest.lab.ready("a.nec"), 60.0)
     guest.node = guest.lab.nodes["a.nec"]
     assert guest.ask("kv", get) == (get, b"two")
+
+
+@pytest.mark.parametrize("module", EARLY + LATE)
+def test_a_guest_of_each_interface_carries_out_sql_in_its_own_shapes(start: Start, module: str) -> None:
+    guest, late = start(module), module in LATE
+
+    def query(text: str, values: bytes | None = None) -> Any:
+        answer = guest.ask("sqlite", {"Query": text} if late else {"Read": {"query": text}}, values)
+        return answer[1] if isinstance(answer, tuple) else answer
+
+    def error(value: object) -> object:
+        return {"Err": value if late else {"error": value}}
+
+    assert query("SELECT 1 AS a") == error({"NoDb": [PACKAGE, "d"]} if late else "NoDb")
+    assert guest.ask("sqlite", "Open") == "Ok"
+    assert guest.ask("sqlite", {"Write": {"statement": "CREATE TABLE t (a, b)", "tx_id": None}}) == "Ok"
+    insert = {"Write": {"statement": "INSERT INTO t VALUES (?, x'01')", "tx_id": None}}
+    assert guest.ask("sqlite", insert, b'["one"]') == "Ok"
+    assert query("SELECT * FROM t") == b'[{"a":"one","b":"AQ=="}]'
+    text = "no such table: u"
+    assert query("SELECT * FROM u") == error({"RusqliteError": text if late else {"error": text}})
+    assert query("DROP TABLE t") == error("NotAReadKeyword")

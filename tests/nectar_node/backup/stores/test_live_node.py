@@ -99,7 +99,7 @@ def test_the_check_notices_what_is_not_kept(tmp_path: Path, monkeypatch: pytest.
 def test_a_database_is_read_as_it_was_however_it_changes_meanwhile(tmp_path: Path) -> None:
     random = Random(1)
     drives = Drives(tmp_path, random)
-    databases = PackageDatabases(PackageFiles(drives.ledger, drives.ledger.drives))
+    databases = PackageDatabases(PackageFiles(drives.ledger, drives.ledger.drives), lambda: 0.0)
     kept, removed = (drives.at(ops.DATABASES, file_of("kv", name)) for name in ("kept", "removed"))
 
     def put(location: ops.Location, count: int) -> None:

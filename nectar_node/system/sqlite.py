@@ -1,0 +1,114 @@
+"""sqlite:distro:sys: databases (`system.databases`) on which packages carry out SQL of their own.
+
+{"Write": {"statement", "tx_id"}}, and {"Read": {"query"}} or {"Query": text}; the blob holds the values of the
+parameters, a JSON array. The rows are the blob of the answer "Read": a JSON array of {column: value}, bytes in base64.
+What a statement may do, and how long, is for `storage.package_sql`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from kernel.contract.guest import Generation
+from kernel.contract.message import Buffer, Envelope, LazyLoadBlob
+from nectar_node.base.system_processes import SQLITE
+from nectar_node.contract.json_shapes import field_untrusted, number_untrusted, text_untrusted
+from nectar_node.storage.operations import Location, Operation, Outcome, RunSql, Statement
+from nectar_node.storage.package_databases import SQL
+from nectar_node.storage.package_sql import MAX_SQL_BYTES
+from nectar_node.system.databases import Databases, DatabaseTask, Name, Wrong
+
+READS = frozenset(("SELECT", "VALUES", "WITH", "EXPLAIN", "PRAGMA"))
+"""The words with which a query begins."""
+WRITES = frozenset(("ALTER", "CREATE", "DELETE", "DROP", "INSERT", "REINDEX", "REPLACE", "UPDATE", "WITH"))
+"""The words with which a statement that writes begins."""
+MAX_PARAMETERS_BYTES = 4 << 20
+"""Bytes of the values of a statement's parameters, as JSON: reading it takes the node's only thread."""
+_LARGEST = 1 << 63
+
+
+class Sqlite(Databases[Statement]):
+    """The databases with SQL of one node."""
+
+    id = SQLITE
+    kind = SQL
+    gathers = False  # one that is wrong would undo the others
+    reads = frozenset(("Read", "Query"))
+
+    def take_untrusted(self, envelope: Envelope, name: Name, action: str, argument: Any) -> None:
+        """Queue a request of this process's own, or put it into a transaction; raises Wrong and RequestRefused."""
+        match action:
+            case "Read" | "Query":
+                query = argument if isinstance(argument, str) else field_untrusted(argument, "query")
+                statement = _statement_untrusted(query, envelope.blob, READS, "NotAReadKeyword")
+                self.wait(envelope, name, action, RunSql(self.locate(name), (statement,), writes=False))
+            case "Write":
+                text = field_untrusted(argument, "statement")
+                statement = _statement_untrusted(text, envelope.blob, WRITES, "NotAWriteKeyword")
+                number = argument.get("tx_id")
+                if number is None:
+                    self.wait(envelope, name, action, RunSql(self.locate(name), (statement,), writes=True))
+                    return
+                transaction = self.transaction(number_untrusted(number, (1 << 64) - 1), name)
+                size = len(statement.text.encode()) + (len(envelope.blob.bytes) if envelope.blob is not None else 0)
+                self.collect(envelope, transaction, statement, size)
+            case _:
+                raise Wrong("Malformed", f"there is no action {action[:64]!r}")
+
+    def commit(self, steps: list[Statement]) -> object:
+        """Return the statements of a transaction."""
+        return tuple(steps)
+
+    def operation(self, location: Location, tasks: Sequence[DatabaseTask]) -> Operation:
+        """Return the operation that carries out the statements of a task."""
+        work = tasks[0].work
+        return work if isinstance(work, RunSql) else RunSql(location, _statements(tasks), writes=True)
+
+    def answer(self, task: DatabaseTask, outcome: Outcome, generation: Generation) -> tuple[object, Buffer | None]:
+        """Return the answer to a task that is done."""
+        return ("Read", outcome) if isinstance(outcome, bytes) else ("Ok", None)
+
+    def error(self, wrong: Wrong, name: Name | None, action: str, generation: Generation) -> object:
+        """Return an error in the shape of a generation."""
+        if wrong.kind in ("NotAReadKeyword", "NotAWriteKeyword", "InvalidParameters"):
+            return wrong.kind
+        if generation is Generation.LATE:
+            return self.late_error(wrong, name, "RusqliteError")
+        if wrong.kind == "Database":
+            return {"RusqliteError": {"error": wrong.text}}
+        return self.early_error(wrong)
+
+
+def _statements(tasks: Sequence[DatabaseTask]) -> tuple[Statement, ...]:
+    return tuple(each for task in tasks if isinstance(task.work, tuple) for each in task.work)
+
+
+def _statement_untrusted(value: object, blob: LazyLoadBlob | None, words: frozenset[str], wrong: str) -> Statement:
+    text = text_untrusted(value)
+    if len(text.encode()) > MAX_SQL_BYTES:
+        raise Wrong("Malformed", f"a statement has at most {MAX_SQL_BYTES} bytes")
+    first = text.split(None, 1)[:1]
+    if not first or first[0].upper() not in words:
+        raise Wrong(wrong)
+    return Statement(text, () if blob is None else _parameters_untrusted(blob.bytes))
+
+
+def _parameters_untrusted(data: Buffer) -> tuple[str | int | float | None, ...]:
+    if len(data) > MAX_PARAMETERS_BYTES:
+        raise Wrong("InvalidParameters")
+    try:
+        values = msgspec.json.decode(data) if len(data) else []
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise Wrong("InvalidParameters") from None
+    if not isinstance(values, list) or not all(map(_is_value, values)):
+        raise Wrong("InvalidParameters")
+    return tuple(int(value) if isinstance(value, bool) else value for value in values)
+
+
+def _is_value(value: object) -> bool:
+    if isinstance(value, int):
+        return -_LARGEST <= value < _LARGEST
+    return value is None or isinstance(value, (str, float))
