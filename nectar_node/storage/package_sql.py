@@ -33,6 +33,13 @@ MAX_SECONDS = 2.0
 """Seconds of one request, for steps that are not simple."""
 MAX_MEMORY = 256 << 20
 """Bytes that SQLite may have in use in this process while a request runs."""
+MAX_HEAP = 1 << 30
+"""Bytes that SQLite never exceeds in this process, whatever runs: one statement may hold many values between two looks.
+"""
+MAX_FUNCTIONS = 250
+"""Calls of functions that are written in one statement: SQLite looks at its steps only where a program jumps back, and
+each call may take milliseconds.
+"""
 MAX_TRIMMED = 256
 """Characters that `trim` may be told to remove: it compares each with each."""
 _STEPS_BETWEEN = 200
@@ -43,7 +50,7 @@ _LIMITS = {
     apsw.SQLITE_LIMIT_COLUMN: 200,
     apsw.SQLITE_LIMIT_EXPR_DEPTH: 100,
     apsw.SQLITE_LIMIT_COMPOUND_SELECT: 100,
-    apsw.SQLITE_LIMIT_VDBE_OP: 100_000,
+    apsw.SQLITE_LIMIT_VDBE_OP: 10_000,
     apsw.SQLITE_LIMIT_FUNCTION_ARG: 100,
     apsw.SQLITE_LIMIT_ATTACHED: 0,
     apsw.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 256,
@@ -140,7 +147,7 @@ def run(
         return _refused("it takes too long, or too much memory")
     except _TooMuch:
         return _refused(f"the result is longer than {MAX_RESULT_BYTES} bytes: ask for less at a time")
-    except (apsw.Error, TypeError, ValueError, OverflowError) as error:
+    except (apsw.Error, TypeError, ValueError, OverflowError, MemoryError) as error:
         return _refused(str(error) or type(error).__name__)
     finally:
         connection.set_progress_handler(None)
@@ -199,10 +206,14 @@ def _rows(connection: apsw.Connection, statement: ops.Statement, allowed: frozen
 
 
 def _authorizer(allowed: frozenset[int]) -> Callable[[int, str | None, str | None, str | None, str | None], int]:
+    functions = 0
+
     def authorize(action: int, first: str | None, second: str | None, _: str | None, __: str | None) -> int:
         refused = action not in allowed
         if action == apsw.SQLITE_FUNCTION:
-            refused = (second or "").lower() in _NO_FUNCTIONS
+            nonlocal functions
+            functions += 1
+            refused = functions > MAX_FUNCTIONS or (second or "").lower() in _NO_FUNCTIONS
         elif action == apsw.SQLITE_READ:
             refused = (first or "").lower() in _NO_TABLES
         elif action == apsw.SQLITE_PRAGMA:

@@ -170,6 +170,14 @@ def test_an_endless_query_ends(sql: Sql, monkeypatch: pytest.MonkeyPatch) -> Non
     assert sql.read("SELECT count(*) AS n FROM t") == [{"n": 0}]
 
 
+def test_a_statement_has_a_bounded_number_of_calls_for_those_between_two_looks_may_take_long(sql: Sql) -> None:
+    def calls(count: int) -> str:
+        return "SELECT max(" + ", ".join(["max(" + ", ".join(["abs(1)"] * 80) + ")"] * count) + ") AS a"
+
+    assert sql.read(calls(2)) == [{"a": 1}]
+    assert sql.problem(calls(4)).startswith("not authorized")
+
+
 def test_a_result_is_bounded_before_it_is_built(sql: Sql, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sql.problem(f"{ENDLESS} SELECT hex(zeroblob(100000)) AS a FROM n").startswith("the result is longer than")
     assert sql.problem("SELECT zeroblob(2000000)") == "string or blob too big"
