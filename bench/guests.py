@@ -19,6 +19,8 @@ _RECEIVED = 1024
 """The address where a message is written: result<tuple<address, message>, …>."""
 _BODY = _RECEIVED + 72
 """Pointer and length of a request's body (Component Model, Canonical ABI)."""
+_ANSWER = _RECEIVED + 52
+"""The same of the body of an answer that was waited for."""
 _REQUEST = 2048
 """The address of the parameters of send-request: target at 0, request at 32, context at 88, blob at 100."""
 _BLOB = 3072
@@ -58,6 +60,7 @@ _FRAME = """(module
   (import "nectar:process/standard@0.7.0" "receive" (func $host_receive (param i32)))
   (import "nectar:process/standard@0.7.0" "get-blob" (func $get_blob (param i32)))
   (import "nectar:process/standard@0.7.0" "send-request" (func $send_request (param i32)))
+  (import "nectar:process/standard@0.7.0" "send-and-await-response" (func $await (param i32 i32)))
   (import "nectar:process/standard@0.7.0" "send-response" (func $send_response
     (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))
   (memory (export "memory") 1)
@@ -130,6 +133,68 @@ def saver(count: int, size: int) -> bytes:
       (br_if $more (local.get $left))))"""
     asked = f"(if (i32.load offset=4 (i32.const {_BODY})) (then (call $save)))"
     return _assembled(f"(loop $again (call $receive) {asked} (call $respond) (br $again))", save)
+
+
+_KV = {
+    "target": "ourkvdistrosys",
+    "o": '"Open"',
+    "s": '{"Set":{"key":[107],"tx_id":null}}',
+    "g": '{"Get":{"key":[107]}}',
+}
+"""The id of kv:distro:sys, and the actions that the first letter of a request's body asks for."""
+
+
+def asker_of_kv(count: int, size: int) -> bytes:
+    """Return a guest that opens a database (`o`), sets a value of `size` bytes (`s`) or gets it (`g`), `count` times,
+    waits for each answer, and answers with the last one.
+    """
+    package = f'{{"package_name":"{PACKAGE}","publisher_node":"local"}}'
+    texts = {"target": _KV["target"]} | {
+        letter: f'{{"package_id":{package},"db":"d","action":{action}}}'
+        for letter, action in _KV.items()
+        if letter != "target"
+    }
+    places, place, data = dict[str, int](), 200, ""
+    for name, text in texts.items():
+        places[name] = place
+        escaped = text.replace('"', '\\"')
+        data += f'  (data (i32.const {place}) "{escaped}")\n'
+        place += len(text)
+    at = places["target"]
+    fields = [*zip((at, at + 3, at + 5, at + 11), (3, 2, 6, 3), strict=True)]
+    target = "".join(
+        f"(i32.store (i32.const {_REQUEST + 8 * field + 4 * part}) (i32.const {value}))"
+        for field, pair in enumerate(fields)
+        for part, value in enumerate(pair)
+    )
+    choices = "".join(
+        f"(if (i32.eq (local.get $letter) (i32.const {ord(letter)})) (then"
+        f" (i32.store (i32.const {_REQUEST + 56}) (i32.const {places[letter]}))"
+        f" (i32.store (i32.const {_REQUEST + 60}) (i32.const {len(texts[letter])}))))"
+        for letter in "osg"
+    )
+    functions = f"""{data}
+  (func $ask (param $letter i32) (local $left i32)
+    {target}
+    (i32.store8 (i32.const {_REQUEST + 40}) (i32.const 1))
+    (i64.store (i32.const {_REQUEST + 48}) (i64.const 60))
+    {choices}
+    (i32.store8 (i32.const {_REQUEST + 88}) (i32.eq (local.get $letter) (i32.const {ord("s")})))
+    (i32.store (i32.const {_REQUEST + 104}) (i32.const {_STATE}))
+    (i32.store (i32.const {_REQUEST + 108}) (i32.const {size}))
+    (local.set $left (select (i32.const 1) (i32.const {count}) (i32.eq (local.get $letter) (i32.const {ord("o")}))))
+    (loop $more
+      (global.set $heap (i32.const {_HEAP}))
+      (i32.store (i32.const {_STATE}) (i32.add (i32.load (i32.const {_STATE})) (i32.const 1)))
+      (call $await (i32.const {_REQUEST}) (i32.const {_RECEIVED}))
+      (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+      (br_if $more (local.get $left))))"""
+    ask = f"(call $ask (i32.load8_u (i32.load (i32.const {_BODY}))))"
+    respond = f"""(call $send_response (i32.const 0) (i32.load (i32.const {_ANSWER}))
+      (i32.load offset=4 (i32.const {_ANSWER}))
+      (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+      (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))"""
+    return _assembled(f"(loop $again (call $receive) {ask} {respond} (br $again))", functions)
 
 
 def spinner() -> bytes:

@@ -40,6 +40,8 @@ TITLES = {
     "boot": "a node is ready",
     "boot_testnet": "a testnet of three is ready",
     "boot_many": "a killed node with 1,000 processes and 100,000 files is ready again",
+    "kv_set": "durable sets of one process in a database of keys and values",
+    "kv_get": "gets of one process from it",
     "state": "durable `set-state` calls of one process",
     "state_100": "the same of 100 processes together",
     "lookups": "look-ups at a registrar with 100,000 names",
