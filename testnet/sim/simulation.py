@@ -345,10 +345,12 @@ class Simulation(NodeContext, Lab):
         return self._backups[node]
 
     def start_backup(self, host: str, remotes: tuple[str, ...]) -> None:
-        self.backups(host).start(remotes)
+        if host in self._backups:  # whoever has named other remotes to the core carries it out themselves
+            self._backups[host].start(remotes)
 
     def stop_backup(self, host: str, remotes: tuple[str, ...]) -> None:
-        self.backups(host).stop(remotes)
+        if host in self._backups:
+            self._backups[host].stop(remotes)
 
     def backup_remotes(self, host: str) -> tuple[KnownRemote, ...]:
         return self._backups[host].known_remotes() if host in self._backups else ()
