@@ -279,9 +279,17 @@ def _boot_detached(network: LocalNetwork, name: str, options: BootOptions, *, as
         tell_places(name, started.pid, await_places(network, name))
     else:
         output.say(f"{name} runs as process {started.pid} on {output.endpoint(list(started.endpoint))}.")
+    tell_web(network, name)
     if started.warning is not None:
         output.complain(started.warning)
     return 0
+
+
+def tell_web(network: LocalNetwork, name: str) -> None:
+    """Print where browsers reach the node `name`, which has just booted, if they do."""
+    if kept_options(network.place(name)).http is not None:
+        with network.connect(name) as client:
+            output.say(f"Browsers reach {name} at {client.ask('status').get('http')}.")
 
 
 def with_consent(folder: NodeFolder, options: BootOptions, said: Consent) -> BootOptions:

@@ -70,10 +70,16 @@ class DoorSocket(NamedTuple):
     tls: ssl.SSLContext | None
 
     @property
-    def place(self) -> tuple[str, int]:
-        """The address and port."""
-        host, port = self.socket.getsockname()[:2]
-        return host, port
+    def port(self) -> int:
+        """The port."""
+        port: int = self.socket.getsockname()[1]
+        return port
+
+    @property
+    def url(self) -> str:
+        """What people give to their browsers."""
+        host = self.socket.getsockname()[0]
+        return f"http{'' if self.tls is None else 's'}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
 def open_door(place: HttpPlace) -> DoorSocket:
@@ -243,8 +249,11 @@ class HttpDoor:
         """Return what the request is answered with; None: nobody is there any more."""
         if self._closes:
             return error_page(503, "The node goes down.")
-        length = _length(scope)
-        if length > MAX_BODY_BYTES:
+        names = [name for name, _ in scope["headers"]]
+        if b"content-length" in names and b"transfer-encoding" in names:
+            # Two lengths, of which another parser may believe the other one (RFC 9112, 6.1).
+            return error_page(400, "A request has one length.")
+        if _length(scope) > MAX_BODY_BYTES:
             return error_page(413, f"A request has at most {MAX_BODY_BYTES} bytes.")
         with trio.move_on_after(READ_SECONDS) as limit:
             while await reading.more():

@@ -273,8 +273,8 @@ class Node:
         self._ready = trio.Event()
         self._to_write: list[Writable] = []
         self._door: HttpDoor | None = None
-        self._web: tuple[str, int] | None = None
-        """Where it listens for browsers; None: nowhere."""
+        self._web: str | None = None
+        """The address for browsers; None: there is none."""
         self._boot_id = os.urandom(8).hex()
         self._core = _make_core(prepared)
         self._runner = Runner(self._core, self._carry_out, self._flush)
@@ -447,7 +447,7 @@ class Node:
         """Listen for browsers, if that is wanted."""
         if self.config.http is not None:
             opened = open_door(self.config.http)
-            self._web = opened.place
+            self._web = opened.url
             self._door = HttpDoor(opened, self._prepared.budget.browsers, self._tell_http, self._note)
 
     def _tell_http(self, event: HttpEvent) -> None:
@@ -516,7 +516,7 @@ class Node:
         uptime = trio.current_time() - self._started
         return {
             "endpoint": list(self._endpoint),
-            "http": None if self._web is None else list(self._web),
+            "http": self._web,
             "boot_id": self._boot_id,
             "uptime": round(uptime, 3),
             "descriptors": {"used": descriptors.used(), "limit": self._prepared.budget.limit},
