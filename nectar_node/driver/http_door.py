@@ -140,7 +140,10 @@ class _DoorStream(trio.abc.HalfCloseableStream):
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         with trio.move_on_after(WRITE_SECONDS) as scope:
-            await self._stream.send_all(data)
+            try:
+                await self._stream.send_all(data)
+            except trio.BusyResourceError:  # only hypercorn's end of the connection is not one after the other
+                raise trio.BrokenResourceError("the connection is being closed") from None
         if scope.cancelled_caught:
             self.socket.close()
             raise trio.BrokenResourceError("the other end takes nothing")
@@ -398,7 +401,7 @@ def _is_theirs(error: BaseException) -> bool:
     """Whether it says only that the other end has gone, or does not speak TLS."""
     if isinstance(error, BaseExceptionGroup):
         return all(map(_is_theirs, error.exceptions))
-    return isinstance(error, (trio.BrokenResourceError, trio.ClosedResourceError, OSError))
+    return isinstance(error, (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError, OSError))
 
 
 def _config(note: Callable[[str, BaseException], None]) -> Config:

@@ -45,7 +45,10 @@ fn serve(http: json.Raw, source: nectar.Address) bool {
     const browser = json.parse(Browser, http.text) catch return true;
     const blob = nectar.getBlob();
     const path = browser.bound_path;
-    if (std.mem.endsWith(u8, path, "/never")) return true;
+    if (std.mem.endsWith(u8, path, "/never")) {
+        nectar.print(0, "asked for /never", .{});
+        return true;
+    }
     if (std.mem.endsWith(u8, path, "/end")) return false;
     if (std.mem.endsWith(u8, path, "/nonsense")) {
         nectar.respond(.{ .body = "what?" });

@@ -27,6 +27,9 @@ from tests import waiting
 
 Core = Callable[[HttpRequest], HttpAnswer | None]
 HEAD = b"Host: localhost\r\n"
+NONE = 0
+"""Instead of a status: the connection has been closed without an answer, as what sends on after a refusal deserves."""
+TWO_LENGTHS = b"POST / HTTP/1.1\r\n" + HEAD + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def echo(request: HttpRequest) -> HttpAnswer | None:
@@ -98,6 +101,8 @@ def request(target: str, *headers: bytes, body: bytes = b"", method: str = "GET"
 
 
 def status(answer: bytes) -> int:
+    if not answer:
+        return NONE
     assert answer.startswith(b"HTTP/1.1 "), answer
     return int(answer.split(b" ", 2)[1])
 
@@ -131,7 +136,7 @@ async def test_the_answer_to_head_has_the_length_and_no_body() -> None:
 @pytest.mark.parametrize(
     ("data", "codes"),
     [
-        (request("/", b"Content-Length: 1", b"Transfer-Encoding: chunked", body=b"0\r\n\r\nGET /no"), {400}),
+        (TWO_LENGTHS + b"0\r\n\r\nGET /no HTTP/1.1\r\nHost: localhost\r\n\r\n", {400, NONE}),
         (request("/", b"Content-Length: 1", b"Content-Length: 2", body=b"xx"), {400}),
         (request("/", b"Content-Length: 1, 2", body=b"xx"), {400}),
         (request("/", b"Content-Length: +1", body=b"x"), {400}),
@@ -154,7 +159,7 @@ async def test_what_two_parsers_could_read_in_two_ways_is_refused(data: bytes, c
     async with opened() as door:
         answer = await door.ask(data)
         assert status(answer) in codes
-        assert answer.count(b"HTTP/1.1") == 1, "and what is behind it is no request"
+        assert answer.count(b"HTTP/1.1") <= 1, "and what is behind it is no request"
         assert not door.events
 
 
