@@ -126,7 +126,7 @@ class NodeCore:
         self._events = network.events
         kinds: tuple[type[SystemProcess], ...]
         kinds = (Vfs, State, Timer, Net, KernelProcess, Terminal, Keeper, HttpServer)
-        known = [(id, each.public) for each in kinds for id in (each.id, *each.aliases)]
+        known = [(id, each.public) for each in kinds for id in (each.id, *each.other_names)]
         self.memory = config.memory
         self.kernel = Kernel(config.our, config.fresh_id, known, config.memory)
         self.machine = Machine(self.kernel, self._configure)

@@ -76,7 +76,7 @@ class HttpServer(SystemProcess):
     """The bound paths, and the requests of browsers that processes have not answered yet."""
 
     id = HTTP_SERVER
-    aliases = (HTTP_SERVER_LATE,)
+    other_names = (HTTP_SERVER_LATE,)
 
     def __init__(self, our: str, hosts: tuple[str, ...]) -> None:
         """`hosts`: how the node may be called in a Host header, beside the names of its loopback."""

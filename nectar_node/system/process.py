@@ -87,7 +87,7 @@ class SystemProcess:
     """A process written in Python. It overrides what concerns it: the defaults do nothing."""
 
     id: ProcessId
-    aliases: tuple[ProcessId, ...] = ()
+    other_names: tuple[ProcessId, ...] = ()
     """Further names of it, for packages that know it by these."""
     public = False
     """Whether every local process may message it (G18)."""

@@ -60,7 +60,7 @@ class SystemProcesses:
         self.failures: Counter[ProcessId] = Counter()
         """How often the code of each has failed."""
         self._all = tuple(processes)
-        self.by_id = {id: each for each in self._all for id in (each.id, *each.aliases)}
+        self.by_id = {id: each for each in self._all for id in (each.id, *each.other_names)}
         """All of them, under all their names; read-only."""
         self.pending: deque[SystemProcess] = deque()
         """Processes that have been told something since they were last asked for actions; the core takes them out."""

@@ -61,11 +61,11 @@ class Browser:
         return http.client.HTTPConnection(LOOPBACK, self.port, timeout=60)
 
     def ask(
-        self, method: str, path: str, body: bytes | None = None, **headers: str
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> tuple[int, dict[str, str], bytes]:
         connection = self.connect()
         try:
-            connection.request(method, f"/web:site:local{path}", body, headers)
+            connection.request(method, f"/web:site:local{path}", body, headers or {})
             answer = connection.getresponse()
             return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
         finally:
@@ -89,7 +89,7 @@ def browser(network: LocalTestnet) -> Browser:
 @pytest.mark.parametrize("server", [EARLY, LATE])
 def test_a_browser_reaches_a_process_under_the_name_of_either_generation(browser: Browser, server: str) -> None:
     assert browser.bind("/games/:id", server) == {"Ok": None}
-    status, headers, body = browser.ask("GET", "/games/7?x=1", Accept="text/plain")
+    status, headers, body = browser.ask("GET", "/games/7?x=1", headers={"Accept": "text/plain"})
     assert (status, headers["content-type"]) == (200, "text/plain")
     source, _, seen = body.decode().partition(" ")
     assert f"{source}:distro:sys" == server
@@ -110,21 +110,21 @@ def test_a_cached_page_a_range_of_it_and_that_it_has_not_changed(browser: Browse
     browser.bind("/page", text="0123456789")
     status, headers, body = browser.ask("GET", "/page")
     assert (status, headers["content-type"], body) == (200, "text/html", b"0123456789")
-    assert browser.ask("GET", "/page", Range="bytes=2-3")[::2] == (206, b"23")
-    assert browser.ask("GET", "/page", **{"If-None-Match": headers["etag"]})[::2] == (304, b"")
+    assert browser.ask("GET", "/page", headers={"Range": "bytes=2-3"})[::2] == (206, b"23")
+    assert browser.ask("GET", "/page", headers={"If-None-Match": headers["etag"]})[::2] == (304, b"")
     assert browser.ask("HEAD", "/page")[1]["content-length"] == "10"
 
 
 def test_what_goes_wrong_has_a_status_of_its_own(browser: Browser) -> None:
     for path in ("/nonsense", "/end", "/mine", "/secret"):
-        flags = {"local_only": path == "/mine", "authenticated": path == "/secret"}
-        assert browser.bind(path, **flags) == {"Ok": None}
+        bound = browser.bind(path, local_only=path == "/mine", authenticated=path == "/secret")
+        assert bound == {"Ok": None}
     assert browser.ask("GET", "/none")[0] == 404
     assert browser.ask("GET", "/nonsense")[0] == 500
     assert browser.ask("GET", "/secret")[0] == 401
     assert browser.ask("GET", "/mine")[0] == 200
-    assert browser.ask("GET", "/mine", **{"X-Forwarded-For": "1.2.3.4"})[0] == 403
-    assert browser.ask("GET", "/mine", Host="evil.example")[0] == 421
+    assert browser.ask("GET", "/mine", headers={"X-Forwarded-For": "1.2.3.4"})[0] == 403
+    assert browser.ask("GET", "/mine", headers={"Host": "evil.example"})[0] == 421
     assert browser.ask("GET", "/end")[0] == 500
     assert browser.ask("GET", "/mine")[0] == 404, "bindings end with their process"
 
