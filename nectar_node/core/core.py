@@ -147,7 +147,8 @@ class NodeCore:
         net = Net(config.our, self.peers, network.record, network.statistics)
         distro = KernelProcess(config.our, self.kernel)
         self.keeper = Keeper(config.our, config.keeps, config.kept.owners, config.fresh_id, self._key_of, config.memory)
-        self._http = HttpServer(config.our, config.http_hosts)
+        self._http = HttpServer(config.our, config.http_hosts, config.fresh_id)
+        self.sessions = self._http.sessions
         processes: tuple[SystemProcess, ...]
         processes = (self.vfs, self._state, Timer(), net, distro, self._terminal, self.keeper, self._http)
         self._timers: Timers[Any] = Timers()

@@ -39,6 +39,8 @@ class Binding(NamedTuple):
     """Whether only this machine is served."""
     page: StaticPage | None
     """What a GET is answered with, without asking the process; None: it is asked."""
+    secure: bool = False
+    """Whether it is served only under an origin for its package alone."""
 
 
 Found = tuple[Binding, dict[str, str]]

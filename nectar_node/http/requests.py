@@ -64,6 +64,8 @@ class ReadRequest(NamedTuple):
     source: tuple[str, int]
     is_local: bool
     """Whether it comes from this machine, and from no proxy there."""
+    is_forged: bool
+    """Whether it would change something, and a page of another origin has made the browser send it."""
 
 
 def read_untrusted(request: HttpRequest, hosts: Collection[str]) -> ReadRequest:
@@ -79,8 +81,31 @@ def read_untrusted(request: HttpRequest, hosts: Collection[str]) -> ReadRequest:
     process, segments = _path_untrusted(request)
     is_local = _is_loopback(request.source[0]) and _PROXY_HEADERS.isdisjoint(headers)
     parameters = _parameters_untrusted(request.query)
-    source = request.source
-    return ReadRequest(request.method, host, process, segments, request.path, parameters, headers, source, is_local)
+    source, forged = request.source, _is_forged(request, host, headers)
+    return ReadRequest(
+        request.method, host, process, segments, request.path, parameters, headers, source, is_local, forged
+    )
+
+
+def _is_forged(request: HttpRequest, host: str, headers: dict[str, str]) -> bool:
+    """Whether a browser says that a page of another origin is behind a request that is not safe (RFC 9110, 9.2.1).
+
+    What is no browser says nothing of the kind, and has no cookies that anybody else could use.
+    """
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        return False
+    if "origin" in headers:
+        return headers["origin"].lower() != f"{'https' if request.secure else 'http'}://{host.lower()}"
+    return headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+
+
+def cookies(headers: dict[str, str]) -> dict[str, str]:
+    """Return the cookies of a request; of several with one name, the first, whose path is the longest."""
+    found: dict[str, str] = {}
+    for each in headers.get("cookie", "").split(";"):
+        name, _, value = each.strip().partition("=")
+        found.setdefault(name, value)
+    return found
 
 
 def is_our_host(host: str, hosts: Collection[str]) -> bool:

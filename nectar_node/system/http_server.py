@@ -8,12 +8,15 @@ with. Every other request of a browser goes to the process as {"Http": {…}}, t
 The two names are those of two generations of packages, which compare the source of what they get with the name that
 they know, and parse errors in different shapes: so the name that a process calls says to which it belongs.
 
-Nobody can sign in yet: what only those who have are served is answered 401.
+Whoever has opened a link of the node's user is signed in, by a cookie (`nectar_node.http.sessions`); all others are
+answered 401 at paths for those who are. `SecureBind` wants an origin for its package alone, which there is not yet: it
+is answered 401 to all.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import NamedTuple
 
 from kernel.contract.address import Address, PackageId, ProcessId
@@ -25,8 +28,9 @@ from nectar_node.contract.actions import LogLine
 from nectar_node.contract.http import HttpAnswer, HttpEvent, HttpGone, HttpRequest
 from nectar_node.contract.json_shapes import RequestRefused, dump, field_untrusted, load_untrusted, variant_untrusted
 from nectar_node.http.bindings import Binding, Bindings, CannotBind
-from nectar_node.http.pages import PageAnswer, answer_untrusted, error_page, serve, static_page
-from nectar_node.http.requests import HttpRefused, ReadRequest, read_untrusted
+from nectar_node.http.pages import SAFETY, PageAnswer, answer_untrusted, error_page, serve, static_page
+from nectar_node.http.requests import HttpRefused, ReadRequest, cookies, read_untrusted
+from nectar_node.http.sessions import SESSION_SECONDS, WebSessions
 from nectar_node.system.process import SORRY, Cause, SystemProcess, SystemToken, reply
 
 ANSWER_SECONDS = 30
@@ -44,10 +48,12 @@ MAX_REQUEST_BYTES = 64 << 10
 MAX_ANSWER_BYTES = 64 << 10
 """Bytes of a process's answer without its blob, which carries a status and headers."""
 _LATER = ("WebSocketBind", "WebSocketSecureBind", "WebSocketUnbind", "WebSocketPush", "WebSocketClose")
-_NO_SIGN_IN = (
-    "This page is for those who have signed in, and this node has no sign-in yet. "
-    "Its process can bind it as local_only instead, or open to all."
-)
+LOGIN = "/login"
+"""The path that signs in; it is the node's own."""
+_COOKIES = ("kinode-auth_", "hyperware-auth_")
+"""How the cookies of a session begin, for the packages of both generations; then comes the node's name."""
+_SIGN_IN = "This page is for those who have signed in: `nectar open` gives the node's user a link that does."
+_NO_ORIGIN = "This page demands an origin for its package alone, which this node does not have yet."
 
 
 class _UnderWay(NamedTuple):
@@ -78,11 +84,14 @@ class HttpServer(SystemProcess):
     id = HTTP_SERVER
     other_names = (HTTP_SERVER_LATE,)
 
-    def __init__(self, our: str, hosts: tuple[str, ...]) -> None:
-        """`hosts`: how the node may be called in a Host header, beside the names of its loopback."""
+    def __init__(self, our: str, hosts: tuple[str, ...], fresh_id: Callable[[], int]) -> None:
+        """`hosts`: how the node may be called in a Host header, beside the names of its loopback; `fresh_id` returns
+        unpredictable u64s.
+        """
         super().__init__()
         self._our = our
         self._hosts = frozenset(hosts)
+        self.sessions = WebSessions(fresh_id)
         self._bindings = Bindings()
         self._under_way: dict[object, _UnderWay] = {}
         """By the tokens of the requests."""
@@ -126,7 +135,7 @@ class HttpServer(SystemProcess):
                     raise _Refused("NoBlob", "NoBlob", f"{path[:100]!r} is to be cached, and there is no blob")
                 page = static_page(envelope.blob.mime, envelope.blob.bytes)
             source, server = envelope.source.process, envelope.target.process
-            self._bindings.bind(Binding(source, server, path, authenticated, local_only, page))
+            self._bindings.bind(Binding(source, server, path, authenticated, local_only, page, secure))
         except RequestRefused as refusal:
             raise _malformed(str(refusal)) from None
         except CannotBind as why:
@@ -154,27 +163,58 @@ class HttpServer(SystemProcess):
                 self._gone.add(event.token)
             return
         try:
-            answer = self._serve_untrusted(event)
+            answer = self._serve_untrusted(event, now)
         except HttpRefused as refused:
             answer = error_page(refused.status, refused.sentence)
         if answer is not None:
             self._out.append(HttpAnswer(event.token, *answer))
 
-    def _serve_untrusted(self, request: HttpRequest) -> PageAnswer | None:
+    def _serve_untrusted(self, request: HttpRequest, now: float) -> PageAnswer | None:
         """Return the answer, or None if a process is asked for it; raises HttpRefused."""
         read = read_untrusted(request, self._hosts)
+        if read.path == LOGIN:
+            return self._sign_in(request, read, now)
         found = self._bindings.find(read.process, read.segments)
         if found is None:
             raise HttpRefused(404, "Nothing is served here: no process that runs has bound this path.")
         binding, values = found
         if binding.local_only and not read.is_local:
             raise HttpRefused(403, "This page is for the machine of the node alone, and through no proxy.")
-        if binding.authenticated:
-            raise HttpRefused(401, _NO_SIGN_IN)
+        if binding.secure:
+            raise HttpRefused(401, _NO_ORIGIN)
+        if binding.authenticated and not self._is_signed_in(read, now):
+            raise HttpRefused(401, _SIGN_IN)
+        if read.is_forged and (binding.authenticated or binding.local_only):
+            raise HttpRefused(403, "A page of another site has sent this.")
         if binding.page is not None and read.method in ("GET", "HEAD"):
             return serve(binding.page, read.headers)
         self._ask(request, read, binding, values)
         return None
+
+    def _sign_in(self, request: HttpRequest, read: ReadRequest, now: float) -> PageAnswer:
+        """Let in who has a link, and send them to where it leads."""
+        if read.method != "GET":
+            raise HttpRefused(405, "A link that signs in is opened with GET.")
+        session = self.sessions.sign_in(read.parameters.get("link", ""), read.source[0], now)
+        if session is None:
+            raise HttpRefused(401, "This link has been used, or is too old: `nectar open` gives another.")
+        rest = f"Path=/; Max-Age={SESSION_SECONDS}; HttpOnly; SameSite=Strict{'; Secure' if request.secure else ''}"
+        set_cookies = tuple(("set-cookie", f"{name}{self._our}={session}; {rest}") for name in _COOKIES)
+        target = ("location", _own_path(read.parameters.get("to", "/")))
+        return PageAnswer(303, (target, ("cache-control", "no-store"), *set_cookies, *SAFETY), b"")
+
+    def _is_signed_in(self, read: ReadRequest, now: float) -> bool:
+        sent = cookies(read.headers)
+        return any(self.sessions.holds(sent.get(f"{name}{self._our}", ""), now) for name in _COOKIES)
+
+    def _without_session(self, headers: dict[str, str]) -> dict[str, str]:
+        """Return the headers without the cookies of a session, which are no process's business."""
+        if "cookie" not in headers:
+            return headers
+        own = [f"{name}{self._our}=" for name in _COOKIES]
+        kept = [each for each in headers["cookie"].split(";") if not each.strip().startswith(tuple(own))]
+        rest = {name: value for name, value in headers.items() if name != "cookie"}
+        return {**rest, "cookie": ";".join(kept).strip()} if kept else rest
 
     def _ask(self, request: HttpRequest, read: ReadRequest, binding: Binding, values: dict[str, str]) -> None:
         package, size = binding.process.package_id, len(request.body)
@@ -188,7 +228,7 @@ class HttpServer(SystemProcess):
             "method": read.method,
             "url": f"{'https' if request.secure else 'http'}://{read.host}{read.path}",
             "bound_path": f"/{binding.process}{bound}",
-            "headers": read.headers,
+            "headers": self._without_session(read.headers),
             "url_params": values,
             "query_params": read.parameters,
         }
@@ -246,6 +286,12 @@ def _failed(reason: Reason) -> PageAnswer:
     if reason is Reason.PROCESS_ENDED:
         return error_page(500, "The process behind this page has ended without an answer.")
     return error_page(503, f"The process behind this page could not be asked: {reason.value}.")
+
+
+def _own_path(text: str) -> str:
+    """Return a path of this node that a link leads to; the root for what leads elsewhere."""
+    own = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isascii() and text.isprintable()
+    return text if own and " " not in text else "/"
 
 
 def _flag_untrusted(fields: object, name: str) -> bool:

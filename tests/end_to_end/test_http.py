@@ -129,6 +129,34 @@ def test_what_goes_wrong_has_a_status_of_its_own(browser: Browser) -> None:
     assert browser.ask("GET", "/mine")[0] == 404, "bindings end with their process"
 
 
+def test_the_user_opens_a_page_signed_in_and_ends_the_session(browser: Browser) -> None:
+    until(lambda: browser.bind("/secret", authenticated=True) == {"Ok": None})
+    where = ("--node", NODE, "--dir", str(browser.network.folder))
+    opened = nectar("open", "site:local", *where)
+    assert opened.out.startswith(f"{browser.url}/login?link="), opened
+    link = opened.out.strip().removeprefix(browser.url)
+    connection = browser.connect()
+    connection.request("GET", link)
+    answer = connection.getresponse()
+    connection.close()
+    assert (answer.status, answer.headers["location"]) == (303, "/web:site:local/")
+    cookie = {"Cookie": answer.headers.get_all("set-cookie", [])[1].partition(";")[0]}
+    assert browser.ask("GET", "/secret")[0] == 401
+    assert browser.ask("GET", "/secret", headers=cookie)[0] == 200
+    (session,) = json.loads(nectar("sessions", "list", "--json", *where).out)["sessions"]
+    assert session["source"] == LOOPBACK
+    assert session["id"] in nectar("sessions", "list", *where).out
+    ended = nectar("sessions", "revoke", session["id"], *where)
+    assert (ended.code, ended.out) == (0, "1 session has ended.\n")
+    assert browser.ask("GET", "/secret", headers=cookie)[0] == 401
+    for words in (("sessions", "revoke"), ("open", "nothing:local"), ("open", "x")):
+        refused = nectar(*words, *where)
+        assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1), refused
+    assert nectar("sessions", "revoke", "none", *where).code == 1
+    none = nectar("open", "--node", "registrar.nec", "--dir", str(browser.network.folder))
+    assert (none.code, none.err) == (1, "registrar.nec serves no browsers: boot it with --http PORT.\n")
+
+
 def test_many_browsers_at_once_each_get_their_own_answer(browser: Browser) -> None:
     until(lambda: browser.bind("/upload") == {"Ok": None})
     with ThreadPoolExecutor(16) as browsers:

@@ -7,8 +7,10 @@ import random
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -16,6 +18,7 @@ from kernel.contract.address import ProcessId
 from nectar_node.contract.http import HttpAnswer, HttpGone
 from nectar_node.http.bindings import MAX_CACHED_BYTES_OF_ONE, MAX_PATHS_OF_ONE, Binding, Bindings, CannotBind
 from nectar_node.http.pages import static_page
+from nectar_node.http.sessions import LINK_SECONDS, MAX_LINKS, MAX_SESSIONS, SESSION_SECONDS, WebSessions
 from nectar_node.system import http_server
 from testnet.model.lab import Level
 from testnet.sim.programs import Programs
@@ -76,6 +79,14 @@ class Site:
         answer = self.simulation.browse(NODE, method, path, headers or {}, body, source)
         assert answer is not None
         return answer
+
+    def link(self) -> str:
+        return self.node.core.sessions.make_link(self.simulation.now)
+
+    def sign_in(self) -> str:
+        """The cookie of a new session."""
+        told = dict(self.get(f"/login?link={self.link()}").headers)["set-cookie"]
+        return told.partition("=")[2].partition(";")[0]
 
     def seen(self, path: str, **headers: str) -> tuple[str, dict[str, Any]]:
         """What a process was sent for a page: from whom, and what."""
@@ -240,14 +251,92 @@ def test_a_refusal_has_the_shape_that_the_packages_of_its_name_can_parse(
     assert web.tell(request_, server=LATE) == {"Err": late}
 
 
-@pytest.mark.parametrize("request_", [{"Bind": {"path": "/x", "authenticated": True}}, {"SecureBind": {"path": "/x"}}])
-def test_what_is_for_those_who_have_signed_in_is_open_to_nobody_as_long_as_nobody_can(
-    web: Site, request_: object
-) -> None:
-    assert web.tell(request_) == {"Ok": None}
-    answer = web.get(f"{BASE}/x", cookie="hyperware-auth_a.nec=yes")
+@pytest.mark.parametrize("name", ["kinode-auth", "hyperware-auth"])
+def test_what_is_for_those_who_have_signed_in_is_for_nobody_else(web: Site, name: str) -> None:
+    web.bind("/x", authenticated=True)
+    cookie = web.sign_in()
+    assert web.get(f"{BASE}/x").status == 401
+    assert web.get(f"{BASE}/x", cookie=f"{name}_a.nec={cookie}").status == 200
+    for wrong in (f"{name}_b.nec={cookie}", f"{name}_a.nec={cookie[:-1]}", f"{name}_a.nec=", f"x={cookie}"):
+        assert web.get(f"{BASE}/x", cookie=wrong).status == 401
+
+
+def test_a_link_signs_in_once_and_within_its_time(web: Site) -> None:
+    link = web.link()
+    answer = web.get(f"/login?link={link}&to=%2Fweb%3Asite%3Alocal%2F")
+    told = [value for name, value in answer.headers if name == "set-cookie"]
+    assert (answer.status, dict(answer.headers)["location"]) == (303, "/web:site:local/")
+    assert [each.split("=")[0] for each in told] == ["kinode-auth_a.nec", "hyperware-auth_a.nec"]
+    assert all("; HttpOnly; SameSite=Strict" in each for each in told)
+    assert web.get(f"/login?link={link}").status == 401, "once"
+    late = web.link()
+    web.simulation.rest(LINK_SECONDS + 1)
+    assert web.get(f"/login?link={late}").status == 401
+    assert web.get("/login").status == 401
+    assert web.browse("POST", f"/login?link={web.link()}").status == 405
+
+
+@pytest.mark.parametrize("to", ["//evil.example", "/\\evil.example", "https://evil.example", "", "/a b", "/a\nb: c"])
+def test_a_link_leads_nowhere_else(web: Site, to: str) -> None:
+    answer = web.get(f"/login?link={web.link()}&to={quote(to, safe='')}")
+    assert (answer.status, dict(answer.headers)["location"]) == (303, "/")
+
+
+def test_a_session_ends_when_it_is_revoked_and_after_its_time(web: Site) -> None:
+    web.bind("/x", authenticated=True)
+    sessions = web.node.core.sessions
+    first, second = (f"kinode-auth_a.nec={web.sign_in()}" for _ in range(2))
+    one, other = sessions.all(web.simulation.now)
+    assert one.source == "127.0.0.1"
+    assert sessions.revoke(one.id) == 1
+    assert [web.get(f"{BASE}/x", cookie=each).status for each in (first, second)] == [401, 200]
+    web.simulation.rest(SESSION_SECONDS)
+    assert web.get(f"{BASE}/x", cookie=second).status == 401
+    assert sessions.revoke(other.id) == 1
+    assert not sessions.all(web.simulation.now)
+
+
+def test_sessions_and_links_are_bounded_the_oldest_goes() -> None:
+    numbers = count(1)
+    sessions = WebSessions(lambda: next(numbers))
+    links = [sessions.make_link(0.0) for _ in range(MAX_LINKS + 1)]
+    assert sessions.sign_in(links[0], "", 1.0) is None
+    cookies = [sessions.sign_in(sessions.make_link(0.0), "", 1.0) for _ in range(MAX_SESSIONS + 1)]
+    assert [sessions.holds(each or "", 2.0) for each in (cookies[0], cookies[1], cookies[-1])] == [False, True, True]
+    assert sessions.revoke(None) == MAX_SESSIONS
+    assert sessions.sign_in(links[-1], "", 1.0) is None, "links too"
+
+
+def test_the_cookie_of_a_session_is_no_processs_business(web: Site) -> None:
+    web.bind("/x", authenticated=True)
+    session = f"hyperware-auth_a.nec={web.sign_in()}"
+    assert web.seen(f"{BASE}/x", cookie=f"a=1; {session}; b=2")[1]["headers"]["cookie"] == "a=1; b=2"
+    assert "cookie" not in web.seen(f"{BASE}/x", cookie=session)[1]["headers"]
+
+
+@pytest.mark.parametrize("flag", ["authenticated", "local_only"])
+def test_a_page_of_another_site_changes_nothing_where_not_all_may_come_in(web: Site, flag: str) -> None:
+    assert web.tell({"Bind": {"path": "/x", flag: True}}) == {"Ok": None}
+    cookie = {"cookie": f"kinode-auth_a.nec={web.sign_in()}", "host": "localhost:80"}
+    for sent, status in (
+        ({"origin": "http://localhost:80"}, 200),
+        ({"origin": "http://localhost:81"}, 403),
+        ({"origin": "https://localhost:80"}, 403),
+        ({"origin": "null"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-origin"}, 200),
+        ({}, 200),
+    ):
+        assert web.browse("POST", f"{BASE}/x", {**cookie, **sent}).status == status, sent
+    assert web.get(f"{BASE}/x", **cookie, origin="http://evil.example").status == 200
+
+
+def test_what_demands_an_origin_of_its_own_is_closed_to_all_as_long_as_there_is_none(web: Site) -> None:
+    assert web.tell({"SecureBind": {"path": "/x"}}) == {"Ok": None}
+    answer = web.get(f"{BASE}/x", cookie=f"hyperware-auth_a.nec={web.sign_in()}")
     assert answer.status == 401
-    assert b"no sign-in yet" in bytes(answer.body)
+    assert b"an origin for its package alone" in bytes(answer.body)
 
 
 def test_a_page_for_the_machine_alone_is_neither_for_others_nor_for_a_proxy(web: Site) -> None:
