@@ -149,6 +149,14 @@ class _DoorStream(trio.abc.HalfCloseableStream):
             raise trio.BrokenResourceError("the other end takes nothing")
 
 
+class _Connection(TCPServer):
+    """Hypercorn's side of a connection, which ends when the other end has closed it."""
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        await self.idle_task.stop()  # else it would be there until its time between two requests is over
+
+
 class HttpDoor:
     """The HTTP server of a running node."""
 
@@ -223,7 +231,7 @@ class HttpDoor:
         if self._door.tls is not None:
             carried = trio.SSLStream(stream, self._door.tls, server_side=True, https_compatible=True)
         try:
-            await TCPServer(self._app, self._config, self._context, ConnectionState({}), carried)
+            await _Connection(self._app, self._config, self._context, ConnectionState({}), carried)
         except Exception as error:
             if not _is_theirs(error):
                 self._note("the HTTP server", error)

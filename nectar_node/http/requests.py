@@ -27,6 +27,8 @@ MAX_HEADER_CHARACTERS = 32 << 10
 """Characters of all headers of one request."""
 MAX_PARAMETERS = 256
 """Parameters in one query."""
+EVERYWHERE = frozenset({"0.0.0.0", "::"})
+"""The hosts that stand for all addresses of a machine."""
 _NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _METHOD = re.compile(r"[A-Z]{1,20}")
@@ -109,7 +111,10 @@ def cookies(headers: dict[str, str]) -> dict[str, str]:
 
 
 def is_our_host(host: str, hosts: Collection[str]) -> bool:
-    """Whether a Host header names this machine's loopback, or one of `hosts`, at any port."""
+    """Whether a Host header names this machine's loopback, or one of `hosts`, at any port.
+
+    If one of these stands for all addresses, so does any address: no DNS is asked for it.
+    """
     name, colon, port = host.rpartition(":")
     if not colon or "]" in port:
         name, port = host, ""
@@ -117,7 +122,13 @@ def is_our_host(host: str, hosts: Collection[str]) -> bool:
         return False
     name = name.lower().removesuffix(".")
     bare = name[1:-1] if name.startswith("[") and name.endswith("]") else name
-    return name == "localhost" or _is_loopback(bare) or bare in hosts
+    if name == "localhost" or bare in hosts:
+        return True
+    try:
+        address = ip_address(bare)
+    except ValueError:
+        return False
+    return address.is_loopback or not EVERYWHERE.isdisjoint(hosts)
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -259,6 +260,42 @@ async def test_connections_beyond_the_limit_wait_for_a_place() -> None:
             await second.send_all(request("/2"))
             await first.aclose()
             assert status(await everything(second)) == 200
+
+
+async def test_a_browser_that_closes_an_idle_connection_makes_room_at_once() -> None:
+    async with opened(connections=1) as door:
+        for number in range(3):
+            async with await door.connect() as stream:
+                await stream.send_all(request(f"/{number}").replace(b"Connection: close\r\n", b""))
+                assert status(bytes(await stream.receive_some())) == 200
+        began = trio.current_time()
+        await until(lambda: not door.door._streams)
+        assert trio.current_time() - began < http_door.HEAD_SECONDS / 2
+
+
+async def test_random_bytes_end_with_their_connection_and_leave_nothing() -> None:
+    seed = random.randrange(1 << 32)
+    chance = random.Random(seed)
+    lines = b"Host: localhost|Content-Length: 3|Transfer-Encoding: chunked|Connection: close|Expect: 100-continue"
+    upgrades = b"Upgrade: h2c|HTTP2-Settings: AAMAAABkAAQAAP__|Connection: Upgrade, HTTP2-Settings|GET / HTTP/1.1"
+    pieces = [each + b"\r\n" for each in (*lines.split(b"|"), *upgrades.split(b"|"), b"3\r\nabc", b"0\r\n", b"")]
+    pieces += [
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        bytes(9),
+        bytes(range(256)),
+    ]
+    pieces += [b"GET", b"POST", b" ", b"/", b"HTTP/1.1", b"\n", b"\r", b":", b"\xff"]
+    async with opened(connections=4) as door:
+        for _ in range(150):
+            async with await door.connect() as stream:
+                with suppress(trio.BrokenResourceError):
+                    await stream.send_all(b"".join(chance.choices(pieces, k=chance.randrange(1, 12))))
+                    await stream.send_eof()
+                await everything(stream)
+            assert not door.failures, f"seed {seed}"
+        await until(lambda: not door.door._streams)
+        assert status(await door.ask(request("/"))) == 200, f"seed {seed}"
 
 
 async def test_a_websocket_is_refused_as_long_as_there_are_none() -> None:

@@ -18,6 +18,7 @@ from kernel.contract.address import ProcessId
 from nectar_node.contract.http import HttpAnswer, HttpGone
 from nectar_node.http.bindings import MAX_CACHED_BYTES_OF_ONE, MAX_PATHS_OF_ONE, Binding, Bindings, CannotBind
 from nectar_node.http.pages import static_page
+from nectar_node.http.requests import is_our_host
 from nectar_node.http.sessions import LINK_SECONDS, MAX_LINKS, MAX_SESSIONS, SESSION_SECONDS, WebSessions
 from nectar_node.system import http_server
 from testnet.model.lab import Level
@@ -368,6 +369,24 @@ def test_a_page_for_the_machine_alone_is_neither_for_others_nor_for_a_proxy(web:
 def test_a_name_that_is_not_ours_is_refused_whatever_its_dns_says(web: Site, host: str, status: int) -> None:
     web.bind("/x")
     assert web.get(f"{BASE}/x", host=host).status == status
+
+
+@pytest.mark.parametrize(
+    ("hosts", "host", "ours"),
+    [
+        (("0.0.0.0",), "192.168.1.5:8080", True),
+        (("::",), "[fe80::1]:8080", True),
+        (("0.0.0.0",), "evil.example:8080", False),
+        (("192.168.1.5",), "192.168.1.5:8080", True),
+        (("192.168.1.5",), "192.168.1.6:8080", False),
+        (("my.lan",), "My.Lan", True),
+        (("my.lan",), "x.my.lan", False),
+    ],
+)
+def test_a_node_that_listens_elsewhere_is_called_as_its_user_has_said(
+    hosts: tuple[str, ...], host: str, ours: bool
+) -> None:
+    assert is_our_host(host, hosts) is ours
 
 
 @pytest.mark.parametrize(
