@@ -32,6 +32,9 @@ LEAST_SHARED = 32
 MAX_CLIENTS = 64
 """Commands of users that may be connected to a control socket at the same time."""
 
+MAX_BROWSERS = 256
+"""Connections of browsers at the same time; one has six to a host, and more for HTTP/1.1 in other windows."""
+
 T = TypeVar("T")
 
 
@@ -48,6 +51,14 @@ class Budget(NamedTuple):
     """Connections of the control socket."""
     guests: int
     """Drives of guests that use WASI, and what these open there."""
+    browsers: int = 0
+    """Connections of browsers."""
+
+    def with_browsers(self) -> Budget:
+        """Return the budget of a node that serves HTTP, at the cost of connections with other nodes."""
+        browsers = min(MAX_BROWSERS, self.connections // 4)
+        connections = self.connections - browsers
+        return self._replace(connections=connections, accepted=connections * 3 // 4, browsers=browsers)
 
     @property
     def files_of_a_guest(self) -> int:

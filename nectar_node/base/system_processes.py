@@ -6,6 +6,8 @@ from kernel.contract.address import ProcessId
 
 BACKUPS = ProcessId("backups", "distro", "sys")
 """Keeps the encrypted backups of other nodes."""
+HTTP_SERVER, HTTP_SERVER_LATE = ProcessId("http_server", "distro", "sys"), ProcessId("http-server", "distro", "sys")
+"""One process under the names of two generations of packages."""
 
 NET = ProcessId("net", "distro", "sys")
 

@@ -23,10 +23,12 @@ from nectar_node.launcher.arguments import (
     check_package,
     parse_directory,
     parse_endpoint,
+    parse_http,
     parse_invitation,
     parse_memory,
     parse_quotas,
     parse_routers,
+    parse_tls,
 )
 from nectar_node.launcher.boot_options import BootOptions, as_before, keep_options, kept_options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, DIRECTORY_VARIABLE, LocalNetwork
@@ -64,6 +66,8 @@ _FIELDS = {
     "directory": "directory",
     "authority": "directory",
     "memory": "memory_bytes",
+    "http": "http",
+    "tls": "tls",
     "trace": "trace",
     "quota": "quotas",
     "max_files": "quotas",
@@ -183,6 +187,16 @@ def boot(
             help="The disk space that packages leave free; default: 512MiB, or a twentieth of a small disk.",
         ),
     ] = "",
+    http: Annotated[
+        str,
+        typer.Option(
+            metavar="[HOST:]PORT",
+            help="Let browsers reach its processes there, on loopback unless HOST is another; 0: any free port.",
+        ),
+    ] = "",
+    tls: Annotated[
+        str, typer.Option(metavar="CERT,KEY", help="With --http: the files of a certificate and of its key, PEM.")
+    ] = "",
     rescue: Annotated[
         bool, typer.Option("--rescue", help="Start with what is left of a damaged store, and say what is lost.")
     ] = False,
@@ -210,6 +224,8 @@ def boot(
         invitation=parse_invitation(invitation) if invitation else None,
         invite_only=invite_only,
         once=once,
+        http=parse_http(http) if http else None,
+        tls=parse_tls(tls) if tls else None,
         rescue=rescue,
         take_over=take_over,
     )
@@ -263,9 +279,17 @@ def _boot_detached(network: LocalNetwork, name: str, options: BootOptions, *, as
         tell_places(name, started.pid, await_places(network, name))
     else:
         output.say(f"{name} runs as process {started.pid} on {output.endpoint(list(started.endpoint))}.")
+    tell_web(network, name)
     if started.warning is not None:
         output.complain(started.warning)
     return 0
+
+
+def tell_web(network: LocalNetwork, name: str) -> None:
+    """Print where browsers reach the node `name`, which has just booted, if they do."""
+    if kept_options(network.place(name)).http is not None:
+        with network.connect(name) as client:
+            output.say(f"Browsers reach {name} at {client.ask('status').get('http')}.")
 
 
 def with_consent(folder: NodeFolder, options: BootOptions, said: Consent) -> BootOptions:

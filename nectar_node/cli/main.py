@@ -33,6 +33,7 @@ _GROUPS = {
     "config": "config",
     "state": "df",
     "backup": "backups.backup",
+    "sessions": "web.sessions",
 }
 """The commands' modules, each with an `app`."""
 _COMMANDS = {
@@ -50,6 +51,7 @@ _COMMANDS = {
     "trace": "trace",
     "logs": "logs",
     "restore": "backups.restore",
+    "open": "web.open",
 }
 """The modules whose commands are functions of these names."""
 # A script's arguments may look like options: those that are not ours are the script's.

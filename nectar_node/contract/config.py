@@ -100,6 +100,17 @@ class StaticFile:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpPlace:
+    """Where a node listens for browsers."""
+
+    host: str
+    port: int
+    """0: any free port."""
+    tls: tuple[str, str] | None = None
+    """The files of the certificate and its key, PEM; None: without TLS."""
+
+
+@dataclass(frozen=True, slots=True)
 class NodeConfig:
     """How one node runs."""
 
@@ -147,6 +158,8 @@ class NodeConfig:
     """The directory of a network without a registrar."""
     quotas: Quotas = DEFAULT_QUOTAS
     """What its packages may have on the disk."""
+    http: HttpPlace | None = None
+    """Where it listens for browsers; None: nowhere."""
 
     rescue: bool = False
     """Whether to start with what is left of a damaged store."""

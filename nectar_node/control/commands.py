@@ -42,6 +42,7 @@ from nectar_node.control.requests import (
 )
 from nectar_node.control.server import error, line_of, request_untrusted
 from nectar_node.control.snapshots import LiveSnapshot, SnapshotMaker
+from nectar_node.control.web import Web
 from nectar_node.core.core import NodeCore
 from nectar_node.packages.contents import discard_copy, has_copy, with_copy
 from nectar_node.packages.manifest import Package
@@ -217,6 +218,7 @@ class Control:
             "snapshot_state": self._on_snapshot_state,
             "shutdown": self._on_shutdown,
             **Keeping(core, self._kept, self._remove_owner).commands,
+            **Web(core, status).commands,
         }
 
     def connected(self, send: Callable[[bytes], Awaitable[None]]) -> Client:

@@ -39,6 +39,8 @@ class CoreConfig:
     """What the store holds at this boot."""
     take_over: bool = False
     """Whether the node runs although a copy has taken its place before: its user says so."""
+    http_hosts: tuple[str, ...] = ()
+    """How browsers may call this node in a Host header, beside the names of its loopback."""
     ledger: Ledger = field(default_factory=Ledger)
     """Accounts of what packages have on the disk; the driver updates them."""
     keeps: str = "kept"

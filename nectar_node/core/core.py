@@ -50,6 +50,7 @@ from nectar_node.contract.actions import (
     StandDown,
     Torn,
 )
+from nectar_node.contract.http import HttpAnswer, HttpEvent
 from nectar_node.contract.json_shapes import RequestRefused
 from nectar_node.contract.traces import Traces
 from nectar_node.core.backups import Backups
@@ -69,6 +70,7 @@ from nectar_node.peers.name_rows import NameRows
 from nectar_node.peers.own_row import OwnRow
 from nectar_node.peers.vouching import Vouching
 from nectar_node.storage.operations import DiskError, Job, Location, Outcome, Row, StopJob
+from nectar_node.system.http_server import HttpServer
 from nectar_node.system.keeper import Keeper
 from nectar_node.system.kernel import KernelProcess
 from nectar_node.system.kv import Kv
@@ -124,9 +126,9 @@ class NodeCore:
         self.our = config.our
         self.network = network
         self._events = network.events
-        known = [
-            (each.id, each.public) for each in (Vfs, Kv, Sqlite, State, Timer, Net, KernelProcess, Terminal, Keeper)
-        ]
+        kinds: tuple[type[SystemProcess], ...]
+        kinds = (Vfs, Kv, Sqlite, State, Timer, Net, KernelProcess, Terminal, Keeper, HttpServer)
+        known = [(id, each.public) for each in kinds for id in (each.id, *each.other_names)]
         self.memory = config.memory
         self.kernel = Kernel(config.our, config.fresh_id, known, config.memory)
         self.machine = Machine(self.kernel, self._configure)
@@ -150,8 +152,10 @@ class NodeCore:
         net = Net(config.our, self.peers, network.record, network.statistics)
         distro = KernelProcess(config.our, self.kernel)
         self.keeper = Keeper(config.our, config.keeps, config.kept.owners, config.fresh_id, self._key_of, config.memory)
+        self._http = HttpServer(config.our, config.http_hosts, config.fresh_id)
+        self.sessions = self._http.sessions
         processes: tuple[SystemProcess, ...]
-        processes = (self.vfs, *databases, self._state, Timer(), net, distro, self._terminal, self.keeper)
+        processes = (self.vfs, *databases, self._state, Timer(), net, distro, self._terminal, self.keeper, self._http)
         self._timers: Timers[Any] = Timers()
         """The earliest deadline of each part that sets it here; the kernel, the net and the store have their own."""
         self._system = SystemProcesses(processes, self._out.append, self._timers)
@@ -497,6 +501,11 @@ class NodeCore:
         self.machine.handle(Inject(TERMINAL, target, request, blob, token), now)
 
     @_guarded
+    def http(self, event: HttpEvent, now: float) -> None:
+        """Take what a browser does; `HttpAnswer` answers its request."""
+        self._system.take_http(self._http, event, now)
+
+    @_guarded
     def kill(self, process: ProcessId, now: float) -> None:
         """End a process, without its on-exit."""
         self.machine.handle(Kill(process), now)
@@ -633,7 +642,7 @@ class NodeCore:
         while (action := self._system.next_action(process, self._now)) is not None:
             if isinstance(action, Job):
                 self._out.append(action._replace(owner=SystemToken(process.id, action.owner)))
-            elif isinstance(action, (StopJob, LogLine, ShutDown, Kept)):
+            elif isinstance(action, (StopJob, LogLine, ShutDown, Kept, HttpAnswer)):
                 self._out.append(action)
             elif isinstance(action, AskKept):
                 self._store.ask(SystemToken(process.id, action.token))

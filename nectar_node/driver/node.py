@@ -61,6 +61,7 @@ from nectar_node.contract.actions import (
     Torn,
 )
 from nectar_node.contract.config import GENESIS_FILE, GenesisFile, NewerNetwork, NodeConfig, module_cache
+from nectar_node.contract.http import HttpAnswer, HttpEvent
 from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.contract.traces import Traced
 from nectar_node.control import commands as control
@@ -80,6 +81,7 @@ from nectar_node.driver.allocator import (
 from nectar_node.driver.backup_runs import BackupRuns
 from nectar_node.driver.code_loading import Loader
 from nectar_node.driver.disk_threads import Lanes
+from nectar_node.driver.http_door import HttpDoor, open_door
 from nectar_node.driver.log_budget import LogBudget
 from nectar_node.driver.membership import (
     forget_former_key,
@@ -234,6 +236,8 @@ def _prepare(config: NodeConfig, budget: Budget) -> _Prepared:
         raise BadFolder(f"{error.filename or folder.path} cannot be used: {error.strerror}.") from error
     forget_snapshot(folder.path)
     keys = read_keys(config)
+    if config.http is not None:
+        budget = budget.with_browsers()
     opened = open_store(folder, config.name, lambda: former_names(config, keys), rescue=config.rescue)
     directory = open_directory(config, keys, opened.kept.names)
     return _Prepared(config, budget, lock, keys, opened, directory)
@@ -268,6 +272,9 @@ class Node:
         self._stop = trio.Event()
         self._ready = trio.Event()
         self._to_write: list[Writable] = []
+        self._door: HttpDoor | None = None
+        self._web: str | None = None
+        """The address for browsers; None: there is none."""
         self._boot_id = os.urandom(8).hex()
         self._core = _make_core(prepared)
         self._runner = Runner(self._core, self._carry_out, self._flush)
@@ -295,6 +302,7 @@ class Node:
             Kept: control.kept,
             StartBackup: self._backups.start,
             StopBackup: self._backups.cut_short,
+            HttpAnswer: self._http_answer,
             Joined: self._on_joined,
             NameRefused: self._on_refused,
             StandDown: self._on_standing_down,
@@ -307,6 +315,7 @@ class Node:
     async def run(self) -> None:
         """Listen, join, boot packages, report that the node is ready, and serve until told to stop."""
         listener = await self._listen()
+        self._open_door()
         socket = server.bind(self.config.folder.control)
         path = self.config.folder.path
         commands = control.Control(self._core, path, self._status, self._turn, self._ready, self._note, self._snapshots)
@@ -324,6 +333,8 @@ class Node:
                 nursery.start_soon(self._driver.serve, listener)
                 clients = self._prepared.budget.clients
                 nursery.start_soon(server.serve, commands, socket, control.MAX_LINE_BYTES, clients)
+                if self._door is not None:
+                    nursery.start_soon(self._again, "the HTTP server", self._door.serve)
                 nursery.start_soon(_check_engine, self._prepared.engine)
                 nursery.start_soon(self._again, "the watch over the clock", self._watch_clock)
                 nursery.start_soon(self._again, "the watch over the memory", self._watch_memory)
@@ -425,12 +436,31 @@ class Node:
 
     async def _shut_down(self) -> None:
         """Keep what must be kept, and say goodbye, so that peers need not wait to see whether this node comes back."""
-        for step in (self._backups.stop, self._keep, self._say_goodbye):
+        for step in (self._close_door, self._backups.stop, self._keep, self._say_goodbye):
             try:
                 with trio.move_on_after(FAREWELL_SECONDS):
                     await step()
             except Exception as error:
                 self._note("the end of the node", error)
+
+    def _open_door(self) -> None:
+        """Listen for browsers, if that is wanted."""
+        if self.config.http is not None:
+            opened = open_door(self.config.http)
+            self._web = opened.url
+            self._door = HttpDoor(opened, self._prepared.budget.browsers, self._tell_http, self._note)
+
+    def _tell_http(self, event: HttpEvent) -> None:
+        self._core.http(event, trio.current_time())
+        self._turn()
+
+    def _http_answer(self, answer: HttpAnswer) -> None:
+        if self._door is not None:
+            self._door.answered(answer)
+
+    async def _close_door(self) -> None:
+        if self._door is not None:
+            await self._door.close()
 
     async def _keep(self) -> None:
         while not self._core.kept:
@@ -486,6 +516,7 @@ class Node:
         uptime = trio.current_time() - self._started
         return {
             "endpoint": list(self._endpoint),
+            "http": self._web,
             "boot_id": self._boot_id,
             "uptime": round(uptime, 3),
             "descriptors": {"used": descriptors.used(), "limit": self._prepared.budget.limit},
@@ -663,6 +694,7 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         clock=trio.current_time,
         kept=prepared.kept,
         take_over=config.take_over,
+        http_hosts=() if config.http is None else (config.http.host.lower(),),
         ledger=prepared.ledger,
     )
     return NodeCore(core_config, network)

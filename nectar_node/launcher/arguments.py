@@ -10,6 +10,7 @@ from kernel.contract.errors import BadAddress
 from nectar_node.base.errors import BadInput
 from nectar_node.console import output
 from nectar_node.console.sizes import parse_size
+from nectar_node.contract.config import LOOPBACK
 from nectar_node.contract.memory_budget import LEAST_BYTES
 from nectar_node.storage.ledger import DEFAULT_BYTES, DEFAULT_QUOTAS, Quotas
 from net.base.errors import BadInvitation
@@ -58,6 +59,30 @@ def parse_endpoint(text: str) -> tuple[str, int]:
     if not is_host(host) or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
         raise BadInput(f"{text!r} is not an endpoint: expected HOST:PORT, such as 127.0.0.1:9000.")
     return host, int(port)
+
+
+def parse_http(text: str) -> tuple[str, int]:
+    """Return the [HOST:]PORT in `text`, on loopback if it has no host; raises BadInput."""
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        host = LOOPBACK
+    host = host.removeprefix("[").removesuffix("]")
+    if not is_host(host) or not port.isascii() or not port.isdigit() or int(port) >= 65536:
+        raise BadInput(
+            f"{text!r} is no place for an HTTP server: expected [HOST:]PORT, such as 8080; 0 is any free port."
+        )
+    return host, int(port)
+
+
+def parse_tls(text: str) -> tuple[Path, Path]:
+    """Return the files of a certificate and its key in `text`, separated by a comma; raises BadInput."""
+    files = [Path(each.strip()).absolute() for each in text.split(",") if each.strip()]
+    if len(files) != 2:
+        raise BadInput(f"{text!r} does not name two files: expected CERT,KEY, such as cert.pem,key.pem.")
+    for file in files:
+        if not file.is_file():
+            raise BadInput(f"There is no file {file} for --tls.")
+    return files[0], files[1]
 
 
 def parse_routers(name: str, text: str) -> tuple[str, ...]:

@@ -57,6 +57,10 @@ class BootOptions:
     """What the user says of the packages' rights. It is not kept with the rest: a node keeps its user's decisions."""
     quotas: Quotas = DEFAULT_QUOTAS
     """What its packages may have on the disk."""
+    http: tuple[str, Port] | None = None
+    """Where the node listens for browsers; None: nowhere."""
+    tls: tuple[Path, Path] | None = None
+    """The certificate for that and its key; None: without TLS."""
     rescue: bool = False
     """Whether to start with what is left of a damaged store; not kept."""
     take_over: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nectar_node.base.shipped import SHIPPED_FOLDER
-from nectar_node.contract.config import REGISTRAR_NAME, GenesisFile, NodeConfig, StaticFile
+from nectar_node.contract.config import REGISTRAR_NAME, GenesisFile, HttpPlace, NodeConfig, StaticFile
 from nectar_node.launcher.boot_options import BootOptions
 from nectar_node.launcher.local_network import LocalNetwork
 
@@ -44,10 +44,18 @@ def make_config(
         rescue=options.rescue,
         take_over=options.take_over,
         quotas=options.quotas,
+        http=_http(options),
         invitation=options.invitation,
         by_invitation=name == REGISTRAR_NAME and options.invite_only is True,
         static=StaticFile(*options.directory) if options.directory is not None else None,
     )
+
+
+def _http(options: BootOptions) -> HttpPlace | None:
+    if options.http is None:
+        return None
+    tls = None if options.tls is None else (str(options.tls[0]), str(options.tls[1]))
+    return HttpPlace(*options.http, tls)
 
 
 def _packages(name: str, options: BootOptions) -> tuple[Path, ...]:

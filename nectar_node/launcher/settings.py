@@ -10,7 +10,15 @@ from typing import Any, NamedTuple
 from nectar_node.base.errors import BadInput
 from nectar_node.console import output
 from nectar_node.console.sizes import parse_size
-from nectar_node.launcher.arguments import check_package, parse_endpoint, parse_memory, parse_quotas, parse_routers
+from nectar_node.launcher.arguments import (
+    check_package,
+    parse_endpoint,
+    parse_http,
+    parse_memory,
+    parse_quotas,
+    parse_routers,
+    parse_tls,
+)
 from nectar_node.launcher.boot_options import DEFAULT_OPTIONS, BootOptions
 
 _YES_NO = {"yes": True, "no": False}
@@ -88,6 +96,18 @@ SETTINGS = {
         lambda _, __, text: parse_memory(text),
         lambda value: "" if value is None else output.size(value),
         "the memory for waiting messages, such as 512MiB",
+    ),
+    "http": Setting(
+        "http",
+        lambda _, __, text: parse_http(text),
+        lambda value: "" if value is None else output.endpoint(list(value)),
+        "the [HOST:]PORT at which browsers reach its processes; 0: any free port",
+    ),
+    "tls": Setting(
+        "tls",
+        lambda _, __, text: parse_tls(text),
+        lambda value: "" if value is None else ",".join(map(str, value)),
+        "the files of the certificate for that and of its key, separated by a comma",
     ),
     "trace": Setting("trace", _flag, _yes, "whether it writes what happens to every message"),
     "once": Setting("once", _flag, _yes, "whether it stays down when its own code has failed"),

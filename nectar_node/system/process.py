@@ -15,6 +15,7 @@ from kernel.contract.events import Event, Reply, UseState
 from kernel.contract.guest import Arrival, Failure, Program
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, Request, Response
 from nectar_node.contract.actions import BadCode, Kept, LogLine, ShutDown
+from nectar_node.contract.http import HttpAnswer, HttpRequest
 from nectar_node.storage.operations import Job, LeftOut, Outcome, StopJob
 
 
@@ -70,13 +71,13 @@ class Committed(NamedTuple):
     """The states that were left out."""
 
 
-SystemAction = Event | Job | StopJob | FetchCode | CompileCode | AskKept | LogLine | ShutDown | Kept
+SystemAction = Event | Job | StopJob | FetchCode | CompileCode | AskKept | LogLine | ShutDown | Kept | HttpAnswer
 """What a system process wants done. Of the kernel's events mostly `Reply`; also `Inject`, `Start`, `Kill`, …"""
 
 
-Cause = Envelope | UseState | Removal | Job | Committed | SystemToken | None
+Cause = Envelope | UseState | Removal | Job | Committed | SystemToken | HttpRequest | None
 """What a system process was handling when its code failed: a request, a call, an order of the node's user, a disk job,
-a commit, or the outcome of something that it waits for. None: something else.
+a commit, a browser's request, or the outcome of something that it waits for. None: something else.
 """
 SORRY = "the node failed: its log says why"
 """The error of a request whose handling has failed."""
@@ -86,6 +87,8 @@ class SystemProcess:
     """A process written in Python. It overrides what concerns it: the defaults do nothing."""
 
     id: ProcessId
+    other_names: tuple[ProcessId, ...] = ()
+    """Further names of it, for packages that know it by these."""
     public = False
     """Whether every local process may message it (G18)."""
     remote = False

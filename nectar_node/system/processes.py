@@ -16,7 +16,9 @@ from kernel.contract.events import UseState
 from kernel.contract.guest import Arrival, Failure, Program
 from kernel.contract.message import Envelope
 from nectar_node.contract.actions import BadCode
+from nectar_node.contract.http import HttpEvent, HttpRequest
 from nectar_node.storage.operations import DiskError, Job, LeftOut, Outcome, StateRow
+from nectar_node.system.http_server import HttpServer
 from nectar_node.system.keeper import Keeper
 from nectar_node.system.process import Cause, Committed, Removal, SystemAction, SystemProcess, SystemToken
 from nectar_node.system.state import State
@@ -57,8 +59,9 @@ class SystemProcesses:
         self._emit = emit
         self.failures: Counter[ProcessId] = Counter()
         """How often the code of each has failed."""
-        self.by_id = {each.id: each for each in processes}
-        """Read-only."""
+        self._all = tuple(processes)
+        self.by_id = {id: each for each in self._all for id in (each.id, *each.other_names)}
+        """All of them, under all their names; read-only."""
         self.pending: deque[SystemProcess] = deque()
         """Processes that have been told something since they were last asked for actions; the core takes them out."""
         self._timers: Timers[ProcessId] = Timers(timers)
@@ -117,6 +120,10 @@ class SystemProcesses:
         """Stop a script, of which the user wants no more."""
         self._tell(terminal, None, now, terminal.stop, user)
 
+    def take_http(self, server: HttpServer, event: HttpEvent, now: float) -> None:
+        """Pass on what browsers do."""
+        self._tell(server, event if isinstance(event, HttpRequest) else None, now, server.take, event, now)
+
     def answered(self, token: SystemToken, answer: Arrival | Failure, now: float) -> None:
         """Pass on the outcome of a request that one of them sent."""
         process = self.by_id[token.process]
@@ -139,12 +146,12 @@ class SystemProcesses:
 
     def ended(self, ended: ProcessId, now: float) -> None:
         """Tell them all that a guest's process has ended."""
-        for process in self.by_id.values():
+        for process in self._all:
             self._tell(process, None, now, process.ended, ended, now)
 
     def on_timer(self, now: float) -> None:
         """Do what is due in each of them."""
-        for process in self.by_id.values():
+        for process in self._all:
             self._tell(process, None, now, process.on_timer, now)
 
     def _tell(

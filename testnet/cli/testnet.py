@@ -13,6 +13,7 @@ import typer
 
 from nectar_node.base.errors import AlreadyRunning, NodeError
 from nectar_node.base.folder import is_paused
+from nectar_node.cli.boot import tell_web
 from nectar_node.cli.logs import FOLLOW_INTERVAL
 from nectar_node.console import output
 from nectar_node.contract.config import LOOPBACK, REGISTRAR_NAME
@@ -58,6 +59,9 @@ def up(
             help="Whether who joins needs an invitation (`nectar testnet invite`); else as the last time.",
         ),
     ] = None,
+    http: Annotated[
+        bool, typer.Option("--http", help="Let browsers reach each node, on a free port of this machine.")
+    ] = False,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
@@ -73,6 +77,8 @@ def up(
     with terminated_like_interrupt(), held(network, down, detach) as lifeline, ended_with_the_nodes(links):
         began = time.monotonic()
         booting = {name: replace(_options(network, name, direct), lifeline=lifeline) for name in down}
+        if http:
+            booting = {name: _with_http(name, each) for name, each in booting.items()}
         started = launch.start(network, list(invited(network, booting, invite_only).items()))
         seconds = time.monotonic() - began
         if as_json:
@@ -91,6 +97,11 @@ def _options(network: LocalNetwork, name: str, direct: bool) -> BootOptions:
     links = LinksProcess(network)
     links.start()
     return links.connect(name).options(kept)
+
+
+def _with_http(name: str, booted: BootOptions) -> BootOptions:
+    """Return the options of a node that browsers reach: where they did before, or at a free port."""
+    return booted if name == REGISTRAR_NAME or booted.http is not None else replace(booted, http=(LOOPBACK, 0))
 
 
 @contextmanager
@@ -119,6 +130,7 @@ def ended_with_the_nodes(links: LinksProcess) -> Iterator[None]:
 def _tell(network: LocalNetwork, started: list[launch.StartedNode], seconds: float, detach: bool) -> None:
     for node in started:
         output.say(f"{node.name} runs as process {node.pid} on {output.endpoint(list(node.endpoint))}.")
+        tell_web(network, node.name)
         if node.warning is not None:
             output.complain(node.warning)
     if started:
@@ -201,15 +213,16 @@ def status(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJso
             output.cell(node, "state"),
             output.cell(node, "pid"),
             output.endpoint(node.get("endpoint")),
+            output.cell(node, "http"),
             _peers(node),
             output.cell(node, "processes"),
             _files(node),
         )
         for node in nodes
     ]
-    columns = ("NODE", "STATE", "PID", "ENDPOINT", "PEERS", "PROCESSES", "FILES")
-    unbroken = ("STATE", "PID", "ENDPOINT", "PROCESSES", "FILES")
-    output.print_table(columns, rows, unbroken, ("FILES", "PID", "ENDPOINT", "PROCESSES"))
+    columns = ("NODE", "STATE", "PID", "ENDPOINT", "HTTP", "PEERS", "PROCESSES", "FILES")
+    unbroken = ("STATE", "PID", "ENDPOINT", "HTTP", "PROCESSES", "FILES")
+    output.print_table(columns, rows, unbroken, ("FILES", "PID", "HTTP", "ENDPOINT", "PROCESSES"))
     for node in nodes:
         for warning in node.get("warnings", ()):
             output.complain(f"{node.get('name')}: {warning}")

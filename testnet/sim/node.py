@@ -32,6 +32,7 @@ from nectar_node.contract.actions import (
     StopBackup,
     Torn,
 )
+from nectar_node.contract.http import Headers, HttpAnswer, HttpRequest
 from nectar_node.contract.memory_budget import DEFAULT_BYTES, MemoryBudget
 from nectar_node.contract.traces import Traced
 from nectar_node.core.config import CoreConfig
@@ -127,6 +128,8 @@ class SimNode(Wired):
         self.disk = disk or SimDisk(lambda: simulation.wall_clock(host), spec.disk_bytes)
         self._simulation = simulation
         self._wake_at: float | None = None
+        self.http_answers: dict[object, HttpAnswer] = {}
+        """What browsers were answered, by the token of the request."""
         self._answers: dict[object, Arrival | Failure] = {}
         """Outcomes, by the token of the request."""
         self._waiting: list[Callable[[], object]] | None = None
@@ -249,6 +252,18 @@ class SimNode(Wired):
         self.go_on()
         return token
 
+    def begin_http(self, method: str, target: str, headers: Headers, body: bytes, source: tuple[str, int]) -> object:
+        """Let a browser send a request, `target` being path and query, and return a token for `http_answers`."""
+        token, (path, _, query) = object(), target.partition("?")
+        request = HttpRequest(token, method, path, query, headers, body, source)
+
+        def arrives() -> None:
+            self.core.http(request, self._simulation.now)
+            self.go_on()
+
+        self.happens(arrives)
+        return token
+
     def answer(self, token: object) -> Arrival | Failure | None:
         """Return the outcome of a request, or None if it is not there yet."""
         return self._answers.get(token)
@@ -368,6 +383,8 @@ class SimNode(Wired):
                     self.traced.append(action)
                 case Probed():
                     self.probed.append(action)
+                case HttpAnswer(token):
+                    self.http_answers[token] = action
                 case Kept(token, problem):
                     self.kept[token] = problem
                 case DiskUsed(token):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import count
@@ -22,6 +22,7 @@ from kernel.contract.address import ProcessId
 from kernel.contract.guest import Arrival
 from kernel.wasm.engine import Engine
 from nectar_node.backup.schedule import KnownRemote
+from nectar_node.contract.http import HttpAnswer
 from nectar_node.contract.memory_budget import DEFAULT_BYTES
 from nectar_node.storage.database import Contents
 from nectar_node.storage.operations import Commit, Location, Row
@@ -42,6 +43,9 @@ from testnet.sim.holding import holding
 from testnet.sim.names import REGISTRAR, SimulationError
 from testnet.sim.node import NodeSpec, SimNode, store_file
 from testnet.sim.programs import Programs
+
+HTTP_SECONDS = 120.0
+"""Seconds after which a browser's request must have been answered, a paused node aside."""
 
 __all__ = ["REGISTRAR", "LinkBehaviour", "NodeSpec", "SimNode", "Simulation", "SimulationError"]
 
@@ -317,6 +321,38 @@ class Simulation(NodeContext, Lab):
         outcome = request.outcome
         assert outcome is not None
         return outcome
+
+    def get(self, node: str, path: str, headers: Mapping[str, str] | None = None) -> HttpAnswer | None:
+        """Let a browser on the machine of `node` open a page there; None: its connection has broken."""
+        return self.browse(node, "GET", path, headers or {}, b"")
+
+    def post(self, node: str, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> HttpAnswer | None:
+        """Let a browser there send something; as `get`."""
+        return self.browse(node, "POST", path, headers or {}, body)
+
+    def browse(
+        self,
+        node: str,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        source: tuple[str, int] = ("127.0.0.1", 40_000),
+    ) -> HttpAnswer | None:
+        """Let a browser at the address `source` send a request, let virtual time pass until its answer is there, and
+        return that; None: its connection has broken, since the node does not run any more.
+        """
+        at = self.nodes.get(node)
+        if at is None:
+            return None
+        sent = {"host": "localhost", **{name.lower(): value for name, value in headers.items()}}
+        token = at.begin_http(method, path, tuple(sent.items()), body, source)
+        self.wait(
+            lambda: token in at.http_answers or at.crashed,
+            HTTP_SECONDS,
+            f"the answer to {method} {path[:60]} on {node}",
+        )
+        return at.http_answers.pop(token, None)
 
     # --- files and logs ---------------------------------------------------------------------------------------------
 

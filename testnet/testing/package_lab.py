@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -16,6 +16,7 @@ from kernel.contract.address import Address
 from kernel.contract.errors import BadAddress
 from nectar_node.base.errors import BadInput, NodeError
 from nectar_node.contract.config import REGISTRAR_NAME
+from nectar_node.contract.http import HttpAnswer
 from net.base.node_names import is_node_name
 from testnet.faults.draw import LINKS, NODES, Drawer, draw_schedule
 from testnet.faults.schedule import Schedule
@@ -24,6 +25,7 @@ from testnet.model.invariants import Violation
 from testnet.model.lab import READY_SECONDS, Json, NodePlan, Outcome, OutOfTime, SentRequest
 from testnet.model.rule import Fault, NotAtThisLevel
 from testnet.runs.play import PlannedFaults
+from testnet.sim.simulation import Simulation
 from testnet.testing.networks import LabRun, Moment
 from testnet.testing.packages import find_package
 
@@ -239,6 +241,24 @@ class PackageLab:
     def rest(self, seconds: float) -> None:
         """Let so much time pass."""
         self.lab.rest(seconds)
+
+    @_plainly
+    def get(self, node: str, path: str, headers: Mapping[str, str] | None = None) -> HttpAnswer | None:
+        """Let a browser on the machine of `node` open a page there, such as "/chess:chess:sys/games", and return the
+        answer; None: its connection has broken. In a simulation only: real nodes are asked over real sockets. Raises
+        NotAtThisLevel.
+        """
+        return self._simulated().get(self._known(node), path, headers)
+
+    @_plainly
+    def post(self, node: str, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> HttpAnswer | None:
+        """Let a browser there send something; as `get`."""
+        return self._simulated().post(self._known(node), path, body, headers)
+
+    def _simulated(self) -> Simulation:
+        if not isinstance(self.lab, Simulation):
+            raise NotAtThisLevel("Browsers are played in a simulation only: ask a real node over its own port.")
+        return self.lab
 
     # --- files and logs ---------------------------------------------------------------------------------------------
 

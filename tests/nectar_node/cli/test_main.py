@@ -23,7 +23,8 @@ COMMANDS = (
 
 
 @pytest.mark.parametrize(
-    "group", [[], ["testnet"], ["sim"], ["net"], ["keys"], ["directory"], ["state"], ["config"], ["backup"]]
+    "group",
+    [[], ["testnet"], ["sim"], ["net"], ["keys"], ["directory"], ["state"], ["config"], ["backup"], ["sessions"]],
 )
 def test_in_80_columns_help_says_what_each_command_does_in_a_whole_sentence(
     monkeypatch: pytest.MonkeyPatch, group: list[str]

@@ -66,9 +66,9 @@ def test_status_shows_process_endpoint_peers_and_processes(tmp_path: Path, capsy
     with serve_node(tmp_path, "a.nec", lambda _: {"ok": STATUS}):
         assert main(["testnet", "status", "--dir", str(tmp_path)]) == 0
     assert [line.split("\t") for line in capsys.readouterr().out.splitlines()] == [
-        ["NODE", "STATE", "PID", "ENDPOINT", "PEERS", "PROCESSES", "FILES"],
-        ["a.nec", "running", "12", "127.0.0.1:9000", "b.nec", "4", "-"],
-        ["down.nec", "down", "-", "-", "-", "-", "-"],
+        ["NODE", "STATE", "PID", "ENDPOINT", "HTTP", "PEERS", "PROCESSES", "FILES"],
+        ["a.nec", "running", "12", "127.0.0.1:9000", "-", "b.nec", "4", "-"],
+        ["down.nec", "down", "-", "-", "-", "-", "-", "-"],
     ]
 
 

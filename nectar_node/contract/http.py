@@ -1,0 +1,50 @@
+"""HTTP between the core and its driver: parsed requests of browsers come in, answers leave."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from kernel.contract.message import Buffer
+
+Headers = tuple[tuple[str, str], ...]
+"""Names and values, in order."""
+
+
+class HttpRequest(NamedTuple):
+    """A whole request of a browser, of which the driver has checked the syntax and the size."""
+
+    token: object
+    """Comes back in the `HttpAnswer`."""
+    method: str
+    """In capitals."""
+    path: str
+    """As it was sent, percent-encoded, without the query."""
+    query: str
+    """What follows the question mark; empty: nothing."""
+    headers: Headers
+    """Names in lower case; HTTP/2's `:authority` is `host`."""
+    body: Buffer
+    source: tuple[str, int]
+    """The address and port of the other end of the connection."""
+    secure: bool = False
+    """Whether it came by TLS."""
+
+
+class HttpGone(NamedTuple):
+    """Nobody waits for the answer any more: the browser has gone away, or the node goes down."""
+
+    token: object
+
+
+HttpEvent = HttpRequest | HttpGone
+
+
+class HttpAnswer(NamedTuple):
+    """The answer to a request. There is one for each, unless the browser goes away before."""
+
+    token: object
+    status: int
+    headers: Headers
+    """Without the length, which is that of the body."""
+    body: Buffer
+    """For HEAD too; the driver leaves it out there."""

@@ -1,0 +1,55 @@
+"""The commands about browsers that sign in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from nectar_node.base.errors import NodeError
+from nectar_node.control.requests import Fields
+from nectar_node.core.core import NodeCore
+from nectar_node.http.sessions import LINK_SECONDS
+from nectar_node.system.http_server import LOGIN
+
+
+class NotServed(NodeError):
+    """The node serves no browsers, or has no such session."""
+
+
+class Web:
+    """Those commands of one node."""
+
+    def __init__(self, core: NodeCore, status: Callable[[], dict[str, object]]) -> None:
+        """`status` returns the driver's status, with the address for browsers."""
+        self._core = core
+        self._status = status
+        self.commands: dict[str, Callable[[object, Fields], Awaitable[dict[str, object]]]] = {
+            "open": self._on_open,
+            "sessions": self._on_sessions,
+            "revoke_session": self._on_revoke,
+        }
+
+    async def _on_open(self, _: object, __: Fields) -> dict[str, object]:
+        """Return a link that signs in once; `&to=` and a path may be added to it."""
+        url = self._status().get("http")
+        if not isinstance(url, str):
+            raise NotServed(f"{self._core.our} serves no browsers: boot it with --http PORT.")
+        reached = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+        link = self._core.sessions.make_link(trio.current_time())
+        return {"url": f"{reached}{LOGIN}?link={link}", "seconds": LINK_SECONDS}
+
+    async def _on_sessions(self, _: object, __: Fields) -> dict[str, object]:
+        now = trio.current_time()
+        rows = [
+            {"id": each.id, "source": each.source, "age": round(now - each.began), "left": round(each.ends - now)}
+            for each in self._core.sessions.all(now)
+        ]
+        return {"sessions": rows}
+
+    async def _on_revoke(self, _: object, fields: Fields) -> dict[str, object]:
+        """End the session of that name, or all of them."""
+        ended = self._core.sessions.revoke(fields.name or None)
+        if fields.name and not ended:
+            raise NotServed(f"There is no session {fields.name[:20]!r}: `nectar sessions list` shows them.")
+        return {"ended": ended}

@@ -1,0 +1,449 @@
+"""The node's HTTP server: hypercorn on trio, and behind it one small ASGI application that asks the core.
+
+Theory of operation. Hypercorn reads the syntax of HTTP/1.1 and HTTP/2; whatever it refuses never comes here. The
+application reads a body within its bounds, gives the whole request to the core, and writes what the core answers. All
+decisions are the core's. The time for a request's head is hypercorn's `keep_alive_timeout`, since no request is under
+way before its head is there. Hypercorn shields its writes from cancellation, so a connection is what can end them: each
+write has its time, and the end of the door closes all connections.
+
+Hypercorn gives an application the body through a short queue and waits for room in it, also to say that the request is
+over. So an answer that comes before the whole body is read goes out while the rest is thrown away.
+
+Serving connection by connection is not hypercorn's public interface: `pyproject.toml` names the versions that have been
+tested.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+import sys
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeAlias
+
+import trio
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
+from hypercorn.utils import wrap_app
+
+from nectar_node.base import log
+from nectar_node.base.errors import CannotListen
+from nectar_node.contract.config import HttpPlace
+from nectar_node.contract.http import HttpAnswer, HttpEvent, HttpGone, HttpRequest
+from nectar_node.http.pages import PageAnswer, error_page
+
+MAX_HEAD_BYTES = 32 << 10
+"""Bytes of a request's head."""
+MAX_BODY_BYTES = 32 << 20
+"""Bytes of a request's body: half of the largest blob. It is in memory until its process has answered."""
+MAX_BODIES_BYTES = 256 << 20
+"""Bytes of all bodies that are being read or have not been answered."""
+HEAD_SECONDS = 10.0
+"""Seconds for a request's head, and for which a connection may do nothing between two requests."""
+READ_SECONDS = 60.0
+"""Seconds for a request's body: 32 MiB at 4 Mbit/s."""
+WRITE_SECONDS = 20.0
+"""Seconds for one piece of an answer: a browser that takes nothing for so long has gone."""
+PIECE_BYTES = 64 << 10
+"""Bytes that are written at once."""
+DRAIN_SECONDS = 1.0
+"""Seconds in which a client that was refused may go on sending before its connection ends: with data unread, TCP would
+take the answer from it (RFC 9112, 9.6).
+"""
+FAREWELL_SECONDS = 1.0
+"""Seconds for the answers that are under way when the node goes down."""
+_BACKLOG = 128
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class DoorSocket(NamedTuple):
+    """Where browsers are listened for."""
+
+    socket: socket.socket
+    tls: ssl.SSLContext | None
+
+    @property
+    def port(self) -> int:
+        """The port."""
+        port: int = self.socket.getsockname()[1]
+        return port
+
+    @property
+    def url(self) -> str:
+        """What people give to their browsers."""
+        host = self.socket.getsockname()[0]
+        return f"http{'' if self.tls is None else 's'}://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+def open_door(place: HttpPlace) -> DoorSocket:
+    """Listen for browsers, whom nobody answers yet; raises CannotListen with what to do."""
+    tls = _tls(*place.tls) if place.tls is not None else None
+    where = f"{place.host}:{place.port}"
+    try:
+        family, _, _, _, address = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise CannotListen(f"{place.host} is no address of this machine: say --http PORT, or HOST:PORT.") from error
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            what = f"The HTTP server cannot listen on {where}, which is in use: choose another port for --http."
+        else:
+            what = f"The HTTP server cannot listen on {where}: {error.strerror}. Choose another place for --http."
+        raise CannotListen(what) from error
+    return DoorSocket(listener, tls)
+
+
+def _tls(certificate: str, key: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    try:
+        context.load_cert_chain(certificate, key, password=lambda: "")
+    except OSError as error:  # SSLError is one
+        why = error.strerror if not isinstance(error, ssl.SSLError) and error.strerror else "they do not fit together"
+        raise CannotListen(
+            f"{certificate} and {key} cannot be used for --tls ({why}): give a certificate and its own key, both PEM."
+        ) from error
+    return context
+
+
+class _DoorStream(trio.abc.HalfCloseableStream):
+    """A connection whose writes have a limit in time."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self._stream = stream
+        self.socket = stream.socket
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def send_eof(self) -> None:
+        await self._stream.send_eof()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        return await self._stream.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        with trio.move_on_after(WRITE_SECONDS) as scope:
+            try:
+                await self._stream.send_all(data)
+            except trio.BusyResourceError:  # only hypercorn's end of the connection is not one after the other
+                raise trio.BrokenResourceError("the connection is being closed") from None
+        if scope.cancelled_caught:
+            self.socket.close()
+            raise trio.BrokenResourceError("the other end takes nothing")
+
+
+class _Connection(TCPServer):
+    """Hypercorn's side of a connection, which ends when the other end has closed it."""
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        await self.idle_task.stop()  # else it would be there until its time between two requests is over
+
+
+class HttpDoor:
+    """The HTTP server of a running node."""
+
+    def __init__(
+        self,
+        door: DoorSocket,
+        connections: int,
+        tell: Callable[[HttpEvent], None],
+        note: Callable[[str, BaseException], None],
+    ) -> None:
+        """`connections`: how many there may be at a time; a further one waits to be accepted. `tell` gives the core an
+        event; `note` is given failures of our own code and hypercorn's.
+        """
+        self._door = door
+        self._tell = tell
+        self._note = note
+        self._places = trio.CapacityLimiter(connections)
+        self._streams: set[_DoorStream] = set()
+        self._waiting: dict[object, _Waiter] = {}
+        self._bodies = 0
+        """Bytes of bodies in memory."""
+        self._closes = False
+        self._emptied = trio.Event()
+        """When it closes: set when there is no connection any more."""
+        self._accepting = trio.CancelScope()
+        self._context = WorkerContext(None)
+        self._config = _config(note)
+        serve: Any = self._serve
+        self._app = wrap_app(serve, 0, "asgi")
+
+    async def serve(self) -> None:
+        """Serve browsers until cancelled."""
+        listener = trio.SocketListener(trio.socket.from_stdlib_socket(self._door.socket))
+        async with trio.open_nursery() as nursery, listener:
+            with self._accepting:
+                while True:
+                    waiter = object()
+                    await self._places.acquire_on_behalf_of(waiter)
+                    try:
+                        accepted = await listener.accept()
+                    except OSError as error:
+                        self._places.release_on_behalf_of(waiter)
+                        if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                            raise
+                        await trio.sleep(0.1)  # until there are descriptors again
+                        continue
+                    nursery.start_soon(self._connected, _DoorStream(accepted), waiter)
+
+    async def close(self) -> None:
+        """Answer what is under way with 503, and end all connections."""
+        self._closes = True
+        self._accepting.cancel()
+        for token, waiter in list(self._waiting.items()):
+            self._tell(HttpGone(token))
+            waiter.set(HttpAnswer(token, *error_page(503, "The node goes down.")))
+        await self._context.terminated.set()  # what is idle ends
+        if self._streams:
+            with trio.move_on_after(FAREWELL_SECONDS):
+                await self._emptied.wait()
+        for stream in tuple(self._streams):
+            stream.socket.close()
+
+    def answered(self, answer: HttpAnswer) -> None:
+        """Take the core's answer to a request."""
+        waiter = self._waiting.get(answer.token)
+        if waiter is not None:
+            waiter.set(answer)
+
+    async def _connected(self, stream: _DoorStream, place: object) -> None:
+        self._streams.add(stream)
+        carried: Any = stream
+        if self._door.tls is not None:
+            carried = trio.SSLStream(stream, self._door.tls, server_side=True, https_compatible=True)
+        try:
+            await _Connection(self._app, self._config, self._context, ConnectionState({}), carried)
+        except Exception as error:
+            if not _is_theirs(error):
+                self._note("the HTTP server", error)
+        finally:
+            stream.socket.close()
+            self._streams.discard(stream)
+            if self._closes and not self._streams:
+                self._emptied.set()
+            self._places.release_on_behalf_of(place)
+
+    # --- the application --------------------------------------------------------------------------------------------
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1013})  # before it is accepted: 403
+        elif scope["type"] == "http":
+            reading = _Body(receive)
+            try:
+                answer = await self._answer(scope, reading)
+                if answer is not None:
+                    await self._write(scope, reading, answer, send)
+            finally:
+                self._bodies -= reading.reserved
+
+    async def _answer(self, scope: Scope, reading: _Body) -> PageAnswer | None:
+        """Return what the request is answered with; None: nobody is there any more."""
+        if self._closes:
+            return error_page(503, "The node goes down.")
+        names = [name for name, _ in scope["headers"]]
+        if b"content-length" in names and b"transfer-encoding" in names:
+            # Two lengths, of which another parser may believe the other one (RFC 9112, 6.1).
+            return error_page(400, "A request has one length.")
+        if _length(scope) > MAX_BODY_BYTES:
+            return error_page(413, f"A request has at most {MAX_BODY_BYTES} bytes.")
+        with trio.move_on_after(READ_SECONDS) as limit:
+            while await reading.more():
+                grown = len(reading.data) - reading.reserved
+                if len(reading.data) > MAX_BODY_BYTES:
+                    return error_page(413, f"A request has at most {MAX_BODY_BYTES} bytes.")
+                if self._bodies + grown > MAX_BODIES_BYTES:
+                    return error_page(503, "The node has too much to do.")
+                self._bodies += grown
+                reading.reserved += grown
+        if limit.cancelled_caught:
+            return error_page(408, f"The request was not there within {READ_SECONDS:.0f} seconds.")
+        if reading.gone:
+            return None
+        return await self._ask(scope, reading)
+
+    async def _ask(self, scope: Scope, reading: _Body) -> PageAnswer | None:
+        waiter = _Waiter()
+        request = HttpRequest(
+            waiter,
+            scope["method"],
+            scope["raw_path"].decode("latin-1"),
+            scope["query_string"].decode("latin-1"),
+            tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]),
+            reading.take(),
+            tuple(scope["client"] or ("0.0.0.0", 0))[:2],
+            scope["scheme"] == "https",
+        )
+        self._waiting[waiter] = waiter
+        try:
+            self._tell(request)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_end_when_gone, reading, nursery.cancel_scope)
+                await waiter.there.wait()
+                nursery.cancel_scope.cancel()
+        finally:
+            del self._waiting[waiter]
+            if waiter.answer is None:
+                self._tell(HttpGone(waiter))
+        answer = waiter.answer
+        return None if answer is None else PageAnswer(answer.status, answer.headers, answer.body)
+
+    async def _write(self, scope: Scope, reading: _Body, answer: PageAnswer, send: Send) -> None:
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+        if answer.status not in (204, 304):
+            headers.append((b"content-length", b"%d" % len(answer.body)))
+        if not reading.whole and scope["http_version"] in ("1.0", "1.1"):
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        if scope["method"] != "HEAD":
+            pieces = memoryview(answer.body)
+            for begin in range(0, len(pieces), PIECE_BYTES):
+                if reading.gone:
+                    return
+                piece = bytes(pieces[begin : begin + PIECE_BYTES])
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        end = {"type": "http.response.body", "body": b"", "more_body": False}
+        if reading.whole:
+            await send(end)
+            return
+        with trio.move_on_after(DRAIN_SECONDS):
+            await reading.drain()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(reading.drain)
+            await send(end)
+            nursery.cancel_scope.cancel()
+
+
+class _Body:
+    """The body of a request, as it comes in."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.data = bytearray()
+        self.reserved = 0
+        """Bytes that the door counts for it."""
+        self.whole = False
+        self.gone = False
+        """Whether the other end has closed the connection."""
+
+    async def more(self) -> bool:
+        """Take the next piece; return whether there was one."""
+        if self.whole or self.gone:
+            return False
+        await self._take(keep=True)
+        return not self.gone
+
+    def take(self) -> bytes:
+        """Return the whole body, which is kept here no longer."""
+        whole, self.data = bytes(self.data), bytearray()
+        return whole
+
+    async def drain(self) -> None:
+        """Throw away what still comes, until the other end is done."""
+        while not (self.whole or self.gone):
+            await self._take(keep=False)
+
+    async def until_gone(self) -> None:
+        """Wait until the other end has closed the connection."""
+        while not self.gone:
+            await self._take(keep=False)
+
+    async def _take(self, *, keep: bool) -> None:
+        event = await self._receive()
+        if event["type"] == "http.disconnect":
+            self.gone = True
+            return
+        if keep:
+            self.data += event.get("body", b"")
+        self.whole = not event.get("more_body", False)
+
+
+class _Waiter:
+    """A request that waits for the core's answer; also its token."""
+
+    def __init__(self) -> None:
+        self.there = trio.Event()
+        self.answer: HttpAnswer | None = None
+
+    def set(self, answer: HttpAnswer) -> None:
+        """Take the answer."""
+        if self.answer is None:
+            self.answer = answer
+            self.there.set()
+
+
+async def _end_when_gone(reading: _Body, scope: trio.CancelScope) -> None:
+    await reading.until_gone()
+    scope.cancel()
+
+
+def _length(scope: Scope) -> int:
+    """Return the length that a request says it has; 0: it does not say. Hypercorn has checked that it is a number."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            with suppress(ValueError):
+                return int(value)
+    return 0
+
+
+def _is_theirs(error: BaseException) -> bool:
+    """Whether it says only that the other end has gone, or does not speak TLS."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_is_theirs, error.exceptions))
+    return isinstance(error, (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError, OSError))
+
+
+def _config(note: Callable[[str, BaseException], None]) -> Config:
+    config = Config()
+    config.h11_max_incomplete_size = MAX_HEAD_BYTES
+    config.h2_max_header_list_size = MAX_HEAD_BYTES
+    config.h2_max_concurrent_streams = 32
+    config.keep_alive_timeout = HEAD_SECONDS
+    config.read_timeout = int(READ_SECONDS)
+    config.ssl_handshake_timeout = HEAD_SECONDS
+    config.include_server_header = False
+    config._log = _DoorLog(note)  # type: ignore[assignment]
+    return config
+
+
+class _DoorLog:
+    """Hypercorn's log: failures go where those of our own code go, all else is left out."""
+
+    def __init__(self, note: Callable[[str, BaseException], None]) -> None:
+        self._note = note
+
+    async def exception(self, message: str, *_: object) -> None:
+        """Log the exception that is being handled."""
+        error = sys.exception()
+        if error is not None and not _is_theirs(error):
+            self._note("the HTTP server", error)
+
+    async def error(self, message: str, *_: object) -> None:
+        """Log a line."""
+        log.write_line("http", message)
+
+    critical = warning = error
+
+    async def access(self, *_: object) -> None:
+        """Log no request: a process can."""
+
+    info = debug = log = access

@@ -1,0 +1,1 @@
+"""What the node knows of HTTP: requests, bound paths, pages. Pure; `nectar_node.system.http_server` joins them."""

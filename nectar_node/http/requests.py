@@ -1,0 +1,204 @@
+"""Requests of browsers, read: whom they are for, and whether they may come in at all.
+
+A page of a stranger's site can make its visitor's browser send requests to this machine. It cannot choose the Host
+header, which is the name in the address bar: so a name that the node does not know is refused, also where its DNS says
+that it is this machine (DNS rebinding).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from ipaddress import ip_address
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from kernel.contract.address import ProcessId
+from kernel.contract.errors import BadAddress
+from nectar_node.contract.http import HttpRequest
+
+HOMEPAGE = ProcessId("homepage", "homepage", "sys")
+"""The one process that is served without its name in the path."""
+MAX_PATH_CHARACTERS = 8192
+"""Characters of path and query together; browsers send no longer ones."""
+MAX_HEADERS = 100
+"""Headers of one request; browsers send about twenty."""
+MAX_HEADER_CHARACTERS = 32 << 10
+"""Characters of all headers of one request."""
+MAX_PARAMETERS = 256
+"""Parameters in one query."""
+EVERYWHERE = frozenset({"0.0.0.0", "::"})
+"""The hosts that stand for all addresses of a machine."""
+_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_METHOD = re.compile(r"[A-Z]{1,20}")
+_PROXY_HEADERS = frozenset(
+    {"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"}
+)
+"""What proxies add; a request with one of them comes from somewhere else than its connection does."""
+
+
+class HttpRefused(Exception):
+    """A request gets an error page; carries its status and a sentence."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.sentence = sentence
+
+
+class ReadRequest(NamedTuple):
+    """A request, read."""
+
+    method: str
+    host: str
+    """As in the Host header, with the port."""
+    process: ProcessId
+    """Whom it is for."""
+    segments: tuple[str, ...]
+    """The path below the process's own, decoded."""
+    path: str
+    """The whole path, as it was sent."""
+    parameters: dict[str, str]
+    """Those of the query; of several with one name, the last."""
+    headers: dict[str, str]
+    """Of several with one name, the values in one text, as RFC 9110 5.3 and RFC 6265 5.4 say."""
+    source: tuple[str, int]
+    is_local: bool
+    """Whether it comes from this machine, and from no proxy there."""
+    is_forged: bool
+    """Whether it would change something, and a page of another origin has made the browser send it."""
+
+
+def read_untrusted(request: HttpRequest, hosts: Collection[str]) -> ReadRequest:
+    """Read a request that is for one of the `hosts` or for this machine; raises HttpRefused."""
+    if not _METHOD.fullmatch(request.method):
+        raise HttpRefused(400, "The method is not one of HTTP.")
+    headers = _headers_untrusted(request)
+    host = headers.get("host", "")
+    if not is_our_host(host, hosts):
+        raise HttpRefused(
+            421, "This node is not called so: open it by the address that `nectar boot --http` was given."
+        )
+    process, segments = _path_untrusted(request)
+    is_local = _is_loopback(request.source[0]) and _PROXY_HEADERS.isdisjoint(headers)
+    parameters = _parameters_untrusted(request.query)
+    source, forged = request.source, _is_forged(request, host, headers)
+    return ReadRequest(
+        request.method, host, process, segments, request.path, parameters, headers, source, is_local, forged
+    )
+
+
+def _is_forged(request: HttpRequest, host: str, headers: dict[str, str]) -> bool:
+    """Whether a browser says that a page of another origin is behind a request that is not safe (RFC 9110, 9.2.1).
+
+    What is no browser says nothing of the kind, and has no cookies that anybody else could use.
+    """
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        return False
+    if "origin" in headers:
+        return headers["origin"].lower() != f"{'https' if request.secure else 'http'}://{host.lower()}"
+    return headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+
+
+def cookies(headers: dict[str, str]) -> dict[str, str]:
+    """Return the cookies of a request; of several with one name, the first, whose path is the longest."""
+    found: dict[str, str] = {}
+    for each in headers.get("cookie", "").split(";"):
+        name, _, value = each.strip().partition("=")
+        found.setdefault(name, value)
+    return found
+
+
+def is_our_host(host: str, hosts: Collection[str]) -> bool:
+    """Whether a Host header names this machine's loopback, or one of `hosts`, at any port.
+
+    If one of these stands for all addresses, so does any address: no DNS is asked for it.
+    """
+    name, colon, port = host.rpartition(":")
+    if not colon or "]" in port:
+        name, port = host, ""
+    if port and not (port.isascii() and port.isdecimal() and len(port) <= 5):
+        return False
+    name = name.lower().removesuffix(".")
+    bare = name[1:-1] if name.startswith("[") and name.endswith("]") else name
+    if name == "localhost" or bare in hosts:
+        return True
+    try:
+        address = ip_address(bare)
+    except ValueError:
+        return False
+    return address.is_loopback or not EVERYWHERE.isdisjoint(hosts)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _headers_untrusted(request: HttpRequest) -> dict[str, str]:
+    if len(request.headers) > MAX_HEADERS:
+        raise HttpRefused(431, f"There are more than {MAX_HEADERS} headers.")
+    if sum(len(name) + len(value) for name, value in request.headers) > MAX_HEADER_CHARACTERS:
+        raise HttpRefused(431, f"The headers are longer than {MAX_HEADER_CHARACTERS} characters.")
+    headers: dict[str, str] = {}
+    for name, value in request.headers:
+        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise HttpRefused(400, "A header is not one of HTTP.")
+        if name in headers:
+            if name in ("host", "content-length", "transfer-encoding"):
+                raise HttpRefused(400, f"There are two headers {name}.")
+            headers[name] += ("; " if name == "cookie" else ", ") + value
+        else:
+            headers[name] = value
+    return headers
+
+
+def _path_untrusted(request: HttpRequest) -> tuple[ProcessId, tuple[str, ...]]:
+    """Return whom a path is for, and its segments below that."""
+    path = request.path
+    if len(path) + len(request.query) > MAX_PATH_CHARACTERS:
+        raise HttpRefused(414, f"The address is longer than {MAX_PATH_CHARACTERS} characters.")
+    if not path.startswith("/"):
+        raise HttpRefused(400, "A path begins with a slash.")
+    segments = tuple(_decoded_untrusted(each) for each in path[1:].removesuffix("/").split("/"))
+    if segments == ("",):
+        segments = ()
+    if any(each in (".", "..") for each in segments):
+        raise HttpRefused(400, "A path does not go up.")
+    if segments and ":" in segments[0]:
+        try:
+            return ProcessId.parse(segments[0]), segments[1:]
+        except BadAddress:
+            raise HttpRefused(404, "There is no process of that name.") from None
+    return HOMEPAGE, segments
+
+
+def _decoded_untrusted(text: str) -> str:
+    try:
+        decoded = unquote_to_bytes(text).decode()
+    except ValueError:
+        raise HttpRefused(400, "The path is not UTF-8.") from None
+    if not decoded.isprintable():
+        raise HttpRefused(400, "The path holds what cannot be printed.")
+    return decoded
+
+
+def _parameters_untrusted(query: str) -> dict[str, str]:
+    parts = [each for each in query.split("&", MAX_PARAMETERS) if each]
+    if len(parts) > MAX_PARAMETERS:
+        raise HttpRefused(414, f"There are more than {MAX_PARAMETERS} parameters.")
+    parameters = {}
+    for part in parts:
+        name, _, value = part.replace("+", " ").partition("=")
+        parameters[_text_untrusted(name)] = _text_untrusted(value)
+    return parameters
+
+
+def _text_untrusted(text: str) -> str:
+    try:
+        return unquote_to_bytes(text).decode()
+    except ValueError:
+        raise HttpRefused(400, "The query is not UTF-8.") from None

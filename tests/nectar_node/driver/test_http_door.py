@@ -1,0 +1,378 @@
+"""The HTTP server over real sockets: what is read, what is refused, and that nobody holds it up."""
+
+from __future__ import annotations
+
+import random
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import trio
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import DataReceived, ResponseReceived, StreamEnded
+
+from nectar_node.base.errors import CannotListen
+from nectar_node.contract.config import LOOPBACK, HttpPlace
+from nectar_node.contract.http import HttpAnswer, HttpEvent, HttpGone, HttpRequest
+from nectar_node.driver import http_door
+from nectar_node.driver.http_door import DoorSocket, HttpDoor, open_door
+from tests import waiting
+
+Core = Callable[[HttpRequest], HttpAnswer | None]
+HEAD = b"Host: localhost\r\n"
+NONE = 0
+"""Instead of a status: the connection has been closed without an answer, as what sends on after a refusal deserves."""
+TWO_LENGTHS = b"POST / HTTP/1.1\r\n" + HEAD + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def echo(request: HttpRequest) -> HttpAnswer | None:
+    """Answer with what came; what is asked for at /wait is not answered."""
+    if request.path == "/wait":
+        return None
+    text = f"{request.method} {request.path} {len(request.body)}".encode()
+    return HttpAnswer(request.token, 200, (("content-type", "text/plain"),), text)
+
+
+class OpenDoor:
+    """A door, what it has told its core, and what it failed at."""
+
+    def __init__(self, opened: DoorSocket, answer: Core, connections: int) -> None:
+        self.port = opened.port
+        self.events: list[HttpEvent] = []
+        self.failures: list[str] = []
+        self._answer = answer
+        self.door = HttpDoor(opened, connections, self._tell, lambda what, error: self.failures.append(repr(error)))
+
+    def _tell(self, event: HttpEvent) -> None:
+        self.events.append(event)
+        if isinstance(event, HttpRequest) and (answer := self._answer(event)) is not None:
+            self.door.answered(answer)
+
+    async def connect(self) -> trio.SocketStream:
+        return await trio.open_tcp_stream(LOOPBACK, self.port)
+
+    async def ask(self, data: bytes) -> bytes:
+        """All that comes until the connection ends, for what is sent."""
+        async with await self.connect() as stream:
+            await stream.send_all(data)
+            return await everything(stream)
+
+
+async def everything(stream: trio.abc.ReceiveStream) -> bytes:
+    read = bytearray()
+    try:
+        async for piece in stream:
+            read += piece
+    except trio.BrokenResourceError:
+        pass
+    return bytes(read)
+
+
+async def until(done: Callable[[], bool]) -> None:
+    await trio.to_thread.run_sync(waiting.until, done)
+
+
+@asynccontextmanager
+async def opened(
+    answer: Core = echo, connections: int = 8, tls: tuple[str, str] | None = None
+) -> AsyncIterator[OpenDoor]:
+    door = OpenDoor(open_door(HttpPlace(LOOPBACK, 0, tls)), answer, connections)
+    with trio.fail_after(30):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(door.door.serve)
+            yield door
+            await door.door.close()
+            nursery.cancel_scope.cancel()
+    assert not door.failures
+    assert not door.door._streams
+    assert door.door._bodies == 0
+
+
+def request(target: str, *headers: bytes, body: bytes = b"", method: str = "GET") -> bytes:
+    lines = b"".join(header + b"\r\n" for header in headers)
+    return f"{method} {target} HTTP/1.1\r\n".encode() + HEAD + lines + b"Connection: close\r\n\r\n" + body
+
+
+def status(answer: bytes) -> int:
+    if not answer:
+        return NONE
+    assert answer.startswith(b"HTTP/1.1 "), answer
+    return int(answer.split(b" ", 2)[1])
+
+
+async def test_a_request_reaches_the_core_as_it_was_sent_and_its_answer_the_browser() -> None:
+    async with opened() as door:
+        answer = await door.ask(request("/a%20b?c=%41", b"X-A: 1", b"Content-Length: 3", body=b"xyz", method="POST"))
+        assert status(answer) == 200
+        assert answer.endswith(b"\r\n\r\nPOST /a%20b 3")
+        (told,) = door.events
+        assert isinstance(told, HttpRequest)
+        assert (told.query, told.body, told.source[0], told.secure) == ("c=%41", b"xyz", LOOPBACK, False)
+        assert ("x-a", "1") in told.headers
+
+
+async def test_a_connection_serves_one_request_after_the_other() -> None:
+    async with opened() as door:
+        first = request("/1").replace(b"Connection: close\r\n", b"")
+        answer = await door.ask(first + request("/2"))
+        assert answer.count(b"HTTP/1.1 200") == 2
+        assert answer.endswith(b"GET /2 0")
+
+
+async def test_the_answer_to_head_has_the_length_and_no_body() -> None:
+    async with opened() as door:
+        answer = await door.ask(request("/x", method="HEAD"))
+        assert b"content-length: 9\r\n" in answer
+        assert answer.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("data", "codes"),
+    [
+        (TWO_LENGTHS + b"0\r\n\r\nGET /no HTTP/1.1\r\nHost: localhost\r\n\r\n", {400, NONE}),
+        (request("/", b"Content-Length: 1", b"Content-Length: 2", body=b"xx"), {400}),
+        (request("/", b"Content-Length: 1, 2", body=b"xx"), {400}),
+        (request("/", b"Content-Length: +1", body=b"x"), {400}),
+        (request("/", b"Content-Length: -1", body=b"x"), {400}),
+        (request("/", b"Content-Length: 0x1", body=b"x"), {400}),
+        (request("/", b"Transfer-Encoding: xchunked", body=b"0\r\n\r\n"), {400, 501}),
+        (request("/", b"Transfer-Encoding: chunked, identity", body=b"0\r\n\r\n"), {400, 501}),
+        (request("/", b"Transfer-Encoding : chunked", body=b"0\r\n\r\n"), {400}),
+        (request("/", b"Transfer-Encoding: chunked", body=b"-1\r\nx\r\n0\r\n\r\n"), {400}),
+        (request("/", b"Host: other"), {400}),
+        (request("/", b"A\x00B: 1"), {400}),
+        (request("/", b"A: 1\x002"), {400}),
+        (b"GET / HTTP/1.1\r\n\r\n", {400}),
+        (b"GET  / HTTP/1.1\r\nHost: localhost\r\n\r\n", {400}),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", {400}),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 200_000 + b"\r\n\r\n", {400, 431}),
+    ],
+)
+async def test_what_two_parsers_could_read_in_two_ways_is_refused(data: bytes, codes: set[int]) -> None:
+    async with opened() as door:
+        answer = await door.ask(data)
+        assert status(answer) in codes
+        assert answer.count(b"HTTP/1.1") <= 1, "and what is behind it is no request"
+        assert not door.events
+
+
+async def test_a_body_over_the_limit_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_door, "DRAIN_SECONDS", 0.1)
+    async with opened() as door, await door.connect() as stream:
+        length = b"Content-Length: %d" % (http_door.MAX_BODY_BYTES + 1)
+        await stream.send_all(request("/", length, method="POST"))
+        assert status(await everything(stream)) == 413
+        assert not door.events
+
+
+async def test_a_client_that_goes_on_sending_what_was_refused_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_door, "MAX_BODY_BYTES", 100_000)
+    monkeypatch.setattr(http_door, "DRAIN_SECONDS", 0.2)
+    async with opened() as door, await door.connect() as stream, trio.open_nursery() as nursery:
+
+        async def send() -> None:
+            try:
+                while True:
+                    await stream.send_all(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                nursery.cancel_scope.cancel()
+
+        await stream.send_all(request("/", b"Transfer-Encoding: chunked", method="POST"))
+        nursery.start_soon(send)
+        assert status(bytes(await stream.receive_some(9999))) == 413
+        await until(lambda: not door.door._streams)
+
+
+async def test_a_body_that_does_not_come_in_time_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_door, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(http_door, "DRAIN_SECONDS", 0.05)
+    async with opened() as door, await door.connect() as stream:
+        door.door._config.read_timeout = 60
+        await stream.send_all(request("/", b"Content-Length: 5", method="POST") + b"x")
+        assert status(await everything(stream)) == 408
+
+
+async def test_a_head_that_does_not_come_in_time_ends_the_connection() -> None:
+    async with opened() as door, await door.connect() as stream:
+        assert door.door._config.keep_alive_timeout == http_door.HEAD_SECONDS
+    async with opened() as door:
+        door.door._config.keep_alive_timeout = 0.2
+        async with await door.connect() as stream:
+            await stream.send_all(b"GET / HT")
+            assert await everything(stream) == b""
+
+
+async def test_a_browser_that_takes_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_door, "WRITE_SECONDS", 0.2)
+
+    def much(request: HttpRequest) -> HttpAnswer:
+        return HttpAnswer(request.token, 200, (), bytes(32 << 20))
+
+    async with opened(much) as door, await door.connect() as stream:
+        await stream.send_all(request("/"))
+        await until(lambda: bool(door.events))
+        await until(lambda: not door.door._streams)
+
+
+async def test_the_core_is_told_of_a_browser_that_goes_away() -> None:
+    async with opened() as door:
+        async with await door.connect() as stream:
+            await stream.send_all(request("/wait"))
+            await until(lambda: len(door.events) == 1)
+        await until(lambda: len(door.events) == 2)
+        asked, gone = door.events
+        assert isinstance(asked, HttpRequest)
+        assert gone == HttpGone(asked.token)
+        await until(lambda: not door.door._streams)
+
+
+async def test_what_is_under_way_when_the_node_goes_down_is_answered_503() -> None:
+    async with (
+        opened() as door,
+        await door.connect() as asking,
+        await door.connect() as idle,
+        await door.connect() as sending,
+    ):
+        await asking.send_all(request("/wait"))
+        await sending.send_all(request("/", b"Content-Length: 5", method="POST"))
+        await until(lambda: len(door.events) == 1 and len(door.door._streams) == 3)
+        began = trio.current_time()
+        await door.door.close()
+        assert trio.current_time() - began < http_door.FAREWELL_SECONDS + 1
+        assert status(await everything(asking)) == 503
+        assert await everything(idle) == b""
+        await everything(sending)
+
+
+async def test_connections_beyond_the_limit_wait_for_a_place() -> None:
+    async with opened(connections=1) as door, await door.connect() as first:
+        await first.send_all(request("/wait"))
+        await until(lambda: len(door.events) == 1)
+        async with await door.connect() as second:
+            await second.send_all(request("/2"))
+            await first.aclose()
+            assert status(await everything(second)) == 200
+
+
+async def test_a_browser_that_closes_an_idle_connection_makes_room_at_once() -> None:
+    async with opened(connections=1) as door:
+        for number in range(3):
+            async with await door.connect() as stream:
+                await stream.send_all(request(f"/{number}").replace(b"Connection: close\r\n", b""))
+                assert status(bytes(await stream.receive_some())) == 200
+        began = trio.current_time()
+        await until(lambda: not door.door._streams)
+        assert trio.current_time() - began < http_door.HEAD_SECONDS / 2
+
+
+async def test_random_bytes_end_with_their_connection_and_leave_nothing() -> None:
+    seed = random.randrange(1 << 32)
+    chance = random.Random(seed)
+    lines = b"Host: localhost|Content-Length: 3|Transfer-Encoding: chunked|Connection: close|Expect: 100-continue"
+    upgrades = b"Upgrade: h2c|HTTP2-Settings: AAMAAABkAAQAAP__|Connection: Upgrade, HTTP2-Settings|GET / HTTP/1.1"
+    pieces = [each + b"\r\n" for each in (*lines.split(b"|"), *upgrades.split(b"|"), b"3\r\nabc", b"0\r\n", b"")]
+    pieces += [
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        bytes(9),
+        bytes(range(256)),
+    ]
+    pieces += [b"GET", b"POST", b" ", b"/", b"HTTP/1.1", b"\n", b"\r", b":", b"\xff"]
+    async with opened(connections=4) as door:
+        for _ in range(150):
+            async with await door.connect() as stream:
+                with suppress(trio.BrokenResourceError):
+                    await stream.send_all(b"".join(chance.choices(pieces, k=chance.randrange(1, 12))))
+                    await stream.send_eof()
+                await everything(stream)
+            assert not door.failures, f"seed {seed}"
+        await until(lambda: not door.door._streams)
+        assert status(await door.ask(request("/"))) == 200, f"seed {seed}"
+
+
+async def test_a_websocket_is_refused_as_long_as_there_are_none() -> None:
+    async with opened() as door:
+        upgrade = (b"Connection: Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Version: 13")
+        key = b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="
+        asked = request("/", *upgrade, key).replace(b"Connection: close\r\n", b"")
+        assert status(await door.ask(asked)) == 403
+
+
+def test_a_port_in_use_is_one_sentence() -> None:
+    first = open_door(HttpPlace(LOOPBACK, 0))
+    with first.socket, pytest.raises(CannotListen, match=r"is in use: choose another port for --http\.$"):
+        open_door(HttpPlace(LOOPBACK, first.port))
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[str, str]:
+    """The files of a certificate for localhost, and of its key."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(1))
+        .not_valid_after(now + timedelta(1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    files = tmp_path / "cert.pem", tmp_path / "key.pem"
+    files[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    form = serialization.PrivateFormat.PKCS8
+    files[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+    return str(files[0]), str(files[1])
+
+
+@pytest.mark.parametrize("spoilt", ["certificate", "key", "swapped"])
+def test_files_that_do_not_fit_for_tls_are_one_sentence(
+    certificate: tuple[str, str], tmp_path: Path, spoilt: str
+) -> None:
+    bad = tmp_path / "bad.pem"
+    bad.write_text("no PEM")
+    cert, key = certificate
+    files = {"certificate": (str(bad), key), "key": (cert, str(bad)), "swapped": (key, cert)}[spoilt]
+    with pytest.raises(CannotListen, match=r"cannot be used for --tls .*both PEM\.$"):
+        open_door(HttpPlace(LOOPBACK, 0, files))
+
+
+async def test_http_2_comes_with_tls(certificate: tuple[str, str]) -> None:
+    async with opened(tls=certificate) as door:
+        context = ssl.create_default_context(cafile=certificate[0])
+        context.set_alpn_protocols(["h2"])
+        inner = await door.connect()
+        async with trio.SSLStream(inner, context, server_hostname="localhost", https_compatible=True) as stream:
+            await stream.do_handshake()
+            assert stream.selected_alpn_protocol() == "h2"
+            browser = H2Connection(H2Configuration())
+            browser.initiate_connection()
+            fields = {":method": "GET", ":path": "/x?y", ":scheme": "https", ":authority": "localhost"}
+            browser.send_headers(1, list(fields.items()), end_stream=True)
+            await stream.send_all(browser.data_to_send())
+            got, ended = bytearray(), False
+            while not ended:
+                for event in browser.receive_data(bytes(await stream.receive_some())):
+                    if isinstance(event, ResponseReceived):
+                        got += dict(event.headers)[b":status"] + b" "
+                    elif isinstance(event, DataReceived):
+                        got += event.data
+                    ended = ended or isinstance(event, StreamEnded)
+                await stream.send_all(browser.data_to_send())
+        assert got == b"200 GET /x 0"
+        (told,) = door.events
+        assert isinstance(told, HttpRequest)
+        assert told.secure
+        assert ("host", "localhost") in told.headers
+
+
+async def test_what_speaks_no_tls_to_a_tls_port_ends_alone(certificate: tuple[str, str]) -> None:
+    async with opened(tls=certificate) as door:
+        assert b"200" not in await door.ask(request("/"))
+        await until(lambda: not door.door._streams)
