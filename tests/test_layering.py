@@ -47,6 +47,7 @@ FLOORS = {
             "nectar_node.cli.backups",
             "nectar_node.cli.web",
         ),
+        ("nectar_node.databases",),
         ("nectar_node.core",),
         ("nectar_node.control",),
         ("nectar_node.driver",),
@@ -109,6 +110,7 @@ PURE = (
     "nectar_node/packages/",
     "nectar_node/peers/",
     "nectar_node/system/",
+    "nectar_node/databases/",
     "testnet/faults/schedule.py",
 )
 WORLD = {"time", "random", "secrets", "socket", "threading", "subprocess"}

@@ -59,6 +59,8 @@ from nectar_node.core.dead_letters import DeadLetters
 from nectar_node.core.disk_use import DISK_USE, DiskUse
 from nectar_node.core.process_table import PROCESSES, ProcessRows
 from nectar_node.core.store import Store
+from nectar_node.databases.kv import Kv
+from nectar_node.databases.sqlite import Sqlite
 from nectar_node.packages.boot import Boot, StartUp
 from nectar_node.packages.decisions import Decision, Decisions
 from nectar_node.packages.installer import EntryOwner, Installer
@@ -73,11 +75,9 @@ from nectar_node.storage.operations import DiskError, Job, Location, Outcome, Ro
 from nectar_node.system.http_server import HttpServer
 from nectar_node.system.keeper import Keeper
 from nectar_node.system.kernel import KernelProcess
-from nectar_node.system.kv import Kv
 from nectar_node.system.net import Net
 from nectar_node.system.process import SORRY, AskKept, CompileCode, FetchCode, SystemProcess, SystemToken
 from nectar_node.system.processes import SystemProcesses
-from nectar_node.system.sqlite import Sqlite
 from nectar_node.system.state import State
 from nectar_node.system.terminal import Terminal
 from nectar_node.system.timer import Timer

@@ -94,7 +94,7 @@ class LocalNetwork:
                 raise ControlError(f"The control socket {folder.control} belongs to another user.") from error
             except OSError as error:
                 owner = folder.owner()
-                if owner in (None, os.getpid()):  # a command that keeps it from starting, such as a backup
+                if owner is None:
                     start = self.boot(name, "--detach")
                     raise NotRunning(f"{name} is not running: start it with `{start}`.") from error
                 if time.monotonic() >= deadline:

@@ -72,6 +72,9 @@ class OwnNode:
             if self._idle:
                 return self._idle.pop()
         try:
+            place = self._network.place(self._node)
+            if place.owner() == os.getpid() and not place.control.exists():
+                raise NotRunning("This command itself keeps the node from starting, to copy it.")
             return self._network.connect(self._node)
         except NotRunning as error:
             start = self._network.boot(self._node, "--detach")

@@ -11,9 +11,9 @@ from kernel.contract.capability import Capability, canonical
 from kernel.contract.events import GrantCapabilities, Reply
 from kernel.contract.guest import Generation
 from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request
+from nectar_node.databases.databases import Databases
 from nectar_node.storage.ledger import Ledger, Quotas
 from nectar_node.storage.operations import Job
-from nectar_node.system.databases import Databases
 from testnet.sim.disk import SimDisk
 
 OUR = "our.nec"

@@ -1,4 +1,4 @@
-"""sqlite:distro:sys: databases (`system.databases`) on which packages carry out SQL of their own.
+"""sqlite:distro:sys: databases (`nectar_node.databases.databases`) on which packages carry out SQL of their own.
 
 {"Write": {"statement", "tx_id"}}, and {"Read": {"query"}} or {"Query": text}; the blob holds the values of the
 parameters, a JSON array. The rows are the blob of the answer "Read": a JSON array of {column: value}, bytes in base64.
@@ -16,10 +16,10 @@ from kernel.contract.guest import Generation
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob
 from nectar_node.base.system_processes import SQLITE
 from nectar_node.contract.json_shapes import field_untrusted, number_untrusted, text_untrusted
+from nectar_node.databases.databases import Databases, DatabaseTask, Name, Wrong
 from nectar_node.storage.operations import Location, Operation, Outcome, RunSql, Statement
 from nectar_node.storage.package_databases import SQL
 from nectar_node.storage.package_sql import MAX_SQL_BYTES
-from nectar_node.system.databases import Databases, DatabaseTask, Name, Wrong
 
 READS = frozenset(("SELECT", "VALUES", "WITH", "EXPLAIN", "PRAGMA"))
 """The words with which a query begins."""

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernel.contract.guest import Generation
+from nectar_node.databases.sqlite import Sqlite
 from nectar_node.storage import package_sql
-from nectar_node.system.sqlite import Sqlite
 from tests.nectar_node.system.asked import APP, OTHER, PACKAGE, Asked
 from tests.nectar_node.system.drives import JSON
 from tests.seeds import seeds

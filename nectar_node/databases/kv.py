@@ -1,4 +1,4 @@
-"""kv:distro:sys: databases of keys and values (`system.databases`), for packages.
+"""kv:distro:sys: databases of keys and values (`nectar_node.databases.databases`), for packages.
 
 {"Set": {"key": [bytes], "tx_id"}} with the value as blob, {"Delete": {"key", "tx_id"}}, {"Get": {"key"}} or {"Get":
 [bytes]}, and "Backup", which the first interfaces have: all that was answered is durable, so there is nothing left to
@@ -15,9 +15,9 @@ from kernel.contract.guest import Generation
 from kernel.contract.message import Buffer, Envelope
 from nectar_node.base.system_processes import KV
 from nectar_node.contract.json_shapes import field_untrusted, number_untrusted
+from nectar_node.databases.databases import Databases, DatabaseTask, Name, Wrong
 from nectar_node.storage.operations import GetValue, Location, Operation, Outcome, PutPairs
 from nectar_node.storage.package_databases import MAX_KEY_BYTES
-from nectar_node.system.databases import Databases, DatabaseTask, Name, Wrong
 
 Pair = tuple[bytes, Buffer | None]
 """A key, and its new value; None: it is to be gone."""

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 
 from kernel.contract.guest import Generation
+from nectar_node.databases import databases
+from nectar_node.databases.databases import MAX_DATABASES, MAX_TRANSACTIONS
+from nectar_node.databases.kv import Kv
 from nectar_node.storage.operations import PutPairs
 from nectar_node.storage.package_databases import MAX_KEY_BYTES
-from nectar_node.system import databases
-from nectar_node.system.databases import MAX_DATABASES, MAX_TRANSACTIONS
-from nectar_node.system.kv import Kv
 from nectar_node.system.process import SORRY
 from tests.nectar_node.system.asked import APP, OTHER, PACKAGE, SIBLING, Asked
 from tests.nectar_node.system.drives import JSON

@@ -1,0 +1,1 @@
+"""The system processes for databases of packages: keys and values, and SQL."""
