@@ -118,11 +118,12 @@ def run(
     The outcome of a wrong statement is a DiskError. Raises apsw.Error if the disk, or the file, is at fault.
     """
     steps, until = MAX_STEPS, clock() + MAX_SECONDS
+    most = apsw.memory_used() + MAX_MEMORY  # of all databases: what others have is not this statement's
 
     def ends() -> bool:
         nonlocal steps
         steps -= _STEPS_BETWEEN
-        return steps < 0 or is_over() or clock() > until or apsw.memory_used() > MAX_MEMORY
+        return steps < 0 or is_over() or clock() > until or apsw.memory_used() > most
 
     try:
         if not operation.writes:

@@ -294,5 +294,6 @@ def test_a_crash_at_any_write_leaves_what_was_answered_and_nothing_torn(seed: in
             assert sql.read("PRAGMA page_count")
         else:
             assert not done, f"seed {seed}, crash after {writes} writes: {rows}"
+        sql.disk.close_store()
         writes += 1
     assert writes > 10
