@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Generic, Protocol
@@ -149,7 +149,7 @@ class SimBackups(LabBackups):
     ) -> None:
         """`others` gives the objects that other nodes have at their remotes."""
         self.remotes: tuple[str, ...] = ()
-        self.runs: list[RunTask] = []
+        self._runs: list[RunTask] = []
         self.lost = False
         self.power_cuts = 0
         """How often the power of the node's machine was cut."""
@@ -202,6 +202,10 @@ class SimBackups(LabBackups):
         return self._memory
 
     @property
+    def runs(self) -> Sequence[RunTask]:
+        return self._runs
+
+    @property
     def busy(self) -> bool:
         self._tasks = [task for task in self._tasks if not task.done]
         return bool(self._tasks)
@@ -219,7 +223,7 @@ class SimBackups(LabBackups):
     def run(self) -> tuple[RunTask, ...]:
         tasks = tuple(map(RunTask, self.remotes))
         self._tasks += tasks
-        self.runs += tasks
+        self._runs += tasks
         self._machine.node(self._host).happens(lambda: self._run(tasks))  # a paused node gives no snapshot
         return tasks
 
@@ -263,7 +267,7 @@ class SimBackups(LabBackups):
         self._record("", f"begins by itself: {', '.join(remotes)}")
         tasks = tuple(RunTask(name, told=node) for name in remotes)
         self._tasks += tasks
-        self.runs += tasks
+        self._runs += tasks
         node.happens(lambda: self._run(tasks))
 
     def stop(self, remotes: tuple[str, ...]) -> None:
