@@ -32,7 +32,7 @@ place each time, in a simulation too."""
 MAX_SECONDS = 2.0
 """Seconds of one request, for steps that are not simple."""
 MAX_MEMORY = 256 << 20
-"""Bytes that SQLite may have in use in this process while a request runs."""
+"""Bytes that SQLite may take in this process, beyond what it has, while a request runs."""
 MAX_HEAP = 1 << 30
 """Bytes that SQLite never exceeds in this process, whatever runs: one statement may hold many values between two looks.
 """
