@@ -11,6 +11,7 @@ import json
 from collections.abc import Generator
 from typing import Any, NamedTuple
 
+from kernel.contract.message import Reason
 from nectar_node.backup.format.access import NONCE_BYTES, prove
 from nectar_node.backup.format.errors import ObjectExists, ObjectMissing, RemoteFailed, WrongPhrase
 from nectar_node.backup.format.limits import MAX_OBJECTS
@@ -26,6 +27,8 @@ PAGE_OBJECTS = 2048
 TIMEOUT_SECONDS = 600
 """How long one request may take: a pack of 8 MiB at 15 KB/s. A keeper that cannot be reached is noticed much sooner."""
 
+RESTARTED = frozenset((Reason.PEER_RESTARTED.value, Reason.CONNECTION_LOST.value))
+"""Reasons for no answer after which the same request can be sent again."""
 PAUSES = (0.1, 0.5, 2.0, 5.0)
 """Seconds before each further attempt at a request: a keeper that boots has looked around by then."""
 
@@ -99,6 +102,17 @@ def enter(keeper: str, visitor: str, owner: str, key: bytes) -> Exchange:
     proof = prove(key, keeper, visitor, owner, nonce)
     yield from _ask(keeper, "Prove", {"owner": owner, "nonce": nonce.hex(), "proof": proof.hex()})
     return None
+
+
+def exchange_as_visitor(keeper: str, visitor: str, owner: str, key: bytes, operation: RemoteOperation) -> Exchange:
+    """Carry out an operation for a node that may read because it knows the phrase of this `key`: it proves that once
+    more if the keeper has restarted, or the time is over.
+    """
+    try:
+        return (yield from exchange(keeper, owner, operation))
+    except NothingKept:
+        yield from enter(keeper, visitor, owner, key)
+    return (yield from exchange(keeper, owner, operation))
 
 
 def _get(keeper: str, owner: str, name: str, start: int, length: int) -> Exchange:

@@ -10,9 +10,9 @@ from nectar_node.backup.stores.node_messages import (
     Exchange,
     NodeAnswer,
     NodeRequest,
-    NothingKept,
     enter,
     exchange,
+    exchange_as_visitor,
     introduce,
 )
 
@@ -56,12 +56,12 @@ class NodeRemote:
 
     def introduce(self, access: bytes) -> None:
         """Leave the public key of the phrase there, for a restore on a machine that has nothing else."""
-        converse(self._messenger, self._keeper, introduce(self._keeper, self._owner, access))
+        self._converse(introduce(self._keeper, self._owner, access))
 
     def enter(self) -> None:
         """Prove to know the phrase; raises WrongPhrase and RemoteFailed."""
         assert self._key is not None
-        converse(self._messenger, self._keeper, enter(self._keeper, self._messenger.node, self._owner, self._key))
+        self._converse(enter(self._keeper, self._messenger.node, self._owner, self._key))
 
     def put(self, name: str, data: bytes) -> None:
         """Have an object stored; it is durable when this returns."""
@@ -82,13 +82,10 @@ class NodeRemote:
         self._do(DeleteObject(name))
 
     def _do(self, operation: RemoteOperation) -> Any:
-        try:
-            return self._exchange(operation)
-        except NothingKept:
-            if self._key is None:
-                raise
-        self.enter()  # the keeper has restarted, or the time is over
-        return self._exchange(operation)
+        if self._key is None:
+            return self._converse(exchange(self._keeper, self._owner, operation))
+        visitor = self._messenger.node
+        return self._converse(exchange_as_visitor(self._keeper, visitor, self._owner, self._key, operation))
 
-    def _exchange(self, operation: RemoteOperation) -> Any:
-        return converse(self._messenger, self._keeper, exchange(self._keeper, self._owner, operation))
+    def _converse(self, steps: Exchange) -> Any:
+        return converse(self._messenger, self._keeper, steps)

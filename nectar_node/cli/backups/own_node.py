@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from kernel.contract.message import Reason
 from nectar_node.backup.format.errors import RemoteFailed
-from nectar_node.backup.stores.node_messages import KEEPER_PROCESS, TIMEOUT_SECONDS, NodeAnswer, NodeRequest
+from nectar_node.backup.stores.node_messages import KEEPER_PROCESS, RESTARTED, TIMEOUT_SECONDS, NodeAnswer, NodeRequest
 from nectar_node.backup.stores.settings import FOLDER
 from nectar_node.base import own_files
 from nectar_node.base.errors import NotRunning
@@ -19,8 +18,6 @@ from nectar_node.console.advice import advice
 from nectar_node.launcher.client import Answer, ControlClient
 from nectar_node.launcher.local_network import LocalNetwork
 
-RESTARTED = frozenset((Reason.PEER_RESTARTED.value, Reason.CONNECTION_LOST.value))
-"""Reasons after which the same request can be sent again."""
 _EXCHANGE = "exchange"
 """The folder, in that of backups, of the files through which blobs go; it is not backed up."""
 _SLACK = 30.0

@@ -7,13 +7,12 @@ from random import Random
 import pytest
 
 from kernel.contract.guest import Failure
-from kernel.contract.message import Reason
 from nectar_node.backup.format.access import access_key
 from nectar_node.backup.format.errors import RemoteFailed
 from nectar_node.backup.format.keys import phrase_key
 from nectar_node.backup.playing import play
 from nectar_node.backup.prune import keep_recent, prune
-from nectar_node.backup.stores.node_messages import KEEPER_PROCESS, TIMEOUT_SECONDS, NodeAnswer, NodeRequest
+from nectar_node.backup.stores.node_messages import KEEPER_PROCESS, RESTARTED, TIMEOUT_SECONDS, NodeAnswer, NodeRequest
 from nectar_node.backup.stores.node_remote import NodeRemote
 from testnet.model.lab import NodePlan
 from testnet.sim.node import SimNode
@@ -38,8 +37,7 @@ class SimMessenger:
         answer = node_of(self._lab, self.node).ask(target, request.body, TIMEOUT_SECONDS, request.blob)
         if isinstance(answer, Failure):
             reason = answer.error.reason
-            again = reason in (Reason.PEER_RESTARTED, Reason.CONNECTION_LOST)
-            return NodeAnswer(failure=f"cannot be reached ({reason.value})", restarted=again)
+            return NodeAnswer(failure=f"cannot be reached ({reason.value})", restarted=reason.value in RESTARTED)
         return NodeAnswer(answer.message.body, None if answer.blob is None else bytes(answer.blob.bytes))
 
 
