@@ -112,7 +112,8 @@ class Store:
         """Return when `next_job` has something to write after a failure, or None."""
         if self._writing is not None:
             return None
-        earliest = self._earliest if self._failed else None
+        # What could not be written may have gone again, and then there is nothing to try once more.
+        earliest = self._earliest if self._failed and self._pending else None
         return self._states_from if earliest is None else earliest
 
     def hurry(self) -> None:

@@ -127,6 +127,17 @@ def test_a_commit_that_failed_is_said_once_and_tried_again_after_a_pause(store: 
     assert (store.problem, store.kept, store.next_deadline()) == (None, True, None)
 
 
+def test_what_goes_again_after_a_commit_that_failed_leaves_no_time_at_which_nothing_is_to_be_written(
+    store: Store, part: Part
+) -> None:
+    part.change("new", b"1")
+    begin(store)
+    store.done(FULL, 5.0)
+    part.change("new", None)
+    assert store.next_action(5.0) is None
+    assert store.next_deadline() is None
+
+
 def test_what_has_changed_since_a_commit_that_failed_is_not_overwritten(store: Store, part: Part) -> None:
     part.change("a", b"old")
     part.change("b", b"old")
