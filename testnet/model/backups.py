@@ -101,8 +101,15 @@ class LabBackups(Protocol):
     def add(self, plans: Mapping[str, int | None]) -> None:
         """Add remotes, each with the seconds between two copies that the node makes by itself, or None: it makes none.
 
-        With the first ones the user writes down the recovery phrase.
+        With the first ones the user writes down the recovery phrase. One named `node://NAME` is that node, which has
+        accepted it.
         """
+
+    def add_again(self, remote: str) -> None:
+        """Remove a remote and add it again, so that runs go on from what it has, whatever it had."""
+
+    def accept(self, owner: str, quota: int) -> None:
+        """Agree that this node keeps so many bytes of another one's backup."""
 
     @property
     def busy(self) -> bool:

@@ -18,6 +18,7 @@ from nectar_node.backup.operations import (
     Operation,
     PutObject,
     RemoteOperation,
+    Work,
     carry_out,
 )
 from nectar_node.backup.stores.memory import MemoryRemote
@@ -35,6 +36,14 @@ _FLAKY = 0.1
 """The share of operations at which a flaky one fails."""
 _GIVES_UP = 2.0
 """Seconds after which a remote that is down counts as such."""
+
+
+def work(
+    chance: Random, at: Callable[[float, Callable[[], None]], None], operation: Work, ended: Ended
+) -> Callable[[], None]:
+    """Let a processor work for a while; return what breaks that off."""
+    at(chance.expovariate(1 / _WORK_SECONDS), lambda: ended(operation.perform(), None))
+    return lambda: None
 
 
 class _Under:
@@ -79,6 +88,11 @@ class FaultyRemote:
         self._stale: dict[str, bytes] = {}
 
     @property
+    def objects(self) -> dict[str, bytes]:
+        """What it has, by name."""
+        return self.memory.objects
+
+    @property
     def well(self) -> bool:
         """Whether nothing is wrong with it now."""
         return not any(self._troubles.values())
@@ -86,8 +100,7 @@ class FaultyRemote:
     def begin(self, operation: Operation, ended: Ended) -> Callable[[], None]:
         """Begin an operation, or work for a processor; return what breaks it off."""
         if not isinstance(operation, PutObject | GetObject | ListObjects | DeleteObject):
-            self._at(self._chance.expovariate(1 / _WORK_SECONDS), lambda: ended(operation.perform(), None))
-            return lambda: None
+            return work(self._chance, self._at, operation, ended)
         under = _Under(operation, ended)
         self._under.append(under)
         seconds = self._chance.expovariate(1 / _SECONDS) + _size(operation) / _BYTES_PER_SECOND

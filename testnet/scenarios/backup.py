@@ -1,6 +1,7 @@
 """Nodes that are backed up while they work: what was called safe is restored bit for bit, and nothing silently wrong.
 
-Each node copies itself to three remotes. Remotes fail and damage what they hold, nodes crash and lose power, and disks
+Each node copies itself to three remotes, and in some plans also to another node: each keeps the copies of the next one.
+Remotes fail and damage what they hold, nodes crash and lose power, and disks
 are lost for good: then a node comes back on an empty one, with its recovery phrase and one remote.
 """
 
@@ -30,7 +31,15 @@ DRIVE = "/store:sys/files"
 FIRST, *_ = REMOTES = ("one", "two", "three")
 """Those of the first node; others have the first one of these. It never damages anything, so there is always one to
 restore from."""
+NODE = "node://"
+"""What a remote's name begins with that is a node."""
+_QUOTA = 1 << 30
+_CALMS = 15.0
+"""Seconds after the last fault in which all nodes reach each other again."""
 PATIENCE = 60
+_ENDS = 800.0
+"""Seconds in which everything that was begun with backups has ended: a request that a keeper has taken just before it
+ended is given up after ten minutes."""
 KEYS, FILES = "abc", "xyz"
 SECONDS = 10.0
 MAX_TIMES = 24
@@ -141,7 +150,7 @@ class _Story:
         if not any(backups.kept_promises(each) for each in safe):
             return
         backups.lose_disk()
-        limit = self.lab.now + SECONDS + PATIENCE
+        limit = self.lab.now + SECONDS + _ENDS
         places = [remote, *(each for each in backups.remotes if each != remote)]
         while backups.lost:
             require(self.lab.now < limit, f"{node} could not be restored from any of {', '.join(places)}")
@@ -182,12 +191,14 @@ class _Story:
         backups.bring_back(restoring)
 
     def _await(self, task: BackupTask, what: str) -> None:
-        self.lab.wait(lambda: task.done, PATIENCE, what)
+        self.lab.wait(lambda: task.done, _ENDS, what)
 
     # --- what must hold ---------------------------------------------------------------------------------------------
 
     def check(self) -> None:
         """Check that all is restored that was called safe, and that a node that comes back has what it had."""
+        if _keepers(self.plan.nodes, self.plan.options):
+            self.lab.rest(_CALMS)
         for node in self.plan.nodes:
             self._notice(node)
             self._has_what_it_showed(node)
@@ -221,10 +232,21 @@ class _Story:
     def _runs_once_more(self, node: str) -> None:
         """Check that all remotes that have done nothing wrong take a copy when all is well."""
         backups = self.lab.backups(node)
-        self.lab.wait(lambda: not backups.busy, PATIENCE, f"the end of what {node} does with its backups")
+        self.lab.wait(lambda: not backups.busy, _ENDS, f"the end of what {node} does with its backups")
         runs = backups.run()
         for run in runs:
             self._await(run, f"a copy of {node} to {run.remote}")
+        lost = [run.remote for run in runs if _is_keeper(run.remote) and run.is_due_a_refusal]
+        if not lost:
+            return
+        for remote in lost:
+            gone = not backups.kept_promises(remote)
+            require(gone, f"{remote} has lost what it kept for {node}, although it has not lost its disk")
+            backups.add_again(remote)
+        for run in backups.run():
+            self._await(run, f"a copy of {node} to {run.remote}")
+            stored = run.failure is None or not run.undisturbed or run.remote not in lost
+            require(stored, f"{run.remote} was added again, and takes no copy of {node}: {run.failure}")
 
     def _is_whole(self, node: str, remote: str) -> None:
         """Check that a remote has what was called safe, or that what is damaged is named."""
@@ -268,6 +290,15 @@ def _must_hold(backups: LabBackups, remote: str, safe: Mapping[str, SafeCopy]) -
     return truth is not None and backups.kept_promises(remote, truth.at)
 
 
+def _is_keeper(remote: str) -> bool:
+    return remote.startswith(NODE)
+
+
+def _keepers(nodes: Sequence[str], options: Mapping[str, Any]) -> dict[str, str]:
+    """Return the keeper of each node: the one before it, and the last one of the first."""
+    return dict(zip(nodes, (nodes[-1], *nodes), strict=False)) if "keepers" in options else {}
+
+
 def _content(plan: Plan, number: int, size: int) -> bytes:
     """Return what a file gets: bytes that compress, and some that do not."""
     noise = Random(f"{plan.seed}/file {number}").randbytes(size // 2)
@@ -286,7 +317,25 @@ def _options(names: Sequence[str], chance: Random) -> Options:
     if chance.random() < 0.5:
         events.append([round(chance.uniform(0.6 * SECONDS, SECONDS), 3), "prune", names[0], FIRST, 2])
     plans = {remote: chance.choice((None, None, None, 1, 3)) for remote in REMOTES}
-    return {"plans": plans, "events": sorted(events), "last": [names[0], chance.choice(REMOTES)]}
+    options: Options = {"plans": plans, "events": events, "last": [names[0], chance.choice(REMOTES)]}
+    if chance.random() < 0.4:
+        options["keepers"] = chance.choice((None, None, 1, 3))
+        _use_keepers(names, options, chance)
+    events.sort()
+    return options
+
+
+def _use_keepers(names: Sequence[str], options: Options, chance: Random) -> None:
+    """Draw what is done to keepers, and restored from them."""
+    keeper = NODE + _keepers(names, options)[names[0]]
+    for event in options["events"]:
+        if event[1] in ("lose", "verify", "prune") and event[2] == names[0] and chance.random() < 0.5:
+            event[3] = keeper
+    if chance.random() < 0.3:
+        lost = chance.choice(list(names[1:]))
+        options["events"].append([round(chance.uniform(2.0, SECONDS - 2.0), 3), "lose", lost, FIRST])
+    if chance.random() < 0.5:
+        options["last"][1] = keeper
 
 
 def _mostly_first(names: Sequence[str], chance: Random) -> str:
@@ -330,9 +379,13 @@ def _draw(names: Sequence[str], seconds: float, chance: Random) -> Schedule:
 
 
 def _begin(lab: Lab, plan: Plan) -> _Story:
+    keepers = _keepers(plan.nodes, plan.options)
+    for node, keeper in keepers.items():
+        lab.backups(keeper).accept(node, _QUOTA)
     for node, other in zip(plan.nodes, (*plan.nodes[1:], plan.nodes[0]), strict=True):
         plans = plan.options["plans"]
-        lab.backups(node).add(plans if node == plan.nodes[0] else {FIRST: plans[FIRST]})
+        kept = {NODE + keepers[node]: plan.options["keepers"]} if keepers else {}
+        lab.backups(node).add((plans if node == plan.nodes[0] else {FIRST: plans[FIRST]}) | kept)
         outcome = lab.ask(node, STORE, {"Lead": {"replica": other}}, PATIENCE)
         require(outcome.body == "Ok", f"{node} did not take its role: {outcome}")
         outcome = lab.ask(node, VFS, {"path": DRIVE, "action": "CreateDrive"}, PATIENCE)
@@ -353,4 +406,5 @@ BACKUP = Scenario(
     draw=_draw,
     seconds=SECONDS,
     most_nodes=8,
+    deadline=3600.0,
 )

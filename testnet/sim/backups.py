@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Generic, Protocol
+from typing import Any, Protocol
 
 from nectar_node.backup.cache import Cache
+from nectar_node.backup.format.access import access_key
 from nectar_node.backup.format.boxes import TAG_BYTES
 from nectar_node.backup.format.errors import BackupError
 from nectar_node.backup.format.heads import HeadLink
@@ -32,13 +33,16 @@ from nectar_node.backup.repository import newest_number
 from nectar_node.backup.restore import RestoredCopy, restore
 from nectar_node.backup.run import BackupJob, Report, back_up, put_ring
 from nectar_node.backup.schedule import KnownRemote, RemotePlan
+from nectar_node.backup.stores.node_messages import SCHEME
 from nectar_node.backup.stores.settings import BackupKeys, Remotes, RemoteState, new_keys, sealed_keys
-from nectar_node.backup.verify import VerifyFindings, verify
+from nectar_node.backup.verify import verify
 from nectar_node.base.errors import NodeError
 from nectar_node.storage.operations import Location
 from testnet.model.backups import UNSEEN, LabBackups, Restoring, SafeCopy, Truth
 from testnet.remotes.conductor import Conductor, Ended
 from testnet.remotes.faulty import FaultyRemote
+from testnet.remotes.keeper import KeeperLab, KeeperPlace, KeeperRemote
+from testnet.remotes.tasks import BegunTask, VerifyTask
 from testnet.sim.backup_disk import DiskSnapshot, DiskTarget, packages_of
 from testnet.sim.context import NodeContext
 from testnet.sim.disk import SimDisk
@@ -47,7 +51,6 @@ from testnet.sim.node import SimNode
 _REMOTES = ("backup", "remotes.json")
 """The file in the node's folder that names the remotes; of all that a node remembers of its backups, it alone is in the
 copies."""
-_ENDED = "The node has ended."
 _WAITS = 0.5
 """Seconds after which a run looks again whether another one has ended."""
 
@@ -55,8 +58,8 @@ key_of = cache(phrase_key)
 """Opening a phrase is slow on purpose."""
 
 
-class HostMachine(Protocol):
-    """What can be done to the machine under a node."""
+class HostMachine(KeeperLab, Protocol):
+    """What can be done to the machine under a node, and the network around it."""
 
     def node(self, host: str) -> SimNode:
         """Return the node as it is, or as it was when it ended."""
@@ -70,6 +73,15 @@ class HostMachine(Protocol):
     def start(self, host: str) -> object:
         """Boot the node."""
 
+    def disk_lost(self, host: str) -> None:
+        """Take the news that its disk is lost for good."""
+
+    def visit(self, name: str, joined: Callable[[bool], None]) -> None:
+        """Boot a node of a new name; say whether it has joined the network, or cannot for now."""
+
+    def dismiss_visitor(self, name: str) -> None:
+        """End it, and forget it."""
+
 
 @dataclass(slots=True)
 class BackupMemory:
@@ -78,33 +90,6 @@ class BackupMemory:
     keys: BackupKeys
     remotes: Remotes = field(default_factory=Remotes)
     caches: dict[str, Cache] = field(default_factory=dict)
-
-
-@dataclass(slots=True, eq=False)
-class BegunTask(Generic[Result]):
-    """Something that was begun."""
-
-    remote: str
-    result: Result | None = None
-    error: Exception | None = None
-    undisturbed: bool = True
-    conductor: Conductor[Result] | None = None
-
-    @property
-    def done(self) -> bool:
-        """Whether it has ended."""
-        return self.result is not None or self.error is not None
-
-    @property
-    def failure(self) -> str | None:
-        """The sentence that says why it came to nothing."""
-        return None if self.error is None else str(self.error)
-
-    def break_off(self) -> None:
-        """End it with the process that does it."""
-        if self.conductor is not None:
-            self.conductor.break_off()
-        self.undisturbed, self.error = False, BackupError(_ENDED)
 
 
 @dataclass(slots=True, eq=False)
@@ -130,17 +115,6 @@ class RestoreTask(BegunTask[RestoredCopy]):
         return self.result.head.number
 
 
-@dataclass(slots=True, eq=False)
-class VerifyTask(BegunTask[VerifyFindings]):
-    """A look at everything."""
-
-    @property
-    def damages(self) -> tuple[str, ...]:
-        """The sentences about what is damaged."""
-        assert self.result is not None
-        return tuple(map(str, self.result.damages))
-
-
 class SimBackups(LabBackups):
     """The backups of the node on one host."""
 
@@ -155,6 +129,8 @@ class SimBackups(LabBackups):
         """How often the power of the node's machine was cut."""
         self.places: dict[str, FaultyRemote] = {}
         """The remotes themselves, by name."""
+        self.keepers: dict[str, KeeperRemote] = {}
+        """Those that are nodes, by URL, which is their name, too."""
         self._context = context
         self._machine = machine
         self._host = host
@@ -165,6 +141,8 @@ class SimBackups(LabBackups):
         self._memory: BackupMemory | None = None
         self._tasks: list[BegunTask[Any]] = []
         """What the node's machine has begun."""
+        self._verifying: list[VerifyTask] = []
+        """Verifications that go through the node itself."""
         self._plans: dict[str, int | None] = {}
         """Seconds between two copies that the node makes by itself, by remote; None: it makes none."""
         self._since: dict[str, float] = {}
@@ -184,6 +162,14 @@ class SimBackups(LabBackups):
             self.places[remote] = FaultyRemote(chance, lambda: self._context.now, self._at, self._others)
         return self.places[remote]
 
+    def _any_place(self, remote: str) -> FaultyRemote | KeeperRemote:
+        if not remote.startswith(SCHEME):
+            return self.place(remote)
+        if remote not in self.keepers:
+            chance = self._context.chance("remote", self._host, remote)
+            self.keepers[remote] = KeeperRemote(self._machine, chance, remote.removeprefix(SCHEME), self._host)
+        return self.keepers[remote]
+
     def _at(self, seconds: float, what: Callable[[], None]) -> None:
         self._context.schedule(self._context.now + seconds, what)
 
@@ -194,11 +180,24 @@ class SimBackups(LabBackups):
         self.remotes += tuple(plans)
         self._plans |= plans
         for name in plans:
-            self._known.remotes.remotes[name] = RemoteState(f"memory://{name}")
+            self._known.remotes.remotes[name] = RemoteState(_url(name))
             self._since[name] = self._context.now
         settings = json.dumps(self._plans).encode()
         self._machine.node(self._host).disk.put(Location(self._host, _REMOTES), settings)
         self._tell_node()
+
+    def add_again(self, remote: str) -> None:
+        self._known.remotes.remotes[remote] = RemoteState(_url(remote))
+        self._known.caches.pop(remote, None)
+        self._since[remote] = self._context.now
+        self._taken_over.add(remote)
+        self._record(remote, "is added again")
+        self._tell_node()
+
+    def accept(self, owner: str, quota: int) -> None:
+        node = self._machine.node(self._host)
+        node.core.keeper.accept(owner, quota, append_only=False)
+        node.go_on()
 
     @property
     def _known(self) -> BackupMemory:
@@ -216,11 +215,12 @@ class SimBackups(LabBackups):
 
     def node_ended(self) -> None:
         """Break off what runs on the node's machine."""
-        for task in self._tasks:
+        for task in (*self._tasks, *self._verifying):
             if not task.done:
                 self._record(task.remote, "is broken off")
                 task.break_off()
         self._tasks.clear()
+        self._verifying.clear()
 
     # --- what people do ---------------------------------------------------------------------------------------------
 
@@ -258,7 +258,11 @@ class SimBackups(LabBackups):
                 self._known.remotes.remotes[task.remote].failure = str(error)
                 self._tell(task, str(error))
 
-            self._begin(task, back_up(job, snapshot, cached), complete, fail)
+            self._begin(task, back_up(job, snapshot, cached), complete, fail, introduces=self._access(task.remote))
+
+    def _access(self, remote: str) -> bytes | None:
+        """Return the public key of the phrase for a remote that is a node."""
+        return self._known.keys.access if remote.startswith(SCHEME) else None
 
     def start(self, remotes: tuple[str, ...]) -> None:
         """Begin a run for the node, when nothing else is under way."""
@@ -327,7 +331,7 @@ class SimBackups(LabBackups):
     def prune(self, remote: str, keep: int) -> BegunTask[Pruned]:
         task = BegunTask[Pruned](remote)
         self._tasks.append(task)
-        self.place(remote).pruned = True
+        self._any_place(remote).pruned = True
 
         def reserve(used: int) -> None:
             newest = max((number for number in self._heads(remote) if number < used), default=0)
@@ -374,8 +378,16 @@ class SimBackups(LabBackups):
                 steps = put_ring(remotes[0], changed.sealed)
                 self._go_on_with(task, remotes[0], steps, lambda _: put(remotes[1:]))
             else:
-                self._known.keys, self._phrase, task.result = changed, phrase, True
+                self._known.keys, self._phrase = changed, phrase
                 self._record(task.remote, "and all others have new keys")
+                introduce([remote for remote in self.remotes if remote.startswith(SCHEME)])
+
+        def introduce(keepers: list[str]) -> None:
+            if keepers:
+                place = self.keepers[keepers[0]]
+                place.introduce(access_key(key_of(phrase)), lambda *_: introduce(keepers[1:]))
+            else:
+                task.result = True  # a keeper that is not reached now learns of it with the next run
 
         put(self.remotes)
 
@@ -385,11 +397,13 @@ class SimBackups(LabBackups):
         """Let a task that has several steps do the next one."""
         step = BegunTask[Result](remote)
         self._begin(step, steps, then, lambda error: setattr(task, "error", error))
-        task.conductor = step.conductor  # type: ignore[assignment]  # whatever is under way is broken off with it
+        task.under_way = step.under_way  # it is broken off with that
 
     def verify(self, remote: str) -> VerifyTask:
         keys, task = self._known.keys, VerifyTask(remote)
         known = self._known.remotes.remotes[remote].known
+        if remote.startswith(SCHEME):
+            self._verifying.append(task)
         self._begin(task, verify(remote, keys.ring, keys.sealed, known), lambda findings: None)
         return task
 
@@ -402,12 +416,42 @@ class SimBackups(LabBackups):
         def complete(_: RestoredCopy) -> None:
             task.disk, task.files = disk, target.files
 
-        self._begin(task, restore(remote, key_of(self._phrase), lambda head: target, None, least), complete)
+        key = key_of(self._phrase)
+        steps = restore(remote, key, lambda head: target, None, least)
+        if remote.startswith(SCHEME):
+            self._visit(task, key, steps, complete)
+        else:
+            self._begin(task, steps, complete)
         return task
+
+    def _visit(
+        self, task: RestoreTask, key: bytes, steps: Steps[RestoredCopy], complete: Callable[[RestoredCopy], None]
+    ) -> None:
+        """Restore from a keeper, as a node with a name that nobody knows, which is gone afterwards."""
+        name, place = f"{self._entropy(8).hex()}.nec", self._any_place(task.remote)
+        assert isinstance(place, KeeperRemote)
+
+        def fail(error: Exception) -> None:
+            self._machine.dismiss_visitor(name)
+            task.error = error
+
+        def done(copy: RestoredCopy) -> None:
+            self._machine.dismiss_visitor(name)
+            complete(copy)
+
+        def joined(can_ask: bool) -> None:
+            if can_ask:
+                self._begin(task, steps, done, fail, place.visited(name, key))
+            else:
+                task.undisturbed = False
+                fail(BackupError(f"{name} cannot join the network."))
+
+        self._machine.visit(name, joined)
 
     def lose_disk(self) -> None:
         self._record("", "loses its disk")
         self.lost, self._memory = True, None
+        self._machine.disk_lost(self._host)
         self._machine.cut_power(self._host)
 
     def bring_back(self, restored: Restoring) -> None:
@@ -418,12 +462,13 @@ class SimBackups(LabBackups):
         node = self._machine.node(self._host)
         disk.packages = packages_of(disk, node.disk.packages)
         node.disk, self.lost = disk, False
-        keys = BackupKeys(copy.ring, copy.sealed_ring, self._entropy(ID_BYTES))
+        access = access_key(key_of(self._phrase))
+        keys = BackupKeys(copy.ring, copy.sealed_ring, self._entropy(ID_BYTES), access)
         self._memory = BackupMemory(keys)
         names = self._plans = json.loads(disk.get(Location(self._host, _REMOTES)) or b"{}")
         self.remotes = tuple(names)
         for name in names:
-            self._memory.remotes.remotes[name] = RemoteState(f"memory://{name}")
+            self._memory.remotes.remotes[name] = RemoteState(_url(name))
         self._complete(restored.remote, copy.newest, copy.head.time)
         self._taken_over = {*names} - ({restored.remote} if restored.undisturbed else set())
         self._record(restored.remote, f"has brought it back from copy {copy.head.number}")
@@ -445,18 +490,18 @@ class SimBackups(LabBackups):
         return self._truths.get((remote, number))
 
     def kept_promises(self, remote: str, since: float = 0.0) -> bool:
-        return not any(at >= since or how in UNSEEN for at, how in self.place(remote).broken)
+        return not any(at >= since or how in UNSEEN for at, how in self._any_place(remote).broken)
 
     def was_stale(self, remote: str) -> bool:
-        return self.place(remote).was_stale
+        return self._any_place(remote).was_stale
 
     def stored_twice(self, remote: str) -> tuple[str, ...]:
-        place = self.place(remote)
+        place = self._any_place(remote)
         if place.broken or place.pruned or place.was_stale:
             return ()
 
         times = Counter[bytes]()
-        for name, data in place.memory.objects.items():
+        for name, data in place.objects.items():
             if name.startswith(PACKS):
                 times.update(chunks_in(name, data, self._known.keys.ring))
         return tuple(chunk.hex() for chunk, number in times.items() if number > 1)
@@ -495,7 +540,7 @@ class SimBackups(LabBackups):
 
     def _heads(self, remote: str) -> list[int]:
         ring = self._known.keys.ring
-        names = [name for name in self.place(remote).memory.objects if name.startswith(HEADS)]
+        names = [name for name in self._any_place(remote).objects if name.startswith(HEADS)]
         return [number for name in names if (number := head_number(ring, name)) is not None]
 
     def _begin(
@@ -504,8 +549,12 @@ class SimBackups(LabBackups):
         steps: Steps[Result],
         complete: Callable[[Result], None],
         fail: Callable[[Exception], None] | None = None,
+        place: FaultyRemote | KeeperPlace | None = None,
+        introduces: bytes | None = None,
     ) -> None:
-        place = self.place(task.remote)
+        """Let the engine work. If it `introduces` the public key of a phrase to a keeper, it does so in the end: after
+        the ring, so that a phrase never opens nothing."""
+        place = place or self._any_place(task.remote)
         before = place.disturbances
         task.undisturbed = task.undisturbed and place.well
 
@@ -517,6 +566,15 @@ class SimBackups(LabBackups):
             return place.begin(operation, done)
 
         def ended(result: Result | None, failure: Exception | None) -> None:
+            if failure is None and introduces is not None:
+                assert isinstance(place, KeeperRemote)
+                place.introduce(introduces, lambda _, failure: over(result, failure))
+            else:
+                over(result, failure)
+
+        def over(result: Result | None, failure: Exception | None) -> None:
+            if task.done:
+                return  # it is broken off
             task.undisturbed = task.undisturbed and place.disturbances == before
             if failure is None:
                 complete(result)  # type: ignore[arg-type]  # without a failure there is a result
@@ -527,8 +585,8 @@ class SimBackups(LabBackups):
                 self._record(task.remote, f"fails: {failure}")
                 (fail or (lambda error: setattr(task, "error", error)))(failure)
 
-        task.conductor = Conductor(steps, begin, ended)
-        task.conductor.start()
+        task.under_way = Conductor(steps, begin, ended)
+        task.under_way.start()
 
     def _record_operation(self, remote: str, operation: Operation, failure: Exception | None) -> None:
         ends = "" if failure is None else f": {failure or type(failure).__name__}"
@@ -538,6 +596,10 @@ class SimBackups(LabBackups):
 
     def _record(self, remote: str, what: str) -> None:
         self._context.record(self._host, f"backup {remote} {what}")
+
+
+def _url(remote: str) -> str:
+    return remote if remote.startswith(SCHEME) else f"memory://{remote}"
 
 
 def chunks_in(name: str, data: bytes, ring: Ring) -> list[bytes]:

@@ -129,6 +129,8 @@ class SimNode(Wired):
         self._wake_at: float | None = None
         self._answers: dict[object, Arrival | Failure] = {}
         """Outcomes, by the token of the request."""
+        self._thens: dict[object, Callable[[Arrival | Failure], None]] = {}
+        """What takes an outcome, by the token of the request."""
         self._waiting: list[Callable[[], object]] | None = None
         """What happened while the node was paused; None if it is not paused."""
         self.life = f"{self.host}/{simulation.boots[self.host]}"
@@ -249,6 +251,26 @@ class SimNode(Wired):
         self.go_on()
         return token
 
+    def ask_later(
+        self,
+        after: float,
+        target: str,
+        body: bytes,
+        timeout: int,
+        blob: bytes | None,
+        then: Callable[[Arrival | Failure], None],
+    ) -> None:
+        """Send a request in the user's name after so many seconds; `then` takes its outcome, unless the node ends."""
+
+        def ask() -> None:
+            token = object()
+            self._thens[token] = then
+            carried = LazyLoadBlob(None, blob) if blob is not None else None
+            self.core.inject(Address.parse(target), Request(False, timeout, body), carried, token, self._simulation.now)
+            self.go_on()
+
+        self.at(self._simulation.now + after, ask)
+
     def answer(self, token: object) -> Arrival | Failure | None:
         """Return the outcome of a request, or None if it is not there yet."""
         return self._answers.get(token)
@@ -359,6 +381,8 @@ class SimNode(Wired):
                     self.at(self._simulation.now, lambda load=action: self._load(load))  # type: ignore[misc]
                 case LogLine():
                     self._log(action)
+                case Answered(token, answer) if (then := self._thens.pop(token, None)) is not None:
+                    self.at(self._simulation.now, lambda take=then, got=answer: take(got))  # type: ignore[misc]
                 case Answered(token, answer):
                     self._answers[token] = answer
                 case Printed(_, _, text):

@@ -9,6 +9,7 @@ the bytes that moved: two journals agree only if all encryption and all guests a
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
@@ -33,6 +34,7 @@ from testnet.model.backups import RemoteTrouble
 from testnet.model.fields import nodes_of
 from testnet.model.lab import READY_SECONDS, Json, Lab, Level, NodeHolding, NodePlan, Outcome, OutOfTime
 from testnet.model.rule import Attack, Fault, LinkFault, NodeFault, Rule, fresh, held
+from testnet.remotes.keeper import CALM_SECONDS, Calm
 from testnet.sim.attacker import SimAttacker
 from testnet.sim.backups import SimBackups
 from testnet.sim.context import NodeContext
@@ -44,6 +46,12 @@ from testnet.sim.node import NodeSpec, SimNode, store_file
 from testnet.sim.programs import Programs
 
 __all__ = ["REGISTRAR", "LinkBehaviour", "NodeSpec", "SimNode", "Simulation", "SimulationError"]
+
+
+_VISIT_SECONDS = 30.0
+"""Seconds in which a new node joins."""
+_LOOKS = 0.05
+"""Seconds after which it is looked again whether it has."""
 
 
 class SimRequest(NamedTuple):
@@ -89,6 +97,8 @@ class Simulation(NodeContext, Lab):
         self._shared = 0
         """The number of files that have been shared."""
         self._backups: dict[str, SimBackups] = {}
+        self._happened: defaultdict[str, Calm] = defaultdict(lambda: Calm(0, -CALM_SECONDS))
+        """What has happened to each host; to the network itself under an empty name."""
         self.add(REGISTRAR)
 
     # --- nodes ------------------------------------------------------------------------------------------------------
@@ -115,6 +125,7 @@ class Simulation(NodeContext, Lab):
 
     def _begin(self, node: SimNode) -> SimNode:
         self.nodes[node.host] = node
+        self._happens_to(node.host)
         self.fabric.power_on(node.host)
         self.record(node.host, "boots")
         node.boot()
@@ -137,6 +148,7 @@ class Simulation(NodeContext, Lab):
             return self.down[host]
         node = self.nodes.pop(host)
         self.down[host] = node
+        self._happens_to(host)
         self.logs[host] += node.shown_log
         self.record(host, how)
         node.end()
@@ -259,6 +271,7 @@ class Simulation(NodeContext, Lab):
             raise SimulationError(f"{fault.words()}: there is no node {missing[0]}")
         fault = fresh(fault)
         number = next(self._numbers)
+        self._happens_to("")
         self.record(NOBODY, fault_begins(number, fault))
         if isinstance(fault, NodeFault) and fault not in self._faults.values():
             fault.begin(self)
@@ -277,6 +290,7 @@ class Simulation(NodeContext, Lab):
 
     def withdraw(self, number: int) -> None:
         fault = self._faults.pop(number)
+        self._happens_to("")
         self.record(NOBODY, fault_ends(number))
         if isinstance(fault, LinkFault):
             self.fabric.rules = [rule for rule in self.fabric.rules if rule.fault is not fault]
@@ -358,6 +372,52 @@ class Simulation(NodeContext, Lab):
             place for name in sorted(self._backups) if name != node for place in self._backups[name].places.values()
         ]
         return [data for place in places for _, data in sorted(place.memory.objects.items())]
+
+    # --- nodes that keep each other's backups ---------------------------------------------------------------------
+
+    def _happens_to(self, host: str) -> None:
+        self._happened[host] = Calm(self._happened[host].happened + 1, self.now)
+
+    def calm(self, *hosts: str) -> Calm:
+        """Return what has happened to these nodes, and to the network."""
+        each = [self._happened[host] for host in ("", *hosts)]
+        well = not self._faults and all(map(self.ready, hosts))
+        return Calm(sum(one.happened for one in each), max(one.since for one in each) if well else math.inf)
+
+    def asking(self, host: str) -> SimNode:
+        """Return the node on a host that asks a keeper."""
+        return self.node(host)
+
+    def kept_objects(self, keeper: str, owner: str) -> dict[str, bytes]:
+        """Return the objects of a node that are whole on its keeper's disk."""
+        node, root = self.node(keeper), f"{keeper}/kept"
+        known = node.core.keeper.objects.owners.get(owner)
+        found = {"/".join(path[2:]): file for path, file in node.disk.files.items() if path[:2] == (root, owner)}
+        return {name: found[name].content() for name in sorted(found) if known is not None and known.has(name)}
+
+    def disk_lost(self, host: str) -> None:
+        """Let the backups of other nodes be gone with a disk."""
+        for backups in self._backups.values():
+            for keeper in backups.keepers.values():
+                if keeper.keeper == host:
+                    keeper.broken.append((self.now, "loses"))
+
+    def visit(self, name: str, joined: Callable[[bool], None]) -> None:
+        """Boot a node of a new name; say whether it has joined the network, or cannot for now."""
+        node, limit = self.boot_node(NodeSpec(name)), self.now + _VISIT_SECONDS
+
+        def look() -> None:
+            if node.joined or self.now >= limit:
+                joined(node.joined)
+            else:
+                self.at(_LOOKS, look)
+
+        look()
+
+    def dismiss_visitor(self, name: str) -> None:
+        """End such a node, and forget it."""
+        self.crash(name)
+        del self.down[name]
 
     def log(self, node: str) -> list[str]:
         now = self.nodes.get(node)

@@ -6,12 +6,12 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from nectar_node.backup.format.access import access_key
-from nectar_node.backup.format.errors import BackupError
+from nectar_node.backup.format.errors import BackupError, RemoteFailed
 from nectar_node.backup.format.heads import Head, HeadLink
 from nectar_node.backup.format.keys import ID_BYTES, new_phrase, phrase_key, rotated
 from nectar_node.backup.format.limits import IN_FLIGHT
@@ -148,6 +148,11 @@ class NodeBackups:
             for name, state in remotes.remotes.items():
                 drive(put_ring(_shown(name, state), changed.sealed), self._open(state.url, writes=True))
             self.settings.save_keys(changed)
+            assert changed.access is not None
+            for state in remotes.remotes.values():
+                if isinstance(keeper := self._open(state.url), NodeRemote):
+                    with suppress(RemoteFailed):  # then it learns of the phrase with the next run
+                        keeper.introduce(changed.access)
             return phrase
 
     def run(

@@ -7,12 +7,14 @@ from typing import Any, get_args
 import pytest
 
 from testnet.faults.crash import Crash
+from testnet.faults.disk_full import DiskFull
+from testnet.faults.partition import Partition
 from testnet.faults.remote_fails import RemoteFails
 from testnet.faults.schedule import Schedule, Step
 from testnet.faults.unsynced import Unsynced
 from testnet.model.backups import RemoteTrouble
 from testnet.runs.result import Result
-from testnet.scenarios.backup import BACKUP, REMOTES
+from testnet.scenarios.backup import BACKUP, NODE, REMOTES
 from testnet.scenarios.scenario import Plan
 from testnet.sim.programs import Programs
 from tests.testnet.scenarios.played import passes
@@ -29,9 +31,20 @@ USED: list[list[Any]] = [
 ]
 
 
-def played(programs: Programs, events: list[list[Any]], schedule: Schedule = (), remote: str = "two") -> Result:
-    options = {"plans": dict.fromkeys(REMOTES), "events": events, "last": [A, remote]}
+KEEPER = NODE + B
+"""What keeps the copies of the first node; it keeps those of this one."""
+
+
+def played(
+    programs: Programs, events: list[list[Any]], schedule: Schedule = (), remote: str = "two", **more: Any
+) -> Result:
+    options = {"plans": dict.fromkeys(REMOTES), "events": events, "last": [A, remote], **more}
     return passes(Plan("backup", 3, NODES, options, schedule), programs)
+
+
+def kept(programs: Programs, events: list[list[Any]], schedule: Schedule = ()) -> Result:
+    """A run in which the nodes keep each other's copies, and the first one comes back from its keeper in the end."""
+    return played(programs, events, schedule, KEEPER, keepers=None)
 
 
 def lines(result: Result, text: str) -> list[str]:
@@ -72,3 +85,40 @@ def test_a_node_whose_disk_is_lost_comes_back_from_the_remote_that_is_left(progr
     (back, *_) = lines(result, "has brought it back")
     assert "backup three has brought it back from copy 3" in back
     assert lines(result, "backup one fails: The remote cannot be reached.")
+
+
+def test_a_node_whose_disk_is_lost_comes_back_from_the_node_that_keeps_its_copies(programs: Programs) -> None:
+    result = kept(programs, [*USED, [5.0, "lose", A, KEEPER]])
+    first, last = lines(result, "has brought it back")
+    assert f"backup {KEEPER} has brought it back from copy 3" in first
+    assert f"backup {KEEPER} has brought it back" in last
+    assert lines(result, "knows the phrase of a.nec, and may read its backup")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *(Step(2.05 + 0.06 * moment, 3.0, Unsynced(B)) for moment in range(4)),
+        Step(2.1, 2.5, Crash(B)),
+        Step(2.1, 2.5, DiskFull(B)),
+        Step(2.1, 2.5, Partition()),
+    ],
+)
+def test_what_is_said_to_be_safe_at_a_keeper_is_there_whatever_happens_to_it(programs: Programs, fault: Step) -> None:
+    result = kept(programs, USED, (fault,))
+    copies = lines(result, f"backup {KEEPER} has copy")
+    assert "has copy 1" in copies[0]
+    assert len(copies) > 2
+
+
+def test_copies_that_are_gone_with_their_keepers_disk_are_missed_and_stored_again(programs: Programs) -> None:
+    result = kept(programs, sorted([*USED, [0.5, "run", B], [5.0, "lose", B, "one"]]))
+    (added,) = lines(result, f"backup {KEEPER} is added again")
+    assert lines(result, f"{KEEPER} has no copy, and had copy 3")
+    copies = [result.journal.index(line) for line in lines(result, f"backup {KEEPER} has copy")]
+    assert copies[-1] > result.journal.index(added) > copies[0]
+
+
+def test_a_new_phrase_opens_what_a_keeper_has(programs: Programs) -> None:
+    result = kept(programs, [*USED, [4.5, "rotate", A], [5.5, "lose", A, KEEPER]])
+    assert f"backup {KEEPER} has brought it back from copy 3" in lines(result, "has brought it back")[0]
