@@ -25,6 +25,15 @@ BACKUPS = (
         60,
     ),
     Mutant(
+        "keeper-counts-what-its-lost-disk-had",
+        "A keeper whose disk was lost goes on to list what it kept there for others.",
+        "nectar_node/system/keeper.py",
+        "            self.objects.all_gone(owner)\n        else:\n            for _, name",
+        "            pass\n        else:\n            for _, name",
+        "backup",
+        60,
+    ),
+    Mutant(
         "an-interrupted-run-is-forgotten",
         "Packs of a run that was interrupted are not looked at, and stored again.",
         "nectar_node/backup/repository.py",
