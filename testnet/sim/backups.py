@@ -205,10 +205,6 @@ class SimBackups(LabBackups):
         return self._memory
 
     @property
-    def runs(self) -> Sequence[RunTask]:
-        return self._runs
-
-    @property
     def busy(self) -> bool:
         self._tasks = [task for task in self._tasks if not task.done]
         return bool(self._tasks)

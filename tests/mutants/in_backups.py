@@ -34,6 +34,15 @@ BACKUPS = (
         60,
     ),
     Mutant(
+        "keeper-counts-what-a-crash-has-left",
+        "A keeper that boots takes what was being put when it ended for whole, and answers so.",
+        "nectar_node/system/keeper.py",
+        "                self._begin(_Task(owner, _Stage.REMOVE, name=name))\n",
+        "                self.objects.settle(owner, name)\n",
+        "tests/testnet/scenarios/test_backup.py::"
+        "test_what_is_said_to_be_safe_at_a_keeper_is_there_whatever_happens_to_it",
+    ),
+    Mutant(
         "an-interrupted-run-is-forgotten",
         "Packs of a run that was interrupted are not looked at, and stored again.",
         "nectar_node/backup/repository.py",
