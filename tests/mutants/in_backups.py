@@ -25,6 +25,24 @@ BACKUPS = (
         60,
     ),
     Mutant(
+        "keeper-counts-what-its-lost-disk-had",
+        "A keeper whose disk was lost goes on to list what it kept there for others.",
+        "nectar_node/system/keeper.py",
+        "            self.objects.all_gone(owner)\n        else:\n            for _, name",
+        "            pass\n        else:\n            for _, name",
+        "backup",
+        60,
+    ),
+    Mutant(
+        "keeper-counts-what-a-crash-has-left",
+        "A keeper that boots takes what was being put when it ended for whole, and answers so.",
+        "nectar_node/system/keeper.py",
+        "                self._begin(_Task(owner, _Stage.REMOVE, name=name))\n",
+        "                self.objects.settle(owner, name)\n",
+        "tests/testnet/scenarios/test_backup.py::"
+        "test_what_is_said_to_be_safe_at_a_keeper_is_there_whatever_happens_to_it",
+    ),
+    Mutant(
         "an-interrupted-run-is-forgotten",
         "Packs of a run that was interrupted are not looked at, and stored again.",
         "nectar_node/backup/repository.py",

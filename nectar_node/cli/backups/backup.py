@@ -290,8 +290,8 @@ def rotate(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as
 
     Nothing is uploaded again.
 
-    The new phrase is shown once, and opens a remote from the next `nectar backup run` on. The old one still opens what
-    is there already, until `nectar backup prune` has removed its key ring.
+    The new phrase is shown once, and opens all remotes at once. The old one still opens what is there already, until
+    `nectar backup prune` has removed its key ring.
     """
     phrase = _backups(directory, node).rotate()
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -12,8 +13,10 @@ from nectar_node.backup.format.errors import RemoteFailed
 from nectar_node.backup.format.keys import phrase_key
 from nectar_node.backup.playing import play
 from nectar_node.backup.prune import keep_recent, prune
+from nectar_node.backup.stores.node_backups import NodeBackups
 from nectar_node.backup.stores.node_messages import KEEPER_PROCESS, RESTARTED, TIMEOUT_SECONDS, NodeAnswer, NodeRequest
 from nectar_node.backup.stores.node_remote import NodeRemote
+from nectar_node.base.folder import NodeFolder
 from testnet.model.lab import NodePlan
 from testnet.sim.node import SimNode
 from testnet.sim.programs import Programs
@@ -115,6 +118,16 @@ def test_a_visitor_with_the_phrase_restores_and_is_forgotten_at_the_next_boot(la
     with pytest.raises(RemoteFailed):
         remote(lab, VISITOR).list("packs/")
     assert files.restored(remote=knowing).files == files.files.files  # it proves that it knows the phrase once more
+
+
+def test_new_keys_are_known_to_a_keeper_at_once(lab: Simulation, tmp_path: Path) -> None:
+    place = NodeFolder(tmp_path / OWNER)
+    place.path.mkdir()
+    backups = NodeBackups(place, tmp_path, messenger=SimMessenger(lab, OWNER))
+    backups.add("vault", f"node://{KEEPER}")
+    phrase = backups.rotate()
+    remote(lab, VISITOR, phrase_key(phrase)).enter()
+    assert remote(lab, VISITOR).list("keys/")
 
 
 def test_an_owner_prunes_and_what_it_has_removed_is_gone_from_the_keepers_disk(lab: Simulation) -> None:
