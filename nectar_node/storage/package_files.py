@@ -21,7 +21,6 @@ import apsw
 from nectar_node.storage.ledger import NO_ROOM, DiskAccount, Ledger, OverQuota
 from nectar_node.storage.opened import FILE, check_space, folder_of, make_folders, size_in
 from nectar_node.storage.operations import Location
-from nectar_node.storage.package_sql import MAX_HEAP
 from nectar_node.storage.preserving import Preserver
 
 MAX_TEMPORARY_BYTES = 64 << 20
@@ -49,7 +48,6 @@ class PackageFiles:
         self._last = _Refused()
         _mounted[self._number] = self
         if not _registered:
-            apsw.hard_heap_limit(MAX_HEAP)
             _registered.append(_FileSystem())
 
     @property

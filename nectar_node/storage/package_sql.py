@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import math
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -34,7 +35,8 @@ MAX_SECONDS = 2.0
 MAX_MEMORY = 256 << 20
 """Bytes that SQLite may take in this process, beyond what it has, while a request runs."""
 MAX_HEAP = 1 << 30
-"""Bytes that SQLite never exceeds in this process, whatever runs: one statement may hold many values between two looks.
+"""Bytes that SQLite may take in this process, beyond what it has, while requests of packages run: one statement may
+hold many values between two looks.
 """
 MAX_FUNCTIONS = 250
 """Calls of functions that are written in one statement: SQLite looks at its steps only where a program jumps back, and
@@ -110,6 +112,29 @@ class _TooMuch(Exception):
     """The result is longer than it may be."""
 
 
+class _HeapLimit:
+    """Bounds what SQLite takes in this process for as long as at least one request runs."""
+
+    def __init__(self) -> None:
+        self._running = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._running:
+                apsw.hard_heap_limit(apsw.memory_used() + MAX_HEAP)
+            self._running += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._running -= 1
+            if not self._running:
+                apsw.hard_heap_limit(0)
+
+
+_heap_limit = _HeapLimit()
+
+
 def run(
     connection: apsw.Connection, operation: ops.RunSql, clock: Callable[[], float], is_over: Callable[[], bool]
 ) -> ops.Outcome:
@@ -117,6 +142,13 @@ def run(
 
     The outcome of a wrong statement is a DiskError. Raises apsw.Error if the disk, or the file, is at fault.
     """
+    with _heap_limit:
+        return _run(connection, operation, clock, is_over)
+
+
+def _run(
+    connection: apsw.Connection, operation: ops.RunSql, clock: Callable[[], float], is_over: Callable[[], bool]
+) -> ops.Outcome:
     steps, until = MAX_STEPS, clock() + MAX_SECONDS
     most = apsw.memory_used() + MAX_MEMORY  # of all databases: what others have is not this statement's
 

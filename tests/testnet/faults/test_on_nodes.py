@@ -194,6 +194,7 @@ def test_a_crash_ends_the_node_and_its_end_boots_it(net: Network) -> None:
     with net.simulation.apply(Crash(B)):
         assert B not in net.simulation.nodes
         assert net.greet() == Told("refused", 0.0)
+    net.simulation.rest(1.0)  # its record's number is on the disk before it registers
     assert net.greet() == Told(GREETED, 0.0)
 
 
@@ -352,6 +353,7 @@ def test_a_fault_ends_with_its_block_also_when_that_raises(net: Network, fault: 
     with pytest.raises(ZeroDivisionError), net.simulation.apply(fault):
         raise ZeroDivisionError
     assert net.simulation.fabric.rules == []
+    net.simulation.rest(1.0)
     assert net.greet() == Told(GREETED, 0.0)
     assert not net.b.disk.full
 
