@@ -180,27 +180,33 @@ class _FileSystem(apsw.VFS):
         return 0, ""
 
 
-class _Unlocked:
-    """What files of a file system without locks have in common."""
+class UnlockedFile:
+    """What an open file is to SQLite, where nobody else can open it: locks mean nothing."""
 
-    def xLock(self, level: int) -> None: ...  # noqa: N802
+    def xLock(self, level: int) -> None:  # noqa: N802
+        """Give a lock that is free."""
 
-    def xUnlock(self, level: int) -> None: ...  # noqa: N802
+    def xUnlock(self, level: int) -> None:  # noqa: N802
+        """Take it back."""
 
     def xCheckReservedLock(self) -> bool:  # noqa: N802
+        """Return whether somebody else writes."""
         return False
 
     def xFileControl(self, op: int, ptr: int) -> bool:  # noqa: N802
+        """Return whether a request of another kind was understood."""
         return False
 
     def xSectorSize(self) -> int:  # noqa: N802
+        """Return the bytes that a write may tear."""
         return 4096
 
     def xDeviceCharacteristics(self) -> int:  # noqa: N802
+        """Return what SQLite may rely on beyond that: nothing."""
         return 0
 
 
-class _TemporaryFile(_Unlocked):
+class _TemporaryFile(UnlockedFile):
     """A file that is gone when it is closed."""
 
     def __init__(self) -> None:
@@ -233,7 +239,7 @@ def temporary_file() -> _TemporaryFile:
     return _TemporaryFile()
 
 
-class _File(_Unlocked):
+class _File(UnlockedFile):
     """An open file of a database."""
 
     def __init__(

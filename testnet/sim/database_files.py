@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import apsw
 
-from nectar_node.storage.package_files import temporary_file
+from nectar_node.storage.package_files import UnlockedFile, temporary_file
 from testnet.sim.file_content import File
 
 SECTOR_BYTES = 512
@@ -131,7 +131,7 @@ class _FileSystem(apsw.VFS):
         return 0, ""
 
 
-class _OpenFile:
+class _OpenFile(UnlockedFile):
     def __init__(self, mounted: DatabaseFiles, name: str, is_journal: bool) -> None:
         self._mounted = mounted
         self._name = name
@@ -166,22 +166,6 @@ class _OpenFile:
 
     def xFileSize(self) -> int:  # noqa: N802
         return len(self._file)
-
-    def xLock(self, level: int) -> None: ...  # noqa: N802
-
-    def xUnlock(self, level: int) -> None: ...  # noqa: N802
-
-    def xCheckReservedLock(self) -> bool:  # noqa: N802
-        return False
-
-    def xFileControl(self, op: int, ptr: int) -> bool:  # noqa: N802
-        return False
-
-    def xSectorSize(self) -> int:  # noqa: N802
-        return 4096
-
-    def xDeviceCharacteristics(self) -> int:  # noqa: N802
-        return 0
 
     def xClose(self) -> None: ...  # noqa: N802
 
