@@ -33,6 +33,11 @@ class RequestRefused(Exception):
         super().__init__(value)
         self.value = value
 
+    def parts(self) -> tuple[str, dict[str, object]]:
+        """Return the kind of error and the facts about it, for `nectar_node.contract.generations`."""
+        ((kind, facts),) = self.value.items() if isinstance(self.value, dict) else ((str(self.value), {}),)
+        return kind, facts if isinstance(facts, dict) else {"error": facts}
+
     def __str__(self) -> str:
         """Return the refusal as half a sentence for people."""
         match self.value:

@@ -132,7 +132,7 @@ class NodeCore:
         self.memory = config.memory
         self.kernel = Kernel(config.our, config.fresh_id, known, config.memory)
         self.machine = Machine(self.kernel, self._configure)
-        self.vfs = Vfs(config.our, config.drives, self._holds, self._awaited_until, config.memory)
+        self.vfs = Vfs(config.our, config.drives, self._holds, self._awaited_until, config.memory, self._generation)
         databases = [
             kind(config.our, config.drives, self._holds, self._generation, config.memory) for kind in (Kv, Sqlite)
         ]
@@ -745,9 +745,10 @@ class NodeCore:
         return self.kernel.is_system(holder) or self.kernel.grants.holds(holder, wanted)
 
     def _generation(self, process: ProcessId) -> Generation:
-        """Return which shapes a process knows; for the node's user, and a process that has ended, the latest."""
+        """Return which shapes a process knows; for the node's user, and a process that has ended, the first, whose
+        errors say the most."""
         known = self.kernel.processes.get(process)
-        return Generation.LATE if known is None else known.launch.program.generation
+        return Generation.EARLY if known is None else known.launch.program.generation
 
     def _awaited_until(self, reply_to: ReplyTo) -> float | None:
         """Return when a requester of this node gets Timeout; None: the request is not known here."""

@@ -8,7 +8,7 @@ Requests on one database are done in the order in which they came, and what come
 the next one together. A transaction ("BeginTx") is the list of what was requested with its number: nothing of it is
 done before "Commit", then all or nothing. It ends with the process that began it.
 
-Errors have the shape that the requester's interface has for them (`Generation`).
+Errors have the shape that the requester's interface has for them (`nectar_node.contract.generations`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from kernel.contract.events import GrantCapabilities
 from kernel.contract.guest import Generation
 from kernel.contract.memory import UNMETERED, Memory
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob
+from nectar_node.contract.generations import GenerationOf, error_answer
 from nectar_node.contract.json_shapes import (
     RequestRefused,
     dump,
@@ -66,17 +67,17 @@ _STEP_BYTES = 64
 """Bytes of memory that one entry of a transaction takes beside its data."""
 
 Holds = Callable[[ProcessId, Capability], bool]
-GenerationOf = Callable[[ProcessId], Generation]
 S = TypeVar("S")
 
 
 class Wrong(Exception):
-    """A request that is not done: by which of the errors in `Errors`, and in which words."""
+    """A request that is not done: by which of the errors in `ERRORS`, and in which words."""
 
     def __init__(self, kind: str, text: str = "", number: int = 0) -> None:
         super().__init__(text)
         self.kind = kind
-        """`NoDb`, `NoTx`, `NoWriteCap`, `NoReadCap`, `NotOwn`, `Malformed`, `Io`, or one of a process's own."""
+        """`NoDb`, `NoTx`, `NoWriteCap`, `NoReadCap`, `NotOwn`, `Malformed`, `Io`, `Database`, or one of a process's
+        own."""
         self.text = text
         self.number = number
         """The transaction that there is not."""
@@ -170,40 +171,6 @@ class Databases(SystemProcess, Generic[S]):
     def answer(self, task: DatabaseTask, outcome: Outcome, generation: Generation) -> tuple[object, Buffer | None]:
         """Return the answer to a task that is done; raises Wrong."""
         raise NotImplementedError
-
-    def error(self, wrong: Wrong, name: Name | None, action: str, generation: Generation) -> object:
-        """Return an error in the shape of a generation."""
-        raise NotImplementedError
-
-    def early_error(self, wrong: Wrong) -> object:
-        """Return an error that all kinds have, for the interfaces before 1.0.0."""
-        match wrong.kind:
-            case "NoDb" | "NoTx":
-                return wrong.kind
-            case "NoWriteCap" | "NoReadCap" | "NotOwn":
-                return {"NoCap": {"error": wrong.text}}
-            case "Malformed":
-                return {"InputError": {"error": wrong.text}}
-        return {"IOError": {"error": wrong.text}}
-
-    def late_error(self, wrong: Wrong, name: Name | None, database: str) -> object:
-        """Return an error that all kinds have, for the interfaces from 1.0.0 on; `database` is what the kind calls one
-        of its database.
-        """
-        match wrong.kind:
-            case "NoDb":
-                return {"NoDb": None if name is None else name.json()}
-            case "NoTx":
-                return {"NoTx": wrong.number}
-            case "NoWriteCap" | "NoReadCap":
-                return wrong.kind
-            case "NotOwn":
-                return "MismatchingPackageId"
-            case "Malformed":
-                return "MalformedRequest"
-            case "Database":
-                return {database: wrong.text}
-        return {"IOError": wrong.text}
 
     # --- the five verbs ---------------------------------------------------------------------------------------------
 
@@ -426,9 +393,11 @@ class Databases(SystemProcess, Generic[S]):
             self._out.append(GrantCapabilities(caller, rights))
 
     def _refuse(self, envelope: Envelope, wrong: Wrong, name: Name | None, action: str) -> None:
+        facts = {"error": wrong.text, "number": wrong.number, "action": action}
+        if name is not None:
+            facts["database"] = name.json()
         generation = self._generation(envelope.source.process)
-        error = self.error(wrong, name, action, generation)
-        self._respond(envelope, {"Err": error if generation is Generation.LATE else {"error": error}}, None)
+        self._respond(envelope, error_answer(self.id, generation, wrong.kind, facts), None)
 
     def _respond(self, envelope: Envelope, value: object, blob: Buffer | None) -> None:
         answer = reply(self.id, envelope, dump(value), LazyLoadBlob(None, blob) if blob is not None else None)

@@ -14,6 +14,7 @@ from kernel.contract import limits
 from kernel.contract.guest import Generation
 from kernel.contract.message import Buffer, Envelope
 from nectar_node.base.system_processes import KV
+from nectar_node.contract.generations import KV_GOT
 from nectar_node.contract.json_shapes import field_untrusted, number_untrusted
 from nectar_node.databases.databases import Databases, DatabaseTask, Name, Wrong
 from nectar_node.storage.operations import GetValue, Location, Operation, Outcome, PutPairs
@@ -79,18 +80,7 @@ class Kv(Databases[Pair]):
             raise Wrong("KeyNotFound")
         if len(outcome) > limits.MAX_BLOB_BYTES:
             raise Wrong("Database", f"the value is longer than a blob can be ({limits.MAX_BLOB_BYTES} bytes)")
-        key = list(task.work)
-        return {"Get": key if generation is Generation.LATE else {"key": key}}, outcome
-
-    def error(self, wrong: Wrong, name: Name | None, action: str, generation: Generation) -> object:
-        """Return an error in the shape of a generation."""
-        if wrong.kind == "KeyNotFound":
-            return wrong.kind
-        if generation is Generation.LATE:
-            return self.late_error(wrong, name, "RocksDBError")
-        if wrong.kind == "Database":
-            return {"RocksDBError": {"action": action, "error": wrong.text}}
-        return self.early_error(wrong)
+        return KV_GOT[generation].write({"key": list(task.work)}), outcome
 
 
 def _key_untrusted(value: object) -> bytes:

@@ -71,16 +71,6 @@ class Sqlite(Databases[Statement]):
         """Return the answer to a task that is done."""
         return ("Read", outcome) if isinstance(outcome, bytes) else ("Ok", None)
 
-    def error(self, wrong: Wrong, name: Name | None, action: str, generation: Generation) -> object:
-        """Return an error in the shape of a generation."""
-        if wrong.kind in ("NotAReadKeyword", "NotAWriteKeyword", "InvalidParameters"):
-            return wrong.kind
-        if generation is Generation.LATE:
-            return self.late_error(wrong, name, "RusqliteError")
-        if wrong.kind == "Database":
-            return {"RusqliteError": {"error": wrong.text}}
-        return self.early_error(wrong)
-
 
 def _statements(tasks: Sequence[DatabaseTask]) -> tuple[Statement, ...]:
     return tuple(each for task in tasks if isinstance(task.work, tuple) for each in task.work)

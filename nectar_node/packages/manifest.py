@@ -218,8 +218,8 @@ def _said(listed: str | _CapabilityWords) -> tuple[ProcessId, str]:
 
 
 def _wasm_path(path: str, package: PackageId) -> str:
-    """Return `/main.wasm`, for that or for `/package:publisher/pkg/main.wasm`."""
-    parts = path.removeprefix(f"/{package}/pkg").strip("/").split("/")
+    """Return `/main.wasm`, for that or for `/package:publisher/pkg/main.wasm`, each with or without its first slash."""
+    parts = f"/{path.lstrip('/')}".removeprefix(f"/{package}/pkg/").strip("/").split("/")
     if not all(is_part(part) for part in parts):
         raise ValueError(f"process_wasm_path {path[:256]!r} is not a path below the package's folder")
     return "/" + "/".join(parts)

@@ -123,8 +123,8 @@ def _after_upgrade(remnant: Remnant, package: Package) -> Again | str:
 
     Whether the new version has a file of that name turns out when it is loaded.
     """
-    path = remnant.path
-    if not path:
+    path = f"/{remnant.path.lstrip('/')}"
+    if not remnant.path:
         return f"the new version of {package.id} does not have it"
     in_package = path.removeprefix(f"/{package.id}/pkg")
     if in_package.startswith(f"/{package.id}/"):

@@ -1,10 +1,11 @@
 """vfs:distro:sys: the drives of packages as files on the node's disk.
 
-Body: {"path": "/package:publisher/drive/rest", "action": …} (`vfs_actions`); bulk data travels in blobs, by reference.
-A package reaches its own drives; others need {"kind": "read" or "write", "drive": "/package:publisher/drive"} from this
-process, or {"root": true}, which covers all drives. "CreateDrive" gives the caller both capabilities for its new drive,
-to pass them on. Paths are checked here, and cursors kept: one for each file that a process reads or writes without
-naming an offset, until the process closes the file or ends.
+Body: {"path": "/package:publisher/drive/rest", "action": …} (`vfs_actions`), with or without the leading slash, as
+packages send both; bulk data travels in blobs, by reference. A package reaches its own drives; others need {"kind":
+"read" or "write", "drive": "/package:publisher/drive"} from this process, or {"root": true}, which covers all drives.
+"CreateDrive" gives the caller both capabilities for the new drive, to pass them on, also for a drive of another
+package, which only a holder of {"root": true} makes. Paths are checked here, and cursors kept: one for each file that a
+process reads or writes without naming an offset, until the process closes the file or ends.
 
 Operations on one path are done in the order of their requests (`vfs_queue`), hashes aside: those only read, take
 seconds, and would hold up everybody else. Packages take turns (`storage.turns`). A long operation is given up, without
@@ -26,11 +27,12 @@ from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.capability import Capability, canonical
 from kernel.contract.errors import BadAddress
 from kernel.contract.events import GrantCapabilities, Inject
-from kernel.contract.guest import Arrival, Failure
+from kernel.contract.guest import Arrival, Failure, Generation
 from kernel.contract.memory import UNMETERED, Memory
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, Request
 from nectar_node.base.system_processes import TERMINAL, VFS
 from nectar_node.contract.actions import LogLine
+from nectar_node.contract.generations import GenerationOf, error_answer
 from nectar_node.contract.json_shapes import RequestRefused, dump, field_untrusted, load_untrusted, text_untrusted
 from nectar_node.storage.names import why_refused
 from nectar_node.storage.operations import (
@@ -98,15 +100,17 @@ class Vfs(SystemProcess):
         holds: Callable[[ProcessId, Capability], bool],
         awaited_until: AwaitedUntil = lambda _: None,
         memory: Memory = UNMETERED,
+        generation: GenerationOf = lambda _: Generation.EARLY,
     ) -> None:
         """`root` is the folder of all drives; `holds` tells whether a process holds a capability; `awaited_until`
         returns when the requester of a request of this node gets Timeout, if that is known; `memory` pays for what
-        waits.
+        waits; `generation` returns which shapes a process knows.
         """
         super().__init__()
         self._address = Address(our, VFS)
         self._root = root
         self._holds = holds
+        self._generation = generation
         self._everything = canonical(Capability(self._address, '{"root":true}'))
         self._mounts: dict[str, Location] = {}
         self._cursors: dict[ProcessId, dict[str, int]] = {}
@@ -133,10 +137,11 @@ class Vfs(SystemProcess):
         return self._mounts.pop(path, None) is not None
 
     def locate(self, package: PackageId, path: str) -> Location:
-        """Return where a file of a package's drive `pkg` lies; `path` is `/x.wasm` or a full vfs path. Raises
-        RequestRefused.
+        """Return where a file of a package's drive `pkg` lies; `path` is `/x.wasm` or a full vfs path, each with or
+        without its first slash. Raises RequestRefused.
         """
-        full = path if path.startswith(f"/{package}/") else f"/{package}/{PACKAGE_DRIVE}/{path.lstrip('/')}"
+        rest = path.lstrip("/")
+        full = rest if rest.startswith(f"{package}/") else f"{package}/{PACKAGE_DRIVE}/{rest}"
         return self._resolve(full).location
 
     # --- the five verbs ---------------------------------------------------------------------------------------------
@@ -146,7 +151,7 @@ class Vfs(SystemProcess):
         try:
             self._take_untrusted(envelope, now)
         except RequestRefused as refused:
-            self._answer(envelope, {"Err": refused.value}, None)
+            self._refuse(envelope, refused)
         self._go_on()
 
     def done(self, job: Job, outcome: Outcome, now: float) -> None:
@@ -205,7 +210,7 @@ class Vfs(SystemProcess):
         for pending in self._queue.mend(lambda task: task.envelope.id == number):
             self._waits.over(pending)
         if isinstance(failed, Envelope):
-            self._answer(failed, {"Err": {"IOError": {"error": SORRY, "path": ""}}}, None)
+            self._refuse(failed, RequestRefused({"IOError": {"error": SORRY, "path": ""}}))
         self._go_on()
 
     # --- requests ---------------------------------------------------------------------------------------------------
@@ -261,7 +266,7 @@ class Vfs(SystemProcess):
                 operation = task.action.plan(call)
             except RequestRefused as refused:
                 self._waits.over(pending)
-                self._answer(task.envelope, {"Err": refused.value}, None)
+                self._refuse(task.envelope, refused)
                 self._queue.finished(pending)
             else:
                 party = str(pending.caller.package_id)
@@ -271,14 +276,15 @@ class Vfs(SystemProcess):
     def _finish(self, task: _Task, outcome: Outcome) -> None:
         envelope, action, call, cursors = task
         if isinstance(outcome, DiskError) and action is not ACTIONS["CloseFile"]:
-            self._answer(envelope, {"Err": refusal(outcome, call.path, action)}, None)
+            self._refuse(envelope, RequestRefused(refusal(outcome, call.path, action)))
             return
         try:
             value, blob = action.answer(call, outcome)
             if action.moves is not None:
                 _set_cursor(cursors, call, action.moves(call, outcome))
         except RequestRefused as refused:
-            value, blob = {"Err": refused.value}, None
+            self._refuse(envelope, refused)
+            return
         if action is ACTIONS["CreateDrive"]:
             self._give(envelope.source.process, call.location)
         self._answer(envelope, value, blob)
@@ -344,14 +350,14 @@ class Vfs(SystemProcess):
         """Grant the capabilities of a drive to its maker (G20), to pass them on."""
         package, drive = location.parts
         rights = tuple(self._right_to(f"/{package}/{drive}", kind) for kind in ("read", "write"))
-        if package == str(caller.package_id) and not all(self._holds(caller, right) for right in rights):
+        if not all(self._holds(caller, right) for right in rights):
             self._out.append(GrantCapabilities(caller, rights))
 
     def _resolve(self, path: str) -> _Place:
         """Return where a path leads; raises RequestRefused."""
         parts = tuple(part for part in path.split("/") if part)
         shape = "a path is /package:publisher/drive/rest"
-        if not path.startswith("/") or len(path.encode(errors="replace")) > MAX_PATH_BYTES or len(parts) < 2:
+        if len(path.encode(errors="replace")) > MAX_PATH_BYTES or len(parts) < 2:
             raise RequestRefused({"ParseError": {"error": shape, "path": path[:256]}})
         if len(parts) > MAX_DEPTH:
             raise RequestRefused({"ParseError": {"error": f"{shape}, of {MAX_DEPTH} names", "path": path[:256]}})
@@ -369,6 +375,10 @@ class Vfs(SystemProcess):
             if mount is not None:
                 return _Place(Location(mount.root, mount.parts + parts[length:]), package, parts[1], mounted=True)
         return _Place(Location(self._root, parts), package, parts[1], mounted=False)
+
+    def _refuse(self, envelope: Envelope, refused: RequestRefused) -> None:
+        kind, facts = refused.parts()
+        self._answer(envelope, error_answer(VFS, self._generation(envelope.source.process), kind, facts), None)
 
     def _answer(self, envelope: Envelope, value: object, blob: Buffer | None) -> None:
         carried = LazyLoadBlob(None, blob) if blob is not None else None

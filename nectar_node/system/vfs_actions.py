@@ -4,7 +4,8 @@ Shapes are those of the existing node, the early ones (2024) and the later ones 
 {"ReadExact": {"length": n}}; {"Seek": {"seek_from": {"Start": n}}}, answered {"SeekFrom": n}, and {"Seek": {"Start":
 n}}, answered {"SeekFrom": {"new_offset": n}}. "WriteAll", and the first packages' "WriteAt", write at the cursor.
 FreeSpace, CopyDirAll and pages of ReadDir are ours, and so are ReadAt and WriteAt with an offset, which move no cursor.
-Errors: {"Err": …}, with the early names.
+Entries of ReadDir have no leading slash, in all generations: libraries compare them with the path that they asked for.
+Errors are of the kinds of the early interfaces; `nectar_node.contract.generations` has what each guest reads.
 """
 
 from __future__ import annotations
@@ -84,11 +85,13 @@ def parse_untrusted(value: object) -> tuple[str, Action, Any]:
 
 
 def refusal(error: ops.DiskError, path: str, action: Action) -> object:
-    """Return the answer to a request whose operation has failed."""
+    """Return the error of a request whose operation has failed."""
     if action is ACTIONS["CreateDrive"]:
         return {"CreateDirError": {"error": error.text, "path": path}}
     if error.fault is ops.DiskFault.NOT_FOUND:
         return {"NotFound": {"path": path}}
+    if error.fault is ops.DiskFault.BAD_ARCHIVE:
+        return {"BadArchive": {"error": error.text, "path": path}}
     return {"IOError": {"error": error.text, "path": path}}
 
 
@@ -193,7 +196,7 @@ def _answer_len(call: Call, outcome: ops.FileStat) -> Answer:
 
 
 def _answer_list(call: Call, outcome: list[Any]) -> Answer:
-    base = call.path.rstrip("/")
+    base = call.path.strip("/")
     named = [(name, kind) for name, kind in outcome if ops.is_part(name)]
     frame = len(dump({"path": f"{base}/", "file_type": ops.FileType.DIRECTORY.value}))
     if call.argument is not None:
