@@ -347,10 +347,13 @@ class Vfs(SystemProcess):
         return canonical(Capability(self._address, json.dumps({"kind": kind, "drive": drive})))
 
     def _give(self, caller: ProcessId, location: Location) -> None:
-        """Grant the capabilities of a drive to its maker (G20), to pass them on."""
+        """Grant the capabilities of a drive to its maker (G20), to pass them on. Who may write another package's drive
+        and no more does not get to read it by making it.
+        """
         package, drive = location.parts
         rights = tuple(self._right_to(f"/{package}/{drive}", kind) for kind in ("read", "write"))
-        if not all(self._holds(caller, right) for right in rights):
+        may = package == str(caller.package_id) or self._holds(caller, self._everything)
+        if may and not all(self._holds(caller, right) for right in rights):
             self._out.append(GrantCapabilities(caller, rights))
 
     def _resolve(self, path: str) -> _Place:

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.capability import Capability, canonical
 from kernel.contract.events import GrantCapabilities, Inject, Reply
+from kernel.contract.guest import Generation
 from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request
 from nectar_node.base.system_processes import VFS
 from nectar_node.contract.actions import LogLine
+from nectar_node.contract.generations import GenerationOf
 from nectar_node.storage.operations import STOPPED, Job, StopJob
 from nectar_node.system.vfs import Vfs
 from testnet.sim.disk import SimDisk
@@ -33,11 +35,11 @@ JSON = st.recursive(
 class Drives:
     """A vfs over a disk in memory, which works only when told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, generation: GenerationOf = lambda _: Generation.EARLY) -> None:
         self.held: set[tuple[ProcessId, Capability]] = set()
         self.awaited: dict[ReplyTo, float] = {}
         """Until when, where the kernel knows."""
-        self.vfs = Vfs(OUR, "drives", self._holds, self.awaited.get)
+        self.vfs = Vfs(OUR, "drives", self._holds, self.awaited.get, generation=generation)
         self.now = 0.0
         self.disk = SimDisk(lambda: 1.0, capacity=1 << 28)
         self.jobs: list[Job] = []

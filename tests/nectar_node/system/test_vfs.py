@@ -33,7 +33,7 @@ def test_a_file_is_made_written_and_read_at_offsets(drives: Drives) -> None:
     assert drives.ask(path, {"ReadAt": {"offset": 6, "length": 100}}) == ("Read", b"world")
     assert drives.ask(path, "Len") == {"Len": 11}
     assert drives.ask(path, "Metadata") == {"Metadata": {"file_type": "File", "len": 11, "modified": 10**9}}
-    assert drives.ask("/app:sys/d", "ReadDir") == {"ReadDir": [{"path": path, "file_type": "File"}]}
+    assert drives.ask("/app:sys/d", "ReadDir") == {"ReadDir": [{"path": path[1:], "file_type": "File"}]}
     assert drives.ask(path, {"Rename": {"new_path": "/app:sys/d/b"}}) == "Ok"
     assert len(drives.ask("/app:sys/d/b", "Hash")["Hash"]) == 32
     assert drives.ask("/app:sys/d/b", "RemoveFile") == "Ok"
@@ -59,7 +59,17 @@ def test_requests_are_answered_with_their_metadata_if_they_expect_an_answer(driv
 
 @pytest.mark.parametrize(
     "path",
-    ["/app:sys", "/app:sys/../x/f", "/app:sys/d/../../f", "app:sys/d", "/app/d/f", "/a:b:c/d/f", "/app:sys/d/\0", "/"],
+    [
+        "/app:sys",
+        "/app:sys/../x/f",
+        "/app:sys/d/../../f",
+        "app:sys",
+        "d/f",
+        "/app/d/f",
+        "/a:b:c/d/f",
+        "/app:sys/d/\0",
+        "/",
+    ],
 )
 def test_no_path_leaves_its_drive(drives: Drives, path: str) -> None:
     answer = drives.ask(path, "Read")
@@ -101,6 +111,35 @@ def test_g21_the_maker_of_a_drive_holds_its_capabilities_and_who_makes_anothers_
     before = set(drives.held)
     assert drives.ask("/app:sys/e", "CreateDrive", source=OTHER) == "Ok"
     assert drives.held == before
+
+
+@pytest.mark.parametrize("path", ["/app:sys/e", "app:sys/e", "//app:sys//e/"])
+def test_a_holder_of_all_drives_gets_the_capabilities_of_a_drive_that_it_makes_for_another_package(
+    drives: Drives, path: str
+) -> None:
+    drives.hold(OTHER, '{"root": true}')
+    before = set(drives.held)
+    assert drives.ask(path, "CreateDrive", source=OTHER) == "Ok"
+    assert {(holder, each.params) for holder, each in drives.held - before} == {
+        (OTHER, f'{{"drive":"/app:sys/e","kind":"{kind}"}}') for kind in ("read", "write")
+    }
+
+
+def test_a_path_is_the_same_with_and_without_its_first_slash(drives: Drives) -> None:
+    assert drives.ask("app:sys/d/f", "Write", b"x") == "Ok"
+    assert drives.ask("/app:sys/d/f", "Read") == ("Read", b"x")
+    assert drives.ask("app:sys/d/f", {"CopyFile": {"new_path": "app:sys/d/g"}}) == "Ok"
+    assert drives.ask("/app:sys/d/g", {"Rename": {"new_path": "app:sys/d/h"}}) == "Ok"
+    assert [each["path"] for each in drives.ask("app:sys/d", "ReadDir")["ReadDir"]] == ["app:sys/d/f", "app:sys/d/h"]
+    assert drives.ask("app:sys/d", "Read", source=OTHER) == {"Err": {"NoCap": {"action": "read", "path": "app:sys/d"}}}
+    assert "ParseError" in drives.ask("app:sys/.databases/kv-d.db", "Read")["Err"]
+
+
+def test_code_is_found_by_its_path_with_and_without_its_first_slash(drives: Drives) -> None:
+    package, place = APP.package_id, Location("drives", ("app:sys", "pkg", "x.wasm"))
+    for path in ("x.wasm", "/x.wasm", "app:sys/pkg/x.wasm", "/app:sys/pkg/x.wasm"):
+        assert drives.vfs.locate(package, path) == place
+    assert drives.vfs.locate(package, "app:sys/d/x.wasm") == Location("drives", ("app:sys", "d", "x.wasm"))
 
 
 WRITES: list[tuple[str, object]] = [
@@ -181,7 +220,7 @@ def test_a_file_whose_name_is_no_text_is_not_listed(drives: Drives) -> None:
     drives.disk.put(Location("drives", ("app:sys", "d", "\udcff")), b"")
     drives.ask("/app:sys/d/good", "CreateFile")
     listed = drives.ask("/app:sys/d", "ReadDir")["ReadDir"]
-    assert [entry["path"] for entry in listed] == ["/app:sys/d/good"]
+    assert [entry["path"] for entry in listed] == ["app:sys/d/good"]
 
 
 NAMES = st.sampled_from([*ACTIONS, "Nonsense"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import zipfile
 from typing import Any
 
@@ -10,11 +11,13 @@ import pytest
 from blake3 import blake3
 
 from kernel.contract import limits
+from kernel.contract.address import ProcessId
+from kernel.contract.guest import Generation
 from nectar_node.contract.json_shapes import dump
 from nectar_node.storage.operations import DiskError, DiskFault, Location
 from nectar_node.system import vfs_actions
 from nectar_node.system.vfs_actions import ACTIONS, refusal
-from tests.nectar_node.system.drives import Drives
+from tests.nectar_node.system.drives import APP, OTHER, Drives
 
 DRIVE = "/app:sys/d"
 FILE = f"{DRIVE}/f"
@@ -190,7 +193,7 @@ def test_folders_are_listed_and_removed(drives: Drives) -> None:
     assert drives.ask(f"{DRIVE}/a", "RemoveDir") == {
         "Err": {"IOError": {"error": "Directory not empty", "path": f"{DRIVE}/a"}}
     }
-    assert drives.ask(DRIVE, "ReadDir") == {"ReadDir": [{"path": f"{DRIVE}/a", "file_type": "Directory"}]}
+    assert drives.ask(DRIVE, "ReadDir") == {"ReadDir": [{"path": "app:sys/d/a", "file_type": "Directory"}]}
     assert drives.ask(f"{DRIVE}/a/b", "RemoveDir") == "Ok"
     assert drives.ask(f"{DRIVE}/a", "RemoveDirAll") == "Ok"
     assert drives.ask(DRIVE, "ReadDir") == {"ReadDir": []}
@@ -267,3 +270,61 @@ def test_g23_a_list_that_is_too_long_is_an_error_and_not_cut_short(
     monkeypatch.setattr(vfs_actions, "MAX_LIST_BYTES", length - 1)
     error = f"the list of its 3 entries would be longer than {length - 1} bytes: read it in pages"
     assert drives.ask(DRIVE, "ReadDir") == {"Err": {"IOError": {"error": error, "path": DRIVE}}}
+
+
+IO, NOT_THERE = {"error": "File exists", "path": "/app:sys/d/f"}, "No such file or directory (os error 2)"
+REFUSED: list[tuple[str, object, bytes | None, ProcessId, object, object]] = [
+    ("/app:sys/d/f", "Read", None, OTHER, {"NoCap": {"action": "read", "path": "/app:sys/d/f"}}, "NoReadCap"),
+    ("/app:sys/d/f", "Write", b"", OTHER, {"NoCap": {"action": "write", "path": "/app:sys/d/f"}}, "NoWriteCap"),
+    ("/app:sys/d/f", "Write", None, APP, {"BadBytes": {"action": "write", "path": "/app:sys/d/f"}}, "NoBlob"),
+    ("/app:sys/d/no", "Read", None, APP, {"NotFound": {"path": "/app:sys/d/no"}}, {"IOError": NOT_THERE}),
+    ("/app:sys/d/f", "CreateDir", None, APP, {"IOError": IO}, {"IOError": "File exists"}),
+    ("/app:sys/d/f", "No", None, APP, {"BadRequest": {"error": "there is no action 'No'"}}, "MalformedRequest"),
+]
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize(("path", "action", "blob", "source", "early_error", "late_error"), REFUSED)
+def test_an_error_has_the_shape_of_the_guests_own_interface(
+    path: str,
+    action: object,
+    blob: bytes | None,
+    source: ProcessId,
+    early_error: object,
+    late_error: object,
+    late: bool,
+) -> None:
+    drives = Drives(lambda _: Generation.LATE if late else Generation.MIDDLE)
+    drives.ask("/app:sys/d", "CreateDrive")
+    drives.ask("/app:sys/d/f", "Write", b"x")
+    assert drives.ask(path, action, blob, source) == {"Err": late_error if late else early_error}
+
+
+def test_a_bad_archive_has_a_name_of_its_own_in_the_late_interfaces() -> None:
+    assert Drives(lambda _: Generation.LATE).ask(DRIVE, "AddZip", b"no zip") == {"Err": "UnzipError"}
+
+
+def test_an_archive_is_unpacked_into_a_path_without_its_first_slash(drives: Drives) -> None:
+    assert drives.ask("app:sys/d/z", "AddZip", packed(a=b"1")) == "Ok"
+    assert content(drives, f"{DRIVE}/z/a") == b"1"
+
+
+def test_an_error_of_the_late_interfaces_has_no_shape_but_theirs() -> None:
+    drives = Drives(lambda _: Generation.LATE)
+    known = {"NoWriteCap", "NoReadCap", "AddCapFailed", "MalformedRequest", "NoBlob", "UnzipError"}
+    for path, action, blob in itertools.product(
+        ("/app:sys/d/f", "/other:sys/d", "", "/app:sys/d/\0", "/app:sys/pkg/x"),
+        [*ACTIONS, {}, {"Seek": 1}],
+        (None, b""),
+    ):
+        answer = drives.ask(path, action, blob)
+        value = answer[0] if isinstance(answer, tuple) else answer
+        if isinstance(value, dict) and "Err" in value:
+            wrong = value["Err"]
+            match wrong:
+                case str():
+                    assert wrong in known
+                case {"ParseError": {"error": str(), "path": str()}} | {"IOError": str()}:
+                    pass
+                case _:
+                    raise AssertionError(wrong)
