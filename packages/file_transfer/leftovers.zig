@@ -38,18 +38,20 @@ var loaded = false;
 /// Learn what there is, until there was something. `written` tells whether a transfer writes that file.
 pub fn load(our: nectar.ProcessId, written: *const fn ([]const u8) bool) !void {
     if (loaded) return;
+    const folder = inbox.partialFolder(our);
     var last: ?vfs.Entry = null;
-    while (true) switch (vfs.page(inbox.partialFolder(our), last)) {
+    while (true) switch (vfs.page(folder, last)) {
         .ReadDir => |entries| {
             if (entries.len == 0) break;
-            for (entries) |entry| {
-                if (entry.file_type == .File and !written(entry.path)) try add(entry.path);
-            }
+            for (entries) |entry| if (entry.file_type == .File) {
+                const path = nectar.format("{s}/{s}", .{ folder, entry.name() }); // an entry's has no first slash
+                if (!written(path)) try add(path);
+            };
             last = entries[entries.len - 1];
         },
         else => |reply| return nectar.print(0, "cannot list the partial files: {s}", .{reply.problem().text}),
     };
-    if (clock.len == 0) clock = try nectar.allocator.dupe(u8, nectar.format("{s}/.now", .{inbox.partialFolder(our)}));
+    if (clock.len == 0) clock = try nectar.allocator.dupe(u8, nectar.format("{s}/.now", .{folder}));
     loaded = last != null;
 }
 
