@@ -45,6 +45,10 @@ class PackageId(NamedTuple):
         return package
 
 
+SYSTEM = PackageId("distro", "sys")
+"""The package of the system processes. No process makes one of a guest's there; only the node's user does (G21)."""
+
+
 class ProcessId(NamedTuple):
     """A process within its package: `process:package:publisher`."""
 

@@ -27,7 +27,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from kernel.capabilities.grants import Grants
-from kernel.contract.address import ProcessId
+from kernel.contract.address import SYSTEM, ProcessId
 from kernel.contract.events import (
     Action,
     ChangeOnExit,
@@ -211,6 +211,11 @@ class Kernel:
     def is_system(self, process: ProcessId) -> bool:
         """Return whether this is the id of one of this node's system processes."""
         return process in self._state.system
+
+    def lacks(self, process: ProcessId) -> bool:
+        """Return whether this is the name of a system process that this node does not have, and at which its user has
+        put none."""
+        return process.package_id == SYSTEM and not self.is_system(process) and not self.lifecycle.is_taken(process)
 
     def statistics(self) -> dict[str, int]:
         """Return live figures and counts since the start: `messages` handed to processes, requests `answered`,

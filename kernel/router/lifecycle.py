@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from kernel.capabilities.stripping import strip
 from kernel.contract import limits
-from kernel.contract.address import Address, PackageId, ProcessId
+from kernel.contract.address import SYSTEM, Address, PackageId, ProcessId
 from kernel.contract.capability import Capability
 from kernel.contract.descent import Descent, Kin
 from kernel.contract.errors import BadAddress
@@ -48,9 +48,6 @@ from kernel.router.state import KernelState
 KILLS_AT_ONCE = 128
 """Processes that are ended without a pause, at 40 microseconds each, with telling all that wait for them. If more are
 to end together, the others no longer run, and end a few at a time while messages flow."""
-
-RESERVED = ("distro", "sys")
-"""Package and publisher of the system processes: no process of a guest gets an id there (G21)."""
 
 
 class _Spawning(NamedTuple):
@@ -95,9 +92,10 @@ class Lifecycle:
     # --- begin ------------------------------------------------------------------------------------------------------
 
     def on_start(self, event: Start) -> None:
-        """Start a process for the node's user, in place of one of the same id if there is one."""
+        """Start a process for the node's user, in place of one of the same id if there is one. They may give it the
+        name of a system process that this node does not have."""
         process = event.launch.process
-        if self._is_reserved(process):
+        if process in self._state.system:
             self._state.log(process, "cannot be started: the name is a system process's")
             return
         self._cancel_spawn(process)
@@ -217,7 +215,7 @@ class Lifecycle:
         return self.is_taken(process) or process in self._spawning
 
     def _is_reserved(self, process: ProcessId) -> bool:
-        return (process.package, process.publisher) == RESERVED or process in self._state.system
+        return process.package_id == SYSTEM or process in self._state.system
 
     def _cancel_spawn(self, child: ProcessId) -> None:
         """Fail the spawn under way, since another process takes the name, or the user does not want it."""
@@ -453,7 +451,7 @@ class Lifecycle:
         id, problem = kept.process, None
         if id in self._unwanted:
             return
-        if id in self.processes or id in self._restarts or id in self._doomed or self._is_reserved(id):
+        if id in self.processes or id in self._restarts or id in self._doomed or id in self._state.system:
             problem = "the name is taken"
         elif id in self._spawning:
             self._cancel_spawn(id)

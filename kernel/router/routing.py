@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from kernel.contract.address import SYSTEM
 from kernel.contract.errors import BadAddress
 from kernel.contract.guest import Poll
 from kernel.contract.json_text import is_json
@@ -92,12 +93,17 @@ class Routing:
 
     def _to_nobody(self, process: Process, envelope: Envelope, context: bytes | None) -> bool:
         """Handle a request to a process that is not there. If the process is about to be started, the sender waits for
-        that, unless it has ended and cannot wait."""
+        that, unless it has ended and cannot wait. If the name is that of a system process which this node does not
+        have, the node answers for it, whoever asks."""
         starting, target = self._state.starting, envelope.target.process
         if self._processes.get(process.address.process) is process and starting.wait(target, process):
             process.stall = PendingWork(envelope, context, deque(), Poll.RECEIVE, None)
             return False
-        self._outcomes.undeliverable(envelope, Reason.NO_SUCH_PROCESS)
+        if target.package_id == SYSTEM:
+            self._entrust(envelope, None, process)
+            self._handover.to_system(envelope)
+        else:
+            self._outcomes.undeliverable(envelope, Reason.NO_SUCH_PROCESS)
         return True
 
     def _to_peer(self, process: Process, envelope: Envelope, context: bytes | None) -> bool:

@@ -20,6 +20,9 @@ class Consent:
     """Whether a package may take the place of one that came from elsewhere."""
     allows_sys: bool = False
     """Whether a package that does not come with the node may call itself one of the node's own."""
+    stands_in: str = ""
+    """The name `x:distro:sys` of a system process that the node does not have, and that a process of the user's takes;
+    empty: none."""
 
 
 NOTHING_SAID = Consent()

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from kernel.contract.address import SYSTEM, ProcessId
+from kernel.contract.errors import BadAddress
 from nectar_node.base.consent import Consent
 from nectar_node.base.errors import BadInput, NeedsConsent
 from nectar_node.cli import consent
@@ -45,6 +47,15 @@ Cap = Annotated[
         help="For a single file: process:package:publisher, to message it, 'ISSUER JSON', or network; repeatable.",
     ),
 ]
+As = Annotated[
+    str | None,
+    typer.Option(
+        "--as",
+        metavar="NAME",
+        help="For a single file: take the name of a system process that the node does not have, such as "
+        "eth:distro:sys. Every package that asks NAME is answered by yours.",
+    ),
+]
 OnExit = Annotated[OnExitChoice | None, typer.Option("--on-exit", help="For a single file: what happens when it ends.")]
 
 
@@ -62,6 +73,7 @@ def start(
     network: UseNetwork = False,
     cap: Cap = None,
     on_exit: OnExit = None,
+    stands_in: As = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Run a new version even if it fails at once; else the one before runs again.")
     ] = False,
@@ -80,16 +92,24 @@ def start(
     """
     place = LocalNetwork.find(directory)
     folder = place.node(node).path
-    said = Consent((*(grant or ()), *(cap or ())), tuple(deny or ()), replace, allow_sys)
+    said = Consent(
+        (*(grant or ()), *(cap or ())), tuple(deny or ()), replace, allow_sys, _system_name(stands_in, name) or ""
+    )
     with place.connect(node) as client:
         if unpacking.is_single_file(path):
             network, others = (
                 network or NETWORK_WORD in (cap or ()),
                 [each for each in cap or () if each != NETWORK_WORD],
             )
-            what = unpacking.SingleFile(unpacking.name_for(path, name), public, network, capabilities(others), on_exit)
+            what = unpacking.SingleFile(
+                unpacking.name_for(path, stands_in or name), public, network, capabilities(others), on_exit
+            )
             prepared = unpacking.wrap(path, what, folder)
         else:
+            if stands_in is not None:
+                raise BadInput(
+                    f"--as is for a single .wasm file: {path} is a package, whose processes have their names."
+                )
             _refuse(
                 path, {"--name": name, "--public": public, "--network": network, "--cap": cap, "--on-exit": on_exit}
             )
@@ -115,6 +135,20 @@ def start(
     return FAILED if any(each.get("trap") for each in _started(answer)) else 0
 
 
+def _system_name(stands_in: str | None, name: str | None) -> str | None:
+    """Return what --as names; raises BadInput."""
+    if stands_in is None:
+        return None
+    if name is not None:
+        raise BadInput("--as is the process's name already: leave --name out.")
+    try:
+        if ProcessId.parse(stands_in).package_id == SYSTEM:
+            return stands_in
+    except BadAddress:
+        pass
+    raise BadInput("--as takes the name of a system process that the node does not have, such as eth:distro:sys.")
+
+
 def _started(answer: Answer) -> list[Answer]:
     return [each for each in answer.get("processes", ()) if isinstance(each, dict)]
 
@@ -127,8 +161,14 @@ def _start(
 
     def words(said: Consent) -> dict[str, object]:
         spoken = {"grant": said.grant, "deny": said.deny, "replace": said.replaces, "allow_sys": said.allows_sys}
+        spoken["stands_in"] = said.stands_in
         return {"package": folder, "origin": origin, "keep": keep, "single": unpacking.is_single_file(path), **spoken}
 
+    if said.stands_in and not as_json:
+        output.say(
+            f"{path} takes the name {said.stands_in}: what packages of this node ask {said.stands_in} comes to it, "
+            "after restarts too, and they believe its answers."
+        )
     said = consent.settle(client.ask("review", START_TIMEOUT, **words(said)), said, as_json=as_json)
     return client.request("start", patience=START_TIMEOUT, **words(said))
 
@@ -212,14 +252,20 @@ def _print(answer: Answer, network: LocalNetwork, node: str) -> None:
 
 
 def _rows(started: Answer) -> list[tuple[str, str, str]]:
-    asked, granted = started.get("asked") or [], started.get("granted") or []
+    asked, granted, absent = (started.get(each) or [] for each in ("asked", "granted", "absent"))
     process = _process(started)
     if not asked:
         return [(process, "nothing", "-")]
     return [
-        (process if number == 0 else "", str(each), "yes" if each in granted else "no")
+        (process if number == 0 else "", str(each), _whether(str(each), granted, absent))
         for number, each in enumerate(asked)
     ]
+
+
+def _whether(capability: str, granted: Sequence[object], absent: Sequence[object]) -> str:
+    if capability in absent:
+        return f"no: this node has no {capability.partition(' ')[0]}"
+    return "yes" if capability in granted else "no"
 
 
 def _process(started: Answer) -> str:

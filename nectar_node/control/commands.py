@@ -69,7 +69,6 @@ _AFTER_START = frozenset({"run", "review", "start", "kill", "states", "remove_st
 
 A message is not among them: it waits for its process in the kernel, within its timeout.
 """
-_RESERVED = PackageId("distro", "sys")
 _FAILURES = {FAILED: "failed", OFFLINE: "offline", TIMED_OUT: "timeout"}
 """Error kinds by the metadata of a script's answer that explains why there is no better one."""
 
@@ -546,7 +545,7 @@ class Control:
         if self._core.vfs.mounts >= MAX_MOUNTS:
             raise BadPackage(f"{MAX_MOUNTS} packages and files are in use already.")
         for entry in package.entries:
-            if package.id == _RESERVED or self._core.kernel.is_system(entry.process):
+            if self._core.kernel.is_system(entry.process):
                 raise BadPackage(f"{entry.process} cannot be started: the name is a system process's. Choose another.")
 
     async def _on_kill(self, _: Client, fields: Fields) -> dict[str, object]:

@@ -67,6 +67,8 @@ class Fields(Struct, frozen=True):
     deny: Texts = ()
     replace: bool = False
     allow_sys: bool = False
+    stands_in: Annotated[str, Meta(max_length=limits.MAX_NAME_BYTES)] = ""
+    """The name of a system process that it takes."""
     single: bool = False
     """Whether it is one .wasm file, which replaces no process but its own."""
     keep: bool = False
@@ -173,4 +175,4 @@ def line_untrusted(line: str) -> str:
 
 def consent_of(fields: Fields) -> Consent:
     """Return what the user says about rights when starting a package."""
-    return Consent(fields.grant, fields.deny, fields.replace, fields.allow_sys)
+    return Consent(fields.grant, fields.deny, fields.replace, fields.allow_sys, fields.stands_in)

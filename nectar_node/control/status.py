@@ -107,6 +107,9 @@ def started_rows(core: NodeCore, asked: Package, allowed: Package) -> list[Row]:
                 "address": f"{core.our}@{entry.process}",
                 "asked": [capability_text(each, core.our) for each in wanted],
                 "granted": [capability_text(each, core.our) for each in wanted if each in held],
+                "absent": [
+                    capability_text(each, core.our) for each in wanted if core.kernel.lacks(each.issuer.process)
+                ],
                 "grants": [f"{holder} {params}" for holder, params in entry.grants],
                 "ended": ended,
                 "trap": core.traps.get(entry.process) if ended else None,

@@ -65,6 +65,7 @@ class Installer:
         self._our = our
         self._grants = kernel.grants
         self._lifecycle = kernel.lifecycle
+        self._lacks = kernel.lacks
         self._act = act
         self._emit = emit
         self._mount = mount
@@ -158,7 +159,7 @@ class Installer:
                 self._grants.grant(holder, [Capability(Address(self._our, entry.process), params)])
 
     def _start(self, entry: ManifestEntry, program: Program) -> None:
-        capabilities = list(entry.capabilities)
+        capabilities = [each for each in entry.capabilities if not self._lacks(each.issuer.process)]
         if entry.networking:
             capabilities.append(self._grants.network)
         launch = Launch(entry.process, program, entry.on_exit, entry.public)

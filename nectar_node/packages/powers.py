@@ -13,7 +13,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from kernel.capabilities.grants import KERNEL_PROCESS
-from kernel.contract.address import PackageId
+from kernel.contract.address import SYSTEM, PackageId
 from kernel.contract.capability import MESSAGING, NETWORK, Capability
 from nectar_node.base.system_processes import NET, TERMINAL, VFS
 from nectar_node.packages.manifest import Package, requested_capabilities
@@ -72,7 +72,8 @@ def power_of(capability: Capability, package: PackageId) -> Power | None:
         return NETWORKS
     if issuer == TERMINAL:
         return SCRIPTS if capability == all_rights(capability.issuer.node) else TERMINALS
-    return None if params == MESSAGING or issuer.package_id == package else RIGHTS
+    own = issuer.package_id == package != SYSTEM  # a process that stands in there has issued nothing of the others'
+    return None if params == MESSAGING or own else RIGHTS
 
 
 def _of_vfs(params: str) -> Power:

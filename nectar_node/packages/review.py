@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace as changed
 from typing import NamedTuple
 
+from kernel.contract.address import SYSTEM
 from kernel.contract.capability import Capability
 from nectar_node.base.consent import ALL, Consent
 from nectar_node.base.errors import BadInput, BadPackage, NeedsConsent
@@ -56,7 +57,10 @@ def review(
     """
     is_ours, origin = is_shipped(package.folder), str(package.source)
     same = known is not None and known.origin == origin
-    if package.id.publisher == OUR_PUBLISHER and not (is_ours or said.allows_sys or same):
+    if package.id == SYSTEM:
+        if not same and [str(each) for each in package.processes] != [said.stands_in]:
+            raise BadPackage(_stands_in(package))
+    elif package.id.publisher == OUR_PUBLISHER and not (is_ours or said.allows_sys or same):
         raise BadPackage(_not_ours(package))
     denied, wanted = _denied(package, known, said, our)
     granted = wanted | (known.granted if known is not None and same else frozenset())
@@ -64,7 +68,8 @@ def review(
     missing = tuple(each for each in powerful if each.capability not in granted and not is_ours)
     before = origin if known is None else known.origin
     if installed is not None:
-        before = str(installed.source)
+        others = package.id == SYSTEM and set(package.processes).isdisjoint(installed.processes)
+        before = origin if others else str(installed.source)
     replaces = None if before == origin or is_ours or said.replaces else before
     decision = None
     if known is not None or denied or not is_ours:
@@ -117,6 +122,14 @@ def _parsed(text: str, our: str) -> Capability:
         return parse_capability(text, our)
     except BadInput as error:
         raise BadInput(f"{str(error).rstrip('.')}, or one of {', '.join(_NAMES)}.") from error
+
+
+def _stands_in(package: Package) -> str:
+    process = package.processes[0] if package.processes else package.id
+    return (
+        f"{process} cannot be started: the name is a system process's. Choose another; or, if the "
+        "node has none of that name and yours is to be taken for it, say `--as NAME` with a single .wasm file."
+    )
 
 
 def _not_ours(package: Package) -> str:

@@ -29,14 +29,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from kernel.capabilities.grants import KERNEL_PROCESS
-from kernel.contract.address import Address, ProcessId
+from kernel.contract.address import SYSTEM, Address, ProcessId
 from kernel.contract.capability import MESSAGING, Capability, canonical
 from kernel.contract.events import ChangeOnExit, GrantCapabilities, Initialize, Kill, Run, WithdrawCapabilities
 from kernel.contract.guest import Program
 from kernel.contract.message import Envelope, OnExit
 from kernel.contract.process import Launch, Process, Waiting
 from kernel.router.kernel import Kernel
-from kernel.router.lifecycle import RESERVED
 from nectar_node.base.shipped import OUR_PUBLISHER
 from nectar_node.base.system_processes import VFS
 from nectar_node.contract.actions import BadCode, LogLine, ShutDown
@@ -195,7 +194,8 @@ class KernelProcess(SystemProcess):
         """Return why `requester` may not make a process of that package; None: it may."""
         if process.package_id == requester.package_id or self._is_user(requester):
             return None
-        if process.publisher == OUR_PUBLISHER != requester.publisher:
+        ours = requester.publisher == OUR_PUBLISHER and requester.package_id != SYSTEM  # there the user's own stand in
+        if process.publisher == OUR_PUBLISHER and not ours:
             return f"packages of the publisher {OUR_PUBLISHER} are the node's own"
         if self._kernel.grants.holds(requester, self._root):
             return None
@@ -212,7 +212,7 @@ class KernelProcess(SystemProcess):
 
     def _kill(self, envelope: Envelope, argument: Any) -> object:
         process = process_untrusted(argument)
-        if (process.package, process.publisher) == RESERVED or self._kernel.is_system(process):
+        if self._kernel.is_system(process):
             raise bad_request(f"{process} is a system process")
         revokes = envelope.message.metadata not in ("no-revoke", '"no-revoke"')
         if self._kernel.lifecycle.is_known(process):  # a revocation is remembered, and names could be invented

@@ -18,6 +18,7 @@ from kernel.contract.message import Envelope
 from nectar_node.contract.actions import BadCode
 from nectar_node.contract.http import HttpEvent, HttpRequest
 from nectar_node.storage.operations import DiskError, Job, LeftOut, Outcome, StateRow
+from nectar_node.system.absent import Absent
 from nectar_node.system.http_server import HttpServer
 from nectar_node.system.keeper import Keeper
 from nectar_node.system.process import Cause, Committed, Removal, SystemAction, SystemProcess, SystemToken
@@ -60,6 +61,8 @@ class SystemProcesses:
         self.failures: Counter[ProcessId] = Counter()
         """How often the code of each has failed."""
         self._all = tuple(processes)
+        self._absent = Absent()
+        """Answers for those that there are not."""
         self.by_id = {id: each for each in self._all for id in (each.id, *each.other_names)}
         """All of them, under all their names; read-only."""
         self.pending: deque[SystemProcess] = deque()
@@ -68,10 +71,8 @@ class SystemProcesses:
         """When each is due next: a process says so when it has no more actions."""
 
     def receive(self, envelope: Envelope, now: float) -> None:
-        """Give a request of this node to the system process it is for, if there is one."""
-        process = self.by_id.get(envelope.target.process)
-        if process is not None:
-            self._receive(process, envelope, now)
+        """Give a request of this node to the system process it is for, or to what answers for one that there is not."""
+        self._receive(self.by_id.get(envelope.target.process, self._absent), envelope, now)
 
     def serve_peer(self, envelope: Envelope, now: float) -> bool:
         """Give a request of another node to the system process it is for; False: that serves no other node, or does not

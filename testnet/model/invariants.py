@@ -17,11 +17,10 @@ from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import NamedTuple
 
-from kernel.contract.address import Address, ProcessId
+from kernel.contract.address import SYSTEM, Address, ProcessId
 from kernel.contract.message import Envelope
 from kernel.contract.process import Parked
 from kernel.router.kernel import Kernel
-from kernel.router.lifecycle import RESERVED
 from kernel.router.trace import TraceRecord, TraceStep
 from nectar_node.driver.trace_file import Standing
 from testnet.model.hostile_names import is_hostile
@@ -206,7 +205,7 @@ class Watch:
 
 def _is_system(address: Address) -> bool:
     """Return whether the address is a system process; kernels do not trace what reaches these from other nodes."""
-    return (address.process.package, address.process.publisher) == RESERVED
+    return address.process.package_id == SYSTEM
 
 
 def _outcome(life: _Life, record: TraceRecord) -> None:
