@@ -169,10 +169,20 @@ def on_exit_untrusted(value: object, our: str) -> OnExit:
     return OnExit(OnExitAction.REQUESTS, tuple(_on_exit_request_untrusted(each, our) for each in requests))
 
 
+_EMPTIED: dict[str, object] = {
+    "inherit": False,
+    "expects_response": None,
+    "body": [],
+    "metadata": None,
+    "capabilities": [],
+}
+"""A request whose content is not shown."""
+
+
 def on_exit_json(on_exit: OnExit) -> object:
-    """Return an on-exit as JSON, without the requests' bytes."""
+    """Return an on-exit as `on_exit_untrusted` reads it, but without the requests' bytes and capabilities."""
     if on_exit.action is OnExitAction.REQUESTS:
-        return {"Requests": [str(each.target) for each in on_exit.requests]}
+        return {"Requests": [[str(each.target), _EMPTIED, None] for each in on_exit.requests]}
     return "Restart" if on_exit.action is OnExitAction.RESTART else "None"
 
 

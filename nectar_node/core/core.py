@@ -148,6 +148,7 @@ class NodeCore:
             self._everybody,
             self._installer.may_script,
             config.kept.aliases,
+            self._generation,
         )
         net = Net(config.our, self.peers, network.record, network.statistics)
         distro = KernelProcess(config.our, self.kernel)

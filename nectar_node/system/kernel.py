@@ -15,7 +15,8 @@ user can, but it cannot create a capability that it does not hold or issue (G21)
 - {"SetOnExit": {target, on_exit}} changes only the requester's own on-exit: its requests are sent with the target's
   rights, and a child may have rights that its parent lacks. A child's on-exit is set when it is made, by its parent.
 - {"KillProcess": id}, answered {"KilledProcess": id}; with the metadata "no-revoke", what it issued stays valid.
-- {"Debug": "ProcessMap" or {"Process": id} or {"HasCap": {on, cap}}}, answered {"Debug": …}.
+- {"Debug": "ProcessMap" or {"Process": id} or {"HasCap": {on, cap}}}, answered {"Debug": …}. If no answer is expected,
+  as in the first packages, the node's log shows it, cut to MAX_SHOWN_CHARACTERS.
 - "Shutdown" ends the node, as its user's command does. "Booted" has no effect here.
 The other requests are answered "Ok". A failure is answered {"Err": …}, and logged.
 
@@ -59,6 +60,8 @@ MAX_BODY_BYTES = 256 << 10
 """Bytes of a request's body."""
 MAX_MAP_BYTES = 1 << 20
 """Bytes of a {"ProcessMap": …} without its frame."""
+MAX_SHOWN_CHARACTERS = 8192
+"""Characters of a description in the log: those of some tens of processes."""
 MAX_COMPILING = 16
 """Processes whose code is being compiled at the same time; each may hold 64 MiB of it."""
 
@@ -212,7 +215,7 @@ class KernelProcess(SystemProcess):
 
     def _kill(self, envelope: Envelope, argument: Any) -> object:
         process = process_untrusted(argument)
-        if self._kernel.is_system(process):
+        if self._kernel.is_system(process) or self._kernel.lacks(process):
             raise bad_request(f"{process} is a system process")
         revokes = envelope.message.metadata not in ("no-revoke", '"no-revoke"')
         if self._kernel.lifecycle.is_known(process):  # a revocation is remembered, and names could be invented
@@ -265,7 +268,13 @@ class KernelProcess(SystemProcess):
             shown = kernel.grants.holds(on, wanted) if on in kernel.processes else None
         else:
             raise bad_request('expected "ProcessMap", {"Process": id} or {"HasCap": {"on": id, "cap": capability}}')
-        return {"Debug": {name: shown}}
+        value = {"Debug": {name: shown}}
+        if envelope.reply_to is not None:
+            return value
+        text = dump(value).decode()
+        cut = text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}…"
+        self._log(envelope.source.process, f"has the kernel show {cut}")
+        return None
 
     def _process_map(self) -> dict[str, object]:
         shown, size = {}, 0

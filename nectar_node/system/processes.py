@@ -11,17 +11,27 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec
 
-from kernel.contract.address import ProcessId
+from kernel.contract.address import SYSTEM, PackageId, ProcessId
 from kernel.contract.events import UseState
 from kernel.contract.guest import Arrival, Failure, Program
 from kernel.contract.message import Envelope
-from nectar_node.contract.actions import BadCode
+from nectar_node.contract.actions import BadCode, LogLine
+from nectar_node.contract.generations import ETH, ETH_SETTINGS, NO_CHAIN, NO_SETTINGS
 from nectar_node.contract.http import HttpEvent, HttpRequest
+from nectar_node.contract.json_shapes import RequestRefused, dump, load_untrusted, variant_untrusted
 from nectar_node.storage.operations import DiskError, Job, LeftOut, Outcome, StateRow
-from nectar_node.system.absent import Absent
 from nectar_node.system.http_server import HttpServer
 from nectar_node.system.keeper import Keeper
-from nectar_node.system.process import Cause, Committed, Removal, SystemAction, SystemProcess, SystemToken
+from nectar_node.system.process import (
+    SORRY,
+    Cause,
+    Committed,
+    Removal,
+    SystemAction,
+    SystemProcess,
+    SystemToken,
+    reply,
+)
 from nectar_node.system.state import State
 from nectar_node.system.terminal import Terminal
 from net.base.timers import Timers
@@ -29,6 +39,59 @@ from net.contract.events import Unforeseen
 from net.peering.containment import told
 
 P = ParamSpec("P")
+
+MAX_BODY_BYTES = 64 << 10
+"""Bytes of a request to eth that are read: only the name of what is asked matters."""
+MAX_TOLD = 256
+"""Packages and absent names that the log tells of."""
+
+
+class Absent(SystemProcess):
+    """What stands for the names `x:distro:sys` that this node does not have: an error at once, which callers know.
+
+    Packages of the existing node call system processes that exist there, above all eth:distro:sys to index names on a
+    chain, and wait for an answer in their `init`. Whoever sends a request to such a name gets an error in the shape
+    that its library knows, without a capability: there is nothing behind it. Nothing is kept of a request. The log
+    tells once of each package and name, for the first MAX_TOLD of them: names can be invented without end. Where the
+    node's user has put a process of their own (`nectar start --as`), this is not asked.
+    """
+
+    id = ProcessId("absent", "distro", "sys")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: set[tuple[PackageId, ProcessId]] = set()
+
+    def receive(self, envelope: Envelope, now: float) -> None:
+        """Answer a request with an error; one that expects no answer is dropped."""
+        asker, name = envelope.source.process, envelope.target.process
+        known = (asker.package_id, name)
+        if known not in self._told and len(self._told) < MAX_TOLD:
+            self._told.add(known)
+            self._out.append(LogLine(str(asker), 0, f"asks {name}, which this node does not have"))
+        self._answer(envelope, _error_untrusted(envelope))
+
+    def _answer(self, envelope: Envelope, value: object) -> None:
+        answer = reply(envelope.target.process, envelope, dump(value))
+        if answer is not None:
+            self._out.append(answer)
+
+    def recover(self, cause: Cause, now: float) -> None:
+        """Answer a request whose handling has failed."""
+        if isinstance(cause, Envelope):
+            self._answer(cause, {"Err": SORRY})
+
+
+def _error_untrusted(envelope: Envelope) -> object:
+    """Return the error that callers of this name know; their libraries read any other answer as one, too."""
+    name = envelope.target.process
+    if name != ETH:
+        return {"Err": f"this node has no {name}"}
+    try:
+        asked, _ = variant_untrusted(load_untrusted(envelope.message.body, MAX_BODY_BYTES))
+    except RequestRefused:
+        return NO_CHAIN
+    return NO_SETTINGS if asked in ETH_SETTINGS else NO_CHAIN
 
 
 class Saver:
@@ -71,8 +134,13 @@ class SystemProcesses:
         """When each is due next: a process says so when it has no more actions."""
 
     def receive(self, envelope: Envelope, now: float) -> None:
-        """Give a request of this node to the system process it is for, or to what answers for one that there is not."""
-        self._receive(self.by_id.get(envelope.target.process, self._absent), envelope, now)
+        """Give a request of this node to the system process it is for, or to what answers for those that there are
+        not.
+        """
+        target = envelope.target.process
+        process = self.by_id.get(target, self._absent if target.package_id == SYSTEM else None)
+        if process is not None:
+            self._receive(process, envelope, now)
 
     def serve_peer(self, envelope: Envelope, now: float) -> bool:
         """Give a request of another node to the system process it is for; False: that serves no other node, or does not

@@ -15,9 +15,9 @@ An answer with the metadata `FAILED`, `OFFLINE` or `TIMED_OUT` says why a script
 not do. Scripts use them too.
 
 Scripts of the package terminal:sys that hold its messaging capability may also send {"EditAlias": {"alias": NAME,
-"process": SCRIPT}}, with "" or null to remove one, which is answered "Ok" or {"Err": SENTENCE}, and "GetAliases",
-answered {"Aliases": {NAME: SCRIPT, …}}. Aliases are kept in the
-node's store.
+"process": SCRIPT}}, or that object alone as in the first packages, with "" or null to remove one. The answer is "Ok",
+{"EditAlias": "AliasSet"} for guests of the late interfaces, or {"Err": SENTENCE}. "GetAliases" is answered {"Aliases":
+{NAME: SCRIPT, …}}. Aliases are kept in the node's store.
 """
 
 from __future__ import annotations
@@ -34,11 +34,12 @@ from kernel.contract.address import OUR_NODE, Address, PackageId, ProcessId
 from kernel.contract.capability import MESSAGING, NETWORK, Capability
 from kernel.contract.errors import BadAddress
 from kernel.contract.events import GrantCapabilities, Inject, Kill, Reply, Start
-from kernel.contract.guest import Arrival, Failure, Program
+from kernel.contract.guest import Arrival, Failure, Generation, Program
 from kernel.contract.message import ON_EXIT_NONE, Envelope, LazyLoadBlob, Reason, Request, Response, SendErrorKind
 from kernel.contract.process import Launch
 from nectar_node.base.system_processes import TERMINAL, VFS
 from nectar_node.contract.actions import BadCode
+from nectar_node.contract.generations import ALIAS_SET, GenerationOf
 from nectar_node.packages.aliases import Aliases
 from nectar_node.packages.scripts import (
     MAX_SCRIPTS_BYTES,
@@ -104,14 +105,17 @@ class Terminal(SystemProcess):
         everybody: Callable[[], Iterable[ProcessId]],
         may: Callable[[PackageId, Capability], bool] = lambda package, capability: True,
         aliases: Mapping[str, ProcessId | None] | None = None,
+        generation: GenerationOf = lambda _: Generation.EARLY,
     ) -> None:
         """`fresh_id` returns unpredictable u64s, `locate` the place of a file of an installed package (None: the
         package is not installed), `everybody` the processes of this node, the system processes first, and `may` whether
-        the user lets the scripts of a package have a capability; `aliases` are those of earlier boots (`Aliases`).
+        the user lets the scripts of a package have a capability; `aliases` are those of earlier boots (`Aliases`);
+        `generation` returns which shapes a process knows.
         """
         super().__init__()
         self._may = may
         self._our = our
+        self._generation = generation
         self._fresh_id = fresh_id
         self._locate = locate
         self._everybody = everybody
@@ -330,9 +334,12 @@ class Terminal(SystemProcess):
         match _json_untrusted(envelope.message.body):
             case "GetAliases":
                 return {"Aliases": self.aliases.all()}
-            case {"EditAlias": {"alias": str(name), "process": str() | None as script}}:
+            case {"EditAlias": {"alias": str(name), "process": str() | None as script}} | {
+                "alias": str(name),
+                "process": str() | None as script,
+            }:
                 self.aliases.change(name, script or "")
-                return "Ok"
+                return ALIAS_SET[self._generation(envelope.source.process)]
             case _:
                 raise BadScript('Expected {"EditAlias": {"alias": NAME, "process": SCRIPT}} or "GetAliases".')
 

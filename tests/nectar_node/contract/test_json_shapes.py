@@ -70,8 +70,13 @@ def test_on_exit_is_one_of_three() -> None:
     assert [on_exit_json(each) for each in (ON_EXIT_NONE, ON_EXIT_RESTART, parsed)] == [
         "None",
         "Restart",
-        {"Requests": [str(MAIN)]},
+        {
+            "Requests": [
+                [str(MAIN), {**request, "inherit": False, "expects_response": None, "body": [], "metadata": None}, None]
+            ]
+        },
     ]
+    on_exit_untrusted(on_exit_json(parsed), OUR)  # as a guest's library reads it
 
 
 @pytest.mark.parametrize("value", [True, -1, 1.5, "1", None, 1 << 63])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +15,15 @@ from kernel.contract.events import Reply
 from kernel.contract.message import Envelope, ReplyTo, Request
 from nectar_node.base.system_processes import NET
 from nectar_node.contract.actions import LogLine
-from nectar_node.system.net import MAX_HELLO_CHARACTERS, MAX_HELLOS, MAX_QUESTION_BYTES, WINDOW_SECONDS, Net, Peer
+from nectar_node.system.net import (
+    MAX_HELLO_CHARACTERS,
+    MAX_HELLOS,
+    MAX_QUESTION_BYTES,
+    WINDOW_SECONDS,
+    Net,
+    Peer,
+    _is_message_pack,
+)
 from net.names.directory import Endpoint, NameRecord
 from tests.nectar_node.system.drives import APP, JSON, OUR
 
@@ -115,3 +124,64 @@ def test_g23_a_body_too_long_for_a_question_is_a_hello_unread() -> None:
     assert isinstance(line, LogLine)
     assert isinstance(answer, Reply)
     assert answer.response.body == b"ack"
+
+
+# --- MessagePack, as packages of the existing node speak it -----------------------------------------------------------
+
+
+def ask_packed(net: Net, question: object) -> Any:
+    (answer,) = say(net, msgspec.msgpack.encode(question), OUR)
+    assert isinstance(answer, Reply)
+    return msgspec.msgpack.decode(answer.response.body)
+
+
+IDENTITY = [THEIR, "0x" + "01" * 32, {"Direct": ["127.0.0.1", {"tcp": 9000}]}]
+UPDATE = ["a.os", "0x00", ["127.0.0.1"], {"ws": 9000}, []]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("GetPeers", {"Peers": [IDENTITY]}),
+        ({"GetPeer": THEIR}, {"Peer": IDENTITY}),
+        ({"GetPeer": "nobody.nec"}, {"Peer": None}),
+        ({"GetName": THEIR}, {"Name": THEIR}),
+        ({"GetName": "0xabc"}, {"Name": None}),
+        ("GetDiagnostics", {"Diagnostics": "our.nec: 1 live, 2 sessions\ntheir.nec up"}),
+        ({"ConnectionRequest": THEIR}, {"Rejected": THEIR}),
+        ({"Verify": [f"{THEIR}@a:b:sys", b"signature"]}, {"Verified": False}),
+    ],
+)
+def test_a_question_in_message_pack_is_answered_in_the_existing_nodes_shape(question: object, answer: object) -> None:
+    assert ask_packed(a_net(), question) == answer
+
+
+@pytest.mark.parametrize(
+    "question", [{"KnsUpdate": UPDATE}, {"KnsBatchUpdate": [UPDATE] * 50_000}, {"HnsUpdate": UPDATE}]
+)
+def test_what_indexers_of_names_tell_is_answered_with_an_error_however_long_it_is(question: object) -> None:
+    assert ask_packed(a_net(), question) == {
+        "Err": "this node takes names from its network's registrar, and none from a chain"
+    }
+
+
+@pytest.mark.parametrize("question", ["Sign", "Nonsense", {"Nonsense": [[]]}, {"GetPeer": 1}, {"GetPeer": "x" * 5000}])
+def test_what_net_does_not_do_ends_its_askers_waiting(question: object) -> None:
+    assert ask_packed(a_net(), question) == {"Err": "this node's net does not know that"}
+
+
+def test_another_nodes_message_pack_is_a_hello() -> None:
+    line, answer = say(a_net(), msgspec.msgpack.encode("GetPeers"))
+    assert isinstance(line, LogLine)
+    assert isinstance(answer, Reply)
+    assert answer.response.body == b"ack"
+
+
+@given(st.binary(min_size=1, max_size=60).map(lambda rest: b"\x81" + rest) | st.binary(max_size=60))
+def test_every_body_has_one_answer(body: bytes) -> None:
+    assert len([each for each in say(a_net(), body, OUR) if isinstance(each, Reply)]) == 1
+
+
+@given(st.text(min_size=1))
+def test_no_text_is_taken_for_message_pack(text: str) -> None:
+    assert not _is_message_pack(text.encode(errors="replace"))
