@@ -9,52 +9,24 @@ from typing import Any
 
 import pytest
 
-from kernel.contract.guest import Arrival
-from kernel.wasm.wit import INTERFACES, Interface
-from testnet.sim.node import NodeSpec, SimNode
 from testnet.sim.programs import Programs
-from testnet.sim.simulation import Simulation
-from tests.kernel.wasm.official import component
-from tests.kernel.wasm.puppet import Script, dumped, imports_of, puppet
+from tests.nectar_node.puppet_guest import EARLY, LATE, PuppetGuest
 
 PACKAGE = {"package_name": "guest", "publisher_node": "x.nec"}
-EARLY = ["nectar:process/standard@0.7.0", "kinode:process/standard@0.7.0", "kinode:process/standard@0.8.0"]
-LATE = ["kinode:process/standard@1.0.0", "hyperware:process/standard@1.0.0"]
 
 
-class Guest:
-    """A puppet of one interface that runs on a simulated node and sends what it is told to."""
+class Guest(PuppetGuest):
+    """A puppet that uses the database `d` of its package."""
 
     def __init__(self, folder: Path, programs: Programs, module: str) -> None:
-        self.interface: Interface = INTERFACES[module]
-        package = folder / "guest"
-        package.mkdir()
-        (package / "guest.wasm").write_bytes(component(module, puppet(imports_of(self.interface))))
-        (package / "metadata.json").write_text(json.dumps({"package": "guest", "publisher": "x.nec"}))
-        wanted = ["kv:distro:sys", "sqlite:distro:sys"]
-        entry = {"process_name": "main", "process_wasm_path": "/guest.wasm", "request_capabilities": wanted}
-        (package / "manifest.json").write_text(json.dumps([entry]))
-        self.lab = Simulation(1, programs)
-        self.node: SimNode = self.lab.boot_node(NodeSpec("a.nec", (package,)))
-        self.lab.wait(lambda: self.lab.ready("a.nec"), 60.0)
+        super().__init__(folder, programs, module, ["kv:distro:sys", "sqlite:distro:sys"])
 
-    def ask(self, process: str, action: object, blob: bytes | None = None, db: str = "d") -> Any:
-        """Let the guest send a request and return what its `receive` got: the JSON, and the blob if there is one."""
-        body = json.dumps({"package_id": PACKAGE, "db": db, "action": action}).encode()
-        script = Script(self.interface)
-        carried = None if blob is None else (None, blob)
-        target = ("a.nec", (process, "distro", "sys"))
-        script.call("send-and-await-response", target, (False, 10, body, None, ()), carried, slot=0)
-        script.call("get-blob", slot=1)
-        answer = self.node.ask("our@main:guest:x.nec", script.dump().body(), 60)
-        assert isinstance(answer, Arrival)
-        memory = answer.message.body
-        outcome: Any = dumped(memory, script.function("send-and-await-response"), 0)
-        found: Any = dumped(memory, script.function("get-blob"), 1)
-        failed, (_, (_, (response, _))) = outcome
-        assert not failed
-        value = json.loads(bytes(response[1]))
-        return (value, bytes(found[1])) if found is not None and blob is None else value
+    def ask(self, process: str, request: object, blob: bytes | None = None) -> Any:
+        """Return the JSON of an answer, and the blob if there is one."""
+        body = json.dumps({"package_id": PACKAGE, "db": "d", "action": request}).encode()
+        answer, found = self.send((process, "distro", "sys"), body, blob)
+        value = json.loads(answer)
+        return value if found is None else (value, found)
 
 
 Start = Callable[[str], Guest]
@@ -82,9 +54,7 @@ def test_a_guest_of_each_interface_keeps_values_in_its_own_shapes(start: Start, 
     assert guest.ask("kv", setting("a", number), b"two") == "Ok"
     assert guest.ask("kv", {"Commit": {"tx_id": number}}) == "Ok"
     assert guest.ask("kv", get) == (get, b"two")
-    guest.lab.restart("a.nec")
-    guest.lab.wait(lambda: guest.lab.ready("a.nec"), 60.0)
-    guest.node = guest.lab.nodes["a.nec"]
+    guest.restart()
     assert guest.ask("kv", get) == (get, b"two")
 
 
