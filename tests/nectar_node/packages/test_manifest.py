@@ -130,7 +130,7 @@ def test_a_folder_that_is_no_package_is_one_sentence(tmp_path: Path) -> None:
         read_package(write(tmp_path / "My App", [ENTRY]), OUR)
 
 
-@pytest.mark.parametrize("path", ["main.wasm", "/main.wasm", "/app:local/pkg/main.wasm"])
+@pytest.mark.parametrize("path", ["main.wasm", "/main.wasm", "/app:local/pkg/main.wasm", "app:local/pkg/main.wasm"])
 def test_a_processs_code_is_named_within_the_package_or_by_its_whole_path(tmp_path: Path, path: str) -> None:
     package = read_package(write(tmp_path / "app", [{**ENTRY, "process_wasm_path": path}]), OUR)
     assert package.code(package.entries[0]).parts == ("main.wasm",)

@@ -188,6 +188,8 @@ def test_g21_who_holds_every_drive_may_make_processes_of_other_packages_but_none
     distro.rig.kernel.grants.grant(stranger, [ROOT])
     assert objection(stranger, ProcessId("main", "other", "some.nec")) is None
     assert objection(stranger, ProcessId("main", "hello", "sys")) == "packages of the publisher sys are the node's own"
+    stand_in = ProcessId("eth", "distro", "sys")  # which its user has put there
+    assert objection(stand_in, ProcessId("main", "hello", "sys")) == "packages of the publisher sys are the node's own"
     assert objection(TERMINAL, ProcessId("main", "hello", "sys")) is None
 
 
