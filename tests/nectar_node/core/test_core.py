@@ -330,7 +330,7 @@ def test_g21_a_guest_reaches_its_own_state_by_message_and_no_others(lab: SimLab)
     probe.ask(set_state, respond())
     assert probe.kept_state() == b"mine"
     assert answers(probe, "our@state:distro:sys", {"GetState": "b:probes:sys"}) == [
-        '{"Err":{"NoCap":{"action":"GetState"}}}'
+        '{"Err":{"BadRequest":{"error":"a process uses its own state alone"}}}'
     ]
 
 

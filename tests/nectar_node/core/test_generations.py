@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,14 +12,19 @@ import pytest
 
 from kernel.contract.address import Address
 from kernel.contract.events import Inject
+from kernel.contract.guest import Arrival, Failure
 from kernel.contract.message import Request
 from kernel.wasm.wit import INTERFACES
 from nectar_node.base.system_processes import TERMINAL
 from nectar_node.contract.generations import ERRORS, Form
+from testnet.sim.node import NodeSpec
 from testnet.sim.programs import Programs
+from testnet.sim.simulation import Simulation
 from tests.kernel.wasm.puppet import Script, dumped
+from tests.nectar_node.cli.real_node import PACKAGES
 from tests.nectar_node.puppet_guest import EARLY, LATE, NODE, PuppetGuest
 
+ECHO = PACKAGES / "echo" / "pkg" / "echo.wasm"
 OWN, THEIRS = "guest:x.nec/d", "other:x.nec/d"
 ASKS: list[object] = ["vfs:distro:sys", "net:distro:sys", "kernel:distro:sys", "eth:distro:sys"]
 Start = Callable[..., PuppetGuest]
@@ -106,6 +112,30 @@ def test_a_guest_of_each_interface_is_told_at_once_that_there_is_no_chain(start:
     held = {str(each.issuer.process) for each in guest.node.core.kernel.grants.of(process)}
     assert held == {"vfs:distro:sys", "net:distro:sys", "kernel:distro:sys"}
     assert len([line for line in guest.node.log if "which this node does not have" in line]) == 2
+
+
+def test_g19_other_nodes_reach_a_stand_in_as_any_process_if_it_may_use_the_network_and_nobody_else_under_its_name(
+    tmp_path: Path, nectar_programs: Programs
+) -> None:
+    lab = Simulation(1, nectar_programs)
+    packages = []
+    for node, networking in (("open.nec", True), ("closed.nec", False)):
+        source = tmp_path / node / "distro:sys"
+        source.mkdir(parents=True)
+        shutil.copy(ECHO, source / "echo.wasm")
+        entry = {"process_name": "eth", "process_wasm_path": "echo.wasm", "request_networking": networking}
+        (source / "manifest.json").write_text(json.dumps([entry]))
+        packages.append(NodeSpec(node, (source,)))
+    for spec in (*packages, NodeSpec("bare.nec"), NodeSpec("asks.nec")):
+        lab.boot_node(spec)
+        lab.wait(lambda name=spec.name: lab.ready(name), 60.0)  # type: ignore[misc]
+    outcomes = [
+        lab.nodes["asks.nec"].ask(f"{node}@eth:distro:sys", b"hi", 10)
+        for node in ("open.nec", "closed.nec", "bare.nec")
+    ]
+    assert isinstance(outcomes[0], Arrival)
+    assert (outcomes[0].message.body, str(outcomes[0].source)) == (b"hi", "open.nec@eth:distro:sys")
+    assert all(isinstance(each, Failure) for each in outcomes[1:])
 
 
 @pytest.mark.parametrize("module", [EARLY[1], LATE[1]])

@@ -124,12 +124,14 @@ def test_what_was_set_is_got_also_by_the_kernel_and_what_was_deleted_is_not_foun
 def test_g21_nobody_reaches_anothers_state(action: str) -> None:
     saved = Saved()
     saved.ask({"SetState": str(OTHER)}, b"theirs", OTHER)
-    assert saved.ask({action: str(OTHER)}, b"mine") == {"Err": {"NoCap": {"action": action}}}
+    assert saved.ask({action: str(OTHER)}, b"mine") == {
+        "Err": {"BadRequest": {"error": "a process uses its own state alone"}}
+    }
     assert saved.ask({"GetState": str(OTHER)}, source=OTHER) == ("GetState", b"theirs")
 
 
 def test_what_cannot_be_saved_says_why() -> None:
-    assert Saved().ask("Backup") == {"Err": {"NoCap": {"action": "Backup"}}}
+    assert Saved().ask("Backup") == {"Err": {"BadRequest": {"error": "a process uses its own state alone"}}}
     assert Saved().ask({"SetState": str(APP)}) == {"Err": {"BadBytes": {"action": "SetState"}}}
     saved = Saved()
     saved.disk.database_files.fails = lambda _: apsw.IOError

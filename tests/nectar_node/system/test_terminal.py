@@ -13,7 +13,7 @@ from kernel.contract import limits
 from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.capability import MESSAGING, NETWORK, Capability
 from kernel.contract.events import GrantCapabilities, Inject, Kill, Reply, Start
-from kernel.contract.guest import Arrival, Failure
+from kernel.contract.guest import Arrival, Failure, Generation
 from kernel.contract.message import (
     ON_EXIT_NONE,
     Envelope,
@@ -28,6 +28,7 @@ from kernel.contract.message import (
 from kernel.contract.process import Launch
 from nectar_node.base.system_processes import TERMINAL
 from nectar_node.contract.actions import BadCode
+from nectar_node.packages.aliases import MAX_ALIASES
 from nectar_node.packages.scripts import MAX_SCRIPTS_BYTES
 from nectar_node.storage.operations import DiskError, DiskFault, Job, Location, ReadAt
 from nectar_node.system.process import FetchCode, SystemAction, SystemToken
@@ -65,9 +66,9 @@ def locate(package: PackageId, path: str) -> Location | None:
 class Rig:
     """A terminal, and what its node would do for it."""
 
-    def __init__(self, everybody: tuple[ProcessId, ...] = ()) -> None:
+    def __init__(self, everybody: tuple[ProcessId, ...] = (), generation: Generation = Generation.EARLY) -> None:
         ids = iter(range(1000, 10_000))
-        self.terminal = Terminal(OUR, lambda: next(ids), locate, lambda: everybody)
+        self.terminal = Terminal(OUR, lambda: next(ids), locate, lambda: everybody, generation=lambda _: generation)
         self.now = 0.0
         self._id = 0
 
@@ -398,6 +399,28 @@ def test_scripts_of_the_terminal_change_aliases() -> None:
         assert rig.answer() == ('"Ok"', None)
         rig.tell(b'"GetAliases"', ALIAS)
         assert ("x" in json.loads(rig.answer()[0])["Aliases"]) is known
+
+
+def test_the_first_packages_alias_script_changes_aliases_in_its_own_shape() -> None:
+    rig = Rig()
+    for process, known in (("main:app:sys", True), (None, False)):
+        rig.tell(json.dumps({"alias": "x", "process": process}).encode(), ALIAS)
+        assert rig.answer() == ('"Ok"', None)
+        assert ("x" in rig.terminal.aliases.all()) is known
+
+
+def test_a_script_of_the_late_interfaces_is_answered_in_its_own_shape() -> None:
+    rig = Rig(generation=Generation.LATE)
+    rig.tell(b'{"EditAlias":{"alias":"x","process":"main:app:sys"}}', ALIAS)
+    assert rig.answer() == ('{"EditAlias":"AliasSet"}', None)
+
+
+def test_g23_aliases_without_end_find_a_bound() -> None:
+    rig = Rig()
+    for number in range(10_000):
+        rig.tell(json.dumps({"alias": f"n{number}", "process": "main:app:sys"}).encode(), ALIAS)
+    assert len(rig.terminal.aliases.all()) == MAX_ALIASES
+    assert "aliases already" in json.loads(rig.actions()[-1].response.body)["Err"]  # type: ignore[union-attr]
 
 
 def test_other_packages_change_no_alias_even_if_they_may_message_the_terminal() -> None:
