@@ -156,11 +156,17 @@ def _make_folder(operation: ops.MakeFolder, ledger: Ledger) -> None:
     make_folders(operation.location, ledger, synced=True)
 
 
+_TYPES = {
+    stat.S_IFREG: ops.FileType.FILE,
+    stat.S_IFDIR: ops.FileType.DIRECTORY,
+    stat.S_IFLNK: ops.FileType.SYMLINK,
+}
+
+
 def _stat(operation: ops.Stat, _: Ledger) -> ops.FileStat:
     with folder_of(operation.location) as (folder, name):
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    kind = ops.FileType.DIRECTORY if stat.S_ISDIR(found.st_mode) else ops.FileType.FILE
-    return ops.FileStat(kind, found.st_size, found.st_mtime_ns)
+    return ops.FileStat(_TYPES.get(stat.S_IFMT(found.st_mode), ops.FileType.OTHER), found.st_size, found.st_mtime_ns)
 
 
 def _remove_file(operation: ops.RemoveFile, ledger: Ledger) -> None:

@@ -90,8 +90,7 @@ def list_folder(operation: ops.ListFolder, _: Ledger) -> Work:
                 if limit is None and len(listed) == ops.MAX_LISTED:
                     raise OSError(errno.EOVERFLOW, ops.TOO_MANY_LISTED)
                 if limit is None or (entry.name > operation.after and ops.is_part(entry.name)):
-                    kind = ops.FileType.DIRECTORY if entry.is_dir(follow_symlinks=False) else ops.FileType.FILE
-                    listed.append((entry.name, kind))
+                    listed.append((entry.name, _type_of(entry)))
                 if limit is not None and len(listed) > 2 * limit + _ENTRIES:
                     del sorted_in_place(listed)[limit:]
                 if not number % _ENTRIES:
@@ -99,6 +98,14 @@ def list_folder(operation: ops.ListFolder, _: Ledger) -> Work:
     finally:
         os.close(descriptor)
     return sorted_in_place(listed)[:limit]
+
+
+def _type_of(entry: os.DirEntry[str]) -> ops.FileType:
+    if entry.is_file(follow_symlinks=False):
+        return ops.FileType.FILE
+    if entry.is_dir(follow_symlinks=False):
+        return ops.FileType.DIRECTORY
+    return ops.FileType.SYMLINK if entry.is_symlink() else ops.FileType.OTHER
 
 
 def sorted_in_place(listed: list[tuple[str, ops.FileType]]) -> list[tuple[str, ops.FileType]]:

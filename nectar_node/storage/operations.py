@@ -64,6 +64,10 @@ class FileType(enum.Enum):
 
     FILE = "File"
     DIRECTORY = "Directory"
+    SYMLINK = "Symlink"
+    """A link that a guest has made by WASI; the vfs follows none."""
+    OTHER = "Other"
+    """What the host's users have put there, such as a pipe."""
 
 
 @dataclass(frozen=True, slots=True)

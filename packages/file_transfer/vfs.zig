@@ -27,7 +27,7 @@ pub const Action = union(enum) {
     RemoveFile,
 };
 
-pub const FileType = enum { File, Directory };
+pub const FileType = enum { File, Directory, Symlink, Other };
 pub const Metadata = struct { file_type: FileType, len: u64, modified: i64 = 0 };
 pub const Entry = struct {
     path: []const u8,

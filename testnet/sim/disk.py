@@ -463,12 +463,12 @@ class SimDisk:
             return ops.FileStat(ops.FileType.DIRECTORY, 0, 0)
         file = self._entry(operation.location)
         size = len(file) if file.target is None else len(file.target.encode())
-        return ops.FileStat(ops.FileType.FILE, size, file.modified)
+        return ops.FileStat(_type_of(file), size, file.modified)
 
     def _list_folder(self, operation: ops.ListFolder) -> list[tuple[str, ops.FileType]]:
         path = _path(operation.location)
         self._folder(path)
-        inside = [(p, ops.FileType.FILE) for p in self._live.files] + [
+        inside = [(p, _type_of(file)) for p, file in self._live.files.items()] + [
             (p, ops.FileType.DIRECTORY) for p in self._live.folders
         ]
         listed = sorted((p[-1], kind) for p, kind in inside if p[:-1] == path and p != path)
@@ -759,6 +759,10 @@ class _PackageFiles:
 
     def _path(self, at: str | ops.Location) -> Path:
         return (self._root, *at.split("/")) if isinstance(at, str) else _path(at)
+
+
+def _type_of(file: File) -> ops.FileType:
+    return ops.FileType.FILE if file.target is None else ops.FileType.SYMLINK
 
 
 def _is_of_database(path: Path) -> bool:

@@ -287,6 +287,24 @@ def test_extend_goes_on_from_a_length_and_finds_no_shorter_file(disk: Perform, a
     assert disk(ops.ReadAt(at("f"), 0, 100)) == b"123"
 
 
+def test_links_and_what_is_neither_file_nor_folder_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "link").symlink_to("folder")
+    os.mkfifo(tmp_path / "pipe")
+    kinds = {
+        "file": ops.FileType.FILE,
+        "folder": ops.FileType.DIRECTORY,
+        "link": ops.FileType.SYMLINK,
+        "pipe": ops.FileType.OTHER,
+    }
+    assert perform(ops.ListFolder(ops.Location(str(tmp_path), ()))) == list(kinds.items())
+    for name, kind in kinds.items():
+        found = perform(ops.Stat(ops.Location(str(tmp_path), (name,))))
+        assert isinstance(found, ops.FileStat)
+        assert found.type is kind
+
+
 def test_no_link_leads_out_of_a_drive(tmp_path: Path) -> None:
     outside, drive = tmp_path / "outside", tmp_path / "drive"
     outside.mkdir()

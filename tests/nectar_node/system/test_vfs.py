@@ -216,6 +216,12 @@ def test_g23_a_hash_waits_for_those_of_no_other_package_and_of_no_other_file(dri
     assert len({first, second, anothers}) == 3
 
 
+def test_a_link_is_shown_as_one(drives: Drives) -> None:
+    drives.disk.put(Location("drives", ("app:sys", "d", "l")), b"", target="f")
+    assert drives.ask("/app:sys/d", "ReadDir") == {"ReadDir": [{"path": "app:sys/d/l", "file_type": "Symlink"}]}
+    assert drives.ask("/app:sys/d/l", "Metadata")["Metadata"]["file_type"] == "Symlink"
+
+
 def test_a_file_whose_name_is_no_text_is_not_listed(drives: Drives) -> None:
     drives.disk.put(Location("drives", ("app:sys", "d", "\udcff")), b"")
     drives.ask("/app:sys/d/good", "CreateFile")
