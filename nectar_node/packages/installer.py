@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from kernel.contract.address import Address, PackageId, ProcessId
+from kernel.contract.address import SYSTEM, Address, PackageId, ProcessId
 from kernel.contract.capability import Capability
 from kernel.contract.events import Event, Expect, KillAll, Settled, Start
 from kernel.contract.guest import Program
@@ -16,6 +16,8 @@ from nectar_node.packages.manifest import ManifestEntry, Package
 from nectar_node.packages.powers import power_of
 from nectar_node.packages.reboot import KeptPackage
 from nectar_node.storage.operations import Location, Row, is_part
+
+_RESERVED = "the name is a system process's"
 
 
 class _Installation:
@@ -114,6 +116,12 @@ class Installer:
         """
         installation = _Installation(token, package, anew, whole, started)
         self.starting += 1
+        if package.id == SYSTEM and not package.stands_in:
+            for process in package.processes:
+                self._emit(LogLine(str(process), 0, f"cannot be started: {_RESERVED}"))
+                installation.failures.append((process, _RESERVED))
+            self._installed(installation)
+            return
         for entry in package.entries:
             self._emit(LoadCode(package.code(entry), EntryOwner(entry, installation)))
         if not package.entries:

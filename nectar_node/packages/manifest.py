@@ -75,6 +75,8 @@ class Package:
     """What its scripts ask for (`nectar_node.packages.scripts`)."""
     script_rights: frozenset[Capability] | None = None
     """The powerful capabilities that its scripts may get; None: all."""
+    stands_in: bool = False
+    """Whether its user lets it take names of system processes that the node does not have: else no package has them."""
 
     @property
     def source(self) -> Path:

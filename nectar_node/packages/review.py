@@ -75,7 +75,7 @@ def review(
     if known is not None or denied or not is_ours:
         decision = Decision(origin, frozenset(each.capability for each in powerful), denied)
     rights = None if is_ours else frozenset(each.capability for each in powerful) & frozenset(package.scripts)
-    allowed = changed(_without(package, denied, our), script_rights=rights)
+    allowed = changed(_without(package, denied, our), script_rights=rights, stands_in=package.id == SYSTEM)
     return Reviewed(Question(missing, replaces), allowed, decision)
 
 

@@ -207,9 +207,12 @@ class SimNode(Wired):
             self.core.set_remotes(remotes, self._simulation.now)
         self.go_on()
 
-    def install(self, folder: Path, *, whole: bool = True) -> None:
-        """Install a package, as the node's user would; not `whole`: what else runs of it goes on beside it."""
-        self.core.install(self._lay_down(folder), None, self._simulation.now, whole=whole)
+    def install(self, folder: Path, *, whole: bool = True, stands_in: bool = False) -> None:
+        """Install a package, as the node's user would; not `whole`: what else runs of it goes on beside it;
+        `stands_in`: it may take the name of a system process that the node does not have.
+        """
+        package = replace(self._lay_down(folder), stands_in=stands_in)
+        self.core.install(package, None, self._simulation.now, whole=whole)
         self.go_on()
 
     def _lay_down(self, folder: Path) -> Package:

@@ -75,12 +75,22 @@ def test_g14_a_message_that_expected_no_response_comes_back_as_offline_too(lab: 
     assert [(seen.failure, seen.body, seen.context) for seen in a.seen("error")] == [("offline", "news", "ctx")]
 
 
-@pytest.mark.parametrize("target", [NOBODY, "our@nobody:distro:sys", "our@private:probes:sys", "our@vfs:distro:sys"])
+@pytest.mark.parametrize("target", [NOBODY, "our@private:probes:sys", "our@vfs:distro:sys"])
 def test_g14_a_local_request_that_cannot_be_delivered_is_a_timeout_at_once(lab: SimLab, target: str) -> None:
     a = lab.probe("a")
     lab.probe("private", public=False)
     sent = a.tell(send(target, "lost", expects=50, context="ctx"))
     assert [(seen.failure, seen.at, seen.context) for seen in a.seen("error")] == [("timeout", sent, "ctx")]
+
+
+def test_g14_a_request_to_a_system_process_that_the_node_lacks_is_answered_at_once(lab: SimLab) -> None:
+    a = lab.probe("a")
+    sent = a.tell(
+        send("our@nobody:distro:sys", "lost", expects=50, context="ctx"), send("our@nobody:distro:sys", "news")
+    )
+    (answer,) = a.seen("response")
+    assert (answer.at, answer.context, answer.body) == (sent, "ctx", '{"Err":"this node has no nobody:distro:sys"}')
+    assert (a.seen("error"), lab.dead()) == ([], [])
 
 
 def test_g14_a_local_request_to_nobody_that_expects_nothing_is_a_dead_letter(lab: SimLab) -> None:

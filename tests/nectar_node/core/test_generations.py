@@ -118,17 +118,21 @@ def test_g19_other_nodes_reach_a_stand_in_as_any_process_if_it_may_use_the_netwo
     tmp_path: Path, nectar_programs: Programs
 ) -> None:
     lab = Simulation(1, nectar_programs)
-    packages = []
-    for node, networking in (("open.nec", True), ("closed.nec", False)):
-        source = tmp_path / node / "distro:sys"
+    for name in ("open.nec", "closed.nec", "bare.nec", "asks.nec"):
+        lab.boot_node(NodeSpec(name))
+        lab.wait(lambda name=name: lab.ready(name), 60.0)  # type: ignore[misc]
+    for name, networking in (("open.nec", True), ("closed.nec", False)):
+        source = tmp_path / name / "distro:sys"
         source.mkdir(parents=True)
         shutil.copy(ECHO, source / "echo.wasm")
         entry = {"process_name": "eth", "process_wasm_path": "echo.wasm", "request_networking": networking}
         (source / "manifest.json").write_text(json.dumps([entry]))
-        packages.append(NodeSpec(node, (source,)))
-    for spec in (*packages, NodeSpec("bare.nec"), NodeSpec("asks.nec")):
-        lab.boot_node(spec)
-        lab.wait(lambda name=spec.name: lab.ready(name), 60.0)  # type: ignore[misc]
+        node = lab.nodes[name]
+        node.install(source, stands_in=True)
+        lab.wait(lambda node=node: len(node.core.kernel.processes) == 1, 60.0)  # type: ignore[misc]
+    lab.wait(lambda: lab.nodes["open.nec"].core.kept, 60.0)
+    lab.restart("open.nec")
+    lab.wait(lambda: lab.ready("open.nec"), 60.0)
     outcomes = [
         lab.nodes["asks.nec"].ask(f"{node}@eth:distro:sys", b"hi", 10)
         for node in ("open.nec", "closed.nec", "bare.nec")
