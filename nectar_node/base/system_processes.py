@@ -13,6 +13,9 @@ NET = ProcessId("net", "distro", "sys")
 
 KV = ProcessId("kv", "distro", "sys")
 
+RPC = ProcessId("rpc", "distro", "sys")
+"""No process, but the beginning of a path at which the node itself takes requests by HTTP: nothing may have the name."""
+
 SQLITE = ProcessId("sqlite", "distro", "sys")
 
 TERMINAL = ProcessId("terminal", "terminal", "sys")

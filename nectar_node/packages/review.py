@@ -18,6 +18,7 @@ from kernel.contract.capability import Capability
 from nectar_node.base.consent import ALL, Consent
 from nectar_node.base.errors import BadInput, BadPackage, NeedsConsent
 from nectar_node.base.shipped import OUR_PUBLISHER, is_shipped
+from nectar_node.base.system_processes import RPC
 from nectar_node.packages.decisions import Decision
 from nectar_node.packages.manifest import Package, capability_text, parse_capability, requested_capabilities, withhold
 from nectar_node.packages.powers import POWERS, WantedPower, wanted_powers
@@ -58,7 +59,8 @@ def review(
     is_ours, origin = is_shipped(package.folder), str(package.source)
     same = known is not None and known.origin == origin
     if package.id == SYSTEM:
-        if not same and [str(each) for each in package.processes] != [said.stands_in]:
+        said_so = [str(each) for each in package.processes] == [said.stands_in]
+        if RPC in package.processes or not (same or said_so):
             raise BadPackage(_stands_in(package))
     elif package.id.publisher == OUR_PUBLISHER and not (is_ours or said.allows_sys or same):
         raise BadPackage(_not_ours(package))

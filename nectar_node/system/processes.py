@@ -138,9 +138,11 @@ class SystemProcesses:
         not.
         """
         target = envelope.target.process
-        process = self.by_id.get(target, self._absent if target.package_id == SYSTEM else None)
+        process = self.by_id.get(target)
         if process is not None:
             self._receive(process, envelope, now)
+        elif target.package_id == SYSTEM:
+            self._receive(self._absent, envelope, now)
 
     def serve_peer(self, envelope: Envelope, now: float) -> bool:
         """Give a request of another node to the system process it is for; False: that serves no other node, or does not

@@ -68,6 +68,7 @@ def test_several_stand_in_beside_each_other_and_each_takes_the_place_of_itself(n
     ("words", "code", "sentence"),
     [
         ((ECHO, "--as", "kernel:distro:sys"), 1, "kernel:distro:sys cannot be started: the name is a system process's"),
+        ((ECHO, "--as", "rpc:distro:sys"), 1, "rpc:distro:sys cannot be started: the name is a system process's"),
         ((ECHO, "--as", "net:distro:sys"), 1, "net:distro:sys cannot be started: the name is a system process's"),
         (
             (ECHO, "--as", "terminal:terminal:sys"),
