@@ -14,7 +14,7 @@ NET = ProcessId("net", "distro", "sys")
 KV = ProcessId("kv", "distro", "sys")
 
 RPC = ProcessId("rpc", "distro", "sys")
-"""No process, but the beginning of a path at which the node itself takes requests by HTTP: nothing may have the name."""
+"""No process, but the beginning of a path at which the node takes requests by HTTP: nothing else has that name."""
 
 SQLITE = ProcessId("sqlite", "distro", "sys")
 
