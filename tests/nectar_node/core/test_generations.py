@@ -17,6 +17,7 @@ from kernel.contract.message import Request
 from kernel.wasm.wit import INTERFACES
 from nectar_node.base.system_processes import TERMINAL
 from nectar_node.contract.generations import ERRORS, Form
+from nectar_node.system.processes import MAX_TOLD
 from testnet.sim.node import NodeSpec
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import Simulation
@@ -112,6 +113,22 @@ def test_a_guest_of_each_interface_is_told_at_once_that_there_is_no_chain(start:
     held = {str(each.issuer.process) for each in guest.node.core.kernel.grants.of(process)}
     assert held == {"vfs:distro:sys", "net:distro:sys", "kernel:distro:sys"}
     assert len([line for line in guest.node.log if "which this node does not have" in line]) == 2
+
+
+def test_g23_a_guest_that_calls_thousands_of_unknown_names_leaves_nothing_behind_and_others_are_served(
+    start: Start,
+) -> None:
+    guest = start(LATE[0])
+    for batch in range(10):
+        script = Script(guest.interface)
+        names = [f"n{batch}-{number}" for number in range(1000)]
+        requests = [((NODE, (name, "distro", "sys")), (False, None, b"{}", None, ()), None, None) for name in names]
+        script.call("send-requests", requests)
+        assert isinstance(guest.node.ask(f"our@{guest.id}", script.dump().body(), 60), Arrival)
+    assert guest.ask("eth", {"UnsubscribeLogs": 1}) == {"Err": "NoRpcForChain"}
+    kernel = guest.node.core.kernel
+    assert (len(kernel.outstanding), guest.node.core.dead_letters.count) == (0, 0)
+    assert len([line for line in guest.node.log if "which this node does not have" in line]) == MAX_TOLD
 
 
 def test_g19_other_nodes_reach_a_stand_in_as_any_process_if_it_may_use_the_network_and_nobody_else_under_its_name(
