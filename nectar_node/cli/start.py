@@ -164,12 +164,13 @@ def _start(
         spoken["stands_in"] = said.stands_in
         return {"package": folder, "origin": origin, "keep": keep, "single": unpacking.is_single_file(path), **spoken}
 
+    question = client.ask("review", START_TIMEOUT, **words(said))
     if said.stands_in and not as_json:
         output.say(
             f"{path} takes the name {said.stands_in}: what packages of this node ask {said.stands_in} comes to it, "
             "after restarts too, and they believe its answers."
         )
-    said = consent.settle(client.ask("review", START_TIMEOUT, **words(said)), said, as_json=as_json)
+    said = consent.settle(question, said, as_json=as_json)
     return client.request("start", patience=START_TIMEOUT, **words(said))
 
 

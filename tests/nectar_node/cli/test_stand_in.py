@@ -85,7 +85,7 @@ def test_several_stand_in_beside_each_other_and_each_takes_the_place_of_itself(n
 )
 def test_g21_no_other_name_is_taken(node: RealNode, words: tuple[str | Path, ...], code: int, sentence: str) -> None:
     ended = node.nectar("start", *words)
-    assert (ended.code, sentence in ended.err, ended.err.count("\n")) == (code, True, 1), ended
+    assert (ended.code, ended.out, sentence in ended.err, ended.err.count("\n")) == (code, "", True, 1), ended
     assert node.running() == {"hello:hello:sys"}
 
 
