@@ -14,7 +14,7 @@ NET = ProcessId("net", "distro", "sys")
 KV = ProcessId("kv", "distro", "sys")
 
 RPC = ProcessId("rpc", "distro", "sys")
-"""No process, but the beginning of a path at which the node takes requests by HTTP: nothing else has that name."""
+"""The name under which programs on the node's machine send messages by HTTP; no process has it."""
 
 SQLITE = ProcessId("sqlite", "distro", "sys")
 
