@@ -29,7 +29,10 @@ FROM_OTHER_NODES = (
     "nectar_node/backup/stores/node_messages.py",
 )
 """Files of the node that read what another node sent, or kept of it."""
-GUESTS_SAY = {"nectar_node/system/net.py:Net._look_untrusted"}
+GUESTS_SAY = {
+    f"nectar_node/system/net.py:{name}"
+    for name in ("Net._look_untrusted", "Net._look_packed_untrusted", "_packed_untrusted")
+}
 """Of those, what a process of this node says; tests/nectar_node/system/test_net.py has that."""
 ROUNDS = 60
 MAX_PEAK_BYTES = 24 << 20

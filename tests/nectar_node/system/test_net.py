@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kernel.contract.address import Address, ProcessId
@@ -177,7 +177,16 @@ def test_another_nodes_message_pack_is_a_hello() -> None:
     assert answer.response.body == b"ack"
 
 
-@given(st.binary(min_size=1, max_size=60).map(lambda rest: b"\x81" + rest) | st.binary(max_size=60))
+NAMED = st.sampled_from(["GetPeer", "GetName", "ConnectionRequest", "Verify", "KnsUpdate"]).map(msgspec.msgpack.encode)
+
+
+@given(
+    st.tuples(NAMED, st.binary(max_size=60)).map(lambda parts: b"\x81" + b"".join(parts))
+    | st.binary(min_size=1, max_size=60).map(lambda rest: b"\x81" + rest)
+    | st.binary(max_size=60)
+)
+@example(b"\x81\xa7GetPeer" + b"\x91" * 4000)
+@example(b"\x81\xa7GetPeer\xa2\xff\xff")
 def test_every_body_has_one_answer(body: bytes) -> None:
     assert len([each for each in say(a_net(), body, OUR) if isinstance(each, Reply)]) == 1
 
