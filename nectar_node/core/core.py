@@ -747,7 +747,8 @@ class NodeCore:
 
     def _generation(self, process: ProcessId) -> Generation:
         """Return which shapes a process knows; for the node's user, and a process that has ended, the first, whose
-        errors say the most."""
+        errors say the most.
+        """
         known = self.kernel.processes.get(process)
         return Generation.EARLY if known is None else known.launch.program.generation
 
