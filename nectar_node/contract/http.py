@@ -36,7 +36,14 @@ class HttpGone(NamedTuple):
     token: object
 
 
-HttpEvent = HttpRequest | HttpGone
+class PasswordChecked(NamedTuple):
+    """What has come of a `CheckPassword`."""
+
+    token: object
+    is_right: bool
+
+
+HttpEvent = HttpRequest | HttpGone | PasswordChecked
 
 
 class HttpAnswer(NamedTuple):
@@ -48,3 +55,10 @@ class HttpAnswer(NamedTuple):
     """Without the length, which is that of the body."""
     body: Buffer
     """For HEAD too; the driver leaves it out there."""
+
+
+class CheckPassword(NamedTuple):
+    """Find out whether that is the password of the node's key file; `PasswordChecked` says so."""
+
+    token: object
+    password: bytes

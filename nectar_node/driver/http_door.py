@@ -32,7 +32,7 @@ from hypercorn.utils import wrap_app
 
 from nectar_node.base import log
 from nectar_node.base.errors import CannotListen
-from nectar_node.contract.config import HttpPlace
+from nectar_node.contract.config import LOOPBACK, HttpPlace
 from nectar_node.contract.http import HttpAnswer, HttpEvent, HttpGone, HttpRequest
 from nectar_node.http.pages import PageAnswer, error_page
 
@@ -79,6 +79,8 @@ class DoorSocket(NamedTuple):
     def url(self) -> str:
         """What people give to their browsers."""
         host = self.socket.getsockname()[0]
+        if host in (LOOPBACK, "::1"):
+            host = "localhost"  # below which each package has a name, as below an address it has not
         return f"http{'' if self.tls is None else 's'}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 

@@ -61,7 +61,7 @@ from nectar_node.contract.actions import (
     Torn,
 )
 from nectar_node.contract.config import GENESIS_FILE, GenesisFile, NewerNetwork, NodeConfig, module_cache
-from nectar_node.contract.http import HttpAnswer, HttpEvent
+from nectar_node.contract.http import CheckPassword, HttpAnswer, HttpEvent, PasswordChecked
 from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.contract.traces import Traced
 from nectar_node.control import commands as control
@@ -86,6 +86,8 @@ from nectar_node.driver.log_budget import LogBudget
 from nectar_node.driver.membership import (
     forget_former_key,
     former_names,
+    has_password,
+    is_password,
     open_directory,
     read_keys,
     registrar_key,
@@ -303,6 +305,7 @@ class Node:
             StartBackup: self._backups.start,
             StopBackup: self._backups.cut_short,
             HttpAnswer: self._http_answer,
+            CheckPassword: lambda check: self._nursery.start_soon(self._check_password, check),
             Joined: self._on_joined,
             NameRefused: self._on_refused,
             StandDown: self._on_standing_down,
@@ -457,6 +460,12 @@ class Node:
     def _http_answer(self, answer: HttpAnswer) -> None:
         if self._door is not None:
             self._door.answered(answer)
+
+    async def _check_password(self, check: CheckPassword) -> None:
+        right = await trio.to_thread.run_sync(
+            is_password, self.config.folder.key, check.password, abandon_on_cancel=True
+        )
+        self._tell_http(PasswordChecked(check.token, right))
 
     async def _close_door(self) -> None:
         if self._door is not None:
@@ -695,6 +704,9 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         kept=prepared.kept,
         take_over=config.take_over,
         http_hosts=() if config.http is None else (config.http.host.lower(),),
+        http_proxied=() if config.http is None or config.http.name is None else (config.http.name,),
+        has_password=has_password(folder.key),
+        rpc_open=config.http is not None and config.http.rpc_open,
         ledger=prepared.ledger,
     )
     return NodeCore(core_config, network)

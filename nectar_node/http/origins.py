@@ -1,8 +1,8 @@
 """Which origin is whose: the node's own, and one for each process that has pages.
 
-A browser keeps apart what comes from different origins (RFC 6454): scheme, host name and port. So each package is served
-under names of its own, `chess--chess--sys.localhost:8080` for the process chess:chess:sys, and no other package there;
-the bare name is the node's. A name in front is the process's id, written so that it is one DNS label (RFC 1035, 2.3.1)
+A browser keeps apart what comes from different origins (RFC 6454): scheme, host name and port. So each package is
+served under names of its own, `chess--chess--sys.localhost:8080` for the process chess:chess:sys, and no other package
+there; the bare name is the node's. A name in front is the process's id, written so that it is one DNS label (RFC 1035, 2.3.1)
 and no two ids have the same one. An id that is too long for that has a digest of its package's in place of it.
 
 A host that is an address has no names below it. What a process serves there is shown in an origin that is nobody's
@@ -36,6 +36,7 @@ _SHIELD = "e-9"
 """In front of what is no beginning of a label, or is one that means something else (`xn--`)."""
 _DIGEST = "e-8"
 """In front of the digest of a package's name."""
+_DIGESTED = re.compile(rf"{_DIGEST}[a-z2-7]{{40}}")
 _HOST = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*")
 
 
@@ -62,6 +63,11 @@ def serves(label: str, process: ProcessId) -> bool:
         return label == _digest_of(process.package_id)
     named = process_of(label)
     return named is not None and named.package_id == process.package_id
+
+
+def is_digest(label: str) -> bool:
+    """Whether a label has the form of one with a package's digest."""
+    return _DIGESTED.fullmatch(label) is not None
 
 
 @lru_cache(4096)
@@ -119,6 +125,15 @@ class Place(NamedTuple):
     def at(self, label: str | None) -> str:
         """Return the Host header of another origin of this node."""
         return f"{'' if label is None else f'{label}.'}{self.name}{self.port}"
+
+
+class OurNames(NamedTuple):
+    """How the node may be called in a Host header, beside the names of its loopback."""
+
+    hosts: frozenset[str] = frozenset()
+    """Names and addresses at which it listens itself."""
+    proxied: frozenset[str] = frozenset()
+    """Names at which a proxy passes on what comes to it by TLS. Nothing that comes there is local, whatever it says."""
 
 
 def place_untrusted(host: str, names: Collection[str]) -> Place | None:
