@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from kernel.contract.address import PackageId
 from kernel.contract.message import Buffer
 
 Headers = tuple[tuple[str, str], ...]
@@ -43,7 +44,15 @@ class PasswordChecked(NamedTuple):
     is_right: bool
 
 
-HttpEvent = HttpRequest | HttpGone | PasswordChecked
+class UploadStarted(NamedTuple):
+    """What has come of a `StartUpload`."""
+
+    token: object
+    problem: str | None
+    """Why the package cannot be started, in a sentence; None: it runs."""
+
+
+HttpEvent = HttpRequest | HttpGone | PasswordChecked | UploadStarted
 
 
 class HttpAnswer(NamedTuple):
@@ -62,3 +71,11 @@ class CheckPassword(NamedTuple):
 
     token: object
     password: bytes
+
+
+class StartUpload(NamedTuple):
+    """Start the package in a zip that a program has sent, as its user would; `UploadStarted` says what has come of it."""
+
+    token: object
+    package: PackageId
+    data: Buffer

@@ -50,7 +50,7 @@ from nectar_node.contract.actions import (
     StandDown,
     Torn,
 )
-from nectar_node.contract.http import CheckPassword, HttpAnswer, HttpEvent
+from nectar_node.contract.http import CheckPassword, HttpAnswer, HttpEvent, StartUpload
 from nectar_node.contract.json_shapes import RequestRefused
 from nectar_node.contract.traces import Traces
 from nectar_node.core.backups import Backups
@@ -156,7 +156,12 @@ class NodeCore:
         self.keeper = Keeper(config.our, config.keeps, config.kept.owners, config.fresh_id, self._key_of, config.memory)
         names = OurNames(frozenset(config.http_hosts), frozenset(config.http_proxied))
         self._http = HttpServer(
-            config.our, names, config.fresh_id, has_password=config.has_password, rpc_open=config.rpc_open
+            config.our,
+            names,
+            config.fresh_id,
+            self.kernel.processes.__contains__,
+            has_password=config.has_password,
+            rpc_open=config.rpc_open,
         )
         self.sessions = self._http.sessions
         processes: tuple[SystemProcess, ...]
@@ -647,7 +652,7 @@ class NodeCore:
         while (action := self._system.next_action(process, self._now)) is not None:
             if isinstance(action, Job):
                 self._out.append(action._replace(owner=SystemToken(process.id, action.owner)))
-            elif isinstance(action, (StopJob, LogLine, ShutDown, Kept, HttpAnswer, CheckPassword)):
+            elif isinstance(action, (StopJob, LogLine, ShutDown, Kept, HttpAnswer, CheckPassword, StartUpload)):
                 self._out.append(action)
             elif isinstance(action, AskKept):
                 self._store.ask(SystemToken(process.id, action.token))

@@ -61,7 +61,7 @@ from nectar_node.contract.actions import (
     Torn,
 )
 from nectar_node.contract.config import GENESIS_FILE, GenesisFile, NewerNetwork, NodeConfig, module_cache
-from nectar_node.contract.http import CheckPassword, HttpAnswer, HttpEvent, PasswordChecked
+from nectar_node.contract.http import CheckPassword, HttpAnswer, HttpEvent, PasswordChecked, StartUpload, UploadStarted
 from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.contract.traces import Traced
 from nectar_node.control import commands as control
@@ -96,6 +96,7 @@ from nectar_node.driver.node_store import OpenStore, open_store
 from nectar_node.driver.node_trace import NodeTrace
 from nectar_node.driver.program_code import load_program
 from nectar_node.driver.snapshots import NodeSnapshots, forget_snapshot
+from nectar_node.driver.uploads import start_upload
 from nectar_node.packages.boot import Boot
 from nectar_node.packages.contents import discard_unused, with_copy
 from nectar_node.packages.manifest import Package
@@ -306,6 +307,7 @@ class Node:
             StopBackup: self._backups.cut_short,
             HttpAnswer: self._http_answer,
             CheckPassword: lambda check: self._nursery.start_soon(self._check_password, check),
+            StartUpload: lambda upload: self._nursery.start_soon(self._start_upload, upload),
             Joined: self._on_joined,
             NameRefused: self._on_refused,
             StandDown: self._on_standing_down,
@@ -322,6 +324,7 @@ class Node:
         socket = server.bind(self.config.folder.control)
         path = self.config.folder.path
         commands = control.Control(self._core, path, self._status, self._turn, self._ready, self._note, self._snapshots)
+        self._commands = commands
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -466,6 +469,14 @@ class Node:
             is_password, self.config.folder.key, check.password, abandon_on_cancel=True
         )
         self._tell_http(PasswordChecked(check.token, right))
+
+    async def _start_upload(self, upload: StartUpload) -> None:
+        folder, client = self.config.folder.path, self._commands.connected(_say_nothing)
+        answer = partial(self._commands.answer_untrusted, client)
+        problem = await start_upload(upload, self.config.name, folder, answer)
+        if problem is not None:
+            log.write_line("http", f"a package that was sent is not started: {problem}")
+        self._tell_http(UploadStarted(upload.token, problem))
 
     async def _close_door(self) -> None:
         if self._door is not None:
@@ -710,6 +721,10 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         ledger=prepared.ledger,
     )
     return NodeCore(core_config, network)
+
+
+async def _say_nothing(_: bytes) -> None:
+    """Be the client of a command that sends events, and want none."""
 
 
 async def _check_engine(engine: Engine) -> None:

@@ -27,7 +27,7 @@ MAX_PASSWORD_BYTES = 4096
 """Bytes of a password: as many as `nectar boot` reads of a password file."""
 
 
-class Wait(NamedTuple):
+class HoldOff(NamedTuple):
     """A guess is not looked at."""
 
     seconds: float
@@ -51,16 +51,16 @@ class Guesses:
         self._checking: object | None = None
         """The token of the guess that is being checked."""
 
-    def begin(self, token: object, address: str, now: float) -> Wait | None:
+    def begin(self, token: object, address: str, now: float) -> HoldOff | None:
         """Return None if the guess may be checked now: then `end` says what has come of it."""
         if self._checking is not None:
-            return Wait(1.0)
+            return HoldOff(1.0)
         pauses = (
             _pause(self._of.get(_source(address)), FREE_OF_ONE, MAX_PAUSE_OF_ONE, now),
             _pause(self._all, FREE_OF_ALL, MAX_PAUSE_OF_ALL, now),
         )
         if max(pauses) > 0:
-            return Wait(max(pauses))
+            return HoldOff(max(pauses))
         self._checking = token
         return None
 

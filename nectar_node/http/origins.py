@@ -2,8 +2,8 @@
 
 A browser keeps apart what comes from different origins (RFC 6454): scheme, host name and port. So each package is
 served under names of its own, `chess--chess--sys.localhost:8080` for the process chess:chess:sys, and no other package
-there; the bare name is the node's. A name in front is the process's id, written so that it is one DNS label (RFC 1035, 2.3.1)
-and no two ids have the same one. An id that is too long for that has a digest of its package's in place of it.
+there; the bare name is the node's. A name in front is the process's id, written so that it is one DNS label (RFC 1035,
+2.3.1) and no two ids have the same one. An id that is too long for that has a digest of its package's in place of it.
 
 A host that is an address has no names below it. What a process serves there is shown in an origin that is nobody's
 (CSP level 3, `sandbox`).
@@ -105,7 +105,7 @@ def _digest_of(package: PackageId) -> str:
     return _DIGEST + base64.b32encode(digest[:25]).decode().lower()
 
 
-class Place(NamedTuple):
+class WebPlace(NamedTuple):
     """What a Host header names: the node, or a package on it."""
 
     name: str
@@ -136,7 +136,7 @@ class OurNames(NamedTuple):
     """Names at which a proxy passes on what comes to it by TLS. Nothing that comes there is local, whatever it says."""
 
 
-def place_untrusted(host: str, names: Collection[str]) -> Place | None:
+def place_untrusted(host: str, names: Collection[str]) -> WebPlace | None:
     """Return what a Host header names; None: not this node.
 
     It is called `localhost`, any address of loopback, and by its `names`, at any port. If one of these stands for all
@@ -154,17 +154,17 @@ def place_untrusted(host: str, names: Collection[str]) -> Place | None:
     except ValueError:
         return _named(name, suffix, names)
     known = address.is_loopback or bare in names or not EVERYWHERE.isdisjoint(names)
-    return Place(name, suffix, None, has_labels=False) if known else None
+    return WebPlace(name, suffix, None, has_labels=False) if known else None
 
 
-def _named(name: str, port: str, names: Collection[str]) -> Place | None:
+def _named(name: str, port: str, names: Collection[str]) -> WebPlace | None:
     if not _HOST.fullmatch(name):
         return None
     if name == "localhost" or name in names:
-        return Place(name, port, None, has_labels=True)
+        return WebPlace(name, port, None, has_labels=True)
     label, _, parent = name.partition(".")
     if parent == "localhost" or parent in names:
-        return Place(parent, port, label, has_labels=True)
+        return WebPlace(parent, port, label, has_labels=True)
     return None
 
 

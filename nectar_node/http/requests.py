@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 from kernel.contract.address import ProcessId
 from kernel.contract.errors import BadAddress
 from nectar_node.contract.http import HttpRequest
-from nectar_node.http.origins import OurNames, Place, is_browser, is_digest, is_foreign, place_untrusted, process_of
+from nectar_node.http.origins import OurNames, WebPlace, is_browser, is_digest, is_foreign, place_untrusted, process_of
 
 HOMEPAGE = ProcessId("homepage", "homepage", "sys")
 """The one process that is served without its name in the path, at an origin of its own."""
@@ -51,7 +51,7 @@ class ReadRequest(NamedTuple):
     method: str
     host: str
     """As in the Host header, with the port."""
-    place: Place
+    place: WebPlace
     """What that names: the node, or a package on it."""
     secure: bool
     """Whether the browser has come by TLS, to the node or to a proxy in front of it."""

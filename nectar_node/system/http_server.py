@@ -40,6 +40,7 @@ from nectar_node.http.origins import OurNames
 from nectar_node.http.pages import PageAnswer, answer_untrusted, error_page, serve, static_page, with_policy
 from nectar_node.http.requests import HttpRefused, ReadRequest, read_untrusted
 from nectar_node.http.sessions import WebSessions
+from nectar_node.http.uploads import Uploads
 from nectar_node.system.process import SORRY, Cause, SystemProcess, SystemToken, reply
 
 ANSWER_SECONDS = 30
@@ -92,16 +93,26 @@ class HttpServer(SystemProcess):
     other_names = (HTTP_SERVER_LATE,)
 
     def __init__(
-        self, our: str, names: OurNames, fresh_id: Callable[[], int], *, has_password: bool, rpc_open: bool
+        self,
+        our: str,
+        names: OurNames,
+        fresh_id: Callable[[], int],
+        runs: Callable[[ProcessId], bool],
+        *,
+        has_password: bool,
+        rpc_open: bool,
     ) -> None:
-        """`names`: how the node may be called in a Host header; `fresh_id` returns unpredictable u64s; `has_password`:
-        whether one protects the node's key; `rpc_open`: whether programs on this machine need no token.
+        """`names`: how the node may be called in a Host header; `fresh_id` returns unpredictable u64s; `runs` says
+        whether a process runs; `has_password`: whether one protects the node's key; `rpc_open`: whether programs on
+        this machine need no token.
         """
         super().__init__()
         self._our = our
         self._names = names
         self.sessions = WebSessions(fresh_id)
         self._rpc_open = rpc_open
+        self._runs = runs
+        self._uploads = Uploads(our)
         self._entrance = Entrance(our, names, self.sessions, has_password=has_password)
         self._bindings = Bindings()
         self._under_way: dict[object, _UnderWay] = {}
@@ -171,13 +182,18 @@ class HttpServer(SystemProcess):
         """Answer a browser's request, or ask the process that has bound the path; or forget who has gone away."""
         if isinstance(event, HttpGone):
             self._entrance.gone(event.token)
+            self._uploads.gone(event.token)
             if event.token in self._under_way:
                 self._gone.add(event.token)
             return
-        if isinstance(event, PasswordChecked):
-            checked = self._entrance.checked(event, now)
-            if checked is not None:
-                self._out.append(checked)
+        if not isinstance(event, HttpRequest):
+            done = (
+                self._entrance.checked(event, now)
+                if isinstance(event, PasswordChecked)
+                else self._uploads.started(event)
+            )
+            if done is not None:
+                self._out.append(done)
             return
         try:
             answer = self._serve_untrusted(event, now)
@@ -233,7 +249,14 @@ class HttpServer(SystemProcess):
     def _inject(self, request: HttpRequest, read: ReadRequest, now: float) -> PageAnswer | None:
         """Send the message of a program on this machine in the name of the node's user; raises HttpRefused."""
         rpc.check_program(read, self.sessions, now, is_open=self._rpc_open)
-        target, message, blob = rpc.message_untrusted(request.body, self._our)
+        sent = rpc.message_untrusted(request.body, self._our)
+        target, message, blob = sent
+        if self._uploads.is_for_store(sent) and not self._runs(target.process):
+            order = self._uploads.take(request.token, sent)
+            if isinstance(order, PageAnswer):
+                return order
+            self._out.append(order)
+            return None
         token = None
         if message.expects_response is not None:
             self._count_in(request, RPC, (), is_rpc=True)

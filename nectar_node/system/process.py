@@ -72,7 +72,18 @@ class Committed(NamedTuple):
 
 
 SystemAction = (
-    Event | Job | StopJob | FetchCode | CompileCode | AskKept | LogLine | ShutDown | Kept | HttpAnswer | CheckPassword
+    Event
+    | Job
+    | StopJob
+    | FetchCode
+    | CompileCode
+    | AskKept
+    | LogLine
+    | ShutDown
+    | Kept
+    | HttpAnswer
+    | CheckPassword
+    | StartUpload
 )
 """What a system process wants done. Of the kernel's events mostly `Reply`; also `Inject`, `Start`, `Kill`, …"""
 

@@ -32,7 +32,16 @@ from nectar_node.contract.actions import (
     StopBackup,
     Torn,
 )
-from nectar_node.contract.http import CheckPassword, Headers, HttpAnswer, HttpEvent, HttpRequest, PasswordChecked
+from nectar_node.contract.http import (
+    CheckPassword,
+    Headers,
+    HttpAnswer,
+    HttpEvent,
+    HttpRequest,
+    PasswordChecked,
+    StartUpload,
+    UploadStarted,
+)
 from nectar_node.contract.memory_budget import DEFAULT_BYTES, MemoryBudget
 from nectar_node.contract.traces import Traced
 from nectar_node.core.config import CoreConfig
@@ -417,6 +426,9 @@ class SimNode(Wired):
                     self.probed.append(action)
                 case HttpAnswer(token):
                     self.http_answers[token] = action
+                case StartUpload(token):
+                    started = UploadStarted(token, "a simulated node starts no packages that are sent to it")
+                    self.at(self._simulation.now, lambda event=started: self._tell_http(event))  # type: ignore[misc]
                 case CheckPassword(token, password):
                     checked = PasswordChecked(token, password == self.spec.password)
                     self.at(self._simulation.now + PASSWORD_SECONDS, lambda event=checked: self._tell_http(event))  # type: ignore[misc]

@@ -12,7 +12,8 @@ import pytest
 
 from kernel.contract.address import ProcessId
 from nectar_node.contract.http import HttpAnswer, HttpGone, HttpRequest
-from nectar_node.http.entrance import Access, Entrance
+from nectar_node.http.bindings import Access
+from nectar_node.http.entrance import Entrance
 from nectar_node.http.origins import SANDBOX, OurNames, label_of
 from nectar_node.http.requests import HttpRefused, ReadRequest, read_untrusted
 from nectar_node.http.sessions import CODE_SECONDS, MAX_CODES, WebSessions
