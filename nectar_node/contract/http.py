@@ -74,7 +74,7 @@ class CheckPassword(NamedTuple):
 
 
 class StartUpload(NamedTuple):
-    """Start the package in a zip that a program has sent, as its user would; `UploadStarted` says what has come of it."""
+    """Start the package in a zip that a program has sent; `UploadStarted` says what has come of it."""
 
     token: object
     package: PackageId

@@ -34,7 +34,9 @@ class Web:
 
     async def _on_open(self, _: object, __: Fields) -> dict[str, object]:
         """Return a link that signs in once; `&to=` and a path may be added to it."""
-        reached = self._reached()
+        reached, domain = self._reached(), self._status().get("http_name")
+        if domain is not None:
+            reached = f"https://{domain}"  # where a proxy passes on to it
         link = self._core.sessions.make_link(trio.current_time())
         return {"url": f"{reached}{LOGIN}?link={link}", "seconds": LINK_SECONDS}
 

@@ -537,6 +537,7 @@ class Node:
         return {
             "endpoint": list(self._endpoint),
             "http": self._web,
+            "http_name": None if self.config.http is None else self.config.http.name,
             "boot_id": self._boot_id,
             "uptime": round(uptime, 3),
             "descriptors": {"used": descriptors.used(), "limit": self._prepared.budget.limit},

@@ -1,8 +1,8 @@
 """Signing in with the node's password: who may guess when, and what becomes of a guess.
 
-To check a password takes the better part of a second and 256 MiB, on purpose (Argon2id, RFC 9106): so one is checked at
-a time. After some wrong ones there is a pause that doubles with each further one, for the source that has sent them and,
-since sources are many, for all together. While that holds, the node's user gets in by `nectar open`.
+To check a password takes the better part of a second and 256 MiB, on purpose (Argon2id, RFC 9106): so one is checked
+at a time. After some wrong ones there is a pause that doubles with each further one, for the source that has sent them
+and, since sources are many, for all together. While that holds, the node's user gets in by `nectar open`.
 """
 
 from __future__ import annotations

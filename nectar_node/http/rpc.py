@@ -59,17 +59,32 @@ def check_program(read: ReadRequest, sessions: WebSessions, now: float, *, is_op
         raise HttpRefused(403, "Messages are taken from programs on this machine alone, and through no proxy.")
     if read.is_browser:
         raise HttpRefused(403, "Messages are taken from programs, and not from a browser's pages.")
-    scheme, _, token = read.headers.get("authorization", "").partition(" ")
-    if not is_open and not (scheme.lower() == "bearer" and sessions.holds(token.strip(), now, RPC)):
+    if not is_open and not sessions.holds(_token_untrusted(read.headers.get("authorization", "")), now, RPC):
         raise HttpRefused(
             401,
-            "A message needs a token: `nectar sessions token` prints one for the header `Authorization: Bearer TOKEN`. "
+            "A message needs a token: `nectar sessions token` prints one for the header `Authorization: Bearer TOKEN`, "
+            "or for an address like http://rpc:TOKEN@localhost:8080. "
             "A node that is booted with --rpc-open takes messages without.",
         )
     if read.method != "POST":
         raise HttpRefused(405, "A message is sent with POST.")
     if read.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise HttpRefused(415, "A message comes as application/json.")
+
+
+def _token_untrusted(header: str) -> str:
+    """Return the token in an Authorization header (RFC 6750, 2.1), or as a password in it (RFC 7617, 2): a kit that is
+    given http://rpc:TOKEN@localhost:8080 sends it so.
+    """
+    scheme, _, text = header.partition(" ")
+    if scheme.lower() == "bearer":
+        return text.strip()
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(text.strip(), validate=True).decode("latin-1").partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def message_untrusted(body: Buffer, our: str) -> RpcMessage:

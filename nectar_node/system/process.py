@@ -15,7 +15,7 @@ from kernel.contract.events import Event, Reply, UseState
 from kernel.contract.guest import Arrival, Failure, Program
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, Request, Response
 from nectar_node.contract.actions import BadCode, Kept, LogLine, ShutDown
-from nectar_node.contract.http import CheckPassword, HttpAnswer, HttpRequest
+from nectar_node.contract.http import CheckPassword, HttpAnswer, HttpRequest, StartUpload
 from nectar_node.storage.operations import Job, LeftOut, Outcome, StopJob
 
 
