@@ -109,7 +109,7 @@ class HttpPlace:
     tls: tuple[str, str] | None = None
     """The files of the certificate and its key, PEM; None: without TLS."""
     name: str | None = None
-    """A domain of the node's own, for itself, and below it for packages. A proxy in front of the node takes TLS there."""
+    """A domain for the node, and below it for packages, where a proxy in front of the node takes TLS."""
     rpc_open: bool = False
     """Whether programs on this machine may send messages in the user's name without a token."""
 

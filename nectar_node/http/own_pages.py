@@ -54,6 +54,7 @@ def login_page(
     alert = f"<p role=alert>{escape(problem)}</p>" if problem else ""
     form = (
         f'<form method=post action=/login><input type=hidden name=to value="{where}">'
+        f'<input type=text name=username value="{escape(our)}" autocomplete=username hidden>'
         "<label for=password>Password of its key</label>"
         "<input type=password id=password name=password autocomplete=current-password required autofocus>"
         "<button>Sign in</button></form>"

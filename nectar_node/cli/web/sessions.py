@@ -33,9 +33,9 @@ def list_all(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, 
 
 @app.command()
 def token(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
-    """Print a token with which programs on this machine send messages in your name.
+    """Print a token for programs that act in your name.
 
-    They send it as `Authorization: Bearer TOKEN` to /rpc:distro:sys/message. It is good for a week, until it is
+    With it, programs on this machine send messages to processes and start packages by HTTP. They send it as `Authorization: Bearer TOKEN` to /rpc:distro:sys/message. It is good for a week, until it is
     revoked, or until the node goes down.
     """
     with LocalNetwork.find(directory).connect(node) as client:
