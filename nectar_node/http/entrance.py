@@ -81,7 +81,10 @@ class Entrance:
             raise HttpRefused(405, "A link that signs in is opened with GET, a password sent with POST.")
         if "link" in read.parameters:
             return self._take_link(read, now)
-        return self._ask_password(read, _own_path(read.parameters.get("to", "/")), status=200)
+        to = _own_path(read.parameters.get("to", "/"))
+        if self.is_signed_in(read, now) and not read.is_foreign:
+            return _redirect(303, to)
+        return self._ask_password(read, to, status=200)
 
     def checked(self, event: PasswordChecked, now: float) -> HttpAnswer | None:
         """Take what has come of a CheckPassword, and return the answer to who has sent the password."""

@@ -75,11 +75,6 @@ class ReadRequest(NamedTuple):
     is_foreign: bool
     """Whether a page of another origin has made the browser send it."""
 
-    @property
-    def is_forged(self) -> bool:
-        """Whether it would change something (RFC 9110, 9.2.1), and a page of another origin is behind it."""
-        return self.is_foreign and self.method not in ("GET", "HEAD", "OPTIONS")
-
     def url(self, label: str | None, path: str) -> str:
         """Return the address of a path at another origin of this node."""
         return f"{'https' if self.secure else 'http'}://{self.place.at(label)}{path}"

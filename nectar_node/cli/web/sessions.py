@@ -35,8 +35,9 @@ def list_all(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, 
 def token(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
     """Print a token for programs that act in your name.
 
-    With it, programs on this machine send messages to processes and start packages by HTTP. They send it as `Authorization: Bearer TOKEN` to /rpc:distro:sys/message. It is good for a week, until it is
-    revoked, or until the node goes down.
+    With it, programs on this machine send messages to processes and start packages by HTTP. They send it as
+    `Authorization: Bearer TOKEN` to /rpc:distro:sys/message. It is good for a week, until it is revoked, or until the
+    node goes down.
     """
     with LocalNetwork.find(directory).connect(node) as client:
         answer = client.ask("session_token")

@@ -111,6 +111,20 @@ def test_all_processes_of_a_package_are_served_at_the_origin_of_each_and_no_othe
     assert opens(web, WEB, "/assets/x.js").status == 404
 
 
+def test_the_homepage_is_at_the_root_of_its_own_origin_and_the_nodes_page_at_the_bare_one() -> None:
+    entrance = Entrance(NODE, OurNames(), WebSessions(lambda: 1), has_password=False)
+
+    def whom(host: str, path: str) -> object:
+        return entrance.whom(
+            read_untrusted(HttpRequest(0, "GET", path, "", (("host", host),), b"", ("127.0.0.1", 1)), OurNames())
+        )
+
+    homepage = ProcessId("homepage", "homepage", "sys")
+    for path in ("/", "/apps", "/homepage:homepage:sys/apps"):
+        assert whom("homepage--homepage--sys.localhost", path) == homepage
+    assert whom(HOME, "/") is whom(HOME, "/assets/x.js") is whom("127.0.0.1", "/api/ps") is None
+
+
 def test_a_program_that_is_no_browser_is_served_at_the_bare_origin_under_a_policy_that_makes_it_harmless(
     web: Site,
 ) -> None:
@@ -277,7 +291,7 @@ def test_what_comes_to_a_proxied_name_came_by_tls_and_is_never_local() -> None:
     def read(host: str, **headers: str) -> tuple[bool, bool, bool]:
         told = (("host", host), *headers.items())
         found = read_untrusted(HttpRequest(0, "POST", BASE, "", told, b"", ("127.0.0.1", 1)), names)
-        return found.secure, found.is_local, found.is_forged
+        return found.secure, found.is_local, found.is_foreign
 
     assert read("example.org", origin="https://example.org") == (True, False, False)
     assert read(f"{label_of(process)}.example.org", origin="https://example.org") == (True, False, True)
@@ -313,6 +327,8 @@ def test_a_page_of_the_users_asks_for_the_password_and_leads_back(web: Site) -> 
     assert led_to(answer) == ("", f"{BASE}/mine?a=b&c=d")
     host, own = entered(web, cookie_of(answer), f"{BASE}/mine")
     assert opens(web, host, f"{BASE}/mine", cookie=own).status == 200
+    again = opens(web, HOME, "/login?to=%2Fx", cookie=cookie_of(answer))
+    assert led_to(again) == ("", "/x"), "who is signed in is not asked again"
 
 
 def test_the_password_is_asked_for_at_no_packages_origin(web: Site) -> None:
