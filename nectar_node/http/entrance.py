@@ -82,7 +82,7 @@ class Entrance:
         if "link" in read.parameters:
             return self._take_link(read, now)
         to = _own_path(read.parameters.get("to", "/"))
-        if self.is_signed_in(read, now) and not read.is_foreign:
+        if self.session(read, now) is not None and not read.is_foreign:
             return _redirect(303, to)
         return self._ask_password(read, to, status=200)
 
@@ -203,7 +203,7 @@ class Entrance:
                 raise HttpRefused(403, "The node's own pages load nothing from processes.")
         if access.secure and read.place.label is None:
             raise HttpRefused(403, f"This page is served at {read.url(label_of(access.process), read.path)} alone.")
-        if guarded and not self.is_signed_in(read, now):
+        if guarded and self.session(read, now) is None:
             if not opens:
                 raise HttpRefused(401, "This page is for those who have signed in: `nectar open` does that.")
             if read.place.label is None:
@@ -213,8 +213,10 @@ class Entrance:
             raise HttpRefused(403, "A page of another site has sent this.")
         return None
 
-    def admit_websocket(self, read: ReadRequest, access: Access, now: float) -> None:
-        """Let a handshake for a WebSocket pass; raises HttpRefused.
+    def admit_websocket(self, read: ReadRequest, access: Access, now: float) -> str:
+        """Let a handshake for a WebSocket pass, and return the id of the session with which it ends; empty: none.
+
+        Raises HttpRefused.
 
         A page of another origin opens none, whoever may see the path: browsers ask nobody before, and show the answers
         to the page (RFC 6455, 10.2).
@@ -225,8 +227,10 @@ class Entrance:
         if read.place.label is None and (access.secure or (read.is_browser and read.place.has_labels)):
             home = read.url(label_of(access.process), read.path).replace("http", "ws", 1)
             raise HttpRefused(403, f"This WebSocket is served at {home} alone.")
-        if (access.authenticated or access.secure) and not self.is_signed_in(read, now):
+        session = self.session(read, now) if access.authenticated or access.secure else ""
+        if session is None:
             raise HttpRefused(401, "This WebSocket is for those who have signed in.")
+        return session
 
     def policy(self, read: ReadRequest, access: Access) -> Headers:
         """Return what an answer's headers say beside its own, for the browser that may show it."""
@@ -236,10 +240,11 @@ class Entrance:
             return (("cross-origin-resource-policy", "same-origin"),)
         return ()
 
-    def is_signed_in(self, read: ReadRequest, now: float) -> bool:
-        """Whether a request carries the cookie of a session, for the origin that it asks."""
+    def session(self, read: ReadRequest, now: float) -> str | None:
+        """Return the id of the session whose cookie a request carries, for the origin that it asks."""
         origin = read.place.label or NODE_ORIGIN
-        return any(self.sessions.holds(cookie, now, origin) for cookie in self._sent(read))
+        found = (self.sessions.holder(cookie, now, origin) for cookie in self._sent(read))
+        return next((each for each in found if each is not None), None)
 
     def without_session(self, headers: dict[str, str]) -> dict[str, str]:
         """Return the headers without the cookies of a session, which are no process's business."""

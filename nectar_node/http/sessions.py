@@ -95,7 +95,7 @@ class WebSessions:
 
     def make_code(self, cookie: str, origin: str, now: float) -> str | None:
         """Return a text that signs in once at another origin, for who has this cookie of the node's own."""
-        session = self._holder(cookie, NODE_ORIGIN, now)
+        session = self.holder(cookie, now)
         if session is None:
             return None
         text = self._fresh_text()
@@ -109,14 +109,26 @@ class WebSessions:
         code = self._codes.pop(_hash(text), None)
         if code is None or code.origin != origin or code.ends < now:
             return None
-        kept = self._sessions.get(code.session)
-        return None if kept is None or kept.session.ends <= now else self._token(kept, origin)
+        return self._token(self._sessions[code.session], origin) if self.lasts(code.session, now) else None
 
     # --- who is in --------------------------------------------------------------------------------------------------
 
+    def holder(self, cookie: str, now: float, origin: str = NODE_ORIGIN) -> str | None:
+        """Return the id of the session whose cookie for an origin that is, if it goes on."""
+        id, _, _ = cookie[:_MAX_TEXT].partition(".")
+        if not self.lasts(id, now):
+            return None
+        token = self._token(self._sessions[id], origin)
+        return id if hmac.compare_digest(token.encode(), cookie[:_MAX_TEXT].encode(errors="replace")) else None
+
     def holds(self, cookie: str, now: float, origin: str = NODE_ORIGIN) -> bool:
         """Whether a cookie is that of a session that goes on, for that origin."""
-        return self._holder(cookie, origin, now) is not None
+        return self.holder(cookie, now, origin) is not None
+
+    def lasts(self, id: str, now: float) -> bool:
+        """Whether the session of that id goes on, for what has begun in it and ends with it."""
+        kept = self._sessions.get(id)
+        return kept is not None and now < kept.session.ends
 
     def all(self, now: float) -> tuple[WebSession, ...]:
         """Return the sessions that go on, the oldest first."""
@@ -125,7 +137,7 @@ class WebSessions:
 
     def end(self, cookie: str, now: float) -> bool:
         """End the session of a cookie of the node's own origin; return whether there was one."""
-        session = self._holder(cookie, NODE_ORIGIN, now)
+        session = self.holder(cookie, now)
         return session is not None and self.revoke(session) == 1
 
     def revoke(self, id: str | None) -> int:
@@ -155,15 +167,6 @@ class WebSessions:
 
     def _token(self, kept: _Kept, origin: str) -> str:
         return f"{kept.session.id}.{hmac.new(kept.key, origin.encode(), hashlib.sha256).hexdigest()}"
-
-    def _holder(self, cookie: str, origin: str, now: float) -> str | None:
-        """Return the id of the session whose token for an origin that is."""
-        id, _, _ = cookie[:_MAX_TEXT].partition(".")
-        kept = self._sessions.get(id)
-        if kept is None or now >= kept.session.ends:
-            return None
-        right = hmac.compare_digest(self._token(kept, origin).encode(), cookie[:_MAX_TEXT].encode(errors="replace"))
-        return id if right else None
 
     def _fresh_text(self) -> str:
         return "".join(f"{self._fresh_id():016x}" for _ in range(3))
