@@ -97,8 +97,16 @@ def _is_forged(request: HttpRequest, host: str, headers: dict[str, str]) -> bool
     if request.method in ("GET", "HEAD", "OPTIONS"):
         return False
     if "origin" in headers:
-        return headers["origin"].lower() != f"{'https' if request.secure else 'http'}://{host.lower()}"
+        return is_cross_origin(request, host, headers)
     return headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+
+
+def is_cross_origin(request: HttpRequest, host: str, headers: dict[str, str]) -> bool:
+    """Whether a browser says that a page of another origin is behind a request. It says so for every WebSocket
+    (RFC 6455, 10.2).
+    """
+    ours = f"{'https' if request.secure else 'http'}://{host.lower()}"
+    return headers.get("origin", ours).lower() != ours
 
 
 def cookies(headers: dict[str, str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 A process binds a path, {"Bind": {"path", "authenticated", "local_only", "cache"}}, and is served below its own name:
 `/games` of `chess:chess:sys` under `/chess:chess:sys/games`. With `cache` the request's blob is what a GET is answered
 with. Every other request of a browser goes to the process as {"Http": {…}}, the body as blob; it answers {"status",
-"headers"}, the body as blob. Bindings end with their process.
+"headers"}, the body as blob. Bindings end with their process. WebSockets are in `nectar_node.system.web_sockets`.
 
 The two names are those of two generations of packages, which compare the source of what they get with the name that
 they know, and parse errors in different shapes: so the name that a process calls says to which it belongs.
@@ -25,13 +25,24 @@ from kernel.contract.guest import Arrival, Failure
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, Reason, Request
 from nectar_node.base.system_processes import HTTP_SERVER, HTTP_SERVER_LATE
 from nectar_node.contract.actions import LogLine
-from nectar_node.contract.http import HttpAnswer, HttpEvent, HttpGone, HttpRequest
+from nectar_node.contract.http import (
+    HttpAnswer,
+    HttpEvent,
+    HttpGone,
+    HttpRequest,
+    SocketFrame,
+    SocketRequest,
+    SocketSent,
+)
 from nectar_node.contract.json_shapes import RequestRefused, dump, field_untrusted, load_untrusted, variant_untrusted
 from nectar_node.http.bindings import Binding, Bindings, CannotBind
+from nectar_node.http.channels import MAX_SOCKETS
 from nectar_node.http.pages import SAFETY, PageAnswer, answer_untrusted, error_page, serve, static_page
-from nectar_node.http.requests import HttpRefused, ReadRequest, cookies, read_untrusted
+from nectar_node.http.refusals import ServerRefused, flag_untrusted, malformed
+from nectar_node.http.requests import HttpRefused, ReadRequest, cookies, is_cross_origin, read_untrusted
 from nectar_node.http.sessions import SESSION_SECONDS, WebSessions
 from nectar_node.system.process import SORRY, Cause, SystemProcess, SystemToken, reply
+from nectar_node.system.web_sockets import REQUESTS, Offer, WebSockets
 
 ANSWER_SECONDS = 30
 """Seconds in which a process answers a browser; then that gets 408."""
@@ -47,7 +58,6 @@ MAX_REQUEST_BYTES = 64 << 10
 """Bytes of a process's request, which carries a path and little more."""
 MAX_ANSWER_BYTES = 64 << 10
 """Bytes of a process's answer without its blob, which carries a status and headers."""
-_LATER = ("WebSocketBind", "WebSocketSecureBind", "WebSocketUnbind", "WebSocketPush", "WebSocketClose")
 LOGIN = "/login"
 """The path that signs in; it is the node's own."""
 _COOKIES = ("kinode-auth_", "hyperware-auth_")
@@ -65,34 +75,24 @@ class _UnderWay(NamedTuple):
     """Bytes of its body."""
 
 
-class _Refused(Exception):
-    """A process's request is refused; carries the early packages' error, the later ones' and a sentence."""
-
-    def __init__(self, early: object, late: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.early = early
-        self.late = late
-
-
-def _malformed(sentence: str) -> _Refused:
-    return _Refused({"BadRequest": {"req": sentence}}, "MalformedRequest", sentence)
-
-
 class HttpServer(SystemProcess):
     """The bound paths, and the requests of browsers that processes have not answered yet."""
 
     id = HTTP_SERVER
     other_names = (HTTP_SERVER_LATE,)
 
-    def __init__(self, our: str, hosts: tuple[str, ...], fresh_id: Callable[[], int]) -> None:
+    def __init__(
+        self, our: str, hosts: tuple[str, ...], fresh_id: Callable[[], int], sockets: int = MAX_SOCKETS
+    ) -> None:
         """`hosts`: how the node may be called in a Host header, beside the names of its loopback; `fresh_id` returns
-        unpredictable u64s.
+        unpredictable u64s; `sockets`: how many WebSockets there may be.
         """
         super().__init__()
         self._our = our
         self._hosts = frozenset(hosts)
         self.sessions = WebSessions(fresh_id)
         self._bindings = Bindings()
+        self.sockets = WebSockets(our, sockets, fresh_id, self.sessions.holds, self._out.append)
         self._under_way: dict[object, _UnderWay] = {}
         """By the tokens of the requests."""
         self._gone: set[object] = set()
@@ -105,43 +105,44 @@ class HttpServer(SystemProcess):
     def receive(self, envelope: Envelope, now: float) -> None:
         """Bind or unbind a path."""
         try:
-            self._obey_untrusted(envelope)
-            self._reply(envelope, {"Ok": None})
-        except _Refused as refused:
+            if self._obey_untrusted(envelope):
+                self._reply(envelope, {"Ok": None})
+        except ServerRefused as refused:
             self._out.append(LogLine(str(envelope.source.process), 1, f"is refused by the HTTP server: {refused}"))
             self._refuse(envelope, refused)
 
-    def _obey_untrusted(self, envelope: Envelope) -> None:
-        """Do what a request asks for; raises _Refused."""
+    def _obey_untrusted(self, envelope: Envelope) -> bool:
+        """Do what a request asks for, and return whether it is answered here; raises ServerRefused."""
         try:
             value = load_untrusted(envelope.message.body, MAX_REQUEST_BYTES)
             name, fields = variant_untrusted(value)
-            if name in _LATER:
-                raise _malformed(f"{name}: this node serves no WebSockets yet")
+            if name in REQUESTS:
+                return self.sockets.obey_untrusted(envelope, name, fields)
             if name not in ("Bind", "SecureBind", "Unbind"):
-                raise _malformed(f"there is no request {name[:40]!r}: expected Bind, SecureBind or Unbind")
+                raise malformed(f"there is no request {name[:40]!r}: expected Bind, WebSocketBind or another")
             path = field_untrusted(fields, "path")
             if not isinstance(path, str):
-                raise _malformed("the path is not a text")
+                raise malformed("the path is not a text")
             if name == "Unbind":
                 self._bindings.unbind(envelope.source.process, path)
-                return
+                return True
             secure = name == "SecureBind"
-            authenticated = secure or _flag_untrusted(fields, "authenticated")
-            local_only = not secure and _flag_untrusted(fields, "local_only")
+            authenticated = secure or flag_untrusted(fields, "authenticated")
+            local_only = not secure and flag_untrusted(fields, "local_only")
             page = None
-            if _flag_untrusted(fields, "cache"):
+            if flag_untrusted(fields, "cache"):
                 if envelope.blob is None:
-                    raise _Refused("NoBlob", "NoBlob", f"{path[:100]!r} is to be cached, and there is no blob")
+                    raise ServerRefused("NoBlob", "NoBlob", f"{path[:100]!r} is to be cached, and there is no blob")
                 page = static_page(envelope.blob.mime, envelope.blob.bytes)
             source, server = envelope.source.process, envelope.target.process
             self._bindings.bind(Binding(source, server, path, authenticated, local_only, page, secure))
+            return True
         except RequestRefused as refusal:
-            raise _malformed(str(refusal)) from None
+            raise malformed(str(refusal)) from None
         except CannotBind as why:
-            raise _Refused({"PathBindError": {"error": str(why)}}, "MalformedRequest", str(why)) from None
+            raise ServerRefused({"PathBindError": {"error": str(why)}}, "MalformedRequest", str(why)) from None
 
-    def _refuse(self, envelope: Envelope, refused: _Refused) -> None:
+    def _refuse(self, envelope: Envelope, refused: ServerRefused) -> None:
         late = envelope.target.process == HTTP_SERVER_LATE
         self._reply(envelope, {"Err": refused.late if late else refused.early})
 
@@ -151,23 +152,46 @@ class HttpServer(SystemProcess):
             self._out.append(answer)
 
     def ended(self, process: ProcessId, now: float) -> None:
-        """Unbind the paths of a process that has ended."""
+        """Unbind the paths of a process that has ended, and end its WebSockets."""
         self._bindings.ended(process)
+        self.sockets.ended(process)
+
+    def next_deadline(self) -> float | None:
+        """Return when WebSockets are to be looked after, or None."""
+        return self.sockets.next_deadline()
+
+    def on_timer(self, now: float) -> None:
+        """Look after WebSockets."""
+        self.sockets.on_timer(now)
 
     # --- requests of browsers ---------------------------------------------------------------------------------------
 
     def take(self, event: HttpEvent, now: float) -> None:
-        """PageAnswer a browser's request, or ask the process that has bound the path; or forget who has gone away."""
-        if isinstance(event, HttpGone):
-            if event.token in self._under_way:
+        """Answer a browser's request, or ask the process that has bound the path; or forget who has gone away. Pass on
+        what WebSockets bring.
+        """
+        if isinstance(event, SocketFrame):
+            self.sockets.frame(event)
+        elif isinstance(event, SocketSent):
+            self.sockets.sent(event)
+        elif isinstance(event, HttpGone):
+            if not self.sockets.gone(event.token) and event.token in self._under_way:
                 self._gone.add(event.token)
-            return
+        else:
+            self._take_request(event, now)
+
+    def _take_request(self, event: HttpRequest | SocketRequest, now: float) -> None:
+        request = event.request if isinstance(event, SocketRequest) else event
+        answer: PageAnswer | None = None
         try:
-            answer = self._serve_untrusted(event, now)
+            if isinstance(event, SocketRequest):
+                self._open_socket_untrusted(request, now)
+            else:
+                answer = self._serve_untrusted(request, now)
         except HttpRefused as refused:
             answer = error_page(refused.status, refused.sentence)
         if answer is not None:
-            self._out.append(HttpAnswer(event.token, *answer))
+            self._out.append(HttpAnswer(request.token, *answer))
 
     def _serve_untrusted(self, request: HttpRequest, now: float) -> PageAnswer | None:
         """Return the answer, or None if a process is asked for it; raises HttpRefused."""
@@ -178,18 +202,37 @@ class HttpServer(SystemProcess):
         if found is None:
             raise HttpRefused(404, "Nothing is served here: no process that runs has bound this path.")
         binding, values = found
-        if binding.local_only and not read.is_local:
-            raise HttpRefused(403, "This page is for the machine of the node alone, and through no proxy.")
-        if binding.secure:
-            raise HttpRefused(401, _NO_ORIGIN)
-        if binding.authenticated and not self._is_signed_in(read, now):
-            raise HttpRefused(401, _SIGN_IN)
+        self._let_in(read, binding, now)
         if read.is_forged and (binding.authenticated or binding.local_only):
             raise HttpRefused(403, "A page of another site has sent this.")
         if binding.page is not None and read.method in ("GET", "HEAD"):
             return serve(binding.page, read.headers)
         self._ask(request, read, binding, values)
         return None
+
+    def _open_socket_untrusted(self, request: HttpRequest, now: float) -> None:
+        """Let a browser have a WebSocket; raises HttpRefused."""
+        read = read_untrusted(request, self._hosts)
+        found = self.sockets.bindings.find(read.process, read.segments, at_base=False)
+        if found is None:
+            raise HttpRefused(404, "There is no WebSocket here: no process that runs has bound this path for one.")
+        session = self._let_in(read, found[0], now)
+        if is_cross_origin(request, read.host, read.headers):
+            raise HttpRefused(403, "A page of another site wants this WebSocket.")
+        self.sockets.open(request.token, read, found[0], session, now)
+
+    def _let_in(self, read: ReadRequest, binding: Binding, now: float) -> str:
+        """Return the cookie of whoever has signed in, empty where nobody has to; raises HttpRefused for those who may
+        not come in.
+        """
+        if binding.local_only and not read.is_local:
+            raise HttpRefused(403, "This page is for the machine of the node alone, and through no proxy.")
+        if binding.secure:
+            raise HttpRefused(401, _NO_ORIGIN)
+        session = self._session(read, now) if binding.authenticated else ""
+        if session is None:
+            raise HttpRefused(401, _SIGN_IN)
+        return session
 
     def _sign_in(self, request: HttpRequest, read: ReadRequest, now: float) -> PageAnswer:
         """Let in who has a link, and send them to where it leads."""
@@ -203,9 +246,11 @@ class HttpServer(SystemProcess):
         target = ("location", _own_path(read.parameters.get("to", "/")))
         return PageAnswer(303, (target, ("cache-control", "no-store"), *set_cookies, *SAFETY), b"")
 
-    def _is_signed_in(self, read: ReadRequest, now: float) -> bool:
+    def _session(self, read: ReadRequest, now: float) -> str | None:
+        """Return the cookie of whoever has signed in, or None."""
         sent = cookies(read.headers)
-        return any(self.sessions.holds(sent.get(f"{name}{self._our}", ""), now) for name in _COOKIES)
+        found = (sent.get(f"{name}{self._our}", "") for name in _COOKIES)
+        return next((each for each in found if self.sessions.holds(each, now)), None)
 
     def _without_session(self, headers: dict[str, str]) -> dict[str, str]:
         """Return the headers without the cookies of a session, which are no process's business."""
@@ -240,6 +285,11 @@ class HttpServer(SystemProcess):
         message = Request(False, ANSWER_SECONDS, dump({"Http": told}))
         self._out.append(Inject(binding.server, target, message, blob, SystemToken(self.id, request.token)))
 
+    def taken(self, token: object, now: float) -> None:
+        """Learn that a process has room for what came by a WebSocket."""
+        assert isinstance(token, Offer)
+        self.sockets.taken(token)
+
     def answered(self, token: object, answer: Arrival | Failure, now: float) -> None:
         """Give a browser what a process has answered, or an error."""
         process = self._under_way[token].process
@@ -272,9 +322,16 @@ class HttpServer(SystemProcess):
         """End the request whose handling has failed."""
         self._bindings.recount()
         if isinstance(cause, Envelope):
-            self._refuse(cause, _Refused({"PathBindError": {"error": SORRY}}, "MalformedRequest", SORRY))
-        elif isinstance(cause, (HttpRequest, SystemToken)):
-            self._finish(cause.token, error_page(500, "The node failed: its log says why."))
+            self._refuse(cause, ServerRefused({"PathBindError": {"error": SORRY}}, "MalformedRequest", SORRY))
+        elif isinstance(cause, SystemToken) and isinstance(cause.token, Offer):
+            channel = self.sockets.channels.by_id.get(cause.token.channel)
+            self.sockets.recover(None if channel is None else channel.token)
+        elif isinstance(cause, (HttpRequest, SystemToken, SocketRequest)):
+            token = cause.request.token if isinstance(cause, SocketRequest) else cause.token
+            self.sockets.recover(token)
+            self._finish(token, error_page(500, "The node failed: its log says why."))
+        elif isinstance(cause, (SocketFrame, SocketSent, HttpGone)):
+            self.sockets.recover(cause.token)
 
 
 def _failed(reason: Reason) -> PageAnswer:
@@ -292,14 +349,6 @@ def _own_path(text: str) -> str:
     """Return a path of this node that a link leads to; the root for what leads elsewhere."""
     own = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isascii() and text.isprintable()
     return text if own and " " not in text else "/"
-
-
-def _flag_untrusted(fields: object, name: str) -> bool:
-    """Return a flag, which is false where it is missing; raises _Refused."""
-    value = fields.get(name, False) if isinstance(fields, dict) else False
-    if not isinstance(value, bool):
-        raise _malformed(f"{name} is neither true nor false")
-    return value
 
 
 def _socket_address(source: tuple[str, int]) -> str:
