@@ -10,10 +10,10 @@ from kernel.contract.message import ReplyTo
 
 MAX_SOCKETS = 16_384
 """WebSockets of one node, if it may have as many connections."""
-MAX_UNSENT_BYTES = 8 << 20
-"""Bytes that wait for one browser: what a page of a busy process may be behind. One larger message may wait alone."""
-MAX_UNSENT_FRAMES = 4096
-"""Messages that wait for one browser."""
+MAX_UNSENT_BYTES = 32 << 20
+"""Bytes that wait for one browser: what a process may send at once. One larger message may wait alone."""
+MAX_UNSENT_FRAMES = 8192
+"""Messages that wait for one browser: the answers to twice what an inbox holds."""
 MAX_UNSENT_BYTES_OF_ONE = 64 << 20
 """Bytes that wait for the browsers of one package."""
 MAX_UNSENT_BYTES_OF_ALL = 256 << 20
@@ -26,7 +26,7 @@ PING_SECONDS = 30
 """Seconds between two pings of the node; a browser that answers none has gone. Proxies close what is idle for 60 s."""
 
 
-class Channel:
+class SocketChannel:
     """One WebSocket, which a process knows by its `id`."""
 
     __slots__ = (
@@ -85,14 +85,14 @@ class Channels:
         """How many the processes of one package may have: the others have some in any case."""
         self._of_address = max(1, capacity // 16)
         """How many may come from one address that is not this machine's."""
-        self.by_id: dict[int, Channel] = {}
-        self.by_token: dict[object, Channel] = {}
-        self._of: dict[ProcessId, dict[int, Channel]] = {}
+        self.by_id: dict[int, SocketChannel] = {}
+        self.by_token: dict[object, SocketChannel] = {}
+        self._of: dict[ProcessId, dict[int, SocketChannel]] = {}
         self._packages: Counter[PackageId] = Counter()
         self._addresses: Counter[str] = Counter()
         self._unsent: Counter[PackageId] = Counter()
         self._all_unsent = 0
-        self._rounds: tuple[dict[int, Channel], ...] = tuple({} for _ in range(PING_SECONDS))
+        self._rounds: tuple[dict[int, SocketChannel], ...] = tuple({} for _ in range(PING_SECONDS))
         """The channels in as many parts: each second one of them is looked after."""
 
     def __len__(self) -> int:
@@ -110,7 +110,7 @@ class Channels:
             return "There are too many WebSockets from this address."
         return None
 
-    def add(self, channel: Channel) -> None:
+    def add(self, channel: SocketChannel) -> None:
         """Add a new one, whose id and token no other has."""
         self.by_id[channel.id] = self.by_token[channel.token] = channel
         self._of.setdefault(channel.process, {})[channel.id] = channel
@@ -119,7 +119,7 @@ class Channels:
             self._addresses[channel.address] += 1
         self._rounds[channel.id % PING_SECONDS][channel.id] = channel
 
-    def remove(self, channel: Channel) -> None:
+    def remove(self, channel: SocketChannel) -> None:
         """Forget one."""
         del self.by_id[channel.id]
         self.by_token.pop(channel.token, None)
@@ -133,17 +133,17 @@ class Channels:
         if channel.address:
             _lower(self._addresses, channel.address, 1)
 
-    def of(self, process: ProcessId) -> tuple[Channel, ...]:
+    def of(self, process: ProcessId) -> tuple[SocketChannel, ...]:
         """Return those of a process."""
         return tuple(self._of.get(process, {}).values())
 
-    def due(self, second: int) -> Iterable[Channel]:
+    def due(self, second: int) -> Iterable[SocketChannel]:
         """Return those that are to be looked after in that second."""
         return tuple(self._rounds[second % PING_SECONDS].values())
 
     # --- what waits for browsers ------------------------------------------------------------------------------------
 
-    def may_send(self, channel: Channel, size: int) -> bool:
+    def may_send(self, channel: SocketChannel, size: int) -> bool:
         """Whether a message of `size` bytes may wait for a browser."""
         if channel.unsent_frames >= MAX_UNSENT_FRAMES:
             return False
@@ -155,23 +155,23 @@ class Channels:
             and self._all_unsent + cost <= MAX_UNSENT_BYTES_OF_ALL
         )
 
-    def sends(self, channel: Channel, size: int) -> None:
+    def sends(self, channel: SocketChannel, size: int) -> None:
         """Count a message that waits for a browser from now on."""
         channel.unsent_frames += 1
         self._add_unsent(channel, size + FRAME_BYTES)
 
-    def sent(self, channel: Channel, size: int) -> None:
+    def sent(self, channel: SocketChannel, size: int) -> None:
         """Count no longer a message that a browser's connection has taken."""
         if channel.unsent_frames:
             channel.unsent_frames -= 1
             self._add_unsent(channel, -(size + FRAME_BYTES))
 
-    def drop_unsent(self, channel: Channel) -> None:
+    def drop_unsent(self, channel: SocketChannel) -> None:
         """Count no longer what waited for a browser, whose connection has ended."""
         channel.unsent_frames = 0
         self._add_unsent(channel, -channel.unsent_bytes)
 
-    def _add_unsent(self, channel: Channel, cost: int) -> None:
+    def _add_unsent(self, channel: SocketChannel, cost: int) -> None:
         channel.unsent_bytes += cost
         self._all_unsent += cost
         package = channel.process.package_id

@@ -42,7 +42,7 @@ from nectar_node.http.refusals import ServerRefused, flag_untrusted, malformed
 from nectar_node.http.requests import HttpRefused, ReadRequest, cookies, is_cross_origin, read_untrusted
 from nectar_node.http.sessions import SESSION_SECONDS, WebSessions
 from nectar_node.system.process import SORRY, Cause, SystemProcess, SystemToken, reply
-from nectar_node.system.web_sockets import REQUESTS, Offer, WebSockets
+from nectar_node.system.web_sockets import REQUESTS, SocketOffer, WebSockets
 
 ANSWER_SECONDS = 30
 """Seconds in which a process answers a browser; then that gets 408."""
@@ -287,7 +287,7 @@ class HttpServer(SystemProcess):
 
     def taken(self, token: object, now: float) -> None:
         """Learn that a process has room for what came by a WebSocket."""
-        assert isinstance(token, Offer)
+        assert isinstance(token, SocketOffer)
         self.sockets.taken(token)
 
     def answered(self, token: object, answer: Arrival | Failure, now: float) -> None:
@@ -323,7 +323,7 @@ class HttpServer(SystemProcess):
         self._bindings.recount()
         if isinstance(cause, Envelope):
             self._refuse(cause, ServerRefused({"PathBindError": {"error": SORRY}}, "MalformedRequest", SORRY))
-        elif isinstance(cause, SystemToken) and isinstance(cause.token, Offer):
+        elif isinstance(cause, SystemToken) and isinstance(cause.token, SocketOffer):
             channel = self.sockets.channels.by_id.get(cause.token.channel)
             self.sockets.recover(None if channel is None else channel.token)
         elif isinstance(cause, (HttpRequest, SystemToken, SocketRequest)):

@@ -37,7 +37,7 @@ from nectar_node.contract.http import (
 from nectar_node.contract.json_shapes import dump, field_untrusted
 from nectar_node.http import extension_data
 from nectar_node.http.bindings import Binding, Bindings
-from nectar_node.http.channels import MAX_UNSENT_BYTES, Channel, Channels
+from nectar_node.http.channels import MAX_UNSENT_BYTES, Channels, SocketChannel
 from nectar_node.http.extension_data import MESSAGE_TYPES, ExtensionData
 from nectar_node.http.refusals import ServerRefused, flag_untrusted, malformed, not_pushed
 from nectar_node.http.requests import HttpRefused, ReadRequest
@@ -64,7 +64,7 @@ _LATE_SECONDS = 5.0
 _GONE = "there is no such channel of this process"
 
 
-class Offer(NamedTuple):
+class SocketOffer(NamedTuple):
     """A request that waits for room in the inbox of a channel's process; also its receipt."""
 
     channel: int
@@ -161,7 +161,7 @@ class WebSockets:
             channel.ask(id, envelope.reply_to)
         return False
 
-    def _target_untrusted(self, envelope: Envelope, fields: object) -> tuple[Channel, FrameKind]:
+    def _target_untrusted(self, envelope: Envelope, fields: object) -> tuple[SocketChannel, FrameKind]:
         """Return the channel that something is for, and what it is; raises ServerRefused and RequestRefused."""
         id, kind = field_untrusted(fields, "channel_id"), field_untrusted(fields, "message_type")
         if not isinstance(id, int) or isinstance(id, bool):
@@ -175,7 +175,7 @@ class WebSockets:
             raise not_pushed("WsChannelNotFound", _GONE)
         return channel, found
 
-    def _send_untrusted(self, channel: Channel, kind: FrameKind, data: Buffer) -> None:
+    def _send_untrusted(self, channel: SocketChannel, kind: FrameKind, data: Buffer) -> None:
         if kind in (FrameKind.PING, FrameKind.PONG) and len(data) > MAX_CONTROL_BYTES:
             raise not_pushed("WsPingPongTooLong", f"a {kind.value} has at most {MAX_CONTROL_BYTES} bytes")
         if kind is FrameKind.TEXT and not _is_text(data):
@@ -186,7 +186,7 @@ class WebSockets:
             raise not_pushed("WsChannelNotFound", f"{why}; its connection ends")
         self._send(channel, kind, data)
 
-    def _send(self, channel: Channel, kind: FrameKind, data: Buffer) -> None:
+    def _send(self, channel: SocketChannel, kind: FrameKind, data: Buffer) -> None:
         self.channels.sends(channel, len(data))
         self._emit(SocketSend(channel.token, kind, data))
 
@@ -209,7 +209,7 @@ class WebSockets:
         id = 0
         while not id or id in self.channels.by_id:
             id = self._fresh_id() & 0xFFFF_FFFF
-        channel = Channel(token, id, binding.process, binding.server, binding.extension, address, session)
+        channel = SocketChannel(token, id, binding.process, binding.server, binding.extension, address, session)
         self.channels.add(channel)
         if self._looks_at == math.inf:
             self._looks_at = math.floor(now) + _SECOND
@@ -243,7 +243,7 @@ class WebSockets:
                 return
         self._offer(channel, {"WebSocketPush": told}, blob)
 
-    def _answer(self, channel: Channel, id: int, told: dict[str, object], blob: LazyLoadBlob) -> None:
+    def _answer(self, channel: SocketChannel, id: int, told: dict[str, object], blob: LazyLoadBlob) -> None:
         """Give a process the response of its extension."""
         reply_to = channel.answered(id)
         if reply_to is None:
@@ -267,7 +267,7 @@ class WebSockets:
         self._told_of_end(channel)
         return True
 
-    def taken(self, offer: Offer) -> None:
+    def taken(self, offer: SocketOffer) -> None:
         """Learn that a process has room for what a browser has done."""
         channel = self.channels.by_id.get(offer.channel)
         if channel is None:
@@ -277,22 +277,22 @@ class WebSockets:
         elif not channel.ended:
             self._read(channel)
 
-    def _read(self, channel: Channel) -> None:
+    def _read(self, channel: SocketChannel) -> None:
         channel.reads = True
         self._emit(SocketRead(channel.token))
 
-    def _offer(self, channel: Channel, value: object, blob: LazyLoadBlob | None, *, last: bool = False) -> None:
+    def _offer(self, channel: SocketChannel, value: object, blob: LazyLoadBlob | None, *, last: bool = False) -> None:
         target, message = Address(self._our, channel.process), Request(False, None, dump(value))
-        receipt = SystemToken(HTTP_SERVER, Offer(channel.id, last))
+        receipt = SystemToken(HTTP_SERVER, SocketOffer(channel.id, last))
         self._emit(Inject(channel.server, target, message, blob, None, receipt))
 
-    def _end(self, channel: Channel, code: int, reason: str) -> None:
+    def _end(self, channel: SocketChannel, code: int, reason: str) -> None:
         """End a connection, and tell its process."""
         if not channel.ended:
             self._emit(SocketClose(channel.token, code, reason))
             self._told_of_end(channel)
 
-    def _told_of_end(self, channel: Channel) -> None:
+    def _told_of_end(self, channel: SocketChannel) -> None:
         """Tell a process of the end of a connection, after all that has come before. Until it has room for that, the
         channel counts, or connections without end could be opened.
         """
@@ -303,7 +303,7 @@ class WebSockets:
         self.channels.drop_unsent(channel)
         self._offer(channel, {"WebSocketClose": channel.id}, None, last=True)
 
-    def _log(self, channel: Channel, text: str) -> None:
+    def _log(self, channel: SocketChannel, text: str) -> None:
         self._emit(LogLine(str(channel.process), 1, text))
 
     # --- time -------------------------------------------------------------------------------------------------------
@@ -326,7 +326,7 @@ class WebSockets:
             if not self.channels:
                 self._looks_at = math.inf
 
-    def _look_after(self, channel: Channel, now: float) -> None:
+    def _look_after(self, channel: SocketChannel, now: float) -> None:
         if channel.session and not self._signed_in(channel.session, now):
             self._end(channel, POLICY, "signed out")
         elif not channel.reads:

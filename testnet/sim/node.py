@@ -32,7 +32,16 @@ from nectar_node.contract.actions import (
     StopBackup,
     Torn,
 )
-from nectar_node.contract.http import Headers, HttpAnswer, HttpRequest
+from nectar_node.contract.http import (
+    Headers,
+    HttpAnswer,
+    HttpEvent,
+    HttpRequest,
+    SocketAccept,
+    SocketClose,
+    SocketRead,
+    SocketSend,
+)
 from nectar_node.contract.memory_budget import DEFAULT_BYTES, MemoryBudget
 from nectar_node.contract.traces import Traced
 from nectar_node.core.config import CoreConfig
@@ -53,6 +62,7 @@ from net.names.directory import Endpoint, RegistrarDirectory
 from net.names.identity import Identity
 from net.names.registrar import Registrar
 from net.peering.network import Network, NetworkConfig
+from testnet.browsers.web_socket import SimWebSocket, Surroundings
 from testnet.hostile.forgery import claim_name
 from testnet.sim.context import NodeContext
 from testnet.sim.disk import SimDisk
@@ -130,6 +140,8 @@ class SimNode(Wired):
         self._wake_at: float | None = None
         self.http_answers: dict[object, HttpAnswer] = {}
         """What browsers were answered, by the token of the request."""
+        self.web_sockets: dict[object, SimWebSocket] = {}
+        """The WebSockets of browsers, by token."""
         self._answers: dict[object, Arrival | Failure] = {}
         """Outcomes, by the token of the request."""
         self._thens: dict[object, Callable[[Arrival | Failure], None]] = {}
@@ -262,12 +274,24 @@ class SimNode(Wired):
         token, (path, _, query) = object(), target.partition("?")
         request = HttpRequest(token, method, path, query, headers, body, source)
 
+        self._tell_http(request)
+        return token
+
+    def begin_web_socket(
+        self, around: Surroundings, target: str, headers: Headers, source: tuple[str, int]
+    ) -> SimWebSocket:
+        """Let a browser ask for a WebSocket, `target` being path and query."""
+        token, (path, _, query) = object(), target.partition("?")
+        request = HttpRequest(token, "GET", path, query, headers, b"", source)
+        socket = self.web_sockets[token] = SimWebSocket(around, self._tell_http, request)
+        return socket
+
+    def _tell_http(self, event: HttpEvent) -> None:
         def arrives() -> None:
-            self.core.http(request, self._simulation.now)
+            self.core.http(event, self._simulation.now)
             self.go_on()
 
         self.happens(arrives)
-        return token
 
     def ask_later(
         self,
@@ -322,6 +346,8 @@ class SimNode(Wired):
                 self._await_disk(end)
         if self.crashed:
             return
+        for socket in self.web_sockets.values():
+            socket.node_ended(in_order=True)
         self.core.network.shutdown(simulation.now)
         self._carry_out()
 
@@ -333,6 +359,8 @@ class SimNode(Wired):
     def end(self) -> None:
         """Stop running."""
         self.crashed = True
+        for socket in self.web_sockets.values():
+            socket.node_ended(in_order=False)
         self._lanes.break_off()
         self.disk.close_store()
         self.core.machine.close()
@@ -410,8 +438,10 @@ class SimNode(Wired):
                     self.traced.append(action)
                 case Probed():
                     self.probed.append(action)
-                case HttpAnswer(token):
+                case HttpAnswer(token) if token not in self.web_sockets:
                     self.http_answers[token] = action
+                case HttpAnswer() | SocketAccept() | SocketRead() | SocketSend() | SocketClose():
+                    self.web_sockets[action.token].perform(action)
                 case Kept(token, problem):
                     self.kept[token] = problem
                 case DiskUsed(token):

@@ -23,11 +23,12 @@ from kernel.contract.address import ProcessId
 from kernel.contract.guest import Arrival
 from kernel.wasm.engine import Engine
 from nectar_node.backup.schedule import KnownRemote
-from nectar_node.contract.http import HttpAnswer
+from nectar_node.contract.http import Headers, HttpAnswer
 from nectar_node.contract.memory_budget import DEFAULT_BYTES
 from nectar_node.storage.database import Contents
 from nectar_node.storage.operations import Commit, Location, Row
 from net.base.frames import VERSION
+from testnet.browsers.web_socket import SimWebSocket
 from testnet.hostile.behaviours import MODEST, AttackOrder
 from testnet.journal.entries import fault_begins, fault_ends
 from testnet.journal.journal import NOBODY
@@ -359,14 +360,28 @@ class Simulation(NodeContext, Lab):
         at = self.nodes.get(node)
         if at is None:
             return None
-        sent = {"host": "localhost", **{name.lower(): value for name, value in headers.items()}}
-        token = at.begin_http(method, path, tuple(sent.items()), body, source)
+        token = at.begin_http(method, path, _sent_headers(headers), body, source)
         self.wait(
             lambda: token in at.http_answers or at.crashed,
             HTTP_SECONDS,
             f"the answer to {method} {path[:60]} on {node}",
         )
         return at.http_answers.pop(token, None)
+
+    def websocket(
+        self,
+        node: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        source: tuple[str, int] = ("127.0.0.1", 40_000),
+    ) -> SimWebSocket:
+        """Let a browser ask `node` for a WebSocket, let virtual time pass until it is open or refused, and return it.
+        The node must run.
+        """
+        socket = self.nodes[node].begin_web_socket(self, path, _sent_headers(headers or {}), source)
+        decided = lambda: socket.is_open or socket.refused is not None or socket.closed is not None  # noqa: E731
+        self.wait(decided, HTTP_SECONDS, f"the WebSocket {path[:60]} of {node}")
+        return socket
 
     # --- files and logs ---------------------------------------------------------------------------------------------
 
@@ -466,3 +481,8 @@ class Simulation(NodeContext, Lab):
 
     def note(self, text: str) -> None:
         self.record(NOBODY, f"note {text}")
+
+
+def _sent_headers(headers: Mapping[str, str]) -> Headers:
+    """Return the headers that a browser on the node's machine sends."""
+    return tuple({"host": "localhost", **{name.lower(): value for name, value in headers.items()}}.items())
