@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 from typing import NamedTuple
 
+from kernel.contract.address import PackageId
 from kernel.contract.message import Buffer
 
 Headers = tuple[tuple[str, str], ...]
@@ -95,6 +96,8 @@ class SocketAccept(NamedTuple):
     """Let a browser have the WebSocket that it asked for. Nothing is read before the first `SocketRead`."""
 
     token: object
+    package: PackageId
+    """The package whose process it is for, and whose what the browser sends is."""
 
 
 class SocketRead(NamedTuple):

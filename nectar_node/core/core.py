@@ -155,7 +155,7 @@ class NodeCore:
         net = Net(config.our, self.peers, network.record, network.statistics)
         distro = KernelProcess(config.our, self.kernel)
         self.keeper = Keeper(config.our, config.keeps, config.kept.owners, config.fresh_id, self._key_of, config.memory)
-        self._http = HttpServer(config.our, config.http_hosts, config.fresh_id)
+        self._http = HttpServer(config.our, config.http_hosts, config.fresh_id, config.sockets)
         self.sessions = self._http.sessions
         self.web_sockets = self._http.sockets
         processes: tuple[SystemProcess, ...]

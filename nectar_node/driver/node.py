@@ -61,7 +61,7 @@ from nectar_node.contract.actions import (
     Torn,
 )
 from nectar_node.contract.config import GENESIS_FILE, GenesisFile, NewerNetwork, NodeConfig, module_cache
-from nectar_node.contract.http import HttpAnswer, HttpEvent
+from nectar_node.contract.http import HTTP_ACTIONS, HttpAction, HttpEvent
 from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.contract.traces import Traced
 from nectar_node.control import commands as control
@@ -302,7 +302,7 @@ class Node:
             Kept: control.kept,
             StartBackup: self._backups.start,
             StopBackup: self._backups.cut_short,
-            HttpAnswer: self._http_answer,
+            **dict.fromkeys(HTTP_ACTIONS, self._http),
             Joined: self._on_joined,
             NameRefused: self._on_refused,
             StandDown: self._on_standing_down,
@@ -448,15 +448,16 @@ class Node:
         if self.config.http is not None:
             opened = open_door(self.config.http)
             self._web = opened.url
-            self._door = HttpDoor(opened, self._prepared.budget.browsers, self._tell_http, self._note)
+            budget = self._prepared.budget
+            self._door = HttpDoor(opened, budget.browsers, self._tell_http, self._note, budget.sockets)
 
     def _tell_http(self, event: HttpEvent) -> None:
         self._core.http(event, trio.current_time())
         self._turn()
 
-    def _http_answer(self, answer: HttpAnswer) -> None:
+    def _http(self, action: HttpAction) -> None:
         if self._door is not None:
-            self._door.answered(answer)
+            self._door.perform(action)
 
     async def _close_door(self) -> None:
         if self._door is not None:
@@ -695,6 +696,7 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         kept=prepared.kept,
         take_over=config.take_over,
         http_hosts=() if config.http is None else (config.http.host.lower(),),
+        sockets=prepared.budget.sockets,
         ledger=prepared.ledger,
     )
     return NodeCore(core_config, network)

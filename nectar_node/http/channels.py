@@ -7,9 +7,8 @@ from collections.abc import Iterable
 
 from kernel.contract.address import PackageId, ProcessId
 from kernel.contract.message import ReplyTo
+from nectar_node.base.descriptors import MAX_SOCKETS
 
-MAX_SOCKETS = 16_384
-"""WebSockets of one node, if it may have as many connections."""
 MAX_UNSENT_BYTES = 32 << 20
 """Bytes that wait for one browser: what a process may send at once. One larger message may wait alone."""
 MAX_UNSENT_FRAMES = 8192

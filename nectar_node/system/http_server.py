@@ -23,6 +23,7 @@ from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.events import Inject
 from kernel.contract.guest import Arrival, Failure
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, Reason, Request
+from nectar_node.base.descriptors import MAX_SOCKETS
 from nectar_node.base.system_processes import HTTP_SERVER, HTTP_SERVER_LATE
 from nectar_node.contract.actions import LogLine
 from nectar_node.contract.http import (
@@ -36,7 +37,6 @@ from nectar_node.contract.http import (
 )
 from nectar_node.contract.json_shapes import RequestRefused, dump, field_untrusted, load_untrusted, variant_untrusted
 from nectar_node.http.bindings import Binding, Bindings, CannotBind
-from nectar_node.http.channels import MAX_SOCKETS
 from nectar_node.http.pages import SAFETY, PageAnswer, answer_untrusted, error_page, serve, static_page
 from nectar_node.http.refusals import ServerRefused, flag_untrusted, malformed
 from nectar_node.http.requests import HttpRefused, ReadRequest, cookies, is_cross_origin, read_untrusted

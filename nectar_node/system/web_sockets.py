@@ -213,7 +213,7 @@ class WebSockets:
         self.channels.add(channel)
         if self._looks_at == math.inf:
             self._looks_at = math.floor(now) + _SECOND
-        self._emit(SocketAccept(token))
+        self._emit(SocketAccept(token, binding.process.package_id))
         host, port = read.source
         told = {
             "path": "/" + "/".join(read.segments),
