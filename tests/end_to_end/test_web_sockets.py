@@ -52,6 +52,13 @@ def seen(network: LocalTestnet) -> str:
     return str(network.message(NODE, "our@talk:site:local", '"Seen"')["body"])
 
 
+def runs_again(network: LocalTestnet) -> bool:
+    """Whether the process has bound its paths again."""
+    unbind = json.dumps({"WebSocketUnbind": {"path": "/rooms/:id"}})
+    tell = json.dumps({"Tell": {"to": f"{NODE}@http-server:distro:sys", "body": unbind}})
+    return "Ok" in str(network.message(NODE, "our@talk:site:local", tell))
+
+
 async def test_many_browsers_talk_to_a_process_and_each_gets_its_own_in_order(port: int) -> None:
     async def talk(number: int) -> None:
         async with web_socket(port, f"{BASE}/rooms/{number}", {"Origin": "http://localhost"}) as client:
@@ -102,7 +109,7 @@ async def test_a_process_that_ends_says_goodbye_to_its_browsers(network: LocalTe
             await client.send("!end")
             assert await client.end() == (1001, "the process has ended")
             assert await other.end() == (1001, "the process has ended")
-        await trio.to_thread.run_sync(until, lambda: seen(network) == "")
+        await trio.to_thread.run_sync(until, lambda: runs_again(network))
         async with web_socket(port, f"{BASE}/live") as client:
             await client.send("again")
             assert await client.receive() == "again"
@@ -113,5 +120,5 @@ async def test_a_process_that_ends_says_goodbye_to_its_browsers(network: LocalTe
 async def test_a_node_that_goes_down_says_goodbye(network: LocalTestnet, port: int) -> None:
     with trio.fail_after(60):
         async with web_socket(port, f"{BASE}/live") as client:
-            network.leave(NODE)
+            await trio.to_thread.run_sync(network.stop, NODE)
             assert await client.end() == (1001, "the node goes down")

@@ -148,7 +148,6 @@ async def test_a_goodbye_of_the_core_comes_after_all_that_it_has_sent() -> None:
         core.door.perform(SocketClose(core.token, 1001, "the process has ended"))
         assert [await client.receive() for _ in range(100)] == [str(number) for number in range(100)]
         assert await client.end() == (1001, "the process has ended")
-        await client.do(CloseConnection(code=1001))
         assert await client.stream.receive_some() == b""
         assert core.count(HttpGone) == 0
 
