@@ -286,6 +286,11 @@ class SimNode(Wired):
         socket = self.web_sockets[token] = SimWebSocket(around, self._tell_http, request)
         return socket
 
+    @property
+    def web_socket_count(self) -> int:
+        """How many WebSockets the core counts."""
+        return len(self.core.web_sockets.channels)
+
     def _tell_http(self, event: HttpEvent) -> None:
         def arrives() -> None:
             self.core.http(event, self._simulation.now)

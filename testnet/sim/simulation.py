@@ -23,11 +23,12 @@ from kernel.contract.address import ProcessId
 from kernel.contract.guest import Arrival
 from kernel.wasm.engine import Engine
 from nectar_node.backup.schedule import KnownRemote
-from nectar_node.contract.http import Headers, HttpAnswer
+from nectar_node.contract.http import HttpAnswer
 from nectar_node.contract.memory_budget import DEFAULT_BYTES
 from nectar_node.storage.database import Contents
 from nectar_node.storage.operations import Commit, Location, Row
 from net.base.frames import VERSION
+from testnet.browsers.browsers import SimBrowsers, sent_headers
 from testnet.browsers.web_socket import SimWebSocket
 from testnet.hostile.behaviours import MODEST, AttackOrder
 from testnet.journal.entries import fault_begins, fault_ends
@@ -360,7 +361,7 @@ class Simulation(NodeContext, Lab):
         at = self.nodes.get(node)
         if at is None:
             return None
-        token = at.begin_http(method, path, _sent_headers(headers), body, source)
+        token = at.begin_http(method, path, sent_headers(headers), body, source)
         self.wait(
             lambda: token in at.http_answers or at.crashed,
             HTTP_SECONDS,
@@ -378,10 +379,10 @@ class Simulation(NodeContext, Lab):
         """Let a browser ask `node` for a WebSocket, let virtual time pass until it is open or refused, and return it.
         The node must run.
         """
-        socket = self.nodes[node].begin_web_socket(self, path, _sent_headers(headers or {}), source)
-        decided = lambda: socket.is_open or socket.refused is not None or socket.closed is not None  # noqa: E731
-        self.wait(decided, HTTP_SECONDS, f"the WebSocket {path[:60]} of {node}")
-        return socket
+        return SimBrowsers(self, self.nodes[node]).open(path, headers, source)
+
+    def browsers(self, node: str) -> SimBrowsers:
+        return SimBrowsers(self, self.nodes[node])
 
     # --- files and logs ---------------------------------------------------------------------------------------------
 
@@ -481,8 +482,3 @@ class Simulation(NodeContext, Lab):
 
     def note(self, text: str) -> None:
         self.record(NOBODY, f"note {text}")
-
-
-def _sent_headers(headers: Mapping[str, str]) -> Headers:
-    """Return the headers that a browser on the node's machine sends."""
-    return tuple({"host": "localhost", **{name.lower(): value for name, value in headers.items()}}.items())
