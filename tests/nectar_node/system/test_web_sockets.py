@@ -158,6 +158,7 @@ def test_what_the_process_has_no_room_for_stays_with_the_browser_and_nothing_is_
     assert not socket.received
     (process,) = [each for id, each in talk.node.core.kernel.processes.items() if id.process == "talk"]
     assert process.mailbox.requests == 4096, "as many as an inbox takes"
+    assert len(process.waiters) == 1, "one more waits for room, and the browser keeps the rest"
     assert socket.most_unread <= WINDOW_BYTES + 5000
     assert talk.opened(), "others are let in meanwhile"
     talk.rest(60.0)
