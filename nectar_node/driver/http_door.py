@@ -143,6 +143,8 @@ class _DoorStream(trio.abc.HalfCloseableStream):
         await self._stream.aclose()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        if not data:
+            return  # h11 has nothing to write at the end of an answer
         with trio.move_on_after(WRITE_SECONDS) as scope:
             try:
                 await self._stream.send_all(data)
@@ -342,10 +344,11 @@ class HttpDoor:
         self._waiting[waiter] = waiter
         try:
             self._tell(request)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(_end_when_gone, reading, nursery.cancel_scope)
-                await waiter.there.wait()
-                nursery.cancel_scope.cancel()
+            if waiter.answer is None:  # else no process had to be asked
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(_end_when_gone, reading, nursery.cancel_scope)
+                    await waiter.there.wait()
+                    nursery.cancel_scope.cancel()
         finally:
             del self._waiting[waiter]
             if waiter.answer is None:
@@ -360,6 +363,9 @@ class HttpDoor:
         if not reading.whole and scope["http_version"] in ("1.0", "1.1"):
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        if reading.whole and scope["method"] != "HEAD" and len(answer.body) <= PIECE_BYTES:
+            await send({"type": "http.response.body", "body": bytes(answer.body), "more_body": False})
+            return
         if scope["method"] != "HEAD":
             pieces = memoryview(answer.body)
             for begin in range(0, len(pieces), PIECE_BYTES):
