@@ -44,7 +44,7 @@ async def _main(size: int) -> None:
     config.keep_alive_max_requests = 1 << 30
     config.loglevel = "CRITICAL"
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(lambda: serve(app, config))  # type: ignore[arg-type]
+        nursery.start_soon(lambda: serve(app, config))
         sys.stdout.write(f"{listener.getsockname()[1]}\n")
         sys.stdout.flush()
         await trio.to_thread.run_sync(sys.stdin.read, abandon_on_cancel=True)

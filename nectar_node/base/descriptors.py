@@ -60,7 +60,7 @@ class Budget(NamedTuple):
 
     def with_browsers(self) -> Budget:
         """Return the budget of a node that serves HTTP, at the cost of connections with other nodes."""
-        browsers, sockets = min(MAX_BROWSERS, self.connections // 4), min(MAX_SOCKETS, self.connections // 4)
+        browsers, sockets = min(MAX_BROWSERS, self.connections // 4), min(MAX_SOCKETS, self.connections // 2)
         connections = self.connections - browsers - sockets
         accepted = connections * 3 // 4
         return self._replace(connections=connections, accepted=accepted, browsers=browsers, sockets=sockets)

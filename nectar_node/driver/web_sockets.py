@@ -198,8 +198,9 @@ class DoorWebSocket(WSStream):
                 self._forget()
                 self._door.tell(HttpGone(self))
         elif isinstance(event, (Body, Data)) and self.handshake.accepted:
-            self.connection.receive_data(event.data)
-            await self._take_events()
+            if self.connection.state is not ConnectionState.CLOSED:  # after both goodbyes nothing counts
+                self.connection.receive_data(event.data)
+                await self._take_events()
         elif isinstance(event, (Body, Data)):
             await self._refuse(error_page(400, "A WebSocket is asked for without a body."))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -219,6 +220,27 @@ async def test_what_keeps_to_no_protocol_ends_its_connection() -> None:
         await client.stream.send_all(b"\xff" * 100)
         assert (await client.end())[0] == 1002
         await until(lambda: core.count(HttpGone) == 1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_random_frames_end_with_their_connection_and_leave_nothing(seed: int) -> None:
+    chance = random.Random(seed)
+    async with echo() as core:
+        for _ in range(40):
+            async with web_socket(core.port, "/") as client:
+                with suppress(trio.BrokenResourceError):
+                    for _ in range(chance.randrange(1, 6)):
+                        head = bytes(
+                            [chance.choice((0x00, 0x01, 0x81, 0x82, 0x88, 0x89, 0x8A, 0xC1, chance.randrange(256)))]
+                        )
+                        length = chance.choice((0, 1, 125, 126, 127, chance.randrange(128))) | chance.choice(
+                            (0x80, 0x80, 0)
+                        )
+                        await client.stream.send_all(head + bytes([length]) + chance.randbytes(chance.randrange(200)))
+        await until(lambda: core.count(HttpGone) == 40)
+        async with web_socket(core.port, "/") as client:
+            await client.send("still here")
+            assert await client.receive() == "still here"
 
 
 async def test_websockets_count_apart_from_other_connections_and_have_their_own_bound() -> None:

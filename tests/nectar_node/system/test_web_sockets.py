@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from nectar_node.contract.http import SocketFrame
 from nectar_node.http import channels
 from nectar_node.http.channels import MAX_UNSENT_BYTES, PING_SECONDS
 from nectar_node.http.extension_data import MESSAGE_TYPES, ExtensionData, decode_untrusted, encode
@@ -298,6 +299,27 @@ def test_channels_that_nobody_has_taken_the_end_of_count_still(talk: Talk, monke
     talk.node.core.kernel.processes[talk.node.process("talk")].mailbox.requests -= 4096
     talk.rest(70.0)
     assert talk.opened()
+
+
+def test_a_failure_of_our_own_ends_the_websocket_at_which_it_came_up_and_no_other(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    socket, other = talk.opened(), talk.opened()
+    frame = talk.node.core.web_sockets.frame
+    talk.simulation.contained = []
+
+    def fails(event: SocketFrame) -> None:
+        if not talk.simulation.contained:
+            raise RuntimeError("our own")
+        frame(event)
+
+    monkeypatch.setattr(talk.node.core.web_sockets, "frame", fails)
+    socket.send("one")
+    talk.rest(1.0)
+    assert socket.closed == (1011, "the node failed")
+    other.send("two")
+    assert other.receive() == "two"
+    assert len(talk.channels) == 1
 
 
 # --- extensions -------------------------------------------------------------------------------------------------------
