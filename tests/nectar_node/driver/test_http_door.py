@@ -358,6 +358,7 @@ async def test_http_2_comes_with_tls(certificate: tuple[str, str]) -> None:
                     ended = ended or isinstance(event, StreamEnded)
                 await stream.send_all(browser.data_to_send())
         assert got == b"200 GET /x 0"
+        assert not browser.remote_settings.enable_connect_protocol, "a WebSocket has a connection of its own"
         (told,) = door.events
         assert isinstance(told, HttpRequest)
         assert told.secure

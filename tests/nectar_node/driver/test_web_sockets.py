@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -29,6 +30,7 @@ from nectar_node.driver import web_sockets
 from nectar_node.driver.http_door import HttpDoor, open_door
 from nectar_node.http.pages import error_page
 from tests import waiting
+from tests.nectar_node.driver.test_http_door import certificate  # noqa: F401
 from tests.web_sockets import Refused, WebSocketClient, web_socket
 
 PACKAGE = PackageId("site", "local")
@@ -37,8 +39,8 @@ PACKAGE = PackageId("site", "local")
 class Echo:
     """A core that sends back what it reads, and reads on unless it is told not to."""
 
-    def __init__(self, sockets: int) -> None:
-        opened = open_door(HttpPlace(LOOPBACK, 0, None))
+    def __init__(self, sockets: int, tls: tuple[str, str] | None) -> None:
+        opened = open_door(HttpPlace(LOOPBACK, 0, tls))
         self.port = opened.port
         self.events: list[HttpEvent] = []
         self.failures: list[str] = []
@@ -82,8 +84,8 @@ async def until(done: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def echo(sockets: int = 8) -> AsyncIterator[Echo]:
-    core = Echo(sockets)
+async def echo(sockets: int = 8, tls: tuple[str, str] | None = None) -> AsyncIterator[Echo]:
+    core = Echo(sockets, tls)
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(core.door.serve)
@@ -109,6 +111,18 @@ async def test_messages_of_all_sizes_go_both_ways_in_order() -> None:
         assert (request.method, request.path, request.query, request.secure) == ("GET", "/x", "y=1", False)
         assert dict(request.headers)["host"] == "localhost"
         await until(lambda: core.count(SocketSent) == len(sent) + 1)
+
+
+async def test_a_websocket_by_tls(certificate: tuple[str, str]) -> None:  # noqa: F811
+    context = ssl.create_default_context(cafile=certificate[0])
+    context.set_alpn_protocols(["http/1.1"])
+    async with echo(tls=certificate) as core, await trio.open_tcp_stream(LOOPBACK, core.port) as inner:
+        stream = trio.SSLStream(inner, context, server_hostname="localhost", https_compatible=True)
+        client = WebSocketClient(stream)
+        await client.open("/", {})
+        await client.send("secret")
+        assert await client.receive() == "secret"
+        assert [each.request.secure for each in core.events if isinstance(each, SocketRequest)] == [True]
 
 
 async def test_a_websocket_that_the_core_does_not_want_is_refused_with_its_answer() -> None:
