@@ -55,7 +55,7 @@ FLOORS = {
     ),
     "testnet": (
         ("testnet.model",),
-        ("testnet.faults", "testnet.hostile", "testnet.journal", "testnet.remotes"),
+        ("testnet.faults", "testnet.hostile", "testnet.journal", "testnet.remotes", "testnet.browsers"),
         ("testnet.scenarios",),
         ("testnet.runs",),
         ("testnet.sim", "testnet.real.nodes"),

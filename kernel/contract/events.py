@@ -58,6 +58,10 @@ class Inject(NamedTuple):
     request: Request
     blob: LazyLoadBlob | None
     token: object
+    receipt: object = None
+    """Comes back in `Taken` when the request, which expects no response, is delivered or cannot be: until then it waits
+    for capacity at a process of this node, as a message from a peer does (G24). None: it waits for none.
+    """
 
 
 class Reply(NamedTuple):

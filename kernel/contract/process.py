@@ -124,11 +124,11 @@ class PendingWork(NamedTuple):
 
 class Parked(NamedTuple):
     """A message from a peer that waits for capacity, or for its target to be started; its receipt, and so the peer's
-    credit, is held back. Or a request of a system process that waits for a target to be started."""
+    credit, is held back. Or a request of a system process that does."""
 
     envelope: Envelope
     receipt: object
-    """The peer's receipt; None for a request of a system process."""
+    """The peer's receipt, or that of a system process's request; None for one that waits for no capacity."""
 
 
 class Lot:

@@ -112,8 +112,10 @@ class IncomingEvents:
             self._handover.put(sender, Delivery(Failure(error, context), prompt, False, envelope.blob, 0))
 
     def on_inject(self, event: Inject) -> None:
-        """Send a system process's request, in the node's own name: it needs neither a capability nor capacity."""
-        source, target, request, blob, token = event
+        """Send a system process's request, in the node's own name: it needs no capability, and capacity only if it has
+        a receipt.
+        """
+        source, target, request, blob, token, receipt = event
         id = self._state.fresh_id()
         if target.node == OUR_NODE:
             target = Address(self._state.our, target.process)
@@ -135,12 +137,20 @@ class IncomingEvents:
             else:
                 self._outcomes.undeliverable(envelope, Reason.INBOX_FULL)
             return
-        self._place(envelope)
+        self._place(envelope, receipt)
 
-    def _place(self, envelope: Envelope) -> None:
+    def _place(self, envelope: Envelope, receipt: object) -> None:
         """Deliver a system process's request on this node."""
         target = envelope.target.process
         receiver = self._processes.get(target)
+        if receipt is not None:
+            waits = receiver is not None and (receiver.waiters or not receiver.mailbox.has_room())
+            if receiver is not None and waits:
+                receiver.waiters.put(None, Parked(envelope, receipt))
+                return
+            if receiver is None and self._starting.wait(target, Parked(envelope, receipt)):
+                return
+            self._state.emit(_new(Taken, (receipt,)))
         if receiver is not None:
             if envelope.reply_to is not None:
                 self._outstanding.entrust(envelope.id, receiver, None)
@@ -184,4 +194,4 @@ class IncomingEvents:
         elif waiter.envelope.source.node != self._state.our:
             self.on_from_peer(FromPeer(*waiter))
         elif waiter.envelope.reply_to is None or waiter.envelope.id in self._outstanding:
-            self._place(waiter.envelope)  # otherwise it has timed out meanwhile
+            self._place(*waiter)  # otherwise it has timed out meanwhile

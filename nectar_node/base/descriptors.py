@@ -34,6 +34,8 @@ MAX_CLIENTS = 64
 
 MAX_BROWSERS = 256
 """Connections of browsers at the same time; one has six to a host, and more for HTTP/1.1 in other windows."""
+MAX_SOCKETS = 16_384
+"""WebSockets of browsers at a time."""
 
 T = TypeVar("T")
 
@@ -53,12 +55,15 @@ class Budget(NamedTuple):
     """Drives of guests that use WASI, and what these open there."""
     browsers: int = 0
     """Connections of browsers."""
+    sockets: int = 0
+    """WebSockets of browsers, beside these."""
 
     def with_browsers(self) -> Budget:
         """Return the budget of a node that serves HTTP, at the cost of connections with other nodes."""
-        browsers = min(MAX_BROWSERS, self.connections // 4)
-        connections = self.connections - browsers
-        return self._replace(connections=connections, accepted=connections * 3 // 4, browsers=browsers)
+        browsers, sockets = min(MAX_BROWSERS, self.connections // 4), min(MAX_SOCKETS, self.connections // 2)
+        connections = self.connections - browsers - sockets
+        accepted = connections * 3 // 4
+        return self._replace(connections=connections, accepted=accepted, browsers=browsers, sockets=sockets)
 
     @property
     def files_of_a_guest(self) -> int:

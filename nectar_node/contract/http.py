@@ -1,7 +1,14 @@
-"""HTTP between the core and its driver: parsed requests of browsers come in, answers leave."""
+"""HTTP between the core and its driver: parsed requests of browsers come in, answers leave.
+
+A WebSocket is asked for with `SocketRequest`. It gets an `HttpAnswer`, which refuses it, or `SocketAccept`. From then
+on the driver gives the core one `SocketFrame` for each `SocketRead`, and reads no further before: so a browser sends no
+faster than its process takes. What the core sends waits in the driver until the browser takes it, and `SocketSent` says
+when. `HttpGone` is the last of every WebSocket, however it ends; there is none after `SocketClose`.
+"""
 
 from __future__ import annotations
 
+import enum
 from typing import NamedTuple
 
 from kernel.contract.address import PackageId
@@ -32,7 +39,7 @@ class HttpRequest(NamedTuple):
 
 
 class HttpGone(NamedTuple):
-    """Nobody waits for the answer any more: the browser has gone away, or the node goes down."""
+    """Nobody waits for the answer any more: the browser has gone, or the node goes down. Or a WebSocket has ended."""
 
     token: object
 
@@ -52,7 +59,41 @@ class UploadStarted(NamedTuple):
     """Why the package cannot be started, in a sentence; None: it runs."""
 
 
-HttpEvent = HttpRequest | HttpGone | PasswordChecked | UploadStarted
+class FrameKind(enum.Enum):
+    """What a frame of a WebSocket is (RFC 6455, 11.8); the values are the names that processes know."""
+
+    TEXT = "Text"
+    BINARY = "Binary"
+    PING = "Ping"
+    PONG = "Pong"
+    CLOSE = "Close"
+
+
+class SocketRequest(NamedTuple):
+    """A browser wants a WebSocket; the driver has checked the syntax of the handshake."""
+
+    request: HttpRequest
+    """A GET without a body. Its token is from now on that of the WebSocket."""
+
+
+class SocketFrame(NamedTuple):
+    """A whole message from a browser, or a frame that controls the connection; after CLOSE there is none."""
+
+    token: object
+    kind: FrameKind
+    data: Buffer
+    """Of a TEXT valid UTF-8; of a CLOSE two bytes of code and a text, or nothing."""
+
+
+class SocketSent(NamedTuple):
+    """A browser's connection has taken a message."""
+
+    token: object
+    size: int
+    """Bytes of its data."""
+
+
+HttpEvent = HttpRequest | HttpGone | PasswordChecked | UploadStarted | SocketRequest | SocketFrame | SocketSent
 
 
 class HttpAnswer(NamedTuple):
@@ -79,3 +120,46 @@ class StartUpload(NamedTuple):
     token: object
     package: PackageId
     data: Buffer
+
+
+class SocketAccept(NamedTuple):
+    """Let a browser have the WebSocket that it asked for. Nothing is read before the first `SocketRead`."""
+
+    token: object
+    package: PackageId
+    """The package whose process it is for, and whose what the browser sends is."""
+
+
+class SocketRead(NamedTuple):
+    """Give the next message of a browser, when there is one."""
+
+    token: object
+
+
+class SocketSend(NamedTuple):
+    """Send a message or a frame to a browser."""
+
+    token: object
+    kind: FrameKind
+    """Not CLOSE."""
+    data: Buffer
+
+
+class SocketClose(NamedTuple):
+    """Say goodbye to a browser after what has been sent to it before, and end its connection."""
+
+    token: object
+    code: int
+    """Why, as RFC 6455, 7.4.1 numbers it."""
+    reason: str
+    """Why, for people: at most 123 bytes."""
+
+
+BrowserAction = HttpAnswer | SocketAccept | SocketRead | SocketSend | SocketClose
+"""What goes to a browser's connection."""
+BROWSER_ACTIONS = (HttpAnswer, SocketAccept, SocketRead, SocketSend, SocketClose)
+"""Their types."""
+HttpAction = BrowserAction | CheckPassword | StartUpload
+"""What the core wants done for browsers, and for programs on the node's machine."""
+HTTP_ACTIONS = (*BROWSER_ACTIONS, CheckPassword, StartUpload)
+"""Their types."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from kernel.contract.address import Address
 from kernel.contract.guest import GuestConfig
+from nectar_node.base.descriptors import MAX_SOCKETS
 from nectar_node.contract.memory_budget import DEFAULT_BYTES, MemoryBudget
 from nectar_node.core.kept import KeptState
 from nectar_node.storage.ledger import Ledger
@@ -47,6 +48,8 @@ class CoreConfig:
     """Whether the node's key file is protected by a password, with which its user may sign in."""
     rpc_open: bool = False
     """Whether programs on this machine may send messages in the user's name without a token."""
+    sockets: int = MAX_SOCKETS
+    """How many WebSockets browsers may have."""
     ledger: Ledger = field(default_factory=Ledger)
     """Accounts of what packages have on the disk; the driver updates them."""
     keeps: str = "kept"

@@ -50,7 +50,7 @@ from nectar_node.contract.actions import (
     StandDown,
     Torn,
 )
-from nectar_node.contract.http import CheckPassword, HttpAnswer, HttpEvent, StartUpload
+from nectar_node.contract.http import HTTP_ACTIONS, HttpEvent
 from nectar_node.contract.json_shapes import RequestRefused
 from nectar_node.contract.traces import Traces
 from nectar_node.core.backups import Backups
@@ -95,6 +95,8 @@ KEEPS_AT_ONCE = 2
 MAX_TRAPS = 256
 """Processes whose last trap is remembered: enough for everything that was started a moment ago."""
 
+_FOR_DRIVER = (StopJob, LogLine, ShutDown, Kept, *HTTP_ACTIONS)
+"""Actions of system processes that the driver carries out."""
 
 P = ParamSpec("P")
 
@@ -160,10 +162,12 @@ class NodeCore:
             names,
             config.fresh_id,
             self.kernel.processes.__contains__,
+            sockets=config.sockets,
             has_password=config.has_password,
             rpc_open=config.rpc_open,
         )
         self.sessions = self._http.sessions
+        self.web_sockets = self._http.sockets
         processes: tuple[SystemProcess, ...]
         processes = (self.vfs, *databases, self._state, Timer(), net, distro, self._terminal, self.keeper, self._http)
         self._timers: Timers[Any] = Timers()
@@ -512,7 +516,7 @@ class NodeCore:
 
     @_guarded
     def http(self, event: HttpEvent, now: float) -> None:
-        """Take what a browser does; `HttpAnswer` answers its request."""
+        """Take what a browser does; an `HttpAnswer` or `SocketAccept` answers its request."""
         self._system.take_http(self._http, event, now)
 
     @_guarded
@@ -652,7 +656,7 @@ class NodeCore:
         while (action := self._system.next_action(process, self._now)) is not None:
             if isinstance(action, Job):
                 self._out.append(action._replace(owner=SystemToken(process.id, action.owner)))
-            elif isinstance(action, (StopJob, LogLine, ShutDown, Kept, HttpAnswer, CheckPassword, StartUpload)):
+            elif isinstance(action, _FOR_DRIVER):
                 self._out.append(action)
             elif isinstance(action, AskKept):
                 self._store.ask(SystemToken(process.id, action.token))
@@ -692,7 +696,10 @@ class NodeCore:
         self._system.receive(envelope, self._now)
 
     def _taken(self, action: Taken) -> None:
-        self.network.taken(action.receipt, self._now)
+        if type(action.receipt) is SystemToken:
+            self._system.taken(action.receipt, self._now)
+        else:
+            self.network.taken(action.receipt, self._now)
 
     def _load(self, action: Load) -> None:
         self._load_code(action, action.package, action.path)

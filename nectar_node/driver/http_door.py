@@ -25,15 +25,19 @@ from typing import Any, NamedTuple, TypeAlias
 
 import trio
 from hypercorn.config import Config
+from hypercorn.events import Closed, RawData
+from hypercorn.protocol import ProtocolWrapper
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 from hypercorn.utils import wrap_app
 
 from nectar_node.base import log
+from nectar_node.base.descriptors import MAX_SOCKETS
 from nectar_node.base.errors import CannotListen
 from nectar_node.contract.config import LOOPBACK, HttpPlace
-from nectar_node.contract.http import HttpAnswer, HttpEvent, HttpGone, HttpRequest
+from nectar_node.contract.http import BrowserAction, HttpAnswer, HttpEvent, HttpGone, HttpRequest
+from nectar_node.driver.web_sockets import READ_BYTES, SocketDoor, with_web_sockets
 from nectar_node.http.pages import PageAnswer, error_page
 
 MAX_HEAD_BYTES = 32 << 10
@@ -169,6 +173,8 @@ class _DoorStream(trio.abc.HalfCloseableStream):
         await self._stream.aclose()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        if not data:
+            return  # h11 has nothing to write at the end of an answer
         with trio.move_on_after(WRITE_SECONDS) as scope:
             try:
                 await self._stream.send_all(data)
@@ -182,8 +188,37 @@ class _DoorStream(trio.abc.HalfCloseableStream):
 class _Connection(TCPServer):
     """Hypercorn's side of a connection, which ends when the other end has closed it."""
 
+    def __init__(self, sockets: SocketDoor, release: Callable[[], None], *args: Any) -> None:
+        """`release`: called when it carries a WebSocket from now on; `args` are hypercorn's."""
+        super().__init__(*args)
+        self._sockets = sockets
+        self._release = release
+        self._read_bytes = PIECE_BYTES
+
+    @property
+    def protocol(self) -> ProtocolWrapper:
+        """What reads the connection's data; hypercorn sets it before there is any."""
+        return self._protocol
+
+    @protocol.setter
+    def protocol(self, made: ProtocolWrapper) -> None:
+        self._protocol = with_web_sockets(made, self._sockets, self._is_web_socket)
+
+    def _is_web_socket(self) -> None:
+        self._read_bytes = READ_BYTES
+        self._release()
+
     async def _read_data(self) -> None:
-        await super()._read_data()
+        """Give the protocol what comes, until nothing does. As hypercorn does, but for the size of what is read."""
+        data = b" "
+        while data:
+            try:
+                with trio.fail_after(READ_SECONDS):
+                    data = bytes(await self.stream.receive_some(self._read_bytes))
+            except (trio.ClosedResourceError, trio.BrokenResourceError, trio.TooSlowError):
+                break
+            await self.protocol.handle(RawData(data))
+        await self.protocol.handle(Closed())
         await self.idle_task.stop()  # else it would be there until its time between two requests is over
 
 
@@ -196,14 +231,17 @@ class HttpDoor:
         connections: int,
         tell: Callable[[HttpEvent], None],
         note: Callable[[str, BaseException], None],
+        sockets: int = MAX_SOCKETS,
     ) -> None:
-        """`connections`: how many there may be at a time; a further one waits to be accepted. `tell` gives the core an
-        event; `note` is given failures of our own code and hypercorn's.
+        """`connections`: how many there may be at a time, beside WebSockets; a further one waits to be accepted. `tell`
+        gives the core an event; `note` is given failures of our own code and hypercorn's. `sockets`: how many
+        WebSockets there may be.
         """
         self._door = door
         self._tell = tell
         self._note = note
         self._places = trio.CapacityLimiter(connections)
+        self._sockets = SocketDoor(sockets, tell)
         self._streams: set[_DoorStream] = set()
         self._waiting: dict[object, _Waiter] = {}
         self._bodies = 0
@@ -239,6 +277,7 @@ class HttpDoor:
         """Answer what is under way with 503, and end all connections."""
         self._closes = True
         self._accepting.cancel()
+        self._sockets.close()
         for token, waiter in list(self._waiting.items()):
             self._tell(HttpGone(token))
             waiter.set(HttpAnswer(token, *error_page(503, "The node goes down.")))
@@ -251,19 +290,28 @@ class HttpDoor:
         if self._door.guard is not None:
             self._door.guard.close()
 
-    def answered(self, answer: HttpAnswer) -> None:
-        """Take the core's answer to a request."""
-        waiter = self._waiting.get(answer.token)
-        if waiter is not None:
-            waiter.set(answer)
+    def perform(self, action: BrowserAction) -> None:
+        """Carry out what the core wants done for a browser, if that is still there."""
+        waiter = self._waiting.get(action.token)
+        if waiter is None:
+            self._sockets.perform(action)
+        elif isinstance(action, HttpAnswer):
+            waiter.set(action)
 
     async def _connected(self, stream: _DoorStream, place: object) -> None:
         self._streams.add(stream)
         carried: Any = stream
         if self._door.tls is not None:
             carried = trio.SSLStream(stream, self._door.tls, server_side=True, https_compatible=True)
+        held = [place]
+
+        def release() -> None:
+            while held:
+                self._places.release_on_behalf_of(held.pop())
+
+        served = self._app, self._config, self._context, ConnectionState({}), carried
         try:
-            await _Connection(self._app, self._config, self._context, ConnectionState({}), carried)
+            await _Connection(self._sockets, release, *served)
         except Exception as error:
             if not _is_theirs(error):
                 self._note("the HTTP server", error)
@@ -272,13 +320,13 @@ class HttpDoor:
             self._streams.discard(stream)
             if self._closes and not self._streams:
                 self._emptied.set()
-            self._places.release_on_behalf_of(place)
+            release()
 
     # --- the application --------------------------------------------------------------------------------------------
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1013})  # before it is accepted: 403
+            await send({"type": "websocket.close", "code": 1013})  # by HTTP/2, unasked: 403
         elif scope["type"] == "http":
             reading = _Body(receive)
             try:
@@ -328,10 +376,11 @@ class HttpDoor:
         self._waiting[waiter] = waiter
         try:
             self._tell(request)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(_end_when_gone, reading, nursery.cancel_scope)
-                await waiter.there.wait()
-                nursery.cancel_scope.cancel()
+            if waiter.answer is None:  # else no process had to be asked
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(_end_when_gone, reading, nursery.cancel_scope)
+                    await waiter.there.wait()
+                    nursery.cancel_scope.cancel()
         finally:
             del self._waiting[waiter]
             if waiter.answer is None:
@@ -346,6 +395,9 @@ class HttpDoor:
         if not reading.whole and scope["http_version"] in ("1.0", "1.1"):
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        if reading.whole and scope["method"] != "HEAD" and len(answer.body) <= PIECE_BYTES:
+            await send({"type": "http.response.body", "body": bytes(answer.body), "more_body": False})
+            return
         if scope["method"] != "HEAD":
             pieces = memoryview(answer.body)
             for begin in range(0, len(pieces), PIECE_BYTES):

@@ -61,7 +61,15 @@ from nectar_node.contract.actions import (
     Torn,
 )
 from nectar_node.contract.config import GENESIS_FILE, GenesisFile, NewerNetwork, NodeConfig, module_cache
-from nectar_node.contract.http import CheckPassword, HttpAnswer, HttpEvent, PasswordChecked, StartUpload, UploadStarted
+from nectar_node.contract.http import (
+    BROWSER_ACTIONS,
+    BrowserAction,
+    CheckPassword,
+    HttpEvent,
+    PasswordChecked,
+    StartUpload,
+    UploadStarted,
+)
 from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.contract.traces import Traced
 from nectar_node.control import commands as control
@@ -305,7 +313,7 @@ class Node:
             Kept: control.kept,
             StartBackup: self._backups.start,
             StopBackup: self._backups.cut_short,
-            HttpAnswer: self._http_answer,
+            **dict.fromkeys(BROWSER_ACTIONS, self._browser),
             CheckPassword: lambda check: self._nursery.start_soon(self._check_password, check),
             StartUpload: lambda upload: self._nursery.start_soon(self._start_upload, upload),
             Joined: self._on_joined,
@@ -454,15 +462,16 @@ class Node:
         if self.config.http is not None:
             opened = open_door(self.config.http)
             self._web = opened.url
-            self._door = HttpDoor(opened, self._prepared.budget.browsers, self._tell_http, self._note)
+            budget = self._prepared.budget
+            self._door = HttpDoor(opened, budget.browsers, self._tell_http, self._note, budget.sockets)
 
     def _tell_http(self, event: HttpEvent) -> None:
         self._core.http(event, trio.current_time())
         self._turn()
 
-    def _http_answer(self, answer: HttpAnswer) -> None:
+    def _browser(self, action: BrowserAction) -> None:
         if self._door is not None:
-            self._door.answered(answer)
+            self._door.perform(action)
 
     async def _check_password(self, check: CheckPassword) -> None:
         right = await trio.to_thread.run_sync(
@@ -719,6 +728,7 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         http_proxied=() if config.http is None or config.http.name is None else (config.http.name,),
         has_password=has_password(folder.key),
         rpc_open=config.http is not None and config.http.rpc_open,
+        sockets=prepared.budget.sockets,
         ledger=prepared.ledger,
     )
     return NodeCore(core_config, network)

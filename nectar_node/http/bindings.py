@@ -51,6 +51,8 @@ class Binding(NamedTuple):
     """What a GET is answered with, without asking the process; None: it is asked."""
     secure: bool = False
     """Whether it is served only under an origin for its package alone."""
+    extension: bool = False
+    """Whether the WebSockets there are those of a program that works for the process."""
 
     @property
     def access(self) -> Access:
@@ -102,8 +104,9 @@ class Bindings:
         bound = self._of.pop(process, {})
         self._count(process.package_id, -len(bound), -sum(map(_size, bound.values())))
 
-    def find(self, process: ProcessId, segments: tuple[str, ...]) -> Found | None:
-        """Return what is bound at a path; if nothing is, what its process has bound at the base, or None.
+    def find(self, process: ProcessId, segments: tuple[str, ...], *, at_base: bool = True) -> Found | None:
+        """Return what is bound at a path; if nothing is, what its process has bound at the base unless `at_base` is
+        false, or None.
 
         A path without parameters comes first, then that with a parameter later than others.
         """
@@ -119,7 +122,7 @@ class Bindings:
                 rank = tuple(each.startswith(":") for each in pattern), pattern
                 best = rank if best is None else min(best, rank)
         if best is None:
-            base = bound.get(())
+            base = bound.get(()) if at_base else None
             return None if base is None else (base, {})
         pattern = best[1]
         values = {name[1:]: value for name, value in zip(pattern, segments, strict=True) if name.startswith(":")}

@@ -3,7 +3,7 @@
 A process binds a path, {"Bind": {"path", "authenticated", "local_only", "cache"}}, and is served below its own name:
 `/games` of `chess:chess:sys` under `/chess:chess:sys/games`. With `cache` the request's blob is what a GET is answered
 with. Every other request of a browser goes to the process as {"Http": {…}}, the body as blob; it answers {"status",
-"headers"}, the body as blob. Bindings end with their process.
+"headers"}, the body as blob. Bindings end with their process. WebSockets are in `nectar_node.system.web_sockets`.
 
 The two names are those of two generations of packages, which compare the source of what they get with the name that
 they know, and parse errors in different shapes: so the name that a process calls says to which it belongs.
@@ -21,6 +21,7 @@ from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.events import Inject
 from kernel.contract.guest import Arrival, Failure
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, Reason, Request
+from nectar_node.base.descriptors import MAX_SOCKETS
 from nectar_node.base.system_processes import HTTP_SERVER, HTTP_SERVER_LATE, RPC, TERMINAL
 from nectar_node.contract.actions import LogLine
 from nectar_node.contract.http import (
@@ -31,6 +32,10 @@ from nectar_node.contract.http import (
     HttpGone,
     HttpRequest,
     PasswordChecked,
+    SocketFrame,
+    SocketRequest,
+    SocketSent,
+    UploadStarted,
 )
 from nectar_node.contract.json_shapes import RequestRefused, dump, field_untrusted, load_untrusted, variant_untrusted
 from nectar_node.http import rpc
@@ -38,10 +43,12 @@ from nectar_node.http.bindings import Binding, Bindings, CannotBind
 from nectar_node.http.entrance import Entrance
 from nectar_node.http.origins import OurNames
 from nectar_node.http.pages import PageAnswer, answer_untrusted, error_page, serve, static_page, with_policy
+from nectar_node.http.refusals import ServerRefused, flag_untrusted, malformed
 from nectar_node.http.requests import HttpRefused, ReadRequest, read_untrusted
 from nectar_node.http.sessions import WebSessions
 from nectar_node.http.uploads import Uploads
 from nectar_node.system.process import SORRY, Cause, SystemProcess, SystemToken, reply
+from nectar_node.system.web_sockets import REQUESTS, SocketOffer, WebSockets
 
 ANSWER_SECONDS = 30
 """Seconds in which a process answers a browser; then that gets 408."""
@@ -57,7 +64,6 @@ MAX_REQUEST_BYTES = 64 << 10
 """Bytes of a process's request, which carries a path and little more."""
 MAX_ANSWER_BYTES = 64 << 10
 """Bytes of a process's answer without its blob, which carries a status and headers."""
-_LATER = ("WebSocketBind", "WebSocketSecureBind", "WebSocketUnbind", "WebSocketPush", "WebSocketClose")
 
 
 class _UnderWay(NamedTuple):
@@ -73,19 +79,6 @@ class _UnderWay(NamedTuple):
     """Whether it is the message of a program, and no browser's request."""
 
 
-class _Refused(Exception):
-    """A process's request is refused; carries the early packages' error, the later ones' and a sentence."""
-
-    def __init__(self, early: object, late: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.early = early
-        self.late = late
-
-
-def _malformed(sentence: str) -> _Refused:
-    return _Refused({"BadRequest": {"req": sentence}}, "MalformedRequest", sentence)
-
-
 class HttpServer(SystemProcess):
     """The bound paths, and the requests of browsers that processes have not answered yet."""
 
@@ -99,12 +92,13 @@ class HttpServer(SystemProcess):
         fresh_id: Callable[[], int],
         runs: Callable[[ProcessId], bool],
         *,
+        sockets: int = MAX_SOCKETS,
         has_password: bool,
         rpc_open: bool,
     ) -> None:
         """`names`: how the node may be called in a Host header; `fresh_id` returns unpredictable u64s; `runs` says
-        whether a process runs; `has_password`: whether one protects the node's key; `rpc_open`: whether programs on
-        this machine need no token.
+        whether a process runs; `sockets`: how many WebSockets there may be; `has_password`: whether one protects the
+        node's key; `rpc_open`: whether programs on this machine need no token.
         """
         super().__init__()
         self._our = our
@@ -115,6 +109,7 @@ class HttpServer(SystemProcess):
         self._uploads = Uploads(our)
         self._entrance = Entrance(our, names, self.sessions, has_password=has_password)
         self._bindings = Bindings()
+        self.sockets = WebSockets(our, sockets, fresh_id, self.sessions.lasts, self._out.append)
         self._under_way: dict[object, _UnderWay] = {}
         """By the tokens of the requests."""
         self._gone: set[object] = set()
@@ -127,43 +122,44 @@ class HttpServer(SystemProcess):
     def receive(self, envelope: Envelope, now: float) -> None:
         """Bind or unbind a path."""
         try:
-            self._obey_untrusted(envelope)
-            self._reply(envelope, {"Ok": None})
-        except _Refused as refused:
+            if self._obey_untrusted(envelope):
+                self._reply(envelope, {"Ok": None})
+        except ServerRefused as refused:
             self._out.append(LogLine(str(envelope.source.process), 1, f"is refused by the HTTP server: {refused}"))
             self._refuse(envelope, refused)
 
-    def _obey_untrusted(self, envelope: Envelope) -> None:
-        """Do what a request asks for; raises _Refused."""
+    def _obey_untrusted(self, envelope: Envelope) -> bool:
+        """Do what a request asks for, and return whether it is answered here; raises ServerRefused."""
         try:
             value = load_untrusted(envelope.message.body, MAX_REQUEST_BYTES)
             name, fields = variant_untrusted(value)
-            if name in _LATER:
-                raise _malformed(f"{name}: this node serves no WebSockets yet")
+            if name in REQUESTS:
+                return self.sockets.obey_untrusted(envelope, name, fields)
             if name not in ("Bind", "SecureBind", "Unbind"):
-                raise _malformed(f"there is no request {name[:40]!r}: expected Bind, SecureBind or Unbind")
+                raise malformed(f"there is no request {name[:40]!r}: expected Bind, WebSocketBind or another")
             path = field_untrusted(fields, "path")
             if not isinstance(path, str):
-                raise _malformed("the path is not a text")
+                raise malformed("the path is not a text")
             if name == "Unbind":
                 self._bindings.unbind(envelope.source.process, path)
-                return
+                return True
             secure = name == "SecureBind"
-            authenticated = secure or _flag_untrusted(fields, "authenticated")
-            local_only = not secure and _flag_untrusted(fields, "local_only")
+            authenticated = secure or flag_untrusted(fields, "authenticated")
+            local_only = not secure and flag_untrusted(fields, "local_only")
             page = None
-            if _flag_untrusted(fields, "cache"):
+            if flag_untrusted(fields, "cache"):
                 if envelope.blob is None:
-                    raise _Refused("NoBlob", "NoBlob", f"{path[:100]!r} is to be cached, and there is no blob")
+                    raise ServerRefused("NoBlob", "NoBlob", f"{path[:100]!r} is to be cached, and there is no blob")
                 page = static_page(envelope.blob.mime, envelope.blob.bytes)
             source, server = envelope.source.process, envelope.target.process
             self._bindings.bind(Binding(source, server, path, authenticated, local_only, page, secure))
+            return True
         except RequestRefused as refusal:
-            raise _malformed(str(refusal)) from None
+            raise malformed(str(refusal)) from None
         except CannotBind as why:
-            raise _Refused({"PathBindError": {"error": str(why)}}, "MalformedRequest", str(why)) from None
+            raise ServerRefused({"PathBindError": {"error": str(why)}}, "MalformedRequest", str(why)) from None
 
-    def _refuse(self, envelope: Envelope, refused: _Refused) -> None:
+    def _refuse(self, envelope: Envelope, refused: ServerRefused) -> None:
         late = envelope.target.process == HTTP_SERVER_LATE
         self._reply(envelope, {"Err": refused.late if late else refused.early})
 
@@ -173,34 +169,61 @@ class HttpServer(SystemProcess):
             self._out.append(answer)
 
     def ended(self, process: ProcessId, now: float) -> None:
-        """Unbind the paths of a process that has ended."""
+        """Unbind the paths of a process that has ended, and end its WebSockets."""
         self._bindings.ended(process)
+        self.sockets.ended(process)
+
+    def next_deadline(self) -> float | None:
+        """Return when WebSockets are to be looked after, or None."""
+        return self.sockets.next_deadline()
+
+    def on_timer(self, now: float) -> None:
+        """Look after WebSockets."""
+        self.sockets.on_timer(now)
 
     # --- requests of browsers ---------------------------------------------------------------------------------------
 
     def take(self, event: HttpEvent, now: float) -> None:
-        """Answer a browser's request, or ask the process that has bound the path; or forget who has gone away."""
-        if isinstance(event, HttpGone):
-            self._entrance.gone(event.token)
-            self._uploads.gone(event.token)
-            if event.token in self._under_way:
-                self._gone.add(event.token)
-            return
-        if not isinstance(event, HttpRequest):
-            done = (
-                self._entrance.checked(event, now)
-                if isinstance(event, PasswordChecked)
-                else self._uploads.started(event)
-            )
-            if done is not None:
-                self._out.append(done)
-            return
+        """Answer a browser's request, or ask the process that has bound the path; or forget who has gone away. Pass on
+        what WebSockets bring.
+        """
+        match event:
+            case HttpRequest() | SocketRequest():
+                self._take_request(event, now)
+            case SocketFrame():
+                self.sockets.frame(event)
+            case SocketSent():
+                self.sockets.sent(event)
+            case HttpGone(token):
+                if not self.sockets.gone(token):
+                    self._gone_away(token)
+            case PasswordChecked():
+                self._answer(self._entrance.checked(event, now))
+            case UploadStarted():
+                self._answer(self._uploads.started(event))
+
+    def _gone_away(self, token: object) -> None:
+        self._entrance.gone(token)
+        self._uploads.gone(token)
+        if token in self._under_way:
+            self._gone.add(token)
+
+    def _answer(self, answer: HttpAnswer | None) -> None:
+        if answer is not None:
+            self._out.append(answer)
+
+    def _take_request(self, event: HttpRequest | SocketRequest, now: float) -> None:
+        request = event.request if isinstance(event, SocketRequest) else event
+        answer: PageAnswer | None = None
         try:
-            answer = self._serve_untrusted(event, now)
+            if isinstance(event, SocketRequest):
+                self._open_socket_untrusted(request, now)
+            else:
+                answer = self._serve_untrusted(request, now)
         except HttpRefused as refused:
             answer = error_page(refused.status, refused.sentence)
         if answer is not None:
-            self._out.append(HttpAnswer(event.token, *answer))
+            self._out.append(HttpAnswer(request.token, *answer))
 
     def _serve_untrusted(self, request: HttpRequest, now: float) -> PageAnswer | None:
         """Return the answer, or None if a process is asked for it; raises HttpRefused."""
@@ -226,6 +249,18 @@ class HttpServer(SystemProcess):
             return with_policy(serve(binding.page, read.headers), policy)
         self._ask(request, read, binding, values, policy)
         return None
+
+    def _open_socket_untrusted(self, request: HttpRequest, now: float) -> None:
+        """Let a browser have a WebSocket; raises HttpRefused."""
+        read = read_untrusted(request, self._names)
+        process = self._entrance.whom(read)
+        found = None
+        if isinstance(process, ProcessId):
+            found = self.sockets.bindings.find(process, read.segments, at_base=False)
+        if found is None:
+            raise HttpRefused(404, "There is no WebSocket here: no process that runs has bound this path for one.")
+        session = self._entrance.admit_websocket(read, found[0].access, now)
+        self.sockets.open(request.token, read, found[0], session, now)
 
     def _ask(
         self, request: HttpRequest, read: ReadRequest, binding: Binding, values: dict[str, str], policy: Headers
@@ -275,6 +310,11 @@ class HttpServer(SystemProcess):
         self._count[package] += 1
         self._bytes[package] += size
 
+    def taken(self, token: object, now: float) -> None:
+        """Learn that a process has room for what came by a WebSocket."""
+        assert isinstance(token, SocketOffer)
+        self.sockets.taken(token)
+
     def answered(self, token: object, answer: Arrival | Failure, now: float) -> None:
         """Give a browser what a process has answered, or an error."""
         _, process, _, policy, is_rpc = self._under_way[token]
@@ -311,9 +351,16 @@ class HttpServer(SystemProcess):
         self._bindings.recount()
         self._entrance.recover()
         if isinstance(cause, Envelope):
-            self._refuse(cause, _Refused({"PathBindError": {"error": SORRY}}, "MalformedRequest", SORRY))
-        elif isinstance(cause, (HttpRequest, SystemToken)):
-            self._finish(cause.token, error_page(500, "The node failed: its log says why."))
+            self._refuse(cause, ServerRefused({"PathBindError": {"error": SORRY}}, "MalformedRequest", SORRY))
+        elif isinstance(cause, SystemToken) and isinstance(cause.token, SocketOffer):
+            channel = self.sockets.channels.by_id.get(cause.token.channel)
+            self.sockets.recover(None if channel is None else channel.token)
+        elif isinstance(cause, (HttpRequest, SystemToken, SocketRequest)):
+            token = cause.request.token if isinstance(cause, SocketRequest) else cause.token
+            self.sockets.recover(token)
+            self._finish(token, error_page(500, "The node failed: its log says why."))
+        elif isinstance(cause, (SocketFrame, SocketSent, HttpGone)):
+            self.sockets.recover(cause.token)
 
 
 def _failed(reason: Reason) -> PageAnswer:
@@ -325,14 +372,6 @@ def _failed(reason: Reason) -> PageAnswer:
     if reason is Reason.PROCESS_ENDED:
         return error_page(500, "The process behind this page has ended without an answer.")
     return error_page(503, f"The process behind this page could not be asked: {reason.value}.")
-
-
-def _flag_untrusted(fields: object, name: str) -> bool:
-    """Return a flag, which is false where it is missing; raises _Refused."""
-    value = fields.get(name, False) if isinstance(fields, dict) else False
-    if not isinstance(value, bool):
-        raise _malformed(f"{name} is neither true nor false")
-    return value
 
 
 def _socket_address(source: tuple[str, int]) -> str:

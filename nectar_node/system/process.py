@@ -15,14 +15,15 @@ from kernel.contract.events import Event, Reply, UseState
 from kernel.contract.guest import Arrival, Failure, Program
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, Request, Response
 from nectar_node.contract.actions import BadCode, Kept, LogLine, ShutDown
-from nectar_node.contract.http import CheckPassword, HttpAnswer, HttpRequest, StartUpload
+from nectar_node.contract.http import HttpAction, HttpEvent
 from nectar_node.storage.operations import Job, LeftOut, Outcome, StopJob
 
 
 class SystemToken(NamedTuple):
     """The token of something that a system process waits for.
 
-    An `Inject` in its own name has one: the outcome then comes to `SystemProcess.answered`.
+    An `Inject` in its own name has one: the outcome then comes to `SystemProcess.answered`. As the receipt of an
+    `Inject`, it comes back in `SystemProcess.taken`.
     """
 
     process: ProcessId
@@ -71,26 +72,13 @@ class Committed(NamedTuple):
     """The states that were left out."""
 
 
-SystemAction = (
-    Event
-    | Job
-    | StopJob
-    | FetchCode
-    | CompileCode
-    | AskKept
-    | LogLine
-    | ShutDown
-    | Kept
-    | HttpAnswer
-    | CheckPassword
-    | StartUpload
-)
+SystemAction = Event | Job | StopJob | FetchCode | CompileCode | AskKept | LogLine | ShutDown | Kept | HttpAction
 """What a system process wants done. Of the kernel's events mostly `Reply`; also `Inject`, `Start`, `Kill`, …"""
 
 
-Cause = Envelope | UseState | Removal | Job | Committed | SystemToken | HttpRequest | None
+Cause = Envelope | UseState | Removal | Job | Committed | SystemToken | HttpEvent | None
 """What a system process was handling when its code failed: a request, a call, an order of the node's user, a disk job,
-a commit, a browser's request, or the outcome of something that it waits for. None: something else.
+a commit, what a browser has done, or the outcome of something that it waits for. None: something else.
 """
 SORRY = "the node failed: its log says why"
 """The error of a request whose handling has failed."""
@@ -123,6 +111,9 @@ class SystemProcess:
 
     def answered(self, token: object, answer: Arrival | Failure, now: float) -> None:
         """Take the outcome of a request that it sent with a SystemToken."""
+
+    def taken(self, token: object, now: float) -> None:
+        """Learn that a request with that receipt has been delivered, or cannot be."""
 
     def kept(self, token: object, problem: str | None, now: float) -> None:
         """Learn that what had changed at its AskKept is durable, or why it cannot be written."""

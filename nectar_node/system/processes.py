@@ -17,7 +17,7 @@ from kernel.contract.guest import Arrival, Failure, Program
 from kernel.contract.message import Envelope
 from nectar_node.contract.actions import BadCode, LogLine
 from nectar_node.contract.generations import ETH, ETH_SETTINGS, NO_CHAIN, NO_SETTINGS
-from nectar_node.contract.http import HttpEvent, HttpRequest
+from nectar_node.contract.http import HttpEvent
 from nectar_node.contract.json_shapes import RequestRefused, dump, load_untrusted, variant_untrusted
 from nectar_node.storage.operations import DiskError, Job, LeftOut, Outcome, StateRow
 from nectar_node.system.http_server import HttpServer
@@ -193,12 +193,17 @@ class SystemProcesses:
 
     def take_http(self, server: HttpServer, event: HttpEvent, now: float) -> None:
         """Pass on what browsers do."""
-        self._tell(server, event if isinstance(event, HttpRequest) else None, now, server.take, event, now)
+        self._tell(server, event, now, server.take, event, now)
 
     def answered(self, token: SystemToken, answer: Arrival | Failure, now: float) -> None:
         """Pass on the outcome of a request that one of them sent."""
         process = self.by_id[token.process]
         self._tell(process, token, now, process.answered, token.token, answer, now)
+
+    def taken(self, token: SystemToken, now: float) -> None:
+        """Pass on that a request of one of them, with that receipt, has been delivered, or cannot be."""
+        process = self.by_id[token.process]
+        self._tell(process, token, now, process.taken, token.token, now)
 
     def job_done(self, token: SystemToken, job: Job, outcome: Outcome, now: float) -> None:
         """Pass on the outcome of a disk job of one of them."""

@@ -17,6 +17,7 @@ from nectar_node.base.shipped import SHIPPED_FOLDER
 from nectar_node.storage.database import Contents
 from nectar_node.storage.operations import Row
 from testnet.model.backups import LabBackups
+from testnet.model.browsers import Browsers
 from testnet.model.rule import Fault, Nodes
 
 Json: TypeAlias = Any
@@ -154,6 +155,9 @@ class Lab(Nodes, Protocol):
 
     def backups(self, node: str) -> LabBackups:
         """Return the backups of a node. Raises NotAtThisLevel."""
+
+    def browsers(self, node: str) -> Browsers:
+        """Return browsers on the machine of a node that runs. Raises NotAtThisLevel."""
 
     def log(self, node: str) -> list[str]:
         """Return what the node has logged, over all of its boots."""

@@ -32,6 +32,7 @@ from nectar_node.storage.operations import Row
 from testnet.journal.entries import fault_begins, fault_ends
 from testnet.journal.journal import NOBODY, line_of
 from testnet.model.backups import LabBackups
+from testnet.model.browsers import Browsers
 from testnet.model.hostile_names import is_hostile
 from testnet.model.lab import Json, Lab, Level, NodeHolding, NodePlan, Outcome, OutOfTime
 from testnet.model.rule import Attack, Fault, NodeFault, NotAtThisLevel, held
@@ -299,6 +300,10 @@ class SocketLab(NodeProcesses, Lab):
     def backups(self, node: str) -> LabBackups:
         """Raise NotAtThisLevel: here, the commands `nectar backup` make copies, and nothing sees what is in them."""
         raise NotAtThisLevel("Backups are played in a simulation only.")
+
+    def browsers(self, node: str) -> Browsers:
+        """Raise NotAtThisLevel: here, a browser is a program of its own."""
+        raise NotAtThisLevel("Browsers are played in a simulation only.")
 
     def log(self, node: str) -> list[str]:
         with suppress(FileNotFoundError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from testnet.scenarios.backup import BACKUP
+from testnet.scenarios.browsers import BROWSERS
 from testnet.scenarios.chains import CHAINS, CUT_CHAINS
 from testnet.scenarios.chat import CHAT
 from testnet.scenarios.churn import CHURN
@@ -25,6 +26,7 @@ SCENARIOS: dict[str, Scenario] = {
     each.name: each
     for each in (
         BACKUP,
+        BROWSERS,
         CHAINS,
         CHAT,
         CHURN,

@@ -39,6 +39,10 @@ from nectar_node.contract.http import (
     HttpEvent,
     HttpRequest,
     PasswordChecked,
+    SocketAccept,
+    SocketClose,
+    SocketRead,
+    SocketSend,
     StartUpload,
     UploadStarted,
 )
@@ -62,6 +66,7 @@ from net.names.directory import Endpoint, RegistrarDirectory
 from net.names.identity import Identity
 from net.names.registrar import Registrar
 from net.peering.network import Network, NetworkConfig
+from testnet.browsers.web_socket import SimWebSocket, Surroundings
 from testnet.hostile.forgery import claim_name
 from testnet.sim.context import NodeContext
 from testnet.sim.disk import SimDisk
@@ -143,6 +148,8 @@ class SimNode(Wired):
         self._wake_at: float | None = None
         self.http_answers: dict[object, HttpAnswer] = {}
         """What browsers were answered, by the token of the request."""
+        self.web_sockets: dict[object, SimWebSocket] = {}
+        """The WebSockets of browsers, by token."""
         self._answers: dict[object, Arrival | Failure] = {}
         """Outcomes, by the token of the request."""
         self._thens: dict[object, Callable[[Arrival | Failure], None]] = {}
@@ -276,10 +283,27 @@ class SimNode(Wired):
         token, (path, _, query) = object(), target.partition("?")
         request = HttpRequest(token, method, path, query, headers, body, source)
 
-        self.happens(lambda: self._tell_http(request))
+        self._tell_http(request)
         return token
 
+    def begin_web_socket(
+        self, around: Surroundings, target: str, headers: Headers, source: tuple[str, int]
+    ) -> SimWebSocket:
+        """Let a browser ask for a WebSocket, `target` being path and query."""
+        token, (path, _, query) = object(), target.partition("?")
+        request = HttpRequest(token, "GET", path, query, headers, b"", source)
+        socket = self.web_sockets[token] = SimWebSocket(around, self._tell_http, request)
+        return socket
+
+    @property
+    def web_socket_count(self) -> int:
+        """How many WebSockets the core counts."""
+        return len(self.core.web_sockets.channels)
+
     def _tell_http(self, event: HttpEvent) -> None:
+        self.happens(lambda: self._take_http(event))
+
+    def _take_http(self, event: HttpEvent) -> None:
         self.core.http(event, self._simulation.now)
         self.go_on()
 
@@ -336,6 +360,8 @@ class SimNode(Wired):
                 self._await_disk(end)
         if self.crashed:
             return
+        for socket in self.web_sockets.values():
+            socket.node_ended(in_order=True)
         self.core.network.shutdown(simulation.now)
         self._carry_out()
 
@@ -347,6 +373,8 @@ class SimNode(Wired):
     def end(self) -> None:
         """Stop running."""
         self.crashed = True
+        for socket in self.web_sockets.values():
+            socket.node_ended(in_order=False)
         self._lanes.break_off()
         self.disk.close_store()
         self.core.machine.close()
@@ -424,14 +452,16 @@ class SimNode(Wired):
                     self.traced.append(action)
                 case Probed():
                     self.probed.append(action)
-                case HttpAnswer(token):
+                case HttpAnswer(token) if token not in self.web_sockets:
                     self.http_answers[token] = action
                 case StartUpload(token):
                     started = UploadStarted(token, "a simulated node starts no packages that are sent to it")
-                    self.at(self._simulation.now, lambda event=started: self._tell_http(event))  # type: ignore[misc]
+                    self.at(self._simulation.now, lambda event=started: self._take_http(event))  # type: ignore[misc]
                 case CheckPassword(token, password):
                     checked = PasswordChecked(token, password == self.spec.password)
-                    self.at(self._simulation.now + PASSWORD_SECONDS, lambda event=checked: self._tell_http(event))  # type: ignore[misc]
+                    self.at(self._simulation.now + PASSWORD_SECONDS, lambda event=checked: self._take_http(event))  # type: ignore[misc]
+                case HttpAnswer() | SocketAccept() | SocketRead() | SocketSend() | SocketClose():
+                    self.web_sockets[action.token].perform(action)
                 case Kept(token, problem):
                     self.kept[token] = problem
                 case DiskUsed(token):

@@ -28,6 +28,8 @@ from nectar_node.contract.memory_budget import DEFAULT_BYTES
 from nectar_node.storage.database import Contents
 from nectar_node.storage.operations import Commit, Location, Row
 from net.base.frames import VERSION
+from testnet.browsers.browsers import SimBrowsers, sent_headers
+from testnet.browsers.web_socket import SimWebSocket
 from testnet.hostile.behaviours import MODEST, AttackOrder
 from testnet.journal.entries import fault_begins, fault_ends
 from testnet.journal.journal import NOBODY
@@ -359,14 +361,28 @@ class Simulation(NodeContext, Lab):
         at = self.nodes.get(node)
         if at is None:
             return None
-        sent = {"host": "localhost", **{name.lower(): value for name, value in headers.items()}}
-        token = at.begin_http(method, path, tuple(sent.items()), body, source)
+        token = at.begin_http(method, path, sent_headers(headers), body, source)
         self.wait(
             lambda: token in at.http_answers or at.crashed,
             HTTP_SECONDS,
             f"the answer to {method} {path[:60]} on {node}",
         )
         return at.http_answers.pop(token, None)
+
+    def websocket(
+        self,
+        node: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        source: tuple[str, int] = ("127.0.0.1", 40_000),
+    ) -> SimWebSocket:
+        """Let a browser ask `node` for a WebSocket, let virtual time pass until it is open or refused, and return it.
+        The node must run.
+        """
+        return SimBrowsers(self, self.nodes[node]).open(path, headers, source)
+
+    def browsers(self, node: str) -> SimBrowsers:
+        return SimBrowsers(self, self.nodes[node])
 
     # --- files and logs ---------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from nectar_node.base.errors import BadInput, NodeError
 from nectar_node.contract.config import REGISTRAR_NAME
 from nectar_node.contract.http import HttpAnswer
 from net.base.node_names import is_node_name
+from testnet.browsers.web_socket import SimWebSocket
 from testnet.faults.draw import LINKS, NODES, Drawer, draw_schedule
 from testnet.faults.schedule import Schedule
 from testnet.model.fields import nodes_of
@@ -254,6 +255,13 @@ class PackageLab:
     def post(self, node: str, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> HttpAnswer | None:
         """Let a browser there send something; as `get`."""
         return self._simulated().post(self._known(node), path, body, headers)
+
+    @_plainly
+    def websocket(self, node: str, path: str, headers: Mapping[str, str] | None = None) -> SimWebSocket:
+        """Let a browser there open a WebSocket, such as "/chess:chess:sys/live"; it is open, or `refused`. In a
+        simulation only. Raises NotAtThisLevel.
+        """
+        return self._simulated().websocket(self._known(node), path, headers)
 
     def _simulated(self) -> Simulation:
         if not isinstance(self.lab, Simulation):

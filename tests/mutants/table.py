@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.mutants.in_backups import BACKUPS
+from tests.mutants.in_browsers import BROWSERS
 from tests.mutants.in_consent import CONSENT
 from tests.mutants.in_defences import DEFENCES
 from tests.mutants.in_kernel import KERNEL
@@ -11,5 +12,5 @@ from tests.mutants.in_node import NODE
 from tests.mutants.in_packages import PACKAGES
 from tests.mutants.mutant import Mutant
 
-MUTANTS: tuple[Mutant, ...] = (*KERNEL, *NET, *NODE, *CONSENT, *DEFENCES, *PACKAGES, *BACKUPS)
+MUTANTS: tuple[Mutant, ...] = (*KERNEL, *NET, *NODE, *CONSENT, *DEFENCES, *PACKAGES, *BACKUPS, *BROWSERS)
 """By name unique."""

@@ -7,12 +7,14 @@ import itertools
 import pytest
 
 from kernel.contract import limits
-from kernel.contract.address import Address
+from kernel.contract.address import Address, ProcessId
 from kernel.contract.capability import Capability
-from kernel.contract.events import FromPeer, Kill, Taken
+from kernel.contract.events import FromPeer, Inject, Kill, Taken
 from kernel.contract.guest import End, Poll, SendRequest, SetOnExit
 from kernel.contract.message import Envelope, LazyLoadBlob, OnExit, OnExitAction, OnExitRequest, Reason, Request
 from tests.kernel.rig import Rig, from_peer, here, pid, send, there
+
+SYSTEM = ProcessId("http_server", "distro", "sys")
 
 
 def test_g24_a_sender_that_is_killed_while_it_waits_for_room_leaves_the_queue(
@@ -111,3 +113,29 @@ def test_g24_a_remote_sender_loses_its_credit_until_there_is_room(rig: Rig, monk
     assert [a.receipt for a in rig.actions if isinstance(a, Taken)] == [0, 1]
     rig.receive("b")
     assert [a.receipt for a in rig.actions if isinstance(a, Taken)] == [0, 1, 2]
+
+
+def test_g24_a_system_process_that_asks_for_a_receipt_waits_for_room_in_order(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MAX_INBOX_MESSAGES", 1)
+    rig.start("b")
+    for n in range(4):
+        rig.tell(Inject(SYSTEM, here("b"), Request(False, None, bytes([n])), None, None, n))
+    assert [a.receipt for a in rig.actions if isinstance(a, Taken)] == [0, 1]
+    for _ in range(3):
+        rig.receive("b")
+    assert [a.receipt for a in rig.actions if isinstance(a, Taken)] == [0, 1, 2, 3]
+    assert rig.bodies("b") == [bytes([n]) for n in range(4)]
+
+
+def test_g24_a_receipt_comes_back_once_where_nothing_can_be_delivered(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MAX_INBOX_MESSAGES", 1)
+    rig.start("b")
+    for n in range(4):
+        rig.tell(Inject(SYSTEM, here("b"), Request(False, None, bytes([n])), None, None, n))
+    rig.end("b")
+    rig.tell(Inject(SYSTEM, here("b"), Request(False, None, b"late"), None, None, 4))
+    assert sorted(a.receipt for a in rig.actions if isinstance(a, Taken)) == [0, 1, 2, 3, 4]  # type: ignore[type-var]

@@ -55,7 +55,7 @@ class OpenDoor:
     def _tell(self, event: HttpEvent) -> None:
         self.events.append(event)
         if isinstance(event, HttpRequest) and (answer := self._answer(event)) is not None:
-            self.door.answered(answer)
+            self.door.perform(answer)
 
     async def connect(self) -> trio.SocketStream:
         return await trio.open_tcp_stream(LOOPBACK, self.port)
@@ -299,14 +299,6 @@ async def test_random_bytes_end_with_their_connection_and_leave_nothing() -> Non
         assert status(await door.ask(request("/"))) == 200, f"seed {seed}"
 
 
-async def test_a_websocket_is_refused_as_long_as_there_are_none() -> None:
-    async with opened() as door:
-        upgrade = (b"Connection: Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Version: 13")
-        key = b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="
-        asked = request("/", *upgrade, key).replace(b"Connection: close\r\n", b"")
-        assert status(await door.ask(asked)) == 403
-
-
 def test_a_port_in_use_is_one_sentence() -> None:
     first = open_door(HttpPlace(LOOPBACK, 0))
     with first.socket, pytest.raises(CannotListen, match=r"is in use: choose another port for --http\.$"):
@@ -383,6 +375,7 @@ async def test_http_2_comes_with_tls(certificate: tuple[str, str]) -> None:
                     ended = ended or isinstance(event, StreamEnded)
                 await stream.send_all(browser.data_to_send())
         assert got == b"200 GET /x 0"
+        assert not browser.remote_settings.enable_connect_protocol, "a WebSocket has a connection of its own"
         (told,) = door.events
         assert isinstance(told, HttpRequest)
         assert told.secure

@@ -18,7 +18,15 @@ from kernel.contract.guest import OurCapabilities, Poll
 from kernel.contract.message import ON_EXIT_NONE, ON_EXIT_RESTART, Envelope, LazyLoadBlob, ReplyTo, Request
 from kernel.contract.process import Launch
 from nectar_node.contract.actions import BadCode, Kept, LogLine, ShutDown
-from nectar_node.contract.http import CheckPassword, HttpAnswer, StartUpload
+from nectar_node.contract.http import (
+    CheckPassword,
+    HttpAnswer,
+    SocketAccept,
+    SocketClose,
+    SocketRead,
+    SocketSend,
+    StartUpload,
+)
 from nectar_node.storage.operations import Job, StopJob
 from nectar_node.system.kernel import MAX_BODY_BYTES, MAX_COMPILING, KernelProcess
 from nectar_node.system.process import AskKept, CompileCode, FetchCode
@@ -69,7 +77,9 @@ class Distro:
                     self.lines.append(f"{source}: {text}")
                 case ShutDown():
                     self.ends = True
-                case Job() | StopJob() | FetchCode() | AskKept() | Kept() | HttpAnswer():
+                case Job() | StopJob() | FetchCode() | AskKept() | Kept():
+                    raise AssertionError(action)
+                case HttpAnswer() | SocketAccept() | SocketRead() | SocketSend() | SocketClose():
                     raise AssertionError(action)
                 case CheckPassword() | StartUpload():
                     raise AssertionError(action)

@@ -13,6 +13,7 @@ from tests.testnet.scenarios.played import passes
 
 SEEDS = {
     "backup": (30, 200),
+    "browsers": (2, 20),
     "chains": (2, 10),
     "chat": (2, 12),
     "churn": (2, 10),

@@ -1,0 +1,190 @@
+"""`http`: requests of browsers for a static page and for a process's answer, and a thousand WebSockets that a process
+echoes, beside Starlette and bare hypercorn.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import trio
+
+from bench.lab import folder
+from bench.measure import Result, absolute, in_turns, p99, ratio, resident_kib
+from nectar_node.contract.config import LOOPBACK
+from nectar_node.launcher.boot_options import BootOptions
+from testnet.real.local import LocalTestnet
+from testnet.testing.packages import find_package
+
+NODE = "web.nec"
+BASE = "/pages:pages:sys"
+CONNECTIONS = 16
+"""Browsers at a time, each of which waits for its answer."""
+REQUESTS = 100
+"""Of each of them."""
+SOCKETS = 1000
+AT_ONCE = 50
+"""WebSockets that wait for their echo at a time."""
+ROUNDS = 5
+MESSAGE = b"x" * 100
+_PING, _PONG = 0x89, 0x8A
+"""How these frames begin."""
+STATIC_GOAL, ANSWER_GOAL = 0.9, 0.6
+"""Times what the reference serves."""
+KIB_GOAL, LATENCY_GOAL = 40.0, 2.0
+
+
+def run() -> list[Result]:
+    """Measure the node and the reference in turns."""
+    with folder() as place, LocalTestnet(place / "net") as net:
+        net.boot({NODE: BootOptions(packages=(find_package("pages", ()),), http=(LOOPBACK, 0))})
+        port, pid = int(str(net.status(NODE)["http"]).rpartition(":")[2]), net.pid(NODE)
+        assert pid is not None
+        size = len(trio.run(_get, port, BASE))
+        with _bare(size) as bare:
+            return [*_pages(port, bare), *_sockets(port, pid, bare)]
+
+
+def _pages(port: int, bare: int) -> list[Result]:
+    times: dict[str, list[float]] = {}
+
+    def subject(name: str, port: int, path: str) -> Callable[[], float]:
+        def rate() -> float:
+            seconds, each = trio.run(_ask_all, port, path)
+            times[name] = each
+            return CONNECTIONS * REQUESTS / seconds
+
+        return rate
+
+    statics, bare_statics, answers, bare_answers = in_turns(
+        subject("static", port, BASE),
+        subject("bare static", bare, "/static"),
+        subject("answer", port, f"{BASE}/open"),
+        subject("bare answer", bare, "/open"),
+    )
+    unit = "a second"
+    results = [
+        ratio("http_static", statics, bare_statics, ("Starlette on hypercorn, the same page", unit), STATIC_GOAL),
+        ratio("http_answer", answers, bare_answers, ("Starlette on hypercorn, the same answer", unit), ANSWER_GOAL),
+    ]
+    for result, name in zip(results, ("static", "answer"), strict=True):
+        result.detail["p99, ms"] = round(p99(times[name]), 2)
+        result.detail["p99 of the reference, ms"] = round(p99(times[f"bare {name}"]), 2)
+    return list(results)
+
+
+def _sockets(port: int, pid: int, bare: int) -> list[Result]:
+    kib: list[float] = []
+
+    def ours() -> float:
+        before = resident_kib(pid)
+        latency, after = trio.run(_echo_all, port, f"{BASE}/live", lambda: resident_kib(pid))
+        kib.append((after - before) / SOCKETS)
+        return latency
+
+    mine, theirs = in_turns(ours, lambda: trio.run(_echo_all, bare, "/", lambda: 0)[0], runs=3)
+    first = kib[:1]  # later ones find the memory of those before
+    return [
+        absolute("websocket_memory", first, "KiB each", KIB_GOAL),
+        ratio("websocket_echo", mine, theirs, ("hypercorn's echo, p99", "ms"), LATENCY_GOAL, at_most=True),
+    ]
+
+
+@contextmanager
+def _bare(size: int) -> Iterator[int]:
+    command = [sys.executable, "-m", "bench.bare_web", str(size)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        yield int(process.stdout.readline())
+        process.stdin.close()
+
+
+async def _get(port: int, path: str) -> bytes:
+    async with await trio.open_tcp_stream(LOOPBACK, port) as stream:
+        return await _ask(stream, path)
+
+
+async def _ask(stream: trio.SocketStream, path: str) -> bytes:
+    await stream.send_all(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    data = bytearray()
+    while b"\r\n\r\n" not in data:
+        data += await stream.receive_some()
+    head, _, body = bytes(data).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200"), head
+    length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+    while len(body) < length:
+        body += await stream.receive_some()
+    return body
+
+
+async def _ask_all(port: int, path: str) -> tuple[float, list[float]]:
+    """Return the seconds that all take, and each."""
+    times: list[float] = []
+
+    async def browser() -> None:
+        async with await trio.open_tcp_stream(LOOPBACK, port) as stream:
+            for _ in range(REQUESTS):
+                begin = time.perf_counter()
+                await _ask(stream, path)
+                times.append(time.perf_counter() - begin)
+
+    begin = time.perf_counter()
+    async with trio.open_nursery() as nursery:
+        for _ in range(CONNECTIONS):
+            nursery.start_soon(browser)
+    return time.perf_counter() - begin, times
+
+
+async def _echo_all(port: int, path: str, memory: Callable[[], int]) -> tuple[float, int]:
+    """Return the p99 of an echo in milliseconds, and the node's memory with all WebSockets open."""
+    streams = [await _open(port, path) for _ in range(SOCKETS)]
+    try:
+        after = memory()
+        times: list[float] = []
+        limit = trio.CapacityLimiter(AT_ONCE)
+
+        async def echo(stream: trio.SocketStream) -> None:
+            async with limit:
+                begin = time.perf_counter()
+                await stream.send_all(bytes([0x82, 0x80 | len(MESSAGE), 0, 0, 0, 0]) + MESSAGE)
+                data = await _frame(stream)
+                times.append(time.perf_counter() - begin)
+                assert data == MESSAGE
+
+        for _ in range(ROUNDS):
+            async with trio.open_nursery() as nursery:
+                for stream in streams:
+                    nursery.start_soon(echo, stream)
+        return p99(times), after
+    finally:
+        for stream in streams:
+            await stream.aclose()
+        await trio.sleep(1.0)  # until the server is rid of them
+
+
+async def _frame(stream: trio.SocketStream) -> bytes:
+    """Return the next message; pings before it are answered."""
+    data = b""
+    while True:
+        while len(data) < 2 or len(data) < 2 + data[1]:
+            data += await stream.receive_some()
+        kind, payload, data = data[0], data[2 : 2 + data[1]], data[2 + data[1] :]
+        if kind != _PING:
+            return payload
+        await stream.send_all(bytes([_PONG, 0x80 | len(payload), 0, 0, 0, 0]) + payload)
+
+
+async def _open(port: int, path: str) -> trio.SocketStream:
+    stream = await trio.open_tcp_stream(LOOPBACK, port)
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13"
+    head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{key}\r\n\r\n"
+    await stream.send_all(head.encode())
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += await stream.receive_some()
+    assert data.startswith(b"HTTP/1.1 101"), data
+    return stream

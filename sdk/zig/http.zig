@@ -1,0 +1,137 @@
+//! Pages and WebSockets for browsers, by http-server:distro:sys. The process's manifest asks to message that.
+//!
+//!     try nectar.http.bindWebSocket("/live", .{});
+//!     while (true) switch (nectar.receive()) {
+//!         .request => |request| if (nectar.http.parse(request)) |event| switch (event) {
+//!             .WebSocketPush => |push| if (nectar.getBlob()) |blob| nectar.http.push(push.channel_id, push.message_type, blob.bytes),
+//!             else => {},
+//!         },
+//!         .response, .send_error => {},
+//!     };
+
+const std = @import("std");
+const nectar = @import("nectar.zig");
+const json = @import("json.zig");
+
+const server = "http-server:distro:sys";
+const seconds = 30;
+
+pub const MessageType = enum { Text, Binary, Ping, Pong, Close };
+
+/// A browser's request; its body is the blob.
+pub const Http = struct {
+    method: []const u8,
+    url: []const u8,
+    /// The path that was bound, below the process's name: "/games/:id".
+    bound_path: []const u8,
+    /// The rest as JSON objects: {"id":"7"}.
+    headers: json.Raw,
+    url_params: json.Raw,
+    query_params: json.Raw,
+};
+
+/// What browsers do. Those that concern WebSockets want no answer.
+pub const Event = union(enum) {
+    Http: Http,
+    WebSocketOpen: struct { path: []const u8, channel_id: u32 },
+    /// What was sent is the blob.
+    WebSocketPush: struct { channel_id: u32, message_type: MessageType },
+    WebSocketClose: u32,
+};
+
+/// What a request of the HTTP server says; null: it comes from somebody else, or is of another kind.
+pub fn parse(request: nectar.Request) ?Event {
+    if (!std.mem.eql(u8, request.source.process.package, "distro")) return null;
+    if (!std.mem.eql(u8, request.source.process.publisher, "sys")) return null;
+    if (!std.mem.eql(u8, request.source.process.process, "http-server")) return null;
+    return json.parse(Event, request.body) catch null;
+}
+
+pub const Options = struct {
+    /// Serve only who has signed in.
+    authenticated: bool = false,
+    /// Serve only the node's own machine.
+    local_only: bool = false,
+};
+
+/// The server does not bind the path, or may not be messaged; the node's log says why.
+pub const Error = error{NotBound};
+
+/// Answer requests for a path below the process's name.
+pub fn bind(path: []const u8, options: Options) Error!void {
+    try ask(.{ .Bind = .{
+        .path = path,
+        .authenticated = options.authenticated,
+        .local_only = options.local_only,
+        .cache = false,
+    } }, null);
+}
+
+/// Let the server answer GET with `page` itself.
+pub fn serve(path: []const u8, page: nectar.Blob, options: Options) Error!void {
+    try ask(.{ .Bind = .{
+        .path = path,
+        .authenticated = options.authenticated,
+        .local_only = options.local_only,
+        .cache = true,
+    } }, page);
+}
+
+pub const SocketOptions = struct {
+    /// Let in only who has signed in.
+    authenticated: bool = false,
+    /// Whether a program on the node's machine connects here that works for this process.
+    extension: bool = false,
+};
+
+/// Let browsers open WebSockets at a path below the process's name.
+pub fn bindWebSocket(path: []const u8, options: SocketOptions) Error!void {
+    try ask(.{ .WebSocketBind = .{
+        .path = path,
+        .authenticated = options.authenticated,
+        .extension = options.extension,
+    } }, null);
+}
+
+/// Answer the browser's request that is being handled.
+pub fn respond(status: u16, mime: []const u8, body: []const u8) void {
+    nectar.respond(.{
+        .body = nectar.format("{{\"status\":{d},\"headers\":{{}}}}", .{status}),
+        .blob = .{ .mime = mime, .bytes = body },
+    });
+}
+
+/// Send a message by WebSocket. A channel whose browser reads too slowly, or has gone, ends with `WebSocketClose`.
+pub fn push(channel: u32, message_type: MessageType, bytes: []const u8) void {
+    const order = Order{ .WebSocketPush = .{ .channel_id = channel, .message_type = message_type } };
+    nectar.send(.{ .target = address(), .body = json.stringify(order), .blob = .{ .bytes = bytes } });
+}
+
+/// End a WebSocket. `WebSocketClose` still comes.
+pub fn close(channel: u32) void {
+    nectar.send(.{ .target = address(), .body = json.stringify(Order{ .WebSocketClose = channel }) });
+}
+
+const Order = union(enum) {
+    Bind: struct { path: []const u8, authenticated: bool, local_only: bool, cache: bool },
+    WebSocketBind: struct { path: []const u8, authenticated: bool, extension: bool },
+    WebSocketPush: struct { channel_id: u32, message_type: MessageType },
+    WebSocketClose: u32,
+};
+
+fn ask(order: Order, blob: ?nectar.Blob) Error!void {
+    const request: nectar.Outgoing = .{
+        .target = address(),
+        .body = json.stringify(order),
+        .expects_response = seconds,
+        .blob = blob,
+    };
+    switch (nectar.sendAndAwait(request)) {
+        .response => |response| if (!std.mem.startsWith(u8, response.body, "{\"Ok\"")) return error.NotBound,
+        .send_error => return error.NotBound,
+    }
+}
+
+fn address() nectar.Address {
+    return nectar.Address.parse("our@" ++ server) catch unreachable;
+}

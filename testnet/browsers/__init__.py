@@ -1,0 +1,1 @@
+"""What browsers do in a simulation."""

@@ -1,0 +1,150 @@
+"""Browsers with bad links, and processes that take their time: no message is lost, doubled or out of order while its
+WebSocket is open, every request gets one status, and nothing is left of what has gone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from testnet.model.browsers import Browsers, PageRequest, PageSocket
+from testnet.model.lab import Lab
+from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, everywhere, require
+from testnet.scenarios.timing import in_time, told
+
+PROCESS, PAGE = "our@pages:pages:sys", "/pages:pages:sys"
+MAX_UNREAD = 1 << 20
+"""Bytes that a node may have read ahead of its process for one browser: a window of TCP, and a message."""
+CALM = 150.0
+"""Seconds in which all that is under way arrives, and a browser that does not answer is noticed."""
+MOST_SOCKETS = 12
+_SIZES = (1, 100, 10_000, 70_000, 300_000)
+
+
+@dataclass(slots=True)
+class _Page:
+    """A browser's WebSocket, and what its page has done."""
+
+    node: str
+    socket: PageSocket
+    sent: list[str] = field(default_factory=list)
+    leaves: bool = False
+    """Whether it has said goodbye or gone away."""
+    suffers: bool = False
+    """Whether it has not read, or its link has let nothing through: the node may give it up."""
+
+
+@dataclass(slots=True)
+class _Story:
+    lab: Lab
+    plan: Plan
+    pages: list[_Page] = field(default_factory=list)
+    asked: list[PageRequest] = field(default_factory=list)
+
+    def work(self) -> None:
+        """Do each thing at its time."""
+        for event in in_time(self.lab, self.plan.options["events"]):
+            self._do(*event)
+
+    def _browsers(self, node: str) -> Browsers:
+        return self.lab.browsers(node)
+
+    def _do(self, what: str, *about: Any) -> None:
+        if what == "open":
+            socket = self._browsers(about[0]).open(f"{PAGE}/live")
+            require(socket.is_open, f"{about[0]} has refused a WebSocket")
+            self.pages.append(_Page(about[0], socket))
+        elif what == "get":
+            self.asked.append(self._browsers(about[0]).get(f"{PAGE}{about[1]}"))
+        elif what == "rest":
+            self.lab.begin(about[0], PROCESS, {"Rest": about[1]}, 60)
+        elif self.pages:
+            self._happens(self.pages[about[0] % len(self.pages)], what, *about[1:])
+
+    def _happens(self, page: _Page, what: str, *about: Any) -> None:
+        socket = page.socket
+        if what == "send":
+            count, size = about
+            for _ in range(count):
+                text = f"{len(page.sent)} " + "x" * size
+                page.sent.append(text)
+                socket.send(text)
+        elif what == "slow":
+            socket.slow_down(about[0])
+        elif what in ("close", "vanish"):
+            page.leaves = True
+            socket.close() if what == "close" else socket.vanish()
+        else:
+            page.suffers = True
+            socket.stall() if what == "stall" else socket.stop_reading()
+            again = socket.go_on if what == "stall" else socket.read_on
+            self.lab.at(about[0], again)
+
+    def check(self) -> None:
+        """Check what came to each page, that each request has one status, and that nothing is left."""
+        self.lab.rest(CALM)
+        for number, page in enumerate(self.pages):
+            _check_page(f"WebSocket {number} of {page.node}", page)
+        for request in self.asked:
+            require(len(request.statuses) == 1, f"a request has had the statuses {request.statuses}")
+        there = Counter(page.node for page in self.pages if page.socket.is_open)
+        for node in self.plan.nodes:
+            opened = told(self.lab, node, PROCESS, {"Open": None}, "Open")
+            require(opened == there[node], f"the process on {node} knows of {opened} WebSockets, not of {there[node]}")
+            counted = self._browsers(node).counted()
+            require(counted == there[node], f"{node} counts {counted} WebSockets, and has {there[node]}")
+
+    def outcomes(self) -> Outcomes:
+        return {f"WebSocket {number}": f"{len(page.sent)} sent" for number, page in enumerate(self.pages)}
+
+
+def _check_page(name: str, page: _Page) -> None:
+    received, sent = list(page.socket.received), page.sent
+    require(received == sent[: len(received)], f"{name} has not got back what it has sent, in order")
+    require(page.socket.most_unread <= MAX_UNREAD, f"{name} had {page.socket.most_unread} bytes read ahead")
+    if page.socket.is_open:
+        require(len(received) == len(sent), f"{name} has got back {len(received)} of {len(sent)} messages")
+        require(not page.leaves, f"{name} is open still, although its browser has left")
+    else:
+        require(page.leaves or page.suffers, f"{name} has ended by itself: {page.socket.closed}")
+
+
+def _options(names: Sequence[str], chance: Random) -> Options:
+    events: list[list[Any]] = []
+    for number in range(chance.randint(2, MOST_SOCKETS)):
+        events.append([round(chance.uniform(0.0, 6.0), 3), "open", chance.choice(names)])
+        for _ in range(chance.randint(1, 6)):
+            at, what = round(chance.uniform(0.0, 30.0), 3), chance.choice(_KINDS)
+            size = chance.choice(_SIZES)
+            choices: dict[str, list[Any]] = {
+                "send": [chance.randint(1, 400 if size < 1000 else 20), size],
+                "slow": [round(chance.choice((0.001, 0.2, 2.0)), 3)],
+                "stall": [round(chance.choice((0.5, 10.0, 100.0)), 3)],
+                "unread": [round(chance.choice((0.5, 10.0, 40.0)), 3)],
+            }
+            events.append([at, what, number, *choices.get(what, [])])
+    for _ in range(chance.randint(0, 8)):
+        path = chance.choice(("", "/open", "/none"))
+        events.append([round(chance.uniform(0.0, 30.0), 3), "get", chance.choice(names), path])
+    events += [
+        [round(chance.uniform(0.0, 20.0), 3), "rest", chance.choice(names), chance.choice((100, 20_000))]
+        for _ in range(chance.randint(0, 3))
+    ]
+    return {"events": sorted(events, key=lambda event: event[0])}
+
+
+_KINDS = ("send", "send", "send", "send", "slow", "stall", "unread", "close", "vanish")
+
+
+BROWSERS = Scenario(
+    name="browsers",
+    about="what browsers and processes send each other by WebSocket arrives in order, over bad links and slow readers",
+    nodes=("one.nec", "two.nec"),
+    topology=everywhere("pages"),
+    options=_options,
+    begin=_Story,
+    deadline=1200.0,
+)
