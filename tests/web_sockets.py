@@ -48,8 +48,9 @@ class WebSocketClient:
 
     async def open(self, path: str, headers: dict[str, str]) -> None:
         """Ask for it; raises Refused."""
-        extra = [(name.encode(), value.encode()) for name, value in headers.items()]
-        asked = Request(host="localhost", target=path, extra_headers=extra, extensions=[PerMessageDeflate()])
+        host = headers.get("Host", "localhost")
+        extra = [(name.encode(), value.encode()) for name, value in headers.items() if name != "Host"]
+        asked = Request(host=host, target=path, extra_headers=extra, extensions=[PerMessageDeflate()])
         await self.stream.send_all(self.protocol.send(asked))
         event = await self._next()
         if isinstance(event, RejectConnection):

@@ -25,6 +25,7 @@ from kernel.wasm.engine import Engine
 from nectar_node.backup.schedule import KnownRemote
 from nectar_node.contract.http import HttpAnswer
 from nectar_node.contract.memory_budget import DEFAULT_BYTES
+from nectar_node.http.origins import label_of
 from nectar_node.storage.database import Contents
 from nectar_node.storage.operations import Commit, Location, Row
 from net.base.frames import VERSION
@@ -369,6 +370,19 @@ class Simulation(NodeContext, Lab):
         )
         return at.http_answers.pop(token, None)
 
+    def sign_in(self, node: str, process: str) -> dict[str, str]:
+        """Let a browser sign in as the user of `node`, and return the headers with which its requests come from a page
+        of `process`, such as `chess:chess:sys`: `Host`, `Origin` and the cookies for that origin.
+        """
+        label, sessions = label_of(ProcessId.parse(process)), self.nodes[node].core.sessions
+        home = self.get(node, f"/login?link={sessions.make_link(self.now)}")
+        assert home is not None
+        code = sessions.make_code(_cookies(home)[0].partition("=")[2], label, self.now)
+        host = f"{label}.localhost"
+        own = self.get(node, f"/login?code={code}", {"host": host})
+        assert own is not None
+        return {"host": host, "origin": f"http://{host}", "cookie": "; ".join(_cookies(own))}
+
     def websocket(
         self,
         node: str,
@@ -482,3 +496,7 @@ class Simulation(NodeContext, Lab):
 
     def note(self, text: str) -> None:
         self.record(NOBODY, f"note {text}")
+
+
+def _cookies(answer: HttpAnswer) -> list[str]:
+    return [value.partition(";")[0] for name, value in answer.headers if name == "set-cookie"]

@@ -25,7 +25,8 @@ NODE = "a.nec"
 GUEST = Path(__file__).resolve().parents[2] / "guests" / "sockets.wasm"
 BASE = "/talk:site:local"
 EARLY, LATE = "http_server:distro:sys", "http-server:distro:sys"
-ME = {"origin": "http://localhost"}
+HOST = "talk--site--local.localhost"
+ME = {"host": HOST, "origin": f"http://{HOST}"}
 
 
 def site(folder: Path, *names: str) -> Path:
@@ -131,21 +132,20 @@ def test_a_page_of_another_site_gets_no_websocket(talk: Talk, headers: dict[str,
 
 def test_a_path_for_those_who_have_signed_in_is_theirs_and_only_as_long_as_they_are(talk: Talk) -> None:
     assert talk.refused("/mine") == 401
-    link = talk.node.core.sessions.make_link(talk.simulation.now)
-    answer = talk.simulation.get(NODE, f"/login?link={link}")
-    assert answer is not None
-    cookie = dict(answer.headers)["set-cookie"].partition(";")[0]
-    assert talk.refused("/mine", {"cookie": cookie, "origin": "http://evil.example"}) == 403
-    socket = talk.opened("/mine", {**ME, "cookie": cookie})
+    me = talk.simulation.sign_in(NODE, "talk:site:local")
+    assert talk.refused("/mine", {**me, "origin": "http://evil.example"}) == 403
+    socket = talk.opened("/mine", me)
     talk.node.core.sessions.revoke(None)
     talk.rest(PING_SECONDS + 1)
     assert socket.closed == (1008, "signed out")
     assert talk.seen() == ["open /mine", "close"]
 
 
-def test_a_secure_path_is_for_nobody_before_packages_have_origins(talk: Talk) -> None:
+def test_a_secure_path_is_for_who_has_signed_in_at_the_origin_of_the_package(talk: Talk) -> None:
     assert talk.tell({"WebSocketSecureBind": {"path": "/safe", "extension": False}}) == {"Ok": None}
     assert talk.refused("/safe") == 401
+    assert talk.refused("/safe", {"origin": "http://localhost"}) == 403
+    talk.opened("/safe", talk.simulation.sign_in(NODE, "talk:site:local"))
 
 
 def test_what_the_process_has_no_room_for_stays_with_the_browser_and_nothing_is_lost(talk: Talk) -> None:
