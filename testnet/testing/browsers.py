@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from nectar_node.base.errors import BadInput
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 """The names of what is looked for on PATH, in this order."""
@@ -67,8 +67,8 @@ class Visitors:
         context = self._browser.new_context(**{"reduced_motion": "reduce", **options})
         self._contexts.append(context)
         context.set_default_timeout(PATIENCE * 1000)
-        context.on("console", lambda said: self._note(said.text, said.type == "error"))
-        context.on("weberror", lambda wrong: self._note(f"{wrong.error}"))
+        context.on("console", self._said)
+        context.on("weberror", lambda wrong: self._errors.append(str(wrong.error)))
         page = context.new_page()
         if url:
             page.goto(url)
@@ -91,6 +91,7 @@ class Visitors:
         while self._contexts:
             self._contexts.pop().close()
 
-    def _note(self, text: str, wrong: bool = True) -> None:
-        if wrong:
-            self._errors.append(text)
+    def _said(self, message: ConsoleMessage) -> None:
+        where = message.location["url"]
+        if message.type == "error" and not where.endswith("/favicon.ico"):  # which browsers ask for by themselves
+            self._errors.append(f"{message.text} [{where}]")

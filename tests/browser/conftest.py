@@ -6,6 +6,7 @@ Everything here waits for what it expects, and for no time to pass.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from testnet.real.lifeline import hold_lifeline
 from testnet.real.local import LocalTestnet
 from tests.browser import fetch_axe
 from tests.commands import Ended, nectar
+from tests.web_site import LATE, SITE, tell_to_bind, write_site
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -67,9 +69,11 @@ class WebNode:
         assert opened.code == 0, opened
         return opened.out.strip()
 
-    def ask(self, target: str, body: str) -> dict[str, Any]:
-        """Send a request in the name of the node's user; what `LocalTestnet.message` returns."""
-        return self.network.message(self.name, target, body)
+    def bind(self, path: str, text: str | None = None, **flags: bool) -> str:
+        """Let the package `site` bind `path`, with a page if there is `text`; where a browser finds it."""
+        answer = self.network.message(self.name, SITE, tell_to_bind(f"{self.name}@{LATE}", path, text, **flags))
+        assert json.loads(answer["body"]) == {"Ok": None}, answer
+        return f"{self.url}/web:site:local{path}"
 
 
 @pytest.fixture(scope="session")
@@ -96,9 +100,12 @@ def boot_web_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callabl
 
 
 @pytest.fixture(scope="session")
-def web_node(boot_web_nodes: Callable[..., LocalTestnet]) -> WebNode:
-    """A node with the packages that come with it."""
-    return WebNode(boot_web_nodes({"web.nec": None}), "web.nec")
+def web_node(boot_web_nodes: Callable[..., LocalTestnet], tmp_path_factory: pytest.TempPathFactory) -> WebNode:
+    """A node with the package `site`, whose process binds what `WebNode.bind` says, and a front page."""
+    site = write_site(tmp_path_factory.mktemp("site") / "site")
+    node = WebNode(boot_web_nodes({"web.nec": (site,)}), "web.nec")
+    node.bind("/", "<!doctype html><title>Site</title><h1>The front page</h1>", authenticated=True)
+    return node
 
 
 @pytest.fixture
