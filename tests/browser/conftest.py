@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from testnet.testing.browsers import Visitors
 
 PICTURES = Path(__file__).resolve().parents[2] / "docs" / "images"
-VIEWPORT = {"width": 960, "height": 600}
+VIEWPORT = {"width": 840, "height": 520}
 """Pixels of every picture, however large the page is."""
-MAX_PICTURE_BYTES = 60_000
+PHONE = {"width": 390, "height": 844}
+"""Pixels of a phone."""
+MAX_PICTURE_BYTES = 80_000
 """Of a picture in the docs: everybody who clones the project has all of them."""
 
 
