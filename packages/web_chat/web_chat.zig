@@ -18,7 +18,9 @@
 const std = @import("std");
 const nectar = @import("nectar");
 const kept = @import("lines.zig");
-const web = @import("web.zig");
+
+const allocator = nectar.allocator;
+const http = nectar.http;
 
 /// Seconds for a line to another node: long enough to learn that it is Offline.
 const patience = 30;
@@ -46,17 +48,20 @@ const Answer = union(enum) { Heard, Err: []const u8 };
 
 var our: nectar.Address = undefined;
 
+/// The WebSockets that are open: one for each page that somebody looks at.
+var channels: std.ArrayList(u32) = .empty;
+
 pub fn init(address: nectar.Address) !void {
     our = address;
     try kept.load();
-    web.serve("/", "text/html; charset=utf-8", @embedFile("page.html"));
-    web.serve("/page.css", "text/css", @embedFile("page.css"));
-    web.serve("/page.js", "text/javascript", @embedFile("page.js"));
-    web.serveSockets("/lines");
+    try serve("/", "text/html; charset=utf-8", @embedFile("page.html"));
+    try serve("/page.css", "text/css", @embedFile("page.css"));
+    try serve("/page.js", "text/javascript", @embedFile("page.js"));
+    try http.bindWebSocket("/lines", .{ .authenticated = true });
     for (kept.all()) |line| if (line.state == .Sent) settle(line.id, .Timeout); // by an earlier life of ours
     while (true) switch (nectar.receive()) {
-        .request => |request| if (web.isServer(request.source, our)) {
-            try browser(request.body);
+        .request => |request| if (eventOf(request)) |event| {
+            try browser(event);
         } else if (request.wantsAnswer()) try hear(request),
         // What comes back with an outcome is the id of the line.
         .response => |response| settle(idOf(response.context), if (isHeard(response.body)) .Heard else .Refused),
@@ -68,10 +73,21 @@ pub fn init(address: nectar.Address) !void {
 
 // --- browsers
 
-fn browser(body: []const u8) !void {
-    switch (web.parse(body) orelse return) {
+/// Let the node serve a page to whoever has signed in, without waking us.
+fn serve(path: []const u8, mime: []const u8, bytes: []const u8) !void {
+    try http.serve(path, .{ .mime = mime, .bytes = bytes }, .{ .authenticated = true });
+}
+
+/// What browsers do, if that is it. Another node could call one of its processes http-server.
+fn eventOf(request: nectar.Request) ?http.Event {
+    return if (std.mem.eql(u8, request.source.node, our.node)) http.parse(request) else null;
+}
+
+fn browser(event: http.Event) !void {
+    switch (event) {
+        .Http => http.respond(404, "text/plain", "There is no such page.\n"),
         .WebSocketOpen => |opened| {
-            try web.channels.append(nectar.allocator, opened.channel_id);
+            try channels.append(allocator, opened.channel_id);
             tell(opened.channel_id, .{ .Hello = .{ .node = our.node, .lines = kept.all() } });
         },
         .WebSocketPush => |pushed| {
@@ -79,7 +95,10 @@ fn browser(body: []const u8) !void {
             const blob = nectar.getBlob() orelse return;
             if (try obey(blob.bytes)) |wrong| tell(pushed.channel_id, .{ .Err = wrong });
         },
-        .WebSocketClose => |channel| web.forget(channel),
+        .WebSocketClose => |closed| for (channels.items, 0..) |channel, place| if (channel == closed) {
+            _ = channels.swapRemove(place);
+            return;
+        },
     }
 }
 
@@ -103,11 +122,11 @@ fn obey(order: []const u8) !?[]const u8 {
 }
 
 fn tell(channel: u32, news: News) void {
-    web.push(channel, nectar.json.stringify(news));
+    http.push(channel, .Text, nectar.json.stringify(news));
 }
 
 fn tellAll(line: kept.Line) void {
-    for (web.channels.items) |channel| tell(channel, .{ .Line = line });
+    for (channels.items) |channel| tell(channel, .{ .Line = line });
 }
 
 // --- other nodes

@@ -1,5 +1,6 @@
-"""Two people talk: their browsers with their nodes by WebSocket, the nodes with each other by messages, whatever happens
-to the network. The first two tests are those of docs/testing-in-a-browser.md.
+"""Two people talk: their browsers with their nodes by WebSocket, the nodes with each other by messages.
+
+The first two tests are those of docs/testing-in-a-browser.md.
 """
 
 from __future__ import annotations
@@ -8,10 +9,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Page, expect
 
-from testnet.faults import Partition
+from testnet.faults.partition import Partition
+from testnet.real.socket_lab import SocketLab
 from testnet.testing.browsers import Visitors
 from testnet.testing.package_lab import PackageLab
 from tests.browser.conftest import PHONE, VIEWPORT
@@ -89,6 +90,7 @@ def test_a_page_whose_session_has_ended_says_so_and_goes_on_when_somebody_has_si
     testnet.boot("one.nec", packages=["web_chat"], http=True)
     page = visit(testnet, nectar_visitors, "one.nec")
     nectar_visitors.allow("WebSocket connection to .* failed")
+    assert isinstance(testnet.lab, SocketLab)
     with testnet.lab.nodes.connect("one.nec") as client:
         client.ask("revoke_session", name="")
     expect(page.get_by_role("status")).to_contain_text("you have to sign in again")

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from testnet.faults.crash import Crash
 from testnet.faults.draw import crash
 from testnet.model.lab import Lab, SentRequest
+from testnet.model.rule import Fault
 from testnet.scenarios.chat import CHAT, PROCESS
 from testnet.scenarios.scenario import Plan, require
 from testnet.scenarios.timing import answered, ended
@@ -42,7 +42,7 @@ def _begin(lab: Lab, plan: Plan) -> _Story:
     return _Story(lab, plan)
 
 
-def _crash_of_another(nodes: Sequence[str], chance: Random) -> Crash:
+def _crash_of_another(nodes: Sequence[str], chance: Random) -> Fault:
     return crash(nodes[1:], chance)
 
 
