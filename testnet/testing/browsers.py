@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 """The names of what is looked for on PATH, in this order."""
+ARGUMENTS = ["--host-resolver-rules=MAP *.example 127.0.0.1"]
+"""Names below `example` (RFC 2606) are this machine: so a test can have strangers, whose sites are others."""
 PATIENCE = 30.0
 """Seconds that a step of a test waits for what it expects: the machine may have other things to do."""
 
@@ -40,7 +42,7 @@ def run_chromium() -> Iterator[Browser]:
     # The sandbox is left off, as Playwright does: it cannot be had as root, nor in most containers.
     quiet: dict[str, Any] = {"handle_sigint": False, "handle_sigterm": False, "handle_sighup": False}
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, env=_environment(), **quiet)
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS, env=_environment(), **quiet)
         try:
             yield browser
         finally:

@@ -112,8 +112,10 @@ def web_node(boot_web_nodes: Callable[..., LocalTestnet], tmp_path_factory: pyte
 
 @pytest.fixture
 def signed_in(web_node: WebNode, nectar_visitors: Visitors) -> Page:
-    """A page of `web_node`, signed in by a link of `nectar open`: at `/`."""
-    return nectar_visitors.open(web_node.link(), viewport=VIEWPORT)
+    """A page of `web_node`, signed in by a link of `nectar open`: the front page of its package."""
+    page = nectar_visitors.open(web_node.link("site:local"), viewport=VIEWPORT)
+    page.get_by_role("heading", name="The front page").wait_for()  # the link may lead there by way of others
+    return page
 
 
 @pytest.fixture

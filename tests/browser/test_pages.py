@@ -17,10 +17,10 @@ document.querySelector("output").textContent = await answer.text();
 
 
 def test_a_page_loads_and_its_script_asks_the_process(
-    web_node: WebNode, nectar_visitors: Visitors, axe: Callable[[Page], None]
+    web_node: WebNode, signed_in: Page, axe: Callable[[Page], None]
 ) -> None:
     web_node.bind("/dynamic", authenticated=True)
-    page = nectar_visitors.open(web_node.link("site:local"))
+    page = signed_in
     page.goto(web_node.bind("/page", PAGE, authenticated=True))
     expect(page.locator("output")).to_contain_text('"query_params":{"x":"1"}')
     expect(page.locator("output")).to_contain_text('"method":"POST"')
