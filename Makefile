@@ -36,7 +36,7 @@ test-pythons: ## run the tests on each Python from 3.11 to 3.14 that is found (A
 .PHONY: test-browser
 test-browser: $(READY) ## run the tests in a real browser, which needs Chromium (ARGS=… goes to pytest)
 	@$(RUN) -m tests.browser.fetch_axe
-	@$(RUN) -m pytest tests/browser -m browser $(ARGS)
+	@$(RUN) -m pytest tests/browser -m browser --numprocesses 2 --dist loadfile $(ARGS)
 
 .PHONY: screenshots
 screenshots: $(READY) ## the same, and take the pictures of the docs anew

@@ -16,7 +16,7 @@ TEST = """
 import os, pathlib, signal
 
 def test_a_page(testnet, nectar_visitors):
-    testnet.boot("one.nec", packages=["hello"], http=True)
+    {begin}
     nectar_visitors.open("data:text/html,<h1>Here</h1>")
     pathlib.Path("gate").read_text()
     {end}
@@ -24,9 +24,12 @@ def test_a_page(testnet, nectar_visitors):
 MARK = "NECTAR_TEST_OF_A_RUN"
 
 
-def run_that_ends_by(end: str, folder: Path) -> subprocess.Popen[bytes]:
+BOOT = 'testnet.boot("one.nec", packages=["hello"], http=True)'
+
+
+def run_that_ends_by(begin: str, end: str, folder: Path) -> subprocess.Popen[bytes]:
     """A run of pytest in a session of its own, as in a terminal of its own, and without a screen."""
-    (folder / "test_it.py").write_text(TEST.format(end=end))
+    (folder / "test_it.py").write_text(TEST.format(begin=begin, end=end))
     environment = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py", "--basetemp=temporary"]
     told = {**environment, MARK: str(folder)}
@@ -62,23 +65,23 @@ def at_gate(gate: Path, run: subprocess.Popen[bytes]) -> int:
 
 
 @pytest.mark.parametrize(
-    ("end", "status"),
+    ("begin", "end", "status"),
     [
-        ("assert False", 1),
-        ("os.killpg(0, signal.SIGINT)", 2),
-        ("os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
+        ("pass", "assert False", 1),
+        (BOOT, "os.killpg(0, signal.SIGINT)", 2),
+        (BOOT, "os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
     ],
     ids=["failed", "Ctrl-C", "killed"],
 )
-def test_neither_browser_nor_node_outlives_a_run(tmp_path: Path, end: str, status: int) -> None:
+def test_neither_browser_nor_node_outlives_a_run(tmp_path: Path, begin: str, end: str, status: int) -> None:
     os.mkfifo(tmp_path / "gate")
-    with run_that_ends_by(end, tmp_path) as run:
+    with run_that_ends_by(begin, end, tmp_path) as run:
         with (tmp_path / "gate").open(
             "w"
         ):  # the test is there when this has been opened, and goes on when it is closed
             running = "\n".join(left(tmp_path))
         out, _ = run.communicate(timeout=LIMIT)
     assert "chromium" in running
-    assert "one.nec" in running
+    assert ("one.nec" in running) == (begin == BOOT)
     assert run.returncode == status, out.decode()
     until(lambda: not left(tmp_path))
