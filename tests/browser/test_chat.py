@@ -93,7 +93,7 @@ def test_a_page_whose_session_has_ended_says_so_and_goes_on_when_somebody_has_si
     assert isinstance(testnet.lab, SocketLab)
     with testnet.lab.nodes.connect("one.nec") as client:
         client.ask("revoke_session", name="")
-    expect(page.get_by_role("status")).to_contain_text("you have to sign in again", timeout=60_000)
+    expect(page.get_by_role("status")).to_contain_text("you have to sign in again")
     other = page.context.new_page()
     other.goto(testnet.link("one.nec", CHAT))
     expect(page.get_by_role("status")).to_have_text("Connected")
