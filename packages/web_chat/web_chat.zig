@@ -60,7 +60,7 @@ pub fn init(address: nectar.Address) !void {
     try http.bindWebSocket("/lines", .{ .authenticated = true });
     for (kept.all()) |line| if (line.state == .Sent) settle(line.id, .Timeout); // by an earlier life of ours
     while (true) switch (nectar.receive()) {
-        .request => |request| if (eventOf(request)) |event| {
+        .request => |request| if (http.parse(our, request)) |event| {
             try browser(event);
         } else if (request.wantsAnswer()) try hear(request),
         // What comes back with an outcome is the id of the line.
@@ -76,11 +76,6 @@ pub fn init(address: nectar.Address) !void {
 /// Let the node serve a page to whoever has signed in, without waking us.
 fn serve(path: []const u8, mime: []const u8, bytes: []const u8) !void {
     try http.serve(path, .{ .mime = mime, .bytes = bytes }, .{ .authenticated = true });
-}
-
-/// What browsers do, if that is it. Another node could call one of its processes http-server.
-fn eventOf(request: nectar.Request) ?http.Event {
-    return if (std.mem.eql(u8, request.source.node, our.node)) http.parse(request) else null;
 }
 
 fn browser(event: http.Event) !void {

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from kernel.contract.address import Address, ProcessId
+from kernel.contract.events import Inject
+from kernel.contract.message import Request
 from testnet.browsers.web_socket import SimWebSocket
 from testnet.faults.partition import Partition
 from testnet.model.where import Where
@@ -175,6 +178,17 @@ def test_other_nodes_can_send_lines_and_nothing_else(lab: Lab) -> None:
     assert lab.ask(target, {"Line": {"number": 1, "text": "x"}}) == "Heard"
     for body in ({"WebSocketOpen": {"path": "/lines", "channel_id": 1}}, {"Line": {"number": 2, "text": ""}}, "x"):
         assert "Err" in lab.ask(target, body)
+
+
+def test_g3_another_node_is_not_taken_for_the_server_of_this_one(lab: Lab) -> None:
+    # The user of a node may send in the name of any process there.
+    ask = Request(False, 10, json.dumps({"WebSocketOpen": {"path": "/lines", "channel_id": 1}}).encode())
+    server, token, liar = ProcessId("http-server", "distro", "sys"), object(), lab.at(ONE)
+    liar.core.machine.handle(
+        Inject(server, Address.parse(f"{TWO}@web_chat:web_chat:sys"), ask, None, token), lab.simulation.now
+    )
+    liar.go_on()
+    assert lab.wait(token) == {"Err": "expected a Line"}
 
 
 def test_nobody_comes_in_who_has_not_signed_in(lab: Lab) -> None:
