@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from nectar_node.base.errors import BadInput
@@ -83,8 +83,10 @@ class Visitors:
     def errors(self) -> list[str]:
         """Return what the pages have reported until now: errors of scripts and of the console, without those that are
         allowed."""
-        for context in self._contexts:
-            for page in context.pages:
+        from playwright.sync_api import Error
+
+        for page in (page for context in self._contexts for page in context.pages):
+            with suppress(Error):  # it is on its way to another page
                 page.evaluate("0")  # what the page has reported before it answers is here, too
         return [error for error in self._errors if not any(allowed.search(error) for allowed in self._allowed)]
 

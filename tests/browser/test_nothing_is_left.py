@@ -24,6 +24,8 @@ def test_a_page(testnet, nectar_visitors):
 MARK = "NECTAR_TEST_OF_A_RUN"
 
 
+WRONG = 'nectar_visitors.open("data:text/html,<script>nothing.at.all</script>")'
+"""Nothing but its page fails that test."""
 BOOT = 'testnet.boot("one.nec", packages=["hello"], http=True)'
 
 
@@ -67,7 +69,7 @@ def at_gate(gate: Path, run: subprocess.Popen[bytes]) -> int:
 @pytest.mark.parametrize(
     ("begin", "end", "status"),
     [
-        ("pass", "assert False", 1),
+        ("pass", WRONG, 1),
         (BOOT, "os.killpg(0, signal.SIGINT)", 2),
         (BOOT, "os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
     ],
@@ -84,4 +86,5 @@ def test_neither_browser_nor_node_outlives_a_run(tmp_path: Path, begin: str, end
     assert "chromium" in running
     assert ("one.nec" in running) == (begin == BOOT)
     assert run.returncode == status, out.decode()
+    assert ("A page has reported: nothing is not defined" in out.decode()) == (end == WRONG)
     until(lambda: not left(tmp_path))
