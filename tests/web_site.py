@@ -13,13 +13,14 @@ EARLY, LATE = "http_server:distro:sys", "http-server:distro:sys"
 """The names of the HTTP server."""
 
 
-def write_site(folder: Path) -> Path:
+def write_site(folder: Path, package: str = "site") -> Path:
+    """Write the package into a folder that is not there yet."""
     folder.mkdir()
     shutil.copy(WEB, folder / "web.wasm")
     asks = {"request_capabilities": [EARLY, LATE], "public": True, "on_exit": "Restart"}
     entry = {"process_name": "web", "process_wasm_path": "/web.wasm", **asks}
     (folder / "manifest.json").write_text(json.dumps([entry]))
-    (folder / "metadata.json").write_text(json.dumps({"properties": {"package_name": "site", "publisher": "local"}}))
+    (folder / "metadata.json").write_text(json.dumps({"properties": {"package_name": package, "publisher": "local"}}))
     return folder
 
 

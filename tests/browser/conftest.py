@@ -21,7 +21,7 @@ from testnet.real.lifeline import hold_lifeline
 from testnet.real.local import LocalTestnet
 from tests.browser import fetch_axe
 from tests.commands import Ended, nectar
-from tests.web_site import LATE, SITE, tell_to_bind, write_site
+from tests.web_site import LATE, tell_to_bind, write_site
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -71,11 +71,12 @@ class WebNode:
         assert opened.code == 0, opened
         return opened.out.strip()
 
-    def bind(self, path: str, text: str | None = None, **flags: bool) -> str:
-        """Let the package `site` bind `path`, with a page if there is `text`; where a browser finds it."""
-        answer = self.network.message(self.name, SITE, tell_to_bind(f"{self.name}@{LATE}", path, text, **flags))
+    def bind(self, path: str, text: str | None = None, package: str = "site", **flags: bool) -> str:
+        """Let a package bind `path`, with a page if there is `text`; where a browser finds it."""
+        process, tell = f"web:{package}:local", tell_to_bind(f"{self.name}@{LATE}", path, text, **flags)
+        answer = self.network.message(self.name, f"our@{process}", tell)
         assert json.loads(answer["body"]) == {"Ok": None}, answer
-        return f"{self.url}/web:site:local{path}"
+        return f"{self.url}/{process}{path}"
 
 
 @pytest.fixture(scope="session")
@@ -103,9 +104,10 @@ def boot_web_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callabl
 
 @pytest.fixture(scope="session")
 def web_node(boot_web_nodes: Callable[..., LocalTestnet], tmp_path_factory: pytest.TempPathFactory) -> WebNode:
-    """A node with the package `site`, whose process binds what `WebNode.bind` says, and a front page."""
-    site = write_site(tmp_path_factory.mktemp("site") / "site")
-    node = WebNode(boot_web_nodes({"web.nec": (site,)}), "web.nec")
+    """A node with the packages `site` and `other`, whose processes bind what `WebNode.bind` says, and a front page."""
+    folder = tmp_path_factory.mktemp("packages")
+    packages = tuple(write_site(folder / name, name) for name in ("site", "other"))
+    node = WebNode(boot_web_nodes({"web.nec": packages}), "web.nec")
     node.bind("/", "<!doctype html><title>Site</title><h1>The front page</h1>", authenticated=True)
     return node
 

@@ -90,7 +90,7 @@ def stranger() -> Iterator[ThreadingHTTPServer]:
 
     class Prizes(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            target = parse_qs(urlsplit(self.path).query)["target"][0]
+            target = parse_qs(urlsplit(self.path).query).get("target", [""])[0]
             page = (
                 f"<!doctype html><title>Prizes</title><form method=post action={target!r}><button>Win</button></form>"
             )
