@@ -33,6 +33,15 @@ test: $(READY) ## run all tests (ARGS=… goes to pytest)
 test-pythons: ## run the tests on each Python from 3.11 to 3.14 that is found (ARGS=… goes to pytest)
 	@.ci/test-pythons --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
+.PHONY: test-browser
+test-browser: $(READY) ## run the tests in a real browser, which needs Chromium (ARGS=… goes to pytest)
+	@$(RUN) -m tests.browser.fetch_axe
+	@$(RUN) -m pytest tests/browser -m browser --numprocesses 2 --dist loadfile $(ARGS)
+
+.PHONY: screenshots
+screenshots: $(READY) ## the same, and take the pictures of the docs anew
+	@$(MAKE) --no-print-directory test-browser ARGS="--screenshots $(ARGS)"
+
 .PHONY: wheel
 wheel: $(READY) ## build and install the wheel in an empty environment, and use it there; a minute
 	@.ci/wheel

@@ -36,6 +36,7 @@ GUESTS: Guests = {
     "pool": ("boss", "worker", "child"),
     "store": ("store",),
     "terminal": ("alias", "cat", "echo", "hi", "m", "top"),
+    "web_chat": ("web_chat",),
     "witness": ("witness",),
 }
 

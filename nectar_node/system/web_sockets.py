@@ -313,7 +313,7 @@ class WebSockets:
         return None if self._looks_at == math.inf else self._looks_at
 
     def on_timer(self, now: float) -> None:
-        """Ping those whose turn it is, and end those that have not answered, or are signed in no longer."""
+        """Ping those whose turn it is, and end those that have not answered; end all that are signed in no longer."""
         if now - self._looks_at > _LATE_SECONDS:
             self._looks_at = math.floor(now)
             for channel in self.channels.by_id.values():
@@ -323,19 +323,27 @@ class WebSockets:
                 if not channel.ended:
                     self._look_after(channel, now)
             self._looks_at += _SECOND
+            self._end_signed_out(now)
             if not self.channels:
                 self._looks_at = math.inf
 
     def _look_after(self, channel: SocketChannel, now: float) -> None:
-        if channel.session and not self._signed_in(channel.session, now):
-            self._end(channel, POLICY, "signed out")
-        elif not channel.reads:
+        if not channel.reads:
             channel.pinged = False  # no answer could be heard
         elif channel.pinged and not channel.heard:
             self._end(channel, FAILED, "no answer to a ping")
         else:
             channel.pinged, channel.heard = True, False
             self._send(channel, FrameKind.PING, _PING)
+
+    def _end_signed_out(self, now: float) -> None:
+        """End those whose session has ended. Many channels have few sessions: each is looked up once."""
+        sessions = {channel.session for channel in self.channels.by_id.values()}
+        ended = {each for each in sessions if each and not self._signed_in(each, now)}
+        if ended:
+            for channel in tuple(self.channels.by_id.values()):
+                if channel.session in ended and not channel.ended:
+                    self._end(channel, POLICY, "signed out")
 
     # --- failures of our own ----------------------------------------------------------------------------------------
 

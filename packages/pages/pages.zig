@@ -24,12 +24,12 @@ const page =
     \\</script></html>
 ;
 
-pub fn init(_: nectar.Address) !void {
+pub fn init(our: nectar.Address) !void {
     try http.serve("/", .{ .mime = "text/html; charset=utf-8", .bytes = page }, .{});
     try http.bind("/open", .{});
     try http.bindWebSocket("/live", .{});
     while (true) switch (nectar.receive()) {
-        .request => |request| if (http.parse(request)) |event| serve(event) else answer(request),
+        .request => |request| if (http.parse(our, request)) |event| serve(event) else answer(request),
         .response, .send_error => {},
     };
 }

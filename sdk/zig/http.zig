@@ -2,7 +2,7 @@
 //!
 //!     try nectar.http.bindWebSocket("/live", .{});
 //!     while (true) switch (nectar.receive()) {
-//!         .request => |request| if (nectar.http.parse(request)) |event| switch (event) {
+//!         .request => |request| if (nectar.http.parse(our, request)) |event| switch (event) {
 //!             .WebSocketPush => |push| if (nectar.getBlob()) |blob| nectar.http.push(push.channel_id, push.message_type, blob.bytes),
 //!             else => {},
 //!         },
@@ -39,8 +39,10 @@ pub const Event = union(enum) {
     WebSocketClose: u32,
 };
 
-/// What a request of the HTTP server says; null: it comes from somebody else, or is of another kind.
-pub fn parse(request: nectar.Request) ?Event {
+/// What a request of the HTTP server says, `our` being what `init` was given; null: it comes from somebody else, or is of
+/// another kind. Another node can call any of its processes http-server: only which node it is is proven.
+pub fn parse(our: nectar.Address, request: nectar.Request) ?Event {
+    if (!std.mem.eql(u8, request.source.node, our.node)) return null;
     if (!std.mem.eql(u8, request.source.process.package, "distro")) return null;
     if (!std.mem.eql(u8, request.source.process.publisher, "sys")) return null;
     if (!std.mem.eql(u8, request.source.process.process, "http-server")) return null;

@@ -52,6 +52,8 @@ class NodePlan:
     """The routers through which alone it is reached, if there are any."""
     memory_bytes: int | None = None
     """The budget for all that waits in the node; None: the usual one."""
+    http: bool = False
+    """Whether a real node listens for browsers. A simulated one answers those of `Simulation.get` in any case."""
 
     def folders(self) -> tuple[Path, ...]:
         """Return the folders of its packages."""

@@ -22,7 +22,7 @@ from random import Random
 from nectar_node.base.consent import EVERYTHING
 from nectar_node.base.errors import NodeError
 from nectar_node.base.folder import NodeFolder
-from nectar_node.contract.config import REGISTRAR_NAME
+from nectar_node.contract.config import LOOPBACK, REGISTRAR_NAME
 from nectar_node.contract.memory_budget import LEAST_BYTES
 from nectar_node.launcher.arguments import check_package
 from nectar_node.launcher.boot_options import DEFAULT_OPTIONS
@@ -109,6 +109,7 @@ class SocketLab(NodeProcesses, Lab):
                 routers=plan.routers,
                 consent=EVERYTHING,
                 memory_bytes=memory,
+                http=(LOOPBACK, 0) if plan.http else None,
             )
         self.nodes.boot(options)
 

@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from random import Random
 from typing import ParamSpec, TypeVar
+from urllib.parse import quote
 
 from kernel.contract.address import Address
 from kernel.contract.errors import BadAddress
@@ -25,6 +26,7 @@ from testnet.model.fields import nodes_of
 from testnet.model.invariants import Violation
 from testnet.model.lab import READY_SECONDS, Json, NodePlan, Outcome, OutOfTime, SentRequest
 from testnet.model.rule import Fault, NotAtThisLevel
+from testnet.real.socket_lab import SocketLab
 from testnet.runs.play import PlannedFaults
 from testnet.sim.simulation import Simulation
 from testnet.testing.networks import LabRun, Moment
@@ -104,17 +106,24 @@ class PackageLab:
     # --- nodes ------------------------------------------------------------------------------------------------------
 
     @_plainly
-    def boot(self, *names: str, packages: Sequence[str | Path] = (), routers: Sequence[str] = ()) -> None:
+    def boot(
+        self,
+        *names: str,
+        packages: Sequence[str | Path] = (),
+        routers: Sequence[str] = (),
+        http: bool = False,
+    ) -> None:
         """Start nodes that run `packages`, and wait until they have joined; with `routers` they are reached through
-        these alone. A package is a folder, as seen from the file of the test or from where pytest was started, or the
-        name of one that comes with the node. Raises NodeError for a package that cannot run, and OutOfTime."""
+        these alone; with `http`, real ones listen for browsers. A package is a folder, as seen from the file of the
+        test or from where pytest was started, or the name of one that comes with the node. Raises NodeError for a
+        package that cannot run, and OutOfTime."""
         folders = tuple(find_package(each, self._places) for each in packages)
         for number, name in enumerate(names):
             self._check_new(name, names[:number])
         for folder in folders:
             self._run.check_package(folder)
         self._names.extend(names)
-        self.lab.boot(*(NodePlan(name, folders, tuple(routers)) for name in names))
+        self.lab.boot(*(NodePlan(name, folders, tuple(routers), http=http) for name in names))
 
     @_plainly
     def crash(self, name: str) -> None:
@@ -262,6 +271,17 @@ class PackageLab:
         simulation only. Raises NotAtThisLevel.
         """
         return self._simulated().websocket(self._known(node), path, headers)
+
+    @_plainly
+    def link(self, node: str, path: str = "/") -> str:
+        """Return an address that signs a real browser in at a real node, once and within a minute, and then shows
+        `path` there, such as "/chess:chess:sys/". Raises NotAtThisLevel, and ControlError where there is no `http`.
+        """
+        if not isinstance(self.lab, SocketLab):
+            raise NotAtThisLevel("A real browser cannot come into a simulation: take `get`, or real nodes.")
+        with self.lab.nodes.connect(self._known(node)) as client:
+            answer = client.ask("open")
+        return f"{answer['url']}&to={quote(path, safe='')}"
 
     def _simulated(self) -> Simulation:
         if not isinstance(self.lab, Simulation):

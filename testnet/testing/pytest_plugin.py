@@ -15,7 +15,7 @@ import random
 import re
 import shlex
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,10 @@ import pytest
 from testnet.model import seeds
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from testnet.sim.programs import Programs
+    from testnet.testing.browsers import Visitors
     from testnet.testing.evidence import Evidence
     from testnet.testing.package_lab import PackageLab
 
@@ -299,6 +302,38 @@ def nectar_lab(
     loopback."""
     with _network(request, nectar_level, nectar_seed, tmp_path) as lab:
         yield lab
+
+
+@pytest.fixture(scope="session")
+def nectar_chromium() -> Iterator[Browser]:
+    """A real browser without a window (the extra `browser`), which ends with the session."""
+    from nectar_node.base.errors import BadInput
+    from testnet.testing.browsers import run_chromium
+
+    with ExitStack() as stack:
+        try:
+            browser = stack.enter_context(run_chromium())
+        except BadInput as error:
+            pytest.fail(str(error), pytrace=False)
+        yield browser
+
+
+@pytest.fixture
+def nectar_visitors(nectar_chromium: Browser) -> Iterator[Visitors]:
+    """The visitors of this test (`testnet.testing.browsers.Visitors`), who leave with it.
+
+    The test fails if a page has reported an error that it does not `allow`.
+    """
+    from testnet.testing.browsers import Visitors
+
+    visitors = Visitors(nectar_chromium)
+    try:
+        yield visitors
+        errors = visitors.errors()
+    finally:
+        visitors.close()
+    if errors:
+        pytest.fail("A page has reported: " + "; ".join(errors), pytrace=False)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -19,20 +18,9 @@ from nectar_node.launcher.boot_options import BootOptions
 from testnet.real.local import LocalTestnet
 from tests.commands import nectar
 from tests.waiting import until
+from tests.web_site import EARLY, LATE, SITE, tell_to_bind, write_site
 
 NODE = "web.nec"
-WEB = Path(__file__).resolve().parents[1] / "guests" / "web.wasm"
-EARLY, LATE = "http_server:distro:sys", "http-server:distro:sys"
-
-
-def write_site(folder: Path) -> Path:
-    folder.mkdir()
-    shutil.copy(WEB, folder / "web.wasm")
-    asks = {"request_capabilities": [EARLY, LATE], "public": True, "on_exit": "Restart"}
-    entry = {"process_name": "web", "process_wasm_path": "/web.wasm", **asks}
-    (folder / "manifest.json").write_text(json.dumps([entry]))
-    (folder / "metadata.json").write_text(json.dumps({"properties": {"package_name": "site", "publisher": "local"}}))
-    return folder
 
 
 class Browser:
@@ -51,10 +39,8 @@ class Browser:
         return int(self.url.rpartition(":")[2])
 
     def bind(self, path: str, server: str = LATE, text: str | None = None, **flags: bool) -> Any:
-        fields = {"path": path, "authenticated": False, "local_only": False, "cache": text is not None, **flags}
-        blob = {} if text is None else {"mime": "text/html", "blob": text}
-        tell = {"Tell": {"to": f"{self.name}@{server}", "body": json.dumps({"Bind": fields}), **blob}}
-        answer = self.network.message(self.name, "our@web:site:local", json.dumps(tell))
+        tell = tell_to_bind(f"{self.name}@{server}", path, text, **flags)
+        answer = self.network.message(self.name, SITE, tell)
         return json.loads(answer["body"]) if "body" in answer else answer
 
     def connect(self) -> http.client.HTTPConnection:

@@ -13,21 +13,21 @@ const Command = union(enum) {
 
 var seen: std.ArrayList(u8) = .empty;
 
-pub fn init(_: nectar.Address) !void {
+pub fn init(our: nectar.Address) !void {
     try http.bindWebSocket("/live", .{});
     try http.bindWebSocket("/rooms/:id", .{});
     try http.bindWebSocket("/mine", .{ .authenticated = true });
     try http.bindWebSocket("/extension", .{ .extension = true });
     while (true) switch (nectar.receive()) {
-        .request => |request| if (!handle(request)) return,
+        .request => |request| if (!handle(our, request)) return,
         .response => |response| note("answer {s}", .{response.body}),
         .send_error => |failed| note("failed {t}", .{failed.kind}),
     };
 }
 
 /// Returns whether it goes on.
-fn handle(request: nectar.Request) bool {
-    const event = http.parse(request) orelse {
+fn handle(our: nectar.Address, request: nectar.Request) bool {
+    const event = http.parse(our, request) orelse {
         switch (nectar.json.parse(Command, request.body) catch return true) {
             .Seen => nectar.respond(.{ .body = seen.items }),
             .Tell => |tell| tellOther(tell),

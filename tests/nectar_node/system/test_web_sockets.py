@@ -136,7 +136,7 @@ def test_a_path_for_those_who_have_signed_in_is_theirs_and_only_as_long_as_they_
     assert talk.refused("/mine", {**me, "origin": "http://evil.example"}) == 403
     socket = talk.opened("/mine", me)
     talk.node.core.sessions.revoke(None)
-    talk.rest(PING_SECONDS + 1)
+    talk.rest(1.001)
     assert socket.closed == (1008, "signed out")
     assert talk.seen() == ["open /mine", "close"]
 
