@@ -26,6 +26,7 @@ from nectar_node.launcher.arguments import (
     parse_http,
     parse_invitation,
     parse_memory,
+    parse_package_ids,
     parse_quotas,
     parse_routers,
     parse_tls,
@@ -68,6 +69,7 @@ _FIELDS = {
     "memory": "memory_bytes",
     "http": "http",
     "tls": "tls",
+    "http_client_private": "http_client_private",
     "trace": "trace",
     "quota": "quotas",
     "max_files": "quotas",
@@ -197,6 +199,12 @@ def boot(
     tls: Annotated[
         str, typer.Option(metavar="CERT,KEY", help="With --http: the files of a certificate and of its key, PEM.")
     ] = "",
+    http_client_private: Annotated[
+        str,
+        typer.Option(
+            metavar="PACKAGES", help="These packages, separated by commas, reach private networks by HTTP, too."
+        ),
+    ] = "",
     rescue: Annotated[
         bool, typer.Option("--rescue", help="Start with what is left of a damaged store, and say what is lost.")
     ] = False,
@@ -226,6 +234,7 @@ def boot(
         once=once,
         http=parse_http(http) if http else None,
         tls=parse_tls(tls) if tls else None,
+        http_client_private=parse_package_ids(http_client_private),
         rescue=rescue,
         take_over=take_over,
     )

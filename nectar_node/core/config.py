@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from kernel.contract.address import Address
 from kernel.contract.guest import GuestConfig
+from nectar_node.contract.http_client import HttpClientConfig
 from nectar_node.contract.memory_budget import DEFAULT_BYTES, MemoryBudget
 from nectar_node.core.kept import KeptState
 from nectar_node.storage.ledger import Ledger
@@ -41,6 +42,8 @@ class CoreConfig:
     """Whether the node runs although a copy has taken its place before: its user says so."""
     http_hosts: tuple[str, ...] = ()
     """How browsers may call this node in a Host header, beside the names of its loopback."""
+    http_client: HttpClientConfig = field(default_factory=HttpClientConfig)
+    """What processes may have of servers elsewhere."""
     ledger: Ledger = field(default_factory=Ledger)
     """Accounts of what packages have on the disk; the driver updates them."""
     keeps: str = "kept"

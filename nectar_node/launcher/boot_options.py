@@ -61,6 +61,8 @@ class BootOptions:
     """Where the node listens for browsers; None: nowhere."""
     tls: tuple[Path, Path] | None = None
     """The certificate for that and its key; None: without TLS."""
+    http_client_private: tuple[str, ...] = ()
+    """The packages whose processes reach this machine and private networks by HTTP."""
     rescue: bool = False
     """Whether to start with what is left of a damaged store; not kept."""
     take_over: bool = False

@@ -19,6 +19,7 @@ from kernel.contract.message import ON_EXIT_NONE, ON_EXIT_RESTART, Envelope, Laz
 from kernel.contract.process import Launch
 from nectar_node.contract.actions import BadCode, Kept, LogLine, ShutDown
 from nectar_node.contract.http import HttpAnswer
+from nectar_node.contract.http_client import HttpClientAction
 from nectar_node.storage.operations import Job, StopJob
 from nectar_node.system.kernel import MAX_BODY_BYTES, MAX_COMPILING, KernelProcess
 from nectar_node.system.process import AskKept, CompileCode, FetchCode
@@ -72,6 +73,7 @@ class Distro:
                 case Job() | StopJob() | FetchCode() | AskKept() | Kept() | HttpAnswer():
                     raise AssertionError(action)
                 case _:
+                    assert not isinstance(action, HttpClientAction)
                     self.rig.tell(action)
 
     def compile(self) -> None:
