@@ -11,6 +11,7 @@ have been tested.
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable
@@ -88,6 +89,8 @@ def words(error: BaseException) -> str | None:
         if isinstance(cause, Unreachable):
             return str(cause)
         cause = cause.__cause__ or cause.__context__
+    if isinstance(error, httpx.TimeoutException):
+        return "the server does not answer"
     return str(error) or "the connection has broken"
 
 
@@ -206,9 +209,11 @@ def _is_ours(address: str) -> bool:
 
 
 def _reason(error: BaseException) -> str:
-    cause = error.__cause__ or error.__context__ or error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
-    if isinstance(cause, BaseExceptionGroup):
-        cause = cause.exceptions[0]
-    return cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause) or "no connection"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, BaseExceptionGroup):
+            cause = cause.exceptions[0]
+        if isinstance(cause, OSError) and cause.errno:
+            return os.strerror(cause.errno)
+        cause = cause.__cause__ or cause.__context__
+    return "there is no connection"

@@ -8,12 +8,14 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import trio
+import trio.testing
 from wsproto import WSConnection
 from wsproto.connection import ConnectionType
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Ping, Pong, Request, TextMessage
@@ -26,7 +28,6 @@ from nectar_node.base.system_processes import HTTP_CLIENT, HTTP_CLIENT_LATE
 from nectar_node.contract.actions import LogLine
 from nectar_node.contract.config import LOOPBACK
 from nectar_node.contract.http_client import HttpClientAction, HttpClientConfig, HttpClientEvent
-from nectar_node.driver import http_client as driver
 from nectar_node.driver import http_wire
 from nectar_node.driver.http_client import HttpClientDriver
 from nectar_node.system import http_client
@@ -113,9 +114,10 @@ class Rig:
     async def get(self, url: str, **how: Any) -> Answer:
         return await self.ask(http(url), **how)
 
-    @property
-    def is_idle(self) -> bool:
-        return not self.driver._lines and [*self.client.queue.figures()] == [0, 0, 0]
+    async def idle(self) -> None:
+        """Wait until nothing is held any more: no connection, no place, no byte."""
+        while self.driver._lines or [*self.client.queue.figures()] != [0, 0, 0]:
+            await trio.lowlevel.checkpoint()
 
 
 def http(url: str, method: str = "GET", version: str | None = None, **headers: str) -> object:
@@ -152,7 +154,7 @@ async def server(serve: Serve, tls: ssl.SSLContext | None = None, host: str = LO
             await trio.aclose_forcefully(carried)
 
     async with trio.open_nursery() as nursery:
-        listeners = await nursery.start(trio.serve_tcp, handle, 0)
+        listeners = await nursery.start(partial(trio.serve_tcp, handle, 0, host=host))
         listener = listeners[0]
         yield listener.socket.getsockname()[1]
         nursery.cancel_scope.cancel()
@@ -195,7 +197,7 @@ async def test_an_answer_comes_with_its_status_its_headers_and_its_body_as_blob(
         headers = {"x-a": "1, 2", "content-type": "text/plain", "content-length": "8"}
         assert value == {"Ok": {"Http": {"status": 404, "headers": headers}}}
         assert blob == b"not here"
-        assert rig.is_idle
+        await rig.idle()
 
 
 async def test_a_request_has_the_processes_headers_and_the_nodes_own_frame() -> None:
@@ -203,6 +205,8 @@ async def test_a_request_has_the_processes_headers_and_the_nodes_own_frame() -> 
 
     async def serve(stream: trio.abc.Stream) -> None:
         seen.append(await head_of(stream))
+        while not seen[0].endswith(b"four"):
+            seen[0] += await stream.receive_some()
         await stream.send_all(with_body(b""))
 
     async with rigged() as rig, server(serve) as port:
@@ -326,7 +330,7 @@ async def test_a_redirect_is_followed_and_what_is_for_one_server_stays_there() -
         assert head.startswith("get /b http/1.1\r\n")
         assert "accept: x\r\n" in head
         assert not any(name in head for name in ("authorization", "cookie", "content-length"))
-        assert rig.is_idle
+        await rig.idle()
 
 
 async def test_a_redirect_never_ends_in_a_loop() -> None:
@@ -339,7 +343,7 @@ async def test_a_redirect_never_ends_in_a_loop() -> None:
     async with rigged() as rig, server(serve) as port:
         assert await rig.get(f"http://127.0.0.1:{port}/") == failed("there are more than 10 redirects")
         assert len(seen) == 11
-        assert rig.is_idle
+        await rig.idle()
 
 
 # --- TLS ------------------------------------------------------------------------------------------------------------
@@ -358,9 +362,9 @@ async def test_a_certificate_is_verified_and_one_that_is_not_trusted_ends_the_re
         async with server(always(with_body(b"")), trusted.serving("localhost", expired=True)) as port:
             why = (await rig.get(f"https://localhost:{port}/")).value["Err"]["ExecuteRequestFailed"]
             assert why == "the server's certificate is not trusted: certificate has expired"
-        async with server(always(b"what?")) as port:
+        async with server(lambda stream: stream.send_all(b"220 mail.example\r\n")) as port:
             why = (await rig.get(f"https://localhost:{port}/")).value["Err"]["ExecuteRequestFailed"]
-            assert why.startswith("the server speaks no TLS")
+            assert why.startswith("the server speaks no TLS"), why
 
 
 # --- servers that do their worst ------------------------------------------------------------------------------------
@@ -377,7 +381,7 @@ async def test_a_server_that_never_ends_is_cut_off_at_the_bound(monkeypatch: pyt
 
     async with rigged() as rig, server(serve) as port:
         assert await rig.get(f"http://127.0.0.1:{port}/") == failed(f"the answer has more than {1 << 20} bytes")
-        await rig.wait(lambda: rig.is_idle)
+        await rig.idle()
 
 
 async def test_a_slow_server_has_the_time_of_the_message_and_then_its_connection_ends() -> None:
@@ -392,7 +396,7 @@ async def test_a_slow_server_has_the_time_of_the_message_and_then_its_connection
     async with rigged() as rig, server(serve) as port:
         number = rig.begin(http(f"http://127.0.0.1:{port}/"), timeout=1)
         await gone.wait()
-        assert rig.is_idle
+        await rig.idle()
         assert number not in rig.answers  # the kernel has told the process
 
 
@@ -420,7 +424,7 @@ async def test_what_is_no_answer_or_too_long_a_one_is_one_error(answer: bytes) -
         assert [*value["Err"]] == ["ExecuteRequestFailed"]
         assert value["Err"]["ExecuteRequestFailed"]
         assert blob == b""
-        assert rig.is_idle
+        await rig.idle()
 
 
 async def test_bytes_that_never_become_an_answer_end_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -461,8 +465,278 @@ async def test_a_request_ends_with_its_process_and_with_the_node() -> None:
             if process_ends:
                 rig.client.ended(ALLOWED, trio.current_time())
                 rig.look()
-                await rig.wait(lambda: rig.is_idle)
+                await rig.idle()
             else:
                 await rig.driver.close()
             await gone.wait()
             assert number not in rig.answers
+
+
+# --- WebSockets -----------------------------------------------------------------------------------------------------
+
+
+class Peer:
+    """The server's side of one WebSocket."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self._stream = stream
+        self._frames = WSConnection(ConnectionType.SERVER)
+        self.head: Request | None = None
+        self._events: list[Any] = []
+
+    async def next(self) -> Any:
+        """The next event; None: the connection is gone."""
+        while not self._events:
+            data = await self._stream.receive_some()
+            if not data:
+                return None
+            self._frames.receive_data(data)
+            self._events += self._frames.events()
+        return self._events.pop(0)
+
+    async def send(self, event: Any) -> None:
+        await self._stream.send_all(self._frames.send(event))
+
+    async def raw(self, data: bytes) -> None:
+        await self._stream.send_all(data)
+
+    async def accept(self, **how: Any) -> Request:
+        request = await self.next()
+        assert isinstance(request, Request)
+        await self.send(AcceptConnection(**how))
+        return request
+
+
+async def echo(stream: trio.abc.Stream) -> None:
+    peer = Peer(stream)
+    await peer.accept()
+    while (event := await peer.next()) is not None:
+        if isinstance(event, CloseConnection):
+            await peer.send(event.response())
+            return
+        await peer.send(event.response() if isinstance(event, Ping) else event)
+
+
+def opening(port: int, channel: int = 7, **headers: str) -> object:
+    return {"WebSocketOpen": {"url": f"ws://127.0.0.1:{port}/", "headers": headers, "channel_id": channel}}
+
+
+def push(kind: str, channel: int = 7) -> object:
+    return {"WebSocketPush": {"channel_id": channel, "message_type": kind}}
+
+
+CLOSE = {"WebSocketClose": {"channel_id": 7}}
+ACK = Answer({"Ok": "WebSocketAck"}, b"")
+
+
+def refused(error: object) -> Answer:
+    return Answer({"Err": error}, b"")
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_websocket_carries_messages_both_ways_under_the_name_that_was_called(late: bool) -> None:
+    async with rigged() as rig, server(echo) as port:
+        assert await rig.ask(opening(port), late=late) == ACK
+        for kind, data in (("Text", "é".encode()), ("Binary", bytes(100_000)), ("Text", b"")):
+            assert await rig.ask(push(kind), data, late=late) == ACK
+            await rig.wait(lambda: rig.told)
+            name = "http-client" if late else "http_client"
+            assert rig.told.pop() == (name, push(kind), data)
+        assert await rig.ask(push("Ping"), b"are you there", late=late) == ACK
+        await rig.wait(lambda: rig.told)
+        assert rig.told.pop() == (name, push("Pong"), b"are you there")
+        assert await rig.ask(CLOSE, late=late) == ACK
+        await rig.idle()
+        assert not rig.told
+
+
+async def test_a_server_that_closes_or_breaks_off_is_told_after_all_that_it_has_sent() -> None:
+    async def closes(stream: trio.abc.Stream) -> None:
+        peer = Peer(stream)
+        await peer.accept()
+        await peer.send(TextMessage("last"))
+        await peer.send(CloseConnection(1000))
+        assert isinstance(await peer.next(), CloseConnection)
+
+    async def breaks(stream: trio.abc.Stream) -> None:
+        peer = Peer(stream)
+        await peer.accept()
+        await peer.send(TextMessage("last"))
+
+    async def nonsense(stream: trio.abc.Stream) -> None:
+        peer = Peer(stream)
+        await peer.accept()
+        await peer.send(TextMessage("last"))
+        await peer.raw(b"\xff\xff\xff\xff")
+
+    for serve in (closes, breaks, nonsense):
+        async with rigged() as rig, server(serve) as port:
+            assert await rig.ask(opening(port)) == ACK
+            await rig.wait(lambda: len(rig.told) == 2)
+            assert [body for _, body, _ in rig.told] == [push("Text"), CLOSE]
+            await rig.idle()
+            assert await rig.ask(push("Text"), b"x") == refused({"WsPushUnknownChannel": {"channel_id": 7}})
+
+
+async def test_a_ping_is_answered_and_told() -> None:
+    answered = trio.Event()
+
+    async def serve(stream: trio.abc.Stream) -> None:
+        peer = Peer(stream)
+        await peer.accept()
+        await peer.send(Ping(b"there?"))
+        pong = await peer.next()
+        assert isinstance(pong, Pong)
+        assert pong.payload == b"there?"
+        answered.set()
+        await peer.next()
+
+    async with rigged() as rig, server(serve) as port:
+        await rig.ask(opening(port))
+        await answered.wait()
+        assert rig.told == [("http-client", push("Ping"), b"there?")]
+
+
+async def test_the_handshake_is_the_nodes_and_the_protocol_the_processs() -> None:
+    seen: list[Request] = []
+
+    async def serve(stream: trio.abc.Stream) -> None:
+        peer = Peer(stream)
+        seen.append(await peer.accept(subprotocol="chat"))
+        await peer.next()
+
+    async with rigged() as rig, server(serve) as port:
+        headers = {"Sec-WebSocket-Protocol": "chat", "Sec-WebSocket-Key": "mine", "Upgrade": "x", "X-A": "1"}
+        assert await rig.ask(opening(port, **headers)) == ACK
+        assert seen[0].subprotocols == ["chat"]
+        assert (b"x-a", b"1") in seen[0].extra_headers
+
+
+async def test_what_opens_no_websocket_is_refused_with_its_url() -> None:
+    wrong_key = b"HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n"
+    for answer in (with_body(b"no"), with_body(b"", "Location: /b", status="302 Found"), wrong_key, b"what?", b""):
+        async with rigged() as rig, server(always(answer)) as port:
+            error = {"WsOpenFailed": {"url": f"ws://127.0.0.1:{port}/"}}
+            assert await rig.ask(opening(port)) == refused(error)
+            assert await rig.ask(opening(port), late=False) == refused(error)
+            assert await rig.ask(opening(port), by=STRANGER) == refused(error)
+            await rig.idle()
+
+
+async def test_a_message_that_never_ends_closes_its_websocket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_client, "MAX_MESSAGE_BYTES", 1 << 16)
+
+    async def serve(stream: trio.abc.Stream) -> None:
+        peer = Peer(stream)
+        await peer.accept()
+        while True:
+            await peer.send(BytesMessage(bytes(1 << 10), message_finished=False))
+
+    async with rigged() as rig, server(serve) as port:
+        await rig.ask(opening(port))
+        await rig.wait(lambda: rig.told)
+        assert rig.told == [("http-client", CLOSE, b"")]
+        await rig.idle()
+
+
+async def test_a_process_without_room_holds_up_its_websocket_and_nothing_is_lost() -> None:
+    sent = 0
+
+    async def serve(stream: trio.abc.Stream) -> None:
+        nonlocal sent
+        peer = Peer(stream)
+        await peer.accept()
+        for number in range(40):
+            await peer.send(BytesMessage(number.to_bytes(1, "big") * (512 << 10)))
+            sent += 1
+        await peer.send(CloseConnection(1000))
+        await peer.next()
+
+    async with rigged() as rig, server(serve) as port:
+        rig.room = False
+        await rig.ask(opening(port))
+        await trio.testing.wait_all_tasks_blocked(0.1)
+        assert not rig.told
+        assert 0 < sent < 40
+        assert rig.client.queue._all_bytes < 1 << 20  # what one read holds, and no more
+        rig.room = True
+        await rig.wait(lambda: rig.told and rig.told[-1][1] == CLOSE)
+        assert [(data[0], len(data)) for _, _, data in rig.told[:-1]] == [(number, 512 << 10) for number in range(40)]
+
+
+async def test_a_server_that_takes_nothing_is_no_memory_without_end() -> None:
+    async def serve(stream: trio.abc.Stream) -> None:
+        await Peer(stream).accept()
+        await trio.sleep_forever()
+
+    async with rigged() as rig, server(serve) as port:
+        await rig.ask(opening(port))
+        data = bytes(4 << 20)
+        numbers = [rig.begin(push("Binary"), data) for _ in range(20)]
+        await rig.wait(lambda: any(number in rig.answers for number in numbers))
+        late = [
+            rig.answers[number] for number in numbers if number in rig.answers and "Err" in rig.answers[number].value
+        ]
+        assert late
+        assert late[0] == failed("too much waits for the server to take it")
+        assert rig.client.queue._all_bytes <= 64 << 20
+        rig.client.ended(ALLOWED, trio.current_time())
+        rig.look()
+        await rig.idle()
+
+
+async def test_a_websocket_says_goodbye_when_the_node_goes_down() -> None:
+    closed = trio.Event()
+
+    async def serve(stream: trio.abc.Stream) -> None:
+        peer = Peer(stream)
+        await peer.accept()
+        event = await peer.next()
+        assert isinstance(event, CloseConnection)
+        await peer.send(event.response())
+        closed.set()
+
+    async with server(serve) as port, rigged() as rig:
+        await rig.ask(opening(port))
+        await rig.driver.close()
+        await closed.wait()
+
+
+# --- bounds ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_package_that_asks_without_end_waits_while_others_are_served() -> None:
+    held = trio.Event()
+
+    async def slow(stream: trio.abc.Stream) -> None:
+        await head_of(stream)
+        await held.wait()
+        await stream.send_all(with_body(b"slow"))
+
+    other = ProcessId("main", "allowed", "x.nec")
+    assert other == ALLOWED
+    async with rigged(places=8) as rig, server(slow) as port, server(always(with_body(b"quick"))) as quick:
+        rig.client._config = HttpClientConfig(8, frozenset({ALLOWED.package_id, STRANGER.package_id}))
+        numbers = [rig.begin(http(f"http://127.0.0.1:{port}/")) for _ in range(300)]
+        full = failed("too many requests of this package are under way")
+        assert [number in rig.answers for number in numbers] == [False] * 258 + [True] * 42
+        assert rig.answers[numbers[-1]] == full
+        assert len(rig.driver._lines) == 2
+        assert (await rig.get(f"http://127.0.0.1:{quick}/", by=STRANGER)).blob == b"quick"
+        held.set()
+        await rig.wait(lambda: all(number in rig.answers for number in numbers))
+        assert rig.answers[numbers[257]].blob == b"slow"
+        await rig.idle()
+
+
+async def test_websockets_leave_room_for_requests() -> None:
+    async with rigged(places=16) as rig, server(echo) as port:
+        outcomes = [(await rig.ask(opening(port, channel))).value for channel in range(3)]
+        assert outcomes[:2] == [ACK.value] * 2
+        assert outcomes[2] == {"Err": {"ExecuteRequestFailed": "too many requests of this package are under way"}}
+        async with server(always(with_body(b"still"))) as quick:
+            assert (await rig.get(f"http://127.0.0.1:{quick}/")).blob == b"still"
+        assert await rig.ask(opening(port, 0)) == ACK  # anew, in the place of the one before
+        rig.client.ended(ALLOWED, trio.current_time())
+        rig.look()
+        await rig.idle()
