@@ -41,6 +41,8 @@ from nectar_node.contract.http_client import (
 
 READ_BYTES = 4096
 """Bytes of a WebSocket that are read at once: two thousand of the smallest messages, so no burst holds the node up."""
+READ_BYTES_WITHIN = 4 * READ_BYTES
+"""The same within a message, which is probably a long one."""
 MAX_PONGS = 16
 """Pongs of one WebSocket that wait for it to take them; the latest ping is what counts (RFC 6455, 5.5.3)."""
 CLOSE_SECONDS = 1.0
@@ -228,11 +230,11 @@ class HttpClientDriver:
 
     async def _read(self, line: _Line, frames: Connection, stream: Any) -> HttpClientEvent:
         """Tell the core what comes; return how it ended."""
-        token = line.call.token
+        token, within = line.call.token, False
         while True:
             await line.may_read.wait()
             try:
-                frames.receive_data(await stream.read(READ_BYTES) or None)
+                frames.receive_data(await stream.read(READ_BYTES_WITHIN if within else READ_BYTES) or None)
                 for event in frames.events():
                     if isinstance(event, CloseConnection):
                         await self._answer_close(line, frames, stream, event)
@@ -240,8 +242,10 @@ class HttpClientDriver:
                     if isinstance(event, Ping) and line.pongs < MAX_PONGS:
                         line.pongs += 1
                         line.put(event.response())
+                    piece = _piece(token, event)
+                    within = not piece.last
                     if not line.is_dropped:
-                        self._tell(_piece(token, event))
+                        self._tell(piece)
             except ProtocolError:
                 return CallFailed(token, "the server breaks the protocol")
             except self._wire.BROKEN as error:

@@ -655,7 +655,7 @@ async def test_a_process_without_room_holds_up_its_websocket_and_nothing_is_lost
     async with rigged() as rig, server(serve) as port:
         rig.room = False
         await rig.ask(opening(port))
-        await trio.testing.wait_all_tasks_blocked(0.1)
+        await trio.testing.wait_all_tasks_blocked(0.01)
         assert not rig.told
         assert 0 < sent < 40
         assert rig.client.queue._all_bytes < 1 << 20  # what one read holds, and no more
