@@ -44,6 +44,17 @@ from nectar_node.contract.http_client import (
     SocketSent,
 )
 from nectar_node.contract.json_shapes import RequestRefused, dump, field_untrusted, load_untrusted, variant_untrusted
+from nectar_node.http.fetch_errors import (
+    CallRefused,
+    alike,
+    malformed,
+    not_built,
+    not_done,
+    not_opened,
+    not_pushed,
+    push_failed,
+    unknown_channel,
+)
 from nectar_node.http.fetch_queue import FetchQueue
 from nectar_node.http.fetches import (
     MAX_REDIRECTS,
@@ -78,35 +89,6 @@ LOOK_SECONDS = 0.05
 _VERSIONS = (None, "HTTP/1.1")
 _CLOSE = "Close"
 _TYPES = {each.value: each for each in MessageType}
-
-
-class _Refused(Exception):
-    """A request is refused; carries the early packages' error, the later ones' and a sentence."""
-
-    def __init__(self, early: object, late: object, sentence: str) -> None:
-        super().__init__(sentence)
-        self.early = early
-        self.late = late
-
-
-def _alike(error: object, sentence: str) -> _Refused:
-    return _Refused(error, error, sentence)
-
-
-def _malformed(sentence: str) -> _Refused:
-    return _Refused({"BadRequest": {"req": sentence}}, "MalformedRequest", sentence)
-
-
-def _not_built(sentence: str) -> _Refused:
-    return _Refused({"RequestFailed": {"error": sentence}}, {"BuildRequestFailed": sentence}, sentence)
-
-
-def _not_done(sentence: str) -> _Refused:
-    return _Refused({"RequestFailed": {"error": sentence}}, {"ExecuteRequestFailed": sentence}, sentence)
-
-
-def _not_pushed(late: object, sentence: str) -> _Refused:
-    return _Refused({"WsPushFailed": {"req": sentence}}, late, sentence)
 
 
 class _Incoming(NamedTuple):
@@ -206,13 +188,13 @@ class HttpClient(SystemProcess):
         """Begin a call, or do something with a WebSocket."""
         try:
             self._obey_untrusted(envelope, now)
-        except _Refused as refused:
+        except CallRefused as refused:
             self._refuse(envelope, refused)
         except RequestRefused as refusal:
-            self._refuse(envelope, _malformed(str(refusal)))
+            self._refuse(envelope, malformed(str(refusal)))
 
     def _obey_untrusted(self, envelope: Envelope, now: float) -> None:
-        """Do what a request asks for; raises _Refused and RequestRefused."""
+        """Do what a request asks for; raises CallRefused and RequestRefused."""
         name, fields = variant_untrusted(load_untrusted(envelope.message.body, MAX_REQUEST_BYTES))
         if name == "Http":
             self._begin_untrusted(envelope, self._hop_untrusted(envelope, fields), None, now)
@@ -223,18 +205,18 @@ class HttpClient(SystemProcess):
         elif name == "WebSocketClose":
             self._close_untrusted(envelope, _channel_untrusted(fields))
         else:
-            raise _malformed(f"there is no request {name[:40]!r}: expected Http or one of WebSockets")
+            raise malformed(f"there is no request {name[:40]!r}: expected Http or one of WebSockets")
 
     def _hop_untrusted(self, envelope: Envelope, fields: object) -> Hop:
         method, url = _text_untrusted(fields, "method"), _text_untrusted(fields, "url")
         version = fields.get("version") if isinstance(fields, dict) else None
         if not is_method(method):
-            raise _alike({"BadMethod": {"method": method[:100]}}, f"{method[:40]!r} is no method")
+            raise alike({"BadMethod": {"method": method[:100]}}, f"{method[:40]!r} is no method")
         if version not in _VERSIONS:
-            raise _alike({"BadVersion": {"version": str(version)[:100]}}, "the node's client speaks HTTP/1.1")
+            raise alike({"BadVersion": {"version": str(version)[:100]}}, "the node's client speaks HTTP/1.1")
         body: Buffer = b"" if envelope.blob is None else envelope.blob.bytes
         if len(body) > MAX_BODY_BYTES:
-            raise _not_built(f"a body has at most {MAX_BODY_BYTES} bytes")
+            raise not_built(f"a body has at most {MAX_BODY_BYTES} bytes")
         return _hop_untrusted(method, url, fields, body)
 
     def _open_untrusted(self, envelope: Envelope, fields: object, now: float) -> None:
@@ -243,20 +225,20 @@ class HttpClient(SystemProcess):
         hop = _hop_untrusted("GET", url, fields, b"", socket=True)
         old = self._channels.get((envelope.source.process, channel))
         if old is not None:
-            self._drop(old, _alike({"WsOpenFailed": {"url": old.url[:1000]}}, "its channel is opened anew"))
+            self._drop(old, not_opened(old.url, "its channel is opened anew"))
         work = self._begin_untrusted(envelope, hop, channel, now)
         work.url = url
         self._channels[work.process, channel] = work
 
     def _begin_untrusted(self, envelope: Envelope, hop: Hop, channel: int | None, now: float) -> _Work:
-        """Let a call begin when it is its turn; raises _Refused."""
+        """Let a call begin when it is its turn; raises CallRefused."""
         work = _Work(next(self._ids), envelope, hop, channel)
         if not self.queue.add_bytes(work.package, len(hop.body)):
-            raise _not_done("too many bytes of this package are under way")
+            raise not_done("too many bytes of this package are under way")
         work.size = len(hop.body)
         if not self.queue.put(work):
             self.queue.remove_bytes(work.package, work.size)
-            raise _not_done("too many requests of this package are under way")
+            raise not_done("too many requests of this package are under way")
         self._works[work.id] = work
         self._of.setdefault(work.process, set()).add(work.id)
         known = None if envelope.reply_to is None else self._awaited_until(envelope.reply_to)
@@ -294,7 +276,7 @@ class HttpClient(SystemProcess):
             )
         )
 
-    def _refuse(self, envelope: Envelope, refused: _Refused) -> None:
+    def _refuse(self, envelope: Envelope, refused: CallRefused) -> None:
         self._out.append(LogLine(str(envelope.source.process), 1, f"is refused by the HTTP client: {refused}"))
         late = envelope.target.process == HTTP_CLIENT_LATE
         self._reply(envelope, {"Err": refused.late if late else refused.early})
@@ -336,18 +318,18 @@ class HttpClient(SystemProcess):
             self._full.clear()
         self._now = now
 
-    def _failure(self, work: _Work, why: str) -> _Refused:
+    def _failure(self, work: _Work, why: str) -> CallRefused:
         if work.is_socket:
-            return _alike({"WsOpenFailed": {"url": work.url[:1000]}}, f"the WebSocket is not open: {why}")
-        return _not_done(why)
+            return not_opened(work.url, f"the WebSocket is not open: {why}")
+        return not_done(why)
 
-    def _drop(self, work: _Work, refused: _Refused | None) -> None:
+    def _drop(self, work: _Work, refused: CallRefused | None) -> None:
         """End a call that the driver may still be at."""
         if work.began:
             self._out.append(HangUp(work.token))
         self._end(work, refused)
 
-    def _end(self, work: _Work, refused: _Refused | None) -> None:
+    def _end(self, work: _Work, refused: CallRefused | None) -> None:
         """Forget a call; whoever waits for it, or for its pushes, gets an error."""
         del self._works[work.id]
         of_process = self._of[work.process]
@@ -362,7 +344,7 @@ class HttpClient(SystemProcess):
         if work.request is not None and refused is not None:
             self._refuse(work.request, refused)
         for envelope, _ in work.pushes:
-            self._refuse(envelope, _unknown(work.channel or 0))
+            self._refuse(envelope, unknown_channel(work.channel or 0))
         work.incoming.clear()
         if len(self._due) > 2 * len(self._works) + 64:
             self._due = [each for each in self._due if each[1] in self._works]
@@ -409,14 +391,14 @@ class HttpClient(SystemProcess):
             return
         told = answer_headers(headers)
         if told is None:
-            self._drop(work, _not_done("the answer's headers are too many, or too long"))
+            self._drop(work, not_done("the answer's headers are too many, or too long"))
             return
         redirected = work.hop.after(status, headers)
         if redirected is None:
             work.status, work.headers = status, told
             return
         if work.hops == MAX_REDIRECTS:
-            self._drop(work, _not_done(f"there are more than {MAX_REDIRECTS} redirects"))
+            self._drop(work, not_done(f"there are more than {MAX_REDIRECTS} redirects"))
             return
         self._out.append(HangUp(work.token))
         self._count(work, len(redirected.body) - len(work.hop.body))
@@ -426,9 +408,9 @@ class HttpClient(SystemProcess):
 
     def _take_piece(self, work: _Work, data: bytes) -> None:
         if len(work.body) + len(data) > MAX_BODY_BYTES:
-            self._drop(work, _not_done(f"the answer has more than {MAX_BODY_BYTES} bytes"))
+            self._drop(work, not_done(f"the answer has more than {MAX_BODY_BYTES} bytes"))
         elif not self._count(work, len(data)):
-            self._drop(work, _not_done("too many bytes of this package are under way"))
+            self._drop(work, not_done("too many bytes of this package are under way"))
         else:
             work.body += data
 
@@ -461,32 +443,30 @@ class HttpClient(SystemProcess):
         channel, name = _channel_untrusted(fields), _text_untrusted(fields, "message_type")
         work = self._channels.get((envelope.source.process, channel))
         if work is None or not work.is_open or work.is_broken:
-            raise _unknown(channel)
+            raise unknown_channel(channel)
         if name == _CLOSE:
             self._close_untrusted(envelope, channel)
             return
         kind = _TYPES.get(name)
         if kind is None:
-            raise _malformed(f"there is no message of the type {name[:40]!r}")
+            raise malformed(f"there is no message of the type {name[:40]!r}")
         if envelope.blob is None and kind in (MessageType.TEXT, MessageType.BINARY):
-            raise _not_pushed("WsPushNoBlob", "there is no blob")
+            raise not_pushed("WsPushNoBlob", "there is no blob")
         data = b"" if envelope.blob is None else bytes(envelope.blob.bytes)
         if kind is MessageType.TEXT and not _is_text(data):
-            raise _not_pushed("WsPushBadText", "a text is not UTF-8")
+            raise not_pushed("WsPushBadText", "a text is not UTF-8")
         most = MAX_MESSAGE_BYTES if kind in (MessageType.TEXT, MessageType.BINARY) else MAX_CONTROL_BYTES
         if len(data) > most:
-            sentence = f"a message of this type has at most {most} bytes"
-            raise _not_pushed({"ExecuteRequestFailed": sentence}, sentence)
+            raise push_failed(f"a message of this type has at most {most} bytes")
         if len(work.pushes) >= MAX_PUSHES or not self._count(work, len(data)):
-            sentence = "too much waits for the server to take it"
-            raise _not_pushed({"ExecuteRequestFailed": sentence}, sentence)
+            raise push_failed("too much waits for the server to take it")
         work.pushes.append((bare(envelope), len(data)))
         self._out.append(SocketPush(work.token, kind, data))
 
     def _close_untrusted(self, envelope: Envelope, channel: int) -> None:
         work = self._channels.get((envelope.source.process, channel))
         if work is None:
-            raise _alike({"WsCloseFailed": {"channel_id": channel}}, "no such WebSocket is open")
+            raise alike({"WsCloseFailed": {"channel_id": channel}}, "no such WebSocket is open")
         self._drop(work, self._failure(work, "its process has closed it"))
         self._reply(envelope, {"Ok": "WebSocketAck"})
 
@@ -555,37 +535,33 @@ class HttpClient(SystemProcess):
     def recover(self, cause: Cause, now: float) -> None:
         """End the call whose handling has failed."""
         if isinstance(cause, Envelope):
-            self._refuse(cause, _not_done(SORRY))
+            self._refuse(cause, not_done(SORRY))
         elif isinstance(cause, SystemToken) and (work := self._known(cause.token)) is not None:
             self._drop(work, self._failure(work, SORRY))
 
 
-def _unknown(channel: int) -> _Refused:
-    return _not_pushed({"WsPushUnknownChannel": {"channel_id": channel}}, f"there is no channel {channel}")
-
-
 def _hop_untrusted(method: str, url: str, fields: object, body: Buffer, *, socket: bool = False) -> Hop:
-    """Return the request in the fields of a process's; raises _Refused."""
+    """Return the request in the fields of a process's; raises CallRefused."""
     try:
         read = url_untrusted(url, SOCKET_SCHEMES if socket else SCHEMES)
         return Hop(method, read, headers_untrusted(field_untrusted(fields, "headers"), socket=socket), body)
     except BadUrl:
-        raise _alike({"BadUrl": {"url": url[:1000]}}, f"{url[:100]!r} cannot be asked for") from None
+        raise alike({"BadUrl": {"url": url[:1000]}}, f"{url[:100]!r} cannot be asked for") from None
     except BadHttpHeader as error:
-        raise _not_built(str(error)) from None
+        raise not_built(str(error)) from None
 
 
 def _text_untrusted(fields: object, name: str) -> str:
     value = field_untrusted(fields, name)
     if not isinstance(value, str):
-        raise _malformed(f"{name} is no text")
+        raise malformed(f"{name} is no text")
     return value
 
 
 def _channel_untrusted(fields: object) -> int:
     value = field_untrusted(fields, "channel_id")
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 32:
-        raise _malformed("channel_id is no number from 0 to 4294967295")
+        raise malformed("channel_id is no number from 0 to 4294967295")
     return value
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kernel.contract.address import Address, ProcessId
+from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.events import Answered
 from kernel.contract.guest import Arrival, Failure, GuestConfig
 from kernel.contract.limits import MAX_MEMORY_BYTES
@@ -33,6 +33,14 @@ from nectar_node.contract.actions import (
     Torn,
 )
 from nectar_node.contract.http import Headers, HttpAnswer, HttpRequest
+from nectar_node.contract.http_client import (
+    HangUp,
+    HttpClientConfig,
+    HttpClientEvent,
+    ServerCall,
+    SocketHold,
+    SocketPush,
+)
 from nectar_node.contract.memory_budget import DEFAULT_BYTES, MemoryBudget
 from nectar_node.contract.traces import Traced
 from nectar_node.core.config import CoreConfig
@@ -93,6 +101,8 @@ class NodeSpec:
     """Whether it runs although a copy has taken its place before."""
     memory_bytes: int = DEFAULT_BYTES
     """The budget for all that waits in it."""
+    http_client_private: tuple[str, ...] = ()
+    """Packages that reach its machine and private networks by HTTP."""
 
 
 class SimNode(Wired):
@@ -180,6 +190,7 @@ class SimNode(Wired):
             memory=memory,
             kept=self._kept,
             take_over=spec.take_over,
+            http_client=HttpClientConfig(private=frozenset(map(PackageId.parse, spec.http_client_private))),
             ledger=self.ledger,
         )
         return NodeCore(core_config, network)
@@ -269,6 +280,15 @@ class SimNode(Wired):
         self.happens(arrives)
         return token
 
+    def told(self, event: HttpClientEvent) -> None:
+        """Take what a server has sent to one of its processes."""
+
+        def arrives() -> None:
+            self.core.take_http_client(event, self._simulation.now)
+            self.go_on()
+
+        self.happens(arrives)
+
     def ask_later(
         self,
         after: float,
@@ -333,6 +353,7 @@ class SimNode(Wired):
     def end(self) -> None:
         """Stop running."""
         self.crashed = True
+        self._simulation.internet.node_ended(self)
         self._lanes.break_off()
         self.disk.close_store()
         self.core.machine.close()
@@ -412,6 +433,8 @@ class SimNode(Wired):
                     self.probed.append(action)
                 case HttpAnswer(token):
                     self.http_answers[token] = action
+                case ServerCall() | HangUp() | SocketPush() | SocketHold():
+                    self.at(self._simulation.now, lambda of=action: self._simulation.internet.carry_out(self, of))  # type: ignore[misc]
                 case Kept(token, problem):
                     self.kept[token] = problem
                 case DiskUsed(token):

@@ -307,7 +307,7 @@ async def test_a_name_is_looked_up_once_and_what_was_judged_is_connected_to(monk
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
 
     async with rigged() as rig, server(always(with_body(b"secret"))) as port:
-        monkeypatch.setattr(http_wire.socket, "getaddrinfo", resolve)
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
         value = (await rig.get(f"http://rebinds.example:{port}/", by=STRANGER)).value
         assert value["Err"]["ExecuteRequestFailed"].startswith("192.168.7.7 is this machine's or a private network's")
         assert lookups == ["rebinds.example"]
@@ -490,7 +490,7 @@ class Peer:
             data = await self._stream.receive_some()
             if not data:
                 return None
-            self._frames.receive_data(data)
+            self._frames.receive_data(bytes(data))
             self._events += self._frames.events()
         return self._events.pop(0)
 
@@ -517,8 +517,8 @@ async def echo(stream: trio.abc.Stream) -> None:
         await peer.send(event.response() if isinstance(event, Ping) else event)
 
 
-def opening(port: int, channel: int = 7, **headers: str) -> object:
-    return {"WebSocketOpen": {"url": f"ws://127.0.0.1:{port}/", "headers": headers, "channel_id": channel}}
+def opening(port: int, channel: int = 7, headers: dict[str, str] | None = None) -> object:
+    return {"WebSocketOpen": {"url": f"ws://127.0.0.1:{port}/", "headers": headers or {}, "channel_id": channel}}
 
 
 def push(kind: str, channel: int = 7) -> object:
@@ -607,7 +607,7 @@ async def test_the_handshake_is_the_nodes_and_the_protocol_the_processs() -> Non
 
     async with rigged() as rig, server(serve) as port:
         headers = {"Sec-WebSocket-Protocol": "chat", "Sec-WebSocket-Key": "mine", "Upgrade": "x", "X-A": "1"}
-        assert await rig.ask(opening(port, **headers)) == ACK
+        assert await rig.ask(opening(port, headers=headers)) == ACK
         assert seen[0].subprotocols == ["chat"]
         assert (b"x-a", b"1") in seen[0].extra_headers
 
