@@ -109,7 +109,7 @@ class World(Protocol):
 
 
 @dataclass(slots=True)
-class Site:
+class ServedSite:
     """What is served at one origin."""
 
     handler: Handler | None
@@ -125,7 +125,7 @@ class _Line:
     caller: Caller
     call: ServerCall
     number: int
-    site: Site
+    site: ServedSite
     is_over: bool = False
     socket: ServedSocket | None = None
     is_held: bool = False
@@ -148,7 +148,7 @@ class Internet:
         """`rules` returns the faults of links that hold."""
         self._world = world
         self._rules = rules
-        self._sites: dict[tuple[bool, str, int, bool], Site] = {}
+        self._sites: dict[tuple[bool, str, int, bool], ServedSite] = {}
         self._lines: dict[tuple[Caller, object], _Line] = {}
         self._calls = 0
         self._chances: dict[str, Random] = {}
@@ -174,7 +174,7 @@ class Internet:
         if place.target != "/":
             raise ValueError(f"{url!r} has a path: a server takes all paths of its origin")
         key = (place.secure, place.host, place.port, socket_handler is not None)
-        self._sites[key] = Site(handler, socket_handler, address, latency)
+        self._sites[key] = ServedSite(handler, socket_handler, address, latency)
 
     # --- calls ------------------------------------------------------------------------------------------------------
 
@@ -206,7 +206,7 @@ class Internet:
         self._calls += 1
         site = self._sites.get((call.secure, call.host, call.port, call.socket))
         self._world.record(caller.host, f"asks {call.method} {_url(call)}")
-        line = _Line(caller, call, self._calls, site or Site(None, None, _literal(call.host), (0.005, 0.05)))
+        line = _Line(caller, call, self._calls, site or ServedSite(None, None, _literal(call.host), (0.005, 0.05)))
         self._lines[caller, call.token] = line
         self._world.schedule(self._world.now + self._delay(line), lambda: self._dial(line, known=site is not None))
 

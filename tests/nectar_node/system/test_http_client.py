@@ -16,7 +16,7 @@ from kernel.contract.guest import Arrival
 from kernel.wasm.wit import INTERFACES
 from nectar_node.http.fetches import BadUrl, Hop, url_untrusted
 from nectar_node.http.private_addresses import AddressReach, reach
-from testnet.faults import Partition
+from testnet.faults.partition import Partition
 from testnet.model.internet import ServedSocket, WebAnswer, WebRequest
 from testnet.model.where import Where
 from testnet.sim.node import NodeSpec
@@ -117,10 +117,8 @@ class Guest:
     def ask(self, body: object, blob: bytes | None = None) -> tuple[Any, bytes | None]:
         script = Script(self.interface)
         carried = None if blob is None else (None, blob)
-        target = (NODE, (self.name, "distro", "sys"))
-        script.call(
-            "send-and-await-response", target, (False, 20, json.dumps(body).encode(), None, ()), carried, slot=0
-        )
+        target, request = (NODE, (self.name, "distro", "sys")), (False, 20, json.dumps(body).encode(), None, ())
+        script.call("send-and-await-response", target, request, carried, slot=0)
         script.call("get-blob", slot=1)
         answer = self.node.ask("our@main:web:x.nec", script.dump().body(), 60)
         assert isinstance(answer, Arrival)
@@ -151,9 +149,8 @@ def test_a_guest_of_each_interface_gets_answers_and_errors_in_its_own_shapes(
         assert err(http("ftp://x/")) == {"BadUrl": {"url": "ftp://x/"}}
         assert err(http(URL, "CONNECT")) == {"BadMethod": {"method": "CONNECT"}}
         assert err(http(URL, version="HTTP/3.0")) == {"BadVersion": {"version": "HTTP/3.0"}}
-        assert err("What") == (
-            "MalformedRequest" if late else {"BadRequest": {"req": err("What")["BadRequest"]["req"]}}
-        )
+        why = "there is no request 'What': expected Http or one of WebSockets"
+        assert err("What") == ("MalformedRequest" if late else {"BadRequest": {"req": why}})
         why = "'a b' is no header of HTTP"
         built = {"BuildRequestFailed": why} if late else {"RequestFailed": {"error": why}}
         assert err(http(URL, headers={"a b": "c"})) == built
@@ -216,6 +213,7 @@ def test_the_time_of_the_message_is_the_limit_and_the_server_sees_the_end(web: W
     began = web.sim.now
     assert web.get(expects=7) == "timeout"
     assert web.sim.now - began == pytest.approx(7, abs=0.2)
+    web.sim.rest(0)
     assert [*web.sim.nodes[NODE].core.http_client.queue.figures()] == [0, 0, 0]
     assert not web.sim.internet._lines
 
@@ -284,7 +282,7 @@ def test_a_websocket_carries_messages_until_the_server_closes_it(web: Web) -> No
 
 def test_a_websocket_that_floods_a_process_that_sleeps_is_held_at_its_inbox(web: Web) -> None:
     def flood(socket: ServedSocket, _: str | bytes) -> None:
-        for number in range(10_000):
+        for number in range(5_000):
             socket.send(f"{number}")
 
     web.sim.serve_websocket("ws://flood.example.com", flood, latency=(0.0, 0.0))
@@ -306,7 +304,7 @@ def test_a_websocket_that_floods_a_process_that_sleeps_is_held_at_its_inbox(web:
     web.sim.rest(5)
     assert len(mailbox) == 0
     pushes = [each for each in web.report() if each["kind"] == "request" and "WebSocketPush" in each["body"]]
-    assert len(pushes) == 10_000
+    assert len(pushes) == 5_000
 
 
 def test_what_a_simulation_asks_is_the_same_for_the_same_seed(tmp_path: Path, nectar_programs: Programs) -> None:
@@ -329,7 +327,7 @@ def test_no_address_counts_as_public_that_the_registries_do_not_call_global() ->
     fours = [10, 127, 169, 172, 192, 100, 198, 203, 224, 0, 255, 8]
     sixes = [0x2000, 0x2001, 0x2002, 0x3FFF, 0xFC00, 0xFE80, 0xFEC0, 0xFF00, 0]
     nat64 = int(IPv6Address("64:ff9b::"))
-    for _ in range(20_000):
+    for _ in range(3_000):
         four = IPv4Address(chance.choice(fours) << 24 | chance.getrandbits(24))
         six = IPv6Address(chance.choice(sixes) << 112 | chance.getrandbits(112))
         if reach(str(six)) is AddressReach.PUBLIC:
@@ -369,7 +367,7 @@ def test_no_address_counts_as_public_that_the_registries_do_not_call_global() ->
         "http://host/" + "a" * 9000,
         "file:///etc/passwd",
         "ws://host/",
-        "http://①.com/\u202e",
+        "http://\u200b.com/",
         "http://\udcff/",
     ],
 )
@@ -442,7 +440,7 @@ def test_whatever_a_guest_asks_it_gets_one_answer_and_nothing_is_held(web: Web, 
 
     web.sim.serve_http(URL, server)
     web.sim.serve_http("http://lan.example", hello, address="10.0.0.1")
-    web.sim.serve_websocket("ws://chat.example", lambda socket, message: chance.choice([socket.close, int])())
+    web.sim.serve_websocket("ws://chat.example", lambda socket, _: socket.close() if chance.random() < 0.5 else None)
     values: list[object] = [
         None,
         "",
@@ -462,7 +460,15 @@ def test_whatever_a_guest_asks_it_gets_one_answer_and_nothing_is_held(web: Web, 
     def drawn() -> object:
         names = ["method", "version", "url", "headers", "channel_id", "message_type"]
         fields = {name: chance.choice(values) for name in names if chance.random() < 0.8}
-        sound = {"method": "GET", "version": None, "url": URL, "headers": {}, "channel_id": 1, "message_type": "Text"}
+        sound: dict[str, object] = {"method": "GET", "version": None, "url": URL, "headers": {}}
+        sound |= {"channel_id": 1, "message_type": "Text"}
+            "method": "GET",
+            "version": None,
+            "url": URL,
+            "headers": {},
+            "channel_id": 1,
+            "message_type": "Text",
+        }
         if chance.random() < 0.7:
             fields = {**sound, **dict(chance.sample(sorted(fields.items()), min(1, len(fields))))}
         if chance.random() < 0.3:
