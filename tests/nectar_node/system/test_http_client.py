@@ -462,13 +462,6 @@ def test_whatever_a_guest_asks_it_gets_one_answer_and_nothing_is_held(web: Web, 
         fields = {name: chance.choice(values) for name in names if chance.random() < 0.8}
         sound: dict[str, object] = {"method": "GET", "version": None, "url": URL, "headers": {}}
         sound |= {"channel_id": 1, "message_type": "Text"}
-            "method": "GET",
-            "version": None,
-            "url": URL,
-            "headers": {},
-            "channel_id": 1,
-            "message_type": "Text",
-        }
         if chance.random() < 0.7:
             fields = {**sound, **dict(chance.sample(sorted(fields.items()), min(1, len(fields))))}
         if chance.random() < 0.3:
