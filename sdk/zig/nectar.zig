@@ -26,6 +26,7 @@ const convert = @import("convert.zig");
 const memory = @import("memory.zig");
 const names = @import("address.zig");
 
+pub const http = @import("http.zig");
 pub const json = @import("json.zig");
 pub const Address = names.Address;
 pub const ProcessId = names.ProcessId;

@@ -16,12 +16,16 @@ from kernel.contract.guest import Arrival
 from kernel.wasm.wit import INTERFACES
 from nectar_node.http.fetches import BadUrl, Hop, url_untrusted
 from nectar_node.http.private_addresses import AddressReach, reach
+from testnet.faults.latency import Latency
 from testnet.faults.partition import Partition
 from testnet.model.internet import ServedSocket, WebAnswer, WebRequest
+from testnet.model.lab import Level
 from testnet.model.where import Where
 from testnet.sim.node import NodeSpec
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import Simulation
+from testnet.testing.networks import open_run
+from testnet.testing.package_lab import PackageLab
 from tests.kernel.wasm.official import component
 from tests.kernel.wasm.puppet import Script, dumped, imports_of, puppet
 from tests.nectar_node.databases.test_database_guests import EARLY, LATE
@@ -29,6 +33,7 @@ from tests.seeds import seeds
 
 NODE = "a.nec"
 PROBE = Path(__file__).resolve().parents[2] / "guests" / "probe.wasm"
+SHOPPER = PROBE.parent / "shopper.wasm"
 EARLY_NAME, LATE_NAME = "http_client:distro:sys", "http-client:distro:sys"
 URL = "https://api.example.com"
 
@@ -490,3 +495,29 @@ def test_whatever_a_guest_asks_it_gets_one_answer_and_nothing_is_held(web: Web, 
     assert [*client.queue.figures()] == [0, 0, 0]
     assert not web.sim.internet._lines
     assert not web.sim.nodes[NODE].core.failures.get("http_client:distro:sys")
+
+
+def prices(request: WebRequest) -> WebAnswer:
+    assert request.headers["x-wants"] == '"tea"'
+    return WebAnswer(200, {"Content-Type": "text/plain"}, request.body + b" 3")
+
+
+def test_a_package_lab_plays_servers_and_their_faults_for_a_process_in_zig(
+    tmp_path: Path, nectar_programs: Programs
+) -> None:
+    folder = package(tmp_path / "pkg", SHOPPER.read_bytes(), name="shop")
+    with open_run(Level.SIMULATION, 3, tmp_path, nectar_programs) as run:
+        sim = PackageLab(run, (tmp_path,))
+        sim.boot(NODE, packages=[folder])
+        shop = "our@main:shop:x.nec"
+        sim.serve_http(URL, prices, latency=(0.5, 1.0))
+        assert sim.ask(NODE, shop, f"{URL}/x").body == "200 text/plain how much? 3"
+        with sim.apply(Partition(Where(NODE, "api.example.com"))):
+            assert sim.ask(NODE, shop, URL, timeout=20).body == "timeout"
+        with sim.apply(Latency(1.0, Where(NODE, "api.example.com"))):
+            assert sim.ask(NODE, shop, URL, timeout=20).body == "200 text/plain how much? 3"
+        assert sim.ask(NODE, shop, "http://x.example").body == (
+            '{"RequestFailed":{"error":"the name x.example is not known"}}'
+        )
+        with pytest.raises(ValueError, match="takes all paths"):
+            sim.serve_http(f"{URL}/path", prices)
