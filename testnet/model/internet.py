@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from random import Random
 from typing import NamedTuple, Protocol
 
+from nectar_node.base.errors import BadInput
 from nectar_node.contract.http_client import (
     AnswerHead,
     AnswerPiece,
@@ -166,13 +167,13 @@ class Internet:
         address: str,
         latency: tuple[float, float],
     ) -> None:
-        """Answer what is sent to the origin of a URL; raises ValueError for what is none."""
+        """Answer what is sent to the origin of a URL; raises BadInput for what is none."""
         try:
             place = url_untrusted(url, SCHEMES if socket_handler is None else SOCKET_SCHEMES)
         except BadUrl:
-            raise ValueError(f"{url!r} is no URL that can be served") from None
+            raise BadInput(f"{url!r} is no URL that can be served.") from None
         if place.target != "/":
-            raise ValueError(f"{url!r} has a path: a server takes all paths of its origin")
+            raise BadInput(f"{url!r} has a path: a server takes all paths of its origin.")
         key = (place.secure, place.host, place.port, socket_handler is not None)
         self._sites[key] = ServedSite(handler, socket_handler, address, latency)
 

@@ -14,6 +14,7 @@ import pytest
 
 from kernel.contract.guest import Arrival
 from kernel.wasm.wit import INTERFACES
+from nectar_node.base.errors import BadInput
 from nectar_node.http.fetches import BadUrl, Hop, url_untrusted
 from nectar_node.http.private_addresses import AddressReach, reach
 from testnet.faults.latency import Latency
@@ -514,10 +515,10 @@ def test_a_package_lab_plays_servers_and_their_faults_for_a_process_in_zig(
         assert sim.ask(NODE, shop, f"{URL}/x").body == "200 text/plain how much? 3"
         with sim.apply(Partition(Where(NODE, "api.example.com"))):
             assert sim.ask(NODE, shop, URL, timeout=20).body == "timeout"
-        with sim.apply(Latency(1.0, Where(NODE, "api.example.com"))):
+        with sim.apply(Latency(1.0, where=Where(NODE, "api.example.com"))):
             assert sim.ask(NODE, shop, URL, timeout=20).body == "200 text/plain how much? 3"
         assert sim.ask(NODE, shop, "http://x.example").body == (
             '{"RequestFailed":{"error":"the name x.example is not known"}}'
         )
-        with pytest.raises(ValueError, match="takes all paths"):
+        with pytest.raises(BadInput, match="takes all paths"):
             sim.serve_http(f"{URL}/path", prices)
