@@ -79,7 +79,7 @@ def share(limit: int, used: int) -> Budget:
             f"raise the limit before it starts, with `ulimit -n 1024` or in the settings of its service."
         )
     clients, guests = min(MAX_CLIENTS, rest // 8), rest // 4
-    calls = min(MAX_CALLS, rest // 10)
+    calls = min(MAX_CALLS, rest // 20)
     connections = rest - clients - guests - calls
     return Budget(limit, connections, connections * 3 // 4, clients, guests, calls)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import ip_address
 from random import Random
 from typing import NamedTuple, Protocol
@@ -133,7 +134,11 @@ class _Line:
     unread: list[HttpClientEvent] = field(default_factory=list)
     """What has come while it was held."""
     ways: dict[Link, deque[tuple[bytes, Callable[[bytes], object]]]] = field(default_factory=dict)
-    """What is on its way in each direction, with what happens on its arrival."""
+    """What has not left yet in each direction, with what happens on its arrival."""
+    kept: set[Link] = field(default_factory=set)
+    """Directions in which nothing leaves for now."""
+    arrives: dict[Link, float] = field(default_factory=dict)
+    """When the last of what has left arrives: nothing overtakes it."""
     offsets: dict[Link, int] = field(default_factory=dict)
 
     @property
@@ -241,36 +246,38 @@ class Internet:
 
     def _put(self, line: _Line, link: Link, data: bytes, then: Callable[[bytes], object]) -> None:
         """Send bytes one way, after all that goes there already; `then` takes those that arrive."""
-        way = line.ways.setdefault(link, deque())
-        way.append((data, then))
-        if len(way) == 1:
+        line.ways.setdefault(link, deque()).append((data, then))
+        if link not in line.kept:
             self._let_go(line, link)
 
     def _let_go(self, line: _Line, link: Link) -> None:
-        if line.is_over:
-            return
-        data, _ = line.ways[link][0]
-        offset = line.offsets.get(link, 0)
-        judged = judge(self._rules(), Passing(link, line.number, offset, data, self._world.now))
-        if judged.verdict is PlainVerdict.LOSE:
-            return
-        if judged.verdict in (PlainVerdict.HOLD, PlainVerdict.RESEND, PlainVerdict.NO_ROUTE):
-            self._world.schedule(self._world.now + AGAIN_SECONDS, lambda: self._let_go(line, link))
-        elif judged.verdict is not PlainVerdict.PASS or (judged.data != data and line.call.secure):
-            self._break(line)
-        else:
-            line.offsets[link] = offset + len(data)
-            when = self._world.now + self._delay(line) + judged.delay
-            self._world.schedule(when, lambda: self._land(line, link, judged.data))
-
-    def _land(self, line: _Line, link: Link, data: bytes) -> None:
-        if line.is_over:
-            return
+        """Send what the network lets pass, in order."""
+        line.kept.discard(link)
         way = line.ways[link]
-        _, then = way.popleft()
-        then(data)
-        if way:
-            self._let_go(line, link)
+        while way and not line.is_over:
+            data, then = way[0]
+            offset = line.offsets.get(link, 0)
+            judged = judge(self._rules(), Passing(link, line.number, offset, data, self._world.now))
+            if judged.verdict is PlainVerdict.LOSE:
+                line.kept.add(link)
+                return
+            if judged.verdict in (PlainVerdict.HOLD, PlainVerdict.RESEND, PlainVerdict.NO_ROUTE):
+                line.kept.add(link)
+                self._world.schedule(self._world.now + AGAIN_SECONDS, lambda: self._let_go(line, link))
+                return
+            if judged.verdict is not PlainVerdict.PASS or (judged.data != data and line.call.secure):
+                self._break(line)
+                return
+            way.popleft()
+            line.offsets[link] = offset + len(data)
+            soonest = self._world.now + self._delay(line) + judged.delay
+            line.arrives[link] = when = max(line.arrives.get(link, 0.0), soonest)
+            self._world.schedule(when, partial(self._land, line, then, judged.data))
+
+    @staticmethod
+    def _land(line: _Line, then: Callable[[bytes], object], data: bytes) -> None:
+        if not line.is_over:
+            then(data)
 
     # --- servers ----------------------------------------------------------------------------------------------------
 
