@@ -511,7 +511,7 @@ def test_a_package_lab_plays_servers_and_their_faults_for_a_process_in_zig(
         sim = PackageLab(run, (tmp_path,))
         sim.boot(NODE, packages=[folder])
         shop = "our@main:shop:x.nec"
-        sim.serve_http(URL, prices, latency=(0.5, 1.0))
+        sim.serve_http(URL, prices, latency=(0.1, 0.2))
         assert sim.ask(NODE, shop, f"{URL}/x").body == "200 text/plain how much? 3"
         with sim.apply(Partition(Where(NODE, "api.example.com"))):
             assert sim.ask(NODE, shop, URL, timeout=20).body == "timeout"
