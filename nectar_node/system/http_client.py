@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.events import Inject
-from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, ReplyTo, Request
+from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request
 from nectar_node.base.system_processes import HTTP_CLIENT, HTTP_CLIENT_LATE
 from nectar_node.contract.actions import LogLine
 from nectar_node.contract.http_client import (
@@ -43,41 +43,34 @@ from nectar_node.contract.http_client import (
     SocketPush,
     SocketSent,
 )
-from nectar_node.contract.json_shapes import RequestRefused, dump, field_untrusted, load_untrusted, variant_untrusted
+from nectar_node.contract.json_shapes import RequestRefused, dump, load_untrusted, variant_untrusted
+from nectar_node.http import fetch_requests
 from nectar_node.http.fetch_errors import (
     CallRefused,
     alike,
     malformed,
-    not_built,
     not_done,
     not_opened,
-    not_pushed,
     push_failed,
     unknown_channel,
 )
 from nectar_node.http.fetch_queue import FetchQueue
+from nectar_node.http.fetch_requests import (
+    channel_untrusted,
+    hop_untrusted,
+    http_untrusted,
+    message_untrusted,
+    text_field_untrusted,
+)
 from nectar_node.http.fetches import (
     MAX_REDIRECTS,
-    SCHEMES,
-    SOCKET_SCHEMES,
-    BadHttpHeader,
-    BadUrl,
     Hop,
     answer_headers,
-    headers_untrusted,
-    is_method,
-    url_untrusted,
 )
 from nectar_node.system.process import SORRY, Cause, SystemAction, SystemProcess, SystemToken, bare, reply
 
 MAX_REQUEST_BYTES = 128 << 10
 """Bytes of a process's request without its blob: a URL and headers, escaped."""
-MAX_BODY_BYTES = 32 << 20
-"""Bytes of the body of a request, and of an answer: as much as the HTTP server takes."""
-MAX_MESSAGE_BYTES = 8 << 20
-"""Bytes of one message of a WebSocket, in either direction."""
-MAX_CONTROL_BYTES = 125
-"""Bytes of a ping or a pong (RFC 6455, 5.5)."""
 MAX_PUSHES = 64
 """Messages of one WebSocket that have not left."""
 USUAL_SECONDS = 30.0
@@ -86,9 +79,6 @@ MAX_SECONDS = 3600.0
 """Seconds for any call: a longer one is a connection that nobody looks after."""
 LOOK_SECONDS = 0.05
 """Seconds until it is looked again whether a process has room for what a server has sent it."""
-_VERSIONS = (None, "HTTP/1.1")
-_CLOSE = "Close"
-_TYPES = {each.value: each for each in MessageType}
 
 
 class _Incoming(NamedTuple):
@@ -197,32 +187,20 @@ class HttpClient(SystemProcess):
         """Do what a request asks for; raises CallRefused and RequestRefused."""
         name, fields = variant_untrusted(load_untrusted(envelope.message.body, MAX_REQUEST_BYTES))
         if name == "Http":
-            self._begin_untrusted(envelope, self._hop_untrusted(envelope, fields), None, now)
+            self._begin_untrusted(envelope, http_untrusted(fields, envelope.blob), None, now)
         elif name == "WebSocketOpen":
             self._open_untrusted(envelope, fields, now)
         elif name == "WebSocketPush":
             self._push_untrusted(envelope, fields)
         elif name == "WebSocketClose":
-            self._close_untrusted(envelope, _channel_untrusted(fields))
+            self._close_untrusted(envelope, channel_untrusted(fields))
         else:
             raise malformed(f"there is no request {name[:40]!r}: expected Http or one of WebSockets")
 
-    def _hop_untrusted(self, envelope: Envelope, fields: object) -> Hop:
-        method, url = _text_untrusted(fields, "method"), _text_untrusted(fields, "url")
-        version = fields.get("version") if isinstance(fields, dict) else None
-        if not is_method(method):
-            raise alike({"BadMethod": {"method": method[:100]}}, f"{method[:40]!r} is no method")
-        if version not in _VERSIONS:
-            raise alike({"BadVersion": {"version": str(version)[:100]}}, "the node's client speaks HTTP/1.1")
-        body: Buffer = b"" if envelope.blob is None else envelope.blob.bytes
-        if len(body) > MAX_BODY_BYTES:
-            raise not_built(f"a body has at most {MAX_BODY_BYTES} bytes")
-        return _hop_untrusted(method, url, fields, body)
-
     def _open_untrusted(self, envelope: Envelope, fields: object, now: float) -> None:
-        channel = _channel_untrusted(fields)
-        url = _text_untrusted(fields, "url")
-        hop = _hop_untrusted("GET", url, fields, b"", socket=True)
+        channel = channel_untrusted(fields)
+        url = text_field_untrusted(fields, "url")
+        hop = hop_untrusted("GET", url, fields, b"", socket=True)
         old = self._channels.get((envelope.source.process, channel))
         if old is not None:
             self._drop(old, not_opened(old.url, "its channel is opened anew"))
@@ -407,8 +385,8 @@ class HttpClient(SystemProcess):
         self._call(work)
 
     def _take_piece(self, work: _Work, data: bytes) -> None:
-        if len(work.body) + len(data) > MAX_BODY_BYTES:
-            self._drop(work, not_done(f"the answer has more than {MAX_BODY_BYTES} bytes"))
+        if len(work.body) + len(data) > fetch_requests.MAX_BODY_BYTES:
+            self._drop(work, not_done(f"the answer has more than {fetch_requests.MAX_BODY_BYTES} bytes"))
         elif not self._count(work, len(data)):
             self._drop(work, not_done("too many bytes of this package are under way"))
         else:
@@ -440,24 +418,14 @@ class HttpClient(SystemProcess):
     # --- WebSockets -------------------------------------------------------------------------------------------------
 
     def _push_untrusted(self, envelope: Envelope, fields: object) -> None:
-        channel, name = _channel_untrusted(fields), _text_untrusted(fields, "message_type")
+        channel, name = channel_untrusted(fields), text_field_untrusted(fields, "message_type")
         work = self._channels.get((envelope.source.process, channel))
         if work is None or not work.is_open or work.is_broken:
             raise unknown_channel(channel)
-        if name == _CLOSE:
+        if name == "Close":
             self._close_untrusted(envelope, channel)
             return
-        kind = _TYPES.get(name)
-        if kind is None:
-            raise malformed(f"there is no message of the type {name[:40]!r}")
-        if envelope.blob is None and kind in (MessageType.TEXT, MessageType.BINARY):
-            raise not_pushed("WsPushNoBlob", "there is no blob")
-        data = b"" if envelope.blob is None else bytes(envelope.blob.bytes)
-        if kind is MessageType.TEXT and not _is_text(data):
-            raise not_pushed("WsPushBadText", "a text is not UTF-8")
-        most = MAX_MESSAGE_BYTES if kind in (MessageType.TEXT, MessageType.BINARY) else MAX_CONTROL_BYTES
-        if len(data) > most:
-            raise push_failed(f"a message of this type has at most {most} bytes")
+        kind, data = message_untrusted(name, envelope.blob)
         if len(work.pushes) >= MAX_PUSHES or not self._count(work, len(data)):
             raise push_failed("too much waits for the server to take it")
         work.pushes.append((bare(envelope), len(data)))
@@ -471,7 +439,9 @@ class HttpClient(SystemProcess):
         self._reply(envelope, {"Ok": "WebSocketAck"})
 
     def _take_message(self, work: _Work, piece: SocketPiece) -> None:
-        if len(work.body) + len(piece.data) > MAX_MESSAGE_BYTES or not self._count(work, len(piece.data)):
+        if len(work.body) + len(piece.data) > fetch_requests.MAX_MESSAGE_BYTES or not self._count(
+            work, len(piece.data)
+        ):
             self._out.append(HangUp(work.token))
             self._failed(work, "a message is too long")
             return
@@ -538,36 +508,3 @@ class HttpClient(SystemProcess):
             self._refuse(cause, not_done(SORRY))
         elif isinstance(cause, SystemToken) and (work := self._known(cause.token)) is not None:
             self._drop(work, self._failure(work, SORRY))
-
-
-def _hop_untrusted(method: str, url: str, fields: object, body: Buffer, *, socket: bool = False) -> Hop:
-    """Return the request in the fields of a process's; raises CallRefused."""
-    try:
-        read = url_untrusted(url, SOCKET_SCHEMES if socket else SCHEMES)
-        return Hop(method, read, headers_untrusted(field_untrusted(fields, "headers"), socket=socket), body)
-    except BadUrl:
-        raise alike({"BadUrl": {"url": url[:1000]}}, f"{url[:100]!r} cannot be asked for") from None
-    except BadHttpHeader as error:
-        raise not_built(str(error)) from None
-
-
-def _text_untrusted(fields: object, name: str) -> str:
-    value = field_untrusted(fields, name)
-    if not isinstance(value, str):
-        raise malformed(f"{name} is no text")
-    return value
-
-
-def _channel_untrusted(fields: object) -> int:
-    value = field_untrusted(fields, "channel_id")
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 32:
-        raise malformed("channel_id is no number from 0 to 4294967295")
-    return value
-
-
-def _is_text(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -30,7 +30,7 @@ from nectar_node.contract.config import LOOPBACK
 from nectar_node.contract.http_client import HttpClientAction, HttpClientConfig, HttpClientEvent
 from nectar_node.driver import http_wire
 from nectar_node.driver.http_client import HttpClientDriver
-from nectar_node.system import http_client
+from nectar_node.http import fetch_requests
 from nectar_node.system.http_client import HttpClient
 from tests.nectar_node.driver.certificates import Authority
 
@@ -371,7 +371,7 @@ async def test_a_certificate_is_verified_and_one_that_is_not_trusted_ends_the_re
 
 
 async def test_a_server_that_never_ends_is_cut_off_at_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_client, "MAX_BODY_BYTES", 1 << 20)
+    monkeypatch.setattr(fetch_requests, "MAX_BODY_BYTES", 1 << 20)
 
     async def serve(stream: trio.abc.Stream) -> None:
         await head_of(stream)
@@ -624,7 +624,7 @@ async def test_what_opens_no_websocket_is_refused_with_its_url() -> None:
 
 
 async def test_a_message_that_never_ends_closes_its_websocket(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_client, "MAX_MESSAGE_BYTES", 1 << 16)
+    monkeypatch.setattr(fetch_requests, "MAX_MESSAGE_BYTES", 1 << 16)
 
     async def serve(stream: trio.abc.Stream) -> None:
         peer = Peer(stream)
