@@ -29,7 +29,7 @@ from testnet.testing.networks import open_run
 from testnet.testing.package_lab import PackageLab
 from tests.kernel.wasm.official import component
 from tests.kernel.wasm.puppet import Script, dumped, imports_of, puppet
-from tests.nectar_node.databases.test_database_guests import EARLY, LATE
+from tests.nectar_node.puppet_guest import EARLY, LATE
 from tests.seeds import seeds
 
 NODE = "a.nec"
