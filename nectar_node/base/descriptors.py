@@ -32,6 +32,8 @@ LEAST_SHARED = 32
 MAX_CLIENTS = 64
 """Commands of users that may be connected to a control socket at the same time."""
 
+MAX_CALLS = 128
+"""Connections of processes to HTTP servers elsewhere."""
 MAX_BROWSERS = 256
 """Connections of browsers at the same time; one has six to a host, and more for HTTP/1.1 in other windows."""
 MAX_SOCKETS = 16_384
@@ -53,6 +55,8 @@ class Budget(NamedTuple):
     """Connections of the control socket."""
     guests: int
     """Drives of guests that use WASI, and what these open there."""
+    calls: int
+    """Connections of processes to HTTP servers elsewhere."""
     browsers: int = 0
     """Connections of browsers."""
     sockets: int = 0
@@ -80,8 +84,9 @@ def share(limit: int, used: int) -> Budget:
             f"raise the limit before it starts, with `ulimit -n 1024` or in the settings of its service."
         )
     clients, guests = min(MAX_CLIENTS, rest // 8), rest // 4
-    connections = rest - clients - guests
-    return Budget(limit, connections, connections * 3 // 4, clients, guests)
+    calls = min(MAX_CALLS, rest // 20)
+    connections = rest - clients - guests - calls
+    return Budget(limit, connections, connections * 3 // 4, clients, guests, calls)
 
 
 def allow_all() -> Budget:

@@ -6,8 +6,9 @@ from kernel.contract.address import ProcessId
 
 BACKUPS = ProcessId("backups", "distro", "sys")
 """Keeps the encrypted backups of other nodes."""
+HTTP_CLIENT, HTTP_CLIENT_LATE = ProcessId("http_client", "distro", "sys"), ProcessId("http-client", "distro", "sys")
 HTTP_SERVER, HTTP_SERVER_LATE = ProcessId("http_server", "distro", "sys"), ProcessId("http-server", "distro", "sys")
-"""One process under the names of two generations of packages."""
+"""Each is one process under the names of two generations of packages."""
 
 NET = ProcessId("net", "distro", "sys")
 

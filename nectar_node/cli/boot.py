@@ -27,6 +27,7 @@ from nectar_node.launcher.arguments import (
     parse_http_name,
     parse_invitation,
     parse_memory,
+    parse_package_ids,
     parse_quotas,
     parse_routers,
     parse_tls,
@@ -71,6 +72,7 @@ _FIELDS = {
     "tls": "tls",
     "http_name": "http_name",
     "rpc_open": "rpc_open",
+    "http_client_private": "http_client_private",
     "trace": "trace",
     "quota": "quotas",
     "max_files": "quotas",
@@ -209,6 +211,12 @@ def boot(
     rpc_open: Annotated[
         bool, typer.Option("--rpc-open/--no-rpc-open", help="Let programs here send messages by HTTP without a token.")
     ] = False,
+    http_client_private: Annotated[
+        str,
+        typer.Option(
+            metavar="PACKAGES", help="These packages, separated by commas, reach private networks by HTTP, too."
+        ),
+    ] = "",
     rescue: Annotated[
         bool, typer.Option("--rescue", help="Start with what is left of a damaged store, and say what is lost.")
     ] = False,
@@ -240,6 +248,7 @@ def boot(
         tls=parse_tls(tls) if tls else None,
         http_name=parse_http_name(http_name) if http_name else None,
         rpc_open=rpc_open,
+        http_client_private=parse_package_ids(http_client_private),
         rescue=rescue,
         take_over=take_over,
     )

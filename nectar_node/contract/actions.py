@@ -13,6 +13,7 @@ from kernel.contract.address import ProcessId
 from kernel.contract.events import Answered
 from kernel.contract.message import Buffer
 from nectar_node.contract.http import HttpAction
+from nectar_node.contract.http_client import HttpClientAction
 from nectar_node.contract.traces import Traced
 from nectar_node.storage.operations import Job, Location, StopJob, Usage
 from net.contract.events import Close, Dial, FailureReason, Hold, Probed, Unforeseen, Writable
@@ -187,6 +188,7 @@ DriverAction = (
     | StartBackup
     | StopBackup
     | HttpAction
+    | HttpClientAction
     | ShutDown
     | Unforeseen
     | Torn

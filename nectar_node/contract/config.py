@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from kernel.contract.address import PackageId
 from nectar_node.base import own_files
 from nectar_node.base.consent import NOTHING_SAID, Consent
 from nectar_node.base.decoding import (
@@ -164,7 +165,8 @@ class NodeConfig:
     """What its packages may have on the disk."""
     http: HttpPlace | None = None
     """Where it listens for browsers; None: nowhere."""
-
+    http_client_private: tuple[PackageId, ...] = ()
+    """The packages whose processes reach this machine and private networks by HTTP."""
     rescue: bool = False
     """Whether to start with what is left of a damaged store."""
     take_over: bool = False

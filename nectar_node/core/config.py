@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from kernel.contract.address import Address
 from kernel.contract.guest import GuestConfig
 from nectar_node.base.descriptors import MAX_SOCKETS
+from nectar_node.contract.http_client import HttpClientConfig
 from nectar_node.contract.memory_budget import DEFAULT_BYTES, MemoryBudget
 from nectar_node.core.kept import KeptState
 from nectar_node.storage.ledger import Ledger
@@ -50,6 +51,8 @@ class CoreConfig:
     """Whether programs on this machine may send messages in the user's name without a token."""
     sockets: int = MAX_SOCKETS
     """How many WebSockets browsers may have."""
+    http_client: HttpClientConfig = field(default_factory=HttpClientConfig)
+    """What processes may have of servers elsewhere."""
     ledger: Ledger = field(default_factory=Ledger)
     """Accounts of what packages have on the disk; the driver updates them."""
     keeps: str = "kept"

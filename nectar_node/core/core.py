@@ -46,11 +46,11 @@ from nectar_node.contract.actions import (
     LoadCode,
     LogLine,
     Printed,
-    ShutDown,
     StandDown,
     Torn,
 )
-from nectar_node.contract.http import HTTP_ACTIONS, HttpEvent
+from nectar_node.contract.http import HttpEvent
+from nectar_node.contract.http_client import HttpClientEvent
 from nectar_node.contract.json_shapes import RequestRefused
 from nectar_node.contract.traces import Traces
 from nectar_node.core.backups import Backups
@@ -72,12 +72,13 @@ from nectar_node.peers.bridge import Peers
 from nectar_node.peers.name_rows import NameRows
 from nectar_node.peers.own_row import OwnRow
 from nectar_node.peers.vouching import Vouching
-from nectar_node.storage.operations import DiskError, Job, Location, Outcome, Row, StopJob
+from nectar_node.storage.operations import DiskError, Job, Location, Outcome, Row
+from nectar_node.system.http_client import HttpClient
 from nectar_node.system.http_server import HttpServer
 from nectar_node.system.keeper import Keeper
 from nectar_node.system.kernel import KernelProcess
 from nectar_node.system.net import Net
-from nectar_node.system.process import SORRY, AskKept, CompileCode, FetchCode, SystemProcess, SystemToken
+from nectar_node.system.process import SORRY, AskKept, CompileCode, FetchCode, PassedOn, SystemProcess, SystemToken
 from nectar_node.system.processes import SystemProcesses
 from nectar_node.system.state import State
 from nectar_node.system.terminal import Terminal
@@ -94,9 +95,6 @@ KEEPS_AT_ONCE = 2
 """How often a turn looks at what is to be written: again for what came of the first time, if our own code failed."""
 MAX_TRAPS = 256
 """Processes whose last trap is remembered: enough for everything that was started a moment ago."""
-
-_FOR_DRIVER = (StopJob, LogLine, ShutDown, Kept, *HTTP_ACTIONS)
-"""Actions of system processes that the driver carries out."""
 
 P = ParamSpec("P")
 
@@ -130,7 +128,7 @@ class NodeCore:
         self.network = network
         self._events = network.events
         kinds: tuple[type[SystemProcess], ...]
-        kinds = (Vfs, Kv, Sqlite, State, Timer, Net, KernelProcess, Terminal, Keeper, HttpServer)
+        kinds = (Vfs, Kv, Sqlite, State, Timer, Net, KernelProcess, Terminal, Keeper, HttpServer, HttpClient)
         known = [(id, each.public) for each in kinds for id in (each.id, *each.other_names)]
         self.memory = config.memory
         self.kernel = Kernel(config.our, config.fresh_id, known, config.memory)
@@ -168,8 +166,10 @@ class NodeCore:
         )
         self.sessions = self._http.sessions
         self.web_sockets = self._http.sockets
+        self.http_client = HttpClient(config.our, config.http_client, self._awaited_until, self._has_room)
+        web = (self._http, self.http_client)
         processes: tuple[SystemProcess, ...]
-        processes = (self.vfs, *databases, self._state, Timer(), net, distro, self._terminal, self.keeper, self._http)
+        processes = (self.vfs, *databases, self._state, Timer(), net, distro, self._terminal, self.keeper, *web)
         self._timers: Timers[Any] = Timers()
         """The earliest deadline of each part that sets it here; the kernel, the net and the store have their own."""
         self._system = SystemProcesses(processes, self._out.append, self._timers)
@@ -520,6 +520,11 @@ class NodeCore:
         self._system.take_http(self._http, event, now)
 
     @_guarded
+    def take_http_client(self, event: HttpClientEvent, now: float) -> None:
+        """Take what a server has sent that a process has asked, or that it cannot be asked."""
+        self._system.take_http_client(self.http_client, event, now)
+
+    @_guarded
     def kill(self, process: ProcessId, now: float) -> None:
         """End a process, without its on-exit."""
         self.machine.handle(Kill(process), now)
@@ -656,7 +661,7 @@ class NodeCore:
         while (action := self._system.next_action(process, self._now)) is not None:
             if isinstance(action, Job):
                 self._out.append(action._replace(owner=SystemToken(process.id, action.owner)))
-            elif isinstance(action, _FOR_DRIVER):
+            elif isinstance(action, PassedOn):
                 self._out.append(action)
             elif isinstance(action, AskKept):
                 self._store.ask(SystemToken(process.id, action.token))
@@ -772,6 +777,11 @@ class NodeCore:
         """Return when a requester of this node gets Timeout; None: the request is not known here."""
         entry = self.kernel.outstanding.get(reply_to.id) if reply_to.address.node == self.our else None
         return None if entry is None else entry.deadline
+
+    def _has_room(self, process: ProcessId, size: int) -> bool:
+        """Whether a process can take one more message of so many bytes; one that has ended takes all."""
+        known = self.kernel.processes.get(process)
+        return known is None or (known.mailbox.has_room() and known.mailbox.has_memory(size))
 
     def _key_of(self, name: str) -> bytes | None:
         """Return the public key of a node, if its record is known here."""

@@ -70,6 +70,14 @@ from nectar_node.contract.http import (
     StartUpload,
     UploadStarted,
 )
+from nectar_node.contract.http_client import (
+    HangUp,
+    HttpClientConfig,
+    HttpClientEvent,
+    ServerCall,
+    SocketHold,
+    SocketPush,
+)
 from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.contract.traces import Traced
 from nectar_node.control import commands as control
@@ -89,6 +97,7 @@ from nectar_node.driver.allocator import (
 from nectar_node.driver.backup_runs import BackupRuns
 from nectar_node.driver.code_loading import Loader
 from nectar_node.driver.disk_threads import Lanes
+from nectar_node.driver.http_client import HttpClientDriver
 from nectar_node.driver.http_door import HttpDoor, open_door
 from nectar_node.driver.log_budget import LogBudget
 from nectar_node.driver.membership import (
@@ -294,6 +303,7 @@ class Node:
         self._telling_omitted = False
         self._lanes = Lanes(prepared.ledger, prepared.database, self._job_done)
         self._snapshots = NodeSnapshots(folder.path, prepared.ledger, prepared.database, self._lanes, self._note)
+        self._client = HttpClientDriver(self._tell_client, self._note)
         self._backups = BackupRuns(folder, self.config.network_folder, self._backup_ended, self._note)
         self._carriers: dict[type, Callable[..., None]] = {
             Dial: self._handle_connection,
@@ -316,6 +326,7 @@ class Node:
             **dict.fromkeys(BROWSER_ACTIONS, self._browser),
             CheckPassword: lambda check: self._nursery.start_soon(self._check_password, check),
             StartUpload: lambda upload: self._nursery.start_soon(self._start_upload, upload),
+            **dict.fromkeys((ServerCall, HangUp, SocketPush, SocketHold), self._client.carry_out),
             Joined: self._on_joined,
             NameRefused: self._on_refused,
             StandDown: self._on_standing_down,
@@ -341,6 +352,7 @@ class Node:
                 await nursery.start(self._lanes.run)
                 await nursery.start(self._snapshots.run)
                 await nursery.start(self._backups.run)
+                await nursery.start(self._client.run)
                 nursery.start_soon(self._watch_signals, commands)
                 nursery.start_soon(self._watch_starter, commands)
                 nursery.start_soon(self._run_guests)
@@ -450,7 +462,7 @@ class Node:
 
     async def _shut_down(self) -> None:
         """Keep what must be kept, and say goodbye, so that peers need not wait to see whether this node comes back."""
-        for step in (self._close_door, self._backups.stop, self._keep, self._say_goodbye):
+        for step in (self._close_door, self._client.close, self._backups.stop, self._keep, self._say_goodbye):
             try:
                 with trio.move_on_after(FAREWELL_SECONDS):
                     await step()
@@ -467,6 +479,10 @@ class Node:
 
     def _tell_http(self, event: HttpEvent) -> None:
         self._core.http(event, trio.current_time())
+        self._turn()
+
+    def _tell_client(self, event: HttpClientEvent) -> None:
+        self._core.take_http_client(event, trio.current_time())
         self._turn()
 
     def _browser(self, action: BrowserAction) -> None:
@@ -729,6 +745,7 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         has_password=has_password(folder.key),
         rpc_open=config.http is not None and config.http.rpc_open,
         sockets=prepared.budget.sockets,
+        http_client=HttpClientConfig(prepared.budget.calls, frozenset(config.http_client_private)),
         ledger=prepared.ledger,
     )
     return NodeCore(core_config, network)

@@ -100,6 +100,14 @@ def parse_tls(text: str) -> tuple[Path, Path]:
     return files[0], files[1]
 
 
+def parse_package_ids(text: str) -> tuple[str, ...]:
+    """Return the package ids in `text`, separated by commas; raises BadInput."""
+    try:
+        return tuple(str(PackageId.parse(each.strip())) for each in text.split(",") if each.strip())
+    except BadAddress as error:
+        raise BadInput(f"{str(error).rstrip('.')}, such as app:some.nec; several are separated by commas.") from error
+
+
 def parse_routers(name: str, text: str) -> tuple[str, ...]:
     """Return the names in `text`, separated by commas, for the node `name`; raises BadInput."""
     routers = tuple(filter(None, (each.strip() for each in text.split(","))))

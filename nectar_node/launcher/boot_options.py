@@ -65,6 +65,8 @@ class BootOptions:
     """The domain under which a proxy makes the node known to browsers (`HttpPlace.name`)."""
     rpc_open: bool = False
     """Whether programs may send messages without a token (`HttpPlace.rpc_open`)."""
+    http_client_private: tuple[str, ...] = ()
+    """The packages whose processes reach this machine and private networks by HTTP."""
     rescue: bool = False
     """Whether to start with what is left of a damaged store; not kept."""
     take_over: bool = False

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kernel.contract.address import PackageId
+from kernel.contract.errors import BadAddress
+from nectar_node.base.errors import BadInput
 from nectar_node.base.shipped import SHIPPED_FOLDER
 from nectar_node.contract.config import REGISTRAR_NAME, GenesisFile, HttpPlace, NodeConfig, StaticFile
 from nectar_node.launcher.boot_options import BootOptions
@@ -45,10 +48,18 @@ def make_config(
         take_over=options.take_over,
         quotas=options.quotas,
         http=_http(options),
+        http_client_private=tuple(map(_package_id, options.http_client_private)),
         invitation=options.invitation,
         by_invitation=name == REGISTRAR_NAME and options.invite_only is True,
         static=StaticFile(*options.directory) if options.directory is not None else None,
     )
+
+
+def _package_id(text: str) -> PackageId:
+    try:
+        return PackageId.parse(text)
+    except BadAddress as error:
+        raise BadInput(f"http-client-private cannot be used: {error}.") from error
 
 
 def _http(options: BootOptions) -> HttpPlace | None:

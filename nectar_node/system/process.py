@@ -16,6 +16,7 @@ from kernel.contract.guest import Arrival, Failure, Program
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, Request, Response
 from nectar_node.contract.actions import BadCode, Kept, LogLine, ShutDown
 from nectar_node.contract.http import HttpAction, HttpEvent
+from nectar_node.contract.http_client import HttpClientAction
 from nectar_node.storage.operations import Job, LeftOut, Outcome, StopJob
 
 
@@ -72,7 +73,9 @@ class Committed(NamedTuple):
     """The states that were left out."""
 
 
-SystemAction = Event | Job | StopJob | FetchCode | CompileCode | AskKept | LogLine | ShutDown | Kept | HttpAction
+PassedOn = StopJob | LogLine | ShutDown | Kept | HttpAction | HttpClientAction
+"""What the core hands to the driver as it is."""
+SystemAction = Event | Job | FetchCode | CompileCode | AskKept | PassedOn
 """What a system process wants done. Of the kernel's events mostly `Reply`; also `Inject`, `Start`, `Kill`, …"""
 
 

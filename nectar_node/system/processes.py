@@ -18,8 +18,10 @@ from kernel.contract.message import Envelope
 from nectar_node.contract.actions import BadCode, LogLine
 from nectar_node.contract.generations import ETH, ETH_SETTINGS, NO_CHAIN, NO_SETTINGS
 from nectar_node.contract.http import HttpEvent
+from nectar_node.contract.http_client import HttpClientEvent
 from nectar_node.contract.json_shapes import RequestRefused, dump, load_untrusted, variant_untrusted
 from nectar_node.storage.operations import DiskError, Job, LeftOut, Outcome, StateRow
+from nectar_node.system.http_client import HttpClient
 from nectar_node.system.http_server import HttpServer
 from nectar_node.system.keeper import Keeper
 from nectar_node.system.process import (
@@ -194,6 +196,10 @@ class SystemProcesses:
     def take_http(self, server: HttpServer, event: HttpEvent, now: float) -> None:
         """Pass on what browsers do."""
         self._tell(server, event, now, server.take, event, now)
+
+    def take_http_client(self, client: HttpClient, event: HttpClientEvent, now: float) -> None:
+        """Pass on what servers send."""
+        self._tell(client, SystemToken(client.id, event.token), now, client.take, event, now)
 
     def answered(self, token: SystemToken, answer: Arrival | Failure, now: float) -> None:
         """Pass on the outcome of a request that one of them sent."""

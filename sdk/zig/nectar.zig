@@ -27,6 +27,7 @@ const memory = @import("memory.zig");
 const names = @import("address.zig");
 
 pub const http = @import("http.zig");
+pub const http_client = @import("http_client.zig");
 pub const json = @import("json.zig");
 pub const Address = names.Address;
 pub const ProcessId = names.ProcessId;

@@ -13,6 +13,7 @@ from net.contract.events import Unforeseen
 from net.names.directory import Genesis
 from net.names.identity import Identity
 from testnet.journal.entries import message
+from testnet.model.internet import Internet
 from testnet.model.invariants import Watch
 from testnet.sim.fabric import Fabric, LinkBehaviour
 from testnet.sim.names import PORT, REGISTRAR, NodeFailure
@@ -39,6 +40,8 @@ class NodeContext(Timeline, ABC):
         self.watches = watches
         """Whether the journal has every step of every message."""
         self.fabric = Fabric(self, nodes, behaviour)
+        self.internet = Internet(self, lambda: self.fabric.rules)
+        """The servers that processes ask by HTTP."""
         self.boots: Counter[str] = Counter()
         """How often the node on each host has booted before."""
         self.clocks: defaultdict[str, float] = defaultdict(float)

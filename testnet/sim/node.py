@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kernel.contract.address import Address, ProcessId
+from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.events import Answered
 from kernel.contract.guest import Arrival, Failure, GuestConfig
 from kernel.contract.limits import MAX_MEMORY_BYTES
@@ -45,6 +45,14 @@ from nectar_node.contract.http import (
     SocketSend,
     StartUpload,
     UploadStarted,
+)
+from nectar_node.contract.http_client import (
+    HangUp,
+    HttpClientConfig,
+    HttpClientEvent,
+    ServerCall,
+    SocketHold,
+    SocketPush,
 )
 from nectar_node.contract.memory_budget import DEFAULT_BYTES, MemoryBudget
 from nectar_node.contract.traces import Traced
@@ -111,6 +119,8 @@ class NodeSpec:
     """The budget for all that waits in it."""
     password: bytes | None = None
     """The password with which its user signs in; None: there is none."""
+    http_client_private: tuple[str, ...] = ()
+    """Packages that reach its machine and private networks by HTTP."""
 
 
 class SimNode(Wired):
@@ -200,6 +210,7 @@ class SimNode(Wired):
             memory=memory,
             kept=self._kept,
             take_over=spec.take_over,
+            http_client=HttpClientConfig(private=frozenset(map(PackageId.parse, spec.http_client_private))),
             ledger=self.ledger,
             has_password=spec.password is not None,
         )
@@ -307,6 +318,15 @@ class SimNode(Wired):
         self.core.http(event, self._simulation.now)
         self.go_on()
 
+    def told(self, event: HttpClientEvent) -> None:
+        """Take what a server has sent to one of its processes."""
+
+        def arrives() -> None:
+            self.core.take_http_client(event, self._simulation.now)
+            self.go_on()
+
+        self.happens(arrives)
+
     def ask_later(
         self,
         after: float,
@@ -375,6 +395,7 @@ class SimNode(Wired):
         self.crashed = True
         for socket in self.web_sockets.values():
             socket.node_ended(in_order=False)
+        self._simulation.internet.node_ended(self)
         self._lanes.break_off()
         self.disk.close_store()
         self.core.machine.close()
@@ -462,6 +483,8 @@ class SimNode(Wired):
                     self.at(self._simulation.now + PASSWORD_SECONDS, lambda event=checked: self._take_http(event))  # type: ignore[misc]
                 case HttpAnswer() | SocketAccept() | SocketRead() | SocketSend() | SocketClose():
                     self.web_sockets[action.token].perform(action)
+                case ServerCall() | HangUp() | SocketPush() | SocketHold():
+                    self.at(self._simulation.now, lambda of=action: self._simulation.internet.carry_out(self, of))  # type: ignore[misc]
                 case Kept(token, problem):
                     self.kept[token] = problem
                 case DiskUsed(token):

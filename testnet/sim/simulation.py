@@ -36,6 +36,7 @@ from testnet.journal.entries import fault_begins, fault_ends
 from testnet.journal.journal import NOBODY
 from testnet.model.backups import RemoteTrouble
 from testnet.model.fields import nodes_of
+from testnet.model.internet import PUBLIC_ADDRESS, Handler, SocketHandler
 from testnet.model.lab import READY_SECONDS, Json, Lab, Level, NodeHolding, NodePlan, Outcome, OutOfTime
 from testnet.model.rule import Attack, Fault, LinkFault, NodeFault, Rule, fresh, held
 from testnet.remotes.keeper import CALM_SECONDS, Calm
@@ -273,7 +274,8 @@ class Simulation(NodeContext, Lab):
 
     def inject(self, fault: Fault) -> int:
         """Begin a fault and return its number for `withdraw`. Raises SimulationError if it names an unknown node."""
-        missing = [name for name in nodes_of(fault) if name not in self.nodes and name not in self.down]
+        known = {*self.nodes, *self.down, *self.internet.hosts}
+        missing = [name for name in nodes_of(fault) if name not in known]
         if missing:
             raise SimulationError(f"{fault.words()}: there is no node {missing[0]}")
         fault = fresh(fault)
@@ -397,6 +399,33 @@ class Simulation(NodeContext, Lab):
 
     def browsers(self, node: str) -> SimBrowsers:
         return SimBrowsers(self, self.nodes[node])
+
+    # --- the internet -----------------------------------------------------------------------------------------------
+
+    def serve_http(
+        self,
+        url: str,
+        handler: Handler,
+        *,
+        address: str = PUBLIC_ADDRESS,
+        latency: tuple[float, float] = (0.005, 0.05),
+    ) -> None:
+        """Let `handler` answer what processes send to the origin of `url`, such as "https://api.example.com".
+
+        The server has that `address`; each way takes seconds between the two of `latency`.
+        """
+        self.internet.serve(url, handler, None, address, latency)
+
+    def serve_websocket(
+        self,
+        url: str,
+        handler: SocketHandler,
+        *,
+        address: str = PUBLIC_ADDRESS,
+        latency: tuple[float, float] = (0.005, 0.05),
+    ) -> None:
+        """Let `handler` take the messages of WebSockets that processes open at the origin of `url`; as `serve_http`."""
+        self.internet.serve(url, None, handler, address, latency)
 
     # --- files and logs ---------------------------------------------------------------------------------------------
 

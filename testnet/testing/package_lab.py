@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from random import Random
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote
 
 from kernel.contract.address import Address
@@ -23,6 +23,7 @@ from testnet.browsers.web_socket import SimWebSocket
 from testnet.faults.draw import LINKS, NODES, Drawer, draw_schedule
 from testnet.faults.schedule import Schedule
 from testnet.model.fields import nodes_of
+from testnet.model.internet import Handler, SocketHandler
 from testnet.model.invariants import Violation
 from testnet.model.lab import READY_SECONDS, Json, NodePlan, Outcome, OutOfTime, SentRequest
 from testnet.model.rule import Fault, NotAtThisLevel
@@ -283,6 +284,24 @@ class PackageLab:
             answer = client.ask("open")
         return f"{answer['url']}&to={quote(path, safe='')}"
 
+    @_plainly
+    def serve_http(self, url: str, handler: Handler, **how: Any) -> None:
+        """Let `handler` answer what processes send to the origin of `url`, such as "https://api.example.com".
+
+        It is called with a `WebRequest` and returns a `WebAnswer`, or None for a server that never answers; an OSError
+        that it raises breaks the connection. `address` is the server's, `latency` the least and the most seconds for
+        each way. Faults of links take the server's host for a node. In a simulation only. Raises NotAtThisLevel.
+        """
+        self._simulated().serve_http(url, handler, **how)
+
+    @_plainly
+    def serve_websocket(self, url: str, handler: SocketHandler, **how: Any) -> None:
+        """Let `handler` take the messages of WebSockets that processes open at the origin of `url`; as `serve_http`.
+
+        It is called with the server's side, which has `send` and `close`, and with a text or bytes.
+        """
+        self._simulated().serve_websocket(url, handler, **how)
+
     def _simulated(self) -> Simulation:
         if not isinstance(self.lab, Simulation):
             raise NotAtThisLevel("Browsers are played in a simulation only: ask a real node over its own port.")
@@ -324,9 +343,11 @@ class PackageLab:
             raise BadInput(f"{name} is there already; `start` and `restart` boot it again.")
 
     def _check_nodes(self, faults: Sequence[Fault]) -> None:
+        hosts = self.lab.internet.hosts if isinstance(self.lab, Simulation) else ()
         for fault in faults:
             for name in nodes_of(fault):
-                self._known(name)
+                if name not in hosts:
+                    self._known(name)
 
     def _check_request(self, node: str, target: str, body: Json) -> None:
         self._known(node)

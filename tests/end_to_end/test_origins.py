@@ -25,7 +25,8 @@ from net.names.keyfile import Keys, seal, write_key_file
 from testnet.real.local import LocalTestnet
 from tests.cheap_keys import CHEAP
 from tests.commands import nectar
-from tests.end_to_end.test_http import NODE, WEB, Browser, write_site
+from tests.end_to_end.test_http import NODE, Browser
+from tests.web_site import WEB, write_site
 
 OPEN = "open.nec"
 """A node that takes messages without a token, and whose key has a password at libsodium's moderate cost."""

@@ -100,6 +100,7 @@ from net.session.inbox import Inbox
 from net.session.outbox import Outbox
 from net.session.sealing import Opener, Sealer
 from tests.cheap_keys import CHEAP
+from tests.fuzz import http_doors
 from tests.fuzz.attack import SEEDS, attack
 from tests.fuzz.siege import siege
 from tests.net.world import GENESIS, REGISTRAR, entropy_of, identity_of, record_of, static_directory
@@ -526,6 +527,9 @@ TARGETS: dict[str, Target] = {
             f"ann.test/{_NAME}".encode() + b"\0\0\0\x10\0\1",
         ),
     ),
+    "browser": Target(http_doors.browser, http_doors.SEEDS["browser"]),
+    "url": Target(http_doors.url, http_doors.SEEDS["url"]),
+    "http client": Target(http_doors.client, http_doors.SEEDS["client"]),
     "hello": Target(hello, ("hi \x1b[31m é漢".encode(), b"\xff" * 40)),
 }
 """By name; the first two are the session machine and get most of the time."""

@@ -47,6 +47,16 @@ def test_what_is_set_is_kept_and_shown(network: Path) -> None:
     assert (shown["port"], shown["memory"], shown["advertise"]) == ("7000", "512.0 MiB", None)
 
 
+def test_which_packages_reach_private_networks_is_a_setting(network: Path) -> None:
+    assert config(network, "set", "http-client-private", "app:some.nec, other:x.nec").code == 0
+    assert kept(network).http_client_private == ("app:some.nec", "other:x.nec")
+    assert config(network, "get", "http-client-private").out == "app:some.nec,other:x.nec\n"
+    wrong = config(network, "set", "http-client-private", "app")
+    assert (wrong.code, "app:some.nec" in wrong.err) == (2, True)
+    assert config(network, "unset", "http-client-private").code == 0
+    assert kept(network).http_client_private == ()
+
+
 def test_quotas_are_three_settings_and_none_changes_another(network: Path) -> None:
     assert config(network, "set", "quota", "2GiB,app:some.nec=3GiB").code == 0
     assert config(network, "set", "max-files", "10").code == 0

@@ -27,6 +27,7 @@ from nectar_node.contract.http import (
     SocketSend,
     StartUpload,
 )
+from nectar_node.contract.http_client import HttpClientAction
 from nectar_node.storage.operations import Job, StopJob
 from nectar_node.system.kernel import MAX_BODY_BYTES, MAX_COMPILING, KernelProcess
 from nectar_node.system.process import AskKept, CompileCode, FetchCode
@@ -84,6 +85,7 @@ class Distro:
                 case CheckPassword() | StartUpload():
                     raise AssertionError(action)
                 case _:
+                    assert not isinstance(action, HttpClientAction)
                     self.rig.tell(action)
 
     def compile(self) -> None:

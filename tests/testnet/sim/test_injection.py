@@ -29,8 +29,8 @@ A, B = "a.nec", "b.nec"
 LIMIT = 20
 """Seconds that a request gives its answer."""
 NET, SYSTEM = "net", "nectar_node/system"
-_GUARDS = ("SystemProcesses.", "Saver.", "Network.new_connection", "Network.statistics")
-"""What catches exceptions, or is asked by the lab alone."""
+_GUARDS = ("SystemProcesses.", "Saver.", "Network.new_connection", "Network.statistics", "Timers.when")
+"""What catches exceptions, or is asked by the lab alone, or by the core itself, too."""
 _OWN = "terminal:terminal:sys"
 _FILE = "/terminal:sys/notes/a"
 
