@@ -125,7 +125,7 @@ class Matching:
         """Whether an answer is what is expected."""
         match expected:
             case Any():
-                return type(got) is expected.type
+                return isinstance(got, expected.type)
             case Keep():
                 self.kept[expected.name] = got
                 return isinstance(got, int)

@@ -64,7 +64,7 @@ class Guest:
     def _tell(self, letter: bytes, *fields: bytes | str | None) -> bytes:
         body = letter + b"".join(map(_field, fields))
         answer = self.core.ask(f"our@main:{self.package}", body, 600)
-        assert isinstance(answer, Arrival), f"{self.interface} has ended"
+        assert isinstance(answer, Arrival), (self.interface, letter, fields, answer.error.kind, self.core.log[-4:])
         return bytes(answer.message.body)
 
     def ask(

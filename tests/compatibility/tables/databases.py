@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any as Json
 
-from tests.compatibility.case import Any, Ask, Each, Keep, Table
+from tests.compatibility.case import GENERATIONS, Any, Ask, Each, Keep, Table
 
 PACKAGE = {"package_name": "tester", "publisher_node": "$NODE"}
 OTHER = {"package_name": "other", "publisher_node": "package.nec"}
@@ -16,10 +16,9 @@ def _err(early: Json, late: Json) -> Json:
 
 
 def _do(name: str, action: Json, answer: Json = "Ok", *, db: str = "d", package: Json = PACKAGE, **more: Json) -> Ask:
-    body = {"package_id": package, "db": db, "action": action}
-    known = not isinstance(action, Each) or {letter for letter in "ABC" if action[letter] is not None}
-    if known is not True:
-        body = Each(**{letter: body for letter in known})
+    body: Json = {"package_id": package, "db": db, "action": action}
+    if isinstance(action, Each):
+        body = Each(**{each: body for each in GENERATIONS if action[each] is not None})
     return Ask(name, body, answer, **more)
 
 
@@ -88,6 +87,7 @@ SQLITE = Table(
         _do("`Write` in a transaction", _write("INSERT INTO t VALUES ('two', 2, NULL)", Keep("tx"))),
         _do("`Commit`", {"Commit": {"tx_id": Keep("tx")}}),
         _do("`Read`, `Query` after it", _read("SELECT count(*) AS n FROM t"), "Read", gets=b'[{"n":2}]'),
+        _do("`Backup`", Each("Backup", None), why="nothing is left to do: what is answered is durable"),
         *_shared(_read("SELECT 1")),
         _do("Error: another's database, to write (`NoCap`, `NoWriteCap`)", _write("DELETE FROM t"), _err({"NoCap": {"error": Any(str)}}, "NoWriteCap"), package=OTHER),
         _do("Error: a query that writes (`NotAReadKeyword`)", _read("DELETE FROM t"), _err("NotAReadKeyword", "NotAReadKeyword")),

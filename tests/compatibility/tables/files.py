@@ -147,10 +147,10 @@ VFS = Table(
             path="nonsense",
         ),
         _do(
-            "Error: the disk refuses (`IOError`)",
-            "CreateDir",
-            {"Err": Each(OneOf(({"IOError": {"error": Any(str), "path": Any(str)}}, EARLY_ERRORS[-1])), {"IOError": Any(str)})},
-            path=f"{D}/f/below",
+            "Error: the disk refuses, here to remove a folder with something in it (`IOError`)",
+            "RemoveDir",
+            {"Err": Each({"IOError": {"error": Any(str), "path": Any(str)}}, {"IOError": Any(str)})},
+            path=D,
         ),
         _do(
             "Error: no archive (`UnzipError`, `IOError`)",

@@ -1,0 +1,233 @@
+"""The HTTP server and the HTTP client, each under its two names."""
+
+from __future__ import annotations
+
+import json
+from typing import Any as Json
+
+from tests.compatibility.case import Any, Ask, Each, OneOf, Play, Table
+from tests.compatibility.guest import Got, Guest
+
+SERVER = Each("http_server:distro:sys", "http-server:distro:sys")
+CLIENT = Each("http_client:distro:sys", "http-client:distro:sys")
+OK = {"Ok": None}
+MALFORMED = {"Err": Each({"BadRequest": {"req": Any(str)}}, "MalformedRequest")}
+
+
+def _server(guest: Guest) -> str:
+    return str(SERVER[guest.generation])
+
+
+def _tell(guest: Guest, request: Json, blob: bytes | None = None, mime: str | None = None) -> Got:
+    return guest.ask(_server(guest), json.dumps(request).encode(), blob, mime)
+
+
+def _bind(guest: Guest, path: str, blob: bytes | None = None, **flags: bool) -> None:
+    asked = {"path": path, "authenticated": False, "local_only": False, "cache": blob is not None, **flags}
+    _tell(guest, {"Bind": asked}, blob, "text/html")
+
+
+def _address(guest: Guest, path: str) -> str:
+    return f"/main:{guest.package}{path}"
+
+
+def _open(guest: Guest, path: str, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
+    answer = guest.get(_address(guest, path), headers)
+    return answer.status, {name.lower(): value for name, value in answer.headers}, bytes(answer.body)
+
+
+def _differs(what: str, got: object, expected: object) -> str | None:
+    return None if got == expected else f"{what} {got!r}"
+
+
+def _served(guest: Guest) -> str | None:
+    _bind(guest, "/games/:id")
+    guest.will("answer", {"status": 201, "headers": {"Content-Type": "text/plain", "X-Made": "yes"}}, b"seven")
+    status, headers, body = _open(guest, "/games/7?move=e4")
+    return _differs("answered", (status, headers.get("x-made"), body), (201, "yes", b"seven"))
+
+
+def _request_of_a_browser(guest: Guest) -> str | None:
+    (came,) = guest.came()
+    http = json.loads(came.body)["Http"]
+    if came.source != _server(guest):
+        return f"comes from {came.source}"
+    expected = {
+        "method": "GET",
+        "bound_path": _address(guest, "/games/:id"),
+        "url_params": {"id": "7"},
+        "query_params": {"move": "e4"},
+    }
+    if http["url"].partition("://")[2].partition("/")[2].split("?")[0] != _address(guest, "/games/7")[1:]:
+        return f"the url is {http['url']}"
+    typed = isinstance(http["headers"], dict) and isinstance(http["source_socket_addr"], str)
+    return _differs("came", {name: http[name] for name in expected}, expected) if typed else "lacks fields"
+
+
+def _body_of_a_browser(guest: Guest) -> str | None:
+    _bind(guest, "/upload")
+    guest.will("answer", {"status": 200, "headers": {}})
+    guest.lab.post(guest.node, _address(guest, "/upload"), b"what a form sends")
+    (came,) = guest.came()
+    return _differs("the blob is", came.blob, b"what a form sends")
+
+
+def _cached(guest: Guest) -> str | None:
+    _bind(guest, "/page", b"<p>kept</p>")
+    status, headers, body = _open(guest, "/page")
+    woken = guest.came()
+    return _differs("got", (status, headers.get("content-type"), body, woken), (200, "text/html", b"<p>kept</p>", []))
+
+
+def _base(guest: Guest) -> str | None:
+    _bind(guest, "/")
+    guest.will("answer", {"status": 200, "headers": {}}, b"the base")
+    return _differs("answered", _open(guest, "/nobody/bound/this")[2], b"the base")
+
+
+def _nothing(guest: Guest) -> str | None:
+    _tell(guest, {"Unbind": {"path": "/"}})
+    return _differs("status", _open(guest, "/nobody/bound/this")[0], 404)
+
+
+def _authenticated(guest: Guest) -> str | None:
+    _bind(guest, "/mine", b"mine", authenticated=True)
+    status, _, body = _open(guest, "/mine")
+    return None if b"mine" != body and status in (401, 200, 302, 303, 307) else f"status {status}"
+
+
+def _local(guest: Guest) -> str | None:
+    _bind(guest, "/local", b"local", local_only=True)
+    through = _open(guest, "/local", {"x-forwarded-for": "192.0.2.1"})[0]
+    return _differs("status", (_open(guest, "/local")[0], through), (200, 403))
+
+
+def _never(guest: Guest) -> str | None:
+    _bind(guest, "/never")
+    guest.will("silence")
+    return _differs("status", _open(guest, "/never")[0], 408)
+
+
+def _nonsense(guest: Guest) -> str | None:
+    guest.will("answer", "what?")
+    return _differs("status", _open(guest, "/never")[0], 500)
+
+
+def _ends(guest: Guest) -> str | None:
+    guest.will("trap")
+    status = _open(guest, "/never")[0]
+    guest.lab.rest(5)  # it starts again
+    _bind(guest, "/page", b"<p>kept</p>")
+    return _differs("status", status, 500)
+
+
+def _unbound(guest: Guest) -> str | None:
+    _tell(guest, {"Unbind": {"path": "/page"}})
+    return _differs("status", _open(guest, "/page")[0], 404)
+
+
+def _socket(name: str, **fields: Json) -> Json:
+    """A request about a path for WebSockets, in the shapes of each generation."""
+    early = {name: {"path": "/socket", "encrypted": False, **fields}}
+    return Each(early, {name: {"path": "/socket", **fields}})
+
+
+NO_CHANNEL = {"Err": Each({"WebSocketPushError": {"error": Any(str)}}, "WsChannelNotFound")}
+REPLY = {"path": "/page", "authenticated": False, "local_only": False, "cache": True}
+
+HTTP_SERVER = Table(
+    "http_server:distro:sys (A, B), http-server:distro:sys (C)",
+    SERVER,
+    (
+        Ask("`Bind`", {"Bind": {"path": "/x", "authenticated": False, "local_only": False, "cache": False}}, OK),
+        Play("A browser's request is answered by the process: status, headers, blob", _served),
+        Play("`Http`, as the process gets it: source, url, bound path, parameters", _request_of_a_browser),
+        Play("`Http` with a body, as blob", _body_of_a_browser),
+        Ask("`Bind` with `cache`", {"Bind": REPLY}, OK, blob=b"<p>kept</p>", mime="text/html"),
+        Play("A cached page is served without waking the process", _cached),
+        Play("A path that nobody bound goes to the base path", _base),
+        Play("404 where nothing is bound", _nothing, "BC"),
+        Play("`authenticated`: strangers get no page", _authenticated),
+        Play("`local_only`: not through a proxy", _local),
+        Play("408 when a process does not answer", _never),
+        Play("500 when it answers nonsense", _nonsense),
+        Play("500 when it ends", _ends),
+        Ask("`SecureBind`", {"SecureBind": {"path": "/secure", "cache": False}}, OK),
+        Ask("`Unbind`", Each(None, {"Unbind": {"path": "/x"}}, B={"Unbind": {"path": "/x"}}), OK),
+        Play("An unbound path is not served", _unbound, "BC"),
+        Ask("`WebSocketBind`", _socket("WebSocketBind", authenticated=False, extension=False), OK),
+        Ask("`WebSocketSecureBind`", _socket("WebSocketSecureBind", extension=False), OK),
+        Ask("`WebSocketBind` of an extension", _socket("WebSocketBind", authenticated=False, extension=True), OK),
+        Ask(
+            "`WebSocketUnbind`",
+            Each(None, {"WebSocketUnbind": {"path": "/socket"}}, B={"WebSocketUnbind": {"path": "/socket"}}),
+            OK,
+        ),
+        Ask(
+            "Error: `WebSocketPush` to no channel (`WebSocketPushError`, `WsChannelNotFound`)",
+            {"WebSocketPush": {"channel_id": 7, "message_type": "Text"}},
+            NO_CHANNEL,
+            blob=b"x",
+        ),
+        Ask("`WebSocketClose` of a channel that is closed", {"WebSocketClose": 7}, OneOf((OK, NO_CHANNEL))),
+        Ask(
+            "Error: `WebSocketExtPushOutgoing` to no channel",
+            {"WebSocketExtPushOutgoing": {"channel_id": 7, "message_type": "Text", "desired_reply_type": "Request"}},
+            NO_CHANNEL,
+            blob=b"x",
+        ),
+        Ask("Error: no blob (`NoBlob`)", {"Bind": REPLY}, {"Err": "NoBlob"}),
+        Ask("Error: no such request (`BadRequest`, `MalformedRequest`)", {"Nonsense": 1}, MALFORMED),
+        Ask("Error: no JSON (`BadRequest`, `MalformedRequest`)", b"nonsense", MALFORMED),
+        Ask(
+            "Error: the path cannot be bound (`PathBindError`)",
+            Each({"Bind": {"path": "/../x", "authenticated": False, "local_only": False, "cache": False}}, None),
+            {"Err": {"PathBindError": {"error": Any(str)}}},
+        ),
+    ),
+)
+
+
+def _fetch(url: str, method: str = "GET", version: str | None = None) -> Json:
+    return {"Http": {"method": method, "version": version, "url": url, "headers": {}}}
+
+
+FAILED = {"Err": Each({"RequestFailed": {"error": Any(str)}}, {"ExecuteRequestFailed": Any(str)})}
+
+HTTP_CLIENT = Table(
+    "http_client:distro:sys (A, B), http-client:distro:sys (C)",
+    CLIENT,
+    (
+        Ask("Error: no such request (`BadRequest`, `MalformedRequest`)", {"Nonsense": 1}, MALFORMED),
+        Ask("Error: `BadMethod`", _fetch("http://example.com/", "B\u00c4D"), {"Err": {"BadMethod": {"method": Any(str)}}}),
+        Ask("Error: `BadUrl`", _fetch("nonsense"), {"Err": {"BadUrl": {"url": Any(str)}}}),
+        Ask(
+            "Error: `BadVersion`",
+            _fetch("http://example.com/", version="HTTP/7"),
+            {"Err": {"BadVersion": {"version": Any(str)}}},
+        ),
+        Ask(
+            "Error: nobody there (`RequestFailed`, `ExecuteRequestFailed`)",
+            _fetch("http://127.0.0.1:1/"),
+            FAILED,
+            at_once=True,
+        ),
+        Ask(
+            "Error: a WebSocket cannot be opened (`WsOpenFailed`)",
+            {"WebSocketOpen": {"url": "ws://127.0.0.1:1/", "headers": {}, "channel_id": 1}},
+            {"Err": {"WsOpenFailed": {"url": Any(str)}}},
+        ),
+        Ask(
+            "Error: `WebSocketPush` to no channel (`WsPushFailed`, `WsPushUnknownChannel`)",
+            {"WebSocketPush": {"channel_id": 7, "message_type": "Text"}},
+            {"Err": Each({"WsPushFailed": {"req": Any(str)}}, {"WsPushUnknownChannel": {"channel_id": 7}})},
+            blob=b"x",
+        ),
+        Ask(
+            "Error: `WebSocketClose` of no channel (`WsCloseFailed`)",
+            {"WebSocketClose": {"channel_id": 7}},
+            {"Err": {"WsCloseFailed": {"channel_id": 7}}},
+        ),
+    ),
+)
+

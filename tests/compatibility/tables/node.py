@@ -1,0 +1,265 @@
+"""The other system processes: kernel, net, timer, state, terminal, homepage, and those that this node does not have."""
+
+from __future__ import annotations
+
+import json
+from typing import Any as Json
+
+from tests.compatibility.case import NOTHING, Any, Ask, Each, OneOf, Play, Table
+from tests.compatibility.guest import GUESTS, Guest
+
+CHILD = "child:$PKG"
+
+
+def _code(guest: Guest) -> bytes:
+    return (GUESTS / f"tester.{guest.interface}.wasm").read_bytes()
+
+
+def _initialized(guest: Guest) -> str | None:
+    asked = {
+        "id": f"child:{guest.package}",
+        "wasm_bytes_handle": "",
+        "wit_version": None,
+        "on_exit": "None",
+        "initial_capabilities": [],
+        "public": False,
+    }
+    got = guest.ask("kernel:distro:sys", json.dumps({"InitializeProcess": asked}).encode(), _code(guest))
+    return None if got.body == b'"InitializedProcess"' else got.shown()
+
+
+def _capability(guest: Guest) -> dict[str, str]:
+    return {"issuer": f"{guest.node}@main:{guest.package}", "params": '"compatible"'}
+
+
+def _change(name: str) -> Json:
+    def run(guest: Guest) -> str | None:
+        asked = {name: {"target": f"main:{guest.package}", "capabilities": [_capability(guest)]}}
+        guest.send("kernel:distro:sys", json.dumps(asked).encode())
+        guest.lab.rest(0.1)
+        held = (f"main:{guest.package}", "compatible") in guest.capabilities()
+        return None if held == (name == "GrantCapabilities") else "has no effect"
+
+    return run
+
+
+MAP = {"wasm_bytes_handle": Any(str), "wit_version": None, "on_exit": "Restart", "public": True, "capabilities": Any(list)}
+HAS = {"issuer": {"node": "$NODE", "process": "$ID"}, "params": '"none"'}
+
+KERNEL = Table(
+    "kernel:distro:sys",
+    "kernel:distro:sys",
+    (
+        Play("`InitializeProcess`, its code as blob", _initialized),
+        Ask(
+            "Error: `InitializeProcessError`",
+            {"InitializeProcess": {"id": CHILD, "wasm_bytes_handle": "", "wit_version": None, "on_exit": "None",
+                                   "initial_capabilities": [], "public": False}},
+            "InitializeProcessError",
+            blob=b"no code",
+        ),
+        Ask("`RunProcess`", {"RunProcess": CHILD}, "StartedProcess"),
+        Ask("Error: `RunProcessError`", {"RunProcess": "nobody:$PKG"}, "RunProcessError"),
+        Ask("`KillProcess`", {"KillProcess": CHILD}, {"KilledProcess": Any(str)}),
+        Play("`GrantCapabilities`", _change("GrantCapabilities")),
+        Play("`DropCapabilities`", _change("DropCapabilities"), "BC"),
+        Ask('`{"Debug": "ProcessMap"}`', {"Debug": "ProcessMap"}, {"Debug": {"ProcessMap": Any(dict)}}),
+        Ask('`{"Debug": {"Process": id}}`', {"Debug": {"Process": "$ID"}}, {"Debug": {"Process": MAP}}),
+        Ask('`{"Debug": {"HasCap": …}}`', {"Debug": {"HasCap": {"on": "$ID", "cap": HAS}}}, {"Debug": {"HasCap": False}}),
+        Ask("`SetOnExit`", Each(None, {"SetOnExit": {"target": "$ID", "on_exit": "Restart"}}), NOTHING),
+    ),
+    "A node of A and B prints what `Debug` asks for and answers nothing. This one does as a node of C does, which answers.",
+)
+
+
+def _packed(value: Json) -> bytes:
+    """MessagePack of a small value."""
+    if isinstance(value, str):
+        data = value.encode()
+        return (bytes([0xA0 | len(data)]) if len(data) < 32 else bytes([0xD9, len(data)])) + data
+    if isinstance(value, int):
+        return bytes([value]) if value < 128 else b"\xcd" + value.to_bytes(2, "big")
+    if isinstance(value, dict):
+        return bytes([0x80 | len(value)]) + b"".join(_packed(key) + _packed(each) for key, each in value.items())
+    return bytes([0x90 | len(value)]) + b"".join(map(_packed, value))
+
+
+def _variant(name: str) -> Json:
+    """A test whether an answer is that variant, in MessagePack."""
+    return lambda body: body.startswith(b"\x81" + _packed(name))
+
+
+UPDATE = ["node.os", "0x00", "0x00", "0x00", "127.0.0.1", 9000, []]
+
+
+def _hello(guest: Guest) -> str | None:
+    got = guest.ask("net:distro:sys", b"hello", node=guest.next_node)
+    return None if got.body in (b"ack", b"delivered") else got.shown()
+
+
+def _indexes(guest: Guest) -> str | None:
+    """A batch of names is taken, or refused, before anybody waits for it."""
+    before = guest.lab.now
+    got = guest.ask("net:distro:sys", _packed({"KnsBatchUpdate": [UPDATE]}))
+    return None if guest.lab.now - before < 1 and got.kind == "r" else f"{got.shown()} after a while"
+
+
+def _question(name: str, argument: Json = None, answer: str = "") -> Ask:
+    asked = name if argument is None else {name: argument}
+    return Ask(f"`{name}`, in MessagePack", _packed(asked), _variant(answer), why="this node's net is asked in JSON")
+
+
+def _in_json(name: str, argument: Json, answer: Json) -> Ask:
+    return Ask(f"`{name}`, in JSON", name if argument is None else {name: argument}, answer)
+
+
+NET = Table(
+    "net:distro:sys",
+    "net:distro:sys",
+    (
+        Play("A text from another node is answered `ack`", _hello),
+        Play("`KnsBatchUpdate` of a name indexer does not make it wait", _indexes),
+        _question("GetPeers", None, "Peers"),
+        _question("GetPeer", "$NEXT", "Peer"),
+        _question("GetName", "0x00", "Name"),
+        _question("GetDiagnostics", None, "Diagnostics"),
+        _question("Sign", None, "Signed"),
+        _in_json("GetPeers", None, {"Peers": Any(list)}),
+        _in_json("GetPeer", "nobody.nec", {"Peer": None}),
+        _in_json("GetName", "nobody.nec", {"Name": None}),
+        _in_json("GetDiagnostics", None, {"Diagnostics": Any(str)}),
+    ),
+    "The existing nodes speak MessagePack here. This node's names come from its registrar and not from a chain, so what an "
+    "indexer of a chain has to say is not used.",
+)
+
+
+def _empty(body: bytes) -> bool:
+    return body == b""
+
+
+TIMER = Table(
+    "timer:distro:sys",
+    "timer:distro:sys",
+    (
+        Ask("`SetTimer`", {"SetTimer": 200}, _empty),
+        Ask("Eight bytes, little-endian milliseconds", Each(None, None, A=(200).to_bytes(8, "little")), _empty),
+    ),
+)
+
+STATE = Table(
+    "state:distro:sys",
+    "state:distro:sys",
+    (
+        Ask("`SetState`", {"SetState": "$ID"}, "SetState", blob=b"kept"),
+        Ask("`GetState`", {"GetState": "$ID"}, "GetState", gets=b"kept"),
+        Ask("`DeleteState`", {"DeleteState": "$ID"}, "DeleteState"),
+        Ask("Error: `NotFound`", {"GetState": "$ID"}, {"Err": {"NotFound": {"process_id": Any(str)}}}),
+        Ask("`Backup`", "Backup", "Backup", why="the node makes backups by itself, and no process of it"),
+    ),
+    "Only the existing nodes' own code uses it; processes call `get-state` and `set-state`.",
+)
+
+TERMINAL = Table(
+    "terminal:terminal:sys",
+    "terminal:terminal:sys",
+    (
+        Ask(
+            "An alias",
+            Each({"alias": "short", "process": "hi:terminal:sys"}, {"EditAlias": {"alias": "short", "process": "hi:terminal:sys"}}),
+            Each(NOTHING, {"EditAlias": "AliasSet"}),
+        ),
+        Ask(
+            "An alias is removed",
+            Each({"alias": "short", "process": None}, {"EditAlias": {"alias": "short", "process": None}}),
+            Each(NOTHING, {"EditAlias": "AliasRemoved"}),
+        ),
+    ),
+)
+
+ICON = "data:image/png;base64,iVBORw0KGgo="
+ADD = {"Add": {"label": "Tester", "icon": ICON, "path": "/", "widget": "<p>hello</p>"}}
+APP = {
+    "id": "$ID",
+    "process": "main",
+    "package_name": "tester",
+    "publisher": "$NODE",
+    "path": "/$ID/",
+    "label": "Tester",
+    "base64_icon": ICON,
+    "widget": "<p>hello</p>",
+    "order": Any(int),
+    "favorite": Any(bool),
+}
+_ETH = OneOf(("NoRpcForChain", "MalformedRequest", "PermissionDenied", "RpcTimeout"))
+
+
+def _shown(there: bool) -> Json:
+    def run(guest: Guest) -> str | None:
+        shown = b"Tester" in bytes(guest.get("/homepage:homepage:sys/").body)
+        return None if shown is there else ("shown" if shown else "not shown")
+
+    return run
+
+
+HOMEPAGE = Table(
+    "homepage:homepage:sys",
+    "homepage:homepage:sys",
+    (
+        Ask("`Add`", ADD, NOTHING),
+        Play("The page shows who has been added", _shown(True)),
+        Ask("`GetApps`", "GetApps", {"GetApps": [APP]}),
+        Ask("`RemoveOther` without its capability", {"RemoveOther": "$ID"}, NOTHING),
+        Play("The page still shows who was to be removed so", _shown(True)),
+        Ask("`Remove`", "Remove", NOTHING),
+        Play("The page does not show who has been removed", _shown(False)),
+    ),
+)
+
+ABSENT = Table(
+    "eth:distro:sys, and other names that this node does not have",
+    "eth:distro:sys",
+    (
+        Ask(
+            "`SubscribeLogs`: an error at once",
+            {"SubscribeLogs": {"sub_id": 1, "chain_id": 1, "kind": "logs", "params": {}}},
+            {"Err": _ETH},
+            at_once=True,
+        ),
+        Ask(
+            "`Request`: an error at once",
+            {"Request": {"chain_id": 1, "method": "eth_blockNumber", "params": []}},
+            {"Err": _ETH},
+            at_once=True,
+        ),
+        Ask("`UnsubscribeLogs`: an error at once", {"UnsubscribeLogs": 1}, {"Err": _ETH}, at_once=True),
+        Ask("fd-manager: an error at once", {"RequestFdsLimit": 1}, {"Err": Any(object)}, "fd-manager:distro:sys", at_once=True),
+        Ask("notifications: an error at once", {"GetPublicKey": None}, {"Err": Any(object)}, "notifications:distro:sys", at_once=True),
+    ),
+)
+
+
+def _injected(guest: Guest) -> str | None:
+    guest.will("answer", {"heard": True})
+    asked = {
+        "node": None,
+        "process": f"main:{guest.package}",
+        "inherit": False,
+        "expects_response": 5,
+        "body": '"hello"',
+        "metadata": None,
+        "context": None,
+        "mime": None,
+        "data": None,
+    }
+    answer = guest.lab.post(guest.node, "/rpc:distro:sys/message", json.dumps(asked).encode())
+    if answer is None or answer.status != 200:
+        return "no connection" if answer is None else f"status {answer.status}"
+    return None if bytes(json.loads(answer.body)["body"]) == b'{"heard": true}' else answer.body.decode(errors="replace")
+
+
+RPC = Table(
+    "/rpc:distro:sys/message",
+    "",
+    (Play("A request of the developer kit reaches a process, and its answer comes back", _injected),),
+)
