@@ -32,6 +32,7 @@ GUESTS: Guests = {
     "heavy_computation": ("main", "worker"),
     "heavy_io": ("main", "copier"),
     "hello": ("hello",),
+    "homepage": ("homepage",),
     "pool": ("boss", "worker", "child"),
     "store": ("store",),
     "terminal": ("alias", "cat", "echo", "hi", "m", "top"),

@@ -15,5 +15,5 @@ from tests.compatibility.page import Verdicts, without_names
 def measure_all(folder: Path, programs: Programs) -> dict[str, Verdicts]:
     """The verdicts of each interface's guest, which is put together in `folder`."""
     names = [node_of(interface) for interface in INTERFACES]
-    with guests(folder, programs, (PACKAGES / "homepage",)) as all_of_them:
+    with guests(folder, programs, (PACKAGES / "homepage", PACKAGES / "terminal")) as all_of_them:
         return {guest.interface: without_names(measure(guest), names) for guest in all_of_them}

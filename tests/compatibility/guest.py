@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from kernel.contract.guest import Arrival
-from nectar_node.contract.http import HttpAnswer
 from testnet.sim.node import NodeSpec, SimNode
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import Simulation
+from tests.compatibility.browser import Browser
 from tests.compatibility.case import INTERFACES
 
 GUESTS = Path(__file__).resolve().parents[1] / "guests"
@@ -29,18 +29,15 @@ class Got(NamedTuple):
     """What a guest has got."""
 
     kind: str
-    """`q` a request, `r` a response, `o` Offline, `t` Timeout, `-` a refusal of the node's own."""
+    """`q` a request, `r` a response, `o` Offline, `t` Timeout."""
     source: str = ""
     body: bytes = b""
     mime: str | None = None
     blob: bytes | None = None
 
     def shown(self) -> str:
-        """It in few words."""
-        if self.kind in "ot":
-            return {"o": "Offline", "t": "Timeout"}[self.kind]
-        text = self.body.decode(errors="replace")
-        return text if len(text) <= 120 else f"{text[:119]}…"
+        """It as a text."""
+        return {"o": "Offline", "t": "Timeout"}.get(self.kind) or self.body.decode(errors="replace")
 
 
 class Guest:
@@ -54,6 +51,8 @@ class Guest:
         self.package = f"tester:{self.node}"
         self.next_node = next_node
         """Another node."""
+        self.browser = Browser(lab, self.node)
+        """A browser on its machine, which has not signed in."""
         self.names = {"PKG": self.package, "NODE": self.node, "NEXT": next_node, "ID": f"main:{self.package}"}
 
     @property
@@ -68,7 +67,13 @@ class Guest:
         return bytes(answer.message.body)
 
     def ask(
-        self, to: str, body: bytes, blob: bytes | None = None, mime: str | None = None, seconds: int = 60, node: str = ""
+        self,
+        to: str,
+        body: bytes,
+        blob: bytes | None = None,
+        mime: str | None = None,
+        seconds: int = 60,
+        node: str = "",
     ) -> Got:
         """Send a request and wait for its outcome."""
         answer = self._tell(b"A", node or self.node, *to.split(":"), body, mime, blob, bytes([seconds]))
@@ -89,17 +94,21 @@ class Guest:
     def capabilities(self) -> list[tuple[str, Any]]:
         """What it holds: issuers and params."""
         fields = list(_fields(self._tell(b"C")))
-        return [(_text(issuer), json.loads(_text(params))) for issuer, params in zip(fields[::2], fields[1::2], strict=True)]
+        return [
+            (_text(issuer), json.loads(_text(params))) for issuer, params in zip(fields[::2], fields[1::2], strict=True)
+        ]
 
     def spawn(self, path: str) -> bool:
         """Spawn a process from a file."""
         return self._tell(b"P", path) == b"r"
 
-    def get(self, path: str, headers: Mapping[str, str] | None = None) -> HttpAnswer:
-        """What a browser on the node's machine gets."""
-        answer = self.lab.get(self.node, path, headers)
-        assert answer is not None
-        return answer
+    def script(self, line: str) -> str:
+        """What the node's user is told who types a line."""
+        token = self.core.begin_script(line, 60)
+        self.lab.wait(lambda: self.core.answer(token) is not None, 60.0)
+        answer = self.core.answer(token)
+        assert isinstance(answer, Arrival), line
+        return bytes(answer.message.body).decode()
 
 
 def node_of(interface: str) -> str:
@@ -108,15 +117,17 @@ def node_of(interface: str) -> str:
 
 
 @contextmanager
-def guests(folder: Path, programs: Programs, packages: tuple[Path, ...] = ()) -> Iterator[list[Guest]]:
+def guests(
+    folder: Path, programs: Programs, packages: tuple[Path, ...] = (), interfaces: Sequence[str] = tuple(INTERFACES)
+) -> Iterator[list[Guest]]:
     """Yield the guests, their nodes booted. Each node runs `packages`, too."""
     lab = Simulation(1, programs)
-    nodes = [node_of(interface) for interface in INTERFACES]
-    for interface in INTERFACES:
+    nodes = [node_of(interface) for interface in interfaces]
+    for interface in interfaces:
         made = _package(folder / interface, interface)
         lab.boot_node(NodeSpec(node_of(interface), (*packages, made)))
     lab.wait(lambda: all(map(lab.ready, nodes)), 60.0)
-    yield [Guest(lab, each, nodes[(n + 1) % len(nodes)]) for n, each in enumerate(INTERFACES)]
+    yield [Guest(lab, each, nodes[(n + 1) % len(nodes)]) for n, each in enumerate(interfaces)]
     lab.close()
 
 

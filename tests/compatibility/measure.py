@@ -36,7 +36,7 @@ def measure(guest: Guest, tables: Sequence[Table] = TABLES) -> dict[tuple[str, s
 
 def _play(guest: Guest, table: Table, case: Case, matching: Matching) -> Verdict:
     if isinstance(case, Play):
-        return case.run(guest) if guest.generation in case.generations else UNKNOWN
+        return _watch(guest, case) if guest.generation in case.generations else UNKNOWN
     body = by(guest.generation, case.body)
     if body is None:
         return UNKNOWN
@@ -52,6 +52,13 @@ def _play(guest: Guest, table: Table, case: Case, matching: Matching) -> Verdict
     if case.at_once and guest.lab.now - before > AT_ONCE:
         return f"{got.shown()} after a while"
     return _verdict(case, to, expected, got, matching, guest)
+
+
+def _watch(guest: Guest, case: Play) -> Verdict:
+    try:
+        return case.run(guest)
+    except (LookupError, ValueError) as error:  # what has come is not of the shape that it should have
+        return f"nothing that can be read: {error!r}"
 
 
 def _verdict(case: Ask, to: str, expected: Json, got: Got, matching: Matching, guest: Guest) -> Verdict:

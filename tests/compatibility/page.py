@@ -86,7 +86,8 @@ def _plain(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    return f"`{' '.join(text.replace('`', '´').split())}`".replace("|", "\\|")
+    line = " ".join(text.replace("`", "´").split())
+    return f"`{line if len(line) <= 120 else f'{line[:119]}…'}`".replace("|", "\\|")
 
 
 def _anchor(title: str) -> str:

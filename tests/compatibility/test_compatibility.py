@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
 
 from testnet.sim.programs import Programs
 from tests.compatibility.all_guests import measure_all
-from tests.compatibility.case import Any, Ask, Each, Play, Table
+from tests.compatibility.case import GENERATIONS, NOTHING, Any, Ask, Each, Play, Table, by
 from tests.compatibility.guest import guests
-from tests.compatibility.measure import measure
+from tests.compatibility.measure import TABLES, measure
 from tests.compatibility.page import PAGE, Verdicts, page
 
 
@@ -31,6 +32,13 @@ def test_the_page_says_what_is_measured(measured: dict[str, Verdicts]) -> None:
 def test_two_interfaces_of_one_generation_find_the_same(measured: dict[str, Verdicts]) -> None:
     assert measured["nectar-0.7.0"] == measured["kinode-0.7.0"]
     assert measured["kinode-1.0.0"] == measured["hyperware-1.0.0"]
+
+
+def test_what_has_no_answer_is_followed_by_a_look_at_what_it_did() -> None:
+    for table in TABLES:
+        for case, following in zip_longest(table.cases, table.cases[1:]):
+            if isinstance(case, Ask) and any(by(each, case.answer) is NOTHING for each in GENERATIONS):
+                assert isinstance(following, Play), case.name
 
 
 def test_another_answer_than_the_expected_one_is_not_support(tmp_path: Path, programs: Programs) -> None:

@@ -28,9 +28,22 @@ def _shared(no_read: Json) -> tuple[Ask, ...]:
         _do("Error: no database (`NoDb`)", no_read, _err("NoDb", {"NoDb": [PACKAGE, "none"]}), db="none"),
         _do("Error: no transaction (`NoTx`)", {"Commit": {"tx_id": 7777}}, _err("NoTx", {"NoTx": 7777})),
         _do("Error: another's database (`NoCap`, `NoReadCap`)", no_read, _err(no_cap, "NoReadCap"), package=OTHER),
-        _do("Error: opening another's (`NoCap`, `MismatchingPackageId`)", "Open", _err(no_cap, "MismatchingPackageId"), package=OTHER),
-        _do("Error: no such action (`InputError`, `MalformedRequest`)", "Nonsense", _err({"InputError": {"error": Any(str)}}, "MalformedRequest")),
-        Ask("Error: no JSON (`InputError`, `MalformedRequest`)", b"nonsense", _err({"InputError": {"error": Any(str)}}, "MalformedRequest")),
+        _do(
+            "Error: opening another's (`NoCap`, `MismatchingPackageId`)",
+            "Open",
+            _err(no_cap, "MismatchingPackageId"),
+            package=OTHER,
+        ),
+        _do(
+            "Error: no such action (`InputError`, `MalformedRequest`)",
+            "Nonsense",
+            _err({"InputError": {"error": Any(str)}}, "MalformedRequest"),
+        ),
+        Ask(
+            "Error: no JSON (`InputError`, `MalformedRequest`)",
+            b"nonsense",
+            _err({"InputError": {"error": Any(str)}}, "MalformedRequest"),
+        ),
     )
 
 
@@ -60,7 +73,11 @@ KV = Table(
             package=OTHER,
             blob=b"x",
         ),
-        _do("Error: no blob (`InputError`, `MalformedRequest`)", {"Set": {"key": KEY, "tx_id": None}}, _err({"InputError": {"error": Any(str)}}, "MalformedRequest")),
+        _do(
+            "Error: no blob (`InputError`, `MalformedRequest`)",
+            {"Set": {"key": KEY, "tx_id": None}},
+            _err({"InputError": {"error": Any(str)}}, "MalformedRequest"),
+        ),
         _do("`RemoveDb`", "RemoveDb"),
     ),
 )
@@ -82,18 +99,46 @@ SQLITE = Table(
         _do("`Write`", _write("CREATE TABLE t (a TEXT, b INTEGER, c BLOB)")),
         _do("`Write` with parameters", _write("INSERT INTO t VALUES (?, ?, x'01')"), blob=b'["one", 1]'),
         _do("`Read` (A, B), `Query` (C)", _read("SELECT * FROM t"), "Read", gets=b'[{"a":"one","b":1,"c":"AQ=="}]'),
-        _do("`Read`, `Query` with parameters", _read("SELECT a FROM t WHERE b = ?"), "Read", blob=b"[1]", gets=b'[{"a":"one"}]'),
+        _do(
+            "`Read`, `Query` with parameters",
+            _read("SELECT a FROM t WHERE b = ?"),
+            "Read",
+            blob=b"[1]",
+            gets=b'[{"a":"one"}]',
+        ),
         _do("`BeginTx`", "BeginTx", {"BeginTx": {"tx_id": Keep("tx")}}),
         _do("`Write` in a transaction", _write("INSERT INTO t VALUES ('two', 2, NULL)", Keep("tx"))),
         _do("`Commit`", {"Commit": {"tx_id": Keep("tx")}}),
         _do("`Read`, `Query` after it", _read("SELECT count(*) AS n FROM t"), "Read", gets=b'[{"n":2}]'),
         _do("`Backup`", Each("Backup", None), why="nothing is left to do: what is answered is durable"),
         *_shared(_read("SELECT 1")),
-        _do("Error: another's database, to write (`NoCap`, `NoWriteCap`)", _write("DELETE FROM t"), _err({"NoCap": {"error": Any(str)}}, "NoWriteCap"), package=OTHER),
-        _do("Error: a query that writes (`NotAReadKeyword`)", _read("DELETE FROM t"), _err("NotAReadKeyword", "NotAReadKeyword")),
-        _do("Error: a write that reads (`NotAWriteKeyword`)", _write("SELECT 1"), _err("NotAWriteKeyword", "NotAWriteKeyword")),
-        _do("Error: SQLite's own (`RusqliteError`)", _read("SELECT * FROM u"), _err({"RusqliteError": {"error": Any(str)}}, {"RusqliteError": Any(str)})),
-        _do("Error: no parameters (`InvalidParameters`)", _write("INSERT INTO t VALUES (?, 1, NULL)"), _err("InvalidParameters", "InvalidParameters"), blob=b"nonsense"),
+        _do(
+            "Error: another's database, to write (`NoCap`, `NoWriteCap`)",
+            _write("DELETE FROM t"),
+            _err({"NoCap": {"error": Any(str)}}, "NoWriteCap"),
+            package=OTHER,
+        ),
+        _do(
+            "Error: a query that writes (`NotAReadKeyword`)",
+            _read("DELETE FROM t"),
+            _err("NotAReadKeyword", "NotAReadKeyword"),
+        ),
+        _do(
+            "Error: a write that reads (`NotAWriteKeyword`)",
+            _write("SELECT 1"),
+            _err("NotAWriteKeyword", "NotAWriteKeyword"),
+        ),
+        _do(
+            "Error: SQLite's own (`RusqliteError`)",
+            _read("SELECT * FROM u"),
+            _err({"RusqliteError": {"error": Any(str)}}, {"RusqliteError": Any(str)}),
+        ),
+        _do(
+            "Error: no parameters (`InvalidParameters`)",
+            _write("INSERT INTO t VALUES (?, 1, NULL)"),
+            _err("InvalidParameters", "InvalidParameters"),
+            blob=b"nonsense",
+        ),
         _do("`RemoveDb`", "RemoveDb"),
     ),
 )

@@ -51,7 +51,9 @@ def _grants(guest: Guest) -> str | None:
 
 
 def _listed(guest: Guest) -> str | None:
-    got = guest.ask("vfs:distro:sys", json.dumps({"path": f"/{guest.package}/drive/zip/page", "action": "ReadDir"}).encode())
+    got = guest.ask(
+        "vfs:distro:sys", json.dumps({"path": f"/{guest.package}/drive/zip/page", "action": "ReadDir"}).encode()
+    )
     entry = {"path": f"{guest.package}/drive/zip/page/index.html", "file_type": "File"}
     return None if json.loads(got.body) == {"ReadDir": [entry]} else got.shown()
 
@@ -88,14 +90,23 @@ VFS = Table(
         _do("`Read`", "Read", "Read", gets=b"hello"),
         Play("a path without its leading slash", _bare),
         _do("`ReadToString`", "ReadToString", {"ReadToString": "hello"}),
-        _do("`Seek`", {"Seek": Each({"seek_from": {"Start": 1}}, {"Start": 1})}, {"SeekFrom": Each(1, {"new_offset": 1})}),
+        _do(
+            "`Seek`",
+            {"Seek": Each({"seek_from": {"Start": 1}}, {"Start": 1})},
+            {"SeekFrom": Each(1, {"new_offset": 1})},
+        ),
         _do("`ReadExact`", {"ReadExact": Each(2, {"length": 2})}, "Read", gets=b"el"),
         _do("`ReadToEnd`", "ReadToEnd", "Read", gets=b"lo"),
         _do("`WriteAll`", "WriteAll", blob=b", "),
         _do("`Append`", "Append", blob=b"world"),
         _do("`Len`", "Len", {"Len": 12}),
         _do("`Metadata`", "Metadata", {"Metadata": {"file_type": "File", "len": 12}}),
-        _do("`Metadata` of a folder", "Metadata", {"Metadata": {"file_type": "Directory", "len": Any(int)}}, path=f"{D}/d"),
+        _do(
+            "`Metadata` of a folder",
+            "Metadata",
+            {"Metadata": {"file_type": "Directory", "len": Any(int)}},
+            path=f"{D}/d",
+        ),
         _do("`Hash`", "Hash", {"Hash": [Any(int)] * 32}),
         _do("`SetLen`", {"SetLen": 5}),
         _do("`SyncAll`", "SyncAll"),
@@ -133,12 +144,20 @@ VFS = Table(
         _do(
             "Error: no such action (`BadRequest`, `MalformedRequest`)",
             "Nonsense",
-            {"Err": Each(OneOf(({"BadRequest": {"error": Any(str)}}, {"BadJson": {"error": Any(str)}})), "MalformedRequest")},
+            {
+                "Err": Each(
+                    OneOf(({"BadRequest": {"error": Any(str)}}, {"BadJson": {"error": Any(str)}})), "MalformedRequest"
+                )
+            },
         ),
         Ask(
             "Error: no JSON (`BadJson`, `MalformedRequest`)",
             b"nonsense",
-            {"Err": Each(OneOf(({"BadRequest": {"error": Any(str)}}, {"BadJson": {"error": Any(str)}})), "MalformedRequest")},
+            {
+                "Err": Each(
+                    OneOf(({"BadRequest": {"error": Any(str)}}, {"BadJson": {"error": Any(str)}})), "MalformedRequest"
+                )
+            },
         ),
         _do(
             "Error: no path (`ParseError`)",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any as Json
 
+from tests.compatibility.browser import Browser, Page
 from tests.compatibility.case import Any, Ask, Each, OneOf, Play, Table
 from tests.compatibility.guest import Got, Guest
 
@@ -31,9 +32,8 @@ def _address(guest: Guest, path: str) -> str:
     return f"/main:{guest.package}{path}"
 
 
-def _open(guest: Guest, path: str, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
-    answer = guest.get(_address(guest, path), headers)
-    return answer.status, {name.lower(): value for name, value in answer.headers}, bytes(answer.body)
+def _open(guest: Guest, path: str, headers: dict[str, str] | None = None) -> Page:
+    return guest.browser.open(_address(guest, path), headers)
 
 
 def _differs(what: str, got: object, expected: object) -> str | None:
@@ -43,8 +43,8 @@ def _differs(what: str, got: object, expected: object) -> str | None:
 def _served(guest: Guest) -> str | None:
     _bind(guest, "/games/:id")
     guest.will("answer", {"status": 201, "headers": {"Content-Type": "text/plain", "X-Made": "yes"}}, b"seven")
-    status, headers, body = _open(guest, "/games/7?move=e4")
-    return _differs("answered", (status, headers.get("x-made"), body), (201, "yes", b"seven"))
+    got = _open(guest, "/games/7?move=e4")
+    return _differs("answered", (got.status, got.headers.get("x-made"), got.body), (201, "yes", b"seven"))
 
 
 def _request_of_a_browser(guest: Guest) -> str | None:
@@ -67,55 +67,59 @@ def _request_of_a_browser(guest: Guest) -> str | None:
 def _body_of_a_browser(guest: Guest) -> str | None:
     _bind(guest, "/upload")
     guest.will("answer", {"status": 200, "headers": {}})
-    guest.lab.post(guest.node, _address(guest, "/upload"), b"what a form sends")
+    guest.browser.open(_address(guest, "/upload"), method="POST", body=b"what a form sends")
     (came,) = guest.came()
     return _differs("the blob is", came.blob, b"what a form sends")
 
 
 def _cached(guest: Guest) -> str | None:
     _bind(guest, "/page", b"<p>kept</p>")
-    status, headers, body = _open(guest, "/page")
-    woken = guest.came()
-    return _differs("got", (status, headers.get("content-type"), body, woken), (200, "text/html", b"<p>kept</p>", []))
+    got = _open(guest, "/page")
+    found = got.status, got.headers.get("content-type"), got.body, guest.came()
+    return _differs("got", found, (200, "text/html", b"<p>kept</p>", []))
 
 
 def _base(guest: Guest) -> str | None:
     _bind(guest, "/")
     guest.will("answer", {"status": 200, "headers": {}}, b"the base")
-    return _differs("answered", _open(guest, "/nobody/bound/this")[2], b"the base")
+    return _differs("answered", _open(guest, "/nobody/bound/this").body, b"the base")
 
 
 def _nothing(guest: Guest) -> str | None:
     _tell(guest, {"Unbind": {"path": "/"}})
-    return _differs("status", _open(guest, "/nobody/bound/this")[0], 404)
+    return _differs("status", _open(guest, "/nobody/bound/this").status, 404)
 
 
 def _authenticated(guest: Guest) -> str | None:
     _bind(guest, "/mine", b"mine", authenticated=True)
-    status, _, body = _open(guest, "/mine")
-    return None if b"mine" != body and status in (401, 200, 302, 303, 307) else f"status {status}"
+    stranger = _open(guest, "/mine")
+    if stranger.status not in (200, 401) or stranger.body == b"mine":
+        return f"a stranger gets {stranger.status}"
+    user = Browser(guest.lab, guest.node)
+    user.sign_in()
+    return _differs("the user gets", user.open(_address(guest, "/mine")).body, b"mine")
 
 
 def _local(guest: Guest) -> str | None:
     _bind(guest, "/local", b"local", local_only=True)
-    through = _open(guest, "/local", {"x-forwarded-for": "192.0.2.1"})[0]
-    return _differs("status", (_open(guest, "/local")[0], through), (200, 403))
+    through = _open(guest, "/local", {"x-forwarded-for": "192.0.2.1"}).status
+    return _differs("status", (_open(guest, "/local").status, through), (200, 403))
 
 
 def _never(guest: Guest) -> str | None:
     _bind(guest, "/never")
     guest.will("silence")
-    return _differs("status", _open(guest, "/never")[0], 408)
+    return _differs("status", _open(guest, "/never").status, 408)
 
 
 def _nonsense(guest: Guest) -> str | None:
     guest.will("answer", "what?")
-    return _differs("status", _open(guest, "/never")[0], 500)
+    return _differs("status", _open(guest, "/never").status, 500)
 
 
 def _ends(guest: Guest) -> str | None:
     guest.will("trap")
-    status = _open(guest, "/never")[0]
+    status = _open(guest, "/never").status
     guest.lab.rest(5)  # it starts again
     _bind(guest, "/page", b"<p>kept</p>")
     return _differs("status", status, 500)
@@ -123,7 +127,7 @@ def _ends(guest: Guest) -> str | None:
 
 def _unbound(guest: Guest) -> str | None:
     _tell(guest, {"Unbind": {"path": "/page"}})
-    return _differs("status", _open(guest, "/page")[0], 404)
+    return _differs("status", _open(guest, "/page").status, 404)
 
 
 def _socket(name: str, **fields: Json) -> Json:
@@ -147,7 +151,7 @@ HTTP_SERVER = Table(
         Play("A cached page is served without waking the process", _cached),
         Play("A path that nobody bound goes to the base path", _base),
         Play("404 where nothing is bound", _nothing, "BC"),
-        Play("`authenticated`: strangers get no page", _authenticated),
+        Play("`authenticated`: the page is for who has signed in", _authenticated),
         Play("`local_only`: not through a proxy", _local),
         Play("408 when a process does not answer", _never),
         Play("500 when it answers nonsense", _nonsense),
@@ -199,7 +203,11 @@ HTTP_CLIENT = Table(
     CLIENT,
     (
         Ask("Error: no such request (`BadRequest`, `MalformedRequest`)", {"Nonsense": 1}, MALFORMED),
-        Ask("Error: `BadMethod`", _fetch("http://example.com/", "B\u00c4D"), {"Err": {"BadMethod": {"method": Any(str)}}}),
+        Ask(
+            "Error: `BadMethod`",
+            _fetch("http://example.com/", "B\u00c4D"),
+            {"Err": {"BadMethod": {"method": Any(str)}}},
+        ),
         Ask("Error: `BadUrl`", _fetch("nonsense"), {"Err": {"BadUrl": {"url": Any(str)}}}),
         Ask(
             "Error: `BadVersion`",
@@ -230,4 +238,3 @@ HTTP_CLIENT = Table(
         ),
     ),
 )
-

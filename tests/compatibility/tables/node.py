@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any as Json
 
+from tests.compatibility.browser import Browser
 from tests.compatibility.case import NOTHING, Any, Ask, Each, OneOf, Play, Table
 from tests.compatibility.guest import GUESTS, Guest
 
@@ -43,8 +44,25 @@ def _change(name: str) -> Json:
     return run
 
 
-MAP = {"wasm_bytes_handle": Any(str), "wit_version": None, "on_exit": "Restart", "public": True, "capabilities": Any(list)}
-HAS = {"issuer": {"node": "$NODE", "process": "$ID"}, "params": '"none"'}
+def _on_exit(guest: Guest) -> str | None:
+    found = []
+    for wanted in ("None", "Restart"):
+        asked = {"SetOnExit": {"target": f"main:{guest.package}", "on_exit": wanted}}
+        guest.send("kernel:distro:sys", json.dumps(asked).encode())
+        guest.lab.rest(0.1)
+        got = guest.ask("kernel:distro:sys", json.dumps({"Debug": {"Process": f"main:{guest.package}"}}).encode())
+        found.append(json.loads(got.body)["Debug"]["Process"]["on_exit"])
+    return None if found == ["None", "Restart"] else f"it is {found}"
+
+
+MAP = {
+    "wasm_bytes_handle": Any(str),
+    "wit_version": None,
+    "on_exit": "Restart",
+    "public": True,
+    "capabilities": Any(list),
+}
+HAS = {"issuer": "$NODE@$ID", "params": '"none"'}
 
 KERNEL = Table(
     "kernel:distro:sys",
@@ -53,8 +71,16 @@ KERNEL = Table(
         Play("`InitializeProcess`, its code as blob", _initialized),
         Ask(
             "Error: `InitializeProcessError`",
-            {"InitializeProcess": {"id": CHILD, "wasm_bytes_handle": "", "wit_version": None, "on_exit": "None",
-                                   "initial_capabilities": [], "public": False}},
+            {
+                "InitializeProcess": {
+                    "id": CHILD,
+                    "wasm_bytes_handle": "",
+                    "wit_version": None,
+                    "on_exit": "None",
+                    "initial_capabilities": [],
+                    "public": False,
+                }
+            },
             "InitializeProcessError",
             blob=b"no code",
         ),
@@ -65,8 +91,10 @@ KERNEL = Table(
         Play("`DropCapabilities`", _change("DropCapabilities"), "BC"),
         Ask('`{"Debug": "ProcessMap"}`', {"Debug": "ProcessMap"}, {"Debug": {"ProcessMap": Any(dict)}}),
         Ask('`{"Debug": {"Process": id}}`', {"Debug": {"Process": "$ID"}}, {"Debug": {"Process": MAP}}),
-        Ask('`{"Debug": {"HasCap": …}}`', {"Debug": {"HasCap": {"on": "$ID", "cap": HAS}}}, {"Debug": {"HasCap": False}}),
-        Ask("`SetOnExit`", Each(None, {"SetOnExit": {"target": "$ID", "on_exit": "Restart"}}), NOTHING),
+        Ask(
+            '`{"Debug": {"HasCap": …}}`', {"Debug": {"HasCap": {"on": "$ID", "cap": HAS}}}, {"Debug": {"HasCap": False}}
+        ),
+        Play("`SetOnExit`", _on_exit, "C"),
     ),
     "A node of A and B prints what `Debug` asks for and answers nothing. This one does as a node of C does, which answers.",
 )
@@ -160,20 +188,31 @@ STATE = Table(
     "Only the existing nodes' own code uses it; processes call `get-state` and `set-state`.",
 )
 
+
+def _alias(script: str | None) -> Json:
+    """Whether the user's alias `short` stands for that script."""
+
+    def run(guest: Guest) -> str | None:
+        found = guest.script("alias short")
+        there = found.startswith(f"short: {script}") if script else "no alias" in found
+        return None if there else found
+
+    return run
+
+
+def _aliased(script: str | None) -> Json:
+    asked = {"alias": "short", "process": script}
+    return Each(asked, {"EditAlias": asked})
+
+
 TERMINAL = Table(
     "terminal:terminal:sys",
     "terminal:terminal:sys",
     (
-        Ask(
-            "An alias",
-            Each({"alias": "short", "process": "hi:terminal:sys"}, {"EditAlias": {"alias": "short", "process": "hi:terminal:sys"}}),
-            Each(NOTHING, {"EditAlias": "AliasSet"}),
-        ),
-        Ask(
-            "An alias is removed",
-            Each({"alias": "short", "process": None}, {"EditAlias": {"alias": "short", "process": None}}),
-            Each(NOTHING, {"EditAlias": "AliasRemoved"}),
-        ),
+        Ask("An alias is set", _aliased("hi:terminal:sys"), Each(NOTHING, {"EditAlias": "AliasSet"})),
+        Play("The user has it", _alias("hi:terminal:sys")),
+        Ask("An alias is removed", _aliased(None), Each(NOTHING, {"EditAlias": "AliasRemoved"})),
+        Play("The user does not have it", _alias(None)),
     ),
 )
 
@@ -196,7 +235,9 @@ _ETH = OneOf(("NoRpcForChain", "MalformedRequest", "PermissionDenied", "RpcTimeo
 
 def _shown(there: bool) -> Json:
     def run(guest: Guest) -> str | None:
-        shown = b"Tester" in bytes(guest.get("/homepage:homepage:sys/").body)
+        browser = Browser(guest.lab, guest.node)
+        browser.sign_in()
+        shown = b"Tester" in browser.open("/homepage:homepage:sys/").body
         return None if shown is there else ("shown" if shown else "not shown")
 
     return run
@@ -233,8 +274,20 @@ ABSENT = Table(
             at_once=True,
         ),
         Ask("`UnsubscribeLogs`: an error at once", {"UnsubscribeLogs": 1}, {"Err": _ETH}, at_once=True),
-        Ask("fd-manager: an error at once", {"RequestFdsLimit": 1}, {"Err": Any(object)}, "fd-manager:distro:sys", at_once=True),
-        Ask("notifications: an error at once", {"GetPublicKey": None}, {"Err": Any(object)}, "notifications:distro:sys", at_once=True),
+        Ask(
+            "fd-manager: an error at once",
+            {"RequestFdsLimit": 1},
+            {"Err": Any(object)},
+            "fd-manager:distro:sys",
+            at_once=True,
+        ),
+        Ask(
+            "notifications: an error at once",
+            {"GetPublicKey": None},
+            {"Err": Any(object)},
+            "notifications:distro:sys",
+            at_once=True,
+        ),
     ),
 )
 
@@ -252,10 +305,14 @@ def _injected(guest: Guest) -> str | None:
         "mime": None,
         "data": None,
     }
-    answer = guest.lab.post(guest.node, "/rpc:distro:sys/message", json.dumps(asked).encode())
-    if answer is None or answer.status != 200:
-        return "no connection" if answer is None else f"status {answer.status}"
-    return None if bytes(json.loads(answer.body)["body"]) == b'{"heard": true}' else answer.body.decode(errors="replace")
+    answer = Browser(guest.lab, guest.node).open(
+        "/rpc:distro:sys/message", method="POST", body=json.dumps(asked).encode()
+    )
+    if answer.status != 200:
+        return f"status {answer.status}"
+    return (
+        None if bytes(json.loads(answer.body)["body"]) == b'{"heard": true}' else answer.body.decode(errors="replace")
+    )
 
 
 RPC = Table(
