@@ -43,7 +43,9 @@ class Browser:
             told = {"host": host, **({"cookie": cookies} if cookies else {}), **(headers or {})}
             answer = self._lab.browse(self._node, method, path, told, body)
             assert answer is not None, "the node does not run"
-            found = dict(answer.headers)
+            found: dict[str, str] = {}
+            for name, value in answer.headers:
+                found[name] = f"{found[name]}, {value}" if name in found else value
             self._keep(host, [value for name, value in answer.headers if name == "set-cookie"])
             if answer.status not in (301, 302, 303, 307, 308):
                 return Page(answer.status, found, bytes(answer.body), host)

@@ -17,13 +17,14 @@ _HEAD = """\
 
 <!-- `make compatibility` writes this page; a test compares it with what is measured. -->
 
-Which requests of packages that others compiled does this node answer as their callers expect? For each interface a guest
-(`tests/guests/tester.c`, made a component by `wasm-tools`) sends every request below and provokes every error, and browsers are
-played, all on simulated nodes. An answer counts if the callers' own parsers would take it. What is expected lies as data in
-`tests/compatibility/tables/`, written from the public sources of the existing nodes and of the libraries that packages use.
+Which requests of packages that others compiled does this node answer as their callers expect? For each interface a
+guest (`tests/guests/tester.c`, made a component by `wasm-tools`) sends every request below and provokes every error, and
+browsers are played, all on simulated nodes. An answer counts if the callers' own parsers would take it. What is
+expected lies as data in `tests/compatibility/tables/`, written from the public sources of the existing nodes and of the
+libraries that packages use.
 
-Messages, blobs, capabilities, spawning and the rest of the interface itself are the kernel's: [Processes](processes.md) says what is
-promised, for all interfaces alike. All functions of an interface are there in each.
+Messages, blobs, capabilities, spawning and the rest of the interface itself are the kernel's:
+[Processes](processes.md) says what is promised, for all interfaces alike, and each has all of its functions.
 
 | generation | interfaces |
 |---|---|
@@ -86,7 +87,7 @@ def _plain(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    line = " ".join(text.replace("`", "´").split())
+    line = " ".join(text.replace("`", "'").split())
     return f"`{line if len(line) <= 120 else f'{line[:119]}…'}`".replace("|", "\\|")
 
 

@@ -1,7 +1,7 @@
 """Compiles the guests of the tests: `python tests/guests/build.py`, or with `--check` compares with what is there.
 
-C files become core modules, `echo` a component too, and `tester` a component for each interface; Zig files are built as the guests of the packages are. Needs the
-extra `guests`. The results are committed.
+C files become core modules, `echo` a component too, and `tester` a component for each interface; Zig files are built as
+the guests of the packages are. Needs the extra `guests`. The results are committed.
 """
 
 from __future__ import annotations

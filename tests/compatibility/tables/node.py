@@ -96,7 +96,7 @@ KERNEL = Table(
         ),
         Play("`SetOnExit`", _on_exit, "C"),
     ),
-    "A node of A and B prints what `Debug` asks for and answers nothing. This one does as a node of C does, which answers.",
+    "A node of A and B prints what `Debug` asks for and answers nothing. This one answers, as a node of C does.",
 )
 
 
@@ -157,8 +157,8 @@ NET = Table(
         _in_json("GetName", "nobody.nec", {"Name": None}),
         _in_json("GetDiagnostics", None, {"Diagnostics": Any(str)}),
     ),
-    "The existing nodes speak MessagePack here. This node's names come from its registrar and not from a chain, so what an "
-    "indexer of a chain has to say is not used.",
+    "The existing nodes speak MessagePack here. This node's names come from its registrar and not from a chain, so what "
+    "an indexer of a chain has to say is not used.",
 )
 
 
