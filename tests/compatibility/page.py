@@ -18,8 +18,8 @@ _HEAD = """\
 <!-- `make compatibility` writes this page; a test compares it with what is measured. -->
 
 Which requests of packages that others compiled does this node answer as their callers expect? For each interface a
-guest (`tests/guests/tester.c`, made a component by `wasm-tools`) sends every request below and provokes every error, and
-browsers are played, all on simulated nodes. An answer counts if the callers' own parsers would take it. What is
+guest (`tests/guests/tester.c`, made a component by `wasm-tools`) sends every request below and provokes every error,
+and browsers are played, all on simulated nodes. An answer counts if the callers' own parsers would take it. What is
 expected lies as data in `tests/compatibility/tables/`, written from the public sources of the existing nodes and of the
 libraries that packages use.
 

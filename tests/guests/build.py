@@ -58,7 +58,7 @@ def _tester(folder: Path, version: str) -> Path:
     with tempfile.TemporaryDirectory() as scratch:
         core = Path(scratch) / "tester.wasm"
         interface = f'-DINTERFACE="{package}:process/standard@{number}"'
-        command = [*COMPILE, interface, *known, "-o", core, TESTER.relative_to(ROOT)]
+        command = [*COMPILE, interface, *known, "-o", str(core), str(TESTER.relative_to(ROOT))]
         subprocess.run(command, cwd=ROOT, check=True)
         wit = WITS / f"{package}-process-{number}.wit"
         return _component(core, folder / f"tester.{version}.wasm", wit, world)

@@ -81,9 +81,10 @@ def test_the_page_shows_icons_and_widgets_to_who_has_signed_in(guest: Guest) -> 
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     (link,), (icon,), (frame,) = elements.all("a"), elements.all("img"), elements.all("iframe")
     assert str(link["href"]).endswith(f"/main:{guest.package}/")
-    assert icon["src"] == PNG and icon["alt"] == "", "the link has the label's text already"
-    assert frame["srcdoc"] == "<p>hello</p>" and frame["title"] == "Tester"
-    assert elements.all("html") == [{"lang": "en"}] and "Tester" in elements.text
+    assert (icon["src"], icon["alt"]) == (PNG, ""), "the link has the label's text already"
+    assert (frame["srcdoc"], frame["title"]) == ("<p>hello</p>", "Tester")
+    assert elements.all("html") == [{"lang": "en"}]
+    assert "Tester" in elements.text
 
 
 def test_a_widget_runs_in_an_origin_that_is_nobodys_and_reaches_nothing(guest: Guest) -> None:
@@ -91,7 +92,9 @@ def test_a_widget_runs_in_an_origin_that_is_nobodys_and_reaches_nothing(guest: G
     page = opened(guest)
     assert Elements(page).all("iframe")[0]["sandbox"] == "allow-scripts"
     policy = page.headers["content-security-policy"]
-    assert "default-src 'none'" in policy and "form-action 'none'" in policy and "connect-src" not in policy
+    assert "default-src 'none'" in policy
+    assert "form-action 'none'" in policy
+    assert "connect-src" not in policy
 
 
 def test_what_packages_say_is_text_and_nothing_else(guest: Guest) -> None:

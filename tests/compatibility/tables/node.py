@@ -17,7 +17,7 @@ def _code(guest: Guest) -> bytes:
 
 
 def _initialized(guest: Guest) -> str | None:
-    asked = {
+    asked: Json = {
         "id": f"child:{guest.package}",
         "wasm_bytes_handle": "",
         "wit_version": None,
@@ -157,8 +157,8 @@ NET = Table(
         _in_json("GetName", "nobody.nec", {"Name": None}),
         _in_json("GetDiagnostics", None, {"Diagnostics": Any(str)}),
     ),
-    "The existing nodes speak MessagePack here. This node's names come from its registrar and not from a chain, so what "
-    "an indexer of a chain has to say is not used.",
+    "The existing nodes speak MessagePack here. Names come from this node's registrar and not from a chain, so what an "
+    "indexer of a chain has to say is not used.",
 )
 
 
@@ -294,7 +294,7 @@ ABSENT = Table(
 
 def _injected(guest: Guest) -> str | None:
     guest.will("answer", {"heard": True})
-    asked = {
+    asked: Json = {
         "node": None,
         "process": f"main:{guest.package}",
         "inherit": False,
