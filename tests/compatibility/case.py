@@ -84,6 +84,8 @@ class Ask:
     mime: str | None = None
     gets: bytes | None = None
     """The blob of the answer; None: it does not matter."""
+    full_disk: bool = False
+    """Whether the node's disk is full meanwhile."""
     at_once: bool = False
     """Whether it counts only when it is answered within a second."""
     why: str = ""
@@ -98,6 +100,8 @@ class Play:
     run: Callable[[Json], str | None]
     generations: Sequence[str] = GENERATIONS
     why: str = ""
+    last: bool = False
+    """Whether the node does not run on after it: it is played when all others have been."""
 
 
 Case = Ask | Play

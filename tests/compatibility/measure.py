@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any as Json
 
+from testnet.faults.disk_full import DiskFull
 from tests.compatibility.case import NOTHING, Ask, Case, Matching, Play, Table, by
 from tests.compatibility.guest import Got, Guest
 from tests.compatibility.tables.databases import KV, SQLITE
@@ -23,12 +24,16 @@ UNKNOWN = "—"
 """The verdict on a request that a generation does not know."""
 
 
-def measure(guest: Guest, tables: Sequence[Table] = TABLES) -> dict[tuple[str, str], Verdict]:
-    """Play the cases of all tables; the verdicts by the titles of the tables and the names of the cases."""
+def measure(guest: Guest, tables: Sequence[Table] = TABLES, *, last: bool = False) -> dict[tuple[str, str], Verdict]:
+    """Play the cases of all tables, or the `last` ones; the verdicts by the titles of the tables and the names of the
+    cases.
+    """
     verdicts: dict[tuple[str, str], Verdict] = {}
     for table in tables:
         matching = Matching()
         for case in table.cases:
+            if last is not (isinstance(case, Play) and case.last):
+                continue
             assert (table.title, case.name) not in verdicts, case.name
             verdicts[table.title, case.name] = _play(guest, table, case, matching)
     return verdicts
@@ -48,7 +53,10 @@ def _play(guest: Guest, table: Table, case: Case, matching: Matching) -> Verdict
         guest.lab.rest(0.1)
         return None
     before = guest.lab.now
+    fault = guest.lab.inject(DiskFull(guest.node)) if case.full_disk else None
     got = guest.ask(to, filled, case.blob, case.mime)
+    if fault is not None:
+        guest.lab.withdraw(fault)
     if case.at_once and guest.lab.now - before > AT_ONCE:
         return f"{got.shown()} after a while"
     return _verdict(case, to, expected, got, matching, guest)

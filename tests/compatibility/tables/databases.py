@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any as Json
 
-from tests.compatibility.case import GENERATIONS, Any, Ask, Each, Keep, Table
+from tests.compatibility.case import GENERATIONS, Any, Ask, Each, Keep, Play, Table
+from tests.compatibility.guest import Guest
 
 PACKAGE = {"package_name": "tester", "publisher_node": "$NODE"}
 OTHER = {"package_name": "other", "publisher_node": "package.nec"}
@@ -20,6 +21,19 @@ def _do(name: str, action: Json, answer: Json = "Ok", *, db: str = "d", package:
     if isinstance(action, Each):
         body = Each(**{each: body for each in GENERATIONS if action[each] is not None})
     return Ask(name, body, answer, **more)
+
+
+FULL = _err({"IOError": {"error": Any(str)}}, {"IOError": Any(str)})
+
+
+def _grants(process: str) -> Json:
+    def run(guest: Guest) -> str | None:
+        held = guest.capabilities()
+        key = [{"package_name": "tester", "publisher_node": guest.node}, "d"]
+        missing = [kind for kind in ("read", "write") if (process, {"kind": kind, "db_key": key}) not in held]
+        return f"not held: {' and '.join(missing)}" if missing else None
+
+    return run
 
 
 def _shared(no_read: Json) -> tuple[Ask, ...]:
@@ -50,11 +64,14 @@ def _shared(no_read: Json) -> tuple[Ask, ...]:
 GET = {"Get": Each({"key": KEY}, KEY)}
 NO_KEY = {"Get": Each({"key": list(b"none")}, list(b"none"))}
 
+SETTING = {"Set": {"key": KEY, "tx_id": None}}
+
 KV = Table(
     "kv:distro:sys",
     "kv:distro:sys",
     (
         _do("`Open`", "Open"),
+        Play("`Open` gives the capabilities of the database to whoever asked", _grants("kv:distro:sys")),
         _do("`Set`", {"Set": {"key": KEY, "tx_id": None}}, blob=b"value"),
         _do("`Get`", GET, GET, gets=b"value"),
         _do("`BeginTx`", "BeginTx", {"BeginTx": {"tx_id": Keep("tx")}}),
@@ -78,6 +95,7 @@ KV = Table(
             {"Set": {"key": KEY, "tx_id": None}},
             _err({"InputError": {"error": Any(str)}}, "MalformedRequest"),
         ),
+        _do("Error: the disk is full (`IOError`)", SETTING, FULL, blob=bytes(1 << 20), full_disk=True),
         _do("`RemoveDb`", "RemoveDb"),
     ),
 )
@@ -96,6 +114,7 @@ SQLITE = Table(
     "sqlite:distro:sys",
     (
         _do("`Open`", "Open"),
+        Play("`Open` gives the capabilities of the database to whoever asked", _grants("sqlite:distro:sys")),
         _do("`Write`", _write("CREATE TABLE t (a TEXT, b INTEGER, c BLOB)")),
         _do("`Write` with parameters", _write("INSERT INTO t VALUES (?, ?, x'01')"), blob=b'["one", 1]'),
         _do("`Read` (A, B), `Query` (C)", _read("SELECT * FROM t"), "Read", gets=b'[{"a":"one","b":1,"c":"AQ=="}]'),
@@ -138,6 +157,12 @@ SQLITE = Table(
             _write("INSERT INTO t VALUES (?, 1, NULL)"),
             _err("InvalidParameters", "InvalidParameters"),
             blob=b"nonsense",
+        ),
+        _do(
+            "Error: the disk is full (`IOError`)",
+            _write("INSERT INTO t VALUES (hex(zeroblob(400000)), 1, NULL)"),
+            FULL,
+            full_disk=True,
         ),
         _do("`RemoveDb`", "RemoveDb"),
     ),

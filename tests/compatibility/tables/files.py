@@ -7,7 +7,7 @@ import json
 import zipfile
 from typing import Any as Json
 
-from tests.compatibility.case import Any, Ask, Each, OneOf, Play, Table
+from tests.compatibility.case import GENERATIONS, Any, Ask, Each, OneOf, Play, Table
 from tests.compatibility.guest import Guest
 
 D = "/$PKG/drive"
@@ -33,7 +33,10 @@ AN_ERROR = {"Err": Each(OneOf(EARLY_ERRORS), OneOf(LATE_ERRORS))}
 
 
 def _do(name: str, action: Json, answer: Json = "Ok", path: str = f"{D}/f", **more: Json) -> Ask:
-    return Ask(name, {"path": path, "action": action}, answer, **more)
+    body: Json = {"path": path, "action": action}
+    if isinstance(action, Each):
+        body = Each(**{each: body for each in GENERATIONS if action[each] is not None})
+    return Ask(name, body, answer, **more)
 
 
 def _zip() -> bytes:
@@ -98,6 +101,7 @@ VFS = Table(
         _do("`ReadExact`", {"ReadExact": Each(2, {"length": 2})}, "Read", gets=b"el"),
         _do("`ReadToEnd`", "ReadToEnd", "Read", gets=b"lo"),
         _do("`WriteAll`", "WriteAll", blob=b", "),
+        _do("`WriteAt` of the first A, at the cursor", Each(None, None, A="WriteAt"), blob=b""),
         _do("`Append`", "Append", blob=b"world"),
         _do("`Len`", "Len", {"Len": 12}),
         _do("`Metadata`", "Metadata", {"Metadata": {"file_type": "File", "len": 12}}),
@@ -170,6 +174,13 @@ VFS = Table(
             "RemoveDir",
             {"Err": Each({"IOError": {"error": Any(str), "path": Any(str)}}, {"IOError": Any(str)})},
             path=D,
+        ),
+        _do(
+            "Error: the disk is full (`IOError`)",
+            "Write",
+            {"Err": Each({"IOError": {"error": Any(str), "path": Any(str)}}, {"IOError": Any(str)})},
+            blob=bytes(1 << 20),
+            full_disk=True,
         ),
         _do(
             "Error: no archive (`UnzipError`, `IOError`)",

@@ -55,6 +55,12 @@ def _on_exit(guest: Guest) -> str | None:
     return None if found == ["None", "Restart"] else f"it is {found}"
 
 
+def _shut_down(guest: Guest) -> str | None:
+    guest.send("kernel:distro:sys", b'"Shutdown"')
+    guest.lab.rest(5)
+    return "the node runs on" if guest.lab.running(guest.node) else None
+
+
 MAP = {
     "wasm_bytes_handle": Any(str),
     "wit_version": None,
@@ -95,6 +101,7 @@ KERNEL = Table(
             '`{"Debug": {"HasCap": …}}`', {"Debug": {"HasCap": {"on": "$ID", "cap": HAS}}}, {"Debug": {"HasCap": False}}
         ),
         Play("`SetOnExit`", _on_exit, "C"),
+        Play("`Shutdown`", _shut_down, last=True),
     ),
     "A node of A and B prints what `Debug` asks for and answers nothing. This one answers, as a node of C does.",
 )
@@ -183,6 +190,14 @@ STATE = Table(
         Ask("`GetState`", {"GetState": "$ID"}, "GetState", gets=b"kept"),
         Ask("`DeleteState`", {"DeleteState": "$ID"}, "DeleteState"),
         Ask("Error: `NotFound`", {"GetState": "$ID"}, {"Err": {"NotFound": {"process_id": Any(str)}}}),
+        Ask(
+            "Error: a full disk (`IOError`)",
+            {"SetState": "$ID"},
+            {"Err": {"IOError": {"error": Any(str)}}},
+            blob=bytes(1 << 20),
+            full_disk=True,
+        ),
+        Ask("Error: no such request (`BadRequest`)", "Nonsense", {"Err": {"BadRequest": {"error": Any(str)}}}),
         Ask("`Backup`", "Backup", "Backup", why="the node makes backups by itself, and no process of it"),
     ),
     "Only the existing nodes' own code uses it; processes call `get-state` and `set-state`.",
@@ -243,6 +258,13 @@ def _shown(there: bool) -> Json:
     return run
 
 
+def _style(guest: Guest) -> str | None:
+    got = guest.ask("homepage:homepage:sys", b'{"SetStylesheet": "body{color:teal}"}')
+    browser = Browser(guest.lab, guest.node)
+    browser.sign_in()
+    return None if b"color:teal" in browser.open("/homepage:homepage:sys/").body else got.shown()
+
+
 HOMEPAGE = Table(
     "homepage:homepage:sys",
     "homepage:homepage:sys",
@@ -250,6 +272,8 @@ HOMEPAGE = Table(
         Ask("`Add`", ADD, NOTHING),
         Play("The page shows who has been added", _shown(True)),
         Ask("`GetApps`", "GetApps", {"GetApps": [APP]}),
+        Ask("`GetPushSubscription`", Each(None, "GetPushSubscription"), {"PushSubscription": None}),
+        Play("`SetStylesheet`", _style, "BC", "no package decides how the page of all looks"),
         Ask("`RemoveOther` without its capability", {"RemoveOther": "$ID"}, NOTHING),
         Play("The page still shows who was to be removed so", _shown(True)),
         Ask("`Remove`", "Remove", NOTHING),
