@@ -30,13 +30,20 @@ def measure(guest: Guest, tables: Sequence[Table] = TABLES, *, last: bool = Fals
     """
     verdicts: dict[tuple[str, str], Verdict] = {}
     for table in tables:
-        matching = Matching()
+        matching, unanswered = Matching(), None
         for case in table.cases:
             if last is not (isinstance(case, Play) and case.last):
                 continue
             assert (table.title, case.name) not in verdicts, case.name
-            verdicts[table.title, case.name] = _play(guest, table, case, matching)
+            verdicts[table.title, case.name] = verdict = _play(guest, table, case, matching)
+            if unanswered is not None and verdict is not None:
+                verdicts[table.title, unanswered] = verdict  # what it should have done is not there
+            unanswered = case.name if _is_unanswered(case, guest) else None
     return verdicts
+
+
+def _is_unanswered(case: Case, guest: Guest) -> bool:
+    return isinstance(case, Ask) and by(guest.generation, case.answer) is NOTHING
 
 
 def _play(guest: Guest, table: Table, case: Case, matching: Matching) -> Verdict:

@@ -50,6 +50,8 @@ def test_another_answer_than_the_expected_one_is_not_support(tmp_path: Path, pro
             Ask("another type", {"path": "/$PKG/drive", "action": "Metadata"}, {"Metadata": {"len": Any(str)}}),
             Ask("another blob", {"path": "/$PKG/pkg/manifest.json", "action": "Read"}, "Read", gets=b"other"),
             Ask("nobody", {}, Any(object), "nobody:tester:nobody.nec"),
+            Ask("no answer", {}, NOTHING),
+            Play("no effect of it", lambda guest: "nothing has happened"),
             Ask("unknown to C", Each("early", None), Any(object)),
             Play("another effect", lambda guest: "no effect"),
         ),
@@ -62,6 +64,8 @@ def test_another_answer_than_the_expected_one_is_not_support(tmp_path: Path, pro
         "another type": '{"Metadata":{"file_type":"Directory","len":0,"modified":0}}',
         "another blob": "another blob",
         "nobody": "Timeout",
+        "no answer": "nothing has happened",
+        "no effect of it": "nothing has happened",
         "unknown to C": "—",
         "another effect": "no effect",
     }

@@ -139,15 +139,16 @@ def _indexes(guest: Guest) -> str | None:
     return None if guest.lab.now - before < 1 and got.kind == "r" else f"{got.shown()} after a while"
 
 
-def _question(name: str, argument: Json = None, answer: str = "") -> Ask:
+def _question(name: str, argument: Json = None, answer: str = "", why: str = "") -> Ask:
     asked = name if argument is None else {name: argument}
-    return Ask(f"`{name}`, in MessagePack", _packed(asked), _variant(answer), why="this node's net is asked in JSON")
+    return Ask(f"`{name}`, in MessagePack", _packed(asked), _variant(answer), blob=b"signed", why=why)
 
 
 def _in_json(name: str, argument: Json, answer: Json) -> Ask:
     return Ask(f"`{name}`, in JSON", name if argument is None else {name: argument}, answer)
 
 
+SIGNING = "a node's key signs for the node alone, not for its processes"
 NET = Table(
     "net:distro:sys",
     "net:distro:sys",
@@ -158,7 +159,8 @@ NET = Table(
         _question("GetPeer", "$NEXT", "Peer"),
         _question("GetName", "0x00", "Name"),
         _question("GetDiagnostics", None, "Diagnostics"),
-        _question("Sign", None, "Signed"),
+        _question("Sign", None, "Signed", SIGNING),
+        _question("Verify", {"from": "nobody.nec@a:b:c", "signature": [1]}, "Verified", SIGNING),
         _in_json("GetPeers", None, {"Peers": Any(list)}),
         _in_json("GetPeer", "nobody.nec", {"Peer": None}),
         _in_json("GetName", "nobody.nec", {"Name": None}),
@@ -220,13 +222,14 @@ def _aliased(script: str | None) -> Json:
     return Each(asked, {"EditAlias": asked})
 
 
+ALIASES = "aliases are the user's: only scripts of terminal:sys change them"
 TERMINAL = Table(
     "terminal:terminal:sys",
     "terminal:terminal:sys",
     (
-        Ask("An alias is set", _aliased("hi:terminal:sys"), Each(NOTHING, {"EditAlias": "AliasSet"})),
-        Play("The user has it", _alias("hi:terminal:sys")),
-        Ask("An alias is removed", _aliased(None), Each(NOTHING, {"EditAlias": "AliasRemoved"})),
+        Ask("An alias is set", _aliased("hi:terminal:sys"), Each(NOTHING, {"EditAlias": "AliasSet"}), why=ALIASES),
+        Play("The user has it", _alias("hi:terminal:sys"), why=ALIASES),
+        Ask("An alias is removed", _aliased(None), Each(NOTHING, {"EditAlias": "AliasRemoved"}), why=ALIASES),
         Play("The user does not have it", _alias(None)),
     ),
 )
