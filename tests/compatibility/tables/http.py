@@ -6,7 +6,7 @@ import json
 from typing import Any as Json
 
 from tests.compatibility.browser import Browser, Page
-from tests.compatibility.case import Any, Ask, Each, OneOf, Play, Table
+from tests.compatibility.case import Any, Ask, Each, OneOf, Play, Table, by
 from tests.compatibility.guest import Got, Guest
 
 SERVER = Each("http_server:distro:sys", "http-server:distro:sys")
@@ -136,6 +136,79 @@ def _socket(name: str, **fields: Json) -> Json:
     return Each(early, {name: {"path": "/socket", **fields}})
 
 
+def _browsers_socket(guest: Guest) -> Json:
+    """A WebSocket of a browser, which is told what came of it."""
+    _tell(guest, by(guest.generation, _socket("WebSocketBind", authenticated=False, extension=False)))
+    guest.came()
+    opening = getattr(guest.lab, "websocket", None)
+    if opening is None:
+        raise LookupError("there are no WebSockets")
+    host = _open(guest, "/page").host
+    return opening(guest.node, _address(guest, "/socket"), {"host": host, "origin": f"http://{host}"})
+
+
+def _opened(guest: Guest) -> tuple[Json, int]:
+    """A WebSocket that the guest knows, and its channel there."""
+    guest.will("silence")
+    socket = _browsers_socket(guest)
+    guest.lab.rest(0.1)
+    opened = [json.loads(each.body) for each in guest.came()]
+    return socket, next(each["WebSocketOpen"]["channel_id"] for each in opened if "WebSocketOpen" in each)
+
+
+def _socket_opens(guest: Guest) -> str | None:
+    guest.will("silence")
+    _browsers_socket(guest)
+    guest.lab.rest(0.1)
+    (came,) = guest.came()
+    opened = json.loads(came.body)["WebSocketOpen"]
+    found = came.source, opened["path"].split("?")[0], type(opened["channel_id"])
+    paths = ("/socket", _address(guest, "/socket"))
+    return None if found in [(_server(guest), path, int) for path in paths] else f"{found!r}"
+
+
+def _socket_tells(guest: Guest) -> str | None:
+    socket, channel = _opened(guest)
+    socket.send("a text")
+    socket.send(b"bytes")
+    guest.lab.rest(0.1)
+    came = [(json.loads(each.body), each.blob) for each in guest.came()]
+    pushes = [({"WebSocketPush": {"channel_id": channel, "message_type": kind}}, data) for kind, data in MESSAGES]
+    return _differs("came", came, pushes)
+
+
+def _socket_is_told(guest: Guest) -> str | None:
+    socket, channel = _opened(guest)
+    for kind, data in MESSAGES:
+        got = _tell(guest, {"WebSocketPush": {"channel_id": channel, "message_type": kind}}, data)
+        if json.loads(got.body) != OK:
+            return got.shown()
+    return _differs("the browser gets", [socket.receive(), socket.receive()], ["a text", b"bytes"])
+
+
+def _socket_is_closed(guest: Guest) -> str | None:
+    socket, channel = _opened(guest)
+    _tell(guest, {"WebSocketClose": channel})
+    guest.lab.rest(1)
+    return None if socket.closed is not None else "it is open"
+
+
+def _socket_closes(guest: Guest) -> str | None:
+    socket, channel = _opened(guest)
+    socket.close()
+    guest.lab.rest(1)
+    last = json.loads(guest.came()[-1].body)
+    return _differs("came", last, {"WebSocketClose": channel})
+
+
+def _long_ping(guest: Guest) -> str | None:
+    _, channel = _opened(guest)
+    got = _tell(guest, {"WebSocketPush": {"channel_id": channel, "message_type": "Ping"}}, bytes(126))
+    error = json.loads(got.body)["Err"]
+    return None if error == "WsPingPongTooLong" or "WebSocketPushError" in error else got.shown()
+
+
+MESSAGES = (("Text", b"a text"), ("Binary", b"bytes"))
 NO_CHANNEL = {"Err": Each({"WebSocketPushError": {"error": Any(str)}}, "WsChannelNotFound")}
 REPLY = {"path": "/page", "authenticated": False, "local_only": False, "cache": True}
 
@@ -162,6 +235,12 @@ HTTP_SERVER = Table(
         Ask("`WebSocketBind`", _socket("WebSocketBind", authenticated=False, extension=False), OK),
         Ask("`WebSocketSecureBind`", _socket("WebSocketSecureBind", extension=False), OK),
         Ask("`WebSocketBind` of an extension", _socket("WebSocketBind", authenticated=False, extension=True), OK),
+        Play("`WebSocketOpen`: the process learns of a browser", _socket_opens),
+        Play("`WebSocketPush` of a browser, text and bytes", _socket_tells),
+        Play("`WebSocketPush` to a browser, text and bytes", _socket_is_told),
+        Play("`WebSocketClose` by the process", _socket_is_closed),
+        Play("`WebSocketClose` by the browser", _socket_closes),
+        Play("Error: a ping of more than 125 bytes (`WebSocketPushError`, `WsPingPongTooLong`)", _long_ping),
         Ask(
             "`WebSocketUnbind`",
             Each(None, {"WebSocketUnbind": {"path": "/socket"}}, B={"WebSocketUnbind": {"path": "/socket"}}),
