@@ -81,9 +81,9 @@ def _verdict(case: Ask, to: str, expected: Json, got: Got, matching: Matching, g
         return got.shown()
     if got.source != to:
         return f"{got.source} answers"
-    if callable(expected):
-        return None if expected(got.body) else got.shown()
     try:
+        if callable(expected):
+            return None if expected(got.body) else got.shown()
         value = json.loads(got.body)
     except ValueError:
         return got.shown()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any as Json
 
+from msgspec import msgpack
+
 from tests.compatibility.browser import Browser, Page
 from tests.compatibility.case import Any, Ask, Each, OneOf, Play, Table, by
 from tests.compatibility.guest import Got, Guest
@@ -136,9 +138,9 @@ def _socket(name: str, **fields: Json) -> Json:
     return Each(early, {name: {"path": "/socket", **fields}})
 
 
-def _browsers_socket(guest: Guest) -> Json:
-    """A WebSocket of a browser, which is told what came of it."""
-    _tell(guest, by(guest.generation, _socket("WebSocketBind", authenticated=False, extension=False)))
+def _browsers_socket(guest: Guest, *, extension: bool = False) -> Json:
+    """A WebSocket of a browser, or of an extension."""
+    _tell(guest, by(guest.generation, _socket("WebSocketBind", authenticated=False, extension=extension)))
     guest.came()
     opening = getattr(guest.lab, "websocket", None)
     if opening is None:
@@ -147,10 +149,10 @@ def _browsers_socket(guest: Guest) -> Json:
     return opening(guest.node, _address(guest, "/socket"), {"host": host, "origin": f"http://{host}"})
 
 
-def _opened(guest: Guest) -> tuple[Json, int]:
+def _opened(guest: Guest, *, extension: bool = False) -> tuple[Json, int]:
     """A WebSocket that the guest knows, and its channel there."""
     guest.will("silence")
-    socket = _browsers_socket(guest)
+    socket = _browsers_socket(guest, extension=extension)
     guest.lab.rest(0.1)
     opened = [json.loads(each.body) for each in guest.came()]
     return socket, next(each["WebSocketOpen"]["channel_id"] for each in opened if "WebSocketOpen" in each)
@@ -208,6 +210,24 @@ def _long_ping(guest: Guest) -> str | None:
     return None if error == "WsPingPongTooLong" or "WebSocketPushError" in error else got.shown()
 
 
+def _extension(guest: Guest) -> str | None:
+    """An extension is sent what its process has for it, and the process what it answers, as a request."""
+    socket, channel = _opened(guest, extension=True)
+    asked = {"channel_id": channel, "message_type": "Binary", "desired_reply_type": "Request"}
+    guest.send(_server(guest), json.dumps({"WebSocketExtPushOutgoing": asked}).encode(), b"to it")
+    got = msgpack.decode(socket.receive())["WebSocketExtPushData"]
+    named = EXTENSION[guest.generation]
+    if got[named] != "Request" or bytes(got["blob"]) != b"to it":
+        return f"the extension gets {got}"
+    answer = {"id": got["id"], named: "Request", "blob": [*b"from it"]}
+    socket.send(msgpack.encode({"WebSocketExtPushData": answer}))
+    guest.lab.rest(0.1)
+    (came,) = guest.came()
+    body = {"WebSocketPush": {"channel_id": channel, "message_type": "Binary"}}
+    return _differs("came", (json.loads(came.body), came.blob), (body, b"from it"))
+
+
+EXTENSION = Each("kinode_message_type", "hyperware_message_type")
 MESSAGES = (("Text", b"a text"), ("Binary", b"bytes"))
 NO_CHANNEL = {"Err": Each({"WebSocketPushError": {"error": Any(str)}}, "WsChannelNotFound")}
 REPLY = {"path": "/page", "authenticated": False, "local_only": False, "cache": True}
@@ -241,6 +261,7 @@ HTTP_SERVER = Table(
         Play("`WebSocketClose` by the process", _socket_is_closed),
         Play("`WebSocketClose` by the browser", _socket_closes),
         Play("Error: a ping of more than 125 bytes (`WebSocketPushError`, `WsPingPongTooLong`)", _long_ping),
+        Play("`WebSocketExtPushOutgoing` and `WebSocketExtPushData`: an extension is asked, and answers", _extension),
         Ask(
             "`WebSocketUnbind`",
             Each(None, {"WebSocketUnbind": {"path": "/socket"}}, B={"WebSocketUnbind": {"path": "/socket"}}),
