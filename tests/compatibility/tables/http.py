@@ -69,7 +69,9 @@ def _request_of_a_browser(guest: Guest) -> str | None:
 def _body_of_a_browser(guest: Guest) -> str | None:
     _bind(guest, "/upload")
     guest.will("answer", {"status": 200, "headers": {}})
-    guest.browser.open(_address(guest, "/upload"), method="POST", body=b"what a form sends")
+    host = _open(guest, "/upload").host
+    guest.came()
+    guest.browser.open(_address(guest, "/upload"), method="POST", body=b"what a form sends", host=host)
     (came,) = guest.came()
     return _differs("the blob is", came.blob, b"what a form sends")
 
@@ -125,6 +127,12 @@ def _ends(guest: Guest) -> str | None:
     guest.lab.rest(5)  # it starts again
     _bind(guest, "/page", b"<p>kept</p>")
     return _differs("status", status, 500)
+
+
+def _our_name(guest: Guest) -> str | None:
+    host = _open(guest, "/page").host
+    script = guest.browser.open("/our.js", host=host).body.decode()
+    return None if "window.our" in script and f"'{guest.node}'" in script.replace('"', "'") else "not there"
 
 
 def _unbound(guest: Guest) -> str | None:
@@ -246,6 +254,7 @@ HTTP_SERVER = Table(
         Play("404 where nothing is bound", _nothing, "BC"),
         Play("`authenticated`: the page is for who has signed in", _authenticated),
         Play("`local_only`: not through a proxy", _local),
+        Play("`/our.js`, with which pages begin", _our_name),
         Play("408 when a process does not answer", _never),
         Play("500 when it answers nonsense", _nonsense),
         Play("500 when it ends", _ends),

@@ -326,9 +326,10 @@ def _injected(guest: Guest) -> str | None:
         "mime": None,
         "data": None,
     }
-    answer = Browser(guest.lab, guest.node).open(
-        "/rpc:distro:sys/message", method="POST", body=json.dumps(asked).encode()
-    )
+    making = getattr(guest.core.core.sessions, "make_token", None)
+    told = {} if making is None else {"authorization": f"Bearer {making(guest.lab.now)}"}
+    answer = guest.lab.post(guest.node, "/rpc:distro:sys/message", json.dumps(asked).encode(), told)
+    assert answer is not None
     if answer.status != 200:
         return f"status {answer.status}"
     return (
@@ -340,4 +341,5 @@ RPC = Table(
     "/rpc:distro:sys/message",
     "",
     (Play("A request of the developer kit reaches a process, and its answer comes back", _injected),),
+    "It takes a token (`nectar sessions token`), or a node that was booted with `--rpc-open`.",
 )
