@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -194,13 +195,19 @@ def test_nobody_waits_for_a_subscription_to_notifications(guest: Guest) -> None:
 
 
 def test_the_page_is_only_read(guest: Guest) -> None:
-    assert opened(guest, method="POST").status in (403, 405)
-
-
-def test_the_page_is_at_the_root_of_its_origin(guest: Guest) -> None:
-    add(guest, path="/")
-    host = opened(guest).host
     browser = Browser(guest.lab, guest.node)
     browser.sign_in()
-    browser.open(f"/{HOMEPAGE}/")
-    assert b"Tester" in browser.open("/", host=host).body
+    page = browser.open(f"/{HOMEPAGE}/")
+    assert browser.open(f"/{HOMEPAGE}/", method="POST", body=b"x", host=page.host).status == 405
+
+
+def test_the_page_is_at_the_root_of_its_origin_and_its_links_lead_to_pages_of_packages(guest: Guest) -> None:
+    add(guest, path="/games?of=all")
+    bind = {"Bind": {"path": "/games", "authenticated": True, "local_only": False, "cache": True}}
+    guest.ask("http_server:distro:sys", json.dumps(bind).encode(), b"all games", "text/html")
+    browser = Browser(guest.lab, guest.node)
+    browser.sign_in()
+    page = browser.open("/", host=browser.open(f"/{HOMEPAGE}/").host)
+    (link,) = Elements(page).all("a")
+    where = urlsplit(str(link["href"]))
+    assert browser.open(f"{where.path}?{where.query}", host=where.netloc or page.host).body == b"all games"

@@ -327,14 +327,13 @@ def _injected(guest: Guest) -> str | None:
         "data": None,
     }
     making = getattr(guest.core.core.sessions, "make_token", None)
-    told = {} if making is None else {"authorization": f"Bearer {making(guest.lab.now)}"}
+    token = {} if making is None else {"authorization": f"Bearer {making(guest.lab.now)}"}
+    told = {"content-type": "application/json", **token}
     answer = guest.lab.post(guest.node, "/rpc:distro:sys/message", json.dumps(asked).encode(), told)
-    assert answer is not None
-    if answer.status != 200:
-        return f"status {answer.status}"
-    return (
-        None if bytes(json.loads(answer.body)["body"]) == b'{"heard": true}' else answer.body.decode(errors="replace")
-    )
+    if answer is None or answer.status != 200:
+        return f"status {None if answer is None else answer.status}"
+    body = bytes(answer.body)
+    return None if bytes(json.loads(body)["body"]) == b'{"heard": true}' else body.decode(errors="replace")
 
 
 RPC = Table(
