@@ -107,6 +107,11 @@ class Play:
 Case = Ask | Play
 
 
+def differs(what: str, got: object, expected: object) -> str | None:
+    """What is not as it should be, or None."""
+    return None if got == expected else f"{what} {got!r}"
+
+
 @dataclass(frozen=True)
 class Table:
     """The cases of one system process, in the order in which they are played."""

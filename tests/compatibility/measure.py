@@ -11,7 +11,8 @@ from tests.compatibility.case import NOTHING, Ask, Case, Matching, Play, Table, 
 from tests.compatibility.guest import Got, Guest
 from tests.compatibility.tables.databases import KV, SQLITE
 from tests.compatibility.tables.files import VFS
-from tests.compatibility.tables.http import HTTP_CLIENT, HTTP_SERVER
+from tests.compatibility.tables.http_client import HTTP_CLIENT
+from tests.compatibility.tables.http_server import HTTP_SERVER
 from tests.compatibility.tables.node import ABSENT, HOMEPAGE, KERNEL, NET, RPC, STATE, TERMINAL, TIMER
 
 TABLES = (VFS, HTTP_SERVER, HTTP_CLIENT, KV, SQLITE, KERNEL, NET, TIMER, STATE, TERMINAL, HOMEPAGE, ABSENT, RPC)

@@ -1,4 +1,4 @@
-"""The HTTP server and the HTTP client, each under its two names."""
+"""http_server:distro:sys, also http-server:distro:sys, with browsers in front of it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Any as Json
 from msgspec import msgpack
 
 from tests.compatibility.browser import Browser, Page
-from tests.compatibility.case import Any, Ask, Each, OneOf, Play, Table, by
+from tests.compatibility.case import Any, Ask, Each, OneOf, Play, Table, by, differs
 from tests.compatibility.guest import Got, Guest
 
 SERVER = Each("http_server:distro:sys", "http-server:distro:sys")
-CLIENT = Each("http_client:distro:sys", "http-client:distro:sys")
 OK = {"Ok": None}
 MALFORMED = {"Err": Each({"BadRequest": {"req": Any(str)}}, "MalformedRequest")}
 
@@ -38,15 +37,11 @@ def _open(guest: Guest, path: str, headers: dict[str, str] | None = None) -> Pag
     return guest.browser.open(_address(guest, path), headers)
 
 
-def _differs(what: str, got: object, expected: object) -> str | None:
-    return None if got == expected else f"{what} {got!r}"
-
-
 def _served(guest: Guest) -> str | None:
     _bind(guest, "/games/:id")
     guest.will("answer", {"status": 201, "headers": {"Content-Type": "text/plain", "X-Made": "yes"}}, b"seven")
     got = _open(guest, "/games/7?move=e4")
-    return _differs("answered", (got.status, got.headers.get("x-made"), got.body), (201, "yes", b"seven"))
+    return differs("answered", (got.status, got.headers.get("x-made"), got.body), (201, "yes", b"seven"))
 
 
 def _request_of_a_browser(guest: Guest) -> str | None:
@@ -63,7 +58,7 @@ def _request_of_a_browser(guest: Guest) -> str | None:
     if http["url"].partition("://")[2].partition("/")[2].split("?")[0] != _address(guest, "/games/7")[1:]:
         return f"the url is {http['url']}"
     typed = isinstance(http["headers"], dict) and isinstance(http["source_socket_addr"], str)
-    return _differs("came", {name: http[name] for name in expected}, expected) if typed else "lacks fields"
+    return differs("came", {name: http[name] for name in expected}, expected) if typed else "lacks fields"
 
 
 def _body_of_a_browser(guest: Guest) -> str | None:
@@ -73,25 +68,25 @@ def _body_of_a_browser(guest: Guest) -> str | None:
     guest.came()
     guest.browser.open(_address(guest, "/upload"), method="POST", body=b"what a form sends", host=host)
     (came,) = guest.came()
-    return _differs("the blob is", came.blob, b"what a form sends")
+    return differs("the blob is", came.blob, b"what a form sends")
 
 
 def _cached(guest: Guest) -> str | None:
     _bind(guest, "/page", b"<p>kept</p>")
     got = _open(guest, "/page")
     found = got.status, got.headers.get("content-type"), got.body, guest.came()
-    return _differs("got", found, (200, "text/html", b"<p>kept</p>", []))
+    return differs("got", found, (200, "text/html", b"<p>kept</p>", []))
 
 
 def _base(guest: Guest) -> str | None:
     _bind(guest, "/")
     guest.will("answer", {"status": 200, "headers": {}}, b"the base")
-    return _differs("answered", _open(guest, "/nobody/bound/this").body, b"the base")
+    return differs("answered", _open(guest, "/nobody/bound/this").body, b"the base")
 
 
 def _nothing(guest: Guest) -> str | None:
     _tell(guest, {"Unbind": {"path": "/"}})
-    return _differs("status", _open(guest, "/nobody/bound/this").status, 404)
+    return differs("status", _open(guest, "/nobody/bound/this").status, 404)
 
 
 def _authenticated(guest: Guest) -> str | None:
@@ -101,24 +96,24 @@ def _authenticated(guest: Guest) -> str | None:
         return f"a stranger gets {stranger.status}"
     user = Browser(guest.lab, guest.node)
     user.sign_in()
-    return _differs("the user gets", user.open(_address(guest, "/mine")).body, b"mine")
+    return differs("the user gets", user.open(_address(guest, "/mine")).body, b"mine")
 
 
 def _local(guest: Guest) -> str | None:
     _bind(guest, "/local", b"local", local_only=True)
     through = _open(guest, "/local", {"x-forwarded-for": "192.0.2.1"}).status
-    return _differs("status", (_open(guest, "/local").status, through), (200, 403))
+    return differs("status", (_open(guest, "/local").status, through), (200, 403))
 
 
 def _never(guest: Guest) -> str | None:
     _bind(guest, "/never")
     guest.will("silence")
-    return _differs("status", _open(guest, "/never").status, 408)
+    return differs("status", _open(guest, "/never").status, 408)
 
 
 def _nonsense(guest: Guest) -> str | None:
     guest.will("answer", "what?")
-    return _differs("status", _open(guest, "/never").status, 500)
+    return differs("status", _open(guest, "/never").status, 500)
 
 
 def _ends(guest: Guest) -> str | None:
@@ -126,7 +121,7 @@ def _ends(guest: Guest) -> str | None:
     status = _open(guest, "/never").status
     guest.lab.rest(5)  # it starts again
     _bind(guest, "/page", b"<p>kept</p>")
-    return _differs("status", status, 500)
+    return differs("status", status, 500)
 
 
 def _our_name(guest: Guest) -> str | None:
@@ -137,7 +132,7 @@ def _our_name(guest: Guest) -> str | None:
 
 def _unbound(guest: Guest) -> str | None:
     _tell(guest, {"Unbind": {"path": "/page"}})
-    return _differs("status", _open(guest, "/page").status, 404)
+    return differs("status", _open(guest, "/page").status, 404)
 
 
 def _socket(name: str, **fields: Json) -> Json:
@@ -184,7 +179,7 @@ def _socket_tells(guest: Guest) -> str | None:
     guest.lab.rest(0.1)
     came = [(json.loads(each.body), each.blob) for each in guest.came()]
     pushes = [({"WebSocketPush": {"channel_id": channel, "message_type": kind}}, data) for kind, data in MESSAGES]
-    return _differs("came", came, pushes)
+    return differs("came", came, pushes)
 
 
 def _socket_is_told(guest: Guest) -> str | None:
@@ -193,7 +188,7 @@ def _socket_is_told(guest: Guest) -> str | None:
         got = _tell(guest, {"WebSocketPush": {"channel_id": channel, "message_type": kind}}, data)
         if json.loads(got.body) != OK:
             return got.shown()
-    return _differs("the browser gets", [socket.receive(), socket.receive()], ["a text", b"bytes"])
+    return differs("the browser gets", [socket.receive(), socket.receive()], ["a text", b"bytes"])
 
 
 def _socket_is_closed(guest: Guest) -> str | None:
@@ -208,7 +203,7 @@ def _socket_closes(guest: Guest) -> str | None:
     socket.close()
     guest.lab.rest(1)
     last = json.loads(guest.came()[-1].body)
-    return _differs("came", last, {"WebSocketClose": channel})
+    return differs("came", last, {"WebSocketClose": channel})
 
 
 def _long_ping(guest: Guest) -> str | None:
@@ -232,7 +227,7 @@ def _extension(guest: Guest) -> str | None:
     guest.lab.rest(0.1)
     (came,) = guest.came()
     body = {"WebSocketPush": {"channel_id": channel, "message_type": "Binary"}}
-    return _differs("came", (json.loads(came.body), came.blob), (body, b"from it"))
+    return differs("came", (json.loads(came.body), came.blob), (body, b"from it"))
 
 
 EXTENSION = Each("kinode_message_type", "hyperware_message_type")
@@ -296,54 +291,6 @@ HTTP_SERVER = Table(
             "Error: the path cannot be bound (`PathBindError`)",
             Each({"Bind": {"path": "/../x", "authenticated": False, "local_only": False, "cache": False}}, None),
             {"Err": {"PathBindError": {"error": Any(str)}}},
-        ),
-    ),
-)
-
-
-def _fetch(url: str, method: str = "GET", version: str | None = None) -> Json:
-    return {"Http": {"method": method, "version": version, "url": url, "headers": {}}}
-
-
-FAILED = {"Err": Each({"RequestFailed": {"error": Any(str)}}, {"ExecuteRequestFailed": Any(str)})}
-
-HTTP_CLIENT = Table(
-    "http_client:distro:sys (A, B), http-client:distro:sys (C)",
-    CLIENT,
-    (
-        Ask("Error: no such request (`BadRequest`, `MalformedRequest`)", {"Nonsense": 1}, MALFORMED),
-        Ask(
-            "Error: `BadMethod`",
-            _fetch("http://example.com/", "B\u00c4D"),
-            {"Err": {"BadMethod": {"method": Any(str)}}},
-        ),
-        Ask("Error: `BadUrl`", _fetch("nonsense"), {"Err": {"BadUrl": {"url": Any(str)}}}),
-        Ask(
-            "Error: `BadVersion`",
-            _fetch("http://example.com/", version="HTTP/7"),
-            {"Err": {"BadVersion": {"version": Any(str)}}},
-        ),
-        Ask(
-            "Error: nobody there (`RequestFailed`, `ExecuteRequestFailed`)",
-            _fetch("http://127.0.0.1:1/"),
-            FAILED,
-            at_once=True,
-        ),
-        Ask(
-            "Error: a WebSocket cannot be opened (`WsOpenFailed`)",
-            {"WebSocketOpen": {"url": "ws://127.0.0.1:1/", "headers": {}, "channel_id": 1}},
-            {"Err": {"WsOpenFailed": {"url": Any(str)}}},
-        ),
-        Ask(
-            "Error: `WebSocketPush` to no channel (`WsPushFailed`, `WsPushUnknownChannel`)",
-            {"WebSocketPush": {"channel_id": 7, "message_type": "Text"}},
-            {"Err": Each({"WsPushFailed": {"req": Any(str)}}, {"WsPushUnknownChannel": {"channel_id": 7}})},
-            blob=b"x",
-        ),
-        Ask(
-            "Error: `WebSocketClose` of no channel (`WsCloseFailed`)",
-            {"WebSocketClose": {"channel_id": 7}},
-            {"Err": {"WsCloseFailed": {"channel_id": 7}}},
         ),
     ),
 )
