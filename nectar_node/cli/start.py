@@ -96,6 +96,7 @@ def start(
     packages or the node itself it gets only if you agree, or say --grant. The node remembers both. Exit code: 0, or 1
     if nothing has been started, or a process has trapped at once.
     """
+    path = path if path.exists() else find_shipped(str(path)) or path
     place = LocalNetwork.find(directory)
     folder = place.node(node).path
     path = path if path.exists() else find_shipped(str(path)) or path
