@@ -61,7 +61,7 @@ def _section(table: Table, measured: Mapping[str, Verdicts]) -> str:
     for case in table.cases:
         cells = [_cell(table, case, generation, measured) for generation in GENERATIONS]
         came = list(dict.fromkeys(why for _, why in cells if why))
-        why = case.why or (f"answered with {_code(came[0])}" if came else "")
+        why = case.why or (f"instead: {_code(came[0])}" if came else "")
         rows.append(f"| {_plain(case.name)} | {' | '.join(each for each, _ in cells)} | {why if came else ''} |")
     note = [f"\n{table.note}"] if table.note else []
     return "\n".join([f"## {table.title}", *note, "", *rows, ""])
