@@ -32,7 +32,7 @@ GUESTS: Guests = {
     "heavy_computation": ("main", "worker"),
     "heavy_io": ("main", "copier"),
     "hello": ("hello",),
-    "homepage": ("homepage",),
+    "homepage": ("homepage", "presence"),
     "pool": ("boss", "worker", "child"),
     "store": ("store",),
     "terminal": ("alias", "cat", "echo", "hi", "m", "top"),

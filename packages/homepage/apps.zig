@@ -101,13 +101,19 @@ pub fn remove(id: []const u8) void {
     save();
 }
 
-pub fn removeWhere(gone: fn ([]const u8) bool) void {
-    var at: usize = 0;
+/// Keep the entries of these processes, and no others.
+pub fn keep(ids: []const []const u8) void {
     const before = list.items.len;
+    var at: usize = 0;
     while (at < list.items.len) {
-        if (gone(list.items[at].id)) free(list.orderedRemove(at)) else at += 1;
+        if (contains(ids, list.items[at].id)) at += 1 else free(list.orderedRemove(at));
     }
     if (list.items.len < before) save();
+}
+
+pub fn contains(ids: []const []const u8, id: []const u8) bool {
+    for (ids) |each| if (std.mem.eql(u8, each, id)) return true;
+    return false;
 }
 
 fn refusal(wanted: Wanted) ?[]const u8 {

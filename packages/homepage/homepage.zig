@@ -12,7 +12,8 @@
 //! none.
 //!
 //! Entries are kept (`apps.zig`). One is shown while its process is there, so what is gone, or has been uninstalled,
-//! vanishes by itself. The kernel is asked for that, which is why this package asks for its capability.
+//! vanishes by itself. Only the kernel knows that, whose capability is more than should lie where the texts of all
+//! packages come in: `presence.zig` has it, and is asked.
 
 const std = @import("std");
 const nectar = @import("nectar");
@@ -42,7 +43,7 @@ const server = "http_server:distro:sys";
 const remove_other = "\"RemoveOther\"";
 /// Bytes of a request: an entry with all that it may have, escaped.
 const max_request_bytes = 4 << 20;
-/// Seconds for what system processes of this node answer at once.
+/// Seconds for what processes of this node answer at once.
 const patience = 10;
 
 var our: nectar.Address = undefined;
@@ -78,7 +79,7 @@ fn handle(request: nectar.Request) !void {
     const source = request.source.process;
     switch (ask) {
         .Add => |wanted| {
-            if (apps.isFull(source)) apps.removeWhere(isGone);
+            if (apps.isFull(source)) if (present()) |there| apps.keep(there);
             if (try apps.add(source, wanted)) |reason| return refuse(request, reason);
         },
         .Remove => apps.remove(nectar.format("{f}", .{source})),
@@ -116,30 +117,25 @@ fn reply(request: nectar.Request, answer: Answer) void {
 
 /// The entries of processes that are there.
 fn shown() []const apps.App {
-    const all = nectar.arena().dupe(apps.App, apps.all()) catch @panic("out of memory");
-    var count: usize = 0;
-    for (all) |app| if (!isGone(app.id)) {
-        all[count] = app;
-        count += 1;
+    const there = present() orelse return apps.all();
+    var found: std.ArrayList(apps.App) = .empty;
+    for (apps.all()) |app| if (apps.contains(there, app.id)) {
+        found.append(nectar.arena(), app) catch @panic("out of memory");
     };
-    return all[0..count];
+    return found.items;
 }
 
-const Debug = union(enum) { Debug: struct { HasCap: ?bool } };
-
-/// Whether the kernel knows no such process: it says whether one has some capability, or null.
-fn isGone(id: []const u8) bool {
-    const asked = .{ .Debug = .{ .HasCap = .{
-        .on = id,
-        .cap = .{ .issuer = nectar.format("{f}", .{our}), .params = remove_other },
-    } } };
+/// Which processes with an entry are there; null: nobody says so, as while `presence` starts again.
+fn present() ?[]const []const u8 {
+    var ids: std.ArrayList([]const u8) = .empty;
+    for (apps.all()) |app| ids.append(nectar.arena(), app.id) catch @panic("out of memory");
     return switch (nectar.sendAndAwait(.{
-        .target = .local("kernel:distro:sys"),
-        .body = nectar.json.stringify(asked),
+        .target = .local("presence:homepage:sys"),
+        .body = nectar.json.stringify(ids.items),
         .expects_response = patience,
     })) {
-        .response => |response| if (nectar.json.parse(Debug, response.body)) |answer| answer.Debug.HasCap == null else |_| false,
-        .send_error => false,
+        .response => |response| nectar.json.parse([]const []const u8, response.body) catch null,
+        .send_error => null,
     };
 }
 

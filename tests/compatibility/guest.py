@@ -43,17 +43,18 @@ class Got(NamedTuple):
 class Guest:
     """One guest, told by its user what to do."""
 
-    def __init__(self, lab: Simulation, interface: str, next_node: str) -> None:
+    def __init__(self, lab: Simulation, interface: str, next_node: str, process: str = "main") -> None:
         self.lab = lab
         self.interface = interface
         self.generation = INTERFACES[interface]
         self.node = node_of(interface)
         self.package = f"tester:{self.node}"
+        self.id = f"{process}:{self.package}"
         self.next_node = next_node
         """Another node."""
         self.browser = Browser(lab, self.node)
         """A browser on its machine, which has not signed in."""
-        self.names = {"PKG": self.package, "NODE": self.node, "NEXT": next_node, "ID": f"main:{self.package}"}
+        self.names = {"PKG": self.package, "NODE": self.node, "NEXT": next_node, "ID": self.id}
 
     @property
     def core(self) -> SimNode:
@@ -62,7 +63,7 @@ class Guest:
 
     def _tell(self, letter: bytes, *fields: bytes | str | None) -> bytes:
         body = letter + b"".join(map(_field, fields))
-        answer = self.core.ask(f"our@main:{self.package}", body, 600)
+        answer = self.core.ask(f"our@{self.id}", body, 600)
         assert isinstance(answer, Arrival), (self.interface, letter, fields, answer.error.kind, self.core.log[-4:])
         return bytes(answer.message.body)
 

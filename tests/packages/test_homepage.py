@@ -14,7 +14,7 @@ import pytest
 from testnet.model.lab import PACKAGES
 from testnet.sim.programs import Programs
 from tests.compatibility.browser import Browser, Page
-from tests.compatibility.guest import Guest, guests
+from tests.compatibility.guest import GUESTS, Guest, guests
 
 HOMEPAGE = "homepage:homepage:sys"
 PNG = "data:image/png;base64,iVBORw0KGgo="
@@ -155,6 +155,36 @@ def test_the_entry_of_a_process_that_is_gone_is_not_shown(guest: Guest) -> None:
     guest.lab.rest(1)
     assert Elements(opened(guest)).all("a") == []
     assert asked_by_user(guest, "GetApps") == {"GetApps": []}
+
+
+def sibling(guest: Guest, name: str) -> Guest:
+    """Another process of the guest's package, with the same code."""
+    made = Guest(guest.lab, guest.interface, guest.next_node, name)
+    messaging = {"issuer": f"{guest.node}@{HOMEPAGE}", "params": '"messaging"'}
+    asked = {"id": made.id, "on_exit": "None", "initial_capabilities": [messaging], "public": False}
+    code = (GUESTS / f"tester.{guest.interface}.wasm").read_bytes()
+    for request, blob in (({"InitializeProcess": asked}, code), ({"RunProcess": made.id}, None)):
+        answer = guest.ask("kernel:distro:sys", json.dumps(request).encode(), blob)
+        assert b"Error" not in answer.body
+    return made
+
+
+def test_a_package_has_sixteen_entries_and_those_of_what_is_gone_make_room(guest: Guest) -> None:
+    siblings = [sibling(guest, f"other{number}") for number in range(16)]
+    assert [add(each, each.id) for each in siblings] == ["Ok"] * 16
+    assert "16 entries" in add(guest)["Err"]
+    guest.send("kernel:distro:sys", json.dumps({"KillProcess": siblings[3].id}).encode())
+    guest.lab.rest(1)
+    assert add(guest) == "Ok"
+    assert {app["id"] for app in apps(guest)} == {each.id for each in siblings} - {siblings[3].id} | {guest.id}
+
+
+def test_the_process_that_reads_what_others_write_has_no_power_over_them(guest: Guest) -> None:
+    answer = guest.ask("kernel:distro:sys", json.dumps({"Debug": {"Process": HOMEPAGE}}).encode())
+    held = json.loads(answer.body)["Debug"]["Process"]["capabilities"]
+    issuers = {each["issuer"].partition("@")[2] for each in held}
+    assert "http_server:distro:sys" in issuers
+    assert "kernel:distro:sys" not in issuers
 
 
 def test_only_the_user_and_holders_of_a_capability_remove_what_others_have_added(guest: Guest) -> None:
