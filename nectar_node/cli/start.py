@@ -99,7 +99,6 @@ def start(
     path = path if path.exists() else find_shipped(str(path)) or path
     place = LocalNetwork.find(directory)
     folder = place.node(node).path
-    path = path if path.exists() else find_shipped(str(path)) or path
     said = Consent(
         (*(grant or ()), *(cap or ())), tuple(deny or ()), replace, allow_sys, _system_name(stands_in, name) or ""
     )

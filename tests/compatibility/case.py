@@ -107,6 +107,10 @@ class Play:
 Case = Ask | Play
 
 
+class Lacking(Exception):
+    """What a case needs is not there at all; the text says what."""
+
+
 def differs(what: str, got: object, expected: object) -> str | None:
     """What is not as it should be, or None."""
     return None if got == expected else f"{what} {got!r}"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any as Json
 
 from testnet.faults.disk_full import DiskFull
-from tests.compatibility.case import NOTHING, Ask, Case, Matching, Play, Table, by
+from tests.compatibility.case import NOTHING, Ask, Case, Lacking, Matching, Play, Table, by
 from tests.compatibility.guest import Got, Guest
 from tests.compatibility.tables.databases import KV, SQLITE
 from tests.compatibility.tables.files import VFS
@@ -73,6 +73,8 @@ def _play(guest: Guest, table: Table, case: Case, matching: Matching) -> Verdict
 def _watch(guest: Guest, case: Play) -> Verdict:
     try:
         return case.run(guest)
+    except Lacking as lacking:
+        return str(lacking)
     except (LookupError, ValueError) as error:  # what has come is not of the shape that it should have
         return f"nothing that can be read: {error!r}"
 

@@ -6,7 +6,7 @@ import json
 from types import SimpleNamespace
 from typing import Any as Json
 
-from tests.compatibility.case import Any, Ask, Each, OneOf, Play, Table, differs
+from tests.compatibility.case import Any, Ask, Each, Lacking, OneOf, Play, Table, differs
 from tests.compatibility.guest import Got, Guest
 
 CLIENT = Each("http_client:distro:sys", "http-client:distro:sys")
@@ -27,7 +27,7 @@ def _serving(guest: Guest, way: str) -> Json:
     """How the simulation serves HTTP (`serve_http`) or WebSockets (`serve_websocket`) to processes."""
     found = getattr(guest.lab, way, None)
     if found is None:
-        raise LookupError("processes reach no servers")
+        raise Lacking("processes reach no servers")
     return found
 
 
@@ -73,7 +73,7 @@ def _server_socket(guest: Guest) -> list[Json]:
     opened = {"WebSocketOpen": {"url": "ws://live.example.com/", "headers": {}, "channel_id": 1}}
     got = _ask_server(guest, opened)
     if json.loads(got.body) != ACK:
-        raise LookupError(got.shown())
+        raise Lacking(got.shown())
     return sides
 
 

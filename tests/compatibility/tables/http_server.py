@@ -8,7 +8,7 @@ from typing import Any as Json
 from msgspec import msgpack
 
 from tests.compatibility.browser import Browser, Page
-from tests.compatibility.case import Any, Ask, Each, OneOf, Play, Table, by, differs
+from tests.compatibility.case import Any, Ask, Each, Lacking, OneOf, Play, Table, by, differs
 from tests.compatibility.guest import Got, Guest
 
 SERVER = Each("http_server:distro:sys", "http-server:distro:sys")
@@ -147,7 +147,7 @@ def _browsers_socket(guest: Guest, *, extension: bool = False) -> Json:
     guest.came()
     opening = getattr(guest.lab, "websocket", None)
     if opening is None:
-        raise LookupError("there are no WebSockets")
+        raise Lacking("there are no WebSockets")
     host = _open(guest, "/page").host
     return opening(guest.node, _address(guest, "/socket"), {"host": host, "origin": f"http://{host}"})
 
