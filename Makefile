@@ -111,6 +111,10 @@ docs: $(VENV)/.docs ## build the documentation into site/; a broken link or an u
 chaos: $(READY) ## real nodes under faults for MINUTES=10, beside as long without (SEED is the same each time)
 	@$(RUN) -m bench chaos --minutes $(or $(MINUTES),10) $(ARGS)
 
+.PHONY: compatibility
+compatibility: $(READY) ## measure what packages of each interface may ask, and write docs/compatibility.md
+	@$(RUN) -m tests.compatibility
+
 .PHONY: vectors
 vectors: $(READY) ## rewrite the test vectors of docs/wire.md and docs/backup-format.md
 	@$(RUN) -m tests.vectors.generate

@@ -32,6 +32,7 @@ GUESTS: Guests = {
     "heavy_computation": ("main", "worker"),
     "heavy_io": ("main", "copier"),
     "hello": ("hello",),
+    "homepage": ("homepage", "presence"),
     "pages": ("pages",),
     "pool": ("boss", "worker", "child"),
     "store": ("store",),

@@ -33,6 +33,13 @@ def is_shipped(folder: Path) -> bool:
     return SHIPPED_FOLDER in folder.parents
 
 
+def find_shipped(name: str) -> Path | None:
+    """Return the folder of the package of that name that comes with the node; None: there is none."""
+    found = SHIPPED_FOLDER / name
+    is_one = Path(name).parts == (name,) and (found / "pkg" / "manifest.json").is_file()
+    return found if is_one else None
+
+
 def default_publisher(folder: Path) -> str:
     """Return the publisher of the package in this folder, with all links resolved, if it names none."""
     return OUR_PUBLISHER if is_shipped(folder) else LOCAL_PUBLISHER

@@ -14,6 +14,7 @@ from kernel.contract.address import SYSTEM, ProcessId
 from kernel.contract.errors import BadAddress
 from nectar_node.base.consent import Consent
 from nectar_node.base.errors import BadInput, NeedsConsent
+from nectar_node.base.shipped import find_shipped
 from nectar_node.cli import consent
 from nectar_node.console import output
 from nectar_node.launcher import options
@@ -61,7 +62,12 @@ OnExit = Annotated[OnExitChoice | None, typer.Option("--on-exit", help="For a si
 
 def start(
     path: Annotated[
-        Path, typer.Argument(metavar="PATH", help="A .wasm component or module, or a folder or zip with manifest.json.")
+        Path,
+        typer.Argument(
+            metavar="PATH",
+            help="A .wasm component or module, a folder or zip with manifest.json, or the name of a package that comes "
+            "with the node.",
+        ),
     ],
     node: options.Node,
     grant: consent.Grant = None,
@@ -90,6 +96,7 @@ def start(
     packages or the node itself it gets only if you agree, or say --grant. The node remembers both. Exit code: 0, or 1
     if nothing has been started, or a process has trapped at once.
     """
+    path = path if path.exists() else find_shipped(str(path)) or path
     place = LocalNetwork.find(directory)
     folder = place.node(node).path
     said = Consent(

@@ -2,7 +2,8 @@
 
 {"Write": {"statement", "tx_id"}}, and {"Read": {"query"}} or {"Query": text}; the blob holds the values of the
 parameters, a JSON array. The rows are the blob of the answer "Read": a JSON array of {column: value}, bytes in base64.
-What a statement may do, and how long, is for `storage.package_sql`.
+"Backup", which the first interfaces have, finds nothing left to do. What a statement may do, and how long, is for
+`storage.package_sql`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Sqlite(Databases[Statement]):
     id = SQLITE
     kind = SQL
     gathers = False  # one that is wrong would undo the others
-    reads = frozenset(("Read", "Query"))
+    reads = frozenset(("Read", "Query", "Backup"))
 
     def take_untrusted(self, envelope: Envelope, name: Name, action: str, argument: Any) -> None:
         """Queue a request of this process's own, or put it into a transaction; raises Wrong and RequestRefused."""
@@ -55,6 +56,9 @@ class Sqlite(Databases[Statement]):
                 transaction = self.transaction(number_untrusted(number, (1 << 64) - 1), name)
                 size = len(statement.text.encode()) + (len(envelope.blob.bytes) if envelope.blob is not None else 0)
                 self.collect(envelope, transaction, statement, size)
+            case "Backup":  # all that was answered is durable: what is left to find is that there is a database
+                statement = _statement_untrusted("SELECT 1", None, READS, "NotAReadKeyword")
+                self.wait(envelope, name, action, RunSql(self.locate(name), (statement,), writes=False))
             case _:
                 raise Wrong("Malformed", f"there is no action {action[:64]!r}")
 
@@ -69,7 +73,7 @@ class Sqlite(Databases[Statement]):
 
     def answer(self, task: DatabaseTask, outcome: Outcome, generation: Generation) -> tuple[object, Buffer | None]:
         """Return the answer to a task that is done."""
-        return ("Read", outcome) if isinstance(outcome, bytes) else ("Ok", None)
+        return ("Read", outcome) if isinstance(outcome, bytes) and task.action != "Backup" else ("Ok", None)
 
 
 def _statements(tasks: Sequence[DatabaseTask]) -> tuple[Statement, ...]:

@@ -14,6 +14,8 @@ from nectar_node.launcher.local_network import LocalNetwork
 
 SHIPPED = ("echo", "file_transfer", "hello", "terminal")
 """The packages that every node runs; the others are examples, for users to install."""
+WITH_PAGES = ("homepage",)
+"""Those that a node runs which serves browsers."""
 
 
 def make_config(
@@ -71,10 +73,13 @@ def _http(options: BootOptions) -> HttpPlace | None:
 
 def _packages(name: str, options: BootOptions) -> tuple[Path, ...]:
     if options.packages is None:
-        return () if name == REGISTRAR_NAME else shipped_packages()
+        return () if name == REGISTRAR_NAME else shipped_packages(with_pages=options.http is not None)
     return options.packages
 
 
-def shipped_packages() -> tuple[Path, ...]:
-    """Return the packages that come with the node, which every node but the registrar runs unless told otherwise."""
-    return tuple(SHIPPED_FOLDER / name / "pkg" for name in SHIPPED)
+def shipped_packages(*, with_pages: bool = False) -> tuple[Path, ...]:
+    """Return the packages that come with the node, which every node but the registrar runs unless told otherwise; with
+    those of a node that serves browsers.
+    """
+    names = (*SHIPPED, *WITH_PAGES) if with_pages else SHIPPED
+    return tuple(SHIPPED_FOLDER / name / "pkg" for name in names)

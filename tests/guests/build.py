@@ -1,7 +1,7 @@
 """Compiles the guests of the tests: `python tests/guests/build.py`, or with `--check` compares with what is there.
 
-C files become core modules, `echo` a component too; Zig files are built as the guests of the packages are. Needs the
-extra `guests`. The results are committed.
+C files become core modules, `echo` a component too, and `tester` a component for each interface; Zig files are built as
+the guests of the packages are. Needs the extra `guests`. The results are committed.
 """
 
 from __future__ import annotations
@@ -20,17 +20,27 @@ sys.path.insert(0, str(ROOT))  # when run as a script
 from packages.build import compile_guest  # noqa: E402
 
 WIT = ROOT / "sdk" / "zig" / "wit" / "nectar-process-0.7.0.wit"
+WITS = ROOT / "tests" / "kernel" / "wasm" / "wit"
+TESTERS = {
+    "nectar-0.7.0": ("process", ()),
+    "kinode-0.7.0": ("process", ()),
+    "kinode-0.8.0": ("process-v0", ("-DAFTER_0_7",)),
+    "kinode-1.0.0": ("process-v1", ("-DAFTER_0_7", "-DLATE")),
+    "hyperware-1.0.0": ("process-v1", ("-DAFTER_0_7", "-DLATE")),
+}
+"""The interfaces that `tester` is compiled for; each one's world, and what the source needs to know of it."""
 COMPILE = (
     *(sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi", "-mexec-model=reactor", "-O2", "-s"),
     "-Wl,-z,stack-size=65536",
 )
+TESTER = HERE / "tester.c"
 TOOLS = str(Path(sysconfig.get_path("scripts")) / "wasm-tools")
 
 
 def build(folder: Path) -> list[Path]:
     """Compile every guest into `folder`; raises CalledProcessError."""
     built = []
-    for source in sorted(HERE.glob("*.c")):
+    for source in sorted(set(HERE.glob("*.c")) - {TESTER}):
         output = folder / f"{source.stem}.wasm"
         subprocess.run([*COMPILE, "-o", output, source.relative_to(ROOT)], cwd=ROOT, check=True)
         built.append(output)
@@ -38,13 +48,26 @@ def build(folder: Path) -> list[Path]:
         output = folder / f"{source.stem}.wasm"
         compile_guest(source, output, ROOT / ".zig-cache")
         built.append(output)
-    return [*built, _component(folder / "echo.wasm", folder / "echo.component.wasm")]
+    built.append(_component(folder / "echo.wasm", folder / "echo.component.wasm"))
+    return [*built, *(_tester(folder, version) for version in TESTERS)]
 
 
-def _component(core: Path, output: Path) -> Path:
+def _tester(folder: Path, version: str) -> Path:
+    package, number = version.split("-")
+    world, known = TESTERS[version]
+    with tempfile.TemporaryDirectory() as scratch:
+        core = Path(scratch) / "tester.wasm"
+        interface = f'-DINTERFACE="{package}:process/standard@{number}"'
+        command = [*COMPILE, interface, *known, "-o", str(core), str(TESTER.relative_to(ROOT))]
+        subprocess.run(command, cwd=ROOT, check=True)
+        wit = WITS / f"{package}-process-{number}.wit"
+        return _component(core, folder / f"tester.{version}.wasm", wit, world)
+
+
+def _component(core: Path, output: Path, wit: Path = WIT, world: str = "process") -> Path:
     with tempfile.TemporaryDirectory() as scratch:
         embedded = Path(scratch) / "embedded.wasm"
-        subprocess.run([TOOLS, "component", "embed", WIT, "--world", "process", core, "-o", embedded], check=True)
+        subprocess.run([TOOLS, "component", "embed", wit, "--world", world, core, "-o", embedded], check=True)
         subprocess.run([TOOLS, "component", "new", embedded, "-o", output], check=True)
     return output
 

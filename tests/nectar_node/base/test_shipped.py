@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nectar_node.base.shipped import SHIPPED_FOLDER, default_publisher, find_data, is_shipped
+from nectar_node.base.shipped import SHIPPED_FOLDER, default_publisher, find_data, find_shipped, is_shipped
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -21,3 +21,9 @@ def test_only_what_lies_among_the_packages_of_the_node_is_published_by_sys(tmp_p
     ours, other = SHIPPED_FOLDER / "hello" / "pkg", tmp_path / "packages" / "hello" / "pkg"
     assert (is_shipped(ours), default_publisher(ours)) == (True, "sys")
     assert (is_shipped(other), default_publisher(other)) == (False, "local")
+
+
+def test_a_package_that_comes_with_the_node_is_found_by_its_name_alone() -> None:
+    assert find_shipped("hello") == SHIPPED_FOLDER / "hello"
+    for other in ("nobody", "", ".", "..", "hello/pkg", "../packages/hello", str(SHIPPED_FOLDER / "hello")):
+        assert find_shipped(other) is None

@@ -38,8 +38,16 @@ def test_a_node_is_told_who_grants_names_and_the_registrar_needs_nobody(tmp_path
 def test_the_packages_that_come_with_the_node_have_a_manifest_each() -> None:
     names = {path.parent.name for path in shipped_packages()}
     assert {"file_transfer", "hello"} <= names
-    for folder in shipped_packages():
+    for folder in shipped_packages(with_pages=True):
         assert isinstance(json.loads((folder / "manifest.json").read_text()), list)
+
+
+def test_a_node_that_serves_browsers_runs_the_homepage_too(tmp_path: Path) -> None:
+    GENESIS.save(tmp_path)
+    place = LocalNetwork(tmp_path)
+    bare, serving = (make_config(place, "a.nec", BootOptions(http=http)) for http in (None, ("127.0.0.1", 0)))
+    assert {folder.parent.name for folder in set(serving.packages) - set(bare.packages)} == {"homepage"}
+    assert make_config(place, "a.nec", BootOptions(http=("127.0.0.1", 0), packages=())).packages == ()
 
 
 def test_a_package_is_found_by_its_manifest_or_by_its_source(tmp_path: Path) -> None:

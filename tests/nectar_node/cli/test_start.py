@@ -50,6 +50,11 @@ def test_g21_what_the_user_denies_is_asked_for_and_not_granted(node: RealNode) -
     assert granted.isdisjoint({"network", "timer:distro:sys"})
 
 
+def test_a_package_that_comes_with_the_node_has_a_name(node: RealNode) -> None:
+    node.does("start", "homepage")
+    assert "homepage:homepage:sys" in node.running()
+
+
 @pytest.mark.parametrize("form", ["folder", "pkg", "zip"])
 def test_a_package_is_a_folder_or_a_zip(node: RealNode, tmp_path: Path, form: str) -> None:
     folder = copy_package("echo", tmp_path / "box" / "pkg")

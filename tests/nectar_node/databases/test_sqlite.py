@@ -50,6 +50,12 @@ def sql() -> Sql:
     return Sql()
 
 
+def test_nothing_is_left_to_do_for_a_backup_but_to_find_the_database(sql: Sql) -> None:
+    assert sql.ask("Backup") == "Ok"
+    assert sql.ask("Backup", db="none") == {"Err": {"NoDb": [PACKAGE, "none"]}}
+    assert sql.ask("Backup", source=OTHER) == {"Err": "NoReadCap"}
+
+
 def test_rows_are_written_and_read_with_parameters(sql: Sql) -> None:
     assert sql.write("CREATE TABLE t (a INTEGER, b TEXT, c REAL, d BLOB)") == "Ok"
     assert sql.write("INSERT INTO t VALUES (?, ?, ?, x'00ff')", 7, "ö", 1.5) == "Ok"
