@@ -37,6 +37,10 @@ test-pythons: ## run the tests on each Python from 3.11 to 3.14 that is found (A
 wheel: $(READY) ## build and install the wheel in an empty environment, and use it there; a minute
 	@.ci/wheel
 
+.PHONY: vendor
+vendor: ## fetch the modules that the pages in nectar_node/web use, and check their hashes
+	@.ci/vendor
+
 .PHONY: conformance
 conformance: $(READY) ## a table of all promises: sentence, tests, result
 	@$(RUN) -m tests.conformance $(ARGS)
