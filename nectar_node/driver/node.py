@@ -67,6 +67,7 @@ from nectar_node.contract.traces import Traced
 from nectar_node.control import commands as control
 from nectar_node.control import server
 from nectar_node.control.backups import known_remotes
+from nectar_node.control.clients import Waiter
 from nectar_node.core.config import CoreConfig
 from nectar_node.core.core import NodeCore
 from nectar_node.driver.allocator import (
@@ -615,12 +616,12 @@ class Node:
 
     def _answered(self, action: Answered) -> None:
         waiter = action.token
-        assert isinstance(waiter, control.Waiter)
+        assert isinstance(waiter, Waiter)
         waiter.set(action.answer)
 
     def _installed(self, action: Installed) -> None:
         if action.token is not None:
-            assert isinstance(action.token, control.Waiter)
+            assert isinstance(action.token, Waiter)
             action.token.set(action)
 
     def _on_joined(self, _: Joined) -> None:
