@@ -38,6 +38,9 @@ from nectar_node.control.requests import (
 )
 from nectar_node.control.server import error, request_untrusted
 from nectar_node.control.snapshots import LiveSnapshot, SnapshotMaker
+from nectar_node.control.transfers import Transfers
+from nectar_node.control.uploads import Uploads
+from nectar_node.control.watching import Watching
 from nectar_node.control.web import Web
 from nectar_node.core.core import NodeCore
 from nectar_node.storage.operations import Location
@@ -49,7 +52,7 @@ MAX_LINE_BYTES = 128 << 20
 """Bytes of one request: the largest blob in base64, and space for the rest."""
 ROWS_AT_ONCE = 256
 """Processes that `ps` describes before it lets messages flow again."""
-_AFTER_START = frozenset({"run", "review", "start", "kill", "states", "remove_state"})
+_AFTER_START = frozenset({"run", "packages", "review", "start", "kill", "states", "remove_state"})
 """Commands about packages and their processes: a node that boots answers them once it has started its packages.
 
 A message is not among them: it waits for its process in the kernel, within its timeout.
@@ -85,6 +88,7 @@ class Control:
         self._ready = ready
         self._shares = 0
         self._snapshots = snapshots
+        self.uploads = Uploads(core, folder / "uploads", turn)
         self._commands: dict[str, Callable[[Client, Fields], Awaitable[dict[str, object]]]] = {
             "status": self._on_status,
             "ps": self._on_ps,
@@ -93,6 +97,7 @@ class Control:
             "states": self._on_states,
             "remove_state": self._on_remove_state,
             "backups": self._on_backups,
+            "back_up": self._on_back_up,
             "errors": self._on_errors,
             "message": self._on_message,
             "trace": self._on_trace,
@@ -106,7 +111,10 @@ class Control:
             "snapshot_store_read": self._on_snapshot_store_read,
             "snapshot_state": self._on_snapshot_state,
             "shutdown": self._on_shutdown,
-            **Packages(core, folder, turn, self._kept).commands,
+            **Packages(core, folder, self.uploads, turn, self._kept).commands,
+            **self.uploads.commands,
+            **Transfers(core, self.uploads, turn).commands,
+            **Watching(self._on_status, self._on_ps).commands,
             **Keeping(core, self._kept, self._remove_owner).commands,
             **Web(core, status).commands,
         }
@@ -215,6 +223,14 @@ class Control:
         self._turn()
         return {"remotes": [remote_row(each) for each in self._core.backups.status(trio.current_time())]}
 
+    async def _on_back_up(self, client: Client, fields: Fields) -> dict[str, object]:
+        """Begin a copy in the remote of that name; answer as `backups` does."""
+        answer = await self._on_backups(client, Fields())
+        if not self._core.backups.order(fields.name, trio.current_time()):
+            raise BadInput(f"There is no remote {fields.name[:64]!r}: `nectar backup remote list` shows them.")
+        self._turn()
+        return answer | {"remotes": [remote_row(each) for each in self._core.backups.status(trio.current_time())]}
+
     async def _on_states(self, _: Client, __: Fields) -> dict[str, object]:
         rows = []
         for count, key in enumerate(sorted(self._core.states), 1):
@@ -268,12 +284,12 @@ class Control:
         }
 
     async def _on_trace(self, client: Client, fields: Fields) -> dict[str, object]:
-        """Send events until the client goes away."""
-        address = address_untrusted(fields.address, self._core.our)
+        """Send events until the client goes away; without an address, about all messages."""
+        address = None if fields.address is None else address_untrusted(fields.address, self._core.our)
         feed = Feed(_lead())
         client.feeds[feed] = self._core.untrace
         self._core.trace(address, feed)
-        feed.put({"following": str(address)})
+        feed.put({"following": self._core.our if address is None else str(address)})
         self._turn()
         await feed.pour(client)
         return {}

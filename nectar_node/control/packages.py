@@ -8,19 +8,32 @@ from functools import partial
 from pathlib import Path
 
 import trio
+from msgspec import structs
 
 from kernel.contract.address import ProcessId
 from kernel.contract.process import Waiting
 from nectar_node.base.errors import BadInput, BadPackage, NodeError
+from nectar_node.base.shipped import is_shipped
 from nectar_node.contract.actions import Installed
 from nectar_node.control import status
 from nectar_node.control.clients import Waiter
-from nectar_node.control.requests import Fields, consent_of
+from nectar_node.control.requests import Fields, consent_of, package_untrusted
+from nectar_node.control.uploads import Uploads
 from nectar_node.core.core import NodeCore
 from nectar_node.packages.contents import discard_copy, has_copy, with_copy
-from nectar_node.packages.manifest import Package
+from nectar_node.packages.manifest import Package, capability_text, read_package, requested_capabilities
+from nectar_node.packages.powers import wanted_powers
 from nectar_node.packages.review import Reviewed, demand, question_row, review
 from nectar_node.packages.startable import read_startable
+from nectar_node.packages.unpacking import (
+    Prepared,
+    SingleFile,
+    discard_replaced,
+    is_single_file,
+    name_for,
+    prepare,
+    wrap,
+)
 from nectar_node.system.vfs import MAX_MOUNTS
 
 FIRST_STEPS_SECONDS = 1.0
@@ -39,6 +52,7 @@ class Packages:
         self,
         core: NodeCore,
         folder: Path,
+        uploads: Uploads,
         turn: Callable[[], None],
         kept: Callable[[], Awaitable[None]],
     ) -> None:
@@ -47,17 +61,65 @@ class Packages:
         """
         self._core = core
         self._folder = folder
+        self._uploads = uploads
         self._turn = turn
         self._kept = kept
         self.commands: dict[str, Callable[[object, Fields], Awaitable[dict[str, object]]]] = {
+            "packages": self._on_packages,
             "review": self._on_review,
             "start": self._on_start,
         }
 
+    async def _on_packages(self, _: object, __: Fields) -> dict[str, object]:
+        """Answer what is installed, what it asks for and holds, and what its user has decided."""
+        rows = []
+        for allowed in list(self._core.packages.values()):
+            try:
+                asked = await trio.to_thread.run_sync(read_package, allowed.folder, self._core.our)
+            except BadPackage:  # somebody has changed or removed its folder meanwhile
+                asked = allowed
+            rows.append(self._row(asked, allowed if len(asked.entries) == len(allowed.entries) else asked))
+        return {"packages": sorted(rows, key=lambda row: str(row["package"]))}
+
+    def _row(self, asked: Package, allowed: Package) -> dict[str, object]:
+        our, decision = self._core.our, self._core.decisions.of(asked.id)
+        return {
+            "package": str(asked.id),
+            "origin": str(allowed.source),
+            "shipped": is_shipped(allowed.folder),
+            "processes": status.started_rows(self._core, asked, allowed),
+            "powers": _power_rows(asked, our),
+            "denied": [] if decision is None else sorted(capability_text(each, our) for each in decision.denied),
+        }
+
     async def _on_review(self, _: object, fields: Fields) -> dict[str, object]:
-        """Answer what else a start with the same arguments would have to be told."""
-        wanted, reviewed = await self._review(fields)
-        return question_row(wanted, reviewed.question, self._core.our)
+        """Answer what a start with the same arguments would ask for, and what else it would have to be told."""
+        wanted, reviewed = await self._review(await self._resolved(fields))
+        our = self._core.our
+        asks = [capability_text(each, our) for entry in wanted.entries for each in requested_capabilities(entry, our)]
+        return question_row(wanted, reviewed.question, our) | {
+            "processes": [str(each) for each in wanted.processes],
+            "requests": sorted(set(asks)),
+            "powers": _power_rows(wanted, our),
+        }
+
+    async def _resolved(self, fields: Fields) -> Fields:
+        """Return the request with the folder of the package that was uploaded, or is installed under `address`."""
+        if fields.upload:
+            upload = self._uploads.whole_untrusted(fields.upload)
+            prepared, single = await trio.to_thread.run_sync(_prepared_untrusted, upload.path, self._folder)
+            if upload.unpacked is None and prepared.copy is not None:
+                upload.unpacked = prepared
+            return structs.replace(
+                fields, package=str(prepared.folder.resolve()), origin=f"uploaded/{upload.path.name}", single=single
+            )
+        if fields.address is None:
+            return fields
+        installed = self._core.packages.get(package_untrusted(fields.address))
+        if installed is None:
+            raise BadInput(f"No package {fields.address} is installed: choose a zip or a folder to start it from.")
+        origin = None if installed.origin is None else str(installed.origin)
+        return structs.replace(fields, package=str(installed.folder), origin=origin)
 
     async def _review(self, fields: Fields) -> tuple[Package, Reviewed]:
         core = self._core
@@ -70,6 +132,7 @@ class Packages:
         return wanted, review(wanted, known, said, core.our, installed)
 
     async def _on_start(self, _: object, fields: Fields) -> dict[str, object]:
+        fields = await self._resolved(fields)
         wanted, reviewed = await self._review(fields)
         question, allowed, decision = reviewed
         if question:
@@ -96,6 +159,11 @@ class Packages:
                 await trio.to_thread.run_sync(discard_copy, allowed)
             raise failure
         await self._kept()
+        if fields.upload:
+            self._uploads.started(fields.upload)
+        if fields.upload and before is not None and before.folder != allowed.folder:
+            made = Prepared(allowed.folder, None)
+            await trio.to_thread.run_sync(discard_replaced, before.folder, made, self._folder)
         return {
             "package": str(wanted.id),
             "folder": str(wanted.folder),
@@ -162,3 +230,21 @@ def _rolled_back(package: Package, process: ProcessId, trap: str) -> str:
         f"{process} of the new {package.id} has failed at once ({trap.rstrip('.')}), so the version before runs again. "
         "Say --keep to run the new one all the same."
     )
+
+
+def _power_rows(package: Package, our: str) -> list[dict[str, object]]:
+    return [
+        {"capability": capability_text(each.capability, our), "power": each.power.name, "allows": each.power.allows}
+        for each in wanted_powers(package, our)
+    ]
+
+
+def _prepared_untrusted(path: Path, node: Path) -> tuple[Prepared, bool]:
+    """Return the package in an uploaded file, and whether it is a single .wasm file; raises BadPackage."""
+    try:
+        if is_single_file(path):
+            return wrap(path, SingleFile(name_for(path, None), False, False, (), None), node), True
+        return prepare(path, node), False
+    except (BadPackage, BadInput) as error:
+        # Where it lies is unknown to whoever has uploaded it.
+        raise BadPackage(str(error).replace(str(path), path.name)) from error
