@@ -48,3 +48,18 @@ class HttpAnswer(NamedTuple):
     """Without the length, which is that of the body."""
     body: Buffer
     """For HEAD too; the driver leaves it out there."""
+
+
+class HttpCommand(NamedTuple):
+    """The node's own page, of which somebody is signed in, gives the node a command; the driver answers."""
+
+    token: object
+    """That of the `HttpRequest`."""
+    line: bytes
+    """The command, as a line of the control socket (`nectar_node.control.server`)."""
+    piece: Buffer
+    """A piece of a file, of the one command that brings it."""
+    streams: bool
+    """Whether the answer is a stream of events, which ends when the session does."""
+    cookie: str
+    """The header that the session's cookie is in."""

@@ -50,7 +50,7 @@ from nectar_node.contract.actions import (
     StandDown,
     Torn,
 )
-from nectar_node.contract.http import HttpAnswer, HttpEvent
+from nectar_node.contract.http import HttpAnswer, HttpCommand, HttpEvent
 from nectar_node.contract.json_shapes import RequestRefused
 from nectar_node.contract.traces import Traces
 from nectar_node.core.backups import Backups
@@ -153,8 +153,9 @@ class NodeCore:
         net = Net(config.our, self.peers, network.record, network.statistics)
         distro = KernelProcess(config.our, self.kernel)
         self.keeper = Keeper(config.our, config.keeps, config.kept.owners, config.fresh_id, self._key_of, config.memory)
-        self._http = HttpServer(config.our, config.http_hosts, config.fresh_id)
+        self._http = HttpServer(config.our, config.http_hosts, config.fresh_id, config.page_files)
         self.sessions = self._http.sessions
+        self.goes_on = self._http.goes_on
         processes: tuple[SystemProcess, ...]
         processes = (self.vfs, *databases, self._state, Timer(), net, distro, self._terminal, self.keeper, self._http)
         self._timers: Timers[Any] = Timers()
@@ -503,7 +504,7 @@ class NodeCore:
 
     @_guarded
     def http(self, event: HttpEvent, now: float) -> None:
-        """Take what a browser does; `HttpAnswer` answers its request."""
+        """Take what a browser does; `HttpAnswer` answers its request, or the driver does for an `HttpCommand`."""
         self._system.take_http(self._http, event, now)
 
     @_guarded
@@ -643,7 +644,7 @@ class NodeCore:
         while (action := self._system.next_action(process, self._now)) is not None:
             if isinstance(action, Job):
                 self._out.append(action._replace(owner=SystemToken(process.id, action.owner)))
-            elif isinstance(action, (StopJob, LogLine, ShutDown, Kept, HttpAnswer)):
+            elif isinstance(action, (StopJob, LogLine, ShutDown, Kept, HttpAnswer, HttpCommand)):
                 self._out.append(action)
             elif isinstance(action, AskKept):
                 self._store.ask(SystemToken(process.id, action.token))

@@ -33,7 +33,7 @@ from hypercorn.utils import wrap_app
 from nectar_node.base import log
 from nectar_node.base.errors import CannotListen
 from nectar_node.contract.config import HttpPlace
-from nectar_node.contract.http import HttpAnswer, HttpEvent, HttpGone, HttpRequest
+from nectar_node.contract.http import Headers, HttpAnswer, HttpEvent, HttpGone, HttpRequest
 from nectar_node.http.pages import PageAnswer, error_page
 
 MAX_HEAD_BYTES = 32 << 10
@@ -117,6 +117,25 @@ def _tls(certificate: str, key: str) -> ssl.SSLContext:
             f"{certificate} and {key} cannot be used for --tls ({why}): give a certificate and its own key, both PEM."
         ) from error
     return context
+
+
+class DoorFeed:
+    """The answer to a request that goes on as long as the browser stays: pieces, and who is told when that ends."""
+
+    def __init__(self, token: object, headers: Headers, left: Callable[[], None]) -> None:
+        """`left` is called when nothing more is sent, because of whichever end."""
+        self.token = token
+        self.headers = headers
+        self.left = left
+        self._pieces, self.pieces = trio.open_memory_channel[bytes](0)
+
+    async def send(self, piece: bytes) -> None:
+        """Send a piece; returns when the connection has taken the one before. Raises trio.BrokenResourceError."""
+        await self._pieces.send(piece)
+
+    def end(self) -> None:
+        """Send nothing more."""
+        self._pieces.close()
 
 
 class _DoorStream(trio.abc.HalfCloseableStream):
@@ -219,11 +238,13 @@ class HttpDoor:
         for stream in tuple(self._streams):
             stream.socket.close()
 
-    def answered(self, answer: HttpAnswer) -> None:
-        """Take the core's answer to a request."""
+    def answered(self, answer: HttpAnswer | DoorFeed) -> None:
+        """Take the answer to a request."""
         waiter = self._waiting.get(answer.token)
         if waiter is not None:
             waiter.set(answer)
+        elif isinstance(answer, DoorFeed):
+            answer.left()
 
     async def _connected(self, stream: _DoorStream, place: object) -> None:
         self._streams.add(stream)
@@ -251,12 +272,14 @@ class HttpDoor:
             reading = _Body(receive)
             try:
                 answer = await self._answer(scope, reading)
-                if answer is not None:
+                if isinstance(answer, DoorFeed):
+                    await _pour(answer, reading, send)
+                elif answer is not None:
                     await self._write(scope, reading, answer, send)
             finally:
                 self._bodies -= reading.reserved
 
-    async def _answer(self, scope: Scope, reading: _Body) -> PageAnswer | None:
+    async def _answer(self, scope: Scope, reading: _Body) -> PageAnswer | DoorFeed | None:
         """Return what the request is answered with; None: nobody is there any more."""
         if self._closes:
             return error_page(503, "The node goes down.")
@@ -281,7 +304,7 @@ class HttpDoor:
             return None
         return await self._ask(scope, reading)
 
-    async def _ask(self, scope: Scope, reading: _Body) -> PageAnswer | None:
+    async def _ask(self, scope: Scope, reading: _Body) -> PageAnswer | DoorFeed | None:
         waiter = _Waiter()
         request = HttpRequest(
             waiter,
@@ -305,6 +328,8 @@ class HttpDoor:
             if waiter.answer is None:
                 self._tell(HttpGone(waiter))
         answer = waiter.answer
+        if isinstance(answer, DoorFeed):
+            return answer
         return None if answer is None else PageAnswer(answer.status, answer.headers, answer.body)
 
     async def _write(self, scope: Scope, reading: _Body, answer: PageAnswer, send: Send) -> None:
@@ -382,13 +407,29 @@ class _Waiter:
 
     def __init__(self) -> None:
         self.there = trio.Event()
-        self.answer: HttpAnswer | None = None
+        self.answer: HttpAnswer | DoorFeed | None = None
 
-    def set(self, answer: HttpAnswer) -> None:
+    def set(self, answer: HttpAnswer | DoorFeed) -> None:
         """Take the answer."""
         if self.answer is None:
             self.answer = answer
             self.there.set()
+
+
+async def _pour(feed: DoorFeed, reading: _Body, send: Send) -> None:
+    """Send the pieces of an answer as they come; a browser that takes none for WRITE_SECONDS loses its connection."""
+    try:
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in feed.headers]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        async with trio.open_nursery() as nursery, feed.pieces:
+            nursery.start_soon(_end_when_gone, reading, nursery.cancel_scope)
+            async for piece in feed.pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            nursery.cancel_scope.cancel()
+        if not reading.gone:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+    finally:
+        feed.left()
 
 
 async def _end_when_gone(reading: _Body, scope: trio.CancelScope) -> None:

@@ -61,7 +61,7 @@ from nectar_node.contract.actions import (
     Torn,
 )
 from nectar_node.contract.config import GENESIS_FILE, GenesisFile, NewerNetwork, NodeConfig, module_cache
-from nectar_node.contract.http import HttpAnswer, HttpEvent
+from nectar_node.contract.http import HttpAnswer, HttpCommand, HttpEvent
 from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.contract.traces import Traced
 from nectar_node.control import commands as control
@@ -91,6 +91,7 @@ from nectar_node.driver.membership import (
     read_keys,
     registrar_key,
 )
+from nectar_node.driver.node_api import NodeApi, page_files
 from nectar_node.driver.node_store import OpenStore, open_store
 from nectar_node.driver.node_trace import NodeTrace
 from nectar_node.driver.program_code import load_program
@@ -274,6 +275,7 @@ class Node:
         self._ready = trio.Event()
         self._to_write: list[Writable] = []
         self._door: HttpDoor | None = None
+        self._api: NodeApi | None = None
         self._web: str | None = None
         """The address for browsers; None: there is none."""
         self._boot_id = os.urandom(8).hex()
@@ -304,6 +306,7 @@ class Node:
             StartBackup: self._backups.start,
             StopBackup: self._backups.cut_short,
             HttpAnswer: self._http_answer,
+            HttpCommand: self._http_command,
             Joined: self._on_joined,
             NameRefused: self._on_refused,
             StandDown: self._on_standing_down,
@@ -335,6 +338,7 @@ class Node:
                 clients = self._prepared.budget.clients
                 nursery.start_soon(server.serve, commands, socket, control.MAX_LINE_BYTES, clients)
                 if self._door is not None:
+                    self._api = NodeApi(commands, nursery, self._door.answered, self._goes_on)
                     nursery.start_soon(self._again, "the HTTP server", self._door.serve)
                 nursery.start_soon(_check_engine, self._prepared.engine)
                 nursery.start_soon(self._again, "the watch over the clock", self._watch_clock)
@@ -351,6 +355,7 @@ class Node:
                     raise OwnFailure(f"{self.config.name} goes down: {self._torn.what}, and failed. Its log says why.")
                 nursery.cancel_scope.cancel()
         finally:
+            commands.uploads.clear()
             _write_lines(self._log_budget.close())
             own_files.remove(self.config.folder.control)
             socket.close()
@@ -455,9 +460,16 @@ class Node:
         self._core.http(event, trio.current_time())
         self._turn()
 
+    def _goes_on(self, command: HttpCommand) -> bool:
+        return self._core.goes_on(command, trio.current_time())
+
     def _http_answer(self, answer: HttpAnswer) -> None:
         if self._door is not None:
             self._door.answered(answer)
+
+    def _http_command(self, command: HttpCommand) -> None:
+        if self._api is not None:
+            self._api.take(command)
 
     async def _close_door(self) -> None:
         if self._door is not None:
@@ -695,6 +707,7 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         clock=trio.current_time,
         kept=prepared.kept,
         take_over=config.take_over,
+        page_files={} if config.http is None else page_files(),
         http_hosts=() if config.http is None else (config.http.host.lower(),),
         ledger=prepared.ledger,
     )

@@ -16,7 +16,7 @@ is answered 401 to all.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from kernel.contract.address import Address, PackageId, ProcessId
@@ -25,9 +25,10 @@ from kernel.contract.guest import Arrival, Failure
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, Reason, Request
 from nectar_node.base.system_processes import HTTP_SERVER, HTTP_SERVER_LATE
 from nectar_node.contract.actions import LogLine
-from nectar_node.contract.http import HttpAnswer, HttpEvent, HttpGone, HttpRequest
+from nectar_node.contract.http import HttpAnswer, HttpCommand, HttpEvent, HttpGone, HttpRequest
 from nectar_node.contract.json_shapes import RequestRefused, dump, field_untrusted, load_untrusted, variant_untrusted
 from nectar_node.http.bindings import Binding, Bindings, CannotBind
+from nectar_node.http.node_page import NodePage
 from nectar_node.http.pages import SAFETY, PageAnswer, answer_untrusted, error_page, serve, static_page
 from nectar_node.http.requests import HttpRefused, ReadRequest, cookies, read_untrusted
 from nectar_node.http.sessions import SESSION_SECONDS, WebSessions
@@ -84,14 +85,17 @@ class HttpServer(SystemProcess):
     id = HTTP_SERVER
     other_names = (HTTP_SERVER_LATE,)
 
-    def __init__(self, our: str, hosts: tuple[str, ...], fresh_id: Callable[[], int]) -> None:
+    def __init__(
+        self, our: str, hosts: tuple[str, ...], fresh_id: Callable[[], int], page_files: Mapping[str, bytes]
+    ) -> None:
         """`hosts`: how the node may be called in a Host header, beside the names of its loopback; `fresh_id` returns
-        unpredictable u64s.
+        unpredictable u64s; `page_files` are those of the node's own page.
         """
         super().__init__()
         self._our = our
         self._hosts = frozenset(hosts)
         self.sessions = WebSessions(fresh_id)
+        self._page = NodePage(page_files)
         self._bindings = Bindings()
         self._under_way: dict[object, _UnderWay] = {}
         """By the tokens of the requests."""
@@ -174,6 +178,12 @@ class HttpServer(SystemProcess):
         read = read_untrusted(request, self._hosts)
         if read.path == LOGIN:
             return self._sign_in(request, read, now)
+        own = self._page.answer_untrusted(request.token, read, request.body, signed_in=self._is_signed_in(read, now))
+        if isinstance(own, HttpCommand):
+            self._out.append(own)
+            return None
+        if own is not None:
+            return own
         found = self._bindings.find(read.process, read.segments)
         if found is None:
             raise HttpRefused(404, "Nothing is served here: no process that runs has bound this path.")
@@ -203,8 +213,14 @@ class HttpServer(SystemProcess):
         target = ("location", _own_path(read.parameters.get("to", "/")))
         return PageAnswer(303, (target, ("cache-control", "no-store"), *set_cookies, *SAFETY), b"")
 
+    def goes_on(self, command: HttpCommand, now: float) -> bool:
+        """Whether who has given a command is still signed in."""
+        return self._holds(cookies({"cookie": command.cookie}), now)
+
     def _is_signed_in(self, read: ReadRequest, now: float) -> bool:
-        sent = cookies(read.headers)
+        return self._holds(cookies(read.headers), now)
+
+    def _holds(self, sent: dict[str, str], now: float) -> bool:
         return any(self.sessions.holds(sent.get(f"{name}{self._our}", ""), now) for name in _COOKIES)
 
     def _without_session(self, headers: dict[str, str]) -> dict[str, str]:

@@ -32,7 +32,7 @@ from nectar_node.contract.actions import (
     StopBackup,
     Torn,
 )
-from nectar_node.contract.http import Headers, HttpAnswer, HttpRequest
+from nectar_node.contract.http import Headers, HttpAnswer, HttpCommand, HttpRequest
 from nectar_node.contract.memory_budget import DEFAULT_BYTES, MemoryBudget
 from nectar_node.contract.traces import Traced
 from nectar_node.core.config import CoreConfig
@@ -40,6 +40,7 @@ from nectar_node.core.core import NodeCore
 from nectar_node.core.kept import decode_untrusted
 from nectar_node.driver.log_budget import LogBudget
 from nectar_node.driver.program_code import load_program
+from nectar_node.http.node_page import refusal
 from nectar_node.packages.boot import Boot
 from nectar_node.packages.contents import with_digest
 from nectar_node.packages.manifest import Package, read_package
@@ -412,6 +413,9 @@ class SimNode(Wired):
                     self.probed.append(action)
                 case HttpAnswer(token):
                     self.http_answers[token] = action
+                case HttpCommand(token):
+                    why = refusal(501, "NoControl", "A simulated node has no control socket: a test asks its core.")
+                    self.http_answers[token] = HttpAnswer(token, *why)
                 case Kept(token, problem):
                     self.kept[token] = problem
                 case DiskUsed(token):
