@@ -227,7 +227,7 @@ class Control:
         """Begin a copy in the remote of that name; answer as `backups` does."""
         answer = await self._on_backups(client, Fields())
         if not self._core.backups.order(fields.name, trio.current_time()):
-            raise BadInput(f"There is no remote {fields.name[:64]!r}: `nectar backup remote list` shows them.")
+            raise BadInput(f"There is no remote {fields.name[:64]!r}: `nectar backup list` shows them.")
         self._turn()
         return answer | {"remotes": [remote_row(each) for each in self._core.backups.status(trio.current_time())]}
 
