@@ -100,7 +100,7 @@ function Top({ node, state, view }) {
       <h1>${sample ? shown(sample.name, 80) : 'Nectar node'}</h1>
       <span class="row small"><span class="dot ${kind}" aria-hidden="true"></span><span id="state">${word}</span></span>
       ${sample && state === 'live' &&
-      html`<span class="quiet small">up ${duration(sample.uptime)}, ${count(sample.process_count, 'process', 'processes')},
+      html`<span class="quiet small lately">up ${duration(sample.uptime)}, ${count(sample.process_count, 'process', 'processes')},
         ${' '}${rate(node.figures.rate)} messages/s, ${percent(node.figures.cpu)} CPU, ${size(node.figures.held)}</span>`}
       ${state !== 'signed-out' && html`<form class="push" method="post" action="/logout"><button class="plain">Sign out</button></form>`}
     </div>

@@ -6,7 +6,7 @@ let tell = () => {};
 
 // What has come of what somebody did, for all to see and for screen readers to say.
 export function say(text, kind = 'good') {
-  tell({ text, kind, at: Date.now() });
+  tell(text ? { text, kind } : null);
 }
 
 export function Told() {

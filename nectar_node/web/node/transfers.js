@@ -64,7 +64,7 @@ export function Part({ node }) {
     };
   }, []);
   const { sample } = node;
-  const peers = sample.peers.map((row) => row.name).filter((name) => name !== REGISTRAR);
+  const peers = sample.peers.filter((row) => row.host || row.router).map((row) => row.name).filter((name) => name !== REGISTRAR);
   const send = (files, target) => {
     if (files.some(({ path }) => path.includes('/'))) return say('A folder is not sent: pack it into one file first, such as a zip.', 'bad');
     return files.forEach(({ file }) => give(file, target));
