@@ -61,5 +61,5 @@ class HttpCommand(NamedTuple):
     """A piece of a file, of the one command that brings it."""
     streams: bool
     """Whether the answer is a stream of events, which ends when the session does."""
-    cookie: str
-    """The header that the session's cookie is in."""
+    session: str
+    """The cookie of who is signed in."""

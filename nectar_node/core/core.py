@@ -155,7 +155,6 @@ class NodeCore:
         self.keeper = Keeper(config.our, config.keeps, config.kept.owners, config.fresh_id, self._key_of, config.memory)
         self._http = HttpServer(config.our, config.http_hosts, config.fresh_id, config.page_files)
         self.sessions = self._http.sessions
-        self.goes_on = self._http.goes_on
         processes: tuple[SystemProcess, ...]
         processes = (self.vfs, *databases, self._state, Timer(), net, distro, self._terminal, self.keeper, self._http)
         self._timers: Timers[Any] = Timers()

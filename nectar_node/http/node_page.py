@@ -101,14 +101,14 @@ class NodePage:
                 self._packed[path] = static_page(kind, gzip.compress(data, mtime=0))
 
     def answer_untrusted(
-        self, token: object, read: ReadRequest, body: Buffer, *, signed_in: bool
+        self, token: object, read: ReadRequest, body: Buffer, session: str | None
     ) -> PageAnswer | HttpCommand | None:
         """Return the answer of a path of the node's own, or the command that answers it; None: there is no such path.
 
-        Raises HttpRefused.
+        `session` is the cookie of who is signed in. Raises HttpRefused.
         """
         if read.path.startswith(API):
-            return self._command_untrusted(token, read, body, signed_in=signed_in)
+            return self._command_untrusted(token, read, body, session)
         page = self._plain.get(read.path)
         if page is None:
             return None
@@ -121,7 +121,7 @@ class NodePage:
         return _with(serve(page, read.headers), *common)
 
     def _command_untrusted(
-        self, token: object, read: ReadRequest, body: Buffer, *, signed_in: bool
+        self, token: object, read: ReadRequest, body: Buffer, session: str | None
     ) -> PageAnswer | HttpCommand:
         name = read.path.removeprefix(API)
         command = COMMANDS.get(name)
@@ -131,7 +131,7 @@ class NodePage:
             return refusal(403, "Foreign", "A page of another site has sent this.")
         if read.method != ("GET" if command.streams else "POST"):
             return refusal(405, "BadMethod", "What streams is asked for with GET, all else with POST.")
-        if not signed_in:
+        if session is None:
             return refusal(401, "NotSignedIn", "You are not signed in any more: sign in once more.")
         if name == UPLOAD_DATA and len(body) > MAX_PIECE_BYTES:
             return refusal(413, "TooLarge", f"A piece of a file has at most {MAX_PIECE_BYTES} bytes.")
@@ -144,7 +144,7 @@ class NodePage:
             fields = {key: value for key, value in told.items() if key in command.fields}
         line = json.dumps({"command": name, **fields}).encode()
         piece = body if name == UPLOAD_DATA else b""
-        return HttpCommand(token, line, piece, command.streams, read.headers.get("cookie", ""))
+        return HttpCommand(token, line, piece, command.streams, session)
 
 
 def refusal(status: int, kind: str, sentence: str) -> PageAnswer:

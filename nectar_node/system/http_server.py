@@ -178,7 +178,7 @@ class HttpServer(SystemProcess):
         read = read_untrusted(request, self._hosts)
         if read.path == LOGIN:
             return self._sign_in(request, read, now)
-        own = self._page.answer_untrusted(request.token, read, request.body, signed_in=self._is_signed_in(read, now))
+        own = self._page.answer_untrusted(request.token, read, request.body, self._session(read, now))
         if isinstance(own, HttpCommand):
             self._out.append(own)
             return None
@@ -192,7 +192,7 @@ class HttpServer(SystemProcess):
             raise HttpRefused(403, "This page is for the machine of the node alone, and through no proxy.")
         if binding.secure:
             raise HttpRefused(401, _NO_ORIGIN)
-        if binding.authenticated and not self._is_signed_in(read, now):
+        if binding.authenticated and self._session(read, now) is None:
             raise HttpRefused(401, _SIGN_IN)
         if read.is_forged and (binding.authenticated or binding.local_only):
             raise HttpRefused(403, "A page of another site has sent this.")
@@ -213,15 +213,11 @@ class HttpServer(SystemProcess):
         target = ("location", _own_path(read.parameters.get("to", "/")))
         return PageAnswer(303, (target, ("cache-control", "no-store"), *set_cookies, *SAFETY), b"")
 
-    def goes_on(self, command: HttpCommand, now: float) -> bool:
-        """Whether who has given a command is still signed in."""
-        return self._holds(cookies({"cookie": command.cookie}), now)
-
-    def _is_signed_in(self, read: ReadRequest, now: float) -> bool:
-        return self._holds(cookies(read.headers), now)
-
-    def _holds(self, sent: dict[str, str], now: float) -> bool:
-        return any(self.sessions.holds(sent.get(f"{name}{self._our}", ""), now) for name in _COOKIES)
+    def _session(self, read: ReadRequest, now: float) -> str | None:
+        """Return the cookie of whoever has signed in, or None."""
+        sent = cookies(read.headers)
+        found = (sent.get(f"{name}{self._our}", "") for name in _COOKIES)
+        return next((each for each in found if self.sessions.holds(each, now)), None)
 
     def _without_session(self, headers: dict[str, str]) -> dict[str, str]:
         """Return the headers without the cookies of a session, which are no process's business."""
