@@ -19,6 +19,7 @@ import errno
 import socket
 import ssl
 import sys
+import weakref
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeAlias
@@ -195,6 +196,7 @@ class HttpDoor:
         self._places = trio.CapacityLimiter(connections)
         self._streams: set[_DoorStream] = set()
         self._waiting: dict[object, _Waiter] = {}
+        self._feeds: weakref.WeakSet[DoorFeed] = weakref.WeakSet()
         self._bodies = 0
         """Bytes of bodies in memory."""
         self._closes = False
@@ -231,6 +233,8 @@ class HttpDoor:
         for token, waiter in list(self._waiting.items()):
             self._tell(HttpGone(token))
             waiter.set(HttpAnswer(token, *error_page(503, "The node goes down.")))
+        for feed in tuple(self._feeds):
+            feed.end()
         await self._context.terminated.set()  # what is idle ends
         if self._streams:
             with trio.move_on_after(FAREWELL_SECONDS):
@@ -273,6 +277,7 @@ class HttpDoor:
             try:
                 answer = await self._answer(scope, reading)
                 if isinstance(answer, DoorFeed):
+                    self._feeds.add(answer)
                     await _pour(answer, reading, send)
                 elif answer is not None:
                     await self._write(scope, reading, answer, send)
