@@ -44,7 +44,7 @@ class NoTransfers(NodeError):
 
 
 @dataclass(slots=True, eq=False)
-class Sending:
+class SentFile:
     """A file that was sent from here by `send`."""
 
     id: str
@@ -75,7 +75,7 @@ class Transfers:
         self._core = core
         self._uploads = uploads
         self._turn = turn
-        self._sent: dict[str, Sending] = {}
+        self._sent: dict[str, SentFile] = {}
         """By id, the oldest first."""
         self.commands: dict[str, Callable[[Client, Fields], Awaitable[dict[str, object]]]] = {
             "send": self._on_send,
@@ -89,7 +89,7 @@ class Transfers:
         if self._core.vfs.mounts >= MAX_MOUNTS:
             raise BadInput(f"{MAX_MOUNTS} files are shared already.")
         id = secrets.token_hex(8)
-        sending = Sending(id, upload, target, f"/file_transfer:sys/outgoing/{id}/{upload.path.name}")
+        sending = SentFile(id, upload, target, f"/file_transfer:sys/outgoing/{id}/{upload.path.name}")
         self._core.vfs.mount(sending.mount, Location(str(upload.path.parent), (upload.path.name,)))
         upload.users += 1
         self._sent[id] = sending
@@ -106,7 +106,7 @@ class Transfers:
         self._core.inject(target, request, None, waiter, trio.current_time())
         self._turn()
 
-    def _ended(self, sending: Sending, answer: Arrival | Failure) -> None:
+    def _ended(self, sending: SentFile, answer: Arrival | Failure) -> None:
         """Keep how a transfer has ended; a file that has arrived is not needed here any more."""
         self._core.vfs.unmount(sending.mount)
         sending.upload.users -= 1
