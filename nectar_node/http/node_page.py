@@ -132,7 +132,7 @@ class NodePage:
         if read.method != ("GET" if command.streams else "POST"):
             return refusal(405, "BadMethod", "What streams is asked for with GET, all else with POST.")
         if session is None:
-            return refusal(401, "NotSignedIn", "You are not signed in any more: sign in once more.")
+            return refusal(401, "NotSignedIn", "You are not signed in: sign in once more.")
         if name == UPLOAD_DATA and len(body) > MAX_PIECE_BYTES:
             return refusal(413, "TooLarge", f"A piece of a file has at most {MAX_PIECE_BYTES} bytes.")
         if name == UPLOAD_DATA or command.streams:

@@ -118,6 +118,9 @@ function Page() {
   useEffect(() => {
     if (node) document.title = `${document.title.split(' – ')[0]} – ${node.sample.name}`;
   }, [node?.sample.name]);
+  useEffect(() => {
+    if (node && view.Part) performance.mark('usable');
+  }, [Boolean(node && view.Part)]);
   return html`
     <a class="skip" href="#main" onClick=${(event) => {
       event.preventDefault();
@@ -128,7 +131,7 @@ function Page() {
       <div role="alert">
         ${state === 'gone' && html`<p class="note bad">The node does not answer. It may have stopped, or its machine is not reached: this page
           goes on by itself when it is there again. On its machine, <code>nectar boot</code> starts it.</p>`}
-        ${state === 'signed-out' && html`<p class="note bad">You are not signed in any more. <a href="/login">Sign in</a>, or run
+        ${state === 'signed-out' && html`<p class="note bad">You are not signed in. <a href="/login">Sign in</a>, or run
           ${' '}<code>nectar open --node ${node ? shown(node.sample.name, 80) : 'NAME'}</code> on the node's machine.</p>`}
       </div>
       ${node?.sample.warnings.map((each) => html`<p class="note warn" key=${each}>${shown(each, 600)}</p>`)}
