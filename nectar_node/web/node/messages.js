@@ -13,12 +13,14 @@ export function Part({ node, rest }) {
   const [whose, setWhose] = useState(decodeURIComponent(rest[0] ?? ''));
   const [runs, setRuns] = useState(true);
   const [lost, setLost] = useState(0);
+  const [live, setLive] = useState(false);
   const [, draw] = useState(0);
   const trees = useRef(new Trees());
   useEffect(() => {
     if (!runs) return undefined;
     let fresh = false;
-    const heard = ({ record, lost: more }) => {
+    const heard = ({ record, lost: more, following }) => {
+      if (following) setLive(true);
       if (record) trees.current.add(record);
       if (more) setLost((before) => before + more);
       fresh ||= Boolean(record);
@@ -29,6 +31,7 @@ export function Part({ node, rest }) {
       fresh = false;
     }, DRAWN);
     return () => {
+      setLive(false);
       stop();
       clearInterval(timer);
     };
@@ -52,7 +55,7 @@ export function Part({ node, rest }) {
         ${(whose && !processes.includes(whose) ? [whose, ...processes] : processes).map((each) => html`<option key=${each} value=${each}>${shown(each)}</option>`)}
       </select></label>
     ${lost > 0 && html`<p class="note warn">${lost} steps came faster than this page could take them, and are lost. Follow one process instead of all.</p>`}
-    ${all.length === 0 && html`<${Empty}>${runs ? 'No message has been sent since you came here. They appear as they are sent.' : 'Paused: nothing is followed.'}<//>`}
+    ${all.length === 0 && html`<${Empty}>${!runs ? 'Paused: nothing is followed.' : live ? 'No message has been sent since you came here. They appear as they are sent.' : 'Asking the node…'}<//>`}
     ${all.map((tree) => html`<article class="card" key=${tree.root}>
       <h3 class="small quiet">${clock(tree.tops[0].sent.time)}${tree.omitted > 0 && `, without ${tree.omitted} further steps`}</h3>
       <ul class="tree">${tree.tops.map((each) => html`<${Message} key=${each.sent.id} message=${each} start=${tree.tops[0].sent.at} our=${our} />`)}</ul>
