@@ -110,11 +110,9 @@ class Uploads:
             self.discard(upload)
 
     def discard(self, upload: Upload) -> None:
-        """Remove a file that nobody reads any more."""
+        """Remove a file that nobody reads any more. Does not wait: to remove a large one takes a while."""
         if not upload.users and self._known.pop(upload.id, None) is not None:
-            shutil.rmtree(upload.path.parent, ignore_errors=True)
-            if upload.unpacked is not None:
-                discard(upload.unpacked)
+            trio.lowlevel.spawn_system_task(trio.to_thread.run_sync, _remove, upload)
 
     def _of_untrusted(self, id: str) -> Upload:
         upload = self._known.get(id)
@@ -166,6 +164,12 @@ def check_name_untrusted(name: str) -> None:
             f"{name[:40]!r} cannot be a file's name on a node: names do not begin with a dot, and have at most "
             f"{MAX_NAME_BYTES} bytes and no control characters. Rename it, then choose it once more."
         )
+
+
+def _remove(upload: Upload) -> None:
+    shutil.rmtree(upload.path.parent, ignore_errors=True)
+    if upload.unpacked is not None:
+        discard(upload.unpacked)
 
 
 def _append(path: Path, offset: int, data: Buffer) -> None:

@@ -145,7 +145,7 @@ def test_an_uploaded_file_is_sent_to_another_node_and_is_not_kept_here(browser: 
     waiting.until(ended)
     arrived = browser.network.place(TWO).drives / "file_transfer:sys" / "inbox" / "holiday.bin"
     assert arrived.read_bytes() == data
-    assert list(browser.network.place(ONE).uploads.iterdir()) == []
+    waiting.until(lambda: not any(browser.network.place(ONE).uploads.iterdir()))
     assert browser.ask("cancel_transfer", transfer=transfer) == {}
     assert browser.ask("transfers")["transfers"] == []
 
@@ -198,7 +198,7 @@ def test_a_package_is_started_from_a_zip_with_the_rights_that_its_user_gives_it(
     assert told["processes"][0]["granted"] == ["network", "net:distro:sys"]
     assert row(browser, "greeter:local")["denied"] == ["timer:distro:sys"]
     assert row(browser, "greeter:local")["origin"] == "uploaded/greeter.zip"
-    assert list(browser.network.place(ONE).uploads.iterdir()) == []
+    waiting.until(lambda: not any(browser.network.place(ONE).uploads.iterdir()))
 
 
 def test_rights_are_given_and_taken_by_starting_it_again_and_it_stays_stopped_until_then(browser: Browser) -> None:
