@@ -1,4 +1,4 @@
-// Messages that have not arrived, or were not answered, and why.
+// Messages that reached nobody, and why.
 
 import { html, useEffect, useState } from '../html.js';
 import { ask } from './api.js';
@@ -24,8 +24,8 @@ export function Part({ node }) {
     ['What', (row) => html`<span>${row.kind} <code>${shown(row.beginning, 120)}</code></span>`],
   ];
   return html`<${Section} title="Errors">
-    <p class="quiet">Messages that did not arrive or were not answered, and why. Processes are told only that it was Offline or a Timeout.</p>
-    ${rows.length === 0 ? html`<${Empty}>Every message has arrived since this node was booted.<//>` : html`<${Table} name="Errors" columns=${columns} rows=${rows} keyOf=${(row) => row.number} />`}
+    <p class="quiet">Messages that reached nobody, and why. Their senders are told only that it was Offline or a Timeout.</p>
+    ${rows.length === 0 ? html`<${Empty}>Every message has reached somebody since this node was booted.<//>` : html`<${Table} name="Errors" columns=${columns} rows=${rows} keyOf=${(row) => row.number} />`}
     ${sample.dead_letters > rows.length && rows.length > 0 && html`<p class="quiet small">These are the latest ${rows.length} of ${sample.dead_letters}.</p>`}
   <//>`;
 }
