@@ -39,7 +39,7 @@ from nectar_node.control.requests import (
 from nectar_node.control.server import error, request_untrusted
 from nectar_node.control.snapshots import LiveSnapshot, SnapshotMaker
 from nectar_node.control.transfers import Transfers
-from nectar_node.control.uploads import Uploads
+from nectar_node.control.uploads import FileUploads
 from nectar_node.control.watching import Watching
 from nectar_node.control.web import Web
 from nectar_node.core.core import NodeCore
@@ -88,7 +88,7 @@ class Control:
         self._ready = ready
         self._shares = 0
         self._snapshots = snapshots
-        self.uploads = Uploads(core, folder / "uploads", turn)
+        self.uploads = FileUploads(core, folder / "uploads", turn)
         self._commands: dict[str, Callable[[Client, Fields], Awaitable[dict[str, object]]]] = {
             "status": self._on_status,
             "ps": self._on_ps,

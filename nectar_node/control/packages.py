@@ -18,7 +18,7 @@ from nectar_node.contract.actions import Installed
 from nectar_node.control import status
 from nectar_node.control.clients import Waiter
 from nectar_node.control.requests import Fields, consent_of, package_untrusted
-from nectar_node.control.uploads import Uploads
+from nectar_node.control.uploads import FileUploads
 from nectar_node.core.core import NodeCore
 from nectar_node.packages.contents import discard_copy, has_copy, with_copy
 from nectar_node.packages.manifest import Package, capability_text, read_package, requested_capabilities
@@ -52,7 +52,7 @@ class Packages:
         self,
         core: NodeCore,
         folder: Path,
-        uploads: Uploads,
+        uploads: FileUploads,
         turn: Callable[[], None],
         kept: Callable[[], Awaitable[None]],
     ) -> None:

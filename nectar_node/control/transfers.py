@@ -19,7 +19,7 @@ from nectar_node.base.decoding import BadShape, decode_untrusted
 from nectar_node.base.errors import BadInput, NodeError
 from nectar_node.control.clients import Client, Waiter
 from nectar_node.control.requests import Fields, node_untrusted
-from nectar_node.control.uploads import Upload, Uploads
+from nectar_node.control.uploads import FileUploads, UploadedFile
 from nectar_node.core.core import NodeCore
 from nectar_node.launcher.transfer_answers import (
     PROCESS,
@@ -48,7 +48,7 @@ class SentFile:
     """A file that was sent from here by `send`."""
 
     id: str
-    upload: Upload
+    upload: UploadedFile
     target: str
     mount: str
     outcome: dict[str, object] | None = None
@@ -70,7 +70,7 @@ class SentFile:
 class Transfers:
     """Those commands of one node."""
 
-    def __init__(self, core: NodeCore, uploads: Uploads, turn: Callable[[], None]) -> None:
+    def __init__(self, core: NodeCore, uploads: FileUploads, turn: Callable[[], None]) -> None:
         """`turn` lets the node run after it was told something."""
         self._core = core
         self._uploads = uploads

@@ -36,7 +36,7 @@ class CannotUpload(NodeError):
 
 
 @dataclass(slots=True, eq=False)
-class Upload:
+class UploadedFile:
     """A file that has come, or is coming."""
 
     id: str
@@ -57,7 +57,7 @@ class Upload:
         return self.there == self.size
 
 
-class Uploads:
+class FileUploads:
     """The uploads of one node, and the commands about them."""
 
     def __init__(self, core: NodeCore, folder: Path, turn: Callable[[], None]) -> None:
@@ -67,7 +67,7 @@ class Uploads:
         self._core = core
         self._folder = folder
         self._turn = turn
-        self._known: dict[str, Upload] = {}
+        self._known: dict[str, UploadedFile] = {}
         self.clear()
         self.commands: dict[str, Callable[[Client, Fields], Awaitable[dict[str, object]]]] = {
             "upload": self._on_upload,
@@ -79,7 +79,7 @@ class Uploads:
         self._known.clear()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def whole_untrusted(self, id: str) -> Upload:
+    def whole_untrusted(self, id: str) -> UploadedFile:
         """Return an upload that is complete; raises CannotUpload."""
         upload = self._of_untrusted(id)
         if not upload.whole:
@@ -109,12 +109,12 @@ class Uploads:
             upload.unpacked = None
             self.discard(upload)
 
-    def discard(self, upload: Upload) -> None:
+    def discard(self, upload: UploadedFile) -> None:
         """Remove a file that nobody reads any more. Does not wait: to remove a large one takes a while."""
         if not upload.users and self._known.pop(upload.id, None) is not None:
             trio.lowlevel.spawn_system_task(trio.to_thread.run_sync, _remove, upload)
 
-    def _of_untrusted(self, id: str) -> Upload:
+    def _of_untrusted(self, id: str) -> UploadedFile:
         upload = self._known.get(id)
         if upload is None:
             raise CannotUpload("The node does not have this file any more: choose it once more.")
@@ -135,7 +135,7 @@ class Uploads:
             raise CannotUpload(f"The node's disk has no room for {name}: free some of it, or send a smaller file.")
         if len(self._known) >= MAX_UPLOADS:
             self._forget_oldest()
-        upload = Upload(os.urandom(8).hex(), self._folder / os.urandom(8).hex() / name, size)
+        upload = UploadedFile(os.urandom(8).hex(), self._folder / os.urandom(8).hex() / name, size)
         try:
             own_files.make_folder(self._folder)
             own_files.make_folder(upload.path.parent)
@@ -166,7 +166,7 @@ def check_name_untrusted(name: str) -> None:
         )
 
 
-def _remove(upload: Upload) -> None:
+def _remove(upload: UploadedFile) -> None:
     shutil.rmtree(upload.path.parent, ignore_errors=True)
     if upload.unpacked is not None:
         discard(upload.unpacked)
