@@ -61,6 +61,7 @@ function useNode() {
     };
     const out = () => {
       end();
+      if (!latest.current) location.replace('/login?to=%2F'); // nothing has been shown yet
       setState('signed-out');
     };
     begin();
