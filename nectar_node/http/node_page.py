@@ -40,12 +40,18 @@ _TYPES = {
 }
 
 
-_POLICY = (
-    "content-security-policy",
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+_POLICY: Headers = (
+    (
+        "content-security-policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
 )
-"""Nothing that others wrote becomes a script, a style or a request to elsewhere, whatever the page does with it."""
+"""Nothing that others wrote becomes a script, a style or a request to elsewhere, whatever the page does with it; and no
+page of another origin has a hand on it.
+"""
 
 
 class PageCommand(NamedTuple):
@@ -114,7 +120,7 @@ class NodePage:
             return None
         if read.method not in ("GET", "HEAD"):
             raise HttpRefused(405, "This is a page of the node: it is opened with GET.")
-        common = (("vary", "accept-encoding"), _POLICY)
+        common = (("vary", "accept-encoding"), *_POLICY)
         packed = self._packed.get(read.path)
         if packed is not None and _takes_gzip(read.headers):
             return _with(serve(packed, read.headers), ("content-encoding", "gzip"), *common)
