@@ -77,7 +77,13 @@ function useView() {
     const go = async () => {
       const [first, ...rest] = place();
       const name = first in VIEWS ? first : 'packages';
-      const { Part } = await VIEWS[name][1]();
+      let Part;
+      try {
+        ({ Part } = await VIEWS[name][1]());
+      } catch {
+        setTimeout(go, 1000); // the node does not answer
+        return;
+      }
       if ((place()[0] || 'packages') === name || !(place()[0] in VIEWS)) setView({ name, Part, rest });
     };
     go();
