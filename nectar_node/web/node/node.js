@@ -126,7 +126,9 @@ function Page() {
     if (node) document.title = `${document.title.split(' – ')[0]} – ${node.sample.name}`;
   }, [node?.sample.name]);
   useEffect(() => {
-    if (node && view.Part) performance.mark('usable');
+    if (!node || !view.Part) return;
+    performance.mark('usable');
+    for (const [, load] of Object.values(VIEWS)) load().catch(() => {}); // so that they are there if the node is not
   }, [Boolean(node && view.Part)]);
   return html`
     <a class="skip" href="#main" onClick=${(event) => {
