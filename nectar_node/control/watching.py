@@ -17,7 +17,7 @@ WATCH_SECONDS = 1.0
 REST = 20
 """A sample of many processes takes a while: the pause after it is at least as many times as long."""
 MAX_WATCHED = 500
-"""Processes in one sample: of more, those that have used the most processor time."""
+"""Processes in one sample, and peers: of more processes, those that have used the most processor time."""
 LOG_SECONDS = 0.2
 """Seconds between two looks at the log."""
 
@@ -38,10 +38,13 @@ class Watching:
         while True:
             began = trio.current_time()
             status, told = await self._status(client, fields), await self._processes(client, Fields())
-            rows = told["processes"]
+            rows, peers = told["processes"], status["peers"]
             assert isinstance(rows, list)
+            assert isinstance(peers, list)
             busiest = nlargest(MAX_WATCHED, rows, key=_cpu) if len(rows) > MAX_WATCHED else rows
-            sample = {**status, **told, "processes": busiest, "process_count": len(rows), "at": began}
+            counts = {"process_count": len(rows), "peer_count": len(peers)}
+            bounded = {"processes": busiest, "peers": peers[:MAX_WATCHED]}
+            sample = {**status, **told, **bounded, **counts, "at": began}
             took = trio.current_time() - began
             await client.send(line_of({"event": sample}))
             await trio.sleep(max(WATCH_SECONDS, took * REST))

@@ -8,7 +8,7 @@ import { packageOf, shown } from './text.js';
 const MOST = 1000;
 
 export function Part({ node, rest }) {
-  const [whose, setWhose] = useState(decodeURIComponent(rest[0] ?? ''));
+  const [whose, setWhose] = useState(rest[0] ?? '');
   const [lines, setLines] = useState([]);
   const [runs, setRuns] = useState(true);
   const after = useRef(0);

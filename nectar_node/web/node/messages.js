@@ -10,7 +10,7 @@ const DRAWN = 250; // milliseconds between two drawings
 
 export function Part({ node, rest }) {
   const our = node.sample.name;
-  const [whose, setWhose] = useState(decodeURIComponent(rest[0] ?? ''));
+  const [whose, setWhose] = useState(rest[0] ?? '');
   const [runs, setRuns] = useState(true);
   const [lost, setLost] = useState(0);
   const [live, setLive] = useState(false);

@@ -3,7 +3,7 @@
 import { html, render, useEffect, useRef, useState } from '../html.js';
 import { follow } from './api.js';
 import { Told } from './parts.js';
-import { count, duration, percent, rate, shown, size } from './text.js';
+import { count, decoded, duration, percent, rate, shown, size } from './text.js';
 
 const VIEWS = {
   packages: ['Packages', () => import('./packages.js')],
@@ -18,7 +18,7 @@ const VIEWS = {
 const KEPT = 120; // samples that figures are drawn of: two minutes
 const HIDDEN = 20000; // milliseconds after which a page that nobody sees asks for nothing
 
-const place = () => location.hash.slice(1).split('/');
+const place = () => location.hash.slice(1).split('/').map(decoded);
 
 // What each process did between two samples, and the node as a whole.
 function measured(before, now) {
@@ -145,7 +145,7 @@ function Page() {
       </div>
       ${node?.sample.warnings.map((each) => html`<p class="note warn" key=${each}>${shown(each, 600)}</p>`)}
       <${Told} />
-      ${node && view.Part ? html`<${view.Part} key=${view.name} node=${node} rest=${view.rest} />` : state === 'connecting' && html`<p class="quiet">Asking the node…</p>`}
+      ${node && view.Part ? html`<${view.Part} key=${[view.name, ...view.rest].join()} node=${node} rest=${view.rest} />` : state === 'connecting' && html`<p class="quiet">Asking the node…</p>`}
     </main>`;
 }
 

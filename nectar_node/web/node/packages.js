@@ -21,7 +21,7 @@ export function Part({ node }) {
     setDisk(used);
     setStates(saved.states);
   };
-  const running = sample.processes.map((row) => row.address).join();
+  const running = [...new Set(sample.processes.map((row) => packageOf(row.address)))].sort().join();
   useEffect(() => {
     load().catch((error) => say(error.message, 'bad'));
   }, [running, sample.boot_id]);

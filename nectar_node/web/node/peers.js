@@ -23,5 +23,6 @@ export function Part({ node }) {
     ${sample.peers.length === 0
       ? html`<${Empty}>This node has no session with another one. A session begins with the first message, such as <code>nectar send</code> of a file.<//>`
       : html`<${Table} name="Peers" columns=${columns} rows=${sample.peers} keyOf=${(row) => row.name} />`}
+    ${sample.peer_count > sample.peers.length && html`<p class="quiet small">These are ${sample.peers.length} of ${sample.peer_count}.</p>`}
   <//>`;
 }

@@ -40,3 +40,12 @@ export function shown(text, most = 300) {
 // An address without the name of this node.
 export const near = (address, our) => (address.startsWith(`${our}@`) ? address.slice(our.length + 1) : address);
 export const packageOf = (process) => process.split('@').pop().split(':').slice(1).join(':');
+
+// A part of an address, which somebody may have mistyped.
+export function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
