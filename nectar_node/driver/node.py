@@ -338,7 +338,7 @@ class Node:
                 clients = self._prepared.budget.clients
                 nursery.start_soon(server.serve, commands, socket, control.MAX_LINE_BYTES, clients)
                 if self._door is not None:
-                    self._api = NodeApi(commands, nursery, self._door.answered, self._goes_on)
+                    self._api = NodeApi(commands, nursery, self._door.answered, self._goes_on, self._note)
                     nursery.start_soon(self._again, "the HTTP server", self._door.serve)
                 nursery.start_soon(_check_engine, self._prepared.engine)
                 nursery.start_soon(self._again, "the watch over the clock", self._watch_clock)

@@ -29,6 +29,7 @@ LOOK_SECONDS = 1.0
 """Seconds between two looks at whether somebody is still signed in."""
 SILENT_LOOKS = 15
 """Looks after which a stream says something, so that a connection that is gone is noticed."""
+_SORRY = "The node could not do that: its log says why."
 _HEADERS: Headers = (
     ("content-type", "text/event-stream"),
     ("cache-control", "no-store"),
@@ -55,12 +56,16 @@ class NodeApi:
         nursery: trio.Nursery,
         answered: Callable[[HttpAnswer | DoorFeed], None],
         goes_on: Callable[[HttpCommand], bool],
+        note: Callable[[str, BaseException], None],
     ) -> None:
-        """`answered` gives answers to the door; `goes_on` tells whether who has given a command is still signed in."""
+        """`answered` gives answers to the door; `goes_on` tells whether who has given a command is still signed in;
+        `note` logs a failure of our own code.
+        """
         self._control = control
         self._nursery = nursery
         self._answered = answered
         self._goes_on = goes_on
+        self._note = note
         self._streams = 0
         self._commands = 0
 
@@ -84,6 +89,9 @@ class NodeApi:
             else:
                 answer = await self._control.answer_untrusted(client, command.line)
             self._answered(HttpAnswer(command.token, *json_answer(200 if "ok" in answer else 400, answer)))
+        except Exception as failure:  # the node is worth more than its page
+            self._note("a command of the page", failure)
+            self._answered(HttpAnswer(command.token, *refusal(500, "NodeError", _SORRY)))
         finally:
             self._commands -= 1
             self._control.forget(client)
@@ -114,6 +122,8 @@ class NodeApi:
                     nursery.cancel_scope.cancel()
         except* (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the browser has gone away
+        except* Exception as failures:
+            self._note("a stream of the page", failures)
         finally:
             self._streams -= 1
             feed.end()
