@@ -8,13 +8,18 @@ import json
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pytest
+import trio
 
 from nectar_node.base.errors import NodeError
 from nectar_node.contract.config import LOOPBACK
+from nectar_node.contract.http import HttpAnswer, HttpCommand
+from nectar_node.control.commands import Control
+from nectar_node.driver.http_door import DoorFeed
+from nectar_node.driver.node_api import MAX_COMMANDS, MAX_STREAMS, NodeApi
 from nectar_node.http.node_page import COMMANDS, UPLOAD_DATA
 from nectar_node.launcher.boot_options import BootOptions
 from testnet.real.local import LocalTestnet
@@ -264,3 +269,44 @@ def test_a_node_goes_down_in_spite_of_open_streams_and_keeps_no_upload(browser: 
         assert [kind for kind, _ in events if kind != "message"] == []
     assert not network.place(TWO).uploads.exists()
     assert "failed at" not in network.log(TWO)
+
+
+class Broken:
+    """A control socket's commands, all of which fail in our own code."""
+
+    def connected(self, send: object) -> None:
+        """A client that needs nothing."""
+
+    def forget(self, client: None) -> None:
+        """Nothing was used."""
+
+    async def answer_untrusted(self, client: None, line: bytes) -> dict[str, object]:
+        raise ValueError("broken")
+
+
+@pytest.mark.parametrize("streams", [False, True])
+async def test_a_failure_of_our_own_code_is_noted_and_ends_nothing_else(streams: bool) -> None:
+    noted: list[str] = []
+    answers: list[HttpAnswer | DoorFeed] = []
+    async with trio.open_nursery() as nursery:
+        control = cast(Control, Broken())
+        api = NodeApi(control, nursery, answers.append, lambda _: True, lambda what, _: noted.append(what))
+        api.take(HttpCommand("token", b"{}", b"", streams, "session"))
+    assert len(noted) == 1
+    (answer,) = answers
+    if isinstance(answer, DoorFeed):
+        assert [piece async for piece in answer.pieces] == []
+    else:
+        assert (answer.status, json.loads(bytes(answer.body))["error"]["kind"]) == (500, "NodeError")
+
+
+async def test_streams_and_commands_are_bounded_and_who_is_turned_away_is_told() -> None:
+    answers: list[HttpAnswer | DoorFeed] = []
+    async with trio.open_nursery() as nursery:
+        api = NodeApi(cast(Control, Broken()), nursery, answers.append, lambda _: True, lambda *_: None)
+        for streams, most in ((True, MAX_STREAMS), (False, MAX_COMMANDS)):
+            for _ in range(most + 1):
+                api.take(HttpCommand("token", b"{}", b"", streams, "session"))
+        turned_away = [answer for answer in answers if isinstance(answer, HttpAnswer)]
+        assert [answer.status for answer in turned_away] == [503, 503]
+        nursery.cancel_scope.cancel()
