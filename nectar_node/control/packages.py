@@ -96,10 +96,11 @@ class Packages:
         """Answer what a start with the same arguments would ask for, and what else it would have to be told."""
         wanted, reviewed = await self._review(await self._resolved(fields))
         our = self._core.our
-        asks = [capability_text(each, our) for entry in wanted.entries for each in requested_capabilities(entry, our)]
+        asked = {each for entry in wanted.entries for each in requested_capabilities(entry, our)}
         return question_row(wanted, reviewed.question, our) | {
             "processes": [str(each) for each in wanted.processes],
-            "requests": sorted(set(asks)),
+            "requests": sorted(capability_text(each, our) for each in asked),
+            "absent": [capability_text(each, our) for each in asked if self._core.kernel.lacks(each.issuer.process)],
             "powers": _power_rows(wanted, our),
         }
 
@@ -119,7 +120,8 @@ class Packages:
         if installed is None:
             raise BadInput(f"No package {fields.address} is installed: choose a zip or a folder to start it from.")
         origin = None if installed.origin is None else str(installed.origin)
-        return structs.replace(fields, package=str(installed.folder), origin=origin)
+        stands_in = str(installed.processes[0]) if installed.stands_in else ""
+        return structs.replace(fields, package=str(installed.folder), origin=origin, stands_in=stands_in)
 
     async def _review(self, fields: Fields) -> tuple[Package, Reviewed]:
         core = self._core

@@ -132,21 +132,23 @@ function Package({ each, node, disk, states, busy, run, load, start }) {
 
 // What a package asks for. Changing it starts the package again, since rights are given at the start.
 function Rights({ each, our, busy, start }) {
-  const asked = [...new Set(each.processes.flatMap((process) => process.asked))];
+  const absent = [...new Set(each.processes.flatMap((process) => process.absent))];
+  const asked = [...new Set(each.processes.flatMap((process) => process.asked))].filter((right) => !absent.includes(right));
   const held = new Set(each.processes.flatMap((process) => process.granted));
   const [changed, setChanged] = useState({});
   const has = (right) => changed[right] ?? held.has(right);
   const different = asked.filter((right) => has(right) !== held.has(right));
-  if (!asked.length) return html`<p class="quiet small">It asks for no rights.</p>`;
+  if (!asked.length && !absent.length) return html`<p class="quiet small">It asks for no rights.</p>`;
   const apply = async () => {
     await start({ address: each.package, grant: asked.filter(has), deny: asked.filter((right) => !has(right)) }, each.package);
     setChanged({});
   };
-  const denied = asked.length - held.size;
+  const denied = asked.filter((right) => !held.has(right)).length;
   return html`<details>
-    <summary>Rights: ${held.size} of ${asked.length} granted${denied > 0 && html` <span class="badge warn">${denied} denied</span>`}</summary>
+    <summary>Rights: ${asked.length - denied} of ${asked.length} granted${denied > 0 && html` <span class="badge warn">${denied} denied</span>`}</summary>
     <fieldset class="stack"><legend class="unseen">Rights of ${each.package}</legend>
-      <ul class="rights">${asked.map((right) => html`<li key=${right}><${Right} right=${right} our=${our} powers=${each.powers} on=${has(right)} set=${(on) => setChanged({ ...changed, [right]: on })} /></li>`)}</ul>
+      <ul class="rights">${asked.map((right) => html`<li key=${right}><${Right} right=${right} powers=${each.powers} on=${has(right)} set=${(on) => setChanged({ ...changed, [right]: on })} /></li>`)}</ul>
+      <${Absent} rights=${absent} />
       ${different.length > 0 && html`<div class="row"><button class="first" disabled=${busy} onClick=${apply}>Start it again with these rights</button>
         <button disabled=${busy} onClick=${() => setChanged({})}>Leave them</button></div>`}
     </fieldset>
@@ -159,21 +161,25 @@ function Right({ right, powers, on, set }) {
     <span><code>${shown(right)}</code>${WORDS[right] ? ` – ${WORDS[right]}` : ''}${power ? html` <span class="badge warn">powerful</span> to ${shown(power.allows)}` : ''}</span></label>`;
 }
 
+const Absent = ({ rights }) => rights.length > 0 && html`<p class="quiet small">It also asks for ${rights.map((each) => shown(each)).join(', ')}, which this node has not.</p>`;
+
 // What is asked before a package that somebody has given gets any right.
 function Wanted({ wanted, busy, start, close }) {
   const { review, name } = wanted;
+  const asked = review.requests.filter((right) => !review.absent.includes(right));
   const powerful = new Set(review.powers.map((each) => each.capability));
-  const [granted, setGranted] = useState(() => Object.fromEntries(review.requests.map((right) => [right, !powerful.has(right)])));
+  const [granted, setGranted] = useState(() => Object.fromEntries(asked.map((right) => [right, !powerful.has(right)])));
   const [replace, setReplace] = useState(false);
   const go = () =>
-    start({ upload: wanted.upload, grant: review.requests.filter((right) => granted[right]), deny: review.requests.filter((right) => !granted[right]), replace }, name);
+    start({ upload: wanted.upload, grant: asked.filter((right) => granted[right]), deny: asked.filter((right) => !granted[right]), replace }, name);
   return html`<${Dialog} title="Start ${shown(review.package, 100)}?" onClose=${close}>
     <div class="stack">
       <p>From <code>${shown(name)}</code>: ${review.processes.length ? review.processes.map((each) => shown(each)).join(', ') : 'no processes'}.</p>
       ${review.requests.length === 0 && html`<p class="quiet">It asks for no rights.</p>`}
-      ${review.requests.length > 0 && html`<fieldset><legend>It asks for these rights</legend>
-        <ul class="rights">${review.requests.map((right) => html`<li key=${right}><${Right} right=${right} powers=${review.powers} on=${granted[right]} set=${(on) => setGranted({ ...granted, [right]: on })} /></li>`)}</ul>
+      ${asked.length > 0 && html`<fieldset><legend>It asks for these rights</legend>
+        <ul class="rights">${asked.map((right) => html`<li key=${right}><${Right} right=${right} powers=${review.powers} on=${granted[right]} set=${(on) => setGranted({ ...granted, [right]: on })} /></li>`)}</ul>
       </fieldset>`}
+      <${Absent} rights=${review.absent} />
       ${review.replaces && html`<label><input type="checkbox" checked=${replace} onChange=${(event) => setReplace(event.target.checked)} />
         <span>It takes the place of the ${shown(review.package)} from <code>${shown(review.replaces)}</code>, with its files and state.</span></label>`}
     </div>

@@ -195,10 +195,11 @@ def test_a_file_that_the_disk_cannot_hold_is_refused_before_it_comes(browser: Br
 
 def test_a_package_is_started_from_a_zip_with_the_rights_that_its_user_gives_it(browser: Browser) -> None:
     """Nothing runs before somebody has said yes to what is powerful."""
-    upload = browser.upload("greeter.zip", packed(request=("net:distro:sys", "timer:distro:sys")))
+    upload = browser.upload("greeter.zip", packed(request=("net:distro:sys", "timer:distro:sys", "eth:distro:sys")))
     asked = browser.ask("review", upload=upload)
     assert asked["package"] == "greeter:local"
-    assert asked["requests"] == ["net:distro:sys", "network", "timer:distro:sys"]
+    assert asked["requests"] == ["eth:distro:sys", "net:distro:sys", "network", "timer:distro:sys"]
+    assert asked["absent"] == ["eth:distro:sys"]
     told = browser.ask("start", upload=upload, deny=["timer:distro:sys"], grant=["net:distro:sys", "network"])
     assert told["processes"][0]["granted"] == ["network", "net:distro:sys"]
     assert row(browser, "greeter:local")["denied"] == ["timer:distro:sys"]
