@@ -24,6 +24,7 @@ from nectar_node.launcher.arguments import (
     parse_directory,
     parse_endpoint,
     parse_http,
+    parse_http_name,
     parse_invitation,
     parse_memory,
     parse_quotas,
@@ -68,6 +69,8 @@ _FIELDS = {
     "memory": "memory_bytes",
     "http": "http",
     "tls": "tls",
+    "http_name": "http_name",
+    "rpc_open": "rpc_open",
     "trace": "trace",
     "quota": "quotas",
     "max_files": "quotas",
@@ -197,6 +200,15 @@ def boot(
     tls: Annotated[
         str, typer.Option(metavar="CERT,KEY", help="With --http: the files of a certificate and of its key, PEM.")
     ] = "",
+    http_name: Annotated[
+        str,
+        typer.Option(
+            metavar="DOMAIN", help="With --http: the domain at which a proxy with TLS passes browsers on to the node."
+        ),
+    ] = "",
+    rpc_open: Annotated[
+        bool, typer.Option("--rpc-open/--no-rpc-open", help="Let programs here send messages by HTTP without a token.")
+    ] = False,
     rescue: Annotated[
         bool, typer.Option("--rescue", help="Start with what is left of a damaged store, and say what is lost.")
     ] = False,
@@ -226,6 +238,8 @@ def boot(
         once=once,
         http=parse_http(http) if http else None,
         tls=parse_tls(tls) if tls else None,
+        http_name=parse_http_name(http_name) if http_name else None,
+        rpc_open=rpc_open,
         rescue=rescue,
         take_over=take_over,
     )

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from kernel.contract.address import ProcessId
 from kernel.contract.events import Answered
 from kernel.contract.message import Buffer
-from nectar_node.contract.http import HttpAnswer, HttpCommand
+from nectar_node.contract.http import CheckPassword, HttpAnswer, HttpCommand, StartUpload
 from nectar_node.contract.traces import Traced
 from nectar_node.storage.operations import Job, Location, StopJob, Usage
 from net.contract.events import Close, Dial, FailureReason, Hold, Probed, Unforeseen, Writable
@@ -188,6 +188,8 @@ DriverAction = (
     | StopBackup
     | HttpAnswer
     | HttpCommand
+    | CheckPassword
+    | StartUpload
     | ShutDown
     | Unforeseen
     | Torn

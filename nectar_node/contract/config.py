@@ -108,6 +108,10 @@ class HttpPlace:
     """0: any free port."""
     tls: tuple[str, str] | None = None
     """The files of the certificate and its key, PEM; None: without TLS."""
+    name: str | None = None
+    """A domain for the node, and below it for packages, where a proxy in front of the node takes TLS."""
+    rpc_open: bool = False
+    """Whether programs on this machine may send messages in the user's name without a token."""
 
 
 @dataclass(frozen=True, slots=True)

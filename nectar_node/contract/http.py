@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from kernel.contract.address import PackageId
 from kernel.contract.message import Buffer
 
 Headers = tuple[tuple[str, str], ...]
@@ -36,7 +37,22 @@ class HttpGone(NamedTuple):
     token: object
 
 
-HttpEvent = HttpRequest | HttpGone
+class PasswordChecked(NamedTuple):
+    """What has come of a `CheckPassword`."""
+
+    token: object
+    is_right: bool
+
+
+class UploadStarted(NamedTuple):
+    """What has come of a `StartUpload`."""
+
+    token: object
+    problem: str | None
+    """Why the package cannot be started, in a sentence; None: it runs."""
+
+
+HttpEvent = HttpRequest | HttpGone | PasswordChecked | UploadStarted
 
 
 class HttpAnswer(NamedTuple):
@@ -63,3 +79,18 @@ class HttpCommand(NamedTuple):
     """Whether the answer is a stream of events, which ends when the session does."""
     session: str
     """The cookie of who is signed in."""
+
+
+class CheckPassword(NamedTuple):
+    """Find out whether that is the password of the node's key file; `PasswordChecked` says so."""
+
+    token: object
+    password: bytes
+
+
+class StartUpload(NamedTuple):
+    """Start the package in a zip that a program has sent; `UploadStarted` says what has come of it."""
+
+    token: object
+    package: PackageId
+    data: Buffer

@@ -9,8 +9,9 @@ import trio
 from nectar_node.base.errors import NodeError
 from nectar_node.control.requests import Fields
 from nectar_node.core.core import NodeCore
-from nectar_node.http.sessions import LINK_SECONDS
-from nectar_node.system.http_server import LOGIN
+from nectar_node.http.entrance import LOGIN
+from nectar_node.http.rpc import RPC_PATH
+from nectar_node.http.sessions import LINK_SECONDS, SESSION_SECONDS
 
 
 class NotServed(NodeError):
@@ -28,16 +29,28 @@ class Web:
             "open": self._on_open,
             "sessions": self._on_sessions,
             "revoke_session": self._on_revoke,
+            "session_token": self._on_token,
         }
 
     async def _on_open(self, _: object, __: Fields) -> dict[str, object]:
         """Return a link that signs in once; `&to=` and a path may be added to it."""
+        reached, domain = self._reached(), self._status().get("http_name")
+        if domain is not None:
+            reached = f"https://{domain}"  # where a proxy passes on to it
+        link = self._core.sessions.make_link(trio.current_time())
+        return {"url": f"{reached}{LOGIN}?link={link}", "seconds": LINK_SECONDS}
+
+    def _reached(self) -> str:
         url = self._status().get("http")
         if not isinstance(url, str):
             raise NotServed(f"{self._core.our} serves no browsers: boot it with --http PORT.")
-        reached = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
-        link = self._core.sessions.make_link(trio.current_time())
-        return {"url": f"{reached}{LOGIN}?link={link}", "seconds": LINK_SECONDS}
+        return url.replace("//0.0.0.0:", "//localhost:").replace("//[::]:", "//localhost:")
+
+    async def _on_token(self, _: object, __: Fields) -> dict[str, object]:
+        """Return a token for programs on this machine, and where they send messages."""
+        reached = self._reached()
+        token = self._core.sessions.make_token(trio.current_time())
+        return {"token": token, "url": f"{reached}{RPC_PATH}", "seconds": SESSION_SECONDS}
 
     async def _on_sessions(self, _: object, __: Fields) -> dict[str, object]:
         now = trio.current_time()

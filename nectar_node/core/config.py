@@ -43,6 +43,12 @@ class CoreConfig:
     """Those of the node's own page, by path; none: it has none."""
     http_hosts: tuple[str, ...] = ()
     """How browsers may call this node in a Host header, beside the names of its loopback."""
+    http_proxied: tuple[str, ...] = ()
+    """Names under which a proxy in front of it passes on what browsers send."""
+    has_password: bool = False
+    """Whether the node's key file is protected by a password, with which its user may sign in."""
+    rpc_open: bool = False
+    """Whether programs on this machine may send messages in the user's name without a token."""
     ledger: Ledger = field(default_factory=Ledger)
     """Accounts of what packages have on the disk; the driver updates them."""
     keeps: str = "kept"

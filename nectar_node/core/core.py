@@ -50,7 +50,7 @@ from nectar_node.contract.actions import (
     StandDown,
     Torn,
 )
-from nectar_node.contract.http import HttpAnswer, HttpCommand, HttpEvent
+from nectar_node.contract.http import CheckPassword, HttpAnswer, HttpCommand, HttpEvent, StartUpload
 from nectar_node.contract.json_shapes import RequestRefused
 from nectar_node.contract.traces import Traces
 from nectar_node.core.backups import Backups
@@ -61,6 +61,7 @@ from nectar_node.core.process_table import PROCESSES, ProcessRows
 from nectar_node.core.store import Store
 from nectar_node.databases.kv import Kv
 from nectar_node.databases.sqlite import Sqlite
+from nectar_node.http.origins import OurNames
 from nectar_node.packages.boot import Boot, StartUp
 from nectar_node.packages.decisions import Decision, Decisions
 from nectar_node.packages.installer import EntryOwner, Installer
@@ -91,6 +92,8 @@ EVENTS_AT_ONCE = 1024
 """Events of the net that are passed on in one turn of the driver: some tens of milliseconds of work."""
 KEEPS_AT_ONCE = 2
 """How often a turn looks at what is to be written: again for what came of the first time, if our own code failed."""
+_FOR_DRIVER = (StopJob, LogLine, ShutDown, Kept, HttpAnswer, HttpCommand, CheckPassword, StartUpload)
+"""Actions of system processes that the driver carries out as they are."""
 MAX_TRAPS = 256
 """Processes whose last trap is remembered: enough for everything that was started a moment ago."""
 
@@ -153,7 +156,16 @@ class NodeCore:
         net = Net(config.our, self.peers, network.record, network.statistics)
         distro = KernelProcess(config.our, self.kernel)
         self.keeper = Keeper(config.our, config.keeps, config.kept.owners, config.fresh_id, self._key_of, config.memory)
-        self._http = HttpServer(config.our, config.http_hosts, config.fresh_id, config.page_files)
+        names = OurNames(frozenset(config.http_hosts), frozenset(config.http_proxied))
+        self._http = HttpServer(
+            config.our,
+            names,
+            config.fresh_id,
+            config.page_files,
+            self.kernel.processes.__contains__,
+            has_password=config.has_password,
+            rpc_open=config.rpc_open,
+        )
         self.sessions = self._http.sessions
         processes: tuple[SystemProcess, ...]
         processes = (self.vfs, *databases, self._state, Timer(), net, distro, self._terminal, self.keeper, self._http)
@@ -643,7 +655,9 @@ class NodeCore:
         while (action := self._system.next_action(process, self._now)) is not None:
             if isinstance(action, Job):
                 self._out.append(action._replace(owner=SystemToken(process.id, action.owner)))
-            elif isinstance(action, (StopJob, LogLine, ShutDown, Kept, HttpAnswer, HttpCommand)):
+            elif isinstance(
+                action, (StopJob, LogLine, ShutDown, Kept, HttpAnswer, HttpCommand, CheckPassword, StartUpload)
+            ):
                 self._out.append(action)
             elif isinstance(action, AskKept):
                 self._store.ask(SystemToken(process.id, action.token))

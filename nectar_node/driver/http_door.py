@@ -33,7 +33,7 @@ from hypercorn.utils import wrap_app
 
 from nectar_node.base import log
 from nectar_node.base.errors import CannotListen
-from nectar_node.contract.config import HttpPlace
+from nectar_node.contract.config import LOOPBACK, HttpPlace
 from nectar_node.contract.http import Headers, HttpAnswer, HttpEvent, HttpGone, HttpRequest
 from nectar_node.http.pages import PageAnswer, error_page
 
@@ -69,6 +69,8 @@ class DoorSocket(NamedTuple):
 
     socket: socket.socket
     tls: ssl.SSLContext | None
+    guard: socket.socket | None = None
+    """Holds the other address of `localhost`, so that nobody else is reached by that name; it takes no connections."""
 
     @property
     def port(self) -> int:
@@ -80,6 +82,8 @@ class DoorSocket(NamedTuple):
     def url(self) -> str:
         """What people give to their browsers."""
         host = self.socket.getsockname()[0]
+        if host in (LOOPBACK, "::1"):
+            host = "localhost"  # below which each package has a name, as below an address it has not
         return f"http{'' if self.tls is None else 's'}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
@@ -104,7 +108,33 @@ def open_door(place: HttpPlace) -> DoorSocket:
         else:
             what = f"The HTTP server cannot listen on {where}: {error.strerror}. Choose another place for --http."
         raise CannotListen(what) from error
-    return DoorSocket(listener, tls)
+    return DoorSocket(listener, tls, _guard(listener))
+
+
+def _guard(listener: socket.socket) -> socket.socket | None:
+    """Return a socket that holds [::1] at the port of a listener on 127.0.0.1, where there is IPv6.
+
+    Browsers try [::1] first for `localhost`: another user of this machine who listens there would be given links that
+    sign in. Raises CannotListen if somebody does.
+    """
+    host, port = listener.getsockname()[:2]
+    if host != LOOPBACK or not socket.has_ipv6:
+        return None
+    with suppress(OSError):  # where there is no IPv6, nobody is there either
+        guard = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+        try:
+            guard.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            guard.bind(("::1", port))
+        except OSError as error:
+            guard.close()
+            if error.errno != errno.EADDRINUSE:
+                raise
+            listener.close()
+            raise CannotListen(
+                f"Something else listens on [::1]:{port}, which is localhost too: choose another port for --http."
+            ) from error
+        return guard
+    return None
 
 
 def _tls(certificate: str, key: str) -> ssl.SSLContext:
@@ -241,6 +271,8 @@ class HttpDoor:
                 await self._emptied.wait()
         for stream in tuple(self._streams):
             stream.socket.close()
+        if self._door.guard is not None:
+            self._door.guard.close()
 
     def answered(self, answer: HttpAnswer | DoorFeed) -> None:
         """Take the answer to a request."""

@@ -41,6 +41,24 @@ def read_keys(config: NodeConfig) -> Keys:
     return keys
 
 
+def has_password(path: Path) -> bool:
+    """Whether a password protects the key file, which is there."""
+    return keyfile.read_key_file(path).protection is not None
+
+
+def is_password(path: Path, password: bytes) -> bool:
+    """Whether that is the password of the key file, as it is now. It takes a second of a core and 256 MiB."""
+    try:
+        if not has_password(path):
+            return False
+        keyfile.unlock_key_file(path, password)
+    except KeyFileError as error:
+        if not isinstance(error, WrongPassword):
+            log.write_line("net", f"a password cannot be checked: {error}")
+        return False
+    return True
+
+
 def forget_former_key(path: Path) -> None:
     """Remove the former key from the key file, now that the registrar has granted the new one."""
     try:

@@ -61,7 +61,15 @@ from nectar_node.contract.actions import (
     Torn,
 )
 from nectar_node.contract.config import GENESIS_FILE, GenesisFile, NewerNetwork, NodeConfig, module_cache
-from nectar_node.contract.http import HttpAnswer, HttpCommand, HttpEvent
+from nectar_node.contract.http import (
+    CheckPassword,
+    HttpAnswer,
+    HttpCommand,
+    HttpEvent,
+    PasswordChecked,
+    StartUpload,
+    UploadStarted,
+)
 from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.contract.traces import Traced
 from nectar_node.control import commands as control
@@ -87,6 +95,8 @@ from nectar_node.driver.log_budget import LogBudget
 from nectar_node.driver.membership import (
     forget_former_key,
     former_names,
+    has_password,
+    is_password,
     open_directory,
     read_keys,
     registrar_key,
@@ -96,6 +106,7 @@ from nectar_node.driver.node_store import OpenStore, open_store
 from nectar_node.driver.node_trace import NodeTrace
 from nectar_node.driver.program_code import load_program
 from nectar_node.driver.snapshots import NodeSnapshots, forget_snapshot
+from nectar_node.driver.uploads import start_upload
 from nectar_node.packages.boot import Boot
 from nectar_node.packages.contents import discard_unused, with_copy
 from nectar_node.packages.manifest import Package
@@ -307,6 +318,8 @@ class Node:
             StopBackup: self._backups.cut_short,
             HttpAnswer: self._http_answer,
             HttpCommand: self._http_command,
+            CheckPassword: lambda check: self._nursery.start_soon(self._check_password, check),
+            StartUpload: lambda upload: self._nursery.start_soon(self._start_upload, upload),
             Joined: self._on_joined,
             NameRefused: self._on_refused,
             StandDown: self._on_standing_down,
@@ -323,6 +336,7 @@ class Node:
         socket = server.bind(self.config.folder.control)
         path = self.config.folder.path
         commands = control.Control(self._core, path, self._status, self._turn, self._ready, self._note, self._snapshots)
+        self._commands = commands
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -471,6 +485,20 @@ class Node:
         if self._api is not None:
             self._api.take(command)
 
+    async def _check_password(self, check: CheckPassword) -> None:
+        right = await trio.to_thread.run_sync(
+            is_password, self.config.folder.key, check.password, abandon_on_cancel=True
+        )
+        self._tell_http(PasswordChecked(check.token, right))
+
+    async def _start_upload(self, upload: StartUpload) -> None:
+        folder, client = self.config.folder.path, self._commands.connected(_say_nothing)
+        answer = partial(self._commands.answer_untrusted, client)
+        problem = await start_upload(upload, self.config.name, folder, answer)
+        if problem is not None:
+            log.write_line("http", f"a package that was sent is not started: {problem}")
+        self._tell_http(UploadStarted(upload.token, problem))
+
     async def _close_door(self) -> None:
         if self._door is not None:
             await self._door.close()
@@ -530,6 +558,7 @@ class Node:
         return {
             "endpoint": list(self._endpoint),
             "http": self._web,
+            "http_name": None if self.config.http is None else self.config.http.name,
             "boot_id": self._boot_id,
             "uptime": round(uptime, 3),
             "descriptors": {"used": descriptors.used(), "limit": self._prepared.budget.limit},
@@ -709,9 +738,16 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         take_over=config.take_over,
         page_files={} if config.http is None else page_files(),
         http_hosts=() if config.http is None else (config.http.host.lower(),),
+        http_proxied=() if config.http is None or config.http.name is None else (config.http.name,),
+        has_password=has_password(folder.key),
+        rpc_open=config.http is not None and config.http.rpc_open,
         ledger=prepared.ledger,
     )
     return NodeCore(core_config, network)
+
+
+async def _say_nothing(_: bytes) -> None:
+    """Be the client of a command that sends events, and want none."""
 
 
 async def _check_engine(engine: Engine) -> None:

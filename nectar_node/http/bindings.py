@@ -24,6 +24,16 @@ class CannotBind(Exception):
     """A path cannot be bound; the text says why."""
 
 
+class Access(NamedTuple):
+    """For whom something is served."""
+
+    process: ProcessId
+    authenticated: bool
+    local_only: bool
+    secure: bool = False
+    """Whether it is served only at an origin of its package."""
+
+
 class Binding(NamedTuple):
     """One bound path."""
 
@@ -41,6 +51,11 @@ class Binding(NamedTuple):
     """What a GET is answered with, without asking the process; None: it is asked."""
     secure: bool = False
     """Whether it is served only under an origin for its package alone."""
+
+    @property
+    def access(self) -> Access:
+        """For whom it is served."""
+        return Access(self.process, self.authenticated, self.local_only, self.secure)
 
 
 Found = tuple[Binding, dict[str, str]]

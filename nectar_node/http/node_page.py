@@ -173,7 +173,7 @@ def _is_from_elsewhere(read: ReadRequest) -> bool:
     """Whether anything but the page itself has sent a request, as far as the browser says; a package's origin is
     another one.
     """
-    return read.is_forged or read.headers.get("sec-fetch-site", "same-origin") != "same-origin"
+    return read.is_foreign or read.headers.get("sec-fetch-site", "same-origin") != "same-origin"
 
 
 def _addressed(parameters: Mapping[str, str], known: frozenset[str]) -> dict[str, object]:

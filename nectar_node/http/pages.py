@@ -48,6 +48,15 @@ class PageAnswer(NamedTuple):
     body: Buffer
 
 
+def with_policy(answer: PageAnswer, policy: Headers) -> PageAnswer:
+    """Return an answer under a policy of the node's beside its own. Of several policies for its content, browsers obey
+    each (CSP level 3, 3.1); in place of another one a process may say its own.
+    """
+    said = {name for name, _ in answer.headers} - {"content-security-policy"}
+    more = tuple(each for each in policy if each[0] not in said)
+    return answer._replace(headers=(*answer.headers, *more)) if more else answer
+
+
 class StaticPage(NamedTuple):
     """A page that a process has given once and for all."""
 

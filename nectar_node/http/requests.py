@@ -8,7 +8,6 @@ that it is this machine (DNS rebinding).
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -16,9 +15,10 @@ from urllib.parse import unquote_to_bytes
 from kernel.contract.address import ProcessId
 from kernel.contract.errors import BadAddress
 from nectar_node.contract.http import HttpRequest
+from nectar_node.http.origins import OurNames, WebPlace, is_browser, is_digest, is_foreign, place_untrusted, process_of
 
 HOMEPAGE = ProcessId("homepage", "homepage", "sys")
-"""The one process that is served without its name in the path."""
+"""The one process that is served without its name in the path, at an origin of its own."""
 MAX_PATH_CHARACTERS = 8192
 """Characters of path and query together; browsers send no longer ones."""
 MAX_HEADERS = 100
@@ -27,13 +27,11 @@ MAX_HEADER_CHARACTERS = 32 << 10
 """Characters of all headers of one request."""
 MAX_PARAMETERS = 256
 """Parameters in one query."""
-EVERYWHERE = frozenset({"0.0.0.0", "::"})
-"""The hosts that stand for all addresses of a machine."""
 _NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _METHOD = re.compile(r"[A-Z]{1,20}")
 _PROXY_HEADERS = frozenset(
-    {"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"}
+    {"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "x-forwarded-port"}
 )
 """What proxies add; a request with one of them comes from somewhere else than its connection does."""
 
@@ -53,12 +51,18 @@ class ReadRequest(NamedTuple):
     method: str
     host: str
     """As in the Host header, with the port."""
-    process: ProcessId
-    """Whom it is for."""
+    place: WebPlace
+    """What that names: the node, or a package on it."""
+    secure: bool
+    """Whether the browser has come by TLS, to the node or to a proxy in front of it."""
+    process: ProcessId | None
+    """Whom it is for; None: the node itself, or the package that the place names."""
     segments: tuple[str, ...]
     """The path below the process's own, decoded."""
     path: str
     """The whole path, as it was sent."""
+    query: str
+    """As it was sent."""
     parameters: dict[str, str]
     """Those of the query; of several with one name, the last."""
     headers: dict[str, str]
@@ -66,69 +70,56 @@ class ReadRequest(NamedTuple):
     source: tuple[str, int]
     is_local: bool
     """Whether it comes from this machine, and from no proxy there."""
-    is_forged: bool
-    """Whether it would change something, and a page of another origin has made the browser send it."""
+    is_browser: bool
+    """Whether it says that a browser sends it."""
+    is_foreign: bool
+    """Whether a page of another origin has made the browser send it."""
+
+    def url(self, label: str | None, path: str) -> str:
+        """Return the address of a path at another origin of this node."""
+        return f"{'https' if self.secure else 'http'}://{self.place.at(label)}{path}"
 
 
-def read_untrusted(request: HttpRequest, hosts: Collection[str]) -> ReadRequest:
-    """Read a request that is for one of the `hosts` or for this machine; raises HttpRefused."""
+def read_untrusted(request: HttpRequest, names: OurNames) -> ReadRequest:
+    """Read a request that is for one of our `names` or for this machine; raises HttpRefused."""
     if not _METHOD.fullmatch(request.method):
         raise HttpRefused(400, "The method is not one of HTTP.")
     headers = _headers_untrusted(request)
     host = headers.get("host", "")
-    if not is_our_host(host, hosts):
+    place = place_untrusted(host, names.hosts | names.proxied)
+    if place is None or (place.label is not None and not _may_be_label(place.label)):
         raise HttpRefused(
             421, "This node is not called so: open it by the address that `nectar boot --http` was given."
         )
+    proxied = place.name in names.proxied
+    secure = request.secure or proxied
     process, segments = _path_untrusted(request)
-    is_local = _is_loopback(request.source[0]) and _PROXY_HEADERS.isdisjoint(headers)
-    parameters = _parameters_untrusted(request.query)
-    source, forged = request.source, _is_forged(request, host, headers)
     return ReadRequest(
-        request.method, host, process, segments, request.path, parameters, headers, source, is_local, forged
+        request.method,
+        host,
+        place,
+        secure,
+        process,
+        segments,
+        request.path,
+        request.query,
+        _parameters_untrusted(request.query),
+        headers,
+        request.source,
+        is_local=not proxied and _is_loopback(request.source[0]) and _PROXY_HEADERS.isdisjoint(headers),
+        is_browser=is_browser(headers),
+        is_foreign=is_foreign(headers, host, secure=secure),
     )
 
 
-def _is_forged(request: HttpRequest, host: str, headers: dict[str, str]) -> bool:
-    """Whether a browser says that a page of another origin is behind a request that is not safe (RFC 9110, 9.2.1).
-
-    What is no browser says nothing of the kind, and has no cookies that anybody else could use.
-    """
-    if request.method in ("GET", "HEAD", "OPTIONS"):
-        return False
-    if "origin" in headers:
-        return headers["origin"].lower() != f"{'https' if request.secure else 'http'}://{host.lower()}"
-    return headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+def _may_be_label(label: str) -> bool:
+    return process_of(label) is not None or is_digest(label)
 
 
-def cookies(headers: dict[str, str]) -> dict[str, str]:
-    """Return the cookies of a request; of several with one name, the first, whose path is the longest."""
-    found: dict[str, str] = {}
-    for each in headers.get("cookie", "").split(";"):
-        name, _, value = each.strip().partition("=")
-        found.setdefault(name, value)
-    return found
-
-
-def is_our_host(host: str, hosts: Collection[str]) -> bool:
-    """Whether a Host header names this machine's loopback, or one of `hosts`, at any port.
-
-    If one of these stands for all addresses, so does any address: no DNS is asked for it.
-    """
-    name, colon, port = host.rpartition(":")
-    if not colon or "]" in port:
-        name, port = host, ""
-    if port and not (port.isascii() and port.isdecimal() and len(port) <= 5):
-        return False
-    name = name.lower().removesuffix(".")
-    bare = name[1:-1] if name.startswith("[") and name.endswith("]") else name
-    if name == "localhost" or bare in hosts:
-        return True
-    try:
-        address = ip_address(bare)
-    except ValueError:
-        return False
-    return address.is_loopback or not EVERYWHERE.isdisjoint(hosts)
+def cookies(headers: dict[str, str], name: str) -> list[str]:
+    """Return the values of all cookies of one name: another host below the same domain can add some (RFC 6265, 8.6)."""
+    sent = (each.strip().partition("=") for each in headers.get("cookie", "").split(";"))
+    return [value for found, _, value in sent if found == name]
 
 
 def _is_loopback(host: str) -> bool:
@@ -156,8 +147,8 @@ def _headers_untrusted(request: HttpRequest) -> dict[str, str]:
     return headers
 
 
-def _path_untrusted(request: HttpRequest) -> tuple[ProcessId, tuple[str, ...]]:
-    """Return whom a path is for, and its segments below that."""
+def _path_untrusted(request: HttpRequest) -> tuple[ProcessId | None, tuple[str, ...]]:
+    """Return whom a path names, and its segments below that."""
     path = request.path
     if len(path) + len(request.query) > MAX_PATH_CHARACTERS:
         raise HttpRefused(414, f"The address is longer than {MAX_PATH_CHARACTERS} characters.")
@@ -173,7 +164,7 @@ def _path_untrusted(request: HttpRequest) -> tuple[ProcessId, tuple[str, ...]]:
             return ProcessId.parse(segments[0]), segments[1:]
         except BadAddress:
             raise HttpRefused(404, "There is no process of that name.") from None
-    return HOMEPAGE, segments
+    return None, segments
 
 
 def _decoded_untrusted(text: str) -> str:

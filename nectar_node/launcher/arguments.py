@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -72,6 +73,20 @@ def parse_http(text: str) -> tuple[str, int]:
             f"{text!r} is no place for an HTTP server: expected [HOST:]PORT, such as 8080; 0 is any free port."
         )
     return host, int(port)
+
+
+def parse_http_name(text: str) -> str:
+    """Return the domain in `text`, in lower case; raises BadInput."""
+    name = text.lower()
+    labels = name.split(".")
+    if (
+        len(name) > 189  # with a package's label in front of it, at most 253
+        or not all(re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", label) for label in labels)
+        or labels[-1].isdigit()
+        or labels[-1] == "localhost"
+    ):
+        raise BadInput(f"{text!r} is no domain for the node: expected a name without a port, such as example.org.")
+    return name
 
 
 def parse_tls(text: str) -> tuple[Path, Path]:

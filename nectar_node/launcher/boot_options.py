@@ -61,6 +61,10 @@ class BootOptions:
     """Where the node listens for browsers; None: nowhere."""
     tls: tuple[Path, Path] | None = None
     """The certificate for that and its key; None: without TLS."""
+    http_name: str | None = None
+    """The domain under which a proxy makes the node known to browsers (`HttpPlace.name`)."""
+    rpc_open: bool = False
+    """Whether programs may send messages without a token (`HttpPlace.rpc_open`)."""
     rescue: bool = False
     """Whether to start with what is left of a damaged store; not kept."""
     take_over: bool = False

@@ -55,7 +55,7 @@ def _http(options: BootOptions) -> HttpPlace | None:
     if options.http is None:
         return None
     tls = None if options.tls is None else (str(options.tls[0]), str(options.tls[1]))
-    return HttpPlace(*options.http, tls)
+    return HttpPlace(*options.http, tls, options.http_name, options.rpc_open)
 
 
 def _packages(name: str, options: BootOptions) -> tuple[Path, ...]:

@@ -8,9 +8,7 @@ with. Every other request of a browser goes to the process as {"Http": {…}}, t
 The two names are those of two generations of packages, which compare the source of what they get with the name that
 they know, and parse errors in different shapes: so the name that a process calls says to which it belongs.
 
-Whoever has opened a link of the node's user is signed in, by a cookie (`nectar_node.http.sessions`); all others are
-answered 401 at paths for those who are. `SecureBind` wants an origin for its package alone, which there is not yet: it
-is answered 401 to all.
+Who may come in, and at which origin, is decided in `nectar_node.http.entrance`.
 """
 
 from __future__ import annotations
@@ -23,15 +21,28 @@ from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.events import Inject
 from kernel.contract.guest import Arrival, Failure
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, Reason, Request
-from nectar_node.base.system_processes import HTTP_SERVER, HTTP_SERVER_LATE
+from nectar_node.base.system_processes import HTTP_SERVER, HTTP_SERVER_LATE, RPC, TERMINAL
 from nectar_node.contract.actions import LogLine
-from nectar_node.contract.http import HttpAnswer, HttpCommand, HttpEvent, HttpGone, HttpRequest
+from nectar_node.contract.http import (
+    CheckPassword,
+    Headers,
+    HttpAnswer,
+    HttpCommand,
+    HttpEvent,
+    HttpGone,
+    HttpRequest,
+    PasswordChecked,
+)
 from nectar_node.contract.json_shapes import RequestRefused, dump, field_untrusted, load_untrusted, variant_untrusted
+from nectar_node.http import rpc
 from nectar_node.http.bindings import Binding, Bindings, CannotBind
+from nectar_node.http.entrance import Entrance
 from nectar_node.http.node_page import NodePage
-from nectar_node.http.pages import SAFETY, PageAnswer, answer_untrusted, error_page, serve, static_page
-from nectar_node.http.requests import HttpRefused, ReadRequest, cookies, read_untrusted
-from nectar_node.http.sessions import SESSION_SECONDS, WebSessions
+from nectar_node.http.origins import OurNames
+from nectar_node.http.pages import PageAnswer, answer_untrusted, error_page, serve, static_page, with_policy
+from nectar_node.http.requests import HttpRefused, ReadRequest, read_untrusted
+from nectar_node.http.sessions import WebSessions
+from nectar_node.http.uploads import Uploads
 from nectar_node.system.process import SORRY, Cause, SystemProcess, SystemToken, reply
 
 ANSWER_SECONDS = 30
@@ -49,12 +60,6 @@ MAX_REQUEST_BYTES = 64 << 10
 MAX_ANSWER_BYTES = 64 << 10
 """Bytes of a process's answer without its blob, which carries a status and headers."""
 _LATER = ("WebSocketBind", "WebSocketSecureBind", "WebSocketUnbind", "WebSocketPush", "WebSocketClose")
-LOGIN = "/login"
-"""The path that signs in; it is the node's own."""
-_COOKIES = ("kinode-auth_", "hyperware-auth_")
-"""How the cookies of a session begin, for the packages of both generations; then comes the node's name."""
-_SIGN_IN = "This page is for those who have signed in: `nectar open` gives the node's user a link that does."
-_NO_ORIGIN = "This page demands an origin for its package alone, which this node does not have yet."
 
 
 class _UnderWay(NamedTuple):
@@ -64,6 +69,10 @@ class _UnderWay(NamedTuple):
     process: ProcessId
     size: int
     """Bytes of its body."""
+    policy: Headers
+    """What the answer's headers say beside the process's own."""
+    is_rpc: bool = False
+    """Whether it is the message of a program, and no browser's request."""
 
 
 class _Refused(Exception):
@@ -86,16 +95,30 @@ class HttpServer(SystemProcess):
     other_names = (HTTP_SERVER_LATE,)
 
     def __init__(
-        self, our: str, hosts: tuple[str, ...], fresh_id: Callable[[], int], page_files: Mapping[str, bytes]
+        self,
+        our: str,
+        names: OurNames,
+        fresh_id: Callable[[], int],
+        page_files: Mapping[str, bytes],
+        runs: Callable[[ProcessId], bool],
+        *,
+        has_password: bool,
+        rpc_open: bool,
     ) -> None:
-        """`hosts`: how the node may be called in a Host header, beside the names of its loopback; `fresh_id` returns
-        unpredictable u64s; `page_files` are those of the node's own page.
+        """`names`: how the node may be called in a Host header; `fresh_id` returns unpredictable u64s; `page_files`
+        are those of the node's own page; `runs` says
+        whether a process runs; `has_password`: whether one protects the node's key; `rpc_open`: whether programs on
+        this machine need no token.
         """
         super().__init__()
         self._our = our
-        self._hosts = frozenset(hosts)
+        self._names = names
         self.sessions = WebSessions(fresh_id)
         self._page = NodePage(page_files)
+        self._rpc_open = rpc_open
+        self._runs = runs
+        self._uploads = Uploads(our)
+        self._entrance = Entrance(our, names, self.sessions, has_password=has_password)
         self._bindings = Bindings()
         self._under_way: dict[object, _UnderWay] = {}
         """By the tokens of the requests."""
@@ -161,10 +184,21 @@ class HttpServer(SystemProcess):
     # --- requests of browsers ---------------------------------------------------------------------------------------
 
     def take(self, event: HttpEvent, now: float) -> None:
-        """PageAnswer a browser's request, or ask the process that has bound the path; or forget who has gone away."""
+        """Answer a browser's request, or ask the process that has bound the path; or forget who has gone away."""
         if isinstance(event, HttpGone):
+            self._entrance.gone(event.token)
+            self._uploads.gone(event.token)
             if event.token in self._under_way:
                 self._gone.add(event.token)
+            return
+        if not isinstance(event, HttpRequest):
+            done = (
+                self._entrance.checked(event, now)
+                if isinstance(event, PasswordChecked)
+                else self._uploads.started(event)
+            )
+            if done is not None:
+                self._out.append(done)
             return
         try:
             answer = self._serve_untrusted(event, now)
@@ -175,86 +209,90 @@ class HttpServer(SystemProcess):
 
     def _serve_untrusted(self, request: HttpRequest, now: float) -> PageAnswer | None:
         """Return the answer, or None if a process is asked for it; raises HttpRefused."""
-        read = read_untrusted(request, self._hosts)
-        if read.path == LOGIN:
-            return self._sign_in(request, read, now)
-        own = self._page.answer_untrusted(request.token, read, request.body, self._session(read, now))
-        if isinstance(own, HttpCommand):
+        read = read_untrusted(request, self._names)
+        own = self._entrance.own(request.token, read, request.body, now)
+        if isinstance(own, CheckPassword):
             self._out.append(own)
             return None
-        if own is not None:
-            return own
-        found = self._bindings.find(read.process, read.segments)
+        if read.path == rpc.RPC_PATH:
+            return self._inject(request, read, now)
+        if read.place.label is None:
+            page = self._page.answer_untrusted(request.token, read, request.body, self._entrance.session(read, now))
+            if isinstance(page, HttpCommand):
+                self._out.append(page)
+                return None
+            if page is not None:
+                return page
+        process = self._entrance.whom(read) if own is None else own
+        if isinstance(process, PageAnswer):
+            return process
+        found = None if process is None else self._bindings.find(process, read.segments)
         if found is None:
             raise HttpRefused(404, "Nothing is served here: no process that runs has bound this path.")
         binding, values = found
-        if binding.local_only and not read.is_local:
-            raise HttpRefused(403, "This page is for the machine of the node alone, and through no proxy.")
-        if binding.secure:
-            raise HttpRefused(401, _NO_ORIGIN)
-        if binding.authenticated and self._session(read, now) is None:
-            raise HttpRefused(401, _SIGN_IN)
-        if read.is_forged and (binding.authenticated or binding.local_only):
-            raise HttpRefused(403, "A page of another site has sent this.")
+        elsewhere = self._entrance.admit(read, binding.access, now)
+        if elsewhere is not None:
+            return elsewhere
+        policy = self._entrance.policy(read, binding.access)
         if binding.page is not None and read.method in ("GET", "HEAD"):
-            return serve(binding.page, read.headers)
-        self._ask(request, read, binding, values)
+            return with_policy(serve(binding.page, read.headers), policy)
+        self._ask(request, read, binding, values, policy)
         return None
 
-    def _sign_in(self, request: HttpRequest, read: ReadRequest, now: float) -> PageAnswer:
-        """Let in who has a link, and send them to where it leads."""
-        if read.method != "GET":
-            raise HttpRefused(405, "A link that signs in is opened with GET.")
-        session = self.sessions.sign_in(read.parameters.get("link", ""), read.source[0], now)
-        if session is None:
-            raise HttpRefused(401, "This link has been used, or is too old: `nectar open` gives another.")
-        rest = f"Path=/; Max-Age={SESSION_SECONDS}; HttpOnly; SameSite=Strict{'; Secure' if request.secure else ''}"
-        set_cookies = tuple(("set-cookie", f"{name}{self._our}={session}; {rest}") for name in _COOKIES)
-        target = ("location", _own_path(read.parameters.get("to", "/")))
-        return PageAnswer(303, (target, ("cache-control", "no-store"), *set_cookies, *SAFETY), b"")
-
-    def _session(self, read: ReadRequest, now: float) -> str | None:
-        """Return the cookie of whoever has signed in, or None."""
-        sent = cookies(read.headers)
-        found = (sent.get(f"{name}{self._our}", "") for name in _COOKIES)
-        return next((each for each in found if self.sessions.holds(each, now)), None)
-
-    def _without_session(self, headers: dict[str, str]) -> dict[str, str]:
-        """Return the headers without the cookies of a session, which are no process's business."""
-        if "cookie" not in headers:
-            return headers
-        own = [f"{name}{self._our}=" for name in _COOKIES]
-        kept = [each for each in headers["cookie"].split(";") if not each.strip().startswith(tuple(own))]
-        rest = {name: value for name, value in headers.items() if name != "cookie"}
-        return {**rest, "cookie": ";".join(kept).strip()} if kept else rest
-
-    def _ask(self, request: HttpRequest, read: ReadRequest, binding: Binding, values: dict[str, str]) -> None:
-        package, size = binding.process.package_id, len(request.body)
-        if self._count[package] >= MAX_UNDER_WAY_OF_ONE or self._bytes[package] + size > MAX_BYTES_OF_ONE:
-            raise HttpRefused(503, "The process behind this page has too much to do.")
-        if len(self._under_way) >= MAX_UNDER_WAY or self._bytes.total() + size > MAX_BYTES:
-            raise HttpRefused(503, "The node has too much to do.")
+    def _ask(
+        self, request: HttpRequest, read: ReadRequest, binding: Binding, values: dict[str, str], policy: Headers
+    ) -> None:
+        self._count_in(request, binding.process, policy)
         bound = binding.path if binding.path.startswith("/") else f"/{binding.path}"
         told = {
             "source_socket_addr": _socket_address(read.source),
             "method": read.method,
-            "url": f"{'https' if request.secure else 'http'}://{read.host}{read.path}",
+            "url": f"{'https' if read.secure else 'http'}://{read.host}{read.path}",
             "bound_path": f"/{binding.process}{bound}",
-            "headers": self._without_session(read.headers),
+            "headers": self._entrance.without_session(read.headers),
             "url_params": values,
             "query_params": read.parameters,
         }
         blob = LazyLoadBlob(read.headers.get("content-type"), request.body)
-        self._under_way[request.token] = _UnderWay(package, binding.process, size)
-        self._count[package] += 1
-        self._bytes[package] += size
         target = Address(self._our, binding.process)
         message = Request(False, ANSWER_SECONDS, dump({"Http": told}))
         self._out.append(Inject(binding.server, target, message, blob, SystemToken(self.id, request.token)))
 
+    def _inject(self, request: HttpRequest, read: ReadRequest, now: float) -> PageAnswer | None:
+        """Send the message of a program on this machine in the name of the node's user; raises HttpRefused."""
+        rpc.check_program(read, self.sessions, now, is_open=self._rpc_open)
+        sent = rpc.message_untrusted(request.body, self._our)
+        target, message, blob = sent
+        if self._uploads.is_for_store(sent) and not self._runs(target.process):
+            order = self._uploads.take(request.token, sent)
+            if isinstance(order, PageAnswer):
+                return order
+            self._out.append(order)
+            return None
+        token = None
+        if message.expects_response is not None:
+            self._count_in(request, RPC, (), is_rpc=True)
+            token = SystemToken(self.id, request.token)
+        self._out.append(Inject(TERMINAL, target, message, blob, token))
+        return None if token is not None else rpc.sent()
+
+    def _count_in(self, request: HttpRequest, process: ProcessId, policy: Headers, *, is_rpc: bool = False) -> None:
+        """Count a request as under way; raises HttpRefused if there is too much of that."""
+        package, size = process.package_id, len(request.body)
+        if self._count[package] >= MAX_UNDER_WAY_OF_ONE or self._bytes[package] + size > MAX_BYTES_OF_ONE:
+            raise HttpRefused(503, "The process behind this page has too much to do.")
+        if len(self._under_way) >= MAX_UNDER_WAY or self._bytes.total() + size > MAX_BYTES:
+            raise HttpRefused(503, "The node has too much to do.")
+        self._under_way[request.token] = _UnderWay(package, process, size, policy, is_rpc)
+        self._count[package] += 1
+        self._bytes[package] += size
+
     def answered(self, token: object, answer: Arrival | Failure, now: float) -> None:
         """Give a browser what a process has answered, or an error."""
-        process = self._under_way[token].process
+        _, process, _, policy, is_rpc = self._under_way[token]
+        if is_rpc:
+            self._finish(token, rpc.outcome(answer))
+            return
         if isinstance(answer, Failure):
             self._finish(token, _failed(answer.error.reason))
             return
@@ -266,7 +304,7 @@ class HttpServer(SystemProcess):
         except (RequestRefused, ValueError) as error:
             self._out.append(LogLine(str(process), 0, f"has answered a browser with what is no answer: {error}"))
             page = error_page(500, "The process behind this page has answered with what is no answer.")
-        self._finish(token, page)
+        self._finish(token, with_policy(page, policy))
 
     def _finish(self, token: object, answer: PageAnswer) -> None:
         done = self._under_way.pop(token, None)
@@ -283,6 +321,7 @@ class HttpServer(SystemProcess):
     def recover(self, cause: Cause, now: float) -> None:
         """End the request whose handling has failed."""
         self._bindings.recount()
+        self._entrance.recover()
         if isinstance(cause, Envelope):
             self._refuse(cause, _Refused({"PathBindError": {"error": SORRY}}, "MalformedRequest", SORRY))
         elif isinstance(cause, (HttpRequest, SystemToken)):
@@ -298,12 +337,6 @@ def _failed(reason: Reason) -> PageAnswer:
     if reason is Reason.PROCESS_ENDED:
         return error_page(500, "The process behind this page has ended without an answer.")
     return error_page(503, f"The process behind this page could not be asked: {reason.value}.")
-
-
-def _own_path(text: str) -> str:
-    """Return a path of this node that a link leads to; the root for what leads elsewhere."""
-    own = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isascii() and text.isprintable()
-    return text if own and " " not in text else "/"
 
 
 def _flag_untrusted(fields: object, name: str) -> bool:

@@ -15,7 +15,7 @@ from kernel.contract.events import Event, Reply, UseState
 from kernel.contract.guest import Arrival, Failure, Program
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, Request, Response
 from nectar_node.contract.actions import BadCode, Kept, LogLine, ShutDown
-from nectar_node.contract.http import HttpAnswer, HttpCommand, HttpRequest
+from nectar_node.contract.http import CheckPassword, HttpAnswer, HttpCommand, HttpRequest, StartUpload
 from nectar_node.storage.operations import Job, LeftOut, Outcome, StopJob
 
 
@@ -71,9 +71,21 @@ class Committed(NamedTuple):
     """The states that were left out."""
 
 
-HttpAction = HttpAnswer | HttpCommand
-"""What is done for browsers."""
-SystemAction = Event | Job | StopJob | FetchCode | CompileCode | AskKept | LogLine | ShutDown | Kept | HttpAction
+SystemAction = (
+    Event
+    | Job
+    | StopJob
+    | FetchCode
+    | CompileCode
+    | AskKept
+    | LogLine
+    | ShutDown
+    | Kept
+    | HttpAnswer
+    | HttpCommand
+    | CheckPassword
+    | StartUpload
+)
 """What a system process wants done. Of the kernel's events mostly `Reply`; also `Inject`, `Start`, `Kill`, …"""
 
 

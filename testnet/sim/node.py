@@ -32,7 +32,17 @@ from nectar_node.contract.actions import (
     StopBackup,
     Torn,
 )
-from nectar_node.contract.http import Headers, HttpAnswer, HttpCommand, HttpRequest
+from nectar_node.contract.http import (
+    CheckPassword,
+    Headers,
+    HttpAnswer,
+    HttpCommand,
+    HttpEvent,
+    HttpRequest,
+    PasswordChecked,
+    StartUpload,
+    UploadStarted,
+)
 from nectar_node.contract.memory_budget import DEFAULT_BYTES, MemoryBudget
 from nectar_node.contract.traces import Traced
 from nectar_node.core.config import CoreConfig
@@ -63,6 +73,8 @@ from testnet.sim.guest_drive import GuestDrive
 from testnet.sim.names import PORT, REGISTRAR, SimulationError
 from testnet.sim.wired import Wired
 
+PASSWORD_SECONDS = 0.75
+"""Virtual seconds that the check of a password takes."""
 POLLS = 1 << 30
 KEY_FILE = "key"
 """Name of the node's key in its folder."""
@@ -94,6 +106,8 @@ class NodeSpec:
     """Whether it runs although a copy has taken its place before."""
     memory_bytes: int = DEFAULT_BYTES
     """The budget for all that waits in it."""
+    password: bytes | None = None
+    """The password with which its user signs in; None: there is none."""
 
 
 class SimNode(Wired):
@@ -182,6 +196,7 @@ class SimNode(Wired):
             kept=self._kept,
             take_over=spec.take_over,
             ledger=self.ledger,
+            has_password=spec.password is not None,
         )
         return NodeCore(core_config, network)
 
@@ -263,12 +278,12 @@ class SimNode(Wired):
         token, (path, _, query) = object(), target.partition("?")
         request = HttpRequest(token, method, path, query, headers, body, source)
 
-        def arrives() -> None:
-            self.core.http(request, self._simulation.now)
-            self.go_on()
-
-        self.happens(arrives)
+        self.happens(lambda: self._tell_http(request))
         return token
+
+    def _tell_http(self, event: HttpEvent) -> None:
+        self.core.http(event, self._simulation.now)
+        self.go_on()
 
     def ask_later(
         self,
@@ -416,6 +431,12 @@ class SimNode(Wired):
                 case HttpCommand(token):
                     why = refusal(501, "NoControl", "A simulated node has no control socket: a test asks its core.")
                     self.http_answers[token] = HttpAnswer(token, *why)
+                case StartUpload(token):
+                    started = UploadStarted(token, "a simulated node starts no packages that are sent to it")
+                    self.at(self._simulation.now, lambda event=started: self._tell_http(event))  # type: ignore[misc]
+                case CheckPassword(token, password):
+                    checked = PasswordChecked(token, password == self.spec.password)
+                    self.at(self._simulation.now + PASSWORD_SECONDS, lambda event=checked: self._tell_http(event))  # type: ignore[misc]
                 case Kept(token, problem):
                     self.kept[token] = problem
                 case DiskUsed(token):

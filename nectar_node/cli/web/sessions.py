@@ -32,6 +32,23 @@ def list_all(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, 
 
 
 @app.command()
+def token(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
+    """Print a token for programs that act in your name.
+
+    With it, programs on this machine send messages to processes and start packages by HTTP. They send it as
+    `Authorization: Bearer TOKEN` to /rpc:distro:sys/message. It is good for a week, until it is revoked, or until the
+    node goes down.
+    """
+    with LocalNetwork.find(directory).connect(node) as client:
+        answer = client.ask("session_token")
+    if as_json:
+        output.print_json({"node": node, **answer})
+    else:
+        print(answer["token"])
+    return 0
+
+
+@app.command()
 def revoke(
     node: options.Node,
     session: Annotated[str, typer.Argument(metavar="[SESSION]", help="Its id, as `list` shows it.")] = "",

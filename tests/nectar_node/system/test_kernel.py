@@ -18,7 +18,7 @@ from kernel.contract.guest import OurCapabilities, Poll
 from kernel.contract.message import ON_EXIT_NONE, ON_EXIT_RESTART, Envelope, LazyLoadBlob, ReplyTo, Request
 from kernel.contract.process import Launch
 from nectar_node.contract.actions import BadCode, Kept, LogLine, ShutDown
-from nectar_node.contract.http import HttpAnswer, HttpCommand
+from nectar_node.contract.http import CheckPassword, HttpAnswer, HttpCommand, StartUpload
 from nectar_node.storage.operations import Job, StopJob
 from nectar_node.system.kernel import MAX_BODY_BYTES, MAX_COMPILING, KernelProcess
 from nectar_node.system.process import AskKept, CompileCode, FetchCode
@@ -70,6 +70,8 @@ class Distro:
                 case ShutDown():
                     self.ends = True
                 case Job() | StopJob() | FetchCode() | AskKept() | Kept() | HttpAnswer() | HttpCommand():
+                    raise AssertionError(action)
+                case CheckPassword() | StartUpload():
                     raise AssertionError(action)
                 case _:
                     self.rig.tell(action)
