@@ -78,7 +78,7 @@ class HttpCommand(NamedTuple):
     streams: bool
     """Whether the answer is a stream of events, which ends when the session does."""
     session: str
-    """The cookie of who is signed in."""
+    """The id of the session that it is given in."""
 
 
 class CheckPassword(NamedTuple):

@@ -475,7 +475,7 @@ class Node:
         self._turn()
 
     def _goes_on(self, command: HttpCommand) -> bool:
-        return self._core.sessions.holds(command.session, trio.current_time())
+        return self._core.sessions.lasts(command.session, trio.current_time())
 
     def _http_answer(self, answer: HttpAnswer) -> None:
         if self._door is not None:

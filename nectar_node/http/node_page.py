@@ -111,7 +111,7 @@ class NodePage:
     ) -> PageAnswer | HttpCommand | None:
         """Return the answer of a path of the node's own, or the command that answers it; None: there is no such path.
 
-        `session` is the cookie of who is signed in. Raises HttpRefused.
+        `session` is the id of the session of who is signed in. Raises HttpRefused.
         """
         if read.path.startswith(API):
             return self._command_untrusted(token, read, body, session)
