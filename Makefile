@@ -46,6 +46,10 @@ screenshots: $(READY) ## the same, and take the pictures of the docs anew
 wheel: $(READY) ## build and install the wheel in an empty environment, and use it there; a minute
 	@.ci/wheel
 
+.PHONY: vendor
+vendor: ## fetch the modules that the pages in nectar_node/web use, and check their hashes
+	@.ci/vendor
+
 .PHONY: conformance
 conformance: $(READY) ## a table of all promises: sentence, tests, result
 	@$(RUN) -m tests.conformance $(ARGS)

@@ -132,6 +132,8 @@ class RemoteStatus:
     """Attempts in a row that have failed."""
     warning: str | None
     """What people must know, in sentences; None: all is well."""
+    age: float | None = None
+    """How long ago the newest complete copy was begun; None: there is none."""
 
 
 @dataclass(slots=True, eq=False)
@@ -156,6 +158,8 @@ class _Remote:
     """When a copy may begin after a failure."""
     soon: bool = False
     """Whether the next copy begins as soon as possible, whatever its plan says."""
+    ordered: bool = False
+    """Whether somebody has asked for a copy, which is not complete yet."""
     warned: bool = False
 
     @property
@@ -226,6 +230,21 @@ class BackupSchedule:
             self._plan(mine, now)
         if not first and before != {name: each.plan for name, each in self._remotes.items()}:
             self.changed(now)  # the list of remotes is a file of the node like others
+
+    def order(self, name: str, now: float) -> bool:
+        """Begin a copy in a remote as soon as possible, since somebody wants one; return whether there is that remote.
+
+        If one is under way, it is that one.
+        """
+        remote = self._remotes.get(name)
+        if remote is None:
+            return False
+        if self._run is None or name not in self._run.left:
+            remote.ordered, remote.not_before = True, now
+            self._timers.set((_RUN, name), None)
+            self._queue[name] = None
+            self._begin(now)
+        return True
 
     def changed(self, now: float) -> None:
         """Learn that something has changed that belongs into a copy; called for every commit, so mostly it is brief."""
@@ -311,8 +330,9 @@ class BackupSchedule:
             remote.waits = held
             self._clean.pop(remote.name, None)
         remote.cuts = remote.cuts + 1 if outcome is None else 0
+        remote.ordered = remote.ordered and outcome is None
         if outcome is None:
-            if remote.plan.interval is not None:
+            if remote.plan.interval is not None or remote.ordered:
                 self._queue[remote.name] = None
         elif isinstance(outcome, int):
             failed, remote.failures = remote.failures, 0
@@ -428,6 +448,7 @@ class BackupSchedule:
             remote.failure,
             remote.failures,
             self._warning(remote, now) if remote.warned else None,
+            None if remote.completed is None else now - remote.completed,
         )
 
 

@@ -93,6 +93,11 @@ class NodeFolder:
         return self.path / "restored"
 
     @property
+    def uploads(self) -> Path:
+        """The folder with files that people have given to the node's page, which end with the node."""
+        return self.path / "uploads"
+
+    @property
     def trace(self) -> Path:
         """The file of what happens to every message, if the node writes it (`nectar_node.driver.trace_file`)."""
         return self.path / "trace"

@@ -11,8 +11,11 @@ import re
 import sys
 import threading
 import time
+from collections import deque
 from contextlib import suppress
+from itertools import dropwhile
 from pathlib import Path
+from typing import NamedTuple
 
 from nectar_node.base import own_files
 from nectar_node.base.errors import BadFolder
@@ -22,6 +25,10 @@ MAX_LINE = 4000
 """Characters of one line's text; a text that is cut ends with `…`."""
 MAX_FILE_BYTES = 16 << 20
 """Bytes of a log file at which it is put aside."""
+MAX_RECENT_LINES = 1000
+"""Lines that are remembered for whoever looks at the log of a running node, which may have a terminal for a log."""
+MAX_RECENT_CHARACTERS = 256 << 10
+"""Characters of their texts."""
 _COLOURS = re.compile(r"(?:\x1b\[|\x9b)[0-9;:]*m")
 _OUTPUT, _ERRORS = 1, 2
 """Descriptors of the standard streams."""
@@ -52,8 +59,49 @@ def write_line(source: str, text: str) -> None:
     with _lock, suppress(OSError, BadFolder):  # a full disk or a closed pipe: the node is worth more than its log
         if _rotated is not None:
             _rotate_if_full(_rotated)
-        sys.stdout.write(f"{stamp} {source}: {shown(text)}\n")
+        line = shown(text)
+        RECENT.add(stamp, source, line)
+        sys.stdout.write(f"{stamp} {source}: {line}\n")
         sys.stdout.flush()
+
+
+# --- the latest lines -----------------------------------------------------------------------------------------------
+
+
+class RecentLine(NamedTuple):
+    """A line that has been written."""
+
+    number: int
+    """Lines are counted from 1."""
+    time: str
+    """The time of day."""
+    source: str
+    text: str
+
+
+class RecentLines:
+    """The latest lines of this process's log."""
+
+    def __init__(self) -> None:
+        self._lines: deque[RecentLine] = deque()
+        self._count = 0
+        self._characters = 0
+
+    def add(self, time: str, source: str, text: str) -> None:
+        """Remember a line, and forget the oldest ones."""
+        self._count += 1
+        self._lines.append(RecentLine(self._count, time, source, text))
+        self._characters += len(text)
+        while len(self._lines) > MAX_RECENT_LINES or self._characters > MAX_RECENT_CHARACTERS:
+            self._characters -= len(self._lines.popleft().text)
+
+    def after(self, number: int) -> tuple[list[RecentLine], int]:
+        """Return the lines after that number, and how many of these have been forgotten."""
+        with _lock:
+            if number >= self._count:
+                return [], 0
+            found = list(dropwhile(lambda line: line.number <= number, self._lines))
+        return found, max(0, found[0].number - number - 1) if number else 0
 
 
 # --- rotating -------------------------------------------------------------------------------------------------------
@@ -61,6 +109,8 @@ def write_line(source: str, text: str) -> None:
 _lock = threading.Lock()
 _rotated: Path | None = None
 """The log file, if standard output is one."""
+RECENT = RecentLines()
+"""What this process has written last."""
 
 
 def rotate(path: Path) -> None:

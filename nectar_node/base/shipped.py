@@ -22,6 +22,8 @@ SHIPPED_FOLDER = find_data(_HERE, "shipped_packages", "packages")
 """A folder for each package; pyproject.toml says what a wheel has of them."""
 SDK_FOLDER = find_data(_HERE, "sdk", "sdk")
 """What processes are written with: `zig/`, and in it `wit/`, the interface that all languages share."""
+WEB_FOLDER = _HERE / "web"
+"""The files of the node's own page; some are also for other pages of ours."""
 OUR_PUBLISHER = "sys"
 """The publisher of the packages that come with the node, and of the system processes."""
 LOCAL_PUBLISHER = "local"

@@ -16,8 +16,9 @@ from nectar_node.cli.message import EXIT_OFFLINE, EXIT_TIMEOUT
 from nectar_node.console import output, progress
 from nectar_node.launcher import options
 from nectar_node.launcher.arguments import check_name
-from nectar_node.launcher.file_transfer import Done, Order, Transfer, TransferFailed, interrupts
+from nectar_node.launcher.file_transfer import Order, Transfer, interrupts
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from nectar_node.launcher.transfer_answers import Done, TransferFailed
 
 INTERRUPTED = 130
 FAILED = 1

@@ -107,6 +107,21 @@ class HttpAnswer(NamedTuple):
     """For HEAD too; the driver leaves it out there."""
 
 
+class HttpCommand(NamedTuple):
+    """The node's own page, of which somebody is signed in, gives the node a command; the driver answers."""
+
+    token: object
+    """That of the `HttpRequest`."""
+    line: bytes
+    """The command, as a line of the control socket (`nectar_node.control.server`)."""
+    piece: Buffer
+    """A piece of a file, of the one command that brings it."""
+    streams: bool
+    """Whether the answer is a stream of events, which ends when the session does."""
+    session: str
+    """The id of the session that it is given in."""
+
+
 class CheckPassword(NamedTuple):
     """Find out whether that is the password of the node's key file; `PasswordChecked` says so."""
 
@@ -159,7 +174,5 @@ BrowserAction = HttpAnswer | SocketAccept | SocketRead | SocketSend | SocketClos
 """What goes to a browser's connection."""
 BROWSER_ACTIONS = (HttpAnswer, SocketAccept, SocketRead, SocketSend, SocketClose)
 """Their types."""
-HttpAction = BrowserAction | CheckPassword | StartUpload
+HttpAction = BrowserAction | CheckPassword | StartUpload | HttpCommand
 """What the core wants done for browsers, and for programs on the node's machine."""
-HTTP_ACTIONS = (*BROWSER_ACTIONS, CheckPassword, StartUpload)
-"""Their types."""

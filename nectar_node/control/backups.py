@@ -43,6 +43,8 @@ def remote_row(remote: RemoteStatus) -> dict[str, object]:
         "copy": remote.copy,
         "running_seconds": _rounded(remote.running),
         "waiting_seconds": _rounded(remote.waits),
+        "age_seconds": _rounded(remote.age),
+        "every_seconds": remote.plan.every,
         "next_seconds": _rounded(remote.next),
         "failure": remote.failure,
         "failures": remote.failures,

@@ -8,30 +8,26 @@ from __future__ import annotations
 import base64
 import os
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
-from functools import partial
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import trio
 
 from kernel.contract.address import PackageId, ProcessId
 from kernel.contract.guest import Arrival, Failure
 from kernel.contract.message import SendErrorKind, is_claim
-from kernel.contract.process import Waiting
-from nectar_node.base.errors import BadInput, BadPackage, NodeError
-from nectar_node.contract.actions import DiskUsed, Installed, Kept, Printed
+from nectar_node.base.errors import BadInput, NodeError
+from nectar_node.contract.actions import DiskUsed, Kept, Printed
 from nectar_node.contract.traces import Traced
 from nectar_node.control import status
 from nectar_node.control.backups import known_remotes, remote_row, warnings
 from nectar_node.control.blob_files import blob_untrusted, put_down
+from nectar_node.control.clients import Client, Feed, Waiter
 from nectar_node.control.keeping import Keeping
+from nectar_node.control.packages import Packages
 from nectar_node.control.requests import (
     Fields,
     address_untrusted,
-    consent_of,
     killed_untrusted,
     line_untrusted,
     message_untrusted,
@@ -40,14 +36,13 @@ from nectar_node.control.requests import (
     shared_file_untrusted,
     timeout_untrusted,
 )
-from nectar_node.control.server import error, line_of, request_untrusted
+from nectar_node.control.server import error, request_untrusted
 from nectar_node.control.snapshots import LiveSnapshot, SnapshotMaker
+from nectar_node.control.transfers import Transfers
+from nectar_node.control.uploads import FileUploads
+from nectar_node.control.watching import Watching
 from nectar_node.control.web import Web
 from nectar_node.core.core import NodeCore
-from nectar_node.packages.contents import discard_copy, has_copy, with_copy
-from nectar_node.packages.manifest import Package
-from nectar_node.packages.review import Reviewed, demand, question_row, review
-from nectar_node.packages.startable import read_startable
 from nectar_node.storage.operations import Location
 from nectar_node.system.terminal import FAILED, OFFLINE, TIMED_OUT
 from nectar_node.system.vfs import MAX_MOUNTS
@@ -55,115 +50,15 @@ from net.contract.events import Probed, ProbeEnded
 
 MAX_LINE_BYTES = 128 << 20
 """Bytes of one request: the largest blob in base64, and space for the rest."""
-MAX_EVENTS = 4096
-"""Events that wait for a client that is slow to read them; it loses later ones, and is told how many."""
-MAX_EVENT_BYTES = 4 << 20
-"""Bytes of those events."""
-FIRST_STEPS_SECONDS = 1.0
-"""Seconds that the answer to a start waits until each new process has ended or waits for something."""
-_GLANCE_SECONDS = 0.002
 ROWS_AT_ONCE = 256
 """Processes that `ps` describes before it lets messages flow again."""
-_AFTER_START = frozenset({"run", "review", "start", "kill", "states", "remove_state"})
+_AFTER_START = frozenset({"run", "packages", "review", "start", "kill", "states", "remove_state"})
 """Commands about packages and their processes: a node that boots answers them once it has started its packages.
 
 A message is not among them: it waits for its process in the kernel, within its timeout.
 """
 _FAILURES = {FAILED: "failed", OFFLINE: "offline", TIMED_OUT: "timeout"}
 """Error kinds by the metadata of a script's answer that explains why there is no better one."""
-
-
-class Waiter:
-    """The token of something that a client waits for."""
-
-    __slots__ = ("_done", "_outcome", "left")
-
-    def __init__(self) -> None:
-        self._done = trio.Event()
-        self._outcome: Any = None
-        self.left: Callable[[Any], None] | None = None
-        """Gets the outcome of something whose client has left before; None: nobody needs it then."""
-
-    def set(self, outcome: object) -> None:
-        """Set the outcome."""
-        self._outcome = outcome
-        self._done.set()
-        if self.left is not None:
-            self.left(outcome)
-
-    async def wait(self) -> Any:
-        """Wait for the outcome, and return it."""
-        await self._done.wait()
-        return self._outcome
-
-
-class Feed(Waiter):
-    """The token of something of which a client is told more than once: events, and perhaps an outcome at the end."""
-
-    __slots__ = ("_bytes", "_changed", "_lines", "_lost", "lead")
-
-    def __init__(self, lead: float) -> None:
-        super().__init__()
-        self.lead = lead
-        """Seconds to add to the core's times to get Unix time."""
-        self._lines: deque[bytes] = deque()
-        self._bytes = 0
-        self._lost = 0
-        self._changed = trio.Event()
-
-    def put(self, event: dict[str, object]) -> None:
-        """Queue an event; drop and count it if too much waits to be read."""
-        self._changed.set()
-        line = line_of({"event": event})
-        if len(self._lines) >= MAX_EVENTS or self._bytes + len(line) > MAX_EVENT_BYTES:
-            self._lost += 1
-            return
-        self._tell_lost()
-        self._add(line)
-
-    def set(self, outcome: object) -> None:
-        """Set the outcome: there are no more events."""
-        super().set(outcome)
-        self._changed.set()
-
-    def _tell_lost(self) -> None:
-        if self._lost:
-            self._add(line_of({"event": {"lost": self._lost}}))
-            self._lost = 0
-
-    def _add(self, line: bytes) -> None:
-        self._lines.append(line)
-        self._bytes += len(line)
-
-    async def pour(self, client: Client) -> Any:
-        """Send a client all events until the outcome is there, and return that."""
-        while True:
-            if not self._lines:
-                self._tell_lost()
-            if self._lines:
-                line = self._lines.popleft()
-                self._bytes -= len(line)
-                await client.send(line)
-            elif self._done.is_set():
-                return self._outcome
-            else:
-                self._changed = trio.Event()
-                await self._changed.wait()
-
-
-class Client:
-    """One connection, and what the client uses through it, which is taken back however the connection ends."""
-
-    __slots__ = ("feeds", "send", "shares", "snapshot")
-
-    def __init__(self, send: Callable[[bytes], Awaitable[None]]) -> None:
-        """`send` writes a line to the client."""
-        self.send = send
-        self.shares: set[str] = set()
-        self.feeds: dict[Feed, Callable[[Feed], None]] = {}
-        """What the client follows, each with the function that ends it."""
-        self.snapshot: LiveSnapshot | None = None
-        """The snapshot that lives as long as this connection."""
 
 
 class Control:
@@ -193,6 +88,7 @@ class Control:
         self._ready = ready
         self._shares = 0
         self._snapshots = snapshots
+        self.uploads = FileUploads(core, folder / "uploads", turn)
         self._commands: dict[str, Callable[[Client, Fields], Awaitable[dict[str, object]]]] = {
             "status": self._on_status,
             "ps": self._on_ps,
@@ -201,6 +97,7 @@ class Control:
             "states": self._on_states,
             "remove_state": self._on_remove_state,
             "backups": self._on_backups,
+            "back_up": self._on_back_up,
             "errors": self._on_errors,
             "message": self._on_message,
             "trace": self._on_trace,
@@ -208,14 +105,16 @@ class Control:
             "diagnose": self._on_diagnose,
             "share": self._on_share,
             "unshare": self._on_unshare,
-            "review": self._on_review,
-            "start": self._on_start,
             "kill": self._on_kill,
             "snapshot": self._on_snapshot,
             "snapshot_scanned": self._on_snapshot_scanned,
             "snapshot_store_read": self._on_snapshot_store_read,
             "snapshot_state": self._on_snapshot_state,
             "shutdown": self._on_shutdown,
+            **Packages(core, folder, self.uploads, turn, self._kept).commands,
+            **self.uploads.commands,
+            **Transfers(core, self.uploads, turn).commands,
+            **Watching(self._on_status, self._on_ps).commands,
             **Keeping(core, self._kept, self._remove_owner).commands,
             **Web(core, status).commands,
         }
@@ -324,6 +223,14 @@ class Control:
         self._turn()
         return {"remotes": [remote_row(each) for each in self._core.backups.status(trio.current_time())]}
 
+    async def _on_back_up(self, client: Client, fields: Fields) -> dict[str, object]:
+        """Begin a copy in the remote of that name; answer as `backups` does."""
+        answer = await self._on_backups(client, Fields())
+        if not self._core.backups.order(fields.name, trio.current_time()):
+            raise BadInput(f"There is no remote {fields.name[:64]!r}: `nectar backup list` shows them.")
+        self._turn()
+        return answer | {"remotes": [remote_row(each) for each in self._core.backups.status(trio.current_time())]}
+
     async def _on_states(self, _: Client, __: Fields) -> dict[str, object]:
         rows = []
         for count, key in enumerate(sorted(self._core.states), 1):
@@ -377,12 +284,12 @@ class Control:
         }
 
     async def _on_trace(self, client: Client, fields: Fields) -> dict[str, object]:
-        """Send events until the client goes away."""
-        address = address_untrusted(fields.address, self._core.our)
+        """Send events until the client goes away; without an address, about all messages."""
+        address = None if fields.address is None else address_untrusted(fields.address, self._core.our)
         feed = Feed(_lead())
         client.feeds[feed] = self._core.untrace
         self._core.trace(address, feed)
-        feed.put({"following": str(address)})
+        feed.put({"following": self._core.our if address is None else str(address)})
         self._turn()
         await feed.pour(client)
         return {}
@@ -458,95 +365,6 @@ class Control:
         return {"void": self._snapshot(client).void(fields.progress)}
 
     # --- processes --------------------------------------------------------------------------------------------------
-
-    async def _on_review(self, _: Client, fields: Fields) -> dict[str, object]:
-        """Answer what else a start with the same arguments would have to be told."""
-        wanted, reviewed = await self._review(fields)
-        return question_row(wanted, reviewed.question, self._core.our)
-
-    async def _review(self, fields: Fields) -> tuple[Package, Reviewed]:
-        core = self._core
-        if not fields.package:
-            raise BadInput("package is the path of a folder.")
-        read = await trio.to_thread.run_sync(read_startable, Path(fields.package), core.our)
-        wanted, said = replace(read, origin=Path(fields.origin) if fields.origin else None), consent_of(fields)
-        self._check_startable(wanted)
-        known, installed = core.decisions.of(wanted.id), core.packages.get(wanted.id)
-        return wanted, review(wanted, known, said, core.our, installed)
-
-    async def _on_start(self, _: Client, fields: Fields) -> dict[str, object]:
-        wanted, reviewed = await self._review(fields)
-        question, allowed, decision = reviewed
-        if question:
-            raise demand(wanted, question, self._core.our)
-        had_copy = has_copy(allowed, self._folder)
-        allowed = await trio.to_thread.run_sync(with_copy, allowed, self._folder)
-        before = self._core.packages.get(wanted.id)
-        whole = not fields.single
-        try:
-            ended = await self._install(allowed, whole=whole, copied=not had_copy)
-        except BadPackage:
-            if not had_copy:
-                await trio.to_thread.run_sync(discard_copy, allowed)
-            raise
-        if decision is not None:
-            self._core.decide(wanted.id, decision, trio.current_time())
-            self._turn()
-        trapped = await self._first_steps(wanted.processes)
-        if trapped and before is not None and before.digest != allowed.digest and not fields.keep:
-            failure = RolledBack(_rolled_back(wanted, trapped[0], self._core.traps[trapped[0]]))
-            await self._install(before, whole=whole)
-            await self._kept()
-            if not had_copy:
-                await trio.to_thread.run_sync(discard_copy, allowed)
-            raise failure
-        await self._kept()
-        return {
-            "package": str(wanted.id),
-            "folder": str(wanted.folder),
-            # A copy that the package goes on using is not the replaced one's.
-            "replaced": None if before is None or before.folder == allowed.folder else str(before.folder),
-            "ended": list(map(str, ended)),
-            "processes": status.started_rows(self._core, wanted, allowed),
-            "unknown_keys": list(wanted.unknown_keys),
-        }
-
-    async def _install(self, package: Package, *, whole: bool, copied: bool = False) -> tuple[ProcessId, ...]:
-        """Start a package, and return the processes that it has ended; raises BadPackage.
-
-        If it was `copied` and cannot be started when the client has left, the copy is removed.
-        """
-        waiter = Waiter()
-        self._core.install(package, waiter, trio.current_time(), whole=whole)
-        self._turn()
-        try:
-            installed: Installed = await waiter.wait()
-        except trio.Cancelled:
-            if copied:
-                waiter.left = partial(_discard_later, package)
-            raise
-        if installed.failures:
-            raise BadPackage(_why_not(package, installed.failures))
-        return installed.ended
-
-    async def _first_steps(self, processes: Iterable[ProcessId]) -> list[ProcessId]:
-        """Return those of these processes that have trapped, once all have ended or wait for something.
-
-        Processes that go on computing are waited for no longer than FIRST_STEPS_SECONDS.
-        """
-        running = self._core.kernel.processes
-        for _ in range(round(FIRST_STEPS_SECONDS / _GLANCE_SECONDS)):
-            if not any(each in running and running[each].waiting is Waiting.NOTHING for each in processes):
-                break
-            await trio.sleep(_GLANCE_SECONDS)
-        return [each for each in processes if each in self._core.traps]
-
-    def _check_startable(self, package: Package) -> None:
-        if self._core.vfs.mounts >= MAX_MOUNTS:
-            raise BadPackage(f"{MAX_MOUNTS} packages and files are in use already.")
-        for entry in package.entries:
-            if self._core.kernel.is_system(entry.process):
-                raise BadPackage(f"{entry.process} cannot be started: the name is a system process's. Choose another.")
 
     async def _on_kill(self, _: Client, fields: Fields) -> dict[str, object]:
         """End all processes of a package, with their children, or a process, with its children if `tree` is true."""
@@ -651,10 +469,6 @@ def kept(action: Kept) -> None:
     action.token.set(action.problem)
 
 
-class RolledBack(NodeError):
-    """A new version of a package has failed at once, and the one before runs again."""
-
-
 class NotKept(NodeError):
     """What a command has changed is not on the disk."""
 
@@ -679,26 +493,6 @@ def _nobody(process: ProcessId, core: NodeCore) -> NodeError:
     if core.kernel.is_system(process):
         return PartOfNode(f"{process} is a part of the node, not a process of a guest.")
     return NoSuchProcess(f"No process {process} runs on {core.our}.")
-
-
-def _discard_later(package: Package, installed: Installed) -> None:
-    if installed.failures:
-        trio.lowlevel.spawn_system_task(trio.to_thread.run_sync, discard_copy, package)
-
-
-def _why_not(package: Package, failures: tuple[tuple[ProcessId, str], ...]) -> str:
-    process, why = failures[0]
-    path = next(entry.wasm_path for entry in package.entries if entry.process == process)
-    others = len(package.entries) - 1
-    rest = f", and none of the {others + 1} processes of {package.id} has been started" if others else ""
-    return f"{process} cannot be started from {path}: {why}{rest}."
-
-
-def _rolled_back(package: Package, process: ProcessId, trap: str) -> str:
-    return (
-        f"{process} of the new {package.id} has failed at once ({trap.rstrip('.')}), so the version before runs again. "
-        "Say --keep to run the new one all the same."
-    )
 
 
 def _lead() -> float:

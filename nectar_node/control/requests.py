@@ -81,6 +81,13 @@ class Fields(Struct, frozen=True):
     removes: bool = False
     """Whether what it has is to be removed."""
 
+    upload: Annotated[str, Meta(max_length=32)] = ""
+    """A file that was uploaded: to be sent, or to be started as a package."""
+    size: int = 0
+    """Bytes of a file that is to be uploaded, which `name` names."""
+    transfer: Annotated[str, Meta(max_length=32)] = ""
+    """A file's way to another node."""
+
     progress: int = 0
     """How far a backup has come, in bytes: it must grow now and then."""
 
@@ -141,6 +148,11 @@ def process_untrusted(text: str | None, our: str) -> ProcessId:
     if address.node not in (OUR_NODE, our):
         raise BadInput(f"{text} is on another node: ask that one, with --node {address.node}.")
     return address.process
+
+
+def package_untrusted(text: str) -> PackageId:
+    """Return the id of a package."""
+    return _parsed(PackageId.parse, text)
 
 
 def killed_untrusted(text: str | None, our: str) -> ProcessId | PackageId:

@@ -47,6 +47,12 @@ class Backups:
         self._schedule.set_remotes(remotes, now, asked)
         self._pass_on()
 
+    def order(self, name: str, now: float) -> bool:
+        """Begin a copy that somebody wants (`BackupSchedule.order`)."""
+        known = self._schedule.order(name, now)
+        self._pass_on()
+        return known
+
     def ended(self, outcomes: Mapping[str, int | str | None], now: float) -> None:
         """Learn what has become of copies (`BackupSchedule.ended`)."""
         self._schedule.ended(outcomes, now)

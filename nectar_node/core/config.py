@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from kernel.contract.address import Address
@@ -41,6 +41,8 @@ class CoreConfig:
     """What the store holds at this boot."""
     take_over: bool = False
     """Whether the node runs although a copy has taken its place before: its user says so."""
+    page_files: Mapping[str, bytes] = field(default_factory=dict)
+    """Those of the node's own page, by path; none: it has none."""
     http_hosts: tuple[str, ...] = ()
     """How browsers may call this node in a Host header, beside the names of its loopback."""
     http_proxied: tuple[str, ...] = ()

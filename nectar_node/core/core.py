@@ -93,6 +93,8 @@ EVENTS_AT_ONCE = 1024
 """Events of the net that are passed on in one turn of the driver: some tens of milliseconds of work."""
 KEEPS_AT_ONCE = 2
 """How often a turn looks at what is to be written: again for what came of the first time, if our own code failed."""
+_FOR_DRIVER = (StopJob, LogLine, ShutDown, Kept, HttpAnswer, HttpCommand, CheckPassword, StartUpload)
+"""Actions of system processes that the driver carries out as they are."""
 MAX_TRAPS = 256
 """Processes whose last trap is remembered: enough for everything that was started a moment ago."""
 
@@ -159,6 +161,7 @@ class NodeCore:
             config.our,
             names,
             config.fresh_id,
+            config.page_files,
             self.kernel.processes.__contains__,
             sockets=config.sockets,
             has_password=config.has_password,
@@ -516,7 +519,9 @@ class NodeCore:
 
     @_guarded
     def http(self, event: HttpEvent, now: float) -> None:
-        """Take what a browser does; an `HttpAnswer` or `SocketAccept` answers its request."""
+        """Take what a browser does. An `HttpAnswer` or `SocketAccept` answers its request, or the driver does for an
+        `HttpCommand`.
+        """
         self._system.take_http(self._http, event, now)
 
     @_guarded

@@ -19,6 +19,7 @@ import errno
 import socket
 import ssl
 import sys
+import weakref
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeAlias
@@ -36,7 +37,7 @@ from nectar_node.base import log
 from nectar_node.base.descriptors import MAX_SOCKETS
 from nectar_node.base.errors import CannotListen
 from nectar_node.contract.config import LOOPBACK, HttpPlace
-from nectar_node.contract.http import BrowserAction, HttpAnswer, HttpEvent, HttpGone, HttpRequest
+from nectar_node.contract.http import BrowserAction, Headers, HttpAnswer, HttpEvent, HttpGone, HttpRequest
 from nectar_node.driver.web_sockets import READ_BYTES, SocketDoor, with_web_sockets
 from nectar_node.http.pages import PageAnswer, error_page
 
@@ -153,6 +154,25 @@ def _tls(certificate: str, key: str) -> ssl.SSLContext:
     return context
 
 
+class DoorFeed:
+    """The answer to a request that goes on as long as the browser stays: pieces, and who is told when that ends."""
+
+    def __init__(self, token: object, headers: Headers, left: Callable[[], None]) -> None:
+        """`left` is called when nothing more is sent, because of whichever end."""
+        self.token = token
+        self.headers = headers
+        self.left = left
+        self._pieces, self.pieces = trio.open_memory_channel[bytes](0)
+
+    async def send(self, piece: bytes) -> None:
+        """Send a piece; returns when the connection has taken the one before. Raises trio.BrokenResourceError."""
+        await self._pieces.send(piece)
+
+    def end(self) -> None:
+        """Send nothing more."""
+        self._pieces.close()
+
+
 class _DoorStream(trio.abc.HalfCloseableStream):
     """A connection whose writes have a limit in time."""
 
@@ -244,6 +264,7 @@ class HttpDoor:
         self._sockets = SocketDoor(sockets, tell)
         self._streams: set[_DoorStream] = set()
         self._waiting: dict[object, _Waiter] = {}
+        self._feeds: weakref.WeakSet[DoorFeed] = weakref.WeakSet()
         self._bodies = 0
         """Bytes of bodies in memory."""
         self._closes = False
@@ -281,6 +302,8 @@ class HttpDoor:
         for token, waiter in list(self._waiting.items()):
             self._tell(HttpGone(token))
             waiter.set(HttpAnswer(token, *error_page(503, "The node goes down.")))
+        for feed in tuple(self._feeds):
+            feed.end()
         await self._context.terminated.set()  # what is idle ends
         if self._streams:
             with trio.move_on_after(FAREWELL_SECONDS):
@@ -290,13 +313,16 @@ class HttpDoor:
         if self._door.guard is not None:
             self._door.guard.close()
 
-    def perform(self, action: BrowserAction) -> None:
-        """Carry out what the core wants done for a browser, if that is still there."""
+    def perform(self, action: BrowserAction | DoorFeed) -> None:
+        """Carry out what the node wants done for a browser, if that is still there."""
         waiter = self._waiting.get(action.token)
-        if waiter is None:
+        if waiter is not None:
+            if isinstance(action, (HttpAnswer, DoorFeed)):
+                waiter.set(action)
+        elif isinstance(action, DoorFeed):
+            action.left()
+        else:
             self._sockets.perform(action)
-        elif isinstance(action, HttpAnswer):
-            waiter.set(action)
 
     async def _connected(self, stream: _DoorStream, place: object) -> None:
         self._streams.add(stream)
@@ -331,12 +357,15 @@ class HttpDoor:
             reading = _Body(receive)
             try:
                 answer = await self._answer(scope, reading)
-                if answer is not None:
+                if isinstance(answer, DoorFeed):
+                    self._feeds.add(answer)
+                    await _pour(answer, reading, send)
+                elif answer is not None:
                     await self._write(scope, reading, answer, send)
             finally:
                 self._bodies -= reading.reserved
 
-    async def _answer(self, scope: Scope, reading: _Body) -> PageAnswer | None:
+    async def _answer(self, scope: Scope, reading: _Body) -> PageAnswer | DoorFeed | None:
         """Return what the request is answered with; None: nobody is there any more."""
         if self._closes:
             return error_page(503, "The node goes down.")
@@ -361,7 +390,7 @@ class HttpDoor:
             return None
         return await self._ask(scope, reading)
 
-    async def _ask(self, scope: Scope, reading: _Body) -> PageAnswer | None:
+    async def _ask(self, scope: Scope, reading: _Body) -> PageAnswer | DoorFeed | None:
         waiter = _Waiter()
         request = HttpRequest(
             waiter,
@@ -386,6 +415,8 @@ class HttpDoor:
             if waiter.answer is None:
                 self._tell(HttpGone(waiter))
         answer = waiter.answer
+        if isinstance(answer, DoorFeed):
+            return answer
         return None if answer is None else PageAnswer(answer.status, answer.headers, answer.body)
 
     async def _write(self, scope: Scope, reading: _Body, answer: PageAnswer, send: Send) -> None:
@@ -466,13 +497,29 @@ class _Waiter:
 
     def __init__(self) -> None:
         self.there = trio.Event()
-        self.answer: HttpAnswer | None = None
+        self.answer: HttpAnswer | DoorFeed | None = None
 
-    def set(self, answer: HttpAnswer) -> None:
+    def set(self, answer: HttpAnswer | DoorFeed) -> None:
         """Take the answer."""
         if self.answer is None:
             self.answer = answer
             self.there.set()
+
+
+async def _pour(feed: DoorFeed, reading: _Body, send: Send) -> None:
+    """Send the pieces of an answer as they come; a browser that takes none for WRITE_SECONDS loses its connection."""
+    try:
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in feed.headers]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        async with trio.open_nursery() as nursery, feed.pieces:
+            nursery.start_soon(_end_when_gone, reading, nursery.cancel_scope)
+            async for piece in feed.pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            nursery.cancel_scope.cancel()
+        if not reading.gone:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+    finally:
+        feed.left()
 
 
 async def _end_when_gone(reading: _Body, scope: trio.CancelScope) -> None:

@@ -65,6 +65,7 @@ from nectar_node.contract.http import (
     BROWSER_ACTIONS,
     BrowserAction,
     CheckPassword,
+    HttpCommand,
     HttpEvent,
     PasswordChecked,
     StartUpload,
@@ -83,6 +84,7 @@ from nectar_node.contract.traces import Traced
 from nectar_node.control import commands as control
 from nectar_node.control import server
 from nectar_node.control.backups import known_remotes
+from nectar_node.control.clients import Waiter
 from nectar_node.core.config import CoreConfig
 from nectar_node.core.core import NodeCore
 from nectar_node.driver.allocator import (
@@ -109,6 +111,7 @@ from nectar_node.driver.membership import (
     read_keys,
     registrar_key,
 )
+from nectar_node.driver.node_api import NodeApi, page_files
 from nectar_node.driver.node_store import OpenStore, open_store
 from nectar_node.driver.node_trace import NodeTrace
 from nectar_node.driver.program_code import load_program
@@ -293,6 +296,7 @@ class Node:
         self._ready = trio.Event()
         self._to_write: list[Writable] = []
         self._door: HttpDoor | None = None
+        self._api: NodeApi | None = None
         self._web: str | None = None
         """The address for browsers; None: there is none."""
         self._boot_id = os.urandom(8).hex()
@@ -324,6 +328,7 @@ class Node:
             StartBackup: self._backups.start,
             StopBackup: self._backups.cut_short,
             **dict.fromkeys(BROWSER_ACTIONS, self._browser),
+            HttpCommand: self._http_command,
             CheckPassword: lambda check: self._nursery.start_soon(self._check_password, check),
             StartUpload: lambda upload: self._nursery.start_soon(self._start_upload, upload),
             **dict.fromkeys((ServerCall, HangUp, SocketPush, SocketHold), self._client.carry_out),
@@ -360,6 +365,7 @@ class Node:
                 clients = self._prepared.budget.clients
                 nursery.start_soon(server.serve, commands, socket, control.MAX_LINE_BYTES, clients)
                 if self._door is not None:
+                    self._api = NodeApi(commands, nursery, self._door.perform, self._goes_on, self._note)
                     nursery.start_soon(self._again, "the HTTP server", self._door.serve)
                 nursery.start_soon(_check_engine, self._prepared.engine)
                 nursery.start_soon(self._again, "the watch over the clock", self._watch_clock)
@@ -376,6 +382,7 @@ class Node:
                     raise OwnFailure(f"{self.config.name} goes down: {self._torn.what}, and failed. Its log says why.")
                 nursery.cancel_scope.cancel()
         finally:
+            commands.uploads.clear()
             _write_lines(self._log_budget.close())
             own_files.remove(self.config.folder.control)
             socket.close()
@@ -485,9 +492,16 @@ class Node:
         self._core.take_http_client(event, trio.current_time())
         self._turn()
 
+    def _goes_on(self, command: HttpCommand) -> bool:
+        return self._core.sessions.lasts(command.session, trio.current_time())
+
     def _browser(self, action: BrowserAction) -> None:
         if self._door is not None:
             self._door.perform(action)
+
+    def _http_command(self, command: HttpCommand) -> None:
+        if self._api is not None:
+            self._api.take(command)
 
     async def _check_password(self, check: CheckPassword) -> None:
         right = await trio.to_thread.run_sync(
@@ -661,12 +675,12 @@ class Node:
 
     def _answered(self, action: Answered) -> None:
         waiter = action.token
-        assert isinstance(waiter, control.Waiter)
+        assert isinstance(waiter, Waiter)
         waiter.set(action.answer)
 
     def _installed(self, action: Installed) -> None:
         if action.token is not None:
-            assert isinstance(action.token, control.Waiter)
+            assert isinstance(action.token, Waiter)
             action.token.set(action)
 
     def _on_joined(self, _: Joined) -> None:
@@ -740,6 +754,7 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         clock=trio.current_time,
         kept=prepared.kept,
         take_over=config.take_over,
+        page_files={} if config.http is None else page_files(),
         http_hosts=() if config.http is None else (config.http.host.lower(),),
         http_proxied=() if config.http is None or config.http.name is None else (config.http.name,),
         has_password=has_password(folder.key),

@@ -14,7 +14,7 @@ Who may come in, and at which origin, is decided in `nectar_node.http.entrance`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from kernel.contract.address import Address, PackageId, ProcessId
@@ -28,6 +28,7 @@ from nectar_node.contract.http import (
     CheckPassword,
     Headers,
     HttpAnswer,
+    HttpCommand,
     HttpEvent,
     HttpGone,
     HttpRequest,
@@ -41,6 +42,7 @@ from nectar_node.contract.json_shapes import RequestRefused, dump, field_untrust
 from nectar_node.http import rpc
 from nectar_node.http.bindings import Binding, Bindings, CannotBind
 from nectar_node.http.entrance import Entrance
+from nectar_node.http.node_page import NodePage
 from nectar_node.http.origins import OurNames
 from nectar_node.http.pages import PageAnswer, answer_untrusted, error_page, serve, static_page, with_policy
 from nectar_node.http.refusals import ServerRefused, flag_untrusted, malformed
@@ -90,20 +92,22 @@ class HttpServer(SystemProcess):
         our: str,
         names: OurNames,
         fresh_id: Callable[[], int],
+        page_files: Mapping[str, bytes],
         runs: Callable[[ProcessId], bool],
         *,
         sockets: int = MAX_SOCKETS,
         has_password: bool,
         rpc_open: bool,
     ) -> None:
-        """`names`: how the node may be called in a Host header; `fresh_id` returns unpredictable u64s; `runs` says
-        whether a process runs; `sockets`: how many WebSockets there may be; `has_password`: whether one protects the
-        node's key; `rpc_open`: whether programs on this machine need no token.
+        """`names`: how the node may be called in a Host header; `fresh_id` returns unpredictable u64s; `page_files`:
+        those of the node's own page; `runs` says whether a process runs; `sockets`: how many WebSockets there may be;
+        `has_password`: whether one protects the node's key; `rpc_open`: whether programs on this machine need no token.
         """
         super().__init__()
         self._our = our
         self._names = names
         self.sessions = WebSessions(fresh_id)
+        self._page = NodePage(page_files)
         self._rpc_open = rpc_open
         self._runs = runs
         self._uploads = Uploads(our)
@@ -234,6 +238,13 @@ class HttpServer(SystemProcess):
             return None
         if read.path == rpc.RPC_PATH:
             return self._inject(request, read, now)
+        if read.place.label is None:
+            page = self._page.answer_untrusted(request.token, read, request.body, self._entrance.session(read, now))
+            if isinstance(page, HttpCommand):
+                self._out.append(page)
+                return None
+            if page is not None:
+                return page
         process = self._entrance.whom(read) if own is None else own
         if isinstance(process, PageAnswer):
             return process

@@ -14,7 +14,7 @@ from typing import Any
 
 from nectar_node.base.errors import NodeError
 from nectar_node.launcher.client import ControlClient, ControlError
-from nectar_node.launcher.file_transfer import PROCESS
+from nectar_node.launcher.transfer_answers import PROCESS
 from testnet.chaos.context import ChaosContext
 
 ENDS_WITHIN = 60.0

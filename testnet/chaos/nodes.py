@@ -14,8 +14,8 @@ from nectar_node.base.folder import is_paused
 from nectar_node.contract.config import REGISTRAR_NAME
 from nectar_node.launcher import launch
 from nectar_node.launcher.boot_options import keep_options, kept_options
-from nectar_node.launcher.file_transfer import PROCESS
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from nectar_node.launcher.transfer_answers import PROCESS
 from testnet.chaos.fault_player import ECHO
 from testnet.real.lifeline import hold_lifeline
 from testnet.real.links.client import LinksProcess

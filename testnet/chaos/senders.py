@@ -11,7 +11,7 @@ from random import Random
 
 from nectar_node.base.errors import NodeError
 from nectar_node.launcher.client import Answer, ControlClient, NodeGone
-from nectar_node.launcher.file_transfer import PROCESS, TransferFailed, decode_outcome_untrusted
+from nectar_node.launcher.transfer_answers import PROCESS, TransferFailed, decode_outcome_untrusted
 from testnet.chaos.context import ChaosContext
 
 SIZES = (0, 1000, 65_536, 1_000_000, 4_000_000, 16_000_000)

@@ -36,6 +36,7 @@ from nectar_node.contract.http import (
     CheckPassword,
     Headers,
     HttpAnswer,
+    HttpCommand,
     HttpEvent,
     HttpRequest,
     PasswordChecked,
@@ -61,6 +62,7 @@ from nectar_node.core.core import NodeCore
 from nectar_node.core.kept import decode_untrusted
 from nectar_node.driver.log_budget import LogBudget
 from nectar_node.driver.program_code import load_program
+from nectar_node.http.node_page import refusal
 from nectar_node.packages.boot import Boot
 from nectar_node.packages.contents import with_digest
 from nectar_node.packages.manifest import Package, read_package
@@ -475,6 +477,9 @@ class SimNode(Wired):
                     self.probed.append(action)
                 case HttpAnswer(token) if token not in self.web_sockets:
                     self.http_answers[token] = action
+                case HttpCommand(token):
+                    why = refusal(501, "NoControl", "A simulated node has no control socket: a test asks its core.")
+                    self.http_answers[token] = HttpAnswer(token, *why)
                 case StartUpload(token):
                     started = UploadStarted(token, "a simulated node starts no packages that are sent to it")
                     self.at(self._simulation.now, lambda event=started: self._take_http(event))  # type: ignore[misc]

@@ -17,7 +17,7 @@ from typing import Generic, Protocol, TypeVar
 
 from kernel.contract.capability import NETWORK
 from nectar_node.launcher.client import ControlClient
-from nectar_node.launcher.file_transfer import PROCESS, TransferFailed, decode_outcome_untrusted
+from nectar_node.launcher.transfer_answers import PROCESS, TransferFailed, decode_outcome_untrusted
 from testnet.real.local import LocalTestnet
 from tests.conformance.lab import OUR, PACKAGE, PROBE, THEIR, SocketProbe
 from tests.conformance.steps import (

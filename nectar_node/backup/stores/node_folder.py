@@ -25,9 +25,9 @@ SETTINGS_FOLDER = b"backup"
 """The folder of backups' own settings; of what is in it, only `REMOTES` goes along."""
 REMOTES = b"remotes.json"
 _SETTINGS = NODE + b"/" + SETTINGS_FOLDER
-_SKIPPED = frozenset((b"lock", b"control.sock", b"log", b"log.1", b"trace", b"kept"))
-"""What says how a node runs, and not what it is; and what it keeps for other nodes: two nodes that keep backups of each
-other would store theirs in each other's without end.
+_SKIPPED = frozenset((b"lock", b"control.sock", b"log", b"log.1", b"trace", b"kept", b"uploads"))
+"""What says how a node runs, and not what it is; files that people upload to send them on; and what it keeps for other
+nodes: two nodes that keep backups of each other would store theirs in each other's without end.
 """
 STORE_LOGS = frozenset(NODE + b"/" + name.encode() for name in STORE_FILES[1:])
 """What is committed to the node's store, and not yet in its file."""

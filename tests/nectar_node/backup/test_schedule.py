@@ -57,6 +57,11 @@ class Clock:
         self.schedule.changed(self.now)
         self._take()
 
+    def order(self, name: str) -> bool:
+        known = self.schedule.order(name, self.now)
+        self._take()
+        return known
+
     def end(self, **outcomes: int | str | None) -> None:
         self.schedule.ended(outcomes, self.now)
         self._take()
@@ -281,6 +286,30 @@ def test_when_somebody_has_mended_it_a_remote_is_tried_again_at_once() -> None:
     now = clock.now
     clock.go_on(now + 1.0)
     assert clock.begun == [(now, ("disk",))]
+
+
+def test_a_copy_that_somebody_orders_begins_at_once_whatever_the_plan_says() -> None:
+    clock = settled(remote("disk", MANUAL), remote("nas", RemotePlan(HOUR)))
+    begun = len(clock.begun)
+    assert clock.order("disk")
+    assert clock.begun[begun:] == [(clock.now, ("disk",))]
+    assert clock.order("disk")  # it is the one that is under way
+    clock.end(disk=9)
+    clock.go_on(clock.now + 60)
+    assert len(clock.begun) == begun + 1
+    assert not clock.order("nobody")
+    status = clock.schedule.status(clock.now)[0]
+    assert (status.copy, status.age) == (9, 60)
+
+
+def test_an_ordered_copy_that_is_cut_short_for_others_goes_on_later() -> None:
+    clock = settled(remote("disk", MANUAL), remote("nas", RemotePlan(HOUR)))
+    clock.order("disk")
+    clock.order("nas")
+    clock.go_on(clock.now + SLICE_SECONDS + 1)
+    assert clock.cut
+    clock.end(disk=None)
+    assert clock.begun[-1][1] == ("nas", "disk")
 
 
 def test_another_plan_holds_at_once_and_is_a_change_itself() -> None:

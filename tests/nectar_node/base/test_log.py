@@ -9,7 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.base.log import MAX_FILE_BYTES, MAX_LINE, older, without_colours, write_line
+from nectar_node.base.log import (
+    MAX_FILE_BYTES,
+    MAX_LINE,
+    MAX_RECENT_CHARACTERS,
+    MAX_RECENT_LINES,
+    RecentLines,
+    older,
+    without_colours,
+    write_line,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 WRITE = """
@@ -132,3 +141,17 @@ def test_what_is_no_log_file_is_not_touched(tmp_path: Path) -> None:
         )
     assert log.read_text() == "kept"
     assert elsewhere.stat().st_size > MAX_FILE_BYTES + 10_000
+
+
+def test_the_latest_lines_are_remembered_within_bounds_and_who_asks_is_told_what_is_lost() -> None:
+    recent = RecentLines()
+    for number in range(1, MAX_RECENT_LINES + 11):
+        recent.add("12:00:00", "kernel", f"line {number}")
+    lines, lost = recent.after(4)
+    assert (lines[0].number, lines[-1].text, lost) == (11, f"line {MAX_RECENT_LINES + 10}", 6)
+    assert len(lines) == MAX_RECENT_LINES
+    assert recent.after(lines[-1].number) == ([], 0)
+    for _ in range(MAX_RECENT_CHARACTERS // MAX_LINE + 5):
+        recent.add("12:00:00", "kernel", "x" * MAX_LINE)
+    lines, _ = recent.after(0)
+    assert sum(len(line.text) for line in lines) <= MAX_RECENT_CHARACTERS

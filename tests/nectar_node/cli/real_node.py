@@ -24,6 +24,7 @@ from nectar_node.contract.config import NODES_FOLDER
 from nectar_node.contract.traces import Traced
 from nectar_node.control import commands as control
 from nectar_node.control import server
+from nectar_node.control.clients import Waiter
 from nectar_node.core.config import CoreConfig
 from nectar_node.core.core import NodeCore
 from nectar_node.driver.node_store import open_store
@@ -134,9 +135,9 @@ class RealNode:
                 case Job():
                     self.core.job_done(action, self._perform(action.operation), trio.current_time())
                 case Answered(token, answer):
-                    assert isinstance(token, control.Waiter)
+                    assert isinstance(token, Waiter)
                     token.set(answer)
-                case Installed(control.Waiter() as token):
+                case Installed(Waiter() as token):
                     token.set(action)
                 case Traced():
                     control.traced(action)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from nectar_node.cli.inbox import OffersAnswer, PolicyAnswer
 from nectar_node.launcher.client import ControlError
-from nectar_node.launcher.file_transfer import decode_untrusted
+from nectar_node.launcher.transfer_answers import decode_untrusted
 from tests.commands import Ended, nectar
 from tests.nectar_node.cli.served_node import Reply, make_network, serve_node
 

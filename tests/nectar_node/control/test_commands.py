@@ -23,7 +23,8 @@ from nectar_node.contract.actions import Installed, Kept
 from nectar_node.contract.memory_budget import DEFAULT_BYTES
 from nectar_node.control import commands as control
 from nectar_node.control import server
-from nectar_node.control.commands import MAX_EVENT_BYTES, MAX_EVENTS, Client, Control, Feed
+from nectar_node.control.clients import MAX_EVENT_BYTES, MAX_EVENTS, Client, Feed, Waiter
+from nectar_node.control.commands import Control
 from nectar_node.core.config import CoreConfig
 from nectar_node.core.core import NodeCore
 from nectar_node.packages.manifest import Package
@@ -65,7 +66,7 @@ def carry_out(core: NodeCore, database: Database) -> None:
             control.kept(action)
             continue
         token = getattr(action, "token", None)
-        if isinstance(token, control.Waiter):
+        if isinstance(token, Waiter):
             token.set(getattr(action, "answer", None))
 
 
@@ -333,7 +334,7 @@ async def test_the_copy_of_a_package_that_cannot_be_started_goes_though_its_clie
                 await trio.lowlevel.checkpoint()
         assert list(packages.iterdir())
         (waiter,) = asked
-        assert isinstance(waiter, control.Waiter)
+        assert isinstance(waiter, Waiter)
         while waiter.left is None:
             await trio.lowlevel.checkpoint()
         waiter.set(Installed(waiter, ((ProcessId("e", "box", "local"), "it is no code"),)))

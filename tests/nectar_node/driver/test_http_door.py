@@ -24,7 +24,7 @@ from nectar_node.base.errors import CannotListen
 from nectar_node.contract.config import LOOPBACK, HttpPlace
 from nectar_node.contract.http import HttpAnswer, HttpEvent, HttpGone, HttpRequest
 from nectar_node.driver import http_door
-from nectar_node.driver.http_door import DoorSocket, HttpDoor, open_door
+from nectar_node.driver.http_door import DoorFeed, DoorSocket, HttpDoor, open_door
 from tests import waiting
 
 Core = Callable[[HttpRequest], HttpAnswer | None]
@@ -221,6 +221,60 @@ async def test_a_browser_that_takes_nothing_is_cut_off(monkeypatch: pytest.Monke
         await stream.send_all(request("/"))
         await until(lambda: bool(door.events))
         await until(lambda: not door.door._streams)
+
+
+@asynccontextmanager
+async def feeding() -> AsyncIterator[tuple[OpenDoor, DoorFeed, trio.Event]]:
+    """A door that answers with a feed, and an event for its end."""
+    left, feeds = trio.Event(), list[DoorFeed]()
+
+    def feed(request: HttpRequest) -> None:
+        feeds.append(DoorFeed(request.token, (("content-type", "text/event-stream"),), left.set))
+        door.door.answered(feeds[0])
+
+    async with opened(feed) as door, await door.connect() as stream:
+        await stream.send_all(request("/"))
+        await until(lambda: bool(feeds))
+        yield door, feeds[0], left
+        await left.wait()
+
+
+async def test_an_answer_that_goes_on_is_sent_piece_by_piece_until_it_ends() -> None:
+    async with opened(lambda request: None) as door, await door.connect() as stream:
+        await stream.send_all(request("/"))
+        await until(lambda: bool(door.events))
+        (asked,) = door.events
+        assert isinstance(asked, HttpRequest)
+        left = trio.Event()
+        feed = DoorFeed(asked.token, (("content-type", "text/event-stream"),), left.set)
+        door.door.answered(feed)
+        read = b""
+        for piece in (b"data: 1\n\n", b"data: 2\n\n"):
+            await feed.send(piece)
+            while piece not in read:
+                read += await stream.receive_some()
+        assert not left.is_set()
+        feed.end()
+        await left.wait()
+        assert b"data: 2" in read
+
+
+async def test_a_feed_ends_with_the_door() -> None:
+    async with feeding() as (door, feed, left):
+        await feed.send(b"data: 1\n\n")
+        await door.door.close()
+        await left.wait()
+        with pytest.raises(trio.ClosedResourceError):
+            await feed.send(b"data: 2\n\n")
+
+
+async def test_a_browser_that_takes_no_piece_loses_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_door, "WRITE_SECONDS", 0.2)
+    async with feeding() as (_, feed, left):
+        with suppress(trio.BrokenResourceError):
+            while not left.is_set():
+                await feed.send(bytes(1 << 20))
+        await left.wait()
 
 
 async def test_the_core_is_told_of_a_browser_that_goes_away() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nectar_node.launcher.client import ControlError
-from nectar_node.launcher.file_transfer import (
+from nectar_node.launcher.transfer_answers import (
     TransferFailed,
     TransferProgress,
     decode_outcome_untrusted,

@@ -282,6 +282,18 @@ def test_a_link_signs_in_once_and_within_its_time(web: Site) -> None:
     assert "set-cookie" not in dict(web.browse("POST", f"/login?link={web.link()}").headers)
 
 
+def test_who_is_signed_in_gives_commands_which_the_driver_answers(web: Site) -> None:
+    """Here the driver is a simulation, which has no control socket and says so."""
+    asked = {"content-type": "application/json"}
+    assert web.browse("POST", "/api/df", headers=asked, body=b"{}").status == 401
+    assert (
+        web.browse(
+            "POST", "/api/df", headers=asked | {"cookie": f"hyperware-auth_{NODE}={web.sign_in()}"}, body=b"{}"
+        ).status
+        == 501
+    )
+
+
 @pytest.mark.parametrize("to", ["//evil.example", "/\\evil.example", "https://evil.example", "", "/a b", "/a\nb: c"])
 def test_a_link_leads_nowhere_else(web: Site, to: str) -> None:
     answer = web.get(f"/login?link={web.link()}&to={quote(to, safe='')}")

@@ -18,15 +18,7 @@ from kernel.contract.guest import OurCapabilities, Poll
 from kernel.contract.message import ON_EXIT_NONE, ON_EXIT_RESTART, Envelope, LazyLoadBlob, ReplyTo, Request
 from kernel.contract.process import Launch
 from nectar_node.contract.actions import BadCode, Kept, LogLine, ShutDown
-from nectar_node.contract.http import (
-    CheckPassword,
-    HttpAnswer,
-    SocketAccept,
-    SocketClose,
-    SocketRead,
-    SocketSend,
-    StartUpload,
-)
+from nectar_node.contract.http import HttpAction
 from nectar_node.contract.http_client import HttpClientAction
 from nectar_node.storage.operations import Job, StopJob
 from nectar_node.system.kernel import MAX_BODY_BYTES, MAX_COMPILING, KernelProcess
@@ -80,12 +72,8 @@ class Distro:
                     self.ends = True
                 case Job() | StopJob() | FetchCode() | AskKept() | Kept():
                     raise AssertionError(action)
-                case HttpAnswer() | SocketAccept() | SocketRead() | SocketSend() | SocketClose():
-                    raise AssertionError(action)
-                case CheckPassword() | StartUpload():
-                    raise AssertionError(action)
                 case _:
-                    assert not isinstance(action, HttpClientAction)
+                    assert not isinstance(action, HttpAction | HttpClientAction)
                     self.rig.tell(action)
 
     def compile(self) -> None:

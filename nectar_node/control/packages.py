@@ -1,0 +1,252 @@
+"""The commands about packages: what is installed and what it may do, and starting one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import trio
+from msgspec import structs
+
+from kernel.contract.address import ProcessId
+from kernel.contract.process import Waiting
+from nectar_node.base.errors import BadInput, BadPackage, NodeError
+from nectar_node.base.shipped import is_shipped
+from nectar_node.contract.actions import Installed
+from nectar_node.control import status
+from nectar_node.control.clients import Waiter
+from nectar_node.control.requests import Fields, consent_of, package_untrusted
+from nectar_node.control.uploads import FileUploads
+from nectar_node.core.core import NodeCore
+from nectar_node.packages.contents import discard_copy, has_copy, with_copy
+from nectar_node.packages.manifest import Package, capability_text, read_package, requested_capabilities
+from nectar_node.packages.powers import wanted_powers
+from nectar_node.packages.review import Reviewed, demand, question_row, review
+from nectar_node.packages.startable import read_startable
+from nectar_node.packages.unpacking import (
+    Prepared,
+    SingleFile,
+    discard_replaced,
+    is_single_file,
+    name_for,
+    prepare,
+    wrap,
+)
+from nectar_node.system.vfs import MAX_MOUNTS
+
+FIRST_STEPS_SECONDS = 1.0
+"""Seconds that the answer to a start waits until each new process has ended or waits for something."""
+_GLANCE_SECONDS = 0.002
+
+
+class RolledBack(NodeError):
+    """A new version of a package has failed at once, and the one before runs again."""
+
+
+class Packages:
+    """Those commands of one node."""
+
+    def __init__(
+        self,
+        core: NodeCore,
+        folder: Path,
+        uploads: FileUploads,
+        turn: Callable[[], None],
+        kept: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`folder` is the node's; `turn` lets the node run after it was told something; `kept` returns when what has
+        changed is durable.
+        """
+        self._core = core
+        self._folder = folder
+        self._uploads = uploads
+        self._turn = turn
+        self._kept = kept
+        self.commands: dict[str, Callable[[object, Fields], Awaitable[dict[str, object]]]] = {
+            "packages": self._on_packages,
+            "review": self._on_review,
+            "start": self._on_start,
+        }
+
+    async def _on_packages(self, _: object, __: Fields) -> dict[str, object]:
+        """Answer what is installed, what it asks for and holds, and what its user has decided."""
+        rows = []
+        for allowed in list(self._core.packages.values()):
+            try:
+                asked = await trio.to_thread.run_sync(read_package, allowed.folder, self._core.our)
+            except BadPackage:  # somebody has changed or removed its folder meanwhile
+                asked = allowed
+            rows.append(self._row(asked, allowed if len(asked.entries) == len(allowed.entries) else asked))
+        return {"packages": sorted(rows, key=lambda row: str(row["package"]))}
+
+    def _row(self, asked: Package, allowed: Package) -> dict[str, object]:
+        our, decision = self._core.our, self._core.decisions.of(asked.id)
+        return {
+            "package": str(asked.id),
+            "origin": str(allowed.source),
+            "shipped": is_shipped(allowed.folder),
+            "processes": status.started_rows(self._core, asked, allowed),
+            "powers": _power_rows(asked, our),
+            "denied": [] if decision is None else sorted(capability_text(each, our) for each in decision.denied),
+        }
+
+    async def _on_review(self, _: object, fields: Fields) -> dict[str, object]:
+        """Answer what a start with the same arguments would ask for, and what else it would have to be told."""
+        wanted, reviewed = await self._review(await self._resolved(fields))
+        our = self._core.our
+        asked = {each for entry in wanted.entries for each in requested_capabilities(entry, our)}
+        return question_row(wanted, reviewed.question, our) | {
+            "processes": [str(each) for each in wanted.processes],
+            "requests": sorted(capability_text(each, our) for each in asked),
+            "absent": [capability_text(each, our) for each in asked if self._core.kernel.lacks(each.issuer.process)],
+            "powers": _power_rows(wanted, our),
+        }
+
+    async def _resolved(self, fields: Fields) -> Fields:
+        """Return the request with the folder of the package that was uploaded, or is installed under `address`."""
+        if fields.upload:
+            upload = self._uploads.whole_untrusted(fields.upload)
+            prepared, single = await trio.to_thread.run_sync(_prepared_untrusted, upload.path, self._folder)
+            if upload.unpacked is None and prepared.copy is not None:
+                upload.unpacked = prepared
+            return structs.replace(
+                fields, package=str(prepared.folder.resolve()), origin=f"uploaded/{upload.path.name}", single=single
+            )
+        if fields.address is None:
+            return fields
+        installed = self._core.packages.get(package_untrusted(fields.address))
+        if installed is None:
+            raise BadInput(f"No package {fields.address} is installed: choose a zip or a folder to start it from.")
+        origin = None if installed.origin is None else str(installed.origin)
+        stands_in = str(installed.processes[0]) if installed.stands_in else ""
+        return structs.replace(fields, package=str(installed.folder), origin=origin, stands_in=stands_in)
+
+    async def _review(self, fields: Fields) -> tuple[Package, Reviewed]:
+        core = self._core
+        if not fields.package:
+            raise BadInput("package is the path of a folder.")
+        read = await trio.to_thread.run_sync(read_startable, Path(fields.package), core.our)
+        wanted, said = replace(read, origin=Path(fields.origin) if fields.origin else None), consent_of(fields)
+        self._check_startable(wanted)
+        known, installed = core.decisions.of(wanted.id), core.packages.get(wanted.id)
+        return wanted, review(wanted, known, said, core.our, installed)
+
+    async def _on_start(self, _: object, fields: Fields) -> dict[str, object]:
+        fields = await self._resolved(fields)
+        wanted, reviewed = await self._review(fields)
+        question, allowed, decision = reviewed
+        if question:
+            raise demand(wanted, question, self._core.our)
+        had_copy = has_copy(allowed, self._folder)
+        allowed = await trio.to_thread.run_sync(with_copy, allowed, self._folder)
+        before = self._core.packages.get(wanted.id)
+        whole = not fields.single
+        try:
+            ended = await self._install(allowed, whole=whole, copied=not had_copy)
+        except BadPackage:
+            if not had_copy:
+                await trio.to_thread.run_sync(discard_copy, allowed)
+            raise
+        if decision is not None:
+            self._core.decide(wanted.id, decision, trio.current_time())
+            self._turn()
+        trapped = await self._first_steps(wanted.processes)
+        if trapped and before is not None and before.digest != allowed.digest and not fields.keep:
+            failure = RolledBack(_rolled_back(wanted, trapped[0], self._core.traps[trapped[0]]))
+            await self._install(before, whole=whole)
+            await self._kept()
+            if not had_copy:
+                await trio.to_thread.run_sync(discard_copy, allowed)
+            raise failure
+        await self._kept()
+        if fields.upload:
+            self._uploads.started(fields.upload)
+        if fields.upload and before is not None and before.folder != allowed.folder:
+            made = Prepared(allowed.folder, None)
+            await trio.to_thread.run_sync(discard_replaced, before.folder, made, self._folder)
+        return {
+            "package": str(wanted.id),
+            "folder": str(wanted.folder),
+            # A copy that the package goes on using is not the replaced one's.
+            "replaced": None if before is None or before.folder == allowed.folder else str(before.folder),
+            "ended": list(map(str, ended)),
+            "processes": status.started_rows(self._core, wanted, allowed),
+            "unknown_keys": list(wanted.unknown_keys),
+        }
+
+    async def _install(self, package: Package, *, whole: bool, copied: bool = False) -> tuple[ProcessId, ...]:
+        """Start a package, and return the processes that it has ended; raises BadPackage.
+
+        If it was `copied` and cannot be started when the client has left, the copy is removed.
+        """
+        waiter = Waiter()
+        self._core.install(package, waiter, trio.current_time(), whole=whole)
+        self._turn()
+        try:
+            installed: Installed = await waiter.wait()
+        except trio.Cancelled:
+            if copied:
+                waiter.left = partial(_discard_later, package)
+            raise
+        if installed.failures:
+            raise BadPackage(_why_not(package, installed.failures))
+        return installed.ended
+
+    async def _first_steps(self, processes: Iterable[ProcessId]) -> list[ProcessId]:
+        """Return those of these processes that have trapped, once all have ended or wait for something.
+
+        Processes that go on computing are waited for no longer than FIRST_STEPS_SECONDS.
+        """
+        running = self._core.kernel.processes
+        for _ in range(round(FIRST_STEPS_SECONDS / _GLANCE_SECONDS)):
+            if not any(each in running and running[each].waiting is Waiting.NOTHING for each in processes):
+                break
+            await trio.sleep(_GLANCE_SECONDS)
+        return [each for each in processes if each in self._core.traps]
+
+    def _check_startable(self, package: Package) -> None:
+        if self._core.vfs.mounts >= MAX_MOUNTS:
+            raise BadPackage(f"{MAX_MOUNTS} packages and files are in use already.")
+        for entry in package.entries:
+            if self._core.kernel.is_system(entry.process):
+                raise BadPackage(f"{entry.process} cannot be started: the name is a system process's. Choose another.")
+
+
+def _discard_later(package: Package, installed: Installed) -> None:
+    if installed.failures:
+        trio.lowlevel.spawn_system_task(trio.to_thread.run_sync, discard_copy, package)
+
+
+def _why_not(package: Package, failures: tuple[tuple[ProcessId, str], ...]) -> str:
+    process, why = failures[0]
+    path = next(entry.wasm_path for entry in package.entries if entry.process == process)
+    others = len(package.entries) - 1
+    rest = f", and none of the {others + 1} processes of {package.id} has been started" if others else ""
+    return f"{process} cannot be started from {path}: {why}{rest}."
+
+
+def _rolled_back(package: Package, process: ProcessId, trap: str) -> str:
+    return (
+        f"{process} of the new {package.id} has failed at once ({trap.rstrip('.')}), so the version before runs again. "
+        "Say --keep to run the new one all the same."
+    )
+
+
+def _power_rows(package: Package, our: str) -> list[dict[str, object]]:
+    return [
+        {"capability": capability_text(each.capability, our), "power": each.power.name, "allows": each.power.allows}
+        for each in wanted_powers(package, our)
+    ]
+
+
+def _prepared_untrusted(path: Path, node: Path) -> tuple[Prepared, bool]:
+    """Return the package in an uploaded file, and whether it is a single .wasm file; raises BadPackage."""
+    try:
+        if is_single_file(path):
+            return wrap(path, SingleFile(name_for(path, None), False, False, (), None), node), True
+        return prepare(path, node), False
+    except (BadPackage, BadInput) as error:
+        # Where it lies is unknown to whoever has uploaded it.
+        raise BadPackage(str(error).replace(str(path), path.name)) from error
