@@ -93,8 +93,6 @@ EVENTS_AT_ONCE = 1024
 """Events of the net that are passed on in one turn of the driver: some tens of milliseconds of work."""
 KEEPS_AT_ONCE = 2
 """How often a turn looks at what is to be written: again for what came of the first time, if our own code failed."""
-_FOR_DRIVER = (StopJob, LogLine, ShutDown, Kept, HttpAnswer, HttpCommand, CheckPassword, StartUpload)
-"""Actions of system processes that the driver carries out as they are."""
 MAX_TRAPS = 256
 """Processes whose last trap is remembered: enough for everything that was started a moment ago."""
 

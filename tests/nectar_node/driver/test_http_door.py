@@ -230,7 +230,7 @@ async def feeding() -> AsyncIterator[tuple[OpenDoor, DoorFeed, trio.Event]]:
 
     def feed(request: HttpRequest) -> None:
         feeds.append(DoorFeed(request.token, (("content-type", "text/event-stream"),), left.set))
-        door.door.answered(feeds[0])
+        door.door.perform(feeds[0])
 
     async with opened(feed) as door, await door.connect() as stream:
         await stream.send_all(request("/"))
@@ -247,7 +247,7 @@ async def test_an_answer_that_goes_on_is_sent_piece_by_piece_until_it_ends() -> 
         assert isinstance(asked, HttpRequest)
         left = trio.Event()
         feed = DoorFeed(asked.token, (("content-type", "text/event-stream"),), left.set)
-        door.door.answered(feed)
+        door.door.perform(feed)
         read = b""
         for piece in (b"data: 1\n\n", b"data: 2\n\n"):
             await feed.send(piece)
