@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import math
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,8 +11,9 @@ from nectar_node.console import output
 from nectar_node.launcher import options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from testnet.faults import FAULTS
-from testnet.faults.catalogue import about, make, parameter_names
+from testnet.faults.catalogue import about, parameter_names
 from testnet.real.links.client import LinksProcess, Row
+from testnet.real.orders import absolute, add_fault, parse_parameters, parse_where, remove_faults
 
 app = typer.Typer(help="Break the links between the nodes, and mend them.", no_args_is_help=True)
 
@@ -40,53 +38,16 @@ def add(
     as_json: options.AsJson = False,
 ) -> int:
     """Add a fault, which holds until it is removed or its time is over."""
-    if seconds is not None and not math.isfinite(seconds):
-        raise BadInput(
-            f"A fault cannot hold for {seconds} seconds: give a number, or leave --for out to remove it later."
-        )
-    links = LinksProcess(LocalNetwork.find(directory))
+    network = LocalNetwork.find(directory)
     given = parse_parameters(parameters or []) | parse_where(between, source, target, node)
-    kind = absolute(kind)
-    make(kind, given)
-    row = links.ask("apply", kind=kind, parameters=given, seconds=seconds)
+    row = add_fault(network, absolute(kind), given, seconds)
     if as_json:
         output.print_json(row)
     else:
-        end = links.network.command("testnet fault remove", str(row["number"]))
+        end = network.command("testnet fault remove", str(row["number"]))
         how_long = f"for {seconds:g} s" if seconds is not None else f"until `{end}`"
         output.say(f"Fault {row['number']} holds {how_long}: {row['words']}.")
     return 0
-
-
-def parse_parameters(words: list[str]) -> dict[str, Any]:
-    """Return the values in KEY=VALUE …, each JSON or a text; raises BadInput."""
-    found: dict[str, Any] = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals or not key.isidentifier():
-            raise BadInput(f"{word!r} is not a parameter of a fault: expected KEY=VALUE, such as seconds=0.2.")
-        try:
-            found[key] = json.loads(value)
-        except (ValueError, RecursionError):
-            found[key] = value
-    return found
-
-
-def parse_where(between: str, source: str, target: str, node: str) -> dict[str, Any]:
-    """Return the links that are meant, in a schedule's words; raises BadInput."""
-    if [bool(between), bool(source or target), bool(node)].count(True) > 1:
-        raise BadInput("Give one of --between A,B, --node A, and --from A with --to B.")
-    found: dict[str, Any] = {"node": node} if node else {}
-    found |= {key: name for key, name in (("source", source), ("target", target)) if name}
-    if between:
-        found["between"] = [name.strip() for name in between.split(",")]
-    return found
-
-
-def absolute(kind: str) -> str:
-    """Return `kind`, with the whole path if it names a class in a file: the links run in another folder."""
-    path, colon, name = kind.rpartition(":")
-    return f"{Path(path).absolute()}:{name}" if colon else kind
 
 
 @app.command("list")
@@ -115,8 +76,7 @@ def remove(
     """Remove a fault, or all of them."""
     if which != "all" and not (which.isascii() and which.isdigit()):
         raise BadInput(f"{which!r} is not a fault: give its number, or all.")
-    links = LinksProcess(LocalNetwork.find(directory))
-    removed = links.ask("remove", number=None if which == "all" else int(which))["removed"]
+    removed = remove_faults(LocalNetwork.find(directory), None if which == "all" else int(which))
     if as_json:
         output.print_json({"removed": removed})
     for row in removed if not as_json else ():

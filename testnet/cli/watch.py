@@ -8,8 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.live import Live
@@ -18,8 +17,9 @@ from nectar_node.cli.top import keys, wants_to_quit
 from nectar_node.console import output
 from nectar_node.launcher import options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
-from testnet.watch.figures import LATELY, Figures, History, LinkFigures, NodeFigures
+from testnet.watch.figures import Figures, History
 from testnet.watch.pollers import Pollers
+from testnet.watch.sample import sample
 from testnet.watch.screen import screen
 
 _NO_TERMINAL = 120
@@ -93,52 +93,3 @@ def _print_samples(pollers: Pollers, interval: float, once: bool) -> None:
     while True:
         print(json.dumps(sample(history.add(pollers.picture())), ensure_ascii=False), flush=True)
         time.sleep(interval)
-
-
-def sample(figures: Figures) -> dict[str, Any]:
-    """Return a snapshot as JSON values."""
-    links, letters = figures.picture.links, figures.errors
-    return {
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "seconds": LATELY,
-        "nodes": [_node(node) for node in figures.nodes],
-        "links": {"state": links.state, "faults": list(links.faults), "links": [_link(link) for link in figures.links]},
-        "errors": [
-            {"time": each.last.time, "node": each.last.node, "source": each.last.source}
-            | {"target": each.last.target, "reason": each.last.reason, "count": each.count}
-            for each in letters
-        ],
-    }
-
-
-def _node(node: NodeFigures) -> dict[str, Any]:
-    look = node.look
-    return {
-        "name": look.name,
-        "state": look.state.value,
-        "seconds_in_state": round(node.since, 3),
-        "at_least": node.since_at_least,
-        "pid": look.pid,
-        "processes": look.processes,
-        "outstanding": look.outstanding,
-        "peers": list(look.peers),
-        "messages_per_second": _rounded(node.per_second),
-        "counts": dict(look.counts),
-        "lately": dict(node.lately),
-    }
-
-
-def _link(link: LinkFigures) -> dict[str, Any]:
-    return {
-        "ends": list(link.ends),
-        "bytes_per_second": [_rounded(link.there), _rounded(link.back)],
-        "bytes": link.bytes,
-        "connections": link.connections,
-        "resets": link.resets,
-        "resets_lately": link.resets_lately,
-        "faults": list(link.faults),
-    }
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 1)

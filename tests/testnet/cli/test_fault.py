@@ -13,9 +13,9 @@ import pytest
 from nectar_node.base.errors import BadInput
 from nectar_node.cli.main import main
 from nectar_node.launcher.local_network import LocalNetwork
-from testnet.cli.fault import absolute, parse_parameters, parse_where
 from testnet.real.links.client import LinksProcess
 from testnet.real.local import LocalTestnet
+from testnet.real.orders import absolute, parse_parameters, parse_where
 from tests.testnet.cli.lab import Shell
 
 ONE, OTHER = "one.nec", "other.nec"
