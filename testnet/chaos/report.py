@@ -37,6 +37,17 @@ class Held:
         return f"{self.began:6.1f} s{end}  {self.step.fault.words()}{why}"
 
 
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A promise that a run checks."""
+
+    words: str
+    count: int
+    """How often it has been broken, as far as that is known."""
+    broken: str
+    """What is counted."""
+
+
 @dataclass(slots=True)
 class ChaosReport:
     """The report of one run."""
@@ -68,19 +79,27 @@ class ChaosReport:
 
     def violations(self) -> list[str]:
         """Return the broken promises, a sentence each."""
+        return [*(f"{each.broken}: {each.count}" for each in self.promises() if each.count), *self.problems]
+
+    def promises(self) -> tuple[Promise, ...]:
+        """Return all promises that are counted, with how often each has been broken so far."""
         requests, transfers = self.requests, self.transfers
-        counts = [
-            (transfers.wrong, "wrong files: {}"),
-            (transfers.unended, "transfers without an outcome: {}"),
-            (requests.lost, "requests lost (G5): {}"),
-            (requests.doubled, "requests or outcomes that came twice (G4, G5): {}"),
-            (requests.disordered, "requests out of order (G4): {}"),
-            (requests.wrong_node, "requests or answers from the wrong node (G3): {}"),
-            (requests.other, "other things that witnesses found wrong: {}"),
-            (self.apart, "pairs of nodes that did not reach each other after the last fault: {}"),
-        ]
-        found = [(len(count) if isinstance(count, list) else count, text) for count, text in counts]
-        return [*(text.format(count) for count, text in found if count), *self.problems]
+        return (
+            Promise("Every file that has arrived is right", len(transfers.wrong), "wrong files"),
+            Promise("Every transfer has an outcome", transfers.unended, "transfers without an outcome"),
+            Promise("No request is lost (G5)", requests.lost, "requests lost (G5)"),
+            Promise("Nothing comes twice (G4, G5)", requests.doubled, "requests or outcomes that came twice (G4, G5)"),
+            Promise("Requests come in order (G4)", requests.disordered, "requests out of order (G4)"),
+            Promise(
+                "All comes from its own node (G3)", requests.wrong_node, "requests or answers from the wrong node (G3)"
+            ),
+            Promise("Witnesses find nothing else wrong", requests.other, "other things that witnesses found wrong"),
+            Promise(
+                "All nodes reach each other after the last fault",
+                len(self.apart),
+                "pairs of nodes that did not reach each other after the last fault",
+            ),
+        )
 
     def evidence(self) -> list[str]:
         """Return details for a closer look."""

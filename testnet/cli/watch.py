@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -87,9 +88,9 @@ def _print_frame(network: LocalNetwork, figures: Figures) -> None:
 
 def _print_samples(pollers: Pollers, interval: float, once: bool) -> None:
     if once:
-        print(json.dumps(sample(_look_twice(pollers, interval)), ensure_ascii=False), flush=True)
+        print(json.dumps(sample(_look_twice(pollers, interval), datetime.now(UTC)), ensure_ascii=False), flush=True)
         return
     history = History()
     while True:
-        print(json.dumps(sample(history.add(pollers.picture())), ensure_ascii=False), flush=True)
+        print(json.dumps(sample(history.add(pollers.picture()), datetime.now(UTC)), ensure_ascii=False), flush=True)
         time.sleep(interval)

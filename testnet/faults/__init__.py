@@ -50,3 +50,5 @@ FAULTS: dict[str, type] = {
     "unsynced": Unsynced,
 }
 """Faults by the name that a schedule uses."""
+IN_SIMULATIONS_ONLY = frozenset({"clock_step", "remote_fails", "unsynced"})
+"""Those that nobody can inject into real nodes."""

@@ -28,6 +28,14 @@ RESERVED = ("kind", "at", "until")
 """The words of a schedule's entry that are not parameters."""
 
 
+class BadParameter(BadInput):
+    """A parameter is missing, or wrong; `parameter` is its name, or "" where it is the links that are meant."""
+
+    def __init__(self, sentence: str, parameter: str) -> None:
+        super().__init__(sentence)
+        self.parameter = parameter
+
+
 def make(kind: str, parameters: Mapping[str, object], folder: Path = Path()) -> Fault:
     """Return the fault of that kind; a path in `kind` begins at `folder`. Raises BadInput, which says what is wrong."""
     found = find(kind, folder)
@@ -39,9 +47,12 @@ def make(kind: str, parameters: Mapping[str, object], folder: Path = Path()) -> 
     for name, value in values.items():
         wrong = objection(hints[name], value)
         if wrong is not None:
-            raise BadInput(f"{kind}: {name} {wrong}.")
+            raise BadParameter(f"{kind}: {name} {wrong}.", name)
     if where is not None:
-        values[where] = read_where(kind, links)
+        try:
+            values[where] = read_where(kind, links)
+        except BadInput as error:
+            raise BadParameter(str(error), "") from None
     try:
         fault = cast(Fault, found(**values))
     except Exception as error:  # a user's own code can raise anything
@@ -150,4 +161,4 @@ def _check_names(kind: str, found: type, values: Mapping[str, object]) -> None:
         has_default = each.default is not MISSING or each.default_factory is not MISSING
         if each.name in hints and not has_default and each.name not in values:
             known = ", ".join(parameter_names(found))
-            raise BadInput(f"{kind} needs the parameter {each.name!r}; it has {known}.")
+            raise BadParameter(f"{kind} needs the parameter {each.name!r}; it has {known}.", each.name)

@@ -18,6 +18,8 @@ class Range:
 
     least: float
     most: float = math.inf
+    unit: str = ""
+    """For people; empty: a mere number."""
 
     def objection(self, value: object) -> str | None:
         """Return what is wrong with `value`, to follow the parameter's name, or None."""
@@ -54,10 +56,9 @@ class ProcessNamed:
 
 
 Constraint: TypeAlias = Range | NodeNamed | ProcessNamed
-Seconds = Annotated[float, Range(0.0)]
+Seconds = Annotated[float, Range(0.0, unit="seconds")]
 Probability = Annotated[float, Range(0.0, 1.0)]
-Rate = Annotated[float, Range(1.0)]
-"""Bytes a second."""
+Rate = Annotated[float, Range(1.0, unit="bytes a second")]
 Count = Annotated[int, Range(0)]
 NodeName = Annotated[str, NodeNamed()]
 ProcessName = Annotated[str, ProcessNamed()]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from testnet.watch.figures import LATELY, Figures, LinkFigures, NodeFigures
 
 
-def sample(figures: Figures) -> dict[str, Any]:
-    """Return a snapshot as JSON values."""
+def sample(figures: Figures, now: datetime) -> dict[str, Any]:
+    """Return a snapshot, taken `now`, as JSON values."""
     links, letters = figures.picture.links, figures.errors
     return {
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "time": now.isoformat(timespec="milliseconds"),
         "seconds": LATELY,
         "nodes": [_node(node) for node in figures.nodes],
         "links": {"state": links.state, "faults": list(links.faults), "links": [_link(link) for link in figures.links]},
