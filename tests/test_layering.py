@@ -62,6 +62,7 @@ FLOORS = {
         ("testnet.sweep", "testnet.report", "testnet.real.links"),
         ("testnet.real",),
         ("testnet.testing", "testnet.chaos", "testnet.watch"),
+        ("testnet.web",),
         ("testnet.cli",),
         ("testnet",),
     ),
@@ -87,6 +88,7 @@ ONLY_IN = {
         "testnet/hostile/process.py",
         "testnet/hostile/sockets.py",
         "testnet/real/links/",
+        "testnet/web/driver.py",
     ),
     "wasmtime": ("kernel/wasm/",),
     "ctypes": (

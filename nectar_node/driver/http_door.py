@@ -91,14 +91,15 @@ class DoorSocket(NamedTuple):
         return f"http{'' if self.tls is None else 's'}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
-def open_door(place: HttpPlace) -> DoorSocket:
-    """Listen for browsers, whom nobody answers yet; raises CannotListen with what to do."""
+def open_door(place: HttpPlace, option: str = "--http") -> DoorSocket:
+    """Listen for browsers, whom nobody answers yet; raises CannotListen with what to do. `option`: with which the user
+    chooses the place."""
     tls = _tls(*place.tls) if place.tls is not None else None
     where = f"{place.host}:{place.port}"
     try:
         family, _, _, _, address = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)[0]
     except OSError as error:
-        raise CannotListen(f"{place.host} is no address of this machine: say --http PORT, or HOST:PORT.") from error
+        raise CannotListen(f"{place.host} is no address of this machine: say {option} PORT, or HOST:PORT.") from error
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -108,9 +109,9 @@ def open_door(place: HttpPlace) -> DoorSocket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            what = f"The HTTP server cannot listen on {where}, which is in use: choose another port for --http."
+            what = f"The HTTP server cannot listen on {where}, which is in use: choose another port for {option}."
         else:
-            what = f"The HTTP server cannot listen on {where}: {error.strerror}. Choose another place for --http."
+            what = f"The HTTP server cannot listen on {where}: {error.strerror}. Choose another place for {option}."
         raise CannotListen(what) from error
     return DoorSocket(listener, tls, _guard(listener))
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import product
 from random import Random
 
+from nectar_node.base.errors import BadInput
 from testnet.faults import draw
 from testnet.faults.registrar_down import RegistrarDown
 from testnet.faults.schedule import Schedule, Step, ordered
@@ -19,8 +20,16 @@ ROUND_SECONDS = 20.0
 DRAWS = 2
 """Draws of each round, laid over each other: so that long times without a fault are rare, and several often hold at
 once."""
+MAX_MINUTES = 24 * 60.0
+"""The longest run."""
 LEAST_SECONDS = 0.1
 """The shortest fault in seconds."""
+
+
+def check_minutes(minutes: float) -> None:
+    """Raise BadInput unless it is a possible time."""
+    if not (math.isfinite(minutes) and 0 < minutes <= MAX_MINUTES):
+        raise BadInput(f"{minutes:g} minutes are not a time to run: give more than 0 and at most {MAX_MINUTES:.0f}.")
 
 
 def registrar(nodes: Sequence[str], chance: Random) -> RegistrarDown:

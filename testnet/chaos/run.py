@@ -40,10 +40,18 @@ class Shows(Protocol):
 
 
 def run_chaos(
-    place: RunningTestnet, seed: int, seconds: float, schedule: Schedule, display: Shows, wanted: Interrupts
+    place: RunningTestnet,
+    seed: int,
+    seconds: float,
+    schedule: Schedule,
+    display: Shows,
+    wanted: Interrupts,
+    begun: Callable[[ChaosReport], None] = lambda _: None,
 ) -> ChaosReport:
-    """Inject the faults of `schedule` for so many seconds, or until the user interrupts, and return the report."""
+    """Inject the faults of `schedule` for so many seconds, or until the user interrupts, and return the report; `begun`
+    is given it at the beginning, as far as it is."""
     report = ChaosReport(seed, place.nodes, seconds)
+    begun(report)
     with tempfile.TemporaryDirectory(prefix="nectar-chaos-files-", dir=place.scratch) as scratch:
         context = ChaosContext(
             place.network,

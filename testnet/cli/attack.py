@@ -14,8 +14,9 @@ from nectar_node.base.errors import BadInput, NotRunning
 from nectar_node.console import output, progress
 from nectar_node.launcher import options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
-from testnet.cli.plan_options import Seed, chosen
+from testnet.cli.plan_options import Seed
 from testnet.faults.hostile_peer import BehaviourName, HostilePeer
+from testnet.model.seeds import chosen
 from testnet.model.unknown import unknown
 
 if TYPE_CHECKING:

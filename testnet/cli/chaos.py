@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -16,13 +15,13 @@ from nectar_node.launcher import options
 from nectar_node.launcher.file_transfer import interrupts
 from nectar_node.launcher.local_network import DEFAULT_FOLDER
 from testnet.chaos.nodes import RunningTestnet, running_testnet
-from testnet.chaos.plan import draw_rounds
+from testnet.chaos.plan import check_minutes, draw_rounds
 from testnet.chaos.report import ChaosReport, words
 from testnet.chaos.run import run_chaos
-from testnet.cli.plan_options import Seed, chosen
+from testnet.cli.plan_options import Seed
+from testnet.model.seeds import chosen
 from testnet.runs.journal_files import unless_empty
 
-MAX_MINUTES = 24 * 60.0
 VIOLATED = 1
 INTERRUPTED = 130
 
@@ -59,12 +58,6 @@ def chaos(
         place.keep = bool(report.violations())
         _publish(report, place, file, as_json)
         return VIOLATED if report.violations() else INTERRUPTED if wanted.count else 0
-
-
-def check_minutes(minutes: float) -> None:
-    """Raise BadInput unless it is a possible time."""
-    if not (math.isfinite(minutes) and 0 < minutes <= MAX_MINUTES):
-        raise BadInput(f"--minutes {minutes:g} is not a time to run: give more than 0 and at most {MAX_MINUTES:.0f}.")
 
 
 def _check_file(file: Path) -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from testnet.model.seeds import MAX_SEED
-
-_MAX_DRAWN = 1 << 32
-"""Ten digits at most, which people can copy."""
 
 Seed = Annotated[
     int | None,
@@ -23,8 +19,3 @@ Faults = Annotated[
     typer.Option("--faults", metavar="FILE", help="A schedule of faults (TOML), instead of the seed's own."),
 ]
 Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write the journal.")]
-
-
-def chosen(seed: int | None) -> int:
-    """Return the given seed, or draw one."""
-    return random.SystemRandom().randrange(_MAX_DRAWN) if seed is None else seed

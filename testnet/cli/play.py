@@ -18,9 +18,10 @@ from nectar_node.base.errors import BadInput
 from nectar_node.console import output
 from nectar_node.launcher import options
 from testnet.cli import sim_text
-from testnet.cli.plan_options import Faults, Nodes, Output, Seed, chosen
+from testnet.cli.plan_options import Faults, Nodes, Output, Seed
 from testnet.journal.journal import read_journal_untrusted
 from testnet.model.lab import Level
+from testnet.model.seeds import chosen
 from testnet.real.nodes import namespaces
 from testnet.runs.journal_files import journal_file, unless_empty
 from testnet.runs.plans import expand, find_scenario, plan_of, with_faults

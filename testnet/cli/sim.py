@@ -19,13 +19,13 @@ from nectar_node.base.errors import BadInput
 from nectar_node.console import output
 from nectar_node.launcher import options
 from testnet.cli import sim_text
-from testnet.cli.plan_options import Faults, Nodes, Output, Seed, chosen
+from testnet.cli.plan_options import Faults, Nodes, Output, Seed
 from testnet.cli.shrinking import Task, shrink_plan
 from testnet.cli.sweeping import SweepOrder, find_failures
 from testnet.faults import FAULTS
 from testnet.faults.catalogue import about, parameter_names
 from testnet.journal.journal import read_journal_untrusted
-from testnet.model.seeds import MAX_SEED
+from testnet.model.seeds import MAX_SEED, chosen
 from testnet.runs import result
 from testnet.runs.journal_files import journal_file, unless_empty
 from testnet.runs.plans import expand, find_scenario, plan_of, with_faults

@@ -6,7 +6,8 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterator
+import webbrowser
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated
@@ -14,6 +15,7 @@ from typing import Annotated
 import typer
 from rich.live import Live
 
+from nectar_node.base.errors import BadInput, NotRunning
 from nectar_node.cli.top import keys, wants_to_quit
 from nectar_node.console import output
 from nectar_node.launcher import options
@@ -34,12 +36,23 @@ def watch(
     interval: Interval = 0.5,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: Annotated[bool, typer.Option("--json", help="Print each snapshot as a line of JSON.")] = False,
+    web: Annotated[
+        bool, typer.Option("--web", help="As a page in the browser, to break and mend things there.")
+    ] = False,
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Of the page; 0: any free one.")] = 0,
+    only_print: Annotated[bool, typer.Option("--print", help="Only print the page's link, open no browser.")] = False,
 ) -> int:
     """Show nodes, links, faults and errors as they come and go. End with q or Ctrl-C.
 
-    Print one snapshot with --once, and where there is no terminal.
+    Print one snapshot with --once, and where there is no terminal. With --web, the link of a page is printed, and
+    opened where there is a terminal. It signs in whoever opens it, once, within a minute; Enter gives another one.
     """
     network = LocalNetwork.find(directory)
+    if web:
+        _serve(network, interval, port, only_print, as_json)
+        return 0
+    if port or only_print:
+        raise BadInput("--port and --print are for the page: add --web.")
     with seen(network, interval) as pollers, contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
         if as_json:
             _print_samples(pollers, interval, once)
@@ -48,6 +61,28 @@ def watch(
         else:
             _show(network, pollers, interval)
     return 0
+
+
+def _serve(network: LocalNetwork, interval: float, port: int, only_print: bool, as_json: bool) -> None:
+    from testnet.web import driver  # this loads trio and hypercorn, which would cost the other commands some time
+
+    at_terminal = sys.stdout.isatty()
+
+    def give_links(link: Callable[[], str]) -> None:
+        url = link()
+        if as_json:
+            print(json.dumps({"url": url}), flush=True)
+        else:
+            output.say(url)
+        if at_terminal and not only_print:
+            webbrowser.open(url)
+        while sys.stdin.isatty() and sys.stdin.readline():
+            output.say(link())
+
+    with seen(network, interval) as pollers:
+        if driver.down(pollers.picture()):
+            raise NotRunning(driver.sentence_of_down(network))
+        driver.serve_page(network, pollers, driver.WebOptions(port, interval), give_links, output.complain)
 
 
 @contextmanager

@@ -1,8 +1,9 @@
-"""(pure) The seed of a test."""
+"""The seed of a test or a run; pure but for `chosen`."""
 
 from __future__ import annotations
 
 import hashlib
+import random
 import re
 
 MAX_SEED = (1 << 63) - 1
@@ -20,6 +21,11 @@ def parse_seed(text: str) -> int | None:
     if text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= MAX_SEED:
         return int(text)
     raise ValueError(f"{text!r} is not a seed: give a whole number from 0 to {MAX_SEED}, or random")
+
+
+def chosen(seed: int | None) -> int:
+    """Return the given seed, or draw one."""
+    return random.SystemRandom().randrange(_MAX_DERIVED) if seed is None else seed
 
 
 def derive(base: int, test: str, index: int) -> int:

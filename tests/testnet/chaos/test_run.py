@@ -257,7 +257,7 @@ def test_where_nothing_can_start_the_traces_of_users_are_left_alone(tmp_path: Pa
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        *((f"--minutes={each}", 2, f"--minutes {float(each):g} is not a time to run:") for each in ("0", "nan", "1e9")),
+        *((f"--minutes={each}", 2, f"{float(each):g} minutes are not a time to run:") for each in ("0", "nan", "1e9")),
         ("--seed=-1", 2, "Invalid value for '--seed'"),
         ("-o none/report", 2, "none/report cannot be written: No such file or directory."),
         ("", 2, "Chaos needs two nodes or more that run behind links:"),

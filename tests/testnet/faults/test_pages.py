@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from testnet.faults import FAULTS
+from testnet.faults import FAULTS, IN_SIMULATIONS_ONLY
 from testnet.faults.catalogue import make, parameter_names
 from testnet.model.rule import NodeFault
 from testnet.model.where import PARAMETERS, Where
@@ -69,7 +69,9 @@ def test_the_table_says_where_each_fault_works(kind: str) -> None:
     fault, verbs = make(kind, NEEDED.get(kind, {})), Verbs()
     if isinstance(fault, NodeFault):
         fault.begin(verbs)  # type: ignore[arg-type]  # it takes any verb
-    assert rows()[kind][1] == ("simulation" if verbs.asked & set(ONLY_IN_SIMULATIONS) else "everywhere")
+    simulated = bool(verbs.asked & set(ONLY_IN_SIMULATIONS))
+    assert rows()[kind][1] == ("simulation" if simulated else "everywhere")
+    assert (kind in IN_SIMULATIONS_ONLY) == simulated
 
 
 def test_the_code_of_the_page_does_as_it_says(tmp_path: Path) -> None:

@@ -1,0 +1,249 @@
+"""(trio) The server of the testnet's page: the node's HTTP server with another application behind it.
+
+What waits for processes and files is done in threads. Snapshots go out as server-sent events: each page that follows
+gets the newest one when it has taken the one before, so that who is slow skips some and holds up nobody.
+"""
+
+from __future__ import annotations
+
+import secrets
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import trio
+
+from nectar_node.base import log
+from nectar_node.contract.config import LOOPBACK, HttpPlace
+from nectar_node.contract.http import HttpAnswer, HttpEvent, HttpRequest
+from nectar_node.driver.http_door import DoorSocket, HttpDoor, Receive, Scope, Send, open_door, request_of
+from nectar_node.http.pages import SAFETY, PageAnswer
+from nectar_node.http.sessions import WebSessions
+from nectar_node.launcher.local_network import LocalNetwork
+from testnet.watch.figures import History
+from testnet.watch.pollers import Pollers
+from testnet.watch.sample import sample
+from testnet.watch.snapshot import NodeState, Snapshot
+from testnet.web.carry_out import Hands
+from testnet.web.chaos_runs import ChaosRuns
+from testnet.web.feed import Feed, bounded
+from testnet.web.files import page_files
+from testnet.web.site import EVENTS, Follows, PageOrder, PageView, Site, refusal, value
+
+MAX_CONNECTIONS = 200
+"""Connections at a time; a browser has at most six."""
+MAX_FOLLOWERS = 64
+"""Pages that follow at a time."""
+MAX_UNDER_WAY = 16
+"""Orders and look-ups that are being carried out."""
+PATIENCE = 600.0
+"""Seconds in which chaos ends, with its last outcomes, when the server is to end."""
+
+
+class WatchDoor(HttpDoor):
+    """The HTTP server of the testnet's page."""
+
+    def __init__(
+        self, opened: DoorSocket, site: Site, hands: Hands, note: Callable[[str, BaseException], None]
+    ) -> None:
+        super().__init__(opened, MAX_CONNECTIONS, self._take, note)
+        self._url = opened.url
+        self._site = site
+        self._hands = hands
+        self._failed = note
+        self._feed = Feed()
+        self._told = trio.Event()
+        """Set when there is something newer."""
+        self._over = False
+        self._followers = 0
+        self._under_way = trio.CapacityLimiter(MAX_UNDER_WAY)
+        self._nursery: trio.Nursery | None = None
+
+    def link(self) -> str:
+        """Return a link that signs in once."""
+        return self._site.link(self._url, trio.current_time())
+
+    def tell(self, name: str, told: object) -> None:
+        """Send an event to all pages that follow."""
+        self._feed.tell(name, told)
+        self._wake()
+
+    async def serve(self) -> None:
+        """Serve browsers until cancelled."""
+        async with trio.open_nursery() as self._nursery:
+            await super().serve()
+
+    async def close(self) -> None:
+        """End all that follow, and then all connections."""
+        self._over = True
+        self._wake()
+        await super().close()
+
+    def _wake(self) -> None:
+        self._told.set()
+        self._told = trio.Event()
+
+    # --- requests ---------------------------------------------------------------------------------------------------
+
+    def _take(self, event: HttpEvent) -> None:
+        if not isinstance(event, HttpRequest):
+            return
+        wanted = self._site.take(event, trio.current_time())
+        if isinstance(wanted, PageAnswer):
+            self._answer_with(event.token, wanted)
+        elif isinstance(wanted, Follows):
+            self._answer_with(event.token, refusal(405, "Refused", "This is followed with GET."))
+        elif isinstance(wanted, PageOrder) and wanted.name == "link":
+            self._answer_with(event.token, value({"url": self.link()}))
+        elif self._nursery is None or self._under_way.statistics().tasks_waiting >= MAX_UNDER_WAY:
+            self._answer_with(event.token, refusal(503, "Busy", "Too much is being done already: wait a little."))
+        else:
+            self._nursery.start_soon(self._carry_out, event.token, wanted)
+
+    def _answer_with(self, token: object, answer: PageAnswer) -> None:
+        self.answered(HttpAnswer(token, *answer))
+
+    async def _carry_out(self, token: object, wanted: PageOrder | PageView) -> None:
+        try:
+            answer = await trio.to_thread.run_sync(
+                self._hands.carry_out, wanted, abandon_on_cancel=True, limiter=self._under_way
+            )
+        except Exception as error:
+            self._failed("the page of the testnet", error)
+            answer = refusal(500, "Failed", "This has failed: the terminal says why.")
+        self._answer_with(token, answer)
+
+    # --- snapshots --------------------------------------------------------------------------------------------------
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "GET" and scope["path"] == EVENTS:
+            wanted = self._site.take(request_of(scope, None, b""), trio.current_time())
+            if isinstance(wanted, Follows) and self._followers < MAX_FOLLOWERS:
+                self._followers += 1
+                try:
+                    await self._follow(receive, send)
+                finally:
+                    self._followers -= 1
+                return
+        await super()._serve(scope, receive, send)
+
+    async def _follow(self, receive: Receive, send: Send) -> None:
+        headers = (("content-type", "text/event-stream"), ("cache-control", "no-store"), *SAFETY)
+        told = [(name.encode(), each.encode()) for name, each in headers]
+        await send({"type": "http.response.start", "status": 200, "headers": told})
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_end_when_gone, receive, nursery.cancel_scope)
+            await send({"type": "http.response.body", "body": b"retry: 1000\n\n", "more_body": True})
+            seen = 0
+            while not self._over:
+                newer = self._told
+                seen, data = self._feed.news(seen)
+                if data:
+                    await send({"type": "http.response.body", "body": data, "more_body": True})
+                else:
+                    await newer.wait()
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            nursery.cancel_scope.cancel()
+
+
+async def _end_when_gone(receive: Receive, scope: trio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class WebOptions:
+    """How the page is served."""
+
+    port: int
+    """0: any free one."""
+    interval: float
+    """Seconds between two snapshots."""
+
+
+def serve_page(
+    network: LocalNetwork,
+    pollers: Pollers,
+    options: WebOptions,
+    opened: Callable[[Callable[[], str]], None],
+    say: Callable[[str], None],
+) -> None:
+    """Serve the page until Ctrl-C. `opened` is called in a thread of its own with what gives links; `say` is given
+    sentences. Raises CannotListen."""
+    door = open_door(HttpPlace(LOOPBACK, options.port), "--port")
+    trio.run(_serve, network, pollers, options.interval, door, opened, say)
+
+
+async def _serve(
+    network: LocalNetwork,
+    pollers: Pollers,
+    interval: float,
+    opened: DoorSocket,
+    told: Callable[[Callable[[], str]], None],
+    say: Callable[[str], None],
+) -> None:
+    chaos = ChaosRuns(network)
+    site = Site(opened.port, page_files(), WebSessions(lambda: secrets.randbits(64)))
+    door = WatchDoor(opened, site, Hands(network, chaos), _note)
+    token = trio.lowlevel.current_trio_token()
+
+    def link() -> str:
+        return trio.from_thread.run_sync(door.link, trio_token=token)
+
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(door.serve)
+            nursery.start_soon(_look, door, network, pollers, interval, chaos, say)
+            threading.Thread(target=told, args=(link,), name="links", daemon=True).start()
+            await anext(signals)
+            if chaos.runs:
+                say("Ending the chaos, with a report; a second Ctrl-C does not wait for the last outcomes.")
+                nursery.start_soon(_hurry, signals, chaos)
+                chaos.end()
+                await trio.to_thread.run_sync(chaos.wait, PATIENCE)
+            await door.close()
+            nursery.cancel_scope.cancel()
+
+
+async def _hurry(signals: object, chaos: ChaosRuns) -> None:
+    async for _ in signals:  # type: ignore[attr-defined]
+        chaos.end()
+
+
+async def _look(
+    door: WatchDoor,
+    network: LocalNetwork,
+    pollers: Pollers,
+    interval: float,
+    chaos: ChaosRuns,
+    say: Callable[[str], None],
+) -> None:
+    """Send snapshots as they come."""
+    history, was_down = History(), False
+    while True:
+        picture = pollers.picture()
+        is_down = down(picture)
+        if is_down and not was_down:
+            say(sentence_of_down(network))
+        was_down = is_down
+        look = bounded(sample(history.add(picture), datetime.now(UTC)))
+        door.tell("look", {**look, "folder": str(network.folder), "down": sentence_of_down(network) if is_down else ""})
+        door.tell("chaos", chaos.value())
+        await trio.sleep(interval)
+
+
+def down(picture: Snapshot) -> bool:
+    """Whether no node of a testnet runs."""
+    return all(node.state is NodeState.DOWN for node in picture.nodes)
+
+
+def sentence_of_down(network: LocalNetwork) -> str:
+    """Return what is the matter and what to do."""
+    return f"The testnet in {network.folder} is down: start it with `{network.command('testnet up')}`."
+
+
+def _note(where: str, error: BaseException) -> None:
+    log.write_line("watch", f"{where} has failed: {type(error).__name__}: {error}")
