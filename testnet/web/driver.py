@@ -28,9 +28,9 @@ from testnet.watch.sample import sample
 from testnet.watch.snapshot import NodeState, Snapshot
 from testnet.web.carry_out import Hands
 from testnet.web.chaos_runs import ChaosRuns
-from testnet.web.feed import Feed, bounded
+from testnet.web.feed import PageFeed, bounded
 from testnet.web.files import page_files
-from testnet.web.site import EVENTS, Follows, PageOrder, PageView, Site, refusal, value
+from testnet.web.site import EVENTS, Follows, PageOrder, PageView, PageSite, refusal, value
 
 MAX_CONNECTIONS = 200
 """Connections at a time; a browser has at most six."""
@@ -46,14 +46,14 @@ class WatchDoor(HttpDoor):
     """The HTTP server of the testnet's page."""
 
     def __init__(
-        self, opened: DoorSocket, site: Site, hands: Hands, note: Callable[[str, BaseException], None]
+        self, opened: DoorSocket, site: PageSite, hands: Hands, note: Callable[[str, BaseException], None]
     ) -> None:
         super().__init__(opened, MAX_CONNECTIONS, self._take, note)
         self._url = opened.url
         self._site = site
         self._hands = hands
         self._failed = note
-        self._feed = Feed()
+        self._feed = PageFeed()
         self._told = trio.Event()
         """Set when there is something newer."""
         self._over = False
@@ -186,7 +186,7 @@ async def _serve(
     say: Callable[[str], None],
 ) -> None:
     chaos = ChaosRuns(network)
-    site = Site(opened.port, page_files(), WebSessions(lambda: secrets.randbits(64)))
+    site = PageSite(opened.port, page_files(), WebSessions(lambda: secrets.randbits(64)))
     door = WatchDoor(opened, site, Hands(network, chaos), _note)
     token = trio.lowlevel.current_trio_token()
 

@@ -59,7 +59,7 @@ Wanted = PageAnswer | Follows | PageOrder | PageView
 
 
 @dataclass(slots=True)
-class Site:
+class PageSite:
     """The pages of one `nectar testnet watch --web`."""
 
     port: int

@@ -1,0 +1,141 @@
+// The network as a picture: nodes on a ring, in the order of their names, so that nothing ever moves about.
+
+import { html, useEffect, useRef, useState } from '../shared/html.js';
+import { count, key, look, rate, since } from './words.js';
+
+const MARKS = { running: '', paused: 'Ⅱ', down: '✕', silent: '?', starting: '…' };
+const MOST_LABELS = 10;
+
+const places = (nodes, width, height) => {
+  const [sides, ends] = [width < 560 ? 82 : 130, 62];
+  const [across, down] = [Math.max(40, width / 2 - sides), Math.max(40, height / 2 - ends)];
+  return new Map(nodes.map(({ name }, index) => {
+    const angle = (2 * Math.PI * index) / nodes.length - Math.PI / 2;
+    const [cosine, sine] = [Math.cos(angle), Math.sin(angle)];
+    return [name, { x: width / 2 + across * cosine, y: height / 2 + down * sine, cosine, sine }];
+  }));
+};
+
+const thickness = (link) => {
+  const bytes = (link.bytes_per_second[0] ?? 0) + (link.bytes_per_second[1] ?? 0);
+  return 1.5 + Math.min(7, 2 * Math.log10(1 + bytes / 50));
+};
+
+const linkWords = (link) => {
+  const [a, b] = link.ends;
+  const faults = link.faults.length ? `, faults: ${link.faults.join(', ')}` : '';
+  return `${key(link.ends)}: ${rate(link.bytes_per_second[0])} from ${a}, ${rate(link.bytes_per_second[1])} from ${b}${faults}`;
+};
+
+const nodeWords = (node) => {
+  const { answered = 0, offline = 0, timeout = 0 } = node.counts;
+  const faults = node.faults.length ? `, faults: ${node.faults.join(', ')}` : '';
+  return `${node.name}: ${node.state} for ${since(node)}, ${answered} answered, ${offline} Offline, ${timeout} Timeout${faults}`;
+};
+
+const onKey = (act) => (event) => {
+  if (event.key !== 'Enter' && event.key !== ' ') return;
+  event.preventDefault();
+  act();
+};
+
+const Link = ({ link, at, chosen, choose, labelled }) => {
+  const [a, b] = link.ends.map((name) => at.get(name));
+  if (!a || !b) return null;
+  const kind = look(link.faults);
+  const line = { x1: a.x, y1: a.y, x2: b.x, y2: b.y };
+  const [x, y] = [(a.x + b.x) / 2 + (b.x - a.x) * 0.07, (a.y + b.y) / 2 + (b.y - a.y) * 0.07];
+  const text = labelled ? link.faults.join(', ') : '';
+  return html`<g class=${`link ${kind} ${chosen ? 'chosen' : ''}`} data-link=${key(link.ends)} onClick=${choose}>
+    <title>${linkWords(link)}</title>
+    <line class="reach" ...${line} />
+    ${chosen && html`<line class="halo" ...${line} stroke-width=${thickness(link) + 8} />`}
+    <line class="line" ...${line} stroke-width=${thickness(link)} />
+    ${kind !== 'whole' && html`<g class="mark" transform=${`translate(${x} ${y})`}>
+      ${text
+        ? html`<rect x=${-text.length * 3.5 - 7} y="-10" width=${text.length * 7 + 14} height="20" rx="10" />
+            <text y="4" text-anchor="middle">${text}</text>`
+        : html`<circle r="8" /><text y="4" text-anchor="middle">${{ cut: '✕', slow: '~', wrong: '!' }[kind]}</text>`}
+    </g>`}
+  </g>`;
+};
+
+const Outcomes = ({ node }) => {
+  const { answered, offline, timeout } = node.counts;
+  const parts = [['good', '✓', answered], ['bad', '⊘', offline], ['warn', '◷', timeout]].filter(([, , value]) => value);
+  return parts.map(([name, mark, value], index) =>
+    html`<tspan class=${name} dx=${index ? 6 : 0}>${mark} ${count(value)}</tspan>`);
+};
+
+const Node = ({ node, at, chosen, choose, begin, narrow }) => {
+  const side = Math.abs(at.cosine) < 0.3 ? 'middle' : at.cosine > 0 ? 'start' : 'end';
+  const x = side === 'middle' ? 0 : 24 * Math.sign(at.cosine);
+  const y = side === 'middle' ? (at.sine > 0 ? 36 : -38) : -3;
+  const most = narrow ? 10 : 16;
+  const name = node.name.length > most ? `${node.name.slice(0, most - 1)}…` : node.name;
+  return html`<g class=${`node ${node.state} ${chosen ? 'chosen' : ''} ${node.faults.length ? 'faulty' : ''}`}
+      transform=${`translate(${at.x} ${at.y})`} role="button" tabindex="0" aria-pressed=${chosen}
+      aria-label=${nodeWords(node)} data-node=${node.name} onClick=${choose} onKeyDown=${onKey(choose)} onPointerDown=${begin}>
+    <title>${nodeWords(node)}</title>
+    ${chosen && html`<circle class="halo" r="22" />`}
+    <circle class="disc" r="16" />
+    <text class="state" y="5" text-anchor="middle">${MARKS[node.state] ?? '?'}</text>
+    ${node.faults.length > 0 && html`<text class="flag" x="10" y="-10">!</text>`}
+    <text class="name" x=${x} y=${y} text-anchor=${side}>${name}</text>
+    <text class="outcomes" x=${x} y=${y + 16} text-anchor=${side}><${Outcomes} node=${node} /></text>
+  </g>`;
+};
+
+/** `choose` is given what is chosen: {node} or {link: [a, b]}; `join` the ends of a line that was drawn. */
+export const Picture = ({ snapshot, chosen, choose, join }) => {
+  const svg = useRef(null);
+  const [width, setWidth] = useState(0);
+  const [drawn, setDrawn] = useState(null);
+  useEffect(() => {
+    const watcher = new ResizeObserver(([entry]) => setWidth(Math.round(entry.contentRect.width)));
+    watcher.observe(svg.current.parentElement);
+    return () => watcher.disconnect();
+  }, []);
+  const height = Math.round(width < 560 ? Math.max(340, width * 0.95) : Math.min(560, width * 0.62));
+  const at = places(snapshot.nodes, width || 600, height || 372);
+  const labelled = snapshot.links.filter((link) => link.faults.length).length <= MOST_LABELS;
+
+  const point = (event) => {
+    const box = svg.current.getBoundingClientRect();
+    return { x: event.clientX - box.left, y: event.clientY - box.top };
+  };
+  const nodeAt = (event) =>
+    document.elementFromPoint(event.clientX, event.clientY)?.closest?.('[data-node]')?.getAttribute('data-node');
+  const begin = (name) => (event) => {
+    if (event.button !== 0 || event.pointerType === 'touch') return;
+    setDrawn({ name, to: null });
+    event.preventDefault();
+    event.currentTarget.focus();
+  };
+  const move = (event) => drawn && setDrawn({ ...drawn, to: point(event) });
+  const end = (event) => {
+    if (!drawn) return;
+    const other = nodeAt(event);
+    setDrawn(null);
+    if (other && other !== drawn.name) join([drawn.name, other].sort());
+  };
+
+  return html`<div class="picture">
+    <svg ref=${svg} width=${width} height=${height} viewBox=${`0 0 ${width || 600} ${height || 372}`} role="group"
+        aria-label="The network; the tables of nodes and links say the same"
+        onPointerMove=${move} onPointerUp=${end} onPointerLeave=${() => setDrawn(null)}>
+      ${snapshot.links.map((link) => html`<${Link} key=${key(link.ends)} link=${link} at=${at} labelled=${labelled}
+        chosen=${chosen?.link && key(chosen.link) === key(link.ends)} choose=${() => choose({ link: link.ends })} />`)}
+      ${drawn?.to && html`<line class="drawn" x1=${at.get(drawn.name)?.x} y1=${at.get(drawn.name)?.y} x2=${drawn.to.x} y2=${drawn.to.y} />`}
+      ${snapshot.nodes.map((node) => html`<${Node} key=${node.name} node=${node} at=${at.get(node.name)} narrow=${width < 560}
+        chosen=${chosen?.node === node.name} choose=${() => choose({ node: node.name })} begin=${begin(node.name)} />`)}
+    </svg>
+    <p class="legend quiet small" aria-hidden="true">
+      <span><svg width="34" height="10" class="link cut"><line class="line" x1="0" y1="5" x2="34" y2="5" stroke-width="3" /></svg>cut</span>
+      <span><svg width="34" height="10" class="link slow"><line class="line" x1="0" y1="5" x2="34" y2="5" stroke-width="3" /></svg>slow</span>
+      <span><svg width="34" height="10" class="link wrong"><line class="line" x1="0" y1="5" x2="34" y2="5" stroke-width="3" /></svg>wrong bytes, resets</span>
+      <span><b class="good">✓</b> answered</span><span><b class="bad">⊘</b> Offline</span><span><b class="warn">◷</b> Timeout</span>
+      <span class="mouse">Draw from one node to another to break their link.</span>
+    </p>
+  </div>`;
+};
