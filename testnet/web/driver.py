@@ -30,7 +30,7 @@ from testnet.web.carry_out import Hands
 from testnet.web.chaos_runs import ChaosRuns
 from testnet.web.feed import PageFeed, bounded
 from testnet.web.files import page_files
-from testnet.web.site import EVENTS, Follows, PageOrder, PageView, PageSite, refusal, value
+from testnet.web.site import EVENTS, Follows, PageOrder, PageSite, PageView, refusal, value
 
 MAX_CONNECTIONS = 200
 """Connections at a time; a browser has at most six."""

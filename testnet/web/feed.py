@@ -27,7 +27,7 @@ MAX_TEXT = 400
 def bounded(sample: dict[str, Any]) -> dict[str, Any]:
     """Return a sample (`testnet.watch.sample`) within the bounds, and under `left_out` how much of it is missing.
 
-    Nodes have `faults` too, the kinds of those that are done to them. Links that have not carried anything yet are there
+    Nodes have `faults` too, the kinds of those that are done to them. Links that have carried nothing yet are there
     if they have faults of their own.
     """
     links = sample["links"]

@@ -80,6 +80,22 @@ const LinkPanel = ({ link, samples, faults, say, breakIt, busy, run }) => {
     </dl>`;
 };
 
+const Everything = ({ snapshot }) => {
+  const sum = (what) => snapshot.nodes.reduce((all, node) => all + (node.counts[what] ?? 0), 0);
+  const messages = snapshot.nodes.reduce((all, node) => all + (node.messages_per_second ?? 0), 0);
+  const bytes = snapshot.links.reduce((all, link) => all + (link.bytes_per_second[0] ?? 0) + (link.bytes_per_second[1] ?? 0), 0);
+  return html`
+    <p class="quiet">Choose a node or a link, in the picture or in the tables.</p>
+    <dl class="figures">
+      <${Figure} name="Messages/s">${Math.round(messages)}<//>
+      <${Figure} name="On all links">${rate(bytes)}<//>
+      <${Figure} name="Links">${count(snapshot.links.length + (snapshot.left_out.links ?? 0))}<//>
+      <${Figure} name="Answered">${count(sum('answered'))}<//>
+      <${Figure} name="Offline">${count(sum('offline'))}<//>
+      <${Figure} name="Timeout">${count(sum('timeout'))}<//>
+    </dl>`;
+};
+
 export const Panel = ({ snapshot, history, chosen, say, breakIt }) => {
   const [busy, setBusy] = useState(false);
   const [failure, setFailure] = useState('');
@@ -101,7 +117,7 @@ export const Panel = ({ snapshot, history, chosen, say, breakIt }) => {
     <h2 id="chosen">${node ? node.name : link ? key(link.ends) : plural(snapshot.nodes.length, 'node', 'nodes')}</h2>
     ${node && html`<${NodePanel} node=${node} samples=${history.nodes.get(node.name) ?? []} ...${common} />`}
     ${link && html`<${LinkPanel} link=${link} samples=${history.links.get(key(link.ends)) ?? []} faults=${snapshot.faults} ...${common} />`}
-    ${!node && !link && html`<p class="quiet">Choose a node or a link, in the picture or in the tables.</p>`}
+    ${!node && !link && html`<${Everything} snapshot=${snapshot} />`}
     ${failure && html`<p class="note bad" role="alert">${failure}</p>`}
   </section>`;
 };

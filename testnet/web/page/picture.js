@@ -4,7 +4,7 @@ import { html, useEffect, useRef, useState } from '../shared/html.js';
 import { count, key, look, rate, since } from './words.js';
 
 const MARKS = { running: '', paused: 'Ⅱ', down: '✕', silent: '?', starting: '…' };
-const MOST_LABELS = 10;
+const MOST_LABELS = 8;
 
 const places = (nodes, width, height) => {
   const [sides, ends] = [width < 560 ? 82 : 130, 62];
@@ -39,25 +39,33 @@ const onKey = (act) => (event) => {
   act();
 };
 
-const Link = ({ link, at, chosen, choose, labelled }) => {
+const Link = ({ link, at, chosen, choose }) => {
   const [a, b] = link.ends.map((name) => at.get(name));
   if (!a || !b) return null;
-  const kind = look(link.faults);
   const line = { x1: a.x, y1: a.y, x2: b.x, y2: b.y };
-  const [x, y] = [(a.x + b.x) / 2 + (b.x - a.x) * 0.07, (a.y + b.y) / 2 + (b.y - a.y) * 0.07];
-  const text = labelled ? link.faults.join(', ') : '';
-  return html`<g class=${`link ${kind} ${chosen ? 'chosen' : ''}`} data-link=${key(link.ends)} onClick=${choose}>
+  return html`<g class=${`link ${look(link.faults)} ${chosen ? 'chosen' : ''}`} data-link=${key(link.ends)} onClick=${choose}>
     <title>${linkWords(link)}</title>
     <line class="reach" ...${line} />
     ${chosen && html`<line class="halo" ...${line} stroke-width=${thickness(link) + 8} />`}
     <line class="line" ...${line} stroke-width=${thickness(link)} />
-    ${kind !== 'whole' && html`<g class="mark" transform=${`translate(${x} ${y})`}>
-      ${text
-        ? html`<rect x=${-text.length * 3.5 - 7} y="-10" width=${text.length * 7 + 14} height="20" rx="10" />
-            <text y="4" text-anchor="middle">${text}</text>`
-        : html`<circle r="8" /><text y="4" text-anchor="middle">${{ cut: '✕', slow: '~', wrong: '!' }[kind]}</text>`}
-    </g>`}
   </g>`;
+};
+
+/** The faults of a link in words, or as one character where there is no room; above all lines. */
+const Mark = ({ link, at, labelled, choose }) => {
+  const [a, b] = link.ends.map((name) => at.get(name));
+  const kind = look(link.faults);
+  if (!a || !b || kind === 'whole') return null;
+  // Not in the middle, where many links meet.
+  const [x, y] = [a.x + (b.x - a.x) * 0.6, a.y + (b.y - a.y) * 0.6];
+  const text = labelled ? link.faults.join(', ') : '';
+  return html`<g class=${`link ${kind}`} onClick=${choose}><g class="mark" transform=${`translate(${x} ${y})`}>
+    <title>${linkWords(link)}</title>
+    ${text
+      ? html`<rect x=${-text.length * 3.5 - 7} y="-10" width=${text.length * 7 + 14} height="20" rx="10" />
+          <text y="4" text-anchor="middle">${text}</text>`
+      : html`<circle r="8" /><text y="4" text-anchor="middle">${{ cut: '✕', slow: '~', wrong: '!' }[kind]}</text>`}
+  </g></g>`;
 };
 
 const Outcomes = ({ node }) => {
@@ -73,10 +81,15 @@ const Node = ({ node, at, chosen, choose, begin, narrow }) => {
   const y = side === 'middle' ? (at.sine > 0 ? 36 : -38) : -3;
   const most = narrow ? 10 : 16;
   const name = node.name.length > most ? `${node.name.slice(0, most - 1)}…` : node.name;
+  const room = Math.max(48, 8 * name.length);
+  const reach = side === 'middle'
+    ? { x: -room / 2, y: Math.min(-18, y - 14), width: room, height: 76 }
+    : { x: side === 'start' ? -18 : -24 - room, y: -18, width: room + 42, height: 40 };
   return html`<g class=${`node ${node.state} ${chosen ? 'chosen' : ''} ${node.faults.length ? 'faulty' : ''}`}
       transform=${`translate(${at.x} ${at.y})`} role="button" tabindex="0" aria-pressed=${chosen}
       aria-label=${nodeWords(node)} data-node=${node.name} onClick=${choose} onKeyDown=${onKey(choose)} onPointerDown=${begin}>
     <title>${nodeWords(node)}</title>
+    <rect class="reach" ...${reach} />
     ${chosen && html`<circle class="halo" r="22" />`}
     <circle class="disc" r="16" />
     <text class="state" y="5" text-anchor="middle">${MARKS[node.state] ?? '?'}</text>
@@ -124,8 +137,9 @@ export const Picture = ({ snapshot, chosen, choose, join }) => {
     <svg ref=${svg} width=${width} height=${height} viewBox=${`0 0 ${width || 600} ${height || 372}`} role="group"
         aria-label="The network; the tables of nodes and links say the same"
         onPointerMove=${move} onPointerUp=${end} onPointerLeave=${() => setDrawn(null)}>
-      ${snapshot.links.map((link) => html`<${Link} key=${key(link.ends)} link=${link} at=${at} labelled=${labelled}
+      ${snapshot.links.map((link) => html`<${Link} key=${key(link.ends)} link=${link} at=${at}
         chosen=${chosen?.link && key(chosen.link) === key(link.ends)} choose=${() => choose({ link: link.ends })} />`)}
+      ${snapshot.links.map((link) => html`<${Mark} key=${key(link.ends)} link=${link} at=${at} labelled=${labelled} choose=${() => choose({ link: link.ends })} />`)}
       ${drawn?.to && html`<line class="drawn" x1=${at.get(drawn.name)?.x} y1=${at.get(drawn.name)?.y} x2=${drawn.to.x} y2=${drawn.to.y} />`}
       ${snapshot.nodes.map((node) => html`<${Node} key=${node.name} node=${node} at=${at.get(node.name)} narrow=${width < 560}
         chosen=${chosen?.node === node.name} choose=${() => choose({ node: node.name })} begin=${begin(node.name)} />`)}
