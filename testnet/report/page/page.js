@@ -318,6 +318,10 @@ function showViolations(page) {
     return element("li", {}, button);
   });
   byId("violations").replaceChildren(...entries);
+  // A link can lead to where the run failed: to what was broken first, or to its end.
+  if (location.hash !== "#failure") return;
+  if (found.length) page.select(found[0]);
+  else page.goTo(PICTURE.ends);
 }
 
 showAbout(DATA);

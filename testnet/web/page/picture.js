@@ -1,13 +1,14 @@
 // The network as a picture: nodes on a ring, in the order of their names, so that nothing ever moves about.
 
 import { html, useEffect, useRef, useState } from '../shared/html.js';
-import { count, key, look, rate, since } from './words.js';
+import { brief, key, look, rate, since } from './words.js';
 
 const MARKS = { running: '', paused: 'Ⅱ', down: '✕', silent: '?', starting: '…' };
 const MOST_LABELS = 8;
+const MANY = 8; // nodes, from which on a phone has no room for words
 
 const places = (nodes, width, height) => {
-  const [sides, ends] = [width < 560 ? 82 : 130, 62];
+  const [sides, ends] = [width < 560 ? 98 : 130, width < 560 && nodes.length > MANY ? 44 : 62];
   const [across, down] = [Math.max(40, width / 2 - sides), Math.max(40, height / 2 - ends)];
   return new Map(nodes.map(({ name }, index) => {
     const angle = (2 * Math.PI * index) / nodes.length - Math.PI / 2;
@@ -68,15 +69,15 @@ const Mark = ({ link, at, labelled, choose }) => {
   </g></g>`;
 };
 
-const Outcomes = ({ node }) => {
+const Outcomes = ({ node, below }) => {
   const { answered, offline, timeout } = node.counts;
   const parts = [['good', '✓', answered], ['bad', '⊘', offline], ['warn', '◷', timeout]].filter(([, , value]) => value);
   return parts.map(([name, mark, value], index) =>
-    html`<tspan class=${name} dx=${index ? 6 : 0}>${mark} ${count(value)}</tspan>`);
+    html`<tspan class=${name} ...${index && (below === null ? { dx: 6 } : { x: below, dy: 14 })}>${mark} ${brief(value)}</tspan>`);
 };
 
-const Node = ({ node, at, chosen, choose, begin, narrow }) => {
-  const side = Math.abs(at.cosine) < 0.3 ? 'middle' : at.cosine > 0 ? 'start' : 'end';
+const Node = ({ node, at, chosen, choose, begin, narrow, crowded }) => {
+  const side = Math.abs(at.cosine) < (crowded ? 0.15 : 0.3) ? 'middle' : at.cosine > 0 ? 'start' : 'end';
   const x = side === 'middle' ? 0 : 24 * Math.sign(at.cosine);
   const y = side === 'middle' ? (at.sine > 0 ? 36 : -38) : -3;
   const most = narrow ? 10 : 16;
@@ -91,11 +92,11 @@ const Node = ({ node, at, chosen, choose, begin, narrow }) => {
     <title>${nodeWords(node)}</title>
     <rect class="reach" ...${reach} />
     ${chosen && html`<circle class="halo" r="22" />`}
-    <circle class="disc" r="16" />
+    <circle class="disc" r=${narrow && crowded ? 12 : 16} />
     <text class="state" y="5" text-anchor="middle">${MARKS[node.state] ?? '?'}</text>
     ${node.faults.length > 0 && html`<text class="flag" x="10" y="-10">!</text>`}
     <text class="name" x=${x} y=${y} text-anchor=${side}>${name}</text>
-    <text class="outcomes" x=${x} y=${y + 16} text-anchor=${side}><${Outcomes} node=${node} /></text>
+    <text class="outcomes" x=${x} y=${y + 16} text-anchor=${side}><${Outcomes} node=${node} below=${narrow && side !== 'middle' ? x : null} /></text>
   </g>`;
 };
 
@@ -109,9 +110,11 @@ export const Picture = ({ snapshot, chosen, choose, join }) => {
     watcher.observe(svg.current.parentElement);
     return () => watcher.disconnect();
   }, []);
-  const height = Math.round(width < 560 ? Math.max(340, width * 0.95) : Math.min(560, width * 0.62));
+  const narrow = width < 560;
+  const crowded = snapshot.nodes.length > MANY;
+  const height = Math.round(narrow ? Math.max(340, width * (crowded ? 1.4 : 0.95)) : Math.min(560, width * 0.62));
   const at = places(snapshot.nodes, width || 600, height || 372);
-  const labelled = snapshot.links.filter((link) => link.faults.length).length <= MOST_LABELS;
+  const labelled = !(narrow && crowded) && snapshot.links.filter((link) => link.faults.length).length <= MOST_LABELS;
 
   const point = (event) => {
     const box = svg.current.getBoundingClientRect();
@@ -141,7 +144,7 @@ export const Picture = ({ snapshot, chosen, choose, join }) => {
         chosen=${chosen?.link && key(chosen.link) === key(link.ends)} choose=${() => choose({ link: link.ends })} />`)}
       ${snapshot.links.map((link) => html`<${Mark} key=${key(link.ends)} link=${link} at=${at} labelled=${labelled} choose=${() => choose({ link: link.ends })} />`)}
       ${drawn?.to && html`<line class="drawn" x1=${at.get(drawn.name)?.x} y1=${at.get(drawn.name)?.y} x2=${drawn.to.x} y2=${drawn.to.y} />`}
-      ${snapshot.nodes.map((node) => html`<${Node} key=${node.name} node=${node} at=${at.get(node.name)} narrow=${width < 560}
+      ${snapshot.nodes.map((node) => html`<${Node} key=${node.name} node=${node} at=${at.get(node.name)} narrow=${narrow} crowded=${crowded}
         chosen=${chosen?.node === node.name} choose=${() => choose({ node: node.name })} begin=${begin(node.name)} />`)}
     </svg>
     <p class="legend quiet small" aria-hidden="true">

@@ -15,6 +15,9 @@ export const count = (value) => {
   return value >= 10_000 ? `${(value / 1000).toFixed(value >= 100_000 ? 0 : 1)}k` : String(value);
 };
 
+/** A count where there is little room. */
+export const brief = (value) => (value < 1000 ? String(value) : value < 10_000 ? `${(value / 1000).toFixed(1)}k` : count(value));
+
 export const duration = (seconds) => {
   if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
   const minutes = Math.floor(seconds / 60);
