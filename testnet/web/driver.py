@@ -94,7 +94,7 @@ class WatchDoor(HttpDoor):
         if isinstance(wanted, PageAnswer):
             self._answer_with(event.token, wanted)
         elif isinstance(wanted, Follows):
-            self._answer_with(event.token, refusal(405, "Refused", "This is followed with GET."))
+            self._answer_with(event.token, refusal(503, "Busy", f"{MAX_FOLLOWERS} pages follow already."))
         elif isinstance(wanted, PageOrder) and wanted.name == "link":
             self._answer_with(event.token, value({"url": self.link()}))
         elif self._nursery is None or self._under_way.statistics().tasks_waiting >= MAX_UNDER_WAY:

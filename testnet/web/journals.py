@@ -40,9 +40,9 @@ def list_journals(folder: Path = DEFAULT_FOLDER) -> dict[str, Any]:
 
 def journal_report(name: str, folder: Path = DEFAULT_FOLDER) -> str:
     """Return the report of a journal in that folder as a page; raises BadInput."""
-    if name != Path(name).name or not name.endswith(_ENDING):
-        raise BadInput("A journal is named by its file, which ends in .journal.")
     path = folder / name
+    if name != Path(name).name or not name.endswith(_ENDING) or not name.isprintable() or path.is_symlink():
+        raise BadInput("A journal is named by its file, which ends in .journal.")
     return render(read_journal_untrusted(path), str(path))
 
 

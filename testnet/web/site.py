@@ -106,7 +106,7 @@ class PageSite:
                 return PageOrder(name, order_untrusted(name, body))
             case _ if read.method not in ("GET", "HEAD"):
                 raise HttpRefused(405, "This is looked at with GET.")
-            case _ if read.path == EVENTS:
+            case _ if read.path == EVENTS and read.method == "GET":
                 return Follows()
             case ("api", name) if name in VIEWS:
                 return PageView(name, "")
