@@ -75,6 +75,9 @@ const App = () => {
     setSnapshot(value);
   }, setLive), []);
   useEffect(() => {
+    if (snapshot !== null) performance.mark('drawn');
+  }, [snapshot === null]);
+  useEffect(() => {
     if (!said) return undefined;
     const timer = setTimeout(() => say(''), 8000);
     return () => clearTimeout(timer);

@@ -8,7 +8,7 @@ const MOST_LABELS = 8;
 const MANY = 8; // nodes, from which on a phone has no room for words
 
 const places = (nodes, width, height) => {
-  const [sides, ends] = [width < 560 ? 98 : 130, width < 560 && nodes.length > MANY ? 44 : 62];
+  const [sides, ends] = [width < 560 ? 98 : 130, 62];
   const [across, down] = [Math.max(40, width / 2 - sides), Math.max(40, height / 2 - ends)];
   return new Map(nodes.map(({ name }, index) => {
     const angle = (2 * Math.PI * index) / nodes.length - Math.PI / 2;

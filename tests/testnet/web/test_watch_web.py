@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-import re
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.testnet.cli.lab import Shell
+from tests.testnet.web.watching import LIMIT, Browser, watching
 
 ONE, OTHER = "one.nec", "other.nec"
-LIMIT = 60.0
-"""Seconds after which something is taken to hang."""
 
 
 @pytest.fixture(scope="module")
@@ -30,67 +22,6 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     shell.say("testnet", "up", "--nodes", f"{ONE},{OTHER}", "--detach")
     yield shell
     shell.say("testnet", "down")
-
-
-@dataclass
-class Browser:
-    """Somebody who is signed in."""
-
-    process: subprocess.Popen[str]
-    url: str
-    """With which somebody can sign in, once."""
-    cookie: str = ""
-
-    def ask(self, path: str, order: object = None) -> tuple[int, Any]:
-        """Status and JSON of a look or an order."""
-        connection = self.connect()
-        headers = {"Cookie": self.cookie, "Content-Type": "application/json"}
-        body = None if order is None else json.dumps(order)
-        connection.request("GET" if order is None else "POST", path, body, headers)
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
-
-    def connect(self) -> http.client.HTTPConnection:
-        place = re.match("http://([^/]+)/", self.url)
-        assert place is not None, self.url
-        return http.client.HTTPConnection(place[1], timeout=LIMIT)
-
-    def sign_in(self) -> None:
-        connection = self.connect()
-        connection.request("GET", "/login?" + self.url.partition("?")[2])
-        self.cookie = (connection.getresponse().getheader("set-cookie") or "").partition(";")[0]
-
-    def see(self, done: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """Follow until a snapshot is as it should be."""
-        connection = self.connect()
-        connection.request("GET", "/api/events", headers={"Cookie": self.cookie})
-        events = connection.getresponse()
-        name = b""
-        for line in events:
-            if line.startswith(b"event: "):
-                name = line[7:].strip()
-            elif line.startswith(b"data: ") and name == b"look" and done(look := json.loads(line[6:])):
-                connection.close()
-                found: dict[str, Any] = look
-                return found
-        raise AssertionError("the snapshots have ended")
-
-
-@contextmanager
-def watching(folder: Path) -> Iterator[Browser]:
-    command = [sys.executable, "-m", "nectar_node", "testnet", "watch", "--web", "--json", "--interval", "0.1"]
-    process = subprocess.Popen(
-        [*command, "--dir", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        browser = Browser(process, json.loads(process.stdout.readline())["url"])
-        browser.sign_in()
-        yield browser
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-        process.communicate(timeout=LIMIT)
 
 
 @pytest.fixture(scope="module")
