@@ -87,16 +87,22 @@ const Node = ({ node, at, chosen, choose, begin, narrow, crowded }) => {
     ? { x: -room / 2, y: Math.min(-18, y - 14), width: room, height: 76 }
     : { x: side === 'start' ? -18 : -24 - room, y: -18, width: room + 42, height: 40 };
   return html`<g class=${`node ${node.state} ${chosen ? 'chosen' : ''} ${node.faults.length ? 'faulty' : ''}`}
-      transform=${`translate(${at.x} ${at.y})`} role="button" tabindex="0" aria-pressed=${chosen}
-      aria-label=${nodeWords(node)} data-node=${node.name} onClick=${choose} onKeyDown=${onKey(choose)} onPointerDown=${begin}>
-    <title>${nodeWords(node)}</title>
-    <rect class="reach" ...${reach} />
-    ${chosen && html`<circle class="halo" r="22" />`}
-    <circle class="disc" r=${narrow && crowded ? 12 : 16} />
-    <text class="state" y="5" text-anchor="middle">${MARKS[node.state] ?? '?'}</text>
-    ${node.faults.length > 0 && html`<text class="flag" x="10" y="-10">!</text>`}
-    <text class="name" x=${x} y=${y} text-anchor=${side}>${name}</text>
-    <text class="outcomes" x=${x} y=${y + 16} text-anchor=${side}><${Outcomes} node=${node} below=${narrow && side !== 'middle' ? x : null} /></text>
+      transform=${`translate(${at.x} ${at.y})`} data-node=${node.name}>
+    <g class="press" role="button" tabindex="0" aria-pressed=${chosen} aria-label=${nodeWords(node)}
+        onClick=${choose} onKeyDown=${onKey(choose)} onPointerDown=${begin}>
+      <title>${nodeWords(node)}</title>
+      <rect class="reach" ...${reach} />
+      ${chosen && html`<circle class="halo" r="22" />`}
+      <circle class="disc" r=${narrow && crowded ? 12 : 16} />
+    </g>
+    <g class="words" aria-hidden="true">
+      <text class="state" y="5" text-anchor="middle">${MARKS[node.state] ?? '?'}</text>
+      ${node.faults.length > 0 && html`<text class="flag" x="10" y="-10">!</text>`}
+      <text class="name" x=${x} y=${y} text-anchor=${side}>${name}</text>
+      <text class="outcomes" x=${x} y=${y + 16} text-anchor=${side}>
+        <${Outcomes} node=${node} below=${narrow && side !== 'middle' ? x : null} />
+      </text>
+    </g>
   </g>`;
 };
 
@@ -104,7 +110,8 @@ const Node = ({ node, at, chosen, choose, begin, narrow, crowded }) => {
 export const Picture = ({ snapshot, chosen, choose, join }) => {
   const svg = useRef(null);
   const [width, setWidth] = useState(0);
-  const [drawn, setDrawn] = useState(null);
+  const from = useRef(null); // where a line begins: known at once, before anything is drawn again
+  const [tip, setTip] = useState(null);
   useEffect(() => {
     const watcher = new ResizeObserver(([entry]) => setWidth(Math.round(entry.contentRect.width)));
     watcher.observe(svg.current.parentElement);
@@ -112,7 +119,8 @@ export const Picture = ({ snapshot, chosen, choose, join }) => {
   }, []);
   const narrow = width < 560;
   const crowded = snapshot.nodes.length > MANY;
-  const height = Math.round(narrow ? Math.max(340, width * (crowded ? 1.4 : 0.95)) : Math.min(560, width * 0.62));
+  const wanted = narrow ? Math.max(340, width * (crowded ? 1.4 : 0.95)) : Math.min(560, width * 0.62);
+  const height = Math.round(Math.min(wanted, Math.max(crowded ? 480 : 340, window.innerHeight - 160)));
   const at = places(snapshot.nodes, width || 600, height || 372);
   const labelled = !(narrow && crowded) && snapshot.links.filter((link) => link.faults.length).length <= MOST_LABELS;
 
@@ -124,26 +132,29 @@ export const Picture = ({ snapshot, chosen, choose, join }) => {
     document.elementFromPoint(event.clientX, event.clientY)?.closest?.('[data-node]')?.getAttribute('data-node');
   const begin = (name) => (event) => {
     if (event.button !== 0 || event.pointerType === 'touch') return;
-    setDrawn({ name, to: null });
+    from.current = name;
     event.preventDefault();
     event.currentTarget.focus();
   };
-  const move = (event) => drawn && setDrawn({ ...drawn, to: point(event) });
+  const move = (event) => from.current && setTip(point(event));
+  const stop = () => {
+    from.current = null;
+    setTip(null);
+  };
   const end = (event) => {
-    if (!drawn) return;
-    const other = nodeAt(event);
-    setDrawn(null);
-    if (other && other !== drawn.name) join([drawn.name, other].sort());
+    const [name, other] = [from.current, nodeAt(event)];
+    stop();
+    if (name && other && other !== name) join([name, other].sort());
   };
 
   return html`<div class="picture">
     <svg ref=${svg} width=${width} height=${height} viewBox=${`0 0 ${width || 600} ${height || 372}`} role="group"
         aria-label="The network; the tables of nodes and links say the same"
-        onPointerMove=${move} onPointerUp=${end} onPointerLeave=${() => setDrawn(null)}>
+        onPointerMove=${move} onPointerUp=${end} onPointerLeave=${stop}>
       ${snapshot.links.map((link) => html`<${Link} key=${key(link.ends)} link=${link} at=${at}
         chosen=${chosen?.link && key(chosen.link) === key(link.ends)} choose=${() => choose({ link: link.ends })} />`)}
       ${snapshot.links.map((link) => html`<${Mark} key=${key(link.ends)} link=${link} at=${at} labelled=${labelled} choose=${() => choose({ link: link.ends })} />`)}
-      ${drawn?.to && html`<line class="drawn" x1=${at.get(drawn.name)?.x} y1=${at.get(drawn.name)?.y} x2=${drawn.to.x} y2=${drawn.to.y} />`}
+      ${tip && from.current && html`<line class="drawn" x1=${at.get(from.current)?.x} y1=${at.get(from.current)?.y} x2=${tip.x} y2=${tip.y} />`}
       ${snapshot.nodes.map((node) => html`<${Node} key=${node.name} node=${node} at=${at.get(node.name)} narrow=${narrow} crowded=${crowded}
         chosen=${chosen?.node === node.name} choose=${() => choose({ node: node.name })} begin=${begin(node.name)} />`)}
     </svg>
