@@ -80,7 +80,7 @@ const Node = ({ node, at, chosen, choose, begin, narrow, crowded }) => {
   const side = Math.abs(at.cosine) < (crowded ? 0.15 : 0.3) ? 'middle' : at.cosine > 0 ? 'start' : 'end';
   const x = side === 'middle' ? 0 : 24 * Math.sign(at.cosine);
   const y = side === 'middle' ? (at.sine > 0 ? 36 : -38) : -3;
-  const most = narrow ? 10 : 16;
+  const most = side === 'middle' ? (crowded ? 13 : 20) : narrow ? 10 : 16;
   const name = node.name.length > most ? `${node.name.slice(0, most - 1)}…` : node.name;
   const room = Math.max(48, 8 * name.length);
   const reach = side === 'middle'
