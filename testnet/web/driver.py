@@ -10,6 +10,7 @@ import secrets
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,7 +19,7 @@ import trio
 from nectar_node.base import log
 from nectar_node.contract.config import LOOPBACK, HttpPlace
 from nectar_node.contract.http import HttpAnswer, HttpEvent, HttpRequest
-from nectar_node.driver.http_door import DoorSocket, HttpDoor, Receive, Scope, Send, open_door, request_of
+from nectar_node.driver.http_door import DoorFeed, DoorSocket, HttpDoor, open_door
 from nectar_node.http.pages import SAFETY, PageAnswer
 from nectar_node.http.sessions import WebSessions
 from nectar_node.launcher.local_network import LocalNetwork
@@ -30,7 +31,7 @@ from testnet.web.carry_out import Hands
 from testnet.web.chaos_runs import ChaosRuns
 from testnet.web.feed import PageFeed, bounded
 from testnet.web.files import page_files
-from testnet.web.site import EVENTS, Follows, PageOrder, PageSite, PageView, refusal, value
+from testnet.web.site import Follows, PageOrder, PageSite, PageView, refusal, value
 
 MAX_CONNECTIONS = 200
 """Connections at a time; a browser has at most six."""
@@ -56,7 +57,6 @@ class WatchDoor(HttpDoor):
         self._feed = PageFeed()
         self._told = trio.Event()
         """Set when there is something newer."""
-        self._over = False
         self._followers = 0
         self._under_way = trio.CapacityLimiter(MAX_UNDER_WAY)
         self._nursery: trio.Nursery | None = None
@@ -68,22 +68,13 @@ class WatchDoor(HttpDoor):
     def tell(self, name: str, told: object) -> None:
         """Send an event to all pages that follow."""
         self._feed.tell(name, told)
-        self._wake()
+        self._told.set()
+        self._told = trio.Event()
 
     async def serve(self) -> None:
         """Serve browsers until cancelled."""
         async with trio.open_nursery() as self._nursery:
             await super().serve()
-
-    async def close(self) -> None:
-        """End all that follow, and then all connections."""
-        self._over = True
-        self._wake()
-        await super().close()
-
-    def _wake(self) -> None:
-        self._told.set()
-        self._told = trio.Event()
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
@@ -94,7 +85,7 @@ class WatchDoor(HttpDoor):
         if isinstance(wanted, PageAnswer):
             self._answer_with(event.token, wanted)
         elif isinstance(wanted, Follows):
-            self._answer_with(event.token, refusal(503, "Busy", f"{MAX_FOLLOWERS} pages follow already."))
+            self._begin_to_follow(event.token)
         elif isinstance(wanted, PageOrder) and wanted.name == "link":
             self._answer_with(event.token, value({"url": self.link()}))
         elif self._nursery is None or self._under_way.statistics().tasks_waiting >= MAX_UNDER_WAY:
@@ -117,41 +108,31 @@ class WatchDoor(HttpDoor):
 
     # --- snapshots --------------------------------------------------------------------------------------------------
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "GET" and scope["path"] == EVENTS:
-            wanted = self._site.take(request_of(scope, None, b""), trio.current_time())
-            if isinstance(wanted, Follows) and self._followers < MAX_FOLLOWERS:
-                self._followers += 1
-                try:
-                    await self._follow(receive, send)
-                finally:
-                    self._followers -= 1
-                return
-        await super()._serve(scope, receive, send)
-
-    async def _follow(self, receive: Receive, send: Send) -> None:
+    def _begin_to_follow(self, token: object) -> None:
+        if self._nursery is None or self._followers >= MAX_FOLLOWERS:
+            self._answer_with(token, refusal(503, "Busy", f"{MAX_FOLLOWERS} pages follow already: close one."))
+            return
+        self._followers += 1
+        scope = trio.CancelScope()
         headers = (("content-type", "text/event-stream"), ("cache-control", "no-store"), *SAFETY)
-        told = [(name.encode(), each.encode()) for name, each in headers]
-        await send({"type": "http.response.start", "status": 200, "headers": told})
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_end_when_gone, receive, nursery.cancel_scope)
-            await send({"type": "http.response.body", "body": b"retry: 1000\n\n", "more_body": True})
-            seen = 0
-            while not self._over:
-                newer = self._told
-                seen, data = self._feed.news(seen)
-                if data:
-                    await send({"type": "http.response.body", "body": data, "more_body": True})
-                else:
-                    await newer.wait()
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-            nursery.cancel_scope.cancel()
+        feed = DoorFeed(token, headers, scope.cancel)
+        self.answered(feed)
+        self._nursery.start_soon(self._send_news, feed, scope)
 
-
-async def _end_when_gone(receive: Receive, scope: trio.CancelScope) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()
+    async def _send_news(self, feed: DoorFeed, scope: trio.CancelScope) -> None:
+        try:
+            with scope, suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await feed.send(b"retry: 1000\n\n")
+                seen = 0
+                while True:
+                    newer = self._told
+                    seen, data = self._feed.news(seen)
+                    if data:
+                        await feed.send(data)
+                    else:
+                        await newer.wait()
+        finally:
+            self._followers -= 1
 
 
 @dataclass(frozen=True, slots=True)

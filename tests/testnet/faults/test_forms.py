@@ -33,7 +33,12 @@ def test_a_form_that_is_filled_in_with_its_defaults_makes_the_fault(kind: str) -
 def test_fields_have_types_units_and_bounds() -> None:
     fields = {f"{kind}.{field['name']}": field for kind, form in FORMS.items() for field in form["fields"]}
     assert fields["latency.seconds"] == {
-        **{"name": "seconds", "required": False, "default": 0.1, "type": "number", "least": 0.0, "unit": "seconds"}
+        "name": "seconds",
+        "required": False,
+        "default": 0.1,
+        "type": "number",
+        "least": 0.0,
+        "unit": "seconds",
     }
     assert fields["reset.probability"]["most"] == 1.0
     assert (fields["reset.byte"]["type"], fields["reset.byte"]["default"]) == ("integer", None)

@@ -69,7 +69,11 @@ def watching(folder: Path, cwd: Path | None = None) -> Iterator[Browser]:
     """Serve the page of the testnet in `folder`, from the folder `cwd`, for somebody who has signed in."""
     command = [sys.executable, "-m", "nectar_node", "testnet", "watch", "--web", "--json", "--interval", "0.1"]
     process = subprocess.Popen(
-        [*command, "--dir", str(folder if cwd is None else folder.relative_to(cwd))], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd
+        [*command, "--dir", str(folder if cwd is None else folder.relative_to(cwd))],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
     )
     try:
         assert process.stdout is not None
