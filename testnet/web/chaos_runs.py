@@ -115,6 +115,10 @@ class ChaosRuns:
         ]
         return {"running": None if running is None else running.value(), "failure": self._failure, "results": results}
 
+    def last(self) -> str:
+        """Return the report of the last run, or why it could not begin, for people."""
+        return self._failure or (self._results[-1].text if self._results else "")
+
     def report(self, number: str) -> ChaosResult:
         """Return the result with that number; raises BadInput."""
         found = [each for each in self._results if str(each.number) == number]

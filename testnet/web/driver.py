@@ -185,6 +185,7 @@ async def _serve(
                 nursery.start_soon(_hurry, signals, chaos)
                 chaos.end()
                 await trio.to_thread.run_sync(chaos.wait, PATIENCE)
+                say(chaos.last())
             await door.close()
             nursery.cancel_scope.cancel()
 

@@ -8,11 +8,14 @@ from itertools import count
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from nectar_node.base.errors import BadInput
 from nectar_node.contract.http import HttpRequest
 from nectar_node.http.pages import PageAnswer
 from nectar_node.http.sessions import LINK_SECONDS, WebSessions
-from testnet.web.asked import MAX_BYTES, ORDERS, FaultAsked
+from testnet.web.asked import MAX_BYTES, ORDERS, FaultAsked, order_untrusted
 from testnet.web.files import page_files
 from testnet.web.site import EVENTS, Follows, PageOrder, PageSite, PageView
 
@@ -20,6 +23,14 @@ PORT = 8123
 OUR = f"localhost:{PORT}"
 FILES = page_files()
 JSON = {"content-type": "application/json"}
+
+
+_SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10)
+_WORDS = ["kind", "parameters", "between", "seconds", "number", "name", "order", "minutes", "seed", "x"]
+
+
+def _objects(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.dictionaries(st.sampled_from(_WORDS), values)
 
 
 @pytest.fixture
@@ -133,6 +144,30 @@ def test_what_is_no_order_is_answered_with_a_sentence(site: PageSite, name: str,
     error: dict[str, Any] = json.loads(bytes(answer.body))["error"]
     assert error["kind"] == "BadInput"
     assert error["sentence"].endswith(".")
+
+
+@given(
+    path=st.text(st.characters(max_codepoint=255), max_size=40).map(lambda text: f"/{text}"),
+    method=st.sampled_from(["GET", "POST", "HEAD", "PUT", "brew"]),
+    headers=st.lists(st.tuples(st.sampled_from(["host", "cookie", "origin", "content-type"]), st.text(max_size=20))),
+    body=st.binary(max_size=200),
+)
+def test_whatever_comes_in_is_answered_and_lets_nobody_in(
+    path: str, method: str, headers: list[tuple[str, str]], body: bytes
+) -> None:
+    site = PageSite(PORT, FILES, WebSessions(lambda: 1))
+    answer = site.take(HttpRequest(None, method, path, "", (("host", OUR), *headers), body, ("::1", 1)), 0.0)
+    assert status(answer) >= 400 or path in FILES
+
+
+@given(name=st.sampled_from(list(ORDERS)), value=st.recursive(_SCALARS, lambda each: st.lists(each) | _objects(each)))
+def test_an_order_of_any_shape_is_read_or_refused(name: str, value: object) -> None:
+    refused = "."
+    try:
+        order_untrusted(name, json.dumps(value).encode())
+    except BadInput as refusal:
+        refused = str(refusal)
+    assert refused.endswith(".")
 
 
 def test_the_page_lets_no_script_run_but_its_own(site: PageSite) -> None:

@@ -116,6 +116,19 @@ def test_ctrl_c_ends_it_while_a_page_follows_and_the_testnet_goes_on(shell: Shel
     assert shell.greet(ONE, OTHER) == "Answered"
 
 
+def test_ctrl_c_ends_chaos_too_with_its_faults_and_a_report(shell: Shell) -> None:
+    with watching(shell.folder) as browser:
+        assert browser.ask("/api/chaos", {"minutes": 5, "seed": 7}) == (200, {})
+        assert browser.ask("/api/chaos", {"minutes": 5})[0] == 409
+        browser.see(lambda chaos: bool((chaos["running"] or {}).get("promises")), "chaos")
+        browser.process.send_signal(signal.SIGINT)
+        _, said = browser.process.communicate(timeout=LIMIT)
+        assert browser.process.returncode == 0
+    assert said.startswith("Ending the chaos")
+    assert "\nChaos with seed 7 for " in said
+    assert shell.json("testnet", "fault", "list")["faults"] == []
+
+
 def test_a_port_in_use_is_one_sentence(shell: Shell) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -48,16 +48,16 @@ class Browser:
         connection.request("GET", "/login?" + self.url.partition("?")[2])
         self.cookie = (connection.getresponse().getheader("set-cookie") or "").partition(";")[0]
 
-    def see(self, done: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """Follow until a snapshot is as it should be."""
+    def see(self, done: Callable[[dict[str, Any]], bool], what: str = "look") -> dict[str, Any]:
+        """Follow until a snapshot, or another event, is as it should be."""
         connection = self.connect()
         connection.request("GET", "/api/events", headers={"Cookie": self.cookie})
         events = connection.getresponse()
-        name = b""
+        name = ""
         for line in events:
             if line.startswith(b"event: "):
-                name = line[7:].strip()
-            elif line.startswith(b"data: ") and name == b"look" and done(look := json.loads(line[6:])):
+                name = line[7:].strip().decode()
+            elif line.startswith(b"data: ") and name == what and done(look := json.loads(line[6:])):
                 connection.close()
                 found: dict[str, Any] = look
                 return found
