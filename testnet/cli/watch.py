@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import sys
 import time
 import webbrowser
@@ -76,13 +78,19 @@ def _serve(network: LocalNetwork, interval: float, port: int, only_print: bool, 
             output.say(url)
         if at_terminal and not only_print:
             webbrowser.open(url)
-        while sys.stdin.isatty() and sys.stdin.readline():
-            output.say(link())
+        # Not with `readline`, whose lock this thread would hold when the command ends.
+        with contextlib.suppress(OSError):
+            while sys.stdin.isatty() and os.read(sys.stdin.fileno(), 1024):
+                output.say(link())
 
     with seen(network, interval) as pollers:
         if driver.down(pollers.picture()):
             raise NotRunning(driver.sentence_of_down(network))
-        driver.serve_page(network, pollers, driver.WebOptions(port, interval), give_links, output.complain)
+        before = signal.signal(signal.SIGTTIN, signal.SIG_IGN)  # in the background there is nobody to press Enter
+        try:
+            driver.serve_page(network, pollers, driver.WebOptions(port, interval), give_links, output.complain)
+        finally:
+            signal.signal(signal.SIGTTIN, before)
 
 
 @contextmanager
