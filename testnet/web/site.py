@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from nectar_node.base.errors import BadInput, NodeError
 from nectar_node.contract.http import Headers, HttpRequest
+from nectar_node.http.origins import OurNames
 from nectar_node.http.pages import SAFETY, PageAnswer, StaticPage, error_page, serve
 from nectar_node.http.requests import HttpRefused, ReadRequest, cookies, read_untrusted
 from nectar_node.http.sessions import SESSION_SECONDS, WebSessions
@@ -83,12 +84,14 @@ class PageSite:
             return failure(error)
 
     def _take_untrusted(self, request: HttpRequest, now: float) -> Wanted:
-        read = read_untrusted(request, ())
+        read = read_untrusted(request, OurNames())
+        if read.place.label is not None:
+            raise HttpRefused(421, "No package is served here.")
         if read.path == "/login":
             return self._sign_in(read, now)
         if read.path != "/" and (file := self.files.get(read.path)) is not None:
             return _served(file, read)
-        if not self.sessions.holds(cookies(read.headers).get(self._cookie, ""), now):
+        if not any(self.sessions.holds(each, now) for each in cookies(read.headers, self._cookie)):
             raise HttpRefused(401, _SIGN_IN)
         if read.path == "/":
             return _served(self.files["/"], read)
