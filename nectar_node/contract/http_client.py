@@ -64,7 +64,7 @@ class MessageType(Enum):
 
 
 class SocketPush(NamedTuple):
-    """Send a message on an open WebSocket, after those before it; `SocketSent` says when it has left."""
+    """Send a message on an open WebSocket, after those before it; `SocketPushed` says when it has left."""
 
     token: object
     kind: MessageType
@@ -128,7 +128,7 @@ class SocketPiece(NamedTuple):
     """Whether the message is complete with it."""
 
 
-class SocketSent(NamedTuple):
+class SocketPushed(NamedTuple):
     """The oldest `SocketPush` of a WebSocket that was not told yet has left."""
 
     token: object
@@ -141,5 +141,5 @@ class SocketClosed(NamedTuple):
 
 
 HttpClientEvent = (
-    AnswerHead | AnswerPiece | AnswerWhole | CallFailed | SocketOpened | SocketPiece | SocketSent | SocketClosed
+    AnswerHead | AnswerPiece | AnswerWhole | CallFailed | SocketOpened | SocketPiece | SocketPushed | SocketClosed
 )

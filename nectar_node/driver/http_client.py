@@ -36,7 +36,7 @@ from nectar_node.contract.http_client import (
     SocketOpened,
     SocketPiece,
     SocketPush,
-    SocketSent,
+    SocketPushed,
 )
 
 READ_BYTES = 4096
@@ -272,7 +272,7 @@ class HttpClientDriver:
                 if isinstance(event, Pong) and line.pongs:
                     line.pongs -= 1
                 elif not isinstance(event, CloseConnection) and not line.is_dropped:
-                    self._tell(SocketSent(line.call.token))
+                    self._tell(SocketPushed(line.call.token))
 
 
 def _check_upgrade(call: ServerCall, headers: Any, key: bytes) -> None:

@@ -41,7 +41,7 @@ from nectar_node.contract.http_client import (
     SocketOpened,
     SocketPiece,
     SocketPush,
-    SocketSent,
+    SocketPushed,
 )
 from nectar_node.contract.json_shapes import RequestRefused, dump, load_untrusted, variant_untrusted
 from nectar_node.http import fetch_requests
@@ -352,7 +352,7 @@ class HttpClient(SystemProcess):
                     self._reply(request, {"Ok": "WebSocketAck"})
             case SocketPiece():
                 self._take_message(work, event)
-            case SocketSent():
+            case SocketPushed():
                 envelope, size = work.pushes.popleft()
                 self._count(work, -size)
                 self._reply(envelope, {"Ok": "WebSocketAck"})

@@ -31,7 +31,7 @@ from nectar_node.contract.http_client import (
     SocketOpened,
     SocketPiece,
     SocketPush,
-    SocketSent,
+    SocketPushed,
 )
 from nectar_node.http.fetches import SCHEMES, SOCKET_SCHEMES, BadUrl, Url, url_untrusted
 from nectar_node.http.private_addresses import why_unreachable
@@ -308,7 +308,7 @@ class Internet:
         self._put(line, line.out.back, b"", lambda _: self._end(line, AnswerWhole(token)))
 
     def _arrives(self, line: _Line, kind: MessageType, data: bytes) -> None:
-        self._tell(line, SocketSent(line.call.token))
+        self._tell(line, SocketPushed(line.call.token))
         if kind is MessageType.PING:
             pong = SocketPiece(line.call.token, MessageType.PONG, data, True)
             self._put(line, line.out.back, data, lambda _: self._tell(line, pong))

@@ -94,7 +94,7 @@ class WatchDoor(HttpDoor):
             self._nursery.start_soon(self._carry_out, event.token, wanted)
 
     def _answer_with(self, token: object, answer: PageAnswer) -> None:
-        self.answered(HttpAnswer(token, *answer))
+        self.perform(HttpAnswer(token, *answer))
 
     async def _carry_out(self, token: object, wanted: PageOrder | PageView) -> None:
         try:
@@ -116,7 +116,7 @@ class WatchDoor(HttpDoor):
         scope = trio.CancelScope()
         headers = (("content-type", "text/event-stream"), ("cache-control", "no-store"), *SAFETY)
         feed = DoorFeed(token, headers, scope.cancel)
-        self.answered(feed)
+        self.perform(feed)
         self._nursery.start_soon(self._send_news, feed, scope)
 
     async def _send_news(self, feed: DoorFeed, scope: trio.CancelScope) -> None:

@@ -95,7 +95,7 @@ class PageSite:
             raise HttpRefused(401, _SIGN_IN)
         if read.path == "/":
             return _served(self.files["/"], read)
-        if read.headers.get("sec-fetch-site", "none") not in ("none", "same-origin") or read.is_forged:
+        if read.headers.get("sec-fetch-site", "none") not in ("none", "same-origin") or read.is_foreign:
             raise HttpRefused(403, "A page of another site has sent this.")
         return self._asked_untrusted(read, bytes(request.body))
 

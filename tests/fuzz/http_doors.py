@@ -26,7 +26,7 @@ from nectar_node.contract.http_client import (
     SocketOpened,
     SocketPiece,
     SocketPush,
-    SocketSent,
+    SocketPushed,
 )
 from nectar_node.http.fetches import SCHEMES, SOCKET_SCHEMES, BadUrl, url_untrusted
 from nectar_node.http.origins import OurNames
@@ -155,7 +155,7 @@ def _event(
         return chosen.of(openings)
     if pushes.get(token):
         pushes[token] -= 1
-        return SocketSent(token)
+        return SocketPushed(token)
     kind = chosen.of(tuple(MessageType))
     piece = SocketPiece(token, kind, chosen.take(30), not chosen.below(2))
     comes: tuple[HttpClientEvent, ...] = (piece, SocketClosed(token))

@@ -28,10 +28,7 @@ class Visitor:
         self.lines: dict[int, dict[str, Any]] = {}
         """By id, as the page shows them."""
         self.errors: list[str] = []
-        cookie = sign_in(lab, node)
-        self.socket: SimWebSocket = lab.simulation.websocket(
-            node, f"{BASE}/lines", {"cookie": cookie, "origin": "http://localhost"}
-        )
+        self.socket: SimWebSocket = lab.simulation.websocket(node, f"{BASE}/lines", sign_in(lab, node))
         assert self.socket.is_open, self.socket.refused
         self.listen()
 
@@ -58,12 +55,9 @@ class Visitor:
         return [(line["node"], line["text"], line["state"]) for line in self.lines.values()]
 
 
-def sign_in(lab: Lab, node: str) -> str:
-    """A browser signs in by a link; the cookies that it has then."""
-    link = lab.at(node).core.sessions.make_link(lab.simulation.now)
-    answer = lab.simulation.get(node, f"/login?link={link}")
-    assert answer is not None
-    return "; ".join(value.partition(";")[0] for name, value in answer.headers if name == "set-cookie")
+def sign_in(lab: Lab, node: str) -> dict[str, str]:
+    """The headers of a page whose user has signed in."""
+    return lab.simulation.sign_in(node, "web_chat:web_chat:sys")
 
 
 @pytest.fixture
@@ -192,7 +186,8 @@ def test_g3_another_node_is_not_taken_for_the_server_of_this_one(lab: Lab) -> No
 
 
 def test_nobody_comes_in_who_has_not_signed_in(lab: Lab) -> None:
-    socket = lab.simulation.websocket(ONE, f"{BASE}/lines", {"origin": "http://localhost"})
+    headers = {**sign_in(lab, ONE), "cookie": ""}
+    socket = lab.simulation.websocket(ONE, f"{BASE}/lines", headers)
     assert socket.refused is not None
     assert socket.refused.status == 401
 

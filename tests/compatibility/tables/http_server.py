@@ -7,8 +7,10 @@ from typing import Any as Json
 
 from msgspec import msgpack
 
+from kernel.contract.address import ProcessId
+from nectar_node.http.origins import label_of
 from tests.compatibility.browser import Browser, Page
-from tests.compatibility.case import Any, Ask, Each, Lacking, OneOf, Play, Table, by, differs
+from tests.compatibility.case import Any, Ask, Each, OneOf, Play, Table, by, differs
 from tests.compatibility.guest import Got, Guest
 
 SERVER = Each("http_server:distro:sys", "http-server:distro:sys")
@@ -145,11 +147,8 @@ def _browsers_socket(guest: Guest, *, extension: bool = False) -> Json:
     """A WebSocket of a browser, or of an extension."""
     _tell(guest, by(guest.generation, _socket("WebSocketBind", authenticated=False, extension=extension)))
     guest.came()
-    opening = getattr(guest.lab, "websocket", None)
-    if opening is None:
-        raise Lacking("there are no WebSockets")
-    host = _open(guest, "/page").host
-    return opening(guest.node, _address(guest, "/socket"), {"host": host, "origin": f"http://{host}"})
+    host = f"{label_of(ProcessId.parse(f'main:{guest.package}'))}.localhost"
+    return guest.lab.websocket(guest.node, _address(guest, "/socket"), {"host": host, "origin": f"http://{host}"})
 
 
 def _opened(guest: Guest, *, extension: bool = False) -> tuple[Json, int]:

@@ -325,9 +325,8 @@ def _injected(guest: Guest) -> str | None:
         "mime": None,
         "data": None,
     }
-    making = getattr(guest.core.core.sessions, "make_token", None)
-    token = {} if making is None else {"authorization": f"Bearer {making(guest.lab.now)}"}
-    told = {"content-type": "application/json", **token}
+    token = guest.core.core.sessions.make_token(guest.lab.now)
+    told = {"content-type": "application/json", "authorization": f"Bearer {token}"}
     answer = guest.lab.post(guest.node, "/rpc:distro:sys/message", json.dumps(asked).encode(), told)
     if answer is None or answer.status != 200:
         return f"status {None if answer is None else answer.status}"
