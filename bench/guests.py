@@ -7,6 +7,7 @@ again with each message.
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import accumulate
 
 import wasmtime
 
@@ -136,53 +137,52 @@ def saver(count: int, size: int) -> bytes:
 
 
 _KV = {
-    "target": "ourkvdistrosys",
     "o": '"Open"',
     "s": '{"Set":{"key":[107],"tx_id":null}}',
     "g": '{"Get":{"key":[107]}}',
+    "e": '{"Get":{"key":[107]}}',
 }
-"""The id of kv:distro:sys, and the actions that the first letter of a request's body asks for."""
+"""The actions that the first letter of a request's body asks for; `e` asks a guest, which only echoes it."""
+_TARGETS = {"kv": ("our", "kv", "distro", "sys"), "echo": ("our", "echo", PACKAGE, "local")}
 
 
-def asker_of_kv(count: int, size: int) -> bytes:
-    """Return a guest that opens a database (`o`), sets a value of `size` bytes (`s`) or gets it (`g`), `count` times,
-    waits for each answer, and answers with the last one.
+def asker_of_kv(sets: int, gets: int, size: int) -> bytes:
+    """Return a guest that opens a database (`o`), sets a value of `size` bytes (`s`), gets it (`g`) or asks `echo` of
+    its package, which answers with the same value (`e`): so many times, waiting for each answer. It answers with the
+    last one.
     """
     package = f'{{"package_name":"{PACKAGE}","publisher_node":"local"}}'
-    texts = {"target": _KV["target"]} | {
-        letter: f'{{"package_id":{package},"db":"d","action":{action}}}'
-        for letter, action in _KV.items()
-        if letter != "target"
-    }
+    texts = {letter: f'{{"package_id":{package},"db":"d","action":{action}}}' for letter, action in _KV.items()}
+    texts |= {name: "".join(parts) for name, parts in _TARGETS.items()}
     places, place, data = dict[str, int](), 200, ""
     for name, text in texts.items():
         places[name] = place
         escaped = text.replace('"', '\\"')
         data += f'  (data (i32.const {place}) "{escaped}")\n'
         place += len(text)
-    at = places["target"]
-    fields = [*zip((at, at + 3, at + 5, at + 11), (3, 2, 6, 3), strict=True)]
-    target = "".join(
-        f"(i32.store (i32.const {_REQUEST + 8 * field + 4 * part}) (i32.const {value}))"
-        for field, pair in enumerate(fields)
-        for part, value in enumerate(pair)
-    )
+    targets = dict[str, str]()
+    for name, parts in _TARGETS.items():
+        ends = [*accumulate(map(len, parts), initial=places[name])]
+        targets[name] = "".join(
+            f"(i32.store (i32.const {_REQUEST + 8 * field}) (i32.const {ends[field]}))"
+            f"(i32.store (i32.const {_REQUEST + 8 * field + 4}) (i32.const {len(part)}))"
+            for field, part in enumerate(parts)
+        )
     choices = "".join(
-        f"(if (i32.eq (local.get $letter) (i32.const {ord(letter)})) (then"
+        f"(if (i32.eq (local.get $letter) (i32.const {ord(letter)})) (then {targets['echo' if letter == 'e' else 'kv']}"
+        f" (local.set $left (i32.const {count}))"
         f" (i32.store (i32.const {_REQUEST + 56}) (i32.const {places[letter]}))"
-        f" (i32.store (i32.const {_REQUEST + 60}) (i32.const {len(texts[letter])}))))"
-        for letter in "osg"
+        f" (i32.store (i32.const {_REQUEST + 60}) (i32.const {len(texts[letter])}))"
+        f" (i32.store8 (i32.const {_REQUEST + 88}) (i32.const {int(letter in 'se')}))))"
+        for letter, count in (("o", 1), ("s", sets), ("g", gets), ("e", gets))
     )
     functions = f"""{data}
   (func $ask (param $letter i32) (local $left i32)
-    {target}
     (i32.store8 (i32.const {_REQUEST + 40}) (i32.const 1))
     (i64.store (i32.const {_REQUEST + 48}) (i64.const 60))
-    {choices}
-    (i32.store8 (i32.const {_REQUEST + 88}) (i32.eq (local.get $letter) (i32.const {ord("s")})))
     (i32.store (i32.const {_REQUEST + 104}) (i32.const {_STATE}))
     (i32.store (i32.const {_REQUEST + 108}) (i32.const {size}))
-    (local.set $left (select (i32.const 1) (i32.const {count}) (i32.eq (local.get $letter) (i32.const {ord("o")}))))
+    {choices}
     (loop $more
       (global.set $heap (i32.const {_HEAP}))
       (i32.store (i32.const {_STATE}) (i32.add (i32.load (i32.const {_STATE})) (i32.const 1)))

@@ -71,6 +71,10 @@ def load_untrusted(body: bytes, most: int) -> Any:
 
 def dump(value: object) -> bytes:
     """Return a value as a body."""
+    try:
+        return msgspec.json.encode(value)  # a tenth of the time of `json.dumps`
+    except (TypeError, ValueError, RecursionError):
+        pass  # halves of surrogate pairs, or numbers of more than 64 bits
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
 
 

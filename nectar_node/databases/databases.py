@@ -17,6 +17,8 @@ import json
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
+from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from kernel.contract.address import Address, PackageId, ProcessId
@@ -46,6 +48,7 @@ from nectar_node.storage.operations import (
     Operation,
     Outcome,
     RemoveDatabase,
+    Values,
 )
 from nectar_node.storage.package_databases import file_of
 from nectar_node.system.process import SORRY, Cause, SystemProcess, bare, metadata_bytes, reply
@@ -104,6 +107,15 @@ class Transaction(Generic[S]):
     bytes: int = 0
 
 
+class Gathers(Enum):
+    """Which requests that follow each other on a database are done in one operation."""
+
+    ALONE = 0
+    READS = 1
+    WRITES = 2
+    """They share one commit."""
+
+
 class DatabaseTask(NamedTuple):
     """A request that waits for the disk, or is being done."""
 
@@ -113,8 +125,8 @@ class DatabaseTask(NamedTuple):
     action: str
     work: object
     """What the process needs to do it."""
-    writes: bool
-    """Whether it may share a commit with others."""
+    gathers: Gathers
+    """Which others may be done with it."""
     grants: bool = False
     """Whether its sender gets the database's capabilities."""
 
@@ -132,7 +144,7 @@ class Databases(SystemProcess, Generic[S]):
 
     kind: str
     """The beginning of its files' names."""
-    gathers = True
+    commits = Gathers.WRITES
     """Whether commits of different requests may become one."""
     reads: frozenset[str]
     """The actions that need the right to read; "Open" and "RemoveDb" are the owner's, all others write."""
@@ -145,7 +157,7 @@ class Databases(SystemProcess, Generic[S]):
         self._address = Address(our, self.id)
         self._root = root
         self._holds = holds
-        self._generation = generation
+        self.generation = generation
         self._memory = memory
         self._queue: VfsQueue[DatabaseTask] = VfsQueue(memory)
         self._lines: dict[str, _Line] = {}
@@ -165,8 +177,14 @@ class Databases(SystemProcess, Generic[S]):
         raise NotImplementedError
 
     def operation(self, location: Location, tasks: Sequence[DatabaseTask]) -> Operation:
-        """Return the operation that does some tasks of one database, more than one only if all of them write."""
+        """Return the operation that does some tasks of one database, which may be done together."""
         raise NotImplementedError
+
+    def learn(self, place: str, tasks: Sequence[DatabaseTask], outcome: Outcome) -> None:
+        """Take note of what a job on the database there has read or written, before anybody is answered."""
+
+    def forget(self, place: str) -> None:
+        """Rely on nothing that was known of the database there: it is not known what a job has done."""
 
     def answer(self, task: DatabaseTask, outcome: Outcome, generation: Generation) -> tuple[object, Buffer | None]:
         """Return the answer to a task that is done; raises Wrong."""
@@ -191,15 +209,20 @@ class Databases(SystemProcess, Generic[S]):
         """Answer the requests whose operation is done."""
         going = job.owner
         assert isinstance(going, tuple)
+        self.learn(job.lane, [pending.task for pending in going], outcome)
         if len(going) > 1 and isinstance(outcome, DiskError) and outcome.fault is not DiskFault.NOT_FOUND:
             self._line(job.lane).going = ()
             self._begin_alone(job.lane, going)  # one of them may have been too much: the others are done
             return
-        for pending in going:
+        line = self._line(job.lane)
+        if isinstance(outcome, Values):
+            line.waiting.extendleft(reversed(going[len(outcome.values) :]))  # for which there was no room in it
+            going = going[: len(outcome.values)]
+        for place, pending in enumerate(going):
             if pending in self._queue:
-                self._finish(pending.task, outcome)
+                self._finish(pending.task, outcome.values[place] if isinstance(outcome, Values) else outcome)
                 self._queue.finished(pending)
-        self._line(job.lane).going = ()
+        line.going = ()
         self._go_on()
 
     def ended(self, process: ProcessId, now: float) -> None:
@@ -213,6 +236,7 @@ class Databases(SystemProcess, Generic[S]):
         if isinstance(cause, Job) and isinstance(cause.owner, tuple):
             failed = [pending.task.envelope for pending in cause.owner if pending in self._queue]
             self._line(cause.lane).going = ()
+            self.forget(cause.lane)
         numbers = {envelope.id for envelope in failed}
         forgotten = {id(each) for each in self._queue.mend(lambda task: task.envelope.id in numbers)}
         for line in self._lines.values():
@@ -229,12 +253,7 @@ class Databases(SystemProcess, Generic[S]):
         parts = (text_untrusted(field_untrusted(package, part)) for part in ("package_name", "publisher_node"))
         db = text_untrusted(field_untrusted(value, "db"))
         action, argument = variant_untrusted(field_untrusted(value, "action"))
-        if not 0 < len(db.encode()) <= MAX_NAME_BYTES:
-            raise Wrong("Malformed", f"the name of a database has 1 to {MAX_NAME_BYTES} bytes")
-        try:
-            return Name(PackageId.parse(":".join(parts)), db), action, argument
-        except BadAddress as error:
-            raise Wrong("Malformed", str(error)) from None
+        return _name_untrusted(*parts, db), action, argument
 
     def _check_rights(self, caller: ProcessId, name: Name, action: str) -> None:
         if caller.package_id == name.package:
@@ -257,20 +276,34 @@ class Databases(SystemProcess, Generic[S]):
                     self._end(number)
                 self.wait(envelope, name, action, RemoveDatabase(self.locate(name)))
             case "BeginTx":
-                self._respond(envelope, {"BeginTx": {"tx_id": self._begin_transaction(envelope, name)}}, None)
+                self.respond(envelope, {"BeginTx": {"tx_id": self._begin_transaction(envelope, name)}}, None)
             case "Commit":
                 number = number_untrusted(field_untrusted(argument, "tx_id"), (1 << 64) - 1)
                 transaction = self.transaction(number, name)
                 self._check_room(envelope.source.process, 0)
                 self._end(number)  # what it keeps alive is the queue's from now on
                 work = self.commit(transaction.steps)
-                self.wait(envelope, name, action, work, writes=self.gathers, more=transaction.bytes)
+                self.wait(envelope, name, action, work, gathers=self.commits, more=transaction.bytes)
             case _:
                 self.take_untrusted(envelope, name, action, argument)
 
     def locate(self, name: Name) -> Location:
         """Return the file of a database."""
-        return Location(self._root, (str(name.package), DATABASES, file_of(self.kind, name.db)))
+        return _locate(self._root, self.kind, name)[0]
+
+    def place(self, name: Name) -> str:
+        """Return the lane of a database's jobs."""
+        return _locate(self._root, self.kind, name)[1]
+
+    def is_idle(self, name: Name) -> bool:
+        """Whether no request on a database waits or is being done."""
+        return self.place(name) not in self._lines
+
+    def respond(self, envelope: Envelope, value: object, blob: Buffer | None) -> None:
+        """Answer a request."""
+        answer = reply(self.id, envelope, dump(value), LazyLoadBlob(None, blob) if blob is not None else None)
+        if answer is not None:
+            self._out.append(answer)
 
     def wait(
         self,
@@ -279,7 +312,7 @@ class Databases(SystemProcess, Generic[S]):
         action: str,
         work: object,
         *,
-        writes: bool = False,
+        gathers: Gathers = Gathers.ALONE,
         grants: bool = False,
         more: int | None = None,
     ) -> None:
@@ -290,8 +323,8 @@ class Databases(SystemProcess, Generic[S]):
         if more is None:
             self._check_room(caller, weight)
         weight += more or 0
-        task = DatabaseTask(bare(envelope), name, action, work, writes, grants)
-        self._queue.put(Pending(task, (str(self.locate(name)),), False, caller, weight))
+        task = DatabaseTask(bare(envelope), name, action, work, gathers, grants)
+        self._queue.put(Pending(task, (self.place(name),), False, caller, weight))
 
     def _check_room(self, caller: ProcessId, weight: int) -> None:
         if not self._queue.has_room(caller, weight):
@@ -324,7 +357,7 @@ class Databases(SystemProcess, Generic[S]):
         transaction.steps.append(step)
         transaction.bytes += size
         account.add(size)
-        self._respond(envelope, "Ok", None)
+        self.respond(envelope, "Ok", None)
 
     def _end(self, number: int) -> None:
         transaction = self._transactions.pop(number)
@@ -350,7 +383,8 @@ class Databases(SystemProcess, Generic[S]):
     def _take_together(self, line: _Line) -> tuple[Pending[DatabaseTask], ...]:
         taken = [line.waiting.popleft()]
         size = taken[0].weight
-        while line.waiting and taken[0].task.writes and line.waiting[0].task.writes:
+        kind = taken[0].task.gathers
+        while line.waiting and kind is not Gathers.ALONE and line.waiting[0].task.gathers is kind:
             size += line.waiting[0].weight
             if len(taken) >= MAX_TOGETHER or size > MAX_TOGETHER_BYTES:
                 break
@@ -360,7 +394,7 @@ class Databases(SystemProcess, Generic[S]):
     def _begin_alone(self, lane: str, pending: tuple[Pending[DatabaseTask], ...]) -> None:
         line = self._line(lane)
         for each in reversed(pending):
-            each.task = each.task._replace(writes=False)
+            each.task = each.task._replace(gathers=Gathers.ALONE)
             line.waiting.appendleft(each)
         self._go_on()
 
@@ -372,7 +406,7 @@ class Databases(SystemProcess, Generic[S]):
         self._out.append(Job(work, lane, going, str(going[0].caller.package_id)))
 
     def _finish(self, task: DatabaseTask, outcome: Outcome) -> None:
-        generation = self._generation(task.envelope.source.process)
+        generation = self.generation(task.envelope.source.process)
         try:
             if isinstance(outcome, DiskError) and outcome.fault is DiskFault.NOT_FOUND:
                 raise Wrong("NoDb", f"there is no database {task.name.db} of {task.name.package}: open it")
@@ -384,7 +418,7 @@ class Databases(SystemProcess, Generic[S]):
             return
         if task.grants:
             self._give(task.envelope.source.process, task.name)
-        self._respond(task.envelope, value, blob)
+        self.respond(task.envelope, value, blob)
 
     def _give(self, caller: ProcessId, name: Name) -> None:
         """Grant the capabilities of a database to its opener (G20), to pass them on."""
@@ -396,16 +430,27 @@ class Databases(SystemProcess, Generic[S]):
         facts = {"error": wrong.text, "number": wrong.number, "action": action}
         if name is not None:
             facts["database"] = name.json()
-        generation = self._generation(envelope.source.process)
-        self._respond(envelope, error_answer(self.id, generation, wrong.kind, facts), None)
+        generation = self.generation(envelope.source.process)
+        self.respond(envelope, error_answer(self.id, generation, wrong.kind, facts), None)
 
-    def _respond(self, envelope: Envelope, value: object, blob: Buffer | None) -> None:
-        answer = reply(self.id, envelope, dump(value), LazyLoadBlob(None, blob) if blob is not None else None)
-        if answer is not None:
-            self._out.append(answer)
+
+@lru_cache(1024)  # most requests name a database that was named a moment ago
+def _name_untrusted(package: str, publisher: str, db: str) -> Name:
+    if not 0 < len(db.encode()) <= MAX_NAME_BYTES:
+        raise Wrong("Malformed", f"the name of a database has 1 to {MAX_NAME_BYTES} bytes")
+    try:
+        return Name(PackageId.parse(f"{package}:{publisher}"), db)
+    except BadAddress as error:
+        raise Wrong("Malformed", str(error)) from None
+
+
+@lru_cache(1024)
+def _locate(root: str, kind: str, name: Name) -> tuple[Location, str]:
+    location = Location(root, (str(name.package), DATABASES, file_of(kind, name.db)))
+    return location, str(location)
 
 
 MAX_TOGETHER = 256
-"""Requests that share one commit."""
+"""Requests that are done in one operation."""
 MAX_TOGETHER_BYTES = 8 << 20
 """Bytes that they keep alive; one alone may have more."""

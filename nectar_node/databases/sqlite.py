@@ -17,7 +17,7 @@ from kernel.contract.guest import Generation
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob
 from nectar_node.base.system_processes import SQLITE
 from nectar_node.contract.json_shapes import field_untrusted, number_untrusted, text_untrusted
-from nectar_node.databases.databases import Databases, DatabaseTask, Name, Wrong
+from nectar_node.databases.databases import Databases, DatabaseTask, Gathers, Name, Wrong
 from nectar_node.storage.operations import Location, Operation, Outcome, RunSql, Statement
 from nectar_node.storage.package_databases import SQL
 from nectar_node.storage.package_sql import MAX_SQL_BYTES
@@ -36,7 +36,7 @@ class Sqlite(Databases[Statement]):
 
     id = SQLITE
     kind = SQL
-    gathers = False  # one that is wrong would undo the others
+    commits = Gathers.ALONE  # one that is wrong would undo the others
     reads = frozenset(("Read", "Query", "Backup"))
 
     def take_untrusted(self, envelope: Envelope, name: Name, action: str, argument: Any) -> None:

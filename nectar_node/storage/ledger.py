@@ -58,7 +58,7 @@ _AT_LOCATION = frozenset(
         ops.RemoveDatabase,
         ops.PutPairs,
         ops.RunSql,
-        ops.GetValue,  # which may first have to take in what a crash has left
+        ops.GetValues,  # which may first have to take in what a crash has left
     )
 )
 

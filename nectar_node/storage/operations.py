@@ -352,11 +352,11 @@ class PutPairs:
 
 
 @dataclass(frozen=True, slots=True)
-class GetValue:
-    """Read the value of a key. Outcome: its bytes, or None if the key is not there; NOT_FOUND: no such database."""
+class GetValues:
+    """Read the values of at least one key. Outcome: `Values`; NOT_FOUND: there is no such database."""
 
     location: Location
-    key: bytes
+    keys: tuple[bytes, ...]
 
 
 class Statement(NamedTuple):
@@ -408,7 +408,7 @@ Operation = (
     | OpenDatabase
     | RemoveDatabase
     | PutPairs
-    | GetValue
+    | GetValues
     | RunSql
 )
 
@@ -484,8 +484,27 @@ class DiskError:
 STOPPED = DiskError(DiskFault.STOPPED, DiskFault.STOPPED.value)
 """The outcome of an operation that was given up (`StopJob`): nothing half-made is left of it."""
 
+class Values(NamedTuple):
+    """The values of the first keys of a `GetValues`: of all of them, or of so many that the others are asked for in
+    another operation.
+    """
+
+    values: tuple[bytes | None, ...]
+    """None: there is no such key."""
+
+
 Outcome = (
-    bytes | bytearray | int | FileStat | list[tuple[str, FileType]] | Counted | Surveyed | LeftOut | DiskError | None
+    bytes
+    | bytearray
+    | int
+    | FileStat
+    | list[tuple[str, FileType]]
+    | Counted
+    | Surveyed
+    | LeftOut
+    | Values
+    | DiskError
+    | None
 )
 
 
@@ -521,7 +540,7 @@ LONG_BYTES = 4 * STEP_BYTES
 _WHOLE_FILES = frozenset((Hash, Copy, CopyFolder, Unpack, Measure))
 _WRITES = frozenset((WriteAt, Append, Replace))
 _MAY_BE_LONG = frozenset((ListFolder, RemoveFolder, Rename, Survey))
-_READS = frozenset((ReadAt, Stat, ListFolder, Sync, FreeSpace, Hash, Measure, Survey, ReadState, GetValue))
+_READS = frozenset((ReadAt, Stat, ListFolder, Sync, FreeSpace, Hash, Measure, Survey, ReadState, GetValues))
 
 
 def may_change(operation: Operation) -> bool:

@@ -33,6 +33,8 @@ MAX_KEY_BYTES = 64 << 10
 """Bytes of a key: it is written as an array of numbers, four times as long."""
 _ROW = limits.MAX_BLOB_BYTES + MAX_KEY_BYTES + 64
 """Bytes of a row with a key and a value, at most."""
+_GOT_BYTES = 8 << 20
+"""Bytes of values after which one operation gets no further ones."""
 _LOG_BYTES = 4 << 20
 """The length to which a log is cut back, as it counts against the package's quota."""
 _SETTINGS = (
@@ -102,7 +104,7 @@ class PackageDatabases:
             ops.OpenDatabase: self._open,
             ops.RemoveDatabase: self._remove,
             ops.PutPairs: self._put,
-            ops.GetValue: self._get,
+            ops.GetValues: self._get,
             ops.RunSql: self._run,
         }
         """What carries out each operation; they raise OSError."""
@@ -152,13 +154,18 @@ class PackageDatabases:
                     _do(connection, _PUT, (key, value))
             _do(connection, "COMMIT")
 
-    def _get(self, operation: ops.GetValue) -> bytes | None:
+    def _get(self, operation: ops.GetValues) -> ops.Values:
         with self._existing(operation.location) as connection:
             if not list(connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'pairs'")):
-                return None
-            for (value,) in connection.execute(_GET, (operation.key,)):
-                return bytes(value)
-            return None
+                return ops.Values((None,) * len(operation.keys))
+            values, left = list[bytes | None](), _GOT_BYTES
+            for key in operation.keys:
+                if left <= 0:
+                    break
+                value = next((bytes(value) for (value,) in connection.execute(_GET, (key,))), None)
+                values.append(value)
+                left -= len(value or b"")
+            return ops.Values(tuple(values))
 
     def _run(self, operation: ops.RunSql) -> ops.Outcome:
         with self._existing(operation.location) as connection:

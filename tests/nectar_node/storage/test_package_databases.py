@@ -32,6 +32,12 @@ class Disk:
     def at(self, name: str = "d") -> ops.Location:
         return ops.Location(self.drives, ("app:sys", ops.DATABASES, file_of("kv", name)))
 
+    def get(self, key: bytes, name: str = "d") -> bytes | None:
+        outcome = self.do(ops.GetValues(self.at(name), (key,)))
+        assert isinstance(outcome, ops.Values), outcome
+        (value,) = outcome.values
+        return value
+
     def used(self) -> ops.Usage:
         return self.ledger.account("app:sys").used
 
@@ -79,20 +85,20 @@ Make = Callable[..., Disk]
 def test_what_is_put_is_got_also_by_a_node_that_boots_again(make: Make) -> None:
     disk = make()
     assert disk.do(ops.OpenDatabase(disk.at(), 9)) is None
-    assert disk.do(ops.GetValue(disk.at(), b"a")) is None
+    assert disk.get(b"a") is None
     assert disk.do(ops.PutPairs(disk.at(), ((b"a", b"1"), (b"b", memoryview(b"2")), (b"a", b"3")))) is None
-    assert disk.do(ops.GetValue(disk.at(), b"a")) == b"3"
+    assert disk.get(b"a") == b"3"
     disk.again()
-    assert disk.do(ops.GetValue(disk.at(), b"b")) == b"2"
+    assert disk.get(b"b") == b"2"
     assert disk.do(ops.PutPairs(disk.at(), ((b"a", None),))) is None
     disk.again()
-    assert disk.do(ops.GetValue(disk.at(), b"a")) is None
+    assert disk.get(b"a") is None
 
 
 def test_what_nobody_opened_is_not_there(make: Make) -> None:
     disk = make()
     for operation in (
-        ops.GetValue(disk.at(), b"a"),
+        ops.GetValues(disk.at(), (b"a",)),
         ops.PutPairs(disk.at(), ()),
         ops.RemoveDatabase(disk.at()),
     ):
@@ -122,7 +128,7 @@ def test_a_quota_that_is_used_up_refuses_a_write_and_keeps_what_was_there(make: 
     disk.do(ops.PutPairs(disk.at(), ((b"a", b"1"),)))
     outcome = disk.do(ops.PutPairs(disk.at(), ((b"a", b"2"), (b"b", bytes(2 << 20)))))
     assert outcome == ops.DiskError(ops.DiskFault.FULL, "the package's quota of 1048576 bytes is used up")
-    assert disk.do(ops.GetValue(disk.at(), b"a")) == b"1"
+    assert disk.get(b"a") == b"1"
     assert disk.do(ops.PutPairs(disk.at(), ((b"a", b"3"),))) is None
     assert disk.used().bytes <= 1 << 20
 
@@ -133,7 +139,7 @@ def test_more_databases_than_connections_are_served(make: Make) -> None:
     for name in names:
         disk.do(ops.OpenDatabase(disk.at(name), 99))
         disk.do(ops.PutPairs(disk.at(name), ((b"name", name.encode()),)))
-    assert [disk.do(ops.GetValue(disk.at(name), b"name")) for name in names] == [name.encode() for name in names]
+    assert [disk.get(b"name", name) for name in names] == [name.encode() for name in names]
     outcome = disk.do(ops.OpenDatabase(disk.at("more"), len(names)))
     assert isinstance(outcome, ops.DiskError)
     assert outcome.fault is ops.DiskFault.FULL
@@ -175,7 +181,7 @@ def test_a_file_that_is_no_database_is_an_error_and_not_the_nodes_end(tmp_path: 
     file = Path(disk.drives, *disk.at().parts)
     Path(f"{file}-wal").unlink()
     file.write_bytes(os.urandom(20_000))
-    for operation in (ops.GetValue(disk.at(), b"a"), ops.PutPairs(disk.at(), ((b"a", b""),))):
+    for operation in (ops.GetValues(disk.at(), (b"a",)), ops.PutPairs(disk.at(), ((b"a", b""),))):
         outcome = disk.do(operation)
         assert isinstance(outcome, ops.DiskError)
         assert outcome.text.startswith("the database is damaged")
