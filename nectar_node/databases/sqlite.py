@@ -4,10 +4,16 @@
 parameters, a JSON array. The rows are the blob of the answer "Read": a JSON array of {column: value}, bytes in base64.
 "Backup", which the first interfaces have, finds nothing left to do. What a statement may do, and how long, is for
 `storage.package_sql`.
+
+JSON has no bytes: a parameter that is text in base64 (RFC 4648, padded) is the bytes that it stands for, whatever the
+guest's interface, as in the existing nodes; so is any other text that happens to be base64, such as `Jane`. It comes
+back as the same text. Only SQL that looks at it sees a blob.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +24,7 @@ from kernel.contract.message import Buffer, Envelope, LazyLoadBlob
 from nectar_node.base.system_processes import SQLITE
 from nectar_node.contract.json_shapes import field_untrusted, number_untrusted, text_untrusted
 from nectar_node.databases.databases import Databases, DatabaseTask, Gathers, Name, Wrong
-from nectar_node.storage.operations import Location, Operation, Outcome, RunSql, Statement
+from nectar_node.storage.operations import Location, Operation, Outcome, Parameter, RunSql, Statement
 from nectar_node.storage.package_databases import SQL
 from nectar_node.storage.package_sql import MAX_SQL_BYTES
 
@@ -90,19 +96,38 @@ def _statement_untrusted(value: object, blob: LazyLoadBlob | None, words: frozen
     return Statement(text, () if blob is None else _parameters_untrusted(blob.bytes))
 
 
-def _parameters_untrusted(data: Buffer) -> tuple[str | int | float | None, ...]:
+def _parameters_untrusted(data: Buffer) -> tuple[Parameter, ...]:
     if len(data) > MAX_PARAMETERS_BYTES:
         raise Wrong("InvalidParameters")
     try:
         values = msgspec.json.decode(data) if len(data) else []
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise Wrong("InvalidParameters") from None
-    if not isinstance(values, list) or not all(map(_is_value, values)):
+    if not isinstance(values, list):
         raise Wrong("InvalidParameters")
-    return tuple(int(value) if isinstance(value, bool) else value for value in values)
+    return tuple(map(_value, values))
 
 
-def _is_value(value: object) -> bool:
-    if isinstance(value, int):
-        return -_LARGEST <= value < _LARGEST
-    return value is None or isinstance(value, (str, float))
+def _value(value: object) -> Parameter:
+    """Return what SQLite gets for one JSON value; raises Wrong."""
+    if isinstance(value, str):
+        return _bytes_of(value)
+    if isinstance(value, int):  # true and false too
+        try:
+            return int(value) if -_LARGEST <= value < _LARGEST else float(value)
+        except OverflowError:
+            raise Wrong("InvalidParameters") from None
+    if value is None or isinstance(value, float):
+        return value
+    raise Wrong("InvalidParameters")
+
+
+def _bytes_of(text: str) -> str | bytes:
+    """Return the bytes that a text in base64 stands for, or the text if it is not."""
+    if len(text) % 4 or not text.isascii():
+        return text
+    try:
+        decoded = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return text
+    return decoded if base64.b64encode(decoded).decode() == text else text  # bits that nothing stands for are not 0

@@ -359,11 +359,15 @@ class GetValues:
     keys: tuple[bytes, ...]
 
 
+Parameter = str | bytes | int | float | None
+"""A value in a statement of SQL."""
+
+
 class Statement(NamedTuple):
     """A statement of SQL, and the values of its parameters."""
 
     text: str
-    parameters: tuple[str | int | float | None, ...]
+    parameters: tuple[Parameter, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,9 @@ def test_a_guest_of_each_interface_carries_out_sql_in_its_own_shapes(start: Star
     insert = {"Write": {"statement": "INSERT INTO t VALUES (?, x'01')", "tx_id": None}}
     assert guest.ask("sqlite", insert, b'["one"]') == "Ok"
     assert query("SELECT * FROM t") == b'[{"a":"one","b":"AQ=="}]'
+    pair = {"Write": {"statement": "INSERT INTO t VALUES (?, ?)", "tx_id": None}}
+    assert guest.ask("sqlite", pair, b'["text!","AP8="]') == "Ok"
+    assert query("SELECT *, hex(b) AS h FROM t WHERE b = x'00ff'") == b'[{"a":"text!","b":"AP8=","h":"00FF"}]'
     text = "no such table: u"
     assert query("SELECT * FROM u") == error({"RusqliteError": text if late else {"error": text}})
     assert query("DROP TABLE t") == error("NotAReadKeyword")

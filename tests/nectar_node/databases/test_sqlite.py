@@ -93,12 +93,28 @@ def test_a_guest_of_a_late_interface_gets_its_own_shapes(sql: Sql) -> None:
     assert sql.read("") == {"Err": "NotAReadKeyword"}
     assert sql.ask({"Query": "SELECT 1"}, db="none") == {"Err": {"NoDb": [PACKAGE, "none"]}}
     assert sql.write("DELETE FROM t", tx=4) == {"Err": {"NoTx": 4}}
-    for blob in (b"{}", b"[[]]", b"[{}]", b"x", b"[9223372036854775808]", b"\xff"):
+    for blob in (b"{}", b"[[]]", b"[{}]", b"x", b"[1%s]" % (b"0" * 400), b"[1e999]", b"\xff"):
         assert sql.ask({"Query": "SELECT ?"}, blob) == {"Err": "InvalidParameters"}
     assert "RusqliteError" in sql.read("SELECT ?", 1, 2)["Err"]
     assert "RusqliteError" in sql.read("SELECT ?")["Err"]
     assert sql.ask({"Query": "SELECT 1"}, source=OTHER) == {"Err": "NoReadCap"}
     assert sql.ask({"Write": {"statement": "DELETE FROM t"}}, source=OTHER) == {"Err": "NoWriteCap"}
+
+
+def test_a_parameter_in_base64_is_bytes_in_sql_and_comes_back_as_it_was_sent(sql: Sql) -> None:
+    sql.write("CREATE TABLE t (a, b BLOB CHECK (typeof(b) = 'blob')) ")
+    assert sql.write("INSERT INTO t VALUES (?, ?)", "text!", "AP8=") == "Ok"
+    assert sql.read("SELECT a, b, length(b) AS n, hex(b) AS hex FROM t WHERE b = x'00ff'") == [
+        {"a": "text!", "b": "AP8=", "n": 2, "hex": "00FF"}
+    ]
+    types = {"Jane": "blob", "": "blob", "AA==": "blob", "AB==": "text", "AA": "text", "A===": "text", "ab-_": "text"}
+    for value, kind in types.items():
+        assert sql.read("SELECT ? AS a, typeof(?1) AS t", value) == [{"a": value, "t": kind}], value
+    assert sql.read("SELECT ? AS a, typeof(?1) AS t", 2**63) == [{"a": 2.0**63, "t": "real"}]
+    number = sql.ask("BeginTx")["BeginTx"]["tx_id"]
+    sql.write("DELETE FROM t WHERE b = ?", "AP8=", tx=number)
+    assert sql.ask({"Commit": {"tx_id": number}}) == "Ok"
+    assert sql.read("SELECT * FROM t") == []
 
 
 def test_who_may_only_read_writes_nothing(sql: Sql) -> None:
