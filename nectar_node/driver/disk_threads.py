@@ -127,7 +127,7 @@ class Lanes:
         at_once = not may_be_long(job.operation) or (isinstance(job.operation, Replace) and not job.party)
         if at_once:
             return [perform(job.operation, self._ledger, self._database, self._databases) for job in turn.jobs]
-        steps = turn.steps or begin(job.operation, self._ledger)
+        steps = turn.steps or begin(job.operation, self._ledger, self._databases)
         until = time.monotonic() + SLICE_SECONDS
         while not turn.stop and not self._stopping:
             if steps.step():

@@ -85,9 +85,10 @@ def _carry_out(operation: ops.Operation, ledger: Ledger) -> ops.Outcome:
             return outcome
 
 
-def begin(operation: ops.Operation, ledger: Ledger) -> Steps:
+def begin(operation: ops.Operation, ledger: Ledger, databases: PackageDatabases | None = None) -> Steps:
     """Begin `operation`, to be carried out step by step: nothing is done before the first step."""
-    return Steps(_begin(operation, ledger), lambda error: _refusal(operation, error))
+    work = None if databases is None else databases.begin(operation)
+    return Steps(work or _begin(operation, ledger), lambda error: _refusal(operation, error))
 
 
 def _begin(operation: ops.Operation, ledger: Ledger) -> Work:

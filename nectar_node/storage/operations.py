@@ -566,6 +566,6 @@ def may_be_long(operation: Operation) -> bool:
     """Whether an operation may take more than a moment: it is carried out in steps."""
     if type(operation) is ReadAt:
         return operation.length > LONG_BYTES
-    if type(operation) in (ReadState, RunSql):
+    if type(operation) is ReadState:
         return False  # SQLite does it in one go
     return type(operation) in _MAY_BE_LONG or is_long(operation)

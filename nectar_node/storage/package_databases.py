@@ -1,7 +1,8 @@
 """The databases of packages: SQLite files in their folders, whose connections are opened and closed as needed.
 
-Every operation is one transaction, durable when it is done; none stays open between two. So a copy of the files that is
-made while no operation is under way is whole, and what a crash leaves in the log is taken in at the next opening.
+Every operation is one transaction, durable when it is done; none stays open between two. One that is put off in its
+midst has written at most to the log, what nobody reads before the commit. So a copy of the files that is made while no
+step is under way is whole, and what a crash leaves in the log is taken in at the next opening.
 A connection that is closed leaves the log as it is: closing it may come at another package's turn.
 """
 
@@ -13,6 +14,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Protocol
 
 import apsw
@@ -24,6 +26,8 @@ from nectar_node.storage import package_sql
 from nectar_node.storage.ledger import OverQuota
 from nectar_node.storage.operations import Location
 from nectar_node.storage.package_files import SUFFIXES
+from nectar_node.storage.sliced import Pause, in_slices
+from nectar_node.storage.steps import Work
 
 MAX_IDLE = 8
 """Connections of one node that are kept open while nobody uses them: each has two descriptors and two MB of cache."""
@@ -105,7 +109,7 @@ class PackageDatabases:
             ops.RemoveDatabase: self._remove,
             ops.PutPairs: self._put,
             ops.GetValues: self._get,
-            ops.RunSql: self._run,
+            ops.RunSql: lambda operation: self._run(operation, lambda: self._closed),
         }
         """What carries out each operation; they raise OSError."""
 
@@ -167,9 +171,15 @@ class PackageDatabases:
                 left -= len(value or b"")
             return ops.Values(tuple(values))
 
-    def _run(self, operation: ops.RunSql) -> ops.Outcome:
+    def begin(self, operation: ops.Operation) -> Work | None:
+        """Begin an operation to be carried out in steps; None: it is done at once (`performers`). Steps raise OSError."""
+        if isinstance(operation, ops.RunSql):
+            return in_slices(partial(self._run, operation))
+        return None
+
+    def _run(self, operation: ops.RunSql, pause: Pause) -> ops.Outcome:
         with self._existing(operation.location) as connection:
-            return package_sql.run(connection, operation, self._clock, lambda: self._closed)
+            return package_sql.run(connection, operation, self._clock, lambda: self._closed or pause())
 
     @contextmanager
     def _existing(self, location: Location) -> Iterator[apsw.Connection]:

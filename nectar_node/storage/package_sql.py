@@ -2,7 +2,8 @@
 
 SQLite's authorizer refuses, when a statement is compiled, all that reaches beyond the database: other files,
 extensions, virtual and temporary tables, settings, transactions of its own. A reading statement may not write either.
-While one runs, a handler counts its steps, its time and SQLite's memory, and ends it beyond the bounds. Functions that
+While one runs, a handler counts its steps, its time and SQLite's memory, ends it beyond the bounds, and puts it off when
+others may have their turn. Functions that
 take the square of the length of a text are replaced, since SQLite counts a call as one step.
 
 Source: https://www.sqlite.org/security.html, https://www.sqlite.org/c3ref/c_alter_table.html.
@@ -20,6 +21,7 @@ import apsw
 import msgspec
 
 from nectar_node.storage import operations as ops
+from nectar_node.storage.sliced import Pause
 
 MAX_VALUE_BYTES = 1 << 20
 """Bytes of a text, a blob or a row: bulk data is for files."""
@@ -32,8 +34,12 @@ MAX_STEPS = 30_000_000
 place each time, in a simulation too."""
 MAX_SECONDS = 2.0
 """Seconds of one request, for steps that are not simple."""
-MAX_MEMORY = 256 << 20
-"""Bytes that SQLite may take in this process, beyond what it has, while a request runs."""
+SLICE_STEPS = 300_000
+"""Steps after which a request is put off: about ten milliseconds of simple ones."""
+SLICE_SECONDS = 0.01
+"""Seconds after which it is, for steps that are not simple."""
+MAX_MEMORY = 64 << 20
+"""Bytes that SQLite may take in this process, beyond what it has, while a request runs: several are begun at a time."""
 MAX_HEAP = 1 << 30
 """Bytes that SQLite may take in this process, beyond what it has, while requests of packages run: one statement may
 hold many values between two looks.
@@ -135,28 +141,48 @@ class _HeapLimit:
 _heap_limit = _HeapLimit()
 
 
+class _Bounds:
+    """What is left of the bounds of one request."""
+
+    def __init__(self, clock: Callable[[], float], pause: Pause) -> None:
+        self._clock = clock
+        self._pause = pause
+        self._steps = MAX_STEPS
+        self._seconds = MAX_SECONDS
+        self._most = apsw.memory_used() + MAX_MEMORY  # of all databases: what others have is not this statement's
+        self._slice_steps = SLICE_STEPS
+        self._slice_began = clock()
+
+    def ends(self) -> bool:
+        """Take note of some more steps; return whether it ends."""
+        self._steps -= _STEPS_BETWEEN
+        self._slice_steps -= _STEPS_BETWEEN
+        took = self._clock() - self._slice_began
+        if self._steps < 0 or took > self._seconds or apsw.memory_used() > self._most:
+            return True
+        if self._slice_steps > 0 and took < SLICE_SECONDS:
+            return False
+        self._seconds -= took
+        before = apsw.memory_used()
+        if self._pause():
+            return True
+        self._most += apsw.memory_used() - before
+        self._slice_steps, self._slice_began = SLICE_STEPS, self._clock()
+        return False
+
+
 def run(
-    connection: apsw.Connection, operation: ops.RunSql, clock: Callable[[], float], is_over: Callable[[], bool]
+    connection: apsw.Connection, operation: ops.RunSql, clock: Callable[[], float], pause: Pause
 ) -> ops.Outcome:
-    """Carry out statements, all or none; `is_over` says that nobody waits any more.
+    """Carry out statements, all or none; `pause` lets others have their turn.
 
     The outcome of a wrong statement is a DiskError. Raises apsw.Error if the disk, or the file, is at fault.
     """
     with _heap_limit:
-        return _run(connection, operation, clock, is_over)
+        return _run(connection, operation, _Bounds(clock, pause).ends)
 
 
-def _run(
-    connection: apsw.Connection, operation: ops.RunSql, clock: Callable[[], float], is_over: Callable[[], bool]
-) -> ops.Outcome:
-    steps, until = MAX_STEPS, clock() + MAX_SECONDS
-    most = apsw.memory_used() + MAX_MEMORY  # of all databases: what others have is not this statement's
-
-    def ends() -> bool:
-        nonlocal steps
-        steps -= _STEPS_BETWEEN
-        return steps < 0 or is_over() or clock() > until or apsw.memory_used() > most
-
+def _run(connection: apsw.Connection, operation: ops.RunSql, ends: Callable[[], bool]) -> ops.Outcome:
     try:
         if not operation.writes:
             connection.set_progress_handler(ends, _STEPS_BETWEEN)

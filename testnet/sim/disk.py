@@ -120,6 +120,8 @@ class SimDisk:
         in_steps = self._in_steps.get(type(operation))
         if in_steps is not None:
             return (yield from in_steps(operation))
+        if self._package_databases is not None and (work := self._package_databases.begin(operation)) is not None:
+            return (yield from work)
         return self._performers[type(operation)](operation)
 
     def break_off(self, operation: ops.Operation, chance: Random) -> None:

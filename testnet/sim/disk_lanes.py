@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from nectar_node.storage.operations import STOPPED, Job, Outcome, StopJob, may_be_long
+from nectar_node.storage.operations import STOPPED, Job, Outcome, RunSql, StopJob, may_be_long
 from nectar_node.storage.steps import Steps
 from nectar_node.storage.turns import COUNTER, DiskTurns, Turn
 from testnet.sim.disk import SimDisk
@@ -100,6 +100,10 @@ class SimLanes:
     def break_off(self) -> None:
         """End with the node: what a lane was doing is done, partly done or not done, and nobody is told."""
         self._broken_off = True
-        put_off = [job for job, steps in self._turns.begun if steps is not None]
-        for job in (*self._at_work.values(), *put_off):
+        begun = [(job, turn.steps) for turn, job in self._at_work.items()]
+        begun += [(job, steps) for job, steps in self._turns.begun if steps is not None]
+        for job, steps in begun:
+            if steps is not None and isinstance(job.operation, RunSql):
+                steps.stop()  # nothing of it is on the disk before it commits
+        for job, _ in begun:
             self._disk.break_off(job.operation, self._chance)

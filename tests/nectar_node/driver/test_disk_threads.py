@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import trio
 
 from nectar_node.driver.disk_threads import Lanes
 from nectar_node.storage import operations as ops
+from nectar_node.storage import package_sql
 from nectar_node.storage.database import Database
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.turns import BEGUN_OF_PARTY, LONG_AT_ONCE
@@ -26,11 +28,11 @@ LARGE = 2 << 30
 class Disk:
     """Lanes that run, and what they have done."""
 
-    def __init__(self) -> None:
+    def __init__(self, drives: str = "") -> None:
         self.done: list[tuple[ops.Operation, ops.Outcome]] = []
         self._more = trio.Event()
         self.database, _ = Database.open(":memory:")
-        self.lanes = Lanes(Ledger(), self.database, self._take)
+        self.lanes = Lanes(Ledger(drives), self.database, self._take)
 
     def _take(self, job: ops.Job, outcome: ops.Outcome) -> None:
         self.done.append((job.operation, outcome))
@@ -45,11 +47,11 @@ class Disk:
 
 
 @asynccontextmanager
-async def working() -> AsyncIterator[Disk]:
+async def working(drives: str = "") -> AsyncIterator[Disk]:
     """Lanes until the end of this; what is not done then is given up."""
     with trio.fail_after(LIMIT_SECONDS):
         async with trio.open_nursery() as nursery:
-            disk = Disk()
+            disk = Disk(drives)
             await nursery.start(disk.lanes.run)
             yield disk
             nursery.cancel_scope.cancel()
@@ -92,6 +94,32 @@ async def test_g23_hashes_without_end_hold_up_no_other_package(tmp_path: Path) -
             disk.lanes.submit(ops.Job(each, f"honest {type(each).__name__}", None, "honest:sys"))
         assert set(await disk.until(3)) == set(honest)
     assert (tmp_path / "copy").stat().st_size == 3 << 20
+
+
+async def test_g23_queries_without_end_hold_up_no_other_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(package_sql, "MAX_STEPS", 1 << 60)
+    monkeypatch.setattr(package_sql, "MAX_SECONDS", 1e9)
+
+    def query(name: str, text: str) -> ops.Operation:
+        return ops.RunSql(ops.Location(str(tmp_path), (name,)), (ops.Statement(text, ()),), writes=False)
+
+    names = [f"sqlite-{number}" for number in range((LONG_AT_ONCE + 1) * (BEGUN_OF_PARTY + 2))]
+    honest = query("sqlite-honest", "SELECT 1 AS a")
+    threads = threading.active_count()
+    async with working(str(tmp_path)) as disk:
+        for name in (*names, "sqlite-honest"):
+            disk.lanes.submit(ops.Job(ops.OpenDatabase(ops.Location(str(tmp_path), (name,)), 999), name, None, name))
+        await disk.until(len(names) + 1)
+        disk.done.clear()
+        for number, name in enumerate(names):
+            endless = query(name, "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n")
+            disk.lanes.submit(ops.Job(endless, name, None, f"greedy{number % (LONG_AT_ONCE + 1)}:sys"))
+        for _ in range(5):
+            disk.lanes.submit(ops.Job(honest, "honest", None, "honest:sys"))
+        assert await disk.until(5) == [honest] * 5
+    assert disk.done == [(honest, b'[{"a":1}]')] * 5
+    while threading.active_count() > threads:  # those that were put off end with the lanes
+        await trio.sleep(0)
 
 
 async def test_g23_a_commit_that_hangs_holds_up_no_other_job(tmp_path: Path) -> None:
