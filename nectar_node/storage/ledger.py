@@ -30,6 +30,10 @@ DEFAULT_FLOOR = GIB // 2
 """Bytes of the disk that are kept free for the node's own files, such as its log and its capabilities."""
 FLOOR_SHARE = 20
 """On a small disk the floor is this part of it: one in so many."""
+LENT_BYTES = 8 << 20
+"""Bytes beyond its quota that a package may have, and of the floor that it may use, while it removes what is in a
+database: there a removal is written down before anything becomes free.
+"""
 LONG_IDS = "(long ids)"
 """The package whose account has the states of packages with ids too long for a folder's name, and those of the first
 version of this program that do not tell their process: they were files, and its id too long for a file's name.
@@ -108,10 +112,12 @@ class DiskAccount:
         """All that the package has."""
         return _plus(self.drives, *self.states)
 
-    def claim(self, bytes: int, files: int = 0) -> None:
-        """Take so much more, or less; raises OverQuota, and takes nothing then."""
+    def claim(self, bytes: int, files: int = 0, lent: int = 0) -> None:
+        """Take so much more, or less; raises OverQuota, and takes nothing then. `lent` bytes come on top of the
+        quota.
+        """
         with self._lock:
-            self._check(bytes, files)
+            self._check(bytes, files, lent)
             self.drives = _plus(self.drives, bytes, files)
 
     def claim_state(self, bytes: int, states: int) -> None:
@@ -120,11 +126,11 @@ class DiskAccount:
             self._check(bytes, states)
             self.states = _plus(self.states, bytes, states)
 
-    def _check(self, bytes: int, files: int) -> None:
+    def _check(self, bytes: int, files: int, lent: int = 0) -> None:
         used, quota = self.used, self.quota
         if not self.known and (bytes > 0 or files > 0):
             raise OverQuota(errno.EIO, "the node cannot count what the package has: its log says why")
-        if bytes > 0 and used.bytes + bytes > quota.bytes:
+        if bytes > 0 and used.bytes + bytes > quota.bytes + lent:
             raise OverQuota(errno.EDQUOT, self.text)
         if files > 0 and used.files + files > quota.files:
             raise OverQuota(errno.EDQUOT, f"the package may have no more than {quota.files} files and folders")
@@ -153,12 +159,16 @@ class DiskAccount:
         """Return by how many bytes its files may grow on a disk with so many free, of so many in all."""
         return max(0, min(free - self.quotas.floor_of(total), self.quota.bytes - self.used.bytes))
 
-    def check_space(self, wanted: int, free: int, total: int) -> None:
-        """Check that so many bytes may be written to a disk with so many; raises OverQuota.
+    def is_tight(self, free: int, total: int) -> bool:
+        """Whether so little is left, on a disk with so many bytes, that what is removed is to be free at once."""
+        return self.growth(free, total) < LENT_BYTES
+
+    def check_space(self, wanted: int, free: int, total: int, lent: int = 0) -> None:
+        """Check that so many bytes may be written to a disk with so many, `lent` of the floor; raises OverQuota.
 
         Bytes that a file has already count, too: they may be holes, and some file systems write nothing in place.
         """
-        if wanted and free - wanted < self.quotas.floor_of(total):
+        if wanted and free - wanted < self.quotas.floor_of(total) - lent:
             raise OverQuota(errno.ENOSPC, NO_ROOM)
 
 
@@ -171,13 +181,13 @@ class _Uncounted(DiskAccount):
 
     __slots__ = ()
 
-    def claim(self, bytes: int, files: int = 0) -> None:
+    def claim(self, bytes: int, files: int = 0, lent: int = 0) -> None:
         """Accept anything."""
 
     def settle(self, bytes: int, files: int = 0) -> None:
         """Do nothing."""
 
-    def check_space(self, wanted: int, free: int, total: int) -> None:
+    def check_space(self, wanted: int, free: int, total: int, lent: int = 0) -> None:
         """Accept anything: the floor is there for these files."""
 
 

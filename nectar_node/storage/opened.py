@@ -64,11 +64,11 @@ def size_in(folder: int, name: str) -> int | None:
     return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
-def check_space(account: DiskAccount, descriptor: int, wanted: int) -> None:
-    """Check that the disk can take so many bytes; raises OverQuota."""
+def check_space(account: DiskAccount, descriptor: int, wanted: int, lent: int = 0) -> None:
+    """Check that the disk can take so many bytes, `lent` of its floor; raises OverQuota."""
     if wanted and account is not UNCOUNTED:
         disk = os.fstatvfs(descriptor)
-        account.check_space(wanted, disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)
+        account.check_space(wanted, disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize, lent)
 
 
 @contextlib.contextmanager

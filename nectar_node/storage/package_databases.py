@@ -23,9 +23,9 @@ from blake3 import blake3
 from kernel.contract import limits
 from nectar_node.storage import operations as ops
 from nectar_node.storage import package_sql
-from nectar_node.storage.ledger import OverQuota
+from nectar_node.storage.ledger import LENT_BYTES, OverQuota
 from nectar_node.storage.operations import Location
-from nectar_node.storage.package_files import SUFFIXES
+from nectar_node.storage.package_files import SUFFIXES, OfThread
 from nectar_node.storage.sliced import Pause, in_slices
 from nectar_node.storage.steps import Work
 
@@ -43,6 +43,7 @@ _LOG_BYTES = 4 << 20
 """The length to which a log is cut back, as it counts against the package's quota."""
 _SETTINGS = (
     "PRAGMA locking_mode=EXCLUSIVE",  # before the first access: the WAL then needs no shared memory
+    "PRAGMA auto_vacuum=INCREMENTAL",  # before a new file's first page: what is removed can become free (`_removing`)
     "PRAGMA cell_size_check=ON",
     "PRAGMA trusted_schema=OFF",
     "PRAGMA temp_store=FILE",
@@ -51,6 +52,12 @@ _SETTINGS = (
     "PRAGMA synchronous=FULL",
     f"PRAGMA journal_size_limit={_LOG_BYTES}",
 )
+_FREED_PAGES = 256
+"""Pages of a file that are freed in one commit: each may be one that is moved, and takes as much of the log."""
+_FREEINGS = 16
+"""Commits in which pages are freed after one operation: what is left waits for the next one."""
+_REMOVING = frozenset(("DELETE", "DROP"))
+"""The first words of statements that only remove; what a trigger adds then fits into what is lent."""
 _READABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 SQL = "sqlite"
 """The kind of databases on which packages carry out statements of their own."""
@@ -67,8 +74,8 @@ _GET = "SELECT value FROM pairs WHERE key = ?"
 class DatabaseDisk(Protocol):
     """Where the files of the databases lie."""
 
-    refused: OverQuota | None
-    """Why the last write of this thread that found no room was refused."""
+    here: OfThread
+    """What this thread knows of its operation."""
 
     @property
     def file_system(self) -> str:
@@ -88,6 +95,9 @@ class DatabaseDisk(Protocol):
 
     def remove(self, location: Location) -> None:
         """Remove a file if there is one; raises OSError."""
+
+    def is_tight(self, location: Location) -> bool:
+        """Whether what is removed from a database is to be free at once."""
 
     def sync_folder(self, location: Location) -> None:
         """Make what is in the folder of a file durable; raises OSError."""
@@ -148,7 +158,8 @@ class PackageDatabases:
             files.sync_folder(location)
 
     def _put(self, operation: ops.PutPairs) -> None:
-        with self._existing(operation.location) as connection:
+        removes = all(value is None for _, value in operation.pairs)
+        with self._existing(operation.location) as connection, self._lending(operation.location, connection, removes):
             _do(connection, "BEGIN IMMEDIATE")
             _do(connection, _PAIRS)
             for key, value in operation.pairs:
@@ -157,6 +168,21 @@ class PackageDatabases:
                 else:
                     _do(connection, _PUT, (key, value))
             _do(connection, "COMMIT")
+
+    @contextmanager
+    def _lending(self, location: Location, connection: apsw.Connection, removes: bool) -> Iterator[None]:
+        """If this operation only removes, let it do so where the package may have no more, and free what it can."""
+        if not removes:
+            yield
+            return
+        here = self._files.here
+        here.lent = LENT_BYTES
+        try:
+            yield
+            if self._files.is_tight(location):
+                _free_pages(connection)
+        finally:
+            here.lent = 0
 
     def _get(self, operation: ops.GetValues) -> ops.Values:
         with self._existing(operation.location) as connection:
@@ -178,7 +204,9 @@ class PackageDatabases:
         return None
 
     def _run(self, operation: ops.RunSql, pause: Pause) -> ops.Outcome:
-        with self._existing(operation.location) as connection:
+        first = (each.text.split(None, 1)[0].upper() for each in operation.statements)
+        removes = operation.writes and _REMOVING.issuperset(first)
+        with self._existing(operation.location) as connection, self._lending(operation.location, connection, removes):
             return package_sql.run(connection, operation, self._clock, lambda: self._closed or pause())
 
     @contextmanager
@@ -191,7 +219,7 @@ class PackageDatabases:
     @contextmanager
     def _used(self, location: Location) -> Iterator[apsw.Connection]:
         """Return a connection for the length of this context; raises OSError."""
-        self._files.refused = None
+        self._files.here.refused = None
         with self._lock:
             connection = self._idle.pop(location, None)
         try:
@@ -241,7 +269,7 @@ class PackageDatabases:
 
     def _translated(self, error: apsw.Error) -> OSError:
         if isinstance(error, apsw.FullError):
-            return self._files.refused or OSError(errno.ENOSPC, "No space left on device")
+            return self._files.here.refused or OSError(errno.ENOSPC, "No space left on device")
         if isinstance(error, (apsw.CorruptError, apsw.NotADBError, apsw.SQLError, apsw.MismatchError)):
             return OSError(errno.EIO, f"the database is damaged ({error})")
         return OSError(errno.EIO, f"SQLite: {error}")
@@ -270,6 +298,19 @@ def _is_whole_after(connection: apsw.Connection, error: BaseException) -> bool:
     except apsw.Error:
         return False
     return True
+
+
+def _free_pages(connection: apsw.Connection) -> None:
+    """Give pages that nothing is in back to the file system, and the log's."""
+    before, pages = 0, connection.pragma("freelist_count")
+    with suppress(apsw.FullError):  # what was removed is removed
+        for _ in range(_FREEINGS):
+            if pages and pages != before:
+                _do(connection, f"PRAGMA incremental_vacuum({_FREED_PAGES})")
+            _do(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
+            before, pages = pages, connection.pragma("freelist_count")
+            if not pages or pages == before:
+                break
 
 
 def _close(connection: apsw.Connection) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import apsw
 
 from nectar_node.storage.ledger import NO_ROOM, DiskAccount, Ledger, OverQuota
+from nectar_node.storage.long_operations import disk_space
 from nectar_node.storage.opened import FILE, check_space, folder_of, make_folders, size_in
 from nectar_node.storage.operations import Location
 from nectar_node.storage.preserving import Preserver
@@ -31,8 +32,13 @@ _NAME = "nectar-packages"
 _numbers = count(1)
 
 
-class _Refused(threading.local):
-    error: OverQuota | None = None
+class OfThread(threading.local):
+    """What one thread, which carries out an operation, knows of it."""
+
+    refused: OverQuota | None = None
+    """Why the last write that found no room was refused."""
+    lent: int = 0
+    """Bytes that it may take beyond the quota, as it only removes."""
 
 
 class PackageFiles:
@@ -45,20 +51,10 @@ class PackageFiles:
         self._number = next(_numbers)
         self.file_system = _NAME
         """The name of the file system, for SQLite."""
-        self._last = _Refused()
+        self.here = OfThread()
         _mounted[self._number] = self
         if not _registered:
             _registered.append(_FileSystem())
-
-    @property
-    def refused(self) -> OverQuota | None:
-        """Why the last write of this thread that found no room was refused."""
-        return self._last.error
-
-    @refused.setter
-    def refused(self, error: OverQuota | None) -> None:
-        """Remember it, or forget it."""
-        self._last.error = error
 
     def path(self, location: Location) -> str:
         """Return how SQLite is told of a database."""
@@ -94,6 +90,10 @@ class PackageFiles:
                     preserver.leaving(folder, name, for_good=True)
                 os.unlink(name, dir_fd=folder)
                 self._ledger.account_of(location).settle(-size, -1)
+
+    def is_tight(self, location: Location) -> bool:
+        """Whether what is removed from a database is to be free at once (`DiskAccount.is_tight`)."""
+        return self._ledger.account_of(location).is_tight(*disk_space(location.root))
 
     def sync_folder(self, location: Location) -> None:
         """Make what is in the folder of a file durable; raises OSError."""
@@ -136,11 +136,11 @@ def _translated(files: PackageFiles) -> Iterator[None]:
     try:
         yield
     except OverQuota as error:
-        files.refused = error
+        files.here.refused = error
         raise apsw.FullError(str(error)) from error
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            files.refused = OverQuota(errno.ENOSPC, NO_ROOM)
+            files.here.refused = OverQuota(errno.ENOSPC, NO_ROOM)
             raise apsw.FullError(str(error)) from error
         raise apsw.IOError(str(error)) from error
 
@@ -259,10 +259,10 @@ class _File(UnlockedFile):
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
         with _translated(self._files):
             length = os.fstat(self._descriptor).st_size
-            more = max(0, offset + len(data) - length)
-            check_space(self._account, self._descriptor, len(data))
+            more, lent = max(0, offset + len(data) - length), self._files.here.lent
+            check_space(self._account, self._descriptor, len(data), lent)
             if more:
-                self._account.claim(more)
+                self._account.claim(more, lent=lent)
             if (preserver := self._files.preserver_of(self._location)) is not None:
                 if more:
                     preserver.extending(self._descriptor)

@@ -24,6 +24,7 @@ from nectar_node.storage.database import STORE_FILE, STORE_FILES, Contents, Data
 from nectar_node.storage.folder_copies import INTO_ITSELF, TOO_DEEP, staging_name
 from nectar_node.storage.ledger import DiskAccount, Ledger, OverQuota, fitting
 from nectar_node.storage.package_databases import PackageDatabases
+from nectar_node.storage.package_files import OfThread
 from nectar_node.storage.steps import Steps, Work
 from testnet.sim.database_files import DatabaseFiles, tear
 from testnet.sim.file_content import File, new_file
@@ -367,13 +368,13 @@ class SimDisk:
         if len(path) > 1 and path not in self._live.folders:
             raise _RefusedError(_NOT_FOUND)
 
-    def _reserve(self, account: DiskAccount, more: int, wanted: int, files: int = 0) -> None:
-        """Account for `more` bytes and `files` files, of which `wanted` bytes are written."""
+    def _reserve(self, account: DiskAccount, more: int, wanted: int, files: int = 0, lent: int = 0) -> None:
+        """Account for `more` bytes and `files` files, of which `wanted` bytes are written; `lent` may be too much."""
         used = self._used() if more > 0 or wanted else 0
         if more > 0 and (self.full or used + more > self.capacity):
             raise _RefusedError(_FULL)
-        account.check_space(wanted, self.capacity - used, self.capacity)
-        account.claim(more, files)
+        account.check_space(wanted, self.capacity - used, self.capacity, lent)
+        account.claim(more, files, lent)
 
     def _account(self, path: Path) -> DiskAccount:
         return self.ledger.account_of(ops.Location(path[0], path[1:]))
@@ -711,7 +712,7 @@ class _PackageFiles:
         self._disk = disk
         self._root = root
         self.mounted = DatabaseFiles(self)
-        self.refused: OverQuota | None = None
+        self.here = OfThread()
 
     @property
     def file_system(self) -> str:
@@ -747,14 +748,18 @@ class _PackageFiles:
 
     def grow(self, name: str, more: int) -> bool:
         try:
-            self._disk._reserve(self._disk._account(self._path(name)), more, max(0, more))
+            self._disk._reserve(self._disk._account(self._path(name)), more, max(0, more), lent=self.here.lent)
         except OverQuota as error:
-            self.refused = error
+            self.here.refused = error
             return False
         except _RefusedError as error:
-            self.refused = OverQuota(errno.ENOSPC, str(error))
+            self.here.refused = OverQuota(errno.ENOSPC, str(error))
             return False
         return True
+
+    def is_tight(self, location: ops.Location) -> bool:
+        free = 0 if self._disk.full else self._disk.free
+        return self._disk.ledger.account_of(location).is_tight(free, self._disk.capacity)
 
     def sync_folder(self, at: str | ops.Location) -> None:
         self._disk._sync_folder(self._path(at)[:-1])

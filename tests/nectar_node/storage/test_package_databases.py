@@ -11,7 +11,7 @@ import pytest
 
 from nectar_node.storage import operations as ops
 from nectar_node.storage.disk import perform
-from nectar_node.storage.ledger import DEFAULT_QUOTAS, Ledger, Quotas
+from nectar_node.storage.ledger import DEFAULT_QUOTAS, LENT_BYTES, Ledger, Quotas
 from nectar_node.storage.package_databases import MAX_IDLE, PackageDatabases, file_of
 from nectar_node.storage.package_files import PackageFiles
 from testnet.sim.disk import SimDisk
@@ -201,3 +201,65 @@ def test_a_copy_of_the_files_between_two_operations_is_whole(tmp_path: Path) -> 
     connection = sqlite3.connect(copy)
     assert connection.execute("SELECT value FROM pairs").fetchall() == [(b"one",)]
     connection.close()
+
+
+def fill(disk: Disk, size: int) -> list[bytes]:
+    """Put values until the quota is used up; return their keys."""
+    keys: list[bytes] = []
+    for number in range(10_000):
+        key = b"%d" % number
+        if disk.do(ops.PutPairs(disk.at(), ((key, bytes(size)),))) is not None:
+            break
+        keys.append(key)
+    return keys
+
+
+@pytest.mark.parametrize("size", [100, 5_000, 300_000])
+def test_g23_a_package_at_its_quota_gets_below_it_by_removing(make: Make, size: int) -> None:
+    quota = 1 << 20
+    disk = make(Quotas(bytes=quota))
+    disk.do(ops.OpenDatabase(disk.at(), 9))
+    keys = fill(disk, size)
+    refused = ops.DiskError(ops.DiskFault.FULL, f"the package's quota of {quota} bytes is used up")
+    assert disk.do(ops.PutPairs(disk.at(), ((b"more", bytes(size)), (keys[0], None)))) == refused
+    for key in keys[: len(keys) // 2]:
+        assert disk.do(ops.PutPairs(disk.at(), ((key, None),))) is None
+        assert disk.used().bytes <= quota
+    assert disk.used().bytes <= quota * 2 // 3
+    assert disk.get(keys[0]) is None
+    assert disk.get(keys[-1]) == bytes(size)
+    disk.again()
+    assert disk.get(keys[-1]) == bytes(size)
+    assert disk.do(ops.PutPairs(disk.at(), ((b"more", bytes(size)),))) is None
+    assert disk.do(ops.PutPairs(disk.at(), tuple((key, None) for key in keys))) is None
+    assert disk.used().bytes < 20_000 + size  # `more` is there
+    counted = disk.do(disk.ledger.measure("app:sys"))
+    assert isinstance(counted, ops.Counted)
+    assert counted.unasked == (0, 0)
+
+
+def sql(disk: Disk, *statements: str) -> ops.Outcome:
+    location = ops.Location(disk.drives, ("app:sys", ops.DATABASES, file_of("sqlite", "d")))
+    return disk.do(ops.RunSql(location, tuple(ops.Statement(each, ()) for each in statements), writes=True))
+
+
+def test_g23_so_does_one_that_removes_rows_and_nothing_else_is_lent_to_it(make: Make) -> None:
+    quota = 1 << 20
+    disk = make(Quotas(bytes=quota))
+    disk.do(ops.OpenDatabase(ops.Location(disk.drives, ("app:sys", ops.DATABASES, file_of("sqlite", "d"))), 9))
+    assert sql(disk, "CREATE TABLE t (a, b)", "CREATE TABLE u (a)") is None
+    rows = 0
+    while sql(disk, f"INSERT INTO t VALUES ({rows}, randomblob(20000))") is None:
+        rows += 1
+    assert rows > 20
+    assert isinstance(sql(disk, "DELETE FROM t WHERE a = 0", "INSERT INTO u VALUES (zeroblob(900000))"), ops.DiskError)
+    assert sql(disk, "DELETE FROM t WHERE a < 10") is None
+    assert disk.used().bytes <= quota - 9 * 20_000
+    # What a trigger adds is bounded by what is lent, and refused beyond it.
+    assert sql(disk, "CREATE TRIGGER r AFTER DELETE ON t BEGIN INSERT INTO u VALUES (zeroblob(900000)); END") is None
+    for _ in range(3):
+        sql(disk, "DELETE FROM t WHERE a > 11")
+        assert disk.used().bytes <= quota + LENT_BYTES
+    assert sql(disk, "DROP TABLE u") is None
+    assert sql(disk, "DROP TRIGGER r", "DROP TABLE t") is None
+    assert disk.used().bytes < 40_000

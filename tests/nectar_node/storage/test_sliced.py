@@ -14,7 +14,7 @@ from nectar_node.storage.operations import STOPPED
 from nectar_node.storage.package_databases import file_of
 from nectar_node.storage.sliced import Pause, in_slices
 from nectar_node.storage.steps import Steps
-from nectar_node.storage.turns import BEGUN_OF_PARTY, LONG_AT_ONCE
+from nectar_node.storage.turns import BEGUN_OF_PARTY, LONG_AT_ONCE, Turn
 from testnet.sim.disk import SimDisk
 from testnet.sim.disk_lanes import SimLanes
 from testnet.sim.programs import Programs
@@ -101,7 +101,12 @@ def test_g23_a_query_waits_for_one_slice_of_each_other_package_however_long_thei
     monkeypatch.setattr(package_sql, "MAX_STEPS", 1_000_000)
     packages, slices, greedy = Packages(seed), list[str](), 6
     carry_out = packages.lanes._slice
-    monkeypatch.setattr(packages.lanes, "_slice", lambda turn, job: slices.append(job.party) or carry_out(turn, job))
+
+    def noted(turn: Turn[Steps], job: ops.Job) -> tuple[Steps | None, ops.Outcome]:
+        slices.append(job.party)
+        return carry_out(turn, job)
+
+    monkeypatch.setattr(packages.lanes, "_slice", noted)
     places = [packages.open(f"greedy{number}:sys", str(db)) for number in range(greedy) for db in range(6)]
     honest = packages.open("honest:sys", "d")
     for place in places:
