@@ -96,6 +96,7 @@ _DATABASES_EARLY: Forms = {
     "NoWriteCap": _NO_CAP,
     "NoReadCap": _NO_CAP,
     "NotOwn": _NO_CAP,
+    "NotGiven": _NO_CAP,
     "Malformed": Form("InputError", ("error",)),
     "Io": Form("IOError", ("error",)),
 }
@@ -105,6 +106,7 @@ _DATABASES_LATE: Forms = {
     "NoWriteCap": Form("NoWriteCap"),
     "NoReadCap": Form("NoReadCap"),
     "NotOwn": Form("MismatchingPackageId"),
+    "NotGiven": Form("AddCapFailed"),
     "Malformed": Form("MalformedRequest"),
     "Io": Form("IOError", bare="error"),
 }

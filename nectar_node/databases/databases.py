@@ -24,7 +24,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.capability import Capability, canonical
 from kernel.contract.errors import BadAddress
-from kernel.contract.events import GrantCapabilities
+from kernel.contract.events import GrantCapabilities, Reply, WithdrawCapabilities
 from kernel.contract.guest import Generation
 from kernel.contract.memory import UNMETERED, Memory
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob
@@ -51,7 +51,7 @@ from nectar_node.storage.operations import (
     Values,
 )
 from nectar_node.storage.package_databases import file_of
-from nectar_node.system.process import SORRY, Cause, SystemProcess, bare, metadata_bytes, reply
+from nectar_node.system.process import SORRY, Cause, SystemAction, SystemProcess, bare, metadata_bytes, reply
 from nectar_node.system.vfs_queue import Pending, VfsQueue
 
 MAX_BODY_BYTES = 1 << 20
@@ -79,8 +79,8 @@ class Wrong(Exception):
     def __init__(self, kind: str, text: str = "", number: int = 0) -> None:
         super().__init__(text)
         self.kind = kind
-        """`NoDb`, `NoTx`, `NoWriteCap`, `NoReadCap`, `NotOwn`, `Malformed`, `Io`, `Database`, or one of a process's
-        own."""
+        """`NoDb`, `NoTx`, `NoWriteCap`, `NoReadCap`, `NotOwn`, `NotGiven`, `Malformed`, `Io`, `Database`, or one of a
+        process's own."""
         self.text = text
         self.number = number
         """The transaction that there is not."""
@@ -165,6 +165,10 @@ class Databases(SystemProcess, Generic[S]):
         self._of_package: Counter[PackageId] = Counter()
         """How many transactions processes of each package have begun."""
         self._number = 0
+        self._given: deque[tuple[SystemAction, DatabaseTask]] = deque()
+        """Grants among the actions, and the requests that are answered after them."""
+        self._granted: DatabaseTask | None = None
+        """The request whose grant was the last action."""
 
     # --- what each kind has of its own -------------------------------------------------------------------------------
 
@@ -301,9 +305,12 @@ class Databases(SystemProcess, Generic[S]):
 
     def respond(self, envelope: Envelope, value: object, blob: Buffer | None) -> None:
         """Answer a request."""
-        answer = reply(self.id, envelope, dump(value), LazyLoadBlob(None, blob) if blob is not None else None)
-        if answer is not None:
+        if (answer := self.answer_to(envelope, value, blob)) is not None:
             self._out.append(answer)
+
+    def answer_to(self, envelope: Envelope, value: object, blob: Buffer | None) -> Reply | None:
+        """Return the answer to a request; None: nobody waits for one."""
+        return reply(self.id, envelope, dump(value), LazyLoadBlob(None, blob) if blob is not None else None)
 
     def wait(
         self,
@@ -416,22 +423,47 @@ class Databases(SystemProcess, Generic[S]):
         except Wrong as wrong:
             self._refuse(task.envelope, wrong, task.name, task.action)
             return
-        if task.grants:
-            self._give(task.envelope.source.process, task.name)
+        if task.grants and not self._holds_all(task):
+            # To its opener (G20), to pass them on; whether there is room for them shows when that is done.
+            self._out.append(GrantCapabilities(task.envelope.source.process, self._rights_to(task.name)))
+            self._given.append((self._out[-1], task))
+            return
+        if task.action == "RemoveDb":
+            self._out.append(WithdrawCapabilities(task.envelope.source.process, self._rights_to(task.name)))
         self.respond(task.envelope, value, blob)
 
-    def _give(self, caller: ProcessId, name: Name) -> None:
-        """Grant the capabilities of a database to its opener (G20), to pass them on."""
-        rights = tuple(self._right_to(name, kind) for kind in ("read", "write"))
-        if not all(self._holds(caller, right) for right in rights):
-            self._out.append(GrantCapabilities(caller, rights))
+    def next_action(self) -> SystemAction | None:
+        """Return the next action; after a grant, the answer to who gets it comes first."""
+        if self._granted is not None:
+            task, self._granted = self._granted, None
+            if self._holds_all(task):
+                answered = self.answer_to(task.envelope, "Ok", None)
+            else:
+                text = "the process holds too many capabilities to be given those of the database"
+                answered = self._refusal(task.envelope, Wrong("NotGiven", text), task.name, task.action)
+            if answered is not None:
+                return answered
+        action = super().next_action()
+        if self._given and self._given[0][0] is action:
+            self._granted = self._given.popleft()[1]
+        return action
+
+    def _holds_all(self, task: DatabaseTask) -> bool:
+        return all(self._holds(task.envelope.source.process, right) for right in self._rights_to(task.name))
+
+    def _rights_to(self, name: Name) -> tuple[Capability, ...]:
+        return tuple(self._right_to(name, kind) for kind in ("read", "write"))
 
     def _refuse(self, envelope: Envelope, wrong: Wrong, name: Name | None, action: str) -> None:
+        if (answer := self._refusal(envelope, wrong, name, action)) is not None:
+            self._out.append(answer)
+
+    def _refusal(self, envelope: Envelope, wrong: Wrong, name: Name | None, action: str) -> Reply | None:
         facts = {"error": wrong.text, "number": wrong.number, "action": action}
         if name is not None:
             facts["database"] = name.json()
         generation = self.generation(envelope.source.process)
-        self.respond(envelope, error_answer(self.id, generation, wrong.kind, facts), None)
+        return self.answer_to(envelope, error_answer(self.id, generation, wrong.kind, facts), None)
 
 
 @lru_cache(1024)  # most requests name a database that was named a moment ago

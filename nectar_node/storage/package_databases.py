@@ -134,25 +134,39 @@ class PackageDatabases:
 
     def _open(self, operation: ops.OpenDatabase) -> None:
         location, files = operation.location, self._files
-        if not files.exists(location):
+        is_new = not files.exists(location)
+        if is_new:
             files.make_folder(location)
             if sum(name.endswith(DATABASE_SUFFIX) for name in files.siblings(location)) >= operation.most:
                 raise OverQuota(errno.EDQUOT, f"the package has {operation.most} databases already: remove one")
-        with self._used(location) as connection:
-            # A file that was just made is durable with what is first written to it.
-            if list(connection.execute("PRAGMA application_id")) != [(_APPLICATION,)]:
-                _do(connection, "BEGIN IMMEDIATE")
-                _do(connection, f"PRAGMA application_id={_APPLICATION}")
-                _do(connection, "COMMIT")
+        try:
+            with self._used(location) as connection:
+                # A file that was just made is durable with what is first written to it.
+                if list(connection.execute("PRAGMA application_id")) != [(_APPLICATION,)]:
+                    _do(connection, "BEGIN IMMEDIATE")
+                    _do(connection, f"PRAGMA application_id={_APPLICATION}")
+                    _do(connection, "COMMIT")
+        except OSError:
+            if is_new:
+                with suppress(OSError):
+                    self._remove_files(location)
+            raise
 
     def _remove(self, operation: ops.RemoveDatabase) -> None:
-        location, files = operation.location, self._files
+        self._let_go(operation.location)
+        if not self._files.exists(operation.location):
+            raise FileNotFoundError(errno.ENOENT, "there is no such database")
+        self._remove_files(operation.location)
+
+    def _let_go(self, location: Location) -> None:
         with self._lock:
             connection = self._idle.pop(location, None)
         if connection is not None:
             _close(connection)
-        if not files.exists(location):
-            raise FileNotFoundError(errno.ENOENT, "there is no such database")
+
+    def _remove_files(self, location: Location) -> None:
+        files = self._files
+        self._let_go(location)
         for suffix in reversed(SUFFIXES):  # the log first: alone, it would be taken for that of a later database
             files.remove(_beside(location, suffix))
             files.sync_folder(location)

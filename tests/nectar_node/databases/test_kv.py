@@ -243,3 +243,109 @@ def test_a_crash_at_any_write_leaves_what_was_answered_and_nothing_torn(seed: in
             break
         writes += 1
     assert writes > 12
+
+
+def test_who_cannot_be_given_the_capabilities_of_a_database_is_told_so_and_others_are_not(kv: Asked) -> None:
+    kv.holds_too_much = True
+    for source, generation in ((APP, Generation.LATE), (SIBLING, Generation.EARLY)):
+        kv.generations[source] = generation
+        kv.put("Open", source=source, db="e")
+        kv.put({"Get": key("a")}, source=source, db="e")
+    kv.work()
+    text = "the process holds too many capabilities to be given those of the database"
+    answers = {json.dumps(json.loads(each.response.body)) for each in kv.replies[1:]}
+    assert answers == {
+        json.dumps(each)
+        for each in (
+            {"Err": "AddCapFailed"},
+            {"Err": "KeyNotFound"},
+            {"Err": {"error": {"NoCap": {"error": text}}}},
+            {"Err": {"error": "KeyNotFound"}},
+        )
+    }
+    assert kv.ask("Open") == "Ok"  # it holds these already
+    kv.holds_too_much = False
+    assert kv.ask("Open", db="e") == "Ok"
+
+
+def test_a_database_that_is_removed_leaves_its_remover_no_capabilities(kv: Asked) -> None:
+    assert len(kv.held) == 2
+    assert kv.ask("RemoveDb") == "Ok"
+    assert kv.held == set()
+
+
+def test_a_value_that_is_known_is_got_without_the_disk_and_never_an_older_one(kv: Asked) -> None:
+    kv.ask(setting("a"), b"one")
+    jobs = len(kv.jobs)
+    assert kv.ask({"Get": key("a")}) == ({"Get": key("a")}, b"one")
+    assert kv.ask(deleting("a")) == "Ok"
+    assert kv.ask({"Get": key("a")}) == {"Err": "KeyNotFound"}
+    assert len(kv.jobs) == jobs + 1
+    kv.put(setting("a"), b"two")
+    kv.put({"Get": key("a")})  # waits for the value that is being set
+    kv.work()
+    blob = kv.replies[-1].blob
+    assert blob is not None
+    assert blob.bytes == b"two"
+    kv.hold(OTHER, "read", "other")
+    assert kv.ask({"Get": key("a")}, source=OTHER) == {"Err": "NoReadCap"}
+    kv.ask("RemoveDb")
+    assert kv.ask({"Get": key("a")}) == {"Err": {"NoDb": [PACKAGE, "d"]}}
+    kv.ask("Open")
+    assert kv.ask({"Get": key("a")}) == {"Err": "KeyNotFound"}
+
+
+def test_after_a_commit_that_failed_values_are_read_again(kv: Asked) -> None:
+    kv.ask(setting("a"), b"one")
+    kv.disk.full = True
+    assert "Err" in kv.ask(setting("a"), bytes(100_000))
+    jobs = len(kv.jobs)
+    assert kv.ask({"Get": key("a")}) == ({"Get": key("a")}, b"one")
+    assert len(kv.jobs) == jobs + 1
+
+
+def test_gets_that_wait_together_are_one_job_as_far_as_their_values_fit(kv: Asked) -> None:
+    big = bytes(5 << 20)
+    for number in range(4):
+        kv.ask(setting(str(number)), big)
+    kv.process.forget(kv.jobs[-1].lane)
+    kv.replies.clear()
+    jobs = len(kv.jobs)
+    kv.put(deleting("none"))
+    for name in ("0", "1", "2", "none", "3"):
+        kv.put({"Get": key(name)})
+    kv.work()
+    got = [json.loads(each.response.body) for each in kv.replies[1:]]
+    assert got == [{"Get": key("0")}, {"Get": key("1")}, {"Get": key("2")}, {"Err": "KeyNotFound"}, {"Get": key("3")}]
+    assert len(kv.jobs) - jobs == 3
+
+
+@pytest.mark.parametrize("seed", seeds(1, 20))
+def test_gets_among_all_else_get_what_was_set_last_whatever_fails(seed: int) -> None:
+    """Whatever is known without the disk: writes that fail or fill the quota, removals, gets in any order."""
+    chance, kv = Random(seed), Asked(Kv, quota=1 << 20)
+    known: dict[tuple[str, str], bytes] = {}
+    open_ = set[str]()
+    for _ in range(400):
+        db, name, roll = chance.choice("de"), chance.choice("abc"), chance.random()
+        kv.disk.full = chance.random() < 0.1
+        if roll < 0.05:
+            if kv.ask("Open", db=db) == "Ok":
+                open_.add(db)
+        elif roll < 0.08:
+            kv.ask("RemoveDb", db=db)
+            open_.discard(db)
+            known = {place: value for place, value in known.items() if place[0] != db}
+        elif roll < 0.3:
+            value = chance.randbytes(chance.choice((10, 10, 70_000, 400_000)))
+            if kv.ask(setting(name), value, db=db) == "Ok":
+                known[db, name] = value
+        elif roll < 0.4:
+            if kv.ask(deleting(name), db=db) == "Ok":
+                known.pop((db, name), None)
+        else:
+            value_now = known.get((db, name))
+            expected: object = {"Err": "KeyNotFound"} if value_now is None else ({"Get": key(name)}, value_now)
+            if db not in open_:
+                expected = {"Err": {"NoDb": [PACKAGE, db]}}
+            assert kv.ask({"Get": key(name)}, db=db) == expected, f"seed {seed}"

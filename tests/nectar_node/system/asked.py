@@ -8,7 +8,7 @@ from typing import Any
 
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.capability import Capability, canonical
-from kernel.contract.events import GrantCapabilities, Reply
+from kernel.contract.events import GrantCapabilities, Reply, WithdrawCapabilities
 from kernel.contract.guest import Generation
 from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request
 from nectar_node.databases.databases import Databases
@@ -28,6 +28,8 @@ class Asked:
 
     def __init__(self, kind: type[Databases[Any]], quota: int = 1 << 30) -> None:
         self.held: set[tuple[ProcessId, Capability]] = set()
+        self.holds_too_much = False
+        """Whether nobody can be granted anything."""
         self.generations: dict[ProcessId, Generation] = {}
         self.process: Databases[Any] = kind(OUR, "drives", self._holds, self._generation)
         self.disk = SimDisk(lambda: 1.0, ledger=Ledger("drives", Quotas(bytes=quota)))
@@ -68,7 +70,9 @@ class Asked:
                 case Reply():
                     self.replies.append(action)
                 case GrantCapabilities(holder, capabilities):
-                    self.held.update((holder, each) for each in capabilities)
+                    self.held.update((holder, each) for each in capabilities if not self.holds_too_much)
+                case WithdrawCapabilities(holder, capabilities):
+                    self.held.difference_update((holder, each) for each in capabilities)
                 case Job():
                     self.jobs.append(action)
                     self.undone.append(action)
