@@ -1,10 +1,10 @@
 """`kv`: sets, which are durable, and gets of one process through messages to kv:distro:sys, beside bare SQLite.
 
 Each waits for the answer to the one before, as bare SQLite does. All of it lies on a real disk, whose syncs decide what
-a set takes. A get is in memory on both sides: bare SQLite takes two microseconds for it, within one function call of one
-process, and a request and its answer between two processes take ten times that, whoever answers. So `kv_get` cannot
-reach its goal; `kv_get_floor` is what it would be if kv took no time at all: another guest answers the same request with
-the same bytes. `kv_get_echo` is the get beside that: what kv itself costs.
+a set takes. A get is in memory on both sides: bare SQLite takes two microseconds for it, within one call of a function,
+and a request and its answer between two processes take ten times that, whoever answers. So `kv_get` cannot reach its
+goal. `kv_get_floor` is what it would be if kv took no time at all: another guest answers the same request with the same
+bytes. `kv_get_echo` is the get beside that: what kv itself costs.
 """
 
 from __future__ import annotations
@@ -63,7 +63,12 @@ def _package(place: Path) -> Path:
     (package / "metadata.json").write_text(json.dumps({"package": PACKAGE, "publisher": _PUBLISHER}))
     asked = {"kv": ["kv:distro:sys"], "echo": []}
     entries = [
-        {"process_name": name, "process_wasm_path": f"/{name}.wasm", "request_capabilities": capabilities, "public": True}
+        {
+            "process_name": name,
+            "process_wasm_path": f"/{name}.wasm",
+            "request_capabilities": capabilities,
+            "public": True,
+        }
         for name, capabilities in asked.items()
     ]
     (package / "manifest.json").write_text(json.dumps(entries))

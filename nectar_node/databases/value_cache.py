@@ -20,13 +20,13 @@ _ENTRY_BYTES = 200
 """Bytes that an entry takes beside its key and its value."""
 
 
-class Known(Enum):
-    """What is known of a key."""
+class CacheMiss(Enum):
+    """What a get finds that is not in the cache."""
 
     NOTHING = 0
 
 
-NOTHING: Final = Known.NOTHING
+NOTHING: Final = CacheMiss.NOTHING
 
 
 class ValueCache:
@@ -37,7 +37,7 @@ class ValueCache:
         self.bytes = 0
         """Bytes of all that is here."""
 
-    def get(self, place: str, key: bytes) -> bytes | Literal[Known.NOTHING] | None:
+    def get(self, place: str, key: bytes) -> bytes | Literal[CacheMiss.NOTHING] | None:
         """Return the value of a key of the database there; None: it has none. NOTHING: that is not known."""
         values = self._databases.get(place)
         if values is None or (value := values.get(key, NOTHING)) is NOTHING:

@@ -488,6 +488,7 @@ class DiskError:
 STOPPED = DiskError(DiskFault.STOPPED, DiskFault.STOPPED.value)
 """The outcome of an operation that was given up (`StopJob`): nothing half-made is left of it."""
 
+
 class Values(NamedTuple):
     """The values of the first keys of a `GetValues`: of all of them, or of so many that the others are asked for in
     another operation.

@@ -26,7 +26,7 @@ from nectar_node.storage import package_sql
 from nectar_node.storage.ledger import LENT_BYTES, OverQuota
 from nectar_node.storage.operations import Location
 from nectar_node.storage.package_files import SUFFIXES, OfThread
-from nectar_node.storage.sliced import Pause, in_slices
+from nectar_node.storage.sliced import PutOff, in_slices
 from nectar_node.storage.steps import Work
 
 MAX_IDLE = 8
@@ -212,12 +212,12 @@ class PackageDatabases:
             return ops.Values(tuple(values))
 
     def begin(self, operation: ops.Operation) -> Work | None:
-        """Begin an operation to be carried out in steps; None: it is done at once (`performers`). Steps raise OSError."""
+        """Begin an operation in steps, which raise OSError; None: it is done at once (`performers`)."""
         if isinstance(operation, ops.RunSql):
             return in_slices(partial(self._run, operation))
         return None
 
-    def _run(self, operation: ops.RunSql, pause: Pause) -> ops.Outcome:
+    def _run(self, operation: ops.RunSql, pause: PutOff) -> ops.Outcome:
         first = (each.text.split(None, 1)[0].upper() for each in operation.statements)
         removes = operation.writes and _REMOVING.issuperset(first)
         with self._existing(operation.location) as connection, self._lending(operation.location, connection, removes):

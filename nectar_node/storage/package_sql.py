@@ -2,9 +2,9 @@
 
 SQLite's authorizer refuses, when a statement is compiled, all that reaches beyond the database: other files,
 extensions, virtual and temporary tables, settings, transactions of its own. A reading statement may not write either.
-While one runs, a handler counts its steps, its time and SQLite's memory, ends it beyond the bounds, and puts it off when
-others may have their turn. Functions that
-take the square of the length of a text are replaced, since SQLite counts a call as one step.
+While one runs, a handler counts its steps, its time and SQLite's memory. It ends the statement beyond the bounds, and
+puts it off when others may have their turn. Functions that take the square of the length of a text are replaced, since
+SQLite counts a call as one step.
 
 Source: https://www.sqlite.org/security.html, https://www.sqlite.org/c3ref/c_alter_table.html.
 """
@@ -21,7 +21,7 @@ import apsw
 import msgspec
 
 from nectar_node.storage import operations as ops
-from nectar_node.storage.sliced import Pause
+from nectar_node.storage.sliced import PutOff
 
 MAX_VALUE_BYTES = 1 << 20
 """Bytes of a text, a blob or a row: bulk data is for files."""
@@ -144,7 +144,7 @@ _heap_limit = _HeapLimit()
 class _Bounds:
     """What is left of the bounds of one request."""
 
-    def __init__(self, clock: Callable[[], float], pause: Pause) -> None:
+    def __init__(self, clock: Callable[[], float], pause: PutOff) -> None:
         self._clock = clock
         self._pause = pause
         self._steps = MAX_STEPS
@@ -171,9 +171,7 @@ class _Bounds:
         return False
 
 
-def run(
-    connection: apsw.Connection, operation: ops.RunSql, clock: Callable[[], float], pause: Pause
-) -> ops.Outcome:
+def run(connection: apsw.Connection, operation: ops.RunSql, clock: Callable[[], float], pause: PutOff) -> ops.Outcome:
     """Carry out statements, all or none; `pause` lets others have their turn.
 
     The outcome of a wrong statement is a DiskError. Raises apsw.Error if the disk, or the file, is at fault.

@@ -14,14 +14,14 @@ from nectar_node.storage.operations import Outcome
 from nectar_node.storage.steps import Work
 
 
-class Pause(Protocol):
+class PutOff(Protocol):
     """Ends the step, and returns when the next one begins; True: there is none, as the work is given up."""
 
     def __call__(self) -> bool: ...
 
 
 class _OnItsThread:
-    def __init__(self, work: Callable[[Pause], Outcome]) -> None:
+    def __init__(self, work: Callable[[PutOff], Outcome]) -> None:
         self._work = work
         self._goes = threading.Semaphore(0)
         self._rests = threading.Semaphore(0)
@@ -66,7 +66,7 @@ class _OnItsThread:
         self._rests.release()
 
 
-def in_slices(work: Callable[[Pause], Outcome]) -> Work:
+def in_slices(work: Callable[[PutOff], Outcome]) -> Work:
     """Carry out `work`, a step of which ends where it calls what it is given."""
     begun = _OnItsThread(work)
     try:

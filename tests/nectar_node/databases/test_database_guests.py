@@ -111,7 +111,7 @@ def test_a_guest_of_each_interface_knows_every_error_of_kv(
         assert inner[0] == early
         assert inner[1] if late else inner[1]["error"]
 
-    get = {"Get": [97]} if late else {"Get": {"key": [97]}}
+    get: object = {"Get": [97]} if late else {"Get": {"key": [97]}}
     assert guest.ask("kv", get) == errors("NoDb", {"NoDb": [PACKAGE, "d"]})
     with monkeypatch.context() as patch:
         patch.setattr(limits, "MAX_GIVEN_CAPABILITIES", 1)

@@ -29,6 +29,10 @@ SECONDS = 1.0
 ENDLESS = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) "
 
 
+Asking = tuple[str, str, object, bytes | None]
+"""A system process, a database, an action and a blob."""
+
+
 class Neighbours:
     """Two packages on one node."""
 
@@ -68,7 +72,7 @@ class Neighbours:
         assert not failed
         return json.loads(bytes(response[1]))
 
-    def send(self, requests: list[tuple[str, str, object, bytes | None]], times: int = 1) -> None:
+    def send(self, requests: list[Asking], times: int = 1) -> None:
         """Let the greedy package send requests, each so many times, and wait for no answer."""
         script = Script(self.interface)
         function = script.function("send-request")
@@ -106,10 +110,10 @@ def test_g23_g26_a_package_that_takes_all_it_can_delays_no_other_and_harms_none(
     for db in "efgh":
         assert node.ask(GREEDY, "sqlite", "Open", db=db) == "Ok"
     assert node.ask(HONEST, "sqlite", write("CREATE TABLE t (a INTEGER PRIMARY KEY, b)")) == "Ok"
-    endless = [("sqlite", db, {"Query": f"{ENDLESS} SELECT max(i) FROM n"}, None) for db in "defgh"]
+    endless: list[Asking] = [("sqlite", db, {"Query": f"{ENDLESS} SELECT max(i) FROM n"}, None) for db in "defgh"]
     endless += [("sqlite", db, write(f"CREATE TABLE big AS {ENDLESS} SELECT i FROM n"), None) for db in "de"]
-    filling = [("kv", "d", setting(str(number)), chance.randbytes(30_000)) for number in range(10)]
-    begun = [("kv", "d", "BeginTx", None), ("sqlite", "d", "BeginTx", None)]
+    filling: list[Asking] = [("kv", "d", setting(str(number)), chance.randbytes(30_000)) for number in range(10)]
+    begun: list[Asking] = [("kv", "d", "BeginTx", None), ("sqlite", "d", "BeginTx", None)]
     answered = 0
     for number in range(6):
         wanted, times = chance.choice(((endless, 20), (filling, 10), (begun, 5_000 if number == 0 else 50)))

@@ -96,7 +96,9 @@ async def test_g23_hashes_without_end_hold_up_no_other_package(tmp_path: Path) -
     assert (tmp_path / "copy").stat().st_size == 3 << 20
 
 
-async def test_g23_queries_without_end_hold_up_no_other_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_g23_queries_without_end_hold_up_no_other_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(package_sql, "MAX_STEPS", 1 << 60)
     monkeypatch.setattr(package_sql, "MAX_SECONDS", 1e9)
 
@@ -105,21 +107,24 @@ async def test_g23_queries_without_end_hold_up_no_other_package(tmp_path: Path, 
 
     names = [f"sqlite-{number}" for number in range((LONG_AT_ONCE + 1) * (BEGUN_OF_PARTY + 2))]
     honest = query("sqlite-honest", "SELECT 1 AS a")
-    threads = threading.active_count()
     async with working(str(tmp_path)) as disk:
         for name in (*names, "sqlite-honest"):
             disk.lanes.submit(ops.Job(ops.OpenDatabase(ops.Location(str(tmp_path), (name,)), 999), name, None, name))
         await disk.until(len(names) + 1)
         disk.done.clear()
         for number, name in enumerate(names):
-            endless = query(name, "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n")
+            endless = query(
+                name, "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+            )
             disk.lanes.submit(ops.Job(endless, name, None, f"greedy{number % (LONG_AT_ONCE + 1)}:sys"))
         for _ in range(5):
             disk.lanes.submit(ops.Job(honest, "honest", None, "honest:sys"))
         assert await disk.until(5) == [honest] * 5
     assert disk.done == [(honest, b'[{"a":1}]')] * 5
-    while threading.active_count() > threads:  # those that were put off end with the lanes
-        await trio.sleep(0)
+    put_off = [thread for thread in threading.enumerate() if thread.name == "sliced"]
+    for thread in put_off:  # they end with the lanes
+        thread.join(LIMIT_SECONDS)
+        assert not thread.is_alive()
 
 
 async def test_g23_a_commit_that_hangs_holds_up_no_other_job(tmp_path: Path) -> None:

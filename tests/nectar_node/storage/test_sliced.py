@@ -12,7 +12,7 @@ from nectar_node.storage import package_sql
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.operations import STOPPED
 from nectar_node.storage.package_databases import file_of
-from nectar_node.storage.sliced import Pause, in_slices
+from nectar_node.storage.sliced import PutOff, in_slices
 from nectar_node.storage.steps import Steps
 from nectar_node.storage.turns import BEGUN_OF_PARTY, LONG_AT_ONCE, Turn
 from testnet.sim.disk import SimDisk
@@ -32,7 +32,7 @@ def unforeseen(error: Exception) -> ops.DiskError:
 def test_work_goes_on_from_where_it_was_put_off_and_nothing_runs_between_two_steps() -> None:
     done: list[int] = []
 
-    def work(pause: Pause) -> ops.Outcome:
+    def work(pause: PutOff) -> ops.Outcome:
         for number in range(4):
             done.append(number)
             assert not pause()
@@ -49,7 +49,7 @@ def test_work_goes_on_from_where_it_was_put_off_and_nothing_runs_between_two_ste
 def test_what_fails_or_is_given_up_leaves_no_thread() -> None:
     told: list[bool] = []
 
-    def failing(pause: Pause) -> ops.Outcome:
+    def failing(pause: PutOff) -> ops.Outcome:
         told.append(pause())
         raise OSError("too bad")
 
