@@ -407,6 +407,13 @@ class _Http11(H11Protocol):
         self._door = door
         self._accepted = accepted
 
+    async def _check_protocol(self, event: h11.Request) -> None:
+        """Stay with HTTP/1.1, whatever is asked for: HTTP/2 is agreed upon by TLS alone (RFC 9113, 3.1).
+
+        A proxy that passes on the upgrade to h2c would from then on pass on requests that it has not read, with any
+        Host, and without what says that there is a proxy: they would seem to be of this machine.
+        """
+
     async def _create_stream(self, request: h11.Request) -> None:
         if not _wants_web_socket(request):
             await super()._create_stream(request)
