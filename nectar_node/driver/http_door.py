@@ -393,6 +393,8 @@ class HttpDoor:
             return error_page(408, f"The request was not there within {READ_SECONDS:.0f} seconds.")
         if reading.gone:
             return None
+        if b"content-length" in names and len(reading.data) != _length(scope):  # by HTTP/2 (RFC 9113, 8.1.1)
+            return error_page(400, "A request has the length that it says.")
         return await self._ask(scope, reading)
 
     async def _ask(self, scope: Scope, reading: _Body) -> PageAnswer | DoorFeed | None:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 import trio
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import ConnectionTerminated, ResponseReceived, StreamEnded, StreamReset
 
+from nectar_node.contract.config import LOOPBACK
+from nectar_node.contract.http import HttpRequest
+from nectar_node.driver import http_door
 from tests.nectar_node.driver.test_http_door import HEAD, opened, request, status
+from tests.nectar_node.driver.test_http_door import certificate as certificate
 
 UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
 
@@ -67,3 +78,92 @@ async def test_chunks_that_two_parsers_could_read_in_two_ways_are_refused(data: 
         assert not limit.cancelled_caught, "the connection ends"
         assert b" 200 " not in got
         assert not door.events
+
+
+@asynccontextmanager
+async def http_2(port: int, authority: str) -> AsyncIterator[tuple[trio.SSLStream[trio.SocketStream], H2Connection]]:
+    """A connection whose sender sends whatever it is told to."""
+    context = ssl.create_default_context(cafile=authority)
+    context.set_alpn_protocols(["h2"])
+    inner = await trio.open_tcp_stream(LOOPBACK, port)
+    async with trio.SSLStream(inner, context, server_hostname="localhost", https_compatible=True) as stream:
+        await stream.do_handshake()
+        sender = H2Connection(
+            H2Configuration(
+                validate_outbound_headers=False, normalize_outbound_headers=False, validate_inbound_headers=False
+            )
+        )
+        sender.initiate_connection()
+        yield stream, sender
+
+
+async def answer_of(stream: trio.SSLStream[trio.SocketStream], sender: H2Connection, number: int) -> int:
+    """The status that a stream of HTTP/2 is answered with; 0: it, or the connection, has been ended."""
+    code = 0
+    with trio.fail_after(10):
+        while True:
+            await stream.send_all(sender.data_to_send())
+            data = bytes(await stream.receive_some())
+            for event in sender.receive_data(data):
+                if isinstance(event, ResponseReceived) and event.stream_id == number:
+                    code = int(dict(event.headers)[b":status"])
+                if isinstance(event, ConnectionTerminated) or (
+                    isinstance(event, (StreamEnded, StreamReset)) and event.stream_id == number
+                ):
+                    return code
+            if not data:
+                return code
+
+
+GET = {":method": "GET", ":scheme": "https", ":path": "/x", ":authority": "localhost"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({**GET, "host": "localhost"}, "localhost"),
+        ({**GET, "host": "evil.example"}, None),
+        ({**GET, ":authority": "evil.example", "host": "localhost"}, None),
+        ({**GET, ":authority": "evil.example"}, "evil.example"),
+        ({**GET, ":method": "G\xc9T"}, None),
+        ({**GET, ":path": "x"}, "localhost"),
+        ({**GET, ":path": "http://evil.example/"}, "localhost"),
+        ({**GET, ":path": "//evil.example"}, "localhost"),
+        ({**GET, ":path": ""}, None),
+        ({":method": "CONNECT", ":authority": "evil.example:80"}, None),
+        ({**GET, ":method": "CONNECT"}, None),
+        ({**GET, ":method": "CONNECT", ":protocol": "websocket"}, None),
+        ({**GET, "transfer-encoding": "chunked"}, None),
+        ({**GET, "connection": "upgrade", "upgrade": "websocket"}, None),
+        ({**GET, "x": "a\r\nhost: evil.example"}, None),
+        ({**GET, "content-length": "5"}, None),
+        ({name: value for name, value in GET.items() if name != ":authority"}, None),
+        ({**GET, ":status": "200"}, None),
+    ],
+)
+async def test_by_http_2_too_a_request_has_one_host_and_one_meaning(
+    certificate: tuple[str, str], fields: dict[str, str], said: str | None
+) -> None:
+    """What the core is told is the authority; what makes no sense reaches nobody, and breaks nothing."""
+    async with opened(tls=certificate) as door:
+        async with http_2(door.port, certificate[0]) as (stream, sender):
+            sender.send_headers(1, list(fields.items()), end_stream=True)
+            code = await answer_of(stream, sender, 1)
+        told = [each for each in door.events if isinstance(each, HttpRequest)]
+        assert [dict(each.headers)["host"] for each in told] == ([] if said is None else [said])
+        assert (code == 200) == (said is not None)
+
+
+async def test_a_refused_upload_that_goes_on_takes_no_other_request_of_its_connection_along(
+    certificate: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_door, "DRAIN_SECONDS", 0.01)
+    async with opened(tls=certificate) as door, http_2(door.port, certificate[0]) as (stream, sender):
+        large = {**GET, ":method": "POST", "content-length": str(http_door.MAX_BODY_BYTES + 1)}
+        sender.send_headers(1, list(large.items()))
+        assert await answer_of(stream, sender, 1) == 413
+        for _ in range(8):
+            sender.send_data(1, b"x" * 1000)
+        sender.prioritize(1, weight=200, depends_on=9, exclusive=True)
+        sender.send_headers(3, list(GET.items()), end_stream=True)
+        assert await answer_of(stream, sender, 3) == 200

@@ -88,12 +88,19 @@ def test_a_session_is_never_one_that_the_browser_has_brought_along(web: Site) ->
             "localhost:+80",
             "localhost:80:80",
             "localhost:8080.evil.example",
-            "localhost:٨٠",
+            "localhost:\u0668\u0660",
             "localhost:999999",
         ),
         *("[::1%eth0]", "[::1%25eth0]", "[::1%'><script>]:80", "fe80::1%lo", "::1", "[127.0.0.1]x", "[", "[]", "]:80"),
         *("127.1", "0x7f000001", "2130706433", "0177.0.0.1", "localhost..", ".localhost", "a..localhost"),
-        *("LOCALHOST.EVIL.EXAMPLE", "xn--localhost", "ⅼocalhost", "loca\u00adlhost", "a.b.localhost", "*.localhost"),
+        *(
+            "LOCALHOST.EVIL.EXAMPLE",
+            "xn--localhost",
+            "\u217cocalhost",
+            "loca\u00adlhost",
+            "a.b.localhost",
+            "*.localhost",
+        ),
         *("my.lan.localhost", "localhost.my.lan", "web--site--local.evil.my.lan", "web--site--local.localhost.my.lan"),
         *(
             "web--site--local_.localhost",
@@ -107,8 +114,7 @@ def test_a_session_is_never_one_that_the_browser_has_brought_along(web: Site) ->
 def test_a_host_that_is_not_exactly_one_of_ours_is_refused(host: str) -> None:
     request = HttpRequest(0, "GET", "/", "", (("host", host),), b"", ("127.0.0.1", 1))
     with pytest.raises(HttpRefused):
-        read = read_untrusted(request, HERE)
-        raise AssertionError(read.place)
+        read_untrusted(request, HERE)
 
 
 def test_a_name_is_the_same_package_however_it_is_written() -> None:
