@@ -15,7 +15,8 @@ from nectar_node.packages import unpacking
 from nectar_node.packages.startable import read_startable
 
 KITS_FOLDER = "kits"
-"""The folder, in a node's folder, of the zips that kits have sent: the latest of each package. They outlast the node."""
+"""The folder, in a node's folder, of the zips that kits have sent: the latest of each package. They stay
+when the node goes down."""
 
 
 async def start_upload(

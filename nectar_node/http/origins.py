@@ -201,8 +201,8 @@ def is_foreign(headers: dict[str, str], host: str, *, secure: bool) -> bool:
 def is_navigation(headers: dict[str, str]) -> bool:
     """Whether a browser opens a page in a window of its own, and not in a frame or a part of another page.
 
-    Without Fetch Metadata a script can ask for `text/html` too, but then the browser says of which origin it is; it never
-    says that when it opens a page with GET (Fetch, 4.1).
+    Without Fetch Metadata a script can ask for `text/html` too, but then the browser says of which origin it is. It
+    never says that when it opens a page with GET (Fetch, 4.1).
     """
     if "sec-fetch-mode" in headers or "sec-fetch-dest" in headers:
         return headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest", "document") == "document"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import tracemalloc
-from pathlib import Path
 
 import pytest
 
 from nectar_node.contract.http import HttpRequest
 from nectar_node.http.entrance import Entrance
 from nectar_node.http.origins import OurNames, place_untrusted
+from nectar_node.http.pages import PageAnswer
 from nectar_node.http.requests import HttpRefused, read_untrusted
 from nectar_node.http.sessions import WebSessions
 from tests.nectar_node.http.test_entrance import HOME, OTHER, WEB, entered, opens, said, signed_in
@@ -153,7 +153,7 @@ def test_no_path_leads_to_another_site(web: Site, host: str, path: str) -> None:
     assert to.startswith("/") or to.split("/")[2].endswith("localhost:8080")
 
 
-def test_the_link_of_a_code_is_not_told_to_other_sites_and_works_once(tmp_path: Path) -> None:
+def test_the_link_of_a_code_is_not_told_to_other_sites_and_works_once() -> None:
     sessions = WebSessions(iter(range(1, 100)).__next__)
     cookie = sessions.begin("127.0.0.1", 0.0)
     code = sessions.make_code(cookie, "web--site--local", 0.0)
@@ -161,8 +161,8 @@ def test_the_link_of_a_code_is_not_told_to_other_sites_and_works_once(tmp_path: 
     headers = (("host", WEB),)
     read = read_untrusted(HttpRequest(0, "GET", "/login", f"code={code}", headers, b"", ("127.0.0.1", 1)), HERE)
     first, second = (entrance.own(0, read, b"", 1.0) for _ in range(2))
-    assert first is not None
-    assert second is not None
+    assert isinstance(first, PageAnswer)
+    assert isinstance(second, PageAnswer)
     assert "set-cookie" in dict(first.headers)
     assert "set-cookie" not in dict(second.headers)
     assert dict(first.headers)["referrer-policy"] == "same-origin"
