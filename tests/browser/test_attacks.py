@@ -63,6 +63,7 @@ def test_no_page_stands_between_its_visitor_and_where_the_node_signs_in(
     web_node: WebNode, nectar_visitors: Visitors, signed_in: Page
 ) -> None:
     """A service worker would see the code at `/login`; it gets no further than the paths of its own process."""
+    nectar_visitors.allow("not under the max scope")
     bind = {"Bind": {"path": "/worker.js", "authenticated": False, "local_only": False, "cache": True}}
     tell = {"to": f"{web_node.name}@{LATE}", "body": json.dumps(bind), "mime": "text/javascript", "blob": "0"}
     web_node.network.message(web_node.name, "our@web:site:local", json.dumps({"Tell": tell}))

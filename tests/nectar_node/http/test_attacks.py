@@ -167,3 +167,12 @@ def test_the_link_of_a_code_is_not_told_to_other_sites_and_works_once() -> None:
     assert "set-cookie" not in dict(second.headers)
     assert dict(first.headers)["referrer-policy"] == "same-origin"
     assert dict(first.headers)["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["x-forwarded-server", "x-forwarded", "forwarded", "via", "cf-connecting-ip", "true-client-ip", "x-real-ip"],
+)
+def test_what_a_tunnel_has_brought_here_is_not_of_this_machine(header: str) -> None:
+    headers = (("host", "localhost"), (header, ""))
+    assert not read_untrusted(HttpRequest(0, "GET", "/", "", headers, b"", ("127.0.0.1", 1)), HERE).is_local
