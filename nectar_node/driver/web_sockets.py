@@ -211,8 +211,14 @@ class DoorWebSocket(WSStream):
         self.start_time, self.scope = 0.0, {}  # type: ignore[typeddict-item]
         headers = [(name.lower(), value) for name, value in event.headers]
         self.handshake = Handshake([each for each in headers if each[0] != b"sec-websocket-extensions"], "1.1")
-        if event.http_version != "1.1" or not self.handshake.is_valid():
+        if event.method != "GET" or event.http_version != "1.1" or not self.handshake.is_valid():
             await self._refuse(error_page(400, "This is no handshake for a WebSocket (RFC 6455, 4.2.1)."))
+            return
+        if any(
+            name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in headers
+        ):
+            # A proxy would take for a body what would be frames here.
+            await self._refuse(error_page(400, "A WebSocket is asked for without a body."))
             return
         if self._door.closes or len(self._door.open) >= self._door.most:
             await self._refuse(error_page(503, "The node goes down, or has too many WebSockets."))

@@ -80,6 +80,31 @@ async def test_chunks_that_two_parsers_could_read_in_two_ways_are_refused(data: 
         assert not door.events
 
 
+ASKS = HEAD + b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+KEY = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"POST /ws HTTP/1.1\r\n" + ASKS + KEY + b"\r\n",
+        b"GET /ws HTTP/1.1\r\n" + ASKS + KEY + b"Content-Length: 5\r\n\r\nabcde",
+        b"GET /ws HTTP/1.1\r\n" + ASKS + KEY + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET /ws HTTP/1.1\r\n" + ASKS + b"\r\n",
+        b"GET /ws HTTP/1.0\r\n" + ASKS + KEY + b"\r\n",
+        b"GET /ws HTTP/1.1\r\n" + ASKS.replace(b": 13", b": 7") + KEY + b"\r\n",
+    ],
+)
+async def test_a_websocket_is_asked_for_by_get_and_without_a_body(data: bytes) -> None:
+    """Else a proxy takes for a body what would be frames here, or goes on when there is no WebSocket."""
+    async with opened() as door:
+        with trio.fail_after(10):
+            answer = await door.ask(data + request("/no"))
+        assert status(answer) == 400
+        assert answer.count(b"HTTP/1.1 ") == 1
+        assert not door.events
+
+
 @asynccontextmanager
 async def http_2(port: int, authority: str) -> AsyncIterator[tuple[trio.SSLStream[trio.SocketStream], H2Connection]]:
     """A connection whose sender sends whatever it is told to."""
