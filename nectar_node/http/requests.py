@@ -37,8 +37,8 @@ _PROXY_HEADERS = frozenset(
         "x-envoy-external-address",
     }
 )
-"""What proxies, tunnels and content delivery networks add, beside `x-forwarded-…`. A request with one of them comes from
-somewhere else than its connection does.
+"""What proxies, tunnels and content delivery networks add, beside `x-forwarded-…`. A request with one of them comes
+from somewhere else than its connection does.
 """
 
 
