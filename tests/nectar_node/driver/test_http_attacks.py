@@ -13,9 +13,9 @@ from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, ResponseReceived, StreamEnded, StreamReset
 
 from nectar_node.contract.config import LOOPBACK
-from nectar_node.contract.http import HttpRequest
+from nectar_node.contract.http import HttpGone, HttpRequest
 from nectar_node.driver import http_door
-from tests.nectar_node.driver.test_http_door import HEAD, opened, request, status
+from tests.nectar_node.driver.test_http_door import HEAD, opened, request, status, until
 from tests.nectar_node.driver.test_http_door import certificate as certificate
 
 UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
@@ -192,3 +192,40 @@ async def test_a_refused_upload_that_goes_on_takes_no_other_request_of_its_conne
         sender.prioritize(1, weight=200, depends_on=9, exclusive=True)
         sender.send_headers(3, list(GET.items()), end_stream=True)
         assert await answer_of(stream, sender, 3) == 200
+
+
+async def test_requests_that_are_taken_back_at_once_are_forgotten(certificate: tuple[str, str]) -> None:
+    """Rapid reset (CVE-2023-44487), which no limit of open streams bounds."""
+    async with opened(tls=certificate) as door, http_2(door.port, certificate[0]) as (stream, sender):
+        for number in range(1, 401, 2):
+            sender.send_headers(number, list({**GET, ":path": "/wait"}.items()), end_stream=True)
+            sender.reset_stream(number)
+        sender.send_headers(401, list(GET.items()), end_stream=True)
+        assert await answer_of(stream, sender, 401) == 200
+        await until(lambda: len(door.door._waiting) == 0)
+        asked = [each.token for each in door.events if isinstance(each, HttpRequest) and each.path == "/wait"]
+        gone = [each.token for each in door.events if isinstance(each, HttpGone)]
+        assert sorted(map(id, asked)) == sorted(map(id, gone))
+
+
+async def test_frames_that_mean_nothing_end_their_connection_and_are_no_failure(certificate: tuple[str, str]) -> None:
+    async with opened(tls=certificate) as door:
+        for frame in (
+            b"\x00\x00\x04\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00",  # a window that grows by nothing
+            b"\x00\x00\x04\x08\x00\x00\x00\x00\x09\x7f\xff\xff\xff",  # that of a stream that is not there
+            b"\x00\x00\x05\x02\x00\x00\x00\x00\x03\x00\x00\x00\x03\x10",  # a stream that depends on itself
+            b"\x00\x00\x05\x02\x00\x00\x00\x00\x00\x00\x00\x00\x03\x10",  # a priority of no stream
+            b"\x00\x00\x04\x01\x00\x00\x00\x00\x01\x82\x86\x84\xff",  # a head that does not end, then another frame
+            b"\x00\x00\x03\x00\x00\x00\x00\x00\x07abc",  # data for a stream that is not there
+            b"\x00\x00\x01\x09\x04\x00\x00\x00\x01\x82",  # the rest of no head
+            b"\x00\x00\x04\x03\x00\x00\x00\x00\x05\x00\x00\x00\x08",  # a reset of nothing
+            b"\xff\xff\xff\x00\x00\x00\x00\x00\x01",  # a frame of 16 MiB
+        ):
+            async with http_2(door.port, certificate[0]) as (stream, sender):
+                await stream.send_all(sender.data_to_send() + frame + frame)
+                await stream.send_all(b"\x00\x00\x08\x06\x00\x00\x00\x00\x0001234567")  # a ping
+                with trio.move_on_after(0.5):
+                    while await stream.receive_some():
+                        pass
+            assert not door.failures, frame
+        assert not door.events
