@@ -370,8 +370,12 @@ class HttpDoor:
         """Return what the request is answered with; None: nobody is there any more."""
         if self._closes:
             return error_page(503, "The node goes down.")
-        names = [name for name, _ in scope["headers"]]
-        if b"content-length" in names and b"transfer-encoding" in names:
+        version, names = scope["http_version"], [name for name, _ in scope["headers"]]
+        if version not in ("1.0", "1.1", "2"):
+            return error_page(505, "Requests come by HTTP/1.1, or by HTTP/2 with TLS.")
+        if scope["method"] == "CONNECT":  # an answer of 200 would end HTTP on this connection (RFC 9110, 9.3.6)
+            return error_page(501, "This is no proxy.")
+        if b"transfer-encoding" in names and (b"content-length" in names or version == "1.0"):
             # Two lengths, of which another parser may believe the other one (RFC 9112, 6.1).
             return error_page(400, "A request has one length.")
         if _length(scope) > MAX_BODY_BYTES:
@@ -389,6 +393,8 @@ class HttpDoor:
             return error_page(408, f"The request was not there within {READ_SECONDS:.0f} seconds.")
         if reading.gone:
             return None
+        if b"content-length" in names and len(reading.data) != _length(scope):  # by HTTP/2 (RFC 9113, 8.1.1)
+            return error_page(400, "A request has the length that it says.")
         return await self._ask(scope, reading)
 
     async def _ask(self, scope: Scope, reading: _Body) -> PageAnswer | DoorFeed | None:

@@ -14,8 +14,9 @@ from nectar_node.contract.http import StartUpload
 from nectar_node.packages import unpacking
 from nectar_node.packages.startable import read_startable
 
-UPLOADS_FOLDER = "uploads"
-"""The folder, in a node's folder, of the zips that kits have sent: the latest of each package."""
+KITS_FOLDER = "kits"
+"""The folder, in a node's folder, of the zips that kits have sent: the latest of each package. They stay
+when the node goes down."""
 
 
 async def start_upload(
@@ -27,7 +28,7 @@ async def start_upload(
     The zip stays where it is written, as where the package comes from: what the user grants it there holds for the next
     upload too.
     """
-    path = folder / UPLOADS_FOLDER / f"{upload.package.package}@{upload.package.publisher}.zip"
+    path = folder / KITS_FOLDER / f"{upload.package.package}@{upload.package.publisher}.zip"
     try:
         prepared = await trio.to_thread.run_sync(_prepare, upload, our, path, folder)
     except NodeError as error:

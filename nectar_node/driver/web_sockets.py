@@ -19,6 +19,9 @@ from typing import Any, NamedTuple
 
 import h11
 import trio
+from h2.errors import ErrorCodes
+from h2.events import DataReceived, PriorityUpdated, RequestReceived
+from h2.events import Event as Http2Event
 from h2.settings import SettingCodes
 from hypercorn.protocol import ProtocolWrapper
 from hypercorn.protocol.events import Body, Data, EndBody, Event, Request, Response, StreamClosed
@@ -208,8 +211,14 @@ class DoorWebSocket(WSStream):
         self.start_time, self.scope = 0.0, {}  # type: ignore[typeddict-item]
         headers = [(name.lower(), value) for name, value in event.headers]
         self.handshake = Handshake([each for each in headers if each[0] != b"sec-websocket-extensions"], "1.1")
-        if event.http_version != "1.1" or not self.handshake.is_valid():
+        if event.method != "GET" or event.http_version != "1.1" or not self.handshake.is_valid():
             await self._refuse(error_page(400, "This is no handshake for a WebSocket (RFC 6455, 4.2.1)."))
+            return
+        if any(
+            name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in headers
+        ):
+            # A proxy would take for a body what would be frames here.
+            await self._refuse(error_page(400, "A WebSocket is asked for without a body."))
             return
         if self._door.closes or len(self._door.open) >= self._door.most:
             await self._refuse(error_page(503, "The node goes down, or has too many WebSockets."))
@@ -407,6 +416,13 @@ class _Http11(H11Protocol):
         self._door = door
         self._accepted = accepted
 
+    async def _check_protocol(self, event: h11.Request) -> None:
+        """Stay with HTTP/1.1, whatever is asked for: HTTP/2 is agreed upon by TLS alone (RFC 9113, 3.1).
+
+        A proxy that passes on the upgrade to h2c would from then on pass on requests that it has not read, with any
+        Host, and without what says that there is a proxy: they would seem to be of this machine.
+        """
+
     async def _create_stream(self, request: h11.Request) -> None:
         if not _wants_web_socket(request):
             await super()._create_stream(request)
@@ -431,6 +447,31 @@ class _Http11(H11Protocol):
         await self.stream.handle(asked)
 
 
+class _Http2(H2Protocol):
+    """Hypercorn's HTTP/2, without WebSockets, and with an end for what it has no place for."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        del self.connection.local_settings[SettingCodes.ENABLE_CONNECT_PROTOCOL]
+
+    async def _handle_events(self, events: list[Http2Event]) -> None:
+        for event in events:
+            if isinstance(event, RequestReceived) and not _has_place(event):
+                self.connection.reset_stream(event.stream_id, ErrorCodes.PROTOCOL_ERROR)
+            elif isinstance(event, DataReceived) and event.stream_id not in self.streams:
+                # It was refused before all of it was there; the connection goes on for the others.
+                self.connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+            elif not isinstance(event, PriorityUpdated):  # which mean nothing any more (RFC 9113, 5.3.2)
+                await super()._handle_events([event])
+        await self._flush()
+
+
+def _has_place(request: RequestReceived) -> bool:
+    """Whether a request names something here; CONNECT names another place (RFC 9113, 8.5)."""
+    fields = dict(request.headers)
+    return b":path" in fields and fields.get(b":method", b"\xff").isascii()
+
+
 def _wants_web_socket(request: h11.Request) -> bool:
     said: dict[bytes, bytes] = {}
     for name, value in request.headers:
@@ -441,10 +482,8 @@ def _wants_web_socket(request: h11.Request) -> bool:
 
 def with_web_sockets(wrapper: ProtocolWrapper, door: SocketDoor, accepted: Callable[[], None]) -> ProtocolWrapper:
     """Let a connection's protocol, which has not begun, have our WebSockets."""
-    inner: Any = wrapper.protocol
-    if isinstance(inner, H2Protocol):
-        del inner.connection.local_settings[SettingCodes.ENABLE_CONNECT_PROTOCOL]
-    else:
-        args = (wrapper.app, wrapper.config, wrapper.context, wrapper.task_group, wrapper.state, wrapper.ssl)
-        wrapper.protocol = _Http11(door, accepted, *args, wrapper.client, wrapper.server, wrapper.send)
+    above = (wrapper.app, wrapper.config, wrapper.context, wrapper.task_group, wrapper.state, wrapper.ssl)
+    args = (*above, wrapper.client, wrapper.server, wrapper.send)
+    is_http2 = isinstance(wrapper.protocol, H2Protocol)
+    wrapper.protocol = _Http2(*args) if is_http2 else _Http11(door, accepted, *args)
     return wrapper

@@ -102,7 +102,12 @@ class Entrance:
         return HttpAnswer(event.token, *_redirect(303, login.to, self._cookies(login.read, cookie)))
 
     def _name(self, read: ReadRequest) -> PageAnswer:
-        """Answer what pages of packages begin with; a name is a host's, so it needs no escapes."""
+        """Answer what pages of packages begin with; a name is a host's, so it needs no escapes. Raises HttpRefused.
+
+        A script of any page of the web could be this one (HTML, 4.12.1), and would tell it who its visitor is.
+        """
+        if read.is_foreign:
+            raise HttpRefused(403, "A page of another site has asked for this.")
         script = read.path == OUR_SCRIPT
         text = f'window.our = {{}}; window.our.node = "{self._our}";\n' if script else self._our
         kind = "text/javascript" if script else "text/plain"
@@ -247,11 +252,12 @@ class Entrance:
         return next((each for each in found if each is not None), None)
 
     def without_session(self, headers: dict[str, str]) -> dict[str, str]:
-        """Return the headers without the cookies of a session, which are no process's business."""
+        """Return the headers without the cookies of sessions, which are no process's business; nor are those of another
+        node of the same host, since cookies do not know of ports (RFC 6265, 8.5).
+        """
         if "cookie" not in headers:
             return headers
-        own = [f"{name}{self._our}=" for name in _COOKIES]
-        kept = [each for each in headers["cookie"].split(";") if not each.strip().startswith(tuple(own))]
+        kept = [each for each in headers["cookie"].split(";") if not each.strip().startswith(_COOKIES)]
         rest = {name: value for name, value in headers.items() if name != "cookie"}
         return {**rest, "cookie": ";".join(kept).strip()} if kept else rest
 

@@ -148,6 +148,8 @@ def place_untrusted(host: str, names: Collection[str]) -> WebPlace | None:
     if colon and not (port.isascii() and port.isdecimal() and len(port) <= 5):
         return None
     name, suffix = name.lower().removesuffix("."), f"{colon}{port}"
+    if "%" in name:
+        return None  # a zone: no browser sends one (RFC 9110, 4.2), and any text may stand in it
     bare = name[1:-1] if name.startswith("[") and name.endswith("]") else name
     try:
         address = ip_address(bare)
@@ -163,6 +165,8 @@ def _named(name: str, port: str, names: Collection[str]) -> WebPlace | None:
     if name == "localhost" or name in names:
         return WebPlace(name, port, None, has_labels=True)
     label, _, parent = name.partition(".")
+    if len(label) > MAX_LABEL_CHARACTERS:
+        return None
     if parent == "localhost" or parent in names:
         return WebPlace(parent, port, label, has_labels=True)
     return None
@@ -195,7 +199,11 @@ def is_foreign(headers: dict[str, str], host: str, *, secure: bool) -> bool:
 
 
 def is_navigation(headers: dict[str, str]) -> bool:
-    """Whether a browser opens a page in a window of its own, and not in a frame or a part of another page."""
+    """Whether a browser opens a page in a window of its own, and not in a frame or a part of another page.
+
+    Without Fetch Metadata a script can ask for `text/html` too, but then the browser says of which origin it is. It
+    never says that when it opens a page with GET (Fetch, 4.1).
+    """
     if "sec-fetch-mode" in headers or "sec-fetch-dest" in headers:
         return headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest", "document") == "document"
-    return "text/html" in headers.get("accept", "")
+    return "text/html" in headers.get("accept", "") and "origin" not in headers

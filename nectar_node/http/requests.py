@@ -31,9 +31,15 @@ _NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _METHOD = re.compile(r"[A-Z]{1,20}")
 _PROXY_HEADERS = frozenset(
-    {"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "x-forwarded-port"}
+    {
+        *("forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "x-original-host", "x-remote-ip"),
+        *("true-client-ip", "cf-connecting-ip", "fastly-client-ip", "fly-client-ip", "cdn-loop"),
+        "x-envoy-external-address",
+    }
 )
-"""What proxies add; a request with one of them comes from somewhere else than its connection does."""
+"""What proxies, tunnels and content delivery networks add, beside `x-forwarded-…`. A request with one of them comes
+from somewhere else than its connection does.
+"""
 
 
 class HttpRefused(Exception):
@@ -106,7 +112,7 @@ def read_untrusted(request: HttpRequest, names: OurNames) -> ReadRequest:
         _parameters_untrusted(request.query),
         headers,
         request.source,
-        is_local=not proxied and _is_loopback(request.source[0]) and _PROXY_HEADERS.isdisjoint(headers),
+        is_local=not proxied and _is_loopback(request.source[0]) and not _is_forwarded(headers),
         is_browser=is_browser(headers),
         is_foreign=is_foreign(headers, host, secure=secure),
     )
@@ -120,6 +126,10 @@ def cookies(headers: dict[str, str], name: str) -> list[str]:
     """Return the values of all cookies of one name: another host below the same domain can add some (RFC 6265, 8.6)."""
     sent = (each.strip().partition("=") for each in headers.get("cookie", "").split(";"))
     return [value for found, _, value in sent if found == name]
+
+
+def _is_forwarded(headers: dict[str, str]) -> bool:
+    return any(name in _PROXY_HEADERS or name.startswith("x-forwarded") for name in headers)
 
 
 def _is_loopback(host: str) -> bool:

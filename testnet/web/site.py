@@ -136,7 +136,8 @@ def _served(file: StaticPage, read: ReadRequest) -> PageAnswer:
     if read.method not in ("GET", "HEAD"):
         raise HttpRefused(405, "This is looked at with GET.")
     answer = serve(file, read.headers)
-    return answer._replace(headers=(*answer.headers, ("content-security-policy", POLICY)))
+    apart: Headers = (("content-security-policy", POLICY), ("cross-origin-opener-policy", "same-origin"))
+    return answer._replace(headers=(*answer.headers, *apart))
 
 
 def value(told: object, status: int = 200) -> PageAnswer:

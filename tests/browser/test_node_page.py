@@ -235,6 +235,11 @@ def test_who_is_signed_out_elsewhere_is_told_and_sees_nothing_new(
 def test_a_mistyped_address_shows_what_there_is(page: Page) -> None:
     page.evaluate("location.hash = 'nothing/like/that'")
     expect(page.get_by_role("heading", level=2)).to_have_text("Packages")
+    for name in ("constructor", "__proto__/x", "toString", "<img src=x onerror=alert(1)>"):
+        page.evaluate("location.hash = 'errors'")
+        expect(page.get_by_role("heading", level=2)).to_have_text("Errors")
+        page.evaluate("(name) => { location.hash = name; }", name)
+        expect(page.get_by_role("heading", level=2)).to_have_text("Packages")
     page.evaluate("location.hash = 'logs/%E0%A4%A'")
     expect(page.get_by_role("heading", level=2)).to_have_text("Logs")
     expect(page.get_by_text("It has written nothing that the node remembers.")).to_be_visible()

@@ -12,6 +12,7 @@ import socket
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -359,6 +360,7 @@ def test_a_package_that_asks_for_power_is_started_by_its_user_first(node: Node) 
     assert refused["InstallResponse"] == "Failure"
     assert "--grant kernel" in refused["error"]
     path = next(word.strip("`") for word in refused["error"].split() if word.endswith(".zip"))
+    assert not Path(path).is_relative_to(node.network.place(NODE).uploads), "which is emptied when the node boots"
     started = nectar("start", path, "--node", NODE, "--grant", "kernel", folder=node.network.folder)
     assert started.code == 0, started
     assert kit_starts(node, token, data, store, "power.os") == {"InstallResponse": "Success"}, "that was agreed to"

@@ -15,6 +15,7 @@ const VIEWS = {
   logs: ['Logs', () => import('./logs.js')],
   backups: ['Backups', () => import('./backups.js')],
 };
+const isView = (name) => Object.hasOwn(VIEWS, name); // and not what every object has, such as `constructor`
 const KEPT = 120; // samples that figures are drawn of: two minutes
 const HIDDEN = 20000; // milliseconds after which a page that nobody sees asks for nothing
 
@@ -76,7 +77,7 @@ function useView() {
   useEffect(() => {
     const go = async () => {
       const [first, ...rest] = place();
-      const name = first in VIEWS ? first : 'packages';
+      const name = isView(first) ? first : 'packages';
       let Part;
       try {
         ({ Part } = await VIEWS[name][1]());
@@ -84,7 +85,7 @@ function useView() {
         setTimeout(go, 1000); // the node does not answer
         return;
       }
-      if ((place()[0] || 'packages') === name || !(place()[0] in VIEWS)) setView({ name, Part, rest });
+      if ((place()[0] || 'packages') === name || !isView(place()[0])) setView({ name, Part, rest });
     };
     go();
     addEventListener('hashchange', go);

@@ -230,6 +230,75 @@ def test_what_is_no_package_is_refused_by_the_name_of_the_file_that_was_uploaded
     assert "No package nobody:here is installed" in browser.refused("start", address="nobody:here")
 
 
+JUNK: tuple[object, ...] = (
+    *(None, True, -1, 1e308, "", "\x00", "../../key", "/etc/passwd", "x" * 60_000, "\ud800"),
+    *([[]], ["*"] * 5000, {"__proto__": 1}, "our@kernel:distro:sys", "terminal:sys"),
+)
+"""What no field of a command is, or none of a page's."""
+HIDDEN = {"package": "/etc", "file": "/etc/passwd", "path": "/x", "blob_file": "/etc/passwd", "answer_file": "/tmp/x"}
+"""Fields that name places of the machine, or send messages: for the control socket alone."""
+
+
+def test_whatever_a_field_holds_a_command_is_answered_and_nothing_of_our_own_fails(browser: Browser) -> None:
+    for name, command in COMMANDS.items():
+        if command.streams or name == UPLOAD_DATA:
+            continue
+        fields = sorted(command.fields)
+        for junk in JUNK:
+            for given in [{each: junk} for each in fields] or [{"x": junk}]:
+                told = browser.give(name, **HIDDEN, **given)
+                sentence = str(told.get("error", {}).get("sentence", ""))
+                assert "its log says why" not in sentence, (name, given)
+                assert "root:" not in sentence, "which is in the file"
+    for query in (
+        "upload=..&offset=0",
+        "upload=x&offset=-1",
+        "offset=1",
+        "upload=%00&offset=99999999999999",
+        "",
+        "%ff",
+    ):
+        path = f"/api/{UPLOAD_DATA}?{query}"
+        answer = browser._request("POST", path, {"cookie": browser.cookies}, b"x")
+        assert answer.status == 400, query
+    with browser.network.connect(ONE) as client:
+        assert not any(client.request("status")["failures"].values())
+    assert "has failed" not in browser.network.log(ONE)
+
+
+@pytest.mark.parametrize("name", sorted(set(HIDDEN)))
+def test_a_page_names_no_place_of_the_machine(browser: Browser, name: str) -> None:
+    """Whatever it says beside: it could have the node read any file that the user can read."""
+    assert not any(name in command.fields for command in COMMANDS.values())
+    for command in ("review", "start"):
+        assert browser.refused(command, **{name: HIDDEN[name]}) == "package is the path of a folder."
+    assert browser.give("share", file="/etc/passwd", path="/hello:sys/x")["error"]["kind"] == "NoSuchCommand"
+    assert "does not have this file" in browser.refused("send", name=TWO, upload="/etc/passwd", **HIDDEN)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content-type": "text/plain"},
+        {"content-type": "application/x-www-form-urlencoded"},
+        {"content-type": "multipart/form-data; boundary=application/json"},
+        {"content-type": "text/plain;application/json"},
+        {"content-type": "application/json", "origin": "null"},
+        {"content-type": "application/json", "origin": "http://hello--hello--sys.localhost"},
+        {"content-type": "application/json", "sec-fetch-site": "same-site"},
+        {"content-type": "application/json", "sec-fetch-site": "none"},
+        {"content-type": "application/json", "x-http-method-override": "GET", "sec-fetch-site": "cross-site"},
+    ],
+)
+def test_a_page_of_another_site_gives_no_command(browser: Browser, headers: dict[str, str]) -> None:
+    """Also with the cookie, which a browser leaves out."""
+    body = json.dumps({"address": "hello:sys"}).encode()
+    answer = browser._request("POST", "/api/kill", {"cookie": browser.cookies, **headers}, body)
+    assert answer.status in (403, 415)
+    with browser.network.connect(ONE) as client:
+        assert client.request("ps", address="hello:hello:sys")["process"]
+
+
 def test_figures_come_once_a_second_and_the_log_line_by_line(browser: Browser) -> None:
     with browser.follow("watch") as events:
         (_, first), (_, second) = next(events), next(events)

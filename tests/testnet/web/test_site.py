@@ -170,6 +170,12 @@ def test_an_order_of_any_shape_is_read_or_refused(name: str, value: object) -> N
     assert refused.endswith(".")
 
 
+def test_a_page_that_has_opened_this_one_has_no_hand_on_it(site: PageSite) -> None:
+    answer = site.take(asked("/", cookie=signed_in(site)), 0.0)
+    assert isinstance(answer, PageAnswer)
+    assert dict(answer.headers)["cross-origin-opener-policy"] == "same-origin"
+
+
 def test_the_page_lets_no_script_run_but_its_own(site: PageSite) -> None:
     answer = site.take(asked("/", cookie=signed_in(site)), 0.0)
     assert isinstance(answer, PageAnswer)
