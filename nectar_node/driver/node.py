@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -43,6 +44,7 @@ from nectar_node.base.errors import (
     first,
 )
 from nectar_node.base.refusals import why_refused
+from nectar_node.base.shipped import page_files
 from nectar_node.contract.actions import (
     BadCode,
     DiskUsed,
@@ -61,16 +63,6 @@ from nectar_node.contract.actions import (
     Torn,
 )
 from nectar_node.contract.config import GENESIS_FILE, GenesisFile, NewerNetwork, NodeConfig, module_cache
-from nectar_node.contract.http import (
-    BROWSER_ACTIONS,
-    BrowserAction,
-    CheckPassword,
-    HttpCommand,
-    HttpEvent,
-    PasswordChecked,
-    StartUpload,
-    UploadStarted,
-)
 from nectar_node.contract.http_client import (
     HangUp,
     HttpClientConfig,
@@ -100,7 +92,6 @@ from nectar_node.driver.backup_runs import BackupRuns
 from nectar_node.driver.code_loading import Loader
 from nectar_node.driver.disk_threads import Lanes
 from nectar_node.driver.http_client import HttpClientDriver
-from nectar_node.driver.http_door import HttpDoor, open_door
 from nectar_node.driver.log_budget import LogBudget
 from nectar_node.driver.membership import (
     forget_former_key,
@@ -111,12 +102,10 @@ from nectar_node.driver.membership import (
     read_keys,
     registrar_key,
 )
-from nectar_node.driver.node_api import NodeApi, page_files
 from nectar_node.driver.node_store import OpenStore, open_store
 from nectar_node.driver.node_trace import NodeTrace
 from nectar_node.driver.program_code import load_program
 from nectar_node.driver.snapshots import NodeSnapshots, forget_snapshot
-from nectar_node.driver.uploads import start_upload
 from nectar_node.packages.boot import Boot
 from nectar_node.packages.contents import discard_unused, with_copy
 from nectar_node.packages.manifest import Package
@@ -136,6 +125,9 @@ from net.names.directory import Directory, Endpoint
 from net.names.keyfile import Keys
 from net.peering.containment import told
 from net.peering.network import Network, NetworkConfig
+
+if TYPE_CHECKING:
+    from nectar_node.driver.browsers.node_browsers import NodeBrowsers
 
 CLOCK_SECONDS = 5.0
 """Seconds between two looks at the machine's clock: name records live for days."""
@@ -295,10 +287,8 @@ class Node:
         self._stop = trio.Event()
         self._ready = trio.Event()
         self._to_write: list[Writable] = []
-        self._door: HttpDoor | None = None
-        self._api: NodeApi | None = None
-        self._web: str | None = None
-        """The address for browsers; None: there is none."""
+        self._browsers: NodeBrowsers | None = None
+        """None: the node does not serve HTTP."""
         self._boot_id = os.urandom(8).hex()
         self._core = _make_core(prepared)
         self._runner = Runner(self._core, self._carry_out, self._flush)
@@ -327,10 +317,6 @@ class Node:
             Kept: control.kept,
             StartBackup: self._backups.start,
             StopBackup: self._backups.cut_short,
-            **dict.fromkeys(BROWSER_ACTIONS, self._browser),
-            HttpCommand: self._http_command,
-            CheckPassword: lambda check: self._nursery.start_soon(self._check_password, check),
-            StartUpload: lambda upload: self._nursery.start_soon(self._start_upload, upload),
             **dict.fromkeys((ServerCall, HangUp, SocketPush, SocketHold), self._client.carry_out),
             Joined: self._on_joined,
             NameRefused: self._on_refused,
@@ -344,11 +330,10 @@ class Node:
     async def run(self) -> None:
         """Listen, join, boot packages, report that the node is ready, and serve until told to stop."""
         listener = await self._listen()
-        self._open_door()
+        self._listen_for_browsers()
         socket = server.bind(self.config.folder.control)
         path = self.config.folder.path
         commands = control.Control(self._core, path, self._status, self._turn, self._ready, self._note, self._snapshots)
-        self._commands = commands
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -364,9 +349,9 @@ class Node:
                 nursery.start_soon(self._driver.serve, listener)
                 clients = self._prepared.budget.clients
                 nursery.start_soon(server.serve, commands, socket, control.MAX_LINE_BYTES, clients)
-                if self._door is not None:
-                    self._api = NodeApi(commands, nursery, self._door.perform, self._goes_on, self._note)
-                    nursery.start_soon(self._again, "the HTTP server", self._door.serve)
+                if self._browsers is not None:
+                    self._carriers |= self._browsers.begin(commands, nursery)
+                    nursery.start_soon(self._again, "the HTTP server", self._browsers.serve)
                 nursery.start_soon(_check_engine, self._prepared.engine)
                 nursery.start_soon(self._again, "the watch over the clock", self._watch_clock)
                 nursery.start_soon(self._again, "the watch over the memory", self._watch_memory)
@@ -476,50 +461,22 @@ class Node:
             except Exception as error:
                 self._note("the end of the node", error)
 
-    def _open_door(self) -> None:
-        """Listen for browsers, if that is wanted."""
-        if self.config.http is not None:
-            opened = open_door(self.config.http)
-            self._web = opened.url
-            budget = self._prepared.budget
-            self._door = HttpDoor(opened, budget.browsers, self._tell_http, self._note, budget.sockets)
+    def _listen_for_browsers(self) -> None:
+        config = self.config
+        if config.http is not None:
+            from nectar_node.driver.browsers.node_browsers import NodeBrowsers  # hypercorn, a tenth of a node's start
 
-    def _tell_http(self, event: HttpEvent) -> None:
-        self._core.http(event, trio.current_time())
-        self._turn()
+            check = partial(is_password, config.folder.key)
+            budget = self._prepared.budget
+            self._browsers = NodeBrowsers(config, config.http, budget, self._core, self._turn, check, self._note)
 
     def _tell_client(self, event: HttpClientEvent) -> None:
         self._core.take_http_client(event, trio.current_time())
         self._turn()
 
-    def _goes_on(self, command: HttpCommand) -> bool:
-        return self._core.sessions.lasts(command.session, trio.current_time())
-
-    def _browser(self, action: BrowserAction) -> None:
-        if self._door is not None:
-            self._door.perform(action)
-
-    def _http_command(self, command: HttpCommand) -> None:
-        if self._api is not None:
-            self._api.take(command)
-
-    async def _check_password(self, check: CheckPassword) -> None:
-        right = await trio.to_thread.run_sync(
-            is_password, self.config.folder.key, check.password, abandon_on_cancel=True
-        )
-        self._tell_http(PasswordChecked(check.token, right))
-
-    async def _start_upload(self, upload: StartUpload) -> None:
-        folder, client = self.config.folder.path, self._commands.connected(_say_nothing)
-        answer = partial(self._commands.answer_untrusted, client)
-        problem = await start_upload(upload, self.config.name, folder, answer)
-        if problem is not None:
-            log.write_line("http", f"a package that was sent is not started: {problem}")
-        self._tell_http(UploadStarted(upload.token, problem))
-
     async def _close_door(self) -> None:
-        if self._door is not None:
-            await self._door.close()
+        if self._browsers is not None:
+            await self._browsers.close()
 
     async def _keep(self) -> None:
         while not self._core.kept:
@@ -575,7 +532,7 @@ class Node:
         uptime = trio.current_time() - self._started
         return {
             "endpoint": list(self._endpoint),
-            "http": self._web,
+            "http": None if self._browsers is None else self._browsers.url,
             "http_name": None if self.config.http is None else self.config.http.name,
             "boot_id": self._boot_id,
             "uptime": round(uptime, 3),
@@ -764,10 +721,6 @@ def _make_core(prepared: _Prepared) -> NodeCore:
         ledger=prepared.ledger,
     )
     return NodeCore(core_config, network)
-
-
-async def _say_nothing(_: bytes) -> None:
-    """Be the client of a command that sends events, and want none."""
 
 
 async def _check_engine(engine: Engine) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import select
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,14 @@ def test_a_node_that_is_told_to_shut_down_by_message_answers_and_ends_cleanly(ne
         os.close(descriptor)
     assert "terminal:terminal:sys: has the node shut down" in network.log(name)
     assert not network.place(name).control.exists()
+
+
+def test_a_node_without_http_loads_neither_a_server_nor_a_client_of_http() -> None:
+    code = "import sys, nectar_node.driver.node; print([*sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
+    modules = {name.strip("[]', \n").split(".")[0] for name in loaded.split(",")}
+    assert "trio" in modules
+    assert not {"hypercorn", "h11", "h2", "wsproto", "httpx", "httpcore"} & modules
 
 
 async def test_g21_at_a_boot_a_packages_processes_hold_what_they_held_and_scripts_do_not(tmp_path: Path) -> None:
