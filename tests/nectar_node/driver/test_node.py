@@ -19,7 +19,7 @@ from nectar_node.base.folder import NodeFolder
 from nectar_node.base.log import MAX_FILE_BYTES, older
 from nectar_node.contract.config import NodeConfig
 from nectar_node.driver.log_budget import LINES
-from nectar_node.driver.node import _make_core, _prepare
+from nectar_node.driver.prepared import make_core, prepare
 from nectar_node.packages.boot import Boot
 from nectar_node.storage.disk import perform
 from nectar_node.storage.operations import Job
@@ -64,8 +64,8 @@ async def test_g21_at_a_boot_a_packages_processes_hold_what_they_held_and_script
     folder = NodeFolder(tmp_path / "a.nec")
     config = NodeConfig("a.nec", folder, None, tmp_path, packages=(package,))
     for boot in (1, 2):
-        prepared = _prepare(config, share(1024, 10))
-        core = _make_core(prepared)
+        prepared = prepare(config, share(1024, 10))
+        core = make_core(prepared)
         if boot == 1:
             for process in (main, script):
                 core.kernel.grants.grant(process, [held])
