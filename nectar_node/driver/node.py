@@ -76,7 +76,7 @@ from nectar_node.driver.membership import (
 )
 from nectar_node.driver.node_log import NodeLog
 from nectar_node.driver.node_trace import NodeTrace
-from nectar_node.driver.prepared import Prepared, make_core, prepare, wall_clock_offset
+from nectar_node.driver.prepared_node import PreparedNode, make_core, prepare, wall_clock_offset
 from nectar_node.driver.program_code import load_program
 from nectar_node.driver.snapshots import NodeSnapshots, forget_snapshot
 from nectar_node.packages.boot import Boot
@@ -132,7 +132,7 @@ def _is_orphan(config: NodeConfig) -> bool:
     return lifeline.has_ended(config.lifeline)
 
 
-async def _main(prepared: Prepared) -> None:
+async def _main(prepared: PreparedNode) -> None:
     # First of all: from here on, a signal at any moment finds the node ending in order.
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         await Node(prepared, signals).run()
@@ -141,7 +141,7 @@ async def _main(prepared: Prepared) -> None:
 class Node:
     """A running node."""
 
-    def __init__(self, prepared: Prepared, signals: AsyncIterator[int]) -> None:
+    def __init__(self, prepared: PreparedNode, signals: AsyncIterator[int]) -> None:
         self.config = prepared.config
         self._prepared = prepared
         self._signals = signals

@@ -7,7 +7,7 @@ from kernel.contract.guest import Poll, SendResponse
 from kernel.contract.limits import MAX_GUEST_FILES
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import Fiber
-from nectar_node.driver.prepared import guest_config
+from nectar_node.driver.prepared_node import guest_config
 from tests.kernel.wasm.guests import GUESTS, arrival, poll
 
 

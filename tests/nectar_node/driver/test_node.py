@@ -19,7 +19,7 @@ from nectar_node.base.folder import NodeFolder
 from nectar_node.base.log import MAX_FILE_BYTES, older
 from nectar_node.contract.config import NodeConfig
 from nectar_node.driver.log_budget import LINES
-from nectar_node.driver.prepared import make_core, prepare
+from nectar_node.driver.prepared_node import make_core, prepare
 from nectar_node.packages.boot import Boot
 from nectar_node.storage.disk import perform
 from nectar_node.storage.operations import Job

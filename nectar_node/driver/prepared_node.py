@@ -45,7 +45,7 @@ from net.peering.network import Network, NetworkConfig
 _IDS_AT_ONCE = 512
 
 
-class Prepared:
+class PreparedNode:
     """What a node has before it waits for anything."""
 
     def __init__(
@@ -116,7 +116,7 @@ def _forget_code(folder: Path, used: set[str]) -> None:
                 file.unlink()
 
 
-def prepare(config: NodeConfig, budget: Budget) -> Prepared:
+def prepare(config: NodeConfig, budget: Budget) -> PreparedNode:
     """Make the node's folder ours, and read what is there; raises NodeError."""
     folder = config.folder
     try:
@@ -130,10 +130,10 @@ def prepare(config: NodeConfig, budget: Budget) -> Prepared:
         budget = budget.with_browsers()
     opened = open_store(folder, config.name, lambda: former_names(config, keys), rescue=config.rescue)
     directory = open_directory(config, keys, opened.kept.names)
-    return Prepared(config, budget, lock, keys, opened, directory)
+    return PreparedNode(config, budget, lock, keys, opened, directory)
 
 
-def make_core(prepared: Prepared) -> NodeCore:
+def make_core(prepared: PreparedNode) -> NodeCore:
     """Return the core of a node that has been prepared; within trio, whose clock it goes by."""
     config = prepared.config
     memory = MemoryBudget(config.memory_bytes or default_budget())
