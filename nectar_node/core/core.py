@@ -24,14 +24,13 @@ from kernel.contract.events import (
     Kill,
     KillAll,
     Load,
-    Loaded,
     Output,
     Parcel,
     Taken,
     Tick,
     UseState,
 )
-from kernel.contract.guest import Guest, GuestConfig, Poll, Program, SpawnError
+from kernel.contract.guest import Guest, GuestConfig, Poll, Program
 from kernel.contract.message import Envelope, LazyLoadBlob, Request, kind_of
 from kernel.machine import Machine
 from kernel.router.kernel import Kernel
@@ -50,33 +49,26 @@ from nectar_node.contract.actions import (
 )
 from nectar_node.contract.http import HttpEvent
 from nectar_node.contract.http_client import HttpClientEvent
-from nectar_node.contract.json_shapes import RequestRefused
 from nectar_node.contract.traces import Traces
 from nectar_node.core.backups import Backups
+from nectar_node.core.code_loads import CodeLoads
 from nectar_node.core.config import CoreConfig
 from nectar_node.core.dead_letters import DeadLetters
 from nectar_node.core.disk_use import DISK_USE, DiskUse
 from nectar_node.core.former_processes import FormerProcesses
-from nectar_node.core.kernel_view import KernelView
+from nectar_node.core.peer_set import PeerSet
 from nectar_node.core.process_table import ProcessRows
 from nectar_node.core.store import Store
 from nectar_node.core.system_set import SYSTEM_NAMES, SystemSet
 from nectar_node.packages.boot import Boot, StartUp
 from nectar_node.packages.decisions import Decision, Decisions
-from nectar_node.packages.installer import EntryOwner
 from nectar_node.packages.manifest import Package
-from nectar_node.packages.reboot import Again, Together, plan
+from nectar_node.packages.reboot import plan
 from nectar_node.packages.review import without_denied
-from nectar_node.peers.bridge import Peers
-from nectar_node.peers.name_rows import NameRows
-from nectar_node.peers.own_row import OwnRow
-from nectar_node.peers.vouching import Vouching
-from nectar_node.storage.operations import DiskError, Job, Location, Outcome
-from nectar_node.system.process import SORRY, AskKept, CompileCode, FetchCode, PassedOn, SystemProcess, SystemToken
+from nectar_node.storage.operations import DiskError, Job, Outcome
+from nectar_node.system.process import AskKept, CompileCode, FetchCode, PassedOn, SystemProcess, SystemToken
 from nectar_node.system.processes import SystemProcesses
 from net.base.timers import Timers
-from net.contract.events import Unforeseen
-from net.peering.containment import told
 from net.peering.network import Network
 
 EVENTS_AT_ONCE = 1024
@@ -133,53 +125,29 @@ class NodeCore:
         self._disk_use = DiskUse(config.ledger, self.machine.statistics, self._timers)
         self.backups = Backups(config.our, self._out.append, self._timers, grants=network.grants_names)
         self._traces = Traces(config.our, config.clock)
-        view = KernelView(config.our, self.kernel, network)
-        self._vouching = Vouching(
-            config.our, network, self.kernel.grants, lambda text: self._log("kernel", 0, text), view.accepts
-        )
         self.dead_letters = DeadLetters()
         self.traps: dict[ProcessId, str] = {}
         """Why processes have trapped that the user has not started again since: the latest MAX_TRAPS of them."""
         self._start_up = StartUp(config.our, config.code, self._installer, self._act, self._out.append, self._timers)
-        self._names = NameRows(config.kept.names, config.registrar, network.records)
-        self._own = OwnRow(config.kept.own)
         self._take_over = config.take_over
-        self._peers = Peers(
-            config.our,
-            network,
-            self._vouching,
-            self._names,
-            self._own,
-            self._start_up,
-            self.machine,
-            self._out.append,
-            self._system.serve_peer,
+        peers = PeerSet(
+            config, network, self.kernel, self.machine, self._start_up, self._out.append, self._system.serve_peer
         )
-        self._vouching.restore(config.kept.grants)
+        self._peers, self._own = peers.bridge, peers.own
         self._kept = config.kept
         self.decisions: Decisions = config.kept.decisions
         """The user's decisions; only `decide` changes them."""
-        self._processes = ProcessRows(self.kernel.lifecycle)
-        self._store = Store(
-            config.store,
-            (
-                self._vouching.rows,
-                self._processes,
-                self._installer,
-                self.decisions,
-                self._names,
-                self._own,
-                self._terminal.aliases,
-                self.keeper.objects,
-            ),
-            self._system.saver(self._state),
-            config.kept.rows,
-        )
+        processes, terminal = ProcessRows(self.kernel.lifecycle), self._terminal
+        followed = (*peers.rows, processes, self._installer, self.decisions, terminal.aliases, self.keeper.objects)
+        self._store = Store(config.store, followed, self._system.saver(self._state), config.kept.rows)
         self._former = FormerProcesses(
             config.kept, self.kernel.grants, self._store.put, lambda source, text: self._log(source, 0, text)
         )
         self.not_running = self._former.not_running
         """Processes that ran before the node went down and do not run again at this boot, and why."""
+        self._code = CodeLoads(
+            config.our, made, self._system, self._start_up, self._former, self._act, self._out.append
+        )
         self._deadlines = (
             self._timers.next,
             self.machine.next_deadline,
@@ -389,31 +357,7 @@ class NodeCore:
     def code_loaded(self, load: LoadCode, program: Program | BadCode, now: float) -> None:
         """Learn that code has been loaded, or why it cannot be."""
         self._now = now
-        self._code_loaded(load, program)
-
-    def _code_loaded(self, load: LoadCode, program: Program | BadCode) -> None:
-        owner = load.owner
-        if isinstance(owner, EntryOwner):
-            self._installer.code_loaded(owner, program)
-            self._start_up.installed()
-        elif isinstance(owner, Together):
-            for again in owner.again:
-                self._run_again(again, program)
-        elif isinstance(owner, SystemToken):
-            self._system.code_fetched(owner, program, self._now)
-        else:
-            assert isinstance(owner, Load)
-            if isinstance(program, BadCode):
-                self._log(str(owner.process), 0, f"cannot be started from {owner.path}: {program.reason}")
-            outcome = SpawnError.NO_FILE_AT_PATH if isinstance(program, BadCode) else program
-            self._act(Loaded(owner.process, outcome))
-
-    def _run_again(self, again: Again, program: Program | BadCode) -> None:
-        problem = self._start_up.code_loaded(again, program)
-        if problem is not None and again.code is not None:
-            self._former.end(again.remnant.process, problem)
-        elif problem is not None:
-            self._former.stays_down(again.remnant.process, problem)
+        self._code.loaded(load, program, now)
 
     @property
     def packages(self) -> dict[PackageId, Package]:
@@ -599,7 +543,7 @@ class NodeCore:
             elif isinstance(action, AskKept):
                 self._store.ask(SystemToken(process.id, action.token))
             elif isinstance(action, FetchCode):
-                self._load_code(SystemToken(process.id, action.token), action.package, action.path)
+                self._code.load(SystemToken(process.id, action.token), action.package, action.path, self._now)
             elif isinstance(action, CompileCode):
                 self._out.append(LoadCode(action.code, SystemToken(process.id, action.token)))
             else:
@@ -640,28 +584,7 @@ class NodeCore:
             self.network.taken(action.receipt, self._now)
 
     def _load(self, action: Load) -> None:
-        self._load_code(action, action.package, action.path)
-
-    def _load_code(self, owner: Load | SystemToken, package: PackageId, path: str) -> None:
-        """Load code for a child from a drive of its parent's package, or for a system process from an installed
-        package's folder.
-
-        A system process may give its new process rights of the user's, so a drive, where processes write, is not
-        enough.
-        """
-        problem = f"{package} is not installed"
-        try:
-            installed = isinstance(owner, SystemToken)
-            location = self._installer.locate(package, path) if installed else self.vfs.locate(package, path)
-        except RequestRefused as refusal:
-            location, problem = None, f"that is not a path ({refusal})"
-        except Exception as error:
-            self._out.append(Unforeseen(f"the start of {path} of {package}", tuple(told(error))))
-            location, problem = None, SORRY
-        if location is None:
-            self._code_loaded(LoadCode(Location(self.our, ()), owner), BadCode(problem))
-        else:
-            self._out.append(LoadCode(location, owner))
+        self._code.load(action, action.package, action.path, self._now)
 
     def _use_state(self, action: UseState) -> None:
         self._system.use_state(self._state, action, self._now)
