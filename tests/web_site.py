@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 WEB = Path(__file__).resolve().parent / "guests" / "web.wasm"
@@ -13,15 +13,31 @@ EARLY, LATE = "http_server:distro:sys", "http-server:distro:sys"
 """The names of the HTTP server."""
 
 
+def write_guests(
+    folder: Path,
+    wasm: bytes,
+    processes: Iterable[str],
+    asks: Iterable[str],
+    package: str = "site",
+    publisher: str = "local",
+    **entry: str,
+) -> Path:
+    """Write a package into a folder that is not there yet: public processes of one guest that hold messaging to
+    `asks`; `entry` is what else the manifest says of each.
+    """
+    folder.mkdir(parents=True)
+    (folder / "main.wasm").write_bytes(wasm)
+    same = {"process_wasm_path": "/main.wasm", "request_capabilities": [*asks], "public": True, **entry}
+    manifest = [{"process_name": name, **same} for name in processes]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    properties = {"package_name": package, "publisher": publisher}
+    (folder / "metadata.json").write_text(json.dumps({"properties": properties}))
+    return folder
+
+
 def write_site(folder: Path, package: str = "site") -> Path:
     """Write the package into a folder that is not there yet."""
-    folder.mkdir()
-    shutil.copy(WEB, folder / "web.wasm")
-    asks = {"request_capabilities": [EARLY, LATE], "public": True, "on_exit": "Restart"}
-    entry = {"process_name": "web", "process_wasm_path": "/web.wasm", **asks}
-    (folder / "manifest.json").write_text(json.dumps([entry]))
-    (folder / "metadata.json").write_text(json.dumps({"properties": {"package_name": package, "publisher": "local"}}))
-    return folder
+    return write_guests(folder, WEB.read_bytes(), ["web"], [EARLY, LATE], package, on_exit="Restart")
 
 
 def tell_to_bind(server: str, path: str, text: str | None = None, **flags: bool) -> str:

@@ -45,3 +45,9 @@ def find_shipped(name: str) -> Path | None:
 def default_publisher(folder: Path) -> str:
     """Return the publisher of the package in this folder, with all links resolved, if it names none."""
     return OUR_PUBLISHER if is_shipped(folder) else LOCAL_PUBLISHER
+
+
+def page_files() -> dict[str, bytes]:
+    """Return the files of the node's own page by path, such as `vendor/htm.js`."""
+    files = sorted(path for path in WEB_FOLDER.rglob("*") if path.is_file())
+    return {path.relative_to(WEB_FOLDER).as_posix(): path.read_bytes() for path in files}

@@ -14,7 +14,6 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
 from kernel.contract.address import Address, PackageId, ProcessId
-from kernel.contract.capability import Capability
 from kernel.contract.errors import BadAddress
 from kernel.contract.events import (
     Answered,
@@ -25,15 +24,14 @@ from kernel.contract.events import (
     Kill,
     KillAll,
     Load,
-    Loaded,
     Output,
     Parcel,
     Taken,
     Tick,
     UseState,
 )
-from kernel.contract.guest import Generation, Guest, GuestConfig, Poll, Program, SpawnError
-from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request, kind_of
+from kernel.contract.guest import Guest, GuestConfig, Poll, Program
+from kernel.contract.message import Envelope, LazyLoadBlob, Request, kind_of
 from kernel.machine import Machine
 from kernel.router.kernel import Kernel
 from nectar_node.backup.schedule import KnownRemote
@@ -51,42 +49,26 @@ from nectar_node.contract.actions import (
 )
 from nectar_node.contract.http import HttpEvent
 from nectar_node.contract.http_client import HttpClientEvent
-from nectar_node.contract.json_shapes import RequestRefused
 from nectar_node.contract.traces import Traces
 from nectar_node.core.backups import Backups
+from nectar_node.core.code_loads import CodeLoads
 from nectar_node.core.config import CoreConfig
 from nectar_node.core.dead_letters import DeadLetters
 from nectar_node.core.disk_use import DISK_USE, DiskUse
-from nectar_node.core.process_table import PROCESSES, ProcessRows
+from nectar_node.core.former_processes import FormerProcesses
+from nectar_node.core.peer_set import PeerSet
+from nectar_node.core.process_table import ProcessRows
 from nectar_node.core.store import Store
-from nectar_node.databases.kv import Kv
-from nectar_node.databases.sqlite import Sqlite
-from nectar_node.http.origins import OurNames
+from nectar_node.core.system_set import SYSTEM_NAMES, SystemSet
 from nectar_node.packages.boot import Boot, StartUp
 from nectar_node.packages.decisions import Decision, Decisions
-from nectar_node.packages.installer import EntryOwner, Installer
 from nectar_node.packages.manifest import Package
-from nectar_node.packages.reboot import Again, Together, plan
+from nectar_node.packages.reboot import plan
 from nectar_node.packages.review import without_denied
-from nectar_node.peers.bridge import Peers
-from nectar_node.peers.name_rows import NameRows
-from nectar_node.peers.own_row import OwnRow
-from nectar_node.peers.vouching import Vouching
-from nectar_node.storage.operations import DiskError, Job, Location, Outcome, Row
-from nectar_node.system.http_client import HttpClient
-from nectar_node.system.http_server import HttpServer
-from nectar_node.system.keeper import Keeper
-from nectar_node.system.kernel import KernelProcess
-from nectar_node.system.net import Net
-from nectar_node.system.process import SORRY, AskKept, CompileCode, FetchCode, PassedOn, SystemProcess, SystemToken
+from nectar_node.storage.operations import DiskError, Job, Outcome
+from nectar_node.system.process import AskKept, CompileCode, FetchCode, PassedOn, SystemProcess, SystemToken
 from nectar_node.system.processes import SystemProcesses
-from nectar_node.system.state import State
-from nectar_node.system.terminal import Terminal
-from nectar_node.system.timer import Timer
-from nectar_node.system.vfs import Vfs
 from net.base.timers import Timers
-from net.contract.events import Unforeseen
-from net.peering.containment import told
 from net.peering.network import Network
 
 EVENTS_AT_ONCE = 1024
@@ -127,99 +109,44 @@ class NodeCore:
         self.our = config.our
         self.network = network
         self._events = network.events
-        kinds: tuple[type[SystemProcess], ...]
-        kinds = (Vfs, Kv, Sqlite, State, Timer, Net, KernelProcess, Terminal, Keeper, HttpServer, HttpClient)
-        known = [(id, each.public) for each in kinds for id in (each.id, *each.other_names)]
         self.memory = config.memory
-        self.kernel = Kernel(config.our, config.fresh_id, known, config.memory)
+        self.kernel = Kernel(config.our, config.fresh_id, SYSTEM_NAMES, config.memory)
         self.machine = Machine(self.kernel, self._configure)
-        self.vfs = Vfs(config.our, config.drives, self._holds, self._awaited_until, config.memory, self._generation)
-        databases = [
-            kind(config.our, config.drives, self._holds, self._generation, config.memory) for kind in (Kv, Sqlite)
-        ]
-        self._state = State(config.store, config.kept.states, config.ledger, config.memory)
         self._out: deque[DriverAction] = deque()
-        self._installer = Installer(
-            config.our, self.kernel, self._act, self._out.append, self.vfs.mount, config.kept.packages
-        )
-        self._terminal = Terminal(
-            config.our,
-            config.fresh_id,
-            self._installer.locate,
-            self._everybody,
-            self._installer.may_script,
-            config.kept.aliases,
-            self._generation,
-        )
-        net = Net(config.our, self.peers, network.record, network.statistics)
-        distro = KernelProcess(config.our, self.kernel)
-        self.keeper = Keeper(config.our, config.keeps, config.kept.owners, config.fresh_id, self._key_of, config.memory)
-        names = OurNames(frozenset(config.http_hosts), frozenset(config.http_proxied))
-        self._http = HttpServer(
-            config.our,
-            names,
-            config.fresh_id,
-            config.page_files,
-            self.kernel.processes.__contains__,
-            sockets=config.sockets,
-            has_password=config.has_password,
-            rpc_open=config.rpc_open,
-        )
-        self.sessions = self._http.sessions
-        self.web_sockets = self._http.sockets
-        self.http_client = HttpClient(config.our, config.http_client, self._awaited_until, self._has_room)
-        web = (self._http, self.http_client)
-        processes: tuple[SystemProcess, ...]
-        processes = (self.vfs, *databases, self._state, Timer(), net, distro, self._terminal, self.keeper, *web)
+        made = SystemSet(config, network, self.kernel, self.peers, self._act, self._out.append)
+        self._state, self._terminal, self._installer = made.state, made.terminal, made.installer
+        self._http_server = made.http_server
+        self.vfs, self.keeper, self.http_client = made.vfs, made.keeper, made.http_client
+        self.sessions, self.web_sockets = made.http_server.sessions, made.http_server.sockets
         self._timers: Timers[Any] = Timers()
         """The earliest deadline of each part that sets it here; the kernel, the net and the store have their own."""
-        self._system = SystemProcesses(processes, self._out.append, self._timers)
+        self._system = SystemProcesses(made.all, self._out.append, self._timers)
         self._configuration = config.guest
         self._disk_use = DiskUse(config.ledger, self.machine.statistics, self._timers)
         self.backups = Backups(config.our, self._out.append, self._timers, grants=network.grants_names)
         self._traces = Traces(config.our, config.clock)
-        self._vouching = Vouching(
-            config.our, network, self.kernel.grants, lambda text: self._log("kernel", 0, text), self._accepts
-        )
         self.dead_letters = DeadLetters()
         self.traps: dict[ProcessId, str] = {}
         """Why processes have trapped that the user has not started again since: the latest MAX_TRAPS of them."""
-        self.not_running: dict[ProcessId, str] = {}
-        """Processes that ran before the node went down and do not run again at this boot, and why."""
         self._start_up = StartUp(config.our, config.code, self._installer, self._act, self._out.append, self._timers)
-        self._names = NameRows(config.kept.names, config.registrar, network.records)
-        self._own = OwnRow(config.kept.own)
         self._take_over = config.take_over
-        self._peers = Peers(
-            config.our,
-            network,
-            self._vouching,
-            self._names,
-            self._own,
-            self._start_up,
-            self.machine,
-            self._out.append,
-            self._system.serve_peer,
+        peers = PeerSet(
+            config, network, self.kernel, self.machine, self._start_up, self._out.append, self._system.serve_peer
         )
-        self._vouching.restore(config.kept.grants)
+        self._peers, self._own = peers.bridge, peers.own
         self._kept = config.kept
         self.decisions: Decisions = config.kept.decisions
         """The user's decisions; only `decide` changes them."""
-        self._processes = ProcessRows(self.kernel.lifecycle)
-        self._store = Store(
-            config.store,
-            (
-                self._vouching.rows,
-                self._processes,
-                self._installer,
-                self.decisions,
-                self._names,
-                self._own,
-                self._terminal.aliases,
-                self.keeper.objects,
-            ),
-            self._system.saver(self._state),
-            config.kept.rows,
+        processes, terminal = ProcessRows(self.kernel.lifecycle), self._terminal
+        followed = (*peers.rows, processes, self._installer, self.decisions, terminal.aliases, self.keeper.objects)
+        self._store = Store(config.store, followed, self._system.saver(self._state), config.kept.rows)
+        self._former = FormerProcesses(
+            config.kept, self.kernel.grants, self._store.put, lambda source, text: self._log(source, 0, text)
+        )
+        self.not_running = self._former.not_running
+        """Processes that ran before the node went down and do not run again at this boot, and why."""
+        self._code = CodeLoads(
+            config.our, made, self._system, self._start_up, self._former, self._act, self._out.append
         )
         self._deadlines = (
             self._timers.next,
@@ -265,34 +192,9 @@ class NodeCore:
             self.network.register(now)
         kept, packages = self._kept, tuple(map(self._without_denied, boot.packages))
         planned = plan(packages, kept.packages, kept.processes)
-        self._forget_strangers({process for package in packages for process in package.processes})
-        for process, why in planned.ended.items():
-            self._end_former(process, why)
-        for process, why in planned.dormant.items():
-            self._stays_down(process, why)
+        self._former.begin(planned, packages)
         self._system.begin_keeping(self.keeper, now)
         self._start_up.begin(boot, planned, now)
-
-    def _forget_strangers(self, started: set[ProcessId]) -> None:
-        """Forget what processes held that do not run again: whoever gets such a name now has no right to it (G21)."""
-        known = started.union(remnant.process for remnant in self._kept.processes)
-        for holder in self._kept.grants.held.keys() - known:
-            if self._kept.packages or holder.process.isdecimal():
-                self.kernel.grants.forget(holder)
-
-    def _end_former(self, process: ProcessId, why: str) -> None:
-        """End a process for good that ran before the node went down."""
-        self._log(str(process), 0, f"has ended: {why}")
-        self._forget_former(process)
-
-    def _stays_down(self, process: ProcessId, why: str) -> None:
-        self._log(str(process), 0, f"does not run again: {why}")
-        self.not_running[process] = why
-
-    def _forget_former(self, process: ProcessId) -> None:
-        self.not_running.pop(process, None)
-        self.kernel.grants.forget(process)
-        self._store.put(Row(PROCESSES, str(process), None))
 
     def _without_denied(self, package: Package) -> Package:
         """Return the package without what the user denied: the capability store may be older than the last decision."""
@@ -455,31 +357,7 @@ class NodeCore:
     def code_loaded(self, load: LoadCode, program: Program | BadCode, now: float) -> None:
         """Learn that code has been loaded, or why it cannot be."""
         self._now = now
-        self._code_loaded(load, program)
-
-    def _code_loaded(self, load: LoadCode, program: Program | BadCode) -> None:
-        owner = load.owner
-        if isinstance(owner, EntryOwner):
-            self._installer.code_loaded(owner, program)
-            self._start_up.installed()
-        elif isinstance(owner, Together):
-            for again in owner.again:
-                self._run_again(again, program)
-        elif isinstance(owner, SystemToken):
-            self._system.code_fetched(owner, program, self._now)
-        else:
-            assert isinstance(owner, Load)
-            if isinstance(program, BadCode):
-                self._log(str(owner.process), 0, f"cannot be started from {owner.path}: {program.reason}")
-            outcome = SpawnError.NO_FILE_AT_PATH if isinstance(program, BadCode) else program
-            self._act(Loaded(owner.process, outcome))
-
-    def _run_again(self, again: Again, program: Program | BadCode) -> None:
-        problem = self._start_up.code_loaded(again, program)
-        if problem is not None and again.code is not None:
-            self._end_former(again.remnant.process, problem)
-        elif problem is not None:
-            self._stays_down(again.remnant.process, problem)
+        self._code.loaded(load, program, now)
 
     @property
     def packages(self) -> dict[PackageId, Package]:
@@ -520,7 +398,7 @@ class NodeCore:
         """Take what a browser does. An `HttpAnswer` or `SocketAccept` answers its request, or the driver does for an
         `HttpCommand`.
         """
-        self._system.take_http(self._http, event, now)
+        self._system.take_http(self._http_server, event, now)
 
     @_guarded
     def take_http_client(self, event: HttpClientEvent, now: float) -> None:
@@ -547,7 +425,7 @@ class NodeCore:
     def forget_former(self, processes: tuple[ProcessId, ...], now: float) -> None:
         """Forget processes among `not_running`: they do not come back at later boots either."""
         for process in processes:
-            self._forget_former(process)
+            self._former.forget(process)
 
     def tree(self, target: ProcessId | PackageId) -> tuple[ProcessId, ...]:
         """Return a process, or those of a package, and their descendants that run or wait for a restart, parents first.
@@ -582,10 +460,6 @@ class NodeCore:
         """Keep nothing more for another node, and remove its backup; `Kept` says when that is done."""
         self._now = now
         self._system.refuse_owner(self.keeper, owner, token, now)
-
-    def _everybody(self) -> tuple[ProcessId, ...]:
-        """Return the processes of this node, the system processes first."""
-        return (*self._system.by_id, *self.kernel.processes)
 
     @_guarded
     def trace(self, address: Address | None, token: object) -> None:
@@ -669,7 +543,7 @@ class NodeCore:
             elif isinstance(action, AskKept):
                 self._store.ask(SystemToken(process.id, action.token))
             elif isinstance(action, FetchCode):
-                self._load_code(SystemToken(process.id, action.token), action.package, action.path)
+                self._code.load(SystemToken(process.id, action.token), action.package, action.path, self._now)
             elif isinstance(action, CompileCode):
                 self._out.append(LoadCode(action.code, SystemToken(process.id, action.token)))
             else:
@@ -710,28 +584,7 @@ class NodeCore:
             self.network.taken(action.receipt, self._now)
 
     def _load(self, action: Load) -> None:
-        self._load_code(action, action.package, action.path)
-
-    def _load_code(self, owner: Load | SystemToken, package: PackageId, path: str) -> None:
-        """Load code for a child from a drive of its parent's package, or for a system process from an installed
-        package's folder.
-
-        A system process may give its new process rights of the user's, so a drive, where processes write, is not
-        enough.
-        """
-        problem = f"{package} is not installed"
-        try:
-            installed = isinstance(owner, SystemToken)
-            location = self._installer.locate(package, path) if installed else self.vfs.locate(package, path)
-        except RequestRefused as refusal:
-            location, problem = None, f"that is not a path ({refusal})"
-        except Exception as error:
-            self._out.append(Unforeseen(f"the start of {path} of {package}", tuple(told(error))))
-            location, problem = None, SORRY
-        if location is None:
-            self._code_loaded(LoadCode(Location(self.our, ()), owner), BadCode(problem))
-        else:
-            self._out.append(LoadCode(location, owner))
+        self._code.load(action, action.package, action.path, self._now)
 
     def _use_state(self, action: UseState) -> None:
         self._system.use_state(self._state, action, self._now)
@@ -764,41 +617,6 @@ class NodeCore:
         envelope = letter.envelope
         if envelope.source.node == self.our and isinstance(envelope.message, Request):
             self._terminal.failed(envelope.source.process, kind_of(letter.reason))
-
-    def _holds(self, holder: ProcessId, wanted: Capability) -> bool:
-        """Whether a process holds a capability; the node's user, who acts through system processes, holds all."""
-        return self.kernel.is_system(holder) or self.kernel.grants.holds(holder, wanted)
-
-    def _generation(self, process: ProcessId) -> Generation:
-        """Return which shapes a process knows; for the node's user, and a process that has ended, the first, whose
-        errors say the most.
-        """
-        known = self.kernel.processes.get(process)
-        return Generation.EARLY if known is None else known.launch.program.generation
-
-    def _awaited_until(self, reply_to: ReplyTo) -> float | None:
-        """Return when a requester of this node gets Timeout; None: the request is not known here."""
-        entry = self.kernel.outstanding.get(reply_to.id) if reply_to.address.node == self.our else None
-        return None if entry is None else entry.deadline
-
-    def _has_room(self, process: ProcessId, size: int) -> bool:
-        """Whether a process can take one more message of so many bytes; one that has ended takes all."""
-        known = self.kernel.processes.get(process)
-        return known is None or (known.mailbox.has_room() and known.mailbox.has_memory(size))
-
-    def _key_of(self, name: str) -> bytes | None:
-        """Return the public key of a node, if its record is known here."""
-        record = self.network.record(name)
-        return None if record is None else record.public_key
-
-    def _accepts(self, process: ProcessId) -> bool:
-        """Whether a process exists and accepts messages of other nodes (G19).
-
-        A process that is about to start is accepted: what it will hold is not known yet.
-        """
-        if process in self.kernel.starting:
-            return True
-        return process in self.kernel.processes and self.kernel.grants.may_use_network(process)
 
     @property
     def failures(self) -> dict[str, int]:

@@ -11,6 +11,8 @@ import ctypes
 import gc
 import os
 
+import trio
+
 from nectar_node.contract.memory_budget import DEFAULT_BYTES, LEAST_BYTES, MemoryBudget
 
 _NEVER = 1 << 30
@@ -117,3 +119,16 @@ def give_back() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+async def watch_memory(memory: MemoryBudget) -> None:
+    """Collect garbage at a pace, and give back what a flood has filled when it is over, until cancelled."""
+    ebb, pace = Ebb(memory), Pace(trio.current_time())
+    while True:
+        await trio.sleep(LOOK_SECONDS)
+        is_over, began = ebb.is_due(), trio.current_time()
+        if is_over or pace.is_due(began):
+            gc.collect()
+            pace.collected(trio.current_time() - began, trio.current_time())
+        if is_over:
+            await trio.to_thread.run_sync(give_back, abandon_on_cancel=True)

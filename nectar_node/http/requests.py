@@ -81,6 +81,12 @@ class ReadRequest(NamedTuple):
     is_foreign: bool
     """Whether a page of another origin has made the browser send it."""
 
+    @property
+    def source_address(self) -> str:
+        """Where it comes from, with the port; an IPv6 address in brackets."""
+        host, port = self.source
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
     def url(self, label: str | None, path: str) -> str:
         """Return the address of a path at another origin of this node."""
         return f"{'https' if self.secure else 'http'}://{self.place.at(label)}{path}"

@@ -279,7 +279,7 @@ class HttpServer(SystemProcess):
         self._count_in(request, binding.process, policy)
         bound = binding.path if binding.path.startswith("/") else f"/{binding.path}"
         told = {
-            "source_socket_addr": _socket_address(read.source),
+            "source_socket_addr": read.source_address,
             "method": read.method,
             "url": f"{'https' if read.secure else 'http'}://{read.host}{read.path}",
             "bound_path": f"/{binding.process}{bound}",
@@ -383,8 +383,3 @@ def _failed(reason: Reason) -> PageAnswer:
     if reason is Reason.PROCESS_ENDED:
         return error_page(500, "The process behind this page has ended without an answer.")
     return error_page(503, f"The process behind this page could not be asked: {reason.value}.")
-
-
-def _socket_address(source: tuple[str, int]) -> str:
-    host, port = source
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

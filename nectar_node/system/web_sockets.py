@@ -214,11 +214,10 @@ class WebSockets:
         if self._looks_at == math.inf:
             self._looks_at = math.floor(now) + _SECOND
         self._emit(SocketAccept(token, binding.process.package_id))
-        host, port = read.source
         told = {
             "path": "/" + "/".join(read.segments),
             "channel_id": id,
-            "source_socket_addr": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+            "source_socket_addr": read.source_address,
             "forwarded_for": read.headers.get("x-forwarded-for"),
         }
         self._offer(channel, {"WebSocketOpen": told}, None)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
 
-from nectar_node.contract.http import Headers, HttpAnswer
+from nectar_node.contract.http import Headers
+from testnet.browsers.door import SimDoor
 from testnet.browsers.web_socket import SimWebSocket, Surroundings
 
 PATIENCE = 120.0
@@ -14,50 +14,32 @@ LOCAL = ("127.0.0.1", 40_000)
 """Where a browser on the node's machine connects from."""
 
 
-class Browsed(Protocol):
-    """The node that browsers ask."""
-
-    http_answers: dict[object, HttpAnswer]
-
-    @property
-    def web_socket_count(self) -> int:
-        """How many WebSockets its core counts."""
-
-    def begin_http(self, method: str, target: str, headers: Headers, body: bytes, source: tuple[str, int]) -> object:
-        """Send a request, and return a token for `http_answers`."""
-
-    def begin_web_socket(
-        self, around: Surroundings, target: str, headers: Headers, source: tuple[str, int]
-    ) -> SimWebSocket:
-        """Ask for a WebSocket."""
-
-
 class SimPageRequest:
     """A request of a page."""
 
-    def __init__(self, node: Browsed, token: object) -> None:
-        self._node = node
+    def __init__(self, door: SimDoor, token: object) -> None:
+        self._door = door
         self._token = token
 
     @property
     def statuses(self) -> list[int]:
         """What it was answered."""
-        answer = self._node.http_answers.get(self._token)
+        answer = self._door.answers.get(self._token)
         return [] if answer is None else [answer.status]
 
 
 class SimBrowsers:
     """Browsers on the machine of a node."""
 
-    def __init__(self, around: Surroundings, node: Browsed) -> None:
+    def __init__(self, around: Surroundings, door: SimDoor) -> None:
         self._around = around
-        self._node = node
+        self._door = door
 
     def open(
         self, path: str, headers: Mapping[str, str] | None = None, source: tuple[str, int] = LOCAL
     ) -> SimWebSocket:
         """Ask for a WebSocket, let virtual time pass until it is open or refused, and return it."""
-        socket = self._node.begin_web_socket(self._around, path, sent_headers(headers or {}), source)
+        socket = self._door.open(self._around, path, sent_headers(headers or {}), source)
 
         def decided() -> bool:
             return socket.is_open or socket.refused is not None or socket.closed is not None
@@ -67,11 +49,11 @@ class SimBrowsers:
 
     def get(self, path: str) -> SimPageRequest:
         """Ask for a page, and do not wait."""
-        return SimPageRequest(self._node, self._node.begin_http("GET", path, sent_headers({}), b"", LOCAL))
+        return SimPageRequest(self._door, self._door.request("GET", path, sent_headers({}), b"", LOCAL))
 
     def counted(self) -> int:
         """Return how many WebSockets the node counts."""
-        return self._node.web_socket_count
+        return self._door.count()
 
 
 def sent_headers(headers: Mapping[str, str]) -> Headers:

@@ -32,21 +32,7 @@ from nectar_node.contract.actions import (
     StopBackup,
     Torn,
 )
-from nectar_node.contract.http import (
-    CheckPassword,
-    Headers,
-    HttpAnswer,
-    HttpCommand,
-    HttpEvent,
-    HttpRequest,
-    PasswordChecked,
-    SocketAccept,
-    SocketClose,
-    SocketRead,
-    SocketSend,
-    StartUpload,
-    UploadStarted,
-)
+from nectar_node.contract.http import HttpAction, HttpEvent
 from nectar_node.contract.http_client import (
     HangUp,
     HttpClientConfig,
@@ -62,7 +48,6 @@ from nectar_node.core.core import NodeCore
 from nectar_node.core.kept import decode_untrusted
 from nectar_node.driver.log_budget import LogBudget
 from nectar_node.driver.program_code import load_program
-from nectar_node.http.node_page import refusal
 from nectar_node.packages.boot import Boot
 from nectar_node.packages.contents import with_digest
 from nectar_node.packages.manifest import Package, read_package
@@ -76,7 +61,7 @@ from net.names.directory import Endpoint, RegistrarDirectory
 from net.names.identity import Identity
 from net.names.registrar import Registrar
 from net.peering.network import Network, NetworkConfig
-from testnet.browsers.web_socket import SimWebSocket, Surroundings
+from testnet.browsers.door import SimDoor
 from testnet.hostile.forgery import claim_name
 from testnet.sim.context import NodeContext
 from testnet.sim.disk import SimDisk
@@ -86,8 +71,6 @@ from testnet.sim.guest_drive import GuestDrive
 from testnet.sim.names import PORT, REGISTRAR, SimulationError
 from testnet.sim.wired import Wired
 
-PASSWORD_SECONDS = 0.75
-"""Virtual seconds that the check of a password takes."""
 POLLS = 1 << 30
 KEY_FILE = "key"
 """Name of the node's key in its folder."""
@@ -158,10 +141,13 @@ class SimNode(Wired):
         self.disk = disk or SimDisk(lambda: simulation.wall_clock(host), spec.disk_bytes)
         self._simulation = simulation
         self._wake_at: float | None = None
-        self.http_answers: dict[object, HttpAnswer] = {}
-        """What browsers were answered, by the token of the request."""
-        self.web_sockets: dict[object, SimWebSocket] = {}
-        """The WebSockets of browsers, by token."""
+        self.door = SimDoor(
+            self._tell_http,
+            lambda seconds, what: self.at(simulation.now + seconds, what),
+            spec.password,
+            lambda: len(self.core.web_sockets.channels),
+        )
+        """The browsers on its machine."""
         self._answers: dict[object, Arrival | Failure] = {}
         """Outcomes, by the token of the request."""
         self._thens: dict[object, Callable[[Arrival | Failure], None]] = {}
@@ -291,28 +277,6 @@ class SimNode(Wired):
         self.go_on()
         return token
 
-    def begin_http(self, method: str, target: str, headers: Headers, body: bytes, source: tuple[str, int]) -> object:
-        """Let a browser send a request, `target` being path and query, and return a token for `http_answers`."""
-        token, (path, _, query) = object(), target.partition("?")
-        request = HttpRequest(token, method, path, query, headers, body, source)
-
-        self._tell_http(request)
-        return token
-
-    def begin_web_socket(
-        self, around: Surroundings, target: str, headers: Headers, source: tuple[str, int]
-    ) -> SimWebSocket:
-        """Let a browser ask for a WebSocket, `target` being path and query."""
-        token, (path, _, query) = object(), target.partition("?")
-        request = HttpRequest(token, "GET", path, query, headers, b"", source)
-        socket = self.web_sockets[token] = SimWebSocket(around, self._tell_http, request)
-        return socket
-
-    @property
-    def web_socket_count(self) -> int:
-        """How many WebSockets the core counts."""
-        return len(self.core.web_sockets.channels)
-
     def _tell_http(self, event: HttpEvent) -> None:
         self.happens(lambda: self._take_http(event))
 
@@ -382,8 +346,7 @@ class SimNode(Wired):
                 self._await_disk(end)
         if self.crashed:
             return
-        for socket in self.web_sockets.values():
-            socket.node_ended(in_order=True)
+        self.door.node_ended(in_order=True)
         self.core.network.shutdown(simulation.now)
         self._carry_out()
 
@@ -395,8 +358,7 @@ class SimNode(Wired):
     def end(self) -> None:
         """Stop running."""
         self.crashed = True
-        for socket in self.web_sockets.values():
-            socket.node_ended(in_order=False)
+        self.door.node_ended(in_order=False)
         self._simulation.internet.node_ended(self)
         self._lanes.break_off()
         self.disk.close_store()
@@ -475,19 +437,8 @@ class SimNode(Wired):
                     self.traced.append(action)
                 case Probed():
                     self.probed.append(action)
-                case HttpAnswer(token) if token not in self.web_sockets:
-                    self.http_answers[token] = action
-                case HttpCommand(token):
-                    why = refusal(501, "NoControl", "A simulated node has no control socket: a test asks its core.")
-                    self.http_answers[token] = HttpAnswer(token, *why)
-                case StartUpload(token):
-                    started = UploadStarted(token, "a simulated node starts no packages that are sent to it")
-                    self.at(self._simulation.now, lambda event=started: self._take_http(event))  # type: ignore[misc]
-                case CheckPassword(token, password):
-                    checked = PasswordChecked(token, password == self.spec.password)
-                    self.at(self._simulation.now + PASSWORD_SECONDS, lambda event=checked: self._take_http(event))  # type: ignore[misc]
-                case HttpAnswer() | SocketAccept() | SocketRead() | SocketSend() | SocketClose():
-                    self.web_sockets[action.token].perform(action)
+                case _ if isinstance(action, HttpAction):
+                    self.door.perform(action)
                 case ServerCall() | HangUp() | SocketPush() | SocketHold():
                     self.at(self._simulation.now, lambda of=action: self._simulation.internet.carry_out(self, of))  # type: ignore[misc]
                 case Kept(token, problem):

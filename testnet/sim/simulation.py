@@ -364,13 +364,13 @@ class Simulation(NodeContext, Lab):
         at = self.nodes.get(node)
         if at is None:
             return None
-        token = at.begin_http(method, path, sent_headers(headers), body, source)
+        token = at.door.request(method, path, sent_headers(headers), body, source)
         self.wait(
-            lambda: token in at.http_answers or at.crashed,
+            lambda: token in at.door.answers or at.crashed,
             HTTP_SECONDS,
             f"the answer to {method} {path[:60]} on {node}",
         )
-        return at.http_answers.pop(token, None)
+        return at.door.answers.pop(token, None)
 
     def sign_in(self, node: str, process: str) -> dict[str, str]:
         """Let a browser sign in as the user of `node`, and return the headers with which its requests come from a page
@@ -395,10 +395,10 @@ class Simulation(NodeContext, Lab):
         """Let a browser ask `node` for a WebSocket, let virtual time pass until it is open or refused, and return it.
         The node must run.
         """
-        return SimBrowsers(self, self.nodes[node]).open(path, headers, source)
+        return self.browsers(node).open(path, headers, source)
 
     def browsers(self, node: str) -> SimBrowsers:
-        return SimBrowsers(self, self.nodes[node])
+        return SimBrowsers(self, self.nodes[node].door)
 
     # --- the internet -----------------------------------------------------------------------------------------------
 

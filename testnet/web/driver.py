@@ -19,7 +19,7 @@ import trio
 from nectar_node.base import log
 from nectar_node.contract.config import LOOPBACK, HttpPlace
 from nectar_node.contract.http import HttpAnswer, HttpEvent, HttpRequest
-from nectar_node.driver.http_door import DoorFeed, DoorSocket, HttpDoor, open_door
+from nectar_node.driver.browsers.http_door import DoorFeed, DoorSocket, HttpDoor, open_door
 from nectar_node.http.pages import SAFETY, PageAnswer
 from nectar_node.http.sessions import WebSessions
 from nectar_node.launcher.local_network import LocalNetwork

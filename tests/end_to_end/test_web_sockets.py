@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from nectar_node.http.extension_data import decode_untrusted, encode
 from nectar_node.launcher.boot_options import BootOptions
 from testnet.real.local import LocalTestnet
 from tests.waiting import until
+from tests.web_site import write_guests
 from tests.web_sockets import Refused, web_socket
 
 NODE = "talk.nec"
@@ -27,13 +27,8 @@ MINE = {"Host": HOST, "Origin": f"http://{HOST}"}
 
 
 def write_site(folder: Path) -> Path:
-    folder.mkdir()
-    shutil.copy(GUEST, folder / "talk.wasm")
     asks = ["http-server:distro:sys", "timer:distro:sys"]
-    entry = {"process_name": "talk", "process_wasm_path": "/talk.wasm", "request_capabilities": asks, "public": True}
-    (folder / "manifest.json").write_text(json.dumps([{**entry, "on_exit": "Restart"}]))
-    (folder / "metadata.json").write_text(json.dumps({"properties": {"package_name": "site", "publisher": "local"}}))
-    return folder
+    return write_guests(folder, GUEST.read_bytes(), ["talk"], asks, on_exit="Restart")
 
 
 @pytest.fixture(scope="module")

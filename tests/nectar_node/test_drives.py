@@ -7,14 +7,14 @@ from kernel.contract.guest import Poll, SendResponse
 from kernel.contract.limits import MAX_GUEST_FILES
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import Fiber
-from nectar_node.driver.node import _guest_config
+from nectar_node.driver.prepared_node import guest_config
 from tests.kernel.wasm.guests import GUESTS, arrival, poll
 
 
 def asked(drives: Path, process: str, text: str) -> bytes:
     """What a guest of the test package that works with files answers, started as the node starts it."""
     engine = Engine(None, replayable=False)
-    config = _guest_config(drives, MAX_GUEST_FILES, Address.parse(f"our.nec@{process}"))
+    config = guest_config(drives, MAX_GUEST_FILES, Address.parse(f"our.nec@{process}"))
     guest = engine.load((GUESTS / "drive.wasm").read_bytes()).start(config)
     assert isinstance(guest, Fiber)
     assert poll(guest) is Poll.RECEIVE

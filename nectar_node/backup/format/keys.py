@@ -10,10 +10,10 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import cbor2
 from blake3 import blake3
-from mnemonic import Mnemonic
 from nacl.bindings import crypto_sign_seed_keypair
 
 from nectar_node.backup.format import boxes
@@ -22,6 +22,9 @@ from nectar_node.backup.format.limits import MAX_EPOCHS, MAX_NUMBER, MAX_RING_BY
 from nectar_node.base.errors import BadInput
 from net.base.cbor import loads_untrusted
 from net.base.errors import BadCbor
+
+if TYPE_CHECKING:
+    from mnemonic import Mnemonic
 
 KEY_BYTES = 32
 ID_BYTES = 16
@@ -42,13 +45,13 @@ def derive(purpose: str, key: bytes) -> bytes:
 
 def new_phrase(entropy: Entropy) -> str:
     """Return a new recovery phrase: twelve English words (BIP-39)."""
-    return Mnemonic("english").to_mnemonic(entropy(PHRASE_BYTES))
+    return _english().to_mnemonic(entropy(PHRASE_BYTES))
 
 
 def phrase_key(phrase: str) -> bytes:
     """Return the key that opens the ring; raises WrongPhrase if a word or the order of the words cannot be right."""
     words = unicodedata.normalize("NFKD", phrase).lower().split()
-    known = Mnemonic("english")
+    known = _english()
     unknown = [word for word in words if word not in known.wordlist]
     if unknown:
         raise WrongPhrase(f"{unknown[0]!r} is not a word of a recovery phrase: see how it is written down.")
@@ -57,7 +60,13 @@ def phrase_key(phrase: str) -> bytes:
         raise WrongPhrase(
             f"These {len(words)} words are not a recovery phrase: one is missing, wrong, or in another place."
         )
-    return derive("phrase", Mnemonic.to_seed(text))
+    return derive("phrase", known.to_seed(text))
+
+
+def _english() -> Mnemonic:
+    from mnemonic import Mnemonic  # nodes do without
+
+    return Mnemonic("english")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import select
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from nectar_node.base.folder import NodeFolder
 from nectar_node.base.log import MAX_FILE_BYTES, older
 from nectar_node.contract.config import NodeConfig
 from nectar_node.driver.log_budget import LINES
-from nectar_node.driver.node import _make_core, _prepare
+from nectar_node.driver.prepared_node import make_core, prepare
 from nectar_node.packages.boot import Boot
 from nectar_node.storage.disk import perform
 from nectar_node.storage.operations import Job
@@ -45,6 +47,14 @@ def test_a_node_that_is_told_to_shut_down_by_message_answers_and_ends_cleanly(ne
     assert not network.place(name).control.exists()
 
 
+def test_a_node_without_http_loads_neither_a_server_nor_a_client_of_http() -> None:
+    code = "import sys, nectar_node.driver.node; print([*sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
+    modules = {name.strip("[]', \n").split(".")[0] for name in loaded.split(",")}
+    assert "trio" in modules
+    assert not {"hypercorn", "h11", "h2", "wsproto", "httpx", "httpcore"} & modules
+
+
 async def test_g21_at_a_boot_a_packages_processes_hold_what_they_held_and_scripts_do_not(tmp_path: Path) -> None:
     package = tmp_path / "app"
     package.mkdir()
@@ -54,8 +64,8 @@ async def test_g21_at_a_boot_a_packages_processes_hold_what_they_held_and_script
     folder = NodeFolder(tmp_path / "a.nec")
     config = NodeConfig("a.nec", folder, None, tmp_path, packages=(package,))
     for boot in (1, 2):
-        prepared = _prepare(config, share(1024, 10))
-        core = _make_core(prepared)
+        prepared = prepare(config, share(1024, 10))
+        core = make_core(prepared)
         if boot == 1:
             for process in (main, script):
                 core.kernel.grants.grant(process, [held])

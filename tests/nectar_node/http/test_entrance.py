@@ -377,19 +377,19 @@ def test_a_wrong_password_is_asked_for_again_and_later_each_time(web: Site) -> N
 def test_one_password_is_checked_at_a_time(web: Site) -> None:
     form = b"password=wrong"
     headers = (("host", HOME), ("content-type", "application/x-www-form-urlencoded"))
-    first = web.node.begin_http("POST", "/login", headers, form, ("127.0.0.1", 1))
+    first = web.node.door.request("POST", "/login", headers, form, ("127.0.0.1", 1))
     assert give(web, PASSWORD).status == 429
     web.simulation.rest(1)
-    assert web.node.http_answers[first].status == 401
+    assert web.node.door.answers[first].status == 401
     assert give(web, PASSWORD).status == 303
 
 
 def test_a_browser_that_goes_away_during_the_check_keeps_nobody_out(web: Site) -> None:
     headers = (("host", HOME), ("content-type", "application/x-www-form-urlencoded"))
-    first = web.node.begin_http("POST", "/login", headers, b"password=x", ("127.0.0.1", 1))
+    first = web.node.door.request("POST", "/login", headers, b"password=x", ("127.0.0.1", 1))
     web.node.core.http(HttpGone(first), web.simulation.now)
     web.simulation.rest(1)
-    assert first not in web.node.http_answers
+    assert first not in web.node.door.answers
     assert give(web, PASSWORD).status == 303
 
 

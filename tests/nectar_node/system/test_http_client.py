@@ -31,6 +31,7 @@ from tests.kernel.wasm.official import component
 from tests.kernel.wasm.puppet import Script, dumped, imports_of, puppet
 from tests.nectar_node.puppet_guest import EARLY, LATE
 from tests.seeds import seeds
+from tests.web_site import write_guests
 
 NODE = "a.nec"
 PROBE = Path(__file__).resolve().parents[2] / "guests" / "probe.wasm"
@@ -41,13 +42,7 @@ URL = "https://api.example.com"
 
 def package(folder: Path, wasm: bytes, *, name: str = "web", asks: bool = True) -> Path:
     """A package of one process, which may ask servers if it `asks`."""
-    folder.mkdir()
-    (folder / "main.wasm").write_bytes(wasm)
-    wanted = [EARLY_NAME, LATE_NAME] if asks else []
-    entry = {"process_name": "main", "process_wasm_path": "/main.wasm", "request_capabilities": wanted, "public": True}
-    (folder / "manifest.json").write_text(json.dumps([entry]))
-    (folder / "metadata.json").write_text(json.dumps({"properties": {"package_name": name, "publisher": "x.nec"}}))
-    return folder
+    return write_guests(folder, wasm, ["main"], [EARLY_NAME, LATE_NAME] if asks else [], name, "x.nec")
 
 
 class Web:

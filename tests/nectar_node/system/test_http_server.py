@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import count
@@ -25,22 +24,16 @@ from testnet.sim.programs import Programs
 from testnet.sim.simulation import NodeSpec, SimNode, Simulation
 from testnet.testing.networks import open_run
 from testnet.testing.package_lab import PackageLab
+from tests.web_site import WEB, write_guests
 
 NODE = "a.nec"
-WEB = Path(__file__).resolve().parents[2] / "guests" / "web.wasm"
 BASE = "/web:site:local"
 EARLY, LATE = "http_server:distro:sys", "http-server:distro:sys"
 
 
 def site(folder: Path, *names: str) -> Path:
     """A package whose processes have pages when they are told so."""
-    folder.mkdir(parents=True)
-    shutil.copy(WEB, folder / "web.wasm")
-    asks = {"request_capabilities": [EARLY, LATE], "public": True, "on_exit": "None"}
-    manifest = [{"process_name": name, "process_wasm_path": "/web.wasm", **asks} for name in names or ("web",)]
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    (folder / "metadata.json").write_text(json.dumps({"properties": {"package_name": "site", "publisher": "local"}}))
-    return folder
+    return write_guests(folder, WEB.read_bytes(), names or ["web"], [EARLY, LATE], on_exit="None")
 
 
 class Site:
@@ -398,28 +391,28 @@ def test_a_package_has_so_many_requests_under_way_and_others_are_served_meanwhil
     web.bind("/never")
     headers = (("host", "localhost"),)
     tokens = [
-        web.node.begin_http("GET", f"{BASE}/never", headers, b"", ("127.0.0.1", 1))
+        web.node.door.request("GET", f"{BASE}/never", headers, b"", ("127.0.0.1", 1))
         for _ in range(http_server.MAX_UNDER_WAY_OF_ONE)
     ]
     refused = web.get(f"{BASE}/never")
     assert (refused.status, dict(refused.headers)["retry-after"]) == (503, "1")
     web.simulation.rest(http_server.ANSWER_SECONDS + 1)
-    assert {web.node.http_answers[token].status for token in tokens} == {408}
+    assert {web.node.door.answers[token].status for token in tokens} == {408}
     web.bind("/x")
     assert web.get(f"{BASE}/x").status == 200
 
 
 def test_a_browser_that_has_gone_gets_no_answer_and_counts_until_its_process_is_done(web: Site) -> None:
     web.bind("/never")
-    token = web.node.begin_http("GET", f"{BASE}/never", (("host", "localhost"),), b"", ("127.0.0.1", 1))
+    token = web.node.door.request("GET", f"{BASE}/never", (("host", "localhost"),), b"", ("127.0.0.1", 1))
     web.node.core.http(HttpGone(token), web.simulation.now)
     web.node.go_on()
     web.simulation.rest(http_server.ANSWER_SECONDS + 1)
-    assert token not in web.node.http_answers
-    assert not web.node.core._http._under_way
-    assert not web.node.core._http._gone
-    assert not web.node.core._http._count
-    assert not web.node.core._http._bytes
+    assert token not in web.node.door.answers
+    assert not web.node.core._http_server._under_way
+    assert not web.node.core._http_server._gone
+    assert not web.node.core._http_server._count
+    assert not web.node.core._http_server._bytes
 
 
 def test_a_failure_of_our_own_code_is_one_browsers_500(web: Site, monkeypatch: pytest.MonkeyPatch) -> None:

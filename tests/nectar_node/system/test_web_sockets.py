@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +19,7 @@ from nectar_node.http.extension_data import MESSAGE_TYPES, ExtensionData, decode
 from testnet.browsers.web_socket import NO_CLOSE, WINDOW_BYTES, SimWebSocket
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import NodeSpec, SimNode, Simulation
+from tests.web_site import write_guests
 
 NODE = "a.nec"
 GUEST = Path(__file__).resolve().parents[2] / "guests" / "sockets.wasm"
@@ -31,13 +31,8 @@ ME = {"host": HOST, "origin": f"http://{HOST}"}
 
 def site(folder: Path, *names: str) -> Path:
     """A package whose processes send back what comes by WebSocket."""
-    folder.mkdir(parents=True)
-    shutil.copy(GUEST, folder / "talk.wasm")
-    asks = {"request_capabilities": [EARLY, LATE, "timer:distro:sys"], "public": True, "on_exit": "None"}
-    manifest = [{"process_name": name, "process_wasm_path": "/talk.wasm", **asks} for name in names or ("talk",)]
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    (folder / "metadata.json").write_text(json.dumps({"properties": {"package_name": "site", "publisher": "local"}}))
-    return folder
+    asks = [EARLY, LATE, "timer:distro:sys"]
+    return write_guests(folder, GUEST.read_bytes(), names or ["talk"], asks, on_exit="None")
 
 
 class Talk:

@@ -26,11 +26,11 @@ from nectar_node.contract.http import (
     SocketSend,
     SocketSent,
 )
-from nectar_node.driver import web_sockets
-from nectar_node.driver.http_door import HttpDoor, open_door
+from nectar_node.driver.browsers import web_sockets
+from nectar_node.driver.browsers.http_door import HttpDoor, open_door
 from nectar_node.http.pages import error_page
 from tests import waiting
-from tests.nectar_node.driver.test_http_door import certificate  # noqa: F401
+from tests.nectar_node.driver.browsers.test_http_door import certificate  # noqa: F401
 from tests.web_sockets import Refused, WebSocketClient, web_socket
 
 PACKAGE = PackageId("site", "local")

@@ -38,7 +38,7 @@ from nectar_node.base.descriptors import MAX_SOCKETS
 from nectar_node.base.errors import CannotListen
 from nectar_node.contract.config import LOOPBACK, HttpPlace
 from nectar_node.contract.http import BrowserAction, Headers, HttpAnswer, HttpEvent, HttpGone, HttpRequest
-from nectar_node.driver.web_sockets import READ_BYTES, SocketDoor, with_web_sockets
+from nectar_node.driver.browsers.web_sockets import READ_BYTES, SocketDoor, with_web_sockets
 from nectar_node.http.pages import PageAnswer, error_page
 
 MAX_HEAD_BYTES = 32 << 10

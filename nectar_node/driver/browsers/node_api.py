@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import trio
 
 from nectar_node.base.errors import NodeError
-from nectar_node.base.shipped import WEB_FOLDER
 from nectar_node.contract.http import Headers, HttpAnswer, HttpCommand
 from nectar_node.control.commands import Control
 from nectar_node.control.server import error
-from nectar_node.driver.http_door import DoorFeed
+from nectar_node.driver.browsers.http_door import DoorFeed
 from nectar_node.http.node_page import json_answer, refusal
 
 MAX_STREAMS = 32
@@ -36,15 +34,6 @@ _HEADERS: Headers = (
     ("x-content-type-options", "nosniff"),
     ("x-accel-buffering", "no"),
 )
-
-
-def page_files() -> dict[str, bytes]:
-    """Return the files of the page by path, such as `vendor/htm.js`."""
-    return {path.relative_to(WEB_FOLDER).as_posix(): path.read_bytes() for path in _files(WEB_FOLDER)}
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 class NodeApi:

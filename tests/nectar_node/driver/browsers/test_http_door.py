@@ -23,8 +23,8 @@ from h2.events import DataReceived, ResponseReceived, StreamEnded
 from nectar_node.base.errors import CannotListen
 from nectar_node.contract.config import LOOPBACK, HttpPlace
 from nectar_node.contract.http import HttpAnswer, HttpEvent, HttpGone, HttpRequest
-from nectar_node.driver import http_door
-from nectar_node.driver.http_door import DoorFeed, DoorSocket, HttpDoor, open_door
+from nectar_node.driver.browsers import http_door
+from nectar_node.driver.browsers.http_door import DoorFeed, DoorSocket, HttpDoor, open_door
 from tests import waiting
 
 Core = Callable[[HttpRequest], HttpAnswer | None]

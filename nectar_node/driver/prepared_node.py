@@ -1,0 +1,206 @@
+"""What a node has before it waits for anything: folder, key, packages and what it kept; and the core made of these."""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from kernel.contract.address import Address
+from kernel.contract.guest import GuestConfig
+from kernel.contract.limits import MAX_MEMORY_BYTES
+from kernel.wasm.engine import Engine
+from nectar_node.base import log
+from nectar_node.base.descriptors import Budget
+from nectar_node.base.errors import BadFolder, BadPackage, NeedsConsent
+from nectar_node.base.shipped import page_files
+from nectar_node.contract.config import NodeConfig, module_cache
+from nectar_node.contract.http_client import HttpClientConfig
+from nectar_node.contract.memory_budget import MemoryBudget
+from nectar_node.core.config import CoreConfig
+from nectar_node.core.core import NodeCore
+from nectar_node.driver.allocator import default_budget
+from nectar_node.driver.membership import former_names, has_password, open_directory, read_keys, registrar_key
+from nectar_node.driver.node_store import OpenStore, open_store
+from nectar_node.driver.snapshots import forget_snapshot
+from nectar_node.packages.contents import discard_unused, with_copy
+from nectar_node.packages.manifest import Package
+from nectar_node.packages.review import demand, review
+from nectar_node.packages.startable import read_startable
+from nectar_node.storage.disk import perform
+from nectar_node.storage.ledger import Ledger
+from nectar_node.storage.operations import Location, MakeFolder
+from net.base.limits import MAX_CONNECTIONS
+from net.names.directory import Directory
+from net.names.keyfile import Keys
+from net.peering.network import Network, NetworkConfig
+
+_IDS_AT_ONCE = 512
+
+
+class PreparedNode:
+    """What a node has before it waits for anything."""
+
+    def __init__(
+        self, config: NodeConfig, budget: Budget, lock: int, keys: Keys, opened: OpenStore, directory: Directory
+    ) -> None:
+        self.config = config
+        self.budget = budget
+        self.lock = lock
+        self.identity = keys.identity
+        self.previous = keys.previous
+        self.directory = directory
+        self.registrar = registrar_key(config, keys)
+        self.ledger = Ledger(str(config.folder.drives), config.quotas, str(config.folder.kept))
+        self.engine = Engine(module_cache(), replayable=False)
+        self.database, self.kept = opened
+        self.decisions = self.kept.decisions
+        named = [self._named(folder) for folder in config.packages]
+        self.packages = [*map(self._decided, named), *self._started(named)]
+        _forget_code(config.folder.code, {remnant.digest for remnant in self.kept.processes})
+        if not config.rescue:  # after which it is not known what was used
+            kept = (Path(each.folder) for each in self.kept.packages.values())
+            discard_unused(config.folder.path, (*kept, *(package.folder for package in self.packages)))
+        for package in self.packages:
+            if package.unknown_keys:
+                unknown = ", ".join(map(repr, package.unknown_keys))
+                log.write_line("kernel", f"the manifest of {package.id} has unknown keys: {unknown}")
+
+    def _named(self, folder: Path) -> Package:
+        """Return the package in a folder that the options name, or its copy if that has moved away (G26)."""
+        config = self.config
+        try:
+            return with_copy(read_startable(folder, config.name), config.folder.path)
+        except BadPackage as error:
+            for kept in self.kept.packages.values():
+                if kept.origin is not None and Path(kept.origin) == folder:
+                    log.write_line("kernel", f"{str(error).rstrip('.')}: its copy in {kept.folder} runs")
+                    return replace(read_startable(Path(kept.folder), config.name), origin=folder)
+            raise
+
+    def _started(self, named: list[Package]) -> Iterator[Package]:
+        """Yield the packages that the user has started at earlier boots, unless they are named now."""
+        known = {package.id for package in named}
+        for id, kept in self.kept.packages.items():
+            if kept.started and id not in known:
+                origin = None if kept.origin is None else Path(kept.origin)
+                try:
+                    package = replace(read_startable(Path(kept.folder), self.config.name), origin=origin)
+                    yield self._decided(package)
+                except (BadPackage, NeedsConsent) as error:
+                    log.write_line("kernel", f"{id} does not run again: {error}")
+
+    def _decided(self, package: Package) -> Package:
+        """Return the package as its user allows it; raises NeedsConsent if they have not said enough."""
+        our, before = self.config.name, self.decisions.of(package.id)
+        question, allowed, decision = review(package, before, self.config.consent, our)
+        if question:
+            raise demand(package, question, our)
+        if decision is not None:
+            self.decisions.decide(package.id, decision)
+        return allowed
+
+
+def _forget_code(folder: Path, used: set[str]) -> None:
+    """Remove the code of processes that do not run any more."""
+    with suppress(OSError):
+        for file in folder.iterdir():
+            if file.name not in used:
+                file.unlink()
+
+
+def prepare(config: NodeConfig, budget: Budget) -> PreparedNode:
+    """Make the node's folder ours, and read what is there; raises NodeError."""
+    folder = config.folder
+    try:
+        folder.create()
+        lock = folder.acquire()
+    except OSError as error:
+        raise BadFolder(f"{error.filename or folder.path} cannot be used: {error.strerror}.") from error
+    forget_snapshot(folder.path)
+    keys = read_keys(config)
+    if config.http is not None:
+        budget = budget.with_browsers()
+    opened = open_store(folder, config.name, lambda: former_names(config, keys), rescue=config.rescue)
+    directory = open_directory(config, keys, opened.kept.names)
+    return PreparedNode(config, budget, lock, keys, opened, directory)
+
+
+def make_core(prepared: PreparedNode) -> NodeCore:
+    """Return the core of a node that has been prepared; within trio, whose clock it goes by."""
+    config = prepared.config
+    memory = MemoryBudget(config.memory_bytes or default_budget())
+    network_config = NetworkConfig(
+        memory=memory,
+        routers=config.routers,
+        reservations=config.reservations,
+        previous=prepared.previous,
+        wall_clock_offset=wall_clock_offset(),
+        keeps_sequence=True,
+        sequence=prepared.kept.own.sequence,
+        epoch=prepared.kept.grants.revoked.everything,
+        invitation=config.invitation,
+        connections=min(MAX_CONNECTIONS, prepared.budget.accepted),
+    )
+    network = Network(prepared.identity, prepared.directory, network_config, os.urandom, trio.current_time())
+    folder = config.folder
+    core_config = CoreConfig(
+        our=config.name,
+        drives=str(folder.drives),
+        registrar=prepared.registrar,
+        store=Location(str(folder.path), (folder.store.name,)),
+        keeps=str(folder.kept),
+        code=str(folder.code),
+        fresh_id=_FreshIds().take,
+        guest=partial(guest_config, folder.drives, prepared.budget.files_of_a_guest),
+        memory=memory,
+        clock=trio.current_time,
+        kept=prepared.kept,
+        take_over=config.take_over,
+        page_files={} if config.http is None else page_files(),
+        http_hosts=() if config.http is None else (config.http.host.lower(),),
+        http_proxied=() if config.http is None or config.http.name is None else (config.http.name,),
+        has_password=has_password(folder.key),
+        rpc_open=config.http is not None and config.http.rpc_open,
+        sockets=prepared.budget.sockets,
+        http_client=HttpClientConfig(prepared.budget.calls, frozenset(config.http_client_private)),
+        ledger=prepared.ledger,
+    )
+    return NodeCore(core_config, network)
+
+
+def wall_clock_offset() -> float:
+    """Return Unix time minus trio's."""
+    return time.time() - trio.current_time()
+
+
+class _FreshIds:
+    """Unpredictable u64s, drawn in batches: asking the operating system for each costs more than the rest of a
+    message.
+    """
+
+    def __init__(self) -> None:
+        self._ids: list[int] = []
+
+    def take(self) -> int:
+        """Return the next one."""
+        if not self._ids:
+            self._ids = [number for (number,) in struct.iter_unpack("<Q", os.urandom(8 * _IDS_AT_ONCE))]
+        return self._ids.pop()
+
+
+def guest_config(drives: Path, files: int, address: Address) -> GuestConfig:
+    """Return the configuration of a guest: with WASI it sees its package's folder in the vfs as `/`, and no
+    more (G28).
+    """
+    drive = drives / str(address.process.package_id)
+    # A drive that cannot be made keeps the guest from starting; the engine says so.
+    perform(MakeFolder(Location(str(drives), (drive.name,))))
+    return GuestConfig(address, MAX_MEMORY_BYTES, drive=str(drive), files=files)
