@@ -14,9 +14,9 @@ from h2.events import ConnectionTerminated, ResponseReceived, StreamEnded, Strea
 
 from nectar_node.contract.config import LOOPBACK
 from nectar_node.contract.http import HttpGone, HttpRequest
-from nectar_node.driver import http_door
-from tests.nectar_node.driver.test_http_door import HEAD, opened, request, status, until
-from tests.nectar_node.driver.test_http_door import certificate as certificate
+from nectar_node.driver.browsers import http_door
+from tests.nectar_node.driver.browsers.test_http_door import HEAD, opened, request, status, until
+from tests.nectar_node.driver.browsers.test_http_door import certificate as certificate
 
 UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
 
