@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.end_to_end.kills import play
 
-KILLS = 25
+KILLS = 10
 SEED = 20261130
 EVERYTHING = {"set-state", "spawn", "exit", "kill", "grant", "ticket", "revoke", "install", "upgrade", "transfer"}
 """What must have been acknowledged at least once."""
