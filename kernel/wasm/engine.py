@@ -38,7 +38,7 @@ from kernel.wasm.wasi import shadows, standard_streams
 from kernel.wasm.wit import INTERFACES, Interface
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from kernel.wasm.components import Components, ThreadedProgram
 
@@ -205,7 +205,7 @@ class Engine:
 
     def _link(self, interface: Interface, uses_wasi: bool) -> _Linked:
         functions = [*host_functions(interface, self._running), standard_streams(self._running)]
-        adapter = wasmtime.Module(self._engine, adapter_wasm(interface))
+        adapter = self._module(adapter_wasm(interface))
         host = self._new_linker()
         define_all(host, functions, lambda function: function.module != interface.module)
         adapter_pre = _instance_pre(host, adapter)
@@ -331,14 +331,15 @@ _CHECK_GUEST = """(module
 _CHECK_OUR = Address("self.check", ProcessId("check", "check", "sys"))
 
 
-def self_check() -> None:
+def self_check(cache_dir: Path | None = None, modes: Iterable[bool] = (False, True)) -> None:
     """Suspend, resume, pre-empt and kill a guest, by clock and by fuel, and recurse in one of its host functions, on
-    the thread that calls this; takes about a tenth of a second.
+    the thread that calls this; takes a twentieth of a second for each of the `modes` (of engines: `replayable`), and
+    far less where `cache_dir` has what this compiles.
 
     Raises KernelError if the installed Wasmtime does not do that as the declarations in `capi` expect.
     """
-    for replayable in (False, True):
-        engine = Engine(None, replayable)
+    for replayable in modes:
+        engine = Engine(cache_dir, replayable)
         guest = engine.load(bytes(wasmtime.wat2wasm(_CHECK_GUEST))).start(GuestConfig(_CHECK_OUR, limits.MIB))
         steps = [_poll_to_receive(guest)]
         if steps == [Poll.RECEIVE]:

@@ -460,11 +460,12 @@ async def _check_engine(engine: Engine) -> None:
     """Check that this Wasmtime suspends, resumes, pre-empts and drops guests as the engine relies on, and that Python
     recurses on their stacks, on a worker's thread as on the main one; raises CannotStart.
 
-    The check runs beside everything else: it takes a tenth of a second, and no guest that it would stop harms anything
-    until then. On the main thread it takes some milliseconds.
+    The check runs beside everything else: the first takes a tenth of a second, and no guest that it would stop harms
+    anything until then. On the main thread it takes some milliseconds.
     """
     try:
-        await trio.to_thread.run_sync(self_check, abandon_on_cancel=True)
+        # No node's engine is replayable: those are for simulations.
+        await trio.to_thread.run_sync(self_check, module_cache(), (False,), abandon_on_cancel=True)
         check_recursion(engine)
     except KernelError as error:
         raise CannotStart(

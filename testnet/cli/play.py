@@ -6,10 +6,9 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -19,6 +18,7 @@ from nectar_node.console import output
 from nectar_node.launcher import options
 from testnet.cli import sim_text
 from testnet.cli.plan_options import Faults, Nodes, Output, Seed
+from testnet.cli.signals import handled
 from testnet.journal.journal import read_journal_untrusted
 from testnet.model.lab import Level
 from testnet.model.seeds import chosen
@@ -31,7 +31,6 @@ from testnet.scenarios.scenario import Plan, Scenario
 FAILED = 1
 _EXIT_CODES = {PASSED: 0, INTERRUPTED: 130}
 _LIFE = ("boots", "crashes", "leaves", "pauses", "resumes")
-Handler = Callable[[int, FrameType | None], object]
 _REAL = (Level.LOOPBACK, Level.NAMESPACES)
 
 
@@ -109,17 +108,6 @@ def _played(scenario: Scenario, plan: Plan, level: Level) -> Result:
 
 def _tell_of_the_end() -> None:
     output.complain("Stopping: the nodes end, and their files are removed.")
-
-
-@contextmanager
-def handled(signals: Sequence[signal.Signals], handler: Handler) -> Iterator[None]:
-    """Let `handler` take these signals within this."""
-    before = [signal.signal(number, handler) for number in signals]
-    try:
-        yield
-    finally:
-        for number, usual in zip(signals, before, strict=True):
-            signal.signal(number, usual)
 
 
 @contextmanager

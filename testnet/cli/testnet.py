@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -23,12 +23,8 @@ from nectar_node.launcher.boot_options import BootOptions, kept_options
 from nectar_node.launcher.client import Answer
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from nectar_node.launcher.log_reader import Follower
-from testnet.cli import fault, nodes
-from testnet.cli.attack import attack
-from testnet.cli.chaos import chaos
-from testnet.cli.invite import invite, invited
-from testnet.cli.play import handled, play
-from testnet.cli.watch import watch
+from testnet.cli.lazy_group import LazyGroup
+from testnet.cli.signals import handled
 from testnet.real.lifeline import hold_lifeline
 from testnet.real.links.client import LinksProcess
 from testnet.real.nodes import attackers, impostors
@@ -37,7 +33,23 @@ DEFAULT_NODES = ("send.nec", "recv.nec")
 STATUS_TIMEOUT = 10.0
 """Seconds that each node may take to say how it is."""
 
-app = typer.Typer(help="Start, show, break and stop a local testnet of nodes.", no_args_is_help=True)
+
+class _Commands(LazyGroup):
+    modules: ClassVar = {
+        "invite": "testnet.cli.invite",
+        "watch": "testnet.cli.watch",
+        "chaos": "testnet.cli.chaos",
+        "attack": "testnet.cli.attack",
+        "play": "testnet.cli.play",
+        "kill": "testnet.cli.nodes",
+        "pause": "testnet.cli.nodes",
+        "resume": "testnet.cli.nodes",
+        "restart": "testnet.cli.nodes",
+        "fault": "testnet.cli.fault",
+    }
+
+
+app = typer.Typer(cls=_Commands, help="Start, show, break and stop a local testnet of nodes.", no_args_is_help=True)
 
 
 @app.command()
@@ -66,6 +78,8 @@ def up(
     as_json: options.AsJson = False,
 ) -> int:
     """Start a registrar and nodes. Without --detach, show their logs until Ctrl-C and stop them then."""
+    from testnet.cli.invite import invited  # `status` and `down` do without
+
     network = LocalNetwork(directory)
     network.secure()
     links = LinksProcess(network)
@@ -297,8 +311,3 @@ def down(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson 
     if not ends:
         output.say(f"No node of the testnet in {directory} was running.")
     return 0
-
-
-app.add_typer(fault.app, name="fault")
-for command in (invite, watch, chaos, attack, play, nodes.kill, nodes.pause, nodes.resume, nodes.restart):
-    app.command()(command)

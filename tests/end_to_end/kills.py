@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,15 +70,26 @@ class Run:
         self._files.close()
 
 
-def play(folder: Path, seed: int, kills: int, progress: Callable[[int], None] = lambda done: None) -> Counter[str]:
-    """Kill a node so many times; return how often what was acknowledged. Raises Violation."""
+def play(
+    folder: Path,
+    seed: int,
+    kills: int,
+    progress: Callable[[int], None] = lambda done: None,
+    wanted: Set[str] = frozenset(),
+    most: int = 0,
+) -> Counter[str]:
+    """Kill a node so many times, and on, but no more than `most` times, until all that is `wanted` was acknowledged;
+    return how often what was. Raises Violation.
+    """
     options = SocketLab.options(folder)
     options = replace(options, packages=(*(options.packages or ()), SHIPPED_FOLDER / "file_transfer" / "pkg"))
     with LocalTestnet(folder / "testnet", options) as nodes:
         nodes.start([OUR, THEIR])
         run = Run(nodes, folder, seed)
         try:
-            for done in range(1, kills + 1):
+            for done in range(1, max(kills, most) + 1):
+                if done > kills and set(+run.acknowledged) >= wanted:
+                    break
                 try:
                     run.kill_once()
                 except Violation as violation:

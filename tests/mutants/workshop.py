@@ -59,7 +59,8 @@ def copied(mutant: Mutant | None = None) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="nectar-mutant-") as name:
         folder = Path(name)
         for room in (*ROOMS, *(("tests",) if mutant is not None and mutant.is_for_test else ())):
-            shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__", ".zig-cache"))
+            # What has been compiled of them goes along: it holds for as long as the sources have their times.
+            shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns(".zig-cache"))
         if mutant is not None:
             file = folder / mutant.file
             file.write_text(mutant.apply(file.read_text()))

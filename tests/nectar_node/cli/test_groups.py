@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.cli.main import main
+from nectar_node.cli.main import BAD_USAGE, main
 
 APP = """
 import typer
@@ -70,3 +70,15 @@ def test_a_command_of_one_group_does_not_load_the_others() -> None:
     ended = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert "'testnet.cli.testnet'" in ended.stdout
     assert "'testnet.cli.sim'" not in ended.stdout
+
+
+def test_a_command_of_a_testnet_does_not_load_the_others_and_a_misspelt_one_is_told_which_it_resembles(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = "import sys; from nectar_node.cli.main import main; main(sys.argv[1:]); print([*sys.modules])"
+    words = ["testnet", "down", "--help"]
+    ended = subprocess.run([sys.executable, "-P", "-c", code, *words], capture_output=True, text=True, check=True)
+    assert "'testnet.cli.testnet'" in ended.stdout
+    assert not [name for name in ("chaos", "faults", "scenarios", "watch") if f"'testnet.{name}" in ended.stdout]
+    assert main(["testnet", "chaoss"]) == BAD_USAGE
+    assert "Did you mean 'chaos'?" in capsys.readouterr().err

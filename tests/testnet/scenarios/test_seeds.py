@@ -12,7 +12,7 @@ from testnet.sim.programs import Programs
 from tests.testnet.scenarios.played import passes
 
 SEEDS = {
-    "backup": (30, 200),
+    "backup": (10, 200),
     "browsers": (2, 20),
     "chains": (2, 10),
     "chat": (2, 12),

@@ -5,8 +5,8 @@ fails or is full.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from contextlib import suppress
+from itertools import product
 
 import apsw
 import pytest
@@ -17,7 +17,10 @@ from testnet.sim.disk import SimDisk
 
 STORE = Location("a.nec", ("store",))
 COMMITS = 12
-SEEDS = range(6)
+SEEDS = pytest.mark.parametrize(
+    "seed", [pytest.param(seed, marks=() if seed < 2 else pytest.mark.long) for seed in range(6)]
+)
+"""Of the commits: two in every run of the tests, all in `make soak`."""
 
 
 def commits(seed: int) -> list[Commit]:
@@ -62,16 +65,10 @@ def writes_of(made: list[Commit]) -> int:
     return disk.database_files.done - before
 
 
-def crash_points() -> Iterator[tuple[int, int, bool]]:
-    for seed in SEEDS:
-        for left in range(writes_of(commits(seed)) + 1):
-            yield seed, left, False
-            yield seed, left, True
-
-
-def test_g27_after_a_crash_at_every_write_it_holds_all_that_was_acknowledged_and_nothing_in_part() -> None:
-    for seed, left, with_power in crash_points():
-        made = commits(seed)
+@SEEDS
+def test_g27_after_a_crash_at_every_write_it_holds_all_that_was_acknowledged_and_nothing_in_part(seed: int) -> None:
+    made = commits(seed)
+    for left, with_power in product(range(writes_of(made) + 1), (False, True)):
         disk = new_disk()
         disk.open_store("a.nec")
         disk.database_files.left = left
@@ -103,27 +100,27 @@ def test_g27_a_store_that_was_being_made_is_there_or_not_yet() -> None:
             assert disk.perform(made[0]) is None
 
 
+@SEEDS
 @pytest.mark.parametrize("error", [apsw.IOError, apsw.FullError])
-def test_g27_a_write_that_fails_changes_nothing_and_the_next_one_works(error: type[apsw.Error]) -> None:
-    for seed in SEEDS:
-        made = commits(seed)
-        after = states(made)
-        for broken in range(1, writes_of(made) + 1):
-            disk = new_disk()
-            disk.open_store("a.nec")
-            files, state = disk.database_files, 0
-            first = files.done
-            files.fails = lambda number, at=first + broken: error if number == at else None  # type: ignore[misc]
-            for commit in made:
-                outcome = disk.perform(commit)
-                if isinstance(outcome, DiskError):
-                    full = error is apsw.FullError
-                    assert outcome.fault is (DiskFault.FULL if full else DiskFault.OTHER), (seed, broken)
-                    assert disk.perform(commit) is None, (seed, broken)
-                state += 1
-            disk.close_store()
-            disk.lose_unsynced(random.Random(f"{seed}/{broken}"))
-            assert disk.open_store("a.nec") == after[state], (seed, broken)
+def test_g27_a_write_that_fails_changes_nothing_and_the_next_one_works(seed: int, error: type[apsw.Error]) -> None:
+    made = commits(seed)
+    after = states(made)
+    for broken in range(1, writes_of(made) + 1):
+        disk = new_disk()
+        disk.open_store("a.nec")
+        files, state = disk.database_files, 0
+        first = files.done
+        files.fails = lambda number, at=first + broken: error if number == at else None  # type: ignore[misc]
+        for commit in made:
+            outcome = disk.perform(commit)
+            if isinstance(outcome, DiskError):
+                full = error is apsw.FullError
+                assert outcome.fault is (DiskFault.FULL if full else DiskFault.OTHER), (seed, broken)
+                assert disk.perform(commit) is None, (seed, broken)
+            state += 1
+        disk.close_store()
+        disk.lose_unsynced(random.Random(f"{seed}/{broken}"))
+        assert disk.open_store("a.nec") == after[state], (seed, broken)
 
 
 def test_g27_on_a_full_disk_a_commit_says_so_and_succeeds_once_there_is_space() -> None:
