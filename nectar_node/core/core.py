@@ -161,13 +161,15 @@ class NodeCore:
             config.fresh_id,
             config.page_files,
             self.kernel.processes.__contains__,
+            config.memory,
             sockets=config.sockets,
             has_password=config.has_password,
             rpc_open=config.rpc_open,
         )
         self.sessions = self._http.sessions
         self.web_sockets = self._http.sockets
-        self.http_client = HttpClient(config.our, config.http_client, self._awaited_until, self._has_room)
+        budgeted = (self._has_room, config.memory)
+        self.http_client = HttpClient(config.our, config.http_client, self._awaited_until, *budgeted)
         web = (self._http, self.http_client)
         processes: tuple[SystemProcess, ...]
         processes = (self.vfs, *databases, self._state, Timer(), net, distro, self._terminal, self.keeper, *web)

@@ -481,8 +481,8 @@ class Node:
         if self.config.http is not None:
             opened = open_door(self.config.http)
             self._web = opened.url
-            budget = self._prepared.budget
-            self._door = HttpDoor(opened, budget.browsers, self._tell_http, self._note, budget.sockets)
+            budget, memory = self._prepared.budget, self._core.memory
+            self._door = HttpDoor(opened, budget.browsers, self._tell_http, self._note, memory, budget.sockets)
 
     def _tell_http(self, event: HttpEvent) -> None:
         self._core.http(event, trio.current_time())

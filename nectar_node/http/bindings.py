@@ -12,6 +12,8 @@ MAX_PATHS_OF_ONE = 1024
 """Paths of the processes of one package: its pages one by one, and its interfaces."""
 MAX_PATHS = 32_768
 """Paths of all packages."""
+MAX_PARTS_OF_ONE = 4096
+"""Parts of the paths with parameters of one process: each request may have to be compared with all of them."""
 MAX_PATH_CHARACTERS = 1024
 """Characters of a bound path."""
 MAX_CACHED_BYTES_OF_ONE = 64 << 20
@@ -70,6 +72,8 @@ class Bindings:
     def __init__(self) -> None:
         self._of: dict[ProcessId, dict[tuple[str, ...], Binding]] = {}
         """Each process's bindings, by the segments of their paths."""
+        self._patterns: dict[ProcessId, dict[int, list[tuple[str, ...]]]] = {}
+        """The paths with parameters of each process, by the number of their segments."""
         self._paths: Counter[PackageId] = Counter()
         self._bytes: Counter[PackageId] = Counter()
         """Bytes of each package's pages."""
@@ -87,6 +91,13 @@ class Bindings:
             self._bytes[package] + size > MAX_CACHED_BYTES_OF_ONE or self._all_bytes + size > MAX_CACHED_BYTES
         ):
             raise CannotBind(f"the cached pages of the package would be more than {MAX_CACHED_BYTES_OF_ONE} bytes")
+        if before is None and _is_pattern(segments):
+            patterns = self._patterns.get(binding.process, {})
+            if len(segments) + sum(length * len(found) for length, found in patterns.items()) > MAX_PARTS_OF_ONE:
+                raise CannotBind(
+                    f"the paths with parameters of the process would have more than {MAX_PARTS_OF_ONE} parts"
+                )
+            self._patterns.setdefault(binding.process, patterns).setdefault(len(segments), []).append(segments)
         self._of.setdefault(binding.process, {})[segments] = binding
         self._count(package, int(before is None), size)
 
@@ -96,12 +107,16 @@ class Bindings:
         before = self._of.get(process, {}).pop(segments, None)
         if before is not None:
             self._count(process.package_id, -1, -_size(before))
+            if _is_pattern(segments):
+                self._patterns[process][len(segments)].remove(segments)
             if not self._of[process]:
                 del self._of[process]
+                self._patterns.pop(process, None)
 
     def ended(self, process: ProcessId) -> None:
         """Unbind all paths of a process that has ended."""
         bound = self._of.pop(process, {})
+        self._patterns.pop(process, None)
         self._count(process.package_id, -len(bound), -sum(map(_size, bound.values())))
 
     def find(self, process: ProcessId, segments: tuple[str, ...], *, at_base: bool = True) -> Found | None:
@@ -117,8 +132,8 @@ class Bindings:
         if exact is not None:
             return exact, {}
         best: tuple[tuple[bool, ...], tuple[str, ...]] | None = None
-        for pattern in bound:
-            if len(pattern) == len(segments) and _matches(pattern, segments):
+        for pattern in self._patterns.get(process, {}).get(len(segments), ()):
+            if _matches(pattern, segments):
                 rank = tuple(each.startswith(":") for each in pattern), pattern
                 best = rank if best is None else min(best, rank)
         if best is None:
@@ -146,6 +161,10 @@ class Bindings:
         for counter in (self._paths, self._bytes):
             for package in [each for each, count in counter.items() if not count]:
                 del counter[package]
+
+
+def _is_pattern(segments: tuple[str, ...]) -> bool:
+    return any(each.startswith(":") for each in segments)
 
 
 def _size(binding: Binding) -> int:

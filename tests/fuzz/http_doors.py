@@ -28,6 +28,7 @@ from nectar_node.contract.http_client import (
     SocketPush,
     SocketPushed,
 )
+from nectar_node.contract.memory_budget import LEAST_BYTES, MemoryBudget
 from nectar_node.http.fetches import SCHEMES, SOCKET_SCHEMES, BadUrl, url_untrusted
 from nectar_node.http.origins import OurNames
 from nectar_node.http.private_addresses import AddressReach, reach
@@ -68,7 +69,9 @@ def client(data: bytes) -> None:
     """The whole client: what processes and servers send is drawn from the bytes; it fails at nothing, answers each
     request once, and holds nothing when its process has ended."""
     chosen, now = Choices(data), 0.0
-    process = HttpClient("a.nec", HttpClientConfig(places=8), lambda _: now + 30, lambda *_: chosen.below(4) != 0)
+    memory = MemoryBudget(LEAST_BYTES)
+    config = HttpClientConfig(places=8)
+    process = HttpClient("a.nec", config, lambda _: now + 30, lambda *_: chosen.below(4) != 0, memory)
     asked, answered = 0, 0
     tokens: list[object] = []
     pushes: dict[object, int] = {}
@@ -122,6 +125,7 @@ def client(data: bytes) -> None:
     look()
     assert answered <= asked
     assert [*process.queue.figures()] == [0, 0, 0]
+    assert not memory.holders
 
 
 def _asked(chosen: Choices) -> bytes:
