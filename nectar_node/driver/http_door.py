@@ -286,7 +286,7 @@ class HttpDoor:
         """When it closes: set when there is no connection any more."""
         self._accepting = trio.CancelScope()
         self._context = WorkerContext(None)
-        self._config = _config(note)
+        self._config = door_config(note)
         serve: Any = self._serve
         self._app = wrap_app(serve, 0, "asgi")
 
@@ -573,7 +573,8 @@ def _is_theirs(error: BaseException) -> bool:
     return isinstance(error, (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError, OSError))
 
 
-def _config(note: Callable[[str, BaseException], None]) -> Config:
+def door_config(note: Callable[[str, BaseException], None]) -> Config:
+    """Return what hypercorn is told: its bounds, and that failures go to `note`."""
     config = Config()
     config.h11_max_incomplete_size = MAX_HEAD_BYTES
     config.h2_max_header_list_size = MAX_HEAD_BYTES

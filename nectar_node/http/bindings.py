@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
 from typing import NamedTuple
 
@@ -66,14 +67,26 @@ Found = tuple[Binding, dict[str, str]]
 """A binding, and the values of its path's parameters."""
 
 
+class _Pattern(NamedTuple):
+    """A path with parameters, in the order in which a request is compared with them."""
+
+    are_parameters: tuple[bool, ...]
+    segments: tuple[str, ...]
+
+    @classmethod
+    def of(cls, segments: tuple[str, ...]) -> _Pattern:
+        """Return the pattern of a path."""
+        return cls(tuple(each.startswith(":") for each in segments), segments)
+
+
 class Bindings:
     """All bound paths."""
 
     def __init__(self) -> None:
         self._of: dict[ProcessId, dict[tuple[str, ...], Binding]] = {}
         """Each process's bindings, by the segments of their paths."""
-        self._patterns: dict[ProcessId, dict[int, list[tuple[str, ...]]]] = {}
-        """The paths with parameters of each process, by the number of their segments."""
+        self._patterns: dict[ProcessId, dict[int, list[_Pattern]]] = {}
+        """The paths with parameters of each process by the number of their segments, those that come first in front."""
         self._paths: Counter[PackageId] = Counter()
         self._bytes: Counter[PackageId] = Counter()
         """Bytes of each package's pages."""
@@ -97,7 +110,8 @@ class Bindings:
                 raise CannotBind(
                     f"the paths with parameters of the process would have more than {MAX_PARTS_OF_ONE} parts"
                 )
-            self._patterns.setdefault(binding.process, patterns).setdefault(len(segments), []).append(segments)
+            self._patterns.setdefault(binding.process, patterns)
+            insort(patterns.setdefault(len(segments), []), _Pattern.of(segments))
         self._of.setdefault(binding.process, {})[segments] = binding
         self._count(package, int(before is None), size)
 
@@ -108,7 +122,7 @@ class Bindings:
         if before is not None:
             self._count(process.package_id, -1, -_size(before))
             if _is_pattern(segments):
-                self._patterns[process][len(segments)].remove(segments)
+                self._patterns[process][len(segments)].remove(_Pattern.of(segments))
             if not self._of[process]:
                 del self._of[process]
                 self._patterns.pop(process, None)
@@ -131,17 +145,12 @@ class Bindings:
         exact = bound.get(segments)
         if exact is not None:
             return exact, {}
-        best: tuple[tuple[bool, ...], tuple[str, ...]] | None = None
-        for pattern in self._patterns.get(process, {}).get(len(segments), ()):
+        for _, pattern in self._patterns.get(process, {}).get(len(segments), ()):
             if _matches(pattern, segments):
-                rank = tuple(each.startswith(":") for each in pattern), pattern
-                best = rank if best is None else min(best, rank)
-        if best is None:
-            base = bound.get(()) if at_base else None
-            return None if base is None else (base, {})
-        pattern = best[1]
-        values = {name[1:]: value for name, value in zip(pattern, segments, strict=True) if name.startswith(":")}
-        return bound[pattern], values
+                named = zip(pattern, segments, strict=True)
+                return bound[pattern], {name[1:]: value for name, value in named if name.startswith(":")}
+        base = bound.get(()) if at_base else None
+        return None if base is None else (base, {})
 
     def recount(self) -> None:
         """Bring the counts in line with what is there, after our own code has failed somewhere."""
