@@ -70,6 +70,8 @@ take the answer from it (RFC 9112, 9.6).
 FAREWELL_SECONDS = 1.0
 """Seconds for the answers that are under way when the node goes down."""
 _BACKLOG = 128
+_CONNECTION = "connection"
+"""In hypercorn's state of a connection without TLS: its `_DoorStream`."""
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -188,6 +190,12 @@ class _DoorStream(trio.abc.HalfCloseableStream):
     def __init__(self, stream: trio.SocketStream) -> None:
         self._stream = stream
         self.socket = stream.socket
+        self._holds = False
+        self._held = b""
+
+    def hold_next(self) -> None:
+        """Let what is written next go out together with what is written after it."""
+        self._holds = True
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()
@@ -204,6 +212,11 @@ class _DoorStream(trio.abc.HalfCloseableStream):
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         if not data:
             return  # h11 has nothing to write at the end of an answer
+        if self._holds:
+            self._holds, self._held = False, bytes(data)
+            return
+        if self._held:
+            data, self._held = self._held + data, b""
         with trio.move_on_after(WRITE_SECONDS) as scope:
             try:
                 await self._stream.send_all(data)
@@ -357,7 +370,8 @@ class HttpDoor:
             while held:
                 self._places.release_on_behalf_of(held.pop())
 
-        served = self._app, self._config, self._context, ConnectionState({}), carried
+        state = ConnectionState({} if self._door.tls is not None else {_CONNECTION: stream})
+        served = self._app, self._config, self._context, state, carried
         try:
             await _Connection(self._sockets, release, *served)
         except Exception as error:
@@ -450,8 +464,11 @@ class HttpDoor:
             headers.append((b"content-length", b"%d" % len(answer.body)))
         if not reading.whole and scope["http_version"] in ("1.0", "1.1"):
             headers.append((b"connection", b"close"))
+        whole = reading.whole and scope["method"] != "HEAD" and 0 < len(answer.body) <= PIECE_BYTES
+        if whole and scope["http_version"] == "1.1" and _CONNECTION in scope["state"]:
+            scope["state"][_CONNECTION].hold_next()  # a write costs more than all else
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        if reading.whole and scope["method"] != "HEAD" and len(answer.body) <= PIECE_BYTES:
+        if whole:
             await send({"type": "http.response.body", "body": bytes(answer.body), "more_body": False})
             return
         if scope["method"] != "HEAD":

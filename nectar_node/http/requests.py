@@ -8,6 +8,7 @@ that it is this machine (DNS rebinding).
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -122,6 +123,7 @@ def cookies(headers: dict[str, str], name: str) -> list[str]:
     return [value for found, _, value in sent if found == name]
 
 
+@lru_cache(256)
 def _is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback

@@ -241,7 +241,7 @@ class HttpServer(SystemProcess):
             return None
         if read.path == rpc.RPC_PATH:
             return self._inject(request, read, now)
-        if read.place.label is None:
+        if read.place.label is None and read.process is None:
             page = self._page.answer_untrusted(request.token, read, request.body, self._entrance.session(read, now))
             if isinstance(page, HttpCommand):
                 self._out.append(page)

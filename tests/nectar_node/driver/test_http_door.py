@@ -134,6 +134,32 @@ async def test_a_connection_serves_one_request_after_the_other() -> None:
         assert answer.endswith(b"GET /2 0")
 
 
+async def test_a_small_answer_is_one_write_and_one_without_a_body_goes_out_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[bytes] = []
+    send_all = trio.SocketStream.send_all
+
+    async def noted(stream: trio.SocketStream, data: bytes) -> None:
+        if bytes(data).startswith(b"HTTP/1.1 "):
+            written.append(bytes(data))
+        await send_all(stream, data)
+
+    def answer(request: HttpRequest) -> HttpAnswer:
+        return HttpAnswer(
+            request.token, 304 if request.path == "/same" else 200, (), b"" if request.path != "/" else b"0"
+        )
+
+    monkeypatch.setattr(trio.SocketStream, "send_all", noted)
+    async with opened(answer) as door, await door.connect() as stream:
+        for path in ("/", "/same", "/empty", "/"):
+            await stream.send_all(request(path).replace(b"Connection: close\r\n", b""))
+            answered = b""
+            while not answered.endswith(b"\r\n\r\n" + (b"0" if path == "/" else b"")):
+                answered += await stream.receive_some()
+    assert [each[-2:] for each in written] == [b"\n0", b"\r\n", b"\r\n", b"\n0"]
+
+
 async def test_the_answer_to_head_has_the_length_and_no_body() -> None:
     async with opened() as door:
         answer = await door.ask(request("/x", method="HEAD"))
