@@ -84,6 +84,8 @@ class _Siege:
 
     def run(self) -> None:
         """Do what is drawn, then let all end, and look for what is left."""
+        for name in ("Bind", "WebSocketBind"):
+            self.ask(PROCESSES[0], json.dumps({name: {"path": "/:b", "extension": False}}).encode(), None)
         for _ in range(60):
             if not self.chosen:
                 break
@@ -108,9 +110,7 @@ class _Siege:
 
     def process(self) -> None:
         """A process asks for something."""
-        chosen, number = self.chosen, next(self.numbers)
-        source = Address(OUR, chosen.of(PROCESSES))
-        target = Address(OUR, chosen.of((HTTP_SERVER, HTTP_SERVER_LATE)))
+        chosen = self.chosen
         fields: object = {
             "path": chosen.of((*PATHS, 1)),
             "authenticated": not chosen.below(8),
@@ -131,6 +131,12 @@ class _Siege:
             fields = chosen.of(self.channels)
         body = json.dumps({name: fields}).encode() if chosen.below(12) else chosen.take(20)
         blob = chosen.of((None, LazyLoadBlob("text/html", b"\xff"), LazyLoadBlob(None, bytes(200 << chosen.below(17)))))
+        self.ask(PROCESSES[not chosen.below(4)], body, blob)
+
+    def ask(self, process: ProcessId, body: bytes, blob: LazyLoadBlob | None) -> None:
+        """A process asks for that."""
+        number, source = next(self.numbers), Address(OUR, process)
+        target = Address(OUR, self.chosen.of((HTTP_SERVER, HTTP_SERVER_LATE)))
         message = Request(False, 30, body)
         self.server.receive(Envelope(number, source, target, ReplyTo(source, number), message, blob), self.now)
 
@@ -141,7 +147,7 @@ class _Siege:
             "host": chosen.of(("localhost", "main--app--x-1nec.localhost", "evil.example")),
             **chosen.of(({}, {"origin": "http://evil.example"}, {"range": "bytes=1-"}, {"if-none-match": "*"})),
         }
-        path = f"/{chosen.of(PROCESSES)}{chosen.of(('', '/a', '/z', '/a/z', '/login'))}"
+        path = f"/{PROCESSES[not chosen.below(4)]}{chosen.of(('', '/a', '/z', '/a/z', '/login'))}"
         method, body = chosen.of(("GET", "HEAD", "POST")), bytes(chosen.below(300))
         request = HttpRequest(token, method, path, "", tuple(headers.items()), body, ("127.0.0.1", 1))
         if chosen.below(2):
