@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.http.fetch_queue import FetchQueue
 from nectar_node.system.http_client import HttpClient
 from nectar_node.system.http_server import HttpServer
@@ -49,14 +49,9 @@ def of_client(client: HttpClient) -> dict[str, int]:
     )
 
 
-def of_budget(memory: MemoryBudget) -> dict[str, int]:
-    """What is counted for browsers and servers."""
-    return {f"{kind} {name}": size.used for (kind, name), size in memory.holders.items() if kind in ("web", "browsers")}
-
-
-def _queue(queue: FetchQueue[object]) -> Iterator[int]:  # type: ignore[type-var]
+def _queue(queue: FetchQueue[Any]) -> Iterator[int]:
     yield from queue.figures()
-    yield from map(len, (queue._under_way, queue._sockets, queue._waiting, queue._bytes._shares))
+    yield from (len(queue._under_way), len(queue._sockets), len(queue._waiting), len(queue._bytes._shares))
 
 
 def _filled(sizes: dict[str, int]) -> dict[str, int]:

@@ -15,6 +15,7 @@ from hypercorn.protocol import ProtocolWrapper
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
+from hypercorn.utils import wrap_app
 
 from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.events import Inject
@@ -251,21 +252,25 @@ async def _frames(data: bytes) -> None:
             if chosen.below(16):
                 door.perform(SocketRead(event.token))
             else:
-                ends.append(SocketClose(event.token, 1000, ""))
-                door.perform(ends[0])
+                goodbye = SocketClose(event.token, 1000, "")
+                ends.append(goodbye)
+                door.perform(goodbye)
 
     async def sent(event: object) -> None:
         await trio.lowlevel.checkpoint()
 
-    async def app(*_: Any) -> None:
+    async def is_asked(*_: object) -> None:
         raise AssertionError("a WebSocket is nothing for the application")
 
+    app: Any = is_asked
     door = SocketDoor(4, tell, memory)
     config = door_config(lambda *_: None)
     async with TaskGroup() as group:
         state = ConnectionState({})
         client, server = ("127.0.0.1", 1), ("127.0.0.1", 2)
-        wrapper = ProtocolWrapper(app, config, WorkerContext(None), group, state, False, client, server, sent)
+        wrapper = ProtocolWrapper(
+            wrap_app(app, 0, "asgi"), config, WorkerContext(None), group, state, False, client, server, sent
+        )
         wrapper = with_web_sockets(wrapper, door, lambda: None)
         await wrapper.initiate()
         await wrapper.handle(RawData(FRAME_HEAD))
