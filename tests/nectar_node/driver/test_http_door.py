@@ -436,6 +436,8 @@ def test_a_port_in_use_is_one_sentence() -> None:
     first = open_door(HttpPlace(LOOPBACK, 0))
     with first.socket, pytest.raises(CannotListen, match=r"is in use: choose another port for --http\.$"):
         open_door(HttpPlace(LOOPBACK, first.port))
+    if first.guard is not None:
+        first.guard.close()
 
 
 def test_nobody_else_is_reached_by_the_name_localhost() -> None:
