@@ -105,6 +105,8 @@ class HttpAnswer(NamedTuple):
     """Without the length, which is that of the body."""
     body: Buffer
     """For HEAD too; the driver leaves it out there."""
+    package: PackageId | None = None
+    """The package whose process has given the body; None: it is the node's own."""
 
 
 class HttpCommand(NamedTuple):

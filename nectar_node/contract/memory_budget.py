@@ -9,8 +9,9 @@ rules:
 
 - Each holder has a guaranteed minimum, beyond the budget if need be, so that none stands still.
 - One that has nothing may have one message of any size that leaves an eighth free: the largest one passes.
-- All peers together have three quarters of the budget, the processes of one package half of it, and share that in the
-  same way: neither many names nor many children are many shares.
+- All peers together have three quarters of the budget, the processes of one package half of it with what browsers and
+  servers send and get, and share that in the same way: neither many names nor many children are many shares. The bodies
+  that browsers are still sending have a quarter.
 
 Pure. Tests: tests/nectar_node/contract/test_memory_budget.py.
 """
@@ -40,7 +41,7 @@ class HolderStatus(NamedTuple):
     """What one holder has, for status pages."""
 
     kind: str
-    """"peer" or "process"."""
+    """"peer", "process", "web" or "browsers"."""
     name: str
     bytes: int
 
@@ -129,6 +130,7 @@ class MemoryBudget:
         self._accounts: WeakValueDictionary[tuple[str, str], HolderAccount] = WeakValueDictionary()
         self._packages: WeakValueDictionary[PackageId, _Group] = WeakValueDictionary()
         self._peers = _Group(capacity // 4 * 3)
+        self._browsers = _Group(capacity // 4)
 
     @property
     def scarce(self) -> bool:
@@ -146,6 +148,18 @@ class MemoryBudget:
         """
         key = ("peer", name)
         return self._accounts.get(key) or self._open(key, self._peers)
+
+    def of_web(self, package: PackageId) -> HolderAccount:
+        """Return the account of what a package's processes send to browsers and servers, and get from servers, as long
+        as it is no message.
+        """
+        key = ("web", str(package))
+        return self._accounts.get(key) or self._open(key, self._of_package(package))
+
+    def of_browsers(self) -> HolderAccount:
+        """Return the account of the bodies that browsers are sending, of which nobody knows yet whom they are for."""
+        key = ("browsers", "")
+        return self._accounts.get(key) or self._open(key, self._browsers)
 
     def holdings(self) -> list[HolderStatus]:
         """Return who has how much, the largest first."""

@@ -71,11 +71,12 @@ class SystemSet:
             config.fresh_id,
             config.page_files,
             kernel.processes.__contains__,
+            memory,
             sockets=config.sockets,
             has_password=config.has_password,
             rpc_open=config.rpc_open,
         )
-        self.http_client = HttpClient(our, config.http_client, view.awaited_until, view.has_room)
+        self.http_client = HttpClient(our, config.http_client, view.awaited_until, view.has_room, memory)
         self.all: tuple[SystemProcess, ...] = (
             self.vfs,
             kv,

@@ -47,7 +47,7 @@ from nectar_node.contract.actions import (
     StopBackup,
     Torn,
 )
-from nectar_node.contract.config import NodeConfig
+from nectar_node.contract.config import NodeConfig, module_cache
 from nectar_node.contract.http_client import (
     HangUp,
     HttpClientEvent,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ MAX_PATHS_OF_ONE = 1024
 """Paths of the processes of one package: its pages one by one, and its interfaces."""
 MAX_PATHS = 32_768
 """Paths of all packages."""
+MAX_PARTS_OF_ONE = 4096
+"""Parts of the paths with parameters of one process: each request may have to be compared with all of them."""
 MAX_PATH_CHARACTERS = 1024
 """Characters of a bound path."""
 MAX_CACHED_BYTES_OF_ONE = 64 << 20
@@ -64,12 +67,26 @@ Found = tuple[Binding, dict[str, str]]
 """A binding, and the values of its path's parameters."""
 
 
+class _Pattern(NamedTuple):
+    """A path with parameters, in the order in which a request is compared with them."""
+
+    are_parameters: tuple[bool, ...]
+    segments: tuple[str, ...]
+
+    @classmethod
+    def of(cls, segments: tuple[str, ...]) -> _Pattern:
+        """Return the pattern of a path."""
+        return cls(tuple(each.startswith(":") for each in segments), segments)
+
+
 class Bindings:
     """All bound paths."""
 
     def __init__(self) -> None:
         self._of: dict[ProcessId, dict[tuple[str, ...], Binding]] = {}
         """Each process's bindings, by the segments of their paths."""
+        self._patterns: dict[ProcessId, dict[int, list[_Pattern]]] = {}
+        """The paths with parameters of each process by the number of their segments, those that come first in front."""
         self._paths: Counter[PackageId] = Counter()
         self._bytes: Counter[PackageId] = Counter()
         """Bytes of each package's pages."""
@@ -87,6 +104,14 @@ class Bindings:
             self._bytes[package] + size > MAX_CACHED_BYTES_OF_ONE or self._all_bytes + size > MAX_CACHED_BYTES
         ):
             raise CannotBind(f"the cached pages of the package would be more than {MAX_CACHED_BYTES_OF_ONE} bytes")
+        if before is None and _is_pattern(segments):
+            patterns = self._patterns.get(binding.process, {})
+            if len(segments) + sum(length * len(found) for length, found in patterns.items()) > MAX_PARTS_OF_ONE:
+                raise CannotBind(
+                    f"the paths with parameters of the process would have more than {MAX_PARTS_OF_ONE} parts"
+                )
+            self._patterns.setdefault(binding.process, patterns)
+            insort(patterns.setdefault(len(segments), []), _Pattern.of(segments))
         self._of.setdefault(binding.process, {})[segments] = binding
         self._count(package, int(before is None), size)
 
@@ -96,12 +121,16 @@ class Bindings:
         before = self._of.get(process, {}).pop(segments, None)
         if before is not None:
             self._count(process.package_id, -1, -_size(before))
+            if _is_pattern(segments):
+                self._patterns[process][len(segments)].remove(_Pattern.of(segments))
             if not self._of[process]:
                 del self._of[process]
+                self._patterns.pop(process, None)
 
     def ended(self, process: ProcessId) -> None:
         """Unbind all paths of a process that has ended."""
         bound = self._of.pop(process, {})
+        self._patterns.pop(process, None)
         self._count(process.package_id, -len(bound), -sum(map(_size, bound.values())))
 
     def find(self, process: ProcessId, segments: tuple[str, ...], *, at_base: bool = True) -> Found | None:
@@ -116,17 +145,12 @@ class Bindings:
         exact = bound.get(segments)
         if exact is not None:
             return exact, {}
-        best: tuple[tuple[bool, ...], tuple[str, ...]] | None = None
-        for pattern in bound:
-            if len(pattern) == len(segments) and _matches(pattern, segments):
-                rank = tuple(each.startswith(":") for each in pattern), pattern
-                best = rank if best is None else min(best, rank)
-        if best is None:
-            base = bound.get(()) if at_base else None
-            return None if base is None else (base, {})
-        pattern = best[1]
-        values = {name[1:]: value for name, value in zip(pattern, segments, strict=True) if name.startswith(":")}
-        return bound[pattern], values
+        for _, pattern in self._patterns.get(process, {}).get(len(segments), ()):
+            if _matches(pattern, segments):
+                named = zip(pattern, segments, strict=True)
+                return bound[pattern], {name[1:]: value for name, value in named if name.startswith(":")}
+        base = bound.get(()) if at_base else None
+        return None if base is None else (base, {})
 
     def recount(self) -> None:
         """Bring the counts in line with what is there, after our own code has failed somewhere."""
@@ -146,6 +170,10 @@ class Bindings:
         for counter in (self._paths, self._bytes):
             for package in [each for each, count in counter.items() if not count]:
                 del counter[package]
+
+
+def _is_pattern(segments: tuple[str, ...]) -> bool:
+    return any(each.startswith(":") for each in segments)
 
 
 def _size(binding: Binding) -> int:

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from kernel.contract.address import PackageId, ProcessId
 from kernel.contract.message import ReplyTo
 from nectar_node.base.descriptors import MAX_SOCKETS
+from nectar_node.contract.memory_budget import MemoryBudget
+from nectar_node.contract.package_bytes import PackageBytes
 
 MAX_UNSENT_BYTES = 32 << 20
 """Bytes that wait for one browser: what a process may send at once. One larger message may wait alone."""
@@ -77,8 +79,8 @@ class SocketChannel:
 class Channels:
     """All WebSockets."""
 
-    def __init__(self, capacity: int = MAX_SOCKETS) -> None:
-        """`capacity`: how many there may be."""
+    def __init__(self, memory: MemoryBudget, capacity: int = MAX_SOCKETS) -> None:
+        """`capacity`: how many there may be; what waits for them is in `memory`."""
         self._capacity = capacity
         self._of_one = capacity * 5 // 8
         """How many the processes of one package may have: the others have some in any case."""
@@ -89,8 +91,7 @@ class Channels:
         self._of: dict[ProcessId, dict[int, SocketChannel]] = {}
         self._packages: Counter[PackageId] = Counter()
         self._addresses: Counter[str] = Counter()
-        self._unsent: Counter[PackageId] = Counter()
-        self._all_unsent = 0
+        self._unsent = PackageBytes(memory, MAX_UNSENT_BYTES_OF_ONE, MAX_UNSENT_BYTES_OF_ALL)
         self._rounds: tuple[dict[int, SocketChannel], ...] = tuple({} for _ in range(PING_SECONDS))
         """The channels in as many parts: each second one of them is looked after."""
 
@@ -149,10 +150,7 @@ class Channels:
         cost, package = size + FRAME_BYTES, channel.process.package_id
         if channel.unsent_frames and channel.unsent_bytes + cost > MAX_UNSENT_BYTES:
             return False
-        return (
-            self._unsent[package] + cost <= MAX_UNSENT_BYTES_OF_ONE
-            and self._all_unsent + cost <= MAX_UNSENT_BYTES_OF_ALL
-        )
+        return self._unsent.may_add(package, cost)
 
     def sends(self, channel: SocketChannel, size: int) -> None:
         """Count a message that waits for a browser from now on."""
@@ -172,11 +170,10 @@ class Channels:
 
     def _add_unsent(self, channel: SocketChannel, cost: int) -> None:
         channel.unsent_bytes += cost
-        self._all_unsent += cost
-        package = channel.process.package_id
-        self._unsent[package] += cost
-        if not self._unsent[package]:
-            del self._unsent[package]
+        if cost > 0:
+            self._unsent.add(channel.process.package_id, cost)
+        else:
+            self._unsent.remove(channel.process.package_id, -cost)
 
 
 def _lower(counter: Counter[PackageId] | Counter[str], key: PackageId | str, by: int) -> None:

@@ -2,7 +2,7 @@
 
 A node has so many connections to servers. A package has at most a part of them, and what it asks for beyond that waits;
 packages take turns. WebSockets, which may stay for ever, never have more than half of what their package, or all of
-them, may have. Bytes of bodies, which are in memory until a call is over, are counted in the same way. Pure.
+them, may have. Bytes of bodies, which are in memory until a call is over, are in the node's budget too. Pure.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
 from kernel.contract.address import PackageId
+from nectar_node.contract.memory_budget import MemoryBudget
+from nectar_node.contract.package_bytes import PackageBytes
 
 SHARE = 4
 """A package has at most one place of so many."""
@@ -43,15 +45,14 @@ C = TypeVar("C", bound=CountedCall)
 class FetchQueue(Generic[C]):
     """The places of one node, and the calls that wait for one."""
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, memory: MemoryBudget) -> None:
         self._places = places
         self._of_one = max(1, places // SHARE)
         self._under_way: Counter[PackageId] = Counter()
         self._sockets: Counter[PackageId] = Counter()
         self._all_under_way = 0
         self._all_sockets = 0
-        self._bytes: Counter[PackageId] = Counter()
-        self._all_bytes = 0
+        self._bytes = PackageBytes(memory, MAX_BYTES_OF_ONE, MAX_BYTES)
         self._waiting: OrderedDict[PackageId, deque[C]] = OrderedDict()
         """The packages in the order of their turns."""
         self._all_waiting = 0
@@ -109,20 +110,15 @@ class FetchQueue(Generic[C]):
 
     def add_bytes(self, package: PackageId, size: int) -> bool:
         """Count so many bytes more for a package; False: it has, or all have, too many."""
-        if self._bytes[package] + size > MAX_BYTES_OF_ONE or self._all_bytes + size > MAX_BYTES:
-            return False
-        self._bytes[package] += size
-        self._all_bytes += size
-        return True
+        return self._bytes.take(package, size)
 
     def remove_bytes(self, package: PackageId, size: int) -> None:
         """Count so many bytes less."""
-        self._take(self._bytes, package, size)
-        self._all_bytes -= size
+        self._bytes.remove(package, size)
 
     def figures(self) -> Iterator[int]:
         """Yield how many are under way, how many wait, and the bytes of all: 0, 0, 0 when nothing is held."""
-        yield from (self._all_under_way, self._all_waiting, self._all_bytes)
+        yield from (self._all_under_way, self._all_waiting, self._bytes.used)
 
     @staticmethod
     def _take(counter: Counter[PackageId], package: PackageId, count: int) -> None:

@@ -8,6 +8,7 @@ that it is this machine (DNS rebinding).
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -138,6 +139,7 @@ def _is_forwarded(headers: dict[str, str]) -> bool:
     return any(name in _PROXY_HEADERS or name.startswith("x-forwarded") for name in headers)
 
 
+@lru_cache(256)
 def _is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback

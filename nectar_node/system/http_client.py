@@ -44,6 +44,7 @@ from nectar_node.contract.http_client import (
     SocketPushed,
 )
 from nectar_node.contract.json_shapes import RequestRefused, dump, load_untrusted, variant_untrusted
+from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.http import fetch_requests
 from nectar_node.http.fetch_errors import (
     CallRefused,
@@ -148,16 +149,17 @@ class HttpClient(SystemProcess):
         config: HttpClientConfig,
         awaited_until: Callable[[ReplyTo], float | None],
         has_room: Callable[[ProcessId, int], bool],
+        memory: MemoryBudget,
     ) -> None:
         """`awaited_until` returns when the requester there gets Timeout, if that is known; `has_room` whether a process
-        can take one more message of so many bytes.
+        can take one more message of so many bytes; what is under way is in `memory`.
         """
         super().__init__()
         self._our = our
         self._config = config
         self._awaited_until = awaited_until
         self._has_room = has_room
-        self.queue: FetchQueue[_Work] = FetchQueue(config.places)
+        self.queue: FetchQueue[_Work] = FetchQueue(config.places, memory)
         self._ids = count(1)
         self._works: dict[int, _Work] = {}
         """All that wait or are under way, by id."""

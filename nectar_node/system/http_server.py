@@ -39,6 +39,7 @@ from nectar_node.contract.http import (
     UploadStarted,
 )
 from nectar_node.contract.json_shapes import RequestRefused, dump, field_untrusted, load_untrusted, variant_untrusted
+from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.http import rpc
 from nectar_node.http.bindings import Binding, Bindings, CannotBind
 from nectar_node.http.entrance import Entrance
@@ -94,14 +95,16 @@ class HttpServer(SystemProcess):
         fresh_id: Callable[[], int],
         page_files: Mapping[str, bytes],
         runs: Callable[[ProcessId], bool],
+        memory: MemoryBudget,
         *,
         sockets: int = MAX_SOCKETS,
         has_password: bool,
         rpc_open: bool,
     ) -> None:
         """`names`: how the node may be called in a Host header; `fresh_id` returns unpredictable u64s; `page_files`:
-        those of the node's own page; `runs` says whether a process runs; `sockets`: how many WebSockets there may be;
-        `has_password`: whether one protects the node's key; `rpc_open`: whether programs on this machine need no token.
+        those of the node's own page; `runs` says whether a process runs; `memory`: what waits for browsers is in it;
+        `sockets`: how many WebSockets there may be; `has_password`: whether one protects the node's key; `rpc_open`:
+        whether programs on this machine need no token.
         """
         super().__init__()
         self._our = our
@@ -113,7 +116,7 @@ class HttpServer(SystemProcess):
         self._uploads = Uploads(our)
         self._entrance = Entrance(our, names, self.sessions, has_password=has_password)
         self._bindings = Bindings()
-        self.sockets = WebSockets(our, sockets, fresh_id, self.sessions.lasts, self._out.append)
+        self.sockets = WebSockets(our, memory, sockets, fresh_id, self.sessions.lasts, self._out.append)
         self._under_way: dict[object, _UnderWay] = {}
         """By the tokens of the requests."""
         self._gone: set[object] = set()
@@ -230,7 +233,7 @@ class HttpServer(SystemProcess):
             self._out.append(HttpAnswer(request.token, *answer))
 
     def _serve_untrusted(self, request: HttpRequest, now: float) -> PageAnswer | None:
-        """Return the answer, or None if a process is asked for it; raises HttpRefused."""
+        """Return the answer; None: it is on its way, or somebody is asked for it. Raises HttpRefused."""
         read = read_untrusted(request, self._names)
         own = self._entrance.own(request.token, read, request.body, now)
         if isinstance(own, CheckPassword):
@@ -238,7 +241,7 @@ class HttpServer(SystemProcess):
             return None
         if read.path == rpc.RPC_PATH:
             return self._inject(request, read, now)
-        if read.place.label is None:
+        if read.place.label is None and read.process is None:
             page = self._page.answer_untrusted(request.token, read, request.body, self._entrance.session(read, now))
             if isinstance(page, HttpCommand):
                 self._out.append(page)
@@ -257,7 +260,9 @@ class HttpServer(SystemProcess):
             return elsewhere
         policy = self._entrance.policy(read, binding.access)
         if binding.page is not None and read.method in ("GET", "HEAD"):
-            return with_policy(serve(binding.page, read.headers), policy)
+            page = with_policy(serve(binding.page, read.headers), policy)
+            self._out.append(HttpAnswer(request.token, *page, binding.process.package_id))
+            return None
         self._ask(request, read, binding, values, policy)
         return None
 
@@ -353,7 +358,7 @@ class HttpServer(SystemProcess):
         if token in self._gone:
             self._gone.discard(token)
         else:
-            self._out.append(HttpAnswer(token, *answer))
+            self._out.append(HttpAnswer(token, *answer, None if done is None else done.package))
 
     # --- failures of our own ----------------------------------------------------------------------------------------
 

@@ -35,6 +35,7 @@ from nectar_node.contract.http import (
     SocketSent,
 )
 from nectar_node.contract.json_shapes import dump, field_untrusted
+from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.http import extension_data
 from nectar_node.http.bindings import Binding, Bindings
 from nectar_node.http.channels import MAX_UNSENT_BYTES, Channels, SocketChannel
@@ -78,20 +79,21 @@ class WebSockets:
     def __init__(
         self,
         our: str,
+        memory: MemoryBudget,
         capacity: int,
         fresh_id: Callable[[], int],
         signed_in: Callable[[str, float], bool],
         emit: Callable[[Event | BrowserAction | LogLine], None],
     ) -> None:
-        """`capacity`: how many there may be; `fresh_id` returns unpredictable u64s; `signed_in` says whether a cookie
-        is still that of a session; `emit` takes actions.
+        """`memory`: what waits for browsers is in it; `capacity`: how many WebSockets there may be; `fresh_id` returns
+        unpredictable u64s; `signed_in` says whether a cookie is still that of a session; `emit` takes actions.
         """
         self._our = our
         self._fresh_id = fresh_id
         self._signed_in = signed_in
         self._emit = emit
         self.bindings = Bindings()
-        self.channels = Channels(capacity)
+        self.channels = Channels(memory, capacity)
         self._looks_at = math.inf
         """When the next channels are looked after."""
 

@@ -19,6 +19,7 @@ import trio
 from nectar_node.base import log
 from nectar_node.contract.config import LOOPBACK, HttpPlace
 from nectar_node.contract.http import HttpAnswer, HttpEvent, HttpRequest
+from nectar_node.contract.memory_budget import DEFAULT_BYTES, MemoryBudget
 from nectar_node.driver.browsers.http_door import DoorFeed, DoorSocket, HttpDoor, open_door
 from nectar_node.http.pages import SAFETY, PageAnswer
 from nectar_node.http.sessions import WebSessions
@@ -49,7 +50,7 @@ class WatchDoor(HttpDoor):
     def __init__(
         self, opened: DoorSocket, site: PageSite, hands: Hands, note: Callable[[str, BaseException], None]
     ) -> None:
-        super().__init__(opened, MAX_CONNECTIONS, self._take, note)
+        super().__init__(opened, MAX_CONNECTIONS, self._take, note, MemoryBudget(DEFAULT_BYTES))
         self._url = opened.url
         self._site = site
         self._hands = hands

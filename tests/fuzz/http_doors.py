@@ -28,11 +28,13 @@ from nectar_node.contract.http_client import (
     SocketPush,
     SocketPushed,
 )
+from nectar_node.contract.memory_budget import LEAST_BYTES, MemoryBudget
 from nectar_node.http.fetches import SCHEMES, SOCKET_SCHEMES, BadUrl, url_untrusted
 from nectar_node.http.origins import OurNames
 from nectar_node.http.private_addresses import AddressReach, reach
 from nectar_node.http.requests import HttpRefused, read_untrusted
 from nectar_node.system.http_client import HttpClient
+from tests import web_tables
 from tests.fuzz.choices import Choices
 
 PROCESS = ProcessId("main", "app", "x.nec")
@@ -68,7 +70,9 @@ def client(data: bytes) -> None:
     """The whole client: what processes and servers send is drawn from the bytes; it fails at nothing, answers each
     request once, and holds nothing when its process has ended."""
     chosen, now = Choices(data), 0.0
-    process = HttpClient("a.nec", HttpClientConfig(places=8), lambda _: now + 30, lambda *_: chosen.below(4) != 0)
+    memory = MemoryBudget(LEAST_BYTES)
+    config = HttpClientConfig(places=8)
+    process = HttpClient("a.nec", config, lambda _: now + 30, lambda *_: chosen.below(4) != 0, memory)
     asked, answered = 0, 0
     tokens: list[object] = []
     pushes: dict[object, int] = {}
@@ -121,7 +125,8 @@ def client(data: bytes) -> None:
     process.ended(PROCESS, now)
     look()
     assert answered <= asked
-    assert [*process.queue.figures()] == [0, 0, 0]
+    assert not web_tables.of_client(process), web_tables.of_client(process)
+    assert not memory.holders
 
 
 def _asked(chosen: Choices) -> bytes:

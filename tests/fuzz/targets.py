@@ -100,7 +100,7 @@ from net.session.inbox import Inbox
 from net.session.outbox import Outbox
 from net.session.sealing import Opener, Sealer
 from tests.cheap_keys import CHEAP
-from tests.fuzz import http_doors
+from tests.fuzz import http_doors, http_server_doors
 from tests.fuzz.attack import SEEDS, attack
 from tests.fuzz.siege import siege
 from tests.net.world import GENESIS, REGISTRAR, entropy_of, identity_of, record_of, static_directory
@@ -530,6 +530,9 @@ TARGETS: dict[str, Target] = {
     "browser": Target(http_doors.browser, http_doors.SEEDS["browser"]),
     "url": Target(http_doors.url, http_doors.SEEDS["url"]),
     "http client": Target(http_doors.client, http_doors.SEEDS["client"]),
+    "http server": Target(http_server_doors.server, http_server_doors.SEEDS["server"]),
+    "browser's frames": Target(http_server_doors.frames, http_server_doors.SEEDS["frames"]),
+    "extension": Target(http_server_doors.extension, http_server_doors.SEEDS["extension"]),
     "hello": Target(hello, ("hi \x1b[31m é漢".encode(), b"\xff" * 40)),
 }
 """By name; the first two are the session machine and get most of the time."""

@@ -40,4 +40,29 @@ BROWSERS = (
         "tests/nectar_node/system/test_web_sockets.py::"
         "test_what_the_process_has_no_room_for_stays_with_the_browser_and_nothing_is_lost",
     ),
+    Mutant(
+        "let-answers-wait-without-an-end",
+        "Answers that browsers do not take fill the memory, however much there is of them already.",
+        "nectar_node/contract/package_bytes.py",
+        "            if not self._bytes.take(package, size):\n                return False\n",
+        "            self._bytes.add(package, size)\n",
+        "tests/nectar_node/contract/test_package_bytes.py::test_bodies_on_their_way_are_bounded_for_each_package_and_all",
+    ),
+    Mutant(
+        "compare-a-request-with-any-number-of-parts",
+        "Each request of a page with parameters stops the node for as long as its package likes.",
+        "nectar_node/http/bindings.py",
+        "for length, found in patterns.items()) > MAX_PARTS_OF_ONE:\n",
+        "for length, found in patterns.items()) < 0:\n",
+        "tests/nectar_node/system/test_http_server.py::"
+        "test_the_paths_with_parameters_of_a_process_have_so_many_parts_and_others_do_not_count",
+    ),
+    Mutant(
+        "keep-what-a-gone-browser-has-not-taken",
+        "What waits for a browser counts for its package for ever when the browser has gone.",
+        "nectar_node/http/channels.py",
+        "        channel.unsent_frames = 0\n        self._add_unsent(channel, -channel.unsent_bytes)\n",
+        "        channel.unsent_frames = channel.unsent_bytes = 0\n",
+        "tests/fuzz/test_http_server.py::test_nothing_is_left_when_browsers_and_processes_have_gone",
+    ),
 )

@@ -38,6 +38,8 @@ from nectar_node.base.descriptors import MAX_SOCKETS
 from nectar_node.base.errors import CannotListen
 from nectar_node.contract.config import LOOPBACK, HttpPlace
 from nectar_node.contract.http import BrowserAction, Headers, HttpAnswer, HttpEvent, HttpGone, HttpRequest
+from nectar_node.contract.memory_budget import MemoryBudget
+from nectar_node.contract.package_bytes import HeldBodies
 from nectar_node.driver.browsers.web_sockets import READ_BYTES, SocketDoor, with_web_sockets
 from nectar_node.http.pages import PageAnswer, error_page
 
@@ -47,6 +49,12 @@ MAX_BODY_BYTES = 32 << 20
 """Bytes of a request's body: half of the largest blob. It is in memory until its process has answered."""
 MAX_BODIES_BYTES = 256 << 20
 """Bytes of all bodies that are being read or have not been answered."""
+MAX_ANSWERS_BYTES = 256 << 20
+"""Bytes of all answers of processes, and of their pages, that browsers have not taken yet."""
+MAX_ANSWERS_BYTES_OF_ONE = MAX_ANSWERS_BYTES // 2
+"""Those of one package: two of the largest."""
+SMALL_BYTES = 4 << 10
+"""Bytes of an answer that does not count: the number of connections bounds those."""
 HEAD_SECONDS = 10.0
 """Seconds for a request's head, and for which a connection may do nothing between two requests."""
 READ_SECONDS = 60.0
@@ -62,6 +70,8 @@ take the answer from it (RFC 9112, 9.6).
 FAREWELL_SECONDS = 1.0
 """Seconds for the answers that are under way when the node goes down."""
 _BACKLOG = 128
+_CONNECTION = "connection"
+"""In hypercorn's state of a connection without TLS: its `_DoorStream`."""
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -180,6 +190,12 @@ class _DoorStream(trio.abc.HalfCloseableStream):
     def __init__(self, stream: trio.SocketStream) -> None:
         self._stream = stream
         self.socket = stream.socket
+        self._holds = False
+        self._held = b""
+
+    def hold_next(self) -> None:
+        """Let what is written next go out together with what is written after it."""
+        self._holds = True
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()
@@ -196,6 +212,11 @@ class _DoorStream(trio.abc.HalfCloseableStream):
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         if not data:
             return  # h11 has nothing to write at the end of an answer
+        if self._holds:
+            self._holds, self._held = False, bytes(data)
+            return
+        if self._held:
+            data, self._held = self._held + data, b""
         with trio.move_on_after(WRITE_SECONDS) as scope:
             try:
                 await self._stream.send_all(data)
@@ -252,28 +273,33 @@ class HttpDoor:
         connections: int,
         tell: Callable[[HttpEvent], None],
         note: Callable[[str, BaseException], None],
+        memory: MemoryBudget,
         sockets: int = MAX_SOCKETS,
     ) -> None:
         """`connections`: how many there may be at a time, beside WebSockets; a further one waits to be accepted. `tell`
-        gives the core an event; `note` is given failures of our own code and hypercorn's. `sockets`: how many
-        WebSockets there may be.
+        gives the core an event; `note` is given failures of our own code and hypercorn's. `memory` is for what comes
+        from browsers and goes to them. `sockets`: how many WebSockets there may be.
         """
         self._door = door
         self._tell = tell
         self._note = note
         self._places = trio.CapacityLimiter(connections)
-        self._sockets = SocketDoor(sockets, tell)
+        self._sockets = SocketDoor(sockets, tell, memory)
         self._streams: set[_DoorStream] = set()
         self._waiting: dict[object, _Waiter] = {}
         self._feeds: weakref.WeakSet[DoorFeed] = weakref.WeakSet()
         self._bodies = 0
         """Bytes of bodies in memory."""
+        self._account = memory.of_browsers()
+        """For the same."""
+        self._answers = HeldBodies(memory, MAX_ANSWERS_BYTES_OF_ONE, MAX_ANSWERS_BYTES)
+        """What browsers have not taken yet, by the bodies of their requests."""
         self._closes = False
         self._emptied = trio.Event()
         """When it closes: set when there is no connection any more."""
         self._accepting = trio.CancelScope()
         self._context = WorkerContext(None)
-        self._config = _config(note)
+        self._config = door_config(note)
         serve: Any = self._serve
         self._app = wrap_app(serve, 0, "asgi")
 
@@ -318,12 +344,20 @@ class HttpDoor:
         """Carry out what the node wants done for a browser, if that is still there."""
         waiter = self._waiting.get(action.token)
         if waiter is not None:
-            if isinstance(action, (HttpAnswer, DoorFeed)):
+            if isinstance(action, HttpAnswer):
+                waiter.set(action if self._may_be_taken(waiter, action) else _too_much(waiter))
+            elif isinstance(action, DoorFeed):
                 waiter.set(action)
         elif isinstance(action, DoorFeed):
             action.left()
         else:
             self._sockets.perform(action)
+
+    def _may_be_taken(self, waiter: _Waiter, answer: HttpAnswer) -> bool:
+        """Count the body of an answer until its browser has taken it, if there may be so much of that."""
+        if answer.package is None or len(answer.body) <= SMALL_BYTES or waiter.answer is not None:
+            return True
+        return self._answers.hold(waiter.reading, answer.package, answer.body)
 
     async def _connected(self, stream: _DoorStream, place: object) -> None:
         self._streams.add(stream)
@@ -336,7 +370,8 @@ class HttpDoor:
             while held:
                 self._places.release_on_behalf_of(held.pop())
 
-        served = self._app, self._config, self._context, ConnectionState({}), carried
+        state = ConnectionState({} if self._door.tls is not None else {_CONNECTION: stream})
+        served = self._app, self._config, self._context, state, carried
         try:
             await _Connection(self._sockets, release, *served)
         except Exception as error:
@@ -365,6 +400,8 @@ class HttpDoor:
                     await self._write(scope, reading, answer, send)
             finally:
                 self._bodies -= reading.reserved
+                self._account.remove(reading.reserved)
+                self._answers.release(reading)
 
     async def _answer(self, scope: Scope, reading: _Body) -> PageAnswer | DoorFeed | None:
         """Return what the request is answered with; None: nobody is there any more."""
@@ -385,9 +422,10 @@ class HttpDoor:
                 grown = len(reading.data) - reading.reserved
                 if len(reading.data) > MAX_BODY_BYTES:
                     return error_page(413, f"A request has at most {MAX_BODY_BYTES} bytes.")
-                if self._bodies + grown > MAX_BODIES_BYTES:
+                if self._bodies + grown > MAX_BODIES_BYTES or not self._account.may_add(grown):
                     return error_page(503, "The node has too much to do.")
                 self._bodies += grown
+                self._account.add(grown)
                 reading.reserved += grown
         if limit.cancelled_caught:
             return error_page(408, f"The request was not there within {READ_SECONDS:.0f} seconds.")
@@ -398,7 +436,7 @@ class HttpDoor:
         return await self._ask(scope, reading)
 
     async def _ask(self, scope: Scope, reading: _Body) -> PageAnswer | DoorFeed | None:
-        waiter = _Waiter()
+        waiter = _Waiter(reading)
         request = HttpRequest(
             waiter,
             scope["method"],
@@ -432,8 +470,11 @@ class HttpDoor:
             headers.append((b"content-length", b"%d" % len(answer.body)))
         if not reading.whole and scope["http_version"] in ("1.0", "1.1"):
             headers.append((b"connection", b"close"))
+        whole = reading.whole and scope["method"] != "HEAD" and 0 < len(answer.body) <= PIECE_BYTES
+        if whole and scope["http_version"] == "1.1" and _CONNECTION in scope["state"]:
+            scope["state"][_CONNECTION].hold_next()  # a write costs more than all else
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        if reading.whole and scope["method"] != "HEAD" and len(answer.body) <= PIECE_BYTES:
+        if whole:
             await send({"type": "http.response.body", "body": bytes(answer.body), "more_body": False})
             return
         if scope["method"] != "HEAD":
@@ -502,7 +543,8 @@ class _Body:
 class _Waiter:
     """A request that waits for the core's answer; also its token."""
 
-    def __init__(self) -> None:
+    def __init__(self, reading: _Body) -> None:
+        self.reading = reading
         self.there = trio.Event()
         self.answer: HttpAnswer | DoorFeed | None = None
 
@@ -511,6 +553,10 @@ class _Waiter:
         if self.answer is None:
             self.answer = answer
             self.there.set()
+
+
+def _too_much(waiter: _Waiter) -> HttpAnswer:
+    return HttpAnswer(waiter, *error_page(503, "Too many browsers take answers of this package too slowly."))
 
 
 async def _pour(feed: DoorFeed, reading: _Body, send: Send) -> None:
@@ -550,7 +596,8 @@ def _is_theirs(error: BaseException) -> bool:
     return isinstance(error, (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError, OSError))
 
 
-def _config(note: Callable[[str, BaseException], None]) -> Config:
+def door_config(note: Callable[[str, BaseException], None]) -> Config:
+    """Return what hypercorn is told: its bounds, and that failures go to `note`."""
     config = Config()
     config.h11_max_incomplete_size = MAX_HEAD_BYTES
     config.h2_max_header_list_size = MAX_HEAD_BYTES

@@ -50,7 +50,7 @@ class NodeBrowsers:
         opened = open_door(place)
         self.url = opened.url
         """What people give to their browsers."""
-        self._door = HttpDoor(opened, budget.browsers, self._tell, note, budget.sockets)
+        self._door = HttpDoor(opened, budget.browsers, self._tell, note, core.memory, budget.sockets)
         self._config = config
         self._core = core
         self._turn = turn

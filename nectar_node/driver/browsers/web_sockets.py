@@ -13,7 +13,7 @@ since one that is not read would hold up all else on its connection; browsers op
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -48,6 +48,8 @@ from nectar_node.contract.http import (
     SocketSend,
     SocketSent,
 )
+from nectar_node.contract.memory_budget import MemoryBudget
+from nectar_node.contract.package_bytes import PackageBytes
 from nectar_node.http.pages import error_page
 
 MAX_MESSAGE_BYTES = 16 << 20
@@ -74,14 +76,14 @@ _TOO_BIG, _TRY_LATER, _POLICY = 1009, 1013, 1008
 class SocketDoor:
     """All WebSockets of one server."""
 
-    def __init__(self, most: int, tell: Callable[[HttpEvent], None]) -> None:
-        """`most`: how many there may be; `tell` gives the core an event."""
+    def __init__(self, most: int, tell: Callable[[HttpEvent], None], memory: MemoryBudget) -> None:
+        """`most`: how many there may be; `tell` gives the core an event; `memory` is for what browsers send."""
         self.most = most
         self.tell = tell
         self.closes = False
         self.open: dict[object, DoorWebSocket] = {}
-        self._reading: Counter[PackageId] = Counter()
-        self._all_reading = 0
+        self.reading = PackageBytes(memory, MAX_READING_BYTES_OF_ONE, MAX_READING_BYTES)
+        """Bytes of messages that are being read, or wait for their processes."""
 
     def perform(self, action: BrowserAction) -> bool:
         """Carry out an action that is for a WebSocket; return whether it is."""
@@ -96,18 +98,6 @@ class SocketDoor:
         for token, socket in list(self.open.items()):
             self.tell(HttpGone(token))
             socket.perform(SocketClose(token, 1001, "the node goes down"))
-
-    def reserve(self, package: PackageId, size: int) -> bool:
-        """Count bytes that are being read, if there may be so many; negative: no longer."""
-        if size > 0 and (
-            self._reading[package] + size > MAX_READING_BYTES_OF_ONE or self._all_reading + size > MAX_READING_BYTES
-        ):
-            return False
-        self._reading[package] += size
-        self._all_reading += size
-        if not self._reading[package]:
-            del self._reading[package]
-        return True
 
 
 class _Answer(NamedTuple):
@@ -183,7 +173,7 @@ class DoorWebSocket(WSStream):
     def _free(self) -> None:
         """Count no longer the message that was read last."""
         if self._reserved:
-            self._door.reserve(self._package, -self._reserved)
+            self._door.reading.remove(self._package, self._reserved)
             self._reserved = 0
 
     # --- the connection ---------------------------------------------------------------------------------------------
@@ -297,7 +287,7 @@ class DoorWebSocket(WSStream):
             await self._give(FrameKind.TEXT if isinstance(event, TextMessage) else FrameKind.BINARY, data)
 
     def _reserve(self, size: int) -> bool:
-        if not self._door.reserve(self._package, size - self._reserved):
+        if not self._door.reading.take(self._package, size - self._reserved):
             return False
         self._reserved = size
         return True

@@ -28,6 +28,7 @@ from nectar_node.base.system_processes import HTTP_CLIENT, HTTP_CLIENT_LATE
 from nectar_node.contract.actions import LogLine
 from nectar_node.contract.config import LOOPBACK
 from nectar_node.contract.http_client import HttpClientAction, HttpClientConfig, HttpClientEvent
+from nectar_node.contract.memory_budget import LEAST_BYTES, MemoryBudget
 from nectar_node.driver import http_wire
 from nectar_node.driver.http_client import HttpClientDriver
 from nectar_node.http import fetch_requests
@@ -58,7 +59,10 @@ class Rig:
         self._ids = count(1)
         self._changed = trio.Event()
         config = HttpClientConfig(places, frozenset({ALLOWED.package_id}))
-        self.client = HttpClient(OUR, config, lambda reply_to: self.until.get(reply_to.id), lambda *_: self.room)
+        memory = MemoryBudget(LEAST_BYTES)
+        self.client = HttpClient(
+            OUR, config, lambda reply_to: self.until.get(reply_to.id), lambda *_: self.room, memory
+        )
         self.driver = HttpClientDriver(self._tell, lambda what, error: self.failures.append(repr(error)), trust)
 
     def _tell(self, event: HttpClientEvent) -> None:
@@ -658,7 +662,7 @@ async def test_a_process_without_room_holds_up_its_websocket_and_nothing_is_lost
         await trio.testing.wait_all_tasks_blocked(0.01)
         assert not rig.told
         assert 0 < sent < 40
-        assert rig.client.queue._all_bytes < 1 << 20  # what one read holds, and no more
+        assert rig.client.queue._bytes.used < 1 << 20  # what one read holds, and no more
         rig.room = True
         await rig.wait(lambda: rig.told and rig.told[-1][1] == CLOSE)
         assert [(data[0], len(data)) for _, _, data in rig.told[:-1]] == [(number, 512 << 10) for number in range(40)]
@@ -679,7 +683,7 @@ async def test_a_server_that_takes_nothing_is_no_memory_without_end() -> None:
         ]
         assert late
         assert late[0] == failed("too much waits for the server to take it")
-        assert rig.client.queue._all_bytes <= 64 << 20
+        assert rig.client.queue._bytes.used <= 64 << 20
         rig.client.ended(ALLOWED, trio.current_time())
         rig.look()
         await rig.idle()

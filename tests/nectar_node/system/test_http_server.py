@@ -15,7 +15,15 @@ import pytest
 
 from kernel.contract.address import ProcessId
 from nectar_node.contract.http import HttpAnswer, HttpGone
-from nectar_node.http.bindings import MAX_CACHED_BYTES_OF_ONE, MAX_PATHS_OF_ONE, Binding, Bindings, CannotBind
+from nectar_node.http.bindings import (
+    MAX_CACHED_BYTES_OF_ONE,
+    MAX_PARTS_OF_ONE,
+    MAX_PATH_CHARACTERS,
+    MAX_PATHS_OF_ONE,
+    Binding,
+    Bindings,
+    CannotBind,
+)
 from nectar_node.http.pages import static_page
 from nectar_node.http.sessions import LINK_SECONDS, MAX_LINKS, MAX_SESSIONS, SESSION_SECONDS, WebSessions
 from nectar_node.system import http_server
@@ -457,6 +465,28 @@ def test_paths_and_cached_bytes_of_a_package_are_bounded_and_end_with_its_proces
     bindings.ended(other)
     assert bindings.find(other, ("3",)) is None
     bindings.bind(Binding(one, server, "/more", False, False, page))
+
+
+def test_the_paths_with_parameters_of_a_process_have_so_many_parts_and_others_do_not_count() -> None:
+    bindings, one, server = Bindings(), ProcessId("a", "app", "local"), ProcessId("http_server", "distro", "sys")
+
+    def bind(path: str) -> None:
+        bindings.bind(Binding(one, server, path, False, False, None))
+
+    long = MAX_PATH_CHARACTERS // 2 - 10
+    for number in range(MAX_PARTS_OF_ONE // long):
+        bind("/".join([f":{number}"] + [":"] * (long - 1)))
+    with pytest.raises(CannotBind, match="parts"):
+        bind("/".join(["a"] + [":"] * (long - 1)))
+    bind("/".join(["a"] * long))
+    bind(":0/" + "/".join([":"] * (long - 1)))  # it is bound again
+    bindings.unbind(one, "/".join([":0"] + [":"] * (long - 1)))
+    bind("/".join(["a"] + [":"] * (long - 1)))
+    found = bindings.find(one, ("a", *("b" for _ in range(long - 1))))
+    assert found is not None
+    assert found[0].path.startswith("a/:")
+    bindings.ended(one)
+    assert not bindings._patterns
 
 
 def test_random_requests_of_browsers_are_all_answered_and_leave_nothing(web: Site) -> None:

@@ -271,7 +271,7 @@ def test_a_process_that_closes_a_websocket_is_told_of_its_end_once(talk: Talk) -
 
 
 def test_no_package_and_no_address_can_have_all_websockets(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(talk.node.core.web_sockets, "channels", channels.Channels(32))
+    monkeypatch.setattr(talk.node.core.web_sockets, "channels", channels.Channels(talk.node.core.memory, 32))
     far = ("10.0.0.7", 40_000)
     assert talk.opened(source=far)
     assert talk.opened(source=far)
@@ -283,7 +283,7 @@ def test_no_package_and_no_address_can_have_all_websockets(talk: Talk, monkeypat
 
 
 def test_channels_that_nobody_has_taken_the_end_of_count_still(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(talk.node.core.web_sockets, "channels", channels.Channels(16))
+    monkeypatch.setattr(talk.node.core.web_sockets, "channels", channels.Channels(talk.node.core.memory, 16))
     talk.opened().send("!sleep 60")
     talk.rest(1.0)
     talk.node.core.kernel.processes[talk.node.process("talk")].mailbox.requests += 4096  # it has no room

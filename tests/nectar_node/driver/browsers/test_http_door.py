@@ -20,9 +20,11 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, ResponseReceived, StreamEnded
 
+from kernel.contract.address import PackageId
 from nectar_node.base.errors import CannotListen
 from nectar_node.contract.config import LOOPBACK, HttpPlace
 from nectar_node.contract.http import HttpAnswer, HttpEvent, HttpGone, HttpRequest
+from nectar_node.contract.memory_budget import LEAST_BYTES, MemoryBudget
 from nectar_node.driver.browsers import http_door
 from nectar_node.driver.browsers.http_door import DoorFeed, DoorSocket, HttpDoor, open_door
 from tests import waiting
@@ -50,7 +52,10 @@ class OpenDoor:
         self.events: list[HttpEvent] = []
         self.failures: list[str] = []
         self._answer = answer
-        self.door = HttpDoor(opened, connections, self._tell, lambda what, error: self.failures.append(repr(error)))
+        self.memory = MemoryBudget(LEAST_BYTES)
+        self.door = HttpDoor(
+            opened, connections, self._tell, lambda what, error: self.failures.append(repr(error)), self.memory
+        )
 
     def _tell(self, event: HttpEvent) -> None:
         self.events.append(event)
@@ -95,6 +100,7 @@ async def opened(
     assert not door.failures
     assert not door.door._streams
     assert door.door._bodies == 0
+    assert not door.memory.holders
 
 
 def request(target: str, *headers: bytes, body: bytes = b"", method: str = "GET") -> bytes:
@@ -126,6 +132,32 @@ async def test_a_connection_serves_one_request_after_the_other() -> None:
         answer = await door.ask(first + request("/2"))
         assert answer.count(b"HTTP/1.1 200") == 2
         assert answer.endswith(b"GET /2 0")
+
+
+async def test_a_small_answer_is_one_write_and_one_without_a_body_goes_out_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[bytes] = []
+    send_all = trio.SocketStream.send_all
+
+    async def noted(stream: trio.SocketStream, data: bytes) -> None:
+        if bytes(data).startswith(b"HTTP/1.1 "):
+            written.append(bytes(data))
+        await send_all(stream, data)
+
+    def answer(request: HttpRequest) -> HttpAnswer:
+        return HttpAnswer(
+            request.token, 304 if request.path == "/same" else 200, (), b"" if request.path != "/" else b"0"
+        )
+
+    monkeypatch.setattr(trio.SocketStream, "send_all", noted)
+    async with opened(answer) as door, await door.connect() as stream:
+        for path in ("/", "/same", "/empty", "/"):
+            await stream.send_all(request(path).replace(b"Connection: close\r\n", b""))
+            answered = b""
+            while not answered.endswith(b"\r\n\r\n" + (b"0" if path == "/" else b"")):
+                answered += await stream.receive_some()
+    assert [each[-2:] for each in written] == [b"\n0", b"\r\n", b"\r\n", b"\n0"]
 
 
 async def test_the_answer_to_head_has_the_length_and_no_body() -> None:
@@ -221,6 +253,53 @@ async def test_a_browser_that_takes_nothing_is_cut_off(monkeypatch: pytest.Monke
         await stream.send_all(request("/"))
         await until(lambda: bool(door.events))
         await until(lambda: not door.door._streams)
+
+
+async def test_answers_that_browsers_do_not_take_are_bounded_and_another_package_is_served_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_door, "MAX_ANSWERS_BYTES_OF_ONE", 40 << 20)
+    size = 16 << 20
+
+    def much(request: HttpRequest) -> HttpAnswer:
+        return HttpAnswer(request.token, 200, (), bytes(size), PackageId(request.path[1:], "sys"))
+
+    async with opened(much) as door:
+        async with await door.connect() as one, await door.connect() as two:
+            for slow in (one, two):
+                await slow.send_all(request("/a"))
+            await until(lambda: door.door._answers.used == 2 * size)
+            assert status(await door.ask(request("/a"))) == 503
+            assert door.memory.of("web", "a:sys") == 2 * size
+            assert len(await door.ask(request("/b"))) > size
+        await until(lambda: not door.door._answers.used)
+        assert len(await door.ask(request("/a"))) > size
+
+
+async def test_a_page_that_many_browsers_take_at_the_same_time_is_in_memory_once() -> None:
+    page = bytes(16 << 20)
+
+    def cached(request: HttpRequest) -> HttpAnswer:
+        part = page if request.path == "/whole" else memoryview(page)[1 : 8 << 20]
+        return HttpAnswer(request.token, 200, (), part, PackageId("a", "sys"))
+
+    async with opened(cached) as door:
+        async with await door.connect() as one, await door.connect() as two:
+            await one.send_all(request("/whole"))
+            await two.send_all(request("/part"))
+            await until(lambda: len(door.door._answers) == 2)
+            assert door.door._answers.used == len(page)
+        await until(lambda: not door.door._answers.used)
+
+
+async def test_bodies_that_are_being_sent_are_in_the_nodes_budget() -> None:
+    async with opened() as door, await door.connect() as stream:
+        await stream.send_all(request("/", b"Content-Length: 100000", method="POST", body=bytes(50_000)))
+        await until(lambda: door.memory.of("browsers", "") >= 50_000)
+        filler = door.memory.of_node("a.nec")
+        filler.add(door.memory.capacity - door.memory.used)
+        assert status(await door.ask(request("/", b"Content-Length: 50000", method="POST", body=bytes(50_000)))) == 503
+        filler.remove(filler.used)
 
 
 @asynccontextmanager
@@ -357,6 +436,8 @@ def test_a_port_in_use_is_one_sentence() -> None:
     first = open_door(HttpPlace(LOOPBACK, 0))
     with first.socket, pytest.raises(CannotListen, match=r"is in use: choose another port for --http\.$"):
         open_door(HttpPlace(LOOPBACK, first.port))
+    if first.guard is not None:
+        first.guard.close()
 
 
 def test_nobody_else_is_reached_by_the_name_localhost() -> None:

@@ -26,6 +26,7 @@ from nectar_node.contract.http import (
     SocketSend,
     SocketSent,
 )
+from nectar_node.contract.memory_budget import LEAST_BYTES, MemoryBudget
 from nectar_node.driver.browsers import web_sockets
 from nectar_node.driver.browsers.http_door import HttpDoor, open_door
 from nectar_node.http.pages import error_page
@@ -46,7 +47,10 @@ class Echo:
         self.failures: list[str] = []
         self.reads = True
         self.echoes = True
-        self.door = HttpDoor(opened, 2, self._tell, lambda what, error: self.failures.append(repr(error)), sockets)
+        self.memory = MemoryBudget(LEAST_BYTES)
+        self.door = HttpDoor(
+            opened, 2, self._tell, lambda what, error: self.failures.append(repr(error)), self.memory, sockets
+        )
 
     def _tell(self, event: HttpEvent) -> None:
         self.events.append(event)
@@ -93,6 +97,7 @@ async def echo(sockets: int = 8, tls: tuple[str, str] | None = None) -> AsyncIte
             await core.door.close()
             nursery.cancel_scope.cancel()
     assert core.failures == []
+    assert not core.memory.holders
 
 
 async def test_messages_of_all_sizes_go_both_ways_in_order() -> None:
