@@ -167,6 +167,7 @@ class NodeCore:
         )
         self.sessions = self._http.sessions
         self.web_sockets = self._http.sockets
+        self.page_of = self._http.page_of
         self.http_client = HttpClient(config.our, config.http_client, self._awaited_until, self._has_room)
         web = (self._http, self.http_client)
         processes: tuple[SystemProcess, ...]

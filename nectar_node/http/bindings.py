@@ -128,6 +128,10 @@ class Bindings:
         values = {name[1:]: value for name, value in zip(pattern, segments, strict=True) if name.startswith(":")}
         return bound[pattern], values
 
+    def has_base(self, process: ProcessId) -> bool:
+        """Whether a process has bound its base, where people open it."""
+        return () in self._of.get(process, ())
+
     def recount(self) -> None:
         """Bring the counts in line with what is there, after our own code has failed somewhere."""
         self._paths, self._bytes, self._all_paths, self._all_bytes = Counter(), Counter(), 0, 0

@@ -59,7 +59,9 @@ def login_page(
         "<input type=password id=password name=password autocomplete=current-password required autofocus>"
         "<button>Sign in</button></form>"
     )
-    other = "<p>On the node's machine, <code>nectar open</code> signs you in without a password.</p>"
+    other = (
+        f"<p>On the node's machine, <code>nectar open --node {escape(our)}</code> signs you in without a password.</p>"
+    )
     body = (
         f"<h1>Sign in to {escape(our)}</h1>{alert}{form if asks else ''}{other}"
         f'<p>Signed in already? <a href="{where}">Go on</a>.</p>'
