@@ -33,8 +33,8 @@ def open(
     The link is printed. It signs in whoever opens it, once, within a minute.
     """
     with LocalNetwork.find(directory).connect(node) as client:
-        path = _path(client, package, node)
         answer = client.ask("open")
+        path = _path(client, package, node)
     url = f"{answer['url']}&to={quote(path, safe='')}"
     if as_json:
         output.print_json({"node": node, "url": url, "seconds": answer["seconds"]})
