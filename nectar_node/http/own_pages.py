@@ -17,6 +17,8 @@ body { max-width: 26rem; margin: 10vh auto; padding: 0 1rem; }
 label, input, button { display: block; font: inherit; }
 input { box-sizing: border-box; width: 100%; margin: .25rem 0 1rem; padding: .5rem; }
 button { padding: .5rem 1.5rem; }
+[hidden] { display: none; }
+code { white-space: nowrap; }
 h1 { overflow-wrap: anywhere; }
 h2 { margin-top: 3rem; font-size: 1rem; }
 [role=alert] { border-left: .25rem solid currentColor; padding-left: .75rem; font-weight: 600; }
@@ -117,7 +119,7 @@ def onward_page(read: ReadRequest, to: str, cookies: Headers) -> PageAnswer:
 def _page(read: ReadRequest, status: int, title: str, body: str, more: Headers = (), *, head: str = "") -> PageAnswer:
     text = (
         "<!doctype html><html lang=en><meta charset=utf-8>"
-        f"<meta name=viewport content='width=device-width'><title>{escape(title)}</title>{head}<style>{_STYLE}</style>"
+        f"<meta name=viewport content='width=device-width'><link rel=icon href='data:,'><title>{escape(title)}</title>{head}<style>{_STYLE}</style>"
         f"<main>{body}</main></html>\n"
     )
     kept: Headers = (("content-type", "text/html; charset=utf-8"), ("cache-control", "no-store"))
