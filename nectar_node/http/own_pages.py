@@ -119,7 +119,8 @@ def onward_page(read: ReadRequest, to: str, cookies: Headers) -> PageAnswer:
 def _page(read: ReadRequest, status: int, title: str, body: str, more: Headers = (), *, head: str = "") -> PageAnswer:
     text = (
         "<!doctype html><html lang=en><meta charset=utf-8>"
-        f"<meta name=viewport content='width=device-width'><link rel=icon href='data:,'><title>{escape(title)}</title>{head}<style>{_STYLE}</style>"
+        f"<meta name=viewport content='width=device-width'><link rel=icon href='data:,'>"
+        f"<title>{escape(title)}</title>{head}<style>{_STYLE}</style>"
         f"<main>{body}</main></html>\n"
     )
     kept: Headers = (("content-type", "text/html; charset=utf-8"), ("cache-control", "no-store"))

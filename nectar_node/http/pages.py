@@ -130,7 +130,8 @@ def error_page(status: int, sentence: str) -> PageAnswer:
     title = f"{status} {HTTPStatus(status).phrase}"
     text = (
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-        f"<meta name=color-scheme content='light dark'><link rel=icon href='data:,'><title>{title}</title><h1>{title}</h1>"
+        f"<meta name=color-scheme content='light dark'><link rel=icon href='data:,'>"
+        f"<title>{title}</title><h1>{title}</h1>"
     )
     body = f"{text}<p>{escape(sentence)}</p></html>\n".encode()
     headers: Headers = (("content-type", "text/html; charset=utf-8"), ("cache-control", "no-store"), *SAFETY)

@@ -203,5 +203,7 @@ def test_the_nodes_homepage_leads_to_the_chat(engine: Programs) -> None:
     simulation = Lab(engine, ("homepage", "web_chat")).simulation
     path = "/homepage:homepage:sys/"
     page = simulation.get(ONE, path, simulation.sign_in(ONE, "homepage:homepage:sys"))
-    assert "<span>Chat</span>" in page.body.decode()
-    assert f'{BASE}/"' in page.body.decode()
+    assert page is not None
+    text = bytes(page.body).decode()
+    assert "<span>Chat</span>" in text
+    assert f'{BASE}/"' in text
