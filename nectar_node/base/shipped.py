@@ -42,6 +42,11 @@ def find_shipped(name: str) -> Path | None:
     return found if is_one else None
 
 
+def shipped() -> list[str]:
+    """Return the names of the packages that come with the node."""
+    return sorted(each.name for each in SHIPPED_FOLDER.iterdir() if find_shipped(each.name))
+
+
 def default_publisher(folder: Path) -> str:
     """Return the publisher of the package in this folder, with all links resolved, if it names none."""
     return OUR_PUBLISHER if is_shipped(folder) else LOCAL_PUBLISHER

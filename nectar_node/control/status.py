@@ -84,6 +84,7 @@ def _running(core: NodeCore, process: Process, now: float) -> Row:
         "cpu_seconds": used.cpu_seconds if used else None,
         "running_seconds": round(now - process.started_at, 3),
         "public": launch.public,
+        "page": core.page_of(id),
         "on_exit": process.on_exit.action.name.lower(),
     }
 

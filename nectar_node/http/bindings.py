@@ -152,6 +152,10 @@ class Bindings:
         base = bound.get(()) if at_base else None
         return None if base is None else (base, {})
 
+    def has_base(self, process: ProcessId) -> bool:
+        """Whether a process has bound its base, where people open it."""
+        return () in self._of.get(process, ())
+
     def recount(self) -> None:
         """Bring the counts in line with what is there, after our own code has failed somewhere."""
         self._paths, self._bytes, self._all_paths, self._all_bytes = Counter(), Counter(), 0, 0

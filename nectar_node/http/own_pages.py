@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from html import escape
+from urllib.parse import unquote
 
 from nectar_node.contract.http import Headers
 from nectar_node.http.pages import PageAnswer
@@ -16,8 +17,14 @@ body { max-width: 26rem; margin: 10vh auto; padding: 0 1rem; }
 label, input, button { display: block; font: inherit; }
 input { box-sizing: border-box; width: 100%; margin: .25rem 0 1rem; padding: .5rem; }
 button { padding: .5rem 1.5rem; }
+[hidden] { display: none; }
+code { white-space: nowrap; }
+h1 { overflow-wrap: anywhere; }
+h2 { margin-top: 3rem; font-size: 1rem; }
 [role=alert] { border-left: .25rem solid currentColor; padding-left: .75rem; font-weight: 600; }
 """
+_SHOWN = 100
+"""Characters of a process's id that are shown."""
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
 
@@ -48,7 +55,7 @@ def login_page(
     """Return the form that asks for the node's password; if it `asks` for none, what to do in place of that.
 
     A browser does not send the cookie when a page of another origin has led here (`SameSite=Strict`), so who is signed
-    in goes on by a link of this page.
+    in goes on by a link of this page. Then it comes first.
     """
     where = escape(to, quote=True)
     alert = f"<p role=alert>{escape(problem)}</p>" if problem else ""
@@ -59,13 +66,25 @@ def login_page(
         "<input type=password id=password name=password autocomplete=current-password required autofocus>"
         "<button>Sign in</button></form>"
     )
-    other = "<p>On the node's machine, <code>nectar open</code> signs you in without a password.</p>"
-    body = (
-        f"<h1>Sign in to {escape(our)}</h1>{alert}{form if asks else ''}{other}"
-        f'<p>Signed in already? <a href="{where}">Go on</a>.</p>'
+    other = (
+        f"<p>On the node's machine, <code>nectar open --node {escape(our)}</code> signs you in without a password.</p>"
     )
+    sign_in = f"{alert}{form if asks else ''}{other}"
+    if read.is_foreign:
+        body = (
+            f"<h1>Go on to {escape(_named(to) or our)}?</h1><p>Another page has led here.</p>"
+            f'<p><a href="{where}">Go on</a></p><h2>Not signed in?</h2>{sign_in}'
+        )
+    else:
+        body = f'<h1>Sign in to {escape(our)}</h1>{sign_in}<p>Signed in already? <a href="{where}">Go on</a>.</p>'
     headers: Headers = (("retry-after", str(wait)),) if wait else ()
     return _page(read, status, f"Sign in to {our}", body, headers)
+
+
+def _named(path: str) -> str:
+    """Return the process that a path leads to, as a text to show; empty: none."""
+    first = unquote(path.partition("?")[0].split("/")[1])[:_SHOWN] if path.startswith("/") else ""
+    return first if first.count(":") == 2 and first.isprintable() else ""
 
 
 def logout_page(read: ReadRequest, our: str) -> PageAnswer:
@@ -100,7 +119,8 @@ def onward_page(read: ReadRequest, to: str, cookies: Headers) -> PageAnswer:
 def _page(read: ReadRequest, status: int, title: str, body: str, more: Headers = (), *, head: str = "") -> PageAnswer:
     text = (
         "<!doctype html><html lang=en><meta charset=utf-8>"
-        f"<meta name=viewport content='width=device-width'><title>{escape(title)}</title>{head}<style>{_STYLE}</style>"
+        f"<meta name=viewport content='width=device-width'><link rel=icon href='data:,'>"
+        f"<title>{escape(title)}</title>{head}<style>{_STYLE}</style>"
         f"<main>{body}</main></html>\n"
     )
     kept: Headers = (("content-type", "text/html; charset=utf-8"), ("cache-control", "no-store"))

@@ -128,7 +128,11 @@ def _is_of_node(cookie: str) -> bool:
 def error_page(status: int, sentence: str) -> PageAnswer:
     """Return a short page that says what is wrong."""
     title = f"{status} {HTTPStatus(status).phrase}"
-    text = f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><h1>{title}</h1>"
+    text = (
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<meta name=color-scheme content='light dark'><link rel=icon href='data:,'>"
+        f"<title>{title}</title><h1>{title}</h1>"
+    )
     body = f"{text}<p>{escape(sentence)}</p></html>\n".encode()
     headers: Headers = (("content-type", "text/html; charset=utf-8"), ("cache-control", "no-store"), *SAFETY)
     if status == 503:

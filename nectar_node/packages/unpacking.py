@@ -26,7 +26,7 @@ from kernel.contract.errors import BadAddress
 from kernel.contract.limits import MAX_MODULE_BYTES
 from nectar_node.base import own_files
 from nectar_node.base.errors import BadInput, BadPackage
-from nectar_node.base.shipped import LOCAL_PUBLISHER
+from nectar_node.base.shipped import LOCAL_PUBLISHER, shipped
 from nectar_node.storage.operations import is_part
 
 MAX_ZIP_BYTES = 512 << 20
@@ -90,7 +90,7 @@ def is_single_file(path: Path) -> bool:
         if path.is_dir():
             return False
         if not path.exists():
-            raise BadInput(f"{path} does not exist: check the path.")
+            raise _absent(path)
         if not path.is_file():
             raise BadPackage(f"{path} is neither a file nor a folder.")
         with path.open("rb") as file:
@@ -104,6 +104,12 @@ def is_single_file(path: Path) -> bool:
     raise BadPackage(
         f"{path} is not a package: expected a .wasm component or module, or a folder or zip with manifest.json."
     )
+
+
+def _absent(path: Path) -> BadInput:
+    if len(path.parts) != 1 or path.suffix:
+        return BadInput(f"{path} does not exist: check the path.")
+    return BadInput(f"{path} is no path and no package that comes with the node: these are {', '.join(shipped())}.")
 
 
 def name_for(path: Path, name: str | None) -> ProcessId:

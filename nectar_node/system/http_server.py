@@ -175,6 +175,10 @@ class HttpServer(SystemProcess):
         if answer is not None:
             self._out.append(answer)
 
+    def page_of(self, process: ProcessId) -> str | None:
+        """Return the path at which people open a process; None: it has not bound its base."""
+        return f"/{process}/" if self._bindings.has_base(process) else None
+
     def ended(self, process: ProcessId, now: float) -> None:
         """Unbind the paths of a process that has ended, and end its WebSockets."""
         self._bindings.ended(process)

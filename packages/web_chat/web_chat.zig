@@ -12,8 +12,8 @@
 //! once more, under the number that it had: whoever has heard it already answers and does not show it twice. Lines are
 //! saved before anybody is told of them, so both ends of a conversation outlive a crash.
 //!
-//! To see it: `nectar start packages/web_chat` on two nodes that were booted with `--http 0`, then
-//! `nectar open web_chat:sys --node one.nec`.
+//! To see it: `nectar start web_chat` on two nodes that were booted with `--http 0`, then
+//! `nectar open web_chat --node one.nec`. It is on the node's homepage, too.
 
 const std = @import("std");
 const nectar = @import("nectar");
@@ -58,6 +58,7 @@ pub fn init(address: nectar.Address) !void {
     try serve("/page.css", "text/css", @embedFile("page.css"));
     try serve("/page.js", "text/javascript", @embedFile("page.js"));
     try http.bindWebSocket("/lines", .{ .authenticated = true });
+    beOnHomepage();
     for (kept.all()) |line| if (line.state == .Sent) settle(line.id, .Timeout); // by an earlier life of ours
     while (true) switch (nectar.receive()) {
         .request => |request| if (http.parse(our, request)) |event| {
@@ -76,6 +77,12 @@ pub fn init(address: nectar.Address) !void {
 /// Let the node serve a page to whoever has signed in, without waking us.
 fn serve(path: []const u8, mime: []const u8, bytes: []const u8) !void {
     try http.serve(path, .{ .mime = mime, .bytes = bytes }, .{ .authenticated = true });
+}
+
+/// Put an entry on the node's homepage. It need not be there, so nobody waits for its answer.
+fn beOnHomepage() void {
+    const entry = .{ .label = "Chat", .path = "/" };
+    nectar.send(.{ .target = .local("homepage:homepage:sys"), .body = nectar.json.stringify(.{ .Add = entry }) });
 }
 
 fn browser(event: http.Event) !void {

@@ -84,13 +84,15 @@ def boot_web_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callabl
     """Start a testnet of nodes that listen for browsers, which ends with the session.
 
     boot_web_nodes({"one.nec": (package_folder, …)}); without packages, None: those that come with the node.
+    Their keys have the `password`, if there is one.
     """
     started: list[LocalTestnet] = []
 
-    def boot(packages: dict[str, tuple[Path, ...] | None]) -> LocalTestnet:
+    def boot(packages: dict[str, tuple[Path, ...] | None], password: bytes | None = None) -> LocalTestnet:
         network = LocalTestnet(folder / str(len(started)), lifeline=lifeline)
         started.append(network)
-        network.boot({name: BootOptions(packages=each, http=(LOOPBACK, 0)) for name, each in packages.items()})
+        nodes = packages.items()
+        network.boot({name: BootOptions(packages=each, http=(LOOPBACK, 0), password=password) for name, each in nodes})
         return network
 
     folder = tmp_path_factory.mktemp("web")

@@ -64,6 +64,16 @@ def test_a_line_that_cannot_get_there_is_sent_again_and_comes_once(
     expect(ann.get_by_role("listitem").last).to_contain_text("to two.nec, delivered")
 
 
+def test_the_homepage_leads_to_the_chat_by_one_question(testnet: PackageLab, nectar_visitors: Visitors) -> None:
+    nectar_visitors.allow("status of 401")  # browsers do not say who they are when another origin leads them
+    testnet.boot("one.nec", packages=["homepage", "web_chat"], http=True)
+    page = nectar_visitors.open(testnet.link("one.nec", "/homepage:homepage:sys/"))
+    page.get_by_role("link", name="Chat").click()
+    expect(page.get_by_role("heading", name="Go on to web_chat:web_chat:sys?")).to_be_visible()
+    page.get_by_role("link", name="Go on").click()
+    expect(page.get_by_role("status")).to_have_text("Connected")
+
+
 def test_every_browser_of_a_node_sees_the_same_and_what_was_said_before_it_came(
     testnet: PackageLab, nectar_visitors: Visitors, axe: Callable[[Page], None]
 ) -> None:

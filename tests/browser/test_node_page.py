@@ -112,6 +112,7 @@ def test_no_part_is_wider_than_a_phone(page: Page, scheme: str) -> None:
 
 
 def test_the_keyboard_reaches_every_part_and_is_led_to_what_is_new(page: Page) -> None:
+    expect(page.get_by_role("heading", name="Packages")).to_be_visible()
     page.locator("body").press("Tab")
     expect(page.get_by_role("link", name="Go to the content")).to_be_focused()
     page.keyboard.press("Enter")
@@ -123,6 +124,13 @@ def test_the_keyboard_reaches_every_part_and_is_led_to_what_is_new(page: Page) -
     expect(link).to_have_attribute("aria-current", "page")
     page.get_by_role("button", name="Memory").press("Enter")
     expect(page.get_by_role("columnheader", name="Memory")).to_have_attribute("aria-sort", "descending")
+
+
+def test_a_package_with_a_page_is_opened_from_the_nodes(page: Page) -> None:
+    expect(page.get_by_role("link", name="Open hello:hello:sys")).to_have_count(0)
+    page.get_by_role("link", name="Open homepage:homepage:sys").click()
+    expect(page.get_by_role("heading", name="one.nec")).to_be_visible()
+    assert page.url.startswith("http://homepage--homepage--sys.localhost:")
 
 
 def test_a_file_that_is_dropped_on_a_node_arrives_there(

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from nectar_node.contract.config import LOOPBACK
+from testnet.real.local import LocalTestnet
 from testnet.testing.browsers import Visitors
 from tests.browser.conftest import WebNode
 
@@ -40,6 +41,24 @@ def test_a_link_that_has_been_used_signs_nobody_in_and_says_so(web_node: WebNode
     other = nectar_visitors.open(link)
     expect(other.locator("p")).to_have_text("This link has been used, or is too old: `nectar open` gives another.")
     assert other.context.cookies() == []
+
+
+def test_the_password_is_all_that_is_asked_for_and_signs_in(
+    boot_web_nodes: Callable[..., LocalTestnet], nectar_visitors: Visitors, axe: Callable[[Page], None]
+) -> None:
+    nectar_visitors.allow("status of 401")
+    node = WebNode(boot_web_nodes({"safe.nec": ()}, password=b"sesame"), "safe.nec")
+    page = nectar_visitors.open(f"{node.url}/")
+    heading(page, "Sign in to safe.nec")
+    expect(page.get_by_label("Password of its key")).to_be_focused()
+    expect(page.locator("input:visible")).to_have_count(1)
+    axe(page)
+    for word in ("simsim", "sesame"):
+        page.get_by_label("Password of its key").fill(word)
+        page.keyboard.press("Enter")
+        if word == "simsim":
+            expect(page.get_by_role("alert")).to_have_text("That is not the password.")
+    expect(page.locator("#state")).to_have_text("live")
 
 
 def test_who_has_not_signed_in_is_told_how_to(

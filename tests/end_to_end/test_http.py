@@ -143,6 +143,21 @@ def test_the_user_opens_a_page_signed_in_and_ends_the_session(browser: Browser) 
     assert (none.code, none.err) == (1, "registrar.nec serves no browsers: boot it with --http PORT.\n")
 
 
+def test_a_page_is_opened_by_its_package_alone_and_what_does_not_run_is_named_with_how_to_start_it(
+    browser: Browser,
+) -> None:
+    where = ("--node", NODE, "--dir", str(browser.network.folder))
+    for name in ("site", "site:local", "web:site:local"):
+        assert nectar("open", name, *where).out.strip().endswith("&to=%2Fweb%3Asite%3Alocal%2F")
+    until(lambda: browser.bind("/secret", authenticated=True) == {"Ok": None})
+    assert json.loads(nectar("ps", "web:site:local", "--json", *where).out)["page"] is None
+    assert browser.bind("/", cache=False) == {"Ok": None}
+    assert json.loads(nectar("ps", "web:site:local", "--json", *where).out)["page"] == "/web:site:local/"
+    absent = nectar("open", "web_chat", *where)
+    assert absent.err == f"web_chat does not run on {NODE}: start it with `nectar start web_chat --node {NODE}`.\n"
+    assert nectar("open", "no such", *where).code == 2
+
+
 def test_many_browsers_at_once_each_get_their_own_answer(browser: Browser) -> None:
     until(lambda: browser.bind("/upload") == {"Ok": None})
     with ThreadPoolExecutor(16) as browsers:

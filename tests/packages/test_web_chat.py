@@ -13,6 +13,7 @@ from kernel.contract.message import Request
 from testnet.browsers.web_socket import SimWebSocket
 from testnet.faults.partition import Partition
 from testnet.model.where import Where
+from testnet.sim.programs import Programs
 from tests.packages.lab import Lab
 
 ONE, TWO = NODES = ("one.nec", "two.nec")
@@ -196,3 +197,13 @@ def test_the_last_two_hundred_lines_are_kept(lab: Lab) -> None:
     for number in range(1, 204):
         lab.ask(f"{TWO}@web_chat:web_chat:sys", {"Line": {"number": number, "text": f"{number}"}})
     assert [text for _, text, _ in Visitor(lab, TWO).shown()] == [f"{number}" for number in range(4, 204)]
+
+
+def test_the_nodes_homepage_leads_to_the_chat(engine: Programs) -> None:
+    simulation = Lab(engine, ("homepage", "web_chat")).simulation
+    path = "/homepage:homepage:sys/"
+    page = simulation.get(ONE, path, simulation.sign_in(ONE, "homepage:homepage:sys"))
+    assert page is not None
+    text = bytes(page.body).decode()
+    assert "<span>Chat</span>" in text
+    assert f'{BASE}/"' in text

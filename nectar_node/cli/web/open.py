@@ -12,6 +12,7 @@ import typer
 from kernel.contract.address import PackageId, ProcessId
 from kernel.contract.errors import BadAddress
 from nectar_node.base.errors import BadInput
+from nectar_node.base.shipped import find_shipped
 from nectar_node.console import output
 from nectar_node.launcher import options
 from nectar_node.launcher.client import ControlClient
@@ -21,7 +22,7 @@ from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 def open(
     node: options.Node,
     package: Annotated[
-        str, typer.Argument(metavar="[PACKAGE]", help="Whose pages to open, such as chess:sys or chess:chess:sys.")
+        str, typer.Argument(metavar="[PACKAGE]", help="Whose pages to open: chess, chess:sys or chess:chess:sys.")
     ] = "",
     only_print: Annotated[bool, typer.Option("--print", help="Only print the link, and start no browser.")] = False,
     directory: options.Directory = DEFAULT_FOLDER,
@@ -32,8 +33,8 @@ def open(
     The link is printed. It signs in whoever opens it, once, within a minute.
     """
     with LocalNetwork.find(directory).connect(node) as client:
-        path = _path(client, package)
         answer = client.ask("open")
+        path = _path(client, package, node)
     url = f"{answer['url']}&to={quote(path, safe='')}"
     if as_json:
         output.print_json({"node": node, "url": url, "seconds": answer["seconds"]})
@@ -44,19 +45,25 @@ def open(
     return 0
 
 
-def _path(client: ControlClient, package: str) -> str:
-    """Return the path of the pages of a process, or of a package's only process."""
-    if not package:
+def _path(client: ControlClient, wanted: str, node: str) -> str:
+    """Return the path of the pages of a process, or of the only process of a package that has a page, or that runs."""
+    if not wanted:
         return "/"
+    parts = wanted.split(":")
     try:
-        if package.count(":") == 2:
-            return f"/{ProcessId.parse(package)}/"
-        wanted = PackageId.parse(package)
+        if len(parts) == 3:
+            return f"/{ProcessId.parse(wanted)}/"
+        PackageId.parse(wanted if len(parts) > 1 else f"{wanted}:sys")
     except BadAddress as error:
-        raise BadInput(f"{error}, such as chess:sys, or the id of one of its processes.") from error
-    rows = client.request("ps")["processes"]
-    found = [str(row["address"]).partition("@")[2] for row in rows if str(row["address"]).endswith(f":{wanted}")]
-    if len(found) != 1:
-        there = ", ".join(found) if found else "none"
-        raise BadInput(f"Which process of {wanted}? There runs {there}: name one of its processes.")
-    return f"/{found[0]}/"
+        raise BadInput(
+            f"{wanted!r} is no package, and no process: expected a name such as chess, chess:sys or chess:chess:sys."
+        ) from error
+    rows = [(str(row["address"]).partition("@")[2], row.get("page")) for row in client.request("ps")["processes"]]
+    found = [(id, page) for id, page in rows if id.split(":")[1 : 1 + len(parts)] == parts]
+    if not found:
+        what = parts[0] if find_shipped(parts[0]) else "PATH"
+        raise BadInput(f"{wanted} does not run on {node}: start it with `nectar start {what} --node {node}`.")
+    best = [id for id, page in found if page] or [id for id, _ in found]
+    if len(best) > 1:
+        raise BadInput(f"Which process of {wanted}? There run {', '.join(best)}: name one of them.")
+    return f"/{best[0]}/"

@@ -134,13 +134,13 @@ function Page() {
   return html`
     <a class="skip" href="#main" onClick=${(event) => {
       event.preventDefault();
-      document.getElementById('title')?.focus();
+      (document.getElementById('title') ?? document.getElementById('main')).focus();
     }}>Go to the content</a>
     <${Top} node=${node} state=${state} view=${view} />
-    <main id="main">
+    <main id="main" tabindex="-1">
       <div role="alert">
         ${state === 'gone' && html`<p class="note bad">The node does not answer. It may have stopped, or its machine is not reached: this page
-          goes on by itself when it is there again. On its machine, <code>nectar boot</code> starts it.</p>`}
+          goes on by itself when it is there again. On its machine, <code>nectar boot ${node ? shown(node.sample.name, 80) : 'NAME'}</code> starts it.</p>`}
         ${state === 'signed-out' && html`<p class="note bad">You are not signed in. <a href="/login">Sign in</a>, or run
           ${' '}<code>nectar open --node ${node ? shown(node.sample.name, 80) : 'NAME'}</code> on the node's machine.</p>`}
       </div>

@@ -85,6 +85,7 @@ function Package({ each, node, disk, states, busy, run, load, start }) {
   const [sure, setSure] = useState(false);
   const our = node.sample.name;
   const rows = node.figures.rows.filter((row) => packageOf(row.address) === each.package);
+  const pages = rows.filter((row) => row.page);
   const trap = each.processes.find((process) => process.trap);
   const used = disk?.packages.find((row) => row.package === each.package);
   const saved = states.filter((row) => row.package === each.package);
@@ -111,6 +112,7 @@ function Package({ each, node, disk, states, busy, run, load, start }) {
       <h3>${shown(each.package)}</h3>${badge}
       <span class="quiet small">${rows.length > 0 && `${count(rows.length, 'process', 'processes')}, ${rate(sum('rate'))} messages/s, ${percent(sum('cpu'))} CPU, ${size(sum('memory_bytes'))}`}</span>
       <div class="push row">
+        ${pages.map((row) => html`<a class="button" href=${row.page} aria-label="Open ${near(row.address, our)}">Open${pages.length > 1 && html` <bdi>${shown(near(row.address, our).split(':')[0])}</bdi>`}</a>`)}
         <a class="button" href="#logs/${each.package}">Log</a>
         ${each.processes.length > 0 && !rows.length && html`<button class="first" disabled=${busy} onClick=${() => start({ address: each.package }, each.package)}>Start</button>`}
         ${rows.length > 0 && html`<button class="danger" disabled=${busy} onClick=${() => setSure(true)}>Stop</button>`}

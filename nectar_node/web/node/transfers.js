@@ -1,11 +1,12 @@
 // Files on their way to and from this node; drop one on a node to send it there.
 
-import { html, useEffect, useState } from '../html.js';
+import { html, useEffect, useRef, useState } from '../html.js';
 import { ask, upload } from './api.js';
 import { Drop, Empty, Section, Table, say } from './parts.js';
 import { percent, shown, size } from './text.js';
 
 const OFTEN = 700; // milliseconds between two looks
+const SENDER = 'file_transfer:file_transfer:sys';
 const REGISTRAR = 'registrar.nec';
 
 // What goes from this browser to the node outlives a look at another part of the page.
@@ -35,12 +36,22 @@ async function give(file, target) {
   changed();
 }
 
+// Whether there is nobody to ask: a question to nobody would be one of the node's errors.
+const lacksSender = ({ processes, process_count: all }) =>
+  processes.length === all && !processes.some((row) => row.address.endsWith(`@${SENDER}`));
+
 export function Part({ node }) {
+  const latest = useRef(node);
+  latest.current = node;
   const [listed, setListed] = useState([]);
   const [other, setOther] = useState('');
   const [problem, setProblem] = useState(null);
   const [, again] = useState(0);
   const look = async () => {
+    if (lacksSender(latest.current.sample)) {
+      setProblem(`${SENDER} does not run: start the package file_transfer, which sends files.`);
+      return;
+    }
     try {
       setListed((await ask('transfers')).transfers);
       setProblem(null);

@@ -198,7 +198,8 @@ class LinksControl:
         names = self._allocation.names
         for name in nodes_of(fault):
             if name != ANY and name not in names:
-                raise BadInput(f"The links lead to no node {name}, but to {', '.join(names)}.")
+                there = f"The links lead to no node {name}, but to {', '.join(names)}"
+                raise BadInput(f"{there}: nodes of `nectar testnet up` have links.")
         return fault
 
     async def _end(self, held: _Held) -> None:

@@ -190,6 +190,7 @@ def test_keys_of_a_manifest_that_mean_nothing_are_said_in_one_line_and_do_no_har
         ((PACKAGES / "echo", "--network"), "--network is for a single .wasm file"),
         ((PACKAGES / "echo", "--name", "x"), "--name is for a single .wasm file"),
         (("/no/thing",), "/no/thing does not exist: check the path.\n"),
+        (("chat1",), "chat1 is no path and no package that comes with the node: these are awaiting, chat, "),
     ],
 )
 def test_arguments_that_make_no_sense_are_bad_usage(
