@@ -161,6 +161,7 @@ class NodeCore:
             config.fresh_id,
             config.page_files,
             self.kernel.processes.__contains__,
+            self.vfs.readable,
             sockets=config.sockets,
             has_password=config.has_password,
             rpc_open=config.rpc_open,

@@ -34,6 +34,15 @@ class Access(NamedTuple):
     """Whether it is served only at an origin of its package."""
 
 
+class Files(NamedTuple):
+    """What of a package's drives is served at a bound path, read when it is asked for."""
+
+    path: str
+    """As the vfs has it: `/package:publisher/drive/rest`."""
+    is_folder: bool
+    """Whether it is a folder, whose files are served below the bound path."""
+
+
 class Binding(NamedTuple):
     """One bound path."""
 
@@ -53,6 +62,12 @@ class Binding(NamedTuple):
     """Whether it is served only under an origin for its package alone."""
     extension: bool = False
     """Whether the WebSockets there are those of a program that works for the process."""
+    files: Files | None = None
+    """What a GET is answered with, without asking the process; None: it is asked."""
+
+    def below(self, segments: tuple[str, ...]) -> tuple[str, ...]:
+        """Return what of a path lies below the bound one."""
+        return segments[len(_segments_untrusted(self.path)) :]
 
     @property
     def access(self) -> Access:
@@ -79,6 +94,8 @@ class Bindings:
     def bind(self, binding: Binding) -> None:
         """Bind a path; what its process has bound there before is replaced. Raises CannotBind."""
         segments, package = _segments_untrusted(binding.path), binding.process.package_id
+        if binding.files is not None and binding.files.is_folder and any(each.startswith(":") for each in segments):
+            raise CannotBind("a folder is served below a path without parameters")
         before = self._of.get(binding.process, {}).get(segments)
         size = _size(binding) - (0 if before is None else _size(before))
         if before is None and (self._paths[package] >= MAX_PATHS_OF_ONE or self._all_paths >= MAX_PATHS):
@@ -108,7 +125,8 @@ class Bindings:
         """Return what is bound at a path; if nothing is, what its process has bound at the base unless `at_base` is
         false, or None.
 
-        A path without parameters comes first, then that with a parameter later than others.
+        A path without parameters comes first, then that with a parameter later than others, then the longest one whose
+        folder the path lies in.
         """
         bound = self._of.get(process)
         if bound is None:
@@ -117,10 +135,17 @@ class Bindings:
         if exact is not None:
             return exact, {}
         best: tuple[tuple[bool, ...], tuple[str, ...]] | None = None
-        for pattern in bound:
+        folder: Binding | None = None
+        depth = 0
+        for pattern, each in bound.items():
+            is_folder = each.files is not None and each.files.is_folder
+            if is_folder and depth <= len(pattern) and segments[: len(pattern)] == pattern:
+                folder, depth = each, len(pattern)
             if len(pattern) == len(segments) and _matches(pattern, segments):
                 rank = tuple(each.startswith(":") for each in pattern), pattern
                 best = rank if best is None else min(best, rank)
+        if best is None and folder is not None:
+            return folder, {}
         if best is None:
             base = bound.get(()) if at_base else None
             return None if base is None else (base, {})

@@ -36,9 +36,12 @@ from nectar_node.contract.http import (
     CheckPassword,
     Headers,
     HttpAnswer,
+    HttpBroken,
     HttpCommand,
     HttpEvent,
+    HttpPiece,
     HttpRequest,
+    HttpStart,
     PasswordChecked,
     SocketAccept,
     SocketClose,
@@ -76,6 +79,7 @@ from net.names.directory import Endpoint, RegistrarDirectory
 from net.names.identity import Identity
 from net.names.registrar import Registrar
 from net.peering.network import Network, NetworkConfig
+from testnet.browsers.downloads import Downloads
 from testnet.browsers.web_socket import SimWebSocket, Surroundings
 from testnet.hostile.forgery import claim_name
 from testnet.sim.context import NodeContext
@@ -160,6 +164,8 @@ class SimNode(Wired):
         self._wake_at: float | None = None
         self.http_answers: dict[object, HttpAnswer] = {}
         """What browsers were answered, by the token of the request."""
+        self.downloads = Downloads(self.http_answers, self._tell_http_later)
+        """The answers that come in pieces."""
         self.web_sockets: dict[object, SimWebSocket] = {}
         """The WebSockets of browsers, by token."""
         self._answers: dict[object, Arrival | Failure] = {}
@@ -315,6 +321,9 @@ class SimNode(Wired):
 
     def _tell_http(self, event: HttpEvent) -> None:
         self.happens(lambda: self._take_http(event))
+
+    def _tell_http_later(self, event: HttpEvent) -> None:
+        self.at(self._simulation.now, lambda: self._take_http(event))
 
     def _take_http(self, event: HttpEvent) -> None:
         self.core.http(event, self._simulation.now)
@@ -477,6 +486,8 @@ class SimNode(Wired):
                     self.probed.append(action)
                 case HttpAnswer(token) if token not in self.web_sockets:
                     self.http_answers[token] = action
+                case HttpStart() | HttpPiece() | HttpBroken():
+                    self.downloads.perform(action)
                 case HttpCommand(token):
                     why = refusal(501, "NoControl", "A simulated node has no control socket: a test asks its core.")
                     self.http_answers[token] = HttpAnswer(token, *why)

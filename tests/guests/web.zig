@@ -10,7 +10,7 @@ const Command = union(enum) {
     Http: json.Raw,
 };
 
-const Browser = struct { method: []const u8, bound_path: []const u8 };
+const Browser = struct { method: []const u8, bound_path: []const u8, query_params: struct { answer: []const u8 = "" } };
 
 pub fn init(_: nectar.Address) void {
     while (true) switch (nectar.receive()) {
@@ -52,6 +52,8 @@ fn serve(http: json.Raw, source: nectar.Address) bool {
     if (std.mem.endsWith(u8, path, "/end")) return false;
     if (std.mem.endsWith(u8, path, "/nonsense")) {
         nectar.respond(.{ .body = "what?" });
+    } else if (std.mem.endsWith(u8, path, "/say")) {
+        nectar.respond(.{ .body = browser.query_params.answer });
     } else if (std.mem.endsWith(u8, path, "/upload")) {
         nectar.respond(.{ .body = "{\"status\":201,\"headers\":{\"X-Made\":\"yes\",\"Connection\":\"close\"}}", .blob = blob });
     } else {
