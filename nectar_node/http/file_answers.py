@@ -2,7 +2,7 @@
 
 Theory of operation. An answer is described (`Stat`), then read piece by piece (`ReadAt`): the next piece when the
 browser has taken the one before. So it holds one piece of memory, and between two pieces nothing of the disk: no lane,
-no descriptor. A package's answers take that package's turns. Each piece is read only if the file has the version that the
+no descriptor. A package's answers take its turns. Each piece is read only if the file has the version that the
 answer began with, and if the process may still read it there; otherwise the connection ends. A file that was changed a
 moment ago has no version that says so yet: one piece of it is read at once, and a larger one waits.
 """

@@ -22,12 +22,12 @@ from h2.events import DataReceived, ResponseReceived, StreamEnded
 
 from nectar_node.base.errors import CannotListen
 from nectar_node.contract.config import LOOPBACK, HttpPlace
-from nectar_node.contract.http import HttpAnswer, HttpEvent, HttpGone, HttpRequest
+from nectar_node.contract.http import HttpAnswer, HttpEvent, HttpGone, HttpRequest, HttpStart, HttpTaken
 from nectar_node.driver import http_door
 from nectar_node.driver.http_door import DoorFeed, DoorSocket, HttpDoor, open_door
 from tests import waiting
 
-Core = Callable[[HttpRequest], HttpAnswer | None]
+Core = Callable[[HttpRequest], HttpAnswer | HttpStart | None]
 HEAD = b"Host: localhost\r\n"
 NONE = 0
 """Instead of a status: the connection has been closed without an answer, as what sends on after a refusal deserves."""
@@ -50,12 +50,16 @@ class OpenDoor:
         self.events: list[HttpEvent] = []
         self.failures: list[str] = []
         self._answer = answer
+        self.taken: Callable[[], None] = lambda: None
+        """Called when a piece has been taken."""
         self.door = HttpDoor(opened, connections, self._tell, lambda what, error: self.failures.append(repr(error)))
 
     def _tell(self, event: HttpEvent) -> None:
         self.events.append(event)
         if isinstance(event, HttpRequest) and (answer := self._answer(event)) is not None:
             self.door.perform(answer)
+        elif isinstance(event, HttpTaken):
+            self.taken()
 
     async def connect(self) -> trio.SocketStream:
         return await trio.open_tcp_stream(LOOPBACK, self.port)
