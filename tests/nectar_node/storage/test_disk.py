@@ -19,6 +19,7 @@ from nectar_node.storage import long_operations
 from nectar_node.storage import operations as ops
 from nectar_node.storage.disk import perform
 from nectar_node.storage.ledger import UNCOUNTED, Ledger
+from nectar_node.storage.opened import SETTLED_NS
 from testnet.sim.disk import SimDisk
 from tests.waiting import until
 
@@ -55,7 +56,7 @@ def fault(outcome: ops.Outcome) -> ops.DiskFault:
 def test_a_piece_of_a_version_is_read_only_while_the_file_has_it(
     disk: Perform, at: At, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(real, "SETTLED_NS", 0)
+    monkeypatch.setattr("nectar_node.storage.disk.SETTLED_NS", 0)
     disk(ops.Replace(at("f"), b"0123456789"))
     found = disk(ops.Stat(at("f")))
     assert isinstance(found, ops.FileStat)
@@ -81,7 +82,7 @@ def test_a_file_that_was_changed_this_moment_has_no_version_on_a_real_disk(at: A
     perform(ops.Replace(at("f"), b"x"))
     found = perform(ops.Stat(at("f")))
     assert isinstance(found, ops.FileStat)
-    assert found.version == "" or time.time_ns() - found.modified > real.SETTLED_NS
+    assert found.version == "" or time.time_ns() - found.modified > SETTLED_NS
 
 
 def test_what_was_written_is_read_back_and_gaps_are_zeros(disk: Perform, at: At) -> None:

@@ -177,6 +177,17 @@ def test_a_process_answers_with_a_file_under_its_own_status_and_headers(web: Fil
     assert web.say({"status": 200, "headers": {}, "file": 7}).status == 500
 
 
+def test_a_guest_in_zig_has_helpers_for_both(pages: FileSite) -> None:
+    serve = {"ServeFolder": {"path": "/zig", "folder": f"{DRIVE}/art"}}
+    assert pages.simulation.ask(NODE, "our@web:site:local", serve, 20).body == "served"
+    assert bytes(pages.get(f"{BASE}/zig/").body) == PAGES["art/index.html"]
+    serve["ServeFolder"]["folder"] = "/other:local/data"
+    assert pages.simulation.ask(NODE, "our@web:site:local", serve, 20).body == "refused"
+    pages.bind("/file")
+    answer = pages.get(f"{BASE}/file?answer={DRIVE}/app.js")
+    assert (answer.status, bytes(answer.body)) == (200, b"start()")
+
+
 def test_a_process_cannot_answer_with_what_it_may_not_read(web: FileSite) -> None:
     web.bind("/say")
     web.write("secret", b"theirs", "/other:local/data")
