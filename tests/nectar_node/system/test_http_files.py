@@ -213,7 +213,7 @@ def test_a_large_file_comes_whole_and_no_more_than_a_piece_of_it_waits(web: File
 
 def test_head_tells_the_length_and_reads_nothing(web: FileSite, monkeypatch: pytest.MonkeyPatch) -> None:
     web.bind_files("/big", file=web.write("big.bin", bytes(PIECE_BYTES * 3)))
-    monkeypatch.setattr(web.node.disk, "_read_at", None)
+    monkeypatch.delitem(web.node.disk._performers, ops.ReadAt)
     answer = web.browse("HEAD", f"{BASE}/big")
     assert (answer.status, answer.body) == (200, b"")
     assert "etag" in dict(answer.headers)
@@ -263,18 +263,39 @@ def test_a_file_that_changes_while_it_is_sent_ends_the_answer_and_no_byte_of_ano
     token = web.begin(f"{BASE}/big")
     web.simulation.rest(1)
     at = web.location(path)
-    change = {
+    changes: dict[str, ops.Operation] = {
         "remove": ops.RemoveFile(at),
         "write": ops.WriteAt(at, PIECE_BYTES * 2, b"1"),
         "shorten": ops.SetLength(at, PIECE_BYTES * 2),
         "replace": ops.Replace(at, b"1" * PIECE_BYTES * 3),
         "append": ops.Append(at, b"1"),
-    }[how]
-    assert not isinstance(web.node.disk.perform(change), ops.DiskError)
+    }
+    assert not isinstance(web.node.disk.perform(changes[how]), ops.DiskError)
     web.node.downloads.read_on()
     web.simulation.rest(1)
     assert token in web.node.downloads.broken
     assert token not in web.node.http_answers
+
+
+def test_a_disk_that_fails_before_an_answer_is_a_500_and_in_its_midst_ends_it(
+    web: FileSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web.bind_files("/big", file=web.write("big.bin", bytes(PIECE_BYTES * 3)))
+    fails = ops.DiskError(ops.DiskFault.OTHER, "Input/output error")
+    with monkeypatch.context() as broken:
+        broken.setitem(web.node.disk._performers, ops.ReadAt, lambda _: fails)
+        before = web.simulation.now
+        assert web.get(f"{BASE}/big").status == 500
+        assert web.simulation.now - before < 0.1
+    web.node.downloads.stop_reading()
+    token = web.begin(f"{BASE}/big")
+    web.simulation.rest(1)
+    with monkeypatch.context() as broken:
+        broken.setitem(web.node.disk._performers, ops.ReadAt, lambda _: fails)
+        web.node.downloads.read_on()
+        web.simulation.rest(1)
+    assert token in web.node.downloads.broken
+    assert len(web.get(f"{BASE}/big").body) == PIECE_BYTES * 3
 
 
 def test_so_many_slow_readers_of_a_package_are_served_and_its_other_pages_and_the_disk_go_on(web: FileSite) -> None:
