@@ -50,6 +50,7 @@ FLOORS = {
         ("nectar_node.databases",),
         ("nectar_node.core",),
         ("nectar_node.control",),
+        ("nectar_node.driver.browsers",),
         ("nectar_node.driver",),
         ("nectar_node",),
     ),

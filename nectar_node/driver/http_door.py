@@ -48,7 +48,7 @@ from nectar_node.contract.http import (
     HttpRequest,
     HttpStart,
 )
-from nectar_node.driver.body_pieces import BodyPieces
+from nectar_node.driver.browsers.body_pieces import BodyPieces
 from nectar_node.driver.web_sockets import READ_BYTES, SocketDoor, with_web_sockets
 from nectar_node.http.pages import PageAnswer, error_page
 

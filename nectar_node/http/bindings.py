@@ -34,7 +34,7 @@ class Access(NamedTuple):
     """Whether it is served only at an origin of its package."""
 
 
-class Files(NamedTuple):
+class BoundFiles(NamedTuple):
     """What of a package's drives is served at a bound path, read when it is asked for."""
 
     path: str
@@ -62,7 +62,7 @@ class Binding(NamedTuple):
     """Whether it is served only under an origin for its package alone."""
     extension: bool = False
     """Whether the WebSockets there are those of a program that works for the process."""
-    files: Files | None = None
+    files: BoundFiles | None = None
     """What a GET is answered with, without asking the process; None: it is asked."""
 
     def below(self, segments: tuple[str, ...]) -> tuple[str, ...]:

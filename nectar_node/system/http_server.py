@@ -41,7 +41,7 @@ from nectar_node.contract.http import (
 )
 from nectar_node.contract.json_shapes import RequestRefused, dump, field_untrusted, load_untrusted, variant_untrusted
 from nectar_node.http import rpc
-from nectar_node.http.bindings import Binding, Bindings, CannotBind, Files
+from nectar_node.http.bindings import Binding, Bindings, BoundFiles, CannotBind
 from nectar_node.http.entrance import Entrance
 from nectar_node.http.file_answers import FileAnswers, Locate, WantedFile, file_untrusted
 from nectar_node.http.node_page import NodePage
@@ -176,7 +176,7 @@ class HttpServer(SystemProcess):
         except CannotBind as why:
             raise ServerRefused({"PathBindError": {"error": str(why)}}, "MalformedRequest", str(why)) from None
 
-    def _files_untrusted(self, process: ProcessId, fields: object) -> Files | None:
+    def _files_untrusted(self, process: ProcessId, fields: object) -> BoundFiles | None:
         """Return the file or folder that is to be served at a path, if there is one; raises ServerRefused."""
         assert isinstance(fields, dict)
         file, folder = fields.get("file"), fields.get("folder")
@@ -189,7 +189,7 @@ class HttpServer(SystemProcess):
             self._locate(process, path)
         except RequestRefused as refused:
             raise CannotBind(str(refused)) from None
-        return Files(path, file is None)
+        return BoundFiles(path, file is None)
 
     def _refuse(self, envelope: Envelope, refused: ServerRefused) -> None:
         late = envelope.target.process == HTTP_SERVER_LATE
@@ -443,7 +443,7 @@ class HttpServer(SystemProcess):
             self.sockets.recover(cause.token)
 
 
-def _wanted(read: ReadRequest, binding: Binding, files: Files, policy: Headers) -> WantedFile:
+def _wanted(read: ReadRequest, binding: Binding, files: BoundFiles, policy: Headers) -> WantedFile:
     """Return the file that a browser asks for at a bound path; raises HttpRefused."""
     if not files.is_folder:
         return WantedFile(binding.process, files.path, read.headers, read.method == "HEAD", policy)

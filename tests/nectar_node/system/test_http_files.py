@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -325,6 +326,38 @@ def test_a_browser_that_goes_while_the_disk_reads_counts_until_it_has(web: FileS
     web.simulation.rest(1)
     assert web.under_way() == 0
     assert token not in web.node.http_answers
+
+
+def test_whatever_happens_to_a_file_an_answer_is_one_of_its_versions_or_visibly_broken(web: FileSite) -> None:
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    chance = random.Random(seed)
+    path = web.write("f", b"")
+    web.bind_files("/f", file=path)
+    at, versions, asked = web.location(path), {b""}, []
+    for step in range(150):
+        match chance.randrange(8):
+            case 0 | 1:
+                data = bytes([step]) * chance.choice((1, PIECE_BYTES, PIECE_BYTES * 2 + 1, PIECE_BYTES * 5))
+                web.node.disk.perform(ops.Replace(at, data))
+                versions.add(data)
+            case 2:
+                web.node.disk.perform(ops.RemoveFile(at))
+            case 3:
+                web.node.downloads.stop_reading()
+            case 4:
+                web.node.downloads.read_on()
+            case 5 if asked:
+                web.node.core.http(HttpGone(chance.choice(asked)), web.simulation.now)
+                web.node.go_on()
+            case _:
+                asked.append(web.begin(f"{BASE}/f"))
+        web.simulation.rest(chance.choice((0, 0.0005, 0.01)))
+    web.node.downloads.read_on()
+    web.simulation.rest(10)
+    whole = [web.node.http_answers[token] for token in asked if token in web.node.http_answers]
+    assert {answer.status for answer in whole} <= {200, 404, 503}
+    assert all(bytes(answer.body) in versions for answer in whole if answer.status == 200)
 
 
 def test_an_answer_ends_with_the_right_to_read_it(web: FileSite) -> None:
