@@ -334,7 +334,8 @@ def test_whatever_happens_to_a_file_an_answer_is_one_of_its_versions_or_visibly_
     chance = random.Random(seed)
     path = web.write("f", b"")
     web.bind_files("/f", file=path)
-    at, versions, asked = web.location(path), {b""}, []
+    at, versions = web.location(path), {b""}
+    asked: list[object] = []
     for step in range(150):
         match chance.randrange(8):
             case 0 | 1:
