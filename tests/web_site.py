@@ -40,7 +40,7 @@ def write_site(folder: Path, package: str = "site") -> Path:
     return write_guests(folder, WEB.read_bytes(), ["web"], [EARLY, LATE], package, on_exit="Restart")
 
 
-def tell_to_bind(server: str, path: str, text: str | None = None, **flags: bool) -> str:
+def tell_to_bind(server: str, path: str, text: str | None = None, **flags: bool | str) -> str:
     """A request to the process: to bind `path` at `server`, with a page that the node serves if there is `text`."""
     fields = {"path": path, "authenticated": False, "local_only": False, "cache": text is not None, **flags}
     blob = {} if text is None else {"mime": "text/html", "blob": text}

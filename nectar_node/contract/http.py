@@ -93,7 +93,17 @@ class SocketSent(NamedTuple):
     """Bytes of its data."""
 
 
-HttpEvent = HttpRequest | HttpGone | PasswordChecked | UploadStarted | SocketRequest | SocketFrame | SocketSent
+class HttpTaken(NamedTuple):
+    """A browser has taken a piece of an answer, that of `HttpStart` or an `HttpPiece`; `HttpGone` says that it takes no
+    more.
+    """
+
+    token: object
+
+
+HttpEvent = (
+    HttpRequest | HttpGone | HttpTaken | PasswordChecked | UploadStarted | SocketRequest | SocketFrame | SocketSent
+)
 
 
 class HttpAnswer(NamedTuple):
@@ -107,6 +117,34 @@ class HttpAnswer(NamedTuple):
     """For HEAD too; the driver leaves it out there."""
     package: PackageId | None = None
     """The package whose process has given the body; None: it is the node's own."""
+
+
+class HttpStart(NamedTuple):
+    """The answer to a request in place of an `HttpAnswer`, where it comes in pieces: one `HttpPiece` for each
+    `HttpTaken`, until there are `length` bytes, or `HttpBroken`.
+    """
+
+    token: object
+    status: int
+    headers: Headers
+    """Without the length."""
+    length: int
+    """Bytes of the whole body."""
+    piece: Buffer
+    """Its beginning. Empty: no body follows, since only the head is wanted."""
+
+
+class HttpPiece(NamedTuple):
+    """The next piece of an answer."""
+
+    token: object
+    data: Buffer
+
+
+class HttpBroken(NamedTuple):
+    """The rest of an answer does not come: the connection ends, so that nobody takes what there is for the whole."""
+
+    token: object
 
 
 class HttpCommand(NamedTuple):
@@ -172,9 +210,11 @@ class SocketClose(NamedTuple):
     """Why, for people: at most 123 bytes."""
 
 
-BrowserAction = HttpAnswer | SocketAccept | SocketRead | SocketSend | SocketClose
+SocketAction = HttpAnswer | SocketAccept | SocketRead | SocketSend | SocketClose
+"""What goes to a browser that wants a WebSocket."""
+BrowserAction = HttpStart | HttpPiece | HttpBroken | SocketAction
 """What goes to a browser's connection."""
-BROWSER_ACTIONS = (HttpAnswer, SocketAccept, SocketRead, SocketSend, SocketClose)
+BROWSER_ACTIONS = (HttpAnswer, HttpStart, HttpPiece, HttpBroken, SocketAccept, SocketRead, SocketSend, SocketClose)
 """Their types."""
 HttpAction = BrowserAction | CheckPassword | StartUpload | HttpCommand
 """What the core wants done for browsers, and for programs on the node's machine."""

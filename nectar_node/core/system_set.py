@@ -72,6 +72,7 @@ class SystemSet:
             config.page_files,
             kernel.processes.__contains__,
             memory,
+            self.vfs.readable,
             sockets=config.sockets,
             has_password=config.has_password,
             rpc_open=config.rpc_open,

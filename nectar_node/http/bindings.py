@@ -22,6 +22,9 @@ MAX_CACHED_BYTES_OF_ONE = 64 << 20
 MAX_CACHED_BYTES = 256 << 20
 """Bytes of such pages of all packages."""
 
+MAX_FOLDER_PARTS = 32
+"""Parts of a path below which a folder is served: a request is looked for below each of them."""
+
 
 class CannotBind(Exception):
     """A path cannot be bound; the text says why."""
@@ -35,6 +38,15 @@ class Access(NamedTuple):
     local_only: bool
     secure: bool = False
     """Whether it is served only at an origin of its package."""
+
+
+class BoundFiles(NamedTuple):
+    """What of a package's drives is served at a bound path, read when it is asked for."""
+
+    path: str
+    """As the vfs has it: `/package:publisher/drive/rest`."""
+    is_folder: bool
+    """Whether it is a folder, whose files are served below the bound path."""
 
 
 class Binding(NamedTuple):
@@ -56,6 +68,12 @@ class Binding(NamedTuple):
     """Whether it is served only under an origin for its package alone."""
     extension: bool = False
     """Whether the WebSockets there are those of a program that works for the process."""
+    files: BoundFiles | None = None
+    """What a GET is answered with, without asking the process; None: it is asked."""
+
+    def below(self, segments: tuple[str, ...]) -> tuple[str, ...]:
+        """Return what of a path lies below the bound one."""
+        return segments[len(_segments_untrusted(self.path)) :]
 
     @property
     def access(self) -> Access:
@@ -96,6 +114,10 @@ class Bindings:
     def bind(self, binding: Binding) -> None:
         """Bind a path; what its process has bound there before is replaced. Raises CannotBind."""
         segments, package = _segments_untrusted(binding.path), binding.process.package_id
+        if binding.files is not None and binding.files.is_folder and any(each.startswith(":") for each in segments):
+            raise CannotBind("a folder is served below a path without parameters")
+        if binding.files is not None and binding.files.is_folder and len(segments) > MAX_FOLDER_PARTS:
+            raise CannotBind(f"the path of a folder has more than {MAX_FOLDER_PARTS} parts")
         before = self._of.get(binding.process, {}).get(segments)
         size = _size(binding) - (0 if before is None else _size(before))
         if before is None and (self._paths[package] >= MAX_PATHS_OF_ONE or self._all_paths >= MAX_PATHS):
@@ -137,7 +159,8 @@ class Bindings:
         """Return what is bound at a path; if nothing is, what its process has bound at the base unless `at_base` is
         false, or None.
 
-        A path without parameters comes first, then that with a parameter later than others.
+        A path without parameters comes first, then that with a parameter later than others, then the longest one whose
+        folder the path lies in.
         """
         bound = self._of.get(process)
         if bound is None:
@@ -149,6 +172,10 @@ class Bindings:
             if _matches(pattern, segments):
                 named = zip(pattern, segments, strict=True)
                 return bound[pattern], {name[1:]: value for name, value in named if name.startswith(":")}
+        for depth in range(min(len(segments), MAX_FOLDER_PARTS), -1, -1):
+            above = bound.get(segments[:depth])
+            if above is not None and above.files is not None and above.files.is_folder:
+                return above, {}
         base = bound.get(()) if at_base else None
         return None if base is None else (base, {})
 

@@ -76,24 +76,62 @@ def serve(page: StaticPage, headers: dict[str, str]) -> PageAnswer:
     """Return the answer to a GET or HEAD with these headers: the page, a range of it, or that it has not changed
     (RFC 9110, 13 and 14).
     """
-    told: Headers = (("etag", page.etag), ("cache-control", "no-cache"), *SAFETY)
-    if "if-none-match" in headers and _names(headers["if-none-match"], page.etag):
-        return PageAnswer(304, told, b"")
-    told = (("content-type", page.type), ("accept-ranges", "bytes"), *told)
-    size, asked = len(page.bytes), _RANGE.fullmatch(headers.get("range", "").strip())
-    if asked is None or asked.groups() == ("", "") or headers.get("if-range", page.etag) != page.etag:
-        return PageAnswer(200, told, page.bytes)
-    first, last = asked.groups()
-    begin, end = (int(first), min(size, int(last) + 1 if last else size)) if first else (max(0, size - int(last)), size)
-    if begin >= end:
-        return PageAnswer(416, (("content-range", f"bytes */{size}"), *SAFETY), b"")
+    told: Headers = (("content-type", page.type), ("cache-control", "no-cache"), *SAFETY)
+    wanted = selected(headers, page.etag, len(page.bytes))
     return PageAnswer(
-        206, (*told, ("content-range", f"bytes {begin}-{end - 1}/{size}")), memoryview(page.bytes)[begin:end]
+        wanted.status, described(told, page.etag, wanted), memoryview(page.bytes)[wanted.begin : wanted.end]
     )
 
 
-def _names(text: str, etag: str) -> bool:
-    return text.strip() == "*" or etag in (each.strip().removeprefix("W/") for each in text.split(","))
+class Selected(NamedTuple):
+    """What a browser gets of a page or file."""
+
+    status: int
+    """200, 206, 304 or 416."""
+    begin: int
+    end: int
+    """The bytes; none of what has not changed, or where there is no such range."""
+    size: int
+    """Bytes of the whole."""
+
+
+NOTHING = Selected(200, 0, 0, 0)
+"""Before it is known."""
+
+
+def selected(headers: dict[str, str], etag: str | None, size: int) -> Selected:
+    """Return what a GET or HEAD with these headers asks for (RFC 9110, 13 and 14). Several ranges at once are not
+    served, but the whole; nor is a range of what has changed (`If-Range`). `etag`: with its marks; None: there is none.
+    """
+    if "if-none-match" in headers and _names(headers["if-none-match"], etag):
+        return Selected(304, 0, 0, size)
+    asked = _RANGE.fullmatch(headers.get("range", "").strip())
+    if asked is None or asked.groups() == ("", "") or headers.get("if-range", etag) != etag:
+        return Selected(200, 0, size, size)
+    first, last = asked.groups()
+    begin, end = (int(first), min(size, int(last) + 1 if last else size)) if first else (max(0, size - int(last)), size)
+    return Selected(416, 0, 0, size) if begin >= end else Selected(206, begin, end, size)
+
+
+_NOT_OF_304 = ("content-type", "accept-ranges")
+
+
+def described(told: Headers, etag: str | None, wanted: Selected) -> Headers:
+    """Return the headers of an answer with what was selected, beside those that are `told` with the whole."""
+    if wanted.status == 416:
+        return (("content-range", f"bytes */{wanted.size}"), *SAFETY)
+    whole: Headers = (("accept-ranges", "bytes"), *told)
+    if etag is not None:
+        whole = (("etag", etag), *whole)
+    if wanted.status == 304:
+        return tuple(each for each in whole if each[0] not in _NOT_OF_304)
+    if wanted.status == 206:
+        return (*whole, ("content-range", f"bytes {wanted.begin}-{wanted.end - 1}/{wanted.size}"))
+    return whole
+
+
+def _names(text: str, etag: str | None) -> bool:
+    return text.strip() == "*" or any(each.strip().removeprefix("W/") == etag for each in text.split(","))
 
 
 def answer_untrusted(value: object, mime: str | None, body: Buffer) -> PageAnswer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -22,12 +23,14 @@ from nectar_node.storage.database import Database
 from nectar_node.storage.folder_copies import copy_folder
 from nectar_node.storage.ledger import Ledger, fitting
 from nectar_node.storage.opened import (
+    SETTLED_NS,
     folder_of,
     growing,
     make_folder_in,
     make_folders,
     opened,
     size_in,
+    version_of,
     write_all,
 )
 from nectar_node.storage.package_databases import PackageDatabases
@@ -167,7 +170,10 @@ _TYPES = {
 def _stat(operation: ops.Stat, _: Ledger) -> ops.FileStat:
     with folder_of(operation.location) as (folder, name):
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    return ops.FileStat(_TYPES.get(stat.S_IFMT(found.st_mode), ops.FileType.OTHER), found.st_size, found.st_mtime_ns)
+    kind = _TYPES.get(stat.S_IFMT(found.st_mode), ops.FileType.OTHER)
+    settled = abs(time.time_ns() - found.st_ctime_ns) > SETTLED_NS
+    version = version_of(found) if settled and kind is ops.FileType.FILE else ""
+    return ops.FileStat(kind, found.st_size, found.st_mtime_ns, version)
 
 
 def _remove_file(operation: ops.RemoveFile, ledger: Ledger) -> None:

@@ -26,6 +26,7 @@ from nectar_node.storage.opened import (
     make_folders,
     opened,
     size_in,
+    version_of,
     write_all,
 )
 from nectar_node.storage.preserving import Preserver
@@ -46,6 +47,8 @@ _ZEROS = memoryview(bytes(ops.STEP_BYTES))
 def read_at(operation: ops.ReadAt, _: Ledger) -> Work:
     """Read bytes from an offset (`ReadAt`)."""
     with opened(operation.location, os.O_RDONLY) as file:
+        if operation.version is not None:
+            return _read_version(operation, file.descriptor)
         length = min(operation.length, file.length - operation.offset)
         if length <= 0:
             return b""  # which the system refuses to read where offset and length are large
@@ -62,6 +65,15 @@ def read_at(operation: ops.ReadAt, _: Ledger) -> Work:
         view.release()
         del data[done:]
         return data
+
+
+def _read_version(operation: ops.ReadAt, descriptor: int) -> bytes:
+    """Read from a file unless it has changed: a guest writes to its drive beside the lanes."""
+    before = version_of(os.fstat(descriptor))
+    data = os.pread(descriptor, min(operation.length, ops.LONG_BYTES), operation.offset)
+    if not before == operation.version == version_of(os.fstat(descriptor)):
+        raise OSError(errno.ESTALE, ops.CHANGED)
+    return data
 
 
 def write_at(operation: ops.WriteAt, ledger: Ledger) -> Work:

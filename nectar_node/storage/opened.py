@@ -16,6 +16,11 @@ from nectar_node.storage.operations import Location
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe in a drive must not hang the thread that opens it
 
+SETTLED_NS = 50_000_000
+"""Nanoseconds after which a change of a file has a time of its own: a tick of the kernel's clock, which stamps them, is
+at most a fifth of that.
+"""
+
 
 class Opened(NamedTuple):
     """A regular file."""
@@ -53,6 +58,11 @@ def opened(location: Location, flags: int) -> Iterator[Opened]:
         yield Opened(descriptor, found.st_size)
     finally:
         os.close(descriptor)
+
+
+def version_of(found: os.stat_result) -> str:
+    """Return what differs between two contents of a file, unless the second came within SETTLED_NS of the first."""
+    return f"{found.st_ino:x}-{found.st_size:x}-{found.st_mtime_ns:x}-{found.st_ctime_ns:x}"
 
 
 def size_in(folder: int, name: str) -> int | None:

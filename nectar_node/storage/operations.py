@@ -21,6 +21,8 @@ MAX_NAME_BYTES = 255
 """Bytes of one name, as Linux's file systems have it."""
 MAX_LISTED = 16_384
 """Entries of a folder that can be listed at once: their list as JSON takes the node's only thread 20 milliseconds."""
+CHANGED = "the file has changed"
+"""Why a piece of a file's version cannot be read."""
 TOO_MANY_LISTED = f"the folder has more than {MAX_LISTED} entries: read it in pages"
 
 
@@ -77,6 +79,8 @@ class ReadAt:
     location: Location
     offset: int
     length: int
+    version: str | None = None
+    """Read nothing unless the file is of this version (`FileStat`), before and after; at most `LONG_BYTES` then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -424,6 +428,9 @@ class FileStat(NamedTuple):
     length: int
     modified: int
     """Nanoseconds since 1970, by the disk's clock."""
+    version: str = ""
+    """Of a file: differs from that of each other content it has had. Empty: it changes at this moment, so that nobody
+    knows."""
 
 
 class Usage(NamedTuple):

@@ -32,6 +32,7 @@ from nectar_node.contract.http import (
     HttpEvent,
     HttpGone,
     HttpRequest,
+    HttpTaken,
     PasswordChecked,
     SocketFrame,
     SocketRequest,
@@ -41,8 +42,9 @@ from nectar_node.contract.http import (
 from nectar_node.contract.json_shapes import RequestRefused, dump, field_untrusted, load_untrusted, variant_untrusted
 from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.http import rpc
-from nectar_node.http.bindings import Binding, Bindings, CannotBind
+from nectar_node.http.bindings import Binding, Bindings, BoundFiles, CannotBind
 from nectar_node.http.entrance import Entrance
+from nectar_node.http.file_answers import FileAnswers, Locate, WantedFile, file_untrusted
 from nectar_node.http.node_page import NodePage
 from nectar_node.http.origins import OurNames
 from nectar_node.http.pages import PageAnswer, answer_untrusted, error_page, serve, static_page, with_policy
@@ -50,6 +52,7 @@ from nectar_node.http.refusals import ServerRefused, flag_untrusted, malformed
 from nectar_node.http.requests import HttpRefused, ReadRequest, read_untrusted
 from nectar_node.http.sessions import WebSessions
 from nectar_node.http.uploads import Uploads
+from nectar_node.storage.operations import Job, Outcome
 from nectar_node.system.process import SORRY, Cause, SystemProcess, SystemToken, reply
 from nectar_node.system.web_sockets import REQUESTS, SocketOffer, WebSockets
 
@@ -78,6 +81,9 @@ class _UnderWay(NamedTuple):
     """Bytes of its body."""
     policy: Headers
     """What the answer's headers say beside the process's own."""
+    method: str
+    asked: dict[str, str]
+    """The request's headers."""
     is_rpc: bool = False
     """Whether it is the message of a program, and no browser's request."""
 
@@ -96,6 +102,7 @@ class HttpServer(SystemProcess):
         page_files: Mapping[str, bytes],
         runs: Callable[[ProcessId], bool],
         memory: MemoryBudget,
+        locate: Locate,
         *,
         sockets: int = MAX_SOCKETS,
         has_password: bool,
@@ -103,8 +110,9 @@ class HttpServer(SystemProcess):
     ) -> None:
         """`names`: how the node may be called in a Host header; `fresh_id` returns unpredictable u64s; `page_files`:
         those of the node's own page; `runs` says whether a process runs; `memory`: what waits for browsers is in it;
-        `sockets`: how many WebSockets there may be; `has_password`: whether one protects the node's key; `rpc_open`:
-        whether programs on this machine need no token.
+        `locate` says where a file lies that a process may read, or raises RequestRefused; `sockets`: how many
+        WebSockets there may be; `has_password`: whether one protects the node's key; `rpc_open`: whether programs on
+        this machine need no token.
         """
         super().__init__()
         self._our = our
@@ -116,6 +124,8 @@ class HttpServer(SystemProcess):
         self._uploads = Uploads(our)
         self._entrance = Entrance(our, names, self.sessions, has_password=has_password)
         self._bindings = Bindings()
+        self._locate = locate
+        self.files = FileAnswers(locate, self._out.append)
         self.sockets = WebSockets(our, memory, sockets, fresh_id, self.sessions.lasts, self._out.append)
         self._under_way: dict[object, _UnderWay] = {}
         """By the tokens of the requests."""
@@ -154,17 +164,35 @@ class HttpServer(SystemProcess):
             authenticated = secure or flag_untrusted(fields, "authenticated")
             local_only = not secure and flag_untrusted(fields, "local_only")
             page = None
+            files = self._files_untrusted(envelope.source.process, fields)
             if flag_untrusted(fields, "cache"):
+                if files is not None:
+                    raise malformed("what is served from a file is not cached")
                 if envelope.blob is None:
                     raise ServerRefused("NoBlob", "NoBlob", f"{path[:100]!r} is to be cached, and there is no blob")
                 page = static_page(envelope.blob.mime, envelope.blob.bytes)
             source, server = envelope.source.process, envelope.target.process
-            self._bindings.bind(Binding(source, server, path, authenticated, local_only, page, secure))
+            self._bindings.bind(Binding(source, server, path, authenticated, local_only, page, secure, files=files))
             return True
         except RequestRefused as refusal:
             raise malformed(str(refusal)) from None
         except CannotBind as why:
             raise ServerRefused({"PathBindError": {"error": str(why)}}, "MalformedRequest", str(why)) from None
+
+    def _files_untrusted(self, process: ProcessId, fields: object) -> BoundFiles | None:
+        """Return the file or folder that is to be served at a path, if there is one; raises ServerRefused."""
+        assert isinstance(fields, dict)
+        file, folder = fields.get("file"), fields.get("folder")
+        if file is None and folder is None:
+            return None
+        path = folder if file is None else file
+        if not isinstance(path, str) or (file is not None and folder is not None):
+            raise malformed("it is to serve a file or a folder, which is a text")
+        try:
+            self._locate(process, path)
+        except RequestRefused as refused:
+            raise CannotBind(str(refused)) from None
+        return BoundFiles(path, file is None)
 
     def _refuse(self, envelope: Envelope, refused: ServerRefused) -> None:
         late = envelope.target.process == HTTP_SERVER_LATE
@@ -185,12 +213,18 @@ class HttpServer(SystemProcess):
         self.sockets.ended(process)
 
     def next_deadline(self) -> float | None:
-        """Return when WebSockets are to be looked after, or None."""
-        return self.sockets.next_deadline()
+        """Return when WebSockets or files are to be looked after, or None."""
+        deadlines = (self.sockets.next_deadline(), self.files.next_deadline())
+        return min((each for each in deadlines if each is not None), default=None)
 
     def on_timer(self, now: float) -> None:
-        """Look after WebSockets."""
+        """Look after WebSockets, and files."""
         self.sockets.on_timer(now)
+        self.files.on_timer(now)
+
+    def done(self, job: Job, outcome: Outcome, now: float) -> None:
+        """Go on with an answer that comes from a file."""
+        self.files.done(job, outcome, now)
 
     # --- requests of browsers ---------------------------------------------------------------------------------------
 
@@ -205,7 +239,10 @@ class HttpServer(SystemProcess):
                 self.sockets.frame(event)
             case SocketSent():
                 self.sockets.sent(event)
+            case HttpTaken(token):
+                self.files.taken(token)
             case HttpGone(token):
+                self.files.gone(token)
                 if not self.sockets.gone(token):
                     self._gone_away(token)
             case PasswordChecked():
@@ -267,6 +304,9 @@ class HttpServer(SystemProcess):
             page = with_policy(serve(binding.page, read.headers), policy)
             self._out.append(HttpAnswer(request.token, *page, binding.process.package_id))
             return None
+        if binding.files is not None and read.method in ("GET", "HEAD"):
+            self.files.begin(request.token, _wanted(read, binding, binding.files, policy))
+            return None
         self._ask(request, read, binding, values, policy)
         return None
 
@@ -285,7 +325,7 @@ class HttpServer(SystemProcess):
     def _ask(
         self, request: HttpRequest, read: ReadRequest, binding: Binding, values: dict[str, str], policy: Headers
     ) -> None:
-        self._count_in(request, binding.process, policy)
+        self._count_in(request, binding.process, policy, read)
         bound = binding.path if binding.path.startswith("/") else f"/{binding.path}"
         told = {
             "source_socket_addr": read.source_address,
@@ -314,19 +354,21 @@ class HttpServer(SystemProcess):
             return None
         token = None
         if message.expects_response is not None:
-            self._count_in(request, RPC, (), is_rpc=True)
+            self._count_in(request, RPC, (), read, is_rpc=True)
             token = SystemToken(self.id, request.token)
         self._out.append(Inject(TERMINAL, target, message, blob, token))
         return None if token is not None else rpc.sent()
 
-    def _count_in(self, request: HttpRequest, process: ProcessId, policy: Headers, *, is_rpc: bool = False) -> None:
+    def _count_in(
+        self, request: HttpRequest, process: ProcessId, policy: Headers, read: ReadRequest, *, is_rpc: bool = False
+    ) -> None:
         """Count a request as under way; raises HttpRefused if there is too much of that."""
         package, size = process.package_id, len(request.body)
         if self._count[package] >= MAX_UNDER_WAY_OF_ONE or self._bytes[package] + size > MAX_BYTES_OF_ONE:
             raise HttpRefused(503, "The process behind this page has too much to do.")
         if len(self._under_way) >= MAX_UNDER_WAY or self._bytes.total() + size > MAX_BYTES:
             raise HttpRefused(503, "The node has too much to do.")
-        self._under_way[request.token] = _UnderWay(package, process, size, policy, is_rpc)
+        self._under_way[request.token] = _UnderWay(package, process, size, policy, read.method, read.headers, is_rpc)
         self._count[package] += 1
         self._bytes[package] += size
 
@@ -337,8 +379,9 @@ class HttpServer(SystemProcess):
 
     def answered(self, token: object, answer: Arrival | Failure, now: float) -> None:
         """Give a browser what a process has answered, or an error."""
-        _, process, _, policy, is_rpc = self._under_way[token]
-        if is_rpc:
+        asked = self._under_way[token]
+        process = asked.process
+        if asked.is_rpc:
             self._finish(token, rpc.outcome(answer))
             return
         if isinstance(answer, Failure):
@@ -349,20 +392,45 @@ class HttpServer(SystemProcess):
             body: Buffer = b"" if blob is None else blob.bytes
             value = load_untrusted(answer.message.body, MAX_ANSWER_BYTES)
             page = answer_untrusted(value, None if blob is None else blob.mime, body)
+            path = file_untrusted(value)
         except (RequestRefused, ValueError) as error:
             self._out.append(LogLine(str(process), 0, f"has answered a browser with what is no answer: {error}"))
-            page = error_page(500, "The process behind this page has answered with what is no answer.")
-        self._finish(token, with_policy(page, policy))
+            page, path = error_page(500, "The process behind this page has answered with what is no answer."), None
+        if path is not None and page.status not in (204, 205, 304):
+            self._send_file(token, asked, path, page)
+        else:
+            self._finish(token, with_policy(page, asked.policy))
+
+    def _send_file(self, token: object, asked: _UnderWay, path: str, page: PageAnswer) -> None:
+        """Answer a browser with a file that a process has named."""
+        if token in self._gone:
+            self._finish(token, page)
+            return
+        may_select = page.status == 200 and asked.method in ("GET", "HEAD")
+        headers, head_only = asked.asked if may_select else None, asked.method == "HEAD"
+        wanted = WantedFile(asked.process, path, headers, head_only, asked.policy, page.status, page.headers)
+        try:
+            self.files.begin(token, wanted)
+        except HttpRefused as refused:
+            self._finish(token, with_policy(error_page(refused.status, refused.sentence), asked.policy))
+        else:
+            self._count_out(token)
+
+    def _count_out(self, token: object) -> PackageId | None:
+        """Count a request as answered, and return whose process it was for; None: it was under way no more."""
+        done = self._under_way.pop(token, None)
+        if done is None:
+            return None
+        self._count -= Counter([done.package])
+        self._bytes -= Counter({done.package: done.size})
+        return done.package
 
     def _finish(self, token: object, answer: PageAnswer) -> None:
-        done = self._under_way.pop(token, None)
-        if done is not None:
-            self._count -= Counter([done.package])
-            self._bytes -= Counter({done.package: done.size})
+        package = self._count_out(token)
         if token in self._gone:
             self._gone.discard(token)
         else:
-            self._out.append(HttpAnswer(token, *answer, None if done is None else done.package))
+            self._out.append(HttpAnswer(token, *answer, package))
 
     # --- failures of our own ----------------------------------------------------------------------------------------
 
@@ -370,7 +438,11 @@ class HttpServer(SystemProcess):
         """End the request whose handling has failed."""
         self._bindings.recount()
         self._entrance.recover()
-        if isinstance(cause, Envelope):
+        if isinstance(cause, Job):
+            self.files.recover(cause.owner)
+        elif isinstance(cause, HttpTaken):
+            self.files.recover(cause.token)
+        elif isinstance(cause, Envelope):
             self._refuse(cause, ServerRefused({"PathBindError": {"error": SORRY}}, "MalformedRequest", SORRY))
         elif isinstance(cause, SystemToken) and isinstance(cause.token, SocketOffer):
             channel = self.sockets.channels.by_id.get(cause.token.channel)
@@ -381,6 +453,24 @@ class HttpServer(SystemProcess):
             self._finish(token, error_page(500, "The node failed: its log says why."))
         elif isinstance(cause, (SocketFrame, SocketSent, HttpGone)):
             self.sockets.recover(cause.token)
+
+
+def _wanted(read: ReadRequest, binding: Binding, files: BoundFiles, policy: Headers) -> WantedFile:
+    """Return the file that a browser asks for at a bound path; raises HttpRefused."""
+    if not files.is_folder:
+        return WantedFile(binding.process, files.path, read.headers, read.method == "HEAD", policy)
+    below = binding.below(read.segments)
+    if any("/" in each for each in below):
+        raise HttpRefused(404, "There is no such file.")
+    path = "/".join((files.path.rstrip("/"), *below))
+    folder_url = None
+    if not read.path.endswith("/"):
+        folder_url = read.url(read.place.label, f"{read.path}/{'?' if read.query else ''}{read.query}")
+    return WantedFile(
+        *(binding.process, path, read.headers, read.method == "HEAD", policy),
+        folder_url=folder_url,
+        has_index=True,
+    )
 
 
 def _failed(reason: Reason) -> PageAnswer:

@@ -144,6 +144,10 @@ class Vfs(SystemProcess):
         full = rest if rest.startswith(f"{package}/") else f"{package}/{PACKAGE_DRIVE}/{rest}"
         return self._resolve(full).location
 
+    def readable(self, process: ProcessId, path: str) -> Location:
+        """Return where a file or folder lies that a process may read; raises RequestRefused."""
+        return self._permitted(process, path, "read")
+
     # --- the five verbs ---------------------------------------------------------------------------------------------
 
     def receive(self, envelope: Envelope, now: float) -> None:

@@ -61,7 +61,7 @@ pub const Error = error{NotBound};
 
 /// Answer requests for a path below the process's name.
 pub fn bind(path: []const u8, options: Options) Error!void {
-    try ask(.{ .Bind = .{
+    try ask(Order{ .Bind = .{
         .path = path,
         .authenticated = options.authenticated,
         .local_only = options.local_only,
@@ -71,12 +71,25 @@ pub fn bind(path: []const u8, options: Options) Error!void {
 
 /// Let the server answer GET with `page` itself.
 pub fn serve(path: []const u8, page: nectar.Blob, options: Options) Error!void {
-    try ask(.{ .Bind = .{
+    try ask(Order{ .Bind = .{
         .path = path,
         .authenticated = options.authenticated,
         .local_only = options.local_only,
         .cache = true,
     } }, page);
+}
+
+/// Let the server answer GET with the file or folder at `files`, "/chess:sys/pkg/ui", which it reads from the disk when
+/// somebody asks. Of a folder, all below it is served below `path`.
+pub fn serveFiles(path: []const u8, files: union(enum) { file: []const u8, folder: []const u8 }, options: Options) Error!void {
+    try ask(.{ .Bind = FilesOrder{
+        .path = path,
+        .authenticated = options.authenticated,
+        .local_only = options.local_only,
+        .cache = false,
+        .file = if (files == .file) files.file else null,
+        .folder = if (files == .folder) files.folder else null,
+    } }, null);
 }
 
 pub const SocketOptions = struct {
@@ -88,7 +101,7 @@ pub const SocketOptions = struct {
 
 /// Let browsers open WebSockets at a path below the process's name.
 pub fn bindWebSocket(path: []const u8, options: SocketOptions) Error!void {
-    try ask(.{ .WebSocketBind = .{
+    try ask(Order{ .WebSocketBind = .{
         .path = path,
         .authenticated = options.authenticated,
         .extension = options.extension,
@@ -101,6 +114,13 @@ pub fn respond(status: u16, mime: []const u8, body: []const u8) void {
         .body = nectar.format("{{\"status\":{d},\"headers\":{{}}}}", .{status}),
         .blob = .{ .mime = mime, .bytes = body },
     });
+}
+
+/// Answer the browser's request that is being handled with a file that this process may read, "/chess:sys/data/film.webm".
+/// The server reads it from the disk, as the browser takes it.
+pub fn respondFile(status: u16, path: []const u8) void {
+    const file = json.stringify(path);
+    nectar.respond(.{ .body = nectar.format("{{\"status\":{d},\"headers\":{{}},\"file\":{s}}}", .{ status, file }) });
 }
 
 /// Send a message by WebSocket. A channel whose browser reads too slowly, or has gone, ends with `WebSocketClose`.
@@ -121,7 +141,16 @@ const Order = union(enum) {
     WebSocketClose: u32,
 };
 
-fn ask(order: Order, blob: ?nectar.Blob) Error!void {
+const FilesOrder = struct {
+    path: []const u8,
+    authenticated: bool,
+    local_only: bool,
+    cache: bool,
+    file: ?[]const u8,
+    folder: ?[]const u8,
+};
+
+fn ask(order: anytype, blob: ?nectar.Blob) Error!void {
     const request: nectar.Outgoing = .{
         .target = address(),
         .body = json.stringify(order),

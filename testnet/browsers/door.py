@@ -9,14 +9,18 @@ from nectar_node.contract.http import (
     Headers,
     HttpAction,
     HttpAnswer,
+    HttpBroken,
     HttpCommand,
     HttpEvent,
+    HttpPiece,
     HttpRequest,
+    HttpStart,
     PasswordChecked,
     StartUpload,
     UploadStarted,
 )
 from nectar_node.http.node_page import refusal
+from testnet.browsers.downloads import Downloads
 from testnet.browsers.web_socket import SimWebSocket, Surroundings
 
 PASSWORD_SECONDS = 0.75
@@ -36,6 +40,8 @@ class SimDoor:
         """`tell` gives the core an event; `later` does something after so many seconds, unless the node ends."""
         self.answers: dict[object, HttpAnswer] = {}
         """What browsers were answered, by the token of the request."""
+        self.downloads = Downloads(self.answers, lambda event: later(0, lambda: tell(event)))
+        """The answers that come in pieces."""
         self._sockets: dict[object, SimWebSocket] = {}
         self._tell = tell
         self._later = later
@@ -68,6 +74,8 @@ class SimDoor:
             case CheckPassword(_, password):
                 checked = PasswordChecked(token, password == self._password)
                 self._later(PASSWORD_SECONDS, lambda: self._tell(checked))
+            case HttpStart() | HttpPiece() | HttpBroken():
+                self.downloads.perform(action)
             case HttpAnswer() if token not in self._sockets:
                 self.answers[token] = action
             case _:

@@ -42,6 +42,7 @@ _TOO_MANY = ops.DiskError(ops.DiskFault.OTHER, ops.TOO_MANY_LISTED)
 _INTO_ITSELF = ops.DiskError(ops.DiskFault.OTHER, INTO_ITSELF)
 _TOO_DEEP = ops.DiskError(ops.DiskFault.OTHER, TOO_DEEP)
 _INVALID = ops.DiskError(ops.DiskFault.OTHER, "Invalid argument")
+_CHANGED = ops.DiskError(ops.DiskFault.OTHER, ops.CHANGED)
 _A_LINK = ops.DiskError(ops.DiskFault.NOT_PERMITTED, "Too many levels of symbolic links")
 
 
@@ -66,6 +67,7 @@ class SimDisk:
         self._clock = clock
         self.numbers = count(1)
         """Inodes."""
+        self._versions = count(1)
         self._live = Tree(seen=Folders(self.numbers))
         self._kept = Tree()
         """Entries of folders when those were last synced; what is below one that is not there cannot be reached."""
@@ -397,7 +399,14 @@ class SimDisk:
         kept.files.update((path, file) for path, file in live.files.items() if path[:-1] == folder)
 
     def _read_at(self, operation: ops.ReadAt) -> bytes:
-        return self._file(operation.location).read(operation.offset, operation.length)
+        file = self._file(operation.location)
+        if operation.version is not None and operation.version != self._version(file):
+            raise _RefusedError(_CHANGED)
+        return file.read(operation.offset, operation.length)
+
+    def _version(self, file: File) -> str:
+        file.version = file.version or next(self._versions)
+        return str(file.version)
 
     def _write_at(self, operation: ops.WriteAt) -> None:
         self._write(operation.location, operation.offset, operation.data)
@@ -466,7 +475,7 @@ class SimDisk:
             return ops.FileStat(ops.FileType.DIRECTORY, 0, 0)
         file = self._entry(operation.location)
         size = len(file) if file.target is None else len(file.target.encode())
-        return ops.FileStat(_type_of(file), size, file.modified)
+        return ops.FileStat(_type_of(file), size, file.modified, "" if file.target is not None else self._version(file))
 
     def _list_folder(self, operation: ops.ListFolder) -> list[tuple[str, ops.FileType]]:
         path = _path(operation.location)

@@ -35,6 +35,8 @@ class File:
     """Where it leads, if it is no file but a link."""
     number: int = 0
     """The inode that guests see; 0: nobody has asked for it yet."""
+    version: int = 0
+    """Differs from that of each other content; 0: nobody has asked for it yet."""
     accessed: int | None = None
     """As a guest has set it; None: like `modified`."""
 
@@ -85,6 +87,7 @@ class File:
 
     def _changes(self, start: int) -> None:
         """Note that the content differs from the synced one from `start` on."""
+        self.version = 0
         self.clean = min(self.clean, start)
 
     def sync(self) -> None:
@@ -96,6 +99,7 @@ class File:
 
     def lose_unsynced(self) -> None:
         """Go back to the content of the last sync."""
+        self.version = 0
         self.data[self.clean :] = self.synced[self.clean :]
         self.zeros, self.clean, self.cut = self.synced_zeros, len(self.data), None
 

@@ -359,14 +359,14 @@ class Simulation(NodeContext, Lab):
         source: tuple[str, int] = ("127.0.0.1", 40_000),
     ) -> HttpAnswer | None:
         """Let a browser at the address `source` send a request, let virtual time pass until its answer is there, and
-        return that; None: its connection has broken, since the node does not run any more.
+        return that; None: its connection has broken, since the node does not run any more, or has not the whole answer.
         """
         at = self.nodes.get(node)
         if at is None:
             return None
         token = at.door.request(method, path, sent_headers(headers), body, source)
         self.wait(
-            lambda: token in at.door.answers or at.crashed,
+            lambda: token in at.door.answers or token in at.door.downloads.broken or at.crashed,
             HTTP_SECONDS,
             f"the answer to {method} {path[:60]} on {node}",
         )

@@ -21,6 +21,7 @@ from tests.waiting import until
 from tests.web_site import EARLY, LATE, SITE, tell_to_bind, write_site
 
 NODE = "web.nec"
+MOVIE = bytes(range(256)) * 65_536
 
 
 class Browser:
@@ -38,7 +39,7 @@ class Browser:
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
 
-    def bind(self, path: str, server: str = LATE, text: str | None = None, **flags: bool) -> Any:
+    def bind(self, path: str, server: str = LATE, text: str | None = None, **flags: bool | str) -> Any:
         tell = tell_to_bind(f"{self.name}@{server}", path, text, **flags)
         answer = self.network.message(self.name, SITE, tell)
         return json.loads(answer["body"]) if "body" in answer else answer
@@ -62,6 +63,7 @@ class Browser:
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTestnet]:
     folder = tmp_path_factory.mktemp("http")
     site = write_site(folder / "site")
+    (site / "movie.webm").write_bytes(MOVIE)
     with LocalTestnet(folder / "testnet") as network:
         network.boot({NODE: BootOptions(packages=(site,), http=(LOOPBACK, 0))})
         yield network
@@ -99,6 +101,18 @@ def test_a_cached_page_a_range_of_it_and_that_it_has_not_changed(browser: Browse
     assert browser.ask("GET", "/page", headers={"Range": "bytes=2-3"})[::2] == (206, b"23")
     assert browser.ask("GET", "/page", headers={"If-None-Match": headers["etag"]})[::2] == (304, b"")
     assert browser.ask("HEAD", "/page")[1]["content-length"] == "10"
+
+
+def test_a_folder_of_the_package_is_served_from_the_disk(browser: Browser) -> None:
+    assert browser.bind("/films", folder="/site:local/pkg") == {"Ok": None}
+    status, headers, body = browser.ask("GET", "/films/movie.webm")
+    assert (status, headers["content-type"], body == MOVIE) == (200, "video/webm", True)
+    status, said, part = browser.ask("GET", "/films/movie.webm", headers={"Range": "bytes=9000000-9999999"})
+    assert (status, said["content-range"]) == (206, f"bytes 9000000-9999999/{len(MOVIE)}")
+    assert part == MOVIE[9_000_000:10_000_000]
+    assert browser.ask("GET", "/films/movie.webm", headers={"If-None-Match": headers["etag"]})[::2] == (304, b"")
+    assert browser.ask("HEAD", "/films/movie.webm")[1]["content-length"] == str(len(MOVIE))
+    assert browser.ask("GET", "/films/none")[0] == 404
 
 
 def test_what_goes_wrong_has_a_status_of_its_own(browser: Browser) -> None:

@@ -45,11 +45,13 @@ from nectar_node.contract.http import (
     SocketSend,
     SocketSent,
 )
+from nectar_node.contract.json_shapes import RequestRefused
 from nectar_node.contract.memory_budget import LEAST_BYTES, MemoryBudget
 from nectar_node.driver.browsers.http_door import door_config
 from nectar_node.driver.browsers.web_sockets import SocketDoor, with_web_sockets
 from nectar_node.http import extension_data
 from nectar_node.http.origins import OurNames
+from nectar_node.storage.operations import Location
 from nectar_node.system.http_server import HttpServer
 from nectar_node.system.process import SystemToken
 from tests import web_tables
@@ -64,6 +66,10 @@ FRAME_HEAD = (
 )
 
 
+def _no_file(process: ProcessId, path: str) -> Location:
+    raise RequestRefused(f"{process} may not read {path[:40]!r}")
+
+
 class _Siege:
     """A server, and all that its surroundings may do next."""
 
@@ -72,7 +78,9 @@ class _Siege:
         self.memory = MemoryBudget(LEAST_BYTES)
         ids = count(1 << 40)
         names, flags = OurNames(frozenset()), {"has_password": False, "rpc_open": True}
-        self.server = HttpServer(OUR, names, ids.__next__, {}, lambda _: True, self.memory, sockets=16, **flags)
+        self.server = HttpServer(
+            OUR, names, ids.__next__, {}, lambda _: True, self.memory, _no_file, sockets=16, **flags
+        )
         self.now = 0.0
         self.numbers = count(1)
         self.waiting: dict[object, str] = {}

@@ -37,9 +37,20 @@ from nectar_node.base import log
 from nectar_node.base.descriptors import MAX_SOCKETS
 from nectar_node.base.errors import CannotListen
 from nectar_node.contract.config import LOOPBACK, HttpPlace
-from nectar_node.contract.http import BrowserAction, Headers, HttpAnswer, HttpEvent, HttpGone, HttpRequest
+from nectar_node.contract.http import (
+    BrowserAction,
+    Headers,
+    HttpAnswer,
+    HttpBroken,
+    HttpEvent,
+    HttpGone,
+    HttpPiece,
+    HttpRequest,
+    HttpStart,
+)
 from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.contract.package_bytes import HeldBodies
+from nectar_node.driver.browsers.body_pieces import BodyPieces
 from nectar_node.driver.browsers.web_sockets import READ_BYTES, SocketDoor, with_web_sockets
 from nectar_node.http.pages import PageAnswer, error_page
 
@@ -288,6 +299,7 @@ class HttpDoor:
         self._streams: set[_DoorStream] = set()
         self._waiting: dict[object, _Waiter] = {}
         self._feeds: weakref.WeakSet[DoorFeed] = weakref.WeakSet()
+        self._bodies_in_pieces: dict[object, BodyPieces] = {}
         self._bodies = 0
         """Bytes of bodies in memory."""
         self._account = memory.of_browsers()
@@ -331,6 +343,8 @@ class HttpDoor:
             waiter.set(HttpAnswer(token, *error_page(503, "The node goes down.")))
         for feed in tuple(self._feeds):
             feed.end()
+        for token, pieces in self._bodies_in_pieces.items():
+            pieces.take(HttpBroken(token))
         await self._context.terminated.set()  # what is idle ends
         if self._streams:
             with trio.move_on_after(FAREWELL_SECONDS):
@@ -342,15 +356,19 @@ class HttpDoor:
 
     def perform(self, action: BrowserAction | DoorFeed) -> None:
         """Carry out what the node wants done for a browser, if that is still there."""
+        if isinstance(action, (HttpPiece, HttpBroken)):
+            if (pieces := self._bodies_in_pieces.get(action.token)) is not None:
+                pieces.take(action)
+            return
         waiter = self._waiting.get(action.token)
         if waiter is not None:
             if isinstance(action, HttpAnswer):
                 waiter.set(action if self._may_be_taken(waiter, action) else _too_much(waiter))
-            elif isinstance(action, DoorFeed):
+            elif isinstance(action, (HttpStart, DoorFeed)):
                 waiter.set(action)
         elif isinstance(action, DoorFeed):
             action.left()
-        else:
+        elif not isinstance(action, HttpStart):
             self._sockets.perform(action)
 
     def _may_be_taken(self, waiter: _Waiter, answer: HttpAnswer) -> bool:
@@ -396,6 +414,8 @@ class HttpDoor:
                 if isinstance(answer, DoorFeed):
                     self._feeds.add(answer)
                     await _pour(answer, reading, send)
+                elif isinstance(answer, HttpStart):
+                    await self._send_pieces(scope, answer, reading, send)
                 elif answer is not None:
                     await self._write(scope, reading, answer, send)
             finally:
@@ -403,7 +423,7 @@ class HttpDoor:
                 self._account.remove(reading.reserved)
                 self._answers.release(reading)
 
-    async def _answer(self, scope: Scope, reading: _Body) -> PageAnswer | DoorFeed | None:
+    async def _answer(self, scope: Scope, reading: _Body) -> PageAnswer | HttpStart | DoorFeed | None:
         """Return what the request is answered with; None: nobody is there any more."""
         if self._closes:
             return error_page(503, "The node goes down.")
@@ -435,7 +455,7 @@ class HttpDoor:
             return error_page(400, "A request has the length that it says.")
         return await self._ask(scope, reading)
 
-    async def _ask(self, scope: Scope, reading: _Body) -> PageAnswer | DoorFeed | None:
+    async def _ask(self, scope: Scope, reading: _Body) -> PageAnswer | HttpStart | DoorFeed | None:
         waiter = _Waiter(reading)
         request = HttpRequest(
             waiter,
@@ -460,9 +480,26 @@ class HttpDoor:
             if waiter.answer is None:
                 self._tell(HttpGone(waiter))
         answer = waiter.answer
-        if isinstance(answer, DoorFeed):
+        if isinstance(answer, (DoorFeed, HttpStart)):
             return answer
         return None if answer is None else PageAnswer(answer.status, answer.headers, answer.body)
+
+    async def _send_pieces(self, scope: Scope, start: HttpStart, reading: _Body, send: Send) -> None:
+        """Send an answer that comes in pieces; without all of them, the connection ends."""
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in start.headers]
+        headers.append((b"content-length", b"%d" % start.length))
+        pieces = BodyPieces(start, self._tell, PIECE_BYTES, WRITE_SECONDS)
+        self._bodies_in_pieces[start.token] = pieces
+        whole = False
+        try:
+            await send({"type": "http.response.start", "status": start.status, "headers": headers})
+            whole = not start.piece or await pieces.send(send, reading.until_gone)
+        finally:
+            del self._bodies_in_pieces[start.token]
+            if not whole:
+                scope["state"]["connection"].socket.close()
+        if whole:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _write(self, scope: Scope, reading: _Body, answer: PageAnswer, send: Send) -> None:
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
@@ -546,9 +583,9 @@ class _Waiter:
     def __init__(self, reading: _Body) -> None:
         self.reading = reading
         self.there = trio.Event()
-        self.answer: HttpAnswer | DoorFeed | None = None
+        self.answer: HttpAnswer | HttpStart | DoorFeed | None = None
 
-    def set(self, answer: HttpAnswer | DoorFeed) -> None:
+    def set(self, answer: HttpAnswer | HttpStart | DoorFeed) -> None:
         """Take the answer."""
         if self.answer is None:
             self.answer = answer

@@ -34,13 +34,13 @@ from wsproto.utilities import LocalProtocolError
 
 from kernel.contract.address import PackageId
 from nectar_node.contract.http import (
-    BrowserAction,
     FrameKind,
     HttpAnswer,
     HttpEvent,
     HttpGone,
     HttpRequest,
     SocketAccept,
+    SocketAction,
     SocketClose,
     SocketFrame,
     SocketRead,
@@ -85,7 +85,7 @@ class SocketDoor:
         self.reading = PackageBytes(memory, MAX_READING_BYTES_OF_ONE, MAX_READING_BYTES)
         """Bytes of messages that are being read, or wait for their processes."""
 
-    def perform(self, action: BrowserAction) -> bool:
+    def perform(self, action: SocketAction) -> bool:
         """Carry out an action that is for a WebSocket; return whether it is."""
         socket = self.open.get(action.token)
         if socket is not None:
@@ -132,7 +132,7 @@ class DoorWebSocket(WSStream):
 
     # --- the core ---------------------------------------------------------------------------------------------------
 
-    def perform(self, action: BrowserAction) -> None:
+    def perform(self, action: SocketAction) -> None:
         """Carry out an action of the core."""
         if isinstance(action, (HttpAnswer, SocketAccept)):
             self._verdict = action

@@ -6,6 +6,7 @@ import io
 import os
 import socket
 import subprocess
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,9 @@ from nectar_node.storage import long_operations
 from nectar_node.storage import operations as ops
 from nectar_node.storage.disk import perform
 from nectar_node.storage.ledger import UNCOUNTED, Ledger
+from nectar_node.storage.opened import SETTLED_NS
 from testnet.sim.disk import SimDisk
+from tests.waiting import until
 
 Perform = Callable[[ops.Operation], ops.Outcome]
 
@@ -47,6 +50,39 @@ def zipped(files: dict[str, bytes]) -> bytes:
 def fault(outcome: ops.Outcome) -> ops.DiskFault:
     assert isinstance(outcome, ops.DiskError)
     return outcome.fault
+
+
+@pytest.mark.parametrize("change", ["write", "shorten", "replace", "rewrite"])
+def test_a_piece_of_a_version_is_read_only_while_the_file_has_it(
+    disk: Perform, at: At, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nectar_node.storage.disk.SETTLED_NS", 0)
+    disk(ops.Replace(at("f"), b"0123456789"))
+    found = disk(ops.Stat(at("f")))
+    assert isinstance(found, ops.FileStat)
+    assert disk(ops.ReadAt(at("f"), 2, 3, found.version)) == b"234"
+    until(lambda: time.time_ns() > found.modified + 20_000_000)  # a later tick of the kernel's clock
+    changes: dict[str, ops.Operation] = {
+        "write": ops.WriteAt(at("f"), 9, b"x"),
+        "shorten": ops.SetLength(at("f"), 9),
+        "replace": ops.Replace(at("f"), b"0123456789"),
+        "rewrite": ops.WriteAt(at("f"), 0, b"0123456789"),
+    }
+    disk(changes[change])
+    again = disk(ops.Stat(at("f")))
+    assert isinstance(again, ops.FileStat)
+    assert again.version not in ("", found.version)
+    outcome = disk(ops.ReadAt(at("f"), 2, 3, found.version))
+    assert isinstance(outcome, ops.DiskError)
+    assert outcome.text == ops.CHANGED
+    assert disk(ops.ReadAt(at("f"), 2, 3, again.version)) == b"234"
+
+
+def test_a_file_that_was_changed_this_moment_has_no_version_on_a_real_disk(at: At) -> None:
+    perform(ops.Replace(at("f"), b"x"))
+    found = perform(ops.Stat(at("f")))
+    assert isinstance(found, ops.FileStat)
+    assert found.version == "" or time.time_ns() - found.modified > SETTLED_NS
 
 
 def test_what_was_written_is_read_back_and_gaps_are_zeros(disk: Perform, at: At) -> None:

@@ -23,13 +23,13 @@ from h2.events import DataReceived, ResponseReceived, StreamEnded
 from kernel.contract.address import PackageId
 from nectar_node.base.errors import CannotListen
 from nectar_node.contract.config import LOOPBACK, HttpPlace
-from nectar_node.contract.http import HttpAnswer, HttpEvent, HttpGone, HttpRequest
+from nectar_node.contract.http import HttpAnswer, HttpEvent, HttpGone, HttpRequest, HttpStart, HttpTaken
 from nectar_node.contract.memory_budget import LEAST_BYTES, MemoryBudget
 from nectar_node.driver.browsers import http_door
 from nectar_node.driver.browsers.http_door import DoorFeed, DoorSocket, HttpDoor, open_door
 from tests import waiting
 
-Core = Callable[[HttpRequest], HttpAnswer | None]
+Core = Callable[[HttpRequest], HttpAnswer | HttpStart | None]
 HEAD = b"Host: localhost\r\n"
 NONE = 0
 """Instead of a status: the connection has been closed without an answer, as what sends on after a refusal deserves."""
@@ -52,6 +52,8 @@ class OpenDoor:
         self.events: list[HttpEvent] = []
         self.failures: list[str] = []
         self._answer = answer
+        self.taken: Callable[[], None] = lambda: None
+        """Called when a piece has been taken."""
         self.memory = MemoryBudget(LEAST_BYTES)
         self.door = HttpDoor(
             opened, connections, self._tell, lambda what, error: self.failures.append(repr(error)), self.memory
@@ -61,6 +63,8 @@ class OpenDoor:
         self.events.append(event)
         if isinstance(event, HttpRequest) and (answer := self._answer(event)) is not None:
             self.door.perform(answer)
+        elif isinstance(event, HttpTaken):
+            self.taken()
 
     async def connect(self) -> trio.SocketStream:
         return await trio.open_tcp_stream(LOOPBACK, self.port)
