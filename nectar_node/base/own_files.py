@@ -128,8 +128,8 @@ def _walk(path: Path, shown: Path, *, make: bool) -> int:
                 if not make:
                     raise
                 raise BadFolder(f"{here / name} is not a folder: {_ELSEWHERE}") from error
-            os.close(way)
-            way = inner
+            outer, way = way, inner  # first, since Ctrl-C may come after the close, and `way` is closed then
+            os.close(outer)
             here = here.parent if name == ".." else here / name
     except BaseException:
         os.close(way)

@@ -146,7 +146,7 @@ NODE = (
         "quotas-are-not-kept",
         "A package takes as much of the disk as there is (G23).",
         "nectar_node/storage/ledger.py",
-        "        if bytes > 0 and used.bytes + bytes > quota.bytes:\n",
+        "        if bytes > 0 and used.bytes + bytes > quota.bytes + lent:\n",
         "        if bytes > 0 and used.bytes < 0:\n",
         "crowded_disk",
         3,

@@ -20,11 +20,11 @@ from tests.nectar_node.cli.served_node import make_network
 
 def commands(group: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every command below a group, by the words that call it; groups that do something by themselves too."""
-    below = getattr(group, "commands", None)
-    if below is None or getattr(group, "invoke_without_command", False):
+    names = group.list_commands(None) if hasattr(group, "list_commands") else None
+    if names is None or getattr(group, "invoke_without_command", False):
         yield words, group
-    for name, command in (below or {}).items():
-        yield from commands(command, (*words, name))
+    for name in names or ():
+        yield from commands(group.get_command(None, name), (*words, name))
 
 
 ALL = dict(commands(typer.main.get_command(build())))
