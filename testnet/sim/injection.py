@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import weakref
 from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,6 +130,8 @@ class Probe:
             return
         if event == "call" and any(getattr(each, "__code__", None) is frame.f_code for each in gc.callbacks):
             return  # it comes whenever the collector does
+        if event == "call" and frame.f_code.co_filename == weakref.__file__:
+            return  # it may come of an object that is forgotten, and nobody would get what it raises
         if caller.f_code.co_name in _SPARED or caller.f_code.co_qualname.startswith(self._guards):
             return
         site = Site(file, caller.f_code.co_qualname, caller.f_lineno, called)
