@@ -27,11 +27,11 @@ demo: $(READY) ## send a file between two nodes, cut the connection, stop a node
 
 .PHONY: test
 test: $(READY) ## run all tests (ARGS=… goes to pytest)
-	@$(RUN) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(RUN) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore tests/browser $(ARGS)
 
 .PHONY: test-pythons
 test-pythons: ## run the tests on each Python from 3.11 to 3.14 that is found (ARGS=… goes to pytest)
-	@.ci/test-pythons --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@.ci/test-pythons --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore tests/browser $(ARGS)
 
 .PHONY: test-browser
 test-browser: $(READY) ## run the tests in a real browser, which needs Chromium (ARGS=… goes to pytest)
