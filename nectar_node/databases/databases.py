@@ -14,6 +14,7 @@ Errors have the shape that the requester's interface has for them (`nectar_node.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -139,7 +140,7 @@ class _Line:
     going: tuple[Pending[DatabaseTask], ...] = ()
 
 
-class Databases(SystemProcess, Generic[S]):
+class Databases(SystemProcess, ABC, Generic[S]):
     """One kind of databases; `S` is one step of a transaction."""
 
     kind: str
@@ -172,17 +173,17 @@ class Databases(SystemProcess, Generic[S]):
 
     # --- what each kind has of its own -------------------------------------------------------------------------------
 
+    @abstractmethod
     def take_untrusted(self, envelope: Envelope, name: Name, action: str, argument: Any) -> None:
         """Do one of its own actions, or queue it (`wait`), or put it into a transaction (`collect`); raises Wrong."""
-        raise NotImplementedError
 
+    @abstractmethod
     def commit(self, steps: list[S]) -> object:
         """Return the work of a task that commits a transaction."""
-        raise NotImplementedError
 
+    @abstractmethod
     def operation(self, location: Location, tasks: Sequence[DatabaseTask]) -> Operation:
         """Return the operation that does some tasks of one database, which may be done together."""
-        raise NotImplementedError
 
     def learn(self, place: str, tasks: Sequence[DatabaseTask], outcome: Outcome) -> None:
         """Take note of what a job on the database there has read or written, before anybody is answered."""
@@ -190,9 +191,9 @@ class Databases(SystemProcess, Generic[S]):
     def forget(self, place: str) -> None:
         """Rely on nothing that was known of the database there: it is not known what a job has done."""
 
+    @abstractmethod
     def answer(self, task: DatabaseTask, outcome: Outcome, generation: Generation) -> tuple[object, Buffer | None]:
         """Return the answer to a task that is done; raises Wrong."""
-        raise NotImplementedError
 
     # --- the five verbs ---------------------------------------------------------------------------------------------
 
