@@ -20,9 +20,9 @@ from tests.browser.conftest import WebNode
 HELLO = Path(__file__).resolve().parents[2] / "packages" / "hello" / "pkg"
 VIEWS = ("packages", "processes", "peers", "transfers", "messages", "errors", "logs", "backups")
 MAX_BYTES = 150_000
-"""Bytes of all that is loaded before the page can be used, and of its parts, before any compression."""
-MAX_MILLISECONDS = 500
-"""From the beginning of its loading until the page shows figures of its node and can be used, on loopback."""
+"""Bytes of all that is loaded before the page can be used, and of its parts, before any compression.
+
+`make bench ARGS=page` measures how long it takes until the page can be used."""
 DROP = """([target, name, text]) => {
   const data = new DataTransfer();
   data.items.add(new File([text], name));
@@ -84,14 +84,7 @@ def test_axe_finds_nothing_serious_in_any_part(page: Page, axe: Callable[[Page],
     expect(page.get_by_role("dialog")).not_to_be_visible()
 
 
-def test_it_can_be_used_within_half_a_second_and_is_small(nodes: LocalTestnet, nectar_visitors: Visitors) -> None:
-    page = nectar_visitors.open(WebNode(nodes, "one.nec").link())
-    times = []
-    for _ in range(5):
-        page.reload()
-        expect(page.get_by_role("heading", level=2)).to_be_visible()
-        times.append(page.evaluate("performance.getEntriesByName('usable')[0].startTime"))
-    assert min(times) < MAX_MILLISECONDS, times
+def test_all_its_parts_together_are_small(page: Page) -> None:
     for view in VIEWS:
         go(page, view)
     loaded = page.evaluate(
