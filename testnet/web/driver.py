@@ -20,7 +20,9 @@ from nectar_node.base import log
 from nectar_node.contract.config import LOOPBACK, HttpPlace
 from nectar_node.contract.http import HttpAnswer, HttpEvent, HttpRequest
 from nectar_node.contract.memory_budget import DEFAULT_BYTES, MemoryBudget
-from nectar_node.driver.browsers.http_door import DoorFeed, DoorSocket, HttpDoor, open_door
+from nectar_node.driver.browsers.door_sockets import DoorSocket, open_door
+from nectar_node.driver.browsers.event_streams import DoorFeed
+from nectar_node.driver.browsers.http_door import HttpDoor
 from nectar_node.http.pages import SAFETY, PageAnswer
 from nectar_node.http.sessions import WebSessions
 from nectar_node.launcher.local_network import LocalNetwork

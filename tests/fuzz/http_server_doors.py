@@ -47,7 +47,7 @@ from nectar_node.contract.http import (
 )
 from nectar_node.contract.json_shapes import RequestRefused
 from nectar_node.contract.memory_budget import LEAST_BYTES, MemoryBudget
-from nectar_node.driver.browsers.http_door import door_config
+from nectar_node.driver.browsers.connections import door_config
 from nectar_node.driver.browsers.web_sockets import SocketDoor, with_web_sockets
 from nectar_node.http import extension_data
 from nectar_node.http.origins import OurNames

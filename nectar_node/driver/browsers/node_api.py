@@ -16,7 +16,7 @@ from nectar_node.base.errors import NodeError
 from nectar_node.contract.http import Headers, HttpAnswer, HttpCommand
 from nectar_node.control.commands import Control
 from nectar_node.control.server import error
-from nectar_node.driver.browsers.http_door import DoorFeed
+from nectar_node.driver.browsers.event_streams import DoorFeed
 from nectar_node.http.node_page import json_answer, refusal
 
 MAX_STREAMS = 32

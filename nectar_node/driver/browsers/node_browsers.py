@@ -24,7 +24,8 @@ from nectar_node.contract.http import (
 )
 from nectar_node.control.commands import Control
 from nectar_node.core.core import NodeCore
-from nectar_node.driver.browsers.http_door import HttpDoor, open_door
+from nectar_node.driver.browsers.door_sockets import open_door
+from nectar_node.driver.browsers.http_door import HttpDoor
 from nectar_node.driver.browsers.node_api import NodeApi
 from nectar_node.driver.browsers.uploads import start_upload
 

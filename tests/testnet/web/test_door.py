@@ -13,7 +13,7 @@ import trio
 import trio.testing
 
 from nectar_node.contract.config import LOOPBACK, HttpPlace
-from nectar_node.driver.browsers.http_door import open_door
+from nectar_node.driver.browsers.door_sockets import open_door
 from nectar_node.http.sessions import WebSessions
 from nectar_node.launcher.local_network import LocalNetwork
 from testnet.web.carry_out import Hands

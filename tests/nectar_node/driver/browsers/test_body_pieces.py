@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from nectar_node.contract.http import HttpBroken, HttpGone, HttpPiece, HttpRequest, HttpStart, HttpTaken
-from nectar_node.driver.browsers import http_door
+from nectar_node.driver.browsers import limits
 from tests.nectar_node.driver.browsers.test_http_door import OpenDoor, everything, opened, request, until
 
 PIECE = bytes(range(256)) * 1024
@@ -79,13 +79,13 @@ async def test_the_core_is_told_of_a_browser_that_goes_while_a_piece_is_waited_f
             await read_piece(stream)
             await until(lambda: count(door) == 1)
         await until(lambda: gone(door) == 1)
-        assert not door.door._bodies_in_pieces
+        assert not door.door._application._bodies_in_pieces
 
 
 async def test_a_browser_that_reads_nothing_gets_no_second_piece_and_loses_its_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(http_door, "WRITE_SECONDS", 0.2)
+    monkeypatch.setattr(limits, "WRITE_SECONDS", 0.2)
     large = bytes(16 << 20)
 
     def two(asked: HttpRequest) -> HttpStart:

@@ -14,7 +14,7 @@ from h2.events import ConnectionTerminated, ResponseReceived, StreamEnded, Strea
 
 from nectar_node.contract.config import LOOPBACK
 from nectar_node.contract.http import HttpGone, HttpRequest
-from nectar_node.driver.browsers import http_door
+from nectar_node.driver.browsers import limits
 from tests.nectar_node.driver.browsers.test_http_door import HEAD, opened, request, status, until
 from tests.nectar_node.driver.browsers.test_http_door import certificate as certificate
 
@@ -182,9 +182,9 @@ async def test_by_http_2_too_a_request_has_one_host_and_one_meaning(
 async def test_a_refused_upload_that_goes_on_takes_no_other_request_of_its_connection_along(
     certificate: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_door, "DRAIN_SECONDS", 0.01)
+    monkeypatch.setattr(limits, "DRAIN_SECONDS", 0.01)
     async with opened(tls=certificate) as door, http_2(door.port, certificate[0]) as (stream, sender):
-        large = {**GET, ":method": "POST", "content-length": str(http_door.MAX_BODY_BYTES + 1)}
+        large = {**GET, ":method": "POST", "content-length": str(limits.MAX_BODY_BYTES + 1)}
         sender.send_headers(1, list(large.items()))
         assert await answer_of(stream, sender, 1) == 413
         for _ in range(8):
@@ -202,7 +202,7 @@ async def test_requests_that_are_taken_back_at_once_are_forgotten(certificate: t
             sender.reset_stream(number)
         sender.send_headers(401, list(GET.items()), end_stream=True)
         assert await answer_of(stream, sender, 401) == 200
-        await until(lambda: len(door.door._waiting) == 0)
+        await until(lambda: len(door.door._application._waiting) == 0)
         asked = [each.token for each in door.events if isinstance(each, HttpRequest) and each.path == "/wait"]
         gone = [each.token for each in door.events if isinstance(each, HttpGone)]
         assert sorted(map(id, asked)) == sorted(map(id, gone))

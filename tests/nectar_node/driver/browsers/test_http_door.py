@@ -25,8 +25,10 @@ from nectar_node.base.errors import CannotListen
 from nectar_node.contract.config import LOOPBACK, HttpPlace
 from nectar_node.contract.http import HttpAnswer, HttpEvent, HttpGone, HttpRequest, HttpStart, HttpTaken
 from nectar_node.contract.memory_budget import LEAST_BYTES, MemoryBudget
-from nectar_node.driver.browsers import http_door
-from nectar_node.driver.browsers.http_door import DoorFeed, DoorSocket, HttpDoor, open_door
+from nectar_node.driver.browsers import limits
+from nectar_node.driver.browsers.door_sockets import DoorSocket, open_door
+from nectar_node.driver.browsers.event_streams import DoorFeed
+from nectar_node.driver.browsers.http_door import HttpDoor
 from tests import waiting
 
 Core = Callable[[HttpRequest], HttpAnswer | HttpStart | None]
@@ -103,7 +105,7 @@ async def opened(
             nursery.cancel_scope.cancel()
     assert not door.failures
     assert not door.door._streams
-    assert door.door._bodies == 0
+    assert door.door._application._bodies == 0
     assert not door.memory.holders
 
 
@@ -202,17 +204,17 @@ async def test_what_two_parsers_could_read_in_two_ways_is_refused(data: bytes, c
 
 
 async def test_a_body_over_the_limit_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_door, "DRAIN_SECONDS", 0.1)
+    monkeypatch.setattr(limits, "DRAIN_SECONDS", 0.1)
     async with opened() as door, await door.connect() as stream:
-        length = b"Content-Length: %d" % (http_door.MAX_BODY_BYTES + 1)
+        length = b"Content-Length: %d" % (limits.MAX_BODY_BYTES + 1)
         await stream.send_all(request("/", length, method="POST"))
         assert status(await everything(stream)) == 413
         assert not door.events
 
 
 async def test_a_client_that_goes_on_sending_what_was_refused_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_door, "MAX_BODY_BYTES", 100_000)
-    monkeypatch.setattr(http_door, "DRAIN_SECONDS", 0.2)
+    monkeypatch.setattr(limits, "MAX_BODY_BYTES", 100_000)
+    monkeypatch.setattr(limits, "DRAIN_SECONDS", 0.2)
     async with opened() as door, await door.connect() as stream, trio.open_nursery() as nursery:
 
         async def send() -> None:
@@ -229,8 +231,8 @@ async def test_a_client_that_goes_on_sending_what_was_refused_holds_nothing(monk
 
 
 async def test_a_body_that_does_not_come_in_time_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_door, "READ_SECONDS", 0.2)
-    monkeypatch.setattr(http_door, "DRAIN_SECONDS", 0.05)
+    monkeypatch.setattr(limits, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(limits, "DRAIN_SECONDS", 0.05)
     async with opened() as door, await door.connect() as stream:
         door.door._config.read_timeout = 60
         await stream.send_all(request("/", b"Content-Length: 5", method="POST") + b"x")
@@ -239,7 +241,7 @@ async def test_a_body_that_does_not_come_in_time_is_408(monkeypatch: pytest.Monk
 
 async def test_a_head_that_does_not_come_in_time_ends_the_connection() -> None:
     async with opened() as door, await door.connect() as stream:
-        assert door.door._config.keep_alive_timeout == http_door.HEAD_SECONDS
+        assert door.door._config.keep_alive_timeout == limits.HEAD_SECONDS
     async with opened() as door:
         door.door._config.keep_alive_timeout = 0.2
         async with await door.connect() as stream:
@@ -248,7 +250,7 @@ async def test_a_head_that_does_not_come_in_time_ends_the_connection() -> None:
 
 
 async def test_a_browser_that_takes_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_door, "WRITE_SECONDS", 0.2)
+    monkeypatch.setattr(limits, "WRITE_SECONDS", 0.2)
 
     def much(request: HttpRequest) -> HttpAnswer:
         return HttpAnswer(request.token, 200, (), bytes(32 << 20))
@@ -262,7 +264,7 @@ async def test_a_browser_that_takes_nothing_is_cut_off(monkeypatch: pytest.Monke
 async def test_answers_that_browsers_do_not_take_are_bounded_and_another_package_is_served_meanwhile(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(http_door, "MAX_ANSWERS_BYTES_OF_ONE", 40 << 20)
+    monkeypatch.setattr(limits, "MAX_ANSWERS_BYTES_OF_ONE", 40 << 20)
     size = 16 << 20
 
     def much(request: HttpRequest) -> HttpAnswer:
@@ -272,11 +274,11 @@ async def test_answers_that_browsers_do_not_take_are_bounded_and_another_package
         async with await door.connect() as one, await door.connect() as two:
             for slow in (one, two):
                 await slow.send_all(request("/a"))
-            await until(lambda: door.door._answers.used == 2 * size)
+            await until(lambda: door.door._application._answers.used == 2 * size)
             assert status(await door.ask(request("/a"))) == 503
             assert door.memory.of("web", "a:sys") == 2 * size
             assert len(await door.ask(request("/b"))) > size
-        await until(lambda: not door.door._answers.used)
+        await until(lambda: not door.door._application._answers.used)
         assert len(await door.ask(request("/a"))) > size
 
 
@@ -291,9 +293,9 @@ async def test_a_page_that_many_browsers_take_at_the_same_time_is_in_memory_once
         async with await door.connect() as one, await door.connect() as two:
             await one.send_all(request("/whole"))
             await two.send_all(request("/part"))
-            await until(lambda: len(door.door._answers) == 2)
-            assert door.door._answers.used == len(page)
-        await until(lambda: not door.door._answers.used)
+            await until(lambda: len(door.door._application._answers) == 2)
+            assert door.door._application._answers.used == len(page)
+        await until(lambda: not door.door._application._answers.used)
 
 
 async def test_bodies_that_are_being_sent_are_in_the_nodes_budget() -> None:
@@ -352,7 +354,7 @@ async def test_a_feed_ends_with_the_door() -> None:
 
 
 async def test_a_browser_that_takes_no_piece_loses_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_door, "WRITE_SECONDS", 0.2)
+    monkeypatch.setattr(limits, "WRITE_SECONDS", 0.2)
     async with feeding() as (_, feed, left):
         with suppress(trio.BrokenResourceError):
             while not left.is_set():
@@ -384,7 +386,7 @@ async def test_what_is_under_way_when_the_node_goes_down_is_answered_503() -> No
         await until(lambda: len(door.events) == 1 and len(door.door._streams) == 3)
         began = trio.current_time()
         await door.door.close()
-        assert trio.current_time() - began < http_door.FAREWELL_SECONDS + 1
+        assert trio.current_time() - began < limits.FAREWELL_SECONDS + 1
         assert status(await everything(asking)) == 503
         assert await everything(idle) == b""
         await everything(sending)
@@ -408,7 +410,7 @@ async def test_a_browser_that_closes_an_idle_connection_makes_room_at_once() -> 
                 assert status(bytes(await stream.receive_some())) == 200
         began = trio.current_time()
         await until(lambda: not door.door._streams)
-        assert trio.current_time() - began < http_door.HEAD_SECONDS / 2
+        assert trio.current_time() - began < limits.HEAD_SECONDS / 2
 
 
 async def test_random_bytes_end_with_their_connection_and_leave_nothing() -> None:

@@ -18,7 +18,7 @@ from nectar_node.base.errors import NodeError
 from nectar_node.contract.config import LOOPBACK
 from nectar_node.contract.http import HttpAnswer, HttpCommand
 from nectar_node.control.commands import Control
-from nectar_node.driver.browsers.http_door import DoorFeed
+from nectar_node.driver.browsers.event_streams import DoorFeed
 from nectar_node.driver.browsers.node_api import MAX_COMMANDS, MAX_STREAMS, NodeApi
 from nectar_node.http.node_page import COMMANDS, UPLOAD_DATA
 from nectar_node.launcher.boot_options import BootOptions

@@ -28,7 +28,8 @@ from nectar_node.contract.http import (
 )
 from nectar_node.contract.memory_budget import LEAST_BYTES, MemoryBudget
 from nectar_node.driver.browsers import web_sockets
-from nectar_node.driver.browsers.http_door import HttpDoor, open_door
+from nectar_node.driver.browsers.door_sockets import open_door
+from nectar_node.driver.browsers.http_door import HttpDoor
 from nectar_node.http.pages import error_page
 from tests import waiting
 from tests.nectar_node.driver.browsers.test_http_door import certificate  # noqa: F401

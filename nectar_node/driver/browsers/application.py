@@ -1,0 +1,247 @@
+"""The ASGI application that hypercorn asks: it gives each request to the core, and writes what the core answers.
+
+Theory of operation. A body is read within its bounds, then the core has the whole request, and decides all.
+Hypercorn gives an application the body through a short queue and waits for room in it, also to say that the request is
+over. So an answer that comes before the whole body is read goes out while the rest is thrown away.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+import trio
+
+from nectar_node.contract.http import (
+    BrowserAction,
+    HttpAnswer,
+    HttpBroken,
+    HttpEvent,
+    HttpGone,
+    HttpPiece,
+    HttpRequest,
+    HttpStart,
+)
+from nectar_node.contract.memory_budget import MemoryBudget
+from nectar_node.contract.package_bytes import HeldBodies
+from nectar_node.driver.browsers import limits
+from nectar_node.driver.browsers.body_pieces import BodyPieces
+from nectar_node.driver.browsers.connections import CONNECTION
+from nectar_node.driver.browsers.event_streams import DoorFeed
+from nectar_node.driver.browsers.request_bodies import RequestBody, end_when_gone
+from nectar_node.http.pages import PageAnswer, error_page
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class Application:
+    """The requests of browsers that are under way."""
+
+    def __init__(self, tell: Callable[[HttpEvent], None], memory: MemoryBudget) -> None:
+        """`tell` gives the core an event; `memory` is for what comes from browsers and goes to them."""
+        self._tell = tell
+        self._waiting: dict[object, _Waiter] = {}
+        self._feeds: weakref.WeakSet[DoorFeed] = weakref.WeakSet()
+        self._bodies_in_pieces: dict[object, BodyPieces] = {}
+        self._bodies = 0
+        """Bytes of bodies in memory."""
+        self._account = memory.of_browsers()
+        """For the same."""
+        self._answers = HeldBodies(memory, limits.MAX_ANSWERS_BYTES_OF_ONE, limits.MAX_ANSWERS_BYTES)
+        """What browsers have not taken yet, by the bodies of their requests."""
+        self._closes = False
+
+    def close(self) -> None:
+        """Answer what is under way with 503, and what comes from now on."""
+        self._closes = True
+        for token, waiter in list(self._waiting.items()):
+            self._tell(HttpGone(token))
+            waiter.set(HttpAnswer(token, *error_page(503, "The node goes down.")))
+        for feed in tuple(self._feeds):
+            feed.end()
+        for token, pieces in self._bodies_in_pieces.items():
+            pieces.take(HttpBroken(token))
+
+    def perform(self, action: BrowserAction | DoorFeed) -> bool:
+        """Carry out an action that is for a request of HTTP, if its browser is there; return whether it is one."""
+        if isinstance(action, (HttpPiece, HttpBroken)):
+            if (pieces := self._bodies_in_pieces.get(action.token)) is not None:
+                pieces.take(action)
+            return True
+        waiter = self._waiting.get(action.token)
+        if waiter is not None:
+            if isinstance(action, HttpAnswer):
+                waiter.set(action if self._may_be_taken(waiter, action) else _too_much(waiter))
+            elif isinstance(action, (HttpStart, DoorFeed)):
+                waiter.set(action)
+            return True
+        if isinstance(action, DoorFeed):
+            action.left()
+        return isinstance(action, (DoorFeed, HttpStart))
+
+    def _may_be_taken(self, waiter: _Waiter, answer: HttpAnswer) -> bool:
+        """Count the body of an answer until its browser has taken it, if there may be so much of that."""
+        if answer.package is None or len(answer.body) <= limits.SMALL_BYTES or waiter.answer is not None:
+            return True
+        return self._answers.hold(waiter.reading, answer.package, answer.body)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request of HTTP (the ASGI specification, 3.0)."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1013})  # by HTTP/2, unasked: 403
+        elif scope["type"] == "http":
+            reading = RequestBody(receive)
+            try:
+                answer = await self._answer(scope, reading)
+                if isinstance(answer, DoorFeed):
+                    self._feeds.add(answer)
+                    await answer.pour(reading, send)
+                elif isinstance(answer, HttpStart):
+                    await self._send_pieces(scope, answer, reading, send)
+                elif answer is not None:
+                    await self._write(scope, reading, answer, send)
+            finally:
+                self._bodies -= reading.reserved
+                self._account.remove(reading.reserved)
+                self._answers.release(reading)
+
+    async def _answer(self, scope: Scope, reading: RequestBody) -> PageAnswer | HttpStart | DoorFeed | None:
+        """Return what the request is answered with; None: nobody is there any more."""
+        if self._closes:
+            return error_page(503, "The node goes down.")
+        version, names = scope["http_version"], [name for name, _ in scope["headers"]]
+        if version not in ("1.0", "1.1", "2"):
+            return error_page(505, "Requests come by HTTP/1.1, or by HTTP/2 with TLS.")
+        if scope["method"] == "CONNECT":  # an answer of 200 would end HTTP on this connection (RFC 9110, 9.3.6)
+            return error_page(501, "This is no proxy.")
+        if b"transfer-encoding" in names and (b"content-length" in names or version == "1.0"):
+            # Two lengths, of which another parser may believe the other one (RFC 9112, 6.1).
+            return error_page(400, "A request has one length.")
+        if _length(scope) > limits.MAX_BODY_BYTES:
+            return error_page(413, f"A request has at most {limits.MAX_BODY_BYTES} bytes.")
+        with trio.move_on_after(limits.READ_SECONDS) as limit:
+            while await reading.more():
+                grown = len(reading.data) - reading.reserved
+                if len(reading.data) > limits.MAX_BODY_BYTES:
+                    return error_page(413, f"A request has at most {limits.MAX_BODY_BYTES} bytes.")
+                if self._bodies + grown > limits.MAX_BODIES_BYTES or not self._account.may_add(grown):
+                    return error_page(503, "The node has too much to do.")
+                self._bodies += grown
+                self._account.add(grown)
+                reading.reserved += grown
+        if limit.cancelled_caught:
+            return error_page(408, f"The request was not there within {limits.READ_SECONDS:.0f} seconds.")
+        if reading.gone:
+            return None
+        if b"content-length" in names and len(reading.data) != _length(scope):  # by HTTP/2 (RFC 9113, 8.1.1)
+            return error_page(400, "A request has the length that it says.")
+        return await self._ask(scope, reading)
+
+    async def _ask(self, scope: Scope, reading: RequestBody) -> PageAnswer | HttpStart | DoorFeed | None:
+        waiter = _Waiter(reading)
+        request = HttpRequest(
+            waiter,
+            scope["method"],
+            scope["raw_path"].decode("latin-1"),
+            scope["query_string"].decode("latin-1"),
+            tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]),
+            reading.take(),
+            tuple(scope["client"] or ("0.0.0.0", 0))[:2],
+            scope["scheme"] == "https",
+        )
+        self._waiting[waiter] = waiter
+        try:
+            self._tell(request)
+            if waiter.answer is None:  # else no process had to be asked
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(end_when_gone, reading, nursery.cancel_scope)
+                    await waiter.there.wait()
+                    nursery.cancel_scope.cancel()
+        finally:
+            del self._waiting[waiter]
+            if waiter.answer is None:
+                self._tell(HttpGone(waiter))
+        answer = waiter.answer
+        if isinstance(answer, (DoorFeed, HttpStart)):
+            return answer
+        return None if answer is None else PageAnswer(answer.status, answer.headers, answer.body)
+
+    async def _send_pieces(self, scope: Scope, start: HttpStart, reading: RequestBody, send: Send) -> None:
+        """Send an answer that comes in pieces; without all of them, the connection ends."""
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in start.headers]
+        headers.append((b"content-length", b"%d" % start.length))
+        pieces = BodyPieces(start, self._tell, limits.PIECE_BYTES, limits.WRITE_SECONDS)
+        self._bodies_in_pieces[start.token] = pieces
+        whole = False
+        try:
+            await send({"type": "http.response.start", "status": start.status, "headers": headers})
+            whole = not start.piece or await pieces.send(send, reading.until_gone)
+        finally:
+            del self._bodies_in_pieces[start.token]
+            if not whole:
+                scope["state"]["connection"].socket.close()
+        if whole:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _write(self, scope: Scope, reading: RequestBody, answer: PageAnswer, send: Send) -> None:
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+        if answer.status not in (204, 304):
+            headers.append((b"content-length", b"%d" % len(answer.body)))
+        if not reading.whole and scope["http_version"] in ("1.0", "1.1"):
+            headers.append((b"connection", b"close"))
+        whole = reading.whole and scope["method"] != "HEAD" and 0 < len(answer.body) <= limits.PIECE_BYTES
+        if whole and scope["http_version"] == "1.1" and CONNECTION in scope["state"]:
+            scope["state"][CONNECTION].hold_next()  # a write costs more than all else
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        if whole:
+            await send({"type": "http.response.body", "body": bytes(answer.body), "more_body": False})
+            return
+        if scope["method"] != "HEAD":
+            pieces = memoryview(answer.body)
+            for begin in range(0, len(pieces), limits.PIECE_BYTES):
+                if reading.gone:
+                    return
+                piece = bytes(pieces[begin : begin + limits.PIECE_BYTES])
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        end = {"type": "http.response.body", "body": b"", "more_body": False}
+        if reading.whole:
+            await send(end)
+            return
+        with trio.move_on_after(limits.DRAIN_SECONDS):
+            await reading.drain()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(reading.drain)
+            await send(end)
+            nursery.cancel_scope.cancel()
+
+
+class _Waiter:
+    """A request that waits for the core's answer; also its token."""
+
+    def __init__(self, reading: RequestBody) -> None:
+        self.reading = reading
+        self.there = trio.Event()
+        self.answer: HttpAnswer | HttpStart | DoorFeed | None = None
+
+    def set(self, answer: HttpAnswer | HttpStart | DoorFeed) -> None:
+        """Take the answer."""
+        if self.answer is None:
+            self.answer = answer
+            self.there.set()
+
+
+def _too_much(waiter: _Waiter) -> HttpAnswer:
+    return HttpAnswer(waiter, *error_page(503, "Too many browsers take answers of this package too slowly."))
+
+
+def _length(scope: Scope) -> int:
+    """Return the length that a request says it has; 0: it does not say. Hypercorn has checked that it is a number."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            with suppress(ValueError):
+                return int(value)
+    return 0
