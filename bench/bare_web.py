@@ -1,24 +1,44 @@
-"""The reference of `http`: a Starlette application on hypercorn with trio, and bare hypercorn's WebSockets.
+"""The reference of `http` and `page`: a Starlette application on hypercorn with trio, and bare hypercorn's WebSockets.
 
-Run as `python -m bench.bare_web BYTES`: it prints its port, and serves until its input ends.
+Run as `python -m bench.bare_web BYTES [BYTES …]`: it prints its port, and serves until its input ends.
 """
 
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import trio
 from hypercorn.config import Config
 from hypercorn.trio import serve
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+_MARK = "<script type=module>performance.mark('usable')</script>"
 
-async def _main(size: int) -> None:
+
+@contextmanager
+def bare_web(size: int, pieces: Sequence[int] = ()) -> Iterator[int]:
+    """Run it and yield its port.
+
+    `/static` has `size` bytes, and `/page` loads a script for each of `pieces`, of so many bytes."""
+    command = [sys.executable, "-m", "bench.bare_web", str(size), *map(str, pieces)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        yield int(process.stdout.readline())
+        process.stdin.close()
+
+
+async def _main(*sizes: int) -> None:
+    size, *pieces = sizes
     page = bytes(size)
+    scripts = "".join(f"<script type=module src=/piece/{each}></script>" for each in range(len(pieces)))
 
     async def static(request: Request) -> Response:
         return Response(page, media_type="text/html")
@@ -26,7 +46,14 @@ async def _main(size: int) -> None:
     async def answer(request: Request) -> Response:
         return PlainTextResponse("0")
 
-    pages = Starlette(routes=[Route("/static", static), Route("/open", answer)])
+    async def whole(request: Request) -> Response:
+        return HTMLResponse(f"<!doctype html><title>Bare</title>{scripts}{_MARK}")
+
+    async def piece(request: Request) -> Response:
+        return Response(b"//".ljust(pieces[request.path_params["each"]], b"x"), media_type="text/javascript")
+
+    routes = [("/static", static), ("/open", answer), ("/page", whole), ("/piece/{each:int}", piece)]
+    pages = Starlette(routes=[Route(path, answered) for path, answered in routes])
 
     async def app(scope, receive, send):  # type: ignore[no-untyped-def]
         if scope["type"] != "websocket":
@@ -52,4 +79,4 @@ async def _main(size: int) -> None:
 
 
 if __name__ == "__main__":
-    trio.run(_main, int(sys.argv[1]))
+    trio.run(_main, *map(int, sys.argv[1:]))

@@ -4,14 +4,12 @@ echoes, beside Starlette and bare hypercorn.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import trio
 
+from bench.bare_web import bare_web
 from bench.lab import folder
 from bench.measure import Result, absolute, in_turns, p99, ratio, resident_kib
 from nectar_node.contract.config import LOOPBACK
@@ -44,7 +42,7 @@ def run() -> list[Result]:
         port, pid = int(str(net.status(NODE)["http"]).rpartition(":")[2]), net.pid(NODE)
         assert pid is not None
         size = len(trio.run(_get, port, BASE))
-        with _bare(size) as bare:
+        with bare_web(size) as bare:
             return [*_pages(port, bare), *_sockets(port, pid, bare)]
 
 
@@ -91,16 +89,6 @@ def _sockets(port: int, pid: int, bare: int) -> list[Result]:
         absolute("websocket_memory", first, "KiB each", KIB_GOAL),
         ratio("websocket_echo", mine, theirs, ("hypercorn's echo, p99", "ms"), LATENCY_GOAL, at_most=True),
     ]
-
-
-@contextmanager
-def _bare(size: int) -> Iterator[int]:
-    command = [sys.executable, "-m", "bench.bare_web", str(size)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdin is not None
-        yield int(process.stdout.readline())
-        process.stdin.close()
 
 
 async def _get(port: int, path: str) -> bytes:
