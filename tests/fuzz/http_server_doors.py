@@ -47,8 +47,10 @@ from nectar_node.contract.http import (
 )
 from nectar_node.contract.json_shapes import RequestRefused
 from nectar_node.contract.memory_budget import LEAST_BYTES, MemoryBudget
+from nectar_node.driver.browsers.application import Application
 from nectar_node.driver.browsers.connections import door_config
-from nectar_node.driver.browsers.web_sockets import SocketDoor, with_web_sockets
+from nectar_node.driver.browsers.protocols import with_our_streams
+from nectar_node.driver.browsers.web_sockets import SocketDoor
 from nectar_node.http import extension_data
 from nectar_node.http.origins import OurNames
 from nectar_node.storage.operations import Location
@@ -279,7 +281,7 @@ async def _frames(data: bytes) -> None:
         wrapper = ProtocolWrapper(
             wrap_app(app, 0, "asgi"), config, WorkerContext(None), group, state, False, client, server, sent
         )
-        wrapper = with_web_sockets(wrapper, door, lambda: None)
+        wrapper = with_our_streams(wrapper, Application(tell, memory), door, lambda: None)
         await wrapper.initiate()
         await wrapper.handle(RawData(FRAME_HEAD))
         while chosen and not ends:

@@ -28,7 +28,7 @@ from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.contract.package_bytes import HeldBodies
 from nectar_node.driver.browsers import limits
 from nectar_node.driver.browsers.body_pieces import BodyPieces
-from nectar_node.driver.browsers.connections import CONNECTION
+from nectar_node.driver.browsers.door_streams import CONNECTION
 from nectar_node.driver.browsers.event_streams import DoorFeed
 from nectar_node.driver.browsers.request_bodies import RequestBody, end_when_gone
 from nectar_node.http.pages import PageAnswer, error_page
@@ -36,6 +36,8 @@ from nectar_node.http.pages import PageAnswer, error_page
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Answer: TypeAlias = HttpAnswer | HttpStart | DoorFeed
+"""What the core answers a request with."""
 
 
 class Application:
@@ -44,7 +46,7 @@ class Application:
     def __init__(self, tell: Callable[[HttpEvent], None], memory: MemoryBudget) -> None:
         """`tell` gives the core an event; `memory` is for what comes from browsers and goes to them."""
         self._tell = tell
-        self._waiting: dict[object, _Waiter] = {}
+        self._waiting: dict[object, Waiter] = {}
         self._feeds: weakref.WeakSet[DoorFeed] = weakref.WeakSet()
         self._bodies_in_pieces: dict[object, BodyPieces] = {}
         self._bodies = 0
@@ -83,34 +85,40 @@ class Application:
             action.left()
         return isinstance(action, (DoorFeed, HttpStart))
 
-    def _may_be_taken(self, waiter: _Waiter, answer: HttpAnswer) -> bool:
+    def _may_be_taken(self, waiter: Waiter, answer: HttpAnswer) -> bool:
         """Count the body of an answer until its browser has taken it, if there may be so much of that."""
         if answer.package is None or len(answer.body) <= limits.SMALL_BYTES or waiter.answer is not None:
             return True
-        return self._answers.hold(waiter.reading, answer.package, answer.body)
+        return self._answers.hold(waiter, answer.package, answer.body)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request of HTTP (the ASGI specification, 3.0)."""
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1013})  # by HTTP/2, unasked: 403
         elif scope["type"] == "http":
-            reading = RequestBody(receive)
+            waiter = Waiter(RequestBody(receive))
             try:
-                answer = await self._answer(scope, reading)
-                if isinstance(answer, DoorFeed):
-                    self._feeds.add(answer)
-                    await answer.pour(reading, send)
-                elif isinstance(answer, HttpStart):
-                    await self._send_pieces(scope, answer, reading, send)
-                elif answer is not None:
-                    await self._write(scope, reading, answer, send)
+                answer = await self._answer(scope, waiter)
+                if answer is not None:
+                    await self.write(scope, waiter.reading, answer, send)
             finally:
-                self._bodies -= reading.reserved
-                self._account.remove(reading.reserved)
-                self._answers.release(reading)
+                self._bodies -= waiter.reading.reserved
+                self._account.remove(waiter.reading.reserved)
+                self.release(waiter)
 
-    async def _answer(self, scope: Scope, reading: RequestBody) -> PageAnswer | HttpStart | DoorFeed | None:
+    async def write(self, scope: Scope, reading: RequestBody, answer: Answer | PageAnswer, send: Send) -> None:
+        """Write an answer of whichever kind."""
+        if isinstance(answer, DoorFeed):
+            self._feeds.add(answer)
+            await answer.pour(reading, send)
+        elif isinstance(answer, HttpStart):
+            await self._send_pieces(scope, answer, reading, send)
+        else:
+            await self._write(scope, reading, answer, send)
+
+    async def _answer(self, scope: Scope, waiter: Waiter) -> Answer | PageAnswer | None:
         """Return what the request is answered with; None: nobody is there any more."""
+        reading = waiter.reading
         if self._closes:
             return error_page(503, "The node goes down.")
         version, names = scope["http_version"], [name for name, _ in scope["headers"]]
@@ -139,36 +147,46 @@ class Application:
             return None
         if b"content-length" in names and len(reading.data) != _length(scope):  # by HTTP/2 (RFC 9113, 8.1.1)
             return error_page(400, "A request has the length that it says.")
-        return await self._ask(scope, reading)
+        return await self._ask(scope, waiter)
 
-    async def _ask(self, scope: Scope, reading: RequestBody) -> PageAnswer | HttpStart | DoorFeed | None:
-        waiter = _Waiter(reading)
+    async def _ask(self, scope: Scope, waiter: Waiter) -> Answer | None:
         request = HttpRequest(
             waiter,
             scope["method"],
             scope["raw_path"].decode("latin-1"),
             scope["query_string"].decode("latin-1"),
             tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]),
-            reading.take(),
+            waiter.reading.take(),
             tuple(scope["client"] or ("0.0.0.0", 0))[:2],
             scope["scheme"] == "https",
         )
-        self._waiting[waiter] = waiter
         try:
-            self._tell(request)
+            self.ask(request, waiter)
             if waiter.answer is None:  # else no process had to be asked
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(end_when_gone, reading, nursery.cancel_scope)
+                    nursery.start_soon(end_when_gone, waiter.reading, nursery.cancel_scope)
                     await waiter.there.wait()
                     nursery.cancel_scope.cancel()
         finally:
-            del self._waiting[waiter]
-            if waiter.answer is None:
-                self._tell(HttpGone(waiter))
-        answer = waiter.answer
-        if isinstance(answer, (DoorFeed, HttpStart)):
-            return answer
-        return None if answer is None else PageAnswer(answer.status, answer.headers, answer.body)
+            self.forget(waiter)
+        return waiter.answer
+
+    def ask(self, request: HttpRequest, waiter: Waiter) -> None:
+        """Give the core a request whose token is its waiter. Whoever asks forgets it, too."""
+        self._waiting[waiter] = waiter
+        if self._closes:
+            waiter.set(HttpAnswer(waiter, *error_page(503, "The node goes down.")))
+        else:
+            self._tell(request)
+
+    def forget(self, waiter: Waiter) -> None:
+        """Wait for an answer no longer, whether it is there or not."""
+        if self._waiting.pop(waiter, None) is not None and waiter.answer is None:
+            self._tell(HttpGone(waiter))
+
+    def release(self, waiter: Waiter) -> None:
+        """Count the answer no longer: its browser has taken it."""
+        self._answers.release(waiter)
 
     async def _send_pieces(self, scope: Scope, start: HttpStart, reading: RequestBody, send: Send) -> None:
         """Send an answer that comes in pieces; without all of them, the connection ends."""
@@ -187,7 +205,7 @@ class Application:
         if whole:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _write(self, scope: Scope, reading: RequestBody, answer: PageAnswer, send: Send) -> None:
+    async def _write(self, scope: Scope, reading: RequestBody, answer: HttpAnswer | PageAnswer, send: Send) -> None:
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
         if answer.status not in (204, 304):
             headers.append((b"content-length", b"%d" % len(answer.body)))
@@ -219,22 +237,22 @@ class Application:
             nursery.cancel_scope.cancel()
 
 
-class _Waiter:
+class Waiter:
     """A request that waits for the core's answer; also its token."""
 
     def __init__(self, reading: RequestBody) -> None:
         self.reading = reading
         self.there = trio.Event()
-        self.answer: HttpAnswer | HttpStart | DoorFeed | None = None
+        self.answer: Answer | None = None
 
-    def set(self, answer: HttpAnswer | HttpStart | DoorFeed) -> None:
+    def set(self, answer: Answer) -> None:
         """Take the answer."""
         if self.answer is None:
             self.answer = answer
             self.there.set()
 
 
-def _too_much(waiter: _Waiter) -> HttpAnswer:
+def _too_much(waiter: Waiter) -> HttpAnswer:
     return HttpAnswer(waiter, *error_page(503, "Too many browsers take answers of this package too slowly."))
 
 

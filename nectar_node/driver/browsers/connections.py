@@ -1,8 +1,7 @@
 """Hypercorn's side of one connection: what is read and written, and how long that may take.
 
-Theory of operation. Hypercorn reads the syntax of HTTP/1.1 and HTTP/2; whatever it refuses goes no further. The time
-for a request's head is hypercorn's `keep_alive_timeout`, since no request is under way before its head is there.
-Hypercorn shields its writes from cancellation, so a connection is what can end them: each write has its time.
+Theory of operation. Hypercorn reads the syntax of HTTP/1.1 and HTTP/2; whatever it refuses goes no further. It shields
+its writes from cancellation, so the end of the socket is what can end them (`door_streams`).
 
 Serving connection by connection is not hypercorn's public interface: `pyproject.toml` names the versions that have been
 tested.
@@ -12,79 +11,59 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import trio
 from hypercorn.config import Config
-from hypercorn.events import Closed, RawData
+from hypercorn.events import Closed, Event, RawData
 from hypercorn.protocol import ProtocolWrapper
 from hypercorn.trio.tcp_server import TCPServer
 
 from nectar_node.base import log
 from nectar_node.driver.browsers import limits
-from nectar_node.driver.browsers.web_sockets import READ_BYTES, SocketDoor, with_web_sockets
+from nectar_node.driver.browsers.application import Application
+from nectar_node.driver.browsers.door_streams import DoorStream
+from nectar_node.driver.browsers.protocols import is_whole, with_our_streams
+from nectar_node.driver.browsers.web_sockets import READ_BYTES, SocketDoor
 
-CONNECTION = "connection"
-"""In hypercorn's state of a connection without TLS: its `DoorStream`."""
 
+class _Idle:
+    """The time of a connection that does nothing, in place of hypercorn's task for that."""
 
-class DoorStream(trio.abc.HalfCloseableStream):
-    """A connection whose writes have a limit in time."""
-
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: DoorStream) -> None:
         self._stream = stream
-        self.socket = stream.socket
-        self._holds = False
-        self._held = b""
 
-    def hold_next(self) -> None:
-        """Let what is written next go out together with what is written after it."""
-        self._holds = True
+    async def restart(self, *_: object) -> None:
+        """Begin: no request is under way, and the head of the next one has its time."""
+        self._stream.is_idle = True
+        self._stream.read_until = trio.current_time() + limits.HEAD_SECONDS
 
-    async def wait_send_all_might_not_block(self) -> None:
-        """Wait until something may be written."""
-        await self._stream.wait_send_all_might_not_block()
-
-    async def send_eof(self) -> None:
-        """Write nothing more."""
-        await self._stream.send_eof()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        """Read what there is; nothing at the end."""
-        return await self._stream.receive_some(max_bytes)
-
-    async def aclose(self) -> None:
-        """Close the connection."""
-        await self._stream.aclose()
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Write it; raises trio.BrokenResourceError where the other end takes nothing for too long."""
-        if not data:
-            return  # h11 has nothing to write at the end of an answer
-        if self._holds:
-            self._holds, self._held = False, bytes(data)
-            return
-        if self._held:
-            data, self._held = self._held + data, b""
-        with trio.move_on_after(limits.WRITE_SECONDS) as scope:
-            try:
-                await self._stream.send_all(data)
-            except trio.BusyResourceError:  # only hypercorn's end of the connection is not one after the other
-                raise trio.BrokenResourceError("the connection is being closed") from None
-        if scope.cancelled_caught:
-            self.socket.close()
-            raise trio.BrokenResourceError("the other end takes nothing")
+    async def stop(self) -> None:
+        """End: a request is under way."""
+        self._stream.is_idle = False
+        self._stream.read_until = inf
 
 
 class DoorConnection(TCPServer):
     """Hypercorn's side of a connection, which ends when the other end has closed it."""
 
-    def __init__(self, sockets: SocketDoor, release: Callable[[], None], *args: Any) -> None:
+    def __init__(
+        self,
+        stream: DoorStream,
+        application: Application,
+        sockets: SocketDoor,
+        release: Callable[[], None],
+        *args: Any,
+    ) -> None:
         """`release`: called when it carries a WebSocket from now on; `args` are hypercorn's."""
         super().__init__(*args)
+        self._door_stream = stream
+        self._application = application
         self._sockets = sockets
         self._release = release
         self._read_bytes = limits.PIECE_BYTES
+        self.idle_task = _Idle(stream)  # type: ignore[assignment]
 
     @property
     def protocol(self) -> ProtocolWrapper:
@@ -93,25 +72,42 @@ class DoorConnection(TCPServer):
 
     @protocol.setter
     def protocol(self, made: ProtocolWrapper) -> None:
-        """Take hypercorn's, with our WebSockets."""
-        self._protocol = with_web_sockets(made, self._sockets, self._is_web_socket)
+        """Take hypercorn's, with our streams."""
+        self._protocol = with_our_streams(made, self._application, self._sockets, self._is_web_socket)
 
     def _is_web_socket(self) -> None:
         self._read_bytes = READ_BYTES
         self._release()
 
+    async def protocol_send(self, event: Event) -> None:
+        """Write what the protocol says. As hypercorn does, but for a lock that nobody else has."""
+        if not isinstance(event, RawData) or self.send_lock.locked():
+            await super().protocol_send(event)
+            return
+        self.send_lock.acquire_nowait()
+        try:
+            with trio.CancelScope(shield=True):
+                await self.stream.send_all(event.data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            await self.protocol.handle(Closed())
+        finally:
+            self.send_lock.release()
+
     async def _read_data(self) -> None:
-        """Give the protocol what comes, until nothing does. As hypercorn does, but for the size of what is read."""
+        """Give the protocol what comes, until nothing does. As hypercorn does, but for how much, and who looks at the
+        time."""
         data = b" "
         while data:
+            if not self._door_stream.is_idle and not is_whole(self.protocol):
+                self._door_stream.read_until = trio.current_time() + limits.READ_SECONDS
             try:
-                with trio.fail_after(limits.READ_SECONDS):
-                    data = bytes(await self.stream.receive_some(self._read_bytes))
-            except (trio.ClosedResourceError, trio.BrokenResourceError, trio.TooSlowError):
+                data = bytes(await self.stream.receive_some(self._read_bytes))
+            except (trio.ClosedResourceError, trio.BrokenResourceError):
                 break
+            if not self._door_stream.is_idle:
+                self._door_stream.read_until = inf
             await self.protocol.handle(RawData(data))
         await self.protocol.handle(Closed())
-        await self.idle_task.stop()  # else it would be there until its time between two requests is over
 
 
 def is_theirs(error: BaseException) -> bool:

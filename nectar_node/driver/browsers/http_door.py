@@ -19,8 +19,9 @@ from nectar_node.contract.http import BrowserAction, HttpBroken, HttpEvent, Http
 from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.driver.browsers import limits
 from nectar_node.driver.browsers.application import Application
-from nectar_node.driver.browsers.connections import CONNECTION, DoorConnection, DoorStream, door_config, is_theirs
+from nectar_node.driver.browsers.connections import DoorConnection, door_config, is_theirs
 from nectar_node.driver.browsers.door_sockets import DoorSocket
+from nectar_node.driver.browsers.door_streams import CONNECTION, DoorStream, Watch
 from nectar_node.driver.browsers.event_streams import DoorFeed
 from nectar_node.driver.browsers.web_sockets import SocketDoor
 
@@ -45,7 +46,7 @@ class HttpDoor:
         self._note = note
         self._places = trio.CapacityLimiter(connections)
         self._sockets = SocketDoor(sockets, tell, memory)
-        self._streams: set[DoorStream] = set()
+        self._watch = Watch()
         self._application = Application(tell, memory)
         self._closes = False
         self._emptied = trio.Event()
@@ -60,6 +61,7 @@ class HttpDoor:
         """Serve browsers until cancelled."""
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(self._door.socket))
         async with trio.open_nursery() as nursery, listener:
+            nursery.start_soon(self._watch.run)
             with self._accepting:
                 while True:
                     waiter = object()
@@ -80,12 +82,12 @@ class HttpDoor:
         self._accepting.cancel()
         self._sockets.close()
         self._application.close()
-        await self._context.terminated.set()  # what is idle ends
-        if self._streams:
+        await self._context.terminated.set()  # what becomes idle ends
+        self._watch.end_idle()
+        if self._watch.streams:
             with trio.move_on_after(limits.FAREWELL_SECONDS):
                 await self._emptied.wait()
-        for stream in tuple(self._streams):
-            stream.socket.close()
+        self._watch.end()
         if self._door.guard is not None:
             self._door.guard.close()
 
@@ -96,7 +98,7 @@ class HttpDoor:
             self._sockets.perform(action)
 
     async def _connected(self, stream: DoorStream, place: object) -> None:
-        self._streams.add(stream)
+        self._watch.add(stream)
         carried: Any = stream
         if self._door.tls is not None:
             carried = trio.SSLStream(stream, self._door.tls, server_side=True, https_compatible=True)
@@ -108,14 +110,15 @@ class HttpDoor:
 
         state = ConnectionState({} if self._door.tls is not None else {CONNECTION: stream})
         served = self._app, self._config, self._context, state, carried
+        connection = DoorConnection(stream, self._application, self._sockets, release, *served)
         try:
-            await DoorConnection(self._sockets, release, *served)
+            await connection
         except Exception as error:
             if not is_theirs(error):
                 self._note("the HTTP server", error)
         finally:
             stream.socket.close()
-            self._streams.discard(stream)
-            if self._closes and not self._streams:
+            self._watch.streams.discard(stream)
+            if self._closes and not self._watch.streams:
                 self._emptied.set()
             release()

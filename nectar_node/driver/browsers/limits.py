@@ -20,6 +20,8 @@ READ_SECONDS = 60.0
 """Seconds for a request's body: 32 MiB at 4 Mbit/s."""
 WRITE_SECONDS = 20.0
 """Seconds for one piece of an answer: a browser that takes nothing for so long has gone."""
+GRAIN_SECONDS = 0.25
+"""Seconds that a connection may end later than it is to, so that a thousand of them are not looked after one by one."""
 PIECE_BYTES = 64 << 10
 """Bytes that are written at once."""
 DRAIN_SECONDS = 1.0

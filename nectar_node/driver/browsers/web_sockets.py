@@ -17,16 +17,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import h11
 import trio
-from h2.errors import ErrorCodes
-from h2.events import DataReceived, PriorityUpdated, RequestReceived
-from h2.events import Event as Http2Event
-from h2.settings import SettingCodes
-from hypercorn.protocol import ProtocolWrapper
 from hypercorn.protocol.events import Body, Data, EndBody, Event, Request, Response, StreamClosed
-from hypercorn.protocol.h2 import H2Protocol
-from hypercorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
 from hypercorn.protocol.ws_stream import Handshake, WSStream
 from wsproto.connection import Connection, ConnectionState
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
@@ -396,84 +388,3 @@ def _bytes_of(connection: Connection, action: SocketSend | SocketClose | _Answer
         return connection.send(event)
     except LocalProtocolError:
         return b""
-
-
-class _Http11(H11Protocol):
-    """Hypercorn's HTTP/1.1 with our WebSockets."""
-
-    def __init__(self, door: SocketDoor, accepted: Callable[[], None], *args: Any) -> None:
-        super().__init__(*args)
-        self._door = door
-        self._accepted = accepted
-
-    async def _check_protocol(self, event: h11.Request) -> None:
-        """Stay with HTTP/1.1, whatever is asked for: HTTP/2 is agreed upon by TLS alone (RFC 9113, 3.1).
-
-        A proxy that passes on the upgrade to h2c would from then on pass on requests that it has not read, with any
-        Host, and without what says that there is a proxy: they would seem to be of this machine.
-        """
-
-    async def _create_stream(self, request: h11.Request) -> None:
-        if not _wants_web_socket(request):
-            await super()._create_stream(request)
-            return
-        self.stream = DoorWebSocket(
-            self._door,
-            self._accepted,
-            self.app,
-            self.config,
-            self.context,
-            self.task_group,
-            self.ssl,
-            self.client,
-            self.server,
-            self.stream_send,
-            STREAM_ID,
-        )
-        assert isinstance(self.connection, h11.Connection)
-        self.connection = H11WSConnection(self.connection)
-        version, method = request.http_version.decode(), request.method.decode("ascii").upper()
-        asked = Request(STREAM_ID, list(request.headers), version, method, request.target, self.connection_state)
-        await self.stream.handle(asked)
-
-
-class _Http2(H2Protocol):
-    """Hypercorn's HTTP/2, without WebSockets, and with an end for what it has no place for."""
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        del self.connection.local_settings[SettingCodes.ENABLE_CONNECT_PROTOCOL]
-
-    async def _handle_events(self, events: list[Http2Event]) -> None:
-        for event in events:
-            if isinstance(event, RequestReceived) and not _has_place(event):
-                self.connection.reset_stream(event.stream_id, ErrorCodes.PROTOCOL_ERROR)
-            elif isinstance(event, DataReceived) and event.stream_id not in self.streams:
-                # It was refused before all of it was there; the connection goes on for the others.
-                self.connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
-            elif not isinstance(event, PriorityUpdated):  # which mean nothing any more (RFC 9113, 5.3.2)
-                await super()._handle_events([event])
-        await self._flush()
-
-
-def _has_place(request: RequestReceived) -> bool:
-    """Whether a request names something here; CONNECT names another place (RFC 9113, 8.5)."""
-    fields = dict(request.headers)
-    return b":path" in fields and fields.get(b":method", b"\xff").isascii()
-
-
-def _wants_web_socket(request: h11.Request) -> bool:
-    said: dict[bytes, bytes] = {}
-    for name, value in request.headers:
-        said[name] = said[name] + b"," + value if name in said else value
-    tokens = [each.strip().lower() for each in said.get(b"connection", b"").split(b",")]
-    return b"upgrade" in tokens and said.get(b"upgrade", b"").strip().lower() == b"websocket"
-
-
-def with_web_sockets(wrapper: ProtocolWrapper, door: SocketDoor, accepted: Callable[[], None]) -> ProtocolWrapper:
-    """Let a connection's protocol, which has not begun, have our WebSockets."""
-    above = (wrapper.app, wrapper.config, wrapper.context, wrapper.task_group, wrapper.state, wrapper.ssl)
-    args = (*above, wrapper.client, wrapper.server, wrapper.send)
-    is_http2 = isinstance(wrapper.protocol, H2Protocol)
-    wrapper.protocol = _Http2(*args) if is_http2 else _Http11(door, accepted, *args)
-    return wrapper

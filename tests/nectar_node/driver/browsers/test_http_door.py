@@ -104,7 +104,7 @@ async def opened(
             await door.door.close()
             nursery.cancel_scope.cancel()
     assert not door.failures
-    assert not door.door._streams
+    assert not door.door._watch.streams
     assert door.door._application._bodies == 0
     assert not door.memory.holders
 
@@ -227,7 +227,7 @@ async def test_a_client_that_goes_on_sending_what_was_refused_holds_nothing(monk
         await stream.send_all(request("/", b"Transfer-Encoding: chunked", method="POST"))
         nursery.start_soon(send)
         assert status(bytes(await stream.receive_some(9999))) == 413
-        await until(lambda: not door.door._streams)
+        await until(lambda: not door.door._watch.streams)
 
 
 async def test_a_body_that_does_not_come_in_time_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,7 +258,7 @@ async def test_a_browser_that_takes_nothing_is_cut_off(monkeypatch: pytest.Monke
     async with opened(much) as door, await door.connect() as stream:
         await stream.send_all(request("/"))
         await until(lambda: bool(door.events))
-        await until(lambda: not door.door._streams)
+        await until(lambda: not door.door._watch.streams)
 
 
 async def test_answers_that_browsers_do_not_take_are_bounded_and_another_package_is_served_meanwhile(
@@ -371,7 +371,7 @@ async def test_the_core_is_told_of_a_browser_that_goes_away() -> None:
         asked, gone = door.events
         assert isinstance(asked, HttpRequest)
         assert gone == HttpGone(asked.token)
-        await until(lambda: not door.door._streams)
+        await until(lambda: not door.door._watch.streams)
 
 
 async def test_what_is_under_way_when_the_node_goes_down_is_answered_503() -> None:
@@ -383,7 +383,7 @@ async def test_what_is_under_way_when_the_node_goes_down_is_answered_503() -> No
     ):
         await asking.send_all(request("/wait"))
         await sending.send_all(request("/", b"Content-Length: 5", method="POST"))
-        await until(lambda: len(door.events) == 1 and len(door.door._streams) == 3)
+        await until(lambda: len(door.events) == 1 and len(door.door._watch.streams) == 3)
         began = trio.current_time()
         await door.door.close()
         assert trio.current_time() - began < limits.FAREWELL_SECONDS + 1
@@ -409,7 +409,7 @@ async def test_a_browser_that_closes_an_idle_connection_makes_room_at_once() -> 
                 await stream.send_all(request(f"/{number}").replace(b"Connection: close\r\n", b""))
                 assert status(bytes(await stream.receive_some())) == 200
         began = trio.current_time()
-        await until(lambda: not door.door._streams)
+        await until(lambda: not door.door._watch.streams)
         assert trio.current_time() - began < limits.HEAD_SECONDS / 2
 
 
@@ -434,7 +434,7 @@ async def test_random_bytes_end_with_their_connection_and_leave_nothing() -> Non
                     await stream.send_eof()
                 await everything(stream)
             assert not door.failures, f"seed {seed}"
-        await until(lambda: not door.door._streams)
+        await until(lambda: not door.door._watch.streams)
         assert status(await door.ask(request("/"))) == 200, f"seed {seed}"
 
 
@@ -526,4 +526,4 @@ async def test_http_2_comes_with_tls(certificate: tuple[str, str]) -> None:
 async def test_what_speaks_no_tls_to_a_tls_port_ends_alone(certificate: tuple[str, str]) -> None:
     async with opened(tls=certificate) as door:
         assert b"200" not in await door.ask(request("/"))
-        await until(lambda: not door.door._streams)
+        await until(lambda: not door.door._watch.streams)
