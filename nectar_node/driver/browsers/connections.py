@@ -123,8 +123,6 @@ def door_config(note: Callable[[str, BaseException], None]) -> Config:
     config.h11_max_incomplete_size = limits.MAX_HEAD_BYTES
     config.h2_max_header_list_size = limits.MAX_HEAD_BYTES
     config.h2_max_concurrent_streams = 32
-    config.keep_alive_timeout = limits.HEAD_SECONDS
-    config.read_timeout = int(limits.READ_SECONDS)
     config.ssl_handshake_timeout = limits.HEAD_SECONDS
     config.include_server_header = False
     config._log = _DoorLog(note)  # type: ignore[assignment]

@@ -234,19 +234,37 @@ async def test_a_body_that_does_not_come_in_time_is_408(monkeypatch: pytest.Monk
     monkeypatch.setattr(limits, "READ_SECONDS", 0.2)
     monkeypatch.setattr(limits, "DRAIN_SECONDS", 0.05)
     async with opened() as door, await door.connect() as stream:
-        door.door._config.read_timeout = 60
         await stream.send_all(request("/", b"Content-Length: 5", method="POST") + b"x")
         assert status(await everything(stream)) == 408
 
 
-async def test_a_head_that_does_not_come_in_time_ends_the_connection() -> None:
+@pytest.mark.parametrize("before", [b"", request("/").replace(b"Connection: close\r\n", b"")])
+async def test_a_head_that_does_not_come_in_time_ends_the_connection(
+    monkeypatch: pytest.MonkeyPatch, before: bytes
+) -> None:
+    monkeypatch.setattr(limits, "HEAD_SECONDS", 0.2)
     async with opened() as door, await door.connect() as stream:
-        assert door.door._config.keep_alive_timeout == limits.HEAD_SECONDS
-    async with opened() as door:
-        door.door._config.keep_alive_timeout = 0.2
-        async with await door.connect() as stream:
-            await stream.send_all(b"GET / HT")
-            assert await everything(stream) == b""
+        await stream.send_all(before + b"GET / HT")
+        assert (await everything(stream)).count(b"HTTP/1.1") == bool(before)
+
+
+async def test_who_has_asked_need_not_send_anything_while_the_answer_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "READ_SECONDS", 0.2)
+
+    def feed(request: HttpRequest) -> None:
+        if request.path == "/":
+            feeds.append(DoorFeed(request.token, (), lambda: None))
+            door.door.perform(feeds[0])
+
+    feeds: list[DoorFeed] = []
+    async with opened(feed) as door, await door.connect() as stream, await door.connect() as late:
+        await stream.send_all(request("/"))
+        await until(lambda: bool(feeds))
+        await late.send_all(request("/late", b"Content-Length: 5", method="POST"))
+        assert status(await everything(late)) == 408  # so long it lasts
+        await feeds[0].send(b"more")
+        feeds[0].end()
+        assert b"more" in await everything(stream)
 
 
 async def test_a_browser_that_takes_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
