@@ -23,15 +23,15 @@ _MARK = "<script type=module>performance.mark('usable')</script>"
 
 
 @contextmanager
-def bare_web(size: int, pieces: Sequence[int] = ()) -> Iterator[int]:
-    """Run it and yield its port.
+def bare_web(size: int, pieces: Sequence[int] = ()) -> Iterator[tuple[int, int]]:
+    """Run it and yield its port and its process.
 
     `/static` has `size` bytes, and `/page` loads a script for each of `pieces`, of so many bytes."""
     command = [sys.executable, "-m", "bench.bare_web", str(size), *map(str, pieces)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdin is not None
-        yield int(process.stdout.readline())
+        yield int(process.stdout.readline()), process.pid
         process.stdin.close()
 
 

@@ -110,6 +110,12 @@ def p99(seconds: Sequence[float]) -> float:
     return 1e3 * statistics.quantiles(seconds, n=100)[98]
 
 
+def processor_seconds(pid: int) -> float:
+    """Return the processor time that all threads of a process have had."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
+
+
 def resident_kib(pid: int | None = None) -> int:
     """Return the resident memory of a process in KiB; None: of this one."""
     for line in Path(f"/proc/{'self' if pid is None else pid}/status").read_text().splitlines():

@@ -51,7 +51,7 @@ def run() -> list[Result]:
 def _measure(visitors: Visitors, node: str, testnet: str) -> list[Result]:
     ours, theirs = _uncached(visitors.open(node)), _uncached(visitors.open(testnet))
     pieces = ours.evaluate(_LOADED, _milliseconds(ours, "usable"))
-    with bare_web(0, pieces) as port:
+    with bare_web(0, pieces) as (port, _):
         bare = _uncached(visitors.open(f"http://{LOOPBACK}:{port}/page"))
         usable, drawn, bare_usable = in_turns(
             lambda: _milliseconds(ours, "usable"),
