@@ -46,7 +46,7 @@ class Application:
     def __init__(self, tell: Callable[[HttpEvent], None], memory: MemoryBudget) -> None:
         """`tell` gives the core an event; `memory` is for what comes from browsers and goes to them."""
         self._tell = tell
-        self._waiting: dict[object, Waiter] = {}
+        self._waiting: dict[object, AnswerWaiter] = {}
         self._feeds: weakref.WeakSet[DoorFeed] = weakref.WeakSet()
         self._bodies_in_pieces: dict[object, BodyPieces] = {}
         self._bodies = 0
@@ -85,7 +85,7 @@ class Application:
             action.left()
         return isinstance(action, (DoorFeed, HttpStart))
 
-    def _may_be_taken(self, waiter: Waiter, answer: HttpAnswer) -> bool:
+    def _may_be_taken(self, waiter: AnswerWaiter, answer: HttpAnswer) -> bool:
         """Count the body of an answer until its browser has taken it, if there may be so much of that."""
         if answer.package is None or len(answer.body) <= limits.SMALL_BYTES or waiter.answer is not None:
             return True
@@ -96,7 +96,7 @@ class Application:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1013})  # by HTTP/2, unasked: 403
         elif scope["type"] == "http":
-            waiter = Waiter(RequestBody(receive))
+            waiter = AnswerWaiter(RequestBody(receive))
             try:
                 answer = await self._answer(scope, waiter)
                 if answer is not None:
@@ -116,7 +116,7 @@ class Application:
         else:
             await self._write(scope, reading, answer, send)
 
-    async def _answer(self, scope: Scope, waiter: Waiter) -> Answer | PageAnswer | None:
+    async def _answer(self, scope: Scope, waiter: AnswerWaiter) -> Answer | PageAnswer | None:
         """Return what the request is answered with; None: nobody is there any more."""
         reading = waiter.reading
         if self._closes:
@@ -149,7 +149,7 @@ class Application:
             return error_page(400, "A request has the length that it says.")
         return await self._ask(scope, waiter)
 
-    async def _ask(self, scope: Scope, waiter: Waiter) -> Answer | None:
+    async def _ask(self, scope: Scope, waiter: AnswerWaiter) -> Answer | None:
         request = HttpRequest(
             waiter,
             scope["method"],
@@ -171,7 +171,7 @@ class Application:
             self.forget(waiter)
         return waiter.answer
 
-    def ask(self, request: HttpRequest, waiter: Waiter) -> None:
+    def ask(self, request: HttpRequest, waiter: AnswerWaiter) -> None:
         """Give the core a request whose token is its waiter. Whoever asks forgets it, too."""
         self._waiting[waiter] = waiter
         if self._closes:
@@ -179,12 +179,12 @@ class Application:
         else:
             self._tell(request)
 
-    def forget(self, waiter: Waiter) -> None:
+    def forget(self, waiter: AnswerWaiter) -> None:
         """Wait for an answer no longer, whether it is there or not."""
         if self._waiting.pop(waiter, None) is not None and waiter.answer is None:
             self._tell(HttpGone(waiter))
 
-    def release(self, waiter: Waiter) -> None:
+    def release(self, waiter: AnswerWaiter) -> None:
         """Count the answer no longer: its browser has taken it."""
         self._answers.release(waiter)
 
@@ -237,7 +237,7 @@ class Application:
             nursery.cancel_scope.cancel()
 
 
-class Waiter:
+class AnswerWaiter:
     """A request that waits for the core's answer; also its token."""
 
     def __init__(self, reading: RequestBody) -> None:
@@ -252,7 +252,7 @@ class Waiter:
             self.there.set()
 
 
-def _too_much(waiter: Waiter) -> HttpAnswer:
+def _too_much(waiter: AnswerWaiter) -> HttpAnswer:
     return HttpAnswer(waiter, *error_page(503, "Too many browsers take answers of this package too slowly."))
 
 

@@ -19,7 +19,7 @@ from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 
 from nectar_node.contract.http import Headers, HttpAnswer, HttpRequest
 from nectar_node.driver.browsers import limits
-from nectar_node.driver.browsers.application import Answer, Application, Waiter
+from nectar_node.driver.browsers.application import Answer, AnswerWaiter, Application
 from nectar_node.driver.browsers.request_bodies import RequestBody
 
 HEADS = 256
@@ -52,7 +52,7 @@ class _NoBody(RequestBody):
         return {"type": "http.disconnect"}
 
 
-class DirectRequest(Waiter):
+class DirectRequest(AnswerWaiter):
     """Such a request: hypercorn's stream, the token of what the core is asked, and what waits for its answer."""
 
     idle = False

@@ -71,7 +71,7 @@ class DoorStream(trio.abc.HalfCloseableStream):
             self.write_until = inf
 
 
-class Watch:
+class StreamWatch:
     """All connections of a door, which end when they are late."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ from nectar_node.driver.browsers import limits
 from nectar_node.driver.browsers.application import Application
 from nectar_node.driver.browsers.connections import DoorConnection, door_config, is_theirs
 from nectar_node.driver.browsers.door_sockets import DoorSocket
-from nectar_node.driver.browsers.door_streams import CONNECTION, DoorStream, Watch
+from nectar_node.driver.browsers.door_streams import CONNECTION, DoorStream, StreamWatch
 from nectar_node.driver.browsers.event_streams import DoorFeed
 from nectar_node.driver.browsers.web_sockets import SocketDoor
 
@@ -46,7 +46,7 @@ class HttpDoor:
         self._note = note
         self._places = trio.CapacityLimiter(connections)
         self._sockets = SocketDoor(sockets, tell, memory)
-        self._watch = Watch()
+        self._watch = StreamWatch()
         self._application = Application(tell, memory)
         self._closes = False
         self._emptied = trio.Event()
