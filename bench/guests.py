@@ -143,13 +143,15 @@ _KV = {
     "e": '{"Get":{"key":[107]}}',
 }
 """The actions that the first letter of a request's body asks for; `e` asks a guest, which only echoes it."""
+_WINDOWED = {"w": "g", "v": "e"}
+"""The letters for the same with many of them under way."""
 _TARGETS = {"kv": ("our", "kv", "distro", "sys"), "echo": ("our", "echo", PACKAGE, "local")}
 
 
-def asker_of_kv(sets: int, gets: int, size: int) -> bytes:
+def asker_of_kv(sets: int, gets: int, size: int, window: int) -> bytes:
     """Return a guest that opens a database (`o`), sets a value of `size` bytes (`s`), gets it (`g`) or asks `echo` of
-    its package, which answers with the same value (`e`): so many times, waiting for each answer. It answers with the
-    last one.
+    its package, which answers with the same value (`e`): so many times, waiting for each answer. With `w` and `v` it
+    gets and asks with `window` requests under way. It answers with the last answer.
     """
     package = f'{{"package_name":"{PACKAGE}","publisher_node":"local"}}'
     texts = {letter: f'{{"package_id":{package},"db":"d","action":{action}}}' for letter, action in _KV.items()}
@@ -169,17 +171,37 @@ def asker_of_kv(sets: int, gets: int, size: int) -> bytes:
             for field, part in enumerate(parts)
         )
     choices = "".join(
-        f"(if (i32.eq (local.get $letter) (i32.const {ord(letter)})) (then {targets['echo' if letter == 'e' else 'kv']}"
+        f"(if (i32.eq (local.get $letter) (i32.const {ord(letter)})) (then {targets['echo' if action == 'e' else 'kv']}"
         f" (local.set $left (i32.const {count}))"
-        f" (i32.store (i32.const {_REQUEST + 56}) (i32.const {places[letter]}))"
-        f" (i32.store (i32.const {_REQUEST + 60}) (i32.const {len(texts[letter])}))"
-        f" (i32.store8 (i32.const {_REQUEST + 88}) (i32.const {int(letter in 'se')}))))"
-        for letter, count in (("o", 1), ("s", sets), ("g", gets), ("e", gets))
+        f" (i32.store (i32.const {_REQUEST + 56}) (i32.const {places[action]}))"
+        f" (i32.store (i32.const {_REQUEST + 60}) (i32.const {len(texts[action])}))"
+        f" (i32.store8 (i32.const {_REQUEST + 88 + 12 * (letter in _WINDOWED)}) (i32.const {int(action in 'se')}))))"
+        for letter, count in (("o", 1), ("s", sets), ("g", gets), ("e", gets), ("w", gets), ("v", gets))
+        for action in (_WINDOWED.get(letter, letter),)
     )
-    functions = f"""{data}
-  (func $ask (param $letter i32) (local $left i32)
-    (i32.store8 (i32.const {_REQUEST + 40}) (i32.const 1))
+    begin = f"""(i32.store8 (i32.const {_REQUEST + 40}) (i32.const 1))
     (i64.store (i32.const {_REQUEST + 48}) (i64.const 60))
+    (memory.fill (i32.const {_REQUEST + 88}) (i32.const 0) (i32.const 40))"""
+    send = f"(call $send_request (i32.const {_REQUEST}))"
+    functions = f"""{data}
+  (func $ask_many (param $letter i32) (local $left i32) (local $unsent i32) (local $first i32)
+    {begin}
+    (i32.store (i32.const {_REQUEST + 116}) (i32.const {_STATE}))
+    (i32.store (i32.const {_REQUEST + 120}) (i32.const {size}))
+    {choices}
+    (local.set $first (i32.const {window}))
+    (local.set $unsent (i32.sub (local.get $left) (local.get $first)))
+    (loop $begin
+      {send}
+      (local.set $first (i32.sub (local.get $first) (i32.const 1)))
+      (br_if $begin (local.get $first)))
+    (loop $more
+      (call $receive)
+      (if (local.get $unsent) (then {send} (local.set $unsent (i32.sub (local.get $unsent) (i32.const 1)))))
+      (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+      (br_if $more (local.get $left))))
+  (func $ask (param $letter i32) (local $left i32)
+    {begin}
     (i32.store (i32.const {_REQUEST + 104}) (i32.const {_STATE}))
     (i32.store (i32.const {_REQUEST + 108}) (i32.const {size}))
     {choices}
@@ -189,7 +211,9 @@ def asker_of_kv(sets: int, gets: int, size: int) -> bytes:
       (call $await (i32.const {_REQUEST}) (i32.const {_RECEIVED}))
       (local.set $left (i32.sub (local.get $left) (i32.const 1)))
       (br_if $more (local.get $left))))"""
-    ask = f"(call $ask (i32.load8_u (i32.load (i32.const {_BODY}))))"
+    letter = f"(i32.load8_u (i32.load (i32.const {_BODY})))"
+    windowed = " ".join(f"(i32.eq {letter} (i32.const {ord(each)}))" for each in _WINDOWED)
+    ask = f"(if (i32.or {windowed}) (then (call $ask_many {letter})) (else (call $ask {letter})))"
     respond = f"""(call $send_response (i32.const 0) (i32.load (i32.const {_ANSWER}))
       (i32.load offset=4 (i32.const {_ANSWER}))
       (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)

@@ -22,6 +22,8 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import msgspec
+
 from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.capability import Capability, canonical
 from kernel.contract.errors import BadAddress
@@ -32,11 +34,10 @@ from kernel.contract.message import Buffer, Envelope, LazyLoadBlob
 from nectar_node.contract.generations import GenerationOf, error_answer
 from nectar_node.contract.json_shapes import (
     RequestRefused,
+    bad_request,
     dump,
     field_untrusted,
-    load_untrusted,
     number_untrusted,
-    text_untrusted,
     variant_untrusted,
 )
 from nectar_node.storage.operations import (
@@ -96,6 +97,22 @@ class Name(NamedTuple):
     def json(self) -> list[object]:
         """Return it as later interfaces and capabilities have it."""
         return [{"package_name": self.package.package, "publisher_node": self.package.publisher}, self.db]
+
+
+class _Package(msgspec.Struct):
+    package_name: str
+    publisher_node: str
+
+
+class _Asked(msgspec.Struct):
+    """The body of a request."""
+
+    package_id: _Package
+    db: str
+    action: Any
+
+
+_ASKED = msgspec.json.Decoder(_Asked)
 
 
 @dataclass(slots=True)
@@ -253,12 +270,16 @@ class Databases(SystemProcess, ABC, Generic[S]):
     # --- requests ---------------------------------------------------------------------------------------------------
 
     def _parse_untrusted(self, envelope: Envelope) -> tuple[Name, str, Any]:
-        value = load_untrusted(envelope.message.body, MAX_BODY_BYTES)
-        package = field_untrusted(value, "package_id")
-        parts = (text_untrusted(field_untrusted(package, part)) for part in ("package_name", "publisher_node"))
-        db = text_untrusted(field_untrusted(value, "db"))
-        action, argument = variant_untrusted(field_untrusted(value, "action"))
-        return _name_untrusted(*parts, db), action, argument
+        body = envelope.message.body
+        if len(body) > MAX_BODY_BYTES:
+            raise bad_request(f"the body is longer than {MAX_BODY_BYTES} bytes")
+        try:
+            asked = _ASKED.decode(body)  # its texts can be written as UTF-8, or it is no JSON
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise bad_request(str(error)) from None
+        action, argument = variant_untrusted(asked.action)
+        package = asked.package_id
+        return _name_untrusted(package.package_name, package.publisher_node, asked.db), action, argument
 
     def _check_rights(self, caller: ProcessId, name: Name, action: str) -> None:
         if caller.package_id == name.package:
@@ -300,9 +321,9 @@ class Databases(SystemProcess, ABC, Generic[S]):
         """Return the lane of a database's jobs."""
         return _locate(self._root, self.kind, name)[1]
 
-    def is_idle(self, name: Name) -> bool:
-        """Whether no request on a database waits or is being done."""
-        return self.place(name) not in self._lines
+    def is_idle(self, place: str) -> bool:
+        """Whether no request on the database there waits or is being done."""
+        return place not in self._lines
 
     def respond(self, envelope: Envelope, value: object, blob: Buffer | None) -> None:
         """Answer a request."""

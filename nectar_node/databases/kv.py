@@ -68,7 +68,8 @@ class Kv(Databases[Pair]):
 
     def _get(self, envelope: Envelope, name: Name, action: str, key: bytes) -> None:
         """Answer at once if the value is known and nothing that came before is still to be done."""
-        value = self._cache.get(self.place(name), key) if self.is_idle(name) else NOTHING
+        place = self.place(name)
+        value = self._cache.get(place, key) if self.is_idle(place) else NOTHING
         if value is NOTHING:
             self.wait(envelope, name, action, key, gathers=Gathers.READS)
         else:
