@@ -38,6 +38,8 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Answer: TypeAlias = HttpAnswer | HttpStart | DoorFeed
 """What the core answers a request with."""
+BODILESS = (204, 304)
+"""The statuses of answers that have no body, whatever a process says (RFC 9110, 6.4.1)."""
 
 
 class Application:
@@ -207,19 +209,20 @@ class Application:
 
     async def _write(self, scope: Scope, reading: RequestBody, answer: HttpAnswer | PageAnswer, send: Send) -> None:
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
-        if answer.status not in (204, 304):
-            headers.append((b"content-length", b"%d" % len(answer.body)))
+        body = b"" if answer.status in BODILESS else answer.body
+        if answer.status not in BODILESS:
+            headers.append((b"content-length", b"%d" % len(body)))
         if not reading.whole and scope["http_version"] in ("1.0", "1.1"):
             headers.append((b"connection", b"close"))
-        whole = reading.whole and scope["method"] != "HEAD" and 0 < len(answer.body) <= limits.PIECE_BYTES
+        whole = reading.whole and scope["method"] != "HEAD" and 0 < len(body) <= limits.PIECE_BYTES
         if whole and scope["http_version"] == "1.1" and CONNECTION in scope["state"]:
             scope["state"][CONNECTION].hold_next()  # a write costs more than all else
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         if whole:
-            await send({"type": "http.response.body", "body": bytes(answer.body), "more_body": False})
+            await send({"type": "http.response.body", "body": bytes(body), "more_body": False})
             return
         if scope["method"] != "HEAD":
-            pieces = memoryview(answer.body)
+            pieces = memoryview(body)
             for begin in range(0, len(pieces), limits.PIECE_BYTES):
                 if reading.gone:
                     return

@@ -9,22 +9,23 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 from functools import lru_cache
+from time import time
 from typing import Any
 
 import h11
 import trio
+from hypercorn.config import Config
 from hypercorn.events import RawData
 from hypercorn.protocol.events import Body, EndBody, Event, Response, StreamClosed
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 
 from nectar_node.contract.http import Headers, HttpAnswer, HttpRequest
 from nectar_node.driver.browsers import limits
-from nectar_node.driver.browsers.application import Answer, AnswerWaiter, Application
+from nectar_node.driver.browsers.application import BODILESS, Answer, AnswerWaiter, Application
 from nectar_node.driver.browsers.request_bodies import RequestBody
 
 HEADS = 256
 """Heads of answers that are kept as h11 has checked them, each of at most 16 KiB (`nectar_node.http.pages`)."""
-_NO_BODY = (204, 304)
 
 
 def is_direct(request: h11.Request) -> bool:
@@ -113,10 +114,10 @@ class DirectRequest(AnswerWaiter):
         connection = protocol.connection
         if self.closed or connection.their_state is h11.ERROR:
             return
-        has_body = self._request.method != b"HEAD" and answer.status not in _NO_BODY
+        has_body = self._request.method != b"HEAD" and answer.status not in BODILESS
         last = protocol.keep_alive_requests >= protocol.config.keep_alive_max_requests
-        length = None if answer.status in _NO_BODY else len(answer.body)
-        data = connection.send(_head(answer.status, answer.headers, length, last)) or b""
+        length = None if answer.status in BODILESS else len(answer.body)
+        data = connection.send(_head(answer.status, answer.headers, length, protocol.config, int(time()), last)) or b""
         if has_body:
             data += connection.send(h11.Data(bytes(answer.body))) or b""
         data += connection.send(h11.EndOfMessage()) or b""
@@ -139,11 +140,12 @@ class DirectRequest(AnswerWaiter):
 
 
 @lru_cache(HEADS)
-def _head(status: int, headers: Headers, length: int | None, last: bool) -> h11.Response:
-    """Return the head of an answer. `last`: the connection ends with it."""
+def _head(status: int, headers: Headers, length: int | None, config: Config, _: int, last: bool) -> h11.Response:
+    """Return the head of an answer in this second, whose date it has. `last`: the connection ends with it."""
     told = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
     if length is not None:
         told.append((b"content-length", b"%d" % length))
+    told += config.response_headers("h11")
     if last:
         told.append((b"connection", b"close"))
     return h11.Response(status_code=status, headers=told)

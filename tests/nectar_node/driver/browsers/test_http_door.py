@@ -230,6 +230,39 @@ async def test_a_client_that_goes_on_sending_what_was_refused_holds_nothing(monk
         await until(lambda: not door.door._watch.streams)
 
 
+ANSWERS: dict[str, tuple[int, bytes]] = {
+    "small": (200, b"x"),
+    "empty": (200, b""),
+    "none": (204, b"not sent"),
+    "unchanged": (304, b""),
+    "error": (500, b"sorry"),
+    "large": (200, bytes(3 * limits.PIECE_BYTES + 1)),
+}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("kind", ANSWERS)
+async def test_the_answer_is_the_same_whether_a_request_says_that_it_has_no_body_or_has_none(
+    kind: str, method: str
+) -> None:
+    """The one is read by hypercorn's own stream, the other by ours."""
+
+    def answer(asked: HttpRequest) -> HttpAnswer:
+        told = (("content-type", "text/plain"), ("x-a", "\xe9"))
+        return HttpAnswer(asked.token, ANSWERS[kind][0], told, ANSWERS[kind][1])
+
+    async with opened(answer) as door:
+        ours, theirs = [await door.ask(request("/", *more, method=method)) for more in ((), (b"Content-Length: 0",))]
+        assert sorted(without_date(ours)) == sorted(without_date(theirs))
+        assert ours.partition(b"\r\n\r\n")[2] == theirs.partition(b"\r\n\r\n")[2]
+
+
+def without_date(answer: bytes) -> list[bytes]:
+    """Return the lines of an answer's head, the date without its time."""
+    head = answer.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    return [line.partition(b":")[0] if line.lower().startswith(b"date:") else line for line in head]
+
+
 async def test_a_body_that_does_not_come_in_time_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "READ_SECONDS", 0.2)
     monkeypatch.setattr(limits, "DRAIN_SECONDS", 0.05)
