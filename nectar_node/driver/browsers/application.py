@@ -203,7 +203,7 @@ class Application:
         finally:
             del self._bodies_in_pieces[start.token]
             if not whole:
-                scope["state"]["connection"].socket.close()
+                scope["state"][CONNECTION].socket.close()
         if whole:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -215,7 +215,7 @@ class Application:
         if not reading.whole and scope["http_version"] in ("1.0", "1.1"):
             headers.append((b"connection", b"close"))
         whole = reading.whole and scope["method"] != "HEAD" and 0 < len(body) <= limits.PIECE_BYTES
-        if whole and scope["http_version"] == "1.1" and CONNECTION in scope["state"]:
+        if whole and scope["http_version"] == "1.1":
             scope["state"][CONNECTION].hold_next()  # a write costs more than all else
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         if whole:

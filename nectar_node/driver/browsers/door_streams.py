@@ -14,14 +14,15 @@ import trio
 from nectar_node.driver.browsers import limits
 
 CONNECTION = "connection"
-"""In hypercorn's state of a connection without TLS: its `DoorStream`."""
+"""In hypercorn's state of a connection: its `DoorStream`."""
 
 
 class DoorStream(trio.abc.HalfCloseableStream):
     """A connection, and until when it may go on as it does."""
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: trio.SocketStream, *, carries_tls: bool) -> None:
         self._stream = stream
+        self._carries_tls = carries_tls
         self.socket = stream.socket
         self.read_until = inf
         """When it ends, unless it has been read by then, or has asked for something."""
@@ -33,8 +34,8 @@ class DoorStream(trio.abc.HalfCloseableStream):
         self._held = b""
 
     def hold_next(self) -> None:
-        """Let what is written next go out together with what is written after it."""
-        self._holds = True
+        """Let what is written next go out together with what is written after it; not the records of TLS."""
+        self._holds = not self._carries_tls
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until something may be written."""

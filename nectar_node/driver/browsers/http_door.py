@@ -74,7 +74,9 @@ class HttpDoor:
                             raise
                         await trio.sleep(0.1)  # until there are descriptors again
                         continue
-                    nursery.start_soon(self._connected, DoorStream(accepted), waiter)
+                    nursery.start_soon(
+                        self._connected, DoorStream(accepted, carries_tls=self._door.tls is not None), waiter
+                    )
 
     async def close(self) -> None:
         """Answer what is under way with 503, and end all connections."""
@@ -108,7 +110,7 @@ class HttpDoor:
             while held:
                 self._places.release_on_behalf_of(held.pop())
 
-        state = ConnectionState({} if self._door.tls is not None else {CONNECTION: stream})
+        state = ConnectionState({CONNECTION: stream})
         served = self._app, self._config, self._context, state, carried
         connection = DoorConnection(stream, self._application, self._sockets, release, *served)
         try:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 import trio
 
 from nectar_node.contract.http import HttpBroken, HttpGone, HttpPiece, HttpRequest, HttpStart, HttpTaken
 from nectar_node.driver.browsers import limits
 from tests.nectar_node.driver.browsers.test_http_door import OpenDoor, everything, opened, request, until
+from tests.nectar_node.driver.browsers.test_http_door import certificate as certificate
 
 PIECE = bytes(range(256)) * 1024
 
@@ -69,6 +72,21 @@ async def test_an_answer_that_breaks_off_is_shorter_than_it_said_and_ends_the_co
         answer = await door.ask(keep + request("/b"))
         assert len(answer.partition(b"\r\n\r\n")[2]) <= (1 + most) * len(PIECE)
         assert answer.count(b"HTTP/1.1") == 1
+        assert gone(door) == 1
+
+
+@pytest.mark.parametrize("more", [(), (b"Content-Length: 0",)])
+async def test_an_answer_that_breaks_off_ends_a_connection_by_tls_too(
+    certificate: tuple[str, str], more: tuple[bytes, ...]
+) -> None:
+    async with opened(start, tls=certificate) as door:
+        give_pieces(door, 1)
+        context = ssl.create_default_context(cafile=certificate[0])
+        async with await trio.open_ssl_over_tcp_stream(
+            "localhost", door.port, https_compatible=True, ssl_context=context
+        ) as stream:
+            await stream.send_all(request("/", *more).replace(b"Connection: close\r\n", b""))
+            assert len((await everything(stream)).partition(b"\r\n\r\n")[2]) <= 2 * len(PIECE)
         assert gone(door) == 1
 
 
