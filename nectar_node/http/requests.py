@@ -121,7 +121,7 @@ def read_untrusted(request: HttpRequest, names: OurNames) -> ReadRequest:
         request.source,
         is_local=not proxied and _is_loopback(request.source[0]) and not _is_forwarded(headers),
         is_browser=is_browser(headers),
-        is_foreign=is_foreign(headers, host, secure=secure),
+        is_foreign=is_foreign(request.method, headers, host, secure=secure),
     )
 
 
