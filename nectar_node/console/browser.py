@@ -1,7 +1,7 @@
 """The user's browser is started with a link that signs in.
 
-The arguments of a process can be read by all users of the machine (proc(5)), and whoever is faster uses the link. So the
-browser is told of a file that leads there, which nobody else can read, and which goes when the link has been used.
+The arguments of a process can be read by all users of the machine (proc(5)), and whoever is faster uses the link. So
+the browser is told of a file that leads there, which nobody else can read, and which goes when the link has been used.
 """
 
 from __future__ import annotations

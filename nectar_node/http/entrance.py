@@ -11,7 +11,8 @@ The rules, in the order in which they hold for a request to a path that a proces
 5. `SecureBind` paths are served at origins of their package alone, and to who is signed in there.
 6. `authenticated` paths are for who is signed in at the origin that was asked.
 7. What a page of another origin has made a browser send is refused at paths of 1, 5 and 6, unless it only opens a page.
-   Where a browser does not say whether that is in a window of its own, a page of the node's goes on, which no frame shows.
+   Where a browser does not say whether that is in a window of its own, a page of the node's leads on, which no frame
+   shows.
 """
 
 from __future__ import annotations

@@ -33,7 +33,10 @@ for (const link of document.links) if (location.hash) link.hash = location.hash;
 for (const form of document.forms) if (form.to) form.action = "/login" + location.hash;
 const onward = document.querySelector("a[rel=next]"), silent = document.querySelector("#silent");
 if (onward) history.replaceState(null, "", "/login");  // from an address to the same one with a hash nothing is loaded
-if (silent) fetch("/our").then((answer) => { if (answer.ok) location.replace(onward.href); else silent.hidden = false; });
+if (silent) fetch("/our").then((answer) => {
+  if (answer.ok) location.replace(onward.href);
+  else silent.hidden = false;
+});
 else if (onward) location.replace(onward.href);
 """
 _SHOWN = 100

@@ -1,4 +1,4 @@
-"""A name of a network at home, without TLS: there browsers do not say which page is behind a request (Fetch Metadata, 2)."""
+"""A name of a network at home, without TLS: there browsers send no Fetch Metadata."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from contextlib import closing
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from nectar_node.launcher.boot_options import BootOptions
 from testnet.real.local import LocalTestnet
 from testnet.testing.browsers import Visitors, chromium
 from tests.browser.conftest import WebNode
