@@ -22,13 +22,14 @@ from urllib.parse import parse_qsl, quote
 
 from kernel.contract.address import ProcessId
 from kernel.contract.message import Buffer
+from nectar_node.base.system_processes import HOMEPAGE
 from nectar_node.contract.http import CheckPassword, Headers, HttpAnswer, PasswordChecked
 from nectar_node.http.bindings import Access
 from nectar_node.http.login import MAX_PASSWORD_BYTES, Guesses
 from nectar_node.http.origins import SANDBOX, OurNames, is_ahead, is_navigation, is_untold, label_of, process_of, serves
 from nectar_node.http.own_pages import led_page, login_page, logout_page, onward_page, sign_in_elsewhere_page
 from nectar_node.http.pages import SAFETY, PageAnswer
-from nectar_node.http.requests import HOMEPAGE, HttpRefused, ReadRequest, cookies
+from nectar_node.http.requests import HttpRefused, ReadRequest, cookies
 from nectar_node.http.sessions import NODE_ORIGIN, SESSION_SECONDS, WebSessions
 
 LOGIN, LOGOUT = "/login", "/logout"
