@@ -60,6 +60,13 @@ def _on_exit(guest: Guest) -> str | None:
     return None if found == ["None", "Restart"] else f"it is {found}"
 
 
+def _printed(guest: Guest) -> str | None:
+    before = len(guest.core.log)
+    guest.send("kernel:distro:sys", b'{"Debug": "ProcessMap"}')
+    guest.lab.rest(0.1)
+    return None if any("ProcessMap" in line for line in guest.core.log[before:]) else "nothing is printed"
+
+
 def _shut_down(guest: Guest) -> str | None:
     guest.send("kernel:distro:sys", b'"Shutdown"')
     guest.lab.rest(5)
@@ -101,6 +108,7 @@ KERNEL = Table(
         Play("`GrantCapabilities`", _change("GrantCapabilities")),
         Play("`DropCapabilities`", _change("DropCapabilities"), "BC"),
         Ask('`{"Debug": "ProcessMap"}`', {"Debug": "ProcessMap"}, {"Debug": {"ProcessMap": Any(dict)}}),
+        Play('`{"Debug": "ProcessMap"}` without expecting an answer is printed', _printed),
         Ask('`{"Debug": {"Process": id}}`', {"Debug": {"Process": "$ID"}}, {"Debug": {"Process": MAP}}),
         Ask(
             '`{"Debug": {"HasCap": …}}`', {"Debug": {"HasCap": {"on": "$ID", "cap": HAS}}}, {"Debug": {"HasCap": False}}
@@ -215,6 +223,12 @@ def _removed(guest: Guest) -> str | None:
     return got.shown() if _stands(guest) else None
 
 
+def _alias_answered(guest: Guest) -> str | None:
+    before = guest.lab.now
+    got = guest.ask("terminal:terminal:sys", json.dumps(by(guest.generation, _aliased("hi:terminal:sys"))).encode())
+    return None if got.kind == "r" and guest.lab.now - before < 1 else f"{got.shown()} after a while"
+
+
 def _aliased(script: str | None) -> Json:
     asked = {"alias": "short", "process": script}
     return Each(asked, {"EditAlias": asked})
@@ -225,6 +239,7 @@ TERMINAL = Table(
     "terminal:terminal:sys",
     "terminal:terminal:sys",
     (
+        Play("`alias`, `EditAlias`: whoever waits is answered at once", _alias_answered),
         Ask("An alias is set", _aliased("hi:terminal:sys"), Each(NOTHING, {"EditAlias": "AliasSet"}), why=ALIASES),
         Play("The user has it", _set, why=ALIASES),
         Play("An alias is removed", _removed, why=ALIASES),
@@ -258,6 +273,14 @@ def _shown(there: bool) -> Json:
     return run
 
 
+def _removed_by_user(guest: Guest) -> str | None:
+    guest.core.ask("our@homepage:homepage:sys", json.dumps({"RemoveOther": guest.id}).encode(), 5)
+    gone = _shown(False)(guest)
+    guest.send("homepage:homepage:sys", json.dumps(ADD).encode())
+    guest.lab.rest(0.1)
+    return str(gone) if gone is not None else _shown(True)(guest) and "it does not come back"
+
+
 def _style(guest: Guest) -> str | None:
     got = guest.ask("homepage:homepage:sys", b'{"SetStylesheet": "body{color:teal}"}')
     browser = Browser(guest.lab, guest.node)
@@ -276,6 +299,7 @@ HOMEPAGE = Table(
         Play("`SetStylesheet`", _style, "BC", "no package decides how the page of all looks"),
         Ask("`RemoveOther` without its capability", {"RemoveOther": "$ID"}, NOTHING),
         Play("The page still shows who was to be removed so", _shown(True)),
+        Play("`RemoveOther` by the node's user", _removed_by_user),
         Ask("`Remove`", "Remove", NOTHING),
         Play("The page does not show who has been removed", _shown(False)),
     ),
