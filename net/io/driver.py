@@ -248,9 +248,9 @@ class Driver:
                 except DialFailed as failure:
                     reason = DialFailure.REFUSED if failure.refused else str(failure)
             if self._links.get(connection) is not link:  # it has failed meanwhile
-                failure = None if stream is None else await self._close(stream)
-                if failure is not None:
-                    raise failure
+                broken = None if stream is None else await self._close(stream)
+                if broken is not None:
+                    raise broken
             elif stream is None:
                 self._forget(connection)
                 self._port.dial_failed(connection, reason, self._clock())
