@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -38,6 +40,26 @@ def write_guests(
 def write_site(folder: Path, package: str = "site") -> Path:
     """Write the package into a folder that is not there yet."""
     return write_guests(folder, WEB.read_bytes(), ["web"], [EARLY, LATE], package, on_exit="Restart")
+
+
+def zipped_site(publisher: str, *asks: object, code: bytes | None = None) -> bytes:
+    """The package `sent` as a developer kit builds it: its process `web` is the guest `web`, or other `code`."""
+    manifest = {
+        "process_name": "web",
+        "process_wasm_path": "/web.wasm",
+        "on_exit": "Restart",
+        "request_networking": False,
+        "request_capabilities": list(asks),
+        "grant_capabilities": [],
+        "public": True,
+    }
+    metadata = {"properties": {"package_name": "sent", "publisher": publisher}}
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as made:
+        made.writestr("manifest.json", json.dumps([manifest]))
+        made.writestr("metadata.json", json.dumps(metadata))
+        made.writestr("web.wasm", WEB.read_bytes() if code is None else code)
+    return file.getvalue()
 
 
 def tell_to_bind(server: str, path: str, text: str | None = None, **flags: bool | str) -> str:

@@ -102,11 +102,14 @@ class Kernel:
         fresh_id: Callable[[], int],
         system: Iterable[tuple[ProcessId, bool]] = (),
         memory: Memory = UNMETERED,
+        answered_for: Iterable[ProcessId] = (),
     ) -> None:
         """`fresh_id` returns unpredictable u64s; `system` is the system processes of this node and whether each is
-        public; `memory` pays for what waits."""
+        public; `memory` pays for what waits; `answered_for` is the names of guests for which the node answers while
+        nobody has them."""
         grants, in_flight = Grants(our), InFlight(memory)
-        self._state = state = KernelState(our, dict(system), memory, fresh_id, grants, in_flight)
+        names = frozenset(answered_for)
+        self._state = state = KernelState(our, dict(system), memory, fresh_id, grants, in_flight, names)
         self.our = our
         self.grants = grants
         self.memory = memory

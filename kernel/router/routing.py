@@ -94,12 +94,12 @@ class Routing:
     def _to_nobody(self, process: Process, envelope: Envelope, context: bytes | None) -> bool:
         """Handle a request to a process that is not there. If the process is about to be started, the sender waits for
         that, unless it has ended and cannot wait. If the name is that of a system process which this node does not
-        have, the node answers for it, whoever asks."""
+        have, or of another one for which the node answers, it does so, whoever asks."""
         starting, target = self._state.starting, envelope.target.process
         if self._processes.get(process.address.process) is process and starting.wait(target, process):
             process.stall = PendingWork(envelope, context, deque(), Poll.RECEIVE, None)
             return False
-        if target.package_id == SYSTEM:
+        if target.package_id == SYSTEM or (target in self._state.answered_for and envelope.reply_to is not None):
             self._entrust(envelope, None, process)
             self._handover.to_system(envelope)
         else:

@@ -39,6 +39,8 @@ class KernelState:
     """Who holds what."""
     in_flight: InFlight
     """What is on its way to other nodes."""
+    answered_for: frozenset[ProcessId] = frozenset()
+    """Names of guests for which the node answers while nobody has them, beside those of system processes."""
     processes: dict[ProcessId, Process] = field(default_factory=dict)
     """What runs; the lifecycle alone changes it."""
     starting: Starting = field(default_factory=Starting)

@@ -6,6 +6,8 @@ from kernel.contract.address import ProcessId
 
 BACKUPS = ProcessId("backups", "distro", "sys")
 """Keeps the encrypted backups of other nodes."""
+HOMEPAGE = ProcessId("homepage", "homepage", "sys")
+"""The package on which others put their icons, which a user may leave out; it is served at the root of its origin."""
 HTTP_CLIENT, HTTP_CLIENT_LATE = ProcessId("http_client", "distro", "sys"), ProcessId("http-client", "distro", "sys")
 HTTP_SERVER, HTTP_SERVER_LATE = ProcessId("http_server", "distro", "sys"), ProcessId("http-server", "distro", "sys")
 """Each is one process under the names of two generations of packages."""

@@ -74,6 +74,7 @@ _VFS_EARLY: Forms = {
     "BadArchive": Form("IOError", _IO),
     "NotFound": Form("NotFound", ("path",)),
     "CreateDirError": Form("CreateDirError", _IO),
+    "NotGiven": Form("CapChannelFail", ("error",)),
 }
 _VFS_LATE: Forms = {
     "NoCap": {"read": Form("NoReadCap"), "write": Form("NoWriteCap")},
@@ -85,6 +86,7 @@ _VFS_LATE: Forms = {
     "BadArchive": Form("UnzipError"),
     "NotFound": Form("IOError", bare="error", default="No such file or directory (os error 2)"),
     "CreateDirError": Form("IOError", bare="error"),
+    "NotGiven": Form("AddCapFailed"),
 }
 
 # --- databases --------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from nectar_node.core.core import NodeCore
 from nectar_node.packages.contents import discard_copy, has_copy, with_copy
 from nectar_node.packages.manifest import Package, capability_text, read_package, requested_capabilities
 from nectar_node.packages.powers import wanted_powers
-from nectar_node.packages.review import Reviewed, demand, question_row, review
+from nectar_node.packages.review import Reviewed, demand, question_row, review, why_not
 from nectar_node.packages.startable import read_startable
 from nectar_node.packages.unpacking import (
     Prepared,
@@ -191,7 +191,7 @@ class Packages:
                 waiter.left = partial(_discard_later, package)
             raise
         if installed.failures:
-            raise BadPackage(_why_not(package, installed.failures))
+            raise BadPackage(why_not(package, installed.failures))
         return installed.ended
 
     async def _first_steps(self, processes: Iterable[ProcessId]) -> list[ProcessId]:
@@ -217,14 +217,6 @@ class Packages:
 def _discard_later(package: Package, installed: Installed) -> None:
     if installed.failures:
         trio.lowlevel.spawn_system_task(trio.to_thread.run_sync, discard_copy, package)
-
-
-def _why_not(package: Package, failures: tuple[tuple[ProcessId, str], ...]) -> str:
-    process, why = failures[0]
-    path = next(entry.wasm_path for entry in package.entries if entry.process == process)
-    others = len(package.entries) - 1
-    rest = f", and none of the {others + 1} processes of {package.id} has been started" if others else ""
-    return f"{process} cannot be started from {path}: {why}{rest}."
 
 
 def _rolled_back(package: Package, process: ProcessId, trap: str) -> str:

@@ -8,6 +8,7 @@ the commands are is up to the object that answers.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -26,6 +27,8 @@ from nectar_node.base.errors import BadInput, CannotListen, NodeError
 MAX_WAITING_LINES = 16
 """Requests of one connection that wait for the answer to an earlier one."""
 _READ_BYTES = 1 << 16
+_MAY_PASS = frozenset((errno.ECONNABORTED, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EPERM))
+"""Why a connection may not be accepted, and the next one may be (accept(2)): no descriptor is free, above all."""
 _ACCEPT_PAUSE_SECONDS = 0.1
 
 C = TypeVar("C")
@@ -94,8 +97,10 @@ async def serve(
         while True:
             try:
                 connection, _ = await listener.accept()
-            except OSError:
-                await trio.sleep(_ACCEPT_PAUSE_SECONDS)  # no descriptor is free; one may be soon
+            except OSError as error:
+                if error.errno not in _MAY_PASS:
+                    raise
+                await trio.sleep(_ACCEPT_PAUSE_SECONDS)
                 continue
             if len(nursery.child_tasks) < most:
                 nursery.start_soon(_serve_one, answering, trio.SocketStream(connection), max_line_bytes)

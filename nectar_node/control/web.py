@@ -27,6 +27,7 @@ class Web:
         self._status = status
         self.commands: dict[str, Callable[[object, Fields], Awaitable[dict[str, object]]]] = {
             "open": self._on_open,
+            "link": self._on_link,
             "sessions": self._on_sessions,
             "revoke_session": self._on_revoke,
             "session_token": self._on_token,
@@ -39,6 +40,10 @@ class Web:
             reached = f"https://{domain}"  # where a proxy passes on to it
         link = self._core.sessions.make_link(trio.current_time())
         return {"url": f"{reached}{LOGIN}?link={link}", "seconds": LINK_SECONDS}
+
+    async def _on_link(self, _: object, fields: Fields) -> dict[str, object]:
+        """Return whether the link of that text can still be used."""
+        return {"good": self._core.sessions.is_good(fields.name, trio.current_time())}
 
     def _reached(self) -> str:
         url = self._status().get("http")

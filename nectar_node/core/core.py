@@ -36,7 +36,7 @@ from kernel.machine import Machine
 from kernel.router.kernel import Kernel
 from nectar_node.backup.schedule import KnownRemote
 from nectar_node.base.log import without_colours
-from nectar_node.base.system_processes import TERMINAL
+from nectar_node.base.system_processes import HOMEPAGE, TERMINAL
 from nectar_node.contract.actions import (
     BadCode,
     DriverAction,
@@ -110,7 +110,7 @@ class NodeCore:
         self.network = network
         self._events = network.events
         self.memory = config.memory
-        self.kernel = Kernel(config.our, config.fresh_id, SYSTEM_NAMES, config.memory)
+        self.kernel = Kernel(config.our, config.fresh_id, SYSTEM_NAMES, config.memory, (HOMEPAGE,))
         self.machine = Machine(self.kernel, self._configure)
         self._out: deque[DriverAction] = deque()
         made = SystemSet(config, network, self.kernel, self.peers, self._act, self._out.append)

@@ -223,7 +223,8 @@ class Node:
                 nursery.start_soon(self._run_guests)
                 nursery.start_soon(self._driver.serve, listener)
                 clients = self._prepared.budget.clients
-                nursery.start_soon(server.serve, commands, socket, control.MAX_LINE_BYTES, clients)
+                serve = partial(server.serve, commands, socket, control.MAX_LINE_BYTES, clients)
+                nursery.start_soon(self._again, "the control socket", serve)
                 if self._browsers is not None:
                     self._carriers |= self._browsers.begin(commands, nursery)
                     nursery.start_soon(self._again, "the HTTP server", self._browsers.serve)

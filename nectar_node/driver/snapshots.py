@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import trio
@@ -140,8 +139,10 @@ class NodeSnapshot:
         """Let the store's file change again."""
         if self._frozen:
             self._frozen = False
-            with suppress(OSError):
+            try:
                 await trio.to_thread.run_sync(self._of.database.thaw)
+            except OSError as error:  # its log grows from now on: the node's log says so
+                self._of.note("the end of a snapshot", error)
 
     def void(self, progress: int) -> str | None:
         """Return why the snapshot cannot be kept; None: it is whole."""

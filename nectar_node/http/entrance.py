@@ -11,6 +11,8 @@ The rules, in the order in which they hold for a request to a path that a proces
 5. `SecureBind` paths are served at origins of their package alone, and to who is signed in there.
 6. `authenticated` paths are for who is signed in at the origin that was asked.
 7. What a page of another origin has made a browser send is refused at paths of 1, 5 and 6, unless it only opens a page.
+   Where a browser does not say whether that is in a window of its own, a page of the node's leads on, which no frame
+   shows.
 """
 
 from __future__ import annotations
@@ -20,13 +22,14 @@ from urllib.parse import parse_qsl, quote
 
 from kernel.contract.address import ProcessId
 from kernel.contract.message import Buffer
+from nectar_node.base.system_processes import HOMEPAGE
 from nectar_node.contract.http import CheckPassword, Headers, HttpAnswer, PasswordChecked
 from nectar_node.http.bindings import Access
 from nectar_node.http.login import MAX_PASSWORD_BYTES, Guesses
-from nectar_node.http.origins import SANDBOX, OurNames, is_navigation, label_of, process_of, serves
-from nectar_node.http.own_pages import login_page, logout_page, onward_page, sign_in_elsewhere_page
+from nectar_node.http.origins import SANDBOX, OurNames, is_ahead, is_navigation, is_untold, label_of, process_of, serves
+from nectar_node.http.own_pages import led_page, login_page, logout_page, onward_page, sign_in_elsewhere_page
 from nectar_node.http.pages import SAFETY, PageAnswer
-from nectar_node.http.requests import HOMEPAGE, HttpRefused, ReadRequest, cookies
+from nectar_node.http.requests import HttpRefused, ReadRequest, cookies
 from nectar_node.http.sessions import NODE_ORIGIN, SESSION_SECONDS, WebSessions
 
 LOGIN, LOGOUT = "/login", "/logout"
@@ -73,6 +76,8 @@ class Entrance:
             return self._sign_out(read, now)
         if read.path != LOGIN:
             return None
+        if is_ahead(read.headers):
+            raise HttpRefused(503, "A browser has asked for this before anybody has opened it.")
         if read.place.label is not None:
             return self._take_code(read, read.place.label, now)
         if read.method == "POST":
@@ -114,11 +119,19 @@ class Entrance:
         return PageAnswer(200, (("content-type", kind), ("cache-control", "no-cache"), *SAFETY), text.encode())
 
     def _take_link(self, read: ReadRequest, now: float) -> PageAnswer:
-        """Let in who has a link of `nectar open`, and send them to where it leads."""
+        """Let in who has a link of `nectar open`, and send them to where it leads.
+
+        Who only asks what is there (`HEAD`, which previews of links use) leaves it as it is.
+        """
+        to = _own_path(read.parameters.get("to", "/"))
+        if read.method == "HEAD":
+            return _redirect(303, to)
         cookie = self.sessions.sign_in(read.parameters["link"], read.source[0], now)
         if cookie is None:
             raise HttpRefused(401, "This link has been used, or is too old: `nectar open` gives another.")
-        return _redirect(303, _own_path(read.parameters.get("to", "/")), self._cookies(read, cookie))
+        if read.is_browser and read.headers.get("sec-fetch-site") not in ("none", "same-origin"):
+            return onward_page(read, to, self._cookies(read, cookie))
+        return _redirect(303, to, self._cookies(read, cookie))
 
     def _take_code(self, read: ReadRequest, label: str, now: float) -> PageAnswer:
         """Sign in at a package's origin who comes from the node's with a code."""
@@ -214,8 +227,11 @@ class Entrance:
             if read.place.label is None:
                 return self._ask_password(read, _target(read), status=401)
             return sign_in_elsewhere_page(read, self._our, read.url(None, _target(read)))
-        if (guarded or access.local_only) and read.is_foreign and not opens:
-            raise HttpRefused(403, "A page of another site has sent this.")
+        if guarded or access.local_only:
+            if read.is_foreign and not opens:
+                raise HttpRefused(403, "A page of another site has sent this, or the browser does not say which has.")
+            if is_untold(read.method, read.headers, read.host, secure=read.secure):
+                return led_page(read, _target(read))
         return None
 
     def admit_websocket(self, read: ReadRequest, access: Access, now: float) -> str:

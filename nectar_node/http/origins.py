@@ -187,15 +187,48 @@ def is_browser(headers: dict[str, str]) -> bool:
     )
 
 
-def is_foreign(headers: dict[str, str], host: str, *, secure: bool) -> bool:
-    """Whether a browser says that a page of another origin is behind a request, or a handshake for a WebSocket.
+def is_foreign(method: str, headers: dict[str, str], host: str, *, secure: bool) -> bool:
+    """Whether a page of another origin is behind a request, or a handshake for a WebSocket, or may be.
 
-    What is no browser says nothing of the kind, and has no cookies that anybody else could use.
+    Browsers say so by `Origin` and by Fetch Metadata, the latter to loopback and by TLS alone. Elsewhere `Referer` is
+    left, which a page can keep from being sent: then only what a person may have opened counts as theirs. `Origin`
+    comes with every method but GET and HEAD (Fetch, 3.1). What is no browser says nothing of the kind, and has no
+    cookies that anybody else could use.
     """
     own = f"{'https' if secure else 'http'}://{host.lower()}"
-    if headers.get("origin", own).lower() != own:
+    if "origin" in headers and headers["origin"].lower() != own:
         return True
-    return headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+    if "sec-fetch-site" in headers:
+        return headers["sec-fetch-site"] not in ("none", "same-origin")
+    if "origin" in headers or not is_browser(headers):
+        return False
+    if method not in ("GET", "HEAD"):
+        return True
+    referer = headers.get("referer", "").lower()
+    return not referer.startswith(f"{own}/") if referer else not is_navigation(headers)
+
+
+def is_untold(method: str, headers: dict[str, str], host: str, *, secure: bool) -> bool:
+    """Whether a browser opens a page without saying where it is shown, or that a page of this origin leads there."""
+    own = f"{'https' if secure else 'http'}://{host.lower()}/"
+    return (
+        method in ("GET", "HEAD")
+        and is_browser(headers)
+        and not any(name.startswith("sec-fetch-") for name in headers)
+        and "origin" not in headers
+        and not headers.get("referer", "").lower().startswith(own)
+    )
+
+
+def is_ahead(headers: dict[str, str]) -> bool:
+    """Whether a browser fetches what its user may open later, and perhaps never does (HTML, 7.4.5; the older names are
+    those of browsers before `Sec-Purpose`).
+    """
+    return any(
+        word in headers.get(name, "").lower()
+        for name in ("sec-purpose", "purpose", "x-purpose", "x-moz")
+        for word in ("prefetch", "prerender", "preview")
+    )
 
 
 def is_navigation(headers: dict[str, str]) -> bool:

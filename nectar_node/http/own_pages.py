@@ -1,4 +1,9 @@
-"""The node's own small pages about signing in. They need no script, and read well in the dark and without eyes."""
+"""The node's own small pages about signing in. They read well in the dark and without eyes, and do without a script.
+
+What follows `#` in an address never leaves the browser (RFC 3986, 3.5), which keeps it through a redirect (RFC 9110,
+10.2.2) and nothing else. So there is one script, the same on all pages, which puts it at the end of where the links and
+the form lead anyway: it can change no more of an address than that.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +28,26 @@ h1 { overflow-wrap: anywhere; }
 h2 { margin-top: 3rem; font-size: 1rem; }
 [role=alert] { border-left: .25rem solid currentColor; padding-left: .75rem; font-weight: 600; }
 """
+_SCRIPT = """
+for (const link of document.links) if (location.hash) link.hash = location.hash;
+for (const form of document.forms) if (form.to) form.action = "/login" + location.hash;
+const onward = document.querySelector("a[rel=next]"), silent = document.querySelector("#silent");
+if (onward) history.replaceState(null, "", "/login");  // from an address to the same one with a hash nothing is loaded
+if (silent) fetch("/our").then((answer) => {
+  if (answer.ok) location.replace(onward.href);
+  else silent.hidden = false;
+});
+else if (onward) location.replace(onward.href);
+"""
 _SHOWN = 100
 """Characters of a process's id that are shown."""
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_STYLE_HASH, _SCRIPT_HASH = (
+    base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (_STYLE, _SCRIPT)
+)
 
 
 def own_headers(read: ReadRequest) -> Headers:
-    """Return the headers of a page of the node's own, whose scripts and styles are files of the node.
+    """Return the headers of a page of the node's own, whose script and styles are those of this module.
 
     A form may lead to the packages' origins, since browsers hold the redirects that follow to the same rule (CSP level
     3, 6.4.2).
@@ -37,7 +55,8 @@ def own_headers(read: ReadRequest) -> Headers:
     own = f"{'https' if read.secure else 'http'}://*.{read.place.name}{read.place.port}"
     forms = f"'self' {own}" if read.place.has_labels else "'self'"
     policy = (
-        f"default-src 'self'; img-src 'self' data:; style-src 'self' 'sha256-{_STYLE_HASH}'; object-src 'none'; "
+        f"default-src 'none'; img-src data:; style-src 'sha256-{_STYLE_HASH}'; script-src 'sha256-{_SCRIPT_HASH}'; "
+        "connect-src 'self'; "
         f"base-uri 'none'; form-action {forms}; frame-ancestors 'none'"
     )
     return (
@@ -112,8 +131,23 @@ def onward_page(read: ReadRequest, to: str, cookies: Headers) -> PageAnswer:
     another origin, and so it leaves the new cookie out.
     """
     link = escape(to, quote=True)
-    body = f'<p>Signed in. <a href="{link}">Go on</a>.</p>'
-    return _page(read, 200, "Opening", body, cookies, head=f'<meta http-equiv=refresh content="0;url={link}">')
+    body = f'<p>Signed in. <a rel=next href="{link}">Go on</a>.</p>'
+    head = f'<noscript><meta http-equiv=refresh content="0;url={link}"></noscript>'
+    return _page(read, 200, "Opening", body, cookies, head=head)
+
+
+def led_page(read: ReadRequest, to: str) -> PageAnswer:
+    """Return a page of the origin itself that goes on at once.
+
+    No frame shows it, and what asks for a picture or a script makes nothing of it: so what comes after it was opened.
+    A browser that never says which page leads on would come back here: it is not told `/our` either.
+    """
+    silent = (
+        "<p id=silent role=alert hidden>This browser does not tell which page a link is on (Referer), and this page is "
+        "only shown to one that does, or by TLS. Change that in its settings.</p>"
+    )
+    body = f'<h1>Go on?</h1>{silent}<p><a rel=next href="{escape(to, quote=True)}">Go on</a></p>'
+    return _page(read, 200, "Opening", body)
 
 
 def _page(read: ReadRequest, status: int, title: str, body: str, more: Headers = (), *, head: str = "") -> PageAnswer:
@@ -121,7 +155,7 @@ def _page(read: ReadRequest, status: int, title: str, body: str, more: Headers =
         "<!doctype html><html lang=en><meta charset=utf-8>"
         f"<meta name=viewport content='width=device-width'><link rel=icon href='data:,'>"
         f"<title>{escape(title)}</title>{head}<style>{_STYLE}</style>"
-        f"<main>{body}</main></html>\n"
+        f"<main>{body}</main><script>{_SCRIPT}</script></html>\n"
     )
     kept: Headers = (("content-type", "text/html; charset=utf-8"), ("cache-control", "no-store"))
     return PageAnswer(status, (*kept, *more, *own_headers(read)), text.encode())

@@ -18,8 +18,6 @@ from kernel.contract.errors import BadAddress
 from nectar_node.contract.http import HttpRequest
 from nectar_node.http.origins import OurNames, WebPlace, is_browser, is_digest, is_foreign, place_untrusted, process_of
 
-HOMEPAGE = ProcessId("homepage", "homepage", "sys")
-"""The one process that is served without its name in the path, at an origin of its own."""
 MAX_PATH_CHARACTERS = 8192
 """Characters of path and query together; browsers send no longer ones."""
 MAX_HEADERS = 100
@@ -121,7 +119,7 @@ def read_untrusted(request: HttpRequest, names: OurNames) -> ReadRequest:
         request.source,
         is_local=not proxied and _is_loopback(request.source[0]) and not _is_forwarded(headers),
         is_browser=is_browser(headers),
-        is_foreign=is_foreign(headers, host, secure=secure),
+        is_foreign=is_foreign(request.method, headers, host, secure=secure),
     )
 
 

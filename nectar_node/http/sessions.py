@@ -80,6 +80,10 @@ class WebSessions:
             del self._links[next(iter(self._links))]
         return text
 
+    def is_good(self, link: str, now: float) -> bool:
+        """Whether a link can still be used."""
+        return now <= self._links.get(_hash(link), float("-inf"))
+
     def sign_in(self, link: str, source: str, now: float) -> str | None:
         """Use up a link; return the cookie of the session, or None if there is no such link any more."""
         ends = self._links.pop(_hash(link), None)

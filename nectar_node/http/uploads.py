@@ -83,9 +83,6 @@ class Uploads:
             del self._waiting[next(iter(self._waiting))]
         return _told("NewPackageResponse", None if self._waiting else "the zip is too large")
 
-    def _bytes(self) -> int:
-        return sum(len(each.data) for each in self._waiting.values())
-
     def _install(self, token: object, package: PackageId, fields: object) -> PageAnswer | StartUpload:
         upload = self._waiting.get(package)
         if upload is None:
@@ -96,6 +93,11 @@ class Uploads:
         del self._waiting[package]
         self._starting.add(token)
         return StartUpload(token, package, upload.data)
+
+
+def told_how(problem: str, path: object, our: str) -> str:
+    """Return why a package was not started, with what its user types who wants it all the same; `path` is its zip's."""
+    return f"{problem} The command for that is `nectar start {path} --node {our}`; after it this works, too."
 
 
 def _package_untrusted(fields: object) -> PackageId:

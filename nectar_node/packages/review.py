@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace as changed
 from typing import NamedTuple
 
-from kernel.contract.address import SYSTEM
+from kernel.contract.address import SYSTEM, ProcessId
 from kernel.contract.capability import Capability
 from nectar_node.base.consent import ALL, Consent
 from nectar_node.base.errors import BadInput, BadPackage, NeedsConsent
@@ -164,6 +164,15 @@ def _missing(package: Package, question: Question, our: str) -> Iterator[str]:
 def power_text(wanted: WantedPower, our: str) -> str:
     """Return a powerful capability for people: its power's name, itself if that says more, and what it allows."""
     return f"{wanted.power.name} ({capability_text(wanted.capability, our)}), which is to {wanted.power.allows}"
+
+
+def why_not(package: Package, failures: tuple[tuple[ProcessId, str], ...]) -> str:
+    """Return why a package has not been started, as the installer says of its processes; there is one at least."""
+    process, why = failures[0]
+    path = next(entry.wasm_path for entry in package.entries if entry.process == process)
+    others = len(package.entries) - 1
+    rest = f", and none of the {others + 1} processes of {package.id} has been started" if others else ""
+    return f"{process} cannot be started from {path}: {why}{rest}."
 
 
 def question_row(package: Package, question: Question, our: str) -> dict[str, object]:

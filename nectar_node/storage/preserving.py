@@ -180,8 +180,10 @@ class Preserver:
         while start < end and self.void is None:
             try:
                 data = os.lseek(source, start, os.SEEK_DATA)
-            except OSError:  # a hole to the end
-                return
+            except OSError as error:
+                if error.errno != errno.ENXIO:
+                    raise
+                return  # a hole to the end
             hole = min(end, os.lseek(source, data, os.SEEK_HOLE))
             start = data
             while start < hole:

@@ -15,6 +15,7 @@ from kernel.contract.address import SYSTEM, PackageId, ProcessId
 from kernel.contract.events import UseState
 from kernel.contract.guest import Arrival, Failure, Program
 from kernel.contract.message import Envelope
+from nectar_node.base.system_processes import HOMEPAGE
 from nectar_node.contract.actions import BadCode, LogLine
 from nectar_node.contract.generations import ETH, ETH_SETTINGS, NO_CHAIN, NO_SETTINGS
 from nectar_node.contract.http import HttpEvent
@@ -49,7 +50,8 @@ MAX_TOLD = 256
 
 
 class Absent(SystemProcess):
-    """What stands for the names `x:distro:sys` that this node does not have: an error at once, which callers know.
+    """What stands for the names `x:distro:sys` that this node does not have, and for a homepage that does not run: an
+    error at once, which callers know.
 
     Packages of the existing node call system processes that exist there, above all eth:distro:sys to index names on a
     chain, and wait for an answer in their `init`. Whoever sends a request to such a name gets an error in the shape
@@ -87,6 +89,8 @@ class Absent(SystemProcess):
 def _error_untrusted(envelope: Envelope) -> object:
     """Return the error that callers of this name know; their libraries read any other answer as one, too."""
     name = envelope.target.process
+    if name == HOMEPAGE:
+        return {"Err": f"this node has no {name}: its user starts it with `nectar start homepage`"}
     if name != ETH:
         return {"Err": f"this node has no {name}"}
     try:
@@ -143,7 +147,7 @@ class SystemProcesses:
         process = self.by_id.get(target)
         if process is not None:
             self._receive(process, envelope, now)
-        elif target.package_id == SYSTEM:
+        elif target.package_id == SYSTEM or target == HOMEPAGE:
             self._receive(self._absent, envelope, now)
 
     def serve_peer(self, envelope: Envelope, now: float) -> bool:

@@ -20,6 +20,7 @@ package is not enough.
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -46,7 +47,16 @@ from nectar_node.storage.operations import (
     StopJob,
     is_part,
 )
-from nectar_node.system.process import SORRY, Cause, SystemProcess, SystemToken, bare, metadata_bytes, reply
+from nectar_node.system.process import (
+    SORRY,
+    Cause,
+    SystemAction,
+    SystemProcess,
+    SystemToken,
+    bare,
+    metadata_bytes,
+    reply,
+)
 from nectar_node.system.vfs_actions import ACTIONS, Action, Call, parse_untrusted, refusal
 from nectar_node.system.vfs_queue import Pending, VfsQueue
 from nectar_node.system.vfs_waits import AwaitedUntil, Waits
@@ -118,6 +128,10 @@ class Vfs(SystemProcess):
         self._waits = Waits[_Task](awaited_until)
         self._watches = Watches(memory)
         self._planned: Pending[_Task] | None = None
+        self._given: deque[tuple[GrantCapabilities, Envelope, object]] = deque()
+        """Grants to makers of drives that are to come, with whom to answer what then."""
+        self._granted: tuple[GrantCapabilities, Envelope, object] | None = None
+        """The one that has just been made."""
         """The operation that `_go_on` is handling."""
 
     # --- mounts -----------------------------------------------------------------------------------------------------
@@ -289,9 +303,29 @@ class Vfs(SystemProcess):
         except RequestRefused as refused:
             self._refuse(envelope, refused)
             return
-        if action is ACTIONS["CreateDrive"]:
-            self._give(envelope.source.process, call.location)
+        grant = self._due(envelope.source.process, call.location) if action is ACTIONS["CreateDrive"] else None
+        if grant is not None:
+            self._out.append(grant)
+            self._given.append((grant, envelope, value))
+            return
         self._answer(envelope, value, blob)
+
+    def next_action(self) -> SystemAction | None:
+        """Return the next action; after a grant, the answer to who gets it comes first."""
+        if self._granted is not None:
+            (grant, envelope, value), self._granted = self._granted, None
+            maker = envelope.source.process
+            if not all(self._holds(maker, right) for right in grant.capabilities):
+                # Only now it shows whether there is room for them.
+                facts = {"error": "the process holds too many capabilities to be given those of the drive"}
+                value = error_answer(VFS, self._generation(maker), "NotGiven", facts)
+            answer = reply(VFS, envelope, dump(value))
+            if answer is not None:
+                return answer
+        action = super().next_action()
+        if self._given and self._given[0][0] is action:
+            self._granted = self._given.popleft()
+        return action
 
     # --- watches ----------------------------------------------------------------------------------------------------
 
@@ -350,15 +384,15 @@ class Vfs(SystemProcess):
     def _right_to(self, drive: str, kind: str) -> Capability:
         return canonical(Capability(self._address, json.dumps({"kind": kind, "drive": drive})))
 
-    def _give(self, caller: ProcessId, location: Location) -> None:
-        """Grant the capabilities of a drive to its maker (G20), to pass them on. Who may write another package's drive
-        and no more does not get to read it by making it.
+    def _due(self, caller: ProcessId, location: Location) -> GrantCapabilities | None:
+        """Return the grant of a drive's capabilities to its maker (G20), to pass them on; None: it has them, or may
+        not. Who may write another package's drive and no more does not get to read it by making it.
         """
         package, drive = location.parts
         rights = tuple(self._right_to(f"/{package}/{drive}", kind) for kind in ("read", "write"))
         may = package == str(caller.package_id) or self._holds(caller, self._everything)
-        if may and not all(self._holds(caller, right) for right in rights):
-            self._out.append(GrantCapabilities(caller, rights))
+        has_all = all(self._holds(caller, right) for right in rights)
+        return GrantCapabilities(caller, rights) if may and not has_all else None
 
     def _resolve(self, path: str) -> _Place:
         """Return where a path leads; raises RequestRefused."""

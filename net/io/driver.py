@@ -8,7 +8,6 @@ everything that the driver has fed into the network it calls `turn`, so that the
 timer.
 """
 
-import contextlib
 from collections.abc import Callable
 
 import trio
@@ -249,8 +248,9 @@ class Driver:
                 except DialFailed as failure:
                     reason = DialFailure.REFUSED if failure.refused else str(failure)
             if self._links.get(connection) is not link:  # it has failed meanwhile
-                if stream is not None:
-                    await self._close(stream)
+                broken = None if stream is None else await self._close(stream)
+                if broken is not None:
+                    raise broken
             elif stream is None:
                 self._forget(connection)
                 self._port.dial_failed(connection, reason, self._clock())
@@ -271,7 +271,8 @@ class Driver:
         except Exception as error:
             link.failure = link.failure or error
         finally:
-            await self._close(stream)
+            failure = await self._close(stream)
+            link.failure = link.failure or failure
         try:
             if link.failure is None:
                 self._forget(connection)
@@ -291,10 +292,14 @@ class Driver:
                 await self._read(connection, link, stream)
                 nursery.cancel_scope.cancel()
 
-    async def _close(self, stream: Stream) -> None:
-        # a failure here has ended the connection all the same
-        with trio.CancelScope(shield=True), contextlib.suppress(Exception):
-            await stream.aclose()
+    async def _close(self, stream: Stream) -> Exception | None:
+        """End a connection whatever happens, and return the failure of our own code, if there is one."""
+        with trio.CancelScope(shield=True):
+            try:
+                await stream.aclose()
+            except Exception as error:
+                return error
+        return None
 
     def _failed(self, connection: int, error: Exception) -> None:
         """Report that our own code has failed at a connection, which is over."""

@@ -36,7 +36,7 @@ const style =
     \\.widgets li{border:1px solid var(--line);border-radius:.75rem;background:var(--card);overflow:hidden}
     \\h3{font-size:.9rem;margin:0;padding:.5rem .75rem;overflow-wrap:anywhere}
     \\iframe{display:block;width:100%;height:16rem;border:0;border-top:1px solid var(--line);background:#fff;color-scheme:light}
-    \\p{color:var(--faint)}
+    \\p{color:var(--faint)}code{overflow-wrap:anywhere;color:var(--text)}
 ;
 
 /// The page for who has opened `url`; lives until the next message.
@@ -56,7 +56,10 @@ fn write(out: *Writer, node: []const u8, url: []const u8, shown: []const apps.Ap
     try links(out, url, shown);
     try widgets(out, shown);
     if (shown.len == 0) {
-        try out.writeAll("<p>No package has put anything here yet. Those with pages do when they are started.</p>");
+        try out.writeAll("<p>Nothing is here yet. Packages with pages put an icon here when they start. One comes with the " ++
+            "node: <code>nectar start web_chat --node ");
+        try text(out, node);
+        try out.writeAll("</code></p>");
     }
     try out.writeAll("</main></body></html>");
 }

@@ -17,7 +17,6 @@ from nectar_node.contract.http import (
     HttpStart,
     PasswordChecked,
     StartUpload,
-    UploadStarted,
 )
 from nectar_node.http.node_page import refusal
 from testnet.browsers.downloads import Downloads
@@ -36,8 +35,11 @@ class SimDoor:
         later: Callable[[float, Callable[[], None]], None],
         password: bytes | None,
         count: Callable[[], int],
+        start: Callable[[StartUpload], None],
     ) -> None:
-        """`tell` gives the core an event; `later` does something after so many seconds, unless the node ends."""
+        """`tell` gives the core an event; `later` does something after so many seconds, unless the node ends; `start`
+        starts a package that a kit has sent.
+        """
         self.answers: dict[object, HttpAnswer] = {}
         """What browsers were answered, by the token of the request."""
         self.downloads = Downloads(self.answers, lambda event: later(0, lambda: tell(event)))
@@ -46,6 +48,7 @@ class SimDoor:
         self._tell = tell
         self._later = later
         self._password = password
+        self._start = start
         self.count = count
         """Returns how many WebSockets the core counts."""
 
@@ -69,8 +72,7 @@ class SimDoor:
                 why = refusal(501, "NoControl", "A simulated node has no control socket: a test asks its core.")
                 self.answers[token] = HttpAnswer(token, *why)
             case StartUpload():
-                started = UploadStarted(token, "a simulated node starts no packages that are sent to it")
-                self._later(0, lambda: self._tell(started))
+                self._later(0, lambda: self._start(action))
             case CheckPassword(_, password):
                 checked = PasswordChecked(token, password == self._password)
                 self._later(PASSWORD_SECONDS, lambda: self._tell(checked))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import sys
 import time
-import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,6 +20,8 @@ from rich.live import Live
 from nectar_node.base.errors import BadInput, NotRunning
 from nectar_node.cli.top import keys, wants_to_quit
 from nectar_node.console import output
+from nectar_node.console.browser import open_privately
+from nectar_node.http.sessions import LINK_SECONDS
 from nectar_node.launcher import options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from testnet.watch.figures import Figures, History
@@ -70,14 +72,15 @@ def _serve(network: LocalNetwork, interval: float, port: int, only_print: bool, 
 
     at_terminal = sys.stdout.isatty()
 
-    def give_links(link: Callable[[], str]) -> None:
+    def give_links(link: Callable[[], str], is_good: Callable[[str], bool]) -> None:
         url = link()
         if as_json:
             print(json.dumps({"url": url}), flush=True)
         else:
             output.say(url)
         if at_terminal and not only_print:
-            webbrowser.open(url)
+            # Enter, which asks for another link, is not kept waiting.
+            open_privately(url, network.folder, LINK_SECONDS, lambda: not is_good(url) or _has_line())
         # Not with `readline`, whose lock this thread would hold when the command ends.
         with contextlib.suppress(OSError):
             while sys.stdin.isatty() and os.read(sys.stdin.fileno(), 1024):
@@ -91,6 +94,11 @@ def _serve(network: LocalNetwork, interval: float, port: int, only_print: bool, 
             driver.serve_page(network, pollers, driver.WebOptions(port, interval), give_links, output.complain)
         finally:
             signal.signal(signal.SIGTTIN, before)
+
+
+def _has_line() -> bool:
+    """Whether somebody has typed something."""
+    return sys.stdin.isatty() and bool(select.select([sys.stdin.fileno()], [], [], 0)[0])
 
 
 @contextmanager

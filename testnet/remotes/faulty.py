@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from random import Random
 
-from nectar_node.backup.format.errors import RemoteFailed
+from nectar_node.backup.format.errors import BackupError, ObjectExists, ObjectMissing, RemoteFailed
 from nectar_node.backup.format.names import HEADS
 from nectar_node.backup.operations import (
     DeleteObject,
@@ -153,7 +153,7 @@ class FaultyRemote:
             case PutObject() | DeleteObject() if self._chance.random() < 0.5:
                 try:
                     self._carry_out(under.operation)
-                except Exception:  # nobody is there who could be told
+                except (BackupError, ObjectExists, ObjectMissing):  # nobody is there who could be told
                     return
 
     # --- troubles ---------------------------------------------------------------------------------------------------

@@ -50,6 +50,7 @@ from nectar_node.driver.log_budget import LogBudget
 from nectar_node.driver.program_code import load_program
 from nectar_node.packages.boot import Boot
 from nectar_node.packages.contents import with_digest
+from nectar_node.packages.decisions import Decision
 from nectar_node.packages.manifest import Package, read_package
 from nectar_node.storage.database import STORE_FILE
 from nectar_node.storage.ledger import DEFAULT_QUOTAS, Ledger, Quotas
@@ -62,6 +63,7 @@ from net.names.identity import Identity
 from net.names.registrar import Registrar
 from net.peering.network import Network, NetworkConfig
 from testnet.browsers.door import SimDoor
+from testnet.browsers.kits import SimKits
 from testnet.hostile.forgery import claim_name
 from testnet.sim.context import NodeContext
 from testnet.sim.disk import SimDisk
@@ -146,6 +148,7 @@ class SimNode(Wired):
             lambda seconds, what: self.at(simulation.now + seconds, what),
             spec.password,
             lambda: len(self.core.web_sockets.channels),
+            lambda upload: self._kits.take(upload),
         )
         """The browsers on its machine."""
         self._answers: dict[object, Arrival | Failure] = {}
@@ -161,6 +164,9 @@ class SimNode(Wired):
         chance = simulation.chance("disk", self.life)
         self._lanes = SimLanes(simulation, self.disk, chance, self._job_done, self.at)
         self.core = self._make_core(spec)
+        self._kits = SimKits(
+            name, self._tell_http, self.core.decisions.of, self.core.packages, self._start_kit, self._decide
+        )
         self.port = self.core.network
         if simulation.watches:
             self.core.trace(None, self)
@@ -237,13 +243,23 @@ class SimNode(Wired):
 
     def _lay_down(self, folder: Path) -> Package:
         """Copy a package to the node's disk, unless it is there, and return the copy."""
-        package = with_digest(read_package(folder, self.spec.name))
+        return self._copied(with_digest(read_package(folder, self.spec.name)))
+
+    def _copied(self, package: Package) -> Package:
         copy = f"{self.spec.name}/packages/{package.id}/{package.digest[:32]}"
         if copy not in self.disk.packages:
             for file in sorted(package.folder.iterdir()):
                 self.disk.put(Location(copy, (file.name,)), file.read_bytes())
-            self.disk.packages[copy] = replace(package, folder=Path(copy), origin=package.folder)
+            self.disk.packages[copy] = replace(package, folder=Path(copy), origin=package.source)
         return self.disk.packages[copy]
+
+    def _start_kit(self, package: Package, token: object) -> None:
+        self.core.install(self._copied(package), token, self._simulation.now)
+        self.go_on()
+
+    def _decide(self, package: PackageId, decision: Decision) -> None:
+        self.core.decide(package, decision, self._simulation.now)
+        self.go_on()
 
     def ask(self, target: str, body: bytes, timeout: int, blob: bytes | None = None) -> Arrival | Failure:
         """Send a request in the user's name, let virtual time pass until its outcome is there, and return it."""
@@ -447,8 +463,9 @@ class SimNode(Wired):
                     self.disk_uses[token] = action
                 case ShutDown():
                     self.at(self._simulation.now, lambda: self._simulation.leave(self.host))
-                case Installed(_, failures):
+                case Installed(token, failures):
                     self._simulation.record(self.host, f"installed, {len(failures)} failed")
+                    self.at(self._simulation.now, lambda t=token, f=failures: self._kits.installed(t, f))  # type: ignore[misc]
                 case Joined():
                     self.joined = True
                     self._simulation.record(self.host, "Joined")

@@ -34,9 +34,7 @@ def run_chromium() -> Iterator[Browser]:
         from playwright.sync_api import expect, sync_playwright
     except ImportError:
         raise BadInput("Tests in a browser need Playwright: pip install 'nectar-node[browser]'.") from None
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if program is None:
-        raise BadInput("Tests in a browser need Chromium: on Debian, apt-get install chromium.")
+    program = chromium()
     expect.set_options(timeout=PATIENCE * 1000)
     # Ctrl-C is ours alone: Playwright's own handler would close the browser under a test that is still being undone.
     # The sandbox is left off, as Playwright does: it cannot be had as root, nor in most containers.
@@ -47,6 +45,14 @@ def run_chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def chromium() -> str:
+    """Return the path of the browser; raises BadInput where there is none."""
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if program is None:
+        raise BadInput("Tests in a browser need Chromium: on Debian, apt-get install chromium.")
+    return program
 
 
 def _environment() -> dict[str, str | float | bool]:

@@ -68,6 +68,10 @@ class WatchDoor(HttpDoor):
         """Return a link that signs in once."""
         return self._site.link(self._url, trio.current_time())
 
+    def is_good(self, link: str) -> bool:
+        """Whether a link can still be used."""
+        return self._site.sessions.is_good(link.rpartition("=")[2], trio.current_time())
+
     def tell(self, name: str, told: object) -> None:
         """Send an event to all pages that follow."""
         self._feed.tell(name, told)
@@ -152,11 +156,11 @@ def serve_page(
     network: LocalNetwork,
     pollers: Pollers,
     options: WebOptions,
-    opened: Callable[[Callable[[], str]], None],
+    opened: Callable[[Callable[[], str], Callable[[str], bool]], None],
     say: Callable[[str], None],
 ) -> None:
-    """Serve the page until Ctrl-C. `opened` is called in a thread of its own with what gives links; `say` is given
-    sentences. Raises CannotListen."""
+    """Serve the page until Ctrl-C. `opened` is called in a thread of its own with what gives links, and what says
+    whether one can still be used; `say` is given sentences. Raises CannotListen."""
     door = open_door(HttpPlace(LOOPBACK, options.port), "--port")
     trio.run(_serve, network, pollers, options.interval, door, opened, say)
 
@@ -166,7 +170,7 @@ async def _serve(
     pollers: Pollers,
     interval: float,
     opened: DoorSocket,
-    told: Callable[[Callable[[], str]], None],
+    told: Callable[[Callable[[], str], Callable[[str], bool]], None],
     say: Callable[[str], None],
 ) -> None:
     chaos = ChaosRuns(network)
@@ -177,11 +181,16 @@ async def _serve(
     def link() -> str:
         return trio.from_thread.run_sync(door.link, trio_token=token)
 
+    def is_good(link: str) -> bool:
+        with suppress(trio.RunFinishedError):
+            return trio.from_thread.run_sync(door.is_good, link, trio_token=token)
+        return False
+
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(door.serve)
             nursery.start_soon(_look, door, network, pollers, interval, chaos, say)
-            threading.Thread(target=told, args=(link,), name="links", daemon=True).start()
+            threading.Thread(target=told, args=(link, is_good), name="links", daemon=True).start()
             await anext(signals)
             if chaos.runs:
                 say("Ending the chaos, with a report; a second Ctrl-C does not wait for the last outcomes.")

@@ -84,15 +84,17 @@ def boot_web_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callabl
     """Start a testnet of nodes that listen for browsers, which ends with the session.
 
     boot_web_nodes({"one.nec": (package_folder, …)}); without packages, None: those that come with the node.
-    Their keys have the `password`, if there is one.
+    Their keys have the `password`, if there is one; they listen at `host`.
     """
     started: list[LocalTestnet] = []
 
-    def boot(packages: dict[str, tuple[Path, ...] | None], password: bytes | None = None) -> LocalTestnet:
+    def boot(
+        packages: dict[str, tuple[Path, ...] | None], password: bytes | None = None, host: str = LOOPBACK
+    ) -> LocalTestnet:
         network = LocalTestnet(folder / str(len(started)), lifeline=lifeline)
         started.append(network)
         nodes = packages.items()
-        network.boot({name: BootOptions(packages=each, http=(LOOPBACK, 0), password=password) for name, each in nodes})
+        network.boot({name: BootOptions(packages=each, http=(host, 0), password=password) for name, each in nodes})
         return network
 
     folder = tmp_path_factory.mktemp("web")

@@ -5,15 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from nectar_node.console.browser import leading_page
 from nectar_node.contract.config import LOOPBACK
 from testnet.real.local import LocalTestnet
 from testnet.testing.browsers import Visitors
 from tests.browser.conftest import WebNode
+from tests.web_site import write_site
 
 SECRET = "<!doctype html><title>Secret</title><h1>For those who have signed in</h1>"
 
@@ -43,12 +46,54 @@ def test_a_link_that_has_been_used_signs_nobody_in_and_says_so(web_node: WebNode
     assert other.context.cookies() == []
 
 
-def test_the_password_is_all_that_is_asked_for_and_signs_in(
-    boot_web_nodes: Callable[..., LocalTestnet], nectar_visitors: Visitors, axe: Callable[[Page], None]
+@pytest.fixture(scope="module")
+def safe(boot_web_nodes: Callable[..., LocalTestnet], tmp_path_factory: pytest.TempPathFactory) -> WebNode:
+    """A node with a password, and a page for its user."""
+    package = write_site(tmp_path_factory.mktemp("safe") / "site")
+    node = WebNode(boot_web_nodes({"safe.nec": (package,)}, password=b"sesame"), "safe.nec")
+    node.bind("/secret", SECRET, authenticated=True)
+    return node
+
+
+def test_a_link_in_a_file_signs_in_and_leads_on(web_node: WebNode, nectar_visitors: Visitors, tmp_path: Path) -> None:
+    file = tmp_path / "open.html"
+    file.write_text(leading_page(web_node.link("site:local")))
+    page = nectar_visitors.open(file.as_uri())
+    heading(page, "The front page")
+    assert page.url.endswith(".localhost:" + web_node.url.rpartition(":")[2] + "/web:site:local/")
+
+
+PARTS = ("#a=b", "#//evil.example", "#javascript:alert(1)", "#%22%3E%3Cimg%20src=x%20onerror=alert(1)%3E")
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("begins", ["at the node", "at the package"])
+def test_what_follows_the_hash_of_an_address_is_kept_by_signing_in(
+    safe: WebNode, nectar_visitors: Visitors, part: str, begins: str
 ) -> None:
     nectar_visitors.allow("status of 401")
-    node = WebNode(boot_web_nodes({"safe.nec": ()}, password=b"sesame"), "safe.nec")
-    page = nectar_visitors.open(f"{node.url}/")
+    there = f"{safe.url.replace('//', '//web--site--local.')}/web:site:local/secret"
+    page = nectar_visitors.open((there if begins == "at the package" else f"{safe.url}/web:site:local/secret") + part)
+    if begins == "at the package":
+        page.get_by_role("link", name="Sign in").click()
+    for word in ("simsim", "sesame"):
+        page.get_by_label("Password of its key").fill(word)
+        page.keyboard.press("Enter")
+        if word == "simsim":
+            expect(page.get_by_role("alert")).to_have_text("That is not the password.")
+    heading(page, "For those who have signed in")
+    assert page.url == there + part
+    again = page.context.new_page()
+    again.goto(f"{safe.url}/web:site:local/secret{part}")
+    heading(again, "For those who have signed in")
+    assert again.url == there + part, "who is signed in is led there, too"
+
+
+def test_the_password_is_all_that_is_asked_for_and_signs_in(
+    safe: WebNode, nectar_visitors: Visitors, axe: Callable[[Page], None]
+) -> None:
+    nectar_visitors.allow("status of 401")
+    page = nectar_visitors.open(f"{safe.url}/")
     heading(page, "Sign in to safe.nec")
     expect(page.get_by_label("Password of its key")).to_be_focused()
     expect(page.locator("input:visible")).to_have_count(1)

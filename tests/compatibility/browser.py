@@ -72,6 +72,10 @@ class Browser:
         link = self._lab.nodes[self._node].core.sessions.make_link(self._lab.now)
         self.open(f"/login?link={link}")
 
+    def cookies(self, host: str) -> set[str]:
+        """The names of those that are kept for a host."""
+        return set(self._cookies.get(host, ()))
+
     def _keep(self, host: str, set_cookies: list[str]) -> None:
         for line in set_cookies:
             for name, morsel in SimpleCookie(line).items():

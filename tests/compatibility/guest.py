@@ -21,6 +21,8 @@ SYSTEM = (
     *("vfs", "http_server", "http-server", "http_client", "http-client", "kv", "sqlite", "timer", "kernel", "net"),
     *("eth", "state", "fd-manager", "notifications"),
 )
+PASSWORD = "sesame"
+"""Of each node."""
 ASKED = (*(f"{name}:distro:sys" for name in SYSTEM), "terminal:terminal:sys", "homepage:homepage:sys")
 """What the manifest of each guest asks for."""
 
@@ -126,7 +128,7 @@ def guests(
     nodes = [node_of(interface) for interface in interfaces]
     for interface in interfaces:
         made = _package(folder / interface, interface)
-        lab.boot_node(NodeSpec(node_of(interface), (*packages, made)))
+        lab.boot_node(NodeSpec(node_of(interface), (*packages, made), password=PASSWORD.encode()))
     lab.wait(lambda: all(map(lab.ready, nodes)), 60.0)
     yield [Guest(lab, each, nodes[(n + 1) % len(nodes)]) for n, each in enumerate(interfaces)]
     lab.close()

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import pty
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +21,7 @@ from nectar_node.contract.config import LOOPBACK
 from nectar_node.launcher.boot_options import BootOptions
 from testnet.real.local import LocalTestnet
 from tests.commands import nectar
+from tests.nectar_node.cli.terminal import ROOT, read_until
 from tests.waiting import until
 from tests.web_site import EARLY, LATE, SITE, tell_to_bind, write_site
 
@@ -155,6 +160,56 @@ def test_the_user_opens_a_page_signed_in_and_ends_the_session(browser: Browser) 
     assert nectar("sessions", "revoke", "none", *where).code == 1
     none = nectar("open", "--node", "registrar.nec", "--dir", str(browser.network.folder))
     assert (none.code, none.err) == (1, "registrar.nec serves no browsers: boot it with --http PORT.\n")
+
+
+_STARTED = """#!{python} -P
+import json, pathlib, re, sys, urllib.parse
+file = pathlib.Path(urllib.parse.unquote(urllib.parse.urlsplit(sys.argv[1]).path))
+link = re.search('href="([^"]*)"', file.read_text())[1].replace("&amp;", "&")
+modes = [oct(each.stat().st_mode & 0o777) for each in (file, file.parent)]
+pathlib.Path({told!r}).write_text(json.dumps([sys.argv[1:], modes, link]))
+"""
+
+
+def on_a_terminal(browser: Browser, program: str) -> tuple[subprocess.Popen[bytes], int]:
+    """`nectar open` where a person is, with that browser; and what the person sees."""
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"BROWSER": program, "PYTHONPATH": str(ROOT)}
+    where = ("--node", NODE, "--dir", str(browser.network.folder))
+    words = [sys.executable, "-P", "-m", "nectar_node", "open", *where]
+    opening = subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    return opening, ours
+
+
+def test_a_browser_is_started_with_a_private_file_and_not_with_the_link(browser: Browser, tmp_path: Path) -> None:
+    program, told = tmp_path / "browser", tmp_path / "told"
+    program.write_text(_STARTED.format(python=sys.executable, told=str(told)))
+    program.chmod(0o700)
+    before = set(browser.network.folder.iterdir())
+    opening, terminal = on_a_terminal(browser, str(program))
+    with opening, os.fdopen(terminal, "rb", 0):
+        shown = read_until(terminal, b"\r\n").decode().strip()
+        until(lambda: told.exists() and bool(told.read_text()))
+        (address,), modes, link = json.loads(told.read_text())
+        assert (address.startswith("file:///"), modes, link) == (True, ["0o600", "0o700"], shown)
+        with pytest.raises(subprocess.TimeoutExpired):
+            opening.wait(0.3)  # the file stays while the browser may still read it
+        connection = browser.connect()
+        connection.request("GET", link.removeprefix(browser.url))
+        assert connection.getresponse().status == 303
+        connection.close()
+        assert opening.wait(30) == 0
+    assert set(browser.network.folder.iterdir()) == before
+
+
+def test_without_a_browser_the_link_is_printed_and_nothing_is_left(browser: Browser, tmp_path: Path) -> None:
+    before = set(browser.network.folder.iterdir())
+    opening, terminal = on_a_terminal(browser, str(tmp_path / "none"))
+    with opening, os.fdopen(terminal, "rb", 0):
+        assert read_until(terminal, b"\r\n").decode().startswith(f"{browser.url}/login?link=")
+        assert opening.wait(30) == 0
+    assert set(browser.network.folder.iterdir()) == before
 
 
 def test_a_page_is_opened_by_its_package_alone_and_what_does_not_run_is_named_with_how_to_start_it(

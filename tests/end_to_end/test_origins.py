@@ -5,11 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import http.client
-import io
 import json
 import os
 import socket
-import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,7 +25,7 @@ from testnet.real.local import LocalTestnet
 from tests.cheap_keys import CHEAP
 from tests.commands import nectar
 from tests.end_to_end.test_http import NODE, Browser
-from tests.web_site import WEB, write_site
+from tests.web_site import write_site, zipped_site
 
 OPEN = "open.nec"
 """A node that takes messages without a token, and whose key has a password at libsodium's moderate cost."""
@@ -312,26 +310,6 @@ def message_as(node: Node, message: bytes, token: str, kind: str) -> Answer:
     return node.ask("POST", node.home, "/rpc:distro:sys/message", headers, message)
 
 
-def zipped(publisher: str, *asks: object) -> bytes:
-    """A package as a kit builds it."""
-    manifest = {
-        "process_name": "web",
-        "process_wasm_path": "/web.wasm",
-        "on_exit": "Restart",
-        "request_networking": False,
-        "request_capabilities": list(asks),
-        "grant_capabilities": [],
-        "public": True,
-    }
-    metadata = {"properties": {"package_name": "sent", "publisher": publisher}}
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as made:
-        made.writestr("manifest.json", json.dumps([manifest]))
-        made.writestr("metadata.json", json.dumps(metadata))
-        made.writestr("web.wasm", WEB.read_bytes())
-    return file.getvalue()
-
-
 def kit_starts(node: Node, token: str | None, data: bytes, store: str, publisher: str) -> Any:
     """What a kit's `start-package` is told at the end."""
     package = {"package_name": "sent", "publisher_node": publisher}
@@ -346,16 +324,16 @@ def kit_starts(node: Node, token: str | None, data: bytes, store: str, publisher
 @pytest.mark.parametrize("store", ["main:app_store:sys", "main:app-store:sys"])
 def test_a_kit_starts_a_package_and_a_new_version_of_it(node: Node, store: str) -> None:
     token, publisher = node.token(), f"{store[8:11].replace('_', '-').strip('-')}.os"
-    assert kit_starts(node, token, zipped(publisher), store, publisher) == {"InstallResponse": "Success"}
+    assert kit_starts(node, token, zipped_site(publisher), store, publisher) == {"InstallResponse": "Success"}
     tell = kit_message(f"web:sent:{publisher}", TELL)
     assert kit_parses(kit_sends(node, tell, token))[0] is not None, "it runs"
-    assert kit_starts(node, token, zipped(publisher, "vfs:distro:sys"), store, publisher) == {
+    assert kit_starts(node, token, zipped_site(publisher, "vfs:distro:sys"), store, publisher) == {
         "InstallResponse": "Success"
     }
 
 
 def test_a_package_that_asks_for_power_is_started_by_its_user_first(node: Node) -> None:
-    data, token, store = zipped("power.os", "kernel:distro:sys"), node.token(), "main:app_store:sys"
+    data, token, store = zipped_site("power.os", "kernel:distro:sys"), node.token(), "main:app_store:sys"
     refused = kit_starts(node, token, data, store, "power.os")
     assert refused["InstallResponse"] == "Failure"
     assert "--grant kernel" in refused["error"]
@@ -369,7 +347,7 @@ def test_a_package_that_asks_for_power_is_started_by_its_user_first(node: Node) 
 def test_what_is_no_package_is_refused_in_a_sentence(node: Node) -> None:
     token, store = node.token(), "main:app_store:sys"
     assert "is not a zip" in kit_starts(node, token, b"nonsense", store, "bad.os")["error"]
-    assert "The zip holds sent:a.os" in kit_starts(node, token, zipped("a.os"), store, "b.os")["error"]
+    assert "The zip holds sent:a.os" in kit_starts(node, token, zipped_site("a.os"), store, "b.os")["error"]
     order = json.dumps({"Install": {"package_name": "none", "publisher_node": "a.os"}})
     early = kit_parses(kit_sends(node, kit_message(store, order), token))[0]
     assert (early["InstallResponse"], "send NewPackage first" in early["error"]) == ("Failure", True)

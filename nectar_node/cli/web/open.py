@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import webbrowser
 from typing import Annotated
 from urllib.parse import quote
 
@@ -14,6 +13,7 @@ from kernel.contract.errors import BadAddress
 from nectar_node.base.errors import BadInput
 from nectar_node.base.shipped import find_shipped
 from nectar_node.console import output
+from nectar_node.console.browser import open_privately
 from nectar_node.launcher import options
 from nectar_node.launcher.client import ControlClient
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
@@ -32,16 +32,18 @@ def open(
 
     The link is printed. It signs in whoever opens it, once, within a minute.
     """
-    with LocalNetwork.find(directory).connect(node) as client:
+    network = LocalNetwork.find(directory)
+    with network.connect(node) as client:
         answer = client.ask("open")
         path = _path(client, package, node)
-    url = f"{answer['url']}&to={quote(path, safe='')}"
-    if as_json:
-        output.print_json({"node": node, "url": url, "seconds": answer["seconds"]})
-        return 0
-    print(url)
-    if not only_print and sys.stdout.isatty():
-        webbrowser.open(url)
+        url = f"{answer['url']}&to={quote(path, safe='')}"
+        if as_json:
+            output.print_json({"node": node, "url": url, "seconds": answer["seconds"]})
+            return 0
+        print(url, flush=True)
+        if not only_print and sys.stdout.isatty():
+            link = str(answer["url"]).partition("link=")[2]
+            open_privately(url, network.folder, answer["seconds"], lambda: not client.ask("link", name=link)["good"])
     return 0
 
 

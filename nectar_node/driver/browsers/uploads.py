@@ -11,6 +11,7 @@ import trio
 from nectar_node.base import own_files
 from nectar_node.base.errors import NodeError
 from nectar_node.contract.http import StartUpload
+from nectar_node.http.uploads import told_how
 from nectar_node.packages import unpacking
 from nectar_node.packages.startable import read_startable
 
@@ -41,7 +42,7 @@ async def start_upload(
     if not isinstance(done, dict):
         await trio.to_thread.run_sync(unpacking.discard, prepared)
         sentence = failed.get("sentence") if isinstance(failed, dict) else failed
-        return f"{sentence} The command for that is `nectar start {path} --node {our}`; after it this works, too."
+        return told_how(str(sentence), path, our)
     if isinstance(done.get("replaced"), str):
         await trio.to_thread.run_sync(unpacking.discard_replaced, Path(str(done["replaced"])), prepared, folder)
     return None

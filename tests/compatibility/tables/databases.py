@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any as Json
 
-from tests.compatibility.case import GENERATIONS, Any, Ask, Each, Keep, Play, Table
+from nectar_node.storage.operations import DATABASES, Location
+from tests.compatibility.case import GENERATIONS, Any, Ask, Each, Keep, Matching, Play, Table, by
 from tests.compatibility.guest import Guest
+from tests.compatibility.tables.files import change, holding_too_much
 
 PACKAGE = {"package_name": "tester", "publisher_node": "$NODE"}
 OTHER = {"package_name": "other", "publisher_node": "package.nec"}
@@ -36,9 +39,58 @@ def _grants(process: str) -> Json:
     return run
 
 
-def _shared(no_read: Json) -> tuple[Ask, ...]:
+def _not_given(process: str) -> Json:
+    def run(guest: Guest) -> str | None:
+        package = {"package_name": "tester", "publisher_node": guest.node}
+        got = holding_too_much(guest, process, {"package_id": package, "db": "much", "action": "Open"})
+        expected = by(guest.generation, _err({"NoCap": {"error": Any(str)}}, "AddCapFailed"))
+        return None if Matching().fits(expected, json.loads(got.body)) else got.shown()
+
+    return run
+
+
+def _passed_on(process: str, no_read: Json) -> Json:
+    """Who was given the capability to read another package's database gets as far as its owner: there is none here."""
+
+    def run(guest: Guest) -> str | None:
+        key = [OTHER, "d"]
+        right = [{"issuer": f"{guest.node}@{process}", "params": json.dumps({"kind": "read", "db_key": key})}]
+        change(guest, "GrantCapabilities", right)
+        asked = {"package_id": OTHER, "db": "d", "action": by(guest.generation, no_read)}
+        got = guest.ask(process, json.dumps(asked).encode())
+        change(guest, "DropCapabilities", right)
+        expected = by(guest.generation, _err("NoDb", {"NoDb": key}))
+        return None if Matching().fits(expected, json.loads(got.body)) else got.shown()
+
+    return run
+
+
+def _damaged(process: str, asked: Json, error: str) -> Json:
+    """The disk has damaged a database, the node boots again, and the package asks for something in it."""
+
+    def run(guest: Guest) -> str | None:
+        package = {"package_name": "tester", "publisher_node": guest.node}
+        guest.ask(process, json.dumps({"package_id": package, "db": "bad", "action": "Open"}).encode())
+        disk, file = guest.core.disk, f"{process.partition(':')[0]}-bad.db"
+        place = (f"{guest.node}/vfs", guest.package, DATABASES, file)
+        guest.lab.crash(guest.node)
+        for path in [path for path in disk.paths() if path[:3] == place[:3] and path[3].startswith(file)]:
+            disk.put(Location(path[0], path[1:]), bytes(range(256)) * 64 if path == place else b"")
+        guest.lab.start(guest.node)
+        guest.lab.wait(lambda: guest.lab.ready(guest.node), 60.0)
+        told = {"package_id": package, "db": "bad", "action": by(guest.generation, asked)}
+        got = guest.ask(process, json.dumps(told).encode())
+        found = json.loads(got.body)["Err"]
+        return None if error in (found if guest.generation == "C" else found["error"]) else got.shown()
+
+    return run
+
+
+def _shared(process: str, no_read: Json) -> tuple[Ask | Play, ...]:
     no_cap = {"NoCap": {"error": Any(str)}}
     return (
+        Play("Error: the opener cannot be given more (`NoCap`, `AddCapFailed`)", _not_given(process)),
+        Play("The capability to read another's database, passed on, lets it be read", _passed_on(process, no_read)),
         _do("Error: no database (`NoDb`)", no_read, _err("NoDb", {"NoDb": [PACKAGE, "none"]}), db="none"),
         _do("Error: no transaction (`NoTx`)", {"Commit": {"tx_id": 7777}}, _err("NoTx", {"NoTx": 7777})),
         _do("Error: another's database (`NoCap`, `NoReadCap`)", no_read, _err(no_cap, "NoReadCap"), package=OTHER),
@@ -82,7 +134,7 @@ KV = Table(
         _do("`Delete`", {"Delete": {"key": KEY, "tx_id": None}}),
         _do("`Backup`", Each("Backup", None)),
         _do("Error: no such key (`KeyNotFound`)", NO_KEY, _err("KeyNotFound", "KeyNotFound")),
-        *_shared(GET),
+        *_shared("kv:distro:sys", GET),
         _do(
             "Error: another's database, to write (`NoCap`, `NoWriteCap`)",
             {"Set": {"key": KEY, "tx_id": None}},
@@ -97,6 +149,7 @@ KV = Table(
         ),
         _do("Error: the disk is full (`IOError`)", SETTING, FULL, blob=bytes(1 << 20), full_disk=True),
         _do("`RemoveDb`", "RemoveDb"),
+        Play("Error: a damaged database (`RocksDBError`)", _damaged("kv:distro:sys", GET, "RocksDBError")),
     ),
 )
 
@@ -125,12 +178,20 @@ SQLITE = Table(
             blob=b"[1]",
             gets=b'[{"a":"one"}]',
         ),
+        _do("`Write` with bytes among the parameters, in base64", _write("UPDATE t SET c = ?"), blob=b'["/wA="]'),
+        _do(
+            "`Read`, `Query` with bytes among the parameters, and bytes in the rows",
+            _read("SELECT typeof(c) AS kind, c FROM t WHERE c = ?"),
+            "Read",
+            blob=b'["/wA="]',
+            gets=b'[{"kind":"blob","c":"/wA="}]',
+        ),
         _do("`BeginTx`", "BeginTx", {"BeginTx": {"tx_id": Keep("tx")}}),
         _do("`Write` in a transaction", _write("INSERT INTO t VALUES ('two', 2, NULL)", Keep("tx"))),
         _do("`Commit`", {"Commit": {"tx_id": Keep("tx")}}),
         _do("`Read`, `Query` after it", _read("SELECT count(*) AS n FROM t"), "Read", gets=b'[{"n":2}]'),
         _do("`Backup`", Each("Backup", None)),
-        *_shared(_read("SELECT 1")),
+        *_shared("sqlite:distro:sys", _read("SELECT 1")),
         _do(
             "Error: another's database, to write (`NoCap`, `NoWriteCap`)",
             _write("DELETE FROM t"),
@@ -165,5 +226,9 @@ SQLITE = Table(
             full_disk=True,
         ),
         _do("`RemoveDb`", "RemoveDb"),
+        Play(
+            "Error: a damaged database (`RusqliteError`)",
+            _damaged("sqlite:distro:sys", _read("SELECT count(*) FROM sqlite_schema"), "RusqliteError"),
+        ),
     ),
 )

@@ -7,8 +7,8 @@ import json
 import zipfile
 from typing import Any as Json
 
-from tests.compatibility.case import GENERATIONS, Any, Ask, Each, OneOf, Play, Table
-from tests.compatibility.guest import Guest
+from tests.compatibility.case import GENERATIONS, Any, Ask, Each, Matching, OneOf, Play, Table, by
+from tests.compatibility.guest import Got, Guest
 
 D = "/$PKG/drive"
 EARLY_ERRORS = (
@@ -72,6 +72,50 @@ def _bare_zip(guest: Guest) -> str | None:
     return None if got.body == b'"Ok"' else got.shown()
 
 
+def change(guest: Guest, name: str, capabilities: list[Json]) -> None:
+    """Let the node's user give the guest capabilities, or take them."""
+    for at in range(0, len(capabilities), 1000):
+        asked = {name: {"target": guest.id, "capabilities": capabilities[at : at + 1000]}}
+        guest.core.ask("our@kernel:distro:sys", json.dumps(asked).encode(), 5)
+
+
+def holding_too_much(guest: Guest, to: str, asked: Json) -> Got:
+    """What the guest is answered while it holds so much that it cannot be given more (MAX_GIVEN_CAPABILITIES)."""
+    many = [{"issuer": f"{guest.node}@vfs:distro:sys", "params": f'"{number}"'} for number in range(1040)]
+    change(guest, "GrantCapabilities", many[:900])
+    for each in many[900:]:
+        change(guest, "GrantCapabilities", [each])  # a list is given whole or not at all
+    got = guest.ask(to, json.dumps(asked).encode())
+    change(guest, "DropCapabilities", many)
+    return got
+
+
+def _not_given(guest: Guest) -> str | None:
+    got = holding_too_much(guest, "vfs:distro:sys", {"path": f"/{guest.package}/much", "action": "CreateDrive"})
+    early = {"Err": {"CapChannelFail": {"error": Any(str)}}}
+    return None if Matching().fits(by(guest.generation, Each(early, LATE_FULL)), json.loads(got.body)) else got.shown()
+
+
+def _as_root(guest: Guest) -> str | None:
+    """An app store unpacks other packages, and passes on what it holds to their drives."""
+    root = [{"issuer": f"{guest.node}@vfs:distro:sys", "params": '{"root":true}'}]
+    change(guest, "GrantCapabilities", root)
+    drive = f"/{guest.generation.lower()}:other.nec/drive"
+    got = guest.ask("vfs:distro:sys", json.dumps({"path": drive, "action": "CreateDrive"}).encode())
+    change(guest, "DropCapabilities", root)
+    held = guest.capabilities()
+    has = all(("vfs:distro:sys", {"kind": kind, "drive": drive}) in held for kind in ("read", "write"))
+    return None if got.body == b'"Ok"' and has else got.shown()
+
+
+def _link(_: Guest) -> str | None:
+    return "a drive has none"
+
+
+NO_LINKS = "a drive holds files and folders alone"
+LATE_FULL = {"Err": "AddCapFailed"}
+
+
 def _spawned(path: str) -> Json:
     def run(guest: Guest) -> str | None:
         return None if guest.spawn(path.replace("$PKG", guest.package)) else "no file at that path"
@@ -85,6 +129,7 @@ VFS = Table(
     (
         _do("`CreateDrive`", "CreateDrive", path=D),
         Play("`CreateDrive` gives the capabilities of the drive to whoever asked", _grants),
+        Play('`CreateDrive` for another package, by `{"root": true}`, gives them too', _as_root),
         _do("`CreateDir`", "CreateDir", path=f"{D}/d"),
         _do("`CreateDirAll`", "CreateDirAll", path=f"{D}/x/y/z"),
         _do("`CreateFile`", "CreateFile", path=f"{D}/new"),
@@ -111,6 +156,7 @@ VFS = Table(
             {"Metadata": {"file_type": "Directory", "len": Any(int)}},
             path=f"{D}/d",
         ),
+        Play("`Metadata` of a link or a device (`Symlink`, `Other`)", _link, why=NO_LINKS),
         _do("`Hash`", "Hash", {"Hash": [Any(int)] * 32}),
         _do("`SetLen`", {"SetLen": 5}),
         _do("`SyncAll`", "SyncAll"),
@@ -126,6 +172,7 @@ VFS = Table(
         Play("`spawn` of a file in the package", _spawned("/main.wasm")),
         Play("`spawn` of a whole path, with its leading slash", _spawned("/$PKG/pkg/main.wasm")),
         Play("`spawn` of a whole path without it", _spawned("$PKG/pkg/main.wasm")),
+        Play("Error: the maker of a drive cannot be given more (`CapChannelFail`, `AddCapFailed`)", _not_given),
         _do("Error: a file that is not there", "Read", AN_ERROR, path=f"{D}/none"),
         _do(
             "Error: no capability to read (`NoCap`, `NoReadCap`)",

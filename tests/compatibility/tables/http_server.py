@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from typing import Any as Json
+from urllib.parse import quote
 
 from msgspec import msgpack
 
 from kernel.contract.address import ProcessId
 from nectar_node.http.origins import label_of
+from nectar_node.system.http_server import MAX_UNDER_WAY_OF_ONE
 from tests.compatibility.browser import Browser, Page
 from tests.compatibility.case import Any, Ask, Each, OneOf, Play, Table, by, differs
-from tests.compatibility.guest import Got, Guest
+from tests.compatibility.guest import PASSWORD, Got, Guest
 
 SERVER = Each("http_server:distro:sys", "http-server:distro:sys")
 OK = {"Ok": None}
+COOKIE = Each("kinode-auth_", "hyperware-auth_")
 MALFORMED = {"Err": Each({"BadRequest": {"req": Any(str)}}, "MalformedRequest")}
 
 
@@ -99,6 +102,62 @@ def _authenticated(guest: Guest) -> str | None:
     user = Browser(guest.lab, guest.node)
     user.sign_in()
     return differs("the user gets", user.open(_address(guest, "/mine")).body, b"mine")
+
+
+def _cookie(guest: Guest) -> str | None:
+    """Packages name the cookie when they look for who is signed in."""
+    user = Browser(guest.lab, guest.node)
+    user.sign_in()
+    host = user.open(_address(guest, "/mine")).host
+    named = f"{COOKIE[guest.generation]}{guest.node}"
+    return None if named in user.cookies(host) else f"there are {', '.join(user.cookies(host))}"
+
+
+def _login(guest: Guest) -> str | None:
+    """Who has not signed in gets the login page, which takes the node's password."""
+    user = Browser(guest.lab, guest.node)
+    asked = user.open(_address(guest, "/mine"))
+    form = f"password={PASSWORD}&to={quote(_address(guest, '/mine'), safe='')}".encode()
+    told = {"content-type": "application/x-www-form-urlencoded"}
+    asked_at_home = user.open(_address(guest, "/mine"), host="localhost")
+    if b"<form method=post action=/login>" not in asked_at_home.body:
+        return f"no login page but {asked.status}"
+    user.open("/login", told, "POST", form)
+    return differs("who is in gets", user.open(_address(guest, "/mine")).body, b"mine")
+
+
+def _decoded(guest: Guest) -> str | None:
+    guest.will("answer", {"status": 200, "headers": {}})
+    guest.came()
+    _open(guest, "/games/a%20b%2F%C3%A9?move=%E2%99%98")
+    (came,) = guest.came()
+    http = json.loads(came.body)["Http"]
+    found = http["url_params"], http["query_params"]
+    return differs("came", found, ({"id": "a b/é"}, {"move": "♘"}))
+
+
+def _at_root(guest: Guest) -> str | None:
+    """Of all packages, only the homepage is at the root of an origin; others are below their names."""
+    home = Browser(guest.lab, guest.node)
+    home.sign_in()
+    shown = home.open("/homepage:homepage:sys/")
+    root = home.open("/", host=shown.host)
+    own = _open(guest, "/page").host
+    elsewhere = guest.browser.open("/page", host=own).status
+    return differs("found", (root.body == shown.body, elsewhere), (True, 404))
+
+
+def _nobody_to_ask(guest: Guest) -> str | None:
+    """A process that has enough to do is asked nothing more."""
+    guest.will("silence")
+    _bind(guest, "/slow")
+    host = f"{label_of(ProcessId.parse(f'main:{guest.package}'))}.localhost"
+    for _ in range(MAX_UNDER_WAY_OF_ONE):
+        guest.core.door.request("GET", _address(guest, "/slow"), (("host", host),), b"", ("127.0.0.1", 1))
+    status = _open(guest, "/slow").status
+    guest.lab.rest(60)  # they have all been answered 408
+    guest.came()
+    return differs("status", status, 503)
 
 
 def _local(guest: Guest) -> str | None:
@@ -212,6 +271,38 @@ def _long_ping(guest: Guest) -> str | None:
     return None if error == "WsPingPongTooLong" or "WebSocketPushError" in error else got.shown()
 
 
+def _controls(guest: Guest) -> str | None:
+    """Ping and Pong are sent, and Close is the end."""
+    socket, channel = _opened(guest)
+    told = []
+    for kind in ("Ping", "Pong", "Close"):
+        push = {"WebSocketPush": {"channel_id": channel, "message_type": kind}}
+        told.append(json.loads(_tell(guest, push, b"").body))
+    guest.lab.rest(1)
+    return differs("found", (told, socket.closed is not None), ([OK] * 3, True))
+
+
+def _secure_socket(guest: Guest) -> str | None:
+    """Only who is signed in at the package's origin gets in."""
+    _tell(guest, by(guest.generation, _socket("WebSocketSecureBind", extension=False)))
+    host = f"{label_of(ProcessId.parse(f'main:{guest.package}'))}.localhost"
+    told = {"host": host, "origin": f"http://{host}"}
+    stranger = guest.lab.websocket(guest.node, _address(guest, "/socket"), told)
+    user = guest.lab.websocket(guest.node, _address(guest, "/socket"), guest.lab.sign_in(guest.node, guest.id))
+    return differs("found", (stranger.is_open, user.is_open), (False, True))
+
+
+def _secure(guest: Guest) -> str | None:
+    """Only at an origin of the package's own, and to who is signed in there."""
+    _tell(guest, {"SecureBind": {"path": "/secure", "cache": True}}, b"secure", "text/html")
+    stranger = _open(guest, "/secure").body
+    user = Browser(guest.lab, guest.node)
+    user.sign_in()
+    got = user.open(_address(guest, "/secure"))
+    alone = got.host != "localhost"
+    return differs("found", (stranger == b"secure", got.body, alone), (False, b"secure", True))
+
+
 def _extension(guest: Guest) -> str | None:
     """An extension is sent what its process has for it, and the process what it answers, as a request."""
     socket, channel = _opened(guest, extension=True)
@@ -241,26 +332,34 @@ HTTP_SERVER = Table(
         Ask("`Bind`", {"Bind": {"path": "/x", "authenticated": False, "local_only": False, "cache": False}}, OK),
         Play("A browser's request is answered by the process: status, headers, blob", _served),
         Play("`Http`, as the process gets it: source, url, bound path, parameters", _request_of_a_browser),
+        Play("`Http` with parameters that are percent-encoded, in the path and in the query", _decoded),
         Play("`Http` with a body, as blob", _body_of_a_browser),
         Ask("`Bind` with `cache`", {"Bind": REPLY}, OK, blob=b"<p>kept</p>", mime="text/html"),
         Play("A cached page is served without waking the process", _cached),
         Play("A path that nobody bound goes to the base path", _base),
         Play("404 where nothing is bound", _nothing, "BC"),
         Play("`authenticated`: the page is for who has signed in", _authenticated),
+        Play("The cookie is named `kinode-auth_NODE` (A, B), `hyperware-auth_NODE` (C)", _cookie),
+        Play("`POST /login` with the node's password gives it; without it a GET gets the login page", _login),
+        Play("Only the homepage is at a root; all others are below their names", _at_root),
         Play("`local_only`: not through a proxy", _local),
         Play("`/our.js`, with which pages begin", _our_name),
         Play("408 when a process does not answer", _never),
         Play("500 when it answers nonsense", _nonsense),
+        Play("503 when it has too much to do to be asked", _nobody_to_ask),
         Play("500 when it ends", _ends),
         Ask("`SecureBind`", {"SecureBind": {"path": "/secure", "cache": False}}, OK),
+        Play("A `SecureBind` path is for who has signed in, at the package's own origin", _secure),
         Ask("`Unbind`", Each(None, {"Unbind": {"path": "/x"}}, B={"Unbind": {"path": "/x"}}), OK),
         Play("An unbound path is not served", _unbound, "BC"),
         Ask("`WebSocketBind`", _socket("WebSocketBind", authenticated=False, extension=False), OK),
         Ask("`WebSocketSecureBind`", _socket("WebSocketSecureBind", extension=False), OK),
         Ask("`WebSocketBind` of an extension", _socket("WebSocketBind", authenticated=False, extension=True), OK),
+        Play("A `WebSocketSecureBind` path is for who has signed in", _secure_socket),
         Play("`WebSocketOpen`: the process learns of a browser", _socket_opens),
         Play("`WebSocketPush` of a browser, text and bytes", _socket_tells),
         Play("`WebSocketPush` to a browser, text and bytes", _socket_is_told),
+        Play("`WebSocketPush` to a browser of `Ping`, `Pong` and `Close`", _controls),
         Play("`WebSocketClose` by the process", _socket_is_closed),
         Play("`WebSocketClose` by the browser", _socket_closes),
         Play("Error: a ping of more than 125 bytes (`WebSocketPushError`, `WsPingPongTooLong`)", _long_ping),
@@ -292,4 +391,5 @@ HTTP_SERVER = Table(
             {"Err": {"PathBindError": {"error": Any(str)}}},
         ),
     ),
+    "`InvalidSourceProcess` (C) is for a process whose name makes no path. Here each name does, so it is never needed.",
 )

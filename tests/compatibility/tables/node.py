@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from typing import Any as Json
 
@@ -10,6 +12,7 @@ from msgspec import msgpack
 from tests.compatibility.browser import Browser
 from tests.compatibility.case import NOTHING, Any, Ask, Each, OneOf, Play, Table, by
 from tests.compatibility.guest import GUESTS, Guest
+from tests.web_site import zipped_site
 
 CHILD = "child:$PKG"
 
@@ -57,6 +60,13 @@ def _on_exit(guest: Guest) -> str | None:
     return None if found == ["None", "Restart"] else f"it is {found}"
 
 
+def _printed(guest: Guest) -> str | None:
+    before = len(guest.core.log)
+    guest.send("kernel:distro:sys", b'{"Debug": "ProcessMap"}')
+    guest.lab.rest(0.1)
+    return None if any("ProcessMap" in line for line in guest.core.log[before:]) else "nothing is printed"
+
+
 def _shut_down(guest: Guest) -> str | None:
     guest.send("kernel:distro:sys", b'"Shutdown"')
     guest.lab.rest(5)
@@ -98,6 +108,7 @@ KERNEL = Table(
         Play("`GrantCapabilities`", _change("GrantCapabilities")),
         Play("`DropCapabilities`", _change("DropCapabilities"), "BC"),
         Ask('`{"Debug": "ProcessMap"}`', {"Debug": "ProcessMap"}, {"Debug": {"ProcessMap": Any(dict)}}),
+        Play('`{"Debug": "ProcessMap"}` without expecting an answer is printed', _printed),
         Ask('`{"Debug": {"Process": id}}`', {"Debug": {"Process": "$ID"}}, {"Debug": {"Process": MAP}}),
         Ask(
             '`{"Debug": {"HasCap": …}}`', {"Debug": {"HasCap": {"on": "$ID", "cap": HAS}}}, {"Debug": {"HasCap": False}}
@@ -212,6 +223,12 @@ def _removed(guest: Guest) -> str | None:
     return got.shown() if _stands(guest) else None
 
 
+def _alias_answered(guest: Guest) -> str | None:
+    before = guest.lab.now
+    got = guest.ask("terminal:terminal:sys", json.dumps(by(guest.generation, _aliased("hi:terminal:sys"))).encode())
+    return None if got.kind == "r" and guest.lab.now - before < 1 else f"{got.shown()} after a while"
+
+
 def _aliased(script: str | None) -> Json:
     asked = {"alias": "short", "process": script}
     return Each(asked, {"EditAlias": asked})
@@ -222,6 +239,7 @@ TERMINAL = Table(
     "terminal:terminal:sys",
     "terminal:terminal:sys",
     (
+        Play("`alias`, `EditAlias`: whoever waits is answered at once", _alias_answered),
         Ask("An alias is set", _aliased("hi:terminal:sys"), Each(NOTHING, {"EditAlias": "AliasSet"}), why=ALIASES),
         Play("The user has it", _set, why=ALIASES),
         Play("An alias is removed", _removed, why=ALIASES),
@@ -255,6 +273,14 @@ def _shown(there: bool) -> Json:
     return run
 
 
+def _removed_by_user(guest: Guest) -> str | None:
+    guest.core.ask("our@homepage:homepage:sys", json.dumps({"RemoveOther": guest.id}).encode(), 5)
+    gone = _shown(False)(guest)
+    guest.send("homepage:homepage:sys", json.dumps(ADD).encode())
+    guest.lab.rest(0.1)
+    return str(gone) if gone is not None else _shown(True)(guest) and "it does not come back"
+
+
 def _style(guest: Guest) -> str | None:
     got = guest.ask("homepage:homepage:sys", b'{"SetStylesheet": "body{color:teal}"}')
     browser = Browser(guest.lab, guest.node)
@@ -273,6 +299,7 @@ HOMEPAGE = Table(
         Play("`SetStylesheet`", _style, "BC", "no package decides how the page of all looks"),
         Ask("`RemoveOther` without its capability", {"RemoveOther": "$ID"}, NOTHING),
         Play("The page still shows who was to be removed so", _shown(True)),
+        Play("`RemoveOther` by the node's user", _removed_by_user),
         Ask("`Remove`", "Remove", NOTHING),
         Play("The page does not show who has been removed", _shown(False)),
     ),
@@ -313,6 +340,16 @@ ABSENT = Table(
 )
 
 
+def _token(guest: Guest) -> str:
+    return guest.core.core.sessions.make_token(guest.lab.now)
+
+
+def _no_token(guest: Guest) -> str | None:
+    asked = json.dumps({"process": f"main:{guest.package}", "body": "C"}).encode()
+    answer = guest.lab.post(guest.node, "/rpc:distro:sys/message", asked, {"content-type": "application/json"})
+    return None if answer is not None and answer.status == 401 else str(answer)
+
+
 def _injected(guest: Guest) -> str | None:
     asked: Json = {
         "node": None,
@@ -325,8 +362,7 @@ def _injected(guest: Guest) -> str | None:
         "mime": None,
         "data": None,
     }
-    token = guest.core.core.sessions.make_token(guest.lab.now)
-    told = {"content-type": "application/json", "authorization": f"Bearer {token}"}
+    told = {"content-type": "application/json", "authorization": f"Bearer {_token(guest)}"}
     answer = guest.lab.post(guest.node, "/rpc:distro:sys/message", json.dumps(asked).encode(), told)
     if answer is None or answer.status != 200:
         return f"status {None if answer is None else answer.status}"
@@ -334,9 +370,47 @@ def _injected(guest: Guest) -> str | None:
     return None if b'"messaging"' in bytes(json.loads(body)["body"]) else body.decode(errors="replace")
 
 
+def _kit_sends(guest: Guest, body: Json, data: bytes | None = None) -> Json:
+    """What the store answers to a kit, in the shape in which that sends it."""
+    store = by(guest.generation, Each("main:app_store:sys", "main:app-store:sys"))
+    encoded = None if data is None else base64.b64encode(data).decode()
+    asked = {"node": None, "process": store, "inherit": False, "expects_response": 15, "body": json.dumps(body)}
+    told = {"content-type": "application/json", "authorization": f"Bearer {_token(guest)}"}
+    sent = json.dumps({**asked, "metadata": None, "context": None, "mime": None, "data": encoded}).encode()
+    answer = guest.lab.post(guest.node, "/rpc:distro:sys/message", sent, told)
+    if answer is None or answer.status != 200:
+        return None if answer is None else answer.status
+    return json.loads(bytes(json.loads(bytes(answer.body))["body"]))
+
+
+def _started(guest: Guest) -> str | None:
+    package = {"package_name": "sent", "publisher_node": guest.node}
+    data = zipped_site(guest.node, code=_code(guest))
+    got = [_kit_sends(guest, {"NewPackage": {"package_id": package, "mirror": True}}, data)]
+    install = {"package_id": package, "version_hash": hashlib.sha256(data).hexdigest(), "metadata": None}
+    got.append(_kit_sends(guest, {"Install": install}))
+    runs = guest.core.core.runs(f"web:sent:{guest.node}")
+    expected = [{"NewPackageResponse": "Success"}, {"InstallResponse": "Success"}]
+    return None if runs and got == expected else f"{got}, it {'runs' if runs else 'does not run'}"
+
+
+def _asks_first(guest: Guest) -> str | None:
+    package = {"package_name": "sent", "publisher_node": "power.os"}
+    data = zipped_site("power.os", "kernel:distro:sys", code=_code(guest))
+    _kit_sends(guest, {"NewPackage": {"package_id": package, "mirror": True}}, data)
+    got = _kit_sends(guest, {"Install": {"package_id": package, "version_hash": hashlib.sha256(data).hexdigest()}})
+    fits = got["InstallResponse"] == "Failure" and "--grant kernel" in got["error"]
+    return None if fits and not guest.core.core.runs("web:sent:power.os") else str(got)
+
+
 RPC = Table(
     "/rpc:distro:sys/message",
     "",
-    (Play("A request of the developer kit reaches a process, and its answer comes back", _injected),),
+    (
+        Play("A request of the developer kit reaches a process, and its answer comes back", _injected),
+        Play("`start-package`: `NewPackage` with a zip, then `Install`, starts the package", _started),
+        Play("`start-package` of what asks for power: a failure that says what its user types", _asks_first),
+        Play("Without a token: 401", _no_token),
+    ),
     "It takes a token (`nectar sessions token`), or a node that was booted with `--rpc-open`.",
 )

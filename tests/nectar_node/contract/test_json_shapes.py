@@ -35,7 +35,8 @@ from nectar_node.contract.json_shapes import (
     text_untrusted,
     variant_untrusted,
 )
-from tests.nectar_node.system.drives import APP, JSON, OUR
+from tests.nectar_node.system.driven import APP, OUR
+from tests.nectar_node.system.drives import JSON
 
 MAIN = Address(OUR, APP)
 

@@ -15,7 +15,8 @@ from nectar_node.databases.kv import Kv
 from nectar_node.storage.operations import PutPairs
 from nectar_node.storage.package_databases import MAX_KEY_BYTES
 from nectar_node.system.process import SORRY
-from tests.nectar_node.system.asked import APP, OTHER, PACKAGE, SIBLING, Asked
+from tests.nectar_node.system.asked import PACKAGE, SIBLING, Asked
+from tests.nectar_node.system.driven import APP, OTHER
 from tests.nectar_node.system.drives import JSON
 from tests.seeds import seeds
 
@@ -86,11 +87,11 @@ def test_the_opener_gets_capabilities_to_pass_on_and_each_allows_its_own(kv: Ask
     assert {holder for holder, _ in kv.held} == {APP}
     assert len(kv.held) == 2
     assert kv.ask(setting("a"), b"one", source=SIBLING) == "Ok"
-    kv.hold(OTHER, "read", "d")
+    kv.hold_database(OTHER, "read", "d")
     assert kv.ask({"Get": key("a")}, source=OTHER) == ({"Get": key("a")}, b"one")
     assert kv.ask(deleting("a"), source=OTHER) == {"Err": "NoWriteCap"}
     assert kv.ask({"Get": key("a")}, source=OTHER, db="e") == {"Err": "NoReadCap"}
-    kv.hold(OTHER, "write", "d")
+    kv.hold_database(OTHER, "write", "d")
     assert kv.ask(deleting("a"), source=OTHER) == "Ok"
 
 
@@ -132,7 +133,7 @@ def test_what_comes_while_a_commit_is_under_way_shares_the_next_one(kv: Asked) -
         kv.put(setting(str(number)), b"x")
     kv.put({"Get": key("49")})
     kv.put(setting("49"), b"y")
-    kv.work()
+    kv.finish()
     writes = [job.operation for job in kv.jobs[before:]]
     assert [len(each.pairs) if isinstance(each, PutPairs) else 0 for each in writes] == [1, 49, 0, 1]
     assert kv.replies[-2].blob is not None
@@ -144,7 +145,7 @@ def test_one_write_that_finds_no_room_does_not_fail_those_beside_it() -> None:
     kv.ask("Open")
     for name, size in (("first", 1), ("small", 10), ("large", 2 << 20), ("other", 10)):
         kv.put(setting(name), bytes(size))
-    kv.work()
+    kv.finish()
     answers = [json.loads(each.response.body) for each in kv.replies[1:]]
     problem = {"Err": {"IOError": "the package's quota of 1048576 bytes is used up"}}
     assert answers == ["Ok", "Ok", problem, "Ok"]
@@ -196,7 +197,7 @@ def test_any_request_gets_one_answer(value: object) -> None:
     kv = Asked(Kv)
     for body in (value, {"package_id": PACKAGE, "db": "d", "action": value}, {"package_id": value, "db": value}):
         kv.send(json.dumps(body).encode())
-        kv.work()
+        kv.finish()
     assert len(kv.replies) == 3
 
 
@@ -208,7 +209,7 @@ def test_a_failure_of_its_own_code_ends_the_requests_it_was_handling_alone(
     kv.put(setting("b"), b"y")
     kv.process.recover(job, 0.0)
     kv.look()
-    kv.work()
+    kv.finish()
     answers = [json.loads(each.response.body) for each in kv.replies[1:]]
     assert answers == [{"Err": {"IOError": SORRY}}, "Ok"]
     kv.process.done(job, None, 0.0)  # its outcome, late
@@ -251,7 +252,7 @@ def test_who_cannot_be_given_the_capabilities_of_a_database_is_told_so_and_other
         kv.generations[source] = generation
         kv.put("Open", source=source, db="e")
         kv.put({"Get": key("a")}, source=source, db="e")
-    kv.work()
+    kv.finish()
     text = "the process holds too many capabilities to be given those of the database"
     answers = {json.dumps(json.loads(each.response.body)) for each in kv.replies[1:]}
     assert answers == {
@@ -283,11 +284,11 @@ def test_a_value_that_is_known_is_got_without_the_disk_and_never_an_older_one(kv
     assert len(kv.jobs) == jobs + 1
     kv.put(setting("a"), b"two")
     kv.put({"Get": key("a")})  # waits for the value that is being set
-    kv.work()
+    kv.finish()
     blob = kv.replies[-1].blob
     assert blob is not None
     assert blob.bytes == b"two"
-    kv.hold(OTHER, "read", "other")
+    kv.hold_database(OTHER, "read", "other")
     assert kv.ask({"Get": key("a")}, source=OTHER) == {"Err": "NoReadCap"}
     kv.ask("RemoveDb")
     assert kv.ask({"Get": key("a")}) == {"Err": {"NoDb": [PACKAGE, "d"]}}
@@ -314,7 +315,7 @@ def test_gets_that_wait_together_are_one_job_as_far_as_their_values_fit(kv: Aske
     kv.put(deleting("none"))
     for name in ("0", "1", "2", "none", "3"):
         kv.put({"Get": key(name)})
-    kv.work()
+    kv.finish()
     got = [json.loads(each.response.body) for each in kv.replies[1:]]
     assert got == [{"Get": key("0")}, {"Get": key("1")}, {"Get": key("2")}, {"Err": "KeyNotFound"}, {"Get": key("3")}]
     assert len(kv.jobs) - jobs == 3

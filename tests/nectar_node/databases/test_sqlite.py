@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from kernel.contract.guest import Generation
 from nectar_node.databases.sqlite import Sqlite
 from nectar_node.storage import package_sql
-from tests.nectar_node.system.asked import APP, OTHER, PACKAGE, Asked
+from tests.nectar_node.system.asked import PACKAGE, Asked
+from tests.nectar_node.system.driven import APP, OTHER
 from tests.nectar_node.system.drives import JSON
 from tests.seeds import seeds
 
@@ -120,7 +121,7 @@ def test_a_parameter_in_base64_is_bytes_in_sql_and_comes_back_as_it_was_sent(sql
 def test_who_may_only_read_writes_nothing(sql: Sql) -> None:
     sql.write("CREATE TABLE t (a)")
     sql.write("INSERT INTO t VALUES (1)")
-    sql.hold(OTHER, "read", "d")
+    sql.hold_database(OTHER, "read", "d")
     queries = (
         "WITH x AS (SELECT 1) DELETE FROM t",
         "WITH x AS (SELECT 1) INSERT INTO t SELECT 2",
@@ -267,7 +268,7 @@ def test_any_request_gets_one_answer(value: object) -> None:
     sql = Sql()
     for body in (value, {"package_id": PACKAGE, "db": "d", "action": value}, {"package_id": value, "db": value}):
         sql.send(json.dumps(body).encode())
-        sql.work()
+        sql.finish()
     assert len(sql.replies) == 4
 
 

@@ -177,6 +177,71 @@ def test_the_cookie_of_one_origin_opens_no_other(web: Site) -> None:
     assert web.get(f"{BASE}/x", host=WEB, cookie=tossed).status == 200, "one from a host beside it does not shadow it"
 
 
+# --- links ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "told"),
+    [
+        ("HEAD", {}),
+        ("GET", {"sec-purpose": "prefetch"}),
+        ("GET", {"sec-purpose": "prefetch;prerender"}),
+        ("GET", {"purpose": "prefetch"}),
+        ("GET", {"x-moz": "prefetch"}),
+        ("GET", {"x-purpose": "preview"}),
+    ],
+)
+def test_who_only_looks_at_a_link_or_fetches_it_ahead_does_not_use_it_up(
+    web: Site, method: str, told: dict[str, str]
+) -> None:
+    link = f"/login?link={web.link()}"
+    looked = web.browse(method, link, {**OPENS, "host": HOME, **told})
+    assert "set-cookie" not in dict(looked.headers)
+    assert looked.status == (303 if method == "HEAD" else 503)
+    assert cookie_of(opens(web, HOME, link)), "it is as good as before"
+    assert opens(web, HOME, link).status == 401
+
+
+def test_a_link_that_a_page_or_file_leads_to_goes_on_by_a_page_of_the_nodes(web: Site) -> None:
+    link = f"/login?link={web.link()}&to=%2Fx%3Fa%3D%22"
+    arrived = opens(web, HOME, link, **{"sec-fetch-site": "cross-site"})
+    assert cookie_of(arrived)
+    assert (arrived.status, '<a rel=next href="/x?a=&quot;">' in said(arrived)) == (200, True), (
+        "a redirect would not do"
+    )
+    unsaid = {"host": HOME, "user-agent": "Mozilla/5.0", "accept": "text/html"}
+    assert web.browse("GET", f"/login?link={web.link()}", unsaid).status == 200
+
+
+# --- browsers that do not say which page is behind a request ----------------------------------------------------------
+
+
+def test_without_fetch_metadata_a_package_can_only_make_a_browser_open_pages_of_others_in_a_window(web: Site) -> None:
+    web.bind("/mine", authenticated=True)
+    host, own = entered(web, signed_in(web), f"{BASE}/mine")
+    browser = {"host": host, "cookie": own, "user-agent": "Mozilla/5.0"}
+    text, picture, inner = {"accept": "text/html"}, {"accept": "image/*"}, {"referer": f"http://{host}{BASE}/"}
+    outer = {"referer": f"http://{OTHER}/"}
+    for told in (inner, text | inner, picture | inner):
+        assert web.browse("GET", f"{BASE}/mine", browser | told).status == 200, "the page's own parts"
+    for told in (picture, picture | outer, outer, {}):
+        assert web.browse("GET", f"{BASE}/mine", browser | told).status == 403, told
+    for method in ("POST", "DELETE"):
+        assert web.browse(method, f"{BASE}/mine", browser | inner).status == 403, "these have an Origin"
+        assert web.browse(method, f"{BASE}/mine", browser | {"origin": f"http://{host}"}).status == 200
+    for told in (text, text | outer):
+        opened = web.browse("GET", f"{BASE}/mine?a=%22%3E", browser | told)
+        assert f'<a rel=next href="{BASE}/mine?a=%22%3E">' in said(opened), "which no frame shows"
+        assert "frame-ancestors 'none'" in dict(opened.headers)["content-security-policy"]
+
+
+def test_without_fetch_metadata_pages_that_are_open_to_all_stay_so(web: Site) -> None:
+    web.bind("/open")
+    for told in ({"accept": "text/html"}, {"accept": "image/*"}, {"referer": f"http://{OTHER}/"}):
+        answer = web.browse("GET", f"{BASE}/open", {"host": WEB, "user-agent": "Mozilla/5.0", **told})
+        assert bytes(answer.body).startswith(b"http-server "), told
+
+
 # --- codes ------------------------------------------------------------------------------------------------------------
 
 
@@ -320,7 +385,7 @@ def test_a_page_of_the_users_asks_for_the_password_and_leads_back(web: Site) -> 
     assert asked.status == 401
     assert f'name=to value="{BASE}/mine?a=b&amp;c=d"' in said(asked)
     policy = dict(asked.headers)["content-security-policy"]
-    assert "default-src 'self'" in policy
+    assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
     answer = give(web, PASSWORD, f"{BASE}/mine?a=b&c=d")

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel.contract.address import ProcessId
-from nectar_node.http.origins import is_foreign, is_navigation, label_of, place_untrusted, process_of, serves
+from nectar_node.http.origins import (
+    is_foreign,
+    is_navigation,
+    is_untold,
+    label_of,
+    place_untrusted,
+    process_of,
+    serves,
+)
 
 NAMES = st.text("abxn019-_.", min_size=1, max_size=12)
 LABELS = st.from_regex(r"[abxn09](?:[abxn09-]{0,4}[abxn09])?", fullmatch=True)
@@ -123,7 +131,42 @@ def test_a_name_that_the_node_does_not_have_is_not_its_name(host: str) -> None:
     ],
 )
 def test_a_page_of_another_origin_is_told_by_what_the_browser_says(headers: dict[str, str], foreign: bool) -> None:
-    assert is_foreign(headers, "a.localhost:8080", secure=False) == foreign
+    assert is_foreign("GET", headers, "a.localhost:8080", secure=False) == foreign
+
+
+@pytest.mark.parametrize(
+    ("method", "told", "foreign"),
+    [
+        ("GET", {"referer": "http://a.one.lan/page"}, False),
+        ("GET", {"referer": "http://b.one.lan/page", "accept": "text/html"}, True),
+        ("GET", {"referer": "http://a.one.lan.evil.example/"}, True),
+        ("GET", {"referer": "https://a.one.lan/page"}, True),
+        ("GET", {"accept": "text/html"}, False),
+        ("GET", {"accept": "image/*"}, True),
+        ("HEAD", {}, True),
+        ("POST", {"origin": "http://a.one.lan"}, False),
+        ("POST", {"referer": "http://a.one.lan/page"}, True),
+        ("DELETE", {}, True),
+    ],
+)
+def test_a_browser_that_sends_no_fetch_metadata_tells_by_origin_and_referer(
+    method: str, told: dict[str, str], foreign: bool
+) -> None:
+    assert is_foreign(method, {"user-agent": "Mozilla/5.0", **told}, "a.one.lan", secure=False) == foreign
+
+
+def test_what_a_browser_opens_is_told_from_what_it_may_show_in_a_frame_by_what_leads_there() -> None:
+    browser = {"user-agent": "Mozilla/5.0", "accept": "text/html"}
+    for told, untold in (
+        ({}, True),
+        ({"referer": "http://b.one.lan/"}, True),
+        ({"referer": "http://a.one.lan/"}, False),
+        ({"sec-fetch-dest": "document"}, False),
+        ({"origin": "http://a.one.lan"}, False),
+    ):
+        assert is_untold("GET", browser | told, "a.one.lan", secure=False) == untold, told
+    assert not is_untold("GET", {"accept": "text/html"}, "a.one.lan", secure=False), "a program"
+    assert not is_untold("POST", browser, "a.one.lan", secure=False)
 
 
 def test_a_frame_or_a_part_of_a_page_is_no_navigation() -> None:

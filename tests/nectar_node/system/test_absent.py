@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,8 +13,13 @@ from hypothesis import strategies as st
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.events import Reply
 from kernel.contract.message import Envelope, ReplyTo, Request
+from nectar_node.base.shipped import find_shipped
+from nectar_node.base.system_processes import HOMEPAGE
 from nectar_node.contract.actions import LogLine
 from nectar_node.system.processes import MAX_TOLD, Absent
+from testnet.sim.programs import Programs
+from testnet.sim.simulation import NodeSpec, Simulation
+from tests.nectar_node.system.test_http_server import NODE, Site, site
 
 OUR = "our.nec"
 APP = Address(OUR, ProcessId("main", "app", "sys"))
@@ -54,6 +61,25 @@ def test_a_request_is_answered_at_once_as_its_callers_know(name: str, asked: obj
     (reply,), _ = ask(Absent(), name, json.dumps(asked).encode())
     assert (reply.source, reply.response.metadata) == (ProcessId(name, "distro", "sys"), '"m"')
     assert json.loads(reply.response.body) == answer
+
+
+def test_who_asks_a_homepage_that_does_not_run_is_told_so_at_once(tmp_path: Path, nectar_programs: Programs) -> None:
+    with closing(Simulation(1, nectar_programs)) as simulation:
+        node = simulation.boot_node(NodeSpec(NODE, (site(tmp_path / "pkg"),)))
+        simulation.settle()
+        before = simulation.now
+        answer = Site(simulation, node).tell("GetApps", server=str(HOMEPAGE))
+        assert answer == {"Err": f"this node has no {HOMEPAGE}: its user starts it with `nectar start homepage`"}
+        assert simulation.now - before < 1
+
+
+def test_a_homepage_that_runs_is_asked_itself(tmp_path: Path, nectar_programs: Programs) -> None:
+    shipped = find_shipped("homepage")
+    assert shipped is not None
+    with closing(Simulation(1, nectar_programs)) as simulation:
+        node = simulation.boot_node(NodeSpec(NODE, (shipped, site(tmp_path / "pkg", homepage=True))))
+        simulation.settle()
+        assert Site(simulation, node).tell("GetApps", server=str(HOMEPAGE)) == {"GetApps": []}
 
 
 def test_a_request_that_expects_no_answer_is_dropped() -> None:

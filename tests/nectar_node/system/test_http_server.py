@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from kernel.contract.address import ProcessId
+from nectar_node.base.system_processes import HOMEPAGE
 from nectar_node.contract.http import HttpAnswer, HttpGone
 from nectar_node.http.bindings import (
     MAX_CACHED_BYTES_OF_ONE,
@@ -39,9 +40,10 @@ BASE = "/web:site:local"
 EARLY, LATE = "http_server:distro:sys", "http-server:distro:sys"
 
 
-def site(folder: Path, *names: str) -> Path:
-    """A package whose processes have pages when they are told so."""
-    return write_guests(folder, WEB.read_bytes(), names or ["web"], [EARLY, LATE], on_exit="None")
+def site(folder: Path, *names: str, homepage: bool = False) -> Path:
+    """A package whose processes have pages when they are told so, and may speak to the homepage."""
+    asks = [EARLY, LATE, *([str(HOMEPAGE)] if homepage else [])]
+    return write_guests(folder, WEB.read_bytes(), names or ["web"], asks, on_exit="None")
 
 
 class Site:

@@ -25,7 +25,8 @@ from nectar_node.system.net import (
     _is_message_pack,
 )
 from net.names.directory import Endpoint, NameRecord
-from tests.nectar_node.system.drives import APP, JSON, OUR
+from tests.nectar_node.system.driven import APP, OUR
+from tests.nectar_node.system.drives import JSON
 
 THEIR = "their.nec"
 RECORD = NameRecord(THEIR, b"\x01" * 32, (Endpoint("127.0.0.1", 9000),), (), 3, 0, 1)

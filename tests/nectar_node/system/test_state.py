@@ -33,7 +33,8 @@ from nectar_node.system.process import Committed, Removal
 from nectar_node.system.state import MAX_BODY_BYTES, MAX_WAITING, STATE, State
 from nectar_node.system.state_queues import COMMIT_BYTES, COMMIT_ROWS
 from testnet.sim.disk import SimDisk
-from tests.nectar_node.system.drives import APP, JSON, OTHER, OUR
+from tests.nectar_node.system.driven import APP, OTHER, OUR
+from tests.nectar_node.system.drives import JSON
 
 STORE = Location("one.nec", ("store",))
 

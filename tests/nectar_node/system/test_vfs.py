@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel.contract.address import Address
+from kernel.contract.guest import Generation
 from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request, Response
 from nectar_node.base.system_processes import VFS
 from nectar_node.storage.operations import MAX_DEPTH, DiskError, DiskFault, Hash, Location, Replace
@@ -16,7 +17,8 @@ from nectar_node.system import vfs_queue
 from nectar_node.system.vfs import MAX_BODY_BYTES, MAX_CURSORS
 from nectar_node.system.vfs_actions import ACTIONS
 from nectar_node.system.vfs_queue import MAX_REQUESTS
-from tests.nectar_node.system.drives import APP, JSON, OTHER, OUR, Drives
+from tests.nectar_node.system.driven import APP, OTHER, OUR
+from tests.nectar_node.system.drives import JSON, Drives
 
 
 @pytest.fixture
@@ -53,8 +55,8 @@ def test_requests_are_answered_with_their_metadata_if_they_expect_an_answer(driv
     assert reply is not None
     assert reply.response == Response(False, b'{"ReadDir":[]}', '"echo me"')
     address = Address(OUR, APP)
-    drives.vfs.receive(Envelope(1, address, Address(OUR, VFS), None, Request(False, None, b"x")), 0.0)
-    assert drives.vfs.next_action() is None
+    drives.process.receive(Envelope(1, address, Address(OUR, VFS), None, Request(False, None, b"x")), 0.0)
+    assert drives.process.next_action() is None
 
 
 @pytest.mark.parametrize(
@@ -138,8 +140,8 @@ def test_a_path_is_the_same_with_and_without_its_first_slash(drives: Drives) -> 
 def test_code_is_found_by_its_path_with_and_without_its_first_slash(drives: Drives) -> None:
     package, place = APP.package_id, Location("drives", ("app:sys", "pkg", "x.wasm"))
     for path in ("x.wasm", "/x.wasm", "app:sys/pkg/x.wasm", "/app:sys/pkg/x.wasm"):
-        assert drives.vfs.locate(package, path) == place
-    assert drives.vfs.locate(package, "app:sys/d/x.wasm") == Location("drives", ("app:sys", "d", "x.wasm"))
+        assert drives.process.locate(package, path) == place
+    assert drives.process.locate(package, "app:sys/d/x.wasm") == Location("drives", ("app:sys", "d", "x.wasm"))
 
 
 WRITES: list[tuple[str, object]] = [
@@ -181,10 +183,10 @@ def test_a_rename_cannot_carry_a_file_into_another_packages_drive(drives: Drives
 
 def test_a_mounted_file_is_read_but_never_written(drives: Drives) -> None:
     drives.disk.put(Location("/home/user", ("file",)), b"mine")
-    drives.vfs.mount("/app:sys/out/1/name", Location("/home/user", ("file",)))
+    drives.process.mount("/app:sys/out/1/name", Location("/home/user", ("file",)))
     assert drives.ask("/app:sys/out/1/name", "Read") == ("Read", b"mine")
     assert "read-only" in str(drives.ask("/app:sys/out/1/name", "Write", b"x"))
-    assert drives.vfs.unmount("/app:sys/out/1/name")
+    assert drives.process.unmount("/app:sys/out/1/name")
     assert "NotFound" in drives.ask("/app:sys/out/1/name", "Read")["Err"]
 
 
@@ -256,7 +258,7 @@ def test_g23_what_a_request_keeps_alive_counts_and_nothing_else_is_kept(
     address = Address(OUR, APP)
     request = Request(False, 5, body, metadata)
     for id in (1, 2):
-        drives.vfs.receive(Envelope(id, address, Address(OUR, VFS), ReplyTo(address, id), request), 0.0)
+        drives.process.receive(Envelope(id, address, Address(OUR, VFS), ReplyTo(address, id), request), 0.0)
         drives.look()
     assert b"too much waits" in drives.replies[-1].response.body
     (job,) = drives.undone
@@ -307,7 +309,7 @@ def test_each_process_has_a_cursor_of_its_own_until_it_closes_the_file_or_ends(d
     for forget in (
         lambda: drives.ask("/app:sys/d/f", "CloseFile"),
         lambda: drives.ask("/app:sys/d/f", {"OpenFile": {"create": False}}),
-        lambda: drives.vfs.ended(APP, 0.0),
+        lambda: drives.process.ended(APP, 0.0),
     ):
         assert drives.ask("/app:sys/d/f", {"ReadExact": 2}) == ("Read", b"ab")
         forget()
@@ -320,10 +322,10 @@ def test_each_process_has_a_cursor_of_its_own_until_it_closes_the_file_or_ends(d
 
 
 def test_g23_a_process_can_have_only_so_many_cursors(drives: Drives) -> None:
-    drives.vfs._cursors[APP] = {str(number): 1 for number in range(MAX_CURSORS)}
+    drives.process._cursors[APP] = {str(number): 1 for number in range(MAX_CURSORS)}
     drives.ask("/app:sys/d/f", "Write", b"abcdef")
     assert "open already" in str(drives.ask("/app:sys/d/f", {"ReadExact": 2}))
-    drives.vfs.ended(APP, 0.0)
+    drives.process.ended(APP, 0.0)
     assert drives.ask("/app:sys/d/f", {"ReadExact": 2}) == ("Read", b"ab")
 
 
@@ -342,8 +344,28 @@ def test_an_outcome_that_is_an_error_names_the_path(drives: Drives) -> None:
     job_error = DiskError(DiskFault.OTHER, "Input/output error")
     address = Address(OUR, APP)
     request = Request(False, 5, b'{"path": "/app:sys/d/f", "action": "Read"}')
-    drives.vfs.receive(Envelope(1, address, Address(OUR, VFS), ReplyTo(address, 1), request), 0.0)
+    drives.process.receive(Envelope(1, address, Address(OUR, VFS), ReplyTo(address, 1), request), 0.0)
     drives.look()
-    drives.vfs.done(drives.undone.popleft(), job_error, 0.0)
+    drives.process.done(drives.undone.popleft(), job_error, 0.0)
     drives.look()
     assert b"Input/output error" in drives.replies[-1].response.body
+
+
+@pytest.mark.parametrize(
+    ("generation", "error"),
+    [
+        (
+            Generation.EARLY,
+            {"CapChannelFail": {"error": "the process holds too many capabilities to be given those of the drive"}},
+        ),
+        (Generation.LATE, "AddCapFailed"),
+    ],
+)
+def test_g20_who_cannot_be_given_the_capabilities_of_a_drive_is_told_so(generation: Generation, error: object) -> None:
+    drives = Drives(lambda _: generation)
+    drives.holds_too_much = True
+    assert drives.ask("/app:sys/new", "CreateDrive") == {"Err": error}
+    drives.holds_too_much = False
+    assert drives.ask("/app:sys/new", "CreateDrive") == "Ok"
+    drives.holds_too_much = True
+    assert drives.ask("/app:sys/new", "CreateDrive") == "Ok", "it holds these already"

@@ -17,7 +17,8 @@ from nectar_node.contract.json_shapes import dump
 from nectar_node.storage.operations import DiskError, DiskFault, Location
 from nectar_node.system import vfs_actions
 from nectar_node.system.vfs_actions import ACTIONS, refusal
-from tests.nectar_node.system.drives import APP, OTHER, Drives
+from tests.nectar_node.system.driven import APP, OTHER
+from tests.nectar_node.system.drives import Drives
 
 DRIVE = "/app:sys/d"
 FILE = f"{DRIVE}/f"

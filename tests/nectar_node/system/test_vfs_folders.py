@@ -10,7 +10,8 @@ import pytest
 
 from nectar_node.storage.operations import MAX_LISTED, Location
 from nectar_node.system import vfs_actions
-from tests.nectar_node.system.drives import APP, OTHER, Drives
+from tests.nectar_node.system.driven import APP, OTHER
+from tests.nectar_node.system.drives import Drives
 
 DRIVE = "/app:sys/d"
 OTHERS = "/other:sys/d"

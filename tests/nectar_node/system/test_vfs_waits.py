@@ -9,7 +9,8 @@ import pytest
 from kernel.contract.address import Address
 from kernel.contract.message import LazyLoadBlob, ReplyTo
 from nectar_node.storage.operations import Replace
-from tests.nectar_node.system.drives import APP, OUR, Drives
+from tests.nectar_node.system.driven import APP, OUR
+from tests.nectar_node.system.drives import Drives
 
 FILE = "/app:sys/d/f"
 TIMEOUT = 5.0
@@ -45,12 +46,12 @@ def begin(drives: Drives, action: str, path: str = FILE, *, awaited: bool = True
 def test_g23_what_its_requester_has_got_timeout_for_is_given_up(drives: Drives, action: str) -> None:
     begin(drives, action)
     (job,) = drives.undone
-    assert drives.vfs.next_deadline() == TIMEOUT
+    assert drives.process.next_deadline() == TIMEOUT
     drives.pass_to(TIMEOUT)
     assert drives.stopped == [job.ticket]
     drives.work()
     assert drives.replies == []
-    assert drives.vfs.next_deadline() is None
+    assert drives.process.next_deadline() is None
 
 
 @pytest.mark.parametrize("action", LONG)
@@ -70,22 +71,22 @@ def test_g23_what_waits_behind_it_never_gets_to_the_disk(drives: Drives) -> None
     while drives.undone:
         drives.work()
     assert len([job for job in drives.jobs if job.ticket]) == 2  # the Write before, and the first Hash
-    assert drives.vfs._queue._usage == {}
+    assert drives.process._queue._usage == {}
     begin(drives, "Hash")
     drives.work()
     assert len(drives.replies) == 1
 
 
 def test_g23_a_request_that_continues_anothers_is_awaited_as_long_as_that(drives: Drives) -> None:
-    drives.awaited[ReplyTo(Address(OUR, APP), 0)] = 77.0
+    drives.awaited[ReplyTo(Address(OUR, APP), drives.number + 1)] = 77.0
     begin(drives, "Hash")
-    assert drives.vfs.next_deadline() == 77.0
+    assert drives.process.next_deadline() == 77.0
 
 
 def test_what_was_done_in_time_has_no_deadline_any_more(drives: Drives) -> None:
     begin(drives, "Hash")
     drives.work()
-    assert drives.vfs.next_deadline() is None
+    assert drives.process.next_deadline() is None
     drives.end(APP)
     assert drives.stopped == []
 

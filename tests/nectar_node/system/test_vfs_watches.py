@@ -26,7 +26,8 @@ from nectar_node.system.vfs_watches import (
     PAUSE_SECONDS,
     Watches,
 )
-from tests.nectar_node.system.drives import APP, OTHER, OUR, Drives
+from tests.nectar_node.system.driven import APP, OTHER, OUR
+from tests.nectar_node.system.drives import Drives
 
 DRIVE = "/app:sys/d"
 WATCHER = ProcessId("watcher", "app", "sys")
@@ -60,7 +61,7 @@ def answer(drives: Drives) -> None:
     """The watcher answers what it was told last."""
     (last,) = drives.told[-1:]
     assert isinstance(last.token, SystemToken)
-    drives.vfs.answered(last.token.token, ANSWER, drives.now)
+    drives.process.answered(last.token.token, ANSWER, drives.now)
     drives.look()
 
 
@@ -152,15 +153,15 @@ def test_g23_a_writer_in_a_loop_sends_one_message_until_the_watcher_answers_and_
     for number in range(1000):
         drives.ask(f"{DRIVE}/{number % 4}", "Write", b"%d" % number)
     assert len(drives.told) == 1
-    assert drives.vfs.next_deadline() is None
+    assert drives.process.next_deadline() is None
     answer(drives)
     assert told(drives) == [changed(DRIVE, f"{DRIVE}/0")]
-    assert drives.vfs.next_deadline() == PAUSE_SECONDS
+    assert drives.process.next_deadline() == PAUSE_SECONDS
     drives.pass_to(PAUSE_SECONDS - 0.001)
     assert told(drives) == []
     drives.pass_to(PAUSE_SECONDS)
     assert told(drives) == [changed(DRIVE, *(f"{DRIVE}/{number}" for number in (1, 2, 3, 0)))]
-    assert drives.vfs.next_deadline() is None
+    assert drives.process.next_deadline() is None
 
 
 def test_g23_what_there_is_no_room_to_gather_is_told_as_more(drives: Drives, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +188,7 @@ def miss(drives: Drives) -> int | None:
     assert isinstance(last.token, SystemToken)
     error = SendError(SendErrorKind.TIMEOUT, last.target, last.request, None, Reason.EXPIRED)
     drives.told.clear()
-    drives.vfs.answered(last.token.token, Failure(error, None), drives.now)
+    drives.process.answered(last.token.token, Failure(error, None), drives.now)
     drives.look()
     return last.request.expects_response
 
@@ -217,7 +218,7 @@ def test_an_answer_makes_up_for_those_that_were_missed(drives: Drives) -> None:
             drives.told.clear()
         else:
             miss(drives)
-    assert len(drives.vfs._watches._by_number) == 1
+    assert len(drives.process._watches._by_number) == 1
 
 
 def test_a_watch_ends_with_unwatch(drives: Drives) -> None:
@@ -237,11 +238,11 @@ def test_a_watch_ends_with_its_process_and_nothing_of_it_is_left(drives: Drives)
     drives.end(WATCHER)
     drives.told.clear()
     assert isinstance(last.token, SystemToken)
-    drives.vfs.answered(last.token.token, ANSWER, 1.0)
+    drives.process.answered(last.token.token, ANSWER, 1.0)
     drives.ask(f"{DRIVE}/f", "Write", b"x")
     drives.pass_to(9.0)
     assert told(drives) == []
-    watches = drives.vfs._watches
+    watches = drives.process._watches
     assert not any((watches._by_number, watches._of, watches._of_package, watches._at, watches._below))
 
 
@@ -258,7 +259,7 @@ def test_g21_a_watch_of_anothers_drive_needs_its_capability_and_ends_when_that_i
         drives.ask(f"{DRIVE}/secret", "Write", b"x")
         drives.pass_to(drives.now + 1.0)
     assert told(drives) == [{"Unwatched": {"path": DRIVE, "reason": {"NoCap": {"action": "read", "path": DRIVE}}}}]
-    assert not drives.vfs._watches._by_number
+    assert not drives.process._watches._by_number
 
 
 def test_g23_watches_of_a_process_and_of_a_package_are_bounded(drives: Drives) -> None:
@@ -302,7 +303,7 @@ def test_what_a_removal_has_removed_before_it_was_given_up_is_told(drives: Drive
     body = json.dumps({"path": f"{DRIVE}/a", "action": "RemoveDirAll"}).encode()
     address = Address(OUR, APP)
     envelope = Envelope(9, address, Address(OUR, VFS), ReplyTo(address, 9), Request(False, 5, body))
-    drives.vfs.receive(envelope, 0.0)
+    drives.process.receive(envelope, 0.0)
     drives.look()
     drives.end(APP)
     drives.work()

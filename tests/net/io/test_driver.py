@@ -199,6 +199,30 @@ async def test_what_is_written_to_a_slow_link_is_taken_a_record_at_a_time(
         assert asked == [SEND_BYTES] + [MAX_RECORD_BYTES] * 7
 
 
+class _StuckLink(_SlowLink):
+    """A stream that ends at once, and fails when it is closed."""
+
+    async def readable(self) -> None:
+        raise StreamBroken("over")
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        return b""
+
+    async def aclose(self) -> None:
+        raise RuntimeError("a bug in what closes")
+
+
+async def test_a_failure_of_our_own_code_while_a_connection_is_closed_is_noted(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with two_owners() as (first, _, _, _):
+        first.tolerant = True
+        link = first.driver._links[99] = _Link(Flow(trio.current_time()))
+        await first.driver._pump(99, link, _StuckLink())
+        assert first.network.failures == 1
+        assert 99 not in first.driver._links
+
+
 # --- our own failures ---------------------------------------------------------------------------------------------
 
 GUARDS = tuple(
