@@ -490,8 +490,7 @@ class HttpServer(SystemProcess):
         if asked.is_rpc:
             self._finish(token, rpc.outcome(answer))
             return
-        if self.bodies.answered(token, answer.error.reason if isinstance(answer, Failure) else None, now):
-            return
+        self.bodies.answered(token, answer.error.reason if isinstance(answer, Failure) else None)
         if isinstance(answer, Failure):
             self._finish(token, _failed(answer.error.reason))
             return

@@ -58,10 +58,6 @@ WAIT_SECONDS = 60.0
 """Seconds for which a body waits to be read."""
 PIECE_SECONDS = 60.0
 """Seconds for one piece of a body: at 256 KiB, the slowest has 4 KiB a second."""
-OFFER_SECONDS = 30.0
-"""Seconds for which a body waits for room in the inbox of its process."""
-AGAIN_SECONDS = 0.5
-"""Seconds between two looks for such room."""
 
 _TOO_LONG = "The body is longer than the process behind this page takes."
 _NO_ROOM = "There is no room on the node's disk for this: the package's quota, or the disk, is full."
@@ -107,12 +103,11 @@ class _Step(enum.Enum):
     SYNCS = "for the disk to make it durable"
     PLACES = "for the disk to give it its place"
     OFFERED = "for the process's answer"
-    OFFERS = "for room in the process's inbox"
     REMOVES = "for the disk to remove it"
     OVER = "for nothing"
 
 
-_HAS_FILE = (_Step.OPENS, _Step.READS, _Step.WRITES, _Step.SYNCS, _Step.PLACES, _Step.OFFERED, _Step.OFFERS)
+_HAS_FILE = (_Step.OPENS, _Step.READS, _Step.WRITES, _Step.SYNCS, _Step.PLACES, _Step.OFFERED)
 
 
 @dataclass(slots=True, eq=False)
@@ -134,7 +129,6 @@ class _Body:
     written: int = 0
     is_whole: bool = False
     hash: blake3 = field(default_factory=blake3)
-    offered_until: float | None = None
 
 
 class BodyFiles:
@@ -203,27 +197,20 @@ class BodyFiles:
     def gone(self, token: object) -> None:
         """Give up a body whose browser has gone, unless its file is the package's already."""
         body = self._bodies.get(token)
-        if body is not None and body.step is _Step.OFFERED:
-            body.offered_until = None  # it is not asked again
-        elif body is not None:
+        if body is not None and body.step is not _Step.OFFERED:
             self._end(body, error_page(500, _FAILED))
 
     # --- what the process does --------------------------------------------------------------------------------------
 
-    def answered(self, token: object, failure: Reason | None, now: float) -> bool:
-        """Learn what has come of the question to the process; True: it is asked again, since it had no room."""
+    def answered(self, token: object, failure: Reason | None) -> None:
+        """Learn what has come of the question to the process."""
         body = self._bodies.get(token)
         if body is None or body.step is not _Step.OFFERED:
-            return False
-        if failure is Reason.INBOX_FULL and body.offered_until is not None and now < body.offered_until:
-            body.step = _Step.OFFERS
-            self._timers.set(body, now + AGAIN_SECONDS)
-            return True
+            return
         if failure in (None, Reason.EXPIRED, Reason.PROCESS_ENDED):
             self._forget(body)  # it has been told of the file, or may have been
         else:
             self._remove(body)
-        return False
 
     def ended(self, process: ProcessId) -> None:
         """Give up what is for a process that has ended."""
@@ -238,11 +225,9 @@ class BodyFiles:
         return self._timers.next()
 
     def on_timer(self, now: float) -> None:
-        """Give up what takes too long, and ask processes again that had no room."""
+        """Give up what takes too long."""
         while (body := self._timers.pop_due(now)) is not None:
-            if body.step is _Step.OFFERS:
-                self._offer(body, now)
-            elif body.step is _Step.WAITS:
+            if body.step is _Step.WAITS:
                 self._end(body, error_page(503, "Too many bodies are being sent to the package behind this page."))
             else:
                 self._end(body, error_page(408, f"No more of the body came within {PIECE_SECONDS:.0f} seconds."))
@@ -276,7 +261,6 @@ class BodyFiles:
         elif body.step is _Step.SYNCS:
             self._place(body)
         else:
-            body.offered_until = now + OFFER_SECONDS
             self._offer(body, now)
 
     def recover(self, owner: object) -> None:
