@@ -133,8 +133,8 @@ class HttpServer(SystemProcess):
         """`names`: how the node may be called in a Host header; `fresh_id` returns unpredictable u64s; `page_files`:
         those of the node's own page; `runs` says whether a process runs; `memory`: what waits for browsers is in it;
         `locate` says where a file lies that a process may read, or raises RequestRefused; `places`: where bodies go
-        that become files; `sockets`: how many WebSockets there may be; `has_password`: whether one protects the node's key; `rpc_open`: whether programs on
-        this machine need no token.
+        that become files; `sockets`: how many WebSockets there may be; `has_password`: whether one protects the node's
+        key; `rpc_open`: whether programs on this machine need no token.
         """
         super().__init__()
         self._our = our

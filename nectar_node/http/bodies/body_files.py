@@ -340,10 +340,7 @@ class BodyFiles:
         self._emit(Job(operation, lane, body, str(body.wanted.process.package_id)))
 
     def _failed(self, body: _Body, error: DiskError) -> None:
-        if error.fault is DiskFault.FULL:
-            page = error_page(507, _NO_ROOM)
-        else:
-            page = error_page(500, _BROKEN)
+        page = error_page(507, _NO_ROOM) if error.fault is DiskFault.FULL else error_page(500, _BROKEN)
         self._log(body, f"gets no file of what a browser sends: {error.text}")
         body.jobs.clear()
         self._end(body, page)
