@@ -26,6 +26,7 @@ from nectar_node.storage.ledger import Quotas
 from testnet.browsers.sent_bodies import SentBody
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import NodeSpec, Simulation
+from tests import web_tables
 from tests.nectar_node.system.test_http_server import BASE, EARLY, LATE, NODE, Site, site
 
 WEB = ProcessId("web", "site", "local")
@@ -95,11 +96,8 @@ class BodySite(Site):
     def process(self) -> Process:
         return self.node.core.kernel.processes[WEB]
 
-    def left(self) -> int:
-        """How many requests, bodies and deadlines there are."""
-        server = self.node.core._http_server
-        deadlines = server.bodies._timers.next()
-        return len(server._under_way) + len(server._questions) + len(server.bodies._bodies) + (deadlines is not None)
+    def left(self) -> dict[str, int]:
+        return web_tables.of_server(self.node.core._http_server)
 
 
 @pytest.fixture
