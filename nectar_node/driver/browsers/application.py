@@ -42,8 +42,8 @@ from nectar_node.http.pages import PageAnswer, error_page
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Answer: TypeAlias = HttpAnswer | HttpStart | DoorFeed
-"""What the core answers a request with."""
+Answer: TypeAlias = HttpAnswer | HttpStart | HttpReadWhole | DoorFeed
+"""What the core answers a request with, or its head."""
 BODILESS = (204, 304)
 """The statuses of answers that have no body, whatever a process says (RFC 9110, 6.4.1)."""
 
@@ -126,7 +126,7 @@ class Application:
             await answer.pour(reading, send)
         elif isinstance(answer, HttpStart):
             await self._send_pieces(scope, answer, reading, send)
-        else:
+        elif not isinstance(answer, HttpReadWhole):
             await self._write(scope, reading, answer, send)
 
     async def _answer(self, scope: Scope, waiter: AnswerWaiter) -> Answer | PageAnswer | None:
@@ -163,8 +163,7 @@ class Application:
             return None
         if b"content-length" in names and len(reading.data) != _length(scope):  # by HTTP/2 (RFC 9113, 8.1.1)
             return error_page(400, "A request has the length that it says.")
-        asked = await self._ask(scope, waiter)
-        return None if isinstance(asked, HttpReadWhole) else asked
+        return await self._ask(scope, waiter)
 
     def _reserve(self, reading: RequestBody, size: int) -> None:
         """Count so many bytes more of a body."""
@@ -172,7 +171,7 @@ class Application:
         self._account.add(size)
         reading.reserved += size
 
-    async def _ask(self, scope: Scope, waiter: AnswerWaiter, *, reads: bool = True) -> Answer | HttpReadWhole | None:
+    async def _ask(self, scope: Scope, waiter: AnswerWaiter, *, reads: bool = True) -> Answer | None:
         """Ask the core, about a request's head if its body has not been read; None: the browser has gone."""
         request = HttpRequest(
             waiter,
@@ -281,13 +280,13 @@ class AnswerWaiter:
     def __init__(self, reading: RequestBody) -> None:
         self.reading = reading
         self.there = trio.Event()
-        self.answer: Answer | HttpReadWhole | None = None
+        self.answer: Answer | None = None
 
     def wait_again(self) -> None:
         """Wait for the answer to the whole request, after that to its head."""
         self.there, self.answer = trio.Event(), None
 
-    def set(self, answer: Answer | HttpReadWhole) -> None:
+    def set(self, answer: Answer) -> None:
         """Take the answer."""
         if self.answer is None:
             self.answer = answer

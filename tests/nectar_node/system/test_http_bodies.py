@@ -304,7 +304,7 @@ def test_only_who_may_come_in_is_read(web: BodySite) -> None:
     assert (web.status(token), sent.read) == (401, 0)
     cookie = web.sign_in()
     headers = {"cookie": f"kinode-auth_{NODE}={cookie}"}
-    assert web.told(web.post(**headers)) is not None
+    assert web.told(web.browse("POST", TAKE, headers, BODY)) is not None
 
 
 def test_who_is_signed_out_in_the_middle_has_sent_nothing(web: BodySite) -> None:
