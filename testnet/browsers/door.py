@@ -39,6 +39,7 @@ class SimDoor:
         later: Callable[[float, Callable[[], None]], None],
         password: bytes | None,
         count: Callable[[], int],
+        coming: Callable[[], int],
     ) -> None:
         """`tell` gives the core an event; `later` does something after so many seconds, unless the node ends."""
         self.answers: dict[object, HttpAnswer] = {}
@@ -53,6 +54,8 @@ class SimDoor:
         self._password = password
         self.count = count
         """Returns how many WebSockets the core counts."""
+        self.coming = coming
+        """Returns how many bodies it counts that are to become files."""
 
     def request(
         self,

@@ -146,6 +146,7 @@ class SimNode(Wired):
             lambda seconds, what: self.at(simulation.now + seconds, what),
             spec.password,
             lambda: len(self.core.web_sockets.channels),
+            lambda: len(self.core.bodies),
         )
         """The browsers on its machine."""
         self._answers: dict[object, Arrival | Failure] = {}
