@@ -11,8 +11,8 @@ BROWSERS = (
         "keep-what-a-browser-has-broken-off",
         "What has come of a body stays on the disk when its browser has gone, and holds the package's quota.",
         "nectar_node/http/bodies/body_files.py",
-        "        if body is not None and body.step is not _Step.OFFERED:\n            self._end(body, error_page(500, _FAILED))\n",
-        "        if body is not None and body.step is _Step.WAITS:\n            self._end(body, error_page(500, _FAILED))\n",
+        "body.step is not _Step.OFFERED:\n            self._end(body, error_page(500, _FAILED))\n",
+        "body.step is _Step.WAITS:\n            self._end(body, error_page(500, _FAILED))\n",
         "tests/nectar_node/system/test_http_bodies.py::test_a_browser_that_goes_away_in_the_middle_leaves_nothing",
     ),
     Mutant(

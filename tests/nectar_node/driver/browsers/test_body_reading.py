@@ -15,13 +15,13 @@ from nectar_node.contract.http import (
     HttpReadPiece,
     HttpRequest,
 )
-from nectar_node.driver.browsers import http_door
+from nectar_node.driver.browsers import limits
 from nectar_node.http.bodies.body_files import PIECE_BYTES
 from tests.nectar_node.driver.browsers.test_http_attacks import http_2
 from tests.nectar_node.driver.browsers.test_http_door import OpenDoor, everything, opened, request, status, until
 from tests.nectar_node.driver.browsers.test_http_door import certificate as certificate
 
-MOST_READ_AHEAD = PIECE_BYTES + http_door.PIECE_BYTES
+MOST_READ_AHEAD = PIECE_BYTES + limits.PIECE_BYTES
 """Bytes of a piece at most."""
 
 
@@ -37,8 +37,8 @@ class Reader:
         self.most_held = 0
         self._stops_after = stops_after
         self._refuses = refuses
-        self._others = door.door._tell
-        door.door._tell = self._tell
+        self._others = door.door._application._tell
+        door.door._application._tell = self._tell
 
     def _tell(self, event: object) -> None:
         if isinstance(event, HttpHead):
@@ -47,7 +47,7 @@ class Reader:
         elif isinstance(event, HttpBodyPiece):
             self.body += event.data
             self.sizes.append(len(event.data))
-            self.most_held = max(self.most_held, self.door.door._bodies)
+            self.most_held = max(self.most_held, self.door.door._application._bodies)
             if event.is_last:
                 self.answer(event.token, 200)
             else:
@@ -68,7 +68,7 @@ class Reader:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who goes on sending what was refused is not listened to for long."""
-    monkeypatch.setattr(http_door, "DRAIN_SECONDS", 0.1)
+    monkeypatch.setattr(limits, "DRAIN_SECONDS", 0.1)
 
 
 def post(*headers: bytes) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from nectar_node.contract.http import HttpRequest
-from nectar_node.driver.browsers import http_door
+from nectar_node.driver.browsers import limits
 from nectar_node.driver.browsers.strict_lines import MAX_CHUNK_LINE_BYTES
 from tests.nectar_node.driver.browsers.test_http_attacks import GET, answer_of, http_2
 from tests.nectar_node.driver.browsers.test_http_attacks import certificate as certificate
@@ -21,7 +21,7 @@ CHUNKED = POST + b"Transfer-Encoding: chunked\r\n"
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_door, "DRAIN_SECONDS", 0.05)
+    monkeypatch.setattr(limits, "DRAIN_SECONDS", 0.05)
 
 
 @pytest.mark.parametrize(
