@@ -25,15 +25,6 @@ BROWSERS = (
         "test_two_bodies_that_fit_alone_and_not_together_are_not_both_begun",
     ),
     Mutant(
-        "take-a-line-feed-for-the-end-of-a-line",
-        "A proxy in front of the node can be made to see other requests than the node does.",
-        "nectar_node/driver/browsers/web_sockets.py",
-        "        self.connection._receive_buffer = StrictLines()\n",
-        "",
-        "tests/nectar_node/driver/browsers/test_smuggling.py::"
-        "test_a_line_ends_with_both_characters_and_with_neither_alone",
-    ),
-    Mutant(
         "keep-the-end-of-a-websocket-back",
         "A process is not told of a browser that goes away without a goodbye.",
         _SOCKETS,
