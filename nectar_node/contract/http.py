@@ -38,6 +38,26 @@ class HttpRequest(NamedTuple):
     """Whether it came by TLS."""
 
 
+class HttpHead(NamedTuple):
+    """A request whose body has not been read. It is answered, which throws the body away; or `HttpReadWhole` asks for
+    all of it, and then it comes again as an `HttpRequest`; or `HttpReadPiece` asks for one `HttpBodyPiece` after the
+    other, and it comes no more.
+    """
+
+    request: HttpRequest
+    """Without the body."""
+    length: int | None
+    """Bytes that the body is said to have; None: nobody says."""
+
+
+class HttpBodyPiece(NamedTuple):
+    """A piece of a body, after `HttpReadPiece`."""
+
+    token: object
+    data: Buffer
+    is_last: bool
+
+
 class HttpGone(NamedTuple):
     """Nobody waits for the answer any more: the browser has gone, or the node goes down. Or a WebSocket has ended."""
 
@@ -102,7 +122,16 @@ class HttpTaken(NamedTuple):
 
 
 HttpEvent = (
-    HttpRequest | HttpGone | HttpTaken | PasswordChecked | UploadStarted | SocketRequest | SocketFrame | SocketSent
+    HttpRequest
+    | HttpHead
+    | HttpBodyPiece
+    | HttpGone
+    | HttpTaken
+    | PasswordChecked
+    | UploadStarted
+    | SocketRequest
+    | SocketFrame
+    | SocketSent
 )
 
 
@@ -117,6 +146,18 @@ class HttpAnswer(NamedTuple):
     """For HEAD too; the driver leaves it out there."""
     package: PackageId | None = None
     """The package whose process has given the body; None: it is the node's own."""
+
+
+class HttpReadWhole(NamedTuple):
+    """Read the whole body of an `HttpHead`, within the driver's bounds."""
+
+    token: object
+
+
+class HttpReadPiece(NamedTuple):
+    """Read the next piece of the body of an `HttpHead`."""
+
+    token: object
 
 
 class HttpStart(NamedTuple):
@@ -212,9 +253,14 @@ class SocketClose(NamedTuple):
 
 SocketAction = HttpAnswer | SocketAccept | SocketRead | SocketSend | SocketClose
 """What goes to a browser that wants a WebSocket."""
-BrowserAction = HttpStart | HttpPiece | HttpBroken | SocketAction
+BodyAction = HttpReadWhole | HttpReadPiece
+"""What is to be read of a request's body."""
+BrowserAction = HttpStart | HttpPiece | HttpBroken | BodyAction | SocketAction
 """What goes to a browser's connection."""
-BROWSER_ACTIONS = (HttpAnswer, HttpStart, HttpPiece, HttpBroken, SocketAccept, SocketRead, SocketSend, SocketClose)
+BROWSER_ACTIONS = (
+    *(HttpAnswer, HttpStart, HttpPiece, HttpBroken, HttpReadWhole, HttpReadPiece),
+    *(SocketAccept, SocketRead, SocketSend, SocketClose),
+)
 """Their types."""
 HttpAction = BrowserAction | CheckPassword | StartUpload | HttpCommand
 """What the core wants done for browsers, and for programs on the node's machine."""

@@ -118,7 +118,7 @@ class NodeCore:
         self._http_server = made.http_server
         self.vfs, self.keeper, self.http_client = made.vfs, made.keeper, made.http_client
         self.sessions, self.web_sockets = made.http_server.sessions, made.http_server.sockets
-        self.page_of = made.http_server.page_of
+        self.page_of, self.bodies = made.http_server.page_of, made.http_server.bodies
         self._timers: Timers[Any] = Timers()
         """The earliest deadline of each part that sets it here; the kernel, the net and the store have their own."""
         self._system = SystemProcesses(made.all, self._out.append, self._timers)

@@ -12,6 +12,7 @@ from nectar_node.core.config import CoreConfig
 from nectar_node.core.kernel_view import KernelView
 from nectar_node.databases.kv import Kv
 from nectar_node.databases.sqlite import Sqlite
+from nectar_node.http.bodies.body_files import BodyPlaces
 from nectar_node.http.origins import OurNames
 from nectar_node.packages.installer import Installer
 from nectar_node.system.http_client import HttpClient
@@ -73,6 +74,7 @@ class SystemSet:
             kernel.processes.__contains__,
             memory,
             self.vfs.readable,
+            BodyPlaces(config.drives, self.vfs.receiving),
             sockets=config.sockets,
             has_password=config.has_password,
             rpc_open=config.rpc_open,

@@ -37,6 +37,7 @@ from nectar_node.packages.startable import read_startable
 from nectar_node.storage.disk import perform
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.operations import Location, MakeFolder
+from nectar_node.storage.unfinished_bodies import remove_unfinished_bodies
 from net.base.limits import MAX_CONNECTIONS
 from net.names.directory import Directory
 from net.names.keyfile import Keys
@@ -59,6 +60,7 @@ class PreparedNode:
         self.directory = directory
         self.registrar = registrar_key(config, keys)
         self.ledger = Ledger(str(config.folder.drives), config.quotas, str(config.folder.kept))
+        remove_unfinished_bodies(config.folder.drives)
         self.engine = Engine(module_cache(), replayable=False)
         self.database, self.kept = opened
         self.decisions = self.kept.decisions

@@ -49,6 +49,15 @@ class BoundFiles(NamedTuple):
     """Whether it is a folder, whose files are served below the bound path."""
 
 
+class BodyFolder(NamedTuple):
+    """Where the bodies of requests to a bound path go, as files."""
+
+    path: str
+    """A folder in a drive of the package, as the vfs has it."""
+    limit: int
+    """Bytes of one body."""
+
+
 class Binding(NamedTuple):
     """One bound path."""
 
@@ -70,6 +79,9 @@ class Binding(NamedTuple):
     """Whether the WebSockets there are those of a program that works for the process."""
     files: BoundFiles | None = None
     """What a GET is answered with, without asking the process; None: it is asked."""
+
+    body_to: BodyFolder | None = None
+    """Where the bodies of requests go; None: into the blob of the message."""
 
     def below(self, segments: tuple[str, ...]) -> tuple[str, ...]:
         """Return what of a path lies below the bound one."""

@@ -66,6 +66,11 @@ class Entrance:
 
     # --- paths of the node's own ------------------------------------------------------------------------------------
 
+    @staticmethod
+    def is_own(path: str) -> bool:
+        """Whether a path is the node's at every origin."""
+        return path in (LOGIN, LOGOUT, OUR, OUR_SCRIPT)
+
     def own(self, token: object, read: ReadRequest, body: Buffer, now: float) -> PageAnswer | CheckPassword | None:
         """Return the answer of a path that is the node's at every origin, or what has to be done for it first; None: it
         is no such path. Raises HttpRefused.

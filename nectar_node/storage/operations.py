@@ -325,6 +325,12 @@ DATABASES = ".databases"
 """The folder in a package's folder that holds its databases: no drive may have that name."""
 
 
+BODIES = ".bodies"
+"""The folder in a package's folder that holds what browsers are sending to it: no drive may have that name. It is
+removed at every boot.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class OpenDatabase:
     """Make a database of a package if there is none (`storage.package_databases`); durable when done. Outcome: None.

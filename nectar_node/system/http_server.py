@@ -28,9 +28,12 @@ from nectar_node.contract.http import (
     CheckPassword,
     Headers,
     HttpAnswer,
+    HttpBodyPiece,
     HttpCommand,
     HttpEvent,
     HttpGone,
+    HttpHead,
+    HttpReadWhole,
     HttpRequest,
     HttpTaken,
     PasswordChecked,
@@ -42,7 +45,15 @@ from nectar_node.contract.http import (
 from nectar_node.contract.json_shapes import RequestRefused, dump, field_untrusted, load_untrusted, variant_untrusted
 from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.http import rpc
-from nectar_node.http.bindings import Binding, Bindings, BoundFiles, CannotBind
+from nectar_node.http.bindings import Binding, Bindings, BodyFolder, BoundFiles, CannotBind, Found
+from nectar_node.http.bodies.body_files import (
+    BodyFiles,
+    BodyPlaces,
+    ReceivedFile,
+    WantedBody,
+    body_folder_untrusted,
+    owns,
+)
 from nectar_node.http.entrance import Entrance
 from nectar_node.http.file_answers import FileAnswers, Locate, WantedFile, file_untrusted
 from nectar_node.http.node_page import NodePage
@@ -88,6 +99,16 @@ class _UnderWay(NamedTuple):
     """Whether it is the message of a program, and no browser's request."""
 
 
+class _Question(NamedTuple):
+    """A browser's request whose body goes to a file."""
+
+    request: HttpRequest
+    read: ReadRequest
+    binding: Binding
+    values: dict[str, str]
+    """Of the path's parameters."""
+
+
 class HttpServer(SystemProcess):
     """The bound paths, and the requests of browsers that processes have not answered yet."""
 
@@ -103,6 +124,7 @@ class HttpServer(SystemProcess):
         runs: Callable[[ProcessId], bool],
         memory: MemoryBudget,
         locate: Locate,
+        places: BodyPlaces,
         *,
         sockets: int = MAX_SOCKETS,
         has_password: bool,
@@ -110,9 +132,9 @@ class HttpServer(SystemProcess):
     ) -> None:
         """`names`: how the node may be called in a Host header; `fresh_id` returns unpredictable u64s; `page_files`:
         those of the node's own page; `runs` says whether a process runs; `memory`: what waits for browsers is in it;
-        `locate` says where a file lies that a process may read, or raises RequestRefused; `sockets`: how many
-        WebSockets there may be; `has_password`: whether one protects the node's key; `rpc_open`: whether programs on
-        this machine need no token.
+        `locate` says where a file lies that a process may read, or raises RequestRefused; `places`: where bodies go
+        that become files; `sockets`: how many WebSockets there may be; `has_password`: whether one protects the node's
+        key; `rpc_open`: whether programs on this machine need no token.
         """
         super().__init__()
         self._our = our
@@ -125,7 +147,11 @@ class HttpServer(SystemProcess):
         self._entrance = Entrance(our, names, self.sessions, has_password=has_password)
         self._bindings = Bindings()
         self._locate = locate
+        self._locate_folder = places.locate
         self.files = FileAnswers(locate, self._out.append)
+        self.bodies = BodyFiles(places, fresh_id, self._out.append, self._ask_with_file, self._finish)
+        self._questions: dict[object, _Question] = {}
+        """The requests whose bodies go to files, by token, while they are under way."""
         self.sockets = WebSockets(our, memory, sockets, fresh_id, self.sessions.lasts, self._out.append)
         self._under_way: dict[object, _UnderWay] = {}
         """By the tokens of the requests."""
@@ -172,7 +198,9 @@ class HttpServer(SystemProcess):
                     raise ServerRefused("NoBlob", "NoBlob", f"{path[:100]!r} is to be cached, and there is no blob")
                 page = static_page(envelope.blob.mime, envelope.blob.bytes)
             source, server = envelope.source.process, envelope.target.process
-            self._bindings.bind(Binding(source, server, path, authenticated, local_only, page, secure, files=files))
+            body_to = self._body_folder_untrusted(source, fields)
+            access = authenticated, local_only, page, secure
+            self._bindings.bind(Binding(source, server, path, *access, files=files, body_to=body_to))
             return True
         except RequestRefused as refusal:
             raise malformed(str(refusal)) from None
@@ -194,6 +222,20 @@ class HttpServer(SystemProcess):
             raise CannotBind(str(refused)) from None
         return BoundFiles(path, file is None)
 
+    def _body_folder_untrusted(self, process: ProcessId, fields: object) -> BodyFolder | None:
+        """Return where the bodies of requests to a path are to go, if that is to be files; raises ServerRefused."""
+        assert isinstance(fields, dict)
+        try:
+            folder = body_folder_untrusted(fields)
+        except ValueError as error:
+            raise malformed(str(error)) from None
+        if folder is not None:
+            try:
+                self._locate_folder(process, folder.path)
+            except RequestRefused as refused:
+                raise CannotBind(str(refused)) from None
+        return folder
+
     def _refuse(self, envelope: Envelope, refused: ServerRefused) -> None:
         late = envelope.target.process == HTTP_SERVER_LATE
         self._reply(envelope, {"Err": refused.late if late else refused.early})
@@ -211,20 +253,22 @@ class HttpServer(SystemProcess):
         """Unbind the paths of a process that has ended, and end its WebSockets."""
         self._bindings.ended(process)
         self.sockets.ended(process)
+        self.bodies.ended(process)
 
     def next_deadline(self) -> float | None:
-        """Return when WebSockets or files are to be looked after, or None."""
-        deadlines = (self.sockets.next_deadline(), self.files.next_deadline())
+        """Return when WebSockets, files or bodies are to be looked after, or None."""
+        deadlines = (self.sockets.next_deadline(), self.files.next_deadline(), self.bodies.next_deadline())
         return min((each for each in deadlines if each is not None), default=None)
 
     def on_timer(self, now: float) -> None:
-        """Look after WebSockets, and files."""
+        """Look after WebSockets, files and bodies."""
         self.sockets.on_timer(now)
         self.files.on_timer(now)
+        self.bodies.on_timer(now)
 
     def done(self, job: Job, outcome: Outcome, now: float) -> None:
-        """Go on with an answer that comes from a file."""
-        self.files.done(job, outcome, now)
+        """Go on with an answer that comes from a file, or a body that goes to one."""
+        (self.bodies if owns(job) else self.files).done(job, outcome, now)
 
     # --- requests of browsers ---------------------------------------------------------------------------------------
 
@@ -235,6 +279,10 @@ class HttpServer(SystemProcess):
         match event:
             case HttpRequest() | SocketRequest():
                 self._take_request(event, now)
+            case HttpHead():
+                self._take_head(event, now)
+            case HttpBodyPiece():
+                self.bodies.piece(event, now)
             case SocketFrame():
                 self.sockets.frame(event)
             case SocketSent():
@@ -245,6 +293,7 @@ class HttpServer(SystemProcess):
                 self.files.gone(token)
                 if not self.sockets.gone(token):
                     self._gone_away(token)
+                    self.bodies.gone(token)
             case PasswordChecked():
                 self._answer(self._entrance.checked(event, now))
             case UploadStarted():
@@ -272,6 +321,49 @@ class HttpServer(SystemProcess):
             answer = error_page(refused.status, refused.sentence)
         if answer is not None:
             self._out.append(HttpAnswer(request.token, *answer))
+
+    def _take_head(self, head: HttpHead, now: float) -> None:
+        """Decide what is to be read of a request's body: all of it, or one piece after the other for a file."""
+        request = head.request
+        try:
+            read = read_untrusted(request, self._names)
+            found = self._with_body_to_file(read)
+            if found is None:
+                self._out.append(HttpReadWhole(request.token))
+                return
+            binding, values = found
+            elsewhere = self._entrance.admit(read, binding.access, now)
+            if elsewhere is not None:
+                self._out.append(HttpAnswer(request.token, *elsewhere))
+                return
+            self._count_in(request, binding.process, self._entrance.policy(read, binding.access), read)
+        except HttpRefused as refused:
+            self._out.append(HttpAnswer(request.token, *error_page(refused.status, refused.sentence)))
+            return
+        self._questions[request.token] = _Question(request, read, binding, values)
+        assert binding.body_to is not None
+        self.bodies.begin(request.token, WantedBody(binding.process, binding.body_to, head.length), now)
+
+    def _with_body_to_file(self, read: ReadRequest) -> Found | None:
+        """Return what is bound where a request is for, if its body is to go to a file; raises HttpRefused."""
+        if read.method in ("GET", "HEAD") or self._entrance.is_own(read.path):
+            return None
+        process = self._entrance.whom(read)
+        found = self._bindings.find(process, read.segments) if isinstance(process, ProcessId) else None
+        return None if found is None or found[0].body_to is None else found
+
+    def _ask_with_file(self, token: object, file: ReceivedFile | None, now: float) -> PageAnswer | None:
+        """Ask a process about a request whose body has become a file; or return the answer, if whoever sent it has been
+        signed out in the meantime.
+        """
+        request, read, binding, values = self._questions[token]
+        try:
+            elsewhere = self._entrance.admit(read, binding.access, now)
+        except HttpRefused as refused:
+            return error_page(refused.status, refused.sentence)
+        if elsewhere is None:
+            self._send(request, read, binding, values, file)
+        return elsewhere
 
     def _serve_untrusted(self, request: HttpRequest, now: float) -> PageAnswer | None:
         """Return the answer; None: it is on its way, or somebody is asked for it. Raises HttpRefused."""
@@ -326,6 +418,16 @@ class HttpServer(SystemProcess):
         self, request: HttpRequest, read: ReadRequest, binding: Binding, values: dict[str, str], policy: Headers
     ) -> None:
         self._count_in(request, binding.process, policy, read)
+        self._send(request, read, binding, values, None)
+
+    def _send(
+        self,
+        request: HttpRequest,
+        read: ReadRequest,
+        binding: Binding,
+        values: dict[str, str],
+        file: ReceivedFile | None,
+    ) -> None:
         bound = binding.path if binding.path.startswith("/") else f"/{binding.path}"
         told = {
             "source_socket_addr": read.source_address,
@@ -336,7 +438,11 @@ class HttpServer(SystemProcess):
             "url_params": values,
             "query_params": read.parameters,
         }
-        blob = LazyLoadBlob(read.headers.get("content-type"), request.body)
+        blob = None
+        if file is None:
+            blob = LazyLoadBlob(read.headers.get("content-type"), request.body)
+        else:
+            told["body_file"] = file._asdict()
         target = Address(self._our, binding.process)
         message = Request(False, ANSWER_SECONDS, dump({"Http": told}))
         self._out.append(Inject(binding.server, target, message, blob, SystemToken(self.id, request.token)))
@@ -384,6 +490,7 @@ class HttpServer(SystemProcess):
         if asked.is_rpc:
             self._finish(token, rpc.outcome(answer))
             return
+        self.bodies.answered(token, answer.error.reason if isinstance(answer, Failure) else None)
         if isinstance(answer, Failure):
             self._finish(token, _failed(answer.error.reason))
             return
@@ -419,6 +526,7 @@ class HttpServer(SystemProcess):
     def _count_out(self, token: object) -> PackageId | None:
         """Count a request as answered, and return whose process it was for; None: it was under way no more."""
         done = self._under_way.pop(token, None)
+        self._questions.pop(token, None)
         if done is None:
             return None
         self._count -= Counter([done.package])
@@ -439,7 +547,9 @@ class HttpServer(SystemProcess):
         self._bindings.recount()
         self._entrance.recover()
         if isinstance(cause, Job):
-            self.files.recover(cause.owner)
+            (self.bodies if owns(cause) else self.files).recover(cause.owner)
+        elif isinstance(cause, HttpBodyPiece):
+            self.bodies.recover(cause.token)
         elif isinstance(cause, HttpTaken):
             self.files.recover(cause.token)
         elif isinstance(cause, Envelope):
@@ -447,8 +557,9 @@ class HttpServer(SystemProcess):
         elif isinstance(cause, SystemToken) and isinstance(cause.token, SocketOffer):
             channel = self.sockets.channels.by_id.get(cause.token.channel)
             self.sockets.recover(None if channel is None else channel.token)
-        elif isinstance(cause, (HttpRequest, SystemToken, SocketRequest)):
-            token = cause.request.token if isinstance(cause, SocketRequest) else cause.token
+        elif isinstance(cause, (HttpRequest, HttpHead, SystemToken, SocketRequest)):
+            token = cause.request.token if isinstance(cause, (HttpHead, SocketRequest)) else cause.token
+            self.bodies.recover(token)
             self.sockets.recover(token)
             self._finish(token, error_page(500, "The node failed: its log says why."))
         elif isinstance(cause, (SocketFrame, SocketSent, HttpGone)):

@@ -37,6 +37,7 @@ from nectar_node.contract.generations import GenerationOf, error_answer
 from nectar_node.contract.json_shapes import RequestRefused, dump, field_untrusted, load_untrusted, text_untrusted
 from nectar_node.storage.names import why_refused
 from nectar_node.storage.operations import (
+    BODIES,
     DATABASES,
     MAX_DEPTH,
     DiskError,
@@ -161,6 +162,16 @@ class Vfs(SystemProcess):
     def readable(self, process: ProcessId, path: str) -> Location:
         """Return where a file or folder lies that a process may read; raises RequestRefused."""
         return self._permitted(process, path, "read")
+
+    def receiving(self, process: ProcessId, path: str) -> Location:
+        """Return where a folder of a drive of a process's own package lies that it may make files in; raises
+        RequestRefused.
+        """
+        location = self._permitted(process, path, "write")
+        if location.parts[0] != str(process.package_id):
+            raise RequestRefused({"IOError": {"error": "it is not in a drive of the process's package", "path": path}})
+        _check_names(path, location)
+        return location
 
     # --- the five verbs ---------------------------------------------------------------------------------------------
 
@@ -407,6 +418,8 @@ class Vfs(SystemProcess):
             raise RequestRefused({"ParseError": {"error": f"{shape}: a name in it {why}", "path": path[:256]}})
         if parts[1] == DATABASES:
             raise RequestRefused({"ParseError": {"error": "databases are reached by messages", "path": path[:256]}})
+        if parts[1] == BODIES:
+            raise RequestRefused({"ParseError": {"error": "what is being sent is not there yet", "path": path[:256]}})
         try:
             package = PackageId.parse(parts[0])
         except BadAddress as error:

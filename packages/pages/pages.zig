@@ -1,4 +1,4 @@
-//! A page and WebSockets that send back what comes. Other processes may ask how many WebSockets there are, "Open", and
+//! A page and WebSockets that send back what comes, and a path that keeps files and says where. Other processes may ask how many WebSockets there are, "Open", and
 //! have it do nothing for a while, `{"Rest": MILLISECONDS}`.
 
 const std = @import("std");
@@ -27,6 +27,7 @@ const page =
 pub fn init(our: nectar.Address) !void {
     try http.serve("/", .{ .mime = "text/html; charset=utf-8", .bytes = page }, .{});
     try http.bind("/open", .{});
+    try http.receiveFiles("/files", "/pages:sys/data/files", .{});
     try http.bindWebSocket("/live", .{});
     while (true) switch (nectar.receive()) {
         .request => |request| if (http.parse(our, request)) |event| serve(event) else answer(request),
@@ -36,7 +37,10 @@ pub fn init(our: nectar.Address) !void {
 
 fn serve(event: http.Event) void {
     switch (event) {
-        .Http => http.respond(200, "text/plain", nectar.format("{d}", .{open})),
+        .Http => |request| if (request.body_file) |file|
+            http.respond(201, "text/plain", nectar.format("{s} {d} {s}", .{ file.path, file.length, file.hash }))
+        else
+            http.respond(200, "text/plain", nectar.format("{d}", .{open})),
         .WebSocketOpen => open += 1,
         .WebSocketClose => open -= 1,
         .WebSocketPush => |push| switch (push.message_type) {

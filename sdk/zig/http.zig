@@ -18,7 +18,16 @@ const seconds = 30;
 
 pub const MessageType = enum { Text, Binary, Ping, Pong, Close };
 
-/// A browser's request; its body is the blob.
+/// A body that has become a file of this process's package.
+pub const BodyFile = struct {
+    /// As the vfs has it: "/chess:sys/data/sent/0123456789abcdef".
+    path: []const u8,
+    length: u64,
+    /// BLAKE3, in hex.
+    hash: []const u8,
+};
+
+/// A browser's request; its body is the blob, or the file.
 pub const Http = struct {
     method: []const u8,
     url: []const u8,
@@ -28,6 +37,8 @@ pub const Http = struct {
     headers: json.Raw,
     url_params: json.Raw,
     query_params: json.Raw,
+    /// Where the body is, at a path that was bound by `receiveFiles`; null: it is empty.
+    body_file: ?BodyFile = null,
 };
 
 /// What browsers do. Those that concern WebSockets want no answer.
@@ -92,6 +103,28 @@ pub fn serveFiles(path: []const u8, files: union(enum) { file: []const u8, folde
     } }, null);
 }
 
+pub const FileOptions = struct {
+    /// Serve only who has signed in.
+    authenticated: bool = false,
+    /// Serve only the node's own machine.
+    local_only: bool = false,
+    /// Bytes of one body; null: the package's quota is the limit.
+    limit: ?u64 = null,
+};
+
+/// Answer requests for a path whose bodies go to files of a folder in a drive of this process's package,
+/// "/chess:sys/data/sent", of any length: `body_file` says where. From then on the file is the package's, to keep or remove.
+pub fn receiveFiles(path: []const u8, folder: []const u8, options: FileOptions) Error!void {
+    try ask(.{ .Bind = BodiesOrder{
+        .path = path,
+        .authenticated = options.authenticated,
+        .local_only = options.local_only,
+        .cache = false,
+        .body_to = folder,
+        .body_limit = options.limit,
+    } }, null);
+}
+
 pub const SocketOptions = struct {
     /// Let in only who has signed in.
     authenticated: bool = false,
@@ -148,6 +181,15 @@ const FilesOrder = struct {
     cache: bool,
     file: ?[]const u8,
     folder: ?[]const u8,
+};
+
+const BodiesOrder = struct {
+    path: []const u8,
+    authenticated: bool,
+    local_only: bool,
+    cache: bool,
+    body_to: []const u8,
+    body_limit: ?u64,
 };
 
 fn ask(order: anytype, blob: ?nectar.Blob) Error!void {

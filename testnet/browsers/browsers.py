@@ -27,6 +27,21 @@ class SimPageRequest:
         answer = self._door.answers.get(self._token)
         return [] if answer is None else [answer.status]
 
+    @property
+    def answer(self) -> bytes:
+        """The body of the answer, which has come."""
+        return bytes(self._door.answers[self._token].body)
+
+
+class SimPageUpload(SimPageRequest):
+    """A request of a page with a body, and its link."""
+
+    def __init__(self, door: SimDoor, token: object, latency: float) -> None:
+        super().__init__(door, token)
+        sent = door.bodies[token]
+        sent.latency = latency
+        self.stall, self.go_on, self.vanish = sent.stall, sent.go_on, sent.vanish
+
 
 class SimBrowsers:
     """Browsers on the machine of a node."""
@@ -50,6 +65,15 @@ class SimBrowsers:
     def get(self, path: str) -> SimPageRequest:
         """Ask for a page, and do not wait."""
         return SimPageRequest(self._door, self._door.request("GET", path, sent_headers({}), b"", LOCAL))
+
+    def send(self, path: str, body: bytes, latency: float, *, says_length: bool) -> SimPageUpload:
+        """Send a body, each piece of which takes so many seconds, and do not wait."""
+        token = self._door.request("POST", path, sent_headers({}), body, LOCAL, says_length=says_length)
+        return SimPageUpload(self._door, token, latency)
+
+    def coming(self) -> int:
+        """Return how many bodies the node counts that are to become files."""
+        return self._door.coming()
 
     def counted(self) -> int:
         """Return how many WebSockets the node counts."""

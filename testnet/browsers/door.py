@@ -13,6 +13,8 @@ from nectar_node.contract.http import (
     HttpCommand,
     HttpEvent,
     HttpPiece,
+    HttpReadPiece,
+    HttpReadWhole,
     HttpRequest,
     HttpStart,
     PasswordChecked,
@@ -20,6 +22,7 @@ from nectar_node.contract.http import (
 )
 from nectar_node.http.node_page import refusal
 from testnet.browsers.downloads import Downloads
+from testnet.browsers.sent_bodies import SentBody
 from testnet.browsers.web_socket import SimWebSocket, Surroundings
 
 PASSWORD_SECONDS = 0.75
@@ -36,6 +39,7 @@ class SimDoor:
         password: bytes | None,
         count: Callable[[], int],
         start: Callable[[StartUpload], None],
+        coming: Callable[[], int],
     ) -> None:
         """`tell` gives the core an event; `later` does something after so many seconds, unless the node ends; `start`
         starts a package that a kit has sent.
@@ -44,6 +48,8 @@ class SimDoor:
         """What browsers were answered, by the token of the request."""
         self.downloads = Downloads(self.answers, lambda event: later(0, lambda: tell(event)))
         """The answers that come in pieces."""
+        self.bodies: dict[object, SentBody] = {}
+        """What browsers send with their requests, by the token of the request."""
         self._sockets: dict[object, SimWebSocket] = {}
         self._tell = tell
         self._later = later
@@ -51,11 +57,27 @@ class SimDoor:
         self._start = start
         self.count = count
         """Returns how many WebSockets the core counts."""
+        self.coming = coming
+        """Returns how many bodies it counts that are to become files."""
 
-    def request(self, method: str, target: str, headers: Headers, body: bytes, source: tuple[str, int]) -> object:
+    def request(
+        self,
+        method: str,
+        target: str,
+        headers: Headers,
+        body: bytes,
+        source: tuple[str, int],
+        *,
+        says_length: bool = True,
+    ) -> object:
         """Let a browser send a request, `target` being path and query, and return a token for `answers`."""
         request = _request(method, target, headers, body, source)
-        self._tell(request)
+        if body or not says_length:
+            sent = SentBody(self._tell, self._later, request, len(body) if says_length else None)
+            self.bodies[request.token] = sent
+            sent.begin()
+        else:
+            self._tell(request)
         return request.token
 
     def open(self, around: Surroundings, target: str, headers: Headers, source: tuple[str, int]) -> SimWebSocket:
@@ -78,6 +100,8 @@ class SimDoor:
                 self._later(PASSWORD_SECONDS, lambda: self._tell(checked))
             case HttpStart() | HttpPiece() | HttpBroken():
                 self.downloads.perform(action)
+            case HttpReadWhole() | HttpReadPiece():
+                self.bodies[token].perform(action)
             case HttpAnswer() if token not in self._sockets:
                 self.answers[token] = action
             case _:

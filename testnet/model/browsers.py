@@ -57,6 +57,23 @@ class PageRequest(Protocol):
         """What it was answered: one status, in the end; none where its node has gone."""
 
 
+class PageUpload(PageRequest, Protocol):
+    """A request of a page with a body, and its link."""
+
+    @property
+    def answer(self) -> bytes:
+        """The body of the answer, which has come."""
+
+    def stall(self) -> None:
+        """Let nothing through until `go_on`."""
+
+    def go_on(self) -> None:
+        """Let through what has waited."""
+
+    def vanish(self) -> None:
+        """Be gone in the middle."""
+
+
 class Browsers(Protocol):
     """Browsers on the machine of one node."""
 
@@ -65,6 +82,12 @@ class Browsers(Protocol):
 
     def get(self, path: str) -> PageRequest:
         """Ask for a page, and do not wait."""
+
+    def send(self, path: str, body: bytes, latency: float, *, says_length: bool) -> PageUpload:
+        """Send a body, each piece of which takes so many seconds, and do not wait."""
+
+    def coming(self) -> int:
+        """Return how many bodies the node counts that are to become files."""
 
     def counted(self) -> int:
         """Return how many WebSockets the node counts."""

@@ -1,5 +1,6 @@
 """Browsers with bad links, and processes that take their time: no message is lost, doubled or out of order while its
-WebSocket is open, every request gets one status, and nothing is left of what has gone.
+WebSocket is open, every request gets one status, a file that is sent is there whole or not at all, and nothing is left
+of what has gone.
 """
 
 from __future__ import annotations
@@ -10,17 +11,22 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from testnet.model.browsers import Browsers, PageRequest, PageSocket
+from blake3 import blake3
+
+from testnet.model.browsers import Browsers, PageRequest, PageSocket, PageUpload
 from testnet.model.lab import Lab
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, everywhere, require
 from testnet.scenarios.timing import in_time, told
 
+FILES = "/pages:sys/data/files"
 PROCESS, PAGE = "our@pages:pages:sys", "/pages:pages:sys"
 MAX_UNREAD = 1 << 20
 """Bytes that a node may have read ahead of its process for one browser: a window of TCP, and a message."""
 CALM = 150.0
 """Seconds in which all that is under way arrives, and a browser that does not answer is noticed."""
 MOST_SOCKETS = 12
+MOST_FILES = 6
+_FILE_SIZES = (1, 1000, 262_144, 700_000, 2_000_000)
 _SIZES = (1, 100, 10_000, 70_000, 300_000)
 
 
@@ -38,11 +44,23 @@ class _Page:
 
 
 @dataclass(slots=True)
+class _File:
+    """A file that a browser sends."""
+
+    node: str
+    upload: PageUpload
+    told: str
+    """Its length and hash."""
+    vanishes: bool = False
+
+
+@dataclass(slots=True)
 class _Story:
     lab: Lab
     plan: Plan
     pages: list[_Page] = field(default_factory=list)
     asked: list[PageRequest] = field(default_factory=list)
+    files: list[_File] = field(default_factory=list)
 
     def work(self) -> None:
         """Do each thing at its time."""
@@ -59,10 +77,25 @@ class _Story:
             self.pages.append(_Page(about[0], socket))
         elif what == "get":
             self.asked.append(self._browsers(about[0]).get(f"{PAGE}{about[1]}"))
+        elif what == "file":
+            self._send_file(*about)
         elif what == "rest":
             self.lab.begin(about[0], PROCESS, {"Rest": about[1]}, 60)
         elif self.pages:
             self._happens(self.pages[about[0] % len(self.pages)], what, *about[1:])
+
+    def _send_file(
+        self, node: str, size: int, latency: float, says_length: bool, stalls: float | None, vanishes: float | None
+    ) -> None:
+        data = bytes((size + number) % 256 for number in range(256)) * (size // 256 + 1)
+        data = data[:size]
+        upload = self._browsers(node).send(f"{PAGE}/files", data, latency, says_length=says_length)
+        self.files.append(_File(node, upload, f"{size} {blake3(data).hexdigest()}", vanishes is not None))
+        if stalls is not None:
+            upload.stall()
+            self.lab.at(stalls, upload.go_on)
+        if vanishes is not None:
+            self.lab.at(vanishes, upload.vanish)
 
     def _happens(self, page: _Page, what: str, *about: Any) -> None:
         socket = page.socket
@@ -90,6 +123,8 @@ class _Story:
             _check_page(f"WebSocket {number} of {page.node}", page)
         for request in self.asked:
             require(len(request.statuses) == 1, f"a request has had the statuses {request.statuses}")
+        for node in self.plan.nodes:
+            self._check_files(node)
         there = Counter(page.node for page in self.pages if page.socket.is_open)
         for node in self.plan.nodes:
             opened = told(self.lab, node, PROCESS, {"Open": None}, "Open")
@@ -97,8 +132,35 @@ class _Story:
             counted = self._browsers(node).counted()
             require(counted == there[node], f"{node} counts {counted} WebSockets, and has {there[node]}")
 
+    def _check_files(self, node: str) -> None:
+        """Check that what a process was told of is there, as it was sent, and nothing else."""
+        there, unknown = set[str](), 0
+        for sent in self.files:
+            if sent.node != node:
+                continue
+            statuses = list(sent.upload.statuses)
+            require(len(statuses) == 1 or (sent.vanishes and not statuses), f"a file has had the statuses {statuses}")
+            if statuses == [201]:
+                path, _, facts = sent.upload.answer.decode().partition(" ")
+                require(facts == sent.told, f"{node} has got {facts} of {sent.told}")
+                there.add(path.removeprefix("/"))
+            else:
+                require(statuses in ([], [408], [500], [503], [507]), f"a file is answered with {statuses}")
+                unknown += not statuses or statuses == [408]  # the process may have been asked
+        require(not self._browsers(node).coming(), f"{node} counts bodies that nobody sends")
+        if there:
+            asked = {"path": FILES, "action": "ReadDir"}
+            listed = _paths(told(self.lab, node, "our@vfs:distro:sys", asked, "ReadDir"))
+            require(there <= listed, f"{node} has lost {there - listed}")
+            require(len(listed) <= len(there) + unknown, f"{node} has files of which nobody was told: {listed - there}")
+
     def outcomes(self) -> Outcomes:
         return {f"WebSocket {number}": f"{len(page.sent)} sent" for number, page in enumerate(self.pages)}
+
+
+def _paths(entries: Any) -> set[str]:
+    """Return the paths of the entries of a folder."""
+    return {str(entry["path"]) for entry in entries}
 
 
 def _check_page(name: str, page: _Page) -> None:
@@ -133,6 +195,11 @@ def _options(names: Sequence[str], chance: Random) -> Options:
         [round(chance.uniform(0.0, 20.0), 3), "rest", chance.choice(names), chance.choice((100, 20_000))]
         for _ in range(chance.randint(0, 3))
     ]
+    for _ in range(chance.randint(0, MOST_FILES)):
+        at, latency = round(chance.uniform(0.0, 30.0), 3), chance.choice((0.0, 0.0, 0.5, 20.0))
+        stalls, vanishes = chance.choice((None, None, 5.0, 70.0)), chance.choice((None, None, None, 0.0, 0.004, 3.0))
+        about = [chance.choice(_FILE_SIZES), latency, chance.random() < 0.7, stalls, vanishes]
+        events.append([at, "file", chance.choice(names), *about])
     return {"events": sorted(events, key=lambda event: event[0])}
 
 

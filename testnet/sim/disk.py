@@ -228,6 +228,9 @@ class SimDisk:
     def open_store(self, root: str, drives: str = "") -> Contents:
         """Open the store in the folder `root`, for a boot, and return what it holds; `drives` has those of packages."""
         self.close_store()
+        for path in [each for each in self._live.folders if each[0] == drives and each[2:] == (ops.BODIES,)]:
+            self._live.remove(path)
+            self._removed.add(path)
         self._database_files = files = DatabaseFiles(_StoreFiles(self, root))
         files.left = self._store_writes
         wal = self.get(ops.Location(root, (f"{STORE_FILE}-wal",)))

@@ -149,6 +149,7 @@ class SimNode(Wired):
             spec.password,
             lambda: len(self.core.web_sockets.channels),
             lambda upload: self._kits.take(upload),
+            lambda: len(self.core.bodies),
         )
         """The browsers on its machine."""
         self._answers: dict[object, Arrival | Failure] = {}

@@ -18,7 +18,7 @@ import trio
 
 from nectar_node.base import log
 from nectar_node.contract.config import LOOPBACK, HttpPlace
-from nectar_node.contract.http import HttpAnswer, HttpEvent, HttpRequest
+from nectar_node.contract.http import HttpAnswer, HttpEvent, HttpHead, HttpReadWhole, HttpRequest
 from nectar_node.contract.memory_budget import DEFAULT_BYTES, MemoryBudget
 from nectar_node.driver.browsers.door_sockets import DoorSocket, open_door
 from nectar_node.driver.browsers.event_streams import DoorFeed
@@ -86,6 +86,8 @@ class WatchDoor(HttpDoor):
     # --- requests ---------------------------------------------------------------------------------------------------
 
     def _take(self, event: HttpEvent) -> None:
+        if isinstance(event, HttpHead):
+            self.perform(HttpReadWhole(event.request.token))
         if not isinstance(event, HttpRequest):
             return
         wanted = self._site.take(event, trio.current_time())

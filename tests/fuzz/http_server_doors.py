@@ -34,8 +34,12 @@ from nectar_node.base.system_processes import HTTP_SERVER, HTTP_SERVER_LATE
 from nectar_node.contract.http import (
     FrameKind,
     HttpAnswer,
+    HttpBodyPiece,
     HttpEvent,
     HttpGone,
+    HttpHead,
+    HttpReadPiece,
+    HttpReadWhole,
     HttpRequest,
     SocketAccept,
     SocketClose,
@@ -52,8 +56,9 @@ from nectar_node.driver.browsers.connections import door_config
 from nectar_node.driver.browsers.protocols import with_our_streams
 from nectar_node.driver.browsers.web_sockets import SocketDoor
 from nectar_node.http import extension_data
+from nectar_node.http.bodies.body_files import BodyPlaces
 from nectar_node.http.origins import OurNames
-from nectar_node.storage.operations import Location
+from nectar_node.storage.operations import Create, DiskError, DiskFault, Job, Location, RemoveFile, Rename
 from nectar_node.system.http_server import HttpServer
 from nectar_node.system.process import SystemToken
 from tests import web_tables
@@ -72,6 +77,16 @@ def _no_file(process: ProcessId, path: str) -> Location:
     raise RequestRefused(f"{process} may not read {path[:40]!r}")
 
 
+def _folder(process: ProcessId, path: str) -> Location:
+    if not path.startswith("/in"):
+        raise RequestRefused(f"{process} may make no files in {path[:40]!r}")
+    return Location("drives", (str(process.package_id), "in"))
+
+
+_PLACES = BodyPlaces("drives", _folder)
+_OUTCOMES = (None, None, None, None, DiskError(DiskFault.FULL, "full"), DiskError(DiskFault.OTHER, "broken"))
+
+
 class _Siege:
     """A server, and all that its surroundings may do next."""
 
@@ -81,7 +96,7 @@ class _Siege:
         ids = count(1 << 40)
         names, flags = OurNames(frozenset()), {"has_password": False, "rpc_open": True}
         self.server = HttpServer(
-            OUR, names, ids.__next__, {}, lambda _: True, self.memory, _no_file, sockets=16, **flags
+            OUR, names, ids.__next__, {}, lambda _: True, self.memory, _no_file, _PLACES, sockets=16, **flags
         )
         self.now = 0.0
         self.numbers = count(1)
@@ -92,15 +107,23 @@ class _Siege:
         self.asked: list[SystemToken] = []
         self.receipts: deque[SystemToken] = deque()
         self.channels: list[int] = [1]
+        self.heads: dict[object, HttpRequest] = {}
+        """Requests whose bodies are wanted whole."""
+        self.pieces: set[object] = set()
+        """Those of whose bodies a piece is wanted."""
+        self.jobs: deque[Job] = deque()
+        self.files: set[str] = set()
+        """What lies on the disk and is no package's yet."""
 
     def run(self) -> None:
         """Do what is drawn, then let all end, and look for what is left."""
         for name in ("Bind", "WebSocketBind"):
-            self.ask(PROCESSES[0], json.dumps({name: {"path": "/:b", "extension": False}}).encode(), None)
+            fields = {"path": "/:b", "extension": False, "body_to": "/in"}
+            self.ask(PROCESSES[0], json.dumps({name: fields}).encode(), None)
         for _ in range(60):
             if not self.chosen:
                 break
-            self.chosen.of((self.process, self.browser, self.page, self.kernel))()
+            self.chosen.of((self.process, self.browser, self.page, self.kernel, self.disk))()
             self.carry_out()
             self.now += self.chosen.below(4) * 5.0
             if self.chosen.below(2):
@@ -112,9 +135,11 @@ class _Siege:
         for token in list(self.waiting):
             self.take(HttpGone(token))
             self.waiting.pop(token, None)
-        while self.asked or self.receipts:
+        while self.asked or self.receipts or self.jobs:
             self.kernel()
+            self.disk()
             self.carry_out()
+        assert not self.files, "a part of a body is left"
         assert not web_tables.of_server(self.server), web_tables.of_server(self.server)
         assert not web_tables.bound(self.server), web_tables.bound(self.server)
         assert not self.memory.holders
@@ -128,6 +153,8 @@ class _Siege:
             "local_only": not chosen.below(8),
             "cache": not chosen.below(4),
             "extension": not chosen.below(3),
+            "body_to": chosen.of((None, None, None, "/in", "/in", "/no", 1)),
+            "body_limit": chosen.of((None, None, None, 9, -1)),
             "channel_id": chosen.of(self.channels),
             "message_type": chosen.of(("Text", "Binary", "Ping", "Close", "What")),
             "desired_reply_type": chosen.of(("Response", "Request", 1)),
@@ -163,7 +190,11 @@ class _Siege:
         request = HttpRequest(token, method, path, "", tuple(headers.items()), body, ("127.0.0.1", 1))
         if chosen.below(2):
             self.waiting[token] = "request"
-            self.take(request)
+            if body and chosen.below(2):
+                self.heads[token] = request
+                self.take(HttpHead(request._replace(body=b""), chosen.of((None, len(body)))))
+            else:
+                self.take(request)
         else:
             self.waiting[token] = "handshake"
             self.take(SocketRequest(request._replace(method="GET", body=b"")))
@@ -173,7 +204,10 @@ class _Siege:
         if not self.waiting:
             return
         token = self.chosen.of(tuple(self.waiting))
-        if self.waiting[token] != "socket" or not self.chosen.below(6):
+        if token in self.pieces and self.chosen.below(8):
+            self.pieces.discard(token)
+            self.take(HttpBodyPiece(token, bytes(self.chosen.below(40)), not self.chosen.below(3)))
+        elif self.waiting[token] != "socket" or not self.chosen.below(6):
             self.waiting.pop(token)
             self.take(HttpGone(token))
         elif self.unsent[token] and self.chosen.below(2):
@@ -198,6 +232,20 @@ class _Siege:
                 answer = Failure(SendError(SendErrorKind.TIMEOUT, address, asked, None, Reason.EXPIRED), None)
             self.server.answered(token.token, answer, self.now)
 
+    def disk(self) -> None:
+        """The disk has done the first of its jobs, or could not."""
+        if not self.jobs:
+            return
+        job = self.jobs.popleft()
+        outcome, operation = self.chosen.of(_OUTCOMES), job.operation
+        if isinstance(operation, RemoveFile):
+            outcome = None
+        if outcome is None and isinstance(operation, Create | Rename | RemoveFile):
+            self.files.discard(str(operation.location))
+            if isinstance(operation, Create):
+                self.files.add(str(operation.location))
+        self.server.done(job, outcome, self.now)
+
     def take(self, event: HttpEvent) -> None:
         """Give the server an event."""
         self.server.take(event, self.now)
@@ -207,6 +255,13 @@ class _Siege:
         """Carry out what the server wants done."""
         while (action := self.server.next_action()) is not None:
             match action:
+                case HttpReadWhole(token):
+                    self.take(self.heads.pop(token))
+                case HttpReadPiece(token):
+                    assert token not in self.pieces, "the next piece is wanted already"
+                    self.pieces.add(token)
+                case Job():
+                    self.jobs.append(action)
                 case HttpAnswer(token):
                     assert self.waiting.pop(token) in ("request", "handshake"), "it is answered once"
                 case SocketAccept(token):

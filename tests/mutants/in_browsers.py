@@ -8,6 +8,23 @@ _SOCKETS = "nectar_node/system/web_sockets.py"
 
 BROWSERS = (
     Mutant(
+        "keep-what-a-browser-has-broken-off",
+        "What has come of a body stays on the disk when its browser has gone, and holds the package's quota.",
+        "nectar_node/http/bodies/body_files.py",
+        "body.step is not _Step.OFFERED:\n            self._end(body, error_page(500, _FAILED))\n",
+        "body.step is _Step.WAITS:\n            self._end(body, error_page(500, _FAILED))\n",
+        "tests/nectar_node/system/test_http_bodies.py::test_a_browser_that_goes_away_in_the_middle_leaves_nothing",
+    ),
+    Mutant(
+        "begin-bodies-that-do-not-fit-together",
+        "Two bodies that fit one by one are both begun, and one fails in the middle.",
+        "nectar_node/http/bodies/body_files.py",
+        "                if body.wanted.length:\n",
+        "                if body.wanted.length == 0:\n",
+        "tests/nectar_node/system/test_http_bodies.py::"
+        "test_two_bodies_that_fit_alone_and_not_together_are_not_both_begun",
+    ),
+    Mutant(
         "keep-the-end-of-a-websocket-back",
         "A process is not told of a browser that goes away without a goodbye.",
         _SOCKETS,

@@ -1,6 +1,7 @@
 """The ASGI application that hypercorn asks: it gives each request to the core, and writes what the core answers.
 
-Theory of operation. A body is read within its bounds, then the core has the whole request, and decides all.
+Theory of operation. Of a request with a body the core is told the head first: it refuses it, or reads the body piece
+by piece, or wants all of it. Then it is read within its bounds, and the core has the whole request, and decides all.
 Hypercorn gives an application the body through a short queue and waits for room in it, also to say that the request is
 over. So an answer that comes before the whole body is read goes out while the rest is thrown away.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeAlias
 
 import trio
@@ -20,7 +22,10 @@ from nectar_node.contract.http import (
     HttpBroken,
     HttpEvent,
     HttpGone,
+    HttpHead,
     HttpPiece,
+    HttpReadPiece,
+    HttpReadWhole,
     HttpRequest,
     HttpStart,
 )
@@ -28,6 +33,7 @@ from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.contract.package_bytes import HeldBodies
 from nectar_node.driver.browsers import limits
 from nectar_node.driver.browsers.body_pieces import BodyPieces
+from nectar_node.driver.browsers.body_reading import BodyReading, has_body
 from nectar_node.driver.browsers.door_streams import CONNECTION
 from nectar_node.driver.browsers.event_streams import DoorFeed
 from nectar_node.driver.browsers.request_bodies import RequestBody, end_when_gone
@@ -36,8 +42,8 @@ from nectar_node.http.pages import PageAnswer, error_page
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Answer: TypeAlias = HttpAnswer | HttpStart | DoorFeed
-"""What the core answers a request with."""
+Answer: TypeAlias = HttpAnswer | HttpStart | HttpReadWhole | DoorFeed
+"""What the core answers a request with, or its head."""
 BODILESS = (204, 304)
 """The statuses of answers that have no body, whatever a process says (RFC 9110, 6.4.1)."""
 
@@ -51,6 +57,7 @@ class Application:
         self._waiting: dict[object, AnswerWaiter] = {}
         self._feeds: weakref.WeakSet[DoorFeed] = weakref.WeakSet()
         self._bodies_in_pieces: dict[object, BodyPieces] = {}
+        self._readings: dict[object, BodyReading] = {}
         self._bodies = 0
         """Bytes of bodies in memory."""
         self._account = memory.of_browsers()
@@ -76,16 +83,20 @@ class Application:
             if (pieces := self._bodies_in_pieces.get(action.token)) is not None:
                 pieces.take(action)
             return True
+        if isinstance(action, HttpReadPiece):
+            if action.token in self._readings:
+                self._readings[action.token].read_on()
+            return True
         waiter = self._waiting.get(action.token)
         if waiter is not None:
             if isinstance(action, HttpAnswer):
                 waiter.set(action if self._may_be_taken(waiter, action) else _too_much(waiter))
-            elif isinstance(action, (HttpStart, DoorFeed)):
+            elif isinstance(action, (HttpStart, HttpReadWhole, DoorFeed)):
                 waiter.set(action)
             return True
         if isinstance(action, DoorFeed):
             action.left()
-        return isinstance(action, (DoorFeed, HttpStart))
+        return isinstance(action, (DoorFeed, HttpStart, HttpReadWhole))
 
     def _may_be_taken(self, waiter: AnswerWaiter, answer: HttpAnswer) -> bool:
         """Count the body of an answer until its browser has taken it, if there may be so much of that."""
@@ -115,7 +126,7 @@ class Application:
             await answer.pour(reading, send)
         elif isinstance(answer, HttpStart):
             await self._send_pieces(scope, answer, reading, send)
-        else:
+        elif not isinstance(answer, HttpReadWhole):
             await self._write(scope, reading, answer, send)
 
     async def _answer(self, scope: Scope, waiter: AnswerWaiter) -> Answer | PageAnswer | None:
@@ -131,6 +142,11 @@ class Application:
         if b"transfer-encoding" in names and (b"content-length" in names or version == "1.0"):
             # Two lengths, of which another parser may believe the other one (RFC 9112, 6.1).
             return error_page(400, "A request has one length.")
+        if has_body(scope, _length(scope)):
+            early = await self._ask(scope, waiter, reads=False)
+            if not isinstance(early, HttpReadWhole):
+                return early
+            waiter.wait_again()
         if _length(scope) > limits.MAX_BODY_BYTES:
             return error_page(413, f"A request has at most {limits.MAX_BODY_BYTES} bytes.")
         with trio.move_on_after(limits.READ_SECONDS) as limit:
@@ -140,9 +156,7 @@ class Application:
                     return error_page(413, f"A request has at most {limits.MAX_BODY_BYTES} bytes.")
                 if self._bodies + grown > limits.MAX_BODIES_BYTES or not self._account.may_add(grown):
                     return error_page(503, "The node has too much to do.")
-                self._bodies += grown
-                self._account.add(grown)
-                reading.reserved += grown
+                self._reserve(reading, grown)
         if limit.cancelled_caught:
             return error_page(408, f"The request was not there within {limits.READ_SECONDS:.0f} seconds.")
         if reading.gone:
@@ -151,7 +165,14 @@ class Application:
             return error_page(400, "A request has the length that it says.")
         return await self._ask(scope, waiter)
 
-    async def _ask(self, scope: Scope, waiter: AnswerWaiter) -> Answer | None:
+    def _reserve(self, reading: RequestBody, size: int) -> None:
+        """Count so many bytes more of a body."""
+        self._bodies += size
+        self._account.add(size)
+        reading.reserved += size
+
+    async def _ask(self, scope: Scope, waiter: AnswerWaiter, *, reads: bool = True) -> Answer | None:
+        """Ask the core, about a request's head if its body has not been read; None: the browser has gone."""
         request = HttpRequest(
             waiter,
             scope["method"],
@@ -163,7 +184,10 @@ class Application:
             scope["scheme"] == "https",
         )
         try:
-            self.ask(request, waiter)
+            if reads:
+                self.ask(request, waiter)
+            else:
+                await self._read_for(waiter, HttpHead(request, _length(scope) or None))
             if waiter.answer is None:  # else no process had to be asked
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(end_when_gone, waiter.reading, nursery.cancel_scope)
@@ -173,7 +197,17 @@ class Application:
             self.forget(waiter)
         return waiter.answer
 
-    def ask(self, request: HttpRequest, waiter: AnswerWaiter) -> None:
+    async def _read_for(self, waiter: AnswerWaiter, head: HttpHead) -> None:
+        """Give the core a request's head, and what it asks for of the body."""
+        reading = self._readings[waiter] = BodyReading(waiter, waiter.reading, self._tell)
+        try:
+            self.ask(head, waiter)
+            if waiter.answer is None:
+                await reading.run(waiter.there, partial(self._reserve, waiter.reading))
+        finally:
+            del self._readings[waiter]
+
+    def ask(self, request: HttpRequest | HttpHead, waiter: AnswerWaiter) -> None:
         """Give the core a request whose token is its waiter. Whoever asks forgets it, too."""
         self._waiting[waiter] = waiter
         if self._closes:
@@ -247,6 +281,10 @@ class AnswerWaiter:
         self.reading = reading
         self.there = trio.Event()
         self.answer: Answer | None = None
+
+    def wait_again(self) -> None:
+        """Wait for the answer to the whole request, after that to its head."""
+        self.there, self.answer = trio.Event(), None
 
     def set(self, answer: Answer) -> None:
         """Take the answer."""

@@ -15,7 +15,15 @@ from hypercorn.typing import ConnectionState
 from hypercorn.utils import wrap_app
 
 from nectar_node.base.descriptors import MAX_SOCKETS
-from nectar_node.contract.http import BrowserAction, HttpBroken, HttpEvent, HttpPiece, HttpStart
+from nectar_node.contract.http import (
+    BrowserAction,
+    HttpBroken,
+    HttpEvent,
+    HttpPiece,
+    HttpReadPiece,
+    HttpReadWhole,
+    HttpStart,
+)
 from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.driver.browsers import limits
 from nectar_node.driver.browsers.application import Application
@@ -96,7 +104,7 @@ class HttpDoor:
     def perform(self, action: BrowserAction | DoorFeed) -> None:
         """Carry out what the node wants done for a browser, if that is still there."""
         if not self._application.perform(action):
-            assert not isinstance(action, (DoorFeed, HttpStart, HttpPiece, HttpBroken))
+            assert not isinstance(action, (DoorFeed, HttpStart, HttpPiece, HttpBroken, HttpReadWhole, HttpReadPiece))
             self._sockets.perform(action)
 
     async def _connected(self, stream: DoorStream, place: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,11 @@ from hypercorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
 
 from nectar_node.driver.browsers.application import Application
 from nectar_node.driver.browsers.direct_requests import DirectRequest, is_direct
+from nectar_node.driver.browsers.strict_lines import StrictLines
 from nectar_node.driver.browsers.web_sockets import DoorWebSocket, SocketDoor
+
+_TARGET, _METHOD = re.compile(rb"[\x21-\x7e]+"), re.compile(rb"[a-zA-Z!#$%&'*+.^_`|~0-9-]+")
+"""What of a request stands in the first line of one of HTTP/1.1, where spaces part it (RFC 9112, 3)."""
 
 
 class _Http11(H11Protocol):
@@ -25,6 +30,8 @@ class _Http11(H11Protocol):
 
     def __init__(self, application: Application, door: SocketDoor, accepted: Callable[[], None], *args: Any) -> None:
         super().__init__(*args)
+        assert isinstance(self.connection, h11.Connection)
+        self.connection._receive_buffer = StrictLines()
         self._application = application
         self._door = door
         self._accepted = accepted
@@ -86,9 +93,9 @@ class _Http2(H2Protocol):
 
 
 def _has_place(request: RequestReceived) -> bool:
-    """Whether a request names something here; CONNECT names another place (RFC 9113, 8.5)."""
+    """Whether a request names something here, as HTTP/1.1 could; CONNECT names another place (RFC 9113, 8.5)."""
     fields = dict(request.headers)
-    return b":path" in fields and fields.get(b":method", b"\xff").isascii()
+    return bool(_TARGET.fullmatch(fields.get(b":path", b"")) and _METHOD.fullmatch(fields.get(b":method", b"")))
 
 
 def _wants_web_socket(request: h11.Request) -> bool:

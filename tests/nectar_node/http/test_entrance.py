@@ -452,6 +452,7 @@ def test_one_password_is_checked_at_a_time(web: Site) -> None:
 def test_a_browser_that_goes_away_during_the_check_keeps_nobody_out(web: Site) -> None:
     headers = (("host", HOME), ("content-type", "application/x-www-form-urlencoded"))
     first = web.node.door.request("POST", "/login", headers, b"password=x", ("127.0.0.1", 1))
+    web.simulation.rest(0.1)
     web.node.core.http(HttpGone(first), web.simulation.now)
     web.simulation.rest(1)
     assert first not in web.node.door.answers

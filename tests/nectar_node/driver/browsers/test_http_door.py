@@ -23,7 +23,16 @@ from h2.events import DataReceived, ResponseReceived, StreamEnded
 from kernel.contract.address import PackageId
 from nectar_node.base.errors import CannotListen
 from nectar_node.contract.config import LOOPBACK, HttpPlace
-from nectar_node.contract.http import HttpAnswer, HttpEvent, HttpGone, HttpRequest, HttpStart, HttpTaken
+from nectar_node.contract.http import (
+    HttpAnswer,
+    HttpEvent,
+    HttpGone,
+    HttpHead,
+    HttpReadWhole,
+    HttpRequest,
+    HttpStart,
+    HttpTaken,
+)
 from nectar_node.contract.memory_budget import LEAST_BYTES, MemoryBudget
 from nectar_node.driver.browsers import limits
 from nectar_node.driver.browsers.door_sockets import DoorSocket, open_door
@@ -62,6 +71,9 @@ class OpenDoor:
         )
 
     def _tell(self, event: HttpEvent) -> None:
+        if isinstance(event, HttpHead):
+            self.door.perform(HttpReadWhole(event.request.token))
+            return
         self.events.append(event)
         if isinstance(event, HttpRequest) and (answer := self._answer(event)) is not None:
             self.door.perform(answer)
