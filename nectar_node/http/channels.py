@@ -23,6 +23,8 @@ FRAME_BYTES = 256
 """Memory of a message that waits, beside its bytes."""
 MAX_ASKED = 1024
 """Requests of a process that one extension has not answered; the oldest goes."""
+LEFT_FOR_OTHERS = 1024
+"""WebSockets, of those that a node may have, that no package has alone; of few, three eighths."""
 PING_SECONDS = 30
 """Seconds between two pings of the node; a browser that answers none has gone. Proxies close what is idle for 60 s."""
 
@@ -82,7 +84,7 @@ class Channels:
     def __init__(self, memory: MemoryBudget, capacity: int = MAX_SOCKETS) -> None:
         """`capacity`: how many there may be; what waits for them is in `memory`."""
         self._capacity = capacity
-        self._of_one = capacity * 5 // 8
+        self._of_one = max(capacity * 5 // 8, capacity - LEFT_FOR_OTHERS)
         """How many the processes of one package may have: the others have some in any case."""
         self._of_address = max(1, capacity // 16)
         """How many may come from one address that is not this machine's."""

@@ -1,0 +1,169 @@
+"""`sockets`: ten thousand idle WebSockets of one process on one node, what an echo takes beside them, and what is left.
+
+The browsers are in the process of the bench, since both ends together need more descriptors than one process often may
+have. They answer the node's pings, of which ten thousand WebSockets get 333 a second; so idle ones are not without work.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import trio
+
+from bench.http import BASE, NODE, next_message, open_socket, timed_echo
+from bench.lab import folder
+from bench.measure import Reference, Result, Skipped, absolute, p99, resident_kib
+from nectar_node.contract.config import LOOPBACK
+from nectar_node.launcher.boot_options import BootOptions
+from testnet.real.local import LocalTestnet
+from testnet.testing.packages import find_package
+
+SOCKETS = 10_000
+DESCRIPTORS = 20_000
+"""Descriptors with which a node has room for so many of one package."""
+AT_ONCE = 16
+"""WebSockets that are being opened at a time: fewer than the connections that a node accepts beside WebSockets."""
+ECHOES = 1000
+PAUSE_SECONDS = 0.005
+"""Seconds between two of them: they meet all phases of the pings."""
+ROUNDS = 2
+"""Whatever the second leaves, a third would leave again."""
+KIB_GOAL, LEFT_GOAL = 40.0, 1.0
+MORE_GOAL = 5.0
+"""Milliseconds that the 99th percentile may be higher beside them."""
+CLOSE_GOAL = 10.0
+"""Seconds until a node is rid of all."""
+LIMIT_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What one round has shown."""
+
+    opened: float
+    """Seconds until all were open."""
+    kib: float
+    """KiB that each takes of the node's memory."""
+    alone: float
+    """The 99th percentile of an echo before them, in milliseconds."""
+    beside: float
+    """The same beside them."""
+    closed: float
+    """Seconds until the node was rid of all."""
+    after: int
+    """KiB of the node afterwards."""
+
+
+def run() -> list[Result]:
+    """Open and close all, twice."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < DESCRIPTORS:
+        return [Skipped("sockets", f"needs `ulimit -n {DESCRIPTORS}`, and may have {hard} descriptors")]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, DESCRIPTORS), hard))
+    try:
+        with folder() as place, LocalTestnet(place / "net") as net:
+            net.boot({NODE: BootOptions(packages=(find_package("pages", ()),), http=(LOOPBACK, 0))})
+            lab = _Lab(net)
+            rounds = [trio.run(lab.round) for _ in range(ROUNDS)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return _results(rounds)
+
+
+def _results(rounds: list[_Round]) -> list[Result]:
+    alone = Reference.of("the same without them", [each.alone for each in rounds], "ms")
+    left = (rounds[-1].after - rounds[-2].after) / SOCKETS
+    results = [
+        absolute("sockets_memory", [rounds[0].kib], "KiB each", KIB_GOAL),
+        absolute("sockets_echo", [each.beside - each.alone for each in rounds], "ms more", MORE_GOAL, alone),
+        absolute("sockets_close", [each.closed for each in rounds], "s", CLOSE_GOAL),
+        absolute("sockets_left", [left], "KiB each", LEFT_GOAL),
+    ]
+    results[0].detail["s, to open all"] = round(max(each.opened for each in rounds), 1)
+    return list(results)
+
+
+class _Lab:
+    """One node, with a process that echoes."""
+
+    def __init__(self, net: LocalTestnet) -> None:
+        self._net = net
+        self._port = int(str(net.status(NODE)["http"]).rpartition(":")[2])
+        pid = net.pid(NODE)
+        assert pid is not None
+        self._pid = pid
+
+    async def round(self) -> _Round:
+        """Open all, have one more echo beside them, and close all."""
+        echoing = await open_socket(self._port, f"{BASE}/live")
+        alone, held, before = await _echoes(echoing), self._held(), resident_kib(self._pid)
+        begin = time.perf_counter()
+        async with self._idle() as streams:
+            opened = time.perf_counter() - begin
+            assert self._open() == SOCKETS + 1
+            kib = (resident_kib(self._pid) - before) / SOCKETS
+            beside = await _echoes(echoing)
+            assert self._open() == SOCKETS + 1
+            begin = time.perf_counter()
+            for stream in streams:
+                stream.socket.close()
+        with trio.fail_after(LIMIT_SECONDS):
+            while (self._open(), self._held()) != (1, held):
+                await trio.sleep(0.05)
+        closed = time.perf_counter() - begin
+        await echoing.aclose()
+        return _Round(opened, kib, alone, beside, closed, resident_kib(self._pid))
+
+    @asynccontextmanager
+    async def _idle(self) -> AsyncIterator[list[trio.SocketStream]]:
+        """Yield the connections of WebSockets that do nothing but answer pings."""
+        streams: list[trio.SocketStream] = []
+
+        async def open_some(nursery: trio.Nursery) -> None:
+            while len(streams) + opening.borrowed_tokens <= SOCKETS:
+                async with opening:
+                    if len(streams) + opening.borrowed_tokens > SOCKETS:
+                        return
+                    stream = await open_socket(self._port, f"{BASE}/live")
+                    streams.append(stream)
+                nursery.start_soon(_idle, stream)
+
+        opening = trio.CapacityLimiter(AT_ONCE)
+        async with trio.open_nursery() as reading:
+            async with trio.open_nursery() as nursery:
+                for _ in range(AT_ONCE):
+                    nursery.start_soon(open_some, reading)
+            assert len(streams) == SOCKETS
+            yield streams
+
+    def _open(self) -> int:
+        """Return how many WebSockets the process knows of."""
+        answer = self._net.message(NODE, "our@pages:pages:sys", '{"Open":null}')
+        return int(json.loads(str(answer["body"]))["Open"])
+
+    def _held(self) -> int:
+        """Return the descriptors of the node's process."""
+        descriptors = self._net.status(NODE)["descriptors"]
+        assert isinstance(descriptors, dict)
+        return int(descriptors["used"])
+
+
+async def _idle(stream: trio.SocketStream) -> None:
+    try:
+        while True:
+            assert not await next_message(stream), "nobody sends anything"
+    except (trio.ClosedResourceError, trio.BrokenResourceError):
+        pass  # it has been closed here
+
+
+async def _echoes(stream: trio.SocketStream) -> float:
+    times = []
+    for _ in range(ECHOES):
+        await trio.sleep(PAUSE_SECONDS)
+        times.append(await timed_echo(stream))
+    return p99(times)
