@@ -105,19 +105,25 @@ class _Lab:
         begin = time.perf_counter()
         async with self._idle() as streams:
             opened = time.perf_counter() - begin
-            assert self._open() == SOCKETS + 1
+            await self._until(SOCKETS + 1)
             kib = (resident_kib(self._pid) - before) / SOCKETS
             beside = await _echoes(echoing)
             assert self._open() == SOCKETS + 1
             begin = time.perf_counter()
             for stream in streams:
                 stream.socket.close()
-        with trio.fail_after(LIMIT_SECONDS):
-            while (self._open(), self._held()) != (1, held):
-                await trio.sleep(0.05)
+        await self._until(1, held)
         closed = time.perf_counter() - begin
         await echoing.aclose()
         return _Round(opened, kib, alone, beside, closed, resident_kib(self._pid))
+
+    async def _until(self, count: int, held: int | None = None) -> None:
+        """Wait until the process knows of so many, and the node has so many descriptors."""
+        with trio.move_on_after(LIMIT_SECONDS):
+            while self._open() != count or (held is not None and self._held() != held):
+                await trio.sleep(0.05)
+            return
+        raise AssertionError(f"{self._open()} WebSockets are open, not {count}, and {self._held()} descriptors")
 
     @asynccontextmanager
     async def _idle(self) -> AsyncIterator[list[trio.SocketStream]]:
@@ -156,7 +162,8 @@ class _Lab:
 async def _idle(stream: trio.SocketStream) -> None:
     try:
         while True:
-            assert not await next_message(stream), "nobody sends anything"
+            came = await next_message(stream)
+            raise AssertionError(f"a WebSocket has got {came!r}")
     except (trio.ClosedResourceError, trio.BrokenResourceError):
         pass  # it has been closed here
 
