@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import resource
 import time
-from contextlib import asynccontextmanager
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import trio
