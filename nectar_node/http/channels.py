@@ -33,8 +33,8 @@ class SocketChannel:
     """One WebSocket, which a process knows by its `id`."""
 
     __slots__ = (
-        *("address", "asked", "ended", "extension", "heard", "id", "pinged", "process", "reads", "server"),
-        *("session", "token", "unsent_bytes", "unsent_frames"),
+        *("address", "asked", "ended", "extension", "heard", "id", "ping_behind", "ping_late", "pinged", "process"),
+        *("reads", "server", "session", "token", "unsent_bytes", "unsent_frames"),
     )
 
     def __init__(
@@ -59,6 +59,10 @@ class SocketChannel:
         """Whether something has come since the last ping."""
         self.pinged = False
         """Whether the node has sent a ping since it reads."""
+        self.ping_behind = 0
+        """Messages that its connection has yet to take until it has taken the ping."""
+        self.ping_late = False
+        """Whether the ping was not taken yet when the answer to it was looked for."""
         self.unsent_bytes = 0
         """Memory of what the connection has not taken."""
         self.unsent_frames = 0

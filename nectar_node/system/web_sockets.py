@@ -268,6 +268,7 @@ class WebSockets:
         channel = self.channels.by_token.get(event.token)
         if channel is not None:
             self.channels.sent(channel, event.size)
+            channel.ping_behind = max(0, channel.ping_behind - 1)
 
     def gone(self, token: object) -> bool:
         """Learn that a WebSocket has ended; return whether it is one."""
@@ -346,11 +347,15 @@ class WebSockets:
     def _look_after(self, channel: SocketChannel, now: float) -> None:
         if not channel.reads:
             channel.pinged = False  # no answer could be heard
+        elif channel.pinged and not channel.heard and (channel.ping_behind or channel.ping_late):
+            # It waits behind what a slow browser takes, which the driver gives a time of its own.
+            channel.ping_late = channel.ping_behind > 0
         elif channel.pinged and not channel.heard:
             self._end(channel, FAILED, "no answer to a ping")
         else:
             channel.pinged, channel.heard = True, False
             self._send(channel, FrameKind.PING, _PING)
+            channel.ping_behind, channel.ping_late = channel.unsent_frames, False
 
     def _end_signed_out(self, now: float) -> None:
         """End those whose session has ended. Many channels have few sessions: each is looked up once."""

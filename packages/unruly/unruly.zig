@@ -9,7 +9,9 @@ const http = nectar.http;
 
 const Body = union(enum) { Bind: u32, Push: u32 };
 
-const messages = 9000;
+/// More than 32 MiB together.
+const messages = 40;
+const message_bytes = 1 << 20;
 
 pub fn init(our: nectar.Address) !void {
     try http.bind("/", .{});
@@ -26,11 +28,17 @@ pub fn init(our: nectar.Address) !void {
 fn serve(event: http.Event) bool {
     switch (event) {
         .Http => |asked| return serveRequest(asked.url),
-        .WebSocketOpen => |opened| for (0..messages) |_| http.push(opened.channel_id, .Text, "more"),
+        .WebSocketOpen => |opened| flood(opened.channel_id),
         .WebSocketPush => |push| http.push(push.channel_id +% 1, .Text, "for somebody else"),
         .WebSocketClose => |channel| http.push(channel, .Text, "too late"),
     }
     return true;
+}
+
+fn flood(channel: u32) void {
+    const bytes = nectar.arena().alloc(u8, message_bytes) catch return;
+    @memset(bytes, 'x');
+    for (0..messages) |_| http.push(channel, .Text, bytes);
 }
 
 fn serveRequest(url: []const u8) bool {

