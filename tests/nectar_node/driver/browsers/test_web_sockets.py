@@ -250,7 +250,7 @@ async def test_a_message_of_many_small_frames_takes_no_more_memory_than_its_byte
         tracemalloc.start()
         try:
             await client.stream.send_all(b"\x02\x82\0\0\0\0ab" + b"\x00\x82\0\0\0\0ab" * (frames - 1))
-            await until(lambda: sum(len(each._parts) for each in core.door._sockets.open.values()) == 2 * frames)  # type: ignore[attr-defined]
+            await until(lambda: sum(len(each._parts) for each in core.door._sockets.open.values()) == 2 * frames)
             assert tracemalloc.get_traced_memory()[0] < 1 << 20
         finally:
             tracemalloc.stop()
