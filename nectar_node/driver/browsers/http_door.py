@@ -88,14 +88,16 @@ class HttpDoor:
         self._accepting.cancel()
         self._sockets.close()
         self._application.close()
-        await self._context.terminated.set()  # what becomes idle ends
-        self._watch.end_idle()
-        if self._watch.streams:
-            with trio.move_on_after(limits.FAREWELL_SECONDS):
-                await self._emptied.wait()
-        self._watch.end()
-        if self._door.guard is not None:
-            self._door.guard.close()
+        try:
+            await self._context.terminated.set()  # what becomes idle ends
+            self._watch.end_idle()
+            if self._watch.streams:
+                with trio.move_on_after(limits.FAREWELL_SECONDS):
+                    await self._emptied.wait()
+        finally:  # also if the node's own time for this is over: a write that is held up ends in no other way
+            self._watch.end()
+            if self._door.guard is not None:
+                self._door.guard.close()
 
     def perform(self, action: BrowserAction | DoorFeed) -> None:
         """Carry out what the node wants done for a browser, if that is still there."""
