@@ -103,10 +103,11 @@ def _sockets(port: int, pid: int, bare: int) -> list[Result]:
 
 async def _get(port: int, path: str) -> bytes:
     async with await trio.open_tcp_stream(LOOPBACK, port) as stream:
-        return await _ask(stream, path)
+        return await ask_page(stream, path)
 
 
-async def _ask(stream: trio.SocketStream, path: str) -> bytes:
+async def ask_page(stream: trio.SocketStream, path: str) -> bytes:
+    """Return the body of a page, which must be there."""
     await stream.send_all(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     data = bytearray()
     while b"\r\n\r\n" not in data:
@@ -127,7 +128,7 @@ async def _ask_all(port: int, path: str) -> tuple[float, list[float]]:
         async with await trio.open_tcp_stream(LOOPBACK, port) as stream:
             for _ in range(REQUESTS):
                 begin = time.perf_counter()
-                await _ask(stream, path)
+                await ask_page(stream, path)
                 times.append(time.perf_counter() - begin)
 
     begin = time.perf_counter()
