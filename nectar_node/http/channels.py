@@ -62,7 +62,7 @@ class SocketChannel:
         self.ping_behind = 0
         """Messages that its connection has yet to take until it has taken the ping."""
         self.ping_late = False
-        """Whether the ping was not taken yet when the answer to it was looked for."""
+        """Whether something was before the ping when its answer was last looked for, so that it may just have left."""
         self.unsent_bytes = 0
         """Memory of what the connection has not taken."""
         self.unsent_frames = 0

@@ -355,7 +355,7 @@ class WebSockets:
         else:
             channel.pinged, channel.heard = True, False
             self._send(channel, FrameKind.PING, _PING)
-            channel.ping_behind, channel.ping_late = channel.unsent_frames, False
+            channel.ping_behind, channel.ping_late = channel.unsent_frames, channel.unsent_frames > 1
 
     def _end_signed_out(self, now: float) -> None:
         """End those whose session has ended. Many channels have few sessions: each is looked up once."""
