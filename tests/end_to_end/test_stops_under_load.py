@@ -26,7 +26,7 @@ from tests.web_sockets import web_socket
 NODE = "busy.nec"
 WAITING, SOCKETS, DOWNLOADS, UPLOADS = 60, 60, 20, 20
 MOVIE_BYTES = 16 << 20
-STOP_SECONDS = limits.WRITE_SECONDS / 2
+STOP_SECONDS = limits.WRITE_SECONDS * 3 / 4
 """Seconds until a node has ended, on a machine that is busy: four quiet ones, of which three are farewells."""
 BROKEN = 0
 """Instead of a status or code: the connection has ended."""
