@@ -267,7 +267,7 @@ async def test_what_has_ended_leaves_nothing_to_the_garbage_collector(how: str) 
         try:
             for _ in range(5):
                 await come_and_go(core.port, how)
-            await until(lambda: not core.door._streams)
+            await until(lambda: not core.door._watch.streams)
             await trio.testing.wait_all_tasks_blocked()
             core.events.clear()
             left = [
