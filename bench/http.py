@@ -103,10 +103,11 @@ def _sockets(port: int, pid: int, bare: int) -> list[Result]:
 
 async def _get(port: int, path: str) -> bytes:
     async with await trio.open_tcp_stream(LOOPBACK, port) as stream:
-        return await _ask(stream, path)
+        return await ask_page(stream, path)
 
 
-async def _ask(stream: trio.SocketStream, path: str) -> bytes:
+async def ask_page(stream: trio.SocketStream, path: str) -> bytes:
+    """Return the body of a page, which must be there."""
     await stream.send_all(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     data = bytearray()
     while b"\r\n\r\n" not in data:
@@ -127,7 +128,7 @@ async def _ask_all(port: int, path: str) -> tuple[float, list[float]]:
         async with await trio.open_tcp_stream(LOOPBACK, port) as stream:
             for _ in range(REQUESTS):
                 begin = time.perf_counter()
-                await _ask(stream, path)
+                await ask_page(stream, path)
                 times.append(time.perf_counter() - begin)
 
     begin = time.perf_counter()
@@ -139,7 +140,7 @@ async def _ask_all(port: int, path: str) -> tuple[float, list[float]]:
 
 async def _echo_all(port: int, path: str, memory: Callable[[], int]) -> tuple[float, int]:
     """Return the p99 of an echo in milliseconds, and the node's memory with all WebSockets open."""
-    streams = [await _open(port, path) for _ in range(SOCKETS)]
+    streams = [await open_socket(port, path) for _ in range(SOCKETS)]
     try:
         after = memory()
         times: list[float] = []
@@ -147,11 +148,7 @@ async def _echo_all(port: int, path: str, memory: Callable[[], int]) -> tuple[fl
 
         async def echo(stream: trio.SocketStream) -> None:
             async with limit:
-                begin = time.perf_counter()
-                await stream.send_all(bytes([0x82, 0x80 | len(MESSAGE), 0, 0, 0, 0]) + MESSAGE)
-                data = await _frame(stream)
-                times.append(time.perf_counter() - begin)
-                assert data == MESSAGE
+                times.append(await timed_echo(stream))
 
         for _ in range(ROUNDS):
             async with trio.open_nursery() as nursery:
@@ -164,7 +161,17 @@ async def _echo_all(port: int, path: str, memory: Callable[[], int]) -> tuple[fl
         await trio.sleep(1.0)  # until the server is rid of them
 
 
-async def _frame(stream: trio.SocketStream) -> bytes:
+async def timed_echo(stream: trio.SocketStream) -> float:
+    """Return the seconds that an echo of MESSAGE takes."""
+    begin = time.perf_counter()
+    await stream.send_all(bytes([0x82, 0x80 | len(MESSAGE), 0, 0, 0, 0]) + MESSAGE)
+    data = await next_message(stream)
+    seconds = time.perf_counter() - begin
+    assert data == MESSAGE
+    return seconds
+
+
+async def next_message(stream: trio.SocketStream) -> bytes:
     """Return the next message; pings before it are answered."""
     data = b""
     while True:
@@ -176,7 +183,8 @@ async def _frame(stream: trio.SocketStream) -> bytes:
         await stream.send_all(bytes([_PONG, 0x80 | len(payload), 0, 0, 0, 0]) + payload)
 
 
-async def _open(port: int, path: str) -> trio.SocketStream:
+async def open_socket(port: int, path: str) -> trio.SocketStream:
+    """Return the connection of a WebSocket that a node, or the reference, has accepted."""
     stream = await trio.open_tcp_stream(LOOPBACK, port)
     key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13"
     head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{key}\r\n\r\n"

@@ -37,6 +37,7 @@ GUESTS: Guests = {
     "pool": ("boss", "worker", "child"),
     "store": ("store",),
     "terminal": ("alias", "cat", "echo", "hi", "m", "top"),
+    "unruly": ("unruly",),
     "web_chat": ("web_chat",),
     "witness": ("witness",),
 }

@@ -38,6 +38,12 @@ MAX_BROWSERS = 256
 """Connections of browsers at the same time; one has six to a host, and more for HTTP/1.1 in other windows."""
 MAX_SOCKETS = 16_384
 """WebSockets of browsers at a time."""
+ENOUGH_PEERS = 5_464
+"""Connections with other nodes beyond which WebSockets come first: three quarters, those that are accepted, are a
+session each of the most that a node has (`net.base.limits.MAX_SESSIONS`), and the rest is dialed.
+"""
+ENOUGH_GUESTS = 2_048
+"""Descriptors of guests beyond which WebSockets come first: thirty-two guests with all that one may have open."""
 
 T = TypeVar("T")
 
@@ -63,11 +69,18 @@ class Budget(NamedTuple):
     """WebSockets of browsers, beside these."""
 
     def with_browsers(self) -> Budget:
-        """Return the budget of a node that serves HTTP, at the cost of connections with other nodes."""
-        browsers, sockets = min(MAX_BROWSERS, self.connections // 4), min(MAX_SOCKETS, self.connections // 2)
-        connections = self.connections - browsers - sockets
+        """Return the budget of a node that serves HTTP: browsers have half of the connections, and beyond that what
+        neither other nodes nor guests are likely to need.
+        """
+        guests = min(self.guests, max(ENOUGH_GUESTS, self.limit // 10))
+        shared = self.connections + self.guests - guests
+        browsers = min(MAX_BROWSERS, shared // 4)
+        sockets = min(MAX_SOCKETS, max(shared // 2, shared - browsers - ENOUGH_PEERS))
+        connections = shared - browsers - sockets
         accepted = connections * 3 // 4
-        return self._replace(connections=connections, accepted=accepted, browsers=browsers, sockets=sockets)
+        return self._replace(
+            connections=connections, accepted=accepted, guests=guests, browsers=browsers, sockets=sockets
+        )
 
     @property
     def files_of_a_guest(self) -> int:

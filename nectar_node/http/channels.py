@@ -23,6 +23,8 @@ FRAME_BYTES = 256
 """Memory of a message that waits, beside its bytes."""
 MAX_ASKED = 1024
 """Requests of a process that one extension has not answered; the oldest goes."""
+LEFT_FOR_OTHERS = 1024
+"""WebSockets, of those that a node may have, that no package has alone; of few, three eighths."""
 PING_SECONDS = 30
 """Seconds between two pings of the node; a browser that answers none has gone. Proxies close what is idle for 60 s."""
 
@@ -31,8 +33,8 @@ class SocketChannel:
     """One WebSocket, which a process knows by its `id`."""
 
     __slots__ = (
-        *("address", "asked", "ended", "extension", "heard", "id", "pinged", "process", "reads", "server"),
-        *("session", "token", "unsent_bytes", "unsent_frames"),
+        *("address", "asked", "ended", "extension", "heard", "id", "ping_behind", "ping_late", "pinged", "process"),
+        *("reads", "server", "session", "token", "unsent_bytes", "unsent_frames"),
     )
 
     def __init__(
@@ -57,6 +59,10 @@ class SocketChannel:
         """Whether something has come since the last ping."""
         self.pinged = False
         """Whether the node has sent a ping since it reads."""
+        self.ping_behind = 0
+        """Messages that its connection has yet to take until it has taken the ping."""
+        self.ping_late = False
+        """Whether something was before the ping when its answer was last looked for, so that it may just have left."""
         self.unsent_bytes = 0
         """Memory of what the connection has not taken."""
         self.unsent_frames = 0
@@ -82,7 +88,7 @@ class Channels:
     def __init__(self, memory: MemoryBudget, capacity: int = MAX_SOCKETS) -> None:
         """`capacity`: how many there may be; what waits for them is in `memory`."""
         self._capacity = capacity
-        self._of_one = capacity * 5 // 8
+        self._of_one = max(capacity * 5 // 8, capacity - LEFT_FOR_OTHERS)
         """How many the processes of one package may have: the others have some in any case."""
         self._of_address = max(1, capacity // 16)
         """How many may come from one address that is not this machine's."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 
@@ -77,7 +77,7 @@ class PageUpload(PageRequest, Protocol):
 class Browsers(Protocol):
     """Browsers on the machine of one node."""
 
-    def open(self, path: str) -> PageSocket:
+    def open(self, path: str, headers: Mapping[str, str] | None = None) -> PageSocket:
         """Ask for a WebSocket, and wait until it is open or refused."""
 
     def get(self, path: str) -> PageRequest:

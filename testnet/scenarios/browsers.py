@@ -1,6 +1,9 @@
 """Browsers with bad links, and processes that take their time: no message is lost, doubled or out of order while its
 WebSocket is open, every request gets one status, a file that is sent is there whole or not at all, and nothing is left
 of what has gone.
+
+Beside them a package does everything wrong that it can (`packages/unruly`), and browsers come that flood it and the
+other one with small messages, read nothing, or are pages of other sites.
 """
 
 from __future__ import annotations
@@ -20,6 +23,14 @@ from testnet.scenarios.timing import in_time, told
 
 FILES = "/pages:sys/data/files"
 PROCESS, PAGE = "our@pages:pages:sys", "/pages:pages:sys"
+UNRULY, UNRULY_PAGE = "our@unruly:unruly:sys", "/unruly:unruly:sys"
+STATUSES = {"twice": {200}, "never": {408}, "nonsense": {500}, "status": {500}, "end": {500}}
+"""What a browser may be told when the unruly package answers in that way."""
+GONE = {404, 500, 503}
+"""What it may be told besides, since its process may have ended, and have begun again without its paths yet."""
+MAX_PATHS = 2 * 1024
+"""Paths that one package may bind, for requests and for WebSockets."""
+FOREIGN = {"origin": "http://evil.example"}
 MAX_UNREAD = 1 << 20
 """Bytes that a node may have read ahead of its process for one browser: a window of TCP, and a message."""
 CALM = 150.0
@@ -61,6 +72,10 @@ class _Story:
     pages: list[_Page] = field(default_factory=list)
     asked: list[PageRequest] = field(default_factory=list)
     files: list[_File] = field(default_factory=list)
+    provoked: list[tuple[str, PageRequest]] = field(default_factory=list)
+    """Requests that the unruly package answers, and how."""
+    floods: list[_Page] = field(default_factory=list)
+    """WebSockets of the unruly package."""
 
     def work(self) -> None:
         """Do each thing at its time."""
@@ -79,6 +94,15 @@ class _Story:
             self.asked.append(self._browsers(about[0]).get(f"{PAGE}{about[1]}"))
         elif what == "file":
             self._send_file(*about)
+        elif what == "provoke":
+            self.provoked.append((about[1], self._browsers(about[0]).get(f"{UNRULY_PAGE}/{about[1]}")))
+        elif what == "be flooded":
+            self._is_flooded(about[0], reads=about[1])
+        elif what == "foreign":
+            socket = self._browsers(about[0]).open(about[1], FOREIGN)
+            require(not socket.is_open, f"{about[0]} has let a page of another site open a WebSocket")
+        elif what in ("Bind", "Push"):
+            self.lab.begin(about[0], UNRULY, {what: about[1]}, 60)
         elif what == "rest":
             self.lab.begin(about[0], PROCESS, {"Rest": about[1]}, 60)
         elif self.pages:
@@ -97,6 +121,17 @@ class _Story:
         if vanishes is not None:
             self.lab.at(vanishes, upload.vanish)
 
+    def _is_flooded(self, node: str, *, reads: bool) -> None:
+        """Open a WebSocket whose process sends more than may wait for it."""
+        socket = self._browsers(node).open(f"{UNRULY_PAGE}/flood")
+        if not socket.is_open:
+            return  # the process has just ended
+        page = _Page(node, socket)
+        self.floods.append(page)
+        if not reads:
+            socket.stop_reading()
+            self.lab.at(60.0, socket.read_on)
+
     def _happens(self, page: _Page, what: str, *about: Any) -> None:
         socket = page.socket
         if what == "send":
@@ -105,6 +140,10 @@ class _Story:
                 text = f"{len(page.sent)} " + "x" * size
                 page.sent.append(text)
                 socket.send(text)
+        elif what == "swarm":
+            for _ in range(about[0]):
+                page.sent.append("")
+                socket.send("")
         elif what == "slow":
             socket.slow_down(about[0])
         elif what in ("close", "vanish"):
@@ -125,12 +164,28 @@ class _Story:
             require(len(request.statuses) == 1, f"a request has had the statuses {request.statuses}")
         for node in self.plan.nodes:
             self._check_files(node)
+        for how, request in self.provoked:
+            statuses = list(request.statuses)
+            require(len(statuses) == 1, f"a request that is answered {how} has had the statuses {statuses}")
+            require(statuses[0] in STATUSES[how] | GONE, f"a request that is answered {how} is told {statuses[0]}")
         there = Counter(page.node for page in self.pages if page.socket.is_open)
+        flooded = Counter(page.node for page in self.floods if page.socket.is_open)
         for node in self.plan.nodes:
             opened = told(self.lab, node, PROCESS, {"Open": None}, "Open")
             require(opened == there[node], f"the process on {node} knows of {opened} WebSockets, not of {there[node]}")
-            counted = self._browsers(node).counted()
-            require(counted == there[node], f"{node} counts {counted} WebSockets, and has {there[node]}")
+            counted, has = self._browsers(node).counted(), there[node] + flooded[node]
+            require(counted == has, f"{node} counts {counted} WebSockets, and has {has}")
+            self._check_bounds(node)
+
+    def _check_bounds(self, node: str) -> None:
+        """Check what the unruly package is still not given, and that the other one is served."""
+        bound = told(self.lab, node, UNRULY, {"Bind": MAX_PATHS // 2 + 10}, "Bind")
+        require(bound <= MAX_PATHS, f"a package on {node} has bound {bound} paths, and all count")
+        pushed = told(self.lab, node, UNRULY, {"Push": 10}, "Push")
+        require(pushed == 0, f"a process on {node} has sent something by {pushed} WebSockets of others")
+        request = self._browsers(node).get(f"{PAGE}/open")
+        self.lab.rest(1.0)
+        require(list(request.statuses) == [200], f"the other package's page on {node} is answered {request.statuses}")
 
     def _check_files(self, node: str) -> None:
         """Check that what a process was told of is there, as it was sent, and nothing else."""
@@ -185,12 +240,14 @@ def _options(names: Sequence[str], chance: Random) -> Options:
                 "send": [chance.randint(1, 400 if size < 1000 else 20), size],
                 "slow": [round(chance.choice((0.001, 0.2, 2.0)), 3)],
                 "stall": [round(chance.choice((0.5, 10.0, 100.0)), 3)],
+                "swarm": [chance.randint(50, 400)],
                 "unread": [round(chance.choice((0.5, 10.0, 40.0)), 3)],
             }
             events.append([at, what, number, *choices.get(what, [])])
     for _ in range(chance.randint(0, 8)):
         path = chance.choice(("", "/open", "/none"))
         events.append([round(chance.uniform(0.0, 30.0), 3), "get", chance.choice(names), path])
+    events += _hostile(names, chance)
     events += [
         [round(chance.uniform(0.0, 20.0), 3), "rest", chance.choice(names), chance.choice((100, 20_000))]
         for _ in range(chance.randint(0, 3))
@@ -203,14 +260,31 @@ def _options(names: Sequence[str], chance: Random) -> Options:
     return {"events": sorted(events, key=lambda event: event[0])}
 
 
-_KINDS = ("send", "send", "send", "send", "slow", "stall", "unread", "close", "vanish")
+def _hostile(names: Sequence[str], chance: Random) -> list[list[Any]]:
+    """Draw what the unruly package does, and browsers that mean no good."""
+    events: list[list[Any]] = []
+    for _ in range(chance.randint(0, 10)):
+        at, node = round(chance.uniform(0.0, 30.0), 3), chance.choice(names)
+        what = chance.choice(("provoke", "provoke", "provoke", "be flooded", "foreign", "Bind", "Push"))
+        choices: dict[str, list[Any]] = {
+            "provoke": [chance.choice(tuple(STATUSES))],
+            "be flooded": [chance.random() < 0.5],
+            "foreign": [chance.choice((f"{PAGE}/live", f"{UNRULY_PAGE}/flood"))],
+            "Bind": [chance.choice((10, 300))],
+            "Push": [chance.choice((1, 100))],
+        }
+        events.append([at, what, node, *choices[what]])
+    return events
+
+
+_KINDS = ("swarm", "send", "send", "send", "send", "slow", "stall", "unread", "close", "vanish")
 
 
 BROWSERS = Scenario(
     name="browsers",
     about="what browsers and processes send each other by WebSocket arrives in order, over bad links and slow readers",
     nodes=("one.nec", "two.nec"),
-    topology=everywhere("pages"),
+    topology=everywhere("pages", "unruly"),
     options=_options,
     begin=_Story,
     deadline=1200.0,

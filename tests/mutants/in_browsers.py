@@ -82,4 +82,46 @@ BROWSERS = (
         "        channel.unsent_frames = channel.unsent_bytes = 0\n",
         "tests/fuzz/test_http_server.py::test_nothing_is_left_when_browsers_and_processes_have_gone",
     ),
+    Mutant(
+        "take-a-slow-browser-for-gone",
+        "A browser that takes much slowly is gone for the node while a ping waits behind that.",
+        _SOCKETS,
+        "and not channel.heard and (channel.ping_behind or channel.ping_late):\n",
+        "and not channel.heard and channel.ping_behind < 0:\n",
+        "browsers",
+    ),
+    Mutant(
+        "open-websockets-for-pages-of-other-sites",
+        "A page of another site opens a WebSocket of a process that has not asked who comes.",
+        "nectar_node/http/entrance.py",
+        'if read.is_foreign:\n            raise HttpRefused(403, "A page of another site has asked for this WebSocket',
+        'if False:\n            raise HttpRefused(403, "A page of another site has asked for this WebSocket',
+        "browsers",
+    ),
+    Mutant(
+        "let-a-package-bind-without-end",
+        "One package binds as many paths as all may have together.",
+        "nectar_node/http/bindings.py",
+        "(self._paths[package] >= MAX_PATHS_OF_ONE or self._all_paths >= MAX_PATHS):\n",
+        "self._all_paths >= MAX_PATHS:\n",
+        "browsers",
+    ),
+    Mutant(
+        "keep-places-for-those-who-ask-nothing",
+        "Connections that ask for nothing keep all other browsers waiting.",
+        "nectar_node/driver/browsers/places.py",
+        "            if self._going is None and self._idle:\n",
+        "            if self._going is not None and self._idle:\n",
+        "tests/nectar_node/driver/browsers/test_http_door.py::"
+        "test_connections_that_ask_for_nothing_keep_nobody_waiting",
+    ),
+    Mutant(
+        "ping-all-of-a-second-at-once",
+        "With many WebSockets all else waits once a second until all that are due have their ping.",
+        _SOCKETS,
+        "            for _ in range(min(_AT_ONCE, len(self._due))):\n",
+        "            for _ in range(len(self._due)):\n",
+        "tests/nectar_node/system/test_web_sockets.py::"
+        "test_pings_of_many_websockets_go_out_few_at_a_time_and_each_has_its_own",
+    ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import pytest
@@ -39,7 +40,10 @@ def test_a_mutant_changes_what_is_there_into_something_that_compiles(mutant: Mut
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_mutant_says_who_is_to_notice(mutant: Mutant) -> None:
     file, _, test = mutant.scenario.partition("::")
-    assert f"\ndef {test}(" in (ROOT / file).read_text() if mutant.is_for_test else mutant.scenario in SCENARIOS
+    if mutant.is_for_test:
+        assert re.search(rf"^(async )?def {test}\(", (ROOT / file).read_text(), re.MULTILINE)
+    else:
+        assert mutant.scenario in SCENARIOS
     assert mutant.seeds > 0
     assert mutant.file.partition("/")[0] in ROOMS
     assert mutant.breaks.endswith((".", ")."))

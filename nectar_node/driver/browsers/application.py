@@ -9,8 +9,8 @@ over. So an answer that comes before the whole body is read goes out while the r
 from __future__ import annotations
 
 import weakref
-from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -64,6 +64,8 @@ class Application:
         """For the same."""
         self._answers = HeldBodies(memory, limits.MAX_ANSWERS_BYTES_OF_ONE, limits.MAX_ANSWERS_BYTES)
         """What browsers have not taken yet, by the bodies of their requests."""
+        self._reading: set[trio.CancelScope] = set()
+        """Requests whose bodies are being read."""
         self._closes = False
 
     def close(self) -> None:
@@ -72,10 +74,21 @@ class Application:
         for token, waiter in list(self._waiting.items()):
             self._tell(HttpGone(token))
             waiter.set(HttpAnswer(token, *error_page(503, "The node goes down.")))
+        for scope in self._reading:
+            scope.cancel()
         for feed in tuple(self._feeds):
             feed.end()
         for token, pieces in self._bodies_in_pieces.items():
             pieces.take(HttpBroken(token))
+
+    @contextmanager
+    def _until_closed(self, scope: trio.CancelScope) -> Iterator[None]:
+        """Cancel what is done meanwhile when the door closes."""
+        self._reading.add(scope)
+        try:
+            yield
+        finally:
+            self._reading.discard(scope)
 
     def perform(self, action: BrowserAction | DoorFeed) -> bool:
         """Carry out an action that is for a request of HTTP, if its browser is there; return whether it is one."""
@@ -149,7 +162,7 @@ class Application:
             waiter.wait_again()
         if _length(scope) > limits.MAX_BODY_BYTES:
             return error_page(413, f"A request has at most {limits.MAX_BODY_BYTES} bytes.")
-        with trio.move_on_after(limits.READ_SECONDS) as limit:
+        with trio.move_on_after(limits.READ_SECONDS) as limit, self._until_closed(limit):
             while await reading.more():
                 grown = len(reading.data) - reading.reserved
                 if len(reading.data) > limits.MAX_BODY_BYTES:
@@ -157,6 +170,8 @@ class Application:
                 if self._bodies + grown > limits.MAX_BODIES_BYTES or not self._account.may_add(grown):
                     return error_page(503, "The node has too much to do.")
                 self._reserve(reading, grown)
+        if limit.cancelled_caught and self._closes:
+            return error_page(503, "The node goes down.")
         if limit.cancelled_caught:
             return error_page(408, f"The request was not there within {limits.READ_SECONDS:.0f} seconds.")
         if reading.gone:

@@ -24,24 +24,28 @@ from nectar_node.base import log
 from nectar_node.driver.browsers import limits
 from nectar_node.driver.browsers.application import Application
 from nectar_node.driver.browsers.door_streams import DoorStream
-from nectar_node.driver.browsers.protocols import is_whole, with_our_streams
+from nectar_node.driver.browsers.places import Place
+from nectar_node.driver.browsers.protocols import is_whole, let_go, with_our_streams
 from nectar_node.driver.browsers.web_sockets import READ_BYTES, SocketDoor
 
 
 class _Idle:
     """The time of a connection that does nothing, in place of hypercorn's task for that."""
 
-    def __init__(self, stream: DoorStream) -> None:
+    def __init__(self, stream: DoorStream, place: Place) -> None:
         self._stream = stream
+        self._place = place
 
     async def restart(self, *_: object) -> None:
         """Begin: no request is under way, and the head of the next one has its time."""
         self._stream.is_idle = True
+        self._place.idles(idle=True)
         self._stream.read_until = trio.current_time() + limits.HEAD_SECONDS
 
     async def stop(self) -> None:
         """End: a request is under way."""
         self._stream.is_idle = False
+        self._place.idles(idle=False)
         self._stream.read_until = inf
 
 
@@ -53,17 +57,17 @@ class DoorConnection(TCPServer):
         stream: DoorStream,
         application: Application,
         sockets: SocketDoor,
-        release: Callable[[], None],
+        place: Place,
         *args: Any,
     ) -> None:
-        """`release`: called when it carries a WebSocket from now on; `args` are hypercorn's."""
+        """`place` is given back when it carries a WebSocket from now on; `args` are hypercorn's."""
         super().__init__(*args)
         self._door_stream = stream
         self._application = application
         self._sockets = sockets
-        self._release = release
+        self._place = place
         self._read_bytes = limits.PIECE_BYTES
-        self.idle_task = _Idle(stream)  # type: ignore[assignment]
+        self.idle_task = _Idle(stream, place)  # type: ignore[assignment]
 
     @property
     def protocol(self) -> ProtocolWrapper:
@@ -77,7 +81,7 @@ class DoorConnection(TCPServer):
 
     def _is_web_socket(self) -> None:
         self._read_bytes = READ_BYTES
-        self._release()
+        self._place.release()
 
     async def protocol_send(self, event: Event) -> None:
         """Write what the protocol says. As hypercorn does, but for a lock that nobody else has."""
@@ -92,6 +96,19 @@ class DoorConnection(TCPServer):
             await self.protocol.handle(Closed())
         finally:
             self.send_lock.release()
+
+    async def run(self) -> None:
+        """Serve it until its end, and leave nothing to the garbage collector.
+
+        Hypercorn's objects refer to each other in circles. To look for those of ten thousand connections stops a node
+        for half a second, and until then they fill its memory.
+        """
+        try:
+            await super().run()
+        finally:
+            if "_protocol" in vars(self):
+                let_go(self._protocol)
+            vars(self).clear()
 
     async def _read_data(self) -> None:
         """Give the protocol what comes, until nothing does. As hypercorn does, but for how much, and who looks at the

@@ -31,6 +31,7 @@ from nectar_node.driver.browsers.connections import DoorConnection, door_config,
 from nectar_node.driver.browsers.door_sockets import DoorSocket
 from nectar_node.driver.browsers.door_streams import CONNECTION, DoorStream, StreamWatch
 from nectar_node.driver.browsers.event_streams import DoorFeed
+from nectar_node.driver.browsers.places import Place, Places
 from nectar_node.driver.browsers.web_sockets import SocketDoor
 
 
@@ -46,13 +47,14 @@ class HttpDoor:
         memory: MemoryBudget,
         sockets: int = MAX_SOCKETS,
     ) -> None:
-        """`connections`: how many there may be at a time, beside WebSockets; a further one waits to be accepted. `tell`
-        gives the core an event; `note` is given failures of our own code and hypercorn's. `memory` is for what comes
-        from browsers and goes to them. `sockets`: how many WebSockets there may be.
+        """`connections`: how many there may be at a time, beside WebSockets; for a further one, one that has
+        no request gives way, or it waits. `tell` gives the core an event; `note` is given failures of our own code and
+        hypercorn's. `memory` is for what comes from browsers and goes to them. `sockets`: how many WebSockets there may
+        be.
         """
         self._door = door
         self._note = note
-        self._places = trio.CapacityLimiter(connections)
+        self._places = Places(connections)
         self._sockets = SocketDoor(sockets, tell, memory)
         self._watch = StreamWatch()
         self._application = Application(tell, memory)
@@ -72,18 +74,20 @@ class HttpDoor:
             nursery.start_soon(self._watch.run)
             with self._accepting:
                 while True:
-                    waiter = object()
-                    await self._places.acquire_on_behalf_of(waiter)
                     try:
                         accepted = await listener.accept()
                     except OSError as error:
-                        self._places.release_on_behalf_of(waiter)
                         if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                             raise
                         await trio.sleep(0.1)  # until there are descriptors again
                         continue
+                    try:
+                        place = await self._places.take(accepted.socket.close)
+                    except trio.Cancelled:
+                        accepted.socket.close()
+                        raise
                     nursery.start_soon(
-                        self._connected, DoorStream(accepted, carries_tls=self._door.tls is not None), waiter
+                        self._connected, DoorStream(accepted, carries_tls=self._door.tls is not None), place
                     )
 
     async def close(self) -> None:
@@ -92,14 +96,16 @@ class HttpDoor:
         self._accepting.cancel()
         self._sockets.close()
         self._application.close()
-        await self._context.terminated.set()  # what becomes idle ends
-        self._watch.end_idle()
-        if self._watch.streams:
-            with trio.move_on_after(limits.FAREWELL_SECONDS):
-                await self._emptied.wait()
-        self._watch.end()
-        if self._door.guard is not None:
-            self._door.guard.close()
+        try:
+            await self._context.terminated.set()  # what becomes idle ends
+            self._watch.end_idle()
+            if self._watch.streams:
+                with trio.move_on_after(limits.FAREWELL_SECONDS):
+                    await self._emptied.wait()
+        finally:  # also if the node's own time for this is over: a write that is held up ends in no other way
+            self._watch.end()
+            if self._door.guard is not None:
+                self._door.guard.close()
 
     def perform(self, action: BrowserAction | DoorFeed) -> None:
         """Carry out what the node wants done for a browser, if that is still there."""
@@ -107,20 +113,14 @@ class HttpDoor:
             assert not isinstance(action, (DoorFeed, HttpStart, HttpPiece, HttpBroken, HttpReadWhole, HttpReadPiece))
             self._sockets.perform(action)
 
-    async def _connected(self, stream: DoorStream, place: object) -> None:
+    async def _connected(self, stream: DoorStream, place: Place) -> None:
         self._watch.add(stream)
         carried: Any = stream
         if self._door.tls is not None:
             carried = trio.SSLStream(stream, self._door.tls, server_side=True, https_compatible=True)
-        held = [place]
-
-        def release() -> None:
-            while held:
-                self._places.release_on_behalf_of(held.pop())
-
         state = ConnectionState({CONNECTION: stream})
         served = self._app, self._config, self._context, state, carried
-        connection = DoorConnection(stream, self._application, self._sockets, release, *served)
+        connection = DoorConnection(stream, self._application, self._sockets, place, *served)
         try:
             await connection
         except Exception as error:
@@ -131,4 +131,4 @@ class HttpDoor:
             self._watch.streams.discard(stream)
             if self._closes and not self._watch.streams:
                 self._emptied.set()
-            release()
+            place.release()

@@ -32,6 +32,7 @@ class _Http11(H11Protocol):
         super().__init__(*args)
         assert isinstance(self.connection, h11.Connection)
         self.connection._receive_buffer = StrictLines()
+        self.web_socket: DoorWebSocket | None = None
         self._application = application
         self._door = door
         self._accepted = accepted
@@ -53,7 +54,7 @@ class _Http11(H11Protocol):
             await super()._create_stream(request)
 
     async def _begin_web_socket(self, request: h11.Request) -> None:
-        self.stream = DoorWebSocket(
+        self.stream = self.web_socket = DoorWebSocket(
             self._door,
             self._accepted,
             self.app,
@@ -122,3 +123,12 @@ def with_our_streams(
     is_http2 = isinstance(wrapper.protocol, H2Protocol)
     wrapper.protocol = _Http2(*args) if is_http2 else _Http11(application, door, accepted, *args)
     return wrapper
+
+
+def let_go(wrapper: ProtocolWrapper) -> None:
+    """Break the circles in which an ended connection's protocol and WebSocket refer to each other."""
+    protocol = wrapper.protocol
+    if isinstance(protocol, _Http11) and protocol.web_socket is not None:
+        protocol.web_socket.let_go()
+    vars(protocol).clear()
+    vars(wrapper).clear()

@@ -117,8 +117,10 @@ class DoorWebSocket(WSStream):
         """Whether the core has nothing to do with it any more."""
         self._woken: trio.Event | None = None
         """Set when something has changed that the reading task waits for."""
-        self._parts: list[bytes] = []
-        self._size = 0
+        self._begun = False
+        """Whether a message has begun, and its last frame has not come."""
+        self._parts = bytearray()
+        """What has come of it: many frames of few bytes take no more memory than these."""
         self._reserved = 0
         self._began = 0.0
 
@@ -131,7 +133,7 @@ class DoorWebSocket(WSStream):
             self._wake()
         elif isinstance(action, SocketRead):
             self._wanted = True
-            if not self._parts:
+            if not self._begun:
                 self._free()
             self._wake()
         else:
@@ -239,6 +241,12 @@ class DoorWebSocket(WSStream):
         self.closed = True
         await self.send(StreamClosed(stream_id=self.stream_id))
 
+    def let_go(self) -> None:
+        """Leave nothing that refers to itself: all its tasks have ended."""
+        self._verdict = None
+        if "connection" in vars(self):
+            vars(vars(self.connection)["_proto"]).clear()
+
     # --- from the browser -------------------------------------------------------------------------------------------
 
     async def _take_events(self) -> None:
@@ -257,25 +265,26 @@ class DoorWebSocket(WSStream):
                 return
 
     async def _take_message(self, event: TextMessage | BytesMessage) -> None:
-        if not self._parts:
+        if not self._begun:
             await self._until_wanted()
         if self._ended:
             return  # it has crossed our goodbye
         part = event.data.encode() if isinstance(event, TextMessage) else bytes(event.data)
         now = trio.current_time()
-        if not self._parts:
-            self._began = now
-        self._parts.append(part)
-        self._size += len(part)
-        if self._size > MAX_MESSAGE_BYTES:
+        if not self._begun:
+            self._begun, self._began = True, now
+        size = len(self._parts) + len(part)
+        if size > MAX_MESSAGE_BYTES:
             self._fail(_TOO_BIG, f"a message has at most {MAX_MESSAGE_BYTES} bytes")
         elif now - self._began > MESSAGE_SECONDS:
             self._fail(_POLICY, f"a message takes at most {MESSAGE_SECONDS:.0f} seconds")
-        elif self._size > SMALL_BYTES and not self._reserve(self._size):
+        elif size > SMALL_BYTES and not self._reserve(size):
             self._fail(_TRY_LATER, "the node has too much to do")
-        elif event.message_finished:
-            data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-            self._parts, self._size = [], 0
+        elif not event.message_finished:
+            self._parts += part
+        else:
+            data = bytes(self._parts) + part if self._parts else part
+            self._begun, self._parts = False, bytearray()
             await self._give(FrameKind.TEXT if isinstance(event, TextMessage) else FrameKind.BINARY, data)
 
     def _reserve(self, size: int) -> bool:
@@ -309,7 +318,7 @@ class DoorWebSocket(WSStream):
 
     def _fail(self, code: int, reason: str) -> None:
         """End it, since its other end asks for too much."""
-        self._parts, self._size = [], 0
+        self._begun, self._parts = False, bytearray()
         self._end(code, reason)
 
     def _end(self, code: int, reason: str) -> None:

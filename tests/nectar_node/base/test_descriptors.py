@@ -11,11 +11,25 @@ from pathlib import Path
 
 import pytest
 
+from kernel.contract.address import ProcessId
 from nectar_node.base import own_files
-from nectar_node.base.descriptors import RESERVE, RESERVED, DescriptorReserve, insist, limit, share, used
+from nectar_node.base.descriptors import (
+    ENOUGH_GUESTS,
+    MAX_SOCKETS,
+    RESERVE,
+    RESERVED,
+    DescriptorReserve,
+    insist,
+    limit,
+    share,
+    used,
+)
 from nectar_node.base.errors import CannotStart
+from nectar_node.contract.memory_budget import DEFAULT_BYTES, MemoryBudget
+from nectar_node.http.channels import Channels, SocketChannel
 from nectar_node.storage.disk import perform
 from nectar_node.storage.operations import Copy, Create, DiskError, Location, Rename, Replace
+from net.base.limits import MAX_SESSIONS
 
 
 @pytest.mark.parametrize("most", [128, 256, 1024, 20_000, 1 << 20])
@@ -31,6 +45,24 @@ def test_with_256_there_is_room_for_a_hundred_connections_and_with_64_a_node_say
     assert budget.connections >= 100
     with pytest.raises(CannotStart, match=r"^A node needs 116 file descriptors, and may have 64 here: raise the limit"):
         share(64, 12)
+
+
+@pytest.mark.parametrize("most", [128, 256, 1024, 8192, 20_000, 65_536, 1 << 20])
+def test_browsers_take_from_the_shares_of_peers_and_guests_and_leave_both_some(most: int) -> None:
+    before, budget = share(most, 12), share(most, 12).with_browsers()
+    assert budget.connections + budget.guests + budget.browsers + budget.sockets == before.connections + before.guests
+    assert budget.accepted >= min(MAX_SESSIONS, before.connections // 6)
+    assert budget.guests >= min(ENOUGH_GUESTS, before.guests)
+    assert budget.sockets >= min(MAX_SOCKETS, before.connections // 2)
+
+
+def test_with_20_000_there_is_room_for_ten_thousand_websockets_of_one_package() -> None:
+    channels = Channels(MemoryBudget(DEFAULT_BYTES), share(20_000, 12).with_browsers().sockets)
+    process = ProcessId("live", "pages", "sys")
+    for number in range(10_000):
+        assert channels.refusal(process, "") is None, f"after {number}"
+        channels.add(SocketChannel(number, number, process, process, False, "", ""))
+    assert channels.refusal(ProcessId("live", "other", "sys"), "") is None
 
 
 def test_what_is_used_is_counted() -> None:

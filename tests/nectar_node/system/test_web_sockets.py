@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from nectar_node.contract.http import SocketFrame
+from nectar_node.contract.http import SocketFrame, SocketSend
 from nectar_node.http import channels
-from nectar_node.http.channels import MAX_UNSENT_BYTES, PING_SECONDS
+from nectar_node.http.channels import MAX_UNSENT_BYTES, PING_SECONDS, SocketChannel
 from nectar_node.http.extension_data import MESSAGE_TYPES, ExtensionData, decode_untrusted, encode
+from nectar_node.system.web_sockets import WebSockets
 from testnet.browsers.web_socket import NO_CLOSE, WINDOW_BYTES, SimWebSocket
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import NodeSpec, SimNode, Simulation
@@ -218,6 +219,47 @@ def test_a_browser_that_answers_no_ping_has_gone(talk: Talk) -> None:
     talk.simulation.wait(lambda: not talk.channels, 2 * PING_SECONDS)
     assert PING_SECONDS <= talk.simulation.now - began <= 2 * PING_SECONDS
     assert talk.seen() == ["open /live", "close"]
+
+
+def test_pings_of_many_websockets_go_out_few_at_a_time_and_each_has_its_own(talk: Talk) -> None:
+    """All of a second at once held up ten thousand WebSockets' node for a tenth of it."""
+    emitted: list[object] = []
+    sockets = WebSockets(NODE, talk.node.core.memory, 400, lambda: 1, lambda *_: True, emitted.append)
+    process = talk.node.process("talk")
+    for number in range(400):
+        sockets.channels.add(SocketChannel(number, number * PING_SECONDS, process, process, False, "", ""))
+        sockets.channels.by_token[number].reads = True  # all have their turn in the same second
+    sockets._looks_at = 0.0
+    now, pinged, most = 0.0, [0] * 400, 0
+    while now < 3 * PING_SECONDS:
+        sockets.on_timer(now)
+        most = max(most, len(emitted))
+        for action in emitted:
+            assert isinstance(action, SocketSend)
+            assert isinstance(action.token, int)
+            sockets.channels.by_token[action.token].heard = True
+            pinged[action.token] += 1
+        emitted.clear()
+        deadline = sockets.next_deadline()
+        assert deadline is not None
+        assert deadline > now
+        now = deadline
+    assert most == 8
+    assert pinged == [3] * 400
+
+
+@pytest.mark.parametrize("count", [10, 14, 15, 40])
+def test_a_browser_that_takes_much_slowly_is_not_taken_for_gone_while_a_ping_waits_behind_that(
+    talk: Talk, count: int
+) -> None:
+    socket = talk.opened()
+    socket.slow_down(2.0)
+    socket.send(f"!flood {count} 70000")
+    talk.simulation.wait(lambda: len(socket.received) == count, 200)
+    talk.rest(10.0)
+    assert (socket.is_open, len(talk.channels)) == (True, 1)
+    socket.stall()
+    talk.simulation.wait(lambda: not talk.channels, 3 * PING_SECONDS)
 
 
 def test_a_slow_browser_stays_and_gets_all_in_order(talk: Talk) -> None:

@@ -465,6 +465,33 @@ async def test_connections_beyond_the_limit_wait_for_a_place() -> None:
             assert status(await everything(second)) == 200
 
 
+async def test_connections_that_ask_for_nothing_keep_nobody_waiting() -> None:
+    async with opened(connections=4) as door:
+        half = [await door.connect() for _ in range(12)]
+        for number, stream in enumerate(half):
+            with suppress(trio.BrokenResourceError):
+                await stream.send_all(b"GET /%d HTTP/1.1\r\nHost: loc" % number)
+        began = trio.current_time()
+        for number in range(8):
+            assert status(await door.ask(request(f"/{number}"))) == 200
+        assert trio.current_time() - began < limits.HEAD_SECONDS / 2
+        for stream in half:
+            await stream.aclose()
+
+
+async def test_what_is_under_way_gives_way_to_nobody_and_a_connection_without_a_request_does() -> None:
+    async with opened(connections=2) as door, await door.connect() as waiting_one, await door.connect() as idle:
+        await waiting_one.send_all(request("/wait"))
+        await idle.send_all(request("/1").replace(b"Connection: close\r\n", b""))
+        assert status(bytes(await idle.receive_some())) == 200
+        assert status(await door.ask(request("/2"))) == 200
+        assert await everything(idle) == b""
+        door.door.perform(
+            HttpAnswer(next(each.token for each in door.events if isinstance(each, HttpRequest)), 200, (), b"")
+        )
+        assert status(await everything(waiting_one)) == 200
+
+
 async def test_a_browser_that_closes_an_idle_connection_makes_room_at_once() -> None:
     async with opened(connections=1) as door:
         for number in range(3):

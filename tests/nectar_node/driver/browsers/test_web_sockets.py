@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import socket
 import ssl
+import struct
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import pytest
 import trio
+import trio.testing
+from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.protocol.ws_stream import WSStream
+from hypercorn.trio.tcp_server import TCPServer
 from wsproto.events import CloseConnection, Ping
+from wsproto.frame_protocol import FrameProtocol
 
 from kernel.contract.address import PackageId
 from nectar_node.contract.config import LOOPBACK, HttpPlace
@@ -233,6 +242,55 @@ async def test_a_message_that_takes_too_long_ends_the_connection(monkeypatch: py
             with suppress(trio.BrokenResourceError):
                 await client.send("drop by drop", finished=False)
         assert (await client.end())[0] == 1008
+
+
+async def test_a_message_of_many_small_frames_takes_no_more_memory_than_its_bytes() -> None:
+    frames = 10_000
+    async with echo() as core, web_socket(core.port, "/") as client:
+        tracemalloc.start()
+        try:
+            await client.stream.send_all(b"\x02\x82\0\0\0\0ab" + b"\x00\x82\0\0\0\0ab" * (frames - 1))
+            await until(lambda: sum(len(each._parts) for each in core.door._sockets.open.values()) == 2 * frames)
+            assert tracemalloc.get_traced_memory()[0] < 1 << 18
+        finally:
+            tracemalloc.stop()
+        await client.stream.send_all(b"\x80\x80\0\0\0\0")
+        assert await client.receive() == b"ab" * frames
+
+
+@pytest.mark.parametrize("how", ["goodbye", "reset", "page", "half a request"])
+async def test_what_has_ended_leaves_nothing_to_the_garbage_collector(how: str) -> None:
+    """To look for what ten thousand connections have left stopped a node for half a second."""
+    async with echo() as core:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(5):
+                await come_and_go(core.port, how)
+            await until(lambda: not core.door._watch.streams)
+            await trio.testing.wait_all_tasks_blocked()
+            core.events.clear()
+            left = [
+                each for each in gc.get_objects() if isinstance(each, (TCPServer, H11Protocol, WSStream, FrameProtocol))
+            ]
+            assert [type(each).__name__ for each in left if getattr(each, "client", None) is not True] == []
+        finally:
+            gc.enable()
+
+
+async def come_and_go(port: int, how: str) -> None:
+    if how in ("page", "half a request"):
+        async with await trio.open_tcp_stream(LOOPBACK, port) as stream:
+            await stream.send_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n" + (b"\r\n" if how == "page" else b""))
+            return
+    async with web_socket(port, "/") as client:
+        await client.send("hello")
+        assert await client.receive() == "hello"
+        if how == "goodbye":
+            await client.do(CloseConnection(code=1000))
+            await client.end()
+        else:
+            client.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # type: ignore[attr-defined]
 
 
 async def test_what_keeps_to_no_protocol_ends_its_connection() -> None:
