@@ -24,7 +24,7 @@ from nectar_node.base import log
 from nectar_node.driver.browsers import limits
 from nectar_node.driver.browsers.application import Application
 from nectar_node.driver.browsers.door_streams import DoorStream
-from nectar_node.driver.browsers.places import Place
+from nectar_node.driver.browsers.connection_slots import ConnectionSlot
 from nectar_node.driver.browsers.protocols import is_whole, let_go, with_our_streams
 from nectar_node.driver.browsers.web_sockets import READ_BYTES, SocketDoor
 
@@ -32,20 +32,20 @@ from nectar_node.driver.browsers.web_sockets import READ_BYTES, SocketDoor
 class _Idle:
     """The time of a connection that does nothing, in place of hypercorn's task for that."""
 
-    def __init__(self, stream: DoorStream, place: Place) -> None:
+    def __init__(self, stream: DoorStream, slot: ConnectionSlot) -> None:
         self._stream = stream
-        self._place = place
+        self._slot = slot
 
     async def restart(self, *_: object) -> None:
         """Begin: no request is under way, and the head of the next one has its time."""
         self._stream.is_idle = True
-        self._place.idles(idle=True)
+        self._slot.idles(idle=True)
         self._stream.read_until = trio.current_time() + limits.HEAD_SECONDS
 
     async def stop(self) -> None:
         """End: a request is under way."""
         self._stream.is_idle = False
-        self._place.idles(idle=False)
+        self._slot.idles(idle=False)
         self._stream.read_until = inf
 
 
@@ -57,17 +57,17 @@ class DoorConnection(TCPServer):
         stream: DoorStream,
         application: Application,
         sockets: SocketDoor,
-        place: Place,
+        slot: ConnectionSlot,
         *args: Any,
     ) -> None:
-        """`place` is given back when it carries a WebSocket from now on; `args` are hypercorn's."""
+        """`slot` is given back when it carries a WebSocket from now on; `args` are hypercorn's."""
         super().__init__(*args)
         self._door_stream = stream
         self._application = application
         self._sockets = sockets
-        self._place = place
+        self._slot = slot
         self._read_bytes = limits.PIECE_BYTES
-        self.idle_task = _Idle(stream, place)  # type: ignore[assignment]
+        self.idle_task = _Idle(stream, slot)  # type: ignore[assignment]
 
     @property
     def protocol(self) -> ProtocolWrapper:
@@ -81,7 +81,7 @@ class DoorConnection(TCPServer):
 
     def _is_web_socket(self) -> None:
         self._read_bytes = READ_BYTES
-        self._place.release()
+        self._slot.release()
 
     async def protocol_send(self, event: Event) -> None:
         """Write what the protocol says. As hypercorn does, but for a lock that nobody else has."""

@@ -31,7 +31,7 @@ from nectar_node.driver.browsers.connections import DoorConnection, door_config,
 from nectar_node.driver.browsers.door_sockets import DoorSocket
 from nectar_node.driver.browsers.door_streams import CONNECTION, DoorStream, StreamWatch
 from nectar_node.driver.browsers.event_streams import DoorFeed
-from nectar_node.driver.browsers.places import Place, Places
+from nectar_node.driver.browsers.connection_slots import ConnectionSlot, ConnectionSlots
 from nectar_node.driver.browsers.web_sockets import SocketDoor
 
 
@@ -54,7 +54,7 @@ class HttpDoor:
         """
         self._door = door
         self._note = note
-        self._places = Places(connections)
+        self._slots = ConnectionSlots(connections)
         self._sockets = SocketDoor(sockets, tell, memory)
         self._watch = StreamWatch()
         self._application = Application(tell, memory)
@@ -82,12 +82,12 @@ class HttpDoor:
                         await trio.sleep(0.1)  # until there are descriptors again
                         continue
                     try:
-                        place = await self._places.take(accepted.socket.close)
+                        slot = await self._slots.take(accepted.socket.close)
                     except trio.Cancelled:
                         accepted.socket.close()
                         raise
                     nursery.start_soon(
-                        self._connected, DoorStream(accepted, carries_tls=self._door.tls is not None), place
+                        self._connected, DoorStream(accepted, carries_tls=self._door.tls is not None), slot
                     )
 
     async def close(self) -> None:
@@ -113,14 +113,14 @@ class HttpDoor:
             assert not isinstance(action, (DoorFeed, HttpStart, HttpPiece, HttpBroken, HttpReadWhole, HttpReadPiece))
             self._sockets.perform(action)
 
-    async def _connected(self, stream: DoorStream, place: Place) -> None:
+    async def _connected(self, stream: DoorStream, slot: ConnectionSlot) -> None:
         self._watch.add(stream)
         carried: Any = stream
         if self._door.tls is not None:
             carried = trio.SSLStream(stream, self._door.tls, server_side=True, https_compatible=True)
         state = ConnectionState({CONNECTION: stream})
         served = self._app, self._config, self._context, state, carried
-        connection = DoorConnection(stream, self._application, self._sockets, place, *served)
+        connection = DoorConnection(stream, self._application, self._sockets, slot, *served)
         try:
             await connection
         except Exception as error:
@@ -131,4 +131,4 @@ class HttpDoor:
             self._watch.streams.discard(stream)
             if self._closes and not self._watch.streams:
                 self._emptied.set()
-            place.release()
+            slot.release()
