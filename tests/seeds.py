@@ -17,4 +17,7 @@ seconds of each process that collects them."""
 
 def seeds(default: int, soak: int) -> list[object]:
     """For `parametrize`: the seeds below `soak`, of which those from `default` on are `long`."""
-    return [*range(default), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(default, soak) if long_ones)]
+    return [
+        *range(default),
+        *(pytest.param(seed, marks=pytest.mark.long) for seed in range(default, soak) if long_ones),
+    ]

@@ -27,8 +27,8 @@ REAL = [
     ),
     pytest.param(Level.NAMESPACES, id=Level.NAMESPACES.value),
 ]
-"""For what is the same with real nodes at both levels, and has more to do on hosts of their own: on loopback the default
-run plays it where there can be no namespaces."""
+"""For what is the same with real nodes at both levels, and has more to do on hosts of their own. By default it is
+played on loopback only where there can be no namespaces."""
 
 
 @contextmanager
