@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests import seeds
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background jobs have it, and hand it on
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -49,6 +51,10 @@ LONGEST = (
 )
 """Files that take long, of which some have few tests: they begin first, so that at the end
 nobody waits for one. Those with real nodes stand between others, so that not all of them start nodes at once."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    seeds.long_ones = "not long" not in config.getoption("markexpr")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

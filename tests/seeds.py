@@ -10,6 +10,14 @@ SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 """Hypothesis draws as many examples as `make soak` wants."""
 
 
+long_ones = True
+"""Whether tests that are `long` may run; what nobody runs is not made: a test for each of thousands of seeds takes
+seconds of each process that collects them."""
+
+
 def seeds(default: int, soak: int) -> list[object]:
     """For `parametrize`: the seeds below `soak`, of which those from `default` on are `long`."""
-    return [*range(default), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(default, soak))]
+    return [
+        *range(default),
+        *(pytest.param(seed, marks=pytest.mark.long) for seed in range(default, soak) if long_ones),
+    ]

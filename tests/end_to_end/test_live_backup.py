@@ -188,7 +188,7 @@ def test_each_copy_of_a_node_that_works_is_what_it_had_at_one_instant(copied: Co
         seen += numbers
     assert seen == sorted(seen)
     assert seen[-1] > COPIES
-    assert not copied.snapshot.exists()
+    until(lambda: not copied.snapshot.exists())
     copied.network.stop(OUR)
     with LocalTestnet(nodes[-1].path.parents[1], copied.network.options) as machine:
         machine.add(OUR)

@@ -21,6 +21,14 @@ QUICK = [
     pytest.param(each, marks=pytest.mark.long if each is Level.NAMESPACES else (), id=each.value) for each in Level
 ]
 """On hosts of their own nodes wait as long: the default run waits once."""
+REAL = [
+    pytest.param(
+        Level.LOOPBACK, marks=() if unavailable(Level.NAMESPACES) else pytest.mark.long, id=Level.LOOPBACK.value
+    ),
+    pytest.param(Level.NAMESPACES, id=Level.NAMESPACES.value),
+]
+"""For what is the same with real nodes at both levels, and has more to do on hosts of their own. By default it is
+played on loopback only where there can be no namespaces."""
 
 
 @contextmanager

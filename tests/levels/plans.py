@@ -178,7 +178,6 @@ HANDOFF = Levelled(
         {"kind": "partition", "between": ["a.nec", "b.nec"], "at": 2.0, "until": 5.5},
     ),
     14.0,
-    quick=True,
     shows={
         "deed 2, c.nec: break in": "the door says Refused",
         "deed 4, c.nec: open": "the door says Opened",
@@ -215,7 +214,6 @@ INDIRECT = Levelled(
         {"kind": "crash", "node": "router1.nec", "at": 2.0, "until": 8.0},
     ),
     8.0,
-    quick=True,
     shows={
         "run 1: a.nec to hidden.nec": "16 sent, 16 answered, 0 returned, 0 offline, 0 timeout",
     },

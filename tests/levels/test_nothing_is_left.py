@@ -21,10 +21,10 @@ from testnet.model.where import Where
 from testnet.real.run import run_real
 from testnet.runs.result import BROKEN, INTERRUPTED, VIOLATED
 from testnet.scenarios.scenario import Plan, Scenario
+from tests.levels.labs import REAL
 from tests.levels.playing import unavailable
 
 A, B, C = NODES = ("a.nec", "b.nec", "c.nec")
-REAL = (Level.LOOPBACK, Level.NAMESPACES)
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def left(folder: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("level", REAL, ids=lambda level: level.value)
+@pytest.mark.parametrize("level", REAL)
 def test_of_a_scenario_that_fails_in_the_midst_of_faults(level: Level, folder: Path) -> None:
     if (why := unavailable(level)) is not None:
         pytest.skip(why)

@@ -17,7 +17,7 @@ from testnet.model.lab import Lab, Level, NodePlan, SentRequest
 from testnet.model.where import Where
 from tests.levels.labs import EARLY, LATE, QUICK, open_lab
 
-ASKS, CRASHED, UNMET, SILENT = NAMES = ("asks.nec", "crashed.nec", "unmet.nec", "silent.nec")
+ASKS, CRASHED, UNMET, SILENT = ("asks.nec", "crashed.nec", "unmet.nec", "silent.nec")
 PATIENCE = 60
 
 
@@ -29,11 +29,10 @@ class Told(NamedTuple):
     seconds: float
 
 
-def boot(lab: Lab, known: tuple[str, ...]) -> None:
-    """All nodes; the first one has talked to those that are `known`."""
-    lab.boot(*(NodePlan(name, ("hello",)) for name in NAMES))
-    for name in known:
-        assert lab.ask(ASKS, f"{name}@hello:hello:sys", {"Greet": "x"}, PATIENCE).kind == "response"
+def boot(lab: Lab, known: str, *unknown: str) -> None:
+    """ASKS, which has talked to the one that is `known`, and others."""
+    lab.boot(*(NodePlan(name, ("hello",)) for name in (ASKS, known, *unknown)))
+    assert lab.ask(ASKS, f"{known}@hello:hello:sys", {"Greet": "x"}, PATIENCE).kind == "response"
 
 
 def all_told(lab: Lab, names: tuple[str, ...]) -> dict[str, Told]:
@@ -64,7 +63,7 @@ def test_a_node_that_crashed_or_cannot_be_reached_is_offline_after_the_time_for_
     level: Level, tmp_path: Path
 ) -> None:
     with open_lab(level, tmp_path / "testnet") as lab:
-        boot(lab, (CRASHED,))
+        boot(lab, CRASHED, UNMET)
         with lab.apply(Crash(CRASHED)), lab.apply(Partition(Where(UNMET))):
             told = all_told(lab, (CRASHED, UNMET))
     check(told[CRASHED], "offline", "connection lost", RECOVERY_SECONDS)
@@ -90,7 +89,7 @@ def test_a_node_that_says_nothing_is_offline_after_keepalive_ping_and_recovery(
     level: Level, power: bool, tmp_path: Path
 ) -> None:
     with open_lab(level, tmp_path / "testnet") as lab:
-        boot(lab, (SILENT,))
+        boot(lab, SILENT)
         with cut_off(lab, power):
             told = all_told(lab, (SILENT,))
     check(told[SILENT], "offline", "connection lost", KEEPALIVE_SECONDS + PING_SECONDS + RECOVERY_SECONDS)
@@ -105,7 +104,7 @@ def test_a_partition_that_ends_before_that_costs_no_request_but_time(
     """After 10 s, what was sent again at 6.2 s is sent again at 12.6 s. The next time would be 25.4 s: before that
     silence is noticed, and a new connection made, at once or by its dial that is sent again 3 s later."""
     with open_lab(level, tmp_path / "testnet") as lab:
-        boot(lab, (SILENT,))
+        boot(lab, SILENT)
         number = lab.inject(Partition(Where(SILENT)))
         lab.at(ends, lambda: lab.withdraw(number))
         told = all_told(lab, (SILENT,))

@@ -29,16 +29,21 @@ NOTICED = {
     "failed-request-is-forgotten": r"G5: request \d+ of a\.nec@\S+ to nobody\.nec@\S+ never ended, and nobody waits",
 }
 """By the mutant: what is found."""
+QUICK = ("forget-what-came-at-reconnect", "late-response-after-timeout")
+"""Those that the default run plays."""
+BROKEN = [pytest.param(name, marks=() if name in QUICK else pytest.mark.long) for name in NOTICED]
 
 Runs = Mapping[str, Future[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
-    """What `nectar testnet play` reports, by the mutant."""
+def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    """What `nectar testnet play` reports, by the mutant, of those that a test here that was selected asks for."""
     folder = tmp_path_factory.mktemp("promises")
+    mine = [each for each in request.session.items if isinstance(each, pytest.Function) and each.path == request.path]
+    wanted = dict.fromkeys(str(each.callspec.params["name"]) for each in mine)
     with ThreadPoolExecutor() as pool:
-        yield {name: pool.submit(play, name, folder / f"{name or 'unbroken'}.journal") for name in (UNBROKEN, *NOTICED)}
+        yield {name: pool.submit(play, name, folder / f"{name or 'unbroken'}.journal") for name in wanted}
 
 
 def play(name: str, journal: Path) -> dict[str, Any]:
@@ -55,19 +60,22 @@ def play(name: str, journal: Path) -> dict[str, Any]:
     return report
 
 
-def test_nothing_is_found_where_all_promises_are_kept(runs: Runs) -> None:
-    report = runs[UNBROKEN].result()
+@pytest.mark.long
+@pytest.mark.parametrize("name", [UNBROKEN], ids=["unbroken"])
+def test_nothing_is_found_where_all_promises_are_kept(name: str, runs: Runs) -> None:
+    """As in `tests/levels/test_levels.py`, where scenarios pass."""
+    report = runs[name].result()
     assert (report["result"], report["text"]) == ("passed", "")
 
 
-@pytest.mark.parametrize("name", NOTICED)
+@pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_promise_is_found_by_its_number(name: str, runs: Runs) -> None:
     report = runs[name].result()
     assert report["result"] == "violated"
     assert re.fullmatch(NOTICED[name], report["text"])
 
 
-@pytest.mark.parametrize("name", NOTICED)
+@pytest.mark.parametrize("name", BROKEN)
 def test_the_journal_keeps_every_step_and_the_violation_at_its_place(name: str, runs: Runs) -> None:
     report = runs[name].result()
     events = read_journal_untrusted(Path(report["journal"])).events

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -33,10 +34,15 @@ def check_screen(words: tuple[str, ...], shows: bytes, key: bytes) -> None:
     os.close(ours)
 
 
-def read_until(descriptor: int, wanted: bytes) -> bytes:
-    """What the terminal was sent, up to `wanted`."""
+def read_until(descriptor: int, wanted: bytes | re.Pattern[bytes] | None) -> bytes:
+    """What the terminal was sent, up to `wanted`; None: until whoever wrote to it has ended."""
+    found = re.compile(re.escape(wanted)) if isinstance(wanted, bytes) else wanted
     shown = b""
-    while wanted not in shown:
+    while found is None or not found.search(shown):
         assert select.select([descriptor], [], [], 30)[0], shown
-        shown += os.read(descriptor, 4096)
+        try:
+            shown += os.read(descriptor, 4096)
+        except OSError:  # nobody has the other end open
+            assert found is None, shown
+            break
     return shown

@@ -55,18 +55,17 @@ class Progress:
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNetwork]:
-    network = LocalNetwork(tmp_path_factory.mktemp("chaos") / "testnet")
-    with started(network, NODES):
-        yield network
+def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTestnet]:
+    """One whose nodes write traces, which most tests here leave alone."""
+    folder = tmp_path_factory.mktemp("chaos")
+    network = LocalNetwork(folder / "testnet")
+    with closing(TracePipes(folder / "traces")) as traces, started(network, NODES, traces=traces):
+        yield RunningTestnet(network, NODES, traces=traces)
 
 
 @pytest.fixture
-def traced(tmp_path: Path) -> Iterator[RunningTestnet]:
-    """One whose nodes write traces."""
-    network = LocalNetwork(tmp_path / "testnet")
-    with closing(TracePipes(tmp_path / "traces")) as traces, started(network, NODES, traces=traces):
-        yield RunningTestnet(network, NODES, traces=traces)
+def network(traced: RunningTestnet) -> LocalNetwork:
+    return traced.network
 
 
 def run(
@@ -218,7 +217,7 @@ def test_where_faults_hold_already_or_a_node_is_paused_it_does_not_begin(network
 
 
 def test_where_nodes_reach_each_other_directly_it_says_that_nothing_can_break(tmp_path: Path) -> None:
-    with LocalTestnet(tmp_path / "direct") as nodes:
+    with LocalTestnet(tmp_path / "direct", BootOptions(packages=())) as nodes:
         nodes.start()
         with (
             pytest.raises(NotRunning, match=r"reach each other directly.*without --direct"),

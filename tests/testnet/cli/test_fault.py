@@ -12,6 +12,8 @@ import pytest
 
 from nectar_node.base.errors import BadInput
 from nectar_node.cli.main import main
+from nectar_node.contract.config import REGISTRAR_NAME
+from nectar_node.launcher.boot_options import BootOptions
 from nectar_node.launcher.local_network import LocalNetwork
 from testnet.real.links.client import LinksProcess
 from testnet.real.local import LocalTestnet
@@ -145,11 +147,10 @@ def test_when_the_links_die_everybody_says_so_and_up_starts_them_again(shell: Sh
 
 
 def test_nodes_that_reach_each_other_directly_have_no_faults(tmp_path: Path) -> None:
-    with LocalTestnet(tmp_path / "testnet") as nodes:
+    with LocalTestnet(tmp_path / "testnet", BootOptions(packages=())).start() as nodes:
         shell = Shell(nodes.folder)
-        shell.say("testnet", "up", "--nodes", "a.nec", "--direct", "--detach")
         assert not LinksProcess(nodes.network).pid
-        code, said = shell.fails("testnet", "fault", "add", "partition", "--node", "a.nec")
+        code, said = shell.fails("testnet", "fault", "add", "partition", "--node", REGISTRAR_NAME)
         assert (code, said.partition(",")[0]) == (1, "These nodes reach each other directly")
         assert shell.json("testnet", "status")["links"] == {"state": "none"}
 

@@ -15,7 +15,9 @@ from typing_extensions import Buffer
 
 from nectar_node.cli.main import main
 from testnet.journal.journal import read_journal_untrusted
-from testnet.real.nodes import namespaces
+from testnet.model.lab import Level
+from tests.levels.labs import REAL
+from tests.levels.playing import unavailable
 
 LIMIT = 60.0
 """Seconds after which a command is taken to hang."""
@@ -91,13 +93,13 @@ def test_without_root_the_hosts_of_their_own_are_refused_in_one_sentence(
     assert said == "Network namespaces need root: run this as root, or go without."
 
 
-@pytest.mark.parametrize("level", ["loopback", "namespaces"])
-def test_ctrl_c_twice_ends_it_and_leaves_nothing(level: str, folder: Path) -> None:
-    if level == "namespaces" and (why := namespaces.unavailable()) is not None:
+@pytest.mark.parametrize("level", REAL)
+def test_ctrl_c_twice_ends_it_and_leaves_nothing(level: Level, folder: Path) -> None:
+    if (why := unavailable(level)) is not None:
         pytest.skip(why)
     made = folder / "made"
     made.mkdir()
-    command = [sys.executable, "-P", "-m", "nectar_node", "testnet", "play", "file_transfer", "--level", level]
+    command = [sys.executable, "-P", "-m", "nectar_node", "testnet", "play", "file_transfer", "--level", level.value]
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(made)}
     ) as playing:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
 import signal
 import subprocess
@@ -30,6 +32,7 @@ from testnet.sim.run import run
 from testnet.sweep.sweep import SweepTally
 from testnet.sweep.verdict import RunVerdict
 from testnet.sweep.workers import Workers
+from tests.nectar_node.cli.terminal import read_until
 from tests.testnet.sim.own import FAILS, HERE, fails
 from tests.waiting import until
 
@@ -211,17 +214,21 @@ def test_a_plan_that_kills_its_process_can_be_played_again_from_its_journal(caps
 
 
 def test_ctrl_c_keeps_what_was_found_and_leaves_no_process_behind(folder: Path) -> None:
-    command = [sys.executable, "-P", "-m", "nectar_node", "sim", "sweep", own("FAILS"), "--seeds", "100000"]
+    words = ("sim", "sweep", own("FAILS"), "--first", FAILING, "--seeds", "100000", "--keep-going")
+    ours, theirs = pty.openpty()  # where failures are told of as they come
     with subprocess.Popen(
-        [*command, "--keep-going"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder
+        [sys.executable, "-P", "-m", "nectar_node", *words],
+        stdout=theirs,
+        stderr=theirs,
+        cwd=folder,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "200"},
     ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:  # the first one comes when there is something to tell
-            if re.search(r" [1-9]\d* failed", line):
-                break
+        os.close(theirs)
+        read_until(ours, re.compile(rb" [1-9]\d* failed"))
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         process.send_signal(signal.SIGINT)
-        rest = process.stdout.read()
+        rest = read_until(ours, None).decode()
+    os.close(ours)
     assert process.returncode == 130
     assert "Stopped by Ctrl-C: " in rest
     assert "\nrun         nectar sim run " in rest

@@ -22,7 +22,7 @@ from testnet.real.nodes.processes import NodeProcesses, resident_bytes
 from tests.testnet.cli.lab import Shell
 
 A, B = "a.nec", "b.nec"
-SECONDS = 4
+SECONDS = 2
 PATIENCE = 60
 """Seconds in which an honest request is answered, however busy the machine is."""
 MOST_BYTES = 3 << 30

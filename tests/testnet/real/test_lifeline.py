@@ -23,6 +23,7 @@ from testnet.real.local import LocalTestnet
 from testnet.real.nodes import namespaces
 from testnet.real.nodes.processes import NodeProcesses
 from testnet.testing.networks import unavailable
+from tests.levels.labs import REAL
 from tests.nectar_node.cli.child import boot_child
 from tests.nectar_node.cli.served_node import make_network
 from tests.testnet.cli.lab import Shell
@@ -139,7 +140,7 @@ def kill_and_look(process: subprocess.Popen[str], folder: Path, at_least: int) -
     assert processes(folder, process.pid) == []
 
 
-@pytest.mark.parametrize("level", [Level.LOOPBACK, Level.NAMESPACES], ids=lambda level: level.value)
+@pytest.mark.parametrize("level", REAL)
 def test_a_killed_play_leaves_no_process_no_host_and_no_folder(level: Level, tmp_path: Path) -> None:
     if (why := unavailable(level)) is not None:
         pytest.skip(why)

@@ -49,9 +49,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SocketLab]:
         yield lab
 
 
-@pytest.fixture(scope="module", params=Level)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(each, marks=pytest.mark.long if each is Level.NAMESPACES else ()) for each in Level],
+)
 def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """The same at each level."""
+    """The same at each level. Partitions, crashes and impostors among hosts are in `tests/levels/test_levels.py`."""
     if request.param is Level.LOOPBACK:
         yield request.getfixturevalue("lab")
         return

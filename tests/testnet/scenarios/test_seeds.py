@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import draw_plan
 from testnet.sim.programs import Programs
+from tests import seeds
 from tests.testnet.scenarios.played import passes
 
 SEEDS = {
-    "backup": (10, 200),
+    "backup": (6, 200),
     "browsers": (2, 20),
-    "chains": (2, 10),
-    "chat": (2, 12),
-    "churn": (2, 10),
-    "crowded_disk": (2, 4),
-    "flood": (2, 3),
+    "chains": (1, 10),
+    "chat": (1, 12),
+    "churn": (1, 10),
+    "crowded_disk": (1, 4),
+    "flood": (1, 3),
     "handoff": (3, 16),
     "impostor": (2, 8),
-    "indirect": (2, 10),
+    "indirect": (1, 10),
     "registrar_outage": (2, 8),
     "restarts": (4, 6),
-    "reunions": (2, 6),
+    "reunions": (1, 6),
     "store": (5, 25),
     "workers": (3, 8),
 }
 """How many: in every run of the tests, and in `make soak`. `sim.test_determinism` plays one more of each scenario."""
+_DRAWN = [
+    pytest.param(name, seed, marks=() if seed < default else pytest.mark.long)
+    for name, (default, soak) in SEEDS.items()
+    for seed in range(soak if seeds.long_ones else default)
+]
 
 
-def _drawn() -> Iterator[object]:
-    for name, (default, soak) in SEEDS.items():
-        for seed in range(soak):
-            yield pytest.param(name, seed, marks=() if seed < default else pytest.mark.long)
-
-
-@pytest.mark.parametrize(("name", "seed"), [*_drawn()])
+@pytest.mark.parametrize(("name", "seed"), _DRAWN)
 def test_it_holds_whatever_is_drawn(programs: Programs, name: str, seed: int) -> None:
     passes(draw_plan(SCENARIOS[name], seed), programs)

@@ -27,7 +27,7 @@ def test_workers_of_xdist_agree_on_random_seeds_and_have_networks_of_their_own(p
         """
         import pytest
 
-        @pytest.mark.nectar_seeds(4)
+        @pytest.mark.nectar_seeds(2)
         def test_sim(sim, worker_id, tmp_path):
             sim.boot("one.nec")
             assert f"popen-{worker_id}" in str(tmp_path)
@@ -35,14 +35,14 @@ def test_workers_of_xdist_agree_on_random_seeds_and_have_networks_of_their_own(p
 
         @pytest.mark.parametrize("turn", [1, 2])
         def test_real(testnet, turn):
-            testnet.boot("one.nec", packages=["hello"])
-            assert testnet.ask("one.nec", "our@hello:hello:sys", {"Greet": "Ada"}).kind == "response"
+            testnet.boot()
+            assert testnet.lab.running("registrar.nec")
         """
     )
     result = pytester.runpytest_subprocess(*QUIET, "-n", "2", "--nectar-seed=random")
-    result.assert_outcomes(passed=2, failed=4)
-    again = pytester.runpytest_subprocess(*QUIET, *REPEAT.findall(printed(result))[0].split())
-    assert len(set(seeds_of(result))) == 4
+    result.assert_outcomes(passed=2, failed=2)
+    again = pytester.runpytest_inprocess(*QUIET, *REPEAT.findall(printed(result))[0].split())
+    assert len(set(seeds_of(result))) == 2
     assert set(seeds_of(again)) <= set(seeds_of(result))
 
 
@@ -85,24 +85,6 @@ def test_one_body_runs_in_virtual_time_and_on_real_nodes(pytester: pytest.Pytest
     result.stdout.fnmatch_lines(["*::test_it[[]simulation] PASSED*", "*::test_it[[]loopback] PASSED*"])
 
 
-def test_real_nodes_end_when_their_test_fails(pytester: pytest.Pytester) -> None:
-    source = """
-        def test_it(testnet):
-            testnet.boot("one.nec", packages=["hello"])
-            testnet.ask("one.nec", "our@hello:hello:sys", {"Greet": "Ada"})
-            assert False
-    """
-    result = run(pytester, source, "--basetemp=base")
-    result.assert_outcomes(failed=1)
-    result.stdout.re_match_lines_random(
-        [
-            r"time      \d+\.\d{9} s \(real\), loopback",
-            r'  \d+\.\d+ one\.nec user is told response of our@hello:hello:sys: .*"Hello, Ada, from one.nec".*',
-        ]
-    )
-    assert running(pytester.path / "base") == {}
-
-
 FORGES = """
     import json, time
 
@@ -129,10 +111,19 @@ def test_a_test_passes_in_vain_if_the_traces_of_its_nodes_show_a_violation(pytes
     assert sum(text.startswith('message {"step":"arrived there"') for text in events) == 1
 
 
-def test_a_test_that_fails_otherwise_is_told_what_the_traces_show(pytester: pytest.Pytester) -> None:
-    result = run(pytester, FORGES + "        assert False\n")
+def test_nodes_end_when_their_test_fails_and_who_reads_of_it_is_told_what_they_answered_and_what_the_traces_show(
+    pytester: pytest.Pytester,
+) -> None:
+    result = run(pytester, FORGES + "        assert False\n", "--basetemp=base")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([f"violated  {G3}", "*one.nec sent: one.nec@hello:hello:sys*"])
+    result.stdout.re_match_lines_random(
+        [
+            r"time      \d+\.\d{9} s \(real\), loopback",
+            r'  \d+\.\d+ one\.nec user is told response of our@hello:hello:sys: .*"Hello, Ada, from two.nec".*',
+        ]
+    )
+    assert running(pytester.path / "base") == {}
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "in a worker"])
@@ -142,7 +133,7 @@ def test_real_nodes_end_when_the_tests_are_interrupted(pytester: pytest.Pytester
         from pathlib import Path
 
         def test_it(testnet):
-            testnet.boot("one.nec")
+            testnet.boot()
             Path("booted").touch()
             testnet.rest(60)
         """
@@ -151,7 +142,7 @@ def test_real_nodes_end_when_the_tests_are_interrupted(pytester: pytest.Pytester
     with subprocess.Popen(command, cwd=pytester.path, stdout=subprocess.PIPE, process_group=0) as tests:
         try:
             until(lambda: (pytester.path / "booted").exists())
-            assert running(pytester.path / "base").keys() == {"registrar.nec", "one.nec"}
+            assert running(pytester.path / "base").keys() == {"registrar.nec"}
             os.killpg(tests.pid, signal.SIGINT)
             tests.communicate(timeout=60)
         finally:
@@ -162,31 +153,29 @@ def test_real_nodes_end_when_the_tests_are_interrupted(pytester: pytest.Pytester
 @pytest.mark.skipif(unavailable() is not None, reason=str(unavailable()))
 def test_one_body_runs_in_namespaces_too(pytester: pytest.Pytester) -> None:
     source = """
+        import os
         import pytest
-        from testnet.faults import Partition
 
         @pytest.mark.nectar_level("namespaces")
         def test_it(testnet):
-            testnet.boot("one.nec", "two.nec", packages=["hello"])
-            with testnet.apply(Partition()):
-                ask = {"Ask": {"node": "two.nec", "name": "Ada", "timeout": 1}}
-                assert "Failed" in testnet.ask("one.nec", "our@hello:hello:sys", ask).body
+            testnet.boot()
+            registrar = testnet.lab.nodes.pid("registrar.nec")
+            assert os.readlink(f"/proc/{registrar}/ns/net") != os.readlink("/proc/self/ns/net")
     """
     run(pytester, source).assert_outcomes(passed=1)
 
 
-def test_namespaces_are_skipped_with_a_sentence_where_there_are_none(pytester: pytest.Pytester) -> None:
+def test_namespaces_are_skipped_with_a_sentence_where_there_are_none(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = """
-        import os
         import pytest
-
-        os.geteuid = lambda: 1000
 
         @pytest.mark.nectar_level("namespaces")
         def test_it(testnet): pass
     """
-    pytester.makepyfile(source)
-    result = pytester.runpytest_subprocess(*QUIET, "-rs")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    result = run(pytester, source, "-rs")
     result.assert_outcomes(skipped=1)
     result.stdout.fnmatch_lines(["SKIPPED * no namespaces: Network namespaces need root: *"])
 
