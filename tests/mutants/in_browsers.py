@@ -109,7 +109,7 @@ BROWSERS = (
     Mutant(
         "keep-slots-for-those-who-ask-nothing",
         "Connections that ask for nothing keep all other browsers waiting.",
-        "nectar_node/driver/browsers/connection_slots.py",
+        "nectar_node/driver/browsers/browser_slots.py",
         "            if self._going is None and self._idle:\n",
         "            if self._going is not None and self._idle:\n",
         "tests/nectar_node/driver/browsers/test_http_door.py::"

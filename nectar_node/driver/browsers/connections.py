@@ -23,8 +23,8 @@ from hypercorn.trio.tcp_server import TCPServer
 from nectar_node.base import log
 from nectar_node.driver.browsers import limits
 from nectar_node.driver.browsers.application import Application
+from nectar_node.driver.browsers.browser_slots import BrowserSlot
 from nectar_node.driver.browsers.door_streams import DoorStream
-from nectar_node.driver.browsers.connection_slots import ConnectionSlot
 from nectar_node.driver.browsers.protocols import is_whole, let_go, with_our_streams
 from nectar_node.driver.browsers.web_sockets import READ_BYTES, SocketDoor
 
@@ -32,7 +32,7 @@ from nectar_node.driver.browsers.web_sockets import READ_BYTES, SocketDoor
 class _Idle:
     """The time of a connection that does nothing, in place of hypercorn's task for that."""
 
-    def __init__(self, stream: DoorStream, slot: ConnectionSlot) -> None:
+    def __init__(self, stream: DoorStream, slot: BrowserSlot) -> None:
         self._stream = stream
         self._slot = slot
 
@@ -57,7 +57,7 @@ class DoorConnection(TCPServer):
         stream: DoorStream,
         application: Application,
         sockets: SocketDoor,
-        slot: ConnectionSlot,
+        slot: BrowserSlot,
         *args: Any,
     ) -> None:
         """`slot` is given back when it carries a WebSocket from now on; `args` are hypercorn's."""

@@ -27,11 +27,11 @@ from nectar_node.contract.http import (
 from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.driver.browsers import limits
 from nectar_node.driver.browsers.application import Application
+from nectar_node.driver.browsers.browser_slots import BrowserSlot, BrowserSlots
 from nectar_node.driver.browsers.connections import DoorConnection, door_config, is_theirs
 from nectar_node.driver.browsers.door_sockets import DoorSocket
 from nectar_node.driver.browsers.door_streams import CONNECTION, DoorStream, StreamWatch
 from nectar_node.driver.browsers.event_streams import DoorFeed
-from nectar_node.driver.browsers.connection_slots import ConnectionSlot, ConnectionSlots
 from nectar_node.driver.browsers.web_sockets import SocketDoor
 
 
@@ -54,7 +54,7 @@ class HttpDoor:
         """
         self._door = door
         self._note = note
-        self._slots = ConnectionSlots(connections)
+        self._slots = BrowserSlots(connections)
         self._sockets = SocketDoor(sockets, tell, memory)
         self._watch = StreamWatch()
         self._application = Application(tell, memory)
@@ -113,7 +113,7 @@ class HttpDoor:
             assert not isinstance(action, (DoorFeed, HttpStart, HttpPiece, HttpBroken, HttpReadWhole, HttpReadPiece))
             self._sockets.perform(action)
 
-    async def _connected(self, stream: DoorStream, slot: ConnectionSlot) -> None:
+    async def _connected(self, stream: DoorStream, slot: BrowserSlot) -> None:
         self._watch.add(stream)
         carried: Any = stream
         if self._door.tls is not None:

@@ -12,12 +12,12 @@ from collections.abc import Callable
 import trio
 
 
-class ConnectionSlot:
+class BrowserSlot:
     """The slot of one connection."""
 
     __slots__ = ("_slots", "end")
 
-    def __init__(self, slots: ConnectionSlots, end: Callable[[], None]) -> None:
+    def __init__(self, slots: BrowserSlots, end: Callable[[], None]) -> None:
         self._slots = slots
         self.end = end
         """Ends the connection, which then gives its slot back."""
@@ -31,19 +31,19 @@ class ConnectionSlot:
         self._slots.release(self)
 
 
-class ConnectionSlots:
+class BrowserSlots:
     """All of one server."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._taken: set[ConnectionSlot] = set()
-        self._idle: dict[ConnectionSlot, None] = {}
+        self._taken: set[BrowserSlot] = set()
+        self._idle: dict[BrowserSlot, None] = {}
         """Those without a request, the one that has had none for longest first."""
-        self._going: ConnectionSlot | None = None
+        self._going: BrowserSlot | None = None
         """That which has been told to end, for another one."""
         self._changed = trio.Event()
 
-    async def take(self, end: Callable[[], None]) -> ConnectionSlot:
+    async def take(self, end: Callable[[], None]) -> BrowserSlot:
         """Return a slot as soon as there is one, for one caller at a time; `end` ends its connection."""
         while len(self._taken) >= self._most:
             if self._going is None and self._idle:
@@ -52,19 +52,19 @@ class ConnectionSlots:
                 self._going.end()
             self._changed = trio.Event()
             await self._changed.wait()
-        slot = ConnectionSlot(self, end)
+        slot = BrowserSlot(self, end)
         self._taken.add(slot)
         self._idle[slot] = None
         return slot
 
-    def idles(self, slot: ConnectionSlot, *, idle: bool) -> None:
+    def idles(self, slot: BrowserSlot, *, idle: bool) -> None:
         """Learn whether a connection has no request under way."""
         self._idle.pop(slot, None)
         if idle and slot in self._taken and slot is not self._going:
             self._idle[slot] = None
             self._changed.set()
 
-    def release(self, slot: ConnectionSlot) -> None:
+    def release(self, slot: BrowserSlot) -> None:
         """Take a slot back."""
         self._taken.discard(slot)
         self._idle.pop(slot, None)
