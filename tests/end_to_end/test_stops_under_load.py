@@ -59,19 +59,24 @@ class Crowd:
                 await nursery.start(kind)
 
     async def wait(self, task_status: trio.TaskStatus[None]) -> None:
-        await self._ask("waits", b"GET /web:site:local/never HTTP/1.1\r\nHost: localhost\r\n\r\n", task_status)
+        async with await trio.open_tcp_stream(LOOPBACK, self.port) as stream:
+            await stream.send_all(b"GET /web:site:local/never HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await self._is_answered("waits", stream, task_status)
 
     async def send(self, task_status: trio.TaskStatus[None]) -> None:
-        head = b"POST /web:site:local/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"
-        await self._ask("sends", head + bytes(100_000), task_status)
-
-    async def _ask(self, kind: str, data: bytes, task_status: trio.TaskStatus[None]) -> None:
+        head = b"POST /web:site:local/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n"
+        head += b"Expect: 100-continue\r\n\r\n"
         async with await trio.open_tcp_stream(LOOPBACK, self.port) as stream:
-            await stream.send_all(data)
-            task_status.started()
-            answer = await everything(stream)
-            assert len(re.findall(rb"HTTP/1\.1 \d\d\d", answer)) <= 1
-            self.ends[kind, int(answer.split()[1]) if answer else BROKEN] += 1
+            await stream.send_all(head)
+            assert bytes(await stream.receive_some(1000)).startswith(b"HTTP/1.1 100"), "the node waits for the body"
+            await stream.send_all(bytes(100_000))
+            await self._is_answered("sends", stream, task_status)
+
+    async def _is_answered(self, kind: str, stream: trio.SocketStream, task_status: trio.TaskStatus[None]) -> None:
+        task_status.started()
+        answer = await everything(stream)
+        assert len(re.findall(rb"HTTP/1\.1 \d\d\d", answer)) <= 1
+        self.ends[kind, int(answer.split()[1]) if answer else BROKEN] += 1
 
     async def load(self, task_status: trio.TaskStatus[None]) -> None:
         async with await trio.open_tcp_stream(LOOPBACK, self.port) as stream:
