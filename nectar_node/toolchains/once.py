@@ -120,4 +120,6 @@ def _remove(path: Path) -> None:
         else:
             path.unlink(missing_ok=True)
     except OSError as error:
-        raise BadFolder(f"{path} is left over from an earlier build and cannot be removed: {error.strerror}.") from error
+        raise BadFolder(
+            f"{path} is left over from an earlier build and cannot be removed: {error.strerror}."
+        ) from error

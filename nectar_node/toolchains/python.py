@@ -1,5 +1,5 @@
-"""Processes in Python: componentize-py puts an interpreter, the modules that a process imports and `sdk/python` into one
-component.
+"""Processes in Python: componentize-py puts an interpreter, `sdk/python` and the modules that a process imports into
+one component.
 
 The process is imported while it is built, and runs later from a picture of the memory after that: so what it needs must
 be imported, and files beside it must be read, at the top of its modules.
@@ -64,14 +64,13 @@ def _compile(source: Path, place: Path) -> None:
 
 def _install(place: Path) -> None:
     """Make an environment with the compiler alone in it; raises NoTools."""
-    for command in (
-        [sys.executable, "-m", "venv", place],
-        [place / "bin" / "python", "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        + [f"componentize-py=={VERSION}"],
-    ):
+    pip = [place / "bin" / "python", "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    for command in ([sys.executable, "-m", "venv", place], [*pip, f"componentize-py=={VERSION}"]):
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         if ended.returncode != 0:
-            last = (ended.stderr.strip() or ended.stdout.strip() or f"it ended with {ended.returncode}").splitlines()[-1]
+            last = (ended.stderr.strip() or ended.stdout.strip() or f"it ended with {ended.returncode}").splitlines()[
+                -1
+            ]
             raise NoTools(f"componentize-py {VERSION}, which compiles Python, cannot be installed: {last}")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from testnet.testing.package_lab import PackageLab
 from tests.languages.toolchain import LANGUAGES, Language
 
 
@@ -35,3 +36,19 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Language, st
         return language.package(name, folder)
 
     return package
+
+
+@pytest.fixture
+def lab(testnet: PackageLab) -> PackageLab:
+    """A network of real nodes."""
+    return testnet
+
+
+@pytest.fixture
+def boot(lab: PackageLab, language: Language, compiled: Callable[[Language, str], Path]) -> Callable[..., None]:
+    """Start nodes with an example of the language: boot("store", "one.nec", "two.nec")."""
+
+    def start(package: str, *nodes: str, http: bool = False) -> None:
+        lab.boot(*nodes, packages=[compiled(language, package)], http=http)
+
+    return start

@@ -35,6 +35,7 @@ from nectar.messages import Request as Request
 from nectar.messages import Response as Response
 from nectar.messages import SendError as SendError
 from nectar.messages import Timeout as Timeout
+from nectar.node import Signal as Signal
 from nectar.node import gather as gather
 from nectar.node import on_request as on_request
 from nectar.node import on_start as on_start

@@ -129,9 +129,7 @@ def from_message(source: wit.Address, message: wit.Message, number: int) -> Requ
         return request
     answered, context = message.value
     capabilities = from_capabilities(answered.capabilities) if answered.capabilities else ()
-    response = Response(
-        from_address(source), answered.body, answered.metadata, answered.inherit, capabilities, number
-    )
+    response = Response(from_address(source), answered.body, answered.metadata, answered.inherit, capabilities, number)
     response.context = context
     return response
 
@@ -143,5 +141,3 @@ def from_error(error: wit.SendError, context: bytes | None, target: Target | Non
     kind, what = WHAT[error.kind]
     blob = from_blob(error.lazy_load_blob)
     return kind(f"{target or 'the other end'} {what}", of_request=of_request, body=body, blob=blob, context=context)
-
-

@@ -47,5 +47,3 @@ def _start(module: ModuleType, our: Address) -> None:
         node.run(our)
     else:
         module.init(our)
-
-

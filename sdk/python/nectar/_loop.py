@@ -2,8 +2,8 @@
 
 `asyncio` cannot do this: its loops wait on sockets, and a process waits for messages. Here a task waits for the answers
 to its own requests alone. So whenever it goes on, the kernel has put back the request that it handles as the prompt,
-and what it sends and answers is for that request. That is why tasks cannot wait for each other but by `gather`, whose
-parts all belong to one request.
+and what it sends and answers is for that request. That is why a task can wait for others of the same request alone,
+by `gather` or a Signal: woken by another one's message, it would answer that one's request.
 """
 
 from __future__ import annotations
@@ -54,14 +54,15 @@ class Pending(Generic[T]):
 class Task:
     """A coroutine that is under way."""
 
-    __slots__ = ("_coroutine", "_done")
+    __slots__ = ("_coroutine", "_done", "root")
 
     def __init__(
-        self, coroutine: Coroutine[Any, Any, Any], done: Callable[[Any, BaseException | None], None]
+        self, coroutine: Coroutine[Any, Any, Any], done: Callable[[Any, BaseException | None], None], root: object
     ) -> None:
-        """`done` is given the result, or what the coroutine has raised."""
+        """`done` is given the result, or what the coroutine has raised; tasks of one request have the same `root`."""
         self._coroutine = coroutine
         self._done = done
+        self.root = root
 
     def go_on(self) -> None:
         """Run until it waits again, or is done."""
@@ -84,12 +85,16 @@ class Loop:
 
     def __init__(self) -> None:
         self.ready: deque[Task] = deque()
+        self.root: object = None
+        """Of the task that runs."""
         self._asked: dict[bytes, Pending[Any]] = {}
         self._last = 0
 
-    def begin(self, coroutine: Coroutine[Any, Any, T], done: Callable[[T, BaseException | None], None]) -> None:
-        """Start a task."""
-        self.ready.append(Task(coroutine, done))
+    def begin(
+        self, coroutine: Coroutine[Any, Any, T], done: Callable[[T, BaseException | None], None], root: object = None
+    ) -> None:
+        """Start a task of the request `root`; None: of the one that the running task belongs to."""
+        self.ready.append(Task(coroutine, done, root or self.root))
 
     def expect(self) -> tuple[bytes, Pending[Any]]:
         """Return a context for a request, and what its outcome will settle."""
@@ -108,7 +113,10 @@ class Loop:
     def run(self) -> None:
         """Let all tasks go on that can."""
         while self.ready:
-            self.ready.popleft().go_on()
+            task = self.ready.popleft()
+            self.root = task.root
+            task.go_on()
+        self.root = None
 
     @property
     def under_way(self) -> int:
@@ -141,6 +149,32 @@ class Loop:
         if errors:
             raise errors[0]
         return results
+
+
+class Signal:
+    """Wakes tasks of one request: `await signal.wait()`, until another task of that request calls `notify`."""
+
+    def __init__(self) -> None:
+        """Make one in a handler, for what it starts."""
+        self._waiting: list[tuple[object, Pending[None]]] = []
+
+    async def wait(self) -> None:
+        """Wait for the next `notify`."""
+        pending: Pending[None] = Pending(LOOP)
+        self._waiting.append((LOOP.root, pending))
+        await pending
+
+    def notify(self) -> None:
+        """Let all go on that wait; raises RuntimeError if one of them belongs to another request."""
+        if any(root is not LOOP.root for root, _ in self._waiting):
+            raise RuntimeError("a signal wakes tasks of the request that is being handled, and this one is another's")
+        waiting, self._waiting = self._waiting, []
+        for _, pending in waiting:
+            pending.settle(None)
+
+
+LOOP = Loop()
+"""The one of this process."""
 
 
 async def _as_coroutine(part: Awaitable[T]) -> T:

@@ -88,7 +88,7 @@ def plain(value: object) -> Any:
     >>> plain({"at": (1, 2)})
     {'at': [1, 2]}
     """
-    if value is None or isinstance(value, str | bool | int) and not isinstance(value, enum.Enum):
+    if value is None or (isinstance(value, str | bool | int) and not isinstance(value, enum.Enum)):
         return value
     if isinstance(value, float):
         if not math.isfinite(value):
@@ -148,10 +148,10 @@ def _read(kind: Any, value: Any, where: str) -> Any:
     if kind is Any or kind is object:
         return value
     if kind in _SCALARS:
-        types_, what = _SCALARS[kind]
-        if not isinstance(value, types_) or (isinstance(value, bool) and kind is not bool):
+        kinds, what = _SCALARS[kind]
+        if not isinstance(value, kinds) or (isinstance(value, bool) and kind is not bool):
             raise _wrong(where, what)
-        return float(value) if kind is float else value
+        return _float(value, where) if kind is float else value
     if dataclasses.is_dataclass(kind):
         return _read_fields(kind, value, where)
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
@@ -160,6 +160,13 @@ def _read(kind: Any, value: Any, where: str) -> Any:
         except ValueError:
             raise _wrong(where, f"one of {[each.value for each in kind]}") from None
     return _read_generic(kind, value, where)
+
+
+def _float(value: Any, where: str) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise _wrong(where, "a number that is no larger than floats are") from None
 
 
 def _read_generic(kind: Any, value: Any, where: str) -> Any:
@@ -186,7 +193,9 @@ def _read_list(origin: type, arguments: tuple[Any, ...], value: Any, where: str)
     if origin is tuple and arguments and arguments[-1] is not ...:
         if len(value) != len(arguments):
             raise _wrong(where, f"a list of {len(arguments)}")
-        return tuple(_read(kind, each, f"{where}[{i}]") for i, (kind, each) in enumerate(zip(arguments, value)))
+        return tuple(
+            _read(kind, each, f"{where}[{i}]") for i, (kind, each) in enumerate(zip(arguments, value, strict=True))
+        )
     inner = arguments[0] if arguments else Any
     return origin(_read(inner, each, f"{where}[{i}]") for i, each in enumerate(value))
 

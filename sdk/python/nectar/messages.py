@@ -56,7 +56,7 @@ class Message:
         self.inherit = inherit
         self.capabilities = capabilities
         self._number = number
-        self._blob: Blob | None | bool = False
+        self._blob: Blob | bool | None = False
 
     def json(self) -> Any:
         """Return the body as JSON; raises BadJson."""

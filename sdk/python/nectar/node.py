@@ -25,7 +25,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from typing import Any, Generic, TypeVar, overload
 
 from nectar import kernel
-from nectar._loop import Loop
+from nectar._loop import LOOP as _loop
+from nectar._loop import Signal as Signal
 from nectar.address import Address, ProcessId, Target
 from nectar.errors import NectarError
 from nectar.messages import Blob, Capability, Offline, Outgoing, Reply, Request, Response, SendError
@@ -49,7 +50,6 @@ Handler = Callable[[Request], object]
 H = TypeVar("H", bound=Callable[..., object])
 
 log = logging.getLogger("nectar")
-_loop = Loop()
 _our: Address | None = None
 _handler: Handler | None = None
 _starters: list[Callable[[], object]] = []
@@ -220,6 +220,11 @@ def _end_of_work(value: object, error: BaseException | None) -> None:
     log.warning("%s", error)
 
 
+def _end_of_start(value: object, error: BaseException | None) -> None:
+    if error is not None:
+        raise error
+
+
 # --- the loop -------------------------------------------------------------------------------------------------------
 
 
@@ -229,7 +234,7 @@ def run(our: Address) -> None:
     for starter in _starters:
         made = starter()
         if inspect.isawaitable(made):
-            start_soon(_finish(made))
+            _loop.begin(_finish(made), _end_of_start, starter)
     _loop.run()
     while True:
         event = kernel.receive()
@@ -265,7 +270,7 @@ def _take(request: Request, our: Address) -> None:
         answer(request, None, error)
         return
     if inspect.isawaitable(made):
-        _loop.begin(_finish(made), lambda value, error: answer(request, value, error))
+        _loop.begin(_finish(made), lambda value, error: answer(request, value, error), request)
     else:
         answer(request, made, None)
 

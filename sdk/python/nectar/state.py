@@ -26,7 +26,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from nectar import json, kernel
-from nectar.errors import BadState
+from nectar.errors import BadJson, BadState
 from nectar.json import Json
 
 _VERSION = "version"
@@ -95,7 +95,7 @@ class State:
             raise BadState("the saved state is none of this process")
         try:
             return json.decode(cls, fields)
-        except json.BadJson as error:
+        except BadJson as error:
             raise BadState(f"the saved state cannot be read: {error}") from None
 
     def save(self) -> None:
@@ -124,7 +124,7 @@ def parse(saved: bytes) -> tuple[int, Any]:
     """
     try:
         found = json.loads(saved)
-    except json.BadJson:
+    except BadJson:
         return 1, saved
     version = found.get(_VERSION) if isinstance(found, dict) else None
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:

@@ -1,7 +1,7 @@
 """A counter that goes on counting after a restart.
 
-    {"Add": 5}  →  {"Count": 5}
-    "Get"       →  {"Count": 5}
+{"Add": 5}  →  {"Count": 5}
+"Get"       →  {"Count": 5}
 """
 
 from dataclasses import dataclass
