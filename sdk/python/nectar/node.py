@@ -13,8 +13,8 @@
                 return response.ok()
         raise nectar.Refused("expected a Greet or an Ask")
 
-A handler may be `async` or plain. What it returns is the answer: bytes as they are, a `Reply`, or anything else as JSON.
-While one handler waits, others run. `Question.wait()` asks in the plain way: everything else waits, too.
+A handler may be `async` or plain. What it returns is the answer: bytes as they are, a `Reply`, or anything else as
+JSON. While one handler waits, others run. `Question.wait()` asks in the plain way: everything else waits, too.
 """
 
 from __future__ import annotations
@@ -25,14 +25,16 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from typing import Any, Generic, TypeVar, overload
 
 from nectar import kernel
-from nectar._loop import LOOP as _loop
+from nectar._loop import LOOP
 from nectar._loop import Signal as Signal
 from nectar.address import Address, ProcessId, Target
 from nectar.errors import NectarError
 from nectar.messages import Blob, Capability, Offline, Outgoing, Reply, Request, Response, SendError
 
 T = TypeVar("T")
-A, B, C = TypeVar("A"), TypeVar("B"), TypeVar("C")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
 
 DEFAULT_TIMEOUT = 30
 """Seconds that a question waits for its answer."""
@@ -85,7 +87,7 @@ def on_start(starter: H) -> H:
 
 
 def on_request_from(source: str, handler: Handler) -> None:
-    """Let requests of a system process of our own node, such as "vfs:distro:sys", be handled by a function of their own.
+    """Let requests of a system process of our own node, "vfs:distro:sys", be handled by a function of their own.
 
     Another node can call any of its processes so: its requests go where all go.
     """
@@ -113,7 +115,7 @@ class Question(Generic[T]):
     def __await__(self) -> Generator[Any, None, T]:
         """Send it, and let others run until the answer is there. Raises Offline, Timeout, and what reading raises."""
         request = self._request
-        context, pending = _loop.expect()
+        context, pending = LOOP.expect()
         kernel.send(
             request.target,
             request.body,
@@ -165,7 +167,7 @@ def ask(
 ) -> Question[Response]:
     """Ask a process: `response = await ask("two.nec@hello:hello:sys", {"Greet": "Ada"})`.
 
-    Raises, when awaited, Offline if its node cannot be reached, and Timeout if it has not answered in `timeout` seconds.
+    Raises, when awaited, Offline if its node cannot be reached, and Timeout if there is no answer in `timeout` seconds.
     """
     request = Outgoing(target, body, timeout, inherit, None, metadata, blob, capabilities)
     return Question(request, lambda response: response)
@@ -204,12 +206,12 @@ async def gather(*parts: Awaitable[Any]) -> tuple[Any, ...]:
 
     When all are done, it raises the first error, if there was one.
     """
-    return tuple(await _loop.gather(list(parts)))
+    return tuple(await LOOP.gather(list(parts)))
 
 
 def start_soon(work: Coroutine[Any, Any, object]) -> None:
     """Run a coroutine beside the handler that starts it. An error that it raises is logged; others end the process."""
-    _loop.begin(work, _end_of_work)
+    LOOP.begin(work, _end_of_work)
 
 
 def _end_of_work(value: object, error: BaseException | None) -> None:
@@ -234,17 +236,17 @@ def run(our: Address) -> None:
     for starter in _starters:
         made = starter()
         if inspect.isawaitable(made):
-            _loop.begin(_finish(made), _end_of_start, starter)
-    _loop.run()
+            LOOP.begin(_finish(made), _end_of_start, starter)
+    LOOP.run()
     while True:
         event = kernel.receive()
         if isinstance(event, Request):
             _take(event, our)
         elif isinstance(event, Response):
-            _loop.settle(event.context, event)
+            LOOP.settle(event.context, event)
         elif event.of_request:
-            _loop.settle(event.context, None, event)
-        _loop.run()
+            LOOP.settle(event.context, None, event)
+        LOOP.run()
 
 
 def adopt(our: Address) -> None:
@@ -270,7 +272,7 @@ def _take(request: Request, our: Address) -> None:
         answer(request, None, error)
         return
     if inspect.isawaitable(made):
-        _loop.begin(_finish(made), lambda value, error: answer(request, value, error), request)
+        LOOP.begin(_finish(made), lambda value, error: answer(request, value, error), request)
     else:
         answer(request, made, None)
 

@@ -6,8 +6,8 @@
     await shop.write("INSERT INTO prices VALUES (?, ?)", "tea", 2.5)
     rows = await shop.read("SELECT * FROM prices WHERE price < ?", 5)
 
-A text that could be base64, such as "Jane", is taken for the bytes that it stands for: docs/system-processes.md says what
-that means in a WHERE.
+A text that could be base64, such as "Jane", is taken for the bytes that it stands for: docs/system-processes.md says
+what that means in a WHERE.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Files, by `vfs:distro:sys`, which the manifest asks for: `await vfs.read("/app:sys/drive/notes.txt")`.
 
-A path is `/package:publisher/drive/rest`; `drive` returns one of our own package. Each function returns a question: await
-it, or `wait()` for it. Python's own `open` reads and writes the same files, without the capability; what is written so
-is told to no watch.
+A path is `/package:publisher/drive/rest`; `drive` returns one of our own package. Each function returns a question:
+await it, or `wait()` for it. Python's own `open` reads and writes the same files, without the capability; what is
+written so is told to no watch.
 """
 
 from __future__ import annotations
