@@ -1,1 +1,1 @@
-"""Processes in all languages: the same examples, each compiled by its toolchain, do the same (`make test-languages`)."""
+"""Processes in all languages: the same examples, compiled by their toolchains, do the same (`make test-languages`)."""

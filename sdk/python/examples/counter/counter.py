@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import nectar
 
+MAX_ADD = 1_000_000_000
+
 
 @dataclass
 class Counted(nectar.State, version=2):
@@ -38,7 +40,7 @@ def start() -> None:
 @nectar.on_request
 def answer(request: nectar.Request) -> nectar.Json:
     match request.json():
-        case {"Add": int(number)} if not isinstance(number, bool) and number >= 0:
+        case {"Add": int(number)} if not isinstance(number, bool) and 0 <= number <= MAX_ADD:
             with counted:
                 counted.count += number
                 counted.adds += 1
