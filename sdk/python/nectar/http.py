@@ -180,13 +180,6 @@ class WebSockets:
         for channel in self.channels.values():
             channel.send(message)
 
-    def fits(self, path: str) -> bool:
-        """Whether a path that a browser has asked for is one of these."""
-        ours, theirs = self.path.strip("/").split("/"), path.strip("/").split("/")
-        return len(ours) == len(theirs) and all(
-            mine.startswith(":") or mine == its for mine, its in zip(ours, theirs, strict=True)
-        )
-
     def opened(self, channel: Channel) -> object:
         """Take note of a new channel; returns what the handler does."""
         self.channels[channel.number] = channel
@@ -204,6 +197,18 @@ class WebSockets:
         """Forget a channel; returns what the handler does."""
         channel = self.channels.pop(number, None)
         return self._on_close(channel) if channel and self._on_close else None
+
+
+def path_fits(bound: str, asked: str) -> bool:
+    """Whether a path that a browser has asked for is the bound one, which may have parameters.
+
+    >>> path_fits("/rooms/:id", "/rooms/7")
+    True
+    """
+    ours, theirs = bound.strip("/").split("/"), asked.strip("/").split("/")
+    return len(ours) == len(theirs) and all(
+        mine.startswith(":") or mine == its for mine, its in zip(ours, theirs, strict=True)
+    )
 
 
 def _add(binding: _Binding) -> None:
@@ -237,7 +242,7 @@ def handle(request: Request) -> object:
             return _answer(request, asked)
         case {"WebSocketOpen": {"channel_id": int(number), "path": str(path)}}:
             for each in _sockets:
-                if each.fits(path):
+                if path_fits(each.path, path):
                     _channels[number] = each
                     return each.opened(Channel(number, path))
         case {"WebSocketPush": {"channel_id": int(number), "message_type": str(kind)}}:

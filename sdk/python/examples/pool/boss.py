@@ -10,9 +10,10 @@ nothing to poll and no heartbeat. A worker that was Offline or too slow is left 
 
 from dataclasses import dataclass
 
+from protocol import MAX_BELOW, MAX_CHILDREN, Job, Run
+
 import nectar
 from nectar import json, node
-from protocol import MAX_BELOW, MAX_CHILDREN, Job, Run
 
 REST_SECONDS = 5
 """That a worker is left alone."""

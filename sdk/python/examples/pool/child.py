@@ -1,8 +1,9 @@
 """Does one job and ends: a process in the plain style, which receives and responds."""
 
+from protocol import Job
+
 import nectar
 from nectar import json, kernel, node
-from protocol import Job
 
 
 def init(our: nectar.Address) -> None:

@@ -1,9 +1,10 @@
 """Takes jobs from the boss of any node, gives each to a child of its own, and passes on what comes of it. A child that
 fails costs its job; the worker says so and goes on."""
 
+from protocol import MAX_BELOW, MAX_CHILDREN, Job
+
 import nectar
 from nectar import json, kernel, node
-from protocol import MAX_BELOW, MAX_CHILDREN, Job
 
 PATIENCE = 3600
 """Seconds that a child may take."""
