@@ -52,7 +52,7 @@ def _compile(source: Path, place: Path) -> None:
         (folder / f"{_ENTRY}.py").write_text(f"import nectar._entry\nWitWorld = nectar._entry.world({source.stem!r})\n")
         # The compiler adds the modules that are installed where VIRTUAL_ENV says, or else those of some Python: none.
         (folder / "none" / "site-packages").mkdir(parents=True)
-        command = [environment / "bin" / "python", "-I", "-c", _COMPILER, "--quiet"]
+        command: list[str | Path] = [environment / "bin" / "python", "-I", "-c", _COMPILER, "--quiet"]
         command += ["--wit-path", _WIT, "--world", "process", "componentize", "--output", place]
         command += [part for path in (source.parent, SDK.parent, folder) for part in ("--python-path", path)]
         variables = {**os.environ, "VIRTUAL_ENV": str(folder / "none")}
@@ -64,7 +64,7 @@ def _compile(source: Path, place: Path) -> None:
 
 def _install(place: Path) -> None:
     """Make an environment with the compiler alone in it; raises NoTools."""
-    pip = [place / "bin" / "python", "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip: list[str | Path] = [place / "bin" / "python", "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     for command in ([sys.executable, "-m", "venv", place], [*pip, f"componentize-py=={VERSION}"]):
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         if ended.returncode != 0:

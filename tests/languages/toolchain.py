@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kernel.wasm.engine import Engine
+from nectar_node.contract.config import module_cache
 from nectar_node.toolchains import python
 from packages.build import PACKAGES, ROOT
 
@@ -42,6 +44,8 @@ class Language:
                 shutil.copy(source / "pkg" / wasm, made / wasm)
             elif self.build is not None and _is_process(path, manifest):
                 self.build(path, made / wasm)
+                # A node compiles a process that it does not know while others wait for its start.
+                Engine(module_cache(), replayable=False).load((made / wasm).read_bytes())
         (made / "manifest.json").write_text(json.dumps(manifest))
         (made / "metadata.json").write_text(json.dumps({"package": name, "publisher": "sys"}))
         return made

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nectar
-from nectar import _loop, http, json, state
+from nectar import _loop, http, json
 from nectar._loop import Loop, Pending, Signal
 
 MODULES = sorted(path.stem for path in Path(nectar.__file__).parent.glob("*.py") if not path.stem.startswith("_"))
@@ -133,7 +133,8 @@ def test_what_does_not_fit_says_where(body: bytes, why: str) -> None:
 
 @given(st.binary(max_size=40) | VALUES.map(lambda value: standard.dumps(value).encode()))
 def test_whatever_bytes_come_the_only_error_is_bad_json(body: bytes) -> None:
-    for kind in (Point, list[Point], int | str, dict[str, Any]):
+    kinds: tuple[Any, ...] = (Point, list[Point], int | str, dict[str, Any])
+    for kind in kinds:
         try:
             json.decode(kind, body)
         except nectar.BadJson:
@@ -161,8 +162,8 @@ class Saved:
 @pytest.fixture
 def saved(monkeypatch: pytest.MonkeyPatch) -> Saved:
     kept = Saved()
-    monkeypatch.setattr(state.kernel, "get_state", lambda: kept.data)
-    monkeypatch.setattr(state.kernel, "set_state", lambda data: setattr(kept, "data", data))
+    monkeypatch.setattr(nectar.kernel, "get_state", lambda: kept.data)
+    monkeypatch.setattr(nectar.kernel, "set_state", lambda data: setattr(kept, "data", data))
     return kept
 
 
