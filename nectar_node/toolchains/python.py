@@ -45,15 +45,24 @@ def build(source: Path, output: Path) -> None:
     once.deliver(made, output)
 
 
-def _compile(source: Path, place: Path) -> None:
+def bindings(folder: Path) -> None:
+    """Write what a process can import of the interface into `folder`, as Python for people and type checkers."""
+    subprocess.run([*_compiler(), "bindings", str(folder)], capture_output=True, check=True)
+
+
+def _compiler() -> list[str | Path]:
     environment = once.tools(f"componentize-py-{VERSION}", _install)
+    command: list[str | Path] = [environment / "bin" / "python", "-I", "-c", _COMPILER, "--quiet"]
+    return [*command, "--wit-path", _WIT, "--world", "process"]
+
+
+def _compile(source: Path, place: Path) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / f"{_ENTRY}.py").write_text(f"import nectar._entry\nWitWorld = nectar._entry.world({source.stem!r})\n")
         # The compiler adds the modules that are installed where VIRTUAL_ENV says, or else those of some Python: none.
         (folder / "none" / "site-packages").mkdir(parents=True)
-        command: list[str | Path] = [environment / "bin" / "python", "-I", "-c", _COMPILER, "--quiet"]
-        command += ["--wit-path", _WIT, "--world", "process", "componentize", "--output", place]
+        command = [*_compiler(), "componentize", "--output", place]
         command += [part for path in (source.parent, SDK.parent, folder) for part in ("--python-path", path)]
         variables = {**os.environ, "VIRTUAL_ENV": str(folder / "none")}
         ended = subprocess.run([*command, _ENTRY], env=variables, capture_output=True, text=True, check=False)
@@ -64,7 +73,15 @@ def _compile(source: Path, place: Path) -> None:
 
 def _install(place: Path) -> None:
     """Make an environment with the compiler alone in it; raises NoTools."""
-    pip: list[str | Path] = [place / "bin" / "python", "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip: list[str | Path] = [
+        place / "bin" / "python",
+        "-I",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]
     for command in ([sys.executable, "-m", "venv", place], [*pip, f"componentize-py=={VERSION}"]):
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         if ended.returncode != 0:
