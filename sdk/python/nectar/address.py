@@ -13,8 +13,11 @@ class BadAddress(ValueError):
 class ProcessId:
     """A process of some node.
 
+    ```pycon
     >>> str(ProcessId("hello", "hello", "sys"))
     'hello:hello:sys'
+
+    ```
     """
 
     process: str
@@ -25,8 +28,11 @@ class ProcessId:
     def parse(cls, text: str) -> ProcessId:
         """Return the id that `text` spells. The kernel checks characters and lengths. Raises BadAddress.
 
+        ```pycon
         >>> ProcessId.parse("hello:hello:sys").package
         'hello'
+
+        ```
         """
         parts = text.split(":")
         if len(parts) != 3 or not all(parts):
@@ -40,8 +46,11 @@ class ProcessId:
     def sibling(self, process: str) -> ProcessId:
         """Return the id of another process of this package.
 
+        ```pycon
         >>> str(ProcessId.parse("boss:pool:sys").sibling("worker"))
         'worker:pool:sys'
+
+        ```
         """
         return ProcessId(process, self.package, self.publisher)
 
@@ -54,8 +63,11 @@ class ProcessId:
 class Address:
     """A process on a node. `our` as the node means this node.
 
+    ```pycon
     >>> str(Address.parse("two.nec@hello:hello:sys"))
     'two.nec@hello:hello:sys'
+
+    ```
     """
 
     node: str
@@ -65,8 +77,11 @@ class Address:
     def parse(cls, text: str) -> Address:
         """Return the address that `text` spells; one without a node is on ours. Raises BadAddress.
 
+        ```pycon
         >>> Address.parse("timer:distro:sys").node
         'our'
+
+        ```
         """
         node, at, process = text.rpartition("@")
         if at and not node:

@@ -16,8 +16,11 @@ class NectarError(Exception):
 class Refused(NectarError):
     """A request was understood and refused: `{"Err": reason}`. Raise it in a handler to answer so.
 
+    ```pycon
     >>> Refused("the store is full").reason
     'the store is full'
+
+    ```
     """
 
     def __init__(self, reason: Any) -> None:

@@ -202,8 +202,11 @@ class WebSockets:
 def path_fits(bound: str, asked: str) -> bool:
     """Whether a path that a browser has asked for is the bound one, which may have parameters.
 
+    ```pycon
     >>> path_fits("/rooms/:id", "/rooms/7")
     True
+
+    ```
     """
     ours, theirs = bound.strip("/").split("/"), asked.strip("/").split("/")
     return len(ours) == len(theirs) and all(

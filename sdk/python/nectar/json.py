@@ -36,9 +36,12 @@ T = TypeVar("T")
 def dumps(value: object) -> bytes:
     """Return the JSON of a value, as UTF-8. Raises BadJson if it has none.
 
+    ```pycon
     >>> dumps(float("nan"))
     Traceback (most recent call last):
     nectar.errors.BadJson: nan is no JSON
+
+    ```
     """
     try:
         return json.dumps(plain(value), ensure_ascii=False, separators=(",", ":")).encode()
@@ -51,9 +54,12 @@ def dumps(value: object) -> bytes:
 def loads(body: bytes | str) -> Any:
     """Return the value that `body` spells. Raises BadJson.
 
+    ```pycon
     >>> loads(b"{'a': 1}")
     Traceback (most recent call last):
     nectar.errors.BadJson: not JSON: Expecting property name enclosed in double quotes, at character 1
+
+    ```
     """
     try:
         text = body if isinstance(body, str) else body.decode()
@@ -85,8 +91,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def plain(value: object) -> Any:
     """Return a value as dicts, lists, texts and numbers alone; raises BadJson.
 
+    ```pycon
     >>> plain({"at": (1, 2)})
     {'at': [1, 2]}
+
+    ```
     """
     if value is None or (isinstance(value, str | bool | int) and not isinstance(value, enum.Enum)):
         return value
@@ -120,11 +129,14 @@ def decode(kind: type[T], value: bytes | str | Any) -> T:
     Fields that a dataclass does not know are skipped, missing ones need a default. A bool is no int, and an int where a
     float is wanted becomes one. Raises BadJson, which says where.
 
+    ```pycon
     >>> decode(list[int], b"[1, 2]")
     [1, 2]
     >>> decode(list[int], b'[1, "2"]')
     Traceback (most recent call last):
     nectar.errors.BadJson: at [1]: expected a whole number
+
+    ```
     """
     found = loads(value) if isinstance(value, bytes) else value
     result: T = _read(kind, found, "")

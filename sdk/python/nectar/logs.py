@@ -15,8 +15,11 @@ from nectar import kernel
 def verbosity_of(level: int) -> int:
     """Return the verbosity with which a record of that level is printed.
 
+    ```pycon
     >>> [verbosity_of(each) for each in (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)]
     [0, 0, 1, 2]
+
+    ```
     """
     if level >= logging.WARNING:
         return 0

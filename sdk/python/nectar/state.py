@@ -117,10 +117,13 @@ class State:
 def parse(saved: bytes) -> tuple[int, Any]:
     """Return the version of a saved state, and its fields, or the bytes if they have no version.
 
+    ```pycon
     >>> parse(b'{"version": 3, "a": 1}')
     (3, {'a': 1})
     >>> parse(b"12345678")
     (1, b'12345678')
+
+    ```
     """
     try:
         found = json.loads(saved)
