@@ -82,7 +82,8 @@ def _install(place: Path) -> None:
         "--quiet",
         "--disable-pip-version-check",
     ]
-    for command in ([sys.executable, "-m", "venv", place], [*pip, f"componentize-py=={VERSION}"]):
+    venv: list[str | Path] = [sys.executable, "-m", "venv", place]
+    for command in (venv, [*pip, f"componentize-py=={VERSION}"]):
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         if ended.returncode != 0:
             last = (ended.stderr.strip() or ended.stdout.strip() or f"it ended with {ended.returncode}").splitlines()[
