@@ -198,7 +198,7 @@ async def sql(request: nectar.Request) -> object:
 @attempt
 async def internet(request: nectar.Request) -> object:
     try:
-        await http_client.fetch("http://127.0.0.1:1/", timeout=10)
+        await http_client.fetch("http://127.0.0.1:8081/", timeout=10)
     except nectar.Refused as refused:
         return refused.reason
     return "an answer of nobody"
@@ -206,7 +206,8 @@ async def internet(request: nectar.Request) -> object:
 
 @attempt
 async def children(request: nectar.Request) -> object:
-    child = kernel.spawn("/try_all.wasm", name="child", on_exit=nectar.OnExit(), public=True)
+    ours = [each for each in kernel.our_capabilities() if each.issuer.process.package == "distro"]
+    child = kernel.spawn("/try_all.wasm", name="child", request_capabilities=ours, public=True)
     try:
         kernel.spawn("/try_all.wasm", name="child")
     except nectar.NameTaken as error:
