@@ -98,6 +98,8 @@ def _explain(source: Path, text: str) -> str:
     reason = (rest or told.rstrip().rpartition("\n")[2]).lstrip().partition("\n")[0]
     reason = re.sub(r" \(\S+, line \d+\)$", "", reason)
     frames = _FRAME.findall(told)
+    if not frames and "wasm backtrace" in reason:
+        reason = "it asks the node for something while it is imported: do that in a handler, or in init."
     if not frames:
         return f"{source} does not compile: {reason}"
     name, line = frames[-1]

@@ -183,7 +183,11 @@ def test_websockets_are_told_of_from_their_beginning_to_their_end(network: Local
         ("empty.py", "import nectar\n", "empty.py does not compile: TypeError: empty.py has nothing to run"),
         ("a-b.py", "", "a-b.py cannot be imported"),
         ("early.py", "from nectar import node\nnode.our()\n", "early.py:2: RuntimeError: a process has no address"),
-        ("asks.py", "from nectar import kernel\n\nkernel.send('a:b:c')\n", "asks.py:3: "),
+        (
+            "asks.py",
+            "from nectar import kernel\n\nkernel.send('a:b:c')\n",
+            "asks.py does not compile: it asks the node for something while it is imported",
+        ),
     ],
 )
 def test_a_mistake_is_told_in_one_sentence_with_the_authors_line(
