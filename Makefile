@@ -27,16 +27,20 @@ demo: $(READY) ## send a file between two nodes, cut the connection, stop a node
 
 .PHONY: test
 test: $(READY) ## run all tests (ARGS=… goes to pytest)
-	@$(RUN) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore tests/browser $(ARGS)
+	@$(RUN) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore tests/browser --ignore tests/languages $(ARGS)
 
 .PHONY: test-pythons
 test-pythons: ## run the tests on each Python from 3.11 to 3.14 that is found (ARGS=… goes to pytest)
-	@.ci/test-pythons --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore tests/browser $(ARGS)
+	@.ci/test-pythons --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore tests/browser --ignore tests/languages $(ARGS)
 
 .PHONY: test-browser
 test-browser: $(READY) ## run the tests in a real browser, which needs Chromium (ARGS=… goes to pytest)
 	@$(RUN) -m tests.browser.fetch_axe
 	@$(RUN) -m pytest tests/browser -m browser --numprocesses 2 --dist loadfile $(ARGS)
+
+.PHONY: test-languages
+test-languages: $(READY) ## run the tests of processes in all languages, whose compilers it installs (ARGS=… goes to pytest)
+	@$(RUN) -m pytest tests/languages -m languages $(ARGS)
 
 .PHONY: screenshots
 screenshots: $(READY) ## the same, and take the pictures of the docs anew

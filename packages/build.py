@@ -24,6 +24,7 @@ Guests = Mapping[str, tuple[str, ...]]
 GUESTS: Guests = {
     "awaiting": ("main", "job", "registry"),
     "chat": ("chat",),
+    "counter": ("counter",),
     "crash_isolation": ("main", "decoder"),
     "disk_user": ("main",),
     "echo": ("echo", "ping"),

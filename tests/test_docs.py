@@ -16,6 +16,7 @@ from testnet.model.rule import LinkFault
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("kernel", "net", "nectar_node", "testnet")
+SDK = ROOT / "sdk" / "python" / "nectar"
 PAGES = sorted(
     path
     for pattern in ("*.md", "docs/**/*.md", "sdk/**/*.md", "packages/*/*.md")
@@ -41,7 +42,7 @@ def _undocumented_in(node: ast.AST, prefix: str) -> Iterator[str]:
     inherited = _documented_by_bases(node) if isinstance(node, ast.ClassDef) else frozenset()
     for child in ast.iter_child_nodes(node):
         if isinstance(child, Definition):
-            if child.name.startswith("_"):
+            if child.name.startswith("_") or _is_overload(child):
                 continue
             if ast.get_docstring(child) is None and child.name not in inherited:
                 yield prefix + child.name
@@ -49,6 +50,11 @@ def _undocumented_in(node: ast.AST, prefix: str) -> Iterator[str]:
                 yield from _undocumented_in(child, f"{prefix}{child.name}.")
         elif isinstance(child, ast.If | ast.Try):
             yield from _undocumented_in(child, prefix)
+
+
+def _is_overload(node: Definition) -> bool:
+    """Whether it is one of several signatures, of which the last one is documented."""
+    return any(isinstance(each, ast.Name) and each.id == "overload" for each in node.decorator_list)
 
 
 @cache
@@ -74,6 +80,11 @@ def prose(page: Path) -> str:
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_public_name_has_a_docstring(room: str) -> None:
     assert [name for path in sorted((ROOT / room).rglob("*.py")) for name in undocumented(path)] == []
+
+
+def test_every_public_name_of_the_sdk_for_python_has_a_docstring() -> None:
+    public = sorted(path for path in SDK.glob("*.py") if path.stem == "__init__" or not path.stem.startswith("_"))
+    assert [name for path in public for name in undocumented(path)] == []
 
 
 def test_a_method_has_the_docstring_of_the_one_that_it_implements() -> None:

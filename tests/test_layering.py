@@ -39,7 +39,13 @@ FLOORS = {
         ("nectar_node.base",),
         ("nectar_node.storage", "nectar_node.console", "nectar_node.backup.format"),
         ("nectar_node.contract", "nectar_node.backup"),
-        ("nectar_node.packages", "nectar_node.launcher", "nectar_node.backup.stores", "nectar_node.http"),
+        (
+            "nectar_node.packages",
+            "nectar_node.launcher",
+            "nectar_node.backup.stores",
+            "nectar_node.http",
+            "nectar_node.toolchains",
+        ),
         ("nectar_node.http.bodies",),
         (
             "nectar_node.system",

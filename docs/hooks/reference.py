@@ -1,4 +1,5 @@
-"""The reference: a page for each module of the four rooms, found in the package tree when the site is built.
+"""The reference: a page for each module of the four rooms, and of the SDK for processes in Python, found in the package
+tree when the site is built.
 
 Nothing lists the modules, so a file that moves takes its page along. Folders are sections of the navigation; what a
 room keeps private (a name with an underscore) has no page.
@@ -13,23 +14,23 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("kernel", "net", "nectar_node", "testnet")
+PACKAGES = tuple(ROOT / each for each in ("kernel", "net", "nectar_node", "testnet", "sdk/python/nectar"))
 AREA = "reference"
 SECTION = "Reference"
-"""The section of the navigation to which the rooms are added."""
+"""The section of the navigation to which they are added."""
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Add the rooms to the navigation."""
+    """Add the packages to the navigation."""
     section: list[Any] = next(each[SECTION] for each in config.nav or [] if SECTION in each)
-    section += [{room: _navigation(ROOT / room)} for room in ROOMS]
+    section += [{package.name: _navigation(package)} for package in PACKAGES]
     return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add a page for each module."""
-    for room in ROOMS:
-        for path in sorted((ROOT / room).rglob("*.py")):
+    for package in PACKAGES:
+        for path in sorted(package.rglob("*.py")):
             if _is_public(path):
                 name = _module(path)
                 title = name if path.name == "__init__.py" else path.stem
@@ -38,17 +39,23 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def _below(path: Path) -> Path:
+    """The path of a module below where its package is imported from."""
+    (package,) = (each for each in PACKAGES if each in path.parents)
+    return path.relative_to(package.parent)
+
+
 def _is_public(path: Path) -> bool:
-    parts = path.relative_to(ROOT).parts
+    parts = _below(path).parts
     return all(part == "__init__.py" or not part.startswith("_") for part in parts)
 
 
 def _module(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    return ".".join(_below(path).with_suffix("").parts).removesuffix(".__init__")
 
 
 def _uri(path: Path) -> str:
-    below = path.relative_to(ROOT).with_suffix(".md")
+    below = _below(path).with_suffix(".md")
     return f"{AREA}/{below.with_name('index.md') if below.stem == '__init__' else below}"
 
 

@@ -19,7 +19,10 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).resolve().parents[2]
 AREA = "repository"
 """The site's folder for pages of files outside docs/."""
-ENTRANCES = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", "sdk/zig/README.md", "packages/file_transfer")
+ENTRANCES = (
+    *("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE"),
+    *("sdk/zig/README.md", "sdk/python/README.md", "packages/file_transfer"),
+)
 """Those that the navigation names; all others are found by links."""
 LANGUAGES = {".py": "python", ".zig": "zig", ".json": "json", ".wit": "text", ".toml": "toml"}
 _LINK = re.compile(r"(\]\()([^)\s]+)(\))")

@@ -37,6 +37,14 @@ class BadPackage(NodeError):
     """A package's code is missing, or cannot be run by this node."""
 
 
+class DoesNotCompile(NodeError):
+    """The source of a process is wrong; the message begins with its file and line, where the compiler knows them."""
+
+
+class NoTools(NodeError):
+    """A compiler cannot be had: it is not there, and cannot be installed."""
+
+
 class NeedsConsent(NodeError):
     """A package asks for more than its user has said that it may have."""
 

@@ -182,9 +182,14 @@ def module_cache() -> Path | None:
     """Return the folder of compiled code, for all nodes and simulations of this user; None: the user has none, or
     shares it.
     """
+    return user_cache("modules")
+
+
+def user_cache(name: str) -> Path | None:
+    """Return a folder in which this user keeps what could be made again; None: the user has none, or shares it."""
     base = os.environ.get("XDG_CACHE_HOME")
     try:
-        folder = (Path(base) if base else Path.home() / ".cache") / "nectar" / "modules"
+        folder = (Path(base) if base else Path.home() / ".cache") / "nectar" / name
         own_files.make_folder(folder)  # what is in it is run
     except (RuntimeError, OSError):  # no HOME, and the user has no entry: so it is in some containers
         return None

@@ -29,6 +29,7 @@ const names = @import("address.zig");
 pub const http = @import("http.zig");
 pub const http_client = @import("http_client.zig");
 pub const json = @import("json.zig");
+pub const State = @import("state.zig").State;
 pub const Address = names.Address;
 pub const ProcessId = names.ProcessId;
 

@@ -1,0 +1,125 @@
+"""What is made once and then kept in the user's cache: the tools of a language, and what they have compiled."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from nectar_node.base import own_files
+from nectar_node.base.errors import BadFolder, NoTools
+from nectar_node.contract.config import user_cache
+
+MAX_KEPT_BYTES = 1 << 30
+"""Of all that has been compiled, 50 processes in Python; what was needed longest ago goes first."""
+
+
+def tools(name: str, install: Callable[[Path], None]) -> Path:
+    """Return the folder of tools of that name, which has their versions in it; `install` fills it if it is new.
+
+    Raises what `install` raises, and NoTools if there is no place for it.
+    """
+    return _once(_folder("toolchains") / name, install)
+
+
+def compiled(sources: Iterable[Path], versions: str, compile_to: Callable[[Path], None]) -> Path:
+    """Return the .wasm file of these sources, files and folders with all in them; `compile_to` writes it if it is new.
+
+    `versions`: whatever else makes a difference to the result. Raises what `compile_to` raises, and NoTools if there is
+    no place for it.
+    """
+    folder = _folder("guests")
+    place = _once(folder / f"{fingerprint(sources, versions)}.wasm", compile_to)
+    os.utime(place)
+    _forget(folder, place)
+    return place
+
+
+def deliver(compiled: Path, output: Path) -> None:
+    """Copy a compiled process to where its author wants it, whole or not at all; raises OSError."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    staging = output.with_name(f".{output.name}.new")
+    shutil.copyfile(compiled, staging)
+    staging.chmod(0o644)
+    staging.replace(output)
+
+
+def fingerprint(sources: Iterable[Path], versions: str) -> str:
+    """Return the hash of what a result is made of: names below each source, contents, and `versions`."""
+    digest = hashlib.sha256(versions.encode())
+    for source in sources:
+        for path in _files(source):
+            name, content = path.relative_to(source.parent).as_posix().encode(), path.read_bytes()
+            digest.update(b"%d %d\n" % (len(name), len(content)) + name + content)
+    return digest.hexdigest()
+
+
+_NO_SOURCE = {"__pycache__", "node_modules", "pkg"}
+"""Folders beside sources with what is made of them: with them, a result would change its own hash."""
+
+
+def _files(source: Path) -> Iterator[Path]:
+    if source.is_file():
+        yield source
+        return
+    for folder, inner, names in os.walk(source):
+        inner[:] = sorted(each for each in inner if each not in _NO_SOURCE and not each.startswith("."))
+        yield from (Path(folder) / each for each in sorted(names) if not each.endswith(".wasm"))
+
+
+def _folder(name: str) -> Path:
+    found = user_cache(name)
+    if found is None:
+        raise NoTools("Compilers need a cache folder: set XDG_CACHE_HOME to a folder that only you can write.")
+    return found
+
+
+def _once(place: Path, make: Callable[[Path], None]) -> Path:
+    with _alone(place):
+        if not place.exists():
+            staging = place.with_name(f".{place.name}.new")
+            _remove(staging)
+            make(staging)
+            staging.rename(place)
+    return place
+
+
+@contextmanager
+def _alone(place: Path) -> Iterator[None]:
+    """Whoever else makes the same waits, and finds it made."""
+    lock = own_files.open_file(place.with_name(f".{place.name}.lock"), os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _forget(folder: Path, newest: Path) -> None:
+    """Remove what was needed longest ago, until the rest is small enough."""
+    found = []
+    for path in folder.glob("*.wasm"):
+        with suppress(FileNotFoundError):
+            found.append((path.stat().st_mtime, path.stat().st_size, path))
+    total = sum(size for _, size, _ in found)
+    for _, size, path in sorted(found):
+        if total <= MAX_KEPT_BYTES or path == newest:
+            break
+        path.unlink(missing_ok=True)
+        total -= size
+
+
+def _remove(path: Path) -> None:
+    try:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise BadFolder(
+            f"{path} is left over from an earlier build and cannot be removed: {error.strerror}."
+        ) from error
