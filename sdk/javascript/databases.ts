@@ -6,7 +6,8 @@ import { ask, our, request } from "./node.ts";
 
 const seconds = 60;
 
-abstract class Database {
+/** What all databases have in common. */
+export abstract class Database {
   protected abstract readonly address: string;
 
   constructor(

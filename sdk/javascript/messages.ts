@@ -40,7 +40,8 @@ export interface Outgoing extends Extras {
 /** How many messages have come. A blob can be had only while its message is the last one. */
 let arrivals = 0;
 
-abstract class Incoming {
+/** What requests and responses have in common. */
+export abstract class Incoming {
   /** On another node, only `source.node` is proven; the process is that node's claim. */
   readonly source: Address;
   readonly inherit: boolean;

@@ -27,6 +27,7 @@ export {
   type Capability,
   type Event,
   type Extras,
+  type Incoming,
   type OnExit,
   type OnExitRequest,
   type Outgoing,
@@ -35,7 +36,7 @@ export {
 export { Reply, ask, onRequest, our, request, sleep, type Ask, type Handler } from "./node.ts";
 export { State, clearState, getState, setState, type StateOptions } from "./state.ts";
 export { print } from "./console.ts";
-export { Kv, Sqlite, type Value, type Writes } from "./databases.ts";
+export { Kv, Sqlite, type Database, type Value, type Writes } from "./databases.ts";
 export { Fetched, fetch, type Fetch } from "./fetch.ts";
 export * as http from "./http.ts";
 export * as json from "./json.ts";

@@ -10,7 +10,7 @@ import { Address, Err, Offline, Timeout, json, onRequest, our, request } from "n
 onRequest(async (asked) => {
   const [name, payload] = json.variant(asked.json());
   if (name === "Greet" && typeof payload === "string") return { Greeting: `Hello, ${payload}, from ${our.node}` };
-  if (name === "Ask") return ask(payload);
+  if (name === "Ask" && typeof payload?.node === "string" && typeof payload.name === "string") return ask(payload);
   throw new Err("not a Greet or an Ask");
 });
 
