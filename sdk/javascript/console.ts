@@ -4,6 +4,7 @@
  */
 
 import { printToTerminal } from "nectar:process/standard@0.7.0";
+import { isError } from "./errors.ts";
 
 const levels = { error: 0, warn: 0, log: 0, info: 1, debug: 2, trace: 3 } as const;
 
@@ -21,7 +22,7 @@ export function installConsole(): void {
 /** A value as people read it. */
 export function describe(value: unknown): string {
   if (typeof value === "string") return value;
-  if (value instanceof Error) return [`${value.name}: ${value.message}`, ...placesOf(value)].join("\n  ");
+  if (isError(value)) return [`${value.name}: ${value.message}`, ...placesOf(value)].join("\n  ");
   if (typeof value !== "object" || value === null) return typeof value === "bigint" ? `${value}n` : String(value);
   try {
     return JSON.stringify(value, readable) ?? String(value);

@@ -55,8 +55,13 @@ export class SpawnError extends Error {
   }
 }
 
+/** Whether it is an error; one that the bindings throw is of their realm, and no instance of our Error. */
+export function isError(thrown: unknown): thrown is Error {
+  return Object.prototype.toString.call(thrown) === "[object Error]";
+}
+
 /** The error that a call into the node has thrown, as what the interface says it is. */
 export function payloadOf(thrown: unknown): unknown {
-  if (thrown instanceof Error && "payload" in thrown) return thrown.payload;
+  if (isError(thrown) && "payload" in thrown) return thrown.payload;
   throw thrown;
 }

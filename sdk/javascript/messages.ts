@@ -53,7 +53,7 @@ export abstract class Incoming {
   constructor(source: wit.Address, raw: wit.Request | wit.Response) {
     this.source = fromAddress(source);
     this.inherit = raw.inherit;
-    this.body = raw.body;
+    this.body = ours(raw.body);
     this.#raw = raw;
   }
 
@@ -78,7 +78,7 @@ export abstract class Incoming {
   blob(): Blob | undefined {
     if (this.#blob === null) {
       if (this.#arrival !== arrivals) throw new Error("the blob of a message is there until the next one: ask for it before the first await");
-      this.#blob = wit.getBlob();
+      this.#blob = fromBlob(wit.getBlob());
     }
     return this.#blob;
   }
@@ -141,17 +141,17 @@ export function receive(): Event {
     const [source, message] = wit.receive();
     arrivals += 1;
     if (message.tag === "request") return new Request(source, message.val);
-    return new Response(source, message.val[0], message.val[1]);
+    return new Response(source, message.val[0], message.val[1] && ours(message.val[1]));
   } catch (thrown) {
     const [error, context] = payloadOf(thrown) as [wit.SendError, Uint8Array | undefined];
-    return failed(error, context);
+    return failed(error, context && ours(context));
   }
 }
 
 function failed(error: wit.SendError, context: Uint8Array | undefined): SendError {
   arrivals += 1;
   const message = error.message.tag === "request" ? error.message.val : error.message.val[0];
-  return new SendError(error.kind, error.message.tag === "request", message.body, error.lazyLoadBlob, context);
+  return new SendError(error.kind, error.message.tag === "request", ours(message.body), fromBlob(error.lazyLoadBlob), context);
 }
 
 /** Send a request. Its outcome, if one is expected, comes with `receive`. The body is bytes, or a JSON value. */
@@ -178,7 +178,7 @@ export function sendAndAwait(target: Target, body: unknown, options: Outgoing = 
     const [source, message] = wit.sendAndAwaitResponse(toAddress(addressOf(target)), request, options.blob);
     arrivals += 1;
     if (message.tag !== "response") throw new Error("the interface answers with a response");
-    return new Response(source, message.val[0], message.val[1]);
+    return new Response(source, message.val[0], undefined);
   } catch (thrown) {
     return failed(payloadOf(thrown) as wit.SendError, undefined);
   }
@@ -240,7 +240,7 @@ export function getOnExit(): OnExit {
   return {
     Requests: onExit.val.map(([target, request, blob]) => {
       const { body, inherit } = request;
-      return { target: fromAddress(target), body, inherit, blob };
+      return { target: fromAddress(target), body: ours(body), inherit, blob: fromBlob(blob) };
     }),
   };
 }
@@ -259,6 +259,15 @@ export function dropCapabilities(list: Capability[]): void {
 }
 
 // --- between what authors see and what the interface has
+
+/** The bindings live in a realm of their own: what they give is an instance of their Uint8Array, and would not be one of ours. */
+export function ours(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function fromBlob(blob: wit.LazyLoadBlob | undefined): Blob | undefined {
+  return blob && { ...blob, bytes: ours(blob.bytes) };
+}
 
 function toRequest(body: unknown, options: Outgoing): wit.Request {
   return {

@@ -7,7 +7,7 @@
  */
 
 import { type Address, type Target } from "./address.ts";
-import { Err } from "./errors.ts";
+import { Err, isError } from "./errors.ts";
 import * as json from "./json.ts";
 import { receive, respond, send, type Extras, type Request, type Response, type SendError } from "./messages.ts";
 
@@ -142,7 +142,7 @@ function finish(mine: Prompt | undefined, value: unknown): void {
 
 function fail(mine: Prompt | undefined, error: unknown): void {
   if (!(error instanceof Err) || !mine) console.error(error);
-  if (mine) finish(mine, { Err: error instanceof Err ? error.reason : error instanceof Error ? error.message : String(error) });
+  if (mine) finish(mine, { Err: error instanceof Err ? error.reason : isError(error) ? error.message : String(error) });
 }
 
 function answerIfPossible(mine: Prompt): void {

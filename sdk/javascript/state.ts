@@ -2,9 +2,13 @@
 
 import * as wit from "nectar:process/standard@0.7.0";
 import * as json from "./json.ts";
+import { ours } from "./messages.ts";
 
 /** What was saved last, as bytes. */
-export const getState: () => Uint8Array | undefined = wit.getState;
+export function getState(): Uint8Array | undefined {
+  const saved = wit.getState();
+  return saved && ours(saved);
+}
 /** Save bytes; they are durable when this returns. */
 export const setState: (bytes: Uint8Array) => void = wit.setState;
 export const clearState: () => void = wit.clearState;
@@ -65,7 +69,7 @@ export class State<T extends object> {
   }
 
   #load(): T {
-    const saved = wit.getState();
+    const saved = getState();
     if (saved === undefined) return structuredClone(this.#options.initial);
     let [version, value] = versioned(saved);
     if (version > this.#version) throw new Error(`the state has version ${version}, and this program knows ${this.#version} at most`);

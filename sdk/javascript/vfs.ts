@@ -59,8 +59,8 @@ export const createDir = (path: string): Promise<void> => act(path, "CreateDirAl
 export const read = (path: string): Promise<Uint8Array> => load(path, "Read");
 /** Bytes of a file from `offset` on, fewer at its end. */
 export const readAt = (path: string, offset: number, length: number): Promise<Uint8Array> => load(path, { ReadAt: { offset, length } });
-/** A whole file that is UTF-8. */
-export const readText = (path: string): Promise<string> => field(path, "ReadToString", "ReadToString");
+/** A whole file that is UTF-8; throws TypeError if it is not. */
+export const readText = async (path: string): Promise<string> => new TextDecoder("utf-8", { fatal: true }).decode(await read(path));
 /** Make a file or replace it, at once. */
 export const write = (path: string, content: Uint8Array | string): Promise<void> => act(path, "Write", bytes(content));
 export const writeAt = (path: string, offset: number, content: Uint8Array | string): Promise<void> => act(path, { WriteAt: { offset } }, bytes(content));

@@ -1,4 +1,4 @@
-"""The SDK for JavaScript and TypeScript: what a process says and gets, and what its author reads when something is wrong."""
+"""The SDK for JavaScript and TypeScript: what a process says and gets, and what its author reads when it is wrong."""
 
 from __future__ import annotations
 

@@ -1,15 +1,16 @@
 // Compiles a process: `bundle` puts the author's modules and the SDK into one, `component` makes a guest of that.
 //
-//     node compile.js bundle SOURCE SDK BUNDLE         in the folder that sources' names are relative to
-//     node compile.js component BUNDLE WIT OUTPUT      in a folder of its own
-//     node compile.js types WIT OUTPUT                 writes the types of the interface
+//     node compile_javascript.js TOOLS bundle SOURCE SDK BUNDLE         in the folder that names of sources are relative to
+//     node compile_javascript.js TOOLS component BUNDLE WIT OUTPUT      in a folder of its own
+//     node compile_javascript.js TOOLS types WIT OUTPUT                 writes the types of the interface
 //
-// It is wrong with exit code 1 and a sentence on standard error that begins with the author's file and line, if there
-// is one; anything else is a fault of ours.
+// When a source is wrong it ends with exit code 1. The last line on standard error is a sentence for the author, which begins
+// with the file and line, if there is one.
 
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import process from "node:process";
+import { pathToFileURL } from "node:url";
 
 /** A sentence for the author. */
 class Wrong extends Error {}
@@ -19,7 +20,7 @@ const PREFIX = "globalThis.nectarLines = ";
 // --- bundle
 
 async function bundle(source, sdk, output) {
-  const { build } = await import("esbuild");
+  const { build } = (await tool("esbuild/lib/main.js")).default;
   const entry = `
     import * as author from ${JSON.stringify(path.resolve(source))};
     import { start } from "nectar/start";
@@ -123,7 +124,7 @@ function numbers(segment) {
 const disableFeatures = ["http", "fetch-event"];
 
 async function component(bundle, wit, output) {
-  const { componentize } = await import("@bytecodealliance/componentize-js");
+  const { componentize } = await tool("@bytecodealliance/componentize-js/src/componentize.js");
   // The name of its temporary folder gets into the guest; the same sources are to give the same bytes.
   Math.random = () => 0.5;
   let made;
@@ -159,19 +160,24 @@ function sentence(text) {
 
 async function types(wit, output) {
   // It is no part of what the package offers; its version is pinned.
-  const bindgen = new URL("../jco-transpile/vendor/js-component-bindgen-component.js", import.meta.resolve("@bytecodealliance/jco/package.json"));
-  const { $init, generateTypes } = await import(bindgen);
+  const { $init, generateTypes } = await tool("@bytecodealliance/jco-transpile/vendor/js-component-bindgen-component.js");
   await $init;
   const world = { tag: "source", val: await readFile(wit, "utf8") };
   const [[, made]] = generateTypes("process", { wit: world, world: "process", guest: true, tlaCompat: false });
   await writeFile(output, made);
 }
 
-const [command, ...parameters] = process.argv.slice(2);
+const [tools, command, ...parameters] = process.argv.slice(2);
+
+/** A module of an installed package. */
+function tool(file) {
+  return import(pathToFileURL(path.join(tools, "node_modules", file)));
+}
+
 try {
   await { bundle, component, types }[command](...parameters);
 } catch (error) {
-  if (!(error instanceof Wrong)) throw error;
-  process.stderr.write(`${error.message}\n`);
+  if (!(error instanceof Wrong)) console.error(error);
+  process.stderr.write(`${error instanceof Wrong ? error.message : `The compiler itself has failed: ${error.message.split("\n")[0]}`}\n`);
   process.exitCode = 1;
 }
