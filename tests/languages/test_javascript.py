@@ -56,7 +56,7 @@ def probe(lab: PackageLab, package: Path) -> Probe:
 
 
 def test_values_arrive_as_they_were_sent(probe: Probe) -> None:
-    values = [0.1, -0.5, 1e300, 5e-324, 2**53 + 1, -(2**63), 10**30, True, None, "ü€😀\u2028\0", {"": []}]
+    values: list[Any] = [0.1, -0.5, 1e300, 5e-324, 2**53 + 1, -(2**63), 10**30, True, None, "ü€😀\u2028\0", {"": []}]
     assert probe("Same", values) == values
     assert probe("Bytes") == {"bytes": [0, 255]}
     assert probe("NotANumber") == {"Err": "NaN is not a JSON value"}
@@ -191,16 +191,13 @@ def test_an_error_in_a_module_is_told_with_that_modules_line(tmp_path: Path) -> 
 
 
 def test_the_same_sources_give_the_same_bytes_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = []
+    made, tools = [], javascript.tools()
+    monkeypatch.setattr(javascript, "tools", lambda: tools)
     for name in ("a", "b"):
-        # Each with a cache of its own, but for the tools.
-        monkeypatch.setattr(
-            javascript.once, "compiled", lambda _, __, make, at=tmp_path / f"{name}.wasm": (make(at), at)[1]
-        )
-        folder = tmp_path / name
-        folder.mkdir()
-        compiles(folder, main='import { onRequest } from "nectar";\nonRequest(() => 1);')
-        made.append((folder / "main.wasm").read_bytes())
+        (tmp_path / name).mkdir()
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / name))  # nothing has been compiled before
+        compiles(tmp_path / name, main='import { onRequest } from "nectar";\nonRequest(() => 1);')
+        made.append((tmp_path / name / "main.wasm").read_bytes())
     assert made[0] == made[1]
 
 
@@ -211,3 +208,22 @@ def test_the_types_of_sdk_and_examples_hold() -> None:
 def test_the_types_of_the_interface_are_generated_from_it(tmp_path: Path) -> None:
     javascript.write_types(tmp_path / "wit.d.ts")
     assert (tmp_path / "wit.d.ts").read_text() == (javascript.SDK / "wit.d.ts").read_text()
+
+
+def examples_of(page: Path) -> list[tuple[str, str]]:
+    """The blocks of code of a page: their language and their text."""
+    return re.findall(r"^```(ts|js)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_every_example_of_the_guide_has_right_types_and_compiles(tmp_path: Path) -> None:
+    examples = examples_of(javascript.SDK / "README.md")
+    assert len(examples) >= 6
+    for number, (suffix, text) in enumerate(examples):
+        (tmp_path / f"example{number}.{suffix}").write_text(text)
+        javascript.bundle(tmp_path / f"example{number}.{suffix}", tmp_path / "out" / "bundle.js")
+    settings = {
+        "extends": str(javascript.SDK / "tsconfig.json"),
+        "include": [f"{javascript.SDK}/*.d.ts", "*.ts", "*.js"],
+    }
+    (tmp_path / "tsconfig.json").write_text(json.dumps(settings))
+    assert javascript.check_types(tmp_path / "tsconfig.json") == ""
