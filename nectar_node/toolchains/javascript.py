@@ -28,7 +28,7 @@ _NODE_WHEEL = "24.19.0"
 _OLDEST_NODE = 20
 _PLACE = re.compile(r"\S+:\d+: ")
 """What a sentence about a source begins with; the file is below the source's folder."""
-_SUFFIXES = {".js", ".mjs", ".ts", ".mts"}
+SUFFIXES = (".js", ".mjs", ".ts", ".mts")
 
 
 def build(source: Path, output: Path) -> None:
@@ -49,7 +49,7 @@ def build(source: Path, output: Path) -> None:
 def bundle(source: Path, output: Path) -> None:
     """Make one module of the process `source` and of what it imports, without its types; raises what `build` raises."""
     source, output = source.resolve(), output.resolve()
-    if not source.is_file() or source.suffix not in _SUFFIXES:
+    if not source.is_file() or source.suffix not in SUFFIXES:
         raise DoesNotCompile(f"{source} is not a JavaScript or TypeScript file.")
     output.parent.mkdir(parents=True, exist_ok=True)
     _run(source.parent, source.parent, "bundle", source, SDK, output)
