@@ -8,9 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nectar_node.base.errors import BadInput, NodeError, exit_code
-from nectar_node.toolchains import python
+from nectar_node.toolchains import javascript, python
 
-COMPILERS: dict[str, Callable[[Path, Path], None]] = {".py": python.build}
+COMPILERS: dict[str, Callable[[Path, Path], None]] = {
+    ".py": python.build,
+    **dict.fromkeys(javascript.SUFFIXES, javascript.build),
+}
 """What compiles sources of a suffix."""
 
 

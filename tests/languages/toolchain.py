@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kernel.wasm.engine import Engine
 from nectar_node.contract.config import module_cache
-from nectar_node.toolchains import python
+from nectar_node.toolchains import javascript, python
 from packages.build import PACKAGES, ROOT
 
 EXAMPLES = ("echo", "hello", "counter", "pool", "web_chat", "store")
@@ -25,7 +25,7 @@ class Language:
     examples: Path
     """A folder of packages, each with its sources, and with its manifest in `pkg/`."""
     suffix: str
-    """Of the source of a process, which is called what its .wasm file is called."""
+    """A pattern; of the source of a process, which is called what its .wasm file is called."""
     build: Callable[[Path, Path], None] | None
     """Compile a source to a .wasm file; None: it lies there compiled."""
 
@@ -62,4 +62,5 @@ def _is_process(source: Path, manifest: list[dict[str, str]]) -> bool:
 LANGUAGES = (
     Language("zig", PACKAGES, ".zig", None),
     Language("python", ROOT / "sdk" / "python" / "examples", ".py", python.build),
+    Language("javascript", ROOT / "sdk" / "javascript" / "examples", ".[jt]s", javascript.build),
 )

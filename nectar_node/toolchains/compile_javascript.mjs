@@ -1,0 +1,198 @@
+// Compiles a process: `bundle` puts the author's modules and the SDK into one, `component` makes a guest of that.
+//
+//     node compile_javascript.mjs TOOLS bundle SOURCE SDK BUNDLE         in the folder that names of sources are relative to
+//     node compile_javascript.mjs TOOLS component BUNDLE WIT OUTPUT      in a folder of its own
+//     node compile_javascript.mjs TOOLS types WIT OUTPUT                 writes the types of the interface
+//
+// When a source is wrong it ends with exit code 1. The last line on standard error is a sentence for the author, which begins
+// with the file and line, if there is one.
+
+import { readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
+import process from "node:process";
+import { pathToFileURL } from "node:url";
+
+/** A sentence for the author. */
+class Wrong extends Error {}
+
+const PREFIX = "globalThis.nectarLines = ";
+
+// --- bundle
+
+async function bundle(source, sdk, output) {
+  const { build } = (await tool("esbuild/lib/main.js")).default;
+  const entry = `
+    import * as author from ${JSON.stringify(path.resolve(source))};
+    import { start } from "nectar/start";
+    export const init = (our) => start(author, our);`;
+  let built;
+  try {
+    built = await build({
+      stdin: { contents: entry, resolveDir: process.cwd(), sourcefile: "nectar-entry.js" },
+      bundle: true,
+      write: false,
+      outfile: output,
+      format: "esm",
+      platform: "neutral",
+      mainFields: ["module", "main"],
+      conditions: ["import"],
+      target: "firefox128",
+      charset: "utf8",
+      sourcemap: "external",
+      sourcesContent: false,
+      logLevel: "silent",
+      alias: { nectar: path.join(sdk, "nectar.ts"), "nectar/start": path.join(sdk, "start.ts") },
+      external: ["nectar:process/*"],
+      plugins: [raw],
+    });
+  } catch (error) {
+    if (!error.errors?.length) throw error;
+    const { location, text } = error.errors[0];
+    throw new Wrong(location ? `${location.file}:${location.line}: ${sentence(text)}` : sentence(text));
+  }
+  const script = built.outputFiles.find((file) => file.path.endsWith(".js")).text;
+  const map = JSON.parse(built.outputFiles.find((file) => file.path.endsWith(".map")).text);
+  const lines = authorsLines(map, path.dirname(path.resolve(output)), path.resolve(sdk));
+  await writeFile(output, `${script}\n${PREFIX}${JSON.stringify(lines)};\n`);
+}
+
+/** `import text from "./page.html?raw"` is the text of a file. */
+const raw = {
+  name: "raw",
+  setup(build) {
+    build.onResolve({ filter: /\?raw$/ }, (asked) => ({
+      path: path.resolve(asked.resolveDir, asked.path.slice(0, -"?raw".length)),
+      namespace: "raw",
+    }));
+    build.onLoad({ filter: /.*/, namespace: "raw" }, async (asked) => {
+      try {
+        return { contents: await readFile(asked.path, "utf8"), loader: "text" };
+      } catch (error) {
+        return { errors: [{ text: `${path.basename(asked.path)} cannot be read: ${error.code}` }] };
+      }
+    });
+  },
+};
+
+/** Which lines of the bundle are the author's: files, and runs [line, file, line there, number of lines]. */
+function authorsLines(map, folder, sdk) {
+  const files = [];
+  const runs = [];
+  let [source, line] = [0, 0];
+  map.mappings.split(";").forEach((generated, at) => {
+    let first;
+    for (const segment of generated.split(",")) {
+      const [, toSource, toLine] = numbers(segment);
+      if (toSource === undefined) continue;
+      source += toSource;
+      line += toLine;
+      first ??= [source, line];
+    }
+    if (!first) return;
+    const where = path.resolve(folder, map.sources[first[0]]);
+    if (where.startsWith(sdk + path.sep) && !where.startsWith(path.join(sdk, "examples") + path.sep)) return;
+    const name = path.relative(process.cwd(), where);
+    if (name === "nectar-entry.js") return;
+    let file = files.indexOf(name);
+    if (file < 0) file = files.push(name) - 1;
+    const last = runs.at(-1);
+    if (last && last[1] === file && last[0] + last[3] === at + 1 && last[2] + last[3] === first[1] + 1) last[3] += 1;
+    else runs.push([at + 1, file, first[1] + 1, 1]);
+  });
+  return { files, runs };
+}
+
+/** Base64 VLQ, as source maps have it (ECMA-426). */
+function numbers(segment) {
+  const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const found = [];
+  let [value, shift] = [0, 0];
+  for (const character of segment) {
+    const digit = digits.indexOf(character);
+    value |= (digit & 31) << shift;
+    shift += 5;
+    if (digit & 32) continue;
+    found.push(value & 1 ? -(value >> 1) : value >> 1);
+    [value, shift] = [0, 0];
+  }
+  return found;
+}
+
+// --- component
+
+/** What the engine has that a guest does not need: outgoing HTTP goes through the node's client. */
+const disableFeatures = ["http", "fetch-event"];
+
+async function component(bundle, wit, output) {
+  const script = await readFile(bundle, "utf8");
+  try {
+    await writeFile(output, await made(bundle, wit));
+  } catch (error) {
+    const text = String(error.message);
+    if (!/unknown imported function: 'nectar:/.test(text)) throw new Wrong(explain(text, script));
+    // A call of the node traps without a place. One that throws has it.
+    await writeFile(bundle, guarded(script));
+    throw new Wrong(explain(await made(bundle, wit).then(() => text, (second) => String(second.message)), script));
+  }
+}
+
+async function made(bundle, wit) {
+  const { componentize } = await tool("@bytecodealliance/componentize-js/src/componentize.js");
+  return (await componentize({ sourcePath: bundle, witPath: wit, worldName: "process", disableFeatures })).component;
+}
+
+const NO_NODE = "while a program is loaded there is no node to call: do it in init or in a handler";
+
+/** The same lines, with a node whose every function throws; what promises make of that is thrown in the end. */
+function guarded(script) {
+  const thrown = `throw (globalThis.nectarThrown ??= new Error(${JSON.stringify(NO_NODE)}));`;
+  const node = `new Proxy({}, { get: () => () => { ${thrown} } })`;
+  return `${script}\nif (globalThis.nectarThrown) throw globalThis.nectarThrown;\n`
+    .replace(/^import \* as (\w+) from "nectar:.*";$/gm, `const $1 = ${node};`)
+    .replace(/^import \{ (.*) \} from "nectar:.*";$/gm, (_, names) => `const { ${names.replaceAll(" as ", ": ")} } = ${node};`);
+}
+
+/** What went wrong while the program was loaded, with the author's file and line. */
+function explain(text, script) {
+  const { files, runs } = JSON.parse(script.slice(script.lastIndexOf(PREFIX) + PREFIX.length).trim().slice(0, -1));
+  let where = "";
+  for (const [, found] of text.matchAll(/bundle\.js:(\d+):\d+/g)) {
+    const run = runs.find(([first, , , count]) => found >= first && found < first + count);
+    if (!run) continue;
+    where = `${files[run[1]]}:${run[2] + Number(found) - run[0]}: `;
+    break;
+  }
+  if (/unknown imported function/.test(text)) return `${where}while a program is loaded there is no clock and no randomness: take them in init or in a handler.`;
+  const thrown = /^bundle\.js:\d+:\d+ (.*)$/m.exec(text);
+  return `${where}${sentence(thrown ? thrown[1] : text.trim().split("\n").at(-1).trim())}`;
+}
+
+function sentence(text) {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}
+
+// --- types
+
+async function types(wit, output) {
+  // It is no part of what the package offers; its version is pinned.
+  const { $init, generateTypes } = await tool("@bytecodealliance/jco-transpile/vendor/js-component-bindgen-component.js");
+  await $init;
+  const world = { tag: "source", val: await readFile(wit, "utf8") };
+  const [[, made]] = generateTypes("process", { wit: world, world: "process", guest: true, tlaCompat: false });
+  await writeFile(output, made);
+}
+
+const [tools, command, ...parameters] = process.argv.slice(2);
+
+/** A module of an installed package. */
+function tool(file) {
+  return import(pathToFileURL(path.join(tools, "node_modules", file)));
+}
+
+try {
+  await { bundle, component, types }[command](...parameters);
+} catch (error) {
+  if (!(error instanceof Wrong)) console.error(error);
+  process.stderr.write(`${error instanceof Wrong ? error.message : `The compiler itself has failed: ${error.message.split("\n")[0]}`}\n`);
+  process.exitCode = 1;
+}

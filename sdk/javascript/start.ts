@@ -1,0 +1,25 @@
+/** What the node calls: prepares the globals, runs the author's module, and tells of an error in the author's lines. */
+
+import { printToTerminal } from "nectar:process/standard@0.7.0";
+import { Address } from "./address.ts";
+import { installConsole, describe } from "./console.ts";
+import { run } from "./node.ts";
+import { installGlobals } from "./timers.ts";
+
+/** A process: an `init`, or handlers that it has set up while it was loaded. */
+export interface Process {
+  init?: (our: Address) => unknown;
+}
+
+/** The function `init` of the guest. */
+export async function start(process: Process, our: string): Promise<void> {
+  installConsole();
+  installGlobals();
+  try {
+    await run(Address.parse(our), process.init ?? (() => undefined));
+  } catch (error) {
+    printToTerminal(0, describe(error));
+    // The process ends as one that traps does, so its on-exit setting applies.
+    throw "the process ends";
+  }
+}
