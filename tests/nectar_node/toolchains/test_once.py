@@ -119,4 +119,4 @@ def test_a_source_of_no_language_is_bad_usage(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "nectar_node.toolchains", "a.cobol", str(tmp_path / "out.wasm")]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
-    assert ended.stderr == "a.cobol is no source that can be compiled: these end with .py.\n"
+    assert ended.stderr.startswith("a.cobol is no source that can be compiled: these end with .py, ")
