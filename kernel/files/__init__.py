@@ -1,5 +1,5 @@
 """The file functions of WASI preview 1 over a drive that is an object (`kernel.contract.drive`). They mean what
-Wasmtime's mean on Linux, errno for errno. Pure, and without any Wasm: `kernel.wasm.wasi_files` lies between this and a
+Wasmtime's mean on Linux, errno for errno. Pure, and without any Wasm: `kernel.wasm.preview1_files` lies between this and a
 guest's memory.
 
 `paths`       finds what a path names, and never leaves the folder where it begins

@@ -22,7 +22,7 @@ import sys
 import tempfile
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import wasmtime
 
@@ -30,14 +30,10 @@ from kernel.contract import limits
 from kernel.contract.errors import BadModule
 from kernel.wasm import capi
 
-if TYPE_CHECKING:
-    # Elsewhere it is imported when a component is loaded: it would add a twentieth to the start of every node.
-    from wasmtime.component import Component
-
-Mode: TypeAlias = Literal["epoch", "fuel", "component"]
-"""Core modules that are pre-empted by the clock or, for replayable runs, by fuel; and whole components."""
-
-Compiled: TypeAlias = "wasmtime.Module | Component"
+Mode: TypeAlias = Literal["epoch", "fuel", "epoch mapped", "fuel mapped"]
+"""Pre-empted by the clock or, for replayable runs, by fuel; and whether guests share the memory that they begin with,
+until they change it."""
+MODES: tuple[Mode, ...] = ("epoch", "fuel", "epoch mapped", "fuel mapped")
 
 _CHEAP_BYTES = 16 * 1024
 _CHEAP_LOOPS = 100
@@ -72,14 +68,16 @@ def configuration(mode: Mode) -> wasmtime.Config:
     config.wasm_gc = False
     # The host keeps a view of each memory: it must stay where it is. 4 GiB of address space are reserved for each.
     config.memory_may_move = False
-    # Off: an image mapped into each memory costs two of the 65,530 mappings that Linux gives a process; without, ten
-    # thousand guests fit. The price is a copy of the data segments at each start.
-    config.memory_init_cow = False
-    # It belongs to components; without it, a store is made in half the time.
-    capi.concurrency_support(capi.address(config.ptr()), mode == "component")
-    config.cranelift_nan_canonicalization = mode == "fuel"
-    config.consume_fuel = mode == "fuel"
-    config.epoch_interruption = mode != "fuel"
+    # For most off: an image mapped into each memory costs two of the 65,530 mappings that Linux gives a process; without,
+    # ten thousand guests fit. The price is a copy of the data segments at each start. An interpreter begins with ten
+    # megabytes of them, and hardly changes any.
+    config.memory_init_cow = mode.endswith("mapped")
+    # It belongs to Wasmtime's own components; without it, a store is made in half the time.
+    capi.concurrency_support(capi.address(config.ptr()), False)
+    by_fuel = mode.startswith("fuel")
+    config.cranelift_nan_canonicalization = by_fuel
+    config.consume_fuel = by_fuel
+    config.epoch_interruption = not by_fuel
     return config
 
 
@@ -92,30 +90,34 @@ class Compiler:
         self._children = threading.BoundedSemaphore(_CHILDREN)
         self._refused: OrderedDict[bytes, str] = OrderedDict()
 
-    def compile_untrusted(self, code: bytes) -> Compiled:
-        """Compile a core module or, in mode `component`, a component.
+    def compile_untrusted(self, code: bytes) -> wasmtime.Module:
+        """Compile a core module.
 
         Raises BadModule if the code is not valid, or takes more than `limits` allow to compile.
         """
-        if self.mode != "component" and _is_cheap(code):
+        if _is_cheap(code):
             return self._compile_here(code)
         try:
             return self.load(self._compile_apart(code))
         except wasmtime.WasmtimeError as error:
             raise BadModule(f"its compiled code cannot be loaded: {_last_line(str(error))}") from error
 
-    def load(self, compiled: bytes | bytearray) -> Compiled:
+    def load(self, compiled: bytes | bytearray) -> wasmtime.Module:
         """Return code that was compiled and serialized by this node before; it is trusted with this process.
 
         Raises WasmtimeError if it is of another version or configuration, or for another processor.
         """
-        return _kind(self.mode).deserialize(self.engine, compiled)
+        return wasmtime.Module.deserialize(self.engine, compiled)
 
-    def _compile_here(self, code: bytes) -> Compiled:
+    def load_file(self, path: str) -> wasmtime.Module:
+        """Return code as `load` does, mapped from a file: its pages are shared by all processes that have them."""
+        return wasmtime.Module.deserialize_file(self.engine, path)
+
+    def _compile_here(self, code: bytes) -> wasmtime.Module:
         try:
             return wasmtime.Module(self.engine, code)
         except wasmtime.WasmtimeError as error:
-            raise BadModule(_not_valid(self.mode, str(error))) from error
+            raise BadModule(_not_valid(str(error))) from error
 
     def _compile_apart(self, code: bytes) -> bytes:
         """Compile in a child; code that was too expensive before is refused again without trying. Raises BadModule."""
@@ -137,21 +139,12 @@ class _TooExpensive(BadModule):
     """Compiling would take more than the limits allow."""
 
 
-def _kind(mode: Mode) -> type[Compiled]:
-    if mode != "component":
-        return wasmtime.Module
-    from wasmtime.component import Component
-
-    return Component
-
-
 def _is_cheap(code: bytes) -> bool:
     return len(code) <= _CHEAP_BYTES and code.count(_LOOP) <= _CHEAP_LOOPS
 
 
-def _not_valid(mode: Mode, text: str) -> str:
-    what = "component" if mode == "component" else "core module"
-    return f"the {what} is not valid: {_last_line(text)}"
+def _not_valid(text: str) -> str:
+    return f"the core module is not valid: {_last_line(text)}"
 
 
 def _last_line(text: str) -> str:
@@ -178,7 +171,7 @@ def _run_child(code: bytes, mode: Mode) -> bytes:
         except subprocess.TimeoutExpired as error:
             raise _too_slow() from error
         if child.returncode:
-            raise _refusal(mode, child.returncode, child.stderr.decode(errors="replace"))
+            raise _refusal(child.returncode, child.stderr.decode(errors="replace"))
         output.seek(0)
         return output.read()
 
@@ -194,9 +187,9 @@ def _threads() -> int:
     return min(4, os.cpu_count() or 1)
 
 
-def _refusal(mode: Mode, code: int, text: str) -> BadModule:
+def _refusal(code: int, text: str) -> BadModule:
     if code == _NOT_VALID:
-        return BadModule(_not_valid(mode, text))
+        return BadModule(_not_valid(text))
     if -code in (signal.SIGXCPU, signal.SIGKILL):
         return _too_slow()
     if -code == signal.SIGXFSZ:
@@ -226,7 +219,7 @@ def _child(mode: Mode, seconds: int, memory: int, compiled_bytes: int) -> int:
     engine = wasmtime.Engine(configuration(mode))
     code = sys.stdin.buffer.read()
     try:
-        compiled = _kind(mode)(engine, code)
+        compiled = wasmtime.Module(engine, code)
     except wasmtime.WasmtimeError as error:
         sys.stderr.write(str(error))
         return _NOT_VALID
@@ -237,5 +230,5 @@ def _child(mode: Mode, seconds: int, memory: int, compiled_bytes: int) -> int:
 
 if __name__ == "__main__":
     given, *numbers = sys.argv[1:]
-    assert given in ("epoch", "fuel", "component")
-    sys.exit(_child(given, *map(int, numbers)))  # type: ignore[arg-type]
+    (chosen,) = [each for each in MODES if each == given]
+    sys.exit(_child(chosen, *map(int, numbers)))

@@ -28,19 +28,19 @@ from kernel.contract.errors import BadModule, KernelError
 from kernel.contract.guest import Arrival, Effect, Generation, Guest, GuestConfig, Poll, Program
 from kernel.contract.message import Request
 from kernel.wasm import capi
-from kernel.wasm.adapter import FILES_WAT, WASI, adapter_wasm
-from kernel.wasm.compiler import Compiled, Compiler
-from kernel.wasm.component import core_module_untrusted, exports_untrusted, imports_untrusted, is_component
+from kernel.wasm.adapter import FILES_WAT, WASI, adapter_wasm, component_adapter_wasm
+from kernel.wasm.binary.component import plan_untrusted
+from kernel.wasm.binary.module import core_module_untrusted, exports_untrusted, imports_untrusted, is_component
+from kernel.wasm.canonical.wit import INTERFACES, Interface
+from kernel.wasm.compiler import Compiler
 from kernel.wasm.fiber import Code, Fiber, Running
 from kernel.wasm.host import HostFunction, define_all, host_functions
+from kernel.wasm.preview1 import shadows, standard_streams
 from kernel.wasm.ticker import Ticker
-from kernel.wasm.wasi import shadows, standard_streams
-from kernel.wasm.wit import INTERFACES, Interface
+from kernel.wasm.wasi.files import WRITING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-    from kernel.wasm.components import Components, ThreadedProgram
 
 _CACHE_FORMAT = 1
 """Grows when entries or the configuration change."""
@@ -60,7 +60,7 @@ _EXPORTS = {
 
 
 class FiberProgram:
-    """A compiled core module, ready to be started any number of times; a `kernel.contract.guest.Program`."""
+    """Compiled core modules, ready to be started any number of times; a `kernel.contract.guest.Program`."""
 
     def __init__(self, code: Code, opens_files: bool, generation: Generation) -> None:
         self._code = code
@@ -99,13 +99,14 @@ class Engine:
         self._cache_dir = cache_dir
         self._compiler = Compiler("fuel" if replayable else "epoch")
         self._engine = self._compiler.engine
-        self._programs: WeakValueDictionary[bytes, FiberProgram | ThreadedProgram] = WeakValueDictionary()
-        self._components: Components | None = None
+        self._programs: WeakValueDictionary[bytes, FiberProgram] = WeakValueDictionary()
+        self._mapped: Compiler | None = None
+        """For components; made when the first one is loaded."""
         self._files = wasmtime.Module(self._engine, bytes(wasmtime.wat2wasm(FILES_WAT)))
         self._running = Running()
         self._linked: dict[tuple[str, bool], _Linked] = {}
         self._lock = threading.Lock()
-        self.ticker = None if replayable else Ticker(self._engine.increment_epoch)
+        self.ticker = None if replayable else Ticker(self._tick)
 
     def load(self, wasm: bytes) -> Program:
         """Compile a core module or component, or find it among the programs in use or in the cache. The first time
@@ -121,19 +122,16 @@ class Engine:
             self._programs[key] = program
         return program
 
-    def _load(self, wasm: bytes) -> FiberProgram | ThreadedProgram:
+    def _load(self, wasm: bytes) -> FiberProgram:
         core = core_module_untrusted(wasm)
         try:
             interface, wasi = _check_imports(core)
-            uses_wasi = bool(wasi)
             _check_for_init(core)
-        except BadModule as refusal:
+        except BadModule:
             if not is_component(wasm):
                 raise
-            if self.replayable:
-                reason = f"{refusal}; only programs that need no more than WASI preview 1 run in a simulation"
-                raise BadModule(reason) from None
             return self._load_component(wasm)
+        uses_wasi = bool(wasi)
         module = self._module(core)
         _check_exports(module)
         with self._lock:
@@ -161,25 +159,48 @@ class Engine:
         if self.ticker is not None:
             self.ticker.close()
 
-    def _load_component(self, wasm: bytes) -> ThreadedProgram:
-        # Not at the top: it would add a twentieth to the start of every node, and few ever need it.
-        from wasmtime.component import Component
+    def _load_component(self, wasm: bytes) -> FiberProgram:
+        # Not at the top: few nodes ever need it.
+        from kernel.wasm.component_host import check_imports, component_functions
+        from kernel.wasm.linking import linked
 
-        from kernel.wasm.components import Components
-
+        plan = plan_untrusted(wasm)
+        interface = check_imports(plan)
         with self._lock:
-            if self._components is None:
-                self._components = Components()
-        component = self._compiled(self._components.compiler, wasm)
-        assert isinstance(component, Component)
-        return self._components.program(component)
+            if self._mapped is None:
+                self._mapped = Compiler("fuel mapped" if self.replayable else "epoch mapped")
+        compiler = self._mapped
+        adapted, functions = component_functions(plan, self._running)
+        functions.append(standard_streams(self._running))
+        adapter = self._compiled(compiler, component_adapter_wasm(adapted, len(plan.reallocs)))
+        engine = capi.address(compiler.engine.ptr())
+        host: int = capi.linker_new(engine)
+        define_all(host, functions, lambda function: True)
+        adapter_pre = _instance_pre(host, adapter)
+        capi.linker_delete(host)
+        modules = [self._compiled(compiler, module) for module in plan.modules]
+        return FiberProgram(
+            Code(
+                engine=engine,
+                linker=0,
+                adapter=adapter_pre,
+                module=0,
+                interface=b"",
+                uses_wasi=False,
+                files=0,
+                ticker=self.ticker,
+                running=self._running,
+                keep=(compiler.engine, modules, adapter, functions),
+                component=linked(plan, [capi.address(module.ptr()) for module in modules]),
+            ),
+            any(each.name in WRITING for each in plan.host),
+            Generation.LATE if interface is None else interface.generation,
+        )
 
     def _module(self, core: bytes) -> wasmtime.Module:
-        module = self._compiled(self._compiler, core)
-        assert isinstance(module, wasmtime.Module)
-        return module
+        return self._compiled(self._compiler, core)
 
-    def _compiled(self, compiler: Compiler, code: bytes) -> Compiled:
+    def _compiled(self, compiler: Compiler, code: bytes) -> wasmtime.Module:
         """Return compiled code, from the cache if it is there. Raises BadModule."""
         if self._cache_dir is None:
             return self._compile(compiler, code)
@@ -194,8 +215,14 @@ class Engine:
             _write_cache(path, bytes(compiled.serialize()))
         return compiled
 
-    def _compile(self, compiler: Compiler, code: bytes) -> Compiled:
+    def _compile(self, compiler: Compiler, code: bytes) -> wasmtime.Module:
         return compiler.compile_untrusted(code)
+
+    def _tick(self) -> None:
+        self._engine.increment_epoch()
+        mapped = self._mapped
+        if mapped is not None:
+            mapped.engine.increment_epoch()
 
     def _linked_for(self, interface: Interface, uses_wasi: bool) -> _Linked:
         key = interface.module, uses_wasi
@@ -285,7 +312,7 @@ def _instance_pre(linker: int, module: wasmtime.Module) -> int:
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
-def _read_cache(compiler: Compiler, path: Path) -> Compiled | None:
+def _read_cache(compiler: Compiler, path: Path) -> wasmtime.Module | None:
     try:
         entry = path.read_bytes()
     except OSError:

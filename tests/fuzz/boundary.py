@@ -29,8 +29,8 @@ from kernel.contract.events import Kill
 from kernel.contract.guest import GuestConfig
 from kernel.contract.message import LazyLoadBlob
 from kernel.wasm.adapter import WASI
+from kernel.wasm.canonical.wit import INTERFACES, Bytes, Function, Interface, List, Option, Record, Scalar, Text, Type
 from kernel.wasm.engine import Engine
-from kernel.wasm.wit import INTERFACES, Bytes, Function, Interface, List, Option, Record, Scalar, Text, Type
 from nectar_node.storage.operations import Location, MakeFolder
 from testnet.sim.disk import SimDisk
 from testnet.sim.guest_drive import GuestDrive

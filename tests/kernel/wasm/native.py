@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from kernel.wasm.wit import INTERFACES
+from kernel.wasm.canonical.wit import INTERFACES
 from tests.kernel.wasm.official import run, wit_file, world
 from tests.kernel.wasm.puppet import Import, imports_of, puppet
 

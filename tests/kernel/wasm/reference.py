@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from kernel.wasm.wit import Bytes, Enumeration, Function, List, Option, Record, Scalar, Text, Type, Variant
+from kernel.wasm.canonical.wit import Bytes, Enumeration, Function, List, Option, Record, Scalar, Text, Type, Variant
 
 Plain = Any
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kernel.contract import limits
 from kernel.contract.errors import BadModule
-from kernel.wasm.component import Import, core_module_untrusted, exports_untrusted, imports_untrusted
+from kernel.wasm.binary.module import Import, core_module_untrusted, exports_untrusted, imports_untrusted
 from tests.kernel.wasm.guests import GUESTS
 from tests.kernel.wasm.modules import COMPONENT_HEADER, HEADER, leb, section
 

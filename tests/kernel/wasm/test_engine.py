@@ -14,7 +14,7 @@ import wasmtime
 from kernel.contract.errors import BadModule, KernelError
 from kernel.contract.guest import GuestConfig, Poll
 from kernel.wasm import engine as engine_module
-from kernel.wasm.compiler import Compiled, Compiler
+from kernel.wasm.compiler import Compiler
 from kernel.wasm.engine import Engine, check_recursion, self_check
 from kernel.wasm.fiber import Fiber
 from tests.kernel.wasm.guests import GUESTS, MEMORY, NECTAR, OUR, poll, receiver, start, wat
@@ -149,7 +149,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     times: list[int] = []
     compile_ = Engine._compile
 
-    def counting(self: Engine, compiler: Compiler, code: bytes) -> Compiled:
+    def counting(self: Engine, compiler: Compiler, code: bytes) -> wasmtime.Module:
         times.append(len(code))
         return compile_(self, compiler, code)
 
