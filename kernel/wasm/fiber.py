@@ -70,7 +70,8 @@ _WAITING = (Poll.RECEIVE, Poll.CALL)
 _PREEMPTED = Poll.PREEMPTED
 """A module-level name: looking up a member of an enumeration takes 70 nanoseconds, this takes 5."""
 _poll, _window = capi.poll, capi.window
-_NO_MEMORY = memoryview(b"")
+_NO_MEMORY = memoryview(bytearray())
+"""Writable, so that writing fails as it does beyond the end of any other."""
 
 
 class Running(threading.local):

@@ -206,7 +206,7 @@ class Reader:
         for _ in range(self.count(_MAX_IMPORTS, "imports")):
             module, name, kind = self.name(), self.name(), self.byte()
             if kind >= len(_KIND_NAMES):
-                raise BadModule(f"{module} {name} is imported as something unknown (kind {kind})")
+                raise BadModule(f"{name!r} of {module!r} is imported as something unknown (kind {kind})")
             self._skip_type(kind)
             found.append(Import(module, name, _KIND_NAMES[kind]))
         return found
@@ -217,7 +217,7 @@ class Reader:
         for _ in range(self.count(_MAX_EXPORTS, "exports")):
             name, kind = self.name(), self.byte()
             if kind >= len(_KIND_NAMES):
-                raise BadModule(f"{name} is exported as something unknown (kind {kind})")
+                raise BadModule(f"{name!r} is exported as something unknown (kind {kind})")
             self.u32()
             found.append(Export(name, _KIND_NAMES[kind]))
         return found
