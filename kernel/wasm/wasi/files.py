@@ -90,8 +90,7 @@ def _error_code(_: WasiState, error: IoError) -> int:
 def _open_at(state: WasiState, start: Descriptor, follow: int, path: str, oflags: int, flags: int) -> int:
     if flags & _SYNC:
         raise DriveError(Errno.NOTSUP)
-    if len(state.files.used) >= state.most_files:
-        raise DriveError(Errno.NOMEM)
+    state.check_room()
     rights = (FD_READ if flags & _READ else 0) | (FD_WRITE if flags & _WRITE else 0)
     if oflags & (CREATE | TRUNCATE) and not start.flags & _CHANGES_FOLDER:
         raise DriveError(Errno.PERM)

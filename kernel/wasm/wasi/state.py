@@ -6,13 +6,14 @@ entropy, the drive and what becomes of output are given.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kernel.contract.drive import Drive, Errno
+from kernel.contract.drive import Drive, DriveError, Errno
 from kernel.contract.errors import GuestLimit, GuestTrap
-from kernel.files.open_files import OpenFile, OpenFiles
+from kernel.files.open_files import OpenFile, OpenFiles, OpenFolder
 
 MAX_HANDLES = 4096
 """Resources that a guest has at a time; a Python guest has a dozen."""
@@ -119,6 +120,8 @@ class WasiState:
         self.has_drive = drive is not None
         self.files = OpenFiles(drive)
         self.most_files = most_files
+        self._open: Counter[int] = Counter()
+        """How many resources keep each open file or folder open, by its identity."""
         self._resources: dict[int, Any] = {}
         self._free: list[int] = []
         self._slept_until = 0
@@ -129,6 +132,9 @@ class WasiState:
         resources = self._resources
         if len(resources) >= MAX_HANDLES:
             raise GuestLimit(f"it has {MAX_HANDLES} resources, and that is the limit")
+        opened = self._opened(resource)
+        if opened is not None:
+            self._open[id(opened)] += 1
         handle = self._free.pop() if self._free else len(resources) + 1
         resources[handle] = resource
         return handle
@@ -143,10 +149,31 @@ class WasiState:
     def drop(self, handle: int, kind: str) -> None:
         """Forget a resource. Raises GuestTrap if the handle is none of that kind."""
         found = self.get(handle, kind)
+        opened = self._opened(found)
+        if opened is not None:
+            self._open[id(opened)] -= 1
+            if not self._open[id(opened)]:
+                del self._open[id(opened)]
         del self._resources[handle]
         self._free.append(handle)
         if type(found) is Descriptor:
             self.files.close(found.number)
+
+    def _opened(self, resource: Any) -> Any:
+        """Return what a resource keeps open."""
+        match resource:
+            case Descriptor(number):
+                found = self.files.get(number)
+                return None if isinstance(found, OpenFolder) and found.is_drive else found
+            case InputStream(file) | OutputStream(_, file):
+                return file
+        return None
+
+    def check_room(self) -> None:
+        """Check that one more file or folder may be opened: each takes a descriptor of the whole node, for as long as a
+        descriptor or stream of the guest's keeps it. Raises DriveError."""
+        if len(self._open) >= self.most_files:
+            raise DriveError(Errno.NOMEM)
 
     def handles(self) -> int:
         """Return how many resources there are."""
