@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import math
 import os
 import re
 import resource
@@ -21,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections import OrderedDict
 from typing import Literal, TypeAlias
 
@@ -68,8 +70,8 @@ def configuration(mode: Mode) -> wasmtime.Config:
     config.wasm_gc = False
     # The host keeps a view of each memory: it must stay where it is. 4 GiB of address space are reserved for each.
     config.memory_may_move = False
-    # For most off: an image mapped into each memory costs two of the 65,530 mappings that Linux gives a process; without,
-    # ten thousand guests fit. The price is a copy of the data segments at each start. An interpreter begins with ten
+    # For most off: an image mapped into each memory costs two of the 65,530 mappings that Linux gives a process; without
+    # it, ten thousand guests fit. The price is a copy of the data segments at each start. An interpreter begins with ten
     # megabytes of them, and hardly changes any.
     config.memory_init_cow = mode.endswith("mapped")
     # It belongs to Wasmtime's own components; without it, a store is made in half the time.
@@ -81,6 +83,19 @@ def configuration(mode: Mode) -> wasmtime.Config:
     return config
 
 
+class CompileBudget:
+    """What is left of the processor time that one program may take to compile, all its core modules together."""
+
+    def __init__(self) -> None:
+        self.seconds: float = limits.MAX_COMPILE_SECONDS
+
+    def spend(self, seconds: float) -> None:
+        """Take some of it. Raises BadModule if there is none left."""
+        self.seconds -= seconds
+        if self.seconds <= 0:
+            raise _too_slow()
+
+
 class Compiler:
     """Compiles for one Wasmtime engine; thread-safe."""
 
@@ -90,15 +105,19 @@ class Compiler:
         self._children = threading.BoundedSemaphore(_CHILDREN)
         self._refused: OrderedDict[bytes, str] = OrderedDict()
 
-    def compile_untrusted(self, code: bytes) -> wasmtime.Module:
-        """Compile a core module.
+    def compile_untrusted(self, code: bytes, budget: CompileBudget | None = None) -> wasmtime.Module:
+        """Compile a core module, within what is left of a program's budget.
 
         Raises BadModule if the code is not valid, or takes more than `limits` allow to compile.
         """
+        budget = budget or CompileBudget()
         if _is_cheap(code):
-            return self._compile_here(code)
+            began = time.thread_time()
+            module = self._compile_here(code)
+            budget.spend(time.thread_time() - began)
+            return module
         try:
-            return self.load(self._compile_apart(code))
+            return self.load(self._compile_apart(code, budget))
         except wasmtime.WasmtimeError as error:
             raise BadModule(f"its compiled code cannot be loaded: {_last_line(str(error))}") from error
 
@@ -119,20 +138,25 @@ class Compiler:
         except wasmtime.WasmtimeError as error:
             raise BadModule(_not_valid(str(error))) from error
 
-    def _compile_apart(self, code: bytes) -> bytes:
+    def _compile_apart(self, code: bytes, budget: CompileBudget) -> bytes:
         """Compile in a child; code that was too expensive before is refused again without trying. Raises BadModule."""
+        whole = budget.seconds == limits.MAX_COMPILE_SECONDS
         digest = hashlib.sha256(code).digest()
         with self._children:
             known = self._refused.get(digest)
             if known is not None:
                 raise BadModule(known)
             try:
-                return _run_child(code, self.mode)
+                compiled, seconds = _run_child(code, self.mode, math.ceil(budget.seconds))
             except _TooExpensive as error:
+                if not whole:
+                    raise  # it is the program that is too expensive, and not this module
                 self._refused[digest] = str(error)
                 if len(self._refused) > _MAX_REFUSED:
                     self._refused.popitem(last=False)
                 raise
+        budget.spend(seconds)
+        return compiled
 
 
 class _TooExpensive(BadModule):
@@ -152,10 +176,10 @@ def _last_line(text: str) -> str:
     return _CAUSE.sub("", lines[-1])[:_MAX_REASON] if lines else "no reason is given"
 
 
-def _run_child(code: bytes, mode: Mode) -> bytes:
-    """Return the code that the child has compiled. Raises BadModule."""
+def _run_child(code: bytes, mode: Mode, seconds: int) -> tuple[bytes, float]:
+    """Return the code that the child has compiled, and the processor time that it has taken. Raises BadModule."""
     with tempfile.TemporaryFile() as output:
-        bounds = limits.MAX_COMPILE_SECONDS, limits.MAX_COMPILE_BYTES, limits.MAX_COMPILED_BYTES
+        bounds = seconds, limits.MAX_COMPILE_BYTES, limits.MAX_COMPILED_BYTES
         command = [sys.executable, "-S", "-m", __name__, mode, *map(str, bounds)]
         environment = {"PYTHONPATH": os.pathsep.join(_import_path()), "RAYON_NUM_THREADS": str(_threads())}
         try:
@@ -165,7 +189,7 @@ def _run_child(code: bytes, mode: Mode) -> bytes:
                 stdout=output,
                 stderr=subprocess.PIPE,
                 env=environment,
-                timeout=limits.MAX_COMPILE_SECONDS * _PATIENCE,
+                timeout=seconds * _PATIENCE,
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
@@ -173,7 +197,7 @@ def _run_child(code: bytes, mode: Mode) -> bytes:
         if child.returncode:
             raise _refusal(child.returncode, child.stderr.decode(errors="replace"))
         output.seek(0)
-        return output.read()
+        return output.read(), float(child.stderr)
 
 
 def _import_path() -> list[str]:
@@ -225,6 +249,7 @@ def _child(mode: Mode, seconds: int, memory: int, compiled_bytes: int) -> int:
         return _NOT_VALID
     sys.stdout.buffer.write(compiled.serialize())
     sys.stdout.buffer.flush()
+    sys.stderr.write(str(time.process_time()))
     return 0
 
 

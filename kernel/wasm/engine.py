@@ -1,21 +1,14 @@
-"""Compiles programs, keeps the compiled code on disk, and holds what all guests share.
+"""Loads programs, and holds what all guests of one share.
 
-Owns the cache, the programs in use and the linkers. `compiler` compiles, `fiber` runs.
-
-The cache is a folder of our own that no other user may enter. Loading compiled code means trusting it with the process,
-so each entry carries a hash of itself, and one that does not match it is compiled anew, as is one of another version.
+Owns the programs in use and the linkers. `compiler` compiles, `code_cache` keeps what it has compiled, `fiber` runs.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import hashlib
-import os
 import sys
-import tempfile
 import threading
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakValueDictionary
@@ -32,7 +25,8 @@ from kernel.wasm.adapter import FILES_WAT, WASI, adapter_wasm, component_adapter
 from kernel.wasm.binary.component import plan_untrusted
 from kernel.wasm.binary.module import core_module_untrusted, exports_untrusted, imports_untrusted, is_component
 from kernel.wasm.canonical.wit import INTERFACES, Interface
-from kernel.wasm.compiler import Compiler
+from kernel.wasm.code_cache import CodeCache
+from kernel.wasm.compiler import CompileBudget, Compiler
 from kernel.wasm.fiber import Code, Fiber, Running
 from kernel.wasm.host import HostFunction, define_all, host_functions
 from kernel.wasm.preview1 import shadows, standard_streams
@@ -42,14 +36,14 @@ from kernel.wasm.wasi.files import WRITING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-_CACHE_FORMAT = 1
-"""Grows when entries or the configuration change."""
-
 _DEFAULT_INTERFACE = INTERFACES["nectar:process/standard@0.7.0"]
 """For programs that call no host function; they still have an `init`."""
 
 _PATHS = "path_"
 """The prefix of WASI's functions that take a path: no other functions make or open a file."""
+
+_WORTH_TELLING = 1 << 20
+"""Bytes of a core module whose compiling is told of: it takes half a second or more."""
 
 _EXPORTS = {
     "init": ((["i32", "i32"], []), True),
@@ -57,6 +51,10 @@ _EXPORTS = {
     "_initialize": (([], []), False),
 }
 """The functions that a program exports: core params and results, and whether it must export them."""
+
+
+def _tell_nobody(_: str) -> None:
+    pass
 
 
 class FiberProgram:
@@ -96,7 +94,7 @@ class Engine:
         `replayable`: slices are counted in fuel, and floats and clocks are the same in every run.
         """
         self.replayable = replayable
-        self._cache_dir = cache_dir
+        self._cache = CodeCache(cache_dir)
         self._compiler = Compiler("fuel" if replayable else "epoch")
         self._engine = self._compiler.engine
         self._programs: WeakValueDictionary[bytes, FiberProgram] = WeakValueDictionary()
@@ -108,21 +106,22 @@ class Engine:
         self._lock = threading.Lock()
         self.ticker = None if replayable else Ticker(self._tick)
 
-    def load(self, wasm: bytes) -> Program:
+    def load(self, wasm: bytes, tell: Callable[[str], None] | None = None) -> Program:
         """Compile a core module or component, or find it among the programs in use or in the cache. The first time
-        takes a second for each few megabytes; may be called from a worker thread.
+        takes a second for each few megabytes; may be called from a worker thread. `tell` is told how far it is, if it
+        takes that long.
 
         Raises BadModule if this node cannot run it as a program; the message is one sentence.
         """
         key = hashlib.sha256(wasm).digest()
         program = self._programs.get(key)
         if program is None:
-            program = self._load(wasm)
+            program = self._load(wasm, tell or _tell_nobody)
             program.digest = key.hex()
             self._programs[key] = program
         return program
 
-    def _load(self, wasm: bytes) -> FiberProgram:
+    def _load(self, wasm: bytes, tell: Callable[[str], None]) -> FiberProgram:
         core = core_module_untrusted(wasm)
         try:
             interface, wasi = _check_imports(core)
@@ -130,9 +129,9 @@ class Engine:
         except BadModule:
             if not is_component(wasm):
                 raise
-            return self._load_component(wasm)
+            return self._load_component(wasm, tell)
         uses_wasi = bool(wasi)
-        module = self._module(core)
+        (module,) = self._modules(self._compiler, [core], tell)
         _check_exports(module)
         with self._lock:
             linked = self._linked_for(interface, uses_wasi)
@@ -159,7 +158,7 @@ class Engine:
         if self.ticker is not None:
             self.ticker.close()
 
-    def _load_component(self, wasm: bytes) -> FiberProgram:
+    def _load_component(self, wasm: bytes, tell: Callable[[str], None]) -> FiberProgram:
         # Not at the top: few nodes ever need it.
         from kernel.wasm.component_host import check_imports, component_functions
         from kernel.wasm.linking import linked
@@ -178,7 +177,7 @@ class Engine:
         define_all(host, functions, lambda function: True)
         adapter_pre = _instance_pre(host, adapter)
         capi.linker_delete(host)
-        modules = [self._compiled(compiler, module) for module in plan.modules]
+        modules = self._modules(compiler, plan.modules, tell)
         return FiberProgram(
             Code(
                 engine=engine,
@@ -197,26 +196,33 @@ class Engine:
             Generation.LATE if interface is None else interface.generation,
         )
 
+    def _modules(self, compiler: Compiler, codes: list[bytes], tell: Callable[[str], None]) -> list[wasmtime.Module]:
+        """Return the core modules of one program, compiled. Raises BadModule."""
+        budget, modules = CompileBudget(), list[wasmtime.Module]()
+        total = sum(map(len, codes))
+        done = 0
+        for number, code in enumerate(codes, 1):
+            module = self._cache.load(compiler, code)
+            if module is None:
+                if len(code) >= _WORTH_TELLING:
+                    tell(
+                        f"compiles core module {number} of {len(codes)}, {done * 100 // total} % of {total:,} bytes are done"
+                    )
+                module = self._compile(compiler, code, budget)
+                self._cache.keep(compiler, code, module)
+            modules.append(module)
+            done += len(code)
+        return modules
+
     def _module(self, core: bytes) -> wasmtime.Module:
         return self._compiled(self._compiler, core)
 
     def _compiled(self, compiler: Compiler, code: bytes) -> wasmtime.Module:
-        """Return compiled code, from the cache if it is there. Raises BadModule."""
-        if self._cache_dir is None:
-            return self._compile(compiler, code)
-        identity = f"{_CACHE_FORMAT} wasmtime {version('wasmtime')} {compiler.mode}"
-        path = self._cache_dir / hashlib.sha256(identity.encode() + b"\0" + code).hexdigest()
-        cached = _read_cache(compiler, path)
-        if cached is not None:
-            return cached
-        compiled = self._compile(compiler, code)
-        # A full or read-only disk costs us the cache, not the program.
-        with contextlib.suppress(OSError):
-            _write_cache(path, bytes(compiled.serialize()))
-        return compiled
+        """Return a compiled module of ours."""
+        return self._modules(compiler, [code], _tell_nobody)[0]
 
-    def _compile(self, compiler: Compiler, code: bytes) -> wasmtime.Module:
-        return compiler.compile_untrusted(code)
+    def _compile(self, compiler: Compiler, code: bytes, budget: CompileBudget) -> wasmtime.Module:
+        return compiler.compile_untrusted(code, budget)
 
     def _tick(self) -> None:
         self._engine.increment_epoch()
@@ -307,39 +313,6 @@ def _instance_pre(linker: int, module: wasmtime.Module) -> int:
     capi.check(capi.linker_instantiate_pre(linker, capi.address(module.ptr()), ctypes.byref(found)))
     assert found.value
     return found.value
-
-
-_DIGEST_BYTES = hashlib.sha256().digest_size
-
-
-def _read_cache(compiler: Compiler, path: Path) -> wasmtime.Module | None:
-    try:
-        entry = path.read_bytes()
-    except OSError:
-        return None
-    digest, code = entry[:_DIGEST_BYTES], entry[_DIGEST_BYTES:]
-    if hashlib.sha256(code).digest() != digest:
-        return None
-    try:
-        return compiler.load(code)
-    except wasmtime.WasmtimeError:
-        # Compiled for another processor.
-        return None
-
-
-def _write_cache(path: Path, code: bytes) -> None:
-    """Write an entry whole or not at all. Raises OSError."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.parent.chmod(0o700)
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(code).digest())
-            file.write(code)
-        os.replace(temporary, path)
-    except OSError:
-        os.unlink(temporary)
-        raise
 
 
 _CHECK_GUEST = """(module

@@ -59,6 +59,10 @@ class CoreExport(NamedTuple):
     name: str
 
 
+NOTHING = CoreExport(0, "")
+"""What is not known yet."""
+
+
 class HostFunction(NamedTuple):
     """A function of the host, with the options under which the component calls it."""
 
@@ -98,7 +102,7 @@ class Plan:
     reallocs: list[CoreExport] = field(default_factory=list)
     tables: int = 0
     """Tables of all instances."""
-    init: CoreExport = CoreExport(0, "")
+    init: CoreExport = NOTHING
     init_memory: int = 0
     """The number of the memory for the argument of `init`."""
     init_realloc: int = 0

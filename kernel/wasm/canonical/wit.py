@@ -1,8 +1,8 @@
 """The interfaces that guests are compiled against, as data: one table of functions for each version.
 
 Owns the types and functions of `standard` in every version that is understood (the Component Model's WIT), how each
-lifts to the kernel's values and how a kernel's answer is laid out for the guest; `kernel.wasm.wasi` has more. Knows neither bytes nor memory: `abi`,
-`lift` and `lower` compile what stands here, `adapter` and `host` loop over it.
+lifts to the kernel's values and how a kernel's answer is laid out for the guest (`kernel.wasm.wasi` has more). Knows
+neither bytes nor memory: `abi`, `lift` and `lower` compile what stands here, `adapter` and `host` loop over it.
 
 A lifted record is built by its `make`; a lowered one is a tuple of its fields in order (the kernel's named tuples have
 the WIT's order); a lowered variant is the pair (case, payload); a lowered enumeration is its number.

@@ -55,10 +55,9 @@ def guest_component(imports: str, lowered: Sequence[tuple[str, str]], body: str,
     functions, which `body` calls by those names, with their core types: `name (param …) (result …)`.
     """
     functions = "\n  ".join(definition for _, definition in lowered)
-    given = " ".join(f'(export "{name.split()[0]}" (func ${name.split()[0]}))' for name, _ in lowered)
-    declared = "\n    ".join(
-        f'(import "host" "{name.split()[0]}" (func ${name.split()[0]} {" ".join(name.split()[1:])}))' for name, _ in lowered
-    )
+    names = [name.split(maxsplit=1) for name, _ in lowered]
+    given = " ".join(f'(export "{name}" (func ${name}))' for name, _ in names)
+    declared = "\n    ".join(f'(import "host" "{name}" (func ${name} {numbers}))' for name, numbers in names)
     return wat(f"""(core module $first (import "not" "offered" (func)))
   {imports}
   {MEMORY}

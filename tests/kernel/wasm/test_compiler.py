@@ -20,9 +20,9 @@ def children(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     started: list[str] = []
     run = compiler_module._run_child
 
-    def noting(code: bytes, mode: Mode) -> bytes:
+    def noting(code: bytes, mode: Mode, seconds: int) -> tuple[bytes, float]:
         started.append(mode)
-        return run(code, mode)
+        return run(code, mode, seconds)
 
     monkeypatch.setattr(compiler_module, "_run_child", noting)
     return started

@@ -150,9 +150,9 @@ def test_what_lies_beyond_a_limit_ends_it(engine: Engine) -> None:
 @pytest.mark.parametrize(
     "module", [pytest.param(each, marks=() if each in ALL_TYPES else pytest.mark.long) for each in VERSIONS]
 )
-def test_every_shape_of_parameters_arrives_exactly(engine: Engine, module: str) -> None:
+def test_every_shape_of_parameters_arrives_exactly(real: Engine, module: str) -> None:
     interface = INTERFACES[module]
-    guest = started(engine, module)
+    guest = started(real, module)
     for function in (each for each in interface.functions if each.params):
         for values in (honest(function, shape) for shape in shapes_of_params(function)):
             guest.resume(arrival(Script(interface).call(function.name, *values).body()))
@@ -168,9 +168,9 @@ def test_every_shape_of_parameters_arrives_exactly(engine: Engine, module: str) 
 
 
 @pytest.mark.parametrize("module", ALL_TYPES)
-def test_every_shape_of_result_arrives_exactly(engine: Engine, module: str) -> None:
+def test_every_shape_of_result_arrives_exactly(real: Engine, module: str) -> None:
     interface = INTERFACES[module]
-    guest = started(engine, module)
+    guest = started(real, module)
     for name in ANSWER:
         _, function = look_up(module, name)
         script = Script(interface).call(name, *honest(function, shapes_of_params(function)[-1]))

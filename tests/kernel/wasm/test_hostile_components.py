@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 
 import pytest
@@ -9,13 +10,14 @@ import wasmtime
 
 from kernel.contract import limits
 from kernel.contract.errors import BadModule
-from kernel.contract.guest import Poll, SendResponse
+from kernel.contract.guest import GuestConfig, Poll, SendResponse
 from kernel.wasm.binary.component import plan_untrusted
 from kernel.wasm.engine import Engine
 from kernel.wasm.wasi.state import MAX_HANDLES
 from tests.kernel.wasm.component_texts import assembled, guest_component, number, started, trap_of, wat
-from tests.kernel.wasm.guests import NECTAR, arrival, loaded, poll
+from tests.kernel.wasm.guests import NECTAR, OUR, arrival, loaded, poll
 from tests.kernel.wasm.native import native_component
+from tests.kernel.wasm.puppet import Script
 
 IO = """(import "wasi:io/poll@0.2.3" (instance $poll (export "pollable" (type $p (sub resource)))
     (export "[method]pollable.block" (func (param "self" (borrow $p))))
@@ -198,7 +200,9 @@ def test_of_several_memories_each_function_uses_its_own_and_all_count(engine: En
 
 
 def test_several_memories_share_the_bound(engine: Engine) -> None:
-    grows = TWO_MEMORIES.replace("(call $in-one (i64.const 3)", "(drop (memory.grow (i32.const 128))) (call $in-one (i64.const 3)")
+    grows = TWO_MEMORIES.replace(
+        "(call $in-one (i64.const 3)", "(drop (memory.grow (i32.const 128))) (call $in-one (i64.const 3)"
+    )
     guest = started(engine, wat(grows), memory=1 << 24)
     assert poll(guest) is Poll.ENDED
     assert guest.statistics().memory_bytes == 2 << 16, "it may not have more than half of the bytes in one of them"
@@ -234,7 +238,7 @@ def sender(size: int) -> bytes:
     return guest_component(standard, (send,), f"(drop (memory.grow (i32.const 200))) (call $send {numbers})")
 
 
-# --- what is refused before it is compiled ------------------------------------------------------------------------------
+# --- what is refused before it is compiled ----------------------------------------------------------------------------
 
 FIRST = '(core module $first (import "not" "offered" (func)))'
 LIES = [
@@ -252,12 +256,17 @@ LIES = [
     ("", "the component embeds no core module"),
     (f"{FIRST} (core instance (instantiate 0))", "imports 'not', which it is not given"),
     (f"{FIRST} (core instance (instantiate 3))", "refers to core module 3, and has 1 so far"),
-    (f"{FIRST} (core module $m) (core instance $i (instantiate $m)) (alias core export $i \"f\" (core func))",
-     "exports no function 'f'"),
-    (f"{FIRST} (alias export 4 \"f\" (func))", "refers to instance 4, and has 0 so far"),
+    (
+        f'{FIRST} (core module $m) (core instance $i (instantiate $m)) (alias core export $i "f" (core func))',
+        "exports no function 'f'",
+    ),
+    (f'{FIRST} (alias export 4 "f" (func))', "refers to instance 4, and has 0 so far"),
     (f"{FIRST} (core func (canon resource.drop 9))", "refers to type 9, and has 0 so far"),
     (f"{FIRST} (type (resource (rep i32))) (core func (canon resource.new 0))", "the canonical function 0x2, which"),
-    (f"{FIRST} (type (resource (rep i32))) (core func (canon resource.drop 0))", "drops a resource that is not imported"),
+    (
+        f"{FIRST} (type (resource (rep i32))) (core func (canon resource.drop 0))",
+        "drops a resource that is not imported",
+    ),
     (f"{FIRST} (core module (memory 1)) ", "has a memory that it does not export"),
 ]
 
@@ -337,27 +346,19 @@ def test_a_core_module_that_is_given_a_function_of_another_type_ends_at_its_star
     assert "types incompatible: expected type" in str(trap)
 
 
-def test_whatever_is_changed_in_a_component_nothing_but_a_refusal_comes_out() -> None:
-    seed = 7
-    chance, whole = random.Random(seed), native_component(NECTAR.module)
-    for _ in range(3000):
-        wasm = bytearray(whole[-6000:] if chance.random() < 0.5 else whole)
-        wasm[:8] = whole[:8]
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_is_changed_in_a_component_nothing_but_a_refusal_comes_out(seed: int) -> None:
+    chance, whole = random.Random(seed), guest_component(IO, (BLOCK, POLL, STDIN, LATER, DROP, RANDOM), "(nop)")
+    for _ in range(300):
+        wasm = bytearray(whole)
         for _ in range(chance.randrange(1, 6)):
-            at = chance.randrange(8, len(wasm))
-            wasm[at] = chance.choice((0, 1, 127, 128, 255, chance.randrange(256)))
-        try:
+            wasm[chance.randrange(8, len(wasm))] = chance.choice((0, 1, 127, 128, 255, chance.randrange(256)))
+        with contextlib.suppress(BadModule):
             plan_untrusted(bytes(wasm))
-        except BadModule as refusal:
-            assert "\n" not in str(refusal), seed
 
 
 def test_others_go_on_while_a_hostile_one_ends(engine: Engine) -> None:
     honest = loaded(engine, native_component(NECTAR.module))
-    from kernel.contract.guest import GuestConfig
-    from tests.kernel.wasm.guests import OUR
-    from tests.kernel.wasm.puppet import Script
-
     guest = honest.start(GuestConfig(OUR, 1 << 24, entropy=bytes, clock=lambda: 1))
     while guest.poll() is Poll.PREEMPTED:
         pass
