@@ -1,7 +1,7 @@
 """The host functions of one component: the process interface's and those of WASI 0.2, by the component's own options.
 
 A component lowers each function that it calls with a memory and a function that gives memory; there may be several of
-both. So each component has an adapter of its own, which exports `f0`, `f1`, … in the order of `Plan.host`. What is
+both. So each component has an adapter of its own, which exports `f0`, `f1`, … in the order of `ComponentPlan.host`. What is
 behind them is the same as for a core module (`host`), and for WASI what `wasi.interfaces` says.
 """
 
@@ -15,10 +15,10 @@ from kernel.contract.errors import BadModule, GuestTrap
 from kernel.wasm import capi
 from kernel.wasm.adapter import FIRST_REALLOC_SLOT, HOST, Adapted, host_numbers
 from kernel.wasm.binary import component as binary
-from kernel.wasm.binary.component import DROP, Plan
+from kernel.wasm.binary.component import DROP, ComponentPlan
 from kernel.wasm.canonical.abi import signature
 from kernel.wasm.canonical.wit import INTERFACES, Function, Handle, Interface, Kind, Scalar
-from kernel.wasm.fiber import Fiber, Running
+from kernel.wasm.fiber import Fiber, Running, hand_over_codes
 from kernel.wasm.host import (
     Act,
     HostFunction,
@@ -26,12 +26,11 @@ from kernel.wasm.host import (
     compiled_lift,
     compiled_lower,
     function_callback,
-    hand_over_codes,
     pause_and_place,
     selecting,
 )
 from kernel.wasm.wasi.interfaces import WasiFunction, wasi_function, wasi_interface, wasi_resource
-from kernel.wasm.wasi.state import Wait
+from kernel.wasm.wasi.state import WasiWait
 
 _U32, _U64 = Struct("<I"), Struct("<Q")
 _FLAT = {
@@ -47,7 +46,7 @@ def export_name(number: int) -> str:
     return f"f{number}"
 
 
-def check_imports(plan: Plan) -> Interface | None:
+def check_imports(plan: ComponentPlan) -> Interface | None:
     """Check that all that a component imports is offered; return the process interface among it. Raises BadModule."""
     known = [name for name in plan.imports if name in INTERFACES]
     for name in plan.imports:
@@ -60,7 +59,7 @@ def check_imports(plan: Plan) -> Interface | None:
     return INTERFACES[known[0]] if known else None
 
 
-def _offered(wanted: binary.HostFunction) -> Function | WasiFunction | str:
+def _offered(wanted: binary.LoweredFunction) -> Function | WasiFunction | str:
     """Return what is behind a function, for one that drops the kind of resource. Raises BadModule."""
     interface, name, *_ = wanted
     found: Function | WasiFunction | str | None
@@ -75,7 +74,7 @@ def _offered(wanted: binary.HostFunction) -> Function | WasiFunction | str:
     return found
 
 
-def component_functions(plan: Plan, running: Running) -> tuple[list[Adapted], list[HostFunction]]:
+def component_functions(plan: ComponentPlan, running: Running) -> tuple[list[Adapted], list[HostFunction]]:
     """Return what the adapter of a component offers, and what it imports."""
     adapted, functions = list[Adapted](), pause_and_place(running)
     selects = len(plan.memories) > 1
@@ -127,6 +126,7 @@ def _unchecked(name: str, act: Callable[[Fiber, memoryview], None], running: Run
 
 def _drop(kind: str) -> Callable[[Fiber, memoryview], None]:
     def drop(guest: Fiber, raw: memoryview) -> None:
+        assert guest.wasi is not None
         guest.wasi.drop(_U32.unpack_from(raw)[0], kind)
 
     return drop
@@ -168,12 +168,13 @@ def _wasi(found: WasiFunction) -> Act:
     def act(guest: Fiber, raw: memoryview, results: int) -> bytes:
         values, _, target = lift(guest.memory, raw)
         state = guest.wasi
+        assert state is not None
         if handles:
             values = list(values)
             for i, kind in handles:
                 values[i] = state.get(values[i], kind)
         value = do(state, *values)
-        if type(value) is Wait:
+        if type(value) is WasiWait:
             return guest.wait(value, lower, target, results)
         if lower is not None:
             guest.lowered = lowered = lower(value, target)

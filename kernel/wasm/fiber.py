@@ -39,7 +39,7 @@ from kernel.wasm.canonical.lower import BATCH, Lower, Lowered, Plain, lower_text
 from kernel.wasm.ticker import TICK_SECONDS
 from kernel.wasm.traps import describe
 from kernel.wasm.wasi.host_drive import HostDrive
-from kernel.wasm.wasi.state import NANOSECONDS, GuestExit, Wait, WasiState
+from kernel.wasm.wasi.state import NANOSECONDS, GuestExit, WasiWait, WasiState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -191,9 +191,9 @@ class Fiber:
         """What went wrong in a host function that is not the guest's fault."""
         self.files: OpenFiles | None = None
         """What it has open in a replayable run; None: it has made no call on files yet."""
-        self.wasi: WasiState
-        """What it has of WASI 0.2; components only."""
-        self._asleep: tuple[Wait, int] | None = None
+        self.wasi: WasiState | None = None
+        """What it has of WASI 0.2, if it is a component, until its end."""
+        self._asleep: tuple[WasiWait, int] | None = None
         """What it waits for, and the time that it has asked the kernel for."""
         self._lines: dict[int, bytes] = {}
         self._pending: Poll | None = None
@@ -349,9 +349,10 @@ class Fiber:
         share."""
         return self.goes_on_when_ready if self._throttled else capi.READY
 
-    def wait(self, wait: Wait, lower: Lower | None, target: int, results: int) -> bytes:
+    def wait(self, wait: WasiWait, lower: Lower | None, target: int, results: int) -> bytes:
         """Let the guest wait until one of some pollables is ready; the other parameters are those of `suspend`."""
-        ready = self._ready_of(wait)
+        assert self.wasi is not None
+        ready = wait.ready(self.wasi)
         if not ready:
             deadlines = [each.deadline for each in wait.pollables if each.deadline is not None]
             until = min(deadlines)
@@ -364,15 +365,13 @@ class Fiber:
             hand_over_codes(lowered.codes, results)
         return capi.READY
 
-    def _ready_of(self, wait: Wait) -> tuple[int, ...]:
-        return tuple(i for i, pollable in enumerate(wait.pollables) if self.wasi.is_ready(pollable))
-
     def _woken(self) -> tuple[int, ...]:
         """Return which of the pollables that the guest has slept for are ready."""
         assert self._asleep is not None
+        assert self.wasi is not None
         (wait, until), self._asleep = self._asleep, None
         self.wasi.slept(until)
-        return self._ready_of(wait)
+        return wait.ready(self.wasi)
 
     def select_memory(self, number: int) -> None:
         """Let `memory` be one of several."""
@@ -493,7 +492,8 @@ class Fiber:
                 self._cells.memory = self._memories[memory]
         if not instance.reallocs:
             return
-        table, value = capi.Extern(), capi.Value()
+        table: Any = capi.Extern()
+        value: Any = capi.Value()
         self._export_of(-1, TABLE.encode(), byref(table))
         value.kind = capi.FUNCREF
         for slot, name in instance.reallocs:
@@ -667,7 +667,7 @@ class Fiber:
         capi.store_delete(self._store)
         self._store = self._context = 0
         self._future = self._linker = None
-        self.lowered = self.blob = self.last_blob = self.files = None
+        self.lowered = self.blob = self.last_blob = self.files = self.wasi = self._asleep = None
 
     def _look_at_memory(self) -> bool:
         memory = byref(self._cells, capi.MEMORY + capi.EXTERN_OFFSET)

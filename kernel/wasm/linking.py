@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 
 from kernel.wasm.adapter import FIRST_REALLOC_SLOT
-from kernel.wasm.binary.component import CoreExport, Plan, Source
+from kernel.wasm.binary.component import CoreExport, ComponentPlan, Source
 from kernel.wasm.component_host import export_name
 from kernel.wasm.fiber import Linked, LinkedInstance
 
 _ADAPTER = -1
 
 
-def linked(plan: Plan, modules: list[int]) -> Linked:
+def linked(plan: ComponentPlan, modules: list[int]) -> Linked:
     """Return how instances are made; `modules` are the addresses of the compiled ones."""
     memories, reallocs = (
         defaultdict[int, list[tuple[int, bytes]]](list),

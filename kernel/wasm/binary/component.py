@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from kernel.contract import limits
 from kernel.contract.errors import BadModule
-from kernel.wasm.binary.module import Import, Reader, read_module_untrusted, sections_untrusted
+from kernel.wasm.binary.module import Import, BinaryReader, read_module_untrusted, sections_untrusted
 
 MAX_MODULES = 256
 """Core modules of one component; componentize-py's has fourteen."""
@@ -63,20 +63,20 @@ NOTHING = CoreExport(0, "")
 """What is not known yet."""
 
 
-class HostFunction(NamedTuple):
+class LoweredFunction(NamedTuple):
     """A function of the host, with the options under which the component calls it."""
 
     interface: str
     """The name under which the component imports it, with its version."""
     name: str
     memory: int | None
-    """The number in `Plan.memories` of the memory for strings, lists and results."""
+    """The number in `ComponentPlan.memories` of the memory for strings, lists and results."""
     realloc: int | None
-    """The number in `Plan.reallocs` of what gives memory for results."""
+    """The number in `ComponentPlan.reallocs` of what gives memory for results."""
 
 
 Source: TypeAlias = CoreExport | int
-"""Where an import comes from; a number is one of `Plan.host`."""
+"""Where an import comes from; a number is one of `ComponentPlan.host`."""
 
 
 class CoreInstance(NamedTuple):
@@ -88,13 +88,13 @@ class CoreInstance(NamedTuple):
 
 
 @dataclass(slots=True)
-class Plan:
+class ComponentPlan:
     """How a component is run."""
 
     modules: list[bytes] = field(default_factory=list)
     instances: list[CoreInstance] = field(default_factory=list)
     """In the order in which they are made."""
-    host: list[HostFunction] = field(default_factory=list)
+    host: list[LoweredFunction] = field(default_factory=list)
     imports: list[str] = field(default_factory=list)
     """The names of the interfaces that it imports."""
     memories: list[CoreExport] = field(default_factory=list)
@@ -130,7 +130,7 @@ class _Options(NamedTuple):
     realloc: int | None
 
 
-def plan_untrusted(wasm: bytes) -> Plan:
+def plan_untrusted(wasm: bytes) -> ComponentPlan:
     """Return the plan of a component. Raises BadModule."""
     return _Planner(wasm).plan()
 
@@ -140,7 +140,7 @@ class _Planner:
 
     def __init__(self, wasm: bytes) -> None:
         self._wasm = wasm
-        self._plan = Plan()
+        self._plan = ComponentPlan()
         self._modules: list[_Core] = []
         self._core: dict[str, list[Any]] = {sort: [] for sort in (_FUNCTION, _TABLE, _MEMORY, _GLOBAL, "tag")}
         """Sources, by sort; those that are no functions are CoreExports."""
@@ -155,11 +155,11 @@ class _Planner:
         self._components = 0
         self._exports: dict[str, Any] = {}
         self._links = 0
-        self._numbers: dict[HostFunction, int] = {}
+        self._numbers: dict[LoweredFunction, int] = {}
 
-    def plan(self) -> Plan:
+    def plan(self) -> ComponentPlan:
         """Read everything."""
-        read: dict[int, Callable[[Reader], None]] = {
+        read: dict[int, Callable[[BinaryReader], None]] = {
             2: self._core_instance,
             5: self._instance,
             6: self._alias,
@@ -168,7 +168,7 @@ class _Planner:
             11: self._export,
         }
         for number, start, end in sections_untrusted(self._wasm):
-            reader = Reader(self._wasm, start, end)
+            reader = BinaryReader(self._wasm, start, end)
             if number == 1:
                 self._module(start, end)
             elif number == 3:
@@ -188,13 +188,13 @@ class _Planner:
                 raise BadModule(f"the component has a section of an unknown kind, {number}")
         return self._finished()
 
-    def _finished(self) -> Plan:
+    def _finished(self) -> ComponentPlan:
         plan, init = self._plan, self._exports.get("init")
         if not isinstance(init, _Lift):
             raise BadModule("it exports no function of the name 'init'")
         if not isinstance(init.function, CoreExport) or init.memory is None or init.realloc is None:
             raise BadModule("its export 'init' has the wrong type")
-        plan.init, plan.init_memory, plan.init_realloc = init
+        plan.init, plan.init_memory, plan.init_realloc = init.function, init.memory, init.realloc
         return plan
 
     @staticmethod
@@ -230,7 +230,7 @@ class _Planner:
         self._plan.modules.append(code)
         self._modules.append(_Core(found.imports, exports, memory if found.memories else None, found.tables))
 
-    def _core_instance(self, reader: Reader) -> None:
+    def _core_instance(self, reader: BinaryReader) -> None:
         match reader.byte():
             case 0:
                 module = reader.u32()
@@ -287,7 +287,7 @@ class _Planner:
             raise BadModule(f"a core module of the component exports no {kind} {name!r}")
         return CoreExport(instance, name)
 
-    def _core_sort(self, reader: Reader) -> str:
+    def _core_sort(self, reader: BinaryReader) -> str:
         sort = _CORE_SORTS.get(number := reader.byte())
         if sort is None:
             raise BadModule(f"the component has something of an unknown core sort, {number:#x}")
@@ -301,7 +301,7 @@ class _Planner:
 
     # --- instances, aliases, imports, exports -------------------------------------------------------------------------
 
-    def _sort(self, reader: Reader) -> str:
+    def _sort(self, reader: BinaryReader) -> str:
         number = reader.byte()
         if number == 0:
             return "core " + self._core_sort(reader)
@@ -335,7 +335,7 @@ class _Planner:
             case _:
                 raise BadModule(f"the component defines a {sort} in a way that this node does not offer")
 
-    def _instance(self, reader: Reader) -> None:
+    def _instance(self, reader: BinaryReader) -> None:
         match reader.byte():
             case 0:
                 reader.u32()
@@ -355,7 +355,7 @@ class _Planner:
             case other:
                 raise BadModule(f"an instance of an unknown form, {other:#x}")
 
-    def _alias(self, reader: Reader) -> None:
+    def _alias(self, reader: BinaryReader) -> None:
         sort = self._sort(reader)
         match reader.byte():
             case 0:
@@ -382,13 +382,13 @@ class _Planner:
             return (instance, name) if sort in ("function", "type") else None
         return instance.get((sort, name)) if isinstance(instance, dict) else None
 
-    def _name(self, reader: Reader) -> str:
+    def _name(self, reader: BinaryReader) -> str:
         form = reader.byte()
         if form > 1:
             raise BadModule(f"a name of an unknown form, {form:#x}")
         return reader.name()
 
-    def _import(self, reader: Reader) -> None:
+    def _import(self, reader: BinaryReader) -> None:
         name = self._name(reader)
         sort = self._skip_description(reader)
         if sort == "instance":
@@ -399,7 +399,7 @@ class _Planner:
         else:
             raise BadModule(f"it imports the {sort} {name!r}, which this node does not offer")
 
-    def _skip_description(self, reader: Reader) -> str:
+    def _skip_description(self, reader: BinaryReader) -> str:
         """Skip an `externdesc`; return the sort."""
         match number := reader.byte():
             case 0:
@@ -415,7 +415,7 @@ class _Planner:
                 return "type"
         raise BadModule(f"the component imports or exports something of an unknown sort, {number:#x}")
 
-    def _export(self, reader: Reader) -> None:
+    def _export(self, reader: BinaryReader) -> None:
         name, sort = self._name(reader), self._sort(reader)
         item = self._item(sort, reader.u32())
         if reader.byte():
@@ -427,7 +427,7 @@ class _Planner:
 
     # --- canonical functions ------------------------------------------------------------------------------------------
 
-    def _canon(self, reader: Reader) -> None:
+    def _canon(self, reader: BinaryReader) -> None:
         functions = self._core[_FUNCTION]
         match form := reader.byte():
             case 0:
@@ -440,24 +440,24 @@ class _Planner:
                 self._check_zero(reader, form)
                 target = self._at(self._functions, reader.u32(), "function")
                 options = self._options(reader)
-                if not isinstance(target, tuple) or isinstance(target, _Lift):
+                if target is None or isinstance(target, _Lift):
                     raise BadModule("the component lowers a function that is not imported")
-                self._add(functions, self._host(HostFunction(*target, *options)), "core functions")
+                self._add(functions, self._host(LoweredFunction(target[0], target[1], *options)), "core functions")
             case 3:
                 resource = self._types.at(reader.u32())
                 if resource is None:
                     raise BadModule("the component drops a resource that is not imported")
                 interface, name = resource
-                self._add(functions, self._host(HostFunction(interface, DROP + name, None, None)), "core functions")
+                self._add(functions, self._host(LoweredFunction(interface, DROP + name, None, None)), "core functions")
             case _:
                 raise BadModule(f"the component uses the canonical function {form:#x}, which this node does not offer")
 
     @staticmethod
-    def _check_zero(reader: Reader, form: int) -> None:
+    def _check_zero(reader: BinaryReader, form: int) -> None:
         if reader.byte():
             raise BadModule(f"the component uses the canonical function {form:#x} in an unknown form")
 
-    def _host(self, function: HostFunction) -> int:
+    def _host(self, function: LoweredFunction) -> int:
         """Return the number of a host function."""
         number = self._numbers.get(function)
         if number is None:
@@ -467,7 +467,7 @@ class _Planner:
             self._plan.host.append(function)
         return number
 
-    def _options(self, reader: Reader) -> _Options:
+    def _options(self, reader: BinaryReader) -> _Options:
         memory = realloc = None
         for _ in range(reader.count(MAX_ITEMS, "options")):
             option = reader.byte()

@@ -93,7 +93,7 @@ def imports_untrusted(module: bytes) -> list[Import]:
     """Return what a core module imports, in order. Raises BadModule."""
     for number, start, end in sections_untrusted(module):
         if number == _IMPORT_SECTION:
-            return Reader(module, start, end).imports()
+            return BinaryReader(module, start, end).imports()
     return []
 
 
@@ -101,7 +101,7 @@ def exports_untrusted(module: bytes) -> set[str]:
     """Return the names of what a core module exports. Raises BadModule."""
     for number, start, end in sections_untrusted(module):
         if number == _EXPORT_SECTION:
-            return {export.name for export in Reader(module, start, end).exports()}
+            return {export.name for export in BinaryReader(module, start, end).exports()}
     return set()
 
 
@@ -111,7 +111,7 @@ def read_module_untrusted(module: bytes) -> Contents:
         raise BadModule("the component embeds a core module of an unknown version")
     imports, exports, tables, memories = list[Import](), list[Export](), 0, 0
     for number, start, end in sections_untrusted(module):
-        reader = Reader(module, start, end)
+        reader = BinaryReader(module, start, end)
         if number == _IMPORT_SECTION:
             imports = reader.imports()
         elif number == _EXPORT_SECTION:
@@ -126,7 +126,7 @@ def read_module_untrusted(module: bytes) -> Contents:
 def sections_untrusted(wasm: bytes) -> list[tuple[int, int, int]]:
     """Return number, start and end of each section of a core module or a component. Raises BadModule."""
     found: list[tuple[int, int, int]] = []
-    reader = Reader(wasm, _HEADER_BYTES, len(wasm))
+    reader = BinaryReader(wasm, _HEADER_BYTES, len(wasm))
     while reader.at < reader.end:
         if len(found) == limits.MAX_SECTIONS:
             raise BadModule(f"the file has more than {limits.MAX_SECTIONS} sections")
@@ -140,7 +140,7 @@ def _check_sections(module: bytes) -> None:
     sections_untrusted(module)
 
 
-class Reader:
+class BinaryReader:
     """A position within `data[:end]`; every step is checked, and raises BadModule."""
 
     __slots__ = ("at", "data", "end")

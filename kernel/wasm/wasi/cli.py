@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from kernel.wasm.wasi.state import GuestExit, InputStream, OutputStream, WasiState
 
@@ -38,7 +39,7 @@ def _stderr(state: WasiState) -> int:
     return state.add(OutputStream(_STDERR))
 
 
-ACTS = {
+ACTS: dict[str, dict[str, Callable[..., Any]]] = {
     "wasi:cli/environment": {"get-environment": _nothing, "get-arguments": _nothing, "initial-cwd": _none},
     "wasi:cli/exit": {"exit": _exit, "exit-with-code": _exit_with_code},
     "wasi:cli/stdin": {"get-stdin": _stdin},

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from kernel.wasm.wasi.state import NANOSECONDS, Pollable, WasiState
 
 RESOLUTION = 1000
@@ -32,7 +35,7 @@ def _wall_resolution(_: WasiState) -> tuple[int, int]:
     return 0, RESOLUTION
 
 
-ACTS = {
+ACTS: dict[str, dict[str, Callable[..., Any]]] = {
     "wasi:clocks/monotonic-clock": {
         "now": _now,
         "resolution": _resolution,

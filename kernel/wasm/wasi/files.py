@@ -265,7 +265,7 @@ def _readlink_at(state: WasiState, folder: Descriptor, path: str) -> str:
     return state.files.link_target(folder.number, path).decode()
 
 
-_OF_DESCRIPTORS = {
+_OF_DESCRIPTORS: dict[str, Callable[..., Any]] = {
     "read-via-stream": _read_via_stream,
     "write-via-stream": _write_via_stream,
     "append-via-stream": _append_via_stream,

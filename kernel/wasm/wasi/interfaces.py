@@ -29,6 +29,8 @@ ACTS: dict[str, dict[str, Callable[..., Any]]] = {
     **files.ACTS,
     **sockets.ACTS,
 }
+_KNOWN = 4096
+"""Functions that are remembered by the names under which components import them."""
 _REFUSALS = ("not-supported", "unsupported", "HTTP-request-denied")
 """Cases by which errors say that something is not offered."""
 
@@ -57,7 +59,7 @@ def wasi_interface(name: str) -> WasiInterface | None:
     return _interfaces().get(match[1]) if match else None
 
 
-@lru_cache(None)
+@lru_cache(_KNOWN)
 def wasi_function(interface: str, name: str) -> WasiFunction | None:
     """Return a function by the names under which a component imports it, or None if there is none."""
     known = wasi_interface(interface)

@@ -5,12 +5,13 @@ No stream makes anybody wait: standard output goes to the log, files are files. 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from kernel.contract.drive import DriveError, Errno
 from kernel.contract.errors import GuestTrap
 from kernel.files.open_files import APPEND, OpenFile
-from kernel.wasm.wasi.state import InputStream, IoError, OutputStream, Pollable, Wait, WasiState
+from kernel.wasm.wasi.state import InputStream, IoError, OutputStream, Pollable, WasiWait, WasiState
 
 CHUNK_BYTES = 1 << 16
 """Bytes that one call reads or writes of a stream."""
@@ -36,14 +37,14 @@ def _ready(state: WasiState, pollable: Pollable) -> bool:
     return state.is_ready(pollable)
 
 
-def _block(_: WasiState, pollable: Pollable) -> Wait:
-    return Wait((pollable,), returns_ready=False)
+def _block(_: WasiState, pollable: Pollable) -> WasiWait:
+    return WasiWait((pollable,))
 
 
-def _poll(state: WasiState, handles: tuple[int, ...]) -> Wait:
+def _poll(state: WasiState, handles: tuple[int, ...]) -> WasiWait:
     if not handles:
         raise GuestTrap("it polls nothing, so it would wait for ever")
-    return Wait(tuple(state.get(handle, Pollable.kind) for handle in handles), returns_ready=True)
+    return WasiWait(tuple(state.get(handle, Pollable.kind) for handle in handles))
 
 
 # --- input ------------------------------------------------------------------------------------------------------------
@@ -122,7 +123,7 @@ def _splice(state: WasiState, stream: OutputStream, source: InputStream, length:
     return (case, error) if case else (0, len(found))
 
 
-ACTS = {
+ACTS: dict[str, dict[str, Callable[..., Any]]] = {
     "wasi:io/error": {"[method]error.to-debug-string": _to_debug_string},
     "wasi:io/poll": {"[method]pollable.ready": _ready, "[method]pollable.block": _block, "poll": _poll},
     "wasi:io/streams": {

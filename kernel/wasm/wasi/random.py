@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from kernel.contract.errors import GuestLimit
 from kernel.wasm.wasi.state import WasiState
 
@@ -23,7 +26,7 @@ def _seed(state: WasiState) -> tuple[int, int]:
     return _number(state), _number(state)
 
 
-ACTS = {
+ACTS: dict[str, dict[str, Callable[..., Any]]] = {
     "wasi:random/random": {"get-random-bytes": _bytes, "get-random-u64": _number},
     "wasi:random/insecure": {"get-insecure-random-bytes": _bytes, "get-insecure-random-u64": _number},
     "wasi:random/insecure-seed": {"insecure-seed": _seed},

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from kernel.wasm.wasi.state import IoError, Network, WasiState
+from collections.abc import Callable
+from typing import Any
+
+from kernel.wasm.wasi.state import IoError, WasiNetwork, WasiState
 
 
 def _instance_network(state: WasiState) -> int:
-    return state.add(Network())
+    return state.add(WasiNetwork())
 
 
 def _error_code(_: WasiState, _error: IoError) -> None:
     return None  # no error of a stream is one of the network
 
 
-ACTS = {
+ACTS: dict[str, dict[str, Callable[..., Any]]] = {
     "wasi:sockets/instance-network": {"instance-network": _instance_network},
     "wasi:sockets/network": {"network-error-code": _error_code},
 }

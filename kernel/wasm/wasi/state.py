@@ -84,19 +84,21 @@ class DirectoryEntries:
 
 
 @dataclass(slots=True)
-class Network:
+class WasiNetwork:
     """The network that a guest may not use."""
 
     kind: ClassVar[str] = "wasi:sockets/network.network"
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class WasiWait:
     """The answer of a call that takes time: it comes when one of the pollables is ready."""
 
     pollables: tuple[Pollable, ...]
-    returns_ready: bool
-    """Whether the answer is which ones are ready; else it is nothing."""
+
+    def ready(self, state: WasiState) -> tuple[int, ...]:
+        """Return which of them are ready, by their places."""
+        return tuple(i for i, pollable in enumerate(self.pollables) if state.is_ready(pollable))
 
 
 class WasiState:
