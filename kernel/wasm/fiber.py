@@ -39,7 +39,7 @@ from kernel.wasm.canonical.lower import BATCH, Lower, Lowered, Plain, lower_text
 from kernel.wasm.ticker import TICK_SECONDS
 from kernel.wasm.traps import describe
 from kernel.wasm.wasi.host_drive import HostDrive
-from kernel.wasm.wasi.state import NANOSECONDS, GuestExit, WasiWait, WasiState
+from kernel.wasm.wasi.state import NANOSECONDS, GuestExit, WasiState, WasiWait
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 
+import pytest
+
 from kernel.contract.guest import Arrival
 from nectar_node.storage.operations import Location
 from tests.conformance import two_nodes

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from kernel.contract import limits
 from kernel.contract.errors import BadModule
-from kernel.wasm.binary.module import Import, BinaryReader, read_module_untrusted, sections_untrusted
+from kernel.wasm.binary.module import BinaryReader, Import, read_module_untrusted, sections_untrusted
 
 MAX_MODULES = 256
 """Core modules of one component; componentize-py's has fourteen."""

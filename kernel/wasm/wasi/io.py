@@ -11,7 +11,7 @@ from typing import Any
 from kernel.contract.drive import DriveError, Errno
 from kernel.contract.errors import GuestTrap
 from kernel.files.open_files import APPEND, OpenFile
-from kernel.wasm.wasi.state import InputStream, IoError, OutputStream, Pollable, WasiWait, WasiState
+from kernel.wasm.wasi.state import InputStream, IoError, OutputStream, Pollable, WasiState, WasiWait
 
 CHUNK_BYTES = 1 << 16
 """Bytes that one call reads or writes of a stream."""
