@@ -1,8 +1,8 @@
 """The host functions of one component: the process interface's and those of WASI 0.2, by the component's own options.
 
 A component lowers each function that it calls with a memory and a function that gives memory; there may be several of
-both. So each component has an adapter of its own, which exports `f0`, `f1`, … in the order of `ComponentPlan.host`. What is
-behind them is the same as for a core module (`host`), and for WASI what `wasi.interfaces` says.
+both. So each component has an adapter of its own, which exports `f0`, `f1`, … in the order of `ComponentPlan.host`.
+What is behind them is the same as for a core module (`host`), and for WASI what `wasi.interfaces` says.
 """
 
 from __future__ import annotations

@@ -205,9 +205,8 @@ class Engine:
             module = self._cache.load(compiler, code)
             if module is None:
                 if len(code) >= _WORTH_TELLING:
-                    tell(
-                        f"compiles core module {number} of {len(codes)}, {done * 100 // total} % of {total:,} bytes are done"
-                    )
+                    share = done * 100 // total
+                    tell(f"compiles core module {number} of {len(codes)}, {share} % of {total:,} bytes are done")
                 module = self._compile(compiler, code, budget)
                 self._cache.keep(compiler, code, module)
             modules.append(module)

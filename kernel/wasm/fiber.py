@@ -85,7 +85,7 @@ class LinkedInstance(NamedTuple):
 
     module: int
     imports: tuple[tuple[bytes, bytes, int, bytes], ...]
-    """What is defined for it that was not before: names, and the instance (-1: the adapter) and the export that it is."""
+    """What is defined for it that was not before: names, and the instance (-1: the adapter) and its export."""
     memories: tuple[tuple[int, bytes], ...]
     """Numbers and names of the memories that it exports."""
     reallocs: tuple[tuple[int, bytes], ...]

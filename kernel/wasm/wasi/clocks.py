@@ -1,4 +1,4 @@
-"""The interfaces of wasi:clocks. A sleep is a pollable, and waiting for it is the kernel's (`kernel.contract.guest`)."""
+"""The interfaces of wasi:clocks. A sleep is a pollable; waiting for it is the kernel's (`kernel.contract.guest`)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A scenario with a component that uses WASI 0.2 alone: it sleeps, draws numbers, reads clocks and writes files, while its
-machine crashes. Run as a program it plays one seed and prints the journal's digest."""
+"""A scenario with a component that uses WASI 0.2 alone: it sleeps, draws numbers, reads clocks and writes files, while
+its machine crashes. Run as a program it plays one seed and prints the journal's digest."""
 
 from __future__ import annotations
 
