@@ -70,9 +70,9 @@ def configuration(mode: Mode) -> wasmtime.Config:
     config.wasm_gc = False
     # The host keeps a view of each memory: it must stay where it is. 4 GiB of address space are reserved for each.
     config.memory_may_move = False
-    # For most off: an image mapped into each memory costs two of the 65,530 mappings that Linux gives a process; without
-    # it ten thousand guests fit, and each start costs a copy of the data segments. An interpreter begins with ten
-    # megabytes of them, and hardly changes any.
+    # For most off: an image mapped into each memory costs two of the 65,530 mappings that Linux gives a process, and
+    # without it ten thousand guests fit. Each start then costs a copy of the data segments; an interpreter begins with
+    # ten megabytes of them, and hardly changes any.
     config.memory_init_cow = mode.endswith("mapped")
     # It belongs to Wasmtime's own components; without it, a store is made in half the time.
     capi.concurrency_support(capi.address(config.ptr()), False)

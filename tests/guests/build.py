@@ -1,7 +1,8 @@
 """Compiles the guests of the tests: `python tests/guests/build.py`, or with `--check` compares with what is there.
 
 C files become core modules, `echo` a component too, `native` a component alone, for a world with WASI 0.2, and `tester`
-one for each interface; Zig files are built as the guests of the packages are. Needs the extra `guests`. The results are committed.
+one for each interface; Zig files are built as the guests of the packages are. Needs the extra `guests`. The results are
+committed.
 """
 
 from __future__ import annotations
