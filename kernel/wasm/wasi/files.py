@@ -26,8 +26,6 @@ from kernel.wasm.wasi.state import (
 
 MAX_READ = 1 << 20
 """Bytes that one call reads of a file."""
-MAX_LISTED = 1 << 16
-"""Names in a folder that can be listed: all of them are looked at when a listing begins."""
 _FOLLOW = 1
 _READ, _WRITE, _SYNC, _CHANGES_FOLDER = 1, 2, 4 | 8 | 16, 32
 """Bits of descriptor-flags."""
@@ -128,8 +126,6 @@ def _write(state: WasiState, file: Descriptor, data: bytes, offset: int) -> int:
 
 def _read_directory(state: WasiState, folder: Descriptor) -> int:
     entries = state.files.tree.entries(state.files.folder(folder.number))
-    if len(entries) > MAX_LISTED:
-        raise DriveError(Errno.OVERFLOW)
     return state.add(DirectoryEntries([(_TYPES[node.kind], name) for name, node in reversed(entries)]))
 
 

@@ -22,6 +22,9 @@ from kernel.contract.errors import BadModule
 MAX_DEPTH = 64
 """Folders within each other: each on a way is a descriptor of the whole node while it is walked."""
 
+MAX_LISTED = 1 << 16
+"""Names in a folder that can be listed: all of them are looked at when a listing begins."""
+
 _ERRORS = {
     errno.EACCES: Errno.PERM,
     errno.EBADF: Errno.BADF,
@@ -165,6 +168,8 @@ class HostDrive:
         found = []
         with _refusals(), os.scandir(folder.fd) as entries:
             for entry in entries:
+                if len(found) == MAX_LISTED:
+                    raise DriveError(Errno.OVERFLOW)
                 kind = _kind_of(entry)
                 if kind is not None and _is_text(entry.name):
                     found.append((entry.name, HostEntry(kind, entry.inode())))

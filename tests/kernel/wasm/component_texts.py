@@ -33,6 +33,36 @@ INIT = """(func $init (param "our" string)
   (export "init" (func $init))"""
 
 
+TWO_MEMORIES = """(core module $first (import "not" "offered" (func)))
+  (import "wasi:random/random@0.2.1" (instance $random
+    (export "get-random-bytes" (func (param "len" u64) (result (list u8))))))
+  (core module $memory (memory (export "memory") 1) (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+    (i32.const 4096)))
+  (core instance $one (instantiate $memory))
+  (core instance $two (instantiate $memory))
+  (core func $in-one (canon lower (func $random "get-random-bytes")
+    (memory (core memory $one "memory")) (realloc (core func $one "realloc"))))
+  (core func $in-two (canon lower (func $random "get-random-bytes")
+    (memory (core memory $two "memory")) (realloc (core func $two "realloc"))))
+  (core module $code
+    (import "host" "in-one" (func $in-one (param i64 i32)))
+    (import "host" "in-two" (func $in-two (param i64 i32)))
+    (import "one" "memory" (memory 1))
+    (func (export "init") (param i32 i32)
+      (call $in-one (i64.const 3) (i32.const 16))
+      (call $in-two (i64.const 5) (i32.const 32))
+      (call $in-one (i64.const 7) (i32.const 48))
+      (if (i32.ne (i32.load (i32.const 20)) (i32.const 3)) (then unreachable))
+      (if (i32.ne (i32.load (i32.const 36)) (i32.const 0)) (then unreachable))
+      (if (i32.ne (i32.load (i32.const 52)) (i32.const 7)) (then unreachable))))
+  (core instance $host (export "in-one" (func $in-one)) (export "in-two" (func $in-two)))
+  (core instance $main (instantiate $code (with "host" (instance $host)) (with "one" (instance $one))))
+  (func $init (param "our" string)
+    (canon lift (core func $main "init") (memory (core memory $one "memory")) (realloc (core func $one "realloc"))))
+  (export "init" (func $init))"""
+"""A component of which two functions use a memory each."""
+
+
 def number(value: int) -> bytes:
     """LEB128."""
     low = value & 127

@@ -14,7 +14,7 @@ from kernel.contract.guest import GuestConfig, Poll, SendResponse
 from kernel.wasm.binary.component import plan_untrusted
 from kernel.wasm.engine import Engine
 from kernel.wasm.wasi.state import MAX_HANDLES
-from tests.kernel.wasm.component_texts import assembled, guest_component, number, started, trap_of, wat
+from tests.kernel.wasm.component_texts import TWO_MEMORIES, assembled, guest_component, number, started, trap_of, wat
 from tests.kernel.wasm.guests import NECTAR, OUR, arrival, loaded, poll
 from tests.kernel.wasm.native import native_component
 from tests.kernel.wasm.puppet import Script
@@ -160,35 +160,6 @@ def test_running_out_of_memory_while_reporting_that_ends_it(engine: Engine) -> N
       (loop $more (call $random (i64.const 65536) (i32.const 16)) (br $more))"""
     trap = trap_of(engine, guest_component(IO, (RANDOM,), body))
     assert "one from cabi_realloc, lies outside the memory" in str(trap)
-
-
-TWO_MEMORIES = """(core module $first (import "not" "offered" (func)))
-  (import "wasi:random/random@0.2.1" (instance $random
-    (export "get-random-bytes" (func (param "len" u64) (result (list u8))))))
-  (core module $memory (memory (export "memory") 1) (func (export "realloc") (param i32 i32 i32 i32) (result i32)
-    (i32.const 4096)))
-  (core instance $one (instantiate $memory))
-  (core instance $two (instantiate $memory))
-  (core func $in-one (canon lower (func $random "get-random-bytes")
-    (memory (core memory $one "memory")) (realloc (core func $one "realloc"))))
-  (core func $in-two (canon lower (func $random "get-random-bytes")
-    (memory (core memory $two "memory")) (realloc (core func $two "realloc"))))
-  (core module $code
-    (import "host" "in-one" (func $in-one (param i64 i32)))
-    (import "host" "in-two" (func $in-two (param i64 i32)))
-    (import "one" "memory" (memory 1))
-    (func (export "init") (param i32 i32)
-      (call $in-one (i64.const 3) (i32.const 16))
-      (call $in-two (i64.const 5) (i32.const 32))
-      (call $in-one (i64.const 7) (i32.const 48))
-      (if (i32.ne (i32.load (i32.const 20)) (i32.const 3)) (then unreachable))
-      (if (i32.ne (i32.load (i32.const 36)) (i32.const 0)) (then unreachable))
-      (if (i32.ne (i32.load (i32.const 52)) (i32.const 7)) (then unreachable))))
-  (core instance $host (export "in-one" (func $in-one)) (export "in-two" (func $in-two)))
-  (core instance $main (instantiate $code (with "host" (instance $host)) (with "one" (instance $one))))
-  (func $init (param "our" string)
-    (canon lift (core func $main "init") (memory (core memory $one "memory")) (realloc (core func $one "realloc"))))
-  (export "init" (func $init))"""
 
 
 def test_of_several_memories_each_function_uses_its_own_and_all_count(engine: Engine) -> None:
