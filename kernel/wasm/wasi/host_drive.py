@@ -165,7 +165,7 @@ class HostDrive:
 
     def entries(self, folder: HostFolder) -> list[tuple[str, HostEntry]]:
         """Return names and what is known of them, sorted; what is neither file nor folder nor link is left out."""
-        found = []
+        found = list[tuple[str, HostEntry]]()
         with _refusals(), os.scandir(folder.fd) as entries:
             for entry in entries:
                 if len(found) == MAX_LISTED:
