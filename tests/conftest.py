@@ -38,7 +38,6 @@ LONGEST = (
     "testnet/real/test_socket_lab.py",
     "sdk/test_zig.py",
     "testnet/testing/test_pytest_plugin_real.py",
-    "kernel/wasm/test_threaded.py",
     "failures/test_in_memory.py",
     "testnet/real/nodes/test_namespaces.py",
     "net/session/test_half_open.py",

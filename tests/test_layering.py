@@ -24,7 +24,8 @@ ROOMS = {
 FLOORS = {
     "kernel": (
         ("kernel.contract",),
-        ("kernel.capabilities", "kernel.files"),
+        ("kernel.capabilities", "kernel.files", "kernel.wasm.binary", "kernel.wasm.canonical"),
+        ("kernel.wasm.wasi",),
         ("kernel.router", "kernel.wasm"),
         ("kernel",),
     ),
@@ -127,10 +128,8 @@ WORLD = {"time", "random", "secrets", "socket", "threading", "subprocess"}
 DRIVERS = (
     "kernel/runner.py",
     "kernel/wasm/compiler.py",
-    "kernel/wasm/components.py",
     "kernel/wasm/engine.py",
     "kernel/wasm/fiber.py",
-    "kernel/wasm/threaded.py",
     "kernel/wasm/ticker.py",
     "nectar_node/backup/stores/",
     "net/io/",

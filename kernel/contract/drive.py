@@ -1,7 +1,8 @@
-"""A guest's drive where there is no host folder: a tree of files, as a replayable run gives it to a guest.
+"""A guest's drive as an object: a tree of files.
 
-On a real node a drive is a folder of the host, and Wasmtime's WASI works on it. Here it is an object: `kernel.files`
-says what WASI preview 1 makes of it, and the simulator has one over its disk.
+For a guest of WASI preview 1 on a real node a drive is a folder of the host, and Wasmtime's WASI works on it.
+Everywhere else it is this: `kernel.files` says what WASI makes of it, the simulator has one over its disk, and for WASI
+0.2 there is one over a folder of the host (`kernel.wasm.wasi.host_drive`).
 """
 
 from __future__ import annotations

@@ -119,7 +119,14 @@ class GetOnExit(NamedTuple):
     """The effect of get-on-exit; the answer is an OnExit."""
 
 
-Call = SendAndAwait | Spawn | GetState | SetState | ClearState | OurCapabilities | GetOnExit
+class Sleep(NamedTuple):
+    """The effect of waiting for a time; the answer, None, comes when it is there."""
+
+    until: float
+    """The kernel's time, in seconds."""
+
+
+Call = SendAndAwait | Spawn | GetState | SetState | ClearState | OurCapabilities | GetOnExit | Sleep
 """Effects that suspend the guest until `Guest.resume` brings the answer; one is always the last of its poll."""
 
 Effect = Print | SendRequest | SendResponse | SetOnExit | SaveCapabilities | DropCapabilities | Call
@@ -207,9 +214,10 @@ class GuestConfig(NamedTuple):
     """What the guest sees as `/` (G28): a host folder, or in replayable runs a tree of files that is none; None: no
     folder."""
     monotonic: Callable[[], int] | None = None
-    """WASI's monotonic clock, in nanoseconds; None: as `clock`."""
+    """WASI's monotonic clock, in nanoseconds: the kernel's time, by which a guest sleeps; None: as `clock`, or the
+    host's."""
     files: int = MAX_GUEST_FILES
-    """Files of the drive that the guest may have open at once, where it uses WASI preview 1."""
+    """Files of the drive that the guest may have open at once."""
 
 
 class Generation(enum.Enum):

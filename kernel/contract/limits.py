@@ -36,8 +36,6 @@ MAX_COMPILE_BYTES = 4096 * MIB
 """Address space of the process that compiles a program; an 18 MB program needs half a gigabyte."""
 MAX_COMPILED_BYTES = 1024 * MIB
 """A program's compiled code."""
-MAX_THREADED_GUESTS = 64
-"""Guests at a time that need a thread each."""
 MAX_MEMORY_BYTES = 512 * MIB
 """A guest's linear memory, all of its memories together."""
 MAX_TABLE_ELEMENTS = 1 << 20

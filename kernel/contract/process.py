@@ -61,6 +61,7 @@ class Waiting(enum.Enum):
     RECEIVE = "waiting for a message"
     RESPONSE = "awaiting a response"
     CALL = "waiting for the kernel"
+    SLEEP = "sleeping"
     ROOM = "waiting for room in another inbox"
     RUN = "initialized, not run yet"
     END = "being ended"

@@ -142,6 +142,10 @@ class OpenFiles:
         self.used[fd] = opened
         return fd
 
+    def open_drive(self) -> int:
+        """Open the drive's own folder once more, and return its number."""
+        return self._add(OpenFolder(self.tree.root(), is_drive=True))
+
     # --- opening ------------------------------------------------------------------------------------------------------
 
     def open(self, fd: int, follow: bool, path: str, oflags: int, rights: int, fdflags: int) -> int:

@@ -1,4 +1,4 @@
-"""What a process asks of the kernel besides messages: output, on-exit, capabilities, state.
+"""What a process asks of the kernel besides messages: output, on-exit, capabilities, state, time.
 
 Each method applies one kind of effect. All return True: none of them can make a process wait for capacity.
 """
@@ -16,10 +16,12 @@ from kernel.contract.guest import (
     SaveCapabilities,
     SetOnExit,
     SetState,
+    Sleep,
 )
 from kernel.contract.process import Process, Waiting
 from kernel.router.handover import Handover
 from kernel.router.lifecycle import Lifecycle
+from kernel.router.sleepers import Sleepers
 from kernel.router.state import KernelState
 
 
@@ -31,6 +33,7 @@ class HostCalls:
         self._state = state
         self._handover = handover
         self._lifecycle = lifecycle
+        self._sleepers = Sleepers(state.processes)
 
     def print(self, process: Process, effect: Print) -> bool:
         """Apply print-to-terminal, and the guest's own output."""
@@ -78,6 +81,20 @@ class HostCalls:
     def clear_state(self, process: Process, _: ClearState) -> bool:
         """Apply clear-state."""
         return self._use_state(process, StateAction.CLEAR, b"")
+
+    def sleep(self, process: Process, effect: Sleep) -> bool:
+        """Apply a wait for a time."""
+        self._sleepers.add(process, effect.until)
+        return True
+
+    def next_deadline(self) -> float | None:
+        """Return when the next process wakes."""
+        return self._sleepers.next_deadline()
+
+    def on_tick(self) -> None:
+        """Wake the processes whose time has come."""
+        while (process := self._sleepers.pop_due(self._state.now)) is not None:
+            self._handover.answer_call(process, None)
 
     def _use_state(self, process: Process, action: StateAction, state: bytes) -> bool:
         process.waiting = Waiting.CALL

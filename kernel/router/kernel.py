@@ -69,6 +69,7 @@ from kernel.contract.guest import (
     SendResponse,
     SetOnExit,
     SetState,
+    Sleep,
     Spawn,
 )
 from kernel.contract.in_flight import InFlight
@@ -127,7 +128,7 @@ class Kernel:
         self.lifecycle = lifecycle = Lifecycle(state, handover, outcomes, backpressure, requests)
         sending = Sending(state, handover, outcomes, routing, requests, lifecycle)
         incoming = IncomingEvents(state, handover, outcomes, backpressure)
-        calls = HostCalls(state, handover, lifecycle)
+        self._calls = calls = HostCalls(state, handover, lifecycle)
         self._handlers = self._by_event(incoming, calls)
         self._appliers = self._by_effect(sending, calls)
 
@@ -171,6 +172,7 @@ class Kernel:
             GetState: calls.get_state,
             SetState: calls.set_state,
             ClearState: calls.clear_state,
+            Sleep: calls.sleep,
         }
 
     # --- the five verbs ---------------------------------------------------------------------------------------------
@@ -196,9 +198,10 @@ class Kernel:
 
     def next_deadline(self) -> float | None:
         """Return when a `Tick` is due, or None if not before the next event."""
-        first, second = self.outstanding.next_deadline(), self.lifecycle.next_deadline()
-        if first is None or (second is not None and second < first):
-            return second
+        first = self.outstanding.next_deadline()
+        for second in (self.lifecycle.next_deadline(), self._calls.next_deadline()):
+            if first is None or (second is not None and second < first):
+                first = second
         return first
 
     @property
@@ -242,6 +245,7 @@ class Kernel:
     def _on_tick(self, _: Tick) -> None:
         self._outcomes.expire(self._state.now)
         self.lifecycle.on_tick()
+        self._calls.on_tick()
 
     def _apply(self, process: Process, effects: Iterable[Effect], poll: Poll, end: End | None) -> None:
         appliers, state, rest = self._appliers, self._state, iter(effects)

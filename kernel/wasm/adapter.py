@@ -24,12 +24,13 @@ Owns the adapter's text. The few functions that are of neither kind do not pass 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import wasmtime
 
-from kernel.wasm.abi import signature
-from kernel.wasm.lower import ALIGNMENT_BITS, BATCH
-from kernel.wasm.wit import Function, Interface, Kind
+from kernel.wasm.canonical.abi import signature
+from kernel.wasm.canonical.lower import ALIGNMENT_BITS, BATCH
+from kernel.wasm.canonical.wit import Function, Interface, Kind
 
 NAME = "nectar_adapter"
 """The adapter's own name, in traces."""
@@ -68,6 +69,12 @@ fd_renumber: it does not tell whether it has closed a file, so one that it has c
 
 _FIRST_FILE_SLOT = 3
 """The first slot of FILE_FUNCTIONS in the private table; the functions follow in their order."""
+
+FIRST_REALLOC_SLOT = _FIRST_FILE_SLOT + len(FILE_FUNCTIONS)
+"""The first slot of a component's several functions of the kind of cabi_realloc."""
+
+TABLE = "table"
+"""The export of the private table, in a component's adapter."""
 
 
 def _arguments(name: str) -> str:
@@ -131,6 +138,16 @@ def host_numbers(function: Function) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return core.params, ALTERNATIVE_CODES if returns_pieces(function) else core.results
 
 
+class Adapted(NamedTuple):
+    """A function as the adapter offers it to a guest."""
+
+    name: str
+    """The adapter's import and its export."""
+    function: Function
+    slot: int = 0
+    """The place in the private table of the cabi_realloc that gives memory for its result."""
+
+
 @lru_cache(None)
 def adapter_wasm(interface: Interface) -> bytes:
     """Return the adapter for one version of the interface, assembled once."""
@@ -139,11 +156,27 @@ def adapter_wasm(interface: Interface) -> bytes:
 
 def adapter_wat(interface: Interface) -> str:
     """Return the text of the adapter for one version of the interface."""
-    functions = [function for function in interface.functions if needs_adapter(function)]
+    return _adapter_wat(
+        [Adapted(function.name, function) for function in interface.functions if needs_adapter(function)], 0
+    )
+
+
+def component_adapter_wasm(functions: list[Adapted], reallocs: int) -> bytes:
+    """Return the adapter for one component; what it needs nothing of the adapter for is exported as it is imported. Its
+    table, TABLE, has places for `reallocs` functions from FIRST_REALLOC_SLOT on: the host fills them while it makes the
+    component's instances."""
+    return bytes(wasmtime.wat2wasm(_adapter_wat(functions, reallocs)))
+
+
+def _adapter_wat(functions: list[Adapted], reallocs: int) -> str:
     codes = " ".join(ALTERNATIVE_CODES)
     addresses = " ".join(["i32"] * BATCH)
     imports = "\n".join(_import(function) for function in functions)
     exports = "\n".join(_export(function) for function in functions)
+    slots = sorted({0, *(each.slot for each in functions)})
+    settles = "\n".join(map(_settle, slots))
+    if reallocs:
+        exports += f'\n  (export "{TABLE}" (table $guest))'
     return f"""(module ${NAME}
 {imports}
   (import "{HOST}" "{PLACE}" (func $place (param i32 {addresses}) (result {codes})))
@@ -154,11 +187,11 @@ def adapter_wat(interface: Interface) -> str:
   (type $initialize (func))
   (type $path_open (func (param {FILE_FUNCTIONS[PATH_OPEN]}) (result i32)))
   (type $fd_close (func (param {FILE_FUNCTIONS[FD_CLOSE]}) (result i32)))
-  (table $guest {_FIRST_FILE_SLOT + len(FILE_FUNCTIONS)} funcref)
+  (table $guest {FIRST_REALLOC_SLOT + reallocs} funcref)
   (global $open (mut i32) (i32.const 0))
   (global $most (mut i32) (i32.const 0))
 {exports}
-{_SETTLE}
+{settles}
 {_WRITE}
 {_OPEN}
 {_CLOSE}
@@ -166,45 +199,48 @@ def adapter_wat(interface: Interface) -> str:
 """
 
 
-def _params(function: Function) -> str:
-    return " ".join(signature(function).params)
-
-
-def _import(function: Function) -> str:
+def _import(adapted: Adapted) -> str:
+    name, function, _ = adapted
     params, results = (" ".join(side) for side in host_numbers(function))
-    return f'  (import "{HOST}" "{function.name}" (func ${function.name} (param {params}) (result {results})))'
+    return f'  (import "{HOST}" "{name}" (func ${name} (param {params}) (result {results})))'
 
 
-def _export(function: Function) -> str:
-    arguments = " ".join(f"(local.get {i})" for i in range(len(signature(function).params)))
+def _export(adapted: Adapted) -> str:
+    name, function, slot = adapted
+    if not needs_adapter(function):
+        return f'  (export "{name}" (func ${name}))'
+    params = signature(function).params
+    arguments = " ".join(f"(local.get {i})" for i in range(len(params)))
     if emits(function):
-        call = f"(if (call ${function.name} (i32.const 0) {arguments}) (then (call $pause)))"
+        call = f"(if (call ${name} (i32.const 0) {arguments}) (then (call $pause)))"
     else:
-        call = f"(call $settle (call ${function.name} {arguments}))"
-    return f'  (func (export "{function.name}") (param {_params(function)})\n    {call})'
+        call = f"(call $settle{slot} (call ${name} {arguments}))"
+    return f'  (func (export "{name}") (param {" ".join(params)})\n    {call})'
 
 
-_ALLOCATE = "\n".join(
-    f"      (if (i32.gt_u (local.get $count) (i32.const {i}))"
-    f" (then (local.set $p{i} (call $allocate (local.get $code{i})))))"
-    for i in range(BATCH)
-)
-
-_SETTLE = f"""
-  (func $allocate (param $code i32) (result i32)
+def _settle(slot: int) -> str:
+    """Return the functions that ask one cabi_realloc for memory."""
+    allocate = "\n".join(
+        f"      (if (i32.gt_u (local.get $count) (i32.const {i}))"
+        f" (then (local.set $p{i} (call $allocate{slot} (local.get $code{i})))))"
+        for i in range(BATCH)
+    )
+    return f"""
+  (func $allocate{slot} (param $code i32) (result i32)
     (call_indirect $guest (type $realloc)
       (i32.const 0) (i32.const 0)
       (i32.shl (i32.const 1) (i32.and (local.get $code) (i32.const {(1 << ALIGNMENT_BITS) - 1})))
       (i32.shr_u (local.get $code) (i32.const {ALIGNMENT_BITS}))
-      (i32.const 0)))
-  (func $settle (param $count i32) {" ".join(f"(param $code{i} i32)" for i in range(BATCH))}
+      (i32.const {slot})))
+  (func $settle{slot} (param $count i32) {" ".join(f"(param $code{i} i32)" for i in range(BATCH))}
     {" ".join(f"(local $p{i} i32)" for i in range(BATCH))}
     (loop $again
-{_ALLOCATE}
+{allocate}
       (call $place (i32.const 0) {" ".join(f"(local.get $p{i})" for i in range(BATCH))})
       {" ".join(f"(local.set $code{i})" for i in reversed(range(BATCH)))}
       (local.tee $count)
       (br_if $again)))"""
+
 
 _WRITE = f"""  (func (export "{FD_WRITE}")
     (param $fd i32) (param $from i32) (param $count i32) (param $written i32) (result i32)
@@ -245,7 +281,7 @@ _RUN = f"""  (func (export "{RUN}")
     (if (i32.eqz (ref.is_null (local.get $initialize))) (then
       (table.set $guest (i32.const 2) (local.get $initialize))
       (call_indirect $guest (type $initialize) (i32.const 2))))
-    (local.set $text (call $allocate (local.get $code)))
+    (local.set $text (call $allocate0 (local.get $code)))
     (call $place (i32.const 0) (local.get $text) {" ".join(["(i32.const 0)"] * (BATCH - 1))})
     {"(drop) " * (BATCH + 1)}
     (call_indirect $guest (type $init)

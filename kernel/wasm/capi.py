@@ -27,7 +27,7 @@ VALUE_OFFSET = bindings.wasmtime_val_t.of.offset
 RAW_VALUE_BYTES = ctypes.sizeof(bindings.wasmtime_val_raw_t)
 """Bytes of an unchecked value: the number alone."""
 
-I32, FUNCREF = 0, 5
+I32, I64, FUNCREF = 0, 1, 5
 """Kinds of values."""
 
 _ASYNC_PARAMS = (c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t, c_void_p, c_void_p)
@@ -72,6 +72,7 @@ fuel_yield_interval = _declare("wasmtime_context_fuel_async_yield_interval", c_v
 epoch_yield = _declare("wasmtime_context_epoch_deadline_async_yield_and_update", None, c_void_p, c_uint64)
 """The headers declare that it returns an error; it returns nothing."""
 
+table_set = _declare("wasmtime_table_set", c_void_p, c_void_p, c_void_p, c_uint64, c_void_p)
 memory_data = _declare("wasmtime_memory_data", c_void_p, c_void_p, c_void_p)
 memory_data_size = _declare("wasmtime_memory_data_size", c_size_t, c_void_p, c_void_p)
 
@@ -162,6 +163,10 @@ class Cells(ctypes.Structure):
 TRAP, ERROR, READY_FLAG, INSTANCE, ADAPTER, FILES, MEMORY, EXPORT, ARGS = (
     getattr(Cells, name).offset for name, _ in Cells._fields_
 )
+Instance = bindings.wasmtime_instance_t
+Extern = bindings.wasmtime_extern_t
+Value = bindings.wasmtime_val_t
+INSTANCE_BYTES, EXTERN_BYTES = ctypes.sizeof(Instance), ctypes.sizeof(Extern)
 EXTERN_OFFSET = bindings.wasmtime_extern_t.of.offset
 """The offset of the function or memory itself in an export."""
 

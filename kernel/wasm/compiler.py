@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import math
 import os
 import re
 import resource
@@ -21,8 +22,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import wasmtime
 
@@ -30,14 +32,10 @@ from kernel.contract import limits
 from kernel.contract.errors import BadModule
 from kernel.wasm import capi
 
-if TYPE_CHECKING:
-    # Elsewhere it is imported when a component is loaded: it would add a twentieth to the start of every node.
-    from wasmtime.component import Component
-
-Mode: TypeAlias = Literal["epoch", "fuel", "component"]
-"""Core modules that are pre-empted by the clock or, for replayable runs, by fuel; and whole components."""
-
-Compiled: TypeAlias = "wasmtime.Module | Component"
+Mode: TypeAlias = Literal["epoch", "fuel", "epoch mapped", "fuel mapped"]
+"""Pre-empted by the clock or, for replayable runs, by fuel; and whether guests share the memory that they begin with,
+until they change it."""
+MODES: tuple[Mode, ...] = ("epoch", "fuel", "epoch mapped", "fuel mapped")
 
 _CHEAP_BYTES = 16 * 1024
 _CHEAP_LOOPS = 100
@@ -72,15 +70,30 @@ def configuration(mode: Mode) -> wasmtime.Config:
     config.wasm_gc = False
     # The host keeps a view of each memory: it must stay where it is. 4 GiB of address space are reserved for each.
     config.memory_may_move = False
-    # Off: an image mapped into each memory costs two of the 65,530 mappings that Linux gives a process; without, ten
-    # thousand guests fit. The price is a copy of the data segments at each start.
-    config.memory_init_cow = False
-    # It belongs to components; without it, a store is made in half the time.
-    capi.concurrency_support(capi.address(config.ptr()), mode == "component")
-    config.cranelift_nan_canonicalization = mode == "fuel"
-    config.consume_fuel = mode == "fuel"
-    config.epoch_interruption = mode != "fuel"
+    # For most off: an image mapped into each memory costs two of the 65,530 mappings that Linux gives a process, and
+    # without it ten thousand guests fit. Each start then costs a copy of the data segments; an interpreter begins with
+    # ten megabytes of them, and hardly changes any.
+    config.memory_init_cow = mode.endswith("mapped")
+    # It belongs to Wasmtime's own components; without it, a store is made in half the time.
+    capi.concurrency_support(capi.address(config.ptr()), False)
+    by_fuel = mode.startswith("fuel")
+    config.cranelift_nan_canonicalization = by_fuel
+    config.consume_fuel = by_fuel
+    config.epoch_interruption = not by_fuel
     return config
+
+
+class CompileBudget:
+    """What is left of the processor time that one program may take to compile, all its core modules together."""
+
+    def __init__(self) -> None:
+        self.seconds: float = limits.MAX_COMPILE_SECONDS
+
+    def spend(self, seconds: float) -> None:
+        """Take some of it. Raises BadModule if there is none left."""
+        self.seconds -= seconds
+        if self.seconds <= 0:
+            raise _too_slow()
 
 
 class Compiler:
@@ -92,66 +105,70 @@ class Compiler:
         self._children = threading.BoundedSemaphore(_CHILDREN)
         self._refused: OrderedDict[bytes, str] = OrderedDict()
 
-    def compile_untrusted(self, code: bytes) -> Compiled:
-        """Compile a core module or, in mode `component`, a component.
+    def compile_untrusted(self, code: bytes, budget: CompileBudget | None = None) -> wasmtime.Module:
+        """Compile a core module, within what is left of a program's budget.
 
         Raises BadModule if the code is not valid, or takes more than `limits` allow to compile.
         """
-        if self.mode != "component" and _is_cheap(code):
-            return self._compile_here(code)
+        budget = budget or CompileBudget()
+        if _is_cheap(code):
+            began = time.thread_time()
+            module = self._compile_here(code)
+            budget.spend(time.thread_time() - began)
+            return module
         try:
-            return self.load(self._compile_apart(code))
+            return self.load(self._compile_apart(code, budget))
         except wasmtime.WasmtimeError as error:
             raise BadModule(f"its compiled code cannot be loaded: {_last_line(str(error))}") from error
 
-    def load(self, compiled: bytes | bytearray) -> Compiled:
+    def load(self, compiled: bytes | bytearray) -> wasmtime.Module:
         """Return code that was compiled and serialized by this node before; it is trusted with this process.
 
         Raises WasmtimeError if it is of another version or configuration, or for another processor.
         """
-        return _kind(self.mode).deserialize(self.engine, compiled)
+        return wasmtime.Module.deserialize(self.engine, compiled)
 
-    def _compile_here(self, code: bytes) -> Compiled:
+    def load_file(self, path: str) -> wasmtime.Module:
+        """Return code as `load` does, mapped from a file: its pages are shared by all processes that have them."""
+        return wasmtime.Module.deserialize_file(self.engine, path)
+
+    def _compile_here(self, code: bytes) -> wasmtime.Module:
         try:
             return wasmtime.Module(self.engine, code)
         except wasmtime.WasmtimeError as error:
-            raise BadModule(_not_valid(self.mode, str(error))) from error
+            raise BadModule(_not_valid(str(error))) from error
 
-    def _compile_apart(self, code: bytes) -> bytes:
+    def _compile_apart(self, code: bytes, budget: CompileBudget) -> bytes:
         """Compile in a child; code that was too expensive before is refused again without trying. Raises BadModule."""
+        whole = budget.seconds == limits.MAX_COMPILE_SECONDS
         digest = hashlib.sha256(code).digest()
         with self._children:
             known = self._refused.get(digest)
             if known is not None:
                 raise BadModule(known)
             try:
-                return _run_child(code, self.mode)
+                compiled, seconds = _run_child(code, self.mode, math.ceil(budget.seconds))
             except _TooExpensive as error:
+                if not whole:
+                    raise  # it is the program that is too expensive, and not this module
                 self._refused[digest] = str(error)
                 if len(self._refused) > _MAX_REFUSED:
                     self._refused.popitem(last=False)
                 raise
+        budget.spend(seconds)
+        return compiled
 
 
 class _TooExpensive(BadModule):
     """Compiling would take more than the limits allow."""
 
 
-def _kind(mode: Mode) -> type[Compiled]:
-    if mode != "component":
-        return wasmtime.Module
-    from wasmtime.component import Component
-
-    return Component
-
-
 def _is_cheap(code: bytes) -> bool:
     return len(code) <= _CHEAP_BYTES and code.count(_LOOP) <= _CHEAP_LOOPS
 
 
-def _not_valid(mode: Mode, text: str) -> str:
-    what = "component" if mode == "component" else "core module"
-    return f"the {what} is not valid: {_last_line(text)}"
+def _not_valid(text: str) -> str:
+    return f"the core module is not valid: {_last_line(text)}"
 
 
 def _last_line(text: str) -> str:
@@ -159,10 +176,10 @@ def _last_line(text: str) -> str:
     return _CAUSE.sub("", lines[-1])[:_MAX_REASON] if lines else "no reason is given"
 
 
-def _run_child(code: bytes, mode: Mode) -> bytes:
-    """Return the code that the child has compiled. Raises BadModule."""
+def _run_child(code: bytes, mode: Mode, seconds: int) -> tuple[bytes, float]:
+    """Return the code that the child has compiled, and the processor time that it has taken. Raises BadModule."""
     with tempfile.TemporaryFile() as output:
-        bounds = limits.MAX_COMPILE_SECONDS, limits.MAX_COMPILE_BYTES, limits.MAX_COMPILED_BYTES
+        bounds = seconds, limits.MAX_COMPILE_BYTES, limits.MAX_COMPILED_BYTES
         command = [sys.executable, "-S", "-m", __name__, mode, *map(str, bounds)]
         environment = {"PYTHONPATH": os.pathsep.join(_import_path()), "RAYON_NUM_THREADS": str(_threads())}
         try:
@@ -172,15 +189,15 @@ def _run_child(code: bytes, mode: Mode) -> bytes:
                 stdout=output,
                 stderr=subprocess.PIPE,
                 env=environment,
-                timeout=limits.MAX_COMPILE_SECONDS * _PATIENCE,
+                timeout=seconds * _PATIENCE,
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
             raise _too_slow() from error
         if child.returncode:
-            raise _refusal(mode, child.returncode, child.stderr.decode(errors="replace"))
+            raise _refusal(child.returncode, child.stderr.decode(errors="replace"))
         output.seek(0)
-        return output.read()
+        return output.read(), float(child.stderr)
 
 
 def _import_path() -> list[str]:
@@ -194,9 +211,9 @@ def _threads() -> int:
     return min(4, os.cpu_count() or 1)
 
 
-def _refusal(mode: Mode, code: int, text: str) -> BadModule:
+def _refusal(code: int, text: str) -> BadModule:
     if code == _NOT_VALID:
-        return BadModule(_not_valid(mode, text))
+        return BadModule(_not_valid(text))
     if -code in (signal.SIGXCPU, signal.SIGKILL):
         return _too_slow()
     if -code == signal.SIGXFSZ:
@@ -226,16 +243,17 @@ def _child(mode: Mode, seconds: int, memory: int, compiled_bytes: int) -> int:
     engine = wasmtime.Engine(configuration(mode))
     code = sys.stdin.buffer.read()
     try:
-        compiled = _kind(mode)(engine, code)
+        compiled = wasmtime.Module(engine, code)
     except wasmtime.WasmtimeError as error:
         sys.stderr.write(str(error))
         return _NOT_VALID
     sys.stdout.buffer.write(compiled.serialize())
     sys.stdout.buffer.flush()
+    sys.stderr.write(str(time.process_time()))
     return 0
 
 
 if __name__ == "__main__":
     given, *numbers = sys.argv[1:]
-    assert given in ("epoch", "fuel", "component")
-    sys.exit(_child(given, *map(int, numbers)))  # type: ignore[arg-type]
+    (chosen,) = [each for each in MODES if each == given]
+    sys.exit(_child(chosen, *map(int, numbers)))

@@ -1,21 +1,14 @@
-"""Compiles programs, keeps the compiled code on disk, and holds what all guests share.
+"""Loads programs, and holds what all guests of one share.
 
-Owns the cache, the programs in use and the linkers. `compiler` compiles, `fiber` runs.
-
-The cache is a folder of our own that no other user may enter. Loading compiled code means trusting it with the process,
-so each entry carries a hash of itself, and one that does not match it is compiled anew, as is one of another version.
+Owns the programs in use and the linkers. `compiler` compiles, `code_cache` keeps what it has compiled, `fiber` runs.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import hashlib
-import os
 import sys
-import tempfile
 import threading
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakValueDictionary
@@ -28,28 +21,29 @@ from kernel.contract.errors import BadModule, KernelError
 from kernel.contract.guest import Arrival, Effect, Generation, Guest, GuestConfig, Poll, Program
 from kernel.contract.message import Request
 from kernel.wasm import capi
-from kernel.wasm.adapter import FILES_WAT, WASI, adapter_wasm
-from kernel.wasm.compiler import Compiled, Compiler
-from kernel.wasm.component import core_module_untrusted, exports_untrusted, imports_untrusted, is_component
+from kernel.wasm.adapter import FILES_WAT, WASI, adapter_wasm, component_adapter_wasm
+from kernel.wasm.binary.component import plan_untrusted
+from kernel.wasm.binary.module import core_module_untrusted, exports_untrusted, imports_untrusted, is_component
+from kernel.wasm.canonical.wit import INTERFACES, Interface
+from kernel.wasm.code_cache import CodeCache
+from kernel.wasm.compiler import CompileBudget, Compiler
 from kernel.wasm.fiber import Code, Fiber, Running
 from kernel.wasm.host import HostFunction, define_all, host_functions
+from kernel.wasm.preview1 import shadows, standard_streams
 from kernel.wasm.ticker import Ticker
-from kernel.wasm.wasi import shadows, standard_streams
-from kernel.wasm.wit import INTERFACES, Interface
+from kernel.wasm.wasi.files import WRITING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-    from kernel.wasm.components import Components, ThreadedProgram
-
-_CACHE_FORMAT = 1
-"""Grows when entries or the configuration change."""
 
 _DEFAULT_INTERFACE = INTERFACES["nectar:process/standard@0.7.0"]
 """For programs that call no host function; they still have an `init`."""
 
 _PATHS = "path_"
 """The prefix of WASI's functions that take a path: no other functions make or open a file."""
+
+_WORTH_TELLING = 1 << 20
+"""Bytes of a core module whose compiling is told of: it takes half a second or more."""
 
 _EXPORTS = {
     "init": ((["i32", "i32"], []), True),
@@ -59,8 +53,12 @@ _EXPORTS = {
 """The functions that a program exports: core params and results, and whether it must export them."""
 
 
+def _tell_nobody(_: str) -> None:
+    pass
+
+
 class FiberProgram:
-    """A compiled core module, ready to be started any number of times; a `kernel.contract.guest.Program`."""
+    """Compiled core modules, ready to be started any number of times; a `kernel.contract.guest.Program`."""
 
     def __init__(self, code: Code, opens_files: bool, generation: Generation) -> None:
         self._code = code
@@ -96,45 +94,44 @@ class Engine:
         `replayable`: slices are counted in fuel, and floats and clocks are the same in every run.
         """
         self.replayable = replayable
-        self._cache_dir = cache_dir
+        self._cache = CodeCache(cache_dir)
         self._compiler = Compiler("fuel" if replayable else "epoch")
         self._engine = self._compiler.engine
-        self._programs: WeakValueDictionary[bytes, FiberProgram | ThreadedProgram] = WeakValueDictionary()
-        self._components: Components | None = None
+        self._programs: WeakValueDictionary[bytes, FiberProgram] = WeakValueDictionary()
+        self._mapped: Compiler | None = None
+        """For components; made when the first one is loaded."""
         self._files = wasmtime.Module(self._engine, bytes(wasmtime.wat2wasm(FILES_WAT)))
         self._running = Running()
         self._linked: dict[tuple[str, bool], _Linked] = {}
         self._lock = threading.Lock()
-        self.ticker = None if replayable else Ticker(self._engine.increment_epoch)
+        self.ticker = None if replayable else Ticker(self._tick)
 
-    def load(self, wasm: bytes) -> Program:
+    def load(self, wasm: bytes, tell: Callable[[str], None] | None = None) -> Program:
         """Compile a core module or component, or find it among the programs in use or in the cache. The first time
-        takes a second for each few megabytes; may be called from a worker thread.
+        takes a second for each few megabytes; may be called from a worker thread. `tell` is told how far it is, if it
+        takes that long.
 
         Raises BadModule if this node cannot run it as a program; the message is one sentence.
         """
         key = hashlib.sha256(wasm).digest()
         program = self._programs.get(key)
         if program is None:
-            program = self._load(wasm)
+            program = self._load(wasm, tell or _tell_nobody)
             program.digest = key.hex()
             self._programs[key] = program
         return program
 
-    def _load(self, wasm: bytes) -> FiberProgram | ThreadedProgram:
+    def _load(self, wasm: bytes, tell: Callable[[str], None]) -> FiberProgram:
         core = core_module_untrusted(wasm)
         try:
             interface, wasi = _check_imports(core)
-            uses_wasi = bool(wasi)
             _check_for_init(core)
-        except BadModule as refusal:
+        except BadModule:
             if not is_component(wasm):
                 raise
-            if self.replayable:
-                reason = f"{refusal}; only programs that need no more than WASI preview 1 run in a simulation"
-                raise BadModule(reason) from None
-            return self._load_component(wasm)
-        module = self._module(core)
+            return self._load_component(wasm, tell)
+        uses_wasi = bool(wasi)
+        (module,) = self._modules(self._compiler, [core], tell)
         _check_exports(module)
         with self._lock:
             linked = self._linked_for(interface, uses_wasi)
@@ -161,41 +158,76 @@ class Engine:
         if self.ticker is not None:
             self.ticker.close()
 
-    def _load_component(self, wasm: bytes) -> ThreadedProgram:
-        # Not at the top: it would add a twentieth to the start of every node, and few ever need it.
-        from wasmtime.component import Component
+    def _load_component(self, wasm: bytes, tell: Callable[[str], None]) -> FiberProgram:
+        # Not at the top: few nodes ever need it.
+        from kernel.wasm.component_host import check_imports, component_functions
+        from kernel.wasm.linking import linked
 
-        from kernel.wasm.components import Components
-
+        plan = plan_untrusted(wasm)
+        interface = check_imports(plan)
         with self._lock:
-            if self._components is None:
-                self._components = Components()
-        component = self._compiled(self._components.compiler, wasm)
-        assert isinstance(component, Component)
-        return self._components.program(component)
+            if self._mapped is None:
+                self._mapped = Compiler("fuel mapped" if self.replayable else "epoch mapped")
+        compiler = self._mapped
+        adapted, functions = component_functions(plan, self._running)
+        functions.append(standard_streams(self._running))
+        adapter = self._compiled(compiler, component_adapter_wasm(adapted, len(plan.reallocs)))
+        engine = capi.address(compiler.engine.ptr())
+        host: int = capi.linker_new(engine)
+        define_all(host, functions, lambda function: True)
+        adapter_pre = _instance_pre(host, adapter)
+        capi.linker_delete(host)
+        modules = self._modules(compiler, plan.modules, tell)
+        return FiberProgram(
+            Code(
+                engine=engine,
+                linker=0,
+                adapter=adapter_pre,
+                module=0,
+                interface=b"",
+                uses_wasi=False,
+                files=0,
+                ticker=self.ticker,
+                running=self._running,
+                keep=(compiler.engine, modules, adapter, functions),
+                component=linked(plan, [capi.address(module.ptr()) for module in modules]),
+            ),
+            any(each.name in WRITING for each in plan.host),
+            Generation.LATE if interface is None else interface.generation,
+        )
+
+    def _modules(self, compiler: Compiler, codes: list[bytes], tell: Callable[[str], None]) -> list[wasmtime.Module]:
+        """Return the core modules of one program, compiled. Raises BadModule."""
+        budget, modules = CompileBudget(), list[wasmtime.Module]()
+        total = sum(map(len, codes))
+        done = 0
+        for number, code in enumerate(codes, 1):
+            module = self._cache.load(compiler, code)
+            if module is None:
+                if len(code) >= _WORTH_TELLING:
+                    share = done * 100 // total
+                    tell(f"compiles core module {number} of {len(codes)}, {share} % of {total:,} bytes are done")
+                module = self._compile(compiler, code, budget)
+                self._cache.keep(compiler, code, module)
+            modules.append(module)
+            done += len(code)
+        return modules
 
     def _module(self, core: bytes) -> wasmtime.Module:
-        module = self._compiled(self._compiler, core)
-        assert isinstance(module, wasmtime.Module)
-        return module
+        return self._compiled(self._compiler, core)
 
-    def _compiled(self, compiler: Compiler, code: bytes) -> Compiled:
-        """Return compiled code, from the cache if it is there. Raises BadModule."""
-        if self._cache_dir is None:
-            return self._compile(compiler, code)
-        identity = f"{_CACHE_FORMAT} wasmtime {version('wasmtime')} {compiler.mode}"
-        path = self._cache_dir / hashlib.sha256(identity.encode() + b"\0" + code).hexdigest()
-        cached = _read_cache(compiler, path)
-        if cached is not None:
-            return cached
-        compiled = self._compile(compiler, code)
-        # A full or read-only disk costs us the cache, not the program.
-        with contextlib.suppress(OSError):
-            _write_cache(path, bytes(compiled.serialize()))
-        return compiled
+    def _compiled(self, compiler: Compiler, code: bytes) -> wasmtime.Module:
+        """Return a compiled module of ours."""
+        return self._modules(compiler, [code], _tell_nobody)[0]
 
-    def _compile(self, compiler: Compiler, code: bytes) -> Compiled:
-        return compiler.compile_untrusted(code)
+    def _compile(self, compiler: Compiler, code: bytes, budget: CompileBudget) -> wasmtime.Module:
+        return compiler.compile_untrusted(code, budget)
+
+    def _tick(self) -> None:
+        self._engine.increment_epoch()
+        mapped = self._mapped
+        if mapped is not None:
+            mapped.engine.increment_epoch()
 
     def _linked_for(self, interface: Interface, uses_wasi: bool) -> _Linked:
         key = interface.module, uses_wasi
@@ -280,39 +312,6 @@ def _instance_pre(linker: int, module: wasmtime.Module) -> int:
     capi.check(capi.linker_instantiate_pre(linker, capi.address(module.ptr()), ctypes.byref(found)))
     assert found.value
     return found.value
-
-
-_DIGEST_BYTES = hashlib.sha256().digest_size
-
-
-def _read_cache(compiler: Compiler, path: Path) -> Compiled | None:
-    try:
-        entry = path.read_bytes()
-    except OSError:
-        return None
-    digest, code = entry[:_DIGEST_BYTES], entry[_DIGEST_BYTES:]
-    if hashlib.sha256(code).digest() != digest:
-        return None
-    try:
-        return compiler.load(code)
-    except wasmtime.WasmtimeError:
-        # Compiled for another processor.
-        return None
-
-
-def _write_cache(path: Path, code: bytes) -> None:
-    """Write an entry whole or not at all. Raises OSError."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.parent.chmod(0o700)
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(code).digest())
-            file.write(code)
-        os.replace(temporary, path)
-    except OSError:
-        os.unlink(temporary)
-        raise
 
 
 _CHECK_GUEST = """(module

@@ -23,20 +23,23 @@ from __future__ import annotations
 import threading
 from ctypes import addressof, byref
 from dataclasses import dataclass
+from os import urandom
 from struct import Struct
-from time import perf_counter
-from typing import TYPE_CHECKING
+from time import monotonic_ns, perf_counter, time_ns
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import wasmtime
 
 from kernel.contract import limits
 from kernel.contract.errors import BadModule, GuestTrap
-from kernel.contract.guest import Arrival, Effect, End, Failure, GuestConfig, GuestStatistics, Poll, Print
+from kernel.contract.guest import Arrival, Effect, End, Failure, GuestConfig, GuestStatistics, Poll, Print, Sleep
 from kernel.wasm import capi
-from kernel.wasm.adapter import FD_WRITE, FILE_FUNCTIONS, RUN, WASI
-from kernel.wasm.lower import BATCH, Lower, Lowered, Plain, lower_text
+from kernel.wasm.adapter import FD_WRITE, FILE_FUNCTIONS, RUN, TABLE, WASI
+from kernel.wasm.canonical.lower import BATCH, Lower, Lowered, Plain, lower_text
 from kernel.wasm.ticker import TICK_SECONDS
 from kernel.wasm.traps import describe
+from kernel.wasm.wasi.host_drive import HostDrive
+from kernel.wasm.wasi.state import NANOSECONDS, GuestExit, WasiState, WasiWait
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,13 +70,38 @@ _WAITING = (Poll.RECEIVE, Poll.CALL)
 _PREEMPTED = Poll.PREEMPTED
 """A module-level name: looking up a member of an enumeration takes 70 nanoseconds, this takes 5."""
 _poll, _window = capi.poll, capi.window
-_NO_MEMORY = memoryview(b"")
+_NO_MEMORY = memoryview(bytearray())
+"""Writable, so that writing fails as it does beyond the end of any other."""
 
 
 class Running(threading.local):
     """The guest that the current thread polls."""
 
     guest: Fiber
+
+
+class LinkedInstance(NamedTuple):
+    """A core instance of a component, ready to be made in a store."""
+
+    module: int
+    imports: tuple[tuple[bytes, bytes, int, bytes], ...]
+    """What is defined for it that was not before: names, and the instance (-1: the adapter) and its export."""
+    memories: tuple[tuple[int, bytes], ...]
+    """Numbers and names of the memories that it exports."""
+    reallocs: tuple[tuple[int, bytes], ...]
+    """Slots of the adapter's table and names of the functions for them that it exports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """How the core modules of a component are linked in each guest's store."""
+
+    instances: tuple[LinkedInstance, ...]
+    memories: int
+    tables: int
+    init: tuple[int, bytes]
+    init_realloc: tuple[int, bytes]
+    init_memory: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,28 +123,37 @@ class Code:
     """The clock that ends slices; None: slices are counted in fuel."""
     running: Running
     keep: tuple[object, ...]
+    component: Linked | None = None
+    """How it is made of several core modules; None: `module` is all."""
 
 
 class Fiber:
     """A `kernel.contract.guest.Guest`; made by `engine.Engine.load(…).start(…)`."""
 
     __slots__ = (
+        "_asleep",
         "_cells",
         "_code",
         "_context",
+        "_exit_code",
         "_future",
+        "_instances",
         "_lines",
         "_linker",
         "_lower",
+        "_made",
+        "_memories",
         "_memory_bytes",
         "_pending",
         "_polls",
         "_ready",
         "_results",
         "_seconds",
+        "_selected",
         "_store",
         "_target",
         "_throttled",
+        "_views",
         "blob",
         "blob_bytes_loaded",
         "config",
@@ -129,6 +166,7 @@ class Fiber:
         "last_blob",
         "lowered",
         "memory",
+        "wasi",
     )
 
     def __init__(self, code: Code, config: GuestConfig) -> None:
@@ -153,6 +191,10 @@ class Fiber:
         """What went wrong in a host function that is not the guest's fault."""
         self.files: OpenFiles | None = None
         """What it has open in a replayable run; None: it has made no call on files yet."""
+        self.wasi: WasiState | None = None
+        """What it has of WASI 0.2, if it is a component, until its end."""
+        self._asleep: tuple[WasiWait, int] | None = None
+        """What it waits for, and the time that it has asked the kernel for."""
         self._lines: dict[int, bytes] = {}
         self._pending: Poll | None = None
         self._lower: Lower | None = None
@@ -172,9 +214,17 @@ class Fiber:
         self._context: int = capi.store_context(self._store)
         self._future: int | None = None
         self._linker: int | None = None
+        self._exit_code: int | None = None
+        """With what it has ended itself."""
+        self._made = 0
+        """Instances of the component's that are made, or being made."""
+        self._selected = 0
+        """The number of the memory that `memory` is."""
         try:
             self._instantiate_adapter()
             self._set_limits()
+            if code.component is not None:
+                self._prepare_component(code.component)
             self._begin_instantiation()
         except BadModule:
             self._drop()
@@ -238,6 +288,8 @@ class Fiber:
             if blob is not None:
                 self.last_blob = blob
                 self.blob_bytes_loaded += len(blob.bytes)
+        elif self._asleep is not None:
+            answer = self._woken()
         if self._lower is not None:
             self.lowered = lowered = self._lower(answer, self._target)
             hand_over_codes(lowered.codes, self._results)
@@ -292,6 +344,42 @@ class Fiber:
         self._ready[0] = 0
         return self.goes_on_when_ready
 
+    def go_on(self) -> bytes:
+        """Return the continuation of a call that is answered already: the guest goes on, unless it has emitted its
+        share."""
+        return self.goes_on_when_ready if self._throttled else capi.READY
+
+    def wait(self, wait: WasiWait, lower: Lower | None, target: int, results: int) -> bytes:
+        """Let the guest wait until one of some pollables is ready; the other parameters are those of `suspend`."""
+        assert self.wasi is not None
+        ready = wait.ready(self.wasi)
+        if not ready:
+            deadlines = [each.deadline for each in wait.pollables if each.deadline is not None]
+            until = min(deadlines)
+            self.effects.append(Sleep(until / NANOSECONDS))
+            self.emitted_another(0)
+            self._asleep = wait, until
+            return self.suspend(Poll.CALL, lower, target, results)
+        if lower is not None:
+            self.lowered = lowered = lower(ready, target)
+            hand_over_codes(lowered.codes, results)
+        return capi.READY
+
+    def _woken(self) -> tuple[int, ...]:
+        """Return which of the pollables that the guest has slept for are ready."""
+        assert self._asleep is not None
+        assert self.wasi is not None
+        (wait, until), self._asleep = self._asleep, None
+        self.wasi.slept(until)
+        return wait.ready(self.wasi)
+
+    def select_memory(self, number: int) -> None:
+        """Let `memory` be one of several."""
+        if number != self._selected:
+            self._views[self._selected] = self.memory
+            self._selected, self.memory = number, self._views[number]
+            self._cells.memory = self._memories[number]
+
     def memory_grew(self) -> bool:
         """Look at the guest's memory again; return whether it has grown since the last time."""
         return self._look_at_memory()
@@ -300,6 +388,8 @@ class Fiber:
         """Return a new wasm_trap_t for what went wrong in the host function `name`; note it if the guest is not at
         fault."""
         if isinstance(error, GuestTrap):
+            if isinstance(error, GuestExit):
+                self._exit_code = error.code
             text = f"{name}: {error}".encode()
         else:
             self.host_error = error
@@ -339,13 +429,18 @@ class Fiber:
     def _set_limits(self) -> None:
         code, config = self._code, self.config
         memory = min(config.memory_bytes, limits.MAX_MEMORY_BYTES)
+        component = code.component
+        if component is not None:
+            tables = component.tables + 1
+            memories, instances = component.memories or 1, len(component.instances) + 1
+            capi.store_limiter(
+                self._store, memory // memories, limits.MAX_TABLE_ELEMENTS // tables, instances, tables, memories
+            )
+            self._set_slices()
+            return
         # Three instances: adapter, guest, file writer. One memory, so that the bound on it is the bound on all of them.
         capi.store_limiter(self._store, memory, limits.MAX_TABLE_ELEMENTS // _TABLES, 3, _TABLES, 1)
-        if code.ticker is None:
-            capi.check(capi.set_fuel(self._context, FUEL))
-            capi.check(capi.fuel_yield_interval(self._context, SLICE_FUEL))
-        else:
-            capi.epoch_yield(self._context, 1)
+        self._set_slices()
         if code.uses_wasi:
             wasi, drive = capi.wasi_config_new(), config.drive
             if isinstance(drive, str) and not capi.wasi_config_preopen_dir(wasi, drive.encode(), b"/", True):
@@ -353,8 +448,75 @@ class Fiber:
                 raise BadModule(f"the drive {drive} is not a folder")
             capi.check(capi.set_wasi(self._context, wasi))
 
+    def _set_slices(self) -> None:
+        if self._code.ticker is None:
+            capi.check(capi.set_fuel(self._context, FUEL))
+            capi.check(capi.fuel_yield_interval(self._context, SLICE_FUEL))
+        else:
+            capi.epoch_yield(self._context, 1)
+
+    # --- a component's instances --------------------------------------------------------------------------------------
+
+    def _prepare_component(self, component: Linked) -> None:
+        config = self.config
+        drive = config.drive if not isinstance(config.drive, str) else HostDrive(config.drive)
+        clock = config.clock or time_ns
+        monotonic = config.monotonic or config.clock or monotonic_ns
+        self.wasi = WasiState(self.write, config.entropy or urandom, clock, monotonic, drive, config.files)
+        self._instances = (capi.Instance * len(component.instances))()
+        self._memories = (capi.Extern * component.memories)()
+        self._views = [_NO_MEMORY] * component.memories
+        self._linker = capi.linker_new(self._code.engine)
+        capi.linker_allow_shadowing(self._linker, True)
+
+    def _make_next(self, component: Linked) -> None:
+        """Begin to make the next instance of the component."""
+        instance, cells = component.instances[self._made], self._cells
+        for module, name, source, export in instance.imports:
+            self._export_of(source, export, byref(cells, capi.EXPORT))
+            names = module, len(module), name, len(name)
+            capi.check(capi.linker_define(self._linker, self._context, *names, byref(cells, capi.EXPORT)))
+        into = addressof(self._instances) + self._made * capi.INSTANCE_BYTES
+        self._made += 1
+        self._future = capi.instantiate_async(
+            self._linker, self._context, instance.module, into, byref(cells, capi.TRAP), byref(cells, capi.ERROR)
+        )
+
+    def _look_at_made(self, component: Linked) -> None:
+        """Take what the host needs of the instance that was made last."""
+        number, context = self._made - 1, self._context
+        instance = component.instances[number]
+        for memory, name in instance.memories:
+            self._export_of(number, name, addressof(self._memories) + memory * capi.EXTERN_BYTES)
+            if memory == self._selected:
+                self._cells.memory = self._memories[memory]
+        if not instance.reallocs:
+            return
+        table: Any = capi.Extern()
+        value: Any = capi.Value()
+        self._export_of(-1, TABLE.encode(), byref(table))
+        value.kind = capi.FUNCREF
+        for slot, name in instance.reallocs:
+            self._export_of(number, name, byref(self._cells, capi.EXPORT))
+            value.of.funcref = self._cells.export.of.func
+            capi.check(capi.table_set(context, byref(table, capi.EXTERN_OFFSET), slot, byref(value)))
+
+    def _export_of(self, number: int, name: bytes, into: Any) -> None:
+        """Look up an export of an instance (-1: the adapter). Raises BadModule if there is none."""
+        if number < 0:
+            place = addressof(self._cells) + capi.ADAPTER
+        else:
+            place = addressof(self._instances) + number * capi.INSTANCE_BYTES
+        if not capi.instance_export_get(self._context, place, name, len(name), into):
+            raise BadModule(f"a core module exports no {name.decode()!r}")
+
+    # --- a core module's instance -------------------------------------------------------------------------------------
+
     def _begin_instantiation(self) -> None:
         code, cells = self._code, self._cells
+        if code.component is not None:
+            self._make_next(code.component)
+            return
         linker = self._linker = capi.linker_clone(code.linker)
         name = code.interface
         capi.check(capi.linker_define_instance(linker, self._context, name, len(name), byref(cells, capi.ADAPTER)))
@@ -367,10 +529,18 @@ class Fiber:
     def _begin_run(self) -> None:
         """Let the adapter run the guest, which is instantiated."""
         cells, code = self._cells, self._code
-        args = cells.args
-        for slot, name in enumerate(("cabi_realloc", "init", "_initialize")):
-            self._funcref(slot, capi.INSTANCE, name)
-        self._export(capi.INSTANCE, "memory", capi.MEMORY)
+        args, component = cells.args, code.component
+        if component is None:
+            for slot, name in enumerate(("cabi_realloc", "init", "_initialize")):
+                self._funcref(slot, capi.INSTANCE, name)
+            self._export(capi.INSTANCE, "memory", capi.MEMORY)
+        else:
+            for slot, (number, export) in enumerate((component.init_realloc, component.init)):
+                args[slot].kind = capi.FUNCREF
+                self._export_of(number, export, byref(cells, capi.EXPORT))
+                args[slot].of.funcref = cells.export.of.func
+            args[2].kind = capi.FUNCREF
+            self.select_memory(component.init_memory)
         self._look_at_memory()
         has_files = code.uses_wasi and self.config.drive is not None
         if has_files:
@@ -446,6 +616,12 @@ class Fiber:
         self._future = None
         cells = self._cells
         if self._linker and not cells.trap and not cells.error:
+            component = self._code.component
+            if component is not None:
+                self._look_at_made(component)
+                if self._made < len(component.instances):
+                    self._make_next(component)
+                    return False
             self._begin_run()
             capi.linker_delete(self._linker)
             self._linker = None
@@ -455,7 +631,9 @@ class Fiber:
 
     def _finish(self) -> None:
         cells, trap = self._cells, None
-        if cells.trap:
+        if self._exit_code is not None:
+            trap = f"exited with code {self._exit_code}" if self._exit_code else None
+        elif cells.trap:
             trap = describe(str(capi.as_trap(cells.trap)))
         elif cells.error:
             error = capi.as_error(cells.error)
@@ -489,7 +667,7 @@ class Fiber:
         capi.store_delete(self._store)
         self._store = self._context = 0
         self._future = self._linker = None
-        self.lowered = self.blob = self.last_blob = self.files = None
+        self.lowered = self.blob = self.last_blob = self.files = self.wasi = self._asleep = None
 
     def _look_at_memory(self) -> bool:
         memory = byref(self._cells, capi.MEMORY + capi.EXTERN_OFFSET)
@@ -498,8 +676,8 @@ class Fiber:
         size = capi.memory_data_size(self._context, memory)
         if size <= len(self.memory):
             return False
+        self._memory_bytes += size - len(self.memory)
         self.memory = capi.memory_view(capi.memory_data(self._context, memory), size, capi.WRITABLE)
-        self._memory_bytes = size
         return True
 
     def _print_line(self, verbosity: int, line: bytes) -> None:

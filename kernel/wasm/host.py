@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from ctypes import c_void_p
 from dataclasses import dataclass
+from functools import lru_cache
 from struct import Struct
 from typing import Any, TypeAlias
 
@@ -33,10 +34,10 @@ from kernel.wasm.adapter import (
     needs_adapter,
     returns_pieces,
 )
+from kernel.wasm.canonical.lift import Lift, compile_lift
+from kernel.wasm.canonical.lower import BATCH, Lower, compile_lower
+from kernel.wasm.canonical.wit import Function, Interface, Kind, Type
 from kernel.wasm.fiber import Fiber, Running, hand_over_codes
-from kernel.wasm.lift import Lift, compile_lift
-from kernel.wasm.lower import BATCH, Lower, compile_lower
-from kernel.wasm.wit import Function, Interface, Kind
 
 Act: TypeAlias = Callable[[Fiber, memoryview, int], bytes]
 """Does what a call asks: (guest, raw arguments, where results go) to the continuation. Raises only GuestTrap, and that
@@ -69,14 +70,38 @@ def host_functions(interface: Interface, running: Running) -> list[HostFunction]
     functions = []
     for function in interface.functions:
         module = HOST if needs_adapter(function) else interface.module
-        callback = (
-            _emitting(function, running) if emits(function) else asynchronous(function.name, _act(function), running)
-        )
+        callback = function_callback(function, running)
         functions.append(HostFunction(module, function.name, host_numbers(function), callback))
+    return functions + pause_and_place(running)
+
+
+def pause_and_place(running: Running) -> list[HostFunction]:
+    """Return what every adapter imports."""
     place_params = ("i32",) * (BATCH + 1)
-    functions.append(HostFunction(HOST, PLACE, (place_params, ALTERNATIVE_CODES), _place(running)))
-    functions.append(HostFunction(HOST, PAUSE, ((), ()), asynchronous(PAUSE, _pause, running)))
-    return functions
+    return [
+        HostFunction(HOST, PLACE, (place_params, ALTERNATIVE_CODES), _place(running)),
+        HostFunction(HOST, PAUSE, ((), ()), asynchronous(PAUSE, _pause, running)),
+    ]
+
+
+def function_callback(function: Function, running: Running, memory: int | None = None) -> Any:
+    """Return the callback, for C, of a function of the process interface; `memory` is the number of the guest's memory
+    that it works on, if the guest has several."""
+    if emits(function):
+        return _emitting(function, running, memory)
+    return asynchronous(function.name, selecting(_act(function), memory), running)
+
+
+def selecting(act: Act, memory: int | None) -> Act:
+    """Return what lets a function work on one of several memories."""
+    if memory is None:
+        return act
+
+    def select_and_act(guest: Fiber, raw: memoryview, results: int) -> bytes:
+        guest.select_memory(memory)
+        return act(guest, raw, results)
+
+    return select_and_act
 
 
 def asynchronous(name: str, act: Act, running: Running) -> Any:
@@ -116,28 +141,43 @@ def _act(function: Function) -> Act:
     raise AssertionError(f"{function.kind} is not a kind of asynchronous function")
 
 
-def _lift(function: Function) -> Lift:
+@lru_cache(None)
+def compiled_lift(function: Function) -> Lift:
+    """Return what lifts the parameters of an asynchronous function."""
     return compile_lift(function, capi.VALUE_BYTES, capi.VALUE_OFFSET)
 
 
-def _lower(function: Function) -> Lower | None:
+@lru_cache(None)
+def _lift_raw(function: Function) -> Lift:
+    return compile_lift(function, _RAW, _RAW)
+
+
+def compiled_lower(function: Function) -> Lower | None:
     """Return what lowers the kernel's answer, or None if no result is in memory."""
     if function.result is None or not returns_pieces(function):
         return None
-    return compile_lower(function.result, function.name, function.present)
+    return _compiled_lower(function.result, function.name, function.present)
 
 
-def _emitting(function: Function, running: Running) -> Any:
+@lru_cache(None)
+def _compiled_lower(kind: Type, title: str, present: Callable[[object], object] | None) -> Lower:
+    """Components have host functions of their own each; the code is the same."""
+    return compile_lower(kind, title, present)
+
+
+def _emitting(function: Function, running: Running, memory: int | None) -> Any:
     """Return the callback, for C, of a function that leaves effects and goes on: (0, its parameters) to whether to
     pause."""
     name, is_list, window = function.name, function.kind is Kind.EMIT_ALL, capi.window
-    lift = compile_lift(function, _RAW, _RAW)
+    lift = _lift_raw(function)
 
     def emit(_env: int, _caller: int, args: int, _count: int) -> int | None:
         guest = running.guest
         try:
             if guest.lowered is not None:
                 raise GuestTrap(_INSIDE_REALLOC)
+            if memory is not None:
+                guest.select_memory(memory)
             raw = window(args)
             try:
                 effect, size, _ = lift(guest.memory, raw)
@@ -166,7 +206,7 @@ def _pause(guest: Fiber, _raw: memoryview, _results: int) -> bytes:
 
 
 def _call(function: Function) -> Act:
-    lift, lower, state = _lift(function), _lower(function), Poll.CALL
+    lift, lower, state = compiled_lift(function), compiled_lower(function), Poll.CALL
 
     def act(guest: Fiber, raw: memoryview, results: int) -> bytes:
         effect, size, target = lift(guest.memory, raw)
@@ -189,7 +229,7 @@ def _check_await(guest: Fiber, effect: SendAndAwait) -> None:
 
 
 def _receive(function: Function) -> Act:
-    lower, state = _lower(function), Poll.RECEIVE
+    lower, state = compiled_lower(function), Poll.RECEIVE
     target_of = _FLAT.unpack_from
 
     def act(guest: Fiber, raw: memoryview, results: int) -> bytes:
@@ -200,7 +240,7 @@ def _receive(function: Function) -> Act:
 
 
 def _local(function: Function) -> Act:
-    lift, lower = _lift(function), _lower(function)
+    lift, lower = compiled_lift(function), compiled_lower(function)
     look_up = _LOCAL[function.name]
 
     def act(guest: Fiber, raw: memoryview, results: int) -> bytes:

@@ -1,8 +1,9 @@
 """The shapes that guests know of the system processes' answers, as data: one table for each generation of interfaces.
 
-Which generation a guest is of follows from the interface that it was compiled for (`kernel.wasm.wit.INTERFACES`, whose
-`Program` says so). A system process says which kind of error there is and the facts about it; what a guest reads stands
-here, and nowhere else. What guests of one generation ask is accepted from those of all others.
+Which generation a guest is of follows from the interface that it was compiled for
+(`kernel.wasm.canonical.wit.INTERFACES`; its `Program` says so). A system process says which kind of error there is and
+the facts about it; what a guest reads stands here, and nowhere else. What guests of one generation ask is accepted from
+those of all others.
 """
 
 from __future__ import annotations

@@ -146,7 +146,7 @@ class Node:
         self._prepared = prepared
         self._signals = signals
         folder = prepared.config.folder
-        load = partial(load_program, prepared.engine, perform, str(folder.code))
+        load = partial(load_program, prepared.engine, perform, str(folder.code), tell=self._tell_of_compiling())
         self._loader = Loader(str(folder.drives), load)
         self._started = trio.current_time()
         self._endpoint: tuple[str, int] = (prepared.config.host, 0)
@@ -420,6 +420,11 @@ class Node:
             program = BadCode(SORRY)
         self._core.code_loaded(load, program, trio.current_time())
         self._turn()
+
+    def _tell_of_compiling(self) -> Callable[[str], None]:
+        """Return what puts into the log what is compiled and how far that is; it is called on other threads."""
+        token = trio.lowlevel.current_trio_token()
+        return lambda text: token.run_sync_soon(lambda: self._log.add(LogLine("kernel", 0, text)))
 
     def _turn(self) -> None:
         """Let the core run; a failure in there may leave anything half done."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -161,7 +161,7 @@ def make_core(prepared: PreparedNode) -> NodeCore:
         keeps=str(folder.kept),
         code=str(folder.code),
         fresh_id=_FreshIds().take,
-        guest=partial(guest_config, folder.drives, prepared.budget.files_of_a_guest),
+        guest=partial(guest_config, folder.drives, prepared.budget.files_of_a_guest, _monotonic_clock()),
         memory=memory,
         clock=trio.current_time,
         kept=prepared.kept,
@@ -198,11 +198,17 @@ class _FreshIds:
         return self._ids.pop()
 
 
-def guest_config(drives: Path, files: int, address: Address) -> GuestConfig:
+def _monotonic_clock() -> Callable[[], int]:
+    """Return the node's clock in nanoseconds; it may be read on any thread."""
+    clock = trio.lowlevel.current_clock()
+    return lambda: round(clock.current_time() * 1e9)
+
+
+def guest_config(drives: Path, files: int, monotonic: Callable[[], int] | None, address: Address) -> GuestConfig:
     """Return the configuration of a guest: with WASI it sees its package's folder in the vfs as `/`, and no
-    more (G28).
+    more (G28). `monotonic` is the node's clock in nanoseconds; None: the host's.
     """
     drive = drives / str(address.process.package_id)
     # A drive that cannot be made keeps the guest from starting; the engine says so.
     perform(MakeFolder(Location(str(drives), (drive.name,))))
-    return GuestConfig(address, MAX_MEMORY_BYTES, drive=str(drive), files=files)
+    return GuestConfig(address, MAX_MEMORY_BYTES, drive=str(drive), files=files, monotonic=monotonic)

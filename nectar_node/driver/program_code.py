@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from kernel.contract.errors import BadModule
@@ -20,14 +21,19 @@ Source = Location | Buffer
 class ProgramCompiler(Protocol):
     """What compiles code: `kernel.wasm.engine.Engine`, or something in front of it."""
 
-    def load(self, code: bytes) -> Program:
+    def load(self, code: bytes, tell: Callable[[str], None] | None = None) -> Program:
         """Compile code, as `kernel.wasm.engine.Engine.load` does; raises BadModule."""
 
 
 def load_program(
-    compiler: ProgramCompiler, perform: Callable[[Operation], Outcome], kept: str, source: Source
+    compiler: ProgramCompiler,
+    perform: Callable[[Operation], Outcome],
+    kept: str,
+    source: Source,
+    tell: Callable[[str], None] | None = None,
 ) -> Program | BadCode:
-    """Return the program whose code is `source`, or lies there; `perform` uses the disk.
+    """Return the program whose code is `source`, or lies there; `perform` uses the disk. `tell` is told what is
+    compiled and how far that is, if it takes long.
 
     The code is kept in the folder `kept`, in a file named by its SHA-256, unless it comes from there.
     """
@@ -39,7 +45,10 @@ def load_program(
     if comes_from is not None and hashlib.sha256(code).hexdigest() != comes_from:
         return BadCode("its code on the disk is damaged")
     try:
-        program = compiler.load(bytes(code))
+        if tell is None:
+            program = compiler.load(bytes(code))
+        else:
+            program = compiler.load(bytes(code), partial(_tell_of, tell, source))
     except BadModule as error:
         return BadCode(str(error))
     if comes_from is None:
@@ -47,6 +56,12 @@ def load_program(
         if isinstance(outcome, DiskError):
             return BadCode(f"its code cannot be kept for the next boot: {outcome.text}")
     return program
+
+
+def _tell_of(tell: Callable[[str], None], source: Source, text: str) -> None:
+    """Tell of what lies on the disk by its path within its folder, and of other code that it came in a message."""
+    name = "/".join(source.parts) if isinstance(source, Location) else "code out of a message"
+    tell(f"{name}: {text}")
 
 
 _keeping = threading.Lock()

@@ -6,6 +6,8 @@ sweep's time; compiling it again, in a process of its own, took three quarters.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from blake3 import blake3
 
 from kernel.contract.guest import Program
@@ -20,10 +22,10 @@ class Programs:
         self._engine = Engine(module_cache(), replayable=True)
         self._kept: dict[bytes, Program] = {}
 
-    def load(self, wasm: bytes) -> Program:
-        """Return the program of `wasm`, compiled at most once."""
+    def load(self, wasm: bytes, tell: Callable[[str], None] | None = None) -> Program:
+        """Return the program of `wasm`, compiled at most once; `tell` is told how far that is."""
         key = blake3(wasm).digest()
         program = self._kept.get(key)
         if program is None:
-            program = self._kept[key] = self._engine.load(wasm)
+            program = self._kept[key] = self._engine.load(wasm, tell)
         return program

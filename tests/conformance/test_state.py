@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 
+import pytest
+
 from kernel.contract.guest import Arrival
 from nectar_node.storage.operations import Location
 from tests.conformance import two_nodes
@@ -12,7 +14,8 @@ from tests.conformance.lab import OUR, PROBE, SimLab, SocketLab
 from tests.conformance.steps import CLEAR_STATE, GET_STATE, TRAP, blob, respond, set_state, spawn, wait_for
 
 OUTPUT = PROBE.parent / "output.wasm"
-FILES = PROBE.parent / "drive.wasm"
+FILES = ("drive.wasm", "native.wasm")
+"""Guests that do with files what they are told, by WASI preview 1 and by WASI 0.2."""
 
 
 def test_g26_after_a_reboot_a_process_runs_again_with_its_state_and_nothing_else(sockets: SocketLab) -> None:
@@ -96,9 +99,9 @@ def test_g28_a_guest_reaches_no_file_of_the_host_outside_its_drive(lab: SimLab) 
 class Files:
     """A process that does with files what it is told, by WASI."""
 
-    def __init__(self, lab: SimLab) -> None:
-        lab.file(FILES.name, FILES.read_bytes())
-        self._lab, self._address = lab, lab.probe("files", path=f"/{FILES.name}", on_exit="Restart").address
+    def __init__(self, lab: SimLab, guest: str) -> None:
+        lab.file(guest, (OUTPUT.parent / guest).read_bytes())
+        self._lab, self._address = lab, lab.probe("files", path=f"/{guest}", on_exit="Restart").address
 
     def says(self, text: str) -> str:
         answer = self._lab.our.ask(self._address, text.encode(), 10)
@@ -106,8 +109,9 @@ class Files:
         return answer.message.body.decode()
 
 
-def test_g28_a_guest_sees_its_packages_drive_as_a_folder(lab: SimLab) -> None:
-    a, files = lab.probe("a", capabilities=("vfs:distro:sys",)), Files(lab)
+@pytest.mark.parametrize("guest", FILES)
+def test_g28_a_guest_sees_its_packages_drive_as_a_folder(lab: SimLab, guest: str) -> None:
+    a, files = lab.probe("a", capabilities=("vfs:distro:sys",)), Files(lab, guest)
     vfs = [("", "CreateDrive", None), ("/f", "Write", blob("by the vfs"))]
     for path, action, given in vfs:
         body = json.dumps({"path": f"/probes:sys/d{path}", "action": action})
@@ -117,10 +121,11 @@ def test_g28_a_guest_sees_its_packages_drive_as_a_folder(lab: SimLab) -> None:
     assert lab.our.disk.get(Location(f"{OUR}/vfs", ("probes:sys", "d", "g"))) == b"by-wasi"
 
 
+@pytest.mark.parametrize("guest", FILES)
 def test_g28_what_a_guest_writes_is_there_after_a_crash_and_what_it_has_not_synced_is_not_after_a_power_cut(
-    lab: SimLab,
+    lab: SimLab, guest: str
 ) -> None:
-    files = Files(lab)
+    files = Files(lab, guest)
     assert files.says("write /note text") == "written"
     lab.reboot()
     assert files.says("read /note") == "text"

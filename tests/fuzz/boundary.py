@@ -29,8 +29,8 @@ from kernel.contract.events import Kill
 from kernel.contract.guest import GuestConfig
 from kernel.contract.message import LazyLoadBlob
 from kernel.wasm.adapter import WASI
+from kernel.wasm.canonical.wit import INTERFACES, Bytes, Function, Interface, List, Option, Record, Scalar, Text, Type
 from kernel.wasm.engine import Engine
-from kernel.wasm.wit import INTERFACES, Bytes, Function, Interface, List, Option, Record, Scalar, Text, Type
 from nectar_node.storage.operations import Location, MakeFolder
 from testnet.sim.disk import SimDisk
 from testnet.sim.guest_drive import GuestDrive
@@ -127,19 +127,21 @@ class Subject:
     interface: Interface
     imports: list[Import]
     wasm: bytes
-    threaded: bool
+    first_wasi: int
+    """Which of the imports is WASI's first one."""
 
     @staticmethod
     def of(interface: Interface) -> Subject:
-        """The puppet with every import of a version and of WASI preview 1, which runs as a fiber."""
+        """The puppet with every import of a version and of WASI preview 1."""
         wasi = [Import(WASI, name, params, (_I,)) for name, params in WASI_FUNCTIONS.items()]
         imports = [*imports_of(interface), *wasi]
-        return Subject(interface, imports, puppet(imports), threaded=False)
+        return Subject(interface, imports, puppet(imports), len(imports_of(interface)))
 
     @staticmethod
     def native(interface: Interface) -> Subject:
-        """The one with some of WASI 0.2, which runs on a thread."""
-        return Subject(interface, [*imports_of(interface), *NATIVE], native_component(interface.module), threaded=True)
+        """The component with every import of a version and of WASI 0.2."""
+        ours = imports_of(interface)
+        return Subject(interface, [*ours, *NATIVE], native_component(interface.module), len(ours))
 
 
 class Chance:
@@ -227,8 +229,7 @@ def _wild_call(chance: Chance, subject: Subject, script: Script) -> None:
 
 
 def _wasi_call(chance: Chance, subject: Subject, script: Script) -> None:
-    first = len(subject.interface.functions)
-    index = chance.random.randrange(first, len(subject.imports))
+    index = chance.random.randrange(subject.first_wasi, len(subject.imports))
     numbers = [chance.number() for _ in subject.imports[index].params]
     if numbers and chance.random.random() < 0.7:
         numbers[0] = chance.random.randrange(8)
@@ -273,11 +274,12 @@ class Batch:
 
     def __init__(self, seed: int, drive: Path) -> None:
         self.chance = Chance(seed)
-        make = Subject.native if self.chance.random.random() < 0.2 else Subject.of
+        make = Subject.native if self.chance.random.random() < 0.4 else Subject.of
         self.subject = make(self.chance.random.choice(list(INTERFACES.values())))
-        self.engine = Engine(None, replayable=not self.subject.threaded)
+        on_host = make is Subject.native and self.chance.random.random() < 0.5
+        self.engine = Engine(None, replayable=not on_host)
         self.program = self.engine.load(self.subject.wasm)
-        self.node = _FuzzNode(str(drive) if self.subject.threaded else _drive_in_memory(), memory=MEMORY_BYTES)
+        self.node = _FuzzNode(str(drive) if on_host else _drive_in_memory(), memory=MEMORY_BYTES)
         self.node.programs["canary"] = self.program
         self.node.start("canary", self.program)
 

@@ -16,7 +16,9 @@ import cbor2
 
 from kernel.capabilities.revocations import Revoked
 from kernel.contract.address import Address, ProcessId
+from kernel.contract.errors import BadModule
 from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request, Response
+from kernel.wasm.binary.component import plan_untrusted
 from nectar_node.backup.format.errors import BackupError, ObjectExists, ObjectMissing, WrongPhrase
 from nectar_node.backup.format.names import is_name
 from nectar_node.backup.operations import DeleteObject, GetObject, ListObjects, PutObject
@@ -103,6 +105,8 @@ from tests.cheap_keys import CHEAP
 from tests.fuzz import http_doors, http_server_doors
 from tests.fuzz.attack import SEEDS, attack
 from tests.fuzz.siege import siege
+from tests.kernel.wasm.component_texts import TWO_MEMORIES, wat
+from tests.kernel.wasm.guests import GUESTS
 from tests.net.world import GENESIS, REGISTRAR, entropy_of, identity_of, record_of, static_directory
 
 ANN, BOB = identity_of("ann.test"), identity_of("bob.test")
@@ -419,6 +423,16 @@ def kept_rows(data: bytes) -> None:
         kept_objects.decode_untrusted({}, rows)
 
 
+def component(data: bytes) -> None:
+    """How a component is linked, as far as its bytes say."""
+    with suppress(BadModule):
+        plan = plan_untrusted(data)
+        for number, instance in enumerate(plan.instances):
+            for _, _, source in instance.imports:
+                earlier = source if isinstance(source, int) else source.instance
+                assert 0 <= earlier < (len(plan.host) if isinstance(source, int) else number)
+
+
 # --- seeds ----------------------------------------------------------------------------------------------------------
 
 CONTROLS: tuple[Control, ...] = (
@@ -533,6 +547,7 @@ TARGETS: dict[str, Target] = {
     "http server": Target(http_server_doors.server, http_server_doors.SEEDS["server"]),
     "browser's frames": Target(http_server_doors.frames, http_server_doors.SEEDS["frames"]),
     "extension": Target(http_server_doors.extension, http_server_doors.SEEDS["extension"]),
+    "component": Target(component, ((GUESTS / "native.wasm").read_bytes(), wat(TWO_MEMORIES))),
     "hello": Target(hello, ("hi \x1b[31m é漢".encode(), b"\xff" * 40)),
 }
 """By name; the first two are the session machine and get most of the time."""

@@ -1,12 +1,14 @@
 """Compiles the guests of the tests: `python tests/guests/build.py`, or with `--check` compares with what is there.
 
-C files become core modules, `echo` a component too, and `tester` a component for each interface; Zig files are built as
-the guests of the packages are. Needs the extra `guests`. The results are committed.
+C files become core modules, `echo` a component too, `native` a component alone, for a world with WASI 0.2, and `tester`
+one for each interface; Zig files are built as the guests of the packages are. Needs the extra `guests`. The results are
+committed.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -34,13 +36,32 @@ COMPILE = (
     "-Wl,-z,stack-size=65536",
 )
 TESTER = HERE / "tester.c"
+NATIVE = HERE / "native.c"
+WASI = ROOT / "kernel" / "wasm" / "wasi" / "wit"
+"""The packages of WASI 0.2 that a node offers."""
+NATIVE_WORLD = """
+world native {
+  include process;
+  import wasi:cli/environment@0.2.12;
+  import wasi:cli/exit@0.2.12;
+  import wasi:cli/stdout@0.2.12;
+  import wasi:clocks/monotonic-clock@0.2.12;
+  import wasi:clocks/wall-clock@0.2.12;
+  import wasi:filesystem/preopens@0.2.12;
+  import wasi:filesystem/types@0.2.12;
+  import wasi:io/poll@0.2.12;
+  import wasi:io/streams@0.2.12;
+  import wasi:random/random@0.2.12;
+  import wasi:sockets/tcp-create-socket@0.2.12;
+}
+"""
 TOOLS = str(Path(sysconfig.get_path("scripts")) / "wasm-tools")
 
 
 def build(folder: Path) -> list[Path]:
     """Compile every guest into `folder`; raises CalledProcessError."""
     built = []
-    for source in sorted(set(HERE.glob("*.c")) - {TESTER}):
+    for source in sorted(set(HERE.glob("*.c")) - {TESTER, NATIVE}):
         output = folder / f"{source.stem}.wasm"
         subprocess.run([*COMPILE, "-o", output, source.relative_to(ROOT)], cwd=ROOT, check=True)
         built.append(output)
@@ -49,7 +70,17 @@ def build(folder: Path) -> list[Path]:
         compile_guest(source, output, ROOT / ".zig-cache")
         built.append(output)
     built.append(_component(folder / "echo.wasm", folder / "echo.component.wasm"))
+    built.append(_native(folder))
     return [*built, *(_tester(folder, version) for version in TESTERS)]
+
+
+def _native(folder: Path) -> Path:
+    with tempfile.TemporaryDirectory() as scratch:
+        core, wit = Path(scratch) / "native.wasm", Path(scratch) / "wit"
+        subprocess.run([*COMPILE, "-o", str(core), str(NATIVE.relative_to(ROOT))], cwd=ROOT, check=True)
+        shutil.copytree(WASI, wit / "deps")
+        (wit / "native.wit").write_text(WIT.read_text() + NATIVE_WORLD)
+        return _component(core, folder / "native.wasm", wit, "native")
 
 
 def _tester(folder: Path, version: str) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kernel.contract.guest import Arrival
-from kernel.wasm.wit import INTERFACES, Interface
+from kernel.wasm.canonical.wit import INTERFACES, Interface
 from testnet.sim.node import NodeSpec, SimNode
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import Simulation

@@ -14,7 +14,7 @@ from tests.kernel.wasm.guests import GUESTS, arrival, poll
 def asked(drives: Path, process: str, text: str) -> bytes:
     """What a guest of the test package that works with files answers, started as the node starts it."""
     engine = Engine(None, replayable=False)
-    config = guest_config(drives, MAX_GUEST_FILES, Address.parse(f"our.nec@{process}"))
+    config = guest_config(drives, MAX_GUEST_FILES, None, Address.parse(f"our.nec@{process}"))
     guest = engine.load((GUESTS / "drive.wasm").read_bytes()).start(config)
     assert isinstance(guest, Fiber)
     assert poll(guest) is Poll.RECEIVE

@@ -50,8 +50,10 @@ class Both:
     both, but for the numbers of files, their times, the sizes of folders and the order in a folder.
     """
 
-    def __init__(self, real: Engine, replayable: Engine, folder: Path) -> None:
-        self._engines, self._folder, self.simulated = (real, replayable), folder, SimulatedDrive()
+    def __init__(self, real: Engine, replayable: Engine, folder: Path, other: Any = None) -> None:
+        """`other` stands in for the simulated drive; it has the same methods."""
+        self._engines, self._folder = (real, replayable), folder
+        self.simulated = SimulatedDrive() if other is None else other
         self.calls: list[str] = []
         """What was called, for whoever reads that it differed."""
         self._start()

@@ -12,10 +12,10 @@ import wasmtime
 from kernel.contract.address import Address
 from kernel.contract.guest import Arrival, Effect, GuestConfig, Poll, Program
 from kernel.contract.message import Request
-from kernel.wasm.abi import signature
+from kernel.wasm.canonical.abi import signature
+from kernel.wasm.canonical.wit import INTERFACES, Function, Interface
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import Fiber
-from kernel.wasm.wit import INTERFACES, Function, Interface
 from tests.kernel.wasm import reference
 
 GUESTS = Path(__file__).parents[2] / "guests"

@@ -1,48 +1,55 @@
-"""Components that call WASI 0.2 themselves: a puppet whose world has some of its interfaces besides the process's."""
+"""Components that call WASI 0.2 themselves: a puppet whose world has all of its interfaces besides the process's."""
 
 from __future__ import annotations
 
+import shutil
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from kernel.wasm.wit import INTERFACES
+from kernel.wasm import wasi
+from kernel.wasm.canonical.abi import signature
+from kernel.wasm.canonical.wit import INTERFACES, Function
+from kernel.wasm.wasi.interfaces import ACTS, wasi_interface
 from tests.kernel.wasm.official import run, wit_file, world
 from tests.kernel.wasm.puppet import Import, imports_of, puppet
 
-WASI_WIT = """
-package wasi:random@0.2.0 {
-  interface random { get-random-u64: func() -> u64; }
+VERSION = "0.2.12"
+WIT = Path(wasi.__file__).parent / "wit"
+"""The packages that the node offers, for the Component Model's own tool to read."""
+DROPPED = {
+    "wasi:io/poll": ("pollable",),
+    "wasi:io/streams": ("input-stream", "output-stream"),
+    "wasi:filesystem/types": ("descriptor", "directory-entry-stream"),
 }
-package wasi:io@0.2.0 {
-  interface error { resource error; }
-  interface poll { resource pollable { block: func(); } }
-  interface streams {
-    use error.{error};
-    variant stream-error { last-operation-failed(error), closed }
-    resource output-stream { blocking-write-and-flush: func(contents: list<u8>) -> result<_, stream-error>; }
-  }
-}
-package wasi:clocks@0.2.0 {
-  interface monotonic-clock {
-    use wasi:io/poll@0.2.0.{pollable};
-    subscribe-duration: func(when: u64) -> pollable;
-  }
-}
-package wasi:cli@0.2.0 {
-  interface stdout { use wasi:io/streams@0.2.0.{output-stream}; get-stdout: func() -> output-stream; }
-  interface exit { exit: func(status: result); }
-  interface environment { get-environment: func() -> list<tuple<string, string>>; }
-}
-"""
-RANDOM = Import("wasi:random/random@0.2.0", "get-random-u64", (), ("i64",))
-STDOUT = Import("wasi:cli/stdout@0.2.0", "get-stdout", (), ("i32",))
-WRITE = Import("wasi:io/streams@0.2.0", "[method]output-stream.blocking-write-and-flush", ("i32",) * 4, ())
-SLEEP = Import("wasi:clocks/monotonic-clock@0.2.0", "subscribe-duration", ("i64",), ("i32",))
-BLOCK = Import("wasi:io/poll@0.2.0", "[method]pollable.block", ("i32",), ())
-EXIT = Import("wasi:cli/exit@0.2.0", "exit", ("i32",), ())
-ENVIRONMENT = Import("wasi:cli/environment@0.2.0", "get-environment", ("i32",), ())
-NATIVE = [RANDOM, STDOUT, WRITE, SLEEP, BLOCK, EXIT, ENVIRONMENT]
+
+
+def function_of(interface: str, name: str) -> Function:
+    """A function of WASI."""
+    known = wasi_interface(f"{interface}@{VERSION}")
+    assert known is not None
+    return known.functions[name]
+
+
+def wasi_import(interface: str, name: str) -> Import:
+    """The import of a function of WASI."""
+    core = signature(function_of(interface, name))
+    return Import(f"{interface}@{VERSION}", name, core.params, core.results)
+
+
+NATIVE = [wasi_import(interface, name) for interface, acts in ACTS.items() for name in acts] + [
+    Import(f"{interface}@{VERSION}", f"[resource-drop]{name}", ("i32",), ())
+    for interface, names in DROPPED.items()
+    for name in names
+]
+"""All functions that do something."""
+RANDOM = wasi_import("wasi:random/random", "get-random-u64")
+STDOUT = wasi_import("wasi:cli/stdout", "get-stdout")
+WRITE = wasi_import("wasi:io/streams", "[method]output-stream.blocking-write-and-flush")
+SLEEP = wasi_import("wasi:clocks/monotonic-clock", "subscribe-duration")
+BLOCK = wasi_import("wasi:io/poll", "[method]pollable.block")
+EXIT = wasi_import("wasi:cli/exit", "exit")
+ENVIRONMENT = wasi_import("wasi:cli/environment", "get-environment")
 
 
 def number_of(module: str, wanted: Import) -> int:
@@ -53,13 +60,12 @@ def number_of(module: str, wanted: Import) -> int:
 @lru_cache(None)
 def native_component(module: str) -> bytes:
     """The puppet of a version, calling WASI 0.2 directly."""
-    interfaces = sorted({each.module for each in NATIVE})
-    imported = "".join(f"  import {name};\n" for name in interfaces)
+    imported = "".join(f"  import {interface}@{VERSION};\n" for interface in ACTS)
     head = f"world {world(module)} {{\n"
-    text = wit_file(module).read_text().replace(head, head + imported) + WASI_WIT
     core = puppet([*imports_of(INTERFACES[module]), *NATIVE])
     with TemporaryDirectory() as folder:
-        wit = Path(folder) / "native.wit"
-        wit.write_text(text)
+        wit = Path(folder) / "wit"
+        shutil.copytree(WIT, wit / "deps")
+        (wit / "native.wit").write_text(wit_file(module).read_text().replace(head, head + imported))
         embedded = run("component", "embed", "--world", world(module), wit, given=core)
         return run("component", "new", given=embedded)

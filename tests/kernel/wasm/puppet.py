@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import wasmtime
 
-from kernel.wasm.abi import signature
-from kernel.wasm.wit import INTERFACES, Function, Interface
+from kernel.wasm.canonical.abi import signature
+from kernel.wasm.canonical.wit import INTERFACES, Function, Interface
 from tests.kernel.wasm import reference
 
 RECEIVED = 1024

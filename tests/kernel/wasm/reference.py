@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from kernel.wasm.wit import Bytes, Enumeration, Function, List, Option, Record, Scalar, Text, Type, Variant
+from kernel.wasm.canonical.wit import Bytes, Enumeration, Function, List, Option, Record, Scalar, Text, Type, Variant
 
 Plain = Any
 
@@ -228,6 +228,7 @@ def plain(kind: Type) -> st.SearchStrategy[Plain]:
         return st.tuples(*(plain(field) for _, field in kind.fields))
     if isinstance(kind, Enumeration):
         return st.integers(0, len(kind.cases) - 1)
+    assert isinstance(kind, Variant)
     return st.one_of(
         *(
             st.tuples(st.just(case), plain(of) if of else st.none())

@@ -8,8 +8,8 @@ from typing import Any
 from kernel.contract.address import ProcessId
 from kernel.contract.guest import Arrival, Failure, SpawnError
 from kernel.contract.message import Reason, Request, Response, SendError, SendErrorKind
-from kernel.wasm import wit
-from kernel.wasm.wit import (
+from kernel.wasm.canonical import wit
+from kernel.wasm.canonical.wit import (
     INTERFACES,
     Bytes,
     Enumeration,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kernel.wasm import abi, wit
-from kernel.wasm.wit import Bytes, Option, Record, Scalar, Text, Type, Variant
+from kernel.wasm.canonical import abi, wit
+from kernel.wasm.canonical.wit import Bytes, Option, Record, Scalar, Text, Type, Variant
 from tests.kernel.wasm import reference
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from kernel.contract.guest import End, GuestConfig, Poll, Print, SendResponse
+from kernel.wasm.canonical.wit import INTERFACES, Interface
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import Fiber
-from kernel.wasm.wit import INTERFACES, Interface
 from tests.kernel.wasm.guests import MEMORY, OUR, arrival, loaded, poll, wat
 from tests.kernel.wasm.official import component, run
 

@@ -4,8 +4,8 @@ import pytest
 import wasmtime
 
 from kernel.wasm.adapter import FILE_FUNCTIONS, FILES_WAT, adapter_wasm, needs_adapter
-from kernel.wasm.component import imports_untrusted
-from kernel.wasm.wit import INTERFACES
+from kernel.wasm.binary.module import imports_untrusted
+from kernel.wasm.canonical.wit import INTERFACES
 
 
 @pytest.mark.parametrize("module", INTERFACES)

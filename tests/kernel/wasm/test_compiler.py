@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import pytest
 import wasmtime
-from wasmtime.component import Component
 
 from kernel.contract import limits
 from kernel.contract.errors import BadModule
 from kernel.wasm import compiler as compiler_module
 from kernel.wasm.compiler import Compiler, Mode
-from tests.kernel.wasm.guests import NECTAR
 from tests.kernel.wasm.modules import loops_over_locals, nested, program
-from tests.kernel.wasm.official import component
-from tests.kernel.wasm.puppet import imports_of, puppet
 
 MANY_FUNCTIONS = program([b"\0\x0b"] * 20_000)
 
@@ -24,9 +20,9 @@ def children(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     started: list[str] = []
     run = compiler_module._run_child
 
-    def noting(code: bytes, mode: Mode) -> bytes:
+    def noting(code: bytes, mode: Mode, seconds: int) -> tuple[bytes, float]:
         started.append(mode)
-        return run(code, mode)
+        return run(code, mode, seconds)
 
     monkeypatch.setattr(compiler_module, "_run_child", noting)
     return started
@@ -43,12 +39,6 @@ def test_a_large_program_is_compiled_by_a_child(children: list[str], mode: Mode)
     assert isinstance(compiled, wasmtime.Module)
     assert [export.name for export in compiled.exports] == ["memory", "cabi_realloc", "init"]
     assert children == [mode]
-
-
-def test_a_component_is_compiled_by_a_child(children: list[str]) -> None:
-    wasm = component(NECTAR.module, puppet(imports_of(NECTAR)))
-    assert isinstance(Compiler("component").compile_untrusted(wasm), Component)
-    assert children == ["component"]
 
 
 def test_a_large_program_that_is_not_valid_is_refused_as_a_small_one_is() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kernel.contract import limits
 from kernel.contract.errors import BadModule
-from kernel.wasm.component import Import, core_module_untrusted, exports_untrusted, imports_untrusted
+from kernel.wasm.binary.module import Import, core_module_untrusted, exports_untrusted, imports_untrusted
 from tests.kernel.wasm.guests import GUESTS
 from tests.kernel.wasm.modules import COMPONENT_HEADER, HEADER, leb, section
 
@@ -84,7 +84,7 @@ def test_a_file_beyond_the_limit_is_refused_unread() -> None:
         (leb(5000), "5000 imports"),
         (leb(1) + leb(5000) + bytes(6000), "a name of 5000 bytes"),
         (leb(1) + leb(2) + b"\xff\xff" + leb(0) + b"\0\0", "not UTF-8"),
-        (leb(1) + leb(1) + b"m" + leb(1) + b"f" + b"\x09", "m f is imported as something unknown"),
+        (leb(1) + leb(1) + b"m" + leb(1) + b"f" + b"\x09", "'f' of 'm' is imported as something unknown"),
         (leb(3) + leb(1) + b"m" + leb(1) + b"f" + b"\0\0", "cut off"),
     ],
 )

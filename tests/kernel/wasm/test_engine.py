@@ -13,10 +13,12 @@ import wasmtime
 
 from kernel.contract.errors import BadModule, KernelError
 from kernel.contract.guest import GuestConfig, Poll
+from kernel.wasm import code_cache as code_cache_module
 from kernel.wasm import engine as engine_module
-from kernel.wasm.compiler import Compiled, Compiler
+from kernel.wasm.compiler import CompileBudget, Compiler
 from kernel.wasm.engine import Engine, check_recursion, self_check
 from kernel.wasm.fiber import Fiber
+from tests.kernel.wasm.component_texts import guest_component
 from tests.kernel.wasm.guests import GUESTS, MEMORY, NECTAR, OUR, poll, receiver, start, wat
 
 REALLOC = '(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0))'
@@ -149,9 +151,9 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     times: list[int] = []
     compile_ = Engine._compile
 
-    def counting(self: Engine, compiler: Compiler, code: bytes) -> Compiled:
+    def counting(self: Engine, compiler: Compiler, code: bytes, budget: CompileBudget) -> wasmtime.Module:
         times.append(len(code))
-        return compile_(self, compiler, code)
+        return compile_(self, compiler, code, budget)
 
     monkeypatch.setattr(Engine, "_compile", counting)
     return times
@@ -174,7 +176,7 @@ def test_another_version_of_wasmtime_compiles_anew(
     tmp_path: Path, compiled: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Engine(tmp_path, False).load(receiver())
-    monkeypatch.setattr(engine_module, "version", lambda _package: "51.0.0")
+    monkeypatch.setattr(code_cache_module, "version", lambda _package: "51.0.0")
     Engine(tmp_path, False).load(receiver())
     assert len(compiled) == 2 * PARTS
 
@@ -191,6 +193,32 @@ def test_a_damaged_entry_is_compiled_anew_and_replaced(tmp_path: Path, compiled:
         assert poll(start(Engine(tmp_path, False), receiver())) is Poll.RECEIVE
     assert len(compiled) == 2 * PARTS
     assert {*tmp_path.iterdir()} == entries
+
+
+def test_what_was_used_least_recently_leaves_a_full_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(tmp_path, False)
+    engine.load(receiver())
+    for number, entry in enumerate(sorted(tmp_path.iterdir())):
+        os.utime(entry, ns=(number, number))
+    old = {*tmp_path.iterdir()}
+    monkeypatch.setattr(code_cache_module, "MAX_BYTES", 1)
+    Engine(tmp_path, False).load(wat("(nop)"))
+    assert not old & {*tmp_path.iterdir()}
+    assert poll(start(Engine(tmp_path, False), receiver())) is Poll.RECEIVE
+
+
+def test_a_core_module_that_two_components_share_is_compiled_once(tmp_path: Path, compiled: list[int]) -> None:
+    for body in ("(nop)", "(drop (i32.const 1))"):
+        Engine(tmp_path, False).load(guest_component("", (), body))
+    assert len(compiled) == len(set(compiled))
+
+
+def test_a_large_program_is_told_of_while_it_is_compiled(tmp_path: Path) -> None:
+    engine, told = Engine(tmp_path, False), list[str]()
+    large = wat("(nop)", extra='(data (i32.const 0) "' + "x" * (1 << 20) + '")')
+    engine.load(large, told.append)
+    Engine(tmp_path, False).load(large, told.append)
+    assert told == [f"compiles core module 1 of 1, 0 % of {len(large):,} bytes are done"]
 
 
 def test_nobody_else_may_enter_the_cache(tmp_path: Path) -> None:

@@ -23,9 +23,9 @@ from kernel.contract.message import (
     SendError,
     SendErrorKind,
 )
+from kernel.wasm.canonical.wit import INTERFACES, Function
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import Fiber
-from kernel.wasm.wit import INTERFACES, Function
 from tests.kernel.wasm.guests import (
     NECTAR,
     OTHER,

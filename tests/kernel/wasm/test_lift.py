@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from kernel.contract import limits
 from kernel.contract.errors import GuestLimit, GuestTrap
 from kernel.contract.guest import Print
-from kernel.wasm.abi import layout, signature
-from kernel.wasm.lift import Lift, compile_lift
-from kernel.wasm.wit import INTERFACES, Function, List
+from kernel.wasm.canonical.abi import layout, signature
+from kernel.wasm.canonical.lift import Lift, compile_lift
+from kernel.wasm.canonical.wit import INTERFACES, Function, List
 from tests.seeds import SOAK
 
 FUNCTIONS = {

@@ -11,9 +11,9 @@ from kernel.contract.capability import Capability
 from kernel.contract.errors import GuestTrap
 from kernel.contract.guest import Arrival
 from kernel.contract.message import Request
-from kernel.wasm import wit
-from kernel.wasm.lower import ALIGNMENT_BITS, BATCH, Lowered, Plain, compile_lower, lower_text
-from kernel.wasm.wit import INTERFACES, Bytes, List, Record, Type
+from kernel.wasm.canonical import wit
+from kernel.wasm.canonical.lower import ALIGNMENT_BITS, BATCH, Lowered, Plain, compile_lower, lower_text
+from kernel.wasm.canonical.wit import INTERFACES, Bytes, List, Record, Type
 from tests.kernel.wasm import reference
 
 TARGET = 1024

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from kernel.contract.guest import GuestConfig, Poll
-from kernel.wasm import wit
-from kernel.wasm.engine import Engine
-from kernel.wasm.fiber import Fiber
-from kernel.wasm.wit import (
+from kernel.wasm.canonical import wit
+from kernel.wasm.canonical.wit import (
     INTERFACES,
     Interface,
     Option,
 )
+from kernel.wasm.engine import Engine
+from kernel.wasm.fiber import Fiber
 from tests.kernel.wasm import guests, reference
 from tests.kernel.wasm.puppet import FLAT_RESULT, Script, imports_of, puppet
 from tests.kernel.wasm.shapes import ANSWER, answers, expected_effects, honest, look_up, shapes, shapes_of_params

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kernel.wasm.source import Source
+from kernel.wasm.canonical.source import Source
 
 
 def test_what_is_written_line_by_line_runs() -> None:

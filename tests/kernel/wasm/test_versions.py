@@ -10,8 +10,8 @@ import pytest
 from kernel.contract.errors import BadModule
 from kernel.contract.guest import Program
 from kernel.contract.message import LazyLoadBlob, Response
+from kernel.wasm.canonical.wit import INTERFACES, Interface
 from kernel.wasm.engine import Engine
-from kernel.wasm.wit import INTERFACES, Interface
 from tests.kernel.wasm import reference
 from tests.kernel.wasm.guests import loaded
 from tests.kernel.wasm.native import native_component

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kernel.wasm.wit import (
+from kernel.wasm.canonical.wit import (
     INTERFACES,
     Bytes,
     Enumeration,

@@ -14,7 +14,7 @@ from kernel.contract.address import Address
 from kernel.contract.events import Inject
 from kernel.contract.guest import Arrival, Failure
 from kernel.contract.message import Request
-from kernel.wasm.wit import INTERFACES
+from kernel.wasm.canonical.wit import INTERFACES
 from nectar_node.base.system_processes import TERMINAL
 from nectar_node.contract.generations import ERRORS, Form
 from nectar_node.system.processes import MAX_TOLD

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kernel.contract.guest import Arrival
-from kernel.wasm.wit import INTERFACES
+from kernel.wasm.canonical.wit import INTERFACES
 from nectar_node.databases.databases import MAX_TRANSACTIONS
 from nectar_node.storage import package_sql
 from nectar_node.storage.ledger import LENT_BYTES, Quotas

@@ -79,3 +79,13 @@ def test_g26_code_that_many_threads_load_at_once_is_kept_by_each(tmp_path: Path)
         assert kept.read_bytes() == code
         assert kept.name == engine.load(code).digest
     engine.close()
+
+
+def test_what_takes_long_to_compile_is_told_of_by_its_file(tmp_path: Path) -> None:
+    large, told = wat("(nop)", extra='(data (i32.const 0) "' + "x" * (1 << 20) + '")'), list[str]()
+    (tmp_path / "large.wasm").write_bytes(large)
+    engine = Engine(None, replayable=True)
+    (tmp_path / "kept").mkdir()
+    load_program(engine, perform, str(tmp_path / "kept"), Location(str(tmp_path), ("large.wasm",)), told.append)
+    assert told == [f"large.wasm: compiles core module 1 of 1, 0 % of {len(large):,} bytes are done"]
+    engine.close()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kernel.contract.guest import Arrival
-from kernel.wasm.wit import INTERFACES
+from kernel.wasm.canonical.wit import INTERFACES
 from nectar_node.base.errors import BadInput
 from nectar_node.http.fetches import BadUrl, Hop, url_untrusted
 from nectar_node.http.private_addresses import AddressReach, reach

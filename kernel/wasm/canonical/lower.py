@@ -29,9 +29,21 @@ from struct import Struct, error
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from kernel.contract.errors import GuestTrap
-from kernel.wasm.abi import Leaf, cases, field_offsets, layout, leaves, payload_offset, struct_format
-from kernel.wasm.source import Source
-from kernel.wasm.wit import Bytes, Enumeration, List, Option, Record, Scalar, Text, Type, Variant
+from kernel.wasm.canonical.abi import Leaf, cases, field_offsets, layout, leaves, payload_offset, struct_format
+from kernel.wasm.canonical.source import Source
+from kernel.wasm.canonical.wit import (
+    Bytes,
+    Enumeration,
+    Flags,
+    Handle,
+    List,
+    Option,
+    Record,
+    Scalar,
+    Text,
+    Type,
+    Variant,
+)
 
 BATCH = 8
 """Pieces that the adapter asks places for before it hands them over."""
@@ -222,7 +234,7 @@ class _Compiler:
             return
         (kind, value, offset), *rest = rest
         match kind:
-            case Scalar() | Enumeration():
+            case Scalar() | Enumeration() | Flags() | Handle():
                 shape.numbers.append((offset, leaves(kind)[0].code, value, value))
             case Text() | Bytes() | List():
                 self._piece(kind, self._bind(value), offset, shape)
@@ -234,7 +246,7 @@ class _Compiler:
                 kinds = tuple(field for _, field in fields)
                 offsets = field_offsets(kinds, offset)
                 rest = [*zip(kinds, names, offsets, strict=True), *rest]
-            case Option(of) if isinstance(of, Scalar | Text | Bytes):
+            case Option(of) if isinstance(of, Scalar | Text | Bytes | Handle | Enumeration):
                 self._option(of, self._bind(value), offset, offset + payload_offset(kind), shape)
             case Option() | Variant():
                 self._fork(kind, value, offset, rest, shape)
@@ -279,10 +291,12 @@ class _Compiler:
         else:
             self._source.line(f"if type({value}) is not bytes: {value} = as_bytes({value})")
 
-    def _option(self, of: Scalar | Text | Bytes, value: str, offset: int, inner: int, shape: _Shape) -> None:
+    def _option(
+        self, of: Scalar | Text | Bytes | Handle | Enumeration, value: str, offset: int, inner: int, shape: _Shape
+    ) -> None:
         """Write an option of a leaf, which does not fork: its payload is zero where there is none."""
         source = self._source
-        if isinstance(of, Scalar):
+        if isinstance(of, Scalar | Handle | Enumeration):
             number = f"{value} or 0"
             shape.numbers.append((offset, "B", f"{value} is not None", f"{value} is not None"))
             shape.numbers.append((inner, leaves(of)[0].code, number, number))

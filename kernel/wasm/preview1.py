@@ -19,7 +19,7 @@ from kernel.wasm import capi
 from kernel.wasm.adapter import FD_WRITE, FD_WRITE_NUMBERS, HOST, WASI
 from kernel.wasm.fiber import Fiber, Running
 from kernel.wasm.host import HostFunction, asynchronous
-from kernel.wasm.wasi_files import FILE_CALLS, span_untrusted
+from kernel.wasm.preview1_files import FILE_CALLS, span_untrusted
 
 _SUCCESS, _BAD_DESCRIPTOR, _INVALID, _NOT_SUPPORTED = 0, 8, 28, 58
 """WASI error numbers."""

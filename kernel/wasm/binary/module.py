@@ -1,9 +1,10 @@
-"""Reads a .wasm file just far enough to find the core module to run, and what that module imports.
+"""Reads a .wasm file just far enough to find the core module to run, and what a core module imports, exports and has.
 
 Owns the section structure of core modules and components (the core specification's binary format, and the Component
-Model's Binary.md). A core module is taken as it is. Of a component the first embedded core module is taken: every
-wit-component output embeds its main module first and the adapters around it after that; we link the main module
-ourselves. What is inside functions is Wasmtime's business.
+Model's Binary.md). A core module is taken as it is. Of a component the first embedded core module is looked at: every
+wit-component output embeds its main module first and the adapters around it after that. If the main module needs no
+more than the process interface and WASI preview 1, it is run alone; if not, `component` says how all of them are
+linked. What is inside functions is Wasmtime's business.
 
 Pure. Every byte is untrusted, and only BadModule leaves. Nothing here allocates more than a slice of its input.
 """
@@ -19,7 +20,7 @@ _CORE = b"\0asm\x01\0\0\0"
 _COMPONENT = b"\0asm\x0d\0\x01\0"
 _HEADER_BYTES = 8
 
-_IMPORT_SECTION, _EXPORT_SECTION = 2, 7
+_IMPORT_SECTION, _TABLE_SECTION, _MEMORY_SECTION, _EXPORT_SECTION = 2, 4, 5, 7
 """Section numbers of a core module."""
 _CORE_MODULE_SECTION = 1
 """Section number of a component."""
@@ -29,6 +30,8 @@ _MAX_IMPORTS = 4096
 """A real module has less than a hundred."""
 _MAX_EXPORTS = 16384
 """A real module has a handful, one that exports all its functions a few thousand."""
+_MAX_TABLES = 100
+"""Wasmtime's own bound."""
 
 _FUNCTION, _TABLE, _MEMORY, _GLOBAL, _TAG = range(5)
 _KIND_NAMES = ("function", "table", "memory", "global", "tag")
@@ -41,6 +44,25 @@ class Import(NamedTuple):
     name: str
     kind: str
     """One of function, table, memory, global or tag."""
+
+
+class Export(NamedTuple):
+    """One export of a core module."""
+
+    name: str
+    kind: str
+    """As in `Import`."""
+
+
+class Contents(NamedTuple):
+    """What a core module has to do with others."""
+
+    imports: list[Import]
+    exports: list[Export]
+    tables: int
+    """Tables of its own."""
+    memories: int
+    """Memories of its own."""
 
 
 def is_component(wasm: bytes) -> bool:
@@ -57,7 +79,7 @@ def core_module_untrusted(wasm: bytes) -> bytes:
         return wasm
     if not is_component(wasm):
         raise BadModule("the file is neither a WebAssembly module nor a component of a known version")
-    for number, start, end in _sections(wasm):
+    for number, start, end in sections_untrusted(wasm):
         if number == _CORE_MODULE_SECTION:
             module = wasm[start:end]
             if module[:_HEADER_BYTES] != _CORE:
@@ -69,24 +91,42 @@ def core_module_untrusted(wasm: bytes) -> bytes:
 
 def imports_untrusted(module: bytes) -> list[Import]:
     """Return what a core module imports, in order. Raises BadModule."""
-    for number, start, end in _sections(module):
+    for number, start, end in sections_untrusted(module):
         if number == _IMPORT_SECTION:
-            return _Reader(module, start, end).imports()
+            return BinaryReader(module, start, end).imports()
     return []
 
 
 def exports_untrusted(module: bytes) -> set[str]:
     """Return the names of what a core module exports. Raises BadModule."""
-    for number, start, end in _sections(module):
+    for number, start, end in sections_untrusted(module):
         if number == _EXPORT_SECTION:
-            return _Reader(module, start, end).exports()
+            return {export.name for export in BinaryReader(module, start, end).exports()}
     return set()
 
 
-def _sections(wasm: bytes) -> list[tuple[int, int, int]]:
-    """Return number, start and end of each section."""
+def read_module_untrusted(module: bytes) -> Contents:
+    """Return what a core module imports, exports and has. Raises BadModule."""
+    if module[:_HEADER_BYTES] != _CORE:
+        raise BadModule("the component embeds a core module of an unknown version")
+    imports, exports, tables, memories = list[Import](), list[Export](), 0, 0
+    for number, start, end in sections_untrusted(module):
+        reader = BinaryReader(module, start, end)
+        if number == _IMPORT_SECTION:
+            imports = reader.imports()
+        elif number == _EXPORT_SECTION:
+            exports = reader.exports()
+        elif number == _TABLE_SECTION:
+            tables = reader.count(_MAX_TABLES, "tables")
+        elif number == _MEMORY_SECTION:
+            memories = reader.count(_MAX_TABLES, "memories")
+    return Contents(imports, exports, tables, memories)
+
+
+def sections_untrusted(wasm: bytes) -> list[tuple[int, int, int]]:
+    """Return number, start and end of each section of a core module or a component. Raises BadModule."""
     found: list[tuple[int, int, int]] = []
-    reader = _Reader(wasm, _HEADER_BYTES, len(wasm))
+    reader = BinaryReader(wasm, _HEADER_BYTES, len(wasm))
     while reader.at < reader.end:
         if len(found) == limits.MAX_SECTIONS:
             raise BadModule(f"the file has more than {limits.MAX_SECTIONS} sections")
@@ -97,11 +137,11 @@ def _sections(wasm: bytes) -> list[tuple[int, int, int]]:
 
 
 def _check_sections(module: bytes) -> None:
-    _sections(module)
+    sections_untrusted(module)
 
 
-class _Reader:
-    """A position within `data[:end]`; every step is checked."""
+class BinaryReader:
+    """A position within `data[:end]`; every step is checked, and raises BadModule."""
 
     __slots__ = ("at", "data", "end")
 
@@ -151,30 +191,35 @@ class _Reader:
         except UnicodeDecodeError as error:
             raise BadModule(f"the name before byte {end} is not UTF-8") from error
 
+    def count(self, limit: int, what: str) -> int:
+        """Return how many of something follow, at least a byte each."""
+        count = self.u32()
+        if count > limit:
+            raise BadModule(f"{count} {what}; {limit} is the limit")
+        if count > self.end - self.at:
+            raise BadModule(f"the file is cut off: at byte {self.at} it announces {count} {what}")
+        return count
+
     def imports(self) -> list[Import]:
         """Return the contents of an import section."""
-        count = self.u32()
-        if count > _MAX_IMPORTS:
-            raise BadModule(f"{count} imports; {_MAX_IMPORTS} is the limit")
         found = []
-        for _ in range(count):
+        for _ in range(self.count(_MAX_IMPORTS, "imports")):
             module, name, kind = self.name(), self.name(), self.byte()
             if kind >= len(_KIND_NAMES):
-                raise BadModule(f"{module} {name} is imported as something unknown (kind {kind})")
+                raise BadModule(f"{name!r} of {module!r} is imported as something unknown (kind {kind})")
             self._skip_type(kind)
             found.append(Import(module, name, _KIND_NAMES[kind]))
         return found
 
-    def exports(self) -> set[str]:
-        """Return the names in an export section."""
-        count = self.u32()
-        if count > _MAX_EXPORTS:
-            raise BadModule(f"{count} exports; {_MAX_EXPORTS} is the limit")
-        found = set()
-        for _ in range(count):
-            found.add(self.name())
-            self.byte()
+    def exports(self) -> list[Export]:
+        """Return the contents of an export section."""
+        found = []
+        for _ in range(self.count(_MAX_EXPORTS, "exports")):
+            name, kind = self.name(), self.byte()
+            if kind >= len(_KIND_NAMES):
+                raise BadModule(f"{name!r} is exported as something unknown (kind {kind})")
             self.u32()
+            found.append(Export(name, _KIND_NAMES[kind]))
         return found
 
     def _skip_type(self, kind: int) -> None:

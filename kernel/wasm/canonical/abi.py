@@ -17,14 +17,34 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from kernel.wasm.wit import Bytes, Enumeration, Function, List, Option, Record, Scalar, Text, Type, Variant
+from kernel.wasm.canonical.wit import (
+    Bytes,
+    Enumeration,
+    Flags,
+    Function,
+    Handle,
+    List,
+    Option,
+    Record,
+    Scalar,
+    Text,
+    Type,
+    Variant,
+)
 
 MAX_FLAT_PARAMS = 16
 """Core numbers; with more, a function takes one pointer (CanonicalABI.md, Flattening)."""
 MAX_FLAT_RESULTS = 1
 """Core numbers; with more, a function takes one more pointer to write its result to."""
 
-_SCALARS = {Scalar.BOOL: (1, "B"), Scalar.U8: (1, "B"), Scalar.U32: (4, "I"), Scalar.U64: (8, "Q")}
+_SCALARS = {
+    Scalar.BOOL: (1, "B"),
+    Scalar.U8: (1, "B"),
+    Scalar.U16: (2, "H"),
+    Scalar.U32: (4, "I"),
+    Scalar.S32: (4, "I"),
+    Scalar.U64: (8, "Q"),
+}
 
 
 class Leaf(NamedTuple):
@@ -33,7 +53,7 @@ class Leaf(NamedTuple):
     offset: int
     """Bytes from the start of the value in memory."""
     code: str
-    """The code in the module struct: B, I or Q, of 1, 4 and 8 bytes."""
+    """The code in the module struct: B, H, I or Q, of 1, 2, 4 and 8 bytes."""
 
 
 class Layout(NamedTuple):
@@ -76,6 +96,10 @@ def layout(kind: Type) -> Layout:
     if isinstance(kind, Scalar):
         size = _SCALARS[kind][0]
         return Layout(size, size)
+    if isinstance(kind, Flags):
+        return Layout(1, 1)
+    if isinstance(kind, Handle):
+        return Layout(4, 4)
     if isinstance(kind, Text | Bytes | List):
         return Layout(8, 4)
     if isinstance(kind, Record):
@@ -117,6 +141,10 @@ def leaves(kind: Type, offset: int = 0) -> list[Leaf]:
     """
     if isinstance(kind, Scalar):
         return [Leaf(offset, _SCALARS[kind][1])]
+    if isinstance(kind, Flags):
+        return [Leaf(offset, "B")]
+    if isinstance(kind, Handle):
+        return [Leaf(offset, "I")]
     if isinstance(kind, Text | Bytes | List):
         return [Leaf(offset, "I"), Leaf(offset + 4, "I")]
     if isinstance(kind, Record):
@@ -170,7 +198,7 @@ def struct_format(numbers: list[Leaf], size: int | None = None) -> str:
         if leaf.offset > end:
             parts.append(f"{leaf.offset - end}x")
         parts.append(leaf.code)
-        end = leaf.offset + {"B": 1, "I": 4, "Q": 8}[leaf.code]
+        end = leaf.offset + {"B": 1, "H": 2, "I": 4, "Q": 8}[leaf.code]
     if size is not None and size > end:
         parts.append(f"{size - end}x")
     return "".join(parts)

@@ -1,8 +1,8 @@
 """The interfaces that guests are compiled against, as data: one table of functions for each version.
 
 Owns the types and functions of `standard` in every version that is understood (the Component Model's WIT), how each
-lifts to the kernel's values and how a kernel's answer is laid out for the guest. Knows neither bytes nor memory: `abi`,
-`lift` and `lower` compile what stands here, `adapter` and `host` loop over it.
+lifts to the kernel's values and how a kernel's answer is laid out for the guest (`kernel.wasm.wasi` has more). Knows
+neither bytes nor memory: `abi`, `lift` and `lower` compile what stands here, `adapter` and `host` loop over it.
 
 A lifted record is built by its `make`; a lowered one is a tuple of its fields in order (the kernel's named tuples have
 the WIT's order); a lowered variant is the pair (case, payload); a lowered enumeration is its number.
@@ -58,7 +58,9 @@ class Scalar(enum.Enum):
 
     BOOL = "bool"
     U8 = "u8"
+    U16 = "u16"
     U32 = "u32"
+    S32 = "s32"
     U64 = "u64"
 
 
@@ -110,7 +112,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Enumeration:
-    """The type enum: the number of a case; lowered only."""
+    """The type enum: the number of a case."""
 
     cases: tuple[str, ...]
 
@@ -124,7 +126,23 @@ class Variant:
     """Builds the lifted value from case and payload; None: lowered only."""
 
 
-Type: TypeAlias = Scalar | Text | Bytes | Option | List | Record | Enumeration | Variant
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """The type flags, of at most eight: a number whose bits they are."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """The type own<…> or borrow<…>: the number of a resource in the guest's table."""
+
+    resource: str
+    """The resource's name, with its interface."""
+    owned: bool
+
+
+Type: TypeAlias = Scalar | Text | Bytes | Option | List | Record | Enumeration | Variant | Flags | Handle
 
 
 class Kind(enum.Enum):
@@ -135,6 +153,7 @@ class Kind(enum.Enum):
     CALL = "leaves one effect and waits for the answer"
     RECEIVE = "waits for a message"
     LOCAL = "is answered from the guest's own record"
+    WASI = "is answered by what the guest has of WASI 0.2, perhaps after some time"
 
 
 @dataclass(frozen=True, slots=True)

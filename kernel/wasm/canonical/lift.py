@@ -20,9 +20,22 @@ from typing import Any, TypeAlias, cast
 
 from kernel.contract import limits
 from kernel.contract.errors import GuestLimit, GuestTrap
-from kernel.wasm.abi import Leaf, layout, leaves, record_layout, signature, struct_format
-from kernel.wasm.source import Source
-from kernel.wasm.wit import Bytes, Function, List, Option, Record, Scalar, Text, Type, Variant
+from kernel.wasm.canonical.abi import Leaf, layout, leaves, record_layout, signature, struct_format
+from kernel.wasm.canonical.source import Source
+from kernel.wasm.canonical.wit import (
+    Bytes,
+    Enumeration,
+    Flags,
+    Function,
+    Handle,
+    List,
+    Option,
+    Record,
+    Scalar,
+    Text,
+    Type,
+    Variant,
+)
 
 Lift: TypeAlias = Callable[[memoryview, bytes | memoryview], tuple[Any, int, int]]
 """(guest memory, the call's raw arguments) to what `Function.make` built, how many bytes of strings it holds, and the
@@ -148,8 +161,14 @@ class _Compiler:
                 return f"({next(feed)} != 0)"
             case Scalar.U8:
                 return f"({next(feed)} & 255)"
-            case Scalar():
+            case Scalar.U16:
+                return f"({next(feed)} & 65535)"
+            case Scalar() | Handle():
                 return next(feed)
+            case Flags(names):
+                return f"({next(feed)} & {(1 << len(names)) - 1})"
+            case Enumeration(names):
+                return self._case(next(feed), len(names), what)
             case Text():
                 return self._text(kind, next(feed), next(feed), what)
             case Bytes():
@@ -169,6 +188,11 @@ class _Compiler:
                 assert kind.make, f"{kind} is never lifted"
                 return self._variant(tuple(payload for _, payload in kind.cases), kind.make, feed, what)
         raise AssertionError(f"{kind} is never lifted")
+
+    def _case(self, number: str, count: int, what: str) -> str:
+        with self._source.block(f"if {number} >= {count}:"):
+            self._source.line(f"raise no_case({what!r}, {number})")
+        return number
 
     def _build(self, make: Callable[..., object], values: list[str]) -> str:
         items = "".join(f"{value}, " for value in values)
@@ -227,8 +251,7 @@ class _Compiler:
     ) -> str:
         source, value, case = self._source, self._source.name("value"), next(feed)
         maker = source.constant("make", make) if make else None
-        with source.block(f"if {case} >= {len(payloads)}:"):
-            source.line(f"raise no_case({what!r}, {case})")
+        self._case(case, len(payloads), what)
         for number, payload in enumerate(payloads):
             with source.block(f"{'el' if number else ''}if {case} == {number}:"):
                 inner = self._value(payload, feed, what) if payload else "None"

@@ -1,0 +1,186 @@
+"""The host functions of one component: the process interface's and those of WASI 0.2, by the component's own options.
+
+A component lowers each function that it calls with a memory and a function that gives memory; there may be several of
+both. So each component has an adapter of its own, which exports `f0`, `f1`, … in the order of `ComponentPlan.host`.
+What is behind them is the same as for a core module (`host`), and for WASI what `wasi.interfaces` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from struct import Struct
+from typing import Any
+
+from kernel.contract.errors import BadModule, GuestTrap
+from kernel.wasm import capi
+from kernel.wasm.adapter import FIRST_REALLOC_SLOT, HOST, Adapted, host_numbers
+from kernel.wasm.binary import component as binary
+from kernel.wasm.binary.component import DROP, ComponentPlan
+from kernel.wasm.canonical.abi import signature
+from kernel.wasm.canonical.wit import INTERFACES, Function, Handle, Interface, Kind, Scalar
+from kernel.wasm.fiber import Fiber, Running, hand_over_codes
+from kernel.wasm.host import (
+    Act,
+    HostFunction,
+    asynchronous,
+    compiled_lift,
+    compiled_lower,
+    function_callback,
+    pause_and_place,
+    selecting,
+)
+from kernel.wasm.wasi.interfaces import WasiFunction, wasi_function, wasi_interface, wasi_resource
+from kernel.wasm.wasi.state import WasiWait
+
+_U32, _U64 = Struct("<I"), Struct("<Q")
+_FLAT = {
+    "i32": (Struct(f"<B{capi.VALUE_OFFSET - 1}xI"), capi.I32),
+    "i64": (Struct(f"<B{capi.VALUE_OFFSET - 1}xQ"), capi.I64),
+}
+"""How the one result of an asynchronous function is written, by its core type."""
+_DROP = Function("drop", Kind.WASI, (("self", Scalar.U32),))
+
+
+def export_name(number: int) -> str:
+    """Return under which name the adapter exports a host function of the plan."""
+    return f"f{number}"
+
+
+def check_imports(plan: ComponentPlan) -> Interface | None:
+    """Check that all that a component imports is offered; return the process interface among it. Raises BadModule."""
+    known = [name for name in plan.imports if name in INTERFACES]
+    for name in plan.imports:
+        if name not in INTERFACES and wasi_interface(name) is None:
+            raise BadModule(f"it imports {name!r}, which this node does not offer")
+    if len(set(known)) > 1:
+        raise BadModule(f"it imports two versions of one interface: {known[0]} and {known[1]}")
+    for each in plan.host:
+        _offered(each)
+    return INTERFACES[known[0]] if known else None
+
+
+def _offered(wanted: binary.LoweredFunction) -> Function | WasiFunction | str:
+    """Return what is behind a function, for one that drops the kind of resource. Raises BadModule."""
+    interface, name, *_ = wanted
+    found: Function | WasiFunction | str | None
+    if interface in INTERFACES:
+        found = INTERFACES[interface].function(name)
+    elif name.startswith(DROP):
+        found = wasi_resource(interface, name.removeprefix(DROP))
+    else:
+        found = wasi_function(interface, name)
+    if found is None:
+        raise BadModule(f"it imports the function {name!r} of {interface!r}, which this node does not offer")
+    return found
+
+
+def component_functions(plan: ComponentPlan, running: Running) -> tuple[list[Adapted], list[HostFunction]]:
+    """Return what the adapter of a component offers, and what it imports."""
+    adapted, functions = list[Adapted](), pause_and_place(running)
+    selects = len(plan.memories) > 1
+    for number, wanted in enumerate(plan.host):
+        name, found = export_name(number), _offered(wanted)
+        memory = wanted.memory if selects else None
+        function, callback = _callback(found, wanted.name, memory, running)
+        slot = 0 if wanted.realloc is None else FIRST_REALLOC_SLOT + wanted.realloc
+        if isinstance(found, WasiFunction) and found.act is None:
+            # It writes its result itself, without any memory from the guest: nothing for the adapter to do.
+            core = signature(found.function)
+            function = Function(name, Kind.WASI, tuple((str(i), _NUMBERS[each]) for i, each in enumerate(core.params)))
+            if core.results:
+                function = Function(name, Kind.WASI, function.params, _NUMBERS[core.results[0]])
+        adapted.append(Adapted(name, function, slot))
+        functions.append(HostFunction(HOST, name, host_numbers(function), callback))
+    return adapted, functions
+
+
+_NUMBERS = {"i32": Scalar.U32, "i64": Scalar.U64}
+
+
+def _callback(
+    found: Function | WasiFunction | str, name: str, memory: int | None, running: Running
+) -> tuple[Function, Any]:
+    """Return a function with the callback, for C, that is behind it."""
+    if isinstance(found, str):
+        return _DROP, _unchecked(name, _drop(found), running)
+    if isinstance(found, Function):
+        return found, function_callback(found, running, memory)
+    if found.act is None:
+        return found.function, _unchecked(name, _not_offered(found, name, memory), running)
+    return found.function, asynchronous(name, selecting(_wasi(found), memory), running)
+
+
+def _unchecked(name: str, act: Callable[[Fiber, memoryview], None], running: Running) -> Any:
+    """Return the callback of a function that takes no time."""
+
+    def callback(_env: int, _caller: int, args: int, _count: int) -> int | None:
+        guest = running.guest
+        try:
+            act(guest, capi.window(args))
+        except BaseException as error:
+            return guest.trap_for(name, error)
+        return None
+
+    return capi.UncheckedCallback(callback)
+
+
+def _drop(kind: str) -> Callable[[Fiber, memoryview], None]:
+    def drop(guest: Fiber, raw: memoryview) -> None:
+        assert guest.wasi is not None
+        guest.wasi.drop(_U32.unpack_from(raw)[0], kind)
+
+    return drop
+
+
+def _not_offered(found: WasiFunction, name: str, memory: int | None) -> Callable[[Fiber, memoryview], None]:
+    """Return what writes into the result that a function is not supported, or traps where the result cannot say so."""
+    core, refusal = signature(found.function), found.refusal
+    if refusal is None or not core.returns_through_pointer:
+        raise_name = f"{found.interface} is not offered by this node"
+
+        def refuse(_guest: Fiber, _raw: memoryview) -> None:
+            raise GuestTrap(raise_name)
+
+        return refuse
+    place = (len(core.params) - 1) * capi.RAW_VALUE_BYTES
+
+    def answer(guest: Fiber, raw: memoryview) -> None:
+        if memory is not None:
+            guest.select_memory(memory)
+        (target,) = _U32.unpack_from(raw, place)
+        if target + len(refusal) > len(guest.memory):
+            guest.memory_grew()
+        if target + len(refusal) > len(guest.memory):
+            raise GuestTrap("the place for a result lies outside the memory")
+        guest.memory[target : target + len(refusal)] = refusal
+
+    return answer
+
+
+def _wasi(found: WasiFunction) -> Act:
+    function, do = found.function, found.act
+    assert do is not None
+    lift, lower = compiled_lift(function), compiled_lower(function)
+    handles = [(i, kind.resource) for i, (_, kind) in enumerate(function.params) if isinstance(kind, Handle)]
+    results_flat = signature(function).results
+    struct, number_kind = _FLAT[results_flat[0]] if results_flat else (None, 0)
+
+    def act(guest: Fiber, raw: memoryview, results: int) -> bytes:
+        values, _, target = lift(guest.memory, raw)
+        state = guest.wasi
+        assert state is not None
+        if handles:
+            values = list(values)
+            for i, kind in handles:
+                values[i] = state.get(values[i], kind)
+        value = do(state, *values)
+        if type(value) is WasiWait:
+            return guest.wait(value, lower, target, results)
+        if lower is not None:
+            guest.lowered = lowered = lower(value, target)
+            hand_over_codes(lowered.codes, results)
+        elif struct is not None:
+            struct.pack_into(capi.window(results), 0, number_kind, value)
+        return guest.go_on()
+
+    return act
