@@ -61,7 +61,7 @@ def test_json_comes_back_as_it_was_with_floats_and_integers_of_any_size(value: A
         {1: 2},
         {None: 2},
         {"a": {True: 1}},
-        object(),
+        Ellipsis,
         {1, 2},
         "\ud800",
     ],
