@@ -263,9 +263,11 @@ class Simulation(NodeContext, Lab):
         return self.nodes.get(host) or self.down[host]
 
     def close(self) -> None:
-        """Free what the guests of all nodes hold, which no garbage collector sees: gigabytes of address space each."""
+        """Free what no garbage collector sees: gigabytes of address space that guests hold, and databases, which SQLite
+        keeps together with their nodes."""
         for node in (*self.nodes.values(), *self.down.values()):
             node.core.machine.close()
+            node.disk.close_store()
 
     # --- faults -----------------------------------------------------------------------------------------------------
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
+from nectar_node.core.core import NodeCore
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import draw_plan
 from testnet.sim.programs import Programs
@@ -25,3 +27,9 @@ def test_a_run_gives_back_the_memory_of_its_guests_also_of_those_that_crashed() 
     before = mapped()
     run(plan, programs)
     assert mapped() - before < 4096 * MIB  # one guest that stays takes more
+
+
+def test_no_node_of_a_run_is_there_after_it() -> None:
+    run(draw_plan(SCENARIOS["store"], 1), Programs())
+    gc.collect()
+    assert not [each for each in gc.get_objects() if type(each) is NodeCore]
