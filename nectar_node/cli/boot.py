@@ -32,7 +32,7 @@ from nectar_node.launcher.arguments import (
     parse_routers,
     parse_tls,
 )
-from nectar_node.launcher.boot_options import BootOptions, as_before, keep_options, kept_options
+from nectar_node.launcher.boot_options import BootOptions, as_before, kept_options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, DIRECTORY_VARIABLE, LocalNetwork
 from nectar_node.launcher.node_config import make_config
 from nectar_node.launcher.passwords import with_password
@@ -281,7 +281,6 @@ def _boot_here(network: LocalNetwork, name: str, options: BootOptions, *, once: 
     if name == REGISTRAR_NAME:
         options = as_before(network.folder, place, options)
     own_files.make_folder(place.path)
-    keep_options(place, options)
     config = make_config(network, name, with_password(place, options))
     # Importing this loads trio and Wasmtime, which costs as much as everything else together.
     return supervisor.run_once(config) if once else supervisor.run_supervised(config)

@@ -141,7 +141,8 @@ class Supervisor:
             with contextlib.suppress(OSError):  # it has gone away
                 os.write(descriptor, report)
             os.close(descriptor)
-            self._config = replace(self._config, ready_descriptor=None)
+        # The boot file may have been changed since by `nectar config` when the node is started again.
+        self._config = replace(self._config, ready_descriptor=None, boot_file=None)
 
     def _wait(self, seconds: float) -> bool:
         """Wait before a restart, holding the node's lock; False: it is not to be started again."""
