@@ -53,6 +53,7 @@ FLOORS = {
             "nectar_node.peers",
             "nectar_node.cli",
             "nectar_node.cli.backups",
+            "nectar_node.cli.starting",
             "nectar_node.cli.web",
         ),
         ("nectar_node.databases",),
