@@ -471,6 +471,8 @@ class Node:
                 raise CannotStart(
                     f"{self.config.name} cannot keep its options: {file}: {error.strerror}. Mend it, and start again."
                 ) from error
+        if self._browsers is not None:
+            log.write_line("http", f"browsers reach {self.config.name} at {self._browsers.url}")
         _tell_ready(self.config, {"endpoint": list(self._endpoint), "warning": warning})
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from nectar_node.base.errors import BadInput, CannotStart
 from nectar_node.base.folder import NodeFolder
 from nectar_node.cli.main import main
-from nectar_node.contract.config import GENESIS_FILE, REGISTRAR_NAME
+from nectar_node.contract.config import GENESIS_FILE, LOOPBACK, REGISTRAR_NAME
 from nectar_node.launcher import launch
 from nectar_node.launcher.boot_options import DEFAULT_OPTIONS, BootOptions, kept_options
 from nectar_node.launcher.launch import CannotStop, decode_report_untrusted, parse_names
@@ -157,6 +157,18 @@ def test_a_node_that_runs_keeps_the_options_it_was_given_and_those_that_a_later_
     assert kept_options(folder) == replace(given, invite_only=False)
     try:
         assert main(words) == 0
+    finally:
+        launch.stop([folder])
+
+
+def test_a_node_that_serves_browsers_says_where_as_soon_as_it_runs(tmp_path: Path) -> None:
+    network = LocalNetwork(tmp_path)
+    folder = network.place(REGISTRAR_NAME)
+    launch.start(network, [(REGISTRAR_NAME, BootOptions(packages=(), http=(LOOPBACK, 0)))])
+    try:
+        with network.connect(REGISTRAR_NAME) as client:
+            url = client.ask("status")["http"]
+        assert f"http: browsers reach registrar.nec at {url}\n" in folder.log.read_text()
     finally:
         launch.stop([folder])
 
