@@ -47,7 +47,7 @@ FLOORS = {
             "nectar_node.http",
             "nectar_node.toolchains",
         ),
-        ("nectar_node.http.bodies",),
+        ("nectar_node.http.bodies", "nectar_node.http.fetching"),
         (
             "nectar_node.system",
             "nectar_node.peers",
