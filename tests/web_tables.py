@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from nectar_node.http.fetch_queue import FetchQueue
+from nectar_node.http.fetching.queue import FetchQueue
 from nectar_node.system.http_client import HttpClient
 from nectar_node.system.http_server import HttpServer
 
@@ -44,9 +44,9 @@ def of_client(client: HttpClient) -> dict[str, int]:
     """The sizes of the client's tables that hold something."""
     return _filled(
         {
-            "calls": len(client._works) + len(client._of),
+            "calls": len(client._calls) + len(client._of),
             "channels": len(client._channels),
-            "messages for processes": len(client._ready) + len(client._full),
+            "messages for processes": len(client._incoming),
             **{f"queue {number}": size for number, size in enumerate(_queue(client.queue))},
         }
     )

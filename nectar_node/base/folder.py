@@ -145,6 +145,7 @@ class NodeFolder:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         except OSError as error:
+            os.close(descriptor)
             error.filename = str(self.lock)
             raise
         return descriptor

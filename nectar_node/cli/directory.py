@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -114,5 +115,6 @@ def _replace(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         staging.replace(path)
     except OSError as error:
-        staging.unlink(missing_ok=True)
+        with suppress(OSError):
+            staging.unlink()
         raise BadInput(f"Cannot write {path}: {error.strerror}.") from error

@@ -30,18 +30,18 @@ _GROUPS = {
     "keys": "keys",
     "directory": "directory",
     "inbox": "inbox",
-    "config": "config",
+    "config": "starting.config",
     "state": "df",
     "backup": "backups.backup",
     "sessions": "web.sessions",
 }
 """The commands' modules, each with an `app`."""
 _COMMANDS = {
-    "boot": "boot",
+    "boot": "starting.boot",
     "send": "send",
     "message": "message",
-    "start": "start",
-    "kill": "start",
+    "start": "starting.start",
+    "kill": "starting.start",
     "run": "run",
     "ps": "inspect",
     "top": "top",

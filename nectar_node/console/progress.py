@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, Self
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -119,13 +119,33 @@ class _Lines:
         return None
 
 
-class _Bar:
+class _Drawn:
+    """What is drawn on a terminal again and again, in the same place, until its context ends."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def note(self, sentence: str) -> None:
+        """Print a line above it."""
+        self._progress.console.print(output.printable(sentence))
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+
+class _Bar(_Drawn):
     """A bar that is drawn again and again in the same place, and becomes shorter when its text becomes longer."""
 
     def __init__(self, console: Console, title: str) -> None:
         self._title = title
         self._longest = 0
-        self._progress = Progress(_TEXT, console=console)
+        super().__init__(Progress(_TEXT, console=console))
         self._task: TaskID = self._progress.add_task(title, total=None, text="starting")
         self._make_room("starting")
 
@@ -141,38 +161,16 @@ class _Bar:
         bar = (BarColumn(bar_width=left),) if left >= _LEAST_BAR else ()
         self._progress.columns = (*((_TITLE,) if left >= 0 else ()), *bar, _TEXT)
 
-    def note(self, sentence: str) -> None:
-        """Print a line above the bar."""
-        self._progress.console.print(output.printable(sentence))
 
-    def __enter__(self) -> _Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-
-
-class Bars:
+class Bars(_Drawn):
     """Several bars on a terminal, one below the other; each may be shown by a thread of its own."""
 
     def __init__(self, console: Console) -> None:
-        self._progress = Progress(_TITLE, BarColumn(), _TEXT, console=console)
+        super().__init__(Progress(_TITLE, BarColumn(), _TEXT, console=console))
 
     def add(self, title: str) -> Display:
         """Return one more, which is drawn as long as all of them are."""
         return _OneOfBars(self._progress, self._progress.add_task(output.printable(title), total=None, text="starting"))
-
-    def __enter__(self) -> Bars:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
 
 
 class _OneOfBars:

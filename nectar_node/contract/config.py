@@ -171,6 +171,8 @@ class NodeConfig:
     """Whether to start with what is left of a damaged store."""
     take_over: bool = False
     """Whether to start although a copy of the node has taken its place."""
+    boot_file: bytes | None = field(default=None, repr=False)
+    """What is written to `folder.boot` once it runs, for its next boot; None: nothing."""
 
     @property
     def is_registrar(self) -> bool:

@@ -141,7 +141,7 @@ class Packages:
             raise demand(wanted, question, self._core.our)
         had_copy = has_copy(allowed, self._folder)
         allowed = await trio.to_thread.run_sync(with_copy, allowed, self._folder)
-        before = self._core.packages.get(wanted.id)
+        before, decided = self._core.packages.get(wanted.id), self._core.decisions.of(wanted.id)
         whole = not fields.single
         try:
             ended = await self._install(allowed, whole=whole, copied=not had_copy)
@@ -156,6 +156,8 @@ class Packages:
         if trapped and before is not None and before.digest != allowed.digest and not fields.keep:
             failure = RolledBack(_rolled_back(wanted, trapped[0], self._core.traps[trapped[0]]))
             await self._install(before, whole=whole)
+            self._core.decide(wanted.id, decided, trio.current_time())
+            self._turn()
             await self._kept()
             if not had_copy:
                 await trio.to_thread.run_sync(discard_copy, allowed)

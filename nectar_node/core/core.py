@@ -383,9 +383,9 @@ class NodeCore:
         self._installer.install(package, token, anew=anew, whole=whole, started=True)
 
     @_guarded
-    def decide(self, package: PackageId, decision: Decision, now: float) -> None:
+    def decide(self, package: PackageId, decision: Decision | None, now: float) -> None:
         """Keep the user's decision about a package, for the next boot too: the package does not get what the user
-        denied.
+        denied. None: forget it.
         """
         self.decisions.decide(package, decision)
 

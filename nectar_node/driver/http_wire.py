@@ -24,7 +24,7 @@ import httpx
 import trio
 
 from nectar_node.contract.http_client import ServerCall
-from nectar_node.http.private_addresses import why_unreachable
+from nectar_node.http.fetching.addresses import why_unreachable
 
 CONNECT_SECONDS = 10.0
 """Seconds for one address of a server, and for the start of TLS: another one may answer."""

@@ -203,9 +203,9 @@ class Node:
     async def run(self) -> None:
         """Listen, join, boot packages, report that the node is ready, and serve until told to stop."""
         prepared, config = self._prepared, self.config
+        self._listen_for_browsers()  # first: a registrar that listens for nodes writes the genesis file
         listener = await listen(config, self._transport, prepared.directory, prepared.identity)
         self._endpoint = (config.host, listener.port)
-        self._listen_for_browsers()
         socket = server.bind(config.folder.control)
         path, note = config.folder.path, self._log.note
         commands = control.Control(self._core, path, self._status, self._turn, self._ready, note, self._snapshots)
@@ -459,6 +459,20 @@ class Node:
     def _on_ready(self, ready: Ready) -> None:
         self._ready.set()
         warning = ready.warning or open_to_all(self.config)
+        self._nursery.start_soon(self._report_ready, warning)
+
+    async def _report_ready(self, warning: str | None) -> None:
+        """Keep the options of this boot, since the node runs with them, and tell who started it; raises CannotStart."""
+        file = self.config.folder.boot
+        if self.config.boot_file is not None:
+            try:
+                own_files.write(file, self.config.boot_file)
+            except OSError as error:
+                raise CannotStart(
+                    f"{self.config.name} cannot keep its options: {file}: {error.strerror}. Mend it, and start again."
+                ) from error
+        if self._browsers is not None:
+            log.write_line("http", f"browsers reach {self.config.name} at {self._browsers.url}")
         _tell_ready(self.config, {"endpoint": list(self._endpoint), "warning": warning})
 
 

@@ -92,9 +92,13 @@ DEFAULT_OPTIONS = BootOptions()
 
 
 def keep_options(folder: NodeFolder, options: BootOptions) -> None:
-    """Write the options of the node in `folder` to its boot file, for the next start, without password and lifeline."""
-    value = {"version": _VERSION, **_value(options)}
-    own_files.write(folder.boot, (json.dumps(value, indent=2, default=_text) + "\n").encode())
+    """Write the options of the node in `folder` to its boot file, for the next start."""
+    own_files.write(folder.boot, encode_options(options))
+
+
+def encode_options(options: BootOptions) -> bytes:
+    """Return the boot file with these options, without password and lifeline."""
+    return (json.dumps({"version": _VERSION, **_value(options)}, indent=2, default=_text) + "\n").encode()
 
 
 def kept_options(folder: NodeFolder) -> BootOptions:
@@ -153,7 +157,7 @@ def decode_told_untrusted(data: bytes) -> BootOptions:
 
 
 def decode_options_untrusted(data: bytes) -> BootOptions:
-    """Return what `keep_options` has written, with the usual values of options that it does not hold; raises
+    """Return what `encode_options` has written, with the usual values of options that it does not hold; raises
     ValueError.
     """
     return _decode(data, _NOT_KEPT)

@@ -24,7 +24,7 @@ from nectar_node.base import own_files
 from nectar_node.base.errors import BadFolder, BadInput, CannotStart, NodeError
 from nectar_node.base.folder import NodeFolder
 from nectar_node.contract.config import GENESIS_FILE, REGISTRAR_NAME
-from nectar_node.launcher.boot_options import BootOptions, as_before, encode_told, keep_options
+from nectar_node.launcher.boot_options import BootOptions, as_before, encode_told
 from nectar_node.launcher.local_network import LocalNetwork
 from nectar_node.launcher.log_reader import last_line
 from nectar_node.launcher.passwords import with_password
@@ -128,7 +128,6 @@ def _spawn(network: LocalNetwork, name: str, options: BootOptions) -> StartingPr
     command = [*options.prefix, sys.executable, "-P", "-m", *_NODE]
     try:
         own_files.make_folder(folder.path)
-        keep_options(folder, options)
     except OSError as error:
         raise _cannot_start(name, error) from error
     return spawn(name, folder, command, (name, str(network.folder)), options.lifeline)

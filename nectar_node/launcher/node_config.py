@@ -9,7 +9,7 @@ from kernel.contract.errors import BadAddress
 from nectar_node.base.errors import BadInput
 from nectar_node.base.shipped import SHIPPED_FOLDER
 from nectar_node.contract.config import REGISTRAR_NAME, GenesisFile, HttpPlace, NodeConfig, StaticFile
-from nectar_node.launcher.boot_options import BootOptions
+from nectar_node.launcher.boot_options import BootOptions, encode_options
 from nectar_node.launcher.local_network import LocalNetwork
 
 SHIPPED = ("echo", "file_transfer", "hello", "terminal")
@@ -54,6 +54,7 @@ def make_config(
         invitation=options.invitation,
         by_invitation=name == REGISTRAR_NAME and options.invite_only is True,
         static=StaticFile(*options.directory) if options.directory is not None else None,
+        boot_file=encode_options(options),
     )
 
 

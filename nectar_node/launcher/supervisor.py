@@ -25,7 +25,7 @@ from dataclasses import replace
 from types import FrameType
 
 from nectar_node.base import log
-from nectar_node.base.errors import EX_SOFTWARE, AlreadyRunning
+from nectar_node.base.errors import EX_SOFTWARE, AlreadyRunning, NodeError
 from nectar_node.base.program import load_module
 from nectar_node.contract.config import NodeConfig
 
@@ -141,13 +141,17 @@ class Supervisor:
             with contextlib.suppress(OSError):  # it has gone away
                 os.write(descriptor, report)
             os.close(descriptor)
-            self._config = replace(self._config, ready_descriptor=None)
+        # The boot file may have been changed since by `nectar config` when the node is started again.
+        self._config = replace(self._config, ready_descriptor=None, boot_file=None)
 
     def _wait(self, seconds: float) -> bool:
         """Wait before a restart, holding the node's lock; False: it is not to be started again."""
         try:
             lock = self._config.folder.acquire()
-        except (AlreadyRunning, OSError):  # somebody else has started it, or its folder is gone
+        except AlreadyRunning:  # somebody else has started it
+            return False
+        except (NodeError, OSError) as error:  # its folder is gone, or the disk takes nothing more
+            log.write_line("node", f"{self._config.name} is not started again: {error}")
             return False
         try:
             lifeline = [] if self._config.lifeline is None else [self._config.lifeline]

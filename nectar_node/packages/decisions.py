@@ -49,12 +49,13 @@ class Decisions:
         """Return the latest decision about a package; None: it was never started."""
         return self._known.get(package)
 
-    def decide(self, package: PackageId, decision: Decision) -> None:
-        """Replace the decision about a package."""
+    def decide(self, package: PackageId, decision: Decision | None) -> None:
+        """Replace the decision about a package; None: forget it."""
         if self._known.get(package) == decision:
             return
         self._known.pop(package, None)
-        self._known[package] = decision
+        if decision is not None:
+            self._known[package] = decision
         self._changed[package] = None
         while len(self._known) > MAX_DECISIONS:
             oldest = next(iter(self._known))

@@ -18,6 +18,7 @@ from nectar_node.base import log
 from nectar_node.base.descriptors import insist
 from nectar_node.storage import long_operations as long
 from nectar_node.storage import operations as ops
+from nectar_node.storage import removing, whole_files
 from nectar_node.storage.archive import BadArchive
 from nectar_node.storage.database import Database
 from nectar_node.storage.folder_copies import copy_folder
@@ -237,13 +238,13 @@ _IN_STEPS: dict[type, Callable[[Any, Ledger], Work]] = {
     ops.ReadAt: long.read_at,
     ops.WriteAt: long.write_at,
     ops.ListFolder: long.list_folder,
-    ops.RemoveFolder: long.remove_folder,
+    ops.RemoveFolder: removing.remove_folder,
     ops.Rename: long.rename,
-    ops.Hash: long.hash_file,
-    ops.Replace: long.replace,
-    ops.Copy: long.copy,
+    ops.Hash: whole_files.hash_file,
+    ops.Replace: whole_files.replace,
+    ops.Copy: whole_files.copy,
     ops.CopyFolder: copy_folder,
-    ops.Unpack: long.unpack,
+    ops.Unpack: whole_files.unpack,
     ops.Measure: long.measure,
     ops.Survey: long.survey,
 }

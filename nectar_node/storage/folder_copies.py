@@ -15,17 +15,17 @@ from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 from nectar_node.storage import operations as ops
+from nectar_node.storage import steps
 from nectar_node.storage.ledger import UNCOUNTED, Ledger
-from nectar_node.storage.long_operations import Below, blocks, empty, write_on
 from nectar_node.storage.opened import FILE, FOLDER, check_space, folder_of, size_in
+from nectar_node.storage.removing import Below, empty
 from nectar_node.storage.steps import Work
+from nectar_node.storage.whole_files import blocks, write_on
 
 MAX_SYNCS = 64
 """Files and folders of a copy that are synced one by one: each sync takes milliseconds. Of a larger one the whole file
 system is synced once, which takes the longer the more others have written to it.
 """
-ENTRIES = 256
-"""Entries that are counted in one step."""
 INTO_ITSELF = "a folder cannot be copied into itself"
 TOO_DEEP = f"the copy would be more than {ops.MAX_DEPTH} folders deep"
 CHANGED = "the folder has grown while it was copied"
@@ -110,7 +110,7 @@ def _total(source: ops.Location, deepest: int) -> Generator[None, None, ops.Usag
                     folders.append(ops.Location(location.root, (*location.parts, found.name)))
                 elif len(location.parts) - len(source.parts) == deepest:
                     raise OSError(errno.EINVAL, TOO_DEEP)
-                if not files % ENTRIES:
+                if not files % steps.ENTRIES:
                     yield
         yield
     return ops.Usage(size, files)

@@ -8,6 +8,8 @@ from nectar_node.storage.operations import STOPPED, DiskError, Outcome
 
 Work = Generator[None, None, Outcome]
 """A generator of which each `yield` ends a step; the value that it returns is the outcome."""
+ENTRIES = 256
+"""Entries of folders that are looked at, copied or removed in one step."""
 
 
 class Steps:

@@ -9,19 +9,17 @@ WebSocketClose of the same fields.
 As with the HTTP server, the name that a process calls says which shapes of errors it parses, and is the name that it is
 called by. Redirects are followed here, so each hop is decided and bounded like the first. An answer is neither
 decompressed nor kept, no cookie is, and no connection serves two requests: what two packages ask is nothing to each
-other. Which addresses they reach is decided by `nectar_node.http.private_addresses`, where they are known: by the
+other. Which addresses they reach is decided by `nectar_node.http.fetching.addresses`, where they are known: by the
 driver.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections import deque
 from collections.abc import Callable
 from itertools import count
-from typing import NamedTuple
 
-from kernel.contract.address import Address, PackageId, ProcessId
+from kernel.contract.address import Address, ProcessId
 from kernel.contract.events import Inject
 from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request
 from nectar_node.base.system_processes import HTTP_CLIENT, HTTP_CLIENT_LATE
@@ -37,7 +35,6 @@ from nectar_node.contract.http_client import (
     MessageType,
     ServerCall,
     SocketClosed,
-    SocketHold,
     SocketOpened,
     SocketPiece,
     SocketPush,
@@ -45,8 +42,9 @@ from nectar_node.contract.http_client import (
 )
 from nectar_node.contract.json_shapes import RequestRefused, dump, load_untrusted, variant_untrusted
 from nectar_node.contract.memory_budget import MemoryBudget
-from nectar_node.http import fetch_requests
-from nectar_node.http.fetch_errors import (
+from nectar_node.http.fetching import requests as fetch_requests
+from nectar_node.http.fetching.calls import IncomingMessage, PendingCall
+from nectar_node.http.fetching.errors import (
     CallRefused,
     alike,
     malformed,
@@ -55,18 +53,19 @@ from nectar_node.http.fetch_errors import (
     push_failed,
     unknown_channel,
 )
-from nectar_node.http.fetch_queue import FetchQueue
-from nectar_node.http.fetch_requests import (
+from nectar_node.http.fetching.hops import (
+    MAX_REDIRECTS,
+    Hop,
+    answer_headers,
+)
+from nectar_node.http.fetching.incoming import IncomingTurns
+from nectar_node.http.fetching.queue import FetchQueue
+from nectar_node.http.fetching.requests import (
     channel_untrusted,
     hop_untrusted,
     http_untrusted,
     message_untrusted,
     text_field_untrusted,
-)
-from nectar_node.http.fetches import (
-    MAX_REDIRECTS,
-    Hop,
-    answer_headers,
 )
 from nectar_node.system.process import SORRY, Cause, SystemAction, SystemProcess, SystemToken, bare, reply
 
@@ -78,63 +77,6 @@ USUAL_SECONDS = 30.0
 """Seconds for a call of which nobody waits for the outcome, and for the opening of a WebSocket."""
 MAX_SECONDS = 3600.0
 """Seconds for any call: a longer one is a connection that nobody looks after."""
-LOOK_SECONDS = 0.05
-"""Seconds until it is looked again whether a process has room for what a server has sent it."""
-
-
-class _Incoming(NamedTuple):
-    """What a server has sent on a WebSocket, for its process; of no kind: it has closed it."""
-
-    kind: MessageType | None
-    data: bytes
-
-
-class _Work:
-    """A call of a process: a request with its redirects, or a WebSocket."""
-
-    def __init__(self, id: int, envelope: Envelope, hop: Hop, channel: int | None) -> None:
-        self.id = id
-        self.request: Envelope | None = bare(envelope)
-        """The request that is to be answered; None: it has been."""
-        self.process = envelope.source.process
-        self.server = envelope.target.process
-        """The name under which the process knows this one."""
-        self.hop = hop
-        self.hops = 0
-        self.channel = channel
-        self.url = ""
-        """The text that the process has sent."""
-        self.began = False
-        self.tells = False
-        """Whether its requester is told when its time is over: the kernel does that for those whom it knows."""
-        self.size = 0
-        """Bytes that are counted for it."""
-        self.status = 0
-        self.headers: dict[str, str] = {}
-        self.body = bytearray()
-        """Of an answer, or of a message of a WebSocket, as far as it is there."""
-        self.is_open = False
-        self.is_broken = False
-        """Whether the server has closed it, which its process is still to be told."""
-        self.pushes: deque[tuple[Envelope, int]] = deque()
-        """Pushes that have not left, with their bytes."""
-        self.incoming: deque[_Incoming] = deque()
-        self.held = False
-
-    @property
-    def token(self) -> tuple[int, int]:
-        """The token of the connection; what still comes of the one before a redirect has another."""
-        return self.id, self.hops
-
-    @property
-    def package(self) -> PackageId:
-        """Whose call it is."""
-        return self.process.package_id
-
-    @property
-    def is_socket(self) -> bool:
-        """Whether it is a WebSocket."""
-        return self.channel is not None
 
 
 class HttpClient(SystemProcess):
@@ -158,20 +100,15 @@ class HttpClient(SystemProcess):
         self._our = our
         self._config = config
         self._awaited_until = awaited_until
-        self._has_room = has_room
-        self.queue: FetchQueue[_Work] = FetchQueue(config.places, memory)
+        self.queue: FetchQueue[PendingCall] = FetchQueue(config.places, memory)
         self._ids = count(1)
-        self._works: dict[int, _Work] = {}
+        self._calls: dict[int, PendingCall] = {}
         """All that wait or are under way, by id."""
         self._of: dict[ProcessId, set[int]] = {}
-        self._channels: dict[tuple[ProcessId, int], _Work] = {}
+        self._channels: dict[tuple[ProcessId, int], PendingCall] = {}
         self._due: list[tuple[float, int]] = []
         """A heap of deadlines and ids; those of calls that are over are still in it."""
-        self._ready: deque[_Work] = deque()
-        """WebSockets with something for their processes."""
-        self._full: dict[int, _Work] = {}
-        """Those whose process has no room for it."""
-        self._look_at: float | None = None
+        self._incoming = IncomingTurns(has_room)
         self._now = 0.0
 
     # --- requests of processes --------------------------------------------------------------------------------------
@@ -206,44 +143,44 @@ class HttpClient(SystemProcess):
         old = self._channels.get((envelope.source.process, channel))
         if old is not None:
             self._drop(old, not_opened(old.url, "its channel is opened anew"))
-        work = self._begin_untrusted(envelope, hop, channel, now)
-        work.url = url
-        self._channels[work.process, channel] = work
+        call = self._begin_untrusted(envelope, hop, channel, now)
+        call.url = url
+        self._channels[call.process, channel] = call
 
-    def _begin_untrusted(self, envelope: Envelope, hop: Hop, channel: int | None, now: float) -> _Work:
+    def _begin_untrusted(self, envelope: Envelope, hop: Hop, channel: int | None, now: float) -> PendingCall:
         """Let a call begin when it is its turn; raises CallRefused."""
-        work = _Work(next(self._ids), envelope, hop, channel)
-        if not self.queue.add_bytes(work.package, len(hop.body)):
+        call = PendingCall(next(self._ids), bare(envelope), hop, channel)
+        if not self.queue.add_bytes(call.package, len(hop.body)):
             raise not_done("too many bytes of this package are under way")
-        work.size = len(hop.body)
-        if not self.queue.put(work):
-            self.queue.remove_bytes(work.package, work.size)
+        call.size = len(hop.body)
+        if not self.queue.put(call):
+            self.queue.remove_bytes(call.package, call.size)
             raise not_done("too many requests of this package are under way")
-        self._works[work.id] = work
-        self._of.setdefault(work.process, set()).add(work.id)
+        self._calls[call.id] = call
+        self._of.setdefault(call.process, set()).add(call.id)
         known = None if envelope.reply_to is None else self._awaited_until(envelope.reply_to)
-        work.tells = known is None
+        call.tells = known is None
         until = now + USUAL_SECONDS if known is None else min(known, now + MAX_SECONDS)
-        work.tells |= until != known
-        heapq.heappush(self._due, (until, work.id))
+        call.tells |= until != known
+        heapq.heappush(self._due, (until, call.id))
         self._begin_next()
-        return work
+        return call
 
     def _begin_next(self) -> None:
-        while (work := self.queue.begin()) is not None:
-            work.began = True
-            self._call(work)
+        while (call := self.queue.begin()) is not None:
+            call.began = True
+            self._call(call)
 
-    def _call(self, work: _Work) -> None:
-        hop, private = work.hop, work.package in self._config.private
+    def _call(self, call: PendingCall) -> None:
+        hop, private = call.hop, call.package in self._config.private
         url = hop.url
-        headers = hop.headers if work.is_socket else hop.all_headers()
-        if work.is_socket:
+        headers = hop.headers if call.is_socket else hop.all_headers()
+        if call.is_socket:
             headers = (("Host", url.authority), *headers)
         self._out.append(
             ServerCall(
-                work.token,
-                work.package,
+                call.token,
+                call.package,
                 url.secure,
                 url.host,
                 url.port,
@@ -252,7 +189,7 @@ class HttpClient(SystemProcess):
                 headers,
                 hop.body,
                 private,
-                work.is_socket,
+                call.is_socket,
             )
         )
 
@@ -271,63 +208,59 @@ class HttpClient(SystemProcess):
     def ended(self, process: ProcessId, now: float) -> None:
         """End the calls of a process that has ended."""
         for id in tuple(self._of.get(process, ())):
-            work = self._works[id]
-            work.request = None
-            work.pushes.clear()
-            self._drop(work, None)
+            call = self._calls[id]
+            call.request = None
+            call.pushes.clear()
+            self._drop(call, None)
 
     def next_deadline(self) -> float | None:
         """Return when the first call runs out of time, or a WebSocket is looked at again."""
-        while self._due and (self._due[0][1] not in self._works or self._works[self._due[0][1]].is_open):
+        while self._due and (self._due[0][1] not in self._calls or self._calls[self._due[0][1]].is_open):
             heapq.heappop(self._due)
         first = self._due[0][0] if self._due else None
-        return min((each for each in (first, self._look_at) if each is not None), default=None)
+        return min((each for each in (first, self._incoming.look_at) if each is not None), default=None)
 
     def on_timer(self, now: float) -> None:
         """End the calls that have run out of time, and look at the WebSockets that were held."""
         while self._due and self._due[0][0] <= now:
-            work = self._works.get(heapq.heappop(self._due)[1])
-            if work is None or work.is_open:
+            call = self._calls.get(heapq.heappop(self._due)[1])
+            if call is None or call.is_open:
                 continue
-            if not work.tells:
-                work.request = None
-            self._drop(work, self._failure(work, "it has run out of time"))
-        if self._look_at is not None and self._look_at <= now:
-            self._look_at = None
-            self._ready.extend(self._full.values())
-            self._full.clear()
+            if not call.tells:
+                call.request = None
+            self._drop(call, self._failure(call, "it has run out of time"))
+        self._incoming.on_timer(now)
         self._now = now
 
-    def _failure(self, work: _Work, why: str) -> CallRefused:
-        if work.is_socket:
-            return not_opened(work.url, f"the WebSocket is not open: {why}")
+    def _failure(self, call: PendingCall, why: str) -> CallRefused:
+        if call.is_socket:
+            return not_opened(call.url, f"the WebSocket is not open: {why}")
         return not_done(why)
 
-    def _drop(self, work: _Work, refused: CallRefused | None) -> None:
+    def _drop(self, call: PendingCall, refused: CallRefused | None) -> None:
         """End a call that the driver may still be at."""
-        if work.began:
-            self._out.append(HangUp(work.token))
-        self._end(work, refused)
+        if call.began:
+            self._out.append(HangUp(call.token))
+        self._end(call, refused)
 
-    def _end(self, work: _Work, refused: CallRefused | None) -> None:
+    def _end(self, call: PendingCall, refused: CallRefused | None) -> None:
         """Forget a call; whoever waits for it, or for its pushes, gets an error."""
-        del self._works[work.id]
-        of_process = self._of[work.process]
-        of_process.discard(work.id)
+        del self._calls[call.id]
+        of_process = self._of[call.process]
+        of_process.discard(call.id)
         if not of_process:
-            del self._of[work.process]
-        if work.channel is not None and self._channels.get((work.process, work.channel)) is work:
-            del self._channels[work.process, work.channel]
-        self._full.pop(work.id, None)
-        self.queue.over(work, began=work.began)
-        self.queue.remove_bytes(work.package, work.size)
-        if work.request is not None and refused is not None:
-            self._refuse(work.request, refused)
-        for envelope, _ in work.pushes:
-            self._refuse(envelope, unknown_channel(work.channel or 0))
-        work.incoming.clear()
-        if len(self._due) > 2 * len(self._works) + 64:
-            self._due = [each for each in self._due if each[1] in self._works]
+            del self._of[call.process]
+        if call.channel is not None and self._channels.get((call.process, call.channel)) is call:
+            del self._channels[call.process, call.channel]
+        self.queue.over(call, began=call.began)
+        self.queue.remove_bytes(call.package, call.size)
+        if call.request is not None and refused is not None:
+            self._refuse(call.request, refused)
+        for envelope, _ in call.pushes:
+            self._refuse(envelope, unknown_channel(call.channel or 0))
+        self._incoming.forget(call)
+        if len(self._due) > 2 * len(self._calls) + 64:
+            self._due = [each for each in self._due if each[1] in self._calls]
             heapq.heapify(self._due)
         self._begin_next()
 
@@ -335,172 +268,146 @@ class HttpClient(SystemProcess):
 
     def take(self, event: HttpClientEvent, now: float) -> None:
         """Take what has become of a call, if it is not over."""
-        work, self._now = self._known(event.token), now
-        if work is None:
+        call, self._now = self._known(event.token), now
+        if call is None:
             return
         match event:
             case AnswerHead(_, status, headers):
-                self._take_head(work, status, headers)
+                self._take_head(call, status, headers)
             case AnswerPiece(_, data):
-                self._take_piece(work, data)
+                self._take_piece(call, data)
             case AnswerWhole():
-                self._answer(work)
+                self._answer(call)
             case CallFailed(_, why):
-                self._failed(work, why)
+                self._failed(call, why)
             case SocketOpened():
-                work.is_open = True
-                request, work.request = work.request, None
+                call.is_open = True
+                request, call.request = call.request, None
                 if request is not None:
                     self._reply(request, {"Ok": "WebSocketAck"})
             case SocketPiece():
-                self._take_message(work, event)
+                self._take_message(call, event)
             case SocketPushed():
-                envelope, size = work.pushes.popleft()
-                self._count(work, -size)
+                envelope, size = call.pushes.popleft()
+                self._count(call, -size)
                 self._reply(envelope, {"Ok": "WebSocketAck"})
             case SocketClosed():
-                self._failed(work, "the server has closed it")
+                self._failed(call, "the server has closed it")
 
-    def _known(self, token: object) -> _Work | None:
-        work = self._works.get(token[0]) if isinstance(token, tuple) else None
-        return work if work is not None and work.token == token else None
+    def _known(self, token: object) -> PendingCall | None:
+        call = self._calls.get(token[0]) if isinstance(token, tuple) else None
+        return call if call is not None and call.token == token else None
 
-    def _take_head(self, work: _Work, status: int, headers: tuple[tuple[str, str], ...]) -> None:
-        if work.is_socket:
-            self._drop(work, self._failure(work, f"the server has answered {status}"))
+    def _take_head(self, call: PendingCall, status: int, headers: tuple[tuple[str, str], ...]) -> None:
+        if call.is_socket:
+            self._drop(call, self._failure(call, f"the server has answered {status}"))
             return
         told = answer_headers(headers)
         if told is None:
-            self._drop(work, not_done("the answer's headers are too many, or too long"))
+            self._drop(call, not_done("the answer's headers are too many, or too long"))
             return
-        redirected = work.hop.after(status, headers)
+        redirected = call.hop.after(status, headers)
         if redirected is None:
-            work.status, work.headers = status, told
+            call.status, call.headers = status, told
             return
-        if work.hops == MAX_REDIRECTS:
-            self._drop(work, not_done(f"there are more than {MAX_REDIRECTS} redirects"))
+        if call.hops == MAX_REDIRECTS:
+            self._drop(call, not_done(f"there are more than {MAX_REDIRECTS} redirects"))
             return
-        self._out.append(HangUp(work.token))
-        self._count(work, len(redirected.body) - len(work.hop.body))
-        work.hop = redirected
-        work.hops += 1
-        self._call(work)
+        self._out.append(HangUp(call.token))
+        self._count(call, len(redirected.body) - len(call.hop.body))
+        call.hop = redirected
+        call.hops += 1
+        self._call(call)
 
-    def _take_piece(self, work: _Work, data: bytes) -> None:
-        if len(work.body) + len(data) > fetch_requests.MAX_BODY_BYTES:
-            self._drop(work, not_done(f"the answer has more than {fetch_requests.MAX_BODY_BYTES} bytes"))
-        elif not self._count(work, len(data)):
-            self._drop(work, not_done("too many bytes of this package are under way"))
+    def _take_piece(self, call: PendingCall, data: bytes) -> None:
+        if len(call.body) + len(data) > fetch_requests.MAX_BODY_BYTES:
+            self._drop(call, not_done(f"the answer has more than {fetch_requests.MAX_BODY_BYTES} bytes"))
+        elif not self._count(call, len(data)):
+            self._drop(call, not_done("too many bytes of this package are under way"))
         else:
-            work.body += data
+            call.body += data
 
-    def _count(self, work: _Work, size: int) -> bool:
+    def _count(self, call: PendingCall, size: int) -> bool:
         """Count more bytes, or fewer, for a call; False: they are too many."""
         if size < 0:
-            self.queue.remove_bytes(work.package, -size)
-        elif not self.queue.add_bytes(work.package, size):
+            self.queue.remove_bytes(call.package, -size)
+        elif not self.queue.add_bytes(call.package, size):
             return False
-        work.size += size
+        call.size += size
         return True
 
-    def _answer(self, work: _Work) -> None:
-        request, work.request = work.request, None
-        self._end(work, None)
+    def _answer(self, call: PendingCall) -> None:
+        request, call.request = call.request, None
+        self._end(call, None)
         if request is not None:
-            value = {"Ok": {"Http": {"status": work.status, "headers": work.headers}}}
-            self._reply(request, value, LazyLoadBlob(None, work.body))
+            value = {"Ok": {"Http": {"status": call.status, "headers": call.headers}}}
+            self._reply(request, value, LazyLoadBlob(None, call.body))
 
-    def _failed(self, work: _Work, why: str) -> None:
-        if not work.is_open:
-            self._end(work, self._failure(work, why))
-        elif not work.is_broken:
-            work.is_broken = True
-            self._queue_for(work, _Incoming(None, b""))
+    def _failed(self, call: PendingCall, why: str) -> None:
+        if not call.is_open:
+            self._end(call, self._failure(call, why))
+        elif not call.is_broken:
+            call.is_broken = True
+            self._incoming.put(call, IncomingMessage(None, b""))
 
     # --- WebSockets -------------------------------------------------------------------------------------------------
 
     def _push_untrusted(self, envelope: Envelope, fields: object) -> None:
         channel, name = channel_untrusted(fields), text_field_untrusted(fields, "message_type")
-        work = self._channels.get((envelope.source.process, channel))
-        if work is None or not work.is_open or work.is_broken:
+        call = self._channels.get((envelope.source.process, channel))
+        if call is None or not call.is_open or call.is_broken:
             raise unknown_channel(channel)
         if name == "Close":
             self._close_untrusted(envelope, channel)
             return
         kind, data = message_untrusted(name, envelope.blob)
-        if len(work.pushes) >= MAX_PUSHES or not self._count(work, len(data)):
+        if len(call.pushes) >= MAX_PUSHES or not self._count(call, len(data)):
             raise push_failed("too much waits for the server to take it")
-        work.pushes.append((bare(envelope), len(data)))
-        self._out.append(SocketPush(work.token, kind, data))
+        call.pushes.append((bare(envelope), len(data)))
+        self._out.append(SocketPush(call.token, kind, data))
 
     def _close_untrusted(self, envelope: Envelope, channel: int) -> None:
-        work = self._channels.get((envelope.source.process, channel))
-        if work is None:
+        call = self._channels.get((envelope.source.process, channel))
+        if call is None:
             raise alike({"WsCloseFailed": {"channel_id": channel}}, "no such WebSocket is open")
-        self._drop(work, self._failure(work, "its process has closed it"))
+        self._drop(call, self._failure(call, "its process has closed it"))
         self._reply(envelope, {"Ok": "WebSocketAck"})
 
-    def _take_message(self, work: _Work, piece: SocketPiece) -> None:
-        if len(work.body) + len(piece.data) > fetch_requests.MAX_MESSAGE_BYTES or not self._count(
-            work, len(piece.data)
+    def _take_message(self, call: PendingCall, piece: SocketPiece) -> None:
+        if len(call.body) + len(piece.data) > fetch_requests.MAX_MESSAGE_BYTES or not self._count(
+            call, len(piece.data)
         ):
-            self._out.append(HangUp(work.token))
-            self._failed(work, "a message is too long")
+            self._out.append(HangUp(call.token))
+            self._failed(call, "a message is too long")
             return
         whole = piece.data
         if piece.kind in (MessageType.TEXT, MessageType.BINARY):  # between whose parts the others may come
-            work.body += piece.data
+            call.body += piece.data
             if not piece.last:
                 return
-            whole = bytes(work.body)
-            work.body = bytearray()
-        self._queue_for(work, _Incoming(piece.kind, whole))
-
-    def _queue_for(self, work: _Work, incoming: _Incoming) -> None:
-        """Pass on what a server has sent, when the process has room for it."""
-        if not work.incoming:
-            self._ready.append(work)
-        work.incoming.append(incoming)
+            whole = bytes(call.body)
+            call.body = bytearray()
+        self._incoming.put(call, IncomingMessage(piece.kind, whole))
 
     def next_action(self) -> SystemAction | None:
         """Return the next action, in order; None: nothing more."""
-        return self._out.popleft() if self._out else self._next_incoming()
+        if self._out:
+            return self._out.popleft()
+        found = self._incoming.next(self._now)
+        return self._told(found, found.incoming.popleft()) if isinstance(found, PendingCall) else found
 
-    def _next_incoming(self) -> SystemAction | None:
-        """Return the next message for a process that has room for one, WebSockets in turn.
-
-        One that has none is held until it does.
-        """
-        while self._ready:
-            work = self._ready.popleft()
-            if not work.incoming:
-                if work.held and not work.is_broken and self._works.get(work.id) is work:
-                    work.held = False
-                    return SocketHold(work.token, False)
-                continue
-            if not self._has_room(work.process, len(work.incoming[0].data)):
-                self._full[work.id] = work
-                self._look_at = self._now + LOOK_SECONDS if self._look_at is None else self._look_at
-                if not work.held:
-                    work.held = True
-                    return SocketHold(work.token, True)
-                continue
-            self._ready.append(work)
-            return self._told(work, work.incoming.popleft())
-        return None
-
-    def _told(self, work: _Work, incoming: _Incoming) -> Inject:
+    def _told(self, call: PendingCall, incoming: IncomingMessage) -> Inject:
         if incoming.kind is None:
-            body: object = {"WebSocketClose": {"channel_id": work.channel}}
+            body: object = {"WebSocketClose": {"channel_id": call.channel}}
             blob = None
-            self._end(work, None)
+            self._end(call, None)
         else:
-            self._count(work, -len(incoming.data))
-            body = {"WebSocketPush": {"channel_id": work.channel, "message_type": incoming.kind.value}}
+            self._count(call, -len(incoming.data))
+            body = {"WebSocketPush": {"channel_id": call.channel, "message_type": incoming.kind.value}}
             mime = "text/plain" if incoming.kind is MessageType.TEXT else "application/octet-stream"
             blob = LazyLoadBlob(mime, incoming.data)
         request = Request(False, None, dump(body))
-        return Inject(work.server, Address(self._our, work.process), request, blob, None)
+        return Inject(call.server, Address(self._our, call.process), request, blob, None)
 
     # --- failures of our own ----------------------------------------------------------------------------------------
 
@@ -508,5 +415,5 @@ class HttpClient(SystemProcess):
         """End the call whose handling has failed."""
         if isinstance(cause, Envelope):
             self._refuse(cause, not_done(SORRY))
-        elif isinstance(cause, SystemToken) and (work := self._known(cause.token)) is not None:
-            self._drop(work, self._failure(work, SORRY))
+        elif isinstance(cause, SystemToken) and (call := self._known(cause.token)) is not None:
+            self._drop(call, self._failure(call, SORRY))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from nectar_node.contract.http import Headers
+from kernel.contract.address import ProcessId
+from nectar_node.contract.http import Headers, HttpAnswer
+from nectar_node.http.origins import label_of
+from nectar_node.http.sessions import WebSessions
 from testnet.browsers.door import SimDoor
 from testnet.browsers.web_socket import SimWebSocket, Surroundings
 
@@ -46,9 +49,11 @@ class SimPageUpload(SimPageRequest):
 class SimBrowsers:
     """Browsers on the machine of a node."""
 
-    def __init__(self, around: Surroundings, door: SimDoor) -> None:
+    def __init__(self, around: Surroundings, door: SimDoor, has_ended: Callable[[], bool]) -> None:
+        """`has_ended` says whether the node answers nothing more."""
         self._around = around
         self._door = door
+        self._has_ended = has_ended
 
     def open(
         self, path: str, headers: Mapping[str, str] | None = None, source: tuple[str, int] = LOCAL
@@ -78,6 +83,37 @@ class SimBrowsers:
     def counted(self) -> int:
         """Return how many WebSockets the node counts."""
         return self._door.count()
+
+    def ask(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes, source: tuple[str, int] = LOCAL
+    ) -> HttpAnswer | None:
+        """Send a request, let virtual time pass until its answer is there, and return that; None: the connection has
+        broken, since the node does not run any more, or has not the whole answer.
+        """
+        door, token = self._door, self._door.request(method, path, sent_headers(headers), body, source)
+        self._around.wait(
+            lambda: token in door.answers or token in door.downloads.broken or self._has_ended(),
+            PATIENCE,
+            f"the answer to {method} {path[:60]}",
+        )
+        return door.answers.pop(token, None)
+
+    def sign_in(self, process: ProcessId, sessions: WebSessions) -> dict[str, str]:
+        """Sign in as the node's user, whose `sessions` are these, and return the headers with which requests come from
+        a page of `process`: `Host`, `Origin` and the cookies for that origin.
+        """
+        label = label_of(process)
+        home = self.ask("GET", f"/login?link={sessions.make_link(self._around.now)}", {}, b"")
+        assert home is not None
+        code = sessions.make_code(_cookies(home)[0].partition("=")[2], label, self._around.now)
+        host = f"{label}.localhost"
+        own = self.ask("GET", f"/login?code={code}", {"host": host}, b"")
+        assert own is not None
+        return {"host": host, "origin": f"http://{host}", "cookie": "; ".join(_cookies(own))}
+
+
+def _cookies(answer: HttpAnswer) -> list[str]:
+    return [value.partition(";")[0] for name, value in answer.headers if name == "set-cookie"]
 
 
 def sent_headers(headers: Mapping[str, str]) -> Headers:

@@ -13,8 +13,8 @@ import typer
 
 from nectar_node.base.errors import AlreadyRunning, NodeError
 from nectar_node.base.folder import is_paused
-from nectar_node.cli.boot import tell_web
 from nectar_node.cli.logs import FOLLOW_INTERVAL
+from nectar_node.cli.starting.reached import tell_web
 from nectar_node.console import output
 from nectar_node.contract.config import LOOPBACK, REGISTRAR_NAME
 from nectar_node.launcher import launch, options

@@ -33,8 +33,8 @@ from nectar_node.contract.http_client import (
     SocketPush,
     SocketPushed,
 )
-from nectar_node.http.fetches import SCHEMES, SOCKET_SCHEMES, BadUrl, Url, url_untrusted
-from nectar_node.http.private_addresses import why_unreachable
+from nectar_node.http.fetching.addresses import why_unreachable
+from nectar_node.http.fetching.hops import SCHEMES, SOCKET_SCHEMES, BadUrl, Url, url_untrusted
 from testnet.model.rule import Dialing, Link, Passing, PlainVerdict, Rule, judge
 
 PUBLIC_ADDRESS = "8.8.8.8"

@@ -25,11 +25,10 @@ from kernel.wasm.engine import Engine
 from nectar_node.backup.schedule import KnownRemote
 from nectar_node.contract.http import HttpAnswer
 from nectar_node.contract.memory_budget import DEFAULT_BYTES
-from nectar_node.http.origins import label_of
 from nectar_node.storage.database import Contents
 from nectar_node.storage.operations import Commit, Location, Row
 from net.base.frames import VERSION
-from testnet.browsers.browsers import SimBrowsers, sent_headers
+from testnet.browsers.browsers import LOCAL, SimBrowsers
 from testnet.browsers.web_socket import SimWebSocket
 from testnet.hostile.behaviours import MODEST, AttackOrder
 from testnet.journal.entries import fault_begins, fault_ends
@@ -49,9 +48,6 @@ from testnet.sim.holding import holding
 from testnet.sim.names import REGISTRAR, SimulationError
 from testnet.sim.node import NodeSpec, SimNode, store_file
 from testnet.sim.programs import Programs
-
-HTTP_SECONDS = 120.0
-"""Seconds after which a browser's request must have been answered, a paused node aside."""
 
 __all__ = ["REGISTRAR", "LinkBehaviour", "NodeSpec", "SimNode", "Simulation", "SimulationError"]
 
@@ -358,41 +354,25 @@ class Simulation(NodeContext, Lab):
         path: str,
         headers: Mapping[str, str],
         body: bytes,
-        source: tuple[str, int] = ("127.0.0.1", 40_000),
+        source: tuple[str, int] = LOCAL,
     ) -> HttpAnswer | None:
         """Let a browser at the address `source` send a request, let virtual time pass until its answer is there, and
         return that; None: its connection has broken, since the node does not run any more, or has not the whole answer.
         """
-        at = self.nodes.get(node)
-        if at is None:
-            return None
-        token = at.door.request(method, path, sent_headers(headers), body, source)
-        self.wait(
-            lambda: token in at.door.answers or token in at.door.downloads.broken or at.crashed,
-            HTTP_SECONDS,
-            f"the answer to {method} {path[:60]} on {node}",
-        )
-        return at.door.answers.pop(token, None)
+        return None if node not in self.nodes else self.browsers(node).ask(method, path, headers, body, source)
 
     def sign_in(self, node: str, process: str) -> dict[str, str]:
         """Let a browser sign in as the user of `node`, and return the headers with which its requests come from a page
         of `process`, such as `chess:chess:sys`: `Host`, `Origin` and the cookies for that origin.
         """
-        label, sessions = label_of(ProcessId.parse(process)), self.nodes[node].core.sessions
-        home = self.get(node, f"/login?link={sessions.make_link(self.now)}")
-        assert home is not None
-        code = sessions.make_code(_cookies(home)[0].partition("=")[2], label, self.now)
-        host = f"{label}.localhost"
-        own = self.get(node, f"/login?code={code}", {"host": host})
-        assert own is not None
-        return {"host": host, "origin": f"http://{host}", "cookie": "; ".join(_cookies(own))}
+        return self.browsers(node).sign_in(ProcessId.parse(process), self.nodes[node].core.sessions)
 
     def websocket(
         self,
         node: str,
         path: str,
         headers: Mapping[str, str] | None = None,
-        source: tuple[str, int] = ("127.0.0.1", 40_000),
+        source: tuple[str, int] = LOCAL,
     ) -> SimWebSocket:
         """Let a browser ask `node` for a WebSocket, let virtual time pass until it is open or refused, and return it.
         The node must run.
@@ -400,7 +380,8 @@ class Simulation(NodeContext, Lab):
         return self.browsers(node).open(path, headers, source)
 
     def browsers(self, node: str) -> SimBrowsers:
-        return SimBrowsers(self, self.nodes[node].door)
+        at = self.nodes[node]
+        return SimBrowsers(self, at.door, lambda: at.crashed)
 
     # --- the internet -----------------------------------------------------------------------------------------------
 
@@ -527,7 +508,3 @@ class Simulation(NodeContext, Lab):
 
     def note(self, text: str) -> None:
         self.record(NOBODY, f"note {text}")
-
-
-def _cookies(answer: HttpAnswer) -> list[str]:
-    return [value.partition(";")[0] for name, value in answer.headers if name == "set-cookie"]

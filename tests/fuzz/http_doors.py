@@ -29,9 +29,9 @@ from nectar_node.contract.http_client import (
     SocketPushed,
 )
 from nectar_node.contract.memory_budget import LEAST_BYTES, MemoryBudget
-from nectar_node.http.fetches import SCHEMES, SOCKET_SCHEMES, BadUrl, url_untrusted
+from nectar_node.http.fetching.addresses import AddressReach, reach
+from nectar_node.http.fetching.hops import SCHEMES, SOCKET_SCHEMES, BadUrl, url_untrusted
 from nectar_node.http.origins import OurNames
-from nectar_node.http.private_addresses import AddressReach, reach
 from nectar_node.http.requests import HttpRefused, read_untrusted
 from nectar_node.system.http_client import HttpClient
 from tests import web_tables

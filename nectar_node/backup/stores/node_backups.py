@@ -191,6 +191,7 @@ class NodeBackups:
         """Back up one state of the node, and yield what became of each remote."""
         if not names:
             return
+        left = dict.fromkeys(names)
         now = int(self._clock() * 1000)  # before the instant: what changes after it is read again the next time
         try:
             with node_state(self._place, self._network, self._connect) as node:
@@ -202,12 +203,14 @@ class NodeBackups:
                     with shown(name, self._size(name, node)) as progress:
                         return self._copy(name, job, keys.access, node, progress)
 
-                yield from all_at_once(names, copy, nice=node.runs)
+                for name, result in all_at_once(names, copy, nice=node.runs):
+                    del left[name]
+                    yield name, result
         except NodeError as error:
-            yield from ((name, error) for name in names)
+            yield from ((name, error) for name in left)
         except OSError as error:
             what = f"{self._place.path.name} cannot be copied: {error.strerror or error}."
-            yield from ((name, BackupError(what)) for name in names)
+            yield from ((name, BackupError(what)) for name in left)
 
     def _size(self, name: str, node: CopiedState) -> int:
         """Return about how many bytes a copy has."""

@@ -33,42 +33,48 @@ PHRASE_VARIABLE = "NECTAR_PHRASE_FILE"
 """The environment variable that names a file with the recovery phrase."""
 _MAX_PHRASE_BYTES = 4096
 
+Url = Annotated[
+    str,
+    typer.Argument(metavar="URL", help="Where the copies are, as in `nectar backup add`, or node://KEEPER/OWNER."),
+]
+Into = Annotated[
+    Path,
+    typer.Option("--into", metavar="DIR", file_okay=False, help="The folder to make: the node is in DIR/nodes/NAME."),
+]
+At = Annotated[
+    str,
+    typer.Option(metavar="TIME", help="The newest copy that is not later than this, such as 2026-11-30T14:00."),
+]
+AtLeast = Annotated[
+    int | None, typer.Option(metavar="N", min=0, help="Refuse a remote whose newest copy has a number less than N.")
+]
+Join = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="D",
+        file_okay=False,
+        help="A folder with the testnet.json of the network: its registrar knows the newest copy's number.",
+    ),
+]
+PhraseFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help=f"A file with the recovery phrase; else {PHRASE_VARIABLE} names it, or a prompt asks."
+    ),
+]
+Invitation = Annotated[
+    str, typer.Option(metavar="TOKEN", help="With --join: an invitation, if that network wants one for a new name.")
+]
+
 
 def restore(
-    url: Annotated[
-        str,
-        typer.Argument(metavar="URL", help="Where the copies are, as in `nectar backup add`, or node://KEEPER/OWNER."),
-    ],
-    into: Annotated[
-        Path,
-        typer.Option(
-            "--into", metavar="DIR", file_okay=False, help="The folder to make: the node is in DIR/nodes/NAME."
-        ),
-    ],
-    at: Annotated[
-        str,
-        typer.Option(metavar="TIME", help="The newest copy that is not later than this, such as 2026-11-30T14:00."),
-    ] = "",
-    at_least: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Refuse a remote whose newest copy has a number less than N.")
-    ] = None,
-    join: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="D",
-            file_okay=False,
-            help="A folder with the testnet.json of the network: its registrar knows the newest copy's number.",
-        ),
-    ] = None,
-    phrase_file: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help=f"A file with the recovery phrase; else {PHRASE_VARIABLE} names it, or a prompt asks."
-        ),
-    ] = None,
-    invitation: Annotated[
-        str, typer.Option(metavar="TOKEN", help="With --join: an invitation, if that network wants one for a new name.")
-    ] = "",
+    url: Url,
+    into: Into,
+    at: At = "",
+    at_least: AtLeast = None,
+    join: Join = None,
+    phrase_file: PhraseFile = None,
+    invitation: Invitation = "",
     as_json: options.AsJson = False,
 ) -> int:
     """Restore a node from a copy.

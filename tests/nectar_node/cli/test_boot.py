@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from nectar_node.base.errors import BadInput, CannotJoin
-from nectar_node.cli.boot import await_places, tell_places
 from nectar_node.cli.main import main
+from nectar_node.cli.starting.reached import await_places, tell_places
 from nectar_node.contract.config import GenesisFile
 from nectar_node.driver.listening import open_to_all
 from nectar_node.launcher.arguments import check_package, parse_endpoint, parse_invitation

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nectar_node.base.errors import BadInput
-from nectar_node.cli.directory import parse_nodes
+from nectar_node.cli.directory import _replace, parse_nodes
 from nectar_node.launcher.arguments import parse_directory
 from net.names.directory import Endpoint, decode_static_directory_untrusted
 from net.names.keyfile import unlock_key_file
@@ -77,3 +77,9 @@ def test_file_and_authority_belong_together(tmp_path: Path) -> None:
     for file, authority in ((None, "11" * 32), (tmp_path, ""), (tmp_path, "11" * 31), (tmp_path, "x")):
         with pytest.raises(BadInput, match="--authority"):
             parse_directory(file, authority)
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInput, match=f"Cannot write {tmp_path}/file/signed: Not a directory"):
+        _replace(tmp_path / "file" / "signed", b"names")

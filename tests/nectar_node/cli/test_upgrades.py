@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from kernel.contract.address import PackageId
 from tests.kernel.wasm.guests import wat
 from tests.nectar_node.cli.real_node import RealNode, copy_package
+
+PACKAGE = PackageId("box", "local")
 
 
 @pytest.fixture
@@ -45,6 +48,17 @@ def test_a_version_that_traps_at_once_is_reported_and_the_one_before_runs_again(
     assert ended.err.startswith("echo:box:local of the new box:local has failed at once (")
     assert ended.err.endswith("the version before runs again. Say --keep to run the new one all the same.\n")
     assert node.does("message", "our@echo:box:local", "still there") == "still there\n"
+
+
+def test_what_is_said_of_a_version_that_traps_at_once_does_not_hold_for_the_one_before(
+    node: RealNode, folder: Path
+) -> None:
+    node.does("start", folder)
+    decided = node.core.decisions.of(PACKAGE)
+    assert decided is not None
+    break_code(folder)
+    assert node.nectar("start", folder, "--deny", "network").code == 1
+    assert node.core.decisions.of(PACKAGE) == decided
 
 
 def test_keep_runs_it_all_the_same(node: RealNode, folder: Path) -> None:

@@ -31,7 +31,7 @@ from nectar_node.contract.http_client import HttpClientAction, HttpClientConfig,
 from nectar_node.contract.memory_budget import LEAST_BYTES, MemoryBudget
 from nectar_node.driver import http_wire
 from nectar_node.driver.http_client import HttpClientDriver
-from nectar_node.http import fetch_requests
+from nectar_node.http.fetching import requests as fetch_requests
 from nectar_node.system.http_client import HttpClient
 from tests.nectar_node.driver.certificates import Authority
 

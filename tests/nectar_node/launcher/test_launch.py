@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,10 @@ from hypothesis import strategies as st
 
 from nectar_node.base.errors import BadInput, CannotStart
 from nectar_node.base.folder import NodeFolder
-from nectar_node.contract.config import REGISTRAR_NAME
+from nectar_node.cli.main import main
+from nectar_node.contract.config import GENESIS_FILE, LOOPBACK, REGISTRAR_NAME
 from nectar_node.launcher import launch
-from nectar_node.launcher.boot_options import BootOptions
+from nectar_node.launcher.boot_options import DEFAULT_OPTIONS, BootOptions, kept_options
 from nectar_node.launcher.launch import CannotStop, decode_report_untrusted, parse_names
 from nectar_node.launcher.local_network import LocalNetwork
 from testnet.real.links.client import LinksProcess
@@ -114,15 +116,61 @@ def test_a_list_of_names_has_no_repetitions_no_blanks_and_some_name() -> None:
         parse_names(" , ")
 
 
-def test_a_start_that_cannot_be_remembered_starts_nothing(tmp_path: Path) -> None:
+def test_a_start_that_cannot_be_remembered_leaves_no_node(tmp_path: Path) -> None:
     network = LocalNetwork(tmp_path)
-    staging = network.place(REGISTRAR_NAME).path / ".boot.json.new"
-    staging.mkdir(parents=True)
-    with pytest.raises(
-        CannotStart, match=f"registrar.nec cannot be started: {staging.with_name('boot.json')}: Is a directory."
-    ):
-        launch.start(network, [(REGISTRAR_NAME, BootOptions(packages=(), prefix=told_apart(tmp_path)))])
-    assert not (tmp_path / "pid").exists()
+    boot = network.place(REGISTRAR_NAME).boot
+    boot.with_name(".boot.json.new").mkdir(parents=True)
+    with pytest.raises(CannotStart, match=f"registrar.nec cannot keep its options: {boot}: Is a directory"):
+        launch.start(
+            network, [(REGISTRAR_NAME, BootOptions(packages=(), prefix=(*told_apart(tmp_path), "passed over")))]
+        )
+    until(lambda: has_ended(int((tmp_path / "pid").read_text())))
+
+
+UNFIT = ("--http", "0", "--tls", f"{__file__},{__file__}")
+"""Options of a node that cannot start: there is neither certificate nor key."""
+
+
+@pytest.mark.parametrize("manner", [(), ("--once",)], ids=["supervised", "once"])
+def test_the_options_of_a_boot_that_has_failed_are_not_those_of_the_next(
+    tmp_path: Path, manner: tuple[str, ...]
+) -> None:
+    boot = (sys.executable, "-m", "nectar_node", "boot", REGISTRAR_NAME, "--join", str(tmp_path))
+    failed = subprocess.run([*boot, *manner, *UNFIT], capture_output=True, text=True, check=False)
+    assert (failed.returncode, "cannot be used for --tls" in failed.stderr) == (1, True)
+    assert kept_options(LocalNetwork(tmp_path).place(REGISTRAR_NAME)) == DEFAULT_OPTIONS
+    assert not (tmp_path / GENESIS_FILE).exists()
+
+
+def test_a_node_that_runs_keeps_the_options_it_was_given_and_those_that_a_later_boot_has_failed_with_are_not_added(
+    tmp_path: Path,
+) -> None:
+    network = LocalNetwork(tmp_path)
+    folder, given = network.place(REGISTRAR_NAME), BootOptions(packages=(), reservations=7)
+    launch.start(network, [(REGISTRAR_NAME, given)])
+    try:
+        assert kept_options(folder) == replace(given, invite_only=False)
+    finally:
+        launch.stop([folder])
+    words = ["boot", REGISTRAR_NAME, "--detach", "--join", str(tmp_path)]
+    assert main([*words, "--reservations", "8", *UNFIT]) == 1
+    assert kept_options(folder) == replace(given, invite_only=False)
+    try:
+        assert main(words) == 0
+    finally:
+        launch.stop([folder])
+
+
+def test_a_node_that_serves_browsers_says_where_as_soon_as_it_runs(tmp_path: Path) -> None:
+    network = LocalNetwork(tmp_path)
+    folder = network.place(REGISTRAR_NAME)
+    launch.start(network, [(REGISTRAR_NAME, BootOptions(packages=(), http=(LOOPBACK, 0)))])
+    try:
+        with network.connect(REGISTRAR_NAME) as client:
+            url = client.ask("status")["http"]
+        assert f"http: browsers reach registrar.nec at {url}\n" in folder.log.read_text()
+    finally:
+        launch.stop([folder])
 
 
 def test_a_folder_may_be_called_like_an_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,9 @@ def run(config):
     if manner != "early":
         os.write(config.ready_descriptor, b'{"endpoint": ["127.0.0.1", 1], "warning": null}\\n')
     os.close(config.ready_descriptor)
+    if manner == "folder goes":
+        folder.path.rename(folder.path.with_name("elsewhere"))
+        return 70
     if manner.startswith("SIG"):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), getattr(signal, manner))
@@ -89,6 +92,14 @@ def test_a_node_that_has_ended_otherwise_stays_down_and_its_supervisor_ends_like
     with supervised(tmp_path, manner, "stays") as process:
         assert process.wait(LIMIT) == expected
     assert len(lives(tmp_path)) == 1
+
+
+def test_a_node_that_cannot_be_started_again_says_why(tmp_path: Path) -> None:
+    with supervised(tmp_path / "a.nec", "folder goes", "stays") as process:
+        assert process.wait(LIMIT) == EX_SOFTWARE
+        assert process.stdout is not None
+        assert b"a.nec is not started again: " in process.stdout.read()
+    assert len(lives(tmp_path / "elsewhere")) == 1
 
 
 def test_a_node_that_fails_before_it_was_ever_ready_stays_down(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ import pytest
 from blake3 import blake3
 
 from nectar_node.storage import disk as real
-from nectar_node.storage import long_operations
 from nectar_node.storage import operations as ops
+from nectar_node.storage import removing, steps
 from nectar_node.storage.disk import perform
 from nectar_node.storage.ledger import UNCOUNTED, Ledger
 from nectar_node.storage.opened import SETTLED_NS
@@ -404,7 +404,7 @@ def test_a_folder_is_removed_with_all_that_is_in_it_and_nothing_that_links_lead_
 
 
 def test_a_large_folder_is_emptied_a_few_entries_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(long_operations, "_LISTED_AT_ONCE", 3)
+    monkeypatch.setattr(removing, "_LISTED_AT_ONCE", 3)
     for number in range(10):
         (tmp_path / "d" / f"{number}" / "in" / "ner").mkdir(parents=True)
         (tmp_path / "d" / f"{number}" / "f").write_text("x")
@@ -414,7 +414,7 @@ def test_a_large_folder_is_emptied_a_few_entries_at_a_time(tmp_path: Path, monke
 
 
 def test_g23_a_folder_that_never_gets_empty_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(long_operations, "_MOST_LISTINGS", 3)
+    monkeypatch.setattr(removing, "_MOST_LISTINGS", 3)
     (tmp_path / "d" / "a" / "b" / "c" / "d").mkdir(parents=True)
     folder = ops.Location(str(tmp_path), ("d",))
     assert perform(ops.RemoveFolder(folder, recursive=True)) == ops.DiskError(
@@ -464,7 +464,7 @@ def test_g23_a_folder_with_too_many_entries_is_not_listed(
 
 def test_a_folder_of_any_size_is_read_in_pages(disk: Perform, at: At, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ops, "MAX_LISTED", 2)
-    monkeypatch.setattr(long_operations, "_ENTRIES", 2)
+    monkeypatch.setattr(steps, "ENTRIES", 2)
     files = [f"{number:02}" for number in range(9)] + ["ä", "z"]
     disk(ops.MakeFolder(at("d", "00 folder")))
     for name in files:

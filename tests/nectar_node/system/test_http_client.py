@@ -15,8 +15,8 @@ import pytest
 from kernel.contract.guest import Arrival
 from kernel.wasm.canonical.wit import INTERFACES
 from nectar_node.base.errors import BadInput
-from nectar_node.http.fetches import BadUrl, Hop, url_untrusted
-from nectar_node.http.private_addresses import AddressReach, reach
+from nectar_node.http.fetching.addresses import AddressReach, reach
+from nectar_node.http.fetching.hops import BadUrl, Hop, url_untrusted
 from testnet.faults.latency import Latency
 from testnet.faults.partition import Partition
 from testnet.model.internet import ServedSocket, WebAnswer, WebRequest

@@ -101,11 +101,11 @@ def _start(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("use", "sentence"),
     [
-        (_start, "registrar.nec cannot be started: {0}/nodes/registrar.nec/boot.json: File too large."),
+        (_start, "{0}/nodes/registrar.nec/lock cannot be used: File too large."),
         (_allot, "The place of a.nec cannot be written to {0}/links/places.json: File too large."),
         (lambda folder: process.run(folder, process.Descriptors(None, None)), "{0}/links/lock cannot be used: "),
     ],
-    ids=["boot.json", "places.json", "lock"],
+    ids=["a node's lock", "places.json", "the links' lock"],
 )
 def test_a_disk_that_takes_no_byte_is_one_sentence_with_the_files_name(tmp_path: Path, use: Use, sentence: str) -> None:
     with no_room(), pytest.raises(NodeError) as caught:

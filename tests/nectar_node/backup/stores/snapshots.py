@@ -14,7 +14,7 @@ from nectar_node.backup.stores import live_node
 from nectar_node.backup.stores.live_node import LiveSnapshotFiles
 from nectar_node.backup.stores.node_folder import NodeSource
 from nectar_node.backup.stores.scanned import ScannedEntries
-from nectar_node.storage import archive, long_operations, preserving
+from nectar_node.storage import archive, preserving, steps
 from nectar_node.storage import operations as ops
 from nectar_node.storage.disk import begin, perform
 from nectar_node.storage.ledger import Ledger, Quotas
@@ -34,7 +34,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "BLOCK_BYTES", BLOCK)
     for name, value in (("LONG_BYTES", 700), ("STEP_BYTES", 600)):
         monkeypatch.setattr(ops, name, value)
-    monkeypatch.setattr(long_operations, "_ENTRIES", 2)
+    monkeypatch.setattr(steps, "ENTRIES", 2)
     monkeypatch.setattr(archive, "_PIECE", 500)
 
 
@@ -76,8 +76,8 @@ class Drives:
 
     def stop(self) -> None:
         """Give up what is under way."""
-        for steps in self.under_way:
-            steps.stop()
+        for begun in self.under_way:
+            begun.stop()
         self.under_way.clear()
 
     def operation(self) -> ops.Operation:

@@ -53,10 +53,14 @@ def folder(tmp_path: Path) -> Iterator[NodeFolder]:
 
 
 def run(node: Node, tmp_path: Path) -> dict[str, Report | NodeError]:
+    return dict(all_results(node, tmp_path))
+
+
+def all_results(node: Node, tmp_path: Path) -> list[tuple[str, Report | NodeError]]:
     backups = NodeBackups(node.folder, tmp_path / "net", connect=node.connect)
     for name in ("one", "two"):
         backups.add(name, str(tmp_path / name))
-    return dict(backups.run([]))
+    return list(backups.run([]))
 
 
 def test_another_snapshot_is_taken_when_one_could_not_be_kept(folder: NodeFolder, tmp_path: Path) -> None:
@@ -80,3 +84,15 @@ def test_the_store_may_change_as_soon_as_it_has_been_copied(folder: NodeFolder, 
     node = Node(folder, voids=0)
     run(node, tmp_path)
     assert node.asked[:3] == ["snapshot", "snapshot_scanned", "snapshot_store_read"]
+
+
+def test_a_snapshot_that_cannot_be_ended_does_not_make_of_good_copies_failed_ones(
+    folder: NodeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def close(_: Node) -> None:
+        raise BrokenPipeError("the node has gone")
+
+    monkeypatch.setattr(Node, "close", close)
+    results = all_results(Node(folder, voids=0), tmp_path)
+    assert sorted(name for name, result in results if isinstance(result, Report)) == ["one", "two"]
+    assert len(results) == 2

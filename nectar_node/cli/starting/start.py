@@ -6,7 +6,7 @@ import enum
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -15,7 +15,7 @@ from kernel.contract.errors import BadAddress
 from nectar_node.base.consent import Consent
 from nectar_node.base.errors import BadInput, NeedsConsent
 from nectar_node.base.shipped import find_shipped
-from nectar_node.cli import consent
+from nectar_node.cli.starting import consent
 from nectar_node.console import output
 from nectar_node.launcher import options
 from nectar_node.launcher.client import Answer, ControlClient, ControlError
@@ -60,15 +60,21 @@ As = Annotated[
 OnExit = Annotated[OnExitChoice | None, typer.Option("--on-exit", help="For a single file: what happens when it ends.")]
 
 
+Source = Annotated[
+    Path,
+    typer.Argument(
+        metavar="PATH",
+        help="A .wasm component or module, a folder or zip with manifest.json, or the name of a package that comes "
+        "with the node.",
+    ),
+]
+Keep = Annotated[
+    bool, typer.Option("--keep", help="Run a new version even if it fails at once; else the one before runs again.")
+]
+
+
 def start(
-    path: Annotated[
-        Path,
-        typer.Argument(
-            metavar="PATH",
-            help="A .wasm component or module, a folder or zip with manifest.json, or the name of a package that comes "
-            "with the node.",
-        ),
-    ],
+    path: Source,
     node: options.Node,
     grant: consent.Grant = None,
     deny: consent.Deny = None,
@@ -80,9 +86,7 @@ def start(
     cap: Cap = None,
     on_exit: OnExit = None,
     stands_in: As = None,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Run a new version even if it fails at once; else the one before runs again.")
-    ] = False,
+    keep: Keep = False,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
@@ -102,25 +106,9 @@ def start(
     said = Consent(
         (*(grant or ()), *(cap or ())), tuple(deny or ()), replace, allow_sys, _system_name(stands_in, name) or ""
     )
+    single = _Single(name, stands_in, public, network, cap, on_exit)
     with place.connect(node) as client:
-        if unpacking.is_single_file(path):
-            network, others = (
-                network or NETWORK_WORD in (cap or ()),
-                [each for each in cap or () if each != NETWORK_WORD],
-            )
-            what = unpacking.SingleFile(
-                unpacking.name_for(path, stands_in or name), public, network, capabilities(others), on_exit
-            )
-            prepared = unpacking.wrap(path, what, folder)
-        else:
-            if stands_in is not None:
-                raise BadInput(
-                    f"--as is for a single .wasm file: {path} is a package, whose processes have their names."
-                )
-            _refuse(
-                path, {"--name": name, "--public": public, "--network": network, "--cap": cap, "--on-exit": on_exit}
-            )
-            prepared = unpacking.prepare(path, folder)
+        prepared = _wrapped(path, single, folder) if unpacking.is_single_file(path) else _package(path, single, folder)
         try:
             answer = _start(client, prepared, path, said, keep=keep, as_json=as_json)
         except BaseException as error:
@@ -140,6 +128,37 @@ def start(
     else:
         _print(answer, place, node)
     return FAILED if any(each.get("trap") for each in _started(answer)) else 0
+
+
+class _Single(NamedTuple):
+    """What is said of a single file, which has no manifest."""
+
+    name: str | None
+    stands_in: str | None
+    public: bool
+    network: bool
+    cap: list[str] | None
+    on_exit: OnExitChoice | None
+
+
+def _wrapped(path: Path, said: _Single, folder: Path) -> unpacking.Prepared:
+    """Return a package around a single file; raises BadInput."""
+    wanted = said.cap or []
+    others = capabilities([each for each in wanted if each != NETWORK_WORD])
+    name = unpacking.name_for(path, said.stands_in or said.name)
+    network = said.network or NETWORK_WORD in wanted
+    return unpacking.wrap(path, unpacking.SingleFile(name, said.public, network, others, said.on_exit), folder)
+
+
+def _package(path: Path, said: _Single, folder: Path) -> unpacking.Prepared:
+    """Return a package of which its own manifest says what is said of a single file; raises BadInput."""
+    if said.stands_in is not None:
+        raise BadInput(f"--as is for a single .wasm file: {path} is a package, whose processes have their names.")
+    for field in ("name", "public", "network", "cap", "on_exit"):
+        if getattr(said, field):
+            option = "--" + field.replace("_", "-")
+            raise BadInput(f"{option} is for a single .wasm file: the manifest.json of {path} says it for a package.")
+    return unpacking.prepare(path, folder)
 
 
 def _system_name(stands_in: str | None, name: str | None) -> str | None:
@@ -221,13 +240,6 @@ def capabilities(texts: Sequence[str]) -> tuple[object, ...]:
         issuer, params = parse_capability(text, "our")
         wanted.append({"process": str(issuer.process), "params": json.loads(params)})
     return tuple(wanted)
-
-
-def _refuse(path: Path, given: dict[str, object]) -> None:
-    """Refuse options for a single file that were given for a package, whose manifest says these things."""
-    for option, value in given.items():
-        if value:
-            raise BadInput(f"{option} is for a single .wasm file: the manifest.json of {path} says it for a package.")
 
 
 def _warn(answer: Answer, path: Path) -> None:

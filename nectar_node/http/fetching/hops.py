@@ -13,7 +13,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from kernel.contract.message import Buffer
 from nectar_node.contract.http import Headers
-from nectar_node.http.private_addresses import BLOCKED_PORTS
+from nectar_node.http.fetching.addresses import BLOCKED_PORTS
 
 MAX_URL_CHARACTERS = 8192
 """Characters of a URL; servers take no longer ones."""

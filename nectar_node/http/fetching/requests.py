@@ -5,8 +5,8 @@ from __future__ import annotations
 from kernel.contract.message import Buffer, LazyLoadBlob
 from nectar_node.contract.http_client import MessageType
 from nectar_node.contract.json_shapes import field_untrusted
-from nectar_node.http.fetch_errors import alike, malformed, not_built, not_pushed, push_failed
-from nectar_node.http.fetches import (
+from nectar_node.http.fetching.errors import alike, malformed, not_built, not_pushed, push_failed
+from nectar_node.http.fetching.hops import (
     SCHEMES,
     SOCKET_SCHEMES,
     BadHttpHeader,

@@ -1,0 +1,1 @@
+"""`nectar boot`, `config`, `start` and `kill`: how nodes, and packages on them, are started."""

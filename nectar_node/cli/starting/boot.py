@@ -1,0 +1,163 @@
+"""`nectar boot`: run one node, in this process or in the background."""
+
+from __future__ import annotations
+
+from dataclasses import replace as changed
+
+import typer
+
+from nectar_node.base import own_files
+from nectar_node.base.consent import NOTHING_SAID, Consent
+from nectar_node.base.errors import BadInput
+from nectar_node.base.folder import NodeFolder
+from nectar_node.cli.starting import consent, flags
+from nectar_node.cli.starting.reached import await_places, tell_places, tell_web
+from nectar_node.console import output
+from nectar_node.contract.config import LOOPBACK, REGISTRAR_NAME
+from nectar_node.launcher import launch, supervisor
+from nectar_node.launcher.arguments import (
+    check_name,
+    check_package,
+    parse_directory,
+    parse_endpoint,
+    parse_http,
+    parse_http_name,
+    parse_invitation,
+    parse_memory,
+    parse_package_ids,
+    parse_quotas,
+    parse_routers,
+    parse_tls,
+)
+from nectar_node.launcher.boot_options import BootOptions, as_before, kept_options
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from nectar_node.launcher.node_config import make_config
+from nectar_node.launcher.passwords import with_password
+from nectar_node.launcher.settings import merged
+from nectar_node.storage.ledger import DEFAULT_FILES
+from net.base.limits import MAX_RESERVATIONS
+
+
+def boot(
+    context: typer.Context,
+    name: flags.Name,
+    join: flags.Join = DEFAULT_FOLDER,
+    detach: flags.Detach = False,
+    host: flags.Host = LOOPBACK,
+    port: flags.Port = 0,
+    advertise: flags.Advertise = "",
+    routers: flags.Routers = "",
+    reservations: flags.Reservations = MAX_RESERVATIONS,
+    package: flags.Package = None,
+    no_packages: flags.NoPackages = False,
+    grant: consent.Grant = None,
+    deny: consent.Deny = None,
+    replace: consent.Replace = False,
+    allow_sys: consent.AllowSys = False,
+    password_file: flags.PasswordFile = None,
+    directory: flags.Directory = None,
+    authority: flags.Authority = "",
+    memory: flags.Memory = "",
+    invitation: flags.Invitation = "",
+    invite_only: flags.InviteOnly = None,
+    once: flags.Once = False,
+    trace: flags.Trace = False,
+    quota: flags.Quota = None,
+    max_files: flags.MaxFiles = DEFAULT_FILES,
+    disk_floor: flags.DiskFloor = "",
+    http: flags.Http = "",
+    tls: flags.Tls = "",
+    http_name: flags.HttpName = "",
+    rpc_open: flags.RpcOpen = False,
+    http_client_private: flags.HttpClientPrivate = "",
+    rescue: flags.Rescue = False,
+    take_over: flags.TakeOver = False,
+    as_json: flags.AsJson = False,
+) -> int:
+    """Run the node NAME of the network in D until Ctrl-C or SIGTERM.
+
+    Options that are not given are as they were at its last boot: `nectar config list` shows them.
+    """
+    options = BootOptions(
+        host=host,
+        port=port,
+        advertise=parse_endpoint(advertise) if advertise else None,
+        routers=parse_routers(name, routers),
+        reservations=reservations,
+        packages=() if no_packages else tuple(map(check_package, package)) if package else None,
+        password_file=password_file,
+        directory=parse_directory(directory, authority),
+        memory_bytes=parse_memory(memory) if memory else None,
+        trace=trace,
+        quotas=parse_quotas(quota or (), max_files, disk_floor),
+        invitation=parse_invitation(invitation) if invitation else None,
+        invite_only=invite_only,
+        once=once,
+        http=parse_http(http) if http else None,
+        tls=parse_tls(tls) if tls else None,
+        http_name=parse_http_name(http_name) if http_name else None,
+        rpc_open=rpc_open,
+        http_client_private=parse_package_ids(http_client_private),
+        rescue=rescue,
+        take_over=take_over,
+    )
+    if as_json and not detach:
+        raise BadInput("--json is for --detach: a node in the foreground shows its log.")
+    _check(name, options)
+    network = LocalNetwork.find(join) if detach else LocalNetwork(join)
+    network.secure()
+    given = {field for option, field in flags.FIELDS.items() if _is_given(context, option)}
+    options = merged(kept_options(network.place(name)), options, given)
+    said = Consent(tuple(grant or ()), tuple(deny or ()), replace, allow_sys)
+    options = with_consent(network.place(name), options, said)
+    if detach:
+        return _boot_detached(network, name, options, as_json=as_json)
+    return _boot_here(network, name, options, once=once)
+
+
+def _check(name: str, options: BootOptions) -> None:
+    """Raise BadInput if options exclude each other, or are not for a node of this name."""
+    check_name(name)
+    if options.invite_only is not None and name != REGISTRAR_NAME:
+        raise BadInput(f"Only {REGISTRAR_NAME} gives names away: leave out --invite-only and --open for {name}.")
+    if options.routers and options.advertise:
+        raise BadInput("A node is either reached at --advertise or through --routers: leave out one of them.")
+
+
+def _boot_here(network: LocalNetwork, name: str, options: BootOptions, *, once: bool) -> int:
+    """Run the node in this process until it ends; return its exit code."""
+    place = network.place(name)
+    if name == REGISTRAR_NAME:
+        options = as_before(network.folder, place, options)
+    own_files.make_folder(place.path)
+    config = make_config(network, name, with_password(place, options))
+    # Importing this loads trio and Wasmtime, which costs as much as everything else together.
+    return supervisor.run_once(config) if once else supervisor.run_supervised(config)
+
+
+def _is_given(context: typer.Context, option: str) -> bool:
+    source = context.get_parameter_source(option)
+    return source is not None and source.name in ("COMMANDLINE", "ENVIRONMENT")
+
+
+def _boot_detached(network: LocalNetwork, name: str, options: BootOptions, *, as_json: bool) -> int:
+    started = launch.start(network, [(name, options)])[0]
+    if as_json:
+        routers = {"routers": await_places(network, name)} if options.routers else {}
+        output.print_json({**started.value(), **routers})
+        return 0
+    if options.routers:
+        tell_places(name, started.pid, await_places(network, name))
+    else:
+        output.say(f"{name} runs as process {started.pid} on {output.endpoint(list(started.endpoint))}.")
+    tell_web(network, name)
+    if started.warning is not None:
+        output.complain(started.warning)
+    return 0
+
+
+def with_consent(folder: NodeFolder, options: BootOptions, said: Consent) -> BootOptions:
+    """Return the options with what the user of the node in `folder` says of its packages; raises NodeError."""
+    if options.packages is None and said != NOTHING_SAID:
+        raise BadInput("--grant, --deny, --replace and --allow-sys are for the packages that --package names.")
+    return changed(options, consent=consent.for_boot(folder, options.packages or (), said))

@@ -1,0 +1,1 @@
+"""What processes ask servers of the internet: URLs, redirects, addresses, whose turn it is. Pure."""
