@@ -11,6 +11,8 @@ from math import inf
 
 import trio
 
+from kernel.contract.address import PackageId
+from nectar_node.contract.http import HttpAnswer
 from nectar_node.driver.browsers import limits
 
 CONNECTION = "connection"
@@ -30,8 +32,15 @@ class DoorStream(trio.abc.HalfCloseableStream):
         """When it ends, unless what is being written has been taken by then."""
         self.is_idle = False
         """Whether no request is under way."""
+        self.package: PackageId | None = None
+        """Which has answered a request of it last."""
         self._holds = False
         self._held = b""
+
+    def answered(self, answer: object) -> None:
+        """Learn what a request of it is answered with."""
+        if isinstance(answer, HttpAnswer) and answer.package is not None:
+            self.package = answer.package
 
     def hold_next(self) -> None:
         """Let what is written next go out together with what is written after it; not the records of TLS."""

@@ -72,6 +72,7 @@ class HttpDoor:
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(self._door.socket))
         async with trio.open_nursery() as nursery, listener:
             nursery.start_soon(self._watch.run)
+            nursery.start_soon(self._application.turns.run)
             with self._accepting:
                 while True:
                     try:
