@@ -18,7 +18,7 @@ import trio
 
 from kernel.contract.errors import KernelError
 from kernel.contract.events import Answered
-from kernel.runner import Runner
+from kernel.runner import POLLS_AT_ONCE, POLLS_PER_TURN, Runner
 from kernel.wasm.engine import Engine, check_recursion, self_check
 from nectar_node.base import descriptors, lifeline, log, own_files
 from nectar_node.base.errors import (
@@ -292,7 +292,9 @@ class Node:
 
             check = partial(is_password, config.folder.key)
             budget = self._prepared.budget
-            self._browsers = NodeBrowsers(config, config.http, budget, self._core, partial(self._turn, POLLS_AT_ONCE), check, self._log.note)
+            self._browsers = NodeBrowsers(
+                config, config.http, budget, self._core, partial(self._turn, POLLS_AT_ONCE), check, self._log.note
+            )
 
     def _tell_client(self, event: HttpClientEvent) -> None:
         self._core.take_http_client(event, trio.current_time())

@@ -21,7 +21,7 @@ from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.events import Inject
 from kernel.contract.guest import Arrival, Failure
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, Reason, Request
-from nectar_node.base.descriptors import MAX_SOCKETS
+from nectar_node.base.descriptors import MAX_BROWSERS, MAX_SOCKETS
 from nectar_node.base.system_processes import HTTP_SERVER, HTTP_SERVER_LATE, RPC, TERMINAL
 from nectar_node.contract.actions import LogLine
 from nectar_node.contract.http import (
@@ -69,8 +69,9 @@ from nectar_node.system.web_sockets import REQUESTS, SocketOffer, WebSockets
 
 ANSWER_SECONDS = 30
 """Seconds in which a process answers a browser; then that gets 408."""
-MAX_UNDER_WAY_OF_ONE = 256
-"""Requests of browsers that the processes of one package have not answered: a sixteenth of an inbox."""
+MAX_UNDER_WAY_OF_ONE = MAX_BROWSERS // 2
+"""Requests of browsers that the processes of one package have not answered: so its pages do not have all connections.
+"""
 MAX_UNDER_WAY = 2048
 """Such requests of all packages."""
 MAX_BYTES_OF_ONE = 64 << 20

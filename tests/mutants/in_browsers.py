@@ -110,8 +110,8 @@ BROWSERS = (
         "keep-slots-for-those-who-ask-nothing",
         "Connections that ask for nothing keep all other browsers waiting.",
         "nectar_node/driver/browsers/browser_slots.py",
-        "            if self._going is None and self._idle:\n",
-        "            if self._going is not None and self._idle:\n",
+        "            if self._going is None:\n",
+        "            if self._going is not None:\n",
         "tests/nectar_node/driver/browsers/test_http_door.py::"
         "test_connections_that_ask_for_nothing_keep_nobody_waiting",
     ),
