@@ -97,15 +97,15 @@ class Runner:
         self._idle = True
         """Whether the runner's task sleeps until the next deadline that it knows, and has to be told of a turn."""
 
-    def turn(self) -> None:
-        """Let the machine run for a while, after it was given an event."""
+    def turn(self, polls: int = POLLS_PER_TURN) -> None:
+        """Let the machine run for a while, at most `polls` times, after it was given an event."""
         if self._turning:
             return  # the event was given within a turn, which goes on
         self._turning = True
         try:
             machine, carry_out = self._machine, self._carry_out
             carry_out(self._clock())  # not within TURN_SECONDS, or much that came at once is answered in two parts
-            polls, now = POLLS_PER_TURN, self._clock()
+            now = self._clock()
             end = now + TURN_SECONDS
             while machine.can_run and polls > 0 and now < end:
                 machine.run(now, POLLS_AT_ONCE)

@@ -19,7 +19,7 @@ def of_server(server: HttpServer) -> dict[str, int]:
             "requests whose browser has gone": len(server._gone),
             "packages with requests": len(server._count) + len(server._bytes),
             "sign-ins": len(server._entrance._logins),
-            "requests whose bodies go to files": len(server._questions),
+            "requests whose bodies go to files": len(server._with_files._asked),
             "bodies": len(server.bodies._bodies) + len(server.bodies),
             "deadlines of bodies": int(server.bodies.next_deadline() is not None),
             "uploads": len(server._uploads._starting),

@@ -18,7 +18,7 @@ import trio
 
 from kernel.contract.errors import KernelError
 from kernel.contract.events import Answered
-from kernel.runner import Runner
+from kernel.runner import POLLS_AT_ONCE, POLLS_PER_TURN, Runner
 from kernel.wasm.engine import Engine, check_recursion, self_check
 from nectar_node.base import descriptors, lifeline, log, own_files
 from nectar_node.base.errors import (
@@ -292,7 +292,9 @@ class Node:
 
             check = partial(is_password, config.folder.key)
             budget = self._prepared.budget
-            self._browsers = NodeBrowsers(config, config.http, budget, self._core, self._turn, check, self._log.note)
+            self._browsers = NodeBrowsers(
+                config, config.http, budget, self._core, partial(self._turn, POLLS_AT_ONCE), check, self._log.note
+            )
 
     def _tell_client(self, event: HttpClientEvent) -> None:
         self._core.take_http_client(event, trio.current_time())
@@ -426,10 +428,10 @@ class Node:
         token = trio.lowlevel.current_trio_token()
         return lambda text: token.run_sync_soon(lambda: self._log.add(LogLine("kernel", 0, text)))
 
-    def _turn(self) -> None:
+    def _turn(self, polls: int = POLLS_PER_TURN) -> None:
         """Let the core run; a failure in there may leave anything half done."""
         try:
-            self._runner.turn()
+            self._runner.turn(polls)
         except Exception as error:
             self._tear(Torn("it let guests run", error))
 

@@ -21,7 +21,7 @@ from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.events import Inject
 from kernel.contract.guest import Arrival, Failure
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, Reason, Request
-from nectar_node.base.descriptors import MAX_SOCKETS
+from nectar_node.base.descriptors import MAX_BROWSERS, MAX_SOCKETS
 from nectar_node.base.system_processes import HTTP_SERVER, HTTP_SERVER_LATE, RPC, TERMINAL
 from nectar_node.contract.actions import LogLine
 from nectar_node.contract.http import (
@@ -33,7 +33,6 @@ from nectar_node.contract.http import (
     HttpEvent,
     HttpGone,
     HttpHead,
-    HttpReadWhole,
     HttpRequest,
     HttpTaken,
     PasswordChecked,
@@ -45,15 +44,9 @@ from nectar_node.contract.http import (
 from nectar_node.contract.json_shapes import RequestRefused, dump, field_untrusted, load_untrusted, variant_untrusted
 from nectar_node.contract.memory_budget import MemoryBudget
 from nectar_node.http import rpc
-from nectar_node.http.bindings import Binding, Bindings, BodyFolder, BoundFiles, CannotBind, Found
-from nectar_node.http.bodies.body_files import (
-    BodyFiles,
-    BodyPlaces,
-    ReceivedFile,
-    WantedBody,
-    body_folder_untrusted,
-    owns,
-)
+from nectar_node.http.bindings import Binding, Bindings, BoundFiles, CannotBind
+from nectar_node.http.bodies.body_files import BodyPlaces, ReceivedFile, owns
+from nectar_node.http.bodies.body_requests import BodyRequest, BodyRequests
 from nectar_node.http.entrance import Entrance
 from nectar_node.http.file_answers import FileAnswers, Locate, WantedFile, file_untrusted
 from nectar_node.http.node_page import NodePage
@@ -69,8 +62,9 @@ from nectar_node.system.web_sockets import REQUESTS, SocketOffer, WebSockets
 
 ANSWER_SECONDS = 30
 """Seconds in which a process answers a browser; then that gets 408."""
-MAX_UNDER_WAY_OF_ONE = 256
-"""Requests of browsers that the processes of one package have not answered: a sixteenth of an inbox."""
+MAX_UNDER_WAY_OF_ONE = MAX_BROWSERS // 2
+"""Requests of browsers that the processes of one package have not answered: so its pages do not have all connections.
+"""
 MAX_UNDER_WAY = 2048
 """Such requests of all packages."""
 MAX_BYTES_OF_ONE = 64 << 20
@@ -97,16 +91,6 @@ class _UnderWay(NamedTuple):
     """The request's headers."""
     is_rpc: bool = False
     """Whether it is the message of a program, and no browser's request."""
-
-
-class _Question(NamedTuple):
-    """A browser's request whose body goes to a file."""
-
-    request: HttpRequest
-    read: ReadRequest
-    binding: Binding
-    values: dict[str, str]
-    """Of the path's parameters."""
 
 
 class HttpServer(SystemProcess):
@@ -147,11 +131,10 @@ class HttpServer(SystemProcess):
         self._entrance = Entrance(our, names, self.sessions, has_password=has_password)
         self._bindings = Bindings()
         self._locate = locate
-        self._locate_folder = places.locate
         self.files = FileAnswers(locate, self._out.append)
-        self.bodies = BodyFiles(places, fresh_id, self._out.append, self._ask_with_file, self._finish)
-        self._questions: dict[object, _Question] = {}
-        """The requests whose bodies go to files, by token, while they are under way."""
+        around = names, self._entrance, self._bindings, places, fresh_id
+        self._with_files = BodyRequests(*around, self._out.append, self)
+        self.bodies = self._with_files.files
         self.sockets = WebSockets(our, memory, sockets, fresh_id, self.sessions.lasts, self._out.append)
         self._under_way: dict[object, _UnderWay] = {}
         """By the tokens of the requests."""
@@ -198,7 +181,7 @@ class HttpServer(SystemProcess):
                     raise ServerRefused("NoBlob", "NoBlob", f"{path[:100]!r} is to be cached, and there is no blob")
                 page = static_page(envelope.blob.mime, envelope.blob.bytes)
             source, server = envelope.source.process, envelope.target.process
-            body_to = self._body_folder_untrusted(source, fields)
+            body_to = self._with_files.folder_untrusted(source, fields)
             access = authenticated, local_only, page, secure
             self._bindings.bind(Binding(source, server, path, *access, files=files, body_to=body_to))
             return True
@@ -221,20 +204,6 @@ class HttpServer(SystemProcess):
         except RequestRefused as refused:
             raise CannotBind(str(refused)) from None
         return BoundFiles(path, file is None)
-
-    def _body_folder_untrusted(self, process: ProcessId, fields: object) -> BodyFolder | None:
-        """Return where the bodies of requests to a path are to go, if that is to be files; raises ServerRefused."""
-        assert isinstance(fields, dict)
-        try:
-            folder = body_folder_untrusted(fields)
-        except ValueError as error:
-            raise malformed(str(error)) from None
-        if folder is not None:
-            try:
-                self._locate_folder(process, folder.path)
-            except RequestRefused as refused:
-                raise CannotBind(str(refused)) from None
-        return folder
 
     def _refuse(self, envelope: Envelope, refused: ServerRefused) -> None:
         late = envelope.target.process == HTTP_SERVER_LATE
@@ -280,7 +249,7 @@ class HttpServer(SystemProcess):
             case HttpRequest() | SocketRequest():
                 self._take_request(event, now)
             case HttpHead():
-                self._take_head(event, now)
+                self._with_files.take(event, now)
             case HttpBodyPiece():
                 self.bodies.piece(event, now)
             case SocketFrame():
@@ -321,49 +290,6 @@ class HttpServer(SystemProcess):
             answer = error_page(refused.status, refused.sentence)
         if answer is not None:
             self._out.append(HttpAnswer(request.token, *answer))
-
-    def _take_head(self, head: HttpHead, now: float) -> None:
-        """Decide what is to be read of a request's body: all of it, or one piece after the other for a file."""
-        request = head.request
-        try:
-            read = read_untrusted(request, self._names)
-            found = self._with_body_to_file(read)
-            if found is None:
-                self._out.append(HttpReadWhole(request.token))
-                return
-            binding, values = found
-            elsewhere = self._entrance.admit(read, binding.access, now)
-            if elsewhere is not None:
-                self._out.append(HttpAnswer(request.token, *elsewhere))
-                return
-            self._count_in(request, binding.process, self._entrance.policy(read, binding.access), read)
-        except HttpRefused as refused:
-            self._out.append(HttpAnswer(request.token, *error_page(refused.status, refused.sentence)))
-            return
-        self._questions[request.token] = _Question(request, read, binding, values)
-        assert binding.body_to is not None
-        self.bodies.begin(request.token, WantedBody(binding.process, binding.body_to, head.length), now)
-
-    def _with_body_to_file(self, read: ReadRequest) -> Found | None:
-        """Return what is bound where a request is for, if its body is to go to a file; raises HttpRefused."""
-        if read.method in ("GET", "HEAD") or self._entrance.is_own(read.path):
-            return None
-        process = self._entrance.whom(read)
-        found = self._bindings.find(process, read.segments) if isinstance(process, ProcessId) else None
-        return None if found is None or found[0].body_to is None else found
-
-    def _ask_with_file(self, token: object, file: ReceivedFile | None, now: float) -> PageAnswer | None:
-        """Ask a process about a request whose body has become a file; or return the answer, if whoever sent it has been
-        signed out in the meantime.
-        """
-        request, read, binding, values = self._questions[token]
-        try:
-            elsewhere = self._entrance.admit(read, binding.access, now)
-        except HttpRefused as refused:
-            return error_page(refused.status, refused.sentence)
-        if elsewhere is None:
-            self._send(request, read, binding, values, file)
-        return elsewhere
 
     def _serve_untrusted(self, request: HttpRequest, now: float) -> PageAnswer | None:
         """Return the answer; None: it is on its way, or somebody is asked for it. Raises HttpRefused."""
@@ -417,17 +343,12 @@ class HttpServer(SystemProcess):
     def _ask(
         self, request: HttpRequest, read: ReadRequest, binding: Binding, values: dict[str, str], policy: Headers
     ) -> None:
-        self._count_in(request, binding.process, policy, read)
-        self._send(request, read, binding, values, None)
+        self.count_in(request, binding.process, policy, read)
+        self.send(BodyRequest(request, read, binding, values), None)
 
-    def _send(
-        self,
-        request: HttpRequest,
-        read: ReadRequest,
-        binding: Binding,
-        values: dict[str, str],
-        file: ReceivedFile | None,
-    ) -> None:
+    def send(self, asked: BodyRequest, file: ReceivedFile | None) -> None:
+        """Ask the process that has bound a path about a request for it, whose body may have become a file."""
+        request, read, binding, values = asked
         bound = binding.path if binding.path.startswith("/") else f"/{binding.path}"
         told = {
             "source_socket_addr": read.source_address,
@@ -460,12 +381,12 @@ class HttpServer(SystemProcess):
             return None
         token = None
         if message.expects_response is not None:
-            self._count_in(request, RPC, (), read, is_rpc=True)
+            self.count_in(request, RPC, (), read, is_rpc=True)
             token = SystemToken(self.id, request.token)
         self._out.append(Inject(TERMINAL, target, message, blob, token))
         return None if token is not None else rpc.sent()
 
-    def _count_in(
+    def count_in(
         self, request: HttpRequest, process: ProcessId, policy: Headers, read: ReadRequest, *, is_rpc: bool = False
     ) -> None:
         """Count a request as under way; raises HttpRefused if there is too much of that."""
@@ -488,11 +409,11 @@ class HttpServer(SystemProcess):
         asked = self._under_way[token]
         process = asked.process
         if asked.is_rpc:
-            self._finish(token, rpc.outcome(answer))
+            self.finish(token, rpc.outcome(answer))
             return
         self.bodies.answered(token, answer.error.reason if isinstance(answer, Failure) else None)
         if isinstance(answer, Failure):
-            self._finish(token, _failed(answer.error.reason))
+            self.finish(token, _failed(answer.error.reason))
             return
         blob = answer.blob
         try:
@@ -506,12 +427,12 @@ class HttpServer(SystemProcess):
         if path is not None and page.status not in (204, 205, 304):
             self._send_file(token, asked, path, page)
         else:
-            self._finish(token, with_policy(page, asked.policy))
+            self.finish(token, with_policy(page, asked.policy))
 
     def _send_file(self, token: object, asked: _UnderWay, path: str, page: PageAnswer) -> None:
         """Answer a browser with a file that a process has named."""
         if token in self._gone:
-            self._finish(token, page)
+            self.finish(token, page)
             return
         may_select = page.status == 200 and asked.method in ("GET", "HEAD")
         headers, head_only = asked.asked if may_select else None, asked.method == "HEAD"
@@ -519,21 +440,22 @@ class HttpServer(SystemProcess):
         try:
             self.files.begin(token, wanted)
         except HttpRefused as refused:
-            self._finish(token, with_policy(error_page(refused.status, refused.sentence), asked.policy))
+            self.finish(token, with_policy(error_page(refused.status, refused.sentence), asked.policy))
         else:
             self._count_out(token)
 
     def _count_out(self, token: object) -> PackageId | None:
         """Count a request as answered, and return whose process it was for; None: it was under way no more."""
         done = self._under_way.pop(token, None)
-        self._questions.pop(token, None)
+        self._with_files.forget(token)
         if done is None:
             return None
         self._count -= Counter([done.package])
         self._bytes -= Counter({done.package: done.size})
         return done.package
 
-    def _finish(self, token: object, answer: PageAnswer) -> None:
+    def finish(self, token: object, answer: PageAnswer) -> None:
+        """Give a browser its answer, unless it has gone, and count its request no longer."""
         package = self._count_out(token)
         if token in self._gone:
             self._gone.discard(token)
@@ -561,7 +483,7 @@ class HttpServer(SystemProcess):
             token = cause.request.token if isinstance(cause, (HttpHead, SocketRequest)) else cause.token
             self.bodies.recover(token)
             self.sockets.recover(token)
-            self._finish(token, error_page(500, "The node failed: its log says why."))
+            self.finish(token, error_page(500, "The node failed: its log says why."))
         elif isinstance(cause, (SocketFrame, SocketSent, HttpGone)):
             self.sockets.recover(cause.token)
 

@@ -35,6 +35,8 @@ MAX_UNREAD = 1 << 20
 """Bytes that a node may have read ahead of its process for one browser: a window of TCP, and a message."""
 CALM = 150.0
 """Seconds in which all that is under way arrives, and a browser that does not answer is noticed."""
+SLOWEST = 15.0
+"""Seconds for each piece of a body: the longest one, which also stops once, is there within `CALM`."""
 MOST_SOCKETS = 12
 MOST_FILES = 6
 _FILE_SIZES = (1, 1000, 262_144, 700_000, 2_000_000)
@@ -253,7 +255,7 @@ def _options(names: Sequence[str], chance: Random) -> Options:
         for _ in range(chance.randint(0, 3))
     ]
     for _ in range(chance.randint(0, MOST_FILES)):
-        at, latency = round(chance.uniform(0.0, 30.0), 3), chance.choice((0.0, 0.0, 0.5, 20.0))
+        at, latency = round(chance.uniform(0.0, 30.0), 3), chance.choice((0.0, 0.0, 0.5, SLOWEST))
         stalls, vanishes = chance.choice((None, None, 5.0, 70.0)), chance.choice((None, None, None, 0.0, 0.004, 3.0))
         about = [chance.choice(_FILE_SIZES), latency, chance.random() < 0.7, stalls, vanishes]
         events.append([at, "file", chance.choice(names), *about])

@@ -110,10 +110,28 @@ BROWSERS = (
         "keep-slots-for-those-who-ask-nothing",
         "Connections that ask for nothing keep all other browsers waiting.",
         "nectar_node/driver/browsers/browser_slots.py",
-        "            if self._going is None and self._idle:\n",
-        "            if self._going is not None and self._idle:\n",
+        "            if self._going is None:\n",
+        "            if self._going is not None:\n",
         "tests/nectar_node/driver/browsers/test_http_door.py::"
         "test_connections_that_ask_for_nothing_keep_nobody_waiting",
+    ),
+    Mutant(
+        "let-slow-requests-keep-their-slots",
+        "Requests that make no progress keep all other browsers waiting.",
+        "nectar_node/driver/browsers/browser_slots.py",
+        "            slot = next(iter(self._busy), None)\n            if slot is None or",
+        "            slot = None\n            if slot is None or",
+        "tests/nectar_node/driver/browsers/test_browser_slots.py::"
+        "test_the_request_goes_whose_last_progress_is_furthest_back",
+    ),
+    Mutant(
+        "handle-all-requests-at-once",
+        "Whoever carries messages waits for a request of each browser.",
+        "nectar_node/driver/browsers/request_turns.py",
+        "            await trio.lowlevel.checkpoint()\n            self._left = MOST_AT_ONCE\n",
+        "            self._left = 100 * MOST_AT_ONCE\n",
+        "tests/nectar_node/driver/browsers/test_request_turns.py::"
+        "test_whatever_the_browsers_ask_for_everything_else_has_its_turn_after_a_few_requests",
     ),
     Mutant(
         "ping-all-of-a-second-at-once",

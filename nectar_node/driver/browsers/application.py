@@ -34,9 +34,10 @@ from nectar_node.contract.package_bytes import HeldBodies
 from nectar_node.driver.browsers import limits
 from nectar_node.driver.browsers.body_pieces import BodyPieces
 from nectar_node.driver.browsers.body_reading import BodyReading, has_body
-from nectar_node.driver.browsers.door_streams import CONNECTION
+from nectar_node.driver.browsers.door_streams import CONNECTION, DoorStream
 from nectar_node.driver.browsers.event_streams import DoorFeed
 from nectar_node.driver.browsers.request_bodies import RequestBody, end_when_gone
+from nectar_node.driver.browsers.request_turns import RequestTurns
 from nectar_node.http.pages import PageAnswer, error_page
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -66,6 +67,8 @@ class Application:
         """What browsers have not taken yet, by the bodies of their requests."""
         self._reading: set[trio.CancelScope] = set()
         """Requests whose bodies are being read."""
+        self.turns = RequestTurns()
+        """When each request is given to the core."""
         self._closes = False
 
     def close(self) -> None:
@@ -198,6 +201,8 @@ class Application:
             tuple(scope["client"] or ("0.0.0.0", 0))[:2],
             scope["scheme"] == "https",
         )
+        stream: DoorStream = scope["state"][CONNECTION]
+        await self.turns.take(stream.package)
         try:
             if reads:
                 self.ask(request, waiter)
@@ -210,6 +215,7 @@ class Application:
                     nursery.cancel_scope.cancel()
         finally:
             self.forget(waiter)
+        stream.answered(waiter.answer)
         return waiter.answer
 
     async def _read_for(self, waiter: AnswerWaiter, head: HttpHead) -> None:

@@ -22,6 +22,7 @@ from hypercorn.protocol.h11 import STREAM_ID, H11Protocol
 from nectar_node.contract.http import Headers, HttpAnswer, HttpRequest
 from nectar_node.driver.browsers import limits
 from nectar_node.driver.browsers.application import BODILESS, Answer, AnswerWaiter, Application
+from nectar_node.driver.browsers.door_streams import CONNECTION, DoorStream
 from nectar_node.driver.browsers.request_bodies import RequestBody
 
 HEADS = 256
@@ -64,12 +65,15 @@ class DirectRequest(AnswerWaiter):
         self._application = application
         self._protocol = protocol
         self._request = request
+        state: Any = protocol.connection_state
+        self._stream: DoorStream = state[CONNECTION]
         self._asked = False
         self.closed = False
 
     async def handle(self, event: Event) -> None:
         """Take what hypercorn has read: the end of the request, or that of the connection."""
         if isinstance(event, EndBody):
+            await self._application.turns.take(self._stream.package)
             self._application.ask(self._read(), self)
             self._asked = True
             if isinstance(self.answer, HttpAnswer) and len(self.answer.body) <= limits.PIECE_BYTES:
@@ -97,6 +101,7 @@ class DirectRequest(AnswerWaiter):
 
     async def _write(self, answer: Answer) -> None:
         self._application.forget(self)
+        self._stream.answered(answer)
         try:
             if isinstance(answer, HttpAnswer) and len(answer.body) <= limits.PIECE_BYTES:
                 await self._write_at_once(answer)

@@ -7,10 +7,13 @@ that it knows: one that is set meanwhile is later than the shortest there is, fo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 
 import trio
 
+from kernel.contract.address import PackageId
+from nectar_node.contract.http import HttpAnswer
 from nectar_node.driver.browsers import limits
 
 CONNECTION = "connection"
@@ -20,8 +23,10 @@ CONNECTION = "connection"
 class DoorStream(trio.abc.HalfCloseableStream):
     """A connection, and until when it may go on as it does."""
 
-    def __init__(self, stream: trio.SocketStream, *, carries_tls: bool) -> None:
+    def __init__(self, stream: trio.SocketStream, moved: Callable[[int], None], *, carries_tls: bool) -> None:
+        """`moved` is told how many bytes have come, or have been taken."""
         self._stream = stream
+        self._moved = moved
         self._carries_tls = carries_tls
         self.socket = stream.socket
         self.read_until = inf
@@ -30,8 +35,15 @@ class DoorStream(trio.abc.HalfCloseableStream):
         """When it ends, unless what is being written has been taken by then."""
         self.is_idle = False
         """Whether no request is under way."""
+        self.package: PackageId | None = None
+        """Which has answered a request of it last."""
         self._holds = False
         self._held = b""
+
+    def answered(self, answer: object) -> None:
+        """Learn what a request of it is answered with."""
+        if isinstance(answer, HttpAnswer) and answer.package is not None:
+            self.package = answer.package
 
     def hold_next(self) -> None:
         """Let what is written next go out together with what is written after it; not the records of TLS."""
@@ -47,7 +59,9 @@ class DoorStream(trio.abc.HalfCloseableStream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """Read what there is; nothing at the end."""
-        return await self._stream.receive_some(max_bytes)
+        data = await self._stream.receive_some(max_bytes)
+        self._moved(len(data))
+        return data
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -65,6 +79,7 @@ class DoorStream(trio.abc.HalfCloseableStream):
         self.write_until = trio.current_time() + limits.WRITE_SECONDS
         try:
             await self._stream.send_all(data)
+            self._moved(len(data))
         except (trio.BusyResourceError, trio.ClosedResourceError):
             # Only hypercorn's end of the connection is not one after the other; and what is late has been closed.
             raise trio.BrokenResourceError("the connection is being closed") from None

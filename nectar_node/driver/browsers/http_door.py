@@ -15,6 +15,7 @@ from hypercorn.typing import ConnectionState
 from hypercorn.utils import wrap_app
 
 from nectar_node.base.descriptors import MAX_SOCKETS
+from nectar_node.contract.config import LOOPBACK
 from nectar_node.contract.http import (
     BrowserAction,
     HttpBroken,
@@ -47,10 +48,10 @@ class HttpDoor:
         memory: MemoryBudget,
         sockets: int = MAX_SOCKETS,
     ) -> None:
-        """`connections`: how many there may be at a time, beside WebSockets; for a further one, one that has
-        no request gives way, or it waits. `tell` gives the core an event; `note` is given failures of our own code and
-        hypercorn's. `memory` is for what comes from browsers and goes to them. `sockets`: how many WebSockets there may
-        be.
+        """`connections`: how many there may be at a time, beside WebSockets; for a further one, one that has no
+        request, or makes no progress with it, gives way, or it waits. `tell` gives the core an event; `note` is given
+        failures of our own code and hypercorn's. `memory` is for what comes from browsers and goes to them. `sockets`:
+        how many WebSockets there may be.
         """
         self._door = door
         self._note = note
@@ -72,6 +73,7 @@ class HttpDoor:
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(self._door.socket))
         async with trio.open_nursery() as nursery, listener:
             nursery.start_soon(self._watch.run)
+            nursery.start_soon(self._application.turns.run)
             with self._accepting:
                 while True:
                     try:
@@ -81,14 +83,15 @@ class HttpDoor:
                             raise
                         await trio.sleep(0.1)  # until there are descriptors again
                         continue
+                    slot = None
                     try:
-                        slot = await self._slots.take(accepted.socket.close)
-                    except trio.Cancelled:
-                        accepted.socket.close()
-                        raise
-                    nursery.start_soon(
-                        self._connected, DoorStream(accepted, carries_tls=self._door.tls is not None), slot
-                    )
+                        slot = await self._slots.take(accepted.socket.close, _host(accepted))
+                    finally:
+                        if slot is None:
+                            accepted.socket.close()
+                    if slot is not None:
+                        stream = DoorStream(accepted, slot.moved, carries_tls=self._door.tls is not None)
+                        nursery.start_soon(self._connected, stream, slot)
 
     async def close(self) -> None:
         """Answer what is under way with 503, and end all connections."""
@@ -132,3 +135,12 @@ class HttpDoor:
             if self._closes and not self._watch.streams:
                 self._emptied.set()
             slot.release()
+
+
+def _host(accepted: trio.SocketStream) -> str:
+    """Return the address of the other end; if it has gone already, one of this machine."""
+    try:
+        host: str = accepted.socket.getpeername()[0]
+    except OSError:
+        return LOOPBACK
+    return host

@@ -20,6 +20,10 @@ READ_SECONDS = 60.0
 """Seconds for a request's body: 32 MiB at 4 Mbit/s."""
 WRITE_SECONDS = 20.0
 """Seconds for one piece of an answer: a browser that takes nothing for so long has gone."""
+STALL_SECONDS = 5.0
+"""Seconds after which a request that makes no progress gives way to others, where there is no place for them."""
+PROGRESS_BYTES = 64 << 10
+"""Bytes that are progress: at 13 KB/s a connection keeps its place."""
 GRAIN_SECONDS = 0.25
 """Seconds that a connection may end later than it is to, so that a thousand of them are not looked after one by one."""
 PIECE_BYTES = 64 << 10

@@ -58,6 +58,8 @@ WAIT_SECONDS = 60.0
 """Seconds for which a body waits to be read."""
 PIECE_SECONDS = 60.0
 """Seconds for one piece of a body: at 256 KiB, the slowest has 4 KiB a second."""
+CROWDED_SECONDS = 10.0
+"""The same while other bodies wait to be read in its place: 26 KB a second."""
 
 _TOO_LONG = "The body is longer than the process behind this page takes."
 _NO_ROOM = "There is no room on the node's disk for this: the package's quota, or the disk, is full."
@@ -126,6 +128,8 @@ class _Body:
     """Whether the file is to be removed when the disk is done with it."""
     reads: bool = False
     """Whether it counts as one that is read."""
+    asked: float = 0.0
+    """When the browser was asked for the piece that it is to send."""
     written: int = 0
     is_whole: bool = False
     hash: blake3 = field(default_factory=blake3)
@@ -174,6 +178,10 @@ class BodyFiles:
         self._timers.set(body, now + WAIT_SECONDS)
         self._waiting.append(body)
         self._go_on(now)
+        if body.step is _Step.WAITS:
+            for each in self._bodies.values():
+                if each.step is _Step.READS and self._is_in_the_way(each):
+                    self._timers.set(each, max(now, each.asked + CROWDED_SECONDS))
 
     def piece(self, event: HttpBodyPiece, now: float) -> None:
         """Write a piece that has come."""
@@ -229,8 +237,11 @@ class BodyFiles:
         while (body := self._timers.pop_due(now)) is not None:
             if body.step is _Step.WAITS:
                 self._end(body, error_page(503, "Too many bodies are being sent to the package behind this page."))
+            elif now < body.asked + PIECE_SECONDS and not self._is_in_the_way(body):
+                self._timers.set(body, body.asked + PIECE_SECONDS)  # of those that waited, none does any more
             else:
-                self._end(body, error_page(408, f"No more of the body came within {PIECE_SECONDS:.0f} seconds."))
+                seconds = min(PIECE_SECONDS, now - body.asked)
+                self._end(body, error_page(408, f"The next {PIECE_BYTES} bytes did not come in {seconds:.0f} seconds."))
 
     def done(self, job: Job, outcome: Outcome, now: float) -> None:
         """Take what the disk says."""
@@ -289,11 +300,17 @@ class BodyFiles:
                     opening.append(SetLength(body.at, body.wanted.length))
                 self._do(body, _Step.OPENS, *opening)
 
+    def _is_in_the_way(self, body: _Body) -> bool:
+        """Whether another body waits for the place of one that is read."""
+        package, all_taken = body.wanted.process.package_id, self._reading.total() >= MAX_ALL
+        return any(all_taken or each.wanted.process.package_id == package for each in self._waiting)
+
     def _written(self, body: _Body, now: float) -> None:
         """Ask for the next piece, or end the file."""
         if not body.is_whole:
             body.step = _Step.READS
-            self._timers.set(body, now + PIECE_SECONDS)
+            body.asked = now
+            self._timers.set(body, now + (CROWDED_SECONDS if self._is_in_the_way(body) else PIECE_SECONDS))
             self._emit(HttpReadPiece(body.token))
         elif body.written:
             self._do(body, _Step.SYNCS, Sync(body.at))

@@ -15,11 +15,12 @@ from blake3 import blake3
 from kernel.contract.address import ProcessId
 from kernel.contract.process import Process
 from nectar_node.contract.http import HttpAnswer
+from nectar_node.http.bodies import body_files
 from nectar_node.http.bodies.body_files import (
+    CROWDED_SECONDS,
     MAX_OF_ONE,
     PIECE_BYTES,
     PIECE_SECONDS,
-    WAIT_SECONDS,
 )
 from nectar_node.storage import operations as ops
 from nectar_node.storage.ledger import Quotas
@@ -253,7 +254,7 @@ def test_what_a_crash_leaves_of_a_body_is_gone_after_the_next_boot_with_its_quot
 def test_so_many_bodies_are_read_at_a_time_and_further_ones_wait_unread(web: BodySite) -> None:
     begun = [web.begin(SMALL, stalls=True) for _ in range(MAX_OF_ONE)]
     token, sent = web.begin(SMALL)
-    web.simulation.rest(WAIT_SECONDS / 2)
+    web.simulation.rest(CROWDED_SECONDS - 1)
     assert (web.status(token), sent.read) == (None, 0)
     assert len(web.node.core._http_server.bodies) == MAX_OF_ONE + 1
     begun[3][1].vanish()
@@ -266,14 +267,35 @@ def test_so_many_bodies_are_read_at_a_time_and_further_ones_wait_unread(web: Bod
     assert [web.status(each) for each in (begun[0][0], begun[1][0], late, later)] == [200, 408, 200, 200]
 
 
-def test_a_body_that_gets_no_turn_is_503(web: BodySite) -> None:
+def test_a_body_that_hardly_comes_gives_way_to_one_that_waits_and_otherwise_has_its_time(web: BodySite) -> None:
+    begun = [web.begin(SMALL, stalls=True)[0] for _ in range(MAX_OF_ONE)]
+    web.simulation.rest(PIECE_SECONDS - 2)
+    assert {web.status(each) for each in begun} == {None}
+    token, _ = web.begin(SMALL)
+    web.simulation.rest(1)
+    assert web.status(token) == 200
+    assert {web.status(each) for each in begun} == {408}
+    begun = [web.begin(SMALL, stalls=True)[0] for _ in range(MAX_OF_ONE)]
+    waiting, sent = web.begin(SMALL)
+    web.simulation.rest(CROWDED_SECONDS - 1)
+    assert (web.status(waiting), {web.status(each) for each in begun}) == (None, {None})
+    sent.vanish()
+    web.simulation.rest(PIECE_SECONDS - CROWDED_SECONDS)
+    assert {web.status(each) for each in begun} == {None}, "nobody waits any more"
+    web.simulation.rest(2)
+    assert {web.status(each) for each in begun} == {408}
+    assert len(web.files()) == 1, "that of who has waited"
+
+
+def test_a_body_that_gets_no_turn_is_503(web: BodySite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_files, "WAIT_SECONDS", 1.5 * CROWDED_SECONDS)
     begun = [web.begin(bytes(PIECE_BYTES + 1), stalls=True)[1] for _ in range(MAX_OF_ONE)]
     token, sent = web.begin()
-    web.simulation.rest(WAIT_SECONDS - 1)
+    web.simulation.rest(CROWDED_SECONDS - 1)
     for each in begun:
         each.go_on()
         each.stall()
-    web.simulation.rest(2)
+    web.simulation.rest(CROWDED_SECONDS / 2 + 2)
     assert (web.status(token), sent.read) == (503, 0)
     for each in begun:
         each.vanish()
