@@ -373,6 +373,14 @@ class Fiber:
         self.wasi.slept(until)
         return wait.ready(self.wasi)
 
+    def clock(self) -> int:
+        """Return WASI's wall clock, in nanoseconds."""
+        return (self.config.clock or time_ns)()
+
+    def monotonic(self) -> int:
+        """Return WASI's monotonic clock, in nanoseconds: the kernel's time."""
+        return (self.config.monotonic or self.config.clock or monotonic_ns)()
+
     def select_memory(self, number: int) -> None:
         """Let `memory` be one of several."""
         if number != self._selected:
@@ -460,9 +468,8 @@ class Fiber:
     def _prepare_component(self, component: Linked) -> None:
         config = self.config
         drive = config.drive if not isinstance(config.drive, str) else HostDrive(config.drive)
-        clock = config.clock or time_ns
-        monotonic = config.monotonic or config.clock or monotonic_ns
-        self.wasi = WasiState(self.write, config.entropy or urandom, clock, monotonic, drive, config.files)
+        entropy = config.entropy or urandom
+        self.wasi = WasiState(self.write, entropy, self.clock, self.monotonic, drive, config.files)
         self._instances = (capi.Instance * len(component.instances))()
         self._memories = (capi.Extern * component.memories)()
         self._views = [_NO_MEMORY] * component.memories

@@ -1,9 +1,10 @@
 """The few functions of WASI preview 1 that are ours instead of Wasmtime's.
 
 In every run this is `poll_oneoff`, the one function that sleeps: Wasmtime's would block the thread and with it every
-other guest. Ours answers `notsup`; a process waits by asking the timer for a message. It is also `fd_write` to stdout
-and stderr, which become prints (`adapter` says why, and sorts out files). In replayable runs it is also what differs
-from run to run: clocks and randomness come from the guest's configuration, and so does its drive (`wasi_files`).
+other guest. With ours, a sleep is a timer of the kernel's, as in WASI 0.2; so the clocks are ours, too. It is also
+`fd_write` to stdout and stderr, which become prints (`adapter` says why, and sorts out files). In replayable runs it is
+also what differs from run to run: randomness comes from the guest's configuration, and so does its drive
+(`preview1_files`).
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from typing import Any
 from kernel.contract import limits
 from kernel.contract.drive import DriveError
 from kernel.contract.errors import GuestTrap
+from kernel.contract.guest import Poll, Sleep
 from kernel.wasm import capi
 from kernel.wasm.adapter import FD_WRITE, FD_WRITE_NUMBERS, HOST, WASI
 from kernel.wasm.fiber import Fiber, Running
 from kernel.wasm.host import HostFunction, asynchronous
 from kernel.wasm.preview1_files import FILE_CALLS, span_untrusted
+from kernel.wasm.wasi.state import NANOSECONDS
 
-_SUCCESS, _BAD_DESCRIPTOR, _INVALID, _NOT_SUPPORTED = 0, 8, 28, 58
+_SUCCESS, _BAD_DESCRIPTOR, _INVALID = 0, 8, 28
 """WASI error numbers."""
 _REALTIME, _MONOTONIC = 0, 1
 _CPU_TIMES = (2, 3)
@@ -38,6 +41,12 @@ _VALUE = capi.RAW_VALUE_BYTES
 _I32 = Struct("<I")
 _VECTOR = Struct("<II")
 _ARGUMENTS = Struct("<" + f"{capi.VALUE_OFFSET}xI{capi.VALUE_BYTES - capi.VALUE_OFFSET - 4}x" * 4)
+_MAX_SUBSCRIPTIONS = 64
+"""In one poll; they are looked at one by one."""
+_SUBSCRIPTION = Struct("<QB7xI4xQ8xH6x")
+"""What a guest waits for: its own mark, the kind, and of a clock its id, the time and flags (precision is left out)."""
+_EVENT = Struct("<QHB21x")
+_CLOCK, _FILES, _ABSOLUTE = 0, (1, 2), 1
 _RESULT = Struct(f"<{capi.VALUE_OFFSET}xI")
 
 
@@ -49,18 +58,20 @@ def standard_streams(running: Running) -> HostFunction:
 def shadows(running: Running, replayable: bool) -> list[HostFunction]:
     """Return what replaces Wasmtime's definitions."""
     rows: list[tuple[str, tuple[str, ...], Callable[..., int]]] = [
-        ("poll_oneoff", ("i32", "i32", "i32", "i32"), _poll_oneoff)
+        ("clock_time_get", ("i32", "i64", "i32"), _clock_time_get),
+        ("clock_res_get", ("i32", "i32"), _clock_res_get),
     ]
     if replayable:
-        rows += [
-            ("random_get", ("i32", "i32"), _random_get),
-            ("clock_time_get", ("i32", "i64", "i32"), _clock_time_get),
-            ("clock_res_get", ("i32", "i32"), _clock_res_get),
-            *FILE_CALLS,
-        ]
+        rows += [("random_get", ("i32", "i32"), _random_get), *FILE_CALLS]
+    poll = HostFunction(
+        WASI, "poll_oneoff", (("i32",) * 4, ("i32",)), asynchronous("poll_oneoff", _poll_oneoff, running)
+    )
     return [
-        HostFunction(WASI, name, (params, ("i32",)), _callback(running, name, params, act))
-        for name, params, act in rows
+        poll,
+        *(
+            HostFunction(WASI, name, (params, ("i32",)), _callback(running, name, params, act))
+            for name, params, act in rows
+        ),
     ]
 
 
@@ -104,8 +115,41 @@ def _callback(running: Running, name: str, params: tuple[str, ...], act: Callabl
     return capi.UncheckedCallback(callback)
 
 
-def _poll_oneoff(_guest: Fiber, _subscriptions: int, _events: int, _count: int, _stored: int) -> int:
-    return _NOT_SUPPORTED
+def _poll_oneoff(guest: Fiber, raw: memoryview, results: int) -> bytes:
+    """Wait for the earliest of some times; files are always ready. What has happened then is known and written now."""
+    place, events, count, stored = _ARGUMENTS.unpack_from(raw)
+    waits = []
+    if 0 < count <= _MAX_SUBSCRIPTIONS:
+        asked = span_untrusted(guest, place, count * _SUBSCRIPTION.size)
+        waits = [(_deadline(guest, each), each) for each in _SUBSCRIPTION.iter_unpack(asked)]
+    if not waits or any(deadline is None for deadline, _ in waits):
+        _RESULT.pack_into(capi.window(results), 0, _INVALID)
+        return capi.READY
+    first = max(guest.monotonic(), min(deadline for deadline, _ in waits if deadline is not None))
+    ready = [each for deadline, each in waits if deadline is not None and deadline <= first]
+    happened = span_untrusted(guest, events, len(ready) * _EVENT.size)
+    span_untrusted(guest, stored, _I32.size)[:] = _I32.pack(len(ready))
+    for number, (userdata, kind, *_) in enumerate(ready):
+        _EVENT.pack_into(happened, number * _EVENT.size, userdata, _SUCCESS, kind)
+    _RESULT.pack_into(capi.window(results), 0, _SUCCESS)
+    if first <= guest.monotonic():
+        return capi.READY
+    guest.effects.append(Sleep(first / NANOSECONDS))
+    guest.emitted_another(0)
+    return guest.suspend(Poll.CALL, None, 0, results)
+
+
+def _deadline(guest: Fiber, subscription: tuple[int, ...]) -> int | None:
+    """Return when something subscribed is there, in nanoseconds of the monotonic clock; None: it is not valid."""
+    _, kind, clock, when, flags = subscription
+    now = guest.monotonic()
+    if kind in _FILES:
+        return now
+    if kind != _CLOCK or clock not in (_REALTIME, _MONOTONIC):
+        return None
+    if not flags & _ABSOLUTE:
+        return now + when
+    return when if clock == _MONOTONIC else now + when - guest.clock()
 
 
 def _random_get(guest: Fiber, pointer: int, length: int) -> int:
@@ -123,10 +167,8 @@ def _clock_time_get(guest: Fiber, kind: int, _precision: int, pointer: int) -> i
         return _BAD_DESCRIPTOR
     if kind not in (_REALTIME, _MONOTONIC):
         raise GuestTrap("there is no such clock")
-    config = guest.config
-    clock = config.monotonic if kind == _MONOTONIC and config.monotonic is not None else config.clock
-    assert clock is not None, "a replayable guest is given its clock"
-    span_untrusted(guest, pointer, _TIMESTAMP.size)[:] = _TIMESTAMP.pack(clock())
+    now = guest.monotonic() if kind == _MONOTONIC else guest.clock()
+    span_untrusted(guest, pointer, _TIMESTAMP.size)[:] = _TIMESTAMP.pack(now)
     return _SUCCESS
 
 

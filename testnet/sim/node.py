@@ -142,6 +142,7 @@ class SimNode(Wired):
         host = self.host
         self.disk = disk or SimDisk(lambda: simulation.wall_clock(host), spec.disk_bytes)
         self._simulation = simulation
+        self._guests_started = 0
         self._wake_at: float | None = None
         self.door = SimDoor(
             self._tell_http,
@@ -521,7 +522,8 @@ class SimNode(Wired):
         self.go_on()
 
     def _guest_config(self, address: Address) -> GuestConfig:
-        chance = self._simulation.chance("guest", self.life, str(address))
+        self._guests_started += 1  # one that starts again does not draw the numbers of its last life
+        chance = self._simulation.chance("guest", self.life, str(address), str(self._guests_started))
         root, package = f"{self.spec.name}/vfs", str(address.process.package_id)
         self.disk.perform(MakeFolder(Location(root, (package,))))
         drive = GuestDrive(self.disk, (root, package), self._wall_clock)

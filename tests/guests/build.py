@@ -69,7 +69,7 @@ def build(folder: Path) -> list[Path]:
         output = folder / f"{source.stem}.wasm"
         compile_guest(source, output, ROOT / ".zig-cache")
         built.append(output)
-    built.append(_component(folder / "echo.wasm", folder / "echo.component.wasm"))
+    built.append(component(folder / "echo.wasm", folder / "echo.component.wasm"))
     built.append(_native(folder))
     return [*built, *(_tester(folder, version) for version in TESTERS)]
 
@@ -80,7 +80,7 @@ def _native(folder: Path) -> Path:
         subprocess.run([*COMPILE, "-o", str(core), str(NATIVE.relative_to(ROOT))], cwd=ROOT, check=True)
         shutil.copytree(WASI, wit / "deps")
         (wit / "native.wit").write_text(WIT.read_text() + NATIVE_WORLD)
-        return _component(core, folder / "native.wasm", wit, "native")
+        return component(core, folder / "native.wasm", wit, "native")
 
 
 def _tester(folder: Path, version: str) -> Path:
@@ -92,14 +92,16 @@ def _tester(folder: Path, version: str) -> Path:
         command = [*COMPILE, interface, *known, "-o", str(core), str(TESTER.relative_to(ROOT))]
         subprocess.run(command, cwd=ROOT, check=True)
         wit = WITS / f"{package}-process-{number}.wit"
-        return _component(core, folder / f"tester.{version}.wasm", wit, world)
+        return component(core, folder / f"tester.{version}.wasm", wit, world)
 
 
-def _component(core: Path, output: Path, wit: Path = WIT, world: str = "process") -> Path:
+def component(core: Path, output: Path, wit: Path = WIT, world: str = "process", adapter: Path | None = None) -> Path:
+    """Make a component of a core module, whose imports of WASI preview 1 go through `adapter`, if there is one."""
+    adapt = [] if adapter is None else ["--adapt", f"wasi_snapshot_preview1={adapter}"]
     with tempfile.TemporaryDirectory() as scratch:
         embedded = Path(scratch) / "embedded.wasm"
         subprocess.run([TOOLS, "component", "embed", wit, "--world", world, core, "-o", embedded], check=True)
-        subprocess.run([TOOLS, "component", "new", embedded, "-o", output], check=True)
+        subprocess.run([TOOLS, "component", "new", embedded, *adapt, "-o", output], check=True)
     return output
 
 

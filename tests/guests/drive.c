@@ -1,5 +1,6 @@
 // Does with files what it is asked, and answers with what came of it: "write PATH TEXT", "read PATH", "list PATH",
-// "link TARGET PATH", "move FROM TO", "fds", "env", "hoard PATH" (open it until that is refused: how often), "free".
+// "link TARGET PATH", "move FROM TO", "fds", "env", "sleep MILLISECONDS", "until MILLISECONDS" (of the monotonic clock),
+// "hoard PATH" (open it until that is refused: how often), "free".
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define IMPORT(name) __attribute__((import_module("nectar:process/standard@0.7.0"), import_name(name)))
@@ -68,6 +70,16 @@ static void do_env(void) {
   snprintf(answer, sizeof answer, "%u variables, %u arguments", numbers[0], numbers[2]);
 }
 
+static void do_sleep(const char *milliseconds, int until) {
+  long wanted = atol(milliseconds);
+  struct timespec time = {wanted / 1000, wanted % 1000 * 1000000}, before, after;
+  clock_gettime(CLOCK_MONOTONIC, &before);
+  int refused = clock_nanosleep(CLOCK_MONOTONIC, until ? TIMER_ABSTIME : 0, &time, 0);
+  clock_gettime(CLOCK_MONOTONIC, &after);
+  long slept = (after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
+  snprintf(answer, sizeof answer, refused ? "refused" : "%ld ms", slept);
+}
+
 static int hoarded[1024], hoard_size;
 
 static void do_hoard(const char *path) {
@@ -91,6 +103,8 @@ static void obey(char *text) {
   else if (!strcmp(word, "move")) strcpy(answer, rename(first, text) ? "refused" : "moved");
   else if (!strcmp(word, "fds")) do_fds();
   else if (!strcmp(word, "env")) do_env();
+  else if (!strcmp(word, "sleep")) do_sleep(first, 0);
+  else if (!strcmp(word, "until")) do_sleep(first, 1);
   else if (!strcmp(word, "hoard")) do_hoard(first);
   else if (!strcmp(word, "free")) do_free();
 }

@@ -7,7 +7,7 @@ import pytest
 
 from kernel.contract import limits
 from kernel.contract.address import Address, ProcessId
-from kernel.contract.guest import End, GuestConfig, Poll, Print
+from kernel.contract.guest import End, GuestConfig, Poll, Print, Sleep
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import Fiber
 from tests.kernel.wasm.guests import GUESTS, MEMORY, OUR, loaded, poll, wat
@@ -63,7 +63,14 @@ def test_a_flood_of_lines_is_throttled_and_none_is_lost(engine: Engine) -> None:
 
 
 def test_sleeping_does_not_block_whoever_polls(engine: Engine) -> None:
-    assert ended(engine, "sleep").effects == [Print(0, "did not sleep")]
+    guest = started(engine, "sleep")
+    assert poll(guest) is Poll.CALL
+    (sleep,) = guest.effects
+    assert isinstance(sleep, Sleep)
+    guest.effects.clear()
+    guest.resume(None)
+    assert poll(guest) is Poll.ENDED
+    assert guest.effects == [Print(0, "slept")]
 
 
 def test_in_replayable_runs_clock_and_randomness_are_given(replayable: Engine) -> None:

@@ -28,7 +28,7 @@ def lay_down(folder: Path, wasm: str, name: str, *, quits: bool = False) -> Path
     folder.mkdir()
     shutil.copy(GUESTS / wasm, folder)
     on_exit = "None" if quits else "Restart"
-    entry = {"process_name": name, "process_wasm_path": f"/{wasm}", "on_exit": on_exit, "public": True}
+    entry = {"process_name": name, "process_wasm_path": f"/{Path(wasm).name}", "on_exit": on_exit, "public": True}
     (folder / "manifest.json").write_text(json.dumps([entry]))
     properties = {"package_name": name, "publisher": "some.nec"}
     (folder / "metadata.json").write_text(json.dumps({"properties": properties}))
