@@ -85,6 +85,22 @@ class _Linked(NamedTuple):
     keep: tuple[object, ...]
 
 
+class _LinkedModule:
+    """A module that is linked but for its store; what it imports must outlive it."""
+
+    def __init__(self, linker: int, module: wasmtime.Module) -> None:
+        """Raises BadModule if an import is missing or has another type."""
+        self.address: int = 0
+        found = ctypes.c_void_p()
+        capi.check(capi.linker_instantiate_pre(linker, capi.address(module.ptr()), ctypes.byref(found)))
+        assert found.value
+        self.address = found.value
+
+    def __del__(self) -> None:
+        if self.address:
+            capi.instance_pre_delete(self.address)
+
+
 class Engine:
     """Loads programs. One for each process and mode; thread-safe."""
 
@@ -175,21 +191,21 @@ class Engine:
         engine = capi.address(compiler.engine.ptr())
         host: int = capi.linker_new(engine)
         define_all(host, functions, lambda function: True)
-        adapter_pre = _instance_pre(host, adapter)
+        linked_adapter = _LinkedModule(host, adapter)
         capi.linker_delete(host)
         modules = self._modules(compiler, plan.modules, tell)
         return FiberProgram(
             Code(
                 engine=engine,
                 linker=0,
-                adapter=adapter_pre,
+                adapter=linked_adapter.address,
                 module=0,
                 interface=b"",
                 uses_wasi=False,
                 files=0,
                 ticker=self.ticker,
                 running=self._running,
-                keep=(compiler.engine, modules, adapter, functions),
+                keep=(compiler.engine, modules, linked_adapter, functions),
                 component=linked(plan, [capi.address(module.ptr()) for module in modules]),
             ),
             any(each.name in WRITING for each in plan.host),
@@ -240,7 +256,7 @@ class Engine:
         adapter = self._module(adapter_wasm(interface))
         host = self._new_linker()
         define_all(host, functions, lambda function: function.module != interface.module)
-        adapter_pre = _instance_pre(host, adapter)
+        linked_adapter = _LinkedModule(host, adapter)
         capi.linker_delete(host)
         wasi_functions: list[HostFunction] = []
         linker = self._new_linker()
@@ -255,7 +271,7 @@ class Engine:
                 numbers = _numbers(export.type)
                 stand_in = functions[0].callback
                 capi.define(check, interface.module, export.name, numbers, stand_in)
-        return _Linked(linker, check, adapter_pre, (self._engine, adapter, functions, wasi_functions))
+        return _Linked(linker, check, linked_adapter.address, (self._engine, linked_adapter, functions, wasi_functions))
 
     def _new_linker(self) -> int:
         linker: int = capi.linker_new(capi.address(self._engine.ptr()))
@@ -263,7 +279,7 @@ class Engine:
         return linker
 
     def _check_link(self, linked: _Linked, module: wasmtime.Module) -> None:
-        capi.instance_pre_delete(_instance_pre(linked.check, module))
+        _LinkedModule(linked.check, module)
 
 
 def _check_imports(core: bytes) -> tuple[Interface, list[str]]:
@@ -304,14 +320,6 @@ def _check_exports(module: wasmtime.Module) -> None:
 
 def _numbers(signature: wasmtime.FuncType) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(map(str, signature.params)), tuple(map(str, signature.results))
-
-
-def _instance_pre(linker: int, module: wasmtime.Module) -> int:
-    """Link a module but for its store. Raises BadModule if an import is missing or has another type."""
-    found = ctypes.c_void_p()
-    capi.check(capi.linker_instantiate_pre(linker, capi.address(module.ptr()), ctypes.byref(found)))
-    assert found.value
-    return found.value
 
 
 _CHECK_GUEST = """(module

@@ -266,7 +266,7 @@ class Fiber:
                         break
                 elif self._pending is not None or self._throttled:
                     break
-                elif ticks != ticker.ticks and perf_counter() - started > LEAST_SLICE_SECONDS:
+                if ticks != ticker.ticks and perf_counter() - started > LEAST_SLICE_SECONDS:
                     # The slice is over. If nothing ticked, the deadline had passed before this poll; if the poll has
                     # just begun, a tick happened to fall into it: poll on.
                     break

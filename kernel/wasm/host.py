@@ -48,7 +48,7 @@ _RAW = capi.RAW_VALUE_BYTES
 _ADDRESSES = [Struct("<" + f"{_RAW}x" + f"I{_RAW - 4}x" * count).unpack_from for count in range(BATCH + 1)]
 _RAW_CODES = [Struct("<" + f"I{_RAW - 4}x" * (count + 1)) for count in range(BATCH + 1)]
 _TRUE = Struct("<I")
-_INSIDE_REALLOC = "called from inside cabi_realloc"
+INSIDE_REALLOC = "called from inside cabi_realloc"
 """The canonical ABI forbids a call there: the result of another call is just being placed."""
 _FLAT = Struct(f"<{capi.VALUE_OFFSET}xI")
 """Unpacks a call's one number, a parameter or result."""
@@ -114,7 +114,7 @@ def asynchronous(name: str, act: Act, running: Running) -> Any:
         guest = running.guest
         try:
             if guest.lowered is not None:
-                raise GuestTrap(_INSIDE_REALLOC)
+                raise GuestTrap(INSIDE_REALLOC)
             try:
                 goes_on = act(guest, window(args), results)
             except GuestTrap:
@@ -175,7 +175,7 @@ def _emitting(function: Function, running: Running, memory: int | None) -> Any:
         guest = running.guest
         try:
             if guest.lowered is not None:
-                raise GuestTrap(_INSIDE_REALLOC)
+                raise GuestTrap(INSIDE_REALLOC)
             if memory is not None:
                 guest.select_memory(memory)
             raw = window(args)
