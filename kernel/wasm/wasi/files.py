@@ -126,6 +126,7 @@ def _write(state: WasiState, file: Descriptor, data: bytes, offset: int) -> int:
 
 def _read_directory(state: WasiState, folder: Descriptor) -> int:
     entries = state.files.tree.entries(state.files.folder(folder.number))
+    state.check_listing(len(entries))
     return state.add(DirectoryEntries([(_TYPES[node.kind], name) for name, node in reversed(entries)]))
 
 
