@@ -18,7 +18,8 @@ from kernel.wasm.binary import component as binary
 from kernel.wasm.binary.component import DROP, ComponentPlan
 from kernel.wasm.canonical.abi import has_pieces, signature
 from kernel.wasm.canonical.wit import INTERFACES, Function, Handle, Interface, Kind, Scalar
-from kernel.wasm.fiber import Fiber, Running, hand_over_codes
+from kernel.wasm.code import Running
+from kernel.wasm.fiber import Fiber, hand_over_codes
 from kernel.wasm.host import (
     INSIDE_REALLOC,
     Act,
@@ -132,7 +133,7 @@ def _unchecked(name: str, act: Callable[[Fiber, memoryview], None], running: Run
     """Return the callback of a function that takes no time."""
 
     def callback(_env: int, _caller: int, args: int, _count: int) -> int | None:
-        guest = running.guest
+        guest: Fiber = running.guest
         try:
             if guest.lowered is not None:
                 raise GuestTrap(INSIDE_REALLOC)

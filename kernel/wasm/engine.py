@@ -25,9 +25,10 @@ from kernel.wasm.adapter import FILES_WAT, WASI, adapter_wasm, component_adapter
 from kernel.wasm.binary.component import plan_untrusted
 from kernel.wasm.binary.module import core_module_untrusted, exports_untrusted, imports_untrusted, is_component
 from kernel.wasm.canonical.wit import INTERFACES, Interface
+from kernel.wasm.code import Code, Running
 from kernel.wasm.code_cache import CodeCache
 from kernel.wasm.compiler import CompileBudget, Compiler
-from kernel.wasm.fiber import Code, Fiber, Running
+from kernel.wasm.fiber import Fiber
 from kernel.wasm.host import HostFunction, define_all, host_functions
 from kernel.wasm.preview1 import shadows, standard_streams
 from kernel.wasm.ticker import Ticker

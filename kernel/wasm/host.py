@@ -37,7 +37,8 @@ from kernel.wasm.adapter import (
 from kernel.wasm.canonical.lift import Lift, compile_lift
 from kernel.wasm.canonical.lower import BATCH, Lower, compile_lower
 from kernel.wasm.canonical.wit import Function, Interface, Kind, Type
-from kernel.wasm.fiber import Fiber, Running, hand_over_codes
+from kernel.wasm.code import Running
+from kernel.wasm.fiber import Fiber, hand_over_codes
 
 Act: TypeAlias = Callable[[Fiber, memoryview, int], bytes]
 """Does what a call asks: (guest, raw arguments, where results go) to the continuation. Raises only GuestTrap, and that
@@ -111,7 +112,7 @@ def asynchronous(name: str, act: Act, running: Running) -> Any:
     def callback(
         _env: int, _caller: int, args: int, _nargs: int, results: int, _nresults: int, trap: int, continuation: int
     ) -> None:
-        guest = running.guest
+        guest: Fiber = running.guest
         try:
             if guest.lowered is not None:
                 raise GuestTrap(INSIDE_REALLOC)
@@ -172,7 +173,7 @@ def _emitting(function: Function, running: Running, memory: int | None) -> Any:
     lift = _lift_raw(function)
 
     def emit(_env: int, _caller: int, args: int, _count: int) -> int | None:
-        guest = running.guest
+        guest: Fiber = running.guest
         try:
             if guest.lowered is not None:
                 raise GuestTrap(INSIDE_REALLOC)
@@ -278,7 +279,7 @@ def _place(running: Running) -> Any:
     window = capi.window
 
     def place(_env: int, _caller: int, args: int, _count: int) -> int | None:
-        guest = running.guest
+        guest: Fiber = running.guest
         try:
             lowered = guest.lowered
             assert lowered is not None, "the adapter calls this only after a result was lowered"

@@ -78,12 +78,11 @@ def _change(chance: random.Random, data: bytes) -> bytes:
 
 def _change_code(chance: random.Random, core: bytes) -> bytes:
     """Change one byte of what a core module's functions do, or of what they begin with."""
-    places = [
-        at
-        for number, start, end in sections_untrusted(core)
-        if number in (3, 6, 9, 10, 11)
-        for at in range(start + 1, end)
-    ]
+    try:
+        sections = sections_untrusted(core)
+    except BadModule:  # an earlier change has broken it
+        return core
+    places = [at for number, start, end in sections if number in (3, 6, 9, 10, 11) for at in range(start + 1, end)]
     if not places:
         return core
     at = chance.choice(places)
@@ -91,7 +90,12 @@ def _change_code(chance: random.Random, core: bytes) -> bytes:
 
 
 def _change_core(chance: random.Random, core: bytes) -> bytes:
-    sections = _sections(core)
+    try:
+        sections = _sections(core)
+    except BadModule:  # an earlier change has broken it
+        return core
+    if not sections:
+        return core
     _change_sections(chance, sections, lambda _number, body: _change(chance, body))
     return CORE_HEADER + b"".join(section(number, body) for number, body in sections)
 
