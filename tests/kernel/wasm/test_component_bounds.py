@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import time
 from pathlib import Path
 
@@ -11,19 +12,28 @@ import wasmtime
 
 from kernel.contract.errors import BadModule
 from kernel.contract.guest import GuestConfig, Poll
+from kernel.contract.limits import MAX_SECTIONS
 from kernel.wasm.binary import component
 from kernel.wasm.binary.component import (
     MAX_INSTANCE_PARTS,
+    MAX_INSTANCES,
+    MAX_ITEMS,
     MAX_MEMORIES,
+    MAX_MODULES,
     MAX_OPTIONS,
     MAX_REALLOCS,
     plan_untrusted,
 )
 from kernel.wasm.engine import Engine
-from kernel.wasm.fiber import LEAST_SLICE_SECONDS
+from kernel.wasm.fiber import LEAST_SLICE_SECONDS, Fiber
+from kernel.wasm.wasi.state import WasiState
 from tests.kernel.wasm.component_texts import assembled, guest_component, number, started, trap_of, wat
-from tests.kernel.wasm.guests import OUR
+from tests.kernel.wasm.guests import NECTAR, OUR, arrival, poll
 from tests.kernel.wasm.modules import HEADER, leb, section
+from tests.kernel.wasm.native import BLOCK as BLOCK_IMPORT
+from tests.kernel.wasm.native import SLEEP, native_component
+from tests.kernel.wasm.puppet import Op, Script
+from tests.kernel.wasm.test_components import native_call
 from tests.kernel.wasm.test_hostile_components import IO, LATER, POLL, RANDOM, STDIN
 
 FIRST = bytes(wasmtime.wat2wasm('(module (import "not" "offered" (func)))'))
@@ -187,7 +197,24 @@ def test_a_function_that_lacks_an_option_it_needs_is_refused(
     assert str(caught.value) == f"it calls 'poll' of 'wasi:io/poll@0.2.3' without {missing}, which that needs"
 
 
-# --- what stays of a program ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("sections", "reason"),
+    [
+        ([(1, HEADER)] * (MAX_MODULES + 1), f"the component has more than {MAX_MODULES} core modules"),
+        (
+            [(1, HEADER), (2, number(MAX_INSTANCES + 1) + b"\0\1\0" * (MAX_INSTANCES + 1))],
+            f"the component has more than {MAX_INSTANCES} core instances",
+        ),
+        ([(4, b"")] * (MAX_ITEMS - 1), f"the file has more than {MAX_SECTIONS} sections"),
+        ([(3, number(MAX_ITEMS + 1))], f"the component has more than {MAX_ITEMS} core types"),
+        ([(0, bytes(9))] * 10, "it exports no function of the name 'init'"),
+    ],
+)
+def test_ten_thousand_of_anything_are_refused(sections: list[tuple[int, bytes]], reason: str) -> None:
+    assert refusal(assembled((1, FIRST), (1, HEADER), *sections)) == reason
+
+
+# --- what stays of a guest and of a program ---------------------------------------------------------------------------
 
 
 def mappings() -> int:
@@ -207,6 +234,42 @@ def test_of_a_component_that_is_no_longer_in_use_nothing_stays_mapped() -> None:
     assert load(20) - before < 10
 
 
+@pytest.mark.parametrize("killed", ["new", "asleep", "receiving", "awaiting", "spinning"])
+def test_g23_of_a_guest_that_is_killed_nothing_stays(real: Engine, tmp_path: Path, killed: str) -> None:
+    program = real.load(native_component(NECTAR.module))
+    script = {
+        "asleep": native_call(native_call(Script(NECTAR), SLEEP, 10**12), BLOCK_IMPORT, 1),
+        "awaiting": Script(NECTAR).call("send-and-await-response", OTHER, (False, 5, b"", None, ()), None),
+        "spinning": Script(NECTAR).do(Op.SPIN),
+    }
+
+    def kill() -> None:
+        guest = program.start(GuestConfig(OUR, 1 << 24, drive=str(tmp_path)))
+        if killed != "new":
+            assert poll(guest) is Poll.RECEIVE
+        if killed in script:
+            guest.resume(arrival(script[killed].body()))
+            assert guest.poll() is (Poll.PREEMPTED if killed == "spinning" else Poll.CALL)
+        guest.close()
+
+    def kept() -> tuple[int, int, int]:
+        """The node's descriptors, mappings and guests."""
+        gc.collect()
+        living = sum(isinstance(each, Fiber | WasiState) for each in gc.get_objects())
+        return len(os.listdir("/proc/self/fd")), mappings(), living
+
+    for _ in range(2):
+        kill()
+    before = kept()
+    for _ in range(20):
+        kill()
+    after = kept()
+    assert after[0] == before[0]
+    assert after[1] < before[1] + 10
+    assert after[2] == before[2]
+
+
+OTHER = ("our", ("other", "test", "sys"))
 NOTHING = (
     """(core module $first (import "not" "offered" (func)))
   (core module $l (memory (export "memory") 1) (func (export "init") (param i32 i32) (drop (i32.const """,
