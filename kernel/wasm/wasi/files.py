@@ -300,5 +300,5 @@ ACTS: dict[str, dict[str, Callable[..., Any]]] = {
     },
 }
 """As in `io`."""
-WRITING = ("[method]descriptor.open-at", "[method]descriptor.create-directory-at", "[method]descriptor.symlink-at")
-"""The functions by which a guest makes or opens files."""
+WRITING = tuple(f"[method]descriptor.{name}" for name in ("open-at", "create-directory-at", "symlink-at", "link-at"))
+"""The functions by which a guest makes, names or opens files."""

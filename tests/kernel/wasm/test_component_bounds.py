@@ -245,6 +245,7 @@ def test_g23_of_a_guest_that_is_killed_nothing_stays(real: Engine, tmp_path: Pat
 
     def kill() -> None:
         guest = program.start(GuestConfig(OUR, 1 << 24, drive=str(tmp_path)))
+        assert isinstance(guest, Fiber)
         if killed != "new":
             assert poll(guest) is Poll.RECEIVE
         if killed in script:

@@ -11,6 +11,7 @@ import pytest
 
 from kernel.contract.drive import Drive
 from kernel.contract.errors import GuestTrap
+from kernel.wasm.engine import Engine
 from kernel.wasm.wasi import clocks, files, io
 from kernel.wasm.wasi.host_drive import HostDrive
 from kernel.wasm.wasi.state import (
@@ -22,6 +23,7 @@ from kernel.wasm.wasi.state import (
     Pollable,
     WasiState,
 )
+from tests.kernel.wasm.component_texts import guest_component
 
 NO_MEMORY = 22
 """The case insufficient-memory of error-code."""
@@ -98,6 +100,24 @@ def test_a_sleep_until_beyond_the_end_of_time_ends_with_it(duration: int) -> Non
     assert state.is_ready(pollable)
     now[0] = 1 << 70
     assert state.now() == MAX_MOMENT, "it fits the type of a moment"
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "opens"),
+    [
+        ("link-at", "i32 i32 i32 i32 i32 i32 i32 i32", True),
+        ("symlink-at", "i32 i32 i32 i32 i32 i32", True),
+        ("create-directory-at", "i32 i32 i32 i32", True),
+        ("unlink-file-at", "i32 i32 i32 i32", False),
+    ],
+)
+def test_who_can_give_new_names_in_its_drive_is_watched_for_its_quota(
+    replayable: Engine, name: str, numbers: str, opens: bool
+) -> None:
+    types = f"""(import "wasi:filesystem/types@0.2.0" (instance $types (export "[method]descriptor.{name}" (func))))"""
+    lower = f'(core func $call (canon lower (func $types "[method]descriptor.{name}") (memory $mem)))'
+    wasm = guest_component(types, ((f"call (param {numbers})", lower),), "")
+    assert replayable.load(wasm).opens_files is opens
 
 
 def test_a_dropped_pollable_is_none_in_a_poll() -> None:
