@@ -12,6 +12,7 @@ from struct import Struct
 from typing import Any
 
 from kernel.contract.errors import BadModule, GuestTrap
+from kernel.contract.limits import MAX_EFFECT_BYTES
 from kernel.wasm import capi
 from kernel.wasm.adapter import FIRST_REALLOC_SLOT, HOST, Adapted, host_numbers
 from kernel.wasm.binary import component as binary
@@ -113,6 +114,10 @@ def component_functions(plan: ComponentPlan, running: Running) -> tuple[list[Ada
     return adapted, functions
 
 
+_CALLS = 4096
+"""Calls of WASI in one poll: fuel counts what a guest does, and not what is done for it."""
+_CALL_BYTES = MAX_EFFECT_BYTES // _CALLS
+"""What each of them counts as in the guest's share."""
 _NUMBERS = {"i32": Scalar.U32, "i64": Scalar.U64}
 
 
@@ -195,6 +200,9 @@ def _wasi(found: WasiFunction) -> Act:
             for i, kind in handles:
                 values[i] = state.get(values[i], kind)
         value = do(state, *values)
+        guest.emitted += _CALL_BYTES
+        if guest.emitted >= MAX_EFFECT_BYTES:
+            guest.throttle()
         if type(value) is WasiWait:
             return guest.wait(value, lower, target, results)
         if lower is not None:

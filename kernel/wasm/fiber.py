@@ -308,7 +308,7 @@ class Fiber:
         if lower is not None:
             self.lowered = lowered = lower(ready, target)
             hand_over_codes(lowered.codes, results)
-        return capi.READY
+        return self.go_on()
 
     def _woken(self) -> tuple[int, ...]:
         """Return which of the pollables that the guest has slept for are ready."""

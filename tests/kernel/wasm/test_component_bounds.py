@@ -214,6 +214,24 @@ def test_ten_thousand_of_anything_are_refused(sections: list[tuple[int, bytes]],
     assert refusal(assembled((1, FIRST), (1, HEADER), *sections)) == reason
 
 
+def test_g23_one_that_only_calls_the_host_gives_the_poll_back_by_fuel_too(engine: Engine) -> None:
+    calls = 0
+
+    def clock() -> int:
+        nonlocal calls
+        calls += 1
+        return 1
+
+    now = ("now (result i64)", '(core func $now (canon lower (func $clock "now")))')
+    program = engine.load(guest_component(IO, (now,), "(loop $more (drop (call $now)) (br $more))"))
+    guest = program.start(GuestConfig(OUR, 1 << 24, entropy=bytes, clock=clock))
+    for _ in range(3):
+        calls = 0
+        assert guest.poll() is Poll.PREEMPTED
+        assert calls <= 4096
+    guest.close()
+
+
 # --- what stays of a guest and of a program ---------------------------------------------------------------------------
 
 
