@@ -59,9 +59,10 @@ conformance: $(READY) ## a table of all promises: sentence, tests, result
 	@$(RUN) -m tests.conformance $(ARGS)
 
 .PHONY: fuzz
-fuzz: $(READY) ## hostile guests and hostile peers, for SECONDS=60 in all (ARGS=… goes to both)
-	@$(RUN) -m tests.fuzz.boundary --seconds $$(( $(or $(SECONDS),60) / 2 )) $(ARGS)
-	@$(RUN) -m tests.fuzz.network --seconds $$(( $(or $(SECONDS),60) / 2 )) $(ARGS)
+fuzz: $(READY) ## hostile guests, components and peers, for SECONDS=60 in all (ARGS=… goes to each)
+	@$(RUN) -m tests.fuzz.boundary --seconds $$(( $(or $(SECONDS),60) / 3 )) $(ARGS)
+	@$(RUN) -m tests.fuzz.components --seconds $$(( $(or $(SECONDS),60) / 3 )) $(ARGS)
+	@$(RUN) -m tests.fuzz.network --seconds $$(( $(or $(SECONDS),60) / 3 )) $(ARGS)
 
 .PHONY: mutants
 mutants: $(READY) ## break the implementation in named ways; some scenario notices each (ONLY=name for one of them)

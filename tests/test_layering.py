@@ -128,6 +128,7 @@ PURE = (
 WORLD = {"time", "random", "secrets", "socket", "threading", "subprocess"}
 DRIVERS = (
     "kernel/runner.py",
+    "kernel/wasm/code.py",
     "kernel/wasm/compiler.py",
     "kernel/wasm/engine.py",
     "kernel/wasm/fiber.py",

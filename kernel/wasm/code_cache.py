@@ -43,7 +43,9 @@ class CodeCache:
             with open(path, "rb") as file:
                 if hashlib.file_digest(file, "sha256").hexdigest() != digest:
                     return None
+            # Both are as old as their last use, so both stay or go.
             os.utime(path)
+            os.utime(path.with_suffix(_DIGEST))
             return compiler.load_file(str(path))
         except (OSError, UnicodeDecodeError, wasmtime.WasmtimeError):
             return None  # not there, or compiled for another processor

@@ -12,14 +12,17 @@ from struct import Struct
 from typing import Any
 
 from kernel.contract.errors import BadModule, GuestTrap
+from kernel.contract.limits import MAX_EFFECT_BYTES
 from kernel.wasm import capi
 from kernel.wasm.adapter import FIRST_REALLOC_SLOT, HOST, Adapted, host_numbers
 from kernel.wasm.binary import component as binary
 from kernel.wasm.binary.component import DROP, ComponentPlan
-from kernel.wasm.canonical.abi import signature
+from kernel.wasm.canonical.abi import has_pieces, signature
 from kernel.wasm.canonical.wit import INTERFACES, Function, Handle, Interface, Kind, Scalar
-from kernel.wasm.fiber import Fiber, Running, hand_over_codes
+from kernel.wasm.code import Running
+from kernel.wasm.fiber import Fiber, hand_over_codes
 from kernel.wasm.host import (
+    INSIDE_REALLOC,
     Act,
     HostFunction,
     asynchronous,
@@ -55,8 +58,25 @@ def check_imports(plan: ComponentPlan) -> Interface | None:
     if len(set(known)) > 1:
         raise BadModule(f"it imports two versions of one interface: {known[0]} and {known[1]}")
     for each in plan.host:
-        _offered(each)
+        _check_options(each, _offered(each))
     return INTERFACES[known[0]] if known else None
+
+
+def _check_options(wanted: binary.LoweredFunction, found: Function | WasiFunction | str) -> None:
+    """Check that a function has the options that its type asks for. Raises BadModule."""
+    if isinstance(found, str):
+        return
+    function = found.function if isinstance(found, WasiFunction) else found
+    core, result = signature(function), function.result
+    in_memory = core.spilled or core.returns_through_pointer or any(has_pieces(kind) for _, kind in function.params)
+    gets_memory = result is not None and has_pieces(result)
+    missing = None
+    if in_memory and wanted.memory is None:
+        missing = "a memory"
+    elif gets_memory and wanted.realloc is None:
+        missing = "a function that gives memory"
+    if missing:
+        raise BadModule(f"it calls {wanted.name!r} of {wanted.interface!r} without {missing}, which that needs")
 
 
 def _offered(wanted: binary.LoweredFunction) -> Function | WasiFunction | str:
@@ -94,6 +114,10 @@ def component_functions(plan: ComponentPlan, running: Running) -> tuple[list[Ada
     return adapted, functions
 
 
+_CALLS = 4096
+"""Calls of WASI in one poll: fuel counts what a guest does, and not what is done for it."""
+_CALL_BYTES = MAX_EFFECT_BYTES // _CALLS
+"""What each of them counts as in the guest's share."""
 _NUMBERS = {"i32": Scalar.U32, "i64": Scalar.U64}
 
 
@@ -114,8 +138,10 @@ def _unchecked(name: str, act: Callable[[Fiber, memoryview], None], running: Run
     """Return the callback of a function that takes no time."""
 
     def callback(_env: int, _caller: int, args: int, _count: int) -> int | None:
-        guest = running.guest
+        guest: Fiber = running.guest
         try:
+            if guest.lowered is not None:
+                raise GuestTrap(INSIDE_REALLOC)
             act(guest, capi.window(args))
         except BaseException as error:
             return guest.trap_for(name, error)
@@ -174,6 +200,9 @@ def _wasi(found: WasiFunction) -> Act:
             for i, kind in handles:
                 values[i] = state.get(values[i], kind)
         value = do(state, *values)
+        guest.emitted += _CALL_BYTES
+        if guest.emitted >= MAX_EFFECT_BYTES:
+            guest.throttle()
         if type(value) is WasiWait:
             return guest.wait(value, lower, target, results)
         if lower is not None:

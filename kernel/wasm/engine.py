@@ -25,9 +25,10 @@ from kernel.wasm.adapter import FILES_WAT, WASI, adapter_wasm, component_adapter
 from kernel.wasm.binary.component import plan_untrusted
 from kernel.wasm.binary.module import core_module_untrusted, exports_untrusted, imports_untrusted, is_component
 from kernel.wasm.canonical.wit import INTERFACES, Interface
+from kernel.wasm.code import Code, Running
 from kernel.wasm.code_cache import CodeCache
 from kernel.wasm.compiler import CompileBudget, Compiler
-from kernel.wasm.fiber import Code, Fiber, Running
+from kernel.wasm.fiber import Fiber
 from kernel.wasm.host import HostFunction, define_all, host_functions
 from kernel.wasm.preview1 import shadows, standard_streams
 from kernel.wasm.ticker import Ticker
@@ -83,6 +84,22 @@ class _Linked(NamedTuple):
     """A linker with stand-ins for these exports, so that every import can be checked before a guest exists."""
     adapter: int
     keep: tuple[object, ...]
+
+
+class _LinkedModule:
+    """A module that is linked but for its store; what it imports must outlive it."""
+
+    def __init__(self, linker: int, module: wasmtime.Module) -> None:
+        """Raises BadModule if an import is missing or has another type."""
+        self.address: int = 0
+        found = ctypes.c_void_p()
+        capi.check(capi.linker_instantiate_pre(linker, capi.address(module.ptr()), ctypes.byref(found)))
+        assert found.value
+        self.address = found.value
+
+    def __del__(self) -> None:
+        if self.address:
+            capi.instance_pre_delete(self.address)
 
 
 class Engine:
@@ -175,21 +192,21 @@ class Engine:
         engine = capi.address(compiler.engine.ptr())
         host: int = capi.linker_new(engine)
         define_all(host, functions, lambda function: True)
-        adapter_pre = _instance_pre(host, adapter)
+        linked_adapter = _LinkedModule(host, adapter)
         capi.linker_delete(host)
         modules = self._modules(compiler, plan.modules, tell)
         return FiberProgram(
             Code(
                 engine=engine,
                 linker=0,
-                adapter=adapter_pre,
+                adapter=linked_adapter.address,
                 module=0,
                 interface=b"",
                 uses_wasi=False,
                 files=0,
                 ticker=self.ticker,
                 running=self._running,
-                keep=(compiler.engine, modules, adapter, functions),
+                keep=(compiler.engine, modules, linked_adapter, functions),
                 component=linked(plan, [capi.address(module.ptr()) for module in modules]),
             ),
             any(each.name in WRITING for each in plan.host),
@@ -240,7 +257,7 @@ class Engine:
         adapter = self._module(adapter_wasm(interface))
         host = self._new_linker()
         define_all(host, functions, lambda function: function.module != interface.module)
-        adapter_pre = _instance_pre(host, adapter)
+        linked_adapter = _LinkedModule(host, adapter)
         capi.linker_delete(host)
         wasi_functions: list[HostFunction] = []
         linker = self._new_linker()
@@ -255,7 +272,7 @@ class Engine:
                 numbers = _numbers(export.type)
                 stand_in = functions[0].callback
                 capi.define(check, interface.module, export.name, numbers, stand_in)
-        return _Linked(linker, check, adapter_pre, (self._engine, adapter, functions, wasi_functions))
+        return _Linked(linker, check, linked_adapter.address, (self._engine, linked_adapter, functions, wasi_functions))
 
     def _new_linker(self) -> int:
         linker: int = capi.linker_new(capi.address(self._engine.ptr()))
@@ -263,7 +280,7 @@ class Engine:
         return linker
 
     def _check_link(self, linked: _Linked, module: wasmtime.Module) -> None:
-        capi.instance_pre_delete(_instance_pre(linked.check, module))
+        _LinkedModule(linked.check, module)
 
 
 def _check_imports(core: bytes) -> tuple[Interface, list[str]]:
@@ -304,14 +321,6 @@ def _check_exports(module: wasmtime.Module) -> None:
 
 def _numbers(signature: wasmtime.FuncType) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(map(str, signature.params)), tuple(map(str, signature.results))
-
-
-def _instance_pre(linker: int, module: wasmtime.Module) -> int:
-    """Link a module but for its store. Raises BadModule if an import is missing or has another type."""
-    found = ctypes.c_void_p()
-    capi.check(capi.linker_instantiate_pre(linker, capi.address(module.ptr()), ctypes.byref(found)))
-    assert found.value
-    return found.value
 
 
 _CHECK_GUEST = """(module

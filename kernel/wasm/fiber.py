@@ -20,22 +20,22 @@ Everything that C points to lives in `Cells` and in `Code`; what refers to the s
 
 from __future__ import annotations
 
-import threading
 from ctypes import addressof, byref
-from dataclasses import dataclass
 from os import urandom
 from struct import Struct
 from time import monotonic_ns, perf_counter, time_ns
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import wasmtime
 
 from kernel.contract import limits
 from kernel.contract.errors import BadModule, GuestTrap
-from kernel.contract.guest import Arrival, Effect, End, Failure, GuestConfig, GuestStatistics, Poll, Print, Sleep
+from kernel.contract.guest import Arrival, Effect, End, Failure, GuestConfig, GuestStatistics, Poll, Sleep
 from kernel.wasm import capi
-from kernel.wasm.adapter import FD_WRITE, FILE_FUNCTIONS, RUN, TABLE, WASI
+from kernel.wasm.adapter import FD_WRITE, FILE_FUNCTIONS, RUN, WASI
 from kernel.wasm.canonical.lower import BATCH, Lower, Lowered, Plain, lower_text
+from kernel.wasm.component_instances import ComponentInstances
+from kernel.wasm.output import OutputLines
 from kernel.wasm.ticker import TICK_SECONDS
 from kernel.wasm.traps import describe
 from kernel.wasm.wasi.host_drive import HostDrive
@@ -46,7 +46,8 @@ if TYPE_CHECKING:
 
     from kernel.contract.message import LazyLoadBlob
     from kernel.files.open_files import OpenFiles
-    from kernel.wasm.ticker import Ticker
+    from kernel.wasm.code import Code
+    from kernel.wasm.component_instances import Linked
 
 FUEL = 1 << 62
 """The fuel that a guest starts with in a replayable run; at a billion a second it lasts a century."""
@@ -74,59 +75,6 @@ _NO_MEMORY = memoryview(bytearray())
 """Writable, so that writing fails as it does beyond the end of any other."""
 
 
-class Running(threading.local):
-    """The guest that the current thread polls."""
-
-    guest: Fiber
-
-
-class LinkedInstance(NamedTuple):
-    """A core instance of a component, ready to be made in a store."""
-
-    module: int
-    imports: tuple[tuple[bytes, bytes, int, bytes], ...]
-    """What is defined for it that was not before: names, and the instance (-1: the adapter) and its export."""
-    memories: tuple[tuple[int, bytes], ...]
-    """Numbers and names of the memories that it exports."""
-    reallocs: tuple[tuple[int, bytes], ...]
-    """Slots of the adapter's table and names of the functions for them that it exports."""
-
-
-@dataclass(frozen=True, slots=True)
-class Linked:
-    """How the core modules of a component are linked in each guest's store."""
-
-    instances: tuple[LinkedInstance, ...]
-    memories: int
-    tables: int
-    init: tuple[int, bytes]
-    init_realloc: tuple[int, bytes]
-    init_memory: int
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """What all guests of a program share; the addresses are valid for as long as `keep` lives."""
-
-    engine: int
-    linker: int
-    """Defines what guests import, but for what the adapter exports."""
-    adapter: int
-    """The adapter, linked, to be instantiated in each guest's store."""
-    module: int
-    interface: bytes
-    """The module name under which the adapter's exports are imported."""
-    uses_wasi: bool
-    files: int
-    """The module of the file writer, for programs that use WASI."""
-    ticker: Ticker | None
-    """The clock that ends slices; None: slices are counted in fuel."""
-    running: Running
-    keep: tuple[object, ...]
-    component: Linked | None = None
-    """How it is made of several core modules; None: `module` is all."""
-
-
 class Fiber:
     """A `kernel.contract.guest.Guest`; made by `engine.Engine.load(…).start(…)`."""
 
@@ -141,8 +89,6 @@ class Fiber:
         "_lines",
         "_linker",
         "_lower",
-        "_made",
-        "_memories",
         "_memory_bytes",
         "_pending",
         "_polls",
@@ -195,7 +141,7 @@ class Fiber:
         """What it has of WASI 0.2, if it is a component, until its end."""
         self._asleep: tuple[WasiWait, int] | None = None
         """What it waits for, and the time that it has asked the kernel for."""
-        self._lines: dict[int, bytes] = {}
+        self._lines = OutputLines()
         self._pending: Poll | None = None
         self._lower: Lower | None = None
         self._target = 0
@@ -216,8 +162,7 @@ class Fiber:
         self._linker: int | None = None
         self._exit_code: int | None = None
         """With what it has ended itself."""
-        self._made = 0
-        """Instances of the component's that are made, or being made."""
+        self._instances: ComponentInstances | None = None
         self._selected = 0
         """The number of the memory that `memory` is."""
         try:
@@ -266,7 +211,7 @@ class Fiber:
                         break
                 elif self._pending is not None or self._throttled:
                     break
-                elif ticks != ticker.ticks and perf_counter() - started > LEAST_SLICE_SECONDS:
+                if ticks != ticker.ticks and perf_counter() - started > LEAST_SLICE_SECONDS:
                     # The slice is over. If nothing ticked, the deadline had passed before this poll; if the poll has
                     # just begun, a tick happened to fall into it: poll on.
                     break
@@ -363,7 +308,7 @@ class Fiber:
         if lower is not None:
             self.lowered = lowered = lower(ready, target)
             hand_over_codes(lowered.codes, results)
-        return capi.READY
+        return self.go_on()
 
     def _woken(self) -> tuple[int, ...]:
         """Return which of the pollables that the guest has slept for are ready."""
@@ -386,7 +331,8 @@ class Fiber:
         if number != self._selected:
             self._views[self._selected] = self.memory
             self._selected, self.memory = number, self._views[number]
-            self._cells.memory = self._memories[number]
+            assert self._instances is not None
+            self._cells.memory = self._instances.memories[number]
 
     def memory_grew(self) -> bool:
         """Look at the guest's memory again; return whether it has grown since the last time."""
@@ -408,13 +354,7 @@ class Fiber:
     def write(self, verbosity: int, data: bytes) -> bytes:
         """Take what the guest wrote to a standard stream: whole lines become prints, and an overlong one several.
         Return the continuation."""
-        *lines, rest = (self._lines.get(verbosity, b"") + data).split(b"\n")
-        if len(rest) >= limits.MAX_PRINT_BYTES:
-            lines.append(rest)
-            rest = b""
-        self._lines[verbosity] = rest
-        for line in lines:
-            self._print_line(verbosity, line)
+        self.effects.extend(self._lines.take(verbosity, data))
         return self.emitted_another(len(data))
 
     # --- inside -------------------------------------------------------------------------------------------------------
@@ -463,66 +403,22 @@ class Fiber:
         else:
             capi.epoch_yield(self._context, 1)
 
-    # --- a component's instances --------------------------------------------------------------------------------------
+    # --- instances -------------------------------------------------------------------------------------
 
     def _prepare_component(self, component: Linked) -> None:
         config = self.config
         drive = config.drive if not isinstance(config.drive, str) else HostDrive(config.drive)
         entropy = config.entropy or urandom
         self.wasi = WasiState(self.write, entropy, self.clock, self.monotonic, drive, config.files)
-        self._instances = (capi.Instance * len(component.instances))()
-        self._memories = (capi.Extern * component.memories)()
         self._views = [_NO_MEMORY] * component.memories
-        self._linker = capi.linker_new(self._code.engine)
-        capi.linker_allow_shadowing(self._linker, True)
-
-    def _make_next(self, component: Linked) -> None:
-        """Begin to make the next instance of the component."""
-        instance, cells = component.instances[self._made], self._cells
-        for module, name, source, export in instance.imports:
-            self._export_of(source, export, byref(cells, capi.EXPORT))
-            names = module, len(module), name, len(name)
-            capi.check(capi.linker_define(self._linker, self._context, *names, byref(cells, capi.EXPORT)))
-        into = addressof(self._instances) + self._made * capi.INSTANCE_BYTES
-        self._made += 1
-        self._future = capi.instantiate_async(
-            self._linker, self._context, instance.module, into, byref(cells, capi.TRAP), byref(cells, capi.ERROR)
-        )
-
-    def _look_at_made(self, component: Linked) -> None:
-        """Take what the host needs of the instance that was made last."""
-        number, context = self._made - 1, self._context
-        instance = component.instances[number]
-        for memory, name in instance.memories:
-            self._export_of(number, name, addressof(self._memories) + memory * capi.EXTERN_BYTES)
-            if memory == self._selected:
-                self._cells.memory = self._memories[memory]
-        if not instance.reallocs:
-            return
-        table: Any = capi.Extern()
-        value: Any = capi.Value()
-        self._export_of(-1, TABLE.encode(), byref(table))
-        value.kind = capi.FUNCREF
-        for slot, name in instance.reallocs:
-            self._export_of(number, name, byref(self._cells, capi.EXPORT))
-            value.of.funcref = self._cells.export.of.func
-            capi.check(capi.table_set(context, byref(table, capi.EXTERN_OFFSET), slot, byref(value)))
-
-    def _export_of(self, number: int, name: bytes, into: Any) -> None:
-        """Look up an export of an instance (-1: the adapter). Raises BadModule if there is none."""
-        if number < 0:
-            place = addressof(self._cells) + capi.ADAPTER
-        else:
-            place = addressof(self._instances) + number * capi.INSTANCE_BYTES
-        if not capi.instance_export_get(self._context, place, name, len(name), into):
-            raise BadModule(f"a core module exports no {name.decode()!r}")
-
-    # --- a core module's instance -------------------------------------------------------------------------------------
+        self._linker = linker = capi.linker_new(self._code.engine)
+        capi.linker_allow_shadowing(linker, True)
+        self._instances = ComponentInstances(component, self._context, self._cells, linker)
 
     def _begin_instantiation(self) -> None:
         code, cells = self._code, self._cells
-        if code.component is not None:
-            self._make_next(code.component)
+        if self._instances is not None:
+            self._future = self._instances.make_next()
             return
         linker = self._linker = capi.linker_clone(code.linker)
         name = code.interface
@@ -542,9 +438,10 @@ class Fiber:
                 self._funcref(slot, capi.INSTANCE, name)
             self._export(capi.INSTANCE, "memory", capi.MEMORY)
         else:
+            assert self._instances is not None
             for slot, (number, export) in enumerate((component.init_realloc, component.init)):
                 args[slot].kind = capi.FUNCREF
-                self._export_of(number, export, byref(cells, capi.EXPORT))
+                self._instances.export_of(number, export, byref(cells, capi.EXPORT))
                 args[slot].of.funcref = cells.export.of.func
             args[2].kind = capi.FUNCREF
             self.select_memory(component.init_memory)
@@ -623,11 +520,12 @@ class Fiber:
         self._future = None
         cells = self._cells
         if self._linker and not cells.trap and not cells.error:
-            component = self._code.component
-            if component is not None:
-                self._look_at_made(component)
-                if self._made < len(component.instances):
-                    self._make_next(component)
+            instances = self._instances
+            if instances is not None:
+                instances.look_at_made()
+                cells.memory = instances.memories[self._selected]
+                if not instances.all_made:
+                    self._future = instances.make_next()
                     return False
             self._begin_run()
             capi.linker_delete(self._linker)
@@ -649,9 +547,7 @@ class Fiber:
             else:
                 trap = describe(str(error))
         cells.trap = cells.error = None
-        for verbosity, rest in self._lines.items():
-            if rest:
-                self._print_line(verbosity, rest)
+        self.effects.extend(self._lines.end())
         self.end = End(trap)
         self._pending = Poll.ENDED
         self._drop()
@@ -686,11 +582,6 @@ class Fiber:
         self._memory_bytes += size - len(self.memory)
         self.memory = capi.memory_view(capi.memory_data(self._context, memory), size, capi.WRITABLE)
         return True
-
-    def _print_line(self, verbosity: int, line: bytes) -> None:
-        for start in range(0, len(line) or 1, limits.MAX_PRINT_BYTES):
-            part = line[start : start + limits.MAX_PRINT_BYTES]
-            self.effects.append(Print(verbosity, part.decode(errors="replace")))
 
 
 def hand_over_codes(codes: Sequence[int], results: int) -> None:

@@ -37,7 +37,8 @@ from kernel.wasm.adapter import (
 from kernel.wasm.canonical.lift import Lift, compile_lift
 from kernel.wasm.canonical.lower import BATCH, Lower, compile_lower
 from kernel.wasm.canonical.wit import Function, Interface, Kind, Type
-from kernel.wasm.fiber import Fiber, Running, hand_over_codes
+from kernel.wasm.code import Running
+from kernel.wasm.fiber import Fiber, hand_over_codes
 
 Act: TypeAlias = Callable[[Fiber, memoryview, int], bytes]
 """Does what a call asks: (guest, raw arguments, where results go) to the continuation. Raises only GuestTrap, and that
@@ -48,7 +49,7 @@ _RAW = capi.RAW_VALUE_BYTES
 _ADDRESSES = [Struct("<" + f"{_RAW}x" + f"I{_RAW - 4}x" * count).unpack_from for count in range(BATCH + 1)]
 _RAW_CODES = [Struct("<" + f"I{_RAW - 4}x" * (count + 1)) for count in range(BATCH + 1)]
 _TRUE = Struct("<I")
-_INSIDE_REALLOC = "called from inside cabi_realloc"
+INSIDE_REALLOC = "called from inside cabi_realloc"
 """The canonical ABI forbids a call there: the result of another call is just being placed."""
 _FLAT = Struct(f"<{capi.VALUE_OFFSET}xI")
 """Unpacks a call's one number, a parameter or result."""
@@ -111,10 +112,10 @@ def asynchronous(name: str, act: Act, running: Running) -> Any:
     def callback(
         _env: int, _caller: int, args: int, _nargs: int, results: int, _nresults: int, trap: int, continuation: int
     ) -> None:
-        guest = running.guest
+        guest: Fiber = running.guest
         try:
             if guest.lowered is not None:
-                raise GuestTrap(_INSIDE_REALLOC)
+                raise GuestTrap(INSIDE_REALLOC)
             try:
                 goes_on = act(guest, window(args), results)
             except GuestTrap:
@@ -172,10 +173,10 @@ def _emitting(function: Function, running: Running, memory: int | None) -> Any:
     lift = _lift_raw(function)
 
     def emit(_env: int, _caller: int, args: int, _count: int) -> int | None:
-        guest = running.guest
+        guest: Fiber = running.guest
         try:
             if guest.lowered is not None:
-                raise GuestTrap(_INSIDE_REALLOC)
+                raise GuestTrap(INSIDE_REALLOC)
             if memory is not None:
                 guest.select_memory(memory)
             raw = window(args)
@@ -278,7 +279,7 @@ def _place(running: Running) -> Any:
     window = capi.window
 
     def place(_env: int, _caller: int, args: int, _count: int) -> int | None:
-        guest = running.guest
+        guest: Fiber = running.guest
         try:
             lowered = guest.lowered
             assert lowered is not None, "the adapter calls this only after a result was lowered"

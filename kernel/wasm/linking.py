@@ -1,4 +1,5 @@
-"""From the plan of a component and its compiled core modules to what each guest's store is given (`fiber.Linked`)."""
+"""From the plan of a component and its compiled core modules to what each guest's store is given
+(`component_instances.Linked`)."""
 
 from __future__ import annotations
 
@@ -7,9 +8,7 @@ from collections import defaultdict
 from kernel.wasm.adapter import FIRST_REALLOC_SLOT
 from kernel.wasm.binary.component import ComponentPlan, CoreExport, Source
 from kernel.wasm.component_host import export_name
-from kernel.wasm.fiber import Linked, LinkedInstance
-
-_ADAPTER = -1
+from kernel.wasm.component_instances import ADAPTER, Linked, LinkedInstance
 
 
 def linked(plan: ComponentPlan, modules: list[int]) -> Linked:
@@ -48,4 +47,4 @@ def linked(plan: ComponentPlan, modules: list[int]) -> Linked:
 def _place(source: Source) -> tuple[int, bytes]:
     if isinstance(source, CoreExport):
         return source.instance, source.name.encode()
-    return _ADAPTER, export_name(source).encode()
+    return ADAPTER, export_name(source).encode()

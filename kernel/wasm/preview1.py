@@ -19,7 +19,8 @@ from kernel.contract.errors import GuestTrap
 from kernel.contract.guest import Poll, Sleep
 from kernel.wasm import capi
 from kernel.wasm.adapter import FD_WRITE, FD_WRITE_NUMBERS, HOST, WASI
-from kernel.wasm.fiber import Fiber, Running
+from kernel.wasm.code import Running
+from kernel.wasm.fiber import Fiber
 from kernel.wasm.host import HostFunction, asynchronous
 from kernel.wasm.preview1_files import FILE_CALLS, span_untrusted
 from kernel.wasm.wasi.state import NANOSECONDS
@@ -100,7 +101,7 @@ def _callback(running: Running, name: str, params: tuple[str, ...], act: Callabl
     unpack = Struct("<" + "".join(f"Q{_VALUE - 8}x" if p == "i64" else f"I{_VALUE - 4}x" for p in params)).unpack_from
 
     def callback(_env: int, _caller: int, args: int, _count: int) -> int | None:
-        guest = running.guest
+        guest: Fiber = running.guest
         try:
             window = capi.window(args)
             try:

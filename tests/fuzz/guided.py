@@ -22,7 +22,13 @@ def main(name: str, seconds: str, seed: str, folder: str) -> None:
     import atheris
 
     with atheris.instrument_imports(
-        include=["net", "nectar_node.peers.envelope", "nectar_node.peers.grant_rows", "tests.fuzz"]
+        include=[
+            "net",
+            "kernel.wasm.binary",
+            "nectar_node.peers.envelope",
+            "nectar_node.peers.grant_rows",
+            "tests.fuzz",
+        ]
     ):
         from tests.fuzz.network import runner
 

@@ -31,6 +31,18 @@ MAX_LINKS = 8192
 componentize-py's component has 2,300."""
 MAX_ITEMS = 65536
 """Functions, types, aliases and others of one kind; componentize-py's component has a few hundred of each."""
+MAX_DEFINITIONS = 1 << 18
+"""All that is read one by one, in the component and in the names of its core modules; that takes half a second.
+componentize-py's component has twelve thousand."""
+MAX_INSTANCE_PARTS = 1 << 18
+"""`module.Contents.parts` of all core instances of one component, a few dozen bytes each that a guest's bound on memory
+does not count; componentize-py's and componentize-js's components have thirty thousand."""
+MAX_MEMORIES = 4
+"""Memories of one component: each takes 4 GiB of the node's address space in every guest."""
+MAX_REALLOCS = 64
+"""Functions of one component that give memory; componentize-py's has three."""
+MAX_OPTIONS = 16
+"""Options of one canonical function; there are seven kinds."""
 MAX_HOST_FUNCTIONS = 1024
 """Functions of the host that one component calls, or the same ones with other options."""
 
@@ -118,6 +130,7 @@ class _Core(NamedTuple):
     memory: str | None
     """Under which name its own memory is exported."""
     tables: int
+    parts: int
 
 
 class _Lift(NamedTuple):
@@ -146,6 +159,10 @@ class _Planner:
         self._core: dict[str, list[Any]] = {sort: [] for sort in (_FUNCTION, _TABLE, _MEMORY, _GLOBAL, "tag")}
         """Sources, by sort; those that are no functions are CoreExports."""
         self._core_types = 0
+        self._memory_of: list[int | None] = []
+        """The number of the one memory that each instance of the plan has, or was given."""
+        self._parts = 0
+        self._definitions = 0
         self._core_instances: list[int | dict[tuple[str, str], Source]] = []
         """The number of one in the plan, or sources by kind and name."""
         self._functions: list[tuple[str, str] | _Lift | None] = []
@@ -181,7 +198,7 @@ class _Planner:
             elif number == 9:
                 raise BadModule("the component has a start function of its own, which this node does not offer")
             elif number in read:
-                for _ in range(reader.count(MAX_ITEMS, "definitions in a section of the component")):
+                for _ in range(self._count(reader, MAX_ITEMS, "definitions in a section of the component")):
                     read[number](reader)
                 if reader.at != end:
                     raise BadModule(f"section {number} of the component is longer than what it defines")
@@ -204,6 +221,17 @@ class _Planner:
             raise BadModule(f"the component has more than {MAX_ITEMS} {what}")
         return count
 
+    def _count(self, reader: BinaryReader, limit: int, what: str) -> int:
+        """Return how many of something follow, and count them among all that the component defines."""
+        count = reader.count(limit, what)
+        self._check_definitions(count)
+        return count
+
+    def _check_definitions(self, more: int) -> None:
+        self._definitions += more
+        if self._definitions > MAX_DEFINITIONS:
+            raise BadModule(f"the component has more than {MAX_DEFINITIONS} definitions")
+
     def _add(self, space: list[Any], item: Any, what: str) -> None:
         self._more(len(space) + 1, what)
         space.append(item)
@@ -221,6 +249,7 @@ class _Planner:
             raise BadModule(f"the component has more than {MAX_MODULES} core modules")
         code = self._wasm[start:end]
         found = read_module_untrusted(code)
+        self._check_definitions(len(found.imports) + len(found.exports))
         exports = {export.name: export.kind for export in found.exports}
         own = sum(each.kind == _MEMORY for each in found.imports)
         if own + found.memories > 1:
@@ -229,14 +258,15 @@ class _Planner:
         if found.memories and memory is None:
             raise BadModule("a core module of the component has a memory that it does not export")
         self._plan.modules.append(code)
-        self._modules.append(_Core(found.imports, exports, memory if found.memories else None, found.tables))
+        memory = memory if found.memories else None
+        self._modules.append(_Core(found.imports, exports, memory, found.tables, found.parts))
 
     def _core_instance(self, reader: BinaryReader) -> None:
         match reader.byte():
             case 0:
                 module = reader.u32()
                 args = {}
-                for _ in range(reader.count(MAX_ITEMS, "arguments")):
+                for _ in range(self._count(reader, MAX_ITEMS, "arguments")):
                     name = reader.name()
                     if reader.byte() != 0x12:
                         raise BadModule("an argument of a core module is no instance")
@@ -244,7 +274,7 @@ class _Planner:
                 self._add(self._core_instances, self._instantiated(module, args), "core instances")
             case 1:
                 items: dict[tuple[str, str], Source] = {}
-                for _ in range(reader.count(MAX_ITEMS, "exports")):
+                for _ in range(self._count(reader, MAX_ITEMS, "exports")):
                     name, sort = reader.name(), self._core_sort(reader)
                     items[sort, name] = self._at(self._core_space(sort), reader.u32(), f"core {sort}")
                 self._links += len(items)
@@ -267,10 +297,25 @@ class _Planner:
             imports.append((name, field_name, self._core_export(args[name], kind, field_name)))
         made = len(plan.instances)
         plan.instances.append(CoreInstance(number, tuple(imports)))
-        if module.memory is not None:
-            plan.memories.append(CoreExport(made, module.memory))
+        self._memory_of.append(self._memory_for(made, module, imports))
         plan.tables += module.tables
+        self._parts += module.parts
+        if self._parts > MAX_INSTANCE_PARTS:
+            raise BadModule(f"the core instances of the component have more than {MAX_INSTANCE_PARTS} parts")
         return made
+
+    def _memory_for(self, made: int, module: _Core, imports: list[tuple[str, str, Source]]) -> int | None:
+        """Return the number of the memory that an instance has: its own, or the one that it is given."""
+        memories = self._plan.memories
+        if module.memory is not None:
+            if len(memories) == MAX_MEMORIES:
+                raise BadModule(f"the component has more than {MAX_MEMORIES} memories")
+            memories.append(CoreExport(made, module.memory))
+            return len(memories) - 1
+        for (_, _, source), each in zip(imports, module.imports, strict=True):
+            if each.kind == _MEMORY and isinstance(source, CoreExport):
+                return self._memory_of[source.instance]
+        return None
 
     def _check_links(self) -> None:
         if self._links > MAX_LINKS:
@@ -340,14 +385,14 @@ class _Planner:
         match reader.byte():
             case 0:
                 reader.u32()
-                for _ in range(reader.count(MAX_ITEMS, "arguments")):
+                for _ in range(self._count(reader, MAX_ITEMS, "arguments")):
                     reader.name()
                     self._sort(reader)
                     reader.u32()
                 self._define("instance", None)
             case 1:
                 items = {}
-                for _ in range(reader.count(MAX_ITEMS, "exports")):
+                for _ in range(self._count(reader, MAX_ITEMS, "exports")):
                     name, sort = self._name(reader), self._sort(reader)
                     items[sort, name] = self._item(sort, reader.u32())
                 self._links += len(items)
@@ -469,49 +514,42 @@ class _Planner:
         return number
 
     def _options(self, reader: BinaryReader) -> _Options:
-        memory = realloc = None
-        for _ in range(reader.count(MAX_ITEMS, "options")):
+        found = dict[int, int]()
+        for _ in range(self._count(reader, MAX_OPTIONS, "options")):
             option = reader.byte()
-            if option in _OTHER_TEXTS:
-                raise BadModule(f"the component has its texts in {_OTHER_TEXTS[option]}, and this node gives UTF-8")
-            if option == _MEMORY_OPTION:
-                memory = self._memory(self._at(self._core[_MEMORY], reader.u32(), "core memory"))
-            elif option == _REALLOC:
-                realloc = self._realloc(self._at(self._core[_FUNCTION], reader.u32(), "core function"))
-            elif option == _POST_RETURN:
-                self._at(self._core[_FUNCTION], reader.u32(), "core function")
-            elif option != _UTF8:
-                raise BadModule(f"the component has a canonical option, {option:#x}, which this node does not offer")
-        return _Options(memory, realloc)
+            if option in found:
+                raise BadModule(f"the component gives the canonical option {option:#x} twice")
+            found[option] = self._option(option, reader)
+        return _Options(found.get(_MEMORY_OPTION), found.get(_REALLOC))
+
+    def _option(self, option: int, reader: BinaryReader) -> int:
+        """Read the value of an option; return the number in the plan that it stands for, or 0."""
+        if option in _OTHER_TEXTS:
+            raise BadModule(f"the component has its texts in {_OTHER_TEXTS[option]}, and this node gives UTF-8")
+        if option == _MEMORY_OPTION:
+            return self._memory(self._at(self._core[_MEMORY], reader.u32(), "core memory"))
+        if option == _REALLOC:
+            return self._realloc(self._at(self._core[_FUNCTION], reader.u32(), "core function"))
+        if option == _POST_RETURN:
+            self._at(self._core[_FUNCTION], reader.u32(), "core function")
+        elif option != _UTF8:
+            raise BadModule(f"the component has a canonical option, {option:#x}, which this node does not offer")
+        return 0
 
     def _memory(self, memory: CoreExport) -> int:
-        memories = self._plan.memories
-        if memory not in memories:
-            self._resolve(memory)
-        return memories.index(self._resolve(memory))
-
-    def _resolve(self, memory: CoreExport) -> CoreExport:
-        """Return under which name the instance whose own memory this is exports it: it may have been handed on."""
-        while memory not in self._plan.memories:
-            instance = self._plan.instances[memory.instance]
-            core = self._modules[instance.module]
-            if core.memory is not None:
-                return CoreExport(memory.instance, core.memory)
-            sources = [
-                source
-                for (_, _, source), each in zip(instance.imports, core.imports, strict=True)
-                if each.kind == _MEMORY
-            ]
-            if not sources or not isinstance(sources[0], CoreExport):
-                raise BadModule("the component refers to a memory that nothing has")
-            memory = sources[0]
-        return memory
+        """Return the number of a memory; instances hand theirs on under names of their own."""
+        number = self._memory_of[memory.instance]
+        if number is None:
+            raise BadModule("the component refers to a memory that nothing has")
+        return number
 
     def _realloc(self, function: Source) -> int:
         if not isinstance(function, CoreExport):
             raise BadModule("the component has memory given by a function of the host")
         reallocs = self._plan.reallocs
         if function not in reallocs:
+            if len(reallocs) == MAX_REALLOCS:
+                raise BadModule(f"the component has more than {MAX_REALLOCS} functions that give memory")
             reallocs.append(function)
         return reallocs.index(function)
 

@@ -20,7 +20,8 @@ _CORE = b"\0asm\x01\0\0\0"
 _COMPONENT = b"\0asm\x0d\0\x01\0"
 _HEADER_BYTES = 8
 
-_IMPORT_SECTION, _TABLE_SECTION, _MEMORY_SECTION, _EXPORT_SECTION = 2, 4, 5, 7
+_IMPORT_SECTION, _FUNCTION_SECTION, _TABLE_SECTION, _MEMORY_SECTION = 2, 3, 4, 5
+_GLOBAL_SECTION, _EXPORT_SECTION, _ELEMENT_SECTION = 6, 7, 9
 """Section numbers of a core module."""
 _CORE_MODULE_SECTION = 1
 """Section number of a component."""
@@ -63,6 +64,8 @@ class Contents(NamedTuple):
     """Tables of its own."""
     memories: int
     """Memories of its own."""
+    parts: int
+    """Imports, functions, globals, and bytes of what its tables begin with: each instance has some of each."""
 
 
 def is_component(wasm: bytes) -> bool:
@@ -109,9 +112,13 @@ def read_module_untrusted(module: bytes) -> Contents:
     """Return what a core module imports, exports and has. Raises BadModule."""
     if module[:_HEADER_BYTES] != _CORE:
         raise BadModule("the component embeds a core module of an unknown version")
-    imports, exports, tables, memories = list[Import](), list[Export](), 0, 0
+    imports, exports, tables, memories, parts = list[Import](), list[Export](), 0, 0, 0
+    seen = set[int]()
     for number, start, end in sections_untrusted(module):
         reader = BinaryReader(module, start, end)
+        if number and number in seen:
+            raise BadModule(f"a core module has section {number} twice")
+        seen.add(number)
         if number == _IMPORT_SECTION:
             imports = reader.imports()
         elif number == _EXPORT_SECTION:
@@ -120,7 +127,11 @@ def read_module_untrusted(module: bytes) -> Contents:
             tables = reader.count(_MAX_TABLES, "tables")
         elif number == _MEMORY_SECTION:
             memories = reader.count(_MAX_TABLES, "memories")
-    return Contents(imports, exports, tables, memories)
+        elif number in (_FUNCTION_SECTION, _GLOBAL_SECTION):
+            parts += reader.u32()
+        elif number == _ELEMENT_SECTION:
+            parts += end - start
+    return Contents(imports, exports, tables, memories, parts + len(imports))
 
 
 def sections_untrusted(wasm: bytes) -> list[tuple[int, int, int]]:

@@ -174,6 +174,15 @@ def flatten(kind: Type) -> list[str]:
     return ["i32", *joined]
 
 
+def has_pieces(kind: Type) -> bool:
+    """Return whether a value of the type may hold strings or lists, which lie elsewhere in memory."""
+    if isinstance(kind, Text | Bytes | List):
+        return True
+    if isinstance(kind, Record):
+        return any(has_pieces(field) for _, field in kind.fields)
+    return any(has_pieces(payload) for payload in cases(kind) or () if payload)
+
+
 def _shallow_leaves(kind: Type) -> list[Leaf]:
     if isinstance(kind, Record):
         return [Leaf(0, "Q" if number == "i64" else "I") for _, field in kind.fields for number in flatten(field)]

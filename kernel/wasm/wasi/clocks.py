@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kernel.wasm.wasi.state import NANOSECONDS, Pollable, WasiState
+from kernel.wasm.wasi.state import MAX_MOMENT, NANOSECONDS, Pollable, WasiState
 
 RESOLUTION = 1000
 """Nanoseconds."""
@@ -24,7 +24,7 @@ def _subscribe_instant(state: WasiState, when: int) -> int:
 
 
 def _subscribe_duration(state: WasiState, duration: int) -> int:
-    return state.add(Pollable(state.now() + duration))
+    return state.add(Pollable(min(state.now() + duration, MAX_MOMENT)))
 
 
 def _wall_now(state: WasiState) -> tuple[int, int]:

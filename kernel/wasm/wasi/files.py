@@ -126,6 +126,7 @@ def _write(state: WasiState, file: Descriptor, data: bytes, offset: int) -> int:
 
 def _read_directory(state: WasiState, folder: Descriptor) -> int:
     entries = state.files.tree.entries(state.files.folder(folder.number))
+    state.check_listing(len(entries))
     return state.add(DirectoryEntries([(_TYPES[node.kind], name) for name, node in reversed(entries)]))
 
 
@@ -299,5 +300,5 @@ ACTS: dict[str, dict[str, Callable[..., Any]]] = {
     },
 }
 """As in `io`."""
-WRITING = ("[method]descriptor.open-at", "[method]descriptor.create-directory-at", "[method]descriptor.symlink-at")
-"""The functions by which a guest makes or opens files."""
+WRITING = tuple(f"[method]descriptor.{name}" for name in ("open-at", "create-directory-at", "symlink-at", "link-at"))
+"""The functions by which a guest makes, names or opens files."""

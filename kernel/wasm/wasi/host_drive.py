@@ -15,15 +15,14 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
+from weakref import ref
 
 from kernel.contract.drive import DriveError, Errno, FileFacts, FileKind
 from kernel.contract.errors import BadModule
+from kernel.wasm.wasi.state import MAX_LISTED
 
 MAX_DEPTH = 64
 """Folders within each other: each on a way is a descriptor of the whole node while it is walked."""
-
-MAX_LISTED = 1 << 16
-"""Names in a folder that can be listed: all of them are looked at when a listing begins."""
 
 _ERRORS = {
     errno.EACCES: Errno.PERM,
@@ -71,17 +70,25 @@ class HostFolder:
 
 
 class HostFile:
-    """An open file."""
+    """An open file. It does not keep the folder open where it was found: each is a descriptor of the whole node, of
+    which a guest has so many."""
 
-    __slots__ = ("fd", "folder", "name")
+    __slots__ = ("_folder", "fd", "name")
 
     kind = FileKind.FILE
 
     def __init__(self, fd: int, folder: HostFolder, name: str) -> None:
         self.fd = fd
-        self.folder = folder
-        """Where it was found."""
+        self._folder = ref(folder)
         self.name = name
+
+    @property
+    def folder(self) -> HostFolder:
+        """Where it was found. Raises DriveError if nobody has that open any more."""
+        found = self._folder()
+        if found is None:
+            raise DriveError(Errno.NOENT)
+        return found
 
     def __del__(self) -> None:
         os.close(self.fd)

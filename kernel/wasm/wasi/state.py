@@ -17,7 +17,11 @@ from kernel.files.open_files import OpenFile, OpenFiles, OpenFolder
 
 MAX_HANDLES = 4096
 """Resources that a guest has at a time; a Python guest has a dozen."""
+MAX_LISTED = 1 << 16
+"""Names that a guest's listings of folders hold at a time, all together; ten megabytes at most."""
 NANOSECONDS = 1_000_000_000
+MAX_MOMENT = (1 << 64) - 1
+"""The last time of a clock, in nanoseconds."""
 
 
 class GuestExit(GuestTrap):
@@ -177,13 +181,19 @@ class WasiState:
         if len(self._open) >= self.most_files:
             raise DriveError(Errno.NOMEM)
 
+    def check_listing(self, names: int) -> None:
+        """Check that so many more names may be listed. Raises DriveError."""
+        held = sum(len(each.rest) for each in self._resources.values() if type(each) is DirectoryEntries)
+        if held + names > MAX_LISTED:
+            raise DriveError(Errno.NOMEM)
+
     def handles(self) -> int:
         """Return how many resources there are."""
         return len(self._resources)
 
     def now(self) -> int:
         """Return the time of the monotonic clock, not earlier than what the guest has slept for."""
-        return max(self.monotonic(), self._slept_until)
+        return min(max(self.monotonic(), self._slept_until), MAX_MOMENT)
 
     def is_ready(self, pollable: Pollable) -> bool:
         """Whether waiting for it takes no time."""

@@ -207,6 +207,23 @@ def test_what_was_used_least_recently_leaves_a_full_cache(tmp_path: Path, monkey
     assert poll(start(Engine(tmp_path, False), receiver())) is Poll.RECEIVE
 
 
+def test_an_entry_that_is_used_stays_in_a_full_cache(
+    tmp_path: Path, compiled: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Engine(tmp_path, False).load(receiver())
+    used = {*tmp_path.iterdir()}
+    Engine(tmp_path, False).load(wat("(nop)"))
+    for number, entry in enumerate(sorted(tmp_path.iterdir(), key=lambda path: path not in used)):
+        os.utime(entry, ns=(number, number))
+    Engine(tmp_path, False).load(receiver())
+    size = sum(entry.stat().st_size for entry in tmp_path.iterdir())
+    monkeypatch.setattr(code_cache_module, "MAX_BYTES", size)
+    Engine(tmp_path, False).load(wat("(drop (i32.const 1))"))
+    before = len(compiled)
+    assert poll(start(Engine(tmp_path, False), receiver())) is Poll.RECEIVE
+    assert len(compiled) == before
+
+
 def test_a_core_module_that_two_components_share_is_compiled_once(tmp_path: Path, compiled: list[int]) -> None:
     for body in ("(nop)", "(drop (i32.const 1))"):
         Engine(tmp_path, False).load(guest_component("", (), body))

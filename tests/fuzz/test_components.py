@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.fuzz.components import run_batch_apart
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_g23_whatever_a_component_is_made_of_nothing_but_its_guest_is_harmed(seed: int) -> None:
+    assert run_batch_apart(seed, 100) is None
