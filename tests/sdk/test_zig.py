@@ -54,7 +54,8 @@ from kernel.contract.message import (
     SendErrorKind,
 )
 from kernel.wasm.engine import Engine
-from packages.build import PACKAGES, ROOT, SDK, compile_guest, differing
+from nectar_node.toolchains.zig import SDK, compile_guest
+from packages.build import PACKAGES, ROOT, differing
 
 pytest.importorskip("ziglang")
 
@@ -165,6 +166,7 @@ def test_the_same_bytes_come_out_in_another_folder_without_a_cache(tmp_path: Pat
     copy = tmp_path / "elsewhere"
     shutil.copytree(ROOT / "sdk", copy / "sdk")
     shutil.copytree(PACKAGES, copy / "packages")
+    shutil.copytree(ROOT / "nectar_node", copy / "nectar_node")
     # One package is enough here: `make reproducible` builds them all in a fresh checkout.
     check = (
         "from pathlib import Path; from packages.build import differing; "
