@@ -154,8 +154,9 @@ typedef struct {
 typedef struct {
     nectar_address target;
     nectar_text body;
-    /* Until a timeout; 0: no answer is wanted. */
+    /* Until a timeout; 0: no answer is wanted, unless `expects_response` says so. */
     uint64_t seconds;
+    bool expects_response;
     /* Pass on the current blob (unless `blob` is set) and, if no answer is expected, the current prompt: then the
      * answer goes to whoever waits for ours. */
     bool inherit;
@@ -899,7 +900,7 @@ static bool nectar__blob_of(const nectar__blob_option *option, nectar_blob *blob
 static nectar__request nectar__request_of(const nectar_request *request) {
     return (nectar__request){
         request->inherit,
-        {request->seconds > 0, request->seconds},
+        {request->expects_response || request->seconds > 0, request->seconds},
         request->body,
         nectar__some(request->metadata),
         request->capabilities,
