@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # run as a script, too
 
 from nectar_node.base.errors import NodeError, exit_code  # noqa: E402
-from nectar_node.toolchains.zig import SDK, compile_guest  # noqa: E402
+from nectar_node.toolchains.zig import compile_guest  # noqa: E402
 
 PACKAGES = ROOT / "packages"
 
@@ -44,6 +44,7 @@ GUESTS: Guests = {
     "web_chat": ("web_chat",),
     "witness": ("witness",),
 }
+
 
 def _relative(path: Path) -> Path:
     return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path

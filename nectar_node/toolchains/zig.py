@@ -75,7 +75,7 @@ def run_zig(options: list[str | Path], source: Path, output: Path, where: Path, 
 
 
 def python_with_zig() -> Path:
-    """Return a Python that has the compiler as a module: this one, or else one that is installed once; raises NoTools."""
+    """Return a Python that has the compiler as a module: this one, or one that is installed once; raises NoTools."""
     try:
         if metadata.version("ziglang") == VERSION:
             return Path(sys.executable)

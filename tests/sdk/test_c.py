@@ -74,7 +74,7 @@ def test_an_overflow_traps(mirror: Mirror) -> None:  # noqa: F811
 
 
 def strict(body: bytes) -> Any:
-    """What Python reads, with objects as arrays of keys and values; raises ValueError for what is no JSON by RFC 8259."""
+    """What Python reads, objects as arrays of keys and values; raises ValueError for what RFC 8259 calls no JSON."""
 
     def constant(name: str) -> Any:
         raise ValueError(name)
@@ -105,7 +105,11 @@ _NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,40})(\.[0-9]{1,40})?([eE][+-]?[0-9]
 _NEARLY = st.text(alphabet='[]{}:,"\\u0dD8e+-.19ntf \n\x00é', max_size=12)
 
 
-@given(body=st.one_of(st.binary(), _NEARLY.map(str.encode), _NUMBERS.map(str.encode), _VALUES.map(json.dumps).map(str.encode)))
+@given(
+    body=st.one_of(
+        st.binary(), _NEARLY.map(str.encode), _NUMBERS.map(str.encode), _VALUES.map(json.dumps).map(str.encode)
+    )
+)
 @example(b'"\\ud800"')
 @example(b'"\\ud83d\\ude00"')
 @example(b'{"a":1,"a":2}')
