@@ -65,7 +65,7 @@ def compile_guest(source: Path, output: Path, cache: Path | None = None, *, wher
 def run_zig(options: list[str | Path], source: Path, output: Path, where: Path, cache: Path | None) -> None:
     """Run the compiler in the folder `where`; raises DoesNotCompile with the first mistake, and what `tools` raises."""
     output.parent.mkdir(parents=True, exist_ok=True)
-    command = [python_with_zig(), "-m", "ziglang", *options]
+    command: list[str | Path] = [python_with_zig(), "-m", "ziglang", *options]
     folder = cache or once.tools("zig-cache", lambda place: place.mkdir(mode=0o700))
     environment = {**os.environ, **{name: str(folder / name.split("_")[1].lower()) for name in _CACHES}}
     ended = subprocess.run(command, cwd=where, env=environment, capture_output=True, text=True, check=False)
@@ -86,7 +86,14 @@ def python_with_zig() -> Path:
 
 def _install(place: Path) -> None:
     venv.create(place, with_pip=True)
-    command = [place / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command: list[str | Path] = [
+        place / "bin" / "python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]
     ended = subprocess.run([*command, f"ziglang=={VERSION}"], capture_output=True, text=True, check=False)
     if ended.returncode != 0:
         last = (ended.stderr.strip() or f"pip ended with {ended.returncode}").splitlines()[-1]

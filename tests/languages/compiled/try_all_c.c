@@ -130,22 +130,31 @@ static const char *logs(void) {
     return NULL;
 }
 
-static const char *internet(void) {
+static const char *internet(nectar_json url) {
     nectar_fetched fetched;
-    nectar_fetch_request request = {.url = text("http://127.0.0.1:1/")};
-    TRY(nectar_fetch(&request, &fetched) == NECTAR_REFUSED);
-    TRY(nectar_contains(nectar_explain(NECTAR_REFUSED), "RequestFailed"));
+    nectar_text type;
+    nectar_fetch_request bad = {.url = text("http://127.0.0.1:1/")};
+    nectar_fetch_request good = {.method = "POST", .headers = text("{\"x-add\":\"!\"}"), .body = text("ping")};
+    TRY(nectar_fetch(&bad, &fetched) == NECTAR_REFUSED);
+    TRY(nectar_contains(nectar_explain(NECTAR_REFUSED), "BadUrl"));
+    TRY(nectar_json_text(url, &good.url));
+    TRY(nectar_fetch(&good, &fetched) == NECTAR_OK && fetched.status == 201);
+    TRY(nectar_is(fetched.body, "ping!"));
+    TRY(nectar_json_text(nectar_json_field(fetched.headers, "content-type"), &type) && nectar_is(type, "text/x"));
     return NULL;
 }
 
 static const char *attempt(nectar_text body) {
-    if (nectar_is(body, "\"Files\"")) return files();
-    if (nectar_is(body, "\"Keys\"")) return keys_and_values();
-    if (nectar_is(body, "\"Sql\"")) return sql();
-    if (nectar_is(body, "\"Time\"")) return time_and_chance();
-    if (nectar_is(body, "\"State\"")) return states();
-    if (nectar_is(body, "\"Logs\"")) return logs();
-    if (nectar_is(body, "\"Internet\"")) return internet();
+    nectar_json value, url;
+    nectar_text kind;
+    TRY(nectar_json_parse(body, &value) == NECTAR_OK && nectar_json_variant(value, &kind, &url));
+    if (nectar_is(kind, "Internet")) return internet(url);
+    if (nectar_is(kind, "Files")) return files();
+    if (nectar_is(kind, "Keys")) return keys_and_values();
+    if (nectar_is(kind, "Sql")) return sql();
+    if (nectar_is(kind, "Time")) return time_and_chance();
+    if (nectar_is(kind, "State")) return states();
+    if (nectar_is(kind, "Logs")) return logs();
     return "that is nothing to try";
 }
 

@@ -6,7 +6,7 @@ const nectar = @import("nectar");
 const vfs = nectar.vfs;
 const log = std.log.scoped(.tries);
 
-const Try = enum { Files, Keys, Sql, Time, State, Logs, Internet };
+const Try = union(enum) { Files, Keys, Sql, Time, State, Logs, Internet: []const u8 };
 
 pub fn init(our: nectar.Address) void {
     while (true) switch (nectar.receive()) {
@@ -27,7 +27,7 @@ fn attempt(our: nectar.Address, what: Try) !void {
         .Time => timeAndChance(),
         .State => states(),
         .Logs => logs(),
-        .Internet => internet(),
+        .Internet => |url| internet(url),
     };
 }
 
@@ -147,7 +147,11 @@ fn logs() void {
     nectar.log_level = .info;
 }
 
-fn internet() !void {
-    const fetched = nectar.http_client.fetch(.{ .url = "http://127.0.0.1:1/" });
-    try check(std.mem.indexOf(u8, fetched.failed, "RequestFailed") != null, "a server that may not be asked");
+fn internet(url: []const u8) !void {
+    const bad = nectar.http_client.fetch(.{ .url = "http://127.0.0.1:1/" });
+    try check(std.mem.indexOf(u8, bad.failed, "BadUrl") != null, "a server that may not be asked");
+    const headers = [_]nectar.http_client.Header{.{ .name = "x-add", .value = "!" }};
+    const good = nectar.http_client.fetch(.{ .method = "POST", .url = url, .headers = &headers, .body = "ping" });
+    try check(good.answer.status == 201 and is(good.answer.body, "ping!"), "an answer");
+    try check(is(good.header("content-type").?, "text/x"), "a header");
 }
