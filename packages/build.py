@@ -7,16 +7,18 @@ same bytes on every machine: the compiler's version is pinned, and no path, time
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # run as a script, too
+
+from nectar_node.base.errors import NodeError, exit_code  # noqa: E402
+from nectar_node.toolchains.zig import compile_guest  # noqa: E402
+
 PACKAGES = ROOT / "packages"
-SDK = ROOT / "sdk" / "zig"
 
 Guests = Mapping[str, tuple[str, ...]]
 """Package: its processes, each a .zig file that becomes pkg/*.wasm."""
@@ -43,47 +45,20 @@ GUESTS: Guests = {
     "witness": ("witness",),
 }
 
-STACK_BYTES = 256 * 1024
-"""A guest's stack. It starts where its memory does, below the data, so that an overflow traps."""
-
-
-def compile_guest(source: Path, output: Path, cache: Path) -> None:
-    """Compile the Zig process `source` to the core module `output`; raises CalledProcessError.
-
-    Our own code keeps its safety checks, so that an overflow or a bad index is a panic with a message; the standard
-    library is optimised for size. Run from the repository's root with relative paths, so that none of this machine's
-    gets into the output.
-    """
-    output.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "ziglang", "build-exe", "-target", "wasm32-freestanding"]
-    command += ["-fno-entry", "--stack", str(STACK_BYTES), "-fstrip", "-fno-incremental"]
-    command += ["--export=init", "--export=cabi_realloc"]
-    command += ["-O", "ReleaseSmall", "--dep", "process", "--dep", "nectar", f"-Mroot={_relative(SDK / 'start.zig')}"]
-    command += ["-O", "ReleaseSafe", "--dep", "nectar", f"-Mprocess={_relative(source)}"]
-    command += ["-O", "ReleaseSafe", f"-Mnectar={_relative(SDK / 'nectar.zig')}"]
-    command += [f"-femit-bin={output}"]
-    environment = {
-        **os.environ,
-        "ZIG_GLOBAL_CACHE_DIR": str(cache / "global"),
-        "ZIG_LOCAL_CACHE_DIR": str(cache / "local"),
-    }
-    subprocess.run(command, cwd=ROOT, env=environment, check=True)
-    output.chmod(0o644)
-
 
 def _relative(path: Path) -> Path:
     return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
 
 
 def build(cache: Path, packages: Path = PACKAGES, guests: Guests = GUESTS) -> None:
-    """Compile every guest to its place; raises CalledProcessError."""
+    """Compile every guest to its place; raises DoesNotCompile."""
     for source, output in _guests(packages, guests):
         compile_guest(source, output, cache)
         print(f"{_relative(output)}: {output.stat().st_size:,} bytes")
 
 
 def differing(cache: Path, packages: Path = PACKAGES, guests: Guests = GUESTS) -> list[Path]:
-    """The guests whose bytes are not what their sources compile to; raises CalledProcessError."""
+    """The guests whose bytes are not what their sources compile to; raises DoesNotCompile."""
     differ = []
     with tempfile.TemporaryDirectory() as folder:
         for source, there in _guests(packages, guests):
@@ -111,9 +86,9 @@ def main() -> int:
             build(cache)
             return 0
         differ = differing(cache)
-    except subprocess.CalledProcessError as error:
-        print(f"A guest does not compile: the compiler ended with status {error.returncode}.", file=sys.stderr)
-        return 1
+    except NodeError as error:
+        print(error, file=sys.stderr)
+        return exit_code(error)
     for path in differ:
         print(f"{_relative(path)} is not what its source compiles to: run `make guests`.", file=sys.stderr)
     return 1 if differ else 0

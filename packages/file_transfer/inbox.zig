@@ -3,7 +3,7 @@
 const std = @import("std");
 const nectar = @import("nectar");
 const protocol = @import("protocol.zig");
-const vfs = @import("vfs.zig");
+const vfs = nectar.vfs;
 
 /// Leaves room for " (2)" within the 255 bytes that file systems allow.
 const max_name_bytes = 200;

@@ -7,7 +7,7 @@
 const std = @import("std");
 const nectar = @import("nectar");
 const inbox = @import("inbox.zig");
-const vfs = @import("vfs.zig");
+const vfs = nectar.vfs;
 
 /// Of one node.
 const max_of_node = 64;

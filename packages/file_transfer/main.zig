@@ -14,7 +14,7 @@ const offers = @import("offers.zig");
 const policy = @import("policy.zig");
 const protocol = @import("protocol.zig");
 const transfers = @import("transfers.zig");
-const vfs = @import("vfs.zig");
+const vfs = nectar.vfs;
 
 const respond = protocol.respond;
 

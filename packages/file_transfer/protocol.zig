@@ -68,6 +68,13 @@ pub const timeout = struct {
 };
 
 pub const Kind = enum { Offline, Timeout, Refused, Changed, NotFound, Disk, Cancelled, Superseded, Other };
+
+/// What vfs says is wrong.
+pub fn kindOf(kind: nectar.vfs.Kind) Kind {
+    return switch (kind) {
+        inline else => |known| @field(Kind, @tagName(known)),
+    };
+}
 pub const State = enum {
     starting,
     /// Until the offer may be made again.

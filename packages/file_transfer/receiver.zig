@@ -9,7 +9,7 @@ const std = @import("std");
 const nectar = @import("nectar");
 const inbox = @import("inbox.zig");
 const protocol = @import("protocol.zig");
-const vfs = @import("vfs.zig");
+const vfs = nectar.vfs;
 
 const Context = protocol.Context;
 const format = nectar.format;

@@ -12,7 +12,7 @@
 const std = @import("std");
 const nectar = @import("nectar");
 const protocol = @import("protocol.zig");
-const vfs = @import("vfs.zig");
+const vfs = nectar.vfs;
 
 const Context = protocol.Context;
 const format = nectar.format;
@@ -84,7 +84,7 @@ pub const Sender = struct {
             },
             else => |reply| {
                 const problem = reply.problem();
-                self.fail(problem.kind, self.unreadable(problem));
+                self.fail(protocol.kindOf(problem.kind), self.unreadable(problem));
             },
         }
         return null;
@@ -215,7 +215,7 @@ pub const Sender = struct {
         self.reads -= 1;
         if (reply == .Read) return nectar.respond(.{ .body = read_body, .inherit = true });
         const problem = reply.problem();
-        self.note(problem.kind, self.unreadable(problem), true);
+        self.note(protocol.kindOf(problem.kind), self.unreadable(problem), true);
         respond(.{ .Err = "the sender cannot read the file" });
     }
 
@@ -225,7 +225,7 @@ pub const Sender = struct {
                 self.hash = hash;
                 self.compare();
             },
-            else => self.abandon(reply.problem().kind, self.unreadable(reply.problem()), false),
+            else => self.abandon(protocol.kindOf(reply.problem().kind), self.unreadable(reply.problem()), false),
         }
     }
 

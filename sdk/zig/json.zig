@@ -1,6 +1,6 @@
 //! Message bodies as JSON: between Zig values and the spelling that Rust's serde uses by default.
 //!
-//! bool, integers, optionals (null), enums ("Name"), `[]const u8` (text), slices and arrays, structs (objects), and
+//! bool, integers, floats, optionals (null), enums ("Name"), `[]const u8` (text), slices and arrays, structs (objects), and
 //! tagged unions: a variant without payload is `"Name"`, one with a payload is `{"Name":payload}`. So
 //!
 //!     const Body = union(enum) { Stop, Greet: []const u8, Ask: struct { node: []const u8, timeout: u64 = 5 } };
@@ -8,7 +8,11 @@
 //! is `"Stop"`, `{"Greet":"Ada"}` or `{"Ask":{"node":"recv.nec","timeout":5}}`. A type with another spelling declares
 //! `fn fromJson(*json.Scanner) json.Error!Self` and `fn toJson(Self, *std.Io.Writer) json.WriteError!void`.
 //!
-//! Not `std.json`'s own conversion: that brings floating point of every width, which makes a guest twice as large.
+//! Integers and floats are different both ways: 1.0 is no integer, and a float is written with a point or an exponent, in
+//! the fewest digits that read back as the same number. A field that is a float reads 1, too.
+//!
+//! Not `std.json`'s own conversion: that brings floating point of every width, which makes a guest twice as large. Here
+//! only a process that has floats has them.
 
 const std = @import("std");
 const memory = @import("memory.zig");
@@ -48,6 +52,10 @@ pub fn read(comptime T: type, scanner: *Scanner) Error!T {
             .number, .allocated_number => |digits| std.fmt.parseInt(T, digits, 10) catch error.Unexpected,
             else => error.Unexpected,
         },
+        .float => switch (try scanner.nextAlloc(memory.arena(), .alloc_if_needed)) {
+            .number, .allocated_number => |digits| readFloat(T, digits),
+            else => error.Unexpected,
+        },
         .optional => |optional| if (try scanner.peekNextTokenType() == .null) {
             _ = try scanner.next();
             return null;
@@ -59,6 +67,11 @@ pub fn read(comptime T: type, scanner: *Scanner) Error!T {
         .pointer => |pointer| if (pointer.child == u8) readText(scanner) else readList(pointer.child, scanner),
         else => @compileError("no JSON for " ++ @typeName(T)),
     };
+}
+
+fn readFloat(comptime T: type, digits: []const u8) Error!T {
+    const value = std.fmt.parseFloat(T, digits) catch return error.Unexpected;
+    return if (std.math.isFinite(value)) value else error.Unexpected;
 }
 
 fn readText(scanner: *Scanner) Error![]const u8 {
@@ -143,6 +156,7 @@ pub fn write(value: anytype, writer: *std.Io.Writer) WriteError!void {
     switch (@typeInfo(T)) {
         .bool => try writer.writeAll(if (value) "true" else "false"),
         .int, .comptime_int => try writer.print("{d}", .{value}),
+        .float, .comptime_float => try writeFloat(value, writer),
         .optional => if (value) |some| try write(some, writer) else try writer.writeAll("null"),
         .@"enum" => try writeText(@tagName(value), writer),
         .@"union" => try writeUnion(value, writer),
@@ -155,6 +169,15 @@ pub fn write(value: anytype, writer: *std.Io.Writer) WriteError!void {
         },
         else => @compileError("no JSON for " ++ @typeName(T)),
     }
+}
+
+/// What is not finite has no JSON: that is a mistake of the process.
+fn writeFloat(value: f64, writer: *std.Io.Writer) WriteError!void {
+    if (!std.math.isFinite(value)) @panic("a number that is not finite has no JSON");
+    const size = @abs(value);
+    if (value != 0 and (size < 1e-5 or size >= 1e17)) return writer.print("{e}", .{value});
+    try writer.print("{d}", .{value});
+    if (@trunc(value) == value) try writer.writeAll(".0");
 }
 
 fn writeText(text: []const u8, writer: *std.Io.Writer) WriteError!void {

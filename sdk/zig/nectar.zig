@@ -25,10 +25,17 @@ const abi = @import("abi.zig");
 const convert = @import("convert.zig");
 const memory = @import("memory.zig");
 const names = @import("address.zig");
+const databases = @import("databases.zig");
 
 pub const http = @import("http.zig");
 pub const http_client = @import("http_client.zig");
 pub const json = @import("json.zig");
+pub const Kv = databases.Kv;
+pub const Sqlite = databases.Sqlite;
+pub const SqlValue = databases.Value;
+pub const time = @import("time.zig");
+pub const random = @import("random.zig");
+pub const vfs = @import("vfs.zig");
 pub const State = @import("state.zig").State;
 pub const Address = names.Address;
 pub const ProcessId = names.ProcessId;
@@ -301,6 +308,26 @@ pub fn dropCapabilities(list: []const Capability) void {
 pub fn print(verbosity: u8, comptime template: []const u8, args: anytype) void {
     const line: abi.Bytes = .of(format(template, args));
     abi.printToTerminal(verbosity, line.ptr, line.len);
+}
+
+/// The least serious kind of line that `std.log` prints.
+pub var log_level: std.log.Level = .info;
+
+/// What `std.log` does: errors and warnings are always shown (verbosity 0), `info` with 1, `debug` with 2. A scope's name
+/// comes in front.
+pub fn logFn(
+    comptime level: std.log.Level,
+    comptime scope: @EnumLiteral(),
+    comptime template: []const u8,
+    args: anytype,
+) void {
+    if (@backingInt(level) > @backingInt(log_level)) return;
+    const verbosity = switch (level) {
+        .err, .warn => 0,
+        .info => 1,
+        .debug => 2,
+    };
+    print(verbosity, (if (scope == .default) "" else @tagName(scope) ++ ": ") ++ template, args);
 }
 
 /// Formatted text that lives until the next message.

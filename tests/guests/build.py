@@ -19,7 +19,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT))  # when run as a script
 
-from packages.build import compile_guest  # noqa: E402
+from nectar_node.base.errors import NodeError  # noqa: E402
+from nectar_node.toolchains.zig import compile_guest  # noqa: E402
 
 WIT = ROOT / "sdk" / "zig" / "wit" / "nectar-process-0.7.0.wit"
 WITS = ROOT / "tests" / "kernel" / "wasm" / "wit"
@@ -59,7 +60,7 @@ TOOLS = str(Path(sysconfig.get_path("scripts")) / "wasm-tools")
 
 
 def build(folder: Path) -> list[Path]:
-    """Compile every guest into `folder`; raises CalledProcessError."""
+    """Compile every guest into `folder`; raises CalledProcessError or DoesNotCompile."""
     built = []
     for source in sorted(set(HERE.glob("*.c")) - {TESTER, NATIVE}):
         output = folder / f"{source.stem}.wasm"
@@ -126,6 +127,9 @@ def main() -> int:
                 print(f"{path.relative_to(ROOT)}: {path.stat().st_size:,} bytes")
             return 0
         differ = differing()
+    except NodeError as error:
+        print(error, file=sys.stderr)
+        return 1
     except subprocess.CalledProcessError as error:
         print(f"A guest does not compile: the compiler ended with status {error.returncode}.", file=sys.stderr)
         return 1

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kernel.wasm.engine import Engine
 from nectar_node.contract.config import module_cache
-from nectar_node.toolchains import javascript, python
+from nectar_node.toolchains import c, javascript, python
 from packages.build import PACKAGES, ROOT
 
 EXAMPLES = ("echo", "hello", "counter", "pool", "web_chat", "store")
@@ -61,6 +61,7 @@ def _is_process(source: Path, manifest: list[dict[str, str]]) -> bool:
 
 LANGUAGES = (
     Language("zig", PACKAGES, ".zig", None),
+    Language("c", ROOT / "sdk" / "c" / "examples", ".c", c.build),
     Language("python", ROOT / "sdk" / "python" / "examples", ".py", python.build),
     Language("javascript", ROOT / "sdk" / "javascript" / "examples", ".[jt]s", javascript.build),
 )

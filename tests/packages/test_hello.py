@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from kernel.contract.guest import Arrival
-from packages.build import ROOT, compile_guest
+from nectar_node.toolchains.zig import compile_guest
+from packages.build import ROOT
 from testnet.sim.programs import Programs
 from tests.packages.lab import Lab
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from packages.build import PACKAGES, ROOT, compile_guest
+from nectar_node.toolchains.zig import compile_guest
+from packages.build import PACKAGES, ROOT
 from testnet.faults.black_hole import BlackHole
 from testnet.model.where import Where
 from testnet.sim.programs import Programs

@@ -54,7 +54,9 @@ from kernel.contract.message import (
     SendErrorKind,
 )
 from kernel.wasm.engine import Engine
-from packages.build import PACKAGES, ROOT, SDK, compile_guest, differing
+from nectar_node.base.errors import DoesNotCompile
+from nectar_node.toolchains.zig import SDK, build, compile_guest
+from packages.build import PACKAGES, ROOT, differing
 
 pytest.importorskip("ziglang")
 
@@ -165,6 +167,7 @@ def test_the_same_bytes_come_out_in_another_folder_without_a_cache(tmp_path: Pat
     copy = tmp_path / "elsewhere"
     shutil.copytree(ROOT / "sdk", copy / "sdk")
     shutil.copytree(PACKAGES, copy / "packages")
+    shutil.copytree(ROOT / "nectar_node", copy / "nectar_node")
     # One package is enough here: `make reproducible` builds them all in a fresh checkout.
     check = (
         "from pathlib import Path; from packages.build import differing; "
@@ -369,3 +372,21 @@ _BODIES = st.one_of(
 def test_no_body_makes_the_parser_trap(mirror: Mirror, body: bytes) -> None:
     (effect,) = mirror.told("json", body)
     assert isinstance(effect, SendResponse)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "const std = 1;\npub fn init(_: anytype) void {\n    x();\n}\n",
+            "main.zig:3: use of undeclared identifier 'x'",
+        ),
+        ('pub const init = @import("other.zig").init;\n', 'other.zig:1: unable to load "other.zig": FileNotFound'),
+    ],
+)
+def test_a_mistake_is_told_in_one_sentence_with_the_authors_line(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "main.zig").write_text(text)
+    with pytest.raises(DoesNotCompile) as caught:
+        build(tmp_path / "main.zig", tmp_path / "out.wasm")
+    assert str(caught.value).startswith(str(tmp_path / says))
+    assert "\n" not in str(caught.value)

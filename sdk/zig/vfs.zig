@@ -1,13 +1,24 @@
-//! The system process `vfs`, as far as a file transfer needs it. Its operations on one path are done in the order in
-//! which one process sent them; that is what makes the length of a partial file mean "this much has arrived".
+//! Files in the drives of packages, by `vfs:distro:sys`, which the manifest asks for.
+//!
+//!     const path = nectar.format("{s}/notes.txt", .{nectar.vfs.drive(our, "notes")});
+//!     try nectar.vfs.write(path, "Hello");
+//!
+//! `ask` does one of all actions and says why one is not done, `start` does not wait for its outcome. Operations on one
+//! path are done in the order in which one process has sent them; that is what makes the length of a partial file mean
+//! "this much has arrived".
 
 const std = @import("std");
-const nectar = @import("nectar");
-const protocol = @import("protocol.zig");
+const nectar = @import("nectar.zig");
 const address: nectar.Address = .local("vfs:distro:sys");
 
 pub const Action = union(enum) {
     CreateDrive,
+    /// A whole file, answered Read, with the bytes in the blob.
+    Read,
+    /// Replace a file with the blob, or make it: whoever reads it finds the old or the new one, whole.
+    Write,
+    /// The blob goes to the end of a file that is there.
+    Append,
     CreateDirAll,
     Metadata,
     OpenFile: struct { create: bool },
@@ -24,7 +35,10 @@ pub const Action = union(enum) {
     /// BLAKE3 of the whole file; may take long.
     Hash,
     Rename: struct { new_path: []const u8 },
+    CopyFile: struct { new_path: []const u8 },
     RemoveFile,
+    /// A folder with all that is in it.
+    RemoveDirAll,
 };
 
 pub const FileType = enum { File, Directory, Symlink, Other };
@@ -38,6 +52,11 @@ pub const Entry = struct {
     }
 };
 
+/// What is wrong: `Changed`: other bytes came than were asked for.
+pub const Kind = enum { NotFound, Changed, Disk, Other };
+
+/// Seconds for something quick.
+const seconds = 30;
 /// Entries of a folder that are asked for at once.
 const page_entries = 1000;
 
@@ -61,7 +80,7 @@ pub const Reply = union(enum) {
 
 /// An error of vfs: `{"NotFound":…}`, `{"IOError":{"error":…}}`, another variant, or a text.
 pub const Problem = struct {
-    kind: protocol.Kind,
+    kind: Kind,
     text: []const u8,
     /// The disk is full.
     full: bool = false,
@@ -84,7 +103,7 @@ pub const Problem = struct {
         };
     }
 
-    fn of(text: []const u8, otherwise: protocol.Kind) Problem {
+    fn of(text: []const u8, otherwise: Kind) Problem {
         if (contains(text, &.{ "NotFound", "No such file" })) return .{ .kind = .NotFound, .text = text };
         if (contains(text, &.{ "No space left", "quota exceeded" })) {
             return .{ .kind = .Disk, .text = text, .full = true };
@@ -104,10 +123,16 @@ fn body(path: []const u8, action: Action) []const u8 {
 
 /// Do something quick and wait for it.
 pub fn ask(path: []const u8, action: Action) Reply {
+    return askWith(path, action, null);
+}
+
+/// The same with bytes to write.
+pub fn askWith(path: []const u8, action: Action, bytes: ?[]const u8) Reply {
     return switch (nectar.sendAndAwait(.{
         .target = address,
         .body = body(path, action),
-        .expects_response = protocol.timeout.local,
+        .expects_response = seconds,
+        .blob = if (bytes) |some| .{ .bytes = some } else null,
     })) {
         .response => |response| parse(response.body),
         .send_error => |failed| unanswered(failed.kind),
@@ -122,11 +147,11 @@ pub fn page(path: []const u8, last: ?Entry) Reply {
 
 /// Do something whose outcome comes back with `context`. With `inherit` vfs is handed the blob of the message being
 /// handled.
-pub fn start(path: []const u8, action: Action, seconds: u64, context: []const u8, inherit: bool) void {
+pub fn start(path: []const u8, action: Action, timeout: u64, context: []const u8, inherit: bool) void {
     nectar.send(.{
         .target = address,
         .body = body(path, action),
-        .expects_response = seconds,
+        .expects_response = timeout,
         .context = context,
         .inherit = inherit,
     });
@@ -139,4 +164,91 @@ pub fn parse(bytes: []const u8) Reply {
 
 pub fn unanswered(_: nectar.SendErrorKind) Reply {
     return .{ .Err = .{ .kind = .Other, .text = "the file system does not answer" } };
+}
+
+/// `ask` says which it is in words.
+pub const Error = error{ NotFound, Failed };
+
+fn failure(reply: Reply) Error {
+    return if (reply.problem().kind == .NotFound) error.NotFound else error.Failed;
+}
+
+fn do(path: []const u8, action: Action, bytes: ?[]const u8) Error!void {
+    const reply = askWith(path, action, bytes);
+    if (reply != .Ok) return failure(reply);
+}
+
+fn load(path: []const u8, action: Action) Error![]const u8 {
+    const reply = ask(path, action);
+    if (reply != .Read) return failure(reply);
+    return if (nectar.getBlob()) |blob| blob.bytes else "";
+}
+
+/// The path of a drive of our own package, which `createDrive` makes: "/package:publisher/name".
+pub fn drive(our: nectar.Address, name: []const u8) []const u8 {
+    return nectar.format("/{s}:{s}/{s}", .{ our.process.package, our.process.publisher, name });
+}
+
+pub fn createDrive(path: []const u8) Error!void {
+    return do(path, .CreateDrive, null);
+}
+
+/// Make a folder and those above it, unless they are there.
+pub fn createDir(path: []const u8) Error!void {
+    return do(path, .CreateDirAll, null);
+}
+
+/// A whole file, which lives until the next message.
+pub fn read(path: []const u8) Error![]const u8 {
+    return load(path, .Read);
+}
+
+/// Bytes from `offset` on; fewer at the end of the file.
+pub fn readAt(path: []const u8, offset: u64, length: u32) Error![]const u8 {
+    return load(path, .{ .ReadAt = .{ .offset = offset, .length = length } });
+}
+
+pub fn write(path: []const u8, bytes: []const u8) Error!void {
+    return do(path, .Write, bytes);
+}
+
+/// Write into a file that is there.
+pub fn writeAt(path: []const u8, offset: u64, bytes: []const u8) Error!void {
+    return do(path, .{ .WriteAt = .{ .offset = offset, .length = @intCast(bytes.len) } }, bytes);
+}
+
+pub fn append(path: []const u8, bytes: []const u8) Error!void {
+    return do(path, .Append, bytes);
+}
+
+/// Make what was written durable.
+pub fn sync(path: []const u8) Error!void {
+    return do(path, .SyncAll, null);
+}
+
+pub fn rename(path: []const u8, new_path: []const u8) Error!void {
+    return do(path, .{ .Rename = .{ .new_path = new_path } }, null);
+}
+
+pub fn copy(path: []const u8, new_path: []const u8) Error!void {
+    return do(path, .{ .CopyFile = .{ .new_path = new_path } }, null);
+}
+
+pub fn remove(path: []const u8) Error!void {
+    return do(path, .RemoveFile, null);
+}
+
+pub fn removeDir(path: []const u8) Error!void {
+    return do(path, .RemoveDirAll, null);
+}
+
+pub fn metadata(path: []const u8) Error!Metadata {
+    const reply = ask(path, .Metadata);
+    return if (reply == .Metadata) reply.Metadata else failure(reply);
+}
+
+/// Bytes that our files may still grow by.
+pub fn freeSpace(path: []const u8) Error!u64 {
+    const reply = ask(path, .FreeSpace);
+    return if (reply == .FreeSpace) reply.FreeSpace else failure(reply);
 }
