@@ -9,6 +9,7 @@ from wit_world.imports import standard as wit
 
 import nectar
 from nectar import json, kernel
+from nectar.messages import Event
 
 SHORT = 200
 """Bytes of a body or blob that are told."""
@@ -53,7 +54,7 @@ def run_if_script(text: bytes) -> None:
 # --- messages
 
 
-def receive() -> nectar.Event:
+def receive() -> Event:
     event = kernel.receive()
     see_event(event)
     return event
@@ -256,7 +257,7 @@ def sized(text: str, size: int | None) -> bytes:
 # --- what it saw
 
 
-def see_event(event: nectar.Event) -> None:
+def see_event(event: Event) -> None:
     global received
     if isinstance(event, nectar.SendError):
         kind = "error" if event.of_request else "returned"

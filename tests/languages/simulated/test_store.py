@@ -11,6 +11,6 @@ from tests.packages.test_store import PRIMARY, REPLICA
 
 
 @pytest.fixture
-def bare(make_lab: MakeLab) -> Lab:
+def bare(make_lab: MakeLab) -> Lab:  # type: ignore[no-redef]  # in place of the one for the package in Zig
     """Two nodes whose stores have no roles."""
     return make_lab("store", (PRIMARY, REPLICA))
