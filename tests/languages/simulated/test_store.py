@@ -10,7 +10,7 @@ from tests.packages.test_store import *  # noqa: F403 - the tests are the same
 from tests.packages.test_store import PRIMARY, REPLICA
 
 
-@pytest.fixture
-def bare(make_lab: MakeLab) -> Lab:  # type: ignore[no-redef]  # in place of the one for the package in Zig
+@pytest.fixture  # type: ignore[no-redef]  # in place of the one for the package in Zig
+def bare(make_lab: MakeLab) -> Lab:
     """Two nodes whose stores have no roles."""
     return make_lab("store", (PRIMARY, REPLICA))
