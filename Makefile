@@ -40,7 +40,7 @@ test-browser: $(READY) ## run the tests in a real browser, which needs Chromium 
 
 .PHONY: test-languages
 test-languages: $(READY) ## run the tests of processes in all languages, whose compilers it installs (ARGS=… goes to pytest)
-	@$(RUN) -m pytest tests/languages -m languages $(ARGS)
+	@$(RUN) -m pytest -p tests.languages.conformance tests/languages tests/conformance -m languages $(ARGS)
 
 .PHONY: screenshots
 screenshots: $(READY) ## the same, and take the pictures of the docs anew

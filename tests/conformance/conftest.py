@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from kernel.wasm.engine import Engine
+from nectar_node.contract.config import module_cache
 from testnet.real.local import LocalTestnet
+from tests.conformance import lab as labs
 from tests.conformance.lab import OUR, THEIR, Lab, SimLab, SocketLab
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = Engine(tmp_path_factory.mktemp("modules"), replayable=True)
+def engine() -> Iterator[Engine]:
+    engine = Engine(module_cache(), replayable=True)
     yield engine
     engine.close()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def probe(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What the labs run: the probe in Zig, or what `tests.languages.conformance` puts in its place."""
+    other: Callable[[], Path] | None = getattr(request, "param", None)
+    with pytest.MonkeyPatch.context() as patch:
+        if other is not None:
+            patch.setattr(labs, "PROBE", other())
+        yield
+
+
 @pytest.fixture(scope="session")
-def sockets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SocketLab]:
+def sockets(probe: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SocketLab]:
     """Two real nodes, for all tests that want them."""
     folder = tmp_path_factory.mktemp("conformance")
     with LocalTestnet(folder / "testnet", SocketLab.options(folder)) as nodes:

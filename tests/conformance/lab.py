@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -112,6 +113,8 @@ class SimLab:
 
     def __init__(self, engine: Engine, folder: Path, nodes: int, behaviour: LinkBehaviour | None = None) -> None:
         self.simulation = Simulation(SEED, engine, behaviour)
+        # What guests hold no garbage collector sees: tens of megabytes each, with an interpreter in them.
+        weakref.finalize(self, self.simulation.close)
         self.folder = folder / PACKAGE.partition(":")[0]
         self.folder.mkdir()
         _lay_down(self.folder)

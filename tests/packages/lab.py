@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ class Lab:
     ) -> None:
         """`packages`: names of those that come with the node, and folders of others; `disk_bytes`: of each node."""
         self.simulation = Simulation(SEED, engine)
+        # What guests hold no garbage collector sees: tens of megabytes each, with an interpreter in them.
+        weakref.finalize(self, self.simulation.close)
         folders = tuple(PACKAGES / name for name in packages)
         self._names = nodes
         for name in nodes:
