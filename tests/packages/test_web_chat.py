@@ -200,9 +200,9 @@ def test_the_last_two_hundred_lines_are_kept(lab: Lab) -> None:
 
 
 def test_the_nodes_homepage_leads_to_the_chat(engine: Programs) -> None:
-    simulation = Lab(engine, ("homepage", "web_chat")).simulation
+    lab = Lab(engine, ("homepage", "web_chat"))
     path = "/homepage:homepage:sys/"
-    page = simulation.get(ONE, path, simulation.sign_in(ONE, "homepage:homepage:sys"))
+    page = lab.simulation.get(ONE, path, lab.simulation.sign_in(ONE, "homepage:homepage:sys"))
     assert page is not None
     text = bytes(page.body).decode()
     assert "<span>Chat</span>" in text

@@ -22,6 +22,7 @@ from nectar_node.http.origins import OurNames
 from nectar_node.http.pages import PageAnswer, error_page
 from nectar_node.http.refusals import malformed
 from nectar_node.http.requests import HttpRefused, ReadRequest, read_untrusted
+from nectar_node.http.rpc import RPC_PATH
 from nectar_node.storage.operations import Job
 
 
@@ -117,7 +118,7 @@ class BodyRequests:
 
     def _find(self, read: ReadRequest) -> Found | None:
         """Return what is bound where a request is for, if its body is to go to a file; raises HttpRefused."""
-        if read.method in ("GET", "HEAD") or self._entrance.is_own(read.path):
+        if read.method in ("GET", "HEAD") or self._entrance.is_own(read.path) or read.path == RPC_PATH:
             return None
         process = self._entrance.whom(read)
         found = self._bindings.find(process, read.segments) if isinstance(process, ProcessId) else None
