@@ -263,6 +263,7 @@ async def test_what_has_ended_leaves_nothing_to_the_garbage_collector(how: str) 
     """To look for what ten thousand connections have left stopped a node for half a second."""
     async with echo() as core:
         gc.collect()
+        before = set(map(id, of_connections()))
         gc.disable()
         try:
             for _ in range(5):
@@ -270,12 +271,16 @@ async def test_what_has_ended_leaves_nothing_to_the_garbage_collector(how: str) 
             await until(lambda: not core.door._watch.streams)
             await trio.testing.wait_all_tasks_blocked()
             core.events.clear()
-            left = [
-                each for each in gc.get_objects() if isinstance(each, (TCPServer, H11Protocol, WSStream, FrameProtocol))
-            ]
-            assert [type(each).__name__ for each in left if getattr(each, "client", None) is not True] == []
+            assert [type(each).__name__ for each in of_connections() if id(each) not in before] == []
         finally:
             gc.enable()
+
+
+def of_connections() -> list[object]:
+    """What a server has for each of its connections."""
+    kinds = (TCPServer, H11Protocol, WSStream, FrameProtocol)
+    there = [each for each in gc.get_objects() if isinstance(each, kinds)]
+    return [each for each in there if getattr(each, "client", None) is not True]
 
 
 async def come_and_go(port: int, how: str) -> None:
