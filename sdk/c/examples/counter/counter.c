@@ -48,7 +48,12 @@ static bool handle(nectar_text body) {
 
 void nectar_main(nectar_address our) {
     (void)our;
-    if (nectar_load(&state, &total) != NECTAR_OK) nectar_panic("the saved count cannot be read");
+    nectar_code loaded = nectar_load(&state, &total);
+    if (loaded != NECTAR_OK) {
+        nectar_text why = nectar_explain(loaded);
+        nectar_log(NECTAR_ERROR, "%.*s", NECTAR_ARG(why));
+        nectar_panic("the saved count stays as it is");
+    }
     for (;;) {
         nectar_event event;
         nectar_receive(&event);
