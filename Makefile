@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-21s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
 demo: $(READY) ## send a file between two nodes, cut the connection, stop a node (FILE=path: send that file)
@@ -40,7 +40,11 @@ test-browser: $(READY) ## run the tests in a real browser, which needs Chromium 
 
 .PHONY: test-languages
 test-languages: $(READY) ## run the tests of processes in all languages, whose compilers it installs (ARGS=… goes to pytest)
-	@$(RUN) -m pytest -p tests.languages.conformance tests/languages tests/conformance -m languages $(ARGS)
+	@$(RUN) -m pytest tests/languages -m languages --numprocesses 2 --dist loadfile $(ARGS)
+
+.PHONY: conformance-languages
+conformance-languages: $(READY) ## the conformance tests with probes in Python and JavaScript (ARGS=… goes to pytest)
+	@$(RUN) -m pytest -p tests.languages.conformance tests/conformance -m languages --numprocesses 2 --dist loadfile $(ARGS)
 
 .PHONY: screenshots
 screenshots: $(READY) ## the same, and take the pictures of the docs anew
