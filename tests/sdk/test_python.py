@@ -329,3 +329,11 @@ def test_a_pending_answer_that_is_there_already_is_not_waited_for() -> None:
 )
 def test_a_websocket_belongs_to_the_path_that_it_fits(bound: str, asked: str, fits: bool) -> None:
     assert http.path_fits(bound, asked) == fits
+
+
+@pytest.mark.parametrize("name", ["page.css", "page.html", "page.js"])
+def test_the_chats_page_is_that_of_the_package_in_zig(name: str) -> None:
+    """A copy, for the compiler lets no link lead out of the folder of a process."""
+    root = Path(__file__).resolve().parents[2]
+    copy = root / "sdk" / "python" / "examples" / "web_chat" / name
+    assert copy.read_bytes() == (root / "packages" / "web_chat" / name).read_bytes()
