@@ -36,7 +36,7 @@ from nectar_node.control.requests import (
     shared_file_untrusted,
     timeout_untrusted,
 )
-from nectar_node.control.server import error, request_untrusted
+from nectar_node.control.server import error, line_of, request_untrusted
 from nectar_node.control.snapshots import LiveSnapshot, SnapshotMaker
 from nectar_node.control.transfers import Transfers
 from nectar_node.control.uploads import FileUploads
@@ -259,13 +259,15 @@ class Control:
 
     # --- messages ---------------------------------------------------------------------------------------------------
 
-    async def _on_message(self, _: Client, fields: Fields) -> dict[str, object]:
+    async def _on_message(self, client: Client, fields: Fields) -> dict[str, object]:
         target, message, blob = message_untrusted(fields)
         if fields.blob_file:
             blob = await blob_untrusted(fields.blob_file)
         waiter = Waiter()
         self._core.inject(target, message, blob, waiter, trio.current_time())
         self._turn()
+        if fields.tells:
+            await client.send(line_of({"event": {"sent": True}}))
         if message.expects_response is None:
             return {"outcome": "sent"}
         return self._outcome(await put_down(await waiter.wait(), fields.answer_file))

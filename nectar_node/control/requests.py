@@ -50,6 +50,8 @@ class Fields(Struct, frozen=True):
     mime: Annotated[str, Meta(max_length=limits.MAX_NAME_BYTES)] | None = None
     blob_file: str = ""
     """A file with the blob (`nectar_node.control.blob_files`)."""
+    tells: bool = False
+    """Whether an event says that the message has been sent."""
     answer_file: str = ""
     """A file for the answer's blob."""
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from itertools import count
 from pathlib import Path
@@ -21,7 +22,7 @@ from random import Random
 
 from nectar_node.base.consent import EVERYTHING
 from nectar_node.base.errors import NodeError
-from nectar_node.base.folder import NodeFolder
+from nectar_node.base.folder import NodeFolder, is_paused
 from nectar_node.contract.config import LOOPBACK, REGISTRAR_NAME
 from nectar_node.contract.memory_budget import LEAST_BYTES
 from nectar_node.launcher.arguments import check_package
@@ -45,6 +46,8 @@ from testnet.real.nodes import attackers, impostors
 from testnet.real.nodes.processes import NodeProcesses, resident_bytes
 from testnet.real.traces import TRACES_FOLDER, TracePipes
 
+_TAKEN_WITHIN = 5.0
+"""Seconds that a request may take to reach a node; requests that are begun one after the other reach it so."""
 _GLANCE = 0.02
 """Seconds between two checks of a condition."""
 _GONE = Outcome("timeout", reason="the node has ended")
@@ -60,6 +63,8 @@ class RealRequest:
     """A request on a real node; a thread waits for its outcome."""
 
     outcome: Outcome | None = None
+    taken: threading.Event = field(default_factory=threading.Event)
+    """Set when the node has sent it, or never will."""
 
 
 class SocketLab(NodeProcesses, Lab):
@@ -240,7 +245,13 @@ class SocketLab(NodeProcesses, Lab):
         self._tell(node, f"user asks {target}: {json.dumps(body)[:_SHOWN]}")
         # A daemon: a scenario may end before the outcome is there, and that comes when the node ends.
         threading.Thread(target=self._ask, args=(sent, node, request), name=f"asks {target}", daemon=True).start()
+        end = self.now + _TAKEN_WITHIN
+        while not sent.taken.wait(_GLANCE) and self.now < end and not self._is_paused(node):
+            pass
         return sent
+
+    def _is_paused(self, node: str) -> bool:
+        return (pid := self._folder(node).owner()) is not None and is_paused(pid)
 
     def ask(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> Outcome:
         sent, what = self.begin(node, target, body, timeout, blob), f"the outcome of {json.dumps(body)[:60]} on {node}"
@@ -251,7 +262,8 @@ class SocketLab(NodeProcesses, Lab):
     def _ask(self, sent: RealRequest, node: str, request: dict[str, object]) -> None:
         try:
             with self._network(node).connect(self._impostors.get(node, node)) as client:
-                answer = client.request("message", patience=None, **request)
+                client.send("message", tells=True, **request)
+                answer = client.follow_to_answer(str(request["target"]), math.inf, lambda _: sent.taken.set())
         except NodeError:
             sent.outcome = _GONE
         else:
@@ -259,6 +271,7 @@ class SocketLab(NodeProcesses, Lab):
             sent.outcome = Outcome(answer["outcome"], body, answer.get("reason") or "")
         told = f"user is told {sent.outcome.kind} of {request['target']}"
         self._tell(node, f"{told}: {json.dumps(sent.outcome.body)[:_SHOWN]}")
+        sent.taken.set()
 
     def wait(self, done: Callable[[], bool], limit: float, what: str = "what was waited for") -> None:
         end = self.now + limit

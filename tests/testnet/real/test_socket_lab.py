@@ -25,7 +25,7 @@ from testnet.scenarios.timing import told
 from testnet.sim.simulation import Simulation
 
 A, B = "a.nec", "b.nec"
-PLANS = (NodePlan(A, ("hello", "file_transfer")), NodePlan(B, ("hello", "file_transfer")))
+PLANS = (NodePlan(A, ("hello", "file_transfer", "counter")), NodePlan(B, ("hello", "file_transfer")))
 LIMIT = 60.0
 """Seconds after which something is taken never to come; no test waits for it to pass."""
 
@@ -136,6 +136,12 @@ def test_a_request_to_a_node_that_dies_ends_too(lab: SocketLab) -> None:
         assert lab.ask(A, "our@hello:hello:sys", {"Greet": "x"}, 1).reason == "the node has ended"
     lab.start(A)
     lab.wait(lambda: lab.ready(A), LIMIT)
+
+
+def test_requests_that_are_begun_one_after_the_other_reach_the_node_in_this_order(lab: SocketLab) -> None:
+    begun = [lab.begin(A, "our@counter:counter:sys", {"Add": 1}, 30) for _ in range(20)]
+    lab.wait(lambda: all(each.outcome is not None for each in begun), LIMIT)
+    assert [each.outcome.body for each in begun if each.outcome] == [{"Count": n} for n in range(1, 21)]
 
 
 def test_a_node_leaves_and_comes_back_with_its_packages(lab: SocketLab) -> None:
