@@ -12,6 +12,7 @@
 const std = @import("std");
 const nectar = @import("nectar.zig");
 const json = @import("json.zig");
+const http_client = @import("http_client.zig");
 
 const server = "http-server:distro:sys";
 const seconds = 30;
@@ -146,6 +147,27 @@ pub fn respond(status: u16, mime: []const u8, body: []const u8) void {
     nectar.respond(.{
         .body = nectar.format("{{\"status\":{d},\"headers\":{{}}}}", .{status}),
         .blob = .{ .mime = mime, .bytes = body },
+    });
+}
+
+/// What to answer a browser.
+pub const Answer = struct {
+    status: u16 = 200,
+    /// The rest of the headers, beside the Content-Type.
+    headers: []const http_client.Header = &.{},
+    mime: ?[]const u8 = null,
+    body: []const u8 = "",
+    /// In place of a body: a file that this process may read, of any length.
+    file: ?[]const u8 = null,
+};
+
+/// Answer the browser's request that is being handled, with headers of our own.
+pub fn reply(answer: Answer) void {
+    const headers: http_client.Headers = .{ .list = answer.headers };
+    const body = .{ .status = answer.status, .headers = headers, .file = answer.file };
+    nectar.respond(.{
+        .body = json.stringify(body),
+        .blob = if (answer.file == null) .{ .mime = answer.mime, .bytes = answer.body } else null,
     });
 }
 

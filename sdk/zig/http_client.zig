@@ -69,7 +69,7 @@ fn read(body: []const u8) Fetched {
 }
 
 /// Headers as the node spells them: an object, whose fields are not known.
-const Headers = struct {
+pub const Headers = struct {
     list: []const Header,
 
     pub fn fromJson(scanner: *json.Scanner) json.Error!Headers {

@@ -178,6 +178,20 @@ fn do(path: []const u8, action: Action, bytes: ?[]const u8) Error!void {
     if (reply != .Ok) return failure(reply);
 }
 
+/// What `Action` has not, whose names each process that uses that has in it.
+fn tell(path: []const u8, action: anytype) Error!void {
+    const outcome = nectar.sendAndAwait(.{
+        .target = address,
+        .body = nectar.json.stringify(.{ .path = path, .action = action }),
+        .expects_response = seconds,
+    });
+    const reply = switch (outcome) {
+        .response => |response| parse(response.body),
+        .send_error => |failed| unanswered(failed.kind),
+    };
+    if (reply != .Ok) return failure(reply);
+}
+
 fn load(path: []const u8, action: Action) Error![]const u8 {
     const reply = ask(path, action);
     if (reply != .Read) return failure(reply);
@@ -221,6 +235,22 @@ pub fn append(path: []const u8, bytes: []const u8) Error!void {
     return do(path, .Append, bytes);
 }
 
+/// Make an empty file; one that is there loses its content.
+pub fn createFile(path: []const u8) Error!void {
+    return do(path, .CreateFile, null);
+}
+
+/// Cut a file off, or fill it up with zeros.
+pub fn setLength(path: []const u8, length: u64) Error!void {
+    return tell(path, .{ .SetLen = length });
+}
+
+/// BLAKE3 of a whole file; may take long.
+pub fn hash(path: []const u8) Error![32]u8 {
+    const reply = ask(path, .Hash);
+    return if (reply == .Hash) reply.Hash else failure(reply);
+}
+
 /// Make what was written durable.
 pub fn sync(path: []const u8) Error!void {
     return do(path, .SyncAll, null);
@@ -251,4 +281,30 @@ pub fn metadata(path: []const u8) Error!Metadata {
 pub fn freeSpace(path: []const u8) Error!u64 {
     const reply = ask(path, .FreeSpace);
     return if (reply == .FreeSpace) reply.FreeSpace else failure(reply);
+}
+
+/// What the vfs tells whoever watches a path.
+pub const Change = union(enum) {
+    /// Something may have changed at these paths: at the watched one, below it or above it; with `more`, also elsewhere.
+    Changed: struct { path: []const u8, changes: []const []const u8, more: bool },
+    /// The path is not watched any more: we may not read it now.
+    Unwatched: struct { path: []const u8, reason: nectar.json.Raw },
+};
+
+/// Be told when something may have changed at a path, by requests that `parseChange` reads. Nobody is told of what it has
+/// changed itself.
+pub fn watch(path: []const u8) Error!void {
+    return tell(path, @as([]const u8, "Watch"));
+}
+
+/// Be told no longer.
+pub fn unwatch(path: []const u8) Error!void {
+    return tell(path, @as([]const u8, "Unwatch"));
+}
+
+/// What a request of the vfs tells, `our` being what `init` was given; null: the request is another one. Answer a
+/// `Changed`: until then changes are gathered.
+pub fn parseChange(our: nectar.Address, request: nectar.Request) ?Change {
+    if (!std.mem.eql(u8, request.source.node, our.node) or !request.source.process.eql(address.process)) return null;
+    return nectar.json.parse(Change, request.body) catch null;
 }

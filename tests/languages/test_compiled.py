@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 
 from nectar_node.contract.config import LOOPBACK
 from nectar_node.launcher.boot_options import BootOptions
@@ -19,7 +21,7 @@ from tests.waiting import until
 HERE = Path(__file__).parent / "compiled"
 NODE = "one.nec"
 PROCESSES = ("try_all_c", "try_all_zig")
-ASKS = ("vfs", "timer", "kv", "sqlite", "http_client")
+ASKS = ("vfs", "timer", "kv", "sqlite", "http-server", "http_client")
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +40,11 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTestnet]:
             "request_capabilities": [f"{each}:distro:sys" for each in ASKS],
             "public": True,
         }
-        (package / "manifest.json").write_text(json.dumps([entry]))
+        other = {**entry, "process_name": "other"}  # changes files that the first one watches
+        (package / "manifest.json").write_text(json.dumps([entry, other]))
         packages.append(package)
     with LocalTestnet(folder / "testnet") as network:
-        network.boot({NODE: BootOptions(packages=tuple(packages), http_client_private=private)})
+        network.boot({NODE: BootOptions(packages=tuple(packages), http=(LOOPBACK, 0), http_client_private=private)})
         yield network
 
 
@@ -82,6 +85,34 @@ def test_a_server_is_asked_and_one_that_may_not_be_is_refused(network: LocalTest
 @pytest.mark.parametrize("attempt", ["Files", "Keys", "Sql", "Time", "State"])
 def test_a_part_of_the_sdk_does_as_it_says(network: LocalTestnet, process: str, attempt: str) -> None:
     assert tried(network, process, attempt) == '"done"', network.log(NODE)[-2000:]
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_a_change_of_another_process_in_a_watched_folder_is_told(network: LocalTestnet, process: str) -> None:
+    assert tried(network, process, "Watch") == '"done"', network.log(NODE)[-2000:]
+    network.message(NODE, f"our@other:{process}:local", '"Files"', 30)
+    until(lambda: tried(network, process, "Seen") == '"done"')
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_pages_are_files_and_what_browsers_send_becomes_one(network: LocalTestnet, process: str) -> None:
+    assert tried(network, process, "Web") == '"done"', network.log(NODE)[-2000:]
+    port = int(str(network.status(NODE)["http"]).rpartition(":")[2])
+
+    def fetch(method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection(LOOPBACK, port, timeout=60)
+        connection.request(method, f"/{process}:{process}:local{path}", body)
+        answer = connection.getresponse()
+        made = answer.headers["X-Made"]
+        return answer.status, answer.read() + (b" made" if made == "yes" else b"")
+
+    assert fetch("GET", "/page") == (200, b"a page")
+    assert fetch("GET", "/help") == (200, b"help!")
+    assert fetch("GET", "/all/help.txt") == (200, b"help!")
+    assert fetch("POST", "/sent", b"12345") == (200, f"12345 {blake3(b'12345').hexdigest()[:8]}".encode())
+    assert fetch("POST", "/sent", b"123456")[0] == 413
+    assert fetch("GET", "/sent") == (400, b"nothing was sent")
+    assert fetch("GET", "/games/7") == (201, b"7 made")
 
 
 @pytest.mark.parametrize(

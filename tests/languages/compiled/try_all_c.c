@@ -30,6 +30,7 @@ static const char *files(void) {
     const nectar_entry *entries;
     size_t count;
     uint64_t space;
+    uint8_t hash[32];
     TRY(nectar_create_drive(drive) == NECTAR_OK);
     TRY(nectar_write_file(path, text("hello")) == NECTAR_OK);
     TRY(nectar_append(path, text(", world")) == NECTAR_OK);
@@ -45,6 +46,11 @@ static const char *files(void) {
     TRY(nectar_read_dir(drive, text(""), &entries, &count) == NECTAR_OK && count == 2);
     TRY(nectar_is(entries[0].name, "a.txt") && nectar_is(entries[1].file_type, "Directory"));
     TRY(nectar_read_dir(drive, entries[1].name, &entries, &count) == NECTAR_OK && count == 0);
+    TRY(nectar_hash(path, hash) == NECTAR_OK && nectar_same((nectar_text){(char *)hash, 4}, text("\xfe\x44\xe8\x5b")));
+    TRY(nectar_set_length(path, 5) == NECTAR_OK);
+    TRY(nectar_read_file(path, &found) == NECTAR_OK && nectar_is(found, "Hello"));
+    TRY(nectar_create_file(path) == NECTAR_OK);
+    TRY(nectar_read_file(path, &found) == NECTAR_OK && found.len == 0);
     TRY(nectar_remove_file(path) == NECTAR_OK);
     TRY(nectar_remove_dir(in(drive, "inner")) == NECTAR_OK);
     TRY(nectar_read_file(path, &found) == NECTAR_NOT_FOUND);
@@ -144,6 +150,49 @@ static const char *internet(nectar_json url) {
     return NULL;
 }
 
+/* The path that has changed and was watched. */
+static nectar_text changed;
+
+static const char *watch(void) {
+    nectar_text drive = nectar_drive("notes");
+    TRY(nectar_create_drive(drive) == NECTAR_OK);
+    TRY(nectar_unwatch(drive) == NECTAR_NOT_FOUND);
+    TRY(nectar_watch(drive) == NECTAR_OK);
+    return NULL;
+}
+
+static const char *seen(void) {
+    TRY(nectar_contains(changed, "/notes/a.txt"));
+    TRY(nectar_unwatch(nectar_drive("notes")) == NECTAR_OK);
+    return NULL;
+}
+
+static const char *web(void) {
+    nectar_text drive = nectar_drive("web"), file = in(drive, "help.txt");
+    nectar_http_options all = {0}, ours = {.local_only = true}, program = {.extension = true};
+    TRY(nectar_create_drive(drive) == NECTAR_OK && nectar_write_file(file, text("help!")) == NECTAR_OK);
+    TRY(nectar_http_serve("/page", "text/x", text("a page"), ours) == NECTAR_OK);
+    TRY(nectar_http_serve_file("/help", file, all) == NECTAR_OK);
+    TRY(nectar_http_serve_folder("/all", drive, all) == NECTAR_OK);
+    TRY(nectar_http_receive_files("/sent", in(drive, "sent"), 5, all) == NECTAR_OK);
+    TRY(nectar_http_bind("/games/:id", all) == NECTAR_OK);
+    TRY(nectar_http_bind_socket("/program", program) == NECTAR_OK);
+    TRY(nectar_http_serve_file("/help", text("/other:sys/pkg/help.txt"), all) == NECTAR_REFUSED);
+    return NULL;
+}
+
+static void show(const nectar_http_event *asked) {
+    nectar_text id, sent;
+    if (asked->body_file.path.ptr != NULL) {
+        if (nectar_read_file(asked->body_file.path, &sent) != NECTAR_OK || sent.len != asked->body_file.length) sent.len = 0;
+        nectar_http_respond(200, "text/x", nectar_format("%.*s %.*s", NECTAR_ARG(sent), 8, asked->body_file.hash.ptr));
+    } else if (nectar_json_text(nectar_json_field(asked->url_params, "id"), &id)) {
+        nectar_http_reply(&(nectar_http_answer){.status = 201, .headers = text("{\"X-Made\":\"yes\"}"), .body = id});
+    } else {
+        nectar_http_respond(400, "text/x", text("nothing was sent"));
+    }
+}
+
 static const char *attempt(nectar_text body) {
     nectar_json value, url;
     nectar_text kind;
@@ -155,6 +204,9 @@ static const char *attempt(nectar_text body) {
     if (nectar_is(kind, "Time")) return time_and_chance();
     if (nectar_is(kind, "State")) return states();
     if (nectar_is(kind, "Logs")) return logs();
+    if (nectar_is(kind, "Watch")) return watch();
+    if (nectar_is(kind, "Seen")) return seen();
+    if (nectar_is(kind, "Web")) return web();
     return "that is nothing to try";
 }
 
@@ -162,8 +214,19 @@ void nectar_main(nectar_address our) {
     (void)our;
     for (;;) {
         nectar_event event;
+        nectar_change change;
+        nectar_http_event asked;
         nectar_receive(&event);
         if (!nectar_wants_answer(&event)) continue;
+        if (nectar_http_parse(&event, &asked)) {
+            show(&asked);
+            continue;
+        }
+        if (nectar_change_parse(&event, &change)) {
+            changed = nectar_keep(change.changes);
+            nectar_respond(&(nectar_reply){.body = text("\"Ok\"")});
+            continue;
+        }
         const char *wrong = attempt(event.body);
         nectar_writer answer = {0};
         nectar_put_string(&answer, NULL, wrong == NULL ? "done" : wrong);

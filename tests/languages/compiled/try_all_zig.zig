@@ -6,11 +6,20 @@ const nectar = @import("nectar");
 const vfs = nectar.vfs;
 const log = std.log.scoped(.tries);
 
-const Try = union(enum) { Files, Keys, Sql, Time, State, Logs, Internet: []const u8 };
+const Try = union(enum) { Files, Keys, Sql, Time, State, Logs, Watch, Seen, Web, Internet: []const u8 };
 
 pub fn init(our: nectar.Address) void {
     while (true) switch (nectar.receive()) {
         .request => |request| if (request.wantsAnswer()) {
+            if (nectar.http.parse(our, request)) |event| {
+                show(event);
+                continue;
+            }
+            if (vfs.parseChange(our, request)) |change| {
+                changed = nectar.allocator.dupe(u8, change.Changed.changes[0]) catch @panic("out of memory");
+                nectar.respond(.{ .body = "\"Ok\"" });
+                continue;
+            }
             const what = nectar.json.parse(Try, request.body) catch @panic("that is nothing to try");
             const outcome = if (attempt(our, what)) |_| "done" else |err| @errorName(err);
             nectar.respond(.{ .body = nectar.json.stringify(outcome) });
@@ -27,6 +36,9 @@ fn attempt(our: nectar.Address, what: Try) !void {
         .Time => timeAndChance(),
         .State => states(),
         .Logs => logs(),
+        .Watch => watch(our),
+        .Seen => told(our),
+        .Web => web(our),
         .Internet => |url| internet(url),
     };
 }
@@ -63,9 +75,56 @@ fn files(our: nectar.Address) !void {
     const page = vfs.page(drive, null).ReadDir;
     try check(page.len == 2 and is(page[0].name(), "a.txt") and page[1].file_type == .Directory, "page");
     try check(vfs.page(drive, page[1]).ReadDir.len == 0, "the next page");
+    try check(is((try vfs.hash(path))[0..4], "\xfe\x44\xe8\x5b"), "hash");
+    try vfs.setLength(path, 5);
+    try check(is(try vfs.read(path), "Hello"), "setLength");
+    try vfs.createFile(path);
+    try check((try vfs.read(path)).len == 0, "createFile");
     try vfs.remove(path);
     try vfs.removeDir(inner);
     try check(vfs.read(path) == error.NotFound, "a file that was removed");
+}
+
+/// A path that has changed and was watched.
+var changed: []const u8 = "";
+
+fn watch(our: nectar.Address) !void {
+    const drive = vfs.drive(our, "notes");
+    try vfs.createDrive(drive);
+    try check(vfs.unwatch(drive) == error.NotFound, "what is not watched");
+    try vfs.watch(drive);
+}
+
+fn told(our: nectar.Address) !void {
+    try check(std.mem.indexOf(u8, changed, "/notes/a.txt") != null, "what has changed");
+    try vfs.unwatch(vfs.drive(our, "notes"));
+}
+
+fn web(our: nectar.Address) !void {
+    const http = nectar.http;
+    const drive = vfs.drive(our, "web");
+    const file = nectar.format("{s}/help.txt", .{drive});
+    try vfs.createDrive(drive);
+    try vfs.write(file, "help!");
+    try http.serve("/page", .{ .mime = "text/x", .bytes = "a page" }, .{ .local_only = true });
+    try http.serveFiles("/help", .{ .file = file }, .{});
+    try http.serveFiles("/all", .{ .folder = drive }, .{});
+    try http.receiveFiles("/sent", nectar.format("{s}/sent", .{drive}), .{ .limit = 5 });
+    try http.bind("/games/:id", .{});
+    try http.bindWebSocket("/program", .{ .extension = true });
+    try check(http.serveFiles("/help", .{ .file = "/other:sys/pkg/help.txt" }, .{}) == error.NotBound, "a foreign file");
+}
+
+fn show(event: nectar.http.Event) void {
+    const asked = if (event == .Http) event.Http else return;
+    const Params = struct { id: ?[]const u8 = null };
+    const params = nectar.json.parse(Params, asked.url_params.text) catch @panic("no parameters");
+    if (asked.body_file) |file| {
+        const sent = vfs.read(file.path) catch "";
+        nectar.http.respond(200, "text/x", nectar.format("{s} {s}", .{ sent, file.hash[0..8] }));
+    } else if (params.id) |id| {
+        nectar.http.reply(.{ .status = 201, .headers = &.{.{ .name = "X-Made", .value = "yes" }}, .body = id });
+    } else nectar.http.respond(400, "text/x", "nothing was sent");
 }
 
 fn keysAndValues(our: nectar.Address) !void {
