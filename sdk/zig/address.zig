@@ -3,6 +3,7 @@
 
 const std = @import("std");
 
+/// What a process is called on its node.
 pub const ProcessId = struct {
     process: []const u8,
     package: []const u8,
@@ -20,6 +21,7 @@ pub const ProcessId = struct {
         return .{ .process = process, .package = package, .publisher = publisher };
     }
 
+    /// Whether both are the same.
     pub fn eql(a: ProcessId, b: ProcessId) bool {
         return std.mem.eql(u8, a.process, b.process) and std.mem.eql(u8, a.package, b.package) and
             std.mem.eql(u8, a.publisher, b.publisher);
@@ -30,6 +32,7 @@ pub const ProcessId = struct {
         return std.mem.eql(u8, a.package, b.package) and std.mem.eql(u8, a.publisher, b.publisher);
     }
 
+    /// A copy that outlives the message; `deinit` frees it.
     pub fn dupe(self: ProcessId, allocator: std.mem.Allocator) std.mem.Allocator.Error!ProcessId {
         return .{
             .process = try allocator.dupe(u8, self.process),
@@ -51,6 +54,7 @@ pub const ProcessId = struct {
     }
 };
 
+/// `node@process:package:publisher`.
 pub const Address = struct {
     node: []const u8,
     process: ProcessId,
@@ -73,10 +77,12 @@ pub const Address = struct {
         return std.mem.eql(u8, a.node, b.node) and a.process.samePackage(b.process);
     }
 
+    /// Whether both are the same.
     pub fn eql(a: Address, b: Address) bool {
         return std.mem.eql(u8, a.node, b.node) and a.process.eql(b.process);
     }
 
+    /// A copy that outlives the message; `deinit` frees it.
     pub fn dupe(self: Address, allocator: std.mem.Allocator) std.mem.Allocator.Error!Address {
         return .{ .node = try allocator.dupe(u8, self.node), .process = try self.process.dupe(allocator) };
     }

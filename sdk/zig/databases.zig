@@ -21,6 +21,7 @@ pub const Transaction = ?u64;
 pub const Kv = struct {
     server: Server,
 
+    /// A database of our package, `our` being what `init` was given.
     pub fn of(our: nectar.Address, name: []const u8) Kv {
         return .{ .server = .{ .address = .local("kv:distro:sys"), .our = our.process, .name = name } };
     }
@@ -47,6 +48,7 @@ pub const Kv = struct {
         _ = try self.server.ask(.{ .Set = .{ .key = Numbers{ .bytes = key }, .tx_id = transaction } }, value);
     }
 
+    /// Remove a key.
     pub fn delete(self: Kv, key: []const u8, transaction: Transaction) Error!void {
         _ = try self.server.ask(.{ .Delete = .{ .key = Numbers{ .bytes = key }, .tx_id = transaction } }, null);
     }
@@ -56,6 +58,7 @@ pub const Kv = struct {
         return self.server.begin();
     }
 
+    /// Do what belongs to a transaction; durable when it is over.
     pub fn commit(self: Kv, transaction: u64) Error!void {
         return self.server.commit(transaction);
     }
@@ -69,6 +72,7 @@ pub const Value = union(enum) {
     text: []const u8,
     boolean: bool,
 
+    /// Write it as JSON.
     pub fn toJson(self: Value, writer: *std.Io.Writer) json.WriteError!void {
         switch (self) {
             .null => try writer.writeAll("null"),
@@ -81,6 +85,7 @@ pub const Value = union(enum) {
 pub const Sqlite = struct {
     server: Server,
 
+    /// A database of our package, `our` being what `init` was given.
     pub fn of(our: nectar.Address, name: []const u8) Sqlite {
         return .{ .server = .{ .address = .local("sqlite:distro:sys"), .our = our.process, .name = name } };
     }
@@ -112,6 +117,7 @@ pub const Sqlite = struct {
         return self.server.begin();
     }
 
+    /// Do what belongs to a transaction; durable when it is over.
     pub fn commit(self: Sqlite, transaction: u64) Error!void {
         return self.server.commit(transaction);
     }

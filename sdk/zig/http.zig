@@ -17,6 +17,7 @@ const http_client = @import("http_client.zig");
 const server = "http-server:distro:sys";
 const seconds = 30;
 
+/// What kind of message goes by a WebSocket.
 pub const MessageType = enum { Text, Binary, Ping, Pong, Close };
 
 /// A body that has become a file of this process's package.
@@ -61,6 +62,7 @@ pub fn parse(our: nectar.Address, request: nectar.Request) ?Event {
     return json.parse(Event, request.body) catch null;
 }
 
+/// To whom a path is served.
 pub const Options = struct {
     /// Serve only who has signed in.
     authenticated: bool = false,
@@ -104,6 +106,7 @@ pub fn serveFiles(path: []const u8, files: union(enum) { file: []const u8, folde
     } }, null);
 }
 
+/// To whom a path is served, and how long bodies may be.
 pub const FileOptions = struct {
     /// Serve only who has signed in.
     authenticated: bool = false,
@@ -126,6 +129,7 @@ pub fn receiveFiles(path: []const u8, folder: []const u8, options: FileOptions) 
     } }, null);
 }
 
+/// Who may open a WebSocket.
 pub const SocketOptions = struct {
     /// Let in only who has signed in.
     authenticated: bool = false,

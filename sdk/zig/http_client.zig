@@ -6,6 +6,7 @@ const std = @import("std");
 const nectar = @import("nectar.zig");
 const json = @import("json.zig");
 
+/// One header, of a request or an answer.
 pub const Header = struct { name: []const u8, value: []const u8 };
 
 /// What to ask.
@@ -72,6 +73,7 @@ fn read(body: []const u8) Fetched {
 pub const Headers = struct {
     list: []const Header,
 
+    /// Read an object.
     pub fn fromJson(scanner: *json.Scanner) json.Error!Headers {
         var list: std.ArrayList(Header) = .empty;
         if (try scanner.next() != .object_begin) return error.Unexpected;
@@ -83,6 +85,7 @@ pub const Headers = struct {
         return .{ .list = list.items };
     }
 
+    /// Write an object.
     pub fn toJson(self: Headers, writer: *std.Io.Writer) json.WriteError!void {
         try writer.writeAll("{");
         for (self.list, 0..) |each, i| {

@@ -17,8 +17,11 @@
 const std = @import("std");
 const memory = @import("memory.zig");
 
+/// What reads JSON piece by piece, for `fromJson`.
 pub const Scanner = std.json.Scanner;
+/// What `fromJson` may fail with.
 pub const Error = Scanner.NextError || Scanner.AllocError || error{Unexpected};
+/// What `toJson` may fail with.
 pub const WriteError = std.Io.Writer.Error;
 
 /// The value that `body` spells. Fields that T does not know are skipped; missing ones need a default. Its texts may
@@ -147,6 +150,7 @@ pub fn stringify(value: anytype) []const u8 {
     return out.written();
 }
 
+/// Write the JSON of `value`, for `toJson`.
 pub fn write(value: anytype, writer: *std.Io.Writer) WriteError!void {
     const T = @TypeOf(value);
     switch (@typeInfo(T)) {
@@ -224,6 +228,7 @@ fn writeList(items: anytype, writer: *std.Io.Writer) WriteError!void {
 pub const Raw = struct {
     text: []const u8,
 
+    /// Take the value that comes next as it is.
     pub fn fromJson(scanner: *Scanner) Error!Raw {
         _ = try scanner.peekNextTokenType(); // moves the cursor past blanks
         const start = scanner.cursor;
@@ -231,6 +236,7 @@ pub const Raw = struct {
         return .{ .text = scanner.input[start..scanner.cursor] };
     }
 
+    /// Write it as it is.
     pub fn toJson(self: Raw, writer: *std.Io.Writer) WriteError!void {
         try writer.writeAll(self.text);
     }

@@ -30,14 +30,20 @@ const databases = @import("databases.zig");
 pub const http = @import("http.zig");
 pub const http_client = @import("http_client.zig");
 pub const json = @import("json.zig");
+/// A database of keys and values: `kv:distro:sys`. Of what fails the node's log says why.
 pub const Kv = databases.Kv;
+/// A database for SQL: `sqlite:distro:sys`. Of what fails the node's log says why.
 pub const Sqlite = databases.Sqlite;
+/// What stands for a `?` in SQL.
 pub const SqlValue = databases.Value;
 pub const time = @import("time.zig");
 pub const random = @import("random.zig");
 pub const vfs = @import("vfs.zig");
+/// State with a version.
 pub const State = @import("state.zig").State;
+/// `process:package:publisher` on a node.
 pub const Address = names.Address;
+/// What a process is called on its node.
 pub const ProcessId = names.ProcessId;
 
 /// For what outlives a message.
@@ -53,6 +59,7 @@ pub const Blob = struct { mime: ?[]const u8 = null, bytes: []const u8 };
 /// The right to do what `params`, a JSON text, say.
 pub const Capability = struct { issuer: Address, params: []const u8 };
 
+/// A request that has arrived.
 pub const Request = struct {
     /// On another node, only `source.node` is proven; the process is that node's claim.
     source: Address,
@@ -70,6 +77,7 @@ pub const Request = struct {
     }
 };
 
+/// A response to a request of ours.
 pub const Response = struct {
     source: Address,
     inherit: bool,
@@ -80,6 +88,8 @@ pub const Response = struct {
     context: ?[]const u8,
 };
 
+/// Offline: the other node, or the process, cannot be reached. Timeout: no answer in time; nobody knows whether it was
+/// done.
 pub const SendErrorKind = abi.SendErrorKind;
 
 /// A message of ours that could not be delivered or was not answered in time.
@@ -93,6 +103,7 @@ pub const SendError = struct {
     context: ?[]const u8,
 };
 
+/// What has arrived.
 pub const Event = union(enum) { request: Request, response: Response, send_error: SendError };
 
 /// What to send with `send`.
@@ -122,13 +133,16 @@ pub const Reply = struct {
     blob: ?Blob = null,
 };
 
+/// What came of a request.
 pub const Awaited = union(enum) { response: Response, send_error: SendError };
 
+/// What is sent when this process ends.
 pub const OnExitRequest = struct { target: Address, body: []const u8, inherit: bool = false, blob: ?Blob = null };
 
 /// What happens when this process returns or traps.
 pub const OnExit = union(enum) { none, restart, requests: []const OnExitRequest };
 
+/// What to start with `spawn`.
 pub const Spawn = struct {
     /// null: a random number.
     name: ?[]const u8 = null,
@@ -142,6 +156,7 @@ pub const Spawn = struct {
     public: bool = false,
 };
 
+/// A child of that name is there, or the package has no such file.
 pub const SpawnError = error{ NameTaken, NoFileAtPath };
 
 /// Wait for the next message. Frees everything that belonged to the one before.
@@ -236,6 +251,7 @@ pub fn setState(bytes: []const u8) void {
     abi.setState(state.ptr, state.len);
 }
 
+/// Forget what is saved.
 pub fn clearState() void {
     abi.clearState();
 }
@@ -275,11 +291,13 @@ pub fn spawn(child: Spawn) SpawnError!ProcessId {
     };
 }
 
+/// Say what happens when this process ends.
 pub fn setOnExit(on_exit: OnExit) void {
     const value = convert.toOnExit(on_exit);
     abi.setOnExit(@backingInt(value.tag), value.requests.ptr, value.requests.len);
 }
 
+/// What was said last, or in the manifest.
 pub fn getOnExit() OnExit {
     var result: abi.OnExit = undefined;
     abi.getOnExit(&result);
@@ -287,6 +305,7 @@ pub fn getOnExit() OnExit {
     return convert.fromOnExit(result);
 }
 
+/// All that this process holds.
 pub fn ourCapabilities() []const Capability {
     var result: abi.List(abi.Capability) = undefined;
     abi.ourCapabilities(&result);
@@ -294,11 +313,13 @@ pub fn ourCapabilities() []const Capability {
     return convert.fromCapabilities(result);
 }
 
+/// Hold capabilities that came with a message, or make ones of which we are the issuer.
 pub fn saveCapabilities(list: []const Capability) void {
     const params = convert.toCapabilities(list);
     abi.saveCapabilities(params.ptr, params.len);
 }
 
+/// Hold these no longer.
 pub fn dropCapabilities(list: []const Capability) void {
     const params = convert.toCapabilities(list);
     abi.dropCapabilities(params.ptr, params.len);

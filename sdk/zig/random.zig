@@ -9,6 +9,7 @@ fn fillFrom(_: *anyopaque, bytes: []u8) void {
     fill(bytes);
 }
 
+/// Fill with the node's random bytes.
 pub fn fill(bytes: []u8) void {
     if (bytes.len > 0 and randomGet(bytes.ptr, bytes.len) != 0) @panic("the node gives no random bytes");
 }

@@ -11,6 +11,7 @@ const std = @import("std");
 const nectar = @import("nectar.zig");
 const address: nectar.Address = .local("vfs:distro:sys");
 
+/// What can be done at a path.
 pub const Action = union(enum) {
     CreateDrive,
     /// A whole file, answered Read, with the bytes in the blob.
@@ -41,12 +42,16 @@ pub const Action = union(enum) {
     RemoveDirAll,
 };
 
+/// What is at a path.
 pub const FileType = enum { File, Directory, Symlink, Other };
+/// What is known of a file or folder: its length in bytes, and when it was changed, in seconds since 1970.
 pub const Metadata = struct { file_type: FileType, len: u64, modified: i64 = 0 };
+/// One of a folder. Its path has no slash in front.
 pub const Entry = struct {
     path: []const u8,
     file_type: FileType,
 
+    /// The last part of the path.
     pub fn name(self: Entry) []const u8 {
         return self.path[std.mem.lastIndexOfScalar(u8, self.path, '/').? + 1 ..];
     }
@@ -60,6 +65,7 @@ const seconds = 30;
 /// Entries of a folder that are asked for at once.
 const page_entries = 1000;
 
+/// What came of an action.
 pub const Reply = union(enum) {
     Ok,
     Read,
@@ -91,6 +97,7 @@ pub const Problem = struct {
         BadBytes: nectar.json.Raw,
     };
 
+    /// Read any of these.
     pub fn fromJson(scanner: *nectar.json.Scanner) nectar.json.Error!Problem {
         const raw = try nectar.json.Raw.fromJson(scanner);
         const known = nectar.json.parse(Known, raw.text) catch {
@@ -157,11 +164,13 @@ pub fn start(path: []const u8, action: Action, timeout: u64, context: []const u8
     });
 }
 
+/// What a response of the vfs says, to what `start` has sent.
 pub fn parse(bytes: []const u8) Reply {
     return nectar.json.parse(Reply, bytes) catch
         .{ .Err = .{ .kind = .Other, .text = "the file system gave an unexpected answer" } };
 }
 
+/// What there is to say of an action that was not answered.
 pub fn unanswered(_: nectar.SendErrorKind) Reply {
     return .{ .Err = .{ .kind = .Other, .text = "the file system does not answer" } };
 }
@@ -203,6 +212,7 @@ pub fn drive(our: nectar.Address, name: []const u8) []const u8 {
     return nectar.format("/{s}:{s}/{s}", .{ our.process.package, our.process.publisher, name });
 }
 
+/// Make a drive, unless it is there.
 pub fn createDrive(path: []const u8) Error!void {
     return do(path, .CreateDrive, null);
 }
@@ -222,6 +232,7 @@ pub fn readAt(path: []const u8, offset: u64, length: u32) Error![]const u8 {
     return load(path, .{ .ReadAt = .{ .offset = offset, .length = length } });
 }
 
+/// Replace a file, or make it: whoever reads it finds the old or the new one, whole.
 pub fn write(path: []const u8, bytes: []const u8) Error!void {
     return do(path, .Write, bytes);
 }
@@ -231,6 +242,7 @@ pub fn writeAt(path: []const u8, offset: u64, bytes: []const u8) Error!void {
     return do(path, .{ .WriteAt = .{ .offset = offset, .length = @intCast(bytes.len) } }, bytes);
 }
 
+/// Write at the end of a file that is there.
 pub fn append(path: []const u8, bytes: []const u8) Error!void {
     return do(path, .Append, bytes);
 }
@@ -256,22 +268,27 @@ pub fn sync(path: []const u8) Error!void {
     return do(path, .SyncAll, null);
 }
 
+/// Give a file or folder another path.
 pub fn rename(path: []const u8, new_path: []const u8) Error!void {
     return do(path, .{ .Rename = .{ .new_path = new_path } }, null);
 }
 
+/// Copy a file.
 pub fn copy(path: []const u8, new_path: []const u8) Error!void {
     return do(path, .{ .CopyFile = .{ .new_path = new_path } }, null);
 }
 
+/// Remove a file.
 pub fn remove(path: []const u8) Error!void {
     return do(path, .RemoveFile, null);
 }
 
+/// Remove a folder with all that is in it.
 pub fn removeDir(path: []const u8) Error!void {
     return do(path, .RemoveDirAll, null);
 }
 
+/// What is known of a file or folder.
 pub fn metadata(path: []const u8) Error!Metadata {
     const reply = ask(path, .Metadata);
     return if (reply == .Metadata) reply.Metadata else failure(reply);
