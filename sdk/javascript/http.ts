@@ -14,6 +14,13 @@ export interface PathOptions {
   localOnly?: boolean;
 }
 
+export interface RouteOptions extends PathOptions {
+  /** The folder in a drive of our package, "/chess:sys/data/sent", where bodies of any length become files: `bodyFile`. */
+  bodyTo?: string;
+  /** Bytes of one such body; unless said, the package's quota is the limit. */
+  bodyLimit?: number;
+}
+
 /** What a browser asks. */
 export interface Asked {
   method: string;
@@ -24,6 +31,18 @@ export interface Asked {
   params: Record<string, string>;
   query: Record<string, string>;
   body: Uint8Array;
+  /** Where the body is, of a route with `bodyTo`; undefined: it is empty. */
+  bodyFile?: BodyFile;
+}
+
+/** A body that has become a file of our package, to keep or remove. */
+export interface BodyFile {
+  /** As the vfs has it: "/chess:sys/data/sent/0123456789abcdef". */
+  path: string;
+  /** Bytes. */
+  length: number;
+  /** BLAKE3, in hex. */
+  hash: string;
 }
 
 /** What a browser is answered; a text or bytes alone are a body with status 200. */
@@ -84,9 +103,10 @@ export async function serveFiles(path: string, files: { file: string } | { folde
 }
 
 /** Answer requests for a path below the process's name, such as "/games/:id". */
-export async function route(path: string, answer: Route, options: PathOptions = {}): Promise<void> {
+export async function route(path: string, answer: Route, options: RouteOptions = {}): Promise<void> {
   pages.set(path, answer);
-  await bind(path, options, {});
+  const { bodyTo: body_to, bodyLimit: body_limit = null } = options;
+  await bind(path, options, body_to === undefined ? {} : { body_to, body_limit });
 }
 
 /** Let browsers open WebSockets at a path below the process's name. */
@@ -136,9 +156,9 @@ async function onPage(event: any, body: Uint8Array): Promise<Reply> {
   const bound: string = event.bound_path.startsWith(prefix) ? event.bound_path.slice(prefix.length) || "/" : event.bound_path;
   const answer = pages.get(bound);
   if (!answer) return asReply({ status: 404, body: "There is no such page.\n" });
-  const { method, url, headers, url_params: params, query_params: query } = event;
+  const { method, url, headers, url_params: params, query_params: query, body_file: bodyFile } = event;
   try {
-    return asReply(await answer({ method, url, headers, params, query, body }));
+    return asReply(await answer({ method, url, headers, params, query, body, bodyFile }));
   } catch (error) {
     if (error instanceof Err) return asReply({ status: 400, body: `${error.message}\n` });
     console.error(error);

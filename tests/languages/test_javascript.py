@@ -14,9 +14,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from kernel.wasm.engine import Engine
 from nectar_node.base.errors import DoesNotCompile
+from nectar_node.contract.config import module_cache
 from nectar_node.toolchains import javascript
 from testnet.testing.package_lab import PackageLab
+from tests.waiting import until
 
 ONE = "one.nec"
 PROBE = "our@probe:probe:local"
@@ -40,7 +43,9 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package of the probe."""
     folder = tmp_path_factory.mktemp("javascript") / "probe"
     javascript.build(SOURCE, folder / "probe.wasm")
-    (folder / "manifest.json").write_text(json.dumps([MANIFEST]))
+    # A node compiles a process that it does not know while others wait for its start.
+    Engine(module_cache(), replayable=False).load((folder / "probe.wasm").read_bytes())
+    (folder / "manifest.json").write_text(json.dumps([MANIFEST, {**MANIFEST, "process_name": "other"}]))
     (folder / "metadata.json").write_text(json.dumps({"package": "probe", "publisher": "local"}))
     return folder
 
@@ -122,8 +127,15 @@ def test_files(probe: Probe) -> None:
     found = probe("Files")
     drive = "/probe:local/data"
     entries = [[f"{drive[1:]}/a/b.txt", "File"]]
-    more = {"text": "one two", "middle": "e t", "len": 7, "there": True, "not": False}
+    more = {"text": "one two", "middle": "e t", "len": 7, "hash": 32, "there": True, "not": False}
     assert found == {"drive": drive, "entries": entries, **more}
+
+
+def test_a_change_of_another_process_in_a_watched_folder_is_told(probe: Probe, lab: PackageLab) -> None:
+    assert probe("Watch") == "Ok"
+    lab.ask(ONE, "our@other:probe:local", {"Change": None})
+    until(lambda: probe("Seen") == ["/probe:local/watched/a.txt"])
+    assert probe("Unwatch") == "Ok"
 
 
 def test_databases(probe: Probe) -> None:
@@ -140,6 +152,11 @@ def test_a_page(probe: Probe, lab: PackageLab) -> None:
         assert (answer.status, answer.read(), answer.headers["X-Probe"]) == (201, b"7 x 3", "POST")
     with pytest.raises(urllib.error.HTTPError, match="400"):
         urllib.request.urlopen(f"{page}/none")
+    sent = page.replace("/games", "/sent")
+    with urllib.request.urlopen(urllib.request.Request(sent, data=b"12345", method="POST")) as answer:
+        assert answer.read() == b"5 12345"
+    with pytest.raises(urllib.error.HTTPError, match="413"):
+        urllib.request.urlopen(urllib.request.Request(sent, data=b"123456", method="POST"))
 
 
 def test_a_server_that_may_not_be_asked_is_an_error(probe: Probe) -> None:

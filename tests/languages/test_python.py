@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import trio
+from blake3 import blake3
 
 from kernel.wasm.engine import Engine
 from nectar_node.base.errors import DoesNotCompile
@@ -46,7 +47,8 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalTestnet]:
         "request_networking": True,
         "public": True,
     }
-    (package / "manifest.json").write_text(json.dumps([entry]))
+    other = {**entry, "process_name": "other"}  # changes files that the first one watches
+    (package / "manifest.json").write_text(json.dumps([entry, other]))
     with LocalTestnet(folder / "testnet") as network:
         network.boot({NODE: BootOptions(packages=(package,), http=(LOOPBACK, 0))})
         yield network
@@ -99,6 +101,13 @@ def test_the_clock_goes_and_chance_is_not_that_of_the_build(network: LocalTestne
 )
 def test_a_client_of_a_system_process_does_as_it_says(network: LocalTestnet, name: str, found: object) -> None:
     assert attempt(network, name) == found
+
+
+def test_a_change_of_another_process_in_a_watched_folder_is_told(network: LocalTestnet) -> None:
+    attempt(network, "watch")
+    network.message(NODE, "our@other:tries:local", json.dumps({"Try": "files"}), 30)
+    until(lambda: "/tries:local/notes/a.txt" in ask(network, "Seen"))
+    assert attempt(network, "unwatch") == "not found"
 
 
 def test_a_server_that_may_not_be_asked_is_refused_with_the_reason(network: LocalTestnet) -> None:
@@ -154,6 +163,10 @@ def test_pages_are_served(network: LocalTestnet) -> None:
     assert fetch("GET", "/games/7?a=b") == (200, b'{"id":"7","query":{"a":"b"}}', None)
     assert fetch("POST", "/games/8", b"abc") == (201, b"cba", "8")
     assert fetch("GET", "/nothing")[0] == 404
+    hashed = blake3(b"12345").hexdigest()[:8]
+    assert fetch("POST", "/sent", b"12345") == (200, f"5 12345 {hashed}".encode(), None)
+    assert fetch("POST", "/sent", b"123456")[0] == 413
+    assert fetch("GET", "/sent")[:2] == (200, b"nothing")
 
 
 def test_websockets_are_told_of_from_their_beginning_to_their_end(network: LocalTestnet) -> None:

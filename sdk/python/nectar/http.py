@@ -35,6 +35,18 @@ H = TypeVar("H", bound=Callable[..., object])
 
 
 @dataclass(frozen=True, slots=True)
+class BodyFile:
+    """A body that has become a file of this package, to keep or remove."""
+
+    path: str
+    """As the vfs has it: "/chess:sys/data/sent/0123456789abcdef"."""
+    length: int
+    """Bytes."""
+    hash: str
+    """BLAKE3, in hex."""
+
+
+@dataclass(frozen=True, slots=True)
 class HttpRequest:
     """A browser's request."""
 
@@ -48,6 +60,8 @@ class HttpRequest:
     query_params: dict[str, str]
     source_socket_addr: str = ""
     body: bytes = field(default=b"", repr=False)
+    body_file: BodyFile | None = None
+    """Where the body is, of a route with `body_to`; None: it is empty."""
 
     def json(self) -> Any:
         """Return the body as JSON; raises BadJson."""
@@ -80,17 +94,29 @@ _channels: dict[int, WebSockets] = {}
 
 
 def route(
-    path: str, *, authenticated: bool = False, local_only: bool = False
+    path: str,
+    *,
+    authenticated: bool = False,
+    local_only: bool = False,
+    body_to: str | None = None,
+    body_limit: int | None = None,
 ) -> Callable[[Callable[[HttpRequest], object]], Callable[[HttpRequest], object]]:
     """Let a function, `async` or not, answer requests for a path below the process's name.
 
     A part that begins with a colon is a parameter: `/games/:id`. What the function returns is the body: a text or bytes
     as they are, an HttpResponse, anything else as JSON. `authenticated` serves only who has signed in, `local_only`
     only the node's own machine.
+
+    `body_to` is a folder in a drive of this package, "/chess:sys/data/sent", where bodies of any length become files;
+    `request.body_file` says which. `body_limit` is the number of bytes that one may have; without it the package's quota
+    is the limit.
     """
 
     def mark(handler: Callable[[HttpRequest], object]) -> Callable[[HttpRequest], object]:
-        _add(_Binding(_bind(path, authenticated, local_only, cache=False)))
+        order = _bind(path, authenticated, local_only, cache=False)
+        if body_to is not None:
+            order["Bind"] |= {"body_to": body_to, "body_limit": body_limit}
+        _add(_Binding(order))
         _routes[path] = handler
         return handler
 
@@ -148,8 +174,11 @@ class Channel:
 class WebSockets:
     """The WebSockets that browsers open at a path below the process's name."""
 
-    def __init__(self, path: str, *, authenticated: bool = False) -> None:
-        """`authenticated`: let in only who has signed in. A path may have parameters: `/rooms/:id`."""
+    def __init__(self, path: str, *, authenticated: bool = False, extension: bool = False) -> None:
+        """`authenticated`: let in only who has signed in. A path may have parameters: `/rooms/:id`.
+
+        `extension`: not browsers connect here, but a program on the node's machine that works for this process.
+        """
         self.path = path
         self.channels: dict[int, Channel] = {}
         """Those that are open, by their numbers."""
@@ -157,7 +186,7 @@ class WebSockets:
         self._on_message: Callable[[Channel, str | bytes], object] | None = None
         self._on_close: Callable[[Channel], object] | None = None
         _sockets.append(self)
-        order = {"path": path, "authenticated": authenticated, "extension": False}
+        order = {"path": path, "authenticated": authenticated, "extension": extension}
         _add(_Binding({"WebSocketBind": order}))
 
     def on_open(self, handler: H) -> H:

@@ -7,16 +7,19 @@ written so is told to no watch.
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from nectar import node
+from nectar import json, node
 from nectar.errors import Refused
-from nectar.messages import Blob, Response
+from nectar.messages import Blob, Request, Response
 from nectar.node import Question, question
 
 FileType = Literal["File", "Directory", "Symlink", "Other"]
-_TARGET = "our@vfs:distro:sys"
+SERVER = "vfs:distro:sys"
+_TARGET = f"our@{SERVER}"
 _TIMEOUT = 60
 
 
@@ -33,6 +36,23 @@ class Metadata:
     """Bytes."""
     modified: int
     """Seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What the vfs tells whoever watches a path."""
+
+    path: str
+    """As it was watched."""
+    changes: list[str]
+    """Paths at which something may have changed: at the watched one, below it or above it."""
+    more: bool
+    """Whether something may also have changed elsewhere."""
+
+
+Changed = Callable[[Change], object]
+"""What is told of changes; `async` or not."""
+_watchers: dict[str, Changed] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +140,11 @@ def create_file(path: str) -> Question[None]:
     return _do(path, "CreateFile")
 
 
+def set_length(path: str, length: int) -> Question[None]:
+    """Cut a file off, or fill it up with zeros."""
+    return _do(path, {"SetLen": length})
+
+
 def sync(path: str) -> Question[None]:
     """Make what was written durable."""
     return _do(path, "SyncAll")
@@ -154,13 +179,62 @@ def metadata(path: str) -> Question[Metadata]:
     return question(_TARGET, {"path": path, "action": "Metadata"}, found, timeout=_TIMEOUT)
 
 
-def read_dir(path: str) -> Question[list[Entry]]:
-    """Return what is in a folder, of at most 16,384 entries."""
+def read_dir(path: str, *, after: str = "", limit: int | None = None) -> Question[list[Entry]]:
+    """Return what is in a folder, of at most 16,384 entries; or the first `limit` of those whose names come behind `after`.
+
+    A folder of any size is read page by page: `after` is the last name of the page before, and an empty page is the end.
+    """
 
     def found(response: Response) -> list[Entry]:
         return [Entry(each["path"], each["file_type"]) for each in _ok(response)["ReadDir"]]
 
-    return question(_TARGET, {"path": path, "action": "ReadDir"}, found, timeout=_TIMEOUT)
+    action = "ReadDir" if limit is None else {"ReadDir": {"after": after, "limit": limit}}
+    return question(_TARGET, {"path": path, "action": action}, found, timeout=_TIMEOUT)
+
+
+def hash_of(path: str) -> Question[bytes]:
+    """Return the BLAKE3 hash of a file, 32 bytes."""
+
+    def found(response: Response) -> bytes:
+        return bytes(_ok(response)["Hash"])
+
+    return question(_TARGET, {"path": path, "action": "Hash"}, found, timeout=_TIMEOUT)
+
+
+def watch(path: str, changed: Changed) -> Question[None]:
+    """Let a function be told when something may have changed at a path: `changed(change)`.
+
+    Nobody is told of what it has changed itself. A process with an `init` of its own gives `handle` what it receives.
+    """
+    if not _watchers:
+        node.on_request_from(SERVER, handle)
+    _watchers[path] = changed
+    return _do(path, "Watch")
+
+
+def unwatch(path: str) -> Question[None]:
+    """Be told no longer."""
+    _watchers.pop(path, None)
+    return _do(path, "Unwatch")
+
+
+def handle(request: Request) -> object:
+    """Pass on what a request of the vfs tells; returns the answer, or what is to be awaited for it."""
+    match request.json():
+        case {"Changed": told}:
+            change = json.decode(Change, told)
+            return _told(_watchers.get(change.path), change)
+        case {"Unwatched": {"path": str(path)}}:
+            _watchers.pop(path, None)
+    return None
+
+
+async def _told(changed: Changed | None, change: Change) -> str:
+    if changed is not None:
+        made = changed(change)
+        if inspect.isawaitable(made):
+            await made
+    return "Ok"
 
 
 def free_space(path: str) -> Question[int]:

@@ -89,13 +89,22 @@ const tests: Record<string, Test> = {
     for await (const { path, file_type } of vfs.list(`${drive}/a`)) entries.push([path, file_type]);
     const middle = new TextDecoder().decode(await vfs.readAt(file, 2, 3));
     const { len } = await vfs.metadata(file);
-    return { drive, entries, text: await vfs.readText(file), middle, len, there: await vfs.exists(file), not: await vfs.exists(`${drive}/c`) };
+    const hash = (await vfs.hash(file)).length;
+    await vfs.setLength(file, 3);
+    if ((await vfs.readText(file)) !== "one") throw new Error("it is not cut off");
+    await vfs.append(file, " two");
+    return { hash, drive, entries, text: await vfs.readText(file), middle, len, there: await vfs.exists(file), not: await vfs.exists(`${drive}/c`) };
   },
   Watch: async () => {
     const drive = await vfs.createDrive("watched");
     await vfs.watch(drive, (changes) => seen.push(...changes));
     return "Ok";
   },
+  Unwatch: async () => {
+    await vfs.unwatch(vfs.drivePath("watched"));
+    return "Ok";
+  },
+  Change: () => vfs.write(`${vfs.drivePath("watched")}/a.txt`, "changed"),
   Seen: () => seen,
   Keys: async () => {
     const database = await new Kv("keys").open();
@@ -133,6 +142,9 @@ const tests: Record<string, Test> = {
 };
 
 export async function init(): Promise<void> {
+  const sent = `${await vfs.createDrive("web")}/sent`;
+  const options = { bodyTo: sent, bodyLimit: 5 };
+  await http.route("/sent", async ({ bodyFile }) => (bodyFile ? `${bodyFile.length} ${await vfs.readText(bodyFile.path)}` : "nothing"), options);
   await http.route("/games/:id", async ({ method, params, query, body }) => {
     await nectar.sleep(1);
     if (params["id"] === "none") throw new Err("there is no such game");

@@ -39,6 +39,12 @@ async def game(request: http.HttpRequest) -> object:
     return {"id": request.url_params["id"], "query": request.query_params}
 
 
+@http.route("/sent", body_to="/tries:local/web/sent", body_limit=5)
+async def sent(request: http.HttpRequest) -> object:
+    file = request.body_file
+    return "nothing" if file is None else f"{file.length} {(await vfs.read(file.path)).decode()} {file.hash[:8]}"
+
+
 sockets = http.WebSockets("/rooms/:id")
 
 
@@ -150,7 +156,12 @@ async def files(request: nectar.Request) -> object:
     assert await vfs.free_space(drive) > 0
     names = {each.name: each.file_type for each in await vfs.read_dir(drive)}
     assert names == {"a.txt": "File", "inner": "Directory"}
+    assert [each.name for each in await vfs.read_dir(drive, after="a.txt", limit=1)] == ["inner"]
+    assert await vfs.read_dir(drive, after="inner", limit=1) == []
     assert vfs.read(f"{drive}/inner/c.txt").wait() == b"Hello, world"
+    assert (await vfs.hash_of(path))[:4] == b"\xfe\x44\xe8\x5b"
+    await vfs.set_length(path, 5)
+    assert await vfs.read(path) == b"Hello"
     await vfs.remove(path)
     await vfs.remove_dir(f"{drive}/inner")
     try:
@@ -158,6 +169,27 @@ async def files(request: nectar.Request) -> object:
     except vfs.NotFound:
         return "not found"
     return "a file that was removed"
+
+
+def changed(change: vfs.Change) -> None:
+    SEEN.extend(change.changes)
+
+
+@attempt
+async def watch(request: nectar.Request) -> object:
+    await vfs.create_drive(vfs.drive("notes"))
+    await vfs.watch(vfs.drive("notes"), changed)
+    return None
+
+
+@attempt
+async def unwatch(request: nectar.Request) -> object:
+    await vfs.unwatch(vfs.drive("notes"))
+    try:
+        await vfs.unwatch(vfs.drive("notes"))
+    except vfs.NotFound:
+        return "not found"
+    return "something that is watched"
 
 
 @attempt
