@@ -88,7 +88,13 @@ def _shown(lines: Sequence[str], start: int) -> list[str]:
     signature = list(lines[start : body + 1])
     if signature[-1].endswith(" type {"):
         inner = next(at for at in range(body, end) if _CONTAINER.search(lines[at]))
-        return [*signature, lines[inner], *_members(lines, inner + 1, _end(lines, inner)), lines[_end(lines, inner)], lines[end]]
+        return [
+            *signature,
+            lines[inner],
+            *_members(lines, inner + 1, _end(lines, inner)),
+            lines[_end(lines, inner)],
+            lines[end],
+        ]
     signature[-1] = re.sub(r" \{(.* \})?$", ";", signature[-1])
     return signature
 

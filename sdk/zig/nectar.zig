@@ -2,7 +2,7 @@
 //!
 //!     const nectar = @import("nectar");
 //!
-//!     pub fn init(our: nectar.Address) !void {
+//!     pub fn init(_: nectar.Address) !void {
 //!         while (true) switch (nectar.receive()) {
 //!             .request => |request| nectar.respond(.{ .body = request.body }),
 //!             .response, .send_error => {},

@@ -6,10 +6,21 @@ const json = @import("json.zig");
 const memory = @import("memory.zig");
 const nectar = @import("nectar.zig");
 
-/// What saves and loads a T as JSON, `{"version":2,"count":5}`. T is a struct whose fields have defaults, with
+/// What saves and loads a T as JSON, `{"version":2,"count":5}`. T is a struct whose fields have defaults:
 ///
-///     pub const version = 2;
-///     pub fn migrate(from: u32, saved: []const u8) error{BadState}!T { … }
+///     const Counted = struct {
+///         count: u64 = 0,
+///
+///         pub const version = 2;
+///
+///         pub fn migrate(from: u32, saved: []const u8) error{BadState}!@This() {
+///             if (from != 1 or saved.len != 8) return error.BadState;
+///             return .{ .count = std.mem.readInt(u64, saved[0..8], .little) };
+///         }
+///     };
+///     var total = try nectar.State(Counted).load();
+///     total.count += 1;
+///     nectar.State(Counted).save(total);
 ///
 /// `migrate` makes a T of what version `from` has saved: JSON of that version or, of version 1, any bytes that are no
 /// object with a version, as a process has saved them before it had such a state. Without `migrate` there is nothing to

@@ -226,22 +226,3 @@ def test_the_types_of_sdk_and_examples_hold() -> None:
 def test_the_types_of_the_interface_are_generated_from_it(tmp_path: Path) -> None:
     javascript.write_types(tmp_path / "wit.d.ts")
     assert (tmp_path / "wit.d.ts").read_text() == (javascript.SDK / "wit.d.ts").read_text()
-
-
-def examples_of(page: Path) -> list[tuple[str, str]]:
-    """The blocks of code of a page: their language and their text."""
-    return re.findall(r"^```(ts|js)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
-
-
-def test_every_example_of_the_guide_has_right_types_and_compiles(tmp_path: Path) -> None:
-    examples = examples_of(javascript.SDK / "README.md")
-    assert len(examples) >= 6
-    for number, (suffix, text) in enumerate(examples):
-        (tmp_path / f"example{number}.{suffix}").write_text(text)
-        javascript.bundle(tmp_path / f"example{number}.{suffix}", tmp_path / "out" / "bundle.js")
-    settings = {
-        "extends": str(javascript.SDK / "tsconfig.json"),
-        "include": [f"{javascript.SDK}/*.d.ts", "*.ts", "*.js"],
-    }
-    (tmp_path / "tsconfig.json").write_text(json.dumps(settings))
-    assert javascript.check_types(tmp_path / "tsconfig.json") == ""

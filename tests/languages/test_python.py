@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -234,26 +233,3 @@ def test_the_types_of_an_example_are_right(folder: Path) -> None:
         check=False,
     )
     assert ended.returncode == 0, ended.stdout
-
-
-def test_every_example_of_the_guide_has_right_types_and_can_be_imported_and_started(tmp_path: Path) -> None:
-    sdk = ROOT / "sdk" / "python"
-    examples = re.findall(r"^```python\n(.*?)^```", (sdk / "README.md").read_text(), re.DOTALL | re.MULTILINE)
-    assert len(examples) >= 4
-    names = [f"example{number}" for number in range(len(examples))]
-    for name, text in zip(names, examples, strict=True):
-        (tmp_path / f"{name}.py").write_text(text)
-    paths = f"{sdk}:{sdk / 'bindings'}"
-    strict = ["mypy", "--strict", "--config-file=", "--python-version=3.11", *(f"{name}.py" for name in names)]
-    # What the compiler runs first: it imports the process, and finds what is to be started.
-    starts = [["-c", f"from nectar._entry import world; world({name!r})"] for name in names]
-    for command in (["-m", *strict], *starts):
-        ended = subprocess.run(
-            [sys.executable, *command],
-            cwd=tmp_path,
-            env={"MYPYPATH": paths, "PYTHONPATH": f"{tmp_path}:{paths}", "PATH": "/usr/bin"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert ended.returncode == 0, ended.stdout + ended.stderr

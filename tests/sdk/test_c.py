@@ -39,8 +39,6 @@ from tests.sdk.test_zig import (  # noqa: F401 the same promises, of another mir
     test_why_a_spawn_failed_is_told_apart,
 )
 
-PAGE = ROOT / "sdk" / "c" / "README.md"
-
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -181,16 +179,6 @@ def test_a_mistake_is_told_in_one_sentence_with_the_authors_line(tmp_path: Path,
     assert str(tmp_path / says) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out.wasm").exists()
-
-
-def test_every_block_of_the_guide_compiles(tmp_path: Path) -> None:
-    blocks = re.findall(r"```c\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert len(blocks) >= 4
-    for number, text in enumerate(blocks):
-        source = tmp_path / f"block{number}.c"
-        source.write_text(text)
-        c.build(source, source.with_suffix(".wasm"))
-        source.unlink()
 
 
 def test_the_same_source_gives_the_same_bytes_in_another_folder_and_no_path_is_in_it(tmp_path: Path) -> None:

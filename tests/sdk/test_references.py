@@ -61,9 +61,9 @@ def test_all_that_the_header_declares_is_defined_in_it() -> None:
 
 
 def test_what_has_no_comment_in_c_is_named() -> None:
-    header = "/* About. */\n#ifndef NECTAR_H\n/* One. */\nint nectar_one(void);\nint nectar_two(void);\n#endif /* NECTAR_H */"
-    with pytest.raises(ValueError, match="nectar_two in nectar.h has no comment"):
-        list(hook("c").sections(header))
+    declared = "/* One. */\nint nectar_one(void);\nint nectar_two(void);\n"
+    with pytest.raises(ValueError, match=r"nectar_two in nectar\.h has no comment"):
+        list(hook("c").sections(f"/* About. */\n#ifndef NECTAR_H\n{declared}#endif /* NECTAR_H */"))
 
 
 # --- Zig
@@ -81,7 +81,9 @@ def test_all_that_is_public_in_zig_is_on_the_page() -> None:
     for module, file in [("nectar", "nectar.zig"), *files]:
         part = re.split(r"^## ", page.partition(f"## {module}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
         modules = {name for name, _ in files} if module == "nectar" else set()
-        assert [name for name in public_names(file) if not re.search(rf"\b{name}\b", part) and name not in modules] == []
+        assert [
+            name for name in public_names(file) if not re.search(rf"\b{name}\b", part) and name not in modules
+        ] == []
     for name in ("commit", "toJson", "samePackage", "deinit", "load"):  # of types that are handed on
         assert f"pub fn {name}(" in page
 
@@ -95,7 +97,7 @@ def test_nothing_private_in_zig_is_on_the_page() -> None:
 def test_what_has_no_comment_in_zig_is_named(tmp_path: Path) -> None:
     text = "//! About.\n\n/// One.\npub const One = struct {\n    pub fn two() void {\n        three();\n    }\n};\n"
     (tmp_path / "nectar.zig").write_text(text)
-    with pytest.raises(ValueError, match="two of pub const One = struct { in the SDK for Zig has no comment"):
+    with pytest.raises(ValueError, match=r"^two of pub const One .* in the SDK for Zig has no comment$"):
         list(hook("zig").sections(tmp_path))
 
 

@@ -2,7 +2,7 @@
 
     from nectar import http
 
-    http.serve("/", Path(__file__).with_name("page.html").read_bytes(), "text/html; charset=utf-8")
+    http.serve("/", b"<h1>Games</h1>", "text/html; charset=utf-8")
 
     @http.route("/games/:id")
     async def game(request: http.HttpRequest) -> object:
@@ -108,8 +108,8 @@ def route(
     only the node's own machine.
 
     `body_to` is a folder in a drive of this package, "/chess:sys/data/sent", where bodies of any length become files;
-    `request.body_file` says which. `body_limit` is the number of bytes that one may have; without it the package's quota
-    is the limit.
+    `request.body_file` says which. `body_limit` is the number of bytes that one may have; without it the package's
+    quota is the limit.
     """
 
     def mark(handler: Callable[[HttpRequest], object]) -> Callable[[HttpRequest], object]:

@@ -1,5 +1,6 @@
 """What the kernel does for a process, one call each: plain functions, which wait where they have to.
 
+    import nectar
     from nectar import kernel
 
     def init(our: nectar.Address) -> None:

@@ -180,9 +180,9 @@ def metadata(path: str) -> Question[Metadata]:
 
 
 def read_dir(path: str, *, after: str = "", limit: int | None = None) -> Question[list[Entry]]:
-    """Return what is in a folder, of at most 16,384 entries; or the first `limit` of those whose names come behind `after`.
+    """Return what is in a folder, of at most 16,384 entries; with `limit`, the first of those that come behind `after`.
 
-    A folder of any size is read page by page: `after` is the last name of the page before, and an empty page is the end.
+    A folder of any size is read page by page: `after` is the last name of the page before; an empty page is the end.
     """
 
     def found(response: Response) -> list[Entry]:
