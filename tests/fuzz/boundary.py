@@ -6,20 +6,17 @@ A puppet, a guest that calls what a script says, gets scripts that begin honest 
 edges of memory, lengths beyond it, discriminants without a case, text that is not UTF-8, return pointers that overlap
 the arguments, a cabi_realloc that lies, traps, spins, grows or calls back. After each it is checked that nothing but
 that guest has suffered: a canary beside it answers, no host function failed for a reason of its own, and now and then
-that memory does not grow. Each batch runs in a process of its own, so that a crash is seen and its seed printed; its
-scripts are the same in every run of its seed, and those of fibers run the same.
+that memory does not grow. The scripts of a batch are the same in every run of its seed, and those of fibers run
+the same.
 """
 
 from __future__ import annotations
 
-import argparse
 import gc
 import os
 import random
-import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +31,7 @@ from kernel.wasm.engine import Engine
 from nectar_node.storage.operations import Location, MakeFolder
 from testnet.sim.disk import SimDisk
 from testnet.sim.guest_drive import GuestDrive
+from tests.fuzz.batches import Batches
 from tests.kernel.wasm import reference
 from tests.kernel.wasm.native import NATIVE, native_component
 from tests.kernel.wasm.node import Node, pid
@@ -357,40 +355,8 @@ def run_batch(seed: int, count: int = SCRIPTS) -> None:
         Batch(seed, Path(folder)).run(count)
 
 
-def run_batch_apart(seed: int, count: int = SCRIPTS) -> str | None:
-    """One batch in a process of its own; returns what went wrong, or None."""
-    command = [sys.executable, "-X", "faulthandler", "-m", "tests.fuzz.boundary", "--batch", str(seed), str(count)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=BATCH_SECONDS, check=False)
-    except subprocess.TimeoutExpired:
-        return f"seed {seed}: it hung for {BATCH_SECONDS} seconds"
-    if done.returncode:
-        return f"seed {seed}: it ended with code {done.returncode}\n{done.stderr[-4000:]}"
-    return None
-
-
-def main() -> int:
-    """Fuzz for a while; returns the exit code."""
-    parser = argparse.ArgumentParser(description="fuzz the Wasm boundary")
-    parser.add_argument("--seconds", type=float, default=60, help="how long")
-    parser.add_argument("--seed", type=int, default=None, help="of the first batch; the others count up from it")
-    parser.add_argument("--batch", type=int, nargs=2, metavar=("SEED", "COUNT"), help="one batch, in this process")
-    options = parser.parse_args()
-    if options.batch:
-        run_batch(*options.batch)
-        return 0
-    seed = random.SystemRandom().randrange(2**32) if options.seed is None else options.seed
-    print(f"seeds from {seed}", flush=True)
-    end, batches = time.monotonic() + options.seconds, 0
-    while time.monotonic() < end:
-        problem = run_batch_apart(seed + batches)
-        if problem is not None:
-            print(f"{problem}\nagain: python -m tests.fuzz.boundary --batch {seed + batches} {SCRIPTS}")
-            return 1
-        batches += 1
-    print(f"{batches} batches of {SCRIPTS} scripts: only the guests that ran them were harmed")
-    return 0
+BATCHES = Batches("tests.fuzz.boundary", "scripts", SCRIPTS, BATCH_SECONDS, run_batch)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(BATCHES.main())

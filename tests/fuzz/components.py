@@ -4,17 +4,14 @@ modules, and what the outcome does once it is linked.
     python -m tests.fuzz.components --seconds 600
     python -m tests.fuzz.components --batch SEED COUNT
 
-One batch runs in a process of its own, so that one that crashes is found as well. A component may be refused, and its
-guest may end, be pre-empted, wait or sleep; nothing else may happen, and a guest that was there before goes on.
+A component may be refused, and its guest may end, be pre-empted, wait or sleep; nothing else may happen. A guest that was
+there before goes on.
 """
 
 from __future__ import annotations
 
-import argparse
 import random
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -23,6 +20,7 @@ from kernel.contract.guest import GuestConfig, Poll
 from kernel.wasm.binary.module import sections_untrusted
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import Fiber
+from tests.fuzz.batches import Batches
 from tests.kernel.wasm.component_texts import HEADER, TWO_MEMORIES, assembled, guest_component, wat
 from tests.kernel.wasm.guests import OUR
 from tests.kernel.wasm.modules import HEADER as CORE_HEADER
@@ -185,40 +183,8 @@ def run_batch(seed: int, count: int) -> dict[str, int]:
     return found
 
 
-def run_batch_apart(seed: int, count: int) -> str | None:
-    """One batch in a process of its own; returns what went wrong, or None."""
-    command = [sys.executable, "-X", "faulthandler", "-m", "tests.fuzz.components", "--batch", str(seed), str(count)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=BATCH_SECONDS, check=False)
-    except subprocess.TimeoutExpired:
-        return f"seed {seed}: it hung for {BATCH_SECONDS} seconds"
-    if done.returncode:
-        return f"seed {seed}: it ended with code {done.returncode}\n{done.stderr[-4000:]}"
-    return None
-
-
-def main() -> int:
-    """Fuzz for a while; returns the exit code."""
-    parser = argparse.ArgumentParser(description="fuzz components")
-    parser.add_argument("--seconds", type=float, default=60, help="how long")
-    parser.add_argument("--seed", type=int, default=None, help="of the first batch; the others count up from it")
-    parser.add_argument("--batch", type=int, nargs=2, metavar=("SEED", "COUNT"), help="one batch, in this process")
-    options = parser.parse_args()
-    if options.batch:
-        print(run_batch(*options.batch))
-        return 0
-    seed = random.SystemRandom().randrange(2**32) if options.seed is None else options.seed
-    print(f"seeds from {seed}", flush=True)
-    end, batches = time.monotonic() + options.seconds, 0
-    while time.monotonic() < end:
-        problem = run_batch_apart(seed + batches, COMPONENTS)
-        if problem is not None:
-            print(f"{problem}\nagain: python -m tests.fuzz.components --batch {seed + batches} {COMPONENTS}")
-            return 1
-        batches += 1
-    print(f"{batches} batches of {COMPONENTS} components: only their own guests were harmed")
-    return 0
+BATCHES = Batches("tests.fuzz.components", "components", COMPONENTS, BATCH_SECONDS, run_batch)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(BATCHES.main())

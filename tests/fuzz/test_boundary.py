@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fuzz.boundary import run_batch_apart
+from tests.fuzz.boundary import BATCHES
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_g23_whatever_a_guest_passes_nothing_but_that_guest_is_harmed(seed: int) -> None:
-    assert run_batch_apart(seed, 60) is None
+    assert BATCHES.run_apart(seed, 60) is None
