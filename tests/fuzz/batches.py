@@ -1,4 +1,4 @@
-"""Fuzzing in batches. Each follows from a seed, and runs in a process of its own: so a crash is seen, and its seed known."""
+"""Fuzzing in batches: each follows from a seed, and runs in a process of its own, so that a crash is seen."""
 
 from __future__ import annotations
 

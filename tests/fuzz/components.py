@@ -4,8 +4,8 @@ modules, and what the outcome does once it is linked.
     python -m tests.fuzz.components --seconds 600
     python -m tests.fuzz.components --batch SEED COUNT
 
-A component may be refused, and its guest may end, be pre-empted, wait or sleep; nothing else may happen. A guest that was
-there before goes on.
+A component may be refused, and its guest may end, be pre-empted, wait or sleep. Nothing else may happen, and a guest
+that was there before goes on.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
 from pathlib import Path
@@ -117,3 +118,30 @@ def test_all_that_is_exported_in_javascript_is_on_the_page() -> None:
         names |= set(re.findall(r"^export (?:async )?(?:function\*?|class|interface|const|let|type) (\w+)", text, re.M))
     assert len(names) > 60
     assert names - headings(page) == set()
+
+
+# --- what each language has
+
+
+def names_in_the_table(column: int) -> list[str]:
+    page = (ROOT / "docs" / "languages.md").read_text().partition("| receive |")
+    rows = [line.split("|")[1:-1] for line in (page[1] + page[2]).splitlines() if line.startswith("|")]
+    assert len(rows) > 25
+    return [name for row in rows for name in re.findall(r"`(.+?)`", row[column])]
+
+
+def test_what_the_table_of_languages_names_is_in_c_zig_and_javascript() -> None:
+    declared = re.findall(r"\w+", hook("c").public((SDK / "c" / "nectar.h").read_text()))
+    assert set(names_in_the_table(2)) - set(declared) == set()
+    zig = headings("\n".join(hook("zig").sections(SDK / "zig")))
+    assert set(names_in_the_table(1)) - zig == set()
+    javascript = headings("\n".join(hook("javascript").sections()))
+    options = {"bodyTo", "Request", "Response"}
+    assert {name.split(".")[-1] for name in names_in_the_table(4)} - javascript - options == set()
+
+
+def test_what_the_table_of_languages_names_is_in_python() -> None:
+    options = {"body_to"}
+    for name in set(names_in_the_table(3)) - options:
+        module, _, last = name.rpartition(".")
+        assert hasattr(importlib.import_module(f"nectar.{module}".rstrip(".")), last), name
