@@ -14,7 +14,7 @@ from nectar_node.base.shipped import SDK_FOLDER
 from nectar_node.toolchains import once, zig
 
 SDK = SDK_FOLDER / "c"
-_HEADER = SDK / "nectar.h"
+_PARTS = (SDK / "nectar.h", SDK / "implementation")
 _FLAGS = (
     *("-std=c23", "-Wall", "-Wextra", "-Werror"),
     *("-fsanitize=undefined", "-fsanitize-trap=undefined"),
@@ -31,7 +31,7 @@ def build(source: Path, output: Path) -> None:
     source = source.resolve()
     if not source.is_file() or source.suffix != ".c":
         raise DoesNotCompile(f"{source} is not a C file.")
-    parts = (source.parent, _HEADER)
+    parts = (source.parent, *_PARTS)
     made = once.compiled(parts, f"c {zig.VERSION} {source.name} {_FLAGS[:-1]}", lambda place: _compile(source, place))
     once.deliver(made, output)
 

@@ -55,7 +55,10 @@ def test_all_that_the_header_declares_is_on_the_page() -> None:
 
 
 def test_all_that_the_header_declares_is_defined_in_it() -> None:
-    declared, _, defined = (SDK / "c" / "nectar.h").read_text().partition("#endif /* NECTAR_H */")
+    header = (SDK / "c" / "nectar.h").read_text()
+    parts = re.findall(r'^#include "(implementation/\w+\.h)"$', header, re.MULTILINE)
+    assert sorted(parts) == sorted(f"implementation/{path.name}" for path in (SDK / "c" / "implementation").iterdir())
+    declared, defined = hook("c").public(header), "\n".join((SDK / "c" / part).read_text() for part in parts)
     declared = re.sub(r"/\*.*?\*/", "", declared, flags=re.DOTALL)
     functions = set(re.findall(r"\b(nectar_\w+)\([^;]*\);", declared)) - {"nectar_main"}
     assert {name for name in functions if not re.search(rf"\b{name}\([^;]*\) {{", defined)} == set()
