@@ -15,8 +15,7 @@ from kernel.contract.errors import BadModule, GuestTrap
 from kernel.contract.limits import MAX_EFFECT_BYTES
 from kernel.wasm import capi
 from kernel.wasm.adapter import FIRST_REALLOC_SLOT, HOST, Adapted, host_numbers
-from kernel.wasm.binary import component as binary
-from kernel.wasm.binary.component import DROP, ComponentPlan
+from kernel.wasm.binary.component_plan import DROP, ComponentPlan, LoweredFunction
 from kernel.wasm.canonical.abi import has_pieces, signature
 from kernel.wasm.canonical.wit import INTERFACES, Function, Handle, Interface, Kind, Scalar
 from kernel.wasm.code import Running
@@ -62,7 +61,7 @@ def check_imports(plan: ComponentPlan) -> Interface | None:
     return INTERFACES[known[0]] if known else None
 
 
-def _check_options(wanted: binary.LoweredFunction, found: Function | WasiFunction | str) -> None:
+def _check_options(wanted: LoweredFunction, found: Function | WasiFunction | str) -> None:
     """Check that a function has the options that its type asks for. Raises BadModule."""
     if isinstance(found, str):
         return
@@ -79,7 +78,7 @@ def _check_options(wanted: binary.LoweredFunction, found: Function | WasiFunctio
         raise BadModule(f"it calls {wanted.name!r} of {wanted.interface!r} without {missing}, which that needs")
 
 
-def _offered(wanted: binary.LoweredFunction) -> Function | WasiFunction | str:
+def _offered(wanted: LoweredFunction) -> Function | WasiFunction | str:
     """Return what is behind a function, for one that drops the kind of resource. Raises BadModule."""
     interface, name, *_ = wanted
     found: Function | WasiFunction | str | None

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from kernel.wasm.adapter import FIRST_REALLOC_SLOT
-from kernel.wasm.binary.component import ComponentPlan, CoreExport, Source
+from kernel.wasm.binary.component_plan import ComponentPlan, CoreExport, Source
 from kernel.wasm.component_host import export_name
 from kernel.wasm.component_instances import ADAPTER, Linked, LinkedInstance
 

@@ -15,11 +15,18 @@ Pure. Every byte is untrusted, and only BadModule leaves; whatever is kept is co
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from kernel.contract import limits
 from kernel.contract.errors import BadModule
+from kernel.wasm.binary.component_plan import (
+    DROP,
+    ComponentPlan,
+    CoreExport,
+    CoreInstance,
+    LoweredFunction,
+    Source,
+)
 from kernel.wasm.binary.module import BinaryReader, Import, read_module_untrusted, sections_untrusted
 
 MAX_MODULES = 256
@@ -46,9 +53,6 @@ MAX_OPTIONS = 16
 MAX_HOST_FUNCTIONS = 1024
 """Functions of the host that one component calls, or the same ones with other options."""
 
-DROP = "[resource-drop]"
-"""The prefix of the name of the function that drops a resource."""
-
 _FUNCTION, _TABLE, _MEMORY, _GLOBAL = "function", "table", "memory", "global"
 _CORE_SORTS = {
     0: _FUNCTION,
@@ -63,62 +67,6 @@ _CORE_SORTS = {
 _SORTS = {1: "function", 2: "value", 3: "type", 4: "component", 5: "instance"}
 _UTF8, _MEMORY_OPTION, _REALLOC, _POST_RETURN = 0, 3, 4, 5
 _OTHER_TEXTS = {1: "UTF-16", 2: "Latin-1 or UTF-16"}
-
-
-class CoreExport(NamedTuple):
-    """What a core instance exports."""
-
-    instance: int
-    name: str
-
-
-NOTHING = CoreExport(0, "")
-"""What is not known yet."""
-
-
-class LoweredFunction(NamedTuple):
-    """A function of the host, with the options under which the component calls it."""
-
-    interface: str
-    """The name under which the component imports it, with its version."""
-    name: str
-    memory: int | None
-    """The number in `ComponentPlan.memories` of the memory for strings, lists and results."""
-    realloc: int | None
-    """The number in `ComponentPlan.reallocs` of what gives memory for results."""
-
-
-Source: TypeAlias = CoreExport | int
-"""Where an import comes from; a number is one of `ComponentPlan.host`."""
-
-
-class CoreInstance(NamedTuple):
-    """A core module with its imports."""
-
-    module: int
-    imports: tuple[tuple[str, str, Source], ...]
-    """Module name, name and source of each."""
-
-
-@dataclass(slots=True)
-class ComponentPlan:
-    """How a component is run."""
-
-    modules: list[bytes] = field(default_factory=list)
-    instances: list[CoreInstance] = field(default_factory=list)
-    """In the order in which they are made."""
-    host: list[LoweredFunction] = field(default_factory=list)
-    imports: list[str] = field(default_factory=list)
-    """The names of the interfaces that it imports."""
-    memories: list[CoreExport] = field(default_factory=list)
-    """All memories of all instances."""
-    reallocs: list[CoreExport] = field(default_factory=list)
-    tables: int = 0
-    """Tables of all instances."""
-    init: CoreExport = NOTHING
-    init_memory: int = 0
-    """The number of the memory for the argument of `init`."""
-    init_realloc: int = 0
 
 
 class _Core(NamedTuple):
