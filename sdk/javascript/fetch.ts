@@ -4,6 +4,7 @@ import * as json from "./json.ts";
 import { Err } from "./errors.ts";
 import { request } from "./node.ts";
 
+/** What to ask a server. */
 export interface Fetch {
   /** "GET" unless said. */
   method?: string;

@@ -7,6 +7,7 @@ import { Reply, addRoute, ask, our, type Handler } from "./node.ts";
 
 const server = "http-server:distro:sys";
 
+/** To whom a path is served. */
 export interface PathOptions {
   /** Serve only who has signed in. */
   authenticated?: boolean;
@@ -14,6 +15,7 @@ export interface PathOptions {
   localOnly?: boolean;
 }
 
+/** To whom a path is served, and where bodies go. */
 export interface RouteOptions extends PathOptions {
   /** The folder in a drive of our package, "/chess:sys/data/sent", where bodies of any length become files: `bodyFile`. */
   bodyTo?: string;
@@ -54,8 +56,10 @@ export interface Answer {
   file?: string;
 }
 
+/** What answers a browser's requests. */
 export type Route = (asked: Asked) => Answer | string | Uint8Array | Promise<Answer | string | Uint8Array>;
 
+/** What kind of message goes by a WebSocket. */
 export type MessageType = "Text" | "Binary" | "Ping" | "Pong" | "Close";
 
 /** What happens on WebSockets of a path. */

@@ -9,6 +9,7 @@
 
 import { NotJson } from "./errors.ts";
 
+/** What has a spelling as JSON. */
 export type Json = null | boolean | number | bigint | string | Json[] | { [key: string]: Json };
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

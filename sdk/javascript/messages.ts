@@ -30,6 +30,7 @@ export interface Extras {
   blob?: Blob;
 }
 
+/** What to send with `sendAll`. */
 export interface Outgoing extends Extras {
   /** Seconds until a Timeout; missing: no answer is wanted. */
   timeout?: number;
@@ -84,6 +85,7 @@ export abstract class Incoming {
   }
 }
 
+/** A request that has arrived. */
 export class Request extends Incoming {
   readonly kind = "request";
   /** Seconds that the requester waits for an answer; undefined: it wants none. */
@@ -100,6 +102,7 @@ export class Request extends Incoming {
   }
 }
 
+/** A response to a request of ours. */
 export class Response extends Incoming {
   readonly kind = "response";
 
@@ -133,6 +136,7 @@ export class SendError {
   }
 }
 
+/** What has arrived. */
 export type Event = Request | Response | SendError;
 
 /** Wait for the next message. */
@@ -198,6 +202,7 @@ export function respond(body: unknown, options: Extras = {}): void {
 /** What happens when this process returns or traps. */
 export type OnExit = "None" | "Restart" | { Requests: OnExitRequest[] };
 
+/** What is sent when this process ends. */
 export interface OnExitRequest {
   target: Target;
   body: unknown;
@@ -205,6 +210,7 @@ export interface OnExitRequest {
   blob?: Blob;
 }
 
+/** What to start with `spawn`. */
 export interface Spawn {
   /** Missing: a random number. */
   name?: string;
@@ -229,10 +235,12 @@ export function spawn(file: string, options: Spawn = {}): ProcessId {
   }
 }
 
+/** Say what happens when this process ends. */
 export function setOnExit(onExit: OnExit): void {
   wit.setOnExit(toOnExit(onExit));
 }
 
+/** What was said last, or in the manifest. */
 export function getOnExit(): OnExit {
   const onExit = wit.getOnExit();
   if (onExit.tag === "none") return "None";
@@ -245,6 +253,7 @@ export function getOnExit(): OnExit {
   };
 }
 
+/** All that this process holds. */
 export function ourCapabilities(): Capability[] {
   return wit.ourCapabilities().map(fromCapability);
 }
@@ -254,6 +263,7 @@ export function saveCapabilities(list: Capability[]): void {
   wit.saveCapabilities(toCapabilities(list));
 }
 
+/** Hold these no longer. */
 export function dropCapabilities(list: Capability[]): void {
   wit.dropCapabilities(toCapabilities(list));
 }

@@ -14,6 +14,7 @@ import { receive, respond, send, type Extras, type Request, type Response, type 
 /** This process. Set before `init` is called. */
 export let our: Address;
 
+/** How to ask. */
 export interface Ask extends Extras {
   /** Seconds until a Timeout; 30 unless said. */
   timeout?: number;

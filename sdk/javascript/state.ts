@@ -11,8 +11,10 @@ export function getState(): Uint8Array | undefined {
 }
 /** Save bytes; they are durable when this returns. */
 export const setState: (bytes: Uint8Array) => void = wit.setState;
+/** Forget what is saved. */
 export const clearState: () => void = wit.clearState;
 
+/** What a `State` is made of. */
 export interface StateOptions<T extends object> {
   /** The version of the value's shape; 1 unless said. */
   version?: number;

@@ -7,13 +7,16 @@ import { addRoute, ask, our, request } from "./node.ts";
 const address = "vfs:distro:sys";
 const seconds = 60;
 
+/** What is at a path. */
 export type FileType = "File" | "Directory" | "Symlink" | "Other";
 
+/** One of a folder. Its path has no slash in front. */
 export interface Entry {
   path: string;
   file_type: FileType;
 }
 
+/** What is known of a file or folder. */
 export interface Metadata {
   file_type: FileType;
   /** Bytes. */
@@ -54,6 +57,7 @@ export async function createDrive(name: string): Promise<string> {
   return path;
 }
 
+/** Make a folder and those above it, unless they are there. */
 export const createDir = (path: string): Promise<void> => act(path, "CreateDirAll");
 /** A whole file. */
 export const read = (path: string): Promise<Uint8Array> => load(path, "Read");
@@ -63,15 +67,23 @@ export const readAt = (path: string, offset: number, length: number): Promise<Ui
 export const readText = async (path: string): Promise<string> => new TextDecoder("utf-8", { fatal: true }).decode(await read(path));
 /** Make a file or replace it, at once. */
 export const write = (path: string, content: Uint8Array | string): Promise<void> => act(path, "Write", bytes(content));
+/** Write into a file that is there, from `offset` on. */
 export const writeAt = (path: string, offset: number, content: Uint8Array | string): Promise<void> => act(path, { WriteAt: { offset } }, bytes(content));
+/** Write at the end of a file that is there. */
 export const append = (path: string, content: Uint8Array | string): Promise<void> => act(path, "Append", bytes(content));
 /** Have all that was written reach the disk. */
 export const sync = (path: string): Promise<void> => act(path, "SyncAll");
+/** Cut a file off, or fill it up with zeros. */
 export const setLength = (path: string, length: number): Promise<void> => act(path, { SetLen: length });
+/** Give a file or folder another path. */
 export const rename = (path: string, newPath: string): Promise<void> => act(path, { Rename: { new_path: newPath } });
+/** Copy a file. */
 export const copy = (path: string, newPath: string): Promise<void> => act(path, { CopyFile: { new_path: newPath } });
+/** Remove a file. */
 export const remove = (path: string): Promise<void> => act(path, "RemoveFile");
+/** Remove a folder with all that is in it. */
 export const removeDir = (path: string): Promise<void> => act(path, "RemoveDirAll");
+/** What is known of a file or folder. */
 export const metadata = (path: string): Promise<Metadata> => field(path, "Metadata", "Metadata");
 /** Bytes that files at a path may still grow by. */
 export const freeSpace = (path: string): Promise<number> => field(path, "FreeSpace", "FreeSpace");
@@ -119,6 +131,7 @@ export async function watch(path: string, changed: (changes: string[], more: boo
   await act(path, "Watch");
 }
 
+/** Be told no longer. */
 export async function unwatch(path: string): Promise<void> {
   watchers.delete(path);
   await act(path, "Unwatch");

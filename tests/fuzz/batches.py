@@ -8,10 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 
-class Batches(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Batches:
     """What a module fuzzes."""
 
     module: str

@@ -121,6 +121,7 @@ def test_all_that_is_exported_in_javascript_is_on_the_page() -> None:
         names |= set(re.findall(r"^export (?:async )?(?:function\*?|class|interface|const|let|type) (\w+)", text, re.M))
     assert len(names) > 60
     assert names - headings(page) == set()
+    assert re.findall(r"^### (\S+)\n\n\n", page, re.MULTILINE) == [], "what has no comment"
 
 
 # --- what each language has
