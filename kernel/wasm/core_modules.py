@@ -21,6 +21,9 @@ _WORTH_TELLING = 1 << 20
 _WORTH_MAPPING = 1 << 20
 """Bytes of compiled code that is read again where it was kept, so that it takes no memory of this process's own."""
 
+_SHARED = b"shared "
+"""No module begins so."""
+
 
 class CoreModules:
     """Those of the programs of one engine; thread-safe."""
@@ -74,7 +77,7 @@ class CoreModules:
         if split is None:
             return None
         with self._turn(split.digest):
-            key = self._cache.key(compiler, split.shared)
+            key = self._cache.key(compiler, _SHARED + split.digest)
             shared = self._cache.read(key)
             if shared is None:
                 begin()

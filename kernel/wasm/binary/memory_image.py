@@ -14,6 +14,7 @@ valid exactly if the module is.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from kernel.contract.errors import BadModule
@@ -39,6 +40,7 @@ _PAGE_BYTES = 1 << 16
 _ACTIVE, _I32_CONST, _END = 0x00, 0x41, 0x0B
 _AT_ZERO = bytes([_ACTIVE, _I32_CONST, 0, _END])
 """How a segment begins that is active, of the only memory and at its beginning."""
+_STEP_BYTES = 1 << 20
 _PROBE_BYTES = 64
 """Of the placeholder: they occur nowhere by chance, nor by will, since they are made of a hash of all the rest."""
 
@@ -46,23 +48,43 @@ _PROBE_BYTES = 64
 class SplitModule(NamedTuple):
     """A core module, as what it shares with others and what it does not."""
 
-    shared: bytes
-    """A core module whose memory begins with a placeholder; all that differ in their data alone have the same."""
+    before: bytes
+    """What precedes the data section."""
+    after: bytes
+    segments: int
+    """Segments of `shared`."""
     digest: bytes
-    """A hash of what all that differ in their data alone share."""
+    """A hash of all that is in `shared`."""
     placeholder: bytes
     image: bytes | bytearray
     """What the memory begins with; as many bytes as the placeholder."""
 
+    @property
+    def shared(self) -> bytes:
+        """A core module whose memory begins with a placeholder; all that differ in their data alone have the same."""
+        empty = (_AT_ZERO + b"\0") * (self.segments - 1)
+        size = _number(len(self.placeholder))
+        data = b"".join((_number(self.segments), _AT_ZERO, size, self.placeholder, empty))
+        return b"".join((self.before, bytes([DATA_SECTION]), _number(len(data)), data, self.after))
+
     def written_into(self, compiled: bytes) -> bytes | None:
         """Return what the module itself compiles to, from what `shared` was compiled to; None if that does not contain
         the placeholder exactly once."""
-        probe = self.placeholder[:_PROBE_BYTES]
-        at = compiled.find(probe)
-        if at < 0 or not compiled.startswith(self.placeholder, at) or compiled.find(probe, at + 1) >= 0:
+        places = list(_places(compiled, self.placeholder[:_PROBE_BYTES]))
+        if len(places) != 1 or not compiled.startswith(self.placeholder, places[0]):
             return None
         rest = memoryview(compiled)
-        return b"".join((rest[:at], self.image, rest[at + len(self.image) :]))
+        return b"".join((rest[: places[0]], self.image, rest[places[0] + len(self.image) :]))
+
+
+def _places(data: bytes, probe: bytes) -> Iterator[int]:
+    """Yield where the probe occurs; in steps, since other threads of this Python wait for each."""
+    for start in range(0, len(data), _STEP_BYTES):
+        end = start + _STEP_BYTES + len(probe) - 1
+        at = data.find(probe, start, end)
+        while at >= 0:
+            yield at
+            at = data.find(probe, at + 1, end)
 
 
 def split_untrusted(module: bytes) -> SplitModule | None:
@@ -97,13 +119,13 @@ def _split(module: bytes) -> SplitModule | None:
         return None
     image, segments = found
     # Instructions name segments by their numbers, so there are as many as before; they can only if these are announced.
-    more = segments - 1 if DATA_COUNT_SECTION in sections else 0
+    segments = segments if DATA_COUNT_SECTION in sections else 1
     before, after = module[:before_data], module[end:]
-    digest = hashlib.sha256(b"".join((before, more.to_bytes(4, "big"), after))).digest()
-    placeholder = _placeholder(digest, size)
-    data = b"".join((_number(1 + more), _AT_ZERO, _number(size), placeholder, (_AT_ZERO + b"\0") * more))
-    shared = b"".join((before, bytes([DATA_SECTION]), _number(len(data)), data, after))
-    return SplitModule(shared, digest, placeholder, image)
+    hashed = hashlib.sha256(b"%d segments, after %d bytes" % (segments, len(before)))
+    hashed.update(before)
+    hashed.update(after)
+    digest = hashed.digest()
+    return SplitModule(before, after, segments, digest, _placeholder(digest, size), image)
 
 
 def _imports_memory(module: bytes, sections: dict[int, tuple[int, int]]) -> bool:
@@ -150,7 +172,9 @@ def _image(reader: BinaryReader, size: int) -> tuple[bytearray, int] | None:
 
 def _placeholder(seed: bytes, size: int) -> bytes:
     """Return bytes that occur nowhere else; they neither begin nor end with zeros, which a compiler may leave out."""
-    return b"\1" + hashlib.shake_256(seed).digest(size - 2) + b"\1"
+    numbers = range(size // _PAGE_BYTES)
+    pages = [hashlib.shake_256(seed + number.to_bytes(4, "big")).digest(_PAGE_BYTES) for number in numbers]
+    return b"\1".join((b"", b"".join(pages)[1:-1], b""))
 
 
 def _number(value: int) -> bytes:
