@@ -194,7 +194,9 @@ class Packages:
         self._core.install(package, waiter, trio.current_time(), whole=whole)
         self._turn()
         try:
-            while client is not None and not await waiter.is_set_within(LOG_SECONDS):
+            ended = False
+            while client is not None and not ended:
+                ended = await waiter.is_set_within(LOG_SECONDS)
                 seen = await _tell_of_compiling(client, seen)
             installed: Installed = await waiter.wait()
         except trio.Cancelled:
