@@ -1,8 +1,9 @@
 """Compiled code on disk: one entry for each core module, for all nodes and simulations of this user.
 
 Loading compiled code means trusting it with the process. So the folder is ours and no other user may enter it, and each
-entry comes with its hash: one that does not match is compiled anew, as is one of another version. Code is mapped, so
-all processes that run it share its pages. The entries that were used least recently go when there are too many bytes.
+entry comes with its hash: one that does not match is compiled anew, as is one of another version, or one that another
+user owns or can write to. Code is mapped, so all processes that run it share its pages. The entries that were used
+least recently go when there are too many bytes.
 """
 
 from __future__ import annotations
@@ -12,17 +13,19 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from io import BufferedReader
 from pathlib import Path
 
 import wasmtime
 
+from kernel.contract.message import Buffer
 from kernel.wasm.compiler import Compiler
 
 MAX_BYTES = 2 << 30
-"""Bytes of all entries; a Python guest's are seventy million, nearly all of which the next one shares."""
+"""Bytes of all entries. The first Python guest's are ninety million and each further one's are thirteen; those of
+JavaScript guests are eighty and forty."""
 _FORMAT = 2
 """Grows when entries or the configuration change."""
 _CODE, _DIGEST = ".code", ".sha256"
@@ -65,14 +68,14 @@ class CodeCache:
         with self._entry(key) as entry:
             return None if entry is None else entry.read()
 
-    def keep(self, key: str, compiled: bytes) -> None:
-        """Keep compiled code. A full or read-only disk costs us the entry, not the program."""
+    def keep(self, key: str, compiled: Iterable[Buffer]) -> None:
+        """Keep compiled code, given in pieces. A full or read-only disk costs us the entry, not the program."""
         if self._folder is None:
             return
         path = self._folder / (key + _CODE)
         with contextlib.suppress(OSError):
-            _write(path, compiled)
-            _write(path.with_suffix(_DIGEST), hashlib.sha256(compiled).hexdigest().encode())
+            digest = _write(path, compiled)
+            _write(path.with_suffix(_DIGEST), (digest.encode(),))
             self._make_room(self._folder)
 
     @contextlib.contextmanager
@@ -122,15 +125,19 @@ def _is_whole(file: BufferedReader, digest: Path) -> bool:
     return whole
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all. Raises OSError."""
+def _write(path: Path, pieces: Iterable[Buffer]) -> str:
+    """Write a file whole or not at all, and return its hash. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.parent.chmod(0o700)
     handle, temporary = tempfile.mkstemp(dir=path.parent)
+    hashed = hashlib.sha256()
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            for piece in pieces:
+                hashed.update(piece)
+                file.write(piece)
         os.replace(temporary, path)
     except OSError:
         os.unlink(temporary)
         raise
+    return hashed.hexdigest()

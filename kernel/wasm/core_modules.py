@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 
 import wasmtime
 
+from kernel.contract.message import Buffer
 from kernel.wasm.binary.memory_image import split_untrusted
 from kernel.wasm.code_cache import CodeCache
 from kernel.wasm.compiler import CompileBudget, Compiler
@@ -50,26 +51,27 @@ class CoreModules:
                 begin = partial(tell, text) if len(code) >= _WORTH_TELLING else _tell_nobody
                 compiled = self._made(compiler, code, budget, begin)
                 self._cache.keep(key, compiled)
-                mapped = self._cache.load(compiler, key) if len(compiled) >= _WORTH_MAPPING else None
-                module = mapped or compiler.load(compiled)
+                mapped = self._cache.load(compiler, key) if sum(map(len, compiled)) >= _WORTH_MAPPING else None
+                module = mapped or compiler.load(b"".join(compiled))
             modules.append(module)
             done += len(code)
         return modules
 
-    def _made(self, compiler: Compiler, code: bytes, budget: CompileBudget, begin: Callable[[], None]) -> bytes:
-        """Return what a core module compiles to that the cache does not have; `begin` is called before it is compiled.
-
-        Raises BadModule.
+    def _made(
+        self, compiler: Compiler, code: bytes, budget: CompileBudget, begin: Callable[[], None]
+    ) -> tuple[Buffer, ...]:
+        """Return what a core module compiles to that the cache does not have, in pieces; `begin` is called before it is
+        compiled. Raises BadModule.
         """
         compiled = self._from_shared(compiler, code, budget, begin)
         if compiled is None:
             begin()
-            compiled = self._compile(compiler, code, budget)
+            compiled = (self._compile(compiler, code, budget),)
         return compiled
 
     def _from_shared(
         self, compiler: Compiler, code: bytes, budget: CompileBudget, begin: Callable[[], None]
-    ) -> bytes | None:
+    ) -> tuple[Buffer, ...] | None:
         """Return what a core module compiles to, made of what all with the same functions share; None if it cannot be
         made so. Raises BadModule."""
         # If guests do not map what their memory begins with, one large segment would make them copy zeros, too.
@@ -82,7 +84,7 @@ class CoreModules:
             if shared is None:
                 begin()
                 shared = self._compile(compiler, split.shared, budget)
-                self._cache.keep(key, shared)
+                self._cache.keep(key, (shared,))
         return split.written_into(shared)
 
     def _turn(self, shared: bytes) -> threading.Lock:

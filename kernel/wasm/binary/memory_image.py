@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kernel.contract.errors import BadModule
+from kernel.contract.message import Buffer
 from kernel.wasm.binary.module import (
     DATA_COUNT_SECTION,
     DATA_SECTION,
@@ -67,14 +68,14 @@ class SplitModule(NamedTuple):
         data = b"".join((_number(self.segments), _AT_ZERO, size, self.placeholder, empty))
         return b"".join((self.before, bytes([DATA_SECTION]), _number(len(data)), data, self.after))
 
-    def written_into(self, compiled: bytes) -> bytes | None:
-        """Return what the module itself compiles to, from what `shared` was compiled to; None if that does not contain
-        the placeholder exactly once."""
+    def written_into(self, compiled: bytes) -> tuple[Buffer, ...] | None:
+        """Return what the module itself compiles to, in pieces, from what `shared` was compiled to; None if that does
+        not contain the placeholder exactly once."""
         places = list(_places(compiled, self.placeholder[:_PROBE_BYTES]))
         if len(places) != 1 or not compiled.startswith(self.placeholder, places[0]):
             return None
         rest = memoryview(compiled)
-        return b"".join((rest[: places[0]], self.image, rest[places[0] + len(self.image) :]))
+        return rest[: places[0]], self.image, rest[places[0] + len(self.image) :]
 
 
 def _places(data: bytes, probe: bytes) -> Iterator[int]:

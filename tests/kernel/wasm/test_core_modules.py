@@ -145,6 +145,7 @@ for letter in sys.argv[2]:
 """Loads two programs in turns, with a cache that has no room for both."""
 
 
+@pytest.mark.long
 def test_processes_that_fill_and_empty_one_cache_do_each_other_no_harm(tmp_path: Path) -> None:
     processes = [
         subprocess.Popen([sys.executable, "-c", PROCESS, str(tmp_path), turns], stderr=subprocess.PIPE, text=True)
