@@ -130,6 +130,7 @@ DRIVERS = (
     "kernel/runner.py",
     "kernel/wasm/code.py",
     "kernel/wasm/compiler.py",
+    "kernel/wasm/core_modules.py",
     "kernel/wasm/engine.py",
     "kernel/wasm/fiber.py",
     "kernel/wasm/ticker.py",

@@ -1,8 +1,9 @@
 """Compiled code on disk: one entry for each core module, for all nodes and simulations of this user.
 
 Loading compiled code means trusting it with the process. So the folder is ours and no other user may enter it, and each
-entry comes with its hash: one that does not match is compiled anew, as is one of another version. Code is mapped, so
-all processes that run it share its pages. The entries that were used least recently go when there are too many bytes.
+entry comes with its hash: one that does not match is compiled anew, as is one of another version, or one that another
+user owns or can write to. Code is mapped, so all processes that run it share its pages. The entries that were used
+least recently go when there are too many bytes.
 """
 
 from __future__ import annotations
@@ -10,16 +11,21 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 import tempfile
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
+from io import BufferedReader
 from pathlib import Path
 
 import wasmtime
 
+from kernel.contract.message import Buffer
 from kernel.wasm.compiler import Compiler
 
 MAX_BYTES = 2 << 30
-"""Bytes of all entries; a Python guest's are seventy million, nearly all of which the next one shares."""
+"""Bytes of all entries. The first Python guest's are ninety million and each further one's are thirteen; those of
+JavaScript guests are eighty and forty."""
 _FORMAT = 2
 """Grows when entries or the configuration change."""
 _CODE, _DIGEST = ".code", ".sha256"
@@ -33,38 +39,61 @@ class CodeCache:
         """The folder is made when it is needed; None: nothing is kept."""
         self._folder = folder
 
-    def load(self, compiler: Compiler, code: bytes) -> wasmtime.Module | None:
-        """Return what a core module was compiled to, or None if that is not known."""
-        if self._folder is None:
-            return None
-        path = self._path(compiler, code)
-        try:
-            digest = path.with_suffix(_DIGEST).read_text()
-            with open(path, "rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != digest:
-                    return None
-            # Both are as old as their last use, so both stay or go.
-            os.utime(path)
-            os.utime(path.with_suffix(_DIGEST))
-            return compiler.load_file(str(path))
-        except (OSError, UnicodeDecodeError, wasmtime.WasmtimeError):
-            return None  # not there, or compiled for another processor
+    @property
+    def keeps(self) -> bool:
+        """Whether it may keep anything."""
+        return self._folder is not None
 
-    def keep(self, compiler: Compiler, code: bytes, compiled: wasmtime.Module) -> None:
-        """Keep what a core module was compiled to. A full or read-only disk costs us the entry, not the program."""
+    @staticmethod
+    def key(compiler: Compiler, code: bytes) -> str:
+        """Return the name of what a core module compiles to; another compiler or configuration has another one."""
+        identity = f"{_FORMAT} wasmtime {version('wasmtime')} {compiler.mode}"
+        digest = hashlib.sha256(identity.encode() + b"\0")
+        digest.update(code)
+        return digest.hexdigest()
+
+    def load(self, compiler: Compiler, key: str) -> wasmtime.Module | None:
+        """Return the compiled code of that name, mapped, or None if there is none."""
+        with self._entry(key) as entry:
+            if entry is None:
+                return None
+            try:
+                # What has been checked, also if another process has replaced it by now.
+                return compiler.load_file(f"/proc/self/fd/{entry.fileno()}")
+            except wasmtime.WasmtimeError:
+                return None  # compiled for another processor
+
+    def read(self, key: str) -> bytes | None:
+        """Return the compiled code of that name as it was given to `keep`, or None if there is none."""
+        with self._entry(key) as entry:
+            return None if entry is None else entry.read()
+
+    def keep(self, key: str, compiled: Iterable[Buffer]) -> None:
+        """Keep compiled code, given in pieces. A full or read-only disk costs us the entry, not the program."""
         if self._folder is None:
             return
-        path, data = self._path(compiler, code), bytes(compiled.serialize())
+        path = self._folder / (key + _CODE)
         with contextlib.suppress(OSError):
-            _write(path, data)
-            _write(path.with_suffix(_DIGEST), hashlib.sha256(data).hexdigest().encode())
+            digest = _write(path, compiled)
+            _write(path.with_suffix(_DIGEST), (digest.encode(),))
             self._make_room(self._folder)
 
-    def _path(self, compiler: Compiler, code: bytes) -> Path:
-        assert self._folder is not None
-        identity = f"{_FORMAT} wasmtime {version('wasmtime')} {compiler.mode}"
-        name = hashlib.sha256(identity.encode() + b"\0" + code).hexdigest()
-        return self._folder / (name + _CODE)
+    @contextlib.contextmanager
+    def _entry(self, key: str) -> Iterator[BufferedReader | None]:
+        """Yield an entry, open, if it is whole and nobody else can write to it; else None."""
+        with contextlib.ExitStack() as stack:
+            entry = None
+            if self._folder is not None:
+                path = self._folder / (key + _CODE)
+                with contextlib.suppress(OSError):
+                    found = stack.enter_context(path.open("rb"))
+                    entry = found if _is_ours(found) and _is_whole(found, path.with_suffix(_DIGEST)) else None
+            if entry is not None:
+                # Both are as old as their last use, so both stay or go.
+                with contextlib.suppress(OSError):
+                    os.utime(path)
+                    os.utime(path.with_suffix(_DIGEST))
+            yield entry
 
     @staticmethod
     def _make_room(folder: Path) -> None:
@@ -83,15 +112,32 @@ class CodeCache:
                 os.unlink(path)
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all. Raises OSError."""
+def _is_ours(file: BufferedReader) -> bool:
+    """Return whether nobody but this user can have written the file. Raises OSError."""
+    found = os.fstat(file.fileno())
+    return found.st_uid == os.geteuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def _is_whole(file: BufferedReader, digest: Path) -> bool:
+    """Return whether the file's hash is what the other file says, and go back to its beginning. Raises OSError."""
+    whole = hashlib.file_digest(file, "sha256").hexdigest().encode() == digest.read_bytes()
+    file.seek(0)
+    return whole
+
+
+def _write(path: Path, pieces: Iterable[Buffer]) -> str:
+    """Write a file whole or not at all, and return its hash. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.parent.chmod(0o700)
     handle, temporary = tempfile.mkstemp(dir=path.parent)
+    hashed = hashlib.sha256()
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            for piece in pieces:
+                hashed.update(piece)
+                file.write(piece)
         os.replace(temporary, path)
     except OSError:
         os.unlink(temporary)
         raise
+    return hashed.hexdigest()

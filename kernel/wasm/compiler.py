@@ -105,31 +105,39 @@ class Compiler:
         self._children = threading.BoundedSemaphore(_CHILDREN)
         self._refused: OrderedDict[bytes, str] = OrderedDict()
 
-    def compile_untrusted(self, code: bytes, budget: CompileBudget | None = None) -> wasmtime.Module:
-        """Compile a core module, within what is left of a program's budget.
+    @property
+    def maps_memory(self) -> bool:
+        """Whether guests map what their memory begins with, and share it until they change it."""
+        return self.mode.endswith("mapped")
+
+    def compile_untrusted(self, code: bytes, budget: CompileBudget | None = None) -> bytes:
+        """Compile a core module, within what is left of a program's budget; return the compiled code, serialized.
 
         Raises BadModule if the code is not valid, or takes more than `limits` allow to compile.
         """
         budget = budget or CompileBudget()
-        if _is_cheap(code):
-            began = time.thread_time()
-            module = self._compile_here(code)
-            budget.spend(time.thread_time() - began)
-            return module
+        if not _is_cheap(code):
+            return self._compile_apart(code, budget)
+        began = time.thread_time()
+        module = self._compile_here(code)
+        budget.spend(time.thread_time() - began)
+        return bytes(module.serialize())
+
+    def load(self, compiled: bytes) -> wasmtime.Module:
+        """Return code that `compile_untrusted` has compiled; it is trusted with this process.
+
+        Raises BadModule if there is no room for it.
+        """
         try:
-            return self.load(self._compile_apart(code, budget))
+            return wasmtime.Module.deserialize(self.engine, compiled)
         except wasmtime.WasmtimeError as error:
             raise BadModule(f"its compiled code cannot be loaded: {_last_line(str(error))}") from error
 
-    def load(self, compiled: bytes | bytearray) -> wasmtime.Module:
-        """Return code that was compiled and serialized by this node before; it is trusted with this process.
+    def load_file(self, path: str) -> wasmtime.Module:
+        """Return code as `load` does, mapped from a file: its pages are shared by all processes that have them.
 
         Raises WasmtimeError if it is of another version or configuration, or for another processor.
         """
-        return wasmtime.Module.deserialize(self.engine, compiled)
-
-    def load_file(self, path: str) -> wasmtime.Module:
-        """Return code as `load` does, mapped from a file: its pages are shared by all processes that have them."""
         return wasmtime.Module.deserialize_file(self.engine, path)
 
     def _compile_here(self, code: bytes) -> wasmtime.Module:

@@ -1,6 +1,6 @@
 """Loads programs, and holds what all guests of one share.
 
-Owns the programs in use and the linkers. `compiler` compiles, `code_cache` keeps what it has compiled, `fiber` runs.
+Owns the programs in use and the linkers. `core_modules` compiles or finds what is compiled, `fiber` runs.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from kernel.wasm.binary.component import plan_untrusted
 from kernel.wasm.binary.module import core_module_untrusted, exports_untrusted, imports_untrusted, is_component
 from kernel.wasm.canonical.wit import INTERFACES, Interface
 from kernel.wasm.code import Code, Running
-from kernel.wasm.code_cache import CodeCache
-from kernel.wasm.compiler import CompileBudget, Compiler
+from kernel.wasm.compiler import Compiler
+from kernel.wasm.core_modules import CoreModules
 from kernel.wasm.fiber import Fiber
 from kernel.wasm.host import HostFunction, define_all, host_functions
 from kernel.wasm.preview1 import shadows, standard_streams
@@ -42,9 +42,6 @@ _DEFAULT_INTERFACE = INTERFACES["nectar:process/standard@0.7.0"]
 
 _PATHS = "path_"
 """The prefix of WASI's functions that take a path: no other functions make or open a file."""
-
-_WORTH_TELLING = 1 << 20
-"""Bytes of a core module whose compiling is told of: it takes half a second or more."""
 
 _EXPORTS = {
     "init": ((["i32", "i32"], []), True),
@@ -111,7 +108,7 @@ class Engine:
         `replayable`: slices are counted in fuel, and floats and clocks are the same in every run.
         """
         self.replayable = replayable
-        self._cache = CodeCache(cache_dir)
+        self._modules = CoreModules(cache_dir)
         self._compiler = Compiler("fuel" if replayable else "epoch")
         self._engine = self._compiler.engine
         self._programs: WeakValueDictionary[bytes, FiberProgram] = WeakValueDictionary()
@@ -148,7 +145,7 @@ class Engine:
                 raise
             return self._load_component(wasm, tell)
         uses_wasi = bool(wasi)
-        (module,) = self._modules(self._compiler, [core], tell)
+        (module,) = self._modules.compiled(self._compiler, [core], tell)
         _check_exports(module)
         with self._lock:
             linked = self._linked_for(interface, uses_wasi)
@@ -194,7 +191,7 @@ class Engine:
         define_all(host, functions, lambda function: True)
         linked_adapter = _LinkedModule(host, adapter)
         capi.linker_delete(host)
-        modules = self._modules(compiler, plan.modules, tell)
+        modules = self._modules.compiled(compiler, plan.modules, tell)
         return FiberProgram(
             Code(
                 engine=engine,
@@ -213,32 +210,9 @@ class Engine:
             Generation.LATE if interface is None else interface.generation,
         )
 
-    def _modules(self, compiler: Compiler, codes: list[bytes], tell: Callable[[str], None]) -> list[wasmtime.Module]:
-        """Return the core modules of one program, compiled. Raises BadModule."""
-        budget, modules = CompileBudget(), list[wasmtime.Module]()
-        total = sum(map(len, codes))
-        done = 0
-        for number, code in enumerate(codes, 1):
-            module = self._cache.load(compiler, code)
-            if module is None:
-                if len(code) >= _WORTH_TELLING:
-                    share = done * 100 // total
-                    tell(f"compiles core module {number} of {len(codes)}, {share} % of {total:,} bytes are done")
-                module = self._compile(compiler, code, budget)
-                self._cache.keep(compiler, code, module)
-            modules.append(module)
-            done += len(code)
-        return modules
-
-    def _module(self, core: bytes) -> wasmtime.Module:
-        return self._compiled(self._compiler, core)
-
     def _compiled(self, compiler: Compiler, code: bytes) -> wasmtime.Module:
         """Return a compiled module of ours."""
-        return self._modules(compiler, [code], _tell_nobody)[0]
-
-    def _compile(self, compiler: Compiler, code: bytes, budget: CompileBudget) -> wasmtime.Module:
-        return compiler.compile_untrusted(code, budget)
+        return self._modules.compiled(compiler, [code], _tell_nobody)[0]
 
     def _tick(self) -> None:
         self._engine.increment_epoch()
@@ -254,7 +228,7 @@ class Engine:
 
     def _link(self, interface: Interface, uses_wasi: bool) -> _Linked:
         functions = [*host_functions(interface, self._running), standard_streams(self._running)]
-        adapter = self._module(adapter_wasm(interface))
+        adapter = self._compiled(self._compiler, adapter_wasm(interface))
         host = self._new_linker()
         define_all(host, functions, lambda function: function.module != interface.module)
         linked_adapter = _LinkedModule(host, adapter)

@@ -95,6 +95,12 @@ class RecentLines:
         while len(self._lines) > MAX_RECENT_LINES or self._characters > MAX_RECENT_CHARACTERS:
             self._characters -= len(self._lines.popleft().text)
 
+    @property
+    def count(self) -> int:
+        """Lines so far."""
+        with _lock:
+            return self._count
+
     def after(self, number: int) -> tuple[list[RecentLine], int]:
         """Return the lines after that number, and how many of these have been forgotten."""
         with _lock:
@@ -109,6 +115,8 @@ class RecentLines:
 _lock = threading.Lock()
 _rotated: Path | None = None
 """The log file, if standard output is one."""
+COMPILER = "compiler"
+"""The source of lines about what is compiled and how far that is."""
 RECENT = RecentLines()
 """What this process has written last."""
 

@@ -35,6 +35,12 @@ class Waiter:
         if self.left is not None:
             self.left(outcome)
 
+    async def is_set_within(self, seconds: float) -> bool:
+        """Wait for the outcome no longer than that, and return whether it is there."""
+        with trio.move_on_after(seconds):
+            await self._done.wait()
+        return self._done.is_set()
+
     async def wait(self) -> Any:
         """Wait for the outcome, and return it."""
         await self._done.wait()

@@ -13,12 +13,15 @@ from msgspec import structs
 from kernel.contract.address import ProcessId
 from kernel.contract.process import Waiting
 from nectar_node.base.errors import BadInput, BadPackage, NodeError
+from nectar_node.base.log import COMPILER, RECENT
 from nectar_node.base.shipped import is_shipped
 from nectar_node.contract.actions import Installed
 from nectar_node.control import status
-from nectar_node.control.clients import Waiter
+from nectar_node.control.clients import Client, Waiter
 from nectar_node.control.requests import Fields, consent_of, package_untrusted
+from nectar_node.control.server import line_of
 from nectar_node.control.uploads import FileUploads
+from nectar_node.control.watching import LOG_SECONDS
 from nectar_node.core.core import NodeCore
 from nectar_node.packages.contents import discard_copy, has_copy, with_copy
 from nectar_node.packages.manifest import Package, capability_text, read_package, requested_capabilities
@@ -64,7 +67,7 @@ class Packages:
         self._uploads = uploads
         self._turn = turn
         self._kept = kept
-        self.commands: dict[str, Callable[[object, Fields], Awaitable[dict[str, object]]]] = {
+        self.commands: dict[str, Callable[[Client, Fields], Awaitable[dict[str, object]]]] = {
             "packages": self._on_packages,
             "review": self._on_review,
             "start": self._on_start,
@@ -133,7 +136,7 @@ class Packages:
         known, installed = core.decisions.of(wanted.id), core.packages.get(wanted.id)
         return wanted, review(wanted, known, said, core.our, installed)
 
-    async def _on_start(self, _: object, fields: Fields) -> dict[str, object]:
+    async def _on_start(self, client: Client, fields: Fields) -> dict[str, object]:
         fields = await self._resolved(fields)
         wanted, reviewed = await self._review(fields)
         question, allowed, decision = reviewed
@@ -144,7 +147,8 @@ class Packages:
         before, decided = self._core.packages.get(wanted.id), self._core.decisions.of(wanted.id)
         whole = not fields.single
         try:
-            ended = await self._install(allowed, whole=whole, copied=not had_copy)
+            told = client if fields.tells else None
+            ended = await self._install(allowed, whole=whole, copied=not had_copy, client=told)
         except BadPackage:
             if not had_copy:
                 await trio.to_thread.run_sync(discard_copy, allowed)
@@ -178,15 +182,22 @@ class Packages:
             "unknown_keys": list(wanted.unknown_keys),
         }
 
-    async def _install(self, package: Package, *, whole: bool, copied: bool = False) -> tuple[ProcessId, ...]:
+    async def _install(
+        self, package: Package, *, whole: bool, copied: bool = False, client: Client | None = None
+    ) -> tuple[ProcessId, ...]:
         """Start a package, and return the processes that it has ended; raises BadPackage.
 
-        If it was `copied` and cannot be started when the client has left, the copy is removed.
+        If it was `copied` and cannot be started when the client has left, the copy is removed. A `client` is told what
+        is compiled meanwhile.
         """
-        waiter = Waiter()
+        waiter, seen = Waiter(), RECENT.count
         self._core.install(package, waiter, trio.current_time(), whole=whole)
         self._turn()
         try:
+            ended = False
+            while client is not None and not ended:
+                ended = await waiter.is_set_within(LOG_SECONDS)
+                seen = await _tell_of_compiling(client, seen)
             installed: Installed = await waiter.wait()
         except trio.Cancelled:
             if copied:
@@ -214,6 +225,15 @@ class Packages:
         for entry in package.entries:
             if self._core.kernel.is_system(entry.process):
                 raise BadPackage(f"{entry.process} cannot be started: the name is a system process's. Choose another.")
+
+
+async def _tell_of_compiling(client: Client, seen: int) -> int:
+    """Tell a client what the log says of the compiler after that many lines; return how many lines there are now."""
+    for line in RECENT.after(seen)[0]:
+        seen = line.number
+        if line.source == COMPILER:
+            await client.send(line_of({"event": {"compiling": line.text}}))
+    return seen
 
 
 def _discard_later(package: Package, installed: Installed) -> None:

@@ -51,7 +51,7 @@ class Fields(Struct, frozen=True):
     blob_file: str = ""
     """A file with the blob (`nectar_node.control.blob_files`)."""
     tells: bool = False
-    """Whether an event says that the message has been sent."""
+    """Whether events say that a message has been sent, or what is compiled for a start."""
     answer_file: str = ""
     """A file for the answer's blob."""
 

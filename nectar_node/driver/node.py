@@ -426,7 +426,7 @@ class Node:
     def _tell_of_compiling(self) -> Callable[[str], None]:
         """Return what puts into the log what is compiled and how far that is; it is called on other threads."""
         token = trio.lowlevel.current_trio_token()
-        return lambda text: token.run_sync_soon(lambda: self._log.add(LogLine("kernel", 0, text)))
+        return lambda text: token.run_sync_soon(lambda: self._log.add(LogLine(log.COMPILER, 0, text)))
 
     def _turn(self, polls: int = POLLS_PER_TURN) -> None:
         """Let the core run; a failure in there may leave anything half done."""

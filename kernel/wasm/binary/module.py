@@ -20,8 +20,8 @@ _CORE = b"\0asm\x01\0\0\0"
 _COMPONENT = b"\0asm\x0d\0\x01\0"
 _HEADER_BYTES = 8
 
-_IMPORT_SECTION, _FUNCTION_SECTION, _TABLE_SECTION, _MEMORY_SECTION = 2, 3, 4, 5
-_GLOBAL_SECTION, _EXPORT_SECTION, _ELEMENT_SECTION = 6, 7, 9
+IMPORT_SECTION, _FUNCTION_SECTION, _TABLE_SECTION, MEMORY_SECTION = 2, 3, 4, 5
+_GLOBAL_SECTION, _EXPORT_SECTION, _ELEMENT_SECTION, DATA_SECTION, DATA_COUNT_SECTION = 6, 7, 9, 11, 12
 """Section numbers of a core module."""
 _CORE_MODULE_SECTION = 1
 """Section number of a component."""
@@ -95,7 +95,7 @@ def core_module_untrusted(wasm: bytes) -> bytes:
 def imports_untrusted(module: bytes) -> list[Import]:
     """Return what a core module imports, in order. Raises BadModule."""
     for number, start, end in sections_untrusted(module):
-        if number == _IMPORT_SECTION:
+        if number == IMPORT_SECTION:
             return BinaryReader(module, start, end).imports()
     return []
 
@@ -119,13 +119,13 @@ def read_module_untrusted(module: bytes) -> Contents:
         if number and number in seen:
             raise BadModule(f"a core module has section {number} twice")
         seen.add(number)
-        if number == _IMPORT_SECTION:
+        if number == IMPORT_SECTION:
             imports = reader.imports()
         elif number == _EXPORT_SECTION:
             exports = reader.exports()
         elif number == _TABLE_SECTION:
             tables = reader.count(_MAX_TABLES, "tables")
-        elif number == _MEMORY_SECTION:
+        elif number == MEMORY_SECTION:
             memories = reader.count(_MAX_TABLES, "memories")
         elif number in (_FUNCTION_SECTION, _GLOBAL_SECTION):
             parts += reader.u32()
@@ -180,6 +180,19 @@ class BinaryReader:
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
                 if value >> 32:
+                    break
+                return value
+        raise BadModule(f"the number before byte {self.at} has more than 32 bits")
+
+    def i32(self) -> int:
+        """Return a LEB128 number of at most 32 bits with a sign."""
+        value = 0
+        for shift in range(0, 35, 7):
+            byte = self.byte()
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                value -= (byte & 0x40) << (shift + 1)
+                if not -(1 << 31) <= value < 1 << 31:
                     break
                 return value
         raise BadModule(f"the number before byte {self.at} has more than 32 bits")

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import enum
 import json
+import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
+from rich.console import Console
+from rich.text import Text
 
 from kernel.contract.address import SYSTEM, ProcessId
 from kernel.contract.errors import BadAddress
@@ -197,7 +202,19 @@ def _start(
             "after restarts too, and they believe its answers."
         )
     said = consent.settle(question, said, as_json=as_json)
-    return client.request("start", patience=START_TIMEOUT, **words(said))
+    client.send("start", tells=not as_json, **words(said))
+    with ExitStack() as stack:
+        return client.follow_to_answer("the start", START_TIMEOUT, partial(_show, output.console(sys.stderr), stack))
+
+
+def _show(console: Console, stack: ExitStack, event: Answer) -> None:
+    """Show what is compiled: on a terminal until something else is, elsewhere as one line."""
+    text = output.one_line(str(event.get("compiling")))
+    if console.is_terminal:
+        stack.close()
+        stack.enter_context(console.status(Text(text)))
+    else:
+        output.complain(text)
 
 
 def kill(

@@ -29,14 +29,15 @@ def children(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_small_program_is_compiled_at_once(children: list[str]) -> None:
-    assert isinstance(Compiler("epoch").compile_untrusted(program()), wasmtime.Module)
+    compiler = Compiler("epoch")
+    assert isinstance(compiler.load(compiler.compile_untrusted(program())), wasmtime.Module)
     assert children == []
 
 
 @pytest.mark.parametrize("mode", ["epoch", "fuel"])
 def test_a_large_program_is_compiled_by_a_child(children: list[str], mode: Mode) -> None:
-    compiled = Compiler(mode).compile_untrusted(MANY_FUNCTIONS)
-    assert isinstance(compiled, wasmtime.Module)
+    compiler = Compiler(mode)
+    compiled = compiler.load(compiler.compile_untrusted(MANY_FUNCTIONS))
     assert [export.name for export in compiled.exports] == ["memory", "cabi_realloc", "init"]
     assert children == [mode]
 
@@ -76,5 +77,5 @@ def test_what_counts_as_cheap_is_cheap() -> None:
     body = loops_over_locals(85)
     wasm = program([body])
     assert compiler_module._is_cheap(wasm)
-    compiled = Compiler("epoch").compile_untrusted(wasm)
-    assert isinstance(compiled, wasmtime.Module)
+    compiler = Compiler("epoch")
+    assert isinstance(compiler.load(compiler.compile_untrusted(wasm)), wasmtime.Module)

@@ -16,6 +16,7 @@ from kernel.contract.guest import GuestConfig, Poll
 from kernel.wasm import code_cache as code_cache_module
 from kernel.wasm import engine as engine_module
 from kernel.wasm.compiler import CompileBudget, Compiler
+from kernel.wasm.core_modules import CoreModules
 from kernel.wasm.engine import Engine, check_recursion, self_check
 from kernel.wasm.fiber import Fiber
 from tests.kernel.wasm.component_texts import guest_component
@@ -149,13 +150,13 @@ def test_a_folder_of_the_host_is_no_drive_of_a_replayable_run(replayable: Engine
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by one whenever something is compiled."""
     times: list[int] = []
-    compile_ = Engine._compile
+    compile_ = CoreModules._compile
 
-    def counting(self: Engine, compiler: Compiler, code: bytes, budget: CompileBudget) -> wasmtime.Module:
+    def counting(self: CoreModules, compiler: Compiler, code: bytes, budget: CompileBudget) -> bytes:
         times.append(len(code))
         return compile_(self, compiler, code, budget)
 
-    monkeypatch.setattr(Engine, "_compile", counting)
+    monkeypatch.setattr(CoreModules, "_compile", counting)
     return times
 
 

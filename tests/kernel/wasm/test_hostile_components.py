@@ -12,6 +12,7 @@ from kernel.contract import limits
 from kernel.contract.errors import BadModule
 from kernel.contract.guest import GuestConfig, Poll, SendResponse
 from kernel.wasm.binary.component import plan_untrusted
+from kernel.wasm.core_modules import CoreModules
 from kernel.wasm.engine import Engine
 from kernel.wasm.wasi.state import MAX_HANDLES
 from tests.kernel.wasm.component_texts import TWO_MEMORIES, assembled, guest_component, number, started, trap_of, wat
@@ -247,7 +248,7 @@ def test_what_a_component_may_not_be_is_named_before_it_is_compiled(
     engine: Engine, text: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled: list[object] = []
-    monkeypatch.setattr(Engine, "_compile", lambda *arguments: compiled.append(arguments))
+    monkeypatch.setattr(CoreModules, "_compile", lambda *arguments: compiled.append(arguments))
     wasm = wat(text + (LIFTED if "init" not in reason and "no core module" not in reason else ""))
     with pytest.raises(BadModule) as caught:
         engine.load(wasm)

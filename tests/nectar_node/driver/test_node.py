@@ -6,6 +6,7 @@ import os
 import select
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from nectar_node.storage.disk import perform
 from nectar_node.storage.operations import Job
 from testnet.real.local import LocalTestnet
 from tests.commands import nectar
+from tests.kernel.wasm.component_texts import number
 from tests.kernel.wasm.guests import wat
 
 PATIENCE_MILLISECONDS = 20_000
@@ -107,6 +109,20 @@ def test_g23_a_process_that_prints_without_end_fills_no_log_and_what_is_left_out
     written = len(lines) - len(left_out)
     assert LINES <= written < 20_001
     assert written + sum(left_out) == 20_001  # the last one says that it trapped
+
+
+def test_a_start_shows_what_is_compiled_while_it_waits(network: LocalTestnet, tmp_path: Path) -> None:
+    large, name = tmp_path / "large.wasm", "compiles.nec"
+    custom = b"\x20" + uuid.uuid4().hex.encode() + bytes(1 << 20)  # nobody has compiled it before
+    code = wat("(call $receive (i32.const 2048))", "receive")
+    large.write_bytes(code + b"\0" + number(len(custom)) + custom)
+    network.add(name)
+    ended = nectar("start", large, "--node", name, folder=network.folder)
+    told = f"large.wasm: compiles core module 1 of 1, 0 % of {large.stat().st_size:,} bytes are done"
+    assert (ended.code, ended.err.splitlines()) == (0, [told])
+    assert f" compiler: {told}\n" in network.log(name)
+    again = nectar("start", large, "--node", name, "--json", folder=network.folder)
+    assert (again.code, again.err) == (0, "")
 
 
 def test_a_registrar_that_cannot_write_the_genesis_file_says_so(tmp_path: Path) -> None:

@@ -1,0 +1,155 @@
+"""What programs of one language share is compiled once, and what is kept on the disk never harms anybody."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from kernel.contract.guest import Poll
+from kernel.wasm.binary.memory_image import SplitModule
+from kernel.wasm.compiler import CompileBudget, Compiler
+from kernel.wasm.core_modules import CoreModules
+from kernel.wasm.engine import Engine
+from tests.kernel.wasm.component_texts import INIT, trap_of, wat
+from tests.kernel.wasm.guests import poll, receiver, start
+
+LARGE = 1 << 20
+"""Bytes of the module that has the memory."""
+
+
+def interpreter(letter: str) -> bytes:
+    """A component that begins with a large memory, and traps if its first byte is an A."""
+    return wat(f"""(core module $first (import "not" "offered" (func)))
+  (core module $memory (memory (export "memory") 40) (data (i32.const 131072) "{letter}{"x" * LARGE}")
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))
+  (core instance $m (instantiate $memory))
+  (alias core export $m "memory" (core memory $mem))
+  (alias core export $m "realloc" (core func $realloc))
+  (core module $code (import "m" "memory" (memory 2))
+    (func (export "init") (param i32 i32)
+      (if (i32.eq (i32.load8_u (i32.const 131072)) (i32.const 65)) (then unreachable))))
+  (core instance $main (instantiate $code (with "m" (instance $m))))
+  {INIT}""")
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by the bytes of each large module that is compiled."""
+    sizes: list[int] = []
+    compile_ = CoreModules._compile
+
+    def counting(self: CoreModules, compiler: Compiler, code: bytes, budget: CompileBudget) -> bytes:
+        if len(code) > LARGE:
+            sizes.append(len(code))
+        return compile_(self, compiler, code, budget)
+
+    monkeypatch.setattr(CoreModules, "_compile", counting)
+    return sizes
+
+
+@pytest.mark.parametrize("is_replayable", [False, True])
+def test_a_second_program_that_differs_in_its_memory_alone_compiles_nothing(
+    tmp_path: Path, compiled: list[int], is_replayable: bool
+) -> None:
+    told: list[str] = []
+    for letter, trap in (("A", "unreachable"), ("B", None), ("A", "unreachable"), ("C", None)):
+        engine = Engine(tmp_path, is_replayable)
+        engine.load(interpreter(letter), told.append)
+        ended = trap_of(engine, interpreter(letter))
+        assert (ended is None) if trap is None else (trap in str(ended))
+    assert len(compiled) == len(told) == 1
+
+
+def test_programs_that_are_loaded_at_once_and_share_all_but_their_memory_compile_it_once(
+    tmp_path: Path, compiled: list[int]
+) -> None:
+    engine = Engine(tmp_path, False)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(engine.load, map(interpreter, "ABCD")))
+    assert len(compiled) == 1
+
+
+def test_without_a_cache_each_program_is_compiled_as_it_is(compiled: list[int]) -> None:
+    assert trap_of(Engine(None, False), interpreter("B")) is None
+    assert compiled == [pytest.approx(LARGE, abs=1000)]
+
+
+def test_a_program_is_compiled_as_it_is_if_its_memory_cannot_be_written(
+    tmp_path: Path, compiled: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SplitModule, "written_into", lambda _self, _compiled: None)
+    assert trap_of(Engine(tmp_path, False), interpreter("B")) is None
+    assert len(compiled) == 2
+
+
+def truncate(entry: Path) -> None:
+    code = entry.read_bytes()
+    entry.unlink()  # somebody may have mapped it
+    entry.write_bytes(code[:-1])
+
+
+def open_to_others(entry: Path) -> None:
+    entry.chmod(0o666)
+
+
+def give_away(entry: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file to another user")
+    os.chown(entry, 65534, 65534)
+
+
+@pytest.mark.parametrize("spoil", [truncate, open_to_others, give_away])
+def test_code_that_is_not_what_this_user_has_kept_is_never_run(
+    tmp_path: Path, compiled: list[int], spoil: Callable[[Path], None]
+) -> None:
+    Engine(tmp_path, False).load(interpreter("A"))
+    for entry in tmp_path.glob("*.code"):
+        spoil(entry)
+    assert trap_of(Engine(tmp_path, False), interpreter("B")) is None
+    assert len(compiled) == 2
+    for letter in "AB":
+        Engine(tmp_path, False).load(interpreter(letter))
+    assert len(compiled) == 2
+
+
+def test_a_full_disk_costs_the_cache_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # a write beyond that fails
+    try:
+        assert poll(start(Engine(tmp_path, False), receiver())) is Poll.RECEIVE
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
+
+
+PROCESS = """
+import sys
+from pathlib import Path
+from kernel.wasm import code_cache
+from kernel.wasm.engine import Engine
+from tests.kernel.wasm.component_texts import trap_of
+from tests.kernel.wasm.test_core_modules import interpreter
+
+code_cache.MAX_BYTES = 5 << 20
+for letter in sys.argv[2]:
+    trap = trap_of(Engine(Path(sys.argv[1]), False), interpreter(letter))
+    assert (trap is None) == (letter == "B"), (letter, trap)
+"""
+"""Loads two programs in turns, with a cache that has no room for both."""
+
+
+@pytest.mark.long
+def test_processes_that_fill_and_empty_one_cache_do_each_other_no_harm(tmp_path: Path) -> None:
+    processes = [
+        subprocess.Popen([sys.executable, "-c", PROCESS, str(tmp_path), turns], stderr=subprocess.PIPE, text=True)
+        for turns in ("ABA", "BAB")
+    ]
+    said = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
