@@ -54,6 +54,7 @@ from kernel.contract.events import (
     WithdrawCapabilities,
 )
 from kernel.contract.guest import (
+    Ask,
     ClearState,
     DropCapabilities,
     Effect,
@@ -162,6 +163,7 @@ class Kernel:
             SendRequest: sending.send_request,
             SendResponse: sending.send_response,
             SendAndAwait: sending.send_and_await,
+            Ask: sending.ask,
             Print: calls.print,
             SetOnExit: calls.set_on_exit,
             GetOnExit: calls.get_on_exit,

@@ -187,7 +187,7 @@ def _wasi(found: WasiFunction) -> Act:
     function, do = found.function, found.act
     assert do is not None
     lift, lower = compiled_lift(function), compiled_lower(function)
-    handles = [(i, kind.resource) for i, (_, kind) in enumerate(function.params) if isinstance(kind, Handle)]
+    handles = [(i, kind) for i, (_, kind) in enumerate(function.params) if isinstance(kind, Handle)]
     results_flat = signature(function).results
     struct, number_kind = _FLAT[results_flat[0]] if results_flat else (None, 0)
 
@@ -198,7 +198,7 @@ def _wasi(found: WasiFunction) -> Act:
         if handles:
             values = list(values)
             for i, kind in handles:
-                values[i] = state.get(values[i], kind)
+                values[i] = (state.take if kind.owned else state.get)(values[i], kind.resource)
         value = do(state, *values)
         guest.emitted += _CALL_BYTES
         if guest.emitted >= MAX_EFFECT_BYTES:

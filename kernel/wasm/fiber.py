@@ -30,7 +30,7 @@ import wasmtime
 
 from kernel.contract import limits
 from kernel.contract.errors import BadModule, GuestTrap
-from kernel.contract.guest import Arrival, Effect, End, Failure, GuestConfig, GuestStatistics, Poll, Sleep
+from kernel.contract.guest import Arrival, Effect, End, Failure, GuestConfig, GuestStatistics, Poll, Sleep, Woken
 from kernel.wasm import capi
 from kernel.wasm.adapter import FD_WRITE, FILE_FUNCTIONS, RUN, WASI
 from kernel.wasm.canonical.lower import BATCH, Lower, Lowered, Plain, lower_text
@@ -38,12 +38,14 @@ from kernel.wasm.component_instances import ComponentInstances
 from kernel.wasm.output import OutputLines
 from kernel.wasm.ticker import TICK_SECONDS
 from kernel.wasm.traps import describe
+from kernel.wasm.wasi.exchanges import Exchanges
 from kernel.wasm.wasi.host_drive import HostDrive
 from kernel.wasm.wasi.state import NANOSECONDS, GuestExit, WasiState, WasiWait
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kernel.contract.guest import Ask
     from kernel.contract.message import LazyLoadBlob
     from kernel.files.open_files import OpenFiles
     from kernel.wasm.code import Code
@@ -234,12 +236,20 @@ class Fiber:
                 self.last_blob = blob
                 self.blob_bytes_loaded += len(blob.bytes)
         elif self._asleep is not None:
-            answer = self._woken()
+            answer = self._woken(early=type(answer) is Woken)
+            if not answer:
+                return
         if self._lower is not None:
             self.lowered = lowered = self._lower(answer, self._target)
             hand_over_codes(lowered.codes, self._results)
         self._pending = None
         self._ready[0] = 1
+
+    def hear(self, number: int, outcome: Arrival | Failure) -> None:
+        """Note the outcome of an `Ask` (see `kernel.contract.guest.Guest.hear`)."""
+        wasi = self.wasi
+        if wasi is not None:
+            wasi.exchanges.hear(number, outcome)
 
     def close(self) -> None:
         """Drop the guest (see `kernel.contract.guest.Guest.close`); must not be called while another thread polls."""
@@ -310,13 +320,25 @@ class Fiber:
             hand_over_codes(lowered.codes, results)
         return self.go_on()
 
-    def _woken(self) -> tuple[int, ...]:
-        """Return which of the pollables that the guest has slept for are ready."""
+    def _woken(self, *, early: bool) -> tuple[int, ...]:
+        """Return which of the pollables that the guest has slept for are ready. If it was woken early and none is, it
+        sleeps on, and does not run."""
         assert self._asleep is not None
         assert self.wasi is not None
-        (wait, until), self._asleep = self._asleep, None
-        self.wasi.slept(until)
-        return wait.ready(self.wasi)
+        wait, until = self._asleep
+        if not early:
+            self.wasi.slept(until)
+        ready = wait.ready(self.wasi)
+        if ready:
+            self._asleep = None
+        else:
+            self.effects.append(Sleep(until / NANOSECONDS))
+        return ready
+
+    def ask(self, ask: Ask) -> None:
+        """Send a request of WASI's."""
+        self.effects.append(ask)
+        self.emitted_another(len(ask.request.body) + (0 if ask.blob is None else len(ask.blob.bytes)))
 
     def clock(self) -> int:
         """Return WASI's wall clock, in nanoseconds."""
@@ -409,7 +431,8 @@ class Fiber:
         config = self.config
         drive = config.drive if not isinstance(config.drive, str) else HostDrive(config.drive)
         entropy = config.entropy or urandom
-        self.wasi = WasiState(self.write, entropy, self.clock, self.monotonic, drive, config.files)
+        exchanges = Exchanges(config.http, self.ask)
+        self.wasi = WasiState(self.write, entropy, self.clock, self.monotonic, drive, config.files, exchanges)
         self._views = [_NO_MEMORY] * component.memories
         self._linker = linker = capi.linker_new(self._code.engine)
         capi.linker_allow_shadowing(linker, True)
