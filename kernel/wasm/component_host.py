@@ -18,7 +18,7 @@ from kernel.wasm.adapter import FIRST_REALLOC_SLOT, HOST, Adapted, host_numbers
 from kernel.wasm.binary import component as binary
 from kernel.wasm.binary.component import DROP, ComponentPlan
 from kernel.wasm.canonical.abi import has_pieces, signature
-from kernel.wasm.canonical.wit import INTERFACES, Function, Handle, Interface, Kind, Scalar
+from kernel.wasm.canonical.wit import INTERFACES, Function, Handle, Interface, Kind, Scalar, Variant
 from kernel.wasm.code import Running
 from kernel.wasm.fiber import Fiber, hand_over_codes
 from kernel.wasm.host import (
@@ -190,6 +190,7 @@ def _wasi(found: WasiFunction) -> Act:
     handles = [(i, kind) for i, (_, kind) in enumerate(function.params) if isinstance(kind, Handle)]
     results_flat = signature(function).results
     struct, number_kind = _FLAT[results_flat[0]] if results_flat else (None, 0)
+    is_case = isinstance(function.result, Variant)  # without a payload, where its result is one number
 
     def act(guest: Fiber, raw: memoryview, results: int) -> bytes:
         values, _, target = lift(guest.memory, raw)
@@ -209,7 +210,7 @@ def _wasi(found: WasiFunction) -> Act:
             guest.lowered = lowered = lower(value, target)
             hand_over_codes(lowered.codes, results)
         elif struct is not None:
-            struct.pack_into(capi.window(results), 0, number_kind, value)
+            struct.pack_into(capi.window(results), 0, number_kind, value[0] if is_case else value)
         return guest.go_on()
 
     return act
