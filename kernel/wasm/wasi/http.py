@@ -359,6 +359,10 @@ def _subscribe(state: WasiState, future: FutureIncomingResponse) -> int:
 
 def _get_response(state: WasiState, future: FutureIncomingResponse) -> Any:
     exchange = future.exchange
+    return state.look(Pollable(exchange.deadline, exchange), lambda: _response(state, exchange))
+
+
+def _response(state: WasiState, exchange: Exchange) -> Any:
     if not state.is_ready(Pollable(exchange.deadline, exchange)):
         return None
     state.exchanges.end(exchange, LATE)

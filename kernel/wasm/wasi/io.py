@@ -37,8 +37,9 @@ def _to_debug_string(_: WasiState, error: IoError) -> str:
     return error.errno.name if error.http is None else error.http.sentence
 
 
-def _ready(state: WasiState, pollable: Pollable) -> bool:
-    return state.is_ready(pollable)
+def _ready(state: WasiState, pollable: Pollable) -> bool | WasiWait:
+    found: bool | WasiWait = state.look(pollable, lambda: state.is_ready(pollable), is_flat=True)
+    return found
 
 
 def _block(_: WasiState, pollable: Pollable) -> WasiWait:

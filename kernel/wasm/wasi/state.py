@@ -28,6 +28,8 @@ MAX_HELD_BYTES = MAX_BLOB_BYTES
 """What a guest's resources hold of headers and bodies at a time, all together: two bodies of the largest size that a
 node's HTTP client takes."""
 NANOSECONDS = 1_000_000_000
+LOOK_NANOSECONDS = 1_000_000
+"""How long a guest waits that looks for an answer of a server."""
 MAX_MOMENT = (1 << 64) - 1
 """The last time of a clock, in nanoseconds."""
 
@@ -119,6 +121,14 @@ class WasiWait:
     """The answer of a call that takes time: it comes when one of the pollables is ready."""
 
     pollables: tuple[Pollable, ...]
+    then: Callable[[], Any] | None = None
+    """Makes the answer; None: it is which of them are ready."""
+    is_flat: bool = False
+    """Whether the answer is one number, a u32 or a bool, and not in memory."""
+
+    def answer(self, ready: tuple[int, ...]) -> Any:
+        """Return what the guest gets when these are ready."""
+        return ready if self.then is None else self.then()
 
     def ready(self, state: WasiState) -> tuple[int, ...]:
         """Return which of them are ready, by their places."""
@@ -246,6 +256,13 @@ class WasiState:
             if pollable.exchange.is_over:
                 return True
         return pollable.deadline is None or pollable.deadline <= self.now()
+
+    def look(self, pollable: Pollable, then: Callable[[], Any], *, is_flat: bool = False) -> Any:
+        """Return the answer of a call that does not wait, but for a moment: one that looks again and again whether an
+        answer of a server is there lets others run, and time pass."""
+        if pollable.exchange is None or self.is_ready(pollable):
+            return then()
+        return WasiWait((pollable, Pollable(self.now() + LOOK_NANOSECONDS)), then, is_flat)
 
     def slept(self, until: int) -> None:
         """Note that a time has come."""
