@@ -403,7 +403,7 @@ def _finish_incoming(state: WasiState, _: IncomingBody) -> int:
 
 
 def _subscribe_trailers(state: WasiState, _: FutureTrailers) -> int:
-    return state.add(Pollable(None))
+    return state.add_ready()
 
 
 def _get_trailers(_: WasiState, future: FutureTrailers) -> Any:

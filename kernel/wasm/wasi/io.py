@@ -61,6 +61,9 @@ def _read(state: WasiState, stream: InputStream, length: int) -> tuple[int, Any]
     if stream.file is None:
         data = bytes(stream.data[stream.position : stream.position + min(length, CHUNK_BYTES)])
         stream.position += len(data)
+        if stream.position == len(stream.data):  # who has read it all may never drop it
+            state.hold(-stream.held)
+            stream.data, stream.position, stream.held = memoryview(b""), 0, 0
         return (0, data) if data else _END
     try:
         data = state.files.read_at(stream.file, stream.position, min(length, CHUNK_BYTES))
@@ -76,7 +79,7 @@ def _skip(state: WasiState, stream: InputStream, length: int) -> tuple[int, Any]
 
 
 def _subscribe(state: WasiState, _: InputStream | OutputStream) -> int:
-    return state.add(Pollable(None))
+    return state.add_ready()
 
 
 # --- output -----------------------------------------------------------------------------------------------------------

@@ -51,6 +51,8 @@ class Pollable:
     """In nanoseconds of the monotonic clock; None: it is always ready."""
     exchange: Exchange | None = None
     """What has an answer."""
+    owners: int = 1
+    """How often the guest has its handle."""
 
 
 @dataclass(slots=True)
@@ -162,6 +164,8 @@ class WasiState:
         """How many resources keep each open file or folder open, by its identity."""
         self._resources: dict[int, Any] = {}
         self._held = 0
+        self._ready = 0
+        """The handle of the pollable that is always ready, if the guest has it."""
         self._free: list[int] = []
         self._slept_until = 0
         """The time for which the guest has slept last; a clock that is a little behind changes nothing."""
@@ -181,6 +185,16 @@ class WasiState:
         resources[handle] = resource
         return handle
 
+    def add_ready(self) -> int:
+        """Return the handle of a pollable that is always ready. There is one: engines subscribe before each read, and
+        some drop none of what they get."""
+        known = self._resources.get(self._ready)
+        if type(known) is Pollable and known.deadline is None:
+            known.owners += 1
+        else:
+            self._ready = self.add(Pollable(None))
+        return self._ready
+
     def get(self, handle: int, kind: str) -> Any:
         """Return the resource of a handle. Raises GuestTrap if it is none of that kind."""
         found = self._resources.get(handle)
@@ -199,6 +213,9 @@ class WasiState:
     def take(self, handle: int, kind: str) -> Any:
         """Return the resource of a handle that the guest gives away. Raises GuestTrap as `get` does."""
         found = self.get(handle, kind)
+        if type(found) is Pollable and found.owners > 1:
+            found.owners -= 1
+            return found
         opened = self._opened(found)
         if opened is not None:
             self._open[id(opened)] -= 1
