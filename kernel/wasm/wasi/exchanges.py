@@ -74,6 +74,11 @@ class Exchanges:
         self._heard_bytes = 0
         """Of those that were taken; changed by the guest alone."""
 
+    @property
+    def unheard_bytes(self) -> int:
+        """Bytes of answers that the guest has not taken."""
+        return self._told_bytes - self._heard_bytes
+
     def begin(self, deadline: int) -> Exchange:
         """Return an exchange that has not failed yet, unless there is nobody to ask."""
         self._number += 1
@@ -110,7 +115,7 @@ class Exchanges:
             return
         blob = outcome.blob if isinstance(outcome, Arrival) else None
         size = 0 if blob is None else len(blob.bytes)
-        if self._told_bytes - self._heard_bytes + size > MAX_BLOB_BYTES:
+        if self.unheard_bytes + size > MAX_BLOB_BYTES:
             self._told.append((number, None, 0))
             return
         self._told_bytes += size
