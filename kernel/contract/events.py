@@ -225,7 +225,7 @@ class ResumeGuest(NamedTuple):
 
 
 class TellGuest(NamedTuple):
-    """Tell a guest, which may be running, the outcome of an `Ask`."""
+    """Tell a guest, which may be running, the outcome of a `SendAndHear`."""
 
     process: ProcessId
     number: int

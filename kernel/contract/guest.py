@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kernel.contract.address import Address, ProcessId
     from kernel.contract.capability import Capability
     from kernel.contract.drive import Drive
-    from kernel.contract.http import HttpClient
+    from kernel.contract.http import HttpCall, HttpFailure, ServerAnswer
     from kernel.contract.message import LazyLoadBlob, OnExit, Request, Response, SendError
 
 
@@ -120,7 +120,7 @@ class GetOnExit(NamedTuple):
     """The effect of get-on-exit; the answer is an OnExit."""
 
 
-class Ask(NamedTuple):
+class SendAndHear(NamedTuple):
     """The effect of a request that is the guest's, and whose outcome is not a message to it: `Guest.hear` is told that
     under the number, and a guest that sleeps then wakes."""
 
@@ -133,8 +133,8 @@ class Ask(NamedTuple):
 
 
 class Woken(NamedTuple):
-    """The answer to a `Sleep` when the time is not there yet: an outcome of an `Ask` has been told since the guest slept
-    last."""
+    """The answer to a `Sleep` when the time is not there yet: an outcome of a `SendAndHear` has been told since the guest
+    slept last."""
 
 
 class Sleep(NamedTuple):
@@ -147,7 +147,7 @@ class Sleep(NamedTuple):
 Call = SendAndAwait | Spawn | GetState | SetState | ClearState | OurCapabilities | GetOnExit | Sleep
 """Effects that suspend the guest until `Guest.resume` brings the answer; one is always the last of its poll."""
 
-Effect = Print | SendRequest | SendResponse | Ask | SetOnExit | SaveCapabilities | DropCapabilities | Call
+Effect = Print | SendRequest | SendResponse | SendAndHear | SetOnExit | SaveCapabilities | DropCapabilities | Call
 
 
 class SpawnError(enum.Enum):
@@ -213,13 +213,23 @@ class Guest(Protocol):
         last effect's docstring says. The guest does not run before the next poll."""
 
     def hear(self, number: int, outcome: Arrival | Failure) -> None:
-        """Take the outcome of an `Ask`, also while the guest is polled on another thread."""
+        """Take the outcome of a `SendAndHear`, also while the guest is polled on another thread."""
 
     def close(self) -> None:
         """Drop the guest, whatever state it is in, even spinning. Idempotent."""
 
     def statistics(self) -> GuestStatistics:
         """Return what the guest has used so far."""
+
+
+class HttpMessenger(Protocol):
+    """Turns what a guest asks of servers into requests of its own, and what comes of these into answers."""
+
+    def request(self, call: HttpCall) -> tuple[Address, bytes, LazyLoadBlob | None]:
+        """Return whom to send a request, its body and its blob."""
+
+    def answer(self, outcome: Arrival | Failure) -> ServerAnswer | HttpFailure:
+        """Return what the outcome of that request says; raises nothing, whatever it is."""
 
 
 class GuestConfig(NamedTuple):
@@ -239,7 +249,7 @@ class GuestConfig(NamedTuple):
     host's."""
     files: int = MAX_GUEST_FILES
     """Files of the drive that the guest may have open at once."""
-    http: HttpClient | None = None
+    http: HttpMessenger | None = None
     """Through whom it asks servers by wasi:http; None: through nobody."""
 
 

@@ -6,11 +6,9 @@ that is and what the messages look like is given.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from kernel.contract.address import Address
-from kernel.contract.guest import Arrival, Failure
-from kernel.contract.message import Buffer, LazyLoadBlob
+from kernel.contract.message import Buffer
 
 HttpFields = tuple[tuple[str, bytes], ...]
 """Names in lower case, and values; one name may come several times."""
@@ -25,7 +23,7 @@ class HttpCall(NamedTuple):
     body: Buffer
 
 
-class HttpAnswer(NamedTuple):
+class ServerAnswer(NamedTuple):
     """What a server has answered."""
 
     status: int
@@ -41,13 +39,3 @@ class HttpFailure(NamedTuple):
     internal-error."""
     sentence: str
     """Half a sentence."""
-
-
-class HttpClient(Protocol):
-    """Turns calls into requests of a guest, and what comes of these into answers."""
-
-    def request(self, call: HttpCall) -> tuple[Address, bytes, LazyLoadBlob | None]:
-        """Return whom to send a request, its body and its blob."""
-
-    def answer(self, outcome: Arrival | Failure) -> HttpAnswer | HttpFailure:
-        """Return what the outcome of that request says; raises nothing, whatever it is."""

@@ -229,7 +229,7 @@ class Process:
         self.messages = 0
         """Messages handed to it so far."""
         self.asks: dict[int, int] = {}
-        """The guest's own numbers of its outstanding `Ask`s, by id."""
+        """The guest's own numbers of its outstanding `SendAndHear`s, by id."""
         self.told = False
         """Whether it has been told an outcome of one since it slept last."""
         self.alarm = 0

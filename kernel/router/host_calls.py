@@ -84,7 +84,7 @@ class HostCalls:
         return self._use_state(process, StateAction.CLEAR, b"")
 
     def sleep(self, process: Process, effect: Sleep) -> bool:
-        """Apply a wait for a time, or for the outcome of an `Ask`; one may have come while the guest ran."""
+        """Apply a wait for a time, or for the outcome of a `SendAndHear`; one may have come while the guest ran."""
         if process.told:
             process.told = False
             self._handover.answer_call(process, Woken())

@@ -54,7 +54,6 @@ from kernel.contract.events import (
     WithdrawCapabilities,
 )
 from kernel.contract.guest import (
-    Ask,
     ClearState,
     DropCapabilities,
     Effect,
@@ -66,6 +65,7 @@ from kernel.contract.guest import (
     Print,
     SaveCapabilities,
     SendAndAwait,
+    SendAndHear,
     SendRequest,
     SendResponse,
     SetOnExit,
@@ -163,7 +163,7 @@ class Kernel:
             SendRequest: sending.send_request,
             SendResponse: sending.send_response,
             SendAndAwait: sending.send_and_await,
-            Ask: sending.ask,
+            SendAndHear: sending.ask,
             Print: calls.print,
             SetOnExit: calls.set_on_exit,
             GetOnExit: calls.get_on_exit,

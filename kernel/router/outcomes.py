@@ -109,7 +109,7 @@ class Outcomes:
         self._apply(owner, stall.rest, stall.poll, stall.end)
 
     def _tell(self, owner: Process, number: int, id: int, answer: Arrival | Failure) -> None:
-        """Tell a guest the outcome of an `Ask`, and wake it if it sleeps."""
+        """Tell a guest the outcome of a `SendAndHear`, and wake it if it sleeps."""
         state = self._state
         owner.messages += 1
         if state.tracer is not None:

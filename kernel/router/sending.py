@@ -7,7 +7,7 @@ Owns nothing but the rules; a request that expects a response is in the `Outstan
 from __future__ import annotations
 
 from kernel.contract import limits
-from kernel.contract.guest import Arrival, Ask, Failure, SendAndAwait, SendRequest, SendResponse
+from kernel.contract.guest import Arrival, Failure, SendAndAwait, SendAndHear, SendRequest, SendResponse
 from kernel.contract.json_text import is_json
 from kernel.contract.mailbox import Delivery
 from kernel.contract.message import Envelope, Reason, ReplyTo, Request, Response, returned, size_of
@@ -58,7 +58,7 @@ class Sending:
             self._state.tracer.sent(envelope, self._state.now)
         return self._route(process, envelope, context)
 
-    def ask(self, process: Process, effect: Ask) -> bool:
+    def ask(self, process: Process, effect: SendAndHear) -> bool:
         """Apply a request whose outcome the guest is told."""
         if self._has_too_much(process):
             return True

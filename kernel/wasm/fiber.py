@@ -45,7 +45,7 @@ from kernel.wasm.wasi.state import NANOSECONDS, GuestExit, WasiState, WasiWait
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kernel.contract.guest import Ask
+    from kernel.contract.guest import SendAndHear
     from kernel.contract.message import LazyLoadBlob
     from kernel.files.open_files import OpenFiles
     from kernel.wasm.code import Code
@@ -253,7 +253,7 @@ class Fiber:
         self._ready[0] = 1
 
     def hear(self, number: int, outcome: Arrival | Failure) -> None:
-        """Note the outcome of an `Ask` (see `kernel.contract.guest.Guest.hear`)."""
+        """Note the outcome of a `SendAndHear` (see `kernel.contract.guest.Guest.hear`)."""
         wasi = self.wasi
         if wasi is not None:
             wasi.exchanges.hear(number, outcome)
@@ -348,7 +348,7 @@ class Fiber:
         self.effects.append(Sleep(until / NANOSECONDS))
         return None
 
-    def ask(self, ask: Ask) -> None:
+    def ask(self, ask: SendAndHear) -> None:
         """Send a request of WASI's."""
         self.effects.append(ask)
         self.emitted_another(len(ask.request.body) + (0 if ask.blob is None else len(ask.blob.bytes)))

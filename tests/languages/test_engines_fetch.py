@@ -31,7 +31,8 @@ Fetch = Callable[..., Any]
 @pytest.fixture(scope="module")
 def wasm(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     tools, folder = javascript.tools(), tmp_path_factory.mktemp("fetcher")
-    command = [(tools / "node").read_text(), HERE / "with_http.mjs", tools, HERE / "fetcher.js", WIT, folder / "made"]
+    command: list[Path | str] = [(tools / "node").read_text(), HERE / "with_http.mjs", tools]
+    command += [HERE / "fetcher.js", WIT, folder / "made"]
     subprocess.run(command, env={"TMPDIR": "."}, cwd=folder, check=True, timeout=300)
     return (folder / "made").read_bytes()
 

@@ -1,8 +1,8 @@
 """What one guest asks of servers: requests whose bodies are being written, and answers that are awaited.
 
-A request leaves as an `Ask` when its body is complete; until then nothing of it leaves the guest's record. What becomes
-of it is told from outside, perhaps while the guest runs on another thread (`hear`), and looked at when the guest asks
-(`listen`). Each exchange has an end: at its deadline at the latest it has failed. Pure.
+A request leaves as a `SendAndHear` when its body is complete; until then nothing of it leaves the guest's record. What
+becomes of it is told from outside, perhaps while the guest runs on another thread (`hear`), and looked at when the guest
+asks (`listen`). Each exchange has an end: at its deadline at the latest it has failed. Pure.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kernel.contract.guest import Arrival, Ask, Failure
-from kernel.contract.http import HttpAnswer, HttpCall, HttpClient, HttpFailure, HttpFields
+from kernel.contract.guest import Arrival, Failure, HttpMessenger, SendAndHear
+from kernel.contract.http import HttpCall, HttpFailure, HttpFields, ServerAnswer
 from kernel.contract.limits import MAX_BLOB_BYTES
 from kernel.contract.message import Request
 
@@ -31,7 +31,7 @@ class Exchange:
     number: int
     deadline: int
     """In nanoseconds of the monotonic clock."""
-    outcome: HttpAnswer | HttpFailure | None = None
+    outcome: ServerAnswer | HttpFailure | None = None
     size: int = 0
     """Bytes of an answer that nobody has taken."""
     is_taken: bool = False
@@ -61,7 +61,7 @@ class OutgoingContent:
 class Exchanges:
     """Those of one guest."""
 
-    def __init__(self, client: HttpClient | None, ask: Callable[[Ask], object]) -> None:
+    def __init__(self, client: HttpMessenger | None, ask: Callable[[SendAndHear], object]) -> None:
         """`ask` sends a request."""
         self._client = client
         self._ask = ask
@@ -94,7 +94,7 @@ class Exchanges:
         target, body, blob = self._client.request(call)
         seconds = max(1, -(-(exchange.deadline - now) // NANOSECONDS))
         self._awaited[exchange.number] = exchange
-        self._ask(Ask(exchange.number, target, Request(False, seconds, body), blob))
+        self._ask(SendAndHear(exchange.number, target, Request(False, seconds, body), blob))
 
     def end(self, exchange: Exchange, failure: HttpFailure) -> None:
         """Let an exchange fail, if it is not over."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from kernel.contract.http import HttpAnswer, HttpCall, HttpFailure, HttpFields
+from kernel.contract.http import HttpCall, HttpFailure, HttpFields, ServerAnswer
 from kernel.wasm.wasi.exchanges import DROPPED, LATE, Exchange, OutgoingContent, size_of_fields
 from kernel.wasm.wasi.http_errors import error_code
 from kernel.wasm.wasi.state import (
@@ -65,7 +65,7 @@ _NO_FIELDS_SENT = frozenset(
 
 
 @dataclass(slots=True)
-class Fields:
+class HeaderFields:
     """Headers; names in lower case."""
 
     kind: ClassVar[str] = "wasi:http/types.fields"
@@ -181,7 +181,7 @@ def _release(state: WasiState, content: OutgoingContent) -> None:
 
 
 def _new_fields(state: WasiState) -> int:
-    return state.add(Fields())
+    return state.add(HeaderFields())
 
 
 def _valid(name: str, values: tuple[bytes, ...]) -> tuple[int, Any]:
@@ -196,18 +196,18 @@ def _from_list(state: WasiState, entries: tuple[tuple[str, bytes], ...]) -> tupl
             return refusal
     made = tuple((name.lower(), value) for name, value in entries)
     size = size_of_fields(made)
-    return _FORBIDDEN if size > MAX_FIELDS_BYTES else (0, state.add(Fields(made, held=size)))
+    return _FORBIDDEN if size > MAX_FIELDS_BYTES else (0, state.add(HeaderFields(made, held=size)))
 
 
-def _get(_: WasiState, fields: Fields, name: str) -> tuple[bytes, ...]:
+def _get(_: WasiState, fields: HeaderFields, name: str) -> tuple[bytes, ...]:
     return tuple(value for known, value in fields.entries if known == name.lower())
 
 
-def _has(_: WasiState, fields: Fields, name: str) -> bool:
+def _has(_: WasiState, fields: HeaderFields, name: str) -> bool:
     return any(known == name.lower() for known, _ in fields.entries)
 
 
-def _changed(state: WasiState, fields: Fields, entries: HttpFields) -> tuple[int, Any]:
+def _changed(state: WasiState, fields: HeaderFields, entries: HttpFields) -> tuple[int, Any]:
     size = size_of_fields(entries)
     if size > MAX_FIELDS_BYTES:
         return _FORBIDDEN
@@ -216,7 +216,7 @@ def _changed(state: WasiState, fields: Fields, entries: HttpFields) -> tuple[int
     return _OK
 
 
-def _set(state: WasiState, fields: Fields, name: str, values: tuple[bytes, ...]) -> tuple[int, Any]:
+def _set(state: WasiState, fields: HeaderFields, name: str, values: tuple[bytes, ...]) -> tuple[int, Any]:
     if fields.is_immutable:
         return _IMMUTABLE
     if (refusal := _valid(name, values)) is not _OK:
@@ -225,11 +225,11 @@ def _set(state: WasiState, fields: Fields, name: str, values: tuple[bytes, ...])
     return _changed(state, fields, (*others, *((name.lower(), value) for value in values)))
 
 
-def _delete(state: WasiState, fields: Fields, name: str) -> tuple[int, Any]:
+def _delete(state: WasiState, fields: HeaderFields, name: str) -> tuple[int, Any]:
     return _set(state, fields, name, ())
 
 
-def _append(state: WasiState, fields: Fields, name: str, value: bytes) -> tuple[int, Any]:
+def _append(state: WasiState, fields: HeaderFields, name: str, value: bytes) -> tuple[int, Any]:
     if fields.is_immutable:
         return _IMMUTABLE
     if (refusal := _valid(name, (value,))) is not _OK:
@@ -237,22 +237,22 @@ def _append(state: WasiState, fields: Fields, name: str, value: bytes) -> tuple[
     return _changed(state, fields, (*fields.entries, (name.lower(), value)))
 
 
-def _entries(_: WasiState, fields: Fields) -> HttpFields:
+def _entries(_: WasiState, fields: HeaderFields) -> HttpFields:
     return fields.entries
 
 
-def _clone(state: WasiState, fields: Fields) -> int:
-    return state.add(Fields(fields.entries, held=fields.held))
+def _clone(state: WasiState, fields: HeaderFields) -> int:
+    return state.add(HeaderFields(fields.entries, held=fields.held))
 
 
 def _headers(state: WasiState, whole: OutgoingRequest | IncomingResponse) -> int:
-    return state.add(Fields(whole.fields, is_immutable=True, held=size_of_fields(whole.fields)))
+    return state.add(HeaderFields(whole.fields, is_immutable=True, held=size_of_fields(whole.fields)))
 
 
 # --- requests ---------------------------------------------------------------------------------------------------------
 
 
-def _new_request(state: WasiState, fields: Fields) -> int:
+def _new_request(state: WasiState, fields: HeaderFields) -> int:
     return state.add(OutgoingRequest(fields.entries, fields.held))
 
 
@@ -303,7 +303,7 @@ def _finish(state: WasiState, body: OutgoingBody, trailers: int | None) -> tuple
     content = body.content
     failure, size = content.failure, len(content.data)
     if trailers is not None:
-        state.take(trailers, Fields.kind)
+        state.take(trailers, HeaderFields.kind)
         failure = HttpFailure("HTTP-request-trailer-section-size", "no trailers are sent")
     elif failure is None and content.expected not in (None, size):
         failure = HttpFailure("HTTP-request-body-size", f"it has {size} bytes, and its header says {content.expected}")
@@ -323,7 +323,7 @@ def _timeout(which: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 
 def _handle(state: WasiState, request: OutgoingRequest, options: int | None) -> tuple[int, Any]:
-    """Ask a server, as soon as the body is complete."""
+    """SendAndHear a server, as soon as the body is complete."""
     timeouts = [] if options is None else state.take(options, RequestOptions.kind).timeouts
     if request.authority is None:
         request.dropped(state)
@@ -370,7 +370,7 @@ def _response(state: WasiState, exchange: Exchange) -> Any:
         return _ERROR
     outcome, exchange.outcome = exchange.outcome, LATE
     state.exchanges.taken(exchange)
-    if isinstance(outcome, HttpAnswer):
+    if isinstance(outcome, ServerAnswer):
         size = len(outcome.body) + size_of_fields(outcome.fields)
         if state.has_space(size):
             body = memoryview(outcome.body)

@@ -15,7 +15,7 @@ from kernel.contract.http import HttpFailure
 from kernel.contract.limits import MAX_BLOB_BYTES
 from kernel.files.open_files import APPEND, OpenFile
 from kernel.wasm.wasi.exchanges import OutgoingContent
-from kernel.wasm.wasi.state import InputStream, IoError, OutputStream, Pollable, WasiState, WasiWait
+from kernel.wasm.wasi.state import NO_BYTES, InputStream, IoError, OutputStream, Pollable, WasiState, WasiWait
 
 CHUNK_BYTES = 1 << 16
 """Bytes that one call reads or writes of a stream."""
@@ -63,7 +63,7 @@ def _read(state: WasiState, stream: InputStream, length: int) -> tuple[int, Any]
         stream.position += len(data)
         if stream.position == len(stream.data):  # who has read it all may never drop it
             state.hold(-stream.held)
-            stream.data, stream.position, stream.held = memoryview(b""), 0, 0
+            stream.data, stream.position, stream.held = NO_BYTES, 0, 0
         return (0, data) if data else _END
     try:
         data = state.files.read_at(stream.file, stream.position, min(length, CHUNK_BYTES))
@@ -108,9 +108,7 @@ def _write_content(state: WasiState, content: OutgoingContent, data: bytes) -> t
     """Write to a request's body: what is too much is an error, now and at its end."""
     if not content.is_open:
         return _END
-    if content.failure is None and (
-        len(content.data) + len(data) > MAX_BLOB_BYTES or not state.has_space(len(data))
-    ):
+    if content.failure is None and (len(content.data) + len(data) > MAX_BLOB_BYTES or not state.has_space(len(data))):
         content.failure = HttpFailure("HTTP-request-body-size", f"a body has at most {MAX_BLOB_BYTES} bytes")
     if content.failure is not None:
         return 1, (_FAILED, state.add(IoError(Errno.NOMEM, content.failure)))

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from kernel.contract.drive import Drive, DriveError, Errno
 from kernel.contract.errors import GuestLimit, GuestTrap
-from kernel.contract.guest import Ask
+from kernel.contract.guest import SendAndHear
 from kernel.contract.http import HttpFailure
 from kernel.contract.limits import MAX_BLOB_BYTES
 from kernel.files.open_files import OpenFile, OpenFiles, OpenFolder
@@ -32,6 +32,9 @@ LOOK_NANOSECONDS = 1_000_000
 """How long a guest waits that looks for an answer of a server."""
 MAX_MOMENT = (1 << 64) - 1
 """The last time of a clock, in nanoseconds."""
+
+
+NO_BYTES = memoryview(b"")
 
 
 class GuestExit(GuestTrap):
@@ -72,7 +75,7 @@ class InputStream:
     kind: ClassVar[str] = "wasi:io/streams.input-stream"
     file: OpenFile | None
     position: int = 0
-    data: memoryview = memoryview(b"")
+    data: memoryview = NO_BYTES
     """What is read where there is no file."""
     held: int = 0
 
@@ -114,7 +117,7 @@ class WasiNetwork:
     kind: ClassVar[str] = "wasi:sockets/network.network"
 
 
-def _ask_nobody(_: Ask) -> None:
+def _ask_nobody(_: SendAndHear) -> None:
     pass
 
 

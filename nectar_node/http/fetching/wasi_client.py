@@ -11,7 +11,7 @@ import re
 
 from kernel.contract.address import OUR_NODE, Address
 from kernel.contract.guest import Arrival, Failure
-from kernel.contract.http import HttpAnswer, HttpCall, HttpFailure
+from kernel.contract.http import HttpCall, HttpFailure, ServerAnswer
 from kernel.contract.message import LazyLoadBlob, Reason
 from nectar_node.base.system_processes import HTTP_CLIENT
 from nectar_node.contract.json_shapes import RequestRefused, dump, load_untrusted, variant_untrusted
@@ -51,7 +51,7 @@ _SENTENCES = tuple(
 
 
 class WasiHttpClient:
-    """A `kernel.contract.http.HttpClient`."""
+    """A `kernel.contract.guest.HttpMessenger`."""
 
     def request(self, call: HttpCall) -> tuple[Address, bytes, LazyLoadBlob | None]:
         """Return whom to send a request, its body and its blob."""
@@ -63,7 +63,7 @@ class WasiHttpClient:
         order = {"Http": {"method": call.method, "version": None, "url": call.url, "headers": headers}}
         return _TARGET, dump(order), LazyLoadBlob(None, call.body) if call.body else None
 
-    def answer(self, outcome: Arrival | Failure) -> HttpAnswer | HttpFailure:
+    def answer(self, outcome: Arrival | Failure) -> ServerAnswer | HttpFailure:
         """Return what the outcome of that request says; raises nothing, whatever it is."""
         if isinstance(outcome, Failure):
             reason = outcome.error.reason
@@ -76,7 +76,7 @@ class WasiHttpClient:
             fields = tuple((name.lower(), text.encode("latin-1")) for name, text in answer["headers"].items())
             status = answer["status"]
             if isinstance(status, int) and 0 <= status < 1 << 16:
-                return HttpAnswer(status, fields, b"" if outcome.blob is None else outcome.blob.bytes)
+                return ServerAnswer(status, fields, b"" if outcome.blob is None else outcome.blob.bytes)
         except (RequestRefused, KeyError, TypeError, AttributeError, UnicodeError):
             pass
         return HttpFailure("internal-error", f"{HTTP_CLIENT} has answered what nobody understands")

@@ -7,15 +7,15 @@ import pytest
 from kernel.contract import limits
 from kernel.contract.address import Address
 from kernel.contract.events import Kill, ResumeGuest, TellGuest
-from kernel.contract.guest import Arrival, Ask, Poll, Sleep, Woken
+from kernel.contract.guest import Arrival, Poll, SendAndHear, Sleep, Woken
 from kernel.contract.message import LazyLoadBlob, Reason, Request
 from tests.kernel.rig import Rig, here, pid, respond, send
 
 NOBODY = here("nobody")
 
 
-def ask(number: int, target: Address | None = None, seconds: int = 10) -> Ask:
-    return Ask(number, target or here("b"), Request(False, seconds, b"ask"), LazyLoadBlob(None, b"blob"))
+def ask(number: int, target: Address | None = None, seconds: int = 10) -> SendAndHear:
+    return SendAndHear(number, target or here("b"), Request(False, seconds, b"ask"), LazyLoadBlob(None, b"blob"))
 
 
 def told(rig: Rig) -> list[tuple[int, object]]:

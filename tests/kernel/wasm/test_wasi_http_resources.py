@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from kernel.contract.address import Address
-from kernel.contract.errors import GuestLimit, GuestTrap
-from kernel.contract.guest import Arrival, Ask, Failure
-from kernel.contract.http import HttpAnswer, HttpCall, HttpFailure
+from kernel.contract.errors import BadModule, GuestLimit, GuestTrap
+from kernel.contract.guest import Arrival, Failure, SendAndHear
+from kernel.contract.http import HttpCall, HttpFailure, ServerAnswer
 from kernel.contract.limits import MAX_BLOB_BYTES
 from kernel.contract.message import LazyLoadBlob, Request, Response
 from kernel.wasm.engine import Engine
 from kernel.wasm.wasi import http, io
 from kernel.wasm.wasi.exchanges import Exchanges
 from kernel.wasm.wasi.http import (
-    Fields,
     FutureIncomingResponse,
     FutureTrailers,
+    HeaderFields,
     IncomingBody,
     IncomingResponse,
     OutgoingBody,
@@ -28,6 +29,7 @@ from kernel.wasm.wasi.http import (
     RequestOptions,
 )
 from kernel.wasm.wasi.state import MAX_HELD_BYTES, InputStream, IoError, OutputStream, Pollable, WasiState
+from tests.kernel.wasm import component_texts
 from tests.kernel.wasm.component_texts import guest_component, trap_of
 from tests.kernel.wasm.guests import OUR
 
@@ -44,11 +46,11 @@ class Servers:
     def request(self, call: HttpCall) -> tuple[Address, bytes, LazyLoadBlob | None]:
         return OUR, f"{call.method} {call.url}".encode(), LazyLoadBlob(None, call.body)
 
-    def answer(self, outcome: Arrival | Failure) -> HttpAnswer | HttpFailure:
+    def answer(self, outcome: Arrival | Failure) -> ServerAnswer | HttpFailure:
         if isinstance(outcome, Failure):
             return HttpFailure("internal-error", "why")
         assert outcome.blob is not None
-        return HttpAnswer(200, (("x", b"y"),), outcome.blob.bytes)
+        return ServerAnswer(200, (("x", b"y"),), outcome.blob.bytes)
 
 
 class Guest:
@@ -56,7 +58,7 @@ class Guest:
 
     def __init__(self) -> None:
         self.now = 5
-        self.asked: list[Ask] = []
+        self.asked: list[SendAndHear] = []
         self.exchanges = Exchanges(Servers(), self.asked.append)
         self.state = WasiState(
             lambda _verbosity, _data: None, bytes, lambda: 1, lambda: self.now, None, 16, self.exchanges
@@ -71,12 +73,12 @@ class Guest:
         return self.state.get(made, kind.kind)  # type: ignore[attr-defined]
 
     def request(self) -> OutgoingRequest:
-        found: OutgoingRequest = self.new(OutgoingRequest, "[constructor]outgoing-request", Fields())
+        found: OutgoingRequest = self.new(OutgoingRequest, "[constructor]outgoing-request", HeaderFields())
         assert TYPES["[method]outgoing-request.set-authority"](self.state, found, "example.com") == (0, None)
         return found
 
     def handle(self, request: OutgoingRequest) -> FutureIncomingResponse:
-        """Ask; the guest gives the request away."""
+        """SendAndHear; the guest gives the request away."""
         self.state.take(self.handle_of(request), OutgoingRequest.kind)
         case, future = HANDLE(self.state, request, None)
         assert case == 0
@@ -104,7 +106,7 @@ def guest() -> Guest:
 
 
 def test_headers_are_bounded_and_those_of_a_request_do_not_change(guest: Guest) -> None:
-    fields = guest.new(Fields, "[constructor]fields")
+    fields = guest.new(HeaderFields, "[constructor]fields")
     append, put = TYPES["[method]fields.append"], TYPES["[method]fields.set"]
     assert append(guest.state, fields, "X-Long", b"v" * 60_000) == (0, None)
     assert append(guest.state, fields, "x-more", b"v" * 6000) == FORBIDDEN
@@ -112,18 +114,19 @@ def test_headers_are_bounded_and_those_of_a_request_do_not_change(guest: Guest) 
     assert TYPES["[method]fields.get"](guest.state, fields, "X-LONG") == (b"1", b"2")
     assert append(guest.state, fields, "a", b"line\r\nb: 1") == INVALID
     request = guest.new(OutgoingRequest, "[constructor]outgoing-request", fields)
-    kept = guest.new(Fields, "[method]outgoing-request.headers", request)
+    kept = guest.new(HeaderFields, "[method]outgoing-request.headers", request)
     assert append(guest.state, kept, "a", b"1") == IMMUTABLE
-    copied = guest.new(Fields, "[method]fields.clone", kept)
+    copied = guest.new(HeaderFields, "[method]fields.clone", kept)
     assert append(guest.state, copied, "a", b"1") == (0, None)
 
 
 def test_headers_that_a_guest_copies_without_end_end_it(guest: Guest) -> None:
     entries = tuple((f"x-{n}", b"v" * 600) for n in range(90))
-    fields = guest.new(Fields, "[static]fields.from-list", entries)
+    fields = guest.new(HeaderFields, "[static]fields.from-list", entries)
+    while guest.state.has_space(fields.held):
+        guest.new(HeaderFields, "[method]fields.clone", fields)
     with pytest.raises(GuestLimit, match=f"hold more than {MAX_HELD_BYTES} bytes"):
-        for _ in range(4000):
-            guest.new(Fields, "[method]fields.clone", fields)
+        guest.new(HeaderFields, "[method]fields.clone", fields)
 
 
 def test_a_body_beyond_the_largest_blob_fails_and_its_request_with_it(guest: Guest) -> None:
@@ -223,7 +226,12 @@ def test_a_body_that_is_read_to_its_end_is_held_no_longer(guest: Guest) -> None:
             "(call $call (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 64))",
             "outgoing-body",
         ),
-        ("[method]incoming-response.status", "(param i32) (result i32)", "(drop (call $call (i32.const 1)))", "incoming-response"),
+        (
+            "[method]incoming-response.status",
+            "(param i32) (result i32)",
+            "(drop (call $call (i32.const 1)))",
+            "incoming-response",
+        ),
     ],
 )
 def test_a_handle_of_another_kind_ends_the_guest(
@@ -242,10 +250,22 @@ def test_a_handle_of_another_kind_ends_the_guest(
 def test_who_serves_by_wasi_http_is_told_that_this_is_not_offered(replayable: Engine) -> None:
     imports = '(import "wasi:http/types@0.2.0" (instance $types (export "[constructor]outgoing-response" (func))))'
     lower = '(core func $call (canon lower (func $types "[constructor]outgoing-response")))'
-    wasm = guest_component(
-        imports, (("call (param i32) (result i32)", lower),), "(drop (call $call (i32.const 1)))"
-    )
+    wasm = guest_component(imports, (("call (param i32) (result i32)", lower),), "(drop (call $call (i32.const 1)))")
     assert "wasi:http/types is not offered by this node" in str(trap_of(replayable, wasm))
+
+
+SERVES = """(instance $handler (export "handle" (func $init)))
+  (export "wasi:http/incoming-handler@0.2.10" (instance $handler))"""
+
+
+def test_one_that_serves_by_wasi_http_starts_if_it_is_a_process_too(
+    replayable: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(component_texts, "INIT", component_texts.INIT + SERVES)
+    assert trap_of(replayable, guest_component("", (), "(nop)")) is None
+    monkeypatch.setattr(component_texts, "INIT", component_texts.INIT.replace('(export "init" (func $init))', ""))
+    with pytest.raises(BadModule, match=r"'init'; nothing calls its wasi:http/incoming-handler$"):
+        replayable.load(guest_component("", (), "(nop) (nop)"))
 
 
 # --- whatever a guest does --------------------------------------------------------------------------------------------
@@ -253,7 +273,7 @@ def test_who_serves_by_wasi_http_is_told_that_this_is_not_offered(replayable: En
 _KINDS = {
     kind.kind: kind
     for kind in (
-        *(Fields, OutgoingRequest, OutgoingBody, RequestOptions, FutureIncomingResponse, IncomingResponse),
+        *(HeaderFields, OutgoingRequest, OutgoingBody, RequestOptions, FutureIncomingResponse, IncomingResponse),
         *(IncomingBody, FutureTrailers, InputStream, OutputStream, Pollable, IoError),
     )
 }
@@ -284,8 +304,8 @@ class Storm:
         state = self.guest.state
         fields = TYPES["[static]fields.from-list"](state, (("x-a", self.chance.randbytes(9)),) * 3)
         if fields[0] == 0:
-            TYPES["[method]fields.append"](state, state.get(fields[1], Fields.kind), "content-length", b"9")
-        return TYPES["[constructor]outgoing-request"](state, self.give(Fields))
+            TYPES["[method]fields.append"](state, state.get(fields[1], HeaderFields.kind), "content-length", b"9")
+        return TYPES["[constructor]outgoing-request"](state, self.give(HeaderFields))
 
     def _ask(self) -> object:
         state = self.guest.state
@@ -321,7 +341,7 @@ class Storm:
         return None
 
     def _drop(self) -> object:
-        handle, resource = self.chance.choice(list(self.guest.state._resources.items()) or [(0, Fields())])
+        handle, resource = self.chance.choice(list(self.guest.state._resources.items()) or [(0, HeaderFields())])
         self.guest.state.drop(handle, resource.kind)
         return None
 
@@ -338,10 +358,8 @@ class Storm:
 def test_whatever_a_guest_does_nothing_is_held_of_what_it_has_dropped(seed: int) -> None:
     storm = Storm(seed)
     for _ in range(200):
-        try:
+        with suppress(GuestTrap):
             storm.chance.choice(storm.calls)()
-        except GuestTrap:
-            pass
     guest = storm.guest
     guest.drop_all()
     assert guest.state.has_space(MAX_HELD_BYTES)

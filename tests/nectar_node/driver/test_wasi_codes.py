@@ -12,7 +12,7 @@ import trio
 
 from kernel.contract.address import Address
 from kernel.contract.guest import Arrival, Failure
-from kernel.contract.http import HttpAnswer, HttpCall, HttpFailure
+from kernel.contract.http import HttpCall, HttpFailure, ServerAnswer
 from kernel.contract.message import LazyLoadBlob, Reason, Request, Response, SendError, SendErrorKind
 from kernel.wasm.wasi.http_errors import KNOWN, error_code
 from kernel.wasm.wasi.interfaces import wasi_interface
@@ -151,4 +151,4 @@ def test_several_headers_of_one_name_are_one() -> None:
     assert json.loads(body)["Http"]["headers"] == {"a": "1, 2", "cookie": "b=1; c=2", "x": "\xff"}
     assert blob is None
     answer = CLIENT.answer(arrival({"Ok": {"Http": {"status": 200, "headers": {"A": "\xff"}}}}, b"body"))
-    assert answer == HttpAnswer(200, (("a", b"\xff"),), b"body")
+    assert answer == ServerAnswer(200, (("a", b"\xff"),), b"body")
