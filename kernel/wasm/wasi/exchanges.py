@@ -1,8 +1,8 @@
 """What one guest asks of servers: requests whose bodies are being written, and answers that are awaited.
 
 A request leaves as a `SendAndHear` when its body is complete; until then nothing of it leaves the guest's record. What
-becomes of it is told from outside, perhaps while the guest runs on another thread (`hear`), and looked at when the guest
-asks (`listen`). Each exchange has an end: at its deadline at the latest it has failed. Pure.
+becomes of it is told from outside, perhaps while the guest runs on another thread (`hear`), and looked at when the
+guest asks (`listen`). Each exchange has an end: at its deadline at the latest it has failed. Pure.
 """
 
 from __future__ import annotations
