@@ -133,8 +133,8 @@ class SendAndHear(NamedTuple):
 
 
 class Woken(NamedTuple):
-    """The answer to a `Sleep` when the time is not there yet: an outcome of a `SendAndHear` has been told since the last
-    one."""
+    """The answer to a `Sleep` when the time is not there yet: an outcome of a `SendAndHear` has been told since the
+    last one."""
 
 
 class Sleep(NamedTuple):

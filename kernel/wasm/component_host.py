@@ -12,7 +12,6 @@ from struct import Struct
 from typing import Any
 
 from kernel.contract.errors import BadModule, GuestTrap
-from kernel.contract.limits import MAX_EFFECT_BYTES
 from kernel.wasm import capi
 from kernel.wasm.adapter import FIRST_REALLOC_SLOT, HOST, Adapted, host_numbers
 from kernel.wasm.binary import component as binary
@@ -114,10 +113,6 @@ def component_functions(plan: ComponentPlan, running: Running) -> tuple[list[Ada
     return adapted, functions
 
 
-_CALLS = 4096
-"""Calls of WASI in one poll: fuel counts what a guest does, and not what is done for it."""
-_CALL_BYTES = MAX_EFFECT_BYTES // _CALLS
-"""What each of them counts as in the guest's share."""
 _NUMBERS = {"i32": Scalar.U32, "i64": Scalar.U64}
 
 
@@ -201,9 +196,7 @@ def _wasi(found: WasiFunction) -> Act:
             for i, kind in handles:
                 values[i] = (state.take if kind.owned else state.get)(values[i], kind.resource)
         value = do(state, *values)
-        guest.emitted += _CALL_BYTES
-        if guest.emitted >= MAX_EFFECT_BYTES:
-            guest.throttle()
+        guest.count_call()
         if type(value) is WasiWait:
             return guest.wait(value, lower, target, results)
         if lower is not None:

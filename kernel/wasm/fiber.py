@@ -59,6 +59,10 @@ SLICE_FUEL = 5_000_000
 LEAST_SLICE_SECONDS = TICK_SECONDS / 2
 """A guest that is pre-empted has run for longer than this, and for less than a tick more."""
 
+_CALLS = 4096
+"""Calls of WASI in one poll: fuel counts what a guest does, and not what is done for it."""
+_CALL_BYTES = limits.MAX_EFFECT_BYTES // _CALLS
+"""What each of them counts as in the guest's share."""
 _TABLES = 4
 """A guest's tables and the adapter's one. LLVM's output has one table; each gets its share of MAX_TABLE_ELEMENTS."""
 
@@ -286,6 +290,12 @@ class Fiber:
             return capi.READY
         self.throttle()
         return self.goes_on_when_ready
+
+    def count_call(self) -> None:
+        """Count a call of WASI in the guest's share."""
+        self.emitted += _CALL_BYTES
+        if self.emitted >= limits.MAX_EFFECT_BYTES:
+            self.throttle()
 
     def throttle(self) -> None:
         """Make the guest not ready until the kernel has emptied `effects`, since it has emitted its share."""
