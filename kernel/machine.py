@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.errors import BadModule, GuestTrap
-from kernel.contract.events import Action, Begin, CloseGuest, Continue, Event, Polled, ResumeGuest
+from kernel.contract.events import Action, Begin, CloseGuest, Continue, Event, Polled, ResumeGuest, TellGuest
 from kernel.contract.guest import End, Guest, GuestConfig, GuestStatistics, Poll
 from kernel.router.kernel import Kernel
 
@@ -162,12 +162,19 @@ class Machine:
                     self._quick.append(place)
             elif kind is Continue:
                 self._continue(action)  # type: ignore[arg-type]
+            elif kind is TellGuest:
+                self._tell(action)  # type: ignore[arg-type]
             elif kind is Begin:
                 self._begin(action, now)  # type: ignore[arg-type]
             elif kind is CloseGuest:
                 self._close(action)  # type: ignore[arg-type]
             else:
                 self.actions.append(action)
+
+    def _tell(self, action: TellGuest) -> None:
+        place = self._places.get(action.process)
+        if place is not None:
+            place.guest.hear(action.number, action.outcome)
 
     def _resume_by_account(self, place: _Place) -> None:
         """Queue a guest that has used up slices lately, and has got a message."""

@@ -224,6 +224,14 @@ class ResumeGuest(NamedTuple):
     answer: Answer | OnExit | ProcessId | SpawnError
 
 
+class TellGuest(NamedTuple):
+    """Tell a guest, which may be running, the outcome of a `SendAndHear`."""
+
+    process: ProcessId
+    number: int
+    outcome: Arrival | Failure
+
+
 class Continue(NamedTuple):
     """Let a pre-empted guest run on."""
 
@@ -329,6 +337,7 @@ class Ended:
 
 Action = (
     ResumeGuest
+    | TellGuest
     | Continue
     | Begin
     | CloseGuest

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kernel.contract.address import Address, ProcessId
     from kernel.contract.capability import Capability
     from kernel.contract.drive import Drive
+    from kernel.contract.http import HttpCall, HttpFailure, ServerAnswer
     from kernel.contract.message import LazyLoadBlob, OnExit, Request, Response, SendError
 
 
@@ -119,8 +120,25 @@ class GetOnExit(NamedTuple):
     """The effect of get-on-exit; the answer is an OnExit."""
 
 
+class SendAndHear(NamedTuple):
+    """The effect of a request that is the guest's, and whose outcome is not a message to it: `Guest.hear` is told that
+    under the number, and a guest that sleeps then wakes."""
+
+    number: int
+    """The guest's own for it; each has another one."""
+    target: Address
+    request: Request
+    """It expects a response."""
+    blob: LazyLoadBlob | None
+
+
+class Woken(NamedTuple):
+    """The answer to a `Sleep` when the time is not there yet: an outcome of a `SendAndHear` has been told since the
+    last one."""
+
+
 class Sleep(NamedTuple):
-    """The effect of waiting for a time; the answer, None, comes when it is there."""
+    """The effect of waiting for a time; the answer, None, comes when it is there, or `Woken` before."""
 
     until: float
     """The kernel's time, in seconds."""
@@ -129,7 +147,7 @@ class Sleep(NamedTuple):
 Call = SendAndAwait | Spawn | GetState | SetState | ClearState | OurCapabilities | GetOnExit | Sleep
 """Effects that suspend the guest until `Guest.resume` brings the answer; one is always the last of its poll."""
 
-Effect = Print | SendRequest | SendResponse | SetOnExit | SaveCapabilities | DropCapabilities | Call
+Effect = Print | SendRequest | SendResponse | SendAndHear | SetOnExit | SaveCapabilities | DropCapabilities | Call
 
 
 class SpawnError(enum.Enum):
@@ -157,7 +175,7 @@ class Failure(NamedTuple):
     context: bytes | None
 
 
-Answer = Arrival | Failure | tuple["Capability", ...] | bytes | None
+Answer = Arrival | Failure | tuple["Capability", ...] | bytes | Woken | None
 
 
 class End(NamedTuple):
@@ -194,11 +212,24 @@ class Guest(Protocol):
         """Set the answer that the suspended guest waits for: an Arrival or Failure in state RECEIVE, otherwise as the
         last effect's docstring says. The guest does not run before the next poll."""
 
+    def hear(self, number: int, outcome: Arrival | Failure) -> None:
+        """Take the outcome of a `SendAndHear`, also while the guest is polled on another thread."""
+
     def close(self) -> None:
         """Drop the guest, whatever state it is in, even spinning. Idempotent."""
 
     def statistics(self) -> GuestStatistics:
         """Return what the guest has used so far."""
+
+
+class HttpMessenger(Protocol):
+    """Turns what a guest asks of servers into requests of its own, and what comes of these into answers."""
+
+    def request(self, call: HttpCall) -> tuple[Address, bytes, LazyLoadBlob | None]:
+        """Return whom to send a request, its body and its blob."""
+
+    def answer(self, outcome: Arrival | Failure) -> ServerAnswer | HttpFailure:
+        """Return what the outcome of that request says; raises nothing, whatever it is."""
 
 
 class GuestConfig(NamedTuple):
@@ -218,6 +249,8 @@ class GuestConfig(NamedTuple):
     host's."""
     files: int = MAX_GUEST_FILES
     """Files of the drive that the guest may have open at once."""
+    http: HttpMessenger | None = None
+    """Through whom it asks servers by wasi:http; None: through nobody."""
 
 
 class Generation(enum.Enum):

@@ -175,7 +175,9 @@ class Process:
     __slots__ = (
         "account",
         "address",
+        "alarm",
         "answers_in_flight",
+        "asks",
         "awaited",
         "blob",
         "kin",
@@ -191,6 +193,7 @@ class Process:
         "requests_in_flight",
         "stall",
         "started_at",
+        "told",
         "waiters",
         "waiting",
     )
@@ -225,6 +228,12 @@ class Process:
         """Counts its answers to the node to which it gave the last one."""
         self.messages = 0
         """Messages handed to it so far."""
+        self.asks: dict[int, int] = {}
+        """The guest's own numbers of its outstanding `SendAndHear`s, by id."""
+        self.told = False
+        """Whether it has been told an outcome of one since it slept last."""
+        self.alarm = 0
+        """The number of its last sleep."""
 
     def waits_still(self, before: PendingWork | None) -> bool:
         """Return whether the process waits to send the same message as before it has tried."""

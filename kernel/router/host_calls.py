@@ -17,6 +17,7 @@ from kernel.contract.guest import (
     SetOnExit,
     SetState,
     Sleep,
+    Woken,
 )
 from kernel.contract.process import Process, Waiting
 from kernel.router.handover import Handover
@@ -83,8 +84,12 @@ class HostCalls:
         return self._use_state(process, StateAction.CLEAR, b"")
 
     def sleep(self, process: Process, effect: Sleep) -> bool:
-        """Apply a wait for a time."""
-        self._sleepers.add(process, effect.until)
+        """Apply a wait for a time, or for the outcome of a `SendAndHear`; one may have come while the guest ran."""
+        if process.told:
+            process.told = False
+            self._handover.answer_call(process, Woken())
+        else:
+            self._sleepers.add(process, effect.until)
         return True
 
     def next_deadline(self) -> float | None:

@@ -8,8 +8,8 @@ the prompt of its time (G9). Owns the counts of both.
 from __future__ import annotations
 
 from kernel.contract.address import Address
-from kernel.contract.events import Answered, DeadLetter
-from kernel.contract.guest import Arrival, Failure, Poll
+from kernel.contract.events import Answered, DeadLetter, TellGuest
+from kernel.contract.guest import Arrival, Failure, Poll, Woken
 from kernel.contract.mailbox import Delivery
 from kernel.contract.message import (
     Envelope,
@@ -75,6 +75,9 @@ class Outcomes:
         if owner is None:
             state.emit(Answered(entry.token, answer))
             return
+        if owner.asks and entry.id in owner.asks:
+            self._tell(owner, owner.asks.pop(entry.id), entry.id, answer)
+            return
         waiting = owner.waiting
         if waiting is _RECEIVE or (waiting is _RESPONSE and owner.awaited == entry.id):
             self._handover.give(owner, answer, entry.prompt, False, blob)
@@ -90,13 +93,34 @@ class Outcomes:
         """Stop a process from waiting to send a request that has run out of time (G24)."""
         stall = owner.stall
         assert stall is not None
-        self._state.give_up(owner)
         if stall.poll is Poll.CALL and not stall.rest and owner.awaited == stall.envelope.id:
+            self._state.give_up(owner)
             self._handover.give(owner, *delivery[:4])
             return
         owner.mailbox.put(delivery)
+        self._go_on(owner)
+
+    def _go_on(self, owner: Process) -> None:
+        """Let a process that waited to send a request go on without."""
+        stall = owner.stall
+        assert stall is not None
+        self._state.give_up(owner)
         owner.waiting = Waiting.NOTHING
         self._apply(owner, stall.rest, stall.poll, stall.end)
+
+    def _tell(self, owner: Process, number: int, id: int, answer: Arrival | Failure) -> None:
+        """Tell a guest the outcome of a `SendAndHear`, and wake it if it sleeps."""
+        state = self._state
+        owner.messages += 1
+        if state.tracer is not None:
+            state.tracer.forget(answer)  # it handles on what it handles
+        state.emit(TellGuest(owner.address.process, number, answer))
+        if owner.waiting is Waiting.SLEEP:
+            self._handover.answer_call(owner, Woken())
+            return
+        owner.told = True
+        if owner.waiting is Waiting.ROOM and owner.stall is not None and owner.stall.envelope.id == id:
+            self._go_on(owner)
 
     def _trace(self, entry: Outstanding, answer: Arrival | Failure) -> None:
         tracer, now = self._state.tracer, self._state.now

@@ -7,7 +7,7 @@ Owns nothing but the rules; a request that expects a response is in the `Outstan
 from __future__ import annotations
 
 from kernel.contract import limits
-from kernel.contract.guest import Arrival, Failure, SendAndAwait, SendRequest, SendResponse
+from kernel.contract.guest import Arrival, Failure, SendAndAwait, SendAndHear, SendRequest, SendResponse
 from kernel.contract.json_text import is_json
 from kernel.contract.mailbox import Delivery
 from kernel.contract.message import Envelope, Reason, ReplyTo, Request, Response, returned, size_of
@@ -57,6 +57,18 @@ class Sending:
         if self._state.tracer is not None:
             self._state.tracer.sent(envelope, self._state.now)
         return self._route(process, envelope, context)
+
+    def ask(self, process: Process, effect: SendAndHear) -> bool:
+        """Apply a request whose outcome the guest is told."""
+        if self._has_too_much(process):
+            return True
+        number, target, request, blob = effect
+        envelope = self._build(process, target, request, blob)
+        self._expect(process, envelope, request, None)
+        process.asks[envelope.id] = number
+        if self._state.tracer is not None:
+            self._state.tracer.sent(envelope, self._state.now)
+        return self._route(process, envelope, None)
 
     def send_and_await(self, process: Process, effect: SendAndAwait) -> bool:
         """Apply send-and-await-response (G8)."""

@@ -1,7 +1,7 @@
 """Processes that wait for a time, as WASI lets them: the kernel's own timers.
 
-A process sleeps at most once at a time, so there is at most one entry for each that runs. Those of processes that have
-ended stay until their time comes, or until most entries are such.
+A process sleeps at most once at a time, so there is at most one live entry for each that runs. Those of processes that
+have ended, or were woken before, stay until their time comes, or until most entries are such.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from kernel.contract.address import ProcessId
 from kernel.contract.process import Process, Waiting
 
 _STALE_SLACK = 1024
-"""Entries of ended processes that are tolerated beyond the number of running ones."""
+"""Stale entries that are tolerated beyond the number of running ones."""
 
 
 class Sleepers:
@@ -28,15 +28,16 @@ class Sleepers:
         """Let a process sleep until a time, in seconds."""
         process.waiting = Waiting.SLEEP
         self._number += 1
+        process.alarm = self._number
         heapq.heappush(self._heap, (until, self._number, process))
         if len(self._heap) > 2 * len(self._processes) + _STALE_SLACK:
-            self._heap = [entry for entry in self._heap if self._sleeps(entry[2])]
+            self._heap = [entry for entry in self._heap if self._is_live(entry)]
             heapq.heapify(self._heap)
 
     def next_deadline(self) -> float | None:
         """Return when the first of them wakes, or None."""
         heap = self._heap
-        while heap and not self._sleeps(heap[0][2]):
+        while heap and not self._is_live(heap[0]):
             heapq.heappop(heap)
         return heap[0][0] if heap else None
 
@@ -45,5 +46,8 @@ class Sleepers:
         deadline = self.next_deadline()
         return heapq.heappop(self._heap)[2] if deadline is not None and deadline <= now else None
 
-    def _sleeps(self, process: Process) -> bool:
-        return process.waiting is Waiting.SLEEP and self._processes.get(process.address.process) is process
+    def _is_live(self, entry: tuple[float, int, Process]) -> bool:
+        _, number, process = entry
+        if process.waiting is not Waiting.SLEEP or process.alarm != number:
+            return False
+        return self._processes.get(process.address.process) is process

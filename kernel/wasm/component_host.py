@@ -12,12 +12,11 @@ from struct import Struct
 from typing import Any
 
 from kernel.contract.errors import BadModule, GuestTrap
-from kernel.contract.limits import MAX_EFFECT_BYTES
 from kernel.wasm import capi
 from kernel.wasm.adapter import FIRST_REALLOC_SLOT, HOST, Adapted, host_numbers
 from kernel.wasm.binary.component_plan import DROP, ComponentPlan, LoweredFunction
 from kernel.wasm.canonical.abi import has_pieces, signature
-from kernel.wasm.canonical.wit import INTERFACES, Function, Handle, Interface, Kind, Scalar
+from kernel.wasm.canonical.wit import INTERFACES, Function, Handle, Interface, Kind, Scalar, Variant
 from kernel.wasm.code import Running
 from kernel.wasm.fiber import Fiber, hand_over_codes
 from kernel.wasm.host import (
@@ -113,10 +112,6 @@ def component_functions(plan: ComponentPlan, running: Running) -> tuple[list[Ada
     return adapted, functions
 
 
-_CALLS = 4096
-"""Calls of WASI in one poll: fuel counts what a guest does, and not what is done for it."""
-_CALL_BYTES = MAX_EFFECT_BYTES // _CALLS
-"""What each of them counts as in the guest's share."""
 _NUMBERS = {"i32": Scalar.U32, "i64": Scalar.U64}
 
 
@@ -186,9 +181,10 @@ def _wasi(found: WasiFunction) -> Act:
     function, do = found.function, found.act
     assert do is not None
     lift, lower = compiled_lift(function), compiled_lower(function)
-    handles = [(i, kind.resource) for i, (_, kind) in enumerate(function.params) if isinstance(kind, Handle)]
+    handles = [(i, kind) for i, (_, kind) in enumerate(function.params) if isinstance(kind, Handle)]
     results_flat = signature(function).results
     struct, number_kind = _FLAT[results_flat[0]] if results_flat else (None, 0)
+    is_case = isinstance(function.result, Variant)  # without a payload, where its result is one number
 
     def act(guest: Fiber, raw: memoryview, results: int) -> bytes:
         values, _, target = lift(guest.memory, raw)
@@ -197,18 +193,16 @@ def _wasi(found: WasiFunction) -> Act:
         if handles:
             values = list(values)
             for i, kind in handles:
-                values[i] = state.get(values[i], kind)
+                values[i] = (state.take if kind.owned else state.get)(values[i], kind.resource)
         value = do(state, *values)
-        guest.emitted += _CALL_BYTES
-        if guest.emitted >= MAX_EFFECT_BYTES:
-            guest.throttle()
+        guest.count_call()
         if type(value) is WasiWait:
             return guest.wait(value, lower, target, results)
         if lower is not None:
             guest.lowered = lowered = lower(value, target)
             hand_over_codes(lowered.codes, results)
         elif struct is not None:
-            struct.pack_into(capi.window(results), 0, number_kind, value)
+            struct.pack_into(capi.window(results), 0, number_kind, value[0] if is_case else value)
         return guest.go_on()
 
     return act

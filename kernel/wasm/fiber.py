@@ -30,7 +30,7 @@ import wasmtime
 
 from kernel.contract import limits
 from kernel.contract.errors import BadModule, GuestTrap
-from kernel.contract.guest import Arrival, Effect, End, Failure, GuestConfig, GuestStatistics, Poll, Sleep
+from kernel.contract.guest import Arrival, Effect, End, Failure, GuestConfig, GuestStatistics, Poll, Sleep, Woken
 from kernel.wasm import capi
 from kernel.wasm.adapter import FD_WRITE, FILE_FUNCTIONS, RUN, WASI
 from kernel.wasm.canonical.lower import BATCH, Lower, Lowered, Plain, lower_text
@@ -38,12 +38,14 @@ from kernel.wasm.component_instances import ComponentInstances
 from kernel.wasm.output import OutputLines
 from kernel.wasm.ticker import TICK_SECONDS
 from kernel.wasm.traps import describe
+from kernel.wasm.wasi.exchanges import Exchanges
 from kernel.wasm.wasi.host_drive import HostDrive
 from kernel.wasm.wasi.state import NANOSECONDS, GuestExit, WasiState, WasiWait
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kernel.contract.guest import SendAndHear
     from kernel.contract.message import LazyLoadBlob
     from kernel.files.open_files import OpenFiles
     from kernel.wasm.code import Code
@@ -57,6 +59,10 @@ SLICE_FUEL = 5_000_000
 LEAST_SLICE_SECONDS = TICK_SECONDS / 2
 """A guest that is pre-empted has run for longer than this, and for less than a tick more."""
 
+_CALLS = 4096
+"""Calls of WASI in one poll: fuel counts what a guest does, and not what is done for it."""
+_CALL_BYTES = limits.MAX_EFFECT_BYTES // _CALLS
+"""What each of them counts as in the guest's share."""
 _TABLES = 4
 """A guest's tables and the adapter's one. LLVM's output has one table; each gets its share of MAX_TABLE_ELEMENTS."""
 
@@ -67,6 +73,8 @@ _PACK_CODES = [
 """Packs the number of pieces and the code of each, as results of an asynchronous host function (their kind, i32,
 is 0)."""
 
+_FLAT = Struct(f"<B{capi.VALUE_OFFSET - 1}xI")
+"""How the one result of an asynchronous function is written: its kind, and its number."""
 _WAITING = (Poll.RECEIVE, Poll.CALL)
 _PREEMPTED = Poll.PREEMPTED
 """A module-level name: looking up a member of an enumeration takes 70 nanoseconds, this takes 5."""
@@ -234,12 +242,25 @@ class Fiber:
                 self.last_blob = blob
                 self.blob_bytes_loaded += len(blob.bytes)
         elif self._asleep is not None:
-            answer = self._woken()
+            wait = self._woken(early=type(answer) is Woken)
+            if wait is None:
+                return
+            assert self.wasi is not None
+            self._answer(wait.answer(wait.ready(self.wasi)), wait)
+            self._pending = None
+            self._ready[0] = 1
+            return
         if self._lower is not None:
             self.lowered = lowered = self._lower(answer, self._target)
             hand_over_codes(lowered.codes, self._results)
         self._pending = None
         self._ready[0] = 1
+
+    def hear(self, number: int, outcome: Arrival | Failure) -> None:
+        """Note the outcome of a `SendAndHear` (see `kernel.contract.guest.Guest.hear`)."""
+        wasi = self.wasi
+        if wasi is not None:
+            wasi.exchanges.hear(number, outcome)
 
     def close(self) -> None:
         """Drop the guest (see `kernel.contract.guest.Guest.close`); must not be called while another thread polls."""
@@ -269,6 +290,12 @@ class Fiber:
             return capi.READY
         self.throttle()
         return self.goes_on_when_ready
+
+    def count_call(self) -> None:
+        """Count a call of WASI in the guest's share."""
+        self.emitted += _CALL_BYTES
+        if self.emitted >= limits.MAX_EFFECT_BYTES:
+            self.throttle()
 
     def throttle(self) -> None:
         """Make the guest not ready until the kernel has emptied `effects`, since it has emitted its share."""
@@ -305,18 +332,36 @@ class Fiber:
             self.emitted_another(0)
             self._asleep = wait, until
             return self.suspend(Poll.CALL, lower, target, results)
-        if lower is not None:
-            self.lowered = lowered = lower(ready, target)
-            hand_over_codes(lowered.codes, results)
+        self._lower, self._target, self._results = lower, target, results
+        self._answer(wait.answer(ready), wait)
         return self.go_on()
 
-    def _woken(self) -> tuple[int, ...]:
-        """Return which of the pollables that the guest has slept for are ready."""
+    def _answer(self, answer: object, wait: WasiWait | None) -> None:
+        """Place the answer of the call that is under way; `wait` if it is one of WASI's."""
+        if self._lower is not None:
+            self.lowered = lowered = self._lower(answer, self._target)
+            hand_over_codes(lowered.codes, self._results)
+        elif wait is not None and wait.is_flat:
+            _FLAT.pack_into(_window(self._results), 0, capi.I32, answer)
+
+    def _woken(self, *, early: bool) -> WasiWait | None:
+        """Return what the guest has slept for. If it was woken early and none is ready, it sleeps on, and does not run:
+        None."""
         assert self._asleep is not None
         assert self.wasi is not None
-        (wait, until), self._asleep = self._asleep, None
-        self.wasi.slept(until)
-        return wait.ready(self.wasi)
+        wait, until = self._asleep
+        if not early:
+            self.wasi.slept(until)
+        if wait.ready(self.wasi):
+            self._asleep = None
+            return wait
+        self.effects.append(Sleep(until / NANOSECONDS))
+        return None
+
+    def ask(self, ask: SendAndHear) -> None:
+        """Send a request of WASI's."""
+        self.effects.append(ask)
+        self.emitted_another(len(ask.request.body) + (0 if ask.blob is None else len(ask.blob.bytes)))
 
     def clock(self) -> int:
         """Return WASI's wall clock, in nanoseconds."""
@@ -409,7 +454,8 @@ class Fiber:
         config = self.config
         drive = config.drive if not isinstance(config.drive, str) else HostDrive(config.drive)
         entropy = config.entropy or urandom
-        self.wasi = WasiState(self.write, entropy, self.clock, self.monotonic, drive, config.files)
+        exchanges = Exchanges(config.http, self.ask)
+        self.wasi = WasiState(self.write, entropy, self.clock, self.monotonic, drive, config.files, exchanges)
         self._views = [_NO_MEMORY] * component.memories
         self._linker = linker = capi.linker_new(self._code.engine)
         capi.linker_allow_shadowing(linker, True)

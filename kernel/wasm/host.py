@@ -105,7 +105,7 @@ def selecting(act: Act, memory: int | None) -> Act:
     return select_and_act
 
 
-def asynchronous(name: str, act: Act, running: Running) -> Any:
+def asynchronous(name: str, act: Act, running: Running, *, inside_realloc: bool = False) -> Any:
     """Return the callback, for C, of a host function that may suspend the guest."""
     window = capi.window
 
@@ -114,7 +114,7 @@ def asynchronous(name: str, act: Act, running: Running) -> Any:
     ) -> None:
         guest: Fiber = running.guest
         try:
-            if guest.lowered is not None:
+            if guest.lowered is not None and not inside_realloc:
                 raise GuestTrap(INSIDE_REALLOC)
             try:
                 goes_on = act(guest, window(args), results)

@@ -30,6 +30,7 @@ from nectar_node.driver.allocator import default_budget
 from nectar_node.driver.membership import former_names, has_password, open_directory, read_keys, registrar_key
 from nectar_node.driver.node_store import OpenStore, open_store
 from nectar_node.driver.snapshots import forget_snapshot
+from nectar_node.http.fetching.wasi_client import WasiHttpClient
 from nectar_node.packages.contents import discard_unused, with_copy
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.review import demand, review
@@ -211,4 +212,6 @@ def guest_config(drives: Path, files: int, monotonic: Callable[[], int] | None, 
     drive = drives / str(address.process.package_id)
     # A drive that cannot be made keeps the guest from starting; the engine says so.
     perform(MakeFolder(Location(str(drives), (drive.name,))))
-    return GuestConfig(address, MAX_MEMORY_BYTES, drive=str(drive), files=files, monotonic=monotonic)
+    return GuestConfig(
+        address, MAX_MEMORY_BYTES, drive=str(drive), files=files, monotonic=monotonic, http=WasiHttpClient()
+    )

@@ -48,6 +48,7 @@ from nectar_node.core.core import NodeCore
 from nectar_node.core.kept import decode_untrusted
 from nectar_node.driver.log_budget import LogBudget
 from nectar_node.driver.program_code import load_program
+from nectar_node.http.fetching.wasi_client import WasiHttpClient
 from nectar_node.packages.boot import Boot
 from nectar_node.packages.contents import with_digest
 from nectar_node.packages.decisions import Decision
@@ -527,7 +528,15 @@ class SimNode(Wired):
         root, package = f"{self.spec.name}/vfs", str(address.process.package_id)
         self.disk.perform(MakeFolder(Location(root, (package,))))
         drive = GuestDrive(self.disk, (root, package), self._wall_clock)
-        return GuestConfig(address, MAX_MEMORY_BYTES, chance.randbytes, self._wall_clock, drive, self._monotonic_clock)
+        return GuestConfig(
+            address,
+            MAX_MEMORY_BYTES,
+            chance.randbytes,
+            self._wall_clock,
+            drive,
+            self._monotonic_clock,
+            http=WasiHttpClient(),
+        )
 
     def _wall_clock(self) -> int:
         return max(0, round(self._simulation.wall_clock(self.host) * 1e9))

@@ -20,6 +20,7 @@ from tests.nectar_node.driver.certificates import Authority
 from tests.nectar_node.system.test_http_client import LATE_NAME, PROBE, http, package
 
 NODE = "asks.nec"
+FETCHER = PROBE.parent / "wasip2" / "fetcher.wasm"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -66,8 +67,9 @@ def test_a_process_asks_a_server_by_tls_if_its_user_allows_private_ones(
 ) -> None:
     authority = Authority(tmp_path / "authority")
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
-    packages = tuple(package(tmp_path / name, PROBE.read_bytes(), name=name) for name in ("web", "other"))
-    options = BootOptions(packages=packages, http_client_private=("web:x.nec",))
+    packages = [package(tmp_path / name, PROBE.read_bytes(), name=name) for name in ("web", "other")]
+    packages.append(package(tmp_path / "wasi", FETCHER.read_bytes(), name="wasi"))
+    options = BootOptions(packages=tuple(packages), http_client_private=("web:x.nec", "wasi:x.nec"))
     testnet = LocalTestnet(tmp_path / "testnet")
     with served(authority.serving("localhost")) as port, served() as plain, testnet as network:
         network.boot({NODE: options})
@@ -77,3 +79,6 @@ def test_a_process_asks_a_server_by_tls_if_its_user_allows_private_ones(
         assert ask(network, "main:web:x.nec", f"http://127.0.0.1:{plain}/")[1] == "cba"
         answer, _ = ask(network, "main:other:x.nec", url)
         assert "nectar config set http-client-private" in answer["Err"]["ExecuteRequestFailed"]
+        words = f"ask POST https localhost:{port} / 20000 content-length=100000 100000"
+        by_wasi = network.message(NODE, "our@main:wasi:x.nec", words)["body"]
+        assert by_wasi.split()[:3] == ["200", "100000", str(ord("x") * 100_000)]

@@ -40,6 +40,55 @@ BUSY = """(call $random (i64.const 40) (i32.const 16))
   (i32.store (i32.const 8) (call $later (i64.const 50)))
   (call $poll (i32.const 8) (i32.const 1) (i32.const 16)) (call $drop (i32.const 1))
   (drop (call $stdin)) (call $block (call $later (i64.const 5)))"""
+_HTTP = """(import "wasi:http/types@0.2.10" (instance $types
+    (export "[constructor]fields" (func)) (export "[static]fields.from-list" (func))
+    (export "[constructor]outgoing-request" (func)) (export "[method]outgoing-request.set-authority" (func))
+    (export "[method]outgoing-request.body" (func)) (export "[method]outgoing-body.write" (func))
+    (export "[static]outgoing-body.finish" (func)) (export "[method]future-incoming-response.get" (func))))
+  (import "wasi:http/outgoing-handler@0.2.10" (instance $out (export "handle" (func))))"""
+_IN_MEMORY = "(memory $mem) (realloc $realloc)"
+_HTTP_CALLS = (
+    ("fields (result i32)", '(core func $fields (canon lower (func $types "[constructor]fields")))'),
+    (
+        "from-list (param i32 i32 i32)",
+        f'(core func $from-list (canon lower (func $types "[static]fields.from-list") {_IN_MEMORY}))',
+    ),
+    (
+        "request (param i32) (result i32)",
+        '(core func $request (canon lower (func $types "[constructor]outgoing-request")))',
+    ),
+    (
+        "authority (param i32 i32 i32 i32) (result i32)",
+        f'(core func $authority (canon lower (func $types "[method]outgoing-request.set-authority") {_IN_MEMORY}))',
+    ),
+    (
+        "body (param i32 i32)",
+        f'(core func $body (canon lower (func $types "[method]outgoing-request.body") {_IN_MEMORY}))',
+    ),
+    (
+        "write (param i32 i32)",
+        f'(core func $write (canon lower (func $types "[method]outgoing-body.write") {_IN_MEMORY}))',
+    ),
+    (
+        "finish (param i32 i32 i32 i32)",
+        f'(core func $finish (canon lower (func $types "[static]outgoing-body.finish") {_IN_MEMORY}))',
+    ),
+    ("handle (param i32 i32 i32 i32)", f'(core func $handle (canon lower (func $out "handle") {_IN_MEMORY}))'),
+    (
+        "get (param i32 i32)",
+        f'(core func $get (canon lower (func $types "[method]future-incoming-response.get") {_IN_MEMORY}))',
+    ),
+)
+ASKS = """(local $request i32)
+  (call $from-list (i32.const 0) (i32.const 3) (i32.const 128))
+  (local.set $request (call $request (call $fields)))
+  (drop (call $authority (local.get $request) (i32.const 1) (i32.const 900) (i32.const 4)))
+  (call $body (local.get $request) (i32.const 192))
+  (call $handle (local.get $request) (i32.const 0) (i32.const 0) (i32.const 256))
+  (call $write (i32.load (i32.const 196)) (i32.const 320))
+  (call $finish (i32.load (i32.const 196)) (i32.const 0) (i32.const 0) (i32.const 384))
+  (call $get (i32.load (i32.const 264)) (i32.const 512))"""
+"""What libraries do that ask a server, in their order."""
 Sections = list[tuple[int, bytes]]
 
 
@@ -51,6 +100,7 @@ def _bases() -> list[bytes]:
         guest_component(IO, every, "", f"(func $first {BUSY}) (start $first)"),
         reallocating("(drop (memory.grow (i32.const 1)))"),
         wat(TWO_MEMORIES),
+        guest_component(_HTTP, _HTTP_CALLS, ASKS, '(data (i32.const 900) "x.yz")'),
     ]
 
 

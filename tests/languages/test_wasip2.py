@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nectar_node.base.errors import NoTools
-from tests.languages.wasip2 import GUESTS, cpp, rust
+from tests.languages.wasip2 import GUESTS, cpp, fetcher, rust
 
 
 def test_the_guest_in_cpp_is_what_its_source_compiles_to(tmp_path: Path) -> None:
@@ -21,3 +21,8 @@ def test_the_guest_in_rust_is_what_its_source_compiles_to(tmp_path: Path) -> Non
     except NoTools as error:
         pytest.skip(str(error))
     assert (tmp_path / "rust.wasm").read_bytes() == (GUESTS / "rust.wasm").read_bytes()
+
+
+def test_the_guest_that_asks_servers_is_what_its_source_compiles_to(tmp_path: Path) -> None:
+    fetcher(tmp_path / "fetcher.wasm")
+    assert (tmp_path / "fetcher.wasm").read_bytes() == (GUESTS / "fetcher.wasm").read_bytes()

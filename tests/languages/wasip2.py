@@ -24,8 +24,14 @@ GUESTS = ROOT / "tests" / "guests" / "wasip2"
 ADAPTER = Path("node_modules/@bytecodealliance/jco/lib/wasi_snapshot_preview1.reactor.wasm")
 WORLD = """package tests:visitor;
 world visitor { include nectar:process/process@0.7.0; import wasi:random/random@0.2.12; }
+world fetcher {
+  include nectar:process/process@0.7.0;
+  import wasi:clocks/monotonic-clock@0.2.12;
+  import wasi:http/outgoing-handler@0.2.12;
+  import wasi:http/types@0.2.12;
+}
 """
-_RANDOM = ROOT / "kernel" / "wasm" / "wasi" / "wit" / "random.wit"
+_WITS = ROOT / "kernel" / "wasm" / "wasi" / "wit"
 _RUST = "1.63.0+dfsg1-2"
 _LLVM = "1:14.0.6-12"
 _PACKAGES = (
@@ -56,7 +62,12 @@ def cpp(output: Path) -> None:
     _adapted([*_CPP, "tests/guests/wasip2/visitor.cpp"], output)
 
 
-def _adapted(command: list[Path | str], output: Path, libraries: Path | None = None) -> None:
+def fetcher(output: Path) -> None:
+    """Compile the guest that asks servers, in C++; it has nothing of WASI preview 1."""
+    _adapted([*_CPP, "tests/guests/wasip2/fetcher.cpp"], output, world="fetcher")
+
+
+def _adapted(command: list[Path | str], output: Path, libraries: Path | None = None, world: str = "visitor") -> None:
     """Run a compiler at the repository's root, so that no path of this machine gets into what it makes."""
     with tempfile.TemporaryDirectory() as folder:
         core, whole, wit = (Path(folder) / name for name in ("core.wasm", "whole.wasm", "wit"))
@@ -64,9 +75,9 @@ def _adapted(command: list[Path | str], output: Path, libraries: Path | None = N
         subprocess.run([*command, "-o", core], cwd=ROOT, env=environment, check=True)
         (wit / "deps").mkdir(parents=True)
         (wit / "visitor.wit").write_text(WORLD)
-        for package in (WIT, _RANDOM):
+        for package in (WIT, *_WITS.glob("*.wit")):
             shutil.copy(package, wit / "deps")
-        component(core, whole, wit, "visitor", adapter=javascript.tools() / ADAPTER)
+        component(core, whole, wit, world, adapter=javascript.tools() / ADAPTER if world == "visitor" else None)
         subprocess.run([TOOLS, "strip", "--all", whole, "-o", output], check=True)
 
 
@@ -86,7 +97,7 @@ def _unpack_rust(place: Path) -> None:
         package.unlink()
 
 
-BUILDS = {"rust": rust, "cpp": cpp}
+BUILDS = {"rust": rust, "cpp": cpp, "fetcher": fetcher}
 
 if __name__ == "__main__":
     for name, build in BUILDS.items():

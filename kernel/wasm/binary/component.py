@@ -120,6 +120,7 @@ class _Planner:
         """The interface that is imported, or what one has, by sort and name; None: nobody knows."""
         self._components = 0
         self._exports: dict[str, Any] = {}
+        self._serves = False
         self._links = 0
         self._numbers: dict[LoweredFunction, int] = {}
 
@@ -157,7 +158,8 @@ class _Planner:
     def _finished(self) -> ComponentPlan:
         plan, init = self._plan, self._exports.get("init")
         if not isinstance(init, _Lift):
-            raise BadModule("it exports no function of the name 'init'")
+            why = "; nothing calls its wasi:http/incoming-handler" if self._serves else ""
+            raise BadModule(f"it exports no function of the name 'init'{why}")
         if not isinstance(init.function, CoreExport) or init.memory is None or init.realloc is None:
             raise BadModule("its export 'init' has the wrong type")
         plan.init, plan.init_memory, plan.init_realloc = init.function, init.memory, init.realloc
@@ -418,6 +420,7 @@ class _Planner:
             self._define(sort, item)
         if sort == "function":
             self._exports[name] = item
+        self._serves |= name.startswith("wasi:http/incoming-handler@")
 
     # --- canonical functions ------------------------------------------------------------------------------------------
 

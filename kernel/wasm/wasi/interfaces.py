@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from kernel.wasm.canonical.abi import layout, payload_offset
 from kernel.wasm.canonical.wit import Enumeration, Function, Handle, Variant
-from kernel.wasm.wasi import cli, clocks, files, io, random, sockets
+from kernel.wasm.wasi import cli, clocks, files, http, io, random, sockets
 from kernel.wasm.wasi.text import WasiInterface, read_packages
 
 _PACKAGES = ("io", "clocks", "random", "filesystem", "cli", "sockets", "http")
@@ -28,6 +28,7 @@ ACTS: dict[str, dict[str, Callable[..., Any]]] = {
     **cli.ACTS,
     **files.ACTS,
     **sockets.ACTS,
+    **http.ACTS,
 }
 _KNOWN = 4096
 """Functions that are remembered by the names under which components import them."""

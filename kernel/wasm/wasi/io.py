@@ -1,6 +1,7 @@
 """The interfaces of wasi:io: what is waited for, and streams.
 
-No stream makes anybody wait: standard output goes to the log, files are files. So all streams are ready at all times.
+No stream makes anybody wait: standard output goes to the log, files are files, and bodies are whole. So all streams are
+ready at all times.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from typing import Any
 
 from kernel.contract.drive import DriveError, Errno
 from kernel.contract.errors import GuestTrap
+from kernel.contract.http import HttpFailure
+from kernel.contract.limits import MAX_BLOB_BYTES
 from kernel.files.open_files import APPEND, OpenFile
-from kernel.wasm.wasi.state import InputStream, IoError, OutputStream, Pollable, WasiState, WasiWait
+from kernel.wasm.wasi.exchanges import OutgoingContent
+from kernel.wasm.wasi.state import NO_BYTES, InputStream, IoError, OutputStream, Pollable, WasiState, WasiWait
 
 CHUNK_BYTES = 1 << 16
 """Bytes that one call reads or writes of a stream."""
@@ -30,11 +34,12 @@ def _failed(state: WasiState, errno: Errno) -> tuple[int, Any]:
 
 
 def _to_debug_string(_: WasiState, error: IoError) -> str:
-    return error.errno.name
+    return error.errno.name if error.http is None else error.http.sentence
 
 
-def _ready(state: WasiState, pollable: Pollable) -> bool:
-    return state.is_ready(pollable)
+def _ready(state: WasiState, pollable: Pollable) -> bool | WasiWait:
+    found: bool | WasiWait = state.look(pollable, lambda: state.is_ready(pollable), is_flat=True)
+    return found
 
 
 def _block(_: WasiState, pollable: Pollable) -> WasiWait:
@@ -51,10 +56,15 @@ def _poll(state: WasiState, handles: tuple[int, ...]) -> WasiWait:
 
 
 def _read(state: WasiState, stream: InputStream, length: int) -> tuple[int, Any]:
-    if stream.file is None:
-        return _END
     if not length:
-        return 0, b""
+        return (0, b"") if stream.file is not None or stream.position < len(stream.data) else _END
+    if stream.file is None:
+        data = bytes(stream.data[stream.position : stream.position + min(length, CHUNK_BYTES)])
+        stream.position += len(data)
+        if stream.position == len(stream.data):  # who has read it all may never drop it
+            state.hold(-stream.held)
+            stream.data, stream.position, stream.held = NO_BYTES, 0, 0
+        return (0, data) if data else _END
     try:
         data = state.files.read_at(stream.file, stream.position, min(length, CHUNK_BYTES))
     except DriveError as refusal:
@@ -69,7 +79,7 @@ def _skip(state: WasiState, stream: InputStream, length: int) -> tuple[int, Any]
 
 
 def _subscribe(state: WasiState, _: InputStream | OutputStream) -> int:
-    return state.add(Pollable(None))
+    return state.add_ready()
 
 
 # --- output -----------------------------------------------------------------------------------------------------------
@@ -82,6 +92,8 @@ def _check_write(_: WasiState, _stream: OutputStream) -> tuple[int, int]:
 def _write(state: WasiState, stream: OutputStream, data: bytes) -> tuple[int, Any]:
     if len(data) > CHUNK_BYTES:
         raise GuestTrap(f"it writes {len(data)} bytes at once, and was told that {CHUNK_BYTES} may be")
+    if stream.content is not None:
+        return _write_content(state, stream.content, data)
     if stream.file is None:
         state.write(stream.verbosity, data)
         return OK
@@ -89,6 +101,19 @@ def _write(state: WasiState, stream: OutputStream, data: bytes) -> tuple[int, An
         _write_file(state, stream, stream.file, data)
     except DriveError as refusal:
         return _failed(state, refusal.errno)
+    return OK
+
+
+def _write_content(state: WasiState, content: OutgoingContent, data: bytes) -> tuple[int, Any]:
+    """Write to a request's body: what is too much is an error, now and at its end."""
+    if not content.is_open:
+        return _END
+    if content.failure is None and (len(content.data) + len(data) > MAX_BLOB_BYTES or not state.has_space(len(data))):
+        content.failure = HttpFailure("HTTP-request-body-size", f"a body has at most {MAX_BLOB_BYTES} bytes")
+    if content.failure is not None:
+        return 1, (_FAILED, state.add(IoError(Errno.NOMEM, content.failure)))
+    state.hold(len(data))
+    content.data += data
     return OK
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Callable
 
@@ -98,6 +99,17 @@ _ASK_CLOCK = "(i32.store8 (i32.const 200) (call $clock (i32.const {kind}) (i64.c
 def test_in_replayable_runs_the_wall_clock_and_the_monotonic_one_are_two(replayable: Engine) -> None:
     assert clock_answers(replayable, 0) == (0, struct.pack("<q", clock()))
     assert clock_answers(replayable, 1) == (0, struct.pack("<q", 5))
+
+
+def test_g23_calls_count_in_a_slice_of_fuel_so_that_one_ends_soon(replayable: Engine) -> None:
+    calls = itertools.count()
+    body = "(loop $again (drop (call $clock (i32.const 1) (i64.const 1) (i32.const 128))) (br $again))"
+    config = GuestConfig(OUR, MEMORY, entropy, clock, monotonic=lambda: next(calls))
+    guest = loaded(replayable, wat(body, imports=CLOCKS)).start(config)
+    for _ in range(3):
+        assert guest.poll() is Poll.PREEMPTED
+    guest.close()
+    assert next(calls) <= 3 * 4096
 
 
 @pytest.mark.parametrize("kind", [2, 3])
