@@ -54,6 +54,9 @@ FUEL = 1 << 62
 SLICE_FUEL = 5_000_000
 """Units of fuel of one slice in a replayable run; about as long as a tick."""
 
+_SLICES_OF_A_SHARE = 10
+"""What a poll in which a guest has emitted its share counts as: to apply it takes about as long as so many slices."""
+
 LEAST_SLICE_SECONDS = TICK_SECONDS / 2
 """A guest that is pre-empted has run for longer than this, and for less than a tick more."""
 
@@ -96,6 +99,7 @@ class Fiber:
         "_results",
         "_seconds",
         "_selected",
+        "_slices",
         "_store",
         "_target",
         "_throttled",
@@ -148,6 +152,8 @@ class Fiber:
         self._results = 0
         self._throttled = False
         self._polls = 0
+        self._slices = 0
+        """Slices used up since it waited last, in a replayable run."""
         self._seconds = 0.0
         self._memory_bytes = 0
         self._code = code
@@ -197,7 +203,7 @@ class Fiber:
         if ticker is None:
             while _poll(self._future) and not self._call_ended():
                 pass
-            return self._pending or _PREEMPTED
+            return self._pending or self._slice_ended()
         started = perf_counter()
         polls = ticker.polls
         polls.append(None)
@@ -240,6 +246,7 @@ class Fiber:
             hand_over_codes(lowered.codes, self._results)
         self._pending = None
         self._ready[0] = 1
+        self._slices = 0
 
     def close(self) -> None:
         """Drop the guest (see `kernel.contract.guest.Guest.close`); must not be called while another thread polls."""
@@ -533,6 +540,20 @@ class Fiber:
             return False
         self._finish()
         return True
+
+    def _slice_ended(self) -> Poll:
+        """Count a slice of a replayable run; end the guest if it has used up all that it may."""
+        self._slices += _SLICES_OF_A_SHARE if self._throttled else 1
+        most = self.config.slices
+        if most is None or self._slices <= most:
+            return _PREEMPTED
+        self.end = End(
+            f"it has used up {most:,} slices without waiting for anything: an endless loop, or more computing than a "
+            "simulation allows"
+        )
+        self._pending = Poll.ENDED
+        self._drop()
+        return Poll.ENDED
 
     def _finish(self) -> None:
         cells, trap = self._cells, None
