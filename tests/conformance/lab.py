@@ -114,7 +114,8 @@ class SimLab:
     def __init__(self, engine: Engine, folder: Path, nodes: int, behaviour: LinkBehaviour | None = None) -> None:
         self.simulation = Simulation(SEED, engine, behaviour)
         # What guests hold no garbage collector sees: tens of megabytes each, with an interpreter in them.
-        weakref.finalize(self, self.simulation.close)
+        self.close = weakref.finalize(self, self.simulation.close)
+        """End the nodes; happens by itself when nothing refers to the lab any more."""
         self.folder = folder / PACKAGE.partition(":")[0]
         self.folder.mkdir()
         _lay_down(self.folder)

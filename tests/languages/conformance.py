@@ -24,13 +24,7 @@ BUILDS: dict[str, tuple[Path, Callable[[Path, Path], None]]] = {
     "javascript": (PROBES / "probe.ts", javascript.build),
 }
 ZIG_ALONE: dict[str, str] = {
-    "test_crash_at_every_write": "boots a node for each write of a disk, which does not know of languages",
-    "test_saved_states": "the same, for each write of a state",
     "test_main": "of the table of promises; no guest runs",
-    "test_g22_g23_a_crash_stays_inside_and_has_a_line_in_the_log": "an interpreter prints a traceback, too, and ends "
-    "an endless recursion by an exception",
-    "test_g23_memory_is_bounded": "counts pages, some of which an interpreter has for itself",
-    "test_g8_awaiting_oneself_or_nothing_traps_and_says_so[python-b-": "the SDK for Python refuses that itself",
 }
 """Files, and beginnings of tests' names, that are not run with a probe in another language, and why."""
 
