@@ -6,9 +6,8 @@ A plugin, so that the tests are those of the probe in Zig, from the same files. 
 
 from __future__ import annotations
 
-import gc
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
 
@@ -26,7 +25,10 @@ BUILDS: dict[str, tuple[Path, Callable[[Path, Path], None]]] = {
 ZIG_ALONE: dict[str, str] = {
     "test_main": "of the table of promises; no guest runs",
 }
-"""Files, and beginnings of tests' names, that are not run with a probe in another language, and why."""
+"""Files that are not run with a probe in another language, and why."""
+AT_EVERY_WRITE = ("test_crash_at_every_write", "test_saved_states")
+"""Files whose tests boot a node for each write of a disk: a quarter of an hour, with interpreters, so `make soak` has
+them."""
 
 
 @cache
@@ -56,16 +58,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark them, and leave out what cannot go for them."""
-    alone = tuple(ZIG_ALONE)
-    items[:] = [item for item in items if item.path.stem not in alone and not item.name.startswith(alone)]
+    items[:] = [item for item in items if item.path.stem not in ZIG_ALONE]
     for item in items:
         if item.path.parent.name == "conformance":
             item.add_marker(pytest.mark.languages)
+        if item.path.stem in AT_EVERY_WRITE:
+            item.add_marker(pytest.mark.long)
 
 
-@pytest.fixture(autouse=True)
-def _free_guests(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Collect what a test leaves: packages of 18 MB each on simulated disks, in few objects."""
-    yield
-    if request.module.__name__.startswith("tests.conformance."):
-        gc.collect()
