@@ -54,6 +54,8 @@ FUEL = 1 << 62
 SLICE_FUEL = 5_000_000
 """Units of fuel of one slice in a replayable run; about as long as a tick."""
 
+_NEARLY_FULL = 0.75
+"""The share of its memory from which on a component may have ended for want of more: what it could not get was large."""
 _SLICES_OF_A_SHARE = 10
 """What a poll in which a guest has emitted its share counts as: to apply it takes about as long as so many slices."""
 
@@ -569,6 +571,8 @@ class Fiber:
                 trap = describe(str(error))
         cells.trap = cells.error = None
         self.effects.extend(self._lines.end())
+        if trap and self._instances is not None:
+            trap += self._memory_words()
         self.end = End(trap)
         self._pending = Poll.ENDED
         self._drop()
@@ -576,6 +580,15 @@ class Fiber:
         if error_of_ours is not None and not isinstance(error_of_ours, Exception):
             # KeyboardInterrupt and its like hit us, not the guest: the caller of `poll` is to know.
             raise error_of_ours
+
+    def _memory_words(self) -> str:
+        """Return what to add to the reason why a component has ended: an interpreter that has no memory left hardly ever
+        gets to say so."""
+        self._look_at_memory()
+        most = min(self.config.memory_bytes, limits.MAX_MEMORY_BYTES)
+        if self._memory_bytes < most * _NEARLY_FULL:
+            return ""
+        return f"; it has {self._memory_bytes >> 20} MiB of memory, and {most >> 20} MiB is the most"
 
     def _drop(self) -> None:
         """Release everything; the record itself stays readable."""
