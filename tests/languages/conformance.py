@@ -64,5 +64,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.languages)
         if item.path.stem in AT_EVERY_WRITE:
             item.add_marker(pytest.mark.long)
-
-
