@@ -219,8 +219,8 @@ class GuestConfig(NamedTuple):
     files: int = MAX_GUEST_FILES
     """Files of the drive that the guest may have open at once."""
     slices: int | None = None
-    """Slices that the guest may use up before it waits for something; one more ends it. None: any number, as it harms no
-    other. Given in simulations, where no time passes while a guest computes."""
+    """Slices that the guest may use up before it waits for something; one more ends it. None: any number. Given in
+    simulations, where no time passes while a guest computes."""
 
 
 class Generation(enum.Enum):

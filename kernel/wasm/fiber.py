@@ -55,7 +55,7 @@ SLICE_FUEL = 5_000_000
 """Units of fuel of one slice in a replayable run; about as long as a tick."""
 
 _NEARLY_FULL = 0.75
-"""The share of its memory from which on a component may have ended for want of more: what it could not get was large."""
+"""The share of its memory from which on a component may have ended for want of more: it may have asked for much."""
 _SLICES_OF_A_SHARE = 10
 """What a poll in which a guest has emitted its share counts as: to apply it takes about as long as so many slices."""
 
@@ -582,8 +582,8 @@ class Fiber:
             raise error_of_ours
 
     def _memory_words(self) -> str:
-        """Return what to add to the reason why a component has ended: an interpreter that has no memory left hardly ever
-        gets to say so."""
+        """Return what to add to the reason why a component has ended: an interpreter that has no memory left seldom gets
+        to say so."""
         self._look_at_memory()
         most = min(self.config.memory_bytes, limits.MAX_MEMORY_BYTES)
         if self._memory_bytes < most * _NEARLY_FULL:
