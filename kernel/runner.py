@@ -53,8 +53,8 @@ class Runnable(Protocol):
     def can_run(self) -> bool:
         """Whether `run` has anything to do."""
 
-    def run(self, now: float, polls: int) -> int:
-        """Let guests run, at most so many polls; return how many of these are left."""
+    def run(self, now: float, polls: int) -> object:
+        """Let guests run, at most so many polls."""
 
     def next_deadline(self) -> float | None:
         """Return when `on_timer` has something to do."""

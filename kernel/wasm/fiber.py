@@ -582,8 +582,8 @@ class Fiber:
             raise error_of_ours
 
     def _memory_words(self) -> str:
-        """Return what to add to the reason why a component has ended: an interpreter that has no memory left seldom gets
-        to say so."""
+        """Return what to add to the reason why a component has ended: an interpreter without memory seldom gets to say
+        so."""
         self._look_at_memory()
         most = min(self.config.memory_bytes, limits.MAX_MEMORY_BYTES)
         if self._memory_bytes < most * _NEARLY_FULL:
