@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from kernel.wasm.engine import Engine
 from nectar_node.base.errors import DoesNotCompile
+from nectar_node.contract.config import module_cache
 from nectar_node.toolchains import javascript
 from testnet.testing.package_lab import PackageLab
 
@@ -40,6 +42,8 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package of the probe."""
     folder = tmp_path_factory.mktemp("javascript") / "probe"
     javascript.build(SOURCE, folder / "probe.wasm")
+    # A node compiles a process that it does not know while the test waits for its start.
+    Engine(module_cache(), replayable=False).load((folder / "probe.wasm").read_bytes())
     (folder / "manifest.json").write_text(json.dumps([MANIFEST]))
     (folder / "metadata.json").write_text(json.dumps({"package": "probe", "publisher": "local"}))
     return folder
