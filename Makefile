@@ -40,11 +40,11 @@ test-browser: $(READY) ## run the tests in a real browser, which needs Chromium 
 
 .PHONY: test-languages
 test-languages: $(READY) ## run the tests of processes in all languages, whose compilers it installs (ARGS=… goes to pytest)
-	@$(RUN) -m pytest tests/languages -m languages --numprocesses 2 --dist loadfile $(ARGS)
+	@$(RUN) -m pytest tests/languages -m 'languages and not long' --numprocesses 2 --dist loadfile $(ARGS)
 
 .PHONY: conformance-languages
 conformance-languages: $(READY) ## the conformance tests with probes in Python and JavaScript (ARGS=… goes to pytest)
-	@$(RUN) -m pytest -p tests.languages.conformance tests/conformance -m languages --numprocesses 2 --dist loadfile $(ARGS)
+	@$(RUN) -m pytest -p tests.languages.conformance tests/conformance -m 'languages and not long' --numprocesses 2 --dist loadfile $(ARGS)
 
 .PHONY: screenshots
 screenshots: $(READY) ## the same, and take the pictures of the docs anew
@@ -76,7 +76,8 @@ mutants: $(READY) ## break the implementation in named ways; some scenario notic
 soak: $(READY) ## explore kernel and net far longer than the tests do; CUTS=10000 connections cut at random (SEED=…)
 	@$(RUN) -m tests.net.soak --cuts $(or $(CUTS),10000) $(if $(SEED),--seed $(SEED))
 	@$(RUN) -m tests.end_to_end.kills --kills $(or $(KILLS),500) $(if $(SEED),--seed $(SEED))
-	@$(RUN) -m pytest -m long
+	@$(RUN) -m pytest -m 'long and not languages'
+	@$(RUN) -m pytest -p tests.languages.conformance tests/conformance tests/languages -m 'long and languages'
 	@HYPOTHESIS_PROFILE=soak $(RUN) -m pytest tests/kernel/test_state_machines.py tests/kernel/wasm/test_lift.py tests/net/test_nothing_lost.py $(ARGS)
 
 .PHONY: levels

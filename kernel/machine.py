@@ -96,9 +96,10 @@ class Machine:
         """Whether `run` has anything to do."""
         return bool(self._quick or self._ended) or (bool(self._busy) and not self._lends)
 
-    def run(self, now: float, polls: int) -> None:
-        """Poll guests that can run, at most `polls` times. If busy guests are lent out, also stop as soon as one has
-        used up a time slice, so that what has happened meanwhile does not wait for another slice."""
+    def run(self, now: float, polls: int) -> int:
+        """Poll guests that can run, at most `polls` times; return how many of these are left. If busy guests are lent
+        out, also stop as soon as one has used up a time slice, so that what has happened meanwhile does not wait for
+        another slice."""
         self._dropped = 0
         while self._ended and self._dropped < DROPS:
             self._drop(self._ended.popleft())
@@ -112,7 +113,7 @@ class Machine:
                 self._in_a_row = 0
                 place = busy.popleft()
             else:
-                return
+                return polls + 1
             if place.closed:
                 continue
             guest = place.guest
@@ -121,7 +122,8 @@ class Machine:
             guest.effects.clear()  # before it runs again; and no blob stays alive for having been sent
             perform(actions, now)
             if poll is _PREEMPTED and self._lends:
-                return
+                return polls
+        return 0
 
     # --- guests on other threads ------------------------------------------------------------------------------------
 

@@ -53,7 +53,7 @@ class Runnable(Protocol):
     def can_run(self) -> bool:
         """Whether `run` has anything to do."""
 
-    def run(self, now: float, polls: int) -> None:
+    def run(self, now: float, polls: int) -> object:
         """Let guests run, at most so many polls."""
 
     def next_deadline(self) -> float | None:

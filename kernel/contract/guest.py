@@ -251,6 +251,9 @@ class GuestConfig(NamedTuple):
     """Files of the drive that the guest may have open at once."""
     http: HttpMessenger | None = None
     """Through whom it asks servers by wasi:http; None: through nobody."""
+    slices: int | None = None
+    """Slices that the guest may use up before it waits for something; one more ends it. None: any number. Given in
+    simulations, where no time passes while a guest computes."""
 
 
 class Generation(enum.Enum):

@@ -56,6 +56,11 @@ FUEL = 1 << 62
 SLICE_FUEL = 5_000_000
 """Units of fuel of one slice in a replayable run; about as long as a tick."""
 
+_NEARLY_FULL = 0.75
+"""The share of its memory from which on a component may have ended for want of more: it may have asked for much."""
+_SLICES_OF_A_SHARE = 10
+"""What a poll in which a guest has emitted its share counts as: to apply it takes about as long as so many slices."""
+
 LEAST_SLICE_SECONDS = TICK_SECONDS / 2
 """A guest that is pre-empted has run for longer than this, and for less than a tick more."""
 
@@ -104,6 +109,7 @@ class Fiber:
         "_results",
         "_seconds",
         "_selected",
+        "_slices",
         "_store",
         "_target",
         "_throttled",
@@ -156,6 +162,8 @@ class Fiber:
         self._results = 0
         self._throttled = False
         self._polls = 0
+        self._slices = 0
+        """Slices used up since it waited last, in a replayable run."""
         self._seconds = 0.0
         self._memory_bytes = 0
         self._code = code
@@ -205,7 +213,7 @@ class Fiber:
         if ticker is None:
             while _poll(self._future) and not self._call_ended():
                 pass
-            return self._pending or _PREEMPTED
+            return self._pending or self._slice_ended()
         started = perf_counter()
         polls = ticker.polls
         polls.append(None)
@@ -255,6 +263,7 @@ class Fiber:
             hand_over_codes(lowered.codes, self._results)
         self._pending = None
         self._ready[0] = 1
+        self._slices = 0
 
     def hear(self, number: int, outcome: Arrival | Failure) -> None:
         """Note the outcome of a `SendAndHear` (see `kernel.contract.guest.Guest.hear`)."""
@@ -580,6 +589,20 @@ class Fiber:
         self._finish()
         return True
 
+    def _slice_ended(self) -> Poll:
+        """Count a slice of a replayable run; end the guest if it has used up all that it may."""
+        self._slices += _SLICES_OF_A_SHARE if self._throttled else 1
+        most = self.config.slices
+        if most is None or self._slices <= most:
+            return _PREEMPTED
+        self.end = End(
+            f"it has used up {most:,} slices without waiting for anything: an endless loop, or more computing than a "
+            "simulation allows"
+        )
+        self._pending = Poll.ENDED
+        self._drop()
+        return Poll.ENDED
+
     def _finish(self) -> None:
         cells, trap = self._cells, None
         if self._exit_code is not None:
@@ -594,6 +617,8 @@ class Fiber:
                 trap = describe(str(error))
         cells.trap = cells.error = None
         self.effects.extend(self._lines.end())
+        if trap and self._instances is not None:
+            trap += self._memory_words()
         self.end = End(trap)
         self._pending = Poll.ENDED
         self._drop()
@@ -601,6 +626,15 @@ class Fiber:
         if error_of_ours is not None and not isinstance(error_of_ours, Exception):
             # KeyboardInterrupt and its like hit us, not the guest: the caller of `poll` is to know.
             raise error_of_ours
+
+    def _memory_words(self) -> str:
+        """Return what to add to the reason why a component has ended: an interpreter without memory seldom gets to say
+        so."""
+        self._look_at_memory()
+        most = min(self.config.memory_bytes, limits.MAX_MEMORY_BYTES)
+        if self._memory_bytes < most * _NEARLY_FULL:
+            return ""
+        return f"; it has {self._memory_bytes >> 20} MiB of memory, and {most >> 20} MiB is the most"
 
     def _drop(self) -> None:
         """Release everything; the record itself stays readable."""

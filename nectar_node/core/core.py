@@ -291,12 +291,13 @@ class NodeCore:
         """Whether `run` has anything to do."""
         return self.torn is None and self.machine.can_run
 
-    def run(self, now: float, polls: int) -> None:
-        """Let guests run, for at most `polls` polls."""
+    def run(self, now: float, polls: int) -> int:
+        """Let guests run, for at most `polls` polls; return how many of these are left."""
         try:
-            self.machine.run(now, polls)
+            return self.machine.run(now, polls)
         except Exception as error:
             self._tear("guests ran", error)
+            return 0
 
     def take_busy(self) -> Guest | None:
         """Lend out a guest that keeps using up its slices, to be polled on another thread; None: there is none."""

@@ -18,11 +18,12 @@ _inodes = count(1)
 class File:
     """A file. The zeros at its end take no memory until something is written after them."""
 
-    data: bytearray = field(default_factory=bytearray)
+    data: bytes | bytearray = b""
+    """Bytes that other files may share, until something is written: of an interpreter there are twenty megabytes."""
     zeros: int = 0
     """The number of zero bytes after `data`."""
     modified: int = 0
-    synced: bytearray = field(default_factory=bytearray)
+    synced: bytes | bytearray = b""
     """The content of the last sync."""
     synced_zeros: int = 0
     clean: int = 0
@@ -70,42 +71,45 @@ class File:
         if not data:
             return
         end = offset + len(data)
-        self._changes(min(offset, len(self.data)))
+        own = self._changes(min(offset, len(self.data)))
         whole = max(len(self), end)
-        if len(self.data) < offset:
-            self.data.extend(bytes(offset - len(self.data)))
-        self.data[offset:end] = data
+        if len(own) < offset:
+            own.extend(bytes(offset - len(own)))
+        own[offset:end] = data
         self.zeros = whole - len(self.data)
 
     def set_length(self, length: int) -> None:
         """Truncate the file, or fill it up with zeros."""
         if length < len(self):
             self.cut = length if self.cut is None else min(self.cut, length)
-        self._changes(min(length, len(self.data)))
-        del self.data[length:]
+        del self._changes(min(length, len(self.data)))[length:]
         self.zeros = length - len(self.data)
 
-    def _changes(self, start: int) -> None:
-        """Note that the content differs from the synced one from `start` on."""
+    def _changes(self, start: int) -> bytearray:
+        """Note that the content differs from the synced one from `start` on; return it, to be changed."""
         self.version = 0
         self.clean = min(self.clean, start)
+        if not isinstance(self.data, bytearray):
+            self.data = bytearray(self.data)
+        return self.data
 
     def sync(self) -> None:
         """Make the content durable."""
-        del self.synced[self.clean :]
-        with memoryview(self.data) as data, data[self.clean :] as changed:  # a copy would take as much memory again
-            self.synced += changed
+        if not len(self.data) == len(self.synced) == self.clean:
+            if not isinstance(self.synced, bytearray):
+                self.synced = bytearray(self.synced)
+            del self.synced[self.clean :]
+            with memoryview(self.data) as data, data[self.clean :] as changed:  # a copy would take as much memory again
+                self.synced += changed
         self.synced_zeros, self.clean, self.cut = self.zeros, len(self.data), None
 
     def lose_unsynced(self) -> None:
         """Go back to the content of the last sync."""
-        self.version = 0
-        self.data[self.clean :] = self.synced[self.clean :]
+        self._changes(self.clean)[self.clean :] = self.synced[self.clean :]
         self.zeros, self.clean, self.cut = self.synced_zeros, len(self.data), None
 
 
 def new_file(data: Buffer, modified: int) -> File:
     """Return a file whose content is synced."""
-    file = File(bytearray(data), modified=modified)
-    file.sync()
-    return file
+    content = bytes(data)
+    return File(content, modified=modified, synced=content, clean=len(content))

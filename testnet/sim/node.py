@@ -66,6 +66,7 @@ from net.peering.network import Network, NetworkConfig
 from testnet.browsers.door import SimDoor
 from testnet.browsers.kits import SimKits
 from testnet.hostile.forgery import claim_name
+from testnet.model.lab import OutOfTime
 from testnet.sim.context import NodeContext
 from testnet.sim.disk import SimDisk
 from testnet.sim.disk_lanes import SimLanes
@@ -74,7 +75,13 @@ from testnet.sim.guest_drive import GuestDrive
 from testnet.sim.names import PORT, REGISTRAR, SimulationError
 from testnet.sim.wired import Wired
 
-POLLS = 1 << 30
+POLLS_AT_ONCE = 1_000_000
+"""Polls of a node's guests at one moment of virtual time. Beyond, they send messages to each other without end, and
+time would stand still for ever."""
+SLICES_AT_ONCE = 10_000
+"""Slices that a guest may use up before it waits for something: 5 seconds of an interpreter, and for a loop without
+anything in it as much as a minute. No virtual time passes meanwhile. On a real node one that computes for ever is
+pre-empted for ever (G23)."""
 KEY_FILE = "key"
 """Name of the node's key in its folder."""
 
@@ -144,6 +151,9 @@ class SimNode(Wired):
         self.disk = disk or SimDisk(lambda: simulation.wall_clock(host), spec.disk_bytes)
         self._simulation = simulation
         self._guests_started = 0
+        self._polls = POLLS_AT_ONCE
+        """The polls that are left at the moment `_polled_at`."""
+        self._polled_at = 0.0
         self._wake_at: float | None = None
         self.door = SimDoor(
             self._tell_http,
@@ -400,10 +410,18 @@ class SimNode(Wired):
     # --- driving the core -------------------------------------------------------------------------------------------
 
     def go_on(self) -> None:
-        """Let the core run until it waits, and carry out its actions."""
+        """Let the core run until it waits, and carry out its actions. Raises OutOfTime if it never does."""
+        now = self._simulation.now
+        if self._polled_at != now:
+            self._polled_at, self._polls = now, POLLS_AT_ONCE
         self._carry_out()
         while self.core.can_run:
-            self.core.run(self._simulation.now, POLLS)
+            if not self._polls:
+                raise OutOfTime(
+                    f"time stands still at {now:.3f} s: the processes of {self.host} have gone on {POLLS_AT_ONCE:,} "
+                    "times there"
+                )
+            self._polls = self.core.run(now, self._polls)
             self._carry_out()
         deadline = self.core.next_deadline()
         if deadline is not None and (self._wake_at is None or deadline < self._wake_at):
@@ -536,6 +554,7 @@ class SimNode(Wired):
             drive,
             self._monotonic_clock,
             http=WasiHttpClient(),
+            slices=SLICES_AT_ONCE,
         )
 
     def _wall_clock(self) -> int:

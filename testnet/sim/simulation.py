@@ -260,10 +260,10 @@ class Simulation(NodeContext, Lab):
 
     def close(self) -> None:
         """Free what no garbage collector sees: gigabytes of address space that guests hold, and databases, which SQLite
-        keeps together with their nodes."""
+        keeps together with their nodes; and what it does not see the size of, the files of disks."""
         for node in (*self.nodes.values(), *self.down.values()):
             node.core.machine.close()
-            node.disk.close_store()
+            node.disk.clear()
 
     # --- faults -----------------------------------------------------------------------------------------------------
 

@@ -41,11 +41,14 @@ def sockets(probe: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 
 @pytest.fixture
-def lab(request: pytest.FixtureRequest, engine: Engine, tmp_path: Path) -> Lab:
+def lab(request: pytest.FixtureRequest, engine: Engine, tmp_path: Path) -> Iterator[Lab]:
     """What the test's decorator names; see tests.conformance."""
     where = getattr(request, "param", "one node")
     if where == "sockets":
         sockets: SocketLab = request.getfixturevalue("sockets")
         sockets.forget()
-        return sockets
-    return SimLab(engine, tmp_path, 2 if where == "two nodes" else 1)
+        yield sockets
+        return
+    lab = SimLab(engine, tmp_path, 2 if where == "two nodes" else 1)
+    yield lab
+    lab.close()

@@ -114,7 +114,8 @@ class SimLab:
     def __init__(self, engine: Engine, folder: Path, nodes: int, behaviour: LinkBehaviour | None = None) -> None:
         self.simulation = Simulation(SEED, engine, behaviour)
         # What guests hold no garbage collector sees: tens of megabytes each, with an interpreter in them.
-        weakref.finalize(self, self.simulation.close)
+        self.close = weakref.finalize(self, self.simulation.close)
+        """End the nodes; happens by itself when nothing refers to the lab any more."""
         self.folder = folder / PACKAGE.partition(":")[0]
         self.folder.mkdir()
         _lay_down(self.folder)
@@ -354,13 +355,18 @@ class SocketLab:
         """As `Lab.probe`; it runs already."""
         return SocketProbe(self.nodes, THEIR if far else OUR, name)
 
+    def kill(self, probe: SocketProbe) -> None:
+        """End it as the node's user does."""
+        with self.nodes.connect(probe.node) as client:
+            client.request("kill", address=probe.address, tree=False)
+
 
 class SocketProbe:
     """A probe on a real node."""
 
     def __init__(self, nodes: LocalTestnet, node: str, name: str) -> None:
         self._nodes = nodes
-        self._node = node
+        self.node = node
         self.address = f"{node}@{name}:{PACKAGE}"
 
     def __str__(self) -> str:
@@ -368,11 +374,20 @@ class SocketProbe:
 
     def ask(self, *steps: Step, timeout: int = PATIENCE) -> Outcome:
         """As `Probe.ask`."""
-        answer = self._nodes.message(self._node, self.address, script(*steps).decode(), timeout)
+        answer = self._nodes.message(self.node, self.address, script(*steps).decode(), timeout)
         return Outcome(str(answer["outcome"]), str(answer.get("body", answer.get("reason"))))
+
+    def child(self, name: str) -> SocketProbe:
+        """A process that this one has spawned."""
+        return SocketProbe(self._nodes, self.node, name)
+
+    @property
+    def running(self) -> bool:
+        """Whether a process of its id runs."""
+        return any(each["address"] == self.address for each in self._nodes.processes(self.node))
 
     def seen(self, kind: str | None = None) -> list[Seen]:
         """As `Probe.seen`."""
-        answer = self._nodes.message(self._node, self.address, '"Report"')
+        answer = self._nodes.message(self.node, self.address, '"Report"')
         found = [_seen(each) for each in json.loads(str(answer["body"]))]
         return [each for each in found if kind is None or each.kind == kind]

@@ -41,6 +41,15 @@ def ended_because(probe: SimProbe, words: str) -> bool:
     return not probe.running
 
 
+@pytest.mark.parametrize("how", ["send", "respond"])
+def test_g23_a_blob_one_over_the_limit_traps_and_the_log_says_so(lab: SimLab, how: str) -> None:
+    a, b = lab.probe("a"), lab.probe("b")
+    large = blob(size=limits.MAX_BLOB_BYTES + 1)
+    a.tell(send(b, "", blob=large) if how == "send" else respond(blob=large))
+    assert ended_because(a, f"{limits.MAX_BLOB_BYTES + 1} exceeds the limit of {limits.MAX_BLOB_BYTES}")
+    assert b.seen() == []
+
+
 @pytest.mark.parametrize("how", ["send", "await", "respond"])
 def test_g23_a_body_one_over_the_limit_traps_and_the_log_says_so(lab: SimLab, how: str) -> None:
     a, b = lab.probe("a"), lab.probe("b")

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from kernel.contract import limits
 from kernel.contract.message import LazyLoadBlob
 from nectar_node.storage.operations import Location
 from tests.conformance import everywhere, spanning, two_nodes
@@ -133,3 +134,19 @@ def test_g12_what_came_from_the_disk_is_one_object_in_every_process(lab: SimLab)
         assert probe.process.blob is not None
         assert probe.process.blob.bytes is a.process.blob.bytes
     assert loaded(lab) == 0
+
+
+@pytest.mark.parametrize("lab", ["two nodes", "sockets"], indirect=True)
+def test_g23_a_body_and_a_blob_at_the_limit_go_there_and_back(lab: Lab) -> None:
+    a, b = lab.probe("a"), lab.probe("b", far=True)
+    body, most = limits.MAX_BODY_BYTES, blob(size=limits.MAX_BLOB_BYTES)
+    a.ask(
+        wait_for(b, "", GET_BLOB, respond(size=body, blob=most), expects=50, blob=most),
+        GET_BLOB,
+        send(b, size=body),
+        wait_for(b, "", respond("done"), expects=50),
+        respond(),
+    )
+    assert [seen.blob_size for probe in (b, a) for seen in probe.seen("blob")] == [limits.MAX_BLOB_BYTES] * 2
+    assert [seen.size for seen in a.seen("response")] == [body, 4]
+    assert body in [seen.size for seen in b.seen("request")]

@@ -112,7 +112,9 @@ def before_and_after(engine: Engine, folder: Path, what: str) -> tuple[list[Reme
         step()
         assert run.kept()
         states.append(run.remembered())
-    return states, first, run.lab.our.disk.database_files.done
+    last = run.lab.our.disk.database_files.done
+    run.lab.close()
+    return states, first, last
 
 
 @pytest.mark.parametrize("part", seeds(1, PARTS))
@@ -143,3 +145,4 @@ def test_g26_whatever_was_kept_is_there_after_a_crash_at_any_write(
             row = found.get(name)
             halves = [each.held for each in allowed if each is not None]
             assert row in allowed or (row is not None and row.held in halves), (left, done, name, row, allowed)
+        run.lab.close()

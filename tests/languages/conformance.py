@@ -6,9 +6,8 @@ A plugin, so that the tests are those of the probe in Zig, from the same files. 
 
 from __future__ import annotations
 
-import gc
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
 
@@ -24,15 +23,12 @@ BUILDS: dict[str, tuple[Path, Callable[[Path, Path], None]]] = {
     "javascript": (PROBES / "probe.ts", javascript.build),
 }
 ZIG_ALONE: dict[str, str] = {
-    "test_crash_at_every_write": "boots a node for each write of a disk, which does not know of languages",
-    "test_saved_states": "the same, for each write of a state",
     "test_main": "of the table of promises; no guest runs",
-    "test_g22_g23_a_crash_stays_inside_and_has_a_line_in_the_log": "an interpreter prints a traceback, too, and ends "
-    "an endless recursion by an exception",
-    "test_g23_memory_is_bounded": "counts pages, some of which an interpreter has for itself",
-    "test_g8_awaiting_oneself_or_nothing_traps_and_says_so[python-b-": "the SDK for Python refuses that itself",
 }
-"""Files, and beginnings of tests' names, that are not run with a probe in another language, and why."""
+"""Files that are not run with a probe in another language, and why."""
+AT_EVERY_WRITE = ("test_crash_at_every_write", "test_saved_states")
+"""Files whose tests boot a node for each write of a disk: a quarter of an hour, with interpreters, so `make soak` has
+them."""
 
 
 @cache
@@ -62,16 +58,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark them, and leave out what cannot go for them."""
-    alone = tuple(ZIG_ALONE)
-    items[:] = [item for item in items if item.path.stem not in alone and not item.name.startswith(alone)]
+    items[:] = [item for item in items if item.path.stem not in ZIG_ALONE]
     for item in items:
         if item.path.parent.name == "conformance":
             item.add_marker(pytest.mark.languages)
-
-
-@pytest.fixture(autouse=True)
-def _free_guests(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Collect what a test leaves: packages of 18 MB each on simulated disks, in few objects."""
-    yield
-    if request.module.__name__.startswith("tests.conformance."):
-        gc.collect()
+        if item.path.stem in AT_EVERY_WRITE:
+            item.add_marker(pytest.mark.long)

@@ -266,4 +266,13 @@ KERNEL = (
         '    def _of_process(self, process: ProcessId, node: str, answer: bool) -> Lot:\n        node = ""\n',
         "tests/kernel/contract/test_in_flight.py::test_g24_what_waits_for_one_node_holds_up_nothing_for_another",
     ),
+    Mutant(
+        "slices-of-a-life",
+        "In a simulation, a guest may use up so many slices in its life, and not since it waited last.",
+        "kernel/wasm/fiber.py",
+        "        self._ready[0] = 1\n        self._slices = 0\n",
+        "        self._ready[0] = 1\n",
+        "tests/testnet/sim/test_endless.py::test_a_process_that_computes_for_each_message_may_do_so_without_end",
+        seeds=1,
+    ),
 )

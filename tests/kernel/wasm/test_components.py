@@ -81,6 +81,14 @@ def test_an_exit_ends_it_as_a_return_or_a_trap(engine: Engine, status: int, trap
     assert guest.end == End(trap)
 
 
+def test_g23_one_that_ends_with_little_memory_left_has_that_in_its_line(engine: Engine) -> None:
+    guest = started(engine)
+    guest.resume(arrival(Script(NECTAR).do(Op.GROW, 900).do(Op.TRAP).body()))
+    assert poll(guest) is Poll.ENDED
+    assert guest.end is not None
+    assert str(guest.end.trap).endswith("; it has 60 MiB of memory, and 64 MiB is the most")
+
+
 @pytest.mark.parametrize(
     ("op", "reason"), [(Op.TRAP, "unreachable"), (Op.RECURSE, "call stack exhausted"), (Op.RETURN, None)]
 )

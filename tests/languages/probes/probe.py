@@ -8,7 +8,7 @@ from typing import Any
 from wit_world.imports import standard as wit
 
 import nectar
-from nectar import json, kernel
+from nectar import _convert, json, kernel
 from nectar.messages import Event
 
 SHORT = 200
@@ -98,8 +98,11 @@ def flood(flood: Fields) -> None:
 
 
 def send_and_await(message: Fields) -> None:
+    request = outgoing(message)
+    if request.timeout is None:  # the SDK refuses that: what is wrong with it is for the kernel to find
+        wit.send_and_await_response(_convert.to_address(request.target), _convert.to_request(request), None)
     try:
-        see_event(kernel.send_and_await(outgoing(message)))
+        see_event(kernel.send_and_await(request))
     except nectar.SendError as failed:
         see_event(failed)
 

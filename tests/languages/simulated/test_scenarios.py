@@ -18,11 +18,10 @@ from testnet.scenarios.workers import WORKERS
 from testnet.sim.programs import Programs
 from testnet.sim.run import PASSED, run
 from tests.languages.toolchain import LANGUAGES, Language
+from tests.seeds import seeds
 
-SEEDS = range(3)
 
-
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", seeds(3, 20))
 @pytest.mark.parametrize(("scenario", "package"), [(STORE, "store"), (WORKERS, "pool")], ids=["store", "workers"])
 def test_a_scenario_holds_and_comes_to_the_same_in_all_languages(
     engine: Programs, compiled: Callable[[Language, str], Path], scenario: Scenario, package: str, seed: int
