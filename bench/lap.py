@@ -1,8 +1,9 @@
 """A node with packages, which measures what its standard input says; `bench.languages` runs it with this version of the
 project and with an earlier one, so it uses only what both have.
 
-Lines of the input: "trips TARGET COUNT SIZE", answered with the seconds of one request and its response, and "memory",
-answered with the KiB that the node has; of pages that processes share, and that one has mapped several times, its part.
+Lines of the input: "trips TARGET COUNT SIZE", answered with the seconds of one request and its response; "processor",
+answered with the seconds of processor time that the node has had; and "memory", answered with the KiB that it has, of
+pages that processes share, and that one has mapped several times, its part.
 """
 
 from __future__ import annotations
@@ -22,6 +23,12 @@ def _proportional_kib(pid: int | None) -> int:
     return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
 
 
+def _processor_seconds(pid: int | None) -> float:
+    """Return the processor time that all threads of a process have had; the earlier version does not measure that."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
+
+
 def main() -> None:
     """Run a node with the packages whose folders are given, until the input ends."""
     packages = tuple(Path(each) for each in sys.argv[1:])
@@ -32,6 +39,8 @@ def main() -> None:
             match line.split():
                 case ["trips", target, count, size]:
                     print(ping(net, target, int(count), int(size)), flush=True)
+                case ["processor"]:
+                    print(_processor_seconds(net.pid(SENDER)), flush=True)
                 case ["memory"]:
                     print(_proportional_kib(net.pid(SENDER)), flush=True)
 
