@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -49,6 +50,8 @@ BEFORE_GOALS = {"zig": (0.95, 0.95), "python": (3.0, 100.0)}
 IDLE, IDLE_GOAL = 10, 6.0
 """Idle processes of one node, and MiB for each beyond a node that has none of that language."""
 IDLE_RUNS = 3
+DIFFERENT = "different"
+"""The name of those that are of as many programs in Python; all others are of one program."""
 COMPILE_GOAL = 0.5
 """Seconds for a process in a language of which another one has been compiled."""
 FIRST_GOAL = 10.0
@@ -65,9 +68,7 @@ def run(before: bool = False) -> list[Result]:
     with folder(Path(tempfile.gettempdir())) as place:
         guests = {each.name: each.package("echo", place) / "echo.wasm" for each in LANGUAGES}
         results = _trips(guests, place, before)
-        results += _idle(
-            {name: [wasm] * IDLE for name, wasm in guests.items()} | {"different": _different(place)}, place
-        )
+        results += _idle({name: [wasm] * IDLE for name, wasm in guests.items()} | {DIFFERENT: _different(place)}, place)
         for language in LANGUAGES:
             if language.build is not None:
                 results += _compiling(language, guests[language.name], place)
@@ -215,22 +216,33 @@ def _different(place: Path) -> list[Path]:
 def _idle(guests: dict[str, list[Path]], place: Path) -> list[Result]:
     """Measure processes that have all answered once, in nodes that have nothing else."""
     packages = {name: _package(place, f"{name}-idle", wasms) for name, wasms in guests.items()}
-    values: dict[str, list[float]] = {name: [] for name in guests}
+    values: dict[str, list[tuple[float, float]]] = {name: [] for name in guests}
     for _ in range(IDLE_RUNS):
         none = _memory(None)
         for name, package in packages.items():
-            values[name].append((_memory(package) - none) / IDLE / 1024)
-    figures = {name: f"languages_{name}_idle" for name in guests} | {"different": "languages_python_different_idle"}
-    return [absolute(figures[name], each, "MiB an idle process", IDLE_GOAL) for name, each in values.items()]
+            some = _memory(package)
+            values[name].append(((some[0] - none[0]) / IDLE / 1024, (some[1] - none[1]) / IDLE / 1024))
+    results: list[Result] = []
+    for name, taken in values.items():
+        alls, owns = zip(*taken, strict=True)
+        if name == DIFFERENT:
+            # Each has a file of its own with what is in its memory at first: pages that it only reads are the file's.
+            figure = absolute("languages_python_different_idle", owns, "MiB of its own an idle process", IDLE_GOAL)
+            figure.detail["MiB with pages of files"] = round(statistics.median(alls), 3)
+        else:
+            figure = absolute(f"languages_{name}_idle", alls, "MiB an idle process", IDLE_GOAL)
+            figure.detail["MiB without pages of files"] = round(statistics.median(owns), 3)
+        results.append(figure)
+    return results
 
 
-def _memory(package: Path | None) -> float:
-    """Return the KiB of a node whose processes have all answered."""
+def _memory(package: Path | None) -> tuple[float, float]:
+    """Return the KiB of a node whose processes have all answered, and those of them that are no pages of files."""
     name = "" if package is None else package.name.rpartition("-")[0]
     with _laps([] if package is None else [package]) as laps:
         for each in _names(IDLE) if name else []:
             laps.number(f"trips our@{each}:{name}:local 1 {SMALL_BYTES}")
-        return laps.number("memory")
+        return laps.number("memory"), laps.number("anonymous")
 
 
 def _compiling(language: Language, first: Path, place: Path) -> list[Result]:

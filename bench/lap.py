@@ -2,8 +2,9 @@
 project and with an earlier one, so it uses only what both have.
 
 Lines of the input: "trips TARGET COUNT SIZE", answered with the seconds of one request and its response; "processor",
-answered with the seconds of processor time that the node has had; and "memory", answered with the KiB that it has, of
-pages that processes share, and that one has mapped several times, its part.
+answered with the seconds of processor time that the node has had; "memory", answered with the KiB that it has, of
+pages that processes share, and that one has mapped several times, its part; and "anonymous", with those of them that
+are no pages of files, which the system drops when it needs the memory.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from bench.lab import SENDER, folder, ping
 from testnet.real.local import LocalTestnet
 
 
-def _proportional_kib(pid: int | None) -> int:
-    """Return the memory of a process in KiB; the picture of a guest's memory after its start is mapped by all guests of
-    one program, so the resident size would count it for each."""
+def _proportional_kib(pid: int | None, kind: str = "Pss") -> int:
+    """Return the memory of a process in KiB, of some kind; the picture of a guest's memory after its start is mapped by
+    all guests of one program, so the resident size would count it for each."""
     rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+    return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith(f"{kind}:"))
 
 
 def _processor_seconds(pid: int | None) -> float:
@@ -43,6 +44,8 @@ def main() -> None:
                     print(_processor_seconds(net.pid(SENDER)), flush=True)
                 case ["memory"]:
                     print(_proportional_kib(net.pid(SENDER)), flush=True)
+                case ["anonymous"]:
+                    print(_proportional_kib(net.pid(SENDER), "Pss_Anon"), flush=True)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ MADE = "frees-sent-bytes-1"
 """What has been made of a component, for a key of those that are kept."""
 POP_LIST, FREE_LATER = "wit_dylib_pop_list", "wit_dylib_dealloc_bytes"
 """(the call, the type, where to write the address) to the length; the address is zero if it is no list of bytes, but
-one whose elements are taken one by one. And (the call, address, length, alignment, whether to free it with the call)."""
+one whose elements are taken one by one. And (the call, address, length, alignment, whether it is freed with the call)."""
 
 
 def free_sent_bytes(component: bytes) -> bytes:
@@ -99,7 +99,8 @@ def _freeing(pop_list: int, free_later: int) -> bytes:
     code += b"\x20\x00\x20\x01\x20\x02\x10" + _leb(pop_list) + b"\x21\x03"  # length = pop_list(call, type, where)
     code += b"\x20\x02\x28\x02\x00\x22\x04"  # address = load(where)
     code += b"\x04\x40"  # if it is not zero:
-    code += b"\x20\x00\x20\x04\x20\x03\x41\x01\x41\x01\x10" + _leb(free_later)  # free_later(call, address, length, 1, 1)
+    code += b"\x20\x00\x20\x04\x20\x03\x41\x01\x41\x01\x10" + _leb(free_later)
+    # free_later(call, address, length, 1, 1)
     return code + b"\x0b\x20\x03\x0b"  # return length
 
 
