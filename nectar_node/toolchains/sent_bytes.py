@@ -25,7 +25,7 @@ MADE = "frees-sent-bytes-1"
 """What has been made of a component, for a key of those that are kept."""
 POP_LIST, FREE_LATER = "wit_dylib_pop_list", "wit_dylib_dealloc_bytes"
 """(the call, the type, where to write the address) to the length; the address is zero if it is no list of bytes, but
-one whose elements are taken one by one. And (the call, address, length, alignment, whether it is freed with the call)."""
+one whose elements are taken one by one. And (the call, address, length, alignment, whether to free it later)."""
 
 
 def free_sent_bytes(component: bytes) -> bytes:
