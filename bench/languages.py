@@ -1,8 +1,9 @@
 """`languages`: processes in each language: round trips, memory, how long they compile, and how fast they are simulated.
 
-All guests are the example `echo` of their SDK; the one in C is a small one of the tests as long as there is no SDK for
-C. A process in Zig asks them, so half of each trip is Zig's. With `--before` the same node of commit BEFORE, from when
-guests like these had threads, takes its turns beside this one; its clone and its environment lie in the user's cache.
+All guests are the example `echo` of their SDK. A process in Zig asks them, so half of each trip is Zig's. With
+`--before` the same node of commit BEFORE, from when guests like these had threads, takes its turns beside this one; its
+clone and its environment lie in the user's cache, as does what compilers have made. The two are compared by processor
+time: a node whose guests have threads gets more of a busy machine than one that has none. So is compilation measured.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -26,7 +27,8 @@ from bench.measure import Figure, Result, absolute, in_turns, ratio
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.guest import GuestConfig, Poll
 from kernel.wasm.engine import Engine
-from nectar_node.toolchains import once
+from nectar_node.contract.config import module_cache
+from nectar_node.toolchains import once, python
 from packages.build import ROOT
 from testnet.scenarios.scenario import draw_plan, everywhere
 from testnet.scenarios.store import STORE
@@ -37,25 +39,27 @@ from tests.languages.toolchain import LANGUAGES, Language
 BEFORE = "9825385"
 """The last commit before components ran on fibers whose processes in Python are measured beside these."""
 SMALL_BYTES, LARGE_BYTES = 100, 1 << 20
-COUNTS = {"zig": (5000, 200), "c": (5000, 200), "python": (2000, 50), "javascript": (2000, 50)}
-"""Round trips of each turn, with small and with large bodies. What componentize-py builds frees no body that it sends:
-400 large ones fill the memory of a process in Python."""
-BEFORE_COUNTS = (500, 3)
+COUNTS = {"zig": (5000, 200), "c": (5000, 200), "python": (2000, 200), "javascript": (2000, 100)}
+"""Round trips of each turn, with small and with large bodies."""
+BEFORE_COUNTS = {"zig": (5000, 200), "python": (2000, 3)}
+"""The same at commit BEFORE, where a large body takes a process in Python half a second."""
 GOALS = {"zig": (0.6, 1.0), "c": (0.6, 1.0), "python": (0.1, 0.5), "javascript": (0.1, 0.5)}
 """Times the speed of two trio tasks, which copy large bodies."""
-BEFORE_GOALS = (3.0, 100.0)
-"""Times the speed of a process in Python before, with small and with large bodies."""
+BEFORE_GOALS = {"zig": (0.95, 0.95), "python": (3.0, 100.0)}
+"""Times the speed of the same process before; one in Zig is to lose nothing that can be told from chance."""
 IDLE, IDLE_GOAL = 10, 6.0
-"""Idle guests of one program, and MiB for each."""
+"""Idle processes of one node, and MiB for each beyond a node that has none of that language."""
+IDLE_RUNS = 3
+DIFFERENT = "different"
+"""The name of those that are of as many programs in Python; all others are of one program."""
 COMPILE_GOAL = 0.5
 """Seconds for a process in a language of which another one has been compiled."""
 FIRST_GOAL = 10.0
 """Seconds for the first one."""
 COMPILE_RUNS = 3
-SEEDS = 10
+SEEDS, SEEDS_RUNS = 5, 3
 SEEDS_GOAL = 30.0
 """A minute, in one process."""
-_C = ROOT / "tests" / "guests" / "echo.wasm"
 _MEMORY_BYTES = 512 << 20
 
 
@@ -63,9 +67,8 @@ def run(before: bool = False) -> list[Result]:
     """Measure all languages; `before`: beside commit BEFORE, too."""
     with folder(Path(tempfile.gettempdir())) as place:
         guests = {each.name: each.package("echo", place) / "echo.wasm" for each in LANGUAGES}
-        guests.setdefault("c", _C)
         results = _trips(guests, place, before)
-        results += [_idle(name, wasm, place) for name, wasm in guests.items()]
+        results += _idle({name: [wasm] * IDLE for name, wasm in guests.items()} | {DIFFERENT: _different(place)}, place)
         for language in LANGUAGES:
             if language.build is not None:
                 results += _compiling(language, guests[language.name], place)
@@ -77,6 +80,8 @@ class _Laps:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
+        self.processor: dict[str, list[float]] = {}
+        """The processor time of one trip, in seconds, of each turn of an order."""
         self._read()
 
     def _read(self) -> str:
@@ -93,6 +98,18 @@ class _Laps:
         self._process.stdin.flush()
         return float(self._read())
 
+    def trips(self, name: str, count: int, size: int) -> float:
+        """Return the seconds of a trip to a guest and back."""
+        order = _order(name, count, size)
+        before = self.number("processor")
+        seconds = self.number(order)
+        self.processor.setdefault(order, []).append((self.number("processor") - before) / count)
+        return seconds
+
+    def speeds(self, name: str, count: int, size: int) -> list[float]:
+        """Return the trips in a second of processor time, of each turn but the first, which is not counted."""
+        return [1 / each for each in self.processor[_order(name, count, size)][1:]]
+
 
 @contextmanager
 def _laps(packages: list[Path], home: Path = ROOT, python: Path | str = sys.executable) -> Iterator[_Laps]:
@@ -107,50 +124,53 @@ def _laps(packages: list[Path], home: Path = ROOT, python: Path | str = sys.exec
         process.stdin.close()
 
 
-def _package(place: Path, name: str, wasm: Path, count: int = 1) -> Path:
+def _package(place: Path, name: str, wasms: list[Path]) -> Path:
     """Make a package of so many processes, the first of which is called `echo`."""
-    made = place / f"{name}-{count}"
+    made = place / f"{name}-{len(wasms)}"
     if made.exists():
         return made
     made.mkdir()
-    (made / "echo.wasm").write_bytes(wasm.read_bytes())
     (made / "metadata.json").write_text(json.dumps({"properties": {"package_name": name, "publisher": "local"}}))
-    names = ["echo", *(f"idle{number}" for number in range(1, count))]
-    entries = [{"process_name": each, "process_wasm_path": "/echo.wasm", "public": True} for each in names]
+    entries = []
+    for each, wasm in zip(_names(len(wasms)), wasms, strict=True):
+        code = made / f"{wasms.index(wasm)}.wasm"
+        code.write_bytes(wasm.read_bytes())
+        entries.append({"process_name": each, "process_wasm_path": f"/{code.name}", "public": True})
     (made / "manifest.json").write_text(json.dumps(entries))
     return made
 
 
+def _names(count: int) -> list[str]:
+    return ["echo", *(f"idle{number}" for number in range(1, count))]
+
+
 def _trips(guests: dict[str, Path], place: Path, before: bool) -> list[Result]:
     """Measure round trips with all guests of one node."""
-    names = list(guests)
-    packages = [_package(place, name, wasm) for name, wasm in guests.items()]
+    packages, sizes = {name: _package(place, name, [wasm]) for name, wasm in guests.items()}, (SMALL_BYTES, LARGE_BYTES)
     with ExitStack() as stack:
-        laps = stack.enter_context(_laps(packages))
-        old = stack.enter_context(_before(_package(place, "python", guests["python"]))) if before else None
-        subjects, labels = [], []
-        for large, size in enumerate((SMALL_BYTES, LARGE_BYTES)):
+        laps = stack.enter_context(_laps(list(packages.values())))
+        old = stack.enter_context(_before([packages[name] for name in BEFORE_COUNTS])) if before else None
+        subjects: dict[tuple[str, int], Callable[[], float]] = {}
+        for large, size in enumerate(sizes):
             reference = ("channels", "20000") if not large else ("channels_copying", "200", str(size))
-            subjects.append(partial(program, *reference))
-            labels.append(("trio", large))
-            for name in names:
-                subjects.append(partial(laps.number, _order(name, COUNTS.get(name, COUNTS["python"])[large], size)))
-                labels.append((name, large))
-            if old is not None:
-                subjects.append(partial(old.number, _order("python", BEFORE_COUNTS[large], size)))
-                labels.append(("before", large))
-        taken = in_turns(*subjects)
-    speeds = {label: [1 / each for each in values] for label, values in zip(labels, taken, strict=True)}
+            subjects["trio", large] = partial(program, *reference)
+            for name in guests:
+                subjects[name, large] = partial(laps.trips, name, COUNTS[name][large], size)
+                if old is not None and name in BEFORE_COUNTS:
+                    subjects[f"{name} before", large] = partial(old.trips, name, BEFORE_COUNTS[name][large], size)
+        taken = in_turns(*subjects.values())
+    speeds = {label: [1 / each for each in values] for label, values in zip(subjects, taken, strict=True)}
     results: list[Result] = []
     for large, what in enumerate(("", "_1mib")):
         trio = ("two trio tasks" if not large else "two trio tasks that copy 1 MiB four times", _UNIT)
-        for name in names:
-            goal = GOALS.get(name, GOALS["python"])[large]
-            results.append(ratio(f"languages_{name}{what}", speeds[name, large], speeds["trio", large], trio, goal))
-        if before:
-            theirs = (f"commit {BEFORE}", _UNIT)
-            figure = f"languages_python{what}_before"
-            results.append(ratio(figure, speeds["python", large], speeds["before", large], theirs, BEFORE_GOALS[large]))
+        for name in guests:
+            figure, mine = f"languages_{name}{what}", speeds[name, large]
+            results.append(ratio(figure, mine, speeds["trio", large], trio, GOALS[name][large]))
+            if old is not None and name in BEFORE_COUNTS:
+                mine = laps.speeds(name, COUNTS[name][large], sizes[large])
+                theirs = old.speeds(name, BEFORE_COUNTS[name][large], sizes[large])
+                reference, goal = (f"commit {BEFORE}", f"{_UNIT} of processor time"), BEFORE_GOALS[name][large]
+                results.append(ratio(f"{figure}_before", mine, theirs, reference, goal))
     return results
 
 
@@ -162,10 +182,10 @@ def _order(name: str, count: int, size: int) -> str:
 
 
 @contextmanager
-def _before(package: Path) -> Iterator[_Laps]:
+def _before(packages: list[Path]) -> Iterator[_Laps]:
     """Yield a node of commit BEFORE, cloned and installed in the user's cache."""
     home = once.tools(f"bench-{BEFORE}", _install_before)
-    with _laps([package], home, home / ".venv" / "bin" / "python") as laps:
+    with _laps(packages, home, home / ".venv" / "bin" / "python") as laps:
         yield laps
 
 
@@ -179,28 +199,50 @@ def _install_before(place: Path) -> None:
     subprocess.run([python, "-m", "pip", "install", "--quiet", *needed], check=True)
 
 
-def _idle(name: str, wasm: Path, place: Path) -> Result:
-    """Measure IDLE processes beyond the first IDLE, once all have answered. What the first ones cost beyond that is
-    what the allocator keeps of loading them; the detail says how much."""
-    values, kept = [], []
-    for _ in range(COMPILE_RUNS):
-        one, some, more = (_memory(_package(place, name, wasm, count), name, count) for count in _COUNTS_IDLE)
-        values.append((more - some) / IDLE / 1024)
-        kept.append((some - one) / IDLE / 1024)
-    figure = absolute(f"languages_{name}_idle", values, "MiB an idle process", IDLE_GOAL)
-    figure.detail["MiB for each of the first ten"] = round(statistics.median(kept), 3)
-    return figure
+def _different(place: Path) -> list[Path]:
+    """Return processes in Python that differ in a number."""
+    source = (ROOT / "sdk" / "python" / "examples" / "echo" / "echo.py").read_text()
+    made = []
+    for number in range(IDLE):
+        written = place / f"different{number}" / "echo.py"
+        written.parent.mkdir()
+        written.write_text(f"{source}\n\nNUMBER = {number}\n")
+        made.append(written.with_suffix(".wasm"))
+        python.build(written, made[-1])
+        Engine(module_cache(), replayable=False).load(made[-1].read_bytes())
+    return made
 
 
-_COUNTS_IDLE = (1, 1 + IDLE, 1 + 2 * IDLE)
+def _idle(guests: dict[str, list[Path]], place: Path) -> list[Result]:
+    """Measure processes that have all answered once, in nodes that have nothing else."""
+    packages = {name: _package(place, f"{name}-idle", wasms) for name, wasms in guests.items()}
+    values: dict[str, list[tuple[float, float]]] = {name: [] for name in guests}
+    for _ in range(IDLE_RUNS):
+        none = _memory(None)
+        for name, package in packages.items():
+            some = _memory(package)
+            values[name].append(((some[0] - none[0]) / IDLE / 1024, (some[1] - none[1]) / IDLE / 1024))
+    results: list[Result] = []
+    for name, taken in values.items():
+        alls, owns = zip(*taken, strict=True)
+        if name == DIFFERENT:
+            # Each has a file of its own with what is in its memory at first: pages that it only reads are the file's.
+            figure = absolute("languages_python_different_idle", owns, "MiB of its own an idle process", IDLE_GOAL)
+            figure.detail["MiB with pages of files"] = round(statistics.median(alls), 3)
+        else:
+            figure = absolute(f"languages_{name}_idle", alls, "MiB an idle process", IDLE_GOAL)
+            figure.detail["MiB without pages of files"] = round(statistics.median(owns), 3)
+        results.append(figure)
+    return results
 
 
-def _memory(package: Path, name: str, count: int) -> float:
-    """Return the KiB of a node whose processes have all answered."""
-    with _laps([package]) as laps:
-        for each in ("echo", *(f"idle{number}" for number in range(1, count))):
+def _memory(package: Path | None) -> tuple[float, float]:
+    """Return the KiB of a node whose processes have all answered, and those of them that are no pages of files."""
+    name = "" if package is None else package.name.rpartition("-")[0]
+    with _laps([] if package is None else [package]) as laps:
+        for each in _names(IDLE) if name else []:
             laps.number(f"trips our@{each}:{name}:local 1 {SMALL_BYTES}")
-        return laps.number("memory")
+        return laps.number("memory"), laps.number("anonymous")
 
 
 def _compiling(language: Language, first: Path, place: Path) -> list[Result]:
@@ -213,23 +255,28 @@ def _compiling(language: Language, first: Path, place: Path) -> list[Result]:
             firsts.append(_until_it_waits(engine, first))
             seconds.append(_until_it_waits(engine, second))
             engine.close()
-    name = f"languages_{language.name}"
+    name, unit = f"languages_{language.name}", "s of processor time until"
     return [
-        absolute(f"{name}_first_start", firsts, "s until it waits for a message", FIRST_GOAL),
-        absolute(f"{name}_second_start", seconds, "s until another one waits for a message", COMPILE_GOAL),
+        absolute(f"{name}_first_start", firsts, f"{unit} it waits for a message", FIRST_GOAL),
+        absolute(f"{name}_second_start", seconds, f"{unit} another one waits for a message", COMPILE_GOAL),
     ]
 
 
 def _until_it_waits(engine: Engine, wasm: Path) -> float:
-    begin = time.perf_counter()
+    begin = _processor_seconds()
     program = engine.load(wasm.read_bytes())
     guest = program.start(GuestConfig(Address("our.nec", ProcessId("echo", "bench", "local")), _MEMORY_BYTES))
     while (poll := guest.poll()) is Poll.PREEMPTED:
         pass
-    seconds = time.perf_counter() - begin
+    seconds = _processor_seconds() - begin
     assert poll is Poll.RECEIVE, guest.end
     guest.close()
     return seconds
+
+
+def _processor_seconds() -> float:
+    """Return what this process and its children that have ended have had."""
+    return sum(os.times()[:4])
 
 
 def _seeds(language: Language, place: Path) -> Figure:
@@ -237,7 +284,7 @@ def _seeds(language: Language, place: Path) -> Figure:
     mine = replace(STORE, topology=everywhere(str(language.package("store", place))))
     programs, values = Programs(), []
     play(draw_plan(mine, SEEDS), programs, mine)
-    for _ in range(COMPILE_RUNS):
+    for _ in range(SEEDS_RUNS):
         begin = time.perf_counter()
         for seed in range(SEEDS):
             result = play(draw_plan(mine, seed), programs, mine)

@@ -80,6 +80,18 @@ TITLES = {
     "backup_latency": "99th percentile of a small request while its node is copied",
     "backup_memory": "the most memory of any of that",
 }
+for _name, _title in {"zig": "Zig", "c": "C", "python": "Python", "javascript": "JavaScript"}.items():
+    TITLES |= {
+        f"languages_{_name}": f"request and response with a process in {_title}",
+        f"languages_{_name}_before": "the same, against an earlier version",
+        f"languages_{_name}_1mib": f"the same with a process in {_title} and 1 MiB bodies",
+        f"languages_{_name}_1mib_before": "the same, against an earlier version",
+        f"languages_{_name}_idle": f"each of ten idle processes in {_title}",
+        f"languages_{_name}_first_start": f"a process in {_title}, with nothing compiled",
+        f"languages_{_name}_second_start": "another one after that",
+        f"languages_{_name}_seeds": f"seeds of the store in {_title}",
+    }
+TITLES["languages_python_different_idle"] = "the same of ten programs, without pages of files"
 """The titles of figures, in words; one without a title is called by its name."""
 
 

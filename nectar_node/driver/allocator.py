@@ -28,6 +28,9 @@ copied, but streams of 32 MiB blobs lose a quarter of their speed."""
 KEPT_BYTES = 64 << 20
 """Bytes of free memory at the heap's end that are not given back."""
 
+_LOOKED_AT_BYTES = 1 << 17
+"""A block whose end makes glibc look at the end of its heap; from 64 KiB on (FASTBIN_CONSOLIDATION_THRESHOLD)."""
+
 
 def keep_freed_memory() -> None:
     """Reuse freed memory instead of returning it; does nothing where the C library is not glibc."""
@@ -116,9 +119,17 @@ class Pace:
 
 def give_back() -> None:
     """Return freed memory to the system; does nothing where the C library is not glibc."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    library = ctypes.CDLL(None)
+    trim = getattr(library, "malloc_trim", None)
+    if trim is None:
+        return
+    trim(0)
+    # That leaves the free end of a heap of other threads than the first one. glibc looks at the end of the one that
+    # this thread has when it frees a block there.
+    library.malloc.restype = ctypes.c_void_p
+    library.mallopt(_M_TRIM_THRESHOLD, 0)
+    library.free(ctypes.c_void_p(library.malloc(ctypes.c_size_t(_LOOKED_AT_BYTES))))
+    library.mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 async def watch_memory(memory: MemoryBudget) -> None:

@@ -62,6 +62,7 @@ from nectar_node.control.backups import known_remotes
 from nectar_node.control.clients import Waiter
 from nectar_node.driver.allocator import (
     collect_by_pace,
+    give_back,
     keep_freed_memory,
     watch_memory,
 )
@@ -146,7 +147,8 @@ class Node:
         self._prepared = prepared
         self._signals = signals
         folder = prepared.config.folder
-        load = partial(load_program, prepared.engine, perform, str(folder.code), tell=self._tell_of_compiling())
+        tell = self._tell_of_compiling()
+        load = partial(load_program, prepared.engine, perform, str(folder.code), tell=tell, give_back=give_back)
         self._loader = Loader(str(folder.drives), load)
         self._started = trio.current_time()
         self._endpoint: tuple[str, int] = (prepared.config.host, 0)

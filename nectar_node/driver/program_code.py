@@ -16,6 +16,8 @@ from nectar_node.contract.actions import BadCode
 from nectar_node.storage.operations import DiskError, DiskFault, Location, Operation, Outcome, ReadAt, Replace, Stat
 
 Source = Location | Buffer
+LARGE_BYTES = 4 << 20
+"""Code that takes several times so many bytes while it is loaded; a program with an interpreter in it has 20 MiB."""
 
 
 class ProgramCompiler(Protocol):
@@ -31,31 +33,46 @@ def load_program(
     kept: str,
     source: Source,
     tell: Callable[[str], None] | None = None,
+    give_back: Callable[[], object] | None = None,
 ) -> Program | BadCode:
     """Return the program whose code is `source`, or lies there; `perform` uses the disk. `tell` is told what is
-    compiled and how far that is, if it takes long.
+    compiled and how far that is, if it takes long. `give_back` is called when the bytes of large code are free again.
 
     The code is kept in the folder `kept`, in a file named by its SHA-256, unless it comes from there.
     """
+    program, size = _load(compiler, perform, kept, source, tell)
+    if give_back is not None and size >= LARGE_BYTES:
+        give_back()
+    return program
+
+
+def _load(
+    compiler: ProgramCompiler,
+    perform: Callable[[Operation], Outcome],
+    kept: str,
+    source: Source,
+    tell: Callable[[str], None] | None,
+) -> tuple[Program | BadCode, int]:
+    """Return the program, and how many bytes its code has."""
     code = perform(ReadAt(source, 0, MAX_MODULE_BYTES + 1)) if isinstance(source, Location) else bytes(source)
     if isinstance(code, DiskError):
-        return BadCode("there is no such file" if code.fault is DiskFault.NOT_FOUND else code.text)
+        return BadCode("there is no such file" if code.fault is DiskFault.NOT_FOUND else code.text), 0
     assert isinstance(code, (bytes, bytearray))
     comes_from = source.parts[0] if isinstance(source, Location) and source.root == kept else None
     if comes_from is not None and hashlib.sha256(code).hexdigest() != comes_from:
-        return BadCode("its code on the disk is damaged")
+        return BadCode("its code on the disk is damaged"), len(code)
     try:
         if tell is None:
             program = compiler.load(bytes(code))
         else:
             program = compiler.load(bytes(code), partial(_tell_of, tell, source))
     except BadModule as error:
-        return BadCode(str(error))
+        return BadCode(str(error)), len(code)
     if comes_from is None:
         outcome = _keep(perform, Location(kept, (program.digest,)), code)
         if isinstance(outcome, DiskError):
-            return BadCode(f"its code cannot be kept for the next boot: {outcome.text}")
-    return program
+            return BadCode(f"its code cannot be kept for the next boot: {outcome.text}"), len(code)
+    return program, len(code)
 
 
 def _tell_of(tell: Callable[[str], None], source: Source, text: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from nectar_node.base.errors import DoesNotCompile, NoTools
 from nectar_node.base.shipped import SDK_FOLDER
-from nectar_node.toolchains import once
+from nectar_node.toolchains import once, sent_bytes
 
 VERSION = "0.25.1"
 """Of componentize-py, with its CPython 3.14."""
@@ -41,7 +41,7 @@ def build(source: Path, output: Path) -> None:
     if not source.stem.isidentifier() or source.suffix != ".py":
         raise DoesNotCompile(f"{source.name} cannot be imported: call it a name of letters, digits and _, with .py.")
     folders = (source.parent, SDK, _WIT)
-    made = once.compiled(folders, f"{VERSION} {source.stem}", lambda place: _compile(source, place))
+    made = once.compiled(folders, f"{VERSION} {sent_bytes.MADE} {source.stem}", lambda place: _compile(source, place))
     once.deliver(made, output)
 
 
@@ -69,6 +69,7 @@ def _compile(source: Path, place: Path) -> None:
     if ended.returncode != 0:
         place.unlink(missing_ok=True)
         raise DoesNotCompile(_explain(source, ended.stderr))
+    place.write_bytes(sent_bytes.free_sent_bytes(place.read_bytes()))
 
 
 def _install(place: Path) -> None:

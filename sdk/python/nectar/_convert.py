@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from wit_world.imports import standard as wit
 
 from nectar import json
-from nectar.address import Address, ProcessId, Target, target_of
+from nectar.address import Address, ProcessId, Target
 from nectar.messages import (
     Blob,
     Capability,
@@ -15,7 +16,6 @@ from nectar.messages import (
     OnExit,
     OnExitRequest,
     Outgoing,
-    Reply,
     Request,
     Response,
     SendError,
@@ -27,6 +27,10 @@ WHAT = {wit.SendErrorKind.OFFLINE: (Offline, "is offline"), wit.SendErrorKind.TI
 _MAX_KNOWN = 1024
 _known: dict[tuple[str, str, str, str], Address] = {}
 """Addresses that have come before: most messages come from few processes."""
+
+
+_NO_CAPABILITIES: list[wit.Capability] = []
+"""What most messages go with; nobody changes it."""
 
 
 def body_of(value: object) -> bytes:
@@ -41,8 +45,13 @@ def to_process(id: ProcessId) -> wit.ProcessId:
 
 
 def to_address(target: Target) -> wit.Address:
-    address = target_of(target)
-    return wit.Address(address.node, to_process(address.process))
+    return _spelt(target) if isinstance(target, str) else wit.Address(target.node, to_process(target.process))
+
+
+@lru_cache(_MAX_KNOWN)
+def _spelt(text: str) -> wit.Address:
+    """Return the address that a text spells: a process asks few others, again and again."""
+    return to_address(Address.parse(text))
 
 
 def to_blob(blob: Blob | bytes | None) -> wit.LazyLoadBlob | None:
@@ -52,6 +61,8 @@ def to_blob(blob: Blob | bytes | None) -> wit.LazyLoadBlob | None:
 
 
 def to_capabilities(capabilities: Iterable[Capability]) -> list[wit.Capability]:
+    if capabilities == ():
+        return _NO_CAPABILITIES
     return [wit.Capability(to_address(each.issuer), each.params) for each in capabilities]
 
 
@@ -63,10 +74,6 @@ def to_request(request: Outgoing) -> wit.Request:
         request.metadata,
         to_capabilities(request.capabilities),
     )
-
-
-def to_response(reply: Reply) -> wit.Response:
-    return wit.Response(reply.inherit, body_of(reply.body), reply.metadata, to_capabilities(reply.capabilities))
 
 
 def to_on_exit(on_exit: OnExit) -> wit.OnExit:

@@ -103,8 +103,3 @@ class Address:
 
 Target = Address | str
 """Whom to send to: an address, or its text."""
-
-
-def target_of(target: Target) -> Address:
-    """Return the address of a target; raises BadAddress."""
-    return Address.parse(target) if isinstance(target, str) else target

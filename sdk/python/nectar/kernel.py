@@ -24,7 +24,7 @@ from wit_world.imports import standard as wit
 from nectar import _convert
 from nectar.address import ProcessId, Target
 from nectar.errors import NameTaken, NoFileAtPath
-from nectar.messages import Blob, Capability, Event, OnExit, Outgoing, Reply, Response
+from nectar.messages import Blob, Capability, Event, OnExit, Outgoing, Response
 
 _received = 0
 """The number of the message that is being handled."""
@@ -68,8 +68,8 @@ def send(
     The body is bytes, or anything that has JSON. The other arguments are those of `Outgoing`. Raises BadJson and
     BadAddress.
     """
-    request = Outgoing(target, body, timeout, inherit, context, metadata, blob, capabilities)
-    wit.send_request(_convert.to_address(target), _convert.to_request(request), context, _convert.to_blob(blob))
+    request = wit.Request(inherit, timeout, _convert.body_of(body), metadata, _convert.to_capabilities(capabilities))
+    wit.send_request(_convert.to_address(target), request, context, _convert.to_blob(blob))
 
 
 def send_all(requests: Iterable[Outgoing]) -> None:
@@ -117,8 +117,8 @@ def respond(
     capabilities: Sequence[Capability] = (),
 ) -> None:
     """Answer the request that is the prompt. The body is bytes, or anything that has JSON."""
-    reply = Reply(body, blob, inherit, metadata, capabilities)
-    wit.send_response(_convert.to_response(reply), _convert.to_blob(blob))
+    response = wit.Response(inherit, _convert.body_of(body), metadata, _convert.to_capabilities(capabilities))
+    wit.send_response(response, _convert.to_blob(blob))
 
 
 def get_state() -> bytes | None:

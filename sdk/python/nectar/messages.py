@@ -151,9 +151,11 @@ Event = Request | Response | SendError
 """What `receive` returns."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outgoing:
     """A request to send, for `send_all`."""
+
+    # Like Reply it is made for each message, and a frozen one takes three times as long to make.
 
     target: Target
     body: object = b""
@@ -170,7 +172,7 @@ class Outgoing:
     capabilities: Sequence[Capability] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     """An answer with more than a body: what a handler may return."""
 

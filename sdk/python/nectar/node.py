@@ -22,6 +22,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
+from types import CoroutineType
 from typing import Any, Generic, TypeVar, overload
 
 from nectar import kernel
@@ -246,13 +247,18 @@ def run(our: Address) -> None:
             LOOP.settle(event.context, event)
         elif event.of_request:
             LOOP.settle(event.context, None, event)
-        LOOP.run()
+        if LOOP.ready:
+            LOOP.run()
 
 
 def adopt(our: Address) -> None:
     """Take over the address of this process, for `our`."""
     global _our
     _our = our
+
+
+_ANSWERS = {bytes, dict, list, str, int, bool, type(None), Reply, _NoAnswer}
+"""Types of what cannot be awaited: that is dear to find out of anything else."""
 
 
 async def _finish(made: Awaitable[T]) -> T:
@@ -271,22 +277,23 @@ def _take(request: Request, our: Address) -> None:
     except NectarError as error:
         answer(request, None, error)
         return
-    if inspect.isawaitable(made):
-        LOOP.begin(_finish(made), lambda value, error: answer(request, value, error), request)
-    else:
+    if type(made) in _ANSWERS or not inspect.isawaitable(made):
         answer(request, made, None)
+        return
+    coroutine = made if isinstance(made, CoroutineType) else _finish(made)
+    LOOP.begin(coroutine, lambda value, error: answer(request, value, error), request)
 
 
 def answer(request: Request, value: object, error: BaseException | None) -> None:
     """Answer a request, if it wants that, with what its handler has returned or raised."""
-    if error is not None and not isinstance(error, NectarError):
-        raise error
-    if not request.wants_answer:
-        if error is not None:
-            log.warning("a request of %s: %s", request.source, error)
-        return
     if error is not None:
+        if not isinstance(error, NectarError):
+            raise error
+        if not request.wants_answer:
+            log.warning("a request of %s: %s", request.source, error)
         value = {"Err": str(error)}
+    if not request.wants_answer:
+        return
     if isinstance(value, Reply):
         kernel.respond(
             value.body,

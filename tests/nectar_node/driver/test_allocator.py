@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 
 from nectar_node.contract.memory_budget import DEFAULT_BYTES, LEAST_BYTES, MemoryBudget
 from nectar_node.driver.allocator import (
@@ -69,3 +71,29 @@ def test_the_interpreter_does_not_begin_to_look_through_all_objects_by_itself() 
         del kept
     finally:
         gc.set_threshold(*usual)
+
+
+FREED_ON_A_THREAD = """
+import threading
+from nectar_node.driver.allocator import give_back, keep_freed_memory
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+
+def work():
+    blocks = [bytearray(b"x" * (20 << 20)) for _ in range(2)]
+    del blocks
+    before = resident()
+    give_back()
+    print(before - resident())
+
+keep_freed_memory()
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+"""
+
+
+def test_what_a_thread_has_freed_is_given_back() -> None:
+    ended = subprocess.run([sys.executable, "-c", FREED_ON_A_THREAD], capture_output=True, text=True, check=True)
+    assert int(ended.stdout) > 30 << 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -12,7 +13,7 @@ import trio.testing
 from kernel.wasm.engine import Engine
 from nectar_node.contract.actions import BadCode
 from nectar_node.driver.code_loading import THREADS_OF_PACKAGE, Loader
-from nectar_node.driver.program_code import Source, load_program
+from nectar_node.driver.program_code import LARGE_BYTES, Source, load_program
 from nectar_node.storage.disk import perform
 from nectar_node.storage.operations import Location
 from tests.kernel.wasm.guests import wat
@@ -88,4 +89,15 @@ def test_what_takes_long_to_compile_is_told_of_by_its_file(tmp_path: Path) -> No
     (tmp_path / "kept").mkdir()
     load_program(engine, perform, str(tmp_path / "kept"), Location(str(tmp_path), ("large.wasm",)), told.append)
     assert told == [f"large.wasm: compiles core module 1 of 1, 0 % of {len(large):,} bytes are done"]
+    engine.close()
+
+
+def test_the_memory_for_large_code_is_given_back_once_it_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    engine, given_back = Engine(None, replayable=True), list[int]()
+    for size in (LARGE_BYTES, 1 << 10):
+        code = wat("(nop)", extra='(data "' + "x" * size + '")')
+        give_back = partial(given_back.append, size)
+        assert not isinstance(load_program(engine, perform, str(tmp_path / "kept"), code, None, give_back), BadCode)
+    assert given_back == [LARGE_BYTES]
     engine.close()
