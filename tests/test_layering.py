@@ -39,7 +39,7 @@ FLOORS = {
     "nectar_node": (
         ("nectar_node.base",),
         ("nectar_node.storage", "nectar_node.console", "nectar_node.backup.format"),
-        ("nectar_node.contract", "nectar_node.backup"),
+        ("nectar_node.contract", "nectar_node.backup", "nectar_node.releases"),
         (
             "nectar_node.packages",
             "nectar_node.launcher",
@@ -121,6 +121,7 @@ PURE = (
     "nectar_node/http/",
     "nectar_node/packages/",
     "nectar_node/peers/",
+    "nectar_node/releases/",
     "nectar_node/system/",
     "nectar_node/databases/",
     "testnet/faults/schedule.py",
