@@ -6,6 +6,7 @@ serve it; a reader checks it against the key in the publisher's name record.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cbor2
@@ -19,7 +20,7 @@ from nectar_node.releases.limits import MAX_HEAD_BYTES, MAX_NUMBER
 from net.base.cbor import loads_untrusted
 from net.base.errors import BadCbor
 from net.base.node_names import is_node_name
-from net.names.identity import SIGNATURE_BYTES, Identity, verify_untrusted
+from net.names.identity import SIGNATURE_BYTES, verify_untrusted
 
 _VERSION = 1
 _DOMAIN = b"nectar/1 package head"
@@ -72,15 +73,23 @@ def head_of(release: Release, document: bytes, time: int) -> ReleaseHead:
     return ReleaseHead(release.package, release.number, document_hash(document), time)
 
 
-def sign_head(head: ReleaseHead, publisher: Identity) -> SignedHead:
-    """Sign a head; raises BadRelease if the package is not `publisher`'s."""
-    if head.package.publisher != publisher.name:
-        raise BadRelease(
-            f"{head.package} is not a package of {publisher.name}, and only its publisher publishes a package: "
-            f"name it {head.package.package}:{publisher.name} in its metadata.json."
-        )
+def sign_head(head: ReleaseHead, our: str, sign: Callable[[bytes, bytes], bytes]) -> SignedHead:
+    """Sign a head for the node `our`; `sign` returns its signature of a message for a purpose, which comes first.
+
+    Raises BadRelease if the package is not that node's.
+    """
+    check_publisher(head.package, our)
     body = head.encode()
-    return SignedHead(head, body, publisher.sign(_DOMAIN, body))
+    return SignedHead(head, body, sign(_DOMAIN, body))
+
+
+def check_publisher(package: PackageId, our: str) -> None:
+    """Raise BadRelease if a package is not the node `our`'s to publish."""
+    if package.publisher != our:
+        raise BadRelease(
+            f"{package} is not a package of {our}, and only its publisher publishes a package: name it "
+            f"{package.package}:{our} in its metadata.json."
+        )
 
 
 def read_head_untrusted(data: bytes) -> SignedHead:

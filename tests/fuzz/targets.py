@@ -142,7 +142,7 @@ def package_head(data: bytes) -> None:
         signed = read_head_untrusted(data)
         assert read_head_untrusted(signed.encode()) == signed
         if signed.signed_by(ANN.public_key):
-            assert signed.head == sign_head(signed.head, ANN).head
+            assert signed.head == sign_head(signed.head, ANN.name, ANN.sign).head
 
 
 @dataclass(frozen=True, slots=True)

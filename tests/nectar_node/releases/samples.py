@@ -53,7 +53,7 @@ def chain_of(*versions: str) -> list[Release]:
 
 
 def head_for(release: Release, time: int = 1000) -> SignedHead:
-    return sign_head(head_of(release, release.encode(), time), ANN)
+    return sign_head(head_of(release, release.encode(), time), ANN.name, ANN.sign)
 
 
 _CHESS = chain_of("1.0.0", "1.1.0-beta.2")

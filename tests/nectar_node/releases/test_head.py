@@ -44,13 +44,13 @@ def test_a_signature_of_a_former_key_is_refused_in_a_sentence() -> None:
 def test_the_same_release_signed_anew_by_a_new_key_is_believed() -> None:
     new, release = identity_of("ann.test", "another key"), release_of("1.0.0")
     seen = head_for(release).head
-    check_head(sign_head(replace(seen, time=2000), new), new.public_key, seen)
+    check_head(sign_head(replace(seen, time=2000), new.name, new.sign), new.public_key, seen)
 
 
 def test_nobody_signs_for_another_publisher() -> None:
     release = release_of("1.0.0")
     with pytest.raises(BadRelease, match=r"not a package of bob\.test.*name it chess:bob\.test"):
-        sign_head(head_of(release, release.encode(), 0), identity_of("bob.test"))
+        sign_head(head_of(release, release.encode(), 0), "bob.test", identity_of("bob.test").sign)
 
 
 def test_a_head_that_goes_back_is_refused() -> None:
@@ -87,7 +87,8 @@ def test_what_is_signed_is_checked_all_the_same(body: list[object]) -> None:
 def test_the_head_of_the_longest_name_is_within_its_bound() -> None:
     package = PackageId("a" * 63, ".".join(["b" * 62] * 4))
     release = replace(release_of("1.0.0", package=package), number=1_000_000, before=bytes(32))
-    head = sign_head(head_of(release, release.encode(), (1 << 63) - 1), identity_of(package.publisher))
+    publisher = identity_of(package.publisher)
+    head = sign_head(head_of(release, release.encode(), (1 << 63) - 1), publisher.name, publisher.sign)
     assert len(head.encode()) <= MAX_HEAD_BYTES
     assert read_head_untrusted(head.encode()) == head
 
