@@ -115,7 +115,9 @@ class NodeCore:
         self._out: deque[DriverAction] = deque()
         made = SystemSet(config, network, self.kernel, self.peers, self._act, self._out.append)
         self._state, self._terminal, self._installer = made.state, made.terminal, made.installer
-        self._http_server = made.http_server
+        self._http_server, self._sharing = made.http_server, made.sharing
+        self.shelf = made.sharing.shelf
+        """The releases that are here."""
         self.vfs, self.keeper, self.http_client = made.vfs, made.keeper, made.http_client
         self.sessions, self.web_sockets = made.http_server.sessions, made.http_server.sockets
         self.page_of, self.bodies = made.http_server.page_of, made.http_server.bodies
@@ -139,7 +141,15 @@ class NodeCore:
         self.decisions: Decisions = config.kept.decisions
         """The user's decisions; only `decide` changes them."""
         processes, terminal = ProcessRows(self.kernel.lifecycle), self._terminal
-        followed = (*peers.rows, processes, self._installer, self.decisions, terminal.aliases, self.keeper.objects)
+        followed = (
+            *peers.rows,
+            processes,
+            self._installer,
+            self.decisions,
+            terminal.aliases,
+            self.keeper.objects,
+            self.shelf,
+        )
         self._store = Store(config.store, followed, self._system.saver(self._state), config.kept.rows)
         self._former = FormerProcesses(
             config.kept, self.kernel.grants, self._store.put, lambda source, text: self._log(source, 0, text)
@@ -194,7 +204,8 @@ class NodeCore:
         kept, packages = self._kept, tuple(map(self._without_denied, boot.packages))
         planned = plan(packages, kept.packages, kept.processes)
         self._former.begin(planned, packages)
-        self._system.begin_keeping(self.keeper, now)
+        self._system.begin(self.keeper, self.keeper.boot, now)
+        self._system.begin(self._sharing, lambda: self._sharing.boot(now), now)
         self._start_up.begin(boot, planned, now)
 
     def _without_denied(self, package: Package) -> Package:

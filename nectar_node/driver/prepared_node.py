@@ -34,6 +34,7 @@ from nectar_node.packages.contents import discard_unused, with_copy
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.review import demand, review
 from nectar_node.packages.startable import read_startable
+from nectar_node.packages.unpacking import PACKAGES_FOLDER
 from nectar_node.storage.disk import perform
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.operations import Location, MakeFolder
@@ -69,7 +70,8 @@ class PreparedNode:
         _forget_code(config.folder.code, {remnant.digest for remnant in self.kept.processes})
         if not config.rescue:  # after which it is not known what was used
             kept = (Path(each.folder) for each in self.kept.packages.values())
-            discard_unused(config.folder.path, (*kept, *(package.folder for package in self.packages)))
+            held = (Path(each) for each in self.kept.shelf.folders())
+            discard_unused(config.folder.path, (*kept, *held, *(package.folder for package in self.packages)))
         for package in self.packages:
             if package.unknown_keys:
                 unknown = ", ".join(map(repr, package.unknown_keys))
@@ -159,6 +161,7 @@ def make_core(prepared: PreparedNode) -> NodeCore:
         registrar=prepared.registrar,
         store=Location(str(folder.path), (folder.store.name,)),
         keeps=str(folder.kept),
+        packages=str((folder.path / PACKAGES_FOLDER).resolve()),
         code=str(folder.code),
         fresh_id=_FreshIds().take,
         guest=partial(guest_config, folder.drives, prepared.budget.files_of_a_guest, _monotonic_clock()),

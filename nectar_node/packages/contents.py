@@ -85,11 +85,15 @@ def _place(package: Package, node: Path) -> Path:
     return place_of(package.digest, package.id, node)
 
 
+def copy_name(digest: str, id: PackageId) -> str:
+    """Return the name of the folder around the copy of a package with this id and this digest of its files."""
+    # The package's id is in its own files, or is the name of the folder.
+    return blake3(f"{digest} {id}".encode()).hexdigest(16)
+
+
 def place_of(digest: str, id: PackageId, node: Path) -> Path:
     """Return the folder below the node's folder `node` in which files with that digest are kept as the package `id`."""
-    # The package's id is in its own files, or is the name of the folder.
-    name = blake3(f"{digest} {id}".encode()).hexdigest(16)
-    return (node / PACKAGES_FOLDER).resolve() / name / str(id)
+    return (node / PACKAGES_FOLDER).resolve() / copy_name(digest, id) / str(id)
 
 
 def with_copy(package: Package, node: Path, *, by_hash: bool = False) -> Package:

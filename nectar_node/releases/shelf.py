@@ -124,6 +124,10 @@ class Shelf:
         """Return the release that a document describes."""
         return _decoded(held.document)
 
+    def folders(self) -> Iterator[str]:
+        """Yield the folders with files of releases."""
+        yield from (each.folder for each in self._held.values() if each.folder is not None)
+
     @property
     def bytes(self) -> int:
         """The bytes of all files that are here."""

@@ -200,6 +200,7 @@ class SimNode(Wired):
             registrar=simulation.genesis.public_key,
             store=store_file(name),
             keeps=f"{name}/kept",
+            packages=f"{name}/packages",
             code=f"{name}/code",
             fresh_id=lambda: ids.getrandbits(64),
             guest=self._guest_config,
