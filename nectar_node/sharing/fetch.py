@@ -305,7 +305,7 @@ class Fetch:
         elif error.kind != NOT_FOUND:
             self._drop(source, error.text, false=False)
         elif isinstance(token, Piece):
-            self._drop(source, "has only a part of the release", false=False)
+            self._drop(source, "does not have all of the release", false=False)
         elif isinstance(token, DocumentToken) and self._good.get(source.name) == self._head:
             self._drop(source, "shows a release that it does not have", false=False)
         else:

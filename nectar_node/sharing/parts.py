@@ -314,5 +314,11 @@ class Parts:
         self.problem = FULL if full else FAILED, f"The release cannot be written: {said}."
 
 
+def file_place(root: str, folder: str, path: str) -> Location:
+    """Return where a file of a package lies whose files are in `folder`, which may be below `root`."""
+    below = tuple(folder.removeprefix(f"{root}/").split("/")) if folder.startswith(f"{root}/") else ()
+    return Location(root if below else folder, (*below, *path.split("/")))
+
+
 def _parts(file: ReleaseFile) -> tuple[str, ...]:
     return tuple(file.path.split("/"))

@@ -35,6 +35,7 @@ from nectar_node.sharing.messages import (
     failure,
     read_request_untrusted,
 )
+from nectar_node.sharing.parts import file_place
 from nectar_node.sharing.serving import Serving
 from nectar_node.storage.operations import Job, Location, Operation, Outcome
 from nectar_node.system.process import (
@@ -96,7 +97,7 @@ class _Order:
         for held in shelf.of(package):
             if held.folder is not None:
                 for file in shelf.release(held).files:
-                    found.setdefault(file.hash, Location(held.folder, tuple(file.path.split("/"))))
+                    found.setdefault(file.hash, file_place(self._process.root, held.folder, file.path))
         return found
 
     def place_of(self, release: Release) -> tuple[str, tuple[str, str]]:
@@ -142,7 +143,7 @@ class ReleaseSharing(SystemProcess):
         self.key_of = key_of
         self._unix = unix
         self._quota = quota
-        self._serving = Serving(shelf, memory, self._answer, self.emit)
+        self._serving = Serving(shelf, root, memory, self._answer, self.emit)
         self._orders: dict[str, _Order] = {}
         """By id, until nothing is being done for them."""
         self._leftovers = Leftovers(root, lambda operation, lane, token: self._do(operation, lane, token))

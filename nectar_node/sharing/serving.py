@@ -33,7 +33,8 @@ from nectar_node.sharing.messages import (
     SearchWanted,
     failure,
 )
-from nectar_node.storage.operations import DiskError, Job, Location, Outcome, ReadAt
+from nectar_node.sharing.parts import file_place
+from nectar_node.storage.operations import DiskError, Job, Outcome, ReadAt
 from nectar_node.system.process import bare, metadata_bytes
 from net.base.token_buckets import Allowance
 
@@ -66,9 +67,12 @@ class _Guest:
 class Serving:
     """What one node serves."""
 
-    def __init__(self, shelf: Shelf, memory: Memory, answer: Answer, emit: Callable[[Job], None]) -> None:
-        """`memory` pays for what is on its way; `emit` has jobs carried out: `done` brings what comes of them."""
+    def __init__(
+        self, shelf: Shelf, root: str, memory: Memory, answer: Answer, emit: Callable[[Job], None]
+    ) -> None:
+        """`root` is the folder of the copies of packages; `memory` pays for what is on its way; `emit` has jobs carried out: `done` brings what comes of them."""
         self._shelf = shelf
+        self._root = root
         self._memory = memory
         self._answer = answer
         self._emit = emit
@@ -122,7 +126,7 @@ class Serving:
         guest.bytes += weight
         guest.turns += 1
         guest.account.add(weight)
-        location = Location(held.folder, tuple(file.path.split("/")))
+        location = file_place(self._root, held.folder, file.path)
         lane = f"served {node}/{guest.turns % LANES}"
         self._emit(Job(ReadAt(location, piece * PIECE_BYTES, size), lane, _Read(bare(envelope), size, weight), node))
 

@@ -175,7 +175,7 @@ class SimNode(Wired):
 
     def _make_core(self, spec: NodeSpec) -> NodeCore:
         simulation, name = self._simulation, spec.name
-        identity = Identity(name, self._own_key())
+        self.identity = identity = Identity(name, self._own_key())
         is_registrar = name == REGISTRAR
         records = [*self._kept.names.of(simulation.genesis.public_key)]
         if not spec.registers:
