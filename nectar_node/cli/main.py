@@ -52,6 +52,7 @@ _COMMANDS = {
     "logs": "logs",
     "restore": "backups.restore",
     "open": "web.open",
+    "search": "packages.search",
 }
 """The modules whose commands are functions of these names."""
 # A script's arguments may look like options: those that are not ours are the script's.

@@ -11,7 +11,7 @@ from nectar_node.base.descriptors import MAX_SOCKETS
 from nectar_node.contract.http_client import HttpClientConfig
 from nectar_node.contract.memory_budget import DEFAULT_BYTES, MemoryBudget
 from nectar_node.core.kept import KeptState
-from nectar_node.sharing.limits import DEFAULT_QUOTA
+from nectar_node.sharing.wire.limits import DEFAULT_QUOTA
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.operations import Location
 

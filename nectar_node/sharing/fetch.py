@@ -23,7 +23,10 @@ from nectar_node.releases.files import piece_hash
 from nectar_node.releases.head import SignedHead, can_be_proven, read_head_untrusted
 from nectar_node.releases.limits import MAX_DOCUMENT_BYTES, MAX_HEAD_BYTES, PIECE_BYTES
 from nectar_node.releases.rules import Chain, check_head
-from nectar_node.sharing.limits import (
+from nectar_node.sharing.parts import Parts, PartsStage, PartToken
+from nectar_node.sharing.pieces import Piece
+from nectar_node.sharing.sources import ReleaseSource, Sources
+from nectar_node.sharing.wire.limits import (
     DOCUMENT_SECONDS,
     GRACE_SECONDS,
     HEAD_SECONDS,
@@ -32,7 +35,7 @@ from nectar_node.sharing.limits import (
     PATIENCE_SECONDS,
     PIECE_SECONDS,
 )
-from nectar_node.sharing.messages import (
+from nectar_node.sharing.wire.messages import (
     BUSY,
     CANCELLED,
     FAILED,
@@ -48,9 +51,6 @@ from nectar_node.sharing.messages import (
     read_blob_untrusted,
     request_body,
 )
-from nectar_node.sharing.parts import Parts, PartToken, Stage
-from nectar_node.sharing.pieces import Piece
-from nectar_node.sharing.sources import Source, Sources
 from nectar_node.storage.operations import DiskError, FreeSpace, Location, Operation, Outcome
 
 _RESTARTED = frozenset((Reason.PEER_RESTARTED, Reason.CONNECTION_LOST))
@@ -79,7 +79,7 @@ AskToken = HeadToken | DocumentToken | Piece
 DiskToken = PartToken | RoomToken
 
 
-class Phase(enum.Enum):
+class FetchPhase(enum.Enum):
     """What a fetch is at."""
 
     HEADS = "asking for the newest release"
@@ -110,7 +110,7 @@ class FetchFailed:
     sentence: str
 
 
-class Surroundings(Protocol):
+class FetchSurroundings(Protocol):
     """What a fetch knows of its node, and has done by it."""
 
     our: str
@@ -146,11 +146,11 @@ class Surroundings(Protocol):
 class Fetch:
     """One order, from its beginning to its outcome."""
 
-    def __init__(self, order: FetchOrder, around: Surroundings) -> None:
+    def __init__(self, order: FetchOrder, around: FetchSurroundings) -> None:
         self.order = order
         self.outcome: FetchedRelease | FetchFailed | None = None
         """How it has ended; None: it has not."""
-        self.phase = Phase.HEADS
+        self.phase = FetchPhase.HEADS
         self.parts: Parts | None = None
         self._around = around
         self._package = order.package
@@ -227,7 +227,7 @@ class Fetch:
         if self.outcome is not None:
             return None
         times = [self._progress_at + PATIENCE_SECONDS]
-        if self.phase is Phase.HEADS and self._good_at is not None:
+        if self.phase is FetchPhase.HEADS and self._good_at is not None:
             times.append(self._good_at + GRACE_SECONDS)
         elif (wakes := self.sources.next_at) is not None:
             times.append(wakes)
@@ -254,7 +254,7 @@ class Fetch:
     @property
     def there(self) -> int:
         """Bytes of the release that are on the disk."""
-        return 0 if self.parts is None or self.parts.stage is Stage.LOOKING else self.parts.pieces.there
+        return 0 if self.parts is None or self.parts.stage is PartsStage.LOOKING else self.parts.pieces.there
 
     @property
     def size(self) -> int | None:
@@ -263,16 +263,16 @@ class Fetch:
 
     # --- answers ----------------------------------------------------------------------------------------------------
 
-    def _unanswered(self, source: Source, token: AskToken, reason: Reason, now: float) -> None:
+    def _unanswered(self, source: ReleaseSource, token: AskToken, reason: Reason, now: float) -> None:
         why = f"cannot be reached ({reason.value})"
         if not isinstance(token, HeadToken):
             self.sources.fails(source, why, now)
-        elif self.phase is Phase.HEADS and reason in _RESTARTED and self._head_asks[source.name] < MAX_HEAD_ASKS:
+        elif self.phase is FetchPhase.HEADS and reason in _RESTARTED and self._head_asks[source.name] < MAX_HEAD_ASKS:
             self._ask_head(source)
         else:
             source.away = why
 
-    def _take_untrusted(self, source: Source, token: AskToken, answer: Arrival, now: float) -> None:
+    def _take_untrusted(self, source: ReleaseSource, token: AskToken, answer: Arrival, now: float) -> None:
         """Take an answer; raises BadAnswer."""
         most = MAX_HEAD_BYTES if isinstance(token, HeadToken) else MAX_DOCUMENT_BYTES
         blob = None if answer.blob is None else answer.blob.bytes
@@ -299,7 +299,7 @@ class Fetch:
                     self.fetched += len(told)
                     self.parts.write(token, told)
 
-    def _refused(self, source: Source, token: AskToken, error: SourceError, now: float) -> None:
+    def _refused(self, source: ReleaseSource, token: AskToken, error: SourceError, now: float) -> None:
         if error.kind == BUSY:
             self.sources.fails(source, f"is busy: it {error.text}", now)
         elif error.kind != NOT_FOUND:
@@ -311,14 +311,14 @@ class Fetch:
         else:
             self._drop(source, f"does not have {self._package}", false=False)
 
-    def _take_head_untrusted(self, source: Source, data: bytes) -> None:
+    def _take_head_untrusted(self, source: ReleaseSource, data: bytes) -> None:
         try:
             signed = read_head_untrusted(data)
         except BadRelease:
             raise BadAnswer("sends a head that cannot be read") from None
         if signed.head.package != self._package:
             raise BadAnswer(f"sends the head of another package than {self._package}")
-        if self.phase is Phase.HEADS:
+        if self.phase is FetchPhase.HEADS:
             self._heads[source.name] = signed
 
     def _take_document(self, document: bytes) -> None:
@@ -354,11 +354,11 @@ class Fetch:
     # --- what to do next --------------------------------------------------------------------------------------------
 
     def _go_on(self, now: float) -> None:
-        if self.phase is Phase.HEADS:
+        if self.phase is FetchPhase.HEADS:
             self._choose(now)
-        if self.phase is Phase.DOCUMENTS and self.outcome is None:
+        if self.phase is FetchPhase.DOCUMENTS and self.outcome is None:
             self._next_document(now)
-        if self.phase is Phase.FILES and self.outcome is None:
+        if self.phase is FetchPhase.FILES and self.outcome is None:
             self._go_on_with_files(now)
         if self.outcome is None and now >= self._progress_at + PATIENCE_SECONDS and not self._writes:
             self._fail(OFFLINE, f"Nobody sends {self._package} any more: {self.sources.summary()}.")
@@ -367,7 +367,7 @@ class Fetch:
     def _writes(self) -> bool:
         return self.parts is not None and not self.parts.idle
 
-    def _ask_head(self, source: Source) -> None:
+    def _ask_head(self, source: ReleaseSource) -> None:
         token = HeadToken(self._package)
         source.asked.add(token)
         self._head_asks[source.name] += 1
@@ -394,7 +394,7 @@ class Fetch:
                 return
         _, self._head = by_number[max(by_number)]
         self._chain = Chain(self._head.head)
-        self.phase, self._progress_at = Phase.DOCUMENTS, now
+        self.phase, self._progress_at = FetchPhase.DOCUMENTS, now
 
     def _judge(self, now: float) -> None:
         """Check the heads that have come, as soon as the publisher's key is known."""
@@ -469,7 +469,7 @@ class Fetch:
     # --- files ------------------------------------------------------------------------------------------------------
 
     def _begin_files(self, release: Release, hash: bytes, now: float) -> None:
-        self.phase, self._progress_at = Phase.FILES, now
+        self.phase, self._progress_at = FetchPhase.FILES, now
         if not self.order.files:
             self._end()
             return
@@ -487,15 +487,15 @@ class Fetch:
             return
         if parts.problem is not None:
             self._fail(*parts.problem)
-        elif parts.stage is Stage.PLACED:
+        elif parts.stage is PartsStage.PLACED:
             if parts.idle:
                 self._end()
-        elif parts.stage is Stage.FETCHING and parts.pieces.done:
+        elif parts.stage is PartsStage.FETCHING and parts.pieces.done:
             if parts.idle:
                 parts.place()
-        elif parts.stage is Stage.FETCHING and self._has_room:
+        elif parts.stage is PartsStage.FETCHING and self._has_room:
             self._ask_for_pieces(parts, now)
-        elif parts.stage is Stage.FETCHING and not self._asks_room:
+        elif parts.stage is PartsStage.FETCHING and not self._asks_room:
             self._look_for_room(parts)
 
     def _look_for_room(self, parts: Parts) -> None:
@@ -525,7 +525,7 @@ class Fetch:
 
     # --- ends -------------------------------------------------------------------------------------------------------
 
-    def _drop(self, source: Source, why: str, *, false: bool) -> None:
+    def _drop(self, source: ReleaseSource, why: str, *, false: bool) -> None:
         if self.sources.drop(source, why, false=false):
             self._around.log(f"{source.name} {why}: it is not asked for {self._package} any more")
             if self.parts is not None:
@@ -535,10 +535,10 @@ class Fetch:
         assert self._found is not None
         assert self._head is not None
         release, hash, document = self._found
-        self.phase = Phase.OVER
+        self.phase = FetchPhase.OVER
         self.outcome = FetchedRelease(self._head, release, hash, document, self.fetched)
 
     def _fail(self, kind: str, sentence: str) -> None:
         if self.outcome is None:
-            self.phase = Phase.OVER
+            self.phase = FetchPhase.OVER
             self.outcome = FetchFailed(kind, sentence)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nectar_node.releases.document import Release
-from nectar_node.sharing.limits import ABANDONED_SECONDS
 from nectar_node.sharing.parts import FETCHING
+from nectar_node.sharing.wire.limits import ABANDONED_SECONDS
 from nectar_node.storage.operations import (
     FileType,
     ListFolder,

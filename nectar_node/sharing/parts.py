@@ -17,9 +17,9 @@ from kernel.contract.message import Buffer
 from nectar_node.releases.document import Release
 from nectar_node.releases.files import ReleaseFile, piece_count, piece_hash
 from nectar_node.releases.limits import PIECE_BYTES
-from nectar_node.sharing.limits import MAX_LOOKS
-from nectar_node.sharing.messages import FAILED, FULL
 from nectar_node.sharing.pieces import Piece, Pieces
+from nectar_node.sharing.wire.limits import MAX_LOOKS
+from nectar_node.sharing.wire.messages import FAILED, FULL
 from nectar_node.storage.operations import (
     Copy,
     Create,
@@ -42,7 +42,7 @@ FETCHING = ".fetching"
 """The folder with what is being fetched, beside the copies of packages: none of these has such a name."""
 
 
-class Stage(enum.Enum):
+class PartsStage(enum.Enum):
     """What is being done with the files."""
 
     LOOKING = "finding what is there"
@@ -96,7 +96,7 @@ class Parts:
         self.release = release
         self.hash = hash
         self.pieces = Pieces(release)
-        self.stage = Stage.LOOKING
+        self.stage = PartsStage.LOOKING
         self.problem: tuple[str, str] | None = None
         """The kind of what is wrong, and a sentence; None: nothing is."""
         self._final = Location(root, copy)
@@ -136,7 +136,7 @@ class Parts:
 
     def place(self) -> None:
         """Give the folder its place: all files are there."""
-        self.stage = Stage.PLACING
+        self.stage = PartsStage.PLACING
         self._carry_out(Rename(self._staged, self._copy_folder), PartToken(_Do.PLACE))
 
     @property
@@ -186,7 +186,7 @@ class Parts:
                 sentence = f"The pieces of {path} are not the file that the release names: its publisher has erred."
                 self.problem = FAILED, sentence
             case _Do.PLACE:
-                self.stage = Stage.PLACED
+                self.stage = PartsStage.PLACED
 
     # --- what is there ----------------------------------------------------------------------------------------------
 
@@ -207,7 +207,7 @@ class Parts:
             location = Location(self._final.root, (*self._final.parts, *_parts(self.release.files[number])))
             self._carry_out(Hash(location), PartToken(_Do.CHECK, number))
         if not self._looking and not self._to_look:
-            self.stage = Stage.PLACED
+            self.stage = PartsStage.PLACED
 
     def _checked(self, number: int, outcome: Outcome) -> None:
         self._looking -= 1
@@ -236,7 +236,7 @@ class Parts:
             else:
                 self._copy(number)
         if not self._looking and not self._to_look:
-            self.stage = Stage.FETCHING
+            self.stage = PartsStage.FETCHING
 
     def _looked(self, number: int, outcome: Outcome) -> None:
         file = self.release.files[number]

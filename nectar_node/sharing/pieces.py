@@ -10,7 +10,7 @@ from collections import deque
 from typing import NamedTuple
 
 from nectar_node.releases.document import Release
-from nectar_node.sharing.sources import Source
+from nectar_node.sharing.sources import ReleaseSource
 
 
 class Piece(NamedTuple):
@@ -29,7 +29,7 @@ class Pieces:
         """None is missing until `miss` says so."""
         self._release = release
         self._waiting: deque[Piece] = deque()
-        self._asked: dict[Piece, list[Source]] = {}
+        self._asked: dict[Piece, list[ReleaseSource]] = {}
         """Pieces on their way, and who is asked for each, the oldest first."""
         self._writing: set[Piece] = set()
         self._left = [0] * len(release.files)
@@ -66,7 +66,7 @@ class Pieces:
         """How many are asked for, or being written."""
         return len(self._asked) + len(self._writing)
 
-    def take(self, source: Source, most: int) -> Piece | None:
+    def take(self, source: ReleaseSource, most: int) -> Piece | None:
         """Return the piece that a source is to be asked for; None: it has been asked for all that there is, or `most`
         are under way.
         """
@@ -91,7 +91,7 @@ class Pieces:
         self._writing.add(piece)
         return True
 
-    def failed(self, piece: Piece, source: Source) -> None:
+    def failed(self, piece: Piece, source: ReleaseSource) -> None:
         """Note that a source does not send a piece."""
         source.asked.discard(piece)
         asked = self._asked.get(piece, [])
@@ -101,7 +101,7 @@ class Pieces:
                 del self._asked[piece]
                 self._waiting.appendleft(piece)
 
-    def forget(self, source: Source) -> None:
+    def forget(self, source: ReleaseSource) -> None:
         """Note that a source is not asked any more."""
         for piece in [each for each in source.asked if isinstance(each, Piece)]:
             self.failed(piece, source)

@@ -24,8 +24,10 @@ from nectar_node.releases.head import SignedHead
 from nectar_node.releases.shelf import Shelf
 from nectar_node.sharing.fetch import AskToken, DiskToken, Fetch, FetchedRelease, FetchFailed
 from nectar_node.sharing.leftovers import Leftovers, LeftoverToken
-from nectar_node.sharing.limits import DEFAULT_QUOTA, MAX_FETCHES, SWEEP_SECONDS
-from nectar_node.sharing.messages import (
+from nectar_node.sharing.parts import file_place
+from nectar_node.sharing.serving import Serving
+from nectar_node.sharing.wire.limits import DEFAULT_QUOTA, MAX_FETCHES, SWEEP_SECONDS
+from nectar_node.sharing.wire.messages import (
     BUSY,
     FAILED,
     REFUSED,
@@ -35,8 +37,6 @@ from nectar_node.sharing.messages import (
     failure,
     read_request_untrusted,
 )
-from nectar_node.sharing.parts import file_place
-from nectar_node.sharing.serving import Serving
 from nectar_node.storage.operations import Job, Location, Operation, Outcome
 from nectar_node.system.process import (
     SORRY,

@@ -14,7 +14,8 @@ from kernel.contract.memory import Account, Memory
 from kernel.contract.message import Buffer, Envelope
 from nectar_node.releases.limits import PIECE_BYTES
 from nectar_node.releases.shelf import HeldRelease, Shelf
-from nectar_node.sharing.limits import (
+from nectar_node.sharing.parts import file_place
+from nectar_node.sharing.wire.limits import (
     BURST,
     MAX_NODES,
     MAX_REQUESTS,
@@ -22,7 +23,7 @@ from nectar_node.sharing.limits import (
     PAGE_RELEASES,
     REQUEST_SECONDS,
 )
-from nectar_node.sharing.messages import (
+from nectar_node.sharing.wire.messages import (
     BUSY,
     FAILED,
     NOT_FOUND,
@@ -33,7 +34,6 @@ from nectar_node.sharing.messages import (
     SearchWanted,
     failure,
 )
-from nectar_node.sharing.parts import file_place
 from nectar_node.storage.operations import DiskError, Job, Outcome, ReadAt
 from nectar_node.system.process import bare, metadata_bytes
 from net.base.token_buckets import Allowance
@@ -67,10 +67,10 @@ class _Guest:
 class Serving:
     """What one node serves."""
 
-    def __init__(
-        self, shelf: Shelf, root: str, memory: Memory, answer: Answer, emit: Callable[[Job], None]
-    ) -> None:
-        """`root` is the folder of the copies of packages; `memory` pays for what is on its way; `emit` has jobs carried out: `done` brings what comes of them."""
+    def __init__(self, shelf: Shelf, root: str, memory: Memory, answer: Answer, emit: Callable[[Job], None]) -> None:
+        """`root` is the folder of the copies of packages; `memory` pays for what is on its way; `emit` has jobs carried
+        out: `done` brings what comes of them.
+        """
         self._shelf = shelf
         self._root = root
         self._memory = memory

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from nectar_node.sharing.limits import PAUSES, PIECES_OF_SOURCE
+from nectar_node.sharing.wire.limits import PAUSES, PIECES_OF_SOURCE
 
 
 @dataclass(slots=True, eq=False)
-class Source:
+class ReleaseSource:
     """One node."""
 
     name: str
@@ -36,11 +36,11 @@ class Sources:
     """All nodes of one fetch, in the order in which they were named."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
-        self.all = {name: Source(name) for name in names}
+        self.all = {name: ReleaseSource(name) for name in names}
         self._turn = 0
 
     @property
-    def left(self) -> list[Source]:
+    def left(self) -> list[ReleaseSource]:
         """Those that have not been dropped."""
         return [each for each in self.all.values() if each.dropped is None]
 
@@ -49,7 +49,7 @@ class Sources:
         """Whether any is being asked for something."""
         return any(each.asked for each in self.all.values())
 
-    def free(self, now: float, places: int = PIECES_OF_SOURCE) -> list[Source]:
+    def free(self, now: float, places: int = PIECES_OF_SOURCE) -> list[ReleaseSource]:
         """Return those that can be asked for one more thing, those with the least to do first; equals take turns."""
         self._turn += 1
         found = [each for each in self.left if not each.rests(now) and len(each.asked) < places]
@@ -69,11 +69,11 @@ class Sources:
             if not each.rests(now):
                 each.rests_until = None
 
-    def answered(self, source: Source) -> None:
+    def answered(self, source: ReleaseSource) -> None:
         """Note that a node has answered."""
         source.failures, source.away = 0, ""
 
-    def fails(self, source: Source, why: str, now: float) -> None:
+    def fails(self, source: ReleaseSource, why: str, now: float) -> None:
         """Leave a node in peace for a while: it cannot be reached, or is busy."""
         if source.rests(now):
             return  # all that it was asked for fails at once
@@ -81,7 +81,7 @@ class Sources:
         source.rests_until = now + PAUSES[min(source.failures, len(PAUSES) - 1)]
         source.failures += 1
 
-    def drop(self, source: Source, why: str, *, false: bool) -> bool:
+    def drop(self, source: ReleaseSource, why: str, *, false: bool) -> bool:
         """Ask a node no more; return whether it was asked until now."""
         if source.dropped is not None:
             return False

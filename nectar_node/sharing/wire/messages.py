@@ -27,7 +27,7 @@ from nectar_node.releases.errors import BadRelease
 from nectar_node.releases.files import HASH_BYTES
 from nectar_node.releases.limits import MAX_FILES, MAX_VERSION_BYTES
 from nectar_node.releases.versions import Version
-from nectar_node.sharing.limits import (
+from nectar_node.sharing.wire.limits import (
     MAX_ANSWER_BYTES,
     MAX_BODY_BYTES,
     MAX_LINE_BYTES,

@@ -1,0 +1,1 @@
+"""The commands about packages from other nodes."""
