@@ -67,7 +67,14 @@ FLOORS = {
     ),
     "testnet": (
         ("testnet.model",),
-        ("testnet.faults", "testnet.hostile", "testnet.journal", "testnet.remotes", "testnet.browsers"),
+        (
+            "testnet.faults",
+            "testnet.hostile",
+            "testnet.journal",
+            "testnet.remotes",
+            "testnet.releases",
+            "testnet.browsers",
+        ),
         ("testnet.scenarios",),
         ("testnet.runs",),
         ("testnet.sim", "testnet.real.nodes"),

@@ -54,7 +54,7 @@ from nectar_node.packages.decisions import Decision
 from nectar_node.packages.manifest import Package, read_package
 from nectar_node.storage.database import STORE_FILE
 from nectar_node.storage.ledger import DEFAULT_QUOTAS, Ledger, Quotas
-from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome, StopJob
+from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome, RemoveFile, StopJob
 from net.base.frames import VERSION
 from net.base.limits import FAREWELL_SECONDS
 from net.contract.events import Close, Dial, Hold, Probed, Unforeseen, Writable
@@ -76,6 +76,8 @@ from testnet.sim.wired import Wired
 POLLS = 1 << 30
 KEY_FILE = "key"
 """Name of the node's key in its folder."""
+PREVIOUS_KEY_FILE = "key.previous"
+"""Name of its former key there, until the registrar has granted the new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,7 @@ class SimNode(Wired):
             routers=spec.routers,
             wall_clock_offset=offset,
             version=spec.version,
+            previous=self._previous(),
             keeps_sequence=spec.registers,
             sequence=self._kept.own.sequence,
             epoch=self._kept.grants.revoked.everything,
@@ -221,6 +224,20 @@ class SimNode(Wired):
             key = self._simulation.chance("key", self.spec.name, *filter(None, [self.spec.key])).randbytes(32)
             self.disk.put(place, key)
         return key
+
+    def _previous(self) -> Identity | None:
+        """Return what it was before its key was changed; None: the registrar knows the key that it has."""
+        key = self.disk.get(Location(self.spec.name, (PREVIOUS_KEY_FILE,)))
+        return None if key is None else Identity(self.spec.name, key)
+
+    def rotate_key(self) -> None:
+        """Give it another key from its next boot on; the former one signs the change."""
+        folder = self.spec.name
+        place, former = Location(folder, (KEY_FILE,)), Location(folder, (PREVIOUS_KEY_FILE,))
+        key = self.disk.get(place)
+        if key is not None and self.disk.get(former) is None:  # otherwise the name could be lost
+            self.disk.put(former, key)
+            self.disk.put(place, self._simulation.chance("key", self.life, "next").randbytes(32))
 
     def boot(self) -> None:
         """Begin: ask for the name, and start the packages."""
@@ -471,6 +488,7 @@ class SimNode(Wired):
                     self.at(self._simulation.now, lambda t=token, f=failures: self._kits.installed(t, f))  # type: ignore[misc]
                 case Joined():
                     self.joined = True
+                    self.disk.perform(RemoveFile(Location(self.spec.name, (PREVIOUS_KEY_FILE,)), synced=True))
                     self._simulation.record(self.host, "Joined")
                 case NameRefused(reason):
                     self._simulation.record(self.host, f"does not run: {why_refused(self.spec.name, reason)}")

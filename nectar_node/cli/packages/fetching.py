@@ -19,7 +19,6 @@ from kernel.contract.address import PackageId
 from kernel.contract.errors import BadAddress
 from nectar_node.base import decoding
 from nectar_node.base.errors import BadInput, NodeError
-from nectar_node.cli.message import EXIT_OFFLINE
 from nectar_node.console import output, progress
 from nectar_node.console.progress import TransferDisplay
 from nectar_node.launcher.arguments import check_name
@@ -37,9 +36,10 @@ FETCH_TIMEOUT = 365 * 24 * 3600
 """Seconds for a whole fetch, without a real bound: the node itself notices sources that are gone."""
 QUESTION_TIMEOUT = 5
 """Seconds for the node to tell how far it is."""
+_OFFLINE = 3
 _INTERRUPTED = 130
 _FAILED = 1
-_EXIT_CODES = {OFFLINE: EXIT_OFFLINE, CANCELLED: _INTERRUPTED}
+_EXIT_CODES = {OFFLINE: _OFFLINE, CANCELLED: _INTERRUPTED}
 
 
 class FetchRefused(NodeError):

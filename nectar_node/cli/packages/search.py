@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from nectar_node.base.errors import BadInput
-from nectar_node.cli.message import EXIT_OFFLINE
 from nectar_node.console import output
 from nectar_node.launcher import options
 from nectar_node.launcher.client import Answer, ControlClient
@@ -22,6 +21,7 @@ from nectar_node.sharing.wire.messages import (
     request_body,
 )
 
+EXIT_OFFLINE = 3
 ANSWER_SECONDS = 15
 """Seconds for a node to answer; one that cannot be reached is noticed sooner."""
 MAX_FOUND = 4096
