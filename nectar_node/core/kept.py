@@ -16,7 +16,8 @@ from nectar_node.peers import grant_rows, name_rows, own_row
 from nectar_node.peers.grant_rows import KeptGrants
 from nectar_node.peers.name_rows import KeptNames
 from nectar_node.peers.own_row import KeptOwn
-from nectar_node.releases import shelf
+from nectar_node.releases import installed, shelf
+from nectar_node.releases.installed import InstalledVersions
 from nectar_node.releases.shelf import Shelf
 from nectar_node.system import kept_objects
 from nectar_node.system.kept_objects import Owner
@@ -42,7 +43,8 @@ class KeptState:
     owners: tuple[Owner, ...] = ()
     """The nodes whose backups are kept here, with their objects; a core goes on with them."""
     shelf: Shelf = field(default_factory=Shelf)
-    """The releases that are here; a core goes on with it."""
+    """The releases that are here; a core goes on with it, as with the next."""
+    installed: InstalledVersions = field(default_factory=InstalledVersions)
     rows: frozenset[tuple[str, str]] = frozenset()
     """Tables and keys of the rows in the store, except name records."""
 
@@ -66,5 +68,6 @@ def decode_untrusted(
         states or {},
         kept_objects.decode_untrusted(contents.get(kept_objects.OWNERS, {}), contents.get(kept_objects.KEPT, {})),
         shelf.decode_untrusted(contents.get(shelf.HEADS, {}), contents.get(shelf.RELEASES, {})),
+        installed.decode_untrusted(contents.get(installed.INSTALLED, {})),
         frozenset((kind, key) for kind, table in contents.items() if kind != name_rows.NAMES for key in table),
     )

@@ -55,7 +55,7 @@ class SystemSet:
         self.vfs = Vfs(our, config.drives, view.holds, view.awaited_until, memory, view.generation)
         kv, sqlite = (kind(our, config.drives, view.holds, view.generation, memory) for kind in (Kv, Sqlite))
         self.state = State(config.store, kept.states, config.ledger, memory)
-        self.installer = Installer(our, kernel, act, emit, self.vfs.mount, kept.packages)
+        self.installer = Installer(our, kernel, act, emit, self.vfs.mount, self.vfs.unmount, kept.packages)
         self.terminal = Terminal(
             our,
             config.fresh_id,

@@ -72,15 +72,15 @@ def _read(file: Path) -> Iterator[bytes]:
         raise BadPackage(f"{file} cannot be read: {error.strerror}.") from error
 
 
-def has_copy(package: Package, node: Path) -> bool:
+def has_copy(package: Package, node: Path, *, by_hash: bool = False) -> bool:
     """Return whether `with_copy` would make none."""
-    return _place(package, node).is_dir()
+    return _place(package, node, by_hash=by_hash).is_dir()
 
 
-def _place(package: Package, node: Path) -> Path:
+def _place(package: Package, node: Path, *, by_hash: bool) -> Path:
     """Return the folder with the package's files below the node's folder `node`, or its own if it needs no copy."""
     kept = (node / PACKAGES_FOLDER).resolve()
-    if is_shipped(package.folder) or kept in package.folder.resolve().parents:
+    if is_shipped(package.folder) or (not by_hash and kept in package.folder.resolve().parents):
         return package.folder
     return place_of(package.digest, package.id, node)
 
@@ -101,9 +101,7 @@ def with_copy(package: Package, node: Path, *, by_hash: bool = False) -> Package
 
     One that lies there already, unpacked from a zip, is copied only if it is to be kept `by_hash`. Raises BadPackage.
     """
-    final = _place(package, node)
-    if by_hash and not is_shipped(package.folder):
-        final = place_of(package.digest, package.id, node)
+    final = _place(package, node, by_hash=by_hash)
     if final == package.folder:
         return package
     if not final.is_dir():

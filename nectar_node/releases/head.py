@@ -23,7 +23,8 @@ from net.base.node_names import is_node_name
 from net.names.identity import SIGNATURE_BYTES, verify_untrusted
 
 _VERSION = 1
-_DOMAIN = b"nectar/1 package head"
+DOMAIN = b"nectar/1 package head"
+"""What signatures of heads are for, and of nothing else."""
 _MAX_ITEMS = 8
 _MAX_TIME = (1 << 63) - 1
 
@@ -60,7 +61,7 @@ class SignedHead:
 
     def signed_by(self, key: bytes) -> bool:
         """Return whether the Ed25519 key `key` has signed it."""
-        return verify_untrusted(key, _DOMAIN, self.body, self.signature)
+        return verify_untrusted(key, DOMAIN, self.body, self.signature)
 
 
 def can_be_proven(package: PackageId) -> bool:
@@ -80,7 +81,7 @@ def sign_head(head: ReleaseHead, our: str, sign: Callable[[bytes, bytes], bytes]
     """
     check_publisher(head.package, our)
     body = head.encode()
-    return SignedHead(head, body, sign(_DOMAIN, body))
+    return SignedHead(head, body, sign(DOMAIN, body))
 
 
 def check_publisher(package: PackageId, our: str) -> None:

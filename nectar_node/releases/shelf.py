@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import cbor2
 
@@ -127,6 +128,10 @@ class Shelf:
     def folders(self) -> Iterator[str]:
         """Yield the folders with files of releases."""
         yield from (each.folder for each in self._held.values() if each.folder is not None)
+
+    def uses(self, folder: Path) -> bool:
+        """Return whether the files of a release lie in a folder."""
+        return str(folder) in self.folders()
 
     @property
     def bytes(self) -> int:
