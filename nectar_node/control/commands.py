@@ -25,6 +25,7 @@ from nectar_node.control.blob_files import blob_untrusted, put_down
 from nectar_node.control.clients import Client, Feed, Waiter
 from nectar_node.control.keeping import Keeping
 from nectar_node.control.packages import Packages
+from nectar_node.control.releases import Releases
 from nectar_node.control.requests import (
     Fields,
     address_untrusted,
@@ -52,7 +53,13 @@ MAX_LINE_BYTES = 128 << 20
 """Bytes of one request: the largest blob in base64, and space for the rest."""
 ROWS_AT_ONCE = 256
 """Processes that `ps` describes before it lets messages flow again."""
-_AFTER_START = frozenset({"run", "packages", "review", "start", "kill", "states", "remove_state"})
+_AFTER_START = frozenset(
+    {
+        *("run", "packages", "review", "start", "kill", "states", "remove_state"),
+        *("installed", "installed_one", "find_release", "review_install", "install", "review_roll_back", "roll_back"),
+        *("uninstall", "publish", "proof"),
+    }
+)
 """Commands about packages and their processes: a node that boots answers them once it has started its packages.
 
 A message is not among them: it waits for its process in the kernel, within its timeout.
@@ -89,6 +96,7 @@ class Control:
         self._shares = 0
         self._snapshots = snapshots
         self.uploads = FileUploads(core, folder / "uploads", turn)
+        packages = Packages(core, folder, self.uploads, turn, self._kept)
         self._commands: dict[str, Callable[[Client, Fields], Awaitable[dict[str, object]]]] = {
             "status": self._on_status,
             "ps": self._on_ps,
@@ -111,7 +119,8 @@ class Control:
             "snapshot_store_read": self._on_snapshot_store_read,
             "snapshot_state": self._on_snapshot_state,
             "shutdown": self._on_shutdown,
-            **Packages(core, folder, self.uploads, turn, self._kept).commands,
+            **packages.commands,
+            **Releases(core, folder, packages, turn, self._kept).commands,
             **self.uploads.commands,
             **Transfers(core, self.uploads, turn).commands,
             **Watching(self._on_status, self._on_ps).commands,

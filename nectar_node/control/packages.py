@@ -163,16 +163,17 @@ class Packages:
         reviewed: Reviewed,
         fields: Fields,
         version: Callable[[Package], InstalledVersion] | None = None,
+        again: Callable[[], None] | None = None,
     ) -> dict[str, object]:
         """Start a package as a review allows, and return the answer; the version before runs again if it traps at once.
 
-        With a `version` it is installed: that says of the copy of its files which one it is. Raises BadPackage,
-        NeedsConsent and RolledBack.
+        With a `version` it is installed: that says of the copy of its files which one it is. With `again` it is one
+        that was installed before: that notes it. Raises BadPackage, NeedsConsent and RolledBack.
         """
         core, (question, allowed, decision) = self._core, reviewed
         if question:
             raise demand(wanted, question, core.our)
-        by_hash = version is not None
+        by_hash = version is not None or again is not None
         had_copy = has_copy(allowed, self._folder, by_hash=by_hash)
         copy = partial(with_copy, allowed, self._folder, by_hash=by_hash)
         allowed = await trio.to_thread.run_sync(copy)
@@ -182,7 +183,9 @@ class Packages:
         def note() -> None:
             if decision is not None:
                 core.decisions.decide(wanted.id, decision)
-            if installed is not None:
+            if again is not None:
+                again()
+            elif installed is not None:
                 core.installed.add(wanted.id, installed)
 
         def go_back() -> None:

@@ -71,7 +71,8 @@ class PreparedNode:
         if not config.rescue:  # after which it is not known what was used
             kept = (Path(each.folder) for each in self.kept.packages.values())
             held = (Path(each) for each in self.kept.shelf.folders())
-            discard_unused(config.folder.path, (*kept, *held, *(package.folder for package in self.packages)))
+            used = (*kept, *held, *self.kept.installed.folders())
+            discard_unused(config.folder.path, (*used, *(package.folder for package in self.packages)))
         for package in self.packages:
             if package.unknown_keys:
                 unknown = ", ".join(map(repr, package.unknown_keys))

@@ -13,6 +13,10 @@ class NotProven(BadRelease):
     """A head is not signed by the key that its publisher has now."""
 
 
+class Unproven(BadRelease):
+    """A package says that a node has published it, and nothing proves that."""
+
+
 class Downgrade(BadRelease):
     """A head is older than one that this node has seen."""
 

@@ -125,6 +125,10 @@ class Shelf:
         """Return the release that a document describes."""
         return _decoded(held.document)
 
+    def packages(self) -> set[PackageId]:
+        """Return the packages of which there is a release."""
+        return {each.package for each in self._held.values()}
+
     def folders(self) -> Iterator[str]:
         """Yield the folders with files of releases."""
         yield from (each.folder for each in self._held.values() if each.folder is not None)

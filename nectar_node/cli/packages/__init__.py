@@ -1,1 +1,1 @@
-"""The commands about packages from other nodes."""
+"""The commands of installed packages, and of releases from other nodes."""
