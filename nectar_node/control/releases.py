@@ -14,7 +14,6 @@ from msgspec import structs
 from kernel.contract.address import PackageId
 from nectar_node.base.errors import BadPackage, NodeError
 from nectar_node.control.clients import Client
-from nectar_node.control.fetching import fetch_release
 from nectar_node.control.package_rows import info_row, package_row, standing
 from nectar_node.control.packages import Packages
 from nectar_node.control.proving import Prover
@@ -103,11 +102,16 @@ class Releases:
 
     # --- installing -------------------------------------------------------------------------------------------------
 
-    async def _on_find_release(self, client: Client, fields: Fields) -> dict[str, object]:
-        """Answer where the files of a release lie on this node, after they have been fetched if they were not here."""
+    async def _on_find_release(self, _: Client, fields: Fields) -> dict[str, object]:
+        """Answer where the files of a release lie on this node, if they do, and whether it is certainly the wanted one:
+        another node may have a newer one.
+        """
         package, version = package_untrusted(fields.address or ""), version_untrusted(fields.version)
-        held = await fetch_release(self._core, package, version, client)
-        return {"package": str(package), "version": held.version.text, "folder": held.folder}
+        certain = version is not None or package.publisher == self._core.our
+        for held in self._core.shelf.of(package):
+            if held.folder is not None and version in (None, held.version):
+                return {"folder": held.folder, "version": held.version.text, "certain": certain}
+        return {"folder": None, "version": "", "certain": False}
 
     async def _read(self, fields: Fields) -> tuple[Package, Fields, HeldRelease | None]:
         """Return the package that is to be installed, with the place that it comes from, and the release that it is.

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
 from nectar_node.base.consent import Consent
 from nectar_node.base.errors import BadInput, NeedsConsent
+from nectar_node.cli.packages.fetching import FetchRefused
 from nectar_node.cli.packages.listing import PackageName, marked
-from nectar_node.cli.packages.source import Found, Source, find
+from nectar_node.cli.packages.source import FoundPackage, From, Source, find
 from nectar_node.cli.starting import consent
 from nectar_node.console import output
 from nectar_node.console.asking import agrees
@@ -36,6 +37,7 @@ Keep = Annotated[
 def install(
     source: Source,
     node: options.Node,
+    sources: From = None,
     unsigned: Unsigned = False,
     grant: consent.Grant = None,
     deny: consent.Deny = None,
@@ -54,12 +56,14 @@ def install(
     nothing has been installed, or a process has trapped at once.
     """
     said = Consent(tuple(grant or ()), tuple(deny or ()), replace)
-    return _install(source, node, said, directory, as_json, unsigned=unsigned, keep=keep, upgrade=False)
+    wanted = _Wanted(source, node, tuple(sources or ()), unsigned, keep, upgrade=False)
+    return _install(wanted, said, directory, as_json)
 
 
 def upgrade(
     source: Source,
     node: options.Node,
+    sources: From = None,
     unsigned: Unsigned = False,
     grant: consent.Grant = None,
     deny: consent.Deny = None,
@@ -73,22 +77,36 @@ def upgrade(
     You are asked again only about what it asks for beyond the version before.
     """
     said = Consent(tuple(grant or ()), tuple(deny or ()), replace)
-    return _install(source, node, said, directory, as_json, unsigned=unsigned, keep=keep, upgrade=True)
+    wanted = _Wanted(source, node, tuple(sources or ()), unsigned, keep, upgrade=True)
+    return _install(wanted, said, directory, as_json)
 
 
-def _install(
-    source: str, node: str, said: Consent, directory: Path, as_json: bool, *, unsigned: bool, keep: bool, upgrade: bool
-) -> int:
+class _Wanted(NamedTuple):
+    """What is to be installed, and how."""
+
+    source: str
+    node: str
+    sources: tuple[str, ...]
+    unsigned: bool
+    keep: bool
+    upgrade: bool
+
+
+def _install(wanted: _Wanted, said: Consent, directory: Path, as_json: bool) -> int:
     place = LocalNetwork.find(directory)
-    with place.connect(node) as client:
-        found = find(source, place.node(node).path, client)
+    with place.connect(wanted.node) as client:
+        try:
+            found = find(wanted.source, place, wanted.node, client, wanted.sources)
+        except FetchRefused as refused:
+            output.complain(str(refused))
+            return refused.exit_code
         try:
             fields = {
                 "package": str(found.prepared.folder.resolve()),
                 "origin": found.origin,
-                "unsigned": unsigned,
-                "upgrade": upgrade,
-                "keep": keep,
+                "unsigned": wanted.unsigned,
+                "upgrade": wanted.upgrade,
+                "keep": wanted.keep,
             }
             answer = _agreed(client, "install", said, as_json, **fields)
         except (BadInput, ControlError, NeedsConsent) as error:
@@ -99,12 +117,14 @@ def _install(
         output.print_json(answer)
     else:
         version = f" {answer['version']}" if answer.get("version") else ""
-        output.say(f"Installed {answer['package']}{version} on {node}.")
+        output.say(f"Installed {answer['package']}{version} on {wanted.node}.")
         _tell(answer)
     return _code(answer)
 
 
-def _about(error: BadInput | ControlError | NeedsConsent, found: Found) -> BadInput | ControlError | NeedsConsent:
+def _about(
+    error: BadInput | ControlError | NeedsConsent, found: FoundPackage
+) -> BadInput | ControlError | NeedsConsent:
     """Return an error with what the user knows in it: the copy below the node's folder is unknown to them."""
     return type(error)(str(error).replace(str(found.prepared.folder.resolve()), found.name))
 

@@ -7,14 +7,15 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from kernel.contract.address import PackageId
-from kernel.contract.errors import BadAddress
 from nectar_node.base.errors import BadInput
 from nectar_node.base.shipped import find_shipped
+from nectar_node.cli.packages.fetching import FetchRefused, WantedRelease, fetch_release, parse_release
 from nectar_node.console import output
-from nectar_node.launcher.client import Answer, ControlClient, NodeEvent
+from nectar_node.launcher.client import ControlClient
+from nectar_node.launcher.local_network import LocalNetwork
 from nectar_node.packages import unpacking
 from nectar_node.packages.unpacking import Prepared
+from nectar_node.sharing.wire.messages import OFFLINE
 
 Source = Annotated[
     str,
@@ -24,9 +25,13 @@ Source = Annotated[
         "another node: name:publisher.nec or name:publisher.nec@version.",
     ),
 ]
+From = Annotated[
+    list[str] | None,
+    typer.Option("--from", metavar="NAME", help="Another node that may have the release; repeatable."),
+]
 
 
-class Found(NamedTuple):
+class FoundPackage(NamedTuple):
     """A package folder that can be installed."""
 
     prepared: Prepared
@@ -36,37 +41,36 @@ class Found(NamedTuple):
     """What the user has called it."""
 
 
-def parse_release(text: str) -> tuple[PackageId, str] | None:
-    """Return the package and the version in `name:publisher[@version]`; an empty version is the newest. None: it is no
-    release.
+def find(source: str, place: LocalNetwork, node: str, client: ControlClient, sources: tuple[str, ...]) -> FoundPackage:
+    """Return the folder of what is to be installed on a node, to which `client` is connected; a release is fetched from
+    other nodes, `sources` among them. Raises NodeError, and FetchRefused.
     """
-    id, _, version = text.partition("@")
-    try:
-        return PackageId.parse(id), version
-    except BadAddress:
-        return None
-
-
-def find(source: str, node: Path, client: ControlClient) -> Found:
-    """Return the folder of what is to be installed; `node` is the node's own folder. Raises NodeError."""
     path = Path(source)
-    release = parse_release(source)
-    if not path.exists() and release is not None:
-        package, version = release
-        client.send("find_release", address=str(package), version=version)
-        answer = client.follow(None)
-        while isinstance(answer, NodeEvent):
-            _show(answer.value)
-            answer = client.follow(None)
-        assert answer is not None
-        return Found(Prepared(Path(str(answer["folder"])), None), None, source)
+    if not path.exists() and ":" in source:
+        folder = _release(parse_release(source), place, node, client, sources)
+        return FoundPackage(Prepared(Path(folder), None), None, source)
+    if sources:
+        raise BadInput("--from says which nodes may have a release: name one, such as chess:ann.nec.")
     path = path if path.exists() else find_shipped(source) or path
     if unpacking.is_single_file(path):
         raise BadInput(f"{path} is a single .wasm file: `nectar start` runs it; a package has a manifest.json.")
-    prepared = unpacking.prepare(path, node)
-    return Found(prepared, None if path.is_dir() else str(path.resolve()), str(path))
+    prepared = unpacking.prepare(path, place.node(node).path)
+    return FoundPackage(prepared, None if path.is_dir() else str(path.resolve()), str(path))
 
 
-def _show(event: Answer) -> None:
-    if isinstance(event.get("text"), str):
-        output.complain(output.one_line(event["text"]))
+def _release(
+    wanted: WantedRelease, place: LocalNetwork, node: str, client: ControlClient, sources: tuple[str, ...]
+) -> str:
+    """Return the folder with the files of a release."""
+    version = "" if wanted.version is None else wanted.version.text
+    here = client.ask("find_release", address=str(wanted.package), version=version)
+    if here["folder"] is not None and here["certain"]:
+        return str(here["folder"])
+    try:
+        told, _ = fetch_release(place, node, wanted, sources)
+    except FetchRefused as refused:
+        if refused.kind != OFFLINE or here["folder"] is None:
+            raise
+        output.complain(f"{refused} So it is {here['version']}, the newest that {node} has.")
+        return str(here["folder"])
+    return str(told.folder)

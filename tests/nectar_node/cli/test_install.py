@@ -6,6 +6,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -271,7 +272,7 @@ def test_a_manifest_that_is_dirty_is_not_published(node: RealNode, tmp_path: Pat
 
 
 def test_info_shows_who_has_published_what_is_asked_for_and_why(node: RealNode, tmp_path: Path) -> None:
-    said = {
+    said: dict[str, Any] = {
         "description": "Go.",
         "license": "MIT",
         "changes": "Ko.",
