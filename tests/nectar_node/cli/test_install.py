@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from kernel.contract.address import PackageId
 from kernel.wasm.engine import Engine
 from tests.kernel.wasm.guests import wat
 from tests.nectar_node.cli.published import Publisher, package
@@ -19,7 +18,6 @@ from tests.net.world import identity_of
 
 ANN, BOB = identity_of("ann.test"), identity_of("bob.test")
 TRAPS = wat("(unreachable)")
-BOX = PackageId("box", "local")
 
 
 @pytest.fixture
@@ -171,6 +169,23 @@ def test_a_version_that_cannot_be_compiled_leaves_nothing_behind(node: RealNode,
     before = copies(node)
     assert "cannot be started from" in node.fails("upgrade", ann.publish("1.1.0", b"no wasm"))
     assert (listed(node), copies(node)) == ([["chess:ann.test", "1.0.0", "signed"]], before)
+
+
+def test_g23_an_upgrade_waits_for_no_process_that_computes(
+    node: RealNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nectar_node.control.packages.FIRST_STEPS_SECONDS", 0.05)
+    folder = package(tmp_path / "box", "box:local", "1.0.0")
+    (folder / "spin.wasm").write_bytes(wat("(loop br 0)"))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    spin = {**manifest[0], "process_name": "spin", "process_wasm_path": "/spin.wasm"}
+    (folder / "manifest.json").write_text(json.dumps([*manifest, spin]))
+    node.does("install", folder)
+    assert "spin:box:local" in node.running()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    ended = node.nectar("upgrade", folder)
+    assert (ended.code, ended.err) == (0, "Ended with the version before: spin:box:local.\n")
+    assert node.running() == {"echo:box:local"}
 
 
 # --- consent --------------------------------------------------------------------------------------------------------
