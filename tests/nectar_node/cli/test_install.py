@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +13,11 @@ from typing import Any
 import pytest
 
 from kernel.wasm.engine import Engine
+from nectar_node.launcher.client import ControlError
+from nectar_node.launcher.local_network import LocalNetwork
 from tests.kernel.wasm.guests import wat
 from tests.nectar_node.cli.published import Publisher, package
-from tests.nectar_node.cli.real_node import RealNode, real_node, zipped
+from tests.nectar_node.cli.real_node import RealNode, copy_package, real_node, zipped
 from tests.net.world import identity_of
 
 ANN, BOB = identity_of("ann.test"), identity_of("bob.test")
@@ -216,6 +220,65 @@ def test_an_upgrade_is_asked_only_about_what_it_wants_beyond_before(node: RealNo
     sentence = node.fails("upgrade", folder)
     assert "net:distro:sys" in sentence
     assert "kernel:distro:sys" not in sentence
+
+
+# --- when something goes wrong in the middle ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("written", [0, 1, 3])
+def test_a_disk_that_is_full_in_the_middle_leaves_the_version_before(
+    node: RealNode, ann: Publisher, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    node.does("install", ann.publish("1.0.0"))
+    source, before, left = ann.publish("1.1.0"), copies(node), iter(range(written))
+
+    def sync(descriptor: int) -> None:
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("nectar_node.packages.contents.os.fsync", sync)
+        sentence = node.fails("upgrade", source)
+    assert "cannot be copied to" in sentence
+    assert sentence.endswith(": No space left on device.\n")
+    assert (listed(node), copies(node)) == ([["chess:ann.test", "1.0.0", "signed"]], before)
+    node.does("upgrade", source)
+
+
+def test_two_installations_at_once_are_done_one_after_the_other(node: RealNode, tmp_path: Path) -> None:
+    folders = [package(tmp_path / f"box{number}", "box:local", f"1.{number}.0") for number in range(2)]
+    network = LocalNetwork(node.network)
+    with network.connect("a.nec") as one, network.connect("a.nec") as other:
+        for client, folder in zip((one, other), folders, strict=True):
+            client.send("install", package=str(folder), replace=True)
+        outcomes = []
+        for client in (one, other):
+            try:
+                outcomes.append(client.receive()["version"])
+            except ControlError as error:
+                outcomes.append(str(error))
+    assert outcomes == ["1.0.0", "1.1.0"] or "is older than 1.1.0" in outcomes[0]
+    assert listed(node) == [["box:local", "1.1.0", "local"]]
+    assert node.does("message", "our@echo:box:local", "hi") == "hi\n"
+
+
+# --- old shapes -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"package": "old", "publisher": "local", "version": [0, 1, 0]},
+        {"name": "Old", "properties": {"package_name": "old", "publisher": "local", "current_version": "0.1.0"}},
+    ],
+)
+def test_metadata_of_the_existing_nodes_packages_says_the_version(
+    node: RealNode, tmp_path: Path, metadata: dict[str, object]
+) -> None:
+    folder = copy_package("echo", tmp_path / "somewhere" / "pkg")
+    (folder.parent / "metadata.json").write_text(json.dumps(metadata))
+    node.does("install", folder.parent)
+    assert listed(node) == [["old:local", "0.1.0", "local"]]
 
 
 # --- uninstall ------------------------------------------------------------------------------------------------------
