@@ -163,6 +163,8 @@ class Fetch:
         """Those that are proven."""
         self._head_asks: Counter[str] = Counter()
         """How often each source was asked for it."""
+        self._unproven: dict[str, SignedHead] = {}
+        """Those that the publisher's key of today has not signed: of a former key, or forged."""
         self._good_at: float | None = None
         """When the first of them was."""
         self._behind: str | None = None
@@ -379,6 +381,11 @@ class Fetch:
         waits = self.sources.asked and (self._good_at is None or now < self._good_at + GRACE_SECONDS)
         if waits:
             return
+        newest = max((each.head.number for each in self._good.values()), default=0)
+        for name, signed in self._unproven.items():
+            if signed.head.number > newest:  # otherwise it may have what is wanted, which is checked by hash
+                why = f"shows a head that {self._publisher} has not signed with the key that it has now"
+                self._drop(self.sources.all[name], why, false=True)
         if not self._good:
             self._no_head()
             return
@@ -406,7 +413,7 @@ class Fetch:
             try:
                 check_head(signed, key, None if seen is None else seen.head)
             except NotProven:
-                self._drop(source, f"shows a head that {self._publisher} has not signed with its key", false=True)
+                self._unproven[name] = signed
             except Downgrade as error:
                 self._behind = str(error)
                 self._drop(source, f"shows release {signed.head.number}, which is behind", false=False)

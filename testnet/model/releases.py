@@ -19,11 +19,17 @@ Files: TypeAlias = Mapping[str, bytes]
 class LabReleases(Protocol):
     """The releases of one node, which must run."""
 
-    def publish(self, package: PackageId, version: str, files: Files) -> bytes:
-        """Publish a version as the newest one of a package of this node, and return its hash."""
+    def publish(self, package: PackageId, version: str, files: Files) -> bytes | None:
+        """Publish a version as the newest one of a package of this node, and return its hash; None: the disk does not
+        take it.
+        """
 
-    def publish_two(self, package: PackageId, version: str, files: tuple[Files, Files], other: LabReleases) -> None:
-        """Sign two releases with one number: this node has the first from now on, `other` the second."""
+    def publish_two(
+        self, package: PackageId, version: str, files: tuple[Files, Files], other: LabReleases
+    ) -> tuple[bytes | None, bytes | None]:
+        """Sign two releases with one number: this node has the first from now on, `other` the second. Return
+        their hashes; None: the disk does not take it.
+        """
 
     def lie(self, package: PackageId, how: ReleaseLie) -> bool:
         """Lie about the newest release of a package that is here; False: none is, or there is nothing to lie about."""
@@ -33,6 +39,9 @@ class LabReleases(Protocol):
 
     def newest(self, package: PackageId) -> int:
         """Return the number of the newest head that this node has believed; 0: none."""
+
+    def head(self, package: PackageId) -> bytes | None:
+        """Return the hash of the release that it names."""
 
     def files(self, release: bytes) -> Files | None:
         """Return the files of a release that lie on the node's disk; None: it does not say that it has them."""

@@ -18,7 +18,7 @@ from nectar_node.releases.head import SignedHead, head_of, sign_head
 from nectar_node.releases.shelf import HeldRelease, Shelf
 from nectar_node.releases.versions import Version
 from nectar_node.sharing.parts import FETCHING, file_place
-from nectar_node.storage.operations import Location
+from nectar_node.storage.operations import Location, Row
 from net.names.identity import Identity
 from testnet.model.releases import Files, LabReleases, ReleaseLie
 
@@ -49,9 +49,10 @@ class Holdings(LabReleases):
         identity: Identity,
         time: Callable[[], float],
         history: dict[PackageId, list[SignedHead]],
+        commit: Callable[[tuple[Row, ...]], bool],
     ) -> None:
         """`shelf` is what it serves, `time` its clock, in Unix seconds, and `history` all heads that publishers have
-        signed, the oldest first.
+        signed, the oldest first; `commit` makes rows of its store durable, or returns False.
         """
         self.shelf = shelf
         self._root = f"{name}/packages"
@@ -59,19 +60,33 @@ class Holdings(LabReleases):
         self._identity = identity
         self._time = time
         self._history = history
+        self._commit = commit
 
-    def publish(self, package: PackageId, version: str, files: Files) -> bytes:
-        release = self._following(package, version, files)
-        self._show(release)
-        return self._take(release.encode(), files).hash
+    def publish(self, package: PackageId, version: str, files: Files) -> bytes | None:
+        return self._serve(self._following(package, version, files), files, self)
 
-    def publish_two(self, package: PackageId, version: str, files: tuple[Files, Files], other: LabReleases) -> None:
+    def publish_two(
+        self, package: PackageId, version: str, files: tuple[Files, Files], other: LabReleases
+    ) -> tuple[bytes | None, bytes | None]:
         assert isinstance(other, Holdings)
         first, second = (self._following(package, version, each) for each in files)
-        other.shelf.believe(self._signed(second))
-        other._take(second.encode(), files[1])
-        self._show(first)
-        self._take(first.encode(), files[0])
+        ours = self._serve(first, files[0], self)
+        return ours, None if ours is None else self._serve(second, files[1], other)
+
+    def _serve(self, release: Release, files: Files, at: Holdings) -> bytes | None:
+        """Sign a release as the newest, and let a node serve it once that is durable."""
+        document, signed = release.encode(), self._signed(release)
+        folder = (copy_name(release.digest, release.package), str(release.package))
+        place, kept = "/".join((at._root, *folder)), Shelf()
+        kept.put(document, place)
+        kept.believe(signed)
+        if not at._commit(tuple(kept.changes())):
+            return None
+        for path, data in files.items():
+            at._disk.put(Location(at._root, (*folder, *path.split("/"))), data)
+        self._history.setdefault(release.package, []).append(signed)
+        at.shelf.believe(signed)
+        return at.shelf.put(document, place).hash
 
     def _following(self, package: PackageId, version: str, files: Files) -> Release:
         made = []
@@ -89,11 +104,6 @@ class Holdings(LabReleases):
         head = head_of(release, release.encode(), int(self._time()))
         return sign_head(head, release.package.publisher, self._identity.sign)
 
-    def _show(self, release: Release) -> None:
-        signed = self._signed(release)
-        self._history.setdefault(release.package, []).append(signed)
-        self.shelf.believe(signed)
-
     def sign_again(self) -> None:
         """Sign the heads of this node's own packages with the key that it has now."""
         for signed in [*self.shelf.heads()]:
@@ -101,17 +111,13 @@ class Holdings(LabReleases):
             if head.package.publisher == self._identity.name:
                 self.shelf.believe(sign_head(head, self._identity.name, self._identity.sign))
 
-    def _take(self, document: bytes, files: Files) -> HeldRelease:
-        """Have a release and its files."""
-        held = self.shelf.put(document, None)
-        folder = (copy_name(self.shelf.release(held).digest, held.package), str(held.package))
-        for path, data in files.items():
-            self._disk.put(Location(self._root, (*folder, *path.split("/"))), data)
-        return self.shelf.put(document, "/".join((self._root, *folder)))
-
     def newest(self, package: PackageId) -> int:
         signed = self.shelf.head(package)
         return 0 if signed is None else signed.head.number
+
+    def head(self, package: PackageId) -> bytes | None:
+        signed = self.shelf.head(package)
+        return None if signed is None else signed.head.document
 
     def files(self, release: bytes) -> Files | None:
         held = self.shelf.get(release)

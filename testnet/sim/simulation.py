@@ -437,7 +437,15 @@ class Simulation(NodeContext, Lab):
 
     def releases(self, node: str) -> Holdings:
         at = self.nodes[node]
-        return Holdings(node, at.disk, at.core.shelf, at.identity, lambda: self.wall_clock(node), self._signed_heads)
+        return Holdings(
+            node,
+            at.disk,
+            at.core.shelf,
+            at.identity,
+            lambda: self.wall_clock(node),
+            self._signed_heads,
+            lambda rows: at.disk.perform(Commit(store_file(node), rows)) is None,
+        )
 
     def rotate_key(self, node: str) -> None:
         self.node(node).rotate_key()
