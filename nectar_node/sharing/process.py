@@ -264,7 +264,7 @@ class ReleaseSharing(SystemProcess):
             order.noted = fetch.parts.hash.hex()
             self._leftovers.begin(order.noted, fetch.parts.release, self._unix(now))
         outcome = fetch.outcome
-        if order.envelope is not None and isinstance(outcome, FetchFailed):
+        if order.envelope is not None and isinstance(outcome, FetchFailed) and not order.jobs:
             error = {"error": outcome.sentence, "dropped": _dropped(fetch)}
             self._tell(order, {"Err": {outcome.kind: error}})
         elif order.envelope is not None and isinstance(outcome, FetchedRelease) and not order.told:
