@@ -34,9 +34,6 @@ class LabReleases(Protocol):
     def lie(self, package: PackageId, how: ReleaseLie) -> bool:
         """Lie about the newest release of a package that is here; False: none is, or there is nothing to lie about."""
 
-    def sign_again(self) -> None:
-        """Sign the heads of this node's own packages with the key that it has now."""
-
     def newest(self, package: PackageId) -> int:
         """Return the number of the newest head that this node has believed; 0: none."""
 

@@ -104,13 +104,6 @@ class Holdings(LabReleases):
         head = head_of(release, release.encode(), int(self._time()))
         return sign_head(head, release.package.publisher, self._identity.sign)
 
-    def sign_again(self) -> None:
-        """Sign the heads of this node's own packages with the key that it has now."""
-        for signed in [*self.shelf.heads()]:
-            head = signed.head
-            if head.package.publisher == self._identity.name:
-                self.shelf.believe(sign_head(head, self._identity.name, self._identity.sign))
-
     def newest(self, package: PackageId) -> int:
         signed = self.shelf.head(package)
         return 0 if signed is None else signed.head.number

@@ -131,16 +131,11 @@ class _Story:
         self.lab.start(self.publisher)
         self.rotates = True
 
-    def _sign_again(self) -> None:
-        if self.rotates and self.lab.ready(self.publisher):
-            self.lab.releases(self.publisher).sign_again()
-
     def _lie(self, node: str, how: ReleaseLie) -> None:
         if self.lab.releases(node).lie(self.package, how):
             self.liars.add(node)
 
     def _fetch(self, node: str, version: str | None, sources: list[str]) -> FetchedLook:
-        self._sign_again()
         wanted = {"package": str(self.package), "version": version, "from": sources, "files": True}
         body = {"Fetch": {"id": str(len(self.looks)), **wanted}}
         request = self.lab.begin(node, PROCESS, body, PATIENCE)

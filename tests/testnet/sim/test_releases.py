@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kernel.contract.address import PackageId
-from nectar_node.releases.files import ReleaseFile
+from nectar_node.releases.files import FileHasher, ReleaseFile
 from nectar_node.releases.limits import PIECE_BYTES
 from nectar_node.sharing import process
 from nectar_node.sharing.wire.limits import ABANDONED_SECONDS
@@ -223,7 +223,6 @@ def test_heads_of_a_former_key_are_refused_once_the_new_record_is_known(lab: Sim
     lab.rotate_key(ANN)
     lab.start(ANN)
     lab.settle()
-    lab.releases(ANN).sign_again()
     assert fetched(lab, CID, None, BOB)["version"] == "1.0.0"
     lab.releases(CID).shelf._heads.clear()
     lab.crash(ANN)
@@ -233,13 +232,13 @@ def test_heads_of_a_former_key_are_refused_once_the_new_record_is_known(lab: Sim
 def test_pieces_that_are_not_the_file_that_is_named_are_installed_at_no_attempt(
     lab: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = holdings.FileHasher.done
+    done = FileHasher.done
 
-    def lying(hasher: holdings.FileHasher) -> ReleaseFile:
+    def lying(hasher: FileHasher) -> ReleaseFile:
         file = done(hasher)
         return ReleaseFile(file.path, file.size, bytes(32), file.pieces) if file.pieces else file
 
-    monkeypatch.setattr(holdings.FileHasher, "done", lying)
+    monkeypatch.setattr(FileHasher, "done", lying)
     publish(lab, "1.0.0")
     for _ in range(2):
         assert "are not the file that the release names" in why_not(lab, BOB)
@@ -277,13 +276,13 @@ def test_a_full_disk_in_the_middle_leaves_what_has_come_for_the_next_time(lab: S
 
 
 def test_a_package_that_no_node_can_have_published_is_told_so(lab: Simulation) -> None:
-    wanted = {"id": "1", "package": "chess:local", "version": None, "from": [], "files": True}
+    wanted: dict[str, Any] = {"id": "1", "package": "chess:local", "version": None, "from": [], "files": True}
     body = lab.ask(BOB, PROCESS, {"Fetch": wanted}, 60).body
     assert "local is no node's name" in body["Err"]["Failed"]["error"]
 
 
 def test_a_publisher_without_a_record_proves_nothing(lab: Simulation) -> None:
-    wanted = {"id": "1", "package": "chess:nobody.nec", "version": None, "from": [], "files": True}
+    wanted: dict[str, Any] = {"id": "1", "package": "chess:nobody.nec", "version": None, "from": [], "files": True}
     body = lab.ask(BOB, PROCESS, {"Fetch": wanted}, 600).body
     assert "nobody.nec cannot be reached (no such name)" in body["Err"]["Offline"]["error"]
 
