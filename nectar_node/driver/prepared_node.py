@@ -17,7 +17,7 @@ from kernel.contract.address import Address
 from kernel.contract.guest import GuestConfig
 from kernel.contract.limits import MAX_MEMORY_BYTES
 from kernel.wasm.engine import Engine
-from nectar_node.base import log
+from nectar_node.base import log, own_files
 from nectar_node.base.descriptors import Budget
 from nectar_node.base.errors import BadFolder, BadPackage, NeedsConsent
 from nectar_node.base.shipped import page_files
@@ -127,6 +127,7 @@ def prepare(config: NodeConfig, budget: Budget) -> PreparedNode:
     try:
         folder.create()
         lock = folder.acquire()
+        own_files.make_folder(folder.path / PACKAGES_FOLDER)
     except OSError as error:
         raise BadFolder(f"{error.filename or folder.path} cannot be used: {error.strerror}.") from error
     forget_snapshot(folder.path)
