@@ -35,6 +35,7 @@ from nectar_node.packages.manifest import Package
 from nectar_node.packages.review import demand, review
 from nectar_node.packages.startable import read_startable
 from nectar_node.packages.unpacking import PACKAGES_FOLDER
+from nectar_node.sharing.wire.limits import DEFAULT_QUOTA
 from nectar_node.storage.disk import perform
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.operations import Location, MakeFolder
@@ -163,6 +164,7 @@ def make_core(prepared: PreparedNode) -> NodeCore:
         registrar=prepared.registrar,
         store=Location(str(folder.path), (folder.store.name,)),
         keeps=str(folder.kept),
+        releases_quota=DEFAULT_QUOTA if config.releases_quota is None else config.releases_quota,
         packages=str((folder.path / PACKAGES_FOLDER).resolve()),
         code=str(folder.code),
         fresh_id=_FreshIds().take,
