@@ -30,7 +30,8 @@ MAX_PUBLISHED, MAX_FETCHES, MAX_LIES = 4, 10, 4
 LARGE_BYTES = 2_200_000
 """Of a file of several pieces."""
 _RETRY = 2.0
-_LIES: tuple[ReleaseLie, ...] = get_args(ReleaseLie)
+_LIES: tuple[ReleaseLie, ...] = (*get_args(ReleaseLie), "alters", "alters")
+"""Those that are drawn; what matters most is drawn most often."""
 _TWO = "two different releases"
 """In the sentence about a publisher that lies."""
 
@@ -221,7 +222,8 @@ def _options(names: Sequence[str], chance: Random) -> Options:
         sources = [each for each in others if each != node and chance.random() < 0.6]
         events.append([at(), "fetch", node, version, sources])
     for _ in range(chance.choice((0, 0, 1, 2, MAX_LIES))):
-        events.append([at(), "lie", chance.choice(others[:-1]), chance.choice(_LIES)])
+        liar, begins = chance.choice(others[:-1]), at()
+        events += [[begins, "fetch", liar, None, []], [begins + 1.0, "lie", liar, chance.choice(_LIES)]]
     if chance.random() < 0.25:
         events.append([at(), "rotate"])
     elif chance.random() < 0.2:

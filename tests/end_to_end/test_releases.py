@@ -27,6 +27,7 @@ def fetched_bytes(network: LocalTestnet, node: str) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else 0
 
 
+@pytest.mark.long
 def test_a_release_is_found_killed_in_the_middle_and_installed_from_another_node(
     fresh_network: LocalTestnet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -47,6 +48,9 @@ def test_a_release_is_found_killed_in_the_middle_and_installed_from_another_node
     assert told("search", "ANSWERS", "--node", BOB, "--on", ANN)["found"] == [
         {"package": f"echo:{ANN}", "version": "1.0.0", "on": ANN, "description": "Answers what it is told."}
     ]
+    offered = told("info", f"echo:{ANN}", "--on", ANN, "--node", BOB)
+    assert (offered["version"], offered["here"]) == ("1.0.0", False)
+    assert fetched_bytes(network, BOB) == 0
     assert told("search", "chess", "--node", BOB, "--on", ANN)["found"] == []
 
     install = command("install", f"echo:{ANN}", "--node", BOB, "--json", folder=network.folder)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from nectar_node.cli.packages.offered import On, show_offered
 from nectar_node.console import output
 from nectar_node.launcher import options
 from nectar_node.launcher.client import Answer
@@ -52,10 +53,16 @@ def list_(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_
 def info(
     package: PackageName,
     node: options.Node,
+    on: On = None,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Show all about a package: who has published it, what it asks for and has been granted, versions and releases."""
+    """Show all about a package: who has published it, what it asks for and has been granted, versions and releases.
+
+    With --on it is about what another node offers, such as chess:ann.nec or chess:ann.nec@1.2.0.
+    """
+    if on:
+        return show_offered(LocalNetwork.find(directory), node, package, tuple(on), as_json=as_json)
     with LocalNetwork.find(directory).connect(node) as client:
         answer = client.ask("installed_one", address=package)
     if as_json:
