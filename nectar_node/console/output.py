@@ -45,6 +45,12 @@ def complain(sentence: str) -> None:
     print(printable(sentence), file=sys.stderr, flush=True)
 
 
+def warn(sentence: str) -> None:
+    """Print one line on standard error, in red on a terminal."""
+    line = printable(sentence)
+    print(f"\x1b[31m{line}\x1b[0m" if sys.stderr.isatty() else line, file=sys.stderr, flush=True)
+
+
 def print_json(value: object) -> None:
     """Print `value` as one JSON document on standard output."""
     print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)

@@ -24,6 +24,7 @@ from nectar_node.control.backups import known_remotes, remote_row, warnings
 from nectar_node.control.blob_files import blob_untrusted, put_down
 from nectar_node.control.clients import Client, Feed, Waiter
 from nectar_node.control.keeping import Keeping
+from nectar_node.control.package_rows import unsigned_packages
 from nectar_node.control.packages import Packages
 from nectar_node.control.releases import Releases
 from nectar_node.control.requests import (
@@ -187,7 +188,14 @@ class Control:
             absent = [{"process": str(each), "why": why} for each, why in self._core.not_running.items()]
             rows, memory = await self._all_processes(), status.memory_row(self._core)
             told = warnings(self._core, trio.current_time())
-            return {"processes": rows, "memory": memory, "not_running": absent, "warnings": told}
+            unsigned = unsigned_packages(self._core)
+            return {
+                "processes": rows,
+                "memory": memory,
+                "not_running": absent,
+                "warnings": told,
+                "unsigned": unsigned,
+            }
         process = process_untrusted(fields.address, self._core.our)
         row = status.process_row(self._core, process, trio.current_time())
         if row is None:

@@ -40,6 +40,11 @@ def standing_of(core: NodeCore, package: PackageId) -> str:
     return standing(package, core.our, proven, folder)
 
 
+def unsigned_packages(core: NodeCore) -> list[str]:
+    """Return the packages that run and name a node as their publisher, which nothing proves."""
+    return [str(each) for each in sorted(core.packages) if standing_of(core, each) == UNSIGNED]
+
+
 def package_row(core: NodeCore, package: PackageId) -> dict[str, object]:
     """Return a package that is installed or runs, in short."""
     running, current = core.packages.get(package), core.installed.current(package)

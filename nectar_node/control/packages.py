@@ -17,6 +17,7 @@ from nectar_node.base.shipped import is_shipped
 from nectar_node.contract.actions import Installed
 from nectar_node.control import status
 from nectar_node.control.clients import Waiter
+from nectar_node.control.package_rows import standing_of
 from nectar_node.control.requests import Fields, consent_of, package_untrusted
 from nectar_node.control.uploads import FileUploads
 from nectar_node.core.core import NodeCore
@@ -89,6 +90,7 @@ class Packages:
             "package": str(asked.id),
             "origin": str(allowed.source),
             "shipped": is_shipped(allowed.folder),
+            "standing": standing_of(self._core, asked.id),
             "processes": status.started_rows(self._core, asked, allowed),
             "powers": _power_rows(asked, our),
             "denied": [] if decision is None else sorted(capability_text(each, our) for each in decision.denied),

@@ -10,7 +10,7 @@ import typer
 from nectar_node.base.consent import Consent
 from nectar_node.base.errors import BadInput, NeedsConsent
 from nectar_node.cli.packages.fetching import FetchRefused
-from nectar_node.cli.packages.listing import PackageName, marked
+from nectar_node.cli.packages.listing import PackageName
 from nectar_node.cli.packages.source import FoundPackage, From, Source, find
 from nectar_node.cli.starting import consent
 from nectar_node.console import output
@@ -133,7 +133,7 @@ def _agreed(client: ControlClient, command: str, said: Consent, as_json: bool, *
     """Have a command carried out after its user has agreed to what it would do."""
     question = client.ask(f"review_{command}", INSTALL_TIMEOUT, **_words(said), **fields)
     if question.get("standing") == "unsigned" and not as_json:
-        output.complain(marked(f"Nothing proves who has published {question['package']}: it is unsigned.", "unsigned"))
+        output.warn(f"Nothing proves who has published {question['package']}: it is unsigned.")
     said = consent.settle(question, said, as_json=as_json)
     return client.request(command, patience=INSTALL_TIMEOUT, **_words(said), **fields)
 

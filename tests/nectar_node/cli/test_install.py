@@ -75,6 +75,10 @@ def test_a_package_that_claims_another_nodes_name_needs_unsigned(node: RealNode,
     ended = node.nectar("install", source, "--unsigned")
     assert (ended.code, ended.err) == (0, "Nothing proves who has published chess:ann.test: it is unsigned.\n")
     assert listed(node) == [["chess:ann.test", "1.0.0", "unsigned"]]
+    shown = node.nectar("ps")
+    assert shown.err == "Unsigned, so nothing proves who has published them: chess:ann.test.\n"
+    with LocalNetwork(node.network).connect("a.nec") as client:
+        assert [each["standing"] for each in client.request("packages")["packages"]] == ["unsigned"]
 
 
 def test_a_release_whose_files_were_altered_is_not_proven(node: RealNode, ann: Publisher, tmp_path: Path) -> None:
