@@ -112,6 +112,7 @@ async def test_a_connection_may_ask_many_times(tmp_path: Path) -> None:
             "not_running": [],
             "memory": memory,
             "warnings": [],
+            "unsigned": [],
         }
         assert (await ask(stream, command="peers"))["ok"] == {"peers": [], "memory": memory, "failures": 0}
         assert (await ask(stream, command="nonsense"))["error"]["kind"] == "BadInput"
