@@ -323,7 +323,7 @@ async def test_the_copy_of_a_package_that_cannot_be_started_goes_though_its_clie
     async with served(tmp_path) as core:
         install = core.install
 
-        def note(package: Package, waiter: object, now: float, *, whole: bool) -> None:
+        def note(package: Package, waiter: object, now: float, *, whole: bool, **_: object) -> None:
             asked.append(waiter)
             install(package, waiter, now, whole=whole)
 
