@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import cbor2
 
 from kernel.capabilities.revocations import Revoked
-from kernel.contract.address import Address, ProcessId
+from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.errors import BadModule
 from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request, Response
 from kernel.wasm.binary.component import plan_untrusted
@@ -37,6 +37,20 @@ from nectar_node.releases.document import decode_release_untrusted, document_has
 from nectar_node.releases.errors import BadRelease
 from nectar_node.releases.head import head_of, read_head_untrusted, sign_head
 from nectar_node.releases.rules import Chain
+from nectar_node.releases.versions import Version
+from nectar_node.sharing.wire.messages import (
+    BadAnswer,
+    DocumentWanted,
+    FetchOrder,
+    HeadWanted,
+    PieceWanted,
+    SearchWanted,
+    SourceError,
+    read_blob_untrusted,
+    read_page_untrusted,
+    read_request_untrusted,
+    request_body,
+)
 from nectar_node.system import kept_objects
 from nectar_node.system.kept_access import KeptAccess
 from nectar_node.system.kept_objects import DamagedKept
@@ -136,6 +150,18 @@ def release(data: bytes) -> None:
         assert chain.wanted == found.before
 
 
+def release_messages(data: bytes) -> None:
+    """What a node asks for releases, and what another one answers."""
+    with suppress(RequestRefused):
+        request = read_request_untrusted(data)
+        assert read_request_untrusted(request_body(request)) == request
+    with suppress(BadAnswer):
+        read_blob_untrusted(data, b"x", 1)
+    with suppress(BadAnswer):
+        page = read_page_untrusted(data, "b")
+        assert isinstance(page, SourceError) or all(str(each.package) > "b" for each in page)
+
+
 def package_head(data: bytes) -> None:
     """The head of a package."""
     with suppress(BadRelease):
@@ -143,6 +169,19 @@ def package_head(data: bytes) -> None:
         assert read_head_untrusted(signed.encode()) == signed
         if signed.signed_by(ANN.public_key):
             assert signed.head == sign_head(signed.head, ANN.name, ANN.sign).head
+
+
+_CHESS = PackageId("chess", "ann.test")
+_RELEASE_MESSAGES = (
+    request_body(HeadWanted(_CHESS)),
+    request_body(DocumentWanted(_CHESS, None, Version("1.0.0"))),
+    request_body(PieceWanted(bytes(32), 1, 2)),
+    request_body(SearchWanted("chess", "b")),
+    request_body(FetchOrder("1", _CHESS, None, ("bob.test",), files=True)),
+    b'"Ok"',
+    b'{"Err":{"Busy":{"error":"has too much to do"}}}',
+    b'{"Found":[["chess:ann.test","1.0.0","Chess."]]}',
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -576,6 +615,7 @@ TARGETS: dict[str, Target] = {
     "extension": Target(http_server_doors.extension, http_server_doors.SEEDS["extension"]),
     "component": Target(component, ((GUESTS / "native.wasm").read_bytes(), wat(TWO_MEMORIES))),
     "release": Target(release, CHESS_DOCUMENTS),
+    "release messages": Target(release_messages, _RELEASE_MESSAGES),
     "package head": Target(package_head, (CHESS_HEAD.encode(),)),
     "hello": Target(hello, ("hi \x1b[31m é漢".encode(), b"\xff" * 40)),
 }

@@ -29,6 +29,7 @@ FROM_OTHER_NODES = (
     "nectar_node/releases/document.py",
     "nectar_node/releases/head.py",
     "nectar_node/releases/rules.py",
+    "nectar_node/sharing/wire/messages.py",
     "nectar_node/backup/stores/node_messages.py",
 )
 """Files of the node that read what another node sent, or kept of it."""
