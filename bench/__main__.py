@@ -20,6 +20,7 @@ from bench import (
     hostile,
     http,
     idle,
+    install,
     kv,
     languages,
     latency,
@@ -42,6 +43,7 @@ from bench.measure import Figure, Result, Skipped
 
 BENCHES: dict[str, Callable[[], list[Result]]] = {
     "transfer": transfer.run,
+    "install": install.run,
     "local": local.run,
     "blobs": blobs.run,
     "remote": remote.run,

@@ -16,7 +16,7 @@ from kernel.contract.process import Parked, Process
 
 
 def strip(
-    processes: Iterable[Process], starting: Iterable[deque[Process | Parked]], issuers: Container[Address]
+    processes: Iterable[Process], starting: Iterable[deque[Process | Parked | Delivery]], issuers: Container[Address]
 ) -> None:
     """Remove what `issuers` have issued from everything that waits for one of these processes, or that one waits to
     send, and from what waits in the queues of processes that are `starting`."""
@@ -28,7 +28,10 @@ def strip(
         process.waiters.replace(lambda waiter: _strip_waiter(waiter, issuers))
     for waiters in starting:
         for index, waiter in enumerate(waiters):
-            waiters[index] = _strip_waiter(waiter, issuers)
+            if isinstance(waiter, Delivery):
+                waiters[index] = _strip_delivery(waiter, issuers)
+            else:
+                waiters[index] = _strip_waiter(waiter, issuers)
 
 
 def _strip_waiter(waiter: Process | Parked, issuers: Container[Address]) -> Process | Parked:

@@ -31,6 +31,11 @@ class Delivery(NamedTuple):
     weight: int
     """Bytes that it counts against the mailbox; 0 for responses and errors."""
 
+    @property
+    def is_request(self) -> bool:
+        """Whether it is a request."""
+        return self.weight > 0
+
 
 class Mailbox:
     """A bounded queue of deliveries."""

@@ -76,6 +76,8 @@ class Backpressure:
 
     def _move(self, move: Process | Parked) -> None:
         if isinstance(move, Parked):
+            if self._state.starting.wait(move.envelope.target.process, move):
+                return  # it is delivered to the next process of that name
             self._state.emit(Taken(move.receipt))
             self._outcomes.dead(move.envelope, Reason.PROCESS_ENDED)
         elif move.stall is not None:

@@ -54,12 +54,13 @@ class Handover:
         process.messages += 1
         state.actions.append(_new(ResumeGuest, (process.address.process, answer)))
 
-    def put(self, process: Process, delivery: Delivery) -> None:
-        """Deliver to a process: now if it waits for a message, otherwise through its mailbox."""
+    def put(self, process: Process, delivery: Delivery, node: str | None = None) -> None:
+        """Deliver to a process: now if it waits for a message, otherwise through its mailbox, as what has come from
+        `node` (None: this one)."""
         if process.waiting is _RECEIVE:
             self.give(process, *delivery[:4])  # then its mailbox is empty
         else:
-            process.mailbox.put(delivery)
+            process.mailbox.put(delivery, node)
 
     def put_request(self, receiver: Process, envelope: Envelope) -> None:
         """Deliver a request to a process that has capacity, or for a sender that need not wait."""

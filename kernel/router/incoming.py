@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kernel.contract.address import OUR_NODE, Address
+from kernel.contract.address import OUR_NODE, Address, ProcessId
 from kernel.contract.events import Expect, FromPeer, Inject, Parcel, PeerFailed, PeerTook, Reply, Settled, Taken
 from kernel.contract.guest import Arrival, Failure
 from kernel.contract.mailbox import Delivery
@@ -11,6 +11,7 @@ from kernel.contract.process import Outstanding, Parked, Process
 from kernel.router.backpressure import Backpressure
 from kernel.router.handover import Handover
 from kernel.router.outcomes import Outcomes
+from kernel.router.starting import Waiter
 from kernel.router.state import KernelState
 
 _new = tuple.__new__
@@ -186,12 +187,27 @@ class IncomingEvents:
         """Let all that waits for these processes go on: they have been started, or will not be."""
         for process in event.processes:
             for waiter in self._starting.take(process):
-                self._go_on(waiter)
+                self._go_on(process, waiter)
 
-    def _go_on(self, waiter: Process | Parked) -> None:
+    def _go_on(self, process: ProcessId, waiter: Waiter) -> None:
         if isinstance(waiter, Process):
             self._backpressure.retry(waiter)
+        elif isinstance(waiter, Delivery):
+            self._inherit(process, waiter)
         elif waiter.envelope.source.node != self._state.our:
             self.on_from_peer(FromPeer(*waiter))
         elif waiter.envelope.reply_to is None or waiter.envelope.id in self._outstanding:
             self._place(*waiter)  # otherwise it has timed out meanwhile
+
+    def _inherit(self, process: ProcessId, delivery: Delivery) -> None:
+        """Hand over a request that the former process of this name has not taken, whatever capacity there is."""
+        assert isinstance(delivery.answer, Arrival)
+        receiver, source, prompt = self._processes.get(process), delivery.answer.source, delivery.prompt
+        is_remote = source.node != self._state.our
+        if receiver is None or (is_remote and not self._state.grants.may_use_network(process)):
+            reason = Reason.PROCESS_ENDED if receiver is None else Reason.NO_CAPABILITY
+            self._outcomes.disinherit(Address(self._state.our, process), delivery, reason)
+            return
+        if prompt is not None and prompt.address.node == self._state.our:
+            self._outstanding.entrust(prompt.id, receiver, None)
+        self._handover.put(receiver, delivery, source.node if is_remote else None)

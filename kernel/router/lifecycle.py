@@ -84,6 +84,8 @@ class Lifecycle:
         self._doomed_at = 0.0
         self._of_package: Counter[PackageId] = Counter()
         """Running processes, by package."""
+        self._restoring = True
+        """Whether processes of before the boot may still be restored."""
         self._unwanted: set[ProcessId] = set()
         """Processes that were killed before they were restored at this boot."""
         self._changed: set[ProcessId] = set()
@@ -316,7 +318,7 @@ class Lifecycle:
         for process in killed:
             self._doomed.pop(process, None)
             self._cancel_spawn(process)
-            if process in self._state.starting:
+            if process in self._state.starting and self._restoring:
                 self._unwanted.add(process)
         self._cancel_restarts(set(killed))
         if revokes:
@@ -361,10 +363,14 @@ class Lifecycle:
             if self._state.tracer is not None:
                 self._state.tracer.ended(process.address.process)
             self._state.outstanding.release(process)
+        starting = self._state.starting
         for process in ended:
-            self._outcomes.orphan(process)
+            id = process.address.process
+            self._outcomes.orphan(process, has_heir=id in starting)
             while process.mailbox:
-                self._outcomes.bury(process, process.mailbox.take())
+                delivery = process.mailbox.take()
+                if not (delivery.is_request and starting.wait(id, delivery)):
+                    self._outcomes.bury(process, delivery)
             self._backpressure.release(process)
 
     def _revoke(self, issuers: Collection[Address]) -> None:
@@ -441,6 +447,7 @@ class Lifecycle:
 
     def on_restored(self, _: Restored) -> None:
         """Note that all processes have been restored, or cannot be."""
+        self._restoring = False
         self._descent.all_restored()
         self._unwanted.clear()
 

@@ -153,16 +153,20 @@ class Outcomes:
                     Reason.EXPIRED,
                 )
 
-    def orphan(self, ended: Process) -> None:
+    def orphan(self, ended: Process, *, has_heir: bool) -> None:
         """Fail the requests that only a process that has ended could have answered (G14). The one that it was handling
-        is a dead letter; `bury` makes one of each that waits in its mailbox."""
+        is a dead letter; `bury` makes one of each that waits in its mailbox. What waits there for its heir, the next
+        process of its name, does not fail."""
         orphans = self._outstanding.orphans(ended)
         waiting = _requests_in(ended) if orphans else frozenset()
         for id in orphans:
-            entry = self._outstanding.resolve(id)
+            entry = self._outstanding.get(id)
             if entry is not None:
-                self.fail(entry, Reason.PROCESS_ENDED)
                 reply_to = entry.prompt if entry.owner is None else ReplyTo(entry.owner.address, id)
+                if has_heir and reply_to in waiting:
+                    continue
+                self._outstanding.resolve(id)
+                self.fail(entry, Reason.PROCESS_ENDED)
                 if reply_to is not None and reply_to not in waiting:
                     source, target = reply_to.address, entry.target
                     self.dead(Envelope(id, source, target, reply_to, entry.request, entry.blob), Reason.PROCESS_ENDED)
@@ -197,6 +201,18 @@ class Outcomes:
             self._state.tracer.forget(answer)
         if isinstance(answer, Arrival):
             self.dead(self._rebuilt(0, answer, process.address, delivery.prompt), Reason.PROCESS_ENDED)
+
+    def disinherit(self, target: Address, delivery: Delivery, reason: Reason) -> None:
+        """Handle a request that was to be handed over to the next process of a name, and cannot be."""
+        assert isinstance(delivery.answer, Arrival)
+        prompt = delivery.prompt
+        entry = (
+            self._outstanding.get(prompt.id) if prompt is not None and prompt.address.node == self._state.our else None
+        )
+        if entry is not None and not entry.holders and not entry.untracked:
+            self._outstanding.resolve(entry.id)
+            self.fail(entry, reason)
+        self.dead(self._rebuilt(0, delivery.answer, target, prompt), reason)
 
     def _rebuilt(self, id: int, arrival: Arrival, target: Address, reply_to: ReplyTo | None) -> Envelope:
         """Return the envelope of a message that was about to be handed over."""

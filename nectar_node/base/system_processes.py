@@ -16,6 +16,9 @@ NET = ProcessId("net", "distro", "sys")
 
 KV = ProcessId("kv", "distro", "sys")
 
+PACKAGES = ProcessId("packages", "distro", "sys")
+"""Serves the releases of packages that are here to other nodes, and fetches those that the node's user wants."""
+
 RPC = ProcessId("rpc", "distro", "sys")
 """The name under which programs on the node's machine send messages by HTTP; no process has it."""
 

@@ -67,6 +67,8 @@ def ps(
     answer = _show(node, directory, ("ps", "processes"), columns, as_json)
     for row in answer.get("not_running", ()) if not as_json else ():
         output.complain(f"{row['process']} does not run again: {row['why']}.")
+    if answer.get("unsigned") and not as_json:
+        output.warn(f"Unsigned, so nothing proves who has published them: {', '.join(answer['unsigned'])}.")
     return 0
 
 

@@ -42,6 +42,13 @@ _COMMANDS = {
     "message": "message",
     "start": "starting.start",
     "kill": "starting.start",
+    "install": "packages.install",
+    "upgrade": "packages.install",
+    "rollback": "packages.install",
+    "uninstall": "packages.install",
+    "list": "packages.listing",
+    "info": "packages.listing",
+    "publish": "packages.publish",
     "run": "run",
     "ps": "inspect",
     "top": "top",
@@ -52,8 +59,9 @@ _COMMANDS = {
     "logs": "logs",
     "restore": "backups.restore",
     "open": "web.open",
+    "search": "packages.search",
 }
-"""The modules whose commands are functions of these names."""
+"""The modules whose commands are functions of these names, or of these with an underscore if Python has the name."""
 # A script's arguments may look like options: those that are not ours are the script's.
 _SETTINGS: dict[str, dict[str, Any]] = {"run": {"ignore_unknown_options": True}}
 
@@ -129,7 +137,8 @@ def _add(app: typer.Typer, name: str) -> None:
     if name in _GROUPS:
         app.add_typer(module.app, name=name)
     else:
-        app.command(name, context_settings=_SETTINGS.get(name))(getattr(module, name))
+        function = getattr(module, name, None) or getattr(module, f"{name}_")
+        app.command(name, context_settings=_SETTINGS.get(name))(function)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

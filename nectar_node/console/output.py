@@ -45,6 +45,12 @@ def complain(sentence: str) -> None:
     print(printable(sentence), file=sys.stderr, flush=True)
 
 
+def warn(sentence: str) -> None:
+    """Print one line on standard error, in red on a terminal."""
+    line = printable(sentence)
+    print(f"\x1b[31m{line}\x1b[0m" if sys.stderr.isatty() else line, file=sys.stderr, flush=True)
+
+
 def print_json(value: object) -> None:
     """Print `value` as one JSON document on standard output."""
     print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
@@ -83,12 +89,13 @@ def print_table(
     unbroken: Container[str] = (),
     optional: Sequence[str] = (),
     roomy: Sequence[str] = (),
+    red: Container[str] = (),
 ) -> None:
     """Print `rows` under the headings `columns`; as tab-separated lines if standard output is not a terminal.
 
     On a narrow terminal the columns `optional` are left out, the first of them first, and then cells are broken; those
     of the columns `unbroken` last. The columns `roomy` are kept wide enough for a few words, rather than optional ones
-    kept.
+    kept. Cells that are one of `red` are in red.
     """
     lines = [columns, *([one_line(cell) for cell in row] for row in rows)]
     if not sys.stdout.isatty():
@@ -101,7 +108,7 @@ def print_table(
         table.add_column(column, overflow="fold", width=width)
     shown = [columns.index(column) for column in widths]
     for line in lines[1:]:
-        table.add_row(*(Text(line[number]) for number in shown))
+        table.add_row(*(Text(line[number], "red" if line[number] in red else "") for number in shown))
     console().print(table)
 
 

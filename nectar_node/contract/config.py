@@ -163,6 +163,8 @@ class NodeConfig:
     """The directory of a network without a registrar."""
     quotas: Quotas = DEFAULT_QUOTAS
     """What its packages may have on the disk."""
+    releases_quota: int | None = None
+    """Bytes that packages from other nodes may have there; None: 16 GiB."""
     http: HttpPlace | None = None
     """Where it listens for browsers; None: nowhere."""
     http_client_private: tuple[PackageId, ...] = ()

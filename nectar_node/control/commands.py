@@ -24,7 +24,9 @@ from nectar_node.control.backups import known_remotes, remote_row, warnings
 from nectar_node.control.blob_files import blob_untrusted, put_down
 from nectar_node.control.clients import Client, Feed, Waiter
 from nectar_node.control.keeping import Keeping
+from nectar_node.control.package_rows import unsigned_packages
 from nectar_node.control.packages import Packages
+from nectar_node.control.releases import Releases
 from nectar_node.control.requests import (
     Fields,
     address_untrusted,
@@ -52,7 +54,13 @@ MAX_LINE_BYTES = 128 << 20
 """Bytes of one request: the largest blob in base64, and space for the rest."""
 ROWS_AT_ONCE = 256
 """Processes that `ps` describes before it lets messages flow again."""
-_AFTER_START = frozenset({"run", "packages", "review", "start", "kill", "states", "remove_state"})
+_AFTER_START = frozenset(
+    {
+        *("run", "packages", "review", "start", "kill", "states", "remove_state"),
+        *("installed", "installed_one", "find_release", "review_install", "install", "review_roll_back", "roll_back"),
+        *("uninstall", "publish", "proof"),
+    }
+)
 """Commands about packages and their processes: a node that boots answers them once it has started its packages.
 
 A message is not among them: it waits for its process in the kernel, within its timeout.
@@ -89,6 +97,7 @@ class Control:
         self._shares = 0
         self._snapshots = snapshots
         self.uploads = FileUploads(core, folder / "uploads", turn)
+        packages = Packages(core, folder, self.uploads, turn, self._kept)
         self._commands: dict[str, Callable[[Client, Fields], Awaitable[dict[str, object]]]] = {
             "status": self._on_status,
             "ps": self._on_ps,
@@ -111,7 +120,8 @@ class Control:
             "snapshot_store_read": self._on_snapshot_store_read,
             "snapshot_state": self._on_snapshot_state,
             "shutdown": self._on_shutdown,
-            **Packages(core, folder, self.uploads, turn, self._kept).commands,
+            **packages.commands,
+            **Releases(core, folder, packages, turn, self._kept).commands,
             **self.uploads.commands,
             **Transfers(core, self.uploads, turn).commands,
             **Watching(self._on_status, self._on_ps).commands,
@@ -178,7 +188,14 @@ class Control:
             absent = [{"process": str(each), "why": why} for each, why in self._core.not_running.items()]
             rows, memory = await self._all_processes(), status.memory_row(self._core)
             told = warnings(self._core, trio.current_time())
-            return {"processes": rows, "memory": memory, "not_running": absent, "warnings": told}
+            unsigned = unsigned_packages(self._core)
+            return {
+                "processes": rows,
+                "memory": memory,
+                "not_running": absent,
+                "warnings": told,
+                "unsigned": unsigned,
+            }
         process = process_untrusted(fields.address, self._core.our)
         row = status.process_row(self._core, process, trio.current_time())
         if row is None:

@@ -18,6 +18,7 @@ from nectar_node.base.shipped import is_shipped
 from nectar_node.contract.actions import Installed
 from nectar_node.control import status
 from nectar_node.control.clients import Client, Waiter
+from nectar_node.control.package_rows import standing_of
 from nectar_node.control.requests import Fields, consent_of, package_untrusted
 from nectar_node.control.server import line_of
 from nectar_node.control.uploads import FileUploads
@@ -28,6 +29,7 @@ from nectar_node.packages.manifest import Package, capability_text, read_package
 from nectar_node.packages.powers import wanted_powers
 from nectar_node.packages.review import Reviewed, demand, question_row, review, why_not
 from nectar_node.packages.startable import read_startable
+from nectar_node.packages.trial import Trial
 from nectar_node.packages.unpacking import (
     Prepared,
     SingleFile,
@@ -37,6 +39,7 @@ from nectar_node.packages.unpacking import (
     prepare,
     wrap,
 )
+from nectar_node.releases.installed import InstalledVersion
 from nectar_node.system.vfs import MAX_MOUNTS
 
 FIRST_STEPS_SECONDS = 1.0
@@ -90,6 +93,7 @@ class Packages:
             "package": str(asked.id),
             "origin": str(allowed.source),
             "shipped": is_shipped(allowed.folder),
+            "standing": standing_of(self._core, asked.id),
             "processes": status.started_rows(self._core, asked, allowed),
             "powers": _power_rows(asked, our),
             "denied": [] if decision is None else sorted(capability_text(each, our) for each in decision.denied),
@@ -97,7 +101,12 @@ class Packages:
 
     async def _on_review(self, _: object, fields: Fields) -> dict[str, object]:
         """Answer what a start with the same arguments would ask for, and what else it would have to be told."""
-        wanted, reviewed = await self._review(await self._resolved(fields))
+        fields = await self._resolved(fields)
+        wanted = await self.read(fields)
+        return self.question(wanted, self.review(wanted, fields))
+
+    def question(self, wanted: Package, reviewed: Reviewed) -> dict[str, object]:
+        """Return what a review asks, and what the package is and asks for, as JSON."""
         our = self._core.our
         asked = {each for entry in wanted.entries for each in requested_capabilities(entry, our)}
         return question_row(wanted, reviewed.question, our) | {
@@ -126,72 +135,124 @@ class Packages:
         stands_in = str(installed.processes[0]) if installed.stands_in else ""
         return structs.replace(fields, package=str(installed.folder), origin=origin, stands_in=stands_in)
 
-    async def _review(self, fields: Fields) -> tuple[Package, Reviewed]:
-        core = self._core
+    async def read(self, fields: Fields) -> Package:
+        """Return the package in the folder that a request names; raises BadPackage and BadInput."""
         if not fields.package:
             raise BadInput("package is the path of a folder.")
-        read = await trio.to_thread.run_sync(read_startable, Path(fields.package), core.our)
-        wanted, said = replace(read, origin=Path(fields.origin) if fields.origin else None), consent_of(fields)
+        read = await trio.to_thread.run_sync(read_startable, Path(fields.package), self._core.our)
+        wanted = replace(read, origin=Path(fields.origin) if fields.origin else None)
         self._check_startable(wanted)
+        return wanted
+
+    def review(self, wanted: Package, fields: Fields) -> Reviewed:
+        """Return what the user must be asked about a package; raises BadPackage and BadInput."""
+        core = self._core
         known, installed = core.decisions.of(wanted.id), core.packages.get(wanted.id)
-        return wanted, review(wanted, known, said, core.our, installed)
+        return review(wanted, known, consent_of(fields), core.our, installed)
 
     async def _on_start(self, client: Client, fields: Fields) -> dict[str, object]:
         fields = await self._resolved(fields)
-        wanted, reviewed = await self._review(fields)
-        question, allowed, decision = reviewed
+        wanted = await self.read(fields)
+        before = self._core.packages.get(wanted.id)
+        told = client if fields.tells else None
+        answer = await self.start(wanted, self.review(wanted, fields), fields, client=told)
+        if fields.upload:
+            self._uploads.started(fields.upload)
+            if before is not None and answer["replaced"] is not None:
+                made = Prepared(self._core.packages[wanted.id].folder, None)
+                await trio.to_thread.run_sync(discard_replaced, before.folder, made, self._folder)
+        return answer
+
+    async def start(
+        self,
+        wanted: Package,
+        reviewed: Reviewed,
+        fields: Fields,
+        version: Callable[[Package], InstalledVersion] | None = None,
+        again: Callable[[], None] | None = None,
+        client: Client | None = None,
+    ) -> dict[str, object]:
+        """Start a package as a review allows, and return the answer; the version before runs again if it traps at once.
+
+        With a `version` it is installed: that says of the copy of its files which one it is. With `again` it is one
+        that was installed before: that notes it. A `client` is told what is compiled meanwhile. Raises BadPackage,
+        NeedsConsent and RolledBack.
+        """
+        core, (question, allowed, decision) = self._core, reviewed
         if question:
-            raise demand(wanted, question, self._core.our)
-        had_copy = has_copy(allowed, self._folder)
-        allowed = await trio.to_thread.run_sync(with_copy, allowed, self._folder)
-        before, decided = self._core.packages.get(wanted.id), self._core.decisions.of(wanted.id)
-        whole = not fields.single
+            raise demand(wanted, question, core.our)
+        by_hash = version is not None or again is not None
+        had_copy = has_copy(allowed, self._folder, by_hash=by_hash)
+        copy = partial(with_copy, allowed, self._folder, by_hash=by_hash)
+        allowed = await trio.to_thread.run_sync(copy)
+        before, decided = core.packages.get(wanted.id), core.decisions.of(wanted.id)
+        installed = None if version is None else version(allowed)
+
+        def note() -> None:
+            if decision is not None:
+                core.decisions.decide(wanted.id, decision)
+            if again is not None:
+                again()
+            elif installed is not None:
+                core.installed.add(wanted.id, installed)
+
+        def go_back() -> None:
+            core.decisions.decide(wanted.id, decided)
+            if installed is not None:
+                core.installed.go_back(wanted.id)
+
+        trial = None
+        if before is not None and before.digest != allowed.digest and not fields.keep:
+            trial = Trial(before, Waiter(), go_back, not fields.single)
         try:
-            told = client if fields.tells else None
-            ended = await self._install(allowed, whole=whole, copied=not had_copy, client=told)
+            ended = await self.install(
+                allowed, whole=not fields.single, copied=not had_copy, note=note, trial=trial, client=client
+            )
         except BadPackage:
             if not had_copy:
                 await trio.to_thread.run_sync(discard_copy, allowed)
             raise
-        if decision is not None:
-            self._core.decide(wanted.id, decision, trio.current_time())
-            self._turn()
-        trapped = await self._first_steps(wanted.processes)
-        if trapped and before is not None and before.digest != allowed.digest and not fields.keep:
-            failure = RolledBack(_rolled_back(wanted, trapped[0], self._core.traps[trapped[0]]))
-            await self._install(before, whole=whole)
-            self._core.decide(wanted.id, decided, trio.current_time())
-            self._turn()
+        await self._first_steps(wanted.processes, trial)
+        if trial is not None and trial.failed is not None:
+            assert isinstance(trial.token, Waiter)
+            await trial.token.wait()
             await self._kept()
             if not had_copy:
                 await trio.to_thread.run_sync(discard_copy, allowed)
-            raise failure
+            raise RolledBack(_rolled_back(wanted, *trial.failed))
         await self._kept()
-        if fields.upload:
-            self._uploads.started(fields.upload)
-        if fields.upload and before is not None and before.folder != allowed.folder:
-            made = Prepared(allowed.folder, None)
-            await trio.to_thread.run_sync(discard_replaced, before.folder, made, self._folder)
+        replaced = before is not None and before.folder != allowed.folder and not self.is_kept(before.folder)
         return {
             "package": str(wanted.id),
             "folder": str(wanted.folder),
-            # A copy that the package goes on using is not the replaced one's.
-            "replaced": None if before is None or before.folder == allowed.folder else str(before.folder),
+            # A copy that the package goes on using is not the replaced one's, nor is one to which it can go back.
+            "replaced": str(before.folder) if before is not None and replaced else None,
             "ended": list(map(str, ended)),
-            "processes": status.started_rows(self._core, wanted, allowed),
+            "processes": status.started_rows(core, wanted, allowed),
             "unknown_keys": list(wanted.unknown_keys),
         }
 
-    async def _install(
-        self, package: Package, *, whole: bool, copied: bool = False, client: Client | None = None
+    def is_kept(self, folder: Path) -> bool:
+        """Return whether the files of a folder are those of an installed version, or of a release that is here."""
+        return self._core.installed.uses(folder) or self._core.shelf.uses(folder)
+
+    async def install(
+        self,
+        package: Package,
+        *,
+        whole: bool,
+        copied: bool = False,
+        note: Callable[[], None] = lambda: None,
+        trial: Trial | None = None,
+        client: Client | None = None,
     ) -> tuple[ProcessId, ...]:
         """Start a package, and return the processes that it has ended; raises BadPackage.
 
-        If it was `copied` and cannot be started when the client has left, the copy is removed. A `client` is told what
-        is compiled meanwhile.
+        If it was `copied` and cannot be started when the client has left, the copy is removed. `note` and `trial` are
+        as in `NodeCore.install`. A `client` is told what is compiled meanwhile.
         """
         waiter, seen = Waiter(), RECENT.count
-        self._core.install(package, waiter, trio.current_time(), whole=whole)
+        self._core.install(package, waiter, trio.current_time(), whole=whole, note=note, trial=trial)
         self._turn()
         try:
             ended = False
@@ -207,17 +268,18 @@ class Packages:
             raise BadPackage(why_not(package, installed.failures))
         return installed.ended
 
-    async def _first_steps(self, processes: Iterable[ProcessId]) -> list[ProcessId]:
-        """Return those of these processes that have trapped, once all have ended or wait for something.
+    async def _first_steps(self, processes: Iterable[ProcessId], trial: Trial | None) -> None:
+        """Return once all of these processes have ended or wait for something, or their trial has failed.
 
         Processes that go on computing are waited for no longer than FIRST_STEPS_SECONDS.
         """
         running = self._core.kernel.processes
         for _ in range(round(FIRST_STEPS_SECONDS / _GLANCE_SECONDS)):
+            if trial is not None and trial.failed is not None:
+                return
             if not any(each in running and running[each].waiting is Waiting.NOTHING for each in processes):
-                break
+                return
             await trio.sleep(_GLANCE_SECONDS)
-        return [each for each in processes if each in self._core.traps]
 
     def _check_startable(self, package: Package) -> None:
         if self._core.vfs.mounts >= MAX_MOUNTS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -15,6 +15,8 @@ from kernel.contract.errors import BadAddress
 from kernel.contract.message import LazyLoadBlob, Request
 from nectar_node.base.consent import Consent
 from nectar_node.base.errors import BadInput
+from nectar_node.releases.errors import BadRelease
+from nectar_node.releases.versions import Version
 from nectar_node.storage.operations import is_part
 
 T = TypeVar("T")
@@ -75,6 +77,14 @@ class Fields(Struct, frozen=True):
     """Whether it is one .wasm file, which replaces no process but its own."""
     keep: bool = False
     """Whether a new version that traps at once is kept."""
+    unsigned: bool = False
+    """Whether it may be installed although nothing proves whose it is."""
+    upgrade: bool = False
+    """Whether it must be installed already."""
+    version: Annotated[str, Meta(max_length=limits.MAX_NAME_BYTES)] = ""
+    """Of a release; empty: the newest."""
+    purge: bool = False
+    """Whether what a package leaves is removed, too."""
 
     quota: int = 0
     """Bytes that another node may have here, which `name` names."""
@@ -155,6 +165,27 @@ def process_untrusted(text: str | None, our: str) -> ProcessId:
 def package_untrusted(text: str) -> PackageId:
     """Return the id of a package."""
     return _parsed(PackageId.parse, text)
+
+
+def version_untrusted(text: str) -> Version | None:
+    """Return the version that is wanted; None: the newest."""
+    try:
+        return Version(text) if text else None
+    except BadRelease as error:
+        raise BadInput(str(error)) from error
+
+
+def installed_untrusted(text: str | None, known: Iterable[PackageId]) -> PackageId:
+    """Return the package among those that are `known` whose id, or name alone, this is."""
+    wanted = text or ""
+    found = sorted(each for each in set(known) if wanted in (str(each), each.package))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise BadInput(
+            f"There are {len(found)} packages {wanted}, of several publishers: {', '.join(map(str, found))}."
+        )
+    raise BadInput(f"No package {wanted[:128]!r} is installed: `nectar list` shows those that are.")
 
 
 def killed_untrusted(text: str | None, our: str) -> ProcessId | PackageId:

@@ -11,6 +11,7 @@ from nectar_node.base.descriptors import MAX_SOCKETS
 from nectar_node.contract.http_client import HttpClientConfig
 from nectar_node.contract.memory_budget import DEFAULT_BYTES, MemoryBudget
 from nectar_node.core.kept import KeptState
+from nectar_node.sharing.wire.limits import DEFAULT_QUOTA
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.operations import Location
 
@@ -59,3 +60,7 @@ class CoreConfig:
     """Accounts of what packages have on the disk; the driver updates them."""
     keeps: str = "kept"
     """The folder of the backups that it keeps for other nodes."""
+    packages: str = "packages"
+    """The folder of the copies of packages."""
+    releases_quota: int = DEFAULT_QUOTA
+    """Bytes that releases from other nodes may have there."""

@@ -58,6 +58,7 @@ from nectar_node.core.disk_use import DISK_USE, DiskUse
 from nectar_node.core.former_processes import FormerProcesses
 from nectar_node.core.peer_set import PeerSet
 from nectar_node.core.process_table import ProcessRows
+from nectar_node.core.published import Published
 from nectar_node.core.store import Store
 from nectar_node.core.system_set import SYSTEM_NAMES, SystemSet
 from nectar_node.packages.boot import Boot, StartUp
@@ -65,6 +66,7 @@ from nectar_node.packages.decisions import Decision, Decisions
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.reboot import plan
 from nectar_node.packages.review import without_denied
+from nectar_node.packages.trial import Trial
 from nectar_node.storage.operations import DiskError, Job, Outcome
 from nectar_node.system.process import AskKept, CompileCode, FetchCode, PassedOn, SystemProcess, SystemToken
 from nectar_node.system.processes import SystemProcesses
@@ -115,7 +117,9 @@ class NodeCore:
         self._out: deque[DriverAction] = deque()
         made = SystemSet(config, network, self.kernel, self.peers, self._act, self._out.append)
         self._state, self._terminal, self._installer = made.state, made.terminal, made.installer
-        self._http_server = made.http_server
+        self._http_server, self._sharing = made.http_server, made.sharing
+        self.shelf = made.sharing.shelf
+        """The releases that are here."""
         self.vfs, self.keeper, self.http_client = made.vfs, made.keeper, made.http_client
         self.sessions, self.web_sockets = made.http_server.sessions, made.http_server.sockets
         self.page_of, self.bodies = made.http_server.page_of, made.http_server.bodies
@@ -139,7 +143,13 @@ class NodeCore:
         self.decisions: Decisions = config.kept.decisions
         """The user's decisions; only `decide` changes them."""
         processes, terminal = ProcessRows(self.kernel.lifecycle), self._terminal
-        followed = (*peers.rows, processes, self._installer, self.decisions, terminal.aliases, self.keeper.objects)
+        self.installed = config.kept.installed
+        """Which versions of packages are installed."""
+        self.published = Published(config.our, network, self.shelf)
+        followed = (
+            *(*peers.rows, processes, self._installer, self.decisions, terminal.aliases, self.keeper.objects),
+            *(self.shelf, self.installed),
+        )
         self._store = Store(config.store, followed, self._system.saver(self._state), config.kept.rows)
         self._former = FormerProcesses(
             config.kept, self.kernel.grants, self._store.put, lambda source, text: self._log(source, 0, text)
@@ -194,7 +204,9 @@ class NodeCore:
         kept, packages = self._kept, tuple(map(self._without_denied, boot.packages))
         planned = plan(packages, kept.packages, kept.processes)
         self._former.begin(planned, packages)
-        self._system.begin_keeping(self.keeper, now)
+        self._system.begin(self.keeper, self.keeper.boot, now)
+        self._system.begin(self._sharing, lambda: self._sharing.boot(now), now)
+        self.published.sign_anew(now)
         self._start_up.begin(boot, planned, now)
 
     def _without_denied(self, package: Package) -> Package:
@@ -369,7 +381,17 @@ class NodeCore:
     # --- requests of the user ---------------------------------------------------------------------------------------
 
     @_guarded
-    def install(self, package: Package, token: object, now: float, *, anew: bool = True, whole: bool = True) -> None:
+    def install(
+        self,
+        package: Package,
+        token: object,
+        now: float,
+        *,
+        anew: bool = True,
+        whole: bool = True,
+        note: Callable[[], None] = lambda: None,
+        trial: Trial | None = None,
+    ) -> None:
         """Mount a package's folder as its drive `pkg`, and start its processes, all or none, with the rights in the
         manifest.
 
@@ -377,11 +399,40 @@ class NodeCore:
         (not `whole`: only what has the same names), they hold nothing else, and what earlier processes of their names
         issued is revoked; otherwise they keep what they held when the node went down (G21). The package comes back at
         every boot from now on.
+
+        Requests that the former processes have not taken go to the new ones. `note` is called in the step that starts
+        these, to change what is kept together with that. With a `trial` the version before comes back if a process of
+        this one traps in its first seconds.
         """
         self._now = now
         for process in package.processes:
             self.traps.pop(process, None)
-        self._installer.install(package, token, anew=anew, whole=whole, started=True)
+        self._installer.install(package, token, anew=anew, whole=whole, started=True, note=note, trial=trial)
+
+    def _go_back(self, trial: Trial, why: str) -> None:
+        """Let the version before a new one run again."""
+        self._log("kernel", 0, why)
+        self._installer.install(
+            trial.before, trial.token, anew=True, whole=trial.whole, started=True, note=trial.go_back
+        )
+
+    @_guarded
+    def uninstall(self, package: PackageId, now: float) -> None:
+        """End all that runs of a package, and forget it, its versions, what was decided about it and what it held.
+
+        Its drives and saved states stay.
+        """
+        self._now = now
+        known = self.packages.get(package)
+        former = tuple(each for each in self.not_running if each.package_id == package)
+        processes = dict.fromkeys((*(known.processes if known is not None else ()), *self.tree(package)))
+        if processes:
+            self._act(KillAll(tuple(processes)))
+        for process in former:
+            self._former.forget(process)
+        self._installer.forget(package)
+        self.installed.remove(package)
+        self.decisions.decide(package, None)
 
     @_guarded
     def decide(self, package: PackageId, decision: Decision | None, now: float) -> None:
@@ -604,6 +655,10 @@ class NodeCore:
             self.traps[action.process] = action.trap
             if len(self.traps) > MAX_TRAPS:
                 del self.traps[next(iter(self.traps))]
+            trial = self._installer.trapped(action.process, action.trap, self._now)
+            if trial is not None:
+                text = f"the version before of {action.process.package_id} runs again: {action.process} of the new one"
+                self._go_back(trial, f"{text} has failed in its first seconds: {action.trap}")
         self._system.ended(action.process, self._now)
         self._disk_use.ended(action.process)
 

@@ -16,6 +16,9 @@ from nectar_node.peers import grant_rows, name_rows, own_row
 from nectar_node.peers.grant_rows import KeptGrants
 from nectar_node.peers.name_rows import KeptNames
 from nectar_node.peers.own_row import KeptOwn
+from nectar_node.releases import installed, shelf
+from nectar_node.releases.installed import InstalledVersions
+from nectar_node.releases.shelf import Shelf
 from nectar_node.system import kept_objects
 from nectar_node.system.kept_objects import Owner
 
@@ -39,6 +42,9 @@ class KeptState:
     """The saved states of processes: their lengths in bytes (`nectar_node.storage.database.Database.states`)."""
     owners: tuple[Owner, ...] = ()
     """The nodes whose backups are kept here, with their objects; a core goes on with them."""
+    shelf: Shelf = field(default_factory=Shelf)
+    """The releases that are here; a core goes on with it, as with the next."""
+    installed: InstalledVersions = field(default_factory=InstalledVersions)
     rows: frozenset[tuple[str, str]] = frozenset()
     """Tables and keys of the rows in the store, except name records."""
 
@@ -61,5 +67,7 @@ def decode_untrusted(
         aliases.decode_untrusted(contents.get(aliases.ALIASES, {})),
         states or {},
         kept_objects.decode_untrusted(contents.get(kept_objects.OWNERS, {}), contents.get(kept_objects.KEPT, {})),
+        shelf.decode_untrusted(contents.get(shelf.HEADS, {}), contents.get(shelf.RELEASES, {})),
+        installed.decode_untrusted(contents.get(installed.INSTALLED, {})),
         frozenset((kind, key) for kind, table in contents.items() if kind != name_rows.NAMES for key in table),
     )

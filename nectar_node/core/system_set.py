@@ -15,6 +15,7 @@ from nectar_node.databases.sqlite import Sqlite
 from nectar_node.http.bodies.body_files import BodyPlaces
 from nectar_node.http.origins import OurNames
 from nectar_node.packages.installer import Installer
+from nectar_node.sharing.process import ReleaseSharing
 from nectar_node.system.http_client import HttpClient
 from nectar_node.system.http_server import HttpServer
 from nectar_node.system.keeper import Keeper
@@ -28,7 +29,7 @@ from nectar_node.system.vfs import Vfs
 from net.peering.network import Network
 
 _KINDS: tuple[type[SystemProcess], ...]
-_KINDS = (Vfs, Kv, Sqlite, State, Timer, Net, KernelProcess, Terminal, Keeper, HttpServer, HttpClient)
+_KINDS = (Vfs, Kv, Sqlite, State, Timer, Net, KernelProcess, Terminal, Keeper, HttpServer, HttpClient, ReleaseSharing)
 SYSTEM_NAMES = tuple((id, each.public) for each in _KINDS for id in (each.id, *each.other_names))
 """All their ids, and whether every local process may message each (G18)."""
 
@@ -54,7 +55,7 @@ class SystemSet:
         self.vfs = Vfs(our, config.drives, view.holds, view.awaited_until, memory, view.generation)
         kv, sqlite = (kind(our, config.drives, view.holds, view.generation, memory) for kind in (Kv, Sqlite))
         self.state = State(config.store, kept.states, config.ledger, memory)
-        self.installer = Installer(our, kernel, act, emit, self.vfs.mount, kept.packages)
+        self.installer = Installer(our, kernel, act, emit, self.vfs.mount, self.vfs.unmount, kept.packages)
         self.terminal = Terminal(
             our,
             config.fresh_id,
@@ -66,6 +67,9 @@ class SystemSet:
         )
         net = Net(our, peers, network.record, network.statistics)
         self.keeper = Keeper(our, config.keeps, kept.owners, config.fresh_id, view.key_of, memory)
+        self.sharing = ReleaseSharing(
+            our, config.packages, kept.shelf, view.key_of, network.unix, memory, config.releases_quota
+        )
         self.http_server = HttpServer(
             our,
             OurNames(frozenset(config.http_hosts), frozenset(config.http_proxied)),
@@ -92,6 +96,7 @@ class SystemSet:
             self.keeper,
             self.http_server,
             self.http_client,
+            self.sharing,
         )
 
     def _everybody(self) -> tuple[ProcessId, ...]:

@@ -31,6 +31,7 @@ from kernel.contract.events import GrantCapabilities, Reply, WithdrawCapabilitie
 from kernel.contract.guest import Generation
 from kernel.contract.memory import UNMETERED, Memory
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob
+from nectar_node.base.system_processes import TERMINAL
 from nectar_node.contract.generations import GenerationOf, error_answer
 from nectar_node.contract.json_shapes import (
     RequestRefused,
@@ -282,8 +283,8 @@ class Databases(SystemProcess, ABC, Generic[S]):
         return _name_untrusted(package.package_name, package.publisher_node, asked.db), action, argument
 
     def _check_rights(self, caller: ProcessId, name: Name, action: str) -> None:
-        if caller.package_id == name.package:
-            return
+        if caller.package_id == name.package or (action == "RemoveDb" and caller == TERMINAL):
+            return  # its own, or it is the node's user who removes what a package has left
         if action in ("Open", "RemoveDb"):
             raise Wrong("NotOwn", f"{name.db} belongs to {name.package}")
         kind = "read" if action in self.reads else "write"

@@ -17,7 +17,7 @@ from kernel.contract.address import Address
 from kernel.contract.guest import GuestConfig
 from kernel.contract.limits import MAX_MEMORY_BYTES
 from kernel.wasm.engine import Engine
-from nectar_node.base import log
+from nectar_node.base import log, own_files
 from nectar_node.base.descriptors import Budget
 from nectar_node.base.errors import BadFolder, BadPackage, NeedsConsent
 from nectar_node.base.shipped import page_files
@@ -35,6 +35,8 @@ from nectar_node.packages.contents import discard_unused, with_copy
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.review import demand, review
 from nectar_node.packages.startable import read_startable
+from nectar_node.packages.unpacking import PACKAGES_FOLDER
+from nectar_node.sharing.wire.limits import DEFAULT_QUOTA
 from nectar_node.storage.disk import perform
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.operations import Location, MakeFolder
@@ -70,7 +72,9 @@ class PreparedNode:
         _forget_code(config.folder.code, {remnant.digest for remnant in self.kept.processes})
         if not config.rescue:  # after which it is not known what was used
             kept = (Path(each.folder) for each in self.kept.packages.values())
-            discard_unused(config.folder.path, (*kept, *(package.folder for package in self.packages)))
+            held = (Path(each) for each in self.kept.shelf.folders())
+            used = (*kept, *held, *self.kept.installed.folders())
+            discard_unused(config.folder.path, (*used, *(package.folder for package in self.packages)))
         for package in self.packages:
             if package.unknown_keys:
                 unknown = ", ".join(map(repr, package.unknown_keys))
@@ -125,6 +129,7 @@ def prepare(config: NodeConfig, budget: Budget) -> PreparedNode:
     try:
         folder.create()
         lock = folder.acquire()
+        own_files.make_folder(folder.path / PACKAGES_FOLDER)
     except OSError as error:
         raise BadFolder(f"{error.filename or folder.path} cannot be used: {error.strerror}.") from error
     forget_snapshot(folder.path)
@@ -160,6 +165,8 @@ def make_core(prepared: PreparedNode) -> NodeCore:
         registrar=prepared.registrar,
         store=Location(str(folder.path), (folder.store.name,)),
         keeps=str(folder.kept),
+        releases_quota=DEFAULT_QUOTA if config.releases_quota is None else config.releases_quota,
+        packages=str((folder.path / PACKAGES_FOLDER).resolve()),
         code=str(folder.code),
         fresh_id=_FreshIds().take,
         guest=partial(guest_config, folder.drives, prepared.budget.files_of_a_guest, _monotonic_clock()),

@@ -57,6 +57,8 @@ class BootOptions:
     """What the user says of the packages' rights. It is not kept with the rest: a node keeps its user's decisions."""
     quotas: Quotas = DEFAULT_QUOTAS
     """What its packages may have on the disk."""
+    releases_quota: Size | None = None
+    """Bytes that packages from other nodes may have there (`NodeConfig.releases_quota`)."""
     http: tuple[str, Port] | None = None
     """Where the node listens for browsers; None: nowhere."""
     tls: tuple[Path, Path] | None = None

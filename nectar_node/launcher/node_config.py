@@ -49,6 +49,7 @@ def make_config(
         rescue=options.rescue,
         take_over=options.take_over,
         quotas=options.quotas,
+        releases_quota=options.releases_quota,
         http=_http(options),
         http_client_private=tuple(map(_package_id, options.http_client_private)),
         invitation=options.invitation,

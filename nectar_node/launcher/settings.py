@@ -127,6 +127,12 @@ SETTINGS = {
     "trace": Setting("trace", _flag, _yes, "whether it writes what happens to every message"),
     "once": Setting("once", _flag, _yes, "whether it stays down when its own code has failed"),
     "invite-only": Setting("invite_only", _flag, _yes, "for a registrar: whether new names need an invitation"),
+    "releases-quota": Setting(
+        "releases_quota",
+        lambda _, __, text: parse_size(text),
+        lambda value: "" if value is None else output.size(value),
+        "the disk space for packages from other nodes, such as 16GiB",
+    ),
     "max-files": Setting(
         "quotas",
         lambda _, options, text: replace(options.quotas, files=_whole(1 << 62)("", options, text)),

@@ -1,5 +1,8 @@
 """The files of a package: their digest, by which a node knows whether it is the package that ran before, and a copy
-below the node's own folder, so that a package whose folder has moved runs on after a reboot (G26).
+below the node's own folder, so that a package whose folder has moved runs on after a reboot (G26), and an installed one
+is what was installed.
+
+The file `.release` of a package that came as a zip is its proof and none of its files (`nectar_node.releases.proof`).
 """
 
 from __future__ import annotations
@@ -16,16 +19,16 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from kernel.contract.address import PackageId
 from nectar_node.base import own_files
 from nectar_node.base.errors import BadPackage
 from nectar_node.base.shipped import is_shipped
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.unpacking import PACKAGES_FOLDER
+from nectar_node.releases.files import FileHasher, ReleaseFile, digest
+from nectar_node.releases.limits import MAX_BYTES, MAX_FILES
+from nectar_node.releases.proof import PROOF_FILE
 
-MAX_FILES = 10_000
-"""Files of one package."""
-MAX_BYTES = 1 << 30
-"""Bytes of all of them."""
 _READ_BYTES = 1 << 20
 _COPY = re.compile(r"[0-9a-f]{16}|[0-9a-f]{32}|\.new-.*")
 """The names of copies, whole or not, below a node's folder."""
@@ -33,41 +36,72 @@ _COPY = re.compile(r"[0-9a-f]{16}|[0-9a-f]{32}|\.new-.*")
 
 def with_digest(package: Package) -> Package:
     """Return the package with the digest of its files; raises BadPackage."""
-    total = blake3()
+    hashed: list[ReleaseFile] = []
+    for file, size in _listed(package.folder):
+        hasher = blake3()
+        for data in _read(file):
+            hasher.update(data)
+        hashed.append(ReleaseFile(file.relative_to(package.folder).as_posix(), size, hasher.digest()))
+    return replace(package, digest=digest(hashed))
+
+
+def release_files(package: Package) -> tuple[ReleaseFile, ...]:
+    """Return the files of a package as a release lists them, in order; raises BadPackage."""
+    found: list[ReleaseFile] = []
+    for file, _ in _listed(package.folder):
+        hasher = FileHasher(file.relative_to(package.folder).as_posix())
+        for data in _read(file):
+            hasher.feed(data)
+        found.append(hasher.done())
+    return tuple(found)
+
+
+def _listed(folder: Path) -> list[tuple[Path, int]]:
     try:
-        for file, size in _files(package.folder):
-            hasher = blake3()
-            with file.open("rb") as opened:
-                while data := opened.read(_READ_BYTES):
-                    hasher.update(data)
-            name = os.fsencode(file.relative_to(package.folder))
-            total.update(b"%d %d " % (len(name), size) + name + hasher.digest())
+        return list(_files(folder))
     except OSError as error:
-        raise BadPackage(f"{error.filename or package.folder} cannot be read: {error.strerror}.") from error
-    return replace(package, digest=total.hexdigest())
+        raise BadPackage(f"{error.filename or folder} cannot be read: {error.strerror}.") from error
 
 
-def has_copy(package: Package, node: Path) -> bool:
+def _read(file: Path) -> Iterator[bytes]:
+    try:
+        with file.open("rb") as opened:
+            while data := opened.read(_READ_BYTES):
+                yield data
+    except OSError as error:
+        raise BadPackage(f"{file} cannot be read: {error.strerror}.") from error
+
+
+def has_copy(package: Package, node: Path, *, by_hash: bool = False) -> bool:
     """Return whether `with_copy` would make none."""
-    return _place(package, node).is_dir()
+    return _place(package, node, by_hash=by_hash).is_dir()
 
 
-def _place(package: Package, node: Path) -> Path:
+def _place(package: Package, node: Path, *, by_hash: bool) -> Path:
     """Return the folder with the package's files below the node's folder `node`, or its own if it needs no copy."""
     kept = (node / PACKAGES_FOLDER).resolve()
-    if is_shipped(package.folder) or kept in package.folder.resolve().parents:
+    if is_shipped(package.folder) or (not by_hash and kept in package.folder.resolve().parents):
         return package.folder
+    return place_of(package.digest, package.id, node)
+
+
+def copy_name(digest: str, id: PackageId) -> str:
+    """Return the name of the folder around the copy of a package with this id and this digest of its files."""
     # The package's id is in its own files, or is the name of the folder.
-    name = blake3(f"{package.digest} {package.id}".encode()).hexdigest(16)
-    return kept / name / str(package.id)
+    return blake3(f"{digest} {id}".encode()).hexdigest(16)
 
 
-def with_copy(package: Package, node: Path) -> Package:
+def place_of(digest: str, id: PackageId, node: Path) -> Path:
+    """Return the folder below the node's folder `node` in which files with that digest are kept as the package `id`."""
+    return (node / PACKAGES_FOLDER).resolve() / copy_name(digest, id) / str(id)
+
+
+def with_copy(package: Package, node: Path, *, by_hash: bool = False) -> Package:
     """Return the package as a copy below the node's folder `node`; a package that comes with the node is as it is.
 
-    Raises BadPackage.
+    One that lies there already, unpacked from a zip, is copied only if it is to be kept `by_hash`. Raises BadPackage.
     """
-    final = _place(package, node)
+    final = _place(package, node, by_hash=by_hash)
     if final == package.folder:
         return package
     if not final.is_dir():
@@ -76,6 +110,13 @@ def with_copy(package: Package, node: Path) -> Package:
         except OSError as error:
             raise BadPackage(f"{package.folder} cannot be copied to {final}: {error.strerror}.") from error
     return replace(package, folder=final, origin=package.source)
+
+
+def discard_folder(folder: Path, node: Path) -> None:
+    """Remove the copy below the node's folder `node` of which `folder` is a part."""
+    kept = (node / PACKAGES_FOLDER).resolve()
+    if kept in folder.parents:
+        shutil.rmtree(kept / folder.relative_to(kept).parts[0], ignore_errors=True)
 
 
 def discard_copy(package: Package) -> None:
@@ -124,7 +165,7 @@ def _files(folder: Path) -> Iterator[tuple[Path, int]]:
         for name in names:
             file = Path(place, name)
             status = file.stat()
-            if stat.S_ISREG(status.st_mode):
+            if stat.S_ISREG(status.st_mode) and file != folder / PROOF_FILE:
                 found.append((file, status.st_size))
                 size += status.st_size
         if len(found) > MAX_FILES or size > MAX_BYTES:

@@ -14,7 +14,8 @@ from kernel.router.kernel import Kernel
 from nectar_node.contract.actions import BadCode, DriverAction, Installed, LoadCode, LogLine
 from nectar_node.packages.manifest import ManifestEntry, Package
 from nectar_node.packages.powers import power_of
-from nectar_node.packages.reboot import KeptPackage
+from nectar_node.packages.reboot import PACKAGES, KeptPackage
+from nectar_node.packages.trial import TRIAL_SECONDS, Trial
 from nectar_node.storage.operations import Location, Row, is_part
 
 _RESERVED = "the name is a system process's"
@@ -23,11 +24,22 @@ _RESERVED = "the name is a system process's"
 class _Installation:
     """A package whose processes' code is being read: none of them starts unless all can."""
 
-    def __init__(self, token: object, package: Package, anew: bool, whole: bool, started: bool) -> None:
+    def __init__(
+        self,
+        token: object,
+        package: Package,
+        anew: bool,
+        whole: bool,
+        started: bool,
+        note: Callable[[], None],
+        trial: Trial | None,
+    ) -> None:
         self.token = token
         self.anew = anew
         self.whole = whole
         self.started = started
+        self.note = note
+        self.trial = trial
         self.ended: tuple[ProcessId, ...] = ()
         self.package = package
         self.waiting = len(package.entries)
@@ -52,10 +64,11 @@ class Installer:
         act: Callable[[Event], None],
         emit: Callable[[DriverAction], None],
         mount: Callable[[str, Location], None],
+        unmount: Callable[[str], object],
         kept: Mapping[PackageId, KeptPackage],
     ) -> None:
-        """`act` gives the kernel an event, `emit` the driver an action, `mount` puts a folder into the vfs, and `kept`
-        has the packages that earlier boots have started.
+        """`act` gives the kernel an event, `emit` the driver an action, `mount` puts a folder into the vfs and
+        `unmount` takes it out, and `kept` has the packages that earlier boots have started.
         """
         self._kept = dict(kept)
         self._changed: dict[PackageId, None] = {}
@@ -71,6 +84,10 @@ class Installer:
         self._act = act
         self._emit = emit
         self._mount = mount
+        self._unmount = unmount
+        self._processes = kernel.processes
+        self._trials: dict[PackageId, Trial] = {}
+        """New versions in their first seconds, or of which that is not known yet."""
 
     def may_script(self, package: PackageId, capability: Capability) -> bool:
         """Return whether the user lets the scripts of a package have a capability."""
@@ -102,19 +119,38 @@ class Installer:
     def changes(self) -> list[Row]:
         """Return the rows that are to be written since this was called last."""
         changed, self._changed = self._changed, {}
-        return [self._kept[id].row(id) for id in changed]
+        rows = ((id, self._kept.get(id)) for id in changed)
+        return [Row(PACKAGES, str(id), None) if kept is None else kept.row(id) for id, kept in rows]
+
+    def forget(self, package: PackageId) -> None:
+        """Forget an installed package, which does not come back at the next boot."""
+        self.packages.pop(package, None)
+        self._trials.pop(package, None)
+        self._unmount(f"/{package}/pkg")
+        if self._kept.pop(package, None) is not None:
+            self._changed[package] = None
 
     def resume(self, package: Package) -> None:
         """Let a package go on that ran before the node went down; its processes are restored one by one."""
         self.packages[package.id] = package
         self._mount(f"/{package.id}/pkg", Location(str(package.folder), ()))
 
-    def install(self, package: Package, token: object, *, anew: bool, whole: bool, started: bool) -> None:
+    def install(
+        self,
+        package: Package,
+        token: object,
+        *,
+        anew: bool,
+        whole: bool,
+        started: bool,
+        note: Callable[[], None] = lambda: None,
+        trial: Trial | None = None,
+    ) -> None:
         """Begin to install a package, as `NodeCore.install` describes.
 
         `started`: whether it comes back at every boot, and not only if it is named there.
         """
-        installation = _Installation(token, package, anew, whole, started)
+        installation = _Installation(token, package, anew, whole, started, note, trial)
         self.starting += 1
         if package.id == SYSTEM and not package.stands_in:
             for process in package.processes:
@@ -155,7 +191,10 @@ class Installer:
         self._changed[package.id] = None
         # All of them first: a kill revokes what a process had issued, which others are about to be granted. Children go
         # with their parents: they belong to the package as it was (G22).
+        installation.note()
         if installation.anew:
+            # What waits in the mailboxes of the former processes goes to the new ones.
+            self._act(Expect(package.processes))
             whole = package.id if installation.whole else None
             family = self._lifecycle.tree(lambda each: each in package.processes or each.package_id == whole)
             installation.ended = tuple(each for each in family if each not in package.processes)
@@ -165,6 +204,26 @@ class Installer:
         for entry, _ in installation.loaded:
             for holder, params in entry.grants:
                 self._grants.grant(holder, [Capability(Address(self._our, entry.process), params)])
+        self._trials.pop(package.id, None)
+        if installation.trial is not None and package.processes:
+            first = self._processes.get(package.processes[0])
+            installation.trial.until = None if first is None else first.started_at + TRIAL_SECONDS
+            self._trials[package.id] = installation.trial
+
+    def trapped(self, process: ProcessId, why: str, now: float) -> Trial | None:
+        """Learn that a process has trapped; return the trial that its package has failed by that, or None."""
+        trial = self._trials.get(process.package_id)
+        if trial is None:
+            return None
+        if trial.until is not None and now > trial.until:
+            del self._trials[process.package_id]
+            return None
+        installed = self.packages.get(process.package_id)
+        if installed is None or process not in installed.processes:
+            return None
+        del self._trials[process.package_id]
+        trial.failed = process, why
+        return trial
 
     def _start(self, entry: ManifestEntry, program: Program) -> None:
         capabilities = [each for each in entry.capabilities if not self._lacks(each.issuer.process)]

@@ -31,6 +31,8 @@ from nectar_node.storage.operations import Location, is_part
 
 T = TypeVar("T")
 
+METADATA_FILE = "metadata.json"
+"""The file with a package's name, and what else it says of itself (`nectar_node.packages.metadata`)."""
 MAX_MANIFEST_BYTES = 1 << 20
 """Bytes of a manifest.json or metadata.json."""
 MAX_ENTRIES = 1024
@@ -167,7 +169,7 @@ def _package_id(inner: Path, outer: Path) -> PackageId:
     """Return the id in metadata.json, else in the folder's name."""
     name, colon, publisher = outer.name.partition(":")
     source, default = outer, default_publisher(inner)
-    for path in (inner / "metadata.json", outer / "metadata.json"):
+    for path in (inner / METADATA_FILE, outer / METADATA_FILE):
         if path.is_file():
             metadata = _read(path, _Metadata)
             said = metadata.properties or metadata
@@ -181,6 +183,16 @@ def _package_id(inner: Path, outer: Path) -> PackageId:
         raise BadPackage(
             f"{outer} does not name a package: {error}; rename the folder to `package:publisher`, or mend {where}."
         ) from error
+
+
+def metadata_fields(folders: Iterable[Path]) -> dict[str, Any]:
+    """Return the JSON object in the metadata.json of the first of these folders that has one; none: an empty object.
+    Raises BadPackage.
+    """
+    for folder in folders:
+        if (folder / METADATA_FILE).is_file():
+            return _read(folder / METADATA_FILE, dict[str, Any])
+    return {}
 
 
 # --- manifest.json --------------------------------------------------------------------------------------------------

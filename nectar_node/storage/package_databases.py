@@ -298,6 +298,12 @@ def file_of(kind: str, name: str) -> str:
     )
 
 
+def named_by(file: str) -> tuple[str, str] | None:
+    """Return the kind and name of the database in a file of that name; None: its name cannot be told from that."""
+    kind, dash, name = file.removesuffix(DATABASE_SUFFIX).partition("-")
+    return (kind, name) if dash and _READABLE.fullmatch(name) and file == file_of(kind, name) else None
+
+
 def _beside(location: Location, suffix: str) -> Location:
     return Location(location.root, (*location.parts[:-1], location.parts[-1] + suffix))
 

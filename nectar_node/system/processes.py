@@ -182,9 +182,9 @@ class SystemProcesses:
         order = Removal(token)
         self._tell(state, order, now, state.remove, key, order)
 
-    def begin_keeping(self, keeper: Keeper, now: float) -> None:
-        """Look, at a boot, at what is kept for other nodes."""
-        self._tell(keeper, None, now, keeper.boot)
+    def begin(self, process: SystemProcess, boot: Callable[[], None], now: float) -> None:
+        """Let a process look, at a boot, at what earlier ones have left."""
+        self._tell(process, None, now, boot)
 
     def refuse_owner(self, keeper: Keeper, owner: str, token: object, now: float) -> None:
         """Keep nothing more for a node and remove what it has, as the node's user wants; `Kept` says when that is

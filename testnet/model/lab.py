@@ -18,6 +18,7 @@ from nectar_node.storage.database import Contents
 from nectar_node.storage.operations import Row
 from testnet.model.backups import LabBackups
 from testnet.model.browsers import Browsers
+from testnet.model.releases import LabReleases
 from testnet.model.rule import Fault, Nodes
 
 Json: TypeAlias = Any
@@ -157,6 +158,12 @@ class Lab(Nodes, Protocol):
 
     def backups(self, node: str) -> LabBackups:
         """Return the backups of a node. Raises NotAtThisLevel."""
+
+    def releases(self, node: str) -> LabReleases:
+        """Return the releases of a node that runs. Raises NotAtThisLevel."""
+
+    def rotate_key(self, node: str) -> None:
+        """Give a node another key, from its next boot on; the former one signs the change. Raises NotAtThisLevel."""
 
     def browsers(self, node: str) -> Browsers:
         """Return browsers on the machine of a node that runs. Raises NotAtThisLevel."""

@@ -36,6 +36,7 @@ from testnet.model.backups import LabBackups
 from testnet.model.browsers import Browsers
 from testnet.model.hostile_names import is_hostile
 from testnet.model.lab import Json, Lab, Level, NodeHolding, NodePlan, Outcome, OutOfTime
+from testnet.model.releases import LabReleases
 from testnet.model.rule import Attack, Fault, NodeFault, NotAtThisLevel, held
 from testnet.model.where import Where
 from testnet.real.lifeline import hold_lifeline
@@ -314,6 +315,14 @@ class SocketLab(NodeProcesses, Lab):
     def backups(self, node: str) -> LabBackups:
         """Raise NotAtThisLevel: here, the commands `nectar backup` make copies, and nothing sees what is in them."""
         raise NotAtThisLevel("Backups are played in a simulation only.")
+
+    def releases(self, node: str) -> LabReleases:
+        """Raise NotAtThisLevel: here, the commands `nectar publish` and `nectar install` move releases."""
+        raise NotAtThisLevel("Releases are played in a simulation only.")
+
+    def rotate_key(self, node: str) -> None:
+        """Raise NotAtThisLevel: here, `nectar keys rotate` does that."""
+        raise NotAtThisLevel(f"The key of {node} is changed in a simulation only.")
 
     def browsers(self, node: str) -> Browsers:
         """Raise NotAtThisLevel: here, a browser is a program of its own."""

@@ -16,6 +16,7 @@ from testnet.scenarios.hostile import HOSTILE
 from testnet.scenarios.impostor import IMPOSTOR
 from testnet.scenarios.indirect import INDIRECT
 from testnet.scenarios.registrar_outage import REGISTRAR_OUTAGE
+from testnet.scenarios.releases import RELEASES
 from testnet.scenarios.restarts import RESTARTS
 from testnet.scenarios.reunions import REUNIONS
 from testnet.scenarios.scenario import Scenario
@@ -41,6 +42,7 @@ SCENARIOS: dict[str, Scenario] = {
         IMPOSTOR,
         INDIRECT,
         REGISTRAR_OUTAGE,
+        RELEASES,
         RESTARTS,
         REUNIONS,
         STORE,

@@ -55,7 +55,7 @@ from nectar_node.packages.decisions import Decision
 from nectar_node.packages.manifest import Package, read_package
 from nectar_node.storage.database import STORE_FILE
 from nectar_node.storage.ledger import DEFAULT_QUOTAS, Ledger, Quotas
-from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome, StopJob
+from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome, RemoveFile, StopJob
 from net.base.frames import VERSION
 from net.base.limits import FAREWELL_SECONDS
 from net.contract.events import Close, Dial, Hold, Probed, Unforeseen, Writable
@@ -84,6 +84,8 @@ anything in it as much as a minute. No virtual time passes meanwhile. On a real 
 pre-empted for ever (G23)."""
 KEY_FILE = "key"
 """Name of the node's key in its folder."""
+PREVIOUS_KEY_FILE = "key.previous"
+"""Name of its former key there, until the registrar has granted the new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,7 @@ class SimNode(Wired):
 
     def _make_core(self, spec: NodeSpec) -> NodeCore:
         simulation, name = self._simulation, spec.name
-        identity = Identity(name, self._own_key())
+        self.identity = identity = Identity(name, self._own_key())
         is_registrar = name == REGISTRAR
         records = [*self._kept.names.of(simulation.genesis.public_key)]
         if not spec.registers:
@@ -199,6 +201,7 @@ class SimNode(Wired):
             routers=spec.routers,
             wall_clock_offset=offset,
             version=spec.version,
+            previous=self._previous(),
             keeps_sequence=spec.registers,
             sequence=self._kept.own.sequence,
             epoch=self._kept.grants.revoked.everything,
@@ -211,6 +214,7 @@ class SimNode(Wired):
             registrar=simulation.genesis.public_key,
             store=store_file(name),
             keeps=f"{name}/kept",
+            packages=f"{name}/packages",
             code=f"{name}/code",
             fresh_id=lambda: ids.getrandbits(64),
             guest=self._guest_config,
@@ -231,6 +235,20 @@ class SimNode(Wired):
             key = self._simulation.chance("key", self.spec.name, *filter(None, [self.spec.key])).randbytes(32)
             self.disk.put(place, key)
         return key
+
+    def _previous(self) -> Identity | None:
+        """Return what it was before its key was changed; None: the registrar knows the key that it has."""
+        key = self.disk.get(Location(self.spec.name, (PREVIOUS_KEY_FILE,)))
+        return None if key is None else Identity(self.spec.name, key)
+
+    def rotate_key(self) -> None:
+        """Give it another key from its next boot on; the former one signs the change."""
+        folder = self.spec.name
+        place, former = Location(folder, (KEY_FILE,)), Location(folder, (PREVIOUS_KEY_FILE,))
+        key = self.disk.get(place)
+        if key is not None and self.disk.get(former) is None:  # otherwise the name could be lost
+            self.disk.put(former, key)
+            self.disk.put(place, self._simulation.chance("key", self.life, "next").randbytes(32))
 
     def boot(self) -> None:
         """Begin: ask for the name, and start the packages."""
@@ -489,6 +507,7 @@ class SimNode(Wired):
                     self.at(self._simulation.now, lambda t=token, f=failures: self._kits.installed(t, f))  # type: ignore[misc]
                 case Joined():
                     self.joined = True
+                    self.disk.perform(RemoveFile(Location(self.spec.name, (PREVIOUS_KEY_FILE,)), synced=True))
                     self._simulation.record(self.host, "Joined")
                 case NameRefused(reason):
                     self._simulation.record(self.host, f"does not run: {why_refused(self.spec.name, reason)}")

@@ -19,12 +19,13 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from kernel.contract.address import ProcessId
+from kernel.contract.address import PackageId, ProcessId
 from kernel.contract.guest import Arrival
 from kernel.wasm.engine import Engine
 from nectar_node.backup.schedule import KnownRemote
 from nectar_node.contract.http import HttpAnswer
 from nectar_node.contract.memory_budget import DEFAULT_BYTES
+from nectar_node.releases.head import SignedHead
 from nectar_node.storage.database import Contents
 from nectar_node.storage.operations import Commit, Location, Row
 from net.base.frames import VERSION
@@ -38,6 +39,7 @@ from testnet.model.fields import nodes_of
 from testnet.model.internet import PUBLIC_ADDRESS, Handler, SocketHandler
 from testnet.model.lab import READY_SECONDS, Json, Lab, Level, NodeHolding, NodePlan, Outcome, OutOfTime
 from testnet.model.rule import Attack, Fault, LinkFault, NodeFault, Rule, fresh, held
+from testnet.releases.holdings import Holdings
 from testnet.remotes.keeper import CALM_SECONDS, Calm
 from testnet.sim.attacker import SimAttacker
 from testnet.sim.backups import SimBackups
@@ -98,6 +100,8 @@ class Simulation(NodeContext, Lab):
         self._numbers = count(1)
         self._alike: Counter[str] = Counter()
         """The number of faults so far, by their words."""
+        self._signed_heads: dict[PackageId, list[SignedHead]] = {}
+        """All heads that publishers have signed, the oldest first."""
         self._shared = 0
         """The number of files that have been shared."""
         self._backups: dict[str, SimBackups] = {}
@@ -430,6 +434,21 @@ class Simulation(NodeContext, Lab):
         rows = change(disk.open_store(node))
         disk.perform(Commit(store_file(node), tuple(rows)))
         disk.close_store()
+
+    def releases(self, node: str) -> Holdings:
+        at = self.nodes[node]
+        return Holdings(
+            node,
+            at.disk,
+            at.core.shelf,
+            at.identity,
+            lambda: self.wall_clock(node),
+            self._signed_heads,
+            lambda rows: at.disk.perform(Commit(store_file(node), rows)) is None,
+        )
+
+    def rotate_key(self, node: str) -> None:
+        self.node(node).rotate_key()
 
     def backups(self, node: str) -> SimBackups:
         if node not in self._backups:

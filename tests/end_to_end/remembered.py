@@ -309,15 +309,13 @@ class Packages:
         fact = self._version[id]
         if fact.now is not None and next(self._removes):
             fact.begin(None)
-            self._node.request("kill", address=id, tree=False)
+            self._node.request("uninstall", address=id)
             fact.done(None)
             self._node.acknowledged["removal"] += 1
             return True
         number, what = self._node.next(), "install" if fact.now is None else "upgrade"
         fact.begin(number)
-        said = {"grant": (), "deny": (), "replace": False, "allow_sys": False}
-        where = str(self._folder(id, number))
-        self._node.request("start", package=where, origin=None, keep=False, single=False, **said)
+        self._node.request("install", package=str(self._folder(id, number)))
         fact.done(number)
         self._node.acknowledged[what] += 1
         return True

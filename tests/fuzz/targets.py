@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import cbor2
 
 from kernel.capabilities.revocations import Revoked
-from kernel.contract.address import Address, ProcessId
+from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.errors import BadModule
 from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request, Response
 from kernel.wasm.binary.component import plan_untrusted
@@ -33,6 +33,24 @@ from nectar_node.peers.grant_rows import (
     revoked_row,
 )
 from nectar_node.peers.vouching import Claim
+from nectar_node.releases.document import decode_release_untrusted, document_hash
+from nectar_node.releases.errors import BadRelease
+from nectar_node.releases.head import head_of, read_head_untrusted, sign_head
+from nectar_node.releases.rules import Chain
+from nectar_node.releases.versions import Version
+from nectar_node.sharing.wire.messages import (
+    BadAnswer,
+    DocumentWanted,
+    FetchOrder,
+    HeadWanted,
+    PieceWanted,
+    SearchWanted,
+    SourceError,
+    read_blob_untrusted,
+    read_page_untrusted,
+    read_request_untrusted,
+    request_body,
+)
 from nectar_node.system import kept_objects
 from nectar_node.system.kept_access import KeptAccess
 from nectar_node.system.kept_objects import DamagedKept
@@ -107,6 +125,7 @@ from tests.fuzz.attack import SEEDS, attack
 from tests.fuzz.siege import siege
 from tests.kernel.wasm.component_texts import TWO_MEMORIES, wat
 from tests.kernel.wasm.guests import GUESTS
+from tests.nectar_node.releases.samples import CHESS_DOCUMENTS, CHESS_HEAD
 from tests.net.world import GENESIS, REGISTRAR, entropy_of, identity_of, record_of, static_directory
 
 ANN, BOB = identity_of("ann.test"), identity_of("bob.test")
@@ -116,6 +135,53 @@ _HOLDER = "a:tests:sys"
 _NOTHING_REVOKED = Revoked(1, 0, (), ())
 _NAME = f"packs/{7:032x}"
 _OPERATIONS = (PutObject(_NAME, b""), GetObject(_NAME, 0, 9 << 20), ListObjects("packs/"), DeleteObject(_NAME))
+
+
+def release(data: bytes) -> None:
+    """A release document, which a head names whatever it says."""
+    with suppress(BadRelease):
+        found = decode_release_untrusted(data)
+        assert decode_release_untrusted(found.encode()) == found
+        assert found.size == sum(file.size for file in found.files)
+        assert len(found.digest) == 64
+        chain = Chain(head_of(found, data, 1))
+        assert chain.wanted == document_hash(data)
+        assert chain.add_untrusted(data) == found
+        assert chain.wanted == found.before
+
+
+def release_messages(data: bytes) -> None:
+    """What a node asks for releases, and what another one answers."""
+    with suppress(RequestRefused):
+        request = read_request_untrusted(data)
+        assert read_request_untrusted(request_body(request)) == request
+    with suppress(BadAnswer):
+        read_blob_untrusted(data, b"x", 1)
+    with suppress(BadAnswer):
+        page = read_page_untrusted(data, "b")
+        assert isinstance(page, SourceError) or all(str(each.package) > "b" for each in page)
+
+
+def package_head(data: bytes) -> None:
+    """The head of a package."""
+    with suppress(BadRelease):
+        signed = read_head_untrusted(data)
+        assert read_head_untrusted(signed.encode()) == signed
+        if signed.signed_by(ANN.public_key):
+            assert signed.head == sign_head(signed.head, ANN.name, ANN.sign).head
+
+
+_CHESS = PackageId("chess", "ann.test")
+_RELEASE_MESSAGES = (
+    request_body(HeadWanted(_CHESS)),
+    request_body(DocumentWanted(_CHESS, None, Version("1.0.0"))),
+    request_body(PieceWanted(bytes(32), 1, 2)),
+    request_body(SearchWanted("chess", "b")),
+    request_body(FetchOrder("1", _CHESS, None, ("bob.test",), files=True)),
+    b'"Ok"',
+    b'{"Err":{"Busy":{"error":"has too much to do"}}}',
+    b'{"Found":[["chess:ann.test","1.0.0","Chess."]]}',
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -548,6 +614,9 @@ TARGETS: dict[str, Target] = {
     "browser's frames": Target(http_server_doors.frames, http_server_doors.SEEDS["frames"]),
     "extension": Target(http_server_doors.extension, http_server_doors.SEEDS["extension"]),
     "component": Target(component, ((GUESTS / "native.wasm").read_bytes(), wat(TWO_MEMORIES))),
+    "release": Target(release, CHESS_DOCUMENTS),
+    "release messages": Target(release_messages, _RELEASE_MESSAGES),
+    "package head": Target(package_head, (CHESS_HEAD.encode(),)),
     "hello": Target(hello, ("hi \x1b[31m é漢".encode(), b"\xff" * 40)),
 }
 """By name; the first two are the session machine and get most of the time."""

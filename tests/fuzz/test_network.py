@@ -26,6 +26,10 @@ FROM_OTHER_NODES = (
     "nectar_node/system/kept_objects.py",
     "nectar_node/system/kept_access.py",
     "nectar_node/backup/format/access.py",
+    "nectar_node/releases/document.py",
+    "nectar_node/releases/head.py",
+    "nectar_node/releases/rules.py",
+    "nectar_node/sharing/wire/messages.py",
     "nectar_node/backup/stores/node_messages.py",
 )
 """Files of the node that read what another node sent, or kept of it."""

@@ -6,6 +6,41 @@ from tests.mutants.mutant import Mutant
 
 NODE = (
     Mutant(
+        "upgrade-drops-what-waits",
+        "What waits for a process when another version of its package starts is not handed to the new one.",
+        "nectar_node/packages/installer.py",
+        "            self._act(Expect(package.processes))\n",
+        "",
+        "tests/nectar_node/core/test_upgrades.py::"
+        "test_g5_requests_that_wait_when_the_new_version_starts_are_answered_by_it",
+    ),
+    Mutant(
+        "trial-has-no-end",
+        "A version that has run well for long gives way to the one before when it traps.",
+        "nectar_node/packages/installer.py",
+        "        if trial.until is not None and now > trial.until:\n",
+        "        if trial.until is None:\n",
+        "tests/nectar_node/core/test_upgrades.py::"
+        "test_a_version_that_traps_in_its_first_seconds_gives_way_to_the_one_before",
+    ),
+    Mutant(
+        "installed-is-noted-later",
+        "Which version is installed is not written in the commit that says which one runs.",
+        "nectar_node/packages/installer.py",
+        "        installation.note()\n",
+        "",
+        "tests/nectar_node/core/test_upgrades.py::"
+        "test_g26_after_a_crash_at_every_write_of_an_upgrade_one_version_is_installed_and_runs",
+    ),
+    Mutant(
+        "former-key-is-enough",
+        "Heads that a former key has signed are not signed anew after a change of the key.",
+        "nectar_node/core/core.py",
+        "        self.published.sign_anew(now)\n",
+        "",
+        "tests/nectar_node/core/test_published.py::test_heads_are_signed_anew_at_the_boot_after_a_change_of_the_key",
+    ),
+    Mutant(
         "source-from-the-frame",
         "Where a request came from is read from what the frame says, and not from the session (G3).",
         "nectar_node/peers/envelope.py",

@@ -13,6 +13,7 @@ from nectar_node.base.folder import NodeFolder
 from nectar_node.cli.starting import consent, flags
 from nectar_node.cli.starting.reached import await_places, tell_places, tell_web
 from nectar_node.console import output
+from nectar_node.console.sizes import parse_size
 from nectar_node.contract.config import LOOPBACK, REGISTRAR_NAME
 from nectar_node.launcher import launch, supervisor
 from nectar_node.launcher.arguments import (
@@ -65,6 +66,7 @@ def boot(
     quota: flags.Quota = None,
     max_files: flags.MaxFiles = DEFAULT_FILES,
     disk_floor: flags.DiskFloor = "",
+    releases_quota: flags.ReleasesQuota = "",
     http: flags.Http = "",
     tls: flags.Tls = "",
     http_name: flags.HttpName = "",
@@ -90,6 +92,7 @@ def boot(
         memory_bytes=parse_memory(memory) if memory else None,
         trace=trace,
         quotas=parse_quotas(quota or (), max_files, disk_floor),
+        releases_quota=parse_size(releases_quota) if releases_quota else None,
         invitation=parse_invitation(invitation) if invitation else None,
         invite_only=invite_only,
         once=once,

@@ -111,6 +111,10 @@ DiskFloor = Annotated[
         help="The disk space that packages leave free; default: 512MiB, or a twentieth of a small disk.",
     ),
 ]
+ReleasesQuota = Annotated[
+    str,
+    typer.Option(metavar="SIZE", help="The disk space for packages from other nodes; default: 16GiB."),
+]
 Http = Annotated[
     str,
     typer.Option(
@@ -163,6 +167,7 @@ FIELDS = {
     "quota": "quotas",
     "max_files": "quotas",
     "disk_floor": "quotas",
+    "releases_quota": "releases_quota",
     "invitation": "invitation",
     "invite_only": "invite_only",
     "once": "once",

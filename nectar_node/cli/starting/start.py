@@ -202,7 +202,15 @@ def _start(
             "after restarts too, and they believe its answers."
         )
     said = consent.settle(question, said, as_json=as_json)
-    client.send("start", tells=not as_json, **words(said))
+    return started(client, "start", as_json=as_json, **words(said))
+
+
+def started(client: ControlClient, command: str, *, as_json: bool, **arguments: object) -> Answer:
+    """Send a command that starts processes, show what is compiled meanwhile, and return its answer.
+
+    Raises as `ControlClient.request` does.
+    """
+    client.send(command, tells=not as_json, **arguments)
     with ExitStack() as stack:
         return client.follow_to_answer("the start", START_TIMEOUT, partial(_show, output.console(sys.stderr), stack))
 

@@ -110,6 +110,7 @@ function Package({ each, node, disk, states, busy, run, load, start }) {
   return html`<article class="card stack" aria-label=${each.package}>
     <div class="row">
       <h3>${shown(each.package)}</h3>${badge}
+      ${each.standing === 'unsigned' && html`<span class="badge bad" title="Nothing proves that the node in its name has published it">unsigned</span>`}
       <span class="quiet small">${rows.length > 0 && `${count(rows.length, 'process', 'processes')}, ${rate(sum('rate'))} messages/s, ${percent(sum('cpu'))} CPU, ${size(sum('memory_bytes'))}`}</span>
       <div class="push row">
         ${pages.map((row) => html`<a class="button" href=${row.page} aria-label="Open ${near(row.address, our)}">Open${pages.length > 1 && html` <bdi>${shown(near(row.address, our).split(':')[0])}</bdi>`}</a>`)}

@@ -36,11 +36,11 @@ from nectar_node.storage.disk import perform
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.operations import Job, Location
 from net.contract.events import Probed
-from net.names.directory import StaticDirectory
 from net.names.identity import Identity
 from net.peering.network import Network, NetworkConfig
 from tests.commands import Ended, nectar
 from tests.nectar_node.cli.served_node import make_network
+from tests.net.world import static_directory
 
 NODE = "a.nec"
 PACKAGES = Path(__file__).resolve().parents[3] / "packages"
@@ -49,7 +49,8 @@ PACKAGES = Path(__file__).resolve().parents[3] / "packages"
 class RealNode:
     """What a test may look at while the node runs in its thread."""
 
-    def __init__(self, network: Path, engine: Engine) -> None:
+    def __init__(self, network: Path, engine: Engine, *known: Identity) -> None:
+        """It knows the keys of the nodes `known`."""
         self.network = network
         self.folder = NodeFolder(network / NODES_FOLDER / NODE)
         self.log: list[str] = []
@@ -59,7 +60,7 @@ class RealNode:
         self._database, kept = open_store(self.folder, NODE)
         store = Location(str(self.folder.path), (self.folder.store.name,))
         code = str(self.folder.code)
-        net = Network(Identity(NODE, bytes(32)), StaticDirectory({}), NetworkConfig(), os.urandom, 0.0)
+        net = Network(Identity(NODE, bytes(32)), static_directory(*known), NetworkConfig(), os.urandom, 0.0)
         ids = iter(range(1, 1 << 30))
         guest = partial(GuestConfig, memory_bytes=1 << 26)
         config = CoreConfig(
@@ -158,13 +159,14 @@ class RealNode:
 
 
 @contextmanager
-def real_node(network: Path, engine: Engine, *packages: str) -> Iterator[RealNode]:
-    """The node `a.nec`, running in the folder `network` with some of the packages that come with the node."""
+def real_node(network: Path, engine: Engine, *packages: str, known: tuple[Identity, ...] = ()) -> Iterator[RealNode]:
+    """The node `a.nec`, running in the folder `network` with some of the packages that come with the node; it knows the
+    keys of the nodes `known`."""
     make_network(network)
     folder = NodeFolder(network / NODES_FOLDER / NODE)
     folder.create()
     lock = folder.acquire()
-    node = RealNode(network, engine)
+    node = RealNode(network, engine, *known)
     ready, end = threading.Event(), threading.Event()
     thread = threading.Thread(target=trio.run, args=(node.serve, packages, ready, end))
     thread.start()

@@ -112,6 +112,7 @@ async def test_a_connection_may_ask_many_times(tmp_path: Path) -> None:
             "not_running": [],
             "memory": memory,
             "warnings": [],
+            "unsigned": [],
         }
         assert (await ask(stream, command="peers"))["ok"] == {"peers": [], "memory": memory, "failures": 0}
         assert (await ask(stream, command="nonsense"))["error"]["kind"] == "BadInput"
@@ -322,7 +323,7 @@ async def test_the_copy_of_a_package_that_cannot_be_started_goes_though_its_clie
     async with served(tmp_path) as core:
         install = core.install
 
-        def note(package: Package, waiter: object, now: float, *, whole: bool) -> None:
+        def note(package: Package, waiter: object, now: float, *, whole: bool, **_: object) -> None:
             asked.append(waiter)
             install(package, waiter, now, whole=whole)
 

@@ -47,7 +47,7 @@ class Booting:
     def __post_init__(self) -> None:
         ids = count()
         kernel = Kernel(OUR, lambda: next(ids), [])
-        self.installer = Installer(OUR, kernel, lambda _: None, self.asked.append, lambda *_: None, {})
+        self.installer = Installer(OUR, kernel, lambda _: None, self.asked.append, lambda *_: None, lambda _: None, {})
         self.timers: Timers[object] = Timers()
         self.start_up = StartUp(OUR, "code", self.installer, lambda _: None, self.asked.append, self.timers)
 

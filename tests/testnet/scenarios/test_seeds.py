@@ -22,6 +22,7 @@ SEEDS = {
     "impostor": (2, 8),
     "indirect": (1, 10),
     "registrar_outage": (2, 8),
+    "releases": (3, 60),
     "restarts": (4, 6),
     "reunions": (1, 6),
     "store": (5, 25),

@@ -1,0 +1,71 @@
+"""`install`: a package of 20 MB that a node fetches from another one, against `nectar send` of the same bytes.
+
+Both are whole commands between the same two nodes, in turns, over loopback and in a tmpfs folder where there is one.
+The package has one process, so that its code is compiled within the time of the first run alone; each run publishes
+and installs another version, with other bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+from bench.lab import RECEIVER, SENDER, folder, running, send_file
+from bench.measure import Result, in_turns, ratio
+from nectar_node.base.shipped import SHIPPED_FOLDER
+from testnet.real.local import LocalTestnet
+
+SIZE = 20_000_000
+GOAL = 0.7
+"""Times the speed of `nectar send`."""
+_FILES = 4
+"""That the bytes are in."""
+_PACKAGE = f"bench:{SENDER}"
+
+
+def run() -> list[Result]:
+    """Measure both in turns."""
+    with folder() as place, running(SENDER, RECEIVER) as net:
+        numbers = count(1)
+        ours, theirs = in_turns(
+            lambda: _install(net, place, next(numbers)), lambda: send_file(net, _file(place, next(numbers)), RECEIVER)
+        )
+    speeds = [[SIZE / 1e6 / each for each in values] for values in (ours, theirs)]
+    figure = ratio("install", speeds[0], speeds[1], ("nectar send", "MB/s"), GOAL)
+    return [replace(figure, detail=figure.detail | {"bytes": SIZE, "files": _FILES})]
+
+
+def _file(place: Path, number: int) -> Path:
+    path = place / f"file{number}.bin"
+    path.write_bytes(os.urandom(SIZE))
+    return path
+
+
+def _install(net: LocalTestnet, place: Path, number: int) -> float:
+    """Publish another version, and return the seconds of the command that installs it on the other node."""
+    package = place / f"bench{number}"
+    shutil.copytree(SHIPPED_FOLDER / "echo" / "pkg", package)
+    manifest = json.loads((package / "manifest.json").read_text())
+    (package / "manifest.json").write_text(json.dumps([each for each in manifest if each["process_name"] == "echo"]))
+    said = {"package": "bench", "publisher": SENDER, "version": f"{number}.0.0"}
+    (package / "metadata.json").write_text(json.dumps(said))
+    for each in range(_FILES):
+        (package / f"data{each}").write_bytes(os.urandom(SIZE // _FILES))
+    _nectar(net, "publish", str(package), "--node", SENDER)
+    begin = time.perf_counter()
+    _nectar(net, "install", f"{_PACKAGE}@{number}.0.0", "--node", RECEIVER)
+    return time.perf_counter() - begin
+
+
+def _nectar(net: LocalTestnet, *words: str) -> None:
+    line = [sys.executable, "-P", "-m", "nectar_node", *words, "--dir", str(net.folder), "--json"]
+    ended = subprocess.run(line, capture_output=True, text=True)
+    if ended.returncode:
+        raise RuntimeError(f"nectar {words[0]} failed: {ended.stderr}")

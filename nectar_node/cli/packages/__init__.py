@@ -1,0 +1,1 @@
+"""The commands of installed packages, and of releases from other nodes."""

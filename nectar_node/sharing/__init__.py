@@ -1,0 +1,1 @@
+"""Releases over the network: what a node serves to others, and how it fetches what its user wants. Pure."""

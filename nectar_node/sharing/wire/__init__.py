@@ -1,0 +1,1 @@
+"""What nodes say to each other about releases, and the bounds of that. Pure."""

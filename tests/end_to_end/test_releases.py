@@ -1,0 +1,73 @@
+"""A release goes from one real node to another: it is searched for, its node is killed in the middle, and it is
+installed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nectar_node.cli.main import main
+from nectar_node.launcher.boot_options import BootOptions
+from testnet.real.local import LocalTestnet
+from tests.end_to_end.lab import MIB, command, random_file
+from tests.nectar_node.cli.published import package
+from tests.waiting import until
+
+ANN, BOB = "ann.nec", "bob.nec"
+SIZE = 48 * MIB
+
+
+def fetched_bytes(network: LocalTestnet, node: str) -> int:
+    """How much of a release lies on a node's disk that is not whole."""
+    folder = network.place(node).path / "packages" / ".fetching"
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else 0
+
+
+@pytest.mark.long
+def test_a_release_is_found_killed_in_the_middle_and_installed_from_another_node(
+    fresh_network: LocalTestnet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = fresh_network
+    network.options = BootOptions(packages=())
+    network.start((ANN, BOB))
+    where = ["--dir", str(network.folder)]
+
+    def told(*words: str) -> Any:
+        capsys.readouterr()
+        assert main([*words, *where, "--json"]) == 0, capsys.readouterr()
+        return json.loads(capsys.readouterr().out)
+
+    folder = package(tmp_path / "echo", f"echo:{ANN}", "1.0.0", description="Answers what it is told.\nAnd more.")
+    random_file(folder / "large", SIZE)
+    told("publish", str(folder), "--node", ANN)
+
+    assert told("search", "ANSWERS", "--node", BOB, "--on", ANN)["found"] == [
+        {"package": f"echo:{ANN}", "version": "1.0.0", "on": ANN, "description": "Answers what it is told."}
+    ]
+    offered = told("info", f"echo:{ANN}", "--on", ANN, "--node", BOB)
+    assert (offered["version"], offered["here"]) == ("1.0.0", False)
+    assert fetched_bytes(network, BOB) == 0
+    assert told("search", "chess", "--node", BOB, "--on", ANN)["found"] == []
+
+    install = command("install", f"echo:{ANN}", "--node", BOB, "--json", folder=network.folder)
+    with subprocess.Popen(install, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as broken_off:
+        until(lambda: fetched_bytes(network, BOB) > 2 * MIB)
+        network.kill(BOB)
+        assert broken_off.wait(60) == 1
+    before = fetched_bytes(network, BOB)
+    assert before > 0
+    network.add(BOB)
+
+    with subprocess.Popen(install, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as again:
+        out, err = again.communicate(timeout=120)
+    assert again.returncode == 0, err
+    assert json.loads(out)["version"] == "1.0.0"
+    assert fetched_bytes(network, BOB) == 0
+    answer = network.message(BOB, f"our@echo:echo:{ANN}", '"hi"')
+    assert answer["outcome"] == "response", answer
+    (copy,) = (network.place(BOB).path / "packages").glob(f"*/echo:{ANN}/large")
+    assert copy.read_bytes() == (folder / "large").read_bytes()
