@@ -47,11 +47,12 @@ FLOORS = {
             "nectar_node.http",
             "nectar_node.toolchains",
         ),
-        ("nectar_node.http.bodies", "nectar_node.http.fetching"),
+        ("nectar_node.http.bodies", "nectar_node.http.fetching", "nectar_node.authoring"),
         (
             "nectar_node.system",
             "nectar_node.peers",
             "nectar_node.cli",
+            "nectar_node.cli.authoring",
             "nectar_node.cli.backups",
             "nectar_node.cli.starting",
             "nectar_node.cli.web",

@@ -37,6 +37,8 @@ _GROUPS = {
 }
 """The commands' modules, each with an `app`."""
 _COMMANDS = {
+    "new": "authoring.new",
+    "build": "authoring.build",
     "boot": "starting.boot",
     "send": "send",
     "message": "message",
