@@ -20,7 +20,7 @@ def test_lines_that_are_said_while_the_network_is_cut_are_heard_later_once_and_i
     sim.boot(ONE, TWO, packages=[PACKAGE])
     with sim.apply(Partition(Where(ONE, TWO))):
         said = [sim.begin(ONE, NAME, {"Say": {"to": TWO, "text": text}}, timeout=60) for text in "abc"]
-        sim.rest(5)
+        sim.rest(2)
         assert all(each.outcome is None for each in said)
     sim.wait(lambda: all(each.outcome is not None for each in said))
     assert [each.outcome.body for each in said] == ["Heard"] * 3

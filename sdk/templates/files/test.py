@@ -24,7 +24,7 @@ def test_another_node_reads_a_note_when_the_network_is_back(sim):
     sim.ask(ONE, NAME, {"Write": {"name": "a", "text": "x"}})
     with sim.apply(Partition(Where(ONE, TWO))):
         read = sim.begin(TWO, NAME.replace("our", ONE), {"Read": "a"}, timeout=60)
-        sim.rest(5)
+        sim.rest(2)
     sim.wait(lambda: read.outcome is not None)
     assert read.outcome.body == {"Text": "x"}
 
