@@ -14,8 +14,8 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
 @nectar.on_start
-async def start() -> None:
-    await vfs.create_drive(vfs.drive("notes"))
+def start() -> None:
+    vfs.create_drive(vfs.drive("notes")).wait()  # before any request is handled
 
 
 @nectar.on_request
