@@ -72,7 +72,7 @@ FLOORS = {
         ("testnet.sim", "testnet.real.nodes"),
         ("testnet.sweep", "testnet.report", "testnet.real.links"),
         ("testnet.real",),
-        ("testnet.testing", "testnet.chaos", "testnet.watch"),
+        ("testnet.testing", "testnet.chaos", "testnet.watch", "testnet.dev"),
         ("testnet.web",),
         ("testnet.cli",),
         ("testnet",),

@@ -14,7 +14,7 @@ from nectar_node.launcher import options
 
 def build(
     folder: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="The package's folder; default: this one.", show_default=False)
+        Path, typer.Argument(metavar="DIR", help="The package's folder; default: this one.", show_default=False)
     ] = Path(),
     as_json: options.AsJson = False,
 ) -> int:
@@ -31,7 +31,7 @@ def build(
     built = building.build(folder, tell)
     seconds = time.monotonic() - began
     if as_json:
-        said = {"package": str(built.package.id), "folder": str(built.package.folder)}
+        said = {"package": str(built.package.id), "folder": str(built.package.folder), "digest": built.package.digest}
         lists = {"compiled": built.compiled, "unchanged": built.unchanged, "removed": built.removed}
         output.print_json({**said, **lists, "seconds": round(seconds, 3)})
         return 0

@@ -1,0 +1,320 @@
+"""`nectar dev`: a package on a testnet of its own, which is built and upgraded whenever a file is saved."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import typer
+
+from nectar_node.authoring import build as building
+from nectar_node.base.errors import BadInput, NodeError
+from nectar_node.base.folder import NodeFolder
+from nectar_node.cli.starting.consent import Grant
+from nectar_node.cli.top import keys
+from nectar_node.console import output
+from nectar_node.contract.config import REGISTRAR_NAME
+from nectar_node.launcher import launch
+from nectar_node.launcher.boot_options import BootOptions
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from nectar_node.launcher.log_reader import Follower
+from testnet.cli.testnet import ended_with_the_nodes, follow_from_now, linked, terminated_like_interrupt, with_http
+from testnet.dev.cycle import Cycle, Step
+from testnet.dev.saved import look
+from testnet.real.lifeline import hold_lifeline
+from testnet.real.links.client import LinksProcess
+from testnet.real.orders import add_fault, remove_faults
+
+INTERVAL = 0.2
+"""Seconds between two looks at files, logs and keys."""
+MAX_NODES = 32
+"""More are for a simulation."""
+FAULT_SECONDS = 10.0
+"""How long a fault of a key holds."""
+_NAMES = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_QUIT = ("q", "Q", "\x03", "\x04", "")
+_KEYS = "t: tests, f: a fault, w: the page, q: end"
+_FAULT_KEYS = "p: partition, s: slow links, l: lossy links, k: kill a node, e: end all faults"
+
+
+def dev(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The package's folder; default: this one.", show_default=False)
+    ] = Path(),
+    nodes: Annotated[int, typer.Option("--nodes", metavar="N", min=1, max=MAX_NODES, help="How many nodes.")] = 2,
+    grant: Grant = None,
+    directory: Annotated[
+        Path | None,
+        typer.Option("--dir", metavar="D", file_okay=False, help="The testnet's folder, a new one; default: DIR/.nectar."),
+    ] = None,
+) -> int:
+    """Run a package on nodes of its own, and build and upgrade it there whenever a file is saved.
+
+    What the nodes log is shown. Keys: t runs the tests, f sets a fault, w opens the page, q or Ctrl-C ends. All that was
+    started ends with it, and its folder is removed. A version that does not compile, or traps at once, is shown; the one
+    before runs on.
+    """
+    folder = folder.resolve()
+    building.read_manifest(folder)
+    network = LocalNetwork(directory or folder / DEFAULT_FOLDER)
+    if network.folder.exists():
+        raise BadInput(
+            f"{network.folder} is there already: `nectar dev` makes a testnet of its own. End what runs there with "
+            f"`{network.command('testnet down')}` and remove it, or give another folder with --dir."
+        )
+    names = [f"{_NAMES[number]}.nec" if number < len(_NAMES) else f"node{number + 1}.nec" for number in range(nodes)]
+    with contextlib.suppress(KeyboardInterrupt), terminated_like_interrupt(), _booted(network, names) as logs:
+        _Session(folder, network, names, tuple(grant or ()), logs).run()
+    output.say("Ended.")
+    return 0
+
+
+@contextmanager
+def _booted(network: LocalNetwork, names: Sequence[str]) -> Iterator[dict[str, Follower]]:
+    """Yield followers of the logs of a registrar and nodes, which end with this, or with this process."""
+    every = [REGISTRAR_NAME, *names]
+    links = LinksProcess(network)
+    with hold_lifeline(network.folder, [network.folder], every) as lifeline:
+        try:
+            with ended_with_the_nodes(links):
+                logs = {name: follow_from_now(network, name) for name in names}
+                try:
+                    yield logs if _boot(network, every, lifeline) else {}
+                finally:
+                    launch.stop(network.place(name) for name in every)
+        finally:
+            _remove(network.folder)
+
+
+def _boot(network: LocalNetwork, names: Sequence[str], lifeline: int) -> bool:
+    from dataclasses import replace
+
+    options: dict[str, BootOptions] = {name: replace(linked(network, name), lifeline=lifeline) for name in names}
+    began = time.monotonic()
+    started = launch.start(network, [(name, with_http(name, each)) for name, each in options.items()])
+    output.say(f"{', '.join(names[1:])} run after {output.duration(time.monotonic() - began)}. {_KEYS}.")
+    for node in started:
+        if node.warning is not None:
+            output.complain(node.warning)
+    return True
+
+
+def _remove(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(slots=True)
+class _Child:
+    """A command that runs beside this one, in a session of its own: signals of the terminal reach us alone."""
+
+    process: subprocess.Popen[bytes]
+    done: Callable[[int, str, str], None]
+    """Told of its exit code and of what it has said."""
+    files: tuple[IO[bytes], ...] = ()
+
+    def end(self) -> None:
+        """End it with all that it has started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGTERM)
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def said(self) -> tuple[str, str]:
+        """Return its output and its complaints."""
+        texts = []
+        for file in self.files:
+            file.seek(0)
+            texts.append(file.read().decode("utf-8", "replace"))
+            file.close()
+        return (texts[0], texts[1]) if texts else ("", "")
+
+
+@dataclass(slots=True)
+class _Session:
+    """What goes on between the first build and the last key."""
+
+    folder: Path
+    network: LocalNetwork
+    names: Sequence[str]
+    grants: tuple[str, ...]
+    logs: dict[str, Follower]
+    cycle: Cycle = field(default_factory=Cycle)
+    children: list[_Child] = field(default_factory=list)
+    waiting: int = 0
+    """Nodes that have not said yet whether they run the new version."""
+    digest: str = ""
+    package: str = ""
+    began: float = 0.0
+    faulting: bool = False
+    """Whether the next key chooses a fault."""
+
+    def run(self) -> None:
+        """Go on until a key or a signal ends it; whatever happens, no child is left."""
+        before = look(self.folder)
+        with contextlib.ExitStack() as stack:
+            descriptor = stack.enter_context(keys()) if sys.stdin.isatty() else None
+            stack.callback(self._end_children)
+            while True:
+                self._proceed()
+                if self._pressed(descriptor):
+                    return
+                self._reap()
+                self._show_logs()
+                now = look(self.folder)
+                if now != before:
+                    before = now
+                    self.cycle.saved()
+
+    # --- building and upgrading
+
+    def _proceed(self) -> None:
+        match self.cycle.next():
+            case Step.BUILD:
+                self.began = time.monotonic()
+                self._run(["build", str(self.folder), "--json"], self._built)
+            case Step.START:
+                self.waiting = len(self.names)
+                options = [word for each in self.grants for word in ("--grant", each)]
+                for name in self.names:
+                    command = ["start", str(self.folder), "--node", name, "--dir", str(self.network.folder), "--json"]
+                    self._run([*command, *options], lambda code, said, wrong, name=name: self._started(name, code, said, wrong))
+
+    def _built(self, code: int, said: str, wrong: str) -> None:
+        if code != 0:
+            output.complain(f"✗ {wrong.strip() or f'the build ended with {code}'}")
+            self.cycle.built(None)
+            return
+        built: dict[str, Any] = json.loads(said)
+        self.package = built["package"]
+        compiled = ", ".join(built["compiled"]) or "nothing new"
+        output.say(f"✓ built {compiled} in {output.duration(time.monotonic() - self.began)}")
+        self.cycle.built(built["digest"])
+
+    def _started(self, name: str, code: int, said: str, wrong: str) -> None:
+        trap = ""
+        with contextlib.suppress(ValueError):
+            trap = "; ".join(f"{each['address']}: {each['trap']}" for each in json.loads(said)["processes"] if each.get("trap"))
+        if code != 0:
+            why = output.one_line(wrong or trap or f"it ended with {code}").strip()
+            output.complain(f"✗ {name}: {why}")
+        else:
+            output.say(f"✓ {name} runs {self.package}")
+        self.waiting -= 1
+        if self.waiting == 0:
+            self.cycle.started()
+
+    # --- keys
+
+    def _pressed(self, descriptor: int | None) -> bool:
+        """Wait for a key and do what it says; return whether that is to end."""
+        if descriptor is None:
+            time.sleep(INTERVAL)
+            return False
+        if not select.select([descriptor], [], [], INTERVAL)[0]:
+            return False
+        key = os.read(descriptor, 1).decode("ascii", "replace")
+        if self.faulting:
+            self.faulting = False
+            self._fault(key)
+        elif key in _QUIT:
+            return True
+        elif key == "t":
+            output.say("Running the tests.")
+            self._show([sys.executable, "-m", "pytest", str(self.folder)], "the tests", self.folder)
+        elif key == "f":
+            self.faulting = True
+            output.say(f"Which fault? {_FAULT_KEYS}.")
+        elif key == "w":
+            command = ["open", self.package, "--node", self.names[0], "--dir", str(self.network.folder)]
+            self._show([*_nectar(), *command], "the page", None)
+        else:
+            output.say(f"{_KEYS}.")
+        return False
+
+    def _fault(self, key: str) -> None:
+        between = {"between": list(self.names[:2])} if len(self.names) > 1 else {}
+        kinds: dict[str, tuple[str, dict[str, Any]]] = {
+            "p": ("partition", between),
+            "s": ("latency", {"seconds": 0.5}),
+            "l": ("loss", {}),
+        }
+        try:
+            if key == "e":
+                output.say(f"{len(remove_faults(self.network, None))} faults have ended.")
+            elif key == "k":
+                self._kill(self.network.place(self.names[-1]))
+            elif key in kinds:
+                row = add_fault(self.network, *kinds[key], FAULT_SECONDS)
+                output.say(f"Fault {row['number']} holds for {FAULT_SECONDS:g} s: {row['words']}.")
+            else:
+                output.say("No fault.")
+        except NodeError as error:
+            output.complain(str(error))
+
+    def _kill(self, node: NodeFolder) -> None:
+        launch.kill(node)
+        output.say(f"{node.path.name} is killed, and starts again.")
+        command = ["testnet", "restart", node.path.name, "--dir", str(self.network.folder)]
+        self._run(command, lambda code, said, wrong: output.say((said if code == 0 else wrong).strip()))
+
+    # --- children
+
+    def _run(self, words: Sequence[str], done: Callable[[int, str, str], None]) -> None:
+        """Run a command of ours, whose output is for us."""
+        files = (tempfile.TemporaryFile(), tempfile.TemporaryFile())
+        process = subprocess.Popen(
+            [*_nectar(), *words],
+            stdin=subprocess.DEVNULL,
+            stdout=files[0],
+            stderr=files[1],
+            start_new_session=True,
+        )
+        self.children.append(_Child(process, done, files))
+
+    def _show(self, command: Sequence[str], what: str, where: Path | None) -> None:
+        """Run a command whose output is for people."""
+        process = subprocess.Popen(command, cwd=where, stdin=subprocess.DEVNULL, start_new_session=True)
+
+        def done(code: int, said: str, wrong: str) -> None:
+            if code != 0:
+                output.complain(f"✗ {what}: exit code {code}")
+
+        self.children.append(_Child(process, done))
+
+    def _reap(self) -> None:
+        for child in list(self.children):
+            code = child.process.poll()
+            if code is not None:
+                self.children.remove(child)
+                child.done(code, *child.said())
+
+    def _end_children(self) -> None:
+        for child in self.children:
+            child.end()
+
+    def _show_logs(self) -> None:
+        width = max(map(len, self.names))
+        for name, follower in self.logs.items():
+            for line in follower.lines():
+                output.say(f"{name:{width}} | {line}")
+
+
+def _nectar() -> list[str]:
+    return [sys.executable, "-P", "-m", "nectar_node"]
