@@ -117,7 +117,9 @@ def _check_complete(folder: Path, pkg: Path, made: dict[str, _Made]) -> None:
             name = Path(path).stem
             place = "src/" if (folder / "src").is_dir() else ""
             kinds = ", ".join(f"{place}{name}{suffix}" for suffix in (".zig", ".c", ".rs", ".py", ".ts"))
-            raise BadPackage(f"{pkg / 'manifest.json'} names {entry.wasm_path}, which nothing makes: there is no {kinds}.")
+            raise BadPackage(
+                f"{pkg / 'manifest.json'} names {entry.wasm_path}, which nothing makes: there is no {kinds}."
+            )
 
 
 def _link_sdk(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """Which source of a package makes which of its processes. Names decide, and there is nothing to configure.
 
 The process `pkg/NAME.wasm` is made of `src/NAME.zig` (`.c`, `.rs`, `.py`, `.ts`, `.js`), or of `src/NAME/main.zig`, or
-without a folder `src` of a file beside `pkg`. A source is a process if the manifest, the scripts or another source names
+without a folder `src` of a file beside `pkg`. A source is a process if the manifest, the scripts or a source names
 its `NAME.wasm`; the others are modules. A .wasm file without a source is the author's own, and is left alone.
 """
 

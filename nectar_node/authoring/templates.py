@@ -1,7 +1,7 @@
-"""Makes a new package of a template: each is one of the example packages, in the author's language, with the author's name.
+"""Makes a new package of a template: a copy of an example in the author's language, under the author's name.
 
-What all have in common lies in `sdk/templates/all`, what editors of a language need in `sdk/templates/LANG`, the manifest,
-the test and the text of a template in `sdk/templates/TEMPLATE`. In all of them `__NAME__` stands for the package's name.
+What all have in common lies in `sdk/templates/all`, what editors of a language need in `sdk/templates/LANG`; the
+manifest, the test and the text of a template in `sdk/templates/TEMPLATE`. There `__NAME__` stands for its name.
 """
 
 from __future__ import annotations

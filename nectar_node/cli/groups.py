@@ -38,6 +38,7 @@ def _load(point: EntryPoint) -> Added | None:
         output.complain(f"The commands `nectar {point.name}` of {point.value} cannot be loaded: {error!r}.")
         return None
     if not isinstance(group, (typer.Typer, FunctionType)):
-        output.complain(f"The commands `nectar {point.name}` cannot be loaded: {point.value} is neither a typer.Typer nor a function.")
+        what = "neither a typer.Typer nor a function"
+        output.complain(f"The commands `nectar {point.name}` cannot be loaded: {point.value} is {what}.")
         return None
     return group

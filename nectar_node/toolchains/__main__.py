@@ -9,6 +9,7 @@ from pathlib import Path
 from nectar_node.base.errors import BadInput, NodeError, exit_code
 from nectar_node.toolchains.languages import COMPILERS
 
+
 def main() -> int:
     """The command line; 2 for a source of no language, 1 if it does not compile."""
     parser = argparse.ArgumentParser(prog="python -m nectar_node.toolchains", description="Compile a process.")

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,9 +14,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -27,7 +29,7 @@ from nectar_node.cli.top import keys
 from nectar_node.console import output
 from nectar_node.contract.config import REGISTRAR_NAME
 from nectar_node.launcher import launch
-from nectar_node.launcher.boot_options import BootOptions
+from nectar_node.launcher.boot_options import kept_options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from nectar_node.launcher.log_reader import Follower
 from testnet.cli.testnet import ended_with_the_nodes, follow_from_now, linked, terminated_like_interrupt, with_http
@@ -41,6 +43,8 @@ INTERVAL = 0.2
 """Seconds between two looks at files, logs and keys."""
 MAX_NODES = 32
 """More are for a simulation."""
+END_SECONDS = 5.0
+"""Seconds that a command may take to end in order."""
 FAULT_SECONDS = 10.0
 """How long a fault of a key holds."""
 _NAMES = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -57,14 +61,14 @@ def dev(
     grant: Grant = None,
     directory: Annotated[
         Path | None,
-        typer.Option("--dir", metavar="D", file_okay=False, help="The testnet's folder, a new one; default: DIR/.nectar."),
+        typer.Option("--dir", metavar="D", file_okay=False, help="A new folder for the testnet; default: DIR/.nectar."),
     ] = None,
 ) -> int:
     """Run a package on nodes of its own, and build and upgrade it there whenever a file is saved.
 
-    What the nodes log is shown. Keys: t runs the tests, f sets a fault, w opens the page, q or Ctrl-C ends. All that was
-    started ends with it, and its folder is removed. A version that does not compile, or traps at once, is shown; the one
-    before runs on.
+    What the nodes log is shown. Keys: t runs the tests, f sets a fault, w opens the page, q or Ctrl-C ends. All that
+    was started ends with it, and its folder is removed. If a version does not compile, or traps at once, the one before
+    runs on.
     """
     folder = folder.resolve()
     building.read_manifest(folder)
@@ -75,46 +79,36 @@ def dev(
             f"`{network.command('testnet down')}` and remove it, or give another folder with --dir."
         )
     names = [f"{_NAMES[number]}.nec" if number < len(_NAMES) else f"node{number + 1}.nec" for number in range(nodes)]
-    with contextlib.suppress(KeyboardInterrupt), terminated_like_interrupt(), _booted(network, names) as logs:
-        _Session(folder, network, names, tuple(grant or ()), logs).run()
+    with contextlib.suppress(KeyboardInterrupt), terminated_like_interrupt(), _lifeline(network, names) as lifeline:
+        logs = {name: follow_from_now(network, name) for name in names}
+        _boot(network, [REGISTRAR_NAME, *names], lifeline)
+        _Session(folder, network, names, tuple(grant or ()), logs, lifeline).run()
     output.say("Ended.")
     return 0
 
 
 @contextmanager
-def _booted(network: LocalNetwork, names: Sequence[str]) -> Iterator[dict[str, Follower]]:
-    """Yield followers of the logs of a registrar and nodes, which end with this, or with this process."""
+def _lifeline(network: LocalNetwork, names: Sequence[str]) -> Iterator[int]:
+    """Yield the lifeline of a testnet. All of it ends with this, or with this process, and its folder is removed."""
     every = [REGISTRAR_NAME, *names]
-    links = LinksProcess(network)
     with hold_lifeline(network.folder, [network.folder], every) as lifeline:
         try:
-            with ended_with_the_nodes(links):
-                logs = {name: follow_from_now(network, name) for name in names}
+            with ended_with_the_nodes(LinksProcess(network)):
                 try:
-                    yield logs if _boot(network, every, lifeline) else {}
+                    yield lifeline
                 finally:
                     launch.stop(network.place(name) for name in every)
         finally:
-            _remove(network.folder)
+            shutil.rmtree(network.folder, ignore_errors=True)
 
 
-def _boot(network: LocalNetwork, names: Sequence[str], lifeline: int) -> bool:
-    from dataclasses import replace
-
-    options: dict[str, BootOptions] = {name: replace(linked(network, name), lifeline=lifeline) for name in names}
+def _boot(network: LocalNetwork, names: Sequence[str], lifeline: int) -> None:
     began = time.monotonic()
-    started = launch.start(network, [(name, with_http(name, each)) for name, each in options.items()])
-    output.say(f"{', '.join(names[1:])} run after {output.duration(time.monotonic() - began)}. {_KEYS}.")
-    for node in started:
+    options = {name: with_http(name, replace(linked(network, name), lifeline=lifeline)) for name in names}
+    for node in launch.start(network, list(options.items())):
         if node.warning is not None:
             output.complain(node.warning)
-    return True
-
-
-def _remove(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
+    output.say(f"{', '.join(names[1:])} run after {output.duration(time.monotonic() - began)}. {_KEYS}.")
 
 
 @dataclass(slots=True)
@@ -123,27 +117,37 @@ class _Child:
 
     process: subprocess.Popen[bytes]
     done: Callable[[int, str, str], None]
-    """Told of its exit code and of what it has said."""
-    files: tuple[IO[bytes], ...] = ()
+    """Told of its exit code, its output and its complaints."""
+    folder: Path | None = None
+    """Where the latter two are; None: people have read them."""
 
     def end(self) -> None:
         """End it with all that it has started."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGTERM)
         try:
-            self.process.wait(5)
+            self.process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+        self._forget()
 
-    def said(self) -> tuple[str, str]:
-        """Return its output and its complaints."""
-        texts = []
-        for file in self.files:
-            file.seek(0)
-            texts.append(file.read().decode("utf-8", "replace"))
-            file.close()
-        return (texts[0], texts[1]) if texts else ("", "")
+    def tell(self, code: int) -> None:
+        """Pass on what has come of it."""
+        told = ["", ""] if self.folder is None else [_text(self.folder / name) for name in _STREAMS]
+        self._forget()
+        self.done(code, told[0], told[1])
+
+    def _forget(self) -> None:
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+_STREAMS = ("output", "complaints")
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode("utf-8", "replace")
 
 
 @dataclass(slots=True)
@@ -155,11 +159,11 @@ class _Session:
     names: Sequence[str]
     grants: tuple[str, ...]
     logs: dict[str, Follower]
+    lifeline: int
     cycle: Cycle = field(default_factory=Cycle)
     children: list[_Child] = field(default_factory=list)
     waiting: int = 0
     """Nodes that have not said yet whether they run the new version."""
-    digest: str = ""
     package: str = ""
     began: float = 0.0
     faulting: bool = False
@@ -194,7 +198,7 @@ class _Session:
                 options = [word for each in self.grants for word in ("--grant", each)]
                 for name in self.names:
                     command = ["start", str(self.folder), "--node", name, "--dir", str(self.network.folder), "--json"]
-                    self._run([*command, *options], lambda code, said, wrong, name=name: self._started(name, code, said, wrong))
+                    self._run([*command, *options], partial(self._started, name))
 
     def _built(self, code: int, said: str, wrong: str) -> None:
         if code != 0:
@@ -210,7 +214,9 @@ class _Session:
     def _started(self, name: str, code: int, said: str, wrong: str) -> None:
         trap = ""
         with contextlib.suppress(ValueError):
-            trap = "; ".join(f"{each['address']}: {each['trap']}" for each in json.loads(said)["processes"] if each.get("trap"))
+            trap = "; ".join(
+                f"{each['address']}: {each['trap']}" for each in json.loads(said)["processes"] if each.get("trap")
+            )
         if code != 0:
             why = output.one_line(wrong or trap or f"it ended with {code}").strip()
             output.complain(f"✗ {name}: {why}")
@@ -269,24 +275,22 @@ class _Session:
             output.complain(str(error))
 
     def _kill(self, node: NodeFolder) -> None:
+        """Crash a node, and start it again: here, so that it ends with us like the others."""
         launch.kill(node)
         output.say(f"{node.path.name} is killed, and starts again.")
-        command = ["testnet", "restart", node.path.name, "--dir", str(self.network.folder)]
-        self._run(command, lambda code, said, wrong: output.say((said if code == 0 else wrong).strip()))
+        options = replace(kept_options(node), lifeline=self.lifeline)
+        launch.start(self.network, [(node.path.name, options)])
 
     # --- children
 
     def _run(self, words: Sequence[str], done: Callable[[int, str, str], None]) -> None:
         """Run a command of ours, whose output is for us."""
-        files = (tempfile.TemporaryFile(), tempfile.TemporaryFile())
-        process = subprocess.Popen(
-            [*_nectar(), *words],
-            stdin=subprocess.DEVNULL,
-            stdout=files[0],
-            stderr=files[1],
-            start_new_session=True,
-        )
-        self.children.append(_Child(process, done, files))
+        folder = Path(tempfile.mkdtemp(prefix="nectar-dev-"))
+        with (folder / _STREAMS[0]).open("wb") as said, (folder / _STREAMS[1]).open("wb") as wrong:
+            process = subprocess.Popen(
+                [*_nectar(), *words], stdin=subprocess.DEVNULL, stdout=said, stderr=wrong, start_new_session=True
+            )
+        self.children.append(_Child(process, done, folder))
 
     def _show(self, command: Sequence[str], what: str, where: Path | None) -> None:
         """Run a command whose output is for people."""
@@ -303,7 +307,7 @@ class _Session:
             code = child.process.poll()
             if code is not None:
                 self.children.remove(child)
-                child.done(code, *child.said())
+                child.tell(code)
 
     def _end_children(self) -> None:
         for child in self.children:
@@ -314,6 +318,14 @@ class _Session:
         for name, follower in self.logs.items():
             for line in follower.lines():
                 output.say(f"{name:{width}} | {line}")
+
+
+def _traps(said: str) -> str:
+    """Return which processes have trapped, from the answer of `nectar start --json`."""
+    with contextlib.suppress(ValueError):
+        processes = json.loads(said)["processes"]
+        return "; ".join(f"{each['address']}: {each['trap']}" for each in processes if each.get("trap"))
+    return ""
 
 
 def _nectar() -> list[str]:

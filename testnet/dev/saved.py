@@ -1,7 +1,7 @@
 """Looks whether something of a package has been saved.
 
-It compares times and sizes every so often: that works on every file system, also on shared folders of containers that tell
-of no change, and a package is small. What is built or fetched is not looked at.
+It compares times and sizes every so often: that works on every file system, also on shared folders of containers that
+tell of no change, and a package is small. What is built or fetched is not looked at.
 """
 
 from __future__ import annotations

@@ -14,9 +14,7 @@ from nectar_node.launcher import options
 
 def new(
     name: Annotated[Path, typer.Argument(metavar="NAME", help="The new folder, which is named as the package is.")],
-    lang: Annotated[
-        templates.Language, typer.Option("--lang", help="What it is written in.")
-    ] = templates.Language.ZIG,
+    lang: Annotated[templates.Language, typer.Option("--lang", help="What it is written in.")] = templates.Language.ZIG,
     template: Annotated[
         templates.Template,
         typer.Option(
@@ -27,7 +25,7 @@ def new(
     ] = templates.Template.ECHO,
     as_json: options.AsJson = False,
 ) -> int:
-    """Make a package that builds and whose tests pass: sources, manifest, tests with faults, settings of editors, CI."""
+    """Make a package that builds and whose tests pass: sources, manifest, tests with faults, settings."""
     files = templates.create(Path(name).absolute(), lang, template)
     if as_json:
         output.print_json({"folder": str(name.absolute()), "files": files})
