@@ -172,7 +172,10 @@ def compiles(folder: Path, **sources: str) -> None:
             'main.ts:1:10: No matching export in "[^"]*" for import "nothing".$',
         ),
         ('import "./missing.ts";', 'main.ts:1:8: Could not resolve "./missing.ts".$'),
-        ('import page from "./page.html?raw";\nconsole.log(page);', r"main.ts:1:\d+: page.html cannot be read: ENOENT.$"),
+        (
+            'import page from "./page.html?raw";\nconsole.log(page);',
+            r"main.ts:1:\d+: page.html cannot be read: ENOENT.$",
+        ),
         ("\n\nthrow new TypeError('too early');", "main.ts:3: TypeError: too early.$"),
         ('import { ask } from "nectar";\n\nask("a:b:sys", 1);', "main.ts:3: Error: while a program is loaded"),
         ("\n\nexport const random = Math.random();", "while a program is loaded there is no .* randomness"),
