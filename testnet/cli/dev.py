@@ -63,6 +63,7 @@ def dev(
         Path | None,
         typer.Option("--dir", metavar="D", file_okay=False, help="A new folder for the testnet; default: DIR/.nectar."),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each event as a line of JSON.")] = False,
 ) -> int:
     """Run a package on nodes of its own, and build and upgrade it there whenever a file is saved.
 
@@ -78,13 +79,35 @@ def dev(
             f"{network.folder} is there already: `nectar dev` makes a testnet of its own. End what runs there with "
             f"`{network.command('testnet down')}` and remove it, or give another folder with --dir."
         )
+    voice = _Voice(as_json)
     names = [f"{_NAMES[number]}.nec" if number < len(_NAMES) else f"node{number + 1}.nec" for number in range(nodes)]
     with contextlib.suppress(KeyboardInterrupt), terminated_like_interrupt(), _lifeline(network, names) as lifeline:
         logs = {name: follow_from_now(network, name) for name in names}
-        _boot(network, [REGISTRAR_NAME, *names], lifeline)
-        _Session(folder, network, names, tuple(grant or ()), logs, lifeline).run()
-    output.say("Ended.")
+        _boot(network, [REGISTRAR_NAME, *names], lifeline, voice)
+        _Session(folder, network, names, tuple(grant or ()), logs, lifeline, voice).run()
+    voice.say("ended", "Ended.")
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Voice:
+    """Tells people what happens, or programs."""
+
+    as_json: bool
+
+    def say(self, event: str, sentence: str, **fields: object) -> None:
+        """Tell of something that was to be."""
+        self._tell(output.say, event, sentence, fields)
+
+    def complain(self, event: str, sentence: str, **fields: object) -> None:
+        """Tell of something that has gone wrong."""
+        self._tell(output.complain, event, sentence, fields)
+
+    def _tell(self, how: Callable[[str], None], event: str, sentence: str, fields: dict[str, object]) -> None:
+        if self.as_json:
+            print(json.dumps({"event": event, **fields, "sentence": sentence}, ensure_ascii=False), flush=True)
+        else:
+            how(sentence)
 
 
 @contextmanager
@@ -102,13 +125,14 @@ def _lifeline(network: LocalNetwork, names: Sequence[str]) -> Iterator[int]:
             shutil.rmtree(network.folder, ignore_errors=True)
 
 
-def _boot(network: LocalNetwork, names: Sequence[str], lifeline: int) -> None:
+def _boot(network: LocalNetwork, names: Sequence[str], lifeline: int, voice: _Voice) -> None:
     began = time.monotonic()
     options = {name: with_http(name, replace(linked(network, name), lifeline=lifeline)) for name in names}
     for node in launch.start(network, list(options.items())):
         if node.warning is not None:
-            output.complain(node.warning)
-    output.say(f"{', '.join(names[1:])} run after {output.duration(time.monotonic() - began)}. {_KEYS}.")
+            voice.complain("warning", node.warning, node=node.name)
+    seconds = output.duration(time.monotonic() - began)
+    voice.say("running", f"{', '.join(names[1:])} run after {seconds}. {_KEYS}.", nodes=list(names[1:]))
 
 
 @dataclass(slots=True)
@@ -160,6 +184,7 @@ class _Session:
     grants: tuple[str, ...]
     logs: dict[str, Follower]
     lifeline: int
+    voice: _Voice
     cycle: Cycle = field(default_factory=Cycle)
     children: list[_Child] = field(default_factory=list)
     waiting: int = 0
@@ -202,26 +227,22 @@ class _Session:
 
     def _built(self, code: int, said: str, wrong: str) -> None:
         if code != 0:
-            output.complain(f"✗ {wrong.strip() or f'the build ended with {code}'}")
+            self.voice.complain("not built", f"✗ {wrong.strip() or f'the build ended with {code}'}")
             self.cycle.built(None)
             return
         built: dict[str, Any] = json.loads(said)
         self.package = built["package"]
         compiled = ", ".join(built["compiled"]) or "nothing new"
-        output.say(f"✓ built {compiled} in {output.duration(time.monotonic() - self.began)}")
+        seconds = output.duration(time.monotonic() - self.began)
+        self.voice.say("built", f"✓ built {compiled} in {seconds}", compiled=built["compiled"])
         self.cycle.built(built["digest"])
 
     def _started(self, name: str, code: int, said: str, wrong: str) -> None:
-        trap = ""
-        with contextlib.suppress(ValueError):
-            trap = "; ".join(
-                f"{each['address']}: {each['trap']}" for each in json.loads(said)["processes"] if each.get("trap")
-            )
         if code != 0:
-            why = output.one_line(wrong or trap or f"it ended with {code}").strip()
-            output.complain(f"✗ {name}: {why}")
+            why = output.one_line(wrong.strip() or _traps(said) or f"it ended with {code}")
+            self.voice.complain("not upgraded", f"✗ {name}: {why}", node=name)
         else:
-            output.say(f"✓ {name} runs {self.package}")
+            self.voice.say("upgraded", f"✓ {name} runs {self.package}", node=name)
         self.waiting -= 1
         if self.waiting == 0:
             self.cycle.started()
@@ -242,16 +263,16 @@ class _Session:
         elif key in _QUIT:
             return True
         elif key == "t":
-            output.say("Running the tests.")
+            self.voice.say("tests", "Running the tests.")
             self._show([sys.executable, "-m", "pytest", str(self.folder)], "the tests", self.folder)
         elif key == "f":
             self.faulting = True
-            output.say(f"Which fault? {_FAULT_KEYS}.")
+            self.voice.say("keys", f"Which fault? {_FAULT_KEYS}.")
         elif key == "w":
             command = ["open", self.package, "--node", self.names[0], "--dir", str(self.network.folder)]
             self._show([*_nectar(), *command], "the page", None)
         else:
-            output.say(f"{_KEYS}.")
+            self.voice.say("keys", f"{_KEYS}.")
         return False
 
     def _fault(self, key: str) -> None:
@@ -263,21 +284,23 @@ class _Session:
         }
         try:
             if key == "e":
-                output.say(f"{len(remove_faults(self.network, None))} faults have ended.")
+                ended = len(remove_faults(self.network, None))
+                self.voice.say("fault", f"{ended} {'fault has' if ended == 1 else 'faults have'} ended.")
             elif key == "k":
                 self._kill(self.network.place(self.names[-1]))
             elif key in kinds:
                 row = add_fault(self.network, *kinds[key], FAULT_SECONDS)
-                output.say(f"Fault {row['number']} holds for {FAULT_SECONDS:g} s: {row['words']}.")
+                sentence = f"Fault {row['number']} holds for {FAULT_SECONDS:g} s: {row['words']}."
+                self.voice.say("fault", sentence)
             else:
-                output.say("No fault.")
+                self.voice.say("fault", "No fault.")
         except NodeError as error:
-            output.complain(str(error))
+            self.voice.complain("fault", str(error))
 
     def _kill(self, node: NodeFolder) -> None:
         """Crash a node, and start it again: here, so that it ends with us like the others."""
         launch.kill(node)
-        output.say(f"{node.path.name} is killed, and starts again.")
+        self.voice.say("fault", f"{node.path.name} is killed, and starts again.", node=node.path.name)
         options = replace(kept_options(node), lifeline=self.lifeline)
         launch.start(self.network, [(node.path.name, options)])
 
@@ -298,7 +321,7 @@ class _Session:
 
         def done(code: int, said: str, wrong: str) -> None:
             if code != 0:
-                output.complain(f"✗ {what}: exit code {code}")
+                self.voice.complain("failed", f"✗ {what}: exit code {code}")
 
         self.children.append(_Child(process, done))
 
@@ -317,7 +340,7 @@ class _Session:
         width = max(map(len, self.names))
         for name, follower in self.logs.items():
             for line in follower.lines():
-                output.say(f"{name:{width}} | {line}")
+                self.voice.say("log", line if self.voice.as_json else f"{name:{width}} | {line}", node=name)
 
 
 def _traps(said: str) -> str:
