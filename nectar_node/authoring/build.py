@@ -14,7 +14,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from nectar_node.authoring.sources import Source, find_sources
+from nectar_node.authoring.sources import ProcessSource, find_sources
 from nectar_node.base.decoding import BadShape, decode_untrusted
 from nectar_node.base.errors import BadPackage, DoesNotCompile
 from nectar_node.base.shipped import SDK_FOLDER
@@ -101,7 +101,7 @@ def read_manifest(folder: Path) -> Package:
     return read_startable(folder, _ANY_NODE)
 
 
-def _compile(source: Source, folder: Path, output: Path) -> Path:
+def _compile(source: ProcessSource, folder: Path, output: Path) -> Path:
     try:
         COMPILERS[source.path.suffix](source.path, output)
     except DoesNotCompile as error:

@@ -21,7 +21,7 @@ _IMPORTS = re.compile(r"\b(?:import|include|from|mod|use|embedFile|require)\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ProcessSource:
     """One process of a package, before it is compiled."""
 
     name: str
@@ -33,7 +33,7 @@ class Source:
     """Files in `root` with which it has nothing to do: the sources of other processes."""
 
 
-def find_sources(folder: Path, pkg: Path, suffixes: Mapping[str, object]) -> tuple[Source, ...]:
+def find_sources(folder: Path, pkg: Path, suffixes: Mapping[str, object]) -> tuple[ProcessSource, ...]:
     """Return the processes of the package in `folder` that have a source of one of these suffixes, by name.
 
     `pkg`: its folder with the manifest. Raises BadPackage if two sources make one process, and OSError.
@@ -74,11 +74,11 @@ def _text(path: Path) -> str:
         return file.read(MAX_SOURCE_BYTES).decode("utf-8", "replace")
 
 
-def _source(name: str, path: Path, root: Path, found: Mapping[str, Path], texts: Mapping[Path, str]) -> Source:
+def _source(name: str, path: Path, root: Path, found: Mapping[str, Path], texts: Mapping[Path, str]) -> ProcessSource:
     if path.parent != root:  # a folder of its own
-        return Source(name, path, path.parent)
+        return ProcessSource(name, path, path.parent)
     apart = {each for other, each in found.items() if other != name and not _imported(each, texts)}
-    return Source(name, path, root, frozenset(each for each in apart if each.parent == root))
+    return ProcessSource(name, path, root, frozenset(each for each in apart if each.parent == root))
 
 
 def _imported(path: Path, texts: Mapping[Path, str]) -> bool:

@@ -33,7 +33,7 @@ from nectar_node.launcher.boot_options import kept_options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from nectar_node.launcher.log_reader import Follower
 from testnet.cli.testnet import ended_with_the_nodes, follow_from_now, linked, terminated_like_interrupt, with_http
-from testnet.dev.cycle import Cycle, Step
+from testnet.dev.cycle import Cycle, DevStep
 from testnet.dev.saved import look
 from testnet.real.lifeline import hold_lifeline
 from testnet.real.links.client import LinksProcess
@@ -215,10 +215,10 @@ class _Session:
 
     def _proceed(self) -> None:
         match self.cycle.next():
-            case Step.BUILD:
+            case DevStep.BUILD:
                 self.began = time.monotonic()
                 self._run(["build", str(self.folder), "--json"], self._built)
-            case Step.START:
+            case DevStep.START:
                 self.waiting = len(self.names)
                 options = [word for each in self.grants for word in ("--grant", each)]
                 for name in self.names:

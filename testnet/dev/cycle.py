@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 
 
-class Step(enum.Enum):
+class DevStep(enum.Enum):
     """What is to be done."""
 
     BUILD = "build"
@@ -17,7 +17,7 @@ class Cycle:
 
     def __init__(self) -> None:
         self._saved = True
-        self._step: Step | None = None
+        self._step: DevStep | None = None
         self._built: str | None = None
         self._started: str | None = None
         """The digest of what the nodes were told to run."""
@@ -31,27 +31,27 @@ class Cycle:
         """Something of the package has been saved."""
         self._saved = True
 
-    def next(self) -> Step | None:
+    def next(self) -> DevStep | None:
         """Return a step that begins now; None: one is under way, or there is nothing to do.
 
         What was saved is built first, also if a build is there that does not run yet: that would be replaced at once.
         """
         if self._step is None:
             if self._saved:
-                self._saved, self._built, self._step = False, None, Step.BUILD
+                self._saved, self._built, self._step = False, None, DevStep.BUILD
                 return self._step
             if self._built is not None:
-                self._step = Step.START
+                self._step = DevStep.START
                 return self._step
         return None
 
     def built(self, digest: str | None) -> None:
         """A build has ended: with a package of this digest, or not at all; then what runs goes on."""
-        assert self._step is Step.BUILD
+        assert self._step is DevStep.BUILD
         self._step = None
         self._built = digest if digest != self._started else None
 
     def started(self) -> None:
         """All nodes have been told to run what was built; whether they do is theirs to say."""
-        assert self._step is Step.START
+        assert self._step is DevStep.START
         self._step, self._started, self._built = None, self._built, None
