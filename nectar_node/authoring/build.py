@@ -21,7 +21,7 @@ from nectar_node.base.shipped import SDK_FOLDER
 from nectar_node.packages.manifest import MAX_MANIFEST_BYTES, Package
 from nectar_node.packages.startable import read_startable
 from nectar_node.toolchains import once
-from nectar_node.toolchains.languages import COMPILERS, fingerprint
+from nectar_node.toolchains.languages import BESIDE, COMPILERS, fingerprint
 
 RECORD = ".built.json"
 """Beside `pkg`: of what each .wasm file was made, and that it was made here."""
@@ -69,14 +69,14 @@ def build(folder: Path, began: Callable[[str], object] = lambda name: None) -> B
         fresh: dict[str, Path] = {}
         for source in sources:
             file = f"{source.name}.wasm"
-            made_of = once.fingerprint([source.root], f"{source.name} {fingerprint(source.path.suffix)}", source.apart)
+            sources_hash = made_of(source, folder)
             kept = before.get(file)
-            if kept is not None and kept.sources == made_of and _digest(pkg / file) == kept.bytes:
+            if kept is not None and kept.sources == sources_hash and _digest(pkg / file) == kept.bytes:
                 after[file] = kept
                 continue
             began(file)
             fresh[file] = _compile(source, folder, Path(name) / file)
-            after[file] = _Made(made_of, _digest(fresh[file]))
+            after[file] = _Made(sources_hash, _digest(fresh[file]))
         _check_complete(folder, pkg, after)
         removed = tuple(sorted(each for each in before.keys() - after.keys() if _remove(pkg / each, before[each])))
         for file, made in fresh.items():
@@ -99,6 +99,14 @@ def find_pkg(folder: Path) -> Path:
 def read_manifest(folder: Path) -> Package:
     """Return the package, whose processes need not be there yet; raises BadPackage."""
     return read_startable(folder, _ANY_NODE)
+
+
+def made_of(source: ProcessSource, folder: Path) -> str:
+    """Return the hash of all that the process is made of."""
+    suffix = source.path.suffix
+    beside = (folder / name for name in BESIDE.get(suffix, ()))
+    parts = [source.root, *(each for each in beside if each.is_file())]
+    return once.fingerprint(parts, f"{source.name} {fingerprint(suffix)}", source.apart)
 
 
 def _compile(source: ProcessSource, folder: Path, output: Path) -> Path:

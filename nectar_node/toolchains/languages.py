@@ -23,6 +23,11 @@ _PARTS = {
     ".rs": ("rust",),
     **dict.fromkeys(javascript.SUFFIXES, ("javascript", "zig/wit")),
 }
+BESIDE = {
+    ".rs": ("Cargo.toml", "Cargo.lock"),
+    **dict.fromkeys(javascript.SUFFIXES, ("package.json", "package-lock.json")),
+}
+"""Files of the package that say what its sources depend on."""
 _HERE = Path(__file__).parent
 
 

@@ -13,8 +13,10 @@ import pytest
 
 from nectar_node.authoring import build as building
 from nectar_node.authoring.build import Built, build
+from nectar_node.authoring.sources import find_sources
 from nectar_node.base.errors import BadPackage, DoesNotCompile
 from nectar_node.contract.config import user_cache
+from nectar_node.toolchains.languages import COMPILERS
 from tests.commands import nectar
 
 ECHO = """const nectar = @import("nectar");
@@ -105,6 +107,16 @@ def test_a_build_that_is_interrupted_leaves_nothing_half_done(package: Path) -> 
     assert [each.name for each in (package / "pkg").iterdir()] == ["manifest.json"]
     assert not (package / building.RECORD).exists()
     assert did(build(package)) == (("one.wasm", "two.wasm"), (), ())
+
+
+@pytest.mark.parametrize(("name", "beside"), [("one.rs", "Cargo.toml"), ("one.ts", "package-lock.json")])
+def test_what_says_on_what_sources_depend_is_a_part_of_them(tmp_path: Path, name: str, beside: str) -> None:
+    package = make(tmp_path / "greeter", "one")
+    (package / "src" / "one.zig").rename(package / "src" / name)
+    (source,) = find_sources(package, package / "pkg", COMPILERS)
+    before = building.made_of(source, package)
+    (package / beside).write_text("more")
+    assert building.made_of(source, package) != before
 
 
 @pytest.mark.parametrize("record", ["", "[]", '{"files": {"../../x.wasm": {"sources": "", "bytes": ""}}}'])
