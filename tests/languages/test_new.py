@@ -51,8 +51,11 @@ def test_the_tests_of_a_new_package_of_each_template_pass(tmp_path: Path, langua
 
 
 def test_the_same_sources_are_the_same_bytes_in_another_folder_and_for_another_user(
-    tmp_path: Path, language: Language
+    tmp_path: Path, language: Language, request: pytest.FixtureRequest
 ) -> None:
+    if language in (Language.PYTHON, Language.JAVASCRIPT):
+        why = "componentize-py and componentize-js take a picture of a memory that has random numbers in it"
+        request.applymarker(pytest.mark.xfail(reason=why, strict=True))
     first, second = tmp_path / "a" / "greeter", tmp_path / "b" / "deeper" / "under another name"
     first.parent.mkdir()
     create(first, language, Template.CHAT)
