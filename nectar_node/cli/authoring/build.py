@@ -20,8 +20,9 @@ def build(
 ) -> int:
     """Compile the processes of a package whose sources have changed.
 
-    src/NAME.zig, .c, .rs, .py, .ts or .js becomes pkg/NAME.wasm, if the manifest or another source names that. Compilers come from PyPI and npm, in fixed versions, and are kept in your
-    cache; Rust is compiled by the cargo that is here. If something does not compile, what was built before stays.
+    src/NAME.zig, .c, .rs, .py, .ts or .js becomes pkg/NAME.wasm, if the manifest or another source names that.
+    Compilers come from PyPI and npm, in fixed versions, and are kept in your cache; Rust is compiled by the cargo that
+    is here. If something does not compile, what was built before stays.
     """
     from nectar_node.authoring import build as building  # with all compilers
 
