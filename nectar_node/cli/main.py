@@ -37,6 +37,8 @@ _GROUPS = {
 }
 """The commands' modules, each with an `app`."""
 _COMMANDS = {
+    "new": "authoring.new",
+    "build": "authoring.build",
     "boot": "starting.boot",
     "send": "send",
     "message": "message",
@@ -82,7 +84,10 @@ def build(first: str | None = None) -> typer.Typer:
     ours = [*_GROUPS, *_COMMANDS]
     if first not in ours:
         for name, group in groups.find(first):
-            app.add_typer(group, name=name)
+            if isinstance(group, typer.Typer):
+                app.add_typer(group, name=name)
+            else:
+                app.command(name)(group)
     for name in [first] if first in ours else ours:
         _add(app, name)
     return app

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from nectar_node.base.errors import BadInput, NodeError, exit_code
-from nectar_node.toolchains import c, javascript, python, zig
-
-COMPILERS: dict[str, Callable[[Path, Path], None]] = {
-    ".py": python.build,
-    ".c": c.build,
-    ".zig": zig.build,
-    **dict.fromkeys(javascript.SUFFIXES, javascript.build),
-}
-"""What compiles sources of a suffix."""
+from nectar_node.toolchains.languages import COMPILERS
 
 
 def main() -> int:

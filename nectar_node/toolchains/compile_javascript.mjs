@@ -48,7 +48,7 @@ async function bundle(source, sdk, output) {
   } catch (error) {
     if (!error.errors?.length) throw error;
     const { location, text } = error.errors[0];
-    throw new Wrong(location ? `${location.file}:${location.line}: ${sentence(text)}` : sentence(text));
+    throw new Wrong(location ? `${location.file}:${location.line}:${location.column + 1}: ${sentence(text)}` : sentence(text));
   }
   const script = built.outputFiles.find((file) => file.path.endsWith(".js")).text;
   const map = JSON.parse(built.outputFiles.find((file) => file.path.endsWith(".map")).text);

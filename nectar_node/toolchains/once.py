@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -43,26 +43,35 @@ def deliver(compiled: Path, output: Path) -> None:
     """Copy a compiled process to where its author wants it, whole or not at all; raises OSError."""
     output.parent.mkdir(parents=True, exist_ok=True)
     staging = output.with_name(f".{output.name}.new")
-    shutil.copyfile(compiled, staging)
-    staging.chmod(0o644)
-    staging.replace(output)
+    try:
+        shutil.copyfile(compiled, staging)
+        staging.chmod(0o644)
+        staging.replace(output)
+    finally:
+        staging.unlink(missing_ok=True)
 
 
-def fingerprint(sources: Iterable[Path], versions: str) -> str:
-    """Return the hash of what a result is made of: names below each source, contents, and `versions`."""
+def fingerprint(sources: Iterable[Path], versions: str, without: Collection[Path] = ()) -> str:
+    """Return the hash of what a result is made of: names below each source, contents, and `versions`.
+
+    `without`: files that have no part in it. Raises OSError.
+    """
     digest = hashlib.sha256(versions.encode())
     for source in sources:
-        for path in _files(source):
+        for path in source_files(source):
+            if path in without:
+                continue
             name, content = path.relative_to(source.parent).as_posix().encode(), path.read_bytes()
             digest.update(b"%d %d\n" % (len(name), len(content)) + name + content)
     return digest.hexdigest()
 
 
-_NO_SOURCE = {"__pycache__", "node_modules", "pkg"}
+_NO_SOURCE = {"__pycache__", "node_modules", "pkg", "target"}
 """Folders beside sources with what is made of them: with them, a result would change its own hash."""
 
 
-def _files(source: Path) -> Iterator[Path]:
+def source_files(source: Path) -> Iterator[Path]:
+    """Yield a file, or all files below a folder in a fixed order, without what is made of them."""
     if source.is_file():
         yield source
         return

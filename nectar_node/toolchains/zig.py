@@ -28,7 +28,7 @@ GUEST = (
     *("--export=init", "--export=cabi_realloc"),
 )
 """What the compiler is told of every guest."""
-_MISTAKE = re.compile(r"^(.+?):(\d+):\d+: (?:fatal )?error: (.+)$", re.MULTILINE)
+_MISTAKE = re.compile(r"^(.+?):(\d+:\d+): (?:fatal )?error: (.+)$", re.MULTILINE)
 _CACHES = ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR")
 
 

@@ -90,9 +90,9 @@ def up(
     news = {name: follow_from_now(network, name) for name in down}
     with terminated_like_interrupt(), held(network, down, detach) as lifeline, ended_with_the_nodes(links):
         began = time.monotonic()
-        booting = {name: replace(_options(network, name, direct), lifeline=lifeline) for name in down}
+        booting = {name: replace(linked(network, name, direct), lifeline=lifeline) for name in down}
         if http:
-            booting = {name: _with_http(name, each) for name, each in booting.items()}
+            booting = {name: with_http(name, each) for name, each in booting.items()}
         started = launch.start(network, list(invited(network, booting, invite_only).items()))
         seconds = time.monotonic() - began
         if as_json:
@@ -104,7 +104,8 @@ def up(
     return 0
 
 
-def _options(network: LocalNetwork, name: str, direct: bool) -> BootOptions:
+def linked(network: LocalNetwork, name: str, direct: bool = False) -> BootOptions:
+    """Return the options of a node that others reach through links, which start if they do not run, or directly."""
     kept = kept_options(network.place(name))
     if direct:
         return kept if not kept.prefix else replace(kept, host=LOOPBACK, port=0, advertise=None, prefix=())
@@ -113,7 +114,7 @@ def _options(network: LocalNetwork, name: str, direct: bool) -> BootOptions:
     return links.connect(name).options(kept)
 
 
-def _with_http(name: str, booted: BootOptions) -> BootOptions:
+def with_http(name: str, booted: BootOptions) -> BootOptions:
     """Return the options of a node that browsers reach: where they did before, or at a free port."""
     return booted if name == REGISTRAR_NAME or booted.http is not None else replace(booted, http=(LOOPBACK, 0))
 

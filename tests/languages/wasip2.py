@@ -34,10 +34,11 @@ world fetcher {
 _WITS = ROOT / "kernel" / "wasm" / "wasi" / "wit"
 _RUST = "1.63.0+dfsg1-2"
 _LLVM = "1:14.0.6-12"
-_PACKAGES = (
+PACKAGES = (
     *(f"{name}={_RUST}" for name in ("rustc", "libstd-rust-1.63", "libstd-rust-dev", "libstd-rust-dev-wasm32")),
     *(f"{name}={_LLVM}" for name in ("libllvm14", "lld-14")),
 )
+"""Of Debian 12: the compiler, and its standard library for Wasm."""
 _CPP = (
     *(sys.executable, "-m", "ziglang", "c++", "-target", "wasm32-wasi", "-mexec-model=reactor", "-std=c++20"),
     *("-Oz", "-s", "-fno-exceptions", "-fno-rtti", "-Wl,-z,stack-size=131072"),
@@ -87,9 +88,7 @@ def _unpack_rust(place: Path) -> None:
         raise NoTools("Rust for WASI comes from Debian 12, and this machine has no apt-get.")
     place.mkdir()
     place.chmod(0o755)
-    told = subprocess.run(
-        [fetch, "download", "-qq", *_PACKAGES], cwd=place, capture_output=True, text=True, check=False
-    )
+    told = subprocess.run([fetch, "download", "-qq", *PACKAGES], cwd=place, capture_output=True, text=True, check=False)
     if told.returncode != 0:
         raise NoTools(f"Rust for WASI comes from Debian 12: {told.stderr.strip().splitlines()[-1]}")
     for package in place.glob("*.deb"):

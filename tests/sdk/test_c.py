@@ -165,10 +165,10 @@ def test_what_is_nested_deeper_than_it_may_be_is_not_json(mirror: Mirror) -> Non
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('#include "nectar.h"\n\nvoid f(\n', "main.c:3: expected parameter declarator"),
-        ('#include "nectar.h"\nvoid nectar_main(nectar_address our) {}\n', "main.c:2: unused parameter 'our'"),
-        ('#include "missing.h"\n', "main.c:1: 'missing.h' file not found"),
-        ('#include "nectar.h"\nint f(void) {\n    return nectar_format("%d", "x").len;\n}\n', "main.c:3: "),
+        ('#include "nectar.h"\n\nvoid f(\n', "main.c:3:8: expected parameter declarator"),
+        ('#include "nectar.h"\nvoid nectar_main(nectar_address our) {}\n', "main.c:2:33: unused parameter 'our'"),
+        ('#include "missing.h"\n', "main.c:1:10: 'missing.h' file not found"),
+        ('#include "nectar.h"\nint f(void) {\n    return nectar_format("%d", "x").len;\n}\n', "main.c:3:32: "),
         ("int x;\n", "main.c does not compile: "),
     ],
 )

@@ -379,9 +379,9 @@ def test_no_body_makes_the_parser_trap(mirror: Mirror, body: bytes) -> None:
     [
         (
             "const std = 1;\npub fn init(_: anytype) void {\n    x();\n}\n",
-            "main.zig:3: use of undeclared identifier 'x'",
+            "main.zig:3:5: use of undeclared identifier 'x'",
         ),
-        ('pub const init = @import("other.zig").init;\n', 'other.zig:1: unable to load "other.zig": FileNotFound'),
+        ('pub const init = @import("other.zig").init;\n', 'other.zig:1:1: unable to load "other.zig": FileNotFound'),
     ],
 )
 def test_a_mistake_is_told_in_one_sentence_with_the_authors_line(tmp_path: Path, text: str, says: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from packages.build import ROOT
+from tests.commands import nectar
 
 DOCUMENT = (ROOT / "docs" / "testing-your-package.md").read_text()
 SPLIT = "/// Vote at another node"
@@ -22,20 +22,17 @@ def blocks(language: str) -> list[str]:
 
 
 def build(folder: Path, source: str) -> None:
-    """Put the document's files there, and run its build.sh."""
+    """Put the document's files there, and build it as the document says."""
     package = folder / "poll"
     package.mkdir(parents=True)
     (package / "poll.zig").write_text(source)
     (manifest,) = blocks("json")
     (package / "manifest.json").write_text(manifest)
-    (script,) = blocks("sh")
-    (folder / "build.sh").write_text(script)
     *poll, storms = blocks("python")
     (folder / "test_poll.py").write_text("\n\n".join(poll))
     (folder / "test_storms.py").write_text(storms)
-    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    caches = {f"ZIG_{kind.upper()}_CACHE_DIR": str(ROOT / ".zig-cache" / kind) for kind in ("global", "local")}
-    subprocess.run(["sh", "build.sh"], cwd=folder, env={**os.environ, **caches, "PATH": tools})
+    ended = nectar("build", package)
+    assert ended.code == 0, ended.err
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,9 @@ def install(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Install a package on a node: its files are kept, and it starts now and at every boot.
+    """Install a package on a node, which keeps its files.
+
+    It starts now and at every boot.
 
     A package that says that a node has published it (name:publisher.nec) must be proven: by what that node has signed,
     which comes with a release. Another version of a package takes its place; requests go to the new one, and if a
@@ -167,9 +169,9 @@ def rollback(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Let the version before of an installed package run again; the newer one is removed.
+    """Let the version before of a package run again.
 
-    Files and saved states stay as the newer version has left them.
+    The newer one is removed. Files and saved states stay as the newer version has left them.
     """
     said = Consent(tuple(grant or ()), tuple(deny or ()), replaces=True)
     with LocalNetwork.find(directory).connect(node) as client:
@@ -194,8 +196,9 @@ def uninstall(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """End a package and its children, and forget it: it does not start again, and what it held is revoked.
+    """End a package and its children, and forget it.
 
+    It does not start again, and what it held is revoked.
     Its drives, databases and saved states stay for a package of the same name, unless you say --purge.
     """
     if purge and not yes and not agrees(f"Remove {package} with all its files and saved states? [y/N] "):

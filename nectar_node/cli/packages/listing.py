@@ -57,8 +57,9 @@ def info(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Show all about a package: who has published it, what it asks for and has been granted, versions and releases.
+    """Show who has published a package, and what it may do.
 
+    What it asks for and has been granted, its versions and its releases are shown, too.
     With --on it is about what another node offers, such as chess:ann.nec or chess:ann.nec@1.2.0.
     """
     if on:

@@ -29,9 +29,9 @@ def publish(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Publish a version of a package of this node's: its publisher is the node, and its metadata.json has a version
-    above all that are published.
+    """Publish a new version of a package, signed by the node.
 
+    Its publisher is the node, and its metadata.json has a version above all that are published.
     The node keeps the files and signs with its key that this is the newest version. Other nodes can then install it as
     name:publisher, from this node or from any that has it.
     """

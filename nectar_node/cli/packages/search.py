@@ -52,7 +52,9 @@ def search(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Find packages that nodes offer, by a word in their names or descriptions.
+    """Find packages that nodes offer, by a word.
+
+    It is looked for in their names and descriptions.
 
     Exit code: 0 if all nodes have answered, 3 if one that was named with --on has not.
     """

@@ -1,0 +1,41 @@
+"""`nectar new`: make a package from a template."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nectar_node.authoring import templates
+from nectar_node.console import output
+from nectar_node.launcher import options
+
+
+def new(
+    name: Annotated[Path, typer.Argument(metavar="NAME", help="The new folder, which is named as the package is.")],
+    lang: Annotated[templates.Language, typer.Option("--lang", help="What it is written in.")] = templates.Language.ZIG,
+    template: Annotated[
+        templates.Template,
+        typer.Option(
+            "--template",
+            help="echo: answers; chat: lines between nodes; files: notes on disk; web: a chat with a page; "
+            "replica: data on two nodes.",
+        ),
+    ] = templates.Template.ECHO,
+    as_json: options.AsJson = False,
+) -> int:
+    """Make a package that builds and whose tests pass.
+
+    It has sources, a manifest, tests with faults, settings for editors and a recipe for CI.
+    """
+    files = templates.create(Path(name).absolute(), lang, template)
+    if as_json:
+        output.print_json({"folder": str(name.absolute()), "files": files})
+        return 0
+    output.say(f"{name} is a package in {lang}: {len(files)} files. Go on with:")
+    output.say(f"  cd {name}")
+    output.say("  nectar build")
+    output.say("  pytest          # needs `pip install pytest`")
+    output.say("  nectar dev      # two nodes that run it; saved changes are built and upgraded")
+    return 0

@@ -1,0 +1,1 @@
+../../../../packages/web_chat/page.js
