@@ -6,9 +6,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mkdocs.structure.pages import Page
+if TYPE_CHECKING:  # the tests read these pages where no site can be built
+    from mkdocs.structure.pages import Page
 
 PAGE = "javascript-reference.md"
 SDK = Path(__file__).resolve().parents[2] / "sdk" / "javascript"

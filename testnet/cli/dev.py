@@ -65,9 +65,9 @@ def dev(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print each event as a line of JSON.")] = False,
 ) -> int:
-    """Run a package on nodes of its own, and build and upgrade it there whenever a file is saved.
+    """Run a package on nodes of its own, always as it was saved last.
 
-    What the nodes log is shown. Keys: t runs the tests, f sets a fault, w opens the page, q or Ctrl-C ends. All that
+    Whenever a file is saved, it is built and upgraded there. What the nodes log is shown. Keys: t runs the tests, f sets a fault, w opens the page, q or Ctrl-C ends. All that
     was started ends with it, and its folder is removed. If a version does not compile, or traps at once, the one before
     runs on.
     """
