@@ -66,9 +66,22 @@ class Traces:
         """Return the records that were written since the last call, for those who follow them."""
         if self.tracer is None:
             return
-        records = self.tracer.records
+        records, lineages, followed = self.tracer.records, self._lineages, self._followed
         while records:
-            yield from self._sort(records.popleft())
+            record = records.popleft()
+            lineage = lineages.get(record.root)
+            if lineage is None or len(lineage.followers) != 1 or len(followed) != 1:
+                yield from self._sort(record)
+                continue
+            # The same in short: one user follows, and this lineage already.
+            (token,) = lineage.followers
+            if token not in followed:
+                yield from self._sort(record)
+                continue
+            lineages.move_to_end(record.root)
+            if len(lineage.earlier) < MAX_EARLIER_RECORDS:
+                lineage.earlier.append(record)
+            yield Traced(token, record)
 
     def _sort(self, record: TraceRecord) -> Iterator[Traced]:
         lineage = self._lineages.get(record.root)

@@ -581,6 +581,11 @@ class NodeCore:
             self._tear(f"it carried out {type(at).__name__}", error)
         return self._out
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether anything has come up since `settle`."""
+        return bool(self._out or self._events or self.machine.actions or self._system.pending)
+
     def _tear(self, what: str, error: Exception) -> None:
         """Stop the node: its own code has failed in a place where nobody knows what is half done."""
         if self.torn is None:

@@ -31,6 +31,8 @@ class Result:
     outcomes: Outcomes = field(default_factory=dict)
     """The outcomes, if the run passed."""
     level: Level = Level.SIMULATION
+    fingerprint: str = ""
+    """One number of all events of a simulation, also of one without a journal (`testnet.journal.recording`)."""
 
     @property
     def end(self) -> JournalEnd:

@@ -12,7 +12,6 @@ from nectar_node.backup.schedule import KnownRemote
 from net.contract.events import Unforeseen
 from net.names.directory import Genesis
 from net.names.identity import Identity
-from testnet.journal.entries import message
 from testnet.model.internet import Internet
 from testnet.model.invariants import Watch
 from testnet.sim.fabric import Fabric, LinkBehaviour
@@ -32,9 +31,10 @@ class NodeContext(Timeline, ABC):
         behaviour: LinkBehaviour,
         nodes: Mapping[str, Wired],
         watches: bool,
+        journal: bool = True,
     ) -> None:
         """`engine` must be deterministic; `nodes` are those that run, by host."""
-        super().__init__(seed)
+        super().__init__(seed, journal=journal)
         self.engine = engine
         """The compiler of all guests."""
         self.watches = watches
@@ -62,7 +62,7 @@ class NodeContext(Timeline, ABC):
 
     def observe(self, host: str, life: str, record: TraceRecord) -> None:
         """Take a step of a message on a node, in one of its lives."""
-        self.journal.append(f"{self.now:.9f} {host} {message(record)}")  # its JSON is always printable
+        self.recording.add_step(self.now, host, record)
         if self._watch is not None:
             self._watch.see(life, record)
 

@@ -14,8 +14,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from blake3 import blake3
-
 from net.contract.events import DialFailure
 from testnet.faults.resending import DATA_SECONDS, DIAL_SECONDS, sent_again
 from testnet.model.rule import (
@@ -198,26 +196,28 @@ class Fabric:
 
     # --- bytes travel -----------------------------------------------------------------------------------------------
 
-    def transmit(self, node: Wired, connection: int) -> None:
-        """Take a node's bytes for a connection, as far as there is capacity."""
+    def transmit(self, node: Wired, connection: int) -> bool:
+        """Take a node's bytes for a connection, as far as there is capacity; return whether there were any."""
         end = node.ends.get(connection)
         if end is None or end.peer is None or end.full:
-            return
+            return False
         data = b"".join(node.port.pending(connection, SEGMENT_BYTES))
         if not data:
-            return
+            return False
         self._put(end, data)
         # The link takes the next segment when this one has left; until then the core may change it.
         node.at(self._timeline.now, lambda: self._transmit_on(end))
+        return True
 
     def _transmit_on(self, end: LinkEnd) -> None:
         node = end.node
-        self.transmit(node, end.connection)
-        node.go_on()
+        if self.transmit(node, end.connection) or node.unsettled:
+            node.go_on()
 
     def _put(self, end: LinkEnd, data: bytes) -> None:
         assert end.peer is not None
-        self._timeline.record(end.node.host, f"sends {len(data)} {blake3(data).hexdigest(8)} to {end.link.target}")
+        timeline = self._timeline
+        timeline.recording.add_bytes(timeline.now, end.node.host, data, end.link.target)
         end.under_way += len(data)
         end.leaving.append(data)
         self._let_go(end)

@@ -427,6 +427,10 @@ class SimNode(Wired):
 
     # --- driving the core -------------------------------------------------------------------------------------------
 
+    @property
+    def unsettled(self) -> bool:
+        return self.core.unsettled or self.core.can_run
+
     def go_on(self) -> None:
         """Let the core run until it waits, and carry out its actions. Raises OutOfTime if it never does."""
         now = self._simulation.now
@@ -454,8 +458,11 @@ class SimNode(Wired):
         self.go_on()
 
     def _carry_out(self) -> None:
-        while actions := self.core.settle(self._simulation.now):  # again: what is written may let more be read
+        core = self.core
+        while actions := core.settle(self._simulation.now):
             self._carry_out_all(actions)
+            if not core.unsettled:
+                return  # what is written may let more be read
 
     def _carry_out_all(self, actions: deque[DriverAction]) -> None:
         fabric = self._simulation.fabric

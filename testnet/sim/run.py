@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
 from kernel.router.kernel import Kernel
 from nectar_node.driver.trace_file import standing
@@ -18,7 +19,7 @@ from testnet.sim.node import SimNode
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import Simulation
 
-__all__ = ["BROKEN", "DEADLINE", "PASSED", "VIOLATED", "Result", "finish", "run"]
+__all__ = ["BROKEN", "DEADLINE", "PASSED", "VIOLATED", "Result", "finish", "run", "try_out"]
 
 SETTLES_WITHIN = 60.0
 """Seconds in which whatever is on its way between nodes arrives, or is given up."""
@@ -27,10 +28,27 @@ _COLLECT_AFTER = 20_000
 there until its end, and with a hundred nodes to look through that took a fifth of the time."""
 
 
-def run(plan: Plan, engine: Programs, scenario: Scenario | None = None) -> Result:
-    """Play a plan and return its result, which also holds a failure. `scenario` may be one that is not in SCENARIOS."""
-    with _seldom_collecting(), closing(Simulation(plan.seed, engine, watches=True)) as simulation:
+def run(plan: Plan, engine: Programs, scenario: Scenario | None = None, *, journal: bool = True) -> Result:
+    """Play a plan and return its result, which also holds a failure. `scenario` may be one that is not in SCENARIOS.
+
+    Without a `journal` its result has neither lines nor a digest.
+    """
+    with _seldom_collecting(), closing(Simulation(plan.seed, engine, watches=True, journal=journal)) as simulation:
         return _run(plan, simulation, scenario or SCENARIOS[plan.scenario])
+
+
+def try_out(plan: Plan, engine: Programs, scenario: Scenario | None = None) -> Result:
+    """Play a plan without a journal, and again with one if it fails. The second run must be the same as the first: its
+    result says so otherwise, since nobody could replay it.
+    """
+    first = run(plan, engine, scenario, journal=False)
+    if first.result == PASSED:
+        return first
+    again = run(plan, engine, scenario)
+    if again.fingerprint == first.fingerprint:
+        return again
+    text = f"it was played twice, and the two runs differ; the first one {first.result}: {first.text}"
+    return replace(again, result=BROKEN, text=text, outcomes={})
 
 
 @contextmanager
@@ -58,7 +76,9 @@ def _run(plan: Plan, simulation: Simulation, scenario: Scenario) -> Result:
         text = watch.with_outstanding(text) if result == DEADLINE else text
     if text:
         simulation.record(NOBODY, f"violation {text}")
-    return Result(plan, tuple(simulation.journal), simulation.digest(), simulation.now, result, text, outcomes)
+    recording, lines = simulation.recording, tuple(simulation.journal)
+    hashed = simulation.digest() if recording.kept else ""
+    return Result(plan, lines, hashed, simulation.now, result, text, outcomes, fingerprint=recording.fingerprint)
 
 
 def finish(simulation: Simulation, watch: Watch) -> None:

@@ -83,12 +83,20 @@ class Simulation(NodeContext, Lab):
     level = Level.SIMULATION
 
     def __init__(
-        self, seed: int, engine: Engine | Programs, behaviour: LinkBehaviour | None = None, *, watches: bool = False
+        self,
+        seed: int,
+        engine: Engine | Programs,
+        behaviour: LinkBehaviour | None = None,
+        *,
+        watches: bool = False,
+        journal: bool = True,
     ) -> None:
-        """`engine` must be deterministic; with `watches` the journal has every step of every message."""
+        """`engine` must be deterministic; with `watches` the journal has every step of every message. Without a
+        `journal` there is only its fingerprint.
+        """
         self.nodes: dict[str, SimNode] = {}
         """The nodes that run, by host."""
-        super().__init__(seed, engine, behaviour or LinkBehaviour(), self.nodes, watches)
+        super().__init__(seed, engine, behaviour or LinkBehaviour(), self.nodes, watches, journal)
         self.down: dict[str, SimNode] = {}
         """Nodes that have crashed or left, by host, as they were."""
         self.logs: defaultdict[str, list[str]] = defaultdict(list)

@@ -7,7 +7,8 @@ import math
 from collections.abc import Callable
 from random import Random
 
-from testnet.journal.journal import digest, line_of
+from testnet.journal.journal import digest
+from testnet.journal.recording import Recording
 from testnet.model.lab import OutOfTime
 from testnet.sim.names import SimulationError
 
@@ -23,9 +24,11 @@ class Timeline:
     now = 0.0
     """Virtual seconds since the simulation began."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, journal: bool = True) -> None:
+        """Without a `journal` nothing of it is kept but its `fingerprint`."""
         self.seed = seed
-        self.journal: list[str] = []
+        self.recording = Recording(journal)
+        """What has happened."""
         self.deadline = math.inf
         """Virtual seconds at which the simulation stops."""
         self._heap: list[tuple[float, int, Callable[[], object]]] = []
@@ -77,7 +80,12 @@ class Timeline:
 
     def record(self, node: str, what: str) -> None:
         """Write a line into the journal."""
-        self.journal.append(line_of(self.now, node, what))
+        self.recording.add(self.now, node, what)
+
+    @property
+    def journal(self) -> list[str]:
+        """The lines of the journal."""
+        return self.recording.lines
 
     def digest(self) -> str:
         """Return one hash of the whole journal."""

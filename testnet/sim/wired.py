@@ -32,6 +32,11 @@ class Wired(ABC):
         """Whether it has ended."""
         self._timeline = timeline
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether its core has anything to go on with; it may say so in vain."""
+        return True
+
     @abstractmethod
     def go_on(self) -> None:
         """Let the core run until it waits, and carry out its actions."""

@@ -21,7 +21,7 @@ from testnet.journal.journal import Header
 from testnet.runs.plans import find_scenario, plan_untrusted
 from testnet.runs.result import Result
 from testnet.sim.programs import Programs
-from testnet.sim.run import run
+from testnet.sim.run import run, try_out
 
 
 def main() -> int:
@@ -45,9 +45,11 @@ def _listen(orders: SimpleQueue[str]) -> None:
 
 def _play(order: dict[str, Any], programs: Programs) -> dict[str, Any]:
     plan = plan_untrusted(convert_untrusted(order["plan"], Header), "the plan")
-    result = run(plan, programs, find_scenario(plan.scenario))
-    if order["journal"] is not None:
-        _write(result, Path(order["journal"]))
+    scenario = find_scenario(plan.scenario)
+    if order["journal"] is None:
+        return asdict(try_out(plan, programs, scenario).end)
+    result = run(plan, programs, scenario)
+    _write(result, Path(order["journal"]))
     return asdict(result.end)
 
 

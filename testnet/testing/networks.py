@@ -94,7 +94,7 @@ class SimRun(LabRun):
         return self._watch.outstanding()
 
     def moment(self) -> Moment:
-        return Moment(self.lab.now, len(self.lab.journal))
+        return Moment(self.lab.now, self.lab.recording.events)
 
     def journal(self, until: Moment | None = None) -> Sequence[str]:
         return self.lab.journal[: None if until is None else until.events]

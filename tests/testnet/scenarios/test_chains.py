@@ -32,13 +32,13 @@ def test_it_holds_on_two_nodes_and_on_six(programs: Programs, count: int) -> Non
 
 
 def test_it_holds_when_a_node_on_the_way_crashes(programs: Programs) -> None:
-    journal = passes(plan(Step(0.5, 1.5, Crash(C))), programs).journal
+    journal = passes(plan(Step(0.5, 1.5, Crash(C))), programs, journal=True).journal
     answers = [line for line in journal if line.split()[1] == A and '"step":"answered"' in line]
     assert any('"Returned' in line.replace("\\", "") for line in answers)
 
 
 def test_g10_the_last_node_answers_the_first_although_they_have_never_talked(programs: Programs) -> None:
-    journal = passes(plan(count=1), programs).journal
+    journal = passes(plan(count=1), programs, journal=True).journal
     answers = [line for line in journal if line.split()[1] == A and "Noted" in line]
     assert answers
     assert all(f'"source":"{D}@witness:witness:sys","target":"{A}@witness:witness:sys"' in line for line in answers)

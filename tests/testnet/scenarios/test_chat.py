@@ -23,7 +23,7 @@ def test_it_holds_when_a_member_crashes_and_another_is_cut_off(programs: Program
     names = CHAT.names(5)
     faults = (Step(2.0, 6.0, Crash(names[1])), Step(3.0, 12.0, Partition(Where(names[2]))))
     lines = [[round(number * 0.3, 1), names[number % 5]] for number in range(50)]
-    journal = passes(Plan("chat", 7, names, {"lines": lines}, faults), programs).journal
+    journal = passes(Plan("chat", 7, names, {"lines": lines}, faults), programs, journal=True).journal
     assert any('"step":"failed"' in line and f'"target":"{names[1]}@chat:chat:sys"' in line for line in journal)
 
 

@@ -34,7 +34,7 @@ def talk(at: float, author: str, *targets: str) -> dict[str, Any]:
 @pytest.mark.parametrize("end", ["crash", "leave"])
 def test_it_holds_when_a_node_joins_and_is_gone_again(programs: Programs, end: str) -> None:
     events = (event(1.0, "join", JOINER), talk(3.0, A, B, JOINER), event(4.0, end, JOINER))
-    assert any(f"to {JOINER}, who has left" in line for line in passes(plan(*events), programs).journal)
+    assert any(f"to {JOINER}, who has left" in line for line in passes(plan(*events), programs, journal=True).journal)
 
 
 @pytest.mark.parametrize("end", ["crash", "leave"])
