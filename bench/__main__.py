@@ -39,6 +39,7 @@ from bench import (
     stream,
     transfer,
 )
+from bench.before import BEFORE
 from bench.measure import Figure, Result, Skipped
 
 BENCHES: dict[str, Callable[[], list[Result]]] = {
@@ -77,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("name", nargs="*", help=f"which: {', '.join(BENCHES)}; all if none is named")
     parser.add_argument("--minutes", type=float, default=chaos.MINUTES, metavar="M", help="how long chaos takes")
     parser.add_argument("--quick", action="store_true", help="hostile looks at memory after 10 s, and not after 60")
-    parser.add_argument("--before", action="store_true", help=f"languages: beside commit {languages.BEFORE}, too")
+    parser.add_argument("--before", action="store_true", help=f"languages, sim: beside commit {BEFORE}, too")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON object")
     form.add_argument("--markdown", action="store_true", help="write docs/performance.md; print the section of some")
@@ -87,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"there is no figure {unknown[0]!r}; there are {', '.join(BENCHES)}")
     benches = BENCHES | {"chaos": lambda: chaos.run(chosen.minutes)}
     benches["languages"] = lambda: languages.run(chosen.before)
+    benches["sim"] = lambda: sim.run(chosen.before)
     if chosen.quick:
         benches["hostile"] = lambda: hostile.run(hostile.QUICK_SECONDS)
     results: list[Result] = []

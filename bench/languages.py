@@ -15,20 +15,20 @@ import subprocess
 import sys
 import tempfile
 import time
-import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from bench.before import BEFORE, home_before, python_of
 from bench.lab import folder, program
 from bench.measure import Figure, Result, absolute, in_turns, ratio
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.guest import GuestConfig, Poll
 from kernel.wasm.engine import Engine
 from nectar_node.contract.config import module_cache
-from nectar_node.toolchains import once, python
+from nectar_node.toolchains import python
 from packages.build import ROOT
 from testnet.scenarios.scenario import draw_plan, everywhere
 from testnet.scenarios.store import STORE
@@ -36,8 +36,6 @@ from testnet.sim.programs import Programs
 from testnet.sim.run import run as play
 from tests.languages.toolchain import LANGUAGES, Language
 
-BEFORE = "9825385"
-"""The last commit before components ran on fibers whose processes in Python are measured beside these."""
 SMALL_BYTES, LARGE_BYTES = 100, 1 << 20
 COUNTS = {"zig": (5000, 200), "c": (5000, 200), "python": (2000, 200), "javascript": (2000, 100)}
 """Round trips of each turn, with small and with large bodies."""
@@ -184,19 +182,9 @@ def _order(name: str, count: int, size: int) -> str:
 @contextmanager
 def _before(packages: list[Path]) -> Iterator[_Laps]:
     """Yield a node of commit BEFORE, cloned and installed in the user's cache."""
-    home = once.tools(f"bench-{BEFORE}", _install_before)
-    with _laps(packages, home, home / ".venv" / "bin" / "python") as laps:
+    home = home_before()
+    with _laps(packages, home, python_of(home)) as laps:
         yield laps
-
-
-def _install_before(place: Path) -> None:
-    python = place / ".venv" / "bin" / "python"
-    subprocess.run(["git", "clone", "--quiet", ROOT, place], check=True)
-    subprocess.run(["git", "checkout", "--quiet", BEFORE], cwd=place, check=True)
-    subprocess.run([sys.executable, "-m", "venv", place / ".venv"], check=True)
-    # Not itself: its folder moves once it is whole.
-    needed = tomllib.loads((place / "pyproject.toml").read_text())["project"]["dependencies"]
-    subprocess.run([python, "-m", "pip", "install", "--quiet", *needed], check=True)
 
 
 def _different(place: Path) -> list[Path]:

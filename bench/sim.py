@@ -7,13 +7,20 @@ encryption. So what takes time is what takes it in a node, and virtual time in w
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import product
+from pathlib import Path
 from random import Random
 
+from bench.before import BEFORE, home_before, python_of
 from bench.lab import SENDER, printed, running
-from bench.measure import Reference, Result, absolute, in_turns, resident_kib
+from bench.measure import Reference, Result, absolute, in_turns, ratio, resident_kib
+from packages.build import ROOT
 from testnet.model.lab import NodePlan
 from testnet.runs.plans import expand
 from testnet.runs.play import HELLO
@@ -44,6 +51,8 @@ SMALL = (
 """Scenarios of up to four nodes whose runs take a quarter of a second or less."""
 SEEDS_EACH = 4
 SWEEPS = 3
+BEFORE_SEEDS, BEFORE_GOAL = 5, 2.5
+"""Seeds of each scenario, and times the seeds a minute of the commit before."""
 CROWD, GREETS = 100, 5
 """Nodes, and how many others each of them greets."""
 MEMORY_GOAL, GREETED_GOAL = 512.0, 1024.0
@@ -53,9 +62,9 @@ BOOT_GOAL, GREET_GOAL = 50.0, 50.0
 CROWD_RUNS = 3
 
 
-def run() -> list[Result]:
-    """Measure the speed of one network, of many, and what a large one takes."""
-    return [_speed(), _seeds(), *_crowd()]
+def run(before: bool = False) -> list[Result]:
+    """Measure the speed of one network, of many, and what a large one takes; `before`: beside commit BEFORE, too."""
+    return [_speed(), _seeds(), *([_before()] if before else []), *_crowd()]
 
 
 def _speed() -> Result:
@@ -70,7 +79,7 @@ def _speed() -> Result:
 def _virtual(programs: Programs, nodes: int) -> float:
     begin, virtual = time.process_time(), 0.0
     for seed in range(SPEED_SEEDS):
-        virtual += play(expand(SCENARIOS["file_transfer"], seed, nodes), programs).seconds
+        virtual += play(expand(SCENARIOS["file_transfer"], seed, nodes), programs, journal=False).seconds
     return virtual / (time.process_time() - begin)
 
 
@@ -96,6 +105,49 @@ def _per_minute(workers: Workers) -> float:
 def _plans() -> Iterator[Plan]:
     for seed, name in product(range(SEEDS_EACH), SMALL):
         yield expand(SCENARIOS[name], seed)
+
+
+def _before() -> Result:
+    """Measure seeds of every scenario that commit BEFORE has, too, in turns, by processor time: its median ratio."""
+    home = home_before()
+    with _player(ROOT, sys.executable) as ours, _player(home, python_of(home)) as theirs:
+        known = _told(theirs, "scenarios").split()
+        names = [name for name in _told(ours, "scenarios").split() if name in known]
+        speeds: list[list[float]] = [[], []]
+        for name in names:
+            players = [lambda seed, of=of, name=name: float(_told(of, f"{name} {seed}")) for of in (ours, theirs)]
+            for play in players:
+                play(BEFORE_SEEDS)  # which is not counted: programs are compiled
+            taken = [[play(seed) for play in players] for seed in range(BEFORE_SEEDS)]
+            for speed, milliseconds in zip(speeds, zip(*taken, strict=True), strict=True):
+                speed.append(60_000 * BEFORE_SEEDS / sum(milliseconds))
+    reference = (f"commit {BEFORE}", "seeds a minute of processor time")
+    figure = ratio("sim_before", *speeds, reference, BEFORE_GOAL)
+    figure.detail.update({name: round(mine / other, 2) for name, mine, other in zip(names, *speeds, strict=True)})
+    return figure
+
+
+@contextmanager
+def _player(home: Path, python: Path | str) -> Iterator[subprocess.Popen[str]]:
+    """Yield `bench.seeds`, with the version of the project that lies in `home`."""
+    environment = os.environ | {"PYTHONPATH": str(home)}
+    command = [python, "-P", ROOT / "bench" / "seeds.py"]
+    with subprocess.Popen(
+        command, cwd=home, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def _told(process: subprocess.Popen[str], order: str) -> str:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(f"{order}\n")
+    process.stdin.flush()
+    if not (line := process.stdout.readline()):
+        raise RuntimeError("a process that was to be measured has ended")
+    return line
 
 
 def _crowd() -> list[Result]:

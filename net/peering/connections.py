@@ -27,6 +27,8 @@ from net.session.handshake import Handshake
 from net.session.session import Connection
 
 _new = tuple.__new__
+_NONE = HoldReason.NONE
+"""Nearly always the case, and `&` of an enumeration takes a microsecond."""
 
 
 class Switchboard:
@@ -154,7 +156,11 @@ class Switchboard:
         buffers = connection.fill(limit)
         if connection.partner is not None:
             self._unthrottle(connection.partner)
-        if connection.holds & HoldReason.REPLIES and 2 * connection.control_bytes <= PAUSE_REPLY_BYTES:
+        if (
+            connection.holds is not _NONE
+            and connection.holds & HoldReason.REPLIES
+            and 2 * connection.control_bytes <= PAUSE_REPLY_BYTES
+        ):
             self.release(connection, HoldReason.REPLIES)
         size = sum(map(len, buffers))
         if 2 * size < limit:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from random import Random
 
@@ -85,8 +86,18 @@ def _dies(lab: Lab, plan: Plan) -> None:
         os._exit(7)
 
 
+_played = count()
+
+
+def _differs(lab: Lab, plan: Plan) -> None:
+    number = next(_played)
+    lab.note(f"this is run {number}")
+    require(False, f"run {number} fails")
+
+
 FAILS = _scenario("fails", _a_kill_and_a_large_number)
 STUCK = _scenario("stuck", _never_ends)
 STILL = _scenario("still", _at_one_instant)
 BREAKS = _scenario("breaks", _breaks)
 DIES = _scenario("dies", _dies)
+DIFFERS = _scenario("differs", _differs)

@@ -12,8 +12,8 @@ from testnet.runs.plans import expand, find_scenario
 from testnet.scenarios.scenario import Scenario
 from testnet.sim import timeline
 from testnet.sim.programs import Programs
-from testnet.sim.run import Result, run
-from tests.testnet.sim.own import HERE
+from testnet.sim.run import Result, run, try_out
+from tests.testnet.sim.own import HERE, fails
 
 
 def own(name: str) -> Scenario:
@@ -59,3 +59,26 @@ def test_the_journal_that_is_written_is_the_one_that_is_read(programs: Programs,
     assert journal.header.scenario == plan.scenario
     assert journal.header.options == plan.options
     assert list(journal.header.schedule) == [step.value() for step in plan.schedule]
+
+
+def test_a_run_without_a_journal_is_the_same_as_the_one_with_it(programs: Programs) -> None:
+    plan = expand(find_scenario("restarts"), 1)
+    journaled, other = run(plan, programs), run(plan, programs, journal=False)
+    assert other.fingerprint == journaled.fingerprint != run(expand(find_scenario("restarts"), 2), programs).fingerprint
+    assert (other.result, other.seconds, other.outcomes) == ("passed", journaled.seconds, journaled.outcomes)
+    assert (other.journal, other.digest) == ((), "")
+
+
+def test_what_fails_when_it_is_tried_out_is_played_again_with_a_journal(programs: Programs) -> None:
+    plan = next(plan for plan in (expand(own("FAILS"), seed) for seed in range(40)) if fails(plan))
+    first, tried = run(plan, programs, own("FAILS"), journal=False), try_out(plan, programs, own("FAILS"))
+    assert first.result == "violated"
+    assert tried == run(plan, programs, own("FAILS"))
+    assert tried.fingerprint == first.fingerprint
+    assert tried.journal[-1].endswith(f" - violation {first.text}")
+
+
+def test_what_fails_otherwise_when_it_is_played_again_is_told(programs: Programs) -> None:
+    result = try_out(expand(own("DIFFERS"), 0), programs, own("DIFFERS"))
+    assert result.result == "broken"
+    assert result.text == "it was played twice, and the two runs differ; the first one violated: run 0 fails"
