@@ -21,12 +21,12 @@ AREA = "repository"
 """The site's folder for pages of files outside docs/."""
 ENTRANCES = (
     *("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE"),
-    *("sdk/zig/README.md", "sdk/c/README.md", "sdk/python/README.md", "sdk/javascript/README.md"),
+    *(f"sdk/{each}/README.md" for each in ("zig", "c", "python", "javascript", "rust")),
     "packages/file_transfer",
 )
 """Those that the navigation names; all others are found by links."""
 LANGUAGES = {".py": "python", ".zig": "zig", ".json": "json", ".wit": "text", ".toml": "toml"}
-LANGUAGES |= {".ts": "typescript", ".js": "javascript", ".c": "c", ".h": "c"}
+LANGUAGES |= {".ts": "typescript", ".js": "javascript", ".c": "c", ".h": "c", ".rs": "rust"}
 _LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 
 

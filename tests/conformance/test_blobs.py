@@ -136,7 +136,7 @@ def test_g12_what_came_from_the_disk_is_one_object_in_every_process(lab: SimLab)
     assert loaded(lab) == 0
 
 
-@pytest.mark.parametrize("lab", ["two nodes", "sockets"], indirect=True)
+@pytest.mark.parametrize("lab", ["two nodes", pytest.param("sockets", marks=pytest.mark.long)], indirect=True)
 def test_g23_a_body_and_a_blob_at_the_limit_go_there_and_back(lab: Lab) -> None:
     a, b = lab.probe("a"), lab.probe("b", far=True)
     body, most = limits.MAX_BODY_BYTES, blob(size=limits.MAX_BLOB_BYTES)

@@ -22,7 +22,7 @@ from tests.waiting import until
 
 PACKAGE = Path(__file__).resolve().parents[2] / "packages" / "heavy_io"
 GREETED = "a.nec@hello:hello:sys"
-CONNECTIONS = 600
+CONNECTIONS = 400
 """Of the attacker at once: more than there are descriptors."""
 
 

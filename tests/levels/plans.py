@@ -136,7 +136,6 @@ FILE_TRANSFER = Levelled(
         {"kind": "crash", "node": "recv.nec", "at": 6.5, "until": 14.0},
     ),
     14.0,
-    quick=True,
     shows={
         "file1.bin, 1000 bytes, recv.nec to send.nec": "Done; the file is there",
         "file2.bin, 2000000 bytes, send.nec to recv.nec": "Done; the file is there",

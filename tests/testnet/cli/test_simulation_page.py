@@ -26,7 +26,8 @@ def test_its_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     commands = [line.removeprefix("$ ") for block in blocks("console") for line in block.splitlines()]
     assert len(commands) == 7
     for command in commands:
-        program, *words = shlex.split(command)
+        # A sweep of one seed shows that its words are right; how many hold is shown by `tests/testnet/scenarios`.
+        program, *words = shlex.split(re.sub(r"--seeds \d+", "--seeds 1", command))
         assert program == "nectar"
         assert main(words) == 0, command
     assert (tmp_path / "four.html").is_file()

@@ -11,22 +11,22 @@ from tests import seeds
 from tests.testnet.scenarios.played import passes
 
 SEEDS = {
-    "backup": (6, 200),
-    "browsers": (2, 20),
+    "backup": (3, 200),
+    "browsers": (1, 20),
     "chains": (1, 10),
     "chat": (1, 12),
     "churn": (1, 10),
     "crowded_disk": (1, 4),
     "flood": (1, 3),
-    "handoff": (3, 16),
-    "impostor": (2, 8),
+    "handoff": (2, 16),
+    "impostor": (1, 8),
     "indirect": (1, 10),
-    "registrar_outage": (2, 8),
-    "releases": (3, 60),
-    "restarts": (4, 6),
+    "registrar_outage": (1, 8),
+    "releases": (2, 60),
+    "restarts": (2, 6),
     "reunions": (1, 6),
-    "store": (5, 25),
-    "workers": (3, 8),
+    "store": (3, 25),
+    "workers": (2, 8),
 }
 """How many: in every run of the tests, and in `make soak`. `sim.test_determinism` plays one more of each scenario."""
 _DRAWN = [

@@ -126,7 +126,9 @@ def test_nodes_end_when_their_test_fails_and_who_reads_of_it_is_told_what_they_a
     assert running(pytester.path / "base") == {}
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "in a worker"])
+@pytest.mark.parametrize(
+    "workers", [(), pytest.param(("-n", "1"), marks=pytest.mark.long)], ids=["alone", "in a worker"]
+)
 def test_real_nodes_end_when_the_tests_are_interrupted(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
     pytester.makepyfile(
         """

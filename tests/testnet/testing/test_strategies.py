@@ -66,6 +66,7 @@ def is_answered_soon(programs: Programs, schedule: Schedule) -> bool:
         return asked.outcome is not None and asked.outcome.kind == "response"
 
 
+@pytest.mark.long
 def test_what_a_careless_author_took_for_granted_is_shrunk_to_the_one_fault_that_breaks_it(
     nectar_programs: Programs,
 ) -> None:
