@@ -255,15 +255,12 @@ class Fiber:
                 return
             assert self.wasi is not None
             self._answer(wait.answer(wait.ready(self.wasi)), wait)
-            self._pending = None
-            self._ready[0] = 1
+            self._go_on_running()
             return
         if self._lower is not None:
             self.lowered = lowered = self._lower(answer, self._target)
             hand_over_codes(lowered.codes, self._results)
-        self._pending = None
-        self._ready[0] = 1
-        self._slices = 0
+        self._go_on_running()
 
     def hear(self, number: int, outcome: Arrival | Failure) -> None:
         """Note the outcome of a `SendAndHear` (see `kernel.contract.guest.Guest.hear`)."""
@@ -352,6 +349,12 @@ class Fiber:
             hand_over_codes(lowered.codes, self._results)
         elif wait is not None and wait.is_flat:
             _FLAT.pack_into(_window(self._results), 0, capi.I32, answer)
+
+    def _go_on_running(self) -> None:
+        """Let the next poll run the guest, which has what it waited for."""
+        self._pending = None
+        self._ready[0] = 1
+        self._slices = 0
 
     def _woken(self, *, early: bool) -> WasiWait | None:
         """Return what the guest has slept for. If it was woken early and none is ready, it sleeps on, and does not run:
