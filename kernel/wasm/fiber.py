@@ -30,7 +30,19 @@ import wasmtime
 
 from kernel.contract import limits
 from kernel.contract.errors import BadModule, GuestTrap
-from kernel.contract.guest import Arrival, Effect, End, Failure, GuestConfig, GuestStatistics, Poll, Sleep, Woken
+from kernel.contract.guest import (
+    Arrival,
+    Effect,
+    End,
+    Failure,
+    GuestConfig,
+    GuestStatistics,
+    Poll,
+    SendAndHear,
+    Sleep,
+    StopHearing,
+    Woken,
+)
 from kernel.wasm import capi
 from kernel.wasm.adapter import FD_WRITE, FILE_FUNCTIONS, RUN, WASI
 from kernel.wasm.canonical.lower import BATCH, Lower, Lowered, Plain, lower_text
@@ -45,7 +57,6 @@ from kernel.wasm.wasi.state import NANOSECONDS, GuestExit, WasiState, WasiWait
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kernel.contract.guest import SendAndHear
     from kernel.contract.message import LazyLoadBlob
     from kernel.files.open_files import OpenFiles
     from kernel.wasm.code import Code
@@ -370,10 +381,13 @@ class Fiber:
         self.effects.append(Sleep(until / NANOSECONDS))
         return None
 
-    def ask(self, ask: SendAndHear) -> None:
-        """Send a request of WASI's."""
-        self.effects.append(ask)
-        self.emitted_another(len(ask.request.body) + (0 if ask.blob is None else len(ask.blob.bytes)))
+    def ask(self, effect: SendAndHear | StopHearing) -> None:
+        """Send a request of WASI's, or say that nobody wants its outcome any more."""
+        self.effects.append(effect)
+        size = 0
+        if isinstance(effect, SendAndHear):
+            size = len(effect.request.body) + (0 if effect.blob is None else len(effect.blob.bytes))
+        self.emitted_another(size)
 
     def clock(self) -> int:
         """Return WASI's wall clock, in nanoseconds."""
