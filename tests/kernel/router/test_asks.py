@@ -172,9 +172,7 @@ def test_an_answer_counts_as_memory_of_the_package_until_the_guest_has_taken_it(
     assert account.bytes == 0
 
 
-def test_an_answer_for_which_the_package_has_no_memory_is_an_error(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_answer_for_which_the_package_has_no_memory_is_an_error(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     rig.start("a", "b")
     process = rig.kernel.processes[pid("a")]
     account = process.account = process.mailbox._account = Paid()
