@@ -159,7 +159,9 @@ class Paid(Unmetered):
 
 
 @pytest.mark.parametrize("end", [StopHearing(1), Kill(pid("a"))])
-def test_an_answer_counts_as_memory_of_the_package_until_the_guest_has_taken_it(rig: Rig, end: object) -> None:
+def test_an_answer_counts_as_memory_of_the_package_until_the_guest_has_taken_it(
+    rig: Rig, end: StopHearing | Kill
+) -> None:
     rig.start("a", "b")
     account = rig.kernel.processes[pid("a")].account = Paid()
     rig.poll("a", ask(1), poll=Poll.PREEMPTED)

@@ -230,6 +230,7 @@ def test_one_that_computes_and_sleeps_in_turns_may_do_so_without_end(monkeypatch
     now, times = NOW, 40
     program = loaded(Engine(None, replayable=True), native_component(NECTAR.module))
     guest = program.start(GuestConfig(OUR, MEMORY, entropy=bytes, clock=lambda: now, slices=4 * times))
+    assert isinstance(guest, Fiber)
     assert poll(guest) is Poll.RECEIVE, guest.end
     script = Script(NECTAR)
     for handle in range(1, times + 1):
