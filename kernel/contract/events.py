@@ -232,6 +232,13 @@ class TellGuest(NamedTuple):
     outcome: Arrival | Failure
 
 
+class Abandoned(NamedTuple):
+    """Tell who was asked that nobody waits for the answer any more: its requester runs, and does not want it."""
+
+    target: Address
+    reply_to: ReplyTo
+
+
 class Continue(NamedTuple):
     """Let a pre-empted guest run on."""
 
@@ -338,6 +345,7 @@ class Ended:
 Action = (
     ResumeGuest
     | TellGuest
+    | Abandoned
     | Continue
     | Begin
     | CloseGuest

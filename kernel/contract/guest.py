@@ -132,6 +132,13 @@ class SendAndHear(NamedTuple):
     blob: LazyLoadBlob | None
 
 
+class StopHearing(NamedTuple):
+    """The effect that ends the guest's interest in a `SendAndHear`: it has taken the outcome that it was told, or wants
+    none. Until then, what it was told counts as memory of its package's."""
+
+    number: int
+
+
 class Woken(NamedTuple):
     """The answer to a `Sleep` when the time is not there yet: an outcome of a `SendAndHear` has been told since the
     last one."""
@@ -147,7 +154,17 @@ class Sleep(NamedTuple):
 Call = SendAndAwait | Spawn | GetState | SetState | ClearState | OurCapabilities | GetOnExit | Sleep
 """Effects that suspend the guest until `Guest.resume` brings the answer; one is always the last of its poll."""
 
-Effect = Print | SendRequest | SendResponse | SendAndHear | SetOnExit | SaveCapabilities | DropCapabilities | Call
+Effect = (
+    Print
+    | SendRequest
+    | SendResponse
+    | SendAndHear
+    | StopHearing
+    | SetOnExit
+    | SaveCapabilities
+    | DropCapabilities
+    | Call
+)
 
 
 class SpawnError(enum.Enum):

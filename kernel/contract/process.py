@@ -76,6 +76,7 @@ class Outstanding:
         "deadline",
         "holders",
         "id",
+        "number",
         "owner",
         "prompt",
         "request",
@@ -101,6 +102,8 @@ class Outstanding:
         self.deadline = deadline
         self.context: bytes | None = None
         self.blob: LazyLoadBlob | None = None
+        self.number: int | None = None
+        """The guest's own number of a `SendAndHear`; None: the outcome is a message."""
         self.prompt: ReplyTo | None = None
         """The owner's prompt when it sent this (G9); without an owner, where the answer goes."""
         self.token: object = None
@@ -194,6 +197,7 @@ class Process:
         "stall",
         "started_at",
         "told",
+        "untaken",
         "waiters",
         "waiting",
     )
@@ -229,7 +233,9 @@ class Process:
         self.messages = 0
         """Messages handed to it so far."""
         self.asks: dict[int, int] = {}
-        """The guest's own numbers of its outstanding `SendAndHear`s, by id."""
+        """Ids of its outstanding `SendAndHear`s, by the guest's own numbers."""
+        self.untaken: dict[int, int] = {}
+        """Bytes of the outcomes of those that it was told and has not taken, by the same numbers; its account pays."""
         self.told = False
         """Whether it has been told an outcome of one since it slept last."""
         self.alarm = 0

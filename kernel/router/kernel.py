@@ -72,6 +72,7 @@ from kernel.contract.guest import (
     SetState,
     Sleep,
     Spawn,
+    StopHearing,
 )
 from kernel.contract.in_flight import InFlight
 from kernel.contract.memory import UNMETERED, Memory
@@ -164,6 +165,7 @@ class Kernel:
             SendResponse: sending.send_response,
             SendAndAwait: sending.send_and_await,
             SendAndHear: sending.ask,
+            StopHearing: sending.stop_hearing,
             Print: calls.print,
             SetOnExit: calls.set_on_exit,
             GetOnExit: calls.get_on_exit,

@@ -363,6 +363,8 @@ class Lifecycle:
             if self._state.tracer is not None:
                 self._state.tracer.ended(process.address.process)
             self._state.outstanding.release(process)
+            for number in tuple(process.untaken):
+                self._outcomes.taken(process, number)
         starting = self._state.starting
         for process in ended:
             id = process.address.process

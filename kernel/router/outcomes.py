@@ -7,6 +7,7 @@ the prompt of its time (G9). Owns the counts of both.
 
 from __future__ import annotations
 
+from kernel.contract import limits
 from kernel.contract.address import Address
 from kernel.contract.events import Answered, DeadLetter, TellGuest
 from kernel.contract.guest import Arrival, Failure, Poll, Woken
@@ -75,8 +76,8 @@ class Outcomes:
         if owner is None:
             state.emit(Answered(entry.token, answer))
             return
-        if owner.asks and entry.id in owner.asks:
-            self._tell(owner, owner.asks.pop(entry.id), entry.id, answer)
+        if entry.number is not None:
+            self._tell(owner, entry.number, entry.id, answer)
             return
         waiting = owner.waiting
         if waiting is _RECEIVE or (waiting is _RESPONSE and owner.awaited == entry.id):
@@ -112,6 +113,10 @@ class Outcomes:
         """Tell a guest the outcome of a `SendAndHear`, and wake it if it sleeps."""
         state = self._state
         owner.messages += 1
+        del owner.asks[number]
+        if type(answer) is Arrival:  # of an error the guest keeps the reason alone
+            owner.untaken[number] = size = size_of(answer.message, answer.blob) + limits.MESSAGE_MEMORY_BYTES
+            owner.account.add(size)
         if state.tracer is not None:
             state.tracer.forget(answer)  # it handles on what it handles
         state.emit(TellGuest(owner.address.process, number, answer))
@@ -121,6 +126,12 @@ class Outcomes:
         owner.told = True
         if owner.waiting is Waiting.ROOM and owner.stall is not None and owner.stall.envelope.id == id:
             self._go_on(owner)
+
+    def taken(self, owner: Process, number: int) -> None:
+        """Note that a guest keeps the outcome that it was told under a number no longer as a message, if it was."""
+        size = owner.untaken.pop(number, 0)
+        if size:
+            owner.account.remove(size)
 
     def _trace(self, entry: Outstanding, answer: Arrival | Failure) -> None:
         tracer, now = self._state.tracer, self._state.now

@@ -7,7 +7,8 @@ Owns nothing but the rules; a request that expects a response is in the `Outstan
 from __future__ import annotations
 
 from kernel.contract import limits
-from kernel.contract.guest import Arrival, Failure, SendAndAwait, SendAndHear, SendRequest, SendResponse
+from kernel.contract.events import Abandoned
+from kernel.contract.guest import Arrival, Failure, SendAndAwait, SendAndHear, SendRequest, SendResponse, StopHearing
 from kernel.contract.json_text import is_json
 from kernel.contract.mailbox import Delivery
 from kernel.contract.message import Envelope, Reason, ReplyTo, Request, Response, returned, size_of
@@ -64,11 +65,20 @@ class Sending:
             return True
         number, target, request, blob = effect
         envelope = self._build(process, target, request, blob)
-        self._expect(process, envelope, request, None)
-        process.asks[envelope.id] = number
+        self._expect(process, envelope, request, None, number)
+        process.asks[number] = envelope.id
         if self._state.tracer is not None:
             self._state.tracer.sent(envelope, self._state.now)
         return self._route(process, envelope, None)
+
+    def stop_hearing(self, process: Process, effect: StopHearing) -> bool:
+        """Apply the end of a guest's interest in what it has asked: who is still to answer is told."""
+        self._outcomes.taken(process, effect.number)
+        id = process.asks.pop(effect.number, None)
+        entry = None if id is None else self._outstanding.resolve(id)
+        if entry is not None:
+            self._state.emit(Abandoned(entry.target, ReplyTo(process.address, entry.id)))
+        return True
 
     def send_and_await(self, process: Process, effect: SendAndAwait) -> bool:
         """Apply send-and-await-response (G8)."""
@@ -113,13 +123,21 @@ class Sending:
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
-    def _expect(self, process: Process, envelope: Envelope, request: Request, context: bytes | None) -> None:
+    def _expect(
+        self,
+        process: Process,
+        envelope: Envelope,
+        request: Request,
+        context: bytes | None,
+        number: int | None = None,
+    ) -> None:
         id, _, target, _, _, blob, _ = envelope
         assert request.expects_response is not None
         entry = Outstanding(id, process, request, target, self._state.now + request.expects_response)
         entry.prompt = process.prompt
         entry.size = size_of(request, blob) + limits.MESSAGE_MEMORY_BYTES
         entry.blob = blob
+        entry.number = number
         if context is not None:
             entry.context = context
             entry.size += len(context)

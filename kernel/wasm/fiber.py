@@ -30,7 +30,19 @@ import wasmtime
 
 from kernel.contract import limits
 from kernel.contract.errors import BadModule, GuestTrap
-from kernel.contract.guest import Arrival, Effect, End, Failure, GuestConfig, GuestStatistics, Poll, Sleep, Woken
+from kernel.contract.guest import (
+    Arrival,
+    Effect,
+    End,
+    Failure,
+    GuestConfig,
+    GuestStatistics,
+    Poll,
+    SendAndHear,
+    Sleep,
+    StopHearing,
+    Woken,
+)
 from kernel.wasm import capi
 from kernel.wasm.adapter import FD_WRITE, FILE_FUNCTIONS, RUN, WASI
 from kernel.wasm.canonical.lower import BATCH, Lower, Lowered, Plain, lower_text
@@ -45,7 +57,6 @@ from kernel.wasm.wasi.state import NANOSECONDS, GuestExit, WasiState, WasiWait
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kernel.contract.guest import SendAndHear
     from kernel.contract.message import LazyLoadBlob
     from kernel.files.open_files import OpenFiles
     from kernel.wasm.code import Code
@@ -255,15 +266,12 @@ class Fiber:
                 return
             assert self.wasi is not None
             self._answer(wait.answer(wait.ready(self.wasi)), wait)
-            self._pending = None
-            self._ready[0] = 1
+            self._go_on_running()
             return
         if self._lower is not None:
             self.lowered = lowered = self._lower(answer, self._target)
             hand_over_codes(lowered.codes, self._results)
-        self._pending = None
-        self._ready[0] = 1
-        self._slices = 0
+        self._go_on_running()
 
     def hear(self, number: int, outcome: Arrival | Failure) -> None:
         """Note the outcome of a `SendAndHear` (see `kernel.contract.guest.Guest.hear`)."""
@@ -353,6 +361,12 @@ class Fiber:
         elif wait is not None and wait.is_flat:
             _FLAT.pack_into(_window(self._results), 0, capi.I32, answer)
 
+    def _go_on_running(self) -> None:
+        """Let the next poll run the guest, which has what it waited for."""
+        self._pending = None
+        self._ready[0] = 1
+        self._slices = 0
+
     def _woken(self, *, early: bool) -> WasiWait | None:
         """Return what the guest has slept for. If it was woken early and none is ready, it sleeps on, and does not run:
         None."""
@@ -367,10 +381,13 @@ class Fiber:
         self.effects.append(Sleep(until / NANOSECONDS))
         return None
 
-    def ask(self, ask: SendAndHear) -> None:
-        """Send a request of WASI's."""
-        self.effects.append(ask)
-        self.emitted_another(len(ask.request.body) + (0 if ask.blob is None else len(ask.blob.bytes)))
+    def ask(self, effect: SendAndHear | StopHearing) -> None:
+        """Send a request of WASI's, or say that nobody wants its outcome any more."""
+        self.effects.append(effect)
+        size = 0
+        if isinstance(effect, SendAndHear):
+            size = len(effect.request.body) + (0 if effect.blob is None else len(effect.blob.bytes))
+        self.emitted_another(size)
 
     def clock(self) -> int:
         """Return WASI's wall clock, in nanoseconds."""

@@ -16,6 +16,7 @@ from typing import Any, Concatenate, ParamSpec
 from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.errors import BadAddress
 from kernel.contract.events import (
+    Abandoned,
     Answered,
     DeadLetter,
     Ended,
@@ -175,6 +176,7 @@ class NodeCore:
             DeadLetter: self._dead_letter,
             Answered: self._answered,
             Ended: self._ended,
+            Abandoned: self._abandoned,
         }
         self._now = 0.0
         self.torn: Torn | None = None
@@ -653,6 +655,9 @@ class NodeCore:
             self._system.answered(token, action.answer, self._now)
         else:
             self._out.append(action)
+
+    def _abandoned(self, action: Abandoned) -> None:
+        self._system.abandoned(action.target.process, action.reply_to, self._now)
 
     def _ended(self, action: Ended) -> None:
         self.traps.pop(action.process, None)

@@ -205,6 +205,15 @@ class HttpClient(SystemProcess):
 
     # --- the end of calls -------------------------------------------------------------------------------------------
 
+    def abandoned(self, reply_to: ReplyTo, now: float) -> None:
+        """End the call whose answer nobody wants."""
+        for id in self._of.get(reply_to.address.process, ()):
+            call = self._calls[id]
+            if call.request is not None and call.request.reply_to == reply_to:
+                call.request = None
+                self._drop(call, None)
+                return
+
     def ended(self, process: ProcessId, now: float) -> None:
         """End the calls of a process that has ended."""
         for id in tuple(self._of.get(process, ())):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from kernel.contract.address import PackageId, ProcessId
 from kernel.contract.events import Event, Reply, UseState
 from kernel.contract.guest import Arrival, Failure, Program
-from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, Request, Response
+from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, ReplyTo, Request, Response
 from nectar_node.contract.actions import BadCode, Kept, LogLine, ShutDown
 from nectar_node.contract.http import HttpAction, HttpEvent
 from nectar_node.contract.http_client import HttpClientAction
@@ -120,6 +120,9 @@ class SystemProcess:
 
     def kept(self, token: object, problem: str | None, now: float) -> None:
         """Learn that what had changed at its AskKept is durable, or why it cannot be written."""
+
+    def abandoned(self, reply_to: ReplyTo, now: float) -> None:
+        """Learn that a process, which runs on, does not want the answer to a request of its any more."""
 
     def ended(self, process: ProcessId, now: float) -> None:
         """Forget what is kept for a guest's process, which has ended, in whatever way."""

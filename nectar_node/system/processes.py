@@ -14,7 +14,7 @@ from typing import Any, ParamSpec
 from kernel.contract.address import SYSTEM, PackageId, ProcessId
 from kernel.contract.events import UseState
 from kernel.contract.guest import Arrival, Failure, Program
-from kernel.contract.message import Envelope
+from kernel.contract.message import Envelope, ReplyTo
 from nectar_node.base.system_processes import HOMEPAGE
 from nectar_node.contract.actions import BadCode, LogLine
 from nectar_node.contract.generations import ETH, ETH_SETTINGS, NO_CHAIN, NO_SETTINGS
@@ -234,6 +234,12 @@ class SystemProcesses:
         """Tell them all that a guest's process has ended."""
         for process in self._all:
             self._tell(process, None, now, process.ended, ended, now)
+
+    def abandoned(self, asked: ProcessId, reply_to: ReplyTo, now: float) -> None:
+        """Tell the one that was asked that its answer is not wanted any more."""
+        process = self.by_id.get(asked)
+        if process is not None:
+            self._tell(process, None, now, process.abandoned, reply_to, now)
 
     def on_timer(self, now: float) -> None:
         """Do what is due in each of them."""

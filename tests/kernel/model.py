@@ -17,11 +17,13 @@ from tests.kernel.model_values import (
     SYSTEM,
     USER,
     Delivery,
+    Forget,
     Freed,
     Handed,
     Life,
     Message,
     Mode,
+    Nap,
     Outgoing,
     Question,
     Respond,
@@ -65,6 +67,12 @@ class Model:
         """Messages of peers that found their place."""
         self.answered: list[tuple[bytes, Handed]] = []
         """The user's requests, by body, with their outcomes."""
+        self.told: list[tuple[str, int, Handed]] = []
+        """Who was told which outcome, by the number of what it had asked."""
+        self.woken: list[tuple[str, bool]] = []
+        """Who slept, and whether it was woken before its time."""
+        self.abandoned: list[tuple[str, str]] = []
+        """Who does not want the answer of whom any more."""
 
     # --- what happens -----------------------------------------------------------------------------------------------
 
@@ -113,10 +121,13 @@ class Model:
             again = min(due_again, key=lambda each: each.at)
             self.restarts.remove(again)
             self._begin(Life(again.life.name, again.life.restarts, again.life.last_words, now))
+        while due_sleepers := [each for each in self._sleepers() if each.wakes[0] <= now]:
+            self._wake(min(due_sleepers, key=lambda each: each.wakes), early=False)
 
     def deadline(self) -> float | None:
         """When the next tick is due."""
         times = [each.deadline for each in self.questions] + [each.at for each in self.restarts]
+        times += [each.wakes[0] for each in self._sleepers()]
         return min(times, default=None)
 
     def user_asks(self, target: str, body: bytes, seconds: int, blob: LazyLoadBlob | None) -> None:
@@ -242,13 +253,44 @@ class Model:
             self._end(life)
 
     def _do(self, life: Life, step: Step) -> bool:
+        if isinstance(step, Send):
+            return self._send(life, step)
         if isinstance(step, Respond):
             self._respond(life, step)
-            return True
+        elif isinstance(step, Forget):
+            self._forget(life, step.number)
+        else:
+            self._sleep(life, step)
+        return True
+
+    def _sleep(self, life: Life, nap: Nap) -> None:
+        self._numbers += 1
+        life.wakes = nap.until, self._numbers
+        if life.was_told:
+            self._wake(life, early=True)
+        else:
+            life.mode = Mode.SLEEPING
+
+    def _sleepers(self) -> list[Life]:
+        return [each for each in self.lives.values() if each.mode is Mode.SLEEPING]
+
+    def _wake(self, life: Life, *, early: bool) -> None:
+        life.mode = Mode.RUNNING
+        if early:
+            life.was_told = False
+        self.woken.append((life.name, early))
+
+    def _forget(self, life: Life, number: int) -> None:
+        for question in [each for each in self.questions if each.asker is life and each.heard == number]:
+            self._close(question)
+            self.abandoned.append((life.name, question.target))
+
+    def _send(self, life: Life, step: Send) -> bool:
         blob = life.blob if step.inherit and step.blob is None else step.blob
         question = life.prompt if step.inherit else None
         if step.expects is not None:
             question = self._ask(life, step.target, step.body, step.context, blob, life.prompt, step.expects)
+            question.heard = step.heard
         if step.awaited:
             life.awaited, life.mode = question, Mode.AWAITING
         message = Message(life.name, step.target, step.body, blob, step.expects is not None, question, step.awaited)
@@ -456,6 +498,9 @@ class Model:
         if not isinstance(asker, Life):
             self.answered.append((question.body, replace(handed, context=None)))
             return
+        if question.heard is not None:
+            self._tell(asker, question, question.heard, handed)
+            return
         delivery = Delivery(handed, question.prompt)
         if asker.mode is Mode.AWAITING and asker.awaited is question:
             self._hand(asker, delivery)
@@ -468,6 +513,16 @@ class Model:
             self._unstall(asker, delivery)
         else:
             self._put(asker, delivery)
+
+    def _tell(self, asker: Life, question: Question, number: int, handed: Handed) -> None:
+        self.told.append((asker.name, number, handed))
+        if asker.mode is Mode.SLEEPING:
+            self._wake(asker, early=True)
+            return
+        asker.was_told = True
+        if asker.stalled is not None and asker.stalled[0].question is question:
+            self._wait_no_longer(asker)
+            self._go(asker)
 
 
 def _name(question: Question) -> str:

@@ -30,6 +30,7 @@ class Mode(Enum):
     RECEIVING = "waits for a message"
     AWAITING = "awaits one answer"
     STALLED = "waits for room in another inbox"
+    SLEEPING = "waits for a time, or until it is told an outcome"
 
 
 @dataclass(eq=False)
@@ -48,6 +49,8 @@ class Question:
     open: bool = True
     owers: list[Life] = field(default_factory=list)
     """Lives here that owe the answer (G14)."""
+    heard: int | None = None
+    """The asker is told the outcome under this number, and is not handed it."""
     went_outside: bool = False
     """Somebody may give it whose end is never seen; so no end here makes it certain that nobody will."""
 
@@ -154,6 +157,22 @@ class Send:
     context: bytes | None = None
     blob: LazyLoadBlob | None = None
     awaited: bool = False
+    heard: int | None = None
+    """SendAndHear, under this number."""
+
+
+@dataclass(frozen=True)
+class Forget:
+    """StopHearing."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Nap:
+    """Sleep; the last of its poll."""
+
+    until: float
 
 
 @dataclass(frozen=True)
@@ -165,7 +184,7 @@ class Respond:
     blob: LazyLoadBlob | None = None
 
 
-Step = Send | Respond
+Step = Send | Respond | Forget | Nap
 
 
 @dataclass(eq=False)
@@ -182,6 +201,10 @@ class Life:
     prompt: Question | None = None
     blob: LazyLoadBlob | None = None
     awaited: Question | None = None
+    was_told: bool = False
+    """Since it slept last."""
+    wakes: tuple[float, int] = (0, 0)
+    """Until when it sleeps, and the number of its sleep."""
     steps: deque[Step] = field(default_factory=deque)
     """Of its poll, not done yet."""
     poll: Poll = Poll.RECEIVE

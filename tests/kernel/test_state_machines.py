@@ -11,6 +11,7 @@ shrinks what it finds.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from unittest.mock import patch
 
 from hypothesis import HealthCheck, Phase, settings
@@ -26,6 +27,7 @@ from hypothesis.stateful import (
 
 from kernel.contract import limits
 from kernel.contract.events import (
+    Abandoned,
     Action,
     Answered,
     Begin,
@@ -45,9 +47,10 @@ from kernel.contract.events import (
     Settled,
     Start,
     Taken,
+    TellGuest,
     Tick,
 )
-from kernel.contract.guest import Arrival, Effect, End, Failure, Poll
+from kernel.contract.guest import Arrival, Effect, End, Failure, Poll, Woken
 from kernel.contract.message import (
     ON_EXIT_NONE,
     ON_EXIT_RESTART,
@@ -67,10 +70,12 @@ from tests.kernel.model_values import (
     NOBODY,
     PEER,
     SYSTEM,
+    Forget,
     Handed,
     Life,
     Message,
     Mode,
+    Nap,
     Outgoing,
     Question,
     Respond,
@@ -78,7 +83,7 @@ from tests.kernel.model_values import (
     Step,
 )
 from tests.kernel.rig import CLOCK, TERMINAL, NoProgram, Rig, here, pid, there
-from tests.kernel.translation import address, effect_of, told
+from tests.kernel.translation import address, effect_of, name_of, told
 from tests.seeds import SOAK
 
 NAMES = "abcdef"
@@ -117,15 +122,20 @@ class Lives(RuleBasedStateMachine):
         actions = self.rig.tell(event)
         model = self.model
         handed: dict[str, list[Handed]] = {}
+        woken: list[tuple[str, bool]] = []
         for action in actions:
-            if isinstance(action, ResumeGuest):
+            if isinstance(action, ResumeGuest) and isinstance(action.answer, Woken | None):
+                woken.append((action.process.process, action.answer is not None))
+            elif isinstance(action, ResumeGuest):
                 assert isinstance(action.answer, (Arrival, Failure))
                 handed.setdefault(action.process.process, []).append(told(action.answer))
                 self.note(action.process.process, action.answer)
             elif isinstance(action, Begin):
                 self.lives[action.launch.process.process] += 1
         assert handed == model.handed, f"handed {handed}, but the model says {model.handed}"
+        assert woken == model.woken, f"{woken} are awake, but the model says {model.woken}"
         self.same_blobs(handed)
+        self.compare_heard(actions)
         self.compare_actions(actions)
         model.clear()
         self.in_step = False
@@ -136,6 +146,16 @@ class Lives(RuleBasedStateMachine):
             for ours, models in zip(items, self.model.handed[name], strict=True):
                 same = ours.blob is None or (models.blob is not None and ours.blob.bytes is models.blob.bytes)
                 assert same, f"{name} was handed a copy of a blob"
+
+    def compare_heard(self, actions: list[Action]) -> None:
+        """What guests are told, and what they do not want to be told any more."""
+        found = [(a.process.process, a.number, told(a.outcome)) for a in actions if isinstance(a, TellGuest)]
+        assert found == self.model.told, f"{found} were told, but the model says {self.model.told}"
+        self.outcomes.update(b"heard %d" % number for _, number, _ in found)
+        abandoned = [
+            (a.reply_to.address.process.process, name_of(a.target)) for a in actions if isinstance(a, Abandoned)
+        ]
+        assert abandoned == self.model.abandoned
 
     def compare_actions(self, actions: list[Action]) -> None:
         """Everything else that the kernel did."""
@@ -259,6 +279,25 @@ class Lives(RuleBasedStateMachine):
             else:
                 steps.append(self.request(data, name))
         self.polled(name, steps, poll)
+
+    @precondition(lambda self: self.some(Mode.RUNNING))
+    @rule(data=st.data(), count=st.integers(0, 3), seconds=st.sampled_from([None, None, 0, 2, 40]))
+    def hear(self, data: st.DataObject, count: int, seconds: int | None) -> None:
+        """One asks, forgets what it has asked, and perhaps sleeps."""
+        name = data.draw(st.sampled_from(self.some(Mode.RUNNING)), "who")
+        steps: list[Step] = []
+        for _ in range(count):
+            asked = [each.heard for each in self.model.questions if each.heard is not None]
+            if asked and data.draw(chances, "forget?") < 3:
+                steps.append(Forget(data.draw(st.sampled_from(asked), "what")))
+            else:
+                self.counts["heard"] += 1
+                send = self.request(data, name)
+                expects = data.draw(st.sampled_from([3, 0, 50]), "for how long")
+                steps.append(replace(send, expects=expects, inherit=False, context=None, heard=self.counts["heard"]))
+        if seconds is not None:
+            steps.append(Nap(self.rig.now + seconds))
+        self.polled(name, steps, Poll.PREEMPTED if seconds is None else Poll.CALL)
 
     @precondition(lambda self: self.some(Mode.RUNNING))
     @rule(data=st.data())
@@ -496,8 +535,10 @@ class Lives(RuleBasedStateMachine):
                 self.polled(running[0], [], Poll.RECEIVE)
         assert self.rig.kernel.statistics()["outstanding"] == 0
         assert not self.some(Mode.AWAITING)
+        assert not self.some(Mode.SLEEPING)
         for process in self.rig.kernel.processes.values():
             assert ([*process.owes, *process.outstanding], process.outstanding_bytes) == ([], 0), process
+            assert process.asks == {}, process
             if process.stall is None:  # two that have flooded each other wait for ever
                 assert process.mailbox.answer_bytes == process.mailbox.error_bytes == 0, process
 

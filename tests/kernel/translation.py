@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from kernel.contract.address import Address
-from kernel.contract.guest import Arrival, Effect, Failure, SendAndAwait, SendRequest, SendResponse
+from kernel.contract.guest import (
+    Arrival,
+    Effect,
+    Failure,
+    SendAndAwait,
+    SendAndHear,
+    SendRequest,
+    SendResponse,
+    Sleep,
+    StopHearing,
+)
 from kernel.contract.message import Request, Response, SendErrorKind
-from tests.kernel.model_values import NOBODY, PEER, SYSTEM, USER, Handed, Respond, Step
+from tests.kernel.model_values import NOBODY, PEER, SYSTEM, USER, Forget, Handed, Nap, Respond, Step
 from tests.kernel.rig import CLOCK, OUR, TERMINAL, here, there
 
 PLACES = {PEER: there("x"), SYSTEM: Address(OUR, CLOCK), USER: Address(OUR, TERMINAL), NOBODY: here(NOBODY)}
@@ -36,7 +46,13 @@ def effect_of(step: Step) -> Effect:
     """What a guest leaves behind that does this."""
     if isinstance(step, Respond):
         return SendResponse(Response(step.inherit, step.body), step.blob)
+    if isinstance(step, Forget):
+        return StopHearing(step.number)
+    if isinstance(step, Nap):
+        return Sleep(step.until)
     request = Request(step.inherit, step.expects, step.body)
     if step.awaited:
         return SendAndAwait(address(step.target), request, step.blob)
+    if step.heard is not None:
+        return SendAndHear(step.heard, address(step.target), request, step.blob)
     return SendRequest(address(step.target), request, step.context, step.blob)

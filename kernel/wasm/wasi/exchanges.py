@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kernel.contract.guest import Arrival, Failure, HttpMessenger, SendAndHear
+from kernel.contract.guest import Arrival, Failure, HttpMessenger, SendAndHear, StopHearing
 from kernel.contract.http import HttpCall, HttpFailure, HttpFields, ServerAnswer
 from kernel.contract.limits import MAX_BLOB_BYTES
 from kernel.contract.message import Request
@@ -34,6 +34,7 @@ class Exchange:
     outcome: ServerAnswer | HttpFailure | None = None
     size: int = 0
     """Bytes of an answer that nobody has taken."""
+    is_sent: bool = False
     is_taken: bool = False
 
     @property
@@ -61,14 +62,14 @@ class OutgoingContent:
 class Exchanges:
     """Those of one guest."""
 
-    def __init__(self, client: HttpMessenger | None, ask: Callable[[SendAndHear], object]) -> None:
-        """`ask` sends a request."""
+    def __init__(self, client: HttpMessenger | None, ask: Callable[[SendAndHear | StopHearing], object]) -> None:
+        """`ask` sends a request, or says that nobody wants its outcome any more."""
         self._client = client
         self._ask = ask
         self._number = 0
         self._awaited: dict[int, Exchange] = {}
-        self._told: deque[tuple[int, Arrival | Failure | None, int]] = deque()
-        """Outcomes that nobody has looked at, with their bytes."""
+        self._told: deque[tuple[int, Arrival | HttpFailure, int]] = deque()
+        """Outcomes that nobody has looked at, with their bytes: of an error, the guest's own request is not kept."""
         self._told_bytes = 0
         """Of all answers so far; changed by who tells alone."""
         self._heard_bytes = 0
@@ -94,6 +95,7 @@ class Exchanges:
         target, body, blob = self._client.request(call)
         seconds = max(1, -(-(exchange.deadline - now) // NANOSECONDS))
         self._awaited[exchange.number] = exchange
+        exchange.is_sent = True
         self._ask(SendAndHear(exchange.number, target, Request(False, seconds, body), blob))
 
     def end(self, exchange: Exchange, failure: HttpFailure) -> None:
@@ -105,6 +107,8 @@ class Exchanges:
 
     def taken(self, exchange: Exchange) -> None:
         """Note that the answer is the guest's business, or nobody's."""
+        if exchange.is_sent and not exchange.is_taken:
+            self._ask(StopHearing(exchange.number))
         exchange.is_taken = True
         self._heard_bytes += exchange.size
         exchange.size = 0
@@ -113,10 +117,15 @@ class Exchanges:
         """Note an outcome; from any thread."""
         if number not in self._awaited:
             return
-        blob = outcome.blob if isinstance(outcome, Arrival) else None
-        size = 0 if blob is None else len(blob.bytes)
+        if isinstance(outcome, Failure):
+            assert self._client is not None
+            failure = self._client.answer(outcome)
+            assert isinstance(failure, HttpFailure)
+            self._told.append((number, failure, 0))
+            return
+        size = len(outcome.message.body) + (0 if outcome.blob is None else len(outcome.blob.bytes))
         if self.unheard_bytes + size > MAX_BLOB_BYTES:
-            self._told.append((number, None, 0))
+            self._told.append((number, UNREAD, 0))
             return
         self._told_bytes += size
         self._told.append((number, outcome, size))
@@ -131,7 +140,7 @@ class Exchanges:
                 continue
             assert self._client is not None
             exchange.size = size
-            exchange.outcome = UNREAD if outcome is None else self._client.answer(outcome)
+            exchange.outcome = self._client.answer(outcome) if isinstance(outcome, Arrival) else outcome
 
 
 def size_of_fields(fields: HttpFields) -> int:

@@ -323,7 +323,7 @@ def _timeout(which: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 
 def _handle(state: WasiState, request: OutgoingRequest, options: int | None) -> tuple[int, Any]:
-    """SendAndHear a server, as soon as the body is complete."""
+    """Ask a server, as soon as the body is complete."""
     timeouts = [] if options is None else state.take(options, RequestOptions.kind).timeouts
     if request.authority is None:
         request.dropped(state)

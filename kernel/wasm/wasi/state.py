@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from kernel.contract.drive import Drive, DriveError, Errno
 from kernel.contract.errors import GuestLimit, GuestTrap
-from kernel.contract.guest import SendAndHear
+from kernel.contract.guest import SendAndHear, StopHearing
 from kernel.contract.http import HttpFailure
 from kernel.contract.limits import MAX_BLOB_BYTES
 from kernel.files.open_files import OpenFile, OpenFiles, OpenFolder
@@ -117,7 +117,7 @@ class WasiNetwork:
     kind: ClassVar[str] = "wasi:sockets/network.network"
 
 
-def _ask_nobody(_: SendAndHear) -> None:
+def _ask_nobody(_: SendAndHear | StopHearing) -> None:
     pass
 
 

@@ -6,9 +6,10 @@ import pytest
 
 from kernel.contract import limits
 from kernel.contract.address import Address
-from kernel.contract.events import Kill, ResumeGuest, TellGuest
-from kernel.contract.guest import Arrival, Poll, SendAndHear, Sleep, Woken
-from kernel.contract.message import LazyLoadBlob, Reason, Request
+from kernel.contract.events import Abandoned, Kill, ResumeGuest, TellGuest
+from kernel.contract.guest import Arrival, Poll, SendAndHear, Sleep, StopHearing, Woken
+from kernel.contract.memory import Unmetered
+from kernel.contract.message import LazyLoadBlob, Reason, ReplyTo, Request
 from tests.kernel.rig import Rig, here, pid, respond, send
 
 NOBODY = here("nobody")
@@ -119,3 +120,67 @@ def test_one_that_is_killed_is_told_nothing_more(rig: Rig) -> None:
     rig.poll("b", respond())
     assert told(rig) == []
     assert rig.kernel.next_deadline() is None
+
+
+def test_an_ask_that_is_not_wanted_any_more_has_no_outcome_and_who_was_asked_is_told(rig: Rig) -> None:
+    rig.start("a", "b")
+    rig.poll("a", ask(1), ask(2), poll=Poll.PREEMPTED)
+    first = rig.kernel.processes[pid("a")].asks[1]
+    rig.poll("a", StopHearing(1), Sleep(50.0), poll=Poll.CALL)
+    assert [each for each in rig.actions if isinstance(each, Abandoned)] == [
+        Abandoned(here("b"), ReplyTo(here("a"), first))
+    ]
+    rig.poll("b", respond(b"not awaited"))
+    assert told(rig) == []
+    rig.poll("b", respond(b"awaited"))
+    assert told(rig) == [(2, b"awaited")]
+    assert rig.kernel.statistics()["outstanding"] == 0
+    assert rig.kernel.next_deadline() is None
+
+
+def test_what_is_not_wanted_twice_or_after_its_outcome_tells_nobody(rig: Rig) -> None:
+    rig.start("a", "b")
+    rig.poll("a", ask(1), ask(2, NOBODY), poll=Poll.PREEMPTED)
+    rig.poll("b", respond())
+    rig.poll("a", *map(StopHearing, (1, 1, 2, 3)), poll=Poll.PREEMPTED)
+    assert [each for each in rig.actions if isinstance(each, Abandoned)] == []
+
+
+class Paid(Unmetered):
+    """Counts what is paid for."""
+
+    bytes = 0
+
+    def add(self, size: int) -> None:
+        self.bytes += size
+
+    def remove(self, size: int) -> None:
+        self.bytes -= size
+
+
+@pytest.mark.parametrize("end", [StopHearing(1), Kill(pid("a"))])
+def test_an_answer_counts_as_memory_of_the_package_until_the_guest_has_taken_it(
+    rig: Rig, end: StopHearing | Kill
+) -> None:
+    rig.start("a", "b")
+    account = rig.kernel.processes[pid("a")].account = Paid()
+    rig.poll("a", ask(1), poll=Poll.PREEMPTED)
+    rig.poll("b", respond(b"x" * 100_000, blob=bytes(1_000_000)))
+    assert account.bytes == pytest.approx(1_100_000, abs=1000)
+    if isinstance(end, Kill):
+        rig.tell(end)
+    else:
+        rig.poll("a", end, poll=Poll.PREEMPTED)
+    assert account.bytes == 0
+
+
+def test_an_answer_for_which_the_package_has_no_memory_is_an_error(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.start("a", "b")
+    process = rig.kernel.processes[pid("a")]
+    account = process.account = process.mailbox._account = Paid()
+    monkeypatch.setattr(Paid, "has_room", lambda self: self.bytes < 1_000_000)
+    rig.poll("a", ask(1), ask(2), ask(3), Sleep(50.0), poll=Poll.CALL)
+    for _ in range(3):
+        rig.poll("b", respond(b"x", blob=bytes(600_000)))
+    assert told(rig) == [(1, b"x"), (2, b"x"), (3, Reason.INBOX_FULL)]
+    assert account.bytes == pytest.approx(1_200_000, abs=2000)

@@ -12,6 +12,7 @@ from kernel.contract import limits
 from kernel.contract.errors import BadModule
 from kernel.contract.events import Kill
 from kernel.contract.guest import End, GuestConfig, Poll, Print, SendResponse, Sleep
+from kernel.wasm import fiber
 from kernel.wasm.canonical.wit import INTERFACES, Kind
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import Fiber
@@ -222,6 +223,28 @@ def test_a_sleep_of_a_century_holds_up_nothing_and_can_be_killed(engine: Engine)
     assert guest.poll() is Poll.CALL
     guest.close()
     assert guest.poll() is Poll.ENDED
+
+
+def test_one_that_computes_and_sleeps_in_turns_may_do_so_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fiber, "SLICE_FUEL", 100)  # a slice of a few steps
+    now, times = NOW, 40
+    program = loaded(Engine(None, replayable=True), native_component(NECTAR.module))
+    guest = program.start(GuestConfig(OUR, MEMORY, entropy=bytes, clock=lambda: now, slices=4 * times))
+    assert isinstance(guest, Fiber)
+    assert poll(guest) is Poll.RECEIVE, guest.end
+    script = Script(NECTAR)
+    for handle in range(1, times + 1):
+        for _ in range(10):
+            native_call(script, RANDOM)
+        native_call(script, SLEEP, NOW)
+        native_call(script, BLOCK, handle)
+    guest.resume(arrival(script.body()))
+    for _ in range(times):
+        assert poll(guest) is Poll.CALL, guest.end
+        guest.effects.clear()
+        now += NOW
+        guest.resume(None)
+    assert poll(guest) is Poll.RECEIVE, guest.end
 
 
 def test_statistics_say_what_its_memories_really_take(engine: Engine) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -11,10 +12,10 @@ import pytest
 
 from kernel.contract.address import Address
 from kernel.contract.errors import BadModule, GuestLimit, GuestTrap
-from kernel.contract.guest import Arrival, Failure, SendAndHear
+from kernel.contract.guest import Arrival, Failure, SendAndHear, StopHearing
 from kernel.contract.http import HttpCall, HttpFailure, ServerAnswer
 from kernel.contract.limits import MAX_BLOB_BYTES
-from kernel.contract.message import LazyLoadBlob, Request, Response
+from kernel.contract.message import LazyLoadBlob, Reason, Request, Response, SendError, SendErrorKind
 from kernel.wasm.engine import Engine
 from kernel.wasm.wasi import http, io
 from kernel.wasm.wasi.exchanges import Exchanges
@@ -28,6 +29,7 @@ from kernel.wasm.wasi.http import (
     OutgoingRequest,
     RequestOptions,
 )
+from kernel.wasm.wasi.http_errors import error_code
 from kernel.wasm.wasi.state import MAX_HELD_BYTES, InputStream, IoError, OutputStream, Pollable, WasiState
 from tests.kernel.wasm import component_texts
 from tests.kernel.wasm.component_texts import guest_component, trap_of
@@ -59,10 +61,18 @@ class Guest:
     def __init__(self) -> None:
         self.now = 5
         self.asked: list[SendAndHear] = []
-        self.exchanges = Exchanges(Servers(), self.asked.append)
+        self.forgotten: list[int] = []
+        """What it does not want any more, by the numbers of what it has asked."""
+        self.exchanges = Exchanges(Servers(), self._send)
         self.state = WasiState(
             lambda _verbosity, _data: None, bytes, lambda: 1, lambda: self.now, None, 16, self.exchanges
         )
+
+    def _send(self, effect: SendAndHear | StopHearing) -> None:
+        if isinstance(effect, SendAndHear):
+            self.asked.append(effect)
+        else:
+            self.forgotten.append(effect.number)
 
     def new(self, kind: type, name: str, *parameters: Any) -> Any:
         """The resource that a call makes."""
@@ -78,7 +88,7 @@ class Guest:
         return found
 
     def handle(self, request: OutgoingRequest) -> FutureIncomingResponse:
-        """SendAndHear; the guest gives the request away."""
+        """Ask; the guest gives the request away."""
         self.state.take(self.handle_of(request), OutgoingRequest.kind)
         case, future = HANDLE(self.state, request, None)
         assert case == 0
@@ -365,3 +375,19 @@ def test_whatever_a_guest_does_nothing_is_held_of_what_it_has_dropped(seed: int)
     assert guest.state.has_space(MAX_HELD_BYTES)
     assert guest.exchanges.unheard_bytes == 0
     assert all(isinstance(each.request, Request) for each in guest.asked)
+    assert sorted(guest.forgotten) == sorted(each.number for each in guest.asked), "each once"
+
+
+class Memory(bytearray):
+    """Bytes that can be looked for."""
+
+
+def test_errors_that_nobody_has_looked_at_keep_nothing_of_what_was_asked(guest: Guest) -> None:
+    future = guest.handle(guest.request())
+    memory = Memory(1000)
+    kept, request = weakref.ref(memory), Request(False, 5, b"ask")
+    error = SendError(SendErrorKind.OFFLINE, OUR, request, LazyLoadBlob(None, memory), Reason.NO_CAPABILITY)
+    guest.exchanges.hear(1, Failure(error, None))
+    del memory, error
+    assert kept() is None
+    assert guest.get(future) == (0, (1, error_code(HttpFailure("internal-error", "why"))))

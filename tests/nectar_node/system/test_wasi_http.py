@@ -12,7 +12,9 @@ import pytest
 from kernel.contract.address import ProcessId
 from kernel.contract.guest import Arrival, Failure
 from kernel.contract.process import Waiting
+from nectar_node.base.system_processes import HTTP_CLIENT
 from nectar_node.http.fetching import requests as fetch_requests
+from nectar_node.system.http_client import HttpClient
 from testnet.faults.refusal import Refusal
 from testnet.model.internet import WebAnswer, WebRequest
 from testnet.model.where import Where
@@ -181,6 +183,22 @@ def test_requests_that_are_forgotten_leave_nothing(web: Web) -> None:
     web.sim.rest(60.0)
     process = web.node.core.kernel.processes[ProcessId("main", "web", "x.nec")]
     assert (process.asks, process.outstanding, len(process.mailbox)) == ({}, set(), 0)
+
+
+def test_a_request_that_is_forgotten_ends_at_the_client_too(web: Web) -> None:
+    client = web.node.core._system.by_id[HTTP_CLIENT]
+    assert isinstance(client, HttpClient)
+    assert web.tell("leave api.example.com /never") == "left"
+    assert (client._calls, client._of) == ({}, {})
+    assert client.next_deadline() is None
+
+
+def test_a_request_that_is_forgotten_leaves_its_turn_to_the_next(web: Web) -> None:
+    began = web.sim.now
+    for _ in range(200):
+        assert web.tell("leave api.example.com /never") == "left"
+    assert web.ask() == "201 3 6 x-a=1"
+    assert web.sim.now - began < 20.0
 
 
 def test_a_body_at_the_clients_limit_comes_whole_and_one_beyond_is_an_error(
