@@ -107,6 +107,13 @@ class Shelf:
         if self._held.pop(hash, None) is not None:
             self._changed[RELEASES, hash.hex()] = None
 
+    def forget(self, package: PackageId) -> None:
+        """Forget all that is known of a package: its releases, and the newest head."""
+        for held in self.of(package):
+            self.remove(held.hash)
+        if self._heads.pop(package, None) is not None:
+            self._changed[HEADS, str(package)] = None
+
     def get(self, hash: bytes) -> HeldRelease | None:
         """Return what is here under the hash of a document."""
         return self._held.get(hash)
@@ -173,7 +180,8 @@ class Shelf:
 
     def _row(self, kind: str, key: str) -> Row:
         if kind == HEADS:
-            return Row(HEADS, key, self._heads[PackageId.parse(key)].encode())
+            signed = self._heads.get(PackageId.parse(key))
+            return Row(HEADS, key, None if signed is None else signed.encode())
         held = self._held.get(bytes.fromhex(key))
         return Row(RELEASES, key, None) if held is None else held.row()
 

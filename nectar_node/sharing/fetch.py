@@ -22,7 +22,7 @@ from nectar_node.releases.errors import BadRelease, Downgrade, NotProven
 from nectar_node.releases.files import piece_hash
 from nectar_node.releases.head import SignedHead, can_be_proven, read_head_untrusted
 from nectar_node.releases.limits import MAX_DOCUMENT_BYTES, MAX_HEAD_BYTES, PIECE_BYTES
-from nectar_node.releases.rules import Chain, check_head
+from nectar_node.releases.rules import Chain, check_head, check_link
 from nectar_node.sharing.parts import Parts, PartsStage, PartToken
 from nectar_node.sharing.pieces import Piece
 from nectar_node.sharing.sources import ReleaseSource, Sources
@@ -329,29 +329,16 @@ class Fetch:
         hash, wanted, seen = document_hash(document), self.order.version, self._around.seen(self._package)
         try:
             release = self._chain.add_untrusted(document)
+            check_link(release, hash, None if seen is None else seen.head)
         except BadRelease as error:
             self._fail(FAILED, str(error))
             return
-        if seen is not None and self._forks(release, hash, seen):
-            self._fail(
-                FAILED,
-                f"{self._publisher} has signed two different releases of {self._package} with the number "
-                f"{seen.head.number}, the one that this node has seen and another one: ask its publisher.",
-            )
-        elif self._found is None and (wanted is None or release.version == wanted):
+        if self._found is None and (wanted is None or release.version == wanted):
             self._found = release, hash, document
         elif self._found is None and wanted is not None and self._chain.has_passed(wanted):
             self._fail(NOT_FOUND, f"{self._package} has no version {wanted} that {self._publisher} has published.")
         if seen is None or release.number <= seen.head.number + 1:
             self._linked = True
-
-    @staticmethod
-    def _forks(release: Release, hash: bytes, seen: SignedHead) -> bool:
-        """Return whether a release cannot be of the chain with the head that this node has seen."""
-        number, document = seen.head.number, seen.head.document
-        return (release.number == number and hash != document) or (
-            release.number == number + 1 and release.before != document
-        )
 
     # --- what to do next --------------------------------------------------------------------------------------------
 
@@ -446,7 +433,7 @@ class Fetch:
         while self.outcome is None and not (self._found is not None and self._linked):
             wanted = self._chain.wanted
             if wanted is None:
-                self._linked = True  # the chain has ended before it came to the head that was seen: `_forks` has judged
+                self._linked = True  # the chain has ended before it came to the head that was seen: `check_link` has judged
                 if self._found is None:
                     self._fail(NOT_FOUND, f"{self._package} has no version {self.order.version}.")
                 continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +10,7 @@ import pytest
 
 from kernel.contract.address import PackageId
 from kernel.wasm.engine import Engine
-from nectar_node.packages.boot import Boot
-from nectar_node.packages.startable import read_startable
+from nectar_node.launcher.boot_options import DEFAULT_OPTIONS, encode_options
 from nectar_node.releases.document import AskedRight, Release
 from tests.kernel.wasm.guests import wat
 from tests.nectar_node.cli.published import Publisher, package
@@ -82,7 +80,7 @@ def test_a_time_far_in_the_future_is_no_release(node: RealNode, ann: Publisher) 
 
 def test_a_release_that_asks_for_more_than_it_says_is_refused(node: RealNode, ann: Publisher) -> None:
     ann.publish("1.0.0", asks=("timer:distro:sys", "net:distro:sys"))
-    said = replace(ann.releases[-1].metadata, asks=(AskedRight("timer:distro:sys", "to wait"),))
+    said = replace(ann.releases[-1].metadata, asks=(AskedRight("network", ""), AskedRight("timer:distro:sys", "to wait")))
     ann.releases[-1] = replace(ann.releases[-1], metadata=said)
     sentence = node.fails("install", ann.zip(ann.folder_of("1.0.0"), 1, ANN), "--grant", "all")
     assert "asks for net:distro:sys, which its release does not say" in sentence
@@ -159,7 +157,7 @@ def test_consent_to_an_unsigned_package_is_none_to_the_signed_one_and_the_other_
     assert "it would take the place of" in sentence
     node.does("install", signed, "--grant", "all", "--replace")
     claims = asking(package(tmp_path / "again", "chess:ann.test", "1.1.0"), "kernel:distro:sys")
-    sentence = node.fails("install", claims, "--unsigned")
+    sentence = node.nectar("install", claims, "--unsigned").err
     assert "it asks for kernel (kernel:distro:sys)" in sentence
     assert "it would take the place of" in sentence
 
@@ -193,9 +191,8 @@ def test_what_was_fetched_and_not_installed_can_be_removed(node: RealNode, ann: 
 
 def test_a_package_that_every_boot_starts_is_said_to_come_back(node: RealNode, tmp_path: Path) -> None:
     folder = package(tmp_path / "box", "box:local", "1.0.0")
-    node.folder.boot.write_text(json.dumps({"packages": [str(folder)]}))
+    node.folder.boot.write_text(encode_options(replace(DEFAULT_OPTIONS, packages=(folder,))).decode())
     node.does("install", folder)
     ended = node.nectar("uninstall", "box")
     assert ended.code == 0
     assert "comes back at the next boot" in ended.err
-    assert Boot and read_startable
