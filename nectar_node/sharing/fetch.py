@@ -31,6 +31,7 @@ from nectar_node.sharing.wire.limits import (
     GRACE_SECONDS,
     HEAD_SECONDS,
     MAX_HEAD_ASKS,
+    MAX_LATER_BYTES,
     MAX_PIECES,
     PATIENCE_SECONDS,
     PIECE_SECONDS,
@@ -98,6 +99,8 @@ class FetchedRelease:
     hash: bytes
     """That of its document."""
     document: bytes
+    later: tuple[bytes, ...]
+    """The documents that lead to it from the head, the newest first: whoever serves it to others needs them, too."""
     fetched: int
     """Bytes of pieces that came from other nodes."""
 
@@ -173,6 +176,8 @@ class Fetch:
         self._chain: Chain | None = None
         self._found: tuple[Release, bytes, bytes] | None = None
         """The release that is wanted, its hash and its document."""
+        self._later: list[bytes] = []
+        """The documents before it on the way from the head."""
         self._linked = False
         """Whether the chain is known to lead to the head that this node has seen before."""
         self._progress_at = 0.0
@@ -337,6 +342,8 @@ class Fetch:
             self._found = release, hash, document
         elif self._found is None and wanted is not None and self._chain.has_passed(wanted):
             self._fail(NOT_FOUND, f"{self._package} has no version {wanted} that {self._publisher} has published.")
+        elif self._found is None and sum(map(len, self._later)) + len(document) <= MAX_LATER_BYTES:
+            self._later.append(document)
         if seen is None or release.number <= seen.head.number + 1:
             self._linked = True
 
@@ -433,7 +440,9 @@ class Fetch:
         while self.outcome is None and not (self._found is not None and self._linked):
             wanted = self._chain.wanted
             if wanted is None:
-                self._linked = True  # the chain has ended before it came to the head that was seen: `check_link` has judged
+                self._linked = (
+                    True  # the chain has ended before it came to the head that was seen: `check_link` has judged
+                )
                 if self._found is None:
                     self._fail(NOT_FOUND, f"{self._package} has no version {self.order.version}.")
                 continue
@@ -530,7 +539,7 @@ class Fetch:
         assert self._head is not None
         release, hash, document = self._found
         self.phase = FetchPhase.OVER
-        self.outcome = FetchedRelease(self._head, release, hash, document, self.fetched)
+        self.outcome = FetchedRelease(self._head, release, hash, document, tuple(self._later), self.fetched)
 
     def _fail(self, kind: str, sentence: str) -> None:
         if self.outcome is None:

@@ -40,9 +40,7 @@ def ann(tmp_path: Path) -> Publisher:
 
 
 @pytest.mark.parametrize("command", ["install", "publish"])
-def test_a_link_that_leads_out_of_a_package_takes_nothing_along(
-    node: RealNode, tmp_path: Path, command: str
-) -> None:
+def test_a_link_that_leads_out_of_a_package_takes_nothing_along(node: RealNode, tmp_path: Path, command: str) -> None:
     (tmp_path / "key").write_text("secret")
     folder = package(tmp_path / "go", "go:a.nec", "1.0.0")
     (folder / "innocent.txt").symlink_to("../key")
@@ -57,7 +55,13 @@ def test_a_link_within_a_package_is_what_it_leads_to(node: RealNode, tmp_path: P
     assert [each.read_text() for each in (node.folder.path / "packages").rglob("same")] == ["1.0.0"]
 
 
-@pytest.mark.parametrize("name", [b"\xff", b"a" * 200 + b"/" + b"b" * 200 + b"/" + b"c" * 200 + b"/" + b"d" * 200 + b"/" + b"e" * 200 + b"/" + b"f" * 200])
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"\xff",
+        b"a" * 200 + b"/" + b"b" * 200 + b"/" + b"c" * 200 + b"/" + b"d" * 200 + b"/" + b"e" * 200 + b"/" + b"f" * 200,
+    ],
+)
 def test_a_file_whose_name_no_release_can_have_is_named_and_nothing_is_published(
     node: RealNode, tmp_path: Path, name: bytes
 ) -> None:
@@ -80,16 +84,16 @@ def test_a_time_far_in_the_future_is_no_release(node: RealNode, ann: Publisher) 
 
 def test_a_release_that_asks_for_more_than_it_says_is_refused(node: RealNode, ann: Publisher) -> None:
     ann.publish("1.0.0", asks=("timer:distro:sys", "net:distro:sys"))
-    said = replace(ann.releases[-1].metadata, asks=(AskedRight("network", ""), AskedRight("timer:distro:sys", "to wait")))
+    said = replace(
+        ann.releases[-1].metadata, asks=(AskedRight("network", ""), AskedRight("timer:distro:sys", "to wait"))
+    )
     ann.releases[-1] = replace(ann.releases[-1], metadata=said)
     sentence = node.fails("install", ann.zip(ann.folder_of("1.0.0"), 1, ANN), "--grant", "all")
     assert "asks for net:distro:sys, which its release does not say" in sentence
     assert copies(node) == set()
 
 
-def test_a_zip_whose_chain_forks_from_what_was_seen_is_refused(
-    node: RealNode, ann: Publisher, tmp_path: Path
-) -> None:
+def test_a_zip_whose_chain_forks_from_what_was_seen_is_refused(node: RealNode, ann: Publisher, tmp_path: Path) -> None:
     node.does("install", ann.publish("1.0.0"))
     lies = Publisher(ANN, "chess", tmp_path / "lies")
     lies.publish("1.0.0", description="another")
@@ -103,7 +107,9 @@ def test_a_package_with_a_long_history_still_goes_into_a_zip(
 ) -> None:
     monkeypatch.setattr("nectar_node.releases.proof.MAX_PROOF_BYTES", 1200)
     for number in range(5):
-        node.does("publish", package(tmp_path / str(number), "go:a.nec", f"1.{number}.0"), "--zip", tmp_path / f"{number}.zip")
+        node.does(
+            "publish", package(tmp_path / str(number), "go:a.nec", f"1.{number}.0"), "--zip", tmp_path / f"{number}.zip"
+        )
     node.does("install", tmp_path / "4.zip")
 
 
@@ -162,7 +168,9 @@ def test_consent_to_an_unsigned_package_is_none_to_the_signed_one_and_the_other_
     assert "it would take the place of" in sentence
 
 
-def test_a_number_that_locks_a_package_is_forgotten_with_all_of_it(node: RealNode, ann: Publisher, tmp_path: Path) -> None:
+def test_a_number_that_locks_a_package_is_forgotten_with_all_of_it(
+    node: RealNode, ann: Publisher, tmp_path: Path
+) -> None:
     node.does("install", ann.publish("1.0.0"))
     thief = Publisher(ANN, "chess", tmp_path / "thief")
     thief.publish("9.9.9")
