@@ -15,7 +15,6 @@ from nectar_node.releases.head import check_publisher
 from nectar_node.releases.rules import check_new
 from nectar_node.releases.versions import Version
 
-
 MAX_SHOWN = 256
 """Characters of a path in a sentence."""
 

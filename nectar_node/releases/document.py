@@ -104,9 +104,9 @@ class Release:
                 _MAGIC,
                 str(self.package),
                 self.version.text,
-                self.number,
+                int(self.number),  # CBOR has truth values, which Python takes for numbers
                 self.before,
-                self.time,
+                int(self.time),
                 [
                     said.description,
                     said.licence,
@@ -114,7 +114,7 @@ class Release:
                     [list(each) for each in said.interfaces],
                     [list(each) for each in said.asks],
                 ],
-                [[file.path, file.size, file.hash, list(file.pieces)] for file in self.files],
+                [[file.path, int(file.size), file.hash, list(file.pieces)] for file in self.files],
             ]
         )
         if len(data) > MAX_DOCUMENT_BYTES:

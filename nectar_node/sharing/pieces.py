@@ -1,8 +1,8 @@
 """The pieces of a release that are missing: which one is asked of whom, and which are there. Pure.
 
 Each piece is asked of one source. When all are asked for, a source that has room is asked for one that another has been
-asked for too, the oldest first; and one that has nothing to do at all, for one that more have been asked for. So sources
-that stall do not hold up the others, however many they are.
+asked for too, the oldest first; and one that has nothing to do at all, for one that more have been asked for. So
+sources that stall do not hold up the others, however many they are.
 """
 
 from __future__ import annotations

@@ -59,8 +59,8 @@ def _tell_of_failed(answer: Answer) -> None:
         which = failed["version"] or "a new version"
         why = output.one_line(str(failed["trap"])).rstrip(".")
         output.complain(
-            f"{answer['package']}: {which} has failed in its first seconds ({failed['process']}: {why}), so the version "
-            "before runs again."
+            f"{answer['package']}: {which} has failed in its first seconds ({failed['process']}: {why}), so the "
+            "version before runs again."
         )
 
 

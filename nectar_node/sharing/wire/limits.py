@@ -22,8 +22,9 @@ REQUEST_SECONDS = 0.001
 and no disk reads a gigabyte a second for others.
 """
 DOCUMENT_BYTES_OF_REQUEST = 2048
-"""Bytes of a release document whose reading takes as long as a small request, and counts as one: so a node that asks for
-pieces of many large releases in turn takes no more of the one thread than with small requests."""
+"""Bytes of a release document whose reading takes as long as a small request, and counts as one: so a node that asks
+for pieces of many large releases in turn takes no more of the one thread than with small requests.
+"""
 MAX_NODES = 4096
 """Nodes whose rates are remembered: those that asked longest ago go first."""
 

@@ -1,4 +1,4 @@
-"""What a package, its publisher or whoever passes it on may try, on a real node: one sentence, nothing half installed."""
+"""What a package, its publisher or whoever passes it on may try: one sentence, and nothing half installed."""
 
 from __future__ import annotations
 

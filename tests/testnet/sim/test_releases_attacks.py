@@ -1,4 +1,4 @@
-"""What mirrors, peers and disks may do to releases in virtual time: whoever wants one still gets it, and nothing else."""
+"""What mirrors, peers and disks may do to releases: whoever wants one still gets it, and nothing else."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nectar_node.releases import shelf
-from nectar_node.releases.document import Release
+from nectar_node.releases.document import Release, decode_release_untrusted
 from nectar_node.sharing.serving import Serving
 from nectar_node.sharing.wire.limits import DOCUMENT_BYTES_OF_REQUEST
 from net.base.token_buckets import Allowance
@@ -62,11 +62,9 @@ def test_a_peer_that_asks_for_pieces_of_many_large_releases_takes_no_more_than_i
     many = {f"a/{number:03}": b"%d" % number for number in range(300)}
     releases = [publish(lab, f"1.{number}.0", {**many, "only": b"%d" % number}) for number in range(4)]
     decoded = []
-    read = shelf.decode_release_untrusted
-
     def counted(document: bytes) -> Release:
         decoded.append(len(document))
-        return read(document)
+        return decode_release_untrusted(document)
 
     monkeypatch.setattr(shelf, "decode_release_untrusted", counted)
     lab.nodes[ANN].core._sharing._serving._allowance = Allowance(100, 0.05, 10)
