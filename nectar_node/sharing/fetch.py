@@ -379,7 +379,7 @@ class Fetch:
         for name, signed in self._unproven.items():
             if signed.head.number > newest:  # otherwise it may have what is wanted, which is checked by hash
                 why = f"shows a head that {self._publisher} has not signed with the key that it has now"
-                self._drop(self.sources.all[name], why, false=True)
+                self._drop(self.sources.all[name], why, false=self._knows_key)
         if not self._good:
             self._no_head()
             return
@@ -396,6 +396,12 @@ class Fetch:
         _, self._head = by_number[max(by_number)]
         self._chain = Chain(self._head.head)
         self.phase, self._progress_at = FetchPhase.DOCUMENTS, now
+
+    @property
+    def _knows_key(self) -> bool:
+        """Whether the publisher has been spoken to, so that its name record here is not one from before a change."""
+        publisher = self.sources.all.get(self._publisher)
+        return publisher is None or not (publisher.away or publisher.asked)
 
     def _judge(self, now: float) -> None:
         """Check the heads that have come, as soon as the publisher's key is known."""
@@ -432,7 +438,13 @@ class Fetch:
         else:
             kind = OFFLINE if away else NOT_FOUND
             kind = FAILED if any(each.false for each in self.sources.all.values()) else kind
-            self._fail(kind, f"{self._package} cannot be fetched: {self.sources.summary()}.")
+            sentence = f"{self._package} cannot be fetched: {self.sources.summary()}"
+            if self._unproven and not self._knows_key:
+                sentence += (
+                    f"; but the name record of {self._publisher} that is known here may be from before a change of its "
+                    f"key: try again when {self._publisher} or its registrar can be reached"
+                )
+            self._fail(kind, f"{sentence}.")
 
     def _next_document(self, now: float) -> None:
         """Ask for the next document, or begin with the files."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
 
 from nectar_node.releases import shelf
 from nectar_node.releases.document import Release, decode_release_untrusted
+from nectar_node.releases.limits import PIECE_BYTES
 from nectar_node.sharing.serving import Serving
 from nectar_node.sharing.wire.limits import DOCUMENT_BYTES_OF_REQUEST
 from net.base.token_buckets import Allowance
 from testnet.model.lab import NodePlan
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import Simulation
-from tests.testnet.sim.test_releases import ANN, BOB, CID, FILES, NODES, fetched, publish
+from tests.testnet.sim.test_releases import ANN, BOB, CID, FILES, NODES, begin, fetch, fetched, publish
 
 DOT = "dot.nec"
 
@@ -75,3 +77,46 @@ def test_a_peer_that_asks_for_pieces_of_many_large_releases_takes_no_more_than_i
     assert 0 < sum(decoded) <= 2 * 100 * DOCUMENT_BYTES_OF_REQUEST
     assert honest.outcome is not None
     assert honest.outcome.body == "Ok"
+
+
+def test_an_old_name_record_is_said_to_be_a_reason_and_no_mirror_is_blamed(lab: Simulation) -> None:
+    publish(lab, "1.0.0")
+    lab.settle()
+    fetched(lab, DOT)
+    record = lab.nodes[DOT].core.network.record(ANN)
+    lab.leave(ANN)
+    lab.rotate_key(ANN)
+    lab.start(ANN)
+    lab.settle()
+    fetched(lab, BOB)
+    lab.crash(ANN)
+    lab.nodes[CID].core._sharing.key_of = lambda name: None if record is None else record.public_key
+    body = fetch(lab, CID, None, BOB)
+    ((kind, error),) = body["Err"].items()
+    assert kind == "Offline"
+    assert "may be from before a change of its key: try again when ann.nec or its registrar" in error["error"]
+    assert [false for _, _, false in error["dropped"]] == [False]
+
+
+@pytest.mark.parametrize("at", (0, 27, 30, 33, 50))
+def test_a_disk_that_fills_at_any_step_leaves_nothing_half_and_the_next_fetch_goes_on(lab: Simulation, at: int) -> None:
+    publish(lab, "1.0.0")
+    fetched(lab, BOB)
+    release = publish(lab, "1.1.0", {**FILES, "new": Random(3).randbytes(2 * PIECE_BYTES)})
+    disk = lab.node(BOB).disk
+    request = begin(lab, BOB)
+    began = lab.now
+    lab.wait(lambda: lab.now - began >= at * 0.002 or request.outcome is not None, 60.0)
+    disk.capacity = disk._used()
+    lab.wait(lambda: request.outcome is not None, 300.0)
+    assert request.outcome is not None
+    if "Fetched" not in request.outcome.body:
+        ((kind, _),) = request.outcome.body["Err"].items()
+        assert kind in ("Full", "Failed")
+        assert lab.releases(BOB).files(release) is None
+    disk.capacity = 1 << 40
+    lab.rest(1.0)
+    fetched(lab, BOB)
+    assert lab.releases(BOB).files(release) == lab.releases(ANN).files(release)
+    lab.rest(1.0)
+    assert lab.releases(BOB).unfinished == 0
