@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kernel.contract.address import PackageId
 from kernel.wasm.engine import Engine
 from nectar_node.launcher.boot_options import DEFAULT_OPTIONS, encode_options
+from nectar_node.launcher.local_network import LocalNetwork
 from nectar_node.releases.document import AskedRight, Release
+from tests.conformance.lab import PROBE
+from tests.conformance.steps import GET_STATE, SPIN, TRAP, respond, script, set_state, spawn, wait_for
 from tests.kernel.wasm.guests import wat
 from tests.nectar_node.cli.published import Publisher, package
 from tests.nectar_node.cli.real_node import RealNode, real_node
@@ -126,6 +132,51 @@ def test_a_version_that_traps_at_once_costs_none_of_those_that_are_kept(node: Re
     assert node.does("message", "our@echo:chess:ann.test", "hi") == "hi\n"
 
 
+def probes(folder: Path, version: str) -> Path:
+    """The folder of a package `box:local` with a process `a` that does what it is told."""
+    folder.mkdir()
+    shutil.copy(PROBE, folder)
+    asks = ["kv:distro:sys", "sqlite:distro:sys"]
+    entry = {"process_name": "a", "process_wasm_path": f"/{PROBE.name}", "public": True, "request_capabilities": asks}
+    (folder / "manifest.json").write_text(json.dumps([entry]))
+    said = {"package": "box", "publisher": "local", "version": version}
+    (folder / "metadata.json").write_text(json.dumps(said))
+    return folder
+
+
+def tell(node: RealNode, process: str, *steps: Any) -> str:
+    """What a probe answers."""
+    with LocalNetwork(node.network).connect("a.nec") as client:
+        return str(client.request("message", target=f"our@{process}", body=script(*steps).decode())["body"])
+
+
+def test_a_version_that_fails_after_the_answer_is_told_where_versions_are_shown(node: RealNode, tmp_path: Path) -> None:
+    node.does("install", probes(tmp_path / "1", "1.0.0"))
+    node.does("install", probes(tmp_path / "2", "1.1.0"), "--replace")
+    assert listed(node) == [["box:local", "1.1.0", "local"]]
+    with LocalNetwork(node.network).connect("a.nec") as client:
+        failed = client.request("message", target="our@a:box:local", body=script(TRAP).decode(), timeout=60)
+    assert failed["outcome"] != "response"
+    for command in (("list",), ("info", "box")):
+        shown = node.nectar(*command)
+        assert shown.err.startswith("box:local: 1.1.0 has failed in its first seconds (a:box:local: "), shown
+        assert shown.err.endswith("so the version before runs again.\n")
+    assert listed(node) == [["box:local", "1.0.0", "local"]]
+    assert tell(node, "a:box:local", respond("here")) == "here"
+    node.does("install", probes(tmp_path / "3", "1.2.0"), "--replace")
+    assert node.nectar("list").err == ""
+
+
+def test_g23_an_upgrade_waits_for_no_child_that_computes(node: RealNode, tmp_path: Path) -> None:
+    node.does("install", probes(tmp_path / "1", "1.0.0"))
+    tell(node, "a:box:local", spawn("child"), respond())
+    with LocalNetwork(node.network).connect("a.nec") as client:
+        client.send("message", target="our@child:box:local", body=script(SPIN).decode(), timeout=60)
+        ended = node.nectar("upgrade", probes(tmp_path / "2", "1.1.0"), "--replace")
+        assert (ended.code, ended.err) == (0, "Ended with the version before: child:box:local.\n")
+    assert node.running() == {"a:box:local"}
+
+
 # --- what is left ---------------------------------------------------------------------------------------------------
 
 
@@ -143,6 +194,24 @@ def test_what_an_uninstalled_package_has_left_goes_to_no_other_of_its_name_unask
     node.does("install", first)
     node.does("uninstall", "chess", "--purge", "--yes")
     node.does("install", other)
+
+
+def test_databases_and_states_go_with_a_package_that_is_purged(node: RealNode, tmp_path: Path) -> None:
+    node.does("install", probes(tmp_path / "1", "1.0.0"))
+    tell(node, "a:box:local", set_state("saved"), respond())
+    id = {"package_name": "box", "publisher_node": "local"}
+    for process, db in (("kv:distro:sys", "scores"), ("sqlite:distro:sys", "games")):
+        body = json.dumps({"package_id": id, "db": db, "action": "Open"})
+        tell(node, "a:box:local", wait_for(f"our@{process}", body, expects=10), respond())
+    left = node.does("uninstall", "box").splitlines()[1]
+    assert left == "What it has left stays: 1 drive, 2 databases, 1 saved state."
+    removed = node.does("uninstall", "box:local", "--purge", "--yes").splitlines()
+    assert removed[0] == "box:local was not installed, and what was here of it is removed."
+    assert "2 databases, 1 saved state" in removed[1]
+    assert json.loads(node.does("state", "list", "--json"))["states"] == []
+    node.does("install", probes(tmp_path / "2", "1.0.0"))
+    assert "saved" not in tell(node, "a:box:local", GET_STATE, respond())
+    assert node.does("uninstall", "box") == "box:local is uninstalled: 1 process ended.\n"
 
 
 def test_what_was_granted_to_a_package_ends_with_it(node: RealNode, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from kernel.wasm.engine import Engine
 from nectar_node.packages.decisions import Decision
 from tests.conformance.lab import SimLab, SimProbe
-from tests.conformance.steps import SPIN, TRAP, respond, spawn
+from tests.conformance.steps import TRAP, respond
 from tests.nectar_node.core.test_upgrades import PROBES, install, runs, version, versions
 
 
@@ -35,6 +35,7 @@ def uninstall(lab: SimLab) -> None:
     lab.our.go_on()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "after"),
     [
@@ -70,20 +71,3 @@ def test_g26_after_a_crash_at_every_write_what_is_installed_is_what_runs(
         if needed < left:
             break
     assert seen == after
-
-
-def test_g23_an_upgrade_waits_for_no_child_that_computes(replayable: Engine, tmp_path: Path) -> None:
-    lab = SimLab(replayable, tmp_path, 1)
-    install(lab, 1, "a")
-    lab.rest()
-    SimProbe(lab, lab.our, "a").ask(spawn("child"), respond())
-    SimProbe(lab, lab.our, "child").begin(SPIN)
-    lab.rest()
-    began = lab.now
-    install(lab, 2, "a")
-    assert SimProbe(lab, lab.our, "a").ask(respond("here")).body == "here"
-    assert lab.now - began < 1.0
-    assert (versions(lab.our), runs(lab.our)) == (["1.0.0", "2.0.0"], "2.0.0")
-    assert [each.process for each in lab.our.core.kernel.processes] == ["a"]
-
-

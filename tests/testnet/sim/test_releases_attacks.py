@@ -64,6 +64,7 @@ def test_a_peer_that_asks_for_pieces_of_many_large_releases_takes_no_more_than_i
     many = {f"a/{number:03}": b"%d" % number for number in range(300)}
     releases = [publish(lab, f"1.{number}.0", {**many, "only": b"%d" % number}) for number in range(4)]
     decoded = []
+
     def counted(document: bytes) -> Release:
         decoded.append(len(document))
         return decode_release_untrusted(document)
@@ -113,7 +114,7 @@ def test_a_disk_that_fills_at_any_step_leaves_nothing_half_and_the_next_fetch_go
     if "Fetched" not in request.outcome.body:
         ((kind, _),) = request.outcome.body["Err"].items()
         assert kind in ("Full", "Failed")
-        assert lab.releases(BOB).files(release) is None
+        assert lab.releases(BOB).files(release) in (None, lab.releases(ANN).files(release))
     disk.capacity = 1 << 40
     lab.rest(1.0)
     fetched(lab, BOB)
