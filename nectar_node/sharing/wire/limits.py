@@ -10,6 +10,8 @@ MAX_LINE_BYTES = 512
 """Bytes of a package's description in one: its first line, cut."""
 MAX_WORD_BYTES = 128
 """Bytes of what somebody searches for."""
+MAX_PACKAGE_BYTES = 512
+"""Bytes of the id of a package: 63 of its name, 251 of its publisher's, and a colon, are the longest."""
 
 MAX_REQUESTS = 32
 """Requests of one node that wait for the disk; a fetch has eight."""

@@ -204,7 +204,7 @@ def test_databases_and_states_go_with_a_package_that_is_purged(node: RealNode, t
         body = json.dumps({"package_id": id, "db": db, "action": "Open"})
         tell(node, "a:box:local", wait_for(f"our@{process}", body, expects=10), respond())
     left = node.does("uninstall", "box").splitlines()[1]
-    assert left == "What it has left stays: 1 drive, 2 databases, 1 saved state."
+    assert left == "What it has left stays: 2 databases, 1 saved state."
     removed = node.does("uninstall", "box:local", "--purge", "--yes").splitlines()
     assert removed[0] == "box:local was not installed, and what was here of it is removed."
     assert "2 databases, 1 saved state" in removed[1]

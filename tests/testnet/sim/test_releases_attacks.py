@@ -121,3 +121,10 @@ def test_a_disk_that_fills_at_any_step_leaves_nothing_half_and_the_next_fetch_go
     assert lab.releases(BOB).files(release) == lab.releases(ANN).files(release)
     lab.rest(1.0)
     assert lab.releases(BOB).unfinished == 0
+
+
+def test_a_page_of_packages_ends_behind_the_longest_name_that_there_is(lab: Simulation) -> None:
+    longest = f"{'a' * 63}:{'.'.join(['b' * 62] * 4)}"
+    search = {"Search": {"word": "", "after": longest}}
+    publish(lab, "1.0.0")
+    assert lab.ask(BOB, f"{ANN}@packages:distro:sys", search, 60).body["Found"][0][0] == "chess:ann.nec"
