@@ -58,7 +58,17 @@ def package_row(core: NodeCore, package: PackageId) -> dict[str, object]:
         "origin": origin,
         "processes": sum(each.package_id == package for each in core.kernel.processes),
         "runs": running is not None,
+        "failed": _failed_row(core, package),
     }
+
+
+def _failed_row(core: NodeCore, package: PackageId) -> dict[str, object] | None:
+    """Return the new version that has failed in its first seconds, so that the one before runs again; None: none."""
+    trial = core.failed_versions.get(package)
+    if trial is None or trial.failed is None:
+        return None
+    process, trap = trial.failed
+    return {"version": trial.version, "process": str(process), "trap": trap}
 
 
 def info_row(core: NodeCore, package: PackageId, asked: Package | None, allowed: Package | None) -> dict[str, object]:

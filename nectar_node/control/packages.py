@@ -196,14 +196,19 @@ class Packages:
             elif installed is not None:
                 core.installed.add(wanted.id, installed)
 
+        versions, answered = core.installed.of(wanted.id), False
+
         def go_back() -> None:
             core.decisions.decide(wanted.id, decided)
-            if installed is not None:
+            if installed is not None and not answered:
+                core.installed.put_back(wanted.id, versions)
+            elif installed is not None:  # the files of the oldest one may be gone by now
                 core.installed.go_back(wanted.id)
 
         trial = None
         if before is not None and before.digest != allowed.digest and not fields.keep:
-            trial = Trial(before, Waiter(), go_back, not fields.single)
+            name = "" if installed is None else installed.version
+            trial = Trial(before, Waiter(), go_back, name, not fields.single)
         try:
             ended = await self.install(
                 allowed, whole=not fields.single, copied=not had_copy, note=note, trial=trial, client=client
@@ -220,6 +225,7 @@ class Packages:
             if not had_copy:
                 await trio.to_thread.run_sync(discard_copy, allowed)
             raise RolledBack(_rolled_back(wanted, *trial.failed))
+        answered = True
         await self._kept()
         replaced = before is not None and before.folder != allowed.folder and not self.is_kept(before.folder)
         return {

@@ -12,9 +12,10 @@ from nectar_node.core.core import NodeCore
 from nectar_node.packages.manifest import Package
 from nectar_node.releases.document import document_hash
 from nectar_node.releases.errors import BadRelease, NotProven
+from nectar_node.releases.files import PROOF_FILE
 from nectar_node.releases.head import can_be_proven
-from nectar_node.releases.proof import MAX_PROOF_BYTES, PROOF_FILE, ReleaseProof, read_proof_untrusted
-from nectar_node.releases.rules import check_head
+from nectar_node.releases.proof import MAX_PROOF_BYTES, ReleaseProof, read_proof_untrusted
+from nectar_node.releases.rules import check_head, check_link
 from nectar_node.releases.shelf import HeldRelease, Shelf
 
 LOOKUP_SECONDS = 10.0
@@ -70,6 +71,8 @@ class Prover:
             )
         seen = shelf.head(package.id)
         check_head(head, key, None if seen is None else seen.head)
+        for release, document in zip(proof.releases, proof.documents, strict=True):
+            check_link(release, document_hash(document), None if seen is None else seen.head)
         shelf.believe(head)
         for document in proof.documents:
             known = shelf.get(document_hash(document))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from nectar_node.core.core import NodeCore
 from nectar_node.packages.contents import discard_folder, with_copy
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.metadata import read_metadata
-from nectar_node.packages.publishing import make_release
+from nectar_node.packages.publishing import check_asks, make_release
 from nectar_node.packages.startable import read_startable
 from nectar_node.releases.errors import BadRelease, Downgrade, OtherContent, Unproven
 from nectar_node.releases.head import can_be_proven
@@ -139,6 +139,7 @@ class Releases:
             )
         if held is not None:
             # What a release may do is decided once for all of its publisher's.
+            check_asks(package, Shelf.release(held), self._core.our)
             fields = structs.replace(fields, origin=str(package.id))
             package = replace(package, origin=Path(str(package.id)))
         self._check_version(package, held, await self._version(package, held))
@@ -207,10 +208,21 @@ class Releases:
             if held is not None:
                 core.shelf.put(held.document, None)
             gone.append(folder)
+        gone += self._unused(package)
         self._turn()
         await self._kept()  # before they are gone: after a crash, nothing may lead to what is not there
         for folder in gone:
             await trio.to_thread.run_sync(discard_folder, folder, self._folder)
+
+    def _unused(self, package: PackageId) -> Iterator[Path]:
+        """Yield the folders of releases that were fetched and are not installed, and forget that they are here."""
+        core, running = self._core, self._core.packages.get(package)
+        for held in core.shelf.of(package) if package.publisher != core.our else ():
+            if held.folder is None or core.installed.uses(Path(held.folder)):
+                continue
+            if running is None or running.folder != Path(held.folder):
+                core.shelf.put(held.document, None)
+                yield Path(held.folder)
 
     # --- going back and ending --------------------------------------------------------------------------------------
 
@@ -244,7 +256,7 @@ class Releases:
 
     async def _on_uninstall(self, _: Client, fields: Fields) -> dict[str, object]:
         async with self._alone:
-            core, package = self._core, self._named(fields)
+            core, package = self._core, self._named(fields, *self._known(purged=fields.purge))
             running, before = core.packages.get(package), list(core.installed.of(package))
             ended = len(core.tree(package))
             core.uninstall(package, trio.current_time())
@@ -256,7 +268,26 @@ class Releases:
             if running is not None and not self._packages.is_kept(running.folder):
                 await trio.to_thread.run_sync(discard_folder, running.folder, self._folder)
             left = await (self._purge.remove(package) if fields.purge else self._purge.left(package))
-            return {"package": str(package), "ended": ended, "purged": fields.purge, **left}
+            if fields.purge and package.publisher != core.our:
+                core.shelf.forget(package)
+            if fields.purge or not any(left.values()):
+                core.decide(package, None, trio.current_time())
+            self._turn()
+            await self._kept()
+            installed = running is not None or bool(before)
+            return {"package": str(package), "installed": installed, "ended": ended, "purged": fields.purge, **left}
+
+    def _known(self, *, purged: bool) -> Iterator[PackageId]:
+        """Yield the packages that are not installed, and of which there is something to be removed: what was fetched
+        of them; and, if all is to be purged, what they have left, and what is remembered of them.
+        """
+        core = self._core
+        for package in core.shelf.packages():
+            if package.publisher != core.our and any(each.folder is not None for each in core.shelf.of(package)):
+                yield package
+        if purged:
+            yield from core.decisions.packages()
+            yield from (each.head.package for each in core.shelf.heads() if each.head.package.publisher != core.our)
 
     # --- publishing -------------------------------------------------------------------------------------------------
 

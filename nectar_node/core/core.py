@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
-from kernel.contract.address import Address, PackageId, ProcessId
+from kernel.contract.address import SYSTEM, Address, PackageId, ProcessId
 from kernel.contract.errors import BadAddress
 from kernel.contract.events import (
     Abandoned,
@@ -380,6 +380,11 @@ class NodeCore:
         """The installed packages; read-only."""
         return self._installer.packages
 
+    @property
+    def failed_versions(self) -> Mapping[PackageId, Trial]:
+        """Of each package the new version that has failed last in its first seconds."""
+        return self._installer.failed
+
     # --- requests of the user ---------------------------------------------------------------------------------------
 
     @_guarded
@@ -422,7 +427,8 @@ class NodeCore:
     def uninstall(self, package: PackageId, now: float) -> None:
         """End all that runs of a package, and forget it, its versions, what was decided about it and what it held.
 
-        Its drives and saved states stay.
+        Its drives and saved states stay, and where it came from is remembered: another of its name is asked about
+        before it gets them.
         """
         self._now = now
         known = self.packages.get(package)
@@ -434,7 +440,9 @@ class NodeCore:
             self._former.forget(process)
         self._installer.forget(package)
         self.installed.remove(package)
-        self.decisions.decide(package, None)
+        decided = self.decisions.of(package)
+        known_origin = decided is not None and package.publisher != SYSTEM.publisher
+        self.decisions.decide(package, Decision(decided.origin) if decided is not None and known_origin else None)
 
     @_guarded
     def decide(self, package: PackageId, decision: Decision | None, now: float) -> None:

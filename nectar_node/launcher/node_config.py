@@ -39,7 +39,7 @@ def make_config(
         advertise=options.advertise,
         routers=options.routers,
         reservations=options.reservations,
-        packages=_packages(name, options),
+        packages=booted_packages(name, options),
         consent=options.consent,
         ready_descriptor=ready_descriptor,
         lifeline=lifeline,
@@ -73,7 +73,8 @@ def _http(options: BootOptions) -> HttpPlace | None:
     return HttpPlace(*options.http, tls, options.http_name, options.rpc_open)
 
 
-def _packages(name: str, options: BootOptions) -> tuple[Path, ...]:
+def booted_packages(name: str, options: BootOptions) -> tuple[Path, ...]:
+    """Return the folders of the packages that a node starts at every boot."""
     if options.packages is None:
         return () if name == REGISTRAR_NAME else shipped_packages(with_pages=options.http is not None)
     return options.packages

@@ -25,9 +25,8 @@ from nectar_node.base.errors import BadPackage
 from nectar_node.base.shipped import is_shipped
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.unpacking import PACKAGES_FOLDER
-from nectar_node.releases.files import FileHasher, ReleaseFile, digest
+from nectar_node.releases.files import PROOF_FILE, FileHasher, ReleaseFile, digest
 from nectar_node.releases.limits import MAX_BYTES, MAX_FILES
-from nectar_node.releases.proof import PROOF_FILE
 
 _READ_BYTES = 1 << 20
 _COPY = re.compile(r"[0-9a-f]{16}|[0-9a-f]{32}|\.new-.*")
@@ -106,7 +105,7 @@ def with_copy(package: Package, node: Path, *, by_hash: bool = False) -> Package
         return package
     if not final.is_dir():
         try:
-            _copy(package.folder, final)
+            _copy(package, final)
         except OSError as error:
             raise BadPackage(f"{package.folder} cannot be copied to {final}: {error.strerror}.") from error
     return replace(package, folder=final, origin=package.source)
@@ -136,8 +135,11 @@ def discard_unused(node: Path, used: Iterable[Path]) -> None:
                 shutil.rmtree(copy, ignore_errors=True)
 
 
-def _copy(folder: Path, final: Path) -> None:
-    """Copy a folder, complete and durable or not at all."""
+def _copy(package: Package, final: Path) -> None:
+    """Copy a package's folder, complete and durable or not at all; raises BadPackage if its files are not any more
+    those of which the package's digest is.
+    """
+    folder, hashed = package.folder, list[ReleaseFile]()
     own_files.make_folder(final.parent.parent)
     made = Path(tempfile.mkdtemp(prefix=".new-", dir=final.parent.parent))
     try:
@@ -146,10 +148,16 @@ def _copy(folder: Path, final: Path) -> None:
         for file, _ in _files(folder):
             target = inner / file.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
+            hasher, size = blake3(), 0
             with file.open("rb") as source, target.open("xb") as copy:
-                shutil.copyfileobj(source, copy, _READ_BYTES)
+                while data := source.read(_READ_BYTES):
+                    hasher.update(data)
+                    size += copy.write(data)
                 copy.flush()
                 os.fsync(copy.fileno())
+            hashed.append(ReleaseFile(file.relative_to(folder).as_posix(), size, hasher.digest()))
+        if digest(hashed) != package.digest:
+            raise BadPackage(f"The files in {folder} have changed while they were copied: try again.")
         made.rename(final.parent)
         own_files.sync_folder(final.parent.parent)
     finally:
@@ -160,11 +168,16 @@ def _files(folder: Path) -> Iterator[tuple[Path, int]]:
     """Yield the regular files below a folder in a fixed order, with their sizes; raises BadPackage and OSError."""
     found: list[tuple[Path, int]] = []
     size = 0
+    inner = folder.resolve()
     for place, folders, names in os.walk(folder, onerror=_raise):
         folders[:] = [each for each in folders if not os.path.islink(os.path.join(place, each))]
         for name in names:
             file = Path(place, name)
             status = file.stat()
+            if file.is_symlink() and inner not in file.resolve().parents:
+                raise BadPackage(
+                    f"{file} leads out of the package, to {file.resolve()}: put the file itself there, or remove it."
+                )
             if stat.S_ISREG(status.st_mode) and file != folder / PROOF_FILE:
                 found.append((file, status.st_size))
                 size += status.st_size

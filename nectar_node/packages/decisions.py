@@ -7,7 +7,7 @@ anybody can give a folder any id.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from kernel.contract.address import Address, PackageId, ProcessId
@@ -48,6 +48,10 @@ class Decisions:
     def of(self, package: PackageId) -> Decision | None:
         """Return the latest decision about a package; None: it was never started."""
         return self._known.get(package)
+
+    def packages(self) -> Iterator[PackageId]:
+        """Yield the packages about which something was decided."""
+        yield from self._known
 
     def decide(self, package: PackageId, decision: Decision | None) -> None:
         """Replace the decision about a package; None: forget it."""

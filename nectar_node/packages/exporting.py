@@ -10,7 +10,7 @@ from pathlib import Path
 from kernel.contract.address import PackageId
 from nectar_node.base.errors import BadPackage
 from nectar_node.packages.manifest import METADATA_FILE
-from nectar_node.releases.proof import PROOF_FILE
+from nectar_node.releases.files import PROOF_FILE
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of all entries, so that the same release is the same zip."""

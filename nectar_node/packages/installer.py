@@ -88,6 +88,8 @@ class Installer:
         self._processes = kernel.processes
         self._trials: dict[PackageId, Trial] = {}
         """New versions in their first seconds, or of which that is not known yet."""
+        self.failed: dict[PackageId, Trial] = {}
+        """Of each package the new version that has failed last, since this boot, until another one is started."""
 
     def may_script(self, package: PackageId, capability: Capability) -> bool:
         """Return whether the user lets the scripts of a package have a capability."""
@@ -126,6 +128,7 @@ class Installer:
         """Forget an installed package, which does not come back at the next boot."""
         self.packages.pop(package, None)
         self._trials.pop(package, None)
+        self.failed.pop(package, None)
         self._unmount(f"/{package}/pkg")
         if self._kept.pop(package, None) is not None:
             self._changed[package] = None
@@ -205,6 +208,9 @@ class Installer:
             for holder, params in entry.grants:
                 self._grants.grant(holder, [Capability(Address(self._our, entry.process), params)])
         self._trials.pop(package.id, None)
+        failed = self.failed.get(package.id)
+        if failed is not None and failed.before is not package:
+            del self.failed[package.id]
         if installation.trial is not None and package.processes:
             first = self._processes.get(package.processes[0])
             installation.trial.until = None if first is None else first.started_at + TRIAL_SECONDS
@@ -223,6 +229,7 @@ class Installer:
             return None
         del self._trials[process.package_id]
         trial.failed = process, why
+        self.failed[process.package_id] = trial
         return trial
 
     def _start(self, entry: ManifestEntry, program: Program) -> None:

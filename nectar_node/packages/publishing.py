@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from kernel.contract.capability import Capability
 from nectar_node.packages.contents import release_files
 from nectar_node.packages.manifest import Package, capability_text, requested_capabilities
 from nectar_node.packages.metadata import PackageMetadata
 from nectar_node.releases.document import AskedRight, Release, ReleaseMetadata, check_metadata, document_hash
 from nectar_node.releases.errors import BadRelease
-from nectar_node.releases.files import ReleaseFile
+from nectar_node.releases.files import ReleaseFile, is_file_path
 from nectar_node.releases.head import check_publisher
 from nectar_node.releases.rules import check_new
 from nectar_node.releases.versions import Version
+
+MAX_SHOWN = 256
+"""Characters of a path in a sentence."""
 
 
 def make_release(package: Package, said: PackageMetadata, newest: Release | None, our: str, time: int) -> Release:
@@ -40,6 +46,10 @@ def _check_manifest(package: Package, files: tuple[ReleaseFile, ...]) -> None:
     if package.unknown_keys:
         keys = ", ".join(map(repr, package.unknown_keys))
         raise BadRelease(f"The manifest.json of {package.id} has unknown keys: {keys}. Mend it before you publish.")
+    for file in files:
+        if not is_file_path(file.path):
+            path = file.path.encode(errors="replace").decode()
+            raise BadRelease(f"{path[:MAX_SHOWN]!r}: a release cannot have a file of that name. Rename or remove it.")
     there = {file.path for file in files}
     for entry in package.entries:
         if entry.wasm_path.strip("/") not in there:
@@ -50,5 +60,25 @@ def _check_manifest(package: Package, files: tuple[ReleaseFile, ...]) -> None:
 
 
 def _asked(package: Package, reasons: dict[str, str], our: str) -> tuple[AskedRight, ...]:
-    texts = (capability_text(each, our) for entry in package.entries for each in requested_capabilities(entry, our))
+    texts = (capability_text(each, our) for each in _requested(package, our))
     return tuple(AskedRight(text, reasons.get(text, "")) for text in dict.fromkeys(texts))
+
+
+def _requested(package: Package, our: str) -> Iterator[Capability]:
+    for entry in package.entries:
+        yield from requested_capabilities(entry, our)
+    yield from package.scripts
+
+
+def check_asks(package: Package, release: Release, our: str) -> None:
+    """Raise BadRelease if a package asks for what its release does not say, which is what people read before they
+    fetch it.
+    """
+    said = {each.capability for each in release.metadata.asks}
+    for each in _requested(package, our):
+        text, publishers = capability_text(each, our), capability_text(each, package.id.publisher)
+        if said.isdisjoint((text, publishers)):
+            raise BadRelease(
+                f"{package.id} {release.version} asks for {text}, which its release does not say: its publisher has "
+                "erred, or deceives."
+            )

@@ -22,6 +22,8 @@ class Trial:
     """The token of the `Installed` that tells when that one runs again."""
     go_back: Callable[[], None]
     """Takes back what was decided and noted about the new version; called in the step that starts the one before."""
+    version: str = ""
+    """The new version by semver; empty: it names none."""
     whole: bool = True
     """As in `NodeCore.install`."""
     until: float | None = None

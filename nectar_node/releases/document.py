@@ -16,7 +16,7 @@ from blake3 import blake3
 from kernel.contract.address import PackageId
 from kernel.contract.errors import BadAddress
 from nectar_node.releases.errors import BadRelease
-from nectar_node.releases.files import HASH_BYTES, ReleaseFile, digest, in_order, piece_count
+from nectar_node.releases.files import HASH_BYTES, ReleaseFile, digest, in_order, is_file_path, piece_count
 from nectar_node.releases.limits import (
     MAX_ASK_BYTES,
     MAX_ASKS,
@@ -29,7 +29,7 @@ from nectar_node.releases.limits import (
     MAX_INTERFACES_BYTES,
     MAX_LICENCE_BYTES,
     MAX_NUMBER,
-    MAX_PATH_BYTES,
+    MAX_TIME,
 )
 from nectar_node.releases.versions import Version
 from nectar_node.storage.operations import is_part
@@ -39,7 +39,6 @@ from net.base.errors import BadCbor
 _MAGIC = "nectar release 1"
 _MAX_ITEMS = 1 << 17
 """Items of a document: five for each file, a hash for each piece, and what it says of itself."""
-_MAX_TIME = (1 << 63) - 1
 
 
 class ApiFile(NamedTuple):
@@ -105,9 +104,9 @@ class Release:
                 _MAGIC,
                 str(self.package),
                 self.version.text,
-                self.number,
+                int(self.number),  # CBOR has truth values, which Python takes for numbers
                 self.before,
-                self.time,
+                int(self.time),
                 [
                     said.description,
                     said.licence,
@@ -115,7 +114,7 @@ class Release:
                     [list(each) for each in said.interfaces],
                     [list(each) for each in said.asks],
                 ],
-                [[file.path, file.size, file.hash, list(file.pieces)] for file in self.files],
+                [[file.path, int(file.size), file.hash, list(file.pieces)] for file in self.files],
             ]
         )
         if len(data) > MAX_DOCUMENT_BYTES:
@@ -129,11 +128,14 @@ def document_hash(document: bytes) -> bytes:
 
 
 def decode_release_untrusted(document: bytes) -> Release:
-    """Return the release that a document describes; raises BadRelease."""
+    """Return the release that a document describes; raises BadRelease. A release has one document, to the byte."""
     try:
         if len(document) > MAX_DOCUMENT_BYTES:
             raise _Wrong(f"it is larger than {MAX_DOCUMENT_BYTES >> 20} MiB")
-        return _release(loads_untrusted(document, items=_MAX_ITEMS, depth=5))
+        release = _release(loads_untrusted(document, items=_MAX_ITEMS, depth=5))
+        if release.encode() != document:
+            raise _Wrong("it is not written as release documents are")
+        return release
     except (BadCbor, BadAddress, _Wrong) as error:
         raise BadRelease(f"This is not a release document: {error}.") from error
 
@@ -150,7 +152,7 @@ def _release(fields: object) -> Release:
             raise _Wrong("it has other fields")
     if magic != _MAGIC:
         raise _Wrong("it is of another version of the format")
-    if not 1 <= number <= MAX_NUMBER or not 0 <= time <= _MAX_TIME:
+    if not 1 <= number <= MAX_NUMBER or not 0 <= time <= MAX_TIME:
         raise _Wrong("a number is out of range")
     if (before is None) != (number == 1) or (before is not None and len(before) != HASH_BYTES):
         raise _Wrong("it does not name the release before it")
@@ -226,7 +228,7 @@ def _file(fields: object) -> ReleaseFile:
             pass
         case _:
             raise _Wrong("a file has four fields")
-    if _bytes(path) > MAX_PATH_BYTES or not all(is_part(part) for part in path.split("/")):
+    if not is_file_path(path):
         raise _Wrong(f"{path[:256]!r} is not a path in a package's folder")
     count = piece_count(size)
     hashes = tuple(each for each in pieces if isinstance(each, bytes) and len(each) == HASH_BYTES)

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 
 from blake3 import blake3
 
-from nectar_node.releases.limits import PIECE_BYTES
+from nectar_node.releases.limits import MAX_PATH_BYTES, PIECE_BYTES
+from nectar_node.storage.operations import is_part
 
 HASH_BYTES = 32
 """Bytes of a BLAKE3 hash."""
+PROOF_FILE = ".release"
+"""The file beside a release's files that proves it (`nectar_node.releases.proof`); it is none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,12 @@ class ReleaseFile:
     def piece_size(self, number: int) -> int:
         """Return the bytes of its piece with that number, from 0."""
         return min(PIECE_BYTES, self.size - number * PIECE_BYTES)
+
+
+def is_file_path(path: str) -> bool:
+    """Return whether a file of a release can have a path."""
+    fits = len(path.encode(errors="replace")) <= MAX_PATH_BYTES and path != PROOF_FILE
+    return fits and all(is_part(part) for part in path.split("/"))
 
 
 def piece_count(size: int) -> int:

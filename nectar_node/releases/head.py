@@ -16,7 +16,7 @@ from kernel.contract.errors import BadAddress
 from nectar_node.releases.document import Release, document_hash
 from nectar_node.releases.errors import BadRelease, NotProven
 from nectar_node.releases.files import HASH_BYTES
-from nectar_node.releases.limits import MAX_HEAD_BYTES, MAX_NUMBER
+from nectar_node.releases.limits import MAX_HEAD_BYTES, MAX_NUMBER, MAX_TIME
 from net.base.cbor import loads_untrusted
 from net.base.errors import BadCbor
 from net.base.node_names import is_node_name
@@ -26,7 +26,6 @@ _VERSION = 1
 DOMAIN = b"nectar/1 package head"
 """What signatures of heads are for, and of nothing else."""
 _MAX_ITEMS = 8
-_MAX_TIME = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ def check_signature(signed: SignedHead, key: bytes) -> None:
 def _head(fields: object) -> ReleaseHead:
     match fields:
         case [int(version), str(package), int(number), bytes(document), int(time)] if (
-            version == _VERSION and 1 <= number <= MAX_NUMBER and len(document) == HASH_BYTES and 0 <= time <= _MAX_TIME
+            version == _VERSION and 1 <= number <= MAX_NUMBER and len(document) == HASH_BYTES and 0 <= time <= MAX_TIME
         ):
             return ReleaseHead(PackageId.parse(package), number, document, time)
     raise BadRelease("This is not the head of a package.")

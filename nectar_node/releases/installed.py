@@ -85,6 +85,10 @@ class InstalledVersions:
         """Drop the version that is installed, so that the one before is."""
         self._set(package, self.of(package)[:-1])
 
+    def put_back(self, package: PackageId, versions: tuple[InstalledVersion, ...]) -> None:
+        """Note again what was installed before, since a newer version has failed."""
+        self._set(package, versions)
+
     def remove(self, package: PackageId) -> None:
         """Drop all versions of a package."""
         self._set(package, ())

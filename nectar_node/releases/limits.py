@@ -16,6 +16,8 @@ MAX_VERSION_BYTES = 64
 """Characters of a version: a line of a table."""
 MAX_NUMBER = 1_000_000
 """The highest number of a release: one each minute for two years."""
+MAX_TIME = 253_402_300_799
+"""The latest time of a release, in Unix seconds: the end of the year 9999, the last that has a date."""
 MAX_CHAIN = 1024
 """Documents that a reader follows from a head back to the version that it wants."""
 MAX_DESCRIPTION_BYTES = 4096

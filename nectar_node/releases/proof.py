@@ -6,6 +6,7 @@ A file of CBOR beside the package's own files: `[magic, signed head, [document, 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import NamedTuple
 
 import cbor2
@@ -13,16 +14,16 @@ import cbor2
 from nectar_node.releases.document import Release
 from nectar_node.releases.errors import BadRelease
 from nectar_node.releases.head import SignedHead, read_head_untrusted
-from nectar_node.releases.limits import MAX_CHAIN, MAX_DOCUMENT_BYTES
+from nectar_node.releases.limits import MAX_CHAIN, MAX_DOCUMENT_BYTES, MAX_HEAD_BYTES
 from nectar_node.releases.rules import Chain
 from net.base.cbor import loads_untrusted
 from net.base.errors import BadCbor
 
-PROOF_FILE = ".release"
-"""The file's name; it is no file of the release."""
 MAX_PROOF_BYTES = 4 * MAX_DOCUMENT_BYTES
 """Bytes of it: some documents of the largest kind, or a long chain of usual ones."""
 _MAGIC = "nectar release proof 1"
+_OVERHEAD = 16
+"""Bytes that CBOR adds to a document, at most."""
 
 
 class ReleaseProof(NamedTuple):
@@ -36,11 +37,16 @@ class ReleaseProof(NamedTuple):
 
 
 def encode_proof(head: SignedHead, documents: Iterable[bytes]) -> bytes:
-    """Return the bytes that `read_proof_untrusted` reads; raises BadRelease if they are too many."""
-    data = cbor2.dumps([_MAGIC, head.encode(), list(documents)])
-    if len(data) > MAX_PROOF_BYTES:
-        raise BadRelease(f"The proof of {head.head.package} would exceed {MAX_PROOF_BYTES >> 20} MiB.")
-    return data
+    """Return the bytes that `read_proof_untrusted` reads. Of a history that is too long for it the oldest `documents`
+    are left out, which come last: the newest one says what the package consists of.
+    """
+    room, kept = MAX_PROOF_BYTES - MAX_HEAD_BYTES, list[bytes]()
+    for document in islice(documents, MAX_CHAIN):
+        room -= len(document) + _OVERHEAD
+        if room < 0:
+            break
+        kept.append(document)
+    return cbor2.dumps([_MAGIC, head.encode(), kept])
 
 
 def read_proof_untrusted(data: bytes) -> ReleaseProof:

@@ -37,6 +37,20 @@ def check_head(signed: SignedHead, key: bytes, seen: ReleaseHead | None) -> None
         )
 
 
+def check_link(release: Release, hash: bytes, seen: ReleaseHead | None) -> None:
+    """Raise OtherContent if a release, the hash of whose document is given, cannot be of one chain with the newest head
+    of its package that this node has believed.
+    """
+    if seen is None:
+        return
+    another = release.number == seen.number and hash != seen.document
+    if another or (release.number == seen.number + 1 and release.before != seen.document):
+        raise OtherContent(
+            f"{seen.package.publisher} has signed two different releases of {seen.package} with the number "
+            f"{seen.number}, the one that this node has seen and another one: ask its publisher which one is meant."
+        )
+
+
 class Chain:
     """Documents from a head that is believed back to a version that is wanted.
 

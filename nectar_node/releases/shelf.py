@@ -10,7 +10,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import cbor2
@@ -31,6 +30,8 @@ RELEASES = "releases"
 """The tables."""
 MAX_ABOUT = 200
 """Characters of a description that lists show: the beginning of its first line."""
+DECODED_BYTES = 16 << 20
+"""Bytes of the documents whose releases stay decoded: hundreds of usual ones, or four of the largest."""
 _MAX_ITEMS = 16
 
 
@@ -107,6 +108,13 @@ class Shelf:
         if self._held.pop(hash, None) is not None:
             self._changed[RELEASES, hash.hex()] = None
 
+    def forget(self, package: PackageId) -> None:
+        """Forget all that is known of a package: its releases, and the newest head."""
+        for held in self.of(package):
+            self.remove(held.hash)
+        if self._heads.pop(package, None) is not None:
+            self._changed[HEADS, str(package)] = None
+
     def get(self, hash: bytes) -> HeldRelease | None:
         """Return what is here under the hash of a document."""
         return self._held.get(hash)
@@ -123,7 +131,12 @@ class Shelf:
     @staticmethod
     def release(held: HeldRelease) -> Release:
         """Return the release that a document describes."""
-        return _decoded(held.document)
+        return _DECODED.of(held.document)
+
+    @staticmethod
+    def is_decoded(held: HeldRelease) -> bool:
+        """Return whether `release` returns it at once; it takes up to a tenth of a second otherwise."""
+        return _DECODED.has(held.document)
 
     def packages(self) -> set[PackageId]:
         """Return the packages of which there is a release."""
@@ -173,14 +186,38 @@ class Shelf:
 
     def _row(self, kind: str, key: str) -> Row:
         if kind == HEADS:
-            return Row(HEADS, key, self._heads[PackageId.parse(key)].encode())
+            signed = self._heads.get(PackageId.parse(key))
+            return Row(HEADS, key, None if signed is None else signed.encode())
         held = self._held.get(bytes.fromhex(key))
         return Row(RELEASES, key, None) if held is None else held.row()
 
 
-@lru_cache(8)
-def _decoded(document: bytes) -> Release:
-    return decode_release_untrusted(document)
+class _Decoded:
+    """The releases that were read last, by their documents."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Release] = {}
+        self._bytes = 0
+
+    def has(self, document: bytes) -> bool:
+        """Return whether it need not be read."""
+        return document in self._known
+
+    def of(self, document: bytes) -> Release:
+        """Return the release that a document describes."""
+        release = self._known.pop(document, None)
+        if release is None:
+            release = decode_release_untrusted(document)
+            self._bytes += len(document)
+        self._known[document] = release
+        while self._bytes > DECODED_BYTES and len(self._known) > 1:
+            oldest = next(iter(self._known))
+            del self._known[oldest]
+            self._bytes -= len(oldest)
+        return release
+
+
+_DECODED = _Decoded()
 
 
 def decode_untrusted(heads: Mapping[str, bytes], releases: Mapping[str, bytes]) -> Shelf:

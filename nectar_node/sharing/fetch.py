@@ -22,7 +22,7 @@ from nectar_node.releases.errors import BadRelease, Downgrade, NotProven
 from nectar_node.releases.files import piece_hash
 from nectar_node.releases.head import SignedHead, can_be_proven, read_head_untrusted
 from nectar_node.releases.limits import MAX_DOCUMENT_BYTES, MAX_HEAD_BYTES, PIECE_BYTES
-from nectar_node.releases.rules import Chain, check_head
+from nectar_node.releases.rules import Chain, check_head, check_link
 from nectar_node.sharing.parts import Parts, PartsStage, PartToken
 from nectar_node.sharing.pieces import Piece
 from nectar_node.sharing.sources import ReleaseSource, Sources
@@ -31,6 +31,7 @@ from nectar_node.sharing.wire.limits import (
     GRACE_SECONDS,
     HEAD_SECONDS,
     MAX_HEAD_ASKS,
+    MAX_LATER_BYTES,
     MAX_PIECES,
     PATIENCE_SECONDS,
     PIECE_SECONDS,
@@ -98,6 +99,8 @@ class FetchedRelease:
     hash: bytes
     """That of its document."""
     document: bytes
+    later: tuple[bytes, ...]
+    """The documents that lead to it from the head, the newest first: whoever serves it to others needs them, too."""
     fetched: int
     """Bytes of pieces that came from other nodes."""
 
@@ -173,6 +176,8 @@ class Fetch:
         self._chain: Chain | None = None
         self._found: tuple[Release, bytes, bytes] | None = None
         """The release that is wanted, its hash and its document."""
+        self._later: list[bytes] = []
+        """The documents before it on the way from the head."""
         self._linked = False
         """Whether the chain is known to lead to the head that this node has seen before."""
         self._progress_at = 0.0
@@ -329,29 +334,18 @@ class Fetch:
         hash, wanted, seen = document_hash(document), self.order.version, self._around.seen(self._package)
         try:
             release = self._chain.add_untrusted(document)
+            check_link(release, hash, None if seen is None else seen.head)
         except BadRelease as error:
             self._fail(FAILED, str(error))
             return
-        if seen is not None and self._forks(release, hash, seen):
-            self._fail(
-                FAILED,
-                f"{self._publisher} has signed two different releases of {self._package} with the number "
-                f"{seen.head.number}, the one that this node has seen and another one: ask its publisher.",
-            )
-        elif self._found is None and (wanted is None or release.version == wanted):
+        if self._found is None and (wanted is None or release.version == wanted):
             self._found = release, hash, document
         elif self._found is None and wanted is not None and self._chain.has_passed(wanted):
             self._fail(NOT_FOUND, f"{self._package} has no version {wanted} that {self._publisher} has published.")
+        elif self._found is None and sum(map(len, self._later)) + len(document) <= MAX_LATER_BYTES:
+            self._later.append(document)
         if seen is None or release.number <= seen.head.number + 1:
             self._linked = True
-
-    @staticmethod
-    def _forks(release: Release, hash: bytes, seen: SignedHead) -> bool:
-        """Return whether a release cannot be of the chain with the head that this node has seen."""
-        number, document = seen.head.number, seen.head.document
-        return (release.number == number and hash != document) or (
-            release.number == number + 1 and release.before != document
-        )
 
     # --- what to do next --------------------------------------------------------------------------------------------
 
@@ -385,7 +379,7 @@ class Fetch:
         for name, signed in self._unproven.items():
             if signed.head.number > newest:  # otherwise it may have what is wanted, which is checked by hash
                 why = f"shows a head that {self._publisher} has not signed with the key that it has now"
-                self._drop(self.sources.all[name], why, false=True)
+                self._drop(self.sources.all[name], why, false=self._knows_key)
         if not self._good:
             self._no_head()
             return
@@ -402,6 +396,12 @@ class Fetch:
         _, self._head = by_number[max(by_number)]
         self._chain = Chain(self._head.head)
         self.phase, self._progress_at = FetchPhase.DOCUMENTS, now
+
+    @property
+    def _knows_key(self) -> bool:
+        """Whether the publisher has been spoken to, so that its name record here is not one from before a change."""
+        publisher = self.sources.all.get(self._publisher)
+        return publisher is None or not (publisher.away or publisher.asked)
 
     def _judge(self, now: float) -> None:
         """Check the heads that have come, as soon as the publisher's key is known."""
@@ -438,7 +438,13 @@ class Fetch:
         else:
             kind = OFFLINE if away else NOT_FOUND
             kind = FAILED if any(each.false for each in self.sources.all.values()) else kind
-            self._fail(kind, f"{self._package} cannot be fetched: {self.sources.summary()}.")
+            sentence = f"{self._package} cannot be fetched: {self.sources.summary()}"
+            if self._unproven and not self._knows_key:
+                sentence += (
+                    f"; but the name record of {self._publisher} that is known here may be from before a change of its "
+                    f"key: try again when {self._publisher} or its registrar can be reached"
+                )
+            self._fail(kind, f"{sentence}.")
 
     def _next_document(self, now: float) -> None:
         """Ask for the next document, or begin with the files."""
@@ -446,7 +452,9 @@ class Fetch:
         while self.outcome is None and not (self._found is not None and self._linked):
             wanted = self._chain.wanted
             if wanted is None:
-                self._linked = True  # the chain has ended before it came to the head that was seen: `_forks` has judged
+                self._linked = (
+                    True  # the chain has ended before it came to the head that was seen: `check_link` has judged
+                )
                 if self._found is None:
                     self._fail(NOT_FOUND, f"{self._package} has no version {self.order.version}.")
                 continue
@@ -543,7 +551,7 @@ class Fetch:
         assert self._head is not None
         release, hash, document = self._found
         self.phase = FetchPhase.OVER
-        self.outcome = FetchedRelease(self._head, release, hash, document, self.fetched)
+        self.outcome = FetchedRelease(self._head, release, hash, document, tuple(self._later), self.fetched)
 
     def _fail(self, kind: str, sentence: str) -> None:
         if self.outcome is None:

@@ -1,7 +1,8 @@
 """The pieces of a release that are missing: which one is asked of whom, and which are there. Pure.
 
-Each piece is asked of one source. When all are asked for, a source that has nothing to do is asked for one that another
-has been asked for too, the oldest first: a source that stalls does not hold up the others.
+Each piece is asked of one source. When all are asked for, a source that has room is asked for one that another has been
+asked for too, the oldest first; and one that has nothing to do at all, for one that more have been asked for. So
+sources that stall do not hold up the others, however many they are.
 """
 
 from __future__ import annotations
@@ -74,7 +75,10 @@ class Pieces:
         if self._waiting and self.under_way < most:
             piece = self._waiting.popleft()
         elif not self._waiting:
-            piece = next((each for each, asked in self._asked.items() if len(asked) == 1 and source not in asked), None)
+            others = [each for each, asked in self._asked.items() if source not in asked]
+            piece = min(others, key=lambda each: len(self._asked[each]), default=None)
+            if piece is not None and len(self._asked[piece]) > 1 and source.asked:
+                piece = None
         if piece is not None:
             self._asked.setdefault(piece, []).append(source)
             source.asked.add(piece)

@@ -19,7 +19,7 @@ from nectar_node.base.system_processes import PACKAGES, TERMINAL
 from nectar_node.contract.actions import LogLine
 from nectar_node.contract.json_shapes import RequestRefused, dump
 from nectar_node.packages.contents import copy_name
-from nectar_node.releases.document import Release
+from nectar_node.releases.document import Release, document_hash
 from nectar_node.releases.head import SignedHead
 from nectar_node.releases.shelf import Shelf
 from nectar_node.sharing.fetch import AskToken, DiskToken, Fetch, FetchedRelease, FetchFailed
@@ -283,8 +283,14 @@ class ReleaseSharing(SystemProcess):
             self._leftovers.end(order.noted)
         self.shelf.believe(outcome.head)
         self.shelf.put(outcome.document, folder)
-        for held in self.shelf.of(outcome.release.package):
-            if held.folder is None and held.hash not in (outcome.hash, outcome.head.head.document):
+        for document in outcome.later:
+            if self.shelf.get(document_hash(document)) is None:
+                self.shelf.put(document, None)
+        # The documents from the head back to the oldest release that is here lead others to it.
+        package = outcome.release.package
+        here = [each.number for each in self.shelf.of(package) if each.folder is not None or each.hash == outcome.hash]
+        for held in self.shelf.of(package) if package.publisher != self.our else ():
+            if held.number < min(here):
                 self.shelf.remove(held.hash)
         self.emit(AskKept(order))
 

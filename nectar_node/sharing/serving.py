@@ -17,6 +17,7 @@ from nectar_node.releases.shelf import HeldRelease, Shelf
 from nectar_node.sharing.parts import file_place
 from nectar_node.sharing.wire.limits import (
     BURST,
+    DOCUMENT_BYTES_OF_REQUEST,
     MAX_NODES,
     MAX_REQUESTS,
     MAX_WAITING_BYTES,
@@ -106,7 +107,10 @@ class Serving:
                 rows = [[str(each.package), each.version.text, each.about] for each in found]
                 self._answer(envelope, {"Found": rows}, None)
             case PieceWanted(release, file, piece):
-                self._read(envelope, self._shelf.get(release), file, piece)
+                held = self._shelf.get(release)
+                if held is not None and held.folder is not None and not self._shelf.is_decoded(held):
+                    self._allowance.take(node, now, len(held.document) // DOCUMENT_BYTES_OF_REQUEST)
+                self._read(envelope, held, file, piece)
 
     def _read(self, envelope: Envelope, held: HeldRelease | None, number: int, piece: int) -> None:
         files = () if held is None or held.folder is None else self._shelf.release(held).files

@@ -27,9 +27,9 @@ class Allowance(Generic[K]):
         """Return the seconds from the time `at` until `key` may do it; 0: it may now."""
         return max(0.0, self._debt(key, at) + self._seconds - self._room)
 
-    def take(self, key: K, at: float) -> None:
-        """Take a token of `key`."""
-        full_at = at + min(self._room, self._debt(key, at) + self._seconds)
+    def take(self, key: K, at: float, count: int = 1) -> None:
+        """Take that many tokens of `key`, or all that it has."""
+        full_at = at + min(self._room, self._debt(key, at) + count * self._seconds)
         self._full_at.pop(key, None)
         self._full_at[key] = full_at
         while self._full_at:

@@ -4,7 +4,9 @@ installed."""
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +73,65 @@ def test_a_release_is_found_killed_in_the_middle_and_installed_from_another_node
     assert answer["outcome"] == "response", answer
     (copy,) = (network.place(BOB).path / "packages").glob(f"*/echo:{ANN}/large")
     assert copy.read_bytes() == (folder / "large").read_bytes()
+
+
+@pytest.mark.long
+def test_ctrl_c_ends_a_fetch_and_the_same_command_goes_on(
+    fresh_network: LocalTestnet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = fresh_network
+    network.options = BootOptions(packages=())
+    network.start((ANN, BOB))
+    where = ["--dir", str(network.folder)]
+    folder = package(tmp_path / "echo", f"echo:{ANN}", "1.0.0", description="Answers.")
+    random_file(folder / "large", SIZE)
+    assert main(["publish", str(folder), "--node", ANN, *where]) == 0
+
+    install = command("install", f"echo:{ANN}", "--node", BOB, folder=network.folder)
+    with subprocess.Popen(install, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as interrupted:
+        until(lambda: fetched_bytes(network, BOB) > 2 * MIB)
+        interrupted.send_signal(signal.SIGINT)
+        _, err = interrupted.communicate(timeout=60)
+    assert (interrupted.returncode, err.count(b"Traceback")) == (130, 0)
+    assert b"is not fetched any more: what has come stays for the next time." in err
+    capsys.readouterr()
+    assert main(["list", "--node", BOB, "--json", *where]) == 0
+    assert json.loads(capsys.readouterr().out)["packages"] == []
+    assert fetched_bytes(network, BOB) > 0
+
+    # Without --on it is all that the node has a connection with.
+    assert main(["search", "answers", "--node", BOB, "--json", *where]) == 0
+    assert [each["on"] for each in json.loads(capsys.readouterr().out)["found"]] == [ANN]
+    assert main(["install", f"echo:{ANN}", "--node", BOB, *where]) == 0
+    assert fetched_bytes(network, BOB) == 0
+
+
+@pytest.mark.long
+def test_g26_a_node_that_is_killed_during_an_upgrade_has_one_version_or_the_other(
+    fresh_network: LocalTestnet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = fresh_network
+    network.options = BootOptions(packages=())
+    network.start((BOB,))
+    where = ["--node", BOB, "--dir", str(network.folder)]
+    assert main(["install", str(package(tmp_path / "0", "echo:local", "1.0.0")), *where]) == 0
+    for number, delay in enumerate((0.0, 0.05, 0.15, 0.3), 1):
+        folder = package(tmp_path / str(number), "echo:local", f"1.{number}.0")
+        random_file(folder / "large", 8 * MIB)
+        words = command("install", str(folder), "--node", BOB, "--replace", folder=network.folder)
+        with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as upgrade:
+            until(lambda: any((network.place(BOB).path / "packages").glob(".new-*")) or upgrade.poll() is not None)
+            time.sleep(delay)
+            network.kill(BOB)
+            upgrade.wait(60)
+        network.add(BOB)
+        capsys.readouterr()
+        assert main(["info", "echo", "--json", *where]) == 0
+        shown = json.loads(capsys.readouterr().out)
+        running = (Path(network.place(BOB).path) / "packages").glob("*/echo:local/version")
+        assert shown["version"] in {each.read_text() for each in running}
+        assert shown["version"] == shown["versions"][0]["version"]
+        assert network.message(BOB, "our@echo:echo:local", '"hi"')["outcome"] == "response"
+        kept = list((network.place(BOB).path / "packages").iterdir())
+        assert not [each for each in kept if each.name.startswith(".new-")]
+        assert len(kept) == len(shown["versions"])

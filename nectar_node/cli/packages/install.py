@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from nectar_node.base.consent import Consent
-from nectar_node.base.errors import BadInput, NeedsConsent
+from nectar_node.base.errors import BadFolder, BadInput, BadPackage, NeedsConsent
 from nectar_node.cli.packages.fetching import FetchRefused
 from nectar_node.cli.packages.listing import PackageName
 from nectar_node.cli.packages.source import FoundPackage, From, Source, find
@@ -17,9 +17,12 @@ from nectar_node.cli.starting.start import START_TIMEOUT, started
 from nectar_node.console import output
 from nectar_node.console.asking import agrees
 from nectar_node.launcher import options
+from nectar_node.launcher.boot_options import kept_options
 from nectar_node.launcher.client import Answer, ControlClient, ControlError
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from nectar_node.launcher.node_config import booted_packages
 from nectar_node.packages import unpacking
+from nectar_node.packages.manifest import read_package
 
 FAILED = 1
 """The exit code if a process has trapped at once."""
@@ -203,15 +206,36 @@ def uninstall(
     """
     if purge and not yes and not agrees(f"Remove {package} with all its files and saved states? [y/N] "):
         raise NeedsConsent(f"{package} is not removed: say --yes if its files and saved states are to be removed.")
-    with LocalNetwork.find(directory).connect(node) as client:
+    place = LocalNetwork.find(directory)
+    with place.connect(node) as client:
         answer = client.request("uninstall", patience=START_TIMEOUT, address=package, purge=purge)
     if as_json:
         output.print_json(answer)
         return 0
     ended = answer["ended"]
-    output.say(f"{answer['package']} is uninstalled: {ended} {'process' if ended == 1 else 'processes'} ended.")
+    if answer["installed"]:
+        output.say(f"{answer['package']} is uninstalled: {ended} {'process' if ended == 1 else 'processes'} ended.")
+    else:
+        output.say(f"{answer['package']} was not installed, and what was here of it is removed.")
     _left(answer)
+    if (named := _named_at_boot(place, node, str(answer["package"]))) is not None:
+        output.complain(
+            f"It comes back at the next boot, since {named} is among the packages that {node} boots with: give "
+            "`nectar boot` the other ones with --package, or --no-packages."
+        )
     return 0
+
+
+def _named_at_boot(place: LocalNetwork, node: str, package: str) -> Path | None:
+    """Return the folder of a package that a node starts at every boot; None: it does not start that."""
+    try:
+        options = kept_options(place.node(node))
+        for folder in booted_packages(node, options):
+            if str(read_package(folder, node).id) == package:
+                return folder
+    except (BadFolder, BadPackage):
+        pass  # the next boot says what is wrong with them
+    return None
 
 
 def _left(answer: Answer) -> None:

@@ -47,7 +47,21 @@ def list_(node: options.Node, directory: options.Directory = DEFAULT_FOLDER, as_
         for each in answer["packages"]
     ]
     output.print_table(_HEADINGS, rows, _HEADINGS[:3], _OPTIONAL, red=(UNSIGNED,))
+    for each in answer["packages"]:
+        _tell_of_failed(each)
     return 0
+
+
+def _tell_of_failed(answer: Answer) -> None:
+    """Tell of a new version that has failed in its first seconds, perhaps after its installation was answered."""
+    failed = answer.get("failed")
+    if isinstance(failed, dict):
+        which = failed["version"] or "a new version"
+        why = output.one_line(str(failed["trap"])).rstrip(".")
+        output.complain(
+            f"{answer['package']}: {which} has failed in its first seconds ({failed['process']}: {why}), so the "
+            "version before runs again."
+        )
 
 
 def info(
@@ -117,6 +131,7 @@ def _show(answer: Answer) -> None:
             for each in answer["releases"]
         ]
         output.print_table(("RELEASE", "NUMBER", "PUBLISHED", "SIZE", "FILES", "DOCUMENT"), releases)
+    _tell_of_failed(answer)
 
 
 def _rights(process: Answer) -> list[tuple[str, str, str]]:

@@ -11,7 +11,7 @@ from nectar_node.console import output
 from nectar_node.launcher import options
 from nectar_node.launcher.client import Answer, ControlClient
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
-from nectar_node.sharing.wire.limits import MAX_WORD_BYTES
+from nectar_node.sharing.wire.limits import MAX_WORD_BYTES, PAGE_RELEASES
 from nectar_node.sharing.wire.messages import (
     BadAnswer,
     FoundRelease,
@@ -106,6 +106,8 @@ def _search(client: ControlClient, our: str, name: str, word: str) -> list[Found
             break
         found += page
         after = str(page[-1].package)
+        if len(page) < PAGE_RELEASES:  # a node that gives them one by one is not followed
+            break
     return found
 
 

@@ -10,6 +10,8 @@ MAX_LINE_BYTES = 512
 """Bytes of a package's description in one: its first line, cut."""
 MAX_WORD_BYTES = 128
 """Bytes of what somebody searches for."""
+MAX_PACKAGE_BYTES = 512
+"""Bytes of the id of a package: 63 of its name, 251 of its publisher's, and a colon, are the longest."""
 
 MAX_REQUESTS = 32
 """Requests of one node that wait for the disk; a fetch has eight."""
@@ -20,6 +22,10 @@ BURST = 2048
 REQUEST_SECONDS = 0.001
 """Seconds until it may send one more: the one thread of a node stands still for a tenth of that for a small request,
 and no disk reads a gigabyte a second for others.
+"""
+DOCUMENT_BYTES_OF_REQUEST = 2048
+"""Bytes of a release document whose reading takes as long as a small request, and counts as one: so a node that asks
+for pieces of many large releases in turn takes no more of the one thread than with small requests.
 """
 MAX_NODES = 4096
 """Nodes whose rates are remembered: those that asked longest ago go first."""
@@ -39,6 +45,9 @@ HEAD_SECONDS = 30
 """Seconds for a source to answer which release is the newest; one that cannot be reached is noticed sooner."""
 MAX_HEAD_ASKS = 3
 """How often a source is asked for its head that restarts, or whose connection breaks, meanwhile."""
+MAX_LATER_BYTES = 16 << 20
+"""Bytes of documents of later releases that are kept beside that of an older one, so that it can be served to others:
+thousands of usual ones. With more of them others get it from nodes that have the newest."""
 GRACE_SECONDS = 3.0
 """Seconds that others have to show a newer head, once a good one is there."""
 DOCUMENT_SECONDS = 120

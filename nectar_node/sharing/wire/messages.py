@@ -31,6 +31,7 @@ from nectar_node.sharing.wire.limits import (
     MAX_ANSWER_BYTES,
     MAX_BODY_BYTES,
     MAX_LINE_BYTES,
+    MAX_PACKAGE_BYTES,
     MAX_SOURCES,
     MAX_WORD_BYTES,
     PAGE_RELEASES,
@@ -145,8 +146,8 @@ def read_request_untrusted(body: bytes) -> PeerRequest | UserRequest:
             file, piece = (number_untrusted(field_untrusted(fields, name), MAX_FILES) for name in ("file", "piece"))
             return PieceWanted(release, file, piece)
         case "Search":
-            word, after = (_short(field_untrusted(fields, name), MAX_WORD_BYTES) for name in ("word", "after"))
-            return SearchWanted(word, after)
+            word = _short(field_untrusted(fields, "word"), MAX_WORD_BYTES)
+            return SearchWanted(word, _short(field_untrusted(fields, "after"), MAX_PACKAGE_BYTES))
         case "Fetch":
             return _order(fields)
         case "Progress":

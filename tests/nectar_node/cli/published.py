@@ -44,13 +44,28 @@ class Publisher:
         self.releases: list[Release] = []
         self._folder = folder
 
-    def publish(self, version: str, code: bytes | None = None, signed_by: Identity | None = None, **said: Any) -> Path:
+    def publish(
+        self,
+        version: str,
+        code: bytes | None = None,
+        signed_by: Identity | None = None,
+        asks: tuple[str, ...] = (),
+        **said: Any,
+    ) -> Path:
         """The zip of the next release."""
         folder = package(self._folder / f"{version}-{len(self.releases)}", self.id, version, code, **said)
+        if asks:
+            manifest = json.loads((folder / "manifest.json").read_text())
+            manifest[0]["request_capabilities"] = list(asks)
+            (folder / "manifest.json").write_text(json.dumps(manifest))
         read = with_digest(read_package(folder, self.identity.name))
         before = self.releases[-1] if self.releases else None
         self.releases.append(make_release(read, read_metadata(read), before, self.identity.name, 1000))
         return self.zip(folder, len(self.releases), signed_by or self.identity)
+
+    def folder_of(self, version: str) -> Path:
+        """The folder of a version."""
+        return next(each for each in self._folder.iterdir() if each.is_dir() and each.name.startswith(f"{version}-"))
 
     def zip(self, folder: Path, number: int, signed_by: Identity) -> Path:
         """A zip of a folder's files, with a head that leads to the release of that number."""
@@ -58,6 +73,7 @@ class Publisher:
         head = head_of(self.releases[number - 1], documents[-1], 1000)
         signed = sign_head(head, self.identity.name, signed_by.sign)
         path = folder.parent / f"{folder.name}.zip"
+        path.unlink(missing_ok=True)
         proof = encode_proof(signed, reversed(documents)).hex()
         write_zip(path, folder, self.id, self.releases[number - 1].version.text, proof)
         return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ from nectar_node.packages.startable import read_startable
 from nectar_node.storage.disk import perform
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.operations import Job, Location
+from nectar_node.storage.package_databases import PackageDatabases
+from nectar_node.storage.package_files import PackageFiles
 from net.contract.events import Probed
 from net.names.identity import Identity
 from net.peering.network import Network, NetworkConfig
@@ -67,7 +70,8 @@ class RealNode:
             NODE, *roots, store, code, lambda: next(ids), guest, kept=kept, ledger=ledger, keeps=str(self.folder.kept)
         )
         self.core = NodeCore(config, net)
-        self._perform = partial(perform, ledger=ledger, database=self._database)
+        databases = PackageDatabases(PackageFiles(ledger, ledger.drives), time.monotonic)
+        self._perform = partial(perform, ledger=ledger, database=self._database, databases=databases)
         self._load = partial(load_program, engine, perform, code)
         self._runner = Runner(self.core, self._carry_out, lambda _: None)
 

@@ -78,7 +78,9 @@ FIRST = release_of("1.0.0")
         (3, 2),
         (3, 1 << 40),
         (4, bytes(32)),
+        (3, True),
         (5, -1),
+        (5, 1 << 62),
         (6, []),
         (6, ["a" * 5000, "", "", [], []]),
         (6, ["", "", "", [["../a", ""]], []]),
@@ -87,6 +89,7 @@ FIRST = release_of("1.0.0")
         (6, ["", "", "", [], [["network", "x" * 5000]]]),
         (7, [["../a", 1, bytes(32), []]]),
         (7, [["/a", 1, bytes(32), []]]),
+        (7, [[".release", 1, bytes(32), []]]),
         (7, [["a//b", 1, bytes(32), []]]),
         (7, [["a\0", 1, bytes(32), []]]),
         (7, [["a", -1, bytes(32), []]]),
@@ -107,6 +110,17 @@ def test_a_document_that_says_what_cannot_be_is_refused(place: int, value: objec
     fields[place] = value
     with pytest.raises(BadRelease):
         decode_release_untrusted(cbor2.dumps(fields))
+
+
+def test_a_release_has_one_document_to_the_byte() -> None:
+    fields = fields_of(FIRST)
+    long = cbor2.dumps(fields[:5])[1:] + b"\x1b" + fields[5].to_bytes(8) + cbor2.dumps(fields[6:])[1:]
+    other = bytes([0x80 | len(fields)]) + long
+    assert cbor2.loads(other) == fields
+    with pytest.raises(BadRelease, match="not written as"):
+        decode_release_untrusted(other)
+    with pytest.raises(BadRelease):
+        decode_release_untrusted(FIRST.encode() + b"\0")
 
 
 def test_a_document_is_bounded() -> None:

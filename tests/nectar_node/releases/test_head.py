@@ -8,10 +8,11 @@ import cbor2
 import pytest
 
 from kernel.contract.address import PackageId
+from nectar_node.releases import proof
 from nectar_node.releases.document import Release, document_hash
 from nectar_node.releases.errors import BadRelease, Downgrade, NotProven, OtherContent
 from nectar_node.releases.head import can_be_proven, head_of, read_head_untrusted, sign_head
-from nectar_node.releases.limits import MAX_HEAD_BYTES
+from nectar_node.releases.limits import MAX_HEAD_BYTES, MAX_TIME
 from nectar_node.releases.rules import Chain, check_head, check_new
 from nectar_node.releases.versions import Version
 from tests.nectar_node.releases.samples import ANN, chain_of, head_for, release_of
@@ -88,7 +89,7 @@ def test_the_head_of_the_longest_name_is_within_its_bound() -> None:
     package = PackageId("a" * 63, ".".join(["b" * 62] * 4))
     release = replace(release_of("1.0.0", package=package), number=1_000_000, before=bytes(32))
     publisher = identity_of(package.publisher)
-    head = sign_head(head_of(release, release.encode(), (1 << 63) - 1), publisher.name, publisher.sign)
+    head = sign_head(head_of(release, release.encode(), MAX_TIME), publisher.name, publisher.sign)
     assert len(head.encode()) <= MAX_HEAD_BYTES
     assert read_head_untrusted(head.encode()) == head
 
@@ -148,6 +149,14 @@ def test_a_chain_that_its_publisher_has_broken_is_refused(changes: dict[str, obj
     head = replace(head_for(first).head, document=document_hash(last.encode()), number=last.number)
     with pytest.raises(BadRelease, match="its publisher has signed a chain that is broken"):
         served(Chain(head), [last, first])
+
+
+def test_a_history_that_is_too_long_for_a_proof_leaves_its_oldest_part_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = chain_of("1.0.0", "1.1.0", "1.2.0")
+    documents = [each.encode() for each in reversed(chain)]
+    monkeypatch.setattr(proof, "MAX_PROOF_BYTES", 2 * len(documents[0]) + 1500)
+    read = proof.read_proof_untrusted(proof.encode_proof(head_for(chain[-1]), documents))
+    assert [each.version.text for each in read.releases] == ["1.2.0", "1.1.0"]
 
 
 def test_a_version_that_is_passed_comes_no_more() -> None:

@@ -1,0 +1,130 @@
+"""What mirrors, peers and disks may do to releases: whoever wants one still gets it, and nothing else."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+
+from nectar_node.releases import shelf
+from nectar_node.releases.document import Release, decode_release_untrusted
+from nectar_node.releases.limits import PIECE_BYTES
+from nectar_node.sharing.serving import Serving
+from nectar_node.sharing.wire.limits import DOCUMENT_BYTES_OF_REQUEST
+from net.base.token_buckets import Allowance
+from testnet.model.lab import NodePlan
+from testnet.sim.programs import Programs
+from testnet.sim.simulation import Simulation
+from tests.testnet.sim.test_releases import ANN, BOB, CID, FILES, NODES, begin, fetch, fetched, publish
+
+DOT = "dot.nec"
+
+
+@pytest.fixture
+def lab(programs: Programs) -> Simulation:
+    lab = Simulation(20261202, programs)
+    lab.boot(*(NodePlan(name, ()) for name in (*NODES, DOT)))
+    lab.settle()
+    return lab
+
+
+def test_an_older_version_comes_from_a_mirror_too_when_the_publisher_is_gone(lab: Simulation) -> None:
+    publish(lab, "1.0.0")
+    second = publish(lab, "1.1.0", {**FILES, "new": b"x"})
+    for number in range(2, 5):
+        publish(lab, f"1.{number}.0", {**FILES, "new": b"%d" % number})
+    fetched(lab, BOB, "1.1.0")
+    lab.crash(ANN)
+    assert fetched(lab, CID, "1.1.0", BOB)["release"] == second.hex()
+
+
+def test_mirrors_that_never_answer_hold_up_nobody(lab: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(lab, "1.0.0", {"manifest.json": b"[]", "main.wasm": b"\0asm"})
+    silent = set()
+    for node in (BOB, DOT):
+        fetched(lab, node)
+        silent.add(lab.nodes[node].core._sharing._serving)
+    read = Serving._read
+
+    def never(serving: Serving, *rest: Any) -> None:
+        if serving not in silent:
+            read(serving, *rest)
+
+    monkeypatch.setattr(Serving, "_read", never)
+    began = lab.now
+    assert fetched(lab, CID, None, BOB, DOT)["version"] == "1.0.0"
+    assert lab.now - began < 10.0
+
+
+def test_a_peer_that_asks_for_pieces_of_many_large_releases_takes_no_more_than_its_share(
+    lab: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelf, "DECODED_BYTES", 30_000)
+    many = {f"a/{number:03}": b"%d" % number for number in range(300)}
+    releases = [publish(lab, f"1.{number}.0", {**many, "only": b"%d" % number}) for number in range(4)]
+    decoded = []
+
+    def counted(document: bytes) -> Release:
+        decoded.append(len(document))
+        return decode_release_untrusted(document)
+
+    monkeypatch.setattr(shelf, "decode_release_untrusted", counted)
+    lab.nodes[ANN].core._sharing._serving._allowance = Allowance(100, 0.05, 10)
+    pieces = [{"Piece": {"release": releases[number % 4].hex(), "file": 1, "piece": 0}} for number in range(200)]
+    asked = [lab.begin(BOB, f"{ANN}@packages:distro:sys", piece, 60) for piece in pieces]
+    honest = lab.begin(CID, f"{ANN}@packages:distro:sys", pieces[0], 60)
+    lab.wait(lambda: all(each.outcome is not None for each in (*asked, honest)), 60.0)
+    assert 0 < sum(decoded) <= 2 * 100 * DOCUMENT_BYTES_OF_REQUEST
+    assert honest.outcome is not None
+    assert honest.outcome.body == "Ok"
+
+
+def test_an_old_name_record_is_said_to_be_a_reason_and_no_mirror_is_blamed(lab: Simulation) -> None:
+    publish(lab, "1.0.0")
+    lab.settle()
+    fetched(lab, DOT)
+    record = lab.nodes[DOT].core.network.record(ANN)
+    lab.leave(ANN)
+    lab.rotate_key(ANN)
+    lab.start(ANN)
+    lab.settle()
+    fetched(lab, BOB)
+    lab.crash(ANN)
+    lab.nodes[CID].core._sharing.key_of = lambda name: None if record is None else record.public_key
+    body = fetch(lab, CID, None, BOB)
+    ((kind, error),) = body["Err"].items()
+    assert kind == "Offline"
+    assert "may be from before a change of its key: try again when ann.nec or its registrar" in error["error"]
+    assert [false for _, _, false in error["dropped"]] == [False]
+
+
+@pytest.mark.parametrize("at", (0, 27, 30, 33, 50))
+def test_a_disk_that_fills_at_any_step_leaves_nothing_half_and_the_next_fetch_goes_on(lab: Simulation, at: int) -> None:
+    publish(lab, "1.0.0")
+    fetched(lab, BOB)
+    release = publish(lab, "1.1.0", {**FILES, "new": Random(3).randbytes(2 * PIECE_BYTES)})
+    disk = lab.node(BOB).disk
+    request = begin(lab, BOB)
+    began = lab.now
+    lab.wait(lambda: lab.now - began >= at * 0.002 or request.outcome is not None, 60.0)
+    disk.capacity = disk._used()
+    lab.wait(lambda: request.outcome is not None, 300.0)
+    assert request.outcome is not None
+    if "Fetched" not in request.outcome.body:
+        ((kind, _),) = request.outcome.body["Err"].items()
+        assert kind in ("Full", "Failed")
+        assert lab.releases(BOB).files(release) in (None, lab.releases(ANN).files(release))
+    disk.capacity = 1 << 40
+    lab.rest(1.0)
+    fetched(lab, BOB)
+    assert lab.releases(BOB).files(release) == lab.releases(ANN).files(release)
+    lab.rest(1.0)
+    assert lab.releases(BOB).unfinished == 0
+
+
+def test_a_page_of_packages_ends_behind_the_longest_name_that_there_is(lab: Simulation) -> None:
+    longest = f"{'a' * 63}:{'.'.join(['b' * 62] * 4)}"
+    search = {"Search": {"word": "", "after": longest}}
+    publish(lab, "1.0.0")
+    assert lab.ask(BOB, f"{ANN}@packages:distro:sys", search, 60).body["Found"][0][0] == "chess:ann.nec"
