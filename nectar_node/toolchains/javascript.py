@@ -1,8 +1,8 @@
 """Processes in JavaScript and TypeScript: esbuild makes one module of what the author wrote and of `sdk/javascript`,
 componentize-js a component of that, with an engine in it.
 
-The module is loaded while it is built, and runs later from a picture of the memory after that, which is the same on every machine. Types are stripped and
-not checked; that is the business of the author's editor and of `tsc`.
+The module is loaded while it is built, and runs later from a picture of the memory after that, which is the same on
+every machine. Types are stripped and not checked; that is the business of the author's editor and of `tsc`.
 """
 
 from __future__ import annotations

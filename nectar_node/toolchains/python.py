@@ -28,9 +28,11 @@ SDK = SDK_FOLDER / "python" / "nectar"
 _WIT = SDK_FOLDER / "zig" / "wit"
 _ENTRY = "nectar_entry"
 """The module that componentize-py is given: it imports the process and starts it."""
+TOOLS = f"componentize-py-{VERSION}-{same_memory.MADE}"
+"""The name of the folder with the compiler."""
 _FRAMES = Path(__file__).with_name("zstd_frames.py")
 _COMPILER = "import sys; from componentize_py import script; sys.exit(script())"
-_LIBC = "libc.wasm"
+LIBC = "libc.wasm"
 """What the compiler's libc was before it was replaced."""
 _MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 256 * 1024 * 1024
@@ -62,7 +64,7 @@ def bindings(folder: Path) -> None:
 
 
 def _environment() -> Path:
-    return once.tools(f"componentize-py-{VERSION}-{same_memory.MADE}", _install)
+    return once.tools(TOOLS, _install)
 
 
 def _compiler() -> list[str | Path]:
@@ -71,7 +73,7 @@ def _compiler() -> list[str | Path]:
 
 
 def _compile(source: Path, place: Path) -> None:
-    libc = (_environment() / _LIBC).read_bytes()
+    libc = (_environment() / LIBC).read_bytes()
     with tempfile.TemporaryDirectory(dir=_ordered_folder()) as name:
         folder = Path(name)
         entry = folder / "entry"
@@ -127,10 +129,12 @@ def _install(place: Path) -> None:
         folder = Path(name)
         _said([*script, "take", library, folder])
         (packed,) = (each for each in folder.glob("*.wasm") if same_memory.is_libc(each.read_bytes()))
-        shutil.copyfile(packed, place / _LIBC)
+        shutil.copyfile(packed, place / LIBC)
         changed = folder / "changed"
         changed.write_bytes(same_memory.with_same_answers(packed.read_bytes()))
         _said([*script, "put", library, packed.stem, changed])
+    if sys.platform == "darwin":  # whose loader wants a signature of what is in the file
+        _said(["codesign", "--force", "--sign", "-", library])
 
 
 def _said(command: list[str | Path]) -> None:

@@ -3,9 +3,9 @@
 It runs the interpreter while it compiles, which imports the process and takes from the machine what it finds there:
 random numbers for its hashes, the time, and of each file its number, its times and the order in its folder. All that
 stays in the memory of the guest. So the interpreter's libc, which is a part of the compiler, is replaced where the
-compiler is installed: while it compiles, random bytes are zeros, the time stands still, and files have neither number nor time. In
-what has been compiled, the same names stand for libc's own functions again (`with_own_libc`): a process has the node's
-clocks and its random bytes.
+compiler is installed: while it compiles, random bytes are zeros, the time stands still, and files have neither number
+nor time. In what has been compiled, the same names stand for libc's own functions again (`with_own_libc`): a process
+has the node's clocks and its random bytes.
 
 No function is rewritten: those that answer are appended to libc, and exported in place of its own. Everything else in
 the interpreter calls them by name.
