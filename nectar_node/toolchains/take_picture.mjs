@@ -11,8 +11,11 @@ const SECONDS = 1_577_836_800n;
 /** What time it is: the first of January 2020. */
 const GAP = 16;
 /** As many zeros end a segment: a segment of its own costs some seven bytes. */
-const MAX_SEGMENTS = 50_000;
-/** Engines take 100,000. */
+const SEGMENTS = 10_000;
+/**
+ * How many segments a picture has, some of them empty: the number is written before the code, and a node compiles programs
+ * once that differ in their memory alone.
+ */
 const BADF = 8;
 const NOENT = 44;
 const NOSYS = 52;
@@ -277,7 +280,9 @@ function filled(memory, gap = GAP) {
     if (found.length && from - found.at(-1)[1] < gap) found.at(-1)[1] = from + 4;
     else found.push([from, from + 4]);
   }
-  return found.length > MAX_SEGMENTS ? filled(memory, gap * 4) : found;
+  if (found.length > SEGMENTS) return filled(memory, gap * 4);
+  while (found.length < SEGMENTS) found.push([0, 0]);
+  return found;
 }
 
 // --- numbers, as LEB128
