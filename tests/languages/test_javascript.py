@@ -110,6 +110,12 @@ def test_random_numbers_differ_between_two_lives_of_one_process(probe: Probe, la
     assert first[2:] != second[2:]
 
 
+def test_random_numbers_differ_between_two_processes_of_one_file(probe: Probe, lab: PackageLab) -> None:
+    drawn = [probe("Random"), lab.ask(ONE, "our@other:probe:local", {"Random": None}).body]
+    assert len({*drawn[0][:2], *drawn[1][:2]}) == 4
+    assert drawn[0][2:] != drawn[1][2:]
+
+
 def test_g13_a_node_that_is_not_there_is_offline(probe: Probe) -> None:
     assert probe("Gone") == [True, True, "Offline"]
 

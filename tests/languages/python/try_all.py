@@ -5,7 +5,9 @@ import logging
 import math
 import os
 import random
+import secrets
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -135,7 +137,8 @@ async def clock_and_random(request: nectar.Request) -> object:
     doze()
     assert 0.04 < time.monotonic() - before < 5
     assert os.urandom(16) != os.urandom(16)
-    return {"time": time.time(), "random": random.random()}
+    drawn = {"urandom": os.urandom(8).hex(), "uuid": str(uuid.uuid4()), "secret": secrets.token_hex(8)}
+    return {"time": time.time(), "random": random.random(), **drawn}
 
 
 @attempt
