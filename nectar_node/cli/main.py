@@ -62,6 +62,7 @@ _COMMANDS = {
     "restore": "backups.restore",
     "open": "web.open",
     "search": "packages.search",
+    "api": "packages.api",
 }
 """The modules whose commands are functions of these names, or of these with an underscore if Python has the name."""
 # A script's arguments may look like options: those that are not ours are the script's.

@@ -31,8 +31,8 @@ _MAX_NAMED = 12
 
 
 def misfit(shape: Shape, value: Any, path: str = "it") -> str | None:
-    """Return what is wrong with a decoded JSON value, without a full stop: `Say.text must be a text, and not 5`; None: it is
-    one of that type. `path` is what the sentence calls it.
+    """Return what is wrong with a decoded JSON value, without a full stop: `Say.text must be a text, and not 5`; None:
+    it is one of that type. `path` is what the sentence calls it.
     """
     match plain(shape):
         case Primitive(name):
@@ -46,7 +46,9 @@ def misfit(shape: Shape, value: Any, path: str = "it") -> str | None:
                 return _must(path, "an array", value)
             if len(value) != len(items):
                 return f"{path} must have {_count(len(items), 'element')}, and has {len(value)}"
-            return _first(misfit(each, part, f"{path}[{at}]") for at, (each, part) in enumerate(zip(items, value)))
+            return _first(
+                misfit(each, part, f"{path}[{at}]") for at, (each, part) in enumerate(zip(items, value, strict=True))
+            )
         case ResultShape(ok, err):
             return _result({"Ok": ok, "Err": err}, value, path)
         case RecordShape(_, _, fields):
@@ -196,7 +198,7 @@ def _kind(value: Any) -> str:
 
 
 def _kinds(shape: Shape) -> frozenset[str]:
-    """Return which kinds of JSON values a type has; an untagged case is known by that alone, so that nothing is tried."""
+    """Return which kinds of JSON values a type has. An untagged case is known by that alone: nothing is tried."""
     match plain(shape):
         case Primitive(name):
             if name in ("json", "bool"):

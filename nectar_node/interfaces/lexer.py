@@ -1,7 +1,7 @@
 """The tokens of a WIT file, each with the doc comment before it.
 
-https://github.com/WebAssembly/component-model/blob/main/design/mvp/WIT.md, "Lexical structure". Identifiers are taken more
-freely than there, since nothing but a JSON name is made of them.
+https://github.com/WebAssembly/component-model/blob/main/design/mvp/WIT.md, "Lexical structure". Identifiers are taken
+more freely than there, since nothing but a JSON name is made of them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bounds of interfaces, which strangers write. That of their text is checked where they are read, and here once more."""
+"""Bounds of interfaces, which strangers write."""
 
 from nectar_node.releases.limits import MAX_INTERFACES_BYTES
 

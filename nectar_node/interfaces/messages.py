@@ -1,12 +1,12 @@
 """The messages of each process of a package, as its interfaces describe them.
 
-The interface of a process has its name, with - for _; if no process has the name of the package, the interface of that name is
-of the first process. Its type `request` is what the process is asked, `response` what it answers: mostly variants, with a
-case for each message. (`NAME-request` and `NAME-requests` in the interface NAME are the same, and so for responses.) A request
-or response that is `string` or `list<u8>` is the body as it is, and not JSON.
+The interface of a process has its name, with - for _; if no process has the name of the package, the interface of that
+name is of the first process. Its type `request` is what the process is asked, `response` what it answers: mostly
+variants, with a case for each message. (`NAME-request` and `NAME-requests` in the interface NAME are the same, and so
+for responses.) A request or response that is `string` or `list<u8>` is the body as it is, and not JSON.
 
 A request is answered by the cases of `response` that its doc comment names, as in `@answers said, missed`, or `@answers
-nothing`; without that by the one of its own name; else by any. Whichever it is, cases `err` and `error` may be the answer.
+nothing`; without that by the one of its own name; else by any. Cases `err` and `error` may be the answer to each.
 """
 
 from __future__ import annotations
@@ -157,9 +157,7 @@ def _messages(request: Shape, response: Shape | None, interface: TypedInterface)
         yield MessageType(case.name, case.docs, case, case.shape, _answers(case, response, interface))
 
 
-def _answers(
-    request: Member, response: Shape | None, interface: TypedInterface
-) -> tuple[Member, ...] | Shape | None:
+def _answers(request: Member, response: Shape | None, interface: TypedInterface) -> tuple[Member, ...] | Shape | None:
     said = request.docs.tags.get("answers")
     if response is None or said == _NOTHING:
         return None

@@ -51,8 +51,8 @@ class TypedInterface(NamedTuple):
 
 
 def read_interfaces_untrusted(files: Iterable[ApiFile]) -> dict[str, TypedInterface]:
-    """Return the interfaces in a package's files, by name; of two with one name that of the later file, which is the later
-    version of it. Raises BadInterface.
+    """Return the interfaces in a package's files, by name; of two with one name that of the later file, which is the
+    later version of it. Raises BadInterface.
     """
     declared: dict[str, DeclaredInterface] = {}
     left = MAX_TEXT_BYTES
@@ -127,9 +127,7 @@ class _Resolver:
         by_key = {each.key: each for each in members if not each.untagged}
         return VariantShape(declared.name, docs, members, by_key), depth
 
-    def _check(
-        self, interface: DeclaredInterface, declared: Declared, members: tuple[Member, ...], depth: int
-    ) -> None:
+    def _check(self, interface: DeclaredInterface, declared: Declared, members: tuple[Member, ...], depth: int) -> None:
         where = f"{interface.file}, line {declared.line}: {declared.name}"
         if depth > MAX_DEPTH:
             raise BadInterface(f"{where} is nested more than {MAX_DEPTH} deep.")
@@ -201,11 +199,9 @@ class _Resolver:
                 return ResultShape(ok, None), depth
             case "result", [ok, err]:
                 return ResultShape(ok, err), depth
-            case ("map" | "future" | "stream" | "own" | "borrow"), _:
+            case (("map" | "future" | "stream" | "own" | "borrow"), _):
                 return UnknownShape(text.name), 1
         raise self._wrong(interface, text)
 
     def _wrong(self, interface: DeclaredInterface, text: TypeText) -> BadInterface:
         return BadInterface(f"{interface.file}, line {text.line}: {text.name}<…> is no type.")
-
-

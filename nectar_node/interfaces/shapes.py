@@ -1,13 +1,13 @@
 """The types of messages, and how a value of each is spelled in JSON.
 
 The spelling is that of Rust's serde, which existing packages use: a case of a variant is "Name" or {"Name": payload}, a
-case of an enum is "Name", both in PascalCase; a record is an object with its fields in snake_case; an option is its value or
-null, and as a field of a record it may be left out; a tuple is an array; a result is {"Ok": …} or {"Err": …}. Flags are an
-array of names.
+case of an enum is "Name", both in PascalCase; a record is an object with its fields in snake_case; an option is its
+value or null, and as a field of a record it may be left out; a tuple is an array; a result is {"Ok": …} or {"Err": …}.
+Flags are an array of names.
 
-Lines of doc comments that begin with @ say what is otherwise: `@json "name"` before a case or field, `@json untagged` before
-a case that is spelled as its payload alone, `@json snake_case` (or kebab-case, camelCase, PascalCase) before a type with
-other names, and `@default VALUE` before a field that may be left out.
+Lines of doc comments that begin with @ say what is otherwise: `@json "name"` before a case or field, `@json untagged`
+before a case that is spelled as its payload alone, `@json snake_case` (or kebab-case, camelCase, PascalCase) before a
+type with other names, and `@default VALUE` before a field that may be left out.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ PRIMITIVES: Mapping[str, str] = {
     "address": "the address of a process",
     "capability": "a capability",
 } | {f"{sign}{bits}": "a whole number" for sign in "su" for bits in (8, 16, 32, 64)}
-"""The types that are not made of others: those of WIT, and those that `use standard.{…}` has of the process interface. What
-each is in words."""
+"""The types that are not made of others, each in words: those of WIT, and those that `use standard.{…}` has of the
+process interface."""
 _SEPARATOR = re.compile(r"[-_]+")
 
 
