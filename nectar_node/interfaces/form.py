@@ -109,10 +109,10 @@ def _ask(shape: Shape, path: str, docs: str = "") -> Filling:
         case ListShape(item, length) if not is_bytes(shape):
             return (yield from _ask_list(item, length, path, docs))
         case TupleShape(items):
-            value = []
+            parts = []
             for at, each in enumerate(items):
-                value.append((yield from _ask(each, f"{path}[{at}]", docs)))
-            return value
+                parts.append((yield from _ask(each, f"{path}[{at}]", docs)))
+            return parts
         case ResultShape(ok, err):
             shown = [("ok", ""), ("err", "")]
             number = yield from _choose(f"{path}:", shown, [None, None])

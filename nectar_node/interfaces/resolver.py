@@ -184,8 +184,8 @@ class _Resolver:
             length = text.arguments[1]
             if length is None or not length.name.isdigit() or len(length.name) > 9 or length.arguments:
                 raise self._wrong(interface, text)
-            item, depth = self._type(interface, text.arguments[0])
-            return ListShape(item, int(length.name)), depth + 1
+            listed, depth = self._type(interface, text.arguments[0])
+            return ListShape(listed, int(length.name)), depth + 1
         pairs = [(None, 0) if each is None else self._type(interface, each) for each in text.arguments]
         shapes, depth = [shape for shape, _ in pairs], 1 + max(depth for _, depth in pairs)
         match text.name, shapes:
@@ -195,10 +195,10 @@ class _Resolver:
                 return OptionShape(some), depth
             case "tuple", _ if None not in shapes:
                 return TupleShape(tuple(each for each in shapes if each is not None)), depth
-            case "result", [ok]:
-                return ResultShape(ok, None), depth
-            case "result", [ok, err]:
-                return ResultShape(ok, err), depth
+            case "result", [_]:
+                return ResultShape(shapes[0], None), depth
+            case "result", [_, _]:
+                return ResultShape(shapes[0], shapes[1]), depth
             case (("map" | "future" | "stream" | "own" | "borrow"), _):
                 return UnknownShape(text.name), 1
         raise self._wrong(interface, text)

@@ -67,8 +67,8 @@ def api(
         str,
         typer.Argument(
             metavar="PACKAGE",
-            help="A folder, or the name of a package that comes with the node; a package or a process of the node; with "
-            "--on a release, such as chess:ann.nec.",
+            help="A folder, or the name of a package that comes with the node; a package or a process of the node; "
+            "with --on a release, such as chess:ann.nec.",
             autocompletion=options.complete_package,
         ),
     ],
@@ -253,21 +253,21 @@ class _Rows:
             case OptionShape(some):
                 yield from self._below(some, path, level)
             case TupleShape(items):
-                for number, each in enumerate(items):
-                    yield from self._below(each, f"{path}[{number}]", level)
+                for number, inner in enumerate(items):
+                    yield from self._below(inner, f"{path}[{number}]", level)
             case ResultShape(ok, err):
-                for name, each in (("Ok", ok), ("Err", err)):
-                    if each is not None:
-                        yield from self._below(each, _joined(path, name), level)
+                for key, part in (("Ok", ok), ("Err", err)):
+                    if part is not None:
+                        yield from self._below(part, _joined(path, key), level)
             case RecordShape(name, _, fields) if name not in self._opened:
                 self._opened.add(name)
                 for each in fields:
                     yield from self.of(each.shape, _joined(path, each.key), _field_docs(each), level)
             case VariantShape(name, _, cases) if name not in self._opened:
                 self._opened.add(name)
-                for each in cases:
-                    if each.shape is not None:
-                        yield from self._below(each.shape, _joined(path, each.key), level)
+                for case in cases:
+                    if case.shape is not None:
+                        yield from self._below(case.shape, _joined(path, case.key), level)
 
 
 def _type_text(shape: Shape | None) -> str:
