@@ -150,9 +150,6 @@ def _record(fields: tuple[Member, ...], value: Any, path: str) -> str | None:
 
 
 def _variant(variant: VariantShape, value: Any, path: str) -> str | None:
-    for case in variant.cases:
-        if case.untagged and case.shape is not None and _kind(value) in _kinds(case.shape):
-            return misfit(case.shape, value, path)
     if isinstance(value, str) and value in variant.by_key:
         case = variant.by_key[value]
         if case.shape is None or isinstance(plain(case.shape), OptionShape):
@@ -165,6 +162,9 @@ def _variant(variant: VariantShape, value: Any, path: str) -> str | None:
             if case.shape is None:
                 return None if inner is None else f'{path} must be "{key}" alone: that has nothing in it'
             return misfit(case.shape, inner, _below(path, key))
+    for case in variant.cases:
+        if case.untagged and case.shape is not None and _kind(value) in _kinds(case.shape):
+            return misfit(case.shape, value, path)
     keys = list(variant.by_key)
     names = ", ".join(keys[:_MAX_NAMED]) + (", …" if len(keys) > _MAX_NAMED else "")
     shown = _shown(value)

@@ -88,7 +88,9 @@ class _Resolver:
             if len(self._open) > MAX_DEPTH:
                 raise BadInterface(f"{interface.file}: types are nested more than {MAX_DEPTH} deep.")
             self._open.add(key)
-            self._made[key] = self._make(interface, name)
+            made = self._made[key] = self._make(interface, name)
+            if made[1] > MAX_DEPTH:
+                raise BadInterface(f"{interface.file}: {name} is nested more than {MAX_DEPTH} deep.")
             self._open.remove(key)
         return self._made[key]
 
@@ -112,14 +114,14 @@ class _Resolver:
             return UnknownShape(declared.name), 1
         if declared.target is not None:
             target, depth = self._type(interface, declared.target)
-            return AliasShape(declared.name, docs, target), depth
+            return AliasShape(declared.name, docs, target), depth + 1
         case = docs.tags.get("json", "snake_case" if declared.kind == "record" else "PascalCase")
         if case not in CASES:
             raise BadInterface(f"{interface.file}, line {declared.line}: @json takes {', '.join(CASES)} before a type.")
         pairs = [self._member(interface, each, case) for each in declared.members]
         members = tuple(member for member, _ in pairs)
         depth = 1 + max((depth for _, depth in pairs), default=0)
-        self._check(interface, declared, members, depth)
+        self._check(interface, declared, members)
         if declared.kind == "record":
             return RecordShape(declared.name, docs, members), depth
         if declared.kind == "flags":
@@ -127,10 +129,8 @@ class _Resolver:
         by_key = {each.key: each for each in members if not each.untagged}
         return VariantShape(declared.name, docs, members, by_key), depth
 
-    def _check(self, interface: DeclaredInterface, declared: Declared, members: tuple[Member, ...], depth: int) -> None:
+    def _check(self, interface: DeclaredInterface, declared: Declared, members: tuple[Member, ...]) -> None:
         where = f"{interface.file}, line {declared.line}: {declared.name}"
-        if depth > MAX_DEPTH:
-            raise BadInterface(f"{where} is nested more than {MAX_DEPTH} deep.")
         keys = [each.key for each in members if not each.untagged]
         if len(keys) > len(set(keys)):
             raise BadInterface(f"{where} has two members of one name in JSON.")
