@@ -13,9 +13,15 @@ SYSTEM_PACKAGE = "distro:sys"
 """The package of the system processes, which docs/system-processes.md describes."""
 
 
-def installed_api(client: ControlClient, package: str) -> tuple[PackageId, list[ProcessApi]]:
+DOUBT_SECONDS = 2.0
+"""Seconds that a node may take to tell what a package says, when a message has been sent already."""
+
+
+def installed_api(
+    client: ControlClient, package: str, patience: float | None = None
+) -> tuple[PackageId, list[ProcessApi]]:
     """Return the id of a package of a node, and what its processes understand; raises NodeError."""
-    return api_in(client.ask("interfaces", address=package))
+    return api_in(client.ask("interfaces", patience, address=package))
 
 
 def api_in(answer: Answer) -> tuple[PackageId, list[ProcessApi]]:
@@ -33,7 +39,7 @@ def find_process(apis: list[ProcessApi], process: ProcessId) -> ProcessApi | Non
     return next((each for each in apis if each.process == process), None)
 
 
-def described(client: ControlClient, address: str) -> ProcessApi:
+def described(client: ControlClient, address: str, patience: float | None = None) -> ProcessApi:
     """Return what the process at an address understands, as far as a node knows its package; raises BadInterface and
     NodeError, with what to do.
     """
@@ -41,7 +47,7 @@ def described(client: ControlClient, address: str) -> ProcessApi:
     package = str(process.package_id)
     if package == SYSTEM_PACKAGE:
         raise BadInterface(f"{process} is a system process: the page `system processes` describes its messages.")
-    _, apis = installed_api(client, package)
+    _, apis = installed_api(client, package, patience)
     found = find_process(apis, process)
     if found is None:
         others = ", ".join(str(each.process) for each in apis)
@@ -55,7 +61,7 @@ def doubt(client: ControlClient, address: str, body: str) -> str | None:
     nobody says what it understands.
     """
     try:
-        found = described(client, address)
+        found = described(client, address, DOUBT_SECONDS)
     except NodeError:
         return None
     wrong = body_misfit_untrusted(found.request, body)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 from kernel.contract.json_text import parse_untrusted
 from nectar_node.interfaces.fitting import misfit
 from nectar_node.interfaces.limits import MAX_ITEMS
-from nectar_node.interfaces.messages import MessageType, ProcessApi, body_text, is_raw
+from nectar_node.interfaces.messages import DescribedMessage, ProcessApi, body_text, is_raw
 from nectar_node.interfaces.shapes import (
     FlagsShape,
     ListShape,
@@ -61,7 +61,7 @@ def fill_message(api: ProcessApi, name: str | None) -> Generator[FormQuestion, s
     return body_text(api.request, value)
 
 
-def _choose_message(messages: Sequence[MessageType]) -> Generator[FormQuestion, str, MessageType]:
+def _choose_message(messages: Sequence[DescribedMessage]) -> Generator[FormQuestion, str, DescribedMessage]:
     if len(messages) == 1:
         return messages[0]
     shown = [(each.name, each.docs.text) for each in messages]

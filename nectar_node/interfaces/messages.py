@@ -38,7 +38,7 @@ _ERRORS = ("err", "error")
 _NOTHING = "nothing"
 
 
-class MessageType(NamedTuple):
+class DescribedMessage(NamedTuple):
     """One message that a process understands."""
 
     name: str
@@ -67,14 +67,14 @@ class ProcessApi(NamedTuple):
     file: str
     request: Shape
     response: Shape | None
-    messages: tuple[MessageType, ...]
+    messages: tuple[DescribedMessage, ...]
 
     @property
     def is_raw(self) -> bool:
         """Return whether a request's body is no JSON, but text or bytes as they are."""
         return is_raw(self.request)
 
-    def message(self, name: str) -> MessageType | None:
+    def message(self, name: str) -> DescribedMessage | None:
         """Return the message of that name, as the interface or JSON has it."""
         for each in self.messages:
             if name in (each.name, None if each.case is None else each.case.key):
@@ -148,13 +148,13 @@ def _process(interface: str, package: PackageId, processes: Sequence[str]) -> st
     return processes[0] if processes else package.package
 
 
-def _messages(request: Shape, response: Shape | None, interface: TypedInterface) -> Iterable[MessageType]:
+def _messages(request: Shape, response: Shape | None, interface: TypedInterface) -> Iterable[DescribedMessage]:
     shape = plain(request)
     if not isinstance(shape, VariantShape):
-        yield MessageType("request", getattr(request, "docs", Docs()), None, request, response)
+        yield DescribedMessage("request", getattr(request, "docs", Docs()), None, request, response)
         return
     for case in shape.cases:
-        yield MessageType(case.name, case.docs, case, case.shape, _answers(case, response, interface))
+        yield DescribedMessage(case.name, case.docs, case, case.shape, _answers(case, response, interface))
 
 
 def _answers(request: Member, response: Shape | None, interface: TypedInterface) -> tuple[Member, ...] | Shape | None:

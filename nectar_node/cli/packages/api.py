@@ -22,7 +22,7 @@ from nectar_node.console import output
 from nectar_node.interfaces.errors import BadInterface
 from nectar_node.interfaces.examples import example, example_of_case
 from nectar_node.interfaces.fitting import may_be_absent
-from nectar_node.interfaces.messages import MessageType, ProcessApi, is_raw, read_api_untrusted
+from nectar_node.interfaces.messages import DescribedMessage, ProcessApi, is_raw, read_api_untrusted
 from nectar_node.interfaces.shapes import (
     FlagsShape,
     ListShape,
@@ -90,9 +90,10 @@ def api(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Show the messages that a package or one of its processes understands, as its api/*.wit describes them.
+    """Show the messages that a package understands.
 
-    Of each: what it is for, what is in it, what is answered, and a line to type, with values of the right kinds.
+    Its api/*.wit describe them. Of each it is shown what it is for, what is in it, what is answered, and a line to
+    type, with values of the right kinds.
     """
     process = _process(what)
     try:
@@ -167,7 +168,7 @@ class _CommandLine(NamedTuple):
 
     node: str | None
 
-    def of(self, api: ProcessApi, message: MessageType) -> str:
+    def of(self, api: ProcessApi, message: DescribedMessage) -> str:
         """Return the line to type."""
         body = _body(api.request, message.example)
         where = "" if self.node is None else f" --node {self.node}"
@@ -196,13 +197,13 @@ def _shown(api: ProcessApi, lines: _CommandLine) -> Iterator[str]:
         yield f"    $ {lines.of(api, message)}"
 
 
-def _title(message: MessageType) -> str:
+def _title(message: DescribedMessage) -> str:
     name = message.name if message.case is None else message.case.key
     is_fields = message.shape is None or isinstance(plain(message.shape), RecordShape)
     return name if is_fields else f"{name}: {_type_text(message.shape)}"
 
 
-def _answers(message: MessageType) -> Iterator[str]:
+def _answers(message: DescribedMessage) -> Iterator[str]:
     if message.answers is None:
         yield "no answer"
     elif isinstance(message.answers, tuple):
@@ -328,7 +329,7 @@ def _row(api: ProcessApi, lines: _CommandLine) -> dict[str, object]:
     }
 
 
-def _answer_rows(message: MessageType) -> list[dict[str, object]]:
+def _answer_rows(message: DescribedMessage) -> list[dict[str, object]]:
     if message.answers is None:
         return []
     if not isinstance(message.answers, tuple):

@@ -44,9 +44,16 @@ class Publisher:
         self.releases: list[Release] = []
         self._folder = folder
 
-    def publish(self, version: str, code: bytes | None = None, signed_by: Identity | None = None, **said: Any) -> Path:
-        """The zip of the next release."""
-        folder = package(self._folder / f"{version}-{len(self.releases)}", self.id, version, code, **said)
+    def publish(
+        self, version: str, code: bytes | None = None, signed_by: Identity | None = None, api: str = "", **said: Any
+    ) -> Path:
+        """The zip of the next release; `api` describes its messages, beside its files."""
+        folder = self._folder / f"{version}-{len(self.releases)}"
+        if api:
+            (folder / "api").mkdir(parents=True)
+            (folder / "api" / "api.wit").write_text(api)
+            folder = folder / "pkg"
+        package(folder, self.id, version, code, **said)
         read = with_digest(read_package(folder, self.identity.name))
         before = self.releases[-1] if self.releases else None
         self.releases.append(make_release(read, read_metadata(read), before, self.identity.name, 1000))
