@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 
 from nectar_node.base.errors import BadInput, NodeError
 from nectar_node.console import output
 from nectar_node.interfaces.form import fill_message
 from nectar_node.interfaces.messages import ProcessApi
+
+_INDENT = 4
+"""Columns by which the further lines of a long one are indented."""
 
 
 class NotFilledIn(NodeError):
@@ -30,7 +35,7 @@ def fill_at_terminal(api: ProcessApi, name: str | None) -> str:
         question = next(form)
         while True:
             for line in question.lines:
-                output.say(line)
+                output.say(_hanging(line))
             question = form.send(input(output.one_line(question.prompt)))
     except StopIteration as filled:
         body = str(filled.value)
@@ -39,3 +44,11 @@ def fill_at_terminal(api: ProcessApi, name: str | None) -> str:
         raise NotFilledIn("Nothing was sent.") from error
     output.say(f"→ {body}")
     return body
+
+
+def _hanging(line: str) -> str:
+    """Return a line broken between words at the width of the terminal."""
+    columns = max(_INDENT + 20, shutil.get_terminal_size().columns)
+    return "\n".join(
+        textwrap.wrap(output.one_line(line), columns, subsequent_indent=" " * _INDENT, drop_whitespace=True)
+    )

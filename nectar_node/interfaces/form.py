@@ -243,7 +243,7 @@ def _ask_line(
         hint += f"; empty: {empty}"
     about = f"  {first_line(docs)}" if docs else ""
     read = _reader(known)
-    lines: tuple[str, ...] = (f"{path}{about}",) if docs else ()
+    lines: tuple[str, ...] = (f"{path.removesuffix('[0]')}{about}",) if docs else ()
     while True:
         typed = yield FormQuestion(lines, f"{path} ({hint}): ")
         if typed.strip() == "" and default is not _REQUIRED:
