@@ -235,3 +235,20 @@ def test_processes_packages_and_messages_are_completed(node: RealNode) -> None:
     assert completed(node.network.parent, "api", *where, "coun") == ["counter:sys"]
     assert completed(node.network.parent, "message", *where, "--form", COUNTER, "") == ["add", "get"]
     assert completed(node.network.parent, "message", *where, COUNTER, "") == []
+
+
+def test_bash_which_breaks_addresses_into_pieces_gets_what_is_missing_of_the_last_one(node: RealNode) -> None:
+    where = ("--dir", str(node.network), "--node", "a.nec")
+    pieces = ("our", "@", "counter", ":")
+    for last, missing in (
+        ((*pieces, "cou"), "counter:sys"),
+        (pieces, "counter:sys"),
+        (("our", "@"), "counter:" + COUNTER[12:]),
+    ):
+        assert completed(node.network.parent, "message", *where, *last, between="\n") == [missing]
+    assert completed(
+        node.network.parent, "message", *where, "--form", *pieces, "counter", ":", "sys", "", between="\n"
+    ) == [
+        "add",
+        "get",
+    ]
