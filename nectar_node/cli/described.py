@@ -7,7 +7,6 @@ from nectar_node.base.errors import NodeError
 from nectar_node.interfaces.errors import BadInterface
 from nectar_node.interfaces.messages import ProcessApi, body_misfit_untrusted, read_api_untrusted
 from nectar_node.launcher.client import Answer, ControlClient, ControlError
-from nectar_node.releases.document import ApiFile
 
 SYSTEM_PACKAGE = "distro:sys"
 """The package of the system processes, which docs/system-processes.md describes."""
@@ -29,7 +28,7 @@ def api_in(answer: Answer) -> tuple[PackageId, list[ProcessApi]]:
     match answer:
         case {"package": str(id), "processes": list(processes), "interfaces": list(files)}:
             package = PackageId.parse(id)
-            read = [ApiFile(str(each[0]), str(each[1])) for each in files if isinstance(each, list) and len(each) == 2]
+            read = [(str(each[0]), str(each[1])) for each in files if isinstance(each, list) and len(each) == 2]
             return package, read_api_untrusted(package, list(map(str, processes)), read)
     raise ControlError("The node gives an answer of unknown shape: it may be another version.")
 

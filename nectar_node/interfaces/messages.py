@@ -32,7 +32,6 @@ from nectar_node.interfaces.shapes import (
     kebab_case,
     plain,
 )
-from nectar_node.releases.document import ApiFile
 
 _ERRORS = ("err", "error")
 _NOTHING = "nothing"
@@ -109,7 +108,9 @@ def body_misfit_untrusted(shape: Shape, body: str) -> str | None:
     return misfit(shape, value)
 
 
-def read_api_untrusted(package: PackageId, processes: Sequence[str], files: Iterable[ApiFile]) -> list[ProcessApi]:
+def read_api_untrusted(
+    package: PackageId, processes: Sequence[str], files: Iterable[tuple[str, str]]
+) -> list[ProcessApi]:
     """Return what the processes of a package understand, in the order of their names in the files.
 
     `processes` are the names in its manifest, in order; none: they are not known. Raises BadInterface.

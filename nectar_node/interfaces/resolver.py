@@ -33,7 +33,6 @@ from nectar_node.interfaces.shapes import (
     VariantShape,
     read_docs,
 )
-from nectar_node.releases.document import ApiFile
 
 _STANDARD = "standard"
 """The interface of the node itself, whose types packages use."""
@@ -50,9 +49,10 @@ class TypedInterface(NamedTuple):
     types: Mapping[str, Shape]
 
 
-def read_interfaces_untrusted(files: Iterable[ApiFile]) -> dict[str, TypedInterface]:
-    """Return the interfaces in a package's files, by name; of two with one name that of the later file, which is the
-    later version of it. Raises BadInterface.
+def read_interfaces_untrusted(files: Iterable[tuple[str, str]]) -> dict[str, TypedInterface]:
+    """Return the interfaces in a package's files, by name. Of two with one name it is that of the later file.
+
+    `files`: the name and the text of each. Raises BadInterface.
     """
     declared: dict[str, DeclaredInterface] = {}
     left = MAX_TEXT_BYTES

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
+
+from msgspec import Struct
 
 from kernel.contract.json_text import parse_untrusted
 
@@ -92,23 +93,20 @@ CASES: Mapping[str, Callable[[str], str]] = {
 """What `@json` may say of all names of a type."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Primitive:
+class Primitive(Struct, frozen=True, eq=False):
     """A type that is not made of others."""
 
     name: str
     """One of PRIMITIVES."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class UnknownShape:
+class UnknownShape(Struct, frozen=True, eq=False):
     """A type that another package describes, or that no message can carry: its values are not checked."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AliasShape:
+class AliasShape(Struct, frozen=True, eq=False):
     """Another name of a type."""
 
     name: str
@@ -116,8 +114,7 @@ class AliasShape:
     target: Shape
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ListShape:
+class ListShape(Struct, frozen=True, eq=False):
     """Any number of values of one type."""
 
     item: Shape
@@ -125,30 +122,26 @@ class ListShape:
     """How many, if that is said."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class OptionShape:
+class OptionShape(Struct, frozen=True, eq=False):
     """A value, or none."""
 
     some: Shape
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TupleShape:
+class TupleShape(Struct, frozen=True, eq=False):
     """Values of several types, in order."""
 
     items: tuple[Shape, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ResultShape:
+class ResultShape(Struct, frozen=True, eq=False):
     """What came of something, or what went wrong; None: nothing more is said."""
 
     ok: Shape | None
     err: Shape | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Member:
+class Member(Struct, frozen=True, eq=False):
     """A field of a record, or a case of a variant, an enum or of flags."""
 
     name: str
@@ -172,8 +165,7 @@ class Member:
         return "default" in self.docs.tags
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RecordShape:
+class RecordShape(Struct, frozen=True, eq=False):
     """Values by name."""
 
     name: str
@@ -181,19 +173,17 @@ class RecordShape:
     fields: tuple[Member, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class VariantShape:
+class VariantShape(Struct, frozen=True, eq=False):
     """One of several cases; also an enum, whose cases have no payload."""
 
     name: str
     docs: Docs
     cases: tuple[Member, ...]
-    by_key: Mapping[str, Member] = field(repr=False)
+    by_key: Mapping[str, Member]
     """The cases, by their name in JSON."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FlagsShape:
+class FlagsShape(Struct, frozen=True, eq=False):
     """Any of several names."""
 
     name: str

@@ -153,6 +153,16 @@ def test_an_interface_that_cannot_be_read_is_told_with_its_line(tmp_path: Path) 
     assert ended == (1, "", "box.wit, line 2: there is no type nothing.\n")
 
 
+def test_a_release_whose_interface_cannot_be_read_is_not_published(node: RealNode, tmp_path: Path) -> None:
+    package(tmp_path / "box" / "pkg", "box:a.nec", "1.0.0")
+    (tmp_path / "box" / "api").mkdir()
+    (tmp_path / "box" / "api" / "box.wit").write_text("interface echo { type request = nothing; }")
+    assert node.fails("publish", tmp_path / "box") == "box.wit, line 1: there is no type nothing.\n"
+    (tmp_path / "box" / "api" / "box.wit").write_text(ECHO_WIT)
+    node.does("publish", tmp_path / "box")
+    assert keys(node.does("api", "box:a.nec", "--json")) == ["Say", "Quit"]
+
+
 def test_an_archive_of_interfaces_that_is_damaged_or_explodes_counts_as_none(tmp_path: Path) -> None:
     folder = package(tmp_path / "pkg", "kit:local", "1.0.0")
     (folder / "api.zip").write_bytes(b"PK\x03\x04 nonsense")
