@@ -32,7 +32,7 @@ def test_the_tests_of_a_new_package_of_each_template_pass(tmp_path: Path) -> Non
 
 def test_a_new_package_answers_as_its_interface_says(tmp_path: Path) -> None:
     engine = Programs()
-    asked = {
+    asked: dict[Template, list[object]] = {
         Template.CHAT: [{"Say": {"to": "two.nec", "text": "Hi"}}, {"Say": {"to": "three.nec", "text": "Hi"}}, "Lines"],
         Template.FILES: [{"Write": {"name": "a", "text": "x"}}, {"Read": "a"}, {"Read": "b"}, {"Read": "/"}],
     }

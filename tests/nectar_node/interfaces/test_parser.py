@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from nectar_node.interfaces.errors import BadInterface
 from nectar_node.interfaces.limits import MAX_DEPTH, MAX_TEXT_BYTES
 from nectar_node.interfaces.shapes import RecordShape, UnknownShape, VariantShape, plain, shape_text
 from tests.nectar_node.interfaces.samples import CHESS, interfaces, shape
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_an_interface_has_its_types_with_their_docs() -> None:
@@ -90,6 +94,13 @@ def test_what_describes_no_messages_is_skipped() -> None:
     world w { import i; export f: func() -> u8; import x: interface { type y = u8; } }
     """
     assert list(interfaces(text)["i"].types) == ["r", "t"]
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "kernel" / "wasm" / "wasi" / "wit").glob("*.wit")), ids=lambda each: each.name
+)
+def test_interfaces_that_are_full_of_functions_and_resources_are_read(path: Path) -> None:
+    assert interfaces(path.read_text()) != {}
 
 
 @pytest.mark.parametrize(
