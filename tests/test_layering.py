@@ -40,6 +40,7 @@ FLOORS = {
         ("nectar_node.base",),
         ("nectar_node.storage", "nectar_node.console", "nectar_node.backup.format"),
         ("nectar_node.contract", "nectar_node.backup", "nectar_node.releases"),
+        ("nectar_node.interfaces",),
         (
             "nectar_node.packages",
             "nectar_node.launcher",
@@ -128,6 +129,7 @@ PURE = (
     "nectar_node/contract/",
     "nectar_node/core/",
     "nectar_node/http/",
+    "nectar_node/interfaces/",
     "nectar_node/packages/",
     "nectar_node/peers/",
     "nectar_node/releases/",

@@ -1,7 +1,8 @@
 """Makes a new package of a template: a copy of an example in the author's language, under the author's name.
 
 What all have in common lies in `sdk/templates/all`, what editors of a language need in `sdk/templates/LANG`; the
-manifest, the test and the text of a template in `sdk/templates/TEMPLATE`. There `__NAME__` stands for its name.
+manifest, the test, the text and the interface of a template in `sdk/templates/TEMPLATE`. There `__NAME__` stands for
+its name.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from pathlib import Path
 
 from nectar_node.base.errors import BadInput
 from nectar_node.base.shipped import LOCAL_PUBLISHER, SDK_FOLDER, SHIPPED_FOLDER
+from nectar_node.interfaces.shapes import kebab_case
 
 FOLDER = SDK_FOLDER / "templates"
 _NAME = "__NAME__"
+_INTERFACE = "__INTERFACE__"
 _RIGHT_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 """It is a process, a package, a file, and in some languages a module."""
 
@@ -85,6 +88,7 @@ def _files(name: str, language: Language, template: Template) -> Iterator[tuple[
     here = FOLDER / template
     yield "pkg/manifest.json", _filled(here / "manifest.json", name)
     yield "metadata.json", _metadata(name)
+    yield f"api/{name}.wit", _interface(name, template)
     yield f"tests/test_{name}.py", _filled(here / "test.py", name)
     yield "README.md", _filled(here / "README.md", name) + _filled(FOLDER / "all" / "README.md", name)
     for folder in (FOLDER / "all", FOLDER / language):
@@ -93,6 +97,16 @@ def _files(name: str, language: Language, template: Template) -> Iterator[tuple[
             if relative != "README.md":
                 yield relative, _filled(path, name)
     yield from _sources(name, language, template)
+
+
+def _interface(name: str, template: Template) -> bytes:
+    """Return what describes the messages of the package: all languages have the same."""
+    example = _EXAMPLES.get(template)
+    if example is None:
+        text, former = (FOLDER / template / "api.wit").read_text("utf-8"), _INTERFACE
+    else:
+        text, former = (SHIPPED_FOLDER / example / "api" / f"{example}.wit").read_text("utf-8"), kebab_case(example)
+    return text.replace(f"interface {former} {{", f"interface {kebab_case(name)} {{").encode()
 
 
 def _metadata(name: str) -> bytes:

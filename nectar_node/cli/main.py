@@ -18,6 +18,7 @@ import typer
 from nectar_node.base.errors import BadInput, NodeError
 from nectar_node.base.shipped import SDK_FOLDER
 from nectar_node.cli import groups
+from nectar_node.cli.completing import bash_words
 from nectar_node.console import output, streams
 
 FAILED = 1
@@ -62,6 +63,7 @@ _COMMANDS = {
     "restore": "backups.restore",
     "open": "web.open",
     "search": "packages.search",
+    "api": "packages.api",
 }
 """The modules whose commands are functions of these names, or of these with an underscore if Python has the name."""
 # A script's arguments may look like options: those that are not ours are the script's.
@@ -151,7 +153,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     streams.make_usable()
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        result = build(_first(words))(args=words, prog_name="nectar", standalone_mode=False)
+        with bash_words():
+            result = build(_first(words))(args=words, prog_name="nectar", standalone_mode=False)
     except BadInput as error:
         output.complain(str(error))
         return BAD_USAGE

@@ -11,7 +11,9 @@ import typer
 
 from kernel.contract.address import OUR_NODE, Address
 from kernel.contract.errors import BadAddress
-from nectar_node.base.errors import BadInput
+from nectar_node.base.errors import BadInput, NodeError
+from nectar_node.cli.described import described, doubt
+from nectar_node.cli.form import fill_at_terminal
 from nectar_node.console import output
 from nectar_node.console.advice import advice
 from nectar_node.launcher import options
@@ -32,10 +34,40 @@ TIMEOUT = 10
 _EXIT_CODES = {"response": 0, "sent": 0, "offline": EXIT_OFFLINE, "timeout": EXIT_TIMEOUT}
 
 
+def complete_message(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the messages of the process whose names begin with `incomplete`, for the shell's completion."""
+    if not context.params.get("form"):
+        return []
+    try:
+        with options.connect_completing(context) as client:
+            api = described(client, str(context.params.get("address")))
+    except (OSError, NodeError, BadAddress):
+        return []
+    return [each.name for each in api.messages if each.name.startswith(incomplete)]
+
+
 def message(
-    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="The target: node@process:package:publisher.")],
-    body: Annotated[str, typer.Argument(metavar="BODY", help="The request's body.")],
+    address: Annotated[
+        str,
+        typer.Argument(
+            metavar="ADDRESS",
+            help="The target: node@process:package:publisher.",
+            autocompletion=options.complete_process,
+        ),
+    ],
     node: options.Node,
+    body: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="BODY",
+            help="The request's body; with --form the name of a message, if you know which.",
+            show_default=False,
+            autocompletion=complete_message,
+        ),
+    ] = None,
+    form: Annotated[
+        bool, typer.Option("--form", help="Be asked for the message and what is in it, as the package describes it.")
+    ] = False,
     timeout: Annotated[
         int | None,
         typer.Option(
@@ -54,10 +86,15 @@ def message(
 ) -> int:
     """Send a request from a node and print the response.
 
+    `nectar api` shows what processes understand, and --form asks you for it. A body that is not like that is sent, too,
+    and you are told.
+
     Exit code: 0 response, or sent with --no-wait, 3 Offline, 4 Timeout. If a message that nobody waits for reaches
     nobody, `nectar errors` lists it.
     """
     check_address(address)
+    if body is None and not form:
+        raise BadInput("Missing argument 'BODY': type the request's body, or say --form to be asked for it.")
     if no_wait:
         for option, value in {"--timeout": timeout, "--save-blob": save_blob}.items():
             if value is not None:
@@ -66,6 +103,8 @@ def message(
     attachment = None if blob is None else base64.b64encode(read_blob(blob)).decode()
     network = LocalNetwork.find(directory)
     with network.connect(node) as client:
+        if form:
+            body = fill_at_terminal(described(client, address), body)
         answer = client.request(
             "message",
             patience=seconds + _SLACK,
@@ -75,6 +114,9 @@ def message(
             blob=attachment,
             mime=mime,
         )
+        doubtful = None if form else doubt(client, address, str(body))
+    if doubtful is not None:
+        output.complain(doubtful)
     code = exit_code(answer)
     if save_blob is not None and answer.get("blob") is not None:
         save_blob.write_bytes(decode_blob_untrusted(answer["blob"]))

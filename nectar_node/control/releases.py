@@ -21,10 +21,12 @@ from nectar_node.control.purging import Purge
 from nectar_node.control.requests import Fields, installed_untrusted, package_untrusted, version_untrusted
 from nectar_node.core.core import NodeCore
 from nectar_node.packages.contents import discard_folder, with_copy
+from nectar_node.packages.interfaces import read_interface_files
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.metadata import read_metadata
 from nectar_node.packages.publishing import check_asks, make_release
 from nectar_node.packages.startable import read_startable
+from nectar_node.releases.document import ApiFile
 from nectar_node.releases.errors import BadRelease, Downgrade, OtherContent, Unproven
 from nectar_node.releases.head import can_be_proven
 from nectar_node.releases.installed import InstalledVersion
@@ -67,6 +69,7 @@ class Releases:
         self.commands: dict[str, Callable[[Client, Fields], Awaitable[dict[str, object]]]] = {
             "installed": self._on_installed,
             "installed_one": self._on_installed_one,
+            "interfaces": self._on_interfaces,
             "find_release": self._on_find_release,
             "review_install": self._on_review_install,
             "install": self._on_install,
@@ -95,6 +98,23 @@ class Releases:
             except BadPackage:  # somebody has changed or removed its folder meanwhile
                 asked = allowed
         return info_row(self._core, package, asked, allowed)
+
+    async def _on_interfaces(self, _: Client, fields: Fields) -> dict[str, object]:
+        """Answer the interfaces of a package that runs, or of a release that is here, and its processes' names."""
+        core, package = self._core, self._named(fields, *self._core.shelf.packages())
+        running, current = core.packages.get(package), core.installed.current(package)
+        files: tuple[ApiFile, ...] = ()
+        if running is not None:
+            files = await trio.to_thread.run_sync(read_interface_files, running.folder)
+        document = None if current is None or current.document is None else core.shelf.get(current.document)
+        held = document or next(iter(core.shelf.of(package)), None)
+        if not files and held is not None:
+            files = Shelf.release(held).metadata.interfaces
+        return {
+            "package": str(package),
+            "processes": [] if running is None else [each.process for each in running.processes],
+            "interfaces": [list(each) for each in files],
+        }
 
     def _named(self, fields: Fields, *others: PackageId) -> PackageId:
         """Return the package that a request names, installed or one of `others`; raises BadInput."""

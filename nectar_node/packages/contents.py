@@ -23,6 +23,7 @@ from kernel.contract.address import PackageId
 from nectar_node.base import own_files
 from nectar_node.base.errors import BadPackage
 from nectar_node.base.shipped import is_shipped
+from nectar_node.packages.interfaces import keep_beside
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.unpacking import PACKAGES_FOLDER
 from nectar_node.releases.files import PROOF_FILE, FileHasher, ReleaseFile, digest
@@ -108,6 +109,8 @@ def with_copy(package: Package, node: Path, *, by_hash: bool = False) -> Package
             _copy(package, final)
         except OSError as error:
             raise BadPackage(f"{package.folder} cannot be copied to {final}: {error.strerror}.") from error
+    with suppress(OSError, BadPackage):  # it is no more than a description
+        keep_beside(package.folder, final.parent)
     return replace(package, folder=final, origin=package.source)
 
 

@@ -1,4 +1,4 @@
-"""Reads what a package says of itself in metadata.json, beside its name, and the interfaces in its folder `api/`.
+"""Reads what a package says of itself in metadata.json, beside its name, and its interfaces.
 
 The shapes are the existing node's: {"version": [0, 1, 0], …} of early 2024, {"properties": {"current_version": "0.1.0",
 "license": …}, "description": …} of later, and ours, which has all of it on top: version, description, license, changes,
@@ -7,19 +7,13 @@ and reasons: {capability: why it is asked for}. What is not of the expected kind
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from nectar_node.base.errors import BadPackage
+from nectar_node.packages.interfaces import read_interface_files
 from nectar_node.packages.manifest import Package, metadata_fields
 from nectar_node.releases.document import ApiFile
 from nectar_node.releases.errors import BadRelease
-from nectar_node.releases.limits import MAX_INTERFACES, MAX_INTERFACES_BYTES
 from nectar_node.releases.versions import Version
-
-API_FOLDER = "api"
-"""The folder with a package's interfaces."""
 
 
 class PackageMetadata(NamedTuple):
@@ -49,7 +43,7 @@ def read_metadata(package: Package) -> PackageMetadata:
         _text(fields.get("license") or fields.get("licence") or properties.get("license")),
         _text(fields.get("changes")),
         {key: why for key, why in reasons.items() if isinstance(why, str)} if isinstance(reasons, dict) else {},
-        _interfaces(folders),
+        read_interface_files(inner),
     )
 
 
@@ -63,26 +57,3 @@ def _version(value: Any) -> str:
         return Version(text).text
     except BadRelease:
         return ""
-
-
-def _interfaces(folders: tuple[Path, ...]) -> tuple[ApiFile, ...]:
-    found = {path.name: path for folder in reversed(folders) for path in _wit_files(folder / API_FOLDER)}
-    left, read = MAX_INTERFACES_BYTES, []
-    for name, path in sorted(found.items())[:MAX_INTERFACES]:
-        try:
-            with path.open("rb") as file:
-                data = file.read(left + 1)
-            left -= len(data)
-            if left < 0:
-                raise BadPackage(f"The interfaces in {path.parent} are more than {MAX_INTERFACES_BYTES >> 10} KiB.")
-            read.append(ApiFile(name, data.decode()))
-        except OSError as error:
-            raise BadPackage(f"{path} cannot be read: {error.strerror}.") from error
-        except UnicodeDecodeError as error:
-            raise BadPackage(f"{path} is not text.") from error
-    return tuple(read)
-
-
-def _wit_files(folder: Path) -> Iterator[Path]:
-    if folder.is_dir():
-        yield from (path for path in folder.iterdir() if path.suffix == ".wit" and path.is_file())

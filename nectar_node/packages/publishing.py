@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kernel.contract.capability import Capability
+from nectar_node.interfaces.messages import read_api_untrusted
 from nectar_node.packages.contents import release_files
 from nectar_node.packages.manifest import Package, capability_text, requested_capabilities
 from nectar_node.packages.metadata import PackageMetadata
@@ -22,7 +23,7 @@ MAX_SHOWN = 256
 def make_release(package: Package, said: PackageMetadata, newest: Release | None, our: str, time: int) -> Release:
     """Return the release of a package that follows `newest`, for the node `our`; `time` is in Unix seconds.
 
-    Raises BadRelease if it may not be published, and BadPackage if its files cannot be read.
+    Raises BadRelease if it may not be published, BadPackage if its files cannot be read, and BadInterface.
     """
     check_publisher(package.id, our)
     if not said.version:
@@ -32,6 +33,7 @@ def make_release(package: Package, said: PackageMetadata, newest: Release | None
         )
     files = release_files(package)
     _check_manifest(package, files)
+    read_api_untrusted(package.id, [each.process for each in package.processes], said.interfaces)
     metadata = ReleaseMetadata(
         said.description, said.licence, said.changes, said.interfaces, _asked(package, said.reasons, our)
     )

@@ -45,6 +45,8 @@ def test_a_release_is_found_killed_in_the_middle_and_installed_from_another_node
 
     folder = package(tmp_path / "echo", f"echo:{ANN}", "1.0.0", description="Answers what it is told.\nAnd more.")
     random_file(folder / "large", SIZE)
+    (folder / "api").mkdir()
+    (folder / "api" / "echo.wit").write_text("interface echo { variant request { say(string) } }")
     told("publish", str(folder), "--node", ANN)
 
     assert told("search", "ANSWERS", "--node", BOB, "--on", ANN)["found"] == [
@@ -52,6 +54,8 @@ def test_a_release_is_found_killed_in_the_middle_and_installed_from_another_node
     ]
     offered = told("info", f"echo:{ANN}", "--on", ANN, "--node", BOB)
     assert (offered["version"], offered["here"]) == ("1.0.0", False)
+    (process,) = told("api", f"echo:{ANN}", "--on", ANN, "--node", BOB)["processes"]
+    assert (process["process"], process["messages"][0]["example"]) == (f"echo:echo:{ANN}", {"Say": "text"})
     assert fetched_bytes(network, BOB) == 0
     assert told("search", "chess", "--node", BOB, "--on", ANN)["found"] == []
 

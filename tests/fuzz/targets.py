@@ -120,7 +120,7 @@ from net.session.inbox import Inbox
 from net.session.outbox import Outbox
 from net.session.sealing import Opener, Sealer
 from tests.cheap_keys import CHEAP
-from tests.fuzz import http_doors, http_server_doors
+from tests.fuzz import described, http_doors, http_server_doors
 from tests.fuzz.attack import SEEDS, attack
 from tests.fuzz.siege import siege
 from tests.kernel.wasm.component_texts import TWO_MEMORIES, wat
@@ -549,6 +549,7 @@ _KEEPER_REQUESTS: dict[str, dict[str, object]] = {
 }
 
 TARGETS: dict[str, Target] = {
+    "interfaces": Target(described.interfaces, described.SEEDS),
     "attack": Target(attack, SEEDS),
     "siege": Target(
         siege, tuple(bytes([kind]) + bytes(range(step, step + 90)) for kind in range(2) for step in (0, 9))

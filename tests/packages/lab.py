@@ -9,6 +9,10 @@ from typing import Any
 
 from kernel.contract.address import ProcessId
 from kernel.contract.guest import Arrival, Failure
+from nectar_node.interfaces.fitting import misfit
+from nectar_node.interfaces.shapes import VariantShape
+from nectar_node.packages.interfaces import package_api
+from nectar_node.packages.manifest import read_package
 from packages.build import PACKAGES
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import SimNode, Simulation
@@ -31,6 +35,8 @@ class Lab:
         # What guests hold no garbage collector sees: tens of megabytes each, with an interpreter in them.
         weakref.finalize(self, self.simulation.close)
         folders = tuple(PACKAGES / name for name in packages)
+        self.described = Described(folders)
+        self._asked: dict[object, tuple[str, object]] = {}
         self._names = nodes
         for name in nodes:
             self.simulation.add(name, folders, disk_bytes)
@@ -56,13 +62,19 @@ class Lab:
 
     def begin(self, target: str, body: object, timeout: int = 60, where: str | None = None) -> object:
         """The same without waiting; `answer` has the outcome of what is returned, once it is there."""
-        return self.at(where or self._names[0]).begin_to_ask(target, json.dumps(body).encode(), timeout)
+        token = self.at(where or self._names[0]).begin_to_ask(target, json.dumps(body).encode(), timeout)
+        self._asked[token] = target.partition("@")[2], json.loads(json.dumps(body))
+        return token
 
     def answer(self, token: object) -> Any:
         """The JSON body of the answer; None: it is not there yet."""
         answers = (node.answer(token) for node in self.simulation.nodes.values())
         answer = next((each for each in answers if each is not None), None)
-        return None if answer is None else outcome(answer)
+        if answer is None:
+            return None
+        if token in self._asked:
+            self.described.check(*self._asked.pop(token), outcome(answer))
+        return outcome(answer)
 
     def wait(self, token: object, timeout: float = 60.0) -> Any:
         """Let virtual time pass until the answer is there."""
@@ -78,6 +90,36 @@ class Lab:
     def processes(self, package: str) -> list[str]:
         """The names of the processes of a package that run on the first node, in order."""
         return sorted(id.process for id in self.node.core.kernel.processes if id.package == package)
+
+
+class Described:
+    """What the packages of these folders say of their messages (`api/*.wit`), and whether they keep to it."""
+
+    def __init__(self, folders: tuple[Path, ...]) -> None:
+        self._apis = {
+            str(api.process): api for folder in folders for api in package_api(read_package(folder, "one.nec"))
+        }
+        self.seen: set[tuple[str, str]] = set()
+        """Messages that were answered, each the process and the name."""
+
+    def check(self, process: str, body: object, answer: object) -> None:
+        """What was answered is of the type that the interface has for that, and so is a body that was understood."""
+        api = self._apis.get(process)
+        if api is None or api.is_raw:
+            return
+        wrong = misfit(api.request, body)
+        assert wrong is None or (isinstance(answer, dict) and "Err" in answer), (
+            f"{process} has answered {body}: {wrong}"
+        )
+        key = next(iter(body)) if isinstance(body, dict) and body else body
+        message = api.message(str(key))
+        if wrong is not None or message is None or not isinstance(message.answers, tuple):
+            return
+        by_key = {each.key: each for each in message.answers}
+        among = VariantShape(message.name, message.docs, message.answers, by_key)
+        wrong = misfit(among, answer, "the answer")
+        assert wrong is None, f"{process} answers {body} with {answer}: {wrong}"
+        self.seen.add((process, message.name))
 
 
 def outcome(answer: Arrival | Failure) -> Any:

@@ -13,7 +13,11 @@ from nectar_node.authoring.build import build
 from nectar_node.authoring.templates import Language, Template, create
 from nectar_node.base.errors import BadInput
 from nectar_node.base.shipped import SDK_FOLDER
+from nectar_node.packages.interfaces import package_api
+from nectar_node.packages.manifest import read_package
+from testnet.sim.programs import Programs
 from tests.commands import nectar
+from tests.packages.lab import Lab
 
 
 def test_the_tests_of_a_new_package_of_each_template_pass(tmp_path: Path) -> None:
@@ -24,6 +28,22 @@ def test_the_tests_of_a_new_package_of_each_template_pass(tmp_path: Path) -> Non
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout
     assert "13 passed" in ended.stdout
+
+
+def test_a_new_package_answers_as_its_interface_says(tmp_path: Path) -> None:
+    engine = Programs()
+    asked: dict[Template, list[object]] = {
+        Template.CHAT: [{"Say": {"to": "two.nec", "text": "Hi"}}, {"Say": {"to": "three.nec", "text": "Hi"}}, "Lines"],
+        Template.FILES: [{"Write": {"name": "a", "text": "x"}}, {"Read": "a"}, {"Read": "b"}, {"Read": "/"}],
+    }
+    for template, bodies in asked.items():
+        folder = tmp_path / f"new_{template}"
+        create(folder, Language.ZIG, template)
+        build(folder)
+        lab = Lab(engine, (folder,), ("one.nec", "two.nec"))
+        for body in bodies:
+            lab.ask(f"our@new_{template}:new_{template}:local", body)
+        assert len(lab.described.seen) == 2
 
 
 @pytest.mark.parametrize("language", Language)
@@ -38,6 +58,9 @@ def test_a_new_package_has_all_that_an_author_needs_under_its_own_name(
     (entry,) = json.loads((folder / "pkg" / "manifest.json").read_text())
     assert (entry["process_name"], entry["process_wasm_path"]) == ("greeter", "/greeter.wasm")
     assert json.loads((folder / "metadata.json").read_text())["package"] == "greeter"
+    (api,) = package_api(read_package(folder, "one.nec"))
+    assert str(api.process) == "greeter:greeter:local"
+    assert all(each.docs.text for each in api.messages)
     for name in files:
         text = (folder / name).read_text()
         assert "__NAME__" not in text

@@ -50,10 +50,16 @@ class Publisher:
         code: bytes | None = None,
         signed_by: Identity | None = None,
         asks: tuple[str, ...] = (),
+        api: str = "",
         **said: Any,
     ) -> Path:
-        """The zip of the next release."""
-        folder = package(self._folder / f"{version}-{len(self.releases)}", self.id, version, code, **said)
+        """The zip of the next release; `api` describes its messages, beside its files."""
+        folder = self._folder / f"{version}-{len(self.releases)}"
+        if api:
+            (folder / "api").mkdir(parents=True)
+            (folder / "api" / "api.wit").write_text(api)
+            folder = folder / "pkg"
+        package(folder, self.id, version, code, **said)
         if asks:
             manifest = json.loads((folder / "manifest.json").read_text())
             manifest[0]["request_capabilities"] = list(asks)

@@ -93,9 +93,9 @@ def test_where_there_are_several_nodes_or_none_one_must_be_named(
     assert capsys.readouterr().err == said
 
 
-def completed(folder: Path, *words: str) -> list[str]:
+def completed(folder: Path, *words: str, between: str = " ") -> list[str]:
     """What bash is offered for the last word."""
-    line, out = " ".join(["nectar", *words]), io.StringIO()
+    line, out = between.join(["nectar", *words]), io.StringIO()
     told = {"_NECTAR_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words))}
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out):
         patch.chdir(folder)

@@ -34,7 +34,7 @@ def test_a_response_is_printed_and_the_exit_code_is_0(tmp_path: Path) -> None:
     ended, node = run(tmp_path, response(), TARGET, "hello", "--timeout", "7")
     assert ended == (0, "hi\n", "")
     expected = {"command": "message", "target": TARGET, "body": "hello", "timeout": 7, "blob": None, "mime": None}
-    assert node.requests == [expected]
+    assert node.requests == [expected, {"command": "interfaces", "address": "hello:sys"}]
 
 
 @pytest.mark.parametrize(("outcome", "code"), [("offline", 3), ("timeout", 4)])
