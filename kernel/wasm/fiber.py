@@ -30,14 +30,25 @@ import wasmtime
 
 from kernel.contract import limits
 from kernel.contract.errors import BadModule, GuestTrap
-from kernel.contract.guest import Arrival, Effect, End, Failure, GuestConfig, GuestStatistics, Poll, Sleep, Woken
+from kernel.contract.guest import (
+    Arrival,
+    Effect,
+    End,
+    Failure,
+    Frame,
+    GuestConfig,
+    GuestStatistics,
+    Poll,
+    Sleep,
+    Woken,
+)
 from kernel.wasm import capi
 from kernel.wasm.adapter import FD_WRITE, FILE_FUNCTIONS, RUN, WASI
 from kernel.wasm.canonical.lower import BATCH, Lower, Lowered, Plain, lower_text
 from kernel.wasm.component_instances import ComponentInstances
 from kernel.wasm.output import OutputLines
 from kernel.wasm.ticker import TICK_SECONDS
-from kernel.wasm.traps import describe
+from kernel.wasm.traps import Trap, describe, last_words, read_debug_untrusted
 from kernel.wasm.wasi.exchanges import Exchanges
 from kernel.wasm.wasi.host_drive import HostDrive
 from kernel.wasm.wasi.state import NANOSECONDS, GuestExit, WasiState, WasiWait
@@ -96,6 +107,7 @@ class Fiber:
         "_cells",
         "_code",
         "_context",
+        "_digest",
         "_exit_code",
         "_future",
         "_instances",
@@ -129,8 +141,8 @@ class Fiber:
         "wasi",
     )
 
-    def __init__(self, code: Code, config: GuestConfig) -> None:
-        """Raises BadModule if the program cannot be linked or its drive is not a folder."""
+    def __init__(self, code: Code, config: GuestConfig, digest: str = "") -> None:
+        """`digest` is the SHA-256 of the program, in hex. Raises BadModule if the program cannot be linked or its drive is not a folder."""
         if config.drive is not None and isinstance(config.drive, str) is (code.ticker is None):
             raise ValueError("a drive is a folder of the host, and in a replayable run a tree of files that is none")
         self.effects: list[Effect] = []
@@ -167,6 +179,7 @@ class Fiber:
         self._seconds = 0.0
         self._memory_bytes = 0
         self._code = code
+        self._digest = digest
         self._cells = capi.Cells()
         self._ready = memoryview(self._cells).cast("B")[capi.READY_FLAG :]
         """The flag in `_cells`: an item of a view is set in half the time of a field."""
@@ -604,22 +617,24 @@ class Fiber:
         return Poll.ENDED
 
     def _finish(self) -> None:
-        cells, trap = self._cells, None
+        cells = self._cells
+        trap: str | None = None
+        frames: tuple[Frame, ...] = ()
         if self._exit_code is not None:
             trap = f"exited with code {self._exit_code}" if self._exit_code else None
         elif cells.trap:
-            trap = describe(str(capi.as_trap(cells.trap)))
+            trap, frames = self._describe(str(capi.as_trap(cells.trap)))
         elif cells.error:
             error = capi.as_error(cells.error)
             if isinstance(error, wasmtime.ExitTrap):
                 trap = f"exited with code {error.code}" if error.code else None
             else:
-                trap = describe(str(error))
+                trap, frames = self._describe(str(error))
         cells.trap = cells.error = None
         self.effects.extend(self._lines.end())
         if trap and self._instances is not None:
             trap += self._memory_words()
-        self.end = End(trap)
+        self.end = End(trap) if trap is None else End(trap, frames, last_words(self.effects))
         self._pending = Poll.ENDED
         self._drop()
         error_of_ours, self.host_error = self.host_error, None
@@ -627,44 +642,3 @@ class Fiber:
             # KeyboardInterrupt and its like hit us, not the guest: the caller of `poll` is to know.
             raise error_of_ours
 
-    def _memory_words(self) -> str:
-        """Return what to add to the reason why a component has ended: an interpreter without memory seldom gets to say
-        so."""
-        self._look_at_memory()
-        most = min(self.config.memory_bytes, limits.MAX_MEMORY_BYTES)
-        if self._memory_bytes < most * _NEARLY_FULL:
-            return ""
-        return f"; it has {self._memory_bytes >> 20} MiB of memory, and {most >> 20} MiB is the most"
-
-    def _drop(self) -> None:
-        """Release everything; the record itself stays readable."""
-        if not self._store:
-            return
-        self._look_at_memory()
-        if self._future:
-            capi.future_delete(self._future)
-        if self._linker:
-            capi.linker_delete(self._linker)
-        # Not released, only dropped: a traceback may still hold a slice of it, which nobody reads.
-        self.memory = _NO_MEMORY
-        capi.store_delete(self._store)
-        self._store = self._context = 0
-        self._future = self._linker = None
-        self.lowered = self.blob = self.last_blob = self.files = self.wasi = self._asleep = None
-
-    def _look_at_memory(self) -> bool:
-        memory = byref(self._cells, capi.MEMORY + capi.EXTERN_OFFSET)
-        if not self._cells.memory.of.memory._anon_1.store_id:
-            return False
-        size = capi.memory_data_size(self._context, memory)
-        if size <= len(self.memory):
-            return False
-        self._memory_bytes += size - len(self.memory)
-        self.memory = capi.memory_view(capi.memory_data(self._context, memory), size, capi.WRITABLE)
-        return True
-
-
-def hand_over_codes(codes: Sequence[int], results: int) -> None:
-    """Write the codes of pieces to where an asynchronous host function's results go."""
-    count = len(codes)
-    _PACK_CODES[count](_window(results), 0, count, *codes)
