@@ -142,7 +142,10 @@ class Fiber:
     )
 
     def __init__(self, code: Code, config: GuestConfig, digest: str = "") -> None:
-        """`digest` is the SHA-256 of the program, in hex. Raises BadModule if the program cannot be linked or its drive is not a folder."""
+        """`digest` is the SHA-256 of the program, in hex.
+
+        Raises BadModule if the program cannot be linked or its drive is not a folder.
+        """
         if config.drive is not None and isinstance(config.drive, str) is (code.ticker is None):
             raise ValueError("a drive is a folder of the host, and in a replayable run a tree of files that is none")
         self.effects: list[Effect] = []
@@ -642,3 +645,47 @@ class Fiber:
             # KeyboardInterrupt and its like hit us, not the guest: the caller of `poll` is to know.
             raise error_of_ours
 
+    def _describe(self, message: str) -> Trap:
+        return describe(message, read_debug_untrusted(self.config.debug, self._digest))
+
+    def _memory_words(self) -> str:
+        """Return what to add to the reason why a component has ended: an interpreter without memory seldom gets to say
+        so."""
+        self._look_at_memory()
+        most = min(self.config.memory_bytes, limits.MAX_MEMORY_BYTES)
+        if self._memory_bytes < most * _NEARLY_FULL:
+            return ""
+        return f"; it has {self._memory_bytes >> 20} MiB of memory, and {most >> 20} MiB is the most"
+
+    def _drop(self) -> None:
+        """Release everything; the record itself stays readable."""
+        if not self._store:
+            return
+        self._look_at_memory()
+        if self._future:
+            capi.future_delete(self._future)
+        if self._linker:
+            capi.linker_delete(self._linker)
+        # Not released, only dropped: a traceback may still hold a slice of it, which nobody reads.
+        self.memory = _NO_MEMORY
+        capi.store_delete(self._store)
+        self._store = self._context = 0
+        self._future = self._linker = None
+        self.lowered = self.blob = self.last_blob = self.files = self.wasi = self._asleep = None
+
+    def _look_at_memory(self) -> bool:
+        memory = byref(self._cells, capi.MEMORY + capi.EXTERN_OFFSET)
+        if not self._cells.memory.of.memory._anon_1.store_id:
+            return False
+        size = capi.memory_data_size(self._context, memory)
+        if size <= len(self.memory):
+            return False
+        self._memory_bytes += size - len(self.memory)
+        self.memory = capi.memory_view(capi.memory_data(self._context, memory), size, capi.WRITABLE)
+        return True
+
+
+def hand_over_codes(codes: Sequence[int], results: int) -> None:
+    """Write the codes of pieces to where an asynchronous host function's results go."""
+    count = len(codes)
+    _PACK_CODES[count](_window(results), 0, count, *codes)

@@ -18,10 +18,11 @@ from pathlib import Path, PurePosixPath
 from kernel.contract.errors import BadModule
 from kernel.wasm.binary.debug_file import Scope, Stretch, write
 from kernel.wasm.binary.module import BinaryReader, imports_untrusted, sections_untrusted
+from nectar_node.toolchains.once import debug_path
 from nectar_node.toolchains.dwarf import BadDebugInfo, Function, read_functions_untrusted, read_lines_untrusted
 
-SUFFIX = ".debug"
-"""What the debug file's name has more than that of the .wasm file."""
+VERSION = 1
+"""Grows when other files are made of the same output of a compiler."""
 _HEADER_BYTES = 8
 _CUSTOM, _CODE = 0, 10
 """Section numbers of a core module."""
@@ -29,13 +30,8 @@ _FUNCTION_NAMES = 1
 """The number of this part of the section `name`."""
 _GENERATED = re.compile(r"__(?:func|anon|struct|enum|union)_\d+|::h[0-9a-f]{16}$|\{impl#\d+\}::|\.llvm\.\d+$")
 """What compilers add to names of functions."""
-_LIBRARY = re.compile(r"(?:^|/)(?:lib/std|library)/(.+)$")
+_LIBRARY = re.compile(r"(?:^|/)(?:ziglang/lib|rustc/[0-9a-f]+/library|src/rust/library)/(.+)$")
 """Where in the compilers' folders their standard libraries lie."""
-
-
-def debug_path(wasm: Path) -> Path:
-    """Return where the debug file of a .wasm file lies."""
-    return wasm.with_name(wasm.name + SUFFIX)
 
 
 def split(built: Path, places: Mapping[str, str]) -> None:
@@ -148,8 +144,9 @@ class _Shortener:
                 return f"{name}{path[len(folder) :]}"
         library = _LIBRARY.search(path)
         if library is not None:
-            return f"std/{library[1].removeprefix('std/src/')}"
-        return path if not path.startswith("/") and ".." not in path else PurePosixPath(path).name
+            return library[1]
+        inside = path.removeprefix("./")
+        return PurePosixPath(path).name if inside.startswith(("/", ".")) or "/../" in inside else inside
 
 
 def _custom_sections(wasm: bytes) -> Iterator[tuple[str, bytes]]:

@@ -23,6 +23,8 @@ from typing import NamedTuple
 from kernel.contract.errors import BadModule
 
 MAGIC = b"nectdbg1"
+SUFFIX = ".debug"
+"""What the name of a debug file has more than that of its .wasm file."""
 NONE = 0xFFFFFFFF
 """The number of nothing: code that is nobody's, a call from nowhere, a name that is not known."""
 MAX_BYTES = 16 << 20
