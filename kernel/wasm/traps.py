@@ -11,13 +11,18 @@ from kernel.contract import limits
 from kernel.contract.errors import BadModule
 from kernel.contract.guest import Effect, Frame, Print
 from kernel.wasm.adapter import NAME as ADAPTER_NAME
-from kernel.wasm.binary.debug_file import DebugFile
+from kernel.wasm.binary.debug_file import DebugFile, Place
 
 _MAX_TRAP_CHARACTERS = 500
 _MAX_NAME_CHARACTERS = 120
 """Of a function or a file: names are the guest's to choose."""
 
+_NUMBER = re.compile(r"^\d+: ")
+"""Wasmtime numbers causes where there are several."""
 _FRAME = re.compile(r"^\s*\d+:\s+0x([0-9a-f]+) - (?:.*!)?(.+)$")
+
+
+_UNKNOWN = Place("", "", 0)
 
 
 class Trap(NamedTuple):
@@ -33,7 +38,7 @@ def describe(message: str, debug: DebugFile | None = None) -> Trap:
     Names of functions are the guest's to choose: characters that cannot be printed become `?`, and lines are cut.
     """
     lines = [line.strip() for line in message.splitlines() if line.strip()]
-    cause = lines[-1] if lines else "trap"
+    cause = _NUMBER.sub("", lines[-1]) if lines else "trap"
     found = (_FRAME.match(line) for line in lines if f"{ADAPTER_NAME}!" not in line)
     frames = tuple(_frames(((int(each[1], 16), each[2]) for each in found if each), debug))
     text = f"{cause} in function {frames[0].function}" if frames else cause
@@ -44,7 +49,7 @@ def _frames(calls: Iterable[tuple[int, str]], debug: DebugFile | None) -> list[F
     frames = list[Frame]()
     for offset, name in calls:
         places = debug.places(offset) if debug is not None else []
-        for function, file, line in places or [("", "", 0)]:
+        for function, file, line in places or [_UNKNOWN]:
             frames.append(Frame(_short(function) or _short(name), _short(file), line))
             if len(frames) == limits.MAX_FRAMES:
                 return frames

@@ -44,4 +44,4 @@ def compile_guest(source: Path, output: Path, cache: Path | None = None) -> None
     options: list[str | Path] = ["build-exe", *zig.GUEST, "-fno-strip", "-O", "ReleaseSmall"]
     options += ["-cflags", *_FLAGS, "--", source.name]
     zig.run_zig([*options, f"-femit-bin={output}"], source, output, source.parent, cache)
-    debug.split(output, {str(source.parent): "", str(SDK): "sdk/c/"})
+    debug.split(output, {str(source.parent): debug.called(source.parent), str(SDK): "sdk/c/"})

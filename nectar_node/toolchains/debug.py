@@ -18,10 +18,10 @@ from pathlib import Path, PurePosixPath
 from kernel.contract.errors import BadModule
 from kernel.wasm.binary.debug_file import Scope, Stretch, write
 from kernel.wasm.binary.module import BinaryReader, imports_untrusted, sections_untrusted
+from nectar_node.toolchains.dwarf import BadDebugInfo, DebugInfo, Function
 from nectar_node.toolchains.once import debug_path
-from nectar_node.toolchains.dwarf import BadDebugInfo, Function, read_functions_untrusted, read_lines_untrusted
 
-VERSION = 1
+VERSION = 2
 """Grows when other files are made of the same output of a compiler."""
 _HEADER_BYTES = 8
 _CUSTOM, _CODE = 0, 10
@@ -30,7 +30,7 @@ _FUNCTION_NAMES = 1
 """The number of this part of the section `name`."""
 _GENERATED = re.compile(r"__(?:func|anon|struct|enum|union)_\d+|::h[0-9a-f]{16}$|\{impl#\d+\}::|\.llvm\.\d+$")
 """What compilers add to names of functions."""
-_LIBRARY = re.compile(r"(?:^|/)(?:ziglang/lib|rustc/[0-9a-f]+/library|src/rust/library)/(.+)$")
+_LIBRARY = re.compile(r"(?:^|/)(?:ziglang/lib|rustc[-/][^/]+/(?:library|vendor)|src/rust/library)/(.+)$")
 """Where in the compilers' folders their standard libraries lie."""
 
 
@@ -52,6 +52,11 @@ def split(built: Path, places: Mapping[str, str]) -> None:
     debug_path(built).unlink(missing_ok=True)
     if found:
         debug_path(built).write_bytes(found)
+
+
+def called(sources: Path) -> str:
+    """Return what a folder with an author's sources is called in debug files: it is that of a package, or its `src`."""
+    return "src/" if sources.name == "src" else ""
 
 
 def _stripped(wasm: bytes) -> bytes:
@@ -78,18 +83,19 @@ def _stretches(whole: bytes, small: bytes, places: Mapping[str, str]) -> Iterato
         (low - begin, high - begin, Scope(_plain(named.get(first + number, ""))))
         for number, (low, high) in enumerate(bodies)
     ]
-    for function in read_functions_untrusted(custom):
+    info = DebugInfo(custom)
+    for function in info.functions():
         _paint(function, None, shorten, painted)
     size = end - begin
     lines = {}
-    for low, high, file, line in _sequences(custom, {low - begin for low, _ in bodies}, bodies, begin):
+    for low, high, file, line in _sequences(info, bodies, begin):
         lines[low] = (shorten(file), line)
         lines.setdefault(high, ("", 0))
     edges = sorted({edge for low, high, _ in painted for edge in (low, high) if edge <= size} | lines.keys())
     scopes: list[Scope | None] = [None] * len(edges)
-    for low, high, scope in painted:
+    for low, high, found in painted:
         for index in range(bisect_left(edges, low), bisect_left(edges, min(high, size))):
-            scopes[index] = scope
+            scopes[index] = found
     file, line = "", 0
     for edge, scope in zip(edges, scopes, strict=True):
         file, line = lines.get(edge, (file, line))
@@ -97,11 +103,11 @@ def _stretches(whole: bytes, small: bytes, places: Mapping[str, str]) -> Iterato
 
 
 def _sequences(
-    custom: Mapping[str, bytes], starts: set[int], bodies: list[tuple[int, int]], begin: int
+    info: DebugInfo, bodies: list[tuple[int, int]], begin: int
 ) -> Iterator[tuple[int, int, str, int]]:
     """Yield from, up to, file and line of the rows of functions that are there: linkers leave rows of others behind."""
     before, ends = None, 0
-    for row in read_lines_untrusted(dict(custom)):
+    for row in info.lines():
         if before is None:
             number = bisect_left(bodies, (begin + row.start + 1,)) - 1
             inside = number >= 0 and begin + row.start < bodies[number][1]
@@ -139,12 +145,12 @@ class _Shortener:
         return self._known[path]
 
     def _shortened(self, path: str) -> str:
-        for folder, name in self._places:
-            if path.startswith(folder):
-                return f"{name}{path[len(folder) :]}"
         library = _LIBRARY.search(path)
         if library is not None:
             return library[1]
+        for folder, name in self._places:
+            if path.startswith(folder):
+                return f"{name}{path[len(folder) :]}"
         inside = path.removeprefix("./")
         return PurePosixPath(path).name if inside.startswith(("/", ".")) or "/../" in inside else inside
 

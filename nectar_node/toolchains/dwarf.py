@@ -130,7 +130,6 @@ class _Unit:
     root: _Entry | None = None
     names: dict[int, str] = field(default_factory=dict)
     """What each entry is within, for those that are in something with a name."""
-    files: list[str] = field(default_factory=list)
 
 
 _NAME, _LINES, _LOW, _HIGH, _DIRECTORY = 0x03, 0x10, 0x11, 0x12, 0x1B
@@ -160,26 +159,32 @@ class _Indexed(NamedTuple):
     number: int
 
 
-def read_functions_untrusted(sections: dict[str, bytes]) -> Iterator[Function]:
-    """Yield the functions that have code. Raises BadDebugInfo."""
-    info = _Cursor(sections.get(".debug_info", b""))
-    units, entries = list[_Unit](), dict[int, tuple[_Unit, _Entry]]()
-    while info.at < info.end:
-        unit = _read_unit(sections, info, entries)
-        if unit is not None:
-            units.append(unit)
-    for unit in units:
-        if unit.root is not None:
-            reader = _Functions(sections, unit, entries)
-            yield from reader.functions(unit.root.children)
+class DebugInfo:
+    """The debug information of a core module."""
 
+    def __init__(self, sections: dict[str, bytes]) -> None:
+        """`sections`: custom sections by their names. Raises BadDebugInfo, as does every method."""
+        self._sections = sections
+        self._entries = dict[int, tuple[_Unit, _Entry]]()
+        info, units = _Cursor(sections.get(".debug_info", b"")), list[_Unit]()
+        while info.at < info.end:
+            unit = _read_unit(sections, info, self._entries)
+            if unit is not None:
+                units.append(unit)
+        self._readers = [_Functions(sections, unit, self._entries) for unit in units if unit.root is not None]
 
-def read_lines_untrusted(sections: dict[str, bytes]) -> Iterator[Line]:
-    """Yield the rows of all line tables. Raises BadDebugInfo."""
-    cursor = _Cursor(sections.get(".debug_line", b""))
-    while cursor.at < cursor.end:
-        program = _LineProgram(sections, cursor.unit())
-        yield from program.rows()
+    def functions(self) -> Iterator[Function]:
+        """Yield the functions that have code."""
+        for reader in self._readers:
+            yield from reader.functions()
+
+    def lines(self) -> Iterator[Line]:
+        """Yield the rows of all line tables."""
+        folders = {reader.lines_at: reader.folder for reader in self._readers}
+        cursor = _Cursor(self._sections.get(".debug_line", b""))
+        while cursor.at < cursor.end:
+            at = cursor.at
+            yield from _LineProgram(self._sections, cursor.unit(), folders.get(at, "")).rows()
 
 
 # --- entries -------------------------------------------------------------------------------------------------------------
@@ -326,10 +331,14 @@ class _Functions:
         self._entries = entries
         self._root = unit.root.values
         lines = self._root.get(_LINES)
+        self.lines_at = lines.at if isinstance(lines, _Reference) else lines if isinstance(lines, int) else None
+        """Where its line table is."""
+        self.folder = self._string(self._root.get(_DIRECTORY))
+        """What relative paths are relative to."""
         self._files = dict[int, str]()
-        if isinstance(lines, int):
-            cursor = _Cursor(sections.get(".debug_line", b""), lines)
-            self._files = _LineProgram(sections, cursor.unit()).files
+        if self.lines_at is not None:
+            cursor = _Cursor(sections.get(".debug_line", b""), self.lines_at)
+            self._files = _LineProgram(sections, cursor.unit(), self.folder).files
         low = self._address(self._root.get(_LOW))
         self._base = low or 0
         self._qualify(unit.root.children, "")
@@ -345,13 +354,17 @@ class _Functions:
             if entry.tag != _INLINED:
                 self._qualify(entry.children, inside)
 
-    def functions(self, entries: list[_Entry]) -> Iterator[Function]:
-        """Yield the functions among entries and below them."""
+    def functions(self) -> Iterator[Function]:
+        """Yield the functions of the unit."""
+        assert self._unit.root is not None
+        return self._functions(self._unit.root.children)
+
+    def _functions(self, entries: list[_Entry]) -> Iterator[Function]:
         for entry in entries:
             if entry.tag == _SUBPROGRAM and (ranges := self._ranges(entry)):
                 yield Function(self._name(entry), ranges, "", 0, list(self._inlined(entry.children)))
             elif entry.tag != _INLINED:
-                yield from self.functions(entry.children)
+                yield from self._functions(entry.children)
 
     def _inlined(self, entries: list[_Entry]) -> Iterator[Function]:
         for entry in entries:
@@ -471,8 +484,10 @@ def _gone(address_bytes: int) -> int:
 class _LineProgram:
     """The line table of a unit, as a program."""
 
-    def __init__(self, sections: dict[str, bytes], cursor: _Cursor) -> None:
+    def __init__(self, sections: dict[str, bytes], cursor: _Cursor, folder: str) -> None:
+        """`folder`: what relative paths are relative to."""
         self._sections = sections
+        self._folder = folder
         self._cursor = cursor
         self._version = cursor.number(2)
         if not 2 <= self._version <= 5:
@@ -496,9 +511,9 @@ class _LineProgram:
         """Paths, by their numbers."""
 
     def _file_names(self) -> dict[int, str]:
-        cursor, folders, files = self._cursor, [""], dict[int, str]()
+        cursor, folders, files = self._cursor, [self._folder], dict[int, str]()
         while folder := cursor.text():
-            folders.append(folder)
+            folders.append(_joined(self._folder, folder))
         while name := cursor.text():
             number = cursor.unsigned()
             cursor.unsigned()
@@ -507,9 +522,9 @@ class _LineProgram:
         return files
 
     def _file_names_5(self) -> dict[int, str]:
-        folders = [name for name, _ in self._names()]
+        folders = [_joined(self._folder, name) for name, _ in self._names()]
         return {
-            number: _joined(folders[folder] if 0 < folder < len(folders) else "", name)
+            number: _joined(folders[folder] if folder < len(folders) else self._folder, name)
             for number, (name, folder) in enumerate(self._names())
         }
 
@@ -518,10 +533,8 @@ class _LineProgram:
         cursor = self._cursor
         shape = [(cursor.unsigned(), cursor.unsigned()) for _ in range(cursor.number(1))]
         count = cursor.unsigned()
-        if not shape or count > cursor.end - cursor.at:
-            count = min(count, 0) if not shape else count
-            if count:
-                raise BadDebugInfo("a line table is cut off")
+        if count > cursor.end - cursor.at or (count and not shape):
+            raise BadDebugInfo("a line table is cut off")
         found, unit = [], _Unit(0, 5, self._address_bytes, cursor.wide)
         for _ in range(count):
             name, folder = "", 0

@@ -66,7 +66,7 @@ def compile_guest(
     options += ["-O", "ReleaseSafe", f"-Mnectar={_relative(SDK / 'nectar.zig', where)}"]
     run_zig([*options, f"-femit-bin={output}"], source, output, where, cache)
     if explained:
-        debug.split(output, {str(source.parent): "", str(SDK): "sdk/zig/"})
+        debug.split(output, {str(source.parent): debug.called(source.parent), str(SDK): "sdk/zig/"})
 
 
 def run_zig(options: list[str | Path], source: Path, output: Path, where: Path, cache: Path | None) -> None:

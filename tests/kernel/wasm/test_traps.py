@@ -13,9 +13,9 @@ def test_a_message_of_wasmtime_becomes_one_line() -> None:
 
 Caused by:
     wasm trap: out of bounds memory access"""
-    assert describe(message) == "wasm trap: out of bounds memory access in function do_it"
+    assert describe(message).sentence == "wasm trap: out of bounds memory access in function do_it"
 
 
 def test_a_functions_name_cannot_write_to_the_terminal() -> None:
-    assert describe("  0: 0x1f - guest.wasm!\x1b[2Jname\ntrap") == "trap in function ?[2Jname"
-    assert len(describe("  0: 0x1f - guest.wasm!" + "x" * 10_000 + "\ntrap")) == 500
+    assert describe("  0: 0x1f - guest.wasm!\x1b[2Jname\ntrap").sentence == "trap in function ?[2Jname"
+    assert len(describe("  0: 0x1f - guest.wasm!" + "x" * 10_000 + "\ntrap").sentence) == 500
