@@ -285,7 +285,14 @@ class Lifecycle:
                 self._state.log(id, f"  at {frame}")
         lineage = self._state.outstanding.lineage(process)
         return Crash(
-            self._state.now, process.address, end, process.handled, lineage, process.started_at, self._restarts.count(id), None
+            self._state.now,
+            process.address,
+            end,
+            process.handled,
+            lineage,
+            process.started_at,
+            self._restarts.count(id),
+            None,
         )
 
     def _forget(self, process: ProcessId) -> None:

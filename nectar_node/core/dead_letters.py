@@ -75,7 +75,6 @@ class DeadLetters:
         self.count += 1
         self.entries.append(CrashReport(replace(crash, handled=handled, lineage=lineage), saved))
 
-
         self._detailed.append(self.count)
         if len(self._detailed) > MAX_DETAILED:
             self._shorten(self._detailed.popleft())

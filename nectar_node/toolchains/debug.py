@@ -102,9 +102,7 @@ def _stretches(whole: bytes, small: bytes, places: Mapping[str, str]) -> Iterato
         yield Stretch(begin + edge, scope, file, line)
 
 
-def _sequences(
-    info: DebugInfo, bodies: list[tuple[int, int]], begin: int
-) -> Iterator[tuple[int, int, str, int]]:
+def _sequences(info: DebugInfo, bodies: list[tuple[int, int]], begin: int) -> Iterator[tuple[int, int, str, int]]:
     """Yield from, up to, file and line of the rows of functions that are there: linkers leave rows of others behind."""
     before, ends = None, 0
     for row in info.lines():

@@ -322,9 +322,7 @@ def _direct(cursor: _Cursor) -> int:
 class _Functions:
     """Makes functions of a unit's entries."""
 
-    def __init__(
-        self, sections: dict[str, bytes], unit: _Unit, entries: dict[int, tuple[_Unit, _Entry]]
-    ) -> None:
+    def __init__(self, sections: dict[str, bytes], unit: _Unit, entries: dict[int, tuple[_Unit, _Entry]]) -> None:
         assert unit.root is not None
         self._sections = sections
         self._unit = unit
@@ -432,7 +430,11 @@ class _Functions:
         if not isinstance(value, int):
             return
         size = self._unit.address_bytes
-        cursor, base, highest = _Cursor(self._sections.get(".debug_ranges", b""), value), self._base, (1 << 8 * size) - 1
+        cursor, base, highest = (
+            _Cursor(self._sections.get(".debug_ranges", b""), value),
+            self._base,
+            (1 << 8 * size) - 1,
+        )
         while True:
             low, high = cursor.number(size), cursor.number(size)
             if low == high == 0:

@@ -38,7 +38,9 @@ def build(source: Path, output: Path) -> None:
     manifest = _manifest(source)
     parts = [source.parent, SDK, *(manifest.parent / name for name in ("Cargo.toml", "Cargo.lock"))]
     parts = [each for each in parts if each.exists()]
-    made = once.compiled(parts, f"{version} {source.name} {debug.VERSION}", lambda place: _compile(source, manifest, place))
+    made = once.compiled(
+        parts, f"{version} {source.name} {debug.VERSION}", lambda place: _compile(source, manifest, place)
+    )
     once.deliver(made, output)
 
 
