@@ -32,7 +32,7 @@ def errors(
     with LocalNetwork.find(directory).connect(node) as client:
         after, count = _show_new(client, 0, as_json)
         if not count and not follow and not as_json:
-            output.complain(f"No message on {node} has failed, and no process has crashed.")
+            output.complain(f"No message on {node} has failed and no process has crashed: there are no dead letters.")
         while follow:
             time.sleep(FOLLOW_INTERVAL)
             after, _ = _show_new(client, after, as_json)

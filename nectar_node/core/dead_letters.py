@@ -1,5 +1,5 @@
-"""Messages that reached nobody (G16), and processes that have trapped, for people to look at: the latest of them, and how
-many there have ever been.
+"""Messages that reached nobody (G16), and processes that have trapped, for people to look at: the latest of them, and
+how many there have ever been.
 
 Anybody can cause these, other nodes too, so what is kept of each is bounded: the beginnings of bodies are enough.
 """

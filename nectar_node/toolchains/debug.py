@@ -1,5 +1,5 @@
-"""Takes what a compiler has made apart: the small .wasm file that is a process, and beside it the debug file that explains
-its traps (`kernel.wasm.binary.debug_file`).
+"""Takes what a compiler has made apart: the small .wasm file that is a process, and beside it the debug file that
+explains its traps (`kernel.wasm.binary.debug_file`).
 
 The small file is the large one without its custom sections, so it is the same as if it had been compiled without debug
 information. Paths in the debug file are relative to the author's folder, the SDK's or the compiler's: the same on every

@@ -7,9 +7,8 @@ from random import Random
 
 import pytest
 
-from kernel.contract.guest import End, Frame, GuestConfig
+from kernel.contract.guest import End, Frame, GuestConfig, Print
 from kernel.contract.limits import MAX_FRAMES, MAX_SAID_CHARACTERS, MAX_SAID_LINES
-from kernel.contract.guest import Print
 from kernel.wasm.binary.debug_file import MAX_INLINED
 from kernel.wasm.engine import Engine
 from kernel.wasm.fiber import Fiber
@@ -56,7 +55,12 @@ def crash(engine: Engine, name: str, body: bytes, debug: bytes | None) -> End:
     """How this guest ends that has got a request."""
     asked = list[str]()
     wasm = (CRASHING / f"{name}.wasm").read_bytes()
-    config = GuestConfig(OUR, MEMORY, debug=lambda digest: asked.append(digest) or debug)
+
+    def read(digest: str) -> bytes | None:
+        asked.append(digest)
+        return debug
+
+    config = GuestConfig(OUR, MEMORY, debug=read)
     guest = engine.load(wasm).start(config)
     assert isinstance(guest, Fiber)
     poll(guest)

@@ -109,7 +109,7 @@ def test_g26_after_a_reboot_the_debug_file_is_still_known_and_the_state_is_older
 
 def test_the_requests_that_wait_for_it_are_told_up_to_the_one_that_began_it(engine: Programs, tmp_path: Path) -> None:
     lab = Lab(engine, (package(tmp_path),))
-    lab.begin(PROBE, [{"Await": {"target": "one.nec@zig:app:sys", "body": "bounds", "timeout": 10}}])
+    lab.begin(PROBE, [{"Await": {"to": "one.nec@zig:app:sys", "body": "bounds", "expects": 10}}])
     lab.simulation.rest(3.0)
     (row,) = crashes(lab)
     assert (row["source"], row["beginning"]) == ("one.nec@probe:app:sys", "bounds")
@@ -146,4 +146,4 @@ def test_a_crash_of_unknown_shape_is_shown_as_far_as_it_is_known() -> None:
         "It has saved nothing.",
     ]
     row = {"said": 7, "frames": [7, {"function": "a\nb"}], "lineage": 7, "state": {"bytes": 3}, "handled": "timeout"}
-    assert crash_lines(row)[0] == "  at a\\nb"
+    assert crash_lines(row)[0] == "  at a b"
