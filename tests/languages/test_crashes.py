@@ -67,7 +67,8 @@ def test_the_log_says_where_in_the_authors_lines(tmp_path: Path, suffix: str, mo
     lab.simulation.rest(3.0)
     log = [part for line in lab.node.log for part in line.removeprefix("crash:app:sys: ").splitlines()]
     assert [line for line in SAID[suffix] if line not in log] == [], log
-    assert any(line.startswith("ended: ") for line in log)
+    # In JavaScript, what a handler throws is answered, and only an init that throws ends its process.
+    assert any(line.startswith("ended: ") for line in log) is (suffix != ".ts")
 
 
 def test_damaged_debug_information_costs_the_debug_file_and_nothing_else(
@@ -81,7 +82,7 @@ def test_damaged_debug_information_costs_the_debug_file_and_nothing_else(
     small = whole.read_bytes()
     DebugFile(debug_path(whole).read_bytes(), hashlib.sha256(small).hexdigest())
     chance = Random(7)
-    for _ in range(300):
+    for _ in range(15):
         data = bytearray(good)
         for _ in range(chance.choice((1, 5, 50))):
             data[chance.randrange(begin + 12, len(data))] = chance.choice((0, 1, 0x7F, 0xFF, chance.randrange(256)))
