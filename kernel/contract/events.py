@@ -333,6 +333,35 @@ class DeadLetter:
     reason: Reason
 
 
+class Ancestor(NamedTuple):
+    """A request that waits for its answer, while one that was sent because of it is handled."""
+
+    source: Address
+    """Who is to get the answer; if that is on another node, the process is what that node says (G3)."""
+    target: Address
+    body: bytes
+    """Empty if it is not known here, since the request was sent on another node."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A process has trapped: what people need to find out why."""
+
+    time: float
+    address: Address
+    end: End
+    handled: Arrival | Failure | None
+    """What it was handling, or the answer that it got last meanwhile; None: it had not asked for a message yet."""
+    lineage: tuple[Ancestor, ...]
+    """The requests that wait for the outcome, the nearest first; each was sent while the next one was handled."""
+    started: float
+    """When this life of it began."""
+    restarts: int
+    """How often it had started again before."""
+    again: float | None
+    """Seconds until it starts again; None: it does not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """A process has ended, for good or until its restart; its on-exit requests are on their way."""
@@ -357,6 +386,7 @@ Action = (
     | Output
     | DeadLetter
     | Answered
+    | Crash
     | Ended
 )
 """What the kernel wants done. An `Envelope` is a message to hand to a system process of this node."""

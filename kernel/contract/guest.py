@@ -195,11 +195,30 @@ class Failure(NamedTuple):
 Answer = Arrival | Failure | tuple["Capability", ...] | bytes | Woken | None
 
 
+class Frame(NamedTuple):
+    """A function of a guest that had been called when it trapped; what is in it can be printed."""
+
+    function: str
+    """Its name, or its number."""
+    file: str = ""
+    """The source file, and below the line in it; "" and 0: not known."""
+    line: int = 0
+
+    def __str__(self) -> str:
+        if not self.file:
+            return self.function
+        return f"{self.function} ({self.file}:{self.line})" if self.line else f"{self.function} ({self.file})"
+
+
 class End(NamedTuple):
     """How a guest ended."""
 
     trap: str | None
     """Why the guest trapped, as one line for the log; None: it returned."""
+    frames: tuple[Frame, ...] = ()
+    """Where it trapped, the innermost function first; empty: that is not known."""
+    said: tuple[str, ...] = ()
+    """What it printed last, with verbosity 0, before it trapped: the text of a panic, or an exception's traceback."""
 
 
 class GuestStatistics(NamedTuple):
@@ -271,6 +290,9 @@ class GuestConfig(NamedTuple):
     slices: int | None = None
     """Slices that the guest may use up before it waits for something; one more ends it. None: any number. Given in
     simulations, where no time passes while a guest computes."""
+    debug: Callable[[str], bytes | None] | None = None
+    """Returns the debug file of the program with that SHA-256, in hex, from whoever made the program; None: there is
+    none. Called only when the guest has trapped."""
 
 
 class Generation(enum.Enum):

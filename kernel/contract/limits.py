@@ -112,6 +112,14 @@ MAX_DEAD_LETTERS = 1000
 """Undeliverable messages that are remembered, without blob; the oldest go first."""
 MAX_DEAD_LETTER_BODY = 1024
 """Bytes of a remembered message's body."""
+MAX_FRAMES = 20
+"""Functions of a guest that a trap tells of, the innermost ones, with those that were inlined."""
+MAX_SAID_LINES = 40
+"""Lines that a guest printed last, as they are told with its trap: a traceback has a few dozen."""
+MAX_SAID_CHARACTERS = 4096
+"""Characters of these lines together."""
+MAX_LINEAGE = 16
+"""Requests that are told with a trap: each was sent while the next one was handled."""
 MAX_TRACED_REQUESTS = 10_000
 """Requests that a tracer remembers; the oldest go first."""
 MAX_TRACE_RECORDS = 100_000

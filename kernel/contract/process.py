@@ -10,7 +10,7 @@ from typing import NamedTuple
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.descent import Kin
 from kernel.contract.fair_queue import FairQueue
-from kernel.contract.guest import Effect, End, Poll, Program
+from kernel.contract.guest import Arrival, Effect, End, Failure, Poll, Program
 from kernel.contract.mailbox import Mailbox
 from kernel.contract.memory import Account
 from kernel.contract.message import Envelope, LazyLoadBlob, OnExit, ReplyTo, Request
@@ -183,6 +183,7 @@ class Process:
         "asks",
         "awaited",
         "blob",
+        "handled",
         "kin",
         "launch",
         "mailbox",
@@ -215,6 +216,8 @@ class Process:
         self.prompt: ReplyTo | None = None
         self.blob: LazyLoadBlob | None = None
         """The blob of the message being handled (G11)."""
+        self.handled: Arrival | Failure | None = None
+        """The message that it got last, until it waits for the next one."""
         self.outstanding: set[int] = set()
         self.account = account
         """Pays for what waits for the process, and for what the process waits for."""

@@ -50,6 +50,7 @@ class Handover:
         if not keeps_prompt:
             process.prompt = prompt
         process.blob = blob
+        process.handled = answer
         process.waiting = _NOTHING
         process.messages += 1
         state.actions.append(_new(ResumeGuest, (process.address.process, answer)))

@@ -269,6 +269,8 @@ class Kernel:
             mailbox = process.mailbox
             if mailbox.requests or mailbox.outcomes:
                 self._hand_over(process)
+            else:
+                process.handled = None  # which may be large
         elif poll is Poll.CALL:
             pass  # its effect has been applied: it has its answer already, or will get it
         elif poll is Poll.PREEMPTED:

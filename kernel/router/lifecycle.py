@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from kernel.contract.events import (
     ChangeOnExit,
     CloseGuest,
     Continue,
+    Crash,
     Ended,
     GrantCapabilities,
     Initialize,
@@ -260,17 +262,38 @@ class Lifecycle:
 
     def ended(self, process: Process, end: End) -> None:
         """Apply the on-exit setting of a guest that returned or trapped."""
-        if end.trap is not None:
-            self._state.log(process.address.process, f"ended: {end.trap}")
+        crash = self._crash(process, end) if end.trap is not None else None
         self._remove([process])
+        again = None
         if process.on_exit.action is OnExitAction.RESTART:
-            self._restart_later(process)
+            again = self._restart_later(process)
         else:
             if process.on_exit.action is OnExitAction.REQUESTS:
                 self._requests.send_as_ended(process)
             self._forget(process.address.process)
             self._descent.ended(process.kin)
+        if crash is not None:
+            self._state.emit(replace(crash, again=again))
         self._state.emit(Ended(process.address.process, end.trap))
+
+    def _crash(self, process: Process, end: End) -> Crash:
+        """Tell of a trap, while what waits for the process is still known."""
+        id = process.address.process
+        self._state.log(id, f"ended: {end.trap}")
+        if any(frame.file for frame in end.frames):
+            for frame in end.frames:
+                self._state.log(id, f"  at {frame}")
+        lineage = self._state.outstanding.lineage(process)
+        return Crash(
+            self._state.now,
+            process.address,
+            end,
+            process.handled,
+            lineage,
+            process.started_at,
+            self._restarts.count(id),
+            None,
+        )
 
     def _forget(self, process: ProcessId) -> None:
         """Forget a process that is gone for good."""
@@ -393,11 +416,12 @@ class Lifecycle:
 
     # --- restart ----------------------------------------------------------------------------------------------------
 
-    def _restart_later(self, process: Process) -> None:
+    def _restart_later(self, process: Process) -> float:
         id = process.address.process
         wait = self._restarts.add(process, self._state.now)
         self._changed.add(id)
         self._state.log(id, f"starts again in {wait:g} s")
+        return wait
 
     def next_deadline(self) -> float | None:
         """Return when the next restart is due; at once, if there is more to end."""

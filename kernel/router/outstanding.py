@@ -13,6 +13,9 @@ import heapq
 from collections import deque
 
 from kernel.contract import limits
+from kernel.contract.events import Ancestor
+from kernel.contract.guest import Arrival
+from kernel.contract.message import Request
 from kernel.contract.process import Outstanding, Process
 
 _STALE_SLACK = 1024
@@ -102,6 +105,27 @@ class OutstandingTable:
         elif not entry.untracked and id not in holder.owes:
             holder.owes.add(id)
             entry.holders.append(holder)
+
+    def lineage(self, process: Process) -> tuple[Ancestor, ...]:
+        """Return the requests that wait for what a process is handling, the nearest first, without that itself."""
+        handled, prompt, found = process.handled, process.prompt, list[Ancestor]()
+        if isinstance(handled, Arrival):
+            message = handled.message
+            if isinstance(message, Request) and message.expects_response is None and not message.inherit:
+                return ()  # nobody waits; the prompt is of an earlier one
+        elif handled is None:
+            return ()
+        while prompt is not None and len(found) < limits.MAX_LINEAGE:
+            entry = self._by_id.get(prompt.id)
+            if entry is None:  # of another node, or nobody waits for it any more
+                target = found[-1].source if found else process.address
+                found.append(Ancestor(prompt.address, target, b""))
+                break
+            source = prompt.address if entry.owner is None else entry.owner.address
+            found.append(Ancestor(source, entry.target, entry.request.body))
+            prompt = entry.prompt if entry.owner is not None else None
+        is_handled = isinstance(handled, Arrival) and isinstance(handled.message, Request)
+        return tuple(found[1:] if is_handled and found and found[0].target == process.address else found)
 
     def orphans(self, ended: Process) -> list[int]:
         """Return the ids of the requests that only `ended` could have answered (G14); they stay in the table."""

@@ -69,7 +69,7 @@ class FiberProgram:
 
         Raises BadModule if it cannot be linked or its drive is not a folder.
         """
-        return Fiber(self._code, config)
+        return Fiber(self._code, config, self.digest)
 
 
 class _Linked(NamedTuple):

@@ -35,6 +35,7 @@ from kernel.contract.guest import (
     Effect,
     End,
     Failure,
+    Frame,
     GuestConfig,
     GuestStatistics,
     Poll,
@@ -49,7 +50,7 @@ from kernel.wasm.canonical.lower import BATCH, Lower, Lowered, Plain, lower_text
 from kernel.wasm.component_instances import ComponentInstances
 from kernel.wasm.output import OutputLines
 from kernel.wasm.ticker import TICK_SECONDS
-from kernel.wasm.traps import describe
+from kernel.wasm.traps import Trap, describe, last_words, read_debug_untrusted
 from kernel.wasm.wasi.exchanges import Exchanges
 from kernel.wasm.wasi.host_drive import HostDrive
 from kernel.wasm.wasi.state import NANOSECONDS, GuestExit, WasiState, WasiWait
@@ -107,6 +108,7 @@ class Fiber:
         "_cells",
         "_code",
         "_context",
+        "_digest",
         "_exit_code",
         "_future",
         "_instances",
@@ -140,8 +142,11 @@ class Fiber:
         "wasi",
     )
 
-    def __init__(self, code: Code, config: GuestConfig) -> None:
-        """Raises BadModule if the program cannot be linked or its drive is not a folder."""
+    def __init__(self, code: Code, config: GuestConfig, digest: str = "") -> None:
+        """`digest` is the SHA-256 of the program, in hex.
+
+        Raises BadModule if the program cannot be linked or its drive is not a folder.
+        """
         if config.drive is not None and isinstance(config.drive, str) is (code.ticker is None):
             raise ValueError("a drive is a folder of the host, and in a replayable run a tree of files that is none")
         self.effects: list[Effect] = []
@@ -178,6 +183,7 @@ class Fiber:
         self._seconds = 0.0
         self._memory_bytes = 0
         self._code = code
+        self._digest = digest
         self._cells = capi.Cells()
         self._ready = memoryview(self._cells).cast("B")[capi.READY_FLAG :]
         """The flag in `_cells`: an item of a view is set in half the time of a field."""
@@ -621,28 +627,33 @@ class Fiber:
         return Poll.ENDED
 
     def _finish(self) -> None:
-        cells, trap = self._cells, None
+        cells = self._cells
+        trap: str | None = None
+        frames: tuple[Frame, ...] = ()
         if self._exit_code is not None:
             trap = f"exited with code {self._exit_code}" if self._exit_code else None
         elif cells.trap:
-            trap = describe(str(capi.as_trap(cells.trap)))
+            trap, frames = self._describe(str(capi.as_trap(cells.trap)))
         elif cells.error:
             error = capi.as_error(cells.error)
             if isinstance(error, wasmtime.ExitTrap):
                 trap = f"exited with code {error.code}" if error.code else None
             else:
-                trap = describe(str(error))
+                trap, frames = self._describe(str(error))
         cells.trap = cells.error = None
         self.effects.extend(self._lines.end())
         if trap and self._instances is not None:
             trap += self._memory_words()
-        self.end = End(trap)
+        self.end = End(trap) if trap is None else End(trap, frames, last_words(self.effects))
         self._pending = Poll.ENDED
         self._drop()
         error_of_ours, self.host_error = self.host_error, None
         if error_of_ours is not None and not isinstance(error_of_ours, Exception):
             # KeyboardInterrupt and its like hit us, not the guest: the caller of `poll` is to know.
             raise error_of_ours
+
+    def _describe(self, message: str) -> Trap:
+        return describe(message, read_debug_untrusted(self.config.debug, self._digest))
 
     def _memory_words(self) -> str:
         """Return what to add to the reason why a component has ended: an interpreter without memory seldom gets to say

@@ -167,6 +167,7 @@ def _remove(path: Path, made: _Made) -> bool:
     if _digest(path) != made.bytes:
         return False
     path.unlink()
+    once.debug_path(path).unlink(missing_ok=True)
     return True
 
 

@@ -1,4 +1,4 @@
-"""`nectar errors`: messages that failed or reached nobody, and why (G16)."""
+"""`nectar errors`: messages that failed or reached nobody, and why (G16); processes that have trapped, and where."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.text import Text
 
 from kernel.contract.message import marked
 from nectar_node.console import output
+from nectar_node.console.crashes import crash_lines
 from nectar_node.launcher import options
 from nectar_node.launcher.client import Answer, ControlClient
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
@@ -27,11 +28,11 @@ def errors(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: Annotated[bool, typer.Option("--json", help="Print each one as a line of JSON.")] = False,
 ) -> int:
-    """List a node's messages that failed or reached nobody. The oldest first: when, from whom, to whom, and why."""
+    """List a node's messages that failed or reached nobody, and processes that crashed. The oldest first."""
     with LocalNetwork.find(directory).connect(node) as client:
         after, count = _show_new(client, 0, as_json)
         if not count and not follow and not as_json:
-            output.complain(f"No message on {node} has failed: there are no dead letters.")
+            output.complain(f"No message on {node} has failed and no process has crashed: there are no dead letters.")
         while follow:
             time.sleep(FOLLOW_INTERVAL)
             after, _ = _show_new(client, after, as_json)
@@ -56,8 +57,15 @@ def _show_new(client: ControlClient, after: int, as_json: bool) -> tuple[int, in
 def _show(row: Answer) -> None:
     when, kind, reason = clock_time(row.get("time")), str(row.get("kind")), str(row.get("reason"))
     source, target, beginning = shown_source(row), str(row.get("target")), str(row.get("beginning"))
+    crash = [f"  {line}" for line in crash_lines(row)] if kind == "crash" else []
     if not sys.stdout.isatty():
-        print("\t".join(map(output.one_line, (when, kind, source, target, reason, beginning))), flush=True)
+        first = "\t".join(map(output.one_line, (when, kind, source, target, reason, beginning)))
+        print("\n".join((first, *crash)), flush=True)
+        return
+    if crash:
+        text = Text(f"{when} crash of {output.one_line(target)}\n  ")
+        text.append(output.one_line(reason), "red").append("\n" + "\n".join(crash), "dim")
+        output.console(wrapped=True).print(text)
         return
     text = Text(f"{when} {kind} {output.one_line(source)} → {output.one_line(target)}\n  ")
     text.append(reason, "red").append(f"  {output.one_line(beginning)}", "dim")

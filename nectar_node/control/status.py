@@ -10,14 +10,17 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from kernel.contract.address import ProcessId
-from kernel.contract.events import DeadLetter
-from kernel.contract.message import Request
+from kernel.contract.events import Crash, DeadLetter
+from kernel.contract.guest import Failure
+from kernel.contract.message import Request, is_claim
 from kernel.contract.process import Launch, Process
 from nectar_node.contract.actions import DiskUsed
 from nectar_node.contract.traces import TraceRecord
 from nectar_node.core.core import NodeCore
+from nectar_node.core.dead_letters import CrashReport
 from nectar_node.packages.manifest import Package, capability_text, requested_capabilities
 from nectar_node.storage.ledger import NO_QUOTA, package_of_state
+from nectar_node.system.state import Saved
 from net.contract.events import (
     AttemptFailed,
     Dialed,
@@ -237,14 +240,15 @@ _PROBE_ROWS: dict[type, Callable[..., Row]] = {
 
 
 def error_rows(core: NodeCore, after: int, lead: float) -> Row:
-    """Return the dead letters after number `after`, the number of the last one, and how many are lost (G16)."""
+    """Return the dead letters and crashes after number `after`, the number of the last one, and how many are lost
+    (G16)."""
     dead = core.dead_letters
-    first = dead.count - len(dead.latest)
+    first = dead.count - len(dead.entries)
     """Number of the oldest letter that is remembered; letters are counted from 0."""
     begin = min(max(after, first), dead.count)
-    letters = list(islice(dead.latest, begin - first, begin - first + MAX_ERROR_ROWS))
+    letters = list(islice(dead.entries, begin - first, begin - first + MAX_ERROR_ROWS))
     return {
-        "errors": [_error(letter, lead) for letter in letters],
+        "errors": [_crash(each, lead) if isinstance(each, CrashReport) else _error(each, lead) for each in letters],
         "lost": max(0, begin - max(0, after)),
         "next": begin + len(letters),
     }
@@ -261,6 +265,52 @@ def _error(letter: DeadLetter, lead: float) -> Row:
         "reason": letter.reason.value,
         "beginning": envelope.message.body[:BEGINNING_BYTES].decode(errors="replace"),
     }
+
+
+def _crash(report: CrashReport, lead: float) -> Row:
+    """Return a crash as a row: like that of a message which reached nobody, and more."""
+    crash, saved = report
+    kind, source, claim, body = _handled(crash)
+    return {
+        "time": wall_time(crash.time + lead),
+        "source": source,
+        "claim": claim,
+        "target": str(crash.address),
+        "kind": "crash",
+        "reason": crash.end.trap,
+        "beginning": body[:BEGINNING_BYTES].decode(errors="replace"),
+        "handled": kind,
+        "said": list(crash.end.said),
+        "frames": [
+            {"function": each.function, "file": each.file or None, "line": each.line or None}
+            for each in crash.end.frames
+        ],
+        "lineage": [
+            {"source": str(each.source), "target": str(each.target), "beginning": each.body.decode(errors="replace")}
+            for each in crash.lineage
+        ],
+        "ran": round(crash.time - crash.started, 3),
+        "restarts": crash.restarts,
+        "again": crash.again,
+        "state": None if saved is None else _saved(saved, crash.time, lead),
+    }
+
+
+def _handled(crash: Crash) -> tuple[str | None, str, bool, bytes]:
+    """Return what a process was handling: its kind, its source, whether that is a claim, and its body."""
+    handled = crash.handled
+    if handled is None:
+        return None, str(crash.address), False, b""
+    if isinstance(handled, Failure):
+        error = handled.error
+        return error.kind.name.lower(), str(error.target), False, error.message.body
+    kind = "request" if isinstance(handled.message, Request) else "response"
+    return kind, str(handled.source), is_claim(handled.source, crash.address.node), handled.message.body
+
+
+def _saved(saved: Saved, now: float, lead: float) -> Row:
+    at = None if saved.at is None else wall_time(saved.at + lead)
+    return {"bytes": saved.bytes, "time": at, "age": None if saved.at is None else round(now - saved.at, 3)}
 
 
 def trace_row(record: TraceRecord, lead: float) -> Row:

@@ -18,6 +18,7 @@ from kernel.contract.errors import BadAddress
 from kernel.contract.events import (
     Abandoned,
     Answered,
+    Crash,
     DeadLetter,
     Ended,
     Event,
@@ -175,6 +176,7 @@ class NodeCore:
             Output: self._output,
             DeadLetter: self._dead_letter,
             Answered: self._answered,
+            Crash: self._crashed,
             Ended: self._ended,
             Abandoned: self._abandoned,
         }
@@ -692,6 +694,9 @@ class NodeCore:
         envelope = letter.envelope
         if envelope.source.node == self.our and isinstance(envelope.message, Request):
             self._terminal.failed(envelope.source.process, kind_of(letter.reason))
+
+    def _crashed(self, crash: Crash) -> None:
+        self.dead_letters.add_crash(crash, self._state.saved(crash.address.process))
 
     @property
     def failures(self) -> dict[str, int]:

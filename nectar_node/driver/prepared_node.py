@@ -16,6 +16,7 @@ import trio
 from kernel.contract.address import Address
 from kernel.contract.guest import GuestConfig
 from kernel.contract.limits import MAX_MEMORY_BYTES
+from kernel.wasm.binary.debug_file import SUFFIX as DEBUG_SUFFIX
 from kernel.wasm.engine import Engine
 from nectar_node.base import log, own_files
 from nectar_node.base.descriptors import Budget
@@ -29,6 +30,7 @@ from nectar_node.core.core import NodeCore
 from nectar_node.driver.allocator import default_budget
 from nectar_node.driver.membership import former_names, has_password, open_directory, read_keys, registrar_key
 from nectar_node.driver.node_store import OpenStore, open_store
+from nectar_node.driver.program_code import kept_debug_file
 from nectar_node.driver.snapshots import forget_snapshot
 from nectar_node.http.fetching.wasi_client import WasiHttpClient
 from nectar_node.packages.contents import discard_unused, with_copy
@@ -119,7 +121,7 @@ def _forget_code(folder: Path, used: set[str]) -> None:
     """Remove the code of processes that do not run any more."""
     with suppress(OSError):
         for file in folder.iterdir():
-            if file.name not in used:
+            if file.name.removesuffix(DEBUG_SUFFIX) not in used:
                 file.unlink()
 
 
@@ -169,7 +171,13 @@ def make_core(prepared: PreparedNode) -> NodeCore:
         packages=str((folder.path / PACKAGES_FOLDER).resolve()),
         code=str(folder.code),
         fresh_id=_FreshIds().take,
-        guest=partial(guest_config, folder.drives, prepared.budget.files_of_a_guest, _monotonic_clock()),
+        guest=partial(
+            guest_config,
+            folder.drives,
+            prepared.budget.files_of_a_guest,
+            _monotonic_clock(),
+            debug=partial(kept_debug_file, perform, str(folder.code)),
+        ),
         memory=memory,
         clock=trio.current_time,
         kept=prepared.kept,
@@ -212,13 +220,26 @@ def _monotonic_clock() -> Callable[[], int]:
     return lambda: round(clock.current_time() * 1e9)
 
 
-def guest_config(drives: Path, files: int, monotonic: Callable[[], int] | None, address: Address) -> GuestConfig:
+def guest_config(
+    drives: Path,
+    files: int,
+    monotonic: Callable[[], int] | None,
+    address: Address,
+    *,
+    debug: Callable[[str], bytes | None] | None = None,
+) -> GuestConfig:
     """Return the configuration of a guest: with WASI it sees its package's folder in the vfs as `/`, and no
-    more (G28). `monotonic` is the node's clock in nanoseconds; None: the host's.
+    more (G28). `monotonic` is the node's clock in nanoseconds; None: the host's. `debug`: see `GuestConfig`.
     """
     drive = drives / str(address.process.package_id)
     # A drive that cannot be made keeps the guest from starting; the engine says so.
     perform(MakeFolder(Location(str(drives), (drive.name,))))
     return GuestConfig(
-        address, MAX_MEMORY_BYTES, drive=str(drive), files=files, monotonic=monotonic, http=WasiHttpClient()
+        address,
+        MAX_MEMORY_BYTES,
+        drive=str(drive),
+        files=files,
+        monotonic=monotonic,
+        http=WasiHttpClient(),
+        debug=debug,
     )

@@ -12,6 +12,8 @@ from kernel.contract.errors import BadModule
 from kernel.contract.guest import Program
 from kernel.contract.limits import MAX_MODULE_BYTES
 from kernel.contract.message import Buffer
+from kernel.wasm.binary.debug_file import MAX_BYTES as MAX_DEBUG_BYTES
+from kernel.wasm.binary.debug_file import SUFFIX as DEBUG_SUFFIX
 from nectar_node.contract.actions import BadCode
 from nectar_node.storage.operations import DiskError, DiskFault, Location, Operation, Outcome, ReadAt, Replace, Stat
 
@@ -38,7 +40,8 @@ def load_program(
     """Return the program whose code is `source`, or lies there; `perform` uses the disk. `tell` is told what is
     compiled and how far that is, if it takes long. `give_back` is called when the bytes of large code are free again.
 
-    The code is kept in the folder `kept`, in a file named by its SHA-256, unless it comes from there.
+    The code is kept in the folder `kept`, in a file named by its SHA-256, unless it comes from there; so is its debug
+    file, if it lies beside it.
     """
     program, size = _load(compiler, perform, kept, source, tell)
     if give_back is not None and size >= LARGE_BYTES:
@@ -72,7 +75,28 @@ def _load(
         outcome = _keep(perform, Location(kept, (program.digest,)), code)
         if isinstance(outcome, DiskError):
             return BadCode(f"its code cannot be kept for the next boot: {outcome.text}"), len(code)
+        if isinstance(source, Location):
+            _keep_debug_file(perform, source, Location(kept, (program.digest,)))
     return program, len(code)
+
+
+def kept_debug_file(perform: Callable[[Operation], Outcome], kept: str, digest: str) -> bytes | None:
+    """Return the debug file of the program with this SHA-256, in hex, that is kept in a folder; None: there is none."""
+    data = perform(ReadAt(_debug_file(Location(kept, (digest,))), 0, MAX_DEBUG_BYTES + 1))
+    return bytes(data) if isinstance(data, (bytes, bytearray)) else None
+
+
+def _keep_debug_file(perform: Callable[[Operation], Outcome], source: Location, kept: Location) -> None:
+    """Keep the debug file of a program, if there is one. A disk without room for it does not keep the program from
+    running."""
+    data = perform(ReadAt(_debug_file(source), 0, MAX_DEBUG_BYTES + 1))
+    if isinstance(data, (bytes, bytearray)) and len(data) <= MAX_DEBUG_BYTES:
+        with _keeping:
+            perform(Replace(_debug_file(kept), data))
+
+
+def _debug_file(wasm: Location) -> Location:
+    return wasm._replace(parts=(*wasm.parts[:-1], wasm.parts[-1] + DEBUG_SUFFIX))
 
 
 def _tell_of(tell: Callable[[str], None], source: Source, text: str) -> None:

@@ -171,7 +171,7 @@ class SystemProcesses:
         """Pass on the outcome of the commit with the states that were taken last."""
         problem = outcome.text if isinstance(outcome, DiskError) else None
         committed = Committed(problem, outcome if isinstance(outcome, LeftOut) else None)
-        self._tell(state, committed, now, state.written, committed)
+        self._tell(state, committed, now, state.written, committed, now)
 
     def saver(self, state: State) -> Saver:
         """Return what gives the store the states that it is to write."""

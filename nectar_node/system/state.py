@@ -40,6 +40,14 @@ MAX_BODY_BYTES = 4096
 _ACTIONS = {"GetState": StateAction.GET, "SetState": StateAction.SET, "DeleteState": StateAction.CLEAR}
 
 
+class Saved(NamedTuple):
+    """What a process has saved."""
+
+    bytes: int
+    at: float | None
+    """When it was saved, on the node's clock in seconds; None: before the node was booted."""
+
+
 class _Owner(NamedTuple):
     """A request by message that waits for the disk."""
 
@@ -101,6 +109,12 @@ class State(SystemProcess):
             return id
         former = ops.file_name(id)
         return former if former in self._queues.lengths else id
+
+    def saved(self, process: ProcessId) -> Saved | None:
+        """Return what a process has saved; None: nothing."""
+        key = self.key_of(process)
+        length = self._queues.lengths.get(key)
+        return None if length is None else Saved(length, self._queues.written_at.get(key))
 
     def use(self, wanted: UseState) -> None:
         """Carry out a process's call; `StateUsed` tells the kernel when that is done."""
@@ -165,9 +179,9 @@ class State(SystemProcess):
         """Add what goes into the next commit."""
         taken += self._queues.take()
 
-    def written(self, committed: Committed) -> None:
+    def written(self, committed: Committed, now: float) -> None:
         """Learn what has become of that commit."""
-        self._queues.written(committed)
+        self._queues.written(committed, now)
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
@@ -235,7 +249,7 @@ class State(SystemProcess):
             self._answer(failed, {"Err": {"IOError": {"error": SORRY}}}, None)
         self._waiting = Counter(owner.envelope.source.process for owner in self._open.values())
         self._bytes = sum(owner.weight for owner in self._open.values())
-        self._queues.recover(cause if isinstance(cause, Committed) else None)
+        self._queues.recover(cause if isinstance(cause, Committed) else None, now)
 
     def _answer(self, envelope: Envelope, value: object, state: Buffer | None) -> None:
         blob = LazyLoadBlob(None, state) if state is not None else None

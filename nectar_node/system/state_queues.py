@@ -80,6 +80,8 @@ class StateQueues:
         """
         self.lengths = dict(lengths)
         """The lengths of the states on the disk in bytes, by key; read-only."""
+        self.written_at: dict[str, float] = {}
+        """When each was written since the boot, in seconds; read-only."""
         self._ledger = ledger
         self._read = read
         self._count = count
@@ -208,7 +210,7 @@ class StateQueues:
         self._under_way = True
         return rows
 
-    def written(self, committed: Committed) -> None:
+    def written(self, committed: Committed, now: float) -> None:
         """Learn what has become of what was taken last."""
         problem, no_room = committed
         while self.writing:
@@ -220,8 +222,10 @@ class StateQueues:
                 self._lose(key, write)
             elif write.state is None:
                 self.lengths.pop(key, None)
+                self.written_at.pop(key, None)
             else:
                 self.lengths[key] = len(write.state)
+                self.written_at[key] = now
             for owner in write.owners:
                 self._finish(owner, StateOutcome(None, why))
             del self.writing[key]
@@ -243,10 +247,10 @@ class StateQueues:
         for queue in self._queues.values():
             queue.asks = deque(ask for ask in queue.asks if ask.owner is not owner)
 
-    def recover(self, committed: Committed | None) -> None:
+    def recover(self, committed: Committed | None, now: float) -> None:
         """Go on after a failure of our own code, wherever that was: also if it was while `written` was told this."""
         if committed is not None:
-            self.written(committed)
+            self.written(committed, now)
         elif self.writing and not self._under_way:
             for key, write in self.writing.items():  # they were not taken
                 package = package_of_state(key)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nectar_node.base.errors import DoesNotCompile
 from nectar_node.base.shipped import SDK_FOLDER
-from nectar_node.toolchains import once, zig
+from nectar_node.toolchains import debug, once, zig
 
 SDK = SDK_FOLDER / "c"
 _PARTS = (SDK / "nectar.h", SDK / "implementation")
@@ -32,10 +32,16 @@ def build(source: Path, output: Path) -> None:
     if not source.is_file() or source.suffix != ".c":
         raise DoesNotCompile(f"{source} is not a C file.")
     parts = (source.parent, *_PARTS)
-    made = once.compiled(parts, f"c {zig.VERSION} {source.name} {_FLAGS[:-1]}", lambda place: _compile(source, place))
+    versions = f"c {zig.VERSION} {source.name} {_FLAGS[:-1]} {debug.VERSION}"
+    made = once.compiled(parts, versions, lambda place: compile_guest(source, place))
     once.deliver(made, output)
 
 
-def _compile(source: Path, place: Path) -> None:
-    options: list[str | Path] = ["build-exe", *zig.GUEST, "-O", "ReleaseSmall", "-cflags", *_FLAGS, "--", source.name]
-    zig.run_zig([*options, f"-femit-bin={place}"], source, place, source.parent, None)
+def compile_guest(source: Path, output: Path, cache: Path | None = None) -> None:
+    """Compile as `build` does, without looking for what was compiled before; raises what it raises. `cache`: the
+    compiler's own.
+    """
+    options: list[str | Path] = ["build-exe", *zig.GUEST, "-fno-strip", "-O", "ReleaseSmall"]
+    options += ["-cflags", *_FLAGS, "--", source.name]
+    zig.run_zig([*options, f"-femit-bin={output}"], source, output, source.parent, cache)
+    debug.split(output, {str(source.parent): debug.called(source.parent), str(SDK): "sdk/c/"})

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from kernel.wasm.binary.debug_file import SUFFIX as DEBUG_SUFFIX
 from nectar_node.base import own_files
 from nectar_node.base.errors import BadFolder, NoTools
 from nectar_node.contract.config import user_cache
@@ -27,7 +28,8 @@ def tools(name: str, install: Callable[[Path], None]) -> Path:
 
 
 def compiled(sources: Iterable[Path], versions: str, compile_to: Callable[[Path], None]) -> Path:
-    """Return the .wasm file of these sources, files and folders with all in them; `compile_to` writes it if it is new.
+    """Return the .wasm file of these sources, files and folders with all in them; `compile_to` writes it if it is new,
+    and perhaps its debug file.
 
     `versions`: whatever else makes a difference to the result. Raises what `compile_to` raises, and NoTools if there is
     no place for it.
@@ -40,8 +42,22 @@ def compiled(sources: Iterable[Path], versions: str, compile_to: Callable[[Path]
 
 
 def deliver(compiled: Path, output: Path) -> None:
-    """Copy a compiled process to where its author wants it, whole or not at all; raises OSError."""
+    """Copy a compiled process, and its debug file if it has one, to where its author wants it, whole or not at all;
+    raises OSError.
+    """
     output.parent.mkdir(parents=True, exist_ok=True)
+    debug_path(output).unlink(missing_ok=True)  # never that of another build
+    _copy(compiled, output)
+    if debug_path(compiled).exists():
+        _copy(debug_path(compiled), debug_path(output))
+
+
+def debug_path(wasm: Path) -> Path:
+    """Return where the debug file of a .wasm file lies."""
+    return wasm.with_name(wasm.name + DEBUG_SUFFIX)
+
+
+def _copy(compiled: Path, output: Path) -> None:
     staging = output.with_name(f".{output.name}.new")
     try:
         shutil.copyfile(compiled, staging)
@@ -92,7 +108,10 @@ def _once(place: Path, make: Callable[[Path], None]) -> Path:
         if not place.exists():
             staging = place.with_name(f".{place.name}.new")
             _remove(staging)
+            _remove(debug_path(staging))
             make(staging)
+            if debug_path(staging).exists():
+                debug_path(staging).rename(debug_path(place))
             staging.rename(place)
     return place
 
@@ -119,6 +138,7 @@ def _forget(folder: Path, newest: Path) -> None:
         if total <= MAX_KEPT_BYTES or path == newest:
             break
         path.unlink(missing_ok=True)
+        debug_path(path).unlink(missing_ok=True)
         total -= size
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nectar_node.base.errors import DoesNotCompile, NoTools
 from nectar_node.base.shipped import SDK_FOLDER
-from nectar_node.toolchains import once
+from nectar_node.toolchains import debug, once
 
 SDK = SDK_FOLDER / "rust"
 TARGET = "wasm32-unknown-unknown"
@@ -38,7 +38,9 @@ def build(source: Path, output: Path) -> None:
     manifest = _manifest(source)
     parts = [source.parent, SDK, *(manifest.parent / name for name in ("Cargo.toml", "Cargo.lock"))]
     parts = [each for each in parts if each.exists()]
-    made = once.compiled(parts, f"{version} {source.name}", lambda place: _compile(source, manifest, place))
+    made = once.compiled(
+        parts, f"{version} {source.name} {debug.VERSION}", lambda place: _compile(source, manifest, place)
+    )
     once.deliver(made, output)
 
 
@@ -74,18 +76,19 @@ def _compile(source: Path, manifest: Path, place: Path) -> None:
             shutil.copy(lock, crate / "Cargo.lock")
         (crate / ".sdk").symlink_to(SDK_FOLDER)
         home = os.environ.get("CARGO_HOME") or str(Path.home() / ".cargo")
-        flags = ["-C", f"link-arg=-zstack-size={_STACK_BYTES}", "-C", "target-cpu=mvp", "-C", "strip=symbols"]
+        flags = ["-C", f"link-arg=-zstack-size={_STACK_BYTES}", "-C", "target-cpu=mvp"]
         # Paths of this machine get into panics: these are the same everywhere.
         for path, instead in ((crate, "."), (SDK_FOLDER.resolve(), "sdk"), (Path(home), "cargo")):
             flags.append(f"--remap-path-prefix={path}={instead}")
         variables = {**os.environ, "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(flags), "CARGO_TARGET_DIR": "target"}
-        variables |= {"CARGO_INCREMENTAL": "0", "CARGO_TERM_COLOR": "never", "CARGO_PROFILE_RELEASE_DEBUG": "0"}
+        variables |= {"CARGO_INCREMENTAL": "0", "CARGO_TERM_COLOR": "never", "CARGO_PROFILE_RELEASE_DEBUG": "1"}
         variables.pop("RUSTFLAGS", None)
         command = ["cargo", "build", "--quiet", "--release", "--lib", "--target", TARGET]
         ended = subprocess.run(command, cwd=crate, env=variables, capture_output=True, text=True, check=False)
         if ended.returncode != 0:
             raise DoesNotCompile(_explain(source, crate, ended.stderr))
         shutil.copyfile(crate / "target" / TARGET / "release" / "process.wasm", place)
+        debug.split(place, {"./src": debug.called(source.parent), "./.sdk": "sdk/", "sdk": "sdk/"})
 
 
 def _cargo_toml(manifest: Path, stem: str) -> str:

@@ -1,7 +1,8 @@
 """Processes in Zig, and the compiler that processes in C share.
 
 A process is one Zig file; everything it imports lies beside it or in `sdk/zig`. The same sources give the same bytes on
-every machine: the compiler's version is pinned, and no path, time or debug information gets into a file.
+every machine: the compiler's version is pinned, and no path, time or debug information gets into a .wasm file. What
+explains its traps lies in a file beside it (`debug`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from nectar_node.base.errors import DoesNotCompile, NoTools
 from nectar_node.base.shipped import SDK_FOLDER
-from nectar_node.toolchains import once
+from nectar_node.toolchains import debug, once
 
 VERSION = "0.17.1"
 """Of ziglang, with its Clang."""
@@ -24,7 +25,7 @@ SDK = SDK_FOLDER / "zig"
 STACK_BYTES = 256 * 1024
 """A guest's stack. It starts where its memory does, below the data, so that an overflow traps."""
 GUEST = (
-    *("-target", "wasm32-freestanding", "-fno-entry", "--stack", str(STACK_BYTES), "-fstrip", "-fno-incremental"),
+    *("-target", "wasm32-freestanding", "-fno-entry", "--stack", str(STACK_BYTES), "-fno-incremental"),
     *("--export=init", "--export=cabi_realloc"),
 )
 """What the compiler is told of every guest."""
@@ -42,24 +43,30 @@ def build(source: Path, output: Path) -> None:
     if not source.is_file() or source.suffix != ".zig":
         raise DoesNotCompile(f"{source} is not a Zig file.")
     folders = (source.parent, SDK)
-    made = once.compiled(folders, f"zig {VERSION} {source.name}", lambda place: compile_guest(source, place))
+    versions = f"zig {VERSION} {source.name} {debug.VERSION}"
+    made = once.compiled(folders, versions, lambda place: compile_guest(source, place, explained=True))
     once.deliver(made, output)
 
 
-def compile_guest(source: Path, output: Path, cache: Path | None = None, *, where: Path | None = None) -> None:
-    """Compile as `build` does, without looking for what was compiled before; raises what it raises.
+def compile_guest(
+    source: Path, output: Path, cache: Path | None = None, *, where: Path | None = None, explained: bool = False
+) -> None:
+    """Compile as `build` does, without looking for what was compiled before; raises what it raises. With `explained`
+    there is a debug file, too.
 
     Our own code keeps its safety checks, so that an overflow or a bad index is a panic with a message; the standard
     library is optimised for size. `where`: the folder that paths are relative to, so that none of this machine's gets
     into the output. `cache`: the compiler's own.
     """
     where = where or SDK_FOLDER.parent
-    options: list[str | Path] = ["build-exe", *GUEST]
+    options: list[str | Path] = ["build-exe", *GUEST, "-fno-strip" if explained else "-fstrip"]
     options += ["-O", "ReleaseSmall", "--dep", "process", "--dep", "nectar"]
     options += [f"-Mroot={_relative(SDK / 'start.zig', where)}"]
     options += ["-O", "ReleaseSafe", "--dep", "nectar", f"-Mprocess={_relative(source, where)}"]
     options += ["-O", "ReleaseSafe", f"-Mnectar={_relative(SDK / 'nectar.zig', where)}"]
     run_zig([*options, f"-femit-bin={output}"], source, output, where, cache)
+    if explained:
+        debug.split(output, {str(source.parent): debug.called(source.parent), str(SDK): "sdk/zig/"})
 
 
 def run_zig(options: list[str | Path], source: Path, output: Path, where: Path, cache: Path | None) -> None:

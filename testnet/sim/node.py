@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from kernel.contract.address import Address, PackageId, ProcessId
@@ -47,7 +48,7 @@ from nectar_node.core.config import CoreConfig
 from nectar_node.core.core import NodeCore
 from nectar_node.core.kept import decode_untrusted
 from nectar_node.driver.log_budget import LogBudget
-from nectar_node.driver.program_code import load_program
+from nectar_node.driver.program_code import kept_debug_file, load_program
 from nectar_node.http.fetching.wasi_client import WasiHttpClient
 from nectar_node.packages.boot import Boot
 from nectar_node.packages.contents import with_digest
@@ -581,6 +582,7 @@ class SimNode(Wired):
             self._monotonic_clock,
             http=WasiHttpClient(),
             slices=SLICES_AT_ONCE,
+            debug=partial(kept_debug_file, self.disk.perform, f"{self.spec.name}/code"),
         )
 
     def _wall_clock(self) -> int:

@@ -1,7 +1,8 @@
 """Compiles the guests of the tests: `python tests/guests/build.py`, or with `--check` compares with what is there.
 
 C files become core modules, `echo` a component too, `native` a component alone, for a world with WASI 0.2, and `tester`
-one for each interface; Zig files are built as the guests of the packages are. Needs the extra `guests`. The results are
+one for each interface; Zig files are built as the guests of the packages are. Those in `crashing` trap when they are
+asked to, and have debug files. Needs the extra `guests`. The results are
 committed.
 """
 
@@ -20,6 +21,8 @@ ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT))  # when run as a script
 
 from nectar_node.base.errors import NodeError  # noqa: E402
+from nectar_node.toolchains import c  # noqa: E402
+from nectar_node.toolchains.once import debug_path  # noqa: E402
 from nectar_node.toolchains.zig import compile_guest  # noqa: E402
 
 WIT = ROOT / "sdk" / "zig" / "wit" / "nectar-process-0.7.0.wit"
@@ -38,6 +41,7 @@ COMPILE = (
 )
 TESTER = HERE / "tester.c"
 NATIVE = HERE / "native.c"
+CRASHING = HERE / "crashing"
 WASI = ROOT / "kernel" / "wasm" / "wasi" / "wit"
 """The packages of WASI 0.2 that a node offers."""
 NATIVE_WORLD = """
@@ -72,7 +76,17 @@ def build(folder: Path) -> list[Path]:
         built.append(output)
     built.append(component(folder / "echo.wasm", folder / "echo.component.wasm"))
     built.append(_native(folder))
+    built += _crashing(folder / CRASHING.name)
     return [*built, *(_tester(folder, version) for version in TESTERS)]
+
+
+def _crashing(folder: Path) -> list[Path]:
+    """Compile the guests that trap, each with its debug file."""
+    folder.mkdir(exist_ok=True)
+    zig, clang = folder / "zig.wasm", folder / "c.wasm"
+    compile_guest(CRASHING / "crash.zig", zig, ROOT / ".zig-cache", explained=True)
+    c.compile_guest(CRASHING / "crash.c", clang, ROOT / ".zig-cache")
+    return [zig, debug_path(zig), clang, debug_path(clang)]
 
 
 def _native(folder: Path) -> Path:
@@ -110,7 +124,8 @@ def differing() -> list[Path]:
     """The guests whose bytes are not what their sources compile to; raises CalledProcessError."""
     with tempfile.TemporaryDirectory() as folder:
         fresh = build(Path(folder))
-        return [HERE / each.name for each in fresh if not _same(each, HERE / each.name)]
+        there = [HERE / each.relative_to(folder) for each in fresh]
+        return [each for each, compiled in zip(there, fresh, strict=True) if not _same(compiled, each)]
 
 
 def _same(fresh: Path, there: Path) -> bool:

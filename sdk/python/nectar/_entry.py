@@ -7,12 +7,13 @@ picture of the memory: so what is to be different in each is made there.
 from __future__ import annotations
 
 import importlib
+import os
 import random
 from types import ModuleType
 
 import wit_world
 
-from nectar import logs, node
+from nectar import crashes, logs, node
 from nectar.address import Address
 
 
@@ -34,8 +35,13 @@ def world(name: str) -> type[wit_world.WitWorld]:
         """The process."""
 
         def init(self, our: str) -> None:
-            _start(module, Address.parse(our))
+            try:
+                _start(module, Address.parse(our))
+            except Exception as error:
+                crashes.tell(error)
+                os._exit(1)  # a process that raises ends as one that traps does: its on-exit setting applies
 
+    crashes.keep_sources()
     return World
 
 

@@ -29,7 +29,7 @@ from nectar_node.control.clients import Waiter
 from nectar_node.core.config import CoreConfig
 from nectar_node.core.core import NodeCore
 from nectar_node.driver.node_store import open_store
-from nectar_node.driver.program_code import load_program
+from nectar_node.driver.program_code import kept_debug_file, load_program
 from nectar_node.launcher.local_network import LocalNetwork
 from nectar_node.packages.boot import Boot
 from nectar_node.packages.startable import read_startable
@@ -65,7 +65,7 @@ class RealNode:
         code = str(self.folder.code)
         net = Network(Identity(NODE, bytes(32)), static_directory(*known), NetworkConfig(), os.urandom, 0.0)
         ids = iter(range(1, 1 << 30))
-        guest = partial(GuestConfig, memory_bytes=1 << 26)
+        guest = partial(GuestConfig, memory_bytes=1 << 26, debug=partial(kept_debug_file, perform, code))
         config = CoreConfig(
             NODE, *roots, store, code, lambda: next(ids), guest, kept=kept, ledger=ledger, keeps=str(self.folder.kept)
         )

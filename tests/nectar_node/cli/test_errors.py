@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,6 +35,29 @@ def test_g16_a_message_that_reached_nobody_is_shown_with_its_reason(node: RealNo
     source, target = f"{NODE}@terminal:terminal:sys", f"{NODE}@no:body:sys"
     shown = node.does("errors").rstrip("\n").split("\t")
     assert shown[1:] == ["request", source, target, "no such process", "are you there?"]
+
+
+def test_a_crash_is_shown_with_the_lines_of_all_calls_and_with_what_was_handled(node: RealNode, tmp_path: Path) -> None:
+    app = tmp_path / "crashing"
+    app.mkdir()
+    for name in ("zig.wasm", "zig.wasm.debug"):
+        shutil.copy(ROOT / "tests" / "guests" / "crashing" / name, app)
+    entry = {"process_name": "zig", "process_wasm_path": "/zig.wasm", "on_exit": "None", "request_networking": False}
+    (app / "manifest.json").write_text(json.dumps([{**entry, "request_capabilities": [], "public": True}]))
+    node.does("start", str(app))
+    node.nectar("message", "our@zig:crashing:local", "bounds")
+    shown = node.does("errors").splitlines()
+    begin = next(at for at, line in enumerate(shown) if line.split("\t")[1:2] == ["crash"])
+    process = f"{NODE}@zig:crashing:local"
+    assert shown[begin].split("\t")[2:4] == [f"{NODE}@terminal:terminal:sys", process]
+    assert shown[begin + 1] == "  index out of bounds: index 6, len 6"
+    assert "    at element (crash.zig:26)" in shown[begin:]
+    assert f"  It was handling a request from {NODE}@terminal:terminal:sys: bounds" in shown[begin:]
+    assert shown[-1] == "  It has saved nothing."
+    rows = map(json.loads, node.does("errors", "--json").splitlines())
+    (crash,) = (row for row in rows if row["kind"] == "crash")
+    assert {"function": "element", "file": "crash.zig", "line": 26} in crash["frames"]
+    assert "zig:crashing:local:   at element (crash.zig:26)" in node.log
 
 
 def test_g3_a_claimed_source_is_marked_and_nothing_controls_the_terminal(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ class Saved:
         """Write this."""
         outcome = self.disk.perform(Commit(STORE, (), rows))
         problem = outcome.text if isinstance(outcome, DiskError) else None
-        self.state.written(Committed(problem, outcome if isinstance(outcome, LeftOut) else None))
+        self.state.written(Committed(problem, outcome if isinstance(outcome, LeftOut) else None), 0.0)
 
     def take(self) -> tuple[StateRow, ...]:
         """What goes into the next commit."""
