@@ -18,6 +18,7 @@ import typer
 from nectar_node.base.errors import BadInput, NodeError
 from nectar_node.base.shipped import SDK_FOLDER
 from nectar_node.cli import groups
+from nectar_node.cli.sections import SectionedGroup
 from nectar_node.console import output, streams
 
 FAILED = 1
@@ -75,6 +76,7 @@ def build(first: str | None = None) -> typer.Typer:
     """
     app = typer.Typer(
         name="nectar",
+        cls=SectionedGroup,
         help="Run WebAssembly processes on nodes, and pass messages and files between nodes over Noise.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
