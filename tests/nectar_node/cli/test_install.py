@@ -368,7 +368,7 @@ def test_info_shows_who_has_published_what_is_asked_for_and_why(node: RealNode, 
     lines = node.does("info", "go").splitlines()
     for line in (
         "version       1.0.0",
-        "signed        signed",
+        "standing      signed",
         "description   Go.",
         "interfaces    go.wit",
         "changes       Ko.",
