@@ -91,6 +91,8 @@ for _name, _title in {"zig": "Zig", "c": "C", "python": "Python", "javascript": 
         f"languages_{_name}_second_start": "another one after that",
         f"languages_{_name}_seeds": f"seeds of the store in {_title}",
     }
+    TITLES[f"newcomer_{_name}"] = f"from an empty folder to a package in {_title} on two nodes and a failing fault test"
+TITLES["newcomer_rust"] = "the same in Rust"
 TITLES["languages_python_different_idle"] = "the same of ten programs, without pages of files"
 """The titles of figures, in words; one without a title is called by its name."""
 

@@ -90,9 +90,10 @@ def dev(
     names = [f"{_NAMES[number]}.nec" if number < len(_NAMES) else f"node{number + 1}.nec" for number in range(nodes)]
     with contextlib.suppress(KeyboardInterrupt), terminated_like_interrupt(), _lifeline(network, names) as lifeline:
         logs = {name: follow_from_now(network, name) for name in names}
-        _boot(network, [REGISTRAR_NAME, *names], lifeline, voice)
-        with ThreadPoolExecutor(1) as boots:
-            _Session(folder, network, names, tuple(grant or ()), logs, lifeline, voice, boots).run()
+        with contextlib.suppress(KeyboardInterrupt):  # which must not hurry the end of what ends with the lifeline
+            _boot(network, [REGISTRAR_NAME, *names], lifeline, voice)
+            with ThreadPoolExecutor(1) as boots:
+                _Session(folder, network, names, tuple(grant or ()), logs, lifeline, voice, boots).run()
     voice.say("ended", "Ended.")
     return 0
 

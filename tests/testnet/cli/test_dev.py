@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from nectar_node.authoring.templates import Language, Template, create
+from nectar_node.base.folder import NodeFolder
 from tests.commands import nectar
 
 LIMIT = 120.0
@@ -167,8 +168,13 @@ def test_a_testnet_that_is_there_is_left_alone_and_what_a_crash_has_left_is_remo
 def test_beside_a_testnet_and_another_nectar_dev_there_is_no_third(tmp_path: Path) -> None:
     create(tmp_path / "greeter", Language.ZIG, Template.ECHO)
     (tmp_path / "greeter" / ".nectar").mkdir()
-    with NodeFolder(tmp_path / "greeter" / ".nectar-dev" / "nodes" / "one.nec").locked():
+    one = NodeFolder(tmp_path / "greeter" / ".nectar-dev" / "nodes" / "one.nec")
+    one.create()
+    lock = one.acquire()
+    try:
         ended = nectar("dev", tmp_path / "greeter")
+    finally:
+        os.close(lock)
     assert (ended.code, ended.err.count("\n")) == (2, 1)
     assert "`nectar dev` runs here already" in ended.err
 
