@@ -18,6 +18,8 @@ TITLES = {
     "transfer": "1 GiB from file to file between two nodes, whole command",
     "transfer_tcp": "the same",
     "transfer_disk": "the same on a disk",
+    "install": "a package of 20 MB from another node, whole command",
+    "install_boot": "100 installed packages, at a node's boot",
     "local": "request and response between two Wasm processes of a node",
     "local_1mib": "the same with 1 MiB bodies",
     "blob_loaded": "a 1 MiB blob that is loaded",

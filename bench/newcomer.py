@@ -1,9 +1,9 @@
 """`newcomer`: from an empty folder to a package that answers on two nodes and a failing fault test, by language.
 
-It types the commands of the first section of docs/writing-a-process.md, and sees what that shows: where the page is wrong, there
-is no figure. A block of the page is a terminal that begins in the folder in which the one before did; `nectar dev`, which
-does not end, has one of its own. The cache is empty, so that compilers are fetched and built within the time; with
-`--keep-tools` those that this machine has are used.
+It types the commands of the first section of docs/writing-a-process.md, and looks for what the page shows: where the
+page is wrong, there is no figure. A block of the page is a terminal, and begins in the empty folder; `nectar dev` goes
+on to the end. The cache is empty, so that compilers are fetched within the time; with `--keep-tools` those that this
+machine has are used.
 """
 
 from __future__ import annotations
