@@ -20,7 +20,7 @@ from itertools import count
 from pathlib import Path
 
 from bench.lab import RECEIVER, SENDER, folder, running, send_file
-from bench.measure import Figure, Reference, Result, absolute, in_turns, ratio
+from bench.measure import Figure, Reference, Result, absolute, in_turns, processor_seconds, ratio
 from nectar_node.base.shipped import SHIPPED_FOLDER
 from nectar_node.cli.starting.start import START_TIMEOUT
 from testnet.real.local import LocalTestnet
@@ -58,11 +58,11 @@ def _boot() -> Figure:
                 (package / "data").write_text(str(number))  # so that no two have the same files
                 client.ask("install", START_TIMEOUT, package=str(package), origin=str(package))
         many, none = in_turns(lambda: _come_back(net, SENDER), lambda: _come_back(net, RECEIVER))
+        processor = processor_seconds(net.pid(SENDER) or 0) - processor_seconds(net.pid(RECEIVER) or 0)
         assert len(net.processes(SENDER)) - len(net.processes(RECEIVER)) == PACKAGES
     more = [ours - theirs for ours, theirs in zip(many, none, strict=True)]
-    return absolute(
-        "install_boot", more, "seconds more", BOOT_GOAL, Reference.of("a node without any", none, "seconds")
-    )
+    figure = absolute("install_boot", more, "s more", BOOT_GOAL, Reference.of("a node without any", none, "s"))
+    return replace(figure, detail={"processor time more, s": round(processor, 3)})
 
 
 def _come_back(net: LocalTestnet, name: str) -> float:

@@ -15,9 +15,9 @@ import select
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
+import venv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -27,7 +27,8 @@ from bench.measure import Result, Skipped, absolute
 from nectar_node.authoring.templates import Language
 from nectar_node.contract.config import user_cache
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "writing-a-process.md"
+_ROOT = Path(__file__).resolve().parents[1]
+PAGE = _ROOT / "docs" / "writing-a-process.md"
 GOAL = 300.0
 """Seconds by language, on two cores, with an empty cache."""
 LIMIT = 1200.0
@@ -73,11 +74,16 @@ def _plain(text: str) -> str:
 
 
 def run(keep_tools: bool = False) -> list[Result]:
-    """Live through the page once in each language."""
-    return [_live(language, keep_tools) for language in Language]
+    """Live through the page once in each language, with what the page needs: this project and pytest, installed."""
+    with tempfile.TemporaryDirectory(prefix="nectar-newcomer-") as place:
+        environment = Path(place) / "venv"
+        venv.create(environment, with_pip=True)
+        pip = [environment / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, str(_ROOT), "pytest"], check=True)  # not of the clone's, which has compilers already
+        return [_live(language, keep_tools, environment / "bin") for language in Language]
 
 
-def _live(language: Language, keep_tools: bool) -> Result:
+def _live(language: Language, keep_tools: bool, binaries: Path) -> Result:
     name = f"newcomer_{language}"
     if language is Language.RUST and shutil.which("cargo") is None:
         return Skipped(name, "needs cargo")
@@ -88,7 +94,7 @@ def _live(language: Language, keep_tools: bool) -> Result:
         if keep_tools:
             _take_tools(folder / "cache")
         began = time.perf_counter()
-        by_command = _type(typed, language, folder)
+        by_command = _type(typed, language, folder, binaries)
         seconds = time.perf_counter() - began
     figure = absolute(name, [seconds], "seconds", GOAL)
     waits = {each.command: round(wait, 1) for each, wait in zip(typed, by_command, strict=True) if wait >= 0.1}
@@ -113,11 +119,11 @@ def _linked(source: str, target: str) -> None:
         shutil.copy2(source, target, follow_symlinks=False)
 
 
-def _type(typed: list[Typed], language: Language, folder: Path) -> list[float]:
+def _type(typed: list[Typed], language: Language, folder: Path, binaries: Path) -> list[float]:
     """Type all commands in an empty folder; return the seconds that each has taken to show what the page shows."""
-    binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    variables = {**os.environ, "PATH": binaries, "XDG_CACHE_HOME": str(folder / "cache"), "COLUMNS": "200"}
-    for name in ("NECTAR_DIR", "NECTAR_NODE", "PYTHONDONTWRITEBYTECODE"):
+    path = f"{binaries}{os.pathsep}{os.environ['PATH']}"
+    variables = {**os.environ, "PATH": path, "XDG_CACHE_HOME": str(folder / "cache"), "COLUMNS": "200"}
+    for name in ("NECTAR_DIR", "NECTAR_NODE", "PYTHONPATH", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE"):
         variables.pop(name, None)
     home = folder / "home"
     home.mkdir()

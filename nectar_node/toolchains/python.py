@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from nectar_node.base.errors import DoesNotCompile, NoTools
+from nectar_node.base.errors import DoesNotCompile
 from nectar_node.base.shipped import SDK_FOLDER
 from nectar_node.toolchains import once, sent_bytes
 
@@ -87,10 +87,9 @@ def _install(place: Path) -> None:
     for command in (venv, [*pip, f"componentize-py=={VERSION}"]):
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         if ended.returncode != 0:
-            last = (ended.stderr.strip() or ended.stdout.strip() or f"it ended with {ended.returncode}").splitlines()[
-                -1
-            ]
-            raise NoTools(f"componentize-py {VERSION}, which compiles Python, cannot be installed: {last}")
+            raise once.not_installed(
+                f"componentize-py {VERSION}, which compiles Python", ended.stderr.strip() or ended.stdout
+            )
 
 
 def _explain(source: Path, text: str) -> str:
