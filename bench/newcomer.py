@@ -78,7 +78,7 @@ def run(keep_tools: bool = False) -> list[Result]:
     with tempfile.TemporaryDirectory(prefix="nectar-newcomer-") as place:
         environment = Path(place) / "venv"
         venv.create(environment, with_pip=True)
-        pip = [environment / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, str(_ROOT), "pytest"], check=True)  # not of the clone's, which has compilers already
         return [_live(language, keep_tools, environment / "bin") for language in Language]
 

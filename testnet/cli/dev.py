@@ -261,7 +261,10 @@ class _Session:
         match self.cycle.next():
             case DevStep.BUILD:
                 self.began = time.monotonic()
-                self.voice.say("building", "Building …")
+                first = (
+                    "" if self.package else " The first build in a language fetches its compiler, which takes a while."
+                )
+                self.voice.say("building", f"Building …{first}")
                 self._run(["build", str(self.folder), "--json"], self._built)
             case DevStep.START:
                 self._start_or_ask()

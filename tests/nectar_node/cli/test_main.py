@@ -57,6 +57,23 @@ def test_bad_usage_is_one_line_and_exit_code_2(arguments: list[str]) -> None:
     assert (ended.code, ended.err.count("\n")) == (2, 1)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["new"], "Missing argument 'NAME'. `nectar new --help` shows what it takes.\n"),
+        (["bild"], "No such command 'bild'. Did you mean 'build'? `nectar --help` shows what it takes.\n"),
+        (["testnet", "sideways"], "No such command 'sideways'. `nectar testnet --help` shows what it takes.\n"),
+    ],
+)
+def test_an_error_of_usage_names_the_help_to_read(words: list[str], said: str) -> None:
+    assert nectar(*words).err == said
+
+
+def test_a_language_that_there_is_not_is_told_with_those_that_there_are(tmp_path: Path) -> None:
+    said = "Invalid value for '--lang': 'pyhton' is not one of 'zig', 'python', 'javascript', 'c', 'rust'."
+    assert nectar("new", tmp_path / "chess", "--lang", "pyhton").err.startswith(said)
+
+
 def test_a_terminal_without_utf8_gets_question_marks_and_no_traceback(tmp_path: Path) -> None:
     answer = {"outcome": "response", "source": "our@a:b:sys", "claim": False, "body": "olé", "blob": None}
     command = [sys.executable, "-P", "-m", "nectar_node", "message", "our@a:b:sys", "x", "--node", "a.nec"]
