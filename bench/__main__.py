@@ -28,6 +28,7 @@ from bench import (
     lookups,
     markdown,
     neighbours,
+    newcomer,
     page,
     remote,
     routed,
@@ -67,6 +68,7 @@ BENCHES: dict[str, Callable[[], list[Result]]] = {
     "state": state.run,
     "sim": sim.run,
     "languages": languages.run,
+    "newcomer": newcomer.run,
     "chaos": chaos.run,
     "backup": backup.run,
 }
@@ -79,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=chaos.MINUTES, metavar="M", help="how long chaos takes")
     parser.add_argument("--quick", action="store_true", help="hostile looks at memory after 10 s, and not after 60")
     parser.add_argument("--before", action="store_true", help=f"languages, sim: beside commit {BEFORE}, too")
+    parser.add_argument("--keep-tools", action="store_true", help="newcomer: with the compilers that are here")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print one JSON object")
     form.add_argument("--markdown", action="store_true", help="write docs/performance.md; print the section of some")
@@ -89,6 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     benches = BENCHES | {"chaos": lambda: chaos.run(chosen.minutes)}
     benches["languages"] = lambda: languages.run(chosen.before)
     benches["sim"] = lambda: sim.run(chosen.before)
+    benches["newcomer"] = lambda: newcomer.run(chosen.keep_tools)
     if chosen.quick:
         benches["hostile"] = lambda: hostile.run(hostile.QUICK_SECONDS)
     results: list[Result] = []

@@ -18,6 +18,8 @@ TITLES = {
     "transfer": "1 GiB from file to file between two nodes, whole command",
     "transfer_tcp": "the same",
     "transfer_disk": "the same on a disk",
+    "install": "a package of 20 MB from another node, whole command",
+    "install_boot": "100 installed packages, at a node's boot",
     "local": "request and response between two Wasm processes of a node",
     "local_1mib": "the same with 1 MiB bodies",
     "blob_loaded": "a 1 MiB blob that is loaded",
@@ -91,6 +93,8 @@ for _name, _title in {"zig": "Zig", "c": "C", "python": "Python", "javascript": 
         f"languages_{_name}_second_start": "another one after that",
         f"languages_{_name}_seeds": f"seeds of the store in {_title}",
     }
+    TITLES[f"newcomer_{_name}"] = f"from an empty folder to a package in {_title} on two nodes and a failing fault test"
+TITLES["newcomer_rust"] = "the same in Rust"
 TITLES["languages_python_different_idle"] = "the same of ten programs, without pages of files"
 """The titles of figures, in words; one without a title is called by its name."""
 

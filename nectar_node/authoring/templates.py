@@ -79,6 +79,8 @@ def create(folder: Path, language: Language, template: Template) -> tuple[str, .
             place.write_bytes(content)
         (staging / ".sdk").symlink_to(SDK_FOLDER)
         staging.replace(folder)
+    except PermissionError as error:
+        raise BadInput(f"{folder} cannot be made: you may not write to {folder.parent}.") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return tuple(sorted(files))

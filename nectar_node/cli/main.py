@@ -19,6 +19,7 @@ from nectar_node.base.errors import BadInput, NodeError
 from nectar_node.base.shipped import SDK_FOLDER
 from nectar_node.cli import groups
 from nectar_node.cli.completing import bash_words
+from nectar_node.cli.sections import SectionedGroup
 from nectar_node.console import output, streams
 
 FAILED = 1
@@ -77,6 +78,7 @@ def build(first: str | None = None) -> typer.Typer:
     """
     app = typer.Typer(
         name="nectar",
+        cls=SectionedGroup,
         help="Run WebAssembly processes on nodes, and pass messages and files between nodes over Noise.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
@@ -162,13 +164,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.complain(str(error))
         return FAILED
     except typer.TyperException as error:
-        output.complain(error.format_message())
+        output.complain(_with_help(error))
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except OSError as error:
         return _system_refused(error)
     return result if isinstance(result, int) else 0
+
+
+def _with_help(error: typer.TyperException) -> str:
+    """Return what is wrong with a command, and how to see what it takes."""
+    sentence = error.format_message().replace("Value error, ", "")  # which a library says of a choice
+    context = getattr(error, "ctx", None)
+    if context is None or "--help" in sentence:
+        return sentence
+    ended = sentence if sentence.endswith("?") else output.sentence(sentence)
+    return f"{ended} `{context.command_path} --help` shows what it takes."
 
 
 def _system_refused(error: OSError) -> int:

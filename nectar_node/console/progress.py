@@ -219,6 +219,8 @@ class TransferDisplay:
 def describe(meter: RateMeter, done: int, size: int) -> str:
     """Return bytes, share, rate and time left in one line."""
     share = 100 * done // size if size else 100
+    if not size:
+        return output.size(done)
     text = f"{output.size(done)} of {output.size(size)} ({share}%)"
     if done >= size:
         return text

@@ -173,14 +173,15 @@ class Releases:
     def _check_version(self, package: Package, held: HeldRelease | None, version: str) -> None:
         """Raise Downgrade or OtherContent if that version may not take the place of the one that is installed."""
         current = self._core.installed.current(package.id)
-        if current is None or not current.version or not version or current.digest == package.digest:
+        if current is None or not current.version or not version:
             return
         if Version(version) < Version(current.version):
             raise Downgrade(
                 f"{package.id} {version} is older than {current.version}, which is installed: `nectar rollback "
                 f"{package.id}` goes back to the version before, `nectar uninstall {package.id}` makes room for any."
             )
-        if Version(version) == Version(current.version) and can_be_proven(package.id) and held is None:
+        other = current.digest != package.digest and Version(version) == Version(current.version)
+        if other and can_be_proven(package.id) and held is None:
             raise OtherContent(
                 f"{package.id} {version} is installed already, with other content: give the new one a higher version "
                 "in its metadata.json."
@@ -213,7 +214,8 @@ class Releases:
             await self._tidy(package.id, before)
             await self._kept()
             shown = standing(package.id, self._core.our, held is not None, package.folder)
-            return answer | {"version": version, "standing": shown, "replaced": None}
+            same = bool(before) and (before[-1].version, before[-1].digest) == (version, package.digest)
+            return answer | {"version": version, "standing": shown, "replaced": None, "unchanged": same}
 
     async def _tidy(self, package: PackageId, before: list[InstalledVersion]) -> None:
         """Remove the files of those versions of `before` to which the package cannot go back any more."""

@@ -78,7 +78,8 @@ class InstalledVersions:
 
     def add(self, package: PackageId, version: InstalledVersion) -> None:
         """Note that a version is installed; the oldest one is dropped if there are more than are kept."""
-        others = tuple(each for each in self.of(package) if each.digest != version.digest)
+        same = (version.version, version.digest)  # two versions may differ in their metadata alone
+        others = tuple(each for each in self.of(package) if (each.version, each.digest) != same)
         self._set(package, (*others, version)[-KEPT_VERSIONS:])
 
     def go_back(self, package: PackageId) -> None:

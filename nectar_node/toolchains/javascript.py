@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from nectar_node.base.errors import DoesNotCompile, NoTools
+from nectar_node.base.errors import DoesNotCompile
 from nectar_node.base.shipped import SDK_FOLDER
 from nectar_node.toolchains import once
 
@@ -126,5 +126,4 @@ def _installed_node(place: Path) -> tuple[str, list[str]]:
 def _tool(command: list[str], where: Path, what: str) -> None:
     ended = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)
     if ended.returncode != 0:
-        last = (ended.stderr.strip() or ended.stdout.strip() or f"it ended with {ended.returncode}").splitlines()[-1]
-        raise NoTools(f"{what}, cannot be installed: {last}")
+        raise once.not_installed(what, ended.stderr.strip() or ended.stdout)

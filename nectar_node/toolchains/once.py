@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -65,6 +66,25 @@ def _copy(compiled: Path, output: Path) -> None:
         staging.replace(output)
     finally:
         staging.unlink(missing_ok=True)
+
+
+_NO_NETWORK = re.compile(
+    r"NewConnectionError|ConnectTimeout|ReadTimeout|NameResolutionError|Network is unreachable"
+    r"|ECONNREFUSED|ECONNRESET|ENOTFOUND|ENETUNREACH|ETIMEDOUT|EAI_AGAIN"
+)
+"""How pip and npm say that their registry cannot be reached."""
+_NO_REASON = "A complete log of this run can be found"
+
+
+def not_installed(what: str, told: str) -> NoTools:
+    """Return why tools cannot be installed, from what pip or npm has told."""
+    if _NO_NETWORK.search(told):
+        return NoTools(
+            f"{what}, cannot be fetched, since its registry cannot be reached. Build again when the network is there: "
+            "it is fetched once. Behind a proxy or beside a mirror, pip and npm are told so in their own settings."
+        )
+    lines = [line.strip() for line in told.splitlines() if line.strip() and _NO_REASON not in line]
+    return NoTools(f"{what}, cannot be installed: {lines[-1] if lines else 'no reason is told'}")
 
 
 def fingerprint(sources: Iterable[Path], versions: str, without: Collection[Path] = ()) -> str:

@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from nectar_node.base.errors import DoesNotCompile, NoTools
+from nectar_node.base.errors import DoesNotCompile
 from nectar_node.base.shipped import SDK_FOLDER
 from nectar_node.toolchains import once, same_memory, sent_bytes
 
@@ -141,8 +141,8 @@ def _said(command: list[str | Path]) -> None:
     """Run a step of the installation; raises NoTools."""
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     if ended.returncode != 0:
-        last = (ended.stderr.strip() or ended.stdout.strip() or f"it ended with {ended.returncode}").splitlines()[-1]
-        raise NoTools(f"componentize-py {VERSION}, which compiles Python, cannot be installed: {last}")
+        told = ended.stderr.strip() or ended.stdout
+        raise once.not_installed(f"componentize-py {VERSION}, which compiles Python", told)
 
 
 def _explain(source: Path, text: str) -> str:

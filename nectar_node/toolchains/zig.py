@@ -15,7 +15,7 @@ import venv
 from importlib import metadata
 from pathlib import Path
 
-from nectar_node.base.errors import DoesNotCompile, NoTools
+from nectar_node.base.errors import DoesNotCompile
 from nectar_node.base.shipped import SDK_FOLDER
 from nectar_node.toolchains import debug, once
 
@@ -103,8 +103,7 @@ def _install(place: Path) -> None:
     ]
     ended = subprocess.run([*command, f"ziglang=={VERSION}"], capture_output=True, text=True, check=False)
     if ended.returncode != 0:
-        last = (ended.stderr.strip() or f"pip ended with {ended.returncode}").splitlines()[-1]
-        raise NoTools(f"ziglang {VERSION}, which compiles Zig and C, cannot be installed: {last}")
+        raise once.not_installed(f"ziglang {VERSION}, which compiles Zig and C", ended.stderr.strip() or ended.stdout)
 
 
 def _explain(source: Path, where: Path, told: str) -> str:

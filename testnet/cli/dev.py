@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -32,8 +33,10 @@ from nectar_node.launcher import launch
 from nectar_node.launcher.boot_options import kept_options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from nectar_node.launcher.log_reader import Follower
+from nectar_node.packages.startable import read_startable
 from testnet.cli.testnet import ended_with_the_nodes, follow_from_now, linked, terminated_like_interrupt, with_http
 from testnet.dev.cycle import Cycle, DevStep
+from testnet.dev.powers import Wants, ungranted
 from testnet.dev.saved import look
 from testnet.real.lifeline import hold_lifeline
 from testnet.real.links.client import LinksProcess
@@ -47,9 +50,12 @@ END_SECONDS = 5.0
 """Seconds that a command may take to end in order."""
 FAULT_SECONDS = 10.0
 """How long a fault of a key holds."""
+OTHER_FOLDER = ".nectar-dev"
+"""In the package's folder, if there is a testnet in the usual one."""
 _NAMES = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _QUIT = ("q", "Q", "\x03", "\x04", "")
 _KEYS = "t: tests, f: a fault, w: the page, q: end"
+_POWER_KEYS = "y: grant it, n: run it without, q: end."
 _FAULT_KEYS = "p: partition, s: slow links, l: lossy links, k: kill a node, e: end all faults"
 
 
@@ -67,26 +73,53 @@ def dev(
 ) -> int:
     """Run a package on nodes of its own, always as it was saved last.
 
-    Whenever a file is saved, it is built and upgraded there. What the nodes log is shown. Keys: t runs the tests, f sets a fault, w opens the page, q or Ctrl-C ends. All that
-    was started ends with it, and its folder is removed. If a version does not compile, or traps at once, the one before
-    runs on.
+    Whenever a file is saved, it is built and upgraded there. What the nodes log is shown. Keys: t runs the tests, f
+    sets a fault, w opens the page, q or Ctrl-C ends. All that was started ends with it, and its folder is removed. If a
+    version does not compile, or traps at once, the one before runs on.
     """
     folder = folder.resolve()
+    building.find_pkg(folder)  # whose error says what to do
     building.read_manifest(folder)
-    network = LocalNetwork(directory or folder / DEFAULT_FOLDER)
+    voice = _Voice(as_json)
+    network = LocalNetwork(directory) if directory else _own_network(folder, voice)
     if network.folder.exists():
         raise BadInput(
             f"{network.folder} is there already: `nectar dev` makes a testnet of its own. End what runs there with "
             f"`{network.command('testnet down')}` and remove it, or give another folder with --dir."
         )
-    voice = _Voice(as_json)
     names = [f"{_NAMES[number]}.nec" if number < len(_NAMES) else f"node{number + 1}.nec" for number in range(nodes)]
     with contextlib.suppress(KeyboardInterrupt), terminated_like_interrupt(), _lifeline(network, names) as lifeline:
         logs = {name: follow_from_now(network, name) for name in names}
-        _boot(network, [REGISTRAR_NAME, *names], lifeline, voice)
-        _Session(folder, network, names, tuple(grant or ()), logs, lifeline, voice).run()
+        with contextlib.suppress(KeyboardInterrupt):  # which must not hurry the end of what ends with the lifeline
+            _boot(network, [REGISTRAR_NAME, *names], lifeline, voice)
+            with ThreadPoolExecutor(1) as boots:
+                _Session(folder, network, names, tuple(grant or ()), logs, lifeline, voice, boots).run()
     voice.say("ended", "Ended.")
     return 0
+
+
+def _own_network(folder: Path, voice: _Voice) -> LocalNetwork:
+    """Return a network that is not there yet; raises BadInput.
+
+    A testnet in the usual folder is somebody's, and is left alone. The other folder has only what `nectar dev` has
+    made: if nothing runs there, it is what a machine that has crashed has left.
+    """
+    usual, other = LocalNetwork(folder / DEFAULT_FOLDER), LocalNetwork(folder / OTHER_FOLDER)
+    if not usual.folder.exists():
+        return usual
+    if any(other.place(name).owner() is not None for name in other.names()):
+        raise BadInput(
+            f"`nectar dev` runs here already, in {other.folder}, and {usual.folder} is another testnet: end the former "
+            "with q or Ctrl-C, or give another folder with --dir."
+        )
+    shutil.rmtree(other.folder, ignore_errors=True)
+    voice.say(
+        "folder",
+        f"{usual.folder} is another testnet, and is left alone: for commands to these nodes, say --dir "
+        f"{os.path.relpath(other.folder)}.",
+        folder=str(other.folder),
+    )
+    return other
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +218,9 @@ class _Session:
     logs: dict[str, Follower]
     lifeline: int
     voice: _Voice
+    boots: ThreadPoolExecutor
+    """Where nodes that were killed boot: that takes seconds, in which the screen goes on."""
+    booting: list[tuple[str, Future[list[launch.StartedNode]]]] = field(default_factory=list)
     cycle: Cycle = field(default_factory=Cycle)
     children: list[_Child] = field(default_factory=list)
     waiting: int = 0
@@ -193,18 +229,26 @@ class _Session:
     began: float = 0.0
     faulting: bool = False
     """Whether the next key chooses a fault."""
+    interactive: bool = False
+    """Whether somebody can press keys."""
+    denials: frozenset[str] = frozenset()
+    """Powers that the package is to do without."""
+    asked: tuple[str, ...] = ()
+    """Powers about which the next key decides."""
 
     def run(self) -> None:
         """Go on until a key or a signal ends it; whatever happens, no child is left."""
         before = look(self.folder)
         with contextlib.ExitStack() as stack:
             descriptor = stack.enter_context(keys()) if sys.stdin.isatty() else None
+            self.interactive = descriptor is not None
             stack.callback(self._end_children)
             while True:
                 self._proceed()
                 if self._pressed(descriptor):
                     return
                 self._reap()
+                self._tell_of_boots()
                 self._show_logs()
                 now = look(self.folder)
                 if now != before:
@@ -217,13 +261,47 @@ class _Session:
         match self.cycle.next():
             case DevStep.BUILD:
                 self.began = time.monotonic()
+                first = (
+                    "" if self.package else " The first build in a language fetches its compiler, which takes a while."
+                )
+                self.voice.say("building", f"Building …{first}")
                 self._run(["build", str(self.folder), "--json"], self._built)
             case DevStep.START:
-                self.waiting = len(self.names)
-                options = [word for each in self.grants for word in ("--grant", each)]
-                for name in self.names:
-                    command = ["start", str(self.folder), "--node", name, "--dir", str(self.network.folder), "--json"]
-                    self._run([*command, *options], partial(self._started, name))
+                self._start_or_ask()
+
+    def _start_or_ask(self) -> None:
+        """Start the package on all nodes; if it asks for powers that nobody has granted it, ask about them first."""
+        try:
+            wants = ungranted(read_startable(self.folder, self.names[0]), self.names[0], self.grants, self.denials)
+        except (NodeError, OSError):  # the manifest has just been changed: `nectar start` says what is wrong with it
+            wants = Wants()
+        if not wants.powers or not self.interactive:
+            self._start(wants)
+            return
+        self.asked = tuple(wants.powers)
+        lines = [output.one_line(f"  to {allows} ({power})") for power, allows in wants.powers.items()]
+        sentence = "\n".join([f"{self.package} asks for what it gets only if you say so:", *lines, _POWER_KEYS])
+        self.voice.say("asks", sentence, powers=list(self.asked))
+
+    def _start(self, wants: Wants) -> None:
+        self.waiting = len(self.names)
+        options = [word for each in self.grants for word in ("--grant", each)]
+        options += [word for each in wants.denied for word in ("--deny", each)]
+        for name in self.names:
+            command = ["start", str(self.folder), "--node", name, "--dir", str(self.network.folder), "--json"]
+            self._run([*command, *options], partial(self._started, name))
+
+    def _decide(self, key: str) -> None:
+        """Do with the powers that were asked for as a key says."""
+        if key not in ("y", "n"):
+            self.voice.say("keys", _POWER_KEYS)
+            return
+        if key == "y":
+            self.grants = (*self.grants, *self.asked)
+        else:
+            self.denials |= frozenset(self.asked)
+        self.asked = ()
+        self._start_or_ask()
 
     def _built(self, code: int, said: str, wrong: str) -> None:
         if code != 0:
@@ -240,6 +318,7 @@ class _Session:
     def _started(self, name: str, code: int, said: str, wrong: str) -> None:
         if code != 0:
             why = output.one_line(wrong.strip() or _traps(said) or f"it ended with {code}")
+            why = why.partition(" Say --keep")[0]  # here the next save is what helps
             self.voice.complain("not upgraded", f"✗ {name}: {why}", node=name)
         else:
             self.voice.say("upgraded", f"✓ {name} runs {self.package}", node=name)
@@ -262,6 +341,8 @@ class _Session:
             self._fault(key)
         elif key in _QUIT:
             return True
+        elif self.asked:
+            self._decide(key)
         elif key == "t":
             self.voice.say("tests", "Running the tests.")
             self._show([sys.executable, "-m", "pytest", str(self.folder)], "the tests", self.folder)
@@ -299,10 +380,24 @@ class _Session:
 
     def _kill(self, node: NodeFolder) -> None:
         """Crash a node, and start it again: here, so that it ends with us like the others."""
+        name = node.path.name
+        if self.booting:
+            self.voice.say("fault", f"{name} has been killed, and is not ready again yet.", node=name)
+            return
         launch.kill(node)
-        self.voice.say("fault", f"{node.path.name} is killed, and starts again.", node=node.path.name)
+        self.voice.say("fault", f"{name} is killed, and starts again.", node=name)
         options = replace(kept_options(node), lifeline=self.lifeline)
-        launch.start(self.network, [(node.path.name, options)])
+        self.booting.append((name, self.boots.submit(launch.start, self.network, [(name, options)])))
+
+    def _tell_of_boots(self) -> None:
+        for name, boot in [each for each in self.booting if each[1].done()]:
+            self.booting.remove((name, boot))
+            try:
+                boot.result()
+            except NodeError as error:
+                self.voice.complain("fault", str(error), node=name)
+            else:
+                self.voice.say("running", f"{name} runs again.", node=name)
 
     # --- children
 

@@ -35,7 +35,6 @@ def new(
         return 0
     output.say(f"{name} is a package in {lang}: {len(files)} files. Go on with:")
     output.say(f"  cd {name}")
-    output.say("  nectar build")
-    output.say("  pytest          # needs `pip install pytest`")
-    output.say("  nectar dev      # two nodes that run it; saved changes are built and upgraded")
+    output.say("  nectar dev      # builds it, and runs it on two nodes; what you save is built and upgraded there")
+    output.say("  pytest          # its tests, after a build; `pip install pytest` once")
     return 0

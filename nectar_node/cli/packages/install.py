@@ -121,7 +121,10 @@ def _install(wanted: _Wanted, said: Consent, directory: Path, as_json: bool) -> 
         output.print_json(answer)
     else:
         version = f" {answer['version']}" if answer.get("version") else ""
-        output.say(f"Installed {answer['package']}{version} on {wanted.node}.")
+        if answer.get("unchanged") and wanted.upgrade:
+            output.say(f"{answer['package']}{version} is on {wanted.node} already, and has been started anew.")
+        else:
+            output.say(f"Installed {answer['package']}{version} on {wanted.node}.")
         _tell(answer)
     return _code(answer)
 

@@ -92,7 +92,7 @@ def _show(answer: Answer) -> None:
     facts = [
         ("package", str(answer["package"])),
         ("version", str(answer["version"] or "-")),
-        ("signed", standing),
+        ("standing", standing),
         ("from", str(answer["origin"] or "-")),
         ("description", str(answer.get("description") or "")),
         ("licence", str(answer.get("licence") or "")),
@@ -102,7 +102,7 @@ def _show(answer: Answer) -> None:
     for name, value in facts:
         if value:
             line = f"{name:12}  {output.one_line(value)}"
-            print(marked(line, standing) if name == "signed" else line)
+            print(marked(line, standing) if name == "standing" else line)
     rows = [row for each in answer["processes"] for row in _rights(each)]
     if rows:
         output.say("")

@@ -48,6 +48,20 @@ def copies(node: RealNode) -> set[str]:
     return {each.name for each in folder.iterdir()} if folder.exists() else set()
 
 
+def test_versions_that_differ_in_their_metadata_alone_are_versions(node: RealNode, tmp_path: Path) -> None:
+    folder = package(tmp_path / "box", "box:local", "1.0.0")
+    metadata = folder / "metadata.json"
+    first = metadata.read_text()
+    node.does("install", folder)
+    metadata.write_text(first.replace("1.0.0", "1.0.1"))
+    node.does("upgrade", folder)
+    assert node.does("upgrade", folder).startswith("box:local 1.0.1 is on a.nec already")
+    metadata.write_text(first)
+    assert "is older than 1.0.1, which is installed" in node.fails("install", folder)
+    assert node.does("rollback", "box").startswith("box:local is 1.0.0 again")
+    assert node.does("message", "our@echo:box:local", "hi") == "hi\n"
+
+
 # --- what is proven -------------------------------------------------------------------------------------------------
 
 
@@ -368,7 +382,7 @@ def test_info_shows_who_has_published_what_is_asked_for_and_why(node: RealNode, 
     lines = node.does("info", "go").splitlines()
     for line in (
         "version       1.0.0",
-        "signed        signed",
+        "standing      signed",
         "description   Go.",
         "interfaces    go.wit",
         "changes       Ko.",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from nectar_node.cli.sections import OTHERS, SECTIONS
 from tests.commands import nectar
 from tests.nectar_node.cli.served_node import make_network, serve_node
 
@@ -32,10 +33,19 @@ def test_in_80_columns_help_says_what_each_command_does_in_a_whole_sentence(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     code, out, _ = nectar(*group, "--help")
-    commands = out.partition("Commands:")[2].strip().splitlines()
-    assert (code, bool(commands)) == (0, True)
+    options, _, after = out.partition(" Show this message and exit.\n")
+    commands = [line for line in after.splitlines() if line and not line.endswith(":")]
+    assert (code, bool(options), bool(commands)) == (0, True, True)
     assert all(line.endswith(".") and not line.endswith("...") for line in commands)
     assert group or all(f"  {command} " in out for command in COMMANDS)
+
+
+def test_help_lists_each_command_of_the_node_once_and_in_a_section() -> None:
+    listed = [name for names in SECTIONS.values() for name in names]
+    out = nectar("--help").out
+    assert len(listed) == len(set(listed))
+    assert all(out.count(f"\n  {command} ") == 1 for command in COMMANDS)
+    assert f"{OTHERS}:" not in out
 
 
 @pytest.mark.parametrize(
@@ -45,6 +55,23 @@ def test_in_80_columns_help_says_what_each_command_does_in_a_whole_sentence(
 def test_bad_usage_is_one_line_and_exit_code_2(arguments: list[str]) -> None:
     ended = nectar(*arguments)
     assert (ended.code, ended.err.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["new"], "Missing argument 'NAME'. `nectar new --help` shows what it takes.\n"),
+        (["bild"], "No such command 'bild'. Did you mean 'build'? `nectar --help` shows what it takes.\n"),
+        (["testnet", "sideways"], "No such command 'sideways'. `nectar testnet --help` shows what it takes.\n"),
+    ],
+)
+def test_an_error_of_usage_names_the_help_to_read(words: list[str], said: str) -> None:
+    assert nectar(*words).err == said
+
+
+def test_a_language_that_there_is_not_is_told_with_those_that_there_are(tmp_path: Path) -> None:
+    said = "Invalid value for '--lang': 'pyhton' is not one of 'zig', 'python', 'javascript', 'c', 'rust'."
+    assert nectar("new", tmp_path / "chess", "--lang", "pyhton").err.startswith(said)
 
 
 def test_a_terminal_without_utf8_gets_question_marks_and_no_traceback(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from nectar_node.authoring.templates import Language, Template, create
+from nectar_node.base.folder import NodeFolder
 from tests.commands import nectar
 
 LIMIT = 120.0
@@ -126,7 +127,9 @@ def test_keys_run_the_tests_set_faults_and_open_the_page(dev: Terminal) -> None:
     dev.sees("3 passed")
     dev.press("fk")
     dev.sees("two.nec is killed, and starts again.")
-    dev.sees("two.nec | ")
+    dev.press("x")
+    assert "runs again" not in dev.sees("t: tests, f: a fault")  # keys are heard meanwhile
+    dev.sees("two.nec runs again.")
     dev.press("w")
     dev.sees("/login?link=")
     dev.press("q")
@@ -145,10 +148,41 @@ def test_however_it_ends_it_leaves_nothing_behind(dev: Terminal, number: signal.
         time.sleep(0.05)
 
 
-def test_a_testnet_that_is_there_is_left_alone(tmp_path: Path) -> None:
+@pytest.mark.long
+def test_a_testnet_that_is_there_is_left_alone_and_what_a_crash_has_left_is_removed(tmp_path: Path) -> None:
+    create(tmp_path / "greeter", Language.ZIG, Template.CHAT)
+    for left in (".nectar", ".nectar-dev"):
+        (tmp_path / "greeter" / left / "nodes" / "one.nec").mkdir(parents=True)
+        (tmp_path / "greeter" / left / "mine").touch()
+    terminal = Terminal(tmp_path / "greeter")
+    terminal.sees("and is left alone: for commands to these nodes, say --dir ")
+    for _ in range(2):
+        terminal.sees("runs greeter:local")
+    terminal.press("q")
+    assert terminal.ends() == 0
+    assert not (tmp_path / "greeter" / ".nectar-dev").exists()
+    assert (terminal.net / "mine").exists()
+    os.close(terminal.screen)
+
+
+def test_beside_a_testnet_and_another_nectar_dev_there_is_no_third(tmp_path: Path) -> None:
     create(tmp_path / "greeter", Language.ZIG, Template.ECHO)
     (tmp_path / "greeter" / ".nectar").mkdir()
-    ended = nectar("dev", tmp_path / "greeter")
+    one = NodeFolder(tmp_path / "greeter" / ".nectar-dev" / "nodes" / "one.nec")
+    one.create()
+    lock = one.acquire()
+    try:
+        ended = nectar("dev", tmp_path / "greeter")
+    finally:
+        os.close(lock)
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "`nectar dev` runs here already" in ended.err
+
+
+def test_a_folder_that_is_named_and_is_there_is_left_alone(tmp_path: Path) -> None:
+    create(tmp_path / "greeter", Language.ZIG, Template.ECHO)
+    (tmp_path / "net").mkdir()
+    ended = nectar("dev", tmp_path / "greeter", "--dir", tmp_path / "net")
     assert ended.code == 2
     assert "is there already: `nectar dev` makes a testnet of its own." in ended.err
     assert ended.err.count("\n") == 1
@@ -157,5 +191,21 @@ def test_a_testnet_that_is_there_is_left_alone(tmp_path: Path) -> None:
 def test_what_is_no_package_starts_nothing(tmp_path: Path) -> None:
     ended = nectar("dev", tmp_path)
     assert ended.code == 1
-    assert "is not a package: it has no manifest.json" in ended.err
+    assert "make one with `nectar new NAME`" in ended.err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.long
+def test_a_power_that_a_package_asks_for_later_is_asked_for_in_place(dev: Terminal) -> None:
+    manifest = dev.folder / "pkg" / "manifest.json"
+    asking = '"request_capabilities": ["kernel:distro:sys"]'
+    manifest.write_text(manifest.read_text().replace('"request_capabilities": []', asking))
+    dev.sees("to end any process")
+    dev.press("x")
+    dev.sees("y: grant it, n: run it without")
+    dev.press("y")
+    for _ in range(2):
+        dev.sees("runs greeter:local")
+    assert nectar("info", "greeter", "--node", "one.nec", folder=dev.net).out.count("kernel:distro:sys\tyes") == 1
+    dev.press("q")
+    assert dev.ends() == 0
