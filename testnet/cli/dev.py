@@ -67,9 +67,9 @@ def dev(
 ) -> int:
     """Run a package on nodes of its own, always as it was saved last.
 
-    Whenever a file is saved, it is built and upgraded there. What the nodes log is shown. Keys: t runs the tests, f sets a fault, w opens the page, q or Ctrl-C ends. All that
-    was started ends with it, and its folder is removed. If a version does not compile, or traps at once, the one before
-    runs on.
+    Whenever a file is saved, it is built and upgraded there. What the nodes log is shown. Keys: t runs the tests, f
+    sets a fault, w opens the page, q or Ctrl-C ends. All that was started ends with it, and its folder is removed. If a
+    version does not compile, or traps at once, the one before runs on.
     """
     folder = folder.resolve()
     building.read_manifest(folder)
