@@ -17,7 +17,6 @@ from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.errors import BadAddress
 from kernel.contract.events import (
     Answered,
-    Crash,
     DeadLetter,
     Ended,
     Event,
@@ -29,6 +28,7 @@ from kernel.contract.events import (
     Parcel,
     Taken,
     Tick,
+    Trapped,
     UseState,
 )
 from kernel.contract.guest import Guest, GuestConfig, Poll, Program
@@ -175,7 +175,7 @@ class NodeCore:
             Output: self._output,
             DeadLetter: self._dead_letter,
             Answered: self._answered,
-            Crash: self._crashed,
+            Trapped: self._crashed,
             Ended: self._ended,
         }
         self._now = 0.0
@@ -677,7 +677,7 @@ class NodeCore:
         if envelope.source.node == self.our and isinstance(envelope.message, Request):
             self._terminal.failed(envelope.source.process, kind_of(letter.reason))
 
-    def _crashed(self, crash: Crash) -> None:
+    def _crashed(self, crash: Trapped) -> None:
         self.dead_letters.add_crash(crash, self._state.saved(crash.address.process))
 
     @property
