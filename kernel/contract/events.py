@@ -344,7 +344,7 @@ class Ancestor(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Crash:
+class Trapped:
     """A process has trapped: what people need to find out why."""
 
     time: float
@@ -386,7 +386,7 @@ Action = (
     | Output
     | DeadLetter
     | Answered
-    | Crash
+    | Trapped
     | Ended
 )
 """What the kernel wants done. An `Envelope` is a message to hand to a system process of this node."""

@@ -22,7 +22,6 @@ from kernel.contract.events import (
     ChangeOnExit,
     CloseGuest,
     Continue,
-    Crash,
     Ended,
     GrantCapabilities,
     Initialize,
@@ -34,6 +33,7 @@ from kernel.contract.events import (
     Restored,
     Run,
     Start,
+    Trapped,
     WithdrawCapabilities,
 )
 from kernel.contract.guest import End, Spawn, SpawnError
@@ -276,7 +276,7 @@ class Lifecycle:
             self._state.emit(replace(crash, again=again))
         self._state.emit(Ended(process.address.process, end.trap))
 
-    def _crash(self, process: Process, end: End) -> Crash:
+    def _crash(self, process: Process, end: End) -> Trapped:
         """Tell of a trap, while what waits for the process is still known."""
         id = process.address.process
         self._state.log(id, f"ended: {end.trap}")
@@ -284,7 +284,7 @@ class Lifecycle:
             for frame in end.frames:
                 self._state.log(id, f"  at {frame}")
         lineage = self._state.outstanding.lineage(process)
-        return Crash(
+        return Trapped(
             self._state.now,
             process.address,
             end,

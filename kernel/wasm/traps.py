@@ -11,7 +11,7 @@ from kernel.contract import limits
 from kernel.contract.errors import BadModule
 from kernel.contract.guest import Effect, Frame, Print
 from kernel.wasm.adapter import NAME as ADAPTER_NAME
-from kernel.wasm.binary.debug_file import DebugFile, Place
+from kernel.wasm.binary.debug_file import CodePlace, DebugFile
 
 _MAX_TRAP_CHARACTERS = 500
 _MAX_NAME_CHARACTERS = 120
@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"^\d+: ")
 _FRAME = re.compile(r"^\s*\d+:\s+0x([0-9a-f]+) - (?:.*!)?(.+)$")
 
 
-_UNKNOWN = Place("", "", 0)
+_UNKNOWN = CodePlace("", "", 0)
 
 
 class Trap(NamedTuple):

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from kernel.contract.address import ProcessId
-from kernel.contract.events import Crash, DeadLetter
+from kernel.contract.events import DeadLetter, Trapped
 from kernel.contract.guest import Failure
 from kernel.contract.message import Request, is_claim
 from kernel.contract.process import Launch, Process
@@ -296,7 +296,7 @@ def _crash(report: CrashReport, lead: float) -> Row:
     }
 
 
-def _handled(crash: Crash) -> tuple[str | None, str, bool, bytes]:
+def _handled(crash: Trapped) -> tuple[str | None, str, bool, bytes]:
     """Return what a process was handling: its kind, its source, whether that is a claim, and its body."""
     handled = crash.handled
     if handled is None:

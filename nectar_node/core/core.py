@@ -18,7 +18,6 @@ from kernel.contract.errors import BadAddress
 from kernel.contract.events import (
     Abandoned,
     Answered,
-    Crash,
     DeadLetter,
     Ended,
     Event,
@@ -30,6 +29,7 @@ from kernel.contract.events import (
     Parcel,
     Taken,
     Tick,
+    Trapped,
     UseState,
 )
 from kernel.contract.guest import Guest, GuestConfig, Poll, Program
@@ -176,7 +176,7 @@ class NodeCore:
             Output: self._output,
             DeadLetter: self._dead_letter,
             Answered: self._answered,
-            Crash: self._crashed,
+            Trapped: self._crashed,
             Ended: self._ended,
             Abandoned: self._abandoned,
         }
@@ -695,7 +695,7 @@ class NodeCore:
         if envelope.source.node == self.our and isinstance(envelope.message, Request):
             self._terminal.failed(envelope.source.process, kind_of(letter.reason))
 
-    def _crashed(self, crash: Crash) -> None:
+    def _crashed(self, crash: Trapped) -> None:
         self.dead_letters.add_crash(crash, self._state.saved(crash.address.process))
 
     @property

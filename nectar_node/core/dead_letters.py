@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import replace
 from typing import NamedTuple
 
-from kernel.contract.events import Crash, DeadLetter
+from kernel.contract.events import DeadLetter, Trapped
 from kernel.contract.guest import Arrival, Failure
 from kernel.contract.limits import MAX_DEAD_LETTER_BODY, MAX_DEAD_LETTERS
 from kernel.contract.message import Reason, Request, Response, marked
@@ -31,7 +31,7 @@ MAX_DETAILED = 100
 class CrashReport(NamedTuple):
     """A crash, and what its process had saved."""
 
-    crash: Crash
+    crash: Trapped
     saved: Saved | None
     """None: nothing."""
 
@@ -63,7 +63,7 @@ class DeadLetters:
         source = marked(envelope.source, claim=envelope.claimed)
         return LogLine("kernel", verbosity, f"{kind} from {source} to {envelope.target}: {letter.reason.value}")
 
-    def add_crash(self, crash: Crash, saved: Saved | None) -> None:
+    def add_crash(self, crash: Trapped, saved: Saved | None) -> None:
         """Keep a crash; the log has it already."""
         handled: Arrival | Failure | None = crash.handled
         if isinstance(handled, Arrival):

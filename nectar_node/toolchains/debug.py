@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from kernel.contract.errors import BadModule
 from kernel.wasm.binary.debug_file import Scope, Stretch, write
 from kernel.wasm.binary.module import BinaryReader, imports_untrusted, sections_untrusted
-from nectar_node.toolchains.dwarf import BadDebugInfo, DebugInfo, Function
+from nectar_node.toolchains.dwarf import BadDebugInfo, DebugInfo, Subprogram
 from nectar_node.toolchains.once import debug_path
 
 VERSION = 3
@@ -125,7 +125,7 @@ def _sequences(info: DebugInfo, bodies: list[tuple[int, int]], begin: int) -> It
 
 
 def _paint(
-    function: Function, within: Scope | None, shorten: _Shortener, painted: list[tuple[int, int, Scope]]
+    function: Subprogram, within: Scope | None, shorten: _Shortener, painted: list[tuple[int, int, Scope]]
 ) -> None:
     """Add the ranges of a function, and over these the ones of what is inlined there."""
     scope = Scope(_plain(function.name), within, shorten(function.file), function.line)

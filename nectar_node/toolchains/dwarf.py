@@ -24,7 +24,7 @@ class BadDebugInfo(Exception):
     """The debug information is damaged, or has something that is not known."""
 
 
-class Line(NamedTuple):
+class LineRow(NamedTuple):
     """A row of a line table: from here on, the code is that of a line."""
 
     start: int
@@ -35,7 +35,7 @@ class Line(NamedTuple):
     """Whether it is only the end of the rows before it."""
 
 
-class Function(NamedTuple):
+class Subprogram(NamedTuple):
     """A function, or a call that was inlined, with those inlined into it."""
 
     name: str
@@ -44,7 +44,7 @@ class Function(NamedTuple):
     file: str
     """Of an inlined call, the file with the call."""
     line: int
-    inlined: list[Function]
+    inlined: list[Subprogram]
 
 
 class _Cursor:
@@ -173,12 +173,12 @@ class DebugInfo:
                 units.append(unit)
         self._readers = [_Functions(sections, unit, self._entries) for unit in units if unit.root is not None]
 
-    def functions(self) -> Iterator[Function]:
+    def functions(self) -> Iterator[Subprogram]:
         """Yield the functions that have code."""
         for reader in self._readers:
             yield from reader.functions()
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[LineRow]:
         """Yield the rows of all line tables."""
         folders = {reader.lines_at: reader.folder for reader in self._readers}
         cursor = _Cursor(self._sections.get(".debug_line", b""))
@@ -352,26 +352,26 @@ class _Functions:
             if entry.tag != _INLINED:
                 self._qualify(entry.children, inside)
 
-    def functions(self) -> Iterator[Function]:
+    def functions(self) -> Iterator[Subprogram]:
         """Yield the functions of the unit."""
         assert self._unit.root is not None
         return self._functions(self._unit.root.children)
 
-    def _functions(self, entries: list[_Entry]) -> Iterator[Function]:
+    def _functions(self, entries: list[_Entry]) -> Iterator[Subprogram]:
         for entry in entries:
             if entry.tag == _SUBPROGRAM and (ranges := self._ranges(entry)):
-                yield Function(self._name(entry), ranges, "", 0, list(self._inlined(entry.children)))
+                yield Subprogram(self._name(entry), ranges, "", 0, list(self._inlined(entry.children)))
             elif entry.tag != _INLINED:
                 yield from self._functions(entry.children)
 
-    def _inlined(self, entries: list[_Entry]) -> Iterator[Function]:
+    def _inlined(self, entries: list[_Entry]) -> Iterator[Subprogram]:
         for entry in entries:
             if entry.tag == _INLINED:
                 file, line = entry.values.get(_CALL_FILE), entry.values.get(_CALL_LINE)
                 where = self._files.get(file, "") if isinstance(file, int) else ""
                 number = line if isinstance(line, int) else 0
                 ranges, below = self._ranges(entry), list(self._inlined(entry.children))
-                yield Function(self._name(entry), ranges, where, number, below)
+                yield Subprogram(self._name(entry), ranges, where, number, below)
             elif entry.tag != _SUBPROGRAM:
                 yield from self._inlined(entry.children)
 
@@ -549,7 +549,7 @@ class _LineProgram:
             found.append((name, folder))
         return found
 
-    def rows(self) -> Iterator[Line]:
+    def rows(self) -> Iterator[LineRow]:
         """Run the program."""
         cursor = self._cursor
         cursor.skip(self._program - cursor.at)
@@ -566,7 +566,7 @@ class _LineProgram:
                 inside = _Cursor(cursor.data, cursor.skip(length), cursor.at)
                 kind = inside.number(1) if length else 0
                 if kind == 1:
-                    yield Line(address, "", 0, True)
+                    yield LineRow(address, "", 0, True)
                     address, file, line = 0, 1, 1
                 elif kind == 2:
                     address = inside.number(inside.end - inside.at)
@@ -588,8 +588,8 @@ class _LineProgram:
                         for _ in range(self._operands[code - 1]):
                             cursor.unsigned()
 
-    def _row(self, address: int, file: int, line: int) -> Line:
-        return Line(address, self.files.get(file, ""), max(line, 0), False)
+    def _row(self, address: int, file: int, line: int) -> LineRow:
+        return LineRow(address, self.files.get(file, ""), max(line, 0), False)
 
 
 def _joined(folder: str, name: str) -> str:

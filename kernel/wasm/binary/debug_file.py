@@ -38,7 +38,7 @@ _HEADER = struct.Struct("<8s32s4I")
 _ROW, _PLACE, _SCOPE, _STRING = map(struct.Struct, ("<2I", "<3I", "<4I", "<2I"))
 
 
-class Place(NamedTuple):
+class CodePlace(NamedTuple):
     """A place in the sources."""
 
     function: str
@@ -70,17 +70,17 @@ class DebugFile:
         if self._at_text > len(data):
             raise BadModule("the debug file is cut off")
 
-    def places(self, offset: int) -> list[Place]:
+    def places(self, offset: int) -> list[CodePlace]:
         """Return where the code at this offset of the .wasm file comes from: the innermost of the calls that were
         inlined there first, the function that they are in last; empty: that is not known."""
         number = self._find(offset)
         if number >= self._places:
             return []
         scope, file, line = _PLACE.unpack_from(self._data, self._at_places + number * _PLACE.size)
-        found = list[Place]()
+        found = list[CodePlace]()
         while scope < self._scopes and len(found) < MAX_INLINED:
             name, parent, call_file, call_line = _SCOPE.unpack_from(self._data, self._at_scopes + scope * _SCOPE.size)
-            found.append(Place(self._text(name), self._text(file), line))
+            found.append(CodePlace(self._text(name), self._text(file), line))
             if parent >= scope:
                 break
             scope, file, line = parent, call_file, call_line

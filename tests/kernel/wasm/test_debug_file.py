@@ -12,8 +12,8 @@ from kernel.wasm.binary.debug_file import (
     MAX_BYTES,
     MAX_INLINED,
     MAX_TEXT,
+    CodePlace,
     DebugFile,
-    Place,
     Scope,
     Stretch,
     write,
@@ -37,9 +37,9 @@ WRITTEN = write(
 def test_each_offset_has_the_calls_that_its_code_comes_from_the_innermost_first() -> None:
     found = DebugFile(WRITTEN, DIGEST.hex())
     assert found.places(99) == found.places(130) == found.places(1 << 40) == []
-    assert found.places(100) == found.places(109) == [Place("outer", "main.zig", 5)]
-    assert found.places(117) == [Place("inner", "lib.zig", 70), Place("outer", "main.zig", 7)]
-    assert found.places(129) == [Place("outer", "main.zig", 8)]
+    assert found.places(100) == found.places(109) == [CodePlace("outer", "main.zig", 5)]
+    assert found.places(117) == [CodePlace("inner", "lib.zig", 70), CodePlace("outer", "main.zig", 7)]
+    assert found.places(129) == [CodePlace("outer", "main.zig", 8)]
 
 
 def test_the_same_stretches_are_the_same_bytes_and_repeated_ones_take_no_room() -> None:
@@ -67,7 +67,7 @@ def test_a_scope_within_itself_and_a_name_without_end_are_cut() -> None:
     header = struct.pack("<8s32s4I", MAGIC, DIGEST, 1, 1, 1, 1)
     itself = struct.pack("<2I", 0, 0) + struct.pack("<3I", 0, 0, 1) + struct.pack("<4I", 0, 0, 0, 1)
     data = header + itself + struct.pack("<2I", 0, 1 << 31) + b"x" * 10_000
-    assert DebugFile(data, DIGEST.hex()).places(0) == [Place("x" * MAX_TEXT, "x" * MAX_TEXT, 1)]
+    assert DebugFile(data, DIGEST.hex()).places(0) == [CodePlace("x" * MAX_TEXT, "x" * MAX_TEXT, 1)]
     scope = None
     for number in range(100):
         scope = Scope(f"f{number}", scope)

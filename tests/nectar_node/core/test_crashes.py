@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kernel.contract.address import Address, ProcessId
-from kernel.contract.events import Crash
+from kernel.contract.events import Trapped
 from kernel.contract.guest import Arrival, End, Frame
 from kernel.contract.limits import MAX_DEAD_LETTER_BODY, MAX_DEAD_LETTERS
 from kernel.contract.message import LazyLoadBlob, Request
@@ -118,10 +118,10 @@ def test_the_requests_that_wait_for_it_are_told_up_to_the_one_that_began_it(engi
     assert above["beginning"].startswith('[{"Await"')
 
 
-def report(body: bytes = b"") -> Crash:
+def report(body: bytes = b"") -> Trapped:
     address = Address("one.nec", ProcessId("main", "app", "sys"))
     handled = Arrival(address, Request(False, None, body), None, LazyLoadBlob(None, bytes(1000)))
-    return Crash(1.0, address, End("trap", (Frame("f"),), ("said",)), handled, (), 0.0, 0, None)
+    return Trapped(1.0, address, End("trap", (Frame("f"),), ("said",)), handled, (), 0.0, 0, None)
 
 
 def test_what_is_kept_of_crashes_is_bounded_and_they_are_numbered_with_dead_letters() -> None:
