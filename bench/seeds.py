@@ -1,6 +1,6 @@
-"""Plays seeds of scenarios without a word of them, one for each line of its standard input, "SCENARIO SEED": answers the
-milliseconds of processor time; "scenarios" is answered with their names. `bench.sim` runs it with this version of the
-project and with an earlier one, so it uses only what both have.
+"""Plays seeds of scenarios, one for each line of its standard input: "SCENARIO SEED" is answered with the milliseconds
+of processor time, "scenarios" with their names. `bench.sim` runs it with this version of the project and with an
+earlier one, so it uses only what both have.
 """
 
 from __future__ import annotations

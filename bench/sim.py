@@ -113,17 +113,15 @@ def _before() -> Result:
     with _player(ROOT, sys.executable) as ours, _player(home, python_of(home)) as theirs:
         known = _told(theirs, "scenarios").split()
         names = [name for name in _told(ours, "scenarios").split() if name in known]
-        speeds: list[list[float]] = [[], []]
+        mine: list[float] = []
+        others: list[float] = []
         for name in names:
-            players = [lambda seed, of=of, name=name: float(_told(of, f"{name} {seed}")) for of in (ours, theirs)]
-            for play in players:
-                play(BEFORE_SEEDS)  # which is not counted: programs are compiled
-            taken = [[play(seed) for play in players] for seed in range(BEFORE_SEEDS)]
-            for speed, milliseconds in zip(speeds, zip(*taken, strict=True), strict=True):
-                speed.append(60_000 * BEFORE_SEEDS / sum(milliseconds))
+            taken = [[float(_told(of, f"{name} {seed}")) for of in (ours, theirs)] for seed in range(BEFORE_SEEDS + 1)]
+            for speeds, (_, *milliseconds) in zip((mine, others), zip(*taken, strict=True), strict=True):
+                speeds.append(60_000 * BEFORE_SEEDS / sum(milliseconds))  # without the first: programs are compiled
     reference = (f"commit {BEFORE}", "seeds a minute of processor time")
-    figure = ratio("sim_before", *speeds, reference, BEFORE_GOAL)
-    figure.detail.update({name: round(mine / other, 2) for name, mine, other in zip(names, *speeds, strict=True)})
+    figure = ratio("sim_before", mine, others, reference, BEFORE_GOAL)
+    figure.detail.update({name: round(one / other, 2) for name, one, other in zip(names, mine, others, strict=True)})
     return figure
 
 

@@ -82,8 +82,8 @@ KERNEL = (
         "stale-blob",
         "A message without a blob leaves that of the message before it current (G11).",
         "kernel/router/handover.py",
-        "        process.blob = blob\n        process.waiting = _NOTHING",
-        "        process.blob = blob or process.blob\n        process.waiting = _NOTHING",
+        "        process.blob = blob\n        process.handled = answer",
+        "        process.blob = blob or process.blob\n        process.handled = answer",
         "chains",
     ),
     Mutant(
