@@ -54,7 +54,9 @@ async function bundle(source, sdk, output) {
     const { location, text } = error.errors[0];
     throw new Wrong(location ? `${location.file}:${location.line}:${location.column + 1}: ${sentence(text)}` : sentence(text));
   }
-  const script = built.outputFiles.find((file) => file.path.endsWith(".js")).text;
+  // Above what comes of a module there is its path from here, which is another one on another machine.
+  const away = `\n// ${path.relative(process.cwd(), path.resolve(sdk))}/`;
+  const script = built.outputFiles.find((file) => file.path.endsWith(".js")).text.replaceAll(away, "\n// nectar/");
   const map = JSON.parse(built.outputFiles.find((file) => file.path.endsWith(".map")).text);
   const lines = authorsLines(map, path.dirname(path.resolve(output)), path.resolve(sdk));
   await writeFile(output, `${script}\n${PREFIX}${JSON.stringify(lines)};\n`);

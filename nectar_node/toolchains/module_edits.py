@@ -15,7 +15,7 @@ _FUNCTION = 0
 """The kind of an export."""
 
 
-class Export(NamedTuple):
+class ExportedFunction(NamedTuple):
     """A function that is exported."""
 
     number: int
@@ -34,9 +34,9 @@ class NewFunction(NamedTuple):
     """Its locals and its code."""
 
 
-def function_exports(module: bytes) -> dict[str, Export]:
+def function_exports(module: bytes) -> dict[str, ExportedFunction]:
     """Return the functions that a module exports, by name."""
-    found: dict[str, Export] = {}
+    found: dict[str, ExportedFunction] = {}
     for number, start, end in sections_untrusted(module):
         if number != EXPORTS:
             continue
@@ -45,7 +45,7 @@ def function_exports(module: bytes) -> dict[str, Export]:
             name, kind = reader.name(), reader.byte()
             at, exported = reader.at, reader.u32()
             if kind == _FUNCTION:
-                found[name] = Export(exported, at, reader.at)
+                found[name] = ExportedFunction(exported, at, reader.at)
     return found
 
 
