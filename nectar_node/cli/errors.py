@@ -28,7 +28,10 @@ def errors(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: Annotated[bool, typer.Option("--json", help="Print each one as a line of JSON.")] = False,
 ) -> int:
-    """List a node's messages that failed or reached nobody, and processes that crashed. The oldest first."""
+    """List what went wrong on a node, the oldest first.
+
+    That is messages that failed or reached nobody, and processes that crashed.
+    """
     with LocalNetwork.find(directory).connect(node) as client:
         after, count = _show_new(client, 0, as_json)
         if not count and not follow and not as_json:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 _TESTS = "tests/testnet/sim/test_releases.py::"
+_ATTACKS = "tests/testnet/sim/test_releases_attacks.py::"
+_INSTALLS = "tests/nectar_node/cli/test_install_attacks.py::"
 
 RELEASES = (
     Mutant(
@@ -86,6 +88,62 @@ RELEASES = (
         "        full = guest.requests >= MAX_REQUESTS or guest.bytes + weight > MAX_WAITING_BYTES\n",
         "        full = False\n",
         _TESTS + "test_a_peer_that_asks_for_everything_holds_no_more_than_its_share",
+    ),
+    Mutant(
+        "mirrors-that-say-nothing-hold-up-all",
+        "A piece that two silent mirrors are asked for is asked of nobody else.",
+        "nectar_node/sharing/pieces.py",
+        "            if piece is not None and len(self._asked[piece]) > 1 and source.asked:\n",
+        "            if piece is not None and len(self._asked[piece]) > 1:\n",
+        _ATTACKS + "test_mirrors_that_never_answer_hold_up_nobody",
+    ),
+    Mutant(
+        "a-mirror-forgets-the-way",
+        "A node keeps an older release without the documents that lead others to it.",
+        "nectar_node/sharing/process.py",
+        "            if self.shelf.get(document_hash(document)) is None:\n",
+        '            if document == b"":\n',
+        _ATTACKS + "test_an_older_version_comes_from_a_mirror_too_when_the_publisher_is_gone",
+    ),
+    Mutant(
+        "large-documents-cost-nothing",
+        "A node reads large documents for a peer as often as that wants.",
+        "nectar_node/sharing/serving.py",
+        "                    self._allowance.take(node, now, len(held.document) // DOCUMENT_BYTES_OF_REQUEST)\n",
+        "                    pass\n",
+        _ATTACKS + "test_a_peer_that_asks_for_pieces_of_many_large_releases_takes_no_more_than_its_share",
+    ),
+    Mutant(
+        "links-lead-anywhere",
+        "A package takes along the file of its user's to which a link in its folder leads.",
+        "nectar_node/packages/contents.py",
+        "            if file.is_symlink() and inner not in file.resolve().parents:\n",
+        "            if False:\n",
+        _INSTALLS + "test_a_link_that_leads_out_of_a_package_takes_nothing_along",
+    ),
+    Mutant(
+        "a-zip-may-fork",
+        "The proof in a zip may lead past the release that the node has seen.",
+        "nectar_node/control/proving.py",
+        "            check_link(release, document_hash(document), None if seen is None else seen.head)\n",
+        "            pass\n",
+        _INSTALLS + "test_a_zip_whose_chain_forks_from_what_was_seen_is_refused",
+    ),
+    Mutant(
+        "the-next-of-a-name-inherits",
+        "What an uninstalled package has left goes to any other that gives itself its name.",
+        "nectar_node/core/core.py",
+        "Decision(decided.origin) if decided is not None and known_origin else None)\n",
+        "None)\n",
+        _INSTALLS + "test_what_an_uninstalled_package_has_left_goes_to_no_other_of_its_name_unasked",
+    ),
+    Mutant(
+        "a-release-asks-for-more-than-it-says",
+        "What is shown of a release before it is fetched is not what it gets.",
+        "nectar_node/packages/publishing.py",
+        "        if said.isdisjoint((text, publishers)):\n",
+        "        if not text:\n",
+        _INSTALLS + "test_a_release_that_asks_for_more_than_it_says_is_refused",
     ),
     Mutant(
         "a-fetch-begins-without-room",

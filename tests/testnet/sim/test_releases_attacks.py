@@ -99,7 +99,7 @@ def test_an_old_name_record_is_said_to_be_a_reason_and_no_mirror_is_blamed(lab: 
     assert [false for _, _, false in error["dropped"]] == [False]
 
 
-@pytest.mark.parametrize("at", (0, 27, 30, 33, 50))
+@pytest.mark.parametrize("at", [0, 27, 30, 33, 50])
 def test_a_disk_that_fills_at_any_step_leaves_nothing_half_and_the_next_fetch_goes_on(lab: Simulation, at: int) -> None:
     publish(lab, "1.0.0")
     fetched(lab, BOB)
