@@ -39,7 +39,7 @@ def played(
     programs: Programs, events: list[list[Any]], schedule: Schedule = (), remote: str = "two", **more: Any
 ) -> Result:
     options = {"plans": dict.fromkeys(REMOTES), "events": events, "last": [A, remote], **more}
-    return passes(Plan("backup", 3, NODES, options, schedule), programs)
+    return passes(Plan("backup", 3, NODES, options, schedule), programs, journal=True)
 
 
 def kept(programs: Programs, events: list[list[Any]], schedule: Schedule = ()) -> Result:
