@@ -44,7 +44,9 @@ def test_scenarios_are_found_by_name_or_in_a_file_and_others_are_suggested() -> 
         find_scenario("qqq")
     found = find_scenario(f"{HERE}:FAILS")
     assert (found.name, found.about) == (f"{HERE}:FAILS", FAILS.about)
-    with pytest.raises(BadInput, match=r"own\.py has no scenario 'NONE'; it has FAILS, STUCK, STILL, BREAKS, DIES, DIFFERS\."):
+    with pytest.raises(
+        BadInput, match=r"own\.py has no scenario 'NONE'; it has FAILS, STUCK, STILL, BREAKS, DIES, DIFFERS\."
+    ):
         find_scenario(f"{HERE}:NONE")
     with pytest.raises(BadInput, match=r"none\.py cannot be read: No such file"):
         find_scenario("none.py:FAILS")
