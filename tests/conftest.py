@@ -24,7 +24,7 @@ gc.disable()
 
 COLLECT_AFTER = 20_000
 """Objects more than before after which young garbage is looked for, in place of 700: nearly all that a test makes goes
-without, and the tests in virtual time take a twelfth less."""
+without, and the tests in virtual time take a fifteenth less."""
 
 LONGEST = (
     "levels/test_levels.py",

@@ -30,6 +30,9 @@ _OLDEST_NODE = 20
 _PLACE = re.compile(r"\S+:\d+(?::\d+)?: ")
 """What a sentence about a source begins with; the file is below the source's folder."""
 SUFFIXES = (".js", ".mjs", ".ts", ".mts")
+_ONE_COLLECTOR = "--single-threaded-gc"
+"""For Node.js: componentize-js is Wasm, which asks for memory ten thousand times. At each of them the collectors on other
+threads begin anew, and took half of the processor time."""
 
 
 def build(source: Path, output: Path) -> None:
@@ -82,7 +85,7 @@ def _compile(sources: Path, module: Path, place: Path) -> None:
 def _run(where: Path, sources: Path, *parameters: Path | str) -> None:
     """Run the compiler; raises DoesNotCompile with the sentence that it has for the author, and what `tools` raises."""
     folder = tools()
-    command = [_node(folder), _COMPILER, folder, *parameters]
+    command = [_node(folder), _ONE_COLLECTOR, _COMPILER, folder, *parameters]
     ended = subprocess.run(command, cwd=where, env={"TMPDIR": "."}, capture_output=True, text=True, check=False)
     if ended.returncode != 0:
         told = ended.stderr.strip().rpartition("\n")[2] or f"the compiler ended with {ended.returncode}."
