@@ -31,8 +31,8 @@ _PLACE = re.compile(r"\S+:\d+(?::\d+)?: ")
 """What a sentence about a source begins with; the file is below the source's folder."""
 SUFFIXES = (".js", ".mjs", ".ts", ".mts")
 _ONE_COLLECTOR = "--single-threaded-gc"
-"""For Node.js: componentize-js is Wasm, which asks for memory ten thousand times. At each of them the collectors on other
-threads begin anew, and took half of the processor time."""
+"""For Node.js: componentize-js is Wasm, which asks for memory ten thousand times. At each of them the collectors on
+other threads begin anew, and took half of the processor time."""
 
 
 def build(source: Path, output: Path) -> None:
