@@ -22,6 +22,7 @@ from blake3 import blake3
 from kernel.contract.address import PackageId
 from nectar_node.base import own_files
 from nectar_node.base.errors import BadPackage
+from nectar_node.base.plain_files import open_plain
 from nectar_node.base.shipped import is_shipped
 from nectar_node.packages.interfaces import keep_beside
 from nectar_node.packages.manifest import Package
@@ -65,7 +66,7 @@ def _listed(folder: Path) -> list[tuple[Path, int]]:
 
 def _read(file: Path) -> Iterator[bytes]:
     try:
-        with file.open("rb") as opened:
+        with open_plain(file) as opened:
             while data := opened.read(_READ_BYTES):
                 yield data
     except OSError as error:
@@ -152,7 +153,7 @@ def _copy(package: Package, final: Path) -> None:
             target = inner / file.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             hasher, size = blake3(), 0
-            with file.open("rb") as source, target.open("xb") as copy:
+            with open_plain(file) as source, target.open("xb") as copy:
                 while data := source.read(_READ_BYTES):
                     hasher.update(data)
                     size += copy.write(data)
@@ -181,7 +182,9 @@ def _files(folder: Path) -> Iterator[tuple[Path, int]]:
                 raise BadPackage(
                     f"{file} leads out of the package, to {file.resolve()}: put the file itself there, or remove it."
                 )
-            if stat.S_ISREG(status.st_mode) and file != folder / PROOF_FILE:
+            if not stat.S_ISREG(status.st_mode):
+                raise BadPackage(f"{file} is a pipe, a device or a socket, which no package can have: remove it.")
+            if file != folder / PROOF_FILE:
                 found.append((file, status.st_size))
                 size += status.st_size
         if len(found) > MAX_FILES or size > MAX_BYTES:

@@ -26,6 +26,7 @@ from kernel.contract.errors import BadAddress
 from kernel.contract.limits import MAX_MODULE_BYTES
 from nectar_node.base import own_files
 from nectar_node.base.errors import BadInput, BadPackage
+from nectar_node.base.plain_files import is_there, open_plain
 from nectar_node.base.shipped import LOCAL_PUBLISHER, shipped
 from nectar_node.storage.operations import is_part
 
@@ -132,7 +133,7 @@ def prepare(path: Path, node: Path) -> Prepared:
     """
     if not path.is_dir():
         return unpack_untrusted(path, node)
-    if not any((folder / "manifest.json").is_file() for folder in (path, path / "pkg")):
+    if not any(is_there(folder / "manifest.json") for folder in (path, path / "pkg")):
         raise BadPackage(f"{path} is not a package: it holds no manifest.json, and no pkg/manifest.json.")
     return Prepared(path, None)
 
@@ -140,7 +141,7 @@ def prepare(path: Path, node: Path) -> Prepared:
 def wrap(path: Path, how: SingleFile, node: Path) -> Prepared:
     """Return a package around a single .wasm file, below the node's folder `node`; raises BadPackage."""
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             code = file.read(MAX_MODULE_BYTES + 1)
     except OSError as error:
         raise BadPackage(f"{path} cannot be read: {_why(error)}.") from error
@@ -158,7 +159,7 @@ def wrap(path: Path, how: SingleFile, node: Path) -> Prepared:
 def unpack_untrusted(path: Path, node: Path) -> Prepared:
     """Return the package in a zip, unpacked below the node's folder `node`; raises BadPackage."""
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             if os.fstat(file.fileno()).st_size > MAX_ZIP_BYTES:
                 raise BadPackage(f"{path} is larger than the {MAX_ZIP_BYTES >> 20} MiB that a package may have.")
             check_directory_untrusted(file, path)
