@@ -208,7 +208,7 @@ class Packages:
         trial = None
         if before is not None and before.digest != allowed.digest and not fields.keep:
             name = "" if installed is None else installed.version
-            trial = Trial(before, Waiter(), go_back, name, not fields.single)
+            trial = Trial(before, Waiter(), go_back, decided, name, not fields.single)
         try:
             ended = await self.install(
                 allowed, whole=not fields.single, copied=not had_copy, note=note, trial=trial, client=client

@@ -46,6 +46,12 @@ def with_digest(package: Package) -> Package:
     return replace(package, digest=digest(hashed))
 
 
+def check_digest(package: Package, wanted: str) -> None:
+    """Raise BadPackage if the digest of a package's files, which has been read, is not the wanted one."""
+    if package.digest != wanted:
+        raise BadPackage(f"The files in {package.folder} are not those that were installed: somebody has changed them.")
+
+
 def release_files(package: Package) -> tuple[ReleaseFile, ...]:
     """Return the files of a package as a release lists them, in order; raises BadPackage."""
     found: list[ReleaseFile] = []
