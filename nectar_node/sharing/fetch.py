@@ -27,6 +27,7 @@ from nectar_node.sharing.parts import Parts, PartsStage, PartToken
 from nectar_node.sharing.pieces import Piece
 from nectar_node.sharing.sources import ReleaseSource, Sources
 from nectar_node.sharing.wire.limits import (
+    DOCUMENT_PATIENCE_SECONDS,
     DOCUMENT_SECONDS,
     GRACE_SECONDS,
     HEAD_SECONDS,
@@ -182,6 +183,8 @@ class Fetch:
         """Whether the chain is known to lead to the head that this node has seen before."""
         self._progress_at = 0.0
         """When anybody gave something last."""
+        self._asks_again_at: float | None = None
+        """When one more source is asked for the document that is wanted; None: none is under way."""
         self._asks_room = False
         self._has_room = False
         """Whether there is room for what is missing, as far as is known."""
@@ -236,8 +239,9 @@ class Fetch:
         times = [self._progress_at + PATIENCE_SECONDS]
         if self.phase is FetchPhase.HEADS and self._good_at is not None:
             times.append(self._good_at + GRACE_SECONDS)
-        elif (wakes := self.sources.next_at) is not None:
-            times.append(wakes)
+        else:
+            again = self._asks_again_at if self.phase is FetchPhase.DOCUMENTS else None
+            times += [each for each in (self.sources.next_at, again) if each is not None]
         return min(times)
 
     def on_timer(self, now: float) -> None:
@@ -469,12 +473,14 @@ class Fetch:
 
     def _ask_for_document(self, wanted: bytes, now: float) -> None:
         token = DocumentToken(wanted)
-        if any(token in each.asked for each in self.sources.left):
+        asked = any(token in each.asked for each in self.sources.left)
+        if asked and self._asks_again_at is not None and now < self._asks_again_at:
             return
         if not self.sources.left:
             self._fail(FAILED, f"Nobody is left who has {self._package}: {self.sources.summary()}.")
             return
-        free = self.sources.free(now)
+        free = [each for each in self.sources.free(now) if token not in each.asked]
+        self._asks_again_at = now + DOCUMENT_PATIENCE_SECONDS if free else None
         shows = [each for each in free if self._good.get(each.name) == self._head]
         for source in (shows or free)[:1]:
             source.asked.add(token)

@@ -1,4 +1,4 @@
-"""G26 for what is installed: a node that is killed while it tries, changes or removes a package has all of it or none."""
+"""G26 for installed packages: a node that is killed while it tries, changes or removes one has all of it or none."""
 
 from __future__ import annotations
 

@@ -98,6 +98,22 @@ RELEASES = (
         _ATTACKS + "test_mirrors_that_never_answer_hold_up_nobody",
     ),
     Mutant(
+        "a-mirror-sits-on-a-document",
+        "A document that a mirror is asked for, which never sends it, is asked of nobody else.",
+        "nectar_node/sharing/fetch.py",
+        "        if asked and self._asks_again_at is not None and now < self._asks_again_at:\n",
+        "        if asked:\n",
+        "releases",
+    ),
+    Mutant(
+        "a-mirror-that-refuses-is-asked-without-a-pause",
+        "A source that says that it is busy is asked again at once, for ever.",
+        "nectar_node/sharing/sources.py",
+        "        source.rests_until = now + PAUSES[min(source.failures, len(PAUSES) - 1)]\n",
+        "        source.rests_until = None\n",
+        "releases",
+    ),
+    Mutant(
         "a-mirror-forgets-the-way",
         "A node keeps an older release without the documents that lead others to it.",
         "nectar_node/sharing/process.py",

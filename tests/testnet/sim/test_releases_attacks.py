@@ -13,12 +13,17 @@ from nectar_node.releases.limits import PIECE_BYTES
 from nectar_node.sharing.serving import Serving
 from nectar_node.sharing.wire.limits import DOCUMENT_BYTES_OF_REQUEST
 from net.base.token_buckets import Allowance
+from testnet.faults.latency import Latency
 from testnet.model.lab import NodePlan
+from testnet.model.releases import ReleaseLie
+from testnet.model.where import Where
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import Simulation
-from tests.testnet.sim.test_releases import ANN, BOB, CID, FILES, NODES, begin, fetch, fetched, publish
+from tests.testnet.sim.test_releases import ANN, BOB, CHESS, CID, FILES, NODES, begin, fetch, fetched, publish
 
 DOT = "dot.nec"
+WAITED_SECONDS = 30.0
+"""In which a release is there that one honest source has, whoever else is asked."""
 
 
 @pytest.fixture
@@ -55,6 +60,23 @@ def test_mirrors_that_never_answer_hold_up_nobody(lab: Simulation, monkeypatch: 
     began = lab.now
     assert fetched(lab, CID, None, BOB, DOT)["version"] == "1.0.0"
     assert lab.now - began < 10.0
+
+
+@pytest.mark.parametrize("how", ["silent", "drips", "serves_half"])
+def test_an_honest_source_beside_mirrors_that_keep_others_waiting_gives_all_of_it_in_time(
+    lab: Simulation, how: ReleaseLie
+) -> None:
+    publish(lab, "1.0.0")
+    release = publish(lab, "1.1.0", {**FILES, "more": Random(2).randbytes(8 * PIECE_BYTES)})
+    for mirror in (BOB, DOT):
+        fetched(lab, mirror)
+        assert lab.releases(mirror).lie(CHESS, how)
+    began = lab.now
+    with lab.apply(Latency(0.3, 0.0, Where(CID, ANN))):  # so that the mirrors are asked for most of it
+        told = fetched(lab, CID, None, BOB, DOT)
+    assert (told["release"], told["dropped"]) == (release.hex(), [])
+    assert lab.now - began < WAITED_SECONDS
+    assert lab.releases(CID).files(release) == lab.releases(ANN).files(release)
 
 
 def test_a_peer_that_asks_for_pieces_of_many_large_releases_takes_no_more_than_its_share(
