@@ -34,8 +34,10 @@ WAITED_SECONDS = 60.0
 """Seconds in which a fetch ends that ends well when all is well, whoever keeps the node waiting: the publisher has all.
 """
 _RETRY = 2.0
-_LIES: tuple[ReleaseLie, ...] = (*get_args(ReleaseLie), "alters", "alters")
-"""Those that are drawn; what matters most is drawn most often."""
+_WAITS: tuple[ReleaseLie, ...] = ("silent", "drips", "serves_half")
+"""Lies that keep others waiting, and say nothing that is false."""
+_LIES: tuple[ReleaseLie, ...] = (*(each for each in get_args(ReleaseLie) if each not in _WAITS), "alters", "alters")
+"""The others that are drawn; what matters most is drawn most often."""
 _TWO = "two different releases"
 """In the sentence about a publisher that lies."""
 
@@ -235,6 +237,9 @@ def _options(names: Sequence[str], chance: Random) -> Options:
         events.append([at(), "rotate"])
     elif chance.random() < 0.2:
         events.append([at(), "fork", chance.choice(others)])
+    for _ in range(chance.choice((0, 1, 2))):
+        mirror, begins = chance.choice(others[:-1]), at()
+        events += [[begins, "fetch", mirror, None, []], [begins + 1.0, "lie", mirror, chance.choice(_WAITS)]]
     events.sort(key=lambda event: event[0])
     return {"events": events}
 

@@ -10,6 +10,7 @@ import pytest
 from nectar_node.releases import shelf
 from nectar_node.releases.document import Release, decode_release_untrusted
 from nectar_node.releases.limits import PIECE_BYTES
+from nectar_node.sharing import leftovers, process
 from nectar_node.sharing.serving import Serving
 from nectar_node.sharing.wire.limits import DOCUMENT_BYTES_OF_REQUEST
 from net.base.token_buckets import Allowance
@@ -19,7 +20,20 @@ from testnet.model.releases import ReleaseLie
 from testnet.model.where import Where
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import Simulation
-from tests.testnet.sim.test_releases import ANN, BOB, CHESS, CID, FILES, NODES, begin, fetch, fetched, publish
+from tests.testnet.sim.test_releases import (
+    ANN,
+    BOB,
+    CHESS,
+    CID,
+    FILES,
+    NODES,
+    PROCESS,
+    begin,
+    fetch,
+    fetched,
+    publish,
+    written,
+)
 
 DOT = "dot.nec"
 WAITED_SECONDS = 30.0
@@ -150,3 +164,28 @@ def test_a_page_of_packages_ends_behind_the_longest_name_that_there_is(lab: Simu
     search = {"Search": {"word": "", "after": longest}}
     publish(lab, "1.0.0")
     assert lab.ask(BOB, f"{ANN}@packages:distro:sys", search, 60).body["Found"][0][0] == "chess:ann.nec"
+
+
+@pytest.mark.parametrize("before", [0.0, 0.01, 0.02, 0.03, 0.04, 0.06])
+def test_what_is_swept_away_is_taken_from_no_fetch_that_begins_just_then(
+    lab: Simulation, monkeypatch: pytest.MonkeyPatch, before: float
+) -> None:
+    monkeypatch.setattr(process, "SWEEP_SECONDS", 20.0)
+    monkeypatch.setattr(leftovers, "ABANDONED_SECONDS", 1.0)
+    release = publish(lab, "1.0.0", {**FILES, **{f"small/{number}": b"%d" % number for number in range(40)}})
+    sharing = lab.nodes[BOB].core._sharing
+    sharing._sweep_at = lab.now + 20.0
+    request = begin(lab, BOB)
+    lab.wait(lambda: written(lab, BOB) > PIECE_BYTES, 60.0)
+    lab.ask(BOB, PROCESS, {"Cancel": {"id": "1"}}, 5)
+    lab.wait(lambda: request.outcome is not None, 5.0)
+    assert sharing._sweep_at is not None
+    lab.rest(sharing._sweep_at - lab.now - before)
+    body = fetch(lab, BOB)
+    if "Fetched" not in body:
+        assert "Busy" in body["Err"], body
+        assert body["Err"]["Busy"]["error"].endswith("is being removed, since it is a week old: try again.")
+        fetched(lab, BOB)
+    assert lab.releases(BOB).files(release) == lab.releases(ANN).files(release)
+    lab.rest(40.0)
+    assert lab.releases(BOB).unfinished == 0
