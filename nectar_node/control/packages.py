@@ -70,6 +70,8 @@ class Packages:
         self._uploads = uploads
         self._turn = turn
         self._kept = kept
+        self.alone = trio.Lock()
+        """Held by whoever changes what runs or is installed, so that two never do it at once."""
         self.commands: dict[str, Callable[[Client, Fields], Awaitable[dict[str, object]]]] = {
             "packages": self._on_packages,
             "review": self._on_review,
@@ -151,6 +153,10 @@ class Packages:
         return review(wanted, known, consent_of(fields), core.our, installed)
 
     async def _on_start(self, client: Client, fields: Fields) -> dict[str, object]:
+        async with self.alone:
+            return await self._start(client, fields)
+
+    async def _start(self, client: Client, fields: Fields) -> dict[str, object]:
         fields = await self._resolved(fields)
         wanted = await self.read(fields)
         before = self._core.packages.get(wanted.id)

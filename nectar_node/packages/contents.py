@@ -26,7 +26,7 @@ from nectar_node.base.plain_files import open_plain
 from nectar_node.base.shipped import is_shipped
 from nectar_node.packages.interfaces import keep_beside
 from nectar_node.packages.manifest import Package
-from nectar_node.packages.unpacking import PACKAGES_FOLDER
+from nectar_node.packages.unpacking import PACKAGES_FOLDER, move_folder
 from nectar_node.releases.files import PROOF_FILE, FileHasher, ReleaseFile, digest
 from nectar_node.releases.limits import MAX_BYTES, MAX_FILES
 
@@ -168,7 +168,8 @@ def _copy(package: Package, final: Path) -> None:
             hashed.append(ReleaseFile(file.relative_to(folder).as_posix(), size, hasher.digest()))
         if digest(hashed) != package.digest:
             raise BadPackage(f"The files in {folder} have changed while they were copied: try again.")
-        made.rename(final.parent)
+        with suppress(FileExistsError):
+            move_folder(made, final.parent)  # unless somebody has been faster, with the same files
         own_files.sync_folder(final.parent.parent)
     finally:
         shutil.rmtree(made, ignore_errors=True)  # if it has not become the final one

@@ -134,8 +134,8 @@ class FetchSurroundings(Protocol):
     def place_of(self, release: Release) -> tuple[str, tuple[str, str]]:
         """Return the folder of copies, and where in it the copy of a release belongs."""
 
-    def objection(self, release: Release, hash: bytes) -> str | None:
-        """Return why the node takes no more bytes of releases, as a sentence; None: it does."""
+    def objection(self, release: Release, hash: bytes) -> tuple[str, str] | None:
+        """Return why the node takes no more bytes of a release: the kind of the error, and a sentence; None: it does."""
 
     def ask(self, node: str, body: bytes, seconds: int, token: AskToken) -> None:
         """Send a request to another node; `Fetch.answered` brings what comes of it."""
@@ -495,7 +495,7 @@ class Fetch:
             self._end()
             return
         if (why := self._around.objection(release, hash)) is not None:
-            self._fail(FULL, why)
+            self._fail(*why)
             return
         root, place = self._around.place_of(release)
         here = self._around.files_here(self._package)

@@ -10,7 +10,8 @@ import pytest
 from nectar_node.releases import shelf
 from nectar_node.releases.document import Release, decode_release_untrusted
 from nectar_node.releases.limits import PIECE_BYTES
-from nectar_node.sharing import leftovers, process
+from nectar_node.sharing import leftovers
+from nectar_node.sharing.fetch import FetchPhase
 from nectar_node.sharing.serving import Serving
 from nectar_node.sharing.wire.limits import DOCUMENT_BYTES_OF_REQUEST
 from net.base.token_buckets import Allowance
@@ -36,6 +37,8 @@ from tests.testnet.sim.test_releases import (
 )
 
 DOT = "dot.nec"
+SWEPT = 0.0188
+"""Seconds from the newest head to the sweep of leftovers: the document is about to arrive."""
 WAITED_SECONDS = 30.0
 """In which a release is there that one honest source has, whoever else is asked."""
 
@@ -166,26 +169,33 @@ def test_a_page_of_packages_ends_behind_the_longest_name_that_there_is(lab: Simu
     assert lab.ask(BOB, f"{ANN}@packages:distro:sys", search, 60).body["Found"][0][0] == "chess:ann.nec"
 
 
-@pytest.mark.parametrize("before", [0.0, 0.01, 0.02, 0.03, 0.04, 0.06])
 def test_what_is_swept_away_is_taken_from_no_fetch_that_begins_just_then(
-    lab: Simulation, monkeypatch: pytest.MonkeyPatch, before: float
+    lab: Simulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "SWEEP_SECONDS", 20.0)
     monkeypatch.setattr(leftovers, "ABANDONED_SECONDS", 1.0)
     release = publish(lab, "1.0.0", {**FILES, **{f"small/{number}": b"%d" % number for number in range(40)}})
-    sharing = lab.nodes[BOB].core._sharing
-    sharing._sweep_at = lab.now + 20.0
-    request = begin(lab, BOB)
+    broken_off = begin(lab, BOB)
     lab.wait(lambda: written(lab, BOB) > PIECE_BYTES, 60.0)
     lab.ask(BOB, PROCESS, {"Cancel": {"id": "1"}}, 5)
-    lab.wait(lambda: request.outcome is not None, 5.0)
-    assert sharing._sweep_at is not None
-    lab.rest(sharing._sweep_at - lab.now - before)
-    body = fetch(lab, BOB)
-    if "Fetched" not in body:
-        assert "Busy" in body["Err"], body
-        assert body["Err"]["Busy"]["error"].endswith("is being removed, since it is a week old: try again.")
-        fetched(lab, BOB)
-    assert lab.releases(BOB).files(release) == lab.releases(ANN).files(release)
-    lab.rest(40.0)
+    lab.wait(lambda: broken_off.outcome is not None, 5.0)
+    lab.rest(2.0)
+    sharing = lab.nodes[BOB].core._sharing
+
+    def sweep() -> None:
+        sharing._sweep_at = lab.now
+        lab.nodes[BOB].core.on_timer(lab.now)
+        lab.nodes[BOB].go_on()
+
+    request = begin(lab, BOB, None, CID)
+    (order,) = sharing._orders.values()
+    lab.wait(lambda: order.fetch.phase is FetchPhase.DOCUMENTS, 60.0)
+    lab.at(SWEPT, sweep)
+    lab.wait(lambda: request.outcome is not None, 300.0)
+    assert request.outcome is not None
+    assert request.outcome.body["Err"]["Busy"]["error"] == (
+        "What an earlier fetch has left of chess:ann.nec 1.0.0 is being removed, since it is a week old: try again."
+    )
+    lab.rest(1.0)
     assert lab.releases(BOB).unfinished == 0
+    fetched(lab, BOB)
+    assert lab.releases(BOB).files(release) == lab.releases(ANN).files(release)
