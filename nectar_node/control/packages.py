@@ -10,7 +10,7 @@ from pathlib import Path
 import trio
 from msgspec import structs
 
-from kernel.contract.address import ProcessId
+from kernel.contract.address import PackageId, ProcessId
 from kernel.contract.process import Waiting
 from nectar_node.base.errors import BadInput, BadPackage, NodeError
 from nectar_node.base.log import COMPILER, RECENT
@@ -24,12 +24,12 @@ from nectar_node.control.server import line_of
 from nectar_node.control.uploads import FileUploads
 from nectar_node.control.watching import LOG_SECONDS
 from nectar_node.core.core import NodeCore
-from nectar_node.packages.contents import discard_copy, has_copy, with_copy
+from nectar_node.packages.contents import discard_copy, discard_folder, has_copy, with_copy
 from nectar_node.packages.manifest import Package, capability_text, read_package, requested_capabilities
 from nectar_node.packages.powers import wanted_powers
 from nectar_node.packages.review import Reviewed, demand, question_row, review, why_not
 from nectar_node.packages.startable import read_startable
-from nectar_node.packages.trial import Trial
+from nectar_node.packages.trial import TRIAL_SECONDS, Trial
 from nectar_node.packages.unpacking import (
     Prepared,
     SingleFile,
@@ -72,6 +72,8 @@ class Packages:
         self._kept = kept
         self.alone = trio.Lock()
         """Held by whoever changes what runs or is installed, so that two never do it at once."""
+        self._before: dict[PackageId, tuple[Path, Trial]] = {}
+        """Of each package the copy to which it may have to go back, and the trial on which that depends."""
         self.commands: dict[str, Callable[[Client, Fields], Awaitable[dict[str, object]]]] = {
             "packages": self._on_packages,
             "review": self._on_review,
@@ -234,6 +236,9 @@ class Packages:
         answered = True
         await self._kept()
         replaced = before is not None and before.folder != allowed.folder and not self.is_kept(before.folder)
+        if replaced and trial is not None:
+            self._before[wanted.id], replaced = (trial.before.folder, trial), False
+            trio.lowlevel.spawn_system_task(self._discard_after_trial, wanted.id, trial)
         return {
             "package": str(wanted.id),
             "folder": str(wanted.folder),
@@ -243,6 +248,18 @@ class Packages:
             "processes": status.started_rows(core, wanted, allowed),
             "unknown_keys": list(wanted.unknown_keys),
         }
+
+    async def _discard_after_trial(self, id: PackageId, trial: Trial) -> None:
+        """Remove the copy of a replaced version once the new one is on trial no more; the next boot does it, too."""
+        await trio.sleep(TRIAL_SECONDS + FIRST_STEPS_SECONDS)
+        folder, latest = self._before.get(id, (trial.before.folder, trial))
+        if id in self._before and latest is trial:
+            del self._before[id]
+        running = self._core.packages.get(id)
+        if (latest is not trial and folder == trial.before.folder) or self.is_kept(trial.before.folder):
+            return  # that one's trial is still on
+        if running is None or running.folder != trial.before.folder:
+            await trio.to_thread.run_sync(discard_folder, trial.before.folder, self._folder)
 
     def is_kept(self, folder: Path) -> bool:
         """Return whether the files of a folder are those of an installed version, or of a release that is here."""

@@ -135,7 +135,7 @@ class FetchSurroundings(Protocol):
         """Return the folder of copies, and where in it the copy of a release belongs."""
 
     def objection(self, release: Release, hash: bytes) -> tuple[str, str] | None:
-        """Return why the node takes no more bytes of a release: the kind of the error, and a sentence; None: it does."""
+        """Return why the node takes no more bytes of a release: an error's kind and a sentence; None: it does."""
 
     def ask(self, node: str, body: bytes, seconds: int, token: AskToken) -> None:
         """Send a request to another node; `Fetch.answered` brings what comes of it."""
