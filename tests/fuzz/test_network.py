@@ -28,11 +28,13 @@ FROM_OTHER_NODES = (
     "nectar_node/backup/format/access.py",
     "nectar_node/releases/document.py",
     "nectar_node/releases/head.py",
+    "nectar_node/releases/proof.py",
     "nectar_node/releases/rules.py",
     "nectar_node/interfaces/lexer.py",
     "nectar_node/interfaces/messages.py",
     "nectar_node/interfaces/parser.py",
     "nectar_node/interfaces/resolver.py",
+    "nectar_node/sharing/fetch.py",
     "nectar_node/sharing/wire/messages.py",
     "nectar_node/backup/stores/node_messages.py",
 )
