@@ -9,6 +9,7 @@ import pytest
 
 from kernel.contract.address import Address, PackageId
 from kernel.contract.guest import Arrival, Failure
+from kernel.contract.limits import MAX_INBOX_MESSAGES
 from kernel.contract.message import Reason, Request
 from kernel.wasm.engine import Engine
 from nectar_node.contract.actions import LoadCode
@@ -102,6 +103,30 @@ def test_g5_requests_that_wait_when_the_new_version_starts_are_answered_by_it(la
     assert isinstance(taken, Failure)
     assert taken.error.reason is Reason.PROCESS_ENDED
     assert [each.message.body for each in waiting if isinstance(each, Arrival)] == [b"answered"] * (REQUESTS - 1)
+    assert core.packages[PROBES].digest == package.digest
+
+
+@pytest.mark.long
+def test_g5_a_full_mailbox_goes_to_the_new_version_and_what_finds_no_room_has_an_outcome_too(lab: SimLab) -> None:
+    install(lab, 1, "a")
+    lab.rest()
+    core, package = lab.our.core, version(lab, 2, "a")
+    core.install(package, "token", lab.now)
+    (load,) = (each for each in core.settle(lab.now) if isinstance(each, LoadCode))
+    core._out.clear()
+    asked = [object() for _ in range(MAX_INBOX_MESSAGES + REQUESTS)]
+    for token in asked:
+        core.inject(
+            Address.parse(f"our@a:{PACKAGE}"), Request(False, 30, script(respond("here"))), None, token, lab.now
+        )
+    program = core.kernel.processes[package.processes[0]].launch.program
+    core.code_loaded(load, program, lab.now)
+    lab.our.go_on()
+    lab.rest(60)
+    outcomes = [lab.our.answer(token) for token in asked]
+    assert None not in outcomes
+    answered = sum(isinstance(each, Arrival) for each in outcomes)
+    assert answered >= MAX_INBOX_MESSAGES - 1, answered
     assert core.packages[PROBES].digest == package.digest
 
 

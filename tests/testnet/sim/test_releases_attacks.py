@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -10,10 +11,13 @@ import pytest
 from nectar_node.releases import shelf
 from nectar_node.releases.document import Release, decode_release_untrusted
 from nectar_node.releases.limits import PIECE_BYTES
+from nectar_node.releases.shelf import HEADS, RELEASES
 from nectar_node.sharing import leftovers
 from nectar_node.sharing.fetch import FetchPhase
 from nectar_node.sharing.serving import Serving
 from nectar_node.sharing.wire.limits import DOCUMENT_BYTES_OF_REQUEST
+from nectar_node.storage.database import Contents
+from nectar_node.storage.operations import Row
 from net.base.token_buckets import Allowance
 from testnet.faults.latency import Latency
 from testnet.model.lab import NodePlan
@@ -199,3 +203,44 @@ def test_what_is_swept_away_is_taken_from_no_fetch_that_begins_just_then(
     assert lab.releases(BOB).unfinished == 0
     fetched(lab, BOB)
     assert lab.releases(BOB).files(release) == lab.releases(ANN).files(release)
+
+
+def test_a_reader_that_is_restored_from_an_older_copy_goes_back_to_what_it_knew_then_and_no_further(
+    lab: Simulation,
+) -> None:
+    publish(lab, "0.9.0")
+    fetched(lab, DOT)
+    first = publish(lab, "1.0.0", {**FILES, "new": b"1"})
+    fetched(lab, BOB)
+    fetched(lab, CID)
+    copy: list[Row] = []
+
+    def save(contents: Contents) -> list[Row]:
+        copy.extend(Row(kind, key, value) for kind in (HEADS, RELEASES) for key, value in contents[kind].items())
+        return []
+
+    def restore(contents: Contents) -> list[Row]:
+        gone = (Row(kind, key, None) for kind in (HEADS, RELEASES) for key in contents[kind])
+        return [*gone, *copy]
+
+    while_down(lab, BOB, save)
+    second = publish(lab, "1.1.0", {**FILES, "new": b"2"})
+    fetched(lab, BOB)
+    lab.crash(ANN)
+    while_down(lab, BOB, restore)
+    assert "is behind" in str(fetch(lab, BOB, None, DOT))
+    assert fetched(lab, BOB, None, CID)["release"] == first.hex()
+    lab.start(ANN)
+    lab.wait(lambda: lab.ready(ANN), 60.0)
+    told = fetched(lab, BOB)
+    assert (told["release"], told["fetched"]) == (second.hex(), 0)
+    lab.crash(ANN)
+    assert "shows release 2, which is behind" in str(fetch(lab, BOB, None, CID))
+
+
+def while_down(lab: Simulation, node: str, change: Callable[[Contents], list[Row]]) -> None:
+    """Change the rows of a node's store while it does not run."""
+    lab.leave(node)
+    lab.tamper(node, change)
+    lab.start(node)
+    lab.wait(lambda: lab.ready(node), 60.0)
