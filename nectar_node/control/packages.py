@@ -44,6 +44,8 @@ from nectar_node.system.vfs import MAX_MOUNTS
 
 FIRST_STEPS_SECONDS = 1.0
 """Seconds that the answer to a start waits until each new process has ended or waits for something."""
+DISCARDED_SECONDS = TRIAL_SECONDS + FIRST_STEPS_SECONDS
+"""Seconds after which the copy of a version that was only started, and has been replaced, is removed."""
 _GLANCE_SECONDS = 0.002
 
 
@@ -251,7 +253,7 @@ class Packages:
 
     async def _discard_after_trial(self, id: PackageId, trial: Trial) -> None:
         """Remove the copy of a replaced version once the new one is on trial no more; the next boot does it, too."""
-        await trio.sleep(TRIAL_SECONDS + FIRST_STEPS_SECONDS)
+        await trio.sleep(DISCARDED_SECONDS)
         folder, latest = self._before.get(id, (trial.before.folder, trial))
         if id in self._before and latest is trial:
             del self._before[id]

@@ -35,6 +35,7 @@ FROM_OTHER_NODES = (
     "nectar_node/interfaces/parser.py",
     "nectar_node/interfaces/resolver.py",
     "nectar_node/sharing/fetch.py",
+    "nectar_node/sharing/heads.py",
     "nectar_node/sharing/wire/messages.py",
     "nectar_node/backup/stores/node_messages.py",
 )
