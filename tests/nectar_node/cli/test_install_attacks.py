@@ -305,7 +305,7 @@ def at_once(node: RealNode, *commands: tuple[str | Path, ...]) -> list[str]:
         return list(pool.map(run, commands))
 
 
-@pytest.mark.parametrize("kind", ["folder", "zip"])
+@pytest.mark.parametrize("kind", [pytest.param("folder", marks=pytest.mark.long), "zip"])
 def test_installs_of_one_package_at_once_all_succeed_and_leave_one_copy(
     node: RealNode, tmp_path: Path, kind: str
 ) -> None:
@@ -317,6 +317,7 @@ def test_installs_of_one_package_at_once_all_succeed_and_leave_one_copy(
     assert node.running() == {"echo:go:local"}
 
 
+@pytest.mark.long
 def test_a_start_while_the_same_package_is_installed_leaves_both_whole(node: RealNode, tmp_path: Path) -> None:
     first, second = (package(tmp_path / name / "go", "go:local", name) for name in ("1.0.0", "1.1.0"))
     node.does("install", first)
