@@ -17,6 +17,7 @@ from msgspec import Struct
 from nectar_node.authoring.sources import ProcessSource, find_sources
 from nectar_node.base.decoding import BadShape, decode_untrusted
 from nectar_node.base.errors import BadPackage, DoesNotCompile
+from nectar_node.base.plain_files import is_there, open_plain
 from nectar_node.base.shipped import SDK_FOLDER
 from nectar_node.packages.manifest import MAX_MANIFEST_BYTES, Package
 from nectar_node.packages.startable import read_startable
@@ -89,7 +90,7 @@ def build(folder: Path, began: Callable[[str], object] = lambda name: None) -> B
 def find_pkg(folder: Path) -> Path:
     """Return the folder with the manifest of the package in `folder`; raises BadPackage."""
     for pkg in (folder / "pkg", folder):
-        if (pkg / "manifest.json").is_file():
+        if is_there(pkg / "manifest.json"):
             return pkg
     raise BadPackage(
         f"{folder} is not a package: it has no pkg/manifest.json. Name its folder, or make one with `nectar new NAME`."
@@ -146,7 +147,7 @@ def _link_sdk(folder: Path) -> None:
 def _read_record(folder: Path) -> dict[str, _Made]:
     """Return what was built here before; nothing, if that cannot be known: then it is built again."""
     with suppress(OSError, BadShape):
-        with (folder / RECORD).open("rb") as file:
+        with open_plain(folder / RECORD) as file:
             found = decode_untrusted(file.read(MAX_MANIFEST_BYTES), _Record).files
         return {name: made for name, made in found.items() if re.fullmatch(r"[A-Za-z0-9_-]+\.wasm", name)}
     return {}
@@ -173,7 +174,7 @@ def _remove(path: Path, made: _Made) -> bool:
 
 def _digest(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         return ""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nectar_node.base.errors import BadPackage
+from nectar_node.base.plain_files import open_plain
 
 MAX_SOURCE_BYTES = 4 << 20
 """Bytes of a source that is looked through for names."""
@@ -57,7 +58,7 @@ def _candidates(root: Path, pkg: Path, suffixes: Mapping[str, object]) -> Iterat
     for path in root.iterdir():
         if path.name.startswith(".") or path == pkg:
             continue
-        if path.is_file() and path.suffix in suffixes:
+        if path.suffix in suffixes and not path.is_dir():
             yield path.stem, path
         elif path.is_dir():
             yield from ((path.name, each) for each in path.glob("main.*") if each.suffix in suffixes)
@@ -70,7 +71,7 @@ def _described(pkg: Path) -> Iterator[str]:
 
 
 def _text(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         return file.read(MAX_SOURCE_BYTES).decode("utf-8", "replace")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import trio
 from msgspec import structs
 
-from kernel.contract.address import ProcessId
+from kernel.contract.address import PackageId, ProcessId
 from kernel.contract.process import Waiting
 from nectar_node.base.errors import BadInput, BadPackage, NodeError
 from nectar_node.base.log import COMPILER, RECENT
@@ -24,12 +24,12 @@ from nectar_node.control.server import line_of
 from nectar_node.control.uploads import FileUploads
 from nectar_node.control.watching import LOG_SECONDS
 from nectar_node.core.core import NodeCore
-from nectar_node.packages.contents import discard_copy, has_copy, with_copy
+from nectar_node.packages.contents import discard_copy, discard_folder, has_copy, with_copy
 from nectar_node.packages.manifest import Package, capability_text, read_package, requested_capabilities
 from nectar_node.packages.powers import wanted_powers
 from nectar_node.packages.review import Reviewed, demand, question_row, review, why_not
 from nectar_node.packages.startable import read_startable
-from nectar_node.packages.trial import Trial
+from nectar_node.packages.trial import TRIAL_SECONDS, Trial
 from nectar_node.packages.unpacking import (
     Prepared,
     SingleFile,
@@ -44,6 +44,8 @@ from nectar_node.system.vfs import MAX_MOUNTS
 
 FIRST_STEPS_SECONDS = 1.0
 """Seconds that the answer to a start waits until each new process has ended or waits for something."""
+DISCARDED_SECONDS = TRIAL_SECONDS + FIRST_STEPS_SECONDS
+"""Seconds after which the copy of a version that was only started, and has been replaced, is removed."""
 _GLANCE_SECONDS = 0.002
 
 
@@ -70,6 +72,10 @@ class Packages:
         self._uploads = uploads
         self._turn = turn
         self._kept = kept
+        self.alone = trio.Lock()
+        """Held by whoever changes what runs or is installed, so that two never do it at once."""
+        self._before: dict[PackageId, tuple[Path, Trial]] = {}
+        """Of each package the copy to which it may have to go back, and the trial on which that depends."""
         self.commands: dict[str, Callable[[Client, Fields], Awaitable[dict[str, object]]]] = {
             "packages": self._on_packages,
             "review": self._on_review,
@@ -151,6 +157,10 @@ class Packages:
         return review(wanted, known, consent_of(fields), core.our, installed)
 
     async def _on_start(self, client: Client, fields: Fields) -> dict[str, object]:
+        async with self.alone:
+            return await self._start(client, fields)
+
+    async def _start(self, client: Client, fields: Fields) -> dict[str, object]:
         fields = await self._resolved(fields)
         wanted = await self.read(fields)
         before = self._core.packages.get(wanted.id)
@@ -208,7 +218,7 @@ class Packages:
         trial = None
         if before is not None and before.digest != allowed.digest and not fields.keep:
             name = "" if installed is None else installed.version
-            trial = Trial(before, Waiter(), go_back, name, not fields.single)
+            trial = Trial(before, Waiter(), go_back, decided, name, not fields.single)
         try:
             ended = await self.install(
                 allowed, whole=not fields.single, copied=not had_copy, note=note, trial=trial, client=client
@@ -228,6 +238,9 @@ class Packages:
         answered = True
         await self._kept()
         replaced = before is not None and before.folder != allowed.folder and not self.is_kept(before.folder)
+        if replaced and trial is not None:
+            self._before[wanted.id], replaced = (trial.before.folder, trial), False
+            trio.lowlevel.spawn_system_task(self._discard_after_trial, wanted.id, trial)
         return {
             "package": str(wanted.id),
             "folder": str(wanted.folder),
@@ -237,6 +250,18 @@ class Packages:
             "processes": status.started_rows(core, wanted, allowed),
             "unknown_keys": list(wanted.unknown_keys),
         }
+
+    async def _discard_after_trial(self, id: PackageId, trial: Trial) -> None:
+        """Remove the copy of a replaced version once the new one is on trial no more; the next boot does it, too."""
+        await trio.sleep(DISCARDED_SECONDS)
+        folder, latest = self._before.get(id, (trial.before.folder, trial))
+        if id in self._before and latest is trial:
+            del self._before[id]
+        running = self._core.packages.get(id)
+        if (latest is not trial and folder == trial.before.folder) or self.is_kept(trial.before.folder):
+            return  # that one's trial is still on
+        if running is None or running.folder != trial.before.folder:
+            await trio.to_thread.run_sync(discard_folder, trial.before.folder, self._folder)
 
     def is_kept(self, folder: Path) -> bool:
         """Return whether the files of a folder are those of an installed version, or of a release that is here."""

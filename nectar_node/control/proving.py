@@ -8,6 +8,7 @@ from pathlib import Path
 import trio
 
 from nectar_node.base.errors import BadPackage
+from nectar_node.base.plain_files import open_plain
 from nectar_node.core.core import NodeCore
 from nectar_node.packages.manifest import Package
 from nectar_node.releases.document import document_hash
@@ -96,7 +97,7 @@ def _read_proof(package: Package, source: Path) -> ReleaseProof | None:
     """Return what lies beside a package's files as its proof; raises BadPackage and BadRelease."""
     for path in dict.fromkeys((source / PROOF_FILE, package.folder / PROOF_FILE, package.folder.parent / PROOF_FILE)):
         try:
-            with path.open("rb") as file:
+            with open_plain(path) as file:
                 data = file.read(MAX_PROOF_BYTES + 1)
         except FileNotFoundError:
             continue

@@ -20,7 +20,7 @@ from nectar_node.control.proving import Prover
 from nectar_node.control.purging import Purge
 from nectar_node.control.requests import Fields, installed_untrusted, package_untrusted, version_untrusted
 from nectar_node.core.core import NodeCore
-from nectar_node.packages.contents import discard_folder, with_copy
+from nectar_node.packages.contents import check_digest, discard_folder, with_copy
 from nectar_node.packages.interfaces import read_interface_files
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.metadata import read_metadata
@@ -64,8 +64,7 @@ class Releases:
         self._kept = kept
         self._prover = Prover(core, turn)
         self._purge = Purge(core, folder, turn)
-        self._alone = trio.Lock()
-        """Held by whoever changes what is installed, so that two never do it at once."""
+        self._alone = packages.alone
         self.commands: dict[str, Callable[[Client, Fields], Awaitable[dict[str, object]]]] = {
             "installed": self._on_installed,
             "installed_one": self._on_installed_one,
@@ -257,7 +256,9 @@ class Releases:
             raise NotInstalled(f"There is no version of {package} before the one that runs to which it could go back.")
         former = versions[-2]
         fields = structs.replace(fields, package=former.folder, origin=former.origin, replace=True, keep=True)
-        return await self._packages.read(fields), fields
+        read = await self._packages.read(fields)
+        check_digest(read, former.digest)
+        return read, fields
 
     async def _on_review_roll_back(self, _: Client, fields: Fields) -> dict[str, object]:
         """Answer what `roll_back` with the same arguments would ask for."""

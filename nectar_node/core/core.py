@@ -68,7 +68,7 @@ from nectar_node.packages.decisions import Decision, Decisions
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.reboot import plan
 from nectar_node.packages.review import without_denied
-from nectar_node.packages.trial import Trial
+from nectar_node.packages.trial import Trial, again
 from nectar_node.storage.operations import DiskError, Job, Outcome
 from nectar_node.system.process import AskKept, CompileCode, FetchCode, PassedOn, SystemProcess, SystemToken
 from nectar_node.system.processes import SystemProcesses
@@ -117,7 +117,9 @@ class NodeCore:
         self.kernel = Kernel(config.our, config.fresh_id, SYSTEM_NAMES, config.memory, (HOMEPAGE,))
         self.machine = Machine(self.kernel, self._configure)
         self._out: deque[DriverAction] = deque()
-        made = SystemSet(config, network, self.kernel, self.peers, self._act, self._out.append)
+        self._timers: Timers[Any] = Timers()
+        """The earliest deadline of each part that sets it here; the kernel, the net and the store have their own."""
+        made = SystemSet(config, network, self.kernel, self.peers, self._act, self._out.append, self._timers)
         self._state, self._terminal, self._installer = made.state, made.terminal, made.installer
         self._http_server, self._sharing = made.http_server, made.sharing
         self.shelf = made.sharing.shelf
@@ -125,8 +127,6 @@ class NodeCore:
         self.vfs, self.keeper, self.http_client = made.vfs, made.keeper, made.http_client
         self.sessions, self.web_sockets = made.http_server.sessions, made.http_server.sockets
         self.page_of, self.bodies = made.http_server.page_of, made.http_server.bodies
-        self._timers: Timers[Any] = Timers()
-        """The earliest deadline of each part that sets it here; the kernel, the net and the store have their own."""
         self._system = SystemProcesses(made.all, self._out.append, self._timers)
         self._configuration = config.guest
         self._disk_use = DiskUse(config.ledger, self.machine.statistics, self._timers)
@@ -211,6 +211,11 @@ class NodeCore:
         self._system.begin(self.keeper, self.keeper.boot, now)
         self._system.begin(self._sharing, lambda: self._sharing.boot(now), now)
         self.published.sign_anew(now)
+        for package in planned.resumed:
+            trial, before = kept.packages[package.id].trial, boot.before.get(package.id)
+            if trial is not None and before is not None:
+                former = without_denied(before, trial.decided, self.our)
+                self._installer.try_again(package.id, again(trial, package, former, self.decisions, self.installed))
         self._start_up.begin(boot, planned, now)
 
     def _without_denied(self, package: Package) -> Package:
@@ -249,6 +254,7 @@ class NodeCore:
         self._system.on_timer(now)
         self.network.on_timer(now)
         self._start_up.on_timer(now)
+        self._installer.on_timer(now)
         self._disk_use.on_timer(now)
         self._look_at_disk_use()
         self.backups.on_timer(now)

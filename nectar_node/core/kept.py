@@ -61,7 +61,7 @@ def decode_untrusted(
         grants,
         decisions.decode_untrusted(contents.get(decisions.DECISIONS, {}), our),
         tuple(process_table.decode_untrusted(key, value) for key, value in processes.items()),
-        reboot.decode_untrusted(contents.get(reboot.PACKAGES, {})),
+        reboot.decode_untrusted(contents.get(reboot.PACKAGES, {}), our),
         name_rows.decode_untrusted(contents.get(name_rows.NAMES, {}), contents.get(name_rows.REGISTRAR, {})),
         own_row.decode_untrusted(contents.get(own_row.OWN, {}), is_new=not any(contents.values())),
         aliases.decode_untrusted(contents.get(aliases.ALIASES, {})),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from kernel.contract.address import ProcessId
 from kernel.contract.events import Event
@@ -26,6 +27,7 @@ from nectar_node.system.state import State
 from nectar_node.system.terminal import Terminal
 from nectar_node.system.timer import Timer
 from nectar_node.system.vfs import Vfs
+from net.base.timers import Timers
 from net.peering.network import Network
 
 _KINDS: tuple[type[SystemProcess], ...]
@@ -45,9 +47,10 @@ class SystemSet:
         peers: Callable[[], list[dict[str, object]]],
         act: Callable[[Event], None],
         emit: Callable[[DriverAction], None],
+        timers: Timers[Any],
     ) -> None:
         """`peers` returns the nodes that this one has a session with; `act` gives the kernel an event, `emit` the
-        driver an action.
+        driver an action; `timers` has the earliest deadline of each part.
         """
         our, kept, memory = config.our, config.kept, config.memory
         view = KernelView(our, kernel, network)
@@ -55,7 +58,7 @@ class SystemSet:
         self.vfs = Vfs(our, config.drives, view.holds, view.awaited_until, memory, view.generation)
         kv, sqlite = (kind(our, config.drives, view.holds, view.generation, memory) for kind in (Kv, Sqlite))
         self.state = State(config.store, kept.states, config.ledger, memory)
-        self.installer = Installer(our, kernel, act, emit, self.vfs.mount, self.vfs.unmount, kept.packages)
+        self.installer = Installer(our, kernel, act, emit, self.vfs.mount, self.vfs.unmount, kept.packages, timers)
         self.terminal = Terminal(
             our,
             config.fresh_id,

@@ -257,7 +257,7 @@ class Node:
         """Ask for the name, if there is a registrar, and start the packages when that is settled."""
         config = self.config
         reached = None if config.routers else Endpoint(*(config.advertise or self._endpoint))
-        boot = Boot(tuple(self._prepared.packages), config.genesis is not None, reached)
+        boot = Boot(self._prepared.packages, config.genesis is not None, reached, self._prepared.before)
         self._core.boot(boot, trio.current_time())
         try:
             remotes = known_remotes(config.folder.path, wall_clock_offset())

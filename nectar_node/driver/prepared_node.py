@@ -13,7 +13,7 @@ from pathlib import Path
 
 import trio
 
-from kernel.contract.address import Address
+from kernel.contract.address import Address, PackageId
 from kernel.contract.guest import GuestConfig
 from kernel.contract.limits import MAX_MEMORY_BYTES
 from kernel.wasm.binary.debug_file import SUFFIX as DEBUG_SUFFIX
@@ -33,7 +33,7 @@ from nectar_node.driver.node_store import OpenStore, open_store
 from nectar_node.driver.program_code import kept_debug_file
 from nectar_node.driver.snapshots import forget_snapshot
 from nectar_node.http.fetching.wasi_client import WasiHttpClient
-from nectar_node.packages.contents import discard_unused, with_copy
+from nectar_node.packages.contents import check_digest, discard_unused, with_copy
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.review import demand, review
 from nectar_node.packages.startable import read_startable
@@ -70,13 +70,15 @@ class PreparedNode:
         self.database, self.kept = opened
         self.decisions = self.kept.decisions
         named = [self._named(folder) for folder in config.packages]
-        self.packages = [*map(self._decided, named), *self._started(named)]
+        self.packages = (*map(self._decided, named), *self._started(named))
+        self.before = dict(self._on_trial())
         _forget_code(config.folder.code, {remnant.digest for remnant in self.kept.processes})
         if not config.rescue:  # after which it is not known what was used
             kept = (Path(each.folder) for each in self.kept.packages.values())
             held = (Path(each) for each in self.kept.shelf.folders())
             used = (*kept, *held, *self.kept.installed.folders())
-            discard_unused(config.folder.path, (*used, *(package.folder for package in self.packages)))
+            read = (*self.packages, *self.before.values())
+            discard_unused(config.folder.path, (*used, *(package.folder for package in read)))
         for package in self.packages:
             if package.unknown_keys:
                 unknown = ", ".join(map(repr, package.unknown_keys))
@@ -105,6 +107,16 @@ class PreparedNode:
                     yield self._decided(package)
                 except (BadPackage, NeedsConsent) as error:
                     log.write_line("kernel", f"{id} does not run again: {error}")
+
+    def _on_trial(self) -> Iterator[tuple[PackageId, Package]]:
+        """Yield the versions before of those that were on trial when the node died."""
+        for id, trial in ((id, kept.trial) for id, kept in self.kept.packages.items() if kept.trial is not None):
+            try:
+                package = read_startable(Path(trial.folder), self.config.name)
+                check_digest(package, trial.digest)
+                yield id, replace(package, origin=None if trial.origin is None else Path(trial.origin))
+            except BadPackage as error:
+                log.write_line("kernel", f"{id} cannot go back to the version before, should this one fail: {error}")
 
     def _decided(self, package: Package) -> Package:
         """Return the package as its user allows it; raises NeedsConsent if they have not said enough."""

@@ -7,10 +7,12 @@ and the net asks again. A registrar that refuses the name ends the node, if it h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum, auto
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from kernel.contract.address import PackageId
 from kernel.contract.events import Event, Restore, Restored, Settled
 from kernel.contract.guest import Program
 from nectar_node.base.refusals import why_refused
@@ -36,6 +38,8 @@ class Boot(NamedTuple):
     """Whether it asks the registrar for its name, and waits for the answer."""
     endpoint: Endpoint | None = None
     """The endpoint under which it registers; None: it is reached through its routers."""
+    before: Mapping[PackageId, Package] = MappingProxyType({})
+    """Of each version that was on trial when the node died the one before, if its files are there."""
 
 
 class _Stage(Enum):
@@ -112,6 +116,7 @@ class StartUp:
         """Report that the node is ready once no package is being installed any more."""
         if self._stage is _Stage.STARTING and not self._installer.starting and not self._loading:
             self._stage = _Stage.READY
+            self._installer.booted()
             self._emit(Ready(self._warning))
 
     def _start(self, why_not: RegistrationFailed | None) -> None:

@@ -22,10 +22,11 @@ from blake3 import blake3
 from kernel.contract.address import PackageId
 from nectar_node.base import own_files
 from nectar_node.base.errors import BadPackage
+from nectar_node.base.plain_files import open_plain
 from nectar_node.base.shipped import is_shipped
 from nectar_node.packages.interfaces import keep_beside
 from nectar_node.packages.manifest import Package
-from nectar_node.packages.unpacking import PACKAGES_FOLDER
+from nectar_node.packages.unpacking import PACKAGES_FOLDER, move_folder
 from nectar_node.releases.files import PROOF_FILE, FileHasher, ReleaseFile, digest
 from nectar_node.releases.limits import MAX_BYTES, MAX_FILES
 
@@ -43,6 +44,12 @@ def with_digest(package: Package) -> Package:
             hasher.update(data)
         hashed.append(ReleaseFile(file.relative_to(package.folder).as_posix(), size, hasher.digest()))
     return replace(package, digest=digest(hashed))
+
+
+def check_digest(package: Package, wanted: str) -> None:
+    """Raise BadPackage if the digest of a package's files, which has been read, is not the wanted one."""
+    if package.digest != wanted:
+        raise BadPackage(f"The files in {package.folder} are not those that were installed: somebody has changed them.")
 
 
 def release_files(package: Package) -> tuple[ReleaseFile, ...]:
@@ -65,7 +72,7 @@ def _listed(folder: Path) -> list[tuple[Path, int]]:
 
 def _read(file: Path) -> Iterator[bytes]:
     try:
-        with file.open("rb") as opened:
+        with open_plain(file) as opened:
             while data := opened.read(_READ_BYTES):
                 yield data
     except OSError as error:
@@ -152,7 +159,7 @@ def _copy(package: Package, final: Path) -> None:
             target = inner / file.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             hasher, size = blake3(), 0
-            with file.open("rb") as source, target.open("xb") as copy:
+            with open_plain(file) as source, target.open("xb") as copy:
                 while data := source.read(_READ_BYTES):
                     hasher.update(data)
                     size += copy.write(data)
@@ -161,7 +168,8 @@ def _copy(package: Package, final: Path) -> None:
             hashed.append(ReleaseFile(file.relative_to(folder).as_posix(), size, hasher.digest()))
         if digest(hashed) != package.digest:
             raise BadPackage(f"The files in {folder} have changed while they were copied: try again.")
-        made.rename(final.parent)
+        with suppress(FileExistsError):
+            move_folder(made, final.parent)  # unless somebody has been faster, with the same files
         own_files.sync_folder(final.parent.parent)
     finally:
         shutil.rmtree(made, ignore_errors=True)  # if it has not become the final one
@@ -181,7 +189,9 @@ def _files(folder: Path) -> Iterator[tuple[Path, int]]:
                 raise BadPackage(
                     f"{file} leads out of the package, to {file.resolve()}: put the file itself there, or remove it."
                 )
-            if stat.S_ISREG(status.st_mode) and file != folder / PROOF_FILE:
+            if not stat.S_ISREG(status.st_mode):
+                raise BadPackage(f"{file} is a pipe, a device or a socket, which no package can have: remove it.")
+            if file != folder / PROOF_FILE:
                 found.append((file, status.st_size))
                 size += status.st_size
         if len(found) > MAX_FILES or size > MAX_BYTES:

@@ -78,17 +78,21 @@ class Decisions:
 
 
 def _encoded(decision: Decision | None) -> bytes | None:
-    if decision is None:
-        return None
+    return None if decision is None else json.dumps(decision_row(decision), separators=(",", ":")).encode()
+
+
+def decision_row(decision: Decision) -> dict[str, Any]:
+    """Return a decision as JSON."""
     origin, granted, denied = decision
-    fields = {"origin": origin, "granted": _listed(granted), "denied": _listed(denied)}
-    return json.dumps(fields, separators=(",", ":")).encode()
+    return {"origin": origin, "granted": _listed(granted), "denied": _listed(denied)}
 
 
 def decode_untrusted(rows: Mapping[str, bytes], our: str) -> Decisions:
     """Return the decisions on the node `our`; raises DamagedDecisions."""
     try:
-        known = {PackageId.parse(package): _decision(json.loads(value), our) for package, value in rows.items()}
+        known = {
+            PackageId.parse(package): read_decision_untrusted(json.loads(value), our) for package, value in rows.items()
+        }
     except _WRONG as error:
         raise DamagedDecisions(f"these are not decisions: {error}") from error
     return Decisions(known)
@@ -100,7 +104,10 @@ def decode_file_untrusted(data: bytes, our: str) -> Decisions:
         value = json.loads(data)
         if value["version"] != _FILE_VERSION:
             raise ValueError("another version")
-        known = {PackageId.parse(package): _decision(fields, our) for package, fields in value["packages"].items()}
+        known = {
+            PackageId.parse(package): read_decision_untrusted(fields, our)
+            for package, fields in value["packages"].items()
+        }
     except _WRONG as error:
         raise DamagedDecisions(f"these are not decisions: {error}") from error
     decisions = Decisions()
@@ -113,7 +120,8 @@ _WRONG = (BadAddress, ValueError, KeyError, TypeError, AttributeError, Recursion
 _FILE_VERSION = 1
 
 
-def _decision(fields: Any, our: str) -> Decision:
+def read_decision_untrusted(fields: Any, our: str) -> Decision:
+    """Return a decision on the node `our`; raises BadAddress, ValueError, KeyError, TypeError and AttributeError."""
     origin = fields["origin"]
     if not isinstance(origin, str):
         raise TypeError("an origin is a text")

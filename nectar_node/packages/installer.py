@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kernel.contract.address import SYSTEM, Address, PackageId, ProcessId
 from kernel.contract.capability import Capability
@@ -17,6 +17,7 @@ from nectar_node.packages.powers import power_of
 from nectar_node.packages.reboot import PACKAGES, KeptPackage
 from nectar_node.packages.trial import TRIAL_SECONDS, Trial
 from nectar_node.storage.operations import Location, Row, is_part
+from net.base.timers import Timers
 
 _RESERVED = "the name is a system process's"
 
@@ -66,9 +67,11 @@ class Installer:
         mount: Callable[[str, Location], None],
         unmount: Callable[[str], object],
         kept: Mapping[PackageId, KeptPackage],
+        timers: Timers[Any],
     ) -> None:
         """`act` gives the kernel an event, `emit` the driver an action, `mount` puts a folder into the vfs and
-        `unmount` takes it out, and `kept` has the packages that earlier boots have started.
+        `unmount` takes it out, `kept` has the packages that earlier boots have started, and `timers` the earliest end
+        of a trial.
         """
         self._kept = dict(kept)
         self._changed: dict[PackageId, None] = {}
@@ -88,6 +91,8 @@ class Installer:
         self._processes = kernel.processes
         self._trials: dict[PackageId, Trial] = {}
         """New versions in their first seconds, or of which that is not known yet."""
+        self._ends: Timers[PackageId] = Timers(timers)
+        """When what is kept of trials is forgotten."""
         self.failed: dict[PackageId, Trial] = {}
         """Of each package the new version that has failed last, since this boot, until another one is started."""
 
@@ -128,6 +133,7 @@ class Installer:
         """Forget an installed package, which does not come back at the next boot."""
         self.packages.pop(package, None)
         self._trials.pop(package, None)
+        self._ends.set(package, None)
         self.failed.pop(package, None)
         self._unmount(f"/{package}/pkg")
         if self._kept.pop(package, None) is not None:
@@ -190,7 +196,9 @@ class Installer:
         self.resume(package)
         before, origin = self._kept.get(package.id), None if package.origin is None else str(package.origin)
         started = installation.started or (before is not None and before.started)
-        self._kept[package.id] = KeptPackage(package.digest, str(package.folder), origin, started)
+        trial = installation.trial if package.processes else None
+        kept = None if trial is None else trial.kept()
+        self._kept[package.id] = KeptPackage(package.digest, str(package.folder), origin, started, kept)
         self._changed[package.id] = None
         # All of them first: a kill revokes what a process had issued, which others are about to be granted. Children go
         # with their parents: they belong to the package as it was (G22).
@@ -211,10 +219,37 @@ class Installer:
         failed = self.failed.get(package.id)
         if failed is not None and failed.before is not package:
             del self.failed[package.id]
-        if installation.trial is not None and package.processes:
-            first = self._processes.get(package.processes[0])
-            installation.trial.until = None if first is None else first.started_at + TRIAL_SECONDS
-            self._trials[package.id] = installation.trial
+        self._ends.set(package.id, None)
+        if trial is not None:
+            self._trials[package.id] = trial
+            self._begin(package, trial)
+
+    def _begin(self, package: Package, trial: Trial) -> None:
+        """Let the time of a trial begin: the processes of the version have been started."""
+        started = [self._processes[each].started_at for each in package.processes if each in self._processes]
+        trial.until = max(started) + TRIAL_SECONDS if started else 0.0  # all have ended, and none has trapped
+        self._ends.set(package.id, trial.until)
+
+    def try_again(self, package: PackageId, trial: Trial) -> None:
+        """Go on with the trial of a package that was on trial when the node died."""
+        self._trials[package] = trial
+
+    def booted(self) -> None:
+        """Learn that all processes have been started, so that the time of trials begins."""
+        for id, trial in self._trials.items():
+            if trial.until is None and id not in self._ends:
+                self._begin(self.packages[id], trial)
+
+    def on_timer(self, now: float) -> None:
+        """Forget what is kept of trials that are over."""
+        while (package := self._ends.pop_due(now)) is not None:
+            self._keep_no_trial(package)
+
+    def _keep_no_trial(self, package: PackageId) -> None:
+        kept = self._kept.get(package)
+        if kept is not None and kept.trial is not None:
+            self._kept[package] = kept._replace(trial=None)
+            self._changed[package] = None
 
     def trapped(self, process: ProcessId, why: str, now: float) -> Trial | None:
         """Learn that a process has trapped; return the trial that its package has failed by that, or None."""
@@ -228,6 +263,7 @@ class Installer:
         if installed is None or process not in installed.processes:
             return None
         del self._trials[process.package_id]
+        self._ends.set(process.package_id, None)
         trial.failed = process, why
         self.failed[process.package_id] = trial
         return trial

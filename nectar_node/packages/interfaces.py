@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from nectar_node.base.errors import BadPackage
+from nectar_node.base.plain_files import open_plain
 from nectar_node.interfaces.messages import ProcessApi, read_api_untrusted
 from nectar_node.packages.manifest import Package
 from nectar_node.releases.document import ApiFile
@@ -38,7 +39,7 @@ def read_interface_files(folder: Path) -> tuple[ApiFile, ...]:
     left, read = MAX_INTERFACES_BYTES, []
     for name, path in sorted(found.items())[:MAX_INTERFACES]:
         try:
-            with path.open("rb") as file:
+            with open_plain(path) as file:
                 data = file.read(left + 1)
             left -= len(data)
             if left < 0:

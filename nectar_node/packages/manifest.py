@@ -25,6 +25,7 @@ from kernel.contract.guest import Grant
 from kernel.contract.message import OnExit
 from nectar_node.base.decoding import BadShape, convert_untrusted, decode_untrusted
 from nectar_node.base.errors import BadInput, BadPackage
+from nectar_node.base.plain_files import is_there, open_plain
 from nectar_node.base.shipped import default_publisher
 from nectar_node.contract.json_shapes import RequestRefused, on_exit_untrusted
 from nectar_node.storage.operations import Location, is_part
@@ -139,8 +140,8 @@ def read_package(folder: Path, our: str) -> Package:
     """Return the package in `folder`, or in its subfolder pkg, for the node `our`; raises BadPackage."""
     try:
         folder = folder.resolve()
-        inner = folder / "pkg" if (folder / "pkg" / "manifest.json").is_file() else folder
-        if not (inner / "manifest.json").is_file():
+        inner = folder / "pkg" if is_there(folder / "pkg" / "manifest.json") else folder
+        if not is_there(inner / "manifest.json"):
             raise BadPackage(f"{folder} is not a package: it has no manifest.json.")
     except (OSError, RuntimeError, ValueError) as error:  # a link to itself, a name that is not text
         raise BadPackage(f"{folder} cannot be read: {error}.") from error
@@ -154,7 +155,7 @@ def read_package(folder: Path, our: str) -> Package:
 
 def _read(path: Path, type: type[T]) -> T:
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             data = file.read(MAX_MANIFEST_BYTES + 1)
         if len(data) > MAX_MANIFEST_BYTES:
             raise BadPackage(f"{path} is larger than {MAX_MANIFEST_BYTES >> 20} MiB.")
@@ -170,7 +171,7 @@ def _package_id(inner: Path, outer: Path) -> PackageId:
     name, colon, publisher = outer.name.partition(":")
     source, default = outer, default_publisher(inner)
     for path in (inner / METADATA_FILE, outer / METADATA_FILE):
-        if path.is_file():
+        if is_there(path):
             metadata = _read(path, _Metadata)
             said = metadata.properties or metadata
             name, publisher = said.package_name or said.package or name, said.publisher or publisher or default
@@ -190,7 +191,7 @@ def metadata_fields(folders: Iterable[Path]) -> dict[str, Any]:
     Raises BadPackage.
     """
     for folder in folders:
-        if (folder / METADATA_FILE).is_file():
+        if is_there(folder / METADATA_FILE):
             return _read(folder / METADATA_FILE, dict[str, Any])
     return {}
 

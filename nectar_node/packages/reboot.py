@@ -16,11 +16,31 @@ from kernel.contract.address import PackageId, ProcessId
 from kernel.contract.errors import BadAddress
 from kernel.contract.process import Remnant
 from nectar_node.base.errors import NodeError
+from nectar_node.packages.decisions import Decision, decision_row, read_decision_untrusted
 from nectar_node.packages.manifest import Package
 from nectar_node.storage.operations import Location, Row, is_part
 
 PACKAGES = "packages"
 """The store's table of packages that have been started: JSON, by their ids."""
+
+
+class KeptTrial(NamedTuple):
+    """What is kept of a version in its first seconds: how to go back to the one before."""
+
+    digest: str
+    """The digest of the files of the version before."""
+    folder: str
+    origin: str | None
+    version: str
+    """The version on trial, by semver; empty: it names none."""
+    whole: bool
+    """As in `NodeCore.install`."""
+    decided: Decision | None
+    """What its user had decided before."""
+
+    def row(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return {**self._asdict(), "decided": None if self.decided is None else decision_row(self.decided)}
 
 
 class KeptPackage(NamedTuple):
@@ -33,32 +53,45 @@ class KeptPackage(NamedTuple):
     """The file or folder that `folder` was made from."""
     started: bool
     """Whether its user started it on the running node; False: it was named at a boot."""
+    trial: KeptTrial | None = None
+    """None: it is not on trial."""
 
     def row(self, id: PackageId) -> Row:
         """Return its row."""
-        return Row(PACKAGES, str(id), json.dumps(self._asdict(), separators=(",", ":")).encode())
+        fields = self._asdict()
+        if self.trial is None:
+            del fields["trial"]
+        else:
+            fields["trial"] = self.trial.row()
+        return Row(PACKAGES, str(id), json.dumps(fields, separators=(",", ":")).encode())
 
 
 class DamagedPackages(NodeError):
     """A row does not describe a package."""
 
 
-def decode_untrusted(rows: Mapping[str, bytes]) -> dict[PackageId, KeptPackage]:
-    """Return what the table holds; raises DamagedPackages."""
+def decode_untrusted(rows: Mapping[str, bytes], our: str) -> dict[PackageId, KeptPackage]:
+    """Return what the table of the node `our` holds; raises DamagedPackages."""
     try:
-        return {PackageId.parse(id): _kept(json.loads(value)) for id, value in rows.items()}
-    except (BadAddress, ValueError, KeyError, TypeError, RecursionError) as error:
+        return {PackageId.parse(id): _kept(json.loads(value), our) for id, value in rows.items()}
+    except (BadAddress, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedPackages("a row does not describe a package") from error
 
 
-def _kept(fields: dict[str, Any]) -> KeptPackage:
+def _kept(fields: dict[str, Any], our: str) -> KeptPackage:
+    trial = fields.get("trial")
+    return KeptPackage(*_place(fields), fields["started"] is True, None if trial is None else _trial(trial, our))
+
+
+def _place(fields: dict[str, Any]) -> tuple[str, str, str | None]:
     origin = fields["origin"]
-    return KeptPackage(
-        str(fields["digest"]),
-        str(fields["folder"]),
-        None if origin is None else str(origin),
-        fields["started"] is True,
-    )
+    return str(fields["digest"]), str(fields["folder"]), None if origin is None else str(origin)
+
+
+def _trial(fields: dict[str, Any], our: str) -> KeptTrial:
+    decided = fields["decided"]
+    decision = None if decided is None else read_decision_untrusted(decided, our)
+    return KeptTrial(*_place(fields), str(fields["version"]), fields["whole"] is True, decision)
 
 
 class Again(NamedTuple):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nectar_node.base.errors import BadPackage
+from nectar_node.base.plain_files import open_plain
 from nectar_node.packages.contents import with_digest
 from nectar_node.packages.manifest import Package, read_package
 from nectar_node.packages.scripts import MAX_SCRIPTS_BYTES, SCRIPTS_FILE, requested_untrusted
@@ -16,7 +17,7 @@ def read_startable(folder: Path, our: str) -> Package:
     package = read_package(folder, our)
     path = package.folder / SCRIPTS_FILE.strip("/")
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             data = file.read(MAX_SCRIPTS_BYTES + 1)
     except FileNotFoundError:
         return with_digest(package)

@@ -7,6 +7,7 @@ unpack to are bounded and checked before anything is written.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -18,7 +19,9 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from kernel.contract.address import ProcessId
@@ -26,6 +29,7 @@ from kernel.contract.errors import BadAddress
 from kernel.contract.limits import MAX_MODULE_BYTES
 from nectar_node.base import own_files
 from nectar_node.base.errors import BadInput, BadPackage
+from nectar_node.base.plain_files import is_there, open_plain
 from nectar_node.base.shipped import LOCAL_PUBLISHER, shipped
 from nectar_node.storage.operations import is_part
 
@@ -126,13 +130,13 @@ def name_for(path: Path, name: str | None) -> ProcessId:
 # --- preparing ------------------------------------------------------------------------------------------------------
 
 
-def prepare(path: Path, node: Path) -> Prepared:
+def prepare(path: Path, node: Path, *, apart: bool = False) -> Prepared:
     """Return the package in the folder or zip `path`; a zip is unpacked below the node's folder `node`. Raises
     BadPackage.
     """
     if not path.is_dir():
-        return unpack_untrusted(path, node)
-    if not any((folder / "manifest.json").is_file() for folder in (path, path / "pkg")):
+        return unpack_untrusted(path, node, apart=apart)
+    if not any(is_there(folder / "manifest.json") for folder in (path, path / "pkg")):
         raise BadPackage(f"{path} is not a package: it holds no manifest.json, and no pkg/manifest.json.")
     return Prepared(path, None)
 
@@ -140,7 +144,7 @@ def prepare(path: Path, node: Path) -> Prepared:
 def wrap(path: Path, how: SingleFile, node: Path) -> Prepared:
     """Return a package around a single .wasm file, below the node's folder `node`; raises BadPackage."""
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             code = file.read(MAX_MODULE_BYTES + 1)
     except OSError as error:
         raise BadPackage(f"{path} cannot be read: {_why(error)}.") from error
@@ -155,39 +159,58 @@ def wrap(path: Path, how: SingleFile, node: Path) -> Prepared:
     return _make(node, str(how.process.package_id), hashlib.sha256(manifest + code).digest(), fill)
 
 
-def unpack_untrusted(path: Path, node: Path) -> Prepared:
-    """Return the package in a zip, unpacked below the node's folder `node`; raises BadPackage."""
+def unpack_untrusted(path: Path, node: Path, *, apart: bool = False) -> Prepared:
+    """Return the package in a zip, unpacked below the node's folder `node`; raises BadPackage.
+
+    `apart`: in a folder of its own, which nobody shares who unpacks the same zip, for whoever is to discard it.
+    """
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             if os.fstat(file.fileno()).st_size > MAX_ZIP_BYTES:
                 raise BadPackage(f"{path} is larger than the {MAX_ZIP_BYTES >> 20} MiB that a package may have.")
             check_directory_untrusted(file, path)
             digest = hashlib.file_digest(file, "sha256").digest()
             with zipfile.ZipFile(file) as archive:
                 entries = checked_entries_untrusted(archive.infolist(), path)
-                return _make(node, path.stem, digest, lambda folder: _extract(archive, entries, folder, path))
+                fill = partial(_extract, archive, entries, path=path)
+                return _make(node, path.stem, digest, fill, apart=apart)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, RuntimeError) as error:
         raise BadPackage(f"{path} is a damaged zip, or one of an unknown kind: {_why(error)}.") from error
     except OSError as error:
         raise BadPackage(f"{path} cannot be unpacked: {_why(error)}.") from error
 
 
-def _make(node: Path, name: str, digest: bytes, fill: Callable[[Path], None]) -> Prepared:
-    """Make the folder `packages/DIGEST/NAME`, complete or not at all."""
+def _make(node: Path, name: str, digest: bytes, fill: Callable[[Path], None], *, apart: bool = False) -> Prepared:
+    """Make the folder `packages/DIGEST/NAME`, or one `apart` from all others, complete or not at all."""
     if not is_part(name):
         raise BadPackage(f"{name!r} cannot be a folder's name: rename the file.")
     final = node / PACKAGES_FOLDER / hashlib.sha256(name.encode() + b"/" + digest).hexdigest()[:16]
-    if final.is_dir():
+    if final.is_dir() and not apart:
         return Prepared(final / name, None)
     own_files.make_folder(final.parent)
     made = Path(tempfile.mkdtemp(prefix=".new-", dir=final.parent))
     try:
         (made / name).mkdir()
         fill(made / name)
-        made.rename(final)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)  # if it has not become the final one
+        if apart:
+            return Prepared(made / name, made)
+        with suppress(FileExistsError):
+            move_folder(made, final)  # unless another one has been faster
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
+    shutil.rmtree(made, ignore_errors=True)  # if it has not become the final one
     return Prepared(final / name, final)
+
+
+def move_folder(made: Path, final: Path) -> None:
+    """Give a folder its name; raises FileExistsError if there is one of that name already, and OSError."""
+    try:
+        made.rename(final)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            raise FileExistsError(error.errno, error.strerror, str(final)) from error
+        raise
 
 
 def discard(prepared: Prepared) -> None:

@@ -18,15 +18,17 @@ from kernel.contract.address import PackageId
 from kernel.contract.guest import Arrival, Failure
 from kernel.contract.message import Reason
 from nectar_node.releases.document import Release, document_hash
-from nectar_node.releases.errors import BadRelease, Downgrade, NotProven
+from nectar_node.releases.errors import BadRelease
 from nectar_node.releases.files import piece_hash
-from nectar_node.releases.head import SignedHead, can_be_proven, read_head_untrusted
+from nectar_node.releases.head import SignedHead, can_be_proven
 from nectar_node.releases.limits import MAX_DOCUMENT_BYTES, MAX_HEAD_BYTES, PIECE_BYTES
-from nectar_node.releases.rules import Chain, check_head, check_link
+from nectar_node.releases.rules import Chain, check_link
+from nectar_node.sharing.heads import Heads
 from nectar_node.sharing.parts import Parts, PartsStage, PartToken
 from nectar_node.sharing.pieces import Piece
 from nectar_node.sharing.sources import ReleaseSource, Sources
 from nectar_node.sharing.wire.limits import (
+    DOCUMENT_PATIENCE_SECONDS,
     DOCUMENT_SECONDS,
     GRACE_SECONDS,
     HEAD_SECONDS,
@@ -133,8 +135,8 @@ class FetchSurroundings(Protocol):
     def place_of(self, release: Release) -> tuple[str, tuple[str, str]]:
         """Return the folder of copies, and where in it the copy of a release belongs."""
 
-    def objection(self, release: Release, hash: bytes) -> str | None:
-        """Return why the node takes no more bytes of releases, as a sentence; None: it does."""
+    def objection(self, release: Release, hash: bytes) -> tuple[str, str] | None:
+        """Return why the node takes no more bytes of a release: an error's kind and a sentence; None: it does."""
 
     def ask(self, node: str, body: bytes, seconds: int, token: AskToken) -> None:
         """Send a request to another node; `Fetch.answered` brings what comes of it."""
@@ -160,18 +162,11 @@ class Fetch:
         self._publisher = order.package.publisher
         named = (self._publisher, *order.sources)
         self.sources = Sources(tuple(name for name in dict.fromkeys(named) if name != around.our))
-        self._heads: dict[str, SignedHead] = {}
-        """What sources show, by their names."""
-        self._good: dict[str, SignedHead] = {}
-        """Those that are proven."""
+        self._heads = Heads(
+            self._package, self.sources, lambda source, why, false: self._drop(source, why, false=false)
+        )
         self._head_asks: Counter[str] = Counter()
         """How often each source was asked for it."""
-        self._unproven: dict[str, SignedHead] = {}
-        """Those that the publisher's key of today has not signed: of a former key, or forged."""
-        self._good_at: float | None = None
-        """When the first of them was."""
-        self._behind: str | None = None
-        """The sentence about a source that shows an older head than this node has seen."""
         self._head: SignedHead | None = None
         self._chain: Chain | None = None
         self._found: tuple[Release, bytes, bytes] | None = None
@@ -182,6 +177,8 @@ class Fetch:
         """Whether the chain is known to lead to the head that this node has seen before."""
         self._progress_at = 0.0
         """When anybody gave something last."""
+        self._asks_again_at: float | None = None
+        """When one more source is asked for the document that is wanted; None: none is under way."""
         self._asks_room = False
         self._has_room = False
         """Whether there is room for what is missing, as far as is known."""
@@ -234,10 +231,11 @@ class Fetch:
         if self.outcome is not None:
             return None
         times = [self._progress_at + PATIENCE_SECONDS]
-        if self.phase is FetchPhase.HEADS and self._good_at is not None:
-            times.append(self._good_at + GRACE_SECONDS)
-        elif (wakes := self.sources.next_at) is not None:
-            times.append(wakes)
+        if self.phase is FetchPhase.HEADS and self._heads.good_at is not None:
+            times.append(self._heads.good_at + GRACE_SECONDS)
+        else:
+            again = self._asks_again_at if self.phase is FetchPhase.DOCUMENTS else None
+            times += [each for each in (self.sources.next_at, again) if each is not None]
         return min(times)
 
     def on_timer(self, now: float) -> None:
@@ -290,7 +288,8 @@ class Fetch:
         self.sources.answered(source)
         match token:
             case HeadToken():
-                self._take_head_untrusted(source, bytes(told))
+                if self.phase is FetchPhase.HEADS:
+                    self._heads.take_untrusted(source, bytes(told))
             case DocumentToken(hash):
                 if document_hash(bytes(told)) != hash:
                     raise BadAnswer("sends another document than was published")
@@ -313,20 +312,10 @@ class Fetch:
             self._drop(source, error.text, false=False)
         elif isinstance(token, Piece):
             self._drop(source, "does not have all of the release", false=False)
-        elif isinstance(token, DocumentToken) and self._good.get(source.name) == self._head:
+        elif isinstance(token, DocumentToken) and self._heads.shows(source, self._head):
             self._drop(source, "shows a release that it does not have", false=False)
         else:
             self._drop(source, f"does not have {self._package}", false=False)
-
-    def _take_head_untrusted(self, source: ReleaseSource, data: bytes) -> None:
-        try:
-            signed = read_head_untrusted(data)
-        except BadRelease:
-            raise BadAnswer("sends a head that cannot be read") from None
-        if signed.head.package != self._package:
-            raise BadAnswer(f"sends the head of another package than {self._package}")
-        if self.phase is FetchPhase.HEADS:
-            self._heads[source.name] = signed
 
     def _take_document(self, document: bytes) -> None:
         """Take the document that the chain wants next."""
@@ -371,80 +360,17 @@ class Fetch:
 
     def _choose(self, now: float) -> None:
         """Choose the newest head, once all have shown theirs or have had their time."""
-        self._judge(now)
-        waits = self.sources.asked and (self._good_at is None or now < self._good_at + GRACE_SECONDS)
-        if waits:
+        heads = self._heads
+        heads.judge(self._around.key_of(self._publisher), self._around.seen(self._package), now)
+        if self.sources.asked and (heads.good_at is None or now < heads.good_at + GRACE_SECONDS):
             return
-        newest = max((each.head.number for each in self._good.values()), default=0)
-        for name, signed in self._unproven.items():
-            if signed.head.number > newest:  # otherwise it may have what is wanted, which is checked by hash
-                why = f"shows a head that {self._publisher} has not signed with the key that it has now"
-                self._drop(self.sources.all[name], why, false=self._knows_key)
-        if not self._good:
-            self._no_head()
+        chosen = heads.choose()
+        if not isinstance(chosen, SignedHead):
+            self._fail(*chosen)
             return
-        by_number: dict[int, tuple[str, SignedHead]] = {}
-        for name, signed in self._good.items():
-            other, first = by_number.setdefault(signed.head.number, (name, signed))
-            if first.head.document != signed.head.document:
-                self._fail(
-                    FAILED,
-                    f"{self._publisher} has signed two different releases of {self._package} with the number "
-                    f"{signed.head.number}: {other} shows one, and {name} the other. Ask its publisher which is meant.",
-                )
-                return
-        _, self._head = by_number[max(by_number)]
-        self._chain = Chain(self._head.head)
+        self._head = chosen
+        self._chain = Chain(chosen.head)
         self.phase, self._progress_at = FetchPhase.DOCUMENTS, now
-
-    @property
-    def _knows_key(self) -> bool:
-        """Whether the publisher has been spoken to, so that its name record here is not one from before a change."""
-        publisher = self.sources.all.get(self._publisher)
-        return publisher is None or not (publisher.away or publisher.asked)
-
-    def _judge(self, now: float) -> None:
-        """Check the heads that have come, as soon as the publisher's key is known."""
-        key, seen = self._around.key_of(self._publisher), self._around.seen(self._package)
-        for name, signed in [*self._heads.items()] if key is not None else ():
-            assert key is not None
-            source = self.sources.all[name]
-            del self._heads[name]
-            try:
-                check_head(signed, key, None if seen is None else seen.head)
-            except NotProven:
-                self._unproven[name] = signed
-            except Downgrade as error:
-                self._behind = str(error)
-                self._drop(source, f"shows release {signed.head.number}, which is behind", false=False)
-            except BadRelease as error:
-                self._behind = str(error)
-                self._drop(source, "shows another release with a number that this node has seen", false=True)
-            else:
-                self._good[name] = signed
-                self._good_at = now if self._good_at is None else self._good_at
-
-    def _no_head(self) -> None:
-        """End, since nobody shows a head that can be believed."""
-        away = any(each.away for each in self.sources.all.values())
-        if self._heads:
-            self._fail(
-                OFFLINE,
-                f"The name record of {self._publisher} is not known here, so nothing proves what it has published: "
-                "try again when its registrar can be reached.",
-            )
-        elif self._behind is not None and not away:
-            self._fail(FAILED, self._behind)
-        else:
-            kind = OFFLINE if away else NOT_FOUND
-            kind = FAILED if any(each.false for each in self.sources.all.values()) else kind
-            sentence = f"{self._package} cannot be fetched: {self.sources.summary()}"
-            if self._unproven and not self._knows_key:
-                sentence += (
-                    f"; but the name record of {self._publisher} that is known here may be from before a change of its "
-                    f"key: try again when {self._publisher} or its registrar can be reached"
-                )
-            self._fail(kind, f"{sentence}.")
 
     def _next_document(self, now: float) -> None:
         """Ask for the next document, or begin with the files."""
@@ -469,13 +395,15 @@ class Fetch:
 
     def _ask_for_document(self, wanted: bytes, now: float) -> None:
         token = DocumentToken(wanted)
-        if any(token in each.asked for each in self.sources.left):
+        asked = any(token in each.asked for each in self.sources.left)
+        if asked and self._asks_again_at is not None and now < self._asks_again_at:
             return
         if not self.sources.left:
             self._fail(FAILED, f"Nobody is left who has {self._package}: {self.sources.summary()}.")
             return
-        free = self.sources.free(now)
-        shows = [each for each in free if self._good.get(each.name) == self._head]
+        free = [each for each in self.sources.free(now) if token not in each.asked]
+        self._asks_again_at = now + DOCUMENT_PATIENCE_SECONDS if free else None
+        shows = [each for each in free if self._heads.shows(each, self._head)]
         for source in (shows or free)[:1]:
             source.asked.add(token)
             body = request_body(DocumentWanted(self._package, wanted, None))
@@ -489,7 +417,7 @@ class Fetch:
             self._end()
             return
         if (why := self._around.objection(release, hash)) is not None:
-            self._fail(FULL, why)
+            self._fail(*why)
             return
         root, place = self._around.place_of(release)
         here = self._around.files_here(self._package)

@@ -58,6 +58,8 @@ class Leftovers:
         what comes of it.
         """
         self.all: dict[str, Leftover] = {}
+        self.removing: set[str] = set()
+        """What is being removed now."""
         self._root = root
         self._do = do
 
@@ -85,6 +87,7 @@ class Leftovers:
         """Remove what is abandoned, and is not being fetched now; return the hashes."""
         old = [hash for hash, each in self.all.items() if unix - each.time > ABANDONED_SECONDS and hash not in busy]
         for hash in old:
+            self.removing.add(hash)
             folder = Location(self._root, (FETCHING, hash))
             self._do(RemoveFolder(folder, recursive=True), hash, LeftoverToken("remove", hash))
         return old
@@ -97,6 +100,7 @@ class Leftovers:
             case ("read", hash) if hash not in self.all:
                 self.all[hash] = _read_untrusted(outcome, unix)
             case ("remove", hash):
+                self.removing.discard(hash)
                 self.end(hash)
 
     def _listed(self, entries: list[tuple[str, FileType]], unix: float) -> None:

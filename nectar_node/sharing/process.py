@@ -30,6 +30,7 @@ from nectar_node.sharing.wire.limits import DEFAULT_QUOTA, MAX_FETCHES, SWEEP_SE
 from nectar_node.sharing.wire.messages import (
     BUSY,
     FAILED,
+    FULL,
     REFUSED,
     CancelOrder,
     FetchOrder,
@@ -103,7 +104,7 @@ class _Order:
     def place_of(self, release: Release) -> tuple[str, tuple[str, str]]:
         return self._process.root, (copy_name(release.digest, release.package), str(release.package))
 
-    def objection(self, release: Release, hash: bytes) -> str | None:
+    def objection(self, release: Release, hash: bytes) -> tuple[str, str] | None:
         return self._process.objection(release, hash)
 
     def ask(self, node: str, body: bytes, seconds: int, token: AskToken) -> None:
@@ -317,13 +318,16 @@ class ReleaseSharing(SystemProcess):
         if not order.jobs:
             self._orders.pop(order.fetch.order.id, None)
 
-    def objection(self, release: Release, hash: bytes) -> str | None:
-        """Return why no more bytes of releases are taken; None: they are."""
+    def objection(self, release: Release, hash: bytes) -> tuple[str, str] | None:
+        """Return why no more bytes of a release are taken, as the kind of the error and a sentence; None: they are."""
+        if hash.hex() in self._leftovers.removing:
+            what = f"What an earlier fetch has left of {release.package} {release.version}"
+            return BUSY, f"{what} is being removed, since it is a week old: try again."
         held = self.shelf.get(hash)
         used = self.shelf.bytes + self._leftovers.bytes(hash.hex())
         if (held is not None and held.folder is not None) or used + release.size <= self._quota:
             return None
-        return (
+        return FULL, (
             f"{release.package} {release.version} has {release.size} bytes, and of the {self._quota} that fetched "
             f"packages may have on this node {used} are used: uninstall some, or raise --releases-quota."
         )

@@ -14,6 +14,7 @@ from pathlib import Path
 from kernel.wasm.binary.debug_file import SUFFIX as DEBUG_SUFFIX
 from nectar_node.base import own_files
 from nectar_node.base.errors import BadFolder, NoTools
+from nectar_node.base.plain_files import open_plain
 from nectar_node.contract.config import user_cache
 
 MAX_KEPT_BYTES = 1 << 30
@@ -97,7 +98,9 @@ def fingerprint(sources: Iterable[Path], versions: str, without: Collection[Path
         for path in source_files(source):
             if path in without:
                 continue
-            name, content = path.relative_to(source.parent).as_posix().encode(), path.read_bytes()
+            name = path.relative_to(source.parent).as_posix().encode()
+            with open_plain(path) as file:
+                content = file.read()
             digest.update(b"%d %d\n" % (len(name), len(content)) + name + content)
     return digest.hexdigest()
 

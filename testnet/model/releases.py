@@ -7,10 +7,13 @@ from typing import Literal, Protocol, TypeAlias
 
 from kernel.contract.address import PackageId
 
-ReleaseLie: TypeAlias = Literal["alters", "cuts_off", "forges_document", "forges_head", "shows_old", "denies"]
+ReleaseLie: TypeAlias = Literal[
+    "alters", "cuts_off", "forges_document", "forges_head", "shows_old", "denies", "silent", "drips", "serves_half"
+]
 """How a node lies about a release: it changes a byte of each file, has half of each, serves another document in its
 place, shows a newer head that it has signed itself, shows an older head that the publisher has signed, or a head of a
-release that it does not have."""
+release that it does not have. Until it boots again it shows its head and answers nothing else, each request a second
+before it is too late, or two of them and refuses all others."""
 
 Files: TypeAlias = Mapping[str, bytes]
 """The files of a release, by path."""

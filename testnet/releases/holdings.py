@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import count
 from typing import Protocol
 
 from kernel.contract.address import PackageId
+from kernel.contract.message import Envelope
 from nectar_node.packages.contents import copy_name
 from nectar_node.releases.document import Release, ReleaseMetadata
 from nectar_node.releases.files import FileHasher, in_order
@@ -18,11 +20,18 @@ from nectar_node.releases.head import SignedHead, head_of, sign_head
 from nectar_node.releases.shelf import HeldRelease, Shelf
 from nectar_node.releases.versions import Version
 from nectar_node.sharing.parts import FETCHING, file_place
+from nectar_node.sharing.process import ReleaseSharing
+from nectar_node.sharing.wire.limits import PIECE_SECONDS
+from nectar_node.sharing.wire.messages import BUSY, HeadWanted, failure, read_request_untrusted
 from nectar_node.storage.operations import Location, Row
 from net.names.identity import Identity
 from testnet.model.releases import Files, LabReleases, ReleaseLie
 
 ABOUT = "A package of a simulated network."
+LATE_SECONDS = PIECE_SECONDS - 1.0
+"""Seconds until a node that drips answers."""
+SERVED = 2
+"""Requests that a node serves which refuses the others."""
 
 
 class HoldingDisk(Protocol):
@@ -50,9 +59,12 @@ class Holdings(LabReleases):
         time: Callable[[], float],
         history: dict[PackageId, list[SignedHead]],
         commit: Callable[[tuple[Row, ...]], bool],
+        process: ReleaseSharing,
+        later: Callable[[float, Callable[[], None]], None],
     ) -> None:
-        """`shelf` is what it serves, `time` its clock, in Unix seconds, and `history` all heads that publishers have
-        signed, the oldest first; `commit` makes rows of its store durable, or returns False.
+        """`process` serves what is on the `shelf`, `later` has something done after so many seconds; `time` is the
+        node's clock, in Unix seconds, and `history` all heads that publishers have signed, the oldest first;
+        `commit` makes rows of its store durable, or returns False.
         """
         self.shelf = shelf
         self._root = f"{name}/packages"
@@ -61,6 +73,8 @@ class Holdings(LabReleases):
         self._time = time
         self._history = history
         self._commit = commit
+        self._process = process
+        self._later = later
 
     def publish(self, package: PackageId, version: str, files: Files) -> bytes | None:
         return self._serve(self._following(package, version, files), files, self)
@@ -150,7 +164,27 @@ class Holdings(LabReleases):
                 self.shelf._heads[package] = older
             case "denies":
                 self.shelf._held.clear()
+            case "silent" | "drips" | "serves_half":
+                self._serve_badly(how)
         return True
+
+    def _serve_badly(self, how: ReleaseLie) -> None:
+        """Show what is true, and keep others waiting for more."""
+        process, served = self._process, count(1)
+        receive = process.receive
+
+        def lies(envelope: Envelope, now: float) -> None:
+            ours = envelope.source.node == process.our
+            if ours or isinstance(read_request_untrusted(envelope.message.body), HeadWanted):
+                receive(envelope, now)
+            elif how == "drips":
+                self._later(LATE_SECONDS, lambda: receive(envelope, now + LATE_SECONDS))
+            elif how == "serves_half" and next(served) <= SERVED:
+                receive(envelope, now)
+            elif how == "serves_half":
+                process._answer(envelope, failure(BUSY, "has had enough of this node"), None)
+
+        process.receive = lies  # type: ignore[method-assign]
 
     def _spoil(self, held: HeldRelease, path: str, how: ReleaseLie) -> None:
         assert held.folder is not None

@@ -2,8 +2,9 @@
 the publisher has not published, nobody goes back, and when all is well everybody gets the newest.
 
 Mirrors alter what they have, have half of it, serve other documents, show heads that they have signed themselves or old
-ones, and say that they have what they have not. The publisher changes its key, and in some plans signs two releases
-with one number. Whoever has seen one of these takes the other no more.
+ones, and say that they have what they have not; or they never answer, answer as late as they can, or refuse to go on in
+the middle. The publisher changes its key, and in some plans signs two releases with one number. Whoever has seen one of
+these takes the other no more.
 """
 
 from __future__ import annotations
@@ -29,9 +30,14 @@ NEWEST_SECONDS = 300.0
 MAX_PUBLISHED, MAX_FETCHES, MAX_LIES = 4, 10, 4
 LARGE_BYTES = 2_200_000
 """Of a file of several pieces."""
+WAITED_SECONDS = 60.0
+"""Seconds in which a fetch ends that ends well when all is well, whoever keeps the node waiting: the publisher has all.
+"""
 _RETRY = 2.0
-_LIES: tuple[ReleaseLie, ...] = (*get_args(ReleaseLie), "alters", "alters")
-"""Those that are drawn; what matters most is drawn most often."""
+_WAITS: tuple[ReleaseLie, ...] = ("silent", "drips", "serves_half")
+"""Lies that keep others waiting, and say nothing that is false."""
+_LIES: tuple[ReleaseLie, ...] = (*(each for each in get_args(ReleaseLie) if each not in _WAITS), "alters", "alters")
+"""The others that are drawn; what matters most is drawn most often."""
 _TWO = "two different releases"
 """In the sentence about a publisher that lies."""
 
@@ -190,6 +196,7 @@ class _Story:
         sources = [] if self.false else [each for each in self.plan.nodes[1:] if each != node]
         limit = self.lab.now + NEWEST_SECONDS
         while True:
+            began = self.lab.now
             look = self._fetch(node, None, sources)
             self.lab.wait(ended([look.request]), PATIENCE + 10.0, f"what {node} fetches in the end")
             self._notice()
@@ -201,6 +208,8 @@ class _Story:
                     return
             elif told is not None:
                 require(told["release"] == self.newest.hex(), f"{node} gets {told['version']}, which is not the newest")
+                took = self.lab.now - began
+                require(took <= WAITED_SECONDS, f"{node} waits {took:.0f} s for what its publisher has")
                 return
             require(self.lab.now < limit, f"{node} does not get the newest release when all is well: {body}")
             self.lab.rest(_RETRY)
@@ -228,6 +237,9 @@ def _options(names: Sequence[str], chance: Random) -> Options:
         events.append([at(), "rotate"])
     elif chance.random() < 0.2:
         events.append([at(), "fork", chance.choice(others)])
+    for _ in range(chance.choice((0, 1, 2))):
+        mirror, begins = chance.choice(others[:-1]), at()
+        events += [[begins, "fetch", mirror, None, []], [begins + 1.0, "lie", mirror, chance.choice(_WAITS)]]
     events.sort(key=lambda event: event[0])
     return {"events": events}
 

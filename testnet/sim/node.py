@@ -260,7 +260,10 @@ class SimNode(Wired):
             if kept.started and id not in named:
                 packages.append(self.disk.packages[kept.folder])
         reached = None if spec.routers else Endpoint(self.host, PORT)
-        self.core.boot(Boot(tuple(packages), spec.registers and spec.name != REGISTRAR, reached), self._simulation.now)
+        trials = ((id, kept.trial) for id, kept in self._kept.packages.items() if kept.trial is not None)
+        before = {id: self.disk.packages[trial.folder] for id, trial in trials}
+        registers = spec.registers and spec.name != REGISTRAR
+        self.core.boot(Boot(tuple(packages), registers, reached, before), self._simulation.now)
         if remotes := self._simulation.backup_remotes(self.host):
             self.core.set_remotes(remotes, self._simulation.now)
         self.go_on()

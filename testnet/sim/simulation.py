@@ -448,6 +448,14 @@ class Simulation(NodeContext, Lab):
 
     def releases(self, node: str) -> Holdings:
         at = self.nodes[node]
+
+        def later(seconds: float, what: Callable[[], None]) -> None:
+            def happens() -> None:
+                what()
+                at.go_on()
+
+            self.at(seconds, lambda: at.happens(happens))
+
         return Holdings(
             node,
             at.disk,
@@ -456,6 +464,8 @@ class Simulation(NodeContext, Lab):
             lambda: self.wall_clock(node),
             self._signed_heads,
             lambda rows: at.disk.perform(Commit(store_file(node), rows)) is None,
+            at.core._sharing,
+            later,
         )
 
     def rotate_key(self, node: str) -> None:

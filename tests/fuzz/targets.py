@@ -120,7 +120,7 @@ from net.session.inbox import Inbox
 from net.session.outbox import Outbox
 from net.session.sealing import Opener, Sealer
 from tests.cheap_keys import CHEAP
-from tests.fuzz import described, http_doors, http_server_doors
+from tests.fuzz import described, http_doors, http_server_doors, releases
 from tests.fuzz.attack import SEEDS, attack
 from tests.fuzz.siege import siege
 from tests.kernel.wasm.component_texts import TWO_MEMORIES, wat
@@ -617,6 +617,8 @@ TARGETS: dict[str, Target] = {
     "component": Target(component, ((GUESTS / "native.wasm").read_bytes(), wat(TWO_MEMORIES))),
     "release": Target(release, CHESS_DOCUMENTS),
     "release messages": Target(release_messages, _RELEASE_MESSAGES),
+    "release fetch": Target(releases.fetch, releases.FETCH_SEEDS),
+    "release proof": Target(releases.proof, releases.PROOF_SEEDS),
     "package head": Target(package_head, (CHESS_HEAD.encode(),)),
     "hello": Target(hello, ("hi \x1b[31m é漢".encode(), b"\xff" * 40)),
 }

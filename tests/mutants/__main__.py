@@ -1,8 +1,9 @@
-"""`python -m tests.mutants`: break the implementation in every way of the table, and see that something notices each.
+"""`python -m tests.mutants [NAME ...]`: break the implementation in every way of the table, or in those that are named,
+and see that something notices each.
 
-First the scenarios have to pass all those seeds on the sources as they are. ONLY=name in the environment, or several
-with commas between, breaks it in those ways alone. Exit code 1 if a mutant survives, its text is not in the sources any
-more, or a scenario fails without any mutant.
+First the scenarios have to pass all those seeds on the sources as they are. Names may stand in the environment, too:
+ONLY=name, or several with commas between. Exit code 1 if a mutant survives, its text is not in the sources any more, or
+a scenario fails without any mutant; 2 if a name is no mutant's.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from rich.console import Console
 from rich.markup import escape
@@ -34,13 +36,14 @@ class Verdict:
     words: str
 
 
-def chosen(only: str) -> list[Mutant]:
+def chosen(names: Collection[str]) -> list[Mutant]:
     """All mutants, or those named; raises ValueError for a name that is none."""
-    names = [name for name in only.split(",") if name]
-    unknown = sorted(set(names) - {mutant.name for mutant in MUTANTS})
+    known = {mutant.name for mutant in MUTANTS}
+    unknown = sorted(set(names) - known)
     if unknown:
-        known = ", ".join(mutant.name for mutant in MUTANTS)
-        raise ValueError(f"There is no mutant {unknown[0]!r}. There are: {known}.")
+        close = get_close_matches(unknown[0], known, n=1)
+        hint = f"do you mean {close[0]}?" if close else "their names are in tests/mutants/in_*.py."
+        raise ValueError(f"There is no mutant {unknown[0]!r}: {hint}")
     return [mutant for mutant in MUTANTS if mutant.name in names or not names]
 
 
@@ -88,11 +91,11 @@ def _of_unbroken(scenario: str, seeds: int, finding: Finding) -> str:
     return f"{scenario} passes {seeds} seeds"
 
 
-def main(only: str) -> int:
+def main(names: Collection[str]) -> int:
     """The exit code."""
     console = Console()
     try:
-        mutants = chosen(only)
+        mutants = chosen(names)
     except ValueError as error:
         console.print(escape(str(error)))
         return 2
@@ -122,4 +125,4 @@ def _table(mutants: Sequence[Mutant], verdicts: Sequence[Verdict]) -> Table:
 
 
 if __name__ == "__main__":
-    sys.exit(main(os.environ.get("ONLY", "")))
+    sys.exit(main([*sys.argv[1:], *filter(None, os.environ.get("ONLY", "").split(","))]))

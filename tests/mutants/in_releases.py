@@ -7,6 +7,7 @@ from tests.mutants.mutant import Mutant
 _TESTS = "tests/testnet/sim/test_releases.py::"
 _ATTACKS = "tests/testnet/sim/test_releases_attacks.py::"
 _INSTALLS = "tests/nectar_node/cli/test_install_attacks.py::"
+_UPGRADES = "tests/nectar_node/core/test_upgrades.py::"
 
 RELEASES = (
     Mutant(
@@ -52,7 +53,7 @@ RELEASES = (
     Mutant(
         "two-heads-of-one-number-are-one",
         "Of two releases that a publisher has signed with one number, a node takes the one that comes first.",
-        "nectar_node/sharing/fetch.py",
+        "nectar_node/sharing/heads.py",
         "            if first.head.document != signed.head.document:\n",
         "            if first.head.number != signed.head.number:\n",
         _TESTS + "test_two_releases_with_one_number_are_told_and_whoever_has_seen_one_takes_no_other",
@@ -98,6 +99,22 @@ RELEASES = (
         _ATTACKS + "test_mirrors_that_never_answer_hold_up_nobody",
     ),
     Mutant(
+        "a-mirror-sits-on-a-document",
+        "A document that a mirror is asked for, which never sends it, is asked of nobody else.",
+        "nectar_node/sharing/fetch.py",
+        "        self._asks_again_at = now + DOCUMENT_PATIENCE_SECONDS if free else None\n",
+        "        self._asks_again_at = now + 1e9 if free else None\n",
+        "releases",
+    ),
+    Mutant(
+        "a-mirror-drips-and-all-wait",
+        "A piece that a mirror is asked for, which sends it as late as it can, is asked of nobody else.",
+        "nectar_node/sharing/pieces.py",
+        "            others = [each for each, asked in self._asked.items() if source not in asked]\n",
+        "            others: list[Piece] = []\n",
+        "releases",
+    ),
+    Mutant(
         "a-mirror-forgets-the-way",
         "A node keeps an older release without the documents that lead others to it.",
         "nectar_node/sharing/process.py",
@@ -136,6 +153,38 @@ RELEASES = (
         "Decision(decided.origin) if decided is not None and known_origin else None)\n",
         "None)\n",
         _INSTALLS + "test_what_an_uninstalled_package_has_left_goes_to_no_other_of_its_name_unasked",
+    ),
+    Mutant(
+        "a-trial-ends-with-the-node",
+        "A version that was on trial when the node died is on none after the boot.",
+        "nectar_node/packages/installer.py",
+        "        self._trials[package] = trial\n",
+        "        pass\n",
+        _UPGRADES + "test_g26_a_version_on_trial_when_the_node_dies_is_on_trial_again_after_the_boot",
+    ),
+    Mutant(
+        "a-trial-lasts-for-ever",
+        "A version whose trial is over is on trial again after each boot.",
+        "nectar_node/packages/installer.py",
+        "            self._kept[package] = kept._replace(trial=None)\n",
+        "            self._kept[package] = kept\n",
+        _UPGRADES + "test_a_version_whose_trial_is_over_is_on_none_after_a_boot",
+    ),
+    Mutant(
+        "any-files-are-gone-back-to",
+        "A node goes back to files that are not those that were installed.",
+        "nectar_node/control/releases.py",
+        "        check_digest(read, former.digest)\n",
+        "",
+        _INSTALLS + "test_a_version_whose_files_somebody_has_changed_is_not_gone_back_to",
+    ),
+    Mutant(
+        "a-sweep-takes-a-fetch-along",
+        "A fetch begins in the folder that is just being removed.",
+        "nectar_node/sharing/leftovers.py",
+        "            self.removing.add(hash)\n",
+        "",
+        _ATTACKS + "test_what_is_swept_away_is_taken_from_no_fetch_that_begins_just_then",
     ),
     Mutant(
         "a-release-asks-for-more-than-it-says",

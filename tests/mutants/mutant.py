@@ -14,7 +14,7 @@ class Mutant:
     """One promise, broken."""
 
     name: str
-    """For ONLY=… and the table."""
+    """For the command line and the table."""
     breaks: str
     """One sentence: what a node does now."""
     file: str

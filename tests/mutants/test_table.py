@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from testnet.scenarios import SCENARIOS
-from tests.mutants.__main__ import chosen, seeds_of
+from tests.mutants.__main__ import chosen, main, seeds_of
 from tests.mutants.mutant import Mutant, PatternLost
 from tests.mutants.table import MUTANTS
 from tests.mutants.workshop import ROOMS, ROOT, copied
@@ -69,10 +69,15 @@ def test_the_sources_themselves_stay_as_they_are() -> None:
 
 def test_only_those_that_are_named_are_tried() -> None:
     first, second = MUTANTS[0], MUTANTS[-1]
-    assert chosen(f"{first.name},{second.name}") == [first, second]
-    assert chosen("") == list(MUTANTS)
-    with pytest.raises(ValueError, match=rf"There is no mutant 'drop-all'. There are: {first.name}, "):
-        chosen("drop-all")
+    assert chosen([second.name, first.name]) == [first, second]
+    assert chosen([]) == list(MUTANTS)
+
+
+def test_a_name_that_is_none_is_told_in_one_sentence_with_the_one_that_is_meant(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main([MUTANTS[0].name, "a-chain-may-frok"]) == 2
+    assert capsys.readouterr().out == "There is no mutant 'a-chain-may-frok': do you mean a-chain-may-fork?\n"
 
 
 def test_every_seed_that_a_mutant_may_need_has_to_pass_without_one() -> None:

@@ -54,7 +54,7 @@ def find(source: str, place: LocalNetwork, node: str, client: ControlClient, sou
     path = path if path.exists() else find_shipped(source) or path
     if unpacking.is_single_file(path):
         raise BadInput(f"{path} is a single .wasm file: `nectar start` runs it; a package has a manifest.json.")
-    prepared = unpacking.prepare(path, place.node(node).path)
+    prepared = unpacking.prepare(path, place.node(node).path, apart=True)
     return FoundPackage(prepared, None if path.is_dir() else str(path.resolve()), str(path))
 
 

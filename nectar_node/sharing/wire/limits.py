@@ -52,6 +52,10 @@ GRACE_SECONDS = 3.0
 """Seconds that others have to show a newer head, once a good one is there."""
 DOCUMENT_SECONDS = 120
 """Seconds for a source to send a document: 4 MiB at 35 KB/s."""
+DOCUMENT_PATIENCE_SECONDS = 5.0
+"""Seconds after which one more source is asked for a document that has not come: those that show a head and then say
+nothing, or next to nothing, hold up nobody. A document has a few KB; one of 4 MiB may come twice.
+"""
 PIECE_SECONDS = 120
 """Seconds for a source to send a piece: eight of a MiB under way, at 70 KB/s."""
 PAUSES = (0.2, 1.0, 3.0, 5.0, 10.0)

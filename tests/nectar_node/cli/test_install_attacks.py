@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +24,7 @@ from tests.conformance.lab import PROBE
 from tests.conformance.steps import GET_STATE, SPIN, TRAP, respond, script, set_state, spawn, wait_for
 from tests.kernel.wasm.guests import wat
 from tests.nectar_node.cli.published import Publisher, package
-from tests.nectar_node.cli.real_node import RealNode, real_node
+from tests.nectar_node.cli.real_node import RealNode, real_node, zipped
 from tests.nectar_node.cli.test_install import asking, copies, listed
 from tests.net.world import identity_of
 
@@ -167,6 +171,16 @@ def test_a_version_that_fails_after_the_answer_is_told_where_versions_are_shown(
     assert node.nectar("list").err == ""
 
 
+def test_a_version_that_is_only_tried_and_fails_after_the_answer_gives_way_to_the_one_before(
+    node: RealNode, tmp_path: Path
+) -> None:
+    node.does("start", zipped(probes(tmp_path / "1", "1.0.0")))
+    node.does("start", zipped(probes(tmp_path / "2", "1.1.0")), "--replace")
+    with LocalNetwork(node.network).connect("a.nec") as client:
+        client.request("message", target="our@a:box:local", body=script(TRAP).decode(), timeout=60)
+    assert tell(node, "a:box:local", respond("here")) == "here"
+
+
 def test_g23_an_upgrade_waits_for_no_child_that_computes(node: RealNode, tmp_path: Path) -> None:
     node.does("install", probes(tmp_path / "1", "1.0.0"))
     tell(node, "a:box:local", spawn("child"), respond())
@@ -273,3 +287,70 @@ def test_a_package_that_every_boot_starts_is_said_to_come_back(node: RealNode, t
     ended = node.nectar("uninstall", "box")
     assert ended.code == 0
     assert "comes back at the next boot" in ended.err
+
+
+# --- at once --------------------------------------------------------------------------------------------------------
+
+
+def at_once(node: RealNode, *commands: tuple[str | Path, ...]) -> list[str]:
+    """What commands print that succeed at the same time."""
+
+    def run(words: tuple[str | Path, ...]) -> str:
+        command = [sys.executable, "-m", "nectar_node", *map(str, words), *node.where]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done
+        return done.stdout
+
+    with ThreadPoolExecutor(len(commands)) as pool:
+        return list(pool.map(run, commands))
+
+
+@pytest.mark.parametrize("kind", [pytest.param("folder", marks=pytest.mark.long), "zip"])
+def test_installs_of_one_package_at_once_all_succeed_and_leave_one_copy(
+    node: RealNode, tmp_path: Path, kind: str
+) -> None:
+    folder = package(tmp_path / "go", "go:local", "1.0.0")
+    source = folder if kind == "folder" else zipped(folder)
+    at_once(node, *[("install", source, "--replace")] * 3)
+    assert listed(node) == [["go:local", "1.0.0", "local"]]
+    assert len(copies(node)) == 1
+    assert node.running() == {"echo:go:local"}
+
+
+@pytest.mark.long
+def test_a_start_while_the_same_package_is_installed_leaves_both_whole(node: RealNode, tmp_path: Path) -> None:
+    first, second = (package(tmp_path / name / "go", "go:local", name) for name in ("1.0.0", "1.1.0"))
+    node.does("install", first)
+    at_once(node, ("install", second, "--replace"), ("start", first, "--replace"))
+    assert node.running() == {"echo:go:local"}
+    running = node.core.packages[PackageId("go", "local")]
+    assert (running.folder / "version").read_text() in ("1.0.0", "1.1.0")
+    node.does("install", second, "--replace")
+    assert listed(node) == [["go:local", "1.1.0", "local"]]
+    node.does("rollback", "go")
+    assert listed(node) == [["go:local", "1.0.0", "local"]]
+
+
+def test_a_version_whose_files_somebody_has_changed_is_not_gone_back_to(node: RealNode, tmp_path: Path) -> None:
+    for version in ("1.0.0", "1.1.0"):
+        node.does("install", package(tmp_path / version, "go:local", version), "--replace")
+    before, _ = node.core.installed.of(PackageId("go", "local"))
+    (Path(before.folder) / "echo.wasm").write_bytes(TRAPS)
+    sentence = node.fails("rollback", "go")
+    assert sentence == f"The files in {before.folder} are not those that were installed: somebody has changed them.\n"
+    assert listed(node) == [["go:local", "1.1.0", "local"]]
+
+
+def test_a_disk_that_fills_in_the_middle_of_an_install_leaves_nothing_of_it(node: RealNode, tmp_path: Path) -> None:
+    folder = package(tmp_path / "go", "go:local", "1.0.0")
+    (folder / "large").write_bytes(bytes(4 << 20))
+    source, most = zipped(folder), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, most[1]))  # a write beyond that fails, as on a full disk
+    try:
+        copied, unpacked = node.fails("install", folder), node.fails("install", source)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+    assert f"{folder} cannot be copied to " in copied
+    assert f"{source} cannot be unpacked: File too large." in unpacked
+    assert copies(node) == set()
+    node.does("install", folder)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from nectar_node.control import packages
 from tests.kernel.wasm.guests import wat
 from tests.nectar_node.cli.real_node import NODE, PACKAGES, RealNode, copy_package, zipped
+from tests.waiting import until
 
 ECHO = PACKAGES / "echo" / "pkg" / "echo.wasm"
 DECODER = PACKAGES / "crash_isolation" / "pkg" / "decoder.wasm"
@@ -65,14 +67,16 @@ def test_a_package_is_a_folder_or_a_zip(node: RealNode, tmp_path: Path, form: st
 
 
 def test_a_package_that_is_started_again_takes_the_place_of_itself_and_its_old_copy_goes(
-    node: RealNode, tmp_path: Path
+    node: RealNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(packages, "DISCARDED_SECONDS", 0.05)
     for content in (b"1", b"2"):
         with zipfile.ZipFile(tmp_path / "box.zip", "w") as archive:
             archive.write(ECHO, "echo.wasm")
             archive.writestr("manifest.json", '[{"process_name": "e", "process_wasm_path": "/echo.wasm"}]')
             archive.writestr("content", content)
         node.does("start", tmp_path / "box.zip")
+    until(lambda: len(list((node.folder.path / "packages").iterdir())) == 1)  # the trial of the new one is over
     (copy,) = (node.folder.path / "packages").iterdir()
     assert (copy / "box" / "content").read_bytes() == b"2"
     assert node.running() == {"hello:hello:sys", "e:box:local"}

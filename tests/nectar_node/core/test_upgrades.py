@@ -9,9 +9,11 @@ import pytest
 
 from kernel.contract.address import Address, PackageId
 from kernel.contract.guest import Arrival, Failure
+from kernel.contract.limits import MAX_INBOX_MESSAGES
 from kernel.contract.message import Reason, Request
 from kernel.wasm.engine import Engine
 from nectar_node.contract.actions import LoadCode
+from nectar_node.packages.decisions import Decision
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.trial import TRIAL_SECONDS, Trial
 from nectar_node.releases.installed import InstalledVersion
@@ -48,10 +50,23 @@ def install(lab: SimLab, number: int, *processes: str, trial: bool = False) -> T
     before, trying = core.packages.get(PROBES), None
     if trial:
         assert before is not None
-        trying = Trial(before, object(), lambda: core.installed.go_back(PROBES))
+        decided = core.decisions.of(PROBES)
+        trying = Trial(before, object(), lambda: core.installed.go_back(PROBES), decided)
     core.install(package, None, lab.now, note=lambda: noted(lab, package, number), trial=trying)
     lab.our.go_on()
     return trying
+
+
+def granted(lab: SimLab, number: int) -> Decision:
+    """What the user of the node decides about a version."""
+    lab.our.core.decide(PROBES, Decision(str(number)), lab.now)
+    lab.our.go_on()
+    return Decision(str(number))
+
+
+def wait_for_second(lab: SimLab) -> None:
+    """Let time pass until the second version runs, and that is durable."""
+    lab.wait(lambda: len(versions(lab.our)) == 2 and lab.our.core.kept)
 
 
 def versions(node: SimNode) -> list[str]:
@@ -88,6 +103,30 @@ def test_g5_requests_that_wait_when_the_new_version_starts_are_answered_by_it(la
     assert isinstance(taken, Failure)
     assert taken.error.reason is Reason.PROCESS_ENDED
     assert [each.message.body for each in waiting if isinstance(each, Arrival)] == [b"answered"] * (REQUESTS - 1)
+    assert core.packages[PROBES].digest == package.digest
+
+
+@pytest.mark.long
+def test_g5_a_full_mailbox_goes_to_the_new_version_and_what_finds_no_room_has_an_outcome_too(lab: SimLab) -> None:
+    install(lab, 1, "a")
+    lab.rest()
+    core, package = lab.our.core, version(lab, 2, "a")
+    core.install(package, "token", lab.now)
+    (load,) = (each for each in core.settle(lab.now) if isinstance(each, LoadCode))
+    core._out.clear()
+    asked = [object() for _ in range(MAX_INBOX_MESSAGES + REQUESTS)]
+    for token in asked:
+        core.inject(
+            Address.parse(f"our@a:{PACKAGE}"), Request(False, 30, script(respond("here"))), None, token, lab.now
+        )
+    program = core.kernel.processes[package.processes[0]].launch.program
+    core.code_loaded(load, program, lab.now)
+    lab.our.go_on()
+    lab.rest(60)
+    outcomes = [lab.our.answer(token) for token in asked]
+    assert None not in outcomes
+    answered = sum(isinstance(each, Arrival) for each in outcomes)
+    assert answered >= MAX_INBOX_MESSAGES - 1, answered
     assert core.packages[PROBES].digest == package.digest
 
 
@@ -137,6 +176,52 @@ def test_a_child_that_traps_does_not_make_its_version_fail(lab: SimLab) -> None:
     lab.rest()
     assert trial is not None
     assert (trial.failed, versions(lab.our)) == (None, ["1.0.0", "2.0.0"])
+
+
+@pytest.mark.parametrize("power", [False, True])
+@pytest.mark.parametrize("after", [0, 4])
+def test_g26_a_version_on_trial_when_the_node_dies_is_on_trial_again_after_the_boot(
+    lab: SimLab, power: bool, after: int
+) -> None:
+    before = granted(lab, 1)
+    install(lab, 1, "a")
+    lab.rest()
+    install(lab, 2, "a", trial=True)
+    granted(lab, 2)
+    wait_for_second(lab)
+    lab.until(lab.now + after)
+    lab.reboot(power=power)
+    assert runs(lab.our) == "2.0.0"
+    SimProbe(lab, lab.our, "a").begin(TRAP)
+    lab.rest()
+    assert (versions(lab.our), runs(lab.our)) == (["1.0.0"], "1.0.0")
+    assert lab.our.core.decisions.of(PROBES) == before
+    assert SimProbe(lab, lab.our, "a").ask(respond("here")).body == "here"
+    lab.reboot(power=power)
+    assert (versions(lab.our), runs(lab.our)) == (["1.0.0"], "1.0.0")
+
+
+def test_a_version_whose_trial_is_over_is_on_none_after_a_boot(lab: SimLab) -> None:
+    install(lab, 1, "a")
+    lab.rest()
+    install(lab, 2, "a", trial=True)
+    lab.until(lab.now + int(TRIAL_SECONDS) + 1)
+    lab.reboot()
+    SimProbe(lab, lab.our, "a").begin(TRAP)
+    lab.rest()
+    assert (versions(lab.our), runs(lab.our)) == (["1.0.0", "2.0.0"], "2.0.0")
+
+
+def test_a_trial_that_a_boot_has_begun_again_is_over_after_as_long_as_any(lab: SimLab) -> None:
+    install(lab, 1, "a")
+    lab.rest()
+    install(lab, 2, "a", trial=True)
+    wait_for_second(lab)
+    lab.reboot()
+    lab.until(lab.now + int(TRIAL_SECONDS) + 1)
+    SimProbe(lab, lab.our, "a").begin(TRAP)
+    lab.rest()
+    assert (versions(lab.our), runs(lab.our)) == (["1.0.0", "2.0.0"], "2.0.0")
 
 
 # --- crashes --------------------------------------------------------------------------------------------------------

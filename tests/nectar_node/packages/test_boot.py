@@ -47,8 +47,10 @@ class Booting:
     def __post_init__(self) -> None:
         ids = count()
         kernel = Kernel(OUR, lambda: next(ids), [])
-        self.installer = Installer(OUR, kernel, lambda _: None, self.asked.append, lambda *_: None, lambda _: None, {})
         self.timers: Timers[object] = Timers()
+        self.installer = Installer(
+            OUR, kernel, lambda _: None, self.asked.append, lambda *_: None, lambda _: None, {}, self.timers
+        )
         self.start_up = StartUp(OUR, "code", self.installer, lambda _: None, self.asked.append, self.timers)
 
     def begin(self, *packages: Package, registers: bool) -> None:
