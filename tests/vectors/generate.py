@@ -131,11 +131,10 @@ def records() -> list[Json]:
     ]
 
 
-def _times() -> tuple[int, ...]:
+def _times() -> tuple[int, int, int]:
     """What a record has behind its sequence number: as in `record_of`."""
     record = record_of(DIALER).record
-    fields = [getattr(record, name) for name in NameRecord.__dataclass_fields__]
-    return tuple(fields[5:8])
+    return record.sequence, record.issued_at, record.expires_at
 
 
 def _record(what: str, owner: Identity, signed: SignedRecord) -> Json:
