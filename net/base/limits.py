@@ -47,10 +47,10 @@ MAX_RECORD_BYTES = 65535
 TAG_BYTES = 16
 """The authentication tag, of both ciphers."""
 RECORDS_PER_KEY = 1 << 22
-"""Records of one direction that are encrypted with one key of AES-GCM. A record is at most 4,095 blocks of 16 bytes, and
+"""Records of one direction that are encrypted with one key of AES-GCM. A record is at most 4,095 blocks of 16 bytes and
 one for its tag, so a key encrypts at most 2^34 blocks (256 GiB). The chance to tell what is encrypted from random bytes
-is then below 2^-60: it grows with the square of the blocks, over 2^129. TLS 1.3 goes to 2^34.5 blocks (RFC 8446, section
-5.5), QUIC to 2^35 (RFC 9001, appendix B.1)."""
+is then below 2^-60: it grows with the square of the blocks, over 2^129. TLS 1.3 goes to 2^34.5 blocks (RFC 8446,
+section 5.5), QUIC to 2^35 (RFC 9001, appendix B.1)."""
 MAX_PLAINTEXT_BYTES = MAX_RECORD_BYTES - TAG_BYTES
 """What fits into one record."""
 MAX_HANDSHAKE_BYTES = 8192
