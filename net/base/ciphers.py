@@ -47,6 +47,12 @@ LISTED = {Cipher.AES_GCM.value: Cipher.AES_GCM}
 """What a name record may list, by the text in it."""
 
 
+def listed(name: str) -> tuple[Cipher, ...]:
+    """Return what a record lists whose node is told to use the cipher of that name, or would rather; raises KeyError for
+    a name that is none."""
+    return () if name == ALWAYS.value else (LISTED[name],)
+
+
 def choose(one: Iterable[Cipher], other: Iterable[Cipher]) -> Cipher:
     """Return the cipher that two nodes use, by what their records list; the same for both sides."""
     return Cipher.AES_GCM if Cipher.AES_GCM in one and Cipher.AES_GCM in other else ALWAYS

@@ -147,8 +147,15 @@ class Resolver:
         known = directory.find(identity.name)
         self._shown_epoch = known.epoch if known is not None else 0
         """The highest epoch that peers have been shown."""
-        self.own_record: bytes | None = directory.signed(identity.name)
+        self.own_record: bytes | None = self._kept_record(known)
         """This node's record to show in handshakes: granted if possible, otherwise signed by itself alone."""
+
+    def _kept_record(self, known: NameRecord | None) -> bytes | None:
+        """Return the record of an earlier boot, signed anew by this node alone if it lists now something else: those
+        who meet the node before it is registered again see by it which cipher to choose."""
+        if known is None or known.ciphers == self._ciphers or known.public_key != self._identity.public_key:
+            return self._directory.signed(self._identity.name)
+        return sign_record(replace(known, ciphers=self._ciphers), self._identity).encode()
 
     def introduction(self) -> bytes | None:
         """Return the record to show to the registrar, of this node alone as long as there is no granted one: without

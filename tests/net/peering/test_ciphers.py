@@ -169,12 +169,13 @@ def test_a_node_on_another_machine_registers_what_that_lists() -> None:
     assert registered(ann) == ()
 
 
-def test_a_network_of_a_static_file_uses_chacha20_poly1305() -> None:
+def test_in_a_network_of_a_static_file_nodes_go_by_what_they_show_each_other() -> None:
+    """The file is signed where nobody knows what is fast on their machines."""
     world = World()
     ann, _ = (world.add(each, static_directory(ANN, BOB), NetworkConfig(ciphers=AES)) for each in (ANN, BOB))
     world.send(ann, BOB.name, b"hello")
     world.settle()
-    assert ciphers_of(ann)[BOB.name] == BY_CHACHA
+    assert ciphers_of(ann)[BOB.name] == BY_AES
 
 
 @pytest.mark.parametrize("stale", ["router", "peer"])
@@ -195,3 +196,20 @@ def test_through_a_router_both_sessions_have_their_own_cipher(stale: str) -> Non
     assert bob.headers() == [b"hello"]
     assert ciphers_of(ann)[BOB.name] == BY_AES
     assert ciphers_of(bob) == {ANN.name: BY_AES, ROD.name: BY_AES, REGISTRAR.name: BY_CHACHA}
+
+
+def test_a_node_shows_what_it_lists_before_it_is_registered_again() -> None:
+    """Others meet it as soon as it is back, perhaps before the registrar has granted its new record."""
+    world, registrar, _ = joined()
+    ann, bob = join(world, ANN, ciphers=AES), join(world, BOB, ciphers=AES)
+    world.settle()
+    world.send(ann, BOB.name, b"hello")
+    world.settle()
+    kept = stored(bob)
+    world.crash(bob)
+    world.crash(registrar)
+    bob = world.add(BOB, RegistrarDirectory(GENESIS, kept), NetworkConfig(ciphers=()))
+    world.send(ann, BOB.name, b"again")
+    world.run(1.0)
+    assert bob.headers() == [b"again"]
+    assert ciphers_of(ann)[BOB.name] == BY_CHACHA
