@@ -48,8 +48,8 @@ LISTED = {Cipher.AES_GCM.value: Cipher.AES_GCM}
 
 
 def listed(name: str) -> tuple[Cipher, ...]:
-    """Return what a record lists whose node is told to use the cipher of that name, or would rather; raises KeyError for
-    a name that is none."""
+    """Return what the record of a node lists that is to use the cipher of that name; raises KeyError for a name that is
+    none."""
     return () if name == ALWAYS.value else (LISTED[name],)
 
 
