@@ -36,14 +36,13 @@ class Bench:
         self.entropy = entropy_of(f"independent {name}")
         self.aes = aes
         records = [record_of(each) for each in (identity_of(OURS), identity_of(name))]
+        ciphers = (CryptoCipher.AES_GCM,) if aes else ()
         if aes:
-            records = [
-                sign_record(replace(each.record, ciphers=(CryptoCipher.AES_GCM,)), identity_of(each.record.name))
-                for each in records
-            ]
+            listing = [replace(each.record, ciphers=ciphers) for each in records]
+            records = [sign_record(each, identity_of(each.name)) for each in listing]
         self.shown = records[1].encode()
         directory = StaticDirectory({each.record.name: each for each in records})
-        self.network = Network(identity_of(OURS), directory, NetworkConfig(), entropy_of(OURS), 0.0)
+        self.network = Network(identity_of(OURS), directory, NetworkConfig(ciphers=ciphers), entropy_of(OURS), 0.0)
         self.memory = Memory(self.entropy(16))
         self.keys = {OURS: identity_of(OURS).public_key}
         self.now = 0.0
