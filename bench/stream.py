@@ -7,8 +7,8 @@ And against the same nodes with ChaCha20-Poly1305, which they use unless both ma
 
 Where the time goes with ChaCha20-Poly1305. For a second of CPU time the sender passes about 1.25 GB and the receiver
 1.7 GB. Of the sender's time the cipher takes 35 percent, the kernel's TCP 32, Python 22, and copying the blob into
-records, which are encrypted in place, 8. Between two blobs of one pair of processes both wait: the next one begins when there is credit,
-and that is when the last one is acknowledged.
+records, which are encrypted in place, 8. Between two blobs of one pair of processes both wait: the next one begins
+when there is credit, and that is when the last one is acknowledged.
 
 The goal against the cipher was missed, and cannot be met over this machine's loopback: the cipher makes 5 GB a second
 on each core, of which bare trio TCP, without any cipher, reaches 0.4.

@@ -224,7 +224,7 @@ class Reception:
             return
         if ruling.verdict is AdmissionVerdict.BELIEVED:
             self._sessions.check_pause(ruling.name, now)
-        self._sessions.listed.check(connection, ruling.name)
+        self._sessions.cipher_lists.check(connection, ruling.name)
         self._check_room(connection, ruling.name)
         if answer is not None:
             self._switchboard.timers.set(connection.number, now + HANDSHAKE_SECONDS)

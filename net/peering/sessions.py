@@ -33,9 +33,9 @@ from net.peering.resolver import Resolver
 from net.peering.routes import Routes
 from net.peering.session_table import SessionTable
 from net.session.channel import Stage
+from net.session.cipher_lists import CipherLists
 from net.session.doubts import OWN_REQUEST, Doubts
 from net.session.handshake import Circuit, Connect, Handshake
-from net.session.listed import Listed
 from net.session.peer_status import PeerState
 from net.session.reach import Answer, GiveUp, LookUp, Reach, Step, Try, Wait
 from net.session.session import Connection, Session
@@ -92,7 +92,7 @@ class Sessions:
             ),
         )
         self.doubts = Doubts(context.timers)
-        self.listed = Listed(directory)
+        self.cipher_lists = CipherLists(directory)
 
     def admit(self, session: Session, connection: Connection, now: float) -> None:
         """Make a peer of a guest that has got its name. If the name has a session already, with a former key or since
@@ -121,7 +121,7 @@ class Sessions:
         `circuit` is for a leg of one."""
         is_registrar = self._genesis is not None and peer == self._genesis.name
         record = self.resolver.introduction() if is_registrar else self.resolver.own_record
-        listed = () if peer is None else self.listed.of(peer)
+        listed = () if peer is None else self.cipher_lists.of(peer)
         handshake = Handshake(
             self._identity,
             record,
@@ -129,7 +129,7 @@ class Sessions:
             static=self._static,
             entropy=self._entropy,
             circuit=circuit,
-            cipher=choose(self.listed.of_record(record), listed) if listed else ALWAYS,
+            cipher=choose(self.cipher_lists.of_record(record), listed) if listed else ALWAYS,
         )
         handshake.version = self._config.version
         return handshake

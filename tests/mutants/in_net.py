@@ -359,7 +359,7 @@ NET = (
     Mutant(
         "cipher-by-an-old-record",
         "A cipher that was chosen by an outdated record is used: whoever has a node see old records chooses it.",
-        "net/session/listed.py",
+        "net/session/cipher_lists.py",
         "        if wanted is handshake.cipher:\n",
         "        if handshake.cipher in Cipher:\n",
         "ciphers",

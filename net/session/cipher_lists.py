@@ -26,7 +26,7 @@ def listed_untrusted(record: bytes | None) -> tuple[Cipher, ...]:
         return ()
 
 
-class Listed:
+class CipherLists:
     """What is known of the lists of other nodes."""
 
     def __init__(self, directory: Directory) -> None:
