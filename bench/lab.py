@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from nectar_node.launcher.client import ControlClient
@@ -23,10 +24,11 @@ PAUSE_SECONDS = 0.002
 
 
 @contextlib.contextmanager
-def running(*names: str, where: Path | None = None) -> Iterator[LocalTestnet]:
-    """Yield a fresh testnet in a temporary folder below `where` (default: a tmpfs where there is one)."""
+def running(*names: str, where: Path | None = None, cipher: str | None = None) -> Iterator[LocalTestnet]:
+    """Yield a fresh testnet in a temporary folder below `where` (default: a tmpfs where there is one), whose nodes use
+    `cipher` (default: what is faster here)."""
     with folder(where) as place, LocalTestnet(place / "net") as net:
-        net.start(names)
+        net.boot({name: replace(net.options, cipher=cipher) for name in names})
         yield net
 
 

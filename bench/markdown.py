@@ -28,6 +28,7 @@ TITLES = {
     "remote_window": "64 of them under way",
     "routed": "a file through a router",
     "stream_tcp": "large blobs from memory to memory of two nodes",
+    "stream_ciphers": "the same",
     "stream_cipher": "the same",
     "latency": "99th percentile of an echo while four guests spin",
     "latency_cores": "two guests that spin",

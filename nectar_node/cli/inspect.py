@@ -34,6 +34,7 @@ _PEER_COLUMNS = {
     "route": "ROUTE",
     "round_trip_seconds": "RTT",
     "host": "HOST",
+    "cipher": "CIPHER",
     "bytes_sent": "SENT",
     "bytes_received": "RECEIVED",
     "queue": "QUEUE",
@@ -48,7 +49,7 @@ _PLACES = {
     "unreachable": "no place",
 }
 """What a router of the node has said: others reach the node through those that keep a place."""
-_PEER_OPTIONAL = ("MEMORY", "HOST", "RECEIVED", "SENT", "QUEUE", "SINCE", "RTT", "ROUTE", "LAST ERROR")
+_PEER_OPTIONAL = ("CIPHER", "MEMORY", "HOST", "RECEIVED", "SENT", "QUEUE", "SINCE", "RTT", "ROUTE", "LAST ERROR")
 
 
 def ps(

@@ -153,6 +153,8 @@ class NodeConfig:
     """The budget, in bytes, for everything that waits in the node; None: a quarter of the machine's memory, at most 2
     GiB.
     """
+    cipher: str | None = None
+    """The cipher, by its name in Noise, that its record lists; None: the one that is faster on its machine."""
     trace: bool = False
     """Whether to write what happens to every message to `folder.trace`."""
     invitation: bytes | None = field(default=None, repr=False)

@@ -43,7 +43,9 @@ from nectar_node.storage.disk import perform
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.operations import Location, MakeFolder
 from nectar_node.storage.unfinished_bodies import remove_unfinished_bodies
+from net.base.ciphers import listed
 from net.base.limits import MAX_CONNECTIONS
+from net.io.cipher_speed import faster
 from net.names.directory import Directory
 from net.names.keyfile import Keys
 from net.peering.network import Network, NetworkConfig
@@ -168,6 +170,7 @@ def make_core(prepared: PreparedNode) -> NodeCore:
         keeps_sequence=True,
         sequence=prepared.kept.own.sequence,
         epoch=prepared.kept.grants.revoked.everything,
+        ciphers=faster() if config.cipher is None else listed(config.cipher),
         invitation=config.invitation,
         connections=min(MAX_CONNECTIONS, prepared.budget.accepted),
     )

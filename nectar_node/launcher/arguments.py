@@ -14,6 +14,7 @@ from nectar_node.console.sizes import parse_size
 from nectar_node.contract.config import LOOPBACK
 from nectar_node.contract.memory_budget import LEAST_BYTES
 from nectar_node.storage.ledger import DEFAULT_BYTES, DEFAULT_QUOTAS, Quotas
+from net.base.ciphers import Cipher
 from net.base.errors import BadInvitation
 from net.base.limits import MAX_ENDPOINTS, MAX_INVITATION_BYTES
 from net.names.directory import is_host
@@ -106,6 +107,14 @@ def parse_package_ids(text: str) -> tuple[str, ...]:
         return tuple(str(PackageId.parse(each.strip())) for each in text.split(",") if each.strip())
     except BadAddress as error:
         raise BadInput(f"{str(error).rstrip('.')}, such as app:some.nec; several are separated by commas.") from error
+
+
+def parse_cipher(text: str) -> str:
+    """Return the name of a cipher; raises BadInput."""
+    names = [cipher.value for cipher in Cipher]
+    if text not in names:
+        raise BadInput(f"{text!r} is no cipher: give {' or '.join(names)}.")
+    return text
 
 
 def parse_routers(name: str, text: str) -> tuple[str, ...]:

@@ -51,6 +51,8 @@ class BootOptions:
     """The signed file of a network without a registrar, and the key of its authority."""
     memory_bytes: Size | None = None
     """The budget of memory (`NodeConfig.memory_bytes`)."""
+    cipher: str | None = None
+    """The cipher that the record lists (`NodeConfig.cipher`)."""
     trace: bool = False
     """Whether a trace is written (`NodeConfig.trace`)."""
     consent: Consent = NOTHING_SAID

@@ -45,6 +45,7 @@ def make_config(
         lifeline=lifeline,
         password=options.password,
         memory_bytes=options.memory_bytes,
+        cipher=options.cipher,
         trace=options.trace,
         rescue=options.rescue,
         take_over=options.take_over,

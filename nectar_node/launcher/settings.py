@@ -12,6 +12,7 @@ from nectar_node.console import output
 from nectar_node.console.sizes import parse_size
 from nectar_node.launcher.arguments import (
     check_package,
+    parse_cipher,
     parse_endpoint,
     parse_http,
     parse_http_name,
@@ -123,6 +124,12 @@ SETTINGS = {
         lambda _, __, text: parse_package_ids(text),
         ",".join,
         "the packages, separated by commas, that reach this machine and private networks by HTTP, too",
+    ),
+    "cipher": Setting(
+        "cipher",
+        lambda _, __, text: parse_cipher(text),
+        _text,
+        "AESGCM or ChaChaPoly, which its record lists instead of what is faster on its machine",
     ),
     "trace": Setting("trace", _flag, _yes, "whether it writes what happens to every message"),
     "once": Setting("once", _flag, _yes, "whether it stays down when its own code has failed"),

@@ -155,6 +155,7 @@ class Peers:
                 "state": peer.state.value,
                 "router": peer.router,
                 "host": peer.host,
+                "cipher": peer.cipher,
                 "round_trip_seconds": peer.round_trip,
                 "bytes_sent": peer.bytes_sent,
                 "bytes_received": peer.bytes_received,

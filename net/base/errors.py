@@ -67,6 +67,11 @@ class OtherVersion(BadHandshake):
     """The peer speaks another version of the protocol; neither side is at fault."""
 
 
+class OtherCipher(BadHandshake):
+    """The dialer has chosen another cipher than the records of both sides ask for; that of the other side, by which it
+    went, is outdated."""
+
+
 class NotBelieved(ProtocolViolation):
     """The peer failed to prove that it is the node it names (G13)."""
 

@@ -45,7 +45,12 @@ one incomplete record, and what the peer was answered and has not read (MAX_REPL
 MAX_RECORD_BYTES = 65535
 """One Noise message (Noise section 3)."""
 TAG_BYTES = 16
-"""The authentication tag of ChaCha20-Poly1305."""
+"""The authentication tag, of both ciphers."""
+RECORDS_PER_KEY = 1 << 22
+"""Records of one direction that are encrypted with one key of AES-GCM. A record is at most 4,095 blocks of 16 bytes and
+one for its tag, so a key encrypts at most 2^34 blocks (256 GiB). The chance to tell what is encrypted from random bytes
+is then below 2^-60: it grows with the square of the blocks, over 2^129. TLS 1.3 goes to 2^34.5 blocks (RFC 8446,
+section 5.5), QUIC to 2^35 (RFC 9001, appendix B.1)."""
 MAX_PLAINTEXT_BYTES = MAX_RECORD_BYTES - TAG_BYTES
 """What fits into one record."""
 MAX_HANDSHAKE_BYTES = 8192
@@ -82,6 +87,8 @@ MAX_FIRST_RECORD_BYTES = 1024
 of usual ones. So names that are never used take a quarter of the registrar's space that they would otherwise."""
 MAX_ENDPOINTS = 8
 """Endpoints in a name record; also the cap for its routers."""
+MAX_CIPHERS = 8
+"""Ciphers that a name record may list; there is one so far."""
 MAX_HOST_BYTES = 255
 """A host in an endpoint."""
 MAX_CACHED_RECORDS = 65536

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from net.base.ciphers import Cipher
 from net.base.frames import VERSION
 from net.base.limits import (
     MAX_CONNECTIONS,
@@ -53,6 +54,8 @@ class NetworkConfig:
     """Messages that each peer may have unacknowledged here, at most `limits.SESSION_CREDIT_MESSAGES`."""
     memory: Memory = UNMETERED
     """The accounts that pay for what peers have unacknowledged here."""
+    ciphers: tuple[Cipher, ...] = ()
+    """What this node's record lists: the ciphers that are faster here than ChaCha20-Poly1305."""
     connections: int = MAX_CONNECTIONS
     """Connections, dialed ones included, at which further ones are refused: each needs a file descriptor."""
     version: int = VERSION

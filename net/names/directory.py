@@ -17,12 +17,14 @@ from typing import NamedTuple, Protocol
 import cbor2
 
 from net.base.cbor import loads_untrusted
+from net.base.ciphers import LISTED, Cipher
 from net.base.errors import BadCbor, BadNameRecord, ForgedNameRecord
 from net.base.limits import (
     CLOCK_SKEW_SECONDS,
     DOUBT_SECONDS,
     FIRST_RECORD_SECONDS,
     MAX_CACHED_RECORDS,
+    MAX_CIPHERS,
     MAX_ENDPOINTS,
     MAX_HOST_BYTES,
     MAX_NAME_RECORD_BYTES,
@@ -48,12 +50,13 @@ _STATIC_MAGIC = "nectar static directory 1"
 _MAX_INTEGER = NEVER
 _BODY_STARTS = {0x58: 3, 0x59: 4}
 """Where the body of an encoded record begins, by the kind of length that it has."""
-_BODY_BEGINS, _KEY_BEGINS = (b"\x88\x01", b"\x8a\x01"), b"\x58\x20"
-"""The first bytes of a body (eight or ten fields, the first of which is the version) and of a key (32 bytes)."""
+_BODY_BEGINS, _KEY_BEGINS = (b"\x88\x01", b"\x8a\x01", b"\x8b\x01"), b"\x58\x20"
+"""The first bytes of a body (8, 10 or 11 fields, the first of which is the version) and of a key (32 bytes)."""
 _SHORT_NAMES, _LONG_NAME = tuple(bytes((0x60 + size,)) for size in range(24)), 0x78
 """How a name begins by its length; the kind of text that has its length in a byte of its own."""
+_FIELDS = "a record has eight fields, ten, or eleven"
 _MAX_RECORD_ITEMS = 64
-"""Items of a record: its fields, and as many endpoints and routers as it may name."""
+"""Items of a record: its fields, and as many endpoints, routers and ciphers as it may name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,8 @@ class NameRecord:
     """The node's revocation epoch: what it has issued under this number or a lower one is void, everywhere (G21)."""
     copy: int = 0
     """The number of the node's newest backup copy; 0: it has told of none."""
+    ciphers: tuple[Cipher, ...] = ()
+    """What it would rather use than ChaCha20-Poly1305, which every node can."""
 
     @property
     def established(self) -> bool:
@@ -175,8 +180,11 @@ def sign_record(record: NameRecord, owner: Identity, previous: Identity | None =
         record.issued_at,
         record.expires_at,
     ]
-    if record.epoch or record.copy:  # nodes of a version before these fields take a record with them for malformed
+    # Nodes of a version before these fields take a record with them for malformed.
+    if record.epoch or record.copy or record.ciphers:
         fields += (record.epoch, record.copy)
+    if record.ciphers:
+        fields.append([cipher.value for cipher in record.ciphers])
     body = cbor2.dumps(fields)
     change = previous.sign(_CHANGE, body) if previous is not None else None
     return SignedRecord(record, body, owner.sign(_OWNER, body), change, None)
@@ -233,8 +241,8 @@ def _decode_body_untrusted(body: bytes) -> NameRecord:
         ]:
             pass
         case _:
-            raise BadNameRecord("a record has eight fields, or ten")
-    epoch, copy = _marks_untrusted(marks)
+            raise BadNameRecord(_FIELDS)
+    epoch, copy, ciphers = _marks_untrusted(marks)
     if version != _VERSION:
         raise BadNameRecord(f"version {version} is unknown")
     if not is_node_name(name) or not all(is_node_name(router) for router in routers):
@@ -246,17 +254,28 @@ def _decode_body_untrusted(body: bytes) -> NameRecord:
     if not all(0 <= number <= _MAX_INTEGER for number in (sequence, issued_at, expires_at)):
         raise BadNameRecord("a number is out of range")
     checked = tuple(_endpoint_untrusted(endpoint) for endpoint in endpoints)
-    return NameRecord(name, key, checked, tuple(routers), sequence, issued_at, expires_at, epoch, copy)
+    return NameRecord(name, key, checked, tuple(routers), sequence, issued_at, expires_at, epoch, copy, ciphers)
 
 
-def _marks_untrusted(fields: list[object]) -> tuple[int, int]:
-    """Return the last two fields of a record, which it may lack: its epoch and the number of its newest copy."""
+def _marks_untrusted(fields: list[object]) -> tuple[int, int, tuple[Cipher, ...]]:
+    """Return the last fields of a record, which it may lack: its epoch, the number of its newest copy, its ciphers."""
     match fields:
         case []:
-            return 0, 0
-        case [int(epoch), int(copy)] if 0 <= epoch <= _MAX_INTEGER and 0 <= copy <= _MAX_INTEGER:
-            return epoch, copy
-    raise BadNameRecord("a record has eight fields, or ten")
+            return 0, 0, ()
+        case [int(epoch), int(copy), *more] if 0 <= epoch <= _MAX_INTEGER and 0 <= copy <= _MAX_INTEGER:
+            return epoch, copy, _ciphers_untrusted(more)
+    raise BadNameRecord(_FIELDS)
+
+
+def _ciphers_untrusted(fields: list[object]) -> tuple[Cipher, ...]:
+    """Return the ciphers that a record lists, without those that are not known here; what is behind them is of a later
+    version."""
+    match fields:
+        case []:
+            return ()
+        case [list(listed), *_] if len(listed) <= MAX_CIPHERS and all(isinstance(each, str) for each in listed):
+            return tuple(LISTED[each] for each in dict.fromkeys(listed) if each in LISTED)
+    raise BadNameRecord("not a list of ciphers")
 
 
 def _endpoint_untrusted(fields: object) -> Endpoint:

@@ -47,7 +47,7 @@ class Circuits:
         self._answering = there
         if endpoint is None or sum(by == session.name for by in there.values()) >= MAX_CALLS_PER_ROUTER:
             return  # the caller tries again, or another router
-        handshake = self._sessions.handshake(initiator=True, circuit=Accept(frame.ticket))
+        handshake = self._sessions.handshake(initiator=True, peer=session.name, circuit=Accept(frame.ticket))
         until = now + HANDSHAKE_SECONDS
         leg = self._switchboard.dial(session.name, endpoint, handshake, until=until, now=now)
         leg.owner = None
@@ -65,7 +65,7 @@ class Circuits:
         calling = isinstance(circuit, Connect)
         if not calling and not self._sessions.make_room(leg.host, now):
             raise NoCircuit("too many unfinished handshakes")
-        handshake = self._sessions.handshake(initiator=calling)
+        handshake = self._sessions.handshake(initiator=calling, peer=leg.owner if calling else None)
         inner = Connection(leg.number, handshake, dialed=leg.owner if calling else None, host=leg.host, now=now)
         inner.via = leg.dialed
         self._switchboard.replace(leg, inner, now)

@@ -14,6 +14,7 @@ from net.base.errors import (
     NoRoom,
     NotBelieved,
     NotRead,
+    OtherCipher,
     OtherVersion,
     ProtocolViolation,
     Stalled,
@@ -127,6 +128,8 @@ class Reception:
         if session is not None and session.connection is connection and isinstance(violation, (Stalled, NoRoom)):
             session.inbox.shrink()  # at once: others wait for the memory
         self._switchboard.close(connection, violation.code)
+        if isinstance(violation, OtherCipher):
+            self._sessions.chosen_anew(connection, now)
         if connection.session is not None and not connection.session.guest:
             self._sessions.punish(connection.session, violation, now)
         self._sessions.gone(connection, _TOLD.get(type(violation), FailureReason.UNREACHABLE), now)
@@ -221,6 +224,7 @@ class Reception:
             return
         if ruling.verdict is AdmissionVerdict.BELIEVED:
             self._sessions.check_pause(ruling.name, now)
+        self._sessions.cipher_lists.check(connection, ruling.name)
         self._check_room(connection, ruling.name)
         if answer is not None:
             self._switchboard.timers.set(connection.number, now + HANDSHAKE_SECONDS)

@@ -7,8 +7,10 @@ tests/net/peering/test_resolver.py.
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from net.base.ciphers import Cipher
 from net.base.errors import (
     RETRY_CODE,
     BadSignature,
@@ -97,12 +99,13 @@ class Resolver:
         record_seconds: int = RECORD_SECONDS,
         invitation: bytes | None = None,
         own: OwnRecords | None = None,
+        ciphers: tuple[Cipher, ...] = (),
         timers: Timers[Any] | None = None,
     ) -> None:
         """`previous` is the identity with the key that the name had before, if this boot changes it. `record_seconds`
         is the lifetime of this node's record, once the registrar grants more than that of a first one. `invitation` is
-        what to show to the registrar (`net.names.invitation`). `own` has the numbers of its records. `timers`
-        gets the earliest deadline."""
+        what to show to the registrar (`net.names.invitation`). `own` has the numbers of its records. `ciphers`
+        are what they list. `timers` gets the earliest deadline."""
         self._identity = identity
         self._directory = directory
         self._emit = emit
@@ -118,6 +121,7 @@ class Resolver:
         """The latest record that this node has signed, and the Unix time at which it did: it asks for the same one
         again until it is granted or overtaken."""
         self._own = own or OwnRecords((identity.public_key,))
+        self._ciphers = ciphers
         self._finding: Outdated | None = None
         """What is to be told before the next record is signed."""
         self._awaits_disk = False
@@ -143,8 +147,23 @@ class Resolver:
         known = directory.find(identity.name)
         self._shown_epoch = known.epoch if known is not None else 0
         """The highest epoch that peers have been shown."""
-        self.own_record: bytes | None = directory.signed(identity.name)
+        self.own_record: bytes | None = self._kept_record(known)
         """This node's record to show in handshakes: granted if possible, otherwise signed by itself alone."""
+
+    def _kept_record(self, known: NameRecord | None) -> bytes | None:
+        """Return the record of an earlier boot, signed anew by this node alone if it lists now something else: those
+        who meet the node before it is registered again see by it which cipher to choose."""
+        if known is None or known.ciphers == self._ciphers or known.public_key != self._identity.public_key:
+            return self._directory.signed(self._identity.name)
+        return sign_record(replace(known, ciphers=self._ciphers), self._identity).encode()
+
+    def introduction(self) -> bytes | None:
+        """Return the record to show to the registrar, of this node alone as long as there is no granted one: without
+        what a registrar of an older version does not take, since it reads that of a newcomer before it says so."""
+        if self._signed is None or self.own_record == self._directory.signed(self._identity.name):
+            return self.own_record
+        bare = replace(self._signed[0], epoch=0, copy=0, ciphers=())
+        return sign_record(bare, self._identity, self._previous).encode()
 
     # --- what is asked for ---
 
@@ -396,8 +415,8 @@ class Resolver:
         if self.wanted is None:
             return
         if isinstance(frame, Refused) and frame.code in _TAKEN_BEFORE and self._says_more():
-            self._emit(Log("registration: the registrar is of an older version, and takes neither epoch nor copy"))
-            self._plain = True
+            self._emit(Log("registration: the registrar is of an older version, and takes no epoch, copy or ciphers"))
+            self._plain, self._ciphers = True, ()
             self._signed = None
             self.look_up(self._identity.name, now)
         elif isinstance(frame, Granted) and held is not None and self._is_wanted(held, now):
@@ -448,7 +467,9 @@ class Resolver:
     def _says_where(self, held: NameRecord, now: float) -> bool:
         if not _is_fresh(held, self._wall_clock.unix(now)):
             return False
-        return held.public_key == self._identity.public_key and (held.endpoints, held.routers) == self.wanted
+        if held.public_key != self._identity.public_key or held.ciphers != self._ciphers:
+            return False
+        return (held.endpoints, held.routers) == self.wanted
 
     def _sign(self, held: NameRecord | None, now: float) -> bytes:
         """Return a signed record that may replace `held` and all that the registrar has shown."""
@@ -468,7 +489,7 @@ class Resolver:
                 return encoded
         sequence = 1 + max(known.sequence if known is not None else 0, own.sequence)
         name, key = self._identity.name, self._identity.public_key
-        record = NameRecord(name, key, *self.wanted, sequence, issued_at, expires_at, *marks)
+        record = NameRecord(name, key, *self.wanted, sequence, issued_at, expires_at, *marks, self._ciphers)
         new = sign_record(record, self._identity, self._previous)
         own.sign(sequence, new.body, now)
         self._signed = (record, new.encode(), at)
@@ -496,7 +517,7 @@ class Resolver:
         if self._signed is None or self._plain:
             return False
         record, _, signed_at = self._signed
-        return record.epoch > 0 or record.copy > 0 or record.issued_at < signed_at
+        return record.epoch > 0 or record.copy > 0 or bool(record.ciphers) or record.issued_at < signed_at
 
 
 def _is_fresh(record: NameRecord, at: float) -> bool:

@@ -5,6 +5,7 @@ It carries out what `reach` decides, and carries the `resolver`'s frames, since 
 
 from collections.abc import Callable
 
+from net.base.ciphers import ALWAYS, choose
 from net.base.errors import GoodbyeCode, Paused, ProtocolViolation
 from net.base.frames import Lookup, Reserve
 from net.base.limits import FORGET_SECONDS, KEEPALIVE_SECONDS, MAX_ENDPOINTS, PING_SECONDS, ROUTER_RETRY_SECONDS
@@ -32,6 +33,7 @@ from net.peering.resolver import Resolver
 from net.peering.routes import Routes
 from net.peering.session_table import SessionTable
 from net.session.channel import Stage
+from net.session.cipher_lists import CipherLists
 from net.session.doubts import OWN_REQUEST, Doubts
 from net.session.handshake import Circuit, Connect, Handshake
 from net.session.peer_status import PeerState
@@ -79,6 +81,7 @@ class Sessions:
             previous=config.previous,
             wall_clock=context.wall_clock,
             timers=context.timers,
+            ciphers=config.ciphers,
             record_seconds=config.record_seconds,
             invitation=config.invitation,
             own=OwnRecords(
@@ -89,6 +92,7 @@ class Sessions:
             ),
         )
         self.doubts = Doubts(context.timers)
+        self.cipher_lists = CipherLists(directory)
 
     def admit(self, session: Session, connection: Connection, now: float) -> None:
         """Make a peer of a guest that has got its name. If the name has a session already, with a former key or since
@@ -112,15 +116,20 @@ class Sessions:
 
     # --- connections come ---
 
-    def handshake(self, *, initiator: bool, circuit: Circuit | None = None) -> Handshake:
-        """Return one side of a new handshake, with this boot's static key; `circuit` is for a leg of one."""
+    def handshake(self, *, initiator: bool, peer: str | None = None, circuit: Circuit | None = None) -> Handshake:
+        """Return one side of a new handshake, with this boot's static key; `peer` is the node that is dialed, and
+        `circuit` is for a leg of one."""
+        is_registrar = self._genesis is not None and peer == self._genesis.name
+        record = self.resolver.introduction() if is_registrar else self.resolver.own_record
+        listed = () if peer is None else self.cipher_lists.of(peer)
         handshake = Handshake(
             self._identity,
-            self.resolver.own_record,
+            record,
             initiator=initiator,
             static=self._static,
             entropy=self._entropy,
             circuit=circuit,
+            cipher=choose(self.cipher_lists.of_record(record), listed) if listed else ALWAYS,
         )
         handshake.version = self._config.version
         return handshake
@@ -168,6 +177,15 @@ class Sessions:
             self.serve_resolver(now)
         if self.doubts.settle(session.name) and not is_registrar and session.connection is not None:
             self._switchboard.queue(session.connection, Lookup(OWN_REQUEST, self._identity.name))
+
+    def chosen_anew(self, connection: Connection, now: float) -> None:
+        """Let a node that was dialed with the wrong cipher be dialed again at once, by the record that it has shown;
+        and ask the registrar for its newest one."""
+        owner = self.table.get(connection.owner) if connection.owner is not None else None
+        if owner is not None and owner.attempt == connection.number and owner.reach is not None:
+            owner.reach.repeat()
+        if connection.dialed is not None and self._genesis is not None:
+            self._ask_for(self._routes.askable({connection.dialed}), now)
 
     # --- copies of this node ---
 
@@ -504,8 +522,8 @@ class Sessions:
                 self.timers.set(session.name, min(paused_until, session.reach.deadline))
             case Try(route, until):
                 circuit = Connect(session.name) if route.router is not None else None
-                handshake = self.handshake(initiator=True, circuit=circuit)
                 name = route.router or session.name
+                handshake = self.handshake(initiator=True, peer=name, circuit=circuit)
                 attempt = self._switchboard.dial(name, route.endpoint, handshake, until=until, now=now)
                 attempt.owner = session.name
                 session.attempt = attempt.number

@@ -17,7 +17,7 @@ from net.base.limits import (
 from net.base.memory import Account
 from net.contract.events import Buffer
 from net.names.directory import Endpoint
-from net.session.handshake import FIRST_MESSAGE_BYTES, Greeting, Handshake
+from net.session.handshake import FIRST_MESSAGE_SIZES, Greeting, Handshake
 from net.session.inbox import Inbox
 from net.session.liveness import Liveness
 from net.session.outbox import Outbox
@@ -232,7 +232,7 @@ class Channel:
         expected = self.splitter.expected()
         if expected is None:
             return
-        if expected > MAX_HANDSHAKE_BYTES or (self.handshake.awaits_first and expected != FIRST_MESSAGE_BYTES):
+        if expected > MAX_HANDSHAKE_BYTES or (self.handshake.awaits_first and expected not in FIRST_MESSAGE_SIZES):
             raise BadHandshake("this is not a handshake")
 
     def _send_handshake(self, message: bytes) -> None:

@@ -1,9 +1,11 @@
 """The Noise handshake, and how two nodes prove their names in it. The only file that imports the Noise library.
 
-`Noise_XX_25519_ChaChaPoly_BLAKE2s`, prologue `nectar/1`. XX shows each side that the other holds its static X25519 key;
-that key is fresh for every boot, and the payloads of messages 2 and 3 bind it to the node's Ed25519 key: they carry the
-version, the name, the node's own name record, and a signature over the static key and the handshake hash up to that
-message. The hash covers the other side's ephemeral key, so a signature is of no use in any other handshake.
+`Noise_XX_25519_ChaChaPoly_BLAKE2s`, or `AESGCM` instead of `ChaChaPoly` (`net.base.ciphers`): the dialer chooses by the
+records of both, and message 1 tells the choice. It is in the protocol's name and in the prologue, with which the
+handshake's hash begins, so nobody between the two can change it. XX shows each side that the other holds its static
+X25519 key; that key is fresh for every boot, and the payloads of messages 2 and 3 bind it to the node's Ed25519 key:
+they carry the version, the name, the node's own name record, and a signature over the static key and the handshake hash
+up to that message. The hash covers the other side's ephemeral key, so a signature is of no use in any other handshake.
 """
 
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from noise.connection import Keypair, NoiseConnection
 from noise.exceptions import NoiseValueError
 
 from net.base.cbor import loads_untrusted
+from net.base.ciphers import ALWAYS, Cipher, told_untrusted
 from net.base.errors import BadCbor, BadHandshake, OtherVersion
 from net.base.frames import TICKET_BYTES, VERSION
 from net.base.limits import MAX_HANDSHAKE_BYTES, MAX_NAME_RECORD_BYTES
@@ -24,22 +27,30 @@ from net.contract.events import Buffer
 from net.names.identity import SIGNATURE_BYTES, Identity, verify_untrusted
 from net.session.sealing import Opener, Sealer
 
-PROTOCOL = b"Noise_XX_25519_ChaChaPoly_BLAKE2s"
-PROLOGUE = b"nectar/1"
 _MAX_ITEMS = 16
 """Items of a greeting: the array and its five fields, and some for those of another version."""
 FIRST_MESSAGE_BYTES = 32
-"""Bytes of message 1, which is the ephemeral key alone."""
+"""Bytes of message 1, which is the ephemeral key, and behind it what `Cipher.tells`."""
+FIRST_MESSAGE_SIZES = {FIRST_MESSAGE_BYTES + len(cipher.tells) for cipher in Cipher}
 _DOMAINS = {True: b"nectar/1 handshake initiator", False: b"nectar/1 handshake responder"}
 
 
 class Noise:
     """One side of an XX handshake: noiseprotocol with explicit ephemeral keys, and one error for bad input."""
 
-    def __init__(self, *, initiator: bool, static: bytes, ephemeral: bytes, prologue: bytes = PROLOGUE) -> None:
-        """`static` and `ephemeral` are X25519 private keys of 32 bytes."""
-        self._connection = NoiseConnection.from_name(PROTOCOL)
-        self._connection.set_prologue(prologue)
+    def __init__(
+        self,
+        *,
+        initiator: bool,
+        static: bytes,
+        ephemeral: bytes,
+        cipher: Cipher = ALWAYS,
+        prologue: bytes | None = None,
+    ) -> None:
+        """`static` and `ephemeral` are X25519 private keys of 32 bytes. `prologue`: another one than the cipher's."""
+        self._cipher = cipher
+        self._connection = NoiseConnection.from_name(cipher.protocol)
+        self._connection.set_prologue(cipher.prologue if prologue is None else prologue)
         if initiator:
             self._connection.set_as_initiator()
         else:
@@ -98,7 +109,8 @@ class Noise:
     def split(self) -> tuple[Sealer, Opener]:
         """Return the two directions of the transport, after the last message."""
         protocol = self._connection.noise_protocol
-        return Sealer(protocol.cipher_state_encrypt.k), Opener(protocol.cipher_state_decrypt.k)
+        sealer = Sealer(protocol.cipher_state_encrypt.k, self._cipher)
+        return sealer, Opener(protocol.cipher_state_decrypt.k, self._cipher)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,13 +199,17 @@ class Handshake:
         static: bytes,
         entropy: Callable[[int], bytes],
         circuit: Circuit | None = None,
+        cipher: Cipher = ALWAYS,
     ) -> None:
         """`static` is this boot's X25519 private key. `record` is this node's own name record, if it has one. `circuit`
-        is what the initiator wants the connection to be a leg of."""
+        is what the initiator wants the connection to be a leg of; `cipher` is what it has chosen."""
         self.version = VERSION
         """The protocol's version: told to the other side, and demanded of it."""
         self._identity = identity
-        self._record = record
+        self.record = record
+        """This node's own name record, as the other side is shown it."""
+        self.cipher = cipher
+        """What the connection is encrypted with; as the responder, what the initiator has told, after message 1."""
         self.circuit = circuit
         self.initiator = initiator
         self._static = static
@@ -216,30 +232,32 @@ class Handshake:
     def _noise(self) -> Noise:
         assert not self._is_split, "nothing is read or written after the split"
         if self._state is None:
-            self._state = Noise(initiator=self.initiator, static=self._static, ephemeral=self._ephemeral)
+            self._state = Noise(
+                initiator=self.initiator, static=self._static, ephemeral=self._ephemeral, cipher=self.cipher
+            )
         return self._state
 
     def begin(self) -> bytes:
         """Return message 1, as the initiator."""
-        return self._noise.write(b"")
+        return self._noise.write(self.cipher.tells)
 
     def write(self) -> bytes:
         """Return message 2 or 3. Raises BadHandshake (see `Noise.write`)."""
         domain = _DOMAINS[self.initiator]
         signature = self._identity.sign(domain, self._noise.static_public + self._noise.hash)
-        greeting = Greeting(self._identity.name, signature, self._record, self.circuit)
+        greeting = Greeting(self._identity.name, signature, self.record, self.circuit)
         return self._noise.write(encode_greeting(greeting, self.version))
 
     def read_untrusted(self, message: Buffer) -> Greeting | None:
         """Read the other side's next message; return its greeting, or None for message 1. Raises BadHandshake."""
         if len(message) > MAX_HANDSHAKE_BYTES:
             raise BadHandshake("a handshake message that is too long")
+        if self.awaits_first:
+            self._read_choice(message)
         before = self._noise.hash
         payload = self._noise.read_untrusted(message)
         self.awaits_first = False
         if self._noise.remote_static is None:
-            if payload:
-                raise BadHandshake("a first message with a payload")
             return None
         self._signed_hash = before
         self._remote_static = self._noise.remote_static
@@ -247,6 +265,14 @@ class Handshake:
         if self.initiator and greeting.circuit is not None:
             raise BadHandshake("a circuit that nobody has dialed for")
         return greeting
+
+    def _read_choice(self, message: Buffer) -> None:
+        """Take the cipher that message 1 tells. Its payload is not encrypted, but it is in the hash, like the choice
+        that it tells (Noise section 7.3)."""
+        told = told_untrusted(bytes(message[FIRST_MESSAGE_BYTES:]))
+        if told is None:
+            raise BadHandshake("a first message with a cipher that is unknown")
+        self.cipher = told
 
     def proves(self, public_key: bytes) -> bool:
         """Return whether the other side has shown that it holds the Ed25519 key `public_key`."""

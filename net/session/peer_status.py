@@ -78,6 +78,8 @@ class PeerStatus:
     """The node that carries the session's bytes; None: the session is direct, or there is none."""
     host: str | None
     """The address at the other end."""
+    cipher: str | None
+    """What the session's records are encrypted with; None: there is no connection."""
     round_trip: float | None
     """The last round trip measured, in seconds, as told by the peer."""
     bytes_sent: int

@@ -111,6 +111,9 @@ class Reach:
         """When a revived session may look the name up next."""
         self._routes: tuple[Route, ...] = ()
         self._untried: deque[Route] = deque()
+        self._tried: Route | None = None
+        """The route of the last `Try`."""
+        self._may_repeat = True
         self._reasons: list[FailureReason] = []
         self._attempt_seconds = HANDSHAKE_SECONDS
         self._rounds = 0
@@ -136,6 +139,12 @@ class Reach:
         if self.passive and now < self.deadline:
             return Wait(self.deadline)
         return self._next(now, jitter)
+
+    def repeat(self) -> None:
+        """Try the last route once more, before all others: the peer has told what to do otherwise. Once an episode."""
+        if self._may_repeat and self._tried is not None:
+            self._may_repeat = False
+            self._untried.appendleft(self._tried)
 
     def looked_up(self, routes: tuple[Route, ...], now: float, jitter: float) -> Step:
         """Return the step after `LookUp`; `routes` are the routes that are known now, whether or not any is new."""
@@ -166,7 +175,8 @@ class Reach:
         if now >= self.deadline:
             return GiveUp(self._reason())
         if self._untried:
-            return Try(self._untried.popleft(), min(self.deadline, now + self._attempt_seconds))
+            self._tried = self._untried.popleft()
+            return Try(self._tried, min(self.deadline, now + self._attempt_seconds))
         return self._round_over(now, jitter)
 
     def _round_over(self, now: float, jitter: float) -> Step:

@@ -160,6 +160,7 @@ class Session:
             since=vitals.since,
             router=connection.via if connection is not None else None,
             host=connection.host if connection is not None else None,
+            cipher=connection.handshake.cipher.title if connection is not None else None,
             round_trip=vitals.round_trip,
             bytes_sent=self.bytes_sent,
             bytes_received=self.bytes_received,

@@ -53,6 +53,8 @@ class NodePlan:
     """The routers through which alone it is reached, if there are any."""
     memory_bytes: int | None = None
     """The budget for all that waits in the node; None: the usual one."""
+    cipher: str = ""
+    """The cipher that its record lists, by its name in Noise; empty: that is drawn, or found out on the machine."""
     http: bool = False
     """Whether a real node listens for browsers. A simulated one answers those of `Simulation.get` in any case."""
 
@@ -164,6 +166,12 @@ class Lab(Nodes, Protocol):
 
     def rotate_key(self, node: str) -> None:
         """Give a node another key, from its next boot on; the former one signs the change. Raises NotAtThisLevel."""
+
+    def set_cipher(self, node: str, cipher: str) -> None:
+        """Let a node list that cipher (`NodePlan.cipher`), from its next boot on."""
+
+    def ciphers(self, node: str) -> dict[str, str]:
+        """Return what a running node's sessions are encrypted with, for people, by the peers that are connected."""
 
     def browsers(self, node: str) -> Browsers:
         """Return browsers on the machine of a node that runs. Raises NotAtThisLevel."""

@@ -26,7 +26,7 @@ from nectar_node.base.folder import NodeFolder, is_paused
 from nectar_node.contract.config import LOOPBACK, REGISTRAR_NAME
 from nectar_node.contract.memory_budget import LEAST_BYTES
 from nectar_node.launcher.arguments import check_package
-from nectar_node.launcher.boot_options import DEFAULT_OPTIONS
+from nectar_node.launcher.boot_options import DEFAULT_OPTIONS, keep_options, kept_options
 from nectar_node.launcher.local_network import LocalNetwork
 from nectar_node.storage.database import Contents, Database
 from nectar_node.storage.operations import Row
@@ -116,6 +116,7 @@ class SocketLab(NodeProcesses, Lab):
                 consent=EVERYTHING,
                 memory_bytes=memory,
                 http=(LOOPBACK, 0) if plan.http else None,
+                cipher=plan.cipher or None,
             )
         self.nodes.boot(options)
 
@@ -323,6 +324,15 @@ class SocketLab(NodeProcesses, Lab):
     def rotate_key(self, node: str) -> None:
         """Raise NotAtThisLevel: here, `nectar keys rotate` does that."""
         raise NotAtThisLevel(f"The key of {node} is changed in a simulation only.")
+
+    def set_cipher(self, node: str, cipher: str) -> None:
+        folder = self._folder(node)
+        keep_options(folder, replace(kept_options(folder), cipher=cipher or None))
+
+    def ciphers(self, node: str) -> dict[str, str]:
+        with self._network(node).connect(node) as client:
+            peers = client.request("peers")["peers"]
+        return {peer["name"]: peer["cipher"] for peer in peers if peer["state"] == "up"}
 
     def browsers(self, node: str) -> Browsers:
         """Raise NotAtThisLevel: here, a browser is a program of its own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def _with_hello(node: NodePlan) -> NodePlan:
     """Add the package that healing is checked with; a second copy would replace the first and its outcomes."""
     if "hello" in node.packages:
         return node
-    return NodePlan(node.name, (*node.packages, "hello"), node.routers)
+    return replace(node, packages=(*node.packages, "hello"))
 
 
 class PlannedFaults:

@@ -7,6 +7,7 @@ from testnet.scenarios.browsers import BROWSERS
 from testnet.scenarios.chains import CHAINS, CUT_CHAINS
 from testnet.scenarios.chat import CHAT
 from testnet.scenarios.churn import CHURN
+from testnet.scenarios.ciphers import CIPHERS
 from testnet.scenarios.crowded_disk import CROWDED_DISK
 from testnet.scenarios.file_transfer import CUT_FILES, FILE_TRANSFER
 from testnet.scenarios.flood import FLOOD
@@ -31,6 +32,7 @@ SCENARIOS: dict[str, Scenario] = {
         CHAINS,
         CHAT,
         CHURN,
+        CIPHERS,
         CROWDED_DISK,
         CUT_CHAINS,
         CUT_FILES,

@@ -57,6 +57,7 @@ from nectar_node.packages.manifest import Package, read_package
 from nectar_node.storage.database import STORE_FILE
 from nectar_node.storage.ledger import DEFAULT_QUOTAS, Ledger, Quotas
 from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome, RemoveFile, StopJob
+from net.base.ciphers import Cipher, listed
 from net.base.frames import VERSION
 from net.base.limits import FAREWELL_SECONDS
 from net.contract.events import Close, Dial, Hold, Probed, Unforeseen, Writable
@@ -83,6 +84,7 @@ SLICES_AT_ONCE = 10_000
 """Slices that a guest may use up before it waits for something: 5 seconds of an interpreter, and for a loop without
 anything in it as much as a minute. No virtual time passes meanwhile. On a real node one that computes for ever is
 pre-empted for ever (G23)."""
+_CIPHERS = tuple(cipher.value for cipher in Cipher)
 KEY_FILE = "key"
 """Name of the node's key in its folder."""
 PREVIOUS_KEY_FILE = "key.previous"
@@ -106,6 +108,8 @@ class NodeSpec:
     """The seed of its key; another text gives another key."""
     version: int = VERSION
     """The version of the protocol."""
+    cipher: str = ""
+    """The cipher that its record lists; empty: each boot draws one, as if it were on another machine."""
     quotas: Quotas = DEFAULT_QUOTAS
     """Disk quotas of its packages."""
     registers: bool = True
@@ -206,6 +210,7 @@ class SimNode(Wired):
             keeps_sequence=spec.registers,
             sequence=self._kept.own.sequence,
             epoch=self._kept.grants.revoked.everything,
+            ciphers=listed(spec.cipher or simulation.chance("cipher", self.life).choice(_CIPHERS)),
         )
         network = Network(identity, directory, config, simulation.chance("net", self.life).randbytes, simulation.now)
         ids = simulation.chance("ids", self.life)

@@ -30,6 +30,7 @@ from nectar_node.releases.head import SignedHead
 from nectar_node.storage.database import Contents
 from nectar_node.storage.operations import Commit, Location, Row
 from net.base.frames import VERSION
+from net.session.peer_status import PeerState
 from testnet.browsers.browsers import LOCAL, SimBrowsers
 from testnet.browsers.web_socket import SimWebSocket
 from testnet.hostile.behaviours import MODEST, AttackOrder
@@ -123,7 +124,8 @@ class Simulation(NodeContext, Lab):
     def boot(self, *nodes: NodePlan) -> None:
         for plan in nodes:
             memory = DEFAULT_BYTES if plan.memory_bytes is None else plan.memory_bytes
-            self.boot_node(NodeSpec(plan.name, plan.folders(), routers=plan.routers, memory_bytes=memory))
+            spec = NodeSpec(plan.name, plan.folders(), routers=plan.routers, memory_bytes=memory, cipher=plan.cipher)
+            self.boot_node(spec)
         self.wait(lambda: all(self.ready(plan.name) for plan in nodes), READY_SECONDS, "the start of all nodes")
 
     def add(
@@ -470,6 +472,14 @@ class Simulation(NodeContext, Lab):
 
     def rotate_key(self, node: str) -> None:
         self.node(node).rotate_key()
+
+    def set_cipher(self, node: str, cipher: str) -> None:
+        at = self.node(node)
+        at.spec = replace(at.spec, cipher=cipher)
+
+    def ciphers(self, node: str) -> dict[str, str]:
+        peers = self.nodes[node].core.network.peers()
+        return {peer.name: peer.cipher for peer in peers if peer.state is PeerState.UP and peer.cipher is not None}
 
     def backups(self, node: str) -> SimBackups:
         if node not in self._backups:

@@ -43,6 +43,7 @@ def test_peers_shows_the_node_that_a_process_has_spoken_to(lab: Lab) -> None:
     peer = next(row for row in peers if row["name"] == RECEIVER)
     assert (peer["state"], peer["router"]) == ("up", None)
     assert 0 < peer["round_trip_seconds"] < 5
+    assert peer["cipher"] in ("AES-GCM", "ChaCha20-Poly1305")
 
 
 def test_diagnose_finds_the_other_node_and_pings_it_and_knows_a_name_that_nobody_has(lab: Lab) -> None:

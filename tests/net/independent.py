@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import cbor2
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
 NO_BLOB = 0xFFFFFFFF
 
@@ -54,8 +54,8 @@ def name_record(name: str, seed: bytes, now: int) -> bytes:
 def marks(record: bytes) -> tuple[int, int]:
     """The revocation epoch and the number of the newest copy, which a record may lack."""
     fields = cbor2.loads(cbor2.loads(record)[0])
-    assert len(fields) in (8, 10)
-    epoch, copy = fields[8:] or (0, 0)
+    assert len(fields) in (8, 10, 11)
+    epoch, copy = fields[8:10] or (0, 0)
     return epoch, copy
 
 
@@ -73,33 +73,52 @@ def granted_key(record: bytes, name: str, registrar: bytes) -> bytes:
 class Cipher:
     """One direction: a key, and the number of the next nonce."""
 
-    def __init__(self, key: bytes) -> None:
-        self.key = key
+    per_key = 1 << 22
+    """Records for which a key of AES-GCM is good."""
+
+    def __init__(self, key: bytes, *, aes: bool) -> None:
+        self.key, self.aes = key, aes
         self.number = 0
 
     def nonce(self) -> bytes:
-        """Four zero bytes and the number as a little-endian u64."""
+        """Four zero bytes and the number as a u64, big-endian for AES-GCM; a new key first, when that is due."""
+        form = ">4xQ" if self.aes else "<4xQ"
+        if self.aes and self.number and self.number % self.per_key == 0:
+            self.key = AESGCM(self.key).encrypt(struct.pack(form, (1 << 64) - 1), bytes(32), b"")[:32]
         self.number += 1
-        return struct.pack("<4xQ", self.number - 1)
+        return struct.pack(form, self.number - 1)
+
+    @property
+    def algorithm(self) -> AESGCM | ChaCha20Poly1305:
+        """With the present key."""
+        return AESGCM(self.key) if self.aes else ChaCha20Poly1305(self.key)
 
     def seal(self, data: bytes, associated: bytes = b"") -> bytes:
         """Encrypt the next."""
-        return ChaCha20Poly1305(self.key).encrypt(self.nonce(), data, associated)
+        nonce = self.nonce()
+        return self.algorithm.encrypt(nonce, data, associated)
 
     def open(self, data: bytes, associated: bytes = b"") -> bytes:
         """Decrypt the next."""
-        return ChaCha20Poly1305(self.key).decrypt(self.nonce(), data, associated)
+        nonce = self.nonce()
+        return self.algorithm.decrypt(nonce, data, associated)
 
 
 class Noise:
-    """Noise_XX_25519_ChaChaPoly_BLAKE2s: the tokens of its three messages, in order."""
+    """Noise_XX_25519_ChaChaPoly_BLAKE2s, or with AESGCM: the tokens of its three messages, in order."""
 
-    def __init__(self, static: bytes, ephemeral: bytes, prologue: bytes = b"nectar/1") -> None:
+    def __init__(self, static: bytes, ephemeral: bytes, *, aes: bool = False) -> None:
         self.s, self.e = map(X25519PrivateKey.from_private_bytes, (static, ephemeral))
         self.rs = self.re = b""
-        self.h = self.ck = hashlib.blake2s(b"Noise_XX_25519_ChaChaPoly_BLAKE2s").digest()
         self.cipher: Cipher | None = None
-        self.mix_hash(prologue)
+        self.choose(aes=aes)
+
+    def choose(self, *, aes: bool) -> None:
+        """Begin with the protocol's name, hashed if it is longer than a hash, and the prologue."""
+        self.aes = aes
+        name = b"Noise_XX_25519_AESGCM_BLAKE2s" if aes else b"Noise_XX_25519_ChaChaPoly_BLAKE2s"
+        self.h = self.ck = name.ljust(32, b"\0") if len(name) <= 32 else hashlib.blake2s(name).digest()
+        self.mix_hash(b"nectar/1 AESGCM" if aes else b"nectar/1")
 
     def mix_hash(self, data: bytes) -> None:
         """Section 5.2."""
@@ -108,7 +127,7 @@ class Noise:
     def mix_dh(self, mine: X25519PrivateKey, theirs: bytes) -> None:
         """Section 5.2, MixKey of a shared secret."""
         self.ck, key = hkdf(self.ck, mine.exchange(X25519PublicKey.from_public_bytes(theirs)))
-        self.cipher = Cipher(key)
+        self.cipher = Cipher(key, aes=self.aes)
 
     def seal(self, data: bytes) -> bytes:
         """EncryptAndHash."""
@@ -125,7 +144,7 @@ class Noise:
     def split(self) -> tuple[Cipher, Cipher]:
         """From the dialer, and to it."""
         first, second = hkdf(self.ck, b"")
-        return Cipher(first), Cipher(second)
+        return Cipher(first, aes=self.aes), Cipher(second, aes=self.aes)
 
 
 @dataclass
@@ -176,7 +195,7 @@ class Peer:
         """Begin, as the dialer, and demand that name."""
         self.dialed = name
         self.noise.mix_hash(public(self.noise.e))
-        self.put(public(self.noise.e) + self.noise.seal(b""))
+        self.put(public(self.noise.e) + self.noise.seal(b"\1" if self.noise.aes else b""))
         self.step = 1
 
     def greet(self, domain: bytes) -> bytes:
@@ -198,10 +217,11 @@ class Peer:
         if self.step == 1:
             self.read_second(piece)
         elif self.step == 0:
-            assert len(piece) == 32
-            noise.re = piece
-            noise.mix_hash(piece)
-            noise.open(b"")
+            assert len(piece) == 32 or (len(piece) == 33 and piece[32] == 1)
+            noise.choose(aes=len(piece) == 33)
+            noise.re = piece[:32]
+            noise.mix_hash(noise.re)
+            noise.open(piece[32:])
             self.write_second()
         else:
             noise.rs = noise.open(piece[:48])

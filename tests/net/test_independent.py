@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 import trio
 from cryptography.exceptions import InvalidSignature
 
+from net.base.ciphers import Cipher as CryptoCipher
 from net.base.limits import KEEPALIVE_SECONDS, PING_SECONDS
 from net.contract.events import Close, Delivered, Dial, NetEvent, Outgoing, PeerUp, Received, Writable
 from net.io.tcp import TcpTransport
-from net.names.directory import Endpoint
+from net.names.directory import Endpoint, StaticDirectory, sign_record
 from net.peering.network import Network, NetworkConfig
 from tests.net.independent import Memory, Noise, Peer, marks
 from tests.net.owner import owner_of
-from tests.net.world import entropy_of, identity_of, static_directory
+from tests.net.world import entropy_of, identity_of, record_of, static_directory
 
 OURS = "mia.test"
 THEIRS = ("ann.test", "zoe.test")
@@ -29,11 +31,18 @@ both_orders = pytest.mark.parametrize("name", THEIRS)
 class Bench:
     """Our network and the other peer, with a connection between them when there is one."""
 
-    def __init__(self, name: str, *, key: str = "") -> None:
+    def __init__(self, name: str, *, key: str = "", aes: bool = False) -> None:
         self.identity = identity_of(name, key)
         self.entropy = entropy_of(f"independent {name}")
-        directory = static_directory(identity_of(OURS), identity_of(name))
-        self.network = Network(identity_of(OURS), directory, NetworkConfig(), entropy_of(OURS), 0.0)
+        self.aes = aes
+        records = [record_of(each) for each in (identity_of(OURS), identity_of(name))]
+        ciphers = (CryptoCipher.AES_GCM,) if aes else ()
+        if aes:
+            listing = [replace(each.record, ciphers=ciphers) for each in records]
+            records = [sign_record(each, identity_of(each.name)) for each in listing]
+        self.shown = records[1].encode()
+        directory = StaticDirectory({each.record.name: each for each in records})
+        self.network = Network(identity_of(OURS), directory, NetworkConfig(ciphers=ciphers), entropy_of(OURS), 0.0)
         self.memory = Memory(self.entropy(16))
         self.keys = {OURS: identity_of(OURS).public_key}
         self.now = 0.0
@@ -43,8 +52,10 @@ class Bench:
 
     def new_peer(self) -> Peer:
         """One for the next connection."""
-        noise = Noise(self.entropy(32), self.entropy(32))
-        return Peer(self.identity.name, self.identity.seed, self.keys, noise, self.memory)
+        noise = Noise(self.entropy(32), self.entropy(32), aes=self.aes)
+        peer = Peer(self.identity.name, self.identity.seed, self.keys, noise, self.memory)
+        peer.record = self.shown
+        return peer
 
     def dial(self) -> None:
         """The other peer dials."""
@@ -103,9 +114,9 @@ class Bench:
         self.now = end
 
 
-def joined(name: str, *, dials: bool) -> Bench:
+def joined(name: str, *, dials: bool, aes: bool = False) -> Bench:
     """Both are connected; whoever dials has something to say."""
-    bench = Bench(name)
+    bench = Bench(name, aes=aes)
     if dials:
         bench.memory.waiting.append((b"first", b"of theirs"))
         bench.dial()
@@ -132,10 +143,15 @@ def test_a_peer_that_asks_for_its_own_record_gets_it_and_for_another_it_breaks_t
     assert bench.peer.goodbye == 2
 
 
+@pytest.mark.parametrize("aes", [False, True], ids=["ChaChaPoly", "AESGCM"])
 @both_orders
 @every_role
-def test_messages_with_blobs_of_several_frames_pass_both_ways_and_are_acknowledged(name: str, dials: bool) -> None:
-    bench = joined(name, dials=dials)
+def test_messages_with_blobs_of_several_frames_pass_both_ways_and_are_acknowledged(
+    name: str, dials: bool, aes: bool
+) -> None:
+    bench = joined(name, dials=dials, aes=aes)
+    (status,) = bench.network.peers()
+    assert status.cipher == ("AES-GCM" if aes else "ChaCha20-Poly1305")
     bench.send(b"ours", BLOB)
     bench.send(b"ours, without a blob")
     bench.peer.piece_bytes = 5_000

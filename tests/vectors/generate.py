@@ -6,7 +6,7 @@ What is in the file, all bytes as hex:
   frames     every kind of frame, whole, as it stands in a record
   records    name records and their signatures, with the secret keys that made them
   invitations  tokens, with the registrar's key that signs them
-  handshake  one handshake with all secrets: pieces, payloads, hashes, the keys of both directions
+  handshakes with all secrets: pieces, payloads, hashes, the keys of both directions
   session    all bytes of two connections between the same two nodes, piece by piece, with the frames in each record:
              resume, messages both ways, acknowledgements, a break in the middle of a message, resume, ping, goodbye
 """
@@ -21,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from net.base.ciphers import ALWAYS, Cipher
 from net.base.errors import TryLater
 from net.base.frames import (
     DATA,
@@ -116,26 +117,27 @@ def invitations() -> list[Json]:
 
 
 def records() -> list[Json]:
-    """Name records: own, with a changed key, granted, with a revocation epoch and the number of a copy."""
+    """Name records: own, with a changed key, granted, with the epoch and the number of a copy, with a cipher."""
     changed_key = identity_of(DIALER.name, "another key")
     behind = NameRecord(DIALER.name, DIALER.public_key, (), ("rob.test",), 2, *_times())
     reachable = (Endpoint("192.0.2.1", 9000), Endpoint("node.example", 65535))
     changed = NameRecord(DIALER.name, changed_key.public_key, reachable, (), 3, *_times())
     marked = replace(record_of(DIALER).record, sequence=4, epoch=1_764_500_000_000, copy=12)
+    listing = replace(record_of(DIALER).record, sequence=5, ciphers=(Cipher.AES_GCM,))
     return [
         _record("signed by its own key alone", DIALER, record_of(DIALER)),
         _record("granted", DIALER, grant_record(record_of(DIALER), REGISTRAR)),
         _record("behind a router, granted", DIALER, grant_record(sign_record(behind, DIALER), REGISTRAR)),
         _record("with a changed key", changed_key, grant_record(sign_record(changed, changed_key, DIALER), REGISTRAR)),
         _record("with an epoch and a copy, granted", DIALER, grant_record(sign_record(marked, DIALER), REGISTRAR)),
+        _record("with a cipher, granted", DIALER, grant_record(sign_record(listing, DIALER), REGISTRAR)),
     ]
 
 
-def _times() -> tuple[int, ...]:
+def _times() -> tuple[int, int]:
     """What a record has behind its sequence number: as in `record_of`."""
     record = record_of(DIALER).record
-    fields = [getattr(record, name) for name in NameRecord.__dataclass_fields__]
-    return tuple(fields[5:8])
+    return record.issued_at, record.expires_at
 
 
 def _record(what: str, owner: Identity, signed: SignedRecord) -> Json:
@@ -152,33 +154,35 @@ def _record(what: str, owner: Identity, signed: SignedRecord) -> Json:
     }
 
 
-def secrets(identity: Identity, static: bytes, ephemeral: bytes) -> Json:
+def secrets(identity: Identity, static: bytes, ephemeral: bytes, record: SignedRecord | None = None) -> Json:
     """Of one side of a handshake, and the name record that it shows."""
     return {
         "name": identity.name,
         "seed": identity.seed.hex(),
         "static": static.hex(),
         "ephemeral": ephemeral.hex(),
-        "record": record_of(identity).encode().hex(),
+        "record": (record or record_of(identity)).encode().hex(),
     }
 
 
-def handshake(circuit: Connect | Accept | None) -> Json:
+def handshake(circuit: Connect | Accept | None, cipher: Cipher = ALWAYS) -> Json:
     """One handshake, and the first record of each direction."""
     keys = {each.name: entropy_of(f"vectors {each.name}") for each in (DIALER, ACCEPTOR)}
     sides, said = [], []
     for each in (DIALER, ACCEPTOR):
         static, ephemeral = keys[each.name](32), keys[each.name](32)
-        said.append(secrets(each, static, ephemeral))
-        record = record_of(each).encode()
+        listed = (cipher,) if cipher is not ALWAYS else ()
+        record = sign_record(replace(record_of(each).record, ciphers=listed), each)
+        said.append(secrets(each, static, ephemeral, record))
         wants = circuit if each is DIALER else None
         given = Handshake(
             each,
-            record,
+            record.encode(),
             initiator=each is DIALER,
             static=static,
             entropy=lambda _, value=ephemeral: value,  # type: ignore[misc]
             circuit=wants,
+            cipher=cipher if each is DIALER else ALWAYS,
         )
         sides.append(given)
     dialer, acceptor = sides
@@ -192,6 +196,7 @@ def handshake(circuit: Connect | Accept | None) -> Json:
     acceptor.read_untrusted(pieces[2])
     first = [_sealed(side.split()[0], encode_control(Ping())).hex() for side in sides]
     return {
+        "cipher": cipher.value,
         "dialer": said[0],
         "acceptor": said[1],
         "circuit": None
@@ -287,7 +292,12 @@ def vectors() -> Json:
         "frames": frames(),
         "records": records(),
         "invitations": invitations(),
-        "handshakes": [handshake(None), handshake(Connect("cid.test")), handshake(Accept(TICKET))],
+        "handshakes": [
+            handshake(None),
+            handshake(Connect("cid.test")),
+            handshake(Accept(TICKET)),
+            handshake(None, Cipher.AES_GCM),
+        ],
         "session": session(),
     }
 

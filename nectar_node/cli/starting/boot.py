@@ -19,6 +19,7 @@ from nectar_node.launcher import launch, supervisor
 from nectar_node.launcher.arguments import (
     check_name,
     check_package,
+    parse_cipher,
     parse_directory,
     parse_endpoint,
     parse_http,
@@ -62,6 +63,7 @@ def boot(
     invitation: flags.Invitation = "",
     invite_only: flags.InviteOnly = None,
     once: flags.Once = False,
+    cipher: flags.Cipher = "",
     trace: flags.Trace = False,
     quota: flags.Quota = None,
     max_files: flags.MaxFiles = DEFAULT_FILES,
@@ -90,6 +92,7 @@ def boot(
         password_file=password_file,
         directory=parse_directory(directory, authority),
         memory_bytes=parse_memory(memory) if memory else None,
+        cipher=parse_cipher(cipher) if cipher else None,
         trace=trace,
         quotas=parse_quotas(quota or (), max_files, disk_floor),
         releases_quota=parse_size(releases_quota) if releases_quota else None,

@@ -111,6 +111,13 @@ DiskFloor = Annotated[
         help="The disk space that packages leave free; default: 512MiB, or a twentieth of a small disk.",
     ),
 ]
+Cipher = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Use AESGCM (with nodes that do, too) or ChaChaPoly; default: what is faster on this machine.",
+    ),
+]
 ReleasesQuota = Annotated[
     str,
     typer.Option(metavar="SIZE", help="The disk space for packages from other nodes; default: 16GiB."),
@@ -163,6 +170,7 @@ FIELDS = {
     "http_name": "http_name",
     "rpc_open": "rpc_open",
     "http_client_private": "http_client_private",
+    "cipher": "cipher",
     "trace": "trace",
     "quota": "quotas",
     "max_files": "quotas",

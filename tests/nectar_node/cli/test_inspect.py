@@ -35,6 +35,7 @@ PEER = {
     "state": "up",
     "router": None,
     "host": "127.0.0.1",
+    "cipher": "AES-GCM",
     "round_trip_seconds": 0.0004,
     "bytes_sent": 2048,
     "bytes_received": 0,
@@ -59,7 +60,8 @@ WAITING = {"address": "a.nec@x:y:sys", "restarts": 1, "capabilities": [], "state
         (
             "peers",
             {"peers": [{**PEER, "memory_bytes": 1536}]},
-            "b.nec\tup\tdirect\t400 µs\t127.0.0.1\t2.0 KiB\t0 B\t2, 9 B\t1.5 KiB\t{0}\t{0} 127.0.0.1:9876: refused",
+            "b.nec\tup\tdirect\t400 µs\t127.0.0.1\tAES-GCM"
+            "\t2.0 KiB\t0 B\t2, 9 B\t1.5 KiB\t{0}\t{0} 127.0.0.1:9876: refused",
         ),
     ],
 )

@@ -6,6 +6,7 @@ import weakref
 
 import pytest
 
+from net.base.ciphers import ALWAYS, Cipher
 from net.base.errors import BadHandshake
 from net.session.handshake import (
     Accept,
@@ -18,46 +19,52 @@ from net.session.handshake import (
 )
 from net.session.sealing import Opener, Sealer
 from tests.net.frames import (
-    HANDSHAKE_HASH,
-    HANDSHAKE_MESSAGES,
     INITIATOR_EPHEMERAL,
     INITIATOR_STATIC,
     PROLOGUE,
+    PUBLISHED,
     RESPONDER_EPHEMERAL,
     RESPONDER_STATIC,
-    TRANSPORT_MESSAGES,
 )
 from tests.net.world import entropy_of, identity_of
 
-# Noise_XX_25519_ChaChaPoly_BLAKE2s of the cacophony vectors, which other implementations share.
+both_ciphers = pytest.mark.parametrize("cipher", Cipher, ids=lambda cipher: cipher.value)
 
 
-def noise_pair() -> tuple[Noise, Noise]:
+def noise_pair(cipher: Cipher = ALWAYS) -> tuple[Noise, Noise]:
     """Initiator and responder of the vectors."""
-    return (
-        Noise(initiator=True, static=INITIATOR_STATIC, ephemeral=INITIATOR_EPHEMERAL, prologue=PROLOGUE),
-        Noise(initiator=False, static=RESPONDER_STATIC, ephemeral=RESPONDER_EPHEMERAL, prologue=PROLOGUE),
+    secrets = ((INITIATOR_STATIC, INITIATOR_EPHEMERAL), (RESPONDER_STATIC, RESPONDER_EPHEMERAL))
+    first, second = (
+        Noise(initiator=not index, static=static, ephemeral=ephemeral, cipher=cipher, prologue=PROLOGUE)
+        for index, (static, ephemeral) in enumerate(secrets)
     )
+    return first, second
 
 
-def test_the_handshake_is_that_of_the_published_vectors() -> None:
-    sides = noise_pair()
-    for index, (payload, ciphertext) in enumerate(HANDSHAKE_MESSAGES):
+@both_ciphers
+def test_the_handshake_is_that_of_the_published_vectors(cipher: Cipher) -> None:
+    sides = noise_pair(cipher)
+    hashes = []
+    for index, (payload, ciphertext) in enumerate(PUBLISHED[cipher].handshake):
         writer, reader = sides[index % 2], sides[1 - index % 2]
         message = writer.write(bytes.fromhex(payload))
         assert message.hex() == ciphertext
         assert reader.read_untrusted(message).hex() == payload
-    assert [side.hash.hex() for side in sides] == [HANDSHAKE_HASH] * 2
+        assert writer.hash == reader.hash
+        hashes.append(writer.hash.hex())
+    after, published = PUBLISHED[cipher].hash
+    assert hashes[after - 1] == published
     assert all(side.finished for side in sides)
 
 
-def test_the_records_are_those_of_the_published_vectors() -> None:
-    initiator, responder = noise_pair()
-    for index, (payload, _) in enumerate(HANDSHAKE_MESSAGES):
+@both_ciphers
+def test_the_records_are_those_of_the_published_vectors(cipher: Cipher) -> None:
+    initiator, responder = noise_pair(cipher)
+    for index, (payload, _) in enumerate(PUBLISHED[cipher].handshake):
         writer, reader = (initiator, responder) if index % 2 == 0 else (responder, initiator)
         reader.read_untrusted(writer.write(bytes.fromhex(payload)))
     channels = [responder.split(), initiator.split()]
-    for index, (payload, ciphertext) in enumerate(TRANSPORT_MESSAGES):
+    for index, (payload, ciphertext) in enumerate(PUBLISHED[cipher].transport):
         sealer: Sealer = channels[index % 2][0]
         opener: Opener = channels[1 - index % 2][1]
         plaintext = bytes.fromhex(payload)

@@ -3,14 +3,18 @@
 from itertools import pairwise
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
+from net.base.ciphers import Cipher
 from net.base.errors import BadRecord
-from net.base.limits import MAX_PLAINTEXT_BYTES
+from net.base.limits import MAX_PLAINTEXT_BYTES, RECORDS_PER_KEY
 from net.session.sealing import Opener, Sealer, Splitter
+from tests.net.independent import Cipher as Independent
 
 KEY = bytes(range(32))
+both_ciphers = pytest.mark.parametrize("cipher", Cipher, ids=lambda cipher: cipher.value)
 
 
 def sealed(sealer: Sealer, plaintext: bytes) -> bytes:
@@ -28,8 +32,9 @@ def opened(opener: Opener, record: bytes) -> bytes:
     return bytes(into[: opener.open_untrusted(record, memoryview(into))])
 
 
-def test_records_open_in_the_order_in_which_they_were_sealed() -> None:
-    sealer, opener = Sealer(KEY), Opener(KEY)
+@both_ciphers
+def test_records_open_in_the_order_in_which_they_were_sealed(cipher: Cipher) -> None:
+    sealer, opener = Sealer(KEY, cipher), Opener(KEY, cipher)
     for plaintext in (b"one", b"two", bytes(MAX_PLAINTEXT_BYTES)):
         assert opened(opener, sealed(sealer, plaintext)) == plaintext
 
@@ -42,6 +47,41 @@ def test_a_lost_or_repeated_record_does_not_open(before: list[int], then: int) -
         opened(opener, records[index])
     with pytest.raises(BadRecord):
         opened(opener, records[then])
+
+
+def test_a_key_of_aes_gcm_encrypts_no_more_records_than_its_limit_allows() -> None:
+    """Both sides take the next key after as many records, as Noise makes it; nothing but the key changes."""
+    aes, limit = Cipher.AES_GCM, 3
+    sealer, opener = Sealer(KEY, aes, limit), Opener(KEY, aes, limit)
+    independent, key = Independent(KEY, aes=True), KEY
+    independent.per_key = limit
+    keys: list[bytes] = []
+    for number in range(4 * limit + 1):
+        record = sealed(sealer, b"text")
+        assert record == independent.seal(b"text")
+        assert opened(opener, record) == b"text"
+        if number % limit == 0 and number:
+            key = AESGCM(key).encrypt(aes.nonce.pack((1 << 64) - 1), bytes(32), b"")[:32]
+        assert AESGCM(key).decrypt(aes.nonce.pack(number), record, b"") == b"text"
+        keys.append(key)
+    assert max(map(keys.count, keys)) == limit
+    assert len(set(keys)) == 5
+
+
+def test_the_limit_of_a_key_keeps_within_what_tls_allows() -> None:
+    """RFC 8446, section 5.5: 2^24.5 records of 2^14 bytes, in blocks of 16 bytes, and one for each tag."""
+    blocks = -(-MAX_PLAINTEXT_BYTES // 16) + 1
+    assert Cipher.AES_GCM.records_per_key == RECORDS_PER_KEY
+    assert RECORDS_PER_KEY * blocks <= 2**34 < 2**24.5 * (2**14 // 16)
+    assert Cipher.CHACHA20_POLY1305.records_per_key is None
+
+
+def test_a_side_that_keeps_its_key_too_long_is_not_understood() -> None:
+    sealer, opener = Sealer(KEY, Cipher.AES_GCM, 3), Opener(KEY, Cipher.AES_GCM, 2)
+    for _ in range(2):
+        opened(opener, sealed(sealer, b"text"))
+    with pytest.raises(BadRecord):
+        opened(opener, sealed(sealer, b"text"))
 
 
 @given(pieces=st.lists(st.binary(max_size=50), max_size=8), cuts=st.lists(st.integers(0, 300), max_size=10))

@@ -16,6 +16,7 @@ SEEDS = {
     "chains": (1, 10),
     "chat": (1, 12),
     "churn": (1, 10),
+    "ciphers": (2, 30),
     "crowded_disk": (1, 4),
     "flood": (1, 3),
     "handoff": (2, 16),
