@@ -13,8 +13,9 @@ Now each side hashes a chunk when it has read or written it, on the thread of th
 Pydantic and Rich (`nectar_node.cli.entry`): 0.09 seconds of processor time instead of 0.3. See docs/performance.md.
 
 Keeping freed memory (`nectar_node.driver.allocator`) raised 320 to 360 MB/s to 420. Chunks of 4 instead of 2 MiB, with
-as many bytes in flight, took 13 percent of either side's processor time away; twice as many in flight, TCP's own buffer sizes, and smaller reads and writes gave nothing that stood out of the
-noise. BLAKE3 on several threads was dropped: its idle threads yield in a loop, and the sender has no core to spare.
+as many bytes in flight, took 13 percent of either side's processor time away; twice as many in flight, TCP's own
+buffer sizes, and smaller reads and writes gave nothing that stood out of the noise. BLAKE3 on several threads was
+dropped: its idle threads yield in a loop, and the sender has no core to spare.
 """
 
 from __future__ import annotations
