@@ -16,6 +16,7 @@ BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 """The section is what is between these lines of the page."""
 TITLES = {
     "transfer": "1 GiB from file to file between two nodes, whole command",
+    "transfer_aes": "the same",
     "transfer_tcp": "the same",
     "transfer_disk": "the same on a disk",
     "install": "a package of 20 MB from another node, whole command",

@@ -57,6 +57,10 @@ class OwnFailure(NodeError):
     """The node's own code has failed, and what it holds may be half done. It is started again (`EX_SOFTWARE`)."""
 
 
+EXIT_OFFLINE = 3
+"""Exit code of a command whose message found no way to its target."""
+EXIT_TIMEOUT = 4
+"""Exit code of a command whose message was not answered in time."""
 EX_SOFTWARE = 70
 """Exit code of a node that has ended so; `sysexits.h` has it for an internal error."""
 

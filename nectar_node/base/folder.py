@@ -16,6 +16,13 @@ from nectar_node.base import own_files
 from nectar_node.base.errors import AlreadyRunning
 from nectar_node.base.log import older
 
+GENESIS_FILE = "testnet.json"
+"""In the folder of a network: what its nodes must know beforehand (`nectar_node.contract.config`)."""
+NODES_FOLDER = "nodes"
+"""There: the folders of its nodes, each by its name."""
+REGISTRAR_NAME = "registrar.nec"
+"""The node that grants names in a network on one machine."""
+
 _LOCK_ATTEMPTS = 20
 _LOCK_PAUSE = 0.01
 """Seconds between two attempts to take the lock."""

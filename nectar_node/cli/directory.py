@@ -15,8 +15,8 @@ from nectar_node.base.errors import BadInput
 from nectar_node.cli.keys import errors_told, unlock
 from nectar_node.console import output
 from nectar_node.launcher import options, passwords
-from nectar_node.launcher.arguments import check_name, parse_endpoint
-from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from nectar_node.launcher.arguments import parse_endpoint
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork, check_name
 from net.base.limits import MAX_ENDPOINTS
 from net.names.directory import NEVER, Endpoint, NameRecord, SignedRecord, encode_static_directory, sign_record
 from net.names.identity import Identity

@@ -14,9 +14,8 @@ from nectar_node.base.errors import BadInput, NodeError
 from nectar_node.console import output
 from nectar_node.console.sizes import parse_size
 from nectar_node.launcher import options
-from nectar_node.launcher.arguments import check_name
 from nectar_node.launcher.client import ControlError
-from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork, check_name
 from nectar_node.launcher.transfer_answers import PROCESS, decode_untrusted
 
 app = typer.Typer(help="Decide whose files a node accepts.", no_args_is_help=True, rich_markup_mode=None)

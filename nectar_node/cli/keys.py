@@ -16,8 +16,7 @@ from nectar_node.base.folder import NodeFolder
 from nectar_node.console import output
 from nectar_node.contract.config import REGISTRAR_NAME
 from nectar_node.launcher import options, passwords
-from nectar_node.launcher.arguments import check_name
-from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork, check_name
 from net.base.errors import KeyFileError, KeyFileExists, KeyFileMissing, WrongPassword
 from net.names.identity import KEY_BYTES, Identity, fingerprint
 from net.names.keyfile import Keys, create_key_file, read_key_file, seal, unlock_key_file, write_key_file

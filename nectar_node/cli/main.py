@@ -5,26 +5,19 @@ Exit codes: 0 done or response, 1 it went wrong, 2 bad usage, 3 Offline, 4 Timeo
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 
-from nectar_node.base.errors import BadInput, NodeError
 from nectar_node.base.shipped import SDK_FOLDER
-from nectar_node.cli import groups
 from nectar_node.cli.completing import bash_words
 from nectar_node.cli.sections import SectionedGroup
 from nectar_node.console import output, streams
-
-FAILED = 1
-BAD_USAGE = 2
-INTERRUPTED = 130
+from nectar_node.console.outcome import INTERRUPTED, carry_out
 
 _HERE = "nectar_node.cli"
 _GROUPS = {
@@ -87,6 +80,8 @@ def build(first: str | None = None) -> typer.Typer:
     app.callback()(_options)
     ours = [*_GROUPS, *_COMMANDS]
     if first not in ours:
+        from nectar_node.cli import groups  # which looks through all that is installed
+
         for name, group in groups.find(first):
             if isinstance(group, typer.Typer):
                 app.add_typer(group, name=name)
@@ -122,6 +117,8 @@ def _options(
 
 def _say_version(*, wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         output.say(f"nectar {version('nectar-node')}")
         raise typer.Exit
 
@@ -154,23 +151,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command (`arguments` default to the process's) and return its exit code."""
     streams.make_usable()
     words = sys.argv[1:] if arguments is None else list(arguments)
+    return carry_out(lambda: _run(words))
+
+
+def _run(words: list[str]) -> object:
     try:
         with bash_words():
-            result = build(_first(words))(args=words, prog_name="nectar", standalone_mode=False)
-    except BadInput as error:
-        output.complain(str(error))
-        return BAD_USAGE
-    except NodeError as error:
-        output.complain(str(error))
-        return FAILED
+            return build(_first(words))(args=words, prog_name="nectar", standalone_mode=False)
     except typer.TyperException as error:
         output.complain(_with_help(error))
         return error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
+    except typer.Abort:
         return INTERRUPTED
-    except OSError as error:
-        return _system_refused(error)
-    return result if isinstance(result, int) else 0
 
 
 def _with_help(error: typer.TyperException) -> str:
@@ -181,13 +173,3 @@ def _with_help(error: typer.TyperException) -> str:
         return sentence
     ended = sentence if sentence.endswith("?") else output.sentence(sentence)
     return f"{ended} `{context.command_path} --help` shows what it takes."
-
-
-def _system_refused(error: OSError) -> int:
-    if error.errno == errno.EPIPE:
-        # The reader of our output (such as `head`) has gone; Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    output.complain(f"The operating system refused: {what}.")
-    return FAILED

@@ -11,7 +11,7 @@ import typer
 
 from kernel.contract.address import OUR_NODE, Address
 from kernel.contract.errors import BadAddress
-from nectar_node.base.errors import BadInput, NodeError
+from nectar_node.base.errors import EXIT_OFFLINE, EXIT_TIMEOUT, BadInput, NodeError
 from nectar_node.cli.described import described, doubt
 from nectar_node.cli.form import fill_at_terminal
 from nectar_node.console import output
@@ -19,9 +19,6 @@ from nectar_node.console.advice import advice
 from nectar_node.launcher import options
 from nectar_node.launcher.client import Answer, ControlError
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
-
-EXIT_OFFLINE = 3
-EXIT_TIMEOUT = 4
 
 MAX_BLOB_BYTES = 64 * 1024 * 1024
 """Bytes of the largest blob that nodes carry."""

@@ -10,14 +10,13 @@ from typing import Annotated
 
 import typer
 
+from nectar_node.base.errors import EXIT_OFFLINE, EXIT_TIMEOUT
 from nectar_node.cli import run
-from nectar_node.cli.message import EXIT_OFFLINE, EXIT_TIMEOUT
 from nectar_node.console import output
 from nectar_node.contract.config import REGISTRAR_NAME
 from nectar_node.launcher import options
-from nectar_node.launcher.arguments import check_name
 from nectar_node.launcher.client import Answer, ControlError
-from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork, check_name
 
 app = typer.Typer(help="See how other nodes are reached.", no_args_is_help=True, rich_markup_mode=None)
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from nectar_node.cli.message import EXIT_OFFLINE, EXIT_TIMEOUT, exit_code
+from nectar_node.base.errors import EXIT_OFFLINE, EXIT_TIMEOUT
+from nectar_node.cli.message import exit_code
 from nectar_node.console import output
 from nectar_node.launcher import options
 from nectar_node.launcher.client import Answer

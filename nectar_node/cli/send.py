@@ -7,18 +7,21 @@ import stat
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from nectar_node.base.errors import BadInput
-from nectar_node.cli.message import EXIT_OFFLINE, EXIT_TIMEOUT
+from nectar_node.base.errors import EXIT_OFFLINE, EXIT_TIMEOUT, BadInput
+from nectar_node.base.later import Later
 from nectar_node.console import output, progress
-from nectar_node.launcher import options
-from nectar_node.launcher.arguments import check_name
 from nectar_node.launcher.file_transfer import Order, Transfer, interrupts
-from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork, check_name
 from nectar_node.launcher.transfer_answers import Done, TransferFailed
+
+if TYPE_CHECKING:
+    import typer
+
+    from nectar_node.launcher import options
+else:  # the words that are usual for this command are read without them (`nectar_node.cli.entry`)
+    typer, options = Later("typer"), Later("nectar_node.launcher.options")
 
 INTERRUPTED = 130
 FAILED = 1
@@ -64,13 +67,13 @@ def send(
     if source == target:
         raise BadInput(f"{source} would send the file to itself: name two different nodes with --from and --to.")
     order = Order(file, size, source, target, LocalNetwork.find(directory))
-    console = output.console(sys.stderr if as_json else sys.stdout)
+    stream = sys.stderr if as_json else sys.stdout
     began = time.monotonic()
     try:
         with (
             interrupts() as wanted,
             Transfer.open(order) as transfer,
-            progress.display(console, f"{file.name} → {target}", progress.TRANSFER_LINE_INTERVAL) as display,
+            progress.display_on(stream, f"{file.name} → {target}", progress.TRANSFER_LINE_INTERVAL) as display,
         ):
             done = transfer.run(progress.TransferDisplay(display), wanted)
     except TransferFailed as failure:

@@ -6,12 +6,10 @@ import json
 import sys
 from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _CONTROL = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
@@ -30,6 +28,8 @@ def console(stream: TextIO | None = None, *, wrapped: bool = False) -> Console:
 
     With `wrapped`, it breaks long lines between words on a terminal.
     """
+    from rich.console import Console  # takes longer to load than many a command to run
+
     file = stream or sys.stdout
     width = _NO_END if wrapped and not file.isatty() else None
     return Console(file=file, highlight=False, markup=False, soft_wrap=not wrapped, width=width)
@@ -102,6 +102,9 @@ def print_table(
         for line in lines:
             print("\t".join(line))
         return
+    from rich.table import Table
+    from rich.text import Text
+
     widths = layout(lines, console().width, unbroken, optional, roomy)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column, width in widths.items():
@@ -123,6 +126,8 @@ def layout(
 
     `print_table` describes the order in which columns shrink.
     """
+    from rich.cells import cell_len
+
     cells = {line[0]: line for line in zip(*lines, strict=True)}
     full = {column: max(map(cell_len, line)) for column, line in cells.items()}
     least = {column: full[column] if column in unbroken else _least(line) for column, line in cells.items()}
@@ -140,6 +145,8 @@ def layout(
 
 def _least(cells: Sequence[str]) -> int:
     """Return the width of a column whose cells may be broken, between words if they are not too long."""
+    from rich.cells import cell_len
+
     return max(min(_LEAST_CELL, cell_len(word)) for cell in cells for word in cell.split() or [""])
 
 

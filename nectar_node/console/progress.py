@@ -9,14 +9,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
-from typing import Protocol, Self
-
-from rich.cells import cell_len
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from nectar_node.console import output
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 RATE_WINDOW = 3.0
 """Seconds over which the shown rate is an average: calm enough to read, quick enough to show a stall."""
@@ -27,15 +27,6 @@ TRANSFER_LINE_INTERVAL = 1.0
 """Seconds between two plain lines of a transfer."""
 
 _MAX_SAMPLES = 64
-_LEAST_BAR = 4
-"""Columns of the narrowest terminal that gets a bar."""
-_BESIDE = 4
-"""Columns that a line leaves free: two gaps, and the ^C that a terminal shows. A line that wraps cannot be drawn over.
-"""
-_SEEN = ("", "sending")
-"""States without words on a bar, because the bar moves."""
-_TITLE = TextColumn("{task.description}", markup=False)
-_TEXT = TextColumn("{task.fields[text]}", markup=False)
 
 
 @dataclass(slots=True)
@@ -86,14 +77,25 @@ def display(
     lines.
     """
     title = output.printable(title)
-    return _Bar(console, title) if console.is_terminal else _Lines(console, title, interval, clock)
+    if console.is_terminal:
+        from nectar_node.console.bars import Bar
+
+        return Bar(console, title)
+    return _Lines(console.print, title, interval, clock)
+
+
+def display_on(stream: TextIO, title: str, interval: float = LINE_INTERVAL) -> Display:
+    """Return the display that suits a stream; a library for terminals is loaded if that is one."""
+    if stream.isatty():
+        return display(output.console(stream), title, interval)
+    return _Lines(partial(print, file=stream, flush=True), output.printable(title), interval, time.monotonic)
 
 
 class _Lines:
     """Shows one line now and then, and one for each change of state."""
 
-    def __init__(self, console: Console, title: str, interval: float, clock: Callable[[], float]) -> None:
-        self._console = console
+    def __init__(self, tell: Callable[[str], object], title: str, interval: float, clock: Callable[[], float]) -> None:
+        self._tell = tell
         self._title = title
         self._interval = interval
         self._clock = clock
@@ -104,91 +106,13 @@ class _Lines:
         now = self._clock()
         if state != self._last[0] or now - self._last[1] >= self._interval:
             self._last = (state, now)
-            self._console.print(f"{self._title}: {state}{', ' if state else ''}{text}")
+            self._tell(f"{self._title}: {state}{', ' if state else ''}{text}")
 
     def note(self, sentence: str) -> None:
         """Print a line."""
-        self._console.print(output.printable(sentence))
+        self._tell(output.printable(sentence))
 
     def __enter__(self) -> _Lines:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
-
-
-class _Drawn:
-    """What is drawn on a terminal again and again, in the same place, until its context ends."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-
-    def note(self, sentence: str) -> None:
-        """Print a line above it."""
-        self._progress.console.print(output.printable(sentence))
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-
-
-class _Bar(_Drawn):
-    """A bar that is drawn again and again in the same place, and becomes shorter when its text becomes longer."""
-
-    def __init__(self, console: Console, title: str) -> None:
-        self._title = title
-        self._longest = 0
-        super().__init__(Progress(_TEXT, console=console))
-        self._task: TaskID = self._progress.add_task(title, total=None, text="starting")
-        self._make_room("starting")
-
-    def show(self, done: int, total: int, text: str, state: str = "") -> None:
-        """Draw the bar again."""
-        text = text if state in _SEEN else f"{state}, {text}"
-        self._make_room(text)
-        self._progress.update(self._task, completed=done, total=total, text=text)
-
-    def _make_room(self, text: str) -> None:
-        self._longest = max(self._longest, len(text))
-        left = self._progress.console.width - self._longest - cell_len(self._title) - _BESIDE
-        bar = (BarColumn(bar_width=left),) if left >= _LEAST_BAR else ()
-        self._progress.columns = (*((_TITLE,) if left >= 0 else ()), *bar, _TEXT)
-
-
-class Bars(_Drawn):
-    """Several bars on a terminal, one below the other; each may be shown by a thread of its own."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__(Progress(_TITLE, BarColumn(), _TEXT, console=console))
-
-    def add(self, title: str) -> Display:
-        """Return one more, which is drawn as long as all of them are."""
-        return _OneOfBars(self._progress, self._progress.add_task(output.printable(title), total=None, text="starting"))
-
-
-class _OneOfBars:
-    """One of several bars."""
-
-    def __init__(self, progress: Progress, task: TaskID) -> None:
-        self._progress = progress
-        self._task = task
-
-    def show(self, done: int, total: int, text: str, state: str = "") -> None:
-        """Draw the bar again."""
-        self._progress.update(self._task, completed=done, total=total, text=f"{state}, {text}" if state else text)
-
-    def note(self, sentence: str) -> None:
-        """Print a line above all bars."""
-        self._progress.console.print(output.printable(sentence))
-
-    def __enter__(self) -> _OneOfBars:
         return self
 
     def __exit__(

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from kernel.contract.address import PackageId
-from nectar_node.base import own_files
+from nectar_node.base import folder, own_files
 from nectar_node.base.consent import NOTHING_SAID, Consent
 from nectar_node.base.decoding import (
     BadShape,
@@ -29,9 +29,9 @@ from nectar_node.storage.ledger import DEFAULT_QUOTAS, Quotas
 from net.base.limits import MAX_RESERVATIONS
 from net.names.directory import Genesis
 
-GENESIS_FILE = "testnet.json"
-NODES_FOLDER = "nodes"
-REGISTRAR_NAME = "registrar.nec"
+GENESIS_FILE = folder.GENESIS_FILE
+NODES_FOLDER = folder.NODES_FOLDER
+REGISTRAR_NAME = folder.REGISTRAR_NAME
 LOOPBACK = "127.0.0.1"
 _MAX_GENESIS_BYTES = 1 << 16
 _VERSION = 1

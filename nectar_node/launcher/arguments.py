@@ -6,13 +6,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from kernel.contract.address import PackageId, check_node
+from kernel.contract.address import PackageId
 from kernel.contract.errors import BadAddress
 from nectar_node.base.errors import BadInput
 from nectar_node.console import output
 from nectar_node.console.sizes import parse_size
 from nectar_node.contract.config import LOOPBACK
 from nectar_node.contract.memory_budget import LEAST_BYTES
+from nectar_node.launcher.local_network import check_name
 from nectar_node.storage.ledger import DEFAULT_BYTES, DEFAULT_QUOTAS, Quotas
 from net.base.ciphers import Cipher
 from net.base.errors import BadInvitation
@@ -34,16 +35,6 @@ def parse_invitation(text: str) -> bytes:
     except BadInvitation as error:
         raise BadInput(
             f"That is not an invitation ({error}): copy it as `nectar testnet invite` has printed it."
-        ) from error
-
-
-def check_name(name: str) -> None:
-    """Raise BadInput if `name` is not a node id (G1), which also keeps it from naming a folder elsewhere."""
-    try:
-        check_node(name)
-    except BadAddress as error:
-        raise BadInput(
-            f"{name!r} is not a node name: expected labels of a-z, 0-9 and '-' joined by dots, such as some-user.nec."
         ) from error
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import secrets
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -90,7 +90,7 @@ class Transfer:
     questions: ControlClient
     """The connection that carries everything else meanwhile."""
     shared_path: str
-    id: str = attribute(default_factory=lambda: secrets.token_hex(8))
+    id: str = attribute(default_factory=lambda: os.urandom(8).hex())
     received: int = 0
     """Bytes that the receiver holds, as far as it has told."""
 

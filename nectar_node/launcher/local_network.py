@@ -8,10 +8,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from kernel.contract.address import check_node
+from kernel.contract.errors import BadAddress
 from nectar_node.base import own_files
 from nectar_node.base.errors import BadInput, CannotJoin, NotRunning
-from nectar_node.base.folder import NodeFolder
-from nectar_node.contract.config import GENESIS_FILE, NODES_FOLDER, REGISTRAR_NAME
+from nectar_node.base.folder import GENESIS_FILE, NODES_FOLDER, REGISTRAR_NAME, NodeFolder
 from nectar_node.launcher import client
 from nectar_node.launcher.client import ControlClient, ControlError
 
@@ -121,3 +122,13 @@ class LocalNetwork:
 def usual_folder() -> Path:
     """Return the folder of the testnet if the user does not name one."""
     return Path(os.environ.get(DIRECTORY_VARIABLE) or DEFAULT_FOLDER)
+
+
+def check_name(name: str) -> None:
+    """Raise BadInput if `name` is not a node id (G1), which also keeps it from naming a folder elsewhere."""
+    try:
+        check_node(name)
+    except BadAddress as error:
+        raise BadInput(
+            f"{name!r} is not a node name: expected labels of a-z, 0-9 and '-' joined by dots, such as some-user.nec."
+        ) from error

@@ -10,7 +10,7 @@ import typer
 
 from kernel.contract.address import OUR_NODE
 from nectar_node.base.errors import BadInput, NodeError
-from nectar_node.contract.config import REGISTRAR_NAME
+from nectar_node.base.folder import REGISTRAR_NAME
 from nectar_node.launcher.client import ControlClient
 from nectar_node.launcher.local_network import DIRECTORY_VARIABLE, LocalNetwork, usual_folder
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -24,9 +23,9 @@ from nectar_node.storage.database import Database
 from nectar_node.storage.folder_copies import copy_folder
 from nectar_node.storage.ledger import Ledger, fitting
 from nectar_node.storage.opened import (
-    SETTLED_NS,
     folder_of,
     growing,
+    is_settled,
     make_folder_in,
     make_folders,
     opened,
@@ -77,6 +76,7 @@ def perform(
 
 
 def _carry_out(operation: ops.Operation, ledger: Ledger) -> ops.Outcome:
+    forget_hashes(operation, ledger)
     short = _SHORT.get(type(operation))
     if short is not None:
         return short(operation, ledger)
@@ -95,7 +95,18 @@ def begin(operation: ops.Operation, ledger: Ledger, databases: PackageDatabases 
     return Steps(work or _begin(operation, ledger), lambda error: _refusal(operation, error))
 
 
+def forget_hashes(operation: ops.Operation, ledger: Ledger) -> None:
+    """Forget the running hash of a file that `operation` may change without going on with it: within a tick of the
+    clock its version could stay the same.
+    """
+    if ops.may_change(operation) and not (isinstance(operation, ops.WriteAt) and operation.hashed):
+        ledger.hashes.forget(operation.location)
+        if isinstance(operation, ops.Rename | ops.Copy):
+            ledger.hashes.forget(operation.target)
+
+
 def _begin(operation: ops.Operation, ledger: Ledger) -> Work:
+    forget_hashes(operation, ledger)
     in_steps = _IN_STEPS.get(type(operation))
     if in_steps is not None:
         return (yield from in_steps(operation, ledger))
@@ -172,8 +183,7 @@ def _stat(operation: ops.Stat, _: Ledger) -> ops.FileStat:
     with folder_of(operation.location) as (folder, name):
         found = os.stat(name, dir_fd=folder, follow_symlinks=False)
     kind = _TYPES.get(stat.S_IFMT(found.st_mode), ops.FileType.OTHER)
-    settled = abs(time.time_ns() - found.st_ctime_ns) > SETTLED_NS
-    version = version_of(found) if settled and kind is ops.FileType.FILE else ""
+    version = version_of(found) if kind is ops.FileType.FILE and is_settled(found) else ""
     return ops.FileStat(kind, found.st_size, found.st_mtime_ns, version)
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from nectar_node.base.decoding import Size
+from nectar_node.base.running_hashes import RunningHashes
 from nectar_node.storage import operations as ops
 from nectar_node.storage.preserving import Preserver
 
@@ -204,6 +205,8 @@ class Ledger:
         self.quotas = quotas
         self.preserver: Preserver | None = None
         """What keeps the packages' files of a snapshot while they change; None: there is no snapshot."""
+        self.hashes = RunningHashes()
+        """Of files, by their locations."""
         self.drives = drives
         """The root of packages' files; empty: nothing is counted."""
         self._kept_root = kept

@@ -18,6 +18,7 @@ from nectar_node.storage.opened import (
     FOLDER,
     folder_of,
     growing,
+    is_settled,
     opened,
     size_in,
     version_of,
@@ -28,7 +29,7 @@ from nectar_node.storage.steps import Work
 _ANY_QUOTA = 1 << 62
 
 
-def read_at(operation: ops.ReadAt, _: Ledger) -> Work:
+def read_at(operation: ops.ReadAt, ledger: Ledger) -> Work:
     """Read bytes from an offset (`ReadAt`)."""
     with opened(operation.location, os.O_RDONLY) as file:
         if operation.version is not None:
@@ -36,6 +37,8 @@ def read_at(operation: ops.ReadAt, _: Ledger) -> Work:
         length = min(operation.length, file.length - operation.offset)
         if length <= 0:
             return b""  # which the system refuses to read where offset and length are large
+        if operation.hashed and length <= ops.LONG_BYTES:
+            return _read_hashed(operation, file.descriptor, ledger)
         if length <= ops.LONG_BYTES:
             return os.pread(file.descriptor, min(operation.length, ops.LONG_BYTES), operation.offset)
         data = bytearray(length)
@@ -49,6 +52,19 @@ def read_at(operation: ops.ReadAt, _: Ledger) -> Work:
         view.release()
         del data[done:]
         return data
+
+
+def _read_hashed(operation: ops.ReadAt, descriptor: int, ledger: Ledger) -> bytes:
+    """Read from a file, and go on with its running hash. That of a file which changes at this moment is not begun:
+    another change could leave its version as it is.
+    """
+    found = os.fstat(descriptor)
+    running = ledger.hashes.take(operation.location, operation.offset, version_of(found))
+    data = os.pread(descriptor, min(operation.length, ops.LONG_BYTES), operation.offset)
+    if running is not None and (running.length or is_settled(found)):
+        running.add(operation.offset, data)
+        ledger.hashes.put(operation.location, running)
+    return data
 
 
 def _read_version(operation: ops.ReadAt, descriptor: int) -> bytes:
@@ -65,13 +81,21 @@ def write_at(operation: ops.WriteAt, ledger: Ledger) -> Work:
     rest, offset = memoryview(operation.data), operation.offset
     account, size = ledger.account_of(operation.location), len(rest)
     with opened(operation.location, os.O_WRONLY) as file, growing(account, file, offset + size if size else 0, size):
+        running = None
+        if operation.hashed:
+            running = ledger.hashes.take(operation.location, offset, version_of(os.fstat(file.descriptor)))
         while rest:
             if (preserver := ledger.preserver_of(operation.location)) is not None:  # it may have come meanwhile
                 preserver.writing(file.descriptor, offset, min(len(rest), ops.LONG_BYTES))
             written = os.pwrite(file.descriptor, rest[: ops.LONG_BYTES], offset)
+            if running is not None and offset == running.length:
+                running.add(offset, rest[:written])
             rest, offset = rest[written:], offset + written
             if rest:
                 yield
+        if running is not None and offset == running.length:
+            running.version = version_of(os.fstat(file.descriptor))
+            ledger.hashes.put(operation.location, running)
     return None
 
 

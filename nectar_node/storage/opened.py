@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import stat
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -63,6 +64,11 @@ def opened(location: Location, flags: int) -> Iterator[Opened]:
 def version_of(found: os.stat_result) -> str:
     """Return what differs between two contents of a file, unless the second came within SETTLED_NS of the first."""
     return f"{found.st_ino:x}-{found.st_size:x}-{found.st_mtime_ns:x}-{found.st_ctime_ns:x}"
+
+
+def is_settled(found: os.stat_result) -> bool:
+    """Whether the file has not changed lately, so that its next change gives it another version."""
+    return abs(time.time_ns() - found.st_ctime_ns) > SETTLED_NS
 
 
 def size_in(folder: int, name: str) -> int | None:

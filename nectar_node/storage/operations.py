@@ -81,6 +81,8 @@ class ReadAt:
     length: int
     version: str | None = None
     """Read nothing unless the file is of this version (`FileStat`), before and after; at most `LONG_BYTES` then."""
+    hashed: bool = False
+    """Whether the bytes go on with the file's running hash (`nectar_node.base.running_hashes`), for a `Hash`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,10 @@ class WriteAt:
     location: Location
     offset: int
     data: Buffer
+    hashed: bool = False
+    """Whether the bytes go on with the file's running hash, for a `Hash`: nobody else writes to the file until then,
+    but by operations of its lane.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +224,7 @@ class FreeSpace:
 
 @dataclass(frozen=True, slots=True)
 class Hash:
-    """Hash a whole file. Outcome: its BLAKE3 hash, 32 bytes."""
+    """Hash a whole file, which is not read if its running hash is of all of it. Outcome: its BLAKE3 hash, 32 bytes."""
 
     location: Location
 

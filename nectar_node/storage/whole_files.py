@@ -21,6 +21,7 @@ from nectar_node.storage.opened import (
     make_folders,
     opened,
     size_in,
+    version_of,
     write_all,
 )
 from nectar_node.storage.preserving import Preserver
@@ -30,10 +31,13 @@ from nectar_node.storage.steps import Work
 _ZEROS = memoryview(bytes(ops.STEP_BYTES))
 
 
-def hash_file(operation: ops.Hash, _: Ledger) -> Work:
+def hash_file(operation: ops.Hash, ledger: Ledger) -> Work:
     """Hash a file (`Hash`)."""
     hasher = blake3()
     with opened(operation.location, os.O_RDONLY) as file:
+        whole = ledger.hashes.whole(operation.location, file.length, version_of(os.fstat(file.descriptor)))
+        if whole is not None:
+            return whole
         for block in blocks(file.descriptor):
             hasher.update(block)
             yield

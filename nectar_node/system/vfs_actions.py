@@ -121,7 +121,7 @@ def _plan_read_at(call: Call) -> ops.Operation:
     offset, length = (number_untrusted(field_untrusted(call.argument, name)) for name in ("offset", "length"))
     if length > _MOST:
         raise _io_error(f"a blob holds at most {_MOST} bytes: read the file in pieces", call.path)
-    return ops.ReadAt(call.location, offset, length)
+    return ops.ReadAt(call.location, offset, length, hashed=call.argument.get("hash") is True)
 
 
 def _plan_write_at(call: Call) -> ops.Operation:
@@ -129,7 +129,7 @@ def _plan_write_at(call: Call) -> ops.Operation:
     data = _data(call)
     if "length" in call.argument and len(data) != number_untrusted(call.argument["length"]):
         raise _bad_bytes(call.path)
-    return ops.WriteAt(call.location, offset, data)
+    return ops.WriteAt(call.location, offset, data, hashed=call.argument.get("hash") is True)
 
 
 def _plan_read_exact(call: Call) -> ops.Operation:

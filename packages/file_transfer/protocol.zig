@@ -24,7 +24,7 @@ const json = nectar.json;
 
 /// Bytes of a chunk, at most: large enough that a message costs nothing beside its bytes, small enough to share a
 /// connection.
-pub const chunk_bytes = 2 << 20;
+pub const chunk_bytes = 4 << 20;
 /// What a receiver asks for at least: it would be kept busy by files that come byte by byte.
 pub const min_chunk_bytes = 64 << 10;
 /// Bytes that are asked for, or received and not yet written: the memory of a transfer. They begin in the middle, grow
@@ -33,7 +33,7 @@ pub const min_chunk_bytes = 64 << 10;
 pub const window = struct {
     pub const least = min_chunk_bytes;
     pub const first = 1 << 20;
-    pub const most = 8 * chunk_bytes;
+    pub const most = 4 * chunk_bytes;
     /// Chunks in it, until it is full of the largest.
     pub const chunks = 4;
     pub const quick_ticks = 10;

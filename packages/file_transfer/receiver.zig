@@ -239,8 +239,9 @@ pub const Receiver = struct {
         self.next_write += context.length;
         self.adapt(context.length, self.ticks - context.asked);
         const write: Context = .{ .purpose = .write, .offset = context.offset, .length = context.length };
-        const write_at: vfs.Action = .{ .WriteAt = .{ .offset = context.offset, .length = context.length } };
-        vfs.start(self.partial, write_at, protocol.timeout.disk, std.mem.asBytes(&write), true);
+        // Hashed on the way, so that the whole file need not be read for that.
+        const write_at = .{ .WriteAt = .{ .offset = context.offset, .length = context.length, .hash = true } };
+        vfs.startOther(self.partial, write_at, protocol.timeout.disk, std.mem.asBytes(&write), true);
     }
 
     fn done(self: *Receiver, context: Context, reply: vfs.Reply) void {

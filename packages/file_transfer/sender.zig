@@ -27,6 +27,10 @@ pub const Sender = struct {
     /// The receiving worker, once it has accepted.
     peer: ?nectar.Address = null,
     hash: ?[32]u8 = null,
+    /// Whether it was asked for.
+    hashing: bool = false,
+    /// Whether any chunk was.
+    pulled_from: bool = false,
     /// The receiver's answer to Begin.
     theirs: ?Theirs = null,
     /// Bytes that the receiver has on its disk.
@@ -149,8 +153,9 @@ pub const Sender = struct {
         }
         self.bytes = @max(self.bytes, @min(have, self.file.len));
         self.reads += 1;
-        const read_at: vfs.Action = .{ .ReadAt = .{ .offset = offset, .length = length } };
-        vfs.start(self.job.path, read_at, protocol.timeout.disk, Context.of(.read), false);
+        self.pulled_from = true;
+        const read_at = .{ .ReadAt = .{ .offset = offset, .length = length, .hash = true } };
+        vfs.startOther(self.job.path, read_at, protocol.timeout.disk, Context.of(.read), false);
     }
 
     fn outcome(self: *Sender, context: Context, response: nectar.Response) !void {
@@ -189,10 +194,9 @@ pub const Sender = struct {
                 self.resumed_from = @min(accepted.have, self.file.len);
                 self.bytes = self.resumed_from;
                 self.state = .sending;
-                // While the bytes are on their way: vfs reads chunks beside it.
-                if (self.first_resumed_from == null) {
-                    vfs.start(self.job.path, .Hash, protocol.timeout.hash, Context.of(.hash), false);
-                }
+                // Of the chunks that the peer asks for, vfs hashes the bytes on the way. What it does not ask for is
+                // read beside them.
+                if (self.first_resumed_from == null and self.resumed_from > 0) self.hashFile();
                 self.first_resumed_from = self.first_resumed_from orelse self.resumed_from;
                 self.begin(0);
             },
@@ -219,6 +223,12 @@ pub const Sender = struct {
         respond(.{ .Err = "the sender cannot read the file" });
     }
 
+    fn hashFile(self: *Sender) void {
+        if (self.hashing) return;
+        self.hashing = true;
+        vfs.start(self.job.path, .Hash, protocol.timeout.hash, Context.of(.hash), false);
+    }
+
     fn hashed(self: *Sender, reply: vfs.Reply) void {
         switch (reply) {
             .Hash => |hash| {
@@ -240,6 +250,7 @@ pub const Sender = struct {
             else => return self.confused(),
         }
         self.state = .checking;
+        self.hashFile();
         self.compare();
     }
 
@@ -319,6 +330,9 @@ pub const Sender = struct {
                 .alive,
             );
         };
+        // A peer that has not pulled by now is hashing a file that it has already.
+        const late = self.ticks % protocol.alive_every_ticks == 0;
+        if (late and self.state == .sending and !self.pulled_from) self.hashFile();
         self.report();
         protocol.armTick();
     }

@@ -155,9 +155,14 @@ pub fn page(path: []const u8, last: ?Entry) Reply {
 /// Do something whose outcome comes back with `context`. With `inherit` vfs is handed the blob of the message being
 /// handled.
 pub fn start(path: []const u8, action: Action, timeout: u64, context: []const u8, inherit: bool) void {
+    startOther(path, action, timeout, context, inherit);
+}
+
+/// The same of an action that `Action` has not.
+pub fn startOther(path: []const u8, action: anytype, timeout: u64, context: []const u8, inherit: bool) void {
     nectar.send(.{
         .target = address,
-        .body = body(path, action),
+        .body = nectar.json.stringify(.{ .path = path, .action = action }),
         .expects_response = timeout,
         .context = context,
         .inherit = inherit,

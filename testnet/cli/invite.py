@@ -16,9 +16,8 @@ from nectar_node.console import output
 from nectar_node.contract.config import REGISTRAR_NAME, GenesisFile
 from nectar_node.driver.membership import read_keys
 from nectar_node.launcher import options, passwords
-from nectar_node.launcher.arguments import check_name
 from nectar_node.launcher.boot_options import DEFAULT_OPTIONS, BootOptions, as_before
-from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork, check_name
 from nectar_node.launcher.node_config import make_config
 from net.base.errors import KeyFileError, KeyFileMissing
 from net.base.limits import MAX_INVITATION_USES

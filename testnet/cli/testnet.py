@@ -18,10 +18,9 @@ from nectar_node.cli.starting.reached import tell_web
 from nectar_node.console import output
 from nectar_node.contract.config import LOOPBACK, REGISTRAR_NAME
 from nectar_node.launcher import launch, options
-from nectar_node.launcher.arguments import check_name
 from nectar_node.launcher.boot_options import BootOptions, kept_options
 from nectar_node.launcher.client import Answer
-from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork, check_name
 from nectar_node.launcher.log_reader import Follower
 from testnet.cli.lazy_group import LazyGroup
 from testnet.cli.signals import handled

@@ -17,6 +17,7 @@ from typing import Any
 from blake3 import blake3
 
 from kernel.contract.message import Buffer
+from nectar_node.base.running_hashes import RunningHash
 from nectar_node.packages.manifest import Package
 from nectar_node.storage import operations as ops
 from nectar_node.storage.archive import BadArchive, Entry, entries_untrusted, unpack_untrusted, verify_untrusted
@@ -414,14 +415,27 @@ class SimDisk:
         file = self._file(operation.location)
         if operation.version is not None and operation.version != self._version(file):
             raise _RefusedError(_CHANGED)
-        return file.read(operation.offset, operation.length)
+        data = file.read(operation.offset, operation.length)
+        if operation.hashed and (running := self._running_hash(file, operation)) is not None:
+            running.add(operation.offset, data)
+            self.ledger.hashes.put(operation.location, running)
+        return data
+
+    def _running_hash(self, file: File, operation: ops.ReadAt | ops.WriteAt) -> RunningHash | None:
+        return self.ledger.hashes.take(operation.location, operation.offset, self._version(file))
 
     def _version(self, file: File) -> str:
         file.version = file.version or next(self._versions)
         return str(file.version)
 
     def _write_at(self, operation: ops.WriteAt) -> None:
+        file = self._file(operation.location)
+        running = self._running_hash(file, operation) if operation.hashed else None
         self._write(operation.location, operation.offset, operation.data)
+        if running is not None and running.length == operation.offset:
+            running.add(operation.offset, operation.data)
+            running.version = self._version(file)
+            self.ledger.hashes.put(operation.location, running)
 
     def _write(self, location: ops.Location, offset: int, data: Buffer) -> None:
         file, size = self._file(location), len(data)
@@ -581,8 +595,12 @@ class SimDisk:
         return ops.Surveyed(packages, self.capacity - self._used(), self.capacity)
 
     def _hash(self, operation: ops.Hash) -> Work:
+        file = self._file(operation.location)
+        whole = self.ledger.hashes.whole(operation.location, len(file), self._version(file))
+        if whole is not None:
+            return whole
         hasher = blake3()
-        for block in self._file(operation.location).blocks():
+        for block in file.blocks():
             hasher.update(block)
             yield
         return hasher.digest()

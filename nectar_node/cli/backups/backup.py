@@ -21,7 +21,7 @@ from nectar_node.backup.stores.settings import RemoteState, check_remote_name
 from nectar_node.base.errors import NodeError
 from nectar_node.cli.backups import keep, plans
 from nectar_node.cli.backups.own_node import OwnNode
-from nectar_node.console import output, progress
+from nectar_node.console import bars, output, progress
 from nectar_node.console.durations import duration_text
 from nectar_node.launcher import options
 from nectar_node.launcher.client import Answer
@@ -344,8 +344,8 @@ def _shown(name: str, total: int) -> Iterator[Progress]:
 @contextmanager
 def _bars() -> Iterator[Shown]:
     """Show the progress of several remotes at the same time."""
-    with progress.Bars(output.console(sys.stderr)) as bars:
-        yield lambda name, total: _shown_on(bars.add(name), total)
+    with bars.Bars(output.console(sys.stderr)) as drawn:
+        yield lambda name, total: _shown_on(drawn.add(name), total)
 
 
 @contextmanager

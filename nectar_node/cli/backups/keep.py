@@ -11,9 +11,8 @@ from nectar_node.console import output
 from nectar_node.console.asking import agrees
 from nectar_node.console.sizes import parse_size
 from nectar_node.launcher import options
-from nectar_node.launcher.arguments import check_name
 from nectar_node.launcher.client import Answer
-from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork, check_name
 
 _HEADINGS = ("OWNER", "USED", "QUOTA", "OBJECTS", "MAY")
 _REMOVE_SECONDS = 24 * 3600.0

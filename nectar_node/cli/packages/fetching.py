@@ -21,10 +21,9 @@ from nectar_node.base import decoding
 from nectar_node.base.errors import BadInput, NodeError
 from nectar_node.console import output, progress
 from nectar_node.console.progress import TransferDisplay
-from nectar_node.launcher.arguments import check_name
 from nectar_node.launcher.client import Answer, ControlClient, ControlError
 from nectar_node.launcher.file_transfer import POLL_INTERVAL, Interrupts, interrupts
-from nectar_node.launcher.local_network import LocalNetwork
+from nectar_node.launcher.local_network import LocalNetwork, check_name
 from nectar_node.releases.document import Release, decode_release_untrusted
 from nectar_node.releases.errors import BadRelease
 from nectar_node.releases.versions import Version

@@ -17,7 +17,6 @@ from nectar_node.console.sizes import parse_size
 from nectar_node.contract.config import LOOPBACK, REGISTRAR_NAME
 from nectar_node.launcher import launch, supervisor
 from nectar_node.launcher.arguments import (
-    check_name,
     check_package,
     parse_cipher,
     parse_directory,
@@ -32,7 +31,7 @@ from nectar_node.launcher.arguments import (
     parse_tls,
 )
 from nectar_node.launcher.boot_options import BootOptions, as_before, kept_options
-from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork, check_name
 from nectar_node.launcher.node_config import make_config
 from nectar_node.launcher.passwords import with_password
 from nectar_node.launcher.settings import merged

@@ -41,7 +41,7 @@ from pathlib import Path
 from types import FrameType
 
 from nectar_node.base.errors import BadInput, NodeError
-from nectar_node.launcher.arguments import check_name
+from nectar_node.launcher.local_network import check_name
 
 HUB = "hub"
 """The hub's name among the hosts."""

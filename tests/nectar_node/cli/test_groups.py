@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.cli.main import BAD_USAGE, main
+from nectar_node.cli.main import main
+from nectar_node.console.outcome import BAD_USAGE
 
 APP = """
 import typer

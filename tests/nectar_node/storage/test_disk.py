@@ -56,7 +56,7 @@ def fault(outcome: ops.Outcome) -> ops.DiskFault:
 def test_a_piece_of_a_version_is_read_only_while_the_file_has_it(
     disk: Perform, at: At, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nectar_node.storage.disk.SETTLED_NS", 0)
+    monkeypatch.setattr("nectar_node.storage.opened.SETTLED_NS", 0)
     disk(ops.Replace(at("f"), b"0123456789"))
     found = disk(ops.Stat(at("f")))
     assert isinstance(found, ops.FileStat)

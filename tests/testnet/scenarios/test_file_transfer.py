@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Iterator
 
+import pytest
+from blake3 import blake3
+
+from kernel.contract.message import Buffer
 from nectar_node.storage.operations import ListFolder, Location
+from testnet.sim.file_content import File
 from testnet.sim.programs import Programs
 from tests.testnet.transfer_lab import PATIENCE, RECEIVER, TRANSFER, FileTransfer, order, outcome
 
@@ -98,3 +103,64 @@ def test_no_name_escapes_the_inbox(programs: Programs, name: str) -> None:
     files = run.receiver.disk.perform(ListFolder(Location(f"{RECEIVER}/vfs", ("file_transfer:sys",))))
     assert isinstance(files, list)
     assert {name for name, _ in files} <= {"inbox"}
+
+
+@pytest.fixture
+def read_for_hashes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The lengths of the files that are read for their hashes."""
+    lengths: list[int] = []
+    blocks = File.blocks
+
+    def noted(file: File) -> Iterator[Buffer]:
+        lengths.append(len(file))
+        return blocks(file)
+
+    monkeypatch.setattr(File, "blocks", noted)
+    return lengths
+
+
+def test_neither_side_reads_a_file_a_second_time_for_its_hash(programs: Programs, read_for_hashes: list[int]) -> None:
+    run = FileTransfer.begin(SEED, programs)
+    data = run.random_file(5_000_000)
+    path = run.share(data)
+    read_for_hashes.clear()
+    assert run.offer(path, "file.bin")["Done"]["hash"] == blake3(data).hexdigest(), SEED
+    assert read_for_hashes == []
+    assert run.offer(path, "file.bin")["Done"]["sent"] == 0, SEED
+    assert read_for_hashes == [len(data)], "the receiver hashes what it has already; the sender knows"
+
+
+def test_after_a_crash_the_hash_is_of_what_is_on_the_disk_and_not_of_what_was_written(
+    programs: Programs, read_for_hashes: list[int]
+) -> None:
+    run = FileTransfer.begin(SEED, programs)
+    data = run.random_file(20_000_000)
+    path = run.share(data)
+    run.sender.begin_to_ask(TRANSFER, order("first", path, "file.bin"), PATIENCE)
+    inbox = Location(f"{RECEIVER}/vfs", ("file_transfer:sys", "inbox", ".partial"))
+
+    def partial() -> Location | None:
+        names = run.receiver.disk.perform(ListFolder(inbox))
+        return Location(inbox.root, (*inbox.parts, names[0][0])) if isinstance(names, list) and names else None
+
+    def has_begun() -> bool:
+        place = partial()
+        return place is not None and len(run.receiver.disk.get(place) or b"") > 5_000_000
+
+    run.simulation.run_until(has_begun, 60)
+    place = partial()
+    assert place is not None
+    crashed = run.simulation.crash(RECEIVER)
+    damaged = run.receiver.disk.get(place)
+    assert damaged is not None
+    assert len(damaged) > 5_000_000, SEED
+    crashed.disk.put(place, bytes(1000) + damaged[1000:])  # what a disk may give back that has lied of a sync
+    run.receiver = run.simulation.restart(RECEIVER)
+    run.simulation.settle()
+    read_for_hashes.clear()
+    failed = outcome(run.sender.ask(TRANSFER, order("second", path, "file.bin"), PATIENCE))["Failed"]
+    assert "is not what was sent" in failed["reason"], (SEED, failed)
+    assert len(data) in read_for_hashes
+    assert run.received() is None
+    assert outcome(run.sender.ask(TRANSFER, order("third", path, "file.bin"), PATIENCE))["Done"]["sent"] == len(data)
+    assert run.received() == data
