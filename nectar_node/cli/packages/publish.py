@@ -71,9 +71,11 @@ def _make_publisher(folder: Path, node: str, *, as_json: bool) -> None:
     """Give a package the publisher `node`, and build it if `nectar build` has built it before."""
     from nectar_node.authoring import build as building  # with all compilers
     from nectar_node.authoring import publisher
+    from nectar_node.toolchains import once
 
     files = publisher.change_publisher(folder, building.read_manifest(folder), node)
     if files and not as_json:
         output.say(f"It is {building.read_manifest(folder).id} now, in {', '.join(files)}.")
     if (folder / building.RECORD).is_file():
-        building.build(folder, lambda file: as_json or output.say(f"Compiling {file} …"))
+        with once.told(output.complain):
+            building.build(folder, lambda file: as_json or output.say(f"Compiling {file} …"))
