@@ -10,7 +10,7 @@ from pathlib import Path
 import trio
 from msgspec import structs
 
-from kernel.contract.address import ProcessId
+from kernel.contract.address import PackageId, ProcessId
 from kernel.contract.process import Waiting
 from nectar_node.base.errors import BadInput, BadPackage, NodeError
 from nectar_node.base.log import COMPILER, RECENT
@@ -70,6 +70,8 @@ class Packages:
         self._uploads = uploads
         self._turn = turn
         self._kept = kept
+        self._former: dict[PackageId, Path] = {}
+        """Of each package, the files of the version that runs again if the newest one fails in its first seconds."""
         self.commands: dict[str, Callable[[Client, Fields], Awaitable[dict[str, object]]]] = {
             "packages": self._on_packages,
             "review": self._on_review,
@@ -153,14 +155,13 @@ class Packages:
     async def _on_start(self, client: Client, fields: Fields) -> dict[str, object]:
         fields = await self._resolved(fields)
         wanted = await self.read(fields)
-        before = self._core.packages.get(wanted.id)
         told = client if fields.tells else None
         answer = await self.start(wanted, self.review(wanted, fields), fields, client=told)
         if fields.upload:
             self._uploads.started(fields.upload)
-            if before is not None and answer["replaced"] is not None:
+            if answer["replaced"] is not None:
                 made = Prepared(self._core.packages[wanted.id].folder, None)
-                await trio.to_thread.run_sync(discard_replaced, before.folder, made, self._folder)
+                await trio.to_thread.run_sync(discard_replaced, Path(str(answer["replaced"])), made, self._folder)
         return answer
 
     async def start(
@@ -227,16 +228,26 @@ class Packages:
             raise RolledBack(_rolled_back(wanted, *trial.failed))
         answered = True
         await self._kept()
-        replaced = before is not None and before.folder != allowed.folder and not self.is_kept(before.folder)
         return {
             "package": str(wanted.id),
             "folder": str(wanted.folder),
             # A copy that the package goes on using is not the replaced one's, nor is one to which it can go back.
-            "replaced": str(before.folder) if before is not None and replaced else None,
+            "replaced": self._replaced(before, allowed, trial),
             "ended": list(map(str, ended)),
             "processes": status.started_rows(core, wanted, allowed),
             "unknown_keys": list(wanted.unknown_keys),
         }
+
+    def _replaced(self, before: Package | None, now: Package, trial: Trial | None) -> str | None:
+        """Return the folder of a version that nothing runs any more. The one before a version on trial may run again:
+        its files stay until another one is started, or until the next boot.
+        """
+        folder = None if before is None else before.folder
+        if trial is not None and folder is not None:
+            former = self._former.get(now.id)
+            self._former[now.id] = folder
+            folder = None if former == folder else former
+        return None if folder in (None, now.folder) or self.is_kept(folder) else str(folder)
 
     def is_kept(self, folder: Path) -> bool:
         """Return whether the files of a folder are those of an installed version, or of a release that is here."""
