@@ -61,7 +61,7 @@ def tools() -> Path:
     """Return the folder with Node.js and what it runs, which is installed if it is new; raises NoTools."""
     versions = json.loads((_NPM / "package.json").read_text("utf-8"))["dependencies"]
     componentize = f"componentize-js {versions['@bytecodealliance/componentize-js']}, which compiles JavaScript"
-    what = f"{componentize}, and esbuild {versions['esbuild']} from npm: 400 MB, once"
+    what = f"{componentize}, and esbuild {versions['esbuild']} from npm: once, 400 MB on the disk"
     return once.tools(f"javascript-{once.fingerprint([_NPM], _NODE_WHEEL)[:16]}", _install, what)
 
 

@@ -65,7 +65,7 @@ def bindings(folder: Path) -> None:
 
 
 def _environment() -> Path:
-    return once.tools(TOOLS, _install, f"{_WHAT}, from PyPI: 100 MB, once")
+    return once.tools(TOOLS, _install, f"{_WHAT}, from PyPI: once, 100 MB on the disk")
 
 
 def _compiler() -> list[str | Path]:

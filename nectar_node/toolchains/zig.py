@@ -89,7 +89,7 @@ def python_with_zig() -> Path:
             return Path(sys.executable)
     except metadata.PackageNotFoundError:
         pass
-    return once.tools(f"ziglang-{VERSION}", _install, f"{_WHAT} from PyPI: 440 MB, once") / "bin" / "python"
+    return once.tools(f"ziglang-{VERSION}", _install, f"{_WHAT} from PyPI: once, 440 MB on the disk") / "bin" / "python"
 
 
 def _install(place: Path) -> None:

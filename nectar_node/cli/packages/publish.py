@@ -78,4 +78,4 @@ def _make_publisher(folder: Path, node: str, *, as_json: bool) -> None:
         output.say(f"It is {building.read_manifest(folder).id} now, in {', '.join(files)}.")
     if (folder / building.RECORD).is_file():
         with once.told(output.complain):
-            building.build(folder, lambda file: as_json or output.say(f"Compiling {file} …"))
+            building.build(folder, lambda file: None if as_json else output.say(f"Compiling {file} …"))
