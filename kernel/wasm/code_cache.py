@@ -9,11 +9,12 @@ least recently go when there are too many bytes.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from io import BufferedReader
 from pathlib import Path
@@ -30,6 +31,8 @@ _FORMAT = 2
 """Grows when entries or the configuration change."""
 _CODE, _DIGEST = ".code", ".sha256"
 """How the names of an entry's two files end."""
+_LOCK = ".lock"
+"""How the name of a file ends that is there while somebody makes an entry."""
 
 
 class CodeCache:
@@ -79,6 +82,26 @@ class CodeCache:
             self._make_room(self._folder)
 
     @contextlib.contextmanager
+    def alone(self, key: str, waits: Callable[[], object]) -> Iterator[None]:
+        """Make an entry of that name while no other thread or process does; `waits` is called if one does now.
+
+        Nodes of one testnet start the same program at the same moment, and each would take all cores to compile it.
+        Where there can be no lock, each makes its own.
+        """
+        lock = None
+        if self._folder is not None:
+            path = self._folder / (key + _LOCK)
+            with contextlib.suppress(OSError):
+                lock = _locked(path, waits)
+        try:
+            yield
+        finally:
+            if lock is not None:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+                os.close(lock)
+
+    @contextlib.contextmanager
     def _entry(self, key: str) -> Iterator[BufferedReader | None]:
         """Yield an entry, open, if it is whole and nobody else can write to it; else None."""
         with contextlib.ExitStack() as stack:
@@ -125,10 +148,34 @@ def _is_whole(file: BufferedReader, digest: Path) -> bool:
     return whole
 
 
+def _locked(path: Path, waits: Callable[[], object]) -> int:
+    """Return the descriptor of a lock once it is ours: closing it, or our end, sets it free. Raises OSError."""
+    _make_folder(path.parent)
+    while True:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waits()
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(lock), os.stat(path)):
+                    return lock
+        except BaseException:
+            os.close(lock)
+            raise
+        os.close(lock)  # whoever had it has removed it: others may hold a new one
+
+
+def _make_folder(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+
+
 def _write(path: Path, pieces: Iterable[Buffer]) -> str:
     """Write a file whole or not at all, and return its hash. Raises OSError."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.parent.chmod(0o700)
+    _make_folder(path.parent)
     handle, temporary = tempfile.mkstemp(dir=path.parent)
     hashed = hashlib.sha256()
     try:

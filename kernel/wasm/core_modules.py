@@ -3,11 +3,9 @@ program of the same language, or anew."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from weakref import WeakValueDictionary
 
 import wasmtime
 
@@ -32,8 +30,6 @@ class CoreModules:
     def __init__(self, cache_dir: Path | None) -> None:
         """`cache_dir` is where compiled code is kept, made if missing; None: nowhere."""
         self._cache = CodeCache(cache_dir)
-        self._turns: WeakValueDictionary[bytes, threading.Lock] = WeakValueDictionary()
-        self._lock = threading.Lock()
 
     def compiled(self, compiler: Compiler, codes: list[bytes], tell: Callable[[str], None]) -> list[wasmtime.Module]:
         """Return the core modules of one program, compiled. `tell` is told how far it is, if it takes long.
@@ -49,8 +45,7 @@ class CoreModules:
                 share = done * 100 // total
                 text = f"compiles core module {number} of {len(codes)}, {share} % of {total:,} bytes are done"
                 begin = partial(tell, text) if len(code) >= _WORTH_TELLING else _tell_nobody
-                compiled = self._made(compiler, code, budget, begin)
-                self._cache.keep(key, compiled)
+                compiled = self._made(compiler, code, key, budget, begin)
                 mapped = self._cache.load(compiler, key) if sum(map(len, compiled)) >= _WORTH_MAPPING else None
                 module = mapped or compiler.load(b"".join(compiled))
             modules.append(module)
@@ -58,42 +53,34 @@ class CoreModules:
         return modules
 
     def _made(
-        self, compiler: Compiler, code: bytes, budget: CompileBudget, begin: Callable[[], None]
+        self, compiler: Compiler, code: bytes, key: str, budget: CompileBudget, begin: Callable[[], None]
     ) -> tuple[Buffer, ...]:
-        """Return what a core module compiles to that the cache does not have, in pieces; `begin` is called before it is
-        compiled. Raises BadModule.
+        """Return what a core module compiles to that the cache does not have, in pieces, and keep it; `begin` is called
+        before it is compiled. Raises BadModule.
         """
-        compiled = self._from_shared(compiler, code, budget, begin)
-        if compiled is None:
-            begin()
-            compiled = (self._compile(compiler, code, budget),)
-        return compiled
-
-    def _from_shared(
-        self, compiler: Compiler, code: bytes, budget: CompileBudget, begin: Callable[[], None]
-    ) -> tuple[Buffer, ...] | None:
-        """Return what a core module compiles to, made of what all with the same functions share; None if it cannot be
-        made so. Raises BadModule."""
         # If guests do not map what their memory begins with, one large segment would make them copy zeros, too.
         split = split_untrusted(code) if compiler.maps_memory and self._cache.keeps else None
-        if split is None:
-            return None
-        with self._turn(split.digest):
-            key = self._cache.key(compiler, _SHARED + split.digest)
-            shared = self._cache.read(key)
-            if shared is None:
-                begin()
-                shared = self._compile(compiler, split.shared, budget)
-                self._cache.keep(key, (shared,))
-        return split.written_into(shared)
+        if split is not None:
+            shared = self._cache.key(compiler, _SHARED + split.digest)
+            made = split.written_into(self._once(compiler, split.shared, shared, budget, begin))
+            if made is not None:
+                self._cache.keep(key, made)
+                return made
+        return (self._once(compiler, code, key, budget, begin),)
 
-    def _turn(self, shared: bytes) -> threading.Lock:
-        """Return the lock of those who want the same, by its hash: the first compiles it, the others find it kept."""
-        with self._lock:
-            turn = self._turns.get(shared)
-            if turn is None:
-                turn = self._turns[shared] = threading.Lock()
-            return turn
+    def _once(
+        self, compiler: Compiler, code: bytes, key: str, budget: CompileBudget, begin: Callable[[], None]
+    ) -> bytes:
+        """Return what is kept under a name, or else compile it and keep it; of all who want the same at once, whatever
+        process they are in, one compiles. Raises BadModule.
+        """
+        with self._cache.alone(key, begin):
+            compiled = self._cache.read(key)
+            if compiled is None:
+                begin()
+                compiled = self._compile(compiler, code, budget)
+                self._cache.keep(key, (compiled,))
+        return compiled
 
     def _compile(self, compiler: Compiler, code: bytes, budget: CompileBudget) -> bytes:
         return compiler.compile_untrusted(code, budget)

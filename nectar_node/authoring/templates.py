@@ -13,6 +13,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from kernel.contract.address import PackageId
+from nectar_node.authoring.publisher import with_publisher
 from nectar_node.base.errors import BadInput
 from nectar_node.base.shipped import LOCAL_PUBLISHER, SDK_FOLDER, SHIPPED_FOLDER
 from nectar_node.interfaces.shapes import kebab_case
@@ -57,8 +59,10 @@ _PAGES = (".html", ".css")
 """With the script of the same name; in some languages an example has links to those of another."""
 
 
-def create(folder: Path, language: Language, template: Template) -> tuple[str, ...]:
+def create(folder: Path, language: Language, template: Template, publisher: str = LOCAL_PUBLISHER) -> tuple[str, ...]:
     """Make the package `folder`, which has the name of the folder, and return its files, relative to it.
+
+    `publisher`: the node that will publish it.
 
     Raises BadInput if the name is none or the folder is there with something in it, and OSError; then nothing is made.
     """
@@ -69,7 +73,11 @@ def create(folder: Path, language: Language, template: Template) -> tuple[str, .
         )
     if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
         raise BadInput(f"{folder} is there already, with something in it: take another name, or remove it.")
-    files = dict(_files(name, language, template))
+    files = {
+        path: with_publisher(content.decode(), PackageId(name, LOCAL_PUBLISHER), publisher).encode()
+        for path, content in _files(name, language, template)
+    }
+    files["metadata.json"] = _metadata(name, publisher)
     staging = folder.with_name(f".{name}.new")
     shutil.rmtree(staging, ignore_errors=True)
     try:
@@ -89,7 +97,6 @@ def create(folder: Path, language: Language, template: Template) -> tuple[str, .
 def _files(name: str, language: Language, template: Template) -> Iterator[tuple[str, bytes]]:
     here = FOLDER / template
     yield "pkg/manifest.json", _filled(here / "manifest.json", name)
-    yield "metadata.json", _metadata(name)
     yield f"api/{name}.wit", _interface(name, template)
     yield f"tests/test_{name}.py", _filled(here / "test.py", name)
     yield "README.md", _filled(here / "README.md", name) + _filled(FOLDER / "all" / "README.md", name)
@@ -111,9 +118,9 @@ def _interface(name: str, template: Template) -> bytes:
     return text.replace(f"interface {former} {{", f"interface {kebab_case(name)} {{").encode()
 
 
-def _metadata(name: str) -> bytes:
+def _metadata(name: str, publisher: str) -> bytes:
     return (
-        f'{{\n  "package": "{name}",\n  "publisher": "{LOCAL_PUBLISHER}",\n  "version": "0.1.0",\n'
+        f'{{\n  "package": "{name}",\n  "publisher": "{publisher}",\n  "version": "0.1.0",\n'
         '  "description": "",\n  "license": ""\n}\n'
     ).encode()
 

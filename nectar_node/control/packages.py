@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import trio
 from msgspec import structs
@@ -24,12 +25,12 @@ from nectar_node.control.server import line_of
 from nectar_node.control.uploads import FileUploads
 from nectar_node.control.watching import LOG_SECONDS
 from nectar_node.core.core import NodeCore
-from nectar_node.packages.contents import discard_copy, discard_folder, has_copy, with_copy
+from nectar_node.packages.contents import discard_copy, has_copy, with_copy
 from nectar_node.packages.manifest import Package, capability_text, read_package, requested_capabilities
 from nectar_node.packages.powers import wanted_powers
 from nectar_node.packages.review import Reviewed, demand, question_row, review, why_not
 from nectar_node.packages.startable import read_startable
-from nectar_node.packages.trial import TRIAL_SECONDS, Trial
+from nectar_node.packages.trial import Trial
 from nectar_node.packages.unpacking import (
     Prepared,
     SingleFile,
@@ -44,8 +45,6 @@ from nectar_node.system.vfs import MAX_MOUNTS
 
 FIRST_STEPS_SECONDS = 1.0
 """Seconds that the answer to a start waits until each new process has ended or waits for something."""
-DISCARDED_SECONDS = TRIAL_SECONDS + FIRST_STEPS_SECONDS
-"""Seconds after which the copy of a version that was only started, and has been replaced, is removed."""
 _GLANCE_SECONDS = 0.002
 
 
@@ -72,10 +71,9 @@ class Packages:
         self._uploads = uploads
         self._turn = turn
         self._kept = kept
-        self.alone = trio.Lock()
-        """Held by whoever changes what runs or is installed, so that two never do it at once."""
-        self._before: dict[PackageId, tuple[Path, Trial]] = {}
-        """Of each package the copy to which it may have to go back, and the trial on which that depends."""
+        self._locks: WeakValueDictionary[PackageId, trio.Lock] = WeakValueDictionary()
+        self._former: dict[PackageId, Path] = {}
+        """Of each package, the files of the version that runs again if the newest one fails in its first seconds."""
         self.commands: dict[str, Callable[[Client, Fields], Awaitable[dict[str, object]]]] = {
             "packages": self._on_packages,
             "review": self._on_review,
@@ -156,22 +154,21 @@ class Packages:
         known, installed = core.decisions.of(wanted.id), core.packages.get(wanted.id)
         return review(wanted, known, consent_of(fields), core.our, installed)
 
-    async def _on_start(self, client: Client, fields: Fields) -> dict[str, object]:
-        async with self.alone:
-            return await self._start(client, fields)
+    def alone(self, package: PackageId) -> trio.Lock:
+        """Return the lock that whoever changes what runs or is installed of a package holds meanwhile."""
+        return self._locks.setdefault(package, trio.Lock())
 
-    async def _start(self, client: Client, fields: Fields) -> dict[str, object]:
+    async def _on_start(self, client: Client, fields: Fields) -> dict[str, object]:
         fields = await self._resolved(fields)
-        wanted = await self.read(fields)
-        before = self._core.packages.get(wanted.id)
-        told = client if fields.tells else None
-        answer = await self.start(wanted, self.review(wanted, fields), fields, client=told)
-        if fields.upload:
-            self._uploads.started(fields.upload)
-            if before is not None and answer["replaced"] is not None:
-                made = Prepared(self._core.packages[wanted.id].folder, None)
-                await trio.to_thread.run_sync(discard_replaced, before.folder, made, self._folder)
-        return answer
+        wanted, told = await self.read(fields), client if fields.tells else None
+        async with self.alone(wanted.id):
+            answer = await self.start(wanted, self.review(wanted, fields), fields, client=told)
+            if fields.upload:
+                self._uploads.started(fields.upload)
+                if answer["replaced"] is not None:
+                    made = Prepared(self._core.packages[wanted.id].folder, None)
+                    await trio.to_thread.run_sync(discard_replaced, Path(str(answer["replaced"])), made, self._folder)
+            return answer
 
     async def start(
         self,
@@ -237,31 +234,26 @@ class Packages:
             raise RolledBack(_rolled_back(wanted, *trial.failed))
         answered = True
         await self._kept()
-        replaced = before is not None and before.folder != allowed.folder and not self.is_kept(before.folder)
-        if replaced and trial is not None:
-            self._before[wanted.id], replaced = (trial.before.folder, trial), False
-            trio.lowlevel.spawn_system_task(self._discard_after_trial, wanted.id, trial)
         return {
             "package": str(wanted.id),
             "folder": str(wanted.folder),
             # A copy that the package goes on using is not the replaced one's, nor is one to which it can go back.
-            "replaced": str(before.folder) if before is not None and replaced else None,
+            "replaced": self._replaced(before, allowed, trial),
             "ended": list(map(str, ended)),
             "processes": status.started_rows(core, wanted, allowed),
             "unknown_keys": list(wanted.unknown_keys),
         }
 
-    async def _discard_after_trial(self, id: PackageId, trial: Trial) -> None:
-        """Remove the copy of a replaced version once the new one is on trial no more; the next boot does it, too."""
-        await trio.sleep(DISCARDED_SECONDS)
-        folder, latest = self._before.get(id, (trial.before.folder, trial))
-        if id in self._before and latest is trial:
-            del self._before[id]
-        running = self._core.packages.get(id)
-        if (latest is not trial and folder == trial.before.folder) or self.is_kept(trial.before.folder):
-            return  # that one's trial is still on
-        if running is None or running.folder != trial.before.folder:
-            await trio.to_thread.run_sync(discard_folder, trial.before.folder, self._folder)
+    def _replaced(self, before: Package | None, now: Package, trial: Trial | None) -> str | None:
+        """Return the folder of a version that nothing runs any more. The one before a version on trial may run again:
+        its files stay until another one is started, or until the next boot.
+        """
+        folder = None if before is None else before.folder
+        if trial is not None and folder is not None:
+            former = self._former.get(now.id)
+            self._former[now.id] = folder
+            folder = None if former == folder else former
+        return None if folder in (None, now.folder) or self.is_kept(folder) else str(folder)
 
     def is_kept(self, folder: Path) -> bool:
         """Return whether the files of a folder are those of an installed version, or of a release that is here."""

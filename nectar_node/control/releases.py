@@ -64,7 +64,6 @@ class Releases:
         self._kept = kept
         self._prover = Prover(core, turn)
         self._purge = Purge(core, folder, turn)
-        self._alone = packages.alone
         self.commands: dict[str, Callable[[Client, Fields], Awaitable[dict[str, object]]]] = {
             "installed": self._on_installed,
             "installed_one": self._on_installed_one,
@@ -196,8 +195,9 @@ class Releases:
         }
 
     async def _on_install(self, client: Client, fields: Fields) -> dict[str, object]:
-        async with self._alone:
-            package, fields, held = await self._read(fields)
+        package, _, _ = await self._read(fields)
+        async with self._packages.alone(package.id):
+            package, fields, held = await self._read(fields)  # again: another one may have been installed meanwhile
             version = await self._version(package, held)
 
             def installed(copy: Package) -> InstalledVersion:
@@ -267,7 +267,7 @@ class Releases:
 
     async def _on_roll_back(self, client: Client, fields: Fields) -> dict[str, object]:
         """Let the version before of a package run again; what the newer one has saved stays as it is."""
-        async with self._alone:
+        async with self._packages.alone(self._named(fields)):
             package, fields = await self._former(fields)
             before = list(self._core.installed.of(package.id))
             former, newer = before[-2:]
@@ -278,7 +278,7 @@ class Releases:
             return answer | {"version": former.version, "from": newer.version, "replaced": None}
 
     async def _on_uninstall(self, _: Client, fields: Fields) -> dict[str, object]:
-        async with self._alone:
+        async with self._packages.alone(self._named(fields, *self._known(purged=fields.purge))):
             core, package = self._core, self._named(fields, *self._known(purged=fields.purge))
             running, before = core.packages.get(package), list(core.installed.of(package))
             ended = len(core.tree(package))
@@ -316,9 +316,9 @@ class Releases:
 
     async def _on_publish(self, _: Client, fields: Fields) -> dict[str, object]:
         """Make a release of a package's folder: keep its files, and sign that it is the newest."""
-        async with self._alone:
-            core = self._core
-            package = await self._packages.read(fields)
+        core = self._core
+        package = await self._packages.read(fields)
+        async with self._packages.alone(package.id):
             newest = next(iter(core.shelf.of(package.id)), None)
             make = partial(
                 make_release,

@@ -7,6 +7,10 @@ for responses.) A request or response that is `string` or `list<u8>` is the body
 
 A request is answered by the cases of `response` that its doc comment names, as in `@answers said, missed`, or `@answers
 nothing`; without that by the one of its own name; else by any. Cases `err` and `error` may be the answer to each.
+
+Newer kits of the existing node describe each message by a record `NAME-signature-remote`, or `-local` if processes of
+the same node alone may send it: with the target, what is in the message, and `returning` for what is answered. The body
+is `{"Name": value}`, with an array of several values, and `{}` for none. What is asked by HTTP (`-http`) is no message.
 """
 
 from __future__ import annotations
@@ -26,15 +30,21 @@ from nectar_node.interfaces.shapes import (
     Docs,
     Member,
     Primitive,
+    RecordShape,
     Shape,
+    TupleShape,
     VariantShape,
     is_bytes,
     kebab_case,
+    pascal_case,
     plain,
 )
 
 _ERRORS = ("err", "error")
 _NOTHING = "nothing"
+_SIGNATURES = ("-signature-remote", "-signature-local")
+_TARGET, _RETURNING = "target", "returning"
+"""Fields of a signature that are not in the message."""
 
 
 class DescribedMessage(NamedTuple):
@@ -117,18 +127,55 @@ def read_api_untrusted(
     """
     found = []
     for interface in read_interfaces_untrusted(files).values():
-        request = _type(interface, "request")
+        request, response = _type(interface, "request"), _type(interface, "response")
+        returned = _signatures(interface) if request is None else {}
+        if returned:
+            cases = tuple(returned)
+            request = VariantShape("request", interface.docs, cases, {each.key: each for each in cases})
         if request is None:
             continue  # types for others
-        response = _type(interface, "response")
         name = _process(interface.name, package, processes)
         try:
             process = ProcessId.parse(f"{name}:{package}")
         except BadAddress as error:
             raise BadInterface(f"{interface.file}: {interface.name} is no name of a process: {error}.") from error
-        messages = tuple(_messages(request, response, interface))
+        messages = tuple(
+            [DescribedMessage(case.name, case.docs, case, case.shape, shape) for case, shape in returned.items()]
+            or _messages(request, response, interface)
+        )
         found.append(ProcessApi(process, interface.docs, interface.file, request, response, messages))
     return found
+
+
+def _signatures(interface: TypedInterface) -> dict[Member, Shape | None]:
+    """Return the messages that are described by signatures, as cases of a request, and what answers each."""
+    found: dict[str, tuple[Member, Shape | None]] = {}
+    for ending in _SIGNATURES:
+        for type, shape in interface.types.items():
+            name = type.removesuffix(ending)
+            signature = plain(shape)
+            if name in (type, "") or name in found or not isinstance(signature, RecordShape):
+                continue
+            fields = {each.name: each for each in signature.fields}
+            returning = fields.pop(_RETURNING, None)
+            fields.pop(_TARGET, None)
+            case = Member(name, pascal_case(name), _with_names(signature.docs, tuple(fields)), _together(fields))
+            found[name] = case, None if returning is None else returning.shape
+    return dict(found.values())
+
+
+def _together(fields: Mapping[str, Member]) -> Shape:
+    """Return the type of the values of several fields, as a signature's message has them."""
+    shapes = tuple(each.shape for each in fields.values() if each.shape is not None)
+    if len(shapes) == 1:
+        return shapes[0]
+    return TupleShape(shapes) if shapes else RecordShape("nothing", Docs(), ())
+
+
+def _with_names(docs: Docs, names: Sequence[str]) -> Docs:
+    """Return the docs of a message with the names of its values, which are not in the message."""
+    taken = f"Takes {', '.join(names)}." if names else "Takes nothing."
+    return docs._replace(text=f"{docs.text.strip()} {taken}".strip())
 
 
 def _type(interface: TypedInterface, what: str) -> Shape | None:

@@ -87,8 +87,8 @@ def check_publisher(package: PackageId, our: str) -> None:
     """Raise BadRelease if a package is not the node `our`'s to publish."""
     if package.publisher != our:
         raise BadRelease(
-            f"{package} is not a package of {our}, and only its publisher publishes a package: name it "
-            f"{package.package}:{our} in its metadata.json."
+            f"{package} is not a package of {our}, and only its publisher publishes a package: `nectar publish DIR "
+            f"--node {our} --as-publisher` makes it {package.package}:{our} in all its files."
         )
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from nectar_node.base.errors import BadInput, NodeError, exit_code
+from nectar_node.toolchains import once
 from nectar_node.toolchains.languages import COMPILERS
 
 
@@ -20,7 +21,8 @@ def main() -> int:
         compiler = COMPILERS.get(said.source.suffix)
         if compiler is None:
             raise BadInput(f"{said.source} is no source that can be compiled: these end with {', '.join(COMPILERS)}.")
-        compiler(said.source, said.output)
+        with once.told(lambda sentence: print(sentence, file=sys.stderr, flush=True)):
+            compiler(said.source, said.output)
     except NodeError as error:
         print(error, file=sys.stderr)
         return exit_code(error)

@@ -46,7 +46,7 @@ async function bundle(source, sdk, output) {
       sourcesContent: false,
       logLevel: "silent",
       alias: { nectar: path.join(sdk, "nectar.ts"), "nectar/start": path.join(sdk, "start.ts") },
-      external: ["nectar:process/*"],
+      external: ["nectar:process/*", "wasi:cli/*"],
       plugins: [raw],
     });
   } catch (error) {
@@ -146,8 +146,22 @@ async function component(bundle, wit, output) {
 
 async function made(bundle, wit) {
   const { componentize } = await tool("@bytecodealliance/componentize-js/src/componentize.js");
-  return (await componentize({ sourcePath: bundle, witPath: wit, worldName: "process", disableFeatures })).component;
+  const witWorld = `${await readFile(wit, "utf8")}${WITH_EXIT}`;
+  return (await componentize({ sourcePath: bundle, witWorld, worldName: "ending-process", disableFeatures })).component;
 }
+
+/** A process that has made a mistake ends with an exit code: the engine by itself would abort, with words of its own. */
+const WITH_EXIT = `
+world ending-process {
+  include process;
+  import wasi:cli/exit@0.2.3;
+}
+package wasi:cli@0.2.3 {
+  interface exit {
+    exit: func(status: result);
+  }
+}
+`;
 
 /**
  * componentize-js has a program of its own, Wizer, load the process and take a picture of the memory, with the machine's clock

@@ -7,6 +7,7 @@ every machine. Types are stripped and not checked; that is the business of the a
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -61,7 +62,10 @@ def bundle(source: Path, output: Path) -> None:
 
 def tools() -> Path:
     """Return the folder with Node.js and what it runs, which is installed if it is new; raises NoTools."""
-    return once.tools(f"javascript-{once.fingerprint([_NPM], _NODE_WHEEL)[:16]}", _install)
+    versions = json.loads((_NPM / "package.json").read_text("utf-8"))["dependencies"]
+    componentize = f"componentize-js {versions['@bytecodealliance/componentize-js']}, which compiles JavaScript"
+    what = f"{componentize}, and esbuild {versions['esbuild']} from npm: once, 400 MB on the disk"
+    return once.tools(f"javascript-{once.fingerprint([_NPM], _NODE_WHEEL)[:16]}", _install, what)
 
 
 def write_types(output: Path) -> None:

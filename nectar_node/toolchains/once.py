@@ -7,8 +7,10 @@ import hashlib
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 from kernel.wasm.binary.debug_file import SUFFIX as DEBUG_SUFFIX
@@ -21,12 +23,41 @@ MAX_KEPT_BYTES = 1 << 30
 """Of all that has been compiled, 50 processes in Python; what was needed longest ago goes first."""
 
 
-def tools(name: str, install: Callable[[Path], None]) -> Path:
+FETCHING, FETCHED = "Fetching ", "Fetched in "
+"""How the two sentences begin that are told of tools."""
+
+
+def _tell_nobody(_: str) -> None:
+    pass
+
+
+_tell: ContextVar[Callable[[str], object]] = ContextVar("tell", default=_tell_nobody)
+
+
+@contextmanager
+def told(tell: Callable[[str], object]) -> Iterator[None]:
+    """Have `tell` told, in sentences, of tools that are fetched meanwhile: that takes as long as the network does."""
+    before = _tell.set(tell)
+    try:
+        yield
+    finally:
+        _tell.reset(before)
+
+
+def tools(name: str, install: Callable[[Path], None], what: str = "") -> Path:
     """Return the folder of tools of that name, which has their versions in it; `install` fills it if it is new.
 
-    Raises what `install` raises, and NoTools if there is no place for it.
+    `what`: what people call them, if they come from the network. Raises what `install` raises, and NoTools if there is
+    no place for it.
     """
-    return _once(_folder("toolchains") / name, install)
+    place = _folder("toolchains") / name
+    if place.exists() or not what:
+        return _once(place, install)
+    tell, began = _tell.get(), time.monotonic()
+    tell(f"{FETCHING}{what} …")
+    _once(place, install)
+    tell(f"{FETCHED}{time.monotonic() - began:.0f} s. It is kept in {place}.")
+    return place
 
 
 def compiled(sources: Iterable[Path], versions: str, compile_to: Callable[[Path], None]) -> Path:

@@ -22,6 +22,7 @@ from nectar_node.toolchains import once, same_memory, sent_bytes
 
 VERSION = "0.25.1"
 """Of componentize-py, with its CPython 3.14."""
+_WHAT = f"componentize-py {VERSION}, which compiles Python"
 _ZSTANDARD = "0.25.0"
 """Of what unpacks and packs the libc within the compiler."""
 SDK = SDK_FOLDER / "python" / "nectar"
@@ -64,7 +65,7 @@ def bindings(folder: Path) -> None:
 
 
 def _environment() -> Path:
-    return once.tools(TOOLS, _install)
+    return once.tools(TOOLS, _install, f"{_WHAT}, from PyPI: once, 100 MB on the disk")
 
 
 def _compiler() -> list[str | Path]:
@@ -142,7 +143,7 @@ def _said(command: list[str | Path]) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     if ended.returncode != 0:
         told = ended.stderr.strip() or ended.stdout
-        raise once.not_installed(f"componentize-py {VERSION}, which compiles Python", told)
+        raise once.not_installed(_WHAT, told)
 
 
 def _explain(source: Path, text: str) -> str:

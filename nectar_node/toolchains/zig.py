@@ -21,6 +21,7 @@ from nectar_node.toolchains import debug, once
 
 VERSION = "0.17.1"
 """Of ziglang, with its Clang."""
+_WHAT = f"ziglang {VERSION}, which compiles Zig and C,"
 SDK = SDK_FOLDER / "zig"
 STACK_BYTES = 256 * 1024
 """A guest's stack. It starts where its memory does, below the data, so that an overflow traps."""
@@ -88,7 +89,7 @@ def python_with_zig() -> Path:
             return Path(sys.executable)
     except metadata.PackageNotFoundError:
         pass
-    return once.tools(f"ziglang-{VERSION}", _install) / "bin" / "python"
+    return once.tools(f"ziglang-{VERSION}", _install, f"{_WHAT} from PyPI: once, 440 MB on the disk") / "bin" / "python"
 
 
 def _install(place: Path) -> None:
@@ -103,7 +104,7 @@ def _install(place: Path) -> None:
     ]
     ended = subprocess.run([*command, f"ziglang=={VERSION}"], capture_output=True, text=True, check=False)
     if ended.returncode != 0:
-        raise once.not_installed(f"ziglang {VERSION}, which compiles Zig and C", ended.stderr.strip() or ended.stdout)
+        raise once.not_installed(_WHAT.rstrip(","), ended.stderr.strip() or ended.stdout)
 
 
 def _explain(source: Path, where: Path, told: str) -> str:

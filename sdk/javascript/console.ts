@@ -10,7 +10,8 @@ const levels = { error: 0, warn: 0, log: 0, info: 1, debug: 2, trace: 3 } as con
 
 /** Print a line: 0 is always shown, 3 only to those who look for everything. */
 export function print(verbosity: 0 | 1 | 2 | 3, ...values: unknown[]): void {
-  printToTerminal(verbosity, values.map(describe).join(" "));
+  const text = values.map(describe).join(" ");
+  for (const line of values.some(isError) ? text.split("\n") : [text]) printToTerminal(verbosity, line);
 }
 
 export function installConsole(): void {

@@ -55,6 +55,14 @@ export class SpawnError extends Error {
   }
 }
 
+/**
+ * Whether a process expects it: it is what a handler answers with if it does not catch it. Anything else that nobody
+ * catches is a mistake of the process, which ends.
+ */
+export function isExpected(thrown: unknown): thrown is Error {
+  return thrown instanceof Err || thrown instanceof Unanswered || thrown instanceof SpawnError;
+}
+
 /** Whether it is an error; one that the bindings throw is of their realm, and no instance of our Error. */
 export function isError(thrown: unknown): thrown is Error {
   return Object.prototype.toString.call(thrown) === "[object Error]";

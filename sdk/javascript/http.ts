@@ -1,7 +1,7 @@
 /** Pages and WebSockets for browsers. The process needs the capability to message `http-server:distro:sys`. */
 
 import * as json from "./json.ts";
-import { Err } from "./errors.ts";
+import { Err, isExpected } from "./errors.ts";
 import { send, type Blob, type Request } from "./messages.ts";
 import { Reply, addRoute, ask, our, type Handler } from "./node.ts";
 
@@ -165,7 +165,8 @@ async function onPage(event: any, body: Uint8Array): Promise<Reply> {
     return asReply(await answer({ method, url, headers, params, query, body, bodyFile }));
   } catch (error) {
     if (error instanceof Err) return asReply({ status: 400, body: `${error.message}\n` });
-    console.error(error);
+    if (!isExpected(error)) throw error;
+    console.warn(error);
     return asReply({ status: 500, body: "This page has failed.\n" });
   }
 }

@@ -7,7 +7,7 @@
  */
 
 import { type Address, type Target } from "./address.ts";
-import { Err, isError } from "./errors.ts";
+import { Err, isExpected } from "./errors.ts";
 import * as json from "./json.ts";
 import { receive, respond, send, type Extras, type Request, type Response, type SendError } from "./messages.ts";
 
@@ -141,9 +141,14 @@ function finish(mine: Prompt | undefined, value: unknown): void {
   answerIfPossible(mine);
 }
 
-function fail(mine: Prompt | undefined, error: unknown): void {
-  if (!(error instanceof Err) || !mine) console.error(error);
-  if (mine) finish(mine, { Err: error instanceof Err ? error.reason : isError(error) ? error.message : String(error) });
+/** What ends the process: an error that it does not expect and that nobody has caught. */
+let mistake: { error: unknown } | undefined;
+
+/** Do what an error demands that nobody has caught, of a handler or, without a prompt, of work beside them. */
+export function fail(mine: Prompt | undefined, error: unknown): void {
+  if (!isExpected(error)) mistake ??= { error };
+  else if (mine) finish(mine, { Err: error instanceof Err ? error.reason : error.message });
+  else console.warn(error);
 }
 
 function answerIfPossible(mine: Prompt): void {
@@ -193,17 +198,16 @@ function everythingElse(): Promise<void> {
 export async function run(address: Address, init: (our: Address) => unknown): Promise<void> {
   our = address;
   let running = true;
-  let failure: { error: unknown } | undefined;
   const started = init(our);
   if (started instanceof Promise) {
     started.then(
       () => (running = false),
-      (error) => (failure = { error }),
+      (error) => (mistake ??= { error }),
     );
   } else running = false;
   for (;;) {
     await everythingElse();
-    if (failure) throw failure.error;
+    if (mistake) throw mistake.error;
     keepPrompt();
     if (!running && !handler && routes.length === 0 && pending.size === 0) return;
     const event = receive();

@@ -1,8 +1,8 @@
 /** What the node calls: prepares the globals, runs the author's module, and tells of an error in the author's lines. */
 
-import { printToTerminal } from "nectar:process/standard@0.7.0";
+import { exit } from "wasi:cli/exit@0.2.3";
 import { Address } from "./address.ts";
-import { installConsole, describe } from "./console.ts";
+import { installConsole, print } from "./console.ts";
 import { run } from "./node.ts";
 import { installGlobals } from "./timers.ts";
 
@@ -18,8 +18,7 @@ export async function start(process: Process, our: string): Promise<void> {
   try {
     await run(Address.parse(our), process.init ?? (() => undefined));
   } catch (error) {
-    printToTerminal(0, describe(error));
-    // The process ends as one that traps does, so its on-exit setting applies.
-    throw "the process ends";
+    print(0, error);
+    exit({ tag: "err" }); // a process that throws ends as one that traps does: its on-exit setting applies
   }
 }

@@ -1,6 +1,6 @@
 /** Timers and randomness: the language's own names, with what the node has behind them. */
 
-import { sleep } from "./node.ts";
+import { fail, sleep } from "./node.ts";
 
 type Callback = (...values: unknown[]) => unknown;
 
@@ -17,7 +17,7 @@ export function installGlobals(): void {
 
 function setTimeout(callback: Callback, milliseconds = 0, ...values: unknown[]): number {
   const id = begin();
-  void sleep(milliseconds).then(() => timers.delete(id) && callback(...values)).catch(console.error);
+  void sleep(milliseconds).then(() => timers.delete(id) && callback(...values)).catch((error) => fail(undefined, error));
   return id;
 }
 
@@ -30,7 +30,7 @@ function setInterval(callback: Callback, milliseconds = 0, ...values: unknown[])
       try {
         await callback(...values);
       } catch (error) {
-        console.error(error);
+        fail(undefined, error);
       }
     }
   };

@@ -34,6 +34,7 @@ from nectar_node.launcher.boot_options import kept_options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from nectar_node.launcher.log_reader import Follower
 from nectar_node.packages.startable import read_startable
+from nectar_node.toolchains import once
 from testnet.cli.testnet import ended_with_the_nodes, follow_from_now, linked, terminated_like_interrupt, with_http
 from testnet.dev.cycle import Cycle, DevStep
 from testnet.dev.powers import Wants, ungranted
@@ -177,6 +178,17 @@ class _Child:
     """Told of its exit code, its output and its complaints."""
     folder: Path | None = None
     """Where the latter two are; None: people have read them."""
+    read: int = 0
+    """Characters of its complaints that have been looked at."""
+
+    def fetches(self) -> list[str]:
+        """Return the sentences about tools that it has said since this was called last."""
+        if self.folder is None:
+            return []
+        new = _text(self.folder / _STREAMS[1])[self.read :]
+        new = new[: new.rfind("\n") + 1]
+        self.read += len(new)
+        return [line for line in new.splitlines() if line.startswith((once.FETCHING, once.FETCHED))]
 
     def end(self) -> None:
         """End it with all that it has started."""
@@ -261,10 +273,7 @@ class _Session:
         match self.cycle.next():
             case DevStep.BUILD:
                 self.began = time.monotonic()
-                first = (
-                    "" if self.package else " The first build in a language fetches its compiler, which takes a while."
-                )
-                self.voice.say("building", f"Building …{first}")
+                self.voice.say("building", "Building …")
                 self._run(["build", str(self.folder), "--json"], self._built)
             case DevStep.START:
                 self._start_or_ask()
@@ -305,6 +314,8 @@ class _Session:
 
     def _built(self, code: int, said: str, wrong: str) -> None:
         if code != 0:
+            lines = [each for each in wrong.splitlines() if not each.startswith((once.FETCHING, once.FETCHED))]
+            wrong = "\n".join(lines)
             self.voice.complain("not built", f"✗ {wrong.strip() or f'the build ended with {code}'}")
             self.cycle.built(None)
             return
@@ -423,6 +434,8 @@ class _Session:
     def _reap(self) -> None:
         for child in list(self.children):
             code = child.process.poll()
+            for sentence in child.fetches():
+                self.voice.say("fetching", sentence)
             if code is not None:
                 self.children.remove(child)
                 child.tell(code)

@@ -10,10 +10,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from kernel.wasm.binary.debug_file import SUFFIX as DEBUG_SUFFIX
+
 MAX_FILES = 10_000
 """Files that are looked at; of a larger folder, those that come first."""
 _OTHERS = {"node_modules", "target", "zig-out", "__pycache__", "tests"}
 """Folders that are no part of what runs."""
+_BUILT = (".wasm", f".wasm{DEBUG_SUFFIX}")
+"""How the names of files end that a build makes."""
 
 Look = dict[str, tuple[int, int, int]]
 """Of each file by path: when it was changed, how large it is, and which file it is."""
@@ -38,5 +42,5 @@ def _files(folder: Path) -> Iterator[Path]:
         inner[:] = sorted(each for each in inner if not each.startswith(".") and each not in _OTHERS)
         built = Path(place).name == "pkg"
         for name in sorted(names):
-            if not name.startswith(".") and not (built and name.endswith(".wasm")):
+            if not name.startswith(".") and not (built and name.endswith(_BUILT)):
                 yield Path(place, name)

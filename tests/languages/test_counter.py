@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from nectar_node.packages.manifest import read_package
 from packages.build import ROOT
 from testnet.testing.package_lab import PackageLab
 from tests.languages.toolchain import Language
+from tests.packages.lab import Described
 
 ONE = "one.nec"
 COUNTER = "our@counter:counter:sys"
@@ -29,6 +31,17 @@ def test_it_adds_and_says_in_one_sentence_what_it_does_not_know(lab: PackageLab,
     for body in WRONG:
         assert ask(lab, body) == {"Err": 'expected {"Add": NUMBER} or "Get"'}, body
     assert ask(lab, {"Add": 37}) == ask(lab, "Get") == {"Count": 42}
+
+
+def test_it_answers_as_the_interface_of_its_package_says(
+    lab: PackageLab, boot: Callable[..., None], language: Language
+) -> None:
+    boot("counter", ONE)
+    folder = language.examples / "counter"
+    described, process = Described((folder,)), f"counter:{read_package(folder, ONE).id}"
+    for body in ("Get", {"Add": 5}, *WRONG):
+        described.check(process, body, ask(lab, body))
+    assert described.seen == {(process, "get"), (process, "add")}
 
 
 def test_g27_it_goes_on_counting_after_a_crash(lab: PackageLab, boot: Callable[..., None]) -> None:

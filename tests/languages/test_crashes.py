@@ -67,8 +67,9 @@ def test_the_log_says_where_in_the_authors_lines(tmp_path: Path, suffix: str, mo
     lab.simulation.rest(3.0)
     log = [part for line in lab.node.log for part in line.removeprefix("crash:app:sys: ").splitlines()]
     assert [line for line in SAID[suffix] if line not in log] == [], log
-    # In JavaScript, what a handler throws is answered, and only an init that throws ends its process.
-    assert any(line.startswith("ended: ") for line in log) is (suffix != ".ts")
+    ended = [line for line in log if line.startswith("ended: ")]
+    assert len(ended) == 1
+    assert (ended == ["ended: exited with code 1"]) is (suffix in (".py", ".ts")), log
 
 
 def test_damaged_debug_information_costs_the_debug_file_and_nothing_else(

@@ -67,16 +67,26 @@ def test_values_arrive_as_they_were_sent(probe: Probe) -> None:
     assert probe("NotANumber") == {"Err": "NaN is not a JSON value"}
 
 
-def test_an_error_is_an_answer_and_is_logged_with_the_authors_line(probe: Probe, lab: PackageLab) -> None:
-    assert probe("Throw") == {"Err": "this was to happen"}
-    line = 1 + SOURCE.read_text().split("\n").index(
-        '    throw new TypeError("this was to happen"); // test: the line of the error'
-    )
-    log = "\n".join(lab.log(ONE))
-    assert "TypeError: this was to happen" in log
-    assert f"probe.ts:{line})" in log
+def test_an_error_that_a_process_expects_is_an_answer(probe: Probe) -> None:
     assert probe("Err", {"a": [1]}) == {"Err": {"a": [1]}}
     assert probe("AnsweredErr") == [True, {"Because": [1]}]
+    assert probe("Unanswered") == {"Err": "nobody.nec@probe:probe:local is offline"}
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "said"),
+    [("Throw", None, "this was to happen"), ("ThrowLater", "soon", "this was to happen later")],
+)
+def test_an_error_that_nobody_catches_is_logged_with_the_authors_line_and_ends_the_process(
+    probe: Probe, lab: PackageLab, name: str, answer: str | None, said: str
+) -> None:
+    assert probe(name) == answer
+    line = 1 + next(number for number, text in enumerate(SOURCE.read_text().split("\n")) if f'"{said}"' in text)
+    until(lambda: any("exited with code 1" in each for each in lab.log(ONE)))
+    log = "\n".join(lab.log(ONE))
+    assert f"TypeError: {said}" in log
+    assert f"probe.ts:{line})" in log
+    until(lambda: probe("Same", "it starts again") == "it starts again")
 
 
 def test_g9_each_answer_goes_to_its_request_when_handlers_wait_for_each_other(probe: Probe, lab: PackageLab) -> None:
@@ -163,6 +173,10 @@ def test_a_page(probe: Probe, lab: PackageLab) -> None:
         assert answer.read() == b"5 12345"
     with pytest.raises(urllib.error.HTTPError, match="413"):
         urllib.request.urlopen(urllib.request.Request(sent, data=b"123456", method="POST"))
+    with pytest.raises(urllib.error.HTTPError, match="50"):
+        urllib.request.urlopen(f"{page}/mistake")
+    until(lambda: any("exited with code 1" in each for each in lab.log(ONE)))
+    assert "TypeError: this page was to fail" in "\n".join(lab.log(ONE))
 
 
 def test_a_server_that_may_not_be_asked_is_an_error(probe: Probe) -> None:

@@ -22,13 +22,16 @@ def build(
 
     src/NAME.zig, .c, .rs, .py, .ts or .js becomes pkg/NAME.wasm, if the manifest or another source names that.
     Compilers come from PyPI and npm, in fixed versions, and are kept in your cache; Rust is compiled by the cargo that
-    is here. If something does not compile, what was built before stays.
+    is here. What is fetched is said, with --json on standard error. If something does not compile, what was built
+    before stays.
     """
     from nectar_node.authoring import build as building  # with all compilers
+    from nectar_node.toolchains import once
 
     began = time.monotonic()
     tell = (lambda file: None) if as_json else (lambda file: output.say(f"Compiling {file} …"))
-    built = building.build(folder, tell)
+    with once.told(output.complain if as_json else output.say):
+        built = building.build(folder, tell)
     seconds = time.monotonic() - began
     if as_json:
         said = {"package": str(built.package.id), "folder": str(built.package.folder), "digest": built.package.digest}

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from nectar_node.authoring import templates
+from nectar_node.authoring.publisher import check_node_name
+from nectar_node.base.shipped import LOCAL_PUBLISHER
 from nectar_node.console import output
 from nectar_node.launcher import options
 
@@ -23,13 +25,20 @@ def new(
             "replica: data on two nodes.",
         ),
     ] = templates.Template.ECHO,
+    publisher: Annotated[
+        str,
+        typer.Option("--publisher", metavar="NODE", help="The node that will publish it, such as ann.nec."),
+    ] = LOCAL_PUBLISHER,
     as_json: options.AsJson = False,
 ) -> int:
     """Make a package that builds and whose tests pass.
 
-    It has sources, a manifest, tests with faults, settings for editors and a recipe for CI.
+    It has sources, a manifest, tests with faults, settings for editors and a recipe for CI. Without --publisher it is a
+    package of nobody's, until `nectar publish --as-publisher` makes it a node's.
     """
-    files = templates.create(Path(name).absolute(), lang, template)
+    if publisher != LOCAL_PUBLISHER:
+        check_node_name(publisher)
+    files = templates.create(Path(name).absolute(), lang, template, publisher)
     if as_json:
         output.print_json({"folder": str(name.absolute()), "files": files})
         return 0

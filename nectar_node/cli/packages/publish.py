@@ -26,6 +26,10 @@ def publish(
         Path | None,
         typer.Option("--zip", metavar="FILE", dir_okay=False, help="Also write the release as a zip with its proof."),
     ] = None,
+    as_publisher: Annotated[
+        bool,
+        typer.Option("--as-publisher", help="First make the node its publisher, in all files of DIR, and build it."),
+    ] = False,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
@@ -38,6 +42,8 @@ def publish(
     if zip is not None and zip.exists():
         raise BadInput(f"{zip} exists already: choose another name, or remove it.")
     with LocalNetwork.find(directory).connect(node) as client:
+        if as_publisher:
+            _make_publisher(folder.resolve(), node, as_json=as_json)
         answer = client.request("publish", patience=PUBLISH_TIMEOUT, package=str(folder.resolve()))
         if zip is not None:
             proof = client.request("proof", address=answer["package"])
@@ -59,3 +65,17 @@ def publish(
     if zip is not None:
         output.say(f"Wrote {zip}.")
     return 0
+
+
+def _make_publisher(folder: Path, node: str, *, as_json: bool) -> None:
+    """Give a package the publisher `node`, and build it if `nectar build` has built it before."""
+    from nectar_node.authoring import build as building  # with all compilers
+    from nectar_node.authoring import publisher
+    from nectar_node.toolchains import once
+
+    files = publisher.change_publisher(folder, building.read_manifest(folder), node)
+    if files and not as_json:
+        output.say(f"It is {building.read_manifest(folder).id} now, in {', '.join(files)}.")
+    if (folder / building.RECORD).is_file():
+        with once.told(output.complain):
+            building.build(folder, lambda file: None if as_json else output.say(f"Compiling {file} …"))

@@ -26,6 +26,7 @@ from nectar_node.launcher import options
 from nectar_node.launcher.client import Answer, ControlClient, ControlError
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from nectar_node.packages import unpacking
+from nectar_node.packages.interfaces import read_interface_files
 from nectar_node.packages.manifest import NETWORK_WORD, parse_capability
 
 FAILED = 1
@@ -132,6 +133,7 @@ def start(
         output.print_json(answer)
     else:
         _print(answer, place, node)
+        _print_api(answer, prepared.folder, place, node)
     return FAILED if any(each.get("trap") for each in _started(answer)) else 0
 
 
@@ -294,6 +296,12 @@ def _print(answer: Answer, network: LocalNetwork, node: str) -> None:
         output.say(f"For example: {command}")
     if not started:
         output.say(f"{answer.get('package')} is installed; it has no processes to start.")
+
+
+def _print_api(answer: Answer, folder: Path, network: LocalNetwork, node: str) -> None:
+    """Name the command that shows what may be put for BODY, if the package describes that."""
+    if any(not each.get("ended") for each in _started(answer)) and read_interface_files(folder):
+        output.say(f"What it understands: {network.command('api', str(answer.get('package')), '--node', node)}")
 
 
 def _rows(started: Answer) -> list[tuple[str, str, str]]:

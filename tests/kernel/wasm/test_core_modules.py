@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 
 from kernel.contract.guest import Poll
 from kernel.wasm.binary.memory_image import SplitModule
+from kernel.wasm.code_cache import CodeCache
 from kernel.wasm.compiler import CompileBudget, Compiler
 from kernel.wasm.core_modules import CoreModules
 from kernel.wasm.engine import Engine
@@ -153,3 +155,75 @@ def test_processes_that_fill_and_empty_one_cache_do_each_other_no_harm(tmp_path:
     ]
     said = [process.communicate()[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
+
+
+AT_ONCE = """
+import sys
+from pathlib import Path
+from kernel.wasm.core_modules import CoreModules
+from kernel.wasm.engine import Engine
+from tests.kernel.wasm.test_core_modules import LARGE, interpreter
+
+compile_ = CoreModules._compile
+
+def counting(self, compiler, code, budget):
+    if len(code) > LARGE:
+        print("compiles", flush=True)
+    return compile_(self, compiler, code, budget)
+
+CoreModules._compile = counting
+engine = Engine(Path(sys.argv[1]), False)
+print("ready", flush=True)
+sys.stdin.readline()
+engine.load(interpreter(sys.argv[2]))
+"""
+"""Loads a program when it is told to, and says so if it compiles the large module."""
+
+
+@pytest.mark.parametrize("letters", ["AA", "AB"])
+def test_processes_that_load_what_they_share_at_once_compile_it_once_and_leave_no_lock(
+    tmp_path: Path, letters: str
+) -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", AT_ONCE, str(tmp_path), letter],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for letter in letters
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    said = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert "".join(said) == "compiles\n"
+    assert not list(tmp_path.glob("*.lock"))
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from kernel.wasm.code_cache import CodeCache
+
+with CodeCache(Path(sys.argv[1])).alone("entry", lambda: None):
+    print("holds it", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_who_is_killed_while_it_makes_an_entry_keeps_nobody_waiting(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "holds it\n"
+        with CodeCache(tmp_path).alone("entry", holder.kill):
+            assert [each.name for each in tmp_path.iterdir()] == ["entry.lock"]
+    assert holder.returncode == -signal.SIGKILL
+    assert list(tmp_path.iterdir()) == []

@@ -11,13 +11,26 @@ const seen: string[] = [];
 const tests: Record<string, Test> = {
   Same: (value) => value,
   Bytes: () => new nectar.Reply({ bytes: new Uint8Array([0, 255]) }),
-  NotANumber: () => ({ value: NaN }),
+  NotANumber: () => {
+    try {
+      return json.stringify({ value: NaN });
+    } catch (error) {
+      return { Err: (error as Error).message };
+    }
+  },
   Throw: () => {
     throw new TypeError("this was to happen"); // test: the line of the error
+  },
+  ThrowLater: () => {
+    setTimeout(() => {
+      throw new TypeError("this was to happen later");
+    }, 10);
+    return "soon";
   },
   Err: (reason) => {
     throw new Err(reason);
   },
+  Unanswered: async () => nectar.ask("nobody.nec@probe:probe:local", "Hi", { timeout: 2 }),
   // The first waits for the second, which is another handler and no answer of the node.
   First: async () => {
     await new Promise<void>((resolve) => (released = resolve));
@@ -34,7 +47,11 @@ const tests: Record<string, Test> = {
   },
   BlobTooLate: async (_, request) => {
     await nectar.sleep(1);
-    return request.blob();
+    try {
+      return request.blob();
+    } catch (error) {
+      return { Err: (error as Error).message };
+    }
   },
   // Many steps in a row that wait for nothing, then one that does.
   Steps: async (count) => {
@@ -147,6 +164,7 @@ export async function init(): Promise<void> {
   await http.route("/sent", async ({ bodyFile }) => (bodyFile ? `${bodyFile.length} ${await vfs.readText(bodyFile.path)}` : "nothing"), options);
   await http.route("/games/:id", async ({ method, params, query, body }) => {
     await nectar.sleep(1);
+    if (params["id"] === "mistake") throw new TypeError("this page was to fail");
     if (params["id"] === "none") throw new Err("there is no such game");
     return { status: 201, headers: { "X-Probe": method }, body: `${params["id"]} ${query["q"]} ${body.length}` };
   });

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -73,6 +76,28 @@ def test_editors_find_the_sdk_through_a_link_that_a_build_renews(tmp_path: Path,
     files = create(tmp_path / "greeter", language, Template.ECHO)
     assert any(".sdk" in (tmp_path / "greeter" / name).read_text() for name in files if name not in (".gitignore",))
     assert (tmp_path / "greeter" / ".sdk").resolve() == SDK_FOLDER.resolve()
+
+
+def test_the_recipe_for_ci_builds_a_new_package_and_runs_its_tests(tmp_path: Path) -> None:
+    folder = tmp_path / "greeter"
+    create(folder, Language.ZIG, Template.ECHO)
+    recipe = (folder / ".github" / "workflows" / "test.yml").read_text()
+    first, *steps = re.findall(r"^ +- run: (.+)$", recipe, re.MULTILINE)
+    assert first == 'pip install "$NECTAR" pytest'  # which needs a network
+    # As GitHub runs them: each in a shell of its own, which ends with the first command that fails.
+    variables = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "CI": "true"}
+    for step in steps:
+        ended = subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", step],
+            cwd=folder,
+            env=variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, (step, ended.stdout, ended.stderr)
+    (suite,) = ElementTree.parse(folder / "results.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "0", "0")
 
 
 def test_a_link_of_another_machine_is_renewed_by_a_build(tmp_path: Path) -> None:

@@ -42,6 +42,13 @@ def described(folder: Path, text: str = ECHO_WIT, where: str = "api") -> Path:
     return folder
 
 
+def test_what_is_started_says_how_to_see_what_it_understands(node: RealNode, tmp_path: Path) -> None:
+    last = node.does("start", described(tmp_path / "box")).splitlines()[-1]
+    assert last == f"What it understands: nectar api box:local --node a.nec --dir {node.network}"
+    shutil.rmtree(tmp_path / "box" / "api")
+    assert "What it understands" not in node.does("start", tmp_path / "box")
+
+
 def keys(out: str) -> list[str]:
     """The messages that `nectar api --json` prints."""
     return [str(each["key"]) for process in json.loads(out)["processes"] for each in process["messages"]]

@@ -355,6 +355,19 @@ def test_what_may_not_be_published_is_refused(
     assert copies(node) == before
 
 
+def test_a_package_of_nobodys_becomes_the_nodes_when_it_is_said_so_and_is_published(
+    node: RealNode, tmp_path: Path
+) -> None:
+    folder = package(tmp_path / "go", "go:local", "1.0.0")
+    assert "`nectar publish DIR --node a.nec --as-publisher` makes it go:a.nec in all its files" in node.fails(
+        "publish", folder
+    )
+    said = node.does("publish", folder, "--as-publisher").splitlines()
+    assert said[0] == "It is go:a.nec now, in metadata.json."
+    assert said[1].startswith("Published go:a.nec 1.0.0, release 1: ")
+    assert node.fails("publish", folder, "--as-publisher").startswith("go:a.nec 1.0.0 has been published already")
+
+
 def test_a_manifest_that_is_dirty_is_not_published(node: RealNode, tmp_path: Path) -> None:
     folder = package(tmp_path / "go", "go:a.nec", "1.0.0")
     manifest = json.loads((folder / "manifest.json").read_text())

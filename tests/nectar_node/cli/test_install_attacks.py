@@ -171,13 +171,16 @@ def test_a_version_that_fails_after_the_answer_is_told_where_versions_are_shown(
     assert node.nectar("list").err == ""
 
 
-def test_a_version_that_is_only_tried_and_fails_after_the_answer_gives_way_to_the_one_before(
+def test_a_version_that_was_started_and_fails_after_the_answer_gives_way_to_the_one_before(
     node: RealNode, tmp_path: Path
 ) -> None:
-    node.does("start", zipped(probes(tmp_path / "1", "1.0.0")))
-    node.does("start", zipped(probes(tmp_path / "2", "1.1.0")), "--replace")
+    for number in "123":
+        node.does("start", probes(tmp_path / number, f"1.{number}.0"), "--replace")
+        assert len(copies(node)) == min(int(number), 2)  # the one before, and no older one
     with LocalNetwork(node.network).connect("a.nec") as client:
         client.request("message", target="our@a:box:local", body=script(TRAP).decode(), timeout=60)
+        before = client.request("packages")["packages"]
+        assert [Path(each["origin"]).name for each in before if each["package"] == "box:local"] == ["2"]
     assert tell(node, "a:box:local", respond("here")) == "here"
 
 

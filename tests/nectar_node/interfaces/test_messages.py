@@ -6,6 +6,7 @@ import pytest
 
 from nectar_node.interfaces.errors import BadInterface
 from nectar_node.interfaces.messages import body_misfit_untrusted
+from nectar_node.interfaces.shapes import shape_text
 from tests.nectar_node.interfaces.samples import CHESS, apis
 
 
@@ -78,3 +79,31 @@ def test_a_request_that_is_no_variant_is_one_message_and_text_and_bytes_are_no_j
 
 def test_an_interface_without_a_request_describes_types_alone() -> None:
     assert apis("interface types { record a { b: u8 } }") == []
+
+
+SIGNED = """interface counter {
+  use standard.{address};
+  record update { value: s32 }
+  /// Add to it.
+  record add-to-counter-signature-remote { target: address, value: s32, name: string, returning: f32 }
+  record add-to-counter-signature-local { target: address, value: s32, name: string, returning: f32 }
+  record set-signature-local { target: address, update: update, returning: result<string, string> }
+  record get-signature-remote { target: address, returning: list<string> }
+  record page-signature-http { target: string, returning: string }
+}"""
+
+
+def test_what_newer_kits_describe_by_signatures_are_messages_too() -> None:
+    (api,) = apis(SIGNED, "counter")
+    assert [(each.name, each.example) for each in api.messages] == [
+        ("add-to-counter", {"AddToCounter": [1, "text"]}),
+        ("get", {"Get": {}}),
+        ("set", {"Set": {"value": 1}}),
+    ]
+    add, get, change = api.messages
+    assert (add.docs.text, get.docs.text) == ("Add to it. Takes value, name.", "Takes nothing.")
+    answered = [None if isinstance(each.answers, tuple) else shape_text(each.answers) for each in (add, get, change)]
+    assert answered == ["f32", "list<string>", "result<string, string>"]
+    assert body_misfit_untrusted(api.request, '{"AddToCounter": [1, "a"]}') is None
+    assert body_misfit_untrusted(api.request, '{"AddToCounter": [1]}') is not None
+    assert body_misfit_untrusted(api.request, '{"Page": {}}') is not None

@@ -120,3 +120,21 @@ def test_a_source_of_no_language_is_bad_usage(tmp_path: Path) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert ended.stderr.startswith("a.cobol is no source that can be compiled: these end with .py, ")
+
+
+def test_tools_that_are_fetched_are_told_of_once_before_and_after(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def install(place: Path) -> None:
+        assert said == ["Fetching ziglang 1.0, which compiles Zig, from PyPI: once, 400 MB on the disk …"]
+        place.mkdir()
+
+    with once.told(said.append):
+        for _ in range(2):
+            place = once.tools(
+                "ziglang-1.0", install, "ziglang 1.0, which compiles Zig, from PyPI: once, 400 MB on the disk"
+            )
+        once.tools("a-folder", lambda place: place.mkdir())
+    assert said[1:] == [f"Fetched in 0 s. It is kept in {place}."]
+    once.tools("ziglang-1.1", lambda place: place.mkdir(), "ziglang 1.1")
+    assert len(said) == 2

@@ -39,7 +39,7 @@ def test_a_file_that_is_removed_is_a_change(package: Path) -> None:
     assert look(package) != before
 
 
-@pytest.mark.parametrize("name", ["pkg/a.wasm", "tests/test_a.py", ".git/HEAD", ".built.json"])
+@pytest.mark.parametrize("name", ["pkg/a.wasm", "pkg/a.wasm.debug", "tests/test_a.py", ".git/HEAD", ".built.json"])
 def test_what_is_built_tested_or_hidden_is_none(package: Path, name: str) -> None:
     before = look(package)
     (package / name).write_text("afterwards")
