@@ -40,12 +40,24 @@ pub const Action = union(enum) {
     RemoveFile,
     /// A folder with all that is in it.
     RemoveDirAll,
+    /// What a folder is as one file.
+    PackedMetadata,
+    /// Bytes of a folder as one file, answered Read; `version` is what PackedMetadata has answered.
+    PackedReadAt: struct { version: i64, offset: u64, length: u32 },
+    /// BLAKE3 of a folder as one file.
+    PackedHash: struct { version: i64 },
+    /// Make a folder of a file that is a packed one of at most so many entries, where there is nothing yet; whole or not
+    /// at all.
+    UnpackFolder: struct { new_path: []const u8, entries: u64 },
 };
 
 /// What is at a path.
 pub const FileType = enum { File, Directory, Symlink, Other };
 /// What is known of a file or folder: its length in bytes, and when it was changed, in seconds since 1970.
 pub const Metadata = struct { file_type: FileType, len: u64, modified: i64 = 0 };
+/// A folder as one file: its bytes, a number that any change of its names, times and sizes changes, and what is in it.
+/// `left_out` says what of it is not in that file; empty: nothing.
+pub const Packed = struct { len: u64, version: i64, entries: u64, files: u64, left_out: []const u8 };
 /// One of a folder. Its path has no slash in front.
 pub const Entry = struct {
     path: []const u8,
@@ -70,6 +82,7 @@ pub const Reply = union(enum) {
     Ok,
     Read,
     Metadata: Metadata,
+    Packed: Packed,
     Hash: [32]u8,
     ReadDir: []const Entry,
     FreeSpace: u64,
@@ -95,6 +108,7 @@ pub const Problem = struct {
         NotFound: nectar.json.Raw,
         IOError: struct { @"error": []const u8 },
         BadBytes: nectar.json.Raw,
+        BadArchive: struct { @"error": []const u8 },
     };
 
     /// Read any of these.
@@ -106,12 +120,14 @@ pub const Problem = struct {
         return switch (known) {
             .NotFound => .{ .kind = .NotFound, .text = "not found" },
             .BadBytes => .{ .kind = .Changed, .text = "other bytes came than were asked for" },
+            .BadArchive => |bad| .{ .kind = .Other, .text = bad.@"error" },
             .IOError => |io| of(io.@"error", .Disk),
         };
     }
 
     fn of(text: []const u8, otherwise: Kind) Problem {
         if (contains(text, &.{ "NotFound", "No such file" })) return .{ .kind = .NotFound, .text = text };
+        if (contains(text, &.{"has changed meanwhile"})) return .{ .kind = .Changed, .text = text };
         if (contains(text, &.{ "No space left", "quota exceeded" })) {
             return .{ .kind = .Disk, .text = text, .full = true };
         }
