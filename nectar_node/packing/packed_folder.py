@@ -149,8 +149,8 @@ def pack(entries: Iterable[Entry]) -> PackedFolder:
 def too_many() -> str:
     """Return why a folder with more entries is not sent."""
     return (
-        f"it has more than {MAX_ENTRIES:,} files and folders, or their names take more than {MAX_LIST_BYTES >> 20} MiB: "
-        "send its parts, or a packed file"
+        f"it has more than {MAX_ENTRIES:,} files and folders, or their names take more than "
+        f"{MAX_LIST_BYTES >> 20} MiB: send its parts, or a packed file"
     )
 
 

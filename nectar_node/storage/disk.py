@@ -16,9 +16,9 @@ from typing import Any
 
 from nectar_node.base import log
 from nectar_node.base.descriptors import insist
+from nectar_node.storage import folder_packing, removing, whole_files
 from nectar_node.storage import long_operations as long
 from nectar_node.storage import operations as ops
-from nectar_node.storage import folder_packing, removing, whole_files
 from nectar_node.storage.archive import BadArchive
 from nectar_node.storage.database import Database
 from nectar_node.storage.folder_copies import copy_folder

@@ -1,7 +1,7 @@
 """Folders of the real disk as one file (`nectar_node.packing`), in steps: looked at, read, hashed, and made again.
 
-Whoever reads a piece says of which version the folder is to be. What was looked at is kept for a while, with the hash of
-what has been read in order: so a transfer looks once and reads each file once.
+Whoever reads a piece says of which version the folder is to be. What was looked at is kept for a while, with the hash
+of what has been read in order: so a transfer looks once and reads each file once.
 """
 
 from __future__ import annotations

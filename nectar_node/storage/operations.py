@@ -620,9 +620,9 @@ LONG_BYTES = 4 * STEP_BYTES
 _WHOLE_FILES = frozenset((Hash, Copy, CopyFolder, Unpack, Measure, StatPacked, HashPacked, UnpackFolder))
 _WRITES = frozenset((WriteAt, Append, Replace))
 _MAY_BE_LONG = frozenset((ListFolder, RemoveFolder, Rename, Survey, ReadPacked))
+_READS_PACKED = (StatPacked, ReadPacked, HashPacked)
 _READS = frozenset(
-    (ReadAt, Stat, ListFolder, Sync, FreeSpace, Hash, Measure, Survey, ReadState, GetValues)
-    + (StatPacked, ReadPacked, HashPacked)
+    (ReadAt, Stat, ListFolder, Sync, FreeSpace, Hash, Measure, Survey, ReadState, GetValues, *_READS_PACKED)
 )
 
 

@@ -3,7 +3,8 @@
 Shapes are those of the existing node, the early ones (2024) and the later ones where they differ: {"ReadExact": n} and
 {"ReadExact": {"length": n}}; {"Seek": {"seek_from": {"Start": n}}}, answered {"SeekFrom": n}, and {"Seek": {"Start":
 n}}, answered {"SeekFrom": {"new_offset": n}}. "WriteAll", and the first packages' "WriteAt", write at the cursor.
-FreeSpace, CopyDirAll, folders as one file (Packed…, UnpackFolder) and pages of ReadDir are ours, and so are ReadAt and WriteAt with an offset, which move no cursor.
+FreeSpace, CopyDirAll, folders as one file (Packed…, UnpackFolder) and pages of ReadDir are ours, and so are ReadAt and
+WriteAt with an offset, which move no cursor.
 Entries of ReadDir have no leading slash, in all generations: libraries compare them with the path that they asked for.
 Errors are of the kinds of the early interfaces; `nectar_node.contract.generations` has what each guest reads.
 """
