@@ -164,7 +164,8 @@ def read_packed(operation: ops.ReadPacked, _: Ledger) -> Work:
     data = bytearray(length)
     yield from _fill(data, operation.location, looked.packed, operation.offset)
     looked.read(operation.offset, data)
-    return data
+    end = operation.offset + length
+    return ops.PackedBytes(data, end, looked.packed.whole_files(end))
 
 
 def hash_packed(operation: ops.HashPacked, _: Ledger) -> Work:

@@ -235,7 +235,7 @@ class StatPacked:
 
 @dataclass(frozen=True, slots=True)
 class ReadPacked:
-    """Read bytes of a folder as one file; fewer at its end. Outcome: bytes.
+    """Read bytes of a folder as one file; fewer at its end. Outcome: `PackedBytes`.
 
     OTHER if the folder, or a file that is read, is no longer what it was when `StatPacked` gave its `version`.
     """
@@ -500,6 +500,16 @@ class PackedStat(NamedTuple):
     """What in it is not in that file, in words; empty: nothing."""
 
 
+class PackedBytes(NamedTuple):
+    """Bytes of a folder as one file."""
+
+    data: bytes | bytearray
+    end: int
+    """The offset of the byte after them."""
+    files: int
+    """How many files are whole before that."""
+
+
 class Usage(NamedTuple):
     """What a package has on the disk."""
 
@@ -578,6 +588,7 @@ Outcome = (
     | int
     | FileStat
     | PackedStat
+    | PackedBytes
     | list[tuple[str, FileType]]
     | Counted
     | Surveyed

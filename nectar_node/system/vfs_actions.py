@@ -216,6 +216,10 @@ def _answer_packed(call: Call, outcome: ops.PackedStat) -> Answer:
     return {"Packed": packed}, None
 
 
+def _answer_read_packed(call: Call, outcome: ops.PackedBytes) -> Answer:
+    return {"PackedRead": {"end": outcome.end, "files": outcome.files}}, outcome.data
+
+
 def _answer_len(call: Call, outcome: ops.FileStat) -> Answer:
     return {"Len": outcome.length}, None
 
@@ -337,7 +341,7 @@ ACTIONS: dict[str, Action] = {
     "CopyFile": Action("read", lambda call: ops.Copy(call.location, _target(call)), second=True, stops=True),
     "CopyDirAll": Action("read", lambda call: ops.CopyFolder(call.location, _target(call)), second=True, stops=True),
     "PackedMetadata": Action("read", lambda call: ops.StatPacked(call.location), _answer_packed, stops=True),
-    "PackedReadAt": Action("read", _plan_read_packed, lambda call, outcome: ("Read", outcome)),
+    "PackedReadAt": Action("read", _plan_read_packed, _answer_read_packed),
     "PackedHash": Action("read", lambda call: ops.HashPacked(call.location, _version(call)), _answer_hash, stops=True),
     "UnpackFolder": Action("read", _plan_unpack_folder, second=True, stops=True),
     "Len": Action("read", lambda call: ops.Stat(call.location), _answer_len),

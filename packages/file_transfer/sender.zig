@@ -23,6 +23,8 @@ pub const Sender = struct {
     main: nectar.Address,
     job: protocol.Send,
     file: vfs.Metadata,
+    /// What a folder is as one file; null: it is a file.
+    folder: ?vfs.Packed = null,
     state: protocol.State = .starting,
     /// The receiving worker, once it has accepted.
     peer: ?nectar.Address = null,
@@ -45,8 +47,13 @@ pub const Sender = struct {
     ticks: u32 = 0,
     alive_outstanding: bool = false,
     reported: ?struct { protocol.State, u64 } = null,
+    /// Of a folder, files that have come whole, and how many are whole at the ends of the last chunks.
+    files: u64 = 0,
+    marks: [protocol.max_reads]Mark = @splat(.{}),
+    next_mark: usize = 0,
     trouble: ?Trouble = null,
 
+    const Mark = struct { end: u64 = 0, files: u64 = 0 };
     const Theirs = union(enum) { received: [32]u8, have: struct { hash: [32]u8, next: u32 } };
     /// `again`: seconds until the next attempt; 0: it is the end.
     const Trouble = struct { kind: protocol.Kind, reason: []const u8, tell_peer: bool, again: u32 = 0 };
@@ -62,10 +69,11 @@ pub const Sender = struct {
                 .path = try lasting.dupe(u8, job.path),
                 .name = try lasting.dupe(u8, job.name),
                 .to = try lasting.dupe(u8, job.to),
+                .folder = job.folder,
             },
             .file = undefined,
         };
-        self.file = self.look() orelse return;
+        self.file = (if (job.folder) try self.lookIntoFolder() else self.look()) orelse return;
         self.offer();
         protocol.armTick();
         while (!self.state.over()) switch (nectar.receive()) {
@@ -90,15 +98,36 @@ pub const Sender = struct {
         return null;
     }
 
+    /// The same of a folder, as one file.
+    fn lookIntoFolder(self: *Sender) !?vfs.Metadata {
+        switch (vfs.askLong(self.job.path, .PackedMetadata, protocol.timeout.disk)) {
+            .Packed => |folder| {
+                self.folder = folder;
+                self.folder.?.left_out = try nectar.allocator.dupe(u8, protocol.presentable(folder.left_out));
+                return .{ .file_type = .File, .len = folder.len, .modified = folder.version };
+            },
+            else => |reply| {
+                const problem = reply.problem();
+                self.fail(protocol.kindOf(problem.kind), self.unreadable(problem));
+            },
+        }
+        return null;
+    }
+
     fn offer(self: *Sender) void {
         self.attempt += 1;
-        self.tell(.{ .node = self.job.to, .process = self.main.process }, protocol.ToMain{ .Offer = .{
+        var offered_file: protocol.Offer = .{
             .id = self.job.id,
             .name = self.job.name,
             .size = self.file.len,
             .modified = self.file.modified,
             .chunk = protocol.max_chunk_bytes,
-        } }, protocol.timeout.offer, .offer);
+        };
+        const main: nectar.Address = .{ .node = self.job.to, .process = self.main.process };
+        if (self.folder) |folder| {
+            offered_file.entries = folder.entries;
+            self.tell(main, protocol.ToMain{ .OfferFolder = offered_file }, protocol.timeout.offer, .offer);
+        } else self.tell(main, protocol.ToMain{ .Offer = offered_file }, protocol.timeout.offer, .offer);
     }
 
     /// Offer the file again after so many seconds; what the peer had to say so far is void.
@@ -149,7 +178,10 @@ pub const Sender = struct {
         }
         self.bytes = @max(self.bytes, @min(have, self.file.len));
         self.reads += 1;
-        const read_at: vfs.Action = .{ .ReadAt = .{ .offset = offset, .length = length } };
+        const read_at: vfs.Action = if (self.folder) |folder|
+            .{ .PackedReadAt = .{ .version = folder.version, .offset = offset, .length = length } }
+        else
+            .{ .ReadAt = .{ .offset = offset, .length = length } };
         vfs.start(self.job.path, read_at, protocol.timeout.disk, Context.of(.read), false);
     }
 
@@ -190,7 +222,7 @@ pub const Sender = struct {
                 self.bytes = self.resumed_from;
                 self.state = .sending;
                 // While the bytes are on their way: vfs reads chunks beside it.
-                if (self.first_resumed_from == null) {
+                if (self.first_resumed_from == null and self.folder == null) {
                     vfs.start(self.job.path, .Hash, protocol.timeout.hash, Context.of(.hash), false);
                 }
                 self.first_resumed_from = self.first_resumed_from orelse self.resumed_from;
@@ -199,6 +231,9 @@ pub const Sender = struct {
             .Refused => |refused| if (refused.again > 0) {
                 self.wait(refused.again, if (refused.note.len > 0) refused.note else refused.reason);
             } else self.fail(refused.kind, protocol.presentable(refused.reason)),
+            .Err => if (self.folder != null) {
+                self.fail(.Refused, format("{s} takes no folders yet: its node is of an older release", .{self.job.to}));
+            } else self.confused(),
             else => self.confused(),
         }
     }
@@ -213,7 +248,11 @@ pub const Sender = struct {
     /// Answers the Chunk: its prompt is back. The bytes go by as the blob.
     fn chunkRead(self: *Sender, reply: vfs.Reply) void {
         self.reads -= 1;
-        if (reply == .Read) return nectar.respond(.{ .body = read_body, .inherit = true });
+        if (reply == .PackedRead) {
+            self.marks[self.next_mark] = .{ .end = reply.PackedRead.end, .files = reply.PackedRead.files };
+            self.next_mark = (self.next_mark + 1) % self.marks.len;
+        }
+        if (reply == .Read or reply == .PackedRead) return nectar.respond(.{ .body = read_body, .inherit = true });
         const problem = reply.problem();
         self.note(protocol.kindOf(problem.kind), self.unreadable(problem), true);
         respond(.{ .Err = "the sender cannot read the file" });
@@ -240,6 +279,11 @@ pub const Sender = struct {
             else => return self.confused(),
         }
         self.state = .checking;
+        // Of a folder what has been read in order is hashed by now.
+        if (self.folder) |folder| if (self.hash == null) {
+            const hash: vfs.Action = .{ .PackedHash = .{ .version = folder.version } };
+            return vfs.start(self.job.path, hash, protocol.timeout.hash, Context.of(.hash), false);
+        };
         self.compare();
     }
 
@@ -256,7 +300,9 @@ pub const Sender = struct {
         self.tell(self.peer.?, message, protocol.timeout.disk, .commit);
     }
 
+    /// Of a folder each file is looked at when it is read, and is what it was.
     fn changed(self: *Sender) ?[]const u8 {
+        if (self.folder != null) return null;
         switch (vfs.ask(self.job.path, .Metadata)) {
             .Metadata => |now| if (now.len == self.file.len and now.modified == self.file.modified) return null,
             else => {},
@@ -277,6 +323,8 @@ pub const Sender = struct {
                     .sent = sent,
                     .hash = format("{x}", .{&self.hash.?}),
                     .path = protocol.presentable(stored.path),
+                    .files = if (self.folder) |folder| folder.files else 0,
+                    .left_out = if (self.folder) |folder| folder.left_out else "",
                 } });
                 self.bytes = self.file.len;
                 self.state = .done;
@@ -389,6 +437,16 @@ pub const Sender = struct {
         return format("{s} cannot be read on {s}: {s}", .{ name, self.our.node, problem.text });
     }
 
+    /// Files of a folder that are whole in what the receiver has, as far as we know.
+    fn countFiles(self: *Sender) void {
+        const folder = self.folder orelse return;
+        if (self.bytes >= folder.len) self.files = folder.files;
+        for (&self.marks) |*mark| if (mark.end > 0 and mark.end <= self.bytes) {
+            self.files = @max(self.files, mark.files);
+            mark.end = 0;
+        };
+    }
+
     fn arrived(self: *Sender) []const u8 {
         return protocol.arrived(self.bytes, self.file.len);
     }
@@ -412,6 +470,7 @@ pub const Sender = struct {
     fn report(self: *Sender) void {
         if (self.reported) |last| if (last[0] == self.state and last[1] == self.bytes) return;
         self.reported = .{ self.state, self.bytes };
+        self.countFiles();
         const message: protocol.ToMain = .{ .Report = .{
             .id = self.job.id,
             .direction = .sending,
@@ -421,6 +480,8 @@ pub const Sender = struct {
             .bytes = self.bytes,
             .size = self.file.len,
             .resumed_from = self.resumed_from,
+            .files = self.files,
+            .of_files = if (self.folder) |folder| folder.files else 0,
             .note = if (self.state == .waiting) self.wait_note else "",
         } };
         nectar.send(.{ .target = self.main, .body = nectar.json.stringify(message) });

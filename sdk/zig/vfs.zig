@@ -42,7 +42,7 @@ pub const Action = union(enum) {
     RemoveDirAll,
     /// What a folder is as one file.
     PackedMetadata,
-    /// Bytes of a folder as one file, answered Read; `version` is what PackedMetadata has answered.
+    /// Bytes of a folder as one file, answered PackedRead, with the bytes in the blob; `version` is what PackedMetadata has answered.
     PackedReadAt: struct { version: i64, offset: u64, length: u32 },
     /// BLAKE3 of a folder as one file.
     PackedHash: struct { version: i64 },
@@ -83,6 +83,8 @@ pub const Reply = union(enum) {
     Read,
     Metadata: Metadata,
     Packed: Packed,
+    /// How many files are whole before the byte `end`, the one after those that were read.
+    PackedRead: struct { end: u64, files: u64 },
     Hash: [32]u8,
     ReadDir: []const Entry,
     FreeSpace: u64,
@@ -156,6 +158,18 @@ pub fn askWith(path: []const u8, action: Action, bytes: ?[]const u8) Reply {
         .body = body(path, action),
         .expects_response = seconds,
         .blob = if (bytes) |some| .{ .bytes = some } else null,
+    })) {
+        .response => |response| parse(response.body),
+        .send_error => |failed| unanswered(failed.kind),
+    };
+}
+
+/// The same for something that may take so many seconds.
+pub fn askLong(path: []const u8, action: Action, timeout: u64) Reply {
+    return switch (nectar.sendAndAwait(.{
+        .target = address,
+        .body = body(path, action),
+        .expects_response = timeout,
     })) {
         .response => |response| parse(response.body),
         .send_error => |failed| unanswered(failed.kind),

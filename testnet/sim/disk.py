@@ -18,6 +18,7 @@ from blake3 import blake3
 
 from kernel.contract.message import Buffer
 from nectar_node.packages.manifest import Package
+from nectar_node.packing import packed_folder as packing
 from nectar_node.packing.packed_folder import BadFolder, PackedFolder
 from nectar_node.storage import operations as ops
 from nectar_node.storage.archive import BadArchive, Entry, entries_untrusted, unpack_untrusted, verify_untrusted
@@ -686,16 +687,21 @@ class SimDisk:
         packed, left_out = self._looked(operation.location)
         return ops.PackedStat(packed.length, packed.version, len(packed.entries), len(packed.files), left_out)
 
-    def _read_packed(self, operation: ops.ReadPacked | ops.HashPacked) -> bytes:
+    def _read_packed(self, operation: ops.ReadPacked) -> ops.PackedBytes:
+        data, packed = self._packed_bytes(operation, operation.offset, operation.length)
+        end = operation.offset + len(data)
+        return ops.PackedBytes(data, end, packed.whole_files(end))
+
+    def _packed_bytes(
+        self, operation: ops.ReadPacked | ops.HashPacked, offset: int, length: int
+    ) -> tuple[bytes, PackedFolder]:
         packed, _ = self._looked(operation.location)
         if packed.version != operation.version:
             raise BadFolder("something in it has changed meanwhile")
-        whole = type(operation) is ops.HashPacked
-        offset, length = (0, packed.length) if whole else (operation.offset, operation.length)
-        return folder_packing.read(packed, self._live, _path(operation.location), offset, length)
+        return folder_packing.read(packed, self._live, _path(operation.location), offset, length), packed
 
     def _hash_packed(self, operation: ops.HashPacked) -> Work:
-        content = self._read_packed(operation)
+        content, _ = self._packed_bytes(operation, 0, packing.MAX_LENGTH)
         for _ in range(0, len(content), ops.STEP_BYTES):
             yield
         return blake3(content).digest()
