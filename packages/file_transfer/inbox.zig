@@ -2,6 +2,7 @@
 
 const std = @import("std");
 const nectar = @import("nectar");
+const packed_folder = @import("packed.zig");
 const protocol = @import("protocol.zig");
 const vfs = nectar.vfs;
 
@@ -75,27 +76,25 @@ pub fn usage(our: nectar.ProcessId) union(enum) { usage: Usage, problem: []const
         const listed = vfs.page(folder(our), last);
         if (listed != .ReadDir) return .{ .problem = listed.problem().text };
         if (listed.ReadDir.len == 0) return .{ .usage = sum };
-        for (listed.ReadDir) |entry| switch (look(entry)) {
-            .Metadata => |file| {
-                sum.bytes +|= file.len;
-                sum.files += 1;
+        for (listed.ReadDir) |entry| switch (entry.file_type) {
+            .File => switch (vfs.ask(entry.path, .Metadata)) {
+                .Metadata => |file| {
+                    sum.bytes +|= file.len;
+                    sum.files += 1;
+                },
+                else => {}, // removed meanwhile
             },
-            .Packed => |received| {
-                sum.bytes +|= received.len;
-                sum.files +|= received.entries;
+            .Directory => if (entry.name()[0] != '.') switch (packed_folder.ask(entry.path, .PackedMetadata, protocol.timeout.disk)) {
+                .Packed => |received| {
+                    sum.bytes +|= received.len;
+                    sum.files +|= received.entries;
+                },
+                else => {},
             },
-            else => {}, // removed meanwhile, or ours
+            else => {},
         };
         last = listed.ReadDir[listed.ReadDir.len - 1];
     }
-}
-
-fn look(entry: vfs.Entry) vfs.Reply {
-    return switch (entry.file_type) {
-        .File => vfs.ask(entry.path, .Metadata),
-        .Directory => if (entry.name()[0] == '.') .Ok else vfs.askLong(entry.path, .PackedMetadata, protocol.timeout.disk),
-        else => .Ok,
-    };
 }
 
 /// Names of devices on Windows, with any ending; COM and LPT also with a digit from 1 to 9.

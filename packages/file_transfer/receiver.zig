@@ -8,6 +8,7 @@
 const std = @import("std");
 const nectar = @import("nectar");
 const inbox = @import("inbox.zig");
+const packed_folder = @import("packed.zig");
 const protocol = @import("protocol.zig");
 const vfs = nectar.vfs;
 
@@ -129,7 +130,8 @@ pub const Receiver = struct {
             .tick => self.tick(),
             .stop => self.stopped(),
             .chunk => self.chunk(context, protocol.parseAnswer(body)),
-            .write, .sync, .hash, .have, .unpack => self.done(context, vfs.parse(body)),
+            .write, .sync, .hash, .have => self.done(context, vfs.parse(body)),
+            .unpack => self.unpacked(packed_folder.parse(body)),
             else => {},
         }
     }
@@ -142,7 +144,8 @@ pub const Receiver = struct {
                 .offline => self.fail(.Offline, format("{s} went offline", .{self.peer.node})),
                 .timeout => self.fail(.Timeout, format("{s} stopped sending", .{self.peer.node})),
             },
-            .write, .sync, .hash, .have, .unpack => self.done(context, vfs.unanswered(kind)),
+            .write, .sync, .hash, .have => self.done(context, vfs.unanswered(kind)),
+            .unpack => self.unpacked(.{ .Err = vfs.unanswered(kind).problem() }),
             else => {},
         }
     }
@@ -159,16 +162,18 @@ pub const Receiver = struct {
                     self.probing = index;
                     self.state = .checking;
                     self.working = true;
-                    const hash: vfs.Action = if (self.isFolder())
-                        .{ .PackedHash = .{ .version = self.offer.modified } }
-                    else
-                        .Hash;
-                    return vfs.start(path, hash, protocol.timeout.hash, Context.of(.have), false);
+                    return self.hashFor(path, .have);
                 },
                 else => break, // free; if it is something worse, storing the file will say so
             }
         }
         self.pull();
+    }
+
+    fn hashFor(self: *Receiver, path: []const u8, comptime purpose: Context.Purpose) void {
+        if (!self.isFolder()) return vfs.start(path, .Hash, protocol.timeout.hash, Context.of(purpose), false);
+        const hash: packed_folder.Action = .{ .PackedHash = .{ .version = self.offer.modified } };
+        packed_folder.start(path, hash, protocol.timeout.hash, Context.of(purpose));
     }
 
     fn isFolder(self: *Receiver) bool {
@@ -179,7 +184,7 @@ pub const Receiver = struct {
     fn mayBeIt(self: *Receiver, path: []const u8, there: vfs.Metadata) bool {
         if (!self.isFolder()) return there.file_type == .File and there.len == self.offer.size;
         if (there.file_type != .Directory) return false;
-        return switch (vfs.askLong(path, .PackedMetadata, protocol.timeout.disk)) {
+        return switch (packed_folder.ask(path, .PackedMetadata, protocol.timeout.disk)) {
             .Packed => |folder| folder.len == self.offer.size and folder.version == self.offer.modified,
             else => false,
         };
@@ -279,10 +284,6 @@ pub const Receiver = struct {
                 if (reply != .Ok) return self.failDisk(reply.problem());
                 self.check();
             },
-            .unpack => {
-                self.working = false;
-                if (reply == .Ok) self.store() else self.failUnpacking(reply.problem());
-            },
             else => switch (reply) {
                 .Hash => |hash| self.hashed(hash, if (context.purpose == .have) self.probing else null),
                 else => self.failDisk(reply.problem()),
@@ -340,11 +341,17 @@ pub const Receiver = struct {
     fn unpack(self: *Receiver) void {
         const folder = inbox.unpackedPath(self.partial);
         if (vfs.ask(folder, .Metadata) == .Metadata) { // a crash has left it
-            _ = vfs.askLong(folder, .RemoveDirAll, protocol.timeout.disk);
+            _ = vfs.ask(folder, .RemoveDirAll);
         }
         self.working = true;
-        const action: vfs.Action = .{ .UnpackFolder = .{ .new_path = folder, .entries = self.offer.entries } };
-        vfs.start(self.partial, action, protocol.timeout.hash, Context.of(.unpack), false);
+        const action: packed_folder.Action = .{ .UnpackFolder = .{ .new_path = folder, .entries = self.offer.entries } };
+        packed_folder.start(self.partial, action, protocol.timeout.hash, Context.of(.unpack));
+    }
+
+    fn unpacked(self: *Receiver, reply: packed_folder.Reply) void {
+        if (self.stopping) return;
+        self.working = false;
+        if (reply == .Ok) self.store() else self.failUnpacking(reply.problem());
     }
 
     fn failUnpacking(self: *Receiver, problem: vfs.Problem) void {

@@ -11,6 +11,7 @@
 
 const std = @import("std");
 const nectar = @import("nectar");
+const packed_folder = @import("packed.zig");
 const protocol = @import("protocol.zig");
 const vfs = nectar.vfs;
 
@@ -24,7 +25,7 @@ pub const Sender = struct {
     job: protocol.Send,
     file: vfs.Metadata,
     /// What a folder is as one file; null: it is a file.
-    folder: ?vfs.Packed = null,
+    folder: ?packed_folder.Folder = null,
     state: protocol.State = .starting,
     /// The receiving worker, once it has accepted.
     peer: ?nectar.Address = null,
@@ -49,11 +50,10 @@ pub const Sender = struct {
     reported: ?struct { protocol.State, u64 } = null,
     /// Of a folder, files that have come whole, and how many are whole at the ends of the last chunks.
     files: u64 = 0,
-    marks: [protocol.max_reads]Mark = @splat(.{}),
+    marks: [protocol.max_reads]packed_folder.Mark = @splat(.{}),
     next_mark: usize = 0,
     trouble: ?Trouble = null,
 
-    const Mark = struct { end: u64 = 0, files: u64 = 0 };
     const Theirs = union(enum) { received: [32]u8, have: struct { hash: [32]u8, next: u32 } };
     /// `again`: seconds until the next attempt; 0: it is the end.
     const Trouble = struct { kind: protocol.Kind, reason: []const u8, tell_peer: bool, again: u32 = 0 };
@@ -100,7 +100,7 @@ pub const Sender = struct {
 
     /// The same of a folder, as one file.
     fn lookIntoFolder(self: *Sender) !?vfs.Metadata {
-        switch (vfs.askLong(self.job.path, .PackedMetadata, protocol.timeout.disk)) {
+        switch (packed_folder.ask(self.job.path, .PackedMetadata, protocol.timeout.disk)) {
             .Packed => |folder| {
                 self.folder = folder;
                 self.folder.?.left_out = try nectar.allocator.dupe(u8, protocol.presentable(folder.left_out));
@@ -178,18 +178,24 @@ pub const Sender = struct {
         }
         self.bytes = @max(self.bytes, @min(have, self.file.len));
         self.reads += 1;
-        const read_at: vfs.Action = if (self.folder) |folder|
-            .{ .PackedReadAt = .{ .version = folder.version, .offset = offset, .length = length } }
-        else
-            .{ .ReadAt = .{ .offset = offset, .length = length } };
+        if (self.folder) |folder| {
+            const read_packed: packed_folder.Action = .{ .PackedReadAt = .{
+                .version = folder.version,
+                .offset = offset,
+                .length = length,
+            } };
+            return packed_folder.start(self.job.path, read_packed, protocol.timeout.disk, Context.of(.read));
+        }
+        const read_at: vfs.Action = .{ .ReadAt = .{ .offset = offset, .length = length } };
         vfs.start(self.job.path, read_at, protocol.timeout.disk, Context.of(.read), false);
     }
 
     fn outcome(self: *Sender, context: Context, response: nectar.Response) !void {
         switch (context.purpose) {
             .tick => self.tick(),
-            .read => self.chunkRead(vfs.parse(response.body)),
-            .hash => self.hashed(vfs.parse(response.body)),
+            .read => if (self.folder == null) self.chunkRead(vfs.parse(response.body)) else
+                self.packedRead(packed_folder.parse(response.body)),
+            .hash => self.hashed(parseHash(response.body)),
             .offer, .begin, .commit, .alive => if (context.offset == self.attempt) {
                 const answer = protocol.parseAnswer(response.body);
                 switch (context.purpose) {
@@ -248,14 +254,24 @@ pub const Sender = struct {
     /// Answers the Chunk: its prompt is back. The bytes go by as the blob.
     fn chunkRead(self: *Sender, reply: vfs.Reply) void {
         self.reads -= 1;
-        if (reply == .PackedRead) {
-            self.marks[self.next_mark] = .{ .end = reply.PackedRead.end, .files = reply.PackedRead.files };
-            self.next_mark = (self.next_mark + 1) % self.marks.len;
-        }
-        if (reply == .Read or reply == .PackedRead) return nectar.respond(.{ .body = read_body, .inherit = true });
+        if (reply == .Read) return nectar.respond(.{ .body = read_body, .inherit = true });
         const problem = reply.problem();
         self.note(protocol.kindOf(problem.kind), self.unreadable(problem), true);
         respond(.{ .Err = "the sender cannot read the file" });
+    }
+
+    /// The same of a folder.
+    fn packedRead(self: *Sender, reply: packed_folder.Reply) void {
+        if (reply != .PackedRead) return self.chunkRead(.{ .Err = reply.problem() });
+        self.marks[self.next_mark] = reply.PackedRead;
+        self.next_mark = (self.next_mark + 1) % self.marks.len;
+        self.chunkRead(.Read);
+    }
+
+    /// Of a file or a folder.
+    fn parseHash(body: []const u8) vfs.Reply {
+        const reply = packed_folder.parse(body);
+        return if (reply == .Hash) .{ .Hash = reply.Hash } else .{ .Err = reply.problem() };
     }
 
     fn hashed(self: *Sender, reply: vfs.Reply) void {
@@ -281,8 +297,8 @@ pub const Sender = struct {
         self.state = .checking;
         // Of a folder what has been read in order is hashed by now.
         if (self.folder) |folder| if (self.hash == null) {
-            const hash: vfs.Action = .{ .PackedHash = .{ .version = folder.version } };
-            return vfs.start(self.job.path, hash, protocol.timeout.hash, Context.of(.hash), false);
+            const hash: packed_folder.Action = .{ .PackedHash = .{ .version = folder.version } };
+            return packed_folder.start(self.job.path, hash, protocol.timeout.hash, Context.of(.hash));
         };
         self.compare();
     }

@@ -40,24 +40,12 @@ pub const Action = union(enum) {
     RemoveFile,
     /// A folder with all that is in it.
     RemoveDirAll,
-    /// What a folder is as one file.
-    PackedMetadata,
-    /// Bytes of a folder as one file, answered PackedRead, with the bytes in the blob; `version` is what PackedMetadata has answered.
-    PackedReadAt: struct { version: i64, offset: u64, length: u32 },
-    /// BLAKE3 of a folder as one file.
-    PackedHash: struct { version: i64 },
-    /// Make a folder of a file that is a packed one of at most so many entries, where there is nothing yet; whole or not
-    /// at all.
-    UnpackFolder: struct { new_path: []const u8, entries: u64 },
 };
 
 /// What is at a path.
 pub const FileType = enum { File, Directory, Symlink, Other };
 /// What is known of a file or folder: its length in bytes, and when it was changed, in seconds since 1970.
 pub const Metadata = struct { file_type: FileType, len: u64, modified: i64 = 0 };
-/// A folder as one file: its bytes, a number that any change of its names, times and sizes changes, and what is in it.
-/// `left_out` says what of it is not in that file; empty: nothing.
-pub const Packed = struct { len: u64, version: i64, entries: u64, files: u64, left_out: []const u8 };
 /// One of a folder. Its path has no slash in front.
 pub const Entry = struct {
     path: []const u8,
@@ -82,9 +70,6 @@ pub const Reply = union(enum) {
     Ok,
     Read,
     Metadata: Metadata,
-    Packed: Packed,
-    /// How many files are whole before the byte `end`, the one after those that were read.
-    PackedRead: struct { end: u64, files: u64 },
     Hash: [32]u8,
     ReadDir: []const Entry,
     FreeSpace: u64,
@@ -110,7 +95,6 @@ pub const Problem = struct {
         NotFound: nectar.json.Raw,
         IOError: struct { @"error": []const u8 },
         BadBytes: nectar.json.Raw,
-        BadArchive: struct { @"error": []const u8 },
     };
 
     /// Read any of these.
@@ -122,14 +106,12 @@ pub const Problem = struct {
         return switch (known) {
             .NotFound => .{ .kind = .NotFound, .text = "not found" },
             .BadBytes => .{ .kind = .Changed, .text = "other bytes came than were asked for" },
-            .BadArchive => |bad| .{ .kind = .Other, .text = bad.@"error" },
             .IOError => |io| of(io.@"error", .Disk),
         };
     }
 
     fn of(text: []const u8, otherwise: Kind) Problem {
         if (contains(text, &.{ "NotFound", "No such file" })) return .{ .kind = .NotFound, .text = text };
-        if (contains(text, &.{"has changed meanwhile"})) return .{ .kind = .Changed, .text = text };
         if (contains(text, &.{ "No space left", "quota exceeded" })) {
             return .{ .kind = .Disk, .text = text, .full = true };
         }
@@ -158,18 +140,6 @@ pub fn askWith(path: []const u8, action: Action, bytes: ?[]const u8) Reply {
         .body = body(path, action),
         .expects_response = seconds,
         .blob = if (bytes) |some| .{ .bytes = some } else null,
-    })) {
-        .response => |response| parse(response.body),
-        .send_error => |failed| unanswered(failed.kind),
-    };
-}
-
-/// The same for something that may take so many seconds.
-pub fn askLong(path: []const u8, action: Action, timeout: u64) Reply {
-    return switch (nectar.sendAndAwait(.{
-        .target = address,
-        .body = body(path, action),
-        .expects_response = timeout,
     })) {
         .response => |response| parse(response.body),
         .send_error => |failed| unanswered(failed.kind),
