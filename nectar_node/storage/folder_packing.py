@@ -272,12 +272,12 @@ def _packed_untrusted(file: Opened, operation: ops.UnpackFolder) -> PackedFolder
     except BadFolder as error:
         raise BadArchive(f"is refused: {error.strerror}") from error
     if packed.length != file.length:
-        raise BadArchive(f"is {file.length} bytes long, and not {packed.length}")
+        raise BadArchive(f"is refused: it is {file.length} bytes long, and not {packed.length}")
     if len(packed.entries) > operation.entries:
-        raise BadArchive(f"has more than the {operation.entries} files and folders that it was to have")
+        raise BadArchive(f"is refused: it has more than the {operation.entries} files and folders that it was to have")
     deepest = max(entry.path.count("/") for entry in packed.entries) + 1
     if deepest + len(operation.target.parts) > ops.MAX_DEPTH:
-        raise BadArchive(f"would be more than {ops.MAX_DEPTH} folders deep")
+        raise BadArchive(f"is refused: it would be more than {ops.MAX_DEPTH} folders deep")
     return packed
 
 
@@ -357,6 +357,6 @@ class _Unpacking:
     def _read_on(self) -> None:
         count = os.preadv(self._source, [self._buffer], self._position)
         if not count:
-            raise BadArchive("is cut off")
+            raise BadArchive("is refused: it is cut off")
         self._position += count
         self._ahead = self._buffer[:count]

@@ -29,7 +29,6 @@ pub const Reply = union(enum) {
     Err: vfs.Problem,
 
     const Json = union(enum) { Ok, Packed: Folder, PackedRead: Mark, Hash: [32]u8, Err: nectar.json.Raw };
-    const Bad = union(enum) { BadArchive: struct { @"error": []const u8 } };
 
     /// Why this is not what was asked for.
     pub fn problem(self: Reply) vfs.Problem {
@@ -47,10 +46,11 @@ pub fn parse(bytes: []const u8) Reply {
 }
 
 fn problemOf(text: []const u8) vfs.Problem {
-    if (nectar.json.parse(Reply.Bad, text)) |bad| {
-        return .{ .kind = .Other, .text = bad.BadArchive.@"error" };
-    } else |_| {}
     var problem = nectar.json.parse(vfs.Problem, text) catch unexpected;
+    const refused = "the archive is refused: ";
+    if (std.mem.startsWith(u8, problem.text, refused)) {
+        return .{ .kind = .Other, .text = problem.text[refused.len..] };
+    }
     if (std.mem.indexOf(u8, problem.text, "has changed meanwhile") != null) problem.kind = .Changed;
     return problem;
 }

@@ -64,9 +64,9 @@ def unpacked_untrusted(file: File, most: int) -> PackedFolder:
     except BadFolder as error:
         raise BadArchive(f"is refused: {error.strerror}") from error
     if packed.length != len(file):
-        raise BadArchive(f"is {len(file)} bytes long, and not {packed.length}")
+        raise BadArchive(f"is refused: it is {len(file)} bytes long, and not {packed.length}")
     if len(packed.entries) > most:
-        raise BadArchive(f"has more than the {most} files and folders that it was to have")
+        raise BadArchive(f"is refused: it has more than the {most} files and folders that it was to have")
     return packed
 
 
