@@ -205,11 +205,16 @@ class TransferDisplay:
         self._clock = clock
         self._meter = RateMeter()
 
-    def show(self, state: str, done: int, size: int) -> None:
-        """Show that the transfer is in `state`, and `done` of `size` bytes have arrived."""
+    def show(self, state: str, done: int, size: int, files: tuple[int, int] = (0, 0)) -> None:
+        """Show that the transfer is in `state`, and `done` of `size` bytes have arrived; of a folder, also how many of
+        how many files.
+        """
         self._meter.update(done, self._clock())
+        text = describe(self._meter, done, size)
+        if files[1]:
+            text = f"{files[0]:,} of {files[1]:,} files, {text}"
         # An empty file is a whole one: a bar of 0 out of 0 would stay empty.
-        self._display.show(done if size else 1, size or 1, describe(self._meter, done, size), state)
+        self._display.show(done if size else 1, size or 1, text, state)
 
     def note(self, sentence: str) -> None:
         """Print one line above what is shown."""
