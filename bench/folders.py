@@ -1,7 +1,7 @@
 """`folders`: a folder of 10,000 files of 4 KiB, in a hundred folders, between two node processes over loopback.
 
-Against `tar | ssh … tar` and against rsync over the same ssh, with the same cipher, in a tmpfs folder where there is one.
-The target is empty for all three, and only the node makes what it has received durable before it says so.
+Against `tar | ssh … tar` and against rsync over the same ssh, with the same cipher, in a tmpfs folder where there is
+one. The target is empty for all three, and only the node makes what it has received durable before it says so.
 """
 
 from __future__ import annotations

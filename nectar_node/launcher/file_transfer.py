@@ -1,8 +1,8 @@
 """One transfer, as a client of the package file_transfer sees it.
 
 The one file or folder is shared with the sending node. `Send` is injected on one control connection, which also brings
-the outcome; on a second one the progress is requested ten times a second, and the transfer cancelled when the user wants
-that.
+the outcome; on a second one the progress is requested ten times a second, and the transfer cancelled when the user
+wants that.
 """
 
 from __future__ import annotations

@@ -196,7 +196,7 @@ def encoded(*entries: tuple[int, str, int, str]) -> bytes:
 
 
 HOSTILE = {
-    "out of it": ([(2, "../out", 1, "")], "cannot be kept: its name stands for a folder"),
+    "out of it": ([(1, "..", 0, ""), (2, "../out", 1, "")], "cannot be kept: its name stands for a folder"),
     "absolute": ([(2, "/etc/x", 1, "")], "lies in what is no folder of it"),
     "a backslash": ([(2, "a\\b", 1, "")], "its name contains a slash or backslash"),
     "NUL": ([(2, "a\0b", 1, "")], "its name contains a control character"),
