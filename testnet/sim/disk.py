@@ -28,6 +28,7 @@ from nectar_node.storage.ledger import DiskAccount, Ledger, OverQuota, fitting
 from nectar_node.storage.package_databases import PackageDatabases
 from nectar_node.storage.package_files import OfThread
 from nectar_node.storage.steps import Steps, Work
+from testnet.model.folder_tree import FolderTree
 from testnet.sim import folder_packing
 from testnet.sim.database_files import DatabaseFiles, tear
 from testnet.sim.file_content import File, new_file
@@ -223,6 +224,14 @@ class SimDisk:
         path = _path(location)
         for tree in (self._live, self._kept):
             tree.folders.update((*_above(path), path))
+
+    def put_tree(self, location: ops.Location, items: FolderTree) -> None:
+        """Make a whole folder from outside the simulated node."""
+        folder_packing.put_tree(self._live, self._kept, self.stamps, _path(location), items)
+
+    def tree_of(self, location: ops.Location) -> FolderTree | None:
+        """Return what is in a folder; None: there is none."""
+        return folder_packing.tree_of(self._live, self.stamps, _path(location))
 
     @property
     def files(self) -> Mapping[Path, File]:

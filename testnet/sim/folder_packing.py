@@ -9,6 +9,7 @@ from nectar_node.packing import packed_folder as packing
 from nectar_node.packing.packed_folder import BadFolder, Entry, Kind, PackedFolder
 from nectar_node.storage.archive import BadArchive
 from nectar_node.storage.names import why_refused
+from testnet.model.folder_tree import FolderTree, TreeItem
 from testnet.sim.file_content import File, new_file
 from testnet.sim.tree import Path, Tree
 
@@ -86,3 +87,33 @@ def place(
         made.target = entry.target or None
         position += entry.size
         tree.files[path] = made
+
+
+def put_tree(tree: Tree, kept: Tree, stamps: dict[Path, Stamp], root: Path, items: FolderTree) -> None:
+    """Make a folder from outside the simulated node, durable."""
+    for name, item in items.items():
+        path = (*root, *name.split("/")) if name else root
+        if item.kind is Kind.FOLDER:
+            stamps[path] = Stamp(item.mode, item.modified)
+            for each in (tree, kept):
+                each.folders.update(path[:length] for length in range(2, len(path) + 1))
+            continue
+        file = new_file(b"" if item.kind is Kind.LINK else item.content, item.modified)
+        file.mode = item.mode
+        file.target = item.content.decode() if item.kind is Kind.LINK else None
+        tree.files[path] = kept.files[path] = file
+
+
+def tree_of(tree: Tree, stamps: dict[Path, Stamp], root: Path) -> FolderTree | None:
+    """Return what is in a folder; None: there is none."""
+    if root not in tree.folders:
+        return None
+    found: FolderTree = {}
+    below = [each for each in (*tree.files, *tree.folders) if each[: len(root)] == root]
+    for entry in (_entry(tree, each, root, stamps) for each in sorted(below)):
+        content = entry.target.encode()
+        if entry.kind is Kind.FILE:
+            content = tree.files[(*root, *entry.path.split("/"))].content()
+        mode = 0 if entry.kind is Kind.LINK else entry.mode
+        found[entry.path] = TreeItem(entry.kind, mode, entry.modified, content)
+    return found
