@@ -233,7 +233,11 @@ def _rate(done: Done, seconds: float) -> float:
 
 def _report(order: Order, done: Done, seconds: float) -> None:
     resumed = f", resumed from {output.size(done.resumed_from)}" if done.resumed_from else ""
-    size = f"{done.files:,} files, {output.size(done.size)}" if order.folder else output.size(done.size)
+    size = (
+        f"{done.files:,} file{'' if done.files == 1 else 's'}, {output.size(done.size)}"
+        if order.folder
+        else output.size(done.size)
+    )
     output.say(f"{order.target} has {done.name}: {size} in {output.duration(seconds)}{resumed}.")
     output.say(
         f"Sent {output.size(done.sent)} at {output.size(_rate(done, seconds))}/s; BLAKE3 {done.digest} at both ends."

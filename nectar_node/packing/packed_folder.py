@@ -271,11 +271,11 @@ class LeftOut:
     """What of a folder cannot be sent and is left out."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, int] = {}
+        self._counts: dict[tuple[str, str], int] = {}
         self._first = ""
 
-    def add(self, path: str, what: str) -> None:
-        """Leave out one; `what` is the plural of what it is."""
+    def add(self, path: str, what: tuple[str, str]) -> None:
+        """Leave out one; `what` says what it is, and what several of them are."""
         self._first = self._first or path
         self._counts[what] = self._counts.get(what, 0) + 1
 
@@ -283,9 +283,10 @@ class LeftOut:
         """Return what is left out; empty: nothing."""
         if not self._counts:
             return ""
-        listed = " and ".join(f"{count} {what}" for what, count in self._counts.items())
-        return f"left out: {listed}, the first of them {shown(self._first)}"
+        listed = " and ".join(f"{count} {what[count > 1]}" for what, count in self._counts.items())
+        first = "the first of them " if sum(self._counts.values()) > 1 else ""
+        return f"left out: {listed}, {first}{shown(self._first)}"
 
 
-LINKS_OUT = "links that lead out of the folder"
-SPECIAL = "devices, pipes and sockets"
+LINKS_OUT = ("link that leads out of the folder", "links that lead out of the folder")
+SPECIAL = ("device, pipe or socket", "devices, pipes and sockets")
