@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 import pytest
 from blake3 import blake3
@@ -37,7 +38,10 @@ class Given(NamedTuple):
     target: str | None = None
 
 
-TREE = {
+GivenTree: TypeAlias = Mapping[Any, Given]
+"""By the names on the way to it."""
+
+TREE: GivenTree = {
     ("read me.txt",): Given(b"hello"),
     ("run",): Given(b"#!", 0o755),
     ("empty",): Given(),
@@ -51,7 +55,7 @@ def inbox(engine: Programs) -> InboxLab:
     return InboxLab(engine)
 
 
-def put(disk: SimDisk, name: str, tree: dict[tuple[str, ...], Given]) -> Location:
+def put(disk: SimDisk, name: str, tree: GivenTree) -> Location:
     """Put a folder where the user's files are."""
     root = Location(USER, (name,))
     disk.put_folder(root)
@@ -64,7 +68,7 @@ def put(disk: SimDisk, name: str, tree: dict[tuple[str, ...], Given]) -> Locatio
     return root
 
 
-def begin(inbox: InboxLab, tree: dict[tuple[str, ...], Given], name: str = "stuff", sender: str = HONEST) -> object:
+def begin(inbox: InboxLab, tree: GivenTree, name: str = "stuff", sender: str = HONEST) -> object:
     node = inbox.lab.at(sender)
     path = f"/file_transfer:sys/outgoing/1/{name}"
     node.core.vfs.mount(path, put(node.disk, name, tree))
@@ -72,7 +76,7 @@ def begin(inbox: InboxLab, tree: dict[tuple[str, ...], Given], name: str = "stuf
     return inbox.lab.begin(f"our@{TRANSFER}", order, 3600, sender)
 
 
-def send(inbox: InboxLab, tree: dict[tuple[str, ...], Given], name: str = "stuff", sender: str = HONEST) -> Any:
+def send(inbox: InboxLab, tree: GivenTree, name: str = "stuff", sender: str = HONEST) -> Any:
     return inbox.end(begin(inbox, tree, name, sender))
 
 

@@ -58,13 +58,14 @@ def stat(disk: Disk, at: ops.Location) -> ops.PackedStat:
 
 def packed(disk: Disk, at: ops.Location, piece: int = 1 << 20) -> bytes:
     """All bytes of a folder as one file, in pieces."""
-    found, data = stat(disk, at), bytearray()
+    found, data, files = stat(disk, at), bytearray(), 0
     while len(data) < found.length:
         read = disk.do(ops.ReadPacked(at, found.version, len(data), piece))
         assert isinstance(read, ops.PackedBytes), read
         data += read.data
         assert read.end == len(data)
-    assert read.files == found.files
+        files = read.files
+    assert files == found.files
     assert disk.do(ops.HashPacked(at, found.version)) == blake3(data).digest()
     return bytes(data)
 
