@@ -17,7 +17,7 @@ import enum
 import errno
 import struct
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -40,16 +40,18 @@ _MAGIC = b"NECFOLD1"
 _FRAME = struct.Struct("<8sII")
 _ENTRY = struct.Struct("<BHqQHH")
 _LEAST_ENTRY = _ENTRY.size + 1
+_STEP = 256
+"""Entries that are decoded in one step."""
 
 
-class BadFolder(OSError):
+class BadPackedFolder(OSError):
     """A folder cannot be packed or unpacked; `strerror` says why."""
 
     def __init__(self, why: str) -> None:
         super().__init__(errno.EINVAL, why)
 
 
-class Kind(enum.IntEnum):
+class PackedKind(enum.IntEnum):
     """What an entry is."""
 
     FOLDER = 1
@@ -57,12 +59,12 @@ class Kind(enum.IntEnum):
     LINK = 3
 
 
-class Entry(NamedTuple):
+class PackedEntry(NamedTuple):
     """One file, folder or link."""
 
     path: str
     """From the folder on, with slashes; empty: the folder itself."""
-    kind: Kind
+    kind: PackedKind
     mode: int = 0
     """Permissions, of nine bits; 0 for a link."""
     modified: int = 0
@@ -73,10 +75,10 @@ class Entry(NamedTuple):
     """Where a link leads."""
 
 
-class Piece(NamedTuple):
+class PackedPiece(NamedTuple):
     """Some bytes of a packed folder."""
 
-    entry: Entry | None
+    entry: PackedEntry | None
     """Of whose content they are; None: of the list, with its frame."""
     offset: int
     length: int
@@ -89,11 +91,11 @@ NameRefused = Callable[[str], str | None]
 class PackedFolder:
     """What is in a folder, and where each of its bytes is in the packed one."""
 
-    def __init__(self, entries: tuple[Entry, ...], head: bytes) -> None:
+    def __init__(self, entries: tuple[PackedEntry, ...], head: bytes) -> None:
         """`head` is the list with its frame."""
         self.entries = entries
         self.head = head
-        self.files = [entry for entry in entries if entry.kind is Kind.FILE]
+        self.files = [entry for entry in entries if entry.kind is PackedKind.FILE]
         """In the order of their contents."""
         self._ends = list(accumulate((entry.size for entry in self.files), initial=len(head)))
         self.length = self._ends[-1]
@@ -106,18 +108,18 @@ class PackedFolder:
         """Return the bytes of all files together."""
         return self.length - len(self.head)
 
-    def pieces(self, offset: int, length: int) -> Iterator[Piece]:
+    def pieces(self, offset: int, length: int) -> Iterator[PackedPiece]:
         """Yield what so many bytes from `offset` on consist of; fewer at the end."""
         end = min(offset + length, self.length)
         if offset < min(end, len(self.head)):
-            piece = Piece(None, offset, min(end, len(self.head)) - offset)
+            piece = PackedPiece(None, offset, min(end, len(self.head)) - offset)
             offset += piece.length
             yield piece
         number = bisect_right(self._ends, offset) - 1
         while offset < end:
             start, after = self._ends[number], self._ends[number + 1]
             if after > offset:
-                piece = Piece(self.files[number], offset - start, min(end, after) - offset)
+                piece = PackedPiece(self.files[number], offset - start, min(end, after) - offset)
                 offset += piece.length
                 yield piece
             number += 1
@@ -127,21 +129,21 @@ class PackedFolder:
         return max(0, bisect_right(self._ends, length) - 1)
 
 
-def pack(entries: Iterable[Entry]) -> PackedFolder:
-    """Return a folder with these entries, the folder itself first; raises BadFolder if there are too many."""
-    kept, encoded, length = list[Entry](), list[bytes](), 0
+def pack(entries: Iterable[PackedEntry]) -> PackedFolder:
+    """Return a folder with these entries, the folder itself first; raises BadPackedFolder if there are too many."""
+    kept, encoded, length = list[PackedEntry](), list[bytes](), 0
     for entry in entries:
         path, target = entry.path.encode(), entry.target.encode()
         if len(path) > MAX_PATH_BYTES or len(target) > MAX_PATH_BYTES:
-            raise BadFolder(f"a path in it, {shown(entry.path)}, has more than {MAX_PATH_BYTES} bytes")
-        owner = {Kind.FILE: OWNER_OF_FILE, Kind.FOLDER: OWNER_OF_FOLDER, Kind.LINK: 0}[entry.kind]
-        mode = 0 if entry.kind is Kind.LINK else entry.mode & 0o777 | owner
-        size = entry.size if entry.kind is Kind.FILE else 0
+            raise BadPackedFolder(f"a path in it, {shown(entry.path)}, has more than {MAX_PATH_BYTES} bytes")
+        owner = {PackedKind.FILE: OWNER_OF_FILE, PackedKind.FOLDER: OWNER_OF_FOLDER, PackedKind.LINK: 0}[entry.kind]
+        mode = 0 if entry.kind is PackedKind.LINK else entry.mode & 0o777 | owner
+        size = entry.size if entry.kind is PackedKind.FILE else 0
         kept.append(entry._replace(mode=mode, size=size))
         encoded += (_ENTRY.pack(entry.kind, mode, entry.modified, size, len(path), len(target)), path, target)
         length += _ENTRY.size + len(path) + len(target)
         if len(kept) > MAX_ENTRIES or length > MAX_LIST_BYTES:
-            raise BadFolder(too_many())
+            raise BadPackedFolder(too_many())
     data = b"".join(encoded)
     return PackedFolder(tuple(kept), _FRAME.pack(_MAGIC, len(data), len(kept)) + data)
 
@@ -155,14 +157,14 @@ def too_many() -> str:
 
 
 def head_bytes_untrusted(frame: bytes) -> int:
-    """Return the bytes of a packed folder's list with its frame, from the first 16 of them; raises BadFolder."""
+    """Return the bytes of a packed folder's list with its frame, from the first 16 of them; raises BadPackedFolder."""
     if len(frame) < _FRAME.size:
-        raise BadFolder("it is no packed folder")
+        raise BadPackedFolder("it is no packed folder")
     magic, length, entries = _FRAME.unpack_from(frame)
     if magic != _MAGIC:
-        raise BadFolder("it is no packed folder")
+        raise BadPackedFolder("it is no packed folder")
     if length > MAX_LIST_BYTES or entries > MAX_ENTRIES or entries * (_LEAST_ENTRY - 1) > length:
-        raise BadFolder(too_many())
+        raise BadPackedFolder(too_many())
     return int(_FRAME.size + length)
 
 
@@ -170,76 +172,89 @@ FRAME_BYTES = _FRAME.size
 
 
 def decode_untrusted(head: bytes, name_refused: NameRefused) -> PackedFolder:
-    """Return what is in a packed folder, from its list; raises BadFolder.
+    """Return what is in a packed folder, from its list, in one go; see `decoding_untrusted`."""
+    work = decoding_untrusted(head, name_refused)
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            packed: PackedFolder = end.value
+            return packed
+
+
+def decoding_untrusted(head: bytes, name_refused: NameRefused) -> Generator[None, None, PackedFolder]:
+    """Return what is in a packed folder, from its list, in steps; raises BadPackedFolder.
 
     Whoever makes these entries one after the other in an empty folder, and follows no link, stays in it. Whoever
     follows the links stays in it, too.
     """
     if head_bytes_untrusted(head) != len(head):
-        raise BadFolder("its list is cut off")
-    entries, position, folders, seen = list[Entry](), _FRAME.size, set[str](), set[str]()
-    for _ in range(_FRAME.unpack_from(head)[2]):
+        raise BadPackedFolder("its list is cut off")
+    entries, position, folders, seen = list[PackedEntry](), _FRAME.size, set[str](), set[str]()
+    for number in range(_FRAME.unpack_from(head)[2]):
+        if not number % _STEP:
+            yield
         if position + _ENTRY.size > len(head):
-            raise BadFolder("its list is cut off")
+            raise BadPackedFolder("its list is cut off")
         kind, mode, modified, size, path_bytes, target_bytes = _ENTRY.unpack_from(head, position)
         position += _ENTRY.size
         after = position + path_bytes + target_bytes
         if after > len(head) or kind not in _KINDS or path_bytes > MAX_PATH_BYTES or target_bytes > MAX_PATH_BYTES:
-            raise BadFolder("its list is damaged")
+            raise BadPackedFolder("its list is damaged")
         path = _text_untrusted(head[position : position + path_bytes])
         target = _text_untrusted(head[position + path_bytes : after])
         position = after
-        entry = Entry(path, Kind(kind), mode, modified, size, target)
+        entry = PackedEntry(path, PackedKind(kind), mode, modified, size, target)
         _check_untrusted(entry, folders, seen, name_refused)
         entries.append(entry._replace(mode=_kept(entry)))
     if position != len(head) or not entries:
-        raise BadFolder("its list is damaged")
+        raise BadPackedFolder("its list is damaged")
     packed = PackedFolder(tuple(entries), head)
     if packed.length > MAX_LENGTH:
-        raise BadFolder("its files are larger than any disk")
+        raise BadPackedFolder("its files are larger than any disk")
     return packed
 
 
-_KINDS = frozenset(Kind)
+_KINDS = frozenset(PackedKind)
 
 
 def _text_untrusted(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise BadFolder(f"a name in it is not UTF-8: {data[:80]!r}") from None
+        raise BadPackedFolder(f"a name in it is not UTF-8: {data[:80]!r}") from None
 
 
-def _kept(entry: Entry) -> int:
-    if entry.kind is Kind.LINK:
+def _kept(entry: PackedEntry) -> int:
+    if entry.kind is PackedKind.LINK:
         return 0
-    return entry.mode & 0o777 | (OWNER_OF_FILE if entry.kind is Kind.FILE else OWNER_OF_FOLDER)
+    return entry.mode & 0o777 | (OWNER_OF_FILE if entry.kind is PackedKind.FILE else OWNER_OF_FOLDER)
 
 
-def _check_untrusted(entry: Entry, folders: set[str], seen: set[str], name_refused: NameRefused) -> None:
+def _check_untrusted(entry: PackedEntry, folders: set[str], seen: set[str], name_refused: NameRefused) -> None:
     """Check one more entry; `folders` are those that have been checked, `seen` all."""
     path = entry.path
     if not seen:
-        if path or entry.kind is not Kind.FOLDER:
-            raise BadFolder("its list does not begin with the folder itself")
+        if path or entry.kind is not PackedKind.FOLDER:
+            raise BadPackedFolder("its list does not begin with the folder itself")
     else:
         above, _, name = path.rpartition("/")
         if (why := name_refused(name)) is not None:
-            raise BadFolder(f"a file in it, {shown(path)}, cannot be kept: its name {why}")
+            raise BadPackedFolder(f"a file in it, {shown(path)}, cannot be kept: its name {why}")
         if above not in folders:
-            raise BadFolder(f"a file in it, {shown(path)}, lies in what is no folder of it")
+            raise BadPackedFolder(f"a file in it, {shown(path)}, lies in what is no folder of it")
         if path in seen:
-            raise BadFolder(f"it has two files that are called {shown(path)}")
+            raise BadPackedFolder(f"it has two files that are called {shown(path)}")
         if path.count("/") >= MAX_DEPTH:
-            raise BadFolder(f"a file in it, {shown(path)}, lies in more than {MAX_DEPTH} folders")
-    if entry.size and entry.kind is not Kind.FILE:
-        raise BadFolder("its list is damaged")
-    if bool(entry.target) is not (entry.kind is Kind.LINK):
-        raise BadFolder("its list is damaged")
-    if entry.kind is Kind.LINK and leads_out(path, entry.target):
-        raise BadFolder(f"a link in it, {shown(path)}, leads out of it")
+            raise BadPackedFolder(f"a file in it, {shown(path)}, lies in more than {MAX_DEPTH} folders")
+    if entry.size and entry.kind is not PackedKind.FILE:
+        raise BadPackedFolder("its list is damaged")
+    if bool(entry.target) is not (entry.kind is PackedKind.LINK):
+        raise BadPackedFolder("its list is damaged")
+    if entry.kind is PackedKind.LINK and leads_out(path, entry.target):
+        raise BadPackedFolder(f"a link in it, {shown(path)}, leads out of it")
     seen.add(path)
-    if entry.kind is Kind.FOLDER:
+    if entry.kind is PackedKind.FOLDER:
         folders.add(path)
 
 
@@ -267,7 +282,7 @@ def shown(path: str) -> str:
     return repr(path if len(path) <= 100 else f"{path[:40]}…{path[-59:]}")
 
 
-class LeftOut:
+class LeftOutOfFolder:
     """What of a folder cannot be sent and is left out."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from blake3 import blake3
 
 from nectar_node.packing import packed_folder as packing
-from nectar_node.packing.packed_folder import BadFolder, Entry, Kind, PackedFolder, Piece
+from nectar_node.packing.packed_folder import BadPackedFolder, PackedEntry, PackedFolder, PackedKind, PackedPiece
 from nectar_node.storage import operations as ops
 from nectar_node.storage import steps
 from nectar_node.storage.archive import BadArchive
@@ -37,8 +37,10 @@ from nectar_node.storage.removing import Below
 from nectar_node.storage.steps import Work
 from nectar_node.storage.whole_files import write_on
 
-MAX_KEPT = 4
-"""Folders that were looked at and are remembered: a list takes up to 50 MiB, one of a thousand files half of one."""
+MAX_KEPT = 16
+"""Folders that were looked at and are remembered."""
+MAX_KEPT_ENTRIES = 2 * packing.MAX_ENTRIES
+"""Entries of all of them together, but for the last: 100,000 take some 50 MiB."""
 
 
 class _Looked:
@@ -72,8 +74,10 @@ class _Kept:
         with self._lock:
             self._looked.pop((location, looked.packed.version), None)
             self._looked[location, looked.packed.version] = looked
-            while len(self._looked) > MAX_KEPT:
+            sizes = [len(each.packed.entries) for each in self._looked.values()]
+            while len(sizes) > 1 and (len(sizes) > MAX_KEPT or sum(sizes) > MAX_KEPT_ENTRIES):
                 self._looked.popitem(last=False)
+                del sizes[0]
 
     def get(self, location: ops.Location, version: int) -> _Looked | None:
         """Return one, if it is there."""
@@ -98,7 +102,7 @@ def stat_packed(operation: ops.StatPacked, _: Ledger) -> Work:
 
 
 def _look(location: ops.Location) -> Generator[None, None, _Looked]:
-    left_out, entries = packing.LeftOut(), list[Entry]()
+    left_out, entries = packing.LeftOutOfFolder(), list[PackedEntry]()
     with folder_of(location) as (outer, name):
         root = os.open(name, FOLDER, dir_fd=outer)
     try:
@@ -118,20 +122,20 @@ def _look(location: ops.Location) -> Generator[None, None, _Looked]:
     return looked
 
 
-def _entry(path: str, status: os.stat_result, target: str) -> Entry:
-    kind = Kind.FOLDER if stat.S_ISDIR(status.st_mode) else Kind.LINK if target else Kind.FILE
-    return Entry(path, kind, status.st_mode, status.st_mtime_ns, status.st_size, target)
+def _entry(path: str, status: os.stat_result, target: str) -> PackedEntry:
+    kind = PackedKind.FOLDER if stat.S_ISDIR(status.st_mode) else PackedKind.LINK if target else PackedKind.FILE
+    return PackedEntry(path, kind, status.st_mode, status.st_mtime_ns, status.st_size, target)
 
 
-def _inside(root: int, path: str, left_out: packing.LeftOut, room: int) -> list[_Found]:
-    """Return what is in a folder of `root`; raises BadFolder for more than `room`, and for what cannot be sent."""
+def _inside(root: int, path: str, left_out: packing.LeftOutOfFolder, room: int) -> list[_Found]:
+    """Return what is in a folder of `root`; raises BadPackedFolder for more than `room`, or for what cannot be sent."""
     inside = list[_Found]()
     with below_of(root, tuple(path.split("/")) if path else ()) as descriptor, os.scandir(descriptor) as entries:
         for entry in entries:
             below = f"{path}/{entry.name}" if path else entry.name
             status = entry.stat(follow_symlinks=False)
             if (why := why_refused(entry.name)) is not None:
-                raise BadFolder(f"a file in it, {packing.shown(below)}, has a name that cannot be sent: it {why}")
+                raise BadPackedFolder(f"a file in it, {packing.shown(below)}, has a name that cannot be sent: it {why}")
             target = os.readlink(entry.name, dir_fd=descriptor) if stat.S_ISLNK(status.st_mode) else ""
             if target:
                 if packing.leads_out(below, target) or not target.isprintable():
@@ -141,9 +145,11 @@ def _inside(root: int, path: str, left_out: packing.LeftOut, room: int) -> list[
                 left_out.add(below, packing.SPECIAL)
                 continue
             if below.count("/") >= packing.MAX_DEPTH:
-                raise BadFolder(f"a file in it, {packing.shown(below)}, lies in more than {packing.MAX_DEPTH} folders")
+                raise BadPackedFolder(
+                    f"a file in it, {packing.shown(below)}, lies in more than {packing.MAX_DEPTH} folders"
+                )
             if len(inside) >= room:
-                raise BadFolder(packing.too_many())
+                raise BadPackedFolder(packing.too_many())
             inside.append(_Found(below, status, target))
     return inside
 
@@ -153,7 +159,7 @@ def _looked_at(location: ops.Location, version: int) -> Generator[None, None, _L
     if looked is None:
         looked = yield from _look(location)
         if looked.packed.version != version:
-            raise BadFolder("something in it has changed meanwhile")
+            raise BadPackedFolder("something in it has changed meanwhile")
     return looked
 
 
@@ -180,7 +186,7 @@ def hash_packed(operation: ops.HashPacked, _: Ledger) -> Work:
 
 
 def _fill(data: bytearray, location: ops.Location, packed: PackedFolder, offset: int) -> Iterator[None]:
-    """Read the bytes from `offset` on into `data`; raises BadFolder if a file is not what it was."""
+    """Read the bytes from `offset` on into `data`; raises BadPackedFolder if a file is not what it was."""
     view, done, above = memoryview(data), 0, _Above()
     with folder_of(location) as (outer, name):
         root = os.open(name, FOLDER, dir_fd=outer)
@@ -221,11 +227,11 @@ class _Above:
         self._stack.close()
 
 
-def _read_file(folder: int, name: str, entry: Entry, piece: Piece, into: memoryview) -> None:
+def _read_file(folder: int, name: str, entry: PackedEntry, piece: PackedPiece, into: memoryview) -> None:
     try:
         descriptor = os.open(name, os.O_RDONLY | FILE, dir_fd=folder)
     except OSError as error:
-        raise BadFolder(f"{packing.shown(entry.path)} in it cannot be read: {error.strerror}") from error
+        raise BadPackedFolder(f"{packing.shown(entry.path)} in it cannot be read: {error.strerror}") from error
     try:
         done = 0
         while done < piece.length and (more := os.preadv(descriptor, [into[done:]], piece.offset + done)):
@@ -234,7 +240,7 @@ def _read_file(folder: int, name: str, entry: Entry, piece: Piece, into: memoryv
     finally:
         os.close(descriptor)
     if done < piece.length or (status.st_size, status.st_mtime_ns) != (entry.size, entry.modified):
-        raise BadFolder(f"{packing.shown(entry.path)} in it has changed meanwhile")
+        raise BadPackedFolder(f"{packing.shown(entry.path)} in it has changed meanwhile")
 
 
 # --- unpacking --------------------------------------------------------------------------------------------------------
@@ -244,8 +250,7 @@ def unpack_folder(operation: ops.UnpackFolder, ledger: Ledger) -> Work:
     """Make a folder of a packed one (`UnpackFolder`)."""
     target = operation.target
     with opened(operation.location, os.O_RDONLY) as file:
-        packed = _packed_untrusted(file, operation)
-        yield
+        packed = yield from _packed_untrusted(file, operation)
         with folder_of(target) as (outer, name):
             check_absent(outer, name)
             staged = staging_name(name)
@@ -263,13 +268,13 @@ def unpack_folder(operation: ops.UnpackFolder, ledger: Ledger) -> Work:
     return None
 
 
-def _packed_untrusted(file: Opened, operation: ops.UnpackFolder) -> PackedFolder:
+def _packed_untrusted(file: Opened, operation: ops.UnpackFolder) -> Generator[None, None, PackedFolder]:
     """Return what is in a packed folder; raises BadArchive."""
     try:
         frame = os.pread(file.descriptor, packing.FRAME_BYTES, 0)
         head = os.pread(file.descriptor, packing.head_bytes_untrusted(frame), 0)
-        packed = packing.decode_untrusted(head, why_refused)
-    except BadFolder as error:
+        packed = yield from packing.decoding_untrusted(head, why_refused)
+    except BadPackedFolder as error:
         raise BadArchive(f"is refused: {error.strerror}") from error
     if packed.length != file.length:
         raise BadArchive(f"is refused: it is {file.length} bytes long, and not {packed.length}")
@@ -304,9 +309,9 @@ class _Unpacking:
             for number, entry in enumerate(entries[1:], 1):
                 folder, _, name = entry.path.rpartition("/")
                 above = self._above.open(self._outer, folder, root)
-                if entry.kind is Kind.FOLDER:
+                if entry.kind is PackedKind.FOLDER:
                     os.mkdir(name, 0o700, dir_fd=above)
-                elif entry.kind is Kind.LINK:
+                elif entry.kind is PackedKind.LINK:
                     os.symlink(entry.target, name, dir_fd=above)
                     os.utime(name, ns=(entry.modified, entry.modified), dir_fd=above, follow_symlinks=False)
                 else:
@@ -316,14 +321,14 @@ class _Unpacking:
             self._above.close()
             # Last, and from within: what is made in a folder changes its time, and may need a right to it.
             for number, entry in enumerate(reversed(entries), 1):
-                if entry.kind is Kind.FOLDER:
+                if entry.kind is PackedKind.FOLDER:
                     self._stamp_folder(entry)
                 if not number % steps.ENTRIES:
                     yield
         finally:
             self._above.close()
 
-    def _stamp_folder(self, entry: Entry) -> None:
+    def _stamp_folder(self, entry: PackedEntry) -> None:
         parts = tuple(entry.path.split("/")) if entry.path else ()
         with below_of(self._outer, (self._place.parts[-1], *parts)) as folder:
             os.fchmod(folder, entry.mode)
@@ -331,7 +336,7 @@ class _Unpacking:
             if self._synced:
                 os.fsync(folder)
 
-    def _file(self, above: int, name: str, entry: Entry) -> Iterator[None]:
+    def _file(self, above: int, name: str, entry: PackedEntry) -> Iterator[None]:
         # A file of that name is there already if the file system takes two names for one: it stays as it is.
         descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | FILE, 0o600, dir_fd=above)
         try:

@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from nectar_node.packing.packed_folder import Kind
+from nectar_node.packing.packed_folder import PackedKind
 
 
 class TreeItem(NamedTuple):
     """One file, folder or link."""
 
-    kind: Kind
+    kind: PackedKind
     mode: int
     """Permissions; of a link, 0."""
     modified: int
@@ -29,16 +29,16 @@ def write_tree(folder: Path, tree: FolderTree) -> None:
     """Make a folder on the host's disk."""
     for path, item in tree.items():
         at = folder / path
-        if item.kind is Kind.FOLDER:
+        if item.kind is PackedKind.FOLDER:
             at.mkdir()
-        elif item.kind is Kind.LINK:
+        elif item.kind is PackedKind.LINK:
             at.symlink_to(item.content.decode())
         else:
             at.write_bytes(item.content)
             at.chmod(item.mode)
     for path, item in reversed(tree.items()):
         os.utime(folder / path, ns=(item.modified, item.modified), follow_symlinks=False)
-        if item.kind is Kind.FOLDER:
+        if item.kind is PackedKind.FOLDER:
             (folder / path).chmod(item.mode)
 
 
@@ -50,9 +50,9 @@ def read_tree(folder: Path) -> FolderTree | None:
     for at in (folder, *sorted(folder.rglob("*"))):
         path, status = "" if at == folder else str(at.relative_to(folder)), at.lstat()
         if at.is_symlink():
-            tree[path] = TreeItem(Kind.LINK, 0, status.st_mtime_ns, os.readlink(at).encode())
+            tree[path] = TreeItem(PackedKind.LINK, 0, status.st_mtime_ns, os.readlink(at).encode())
         elif at.is_dir():
-            tree[path] = TreeItem(Kind.FOLDER, status.st_mode & 0o7777, status.st_mtime_ns)
+            tree[path] = TreeItem(PackedKind.FOLDER, status.st_mode & 0o7777, status.st_mtime_ns)
         else:
-            tree[path] = TreeItem(Kind.FILE, status.st_mode & 0o7777, status.st_mtime_ns, at.read_bytes())
+            tree[path] = TreeItem(PackedKind.FILE, status.st_mode & 0o7777, status.st_mtime_ns, at.read_bytes())
     return tree

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from nectar_node.packing.packed_folder import Kind
+from nectar_node.packing.packed_folder import PackedKind
 from testnet.faults import draw
 from testnet.model.folder_tree import FolderTree, TreeItem
 from testnet.model.lab import Lab, SentRequest
@@ -124,15 +124,15 @@ def _tree(chance: Random, count: int) -> FolderTree:
         above = chance.choice(folders)
         path = f"{above}/f{number}.bin" if above else f"f{number}.bin"
         content = chance.randbytes(chance.choice(_SIZES))
-        tree[path] = TreeItem(Kind.FILE, chance.choice(_MODES), _time(chance), content)
+        tree[path] = TreeItem(PackedKind.FILE, chance.choice(_MODES), _time(chance), content)
     if count:
-        tree["latest"] = TreeItem(Kind.LINK, 0, _time(chance), b"d0/somewhere")
+        tree["latest"] = TreeItem(PackedKind.LINK, 0, _time(chance), b"d0/somewhere")
     # Each folder before what is in it, as they are packed.
     return dict(sorted(tree.items(), key=lambda item: tuple(item[0].split("/")) if item[0] else ()))
 
 
 def _folder(chance: Random) -> TreeItem:
-    return TreeItem(Kind.FOLDER, chance.choice((0o700, 0o755)), _time(chance))
+    return TreeItem(PackedKind.FOLDER, chance.choice((0o700, 0o755)), _time(chance))
 
 
 def _time(chance: Random) -> int:

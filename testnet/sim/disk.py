@@ -19,7 +19,7 @@ from blake3 import blake3
 from kernel.contract.message import Buffer
 from nectar_node.packages.manifest import Package
 from nectar_node.packing import packed_folder as packing
-from nectar_node.packing.packed_folder import BadFolder, PackedFolder
+from nectar_node.packing.packed_folder import BadPackedFolder, PackedFolder
 from nectar_node.storage import operations as ops
 from nectar_node.storage.archive import BadArchive, Entry, entries_untrusted, unpack_untrusted, verify_untrusted
 from nectar_node.storage.database import STORE_FILE, STORE_FILES, Contents, Database
@@ -29,10 +29,20 @@ from nectar_node.storage.package_databases import PackageDatabases
 from nectar_node.storage.package_files import OfThread
 from nectar_node.storage.steps import Steps, Work
 from testnet.model.folder_tree import FolderTree
-from testnet.sim import folder_packing
 from testnet.sim.database_files import DatabaseFiles, tear
 from testnet.sim.file_content import File, new_file
-from testnet.sim.tree import Folders, Path, Tree
+from testnet.sim.tree import (
+    Folders,
+    FolderStamp,
+    Path,
+    Tree,
+    look_into,
+    place_unpacked,
+    put_tree,
+    read_packed,
+    tree_of,
+    unpacked_untrusted,
+)
 
 _NOT_FOUND = ops.DiskError(ops.DiskFault.NOT_FOUND, "No such file or directory")
 _FULL = ops.DiskError(ops.DiskFault.FULL, "No space left on device")
@@ -77,7 +87,7 @@ class SimDisk:
         """Entries of folders when those were last synced; what is below one that is not there cannot be reached."""
         self._removed: set[Path] = set()
         """Folders that were removed since then: one that is there again is another one."""
-        self.stamps: dict[Path, folder_packing.Stamp] = {}
+        self.stamps: dict[Path, FolderStamp] = {}
         """What folders have beside their names; one that is not there any more may still be among them."""
         self._unfinished: set[Path] = set()
         """Files with new content that was never finished: the next one for the same file takes their place."""
@@ -227,11 +237,11 @@ class SimDisk:
 
     def put_tree(self, location: ops.Location, items: FolderTree) -> None:
         """Make a whole folder from outside the simulated node."""
-        folder_packing.put_tree(self._live, self._kept, self.stamps, _path(location), items)
+        put_tree(self._live, self._kept, self.stamps, _path(location), items)
 
     def tree_of(self, location: ops.Location) -> FolderTree | None:
         """Return what is in a folder; None: there is none."""
-        return folder_packing.tree_of(self._live, self.stamps, _path(location))
+        return tree_of(self._live, self.stamps, _path(location))
 
     @property
     def files(self) -> Mapping[Path, File]:
@@ -690,7 +700,7 @@ class SimDisk:
     def _looked(self, location: ops.Location) -> tuple[PackedFolder, str]:
         path = _path(location)
         self._folder(path)
-        return folder_packing.look(self._live, path, self.stamps)
+        return look_into(self._live, path, self.stamps)
 
     def _stat_packed(self, operation: ops.StatPacked) -> ops.PackedStat:
         packed, left_out = self._looked(operation.location)
@@ -706,8 +716,8 @@ class SimDisk:
     ) -> tuple[bytes, PackedFolder]:
         packed, _ = self._looked(operation.location)
         if packed.version != operation.version:
-            raise BadFolder("something in it has changed meanwhile")
-        return folder_packing.read(packed, self._live, _path(operation.location), offset, length), packed
+            raise BadPackedFolder("something in it has changed meanwhile")
+        return read_packed(packed, self._live, _path(operation.location), offset, length), packed
 
     def _hash_packed(self, operation: ops.HashPacked) -> Work:
         content, _ = self._packed_bytes(operation, 0, packing.MAX_LENGTH)
@@ -719,14 +729,14 @@ class SimDisk:
         file, target = self._file(operation.location), _path(operation.target)
         if target in self._live.files or target in self._live.folders:
             raise _RefusedError(_EXISTS)
-        packed = folder_packing.unpacked_untrusted(file, operation.entries)
+        packed = unpacked_untrusted(file, operation.entries)
         for _block in file.blocks():
             yield
         self._folder(target[:-1])
         self._forget_unfinished((*target[:-1], staging_name(target[-1])))
         size, account = packed.content_bytes, self._account(target)
         self._reserve(account, size, size, len(packed.entries))
-        folder_packing.place(packed.entries, packed, file, self._live, target, self.stamps)
+        place_unpacked(packed.entries, packed, file, self._live, target, self.stamps)
         self._kept.remove(target)
         self._removed = {each for each in self._removed if each[: len(target)] != target}
         for folder in [each for each in self._live.folders if each[: len(target)] == target]:
@@ -737,14 +747,14 @@ class SimDisk:
     def _unpack_in_part(self, location: ops.Location, target: Path, most: int, share: float) -> None:
         """Unpack a part of a folder, which never gets its name."""
         file = self._file(location)
-        packed = folder_packing.unpacked_untrusted(file, most)
+        packed = unpacked_untrusted(file, most)
         self._folder(target[:-1])
         staged = (*target[:-1], staging_name(target[-1]))
         self._forget_unfinished(staged)
         entries = packed.entries[: max(1, int(len(packed.entries) * share))]
         size = sum(entry.size for entry in entries)
         self._reserve(self._account(staged), size, size, len(entries))
-        folder_packing.place(entries, packed, file, self._live, staged, self.stamps)
+        place_unpacked(entries, packed, file, self._live, staged, self.stamps)
         self._unfinished.add(staged)
 
     def _set_length(self, operation: ops.SetLength) -> None:
@@ -896,7 +906,7 @@ def _refusal(error: Exception) -> ops.DiskError:
         case OverQuota():
             full = error.errno in (errno.EDQUOT, errno.ENOSPC)
             return ops.DiskError(ops.DiskFault.FULL if full else ops.DiskFault.OTHER, error.strerror or str(error))
-        case BadFolder(strerror=text):
+        case BadPackedFolder(strerror=text):
             return ops.DiskError(ops.DiskFault.OTHER, text or "")
         case BadArchive():
             return ops.DiskError(ops.DiskFault.BAD_ARCHIVE, f"the archive {error}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nectar_node.packing.packed_folder import Kind
+from nectar_node.packing.packed_folder import PackedKind
 from testnet.model.folder_tree import FolderTree, TreeItem, read_tree, write_tree
 from tests.end_to_end.lab import MIB, RECEIVER, SENDER, Lab, random_file
 
@@ -19,13 +19,13 @@ WHEN = 1_400_000_000_000_000_001
 def made(root: Path, folders: int = 20, files: int = 50, size: int = 20_000) -> Path:
     """A folder with many small files, of several modes and times, and a link."""
     chance = random.Random(root.name)
-    tree: FolderTree = {"": TreeItem(Kind.FOLDER, 0o755, WHEN)}
+    tree: FolderTree = {"": TreeItem(PackedKind.FOLDER, 0o755, WHEN)}
     for number in range(folders):
-        tree[f"folder {number}"] = TreeItem(Kind.FOLDER, 0o750, WHEN + number)
+        tree[f"folder {number}"] = TreeItem(PackedKind.FOLDER, 0o750, WHEN + number)
         for file in range(files):
             mode = chance.choice((0o600, 0o644, 0o755))
-            tree[f"folder {number}/{file}.bin"] = TreeItem(Kind.FILE, mode, WHEN - file, chance.randbytes(size))
-    tree["latest"] = TreeItem(Kind.LINK, 0, WHEN, b"folder 0")
+            tree[f"folder {number}/{file}.bin"] = TreeItem(PackedKind.FILE, mode, WHEN - file, chance.randbytes(size))
+    tree["latest"] = TreeItem(PackedKind.LINK, 0, WHEN, b"folder 0")
     write_tree(root, tree)
     return root
 

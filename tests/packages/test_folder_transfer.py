@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 import pytest
 from blake3 import blake3
 
-from nectar_node.packing.packed_folder import Entry, Kind, PackedFolder
+from nectar_node.packing.packed_folder import PackedEntry, PackedFolder, PackedKind
 from nectar_node.storage.operations import (
     HashPacked,
     Location,
@@ -20,8 +20,8 @@ from nectar_node.storage.operations import (
 )
 from nectar_node.storage.steps import Work
 from testnet.sim.disk import SimDisk
-from testnet.sim.folder_packing import Stamp, look
 from testnet.sim.programs import Programs
+from testnet.sim.tree import FolderStamp, look_into
 from tests.packages.inbox_lab import EVIL, HONEST, RECEIVER, TRANSFER, USER, InboxLab
 from tests.packages.lab import SEED
 
@@ -64,7 +64,7 @@ def put(disk: SimDisk, name: str, tree: GivenTree) -> Location:
         disk.put(Location(USER, path[1:]), given.data, WHEN + len(parts), given.target)
         disk.live.files[path].mode = given.mode
         for depth in range(2, len(path)):
-            disk.stamps[path[:depth]] = Stamp(0o750, WHEN - depth)
+            disk.stamps[path[:depth]] = FolderStamp(0o750, WHEN - depth)
     return root
 
 
@@ -82,12 +82,12 @@ def send(inbox: InboxLab, tree: GivenTree, name: str = "stuff", sender: str = HO
 
 def received(inbox: InboxLab, name: str = "stuff") -> PackedFolder:
     disk = inbox.lab.node.disk
-    return look(disk.live, (*INBOX, name), disk.stamps)[0]
+    return look_into(disk.live, (*INBOX, name), disk.stamps)[0]
 
 
 def sent(inbox: InboxLab, name: str = "stuff", sender: str = HONEST) -> PackedFolder:
     disk = inbox.lab.at(sender).disk
-    return look(disk.live, (USER, name), disk.stamps)[0]
+    return look_into(disk.live, (USER, name), disk.stamps)[0]
 
 
 def in_inbox(inbox: InboxLab) -> set[str]:
@@ -111,7 +111,7 @@ def test_a_folder_arrives_with_its_names_contents_modes_times_and_links(inbox: I
     assert left(inbox) == []
     by_path = {entry.path: entry for entry in received(inbox).entries}
     assert (by_path["run"].mode, by_path["run"].modified) == (0o755, WHEN + 1)
-    assert by_path[".hidden"] == Entry(".hidden", Kind.FOLDER, 0o750, WHEN - 3)
+    assert by_path[".hidden"] == PackedEntry(".hidden", PackedKind.FOLDER, 0o750, WHEN - 3)
 
 
 def test_the_same_folder_is_not_sent_twice_and_one_that_changed_gets_another_name(inbox: InboxLab) -> None:
@@ -145,11 +145,22 @@ def test_an_interrupted_folder_goes_on_in_the_midst_of_it(inbox: InboxLab) -> No
     assert left(inbox) == []
 
 
+def test_what_was_unpacked_and_never_got_its_name_is_removed_when_the_node_boots(inbox: InboxLab) -> None:
+    lost = Location(INBOX[0], (*INBOX[1:], ".partial", "0123-4567-folder", "file"))
+    inbox.lab.node.disk.put(lost, b"x")
+    simulation = inbox.lab.simulation
+    simulation.crash(RECEIVER)
+    simulation.restart(RECEIVER)
+    simulation.settle()
+    simulation.rest(10.0)
+    assert left(inbox) == []
+
+
 def test_links_that_lead_out_are_left_out_and_said(inbox: InboxLab) -> None:
     tree = {**TREE, ("d", "up"): Given(target="../../secret"), ("root",): Given(target="/etc/passwd")}
     done = send(inbox, tree)["Done"]
     assert done["left_out"] == "left out: 2 links that lead out of the folder, the first of them 'd/up'"
-    assert {entry.path for entry in received(inbox).entries if entry.kind is Kind.LINK} == {"latest"}
+    assert {entry.path for entry in received(inbox).entries if entry.kind is PackedKind.LINK} == {"latest"}
 
 
 def test_a_folder_that_changes_while_it_is_sent_does_not_arrive_and_its_sender_hears_why(inbox: InboxLab) -> None:

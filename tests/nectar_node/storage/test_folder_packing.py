@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
-from nectar_node.packing.packed_folder import Kind
+from nectar_node.packing.packed_folder import PackedKind
 from nectar_node.storage import operations as ops
 from nectar_node.storage.disk import perform
 from nectar_node.storage.folder_copies import staging_name
@@ -23,15 +23,15 @@ __all__ = ["make"]
 
 WHEN = 1_500_000_000_000_000_007
 TREE: FolderTree = {
-    "": TreeItem(Kind.FOLDER, 0o755, WHEN),
-    "a": TreeItem(Kind.FOLDER, 0o700, WHEN + 1),
-    "a/deep": TreeItem(Kind.FOLDER, 0o750, WHEN + 2),
-    "a/deep/empty": TreeItem(Kind.FILE, 0o600, WHEN + 3),
-    "a/up": TreeItem(Kind.LINK, 0, WHEN + 4, b"../large"),
-    "a-b": TreeItem(Kind.FILE, 0o755, WHEN + 5, b"#!"),
-    "hollow": TreeItem(Kind.FOLDER, 0o700, WHEN + 6),
-    "large": TreeItem(Kind.FILE, 0o644, WHEN + 7, bytes(range(256)) * 9000),
-    "ö.txt": TreeItem(Kind.FILE, 0o640, -WHEN, b"before 1970"),
+    "": TreeItem(PackedKind.FOLDER, 0o755, WHEN),
+    "a": TreeItem(PackedKind.FOLDER, 0o700, WHEN + 1),
+    "a/deep": TreeItem(PackedKind.FOLDER, 0o750, WHEN + 2),
+    "a/deep/empty": TreeItem(PackedKind.FILE, 0o600, WHEN + 3),
+    "a/up": TreeItem(PackedKind.LINK, 0, WHEN + 4, b"../large"),
+    "a-b": TreeItem(PackedKind.FILE, 0o755, WHEN + 5, b"#!"),
+    "hollow": TreeItem(PackedKind.FOLDER, 0o700, WHEN + 6),
+    "large": TreeItem(PackedKind.FILE, 0o644, WHEN + 7, bytes(range(256)) * 9000),
+    "ö.txt": TreeItem(PackedKind.FILE, 0o640, -WHEN, b"before 1970"),
 }
 MOST = 100
 
@@ -84,7 +84,7 @@ def test_a_folder_is_packed_and_unpacked_with_all_that_it_has_and_counts(make: M
     before = disk.used()
     assert disk.do(ops.UnpackFolder(disk.at("packed"), disk.at("to"), len(TREE))) is None
     assert tree_at(disk, "to") == TREE
-    size = sum(len(item.content) for item in TREE.values() if item.kind is Kind.FILE)
+    size = sum(len(item.content) for item in TREE.values() if item.kind is PackedKind.FILE)
     assert disk.used() == ops.Usage(before.bytes + size, before.files + len(TREE)) == disk.count("app:sys")
 
 
