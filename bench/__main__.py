@@ -16,6 +16,7 @@ from bench import (
     boot,
     chaos,
     fair,
+    folders,
     handshake,
     hostile,
     http,
@@ -45,6 +46,7 @@ from bench.measure import Figure, Result, Skipped
 
 BENCHES: dict[str, Callable[[], list[Result]]] = {
     "transfer": transfer.run,
+    "folders": folders.run,
     "install": install.run,
     "local": local.run,
     "blobs": blobs.run,

@@ -51,7 +51,7 @@ def run() -> list[Result]:
         file = place / "file.bin"
         make_file(file, SIZE)
         before = _resident(net)
-        sshd = _Sshd(place) if _Sshd.available() else None
+        sshd = Sshd(place) if Sshd.available() else None
         subjects: list[Callable[[], float]] = [
             lambda: send_file(net, file, RECEIVER),
             lambda: program("tcp_file", str(file), str(place / "tcp.bin")),
@@ -117,7 +117,7 @@ def _on_disk(file: Path, tcp_speeds: list[float]) -> list[Result]:
     return [replace(figure, goal="none", detail={**figure.detail, "the disk makes bare TCP slower by": lost})]
 
 
-class _Sshd:
+class Sshd:
     """A private sshd on loopback, with keys of its own."""
 
     def __init__(self, place: Path) -> None:
@@ -149,12 +149,16 @@ class _Sshd:
         """Whether this machine has scp and sshd, and lets us run the latter."""
         return shutil.which("scp") is not None and os.access(cls._program(), os.X_OK) and os.geteuid() == 0
 
+    def command(self, program: str, cipher: str = CIPHER) -> list[str]:
+        """Return how ssh or scp is called."""
+        options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
+        port = "-P" if program == "scp" else "-p"
+        return [program, "-q", "-c", cipher, port, str(self._port), "-i", str(self._key), *options]
+
     def copy(self, source: Path, target: Path, cipher: str = CIPHER) -> float:
         """Return the seconds of the whole scp command."""
-        options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
-        command = ["scp", "-q", "-c", cipher, "-P", str(self._port), "-i", str(self._key), *options]
         begin = time.perf_counter()
-        subprocess.run([*command, str(source), f"root@127.0.0.1:{target}"], check=True)
+        subprocess.run([*self.command("scp", cipher), str(source), f"root@127.0.0.1:{target}"], check=True)
         return time.perf_counter() - begin
 
     def stop(self) -> None:

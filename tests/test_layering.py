@@ -38,6 +38,7 @@ FLOORS = {
     ),
     "nectar_node": (
         ("nectar_node.base",),
+        ("nectar_node.packing",),
         ("nectar_node.storage", "nectar_node.console", "nectar_node.backup.format"),
         ("nectar_node.contract", "nectar_node.backup", "nectar_node.releases"),
         ("nectar_node.interfaces",),
@@ -131,6 +132,7 @@ PURE = (
     "nectar_node/http/",
     "nectar_node/interfaces/",
     "nectar_node/packages/",
+    "nectar_node/packing/",
     "nectar_node/peers/",
     "nectar_node/releases/",
     "nectar_node/sharing/",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-OPTIONS = {"--from": "source", "--to": "target", "--dir": "directory"}
+OPTIONS = {"--from": "source", "--to": "targets", "--dir": "directory"}
 """Options of `nectar send` that have a value, and the parameters of its function."""
 FLAGS = {"--json": "as_json"}
 _COMPLETING = "_NECTAR_COMPLETE"
@@ -38,27 +38,31 @@ def main() -> int:
 
 
 def plain_send(words: Sequence[str]) -> dict[str, object] | None:
-    """Return the arguments of `nectar send` if the words are that, with a file and a network's folder that are there;
+    """Return the arguments of `nectar send` if the words are that, with files and a network's folder that are there;
     None: Typer reads them.
     """
     if not words or words[0] != "send":
         return None
     found: dict[str, object] = {}
+    lists: dict[str, list[str]] = {"files": [], "targets": []}
     rest = iter(words[1:])
     for word in rest:
-        name = OPTIONS.get(word) or FLAGS.get(word) or ("" if word.startswith("-") else "file")
+        name = OPTIONS.get(word) or FLAGS.get(word) or ("" if word.startswith("-") else "files")
         value = True if word in FLAGS else next(rest, "") if word in OPTIONS else word
         if not name or name in found or not value or str(value).startswith("-"):
             return None
-        found[name] = value
-    if not {"file", "source", "target"} <= found.keys():
+        if name in lists:
+            lists[name].append(str(value))
+        else:
+            found[name] = value
+    if not (lists["files"] and lists["targets"] and "source" in found):
         return None
     from nectar_node.launcher.local_network import usual_folder
 
-    file, directory = Path(str(found["file"])), Path(str(found.get("directory") or usual_folder()))
-    if not (file.is_file() and os.access(file, os.R_OK) and directory.is_dir() and os.access(directory, os.R_OK)):
+    files, directory = list(map(Path, lists["files"])), Path(str(found.get("directory") or usual_folder()))
+    if not (all(os.access(each, os.R_OK) for each in [*files, directory]) and directory.is_dir()):
         return None
-    return {**found, "file": file, "directory": directory}
+    return {**found, "targets": lists["targets"], "files": files, "directory": directory}
 
 
 def _send(send: Callable[..., int], arguments: dict[str, object]) -> int:

@@ -18,6 +18,8 @@ from nectar_node.console import output
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from nectar_node.console.bars import Bars
+
 RATE_WINDOW = 3.0
 """Seconds over which the shown rate is an average: calm enough to read, quick enough to show a stall."""
 
@@ -91,6 +93,13 @@ def display_on(stream: TextIO, title: str, interval: float = LINE_INTERVAL) -> D
     return _Lines(partial(print, file=stream, flush=True), output.printable(title), interval, time.monotonic)
 
 
+def bars_on(stream: TextIO) -> Bars:
+    """Return several bars on a stream that is a terminal."""
+    from nectar_node.console.bars import Bars
+
+    return Bars(output.console(stream))
+
+
 class _Lines:
     """Shows one line now and then, and one for each change of state."""
 
@@ -129,11 +138,16 @@ class TransferDisplay:
         self._clock = clock
         self._meter = RateMeter()
 
-    def show(self, state: str, done: int, size: int) -> None:
-        """Show that the transfer is in `state`, and `done` of `size` bytes have arrived."""
+    def show(self, state: str, done: int, size: int, files: tuple[int, int] = (0, 0)) -> None:
+        """Show that the transfer is in `state`, and `done` of `size` bytes have arrived; of a folder, also how many of
+        how many files.
+        """
         self._meter.update(done, self._clock())
+        text = describe(self._meter, done, size)
+        if files[1]:
+            text = f"{files[0]:,} of {files[1]:,} files, {text}"
         # An empty file is a whole one: a bar of 0 out of 0 would stay empty.
-        self._display.show(done if size else 1, size or 1, describe(self._meter, done, size), state)
+        self._display.show(done if size else 1, size or 1, text, state)
 
     def note(self, sentence: str) -> None:
         """Print one line above what is shown."""

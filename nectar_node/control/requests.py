@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -105,16 +106,20 @@ class Fields(Struct, frozen=True):
 
 
 def shared_file_untrusted(given: str) -> tuple[Path, Path]:
-    """Return the path as the user gave it, and the absolute path without links."""
+    """Return the path of a file or folder as the user gave it, and the absolute path without links."""
     if not given.startswith("/") or "\0" in given:
-        raise BadInput("share needs the absolute path of a file.")
+        raise BadInput("share needs the absolute path of a file or folder.")
     path = Path(given)
     try:
         real = path.resolve(strict=True)
-        if not real.is_file():  # and not a pipe: opening one would wait for a writer
-            raise BadInput(f"{given} is not a file.")
-        with real.open("rb"):
-            pass
+        if real.is_dir():
+            with os.scandir(real):
+                pass
+        elif not real.is_file():  # and not a pipe: opening one would wait for a writer
+            raise BadInput(f"{given} is neither a file nor a folder.")
+        else:
+            with real.open("rb"):
+                pass
     except OSError as error:
         raise BadInput(f"{given} cannot be read: {error.strerror}.") from error
     except (RuntimeError, ValueError) as error:  # a link to itself; a name that is not text

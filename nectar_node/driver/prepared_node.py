@@ -42,7 +42,7 @@ from nectar_node.sharing.wire.limits import DEFAULT_QUOTA
 from nectar_node.storage.disk import perform
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.operations import Location, MakeFolder
-from nectar_node.storage.unfinished_bodies import remove_unfinished_bodies
+from nectar_node.storage.removing import remove_unfinished_bodies
 from net.base.ciphers import listed
 from net.base.limits import MAX_CONNECTIONS
 from net.io.cipher_speed import faster

@@ -1,8 +1,8 @@
 """One transfer, as a client of the package file_transfer sees it.
 
-The one file is shared with the sending node. `Send` is injected on one control connection, which also brings the
-outcome; on a second one the progress is requested ten times a second, and the transfer cancelled when the user wants
-that.
+The one file or folder is shared with the sending node. `Send` is injected on one control connection, which also brings
+the outcome; on a second one the progress is requested ten times a second, and the transfer cancelled when the user
+wants that.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field as attribute
@@ -46,10 +46,16 @@ class Order:
 
     file: Path
     size: int
-    """Size of the file, in bytes."""
+    """Size of the file, in bytes; of a folder 0: the node looks into it."""
     source: str
     target: str
     network: LocalNetwork
+    folder: bool = False
+
+    @property
+    def name(self) -> str:
+        """Return the name that it is to have at the receiver."""
+        return self.file.name if self.file.name not in ("", "..") else self.file.resolve().name
 
     def command(self) -> str:
         """Return the command line that starts this transfer, or resumes it."""
@@ -108,7 +114,14 @@ class Transfer:
 
     def run(self, display: TransferDisplay, wanted: Interrupts) -> Done:
         """Send the file; raises TransferFailed, also when the user cancels, and NodeError."""
-        order = {"id": self.id, "path": self.shared_path, "name": self.order.file.name, "to": self.order.target}
+        order: dict[str, str | bool] = {
+            "id": self.id,
+            "path": self.shared_path,
+            "name": self.order.name,
+            "to": self.order.target,
+        }
+        if self.order.folder:
+            order["folder"] = True
         try:
             _inject(self.outcome, {"Send": order}, TRANSFER_TIMEOUT)
             self._follow(display, wanted)
@@ -117,7 +130,7 @@ class Transfer:
             again = self.order.network.boot(self.order.source, "--detach")
             sentence = f"{self.order.source} stopped during the transfer: start it again with `{again}`."
             raise TransferFailed("Other", sentence, self.received) from error
-        display.show("done", done.size, done.size)
+        display.show("done", done.size, done.size, (done.files, done.files))
         return done
 
     def _follow(self, display: TransferDisplay, wanted: Interrupts) -> None:
@@ -138,7 +151,8 @@ class Transfer:
                 if state.note and state.note != told:
                     display.note(f"{output.sentence(state.note)} Waiting; Ctrl-C gives up.")
                 told = state.note
-                display.show(state.state, state.received, state.size or self.order.size)
+                files = (state.files, state.of_files)
+                display.show(state.state, state.received, state.size or self.order.size, files)
 
     def _ask(self, question: str) -> Answer:
         _inject(self.questions, {question: {"id": self.id}}, QUESTION_TIMEOUT)
@@ -156,6 +170,6 @@ class Transfer:
         )
 
 
-def _inject(client: ControlClient, body: dict[str, dict[str, str]], timeout: int) -> None:
+def _inject(client: ControlClient, body: Mapping[str, Mapping[str, str | bool]], timeout: int) -> None:
     text = json.dumps(body, ensure_ascii=False)
     client.send("message", target=PROCESS, body=text, timeout=timeout, blob=None, mime=None)

@@ -43,6 +43,10 @@ class TransferProgress(Struct, frozen=True):
     resumed_from: int
     note: str = ""
     """What the transfer waits for; empty if nothing."""
+    files: int = 0
+    """Files of a folder that are whole."""
+    of_files: int = 0
+    """Files that there are in it."""
 
 
 class Done(Struct, frozen=True):
@@ -57,6 +61,10 @@ class Done(Struct, frozen=True):
     """BLAKE3, in hexadecimal digits; both ends computed it."""
     path: str
     """The file's path in the receiver's vfs."""
+    files: int = 0
+    """Files in a folder."""
+    left_out: str = ""
+    """What of a folder was not sent; empty: nothing."""
 
     @property
     def resumed_from(self) -> int:

@@ -15,9 +15,9 @@ from typing import Any
 
 from nectar_node.base import log
 from nectar_node.base.descriptors import insist
+from nectar_node.storage import folder_packing, removing, whole_files
 from nectar_node.storage import long_operations as long
 from nectar_node.storage import operations as ops
-from nectar_node.storage import removing, whole_files
 from nectar_node.storage.archive import BadArchive
 from nectar_node.storage.database import Database
 from nectar_node.storage.folder_copies import copy_folder
@@ -255,6 +255,10 @@ _IN_STEPS: dict[type, Callable[[Any, Ledger], Work]] = {
     ops.Copy: whole_files.copy,
     ops.CopyFolder: copy_folder,
     ops.Unpack: whole_files.unpack,
+    ops.StatPacked: folder_packing.stat_packed,
+    ops.ReadPacked: folder_packing.read_packed,
+    ops.HashPacked: folder_packing.hash_packed,
+    ops.UnpackFolder: folder_packing.unpack_folder,
     ops.Measure: long.measure,
     ops.Survey: long.survey,
 }

@@ -48,28 +48,35 @@ def copy_folder(operation: ops.CopyFolder, ledger: Ledger) -> Work:
     if target.root == source.root and target.parts[: len(source.parts)] == source.parts:
         raise OSError(errno.EINVAL, INTO_ITSELF)
     with folder_of(target) as (outer, name):
-        _check_absent(outer, name)
+        check_absent(outer, name)
         total = yield from _total(source, ops.MAX_DEPTH - len(target.parts))
         staged, account = staging_name(name), ledger.account_of(target)
         place = ops.Location(target.root, (*target.parts[:-1], staged))
-        if size_in(outer, staged) is not None:  # a crash has left it
-            yield from empty(outer, staged, account, place, ledger)
-            os.rmdir(staged, dir_fd=outer)
-            account.settle(0, -1)
-        with _staging(outer, place, ledger, total):
+        yield from clear(outer, place, ledger)
+        with staging(outer, place, ledger, total):
             copied = yield from _copy_all(source, outer, place, ledger, total)
             if total.files > MAX_SYNCS:
-                _sync_file_system(outer)
+                sync_file_system(outer)
                 yield
             yield from Below(place, ledger).keep()
-            _check_absent(outer, name)
+            check_absent(outer, name)
             os.rename(staged, name, src_dir_fd=outer, dst_dir_fd=outer)
         account.settle(copied.bytes - total.bytes, copied.files - total.files)
         os.fsync(outer)
     return None
 
 
-def _check_absent(folder: int, name: str) -> None:
+def clear(outer: int, place: ops.Location, ledger: Ledger) -> Iterator[None]:
+    """Remove what a crash has left of a folder that was to be made."""
+    name, account = place.parts[-1], ledger.account_of(place)
+    if size_in(outer, name) is not None:
+        yield from empty(outer, name, account, place, ledger)
+        os.rmdir(name, dir_fd=outer)
+        account.settle(0, -1)
+
+
+def check_absent(folder: int, name: str) -> None:
+    """Check that there is nothing of that name; raises FileExistsError."""
     if size_in(folder, name) is not None:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
 
@@ -117,7 +124,7 @@ def _total(source: ops.Location, deepest: int) -> Generator[None, None, ops.Usag
 
 
 @contextlib.contextmanager
-def _staging(outer: int, place: ops.Location, ledger: Ledger, total: ops.Usage) -> Iterator[None]:
+def staging(outer: int, place: ops.Location, ledger: Ledger, total: ops.Usage) -> Iterator[None]:
     """Make an empty folder, for a copy that is counted from now on; it is removed if the copy fails."""
     name, account = place.parts[-1], ledger.account_of(place)
     check_space(account, outer, total.bytes)
@@ -143,7 +150,7 @@ def _copy_all(
         below = folders.pop()
         with (
             _folder(ops.Location(source.root, source.parts + below)) as taken,
-            _below(outer, (place.parts[-1], *below)) as given,
+            below_of(outer, (place.parts[-1], *below)) as given,
         ):
             for found in _found(taken):
                 files += 1
@@ -163,7 +170,8 @@ def _copy_all(
 
 
 @contextlib.contextmanager
-def _below(outer: int, parts: tuple[str, ...]) -> Iterator[int]:
+def below_of(outer: int, parts: tuple[str, ...]) -> Iterator[int]:
+    """Open a folder below another one, for the length of this context."""
     descriptor = os.dup(outer)
     try:
         for part in parts:
@@ -201,7 +209,7 @@ def _copy_file(
     return written
 
 
-def _sync_file_system(descriptor: int) -> None:
+def sync_file_system(descriptor: int) -> None:
     """Make durable all that was written to the file system of this descriptor, which Python has no call for."""
     if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
         failed = ctypes.get_errno()

@@ -257,7 +257,7 @@ class Ledger:
         if type(operation) in _AT_LOCATION:
             package = self.package_of(operation.location)
             return () if package is None else (package,)
-        if isinstance(operation, ops.Copy | ops.CopyFolder):
+        if isinstance(operation, ops.Copy | ops.CopyFolder | ops.UnpackFolder):
             package = self.package_of(operation.target)
             return () if package is None else (package,)
         if isinstance(operation, ops.Rename):

@@ -230,6 +230,49 @@ class Hash:
 
 
 @dataclass(frozen=True, slots=True)
+class StatPacked:
+    """Look at all that is in a folder, and at what it is as one file (`packing.packed_folder`). Outcome: `PackedStat`.
+
+    OTHER if it cannot be packed, with a sentence.
+    """
+
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPacked:
+    """Read bytes of a folder as one file; fewer at its end. Outcome: `PackedBytes`.
+
+    OTHER if the folder, or a file that is read, is no longer what it was when `StatPacked` gave its `version`.
+    """
+
+    location: Location
+    version: int
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class HashPacked:
+    """Hash a folder as one file, of that version. Outcome: its BLAKE3 hash, 32 bytes."""
+
+    location: Location
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnpackFolder:
+    """Make a folder of a file that is a packed one, where there is nothing yet; whole or not at all. Outcome: None.
+
+    It has at most so many entries. BAD_ARCHIVE if it has more, or may harm. Done when it is durable.
+    """
+
+    location: Location
+    target: Location
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
 class Replace:
     """Set a file's whole content so that a crash at any moment leaves the old or the new, whole (G27).
 
@@ -418,6 +461,10 @@ Operation = (
     | Sync
     | FreeSpace
     | Hash
+    | StatPacked
+    | ReadPacked
+    | HashPacked
+    | UnpackFolder
     | Replace
     | Extend
     | Unpack
@@ -443,6 +490,30 @@ class FileStat(NamedTuple):
     version: str = ""
     """Of a file: differs from that of each other content it has had. Empty: it changes at this moment, so that nobody
     knows."""
+
+
+class PackedStat(NamedTuple):
+    """What a folder is as one file."""
+
+    length: int
+    """Bytes."""
+    version: int
+    """Differs from that of any other content, as far as names, times and sizes tell."""
+    entries: int
+    """Files, folders and links, itself included."""
+    files: int
+    left_out: str
+    """What in it is not in that file, in words; empty: nothing."""
+
+
+class PackedBytes(NamedTuple):
+    """Bytes of a folder as one file."""
+
+    data: bytes | bytearray
+    end: int
+    """The offset of the byte after them."""
+    files: int
+    """How many files are whole before that."""
 
 
 class Usage(NamedTuple):
@@ -522,6 +593,8 @@ Outcome = (
     | bytearray
     | int
     | FileStat
+    | PackedStat
+    | PackedBytes
     | list[tuple[str, FileType]]
     | Counted
     | Surveyed
@@ -561,10 +634,13 @@ cache; one thread then hashes 4 GB/s, reading included, and leaves the others al
 """
 LONG_BYTES = 4 * STEP_BYTES
 """Bytes that are read or written by an operation in one piece; a transfer's chunks are no longer than that."""
-_WHOLE_FILES = frozenset((Hash, Copy, CopyFolder, Unpack, Measure))
+_WHOLE_FILES = frozenset((Hash, Copy, CopyFolder, Unpack, Measure, StatPacked, HashPacked, UnpackFolder))
 _WRITES = frozenset((WriteAt, Append, Replace))
-_MAY_BE_LONG = frozenset((ListFolder, RemoveFolder, Rename, Survey))
-_READS = frozenset((ReadAt, Stat, ListFolder, Sync, FreeSpace, Hash, Measure, Survey, ReadState, GetValues))
+_MAY_BE_LONG = frozenset((ListFolder, RemoveFolder, Rename, Survey, ReadPacked))
+_READS_PACKED = (StatPacked, ReadPacked, HashPacked)
+_READS = frozenset(
+    (ReadAt, Stat, ListFolder, Sync, FreeSpace, Hash, Measure, Survey, ReadState, GetValues, *_READS_PACKED)
+)
 
 
 def may_change(operation: Operation) -> bool:

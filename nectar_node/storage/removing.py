@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from itertools import count, islice
+from pathlib import Path
 
 from nectar_node.storage import operations as ops
 from nectar_node.storage import steps
@@ -146,3 +148,13 @@ def _listed_anew(folder: int) -> Iterator[tuple[str, bool]]:
             return
         yield from found
     raise OSError(errno.EBUSY, "the folder does not get empty")
+
+
+def remove_unfinished_bodies(drives: Path) -> None:
+    """Remove from the folder of all drives what browsers were sending to packages when the node went down
+    (`operations.BODIES`), before anything runs. No link is followed.
+    """
+    with contextlib.suppress(OSError), os.scandir(drives) as packages:
+        for package in packages:
+            if package.is_dir(follow_symlinks=False):
+                shutil.rmtree(os.path.join(package.path, ops.BODIES), ignore_errors=True)

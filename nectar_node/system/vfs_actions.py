@@ -3,7 +3,8 @@
 Shapes are those of the existing node, the early ones (2024) and the later ones where they differ: {"ReadExact": n} and
 {"ReadExact": {"length": n}}; {"Seek": {"seek_from": {"Start": n}}}, answered {"SeekFrom": n}, and {"Seek": {"Start":
 n}}, answered {"SeekFrom": {"new_offset": n}}. "WriteAll", and the first packages' "WriteAt", write at the cursor.
-FreeSpace, CopyDirAll and pages of ReadDir are ours, and so are ReadAt and WriteAt with an offset, which move no cursor.
+FreeSpace, CopyDirAll, folders as one file (Packed…, UnpackFolder) and pages of ReadDir are ours, and so are ReadAt and
+WriteAt with an offset, which move no cursor.
 Entries of ReadDir have no leading slash, in all generations: libraries compare them with the path that they asked for.
 Errors are of the kinds of the early interfaces; `nectar_node.contract.generations` has what each guest reads.
 """
@@ -144,6 +145,24 @@ def _exact_length(call: Call) -> int:
     return length
 
 
+def _plan_read_packed(call: Call) -> ops.Operation:
+    offset, length = (number_untrusted(field_untrusted(call.argument, name)) for name in ("offset", "length"))
+    if length > ops.LONG_BYTES:
+        raise _io_error(f"at most {ops.LONG_BYTES} bytes of a packed folder are read at once", call.path)
+    return ops.ReadPacked(call.location, _version(call), offset, length)
+
+
+def _version(call: Call) -> int:
+    value = field_untrusted(call.argument, "version")
+    if not isinstance(value, int) or isinstance(value, bool) or not -(1 << 63) <= value < 1 << 63:
+        raise bad_request("a version is what PackedMetadata has answered")
+    return value
+
+
+def _plan_unpack_folder(call: Call) -> ops.Operation:
+    return ops.UnpackFolder(call.location, _target(call), number_untrusted(field_untrusted(call.argument, "entries")))
+
+
 def _plan_list(call: Call) -> ops.Operation:
     if call.argument is None:
         return ops.ListFolder(call.location)
@@ -189,6 +208,16 @@ def _answer_string(call: Call, outcome: bytes) -> Answer:
 def _answer_metadata(call: Call, outcome: ops.FileStat) -> Answer:
     metadata = {"file_type": outcome.type.value, "len": outcome.length, "modified": outcome.modified}
     return {"Metadata": metadata}, None
+
+
+def _answer_packed(call: Call, outcome: ops.PackedStat) -> Answer:
+    packed = {"len": outcome.length, **outcome._asdict()}
+    del packed["length"]
+    return {"Packed": packed}, None
+
+
+def _answer_read_packed(call: Call, outcome: ops.PackedBytes) -> Answer:
+    return {"PackedRead": {"end": outcome.end, "files": outcome.files}}, outcome.data
 
 
 def _answer_len(call: Call, outcome: ops.FileStat) -> Answer:
@@ -311,6 +340,10 @@ ACTIONS: dict[str, Action] = {
     "AddZip": Action("write", _plan_unpack, makes=True, changes=True, stops=True),
     "CopyFile": Action("read", lambda call: ops.Copy(call.location, _target(call)), second=True, stops=True),
     "CopyDirAll": Action("read", lambda call: ops.CopyFolder(call.location, _target(call)), second=True, stops=True),
+    "PackedMetadata": Action("read", lambda call: ops.StatPacked(call.location), _answer_packed, stops=True),
+    "PackedReadAt": Action("read", _plan_read_packed, _answer_read_packed),
+    "PackedHash": Action("read", lambda call: ops.HashPacked(call.location, _version(call)), _answer_hash, stops=True),
+    "UnpackFolder": Action("read", _plan_unpack_folder, second=True, stops=True),
     "Len": Action("read", lambda call: ops.Stat(call.location), _answer_len),
     "SetLen": Action("write", lambda call: ops.SetLength(call.location, number_untrusted(call.argument)), changes=True),
     "FreeSpace": Action(

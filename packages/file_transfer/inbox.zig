@@ -2,6 +2,7 @@
 
 const std = @import("std");
 const nectar = @import("nectar");
+const packed_folder = @import("packed.zig");
 const protocol = @import("protocol.zig");
 const vfs = nectar.vfs;
 
@@ -35,9 +36,22 @@ pub fn partialFolder(our: nectar.ProcessId) []const u8 {
 /// The same for the same version of the same file from the same node, different for all else. Begins with what
 /// `ownerMark` gives for the node.
 pub fn partialPath(our: nectar.ProcessId, node: []const u8, offer: protocol.Offer) []const u8 {
-    const identity = nectar.format("{s}\x00{s}\x00{d}\x00{d}", .{ node, offer.name, offer.size, offer.modified });
+    const kind = if (offer.entries > 0) "\x00folder" else "";
+    const identity = nectar.format("{s}\x00{s}\x00{d}\x00{d}{s}", .{ node, offer.name, offer.size, offer.modified, kind });
     const digest = sha256(identity);
     return nectar.format("{s}/{s}-{x}", .{ partialFolder(our), ownerMark(node), digest[0..16] });
+}
+
+const unpacked_ending = "-folder";
+
+/// Where a packed folder at `partial` is unpacked.
+pub fn unpackedPath(partial: []const u8) []const u8 {
+    return nectar.format("{s}{s}", .{ partial, unpacked_ending });
+}
+
+/// The packed folder that was unpacked to `unpacked`.
+pub fn packedPath(unpacked: []const u8) []const u8 {
+    return if (std.mem.endsWith(u8, unpacked, unpacked_ending)) unpacked[0 .. unpacked.len - unpacked_ending.len] else unpacked;
 }
 
 /// What tells the partial files of one node from those of all others.
@@ -62,12 +76,22 @@ pub fn usage(our: nectar.ProcessId) union(enum) { usage: Usage, problem: []const
         const listed = vfs.page(folder(our), last);
         if (listed != .ReadDir) return .{ .problem = listed.problem().text };
         if (listed.ReadDir.len == 0) return .{ .usage = sum };
-        for (listed.ReadDir) |entry| if (entry.file_type == .File) switch (vfs.ask(entry.path, .Metadata)) {
-            .Metadata => |file| {
-                sum.bytes +|= file.len;
-                sum.files += 1;
+        for (listed.ReadDir) |entry| switch (entry.file_type) {
+            .File => switch (vfs.ask(entry.path, .Metadata)) {
+                .Metadata => |file| {
+                    sum.bytes +|= file.len;
+                    sum.files += 1;
+                },
+                else => {}, // removed meanwhile
             },
-            else => {}, // removed meanwhile
+            .Directory => if (entry.name()[0] != '.') switch (packed_folder.ask(entry.path, .PackedMetadata, protocol.timeout.disk)) {
+                .Packed => |received| {
+                    sum.bytes +|= received.len;
+                    sum.files +|= received.entries;
+                },
+                else => {},
+            },
+            else => {},
         };
         last = listed.ReadDir[listed.ReadDir.len - 1];
     }
@@ -107,10 +131,10 @@ pub fn badName(name: []const u8) ?[]const u8 {
     return null;
 }
 
-/// The name to try after `index` others are taken: `photo.jpg`, `photo (2).jpg`, `photo (3).jpg`.
-pub fn candidate(name: []const u8, index: u32) []const u8 {
+/// The name to try after `index` others are taken: `photo.jpg`, `photo (2).jpg`, `photo (3).jpg`; of a folder `v1.2 (2)`.
+pub fn candidate(name: []const u8, index: u32, is_folder: bool) []const u8 {
     if (index == 0) return name;
-    const dot = std.mem.lastIndexOfScalar(u8, name, '.') orelse name.len;
+    const dot = if (is_folder) name.len else std.mem.lastIndexOfScalar(u8, name, '.') orelse name.len;
     return nectar.format("{s} ({d}){s}", .{ name[0..dot], index + 1, name[dot..] });
 }
 
@@ -120,16 +144,16 @@ pub fn path(our: nectar.ProcessId, name: []const u8) []const u8 {
 
 /// Rename `partial` to the first free candidate for `name`, and answer the current request with the outcome; whether it
 /// is done.
-pub fn store(our: nectar.ProcessId, partial: []const u8, name: []const u8) bool {
-    const answer = rename(our, partial, name);
+pub fn store(our: nectar.ProcessId, partial: []const u8, name: []const u8, is_folder: bool) bool {
+    const answer = rename(our, if (is_folder) unpackedPath(partial) else partial, name, is_folder);
     protocol.respond(answer);
     return answer == .Stored;
 }
 
-fn rename(our: nectar.ProcessId, partial: []const u8, name: []const u8) protocol.Answer {
+fn rename(our: nectar.ProcessId, partial: []const u8, name: []const u8, is_folder: bool) protocol.Answer {
     if (badName(name)) |reason| return .{ .Err = reason };
     for (0..max_candidates) |index| {
-        const chosen = candidate(name, @intCast(index));
+        const chosen = candidate(name, @intCast(index), is_folder);
         const destination = path(our, chosen);
         switch (vfs.ask(destination, .Metadata)) {
             .Metadata => continue,

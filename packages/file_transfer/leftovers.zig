@@ -7,6 +7,7 @@
 const std = @import("std");
 const nectar = @import("nectar");
 const inbox = @import("inbox.zig");
+const protocol = @import("protocol.zig");
 const vfs = nectar.vfs;
 
 /// Of one node.
@@ -43,10 +44,15 @@ pub fn load(our: nectar.ProcessId, written: *const fn ([]const u8) bool) !void {
     while (true) switch (vfs.page(folder, last)) {
         .ReadDir => |entries| {
             if (entries.len == 0) break;
-            for (entries) |entry| if (entry.file_type == .File) {
+            for (entries) |entry| {
                 const path = nectar.format("{s}/{s}", .{ folder, entry.name() }); // an entry's has no first slash
-                if (!written(path)) try add(path);
-            };
+                if (written(inbox.packedPath(path))) continue;
+                switch (entry.file_type) {
+                    .File => try add(path),
+                    .Directory => removeFolder(path),
+                    else => {},
+                }
+            }
             last = entries[entries.len - 1];
         },
         else => |reply| return nectar.print(0, "cannot list the partial files: {s}", .{reply.problem().text}),
@@ -183,6 +189,17 @@ fn drop(i: usize) void {
 
 fn forget(i: usize) void {
     nectar.allocator.free(list.orderedRemove(i).path);
+}
+
+/// What was unpacked of that packed folder, if anything was.
+pub fn removeUnpacked(partial: []const u8) void {
+    const unpacked = inbox.unpackedPath(partial);
+    if (vfs.ask(unpacked, .Metadata) == .Metadata) removeFolder(unpacked);
+}
+
+/// What was unpacked of a packed folder, and never got its name. Nobody waits for that.
+pub fn removeFolder(path: []const u8) void {
+    vfs.start(path, .RemoveDirAll, protocol.timeout.hash, protocol.Context.of(.unpack), false);
 }
 
 fn remove(path: []const u8) void {

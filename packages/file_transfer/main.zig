@@ -19,6 +19,8 @@ const vfs = nectar.vfs;
 const respond = protocol.respond;
 
 const max_id_bytes = 200;
+/// Files and folders in a folder that is received, itself included; vfs takes no more, either.
+const max_entries = 100_000;
 /// Seconds between two looks at what is too old.
 const sweep_seconds = 30;
 /// The same for what interrupted transfers have left.
@@ -100,11 +102,18 @@ fn handle(request: nectar.Request) !void {
     const local = std.mem.eql(u8, request.source.node, our.node);
     const worker = request.source.samePackage(our);
     switch (message) {
-        .Offer => |offer| return consider(offer, request.source),
+        .Offer => |offer| {
+            var file = offer;
+            file.entries = 0;
+            return consider(file, request.source);
+        },
+        .OfferFolder => |offer| return if (offer.entries > 0) consider(offer, request.source) else respond(
+            .{ .Refused = .{ .kind = .Refused, .reason = "a folder has at least one entry, itself" } },
+        ),
         .Alive => |alive| return forwardAlive(alive.worker, request.source.node),
         .Report => |report| if (worker) return reported(request.source.process, report),
         .Ended => if (worker) return ended(request.source.process),
-        .Store => |file| if (worker) return store(file.partial, file.name),
+        .Store => |file| if (worker) return store(file.partial, file.name, file.folder),
         .Policy, .GetPolicy, .Offers, .Accept, .Refuse => if (local and isUser(request.source.process)) {
             return handleUser(message);
         } else if (request.wantsAnswer()) return respond(.{ .Err = for_the_user }),
@@ -160,12 +169,14 @@ fn ended(worker: nectar.ProcessId) !void {
 /// Nobody writes the partial file any more.
 fn leave(partial: []const u8, done: bool) !void {
     if (done) offers.forget(partial);
-    if (!transfers.isWritten(partial)) try leftovers.leave(partial, policy.maxLeftoverBytes());
+    if (transfers.isWritten(partial)) return;
+    try leftovers.leave(partial, policy.maxLeftoverBytes());
+    if (!done) leftovers.removeUnpacked(partial);
 }
 
-fn store(partial: []const u8, name: []const u8) void {
-    if (inbox.store(our.process, partial, name)) if (transfers.writing(partial)) |transfer| {
-        policy.stored(transfer.report.size);
+fn store(partial: []const u8, name: []const u8, is_folder: bool) void {
+    if (inbox.store(our.process, partial, name, is_folder)) if (transfers.writing(partial)) |transfer| {
+        policy.stored(transfer.report.size, is_folder);
     };
 }
 
@@ -235,10 +246,12 @@ fn consider(offer: protocol.Offer, from: nectar.Address) !void {
         return respond(.{ .Refused = .{ .kind = .Disk, .reason = reason } });
     }
     try leftovers.load(our.process, transfers.isWritten);
-    if (policy.inboxFull(our, offer.size)) |reason| {
+    if (policy.inboxFull(our, offer.size, @max(1, offer.entries))) |reason| {
         return respond(.{ .Refused = .{ .kind = .Disk, .reason = reason } });
     }
-    if (noRoom(partial, from.node, offer.size)) |refused| return respond(.{ .Refused = refused });
+    // A folder lies there packed and unpacked for a moment.
+    const room = if (offer.entries > 0) 2 *| offer.size else offer.size;
+    if (noRoom(partial, from.node, room)) |refused| return respond(.{ .Refused = refused });
     if (place == .of and !place.of.displaced) displace(place.of);
     const worker = spawnWorker() orelse {
         const reason = nectar.format("{s} could not start a worker", .{our.node});
@@ -266,6 +279,9 @@ fn decline(offer: protocol.Offer, node: []const u8) ?[]const u8 {
         return nectar.format("{s} does not accept the name: {s}", .{ our.node, reason });
     }
     if (offer.id.len == 0 or offer.id.len > max_id_bytes) return "the transfer's id must have 1 to 200 bytes";
+    if (offer.entries > max_entries) {
+        return nectar.format("{s} takes no folder with more than {d} files and folders", .{ our.node, max_entries });
+    }
     return null;
 }
 
@@ -378,6 +394,8 @@ fn status(id: []const u8) void {
         .size = report.size,
         .resumed_from = report.resumed_from,
         .note = report.note,
+        .files = report.files,
+        .of_files = report.of_files,
     } });
 }
 

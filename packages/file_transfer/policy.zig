@@ -82,24 +82,24 @@ pub fn tooLarge(our: []const u8, size: u64) ?[]const u8 {
 const Counted = struct { usage: inbox.Usage, at: u64 };
 var counted: ?Counted = null;
 
-/// Why the inbox cannot hold one more of that size; null: it can.
-pub fn inboxFull(our: nectar.Address, size: u64) ?[]const u8 {
+/// Why the inbox cannot hold one more of that size, or a folder of so many files; null: it can.
+pub fn inboxFull(our: nectar.Address, size: u64, files: u64) ?[]const u8 {
     if (policy.max_total == null and policy.max_files == null) return null;
     if (counted) |known| {
-        const problem = exceeded(our.node, known.usage, size);
+        const problem = exceeded(our.node, known.usage, size, files);
         if (problem == null or transfers.clock - known.at < recount_seconds) return problem;
     }
     switch (inbox.usage(our.process)) {
         .usage => |usage| {
             counted = .{ .usage = usage, .at = transfers.clock };
-            return exceeded(our.node, usage, size);
+            return exceeded(our.node, usage, size, files);
         },
         .problem => |text| return nectar.format("{s} cannot tell how full its inbox is: {s}", .{ our.node, text }),
     }
 }
 
-fn exceeded(our: []const u8, held: inbox.Usage, size: u64) ?[]const u8 {
-    if (policy.max_files) |max| if (held.files + transfers.running(.receiving) >= max) {
+fn exceeded(our: []const u8, held: inbox.Usage, size: u64, files: u64) ?[]const u8 {
+    if (policy.max_files) |max| if (held.files +| transfers.running(.receiving) +| files > max) {
         return nectar.format("the inbox of {s} holds as many files as it may ({d}); some must be removed there", .{ our, max });
     };
     if (policy.max_total) |max| if (held.bytes +| transfers.expected() +| size > max) {
@@ -109,8 +109,9 @@ fn exceeded(our: []const u8, held: inbox.Usage, size: u64) ?[]const u8 {
     return null;
 }
 
-/// A file has come.
-pub fn stored(size: u64) void {
+/// A file has come, or a folder, whose files are counted when that is needed.
+pub fn stored(size: u64, is_folder: bool) void {
+    if (is_folder) counted = null;
     if (counted) |*known| {
         known.usage.bytes +|= size;
         known.usage.files += 1;

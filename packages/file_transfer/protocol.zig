@@ -1,7 +1,7 @@
 //! What main, the sending worker and the receiving worker say to each other, and what users of the node say to main.
 //!
 //!     user ── Send ──▶ main ── Send (inherits) ──▶ sending worker
-//!     sending worker ── Offer ──▶ main of the other node ── Receive (inherits) ──▶ receiving worker
+//!     sending worker ── Offer, or OfferFolder ──▶ main of the other node ── Receive (inherits) ──▶ receiving worker
 //!         the receiving worker answers Accepted or Refused, and so makes itself known
 //!     sending worker ── Begin ──▶ receiving worker
 //!         receiving worker ── Chunk ──▶ sending worker, which answers Read, the bytes in the blob
@@ -9,6 +9,9 @@
 //!     sending worker ── Commit ──▶ receiving worker, which answers Stored or Failed
 //!     sending worker ── Alive ──▶ main of the other node ── Alive (inherits) ──▶ receiving worker
 //!     the sending worker answers the user's Send: Done or Failed
+//!
+//! A folder goes as one file, the packed one (PackedMetadata and so on of the vfs): nothing else is different until it
+//! has come whole. Then the receiving worker makes a folder of it. Nodes from before that do not understand OfferFolder.
 //!
 //! A Refused or GiveUp with `again` is not the end: the sender waits for so many seconds and offers the file again. So
 //! does one whose user is asked first, or that finds no place free. Nodes from before that take it for the end, and
@@ -91,11 +94,22 @@ pub const State = enum {
 
 /// `received`: bytes that the receiver holds and that need not be sent again.
 pub const Failed = struct { reason: []const u8, kind: Kind, received: u64 = 0 };
-pub const Done = struct { name: []const u8, bytes: u64, sent: u64, hash: []const u8, path: []const u8 };
-pub const Send = struct { id: []const u8, path: []const u8, name: []const u8, to: []const u8 };
+/// `files`: of a folder, how many are in it; `left_out`: what of it was not sent, in words.
+pub const Done = struct {
+    name: []const u8,
+    bytes: u64,
+    sent: u64,
+    hash: []const u8,
+    path: []const u8,
+    files: u64 = 0,
+    left_out: []const u8 = "",
+};
+/// `folder`: whether there is a folder at `path`.
+pub const Send = struct { id: []const u8, path: []const u8, name: []const u8, to: []const u8, folder: bool = false };
 pub const Id = struct { id: []const u8 };
-/// `modified`: nanoseconds since 1970.
-pub const Offer = struct { id: []const u8, name: []const u8, size: u64, modified: i64, chunk: u32 };
+/// `modified`: nanoseconds since 1970; of a folder, the version of the packed one. `entries`: of a folder, how many files
+/// and folders are in it, itself included.
+pub const Offer = struct { id: []const u8, name: []const u8, size: u64, modified: i64, chunk: u32, entries: u64 = 0 };
 /// `from`: the address of the sending worker.
 pub const Receive = struct { offer: Offer, from: []const u8, partial: []const u8 };
 /// `again`: seconds after which the transfer may go on with a new offer; 0: it is over.
@@ -166,6 +180,9 @@ pub const Report = struct {
     busy: bool = false,
     /// What a sender waits for.
     note: []const u8 = "",
+    /// A sender's: files of a folder that have come whole, and all of them.
+    files: u64 = 0,
+    of_files: u64 = 0,
 };
 
 /// Requests to main.
@@ -185,13 +202,15 @@ pub const ToMain = union(enum) {
     Refuse: Id,
     // From other nodes.
     Offer: Offer,
+    OfferFolder: Offer,
     Alive: struct { worker: []const u8 },
     // From our own workers.
     Report: Report,
     /// It is no more, however that came.
     Ended,
     /// Give `partial` its final name: main does it, one at a time, so that no two transfers choose the same.
-    Store: struct { partial: []const u8, name: []const u8 },
+    /// With `folder` it is what was unpacked of it.
+    Store: struct { partial: []const u8, name: []const u8, folder: bool = false },
 };
 
 /// Requests to a worker.
@@ -222,7 +241,15 @@ pub const Answer = union(enum) {
     // To users.
     Done: Done,
     Failed: Failed,
-    Status: struct { state: State, bytes: u64, size: u64, resumed_from: u64, note: []const u8 },
+    Status: struct {
+        state: State,
+        bytes: u64,
+        size: u64,
+        resumed_from: u64,
+        note: []const u8,
+        files: u64,
+        of_files: u64,
+    },
     Policy: Policy,
     Offers: []const Offered,
     List: []const Listed,
@@ -301,6 +328,7 @@ pub const Context = extern struct {
         write,
         sync,
         have,
+        unpack,
         stop,
         _,
     };

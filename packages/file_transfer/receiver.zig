@@ -8,6 +8,7 @@
 const std = @import("std");
 const nectar = @import("nectar");
 const inbox = @import("inbox.zig");
+const packed_folder = @import("packed.zig");
 const protocol = @import("protocol.zig");
 const vfs = nectar.vfs;
 
@@ -130,6 +131,7 @@ pub const Receiver = struct {
             .stop => self.stopped(),
             .chunk => self.chunk(context, protocol.parseAnswer(body)),
             .write, .sync, .hash, .have => self.done(context, vfs.parse(body)),
+            .unpack => self.unpacked(packed_folder.parse(body)),
             else => {},
         }
     }
@@ -143,6 +145,7 @@ pub const Receiver = struct {
                 .timeout => self.fail(.Timeout, format("{s} stopped sending", .{self.peer.node})),
             },
             .write, .sync, .hash, .have => self.done(context, vfs.unanswered(kind)),
+            .unpack => self.unpacked(.{ .Err = vfs.unanswered(kind).problem() }),
             else => {},
         }
     }
@@ -155,11 +158,11 @@ pub const Receiver = struct {
         while (index < inbox.max_candidates) : (index += 1) {
             const path = self.candidatePath(index);
             switch (vfs.ask(path, .Metadata)) {
-                .Metadata => |file| if (file.len == self.offer.size and file.file_type == .File) {
+                .Metadata => |there| if (self.mayBeIt(path, there)) {
                     self.probing = index;
                     self.state = .checking;
                     self.working = true;
-                    return vfs.start(path, .Hash, protocol.timeout.hash, Context.of(.have), false);
+                    return self.hashFor(path, .have);
                 },
                 else => break, // free; if it is something worse, storing the file will say so
             }
@@ -167,8 +170,32 @@ pub const Receiver = struct {
         self.pull();
     }
 
+    fn hashFor(self: *Receiver, path: []const u8, comptime purpose: Context.Purpose) void {
+        if (!self.isFolder()) return vfs.start(path, .Hash, protocol.timeout.hash, Context.of(purpose), false);
+        const hash: packed_folder.Action = .{ .PackedHash = .{ .version = self.offer.modified } };
+        packed_folder.start(path, hash, protocol.timeout.hash, Context.of(purpose));
+    }
+
+    fn isFolder(self: *Receiver) bool {
+        return self.offer.entries > 0;
+    }
+
+    /// Whether what is at `path` seems to be what is offered, before it is hashed.
+    fn mayBeIt(self: *Receiver, path: []const u8, there: vfs.Metadata) bool {
+        if (!self.isFolder()) return there.file_type == .File and there.len == self.offer.size;
+        if (there.file_type != .Directory) return false;
+        return switch (packed_folder.ask(path, .PackedMetadata, protocol.timeout.disk)) {
+            .Packed => |folder| folder.len == self.offer.size and folder.version == self.offer.modified,
+            else => false,
+        };
+    }
+
+    fn candidateName(self: *Receiver, index: u32) []const u8 {
+        return inbox.candidate(self.offer.name, index, self.isFolder());
+    }
+
     fn candidatePath(self: *Receiver, index: u32) []const u8 {
-        return inbox.path(self.our.process, inbox.candidate(self.offer.name, index));
+        return inbox.path(self.our.process, self.candidateName(index));
     }
 
     fn pull(self: *Receiver) void {
@@ -304,15 +331,43 @@ pub const Receiver = struct {
         if (ours.existing) |index| {
             if (self.written > 0) self.discard();
             self.written = self.offer.size;
-            const name = inbox.candidate(self.offer.name, index);
+            const name = self.candidateName(index);
             respond(.{ .Stored = .{ .name = name, .path = inbox.path(self.our.process, name) } });
             return self.end(.done);
         }
-        self.store();
+        if (self.isFolder()) self.unpack() else self.store();
+    }
+
+    /// Make a folder of the packed one, beside it.
+    fn unpack(self: *Receiver) void {
+        const folder = inbox.unpackedPath(self.partial);
+        if (vfs.ask(folder, .Metadata) == .Metadata) { // a crash has left it
+            _ = vfs.ask(folder, .RemoveDirAll);
+        }
+        self.working = true;
+        const action: packed_folder.Action = .{ .UnpackFolder = .{ .new_path = folder, .entries = self.offer.entries } };
+        packed_folder.start(self.partial, action, protocol.timeout.hash, Context.of(.unpack));
+    }
+
+    fn unpacked(self: *Receiver, reply: packed_folder.Reply) void {
+        if (self.stopping) return;
+        self.working = false;
+        if (reply == .Ok) self.store() else self.failUnpacking(reply.problem());
+    }
+
+    fn failUnpacking(self: *Receiver, problem: vfs.Problem) void {
+        if (problem.kind != .Other) return self.failDisk(problem);
+        self.discard(); // it would be refused again
+        nectar.print(0, "the folder {s} of {s} was not taken: {s}", .{ self.offer.name, self.peer.node, problem.text });
+        self.fail(.Refused, format("{s} does not take the folder: {s}", .{ self.our.node, problem.text }));
     }
 
     fn store(self: *Receiver) void {
-        const message: protocol.ToMain = .{ .Store = .{ .partial = self.partial, .name = self.offer.name } };
+        const message: protocol.ToMain = .{ .Store = .{
+            .partial = self.partial,
+            .name = self.offer.name,
+            .folder = self.isFolder(),
+        } };
         const answer: protocol.Answer = switch (nectar.sendAndAwait(.{
             .target = self.main,
             .body = nectar.json.stringify(message),
@@ -323,6 +378,8 @@ pub const Receiver = struct {
         };
         switch (answer) {
             .Stored => {
+                if (self.isFolder()) self.discard();
+                self.written = self.offer.size;
                 respond(answer);
                 self.end(.done);
             },

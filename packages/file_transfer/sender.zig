@@ -11,6 +11,7 @@
 
 const std = @import("std");
 const nectar = @import("nectar");
+const packed_folder = @import("packed.zig");
 const protocol = @import("protocol.zig");
 const vfs = nectar.vfs;
 
@@ -23,6 +24,8 @@ pub const Sender = struct {
     main: nectar.Address,
     job: protocol.Send,
     file: vfs.Metadata,
+    /// What a folder is as one file; null: it is a file.
+    folder: ?packed_folder.Folder = null,
     state: protocol.State = .starting,
     /// The receiving worker, once it has accepted.
     peer: ?nectar.Address = null,
@@ -49,6 +52,10 @@ pub const Sender = struct {
     ticks: u32 = 0,
     alive_outstanding: bool = false,
     reported: ?struct { protocol.State, u64 } = null,
+    /// Of a folder, files that have come whole, and how many are whole at the ends of the last chunks.
+    files: u64 = 0,
+    marks: [protocol.max_reads]packed_folder.Mark = @splat(.{}),
+    next_mark: usize = 0,
     trouble: ?Trouble = null,
 
     const Theirs = union(enum) { received: [32]u8, have: struct { hash: [32]u8, next: u32 } };
@@ -66,10 +73,11 @@ pub const Sender = struct {
                 .path = try lasting.dupe(u8, job.path),
                 .name = try lasting.dupe(u8, job.name),
                 .to = try lasting.dupe(u8, job.to),
+                .folder = job.folder,
             },
             .file = undefined,
         };
-        self.file = self.look() orelse return;
+        self.file = (if (job.folder) try self.lookIntoFolder() else self.look()) orelse return;
         self.offer();
         protocol.armTick();
         while (!self.state.over()) switch (nectar.receive()) {
@@ -94,15 +102,36 @@ pub const Sender = struct {
         return null;
     }
 
+    /// The same of a folder, as one file.
+    fn lookIntoFolder(self: *Sender) !?vfs.Metadata {
+        switch (packed_folder.ask(self.job.path, .PackedMetadata, protocol.timeout.disk)) {
+            .Packed => |folder| {
+                self.folder = folder;
+                self.folder.?.left_out = try nectar.allocator.dupe(u8, protocol.presentable(folder.left_out));
+                return .{ .file_type = .File, .len = folder.len, .modified = folder.version };
+            },
+            else => |reply| {
+                const problem = reply.problem();
+                self.fail(protocol.kindOf(problem.kind), self.unreadable(problem));
+            },
+        }
+        return null;
+    }
+
     fn offer(self: *Sender) void {
         self.attempt += 1;
-        self.tell(.{ .node = self.job.to, .process = self.main.process }, protocol.ToMain{ .Offer = .{
+        var offered_file: protocol.Offer = .{
             .id = self.job.id,
             .name = self.job.name,
             .size = self.file.len,
             .modified = self.file.modified,
             .chunk = protocol.max_chunk_bytes,
-        } }, protocol.timeout.offer, .offer);
+        };
+        const main: nectar.Address = .{ .node = self.job.to, .process = self.main.process };
+        if (self.folder) |folder| {
+            offered_file.entries = folder.entries;
+            self.tell(main, protocol.ToMain{ .OfferFolder = offered_file }, protocol.timeout.offer, .offer);
+        } else self.tell(main, protocol.ToMain{ .Offer = offered_file }, protocol.timeout.offer, .offer);
     }
 
     /// Offer the file again after so many seconds; what the peer had to say so far is void.
@@ -154,6 +183,14 @@ pub const Sender = struct {
         self.bytes = @max(self.bytes, @min(have, self.file.len));
         self.reads += 1;
         self.pulled_from = true;
+        if (self.folder) |folder| {
+            const read_packed: packed_folder.Action = .{ .PackedReadAt = .{
+                .version = folder.version,
+                .offset = offset,
+                .length = length,
+            } };
+            return packed_folder.start(self.job.path, read_packed, protocol.timeout.disk, Context.of(.read));
+        }
         const read_at = .{ .ReadAt = .{ .offset = offset, .length = length, .hash = true } };
         vfs.startOther(self.job.path, read_at, protocol.timeout.disk, Context.of(.read), false);
     }
@@ -161,8 +198,9 @@ pub const Sender = struct {
     fn outcome(self: *Sender, context: Context, response: nectar.Response) !void {
         switch (context.purpose) {
             .tick => self.tick(),
-            .read => self.chunkRead(vfs.parse(response.body)),
-            .hash => self.hashed(vfs.parse(response.body)),
+            .read => if (self.folder == null) self.chunkRead(vfs.parse(response.body)) else
+                self.packedRead(packed_folder.parse(response.body)),
+            .hash => self.hashed(parseHash(response.body)),
             .offer, .begin, .commit, .alive => if (context.offset == self.attempt) {
                 const answer = protocol.parseAnswer(response.body);
                 switch (context.purpose) {
@@ -203,6 +241,9 @@ pub const Sender = struct {
             .Refused => |refused| if (refused.again > 0) {
                 self.wait(refused.again, if (refused.note.len > 0) refused.note else refused.reason);
             } else self.fail(refused.kind, protocol.presentable(refused.reason)),
+            .Err => if (self.folder != null) {
+                self.fail(.Refused, format("{s} takes no folders yet: its node is of an older release", .{self.job.to}));
+            } else self.confused(),
             else => self.confused(),
         }
     }
@@ -223,10 +264,31 @@ pub const Sender = struct {
         respond(.{ .Err = "the sender cannot read the file" });
     }
 
+    /// The same of a folder.
+    fn packedRead(self: *Sender, reply: packed_folder.Reply) void {
+        if (reply != .PackedRead) return self.chunkRead(.{ .Err = reply.problem() });
+        self.marks[self.next_mark] = reply.PackedRead;
+        self.next_mark = (self.next_mark + 1) % self.marks.len;
+        self.chunkRead(.Read);
+    }
+
+    /// Ask for the hash, once. That of a folder is known at the end: what has been read in order is hashed by then.
     fn hashFile(self: *Sender) void {
         if (self.hashing) return;
+        if (self.folder) |folder| {
+            if (self.state != .checking) return;
+            self.hashing = true;
+            const hash: packed_folder.Action = .{ .PackedHash = .{ .version = folder.version } };
+            return packed_folder.start(self.job.path, hash, protocol.timeout.hash, Context.of(.hash));
+        }
         self.hashing = true;
         vfs.start(self.job.path, .Hash, protocol.timeout.hash, Context.of(.hash), false);
+    }
+
+    /// Of a file or a folder.
+    fn parseHash(body: []const u8) vfs.Reply {
+        const reply = packed_folder.parse(body);
+        return if (reply == .Hash) .{ .Hash = reply.Hash } else .{ .Err = reply.problem() };
     }
 
     fn hashed(self: *Sender, reply: vfs.Reply) void {
@@ -267,7 +329,9 @@ pub const Sender = struct {
         self.tell(self.peer.?, message, protocol.timeout.disk, .commit);
     }
 
+    /// Of a folder each file is looked at when it is read, and is what it was.
     fn changed(self: *Sender) ?[]const u8 {
+        if (self.folder != null) return null;
         switch (vfs.ask(self.job.path, .Metadata)) {
             .Metadata => |now| if (now.len == self.file.len and now.modified == self.file.modified) return null,
             else => {},
@@ -288,6 +352,8 @@ pub const Sender = struct {
                     .sent = sent,
                     .hash = format("{x}", .{&self.hash.?}),
                     .path = protocol.presentable(stored.path),
+                    .files = if (self.folder) |folder| folder.files else 0,
+                    .left_out = if (self.folder) |folder| folder.left_out else "",
                 } });
                 self.bytes = self.file.len;
                 self.state = .done;
@@ -403,6 +469,16 @@ pub const Sender = struct {
         return format("{s} cannot be read on {s}: {s}", .{ name, self.our.node, problem.text });
     }
 
+    /// Files of a folder that are whole in what the receiver has, as far as we know.
+    fn countFiles(self: *Sender) void {
+        const folder = self.folder orelse return;
+        if (self.bytes >= folder.len) self.files = folder.files;
+        for (&self.marks) |*mark| if (mark.end > 0 and mark.end <= self.bytes) {
+            self.files = @max(self.files, mark.files);
+            mark.end = 0;
+        };
+    }
+
     fn arrived(self: *Sender) []const u8 {
         return protocol.arrived(self.bytes, self.file.len);
     }
@@ -426,6 +502,7 @@ pub const Sender = struct {
     fn report(self: *Sender) void {
         if (self.reported) |last| if (last[0] == self.state and last[1] == self.bytes) return;
         self.reported = .{ self.state, self.bytes };
+        self.countFiles();
         const message: protocol.ToMain = .{ .Report = .{
             .id = self.job.id,
             .direction = .sending,
@@ -435,6 +512,8 @@ pub const Sender = struct {
             .bytes = self.bytes,
             .size = self.file.len,
             .resumed_from = self.resumed_from,
+            .files = self.files,
+            .of_files = if (self.folder) |folder| folder.files else 0,
             .note = if (self.state == .waiting) self.wait_note else "",
         } };
         nectar.send(.{ .target = self.main, .body = nectar.json.stringify(message) });

@@ -80,6 +80,8 @@ pub const Transfer = struct {
         known.size = new.size;
         known.resumed_from = new.resumed_from;
         known.busy = new.busy;
+        known.files = new.files;
+        known.of_files = new.of_files;
     }
 
     /// Whether it has a place.

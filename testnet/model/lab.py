@@ -18,6 +18,7 @@ from nectar_node.storage.database import Contents
 from nectar_node.storage.operations import Row
 from testnet.model.backups import LabBackups
 from testnet.model.browsers import Browsers
+from testnet.model.folder_tree import FolderTree
 from testnet.model.releases import LabReleases
 from testnet.model.rule import Fault, Nodes
 
@@ -153,6 +154,12 @@ class Lab(Nodes, Protocol):
 
     def received(self, node: str, name: str) -> bytes | None:
         """Return the file that file_transfer of `node` has received under that name, or None."""
+
+    def share_folder(self, node: str, tree: FolderTree, name: str) -> str:
+        """Put a folder where the package file_transfer of `node` can read it, and return its path there."""
+
+    def received_folder(self, node: str, name: str) -> FolderTree | None:
+        """Return the folder that file_transfer of `node` has received under that name, or None."""
 
     def tamper(self, node: str, change: Callable[[Contents], Iterable[Row]]) -> None:
         """Write rows into the store of a node that is down, as the owner of its machine can; `change` is given what it

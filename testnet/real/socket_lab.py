@@ -34,6 +34,7 @@ from testnet.journal.entries import fault_begins, fault_ends
 from testnet.journal.journal import NOBODY, line_of
 from testnet.model.backups import LabBackups
 from testnet.model.browsers import Browsers
+from testnet.model.folder_tree import FolderTree, read_tree, write_tree
 from testnet.model.hostile_names import is_hostile
 from testnet.model.lab import Json, Lab, Level, NodeHolding, NodePlan, Outcome, OutOfTime
 from testnet.model.releases import LabReleases
@@ -306,6 +307,16 @@ class SocketLab(NodeProcesses, Lab):
         with suppress(FileNotFoundError):
             return (self._drive(node) / "inbox" / name).read_bytes()
         return None
+
+    def share_folder(self, node: str, tree: FolderTree, name: str) -> str:
+        number = next(self._order)
+        folder = self._drive(node) / "outgoing" / str(number)
+        folder.mkdir(parents=True)
+        write_tree(folder / name, tree)
+        return f"/file_transfer:sys/outgoing/{number}/{name}"
+
+    def received_folder(self, node: str, name: str) -> FolderTree | None:
+        return read_tree(self._drive(node) / "inbox" / name)
 
     def tamper(self, node: str, change: Callable[[Contents], Iterable[Row]]) -> None:
         database, contents = Database.open(str(self._folder(node).store))

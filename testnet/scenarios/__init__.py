@@ -11,6 +11,7 @@ from testnet.scenarios.ciphers import CIPHERS
 from testnet.scenarios.crowded_disk import CROWDED_DISK
 from testnet.scenarios.file_transfer import CUT_FILES, FILE_TRANSFER
 from testnet.scenarios.flood import FLOOD
+from testnet.scenarios.folders import FOLDERS
 from testnet.scenarios.greedy import GREEDY
 from testnet.scenarios.handoff import HANDOFF
 from testnet.scenarios.hostile import HOSTILE
@@ -37,6 +38,7 @@ SCENARIOS: dict[str, Scenario] = {
         CUT_CHAINS,
         CUT_FILES,
         FILE_TRANSFER,
+        FOLDERS,
         FLOOD,
         GREEDY,
         HANDOFF,

@@ -19,6 +19,8 @@ from blake3 import blake3
 from kernel.contract.message import Buffer
 from nectar_node.base.running_hashes import RunningHash
 from nectar_node.packages.manifest import Package
+from nectar_node.packing import packed_folder as packing
+from nectar_node.packing.packed_folder import BadPackedFolder, PackedFolder
 from nectar_node.storage import operations as ops
 from nectar_node.storage.archive import BadArchive, Entry, entries_untrusted, unpack_untrusted, verify_untrusted
 from nectar_node.storage.database import STORE_FILE, STORE_FILES, Contents, Database
@@ -27,9 +29,21 @@ from nectar_node.storage.ledger import DiskAccount, Ledger, OverQuota, fitting
 from nectar_node.storage.package_databases import PackageDatabases
 from nectar_node.storage.package_files import OfThread
 from nectar_node.storage.steps import Steps, Work
+from testnet.model.folder_tree import FolderTree
 from testnet.sim.database_files import DatabaseFiles, tear
 from testnet.sim.file_content import File, new_file
-from testnet.sim.tree import Folders, Path, Tree
+from testnet.sim.tree import (
+    Folders,
+    FolderStamp,
+    Path,
+    Tree,
+    look_into,
+    place_unpacked,
+    put_tree,
+    read_packed,
+    tree_of,
+    unpacked_untrusted,
+)
 
 _NOT_FOUND = ops.DiskError(ops.DiskFault.NOT_FOUND, "No such file or directory")
 _FULL = ops.DiskError(ops.DiskFault.FULL, "No space left on device")
@@ -74,6 +88,8 @@ class SimDisk:
         """Entries of folders when those were last synced; what is below one that is not there cannot be reached."""
         self._removed: set[Path] = set()
         """Folders that were removed since then: one that is there again is another one."""
+        self.stamps: dict[Path, FolderStamp] = {}
+        """What folders have beside their names; one that is not there any more may still be among them."""
         self._unfinished: set[Path] = set()
         """Files with new content that was never finished: the next one for the same file takes their place."""
         self._database: Database | None = None
@@ -104,12 +120,16 @@ class SimDisk:
             ops.CreateFolder: self._create_folder,
             ops.Commit: self._commit,
             ops.ReadState: self._read_state,
+            ops.StatPacked: self._stat_packed,
+            ops.ReadPacked: self._read_packed,
         }
         self._in_steps: dict[type, Callable[[Any], Work]] = {
             ops.Hash: self._hash,
             ops.Copy: self._copy,
             ops.CopyFolder: self._copy_folder,
             ops.Unpack: self._unpack,
+            ops.HashPacked: self._hash_packed,
+            ops.UnpackFolder: self._unpack_folder,
         }
 
     def perform(self, operation: ops.Operation) -> ops.Outcome:
@@ -169,6 +189,8 @@ class SimDisk:
                 left = self._usage(staged)
                 self._account(staged).settle(left.bytes - usage.bytes, left.files - usage.files)
                 self._unfinished.add(staged)
+            case ops.UnpackFolder(location, target, most):
+                self._unpack_in_part(location, _path(target), most, share)
             case ops.Unpack(location, data):
                 entries = entries_untrusted(data)
                 self._unpack_entries(location, data, entries[: int(len(entries) * share)])
@@ -213,6 +235,14 @@ class SimDisk:
         path = _path(location)
         for tree in (self._live, self._kept):
             tree.folders.update((*_above(path), path))
+
+    def put_tree(self, location: ops.Location, items: FolderTree) -> None:
+        """Make a whole folder from outside the simulated node."""
+        put_tree(self._live, self._kept, self.stamps, _path(location), items)
+
+    def tree_of(self, location: ops.Location) -> FolderTree | None:
+        """Return what is in a folder; None: there is none."""
+        return tree_of(self._live, self.stamps, _path(location))
 
     @property
     def files(self) -> Mapping[Path, File]:
@@ -359,6 +389,8 @@ class SimDisk:
     def move_folder(self, path: Path, target: Path) -> None:
         """Move a folder in place of an empty one, if one is there; this is durable at once."""
         self._live.move(path, target)
+        moved = {each: stamp for each, stamp in self.stamps.items() if each[: len(path)] == path}
+        self.stamps |= {target + each[len(path) :]: stamp for each, stamp in moved.items()}
         self._kept.remove(target)
         self._kept.move(path, target)
         self._sync_folder(target[:-1])
@@ -683,6 +715,66 @@ class SimDisk:
                 self._create(ops.Create(location, cut_off=True))
                 self._write(location, 0, content)
 
+    def _looked(self, location: ops.Location) -> tuple[PackedFolder, str]:
+        path = _path(location)
+        self._folder(path)
+        return look_into(self._live, path, self.stamps)
+
+    def _stat_packed(self, operation: ops.StatPacked) -> ops.PackedStat:
+        packed, left_out = self._looked(operation.location)
+        return ops.PackedStat(packed.length, packed.version, len(packed.entries), len(packed.files), left_out)
+
+    def _read_packed(self, operation: ops.ReadPacked) -> ops.PackedBytes:
+        data, packed = self._packed_bytes(operation, operation.offset, operation.length)
+        end = operation.offset + len(data)
+        return ops.PackedBytes(data, end, packed.whole_files(end))
+
+    def _packed_bytes(
+        self, operation: ops.ReadPacked | ops.HashPacked, offset: int, length: int
+    ) -> tuple[bytes, PackedFolder]:
+        packed, _ = self._looked(operation.location)
+        if packed.version != operation.version:
+            raise BadPackedFolder("something in it has changed meanwhile")
+        return read_packed(packed, self._live, _path(operation.location), offset, length), packed
+
+    def _hash_packed(self, operation: ops.HashPacked) -> Work:
+        content, _ = self._packed_bytes(operation, 0, packing.MAX_LENGTH)
+        for _ in range(0, len(content), ops.STEP_BYTES):
+            yield
+        return blake3(content).digest()
+
+    def _unpack_folder(self, operation: ops.UnpackFolder) -> Work:
+        file, target = self._file(operation.location), _path(operation.target)
+        if target in self._live.files or target in self._live.folders:
+            raise _RefusedError(_EXISTS)
+        packed = unpacked_untrusted(file, operation.entries)
+        for _block in file.blocks():
+            yield
+        self._folder(target[:-1])
+        self._forget_unfinished((*target[:-1], staging_name(target[-1])))
+        size, account = packed.content_bytes, self._account(target)
+        self._reserve(account, size, size, len(packed.entries))
+        place_unpacked(packed.entries, packed, file, self._live, target, self.stamps)
+        self._kept.remove(target)
+        self._removed = {each for each in self._removed if each[: len(target)] != target}
+        for folder in [each for each in self._live.folders if each[: len(target)] == target]:
+            self._sync_folder(folder)
+        self._sync_folder(target[:-1])
+        return None
+
+    def _unpack_in_part(self, location: ops.Location, target: Path, most: int, share: float) -> None:
+        """Unpack a part of a folder, which never gets its name."""
+        file = self._file(location)
+        packed = unpacked_untrusted(file, most)
+        self._folder(target[:-1])
+        staged = (*target[:-1], staging_name(target[-1]))
+        self._forget_unfinished(staged)
+        entries = packed.entries[: max(1, int(len(packed.entries) * share))]
+        size = sum(entry.size for entry in entries)
+        self._reserve(self._account(staged), size, size, len(entries))
+        place_unpacked(entries, packed, file, self._live, staged, self.stamps)
+        self._unfinished.add(staged)
+
     def _set_length(self, operation: ops.SetLength) -> None:
         file, length = self._file(operation.location), operation.length
         account, more = self.ledger.account_of(operation.location), length - len(file)
@@ -832,6 +924,8 @@ def _refusal(error: Exception) -> ops.DiskError:
         case OverQuota():
             full = error.errno in (errno.EDQUOT, errno.ENOSPC)
             return ops.DiskError(ops.DiskFault.FULL if full else ops.DiskFault.OTHER, error.strerror or str(error))
+        case BadPackedFolder(strerror=text):
+            return ops.DiskError(ops.DiskFault.OTHER, text or "")
         case BadArchive():
             return ops.DiskError(ops.DiskFault.BAD_ARCHIVE, f"the archive {error}")
     raise error

@@ -40,6 +40,8 @@ class File:
     """Differs from that of each other content; 0: nobody has asked for it yet."""
     accessed: int | None = None
     """As a guest has set it; None: like `modified`."""
+    mode: int = 0o600
+    """Its permissions."""
 
     @property
     def kind(self) -> FileKind:

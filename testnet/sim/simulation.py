@@ -38,6 +38,7 @@ from testnet.journal.entries import fault_begins, fault_ends
 from testnet.journal.journal import NOBODY
 from testnet.model.backups import RemoteTrouble
 from testnet.model.fields import nodes_of
+from testnet.model.folder_tree import FolderTree
 from testnet.model.internet import PUBLIC_ADDRESS, Handler, SocketHandler
 from testnet.model.lab import READY_SECONDS, Json, Lab, Level, NodeHolding, NodePlan, Outcome, OutOfTime
 from testnet.model.rule import Attack, Fault, LinkFault, NodeFault, Rule, fresh, held
@@ -441,6 +442,19 @@ class Simulation(NodeContext, Lab):
     def received(self, node: str, name: str) -> bytes | None:
         at = self.node(node)
         return at.disk.get(Location(f"{node}/vfs", ("file_transfer:sys", "inbox", name)))
+
+    def share_folder(self, node: str, tree: FolderTree, name: str) -> str:
+        self._shared += 1
+        at = self.nodes[node]
+        host = Location("/home/user", (f"{self._shared}",))
+        at.disk.put_tree(host, tree)
+        path = f"/file_transfer:sys/outgoing/{self._shared}/{name}"
+        at.core.vfs.mount(path, host)
+        return path
+
+    def received_folder(self, node: str, name: str) -> FolderTree | None:
+        at = self.node(node)
+        return at.disk.tree_of(Location(f"{node}/vfs", ("file_transfer:sys", "inbox", name)))
 
     def tamper(self, node: str, change: Callable[[Contents], Iterable[Row]]) -> None:
         disk = self.down[node].disk

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 _INBOX = "tests/packages/test_file_transfer.py::test_"
+_FOLDERS = "tests/packages/test_folder_transfer.py::test_"
 
 PACKAGES = (
     Mutant(
@@ -40,5 +41,47 @@ PACKAGES = (
         "    if (size >= 0 or max > 0) return null;\n",
         "greedy",
         10,
+    ),
+    Mutant(
+        "packing-loses-the-last-file",
+        "What comes last in a folder is not sent.",
+        "nectar_node/packing/packed_folder.py",
+        "    for entry in entries:\n        path, target = entry.path.encode()",
+        "    for entry in list(entries)[:-1] or list(entries):\n        path, target = entry.path.encode()",
+        "folders",
+        10,
+    ),
+    Mutant(
+        "folders-resume-at-the-wrong-entry",
+        "A folder that goes on in the midst of a file goes on at that file's beginning.",
+        "nectar_node/packing/packed_folder.py",
+        "                piece = PackedPiece(self.files[number], offset - start, min(end, after) - offset)\n",
+        "                piece = PackedPiece(self.files[number], 0, min(end, after) - offset)\n",
+        _FOLDERS + "an_interrupted_folder_goes_on_in_the_midst_of_it",
+    ),
+    Mutant(
+        "modes-are-lost",
+        "Files of a folder have the permissions of any other file when they arrive.",
+        "nectar_node/packing/packed_folder.py",
+        "    return entry.mode & 0o777 | (OWNER_OF_FILE if entry.kind is PackedKind.FILE else OWNER_OF_FOLDER)\n",
+        "    return OWNER_OF_FILE if entry.kind is PackedKind.FILE else OWNER_OF_FOLDER\n",
+        "folders",
+        10,
+    ),
+    Mutant(
+        "folders-take-links-that-lead-out",
+        "A folder of another node has links that lead out of it.",
+        "nectar_node/packing/packed_folder.py",
+        "            if names or room < 0:\n",
+        "            if names and room < -100:\n",
+        _FOLDERS + "what_a_hostile_sender_packs_is_refused_in_one_sentence_and_leaves_nothing",
+    ),
+    Mutant(
+        "folders-keep-what-was-unpacked-twice",
+        "The packed folder stays on the disk when it has been unpacked.",
+        "packages/file_transfer/receiver.zig",
+        "                if (self.isFolder()) self.discard();\n",
+        "",
+        _FOLDERS + "a_folder_arrives_with_its_names_contents_modes_times_and_links",
     ),
 )

@@ -73,7 +73,16 @@ def test_the_words_of_send_are_those_that_typer_knows() -> None:
     options = {each.opts[0]: each.name for each in typers_send().params if each.param_type_name == "option"}
     assert options == OPTIONS | FLAGS
     required = {each.name for each in typers_send().params if each.required}
-    assert required == {"file", "source", "target"}
+    assert required == {"files", "source", "targets"}
+
+
+def test_several_files_and_folders_go_to_several_nodes(here: Path) -> None:
+    words = ["a.txt", "--to", "b.nec", "net", "--from", "a.nec", "--to", "c.nec"]
+    found = plain_send(["send", *words])
+    assert found is not None
+    assert {"as_json": False, **found} == typers_send().make_context("send", words).params | {
+        "directory": Path(".nectar")
+    }
 
 
 PARTS = (["a.txt"], ["--from", "a.nec"], ["--to", "b.nec"], ["--dir", "net"], ["--json"])
@@ -106,15 +115,14 @@ def test_the_folder_of_the_environment_is_the_usual_one(here: Path, monkeypatch:
         "send --help",
         "send a.txt --from a.nec",
         "send a.txt --from a.nec --to",
-        "send a.txt --from a.nec --to b.nec --to c.nec",
-        "send a.txt a.txt --from a.nec --to b.nec",
+        "send a.txt missing --from a.nec --to b.nec",
+        "send a.txt --from a.nec --from a.nec --to b.nec",
         "send a.txt --from a.nec --to b.nec --json --json",
         "send a.txt --from=a.nec --to b.nec",
         "send a.txt --from a.nec --to b.nec --wat",
         "send a.txt --from --to --to b.nec",
         "send -- a.txt --from a.nec --to b.nec",
         "send missing --from a.nec --to b.nec",
-        "send net --from a.nec --to b.nec",
         "send a.txt --from a.nec --to b.nec --dir missing",
         "send a.txt --from a.nec --to b.nec --dir a.txt",
     ],

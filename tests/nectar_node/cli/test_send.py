@@ -30,6 +30,7 @@ class SendingNode:
     outcome: Reply
     on_status: Any = None
     note: str = ""
+    files: tuple[int, int] = (0, 0)
     asked: list[dict[str, Any]] = field(default_factory=list)
     end: threading.Event = field(default_factory=threading.Event)
 
@@ -55,7 +56,8 @@ class SendingNode:
         else:
             self.end.set()
         state = "waiting" if self.note else "sending"
-        return injected({"Status": {"state": state, "bytes": 6, "size": 10, "resumed_from": 6, "note": self.note}})
+        status = {"state": state, "bytes": 6, "size": 10, "resumed_from": 6, "note": self.note}
+        return injected({"Status": status | dict(zip(("files", "of_files"), self.files, strict=True))})
 
 
 @pytest.fixture
@@ -116,6 +118,42 @@ def test_a_failure_has_its_sentence_its_exit_code_and_how_to_go_on(
     assert ("To resume (6 B have arrived): nectar send " in ended.err) == resumable
 
 
+def test_a_folder_is_said_to_be_one_and_its_progress_is_in_files_and_bytes(tmp_path: Path) -> None:
+    folder = tmp_path / "stuff"
+    folder.mkdir()
+    left_out = "left out: 1 link that leads out of the folder, 'x'"
+    done = DONE | {"name": "stuff", "files": 3, "left_out": left_out}
+    answer = SendingNode(injected({"Done": done}), files=(2, 3))
+    ended = send(tmp_path / "net", folder, answer)
+    assert (answer.asked[0]["Send"]["folder"], answer.asked[0]["Send"]["name"]) == (True, "stuff")
+    told = ("stuff → recv.nec: sending, 2 of 3 files, 6 B of 10 B (60%)", "recv.nec has stuff: 3 files, 10 B in")
+    assert (ended.code, [each for each in told if each not in ended.out]) == (0, [])
+    assert f"stuff: {left_out}." in ended.err
+
+
+def test_several_files_to_one_node_are_several_transfers_of_which_each_is_told(tmp_path: Path, file: Path) -> None:
+    other = tmp_path / "other.txt"
+    other.touch()
+    make_network(tmp_path / "net")
+    answer = SendingNode(injected({"Done": DONE}))
+    with serve_node(tmp_path / "net", "send.nec", answer):
+        to = ("--from", "send.nec", "--to", "recv.nec")
+        ended = nectar("send", file, other, *to, "--json", folder=tmp_path / "net")
+    assert [each["Send"]["name"] for each in answer.asked if "Send" in each] == ["a file.txt", "other.txt"]
+    rows = [(row["file"], row["to"], row["bytes"]) for row in ended.json["transfers"]]
+    assert (ended.code, rows) == (0, [(str(each), "recv.nec", 10) for each in (file, other)])
+
+
+def test_after_a_node_was_lost_it_is_not_tried_with_the_rest(tmp_path: Path, file: Path) -> None:
+    failed = {"Failed": {"reason": "recv.nec is offline", "kind": "Offline", "received": 0}}
+    answer = SendingNode(injected(failed))
+    make_network(tmp_path / "net")
+    with serve_node(tmp_path / "net", "send.nec", answer):
+        ended = nectar("send", file, file, "--from", "send.nec", "--to", "recv.nec", folder=tmp_path / "net")
+    assert len([each for each in answer.asked if "Send" in each]) == 1
+    assert (ended.code, "A file.txt was not sent to recv.nec." in ended.err) == (3, True)
+
+
 def test_a_failure_as_json_says_the_same(tmp_path: Path, file: Path) -> None:
     failed = {"Failed": {"reason": "Gone.", "kind": "Offline", "received": 6}}
     ended = send(tmp_path / "net", file, SendingNode(injected(failed)), "--json")
@@ -164,7 +202,6 @@ def test_an_outcome_of_unknown_shape_is_a_failure(tmp_path: Path, file: Path, bo
     ("name", "target", "sentence"),
     [
         ("missing", "recv.nec", "There is no file"),
-        ("folder", "recv.nec", "is a folder"),
         ("fifo", "recv.nec", "is not a regular file"),
         *(
             (name, "recv.nec", "Send a copy with another name.")
@@ -178,9 +215,7 @@ def test_what_cannot_be_sent_is_bad_usage_and_troubles_no_node(
     tmp_path: Path, name: str, target: str, sentence: str
 ) -> None:
     path = tmp_path / name
-    if name == "folder":
-        path.mkdir()
-    elif name == "fifo":
+    if name == "fifo":
         os.mkfifo(path)
     elif name != "missing":
         path.write_bytes(b"x")

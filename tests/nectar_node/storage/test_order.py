@@ -107,13 +107,13 @@ def test_g27_a_copy_is_on_the_disk_before_it_has_its_name(home: Path, calls: lis
 def test_g27_a_copy_of_a_folder_is_on_the_disk_before_it_has_its_name(
     home: Path, calls: list[Synced | Renamed], monkeypatch: pytest.MonkeyPatch, files: int
 ) -> None:
-    sync = folder_copies._sync_file_system
+    sync = folder_copies.sync_file_system
 
     def note(descriptor: int) -> None:
         calls.append(Synced("all", None))
         sync(descriptor)
 
-    monkeypatch.setattr(folder_copies, "_sync_file_system", note)
+    monkeypatch.setattr(folder_copies, "sync_file_system", note)
     (home / "from" / "inner").mkdir(parents=True)
     for number in range(files):
         (home / "from" / "inner" / f"{number}").write_bytes(OLD)

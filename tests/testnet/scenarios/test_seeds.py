@@ -19,6 +19,7 @@ SEEDS = {
     "ciphers": (2, 30),
     "crowded_disk": (1, 4),
     "flood": (1, 3),
+    "folders": (1, 30),
     "handoff": (2, 16),
     "impostor": (1, 8),
     "indirect": (1, 10),

@@ -1,0 +1,1 @@
+"""Folders as one file, to be sent."""
