@@ -13,8 +13,8 @@ from typing import TypeAlias
 
 import cbor2
 from cryptography.exceptions import InvalidTag
-from noise.connection import NoiseConnection
 from noise.backends.default.keypairs import KeyPair25519
+from noise.connection import NoiseConnection
 from noise.exceptions import NoiseValueError
 
 from net.base.cbor import loads_untrusted
