@@ -92,9 +92,9 @@ def test_a_package_of_a_folder_is_read_again_once_a_file_of_it_has_changed(tmp_p
     shutil.copytree(PACKAGES / "hello", folder)
     first = package_in(folder, "a.nec")
     assert package_in(folder, "a.nec") is first
-    (folder / "more.txt").write_text("more")
+    (folder / "pkg" / "more.txt").write_text("more")
     second = package_in(folder, "a.nec")
     assert (second.processes, second.digest != first.digest) == (first.processes, True)
-    (folder / "manifest.json").unlink()
+    (folder / "pkg" / "manifest.json").unlink()
     with pytest.raises(BadPackage, match=r"has no manifest\.json"):
         package_in(folder, "a.nec")
