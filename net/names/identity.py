@@ -15,9 +15,9 @@ SIGNATURE_BYTES = 64
 """Bytes of an Ed25519 signature."""
 _FINGERPRINT_BYTES = 10
 """80 bits: short enough to be compared by eye, too long to be hit by trying keys."""
-_REMEMBERED_BYTES, _REMEMBERED = 1 << 10, 1 << 10
-"""Bytes of the largest signed message whose check is remembered, and how many checks are: 2 MiB at most. A name record
-is learned again from each peer that knows it, and checked each time."""
+_REMEMBERED_BYTES, _REMEMBERED = 1 << 10, 1 << 6
+"""Bytes of the largest signed message whose check is remembered, and how many checks are: 128 KiB at most. A name
+record is learned again from each peer that knows it, and checked each time."""
 
 
 class Identity:

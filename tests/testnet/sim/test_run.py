@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.packages.manifest import BadPackage
+from nectar_node.base.errors import BadPackage
 from packages.build import PACKAGES
 from testnet.journal.journal import read_journal_untrusted
 from testnet.runs.plans import expand, find_scenario
