@@ -10,11 +10,13 @@ up to that message. The hash covers the other side's ephemeral key, so a signatu
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import cbor2
 from cryptography.exceptions import InvalidTag
-from noise.connection import Keypair, NoiseConnection
+from noise.backends.default.keypairs import KeyPair25519
+from noise.connection import NoiseConnection
 from noise.exceptions import NoiseValueError
 
 from net.base.cbor import loads_untrusted
@@ -32,7 +34,14 @@ _MAX_ITEMS = 16
 FIRST_MESSAGE_BYTES = 32
 """Bytes of message 1, which is the ephemeral key, and behind it what `Cipher.tells`."""
 FIRST_MESSAGE_SIZES = {FIRST_MESSAGE_BYTES + len(cipher.tells) for cipher in Cipher}
+_STATIC_PAIRS = 256
+"""Static keys whose public keys are remembered: one of a node that runs; many nodes may be in one simulation."""
 _DOMAINS = {True: b"nectar/1 handshake initiator", False: b"nectar/1 handshake responder"}
+
+
+@lru_cache(_STATIC_PAIRS)
+def _static_pair(private: bytes) -> KeyPair25519:
+    return KeyPair25519.from_private_bytes(private)
 
 
 class Noise:
@@ -55,14 +64,13 @@ class Noise:
             self._connection.set_as_initiator()
         else:
             self._connection.set_as_responder()
-        self._connection.set_keypair_from_private_bytes(Keypair.STATIC, static)
         protocol = self._connection.noise_protocol
-        self.static_public: bytes = protocol.keypairs["s"].public_bytes
-        klass = protocol.dh_fn.klass
+        protocol.keypairs["s"] = pair = _static_pair(static)
+        self.static_public: bytes = pair.public_bytes
         self._connection.start_handshake()
         # Set past the library's own method, which warns that this is for tests. It is safe when the bytes come from the
         # node's entropy, and only so can a run be replayed.
-        protocol.handshake_state.e = klass.from_private_bytes(ephemeral)
+        protocol.handshake_state.e = KeyPair25519.from_private_bytes(ephemeral)
         self.remote_static: bytes | None = None
 
     def __del__(self) -> None:

@@ -30,6 +30,8 @@ class Recording:
         self.kept = kept
         self._number = 0
         self._lines: list[str] = []
+        self._words: dict[tuple[str, str], int] = {}
+        """Checksums of the words that stand in many events."""
         self._steps: dict[int, _Step] = {}
         """Steps that nobody has read yet, by the places of their lines."""
 
@@ -57,15 +59,21 @@ class Recording:
     def add_bytes(self, at: float, node: str, data: bytes, target: str) -> None:
         """Add bytes that a node sends."""
         self.events += 1
-        self._number = hash((self._number, at, len(data), crc32(data, crc32(f"{node} {target}".encode()))))
+        self._number = hash((self._number, at, len(data), crc32(data, self._checksum(node, target))))
         if self.kept:
             self._lines.append(line_of(at, node, f"sends {len(data)} {blake3(data).hexdigest(8)} to {target}"))
+
+    def _checksum(self, node: str, what: str) -> int:
+        found = self._words.get((node, what))
+        if found is None:
+            found = self._words[node, what] = crc32(f"{node} {what}".encode())
+        return found
 
     def add_step(self, at: float, node: str, record: TraceRecord) -> None:
         """Add a step of a message."""
         self.events += 1
         _, step, id, _, root, _, _, _, _, _, body, blob, _, beginning = record
-        words = crc32(beginning, crc32(f"{node} {step._value_}".encode()))
+        words = crc32(beginning, self._checksum(node, step._value_))
         self._number = hash((self._number, at, words, id, root, body, -1 if blob is None else blob))
         if self.kept:
             self._steps[len(self._lines)] = at, node, record

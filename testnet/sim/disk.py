@@ -431,7 +431,7 @@ class SimDisk:
         return self.ledger.account_of(operation.location).growth(free, self.capacity)
 
     def _used(self) -> int:
-        return sum(map(len, self._live.files.values()))
+        return sum([len(file.data) + file.zeros for file in self._live.files.values()])
 
     def _sync_folder(self, folder: Path) -> None:
         """Make the entries of `folder` durable."""

@@ -13,6 +13,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from net.contract.events import DialFailure
 from testnet.faults.resending import DATA_SECONDS, DIAL_SECONDS, sent_again
@@ -22,6 +23,7 @@ from testnet.model.rule import (
     Closing,
     Dialing,
     Judgement,
+    Late,
     Link,
     Passing,
     PlainVerdict,
@@ -206,7 +208,7 @@ class Fabric:
             return False
         self._put(end, data)
         # The link takes the next segment when this one has left; until then the core may change it.
-        node.at(self._timeline.now, lambda: self._transmit_on(end))
+        node.at(self._timeline.now, partial(self._transmit_on, end))
         return True
 
     def _transmit_on(self, end: LinkEnd) -> None:
@@ -227,9 +229,13 @@ class Fabric:
         if end.sent is not None:
             return  # it is behind what is sent again
         self._waiting.pop(end, None)
+        if not self.rules:
+            while end.leaving and not end.lost:
+                piece = end.leaving.popleft()
+                self._arrive(end, piece, piece or b"", ())
+            return
         while end.leaving and not end.lost:
-            if self.rules:
-                _split(end.leaving)
+            _split(end.leaving)
             piece = end.leaving[0]
             judged = self._judge_piece(end, piece)
             match judged.verdict:
@@ -249,32 +255,29 @@ class Fabric:
                     self._break(end, judged.data[:after], after)
                 case _:
                     end.leaving.popleft()
-                    self._arrive(end, piece, judged)
+                    self._arrive(end, piece, judged.data, judged.delays)
 
     def _judge_piece(self, end: LinkEnd, piece: bytes | None) -> Judgement:
         now = self._timeline.now
-        if not self.rules:
-            return Judgement(data=piece or b"")
         if piece is None:
             return self._judge(Closing(end.link, end.number, now))
         return self._judge(Passing(end.link, end.number, end.offset, piece, now))
 
-    def _arrive(self, end: LinkEnd, piece: bytes | None, judged: Judgement) -> None:
+    def _arrive(self, end: LinkEnd, piece: bytes | None, data: bytes, delays: tuple[Late, ...]) -> None:
         peer = end.peer
         assert peer is not None
         if piece is None:
-            self._fly(end, judged, lambda: self._hear_of_the_end(peer))
+            self._fly(end, delays, partial(self._hear_of_the_end, peer))
             return
         end.offset += len(piece)
-        sent = self._timeline.now
-        self._fly(end, judged, lambda: self._come(peer, judged.data, len(piece), sent))
+        self._fly(end, delays, partial(self._come, peer, data, len(piece), self._timeline.now))
 
-    def _fly(self, end: LinkEnd, judged: Judgement, what: Callable[[], None]) -> None:
+    def _fly(self, end: LinkEnd, delays: tuple[Late, ...], what: Callable[[], None]) -> None:
         """Let `what` happen at the other side, after all that has left before."""
         soonest = self._timeline.now + self._delay(end.link)
-        if judged.delays or end.late:
+        if delays or end.late:
             # Late pieces keep the order by themselves; for others it is enough to remember the last arrival.
-            flight = Flight(soonest if end.late else max(soonest, end.arrives), judged.delays, what)
+            flight = Flight(soonest if end.late else max(soonest, end.arrives), delays, what)
             end.late.append(flight)
             self._late[end] = None
             self._send_off(end, flight)
@@ -325,7 +328,7 @@ class Fabric:
             self._reset(end)
         else:
             end.unread.append((data, count))
-            node.happens(lambda: self._read(end))
+            node.happens(partial(self._read, end))
 
     def _vanish(self, end: LinkEnd, data: bytes, sent: float) -> None:
         """Let bytes that were sent at `sent` stay unacknowledged: they are sent again, and later ones wait."""

@@ -51,9 +51,8 @@ from nectar_node.driver.log_budget import LogBudget
 from nectar_node.driver.program_code import kept_debug_file, load_program
 from nectar_node.http.fetching.wasi_client import WasiHttpClient
 from nectar_node.packages.boot import Boot
-from nectar_node.packages.contents import with_digest
 from nectar_node.packages.decisions import Decision
-from nectar_node.packages.manifest import Package, read_package
+from nectar_node.packages.manifest import Package
 from nectar_node.storage.database import STORE_FILE
 from nectar_node.storage.ledger import DEFAULT_QUOTAS, Ledger, Quotas
 from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome, RemoveFile, StopJob
@@ -75,6 +74,7 @@ from testnet.sim.disk_lanes import SimLanes
 from testnet.sim.fabric import BUFFER_BYTES
 from testnet.sim.guest_drive import GuestDrive
 from testnet.sim.names import PORT, REGISTRAR, SimulationError
+from testnet.sim.programs import package_in
 from testnet.sim.wired import Wired
 
 POLLS_AT_ONCE = 1_000_000
@@ -283,7 +283,7 @@ class SimNode(Wired):
 
     def _lay_down(self, folder: Path) -> Package:
         """Copy a package to the node's disk, unless it is there, and return the copy."""
-        return self._copied(with_digest(read_package(folder, self.spec.name)))
+        return self._copied(package_in(folder, self.spec.name))
 
     def _copied(self, package: Package) -> Package:
         copy = f"{self.spec.name}/packages/{package.id}/{package.digest[:32]}"

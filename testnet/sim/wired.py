@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from net.contract.events import DialFailure
 from net.io.port import Port
@@ -43,7 +44,7 @@ class Wired(ABC):
 
     def at(self, when: float, what: Callable[[], object]) -> None:
         """Schedule `what` for this owner at the virtual time `when`."""
-        self._timeline.schedule(when, lambda: self.happens(what))
+        self._timeline.schedule(when, partial(self.happens, what))
 
     def happens(self, what: Callable[[], object]) -> None:
         """Let `what` happen to this owner now, unless it has ended."""

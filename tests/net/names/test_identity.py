@@ -38,3 +38,14 @@ def test_what_is_derived_from_a_key_depends_on_key_and_purpose_alone() -> None:
     assert len(derived) == 4
     assert ann.derive(b"one") == Identity("other.test", ann.seed).derive(b"one")
     assert ann.seed not in derived
+
+
+def test_a_check_that_is_made_again_has_the_same_outcome_also_of_a_message_that_is_not_remembered() -> None:
+    ours = Identity("a.nec", bytes(32))
+    for message in (b"short", bytes(1 << 20)):
+        signature = ours.sign(b"purpose", message)
+        forged = bytes([signature[0] ^ 1]) + signature[1:]
+        for _ in range(2):
+            assert verify_untrusted(ours.public_key, b"purpose", message, signature)
+            assert not verify_untrusted(ours.public_key, b"purpose", message, forged)
+            assert not verify_untrusted(ours.public_key, b"other", message, signature)

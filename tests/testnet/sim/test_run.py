@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
 
+from nectar_node.base.errors import BadPackage
+from packages.build import PACKAGES
 from testnet.journal.journal import read_journal_untrusted
 from testnet.runs.plans import expand, find_scenario
 from testnet.scenarios.scenario import Scenario
 from testnet.sim import timeline
-from testnet.sim.programs import Programs
+from testnet.sim.programs import Programs, package_in
 from testnet.sim.run import Result, run, try_out
 from tests.testnet.sim.own import HERE, fails
 
@@ -82,3 +85,16 @@ def test_what_fails_otherwise_when_it_is_played_again_is_told(programs: Programs
     result = try_out(expand(own("DIFFERS"), 0), programs, own("DIFFERS"))
     assert result.result == "broken"
     assert result.text == "it was played twice, and the two runs differ; the first one violated: run 0 fails"
+
+
+def test_a_package_of_a_folder_is_read_again_once_a_file_of_it_has_changed(tmp_path: Path) -> None:
+    folder = tmp_path / "hello"
+    shutil.copytree(PACKAGES / "hello", folder)
+    first = package_in(folder, "a.nec")
+    assert package_in(folder, "a.nec") is first
+    (folder / "pkg" / "more.txt").write_text("more")
+    second = package_in(folder, "a.nec")
+    assert (second.processes, second.digest != first.digest) == (first.processes, True)
+    (folder / "pkg" / "manifest.json").unlink()
+    with pytest.raises(BadPackage, match=r"has no manifest\.json"):
+        package_in(folder, "a.nec")
