@@ -212,9 +212,7 @@ class Peers:
         self._handle(PeerFailed(parcel, REASONS[event.reason]), self._now)
 
     def _delivered(self, event: Delivered) -> None:
-        parcel = event.token
-        assert isinstance(parcel, Parcel)
-        self._handle(_new(PeerTook, (parcel,)), self._now)
+        self._handle(_new(PeerTook, (event.tokens,)), self._now)
 
     def _peer_up(self, event: PeerUp) -> None:
         self._log(1, f"connected to {event.node}")

@@ -3,6 +3,7 @@
 Values of every message are named tuples: a frozen dataclass takes four times as long to make.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
@@ -157,10 +158,10 @@ class Received(NamedTuple):
 
 
 class Delivered(NamedTuple):
-    """The peer's kernel has taken the message."""
+    """The peer's kernel has taken messages: all that one acknowledgement names."""
 
-    token: object
-    """The token of the `Outgoing`."""
+    tokens: Sequence[object]
+    """The tokens of the `Outgoing`s, in the order in which they were taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -442,3 +443,10 @@ NetEvent: TypeAlias = (
     | Unforeseen
 )
 """Everything that `Network.next_event` returns."""
+
+
+def tokens_of(event: NetEvent) -> Sequence[object]:
+    """Return the tokens of the messages whose outcome an event tells."""
+    if isinstance(event, Delivered):
+        return event.tokens
+    return (event.token,) if isinstance(event, Failed) else ()

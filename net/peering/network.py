@@ -24,7 +24,6 @@ from net.contract.config import NetworkConfig
 from net.contract.events import (
     Buffer,
     Close,
-    Delivered,
     DialFailure,
     Failed,
     FailureReason,
@@ -35,6 +34,7 @@ from net.contract.events import (
     Probed,
     ProbeEnded,
     ProbeOutcome,
+    tokens_of,
 )
 from net.names.directory import Directory, Endpoint, HeldRecord, NameRecord
 from net.names.identity import Identity, verify_untrusted
@@ -128,8 +128,8 @@ class Network:
                     self._sessions.advance(session, now)
         except Exception as error:
             self.fail(node, error, now)
-            told = (event for event in self._events if isinstance(event, Delivered | Failed))
-            reason = FailureReason.CONNECTION_LOST if all(event.token is not token for event in told) else None
+            told = (each for event in self._events for each in tokens_of(event))
+            reason = FailureReason.CONNECTION_LOST if all(each is not token for each in told) else None
         if reason is not None:
             self._events.append(Failed(token, reason))
 

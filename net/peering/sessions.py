@@ -11,7 +11,6 @@ from net.base.frames import Lookup, Reserve
 from net.base.limits import FORGET_SECONDS, KEEPALIVE_SECONDS, MAX_ENDPOINTS, PING_SECONDS, ROUTER_RETRY_SECONDS
 from net.base.timers import Timers
 from net.contract.events import (
-    Delivered,
     DialStatus,
     Failed,
     FailureReason,
@@ -20,6 +19,7 @@ from net.contract.events import (
     PeerDown,
     PeerUp,
     ProbeOutcome,
+    tokens_of,
 )
 from net.names.directory import Endpoint
 from net.names.own_records import OwnRecords
@@ -439,7 +439,7 @@ class Sessions:
         for connection in self._switchboard.all():
             if connection.session is session or connection.number == session.attempt:
                 self._switchboard.abandon(connection, GoodbyeCode.INTERNAL)
-        told = {id(event.token) for event in self._events if isinstance(event, Delivered | Failed)}
+        told = {id(token) for event in self._events for token in tokens_of(event)}
         unsettled = [token for token in session.outbox.salvage() if id(token) not in told]
         self._events.extend(Failed(token, FailureReason.CONNECTION_LOST) for token in unsettled)
         session.inbox.abandon()

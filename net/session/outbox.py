@@ -34,6 +34,10 @@ from net.session.credit import Share, Shares
 _DATA_BYTES, _FIRST_BYTES = DATA_HEADER.size, FIRST_HEADER.size
 
 
+KEPT_STREAMS = 64
+"""Streams without messages that are kept at least: to make one for each message takes longer than all else here."""
+
+
 class _Message:
     """A message to the peer, until it is acknowledged."""
 
@@ -77,6 +81,9 @@ class Outbox:
 
     def __init__(self) -> None:
         self._streams: dict[bytes, _Stream] = {}
+        """Those with messages, and some that had any: most are used again and again."""
+        self._sweep_at = KEPT_STREAMS
+        """How many of them there are when those without messages go."""
         self._ready: deque[_Stream] = deque()
         self._shares: Shares[_Stream] = Shares()
         self._begun: dict[int, _Message] = {}
@@ -100,6 +107,8 @@ class Outbox:
         `Outgoing`."""
         stream = self._streams.get(key)
         if stream is None:
+            if len(self._streams) >= self._sweep_at:
+                self._sweep()
             stream = self._streams[key] = _Stream(key)
         share = self._shares.obtain(key if target is None else target)
         message = _Message(stream, share, header, blob, token)
@@ -160,13 +169,13 @@ class Outbox:
     def acknowledge(self, sequences: tuple[int, ...]) -> list[object]:
         """Remove messages that the peer's kernel has taken; return their tokens. Raises BadFrame if one was not sent
         whole or is named twice; then nothing has changed."""
-        messages = []
+        begun, messages = self._begun, []
         for sequence in sequences:
-            message = self._begun.get(sequence)
+            message = begun.get(sequence)
             if message is None or message.offset < message.total:
                 raise BadFrame("an acknowledgement of what was not sent")
             messages.append(message)
-        if len(set(sequences)) < len(sequences):
+        if len(sequences) > 1 and len(set(sequences)) < len(sequences):
             raise BadFrame("an acknowledgement that names a message twice")
         self.leaving = messages
         for message in messages:
@@ -233,8 +242,9 @@ class Outbox:
         for stream in self._streams.values():
             tokens.extend(message.token for message in stream.waiting)
             for message in stream.waiting:
-                self._shares.leave(message.share)
+                message.share.users -= 1
         self._streams.clear()
+        self._sweep_at = KEPT_STREAMS
         self._ready.clear()
         self._shares.forget_waiters()
         self._unwritten_bytes = self._unwritten_messages = self.bytes = self.messages = 0
@@ -264,15 +274,17 @@ class Outbox:
 
     def _forget(self, message: _Message) -> None:
         """Account for a message that has left the outbox."""
-        stream, share, shares = message.stream, message.share, self._shares
         del self._begun[message.sequence]
         self.bytes -= message.total
         self.messages -= 1
-        stream.count -= 1
-        shares.release(share, message.cost)
-        shares.leave(share)
-        if not stream.count and not stream.waiting:
-            del self._streams[stream.key]
+        message.stream.count -= 1
+        self._shares.release(message.share, message.cost)
+        message.share.users -= 1
+
+    def _sweep(self) -> None:
+        """Forget the streams without messages."""
+        self._streams = {key: stream for key, stream in self._streams.items() if stream.count or stream.waiting}
+        self._sweep_at = max(KEPT_STREAMS, 2 * len(self._streams))
 
     def _schedule(self, stream: _Stream) -> None:
         if not stream.scheduled:
@@ -300,14 +312,12 @@ class Outbox:
         self._ready.clear()
         self._shares.forget_waiters()
         self._unwritten_bytes = self._unwritten_messages = 0
-        for stream in list(self._streams.values()):
+        for stream in self._streams.values():
             stream.scheduled = False
             self._unwritten_messages += len(stream.waiting)
             self._unwritten_bytes += sum(message.total - message.offset for message in stream.waiting)
             if stream.waiting:
                 self._schedule(stream)
-            elif not stream.count:
-                del self._streams[stream.key]
 
     def __repr__(self) -> str:
         return f"Outbox({self.messages} messages, {len(self._begun)} begun, {self.bytes} bytes)"

@@ -71,8 +71,10 @@ class Ledger:
         match event:
             case Received(node=node, header=header, blob=blob):
                 self._note_arrival(node, header, None if blob is None else bytes(blob))
-            case Delivered(token=bytes(token)):
-                self.outcomes[token] = self.outcomes.get(token, 0) + 1
+            case Delivered(tokens=tokens):
+                for each in tokens:
+                    assert isinstance(each, bytes)
+                    self.outcomes[each] = self.outcomes.get(each, 0) + 1
             case Failed(token=bytes(token)):
                 self.outcomes[token] = self.outcomes.get(token, 0) + 1
                 self.failed += 1

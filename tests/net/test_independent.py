@@ -162,7 +162,7 @@ def test_messages_with_blobs_of_several_frames_pass_both_ways_and_are_acknowledg
     theirs = [(name, b"theirs", BLOB), (name, b"theirs, with an empty one", b"")]
     assert bench.memory.received == ([] if dials else [(b"first", b"of ours")]) + ours
     assert bench.received() == ([(name, b"first", b"of theirs")] if dials else []) + theirs
-    delivered = [event.token for event in bench.events if isinstance(event, Delivered)]
+    delivered = [token for event in bench.events if isinstance(event, Delivered) for token in event.tokens]
     assert delivered[-2:] == [b"ours", b"ours, without a blob"]
     assert bench.memory.acknowledged == 2 + dials
     assert [event.node for event in bench.events if isinstance(event, PeerUp)] == [name]

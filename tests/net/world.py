@@ -141,7 +141,7 @@ class Node:
 
     def delivered(self) -> list[object]:
         """Tokens of what arrived at the other side."""
-        return [event.token for event in self.events if isinstance(event, Delivered)]
+        return [token for event in self.events if isinstance(event, Delivered) for token in event.tokens]
 
     def failed(self) -> list[tuple[object, FailureReason]]:
         """Tokens and reasons of what came back."""
