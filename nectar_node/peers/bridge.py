@@ -12,7 +12,14 @@ from kernel.contract.message import Buffer, Envelope, Reason, Request, Response
 from kernel.machine import Machine
 from nectar_node.contract.actions import DriverAction, LogLine, StandDown
 from nectar_node.packages.boot import StartUp
-from nectar_node.peers.envelope import BadHeader, decode_header_untrusted, encode_header, stream_and_inbox
+from nectar_node.peers.envelope import (
+    BadHeader,
+    decode_header_untrusted,
+    decode_short_untrusted,
+    encode_header,
+    encode_short,
+    stream_and_inbox,
+)
 from nectar_node.peers.name_rows import NameRows
 from nectar_node.peers.own_row import OwnRow, Successor
 from nectar_node.peers.vouching import Vouching
@@ -85,6 +92,7 @@ class Peers:
         False: it is for none of them."""
         self._our = our
         self._network = network
+        network.header_of = _header_of
         self._vouching = vouching
         self._names = names
         self._own = own
@@ -121,14 +129,19 @@ class Peers:
         _, source, target, _, message, blob, _ = envelope
         stream, inbox = stream_and_inbox(source.process, target.process, type(message) is Response)
         bytes_of_blob: Buffer | None = blob.bytes if blob is not None else None
+        paired = False
         try:
-            claims = self._vouching.sign(envelope) if message.capabilities else ()
-            header = encode_header(envelope, claims)
+            header = encode_short(envelope, stream) if self._network.tells_pairs(target.node) else None
+            if header is not None:
+                paired = True
+            else:
+                claims = self._vouching.sign(envelope) if message.capabilities else ()
+                header = encode_header(envelope, claims)
         except Exception as error:
             self._emit(Unforeseen(f"a message to {target.node}", tuple(told(error))))
             self._network.events.append(Failed(parcel, FailureReason.CONNECTION_LOST))
             return
-        self._network.send(_new(Outgoing, (target.node, stream, header, bytes_of_blob, parcel, inbox)), now)
+        self._network.send(_new(Outgoing, (target.node, stream, header, bytes_of_blob, parcel, inbox, paired)), now)
 
     def handle(self, event: NetEvent, now: float) -> None:
         """Take one of the net's events."""
@@ -170,9 +183,12 @@ class Peers:
     # --- the net's events -------------------------------------------------------------------------------------------
 
     def _received(self, event: Received) -> None:
-        node, header, blob, receipt = event
+        node, header, blob, receipt, pair = event
         try:
-            envelope, claims = decode_header_untrusted(self._our, node, header, blob)
+            if pair is None:
+                envelope, claims = decode_header_untrusted(self._our, node, header, blob)
+            else:
+                envelope, claims = decode_short_untrusted(self._our, node, pair, header, blob), ()
         except BadHeader as error:
             self._log(0, f"{node} sent a message that cannot be read: {error}")
             self._network.taken(receipt, self._now)
@@ -242,3 +258,9 @@ class Peers:
 
     def _log(self, verbosity: int, text: str) -> None:
         self._emit(LogLine("net", verbosity, text))
+
+
+def _header_of(token: object) -> bytes:
+    """Return the header of a message that was to be sent with a short one: it has no capabilities."""
+    assert isinstance(token, Parcel)
+    return encode_header(token.envelope)

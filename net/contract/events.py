@@ -98,6 +98,8 @@ class Outgoing(NamedTuple):
     target: bytes | None = None
     """Names what takes the message over there, such as a process's inbox: if that takes nothing, others go on (G24).
     None: a target that no other stream leads to."""
+    paired: bool = False
+    """Whether the other side is to be told `stream`, which the header lacks; only while `Network.tells_pairs`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,8 @@ class Received(NamedTuple):
     """As the sender gave it."""
     receipt: object
     """The value to give to `Network.taken`."""
+    pair: bytes | None = None
+    """The sender's `Outgoing.stream`, if the message is `Outgoing.paired`."""
 
 
 class Delivered(NamedTuple):

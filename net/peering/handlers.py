@@ -85,6 +85,7 @@ class Handlers:
             self._events.append(Delivered(delivered))
         self._events.extend(Failed(token, FailureReason.PEER_RESTARTED) for token in failed)
         session.outbox.leaving = ()
+        self._sessions.spell_out(session)
         self._relay.withdraw(session)  # on each connection it asks anew for its place, if it still wants one
         self._sessions.live(session, connection, now)
 

@@ -115,7 +115,7 @@ class Network:
 
     def send(self, message: Outgoing, now: float) -> None:
         """Send a message; exactly one Delivered or Failed will carry its token."""
-        node, stream, header, blob, token, target = message
+        node, stream, header, blob, token, target, paired = message
         try:
             session = self._sessions.table.get(node)
             reason = self._objection(message, known=session is not None)
@@ -124,7 +124,7 @@ class Network:
                 if session is None or session.outbox.full:
                     reason = FailureReason.QUEUE_FULL
                 else:
-                    session.outbox.queue(stream, header, blob, token, target)
+                    session.outbox.queue(stream, header, blob, token, target, paired)
                     self._sessions.advance(session, now)
         except Exception as error:
             self.fail(node, error, now)
@@ -132,6 +132,21 @@ class Network:
             reason = FailureReason.CONNECTION_LOST if all(each is not token for each in told) else None
         if reason is not None:
             self._events.append(Failed(token, reason))
+
+    def tells_pairs(self, node: str) -> bool:
+        """Return whether a message to that node may be `Outgoing.paired`. If the node goes back to an earlier release
+        before it has got the message, `header_of` is asked for its header."""
+        session = self._sessions.table.get(node)
+        return session is not None and session.tells_pairs
+
+    @property
+    def header_of(self) -> Callable[[object], bytes] | None:
+        """What returns, for a message's token, the header that says all; whoever sends `Outgoing.paired` sets it."""
+        return self._sessions.header_of
+
+    @header_of.setter
+    def header_of(self, header_of: Callable[[object], bytes]) -> None:
+        self._sessions.header_of = header_of
 
     def fail(self, node: str, error: Exception, now: float) -> None:
         """Make the session with `node` begin anew, since what comes from or goes to it has made our own code fail."""

@@ -93,6 +93,8 @@ class Sessions:
         )
         self.doubts = Doubts(context.timers)
         self.cipher_lists = CipherLists(directory)
+        self.header_of: Callable[[object], bytes] | None = None
+        """See `network.Network.header_of`."""
 
     def admit(self, session: Session, connection: Connection, now: float) -> None:
         """Make a peer of a guest that has got its name. If the name has a session already, with a former key or since
@@ -113,6 +115,12 @@ class Sessions:
             if connection.session is former or connection.number == former.attempt:
                 self._switchboard.close(connection, GoodbyeCode.REPLACED)
         former.unbind()
+        self.spell_out(session)
+
+    def spell_out(self, session: Session) -> None:
+        """Have the headers of what waits for a peer of version 1 say what that version has no other place for."""
+        if not session.tells_pairs and self.header_of is not None:
+            session.outbox.spell_out(self.header_of)
 
     # --- connections come ---
 

@@ -117,7 +117,7 @@ from net.peering.network import Network, NetworkConfig
 from net.peering.resolver import Resolver
 from net.session.handshake import Accept, Connect, Greeting, Handshake, decode_greeting_untrusted, encode_greeting
 from net.session.inbox import Inbox
-from net.session.outbox import Outbox
+from net.session.outbox import Outbox, PairNumbers
 from net.session.sealing import Opener, Sealer
 from tests.cheap_keys import CHEAP
 from tests.fuzz import described, http_doors, http_server_doors, releases
@@ -224,11 +224,11 @@ def streams(data: bytes) -> None:
     inbox, outbox = Inbox(100_000, 8), Outbox()
     outbox.set_credit(100_000, 8)
     for index in range(4):
-        outbox.queue(b"%d" % (index % 2), b"header", bytes(index * 100), index)
-    outbox.write(memoryview(bytearray(260)), 0, 260)
+        outbox.queue(b"%d" % (index % 2), b"header", bytes(index * 100), index, paired=index % 2 == 1)
+    outbox.write(memoryview(bytearray(260)), 0, 260, PairNumbers())
     ended: list[object] = []
     try:
-        for frame in decode_frames_untrusted(memoryview(data)):
+        for frame in decode_frames_untrusted(memoryview(data), {}):
             if isinstance(frame, Data):
                 inbox.receive(frame)
             elif isinstance(frame, Ack):
