@@ -204,8 +204,9 @@ class World:
                 node.network.lost(connection, self.now)
 
     def send(self, node: Node, to: str, header: bytes, blob: Buffer | None = None, stream: bytes = b"s") -> None:
-        """Send a message whose token is its header."""
-        node.network.send(Outgoing(to, stream, header, blob, header), self.now)
+        """Send a message whose token is its header; its stream is told beside that where it can be."""
+        paired = node.network.tells_pairs(to)
+        node.network.send(Outgoing(to, stream, header, blob, header, paired=paired), self.now)
 
     def post(
         self,
