@@ -90,7 +90,7 @@ from net.base.frames import (
     decode_frames_untrusted,
     encode_control,
 )
-from net.base.limits import FIRST_RECORD_SECONDS, MAX_PLAINTEXT_BYTES
+from net.base.limits import FIRST_RECORD_SECONDS, MAX_PAIR_BYTES, MAX_PAIRS, MAX_PLAINTEXT_BYTES
 from net.base.node_names import is_node_name
 from net.contract.events import Outgoing
 from net.names.directory import (
@@ -208,12 +208,17 @@ def cbor(data: bytes) -> None:
 
 
 def frames(data: bytes) -> None:
-    """A record's plaintext; control frames survive another encoding."""
+    """A record's plaintext, in both versions; control frames survive another encoding."""
+    pairs = {0: b"a>b"}
     try:
-        found = decode_frames_untrusted(memoryview(data))
+        found = decode_frames_untrusted(memoryview(data), pairs)
     except BadFrame:
-        return
-    assert found
+        found = []
+    assert all(number < MAX_PAIRS and 0 < len(name) <= MAX_PAIR_BYTES for number, name in pairs.items())
+    try:
+        assert decode_frames_untrusted(memoryview(data)) == found
+    except BadFrame:
+        assert not found or any(isinstance(frame, Data) and frame.pair is not None for frame in found)
     for frame in found:
         if not isinstance(frame, Data):
             assert decode_frames_untrusted(memoryview(encode_control(frame))) == [frame]
