@@ -153,7 +153,7 @@ def decode_short_untrusted(our: str, node: str, pair: bytes, header: bytes, blob
         raise BadHeader("the short header is cut off, or the body too large")
     flags, id, reply_id, seconds = _SHORT.unpack_from(header)
     body = header[_SHORT_BYTES:]
-    sender, receiver = _addresses_untrusted(our, node, pair)
+    sender, receiver = _addresses_of(our, node, pair)
     inherit = flags & _INHERITS != 0
     answer_to = None
     if flags & _RESPONDS:
@@ -173,7 +173,7 @@ def decode_short_untrusted(our: str, node: str, pair: bytes, header: bytes, blob
 
 
 @lru_cache(4096)
-def _addresses_untrusted(our: str, node: str, pair: bytes) -> tuple[Address, Address]:
+def _addresses_of(our: str, node: str, pair: bytes) -> tuple[Address, Address]:
     """Return the addresses of source and target, as `stream_and_inbox` has named the pair. Raises BadHeader."""
     try:
         source, _, target = pair.decode("ascii").partition(">")

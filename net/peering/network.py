@@ -146,6 +146,7 @@ class Network:
 
     @header_of.setter
     def header_of(self, header_of: Callable[[object], bytes]) -> None:
+        """Set it."""
         self._sessions.header_of = header_of
 
     def fail(self, node: str, error: Exception, now: float) -> None:
