@@ -125,7 +125,9 @@ class Network:
                     reason = FailureReason.QUEUE_FULL
                 else:
                     session.outbox.queue(stream, header, blob, token, target, paired)
-                    self._sessions.advance(session, now)
+                    connection = session.connection
+                    if connection is None or not connection.signalled or not session.live:
+                        self._sessions.advance(session, now)
         except Exception as error:
             self.fail(node, error, now)
             told = (each for event in self._events for each in tokens_of(event))
@@ -166,13 +168,16 @@ class Network:
             assert isinstance(receipt, Receipt)
             session = receipt.session
             if receipt.inbox.taken(receipt.sequence) and session.inbox is receipt.inbox and session.live:
-                self._switchboard.signal(session.connection)
+                connection = session.connection
+                if connection is None or not connection.signalled:
+                    self._switchboard.signal(connection)
         except Exception as error:
             self.fail(receipt.session.name if isinstance(receipt, Receipt) else "", error, now)
-        try:
-            self._reception.feed(now)
-        except Exception as error:
-            self._containment.part("what waits for memory", error, now)
+        if self._reception.starves:
+            try:
+                self._reception.feed(now)
+            except Exception as error:
+                self._containment.part("what waits for memory", error, now)
 
     def sign(self, domain: bytes, statement: bytes) -> bytes:
         """Return this node's signature of `statement` for the purpose `domain` (see `vouched_untrusted`)."""

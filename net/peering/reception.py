@@ -378,6 +378,11 @@ class Reception:
 
     # --- what waited ------------------------------------------------------------------------------------------------
 
+    @property
+    def starves(self) -> bool:
+        """Whether `feed` may have anything to do."""
+        return self._backlog.starves
+
     def feed(self, now: float) -> None:
         """There may be memory by now for connections that wait for it. This is called whenever a message is taken."""
         for connection in self._backlog.fed(now):
