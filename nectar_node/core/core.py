@@ -576,6 +576,7 @@ class NodeCore:
             return self._out
         left, keeps = EVENTS_AT_ONCE, 0
         actions, pending, events = self.machine.actions, self._system.pending, self._events
+        handlers = self._peers.handlers_at(now)
         at: object = None
         try:
             while True:
@@ -588,7 +589,7 @@ class NodeCore:
                 if events and left:
                     left -= 1
                     at = event = events.popleft()
-                    self._peers.handle(event, now)
+                    handlers[type(event)](event)
                 elif not actions:
                     if not writes:
                         break

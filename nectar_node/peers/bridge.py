@@ -5,7 +5,7 @@ Only here do the net's names and bytes become the kernel's messages, and the oth
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from kernel.contract.events import FromPeer, Parcel, PeerFailed, PeerTook
 from kernel.contract.message import Buffer, Envelope, Reason, Request, Response
@@ -33,7 +33,6 @@ from net.contract.events import (
     Log,
     LookedUp,
     NamesFreed,
-    NetEvent,
     Outdated,
     Outgoing,
     PeerDown,
@@ -143,10 +142,10 @@ class Peers:
             return
         self._network.send(_new(Outgoing, (target.node, stream, header, bytes_of_blob, parcel, inbox, paired)), now)
 
-    def handle(self, event: NetEvent, now: float) -> None:
-        """Take one of the net's events."""
+    def handlers_at(self, now: float) -> Mapping[type, Callable[..., None]]:
+        """Return what takes each of the net's events, by kind, at that time."""
         self._now = now
-        self._handlers[type(event)](event)
+        return self._handlers
 
     def records_written(self, problem: str | None, now: float) -> None:
         """Learn that name records are durable, or, if `problem` is given, that they could not be written."""
