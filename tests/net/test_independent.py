@@ -34,9 +34,7 @@ both_orders = pytest.mark.parametrize("name", THEIRS)
 class Bench:
     """Our network and the other peer, with a connection between them when there is one."""
 
-    def __init__(
-        self, name: str, *, key: str = "", aes: bool = False, version: int = 1, our_version: int = 2
-    ) -> None:
+    def __init__(self, name: str, *, key: str = "", aes: bool = False, version: int = 1, our_version: int = 2) -> None:
         self.identity = identity_of(name, key)
         self.entropy = entropy_of(f"independent {name}")
         self.aes = aes
