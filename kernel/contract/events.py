@@ -7,6 +7,7 @@ on the per-message path are named tuples (see `kernel.contract.message`).
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -45,9 +46,10 @@ class PeerFailed(NamedTuple):
 
 
 class PeerTook(NamedTuple):
-    """A message for another node has been taken by the kernel there."""
+    """Messages for another node have been taken by the kernel there."""
 
-    parcel: Parcel
+    parcels: Sequence[Parcel]
+    """In the order in which they were taken."""
 
 
 class Inject(NamedTuple):

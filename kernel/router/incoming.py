@@ -81,10 +81,13 @@ class IncomingEvents:
         self._outcomes.deliver(entry, answer, envelope.blob)
 
     def on_peer_took(self, event: PeerTook) -> None:
-        """Note that another node's kernel has taken a message."""
-        if self._state.tracer is not None:
-            self._state.tracer.arrived(event.parcel.envelope, self._state.now)
-        self._gone(event.parcel)
+        """Note that another node's kernel has taken messages."""
+        tracer, gone = self._state.tracer, self._in_flight.gone
+        for parcel in event.parcels:
+            if tracer is not None:
+                tracer.arrived(parcel.envelope, self._state.now)
+            if gone(parcel.lot, parcel.size):
+                self._backpressure.freed(parcel.lot)
 
     def on_peer_failed(self, event: PeerFailed) -> None:
         """Handle a message for another node that came back."""

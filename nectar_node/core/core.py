@@ -563,18 +563,20 @@ class NodeCore:
 
     # --- turns ------------------------------------------------------------------------------------------------------
 
-    def settle(self, now: float) -> deque[DriverAction]:
+    def settle(self, now: float, *, writes: bool = True) -> deque[DriverAction]:
         """Pass on everything that kernel, net and system processes have for each other, until none has anything more.
 
         Return the queue of actions, in order, which the driver empties. The driver calls this at the end of its turn,
         after it has told the core, or its network, what has happened, and after each `run`. After EVENTS_AT_ONCE events
-        of the net the rest waits for `on_timer`: a peer that has gone may leave thousands.
+        of the net the rest waits for `on_timer`: a peer that has gone may leave thousands. Without `writes` it does not
+        look whether something is to be written: a driver that calls this several times a turn needs that once.
         """
         self._now = now
         if self.torn is not None:
             return self._out
         left, keeps = EVENTS_AT_ONCE, 0
         actions, pending, events = self.machine.actions, self._system.pending, self._events
+        handlers = self._peers.handlers_at(now)
         at: object = None
         try:
             while True:
@@ -587,8 +589,10 @@ class NodeCore:
                 if events and left:
                     left -= 1
                     at = event = events.popleft()
-                    self._peers.handle(event, now)
+                    handlers[type(event)](event)
                 elif not actions:
+                    if not writes:
+                        break
                     self._keep(now)
                     keeps += 1
                     if not pending or keeps == KEEPS_AT_ONCE:

@@ -369,8 +369,9 @@ class Node:
 
     # --- the core's actions -----------------------------------------------------------------------------------------
 
-    def _carry_out(self, now: float) -> None:
-        actions, carriers = self._core.settle(now), self._carriers
+    def _carry_out(self, now: float, *, writes: bool = False) -> None:
+        """Carry out what the core has to have done; a turn looks in `_flush` whether there is something to write."""
+        actions, carriers = self._core.settle(now, writes=writes), self._carriers
         while actions:
             action = actions.popleft()
             try:
@@ -389,13 +390,15 @@ class Node:
         """Write once for everything that a turn has brought, so that an acknowledgement goes with the answer
         behind it.
         """
+        self._carry_out(now, writes=True)
         self._trace.write()
         while self._to_write:
             writable = self._to_write.copy()
             self._to_write.clear()
             for each in writable:
                 self._driver.transmit(each.connection)
-            self._carry_out(now)  # what is written frees space for more to be read
+            if self._core.unsettled:  # what is written frees space for more to be read
+                self._carry_out(now, writes=True)
             self._trace.write()
 
     def _handle_connection(self, action: Dial | Close | Hold) -> None:

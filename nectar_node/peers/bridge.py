@@ -5,14 +5,21 @@ Only here do the net's names and bytes become the kernel's messages, and the oth
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from kernel.contract.events import FromPeer, Parcel, PeerFailed, PeerTook
 from kernel.contract.message import Buffer, Envelope, Reason, Request, Response
 from kernel.machine import Machine
 from nectar_node.contract.actions import DriverAction, LogLine, StandDown
 from nectar_node.packages.boot import StartUp
-from nectar_node.peers.envelope import BadHeader, decode_header_untrusted, encode_header, stream_and_inbox
+from nectar_node.peers.envelope import (
+    BadHeader,
+    decode_header_untrusted,
+    decode_short_untrusted,
+    encode_header,
+    encode_short,
+    stream_and_inbox,
+)
 from nectar_node.peers.name_rows import NameRows
 from nectar_node.peers.own_row import OwnRow, Successor
 from nectar_node.peers.vouching import Vouching
@@ -26,7 +33,6 @@ from net.contract.events import (
     Log,
     LookedUp,
     NamesFreed,
-    NetEvent,
     Outdated,
     Outgoing,
     PeerDown,
@@ -85,6 +91,7 @@ class Peers:
         False: it is for none of them."""
         self._our = our
         self._network = network
+        network.header_of = _header_of
         self._vouching = vouching
         self._names = names
         self._own = own
@@ -121,19 +128,24 @@ class Peers:
         _, source, target, _, message, blob, _ = envelope
         stream, inbox = stream_and_inbox(source.process, target.process, type(message) is Response)
         bytes_of_blob: Buffer | None = blob.bytes if blob is not None else None
+        paired = False
         try:
-            claims = self._vouching.sign(envelope) if message.capabilities else ()
-            header = encode_header(envelope, claims)
+            header = encode_short(envelope, stream) if self._network.tells_pairs(target.node) else None
+            if header is not None:
+                paired = True
+            else:
+                claims = self._vouching.sign(envelope) if message.capabilities else ()
+                header = encode_header(envelope, claims)
         except Exception as error:
             self._emit(Unforeseen(f"a message to {target.node}", tuple(told(error))))
             self._network.events.append(Failed(parcel, FailureReason.CONNECTION_LOST))
             return
-        self._network.send(_new(Outgoing, (target.node, stream, header, bytes_of_blob, parcel, inbox)), now)
+        self._network.send(_new(Outgoing, (target.node, stream, header, bytes_of_blob, parcel, inbox, paired)), now)
 
-    def handle(self, event: NetEvent, now: float) -> None:
-        """Take one of the net's events."""
+    def handlers_at(self, now: float) -> Mapping[type, Callable[..., None]]:
+        """Return what takes each of the net's events, by kind, at that time."""
         self._now = now
-        self._handlers[type(event)](event)
+        return self._handlers
 
     def records_written(self, problem: str | None, now: float) -> None:
         """Learn that name records are durable, or, if `problem` is given, that they could not be written."""
@@ -170,9 +182,12 @@ class Peers:
     # --- the net's events -------------------------------------------------------------------------------------------
 
     def _received(self, event: Received) -> None:
-        node, header, blob, receipt = event
+        node, header, blob, receipt, pair = event
         try:
-            envelope, claims = decode_header_untrusted(self._our, node, header, blob)
+            if pair is None:
+                envelope, claims = decode_header_untrusted(self._our, node, header, blob)
+            else:
+                envelope, claims = decode_short_untrusted(self._our, node, pair, header, blob), ()
         except BadHeader as error:
             self._log(0, f"{node} sent a message that cannot be read: {error}")
             self._network.taken(receipt, self._now)
@@ -212,9 +227,7 @@ class Peers:
         self._handle(PeerFailed(parcel, REASONS[event.reason]), self._now)
 
     def _delivered(self, event: Delivered) -> None:
-        parcel = event.token
-        assert isinstance(parcel, Parcel)
-        self._handle(_new(PeerTook, (parcel,)), self._now)
+        self._handle(_new(PeerTook, (event.tokens,)), self._now)
 
     def _peer_up(self, event: PeerUp) -> None:
         self._log(1, f"connected to {event.node}")
@@ -244,3 +257,9 @@ class Peers:
 
     def _log(self, verbosity: int, text: str) -> None:
         self._emit(LogLine("net", verbosity, text))
+
+
+def _header_of(token: object) -> bytes:
+    """Return the header of a message that was to be sent with a short one: it has no capabilities."""
+    assert isinstance(token, Parcel)
+    return encode_header(token.envelope)

@@ -26,6 +26,7 @@ from nectar_node.base.errors import NodeError
 from nectar_node.peers.vouching import MAX_CLAIM_BYTES, MAX_CLAIMS, Claim
 from net.base.cbor import loads_untrusted
 from net.base.errors import BadCbor
+from net.base.limits import MAX_PAIR_BYTES
 
 _REQUEST, _RESPONSE = 0, 1
 _FIELDS = 11
@@ -40,6 +41,10 @@ _MAX_TEXT = (
 """Bytes of all texts of a header."""
 _U64 = 1 << 64
 _new = tuple.__new__
+_SHORT = Struct(">BQQI")
+"""A short header: flags, id, the id under which the source waits for the answer, seconds; the body follows."""
+_SHORT_BYTES = _SHORT.size
+_RESPONDS, _INHERITS, _REPLIES_TO_SOURCE, _EXPECTS, _END = (1 << bit for bit in range(5))
 _SIGNATURE_BYTES = 64
 """Bytes of an Ed25519 signature."""
 
@@ -113,6 +118,68 @@ def encode_header(envelope: Envelope, claims: tuple[Claim, ...] = ()) -> bytes:
 
 def _encoded_claims(claims: tuple[Claim, ...]) -> bytes:
     return cbor2.dumps([[str(claim.issuer), claim.params, claim.issue, claim.signature] for claim in claims])
+
+
+def encode_short(envelope: Envelope, stream: bytes) -> bytes | None:
+    """Return the header of a message whose pair of processes is told beside it; None if that header has no place for
+    what the message has."""
+    id, source, _, reply_to, message, blob, _ = envelope
+    body, metadata, capabilities = message.body, message.metadata, message.capabilities
+    if metadata is not None or capabilities or (blob is not None and blob.mime is not None):
+        return None
+    if len(stream) > MAX_PAIR_BYTES:
+        return None
+    flags = _INHERITS if message.inherit else 0
+    reply_id = seconds = 0
+    if type(message) is Request:
+        if message.expects_response is not None:
+            flags |= _EXPECTS
+            seconds = message.expects_response
+            if seconds >> 32:
+                return None
+        if reply_to is not None:
+            address, reply_id = reply_to
+            if address != source:
+                return None
+            flags |= _REPLIES_TO_SOURCE
+    else:
+        flags |= _RESPONDS
+    return _SHORT.pack(flags, id, reply_id, seconds) + body
+
+
+def decode_short_untrusted(our: str, node: str, pair: bytes, header: bytes, blob: Buffer | None) -> Envelope:
+    """Return the message that `node` sent, with a short header, for that pair of processes. Raises BadHeader."""
+    if len(header) < _SHORT_BYTES or len(header) > _SHORT_BYTES + limits.MAX_BODY_BYTES:
+        raise BadHeader("the short header is cut off, or the body too large")
+    flags, id, reply_id, seconds = _SHORT.unpack_from(header)
+    body = header[_SHORT_BYTES:]
+    sender, receiver = _addresses_of(our, node, pair)
+    inherit = flags & _INHERITS != 0
+    answer_to = None
+    if flags & _RESPONDS:
+        message: Request | Response = _new(Response, (inherit, body, None, ()))
+        is_bad = flags & ~(_RESPONDS | _INHERITS) or reply_id or seconds
+    else:
+        expects = seconds if flags & _EXPECTS else None
+        message = _new(Request, (inherit, expects, body, None, ()))
+        if flags & _REPLIES_TO_SOURCE:
+            answer_to = _new(ReplyTo, (sender, reply_id))
+        is_bad = flags >= _END or (reply_id and answer_to is None) or (seconds and expects is None)
+    if is_bad:
+        raise BadHeader("the short header has unknown flags, or a number that they do not announce")
+    return _new(
+        Envelope, (id, sender, receiver, answer_to, message, None if blob is None else LazyLoadBlob(None, blob), True)
+    )
+
+
+@lru_cache(4096)
+def _addresses_of(our: str, node: str, pair: bytes) -> tuple[Address, Address]:
+    """Return the addresses of source and target, as `stream_and_inbox` has named the pair. Raises BadHeader."""
+    try:
+        source, _, target = pair.decode("ascii").partition(">")
+        return Address(node, ProcessId.parse(source)), Address(our, ProcessId.parse(target))
+    except (BadAddress, UnicodeDecodeError) as error:
+        raise BadHeader(f"the pair of processes is not one: {error}") from error
 
 
 def decode_header_untrusted(

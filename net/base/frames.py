@@ -20,15 +20,26 @@ from net.base.limits import (
     MAX_HEADER_BYTES,
     MAX_INVITATION_BYTES,
     MAX_NAME_RECORD_BYTES,
+    MAX_PAIRS,
     SESSION_CREDIT_MESSAGES,
 )
 from net.base.node_names import is_node_name
 
 VERSION = 1
 """The protocol's version, as both sides say it in the handshake."""
+PAIRS_VERSION = 2
+"""The version of the frames that has numbers for pairs of processes, as the incarnation in the resume frame tells it.
+It is spoken with who speaks it; with all others, version 1."""
+PAIRS_MARK = b"nectar/2"
+"""The last bytes of the incarnation of who speaks `PAIRS_VERSION`. To version 1 they are as random as the others; TLS
+1.3 tells versions in the same way in its server random (RFC 8446, section 4.1.3)."""
 CONTROL, DATA, ACK = 0, 1, 2
 FIRST = 1
 """The flag of a data frame with which a message begins."""
+NUMBERED = 2
+"""The flag beside `FIRST` if the frame has the number of the message's pair."""
+NAMED = 4
+"""The flag beside `FIRST` if the frame gives the message's pair a number."""
 NO_BLOB = 0xFFFFFFFF
 """The blob's length that stands for a message without a blob; an empty blob has length 0."""
 FRAME = struct.Struct(">BBH")
@@ -37,6 +48,12 @@ DATA_HEADER = struct.Struct(">BBHQ")
 """The same fields and the message's sequence number."""
 FIRST_HEADER = struct.Struct(">BBHQII")
 """The same fields and the lengths of the message's header and blob."""
+NUMBERED_HEADER = struct.Struct(">BBHQIIB")
+"""The same fields and the pair's number."""
+NAMED_HEADER = struct.Struct(">BBHQIIBB")
+"""The same fields and the length of the pair's name, which follows."""
+_NUMBERED, _NAMED = FIRST | NUMBERED, FIRST | NAMED
+_NUMBERED_BYTES, _NAMED_BYTES = NUMBERED_HEADER.size, NAMED_HEADER.size
 _FRAME_BYTES, _DATA_BYTES, _FIRST_BYTES = FRAME.size, DATA_HEADER.size, FIRST_HEADER.size
 _NUMBER_BYTES = 8
 """Bytes of one number of an acknowledgement."""
@@ -60,6 +77,8 @@ class Data(NamedTuple):
     """Lengths of the header and of the blob (None: no blob), in the frame with which a message begins."""
     chunk: memoryview
     """The bytes, as a view of the record, so it is consumed before the next record."""
+    pair: bytes | None = None
+    """The name of the message's pair of processes, in the frame with which a message begins whose header lacks that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,8 +302,12 @@ _FIELDS: dict[type, Callable[[Control], list[object]]] = {
 }
 
 
-def decode_frames_untrusted(plaintext: memoryview) -> list[Data | Control]:
-    """Return all frames of a record, in order. Raises BadFrame if any is malformed or there is none."""
+def decode_frames_untrusted(plaintext: memoryview, pairs: dict[int, bytes] | None = None) -> list[Data | Control]:
+    """Return all frames of a record, in order. Raises BadFrame if any is malformed or there is none.
+
+    `pairs` are the names of the pairs that have a number, to which are added those that get one; None: this side speaks
+    version 1.
+    """
     frames: list[Data | Control] = []
     position = controls = 0
     size = len(plaintext)
@@ -292,6 +315,10 @@ def decode_frames_untrusted(plaintext: memoryview) -> list[Data | Control]:
         if size - position < _FRAME_BYTES:
             raise BadFrame("a frame's header is cut off")
         kind, flags, length = FRAME.unpack_from(plaintext, position)
+        if kind == DATA and flags > FIRST and pairs is not None:
+            frame, position = _paired_untrusted(plaintext, position, flags, pairs)
+            frames.append(frame)
+            continue
         begin = position + (_FRAME_BYTES if kind != DATA else _FIRST_BYTES if flags == FIRST else _DATA_BYTES)
         end = begin + length
         if end > size:
@@ -319,17 +346,51 @@ def _data_untrusted(plaintext: memoryview, position: int, flags: int, chunk: mem
         _, _, length, sequence = DATA_HEADER.unpack_from(plaintext, position)
         if length == 0:
             raise BadFrame("a data frame without data")
-        return _new(Data, (sequence, None, chunk))
+        return _new(Data, (sequence, None, chunk, None))
     if flags != FIRST:
         raise BadFrame("a data frame with unknown flags")
     _, _, length, sequence, header, blob = FIRST_HEADER.unpack_from(plaintext, position)
+    return _new(Data, (sequence, _lengths_untrusted(length, header, blob), chunk, None))
+
+
+def _lengths_untrusted(length: int, header: int, blob: int) -> tuple[int, int | None]:
+    """Return the lengths of a message's header and blob; `length` is that of what its first frame has of them."""
     blob_length = None if blob == NO_BLOB else blob
     total = header if blob_length is None else header + blob
     if header > MAX_HEADER_BYTES or total - header > MAX_BLOB_BYTES:
         raise BadFrame("a message that is too large")
     if length > total or (length == 0 and total > 0):
         raise BadFrame("a data frame whose length does not fit its message")
-    return _new(Data, (sequence, (header, blob_length), chunk))
+    return header, blob_length
+
+
+def _paired_untrusted(plaintext: memoryview, position: int, flags: int, pairs: dict[int, bytes]) -> tuple[Data, int]:
+    """Return the data frame at `position`, with which a message begins whose pair has or gets a number, and the
+    position behind it."""
+    size = len(plaintext)
+    if flags == _NUMBERED:
+        begin = position + _NUMBERED_BYTES
+        if begin > size:
+            raise BadFrame("a frame's header is cut off")
+        _, _, length, sequence, header, blob, number = NUMBERED_HEADER.unpack_from(plaintext, position)
+        name = pairs.get(number)
+        if name is None:
+            raise BadFrame("a pair's number that has not been given")
+    elif flags == _NAMED:
+        begin = position + _NAMED_BYTES
+        if begin > size:
+            raise BadFrame("a frame's header is cut off")
+        _, _, length, sequence, header, blob, number, name_length = NAMED_HEADER.unpack_from(plaintext, position)
+        if not name_length or number >= MAX_PAIRS:
+            raise BadFrame("a pair's number that is too high, or a pair without a name")
+        name = pairs[number] = bytes(plaintext[begin : begin + name_length])
+        begin += name_length
+    else:
+        raise BadFrame("a data frame with unknown flags")
+    end = begin + length
+    if end > size:
+        raise BadFrame("a frame is longer than its record")
+    return _new(Data, (sequence, _lengths_untrusted(length, header, blob), plaintext[begin:end], name)), end
 
 
 def _ack_untrusted(body: memoryview) -> Ack:

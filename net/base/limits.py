@@ -12,6 +12,11 @@ MESSAGE_OVERHEAD_BYTES = 128
 """Added to every message's size in all accounts of credit, so that a flood of empty messages costs credit too."""
 MESSAGE_MEMORY_BYTES = 1024
 """Memory of a message that waits to be taken, beside its bytes: its place in our tables, and its envelope."""
+MAX_PAIRS = 128
+"""Pairs of processes that have a number on one connection, each way. With `MAX_PAIR_BYTES` a peer makes us keep less
+than the incomplete record that each connection may keep anyway."""
+MAX_PAIR_BYTES = 255
+"""The longest name of a pair that gets a number."""
 MAX_QUEUED_BYTES = 512 * MIB
 """Messages of this node that wait for one peer; beyond it a message fails at once (`FailureReason.QUEUE_FULL`)."""
 MAX_QUEUED_MESSAGES = 65536

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from net.base.ciphers import Cipher
-from net.base.frames import VERSION
+from net.base.frames import PAIRS_VERSION, VERSION
 from net.base.limits import (
     MAX_CONNECTIONS,
     MAX_RESERVATIONS,
@@ -60,3 +60,5 @@ class NetworkConfig:
     """Connections, dialed ones included, at which further ones are refused: each needs a file descriptor."""
     version: int = VERSION
     """The protocol's version; another one makes a node of another release, for tests."""
+    frames_version: int = PAIRS_VERSION
+    """The newest version of the frames that it speaks; 1 makes a node of an earlier release, for tests."""

@@ -3,6 +3,7 @@
 Values of every message are named tuples: a frozen dataclass takes four times as long to make.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
@@ -97,6 +98,8 @@ class Outgoing(NamedTuple):
     target: bytes | None = None
     """Names what takes the message over there, such as a process's inbox: if that takes nothing, others go on (G24).
     None: a target that no other stream leads to."""
+    paired: bool = False
+    """Whether the other side is to be told `stream`, which the header lacks; only while `Network.tells_pairs`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +157,15 @@ class Received(NamedTuple):
     """As the sender gave it."""
     receipt: object
     """The value to give to `Network.taken`."""
+    pair: bytes | None = None
+    """The sender's `Outgoing.stream`, if the message is `Outgoing.paired`."""
 
 
 class Delivered(NamedTuple):
-    """The peer's kernel has taken the message."""
+    """The peer's kernel has taken messages: all that one acknowledgement names."""
 
-    token: object
-    """The token of the `Outgoing`."""
+    tokens: Sequence[object]
+    """The tokens of the `Outgoing`s, in the order in which they were taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -442,3 +447,10 @@ NetEvent: TypeAlias = (
     | Unforeseen
 )
 """Everything that `Network.next_event` returns."""
+
+
+def tokens_of(event: NetEvent) -> Sequence[object]:
+    """Return the tokens of the messages whose outcome an event tells."""
+    if isinstance(event, Delivered):
+        return event.tokens
+    return (event.token,) if isinstance(event, Failed) else ()

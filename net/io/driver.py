@@ -311,7 +311,11 @@ class Driver:
             if link.released is not None:
                 await link.released.wait()
             try:
-                data = await self._receive(link, stream)
+                await stream.readable()
+                if not self._turns.may_go(link.flow):
+                    await self._turns.take(link.flow)
+                most = PIECE_BYTES if self._turns.crowded else None
+                data = stream.receive_now(most) or await stream.receive_some(most)
             except StreamBroken:
                 return
             if not data:
@@ -327,13 +331,6 @@ class Driver:
                 self._turn()
                 taken += len(data)
             self._used(connection, link, began)
-
-    async def _receive(self, link: _Link, stream: Stream) -> Buffer:
-        await stream.readable()
-        if not self._turns.may_go(link.flow):
-            await self._turns.take(link.flow)
-        most = PIECE_BYTES if self._turns.crowded else None
-        return stream.receive_now(most) or await stream.receive_some(most)
 
     async def _write(self, connection: int, link: _Link, stream: Stream, scope: trio.CancelScope) -> None:
         try:

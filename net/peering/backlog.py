@@ -51,6 +51,11 @@ class Backlog:
         self._retry_at = 0.0
         """When to check for memory again."""
 
+    @property
+    def starves(self) -> bool:
+        """Whether a connection waits for memory."""
+        return bool(self._starved)
+
     def has_turns(self) -> bool:
         """Return whether one more connection may wait for its turn."""
         return len(self._turns) < MAX_DEFERRED

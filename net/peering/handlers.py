@@ -81,16 +81,17 @@ class Handlers:
             old = session.connection
             connection.queue(session.answer(connection, frame.binding))
             self._sessions.replaced(session, old)
-        self._events.extend(Delivered(token) for token in delivered)
+        if delivered:
+            self._events.append(Delivered(delivered))
         self._events.extend(Failed(token, FailureReason.PEER_RESTARTED) for token in failed)
         session.outbox.leaving = ()
+        self._sessions.spell_out(session)
         self._relay.withdraw(session)  # on each connection it asks anew for its place, if it still wants one
         self._sessions.live(session, connection, now)
 
     def _on_ack(self, connection: Connection, session: Session, frame: Control, now: float) -> None:
         assert isinstance(frame, Ack)
-        for token in session.outbox.acknowledge(frame.sequences):
-            self._events.append(_new(Delivered, (token,)))
+        self._events.append(_new(Delivered, (session.outbox.acknowledge(frame.sequences),)))
         session.outbox.leaving = ()
         if session.outbox.writable:
             self._switchboard.signal(connection)

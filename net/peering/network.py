@@ -24,7 +24,6 @@ from net.contract.config import NetworkConfig
 from net.contract.events import (
     Buffer,
     Close,
-    Delivered,
     DialFailure,
     Failed,
     FailureReason,
@@ -35,6 +34,7 @@ from net.contract.events import (
     Probed,
     ProbeEnded,
     ProbeOutcome,
+    tokens_of,
 )
 from net.names.directory import Directory, Endpoint, HeldRecord, NameRecord
 from net.names.identity import Identity, verify_untrusted
@@ -115,7 +115,7 @@ class Network:
 
     def send(self, message: Outgoing, now: float) -> None:
         """Send a message; exactly one Delivered or Failed will carry its token."""
-        node, stream, header, blob, token, target = message
+        node, stream, header, blob, token, target, paired = message
         try:
             session = self._sessions.table.get(node)
             reason = self._objection(message, known=session is not None)
@@ -124,14 +124,32 @@ class Network:
                 if session is None or session.outbox.full:
                     reason = FailureReason.QUEUE_FULL
                 else:
-                    session.outbox.queue(stream, header, blob, token, target)
-                    self._sessions.advance(session, now)
+                    session.outbox.queue(stream, header, blob, token, target, paired)
+                    connection = session.connection
+                    if connection is None or not connection.signalled or not session.live:
+                        self._sessions.advance(session, now)
         except Exception as error:
             self.fail(node, error, now)
-            told = (event for event in self._events if isinstance(event, Delivered | Failed))
-            reason = FailureReason.CONNECTION_LOST if all(event.token is not token for event in told) else None
+            told = (each for event in self._events for each in tokens_of(event))
+            reason = FailureReason.CONNECTION_LOST if all(each is not token for each in told) else None
         if reason is not None:
             self._events.append(Failed(token, reason))
+
+    def tells_pairs(self, node: str) -> bool:
+        """Return whether a message to that node may be `Outgoing.paired`. If the node goes back to an earlier release
+        before it has got the message, `header_of` is asked for its header."""
+        session = self._sessions.table.get(node)
+        return session is not None and session.tells_pairs
+
+    @property
+    def header_of(self) -> Callable[[object], bytes] | None:
+        """What returns, for a message's token, the header that says all; whoever sends `Outgoing.paired` sets it."""
+        return self._sessions.header_of
+
+    @header_of.setter
+    def header_of(self, header_of: Callable[[object], bytes]) -> None:
+        """Set it."""
+        self._sessions.header_of = header_of
 
     def fail(self, node: str, error: Exception, now: float) -> None:
         """Make the session with `node` begin anew, since what comes from or goes to it has made our own code fail."""
@@ -150,13 +168,16 @@ class Network:
             assert isinstance(receipt, Receipt)
             session = receipt.session
             if receipt.inbox.taken(receipt.sequence) and session.inbox is receipt.inbox and session.live:
-                self._switchboard.signal(session.connection)
+                connection = session.connection
+                if connection is None or not connection.signalled:
+                    self._switchboard.signal(connection)
         except Exception as error:
             self.fail(receipt.session.name if isinstance(receipt, Receipt) else "", error, now)
-        try:
-            self._reception.feed(now)
-        except Exception as error:
-            self._containment.part("what waits for memory", error, now)
+        if self._reception.starves:
+            try:
+                self._reception.feed(now)
+            except Exception as error:
+                self._containment.part("what waits for memory", error, now)
 
     def sign(self, domain: bytes, statement: bytes) -> bytes:
         """Return this node's signature of `statement` for the purpose `domain` (see `vouched_untrusted`)."""

@@ -19,7 +19,7 @@ from net.base.errors import (
     ProtocolViolation,
     Stalled,
 )
-from net.base.frames import Control, Data, decode_frames_untrusted
+from net.base.frames import PAIRS_VERSION, Control, Data, decode_frames_untrusted
 from net.base.limits import (
     FRAMES_AT_ONCE,
     HANDSHAKE_SECONDS,
@@ -71,6 +71,7 @@ class Reception:
         self._verifying: dict[str, list[int]] = {}
         """Connections that wait for the lookup of a name, by that name."""
         self._scratch = memoryview(bytearray(MAX_PLAINTEXT_BYTES))
+        self._speaks_pairs = context.config.frames_version >= PAIRS_VERSION
         self._dropped = Dropped(context.timers)
         self._progress = Progress(context.config.memory, context.timers)
         self._left = FRAMES_AT_ONCE
@@ -235,6 +236,7 @@ class Reception:
         if self._is_leg(connection, ruling, now):
             return
         connection.stage = Stage.WAITING
+        connection.pairs = {} if self._speaks_pairs else None
         connection.session = session = self._session_of(ruling.name, guest=ruling.verdict is AdmissionVerdict.GUEST)
         if ruling.verdict is AdmissionVerdict.BELIEVED:
             self._sessions.probes.proven(connection, self._directory.find(ruling.name))
@@ -329,7 +331,7 @@ class Reception:
         if connection.pinged:
             connection.pinged = False
             self._switchboard.timers.set(connection.number, now + KEEPALIVE_SECONDS)
-        frames = decode_frames_untrusted(into[:length])
+        frames = decode_frames_untrusted(into[:length], connection.pairs)
         if session is not None:
             self._frames(connection, frames, now)
             return
@@ -359,9 +361,9 @@ class Reception:
                 else:
                     arrived = session.receive(frame)
                     if arrived is not None:
-                        sequence, header, blob = arrived
+                        sequence, header, blob, pair = arrived
                         receipt = Receipt(session, session.inbox, sequence)
-                        self._events.append(_new(Received, (session.name, header, blob, receipt)))
+                        self._events.append(_new(Received, (session.name, header, blob, receipt, pair)))
                     else:
                         self._progress.watch(session, now)
                 if connection.closed:
@@ -375,6 +377,11 @@ class Reception:
         self._left = max(0, left - handled)
 
     # --- what waited ------------------------------------------------------------------------------------------------
+
+    @property
+    def starves(self) -> bool:
+        """Whether `feed` may have anything to do."""
+        return self._backlog.starves
 
     def feed(self, now: float) -> None:
         """There may be memory by now for connections that wait for it. This is called whenever a message is taken."""

@@ -19,6 +19,7 @@ class SessionTable:
         self._routers = config.routers
         self._credit = (config.credit_bytes, config.credit_messages)
         self._memory = config.memory
+        self._frames_version = config.frames_version
         self._switchboard = switchboard
         self._entropy = entropy
         self._by_name: dict[str, Session] = {}
@@ -104,7 +105,15 @@ class SessionTable:
     def _new(self, name: str, *, guest: bool) -> Session:
         arbiter = self._our < name
         account = self._memory.of_node(name)
-        return Session(name, arbiter=arbiter, guest=guest, credit=self._credit, account=account, entropy=self._entropy)
+        return Session(
+            name,
+            arbiter=arbiter,
+            guest=guest,
+            credit=self._credit,
+            account=account,
+            entropy=self._entropy,
+            frames_version=self._frames_version,
+        )
 
     def __repr__(self) -> str:
         return f"SessionTable({self.all()})"

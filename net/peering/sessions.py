@@ -11,7 +11,6 @@ from net.base.frames import Lookup, Reserve
 from net.base.limits import FORGET_SECONDS, KEEPALIVE_SECONDS, MAX_ENDPOINTS, PING_SECONDS, ROUTER_RETRY_SECONDS
 from net.base.timers import Timers
 from net.contract.events import (
-    Delivered,
     DialStatus,
     Failed,
     FailureReason,
@@ -20,6 +19,7 @@ from net.contract.events import (
     PeerDown,
     PeerUp,
     ProbeOutcome,
+    tokens_of,
 )
 from net.names.directory import Endpoint
 from net.names.own_records import OwnRecords
@@ -93,6 +93,8 @@ class Sessions:
         )
         self.doubts = Doubts(context.timers)
         self.cipher_lists = CipherLists(directory)
+        self.header_of: Callable[[object], bytes] | None = None
+        """See `network.Network.header_of`."""
 
     def admit(self, session: Session, connection: Connection, now: float) -> None:
         """Make a peer of a guest that has got its name. If the name has a session already, with a former key or since
@@ -113,6 +115,12 @@ class Sessions:
             if connection.session is former or connection.number == former.attempt:
                 self._switchboard.close(connection, GoodbyeCode.REPLACED)
         former.unbind()
+        self.spell_out(session)
+
+    def spell_out(self, session: Session) -> None:
+        """Have the headers of what waits for a peer of version 1 say what that version has no other place for."""
+        if not session.tells_pairs and self.header_of is not None:
+            session.outbox.spell_out(self.header_of)
 
     # --- connections come ---
 
@@ -439,7 +447,7 @@ class Sessions:
         for connection in self._switchboard.all():
             if connection.session is session or connection.number == session.attempt:
                 self._switchboard.abandon(connection, GoodbyeCode.INTERNAL)
-        told = {id(event.token) for event in self._events if isinstance(event, Delivered | Failed)}
+        told = {id(token) for event in self._events for token in tokens_of(event)}
         unsettled = [token for token in session.outbox.salvage() if id(token) not in told]
         self._events.extend(Failed(token, FailureReason.CONNECTION_LOST) for token in unsettled)
         session.inbox.abandon()

@@ -20,7 +20,7 @@ from net.names.directory import Endpoint
 from net.session.handshake import FIRST_MESSAGE_SIZES, Greeting, Handshake
 from net.session.inbox import Inbox
 from net.session.liveness import Liveness
-from net.session.outbox import Outbox
+from net.session.outbox import Outbox, PairNumbers
 from net.session.sealing import LENGTH, Opener, Sealer, Splitter
 
 _RECORD_OVERHEAD = LENGTH.size + TAG_BYTES
@@ -116,6 +116,7 @@ class Channel:
 
     __slots__ = (
         "_controls",
+        "_pair_numbers",
         "_raw",
         "_sealer",
         "closed",
@@ -135,6 +136,7 @@ class Channel:
         "number",
         "opener",
         "owner",
+        "pairs",
         "payer",
         "ping_sent",
         "pinged",
@@ -200,6 +202,10 @@ class Channel:
         self._sealer: Sealer | None = None
         self.opener: Opener | None = None
         """Decrypts the peer's records; None: the handshake is not finished."""
+        self.pairs: dict[int, bytes] | None = None
+        """The pairs of processes that the peer has given numbers on this connection; None: version 1 is spoken here."""
+        self._pair_numbers = PairNumbers()
+        """Those that this side has given."""
 
     # --- handshake ---
 
@@ -337,7 +343,7 @@ class Channel:
                 at += len(frame)
                 self.control_bytes -= len(frame) + HELD_PIECE_OVERHEAD_BYTES
             if outbox is not None and not controls:
-                at = outbox.write(buffer, at, end)
+                at = outbox.write(buffer, at, end, self._pair_numbers)
             if at == begin:
                 break
             position = sealer.seal(buffer, position, at - begin)

@@ -29,6 +29,10 @@ from net.base.limits import CREDIT_SHARES
 S = TypeVar("S")
 
 
+KEPT_SHARES = 64
+"""Shares without messages that are kept at least."""
+
+
 class Share(Generic[S]):
     """One target's part of the credit, and the streams that wait for more."""
 
@@ -43,8 +47,7 @@ class Share(Generic[S]):
         self.users = 0
         """Messages to it, begun or not."""
         self.blocked: deque[S] | None = None
-        """Streams whose next message waits for credit, in order; None: there was never one. (Most shares live for one
-        message, and a deque is the largest part of one.)"""
+        """Streams whose next message waits for credit, in order; None: there was never one, as for most."""
         self.turn: S | None = None
         """The blocked stream that may try now."""
 
@@ -62,11 +65,15 @@ class Shares(Generic[S]):
         "_credit_messages",
         "_large",
         "_reserved",
+        "_sweep_at",
         "starved",
     )
 
     def __init__(self) -> None:
         self._by_key: dict[bytes, Share[S]] = {}
+        """Those with messages, and some that had any."""
+        self._sweep_at = KEPT_SHARES
+        """How many of them there are when those without messages go."""
         self.starved: dict[Share[S], None] = {}
         """Shares with blocked streams, in order."""
         self._credit_bytes = 0
@@ -91,18 +98,15 @@ class Shares(Generic[S]):
         self._ample_messages = credit_messages // (2 * CREDIT_SHARES)
 
     def obtain(self, key: bytes) -> Share[S]:
-        """Return the share of a target, for one more message."""
+        """Return the share of a target, for one more message: who takes that out subtracts it from `users`."""
         share = self._by_key.get(key)
         if share is None:
+            if len(self._by_key) >= self._sweep_at:
+                self._by_key = {key: each for key, each in self._by_key.items() if each.users}
+                self._sweep_at = max(KEPT_SHARES, 2 * len(self._by_key))
             share = self._by_key[key] = Share(key)
         share.users += 1
         return share
-
-    def leave(self, share: Share[S]) -> None:
-        """Note that a message to the target is gone."""
-        share.users -= 1
-        if not share.users:
-            del self._by_key[share.key]
 
     def begin(self, share: Share[S], cost: int) -> bool:
         """Take credit for a message; return False if it has to wait."""

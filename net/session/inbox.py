@@ -24,16 +24,19 @@ class Arrived(NamedTuple):
     """The header, as sent."""
     blob: Buffer | None
     """The blob, as sent."""
+    pair: bytes | None
+    """The name of the pair of processes, if the header lacks that."""
 
 
 class _Partial:
     """A message that has begun to arrive. Its memory grows with its bytes, not on the peer's word."""
 
-    __slots__ = ("blob", "blob_length", "filled", "header", "header_length", "paid", "since")
+    __slots__ = ("blob", "blob_length", "filled", "header", "header_length", "paid", "pair", "since")
 
-    def __init__(self, header_length: int, blob_length: int | None) -> None:
+    def __init__(self, header_length: int, blob_length: int | None, pair: bytes | None) -> None:
         self.header_length = header_length
         self.blob_length = blob_length
+        self.pair = pair
         self.paid = True
         """Whether the peer's account pays for it."""
         self.since: float | None = None
@@ -135,14 +138,14 @@ class Inbox:
     def receive(self, frame: Data) -> Arrived | None:
         """Take in a data frame; return the message if it is whole now. Raises BadFrame, CreditOverrun, or NoMemory, and
         then nothing has changed."""
-        sequence, lengths, chunk = frame
+        sequence, lengths, chunk, pair = frame
         size = len(chunk)
         partial = self._partial.get(sequence)
         if lengths is None:
             if partial is None or partial.received == 0:
                 raise BadFrame("a piece of a message that has not begun")
         elif partial is not None:
-            if partial.received or (partial.header_length, partial.blob_length) != lengths:
+            if partial.received or (partial.header_length, partial.blob_length, partial.pair) != (*lengths, pair):
                 raise BadFrame("a message that begins twice")
             if not partial.paid:
                 self._pay(partial.cost)
@@ -154,8 +157,8 @@ class Inbox:
             if size == total:
                 self._untaken[sequence] = total + MESSAGE_OVERHEAD_BYTES
                 blob = None if blob_length is None else bytes(chunk[header_length:])
-                return _new(Arrived, (sequence, bytes(chunk[:header_length]), blob))
-            partial = self._partial[sequence] = _Partial(header_length, blob_length)
+                return _new(Arrived, (sequence, bytes(chunk[:header_length]), blob, pair))
+            partial = self._partial[sequence] = _Partial(header_length, blob_length, pair)
             self.partial_cost += partial.cost
         self.partial_bytes += size
         if not partial.add(chunk):
@@ -163,7 +166,7 @@ class Inbox:
         del self._partial[sequence]
         self.partial_cost -= partial.cost
         self._untaken[sequence] = partial.cost
-        return Arrived(sequence, *partial.finish())
+        return Arrived(sequence, *partial.finish(), partial.pair)
 
     def _begin(self, sequence: int, cost: int) -> None:
         """Account for a message that begins."""

@@ -23,24 +23,54 @@ is small, a single bulk stream cannot use what is there. Tests: tests/net/sessio
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from net.base.errors import BadFrame
-from net.base.frames import DATA, DATA_HEADER, FIRST, FIRST_HEADER, NO_BLOB, Known
-from net.base.limits import MAX_CHUNK_WORTH_WAITING, MAX_QUEUED_BYTES, MAX_QUEUED_MESSAGES, MESSAGE_OVERHEAD_BYTES
+from net.base.frames import (
+    DATA,
+    DATA_HEADER,
+    FIRST,
+    FIRST_HEADER,
+    NAMED,
+    NAMED_HEADER,
+    NO_BLOB,
+    NUMBERED,
+    NUMBERED_HEADER,
+    Known,
+)
+from net.base.limits import (
+    MAX_CHUNK_WORTH_WAITING,
+    MAX_PAIRS,
+    MAX_QUEUED_BYTES,
+    MAX_QUEUED_MESSAGES,
+    MESSAGE_OVERHEAD_BYTES,
+)
 from net.contract.events import Buffer
 from net.session.credit import Share, Shares
 
 _DATA_BYTES, _FIRST_BYTES = DATA_HEADER.size, FIRST_HEADER.size
+_NAMED_BYTES, _NUMBERED_BYTES = NAMED_HEADER.size, NUMBERED_HEADER.size
+_NAME_BYTES = _NAMED_BYTES - _FIRST_BYTES
+_NUMBERED, _NAMED = FIRST | NUMBERED, FIRST | NAMED
+
+
+KEPT_STREAMS = 64
+"""Streams without messages that are kept at least: to make one for each message takes longer than all else here."""
 
 
 class _Message:
     """A message to the peer, until it is acknowledged."""
 
-    __slots__ = ("blob", "cost", "header", "offset", "sequence", "share", "stream", "token", "total")
+    __slots__ = ("blob", "cost", "header", "name_bytes", "offset", "sequence", "share", "stream", "token", "total")
 
     def __init__(
-        self, stream: "_Stream", share: "Share[_Stream]", header: bytes, blob: Buffer | None, token: object
+        self,
+        stream: "_Stream",
+        share: "Share[_Stream]",
+        header: bytes,
+        blob: Buffer | None,
+        token: object,
+        name_bytes: int,
     ) -> None:
         self.stream = stream
         self.share = share
@@ -48,6 +78,8 @@ class _Message:
         self.header = header
         self.blob = None if blob is None else memoryview(blob).cast("B")
         self.token = token
+        self.name_bytes = name_bytes
+        """Bytes that its first frame may need to tell the stream; 0: the header tells it."""
         self.total = len(header) if self.blob is None else len(header) + len(self.blob)
         self.cost = self.total + MESSAGE_OVERHEAD_BYTES
         """Credit that the message takes, in bytes."""
@@ -60,7 +92,7 @@ class _Message:
 class _Stream:
     """The messages of one pair of processes."""
 
-    __slots__ = ("count", "key", "scheduled", "waiting")
+    __slots__ = ("count", "key", "number", "scheduled", "waiting")
 
     def __init__(self, key: bytes) -> None:
         self.key = key
@@ -70,6 +102,26 @@ class _Stream:
         """How many messages have begun and are not acknowledged."""
         self.scheduled = False
         """Whether the stream takes turns, or waits for credit to do so."""
+        self.number = 0
+        """The number that it was given last, on whatever connection."""
+
+
+class PairNumbers:
+    """The numbers that the pairs of processes have on one connection, on the way out."""
+
+    __slots__ = ("_next", "streams")
+
+    def __init__(self) -> None:
+        self.streams: dict[int, _Stream] = {}
+        """The stream of each number."""
+        self._next = 0
+
+    def give(self, stream: _Stream) -> int:
+        """Give a stream a number; when all are taken, it is that of the stream that has got one longest ago."""
+        number = stream.number = self._next
+        self.streams[number] = stream
+        self._next = (number + 1) % MAX_PAIRS
+        return number
 
 
 class Outbox:
@@ -77,12 +129,16 @@ class Outbox:
 
     def __init__(self) -> None:
         self._streams: dict[bytes, _Stream] = {}
+        """Those with messages, and some that had any: most are used again and again."""
+        self._sweep_at = KEPT_STREAMS
+        """How many of them there are when those without messages go."""
         self._ready: deque[_Stream] = deque()
         self._shares: Shares[_Stream] = Shares()
         self._begun: dict[int, _Message] = {}
         self._next = 1
         self._unwritten_bytes = 0
         self._unwritten_messages = 0
+        self._unwritten_names = 0
         self.bytes = 0
         """Bytes of all messages in here."""
         self.messages = 0
@@ -95,15 +151,27 @@ class Outbox:
         """Whether `queue` must not be called."""
         return self.messages >= MAX_QUEUED_MESSAGES or self.bytes >= MAX_QUEUED_BYTES
 
-    def queue(self, key: bytes, header: bytes, blob: Buffer | None, token: object, target: bytes | None = None) -> None:
-        """Add a message to the end of stream `key`. Its size and `full` have been checked. `target` is as in
-        `Outgoing`."""
+    def queue(
+        self,
+        key: bytes,
+        header: bytes,
+        blob: Buffer | None,
+        token: object,
+        target: bytes | None = None,
+        paired: bool = False,
+    ) -> None:
+        """Add a message to the end of stream `key`. Its size and `full` have been checked. `target` and `paired` are as
+        in `Outgoing`."""
         stream = self._streams.get(key)
         if stream is None:
+            if len(self._streams) >= self._sweep_at:
+                self._sweep()
             stream = self._streams[key] = _Stream(key)
         share = self._shares.obtain(key if target is None else target)
-        message = _Message(stream, share, header, blob, token)
+        name_bytes = len(key) + _NAME_BYTES if paired else 0
+        message = _Message(stream, share, header, blob, token, name_bytes)
         stream.waiting.append(message)
+        self._unwritten_names += name_bytes
         self.messages += 1
         self.bytes += message.total
         self._unwritten_messages += 1
@@ -128,16 +196,17 @@ class Outbox:
 
     def estimate(self) -> int:
         """Return a lower bound of the bytes that `write` would need for all there is, record overhead included."""
-        payload = self._unwritten_bytes
+        payload = self._unwritten_bytes + self._unwritten_names
         return payload + _FIRST_BYTES * self._unwritten_messages + 64 * (1 + payload // 32768)
 
-    def write(self, buffer: memoryview, position: int, end: int) -> int:
-        """Write frames to `buffer` from `position` on, at most up to `end`; return the position behind them."""
+    def write(self, buffer: memoryview, position: int, end: int, pairs: PairNumbers) -> int:
+        """Write frames to `buffer` from `position` on, at most up to `end`; return the position behind them. `pairs`
+        are those of the connection."""
         ready = self._ready
         while ready:
             stream = ready[0]
             message = stream.waiting[0]
-            room = end - position - (_DATA_BYTES if message.offset else _FIRST_BYTES)
+            room = end - position - (_DATA_BYTES if message.offset else _FIRST_BYTES + message.name_bytes)
             rest = message.total - message.offset
             if room < rest and room < MAX_CHUNK_WORTH_WAITING:
                 break
@@ -145,7 +214,9 @@ class Outbox:
                 ready.popleft()
                 continue
             size = min(rest, room)
-            position = _write_frame(message, buffer, position, size)
+            if not message.offset and message.name_bytes:
+                self._unwritten_names -= message.name_bytes
+            position = _write_frame(message, buffer, position, size, pairs)
             self._unwritten_bytes -= size
             ready.popleft()
             if message.offset == message.total:
@@ -160,13 +231,13 @@ class Outbox:
     def acknowledge(self, sequences: tuple[int, ...]) -> list[object]:
         """Remove messages that the peer's kernel has taken; return their tokens. Raises BadFrame if one was not sent
         whole or is named twice; then nothing has changed."""
-        messages = []
+        begun, messages = self._begun, []
         for sequence in sequences:
-            message = self._begun.get(sequence)
+            message = begun.get(sequence)
             if message is None or message.offset < message.total:
                 raise BadFrame("an acknowledgement of what was not sent")
             messages.append(message)
-        if len(set(sequences)) < len(sequences):
+        if len(sequences) > 1 and len(set(sequences)) < len(sequences):
             raise BadFrame("an acknowledgement that names a message twice")
         self.leaving = messages
         for message in messages:
@@ -213,6 +284,23 @@ class Outbox:
             elif sequence < known.next and message.offset < message.total:
                 raise BadFrame("a resume frame that has a message that was not sent whole")
 
+    def spell_out(self, header_of: Callable[[object], bytes]) -> None:
+        """Give each message whose header lacks its stream one that has it, for a peer of version 1 that has seen none
+        of them. `header_of` returns it for a token."""
+        for stream in self._streams.values():
+            for message in stream.waiting:
+                if message.name_bytes:
+                    assert not message.sequence
+                    header = header_of(message.token)
+                    more = len(header) - len(message.header)
+                    message.header = header
+                    message.total += more
+                    message.cost += more
+                    message.name_bytes = 0
+                    self.bytes += more
+                    self._unwritten_bytes += more
+        self._unwritten_names = 0
+
     def fail_begun(self) -> list[object]:
         """Give up every message of which the peer may have seen a part; return the tokens. The others count from 1
         again."""
@@ -233,11 +321,12 @@ class Outbox:
         for stream in self._streams.values():
             tokens.extend(message.token for message in stream.waiting)
             for message in stream.waiting:
-                self._shares.leave(message.share)
+                message.share.users -= 1
         self._streams.clear()
+        self._sweep_at = KEPT_STREAMS
         self._ready.clear()
         self._shares.forget_waiters()
-        self._unwritten_bytes = self._unwritten_messages = self.bytes = self.messages = 0
+        self._unwritten_bytes = self._unwritten_messages = self._unwritten_names = self.bytes = self.messages = 0
         return tokens
 
     def salvage(self) -> list[object]:
@@ -264,15 +353,17 @@ class Outbox:
 
     def _forget(self, message: _Message) -> None:
         """Account for a message that has left the outbox."""
-        stream, share, shares = message.stream, message.share, self._shares
         del self._begun[message.sequence]
         self.bytes -= message.total
         self.messages -= 1
-        stream.count -= 1
-        shares.release(share, message.cost)
-        shares.leave(share)
-        if not stream.count and not stream.waiting:
-            del self._streams[stream.key]
+        message.stream.count -= 1
+        self._shares.release(message.share, message.cost)
+        message.share.users -= 1
+
+    def _sweep(self) -> None:
+        """Forget the streams without messages."""
+        self._streams = {key: stream for key, stream in self._streams.items() if stream.count or stream.waiting}
+        self._sweep_at = max(KEPT_STREAMS, 2 * len(self._streams))
 
     def _schedule(self, stream: _Stream) -> None:
         if not stream.scheduled:
@@ -299,29 +390,41 @@ class Outbox:
         self._next = following
         self._ready.clear()
         self._shares.forget_waiters()
-        self._unwritten_bytes = self._unwritten_messages = 0
-        for stream in list(self._streams.values()):
+        self._unwritten_bytes = self._unwritten_messages = self._unwritten_names = 0
+        for stream in self._streams.values():
             stream.scheduled = False
             self._unwritten_messages += len(stream.waiting)
             self._unwritten_bytes += sum(message.total - message.offset for message in stream.waiting)
+            self._unwritten_names += sum(0 if message.offset else message.name_bytes for message in stream.waiting)
             if stream.waiting:
                 self._schedule(stream)
-            elif not stream.count:
-                del self._streams[stream.key]
 
     def __repr__(self) -> str:
         return f"Outbox({self.messages} messages, {len(self._begun)} begun, {self.bytes} bytes)"
 
 
-def _write_frame(message: _Message, buffer: memoryview, position: int, size: int) -> int:
+def _write_frame(message: _Message, buffer: memoryview, position: int, size: int, pairs: PairNumbers) -> int:
     """Write one data frame with the next `size` bytes of `message`; return the position behind it."""
     offset = message.offset
     blob = message.blob
     header_length = len(message.header)
     if offset == 0:
         blob_length = NO_BLOB if blob is None else len(blob)
-        FIRST_HEADER.pack_into(buffer, position, DATA, FIRST, size, message.sequence, header_length, blob_length)
-        position += _FIRST_BYTES
+        if not message.name_bytes:
+            FIRST_HEADER.pack_into(buffer, position, DATA, FIRST, size, message.sequence, header_length, blob_length)
+            position += _FIRST_BYTES
+        else:
+            stream = message.stream
+            key, number = stream.key, stream.number
+            fields = size, message.sequence, header_length, blob_length
+            if pairs.streams.get(number) is stream:
+                NUMBERED_HEADER.pack_into(buffer, position, DATA, _NUMBERED, *fields, number)
+                position += _NUMBERED_BYTES
+            else:
+                NAMED_HEADER.pack_into(buffer, position, DATA, _NAMED, *fields, pairs.give(stream), len(key))
+                position += _NAMED_BYTES
+                buffer[position : position + len(key)] = key
+                position += len(key)
     else:
         DATA_HEADER.pack_into(buffer, position, DATA, 0, size, message.sequence)
         position += _DATA_BYTES

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from net.base.errors import BadFrame
-from net.base.frames import INCARNATION_BYTES, Credit, Data, Resume
+from net.base.frames import INCARNATION_BYTES, PAIRS_MARK, PAIRS_VERSION, Credit, Data, Resume
 from net.base.memory import Account
 from net.session.channel import Channel
 from net.session.handshake import Handshake
@@ -69,6 +69,7 @@ class Session:
         "_peer_credit",
         "_peer_incarnation",
         "_peer_lineage",
+        "_speaks_pairs",
         "arbiter",
         "attempt",
         "bytes_received",
@@ -84,6 +85,7 @@ class Session:
         "name",
         "outbox",
         "reach",
+        "tells_pairs",
         "up",
         "vitals",
     )
@@ -97,15 +99,22 @@ class Session:
         credit: tuple[int, int],
         account: Account,
         entropy: Callable[[int], bytes],
+        frames_version: int = PAIRS_VERSION,
     ) -> None:
         """`guest`: the peer has no registered name yet and may only register. `credit` is the bytes and messages that
-        the peer may have unacknowledged; `account` pays for them."""
+        the peer may have unacknowledged; `account` pays for them. `frames_version` is the newest that this side speaks.
+        """
         self.name = name
         self.arbiter = arbiter
         self.guest = guest
         self._credit = credit
         self._account = account
+        self._speaks_pairs = frames_version >= PAIRS_VERSION
         self._incarnation = entropy(INCARNATION_BYTES)
+        if self._speaks_pairs:
+            self._incarnation = self._incarnation[: -len(PAIRS_MARK)] + PAIRS_MARK
+        self.tells_pairs = False
+        """Whether both sides speak `PAIRS_VERSION`, as far as this side has heard of the other."""
         self._epoch = 0
         self._binding = 0
         self._met = 0
@@ -217,6 +226,7 @@ class Session:
         restarted = self._peer_incarnation not in (None, frame.incarnation)
         failed = self.outbox.fail_begun() if restarted else []
         self._peer_incarnation = frame.incarnation
+        self.tells_pairs = self._speaks_pairs and frame.incarnation.endswith(PAIRS_MARK)
         if lineage != (frame.incarnation, frame.epoch):
             self._peer_lineage = (frame.incarnation, frame.epoch)
             self.inbox.shrink()
@@ -255,6 +265,8 @@ class Session:
         """Take in a piece of a message; return the message if it is whole now. Raises BadFrame or CreditOverrun."""
         if self.guest:
             raise BadFrame("a message from a node without a registered name")
+        if frame.pair is not None and not self.tells_pairs:
+            raise BadFrame("a pair's number from a node that speaks version 1")
         return self.inbox.receive(frame)
 
     def unbind(self) -> None:

@@ -57,7 +57,7 @@ from nectar_node.storage.database import STORE_FILE
 from nectar_node.storage.ledger import DEFAULT_QUOTAS, Ledger, Quotas
 from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome, RemoveFile, StopJob
 from net.base.ciphers import Cipher, listed
-from net.base.frames import VERSION
+from net.base.frames import PAIRS_VERSION, VERSION
 from net.base.limits import FAREWELL_SECONDS
 from net.contract.events import Close, Dial, Hold, Probed, Unforeseen, Writable
 from net.names.directory import Endpoint, RegistrarDirectory
@@ -85,6 +85,8 @@ SLICES_AT_ONCE = 10_000
 anything in it as much as a minute. No virtual time passes meanwhile. On a real node one that computes for ever is
 pre-empted for ever (G23)."""
 _CIPHERS = tuple(cipher.value for cipher in Cipher)
+EARLIER_RELEASES = 0.25
+"""The part of all boots at which a node is of a release that speaks version 1 of the frames."""
 KEY_FILE = "key"
 """Name of the node's key in its folder."""
 PREVIOUS_KEY_FILE = "key.previous"
@@ -110,6 +112,8 @@ class NodeSpec:
     """The version of the protocol."""
     cipher: str = ""
     """The cipher that its record lists; empty: each boot draws one, as if it were on another machine."""
+    frames_version: int | None = None
+    """The newest version of the frames that it speaks; None: the seed says which, at each boot."""
     quotas: Quotas = DEFAULT_QUOTAS
     """Disk quotas of its packages."""
     registers: bool = True
@@ -206,6 +210,7 @@ class SimNode(Wired):
             routers=spec.routers,
             wall_clock_offset=offset,
             version=spec.version,
+            frames_version=self._frames_version(),
             previous=self._previous(),
             keeps_sequence=spec.registers,
             sequence=self._kept.own.sequence,
@@ -232,6 +237,12 @@ class SimNode(Wired):
             has_password=spec.password is not None,
         )
         return NodeCore(core_config, network)
+
+    def _frames_version(self) -> int:
+        """Return the newest version of the frames that it speaks at this boot: some nodes are of an earlier release."""
+        if self.spec.frames_version is not None:
+            return self.spec.frames_version
+        return 1 if self._simulation.chance("frames", self.life).random() < EARLIER_RELEASES else PAIRS_VERSION
 
     def _own_key(self) -> bytes:
         """Return the key on the node's disk, made at its first boot."""

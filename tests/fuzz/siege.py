@@ -41,7 +41,7 @@ from net.base.frames import (
     encode_control,
 )
 from net.base.limits import MAX_PLAINTEXT_BYTES
-from net.contract.events import Close, Delivered, Dial, Failed, Outgoing, Received, Writable
+from net.contract.events import Close, Delivered, Dial, Failed, Outgoing, Received, Writable, tokens_of
 from net.peering.network import Network
 from net.session.handshake import Accept, Circuit, Connect, Handshake
 from net.session.sealing import Opener, Sealer, Splitter
@@ -138,8 +138,8 @@ class Siege:
                 case Received(node=node, receipt=receipt):
                     assert node in PEERS
                     self.receipts.append(receipt)
-                case Delivered(token) | Failed(token):
-                    self.ends.append(token)
+                case Delivered() | Failed():
+                    self.ends.extend(tokens_of(event))
                 case _:
                     pass
 

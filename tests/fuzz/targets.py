@@ -24,7 +24,13 @@ from nectar_node.backup.format.names import is_name
 from nectar_node.backup.operations import DeleteObject, GetObject, ListObjects, PutObject
 from nectar_node.backup.stores.node_messages import NodeAnswer, enter, exchange
 from nectar_node.contract.json_shapes import RequestRefused
-from nectar_node.peers.envelope import BadHeader, decode_header_untrusted, encode_header
+from nectar_node.peers.envelope import (
+    BadHeader,
+    decode_header_untrusted,
+    decode_short_untrusted,
+    encode_header,
+    encode_short,
+)
 from nectar_node.peers.grant_rows import (
     DamagedGrants,
     decode_file_untrusted,
@@ -90,7 +96,7 @@ from net.base.frames import (
     decode_frames_untrusted,
     encode_control,
 )
-from net.base.limits import FIRST_RECORD_SECONDS, MAX_PLAINTEXT_BYTES
+from net.base.limits import FIRST_RECORD_SECONDS, MAX_PAIR_BYTES, MAX_PAIRS, MAX_PLAINTEXT_BYTES
 from net.base.node_names import is_node_name
 from net.contract.events import Outgoing
 from net.names.directory import (
@@ -117,7 +123,7 @@ from net.peering.network import Network, NetworkConfig
 from net.peering.resolver import Resolver
 from net.session.handshake import Accept, Connect, Greeting, Handshake, decode_greeting_untrusted, encode_greeting
 from net.session.inbox import Inbox
-from net.session.outbox import Outbox
+from net.session.outbox import Outbox, PairNumbers
 from net.session.sealing import Opener, Sealer
 from tests.cheap_keys import CHEAP
 from tests.fuzz import described, http_doors, http_server_doors, releases
@@ -208,12 +214,17 @@ def cbor(data: bytes) -> None:
 
 
 def frames(data: bytes) -> None:
-    """A record's plaintext; control frames survive another encoding."""
+    """A record's plaintext, in both versions; control frames survive another encoding."""
+    pairs = {0: b"a>b"}
     try:
-        found = decode_frames_untrusted(memoryview(data))
+        found = decode_frames_untrusted(memoryview(data), pairs)
     except BadFrame:
-        return
-    assert found
+        found = []
+    assert all(number < MAX_PAIRS and 0 < len(name) <= MAX_PAIR_BYTES for number, name in pairs.items())
+    try:
+        assert decode_frames_untrusted(memoryview(data)) == found
+    except BadFrame:
+        assert not found or any(isinstance(frame, Data) and frame.pair is not None for frame in found)
     for frame in found:
         if not isinstance(frame, Data):
             assert decode_frames_untrusted(memoryview(encode_control(frame))) == [frame]
@@ -224,11 +235,11 @@ def streams(data: bytes) -> None:
     inbox, outbox = Inbox(100_000, 8), Outbox()
     outbox.set_credit(100_000, 8)
     for index in range(4):
-        outbox.queue(b"%d" % (index % 2), b"header", bytes(index * 100), index)
-    outbox.write(memoryview(bytearray(260)), 0, 260)
+        outbox.queue(b"%d" % (index % 2), b"header", bytes(index * 100), index, paired=index % 2 == 1)
+    outbox.write(memoryview(bytearray(260)), 0, 260, PairNumbers())
     ended: list[object] = []
     try:
-        for frame in decode_frames_untrusted(memoryview(data)):
+        for frame in decode_frames_untrusted(memoryview(data), {}):
             if isinstance(frame, Data):
                 inbox.receive(frame)
             elif isinstance(frame, Ack):
@@ -430,6 +441,18 @@ def header(data: bytes) -> None:
             assert again == (envelope, claims)
 
 
+def short_header(data: bytes) -> None:
+    """A message's short header, and the name of its pair before it; what is accepted survives another encoding."""
+    pair, _, rest = data.partition(b"\0")
+    try:
+        envelope = decode_short_untrusted("ann.test", "bob.test", pair, rest, None)
+    except BadHeader:
+        return
+    assert envelope.claimed
+    assert (envelope.source.node, envelope.target.node) == ("bob.test", "ann.test")
+    assert encode_short(envelope, b"") == rest
+
+
 def grants(data: bytes) -> None:
     """The rows of who holds what, proofs of other nodes among them, and the file that held it all before."""
     with suppress(DamagedGrants):
@@ -515,6 +538,8 @@ _DATA = (
     + b"header"
     + bytes.fromhex("010000040000000000000001")
     + b"blob",
+    bytes.fromhex("010500060000000000000001000000060000000a0003") + b"a>bheader",
+    bytes.fromhex("0103000600000000000000010000000600000004" + "00") + b"header",
 )
 _RECORD = record_of(ANN)
 _FIRST = record_of(ANN, seconds=FIRST_RECORD_SECONDS)
@@ -535,6 +560,10 @@ _CLAIM = Claim(_SOURCE, '{"a":1}', 0, bytes(64))
 _ENVELOPES = (
     Envelope(1, _SOURCE, _TARGET, ReplyTo(_SOURCE, 2), Request(True, 5, b"body", '{"a": [1]}'), None, claimed=True),
     Envelope(1, _SOURCE, _TARGET, None, Response(False, b"body"), LazyLoadBlob("text/plain", b"blob"), claimed=True),
+)
+_SHORT_HEADERS = tuple(
+    b"a:b:c>d:e:f\0" + bytes.fromhex(f"{flags:02x}{'00' * 7}01{'00' * 7}{reply:02x}000000{seconds:02x}") + b"body"
+    for flags, reply, seconds in ((0b1110, 2, 5), (0b0001, 0, 0), (0b1000, 0, 5))
 )
 _FRAMES = (*map(encode_control, CONTROLS), *_DATA, b"".join(map(encode_control, CONTROLS)))
 
@@ -584,6 +613,7 @@ TARGETS: dict[str, Target] = {
     "opened": Target(opened, (b"", bytes(17), bytes(400))),
     "dialed": Target(dialed, (b"\x05\x00\x20" + bytes(range(32)) + b"\x00\x40" + bytes(64), b"\0GET / HTTP/1.1")),
     "header": Target(header, tuple(encode_header(each, (_CLAIM,)) for each in _ENVELOPES)),
+    "short header": Target(short_header, _SHORT_HEADERS),
     "grants": Target(grants, _GRANTS),
     "keeper asked": Target(
         keeper_asked,

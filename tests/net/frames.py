@@ -5,13 +5,13 @@ from pathlib import Path
 
 from net.base.ciphers import Cipher
 from net.base.limits import MAX_PLAINTEXT_BYTES
-from net.session.outbox import Outbox
+from net.session.outbox import Outbox, PairNumbers
 
 
 def record(box: Outbox, size: int = MAX_PLAINTEXT_BYTES) -> bytes:
     """The frames of one record."""
     buffer = memoryview(bytearray(size))
-    return bytes(buffer[: box.write(buffer, 0, size)])
+    return bytes(buffer[: box.write(buffer, 0, size, PairNumbers())])
 
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "wire.md"

@@ -38,7 +38,9 @@ def frames_of(record: bytes) -> Iterator[tuple[bytes, bytes]]:
     assert record
     while record:
         kind, flags, length = struct.unpack_from(">BBH", record)
-        begin = {(0, 0): 4, (1, 0): 12, (1, 1): 20, (2, 0): 4}[kind, flags]
+        begin = {(0, 0): 4, (1, 0): 12, (1, 1): 20, (1, 3): 21, (1, 5): 22, (2, 0): 4}[kind, flags]
+        if flags == 5:
+            begin += record[21]
         head, body, record = record[:begin], record[begin : begin + length], record[begin + length :]
         assert len(body) == length
         yield head, body
@@ -152,12 +154,15 @@ class Memory:
     """What a peer keeps of another from connection to connection."""
 
     incarnation: bytes
+    """It speaks version 2 if this ends as that version has it."""
     binding: int = 0
     other: tuple[bytes, int] | None = None
     """The other's incarnation and epoch."""
     next_in: int = 1
     partial: dict[int, tuple[int, int, bytes]] = field(default_factory=dict)
     """Number: lengths of header and blob, and the bytes that are there."""
+    pairs: dict[int, bytes] = field(default_factory=dict)
+    """Number: the name of its pair, where one was told."""
     received: list[tuple[bytes, bytes | None]] = field(default_factory=list)
     next_out: int = 1
     sent: dict[int, tuple[bytes, bytes | None, int]] = field(default_factory=dict)
@@ -185,6 +190,10 @@ class Peer:
         self.credit = (0, 0)
         self.piece_bytes = 60_000
         self.pongs = 0
+        self.named: dict[int, bytes] = {}
+        """The pairs to which the other has given numbers on this connection."""
+        self.naming: dict[bytes, int] | None = None
+        """Those to which we have; None: one of us speaks version 1."""
         self.answers: dict[int, tuple[str, object]] = {}
         """A registrar's, by request."""
         self.goodbye: int | None = None
@@ -324,6 +333,8 @@ class Peer:
             assert binding > memory.binding
             memory.binding = binding
             self.say_resume()
+        if incarnation.endswith(b"nectar/2") and memory.incarnation.endswith(b"nectar/2"):
+            self.naming = {}
         self.live, self.credit = True, (size, count)
         self.go_on(known if isinstance(known, list) and known[:2] == [memory.incarnation, 0] else None)
 
@@ -370,17 +381,32 @@ class Peer:
             head = struct.pack(">BBHQ", 1, offset == 0, len(body), number)
             if offset == 0:
                 head += struct.pack(">II", len(header), NO_BLOB if blob is None else len(blob))
+                head = self.tell(head, b"their>%d" % (number % 2))
             self.put(self.writer.seal(head + body))
             offset += len(body)
             if offset == len(whole):
                 break
         self.memory.sent[number] = (header, blob, offset)
 
+    def tell(self, head: bytes, pair: bytes) -> bytes:
+        """In version 2, the same head of a message's first frame with the message's pair."""
+        if self.naming is None:
+            return head
+        if pair in self.naming:
+            return head[:1] + b"\3" + head[2:] + bytes([self.naming[pair]])
+        number = self.naming[pair] = len(self.naming)
+        return head[:1] + b"\5" + head[2:] + bytes([number, len(pair)]) + pair
+
     def data(self, head: bytes, flags: int, body: bytes) -> None:
         """A piece of a message; the message is acknowledged as soon as it is whole."""
         memory = self.memory
         (number,) = struct.unpack_from(">Q", head, 4)
-        if flags == 1 and number not in memory.partial:
+        if flags == 5:
+            self.named[head[20]] = head[22:]
+        if flags in (3, 5):
+            assert self.naming is not None
+            memory.pairs[number] = self.named[head[20]]
+        if flags and number not in memory.partial:
             assert number == memory.next_in
             memory.next_in += 1
             memory.partial[number] = (*struct.unpack_from(">II", head, 12), b"")

@@ -61,7 +61,8 @@ class Owner:
 
     def send(self, to: str, header: bytes, blob: bytes | None = None, stream: bytes = b"s") -> None:
         """Send a message; its token is its header."""
-        self.network.send(Outgoing(to, stream, header, blob, header), trio.current_time())
+        paired = self.network.tells_pairs(to)
+        self.network.send(Outgoing(to, stream, header, blob, header, paired=paired), trio.current_time())
         self.turn()
 
     async def until(self, kind: type, count: int = 1) -> list[NetEvent]:

@@ -69,21 +69,23 @@ class Ledger:
     def note(self, event: NetEvent) -> None:
         """One of the two nodes says something."""
         match event:
-            case Received(node=node, header=header, blob=blob):
-                self._note_arrival(node, header, None if blob is None else bytes(blob))
-            case Delivered(token=bytes(token)):
-                self.outcomes[token] = self.outcomes.get(token, 0) + 1
+            case Received(node=node, header=header, blob=blob, pair=pair):
+                self._note_arrival(node, header, None if blob is None else bytes(blob), pair)
+            case Delivered(tokens=tokens):
+                for each in tokens:
+                    assert isinstance(each, bytes)
+                    self.outcomes[each] = self.outcomes.get(each, 0) + 1
             case Failed(token=bytes(token)):
                 self.outcomes[token] = self.outcomes.get(token, 0) + 1
                 self.failed += 1
 
-    def _note_arrival(self, node: str, header: bytes, blob: bytes | None) -> None:
+    def _note_arrival(self, node: str, header: bytes, blob: bytes | None, pair: bytes | None) -> None:
         sender, stream, sent = self.sent[header]
         again = header in self.arrived
         self.arrived[header] = self.arrived.get(header, 0) + 1
         if again:
             return
-        self.altered += (node, blob) != (sender, sent)
+        self.altered += (node, blob, pair or stream) != (sender, sent, stream)
         self.sent[header] = (sender, stream, None)  # its bytes are of no use any more
         number = int(header)
         if self._last.get((sender, stream), -1) >= number:

@@ -25,13 +25,16 @@ THEIRS = ("ann.test", "zoe.test")
 BLOB = random.Random(5).randbytes(200_000)
 
 every_role = pytest.mark.parametrize("dials", [True, False], ids=["it dials", "we dial"])
+all_versions = pytest.mark.parametrize(
+    "versions", [(1, 2), (2, 1), (1, 1), (2, 2)], ids=lambda each: f"it speaks {each[0]}, we speak {each[1]}"
+)
 both_orders = pytest.mark.parametrize("name", THEIRS)
 
 
 class Bench:
     """Our network and the other peer, with a connection between them when there is one."""
 
-    def __init__(self, name: str, *, key: str = "", aes: bool = False) -> None:
+    def __init__(self, name: str, *, key: str = "", aes: bool = False, version: int = 1, our_version: int = 2) -> None:
         self.identity = identity_of(name, key)
         self.entropy = entropy_of(f"independent {name}")
         self.aes = aes
@@ -42,8 +45,9 @@ class Bench:
             records = [sign_record(each, identity_of(each.name)) for each in listing]
         self.shown = records[1].encode()
         directory = StaticDirectory({each.record.name: each for each in records})
-        self.network = Network(identity_of(OURS), directory, NetworkConfig(ciphers=ciphers), entropy_of(OURS), 0.0)
-        self.memory = Memory(self.entropy(16))
+        config = NetworkConfig(ciphers=ciphers, frames_version=our_version)
+        self.network = Network(identity_of(OURS), directory, config, entropy_of(OURS), 0.0)
+        self.memory = Memory(self.entropy(8) + b"nectar/2" if version == 2 else self.entropy(16))
         self.keys = {OURS: identity_of(OURS).public_key}
         self.now = 0.0
         self.events: list[NetEvent] = []
@@ -67,7 +71,8 @@ class Bench:
 
     def send(self, header: bytes, blob: bytes | None = None) -> None:
         """Our side sends."""
-        self.network.send(Outgoing(self.identity.name, b"s", header, blob, header), self.now)
+        paired = self.network.tells_pairs(self.identity.name)
+        self.network.send(Outgoing(self.identity.name, b"our>s", header, blob, header, paired=paired), self.now)
         self.settle()
 
     def settle(self, cut_after: int | None = None) -> None:
@@ -114,9 +119,9 @@ class Bench:
         self.now = end
 
 
-def joined(name: str, *, dials: bool, aes: bool = False) -> Bench:
-    """Both are connected; whoever dials has something to say."""
-    bench = Bench(name, aes=aes)
+def joined(name: str, *, dials: bool, aes: bool = False, versions: tuple[int, int] = (1, 2)) -> Bench:
+    """Both are connected; whoever dials has something to say. `versions`: theirs and ours."""
+    bench = Bench(name, aes=aes, version=versions[0], our_version=versions[1])
     if dials:
         bench.memory.waiting.append((b"first", b"of theirs"))
         bench.dial()
@@ -146,10 +151,11 @@ def test_a_peer_that_asks_for_its_own_record_gets_it_and_for_another_it_breaks_t
 @pytest.mark.parametrize("aes", [False, True], ids=["ChaChaPoly", "AESGCM"])
 @both_orders
 @every_role
+@all_versions
 def test_messages_with_blobs_of_several_frames_pass_both_ways_and_are_acknowledged(
-    name: str, dials: bool, aes: bool
+    name: str, dials: bool, aes: bool, versions: tuple[int, int]
 ) -> None:
-    bench = joined(name, dials=dials, aes=aes)
+    bench = joined(name, dials=dials, aes=aes, versions=versions)
     (status,) = bench.network.peers()
     assert status.cipher == ("AES-GCM" if aes else "ChaCha20-Poly1305")
     bench.send(b"ours", BLOB)
@@ -162,15 +168,23 @@ def test_messages_with_blobs_of_several_frames_pass_both_ways_and_are_acknowledg
     theirs = [(name, b"theirs", BLOB), (name, b"theirs, with an empty one", b"")]
     assert bench.memory.received == ([] if dials else [(b"first", b"of ours")]) + ours
     assert bench.received() == ([(name, b"first", b"of theirs")] if dials else []) + theirs
-    delivered = [event.token for event in bench.events if isinstance(event, Delivered)]
+    delivered = [token for event in bench.events if isinstance(event, Delivered) for token in event.tokens]
     assert delivered[-2:] == [b"ours", b"ours, without a blob"]
     assert bench.memory.acknowledged == 2 + dials
     assert [event.node for event in bench.events if isinstance(event, PeerUp)] == [name]
+    last = bench.memory.next_in
+    told = versions == (2, 2)
+    assert [bench.memory.pairs.get(number) for number in (last - 2, last - 1)] == [b"our>s" if told else None] * 2
+    pairs = [event.pair for event in bench.events if isinstance(event, Received)]
+    assert pairs == [b"their>%d" % ((1 + index) % 2) if told else None for index in range(len(pairs))]
 
 
 @both_orders
-def test_a_connection_that_broke_is_resumed_and_nothing_is_lost_or_doubled(name: str) -> None:
-    bench = joined(name, dials=True)
+@all_versions
+def test_a_connection_that_broke_is_resumed_and_nothing_is_lost_or_doubled(
+    name: str, versions: tuple[int, int]
+) -> None:
+    bench = joined(name, dials=True, versions=versions)
     bench.peer.piece_bytes = 5_000
     bench.peer.send(b"theirs", BLOB)
     bench.settle(cut_after=90_000)

@@ -13,7 +13,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from net.contract.events import Failed, FailureReason
+from net.contract.events import Failed, FailureReason, Outgoing
 from net.peering.network import NetworkConfig
 from tests.net.soak import Soak, soak_sockets
 from tests.net.world import Node, Wire, World, identity_of, pair, static_directory
@@ -47,9 +47,10 @@ def small_records(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def converse(world: World, nodes: tuple[Node, Node]) -> None:
-    """Send all MESSAGES."""
+    """Send all MESSAGES; of some the stream is told beside the header."""
     for sender, header, blob, stream in MESSAGES:
-        world.send(nodes[sender], nodes[1 - sender].name, header, blob, stream=stream)
+        out = Outgoing(nodes[1 - sender].name, stream, header, blob, header, paired=stream == b"1")
+        nodes[sender].network.send(out, world.now)
 
 
 def cut_at(world: World, *cuts: int) -> None:

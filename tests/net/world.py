@@ -141,7 +141,7 @@ class Node:
 
     def delivered(self) -> list[object]:
         """Tokens of what arrived at the other side."""
-        return [event.token for event in self.events if isinstance(event, Delivered)]
+        return [token for event in self.events if isinstance(event, Delivered) for token in event.tokens]
 
     def failed(self) -> list[tuple[object, FailureReason]]:
         """Tokens and reasons of what came back."""
@@ -204,8 +204,9 @@ class World:
                 node.network.lost(connection, self.now)
 
     def send(self, node: Node, to: str, header: bytes, blob: Buffer | None = None, stream: bytes = b"s") -> None:
-        """Send a message whose token is its header."""
-        node.network.send(Outgoing(to, stream, header, blob, header), self.now)
+        """Send a message whose token is its header; its stream is told beside that where it can be."""
+        paired = node.network.tells_pairs(to)
+        node.network.send(Outgoing(to, stream, header, blob, header, paired=paired), self.now)
 
     def post(
         self,

@@ -8,7 +8,8 @@ What is in the file, all bytes as hex:
   invitations  tokens, with the registrar's key that signs them
   handshakes with all secrets: pieces, payloads, hashes, the keys of both directions
   session    all bytes of two connections between the same two nodes, piece by piece, with the frames in each record:
-             resume, messages both ways, acknowledgements, a break in the middle of a message, resume, ping, goodbye
+             resume, messages both ways, acknowledgements, a break in the middle of a message, resume, ping, goodbye;
+             in version 1, and another one in version 2
 """
 
 from __future__ import annotations
@@ -28,7 +29,11 @@ from net.base.frames import (
     DATA_HEADER,
     FIRST,
     FIRST_HEADER,
+    NAMED,
+    NAMED_HEADER,
     NO_BLOB,
+    NUMBERED,
+    NUMBERED_HEADER,
     Ack,
     Control,
     Credit,
@@ -61,6 +66,7 @@ FILE = Path(__file__).parent / "wire.json"
 DIALER, ACCEPTOR = identity_of("bob.test"), identity_of("ann.test")
 """The acceptor has the lower name: it is the arbiter."""
 TICKET = bytes(range(16))
+PAIR = b"ping:echo:sys>echo:echo:sys"
 BREAK_AT = 1500
 """Bytes after which the first connection of the session breaks: in the middle of a message."""
 
@@ -89,6 +95,13 @@ def frames() -> list[Json]:
         ("begins, with nothing in it", FIRST_HEADER.pack(DATA, FIRST, 0, 4, 0, NO_BLOB), b""),
     ):
         found.append({"frame": "data", "what": name, "bytes": (head + body).hex()})
+    named = NAMED_HEADER.pack(DATA, FIRST | NAMED, 6, 5, 6, NO_BLOB, 0, len(PAIR)) + PAIR
+    numbered = NUMBERED_HEADER.pack(DATA, FIRST | NUMBERED, 10, 6, 6, 4, 0)
+    for name, data in (
+        ("version 2: begins, and its pair gets number 0", named + b"header"),
+        ("version 2: begins, of pair 0", numbered + b"headerblob"),
+    ):
+        found.append({"frame": "data", "what": name, "bytes": data.hex()})
     return found
 
 
@@ -220,13 +233,13 @@ def _sealed(sealer: Sealer, plaintext: bytes) -> bytes:
 class _Recorded(World):
     """Two nodes; keeps what each of them drew, and each piece of each connection with its direction."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: int) -> None:
         super().__init__()
         self.drawn: dict[str, list[bytes]] = {}
         self.said: list[list[tuple[str, bytes]]] = []
         for each in (DIALER, ACCEPTOR):
             directory = static_directory(DIALER, ACCEPTOR)
-            network = Network(each, directory, NetworkConfig(), self._entropy(each.name), 0.0)
+            network = Network(each, directory, NetworkConfig(frames_version=version), self._entropy(each.name), 0.0)
             self.nodes[each.name] = self.listening[host_of(each.name), 9000] = Node(each.name, network)
 
     def _entropy(self, name: str) -> Callable[[int], bytes]:
@@ -252,14 +265,16 @@ class _Recorded(World):
         super()._carry(node, connection, data)
 
 
-def session() -> Json:
+def session(version: int) -> Json:
     """Two connections, all bytes of them."""
-    world = _Recorded()
+    world = _Recorded(version)
     dialer, acceptor = world.nodes[DIALER.name], world.nodes[ACCEPTOR.name]
     world.on_wire = lambda wire: setattr(wire, "cut_after", BREAK_AT if len(world.wires) == 1 else None)
     world.send(dialer, ACCEPTOR.name, b"a question", b"and its blob")
     world.settle()
     world.send(acceptor, DIALER.name, b"an answer without a blob")
+    if version == 2:
+        world.send(acceptor, DIALER.name, b"another one")
     world.send(dialer, ACCEPTOR.name, b"a long one", bytes(range(256)) * 4)
     world.run(1.0)
     world.run(KEEPALIVE_SECONDS + 1.0)
@@ -298,7 +313,8 @@ def vectors() -> Json:
             handshake(Accept(TICKET)),
             handshake(None, Cipher.AES_GCM),
         ],
-        "session": session(),
+        "session": session(1),
+        "session of version 2": session(2),
     }
 
 

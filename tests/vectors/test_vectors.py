@@ -22,7 +22,7 @@ from tests.net.frames import (
     DOCUMENT,
 )
 from tests.net.independent import NO_BLOB, Cipher, Memory, Noise, Peer, frames_of, marks, public
-from tests.vectors.generate import FILE, vectors
+from tests.vectors.generate import FILE, PAIR, vectors
 
 STORED: dict[str, Any] = json.loads(FILE.read_text())
 
@@ -39,8 +39,10 @@ def test_the_file_is_what_the_code_makes() -> None:
 @pytest.mark.parametrize("vector", STORED["frames"], ids=lambda each: f"{each['frame']} {each['bytes'][:24]}")
 def test_a_frame_is_read_by_both(vector: dict[str, str]) -> None:
     data = bytes.fromhex(vector["bytes"])
-    (frame,) = frames.decode_frames_untrusted(memoryview(data))
+    (frame,) = frames.decode_frames_untrusted(memoryview(data), {0: PAIR})
     assert type(frame).__name__.lower() == vector["frame"]
+    if isinstance(frame, frames.Data):
+        assert frame.pair == (PAIR if "version 2" in vector.get("what", "") else None)
     ((head, body),) = frames_of(data)
     assert head + body == data
     if not isinstance(frame, frames.Data):
@@ -131,11 +133,13 @@ def opened(connection: dict[str, Any]) -> list[tuple[str, bytes, bytes]]:
     return [(who, *frame) for who, piece in order[3:] for frame in frames_of(ciphers[who].open(piece))]
 
 
-def test_all_bytes_of_the_session_can_be_read_and_make_its_messages() -> None:
+@pytest.mark.parametrize("name", ["session", "session of version 2"])
+def test_all_bytes_of_the_session_can_be_read_and_make_its_messages(name: str) -> None:
     begun: dict[tuple[str, int], tuple[int, int, bytes]] = {}
     kinds: list[list[int]] = []
     acks = 0
-    for connection in STORED["session"]["connections"]:
+    flags = set()
+    for connection in STORED[name]["connections"]:
         controls = []
         for who, head, body in opened(connection):
             if head[0] == 0:
@@ -145,7 +149,8 @@ def test_all_bytes_of_the_session_can_be_read_and_make_its_messages() -> None:
                 acks += 1
                 continue
             key = (who, struct.unpack_from(">Q", head, 4)[0])
-            if head[1] == 1:
+            flags.add(head[1])
+            if head[1]:
                 begun[key] = (*struct.unpack_from(">II", head, 12), b"")
             header, blob, there = begun[key]
             begun[key] = (header, blob, there + body)
@@ -157,12 +162,13 @@ def test_all_bytes_of_the_session_can_be_read_and_make_its_messages() -> None:
     names = ("ann.test", "bob.test")
     expected = {
         (names[each["to"] == names[0]], bytes.fromhex(each["header"]), unhex(each["blob"]))
-        for each in STORED["session"]["messages"]
+        for each in STORED[name]["messages"]
     }
     assert found == expected
     assert all(controls[:2] == [1, 1] for controls in kinds), "resume frames come first"
     assert {4, 5} <= {kind for controls in kinds for kind in controls}
     assert acks
+    assert flags - {0} == ({1} if name == "session" else {1, 3, 5})
     assert kinds[1][-1] == 6
 
 

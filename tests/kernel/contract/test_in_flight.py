@@ -58,9 +58,9 @@ def test_g24_a_sender_goes_on_in_order_as_its_messages_are_taken(rig: Rig) -> No
     rig.start("a")
     flood(rig, "a", 5)
     assert (left(rig), waits(rig, "a")) == ([b"0", b"1", b"2"], True)
-    rig.tell(PeerTook(parcels(rig)[0]))
+    rig.tell(PeerTook((parcels(rig)[0],)))
     assert (left(rig), waits(rig, "a")) == ([b"0", b"1", b"2", b"3"], True)
-    rig.tell(PeerTook(parcels(rig)[1]))
+    rig.tell(PeerTook((parcels(rig)[1],)))
     assert (left(rig), waits(rig, "a")) == ([b"0", b"1", b"2", b"3", b"4"], False)
 
 
@@ -69,7 +69,7 @@ def test_g24_bytes_count_too_and_one_message_may_exceed_them(rig: Rig, monkeypat
     rig.start("a")
     rig.poll("a", send(there("b"), b"large", blob=bytes(500)), send(there("b"), b"small"))
     assert left(rig) == [b"large"]
-    rig.tell(PeerTook(parcels(rig)[0]))
+    rig.tell(PeerTook((parcels(rig)[0],)))
     assert left(rig) == [b"large", b"small"]
 
 
@@ -87,7 +87,7 @@ def test_g24_an_await_that_waited_gets_its_response(rig: Rig) -> None:
     rig.start("a")
     flood(rig, "a", 3)
     rig.poll("a", SendAndAwait(there("b"), Request(False, 9, b"question"), None))
-    rig.tell(PeerTook(parcels(rig)[0]))
+    rig.tell(PeerTook((parcels(rig)[0],)))
     id = parcels(rig)[-1].envelope.id
     rig.tell(FromPeer(Envelope(id, there("b"), here("a"), None, Response(False, b"answer"), None, claimed=True), "r"))
     assert rig.bodies("a") == [b"answer"]
@@ -128,7 +128,7 @@ def test_g24_an_answer_beyond_what_a_node_takes_comes_back_and_suspends_nobody(r
     failure = rig.handed("a")[-1]
     assert isinstance(failure, Failure)
     assert (failure.error.kind, failure.error.reason) == (SendErrorKind.TIMEOUT, Reason.QUEUE_FULL)
-    rig.tell(PeerTook(parcels(rig)[0]))
+    rig.tell(PeerTook((parcels(rig)[0],)))
     rig.poll("a", respond(b"once more"))  # G15: the prompt is the one whose answer came back
     assert (parcels(rig)[-1].envelope.message.body, parcels(rig)[-1].prompt) == (b"once more", prompts[3])
 
@@ -148,7 +148,7 @@ def test_g24_nothing_is_kept_of_nodes_to_which_nothing_is_on_its_way(rig: Rig) -
     rig.start("a")
     for number in range(50):
         rig.poll("a", send(Address(f"n{number}.nec", pid("b"))))
-        rig.tell(PeerTook(parcels(rig)[-1]))
+        rig.tell(PeerTook((parcels(rig)[-1],)))
     rig.actions.clear()
     gc.collect()
     in_flight = rig.kernel.in_flight
@@ -165,9 +165,9 @@ def test_g24_others_are_held_back_only_by_their_own_package(rig: Rig) -> None:
     flood(rig, "a", 4)
     flood(rig, "c", 3)
     assert (len(left(rig)), waits(rig, "a"), waits(rig, "c")) == (5, True, True)
-    rig.tell(PeerTook(parcels(rig)[3]))
+    rig.tell(PeerTook((parcels(rig)[3],)))
     assert (len(left(rig)), waits(rig, "a"), waits(rig, "c")) == (6, True, False)
-    rig.tell(PeerTook(parcels(rig)[0]))
+    rig.tell(PeerTook((parcels(rig)[0],)))
     assert (len(left(rig)), waits(rig, "a")) == (7, False)
 
 
@@ -179,7 +179,7 @@ def test_g24_a_new_life_has_the_account_of_the_old_one(rig: Rig) -> None:
     rig.start("a")
     flood(rig, "a", 1)
     assert waits(rig, "a")
-    rig.tell(PeerTook(sent[0]))
+    rig.tell(PeerTook((sent[0],)))
     assert not waits(rig, "a")
 
 
@@ -190,7 +190,7 @@ def test_g24_a_process_that_is_killed_while_it_waits_is_not_waited_for(rig: Rig)
     flood(rig, "c", 3)
     assert waits(rig, "c")
     for parcel in parcels(rig)[:3]:
-        rig.tell(PeerTook(parcel))
+        rig.tell(PeerTook((parcel,)))
     assert (left(rig), rig.dead()) == ([b"0", b"1", b"2", b"0", b"1", b"2"], [Reason.PROCESS_ENDED])
 
 
@@ -208,7 +208,7 @@ def test_g24_system_processes_cannot_wait_and_are_told_at_once(rig: Rig) -> None
     assert left(rig) == [b"0", b"1", b"2"]
     (answered,) = (action for action in rig.actions if type(action).__name__ == "Answered")
     assert answered.answer.error.reason is Reason.INBOX_FULL  # type: ignore[union-attr]
-    rig.tell(PeerTook(parcels(rig)[0]))
+    rig.tell(PeerTook((parcels(rig)[0],)))
     rig.tell(Inject(TERMINAL, there("b"), Request(False, 9, b"again"), LazyLoadBlob(None, b""), 5))
     assert left(rig)[-1] == b"again"
 
@@ -228,5 +228,5 @@ def test_g24_a_process_that_waits_still_has_its_requests_taken_from_its_peers(ri
     flood(rig, "a", 4)
     rig.tell(FromPeer(Envelope(5, there("b"), here("a"), None, Request(False, None, b"in"), None, claimed=True), "r"))
     assert rig.all(Taken) == [Taken("r")]
-    rig.tell(PeerTook(parcels(rig)[0]))
+    rig.tell(PeerTook((parcels(rig)[0],)))
     assert [answer.message.body for answer in rig.handed("a") if isinstance(answer, Arrival)] == [b"in"]

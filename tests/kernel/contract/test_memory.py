@@ -137,7 +137,7 @@ def test_g24_a_large_message_waits_for_those_on_their_way_to_that_node_when_ther
     assert rig.kernel.processes[pid("a")].waiting is Waiting.ROOM
     others.remove(40 * MIB)
     assert isinstance(leaving, Parcel)
-    rig.tell(PeerTook(leaving))
+    rig.tell(PeerTook((leaving,)))
     assert rig.kernel.processes[pid("a")].waiting is Waiting.RECEIVE
     assert len(rig.all(Parcel)) == 2
 
@@ -174,7 +174,7 @@ def test_what_is_on_its_way_to_a_node_is_paid_for_by_that_node() -> None:
     assert rig.budget.of("peer", there("b").node) == 1000 + limits.MESSAGE_MEMORY_BYTES
     (leaving,) = rig.all(Parcel)
     assert isinstance(leaving, Parcel)
-    rig.tell(PeerTook(leaving))
+    rig.tell(PeerTook((leaving,)))
     assert rig.budget.used == 0
 
 

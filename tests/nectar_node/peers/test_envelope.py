@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import tracemalloc
 
 import cbor2
@@ -12,8 +13,16 @@ from hypothesis import strategies as st
 
 from kernel.contract import limits
 from kernel.contract.address import Address, ProcessId
+from kernel.contract.capability import Capability
 from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request, Response
-from nectar_node.peers.envelope import BadHeader, decode_header_untrusted, encode_header
+from nectar_node.peers.envelope import (
+    BadHeader,
+    decode_header_untrusted,
+    decode_short_untrusted,
+    encode_header,
+    encode_short,
+    stream_and_inbox,
+)
 from nectar_node.peers.vouching import MAX_CLAIM_BYTES, MAX_CLAIMS, Claim
 
 U64 = st.integers(0, 2**64 - 1)
@@ -37,6 +46,86 @@ BLOB = st.none() | st.builds(LazyLoadBlob, st.none() | TEXT, st.binary(max_size=
 def test_g2_an_envelope_crosses_without_loss(envelope: Envelope) -> None:
     blob = envelope.blob.bytes if envelope.blob is not None else None
     assert decode_header_untrusted("recv.nec", "send.nec", encode_header(envelope), blob) == (envelope, ())
+
+
+SHORT_REPLY_TO = st.none() | st.builds(ReplyTo, st.just(SOURCE), U64)
+SHORT_REQUEST = st.builds(lambda *fields: Request(*fields), st.booleans(), st.none() | st.integers(0, 2**32 - 1), BODY)
+SHORT_RESPONSE = st.builds(lambda *fields: Response(*fields), st.booleans(), BODY)
+SHORT_BLOB = st.none() | st.builds(LazyLoadBlob, st.none(), st.binary(max_size=50))
+PAIR = stream_and_inbox(SOURCE.process, TARGET.process, False)[0]
+
+
+@given(
+    st.builds(Envelope, U64, st.just(SOURCE), st.just(TARGET), SHORT_REPLY_TO, SHORT_REQUEST, SHORT_BLOB, st.just(True))
+    | st.builds(Envelope, U64, st.just(SOURCE), st.just(TARGET), st.none(), SHORT_RESPONSE, SHORT_BLOB, st.just(True))
+)
+def test_g2_an_envelope_crosses_without_loss_under_a_short_header(envelope: Envelope) -> None:
+    blob = envelope.blob.bytes if envelope.blob is not None else None
+    header = encode_short(envelope, PAIR)
+    assert header is not None
+    assert len(header) == 21 + len(envelope.message.body)
+    assert decode_short_untrusted("recv.nec", "send.nec", PAIR, header, blob) == envelope
+
+
+@given(
+    st.builds(Envelope, U64, st.just(SOURCE), st.just(TARGET), REPLY_TO, REQUEST, BLOB, st.just(True))
+    | st.builds(Envelope, U64, st.just(SOURCE), st.just(TARGET), st.none(), RESPONSE, BLOB, st.just(True))
+)
+def test_g2_a_short_header_says_all_or_there_is_none(envelope: Envelope) -> None:
+    blob = envelope.blob.bytes if envelope.blob is not None else None
+    header = encode_short(envelope, PAIR)
+    assert header is None or decode_short_untrusted("recv.nec", "send.nec", PAIR, header, blob) == envelope
+
+
+CAPABLE = Request(False, None, b"", None, (Capability(SOURCE, "1"),))
+
+
+@pytest.mark.parametrize(
+    ("envelope", "pair"),
+    [
+        pytest.param(Envelope(1, SOURCE, TARGET, None, CAPABLE), PAIR, id="capabilities"),
+        pytest.param(
+            Envelope(1, SOURCE, TARGET, None, Response(False, b"", None, CAPABLE.capabilities)), PAIR, id="of an answer"
+        ),
+        pytest.param(Envelope(1, SOURCE, TARGET, None, Request(False, None, b"", "1")), PAIR, id="metadata"),
+        pytest.param(Envelope(1, SOURCE, TARGET, None, Request(False, 1 << 32, b"")), PAIR, id="136 years"),
+        pytest.param(Envelope(1, SOURCE, TARGET, ReplyTo(TARGET, 1), Request(False, 1, b"")), PAIR, id="another waits"),
+        pytest.param(Envelope(1, SOURCE, TARGET, None, Request(False, 1, b""), LazyLoadBlob("", b"")), PAIR, id="mime"),
+        pytest.param(Envelope(1, SOURCE, TARGET, None, Request(False, 1, b"")), PAIR * 10, id="long names"),
+    ],
+)
+def test_what_a_short_header_has_no_place_for_gets_a_whole_one(envelope: Envelope, pair: bytes) -> None:
+    assert encode_short(envelope, pair) is None
+
+
+@given(st.binary(max_size=40), st.one_of(st.binary(max_size=30), st.just(PAIR)))
+def test_whatever_a_short_header_is_it_raises_one_error_or_is_that_of_a_message(header: bytes, pair: bytes) -> None:
+    try:
+        envelope = decode_short_untrusted("recv.nec", "send.nec", pair, header, None)
+    except BadHeader:
+        return
+    assert encode_short(envelope, pair) == header
+    assert (envelope.source.node, envelope.target.node, envelope.claimed) == ("send.nec", "recv.nec", True)
+
+
+@pytest.mark.parametrize("flags", [0, 1, 4, 8, 9, 16, 31, 255])
+def test_a_short_header_with_what_its_flags_do_not_announce_is_refused(flags: int) -> None:
+    with pytest.raises(BadHeader):
+        decode_short_untrusted("recv.nec", "send.nec", PAIR, struct.pack(">BQQI", flags, 1, 2, 3), None)
+
+
+@pytest.mark.parametrize(
+    "pair", [b"", b"a:b:c", b">", b"a:b:c>", b"a:b:c>d:e:f>g:h:i", b"a:b:c>\xff:e:f", b"\xff" * 255]
+)
+def test_a_pair_that_names_no_two_processes_is_refused(pair: bytes) -> None:
+    with pytest.raises(BadHeader):
+        decode_short_untrusted("recv.nec", "send.nec", pair, struct.pack(">BQQI", 0, 1, 0, 0), None)
+
+
+def test_a_body_that_is_too_large_is_refused_under_a_short_header_too() -> None:
+    header = struct.pack(">BQQI", 0, 1, 0, 0) + bytes(limits.MAX_BODY_BYTES + 1)
+    with pytest.raises(BadHeader, match="too large"):
+        decode_short_untrusted("recv.nec", "send.nec", PAIR, header, None)
 
 
 @pytest.mark.parametrize("size", [0, 23, 24, 255, 256, 65535, 65536])

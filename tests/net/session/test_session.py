@@ -5,6 +5,7 @@ import pytest
 from net.base.errors import BadFrame
 from net.base.frames import INCARNATION_BYTES, Known, Resume
 from net.base.memory import UNMETERED
+from net.session.outbox import PairNumbers
 from net.session.session import Session
 from tests.net.world import entropy_of
 
@@ -27,10 +28,10 @@ def test_what_was_sent_fails_when_the_other_side_is_another_incarnation() -> Non
     item = session()
     item.resumed(resume(A))
     item.outbox.queue(b"s", b"sent", None, "sent")
-    item.outbox.write(memoryview(bytearray(1000)), 0, 1000)
+    item.outbox.write(memoryview(bytearray(1000)), 0, 1000, PairNumbers())
     item.outbox.queue(b"s", b"unsent", None, "unsent")
     assert item.resumed(resume(A)) == ([], [])
-    item.outbox.write(memoryview(bytearray(26)), 0, 26)
+    item.outbox.write(memoryview(bytearray(26)), 0, 26, PairNumbers())
     assert item.resumed(resume(B)) == ([], ["sent"])
     assert item.outbox.messages == 1
 
@@ -69,11 +70,11 @@ def test_knowledge_of_an_epoch_that_was_given_up_counts_for_nothing() -> None:
     item.resumed(resume(A))
     incarnation = item._resume().incarnation
     item.outbox.queue(b"s", b"old", None, "old")
-    item.outbox.write(memoryview(bytearray(1000)), 0, 1000)
+    item.outbox.write(memoryview(bytearray(1000)), 0, 1000, PairNumbers())
     assert item.give_up() == ["old"]
     item.outbox.queue(b"s", b"new", None, "new")
     assert item.resumed(resume(A, known=Known(incarnation, 0, 2, (), (1,)))) == ([], [])
-    assert item.outbox.write(memoryview(bytearray(1000)), 0, 1000) > 0
+    assert item.outbox.write(memoryview(bytearray(1000)), 0, 1000, PairNumbers()) > 0
 
 
 def test_a_guest_has_no_credit_until_it_is_promoted() -> None:
@@ -81,10 +82,10 @@ def test_a_guest_has_no_credit_until_it_is_promoted() -> None:
     item.resumed(resume(A))
     assert item._resume().credit_messages == 0
     item.outbox.queue(b"s", b"header", None, 1)
-    assert item.outbox.write(memoryview(bytearray(1000)), 0, 1000) == 0
+    assert item.outbox.write(memoryview(bytearray(1000)), 0, 1000, PairNumbers()) == 0
     credit = item.promote()
     assert (credit.credit_bytes, credit.credit_messages) == (1000, 10)
-    assert item.outbox.write(memoryview(bytearray(1000)), 0, 1000) > 0
+    assert item.outbox.write(memoryview(bytearray(1000)), 0, 1000, PairNumbers()) > 0
 
 
 def test_a_session_is_idle_when_nothing_is_owed() -> None:
