@@ -1,7 +1,6 @@
 """The identity of a node: its name and its Ed25519 key. Knows no file (see `keyfile`) and no record (see
 `directory`)."""
 
-from functools import lru_cache
 from hashlib import blake2b, sha256
 
 from nacl.exceptions import BadSignatureError
@@ -15,9 +14,6 @@ SIGNATURE_BYTES = 64
 """Bytes of an Ed25519 signature."""
 _FINGERPRINT_BYTES = 10
 """80 bits: short enough to be compared by eye, too long to be hit by trying keys."""
-_REMEMBERED_BYTES, _REMEMBERED = 1 << 10, 1 << 6
-"""Bytes of the largest signed message whose check is remembered, and how many checks are: 128 KiB at most. A name
-record is learned again from each peer that knows it, and checked each time."""
 
 
 class Identity:
@@ -62,14 +58,8 @@ def verify_untrusted(public_key: bytes, domain: bytes, message: bytes, signature
     """Return whether `signature` is `public_key`'s over `message` for the purpose `domain`. Raises nothing."""
     if len(public_key) != KEY_BYTES or len(signature) != SIGNATURE_BYTES:
         return False
-    check = _verifies if len(message) <= _REMEMBERED_BYTES else _verifies.__wrapped__
-    return check(public_key, domain + b"\0" + message, signature)
-
-
-@lru_cache(_REMEMBERED)
-def _verifies(public_key: bytes, signed: bytes, signature: bytes) -> bool:
     try:
-        VerifyKey(public_key).verify(signed, signature)
+        VerifyKey(public_key).verify(domain + b"\0" + message, signature)
     except BadSignatureError:
         return False
     return True

@@ -165,6 +165,14 @@ class Resolver:
         bare = replace(self._signed[0], epoch=0, copy=0, ciphers=())
         return sign_record(bare, self._identity, self._previous).encode()
 
+    def revokes_more_than(self, shown: bytes | None) -> bool:
+        """Return whether the registrar has granted that this node has revoked something, which a peer does not believe
+        by the record that it was shown."""
+        if shown == self.own_record or not self._shown_epoch:
+            return False
+        signed = None if shown is None else read_record_untrusted(shown)
+        return signed is None or signed.grant is None or signed.record.epoch < self._shown_epoch
+
     # --- what is asked for ---
 
     def look_up(self, name: str, now: float) -> None:
@@ -462,14 +470,12 @@ class Resolver:
 
     def _is_wanted(self, held: NameRecord, now: float) -> bool:
         """Return whether this record of ours is the right one, and need not be renewed yet."""
-        return self._own.is_wanted(held) and self._says_where(held, now)
+        return self._own.is_wanted(held) and held.ciphers == self._ciphers and self._says_where(held, now)
 
     def _says_where(self, held: NameRecord, now: float) -> bool:
         if not _is_fresh(held, self._wall_clock.unix(now)):
             return False
-        if held.public_key != self._identity.public_key or held.ciphers != self._ciphers:
-            return False
-        return (held.endpoints, held.routers) == self.wanted
+        return held.public_key == self._identity.public_key and (held.endpoints, held.routers) == self.wanted
 
     def _sign(self, held: NameRecord | None, now: float) -> bytes:
         """Return a signed record that may replace `held` and all that the registrar has shown."""

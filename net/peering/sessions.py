@@ -170,6 +170,10 @@ class Sessions:
         self._ping(session, connection, now)
         if not session.guest:
             self._is_up(session, now)
+        if self.resolver.revokes_more_than(
+            connection.handshake.record
+        ):  # it was shown before the registrar granted more
+            self._greet_anew(session, now)
 
     def _is_up(self, session: Session, now: float) -> None:
         self.timers.set(session.name, None)
@@ -203,14 +207,13 @@ class Sessions:
         if self._config.keeps_sequence and not self._down:
             self.doubts.begin(session.name, now)
 
-    def _greet_anew(self, now: float) -> None:
-        """Connect anew with all peers, which then see in the greeting what this node has revoked."""
-        for session in self.table.all():
-            connection = session.connection
-            if session.live and connection is not None and not self._is_registrar(session):
-                self._switchboard.close(connection, GoodbyeCode.REPLACED)
-                self.gone(connection, FailureReason.UNREACHABLE, now)
-                self.advance(session, now)
+    def _greet_anew(self, session: Session, now: float) -> None:
+        """Connect anew with a peer, which then sees in the greeting what this node has revoked."""
+        connection = session.connection
+        if session.live and connection is not None and not self._is_registrar(session):
+            self._switchboard.close(connection, GoodbyeCode.REPLACED)
+            self.gone(connection, FailureReason.UNREACHABLE, now)
+            self.advance(session, now)
 
     def _doubt(self, name: str, now: float) -> None:
         """Find out whether a copy of this node has a connection with that peer; the peer may know its record, or the
@@ -605,7 +608,8 @@ class Sessions:
         """Carry the resolver's frames and answers to where they belong."""
         if self.resolver.greets_anew:
             self.resolver.greets_anew = False
-            self._greet_anew(now)
+            for session in self.table.all():
+                self._greet_anew(session, now)
         if self.resolver.check_due:
             registrar = self.table.get(self._genesis.name) if self._genesis is not None else None
             self.resolver.check_due = False

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cbor2
 
@@ -63,6 +63,7 @@ from nectar_node.system.kept_objects import DamagedKept
 from nectar_node.system.kept_requests import ProvePhrase, parse_untrusted
 from nectar_node.system.net import MAX_HELLO_CHARACTERS, presentable_untrusted
 from net.base.cbor import loads_untrusted
+from net.base.ciphers import LISTED
 from net.base.errors import (
     BadCbor,
     BadFrame,
@@ -107,6 +108,7 @@ from net.names.directory import (
     decode_static_directory_untrusted,
     encode_static_directory,
     grant_record,
+    sign_record,
 )
 from net.names.identity import Identity, verify_untrusted
 from net.names.invitation import (
@@ -543,6 +545,7 @@ _DATA = (
 )
 _RECORD = record_of(ANN)
 _FIRST = record_of(ANN, seconds=FIRST_RECORD_SECONDS)
+_LISTING = sign_record(replace(_RECORD.record, ciphers=tuple(LISTED.values())), ANN)
 """What a registrar grants to a name that is new."""
 _GRANTS = tuple(
     cbor2.dumps(value)
@@ -594,9 +597,9 @@ TARGETS: dict[str, Target] = {
             for circuit in (None, Connect("bob.test"), Accept(_ID))
         ),
     ),
-    "name record": Target(name_record, (_RECORD.encode(), grant_record(_FIRST, REGISTRAR).encode())),
+    "name record": Target(name_record, (_RECORD.encode(), grant_record(_FIRST, REGISTRAR).encode(), _LISTING.encode())),
     "invitation": Target(invitation, (_TOKEN, cbor2.loads(_TOKEN)[0], invitation_text(_TOKEN).encode())),
-    "record body": Target(record_body, (_RECORD.body, _FIRST.body)),
+    "record body": Target(record_body, (_RECORD.body, _FIRST.body, _LISTING.body)),
     "static file": Target(
         static_file,
         (encode_static_directory([_RECORD], REGISTRAR), grant_record(record_of(BOB), REGISTRAR).encode()),
