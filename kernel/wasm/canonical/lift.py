@@ -14,6 +14,7 @@ Addresses come again and again; they are cached by their raw bytes and not decod
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from ctypes import Array, c_char
 from functools import lru_cache
 from struct import Struct
 from typing import Any, TypeAlias, cast
@@ -37,9 +38,9 @@ from kernel.wasm.canonical.wit import (
     Variant,
 )
 
-Lift: TypeAlias = Callable[[memoryview, bytes | memoryview], tuple[Any, int, int]]
-"""(guest memory, the call's raw arguments) to what `Function.make` built, how many bytes of strings it holds, and the
-return pointer (0 if there is none). Raises only GuestTrap."""
+Lift: TypeAlias = Callable[[bytes | Array[c_char], bytes | Array[c_char], int], tuple[Any, int, int]]
+"""(guest memory, what the call's raw arguments lie in, and where) to what `Function.make` built, how many bytes of
+strings it holds, and the return pointer (0 if there is none). Raises only GuestTrap."""
 
 INTERNED = 4096
 """Lifted records that are cached for each interned type; the least recently used go first."""
@@ -129,14 +130,16 @@ class _Compiler:
         arguments = source.constant("arguments", Struct(struct_format(slots)).unpack_from)
         numbers = [leaf for kind in kinds for leaf in leaves(kind)]
         names = [source.name("n") for _ in numbers]
-        with source.function("def lift(view, raw):"):
+        with source.function("def lift(view, raw, at):"):
             source.line("total = 0; size = len(view)")
             if core.spilled:
-                source.line(f"base, {'ret, ' if core.returns_through_pointer else ''}= {arguments}(raw)")
+                source.line(f"base, {'ret, ' if core.returns_through_pointer else ''}= {arguments}(raw, at)")
                 self._unpack_spilled(kinds, names)
             else:
                 names_and_ret = [*names, *(["ret"] if core.returns_through_pointer else [])]
-                source.line("".join(f"{name}, " for name in names_and_ret) + f"= {arguments}(raw)" if slots else "pass")
+                source.line(
+                    "".join(f"{name}, " for name in names_and_ret) + f"= {arguments}(raw, at)" if slots else "pass"
+                )
             feed = iter(names)
             values = [self._value(kind, feed, name) for name, kind in function.params]
             built = self._build(function.make, values)
@@ -174,7 +177,7 @@ class _Compiler:
             case Bytes():
                 pointer, length = next(feed), next(feed)
                 self._check_span(pointer, length, kind.limit, what)
-                return f"view[{pointer}:{pointer} + {length}].tobytes()"
+                return f"view[{pointer}:{pointer} + {length}]"
             case List():
                 return self._list(kind, next(feed), next(feed), what)
             case Record() if kind.interned:
@@ -238,7 +241,7 @@ class _Compiler:
         for _ in range(len(leaves(kind)) // 2):
             pointer, length = next(feed), next(feed)
             self._check_span(pointer, length, limits.MAX_NAME_BYTES, what)
-            texts.append(f"view[{pointer}:{pointer} + {length}].tobytes()")
+            texts.append(f"view[{pointer}:{pointer} + {length}]")
         self._decode(f"{value} = {intern}({', '.join(texts)})", what)
         return value
 

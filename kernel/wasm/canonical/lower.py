@@ -62,23 +62,21 @@ _GENERATED_NAME = re.compile(r"\b[a-z]+[0-9]+\b")
 """The names that `Source.name` makes."""
 
 
-class Plain:
+class Plain(NamedTuple):
     """An answer on its way into guest memory, of a shape for which placing is generated too (see the module
     docstring)."""
 
-    __slots__ = ("_parts", "_place", "_target", "codes")
-
-    def __init__(self, place: Callable[..., None], codes: Sequence[int], target: int, parts: tuple[Any, ...]) -> None:
-        self.codes = codes
-        """The codes of its pieces, at most BATCH."""
-        self._place = place
-        self._target = target
-        self._parts = parts
+    codes: Sequence[int]
+    """The codes of its pieces, at most BATCH."""
+    place: Callable[..., None]
+    """(guest memory, `target`, addresses, `parts`): copies all; ValueError or struct.error if there is no room."""
+    target: int
+    parts: tuple[Any, ...]
 
     def place_untrusted(self, memory: memoryview, addresses: tuple[int, ...]) -> bool:
         """Copy all pieces to their addresses, as `Lowered.place_untrusted` does; there is one batch."""
         try:
-            self._place(memory, self._target, addresses, self._parts)
+            self.place(memory, self.target, addresses, self.parts)
         except (ValueError, error) as cause:
             # A slice that the memory's end cuts is shorter than its piece.
             raise GuestTrap("the place for a result, or one from cabi_realloc, lies outside the memory") from cause
@@ -202,7 +200,9 @@ class _Compiler:
     """Writes the lowering of one type, and of every type that it has lists of."""
 
     def __init__(self, title: str) -> None:
-        self._source = Source(f"lower {title}", {"as_bytes": _as_bytes, "Lowered": Lowered, "Plain": Plain})
+        self._source = Source(
+            f"lower {title}", {"as_bytes": _as_bytes, "Lowered": Lowered, "Plain": Plain, "new": tuple.__new__}
+        )
         self._elements: dict[Type, str] = {}
         self._in_list = False
         self._mask = 0
@@ -389,7 +389,7 @@ class _Compiler:
         codes = "".join(f"{piece.empty or piece.code}, " for piece in sure)
         absent = " and ".join(piece.absent for piece in shape.pieces if piece.absent)
         with source.block(f"if {absent or True}:"):
-            source.line(f"return Plain({place}, ({codes}), target, ({''.join(f'{name}, ' for name in names)}))")
+            source.line(f"return new(Plain, (({codes}), {place}, target, ({''.join(f'{name}, ' for name in names)})))")
 
 
 def _unaligned() -> GuestTrap:
