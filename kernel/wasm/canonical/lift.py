@@ -22,6 +22,7 @@ from typing import Any, TypeAlias, cast
 from kernel.contract import limits
 from kernel.contract.errors import GuestLimit, GuestTrap
 from kernel.wasm.canonical.abi import Leaf, layout, leaves, record_layout, signature, struct_format
+from kernel.wasm.canonical.remembered import Remembered
 from kernel.wasm.canonical.source import Source
 from kernel.wasm.canonical.wit import (
     Bytes,
@@ -41,9 +42,6 @@ from kernel.wasm.canonical.wit import (
 Lift: TypeAlias = Callable[[bytes | Array[c_char], bytes | Array[c_char], int], tuple[Any, int, int]]
 """(guest memory, what the call's raw arguments lie in, and where) to what `Function.make` built, how many bytes of
 strings it holds, and the return pointer (0 if there is none). Raises only GuestTrap."""
-
-INTERNED = 4096
-"""Lifted records that are cached for each interned type; the least recently used go first."""
 
 _BYTES_OF_ELEMENT = 64
 """What one list element costs besides its strings, in the bound on a list."""
@@ -87,8 +85,8 @@ def _cut_text(data: memoryview) -> str:
         return str(data[: error.start], "utf-8")
 
 
-def _interning(kind: Record) -> Callable[..., object]:
-    """Return a cached function from the raw bytes of a record's texts to the record; it raises UnicodeDecodeError."""
+def _interning(kind: Record) -> Remembered[tuple[bytes, ...], object]:
+    """Return the records by the raw bytes of their texts; looking one up raises UnicodeDecodeError."""
 
     def build(record: Record, texts: Iterator[bytes]) -> object:
         values = [
@@ -97,11 +95,7 @@ def _interning(kind: Record) -> Callable[..., object]:
         ]
         return record.make(*values)
 
-    @lru_cache(INTERNED)
-    def intern(*texts: bytes) -> object:
-        return build(kind, iter(texts))
-
-    return intern
+    return Remembered(lambda texts: build(kind, iter(texts)), lambda texts, _: sum(map(len, texts)))
 
 
 class _Compiler:
@@ -242,7 +236,7 @@ class _Compiler:
             pointer, length = next(feed), next(feed)
             self._check_span(pointer, length, limits.MAX_NAME_BYTES, what)
             texts.append(f"view[{pointer}:{pointer} + {length}]")
-        self._decode(f"{value} = {intern}({', '.join(texts)})", what)
+        self._decode(f"{value} = {intern}[{', '.join(texts)},]", what)
         return value
 
     def _variant(
@@ -294,6 +288,6 @@ class _Compiler:
 
 
 @lru_cache(None)
-def _intern(kind: Record) -> Callable[..., object]:
+def _intern(kind: Record) -> Remembered[tuple[bytes, ...], object]:
     """Return one cache for each type, whatever number of functions takes it."""
     return _interning(kind)
