@@ -1,8 +1,8 @@
 """`local`: request and response between two Wasm processes of one node.
 
 Where the time of a round trip goes now is in docs/performance.md. Where it went when each part was looked at first, in
-microseconds of CPU time, taken with the least of many repetitions, each part alone, and the whole without a node around it; two trio tasks took
-14.5 then.
+microseconds of CPU time, taken with the least of many repetitions, each part alone, and the whole without a node around
+it; two trio tasks took 14.5 then.
 
 | part | then | before |
 |---|---|---|
