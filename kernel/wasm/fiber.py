@@ -283,10 +283,7 @@ class Fiber:
             self.lowered = lowered = self._lower(answer, self._target)
             codes = lowered.codes
             _PACK_CODES[len(codes)](ADDRESS_SPACE, self._results, len(codes), *codes)
-        # As `_go_on_running`.
-        self._pending = None
-        self._ready[0] = 1
-        self._slices = 0
+        self._go_on_running()
 
     def hear(self, number: int, outcome: Arrival | Failure) -> None:
         """Note the outcome of a `SendAndHear` (see `kernel.contract.guest.Guest.hear`)."""
