@@ -1,10 +1,10 @@
 """`local`: request and response between two Wasm processes of one node.
 
-Where the time of a round trip goes, in microseconds of CPU time, and where it went before each part was looked at.
-Taken with the least of many repetitions, each part alone, and the whole without a node around it; two trio tasks took
-14.5 then.
+Where the time of a round trip goes now is in docs/performance.md. Where it went when each part was looked at first, in
+microseconds of CPU time, taken with the least of many repetitions, each part alone, and the whole without a node around
+it; two trio tasks took 14.5 then.
 
-| part | now | before |
+| part | then | before |
 |---|---|---|
 | the kernel: two polls with one effect each, a request and a response on their way | 5.1 | 9.5 |
 | `lower`: two messages into pieces, their sizes handed to the adapter, the pieces copied | 3.8 | 7.5 |
@@ -21,7 +21,7 @@ ended by a tick that happens to fall into a short poll, which sent one guest in 
 
 Measured and left alone: garbage collection (nothing, even when it is off); ids from a counter (nothing); polling
 without giving up the GIL (0.4, but the ticker could not tick); comparing the texts of an address in one piece (they lie
-apart in most guests' memory, and trying costs more than it gains). What would gain a few more: a log of what a guest
+apart in most guests' memory, and trying costs more than it gains). What would gain one more: a log of what a guest
 sends in a memory of the adapter's own, read once for each poll; but that is a second memory for every guest, two more
 of the mappings and several more of the KiB that each of ten thousand can have.
 

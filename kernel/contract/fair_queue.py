@@ -16,14 +16,15 @@ T = TypeVar("T")
 class FairQueue(Generic[T]):
     """A queue of items in lanes that take turns."""
 
-    __slots__ = ("_lanes", "_size", "_turns")
+    __slots__ = ("_lanes", "_turns", "size")
 
     def __init__(self) -> None:
         self._lanes: dict[str | None, deque[T]] = {}
         """The lanes that are not empty, and the one that became so last: most queues never have another."""
         self._turns: deque[str | None] = deque()
         """The lanes, the next one first."""
-        self._size = 0
+        self.size = 0
+        """How many items there are: `len`, for what asks at every message."""
 
     def put(self, lane: str | None, item: T) -> None:
         """Add an item at the end of a lane."""
@@ -34,7 +35,7 @@ class FairQueue(Generic[T]):
         elif not queue and len(self._turns) > 1:
             self._turns.rotate(-1)  # this lane is the first, and comes after those that were here before it
         queue.append(item)
-        self._size += 1
+        self.size += 1
 
     def take(self) -> T:
         """Remove the first item of the lane whose turn it is, and return it. Raises IndexError if there is none."""
@@ -44,7 +45,7 @@ class FairQueue(Generic[T]):
             del self._lanes[turns.popleft()]
             queue = self._lanes[turns[0]]
         item = queue.popleft()
-        self._size -= 1
+        self.size -= 1
         if len(turns) > 1:
             if queue:
                 turns.rotate(-1)
@@ -58,7 +59,7 @@ class FairQueue(Generic[T]):
         if queue is None or item not in queue:
             return
         queue.remove(item)
-        self._size -= 1
+        self.size -= 1
         if not queue:
             del self._lanes[lane]
             self._turns.remove(lane)
@@ -75,11 +76,11 @@ class FairQueue(Generic[T]):
 
     def drain(self) -> Iterator[T]:
         """Take and yield all items, until there is none."""
-        while self._size:
+        while self.size:
             yield self.take()
 
     def __len__(self) -> int:
-        return self._size
+        return self.size
 
     def __iter__(self) -> Iterator[T]:
         """Yield all items, lane by lane."""

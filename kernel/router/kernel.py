@@ -260,17 +260,17 @@ class Kernel:
                 return
             if ended != state.ended and self.processes.get(process.address.process) is not process:
                 return  # that effect was its end
-        self._settle(process, poll, end)
+        if poll is _POLLED_RECEIVE and not (process.mailbox.requests or process.mailbox.outcomes):
+            process.waiting = _RECEIVE
+            process.handled = None  # which may be large
+        else:
+            self._settle(process, poll, end)
 
     def _settle(self, process: Process, poll: Poll, end: End | None) -> None:
         """Act on what a process waits for, after all effects of its poll are applied."""
         if poll is _POLLED_RECEIVE:
             process.waiting = _RECEIVE
-            mailbox = process.mailbox
-            if mailbox.requests or mailbox.outcomes:
-                self._hand_over(process)
-            else:
-                process.handled = None  # which may be large
+            self._hand_over(process)
         elif poll is Poll.CALL:
             pass  # its effect has been applied: it has its answer already, or will get it
         elif poll is Poll.PREEMPTED:

@@ -14,6 +14,9 @@ from kernel.router.handover import Handover
 from kernel.router.outcomes import Outcomes
 from kernel.router.state import KernelState
 
+_RECEIVE = Waiting.RECEIVE
+"""Whoever waits for a message is given it at once. A name of its own, as in `kernel`."""
+
 
 class Routing:
     """The way of a message to its target, if there is one and the sender may use it."""
@@ -49,7 +52,9 @@ class Routing:
     ) -> bool:
         if not (receiver.launch.public or self._may_message(process, receiver)):
             self._outcomes.undeliverable(envelope, Reason.NO_CAPABILITY)
-        elif self._has_room(receiver, envelope) and (admitted or not receiver.waiters):
+        elif (receiver.waiting is _RECEIVE or self._has_room(receiver, envelope)) and (
+            admitted or not receiver.waiters.size
+        ):
             self._entrust(envelope, receiver, process)
             self._handover.put_request(receiver, envelope)
         elif receiver is process or not receiver.mailbox or self._processes.get(process.address.process) is not process:
@@ -65,8 +70,6 @@ class Routing:
     @staticmethod
     def _has_room(receiver: Process, envelope: Envelope) -> bool:
         mailbox = receiver.mailbox
-        if receiver.waiting is Waiting.RECEIVE:
-            return True  # it is given the message at once
         return mailbox.has_room() and mailbox.has_memory(size_of(envelope.message, envelope.blob))
 
     def _may_message(self, sender: Process, target: Process) -> bool:

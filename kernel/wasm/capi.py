@@ -10,9 +10,9 @@ The package's bindings are a private module of it, hence the exact version in th
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Callable
 from ctypes import POINTER, c_bool, c_char_p, c_int, c_int64, c_size_t, c_ssize_t, c_uint64, c_void_p
-from functools import lru_cache
 from typing import Any
 
 import wasmtime
@@ -108,25 +108,19 @@ memory_view: Callable[[int, int, int], memoryview] = ctypes.PYFUNCTYPE(ctypes.py
 WRITABLE = 0x200
 
 
-WINDOW_BYTES = 1024
-"""Bytes of a window: more than any callback's arguments, results or continuation."""
-
-WINDOWS = 1 << 16
-"""Windows kept at once, a third of a kilobyte each: a guest that passes messages needs six. With 4096 of them, a
-message that goes through a thousand guests or more takes 5 microseconds longer for each."""
-
-
-@lru_cache(WINDOWS)
-def window(address: int) -> memoryview:
-    """Return WINDOW_BYTES at an address that C passed to a callback, to be used before it returns and only as far as it
-    is valid. Arguments come at the same few addresses, so this costs a fifth of a copy by ctypes.
-    """
-    return memory_view(address, WINDOW_BYTES, WRITABLE)
-
+ADDRESS_SPACE = (ctypes.c_char * sys.maxsize).from_address(0)
+"""All addresses of this program, for `struct`: at an address that C passed to a callback, to be read and written before
+it returns and only as far as it is valid. A view for each address costs three times as much, and remembering views
+takes a third of a kilobyte for each of six addresses of a guest."""
 
 _strlen = ctypes.cast(ctypes.CDLL(None).strlen, c_void_p).value
 """The continuation of every asynchronous host function: it waits while the text at `env` is empty. It is a C function
 and not ours, so that being polled costs nanoseconds."""
+
+
+def array_of(memory: memoryview) -> ctypes.Array[ctypes.c_char]:
+    """Return what is written there as an array, valid as long as the view is: its slices are bytes."""
+    return (ctypes.c_char * len(memory)).from_buffer(memory)
 
 
 class Cells(ctypes.Structure):

@@ -17,6 +17,7 @@ from kernel.wasm.adapter import FIRST_REALLOC_SLOT, HOST, Adapted, host_numbers
 from kernel.wasm.binary.component_plan import DROP, ComponentPlan, LoweredFunction
 from kernel.wasm.canonical.abi import has_pieces, signature
 from kernel.wasm.canonical.wit import INTERFACES, Function, Handle, Interface, Kind, Scalar, Variant
+from kernel.wasm.capi import ADDRESS_SPACE
 from kernel.wasm.code import Running
 from kernel.wasm.fiber import Fiber, hand_over_codes
 from kernel.wasm.host import (
@@ -128,7 +129,7 @@ def _callback(
     return found.function, asynchronous(name, selecting(_wasi(found), memory), running)
 
 
-def _unchecked(name: str, act: Callable[[Fiber, memoryview], None], running: Running) -> Any:
+def _unchecked(name: str, act: Callable[[Fiber, int], None], running: Running) -> Any:
     """Return the callback of a function that takes no time."""
 
     def callback(_env: int, _caller: int, args: int, _count: int) -> int | None:
@@ -136,7 +137,7 @@ def _unchecked(name: str, act: Callable[[Fiber, memoryview], None], running: Run
         try:
             if guest.lowered is not None:
                 raise GuestTrap(INSIDE_REALLOC)
-            act(guest, capi.window(args))
+            act(guest, args)
         except BaseException as error:
             return guest.trap_for(name, error)
         return None
@@ -144,30 +145,30 @@ def _unchecked(name: str, act: Callable[[Fiber, memoryview], None], running: Run
     return capi.UncheckedCallback(callback)
 
 
-def _drop(kind: str) -> Callable[[Fiber, memoryview], None]:
-    def drop(guest: Fiber, raw: memoryview) -> None:
+def _drop(kind: str) -> Callable[[Fiber, int], None]:
+    def drop(guest: Fiber, args: int) -> None:
         assert guest.wasi is not None
-        guest.wasi.drop(_U32.unpack_from(raw)[0], kind)
+        guest.wasi.drop(_U32.unpack_from(ADDRESS_SPACE, args)[0], kind)
 
     return drop
 
 
-def _not_offered(found: WasiFunction, name: str, memory: int | None) -> Callable[[Fiber, memoryview], None]:
+def _not_offered(found: WasiFunction, name: str, memory: int | None) -> Callable[[Fiber, int], None]:
     """Return what writes into the result that a function is not supported, or traps where the result cannot say so."""
     core, refusal = signature(found.function), found.refusal
     if refusal is None or not core.returns_through_pointer:
         raise_name = f"{found.interface} is not offered by this node"
 
-        def refuse(_guest: Fiber, _raw: memoryview) -> None:
+        def refuse(_guest: Fiber, _args: int) -> None:
             raise GuestTrap(raise_name)
 
         return refuse
     place = (len(core.params) - 1) * capi.RAW_VALUE_BYTES
 
-    def answer(guest: Fiber, raw: memoryview) -> None:
+    def answer(guest: Fiber, args: int) -> None:
         if memory is not None:
             guest.select_memory(memory)
-        (target,) = _U32.unpack_from(raw, place)
+        (target,) = _U32.unpack_from(ADDRESS_SPACE, args + place)
         if target + len(refusal) > len(guest.memory):
             guest.memory_grew()
         if target + len(refusal) > len(guest.memory):
@@ -186,8 +187,8 @@ def _wasi(found: WasiFunction) -> Act:
     struct, number_kind = _FLAT[results_flat[0]] if results_flat else (None, 0)
     is_case = isinstance(function.result, Variant)  # without a payload, where its result is one number
 
-    def act(guest: Fiber, raw: memoryview, results: int) -> bytes:
-        values, _, target = lift(guest.memory, raw)
+    def act(guest: Fiber, args: int, results: int) -> bytes:
+        values, _, target = lift(guest.lifted_from, ADDRESS_SPACE, args)
         state = guest.wasi
         assert state is not None
         if handles:
@@ -202,7 +203,7 @@ def _wasi(found: WasiFunction) -> Act:
             guest.lowered = lowered = lower(value, target)
             hand_over_codes(lowered.codes, results)
         elif struct is not None:
-            struct.pack_into(capi.window(results), 0, number_kind, value[0] if is_case else value)
+            struct.pack_into(ADDRESS_SPACE, results, number_kind, value[0] if is_case else value)
         return guest.go_on()
 
     return act

@@ -19,6 +19,7 @@ from kernel.contract.errors import GuestTrap
 from kernel.contract.guest import Poll, Sleep
 from kernel.wasm import capi
 from kernel.wasm.adapter import FD_WRITE, FD_WRITE_NUMBERS, HOST, WASI
+from kernel.wasm.capi import ADDRESS_SPACE
 from kernel.wasm.code import Running
 from kernel.wasm.fiber import Fiber
 from kernel.wasm.host import HostFunction, asynchronous
@@ -78,14 +79,14 @@ def shadows(running: Running, replayable: bool) -> list[HostFunction]:
     ]
 
 
-def _fd_write(guest: Fiber, raw: memoryview, results: int) -> bytes:
-    fd, vectors, count, written = _ARGUMENTS.unpack_from(raw)
+def _fd_write(guest: Fiber, args: int, results: int) -> bytes:
+    fd, vectors, count, written = _ARGUMENTS.unpack_from(ADDRESS_SPACE, args)
     if count > _MAX_VECTORS:
-        _RESULT.pack_into(capi.window(results), 0, _INVALID)
+        _RESULT.pack_into(ADDRESS_SPACE, results, _INVALID)
         return capi.READY
     data = _gather_untrusted(guest, vectors, count)
     span_untrusted(guest, written, _I32.size)[:] = _I32.pack(len(data))
-    _RESULT.pack_into(capi.window(results), 0, _SUCCESS)
+    _RESULT.pack_into(ADDRESS_SPACE, results, _SUCCESS)
     return guest.write(_VERBOSITY[fd], data)
 
 
@@ -105,12 +106,11 @@ def _callback(running: Running, name: str, params: tuple[str, ...], act: Callabl
     def callback(_env: int, _caller: int, args: int, _count: int) -> int | None:
         guest: Fiber = running.guest
         try:
-            window = capi.window(args)
             try:
-                errno = act(guest, *unpack(window))
+                errno = act(guest, *unpack(ADDRESS_SPACE, args))
             except DriveError as refusal:
                 errno = refusal.errno
-            _I32.pack_into(window, 0, errno)
+            _I32.pack_into(ADDRESS_SPACE, args, errno)
         except BaseException as error:
             return guest.trap_for(name, error)
         return None
@@ -123,27 +123,27 @@ def _counted(running: Running, name: str, params: tuple[str, ...], act: Callable
     values = (f"{'Q' if each == 'i64' else 'I4x'}{capi.VALUE_BYTES - capi.VALUE_OFFSET - 8}x" for each in params)
     unpack = Struct("<" + "".join(f"{capi.VALUE_OFFSET}x{value}" for value in values)).unpack_from
 
-    def do(guest: Fiber, raw: memoryview, results: int) -> bytes:
+    def do(guest: Fiber, args: int, results: int) -> bytes:
         try:
-            errno = act(guest, *unpack(raw))
+            errno = act(guest, *unpack(ADDRESS_SPACE, args))
         except DriveError as refusal:
             errno = refusal.errno
-        _RESULT.pack_into(capi.window(results), 0, errno)
+        _RESULT.pack_into(ADDRESS_SPACE, results, errno)
         guest.count_call()
         return guest.go_on()
 
     return asynchronous(name, do, running, inside_realloc=True)  # where libc may be initialised
 
 
-def _poll_oneoff(guest: Fiber, raw: memoryview, results: int) -> bytes:
+def _poll_oneoff(guest: Fiber, args: int, results: int) -> bytes:
     """Wait for the earliest of some times; files are always ready. What has happened then is known and written now."""
-    place, events, count, stored = _ARGUMENTS.unpack_from(raw)
+    place, events, count, stored = _ARGUMENTS.unpack_from(ADDRESS_SPACE, args)
     waits = []
     if 0 < count <= _MAX_SUBSCRIPTIONS:
         asked = span_untrusted(guest, place, count * _SUBSCRIPTION.size)
         waits = [(_deadline(guest, each), each) for each in _SUBSCRIPTION.iter_unpack(asked)]
     if not waits or any(deadline is None for deadline, _ in waits):
-        _RESULT.pack_into(capi.window(results), 0, _INVALID)
+        _RESULT.pack_into(ADDRESS_SPACE, results, _INVALID)
         return capi.READY
     first = max(guest.monotonic(), min(deadline for deadline, _ in waits if deadline is not None))
     ready = [each for deadline, each in waits if deadline is not None and deadline <= first]
@@ -151,7 +151,7 @@ def _poll_oneoff(guest: Fiber, raw: memoryview, results: int) -> bytes:
     span_untrusted(guest, stored, _I32.size)[:] = _I32.pack(len(ready))
     for number, (userdata, kind, *_) in enumerate(ready):
         _EVENT.pack_into(happened, number * _EVENT.size, userdata, _SUCCESS, kind)
-    _RESULT.pack_into(capi.window(results), 0, _SUCCESS)
+    _RESULT.pack_into(ADDRESS_SPACE, results, _SUCCESS)
     if first <= guest.monotonic():
         return capi.READY
     guest.effects.append(Sleep(first / NANOSECONDS))

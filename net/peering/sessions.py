@@ -172,7 +172,7 @@ class Sessions:
             self._is_up(session, now)
         if self.resolver.revokes_more_than(
             connection.handshake.record
-        ):  # it was shown before the registrar granted more
+        ):
             self._greet_anew(session, now)
 
     def _is_up(self, session: Session, now: float) -> None:
@@ -608,8 +608,8 @@ class Sessions:
         """Carry the resolver's frames and answers to where they belong."""
         if self.resolver.greets_anew:
             self.resolver.greets_anew = False
-            for session in self.table.all():
-                self._greet_anew(session, now)
+            for each in self.table.all():
+                self._greet_anew(each, now)
         if self.resolver.check_due:
             registrar = self.table.get(self._genesis.name) if self._genesis is not None else None
             self.resolver.check_due = False

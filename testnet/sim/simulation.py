@@ -21,7 +21,6 @@ from typing import NamedTuple
 
 from kernel.contract.address import PackageId, ProcessId
 from kernel.contract.guest import Arrival
-from kernel.wasm.capi import window
 from kernel.wasm.engine import Engine
 from nectar_node.backup.schedule import KnownRemote
 from nectar_node.contract.http import HttpAnswer
@@ -276,12 +275,10 @@ class Simulation(NodeContext, Lab):
 
     def close(self) -> None:
         """Free what no garbage collector sees: gigabytes of address space that guests hold, and databases, which SQLite
-        keeps together with their nodes; and what it does not see the size of, the files of disks. Windows onto the
-        memory of guests that are gone are never looked through again, and each run adds some."""
+        keeps together with their nodes; and what it does not see the size of, the files of disks."""
         for node in (*self.nodes.values(), *self.down.values()):
             node.core.machine.close()
             node.disk.clear()
-        window.cache_clear()
 
     # --- faults -----------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ Addresses come again and again; they are cached by their raw bytes and not decod
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from ctypes import Array, c_char
 from functools import lru_cache
 from struct import Struct
 from typing import Any, TypeAlias, cast
@@ -21,6 +22,7 @@ from typing import Any, TypeAlias, cast
 from kernel.contract import limits
 from kernel.contract.errors import GuestLimit, GuestTrap
 from kernel.wasm.canonical.abi import Leaf, layout, leaves, record_layout, signature, struct_format
+from kernel.wasm.canonical.remembered import Remembered
 from kernel.wasm.canonical.source import Source
 from kernel.wasm.canonical.wit import (
     Bytes,
@@ -37,12 +39,9 @@ from kernel.wasm.canonical.wit import (
     Variant,
 )
 
-Lift: TypeAlias = Callable[[memoryview, bytes | memoryview], tuple[Any, int, int]]
-"""(guest memory, the call's raw arguments) to what `Function.make` built, how many bytes of strings it holds, and the
-return pointer (0 if there is none). Raises only GuestTrap."""
-
-INTERNED = 4096
-"""Lifted records that are cached for each interned type; the least recently used go first."""
+Lift: TypeAlias = Callable[[bytes | Array[c_char], bytes | Array[c_char], int], tuple[Any, int, int]]
+"""(guest memory, what the call's raw arguments lie in, and where) to what `Function.make` built, how many bytes of
+strings it holds, and the return pointer (0 if there is none). Raises only GuestTrap."""
 
 _BYTES_OF_ELEMENT = 64
 """What one list element costs besides its strings, in the bound on a list."""
@@ -86,8 +85,8 @@ def _cut_text(data: memoryview) -> str:
         return str(data[: error.start], "utf-8")
 
 
-def _interning(kind: Record) -> Callable[..., object]:
-    """Return a cached function from the raw bytes of a record's texts to the record; it raises UnicodeDecodeError."""
+def _interning(kind: Record) -> Remembered[tuple[bytes, ...], object]:
+    """Return the records by the raw bytes of their texts; looking one up raises UnicodeDecodeError."""
 
     def build(record: Record, texts: Iterator[bytes]) -> object:
         values = [
@@ -96,11 +95,7 @@ def _interning(kind: Record) -> Callable[..., object]:
         ]
         return record.make(*values)
 
-    @lru_cache(INTERNED)
-    def intern(*texts: bytes) -> object:
-        return build(kind, iter(texts))
-
-    return intern
+    return Remembered(lambda texts: build(kind, iter(texts)), lambda texts, _: sum(map(len, texts)))
 
 
 class _Compiler:
@@ -129,14 +124,16 @@ class _Compiler:
         arguments = source.constant("arguments", Struct(struct_format(slots)).unpack_from)
         numbers = [leaf for kind in kinds for leaf in leaves(kind)]
         names = [source.name("n") for _ in numbers]
-        with source.function("def lift(view, raw):"):
+        with source.function("def lift(view, raw, at):"):
             source.line("total = 0; size = len(view)")
             if core.spilled:
-                source.line(f"base, {'ret, ' if core.returns_through_pointer else ''}= {arguments}(raw)")
+                source.line(f"base, {'ret, ' if core.returns_through_pointer else ''}= {arguments}(raw, at)")
                 self._unpack_spilled(kinds, names)
             else:
                 names_and_ret = [*names, *(["ret"] if core.returns_through_pointer else [])]
-                source.line("".join(f"{name}, " for name in names_and_ret) + f"= {arguments}(raw)" if slots else "pass")
+                source.line(
+                    "".join(f"{name}, " for name in names_and_ret) + f"= {arguments}(raw, at)" if slots else "pass"
+                )
             feed = iter(names)
             values = [self._value(kind, feed, name) for name, kind in function.params]
             built = self._build(function.make, values)
@@ -174,7 +171,7 @@ class _Compiler:
             case Bytes():
                 pointer, length = next(feed), next(feed)
                 self._check_span(pointer, length, kind.limit, what)
-                return f"view[{pointer}:{pointer} + {length}].tobytes()"
+                return f"view[{pointer}:{pointer} + {length}]"
             case List():
                 return self._list(kind, next(feed), next(feed), what)
             case Record() if kind.interned:
@@ -238,8 +235,8 @@ class _Compiler:
         for _ in range(len(leaves(kind)) // 2):
             pointer, length = next(feed), next(feed)
             self._check_span(pointer, length, limits.MAX_NAME_BYTES, what)
-            texts.append(f"view[{pointer}:{pointer} + {length}].tobytes()")
-        self._decode(f"{value} = {intern}({', '.join(texts)})", what)
+            texts.append(f"view[{pointer}:{pointer} + {length}]")
+        self._decode(f"{value} = {intern}[{', '.join(texts)},]", what)
         return value
 
     def _variant(
@@ -291,6 +288,6 @@ class _Compiler:
 
 
 @lru_cache(None)
-def _intern(kind: Record) -> Callable[..., object]:
+def _intern(kind: Record) -> Remembered[tuple[bytes, ...], object]:
     """Return one cache for each type, whatever number of functions takes it."""
     return _interning(kind)

@@ -30,6 +30,7 @@ from typing import Any, NamedTuple, TypeAlias, cast
 
 from kernel.contract.errors import GuestTrap
 from kernel.wasm.canonical.abi import Leaf, cases, field_offsets, layout, leaves, payload_offset, struct_format
+from kernel.wasm.canonical.remembered import Remembered
 from kernel.wasm.canonical.source import Source
 from kernel.wasm.canonical.wit import (
     Bytes,
@@ -55,30 +56,25 @@ Image: TypeAlias = tuple[Struct, int, int, int, int, int]
 """How to pack, which numbers (from, until), and where: at the address that is the number with the fourth index (-1:
 the return pointer), plus an offset; last, which of the address's bits must be zero."""
 
-ENCODED = 4096
-"""Records whose texts are kept encoded, for each interned type; the least recently used go first."""
-
 _GENERATED_NAME = re.compile(r"\b[a-z]+[0-9]+\b")
 """The names that `Source.name` makes."""
 
 
-class Plain:
+class Plain(NamedTuple):
     """An answer on its way into guest memory, of a shape for which placing is generated too (see the module
     docstring)."""
 
-    __slots__ = ("_parts", "_place", "_target", "codes")
-
-    def __init__(self, place: Callable[..., None], codes: Sequence[int], target: int, parts: tuple[Any, ...]) -> None:
-        self.codes = codes
-        """The codes of its pieces, at most BATCH."""
-        self._place = place
-        self._target = target
-        self._parts = parts
+    codes: Sequence[int]
+    """The codes of its pieces, at most BATCH."""
+    place: Callable[..., None]
+    """(guest memory, `target`, addresses, `parts`): copies all; ValueError or struct.error if there is no room."""
+    target: int
+    parts: tuple[Any, ...]
 
     def place_untrusted(self, memory: memoryview, addresses: tuple[int, ...]) -> bool:
         """Copy all pieces to their addresses, as `Lowered.place_untrusted` does; there is one batch."""
         try:
-            self._place(memory, self._target, addresses, self._parts)
+            self.place(memory, self.target, addresses, self.parts)
         except (ValueError, error) as cause:
             # A slice that the memory's end cuts is shorter than its piece.
             raise GuestTrap("the place for a result, or one from cabi_realloc, lies outside the memory") from cause
@@ -202,7 +198,9 @@ class _Compiler:
     """Writes the lowering of one type, and of every type that it has lists of."""
 
     def __init__(self, title: str) -> None:
-        self._source = Source(f"lower {title}", {"as_bytes": _as_bytes, "Lowered": Lowered, "Plain": Plain})
+        self._source = Source(
+            f"lower {title}", {"as_bytes": _as_bytes, "Lowered": Lowered, "Plain": Plain, "new": tuple.__new__}
+        )
         self._elements: dict[Type, str] = {}
         self._in_list = False
         self._mask = 0
@@ -261,7 +259,7 @@ class _Compiler:
     def _interned(self, kind: Record, value: str, offset: int, shape: _Shape) -> None:
         source, count = self._source, len(leaves(kind)) // 2
         texts, codes = ([source.name(stem) for _ in range(count)] for stem in ("text", "code"))
-        source.line(f"{', '.join([*texts, *codes])}, = {source.constant('encoded', _encoded(kind))}({value})")
+        source.line(f"{', '.join([*texts, *codes])}, = {source.constant('encoded', _encoded(kind))}[{value}]")
         for text, code, pointer in zip(texts, codes, leaves(kind, offset)[::2], strict=True):
             shape.pieces.append(_Piece(pointer.offset, text, code))
             shape.numbers += [
@@ -389,7 +387,7 @@ class _Compiler:
         codes = "".join(f"{piece.empty or piece.code}, " for piece in sure)
         absent = " and ".join(piece.absent for piece in shape.pieces if piece.absent)
         with source.block(f"if {absent or True}:"):
-            source.line(f"return Plain({place}, ({codes}), target, ({''.join(f'{name}, ' for name in names)}))")
+            source.line(f"return new(Plain, (({codes}), {place}, target, ({''.join(f'{name}, ' for name in names)})))")
 
 
 def _unaligned() -> GuestTrap:
@@ -397,9 +395,8 @@ def _unaligned() -> GuestTrap:
 
 
 @lru_cache(None)
-def _encoded(kind: Record) -> Callable[[object], tuple[bytes | int, ...]]:
-    """Return a cached function from a record of texts to these, encoded, and the code of each; one cache for
-    each type."""
+def _encoded(kind: Record) -> Remembered[Any, tuple[bytes | int, ...]]:
+    """Return by records of texts these, encoded, and the code of each; what is remembered is one for each type."""
 
     def texts(record: Record, value: Any) -> list[bytes]:
         found: list[bytes] = []
@@ -407,9 +404,8 @@ def _encoded(kind: Record) -> Callable[[object], tuple[bytes | int, ...]]:
             found += texts(field, part) if isinstance(field, Record) else [part.encode()]
         return found
 
-    @lru_cache(ENCODED)
-    def encode(value: object) -> tuple[bytes | int, ...]:
+    def encode(value: Any) -> tuple[bytes | int, ...]:
         found = texts(kind, value)
         return *found, *(len(text) << ALIGNMENT_BITS for text in found)
 
-    return encode
+    return Remembered(encode, lambda _, found: sum(len(each) for each in found if isinstance(each, bytes)))

@@ -39,7 +39,7 @@ def raw(numbers: list[int]) -> bytes:
 
 
 def lifted(name: str, *numbers: int, memory: bytes = bytes(65536)) -> object:
-    value, _, _ = of_nectar(name)[1](memoryview(bytearray(memory)), raw(list(numbers)))
+    value, _, _ = of_nectar(name)[1](bytes(memory), raw(list(numbers)), 0)
     return value
 
 
@@ -62,7 +62,7 @@ def test_only_a_guest_trap_leaves_whatever_a_guest_passes(name: str, data: st.Da
         struct.pack_into("<I", memory, at, data.draw(number))
     numbers = [data.draw(number) for _ in signature(FUNCTIONS[name]).params]
     with suppress(GuestTrap):
-        LIFTS[name](memoryview(memory), raw(numbers))
+        LIFTS[name](bytes(memory), raw(numbers), 0)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_an_overlong_print_is_cut_at_a_character() -> None:
 
 
 def test_the_size_is_the_number_of_string_bytes() -> None:
-    _, size, _ = of_nectar("set-state")[1](memoryview(bytearray(100)), raw([10, 50]))
+    _, size, _ = of_nectar("set-state")[1](bytes(100), raw([10, 50]), 0)
     assert size == 50
 
 

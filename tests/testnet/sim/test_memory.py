@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from pathlib import Path
 
-from kernel.wasm.capi import window
 from nectar_node.core.core import NodeCore
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import draw_plan
@@ -39,8 +38,3 @@ def test_no_node_of_a_run_is_there_after_it() -> None:
     before = nodes()
     run(draw_plan(SCENARIOS["store"], 1), Programs())
     assert nodes() <= before
-
-
-def test_a_run_leaves_no_window_onto_the_memory_of_its_guests() -> None:
-    run(draw_plan(SCENARIOS["store"], 1), Programs())
-    assert window.cache_info().currsize == 0
