@@ -79,8 +79,7 @@ def _point(name: str, size: int, limit: float) -> dict[str, float]:
 
 
 def _run(name: str, size: int, limit: float) -> dict[str, float]:
-    command = [sys.executable, "-m", "bench.growth.measures", name, str(size)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(_command(name, size), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             output, errors = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
@@ -93,6 +92,10 @@ def _run(name: str, size: int, limit: float) -> dict[str, float]:
         raise NotMeasured((errors.strip().splitlines() or ["it ended without a word"])[-1])
     found: dict[str, float] = json.loads(output)
     return found
+
+
+def _command(name: str, size: int) -> list[str]:
+    return [sys.executable, "-m", "bench.growth.measures", name, str(size)]
 
 
 def _interrupt(process: subprocess.Popen[str]) -> None:

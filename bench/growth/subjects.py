@@ -37,7 +37,7 @@ SUBJECTS = {
         "Names at a registrar",
         "names",
         (100, 1_000, 10_000, 100_000, 1_000_000),
-        ("its start", "1,000 look-ups"),
+        ("its start", "10,000 look-ups"),
         ("memory",),
     ),
 }
