@@ -13,20 +13,19 @@ from xml.sax.saxutils import escape
 from bench.growth.curves import Growth, Point, Subject, exponent
 
 WIDTH, HEIGHT = 960, 330
-_LEFT, _TOP, _PLOT_WIDTH, _PLOT_HEIGHT = 62, 44, 270, 230
+_LEFT, _TOP, _PLOT_WIDTH, _PLOT_HEIGHT = 62, 44, 234, 230
 _PANEL = WIDTH / 2
 _LINE_HEIGHT = 15
 _STYLE = """
 svg { font: 12px system-ui, sans-serif; }
 .ground { fill: #ffffff; } text { fill: #24292f; } .quiet { fill: #57606a; } .grid { stroke: #d0d7de; }
-.c0 { stroke: #0550ae; } .c1 { stroke: #bc4c00; } .c2 { stroke: #1a7f37; }
-text.c0 { fill: #0550ae; } text.c1 { fill: #bc4c00; } text.c2 { fill: #1a7f37; } g text { stroke: none; }
-.curve { fill: none; stroke-width: 2; } .linear { fill: none; stroke-dasharray: 2 4; opacity: .7; }
+.c0 { color: #0550ae; } .c1 { color: #bc4c00; } .c2 { color: #1a7f37; }
 @media (prefers-color-scheme: dark) {
 .ground { fill: #1e2129; } text { fill: #e6edf3; } .quiet { fill: #a5afba; } .grid { stroke: #3d444d; }
-.c0 { stroke: #79c0ff; } .c1 { stroke: #ffa657; } .c2 { stroke: #7ee787; }
-text.c0 { fill: #79c0ff; } text.c1 { fill: #ffa657; } text.c2 { fill: #7ee787; }
+.c0 { color: #79c0ff; } .c1 { color: #ffa657; } .c2 { color: #7ee787; }
 }
+.name { fill: currentColor; } .curve, .linear { fill: none; stroke: currentColor; }
+.curve { stroke-width: 2; } .linear { stroke-dasharray: 2 4; }
 """
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -87,7 +86,7 @@ def _panel(subject: Subject, curves: dict[str, list[Point]], unit: str) -> Itera
     for number, ((name, points), height) in enumerate(zip(curves.items(), heights, strict=True)):
         power = exponent(points)
         label = name if power is None else f"{name}: n^{power:.2f}"
-        yield _text(sizes.at(points[-1][0]) + 8, height + 4, label, f"c{number}", "start")
+        yield _text(sizes.at(points[-1][0]) + 8, height + 4, label, f"name c{number}", "start")
 
 
 def _linear(points: Sequence[Point], sizes: _Axis, costs: _Axis) -> list[Point]:

@@ -21,6 +21,7 @@ from typing import Any, TypeAlias, cast
 from kernel.contract import limits
 from kernel.contract.errors import GuestLimit, GuestTrap
 from kernel.wasm.canonical.abi import Leaf, layout, leaves, record_layout, signature, struct_format
+from kernel.wasm.canonical.kept import KEPT_BYTES, NotKept, keeping
 from kernel.wasm.canonical.source import Source
 from kernel.wasm.canonical.wit import (
     Bytes,
@@ -40,9 +41,6 @@ from kernel.wasm.canonical.wit import (
 Lift: TypeAlias = Callable[[memoryview, bytes | memoryview], tuple[Any, int, int]]
 """(guest memory, the call's raw arguments) to what `Function.make` built, how many bytes of strings it holds, and the
 return pointer (0 if there is none). Raises only GuestTrap."""
-
-INTERNED = 4096
-"""Lifted records that are cached for each interned type; the least recently used go first."""
 
 _BYTES_OF_ELEMENT = 64
 """What one list element costs besides its strings, in the bound on a list."""
@@ -87,7 +85,8 @@ def _cut_text(data: memoryview) -> str:
 
 
 def _interning(kind: Record) -> Callable[..., object]:
-    """Return a cached function from the raw bytes of a record's texts to the record; it raises UnicodeDecodeError."""
+    """Return a cached function from the raw bytes of a record's texts to the record; it raises UnicodeDecodeError, and
+    NotKept with the record."""
 
     def build(record: Record, texts: Iterator[bytes]) -> object:
         values = [
@@ -96,9 +95,12 @@ def _interning(kind: Record) -> Callable[..., object]:
         ]
         return record.make(*values)
 
-    @lru_cache(INTERNED)
+    @keeping
     def intern(*texts: bytes) -> object:
-        return build(kind, iter(texts))
+        record = build(kind, iter(texts))
+        if sum(map(len, texts)) > KEPT_BYTES:
+            raise NotKept(record)
+        return record
 
     return intern
 
@@ -118,6 +120,7 @@ class _Compiler:
                 "bad_text": _bad_text,
                 "cut_text": _cut_text,
                 "new": tuple.__new__,
+                "NotKept": NotKept,
                 "BUDGET": limits.MAX_EFFECT_BYTES,
             },
         )
@@ -240,6 +243,8 @@ class _Compiler:
             self._check_span(pointer, length, limits.MAX_NAME_BYTES, what)
             texts.append(f"view[{pointer}:{pointer} + {length}].tobytes()")
         self._decode(f"{value} = {intern}({', '.join(texts)})", what)
+        with source.block("except NotKept as large:"):
+            source.line(f"{value} = large.form")
         return value
 
     def _variant(

@@ -30,6 +30,7 @@ from typing import Any, NamedTuple, TypeAlias, cast
 
 from kernel.contract.errors import GuestTrap
 from kernel.wasm.canonical.abi import Leaf, cases, field_offsets, layout, leaves, payload_offset, struct_format
+from kernel.wasm.canonical.kept import KEPT_BYTES, NotKept, keeping
 from kernel.wasm.canonical.source import Source
 from kernel.wasm.canonical.wit import (
     Bytes,
@@ -54,9 +55,6 @@ ALIGNMENT_BITS = 2
 Image: TypeAlias = tuple[Struct, int, int, int, int, int]
 """How to pack, which numbers (from, until), and where: at the address that is the number with the fourth index (-1:
 the return pointer), plus an offset; last, which of the address's bits must be zero."""
-
-ENCODED = 4096
-"""Records whose texts are kept encoded, for each interned type; the least recently used go first."""
 
 _GENERATED_NAME = re.compile(r"\b[a-z]+[0-9]+\b")
 """The names that `Source.name` makes."""
@@ -261,7 +259,11 @@ class _Compiler:
     def _interned(self, kind: Record, value: str, offset: int, shape: _Shape) -> None:
         source, count = self._source, len(leaves(kind)) // 2
         texts, codes = ([source.name(stem) for _ in range(count)] for stem in ("text", "code"))
-        source.line(f"{', '.join([*texts, *codes])}, = {source.constant('encoded', _encoded(kind))}({value})")
+        names, encoded = ", ".join([*texts, *codes]), source.constant("encoded", _encoded(kind))
+        with source.block("try:"):
+            source.line(f"{names}, = {encoded}({value})")
+        with source.block(f"except {source.constant('kept', NotKept)} as large:"):
+            source.line(f"{names}, = large.form")
         for text, code, pointer in zip(texts, codes, leaves(kind, offset)[::2], strict=True):
             shape.pieces.append(_Piece(pointer.offset, text, code))
             shape.numbers += [
@@ -398,8 +400,8 @@ def _unaligned() -> GuestTrap:
 
 @lru_cache(None)
 def _encoded(kind: Record) -> Callable[[object], tuple[bytes | int, ...]]:
-    """Return a cached function from a record of texts to these, encoded, and the code of each; one cache for
-    each type."""
+    """Return a cached function from a record of texts to these, encoded, and the code of each, which it may raise as
+    NotKept; one cache for each type."""
 
     def texts(record: Record, value: Any) -> list[bytes]:
         found: list[bytes] = []
@@ -407,9 +409,12 @@ def _encoded(kind: Record) -> Callable[[object], tuple[bytes | int, ...]]:
             found += texts(field, part) if isinstance(field, Record) else [part.encode()]
         return found
 
-    @lru_cache(ENCODED)
+    @keeping
     def encode(value: object) -> tuple[bytes | int, ...]:
         found = texts(kind, value)
-        return *found, *(len(text) << ALIGNMENT_BITS for text in found)
+        form = (*found, *(len(text) << ALIGNMENT_BITS for text in found))
+        if sum(map(len, found)) > KEPT_BYTES:
+            raise NotKept(form)
+        return form
 
     return encode
