@@ -16,6 +16,7 @@ from bench.growth import page
 from bench.growth.curves import Growth, Subject, exponent
 from bench.growth.drawing import HEIGHT, WIDTH, svg
 from bench.growth.subjects import SUBJECTS
+from bench.markdown import PAGE
 
 SUBJECT = Subject("Sheep & goats", "animals", (1, 10, 100, 1_000), ("counting",), ("memory",))
 NAMESPACE = "{http://www.w3.org/2000/svg}"
@@ -81,11 +82,11 @@ def test_more_than_linear_growth_stands_out_of_the_table(monkeypatch: pytest.Mon
 
 def test_the_page_and_its_pictures_are_those_of_the_measurements(tmp_path: Path) -> None:
     (tmp_path / page.MEASURED).parent.mkdir()
-    shutil.copy(page.PAGE, tmp_path)
+    shutil.copy(PAGE, tmp_path)
     measured = page.load()
     assert measured.keys() == SUBJECTS.keys()
     page.write(measured, tmp_path)
-    files = [Path(page.PAGE.name), page.MEASURED, *map(page.picture, measured)]
+    files = [Path(PAGE.name), page.MEASURED, *map(page.picture, measured)]
     for file in files:
         assert (tmp_path / file).read_text() == (page.DOCS / file).read_text(), file
 

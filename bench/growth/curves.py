@@ -57,4 +57,5 @@ def exponent(points: Sequence[Point]) -> float | None:
         return None
     mean_x, mean_y = (sum(values) / len(upper) for values in zip(*upper, strict=True))
     spread: float = sum((x - mean_x) ** 2 for x, _ in upper)
-    return sum((x - mean_x) * (y - mean_y) for x, y in upper) / spread
+    rise: float = sum((x - mean_x) * (y - mean_y) for x, y in upper)
+    return rise / spread

@@ -12,10 +12,10 @@ KEPT_BYTES = 256
 not fill memory."""
 
 keeping = lru_cache(KEPT)
-"""Caches a function from a record to a form of it, but what leaves it as NotKept."""
+"""Caches a function from a record to a form of it, but what leaves it as LargeForm."""
 
 
-class NotKept(Exception):
+class LargeForm(Exception):
     """The form of a record that is too large to be kept: what is raised is not cached."""
 
     def __init__(self, form: object) -> None:

@@ -21,7 +21,7 @@ from typing import Any, TypeAlias, cast
 from kernel.contract import limits
 from kernel.contract.errors import GuestLimit, GuestTrap
 from kernel.wasm.canonical.abi import Leaf, layout, leaves, record_layout, signature, struct_format
-from kernel.wasm.canonical.kept import KEPT_BYTES, NotKept, keeping
+from kernel.wasm.canonical.kept import KEPT_BYTES, LargeForm, keeping
 from kernel.wasm.canonical.source import Source
 from kernel.wasm.canonical.wit import (
     Bytes,
@@ -86,7 +86,7 @@ def _cut_text(data: memoryview) -> str:
 
 def _interning(kind: Record) -> Callable[..., object]:
     """Return a cached function from the raw bytes of a record's texts to the record; it raises UnicodeDecodeError, and
-    NotKept with the record."""
+    LargeForm with the record."""
 
     def build(record: Record, texts: Iterator[bytes]) -> object:
         values = [
@@ -99,7 +99,7 @@ def _interning(kind: Record) -> Callable[..., object]:
     def intern(*texts: bytes) -> object:
         record = build(kind, iter(texts))
         if sum(map(len, texts)) > KEPT_BYTES:
-            raise NotKept(record)
+            raise LargeForm(record)
         return record
 
     return intern
@@ -120,7 +120,7 @@ class _Compiler:
                 "bad_text": _bad_text,
                 "cut_text": _cut_text,
                 "new": tuple.__new__,
-                "NotKept": NotKept,
+                "LargeForm": LargeForm,
                 "BUDGET": limits.MAX_EFFECT_BYTES,
             },
         )
@@ -243,7 +243,7 @@ class _Compiler:
             self._check_span(pointer, length, limits.MAX_NAME_BYTES, what)
             texts.append(f"view[{pointer}:{pointer} + {length}].tobytes()")
         self._decode(f"{value} = {intern}({', '.join(texts)})", what)
-        with source.block("except NotKept as large:"):
+        with source.block("except LargeForm as large:"):
             source.line(f"{value} = large.form")
         return value
 

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple, TypeAlias, cast
 
 from kernel.contract.errors import GuestTrap
 from kernel.wasm.canonical.abi import Leaf, cases, field_offsets, layout, leaves, payload_offset, struct_format
-from kernel.wasm.canonical.kept import KEPT_BYTES, NotKept, keeping
+from kernel.wasm.canonical.kept import KEPT_BYTES, LargeForm, keeping
 from kernel.wasm.canonical.source import Source
 from kernel.wasm.canonical.wit import (
     Bytes,
@@ -262,7 +262,7 @@ class _Compiler:
         names, encoded = ", ".join([*texts, *codes]), source.constant("encoded", _encoded(kind))
         with source.block("try:"):
             source.line(f"{names}, = {encoded}({value})")
-        with source.block(f"except {source.constant('kept', NotKept)} as large:"):
+        with source.block(f"except {source.constant('kept', LargeForm)} as large:"):
             source.line(f"{names}, = large.form")
         for text, code, pointer in zip(texts, codes, leaves(kind, offset)[::2], strict=True):
             shape.pieces.append(_Piece(pointer.offset, text, code))
@@ -401,7 +401,7 @@ def _unaligned() -> GuestTrap:
 @lru_cache(None)
 def _encoded(kind: Record) -> Callable[[object], tuple[bytes | int, ...]]:
     """Return a cached function from a record of texts to these, encoded, and the code of each, which it may raise as
-    NotKept; one cache for each type."""
+    LargeForm; one cache for each type."""
 
     def texts(record: Record, value: Any) -> list[bytes]:
         found: list[bytes] = []
@@ -412,9 +412,9 @@ def _encoded(kind: Record) -> Callable[[object], tuple[bytes | int, ...]]:
     @keeping
     def encode(value: object) -> tuple[bytes | int, ...]:
         found = texts(kind, value)
-        form = (*found, *(len(text) << ALIGNMENT_BITS for text in found))
+        form: tuple[bytes | int, ...] = (*found, *(len(text) << ALIGNMENT_BITS for text in found))
         if sum(map(len, found)) > KEPT_BYTES:
-            raise NotKept(form)
+            raise LargeForm(form)
         return form
 
     return encode
