@@ -31,8 +31,8 @@ _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def svg(subject: Subject, growth: Growth) -> str:
-    """Return the picture of all costs of a subject, each with its exponent at its end and a dotted line that would be
-    linear growth up to its last point."""
+    """Return the picture of all costs of a subject, each with its exponent at its end and, where it
+    rises, a dotted line that would be linear growth up to its last point."""
     panels = ((subject.seconds, "seconds of processor time", 0.0), (subject.mebibytes, "MiB of memory", _PANEL))
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
@@ -79,7 +79,8 @@ def _panel(subject: Subject, curves: dict[str, list[Point]], unit: str) -> Itera
     yield _text(_LEFT + _PLOT_WIDTH / 2, bottom + 38, subject.unit, "quiet", "middle")
     for number, points in enumerate(curves.values()):
         places = [(sizes.at(size), costs.at(cost)) for size, cost in points]
-        yield f'<path class="linear c{number}" d="{_path(_linear(points, sizes, costs))}"/>'
+        if (exponent(points) or 0) > 0.5:  # beside a flat curve it would say nothing
+            yield f'<path class="linear c{number}" d="{_path(_linear(points, sizes, costs))}"/>'
         yield f'<path class="curve c{number}" d="{_path(places)}"/>'
         yield from (f'<circle class="curve c{number}" cx="{x:.1f}" cy="{y:.1f}" r="2"/>' for x, y in places)
     heights = _apart([costs.at(points[-1][1]) for points in curves.values()])
