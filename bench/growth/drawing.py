@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 
 from bench.growth.curves import Growth, Point, Subject, exponent
 
-WIDTH, HEIGHT = 960, 330
+WIDTH, HEIGHT = 1000, 330
 _LEFT, _TOP, _PLOT_WIDTH, _PLOT_HEIGHT = 62, 44, 234, 230
 _PANEL = WIDTH / 2
 _LINE_HEIGHT = 15
@@ -70,8 +70,10 @@ def _panel(subject: Subject, curves: dict[str, list[Point]], unit: str) -> Itera
     sizes = _Axis([size for points in curves.values() for size, _ in points], _LEFT, right)
     costs = _Axis([cost for points in curves.values() for _, cost in points], bottom, _TOP)
     yield f'<text x="{_LEFT}" y="24" font-weight="600">{escape(unit)}</text>'
+    every = 1 if len(sizes.decades) <= 6 else 2
     for value in sizes.decades:
         yield f'<path class="grid" d="M{sizes.at(value):.1f} {_TOP}V{bottom}"/>'
+    for value in sizes.decades[::-every]:
         yield _text(sizes.at(value), bottom + 18, _short(value), "quiet", "middle")
     for value in costs.decades:
         yield f'<path class="grid" d="M{_LEFT} {costs.at(value):.1f}H{right}"/>'
