@@ -62,14 +62,16 @@ def _subject(name: str, subject: Subject, growth: Growth) -> Iterator[str]:
     yield "|---|---|---|---|"
     for names, unit in ((subject.seconds, "s"), (subject.mebibytes, "MiB")):
         for cost in names:
-            first, last = (_amount(growth.costs[edge(growth.costs)].get(cost, 0), unit) for edge in (min, max))
+            first, last = (_amount(growth.costs[edge(growth.costs)].get(cost), unit) for edge in (min, max))
             yield f"| {cost} | {first} | {last} | {_power(exponent(growth.curve(cost)))} |"
     if growth.left_out:
         yield ""
         yield "Left out: " + "; ".join(f"{size:,}, since {why}" for size, why in sorted(growth.left_out.items())) + "."
 
 
-def _amount(value: float, unit: str) -> str:
+def _amount(value: float | None, unit: str) -> str:
+    if value is None:
+        return "not taken"
     return f"{value:.3g} {unit}" if value > 0 else "too little"
 
 
