@@ -114,6 +114,10 @@ format: $(READY) ## format the code and mend what the linter can
 bench: $(READY) ## measure, each figure beside its reference (ARGS=--markdown writes docs/performance.md)
 	@$(RUN) -m bench $(ARGS)
 
+.PHONY: scale
+scale: $(READY) ## measure how cost grows with size, and draw it into docs/performance.md (ARGS=processes: that alone)
+	@$(RUN) -m bench.growth $(ARGS)
+
 .PHONY: docs
 docs: $(VENV)/.docs ## build the documentation into site/; a broken link or an undocumented public name fails
 	@$(RUN) -m pytest tests/test_docs.py

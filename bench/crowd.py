@@ -11,7 +11,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -115,6 +116,8 @@ class Arrivals:
     """Seconds until the last was acknowledged."""
     failed: int
     """Messages that failed."""
+    members: Sequence[Member]
+    """The nodes, which are connected now."""
 
 
 async def arrive(known: StaticDirectory, count: int, nursery: trio.Nursery, *, first: int = 0) -> Arrivals:
@@ -133,7 +136,7 @@ async def arrive(known: StaticDirectory, count: int, nursery: trio.Nursery, *, f
     for index, each in enumerate(members):
         each.send(b"%d" % index)
     await done.wait()
-    return Arrivals(trio.current_time() - begin, sum(isinstance(event, Failed) for event in outcomes))
+    return Arrivals(trio.current_time() - begin, sum(isinstance(event, Failed) for event in outcomes), members)
 
 
 class Server:
@@ -145,8 +148,8 @@ class Server:
         self.port = int(process.stdout.readline())
 
     async def report(self) -> dict[str, float]:
-        """Return its network's statistics, the `messages` that it has received, their `senders`, and `kib` of resident
-        memory."""
+        """Return its network's statistics, the `messages` that it has received, their `senders`, `kib` of resident
+        memory, and the `seconds` of processor time that it has used but for reports."""
         return await trio.to_thread.run_sync(self._report)
 
     def _report(self) -> dict[str, float]:
@@ -182,10 +185,14 @@ async def _serve(count: int) -> None:
         network = Member(identity_of(SERVER), directory(count, listener.port), nursery, told)
         nursery.start_soon(network.driver.serve, listener)
         print(listener.port, flush=True)
+        reporting = 0.0
         while await trio.to_thread.run_sync(sys.stdin.readline):
+            begin = time.process_time()
             gc.collect()
             told_so_far = {"messages": len(messages), "senders": len({node for node, _ in messages})}
-            print(json.dumps({**network.network.statistics(), **told_so_far, "kib": resident_kib()}), flush=True)
+            used = {"kib": resident_kib(), "seconds": begin - reporting}
+            print(json.dumps({**network.network.statistics(), **told_so_far, **used}), flush=True)
+            reporting += time.process_time() - begin
 
 
 if __name__ == "__main__":

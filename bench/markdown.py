@@ -153,10 +153,11 @@ def _row(result: Result) -> str:
     return f"| {title} | {value} | {against} | {result.goal}{'' if result.met else ': **missed**'} |"
 
 
-def replaced(page: str, figures: str) -> str:
-    """Return the page with this section instead of its own. Raises ValueError if the page does not mark the place."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def replaced(page: str, figures: str, marks: tuple[str, str] = (BEGIN, END)) -> str:
+    """Return the page with this section instead of its own, which is between `marks`. Raises ValueError if the page
+    does not mark the place."""
+    before, begin, rest = page.partition(marks[0])
+    _, end, after = rest.partition(marks[1])
     if not (begin and end):
-        raise ValueError(f"The page has no section between {BEGIN} and {END}.")
-    return f"{before}{BEGIN}\n\n{figures}\n\n{END}{after}"
+        raise ValueError(f"The page has no section between {marks[0]} and {marks[1]}.")
+    return f"{before}{begin}\n\n{figures}\n\n{end}{after}"
