@@ -170,9 +170,7 @@ class Sessions:
         self._ping(session, connection, now)
         if not session.guest:
             self._is_up(session, now)
-        if self.resolver.revokes_more_than(
-            connection.handshake.record
-        ):
+        if self.resolver.revokes_more_than(connection.handshake.record):
             self._greet_anew(session, now)
 
     def _is_up(self, session: Session, now: float) -> None:
