@@ -254,6 +254,10 @@ class Packages:
             folder = None if former == folder else former
         return None if folder is None or folder == now.folder or self.is_kept(folder) else folder
 
+    def take_former(self, package: PackageId) -> Path | None:
+        """Return the folder of the version that would run again if the newest one failed, and forget it."""
+        return self._former.pop(package, None)
+
     def is_kept(self, folder: Path) -> bool:
         """Return whether the files of a folder are those of an installed version, or of a release that is here."""
         return self._core.installed.uses(folder) or self._core.shelf.uses(folder)

@@ -288,8 +288,9 @@ class Releases:
                 await trio.lowlevel.checkpoint()
             await self._kept()
             await self._tidy(package, before)
-            if running is not None and not self._packages.is_kept(running.folder):
-                await trio.to_thread.run_sync(discard_folder, running.folder, self._folder)
+            for folder in (None if running is None else running.folder, self._packages.take_former(package)):
+                if folder is not None and not self._packages.is_kept(folder):
+                    await trio.to_thread.run_sync(discard_folder, folder, self._folder)
             left = await (self._purge.remove(package) if fields.purge else self._purge.left(package))
             if fields.purge and package.publisher != core.our:
                 core.shelf.forget(package)

@@ -346,6 +346,14 @@ def test_files_that_no_version_needs_any_more_are_gone_before_another_command_ma
     assert (node.core.packages[PackageId("go", "local")].folder / "version").read_text() == "1.0.0"
 
 
+def test_no_files_of_a_package_that_was_only_started_outlive_it(node: RealNode, tmp_path: Path) -> None:
+    for version in ("1.0.0", "1.1.0"):
+        node.does("start", package(tmp_path / version / "go", "go:local", version), "--replace")
+    assert len(copies(node)) == 2
+    node.does("uninstall", "go")
+    assert (copies(node), node.running()) == (set(), set())
+
+
 def test_a_version_whose_files_somebody_has_changed_is_not_gone_back_to(node: RealNode, tmp_path: Path) -> None:
     for version in ("1.0.0", "1.1.0"):
         node.does("install", package(tmp_path / version, "go:local", version), "--replace")
