@@ -277,3 +277,13 @@ def test_a_time_that_no_packed_folder_can_hold_is_the_nearest_that_one_can(make:
     assert disk.do(ops.UnpackFolder(disk.at("packed"), disk.at("to"), len(tree))) is None
     nearest = max(-(1 << 63), min((1 << 63) - 1, found["f"].modified))
     assert tree_at(disk, "to") == {**found, "f": found["f"]._replace(modified=nearest)}
+
+
+def test_a_folder_that_is_looked_at_again_is_hashed_anew_although_sizes_and_times_are_the_same(make: Make) -> None:
+    disk = make()
+    version = stat(disk, put(disk, "one")).version
+    packed(disk, disk.at("one"))
+    disk.do(ops.RemoveFolder(disk.at("one"), recursive=True))
+    put(disk, "one", {**TREE, "a-b": TREE["a-b"]._replace(content=b"!#")})
+    assert stat(disk, disk.at("one")).version == version
+    packed(disk, disk.at("one"))
