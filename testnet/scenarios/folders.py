@@ -18,6 +18,8 @@ _COUNTS = (0, 1, 7, 40)
 """Files of a folder."""
 _SIZES = (0, 1, 1000, 4096, 30_000, 200_000)
 _MODES = (0o600, 0o644, 0o755, 0o640)
+_CANCELLED, _CANCELLED_AFTER = 0.4, (0.02, 0.4)
+"""Probability that whoever sends a folder does not wait for the end, and after how many seconds."""
 _REBUILT = 0.5
 """Probability that a folder changes before it is sent again."""
 _FROM = 1_000_000_000_000_000_000
@@ -64,6 +66,7 @@ class _Story:
             sending = _Sending(source, target, name, _tree(self.lab.chance("folder", name), count))
             self.sendings.append(sending)
             self._send(sending)
+            self._cancel(sending)
         self._wait()
         for sending in self.sendings:
             if sending.requests and not sending.done:
@@ -78,6 +81,14 @@ class _Story:
         id = f"{sending.name} {len(sending.requests)}"
         order = {"id": id, "path": path, "name": sending.name, "to": sending.target, "folder": True}
         sending.requests.append(self.lab.begin(sending.source, PROCESS, {"Send": order}, PATIENCE))
+
+    def _cancel(self, sending: _Sending) -> None:
+        """Now and then, break it off in the midst of it."""
+        chance = self.lab.chance("cancelled", sending.name)
+        if sending.requests and chance.random() < _CANCELLED:
+            self.lab.rest(chance.uniform(*_CANCELLED_AFTER))
+            if self.lab.ready(sending.source):
+                self.lab.begin(sending.source, PROCESS, {"Cancel": {"id": f"{sending.name} 0"}}, PATIENCE)
 
     def _rebuild(self, sending: _Sending) -> None:
         """Let a file have other bytes now and then, and be as long and as old as before: so do builds that give all
