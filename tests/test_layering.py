@@ -144,6 +144,7 @@ WORLD = {"time", "random", "secrets", "socket", "threading", "subprocess"}
 DRIVERS = (
     "kernel/runner.py",
     "kernel/wasm/code.py",
+    "kernel/wasm/code_cache.py",
     "kernel/wasm/compiler.py",
     "kernel/wasm/core_modules.py",
     "kernel/wasm/engine.py",

@@ -9,11 +9,13 @@ least recently go when there are too many bytes.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from io import BufferedReader
@@ -31,6 +33,11 @@ _FORMAT = 2
 """Grows when entries or the configuration change."""
 _CODE, _DIGEST = ".code", ".sha256"
 """How the names of an entry's two files end."""
+LOCK_SECONDS = 180.0
+"""For how long somebody else who makes an entry is waited for: longer than any takes on a busy machine. A process that
+is stopped, as a laptop's is whose lid is closed, holds its lock without end."""
+_LOOK_SECONDS = 0.05
+"""Between two looks at a lock."""
 _LOCK = ".lock"
 """How the name of a file ends that is there while somebody makes an entry."""
 
@@ -86,7 +93,7 @@ class CodeCache:
         """Make an entry of that name while no other thread or process does; `waits` is called if one does now.
 
         Nodes of one testnet start the same program at the same moment, and each would take all cores to compile it.
-        Where there can be no lock, each makes its own.
+        Where there can be no lock, and where whoever has it does not come to an end, each makes its own.
         """
         lock = None
         if self._folder is not None:
@@ -149,8 +156,11 @@ def _is_whole(file: BufferedReader, digest: Path) -> bool:
 
 
 def _locked(path: Path, waits: Callable[[], object]) -> int:
-    """Return the descriptor of a lock once it is ours: closing it, or our end, sets it free. Raises OSError."""
+    """Return the descriptor of a lock once it is ours: closing it, or our end, sets it free. Raises OSError, also if
+    that takes too long.
+    """
     _make_folder(path.parent)
+    deadline = time.monotonic() + LOCK_SECONDS
     while True:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
@@ -158,7 +168,7 @@ def _locked(path: Path, waits: Callable[[], object]) -> int:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 waits()
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                _wait_for(lock, deadline)
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(lock), os.stat(path)):
                     return lock
@@ -166,6 +176,14 @@ def _locked(path: Path, waits: Callable[[], object]) -> int:
             os.close(lock)
             raise
         os.close(lock)  # whoever had it has removed it: others may hold a new one
+
+
+def _wait_for(lock: int, deadline: float) -> None:
+    while time.monotonic() < deadline:
+        with contextlib.suppress(BlockingIOError):
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(_LOOK_SECONDS)
+    raise TimeoutError(errno.ETIMEDOUT, "somebody else has held the lock for too long")
 
 
 def _make_folder(folder: Path) -> None:

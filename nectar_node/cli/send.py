@@ -104,7 +104,7 @@ def _send_all(orders: list[Order], stream: TextIO, wanted: Interrupts, bars: Bar
     """Send all that one node is to have, one after the other; what comes after one that was lost is not tried."""
     ended = list[_Ended]()
     for number, order in enumerate(orders):
-        began, title = time.monotonic(), f"{order.name} → {order.target}"
+        began, title = time.monotonic(), order.title
         try:
             with (
                 Transfer.open(order) as transfer,
@@ -173,7 +173,7 @@ def _report_all(ended: list[_Ended], as_json: bool) -> int:
                 raise outcome
             codes.append(exit_code(outcome))
             rows.append(_failure_row(order, TransferFailed("Other", str(outcome))))
-            output.complain(output.sentence(str(outcome)))
+            output.complain(_where(order, ended) + output.sentence(str(outcome)))
         else:
             codes.append(0)
             rows.append(_done_row(order, outcome, seconds))
@@ -187,9 +187,14 @@ def _report_all(ended: list[_Ended], as_json: bool) -> int:
         output.print_json(rows[0] if len(ended) == 1 else several)
     for (order, outcome, _), code in zip(ended, codes, strict=True):
         if isinstance(outcome, TransferFailed):
-            _report_failure(order, outcome, code)
+            _report_failure(order, outcome, code, _where(order, ended))
     failed = [code for code in codes if code]
     return INTERRUPTED if INTERRUPTED in failed else next(iter(failed), 0)
+
+
+def _where(order: Order, ended: list[_Ended]) -> str:
+    """Return what a sentence about one transfer begins with, if there are several."""
+    return f"{order.title}: " if len(ended) > 1 else ""
 
 
 def _failure_row(order: Order, failure: TransferFailed) -> dict[str, object]:
@@ -201,8 +206,8 @@ def _failure_row(order: Order, failure: TransferFailed) -> dict[str, object]:
     }
 
 
-def _report_failure(order: Order, failure: TransferFailed, code: int) -> None:
-    output.complain(output.sentence(str(failure)))
+def _report_failure(order: Order, failure: TransferFailed, code: int, where: str) -> None:
+    output.complain(where + output.sentence(str(failure), order.name))
     if failure.kind in _HAVE_REASONS:
         output.complain(f"Why: {order.network.command('errors', '--node', order.source)}")
     if failure.kind not in _NOT_RESUMABLE:

@@ -74,12 +74,12 @@ def one_line(text: str) -> str:
     return printable(text).translate({ord("\n"): " ", ord("\t"): " "})
 
 
-def sentence(text: str) -> str:
-    """Return `text`, from a process, with a capital letter (names of nodes and files keep their small one) and a full
-    stop.
+def sentence(text: str, name: str = "") -> str:
+    """Return `text`, from a process, with a capital letter and a full stop. Names of nodes and files keep their small
+    letter, also a `name` that does not look like one.
     """
     first, space, rest = text.rstrip(". ").partition(" ")
-    is_name = any(mark in first for mark in "./:")
+    is_name = any(mark in first for mark in "./:") or (name != "" and text.startswith(f"{name} "))
     return f"{first if is_name else first[:1].upper() + first[1:]}{space}{rest}."
 
 

@@ -165,9 +165,6 @@ class Packages:
             answer = await self.start(wanted, self.review(wanted, fields), fields, client=told)
             if fields.upload:
                 self._uploads.started(fields.upload)
-                if answer["replaced"] is not None:
-                    made = Prepared(self._core.packages[wanted.id].folder, None)
-                    await trio.to_thread.run_sync(discard_replaced, Path(str(answer["replaced"])), made, self._folder)
             return answer
 
     async def start(
@@ -234,17 +231,19 @@ class Packages:
             raise RolledBack(_rolled_back(wanted, *trial.failed))
         answered = True
         await self._kept()
+        # A copy that the package goes on using is not the replaced one's, nor is one to which it can go back. It goes
+        # before it is anybody else's turn, who may start that version again from what is there.
+        if (replaced := self._replaced(before, allowed, trial)) is not None:
+            await trio.to_thread.run_sync(discard_replaced, replaced, Prepared(allowed.folder, None), self._folder)
         return {
             "package": str(wanted.id),
             "folder": str(wanted.folder),
-            # A copy that the package goes on using is not the replaced one's, nor is one to which it can go back.
-            "replaced": self._replaced(before, allowed, trial),
             "ended": list(map(str, ended)),
             "processes": status.started_rows(core, wanted, allowed),
             "unknown_keys": list(wanted.unknown_keys),
         }
 
-    def _replaced(self, before: Package | None, now: Package, trial: Trial | None) -> str | None:
+    def _replaced(self, before: Package | None, now: Package, trial: Trial | None) -> Path | None:
         """Return the folder of a version that nothing runs any more. The one before a version on trial may run again:
         its files stay until another one is started, or until the next boot.
         """
@@ -253,7 +252,11 @@ class Packages:
             former = self._former.get(now.id)
             self._former[now.id] = folder
             folder = None if former == folder else former
-        return None if folder in (None, now.folder) or self.is_kept(folder) else str(folder)
+        return None if folder is None or folder == now.folder or self.is_kept(folder) else folder
+
+    def take_former(self, package: PackageId) -> Path | None:
+        """Return the folder of the version that would run again if the newest one failed, and forget it."""
+        return self._former.pop(package, None)
 
     def is_kept(self, folder: Path) -> bool:
         """Return whether the files of a folder are those of an installed version, or of a release that is here."""

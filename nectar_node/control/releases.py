@@ -214,7 +214,7 @@ class Releases:
             await self._kept()
             shown = standing(package.id, self._core.our, held is not None, package.folder)
             same = bool(before) and (before[-1].version, before[-1].digest) == (version, package.digest)
-            return answer | {"version": version, "standing": shown, "replaced": None, "unchanged": same}
+            return answer | {"version": version, "standing": shown, "unchanged": same}
 
     async def _tidy(self, package: PackageId, before: list[InstalledVersion]) -> None:
         """Remove the files of those versions of `before` to which the package cannot go back any more."""
@@ -275,7 +275,7 @@ class Releases:
             reviewed, told = self._packages.review(package, fields), client if fields.tells else None
             answer = await self._packages.start(package, reviewed, fields, again=again, client=told)
             await self._tidy(package.id, before)
-            return answer | {"version": former.version, "from": newer.version, "replaced": None}
+            return answer | {"version": former.version, "from": newer.version}
 
     async def _on_uninstall(self, _: Client, fields: Fields) -> dict[str, object]:
         async with self._packages.alone(self._named(fields, *self._known(purged=fields.purge))):
@@ -288,8 +288,9 @@ class Releases:
                 await trio.lowlevel.checkpoint()
             await self._kept()
             await self._tidy(package, before)
-            if running is not None and not self._packages.is_kept(running.folder):
-                await trio.to_thread.run_sync(discard_folder, running.folder, self._folder)
+            for folder in (None if running is None else running.folder, self._packages.take_former(package)):
+                if folder is not None and not self._packages.is_kept(folder):
+                    await trio.to_thread.run_sync(discard_folder, folder, self._folder)
             left = await (self._purge.remove(package) if fields.purge else self._purge.left(package))
             if fields.purge and package.publisher != core.our:
                 core.shelf.forget(package)

@@ -57,6 +57,11 @@ class Order:
         """Return the name that it is to have at the receiver."""
         return self.file.name if self.file.name not in ("", "..") else self.file.resolve().name
 
+    @property
+    def title(self) -> str:
+        """Return what is sent, and to whom, for people."""
+        return f"{self.name} → {self.target}"
+
     def command(self) -> str:
         """Return the command line that starts this transfer, or resumes it."""
         return self.network.command("send", str(self.file), "--from", self.source, "--to", self.target)

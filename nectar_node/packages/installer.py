@@ -20,6 +20,7 @@ from nectar_node.storage.operations import Location, Row, is_part
 from net.base.timers import Timers
 
 _RESERVED = "the name is a system process's"
+_TOO_LATE = "another version was started meanwhile, or the package was uninstalled"
 
 
 class _Installation:
@@ -27,6 +28,7 @@ class _Installation:
 
     def __init__(
         self,
+        number: int,
         token: object,
         package: Package,
         anew: bool,
@@ -35,6 +37,7 @@ class _Installation:
         note: Callable[[], None],
         trial: Trial | None,
     ) -> None:
+        self.number = number
         self.token = token
         self.anew = anew
         self.whole = whole
@@ -78,6 +81,12 @@ class Installer:
         """Packages of which something else is to be kept than is."""
         self.packages: dict[PackageId, Package] = {}
         """The installed packages."""
+        self._begun = 0
+        """Installations that were begun in this boot, which is the number of the last one."""
+        self._decided: dict[PackageId, int] = {}
+        """While any is going on: of packages that were started or forgotten meanwhile, the last that had been begun by
+        then. It and all before come too late: a version that comes back after a failed trial waits for nobody's turn.
+        """
         self.starting = 0
         """Packages whose processes' code is still being read or compiled."""
         self._our = our
@@ -132,6 +141,8 @@ class Installer:
     def forget(self, package: PackageId) -> None:
         """Forget an installed package, which does not come back at the next boot."""
         self.packages.pop(package, None)
+        if self.starting:
+            self._decided[package] = self._begun
         self._trials.pop(package, None)
         self._ends.set(package, None)
         self.failed.pop(package, None)
@@ -159,7 +170,8 @@ class Installer:
 
         `started`: whether it comes back at every boot, and not only if it is named there.
         """
-        installation = _Installation(token, package, anew, whole, started, note, trial)
+        self._begun += 1
+        installation = _Installation(self._begun, token, package, anew, whole, started, note, trial)
         self.starting += 1
         if package.id == SYSTEM and not package.stands_in:
             for process in package.processes:
@@ -186,8 +198,14 @@ class Installer:
 
     def _installed(self, installation: _Installation) -> None:
         self.starting -= 1
+        id, number = installation.package.id, installation.number
+        if number <= self._decided.get(id, 0):
+            installation.failures += [(each, _TOO_LATE) for each in installation.package.processes]
         if not installation.failures:
+            self._decided[id] = number
             self._start_all(installation)
+        if not self.starting:
+            self._decided.clear()
         self._act(Settled(installation.package.processes))
         self._emit(Installed(installation.token, tuple(installation.failures), installation.ended))
 

@@ -40,6 +40,7 @@ _MAGIC = b"NECFOLD1"
 _FRAME = struct.Struct("<8sII")
 _ENTRY = struct.Struct("<BHqQHH")
 _LEAST_ENTRY = _ENTRY.size + 1
+_TIMES = 1 << 63
 _STEP = 256
 """Entries that are decoded in one step."""
 
@@ -139,13 +140,19 @@ def pack(entries: Iterable[PackedEntry]) -> PackedFolder:
         owner = {PackedKind.FILE: OWNER_OF_FILE, PackedKind.FOLDER: OWNER_OF_FOLDER, PackedKind.LINK: 0}[entry.kind]
         mode = 0 if entry.kind is PackedKind.LINK else entry.mode & 0o777 | owner
         size = entry.size if entry.kind is PackedKind.FILE else 0
-        kept.append(entry._replace(mode=mode, size=size))
-        encoded += (_ENTRY.pack(entry.kind, mode, entry.modified, size, len(path), len(target)), path, target)
+        modified = kept_time(entry.modified)
+        kept.append(entry._replace(mode=mode, modified=modified, size=size))
+        encoded += (_ENTRY.pack(entry.kind, mode, modified, size, len(path), len(target)), path, target)
         length += _ENTRY.size + len(path) + len(target)
         if len(kept) > MAX_ENTRIES or length > MAX_LIST_BYTES:
             raise BadPackedFolder(too_many())
     data = b"".join(encoded)
     return PackedFolder(tuple(kept), _FRAME.pack(_MAGIC, len(data), len(kept)) + data)
+
+
+def kept_time(modified: int) -> int:
+    """Return the nearest time that an entry can have: file systems have times outside of the years 1677 to 2262."""
+    return max(-_TIMES, min(_TIMES - 1, modified))
 
 
 def too_many() -> str:
@@ -238,10 +245,10 @@ def _check_untrusted(entry: PackedEntry, folders: set[str], seen: set[str], name
         if path or entry.kind is not PackedKind.FOLDER:
             raise BadPackedFolder("its list does not begin with the folder itself")
     else:
-        above, _, name = path.rpartition("/")
+        above, slash, name = path.rpartition("/")
         if (why := name_refused(name)) is not None:
             raise BadPackedFolder(f"a file in it, {shown(path)}, cannot be kept: its name {why}")
-        if above not in folders:
+        if above not in folders or (slash and not above):  # "/x" would be "x", and counted as one folder deeper
             raise BadPackedFolder(f"a file in it, {shown(path)}, lies in what is no folder of it")
         if path in seen:
             raise BadPackedFolder(f"it has two files that are called {shown(path)}")

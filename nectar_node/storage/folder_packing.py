@@ -239,7 +239,7 @@ def _read_file(folder: int, name: str, entry: PackedEntry, piece: PackedPiece, i
         status = os.fstat(descriptor)
     finally:
         os.close(descriptor)
-    if done < piece.length or (status.st_size, status.st_mtime_ns) != (entry.size, entry.modified):
+    if done < piece.length or (status.st_size, packing.kept_time(status.st_mtime_ns)) != (entry.size, entry.modified):
         raise BadPackedFolder(f"{packing.shown(entry.path)} in it has changed meanwhile")
 
 

@@ -84,16 +84,18 @@ def write_at(operation: ops.WriteAt, ledger: Ledger) -> Work:
         running = None
         if operation.hashed:
             running = ledger.hashes.take(operation.location, offset, version_of(os.fstat(file.descriptor)))
+            if running is not None and offset < running.length:
+                running = None  # what it has hashed is overwritten
         while rest:
             if (preserver := ledger.preserver_of(operation.location)) is not None:  # it may have come meanwhile
                 preserver.writing(file.descriptor, offset, min(len(rest), ops.LONG_BYTES))
             written = os.pwrite(file.descriptor, rest[: ops.LONG_BYTES], offset)
-            if running is not None and offset == running.length:
+            if running is not None:
                 running.add(offset, rest[:written])
             rest, offset = rest[written:], offset + written
             if rest:
                 yield
-        if running is not None and offset == running.length:
+        if running is not None:
             running.version = version_of(os.fstat(file.descriptor))
             ledger.hashes.put(operation.location, running)
     return None

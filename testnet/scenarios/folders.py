@@ -18,6 +18,10 @@ _COUNTS = (0, 1, 7, 40)
 """Files of a folder."""
 _SIZES = (0, 1, 1000, 4096, 30_000, 200_000)
 _MODES = (0o600, 0o644, 0o755, 0o640)
+_CANCELLED, _CANCELLED_AFTER = 0.4, (0.02, 0.4)
+"""Probability that whoever sends a folder does not wait for the end, and after how many seconds."""
+_REBUILT = 0.5
+"""Probability that a folder changes before it is sent again."""
 _FROM = 1_000_000_000_000_000_000
 """Nanoseconds since 1970 of the oldest file."""
 
@@ -28,12 +32,18 @@ class _Sending:
     target: str
     name: str
     tree: FolderTree
+    former: FolderTree | None = None
+    """What was in the folder when it was sent first, if that has changed since."""
     requests: list[SentRequest] = field(default_factory=list)
 
     @property
     def done(self) -> bool:
         """Whether the sender was told that it has arrived."""
         return any(_variant(each) == "Done" for each in self.requests)
+
+
+def _last_done(sending: _Sending) -> bool:
+    return bool(sending.requests) and _variant(sending.requests[-1]) == "Done"
 
 
 def _variant(request: SentRequest) -> str:
@@ -56,9 +66,11 @@ class _Story:
             sending = _Sending(source, target, name, _tree(self.lab.chance("folder", name), count))
             self.sendings.append(sending)
             self._send(sending)
+            self._cancel(sending)
         self._wait()
         for sending in self.sendings:
             if sending.requests and not sending.done:
+                self._rebuild(sending)
                 self._send(sending)
         self._wait()
 
@@ -69,6 +81,26 @@ class _Story:
         id = f"{sending.name} {len(sending.requests)}"
         order = {"id": id, "path": path, "name": sending.name, "to": sending.target, "folder": True}
         sending.requests.append(self.lab.begin(sending.source, PROCESS, {"Send": order}, PATIENCE))
+
+    def _cancel(self, sending: _Sending) -> None:
+        """Now and then, break it off in the midst of it."""
+        chance = self.lab.chance("cancelled", sending.name)
+        if sending.requests and chance.random() < _CANCELLED:
+            self.lab.rest(chance.uniform(*_CANCELLED_AFTER))
+            if self.lab.ready(sending.source):
+                self.lab.begin(sending.source, PROCESS, {"Cancel": {"id": f"{sending.name} 0"}}, PATIENCE)
+
+    def _rebuild(self, sending: _Sending) -> None:
+        """Let a file have other bytes now and then, and be as long and as old as before: so do builds that give all
+        that they make one time. What has arrived of the folder no longer goes with the rest.
+        """
+        chance = self.lab.chance("rebuilt", sending.name)
+        files = [path for path, item in sending.tree.items() if item.kind is PackedKind.FILE and item.content]
+        if files and chance.random() < _REBUILT:
+            path = chance.choice(files)
+            item = sending.tree[path]
+            sending.former = sending.tree
+            sending.tree = sending.tree | {path: item._replace(content=chance.randbytes(len(item.content)))}
 
     def _wait(self) -> None:
         requests = [request for each in self.sendings for request in each.requests]
@@ -82,10 +114,14 @@ class _Story:
             require(
                 received is not None or not each.done, f"{each.source} was told that {each.name} is there; it is not"
             )
-            if received is not None:
+            if received is not None and received != each.former:
                 self._check_same(each, received)
             twice = self.lab.received_folder(each.target, f"{each.name} (2)")
-            require(twice is None, f"{each.name} came to {each.target} twice")
+            if twice is None or received is None or received != each.former:
+                require(twice is None, f"{each.name} came to {each.target} twice")
+                require(received != each.former or not _last_done(each), f"{each.name} is not what was sent last")
+            else:  # the first had arrived, and nobody was told
+                self._check_same(each, twice)
 
     def _check_same(self, sending: _Sending, received: FolderTree) -> None:
         for path in sorted({*sending.tree, *received}):

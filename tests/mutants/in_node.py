@@ -15,6 +15,24 @@ NODE = (
         "test_g5_requests_that_wait_when_the_new_version_starts_are_answered_by_it",
     ),
     Mutant(
+        "comes-back-too-late",
+        "A version that comes back after a failed trial runs, also if its package was uninstalled meanwhile.",
+        "nectar_node/packages/installer.py",
+        "        if number <= self._decided.get(id, 0):\n",
+        "        if number < 0:\n",
+        "tests/nectar_node/core/test_upgrades.py::"
+        "test_a_package_that_is_uninstalled_while_its_version_before_comes_back_stays_away",
+    ),
+    Mutant(
+        "hash-of-what-was-overwritten",
+        "The hash of a file has bytes in it that a write has replaced which reached behind them.",
+        "nectar_node/storage/long_operations.py",
+        "            if running is not None and offset < running.length:\n",
+        "            if running is not None and offset < 0:\n",
+        "tests/nectar_node/storage/test_running_hashes.py::"
+        "test_a_write_that_begins_before_the_end_of_what_is_hashed_and_ends_behind_it_is_in_the_hash",
+    ),
+    Mutant(
         "trial-has-no-end",
         "A version that has run well for long gives way to the one before when it traps.",
         "nectar_node/packages/installer.py",

@@ -77,6 +77,22 @@ PACKAGES = (
         _FOLDERS + "what_a_hostile_sender_packs_is_refused_in_one_sentence_and_leaves_nothing",
     ),
     Mutant(
+        "folders-take-paths-from-the-root",
+        "A path of a folder may begin with a slash, and so counts as lying one folder deeper than it does.",
+        "nectar_node/packing/packed_folder.py",
+        "        if above not in folders or (slash and not above):",
+        "        if above not in folders or (slash and not folders):",
+        _FOLDERS + "what_a_hostile_sender_packs_is_refused_in_one_sentence_and_leaves_nothing",
+    ),
+    Mutant(
+        "what-arrives-is-compared-with-nothing",
+        "What has arrived is kept whatever its hash is.",
+        "packages/file_transfer/receiver.zig",
+        "        if (!std.mem.eql(u8, &ours.hash, &hash)) {\n",
+        "        if (ours.hash.len != hash.len) {\n",
+        "folders",
+    ),
+    Mutant(
         "folders-keep-what-was-unpacked-twice",
         "The packed folder stays on the disk when it has been unpacked.",
         "packages/file_transfer/receiver.zig",

@@ -213,6 +213,8 @@ def encoded(*entries: tuple[int, str, int, str]) -> bytes:
 HOSTILE = {
     "out of it": ([(1, "..", 0, ""), (2, "../out", 1, "")], "cannot be kept: its name stands for a folder"),
     "absolute": ([(2, "/etc/x", 1, "")], "lies in what is no folder of it"),
+    "absolute, in the folder itself": ([(2, "/x", 1, "")], "lies in what is no folder of it"),
+    "a link up, written as if it lay deeper": ([(3, "/a", 0, "../x")], "lies in what is no folder of it"),
     "a backslash": ([(2, "a\\b", 1, "")], "its name contains a slash or backslash"),
     "NUL": ([(2, "a\0b", 1, "")], "its name contains a control character"),
     "not UTF-8": ([(2, "a\udcff", 1, "")], "a name in it is not UTF-8"),

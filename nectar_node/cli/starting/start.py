@@ -127,8 +127,6 @@ def start(
     _warn(answer, path)
     if answer.get("ended") and not as_json:
         output.complain(f"Ended with the version before: {', '.join(answer['ended'])}.")
-    if isinstance(answer.get("replaced"), str):
-        unpacking.discard_replaced(Path(answer["replaced"]), prepared, folder)
     if as_json:
         output.print_json(answer)
     else:

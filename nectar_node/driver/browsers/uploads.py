@@ -43,8 +43,6 @@ async def start_upload(
         await trio.to_thread.run_sync(unpacking.discard, prepared)
         sentence = failed.get("sentence") if isinstance(failed, dict) else failed
         return told_how(str(sentence), path, our)
-    if isinstance(done.get("replaced"), str):
-        await trio.to_thread.run_sync(unpacking.discard_replaced, Path(str(done["replaced"])), prepared, folder)
     return None
 
 

@@ -227,3 +227,20 @@ def test_who_is_killed_while_it_makes_an_entry_keeps_nobody_waiting(tmp_path: Pa
             assert [each.name for each in tmp_path.iterdir()] == ["entry.lock"]
     assert holder.returncode == -signal.SIGKILL
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_is_stopped_while_it_makes_an_entry_keeps_nobody_waiting_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kernel.wasm.code_cache.LOCK_SECONDS", 0.2)
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "holds it\n"
+        try:
+            with CodeCache(tmp_path).alone("entry", lambda: holder.send_signal(signal.SIGSTOP)):
+                assert [each.name for each in tmp_path.iterdir()] == ["entry.lock"]
+            assert [each.name for each in tmp_path.iterdir()] == ["entry.lock"], "it is still the other one's"
+        finally:
+            holder.kill()

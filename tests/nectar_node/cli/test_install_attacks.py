@@ -334,6 +334,26 @@ def test_a_start_while_the_same_package_is_installed_leaves_both_whole(node: Rea
     assert listed(node) == [["go:local", "1.0.0", "local"]]
 
 
+def test_files_that_no_version_needs_any_more_are_gone_before_another_command_may_come_to_need_them(
+    node: RealNode, tmp_path: Path
+) -> None:
+    folders = [package(tmp_path / version / "go", "go:local", version) for version in ("1.0.0", "1.1.0", "1.2.0")]
+    with LocalNetwork(node.network).connect("a.nec") as client:
+        answers = [client.request("start", package=str(each), replace=True) for each in folders]
+        assert len(copies(node)) == 2, "that which runs, and that to which it goes back if it fails"
+        client.request("start", package=str(folders[0]), replace=True)
+    assert not any(isinstance(each.get("replaced"), str) for each in answers), "nothing is left to be removed later"
+    assert (node.core.packages[PackageId("go", "local")].folder / "version").read_text() == "1.0.0"
+
+
+def test_no_files_of_a_package_that_was_only_started_outlive_it(node: RealNode, tmp_path: Path) -> None:
+    for version in ("1.0.0", "1.1.0"):
+        node.does("start", package(tmp_path / version / "go", "go:local", version), "--replace")
+    assert len(copies(node)) == 2
+    node.does("uninstall", "go")
+    assert (copies(node), node.running()) == (set(), set())
+
+
 def test_a_version_whose_files_somebody_has_changed_is_not_gone_back_to(node: RealNode, tmp_path: Path) -> None:
     for version in ("1.0.0", "1.1.0"):
         node.does("install", package(tmp_path / version, "go:local", version), "--replace")

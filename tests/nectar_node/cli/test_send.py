@@ -151,7 +151,24 @@ def test_after_a_node_was_lost_it_is_not_tried_with_the_rest(tmp_path: Path, fil
     with serve_node(tmp_path / "net", "send.nec", answer):
         ended = nectar("send", file, file, "--from", "send.nec", "--to", "recv.nec", folder=tmp_path / "net")
     assert len([each for each in answer.asked if "Send" in each]) == 1
-    assert (ended.code, "A file.txt was not sent to recv.nec." in ended.err) == (3, True)
+    assert (ended.code, "a file.txt was not sent to recv.nec." in ended.err) == (3, True)
+
+
+def test_of_several_transfers_each_that_fails_is_named(tmp_path: Path, file: Path) -> None:
+    make_network(tmp_path / "net")
+    cancelled = {"Failed": {"reason": "The transfer was cancelled", "kind": "Cancelled", "received": 6}}
+    with serve_node(tmp_path / "net", "send.nec", SendingNode(injected(cancelled))):
+        to = ("--to", "recv.nec", "--to", "third.nec")
+        ended = nectar("send", file, "--from", "send.nec", *to, folder=tmp_path / "net")
+    said = [line for line in ended.err.splitlines() if "was cancelled" in line]
+    assert said == [f"a file.txt → {target}.nec: The transfer was cancelled." for target in ("recv", "third")]
+
+
+def test_the_name_of_a_folder_keeps_its_small_letter_at_the_beginning_of_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    failed = {"Failed": {"reason": "photos cannot be read on send.nec: it has gone", "kind": "Other", "received": 0}}
+    ended = send(tmp_path / "net", tmp_path / "photos", SendingNode(injected(failed)))
+    assert ended.err.startswith("photos cannot be read on send.nec: it has gone.\n")
 
 
 def test_a_failure_as_json_says_the_same(tmp_path: Path, file: Path) -> None:

@@ -12,7 +12,8 @@ from kernel.contract.guest import Arrival, Failure
 from kernel.contract.limits import MAX_INBOX_MESSAGES
 from kernel.contract.message import Reason, Request
 from kernel.wasm.engine import Engine
-from nectar_node.contract.actions import LoadCode
+from nectar_node.contract.actions import BadCode, LoadCode
+from nectar_node.driver.program_code import load_program
 from nectar_node.packages.decisions import Decision
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.trial import TRIAL_SECONDS, Trial
@@ -252,3 +253,54 @@ def test_g26_after_a_crash_at_every_write_of_an_upgrade_one_version_is_installed
         if needed < left:
             break
     assert seen == {"1.0.0", "2.0.0"}
+
+
+# --- while the version before is being loaded again -----------------------------------------------------------------
+
+
+def failing(lab: SimLab) -> None:
+    """The second version has failed, and the code of the first is on its way."""
+    install(lab, 1, "a")
+    lab.rest()
+    trial = install(lab, 2, "a", trial=True)
+    lab.until(lab.now + 1)
+    SimProbe(lab, lab.our, "a").begin(TRAP)
+    assert trial is not None
+    lab.wait(lambda: trial.failed is not None)
+    assert runs(lab.our) == "2.0.0"
+
+
+def test_a_package_that_is_uninstalled_while_its_version_before_comes_back_stays_away(lab: SimLab) -> None:
+    failing(lab)
+    lab.our.core.uninstall(PROBES, lab.now)
+    lab.our.go_on()
+    lab.rest()
+    assert (PROBES in lab.our.core.packages, [*lab.our.core.kernel.processes]) == (False, [])
+    lab.reboot()
+    assert PROBES not in lab.our.core.packages
+
+
+def test_a_version_that_is_started_while_the_version_before_comes_back_is_the_one_that_runs(lab: SimLab) -> None:
+    failing(lab)
+    core, package = lab.our.core, version(lab, 3, "a")
+    core.install(package, None, lab.now, note=lambda: noted(lab, package, 3))
+    (load,) = (each for each in core.settle(lab.now) if isinstance(each, LoadCode))
+    core._out.clear()
+    program = load_program(lab.simulation.engine, lab.our.disk.perform, f"{lab.our.spec.name}/code", load.source)
+    core.code_loaded(load, program, lab.now)  # faster than that of the version before
+    lab.our.go_on()
+    assert runs(lab.our) == "3.0.0"
+    lab.rest()
+    assert runs(lab.our) == versions(lab.our)[-1] == "3.0.0"
+
+
+def test_a_version_comes_back_although_another_is_started_meanwhile_that_cannot_be(lab: SimLab) -> None:
+    failing(lab)
+    core, package = lab.our.core, version(lab, 3, "a")
+    core.install(package, None, lab.now, note=lambda: noted(lab, package, 3))
+    (load,) = (each for each in core.settle(lab.now) if isinstance(each, LoadCode))
+    core._out.clear()
+    core.code_loaded(load, BadCode("no module"), lab.now)
+    lab.our.go_on()
+    lab.rest()
+    assert runs(lab.our) == versions(lab.our)[-1] == "1.0.0"

@@ -264,3 +264,26 @@ def test_a_folder_with_too_much_in_it_is_refused_as_soon_as_that_is_seen(
     assert why(look(tmp_path / "from")).startswith("it has more than 5 files and folders")
     (tmp_path / "from" / "d4").rmdir()
     assert isinstance(look(tmp_path / "from"), ops.PackedStat)
+
+
+@pytest.mark.parametrize("when", [1 << 63, -(1 << 63) - 1])
+def test_a_time_that_no_packed_folder_can_hold_is_the_nearest_that_one_can(make: Make, when: int) -> None:
+    tree = {"": TREE[""], "f": TreeItem(PackedKind.FILE, 0o600, when, b"x")}
+    disk = make()
+    at = put(disk, "from", tree)
+    found = tree_at(disk, "from")  # a file system has limits of its own
+    assert found is not None
+    assert disk.do(ops.Replace(disk.at("packed"), packed(disk, at))) is None
+    assert disk.do(ops.UnpackFolder(disk.at("packed"), disk.at("to"), len(tree))) is None
+    nearest = max(-(1 << 63), min((1 << 63) - 1, found["f"].modified))
+    assert tree_at(disk, "to") == {**found, "f": found["f"]._replace(modified=nearest)}
+
+
+def test_a_folder_that_is_looked_at_again_is_hashed_anew_although_sizes_and_times_are_the_same(make: Make) -> None:
+    disk = make()
+    version = stat(disk, put(disk, "one")).version
+    packed(disk, disk.at("one"))
+    disk.do(ops.RemoveFolder(disk.at("one"), recursive=True))
+    put(disk, "one", {**TREE, "a-b": TREE["a-b"]._replace(content=b"!#")})
+    assert stat(disk, disk.at("one")).version == version
+    packed(disk, disk.at("one"))

@@ -109,6 +109,13 @@ def test_a_change_right_after_the_last_piece_is_in_the_hash(
     assert disk.hash() == (blake3(content).digest(), True)
 
 
+def test_a_write_that_begins_before_the_end_of_what_is_hashed_and_ends_behind_it_is_in_the_hash(disk: _Disk) -> None:
+    disk.write([(0, DATA[: ops.LONG_BYTES])])
+    other = DATA[::-1] + DATA
+    disk.write([(0, other[: 2 * ops.LONG_BYTES])])
+    assert disk.hash() == (blake3(other[: 2 * ops.LONG_BYTES]).digest(), True)
+
+
 def test_a_file_that_takes_the_others_place_has_its_own_hash(disk: _Disk) -> None:
     other = ops.Location(disk.at.root, ("g",))
     disk.write(PIECES)
