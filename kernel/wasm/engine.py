@@ -113,9 +113,9 @@ class Engine:
 
         `replayable`: slices are counted in fuel, and floats and clocks are the same in every run.
 
-        `quick_first`: a large component starts with quick code if there is nothing better yet; optimised code is compiled
-        while the machine has nothing else to do, for the starts after that. Neither in replayable runs, nor without a
-        cache.
+        `quick_first`: a large component starts with quick code if there is nothing better yet; optimised code is
+        compiled while the machine has nothing else to do, for the starts after that. Neither in replayable runs, nor
+        without a cache.
         """
         self.replayable = replayable
         self._quick_first = quick_first and not replayable
