@@ -182,6 +182,11 @@ class Engine:
             interface.generation,
         )
 
+    def wait_for_optimised_code(self) -> None:
+        """Return when there is optimised code for all programs that have been loaded, or there can be none."""
+        if self._optimiser is not None:
+            self._optimiser.wait()
+
     def close(self) -> None:
         """End the ticker's thread; no guest may be polled after this."""
         if self._optimiser is not None:

@@ -41,15 +41,20 @@ class Optimiser:
                 self._thread = threading.Thread(target=self._run, name="wasm optimiser", daemon=True)
                 self._thread.start()
 
+    def wait(self) -> None:
+        """Return when none waits any more."""
+        with self._lock:
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+
     def close(self) -> None:
         """End the thread; what is not compiled yet is compiled after another start."""
         with self._lock:
             self._is_closed = True
-            thread = self._thread
             if self._budget is not None:
                 self._budget.cancel()
-        if thread is not None:
-            thread.join()
+        self.wait()
 
     def _run(self) -> None:
         while True:
