@@ -241,7 +241,7 @@ def _memory(package: Path | None) -> tuple[float, float]:
 
 
 def _compiling(language: Language, first: Path, place: Path) -> list[Result]:
-    """Measure the compilation of a process with nothing in the cache, and of another one once there is optimised code."""
+    """Measure the compilation of a process with nothing in the cache, and of another one once that is optimised."""
     second = language.package("hello", place) / "hello.wasm"
     firsts, seconds = [], []
     for _ in range(COMPILE_RUNS):
