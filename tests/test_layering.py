@@ -149,6 +149,7 @@ DRIVERS = (
     "kernel/wasm/core_modules.py",
     "kernel/wasm/engine.py",
     "kernel/wasm/fiber.py",
+    "kernel/wasm/optimiser.py",
     "kernel/wasm/ticker.py",
     "nectar_node/backup/stores/",
     "net/io/",

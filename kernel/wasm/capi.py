@@ -12,7 +12,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Callable
-from ctypes import POINTER, c_bool, c_char_p, c_int, c_int64, c_size_t, c_ssize_t, c_uint64, c_void_p
+from ctypes import POINTER, c_bool, c_char_p, c_int, c_int64, c_size_t, c_ssize_t, c_uint8, c_uint64, c_void_p
 from typing import Any
 
 import wasmtime
@@ -99,6 +99,10 @@ wasi_config_delete = _declare("wasi_config_delete", None, c_void_p)
 wasi_config_preopen_dir = _declare("wasi_config_preopen_dir", c_bool, c_void_p, c_char_p, c_char_p, c_bool)
 
 trap_new = _declare("wasmtime_trap_new", c_void_p, c_char_p, c_size_t)
+async_stack_size = _declare("wasmtime_config_async_stack_size_set", None, c_void_p, c_uint64)
+regalloc_algorithm = _declare("wasmtime_config_cranelift_regalloc_algorithm_set", None, c_void_p, c_uint8)
+SINGLE_PASS = 1
+"""Cranelift allocates registers in one pass, fast and badly."""
 concurrency_support = _declare("wasmtime_config_concurrency_support_set", None, c_void_p, c_bool)
 
 memory_view: Callable[[int, int, int], memoryview] = ctypes.PYFUNCTYPE(ctypes.py_object, c_void_p, c_ssize_t, c_int)(

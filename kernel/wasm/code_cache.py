@@ -62,6 +62,17 @@ class CodeCache:
         digest.update(code)
         return digest.hexdigest()
 
+    def has(self, key: str) -> bool:
+        """Return whether there is compiled code of that name; whether it is whole is seen when it is loaded."""
+        return self._folder is not None and (self._folder / (key + _CODE)).exists()
+
+    def discard(self, key: str) -> None:
+        """Remove the compiled code of that name, if there is any; who has it mapped keeps it."""
+        if self._folder is not None:
+            for suffix in (_DIGEST, _CODE):
+                with contextlib.suppress(OSError):
+                    os.unlink(self._folder / (key + suffix))
+
     def load(self, compiler: Compiler, key: str) -> wasmtime.Module | None:
         """Return the compiled code of that name, mapped, or None if there is none."""
         with self._entry(key) as entry:

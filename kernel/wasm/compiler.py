@@ -6,6 +6,9 @@ either. Code that is small and has hardly any loops is therefore compiled in thi
 of a lower priority, which the operating system stops at the limits. A child costs a tenth of a second, once for each
 program: the compiled code is kept (`engine`).
 
+Quick code takes less than half of the time to compile, runs at half the speed and needs several times the stack, so its
+guests get more. It is for the first start of a large program, until there is optimised code (`optimiser`).
+
 Run as a program it is that child: mode and limits are its arguments, the code its input, the compiled code its output.
 """
 
@@ -32,10 +35,16 @@ from kernel.contract import limits
 from kernel.contract.errors import BadModule
 from kernel.wasm import capi
 
-Mode: TypeAlias = Literal["epoch", "fuel", "epoch mapped", "fuel mapped"]
-"""Pre-empted by the clock or, for replayable runs, by fuel; and whether guests share the memory that they begin with,
-until they change it."""
-MODES: tuple[Mode, ...] = ("epoch", "fuel", "epoch mapped", "fuel mapped")
+Mode: TypeAlias = Literal["epoch", "fuel", "epoch mapped", "fuel mapped", "epoch mapped quick"]
+"""Pre-empted by the clock or, for replayable runs, by fuel; whether guests share the memory that they begin with, until
+they change it; and whether it is compiled quickly."""
+MODES: tuple[Mode, ...] = ("epoch", "fuel", "epoch mapped", "fuel mapped", "epoch mapped quick")
+
+_QUICK_STACK = 16
+"""How much larger the stack of quick code is: a call in it takes 3 to 13 times as much, the more variables its function
+has. What recurses as deep as the optimised code allows must not fail at its first start alone."""
+_ASYNC_STACK_BYTES = 2 << 20
+"""A guest's stack and what host functions that it calls need; Wasmtime's default. Only what is touched is memory."""
 
 _CHEAP_BYTES = 16 * 1024
 _CHEAP_LOOPS = 100
@@ -61,7 +70,13 @@ _CAUSE = re.compile(r"^\d+: ")
 def configuration(mode: Mode) -> wasmtime.Config:
     """Return Wasmtime's configuration; compiled code runs only with the same one."""
     config = wasmtime.Config()
-    config.max_wasm_stack = limits.MAX_WASM_STACK_BYTES
+    is_quick = mode.endswith("quick")
+    config.max_wasm_stack = limits.MAX_WASM_STACK_BYTES * (_QUICK_STACK if is_quick else 1)
+    if is_quick:
+        more = limits.MAX_WASM_STACK_BYTES * (_QUICK_STACK - 1)
+        capi.async_stack_size(capi.address(config.ptr()), _ASYNC_STACK_BYTES + more)
+        config.cranelift_opt_level = "none"
+        capi.regalloc_algorithm(capi.address(config.ptr()), capi.SINGLE_PASS)
     # Off: features that would need bounds or care and give guests nothing, and those on which two runs could disagree.
     config.wasm_threads = False
     config.wasm_memory64 = False
@@ -73,7 +88,7 @@ def configuration(mode: Mode) -> wasmtime.Config:
     # For most off: an image mapped into each memory costs two of the 65,530 mappings that Linux gives a process, and
     # without it ten thousand guests fit. Each start then costs a copy of the data segments; an interpreter begins with
     # ten megabytes of them, and hardly changes any.
-    config.memory_init_cow = mode.endswith("mapped")
+    config.memory_init_cow = "mapped" in mode
     # It belongs to Wasmtime's own components; without it, a store is made in half the time.
     capi.concurrency_support(capi.address(config.ptr()), False)
     by_fuel = mode.startswith("fuel")
@@ -86,8 +101,27 @@ def configuration(mode: Mode) -> wasmtime.Config:
 class CompileBudget:
     """What is left of the processor time that one program may take to compile, all its core modules together."""
 
-    def __init__(self) -> None:
+    def __init__(self, idle: bool = False) -> None:
+        """`idle`: nobody waits, so it takes only time that nothing else on the machine wants."""
         self.seconds: float = limits.MAX_COMPILE_SECONDS
+        self.idle = idle
+        self.is_cancelled = False
+        self._child: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def began(self, child: subprocess.Popen[bytes]) -> None:
+        """Note the child that spends it."""
+        with self._lock:
+            self._child = child
+            if self.is_cancelled:
+                child.kill()
+
+    def cancel(self) -> None:
+        """End the child, and each later one at once; may be called from any thread."""
+        with self._lock:
+            self.is_cancelled = True
+            if self._child is not None:
+                self._child.kill()
 
     def spend(self, seconds: float) -> None:
         """Take some of it. Raises BadModule if there is none left."""
@@ -108,7 +142,7 @@ class Compiler:
     @property
     def maps_memory(self) -> bool:
         """Whether guests map what their memory begins with, and share it until they change it."""
-        return self.mode.endswith("mapped")
+        return "mapped" in self.mode
 
     def compile_untrusted(self, code: bytes, budget: CompileBudget | None = None) -> bytes:
         """Compile a core module, within what is left of a program's budget; return the compiled code, serialized.
@@ -155,9 +189,9 @@ class Compiler:
             if known is not None:
                 raise BadModule(known)
             try:
-                compiled, seconds = _run_child(code, self.mode, math.ceil(budget.seconds))
+                compiled, seconds = _run_child(code, self.mode, budget)
             except _TooExpensive as error:
-                if not whole:
+                if not whole or budget.is_cancelled:
                     raise  # it is the program that is too expensive, and not this module
                 self._refused[digest] = str(error)
                 if len(self._refused) > _MAX_REFUSED:
@@ -184,28 +218,27 @@ def _last_line(text: str) -> str:
     return _CAUSE.sub("", lines[-1])[:_MAX_REASON] if lines else "no reason is given"
 
 
-def _run_child(code: bytes, mode: Mode, seconds: int) -> tuple[bytes, float]:
+def _run_child(code: bytes, mode: Mode, budget: CompileBudget) -> tuple[bytes, float]:
     """Return the code that the child has compiled, and the processor time that it has taken. Raises BadModule."""
+    seconds = math.ceil(budget.seconds)
     with tempfile.TemporaryFile() as output:
         bounds = seconds, limits.MAX_COMPILE_BYTES, limits.MAX_COMPILED_BYTES
-        command = [sys.executable, "-S", "-m", __name__, mode, *map(str, bounds)]
+        command = [sys.executable, "-S", "-m", __name__, mode, *map(str, (*bounds, int(budget.idle)))]
         environment = {"PYTHONPATH": os.pathsep.join(_import_path()), "RAYON_NUM_THREADS": str(_threads())}
-        try:
-            child = subprocess.run(
-                command,
-                input=code,
-                stdout=output,
-                stderr=subprocess.PIPE,
-                env=environment,
-                timeout=seconds * _PATIENCE,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise _too_slow() from error
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.PIPE, env=environment
+        ) as child:
+            budget.began(child)
+            try:
+                _, said = child.communicate(code, None if budget.idle else seconds * _PATIENCE)
+            except subprocess.TimeoutExpired as error:
+                raise _too_slow() from error
+            finally:
+                child.kill()  # if it has not ended
         if child.returncode:
-            raise _refusal(child.returncode, child.stderr.decode(errors="replace"))
+            raise _refusal(child.returncode, said.decode(errors="replace"))
         output.seek(0)
-        return output.read(), float(child.stderr)
+        return output.read(), float(said)
 
 
 def _import_path() -> list[str]:
@@ -238,9 +271,11 @@ def _too_slow() -> BadModule:
 _PR_SET_PDEATHSIG = 1
 
 
-def _child(mode: Mode, seconds: int, memory: int, compiled_bytes: int) -> int:
+def _child(mode: Mode, seconds: int, memory: int, compiled_bytes: int, idle: int) -> int:
     """Compile the code on standard input; return the exit code."""
     os.nice(_NICE)
+    if idle:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     # End with the thread that waits for it, and so with the node, however that ends.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))

@@ -10,7 +10,7 @@ from pathlib import Path
 import wasmtime
 
 from kernel.contract.message import Buffer
-from kernel.wasm.binary.memory_image import split_untrusted
+from kernel.wasm.binary.memory_image import SplitModule, split_untrusted
 from kernel.wasm.code_cache import CodeCache
 from kernel.wasm.compiler import CompileBudget, Compiler
 
@@ -31,12 +31,18 @@ class CoreModules:
         """`cache_dir` is where compiled code is kept, made if missing; None: nowhere."""
         self._cache = CodeCache(cache_dir)
 
-    def compiled(self, compiler: Compiler, codes: list[bytes], tell: Callable[[str], None]) -> list[wasmtime.Module]:
+    def compiled(
+        self,
+        compiler: Compiler,
+        codes: list[bytes],
+        tell: Callable[[str], None],
+        budget: CompileBudget | None = None,
+    ) -> list[wasmtime.Module]:
         """Return the core modules of one program, compiled. `tell` is told how far it is, if it takes long.
 
         Raises BadModule.
         """
-        budget, modules = CompileBudget(), list[wasmtime.Module]()
+        budget, modules = budget or CompileBudget(), list[wasmtime.Module]()
         total, done = sum(map(len, codes)), 0
         for number, code in enumerate(codes, 1):
             key = self._cache.key(compiler, code)
@@ -52,6 +58,33 @@ class CoreModules:
             done += len(code)
         return modules
 
+    def quick_pays(self, compiler: Compiler, codes: list[bytes]) -> bool:
+        """Return whether `compiled` would take so long that a program starts earlier with quick code: it is kept until
+        there is optimised code."""
+        large = [code for code in codes if len(code) >= _WORTH_TELLING] if self._cache.keeps else []
+        return any(
+            not self._cache.has(self._cache.key(compiler, code)) and self._is_new(compiler, code) for code in large
+        )
+
+    def _is_new(self, compiler: Compiler, code: bytes) -> bool:
+        """Return whether no other program that shares all but its memory has been compiled."""
+        split = split_untrusted(code)
+        return split is None or not self._cache.has(self._shared_key(compiler, split))
+
+    def optimise(self, quick: Compiler, compiler: Compiler, codes: list[bytes], budget: CompileBudget) -> None:
+        """Keep optimised code in place of quick code. Raises BadModule if there can be none."""
+        self.compiled(compiler, codes, lambda _: None, budget)
+        if self.quick_pays(compiler, codes):
+            return  # the disk has no room for it
+        for code in codes:
+            self._cache.discard(self._cache.key(quick, code))
+            split = split_untrusted(code)
+            if split is not None:
+                self._cache.discard(self._shared_key(quick, split))
+
+    def _shared_key(self, compiler: Compiler, split: SplitModule) -> str:
+        return self._cache.key(compiler, _SHARED + split.digest)
+
     def _made(
         self, compiler: Compiler, code: bytes, key: str, budget: CompileBudget, begin: Callable[[], None]
     ) -> tuple[Buffer, ...]:
@@ -61,7 +94,7 @@ class CoreModules:
         # If guests do not map what their memory begins with, one large segment would make them copy zeros, too.
         split = split_untrusted(code) if compiler.maps_memory and self._cache.keeps else None
         if split is not None:
-            shared = self._cache.key(compiler, _SHARED + split.digest)
+            shared = self._shared_key(compiler, split)
             made = split.written_into(self._once(compiler, split.shared, shared, budget, begin))
             if made is not None:
                 self._cache.keep(key, made)

@@ -9,6 +9,7 @@ import ctypes
 import hashlib
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakValueDictionary
@@ -26,10 +27,11 @@ from kernel.wasm.binary.component import plan_untrusted
 from kernel.wasm.binary.module import core_module_untrusted, exports_untrusted, imports_untrusted, is_component
 from kernel.wasm.canonical.wit import INTERFACES, Interface
 from kernel.wasm.code import Code, Running
-from kernel.wasm.compiler import Compiler
+from kernel.wasm.compiler import Compiler, Mode
 from kernel.wasm.core_modules import CoreModules
 from kernel.wasm.fiber import Fiber
 from kernel.wasm.host import HostFunction, define_all, host_functions
+from kernel.wasm.optimiser import Optimiser
 from kernel.wasm.preview1 import shadows, standard_streams
 from kernel.wasm.ticker import Ticker
 from kernel.wasm.wasi.files import WRITING
@@ -58,8 +60,12 @@ def _tell_nobody(_: str) -> None:
 class FiberProgram:
     """Compiled core modules, ready to be started any number of times; a `kernel.contract.guest.Program`."""
 
-    def __init__(self, code: Code, opens_files: bool, generation: Generation) -> None:
+    def __init__(
+        self, code: Code, opens_files: bool, generation: Generation, unoptimised: list[bytes] | None = None
+    ) -> None:
+        """`unoptimised`: the core modules, if their code is quick and not optimised."""
         self._code = code
+        self.unoptimised = unoptimised
         self.generation = generation
         self.opens_files = opens_files
         self.digest = ""
@@ -102,18 +108,24 @@ class _LinkedModule:
 class Engine:
     """Loads programs. One for each process and mode; thread-safe."""
 
-    def __init__(self, cache_dir: Path | None, replayable: bool) -> None:
+    def __init__(self, cache_dir: Path | None, replayable: bool, quick_first: bool = False) -> None:
         """`cache_dir` is where compiled code is kept, made if missing; None: nowhere.
 
         `replayable`: slices are counted in fuel, and floats and clocks are the same in every run.
+
+        `quick_first`: a large component starts with quick code if there is nothing better yet; optimised code is
+        compiled while the machine has nothing else to do, for the starts after that. Neither in replayable runs, nor
+        without a cache.
         """
         self.replayable = replayable
+        self._quick_first = quick_first and not replayable
         self._modules = CoreModules(cache_dir)
         self._compiler = Compiler("fuel" if replayable else "epoch")
         self._engine = self._compiler.engine
         self._programs: WeakValueDictionary[bytes, FiberProgram] = WeakValueDictionary()
-        self._mapped: Compiler | None = None
+        self._mapped = dict[Mode, Compiler]()
         """For components; made when the first one is loaded."""
+        self._optimiser: Optimiser | None = None
         self._files = wasmtime.Module(self._engine, bytes(wasmtime.wat2wasm(FILES_WAT)))
         self._running = Running()
         self._linked: dict[tuple[str, bool], _Linked] = {}
@@ -133,6 +145,9 @@ class Engine:
             program = self._load(wasm, tell or _tell_nobody)
             program.digest = key.hex()
             self._programs[key] = program
+            if program.unoptimised is not None:
+                self._optimise(key, program.unoptimised)
+                program.unoptimised = None
         return program
 
     def _load(self, wasm: bytes, tell: Callable[[str], None]) -> FiberProgram:
@@ -167,10 +182,32 @@ class Engine:
             interface.generation,
         )
 
+    def wait_for_optimised_code(self) -> None:
+        """Return when there is optimised code for all programs that have been loaded, or there can be none."""
+        if self._optimiser is not None:
+            self._optimiser.wait()
+
     def close(self) -> None:
         """End the ticker's thread; no guest may be polled after this."""
+        if self._optimiser is not None:
+            self._optimiser.close()
         if self.ticker is not None:
             self.ticker.close()
+
+    def _optimise(self, key: bytes, codes: list[bytes]) -> None:
+        """Compile a program anew in the background: when that is done, the next one who loads it gets what came out."""
+        with self._lock:
+            if self._optimiser is None:
+                quick, best = self._mapped["epoch mapped quick"], self._mapped["epoch mapped"]
+                optimise = partial(self._modules.optimise, quick, best)
+                self._optimiser = Optimiser(optimise, lambda key: self._programs.pop(key, None))
+        self._optimiser.add(key, codes)
+
+    def _component_compiler(self, mode: Mode) -> Compiler:
+        with self._lock:
+            if mode not in self._mapped:
+                self._mapped[mode] = Compiler(mode)
+            return self._mapped[mode]
 
     def _load_component(self, wasm: bytes, tell: Callable[[str], None]) -> FiberProgram:
         # Not at the top: few nodes ever need it.
@@ -179,10 +216,10 @@ class Engine:
 
         plan = plan_untrusted(wasm)
         interface = check_imports(plan)
-        with self._lock:
-            if self._mapped is None:
-                self._mapped = Compiler("fuel mapped" if self.replayable else "epoch mapped")
-        compiler = self._mapped
+        compiler = self._component_compiler("fuel mapped" if self.replayable else "epoch mapped")
+        is_quick = self._quick_first and self._modules.quick_pays(compiler, plan.modules)
+        if is_quick:
+            compiler = self._component_compiler("epoch mapped quick")
         adapted, functions = component_functions(plan, self._running)
         functions.append(standard_streams(self._running))
         adapter = self._compiled(compiler, component_adapter_wasm(adapted, len(plan.reallocs)))
@@ -208,6 +245,7 @@ class Engine:
             ),
             any(each.name in WRITING for each in plan.host),
             Generation.LATE if interface is None else interface.generation,
+            plan.modules if is_quick else None,
         )
 
     def _compiled(self, compiler: Compiler, code: bytes) -> wasmtime.Module:
@@ -216,8 +254,7 @@ class Engine:
 
     def _tick(self) -> None:
         self._engine.increment_epoch()
-        mapped = self._mapped
-        if mapped is not None:
+        for mapped in tuple(self._mapped.values()):
             mapped.engine.increment_epoch()
 
     def _linked_for(self, interface: Interface, uses_wasi: bool) -> _Linked:

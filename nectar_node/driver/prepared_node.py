@@ -68,7 +68,7 @@ class PreparedNode:
         self.registrar = registrar_key(config, keys)
         self.ledger = Ledger(str(config.folder.drives), config.quotas, str(config.folder.kept))
         remove_unfinished_bodies(config.folder.drives)
-        self.engine = Engine(module_cache(), replayable=False)
+        self.engine = Engine(module_cache(), replayable=False, quick_first=True)
         self.database, self.kept = opened
         self.decisions = self.kept.decisions
         named = [self._named(folder) for folder in config.packages]

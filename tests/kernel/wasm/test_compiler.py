@@ -8,7 +8,7 @@ import wasmtime
 from kernel.contract import limits
 from kernel.contract.errors import BadModule
 from kernel.wasm import compiler as compiler_module
-from kernel.wasm.compiler import Compiler, Mode
+from kernel.wasm.compiler import CompileBudget, Compiler, Mode
 from tests.kernel.wasm.modules import loops_over_locals, nested, program
 
 MANY_FUNCTIONS = program([b"\0\x0b"] * 20_000)
@@ -20,9 +20,9 @@ def children(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     started: list[str] = []
     run = compiler_module._run_child
 
-    def noting(code: bytes, mode: Mode, seconds: int) -> tuple[bytes, float]:
+    def noting(code: bytes, mode: Mode, budget: CompileBudget) -> tuple[bytes, float]:
         started.append(mode)
-        return run(code, mode, seconds)
+        return run(code, mode, budget)
 
     monkeypatch.setattr(compiler_module, "_run_child", noting)
     return started

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -116,12 +117,21 @@ def test_g28_nothing_is_moved_in_or_out(drive: Drive) -> None:
     assert sorted(path.name for path in drive.folder.parent.rglob("*")) == ["drive", "note.txt", "other", "secret"]
 
 
+def open_files() -> list[str]:
+    """The paths of all that this process has open."""
+    found = []
+    for descriptor in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # the one of the list itself
+            found.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+    return found
+
+
 def test_g28_what_a_guest_has_open_is_closed_with_it(drive: Drive) -> None:
     (drive.folder / "file").touch()
-    before = len(os.listdir("/proc/self/fd"))
     drive.ask("hoard /file")
+    assert str(drive.folder / "file") in open_files()
     drive.guest.close()
-    assert len(os.listdir("/proc/self/fd")) < before
+    assert not [path for path in open_files() if path.startswith(str(drive.folder))]
 
 
 @pytest.mark.parametrize("drive", [PREVIEW_1], indirect=True)
