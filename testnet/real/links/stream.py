@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import trio
 
-from testnet.model.rule import LOSE, PASS, Closing, Judgement, Late, Link, Passing, Reset
+from testnet.model.rule import LOSE, PASS, Closing, Judgement, Late, Link, Passing, Reset, most_at_once
 from testnet.real.links import sockets
 from testnet.real.links.rules import Rules
 
@@ -96,8 +96,9 @@ class Direction:
             await self._end(StreamEnd.CLOSE, nursery)
 
     async def _pass_judged(self, data: memoryview, nursery: trio.Nursery) -> None:
-        for begin in range(0, len(data), PIECE_BYTES):
-            piece = bytes(data[begin : begin + PIECE_BYTES])
+        most = most_at_once(self.rules.on(self.link), self.link, PIECE_BYTES)
+        for begin in range(0, len(data), most):
+            piece = bytes(data[begin : begin + most])
             if not self._is_over:
                 event = Passing(self.link, self.connection.number, self._offset, piece, 0.0)
                 await self._carry_out(await self.rules.decide(event), nursery)
