@@ -18,10 +18,10 @@ SOCKET_BUFFER_BYTES = 1 << 20
 """The buffer asked for in both directions: enough to keep loopback busy between two turns of a node, and at 1 GB/s one
 millisecond of delay for what comes behind it."""
 UNSENT_BYTES = 1 << 17
-"""The most that the kernel may hold and not have sent: nothing that comes later can overtake it. Without this bound it takes 2
-MiB beside the 2 MiB in the buffer of a peer that reads too slowly (measured): 10 ms for a small message behind a flow
-of 400 MB/s, and seconds on a slow link. With it 0.2 MiB beside the 2, at the same CPU time for each byte. On a slow link the driver asks for less
-(`limit_unsent`)."""
+"""The most that the kernel may hold and not have sent: nothing that comes later can overtake it. Without this bound it
+takes 2 MiB beside the 2 MiB in the buffer of a peer that reads too slowly (measured): 10 ms for a small message behind
+a flow of 400 MB/s, and seconds on a slow link. With it 0.2 MiB beside the 2, at the same CPU time for each byte. On a
+slow link the driver asks for less (`TcpStream.limit_unsent`)."""
 _NOTSENT_LOWAT: int | None = getattr(stdlib_socket, "TCP_NOTSENT_LOWAT", None)
 """The socket option, on systems that have it: Linux and macOS."""
 RECEIVE_BYTES = 1 << 19

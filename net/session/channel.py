@@ -376,7 +376,8 @@ class Channel:
                 buffer[at : at + len(frame)] = frame
                 at += len(frame)
                 self.control_bytes -= len(frame) + HELD_PIECE_OVERHEAD_BYTES
-            if outbox is not None and not controls:
+            # Beside much else control frames get a record of their own, which a slow link carries at once.
+            if outbox is not None and not controls and (at == begin or outbox.estimate() < _SHORT_RECORD):
                 at = outbox.write(buffer, at, end, self._pair_numbers)
             if at == begin:
                 break

@@ -9,7 +9,8 @@ from testnet.model.quantity import Rate
 from testnet.model.rule import PASS, Delay, Event, Link, LinkFault, Passing, Verdict
 from testnet.model.where import EVERYWHERE, Where
 
-_PACKET_BYTES = 1460
+_PACKET_BYTES = 536
+"""What TCP takes for the largest packet unless it is told otherwise (RFC 9293, section 3.7.1), as slow links do."""
 
 
 @dataclass(frozen=True, slots=True)
