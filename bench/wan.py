@@ -1,10 +1,10 @@
 """`wan`: a file and small requests over links as they are outside, beside scp and rsync over the same links.
 
 The links are the lab's, proxies between the nodes (`testnet.real.links`), and scp's connections go through one as well.
-A link carries so many bytes a second, has a queue of a tenth of a second, and everything takes half of the round trip
-each way. A stall is what a lost packet makes of a TCP connection: its bytes, and all behind them, come one round trip
-later. What the proxies cannot show is TCP's own window, which grows as it does for either side: they acknowledge at
-once.
+A link carries so many bytes a second, has a queue of 20 ms, and everything takes half of the round trip each way. A
+stall is what a lost packet makes of a TCP connection: its bytes, and all behind them, come one round trip later. Two
+things the proxies cannot show: TCP's own window, as they acknowledge at once, and short waits, as loopback's packets of
+64 KiB make the system hold two of them before a proxy that reads slowly. That is 100 ms at 10 Mbit/s.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from testnet.model.quantity import Rate
 from testnet.model.rule import PASS, Delay, Event, Link, LinkFault, Passing, Verdict
 from testnet.model.where import EVERYWHERE, Where
 
-_PACKET_BYTES = 536
+PACKET_BYTES = 536
 """What TCP takes for the largest packet unless it is told otherwise (RFC 9293, section 3.7.1), as slow links do."""
 
 
@@ -37,7 +37,7 @@ class Bandwidth(LinkFault):
     def most_at_once(self, link: Link) -> int | None:
         """Return the most bytes that arrive together on `link`, if that is among these (`rule.most_at_once`): a slow
         link carries packets, some of them a second, and not a large piece after a long silence."""
-        return max(_PACKET_BYTES, int(self.bytes_per_second / 10)) if self.where.covers(link) else None
+        return max(PACKET_BYTES, int(self.bytes_per_second / 10)) if self.where.covers(link) else None
 
     def words(self) -> str:
         return f"{self.bytes_per_second:,.10g} bytes a second {self.where.links()}"
