@@ -40,6 +40,7 @@ from bench import (
     state,
     stream,
     transfer,
+    wan,
 )
 from bench.before import BEFORE
 from bench.measure import Figure, Result, Skipped
@@ -47,6 +48,7 @@ from bench.measure import Figure, Result, Skipped
 BENCHES: dict[str, Callable[[], list[Result]]] = {
     "transfer": transfer.run,
     "folders": folders.run,
+    "wan": wan.run,
     "install": install.run,
     "local": local.run,
     "blobs": blobs.run,

@@ -21,6 +21,7 @@ dropped: its idle threads yield in a loop, and the sender has no core to spare.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import socket
 import statistics
@@ -120,16 +121,17 @@ def _on_disk(file: Path, tcp_speeds: list[float]) -> list[Result]:
 class Sshd:
     """A private sshd on loopback, with keys of its own."""
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, host: str = "127.0.0.1", port: int | None = None) -> None:
+        """`host` and `port` are where it listens (default: some port of loopback)."""
         self._key = place / "key"
         host_key = place / "host_key"
         for key in (self._key, host_key):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self._port = probe.getsockname()[1]
+        with socket.create_server((host, port or 0)) as probe:
+            self._front: tuple[str, int] = probe.getsockname()
         config = place / "sshd_config"
         config.write_text(
-            f"Port {self._port}\nListenAddress 127.0.0.1\nHostKey {host_key}\nPidFile none\nStrictModes no\n"
+            f"Port {self._front[1]}\nListenAddress {host}\nHostKey {host_key}\nPidFile none\nStrictModes no\n"
             f"AuthorizedKeysFile {self._key}.pub\nPermitRootLogin prohibit-password\nUsePAM no\n"
             "Subsystem sftp internal-sftp\n"
         )
@@ -149,16 +151,28 @@ class Sshd:
         """Whether this machine has scp and sshd, and lets us run the latter."""
         return shutil.which("scp") is not None and os.access(cls._program(), os.X_OK) and os.geteuid() == 0
 
+    def behind(self, front: tuple[str, int]) -> None:
+        """Reach it at another address from now on."""
+        self._front = front
+
     def command(self, program: str, cipher: str = CIPHER) -> list[str]:
         """Return how ssh or scp is called."""
         options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
         port = "-P" if program == "scp" else "-p"
-        return [program, "-q", "-c", cipher, port, str(self._port), "-i", str(self._key), *options]
+        return [program, "-q", "-c", cipher, port, str(self._front[1]), "-i", str(self._key), *options]
 
     def copy(self, source: Path, target: Path, cipher: str = CIPHER) -> float:
         """Return the seconds of the whole scp command."""
         begin = time.perf_counter()
-        subprocess.run([*self.command("scp", cipher), str(source), f"root@127.0.0.1:{target}"], check=True)
+        subprocess.run([*self.command("scp", cipher), str(source), f"root@{self._front[0]}:{target}"], check=True)
+        return time.perf_counter() - begin
+
+    def synchronize(self, source: Path, target: Path, cipher: str = CIPHER) -> float:
+        """Return the seconds of the whole rsync command, of a file that is not there yet."""
+        target.unlink(missing_ok=True)
+        begin = time.perf_counter()
+        shell = shlex.join(self.command("ssh", cipher))
+        subprocess.run(["rsync", "-q", "-e", shell, str(source), f"root@{self._front[0]}:{target}"], check=True)
         return time.perf_counter() - begin
 
     def stop(self) -> None:

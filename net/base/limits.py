@@ -270,11 +270,21 @@ FIRST_BACKOFF_SECONDS = 0.05
 """Pause before the first redial; doubles from attempt to attempt."""
 MAX_BACKOFF_SECONDS = 1.0
 """The longest pause between two redials."""
+RECORD_GROWTH_BYTES = 64
+"""Bytes of an incomplete record that come within PING_SECONDS and count as an answer: on a slow link a record takes
+minutes, and what would answer is behind it. A packet is more; a byte now and then is less, and none of the times below
+is longer for it."""
+MURMUR_SECONDS = 5.0
+"""Pause after which a node that receives one long record says something, so that the peer, whose own pings wait behind
+that record, knows that it arrives: less than half of what a peer waits for (KEEPALIVE_SECONDS, PING_SECONDS)."""
+LONG_RECORD_SECONDS = 1.0
+"""Time after which a record that still arrives is a long one."""
 STALL_SECONDS = 30.0
 """How long a live connection may stand still while its peer owes us something, however well it answers
 (`net.session.liveness`, `net.session.progress`)."""
 STALL_BYTES = 4096
-"""Bytes of messages in STALL_SECONDS that count as going on: far less than any link that answers pings carries."""
+"""Bytes of messages in STALL_SECONDS that count as going on, and of a record, which has to be whole in the time that
+follows from this: a link that carries less is given up."""
 WHOLE_SECONDS = 7200.0
 """What a peer has begun has to come at the rate at which all of it would be whole in so long, or its connection
 ends."""

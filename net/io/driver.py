@@ -13,7 +13,7 @@ from collections.abc import Callable
 import trio
 
 from net.base.errors import DialFailed, StreamBroken
-from net.base.limits import FAREWELL_SECONDS, MAX_RECORD_BYTES
+from net.base.limits import FAREWELL_SECONDS
 from net.contract.events import Buffer, Close, Dial, DialFailure, Hold, Writable
 from net.io.port import Port
 from net.io.transport import Listener, Stream, Transport
@@ -30,9 +30,15 @@ PIECE_BYTES = 1 << 17
 """Bytes read of a busy peer at once, when others wait."""
 TURN_SECONDS = 0.002
 """The time bound in seconds for what is read: guests handle it at once, and may have much to do."""
-SLOW_RATE = 1 << 18
-"""Bytes per second below which a link is slow. It is given a record at a time, so that the network sees the progress:
-it takes a connection for dead on which nothing goes for `limits.PING_SECONDS`."""
+QUEUE_SECONDS = 0.03
+"""For how long a link may have enough to write in advance: what comes later, a small message beside a file, waits for
+that. It covers the time until this process has its turn again."""
+FIRST_SEND_BYTES = 1 << 14
+"""Bytes written at a time to a link whose rate is not known: TCP's own first window (RFC 6928). Twice as many each time
+that they go without waiting, up to SEND_BYTES."""
+LEAST_SEND_BYTES = 1 << 13
+"""Bytes written at a time to the slowest link. The network takes a connection for dead on which nothing goes for
+`limits.PING_SECONDS`."""
 
 
 class _Link:
@@ -44,6 +50,7 @@ class _Link:
         "farewell",
         "flow",
         "grace",
+        "limit",
         "peer",
         "released",
         "rest",
@@ -64,6 +71,8 @@ class _Link:
         """Set when there is something to write, or the connection is to be closed."""
         self.grace = FAREWELL_SECONDS
         """Seconds that it may go on when it is to be closed; a dial has no reason to."""
+        self.limit = FIRST_SEND_BYTES
+        """Bytes that are encrypted and written at a time."""
         self.closing = False
         self.farewell = b""
         self.stream: Stream | None = None
@@ -75,6 +84,16 @@ class _Link:
         """What `transmit` could not write, for the writer."""
         self.failure: Exception | None = None
         """The failure of our own code, if there was one."""
+
+    def went(self, sent: int, seconds: float, stream: Stream) -> None:
+        """Note that so many bytes took so long. The limit changes by a factor of two at most, as this process may have
+        had no turn for a while."""
+        rate = sent / seconds if seconds > 0.0 else float(SEND_BYTES / QUEUE_SECONDS)
+        least, most = max(LEAST_SEND_BYTES, self.limit // 2), min(SEND_BYTES, self.limit * 2)
+        limit = max(least, min(most, int(rate * QUEUE_SECONDS)))
+        if limit != self.limit:
+            self.limit = limit
+            stream.limit_unsent(limit)
 
 
 class Driver:
@@ -168,7 +187,8 @@ class Driver:
     def _write_now(self, connection: int, link: _Link, stream: Stream) -> None:
         written = 0
         while written < SEND_BYTES:
-            buffers = self._port.pending(connection, SEND_BYTES)
+            limit = link.limit
+            buffers = self._port.pending(connection, limit)
             before = written
             for index, buffer in enumerate(buffers):
                 try:
@@ -180,8 +200,10 @@ class Driver:
                     link.rest = [memoryview(buffer)[sent:], *buffers[index + 1 :]]
                     link.wake.set()
                     return
-            if 2 * (written - before) < SEND_BYTES:
+            if 2 * (written - before) < limit:
                 return  # that was all
+            if limit < SEND_BYTES:
+                link.went(written - before, 0.0, stream)
         link.wake.set()
 
     async def closed(self) -> None:
@@ -286,6 +308,7 @@ class Driver:
     async def _carry(self, connection: int, link: _Link, stream: Stream) -> None:
         """Carry both directions of a connection, until either ends."""
         link.stream = stream
+        stream.limit_unsent(link.limit)
         with link.scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write, connection, link, stream, nursery.cancel_scope)
@@ -338,23 +361,25 @@ class Driver:
                 await link.wake.wait()
                 link.wake = trio.Event()
                 link.writing = True
-                in_a_row, limit = 0, SEND_BYTES
+                in_a_row = 0
                 while True:
                     if not self._turns.may_go(link.flow):
                         await self._turns.take(link.flow)
                     began = self._clock()
-                    if not (buffers := link.rest or self._port.pending(connection, limit)):
+                    if not (buffers := link.rest or self._port.pending(connection, link.limit)):
                         break
                     self._used(connection, link, began)
                     link.rest = []
                     for buffer in buffers:
                         sent = stream.send_now(buffer) if in_a_row < TURN_BYTES else 0
                         in_a_row += sent
+                        if link.limit < SEND_BYTES and sent == len(buffer) and 2 * sent >= link.limit:
+                            link.went(sent, 0.0, stream)
                         if sent < len(buffer):
                             began = self._clock()
                             await stream.send_all(memoryview(buffer)[sent:])
-                            slow = len(buffer) - sent < SLOW_RATE * (self._clock() - began)
-                            in_a_row, limit = 0, MAX_RECORD_BYTES if slow else SEND_BYTES
+                            link.went(len(buffer) - sent, self._clock() - began, stream)
+                            in_a_row = 0
                     self._turn()  # at a router it may go on reading the circuit's other leg: `pending` has said so
                 link.writing = False
             for buffer in link.rest:

@@ -18,9 +18,10 @@ SOCKET_BUFFER_BYTES = 1 << 20
 """The buffer asked for in both directions: enough to keep loopback busy between two turns of a node, and at 1 GB/s one
 millisecond of delay for what comes behind it."""
 UNSENT_BYTES = 1 << 17
-"""What the kernel may hold and not have sent: nothing that comes later can overtake it. Without this bound it takes 2
-MiB beside the 2 MiB in the buffer of a peer that reads too slowly (measured): 10 ms for a small message behind a flow
-of 400 MB/s, and seconds on a slow link. With it 0.2 MiB beside the 2, at the same CPU time for each byte."""
+"""The most that the kernel may hold and not have sent: nothing that comes later can overtake it. Without this bound it
+takes 2 MiB beside the 2 MiB in the buffer of a peer that reads too slowly (measured): 10 ms for a small message behind
+a flow of 400 MB/s, and seconds on a slow link. With it 0.2 MiB beside the 2, at the same CPU time for each byte. On a
+slow link the driver asks for less (`TcpStream.limit_unsent`)."""
 _NOTSENT_LOWAT: int | None = getattr(stdlib_socket, "TCP_NOTSENT_LOWAT", None)
 """The socket option, on systems that have it: Linux and macOS."""
 RECEIVE_BYTES = 1 << 19
@@ -86,12 +87,13 @@ class TcpStream:
         self._socket = socket
         self._places = places
         self._view = buffer
+        self._unsent = 0
+        """The last limit of `limit_unsent`."""
         with _mapped():
             socket.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
             socket.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
             socket.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)
-            if _NOTSENT_LOWAT is not None:
-                socket.setsockopt(stdlib_socket.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT_BYTES)
+            self.limit_unsent(UNSENT_BYTES)
             self._host = str(socket.getpeername()[0])
 
     @property
@@ -107,6 +109,14 @@ class TcpStream:
             return 0
         except OSError as error:
             raise StreamBroken(str(error)) from error
+
+    def limit_unsent(self, most: int) -> None:
+        """Have the system take about `most` bytes at most that it cannot send yet (see `transport.Stream`)."""
+        most = min(most, UNSENT_BYTES)
+        if most != self._unsent and _NOTSENT_LOWAT is not None:
+            self._unsent = most
+            with suppress(OSError):  # a stream that is broken says so when it is used
+                self._socket.setsockopt(stdlib_socket.IPPROTO_TCP, _NOTSENT_LOWAT, most)
 
     async def send_all(self, data: Buffer) -> None:
         """Write all of `data` (see `transport.Stream`)."""

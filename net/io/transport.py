@@ -23,6 +23,9 @@ class Stream(Protocol):
     async def send_all(self, data: Buffer) -> None:
         """Write all of `data`. Raises StreamBroken if that cannot be done."""
 
+    def limit_unsent(self, most: int) -> None:
+        """Have the system take about `most` bytes at most that it cannot send yet, if it can do so."""
+
     async def receive_some(self, max_bytes: int | None = None) -> Buffer:
         """Return some bytes, or none at the end of the stream; valid until the caller next waits for anything. Raises
         StreamBroken."""

@@ -14,6 +14,7 @@ from net.base.limits import (
     HANDSHAKE_SECONDS,
     MAX_HALF_OPEN,
     MAX_REPLY_BYTES,
+    MURMUR_SECONDS,
     PAUSE_REPLY_BYTES,
     RELAY_BYTES,
     SCARCE_RELAY_BYTES,
@@ -21,7 +22,7 @@ from net.base.limits import (
 from net.base.timers import Timers
 from net.contract.events import Buffer, Close, Dial, Hold, NetEvent, Writable
 from net.names.directory import Endpoint
-from net.session.channel import HoldReason
+from net.session.channel import HoldReason, Stage
 from net.session.half_open import HalfOpenConnections
 from net.session.handshake import Handshake
 from net.session.session import Connection
@@ -122,6 +123,16 @@ class Switchboard:
         if connection.ping_sent is None:
             connection.ping_sent = now
             self.queue(connection, Ping())
+
+    def murmur(self, connection: Connection, bytes_sent: int, now: float) -> None:
+        """Say something if this side of a live connection, which receives a long record, has said nothing since the
+        last time. `bytes_sent` is the session's."""
+        if connection.stage is not Stage.LIVE or not connection.splitter.held:
+            return
+        if connection.said == bytes_sent and not connection.signalled:
+            self.queue(connection, Ping())  # of which no answer is awaited
+        connection.said = bytes_sent
+        connection.murmurs_at = now + MURMUR_SECONDS
 
     def reply(self, connection: Connection, frame: Control) -> None:
         """Send a control frame that the peer has asked for. Nothing more is read from a peer that asks faster than it

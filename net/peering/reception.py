@@ -25,6 +25,7 @@ from net.base.limits import (
     HANDSHAKE_SECONDS,
     HELD_PIECE_OVERHEAD_BYTES,
     KEEPALIVE_SECONDS,
+    LONG_RECORD_SECONDS,
     MAX_PLAINTEXT_BYTES,
     MAX_UNREAD_BYTES,
     PING_SECONDS,
@@ -85,6 +86,8 @@ class Reception:
             return
         if item.session is not None:
             item.session.bytes_received += len(data)
+            if now >= item.murmurs_at and now - item.last_heard >= LONG_RECORD_SECONDS:
+                self._switchboard.murmur(item, item.session.bytes_sent, now)
         elif item.partner is not None:
             item.last_heard = now
             self._switchboard.relay(item, data)
@@ -153,9 +156,9 @@ class Reception:
                 self._sessions.gone(connection, FailureReason.UNREACHABLE, now)
         elif connection.holds & HoldReason.BACKLOG:
             timers.set(connection.number, now + KEEPALIVE_SECONDS)  # `on_timer` sees to it
-        elif connection.holds and not self._is_slow(connection):
+        elif connection.holds and not self._writes_on(connection):
             self.violated(connection, NotRead("it does not read its answers"), now)
-        elif connection.stage is not Stage.LIVE or (connection.pinged and not self._is_slow(connection)):
+        elif connection.stage is not Stage.LIVE or (connection.pinged and not self._is_slow(connection, now)):
             connection.why = "no answer in time"
             self._tell_end(connection, "silent for too long", now)
             unanswered = connection.stage is Stage.LEG
@@ -168,12 +171,16 @@ class Reception:
         elif now < connection.last_heard + KEEPALIVE_SECONDS:
             timers.set(connection.number, connection.last_heard + KEEPALIVE_SECONDS)
         else:
-            connection.pinged = True
+            connection.expect_answer()
             self._switchboard.ping(connection, now)
             timers.set(connection.number, now + PING_SECONDS)
 
-    def _is_slow(self, connection: Connection) -> bool:
-        """Return whether a pong may yet come to a live connection: the ping is behind much else on a slow link."""
+    def _is_slow(self, connection: Connection, now: float) -> bool:
+        """Return whether a pong may yet come to a live connection: on a slow link the ping is behind much else, or the
+        pong is."""
+        return connection.record_grows(now) or self._writes_on(connection)
+
+    def _writes_on(self, connection: Connection) -> bool:
         assert connection.session is not None
         return connection.watch.writes_on(connection.session.bytes_sent, writing=connection.signalled)
 

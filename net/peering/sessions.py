@@ -389,7 +389,7 @@ class Sessions:
         self._switchboard.ping(connection, now)
         if not session.guest and self.probes.watched(session.name):
             if not connection.pinged:
-                connection.pinged = True
+                connection.expect_answer()
                 self._switchboard.timers.set(connection.number, now + PING_SECONDS)
             self.probes.pinging(session.name, connection.host, now)
 

@@ -9,9 +9,13 @@ from net.base.errors import BadHandshake, GoodbyeCode
 from net.base.frames import Control, Data, Goodbye, encode_acks, encode_control
 from net.base.limits import (
     HELD_PIECE_OVERHEAD_BYTES,
+    MAX_CHUNK_WORTH_WAITING,
     MAX_HANDSHAKE_BYTES,
     MAX_PLAINTEXT_BYTES,
     MAX_RECORD_BYTES,
+    RECORD_GROWTH_BYTES,
+    STALL_BYTES,
+    STALL_SECONDS,
     TAG_BYTES,
 )
 from net.base.memory import Account
@@ -25,6 +29,8 @@ from net.session.sealing import LENGTH, Opener, Sealer, Splitter
 
 _RECORD_OVERHEAD = LENGTH.size + TAG_BYTES
 _WHOLE_RECORD = MAX_RECORD_BYTES + LENGTH.size
+_SHORT_RECORD = 2 * MAX_CHUNK_WORTH_WAITING + 512
+"""The least space for a record that does not hold all there is, in bytes: more than half of it is used in any case."""
 _LEAST_ROOM = 256
 """A record is not begun at the end of a buffer that has less space than this, in bytes."""
 
@@ -116,6 +122,7 @@ class Channel:
 
     __slots__ = (
         "_controls",
+        "_held_at_ping",
         "_pair_numbers",
         "_raw",
         "_sealer",
@@ -133,6 +140,7 @@ class Channel:
         "host",
         "last_heard",
         "met",
+        "murmurs_at",
         "number",
         "opener",
         "owner",
@@ -141,6 +149,7 @@ class Channel:
         "ping_sent",
         "pinged",
         "raw_bytes",
+        "said",
         "session",
         "signalled",
         "splitter",
@@ -179,8 +188,15 @@ class Channel:
         self.signalled = False
         """Whether a Writable event is out."""
         self.last_heard = now
+        """When the last whole record came; at a router, the last bytes."""
         self.pinged = False
         """Whether the connection ends unless something is heard in time."""
+        self._held_at_ping = 0
+        """How many bytes of an incomplete record were there then, or at the last check since."""
+        self.murmurs_at = now
+        """When it is next to be seen whether this side has said anything, while a long record comes."""
+        self.said = 0
+        """The session's bytes sent, when that was seen last."""
         self.ping_sent: float | None = None
         """When the ping whose pong has not come was queued; there is never more than one."""
         self.watch = Liveness()
@@ -206,6 +222,22 @@ class Channel:
         """The pairs of processes that the peer has given numbers on this connection; None: version 1 is spoken here."""
         self._pair_numbers = PairNumbers()
         """Those that this side has given."""
+
+    # --- liveness ---
+
+    def expect_answer(self) -> None:
+        """Note that the connection ends unless something is heard in time."""
+        self.pinged = True
+        self._held_at_ping = self.splitter.held
+
+    def record_grows(self, now: float) -> bool:
+        """Return whether a record comes, slowly and yet as fast as it must, though none was whole since the ping, or
+        since the last check."""
+        grown = self.splitter.held - self._held_at_ping
+        self._held_at_ping = self.splitter.held
+        expected = self.splitter.expected() or 0
+        due = self.last_heard + STALL_SECONDS * (1 + expected / STALL_BYTES)
+        return grown >= RECORD_GROWTH_BYTES and now < due
 
     # --- handshake ---
 
@@ -323,7 +355,9 @@ class Channel:
         if controls or outbox is not None:
             for frame in controls:
                 need += len(frame) + _RECORD_OVERHEAD
-            if need > _WHOLE_RECORD:
+            if need > limit < MAX_RECORD_BYTES:
+                need = min(need, max(limit, _SHORT_RECORD))
+            elif need > _WHOLE_RECORD:
                 need = min(need, max(1, round(limit / _WHOLE_RECORD)) * _WHOLE_RECORD)
             buffer = memoryview(bytearray(need))
             used = self._write_records(self._sealer, buffer, outbox)
@@ -342,7 +376,8 @@ class Channel:
                 buffer[at : at + len(frame)] = frame
                 at += len(frame)
                 self.control_bytes -= len(frame) + HELD_PIECE_OVERHEAD_BYTES
-            if outbox is not None and not controls:
+            # Beside much else control frames get a record of their own, which a slow link carries at once.
+            if outbox is not None and not controls and (at == begin or outbox.estimate() < _SHORT_RECORD):
                 at = outbox.write(buffer, at, end, self._pair_numbers)
             if at == begin:
                 break

@@ -31,17 +31,31 @@ from net.session.session import Session
 class _Window:
     """A span of time in which the bytes of a peer are counted."""
 
-    __slots__ = ("bytes", "cost", "held", "since")
+    __slots__ = ("bytes", "connection", "cost", "held", "record", "since")
 
     def __init__(self, session: Session, now: float) -> None:
         session.inbox.oldest(now)  # from now on
         self.since = now
         self.bytes = session.inbox.partial_bytes
         """Bytes of incomplete messages when the window began."""
+        self.connection = session.connection
+        self.record = self.record_bytes(session)
+        """Bytes of the record that was incomplete then."""
         self.cost = session.inbox.partial_cost
         """Credit of the messages that had begun when the window began."""
         self.held = 0.0
         """Seconds since then in which nothing was read, since what was read before had to wait."""
+
+    def come(self, session: Session) -> int:
+        """Return how many bytes of incomplete messages have come since then. Those of an incomplete record count, since
+        a slow link takes minutes for one; if they turn out to be something else, they are missing later."""
+        record = self.record if session.connection is self.connection else 0
+        return session.inbox.partial_bytes - self.bytes + self.record_bytes(session) - record
+
+    def record_bytes(self, session: Session) -> int:
+        """Return the bytes of the incomplete record of the connection that was there when the window began."""
+        connection = session.connection
+        return 0 if connection is None or connection is not self.connection else connection.splitter.held
 
 
 class Progress:
@@ -102,7 +116,7 @@ class Progress:
             return False
         least = SCARCE_RATE if scarce else STALL_BYTES / STALL_SECONDS
         rate = max(least, min(window.cost, inbox.partial_cost) / whole_seconds)
-        if inbox.partial_bytes - window.bytes < rate * seconds:
+        if window.come(session) < rate * seconds:
             return True
         self._windows[session] = _Window(session, now)
         return False

@@ -48,7 +48,8 @@ pub const max_chunk_bytes = 4 << 20;
 
 pub const tick_milliseconds = 100;
 pub const alive_every_ticks = 20;
-pub const silence_ticks = 300;
+/// Alive is behind what is under way, which a slow link takes a minute for.
+pub const silence_ticks = 1800;
 
 /// Seconds until an offer is made again: to one whose user is asked, to one who has no place free now.
 pub const again_asked = 2;
@@ -64,10 +65,12 @@ pub const timeout = struct {
     pub const offer = 60;
     /// A whole transfer; Alive notices a dead peer long before.
     pub const transfer = 30 * 24 * 3600;
-    pub const chunk = 600;
+    /// The first window over a link of 150 bytes a second; a dead peer is noticed long before.
+    pub const chunk = 7200;
     pub const disk = 600;
     pub const hash = 24 * 3600;
-    pub const alive = 10;
+    /// What is under way before it, over a link of 300 bytes a second; a dead peer is noticed long before.
+    pub const alive = 120;
 };
 
 pub const Kind = enum { Offline, Timeout, Refused, Changed, NotFound, Disk, Cancelled, Superseded, Other };

@@ -9,6 +9,9 @@ from testnet.model.quantity import Rate
 from testnet.model.rule import PASS, Delay, Event, Link, LinkFault, Passing, Verdict
 from testnet.model.where import EVERYWHERE, Where
 
+PACKET_BYTES = 536
+"""What TCP takes for the largest packet unless it is told otherwise (RFC 9293, section 3.7.1), as slow links do."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bandwidth(LinkFault):
@@ -30,6 +33,11 @@ class Bandwidth(LinkFault):
         begins = max(event.now, self._free_at.get(event.link, 0.0))
         self._free_at[event.link] = begins + max(more, 0) / self.bytes_per_second
         return Delay(self._free_at[event.link] - event.now)
+
+    def most_at_once(self, link: Link) -> int | None:
+        """Return the most bytes that arrive together on `link`, if that is among these (`rule.most_at_once`): a slow
+        link carries packets, some of them a second, and not a large piece after a long silence."""
+        return max(PACKET_BYTES, int(self.bytes_per_second / 10)) if self.where.covers(link) else None
 
     def words(self) -> str:
         return f"{self.bytes_per_second:,.10g} bytes a second {self.where.links()}"

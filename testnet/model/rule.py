@@ -269,6 +269,16 @@ def still_late(delays: Sequence[Late], rules: Sequence[Rule]) -> float:
     return sum(each.seconds for each in delays if any(rule.fault is each.fault for rule in rules))
 
 
+def most_at_once(rules: Sequence[Rule], link: Link, most: int) -> int:
+    """Return the most bytes that are judged at once on `link`: `most`, or less where a fault has a method of this name
+    that says so."""
+    for rule in rules:
+        asked = getattr(rule.fault, "most_at_once", None)
+        if asked is not None and (less := asked(link)) is not None:
+            most = min(most, less)
+    return most
+
+
 def judge(rules: Sequence[Rule], event: Event) -> Judgement:
     """Combine the verdicts of all rules on `event`, the earliest first: delays add up, each rule sees what the one
     before has altered, and the first one that keeps the event from arriving decides. Raises FaultFailed."""

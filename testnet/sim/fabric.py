@@ -30,6 +30,7 @@ from testnet.model.rule import (
     Reset,
     Rule,
     judge,
+    most_at_once,
     still_late,
 )
 from testnet.sim.timeline import Timeline
@@ -43,6 +44,11 @@ piece."""
 BUFFER_BYTES = 9 << 18
 """The most bytes in flight in one direction of a connection: as much as the socket buffers of both ends hold, 2 MiB
 that the other side has not read and a little that has not been sent (`net.io.tcp.UNSENT_BYTES`)."""
+
+
+PIECES_UNDER_WAY = 10
+"""The most pieces in flight in one direction of a connection over a slow link, where a piece is a tenth of a second or
+a packet (`Bandwidth.most_at_once`): TCP's first congestion window (RFC 6928), or a queue of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,15 +207,28 @@ class Fabric:
     def transmit(self, node: Wired, connection: int) -> bool:
         """Take a node's bytes for a connection, as far as there is capacity; return whether there were any."""
         end = node.ends.get(connection)
-        if end is None or end.peer is None or end.full:
+        if end is None or end.peer is None:
             return False
-        data = b"".join(node.port.pending(connection, SEGMENT_BYTES))
+        window = self._window(end)
+        if end.under_way >= window:
+            end.choked = True
+            return False
+        data = b"".join(node.port.pending(connection, min(SEGMENT_BYTES, window // 4)))
         if not data:
             return False
         self._put(end, data)
         # The link takes the next segment when this one has left; until then the core may change it.
         node.at(self._timeline.now, partial(self._transmit_on, end))
         return True
+
+    def _window(self, end: LinkEnd) -> int:
+        """Return the most bytes of an end that may be in flight or unread: as much as the buffers hold, and where a
+        link is slow, as much as it carries in a second."""
+        assert end.peer is not None
+        window = end.peer.node.window
+        if self.rules and (most := most_at_once(self.rules, end.link, PIECE_BYTES)) < PIECE_BYTES:
+            return min(window, PIECES_UNDER_WAY * most)
+        return window
 
     def _transmit_on(self, end: LinkEnd) -> None:
         node = end.node
@@ -235,7 +254,7 @@ class Fabric:
                 self._arrive(end, piece, piece or b"", ())
             return
         while end.leaving and not end.lost:
-            _split(end.leaving)
+            _split(end.leaving, most_at_once(self.rules, end.link, PIECE_BYTES))
             piece = end.leaving[0]
             judged = self._judge_piece(end, piece)
             match judged.verdict:
@@ -368,9 +387,10 @@ class Fabric:
         """Note that the other side has read `count` bytes of this end."""
         if end is None:
             return
-        full = end.full
+        full = end.full or end.choked
         end.under_way -= count
         if full and end.open:
+            end.choked = False
             end.node.at(self._timeline.now, lambda: self._transmit_on(end))
 
     # --- connections end --------------------------------------------------------------------------------------------
@@ -437,9 +457,9 @@ class Fabric:
             end.node.lost(end.connection)
 
 
-def _split(leaving: deque[bytes | None]) -> None:
+def _split(leaving: deque[bytes | None], most: int) -> None:
     """Split a large first piece."""
     first = leaving[0]
-    if first is not None and len(first) > PIECE_BYTES:
-        leaving[0] = first[PIECE_BYTES:]
-        leaving.appendleft(first[:PIECE_BYTES])
+    if first is not None and len(first) > most:
+        leaving[0] = first[most:]
+        leaving.appendleft(first[:most])

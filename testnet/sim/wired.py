@@ -114,6 +114,8 @@ class LinkEnd:
     """Pieces that have left and that a fault delays, with those that cannot overtake them."""
     under_way: int = 0
     """Bytes taken from the node that the other side has not read."""
+    choked: bool = False
+    """Whether the node was refused to send more for now."""
     lost: bool = False
     """Whether nothing that leaves here arrives any more."""
     held: bool = False

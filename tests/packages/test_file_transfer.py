@@ -170,7 +170,7 @@ def test_offers_that_never_send_a_byte_leave_no_file(inbox: InboxLab) -> None:
         inbox.tell(inbox.taken(inbox.offer(f"{number}.bin", MIB)), {"Begin": {}})
     inbox.lab.simulation.rest(5.0)
     assert len(inbox.partial_files()) == 5
-    inbox.lab.simulation.rest(60.0)
+    inbox.lab.simulation.rest(200.0)
     assert inbox.receiving(EVIL) == []
     assert inbox.partial_files() == {}
 

@@ -70,6 +70,12 @@ def _prepare(connection: socket.socket) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
+def hold_little(connection: socket.socket, size: int) -> None:
+    """Have the system hold about `size` bytes that have come and are not read."""
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+
+
 async def receive_into(source: socket.socket, buffer: memoryview) -> int:
     """Read as recv_into does; raises OSError."""
     while True:

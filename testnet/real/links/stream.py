@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sys
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -20,7 +21,8 @@ from typing import NamedTuple
 
 import trio
 
-from testnet.model.rule import LOSE, PASS, Closing, Judgement, Late, Link, Passing, Reset
+from testnet.faults.bandwidth import PACKET_BYTES
+from testnet.model.rule import LOSE, PASS, Closing, Judgement, Late, Link, Passing, Reset, most_at_once
 from testnet.real.links import sockets
 from testnet.real.links.rules import Rules
 
@@ -28,8 +30,15 @@ BUFFER_BYTES = 1 << 20
 """The buffer of one direction: so large that turns of the event loop cost little compared with copying."""
 PIECE_BYTES = 1 << 16
 """The most that is judged at once, some four records of a session."""
-MAX_LATE_BYTES = 4 << 20
-"""Delayed bytes of one direction, beyond which it is not read."""
+MAX_LATE_BYTES = 16 << 20
+"""Delayed bytes of one direction, beyond which it is not read: more than 1 Gbit/s has under way in 100 ms."""
+LEAST_HELD_BYTES = 1 << 17
+"""What the system may hold of a slow link that is not read: two packets of loopback. With less, its sender waits for a
+timer each time."""
+QUEUE_SECONDS = 0.02
+"""How long a slow link's queue may be, as that of a router that manages it: what does not fit waits with its sender."""
+
+_ANY = sys.maxsize
 
 
 @dataclass(slots=True)
@@ -74,6 +83,8 @@ class Direction:
     _offset: int = 0
     _is_over: bool = False
     """Whatever is still read is not passed on."""
+    _holds_little: bool = False
+    """Whether the system was told to hold little."""
     _is_broken: bool = False
     """The sink takes no more."""
     _late: deque[_Piece] = field(default_factory=deque)
@@ -84,7 +95,7 @@ class Direction:
         """Forward until the end of the connection, or of this direction; late pieces go on in `nursery`."""
         buffer = memoryview(mmap(-1, BUFFER_BYTES))  # only the pages that have been used cost memory
         try:
-            while count := await sockets.receive_into(self.source, buffer):
+            while count := await sockets.receive_into(self.source, buffer[: self._most() or BUFFER_BYTES]):
                 if self._late or self._is_over or self.rules.on(self.link):
                     await self._pass_judged(buffer[:count], nursery)
                 else:
@@ -96,12 +107,37 @@ class Direction:
             await self._end(StreamEnd.CLOSE, nursery)
 
     async def _pass_judged(self, data: memoryview, nursery: trio.Nursery) -> None:
-        for begin in range(0, len(data), PIECE_BYTES):
-            piece = bytes(data[begin : begin + PIECE_BYTES])
+        most = self._most() or PIECE_BYTES
+        for begin in range(0, len(data), most):
+            piece = bytes(data[begin : begin + most])
             if not self._is_over:
                 event = Passing(self.link, self.connection.number, self._offset, piece, 0.0)
-                await self._carry_out(await self.rules.decide(event), nursery)
+                judgement = await self.rules.decide(event)
+                await self._carry_out(judgement, nursery)
+                await self._queue(judgement.delays)
             self._offset += len(piece)
+
+    def _most(self) -> int | None:
+        """Return the most bytes to take at once, if the link carries only so many: what it carries in a hundredth of a
+        second. The system takes little more of the sender then."""
+        rules = self.rules.on(self.link)
+        if not rules or (most := most_at_once(rules, self.link, _ANY)) == _ANY:
+            return None
+        most = max(PACKET_BYTES, min(PIECE_BYTES, most // 10))
+        if not self._holds_little:
+            self._holds_little = True
+            sockets.hold_little(self.source, LEAST_HELD_BYTES)
+        return most
+
+    async def _queue(self, delays: tuple[Late, ...]) -> None:
+        """Wait until the queue of a slow link is short enough."""
+        full = tuple(
+            late._replace(seconds=late.seconds - QUEUE_SECONDS)
+            for late in delays
+            if hasattr(late.fault, "most_at_once") and late.seconds > QUEUE_SECONDS
+        )
+        if full:
+            await self.rules.late(self.link, trio.current_time(), full)
 
     async def _carry_out(self, judgement: Judgement, nursery: trio.Nursery) -> None:
         data, end = judgement.data, StreamEnd.NONE

@@ -10,9 +10,9 @@ import trio.testing
 
 from net.base.errors import StreamBroken
 from net.base.frames import PAIRS_VERSION
-from net.base.limits import HANDSHAKE_SECONDS, KEEPALIVE_SECONDS, MAX_RECORD_BYTES, RELAY_BYTES
+from net.base.limits import HANDSHAKE_SECONDS, KEEPALIVE_SECONDS, RELAY_BYTES
 from net.contract.events import Buffer, Delivered, Failed, FailureReason, Hold, Log, PeerUp, Received, tokens_of
-from net.io.driver import SEND_BYTES, Driver, _Link
+from net.io.driver import FIRST_SEND_BYTES, LEAST_SEND_BYTES, QUEUE_SECONDS, SEND_BYTES, Driver, _Link
 from net.io.tcp import RECEIVE_BYTES, TcpListener, TcpTransport
 from net.io.turns import Flow
 from net.names.directory import Endpoint
@@ -181,6 +181,15 @@ class _SlowLink:
 
     host = "slow.test"
 
+    def __init__(self) -> None:
+        self.rate = 102_400.0
+        """Bytes a second."""
+        self.unsent: list[int] = []
+        """What it was told of that."""
+
+    def limit_unsent(self, most: int) -> None:
+        self.unsent.append(most)
+
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         await trio.sleep_forever()
         raise AssertionError
@@ -195,13 +204,13 @@ class _SlowLink:
         return 0
 
     async def send_all(self, data: Buffer) -> None:
-        await trio.sleep(len(data) / 102_400)
+        await trio.sleep(len(data) / self.rate)
 
     async def aclose(self) -> None:
         await trio.lowlevel.checkpoint()
 
 
-async def test_what_is_written_to_a_slow_link_is_taken_a_record_at_a_time(
+async def test_a_slow_link_is_given_what_it_writes_in_a_moment_and_a_fast_one_much(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with two_owners() as (first, _, _, nursery):
@@ -215,9 +224,17 @@ async def test_what_is_written_to_a_slow_link_is_taken_a_record_at_a_time(
         link = _Link(Flow(trio.current_time()))
         link.wake.set()
         first.driver._links[99] = link
-        nursery.start_soon(first.driver._pump, 99, link, _SlowLink())
-        await trio.sleep(6.5)
-        assert asked == [SEND_BYTES] + [MAX_RECORD_BYTES] * 7
+        stream = _SlowLink()
+        nursery.start_soon(first.driver._pump, 99, link, stream)
+        await trio.sleep(0.5)
+        assert asked == [FIRST_SEND_BYTES] + [LEAST_SEND_BYTES] * 5
+        assert stream.unsent == [FIRST_SEND_BYTES, LEAST_SEND_BYTES]
+        asked.clear()
+        stream.rate = 10 * SEND_BYTES / QUEUE_SECONDS
+        await trio.sleep(0.1)
+        assert asked[:6] == [LEAST_SEND_BYTES << doubled for doubled in range(6)]
+        assert {*asked[5:]} == {SEND_BYTES}
+        assert stream.unsent[-1] == SEND_BYTES
 
 
 class _StuckLink(_SlowLink):

@@ -1,5 +1,6 @@
 """What a peer can take of a node is bounded, and whoever takes without giving is sent away, at exact times."""
 
+import itertools
 import tracemalloc
 from collections.abc import Iterator
 
@@ -8,16 +9,21 @@ import pytest
 from net.base.errors import CreditOverrun
 from net.base.frames import Credit, Data, Ping, encode_control
 from net.base.limits import (
+    KEEPALIVE_SECONDS,
     MAX_BLOB_BYTES,
     MAX_CONTROLS,
     MAX_HEADER_BYTES,
     MAX_PEER_BYTES,
     MAX_RECORD_BYTES,
     MESSAGE_OVERHEAD_BYTES,
+    MURMUR_SECONDS,
     PAUSE_REPLY_BYTES,
+    PING_SECONDS,
     RECOVERY_SECONDS,
     SESSION_CREDIT_BYTES,
     SESSION_CREDIT_MESSAGES,
+    STALL_BYTES,
+    STALL_SECONDS,
 )
 from net.contract.events import Buffer, Dial, Failed, FailureReason, Registered
 from net.names.directory import Endpoint, RegistrarDirectory
@@ -160,6 +166,43 @@ def test_one_byte_a_second_of_a_record_is_silence() -> None:
         world.run(1)
         assert world.now < 61
     assert world.now == 20.0
+
+
+def drip(size: int, every: float, patience: float) -> tuple[World, Node, list[float]]:
+    """A peer sends a record of 65,535 bytes, so many at a time, and nothing else, and says nothing of what it hears;
+    when its victim has written."""
+    world, victim, hostile, connection = hostile_pair()
+    number, session = world.wires[0].ends[1][1], victim.network._sessions.table.get(hostile.name)
+    assert session is not None
+    world.wires[0].swallow = True
+    written, before = [], session.bytes_sent
+    while is_live(victim) and len(world.wires) == 1 and world.now < patience:
+        hostile.network._switchboard.timers.set(connection.number, None)
+        victim.network.receive(number, b"\xff" * size, world.now)
+        world.settle()
+        if session.bytes_sent != before:
+            written.append(world.now)
+        before = session.bytes_sent
+        world.run(every)
+    return world, victim, written
+
+
+def test_a_record_that_comes_at_the_pace_of_a_slow_link_is_not_silence() -> None:
+    _, victim, _ = drip(300, 2.0, 430.0)
+    assert is_live(victim), lines(victim)
+
+
+def test_a_record_that_comes_at_half_the_least_pace_ends_the_connection_when_it_is_due() -> None:
+    world, victim, _ = drip(300, 4.4, 1000.0)
+    assert lines(victim) == ["connection 1 with bob.test ends: silent for too long"]
+    assert 0 <= world.now - STALL_SECONDS * (1 + 65535 / STALL_BYTES) <= PING_SECONDS + 4.4
+
+
+def test_who_receives_a_long_record_says_so_before_its_peer_takes_it_for_dead() -> None:
+    _, _, written = drip(300, 1.0, 60.0)
+    pauses = [later - earlier for earlier, later in itertools.pairwise([0.0, *written, 60.0])]
+    assert max(pauses) < KEEPALIVE_SECONDS, written
+    assert min(pauses[:-1]) >= MURMUR_SECONDS - 1.0, written
 
 
 def test_a_peer_that_gives_no_credit_is_sent_away_and_what_was_for_it_comes_back() -> None:

@@ -73,6 +73,35 @@ def test_whole_messages_beside_it_are_no_progress() -> None:
     assert world.now == STALL_SECONDS, lines(victim)
 
 
+def record_in_pieces(frames: list[bytes], seconds: int) -> tuple[World, Node]:
+    """A peer begins a message, and then sends records with such frames, each over so many seconds."""
+    world, victim, hostile, connection = meet(MemoryBudget(2048 * MIB))
+    say(world, hostile, connection, begins(2, 100_000, b"x"))
+    number = world.wires[0].ends[world.wires[0].ends[1][0] is victim][1]
+    world.clogged.add(hostile.name)
+    while is_live(victim) and world.now < 400:
+        say(world, hostile, connection, *frames)
+        record = b"".join(map(bytes, hostile.network.pending(connection.number, 1 << 20)))
+        for piece in range(seconds):
+            if is_live(victim):
+                hostile.network._switchboard.timers.set(connection.number, None)
+                begin, end = (len(record) * each // seconds for each in (piece, piece + 1))
+                victim.network.receive(number, record[begin:end], world.now)
+                world.run(1)
+    return world, victim
+
+
+def test_a_record_of_a_message_that_takes_minutes_is_progress() -> None:
+    world, victim = record_in_pieces([goes_on(2, bytes(30_000))], 180)
+    assert is_live(victim), lines(victim)
+    assert world.now >= 360
+
+
+def test_a_record_of_something_else_is_none_once_it_is_whole() -> None:
+    world, victim = record_in_pieces([encode_control(Ping())] * 2000, 20)
+    assert (is_live(victim), world.now <= 2 * STALL_SECONDS) == (False, True)
+
+
 def test_a_message_that_begins_just_before_the_look_is_not_held_against_a_peer() -> None:
     world, victim, hostile, connection = meet(MemoryBudget(16 * MIB))
     number = 2
