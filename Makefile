@@ -40,11 +40,11 @@ test-browser: $(READY) ## run the tests in a real browser, which needs Chromium 
 
 .PHONY: test-languages
 test-languages: $(READY) ## run the tests of processes in all languages, whose compilers it installs (ARGS=… goes to pytest)
-	@$(RUN) -m pytest tests/languages -m 'languages and not long' --numprocesses 2 --dist loadfile $(ARGS)
+	@$(RUN) -m pytest tests/languages -m 'languages and not long' --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 .PHONY: conformance-languages
 conformance-languages: $(READY) ## the conformance tests with probes in Python and JavaScript (ARGS=… goes to pytest)
-	@$(RUN) -m pytest -p tests.languages.conformance tests/conformance -m 'languages and not long' --numprocesses 2 --dist loadfile $(ARGS)
+	@$(RUN) -m pytest -p tests.languages.conformance tests/conformance -m 'languages and not long' --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 .PHONY: screenshots
 screenshots: $(READY) ## the same, and take the pictures of the docs anew
