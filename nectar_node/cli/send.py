@@ -119,7 +119,7 @@ def _send_all(orders: list[Order], stream: TextIO, wanted: Interrupts, bars: Bar
         if isinstance(outcome, NodeError) and getattr(outcome, "kind", "") in (*_EXIT_CODES, ""):
             kind = getattr(outcome, "kind", "Other")
             for left in orders[number + 1 :]:
-                ended.append(_Ended(left, TransferFailed(kind, f"{left.name} was not sent to {left.target}"), 0.0))
+                ended.append(_Ended(left, TransferFailed(kind, "it was not tried, since the one before was lost"), 0.0))
             break
     return ended
 

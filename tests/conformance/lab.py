@@ -23,6 +23,7 @@ from kernel.wasm.engine import Engine
 from nectar_node.base.consent import EVERYTHING
 from nectar_node.launcher.boot_options import BootOptions
 from nectar_node.storage.operations import ReadState
+from net.base.ciphers import Cipher
 from testnet.real.local import LocalTestnet
 from testnet.sim.node import store_file
 from testnet.sim.simulation import LinkBehaviour, NodeSpec, SimNode, Simulation
@@ -119,7 +120,9 @@ class SimLab:
         self.folder = folder / PACKAGE.partition(":")[0]
         self.folder.mkdir()
         _lay_down(self.folder)
-        self.nodes = [self.simulation.add(name) for name in (OUR, THEIR, THIRD)[:nodes]]
+        # Each stays on its machine: a node that moves to another one may be dialed twice, and logs why.
+        specs = [NodeSpec(name, cipher=Cipher.AES_GCM.value) for name in (OUR, THEIR, THIRD)[:nodes]]
+        self.nodes = [self.simulation.boot_node(spec) for spec in specs]
         self.simulation.settle()
         self.rest()
 

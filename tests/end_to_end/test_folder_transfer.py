@@ -83,7 +83,7 @@ def test_several_sources_go_to_several_nodes_and_each_is_told(lab: Lab, tmp_path
     assert ended.code == 3, ended
     assert "recv.nec has two.bin: 10 B" in ended.out
     assert "third.nec is offline" in ended.err.lower()
-    assert "Both was not sent to third.nec" in ended.err
+    assert "both → third.nec: It was not tried, since the one before was lost." in ended.err
 
 
 def test_what_cannot_be_in_a_folder_is_one_sentence_and_what_is_left_out_another(lab: Lab, tmp_path: Path) -> None:
@@ -96,4 +96,4 @@ def test_what_cannot_be_in_a_folder_is_one_sentence_and_what_is_left_out_another
     (folder / "back\\slash").touch()
     ended = lab.nectar("send", folder, "--from", SENDER, "--to", RECEIVER)
     assert ended.code == 1, ended
-    assert "Odd cannot be read on send.nec: a file in it, 'back\\\\slash', has a name that cannot be sent" in ended.err
+    assert "odd cannot be read on send.nec: a file in it, 'back\\\\slash', has a name that cannot be sent" in ended.err

@@ -50,7 +50,7 @@ def test_the_same_release_signed_anew_by_a_new_key_is_believed() -> None:
 
 def test_nobody_signs_for_another_publisher() -> None:
     release = release_of("1.0.0")
-    with pytest.raises(BadRelease, match=r"not a package of bob\.test.*name it chess:bob\.test"):
+    with pytest.raises(BadRelease, match=r"not a package of bob\.test.*makes it chess:bob\.test"):
         sign_head(head_of(release, release.encode(), 0), "bob.test", identity_of("bob.test").sign)
 
 
