@@ -37,7 +37,7 @@ class Optimiser:
             if self._is_closed or waiting + sum(map(len, codes)) > MAX_WAITING_BYTES:
                 return
             self._waiting.setdefault(name, codes)
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="wasm optimiser", daemon=True)
                 self._thread.start()
 
