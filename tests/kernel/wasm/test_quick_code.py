@@ -78,10 +78,12 @@ def test_until_there_is_optimised_code_another_program_of_the_language_compiles_
     first = engine.load(interpreter("B"))
     assert engine.load(interpreter("B")) is first
     assert trap_of(engine, interpreter("A")) is not None
-    assert trap_of(Engine(tmp_path, False, quick_first=True), interpreter("B")) is None
+    other = Engine(tmp_path, False, quick_first=True)
+    assert trap_of(other, interpreter("B")) is None
     assert compiled == [QUICK]
     may_go_on.set()
-    engine.close()
+    for each in (engine, other):
+        each.close()
 
 
 @pytest.mark.parametrize("has_cache", [True, False])
