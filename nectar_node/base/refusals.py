@@ -39,7 +39,7 @@ SENTENCES = {
     ),
     FailureReason.INVITATION_NEEDED: (
         "This network takes in {name} by invitation only: ask its owner for one "
-        "(`nectar testnet invite` makes it there), and boot with `--invitation TOKEN`."
+        "(`nectar testnet invite` makes it there), and boot with `--join TEXT`."
     ),
     FailureReason.INVITATION_REFUSED: (
         "The registrar does not accept the invitation of {name}: it has expired, is for another name or network, or is "

@@ -17,18 +17,27 @@ from nectar_node.launcher.local_network import check_name
 from nectar_node.storage.ledger import DEFAULT_BYTES, DEFAULT_QUOTAS, Quotas
 from net.base.ciphers import Cipher
 from net.base.errors import BadInvitation
-from net.base.limits import MAX_ENDPOINTS, MAX_INVITATION_BYTES
+from net.base.limits import MAX_ENDPOINTS
 from net.names.directory import is_host
 from net.names.identity import KEY_BYTES
 from net.names.invitation import parse_invitation_untrusted
+from net.names.joining import MAX_TEXT_CHARACTERS, PREFIX, parse_join_text_untrusted
 
 
 def parse_invitation(text: str) -> bytes:
-    """Return the token in `text`, or in the file that it names after an @; raises BadInput."""
+    """Return the token in `text`, or in the file that it names after an @; raises BadInput.
+
+    It is there alone, or within a text with which others join.
+    """
     try:
         if text.startswith("@"):
             with Path(text[1:]).open("rb") as file:
-                text = file.read(4 * MAX_INVITATION_BYTES).decode(errors="replace")
+                text = file.read(MAX_TEXT_CHARACTERS + 1).decode(errors="replace")
+        if text.strip().startswith(PREFIX):
+            token = parse_join_text_untrusted(text).invitation
+            if token is None:
+                raise BadInvitation("the text holds none")
+            return token
         return parse_invitation_untrusted(text)
     except OSError as error:
         raise BadInput(f"Cannot read the invitation in {text[1:]}: {error.strerror}.") from error

@@ -16,13 +16,17 @@ from nectar_node.console import output
 from nectar_node.contract.config import REGISTRAR_NAME, GenesisFile
 from nectar_node.driver.membership import read_keys
 from nectar_node.launcher import options, passwords
+from nectar_node.launcher.arguments import parse_endpoint
 from nectar_node.launcher.boot_options import DEFAULT_OPTIONS, BootOptions, as_before
+from nectar_node.launcher.joining import join_text_of
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork, check_name
 from nectar_node.launcher.node_config import make_config
 from net.base.errors import KeyFileError, KeyFileMissing
 from net.base.limits import MAX_INVITATION_USES
+from net.base.origins import is_this_machine
 from net.names.identity import Identity
 from net.names.invitation import ID_BYTES, Invitation, invitation_text, sign_invitation
+from net.names.joining import encode_join_text
 from net.names.keyfile import unlock_key_file
 
 START_SECONDS = 3600
@@ -45,14 +49,20 @@ def invite(
             help=f"Holds the password of the registrar's key; else {passwords.VARIABLE} names it, or a prompt asks.",
         ),
     ] = None,
+    at: Annotated[
+        str,
+        typer.Option(metavar="HOST:PORT", help="Where others reach the registrar, if not where it listens."),
+    ] = "",
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Print a token with which others join.
+    """Print a text with which others join from anywhere.
 
-    They use it with `nectar boot NAME --invitation TOKEN`, and anyone who has it may use it. It is signed with the
-    registrar's key, so it is made where that key is.
+    They use it with `nectar boot NAME --join TEXT`. It tells where the registrar is and what its key is, and holds an
+    invitation, which anyone who has the text may use. That is signed with the registrar's key, so the text is made
+    where that key is.
     """
+    address = parse_endpoint(at) if at else None
     if name:
         check_name(name)
         if uses > 1:
@@ -61,13 +71,19 @@ def invite(
     seconds = parse_period(expires)
     owner = registrar_of(network, passwords.for_boot(network.place(REGISTRAR_NAME), password_file))
     invitation = make_invitation(uses, seconds, name or None)
-    text = invitation_text(sign_invitation(invitation, owner))
+    signed = sign_invitation(invitation, owner)
+    joining = join_text_of(network, signed, address)
+    text = encode_join_text(joining)
     if as_json:
-        output.print_json(
-            {"invitation": text, "uses": uses, "expires_at": invitation.expires_at, "name": invitation.name}
-        )
+        told = {"uses": uses, "expires_at": invitation.expires_at, "name": invitation.name}
+        output.print_json({"join": text, "invitation": invitation_text(signed), **told})
         return 0
     output.say(text)
+    if is_this_machine(joining.genesis.host):
+        output.complain(
+            f"{REGISTRAR_NAME} listens on this machine only: for other machines, start it with "
+            f"`{network.boot(REGISTRAR_NAME, '--host', 'ADDRESS')}`, or name with --at where they reach it."
+        )
     if not is_by_invitation(network):
         up = network.command("testnet up", "--invite-only")
         output.complain(

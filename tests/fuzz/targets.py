@@ -7,6 +7,8 @@ can of what was accepted: mostly that it survives another encoding.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Callable
 from contextlib import suppress
@@ -101,6 +103,7 @@ from net.base.limits import FIRST_RECORD_SECONDS, MAX_PAIR_BYTES, MAX_PAIRS, MAX
 from net.base.node_names import is_node_name
 from net.contract.events import Outgoing
 from net.names.directory import (
+    Genesis,
     RegistrarDirectory,
     SignedRecord,
     StaticDirectory,
@@ -118,6 +121,7 @@ from net.names.invitation import (
     read_invitation_untrusted,
     sign_invitation,
 )
+from net.names.joining import PREFIX, JoinText, encode_join_text, parse_join_text_untrusted
 from net.names.keyfile import Keys, decode_key_file_untrusted, seal
 from net.names.own_records import OwnRecords
 from net.names.registrar import Registrar
@@ -556,7 +560,20 @@ _GRANTS = tuple(
     )
 )
 """A row of who holds what, that of the revocations, and the file that held it all before."""
+
+
+def joining(data: bytes) -> None:
+    """Read the bytes as a text with which others join, and as the content of one whose check is right."""
+    check = hashlib.blake2b(data, digest_size=4).digest()
+    whole = PREFIX + base64.urlsafe_b64encode(data + check).decode().rstrip("=")
+    for text in (data.decode(errors="replace"), whole):
+        with suppress(BadInvitation):
+            found = parse_join_text_untrusted(text)
+            assert parse_join_text_untrusted(encode_join_text(found)) == found
+
+
 _TOKEN = sign_invitation(Invitation(bytes(16), 1, 1000, ANN.name), REGISTRAR)
+_JOINING = JoinText(Genesis(REGISTRAR.name, REGISTRAR.public_key, "127.0.0.1", 9000), True, _TOKEN)
 _SIGNED = ANN.public_key + ANN.sign(b"domain", b"message") + b"message"
 _SOURCE, _TARGET = (Address(f"{name}.test", ProcessId("a", "b", "sys")) for name in ("bob", "ann"))
 _CLAIM = Claim(_SOURCE, '{"a":1}', 0, bytes(64))
@@ -598,6 +615,13 @@ TARGETS: dict[str, Target] = {
         ),
     ),
     "name record": Target(name_record, (_RECORD.encode(), grant_record(_FIRST, REGISTRAR).encode(), _LISTING.encode())),
+    "joining": Target(
+        joining,
+        (
+            encode_join_text(_JOINING).encode(),
+            cbor2.dumps([ANN.name, ANN.public_key, "127.0.0.1", 9000, True, _TOKEN]),
+        ),
+    ),
     "invitation": Target(invitation, (_TOKEN, cbor2.loads(_TOKEN)[0], invitation_text(_TOKEN).encode())),
     "record body": Target(record_body, (_RECORD.body, _FIRST.body, _LISTING.body)),
     "static file": Target(

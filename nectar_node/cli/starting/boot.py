@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace as changed
+from pathlib import Path
 
 import typer
 
@@ -31,18 +32,21 @@ from nectar_node.launcher.arguments import (
     parse_tls,
 )
 from nectar_node.launcher.boot_options import BootOptions, as_before, kept_options
+from nectar_node.launcher.joining import host_towards, join_network, read_join_text
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork, check_name
 from nectar_node.launcher.node_config import make_config
 from nectar_node.launcher.passwords import with_password
 from nectar_node.launcher.settings import merged
 from nectar_node.storage.ledger import DEFAULT_FILES
 from net.base.limits import MAX_RESERVATIONS
+from net.names.joining import JoinText
 
 
 def boot(
     context: typer.Context,
     name: flags.Name,
-    join: flags.Join = DEFAULT_FOLDER,
+    join: flags.Join = "",
+    folder: flags.Folder = DEFAULT_FOLDER,
     detach: flags.Detach = False,
     host: flags.Host = LOOPBACK,
     port: flags.Port = 0,
@@ -109,15 +113,51 @@ def boot(
     if as_json and not detach:
         raise BadInput("--json is for --detach: a node in the foreground shows its log.")
     _check(name, options)
-    network = LocalNetwork.find(join) if detach else LocalNetwork(join)
-    network.secure()
     given = {field for option, field in flags.FIELDS.items() if _is_given(context, option)}
-    options = merged(kept_options(network.place(name)), options, given)
+    joining = read_join_text(join) if join else None
+    network = _network(name, join, joining, folder, detach=detach, folder_given=_is_given(context, "folder"))
+    kept = kept_options(network.place(name))
+    if joining is not None:
+        options, given = _joined(network, name, joining, kept, options, given)
+    options = merged(kept, options, given)
     said = Consent(tuple(grant or ()), tuple(deny or ()), replace, allow_sys)
     options = with_consent(network.place(name), options, said)
     if detach:
         return _boot_detached(network, name, options, as_json=as_json)
     return _boot_here(network, name, options, once=once)
+
+
+def _network(
+    name: str, join: str, joining: JoinText | None, folder: Path, *, detach: bool, folder_given: bool
+) -> LocalNetwork:
+    """Return the network of the node: in `folder`, made there by the text `joining`, or in the folder `join`."""
+    if joining is not None:
+        if name == REGISTRAR_NAME:
+            raise BadInput(f"{REGISTRAR_NAME} cannot join a network: it makes one. Choose another name.")
+        network = LocalNetwork(folder)
+        network.secure()
+        join_network(network, joining)
+        return network
+    if join and folder_given and folder != Path(join):
+        raise BadInput("Both --join and --dir name a folder: leave one out.")
+    place = Path(join) if join else folder
+    network = LocalNetwork.find(place) if detach else LocalNetwork(place)
+    network.secure()
+    return network
+
+
+def _joined(
+    network: LocalNetwork, name: str, joining: JoinText, kept: BootOptions, options: BootOptions, given: set[str]
+) -> tuple[BootOptions, set[str]]:
+    """Return the options of a node that joins by a text, and which of them were given.
+
+    It shows the text's invitation, and at its first boot it listens where others of its network reach it.
+    """
+    if joining.invitation is not None and "invitation" not in given:
+        options, given = changed(options, invitation=joining.invitation), given | {"invitation"}
+    if not network.place(name).boot.exists() and not given & {"host", "advertise", "routers"}:
+        options, given = changed(options, host=host_towards(joining)), given | {"host"}
+    return options, given
 
 
 def _check(name: str, options: BootOptions) -> None:

@@ -16,15 +16,16 @@ INVITATION_VARIABLE = "NECTAR_INVITATION"
 """The environment variable with an invitation."""
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The node's name, such as send.nec.")]
-Join = Annotated[
+Folder = Annotated[
     Path,
+    typer.Option("--dir", metavar="D", file_okay=False, envvar=DIRECTORY_VARIABLE, help="The folder of the testnet."),
+]
+Join = Annotated[
+    str,
     typer.Option(
         "--join",
-        "--dir",
-        metavar="D",
-        file_okay=False,
-        envvar=DIRECTORY_VARIABLE,
-        help="The folder of the testnet to join.",
+        metavar="TEXT|D",
+        help="The network to join: a text made by `nectar testnet invite`, @FILE to read it from FILE, or its folder.",
     ),
 ]
 Detach = Annotated[

@@ -14,6 +14,7 @@ from nectar_node.contract.config import REGISTRAR_NAME, GenesisFile
 from nectar_node.launcher.boot_options import DEFAULT_OPTIONS, BootOptions, keep_options
 from nectar_node.launcher.local_network import LocalNetwork
 from net.names.invitation import parse_invitation_untrusted, read_invitation_untrusted
+from net.names.joining import parse_join_text_untrusted
 from net.names.keyfile import read_key_file
 from testnet.cli.invite import invited, parse_period
 
@@ -39,8 +40,13 @@ def test_an_invitation_says_what_it_was_made_for_and_whether_it_is_needed(
     for words, uses, name in ((["--uses", "3"], 3, None), (["--name", "ann.nec", "--expires", "2h"], 1, "ann.nec")):
         assert main(["testnet", "invite", "--dir", str(network.folder), *words]) == 0
         told = capsys.readouterr()
-        invitation = read_invitation_untrusted(parse_invitation_untrusted(told.out), owner(network))
-        assert (invitation.uses, invitation.name, told.err) == (uses, name, "")
+        joining = parse_join_text_untrusted(told.out)
+        assert joining.genesis == GenesisFile.load(network.folder).genesis()
+        assert joining.invitation is not None
+        invitation = read_invitation_untrusted(joining.invitation, owner(network))
+        assert (invitation.uses, invitation.name) == (uses, name)
+        assert "listens on this machine only" in told.err
+        assert "Anyone can join" not in told.err
         assert 0 < invitation.expires_at - time.time() <= 7 * 24 * 3600
     GenesisFile(REGISTRAR_NAME, owner(network), "127.0.0.1", 1).save(network.folder)
     assert main(["testnet", "invite", "--dir", str(network.folder)]) == 0
@@ -55,6 +61,8 @@ def test_no_two_invitations_are_the_same_and_programs_can_read_them(
         assert main(["testnet", "invite", "--dir", str(network.folder), "--json"]) == 0
         made.append(json.loads(capsys.readouterr().out))
     assert made[0]["invitation"] != made[1]["invitation"]
+    token = parse_invitation_untrusted(made[0]["invitation"])
+    assert parse_join_text_untrusted(made[0]["join"]).invitation == token
     assert (made[0]["uses"], made[0]["name"]) == (1, None)
 
 
@@ -64,6 +72,7 @@ def test_no_two_invitations_are_the_same_and_programs_can_read_them(
         (("--expires", "soon"), "is not a valid time"),
         (("--name", "no name"), "is not a node name"),
         (("--name", "a.nec", "--uses", "2"), "valid for one name"),
+        (("--at", "nowhere"), "expected HOST:PORT"),
     ],
 )
 def test_what_cannot_be_meant_is_bad_usage(
