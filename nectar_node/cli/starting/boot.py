@@ -115,7 +115,7 @@ def boot(
     _check(name, options)
     given = {field for option, field in flags.FIELDS.items() if _is_given(context, option)}
     joining = read_join_text(join) if join else None
-    network = _network(name, join, joining, folder, detach=detach, folder_given=_is_given(context, "folder"))
+    network = _network(name, join, joining, folder, detach=detach, folder_given=_is_typed(context, "folder"))
     kept = kept_options(network.place(name))
     if joining is not None:
         options, given = _joined(network, name, joining, kept, options, given)
@@ -178,6 +178,11 @@ def _boot_here(network: LocalNetwork, name: str, options: BootOptions, *, once: 
     config = make_config(network, name, with_password(place, options))
     # Importing this loads trio and Wasmtime, which costs as much as everything else together.
     return supervisor.run_once(config) if once else supervisor.run_supervised(config)
+
+
+def _is_typed(context: typer.Context, option: str) -> bool:
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _is_given(context: typer.Context, option: str) -> bool:

@@ -11,7 +11,7 @@ from nectar_node.cli.main import main
 from nectar_node.contract.config import REGISTRAR_NAME, GenesisFile
 from nectar_node.launcher.arguments import parse_invitation
 from nectar_node.launcher.joining import host_towards, join_network, join_text_of, read_join_text
-from nectar_node.launcher.local_network import LocalNetwork
+from nectar_node.launcher.local_network import DIRECTORY_VARIABLE, LocalNetwork
 from net.names.directory import Genesis
 from net.names.joining import JoinText, encode_join_text
 
@@ -66,6 +66,14 @@ def test_what_cannot_be_meant_is_said_and_nothing_is_made(
     assert main(["boot", "--detach", *words]) in (1, 2)
     assert told in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_named_counts_more_than_the_usual_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path / "usual"))
+    assert main(["boot", "--detach", "a.nec", "--join", str(tmp_path / "named")]) == 1
+    assert f"There is no testnet in {tmp_path / 'named'}" in capsys.readouterr().err
 
 
 def test_a_registrar_that_listens_everywhere_must_say_where_others_reach_it(tmp_path: Path) -> None:
