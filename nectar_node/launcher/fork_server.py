@@ -34,6 +34,7 @@ MAX_DESCRIPTORS = 16
 FIXED = 4
 """Descriptors that each request has: standard input, log, current folder, pipe for the exit status."""
 _PRELOADED = ("nectar_node.launcher.child", "nectar_node.driver.node")
+_CLONE_NEWNET = 0x40000000
 _ARG_START, _ARG_END = 45, 46
 """Places in /proc/self/stat, counted from behind the name."""
 
@@ -49,6 +50,8 @@ class Wanted:
     words: tuple[str, ...]
     """What follows them on its command line."""
     environment: dict[str, str]
+    enters: bool
+    """Whether one more descriptor, before those given, is of a network namespace that it enters."""
 
 
 class _Child(NamedTuple):
@@ -126,18 +129,20 @@ class ForkServer:
                 os.close(child.status)
             os.close(self._starter)
             self._requests.close()
-            stdin, log, folder, status = passed[:FIXED]
+            stdin, log, folder, _ = passed[:FIXED]
             os.dup2(stdin, 0)
             os.dup2(log, 1)
             os.dup2(log, 2)
             os.fchdir(folder)
-            for descriptor in (stdin, log, folder, status):
+            fixed, given = passed[:FIXED], passed[FIXED:]
+            if wanted.enters:
+                fixed.append(given.pop(0))
+                _enter_network(fixed[-1])
+            for descriptor in fixed:
                 os.close(descriptor)
             os.environ.clear()
             os.environ.update(wanted.environment)
-            options = [
-                word for name, each in zip(wanted.given, passed[FIXED:], strict=True) for word in (name, str(each))
-            ]
+            options = [word for name, each in zip(wanted.given, given, strict=True) for word in (name, str(each))]
             words = [*options, "--", *wanted.words]
             sys.argv = [wanted.module, *words]
             show_command_line(command(wanted.module, words))
@@ -159,6 +164,12 @@ def command(module: str, words: list[str]) -> list[str]:
     """Return the command that starts the program in `module` by itself."""
     # -P: a `net` or a `kernel` in the current folder must not be taken for a part of this program.
     return [sys.executable, "-P", "-m", "nectar_node.base.program", module, *words]
+
+
+def _enter_network(namespace: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).setns(namespace, _CLONE_NEWNET):
+        code = ctypes.get_errno()
+        raise OSError(code, f"the network namespace cannot be entered: {os.strerror(code)}")
 
 
 def may_fork() -> bool:

@@ -151,14 +151,21 @@ class Forking:
         return self._owner == os.getpid() and self._server.poll() is None
 
     def start(
-        self, module: str, given: Mapping[str, int], words: Sequence[str], log: int, environment: Mapping[str, str]
+        self,
+        module: str,
+        given: Mapping[str, int],
+        words: Sequence[str],
+        log: int,
+        environment: Mapping[str, str],
+        network: Path | None = None,
     ) -> ForkedProcess | None:
         """Start the program in `module`, with the options `given`, whose values are descriptors of ours, before
-        `words`, and its output in `log`. None: it cannot be started in this way.
+        `words`, and its output in `log`. It enters the namespace that the file `network` stands for, if there is one.
+        None: it cannot be started in this way.
         """
         if sum(len(os.fsencode(word)) for word in words) > ROOM_BYTES // 2:  # its command line could not be shown
             return None
-        wanted = Wanted(module, tuple(given), tuple(words), dict(environment))
+        wanted = Wanted(module, tuple(given), tuple(words), dict(environment), network is not None)
         request = json.dumps(asdict(wanted)).encode()
         with contextlib.ExitStack() as stack:
             reading, told = os.pipe()
@@ -168,10 +175,14 @@ class Forking:
             try:
                 folder = os.open(".", os.O_PATH)
                 stack.callback(os.close, folder)
+                passed = [reading, log, folder, ended]
+                if network is not None:
+                    passed.append(os.open(network, os.O_RDONLY))
+                    stack.callback(os.close, passed[-1])
                 with self._lock:
-                    socket.send_fds(self._requests, [request], [reading, log, folder, ended, *given.values()])
+                    socket.send_fds(self._requests, [request], [*passed, *given.values()])
                     answer, handles, _, _ = socket.recv_fds(self._requests, 64, 1, socket.MSG_CMSG_CLOEXEC)
-            except OSError:  # it is gone, the request is too long, or there is no current folder
+            except OSError:  # it is gone, the request is too long, or there is no such folder or namespace
                 answer, handles = b"", []
             except BaseException:
                 os.close(told)
@@ -202,7 +213,10 @@ def forking(nodes: int) -> Forking | None:
     with _choosing:
         for surroundings in [key for key, each in _servers.items() if not each.serves]:
             del _servers[surroundings]
-        surroundings = _surroundings()
+        try:
+            surroundings = _surroundings()
+        except OSError:  # a system without some of that
+            return None
         if surroundings not in _servers and nodes > 1 and len(_servers) < MAX_SERVERS:
             with contextlib.suppress(OSError):
                 _servers[surroundings] = Forking()

@@ -138,7 +138,7 @@ def _spawn(network: LocalNetwork, name: str, options: BootOptions, together: int
     except OSError as error:
         raise _cannot_start(name, error) from error
     command = [*options.prefix, *fork_server.command(_NODE, [])]
-    module = None if options.prefix or not together else _NODE
+    module = None if not together or (options.prefix and _network(options.prefix) is None) else _NODE
     return spawn(name, folder, command, (name, str(network.folder)), options.lifeline, module, together)
 
 
@@ -170,7 +170,8 @@ def spawn(
     try:
         with open(own_files.open_file(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "wb") as log:
             if module is not None and (server := forking(together)) is not None:
-                process = server.start(module, given, words, log.fileno(), environment)
+                network = _network(command)
+                process = server.start(module, given, words, log.fileno(), environment, network)
             if process is None:
                 process = subprocess.Popen(
                     [*command, *options, "--", *words],
@@ -189,6 +190,18 @@ def spawn(
     finally:
         os.close(reporting)
     return StartingProcess(name, folder, process, ready)
+
+
+def _network(command: Sequence[str]) -> Path | None:
+    """Return the namespace in which the command runs something by `ip netns exec`; None: it does nothing of the kind.
+
+    A node looks at nothing else that `ip` does for it, which is to show that network's devices in /sys.
+    """
+    match command:
+        case [program, "netns", "exec", name, *_] if Path(program).name == "ip" and "/" not in name:
+            return Path("/run/netns", name)
+        case _:
+            return None
 
 
 def start_beside(

@@ -21,6 +21,7 @@ from nectar_node.launcher import fork_server, forked
 from nectar_node.launcher.boot_options import BootOptions
 from nectar_node.launcher.forked import ForkedProcess, Forking, forking
 from testnet.real.local import LocalTestnet
+from testnet.real.nodes import namespaces
 from tests.nectar_node.launcher import told_program
 from tests.waiting import until
 
@@ -93,6 +94,21 @@ def test_it_is_a_process_of_its_own_with_its_own_command_line_and_session(server
         assert told["command"] == fork_server.command(told_program.__name__, ["--", name])
     assert programs[0].told()["random"] != programs[1].told()["random"]
     assert [each.end(0) for each in programs] == [0, 0]
+
+
+@pytest.mark.skipif(namespaces.unavailable() is not None, reason="only where there are namespaces")
+def test_a_node_on_a_host_of_its_own_is_a_copy_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forked, "_servers", {})
+    with namespaces.Namespaces() as hosts, LocalTestnet(tmp_path / "net", BootOptions(packages=())) as nodes:
+        hosts.add("a.nec")
+        prefix = tuple(hosts.command("a.nec"))
+        nodes.boot({REGISTRAR_NAME: BootOptions(packages=(), prefix=prefix)})
+        nodes.boot({name: BootOptions(packages=(), prefix=prefix) for name in ("a.nec", "b.nec")})
+        (server,) = forked._servers.values()
+        node = nodes.pid("a.nec")
+        assert _parent(_parent(node)) == server.pid
+        assert os.stat(f"/proc/{node}/ns/net").st_ino == os.stat(Path("/run/netns", prefix[-1])).st_ino
+    forked.close_all()
 
 
 @pytest.mark.parametrize(("how", "code"), [(0, 0), (7, 7), ("raise", 1), (-signal.SIGKILL, -9), (-signal.SIGTERM, -15)])
