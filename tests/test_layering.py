@@ -115,6 +115,7 @@ ONLY_IN = {
     "ctypes": (
         "kernel/wasm/",
         "nectar_node/driver/allocator.py",
+        "nectar_node/launcher/fork_server.py",
         "nectar_node/launcher/supervisor.py",
         "nectar_node/storage/folder_copies.py",
         "testnet/real/nodes/namespaces.py",

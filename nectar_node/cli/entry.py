@@ -1,7 +1,7 @@
 """The start of the `nectar` command: Ctrl-C ends it without a word even while it is still loading.
 
 Typer takes longer to load than a file of 50 MiB to be sent. So what people and scripts usually type of `send` is read
-here; all else, and whatever is wrong with it, is Typer's.
+here, and `--version`; all else, and whatever is wrong with it, is Typer's.
 """
 
 from __future__ import annotations
@@ -29,12 +29,30 @@ def main() -> int:
 
     found = None if _COMPLETING in os.environ else plain_send(sys.argv[1:])
     run: Callable[[], int]
-    if found is None:
+    if sys.argv[1:] == ["--version"] and _COMPLETING not in os.environ:
+        run = _say_version
+    elif found is None:
         run = load("nectar_node.cli.main")
     else:
         run = partial(_send, load_module("nectar_node.cli.send").send, found)
     signal.signal(signal.SIGINT, before)
     return run()
+
+
+def say_version() -> None:
+    """Print the version."""
+    from importlib.metadata import version
+
+    from nectar_node.console import output
+
+    output.say(f"nectar {version('nectar-node')}")
+
+
+def _say_version() -> int:
+    from nectar_node.console import outcome, streams
+
+    streams.make_usable()
+    return outcome.carry_out(say_version)
 
 
 def plain_send(words: Sequence[str]) -> dict[str, object] | None:

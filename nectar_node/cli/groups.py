@@ -22,6 +22,22 @@ Added = typer.Typer | Callable[..., Any]
 """A group, or a command."""
 
 
+_OURS = "nectar-node"
+"""The distribution whose groups are told of without loading them."""
+
+
+def names() -> set[str]:
+    """Return the names of all."""
+    return set(entry_points(group=ENTRY_POINTS).names)
+
+
+def find_others() -> Iterator[tuple[str, Added]]:
+    """Return those that do not come with the node."""
+    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda each: each.name):
+        if (point.dist is None or point.dist.name != _OURS) and (group := _load(point)) is not None:
+            yield point.name, group
+
+
 def find(first: str | None) -> Iterator[tuple[str, Added]]:
     """Return what has the command line's first word for a name; if there is none, all of them."""
     points = {point.name: point for point in entry_points(group=ENTRY_POINTS)}

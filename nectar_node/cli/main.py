@@ -9,15 +9,19 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nectar_node.base.shipped import SDK_FOLDER
 from nectar_node.cli.completing import bash_words
-from nectar_node.cli.sections import SectionedGroup
+from nectar_node.cli.entry import say_version
+from nectar_node.cli.sections import SENTENCES, SectionedGroup
 from nectar_node.console import output, streams
 from nectar_node.console.outcome import INTERRUPTED, carry_out
+
+if TYPE_CHECKING:
+    from nectar_node.cli.groups import Added
 
 _HERE = "nectar_node.cli"
 _GROUPS = {
@@ -69,6 +73,44 @@ def build(first: str | None = None) -> typer.Typer:
 
     Only those are loaded: all of them together take as long to load as most of them take to run.
     """
+    app = _empty()
+    ours = [*_GROUPS, *_COMMANDS]
+    if first not in ours:
+        from nectar_node.cli import groups  # which looks through all that is installed
+
+        for name, group in groups.find(first):
+            _add_other(app, name, group)
+    for name in [first] if first in ours else ours:
+        _add(app, name)
+    return app
+
+
+def build_list() -> typer.Typer:
+    """Return the command line for words that name no command: it lists all commands, and none of ours is loaded."""
+    from nectar_node.cli import groups
+
+    app, names = _empty(), groups.names()
+    others = dict(groups.find_others())
+    for name, sentence in SENTENCES.items():
+        if name not in others and (name in _GROUPS or name in _COMMANDS or name in names):
+            app.command(name, help=sentence)(_listed)
+    for name, group in others.items():
+        _add_other(app, name, group)
+    return app
+
+
+def _listed() -> None:
+    """Stand for a command in a list."""
+
+
+def _add_other(app: typer.Typer, name: str, group: Added) -> None:
+    if isinstance(group, typer.Typer):
+        app.add_typer(group, name=name)
+    else:
+        app.command(name)(group)
+
+
+def _empty() -> typer.Typer:
     app = typer.Typer(
         name="nectar",
         cls=SectionedGroup,
@@ -78,17 +120,6 @@ def build(first: str | None = None) -> typer.Typer:
         rich_markup_mode=None,
     )
     app.callback()(_options)
-    ours = [*_GROUPS, *_COMMANDS]
-    if first not in ours:
-        from nectar_node.cli import groups  # which looks through all that is installed
-
-        for name, group in groups.find(first):
-            if isinstance(group, typer.Typer):
-                app.add_typer(group, name=name)
-            else:
-                app.command(name)(group)
-    for name in [first] if first in ours else ours:
-        _add(app, name)
     return app
 
 
@@ -117,9 +148,7 @@ def _options(
 
 def _say_version(*, wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        output.say(f"nectar {version('nectar-node')}")
+        say_version()
         raise typer.Exit
 
 
@@ -128,6 +157,13 @@ def _say_sdk(*, wanted: bool) -> None:
         # As it is: somebody's `$(nectar --sdk)` takes it.
         print(SDK_FOLDER)
         raise typer.Exit
+
+
+def _names_none(words: Sequence[str]) -> bool:
+    """Whether no word is a command."""
+    from nectar_node.cli import groups
+
+    return not any(word in _GROUPS or word in _COMMANDS for word in words) and groups.names().isdisjoint(words)
 
 
 def _first(words: Sequence[str]) -> str | None:
@@ -157,7 +193,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(words: list[str]) -> object:
     try:
         with bash_words():
-            return build(_first(words))(args=words, prog_name="nectar", standalone_mode=False)
+            first = _first(words)
+            app = build_list() if _names_none(words or [first or ""]) else build(first)
+            return app(args=words, prog_name="nectar", standalone_mode=False)
     except typer.TyperException as error:
         output.complain(_with_help(error))
         return error.exit_code

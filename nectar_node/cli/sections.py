@@ -8,15 +8,61 @@ from typing import Any
 from typer.core import TyperGroup
 
 SECTIONS = {
-    "Write a package": ("new", "build", "dev"),
-    "Packages": ("start", "install", "upgrade", "rollback", "uninstall", "list", "info", "search", "publish", "api"),
-    "Processes": ("message", "run", "ps", "top", "kill", "trace", "errors", "logs", "state"),
-    "Files": ("send", "inbox", "df"),
-    "Nodes": ("boot", "open", "config", "keys", "sessions", "backup", "restore"),
-    "Network": ("net", "peers", "directory"),
-    "Lab": ("testnet", "sim"),
+    "Write a package": {
+        "new": "Make a package that builds and whose tests pass.",
+        "build": "Compile the processes of a package whose sources have changed.",
+        "dev": "Run a package on nodes of its own, always as it was saved last.",
+    },
+    "Packages": {
+        "start": "Start processes on a node, which then run again at each boot.",
+        "install": "Install a package on a node, which keeps its files.",
+        "upgrade": "Install another version of a package that is installed already.",
+        "rollback": "Let the version before of a package run again.",
+        "uninstall": "End a package and its children, and forget it.",
+        "list": "List the packages of a node.",
+        "info": "Show who has published a package, and what it may do.",
+        "search": "Find packages that nodes offer, by a word.",
+        "publish": "Publish a new version of a package, signed by the node.",
+        "api": "Show the messages that a package understands.",
+    },
+    "Processes": {
+        "message": "Send a request from a node and print the response.",
+        "run": "Run a script on a node until it answers; Ctrl-C ends it.",
+        "ps": "List the processes of a node, or show one of them in full.",
+        "top": "Show the processes of a node, the busiest first.",
+        "kill": "End a process of a node at once.",
+        "trace": "Show each message from or to ADDRESS, until Ctrl-C.",
+        "errors": "List what went wrong on a node, the oldest first.",
+        "logs": "Print the log of a node.",
+        "state": "Show and remove the states that processes have saved.",
+    },
+    "Files": {
+        "send": "Send files and folders from one node to others.",
+        "inbox": "Decide whose files a node accepts.",
+        "df": "Show the disk space that each package uses, and may use.",
+    },
+    "Nodes": {
+        "boot": "Run the node NAME of the network in D until Ctrl-C or SIGTERM.",
+        "open": "Open a node's pages in the browser, signed in.",
+        "config": "Show and change the settings of a node.",
+        "keys": "Make, show, move, protect and change the keys of nodes.",
+        "sessions": "Show and end the sessions of browsers that have signed in.",
+        "backup": "Keep encrypted copies of a node elsewhere.",
+        "restore": "Restore a node from a copy.",
+    },
+    "Network": {
+        "net": "See how other nodes are reached.",
+        "peers": "List the nodes that a node knows, and how each is reached.",
+        "directory": "Make the directory of a network that has no registrar.",
+    },
+    "Lab": {
+        "testnet": "Start, show, break and stop a local testnet of nodes.",
+        "sim": "Run scenarios in virtual time, replay and shrink what fails.",
+    },
 }
-"""The commands by title."""
+"""The commands by title, each with its sentence. So that a list of them loads none, they stand here once more; a test
+holds them against what each command says itself."""
+SENTENCES = {name: sentence for listed in SECTIONS.values() for name, sentence in listed.items()}
 OTHERS = "From other packages"
 """The title of those in no section."""
 
@@ -24,8 +70,7 @@ OTHERS = "From other packages"
 def sections(names: Sequence[str]) -> list[tuple[str, list[str]]]:
     """Return the sections that have any of these commands, each of which is in one."""
     found = [(title, [each for each in listed if each in names]) for title, listed in SECTIONS.items()]
-    known = {each for listed in SECTIONS.values() for each in listed}
-    found.append((OTHERS, [each for each in names if each not in known]))
+    found.append((OTHERS, [each for each in names if each not in SENTENCES]))
     return [(title, listed) for title, listed in found if listed]
 
 

@@ -13,7 +13,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +23,9 @@ from nectar_node.base import own_files
 from nectar_node.base.errors import BadFolder, BadInput, CannotStart, NodeError
 from nectar_node.base.folder import NodeFolder
 from nectar_node.contract.config import GENESIS_FILE, REGISTRAR_NAME
+from nectar_node.launcher import fork_server
 from nectar_node.launcher.boot_options import BootOptions, as_before, encode_told
+from nectar_node.launcher.forked import StartedProcess, forking
 from nectar_node.launcher.local_network import LocalNetwork
 from nectar_node.launcher.log_reader import last_line
 from nectar_node.launcher.passwords import with_password
@@ -36,7 +37,7 @@ STOP_GRACE = 5.0
 """Seconds between asking a node to stop and killing it."""
 
 _KILL_GRACE = 5.0
-_NODE = ("nectar_node.base.program", "nectar_node.launcher.child")
+_NODE = "nectar_node.launcher.child"
 _LOOKS = 20
 _LOOK_PAUSE = 0.01
 """Seconds between two looks at who holds a lock."""
@@ -48,7 +49,7 @@ class StartedNode:
     """A node that this process started, and that is ready."""
 
     name: str
-    process: subprocess.Popen[bytes]
+    process: StartedProcess
     """The process that has started the node, and ends with it (`supervisor`)."""
     pid: int
     """The node's process id."""
@@ -75,16 +76,23 @@ class StartingProcess:
 
     name: str
     folder: NodeFolder
-    process: subprocess.Popen[bytes]
+    process: StartedProcess
     ready: int
     """The descriptor from which its report is read; `await_ready` or `abandon`'s caller closes it."""
     received: bytearray = field(default_factory=bytearray)
 
 
 def start(
-    network: LocalNetwork, nodes: Sequence[tuple[str, BootOptions]], timeout: float = READY_TIMEOUT
+    network: LocalNetwork,
+    nodes: Sequence[tuple[str, BootOptions]],
+    timeout: float = READY_TIMEOUT,
+    *,
+    copies: bool = True,
 ) -> list[StartedNode]:
     """Start `nodes`, all at the same time except the registrar, which goes first; return when all are ready.
+
+    With `copies`, they may be copies of a process that has loaded a node's modules (`forked`): where things lie in
+    their memory is then as random as ever, but the same in all of them, which is enough for a lab.
 
     Raises CannotStart, also for AlreadyRunning's sentence, if one of them is not ready within `timeout` seconds; those
     started by this call are then stopped again.
@@ -99,7 +107,7 @@ def start(
     starting: list[StartingProcess] = []
     try:
         for name, options in sorted(booting, key=lambda node: node[0] != REGISTRAR_NAME):
-            starting.append(_spawn(network, name, options))
+            starting.append(_spawn(network, name, options, len(booting) if copies else 0))
             tell(starting[-1], encode_told(options))  # until then it boots nothing, and ends if this process does
             if name == REGISTRAR_NAME or not (network.folder / GENESIS_FILE).exists():
                 _collect(starting, started, deadline)
@@ -120,21 +128,28 @@ def _completed(network: LocalNetwork, name: str, options: BootOptions) -> BootOp
     return with_password(place, options)
 
 
-def _spawn(network: LocalNetwork, name: str, options: BootOptions) -> StartingProcess:
+def _spawn(network: LocalNetwork, name: str, options: BootOptions, together: int) -> StartingProcess:
+    """Start the process of one of so many nodes, as `spawn` does."""
     folder = network.place(name)
     if (owner := folder.owner()) is not None:
         raise CannotStart(f"{name} is running already, as process {owner}.")
-    # -P: a `net` or a `kernel` in the current folder must not be taken for a part of this program.
-    command = [*options.prefix, sys.executable, "-P", "-m", *_NODE]
     try:
         own_files.make_folder(folder.path)
     except OSError as error:
         raise _cannot_start(name, error) from error
-    return spawn(name, folder, command, (name, str(network.folder)), options.lifeline)
+    command = [*options.prefix, *fork_server.command(_NODE, [])]
+    module = None if not together or (options.prefix and _network(options.prefix) is None) else _NODE
+    return spawn(name, folder, command, (name, str(network.folder)), options.lifeline, module, together)
 
 
 def spawn(
-    name: str, folder: NodeFolder, command: Sequence[str], words: Sequence[str], lifeline: int | None = None
+    name: str,
+    folder: NodeFolder,
+    command: Sequence[str],
+    words: Sequence[str],
+    lifeline: int | None = None,
+    module: str | None = None,
+    together: int = 1,
 ) -> StartingProcess:
     """Start a process that reports on the descriptor that `--ready-descriptor` names, and logs to `folder`.
 
@@ -142,23 +157,31 @@ def spawn(
     writes the process's standard input. The process ends with `lifeline`, a descriptor of ours
     (`nectar_node.base.lifeline`), if it is given one. Raises CannotStart if there is no such program, or no log can be
     written.
+
+    `module` is the one whose `main` the command runs and nothing else: it may then run in a copy of a process that
+    has loaded it (`forked`), which there is when so many are started `together`.
     """
     ready, reporting = os.pipe()
     passed = {"--ready-descriptor": reporting, "--lifeline": lifeline}
     given = {option: descriptor for option, descriptor in passed.items() if descriptor is not None}
     options = (word for option, descriptor in given.items() for word in (option, str(descriptor)))
-    command = [*command, *options, "--", *words]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    process: StartedProcess | None = None
     try:
         with open(own_files.open_file(folder.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "wb") as log:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                pass_fds=tuple(given.values()),
-                start_new_session=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            )
+            if module is not None and (server := forking(together)) is not None:
+                network = _network(command)
+                process = server.start(module, given, words, log.fileno(), environment, network)
+            if process is None:
+                process = subprocess.Popen(
+                    [*command, *options, "--", *words],
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=tuple(given.values()),
+                    start_new_session=True,
+                    env=environment,
+                )
     except BaseException as error:
         os.close(ready)
         if isinstance(error, OSError):
@@ -167,6 +190,18 @@ def spawn(
     finally:
         os.close(reporting)
     return StartingProcess(name, folder, process, ready)
+
+
+def _network(command: Sequence[str]) -> Path | None:
+    """Return the namespace in which the command runs something by `ip netns exec`; None: it does nothing of the kind.
+
+    A node looks at nothing else that `ip` does for it, which is to show that network's devices in /sys.
+    """
+    match command:
+        case [program, "netns", "exec", name, *_] if Path(program).name == "ip" and "/" not in name:
+            return Path("/run/netns", name)
+        case _:
+            return None
 
 
 def start_beside(
@@ -247,7 +282,7 @@ def _epitaph(node: StartingProcess) -> str:
     return f"{node.name} ended before it was ready ({reason.removesuffix('.')}): its log is {node.folder.log}."
 
 
-def abandon(processes: Iterable[subprocess.Popen[bytes]]) -> None:
+def abandon(processes: Iterable[StartedProcess]) -> None:
     """End processes that this process has just started and that are of no use any more."""
     processes = list(processes)
     for process in processes:

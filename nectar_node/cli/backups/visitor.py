@@ -44,7 +44,7 @@ def visiting(network: Path, options: BootOptions) -> Iterator[OwnNode]:
         place, name = LocalNetwork(folder), f"restore-{os.urandom(_NAME_BYTES).hex()}.nec"
         read, write = os.pipe()  # the node ends with this process, however that ends
         try:
-            launch.start(place, [(name, replace(options, packages=(), once=True, lifeline=read))])
+            launch.start(place, [(name, replace(options, packages=(), once=True, lifeline=read))], copies=False)
             node = OwnNode(place, name)
             try:
                 yield node

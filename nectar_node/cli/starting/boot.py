@@ -191,7 +191,7 @@ def _is_given(context: typer.Context, option: str) -> bool:
 
 
 def _boot_detached(network: LocalNetwork, name: str, options: BootOptions, *, as_json: bool) -> int:
-    started = launch.start(network, [(name, options)])[0]
+    started = launch.start(network, [(name, options)], copies=False)[0]
     if as_json:
         routers = {"routers": await_places(network, name)} if options.routers else {}
         output.print_json({**started.value(), **routers})

@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_group
 
-from nectar_node.cli.sections import OTHERS, SECTIONS
+from nectar_node.cli.main import build
+from nectar_node.cli.sections import OTHERS, SECTIONS, SENTENCES
 from tests.commands import nectar
 from tests.nectar_node.cli.served_node import make_network, serve_node
 
@@ -46,6 +48,21 @@ def test_help_lists_each_command_of_the_node_once_and_in_a_section() -> None:
     assert len(listed) == len(set(listed))
     assert all(out.count(f"\n  {command} ") == 1 for command in COMMANDS)
     assert f"{OTHERS}:" not in out
+
+
+def test_the_list_says_of_each_command_what_it_says_itself() -> None:
+    commands = get_group(build()).commands
+    assert {name: each.get_short_help_str(1000) for name, each in commands.items()} == SENTENCES
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["bild"]])
+def test_words_that_name_no_command_load_none(words: list[str]) -> None:
+    code = "import sys; from nectar_node.cli.main import main; main(sys.argv[1:]); print([*sys.modules])"
+    ended = subprocess.run([sys.executable, "-P", "-c", code, *words], capture_output=True, text=True, check=True)
+    loaded = [
+        each for each in ("nectar_node.cli.send", "nectar_node.cli.net", "testnet") if f"'{each}'" in ended.stdout
+    ]
+    assert loaded == []
 
 
 @pytest.mark.parametrize(
