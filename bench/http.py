@@ -15,8 +15,8 @@ from bench.lab import folder
 from bench.measure import Result, absolute, in_turns, p99, processor_seconds, ratio, resident_kib
 from nectar_node.contract.config import LOOPBACK
 from nectar_node.launcher.boot_options import BootOptions
+from testnet.model.packages import find_package
 from testnet.real.local import LocalTestnet
-from testnet.testing.packages import find_package
 
 NODE = "web.nec"
 BASE = "/pages:pages:sys"

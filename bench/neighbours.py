@@ -25,8 +25,8 @@ from bench.lab import SENDER, folder, ping, timed_request
 from bench.measure import Reference, Result, absolute, p99, processor_seconds, ratio
 from nectar_node.contract.config import LOOPBACK
 from nectar_node.launcher.boot_options import BootOptions
+from testnet.model.packages import find_package
 from testnet.real.local import LocalTestnet
-from testnet.testing.packages import find_package
 
 BUSY, QUIET = "/pages:pages:sys", "/unruly:unruly:sys/twice"
 """The page that all ask for, and that of another package, which its process answers."""

@@ -21,8 +21,8 @@ from bench.lab import folder
 from bench.measure import Reference, Result, Skipped, absolute, p99, resident_kib
 from nectar_node.contract.config import LOOPBACK
 from nectar_node.launcher.boot_options import BootOptions
+from testnet.model.packages import find_package
 from testnet.real.local import LocalTestnet
-from testnet.testing.packages import find_package
 
 SOCKETS = 10_000
 DESCRIPTORS = 20_000

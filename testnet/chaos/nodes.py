@@ -49,14 +49,14 @@ def running_testnet(folder: Path, tell: Callable[[str], None]) -> Iterator[Runni
     """Yield the testnet in `folder`; nodes that are started here are stopped at the end. `tell` is given a sentence on
     which testnet it is, before anything starts. Raises NodeError.
 
-    If there is none in the usual folder, a temporary one is started.
+    If there is none, one is made: in `folder`, or in a temporary one in place of the usual folder.
     """
     network = LocalNetwork(folder)
-    if folder == DEFAULT_FOLDER and not network.exists():
-        with _own(tell) as place:
+    network.secure()
+    if not network.exists():
+        with _own(tell) if folder == DEFAULT_FOLDER else _made(network, tell) as place:
             yield place
         return
-    network = LocalNetwork.find(folder)
     running = [name for name in network.names() if network.place(name).owner() is not None]
     if running:
         nodes = check(network, running)
@@ -89,6 +89,13 @@ def _own(tell: Callable[[str], None]) -> Iterator[RunningTestnet]:
     finally:
         if place is None or not place.keep:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _made(network: LocalNetwork, tell: Callable[[str], None]) -> Iterator[RunningTestnet]:
+    tell(f"Starting a new testnet with {len(OWN_NODES)} nodes in {network.folder}; it stops at the end.")
+    with _scratch() as scratch, _traced(network, OWN_NODES, scratch) as place:
+        yield place
 
 
 @contextmanager

@@ -38,9 +38,9 @@ def chaos(
 ) -> int:
     """Let faults come and go under traffic, and report the results.
 
-    It uses the testnet in --dir if that runs, starts it for the time of the run if it is down, and makes one of its own
-    if there is none. The same seed gives the same faults. Ctrl-C ends it early, with a report. Exit code: 0 all
-    promises held, 1 one did not, 130 Ctrl-C.
+    It uses the testnet in --dir if that runs, starts it for the time of the run if it is down, and makes one there if
+    there is none; without --dir, in a temporary folder. The same seed gives the same faults. Ctrl-C ends it early, with
+    a report. Exit code: 0 all promises held, 1 one did not, 130 Ctrl-C.
     """
     check_minutes(minutes)
     if file is not None:

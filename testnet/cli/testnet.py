@@ -7,21 +7,27 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, ClassVar
 
 import typer
 
+from nectar_node.base.consent import Consent
 from nectar_node.base.errors import AlreadyRunning, NodeError
 from nectar_node.base.folder import is_paused
 from nectar_node.cli.logs import FOLLOW_INTERVAL
+from nectar_node.cli.starting import consent
+from nectar_node.cli.starting.boot import with_consent
 from nectar_node.cli.starting.reached import tell_web
 from nectar_node.console import output
 from nectar_node.contract.config import LOOPBACK, REGISTRAR_NAME
 from nectar_node.launcher import launch, options
+from nectar_node.launcher.arguments import check_package
 from nectar_node.launcher.boot_options import BootOptions, kept_options
 from nectar_node.launcher.client import Answer
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork, check_name
 from nectar_node.launcher.log_reader import Follower
+from nectar_node.launcher.node_config import booted_packages
 from testnet.cli.lazy_group import LazyGroup
 from testnet.cli.signals import handled
 from testnet.real.lifeline import hold_lifeline
@@ -73,6 +79,13 @@ def up(
     http: Annotated[
         bool, typer.Option("--http", help="Let browsers reach each node, on a free port of this machine.")
     ] = False,
+    package: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FOLDER", help="A package that the nodes run beside those that come with them; repeatable."
+        ),
+    ] = None,
+    grant: consent.Grant = None,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
@@ -81,6 +94,8 @@ def up(
 
     network = LocalNetwork(directory)
     network.secure()
+    folders = tuple(map(check_package, package or ()))
+    said = Consent(tuple(grant or ()))
     links = LinksProcess(network)
     mended = links.pid is None and bool(links.left()) and links.start()
     if mended and not as_json:
@@ -92,6 +107,8 @@ def up(
         booting = {name: replace(linked(network, name, direct), lifeline=lifeline) for name in down}
         if http:
             booting = {name: with_http(name, each) for name, each in booting.items()}
+        if folders:
+            booting = {name: with_packages(network, name, each, folders, said) for name, each in booting.items()}
         started = launch.start(network, list(invited(network, booting, invite_only).items()))
         seconds = time.monotonic() - began
         if as_json:
@@ -116,6 +133,18 @@ def linked(network: LocalNetwork, name: str, direct: bool = False) -> BootOption
 def with_http(name: str, booted: BootOptions) -> BootOptions:
     """Return the options of a node that browsers reach: where they did before, or at a free port."""
     return booted if name == REGISTRAR_NAME or booted.http is not None else replace(booted, http=(LOOPBACK, 0))
+
+
+def with_packages(
+    network: LocalNetwork, name: str, booted: BootOptions, folders: tuple[Path, ...], said: Consent
+) -> BootOptions:
+    """Return the options of a node that runs these packages beside those that it ran before; the registrar runs none.
+    Raises NodeError for powers that nobody has granted.
+    """
+    if name == REGISTRAR_NAME:
+        return booted
+    packages = tuple(dict.fromkeys((*booted_packages(name, booted), *folders)))
+    return with_consent(network.place(name), replace(booted, packages=packages), said)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ dataclass; a field that is a `Where` is written as one of `between`, `node`, or 
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -89,8 +88,8 @@ def kind_of(fault: Fault) -> str:
     file = getattr(sys.modules.get(found.__module__), "__file__", None)
     if file is None or "." in found.__qualname__:
         raise BadInput(f"{found.__qualname__} cannot be named: its class must stand by itself in a file.")
-    below = Path(file).is_relative_to(Path.cwd())
-    return f"{os.path.relpath(file) if below else file}:{found.__qualname__}"
+    # The whole path: a journal is replayed from wherever one stands.
+    return f"{Path(file).resolve()}:{found.__qualname__}"
 
 
 def parameter_names(found: type) -> tuple[str, ...]:

@@ -27,6 +27,10 @@ Json: TypeAlias = Any
 
 PACKAGES = SHIPPED_FOLDER
 """The packages that come with the node."""
+ASK_SECONDS = 10
+"""Seconds that a request waits for its response, unless it says otherwise."""
+WAIT_SECONDS = 60.0
+"""Seconds that a lab waits for something, unless it is told otherwise."""
 READY_SECONDS = 60.0
 """Seconds in which the nodes of a network must have booted."""
 
@@ -137,13 +141,15 @@ class Lab(Nodes, Protocol):
     def at(self, seconds: float, what: Callable[[], None]) -> None:
         """Do something after so many seconds, while the scenario waits."""
 
-    def begin(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> SentRequest:
+    def begin(
+        self, node: str, target: str, body: Json, timeout: int = ASK_SECONDS, blob: bytes | None = None
+    ) -> SentRequest:
         """Send a request in the name of the user of `node`."""
 
-    def ask(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> Outcome:
+    def ask(self, node: str, target: str, body: Json, timeout: int = ASK_SECONDS, blob: bytes | None = None) -> Outcome:
         """Send a request and wait for its outcome. If the node dies meanwhile, that is a timeout."""
 
-    def wait(self, done: Callable[[], bool], limit: float, what: str = "what was waited for") -> None:
+    def wait(self, done: Callable[[], bool], limit: float = WAIT_SECONDS, what: str = "what was waited for") -> None:
         """Let time pass until `done`; raises OutOfTime after `limit` seconds."""
 
     def rest(self, seconds: float) -> None:

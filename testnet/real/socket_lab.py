@@ -36,7 +36,7 @@ from testnet.model.backups import LabBackups
 from testnet.model.browsers import Browsers
 from testnet.model.folder_tree import FolderTree, read_tree, write_tree
 from testnet.model.hostile_names import is_hostile
-from testnet.model.lab import Json, Lab, Level, NodeHolding, NodePlan, Outcome, OutOfTime
+from testnet.model.lab import ASK_SECONDS, WAIT_SECONDS, Json, Lab, Level, NodeHolding, NodePlan, Outcome, OutOfTime
 from testnet.model.releases import LabReleases
 from testnet.model.rule import Attack, Fault, NodeFault, NotAtThisLevel, held
 from testnet.model.where import Where
@@ -241,7 +241,9 @@ class SocketLab(NodeProcesses, Lab):
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
-    def begin(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> RealRequest:
+    def begin(
+        self, node: str, target: str, body: Json, timeout: int = ASK_SECONDS, blob: bytes | None = None
+    ) -> RealRequest:
         sent = RealRequest()
         request = {"target": target, "body": json.dumps(body), "timeout": timeout, "mime": None}
         request["blob"] = None if blob is None else base64.b64encode(blob).decode()
@@ -256,7 +258,7 @@ class SocketLab(NodeProcesses, Lab):
     def _is_paused(self, node: str) -> bool:
         return (pid := self._folder(node).owner()) is not None and is_paused(pid)
 
-    def ask(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> Outcome:
+    def ask(self, node: str, target: str, body: Json, timeout: int = ASK_SECONDS, blob: bytes | None = None) -> Outcome:
         sent, what = self.begin(node, target, body, timeout, blob), f"the outcome of {json.dumps(body)[:60]} on {node}"
         self.wait(lambda: sent.outcome is not None, timeout + 15.0, what)
         assert sent.outcome is not None
@@ -276,7 +278,7 @@ class SocketLab(NodeProcesses, Lab):
         self._tell(node, f"{told}: {json.dumps(sent.outcome.body)[:_SHOWN]}")
         sent.taken.set()
 
-    def wait(self, done: Callable[[], bool], limit: float, what: str = "what was waited for") -> None:
+    def wait(self, done: Callable[[], bool], limit: float = WAIT_SECONDS, what: str = "what was waited for") -> None:
         end = self.now + limit
         while not done():
             if self.now >= end:

@@ -14,6 +14,8 @@ from nectar_node.base.errors import BadInput
 from testnet.faults.own import load_module
 from testnet.faults.schedule import read_schedule_untrusted, read_steps_untrusted
 from testnet.journal.journal import OF_A_TEST, Header
+from testnet.model.lab import NodePlan
+from testnet.model.packages import find_package
 from testnet.model.seeds import MAX_SEED
 from testnet.model.unknown import unknown
 from testnet.model.value import shown
@@ -24,8 +26,10 @@ _OWN = "path/to/file.py:NAME for one of your own"
 
 
 def find_scenario(name: str) -> Scenario:
-    """Return the scenario of that name, or of `path/to/file.py:NAME`, which is its name from then on. Raises
-    BadInput."""
+    """Return the scenario of that name, or of `path/to/file.py:NAME`; raises BadInput.
+
+    With its whole path that is its name from then on: a journal is replayed from wherever one stands.
+    """
     if name in SCENARIOS:
         return SCENARIOS[name]
     path, colon, own = name.rpartition(":")
@@ -40,7 +44,21 @@ def find_scenario(name: str) -> Scenario:
         if here and not own:
             raise BadInput(f"Which scenario of {path}? Say {' or '.join(f'{path}:{each}' for each in here)}.")
         raise BadInput(f"{path} has no scenario {own!r}; it has {', '.join(here) or 'none'}.")
-    return replace(found, name=name)
+    file = Path(path).resolve()
+    return _with_own_packages(replace(found, name=f"{file}:{own}"), file)
+
+
+def _with_own_packages(scenario: Scenario, file: Path) -> Scenario:
+    """Return a scenario of a user's own file, whose packages are looked for beside that file, and then here."""
+
+    def topology(names: Sequence[str]) -> tuple[NodePlan, ...]:
+        places = (file.parent, Path.cwd())
+        return tuple(
+            replace(node, packages=tuple(find_package(each, places) for each in node.packages))
+            for node in scenario.topology(names)
+        )
+
+    return replace(scenario, topology=topology)
 
 
 def expand(scenario: Scenario, seed: int, nodes: int | None = None) -> Plan:

@@ -39,7 +39,18 @@ from testnet.model.backups import RemoteTrouble
 from testnet.model.fields import nodes_of
 from testnet.model.folder_tree import FolderTree
 from testnet.model.internet import PUBLIC_ADDRESS, Handler, SocketHandler
-from testnet.model.lab import READY_SECONDS, Json, Lab, Level, NodeHolding, NodePlan, Outcome, OutOfTime
+from testnet.model.lab import (
+    ASK_SECONDS,
+    READY_SECONDS,
+    WAIT_SECONDS,
+    Json,
+    Lab,
+    Level,
+    NodeHolding,
+    NodePlan,
+    Outcome,
+    OutOfTime,
+)
 from testnet.model.rule import Attack, Fault, LinkFault, NodeFault, Rule, fresh, held
 from testnet.releases.holdings import Holdings
 from testnet.remotes.keeper import CALM_SECONDS, Calm
@@ -330,7 +341,7 @@ class Simulation(NodeContext, Lab):
     def at(self, seconds: float, what: Callable[[], None]) -> None:
         self.schedule(self.now + seconds, what)
 
-    def wait(self, done: Callable[[], bool], limit: float, what: str = "what was waited for") -> None:
+    def wait(self, done: Callable[[], bool], limit: float = WAIT_SECONDS, what: str = "what was waited for") -> None:
         try:
             self.run_until(done, self.now + limit)
         except SimulationError as error:
@@ -340,12 +351,14 @@ class Simulation(NodeContext, Lab):
 
     # --- messages ---------------------------------------------------------------------------------------------------
 
-    def begin(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> SimRequest:
+    def begin(
+        self, node: str, target: str, body: Json, timeout: int = ASK_SECONDS, blob: bytes | None = None
+    ) -> SimRequest:
         at = self.node(node)
         token = object() if at.crashed else at.begin_to_ask(target, json.dumps(body).encode(), timeout, blob)
         return SimRequest(at, token)
 
-    def ask(self, node: str, target: str, body: Json, timeout: int, blob: bytes | None = None) -> Outcome:
+    def ask(self, node: str, target: str, body: Json, timeout: int = ASK_SECONDS, blob: bytes | None = None) -> Outcome:
         request = self.begin(node, target, body, timeout, blob)
         self.wait(
             lambda: request.outcome is not None, timeout + 1.0, f"the outcome of {json.dumps(body)[:60]} on {node}"

@@ -25,18 +25,13 @@ from testnet.faults.schedule import Schedule
 from testnet.model.fields import nodes_of
 from testnet.model.internet import Handler, SocketHandler
 from testnet.model.invariants import Violation
-from testnet.model.lab import READY_SECONDS, Json, NodePlan, Outcome, OutOfTime, SentRequest
+from testnet.model.lab import ASK_SECONDS, READY_SECONDS, WAIT_SECONDS, Json, NodePlan, Outcome, OutOfTime, SentRequest
+from testnet.model.packages import find_package
 from testnet.model.rule import Fault, NotAtThisLevel
 from testnet.real.socket_lab import SocketLab
 from testnet.runs.play import PlannedFaults
 from testnet.sim.simulation import Simulation
 from testnet.testing.networks import LabRun, Moment
-from testnet.testing.packages import find_package
-
-DEFAULT_TIMEOUT = 10
-"""Seconds that a request waits for its response."""
-DEFAULT_LIMIT = 60.0
-"""Seconds that `wait` waits."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -225,9 +220,7 @@ class PackageLab:
     # --- requests ---------------------------------------------------------------------------------------------------
 
     @_plainly
-    def ask(
-        self, node: str, target: str, body: Json, timeout: int = DEFAULT_TIMEOUT, blob: bytes | None = None
-    ) -> Outcome:
+    def ask(self, node: str, target: str, body: Json, timeout: int = ASK_SECONDS, blob: bytes | None = None) -> Outcome:
         """Send a request in the name of the user of `node`, and wait for its outcome: a response, or Offline or Timeout
         within `timeout` seconds. `target` is such as "two.nec@poll:poll:local"; "our" stands for `node` itself."""
         self._check_request(node, target, body)
@@ -235,7 +228,7 @@ class PackageLab:
 
     @_plainly
     def begin(
-        self, node: str, target: str, body: Json, timeout: int = DEFAULT_TIMEOUT, blob: bytes | None = None
+        self, node: str, target: str, body: Json, timeout: int = ASK_SECONDS, blob: bytes | None = None
     ) -> SentRequest:
         """Send a request without waiting: `outcome` of the returned object is None until it is there."""
         self._check_request(node, target, body)
@@ -243,7 +236,7 @@ class PackageLab:
 
     @_plainly
     def wait(
-        self, done: Callable[[], bool], limit: float = DEFAULT_LIMIT, what: str = "what the test waits for"
+        self, done: Callable[[], bool], limit: float = WAIT_SECONDS, what: str = "what the test waits for"
     ) -> None:
         """Let time pass until `done` returns true; raises OutOfTime after `limit` seconds."""
         self.lab.wait(done, limit, what)

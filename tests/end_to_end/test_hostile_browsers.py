@@ -13,8 +13,8 @@ import trio
 
 from nectar_node.contract.config import LOOPBACK
 from nectar_node.launcher.boot_options import BootOptions
+from testnet.model.packages import find_package
 from testnet.real.local import LocalTestnet
-from testnet.testing.packages import find_package
 from tests.waiting import until
 from tests.web_sockets import web_socket
 

@@ -17,8 +17,8 @@ from nectar_node.contract.config import LOOPBACK
 from nectar_node.driver.browsers import limits
 from nectar_node.launcher.boot_options import BootOptions
 from testnet.browsers.web_socket import NO_CLOSE
+from testnet.model.packages import find_package
 from testnet.real.local import LocalTestnet
-from testnet.testing.packages import find_package
 from tests.waiting import until
 from tests.web_site import LATE, SITE, tell_to_bind, write_site
 from tests.web_sockets import web_socket

@@ -12,6 +12,7 @@ from nectar_node.base.consent import NOTHING_SAID, Consent
 from nectar_node.base.errors import BadInput
 from nectar_node.base.folder import NodeFolder
 from nectar_node.cli.starting import consent, flags
+from nectar_node.cli.starting.joins import joined
 from nectar_node.cli.starting.reached import await_places, tell_places, tell_web
 from nectar_node.console import output
 from nectar_node.console.sizes import parse_size
@@ -40,6 +41,9 @@ from nectar_node.launcher.settings import merged
 from nectar_node.storage.ledger import DEFAULT_FILES
 from net.base.limits import MAX_RESERVATIONS
 from net.names.joining import JoinText
+
+WHERE = frozenset({"host", "port", "advertise", "routers"})
+"""Options that say where a node is reached."""
 
 
 def boot(
@@ -117,9 +121,12 @@ def boot(
     joining = read_join_text(join) if join else None
     network = _network(name, join, joining, folder, detach=detach, folder_given=_is_typed(context, "folder"))
     kept = kept_options(network.place(name))
+    is_new = not network.place(name).boot.exists()
     if joining is not None:
-        options, given = _joined(network, name, joining, kept, options, given)
+        options, given = _with_text(joining, options, given, is_new=is_new)
     options = merged(kept, options, given)
+    if is_new and joining is None and not given & WHERE:
+        options = joined(network, name, options)
     said = Consent(tuple(grant or ()), tuple(deny or ()), replace, allow_sys)
     options = with_consent(network.place(name), options, said)
     if detach:
@@ -146,16 +153,16 @@ def _network(
     return network
 
 
-def _joined(
-    network: LocalNetwork, name: str, joining: JoinText, kept: BootOptions, options: BootOptions, given: set[str]
+def _with_text(
+    joining: JoinText, options: BootOptions, given: set[str], *, is_new: bool
 ) -> tuple[BootOptions, set[str]]:
     """Return the options of a node that joins by a text, and which of them were given.
 
-    It shows the text's invitation, and at its first boot it listens where others of its network reach it.
+    It shows the text's invitation, and a new one listens where others of its network reach it.
     """
     if joining.invitation is not None and "invitation" not in given:
         options, given = changed(options, invitation=joining.invitation), given | {"invitation"}
-    if not network.place(name).boot.exists() and not given & {"host", "advertise", "routers"}:
+    if is_new and not given & WHERE:
         options, given = changed(options, host=host_towards(joining)), given | {"host"}
     return options, given
 

@@ -9,7 +9,7 @@ from typing import Any
 from nectar_node.base import own_files
 from nectar_node.base.errors import NotRunning
 from nectar_node.launcher import launch
-from nectar_node.launcher.boot_options import kept_options
+from nectar_node.launcher.boot_options import BootOptions, kept_options
 from nectar_node.launcher.client import ControlClient
 from nectar_node.launcher.local_network import LocalNetwork
 from testnet.real.links.claim import links_folder, read
@@ -20,6 +20,12 @@ FAULT_TIMEOUT = 120.0
 _NAME = "the links"
 
 Row = dict[str, Any]
+
+
+def behind_links(network: LocalNetwork, name: str, options: BootOptions) -> BootOptions:
+    """Return the options of a node that joins a testnet: behind links, if those of the others run; raises NodeError."""
+    links = LinksProcess(network)
+    return links.connect(name).options(options) if links.pid is not None and links.left() else options
 
 
 @dataclass(frozen=True, slots=True)

@@ -240,6 +240,13 @@ def test_a_testnet_that_is_down_runs_for_as_long_as_it_takes(tmp_path: Path) -> 
     assert LinksProcess(network).pid is None
 
 
+def test_where_there_is_no_testnet_one_is_made_in_the_folder_that_is_named(tmp_path: Path) -> None:
+    shell = Shell(tmp_path / "new")
+    shell.say("testnet", "chaos", "--minutes", "0.02", "--seed", "3")
+    assert LocalNetwork(shell.folder).names() == ["registrar.nec", "one.nec", "three.nec", "two.nec"]
+    assert LinksProcess(LocalNetwork(shell.folder)).pid is None
+
+
 def test_where_nothing_can_start_the_traces_of_users_are_left_alone(tmp_path: Path) -> None:
     make_network(tmp_path, "registrar.nec", "a.nec", "b.nec")
     place = LocalNetwork(tmp_path).place("a.nec")
@@ -260,7 +267,6 @@ def test_where_nothing_can_start_the_traces_of_users_are_left_alone(tmp_path: Pa
         ("--seed=-1", 2, "Invalid value for '--seed'"),
         ("-o none/report", 2, "none/report cannot be written: No such file or directory."),
         ("", 2, "Chaos needs two nodes or more that run behind links:"),
-        ("--dir none", 1, "There is no testnet in none: start one with `nectar testnet up"),
     ],
 )
 def test_what_cannot_run_is_refused_in_one_sentence(

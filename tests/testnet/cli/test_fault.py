@@ -15,6 +15,7 @@ from nectar_node.cli.main import main
 from nectar_node.contract.config import REGISTRAR_NAME
 from nectar_node.launcher.boot_options import BootOptions
 from nectar_node.launcher.local_network import LocalNetwork
+from testnet.model.lab import PACKAGES
 from testnet.real.links.client import LinksProcess
 from testnet.real.local import LocalTestnet
 from testnet.real.orders import absolute, parse_parameters, parse_where
@@ -28,7 +29,8 @@ LIMIT = 60.0
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     shell = Shell(tmp_path_factory.mktemp("faults") / "testnet")
-    shell.say("testnet", "up", "--nodes", f"{ONE},{OTHER}", "--detach")
+    package = str(PACKAGES / "witness")
+    shell.say("testnet", "up", "--nodes", f"{ONE},{OTHER}", "--package", package, "--detach")
     yield shell
     shell.say("testnet", "down")
 
@@ -38,6 +40,21 @@ def shell(running: Shell) -> Iterator[Shell]:
     """The shared testnet, without faults before and after each test."""
     yield running
     running.say("testnet", "fault", "remove", "all")
+
+
+def test_up_runs_a_package_beside_those_that_come_with_the_nodes(shell: Shell) -> None:
+    for node in (ONE, OTHER):
+        processes = {row["address"].partition("@")[2] for row in shell.json("ps", "--node", node)["processes"]}
+        assert {"witness:witness:sys", "hello:hello:sys"} <= processes
+
+
+def test_a_node_that_joins_is_reached_by_faults_too(shell: Shell) -> None:
+    shell.say("boot", "later.nec", "--detach")
+    assert shell.greet("later.nec", ONE) == "Answered"
+    shell.say("testnet", "fault", "add", "partition", "--between", f"later.nec,{ONE}")
+    assert shell.greet("later.nec", ONE, timeout=2) in ("Offline", "Timeout")
+    shell.say("testnet", "fault", "remove", "all")
+    assert shell.greet("later.nec", ONE) == "Answered"
 
 
 def test_a_partition_comes_and_goes(shell: Shell) -> None:

@@ -166,7 +166,7 @@ def test_a_fault_of_ones_own_is_named_by_its_file_and_class_from_where_one_is(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert make("own.py:Late", {"node": A}, file.parent) == make(f"{file}:Late", {"node": A})
-    kind = f"{file}:Late"
+    kind = f"{file.resolve()}:Late"
     fault = make(kind, {"node": A, "seconds": 2})
     assert fault.words() == "a.nec is late"
     assert kind_of(fault) == kind
@@ -176,7 +176,7 @@ def test_a_fault_of_ones_own_is_named_by_its_file_and_class_from_where_one_is(
     assert refusal(f"{file}:Late", {}) == f"{file}:Late needs the parameter 'node'; it has node, seconds."
     assert refusal(f"{file}:Late", {"node": 1}) == f"{file}:Late: node must be a text, and not 1."
     monkeypatch.chdir(file.parent)
-    assert kind_of(make("own.py:Late", {"node": A})) == "own.py:Late"
+    assert kind_of(make("own.py:Late", {"node": A})) == kind
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_a_fault_of_ones_own_is_named_by_its_file_and_class_from_where_one_is(
 def test_a_file_that_holds_no_fault_is_refused_in_one_sentence(file: Path, old: str, new: str, sentence: str) -> None:
     assert old in OWN
     file.write_text(OWN.replace(old, new))
-    kind = f"{file}:Late"
+    kind = f"{file.resolve()}:Late"
     said = refusal(kind, {"node": A})
     assert said.startswith(sentence.format(file=file, kind=kind))
     assert said.count("\n") == 0

@@ -57,6 +57,28 @@ def test_scenarios_are_found_by_name_or_in_a_file_and_others_are_suggested() -> 
         find_scenario("none.py")
 
 
+OWN = """
+from testnet.scenarios.scenario import Scenario, everywhere
+MINE = Scenario("mine", "x", ("a.nec", "b.nec"), everywhere("poll", "hello"), lambda *_: {}, lambda *_: None)
+"""
+
+
+def test_a_scenario_of_ones_own_finds_its_packages_beside_its_file_from_wherever_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path.resolve() / "here"
+    (own / "poll").mkdir(parents=True)
+    (own / "poll" / "manifest.json").write_text("[]")
+    (own / "mine.py").write_text(OWN)
+    monkeypatch.chdir(own)
+    found = find_scenario("mine.py:MINE")
+    assert found.name == f"{own / 'mine.py'}:MINE"
+    monkeypatch.chdir(tmp_path)
+    for scenario in (found, find_scenario(found.name)):
+        nodes = scenario.topology(scenario.nodes)
+        assert [node.folders() for node in nodes] == [(own / "poll", PACKAGES / "hello")] * 2
+
+
 @pytest.mark.parametrize("nodes", [-1, 0, 1, MAX_NODES + 1])
 def test_too_few_or_too_many_nodes_are_refused(nodes: int) -> None:
     with pytest.raises(BadInput, match=f"file_transfer runs with 2 to {MAX_NODES} nodes, and not with {nodes}"):

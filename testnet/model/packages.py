@@ -1,4 +1,4 @@
-"""Finds the packages that a test names."""
+"""Finds the packages that a test or a scenario names."""
 
 from __future__ import annotations
 
