@@ -29,7 +29,7 @@ from net.session.sealing import LENGTH, Opener, Sealer, Splitter
 
 _RECORD_OVERHEAD = LENGTH.size + TAG_BYTES
 _WHOLE_RECORD = MAX_RECORD_BYTES + LENGTH.size
-_SHORT_RECORD = MAX_CHUNK_WORTH_WAITING + 512
+_SHORT_RECORD = 2 * MAX_CHUNK_WORTH_WAITING + 512
 """The least space for a record that does not hold all there is, in bytes: more than half of it is used in any case."""
 _LEAST_ROOM = 256
 """A record is not begun at the end of a buffer that has less space than this, in bytes."""
