@@ -79,6 +79,7 @@ PATHS = (
     WanPath(0.05, 100, 0.001),
     WanPath(0.05, 10, 0.01),
     WanPath(0.2, 10),
+    WanPath(0.2, 100),
     WanPath(0.05, 1000),
 )
 

@@ -83,13 +83,14 @@ def program(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Program
 @pytest.mark.parametrize("limit", ["", "1000000000"])
 @pytest.mark.parametrize("way", ["plain", "through C", "attributes", "repr", "compile"])
 def test_what_recurses_without_end_in_quick_code_is_told_or_ends_alone(program: Program, way: str, limit: str) -> None:
+    """CPython counts its own calls alone: those through C reach the end of the stack first, as in optimised code."""
     guest = _started(program)
     outcome = _asked(guest, f"{way},{limit}" if limit else way)
-    print(way, limit, outcome)
-    if not limit:
-        assert outcome in ("RecursionError", "MemoryError", "200000"), guest.end
-    else:
-        assert outcome in ("RecursionError", "MemoryError", None), guest.end
+    assert outcome in ("RecursionError", "MemoryError", None)
+    if outcome is None:
+        assert guest.end is not None
+        assert "call stack exhausted" in str(guest.end.trap) or "unreachable" in str(guest.end.trap), guest.end
+    assert way != "plain" or limit or outcome == "RecursionError"
     guest.close()
     other = _started(program)
     assert _asked(other, "none") == "answered"
@@ -106,7 +107,6 @@ def _asked(guest: Guest, body: str) -> str | None:
     """What it answers; None: it has ended."""
     guest.resume(Arrival(Address("our.nec", ProcessId("a", "b", "sys")), Request(False, 5, body.encode()), None, None))
     if _until_it_waits(guest) is Poll.ENDED:
-        print(guest.end)
         return None
     answer = guest.effects[-1]
     assert isinstance(answer, SendResponse)
