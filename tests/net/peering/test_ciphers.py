@@ -16,12 +16,12 @@ from net.names.directory import (
     HeldRecord,
     RegistrarDirectory,
     SignedRecord,
+    decode_record_untrusted,
     grant_record,
     sign_record,
 )
 from net.names.identity import Identity
 from net.names.registrar import Registrar
-from net.peering import admission
 from net.peering.network import NetworkConfig
 from net.session.reach import LookUp, Reach, Route, Try
 from tests.net.joined import join, joined, registrar_in, stored
@@ -235,7 +235,7 @@ def test_with_a_registrar_from_before_ciphers_nodes_register_and_meet_without_th
     without the number of revocations, too."""
     world = World()
     registrar = registrar_in(world)
-    register, decode = Registrar.register_untrusted, admission.decode_record_untrusted
+    register = Registrar.register_untrusted
 
     def check(data: bytes) -> None:
         if len(cbor2.loads(cbor2.loads(data)[0])) > fields:
@@ -247,10 +247,10 @@ def test_with_a_registrar_from_before_ciphers_nodes_register_and_meet_without_th
 
     def decoding(data: bytes) -> SignedRecord:
         check(data)
-        return decode(data)
+        return decode_record_untrusted(data)
 
     monkeypatch.setattr(Registrar, "register_untrusted", registering)
-    monkeypatch.setattr(admission, "decode_record_untrusted", decoding)
+    monkeypatch.setattr("net.peering.admission.decode_record_untrusted", decoding)
     ann = join(world, ANN, ciphers=AES, epoch=7)
     bob = join(world, BOB, ciphers=AES, epoch=7)
     world.settle()
