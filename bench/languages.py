@@ -21,11 +21,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from bench import first_start
 from bench.before import BEFORE, home_before, python_of
 from bench.lab import folder, program
 from bench.measure import Figure, Result, absolute, in_turns, ratio
-from kernel.contract.address import Address, ProcessId
-from kernel.contract.guest import GuestConfig, Poll
 from kernel.wasm.engine import Engine
 from nectar_node.contract.config import module_cache
 from nectar_node.toolchains import python
@@ -50,15 +49,9 @@ IDLE, IDLE_GOAL = 10, 6.0
 IDLE_RUNS = 3
 DIFFERENT = "different"
 """The name of those that are of as many programs in Python; all others are of one program."""
-COMPILE_GOAL = 0.5
-"""Seconds for a process in a language of which another one has been compiled."""
-FIRST_GOAL = 7.5
-"""Seconds for the first one, with quick code: four on two cores that have nothing else to do."""
-COMPILE_RUNS = 3
 SEEDS, SEEDS_RUNS = 5, 3
 SEEDS_GOAL = 30.0
 """A minute, in one process."""
-_MEMORY_BYTES = 512 << 20
 
 
 def run(before: bool = False) -> list[Result]:
@@ -71,7 +64,8 @@ def run(before: bool = False) -> list[Result]:
         results += _idle({name: [wasm] * IDLE for name, wasm in guests.items()} | {DIFFERENT: _different(place)}, place)
         for language in LANGUAGES:
             if language.build is not None:
-                results += _compiling(language, guests[language.name], place)
+                second = language.package("hello", place) / "hello.wasm"
+                results += first_start.run(language.name, guests[language.name], second)
         return results + [_seeds(language, place) for language in LANGUAGES]
 
 
@@ -238,41 +232,6 @@ def _memory(package: Path | None) -> tuple[float, float]:
         for each in _names(IDLE) if name else []:
             laps.number(f"trips our@{each}:{name}:local 1 {SMALL_BYTES}")
         return laps.number("memory"), laps.number("anonymous")
-
-
-def _compiling(language: Language, first: Path, place: Path) -> list[Result]:
-    """Measure the compilation of a process with nothing in the cache, and of another one once that is optimised."""
-    second = language.package("hello", place) / "hello.wasm"
-    firsts, seconds = [], []
-    for _ in range(COMPILE_RUNS):
-        with tempfile.TemporaryDirectory() as cache:
-            engine = Engine(Path(cache), replayable=False, quick_first=True)
-            firsts.append(_until_it_waits(engine, first))
-            engine.wait_for_optimised_code()
-            seconds.append(_until_it_waits(engine, second))
-            engine.close()
-    name, unit = f"languages_{language.name}", "s of processor time until"
-    return [
-        absolute(f"{name}_first_start", firsts, f"{unit} it waits for a message", FIRST_GOAL),
-        absolute(f"{name}_second_start", seconds, f"{unit} another one waits for a message", COMPILE_GOAL),
-    ]
-
-
-def _until_it_waits(engine: Engine, wasm: Path) -> float:
-    begin = _processor_seconds()
-    program = engine.load(wasm.read_bytes())
-    guest = program.start(GuestConfig(Address("our.nec", ProcessId("echo", "bench", "local")), _MEMORY_BYTES))
-    while (poll := guest.poll()) is Poll.PREEMPTED:
-        pass
-    seconds = _processor_seconds() - begin
-    assert poll is Poll.RECEIVE, guest.end
-    guest.close()
-    return seconds
-
-
-def _processor_seconds() -> float:
-    """Return what this process and its children that have ended have had."""
-    return sum(os.times()[:4])
 
 
 def _seeds(language: Language, place: Path) -> Figure:

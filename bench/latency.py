@@ -28,7 +28,7 @@ CORES_SECONDS = 1.0
 
 def run() -> list[Result]:
     """Measure the 99th percentile of an echo's round trip while four guests spin, less the same without them."""
-    spinning, quiet = in_turns(*(lambda n=n: p99(trio.run(_round_trips, n)) for n in (SPINNING, 0)))
+    spinning, quiet = in_turns(*(lambda n=n: p99(trio.run(round_trips, n)) for n in (SPINNING, 0)))
     more = [with_them - without for with_them, without in zip(spinning, quiet, strict=True)]
     reference = Reference.of("the 99th percentile without them", quiet, "ms")
     guests, processes = in_turns(_cores_of_guests, _cores_of_processes)
@@ -70,7 +70,8 @@ def _cores_of_processes() -> float:
     return used / (time.perf_counter() - begin)
 
 
-async def _round_trips(spinning: int) -> list[float]:
+async def round_trips(spinning: int) -> list[float]:
+    """Return the seconds of each of MESSAGES round trips while so many guests spin."""
     with rig() as bench:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(bench.runner.run)

@@ -92,6 +92,11 @@ for _name, _title in {"zig": "Zig", "c": "C", "python": "Python", "javascript": 
         f"languages_{_name}_1mib_before": "the same, against an earlier version",
         f"languages_{_name}_idle": f"each of ten idle processes in {_title}",
         f"languages_{_name}_first_start": f"a process in {_title}, with nothing compiled",
+        f"languages_{_name}_first_start_path": "the same, on the longest path of two cores",
+        f"languages_{_name}_first_start_bare": "the same, against Wasmtime alone",
+        f"languages_{_name}_early_start": "another one while there is only quick code",
+        f"languages_{_name}_start_again": "the same one again",
+        f"languages_{_name}_compile_latency": "small messages while optimised code is compiled",
         f"languages_{_name}_second_start": "another one after that",
         f"languages_{_name}_seeds": f"seeds of the store in {_title}",
     }

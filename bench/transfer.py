@@ -123,6 +123,7 @@ class Sshd:
 
     def __init__(self, place: Path, host: str = "127.0.0.1", port: int | None = None) -> None:
         """`host` and `port` are where it listens (default: some port of loopback)."""
+        self._source: str | None = None
         self._key = place / "key"
         host_key = place / "host_key"
         for key in (self._key, host_key):
@@ -151,13 +152,19 @@ class Sshd:
         """Whether this machine has scp and sshd, and lets us run the latter."""
         return shutil.which("scp") is not None and os.access(cls._program(), os.X_OK) and os.geteuid() == 0
 
-    def behind(self, front: tuple[str, int]) -> None:
-        """Reach it at another address from now on."""
-        self._front = front
+    @property
+    def front(self) -> tuple[str, int]:
+        """Where it is reached."""
+        return self._front
+
+    def behind(self, front: tuple[str, int], source: str | None = None) -> None:
+        """Reach it at another address from now on, and from the address `source`, if that is not None."""
+        self._front, self._source = front, source
 
     def command(self, program: str, cipher: str = CIPHER) -> list[str]:
         """Return how ssh or scp is called."""
         options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
+        options += [] if self._source is None else ["-o", f"BindAddress={self._source}"]
         port = "-P" if program == "scp" else "-p"
         return [program, "-q", "-c", cipher, port, str(self._front[1]), "-i", str(self._key), *options]
 

@@ -1,10 +1,11 @@
 """`wan`: a file and small requests over links as they are outside, beside scp and rsync over the same links.
 
-The links are the lab's, proxies between the nodes (`testnet.real.links`), and scp's connections go through one as well.
-A link carries so many bytes a second, has a queue of 20 ms, and everything takes half of the round trip each way. A
-stall is what a lost packet makes of a TCP connection: its bytes, and all behind them, come one round trip later. Two
-things the proxies cannot show: TCP's own window, as they acknowledge at once, and short waits, as loopback's packets of
-64 KiB make the system hold two of them before a proxy that reads slowly. That is 100 ms at 10 Mbit/s.
+The links carry packets where this machine lets us (`packet_links`): so many bytes a second, half of the round trip
+each way, a queue of one round trip, and a share of packets that is lost. Elsewhere they are the lab's, proxies between
+the nodes (`testnet.real.links`), with a queue of 20 ms and stalls: what a lost packet makes of a TCP connection, whose
+bytes come one round trip later. Two things proxies cannot show: TCP's own window, as they acknowledge at once, and
+short waits, as loopback's packets of 64 KiB make the system hold two of them before a proxy that reads slowly: 100 ms
+at 10 Mbit/s.
 """
 
 from __future__ import annotations
@@ -13,21 +14,25 @@ import os
 import statistics
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
+from bench import packet_links
 from bench.lab import RECEIVER, SENDER, folder, send_file, timed_request
 from bench.measure import Figure, Reference, Result, Skipped, absolute, in_turns, ratio
+from bench.packet_links import PacketHost, PacketLink, PacketLinks, run_packet_links
 from bench.transfer import AES_CIPHER, Sshd
+from nectar_node.launcher.boot_options import BootOptions
 from testnet.faults.bandwidth import Bandwidth
 from testnet.faults.latency import Latency
 from testnet.model.rule import PASS, Delay, Event, LinkFault, Passing, Verdict
 from testnet.real.links.thread import LoopbackLinks, run_loopback_links
 from testnet.real.local import LocalTestnet
+from testnet.real.nodes.addresses import NODE_PORT, NodePlace
 
 GOODPUT_GOAL = 0.95
 """Times the goodput of scp and of rsync, at least."""
@@ -74,6 +79,7 @@ PATHS = (
     WanPath(0.05, 100, 0.001),
     WanPath(0.05, 10, 0.01),
     WanPath(0.2, 10),
+    WanPath(0.2, 100),
     WanPath(0.05, 1000),
 )
 
@@ -102,32 +108,73 @@ def run(names: tuple[str, ...] = ()) -> list[Result]:
     if not Sshd.available():
         return [Skipped("wan", "needs scp and sshd: on Debian, apt-get install openssh-server rsync")]
     results: list[Result] = []
+    for path in PATHS:
+        if not names or path.name in names:
+            opened = _packets() if packet_links.available() else _proxies()
+            with opened as outside, outside.held(path):
+                results += _figures(path, outside)
+    return results
+
+
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """Two nodes and an sshd with links between them."""
+
+    place: Path
+    net: LocalTestnet
+    sshd: Sshd
+    held: Callable[[WanPath], AbstractContextManager[None]]
+    """Holds the links to what a path does."""
+
+
+@contextmanager
+def _packets() -> Iterator[_Outside]:
+    """Yield them with links that carry packets."""
+    with folder() as place, run_packet_links() as links, LocalTestnet(place / "net") as net:
+        sender, receiver = links.host(), links.host()
+        net.boot({SENDER: _at(sender, net.options), RECEIVER: _at(receiver, net.options)})
+        sshd = Sshd(place, receiver.local)
+        sshd.behind((receiver.remote, sshd.front[1]), sender.local)
+        try:
+            yield _Outside(place, net, sshd, lambda path: _packets_held(links, path))
+        finally:
+            sshd.stop()
+
+
+def _packets_held(links: PacketLinks, path: WanPath) -> AbstractContextManager[None]:
+    return links.held(PacketLink(path.bytes_per_second, path.round_trip, path.stalls))
+
+
+def _at(host: PacketHost, options: BootOptions) -> BootOptions:
+    return NodePlace(host.local, NODE_PORT, (host.remote, NODE_PORT)).options(options)
+
+
+@contextmanager
+def _proxies() -> Iterator[_Outside]:
+    """Yield them with the lab's links."""
     with folder() as place, run_loopback_links(place / "net") as links, LocalTestnet(place / "net", links=links) as net:
         net.start((SENDER, RECEIVER))
         at = links.connect(REMOTE)
         sshd = Sshd(place, at.host, at.port)
         sshd.behind(at.front)
         try:
-            for path in PATHS:
-                if not names or path.name in names:
-                    results += _figures(path, place, net, links, sshd)
+            yield _Outside(place, net, sshd, lambda path: _held(links, path))
         finally:
             sshd.stop()
-    return results
 
 
-def _figures(path: WanPath, place: Path, net: LocalTestnet, links: LoopbackLinks, sshd: Sshd) -> list[Result]:
+def _figures(path: WanPath, outside: _Outside) -> list[Result]:
+    place, net, sshd = outside.place, outside.net, outside.sshd
     size = min(MOST_BYTES, int(path.bytes_per_second * FLOW_SECONDS))
     file = place / "file.bin"
     file.write_bytes(os.urandom(size))
-    with _held(links, path):
-        seconds = in_turns(
-            lambda: send_file(net, file, RECEIVER),
-            lambda: sshd.copy(file, place / "scp.bin", AES_CIPHER),
-            lambda: sshd.synchronize(file, place / "rsync.bin", AES_CIPHER),
-            runs=RUNS,
-        )
-        alone, beside = _waits(net, file)
+    seconds = in_turns(
+        lambda: send_file(net, file, RECEIVER),
+        lambda: sshd.copy(file, place / "scp.bin", AES_CIPHER),
+        lambda: sshd.synchronize(file, place / "rsync.bin", AES_CIPHER),
+        runs=RUNS,
+    )
+    alone, beside = _waits(net, file)
     rates = [[size / 1e6 / each for each in values] for values in seconds]
     return [
         ratio(f"wan_{path.name}_scp", rates[0], rates[1], ("scp", "MB/s"), GOODPUT_GOAL),

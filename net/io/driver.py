@@ -30,15 +30,18 @@ PIECE_BYTES = 1 << 17
 """Bytes read of a busy peer at once, when others wait."""
 TURN_SECONDS = 0.002
 """The time bound in seconds for what is read: guests handle it at once, and may have much to do."""
-QUEUE_SECONDS = 0.03
+QUEUE_SECONDS = 0.02
 """For how long a link may have enough to write in advance: what comes later, a small message beside a file, waits for
-that. It covers the time until this process has its turn again."""
+that. It covers the time until this process has its turn again. Half of it is written at a time: the system takes no
+more of it before half has gone, so nothing that is encrypted waits here."""
 FIRST_SEND_BYTES = 1 << 14
 """Bytes written at a time to a link whose rate is not known: TCP's own first window (RFC 6928). Twice as many each time
 that they go without waiting, up to SEND_BYTES."""
-LEAST_SEND_BYTES = 1 << 13
+LEAST_SEND_BYTES = 1 << 11
 """Bytes written at a time to the slowest link. The network takes a connection for dead on which nothing goes for
 `limits.PING_SECONDS`."""
+_BURST = 4
+"""After so many pieces a link has shown its rate, however fast they went: more than the system takes by itself."""
 
 
 class _Link:
@@ -55,8 +58,10 @@ class _Link:
         "released",
         "rest",
         "scope",
+        "since",
         "stream",
         "wake",
+        "went",
         "writing",
     )
 
@@ -85,15 +90,33 @@ class _Link:
         self.failure: Exception | None = None
         """The failure of our own code, if there was one."""
 
-    def went(self, sent: int, seconds: float, stream: Stream) -> None:
-        """Note that so many bytes took so long. The limit changes by a factor of two at most, as this process may have
-        had no turn for a while."""
-        rate = sent / seconds if seconds > 0.0 else float(SEND_BYTES / QUEUE_SECONDS)
+        self.since = 0.0
+        """Since when `went` bytes have gone, in seconds on the driver's clock."""
+        self.went = 0
+        """Bytes written since then, without a pause."""
+
+    @property
+    def slow(self) -> bool:
+        """Whether it is given less than a fast link at a time."""
+        return self.limit < SEND_BYTES
+
+    def begin(self, now: float) -> None:
+        """Note that there is something to write again."""
+        self.since, self.went = now, 0
+
+    def measure(self, now: float, stream: Stream) -> None:
+        """Set the limit to what goes in half of QUEUE_SECONDS, if enough has gone to tell. It changes by a factor of
+        two at most, as this process may have had no turn for a while."""
+        seconds = now - self.since
+        if seconds < QUEUE_SECONDS and self.went < _BURST * self.limit:
+            return
+        wanted = SEND_BYTES if seconds <= 0.0 else int(self.went / seconds * QUEUE_SECONDS / 2)
         least, most = max(LEAST_SEND_BYTES, self.limit // 2), min(SEND_BYTES, self.limit * 2)
-        limit = max(least, min(most, int(rate * QUEUE_SECONDS)))
+        limit = max(least, min(most, wanted))
+        self.begin(now)
         if limit != self.limit:
             self.limit = limit
-            stream.limit_unsent(limit)
+            stream.limit_unsent(2 * limit)
 
 
 class Driver:
@@ -202,8 +225,8 @@ class Driver:
                     return
             if 2 * (written - before) < limit:
                 return  # that was all
-            if limit < SEND_BYTES:
-                link.went(written - before, 0.0, stream)
+            if link.slow:
+                break  # the writer waits until there is room
         link.wake.set()
 
     async def closed(self) -> None:
@@ -308,7 +331,7 @@ class Driver:
     async def _carry(self, connection: int, link: _Link, stream: Stream) -> None:
         """Carry both directions of a connection, until either ends."""
         link.stream = stream
-        stream.limit_unsent(link.limit)
+        stream.limit_unsent(2 * link.limit)
         with link.scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write, connection, link, stream, nursery.cancel_scope)
@@ -362,9 +385,13 @@ class Driver:
                 link.wake = trio.Event()
                 link.writing = True
                 in_a_row = 0
+                link.begin(self._clock())
                 while True:
                     if not self._turns.may_go(link.flow):
                         await self._turns.take(link.flow)
+                    if link.slow and not link.rest:
+                        await stream.send_all(b"")  # until there is room: what comes meanwhile need not wait for more
+                        link.measure(self._clock(), stream)
                     began = self._clock()
                     if not (buffers := link.rest or self._port.pending(connection, link.limit)):
                         break
@@ -373,13 +400,12 @@ class Driver:
                     for buffer in buffers:
                         sent = stream.send_now(buffer) if in_a_row < TURN_BYTES else 0
                         in_a_row += sent
-                        if link.limit < SEND_BYTES and sent == len(buffer) and 2 * sent >= link.limit:
-                            link.went(sent, 0.0, stream)
+                        link.went += len(buffer)
                         if sent < len(buffer):
-                            began = self._clock()
                             await stream.send_all(memoryview(buffer)[sent:])
-                            link.went(len(buffer) - sent, self._clock() - began, stream)
                             in_a_row = 0
+                            if not link.slow:
+                                link.measure(self._clock(), stream)
                     self._turn()  # at a router it may go on reading the circuit's other leg: `pending` has said so
                 link.writing = False
             for buffer in link.rest:

@@ -14,14 +14,13 @@ from net.base.limits import MAX_CONNECTIONS
 from net.contract.events import Buffer
 from net.io.source_address import leads_to, only_address
 
-SOCKET_BUFFER_BYTES = 1 << 20
-"""The buffer asked for in both directions: enough to keep loopback busy between two turns of a node, and at 1 GB/s one
-millisecond of delay for what comes behind it."""
 UNSENT_BYTES = 1 << 17
 """The most that the kernel may hold and not have sent: nothing that comes later can overtake it. Without this bound it
-takes 2 MiB beside the 2 MiB in the buffer of a peer that reads too slowly (measured): 10 ms for a small message behind
-a flow of 400 MB/s, and seconds on a slow link. With it 0.2 MiB beside the 2, at the same CPU time for each byte. On a
-slow link the driver asks for less (`TcpStream.limit_unsent`)."""
+takes megabytes beside those in the buffer of a peer that reads too slowly: 10 ms for a small message behind a flow of
+400 MB/s, and seconds on a slow link. On a slow link the driver asks for less (`TcpStream.limit_unsent`).
+
+The buffers have the sizes that the system finds right. Fixed ones of 1 MiB held a link of 200 ms to half of what it
+carries, and cost as much on loopback, in processor time and in waiting."""
 _NOTSENT_LOWAT: int | None = getattr(stdlib_socket, "TCP_NOTSENT_LOWAT", None)
 """The socket option, on systems that have it: Linux and macOS."""
 RECEIVE_BYTES = 1 << 19
@@ -91,8 +90,6 @@ class TcpStream:
         """The last limit of `limit_unsent`."""
         with _mapped():
             socket.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
-            socket.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
-            socket.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)
             self.limit_unsent(UNSENT_BYTES)
             self._host = str(socket.getpeername()[0])
 

@@ -423,9 +423,7 @@ class Resolver:
         if self.wanted is None:
             return
         if isinstance(frame, Refused) and frame.code in _TAKEN_BEFORE and self._says_more():
-            self._emit(Log("registration: the registrar is of an older version, and takes no epoch, copy or ciphers"))
-            self._plain, self._ciphers = True, ()
-            self._signed = None
+            self._say_less()
             self.look_up(self._identity.name, now)
         elif isinstance(frame, Granted) and held is not None and self._is_wanted(held, now):
             self._registered(held, now)
@@ -517,6 +515,14 @@ class Resolver:
         if renews and known is not None and 0 <= at - known.issued_at < PROVEN_SECONDS and _is_fresh(known, at):
             return known.issued_at, known.expires_at
         return at, at + seconds
+
+    def _say_less(self) -> None:
+        """Leave out of the next record what came last, the ciphers, and only then what a revocation needs."""
+        assert self._signed is not None
+        self._plain = not self._signed[0].ciphers
+        self._ciphers, self._signed = (), None
+        missing = "no epoch or copy" if self._plain else "no ciphers"
+        self._emit(Log(f"registration: the registrar is of an older version, and takes {missing}"))
 
     def _says_more(self) -> bool:
         """Whether the latest record says what a registrar of an older version does not take."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from kernel.wasm.engine import Engine
 from nectar_node.contract.config import module_cache
+from net.base.ciphers import Cipher
 from testnet.real.local import LocalTestnet
 from tests.conformance import lab as labs
 from tests.conformance.lab import OUR, THEIR, Lab, SimLab, SocketLab
@@ -49,6 +51,8 @@ def lab(request: pytest.FixtureRequest, engine: Engine, tmp_path: Path) -> Itera
         sockets.forget()
         yield sockets
         return
-    lab = SimLab(engine, tmp_path, 2 if where == "two nodes" else 1)
+    # Half of the tests run with each cipher, always the same ones.
+    cipher = Random(request.node.name).choice(list(Cipher))
+    lab = SimLab(engine, tmp_path, 2 if where == "two nodes" else 1, cipher=cipher)
     yield lab
     lab.close()

@@ -112,7 +112,15 @@ class Lab(Protocol):
 class SimLab:
     """One to three nodes in virtual time."""
 
-    def __init__(self, engine: Engine, folder: Path, nodes: int, behaviour: LinkBehaviour | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        folder: Path,
+        nodes: int,
+        behaviour: LinkBehaviour | None = None,
+        cipher: Cipher = Cipher.AES_GCM,
+    ) -> None:
+        """`cipher` is what all its nodes list."""
         self.simulation = Simulation(SEED, engine, behaviour)
         # What guests hold no garbage collector sees: tens of megabytes each, with an interpreter in them.
         self.close = weakref.finalize(self, self.simulation.close)
@@ -121,7 +129,7 @@ class SimLab:
         self.folder.mkdir()
         _lay_down(self.folder)
         # Each stays on its machine: a node that moves to another one may be dialed twice, and logs why.
-        specs = [NodeSpec(name, cipher=Cipher.AES_GCM.value) for name in (OUR, THEIR, THIRD)[:nodes]]
+        specs = [NodeSpec(name, cipher=cipher.value) for name in (OUR, THEIR, THIRD)[:nodes]]
         self.nodes = [self.simulation.boot_node(spec) for spec in specs]
         self.simulation.settle()
         self.rest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.mutant import Mutant
 
+SLOW_LINK = "tests/net/io/test_driver.py::test_a_slow_link_is_given_what_it_writes_in_a_moment_and_a_fast_one_much"
 REGISTRAR_TESTS = "tests/net/names/test_registrar_hostile.py::"
 
 NET = (
@@ -387,6 +388,31 @@ NET = (
         "    return Cipher.AES_GCM if Cipher.AES_GCM in one else ALWAYS\n",
         "ciphers",
         5,
+    ),
+    Mutant(
+        "as-much-at-once-whatever-the-rate",
+        "A slow link is given as much at a time as a fast one, and small messages wait for all of it.",
+        "net/io/driver.py",
+        "        limit = max(least, min(most, wanted))\n",
+        "        limit = SEND_BYTES\n",
+        SLOW_LINK,
+    ),
+    Mutant(
+        "the-system-takes-more-than-a-slow-link",
+        "What a slow link is given at a time is little, and the system takes as much as from a fast one all the same.",
+        "net/io/driver.py",
+        "            stream.limit_unsent(2 * limit)\n",
+        "            stream.limit_unsent(SEND_BYTES)\n",
+        SLOW_LINK,
+    ),
+    Mutant(
+        "slow-is-dead",
+        "A connection over which one record comes for longer than a ping may take is ended.",
+        "net/peering/reception.py",
+        "        return connection.record_grows(now) or self._writes_on(connection)\n",
+        "        return False\n",
+        "tests/testnet/faults/test_slow_links.py::"
+        "test_one_large_message_over_a_slow_link_breaks_no_connection_though_nothing_is_said_meanwhile",
     ),
     Mutant(
         "cipher-by-an-old-record",

@@ -136,7 +136,7 @@ def _until(holds: Callable[[], object]) -> bool:
     return any(holds() or pause.wait(0.01) for _ in range(6000))
 
 
-def _recursing(calls: int, variables: int) -> bytes:
+def recursing(calls: int, variables: int) -> bytes:
     """A component whose function calls itself so many times, and needs so many variables after each call."""
     names = [f"$v{number}" for number in range(variables)]
     declared = " ".join(f"(local {name} i32)" for name in names)
@@ -165,7 +165,7 @@ def test_what_recurses_as_deep_as_optimised_code_allows_does_not_fail_with_quick
     tmp_path: Path, compiled: list[tuple[Mode, bool]], variables: int
 ) -> None:
     engine = Engine(tmp_path, False, quick_first=True)
-    code = _recursing(_DEEP, variables)
+    code = recursing(_DEEP, variables)
     assert trap_of(engine, code) is None
     engine.wait_for_optimised_code()
     assert trap_of(engine, code) is None
@@ -179,7 +179,7 @@ _DEEP = 10_800
 
 def test_a_recursion_without_end_traps_with_quick_code_too(tmp_path: Path, compiled: list[tuple[Mode, bool]]) -> None:
     engine = Engine(tmp_path, False, quick_first=True)
-    assert "call stack exhausted" in str(trap_of(engine, _recursing(1 << 30, 4)))
+    assert "call stack exhausted" in str(trap_of(engine, recursing(1 << 30, 4)))
     engine.close()
     assert compiled[0] == QUICK
 

@@ -227,14 +227,45 @@ async def test_a_slow_link_is_given_what_it_writes_in_a_moment_and_a_fast_one_mu
         stream = _SlowLink()
         nursery.start_soon(first.driver._pump, 99, link, stream)
         await trio.sleep(0.5)
-        assert asked == [FIRST_SEND_BYTES] + [LEAST_SEND_BYTES] * 5
-        assert stream.unsent == [FIRST_SEND_BYTES, LEAST_SEND_BYTES]
+        falling = [FIRST_SEND_BYTES, FIRST_SEND_BYTES // 2, FIRST_SEND_BYTES // 4]
+        assert asked[:14] == falling + [LEAST_SEND_BYTES] * 11
+        assert stream.unsent == [2 * each for each in [*falling, LEAST_SEND_BYTES]]
         asked.clear()
         stream.rate = 10 * SEND_BYTES / QUEUE_SECONDS
         await trio.sleep(0.1)
-        assert asked[:6] == [LEAST_SEND_BYTES << doubled for doubled in range(6)]
-        assert {*asked[5:]} == {SEND_BYTES}
-        assert stream.unsent[-1] == SEND_BYTES
+        assert list(dict.fromkeys(asked)) == [LEAST_SEND_BYTES << doubled for doubled in range(8)]
+        assert asked[-1] == SEND_BYTES
+        assert stream.unsent[-1] == 2 * SEND_BYTES
+
+
+async def test_a_peer_that_was_fast_and_then_takes_300_bytes_a_second_is_given_no_more_than_two_large_pieces(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Whoever makes a link look fast has its victim encrypt much once, and not again and again."""
+    async with two_owners(1e6) as (first, _, _, nursery):
+        given: list[int] = []
+
+        def pending(connection: int, limit: int) -> list[Buffer]:
+            given.append(limit)
+            return [bytes(limit)]
+
+        first.network.pending = pending  # type: ignore[method-assign]
+        link = _Link(Flow(trio.current_time()))
+        link.wake.set()
+        first.driver._links[99] = link
+        stream = _SlowLink()
+        stream.rate = 10 * SEND_BYTES / QUEUE_SECONDS
+        nursery.start_soon(first.driver._pump, 99, link, stream)
+        await trio.sleep(1.0)
+        for _ in range(3):
+            assert given[-1] == SEND_BYTES
+            given.clear()
+            stream.rate = 300.0
+            await trio.sleep(3600.0)
+            assert sum(each for each in given if each > LEAST_SEND_BYTES) <= 2 * SEND_BYTES
+            assert link.limit == LEAST_SEND_BYTES
+            stream.rate = 10 * SEND_BYTES / QUEUE_SECONDS
+            await trio.sleep(10.0)
 
 
 class _StuckLink(_SlowLink):

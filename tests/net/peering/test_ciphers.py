@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import cbor2
 import pytest
 
 from net.base.ciphers import Cipher, choose
+from net.base.errors import RecordInvalid
 from net.contract.events import FailureReason, Log
-from net.names.directory import Endpoint, RegistrarDirectory, SignedRecord, grant_record, sign_record
+from net.names.directory import (
+    Endpoint,
+    HeldRecord,
+    RegistrarDirectory,
+    SignedRecord,
+    decode_record_untrusted,
+    grant_record,
+    sign_record,
+)
 from net.names.identity import Identity
+from net.names.registrar import Registrar
 from net.peering.network import NetworkConfig
 from net.session.reach import LookUp, Reach, Route, Try
 from tests.net.joined import join, joined, registrar_in, stored
@@ -213,3 +225,40 @@ def test_a_node_shows_what_it_lists_before_it_is_registered_again() -> None:
     world.run(1.0)
     assert bob.headers() == [b"again"]
     assert ciphers_of(ann)[BOB.name] == BY_CHACHA
+
+
+@pytest.mark.parametrize(("fields", "epoch"), [(10, 7), (8, 0)])
+def test_with_a_registrar_from_before_ciphers_nodes_register_and_meet_without_them(
+    monkeypatch: pytest.MonkeyPatch, fields: int, epoch: int
+) -> None:
+    """It takes a record with more fields than it knows for malformed: first one without ciphers, before that one
+    without the number of revocations, too."""
+    world = World()
+    registrar = registrar_in(world)
+    register = Registrar.register_untrusted
+
+    def check(data: bytes) -> None:
+        if len(cbor2.loads(cbor2.loads(data)[0])) > fields:
+            raise RecordInvalid("a name record has other fields")
+
+    def registering(self: Registrar, data: bytes, *others: Any) -> HeldRecord:
+        check(data)
+        return register(self, data, *others)
+
+    def decoding(data: bytes) -> SignedRecord:
+        check(data)
+        return decode_record_untrusted(data)
+
+    monkeypatch.setattr(Registrar, "register_untrusted", registering)
+    monkeypatch.setattr("net.peering.admission.decode_record_untrusted", decoding)
+    ann = join(world, ANN, ciphers=AES, epoch=7)
+    bob = join(world, BOB, ciphers=AES, epoch=7)
+    world.settle()
+    granted = [stored(each)[-1].read() for each in (ann, bob)]
+    assert [(each.ciphers, each.epoch) for each in granted] == [((), epoch)] * 2
+    world.send(ann, BOB.name, b"hello")
+    world.settle()
+    assert bob.headers() == [b"hello"]
+    assert ciphers_of(ann) == {BOB.name: BY_CHACHA, REGISTRAR.name: BY_CHACHA}
+    assert dials_of(ann, BOB) == 1
+    assert set(ciphers_of(registrar).values()) == {BY_CHACHA}

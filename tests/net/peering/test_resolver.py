@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+import cbor2
 import pytest
 
+from net.base.ciphers import Cipher
 from net.base.errors import (
     RETRY_CODE,
     BadNameRecord,
@@ -44,6 +46,7 @@ from tests.net.world import GENESIS, REGISTRAR, cached_directory, identity_of, r
 ANN = identity_of("ann.test")
 BOB = identity_of("bob.test")
 HERE = (Endpoint("host", 1),)
+AES = (Cipher.AES_GCM,)
 
 
 def resolver(directory: RegistrarDirectory | None = None) -> tuple[Resolver, list[NetEvent]]:
@@ -280,11 +283,14 @@ def test_an_invitation_is_shown_whenever_the_name_is_registered() -> None:
 # --- the numbers of the own records -----------------------------------------------------------------------------------
 
 
-def counting(sequence: int | None = None, epoch: int = 0) -> tuple[Resolver, list[NetEvent]]:
+def counting(
+    sequence: int | None = None, epoch: int = 0, ciphers: tuple[Cipher, ...] = ()
+) -> tuple[Resolver, list[NetEvent]]:
     """Ann's, with numbers that are kept."""
     events: list[NetEvent] = []
     own = OwnRecords((ANN.public_key,), sequence, epoch, keeps_sequence=True)
-    return Resolver(ANN, RegistrarDirectory(GENESIS), events.append, wall_clock=WallClock(1000.0), own=own), events
+    clock = WallClock(1000.0)
+    return Resolver(ANN, RegistrarDirectory(GENESIS), events.append, wall_clock=clock, own=own, ciphers=ciphers), events
 
 
 def look_up(item: Resolver, record: bytes | None, now: float) -> None:
@@ -425,6 +431,32 @@ def test_a_registrar_of_an_older_version_gets_a_record_that_it_understands() -> 
     assert decode_record_untrusted(request.record).record.epoch == 0
     item.receive_untrusted(Refused(request.request, RecordInvalid.code), 0.0)
     assert events[-1] == RegistrationFailed(FailureReason.RECORD_REFUSED, retries=False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [(11, [(AES, 9)]), (10, [(AES, 9), ((), 9)]), (8, [(AES, 9), ((), 9), ((), 0)])],
+)
+def test_a_registrar_before_ciphers_still_learns_what_a_node_has_revoked(
+    fields: int, said: list[tuple[tuple[Cipher, ...], int]]
+) -> None:
+    """One of the second release has epochs and no ciphers; one of the first has neither."""
+    item, events = counting(4, epoch=9, ciphers=AES)
+    item.register(HERE, (), 0.0)
+    asked = []
+    for number in range(5, 5 + len(said)):
+        look_up(item, None, 0.0)
+        item.sequence_kept(number, 0.0)
+        request = item.next_frame()
+        assert isinstance(request, Register)
+        signed = decode_record_untrusted(request.record)
+        asked.append((signed.record.ciphers, signed.record.epoch))
+        if len(cbor2.loads(signed.body)) > fields:
+            item.receive_untrusted(Refused(request.request, RecordInvalid.code), 0.0)
+        else:
+            item.receive_untrusted(Granted(request.request, grant_record(signed, REGISTRAR).encode()), 0.0)
+    assert asked == said
+    assert isinstance(events[-1], Registered)
 
 
 def test_a_look_at_the_own_record_that_finds_no_registrar_is_no_failure() -> None:
