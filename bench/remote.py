@@ -21,6 +21,10 @@ and go with one wake-up and in one record, and twenty acknowledgements in one fr
 microseconds and 7,800 bytecodes by hand for both cores, less than half of the time of one at a time for three quarters
 of the bytecodes, since each stage is warm from the message before.
 
+One message needs one step of a trio task, one wake and one wait for the system on either side, counted with an
+instrument; with 64 under way, a sixtieth of a step. On a busy machine the rest was once that guests were taken for
+ones that spin (docs/performance.md).
+
 Done: sending inline at the end of a turn, plain non-blocking reads, deadlines looked at every two milliseconds and by
 the turns themselves, binary acknowledgements in the record of the answer, headers from cached pieces, one look for what
 is to be written, system processes asked only after they were told something, sizes and shares that are not worked out

@@ -83,7 +83,7 @@ class Rig:
         assert isinstance(answer, Arrival), answer
         return answer
 
-    def _carry_out(self, _: float = 0.0) -> None:
+    def _carry_out(self, _: float = 0.0, __: bool = False) -> None:
         while self.machine.actions:
             action = self.machine.actions.popleft()
             if isinstance(action, Answered):

@@ -72,9 +72,12 @@ class Runnable(Protocol):
 class Runner:
     """Drives one machine until it is cancelled."""
 
-    def __init__(self, machine: Runnable, carry_out: Callable[[float], None], flush: Callable[[float], None]) -> None:
-        """`carry_out` does what the machine's actions say at a time, in seconds; it must not block. `flush` is called
-        at the end of each turn, for what is better done once than after every poll, such as writing to sockets."""
+    def __init__(
+        self, machine: Runnable, carry_out: Callable[[float, bool], None], flush: Callable[[float], None]
+    ) -> None:
+        """`carry_out` does what the machine's actions say at a time, in seconds; it must not block. It is told whether
+        nothing more can run, as far as anyone knows: so also the last time in each turn. Then `flush` is called. Both
+        are for what is better done once than after every poll, such as writing to disks and sockets."""
         self._machine = machine
         self._carry_out = carry_out
         self._flush = flush
@@ -103,15 +106,18 @@ class Runner:
             return  # the event was given within a turn, which goes on
         self._turning = True
         try:
-            machine, carry_out = self._machine, self._carry_out
-            carry_out(self._clock())  # not within TURN_SECONDS, or much that came at once is answered in two parts
+            machine, carry_out, rests = self._machine, self._carry_out, False
+            carry_out(self._clock(), False)  # not within TURN_SECONDS, or much that came at once is answered in parts
             now = self._clock()
             end = now + TURN_SECONDS
             while machine.can_run and polls > 0 and now < end:
                 machine.run(now, POLLS_AT_ONCE)
                 polls -= POLLS_AT_ONCE
                 now = self._clock()
-                carry_out(now)
+                rests = not machine.can_run
+                carry_out(now, rests)
+            if not rests:
+                carry_out(now, True)
             self._flush(now)
         finally:
             self._turning = False

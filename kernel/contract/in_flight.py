@@ -74,18 +74,19 @@ class InFlight:
         lot.account.add(size + limits.MESSAGE_MEMORY_BYTES)
         return first
 
-    def gone(self, lot: Lot, size: int) -> bool:
-        """Count a message as no longer in flight; return whether any process waits for that (see `freed`)."""
-        self.messages -= 1
+    def gone(self, lot: Lot, size: int, count: int = 1) -> bool:
+        """Count messages of `size` bytes together as no longer in flight; return whether any process waits for that
+        (see `freed`)."""
+        self.messages -= count
         awaited = False
         while True:
-            lot.messages -= 1
+            lot.messages -= count
             lot.bytes -= size
             awaited = awaited or bool(lot.waiters)
             if lot.outer is None:
                 break
             lot = lot.outer
-        lot.account.remove(size + limits.MESSAGE_MEMORY_BYTES)
+        lot.account.remove(size + count * limits.MESSAGE_MEMORY_BYTES)
         return awaited
 
     def freed(self, lot: Lot) -> Iterator[Process]:

@@ -81,13 +81,21 @@ class IncomingEvents:
         self._outcomes.deliver(entry, answer, envelope.blob)
 
     def on_peer_took(self, event: PeerTook) -> None:
-        """Note that another node's kernel has taken messages."""
-        tracer, gone = self._state.tracer, self._in_flight.gone
-        for parcel in event.parcels:
-            if tracer is not None:
+        """Note that another node's kernel has taken messages. Those of one lot, as nearly all are, count together."""
+        tracer = self._state.tracer
+        if tracer is not None:
+            for parcel in event.parcels:
                 tracer.arrived(parcel.envelope, self._state.now)
-            if gone(parcel.lot, parcel.size):
-                self._backpressure.freed(parcel.lot)
+        lot, size, count = None, 0, 0
+        for _, _, _, _, more, each in event.parcels:
+            if each is not lot:
+                if lot is not None and self._in_flight.gone(lot, size, count):
+                    self._backpressure.freed(lot)
+                lot, size, count = each, 0, 0
+            size += more
+            count += 1
+        if lot is not None and self._in_flight.gone(lot, size, count):
+            self._backpressure.freed(lot)
 
     def on_peer_failed(self, event: PeerFailed) -> None:
         """Handle a message for another node that came back."""

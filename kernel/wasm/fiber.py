@@ -76,6 +76,8 @@ _SLICES_OF_A_SHARE = 10
 
 LEAST_SLICE_SECONDS = TICK_SECONDS / 2
 """A guest that is pre-empted has run for longer than this, and for less than a tick more."""
+MOST_SLICE_SECONDS = 4 * TICK_SECONDS
+"""After this a slice is over even if the program has used no processor time: the guest may wait for a disk."""
 
 _CALLS = 4096
 """Calls of WASI in one poll: fuel counts what a guest does, and not what is done for it."""
@@ -241,6 +243,7 @@ class Fiber:
         polls.append(None)
         if ticker.asleep:
             ticker.wake()
+        used = ticker.used
         try:
             ticks = ticker.ticks
             while True:
@@ -249,9 +252,14 @@ class Fiber:
                         break
                 elif self._pending is not None or self._throttled:
                     break
-                if ticks != ticker.ticks and perf_counter() - started > LEAST_SLICE_SECONDS:
+                if (
+                    ticks != ticker.ticks
+                    and (passed := perf_counter() - started) > LEAST_SLICE_SECONDS
+                    and (ticker.used - used > LEAST_SLICE_SECONDS or passed > MOST_SLICE_SECONDS)
+                ):
                     # The slice is over. If nothing ticked, the deadline had passed before this poll; if the poll has
-                    # just begun, a tick happened to fall into it: poll on.
+                    # just begun, a tick happened to fall into it; if the program has used little since the tick before,
+                    # others had the processor meanwhile: poll on.
                     break
         finally:
             polls.pop()

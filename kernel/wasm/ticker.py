@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from time import process_time
 
 TICK_SECONDS = 0.005
 """Seconds between two ticks; a guest's slice ends at the first or second one that it sees."""
@@ -19,9 +20,13 @@ _IDLE_TICKS = 20
 class Ticker:
     """Calls `tick` every TICK_SECONDS while polls are under way."""
 
-    def __init__(self, tick: Callable[[], None]) -> None:
+    def __init__(self, tick: Callable[[], None], clock: Callable[[], float] = process_time) -> None:
+        """`clock` returns the seconds of processor time that this program has used."""
         self.ticks = 0
         """How often it has ticked."""
+        self.used = 0.0
+        """Seconds of processor time that this program had used when an interval ended last. Where other programs want
+        the processor, a poll may see ticks go by and have run in none of them."""
         self.polls: list[None] = []
         """An entry for each poll that is under way: append before, pop after."""
         self.asleep = True
@@ -29,6 +34,7 @@ class Ticker:
         self.slept = threading.Event()
         """Set while it sleeps after having ticked."""
         self._tick = tick
+        self._clock = clock
         self._closing = threading.Event()
         self._awake = threading.Event()
         self._lock = threading.Lock()
@@ -40,6 +46,7 @@ class Ticker:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="wasm ticker", daemon=True)
                 self._thread.start()
+        self.used = self._clock()
         self.asleep = False
         self._awake.set()
 
@@ -56,6 +63,7 @@ class Ticker:
     def _run(self) -> None:
         idle = 0
         while not self._closing.wait(TICK_SECONDS):
+            self.used = self._clock()
             if self.polls:
                 self._tick()
                 self.ticks += 1

@@ -323,7 +323,7 @@ class Node:
             for event in self._core.network.events:
                 if isinstance(event, Close):
                     self._driver.handle(event)
-        self._carry_out(now)
+        self._carry_out(now, writes=True)
         self._flush(now)
         await self._driver.closed()
 
@@ -369,8 +369,8 @@ class Node:
 
     # --- the core's actions -----------------------------------------------------------------------------------------
 
-    def _carry_out(self, now: float, *, writes: bool = False) -> None:
-        """Carry out what the core has to have done; a turn looks in `_flush` whether there is something to write."""
+    def _carry_out(self, now: float, writes: bool = False) -> None:
+        """Carry out what the core has to have done; a turn looks only at its end whether there is something to keep."""
         actions, carriers = self._core.settle(now, writes=writes), self._carriers
         while actions:
             action = actions.popleft()
@@ -387,10 +387,9 @@ class Node:
             self._stop.set()
 
     def _flush(self, now: float) -> None:
-        """Write once for everything that a turn has brought, so that an acknowledgement goes with the answer
-        behind it.
+        """Write once for everything that a turn has brought and the last `_carry_out` has found, so that an
+        acknowledgement goes with the answer behind it.
         """
-        self._carry_out(now, writes=True)
         self._trace.write()
         while self._to_write:
             writable = self._to_write.copy()

@@ -137,6 +137,8 @@ class Driver:
         self._turn = turn
         self._clock = clock
         self._links: dict[int, _Link] = {}
+        self._reading: _Link | None = None
+        """The link of which something that was read is being handled; all that takes is accounted for at its end."""
         self._one_less = trio.Event()
         self._turns = Turns(clock)
         nursery.start_soon(self._give_turns)
@@ -202,6 +204,9 @@ class Driver:
             return
         if self._turns.crowded and self._turns.tokens(link.flow) <= 0:
             link.wake.set()
+            return
+        if link is self._reading:
+            self._write_now(connection, link, stream)
             return
         began = self._clock()
         self._write_now(connection, link, stream)
@@ -367,6 +372,7 @@ class Driver:
             if not data:
                 return
             began = self._clock()
+            self._reading = link
             self._port.receive(connection, data, began)
             self._turn()
             taken = len(data)
@@ -376,6 +382,7 @@ class Driver:
                 self._port.receive(connection, data, self._clock())
                 self._turn()
                 taken += len(data)
+            self._reading = None
             self._used(connection, link, began)
 
     async def _write(self, connection: int, link: _Link, stream: Stream, scope: trio.CancelScope) -> None:

@@ -61,7 +61,7 @@ class Driven:
     def polled(self, guest: Guest, poll: Poll, now: float) -> None:
         self.machine.polled(guest, poll, now)
 
-    def carry_out(self, _: float) -> None:
+    def carry_out(self, _: float, __: bool) -> None:
         while self.machine.actions:
             action = self.machine.actions.popleft()
             if isinstance(action, Answered):

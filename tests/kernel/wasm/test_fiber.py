@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from time import perf_counter
 
 import pytest
@@ -13,8 +14,8 @@ from kernel.contract import limits
 from kernel.contract.guest import Arrival, End, Poll, Print, SendRequest, SendResponse
 from kernel.contract.message import LazyLoadBlob, Request, Response
 from kernel.wasm.engine import Engine
-from kernel.wasm.fiber import LEAST_SLICE_SECONDS, Fiber
-from kernel.wasm.ticker import TICK_SECONDS
+from kernel.wasm.fiber import LEAST_SLICE_SECONDS, MOST_SLICE_SECONDS, Fiber
+from kernel.wasm.ticker import TICK_SECONDS, Ticker
 from tests.kernel.wasm.guests import (
     GUESTS,
     MEMORY,
@@ -291,5 +292,21 @@ def test_g23_a_tick_that_falls_into_a_short_poll_does_not_end_its_slice() -> Non
         assert used is not None
         assert after is not None
         assert after - used > LEAST_SLICE_SECONDS
+    guest.close()
+    engine.close()
+
+
+@pytest.mark.parametrize(("used", "least"), [(lambda: 0.0, MOST_SLICE_SECONDS), (perf_counter, LEAST_SLICE_SECONDS)])
+def test_g23_ticks_while_others_have_the_processor_end_no_slice_at_once(
+    used: Callable[[], float], least: float
+) -> None:
+    """A slice is the guest's own time; but one that waits for a disk, and uses none, does not go on for ever."""
+    engine = Engine(None, replayable=False)
+    engine.ticker = Ticker(engine._tick, used)
+    guest = start(engine, wat(SPIN))
+    for _ in range(3):
+        began = perf_counter()
+        assert guest.poll() is Poll.PREEMPTED
+        assert perf_counter() - began > least
     guest.close()
     engine.close()

@@ -132,7 +132,7 @@ class RealNode:
             nursery.cancel_scope.cancel()
         self._database.close()
 
-    def _carry_out(self, now: float) -> None:
+    def _carry_out(self, now: float, _: bool) -> None:
         while actions := self.core.settle(now):
             match action := actions.popleft():
                 case LoadCode():
