@@ -5,7 +5,7 @@ network (`containment`).
 
 The owner of the network drains its events and hands `Dial`, `Close`, `Writable` and `Hold` to `handle`; after
 everything that the driver has fed into the network it calls `turn`, so that the owner drains again and re-arms its
-timer.
+timer. Not so after what brings the owner nothing: pieces of large messages, on either side.
 """
 
 from collections.abc import Callable
@@ -373,14 +373,14 @@ class Driver:
                 return
             began = self._clock()
             self._reading = link
-            self._port.receive(connection, data, began)
-            self._turn()
+            if self._port.receive(connection, data, began):
+                self._turn()
             taken = len(data)
             while SEND_BYTES <= taken < TURN_BYTES and link.released is None and not self._turns.crowded:
                 if self._clock() - began > TURN_SECONDS or not (data := stream.receive_now()):
                     break
-                self._port.receive(connection, data, self._clock())
-                self._turn()
+                if self._port.receive(connection, data, self._clock()):
+                    self._turn()
                 taken += len(data)
             self._reading = None
             self._used(connection, link, began)
@@ -413,7 +413,9 @@ class Driver:
                             in_a_row = 0
                             if not link.slow:
                                 link.measure(self._clock(), stream)
-                    self._turn()  # at a router it may go on reading the circuit's other leg: `pending` has said so
+                    buffers, buffer = [], b""  # so that `pending` can use their memory again
+                    if self._port.unsettled:  # at a router it may go on reading the circuit's other leg
+                        self._turn()
                 link.writing = False
             for buffer in link.rest:
                 await stream.send_all(buffer)  # a record that was begun: the farewell comes behind it

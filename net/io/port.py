@@ -31,8 +31,12 @@ class Port(Protocol):
     def peer(self, connection: int) -> str:
         """Return the proven name of a connection's peer, or ""."""
 
-    def receive(self, connection: int, data: Buffer, now: float) -> None:
-        """Report bytes that have come."""
+    def receive(self, connection: int, data: Buffer, now: float) -> bool:
+        """Report bytes that have come; return whether the owner has anything to do for them."""
 
     def pending(self, connection: int, limit: int) -> list[Buffer]:
         """Return about `limit` bytes to write."""
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether `pending` may have left the owner something to do."""

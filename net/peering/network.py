@@ -402,12 +402,14 @@ class Network:
         except Exception as error:
             self._containment.connection(connection, error, now)
 
-    def receive(self, connection: int, data: Buffer, now: float) -> None:
-        """Handle bytes that have come. Raises nothing, whatever they are; `data` is not kept."""
+    def receive(self, connection: int, data: Buffer, now: float) -> bool:
+        """Handle bytes that have come. Raises nothing, whatever they are; `data` is not kept. Return whether there may
+        be events or another deadline, as there are not if all that came is a further piece of a message."""
         try:
-            self._reception.receive(connection, data, now)
+            return self._reception.receive(connection, data, now)
         except Exception as error:
             self._containment.connection(connection, error, now)
+            return True
 
     def peer(self, connection: int) -> str:
         """Return the node that has proven its name on that connection, or ""."""
@@ -500,6 +502,11 @@ class Network:
     def events(self) -> deque[NetEvent]:
         """The queue that `next_event` takes from, for a caller that checks it at every step."""
         return self._events
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether there are events that have not been fetched."""
+        return bool(self._events)
 
     def next_event(self) -> NetEvent | None:
         """Return the oldest event that has not been fetched, or None."""

@@ -77,13 +77,17 @@ class Reception:
         self._progress = Progress(context.config.memory, context.timers)
         self._left = FRAMES_AT_ONCE
         """Frames that may still be handled before other connections have their turn."""
+        self._stirred = False
+        """Whether more has come in this call of `receive` than a further piece of a message."""
         self._backlog = Backlog(context.switchboard, context.timers)
 
-    def receive(self, connection: int, data: Buffer, now: float) -> None:
-        """Handle bytes that have come. Raises nothing, whatever they are; `data` is not kept."""
+    def receive(self, connection: int, data: Buffer, now: float) -> bool:
+        """Handle bytes that have come. Raises nothing, whatever they are; `data` is not kept. Return whether the owner
+        has anything to do for it, as it has not if all that came is a further piece of a message."""
         item = self._switchboard.get(connection)
         if item is None:
-            return
+            return False
+        self._stirred = item.session is None
         if item.session is not None:
             item.session.bytes_received += len(data)
             if now >= item.murmurs_at and now - item.last_heard >= LONG_RECORD_SECONDS:
@@ -91,11 +95,12 @@ class Reception:
         elif item.partner is not None:
             item.last_heard = now
             self._switchboard.relay(item, data)
-            return
+            return True
         self._begin_turn()
         try:
             for piece in item.splitter.split(data):
                 if item.deferred is not None:
+                    self._stirred = True
                     self._backlog.put(item, piece)
                     continue
                 self._piece(item, piece, now)
@@ -103,11 +108,13 @@ class Reception:
                     # A leg that was spliced has a successor, whose first piece may be here already.
                     successor = self._switchboard.get(connection)
                     if successor is None:
-                        return
+                        return True
                     item = successor
             item.check_expected()
         except ProtocolViolation as violation:
             self.violated(item, violation, now)
+            return True
+        return self._stirred or bool(self._events)
 
     def _begin_turn(self) -> None:
         self._left = self._backlog.frames_at_once()
@@ -352,16 +359,17 @@ class Reception:
         ProtocolViolation."""
         session = connection.session
         assert session is not None
-        left, handled = self._left, 0
+        left, handled, stirred = self._left, 0, False
         if len(frames) > left and not self._backlog.has_turns():
             left = len(frames)
         try:
             for frame in frames:
                 if handled == left:
-                    self._left = 0
+                    self._left, self._stirred = 0, True
                     self._backlog.queue(connection, frames[handled:], now)
                     return
                 if type(frame) is not Data:
+                    stirred = True
                     self._handlers.handle(connection, session, frame, now)
                 elif connection.stage is not _LIVE:
                     raise BadFrame("a message before the resume frames")
@@ -371,17 +379,20 @@ class Reception:
                         sequence, header, blob, pair = arrived
                         receipt = Receipt(session, session.inbox, sequence)
                         self._events.append(_new(Received, (session.name, header, blob, receipt, pair)))
-                    else:
-                        self._progress.watch(session, now)
+                    elif self._progress.watch(session, now):
+                        stirred = True  # for a deadline that its owner does not know
                 if connection.closed:
+                    self._stirred = True
                     return
                 handled += 1
         except NoMemory:
             greediest = self._backlog.crowded_out(connection)
             if greediest is not None:
                 self.violated(greediest, NoRoom("too many peers wait for memory, and it holds most"), now)
+            stirred = True
             self._backlog.starve(connection, frames[handled:], now)
         self._left = max(0, left - handled)
+        self._stirred = self._stirred or stirred
 
     # --- what waited ------------------------------------------------------------------------------------------------
 

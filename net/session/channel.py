@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from enum import IntEnum, IntFlag
 from typing import Protocol
 
@@ -31,6 +32,8 @@ _RECORD_OVERHEAD = LENGTH.size + TAG_BYTES
 _WHOLE_RECORD = MAX_RECORD_BYTES + LENGTH.size
 _SHORT_RECORD = 2 * MAX_CHUNK_WORTH_WAITING + 512
 """The least space for a record that does not hold all there is, in bytes: more than half of it is used in any case."""
+_REUSED_BYTES = 2 * MAX_RECORD_BYTES
+"""Bytes of records from which on their memory is kept for the next ones: a connection that writes less keeps none."""
 _LEAST_ROOM = 256
 """A record is not begun at the end of a buffer that has less space than this, in bytes."""
 
@@ -121,6 +124,7 @@ class Channel:
     are set by `reception` and `sessions`."""
 
     __slots__ = (
+        "_buffer",
         "_controls",
         "_held_at_ping",
         "_pair_numbers",
@@ -215,6 +219,9 @@ class Channel:
         self._controls: deque[bytes] = deque()
         self.control_bytes = 0
         """Memory of the control frames that wait to be written, in bytes."""
+        self._buffer: bytearray | None = None
+        """Memory of the last records, while there are many. A new block for each would be filled with zeros first, and
+        lie in no cache."""
         self._sealer: Sealer | None = None
         self.opener: Opener | None = None
         """Decrypts the peer's records; None: the handshake is not finished."""
@@ -359,11 +366,23 @@ class Channel:
                 need = min(need, max(limit, _SHORT_RECORD))
             elif need > _WHOLE_RECORD:
                 need = min(need, max(1, round(limit / _WHOLE_RECORD)) * _WHOLE_RECORD)
-            buffer = memoryview(bytearray(need))
-            used = self._write_records(self._sealer, buffer, outbox)
+            memory = self._memory(need)
+            with memoryview(memory) as buffer:
+                used = self._write_records(self._sealer, buffer[:need], outbox)
             if used:
-                buffers.append(buffer[:used])
+                buffers.append(memoryview(memory)[:used])
+            self._buffer = memory if used >= _REUSED_BYTES else None
         return buffers
+
+    def _memory(self, size: int) -> bytearray:
+        """Return memory for records: that of the last ones, if nobody refers to them any more."""
+        memory = self._buffer
+        if memory is not None and size <= len(memory):
+            with suppress(BufferError):  # which says that somebody does
+                memory.append(0)
+                memory.pop()
+                return memory
+        return bytearray(size)
 
     def _write_records(self, sealer: Sealer, buffer: memoryview, outbox: Outbox | None) -> int:
         position, size = 0, len(buffer)

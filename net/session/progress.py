@@ -67,12 +67,14 @@ class Progress:
         self._timers = timers
         self._windows: dict[Session, _Window] = {}
 
-    def watch(self, session: Session, now: float) -> None:
-        """Watch a peer, since a message of it is incomplete."""
-        if session not in self._windows:
-            if self not in self._timers:
-                self._timers.set(self, now + PROGRESS_SECONDS)
-            self._windows[session] = _Window(session, now)
+    def watch(self, session: Session, now: float) -> bool:
+        """Watch a peer, since a message of it is incomplete. Return whether it was not watched yet."""
+        if session in self._windows:
+            return False
+        if self not in self._timers:
+            self._timers.set(self, now + PROGRESS_SECONDS)
+        self._windows[session] = _Window(session, now)
+        return True
 
     def excuse(self, session: Session, began: float, now: float) -> None:
         """Excuse a peer from which nothing was read from `began` until `now`, since what was read had to wait

@@ -249,9 +249,8 @@ fn consider(offer: protocol.Offer, from: nectar.Address) !void {
     if (policy.inboxFull(our, offer.size, @max(1, offer.entries))) |reason| {
         return respond(.{ .Refused = .{ .kind = .Disk, .reason = reason } });
     }
-    // A folder lies there packed and unpacked for a moment.
-    const room = if (offer.entries > 0) 2 *| offer.size else offer.size;
-    if (noRoom(partial, from.node, room)) |refused| return respond(.{ .Refused = refused });
+    const beside = if (offer.entries > 0) offer.size else 0;
+    if (noRoom(partial, from.node, offer.size +| beside)) |refused| return respond(.{ .Refused = refused });
     if (place == .of and !place.of.displaced) displace(place.of);
     const worker = spawnWorker() orelse {
         const reason = nectar.format("{s} could not start a worker", .{our.node});
@@ -267,6 +266,7 @@ fn consider(offer: protocol.Offer, from: nectar.Address) !void {
         .size = offer.size,
         .resumed_from = leftovers.has(partial),
     });
+    if (transfers.byWorker(worker)) |transfer| transfer.beside = beside;
     leftovers.take(partial);
     order(worker, .{ .Receive = .{ .offer = offer, .from = nectar.format("{f}", .{from}), .partial = partial } }, true);
 }

@@ -42,6 +42,8 @@ pub const Transfer = struct {
     mark: struct { bytes: u64, at: u64 },
     /// Bytes a second; null: not known yet.
     rate: ?u64 = null,
+    /// Bytes that it takes beside those of its file: a folder is unpacked while it lies there packed.
+    beside: u64 = 0,
 
     fn init(worker: nectar.ProcessId, report: protocol.Report) !Transfer {
         var copy = report;
@@ -105,7 +107,7 @@ pub const Transfer = struct {
 
     /// Bytes that are promised to it and not there yet.
     pub fn toCome(self: Transfer) u64 {
-        return self.report.size -| self.report.bytes;
+        return self.beside +| (self.report.size -| self.report.bytes);
     }
 };
 

@@ -157,18 +157,18 @@ class AttackingPeer(Port):
         """Raise the error: a failure of the driver or of our own code is no part of an attack."""
         raise error
 
-    def receive(self, connection: int, data: Buffer, now: float) -> None:
+    def receive(self, connection: int, data: Buffer, now: float) -> bool:
         self._now = now
         contact = self._contacts.get(connection)
         if contact is None:
-            return
+            return False
         was_live = contact.connection.phase is Phase.LIVE
         try:
             frames = contact.connection.receive(bytes(data))
         except NetError:  # the node that answers is not the expected one
             self._close(contact)
             self._ended(contact, now)
-            return
+            return True
         if contact.connection.phase is Phase.LIVE and not was_live:
             self._live(contact, now)
         for frame in frames:
@@ -176,6 +176,12 @@ class AttackingPeer(Port):
         if connection in self._contacts:
             self._arrived(contact)
             self._carry_out(contact)
+        return True
+
+    @property
+    def unsettled(self) -> bool:
+        """Return True: what is written may free a move."""
+        return True
 
     def peer(self, connection: int) -> str:
         """Return "": the attacker serves nobody before others."""

@@ -182,6 +182,15 @@ def test_a_disk_without_room_refuses_a_folder_before_a_byte_is_sent(engine: Prog
     assert left(inbox) == []
 
 
+def test_two_folders_that_have_room_one_after_the_other_do_not_meet_on_a_full_disk(engine: Programs) -> None:
+    inbox = InboxLab(engine, disk_bytes=66 * MIB)
+    large, small = ({("a.bin",): Given(inbox.data(size * MIB))} for size in (30, 10))
+    sendings = begin(inbox, large, "large"), begin(inbox, small, "small", EVIL)
+    outcomes = [inbox.end(sending, 120.0) for sending in sendings]
+    assert ["Done" in outcome for outcome in outcomes] == [True, True], (SEED, outcomes)
+    assert in_inbox(inbox) == {"large", "small"}
+
+
 def pack_evil(inbox: InboxLab, data: bytes, entries: int) -> None:
     """From now on the folders of evil.nec are these bytes, as one file."""
     disk, stat = inbox.lab.at(EVIL).disk, PackedStat(len(data), 7, entries, 1, "")

@@ -1,6 +1,6 @@
 """The driver on real TCP over loopback: two networks, their bytes carried by trio."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from random import Random
 
@@ -11,7 +11,18 @@ import trio.testing
 from net.base.errors import StreamBroken
 from net.base.frames import PAIRS_VERSION
 from net.base.limits import HANDSHAKE_SECONDS, KEEPALIVE_SECONDS, RELAY_BYTES
-from net.contract.events import Buffer, Delivered, Failed, FailureReason, Hold, Log, PeerUp, Received, tokens_of
+from net.contract.events import (
+    Buffer,
+    Delivered,
+    Failed,
+    FailureReason,
+    Hold,
+    Log,
+    Outgoing,
+    PeerUp,
+    Received,
+    tokens_of,
+)
 from net.io.driver import FIRST_SEND_BYTES, LEAST_SEND_BYTES, QUEUE_SECONDS, SEND_BYTES, Driver, _Link
 from net.io.tcp import RECEIVE_BYTES, TcpListener, TcpTransport
 from net.io.turns import Flow
@@ -79,6 +90,55 @@ async def test_large_blobs_arrive_whole_over_tcp() -> None:
             await outcome(first, b"%d" % index)
         arrived = {event.header: event.blob for event in second.events if isinstance(event, Received)}
         assert arrived == {b"%d" % index: blob for index, blob in enumerate(blobs)}
+
+
+async def test_pieces_of_a_large_message_give_neither_owner_anything_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with two_owners() as (first, second, _, _):
+        first.send("bob.test", b"up")
+        await first.until(Delivered)
+        turns = dict.fromkeys(("ann.test", "bob.test"), 0)
+        for name, owner in zip(turns, (first, second), strict=True):
+
+            def counted(name: str = name, turn: Callable[[], None] = owner.turn) -> None:
+                turns[name] += 1
+                turn()
+
+            monkeypatch.setattr(owner.driver, "_turn", counted)
+        first.send("bob.test", b"large", bytes(40 * SEND_BYTES))
+        await outcome(first, b"large")
+        assert max(turns.values()) < 10
+
+
+async def test_records_that_are_not_written_yet_stay_as_they_are_when_more_are_made() -> None:
+    async with two_owners() as (first, second, _, _):
+        first.send("bob.test", b"up")
+        await first.until(Delivered)
+        number, blob = connection_of(first.network, "bob.test").number, Random(7).randbytes(8 * SEND_BYTES)
+        first.network.send(Outgoing("bob.test", b"s", b"large", blob, b"large"), trio.current_time())
+        kept, copies = list[Buffer](), list[bytes]()
+        while buffers := first.network.pending(number, SEND_BYTES):
+            kept += buffers
+            copies += map(bytes, buffers)
+        assert [*map(bytes, kept)] == copies
+        memory = connection_of(first.network, "bob.test")._buffer
+        assert memory is None, "it had less to write in the end, and keeps none"
+        for piece in copies:
+            second.network.receive(connection_of(second.network, "ann.test").number, piece, trio.current_time())
+        (arrived,) = [event for event in second.network.events if isinstance(event, Received)]
+        assert arrived.blob == blob
+
+
+async def test_memory_of_records_is_used_again_once_they_are_written() -> None:
+    async with two_owners() as (first, _, _, _):
+        first.send("bob.test", b"up")
+        await first.until(Delivered)
+        connection = connection_of(first.network, "bob.test")
+        first.network.send(Outgoing("bob.test", b"s", b"large", bytes(8 * SEND_BYTES), b"large"), trio.current_time())
+        first.network.pending(connection.number, SEND_BYTES)
+        memory = connection._buffer
+        assert memory is not None
+        first.network.pending(connection.number, SEND_BYTES)
+        assert connection._buffer is memory
 
 
 async def test_a_port_where_nobody_listens_is_refused() -> None:
