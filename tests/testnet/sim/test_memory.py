@@ -38,3 +38,15 @@ def test_no_node_of_a_run_is_there_after_it() -> None:
     before = nodes()
     run(draw_plan(SCENARIOS["store"], 1), Programs())
     assert nodes() <= before
+
+
+def test_what_a_run_has_made_is_free_when_it_returns() -> None:
+    programs, plan = Programs(), draw_plan(SCENARIOS["store"], 1)
+    run(plan, programs)
+    before = nodes()
+    gc.disable()
+    try:
+        run(plan, programs)
+        assert sum(type(each) is NodeCore for each in gc.get_objects()) <= before
+    finally:
+        gc.enable()
