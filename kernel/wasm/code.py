@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class Running(threading.local):
-    """The guest that the current thread polls."""
+    """The guest that the current thread polls, or has polled last."""
 
-    guest: Any
-    """A `fiber.Fiber`."""
+    guest: Any = None
+    """A `fiber.Fiber`; None: the last one has been dropped."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -694,6 +694,9 @@ class Fiber:
         self._store = self._context = 0
         self._future = self._linker = None
         self.lowered = self.blob = self.last_blob = self.files = self.wasi = self._asleep = None
+        running = self._code.running
+        if running.guest is self:
+            running.guest = None  # through its configuration it would keep a whole node in memory
 
     def _look_at_memory(self) -> bool:
         memory = byref(self._cells, capi.MEMORY + capi.EXTERN_OFFSET)

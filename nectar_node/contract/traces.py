@@ -67,6 +67,13 @@ class Traces:
         if self.tracer is None:
             return
         records, lineages, followed = self.tracer.records, self._lineages, self._followed
+        if len(followed) == 1 and None in followed.values():
+            # One user follows everything, as in every simulation: there is nothing to sort, and nothing to keep.
+            lineages.clear()
+            (token,) = followed
+            while records:
+                yield Traced(token, records.popleft())
+            return
         while records:
             record = records.popleft()
             lineage = lineages.get(record.root)

@@ -242,9 +242,11 @@ class SystemProcesses:
             self._tell(process, None, now, process.abandoned, reply_to, now)
 
     def on_timer(self, now: float) -> None:
-        """Do what is due in each of them."""
+        """Do what is due in those whose deadline has come."""
         for process in self._all:
-            self._tell(process, None, now, process.on_timer, now)
+            when = self._timers.when(process.id)
+            if when is not None and when <= now:
+                self._tell(process, None, now, process.on_timer, now)
 
     def _tell(
         self,

@@ -29,8 +29,12 @@ class Timers(Generic[K]):
         """Give `key` the deadline `when` in seconds, or none, in place of any it had."""
         current = self._deadlines.get(key)
         if when is None:
-            self._deadlines.pop(key, None)
-        elif current is None or current[0] != when:
+            if current is None:
+                return
+            del self._deadlines[key]
+        elif current is not None and current[0] == when:
+            return  # whoever is part of `_whole` has told it so before
+        else:
             self._count += 1
             heapq.heappush(self._heap, (when, self._count, key))
             self._deadlines[key] = (when, self._count)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from pathlib import Path
 
 from kernel.router.trace import TraceRecord
 from kernel.wasm.engine import Engine
@@ -51,6 +52,20 @@ class NodeContext(Timeline, ABC):
         key = Identity(REGISTRAR, self.chance("key", REGISTRAR).randbytes(32))
         self.genesis = Genesis(REGISTRAR, key.public_key, REGISTRAR, PORT)
         self._watch: Watch | None = None
+        self._origins: dict[Path, Path] = {}
+        """Where packages come from, by the folders in which they lie on this machine."""
+
+    def origin_of(self, folder: Path) -> Path:
+        """Return where a package comes from, as nodes know it: the same wherever `folder` lies on this machine.
+
+        Nodes keep it. With the folder's own path in their stores and backups, another clone would write another
+        journal for the same seed.
+        """
+        known = self._origins.get(folder)
+        if known is None:
+            alike = sum(each.name == folder.name for each in self._origins)
+            known = self._origins[folder] = Path("/packages", str(alike), folder.name)
+        return known
 
     def watch(self, watch: Watch) -> None:
         """Check the invariants from now on; whatever lets time pass then raises Violation."""

@@ -213,12 +213,14 @@ class Fabric:
         if end.under_way >= window:
             end.choked = True
             return False
-        data = b"".join(node.port.pending(connection, min(SEGMENT_BYTES, window // 4)))
+        limit = min(SEGMENT_BYTES, window // 4)
+        data = b"".join(node.port.pending(connection, limit))
         if not data:
             return False
         self._put(end, data)
-        # The link takes the next segment when this one has left; until then the core may change it.
-        node.at(self._timeline.now, partial(self._transmit_on, end))
+        if 2 * len(data) >= limit:  # otherwise this was all, and a Writable event tells when there is more
+            # The link takes the next segment when this one has left; until then the core may change it.
+            node.at(self._timeline.now, partial(self._transmit_on, end))
         return True
 
     def _window(self, end: LinkEnd) -> int:

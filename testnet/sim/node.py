@@ -294,7 +294,7 @@ class SimNode(Wired):
 
     def _lay_down(self, folder: Path) -> Package:
         """Copy a package to the node's disk, unless it is there, and return the copy."""
-        return self._copied(package_in(folder, self.spec.name))
+        return self._copied(replace(package_in(folder, self.spec.name), origin=self._simulation.origin_of(folder)))
 
     def _copied(self, package: Package) -> Package:
         copy = f"{self.spec.name}/packages/{package.id}/{package.digest[:32]}"

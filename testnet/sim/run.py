@@ -33,8 +33,14 @@ def run(plan: Plan, engine: Programs, scenario: Scenario | None = None, *, journ
 
     Without a `journal` its result has neither lines nor a digest.
     """
-    with _seldom_collecting(), closing(Simulation(plan.seed, engine, watches=True, journal=journal)) as simulation:
-        return _run(plan, simulation, scenario or SCENARIOS[plan.scenario])
+    with _seldom_collecting():
+        return _played(plan, engine, scenario or SCENARIOS[plan.scenario], journal)
+
+
+def _played(plan: Plan, engine: Programs, scenario: Scenario, journal: bool) -> Result:
+    """Play a plan: when this returns, nothing refers to the simulation any more, and it can be collected."""
+    with closing(Simulation(plan.seed, engine, watches=True, journal=journal)) as simulation:
+        return _run(plan, simulation, scenario)
 
 
 def try_out(plan: Plan, engine: Programs, scenario: Scenario | None = None) -> Result:
@@ -53,11 +59,14 @@ def try_out(plan: Plan, engine: Programs, scenario: Scenario | None = None) -> R
 
 @contextmanager
 def _seldom_collecting() -> Iterator[None]:
+    """Look for garbage seldom within a run, and once behind it: all that it has made is garbage then, and young."""
     usual = gc.get_threshold()
     gc.set_threshold(max(usual[0], _COLLECT_AFTER) if usual[0] else 0, *usual[1:])
     try:
         yield
     finally:
+        if usual[0]:
+            gc.collect(1)
         gc.set_threshold(*usual)
 
 

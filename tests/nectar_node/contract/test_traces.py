@@ -83,6 +83,20 @@ def test_who_follows_gets_the_whole_lineage_of_what_touches_its_address_until_it
     assert steps(send.traced, "nobody") == []
 
 
+def test_who_follows_everything_gets_each_step_once_alone_and_beside_another(nodes: tuple[SimNode, SimNode]) -> None:
+    send, _ = nodes
+    send.core.trace(None, "all")
+    send.ask(f"send.nec@{HELLO}", ASK, 10)
+    alone = steps(send.traced, "all")
+    follow(send, f"send.nec@{HELLO}", "another")
+    send.ask(f"send.nec@{HELLO}", ASK, 10)
+    assert steps(send.traced, "all") == alone * 2
+    assert steps(send.traced, "another") == alone
+    send.core.untrace("another")
+    send.ask(f"send.nec@{HELLO}", ASK, 10)
+    assert steps(send.traced, "all") == alone * 3
+
+
 def test_a_follower_who_leaves_within_a_turn_gets_what_that_turn_has_brought(nodes: tuple[SimNode, SimNode]) -> None:
     core, now = nodes[0].core, 60.0
     core.trace(None, "mine")

@@ -57,7 +57,7 @@ def node(simulation: Simulation, folder: Path) -> SimNode:
 
 
 def install(simulation: Simulation, node: SimNode, folder: Path, *, anew: bool) -> None:
-    (package,) = (each for each in node.disk.packages.values() if each.origin == folder)
+    (package,) = (each for each in node.disk.packages.values() if each.origin == simulation.origin_of(folder))
     node.core.install(package, None, simulation.now, anew=anew)
     node.go_on()
     simulation.rest(0.0)

@@ -53,6 +53,11 @@ def test_the_end_of_a_process_is_told_to_all(processes: SystemProcesses, timer: 
     assert timer.next_deadline() is None  # nobody is left to be answered
 
 
-def test_when_time_has_passed_all_are_asked(processes: SystemProcesses) -> None:
+def test_when_time_has_passed_whoever_is_due_is_told_and_nobody_else(processes: SystemProcesses, timer: Timer) -> None:
+    processes.receive(request(TIMER), 0.0)
+    processes.pending.clear()
+    assert processes.next_action(timer, 0.0) is None
+    processes.on_timer(0.5)
+    assert not processes.pending
     processes.on_timer(1.0)
-    assert list(processes.pending) == list(processes.by_id.values())
+    assert list(processes.pending) == [timer]

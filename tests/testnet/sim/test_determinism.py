@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from functools import cache
@@ -11,12 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from nectar_node.storage.database import Contents
+from testnet.model.lab import PACKAGES
 from testnet.runs.plans import expand
 from testnet.runs.result import PASSED
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import Plan
 from testnet.sim.programs import Programs
 from testnet.sim.run import Result, run
+from testnet.sim.simulation import Simulation
 
 SEED = 20260174
 """With it no scenario plays for long, and those of HASH_SEEDS have faults, but for the largest."""
@@ -73,3 +77,27 @@ def test_another_process_with_other_hashes_gives_the_same_journal(tmp_path: Path
     answer = json.loads(done.stdout)
     assert answer["plan"] == plan(name).value(), SEED
     assert (answer["result"], answer["hash"]) == (PASSED, first(name).digest), SEED
+
+
+def test_what_a_node_keeps_is_the_same_wherever_its_packages_lie(tmp_path: Path) -> None:
+    def kept(place: Path) -> Contents:
+        """What its store holds; its log has a number that SQLite draws."""
+        shutil.copytree(PACKAGES / "hello" / "pkg", place / "hello" / "pkg")
+        simulation = Simulation(SEED, Programs())
+        node = simulation.add("a.nec", (place / "hello",))
+        simulation.wait(lambda: node.ready, 60.0)
+        simulation.rest(5.0)
+        simulation.crash("a.nec")
+        contents = node.disk.open_store("a.nec")
+        simulation.close()
+        return contents
+
+    here = kept(tmp_path / "clone")
+    assert here == kept(tmp_path / "another" / "clone" / "in" / "a" / "folder" / "with" / "a" / "longer" / "path"), SEED
+    assert any(b"hello" in value for rows in here.values() for value in rows.values())
+
+
+def test_packages_of_two_folders_come_from_two_places() -> None:
+    simulation = Simulation(SEED, Programs())
+    one, other = Path("/one/box"), Path("/other/box")
+    assert simulation.origin_of(one) == simulation.origin_of(one) != simulation.origin_of(other)
