@@ -24,7 +24,7 @@ from testnet.check.operation import UNKNOWN, Operation, Status
 from testnet.check.sessions import CausalOrder, MonotonicReads, MonotonicWrites, ReadYourWrites
 from testnet.check.transactions import Transactions
 from testnet.check.updates import NoLostUpdate
-from testnet.check.verdict import Guarantee, Ruling, Verdict
+from testnet.check.verdict import Finding, Guarantee, Verdict
 
 __all__ = [
     "UNKNOWN",
@@ -35,6 +35,7 @@ __all__ = [
     "Converges",
     "CounterModel",
     "DidNotHappen",
+    "Finding",
     "Guarantee",
     "Histories",
     "KeyValueModel",
@@ -49,7 +50,6 @@ __all__ = [
     "QueueModel",
     "ReadYourWrites",
     "RegisterModel",
-    "Ruling",
     "SetModel",
     "Status",
     "Transactions",

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, ParamSpec, Protocol, TypeVar
 
-from testnet.check.operation import NEVER, UNKNOWN, Moment, Operation, Status, Value, frozen
-from testnet.check.verdict import Guarantee, Ruling, Verdict, undecided
+from testnet.check.operation import NEVER, UNKNOWN, Instant, Operation, Status, Value, frozen
+from testnet.check.verdict import Finding, Guarantee, Verdict, undecided
 
 MAX_OPERATIONS = 100_000
 """Operations that one history keeps; one with more is not decided."""
@@ -42,7 +42,7 @@ class Ending(Protocol):
         """What the response says."""
 
 
-class Pending(Protocol):
+class UnderWay(Protocol):
     """A request under way, such as `testnet.model.lab.SentRequest`."""
 
     @property
@@ -60,18 +60,18 @@ def body_of(body: Any) -> Any:
 
 
 @dataclass(slots=True)
-class Call:
+class RecordedCall:
     """An operation that has been called; what came of it is said once. Until then it is unknown."""
 
     client: str
     name: str
     arguments: tuple[Value, ...]
-    called: Moment
-    _moment: Callable[[], Moment]
+    called: Instant
+    _moment: Callable[[], Instant]
     status: Status = Status.UNKNOWN
     result: Value = UNKNOWN
-    returned: Moment = NEVER
-    request: Pending | None = None
+    returned: Instant = NEVER
+    request: UnderWay | None = None
     """Where what came of it is read, if it is a request under way."""
     of_body: Callable[[Any], Any] = body_of
 
@@ -94,7 +94,7 @@ class Call:
             return
         self.request = None
         # It ended somewhere at that time: whatever was called then overlaps with it.
-        end = Moment(request.ended, math.inf)
+        end = Instant(request.ended, math.inf)
         if request.outcome.kind != RESPONSE:
             return
         try:
@@ -115,16 +115,16 @@ class OperationHistory:
         self.promises = promises
         self._clock = clock
         self._order = count()
-        self._calls: list[Call] = []
+        self._calls: list[RecordedCall] = []
         self._calm: float | None = None
         self.is_full = False
         """Whether there were more than MAX_OPERATIONS."""
 
     # --- recording --------------------------------------------------------------------------------------------------
 
-    def call(self, client: str, name: str, *arguments: object) -> Call:
+    def call(self, client: str, name: str, *arguments: object) -> RecordedCall:
         """Record that a client calls an operation now; the returned object is told what came of it."""
-        call = Call(client, name, tuple(map(frozen, arguments)), self._moment(), self._moment)
+        call = RecordedCall(client, name, tuple(map(frozen, arguments)), self._moment(), self._moment)
         if len(self._calls) < MAX_OPERATIONS:
             self._calls.append(call)
         else:
@@ -132,8 +132,8 @@ class OperationHistory:
         return call
 
     def follow(
-        self, client: str, request: Pending, name: str, *arguments: object, result: Callable[[Any], Any] = body_of
-    ) -> Call:
+        self, client: str, request: UnderWay, name: str, *arguments: object, result: Callable[[Any], Any] = body_of
+    ) -> RecordedCall:
         """Record an operation that is a request, begun just now (`Lab.begin`). A response is OK, with what `result`
         makes of its body, which may be UNKNOWN; or it has failed, if that raises DidNotHappen. Timeout and Offline are
         unknown."""
@@ -164,8 +164,8 @@ class OperationHistory:
         """Record that the faults have ended: from now on, what becomes equal in time is expected to."""
         self._calm = self._clock()
 
-    def _moment(self) -> Moment:
-        return Moment(self._clock(), next(self._order))
+    def _moment(self) -> Instant:
+        return Instant(self._clock(), next(self._order))
 
     # --- what it says -----------------------------------------------------------------------------------------------
 
@@ -227,10 +227,10 @@ class Histories:
             wrong: set[int] = set()
             for promise, verdict in history.check():
                 sentence = f"{history.name}, {promise.name}: {verdict.text}"
-                if verdict.ruling is Ruling.VIOLATED:
+                if verdict.ruling is Finding.VIOLATED:
                     first = first or sentence + _named(verdict)
                     wrong.update(each.number for each in verdict.operations)
-                elif verdict.ruling is Ruling.UNDECIDED:
+                elif verdict.ruling is Finding.UNDECIDED:
                     self.undecided.append(sentence)
                 elif verdict.text:
                     self.measured.append(sentence)
@@ -264,7 +264,7 @@ def _named(verdict: Verdict) -> str:
     return f": {named}" + (f"; and {more} more" if more > 0 else "") if named else ""
 
 
-def _tell(call: Call, found: object) -> None:
+def _tell(call: RecordedCall, found: object) -> None:
     kind = getattr(found, "kind", None)
     if isinstance(kind, str) and hasattr(found, "body"):
         if kind == RESPONSE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from testnet.check.operation import NEVER, Moment, Operation, Status, Value, text_of
+from testnet.check.operation import NEVER, Instant, Operation, Status, Value, text_of
 from testnet.check.verdict import Verdict, holds, violated
 
 
@@ -26,7 +26,7 @@ class AtMostOneLeader:
         """Compare all that were told that they lead."""
         terms: dict[tuple[Value, ...], Operation] = {}
         leading: dict[str, Operation] = {}
-        times: list[tuple[Moment, Moment, Operation]] = []
+        times: list[tuple[Instant, Instant, Operation]] = []
         for each in operations:
             if each.name in self.claims and each.arguments:
                 if each.status is Status.OK and each.result:
@@ -42,7 +42,7 @@ class AtMostOneLeader:
                 times.append((claim.returned, each.called, claim))
         times += [(claim.returned, NEVER, claim) for claim in leading.values()]
         times.sort(key=lambda each: each[0])
-        latest: tuple[Moment, Operation] | None = None
+        latest: tuple[Instant, Operation] | None = None
         for begin, end, claim in times:
             if latest is not None and begin < latest[0] and claim.client != latest[1].client:
                 text = f"{claim.client} leads from {begin.time:g} s on, while {latest[1].client} does"

@@ -40,7 +40,7 @@ class Status(Enum):
     """It may have happened, may yet happen at any time, or may never: Timeout and Offline."""
 
 
-class Moment(NamedTuple):
+class Instant(NamedTuple):
     """A point of a history. Times are equal where virtual time has not moved; the second number tells such points
     apart."""
 
@@ -50,7 +50,7 @@ class Moment(NamedTuple):
     """Which of the moments with this time: a later one has a larger number."""
 
 
-NEVER: Final = Moment(math.inf, math.inf)
+NEVER: Final = Instant(math.inf, math.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,8 @@ class Operation:
     status: Status
     result: Value
     """The result of an operation that is OK, and UNKNOWN otherwise."""
-    called: Moment
-    returned: Moment
+    called: Instant
+    returned: Instant
     """NEVER, if its status is unknown."""
 
     def words(self) -> str:

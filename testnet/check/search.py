@@ -23,14 +23,14 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_left
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
 from testnet.check.model import WRONG, Model
-from testnet.check.operation import Operation, Status
-from testnet.check.verdict import Ruling
+from testnet.check.operation import UNKNOWN, Operation, Status
+from testnet.check.verdict import Finding
 
 MAX_CONFIGURATIONS = 500_000
 """Sets of operations with a state that one search remembers: about 120 MB, and some seconds."""
@@ -41,10 +41,10 @@ _WRONG = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchEnd:
     """What came of a search."""
 
-    ruling: Ruling
+    ruling: Finding
     configurations: int
     """How many were looked at."""
 
@@ -61,6 +61,10 @@ class _Steps:
     reads: list[bool] = field(default_factory=list)
     """For each kind of operation, whether it never changes the state."""
     bytes: int = 0
+    results: dict[Any, int] = field(default_factory=dict)
+    """By the result of reads, the call of the last one."""
+    read_until: dict[int, int] = field(default_factory=dict)
+    """By the number of a state that is itself the result of reads, as a register's is, the call of the last one."""
     _numbers: dict[Any, int] = field(default_factory=dict)
     _kinds: dict[Any, int] = field(default_factory=dict)
 
@@ -85,6 +89,8 @@ class _Steps:
             number = self._numbers.setdefault(after, len(self.states))
             if number == len(self.states):
                 self.states.append(after)
+                if after in self.results:
+                    self.read_until[number] = self.results[after]
                 self.bytes += sys.getsizeof(after)
         if self.reads[kind] and number not in (state, _WRONG):
             name = self.kinds[kind][0]
@@ -115,12 +121,27 @@ class _Frame:
 
 
 def search(
-    model: Model, operations: Sequence[Operation], limit: int = MAX_CONFIGURATIONS, *, again: bool = False
-) -> Found:
-    """Say whether there is a linearization of operations of one object. With `again`, operations of unknown outcome may
-    happen any number of times, which explains more. Undecided after `limit` configurations."""
+    model: Model,
+    operations: Sequence[Operation],
+    limit: int = MAX_CONFIGURATIONS,
+    *,
+    again: bool = False,
+    loose: Collection[int] = (),
+) -> SearchEnd:
+    """Say whether there is a linearization of operations of one object. Undecided after `limit` configurations.
+
+    Two things explain more: with `again`, operations of unknown outcome may happen any number of times; the operations
+    with the numbers `loose` have happened between their call and their return with any result, or not at all."""
     steps = _Steps(model, [model.initial])
-    known = sorted((each for each in operations if each.status is Status.OK), key=lambda each: each.called)
+    known = sorted(
+        (
+            replace(each, result=UNKNOWN) if each.number in loose else each
+            for each in operations
+            if each.status is Status.OK
+            and not (each.number in loose and model.is_read(each.name, each.arguments, UNKNOWN))
+        ),
+        key=lambda each: each.called,
+    )
     unknown = sorted((each for each in operations if each.status is Status.UNKNOWN), key=lambda each: each.called)
     # Points of time as numbers; where two are equal, calls are before returns, so that these operations overlap.
     points = sorted(
@@ -136,7 +157,8 @@ def search(
     for each in unknown:
         # It may come next as soon as nothing has to come before its call.
         groups.setdefault(steps.kind(each), []).append(bisect_left(points, (each.called, 0, -1)))
-    return _walk(steps, call, back, kind, list(groups.items()), limit, again)
+    may_miss = [each.number in loose for each in known]
+    return _walk(steps, call, back, kind, may_miss, list(groups.items()), limit, again)
 
 
 def _walk(
@@ -144,10 +166,11 @@ def _walk(
     call: list[int],
     back: list[int],
     kind: list[int],
+    may_miss: list[bool],
     groups: list[tuple[int, list[int]]],
     limit: int,
     again: bool,
-) -> Found:
+) -> SearchEnd:
     """Try all ways. The operations that have not come yet are a list that is linked in both directions, by their
     calls."""
     size = len(call)
@@ -161,11 +184,18 @@ def _walk(
     base = done = lost = state = 0
     group = -1
     looked_at = count(1)
+    may_miss_any = any(may_miss)
+    read_until = steps.read_until
+    results = dict[Any, int]()
+    for it in range(size):
+        if reads[kind[it]]:
+            results[steps.kinds[kind[it]][2]] = call[it]
+    steps.results = results
     number = 0
     while True:
         number = next(looked_at)
         ways: list[tuple[int, int]] = []
-        until = 2 * size
+        until, first_due = 2 * size, -1
         it = after[size]
         while it != size and call[it] < until:
             row = tables[kind[it]]
@@ -178,20 +208,26 @@ def _walk(
                 it = right
                 continue
             if back[it] < until:
-                until = back[it]
+                until, first_due = back[it], it
             if new >= 0:
                 ways.append((it, new))
             it = after[it]
         first = after[size]
         if first == size:
-            return Found(Ruling.HOLDS, number)
+            return SearchEnd(Finding.HOLDS, number)
         done >>= first - base
         base = first
         key = (base, done, lost, state)
         if key not in seen:
             if number > limit or steps.bytes > MAX_STATE_BYTES:
-                return Found(Ruling.UNDECIDED, number)
+                return SearchEnd(Finding.UNDECIDED, number)
             seen.add(key)
+            if len(ways) > 1:
+                # What nobody reads any more, first, and what is read longest, last; else what must come first.
+                ways.sort(key=lambda way: (read_until.get(way[1], -1), back[way[0]]))
+            if may_miss_any:
+                # One that may be missing is left out when nothing else goes on before its return.
+                ways += [(first_due, state)] * may_miss[first_due]
             frames.append(_Frame(ways, until if groups else -1, base, done, lost, state, lifted, group))
         else:
             _undo(lifted, after, before)
@@ -209,7 +245,7 @@ def _walk(
                 taken[frame.group] -= 1
             frames.pop()
         else:
-            return Found(Ruling.VIOLATED, number)
+            return SearchEnd(Finding.VIOLATED, number)
         it, state = frame.ways[frame.tried]
         frame.tried += 1
         base, done, lost = frame.base, frame.done, frame.lost

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from testnet.check.model import WRONG, Model
-from testnet.check.operation import NEVER, UNKNOWN, Moment, Operation, Status, frozen
+from testnet.check.operation import NEVER, UNKNOWN, Instant, Operation, Status, frozen
 
 Row = tuple[Any, ...]
 """client, name, arguments, result (or UNKNOWN, or Status.FAILED), called, returned."""
@@ -19,10 +19,10 @@ def history(*rows: Row) -> list[Operation]:
     found = []
     for number, (client, name, arguments, result, called, returned) in enumerate(sorted(rows, key=lambda row: row[4])):
         status = Status.UNKNOWN if result is UNKNOWN else Status.FAILED if result is Status.FAILED else Status.OK
-        end = NEVER if status is Status.UNKNOWN else Moment(returned, 1)
+        end = NEVER if status is Status.UNKNOWN else Instant(returned, 1)
         told = frozen(result) if status is Status.OK else UNKNOWN
         values = tuple(map(frozen, arguments))
-        found.append(Operation(number, client, name, values, status, told, Moment(called, 0), end))
+        found.append(Operation(number, client, name, values, status, told, Instant(called, 0), end))
     return found
 
 

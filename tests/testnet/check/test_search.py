@@ -11,6 +11,7 @@ import pytest
 from testnet.check import (
     CompareAndSetModel,
     CounterModel,
+    Finding,
     KeyValueModel,
     Linearizable,
     LockModel,
@@ -18,7 +19,6 @@ from testnet.check import (
     Operation,
     QueueModel,
     RegisterModel,
-    Ruling,
     SetModel,
     Status,
 )
@@ -50,7 +50,7 @@ def test_short_random_histories_have_the_verdict_of_brute_force(kind: str) -> No
             right = by_brute_force(model, found)
             seen.add(right)
             text = f"{kind}, seed {seed}: " + "; ".join(each.line() for each in found)
-            assert (search(model, found).ruling is Ruling.HOLDS) == right, text
+            assert (search(model, found).ruling is Finding.HOLDS) == right, text
             assert bool(Linearizable(model).check(found)) == right, text
     assert seen == {True, False}
 
