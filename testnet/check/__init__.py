@@ -24,7 +24,7 @@ from testnet.check.operation import UNKNOWN, Operation, Status
 from testnet.check.sessions import CausalOrder, MonotonicReads, MonotonicWrites, ReadYourWrites
 from testnet.check.transactions import Transactions
 from testnet.check.updates import NoLostUpdate
-from testnet.check.verdict import Finding, Guarantee, Verdict
+from testnet.check.verdict import Guarantee, Judgement, Verdict
 
 __all__ = [
     "UNKNOWN",
@@ -35,9 +35,9 @@ __all__ = [
     "Converges",
     "CounterModel",
     "DidNotHappen",
-    "Finding",
     "Guarantee",
     "Histories",
+    "Judgement",
     "KeyValueModel",
     "Linearizable",
     "LockModel",
