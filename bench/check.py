@@ -1,7 +1,7 @@
 """`check`: a key-value history of 10,000 operations by 20 clients is checked for linearizability.
 
-The reference is the search as Wing and Gong wrote it down, with Lowe's memory of dead ends and the keys apart, and none of what
-`testnet.check.search` adds, on the same history.
+The reference is the search as Wing and Gong wrote it down, with Lowe's memory of dead ends and the keys apart, and none
+of what `testnet.check.search` adds, on the same history.
 """
 
 from __future__ import annotations

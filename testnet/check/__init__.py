@@ -24,7 +24,7 @@ from testnet.check.operation import UNKNOWN, Operation, Status
 from testnet.check.sessions import CausalOrder, MonotonicReads, MonotonicWrites, ReadYourWrites
 from testnet.check.transactions import Transactions
 from testnet.check.updates import NoLostUpdate
-from testnet.check.verdict import Guarantee, Judgement, Verdict
+from testnet.check.verdict import Guarantee, Verdict, VerdictKind
 
 __all__ = [
     "UNKNOWN",
@@ -37,7 +37,6 @@ __all__ = [
     "DidNotHappen",
     "Guarantee",
     "Histories",
-    "Judgement",
     "KeyValueModel",
     "Linearizable",
     "LockModel",
@@ -54,5 +53,6 @@ __all__ = [
     "Status",
     "Transactions",
     "Verdict",
+    "VerdictKind",
     "fits",
 ]

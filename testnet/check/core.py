@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from testnet.check.model import Model
 from testnet.check.operation import NEVER, UNKNOWN, Instant, Operation, Status
 from testnet.check.search import MAX_CONFIGURATIONS, search
-from testnet.check.verdict import Judgement
+from testnet.check.verdict import VerdictKind
 
 MAX_WORK = 2_000_000
 """Configurations and operations of all searches together: some seconds."""
@@ -92,7 +92,7 @@ class _Shrinking:
         found = search(self.model, history, limit, again=again, loose=loose)
         unknown = sum(each.status is Status.UNKNOWN for each in history)
         self.work += found.configurations * (1 + unknown // 4) + len(history)
-        return found.ruling is Judgement.VIOLATED
+        return found.ruling is VerdictKind.VIOLATED
 
 
 def soften(operation: Operation) -> Operation:
@@ -106,7 +106,7 @@ def _first_cut(model: Model, operations: Sequence[Operation]) -> list[Operation]
     low, high = 0, len(returns) - 1
     while low < high:
         middle = (low + high) // 2
-        if search(model, until(operations, returns[middle]), MAX_CONFIGURATIONS).ruling is Judgement.VIOLATED:
+        if search(model, until(operations, returns[middle]), MAX_CONFIGURATIONS).ruling is VerdictKind.VIOLATED:
             high = middle
         else:
             low = middle + 1

@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from testnet.check.operation import NEVER, UNKNOWN, Instant, Operation, Status, Value, frozen
-from testnet.check.verdict import Guarantee, Judgement, Verdict, undecided
+from testnet.check.verdict import Guarantee, Verdict, VerdictKind, undecided
 
 MAX_OPERATIONS = 100_000
 """Operations that one history keeps; one with more is not decided."""
@@ -227,10 +227,10 @@ class Histories:
             wrong: set[int] = set()
             for promise, verdict in history.check():
                 sentence = f"{history.name}, {promise.name}: {verdict.text}"
-                if verdict.ruling is Judgement.VIOLATED:
+                if verdict.ruling is VerdictKind.VIOLATED:
                     first = first or sentence + _named(verdict)
                     wrong.update(each.number for each in verdict.operations)
-                elif verdict.ruling is Judgement.UNDECIDED:
+                elif verdict.ruling is VerdictKind.UNDECIDED:
                     self.undecided.append(sentence)
                 elif verdict.text:
                     self.measured.append(sentence)

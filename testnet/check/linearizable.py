@@ -9,7 +9,7 @@ from testnet.check.core import smallest_core
 from testnet.check.model import Model
 from testnet.check.operation import Operation, Status, text_of
 from testnet.check.search import MAX_CONFIGURATIONS, search
-from testnet.check.verdict import Judgement, Verdict, holds, undecided
+from testnet.check.verdict import Verdict, VerdictKind, holds, undecided
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,12 @@ class Linearizable:
         for key, those in partition(self.model, operations).items():
             found = search(self.model, those, self.limit)
             about = "" if key is None else f" of {_key_text(key)}"
-            if found.ruling is Judgement.VIOLATED:
+            if found.ruling is VerdictKind.VIOLATED:
                 core, others = smallest_core(self.model, those)
                 text = f"the history{about} is not linearizable: no order explains these {len(core)} operations"
                 beside = f", whatever the {others} others of before did" if others else ""
-                return Verdict(Judgement.VIOLATED, text + beside, core)
-            if found.ruling is Judgement.UNDECIDED:
+                return Verdict(VerdictKind.VIOLATED, text + beside, core)
+            if found.ruling is VerdictKind.UNDECIDED:
                 late.append(f"the {len(those)} operations{about}")
         if late:
             more = f" and {len(late) - 1} more keys" if len(late) > 1 else ""

@@ -30,7 +30,7 @@ from typing import Any
 
 from testnet.check.model import WRONG, Model
 from testnet.check.operation import UNKNOWN, Operation, Status
-from testnet.check.verdict import Judgement
+from testnet.check.verdict import VerdictKind
 
 MAX_CONFIGURATIONS = 500_000
 """Sets of operations with a state that one search remembers: about 120 MB, and some seconds."""
@@ -44,7 +44,7 @@ _WRONG = -1
 class SearchEnd:
     """What came of a search."""
 
-    ruling: Judgement
+    ruling: VerdictKind
     configurations: int
     """How many were looked at."""
 
@@ -214,13 +214,13 @@ def _walk(
             it = after[it]
         first = after[size]
         if first == size:
-            return SearchEnd(Judgement.HOLDS, number)
+            return SearchEnd(VerdictKind.HOLDS, number)
         done >>= first - base
         base = first
         key = (base, done, lost, state)
         if key not in seen:
             if number > limit or steps.bytes > MAX_STATE_BYTES:
-                return SearchEnd(Judgement.UNDECIDED, number)
+                return SearchEnd(VerdictKind.UNDECIDED, number)
             seen.add(key)
             if len(ways) > 1:
                 # What nobody reads any more, first, and what is read longest, last; else what must come first.
@@ -245,7 +245,7 @@ def _walk(
                 taken[frame.group] -= 1
             frames.pop()
         else:
-            return SearchEnd(Judgement.VIOLATED, number)
+            return SearchEnd(VerdictKind.VIOLATED, number)
         it, state = frame.ways[frame.tried]
         frame.tried += 1
         base, done, lost = frame.base, frame.done, frame.lost

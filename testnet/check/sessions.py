@@ -49,7 +49,7 @@ class _Session:
             causes = _Causes(mine, frozenset(self.writes), self.initial)
         except _Twice as error:
             return undecided(str(error))
-        return causes.wrong or of_causes(causes)
+        return causes.wrong if causes.wrong is not None else of_causes(causes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class CausalOrder(_Session):
         except _Twice as error:
             return undecided(str(error))
         text = "a client reads a value that it could know to be older"
-        return causes.wrong or causes.forgets(text, lambda read, seen: True)
+        return causes.wrong if causes.wrong is not None else causes.forgets(text, lambda read, seen: True)
 
 
 # --- by versions ----------------------------------------------------------------------------------------------------

@@ -124,7 +124,7 @@ class _Dependencies:
         if not isinstance(value, tuple):
             raise _Unreadable(f"{each.words()} has read no list of {text_of(key)}")
         if tuple(value[len(value) - len(mine) :]) != tuple(mine):
-            self.wrong = self.wrong or violated(f"a transaction does not read its own appends to {text_of(key)}", each)
+            self.wrong = violated(f"a transaction does not read its own appends to {text_of(key)}", each)
 
     def _connect(
         self,
@@ -135,16 +135,14 @@ class _Dependencies:
     ) -> None:
         order, longest = max(reads, key=lambda each: len(each[0]))
         if len(set(order)) < len(order):
-            self.wrong = self.wrong or violated(
-                f"an element of {text_of(key)} is there twice", self.transactions[longest]
-            )
+            self.wrong = violated(f"an element of {text_of(key)} is there twice", self.transactions[longest])
             return
         writers = []
         for element in order:
             writer = appended.get((key, element))
             if writer is None:
                 text = f"{text_of(element)} of {text_of(key)} was read, and nobody has appended it"
-                self.wrong = self.wrong or violated(text, self.transactions[longest])
+                self.wrong = violated(text, self.transactions[longest])
                 return
             writers.append(writer)
         for before, after in pairwise(writers):
@@ -154,7 +152,7 @@ class _Dependencies:
                 text = (
                     f"two transactions have read lists of {text_of(key)} of which neither is the beginning of the other"
                 )
-                self.wrong = self.wrong or violated(text, self.transactions[longest], self.transactions[reader])
+                self.wrong = violated(text, self.transactions[longest], self.transactions[reader])
                 return
             for writer in dict.fromkeys(writers[: len(seen)]):
                 if self.transactions[writer].status is Status.FAILED:

@@ -13,7 +13,7 @@ MOST_TOLD = 12
 """Operations that the text of a verdict names."""
 
 
-class Judgement(Enum):
+class VerdictKind(Enum):
     """Whether a history keeps a promise."""
 
     HOLDS = "holds"
@@ -26,7 +26,7 @@ class Judgement(Enum):
 class Verdict:
     """What came of checking one promise."""
 
-    ruling: Judgement
+    ruling: VerdictKind
     text: str
     """A sentence: what is violated, why it is not decided, or what was measured."""
     operations: tuple[Operation, ...] = ()
@@ -34,7 +34,7 @@ class Verdict:
 
     def __bool__(self) -> bool:
         """Whether the promise holds."""
-        return self.ruling is Judgement.HOLDS
+        return self.ruling is VerdictKind.HOLDS
 
     def words(self) -> str:
         """Return the sentence and the operations below it, a line each."""
@@ -57,14 +57,14 @@ class Guarantee(Protocol):
 
 def holds(text: str = "") -> Verdict:
     """Return the verdict that the promise holds."""
-    return Verdict(Judgement.HOLDS, text)
+    return Verdict(VerdictKind.HOLDS, text)
 
 
 def violated(text: str, *operations: Operation) -> Verdict:
     """Return the verdict that the promise is violated by these operations."""
-    return Verdict(Judgement.VIOLATED, text, tuple(sorted(set(operations), key=lambda each: each.number)))
+    return Verdict(VerdictKind.VIOLATED, text, tuple(sorted(set(operations), key=lambda each: each.number)))
 
 
 def undecided(why: str) -> Verdict:
     """Return the verdict that nobody knows, and why."""
-    return Verdict(Judgement.UNDECIDED, f"not decided: {why}")
+    return Verdict(VerdictKind.UNDECIDED, f"not decided: {why}")

@@ -10,7 +10,6 @@ from testnet.check import (
     CausalOrder,
     Converges,
     Guarantee,
-    Judgement,
     MonotonicReads,
     MonotonicWrites,
     NoLostUpdate,
@@ -18,6 +17,7 @@ from testnet.check import (
     ReadYourWrites,
     Status,
     Transactions,
+    VerdictKind,
 )
 from testnet.check.transactions import anomalies
 from tests.testnet.check.histories import Row, history
@@ -66,7 +66,7 @@ KEPT: list[tuple[Guarantee, list[Row]]] = [
 @pytest.mark.parametrize(("promise", "rows"), BROKEN)
 def test_what_breaks_a_promise_is_named(promise: Guarantee, rows: list[Row]) -> None:
     verdict = promise.check(history(*rows))
-    assert verdict.ruling is Judgement.VIOLATED, verdict
+    assert verdict.ruling is VerdictKind.VIOLATED, verdict
     assert verdict.operations
 
 
@@ -78,8 +78,8 @@ def test_what_keeps_a_promise_passes(promise: Guarantee, rows: list[Row]) -> Non
 def test_convergence_says_how_long_it_took() -> None:
     looks = [r("a", "x", 1, 10), r("b", "x", 0, 12), r("a", "x", 1, 20), r("b", "x", 1, 20)]
     assert Converges(5).check(history(*looks), 10.0).text == "equal 2 s after the end of the faults"
-    assert Converges(1).check(history(*looks), 10.0).ruling is Judgement.VIOLATED
-    assert Converges(5).check(history(*looks)).ruling is Judgement.UNDECIDED
+    assert Converges(1).check(history(*looks), 10.0).ruling is VerdictKind.VIOLATED
+    assert Converges(5).check(history(*looks)).ruling is VerdictKind.UNDECIDED
 
 
 def txns(*steps: list[tuple[str, str, object]], aborted: tuple[int, ...] = ()) -> list[Operation]:
@@ -110,7 +110,7 @@ PHENOMENA = {
 def test_each_phenomenon_of_transactions_is_found(what: str) -> None:
     assert what in anomalies(PHENOMENA[what])
     verdict = Transactions().check(PHENOMENA[what])
-    assert verdict.ruling is Judgement.VIOLATED
+    assert verdict.ruling is VerdictKind.VIOLATED
     assert verdict.text.startswith(what), verdict.text
 
 

@@ -11,7 +11,6 @@ import pytest
 from testnet.check import (
     CompareAndSetModel,
     CounterModel,
-    Judgement,
     KeyValueModel,
     Linearizable,
     LockModel,
@@ -21,6 +20,7 @@ from testnet.check import (
     RegisterModel,
     SetModel,
     Status,
+    VerdictKind,
 )
 from testnet.check.search import search
 from tests.testnet.check.histories import by_brute_force, of_a_real_object
@@ -50,7 +50,7 @@ def test_short_random_histories_have_the_verdict_of_brute_force(kind: str) -> No
             right = by_brute_force(model, found)
             seen.add(right)
             text = f"{kind}, seed {seed}: " + "; ".join(each.line() for each in found)
-            assert (search(model, found).ruling is Judgement.HOLDS) == right, text
+            assert (search(model, found).ruling is VerdictKind.HOLDS) == right, text
             assert bool(Linearizable(model).check(found)) == right, text
     assert seen == {True, False}
 
