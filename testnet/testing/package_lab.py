@@ -252,7 +252,7 @@ class PackageLab:
 
     def history(self, *promises: Guarantee, name: str = "") -> OperationHistory:
         """Return a new history, in which the test records its operations. When the test has passed, each promise must
-        hold of it; one that is not decided is a warning."""
+        hold of it; one that is not decided is a note in the journal."""
         return self.lab.history(*promises, name=name)
 
     @_plainly
