@@ -34,6 +34,7 @@ TITLES = {
     "latency": "99th percentile of an echo while four guests spin",
     "latency_cores": "two guests that spin",
     "fair": "99th percentile of a small request while 1 GiB flows on the same session",
+    "check": "a history of 10,000 operations by 20 clients, checked for linearizability",
     "handshake": "from dial to first message",
     "handshake_crowd": "500 nodes that dial one at once",
     "idle": "an idle session, of 1,000 on one node",

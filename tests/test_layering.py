@@ -68,6 +68,7 @@ FLOORS = {
         ("nectar_node",),
     ),
     "testnet": (
+        ("testnet.check",),
         ("testnet.model",),
         (
             "testnet.faults",

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from nectar_node.base.shipped import SHIPPED_FOLDER
 from nectar_node.storage.database import Contents
 from nectar_node.storage.operations import Row
+from testnet.check.history import Histories, OperationHistory
+from testnet.check.verdict import Guarantee
 from testnet.model.backups import LabBackups
 from testnet.model.browsers import Browsers
 from testnet.model.folder_tree import FolderTree
@@ -97,6 +99,10 @@ class SentRequest(Protocol):
     def outcome(self) -> Outcome | None:
         """The outcome, or None if there is none yet."""
 
+    @property
+    def ended(self) -> float | None:
+        """When the outcome came, as `Lab.now` counts; None if there is none yet."""
+
 
 class Lab(Nodes, Protocol):
     """A network under test."""
@@ -105,6 +111,8 @@ class Lab(Nodes, Protocol):
     """How real the lab is."""
     seed: int
     """The number that everything random follows from, as far as the level allows."""
+    histories: Histories
+    """The operations that are recorded, and what is promised of them."""
 
     @property
     def now(self) -> float:
@@ -197,3 +205,7 @@ class Lab(Nodes, Protocol):
 
     def note(self, text: str) -> None:
         """Write a remark into the journal."""
+
+    def history(self, *promises: Guarantee, name: str = "") -> OperationHistory:
+        """Return a new history, in which operations are recorded; its promises are checked at the end of the run."""
+        return self.histories.open(promises, name)

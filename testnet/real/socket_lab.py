@@ -30,6 +30,7 @@ from nectar_node.launcher.boot_options import DEFAULT_OPTIONS, keep_options, kep
 from nectar_node.launcher.local_network import LocalNetwork
 from nectar_node.storage.database import Contents, Database
 from nectar_node.storage.operations import Row
+from testnet.check.history import Histories
 from testnet.journal.entries import fault_begins, fault_ends
 from testnet.journal.journal import NOBODY, line_of
 from testnet.model.backups import LabBackups
@@ -65,6 +66,8 @@ class RealRequest:
     """A request on a real node; a thread waits for its outcome."""
 
     outcome: Outcome | None = None
+    ended: float | None = None
+    """When the outcome came, as `SocketLab.now` counts."""
     taken: threading.Event = field(default_factory=threading.Event)
     """Set when the node has sent it, or never will."""
 
@@ -84,6 +87,7 @@ class SocketLab(NodeProcesses, Lab):
         """A line for each action, as in a simulation's journal."""
         self.listener: Callable[[str], None] | None = None
         """Is given each of these lines when it is written, in whatever thread."""
+        self.histories = Histories(lambda: self.now, self._tell)
         self._faults: dict[int, Fault] = {}
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count(1)
@@ -274,6 +278,7 @@ class SocketLab(NodeProcesses, Lab):
         else:
             body = json.loads(answer["body"]) if answer["outcome"] == "response" else None
             sent.outcome = Outcome(answer["outcome"], body, answer.get("reason") or "")
+        sent.ended = self.now
         told = f"user is told {sent.outcome.kind} of {request['target']}"
         self._tell(node, f"{told}: {json.dumps(sent.outcome.body)[:_SHOWN]}")
         sent.taken.set()

@@ -57,9 +57,30 @@ class ViolationSeen:
     text: str
 
 
+class OperationSeen(Struct, frozen=True):
+    """An operation of a client, as it was recorded in a history."""
+
+    history: str
+    """The name of the history."""
+    number: int
+    """Its number there."""
+    client: str
+    place: int
+    """Which of the clients, from 0."""
+    words: str
+    status: str
+    """ok, failed or unknown."""
+    called: float
+    """Seconds."""
+    returned: float | None
+    """Seconds; None: nobody knows whether it has happened."""
+    wrong: bool
+    """Whether it is part of what cannot be explained."""
+
+
 M = TypeVar("M")
 
-Meaning: TypeAlias = MessageStep | FaultBegins | FaultEnds | BytesSent | Note | ViolationSeen
+Meaning: TypeAlias = MessageStep | FaultBegins | FaultEnds | BytesSent | Note | OperationSeen | ViolationSeen
 
 
 def meaning(event: Event) -> Meaning:
@@ -74,6 +95,8 @@ def meaning(event: Event) -> Meaning:
             return _bytes(event, rest)
         case "dials":
             return BytesSent(rest, None, "")
+        case "operation":
+            return _decoded(event, rest, OperationSeen)
         case "violation":
             return ViolationSeen(rest)
         case _ if word in LIFE:

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
+from msgspec import structs
+
 from kernel.contract.message import Reason, kind_of
 from kernel.router.trace import TraceStep
 from nectar_node.driver.trace_file import MessageStep
 from testnet.journal.journal import NOBODY, Event, Journal
-from testnet.report.events import BytesSent, FaultBegins, FaultEnds, Note, ViolationSeen, meaning
+from testnet.report.events import BytesSent, FaultBegins, FaultEnds, Note, OperationSeen, ViolationSeen, meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,27 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawnOperation:
+    """An operation of a client, from its call to its return."""
+
+    history: str
+    number: int
+    client: str
+    place: int
+    """Which of the clients, from 0."""
+    words: str
+    status: str
+    """ok, failed or unknown."""
+    called: float
+    """Seconds."""
+    returned: float | None
+    """Seconds; None: nobody knows whether it has happened."""
+    wrong: bool
+    """Whether it is part of what cannot be explained."""
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
 class Broken:
     """A promise that was broken."""
 
@@ -127,6 +150,7 @@ class Picture:
     remarks: tuple[Remark, ...]
     bands: tuple[Band, ...]
     violations: tuple[Broken, ...]
+    operations: tuple[DrawnOperation, ...] = ()
 
 
 _Key: TypeAlias = tuple[int, bool, str, str]
@@ -143,6 +167,7 @@ class _Sketch:
     remarks: list[Remark] = field(default_factory=list)
     bands: list[Band] = field(default_factory=list)
     violations: list[Broken] = field(default_factory=list)
+    operations: list[DrawnOperation] = field(default_factory=list)
     parents: dict[str, str] = field(default_factory=dict)
     """By id of a request, the one during whose handling it was sent."""
     _under_way: defaultdict[_Key, deque[int]] = field(default_factory=lambda: defaultdict(deque))
@@ -162,6 +187,8 @@ class _Sketch:
                 self.bands = [_ended(band, number, at) for band in self.bands]
             case BytesSent(target, size, hash):
                 self.segments.append(Segment(at, node, target, size, hash, line))
+            case OperationSeen() as seen:
+                self.operations.append(DrawnOperation(**structs.asdict(seen), line=line))
             case ViolationSeen(text):
                 self.violations.append(Broken(at, text, line))
             case Note(kind, text):
@@ -273,6 +300,7 @@ def draw(journal: Journal) -> Picture:
         tuple(sketch.remarks),
         tuple(sketch.bands),
         tuple(sketch.violations),
+        tuple(sketch.operations),
     )
 
 

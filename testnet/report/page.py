@@ -23,6 +23,7 @@ from testnet.report.model import (
     Band,
     Broken,
     DrawnMessage,
+    DrawnOperation,
     FailedMessage,
     Picture,
     Remark,
@@ -146,6 +147,7 @@ def _tables(picture: Picture) -> dict[str, Any]:
         "remarks": _table(Remark, picture.remarks),
         "bands": _table(Band, picture.bands),
         "violations": _table(Broken, picture.violations),
+        "operations": _table(DrawnOperation, picture.operations),
     }
 
 

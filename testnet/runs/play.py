@@ -37,7 +37,14 @@ def play(lab: Lab, scenario: Scenario, plan: Plan) -> Outcomes:
     planned.clear(plan.nodes)
     heal(lab, plan.nodes, scenario.heals_within, affected(plan))
     story.check()
+    judge_histories(lab)
     return story.outcomes() if isinstance(story, Telling) else {}
+
+
+def judge_histories(lab: Lab) -> None:
+    """Check what is promised of the operations that were recorded; raises Violation."""
+    if (text := lab.histories.judge()) is not None:
+        raise Violation(text)
 
 
 def what_went_wrong(error: Exception) -> tuple[str, str]:
@@ -95,6 +102,7 @@ class PlannedFaults:
             self._go(number)
         for name in nodes:
             self._lab.start(name)
+        self._lab.histories.calm()
 
 
 def affected(plan: Plan) -> frozenset[str]:

@@ -177,6 +177,8 @@ class SimNode(Wired):
         """The browsers on its machine."""
         self._answers: dict[object, Arrival | Failure] = {}
         """Outcomes, by the token of the request."""
+        self._answered: dict[object, float] = {}
+        """When they came, by the same."""
         self._thens: dict[object, Callable[[Arrival | Failure], None]] = {}
         """What takes an outcome, by the token of the request."""
         self._waiting: list[Callable[[], object]] | None = None
@@ -384,6 +386,10 @@ class SimNode(Wired):
         """Return the outcome of a request, or None if it is not there yet."""
         return self._answers.get(token)
 
+    def answered_at(self, token: object) -> float | None:
+        """Return when the outcome of a request came, or None if it is not there yet."""
+        return self._answered.get(token)
+
     # --- faults -----------------------------------------------------------------------------------------------------
 
     @property
@@ -512,6 +518,7 @@ class SimNode(Wired):
                     self.at(self._simulation.now, lambda take=then, got=answer: take(got))  # type: ignore[misc]
                 case Answered(token, answer):
                     self._answers[token] = answer
+                    self._answered[token] = self._simulation.now
                 case Printed(_, _, text):
                     self.printed.append(action)
                     self._simulation.record(self.host, f"printed {text}")

@@ -32,6 +32,7 @@ from net.base.frames import VERSION
 from net.session.peer_status import PeerState
 from testnet.browsers.browsers import LOCAL, SimBrowsers
 from testnet.browsers.web_socket import SimWebSocket
+from testnet.check.history import Histories
 from testnet.hostile.behaviours import MODEST, AttackOrder
 from testnet.journal.entries import fault_begins, fault_ends
 from testnet.journal.journal import NOBODY
@@ -80,6 +81,11 @@ class SimRequest(NamedTuple):
     token: object
 
     @property
+    def ended(self) -> float | None:
+        """When the outcome came, in seconds of virtual time. That of a node that has died is not told to anybody."""
+        return self.node.answered_at(self.token)
+
+    @property
     def outcome(self) -> Outcome | None:
         """The outcome, or None. A node that has died answers nothing more."""
         answer = self.node.answer(self.token)
@@ -116,6 +122,7 @@ class Simulation(NodeContext, Lab):
         """What all nodes of a host have logged until they ended, by host."""
         self.attackers: dict[str, SimAttacker] = {}
         """The hostile peers that are active, by name."""
+        self.histories = Histories(lambda: self.now, self.record)
         self._faults: dict[int, Fault] = {}
         """The faults that hold, by number."""
         self._numbers = count(1)

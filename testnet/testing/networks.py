@@ -16,6 +16,7 @@ from testnet.model.lab import Lab, Level
 from testnet.real.nodes import namespaces
 from testnet.real.socket_lab import SocketLab, open_socket_lab
 from testnet.real.trace_check import TraceCheck, check_traces
+from testnet.runs.play import judge_histories
 from testnet.sim.programs import Programs
 from testnet.sim.run import finish
 from testnet.sim.simulation import Simulation
@@ -85,6 +86,7 @@ class SimRun(LabRun):
     def finish(self) -> None:
         if self._watch.found is not None:
             raise self._watch.found
+        judge_histories(self.lab)
         finish(self.lab, self._watch)
 
     def found(self) -> Violation | None:
@@ -120,6 +122,7 @@ class RealRun(LabRun):
             raise check.watch.found
         if check.problem:
             raise Violation(check.problem)  # nobody can say that all holds
+        judge_histories(self.lab)
 
     def found(self) -> Violation | None:
         return self._check_traces().watch.found

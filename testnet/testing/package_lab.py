@@ -20,6 +20,8 @@ from nectar_node.contract.config import REGISTRAR_NAME
 from nectar_node.contract.http import HttpAnswer
 from net.base.node_names import is_node_name
 from testnet.browsers.web_socket import SimWebSocket
+from testnet.check.history import OperationHistory
+from testnet.check.verdict import Guarantee
 from testnet.faults.draw import LINKS, NODES, Drawer, draw_schedule
 from testnet.faults.schedule import Schedule
 from testnet.model.fields import nodes_of
@@ -240,6 +242,11 @@ class PackageLab:
     ) -> None:
         """Let time pass until `done` returns true; raises OutOfTime after `limit` seconds."""
         self.lab.wait(done, limit, what)
+
+    def history(self, *promises: Guarantee, name: str = "") -> OperationHistory:
+        """Return a new history, in which the test records its operations. When the test has passed, each promise must
+        hold of it; one that is not decided is a note in the journal."""
+        return self.lab.history(*promises, name=name)
 
     @_plainly
     def rest(self, seconds: float) -> None:

@@ -42,7 +42,7 @@ function titleOf(item) {
   if (item.shape === "arrow" || item.shape === "tick") {
     return `${item.row.response ? "Response" : "Request"}: ${item.label}`;
   }
-  const titles = { cross: item.label, band: `Fault: ${item.label}`, rule: "Violation", life: `${item.row.node} ${item.label}` };
+  const titles = { bar: `Operation: ${item.label}`, cross: item.label, band: `Fault: ${item.label}`, rule: "Violation", life: `${item.row.node} ${item.label}` };
   return titles[item.shape] ?? { link: "Bytes on a link", log: "Log", disk: "Disk", note: "The scenario says" }[item.kind];
 }
 

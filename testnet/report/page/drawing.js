@@ -28,6 +28,7 @@ function drawView(pen, layout, view) {
   const bands = items.filter((each) => each.shape === "band");
   bands.forEach((band) => drawBand(room, band));
   drawTimes(room);
+  items.filter((each) => each.shape === "bar").forEach((each) => drawBar(room, each));
   view.lanes.forEach((lane) => drawLane(room, lane));
   const draw = (shape, how) => items.filter((each) => each.shape === shape).forEach((each) => how(room, each));
   ["stub", "square", "tick", "arrow"].forEach((shape) => draw(shape, drawItem));
@@ -35,6 +36,7 @@ function drawView(pen, layout, view) {
   ["life", "cross", "rule", "saying"].forEach((shape) => draw(shape, drawItem));
   draw("arrow", drawArrowLabel);
   draw("words", drawItem);
+  items.filter((each) => each.shape === "bar").sort((a, b) => b.error - a.error).forEach((each) => drawBarWords(room, each));
   drawHeads(room);
   pen.globalAlpha = 1;
   return marks;
@@ -195,6 +197,48 @@ function drawBandWords(room, band) {
   haloed(room, words, left + 6, y, colours.fault);
   take(room, left, y, width);
   room.marks.push({ item: band, box: [left, y - 7, width, 14] });
+}
+
+/* --- operations ------------------------------------------------------------------------------------------------- */
+
+/** Return where the bar of an operation is: clients that share a lane, and those of none, are beside each other. */
+function barBox(view, item) {
+  const x = laneX(view, item.from);
+  if (item.from >= 0 && x === null) return null;
+  const left = x === null ? GUTTER + 4 + 12 * (item.row.place % 12) - view.left : x - 22 - 7 * (item.row.number % 3);
+  const top = screenY(view, item.y);
+  const bottom = Math.max(top + 4, screenY(view, item.end));
+  return bottom < HEAD || top > view.height ? null : [left, Math.max(HEAD, top), 6, Math.min(view.height, bottom) - Math.max(HEAD, top)];
+}
+
+/** Draw an operation from its call to its return: red if it is part of what cannot be explained, hollow if nobody knows
+    whether it has happened. */
+function drawBar({ pen, view, marks }, item) {
+  const box = barBox(view, item);
+  if (!box) return;
+  pen.globalAlpha = item.error || item === view.selected ? 0.95 : 0.4;
+  pen.fillStyle = item === view.selected ? colours.selected : item.error ? colours.error : colours.response;
+  pen.strokeStyle = pen.fillStyle;
+  pen.lineWidth = 1.5;
+  if (item.row.status === "ok") pen.fillRect(...box);
+  else pen.strokeRect(box[0] + 0.5, box[1], box[2] - 1, box[3]);
+  pen.globalAlpha = 1;
+  marks.push({ item, box });
+}
+
+function drawBarWords(room, item) {
+  const { pen, view } = room;
+  const box = barBox(view, item);
+  if (!box || screenY(view, item.y) < HEAD) return;
+  pen.font = `${item.error ? "600 " : ""}11px ${FONT}`;
+  pen.textAlign = "left";
+  pen.textBaseline = "middle";
+  const space = Math.max(60, view.laneWidth * 0.9);
+  const words = fitted(pen, item.error ? item.label : item.row.words, space);
+  const [left, y, width] = [box[0] + 9, box[1] + 7, pen.measureText(words).width];
+  if (!item.error && isTaken(room, left, y, width)) return;
+  haloed(room, words, left, y, item.error ? colours.error : colours.quiet);
+  take(room, left, y, width);
 }
 
 /* --- events on one lane ----------------------------------------------------------------------------------------- */

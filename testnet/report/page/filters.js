@@ -7,7 +7,7 @@ class Filters {
     this.form = form;
     this.onChange = onChange;
     this.nodes = new Set(NODES.keys());
-    this.kinds = new Set(["message", "local", "log", "fault"]);
+    this.kinds = new Set(["message", "local", "log", "operation", "fault"]);
     this.root = null;
     NODES.forEach((name, index) => this.chip("nodes", name, null, this.nodes, index));
     KINDS.forEach(([kind, words, colour]) => this.chip("kinds", words, colour, this.kinds, kind));

@@ -12,6 +12,7 @@ const KINDS = [
   ["link", "bytes on links", "--link"],
   ["log", "logs", "--quiet"],
   ["disk", "disk", "--disk"],
+  ["operation", "operations", "--response"],
   ["fault", "faults", "--fault"],
 ];
 
@@ -35,6 +36,7 @@ function makeItems() {
     ...table(DATA.remarks).map(remarkItem),
     ...table(DATA.violations).map(violationItem),
     ...table(DATA.bands).map(bandItem),
+    ...table(DATA.operations).map(operationItem),
   ];
   items.sort((a, b) => a.at - b.at || a.line - b.line);
   const ends = Math.max(DATA.about.seconds, ...items.slice(-1).map((item) => item.at));
@@ -89,6 +91,13 @@ function remarkItem(row) {
 
 function violationItem(row) {
   return item(row, "violation", "rule", { label: row.text, error: true, from: -1 });
+}
+
+/** An operation is a bar beside the lane of its client, or, of a client that is no node, at the left edge. */
+function operationItem(row) {
+  const until = row.returned ?? DATA.about.seconds;
+  const label = `${row.client}: ${row.words}`;
+  return item(row, "operation", "bar", { at: row.called, until, from: lane(row.client), label, error: row.wrong });
 }
 
 function bandItem(row) {

@@ -4,7 +4,7 @@
    moment are stacked. Gaps between moments grow with the logarithm of their time, so that
    microseconds and minutes can both be read; or, true to time, with the time itself. */
 
-const STEP = { arrow: 14, cross: 14, words: 14, life: 15, rule: 17, saying: 15, band: 14, tick: 5, stub: 4, square: 5 };
+const STEP = { arrow: 14, cross: 14, words: 14, life: 15, rule: 17, saying: 15, band: 14, bar: 14, tick: 5, stub: 4, square: 5 };
 const BUCKET = 512;
 const MAX_HEIGHT = 8e6;
 const LONG_GAP = 0.5;

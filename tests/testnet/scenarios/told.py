@@ -11,6 +11,7 @@ class Told(NamedTuple):
     """See `testnet.model.lab.SentRequest`."""
 
     outcome: Outcome | None
+    ended: float | None = 1.0
 
 
 def answered(body: Any) -> Told:

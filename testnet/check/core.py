@@ -1,0 +1,119 @@
+"""The shortest sub-history that no order explains.
+
+Leaving an operation out of a history may make the rest impossible: without a put, nobody can have read its value. So
+nothing is left out, and all that is not needed is believed less instead. First an operation is only known to have
+happened between its call and its return, with any result, or not at all. What is left of the whole is still
+impossible, and mostly two or three operations. Then the others happen at any time after their call, any number of
+times. Those of which that cannot be said either are part of the sub-history, too: without their times it could be
+explained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+
+from testnet.check.model import Model
+from testnet.check.operation import NEVER, UNKNOWN, Instant, Operation, Status
+from testnet.check.search import MAX_CONFIGURATIONS, search
+from testnet.check.verdict import VerdictKind
+
+MAX_WORK = 2_000_000
+"""Configurations and operations of all searches together: some seconds."""
+ONE_SEARCH, SHORT_SEARCH = 100_000, 3_000
+"""Configurations of one of them: of one in which all operations have times, and of one in which few have."""
+
+
+def smallest_core(model: Model, operations: Sequence[Operation]) -> tuple[tuple[Operation, ...], int]:
+    """Return the fewest of these operations of one object found that no order explains, and how many others were called
+    before the last of them returned."""
+    shrinking = _Shrinking(model, _first_cut(model, operations))
+    hard = shrinking.fewest([each for each in shrinking.operations if each.status is Status.OK], shrinking.without)
+    shrinking.hard = hard
+    numbers = {each.number for each in hard}
+    others = [each for each in shrinking.operations if each.number not in numbers]
+    changes = [
+        each for each in others if each.status is Status.OK and not model.is_read(each.name, each.arguments, UNKNOWN)
+    ]
+    # Mostly it is those that may have made what was read.
+    results = {each.result for each in hard}
+    makers = [each for each in changes if results.intersection(each.arguments)]
+    timed = shrinking.fewest(makers if shrinking.untimed(makers) else changes, shrinking.untimed)
+    shown = numbers | {each.number for each in timed}
+    return tuple(each for each in operations if each.number in shown), len(shrinking.operations) - len(shown)
+
+
+@dataclass(slots=True)
+class _Shrinking:
+    model: Model
+    operations: list[Operation]
+    hard: list[Operation] = field(default_factory=list)
+    work: int = 0
+
+    def fewest(self, wanted: list[Operation], is_wrong_with: Callable[[Sequence[Operation]], bool]) -> list[Operation]:
+        """Return the fewest of these operations found with which the history is still wrong. Mostly the last ones are
+        enough; of these, first large parts are left out, then ever smaller ones."""
+        last = 1
+        while last < len(wanted) and self.work < MAX_WORK:
+            if is_wrong_with(wanted[-last:]):
+                wanted = wanted[-last:]
+                break
+            last *= 2
+        size = len(wanted)
+        while size >= 1:
+            place = 0
+            while place < len(wanted) and self.work < MAX_WORK:
+                kept = wanted[:place] + wanted[place + size :]
+                if is_wrong_with(kept):
+                    wanted = kept
+                else:
+                    place += size
+            size //= 2
+        return wanted
+
+    def without(self, hard: Sequence[Operation]) -> bool:
+        """Whether the history is wrong if all but `hard` may have happened in their times or not."""
+        kept = {each.number for each in hard}
+        loose = {each.number for each in self.operations} - kept
+        return self._is_wrong(self.operations, loose, ONE_SEARCH)
+
+    def untimed(self, timed: Sequence[Operation]) -> bool:
+        """Whether the history is wrong if of all others only `timed` have known times."""
+        numbers = {each.number for each in timed}
+        kept = {each.number for each in self.hard} | numbers
+        history = [each if each.number in kept else soften(each) for each in self.operations]
+        return self._is_wrong(history, numbers, SHORT_SEARCH, again=True) or self._is_wrong(
+            history, numbers, SHORT_SEARCH
+        )
+
+    def _is_wrong(
+        self, history: Sequence[Operation], loose: Collection[int], limit: int, *, again: bool = False
+    ) -> bool:
+        found = search(self.model, history, limit, again=again, loose=loose)
+        unknown = sum(each.status is Status.UNKNOWN for each in history)
+        self.work += found.configurations * (1 + unknown // 4) + len(history)
+        return found.ruling is VerdictKind.VIOLATED
+
+
+def soften(operation: Operation) -> Operation:
+    """Return the operation as one of which nobody knows what came."""
+    return replace(operation, status=Status.UNKNOWN, result=UNKNOWN, returned=NEVER)
+
+
+def _first_cut(model: Model, operations: Sequence[Operation]) -> list[Operation]:
+    """Return the history up to the first return with which it is impossible: later ones explain nothing."""
+    returns = sorted(each.returned for each in operations if each.status is Status.OK)
+    low, high = 0, len(returns) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if search(model, until(operations, returns[middle]), MAX_CONFIGURATIONS).ruling is VerdictKind.VIOLATED:
+            high = middle
+        else:
+            low = middle + 1
+    return until(operations, returns[high])
+
+
+def until(operations: Sequence[Operation], end: Instant) -> list[Operation]:
+    """Return the history as it was known at that moment."""
+    begun = [each for each in operations if each.called <= end]
+    return [each if each.returned <= end else soften(each) for each in begun]

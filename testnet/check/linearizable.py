@@ -1,0 +1,62 @@
+"""Linearizability: each operation seems to happen at one moment between its call and its return."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+from testnet.check.core import smallest_core
+from testnet.check.model import Model
+from testnet.check.operation import Operation, Status, text_of
+from testnet.check.search import MAX_CONFIGURATIONS, search
+from testnet.check.verdict import Verdict, VerdictKind, holds, undecided
+
+
+@dataclass(frozen=True, slots=True)
+class Linearizable:
+    """The operations of a history seem to happen one after the other, each between its call and its return.
+
+    Operations that failed are left out; those of unknown outcome may have happened at any time after their call."""
+
+    model: Model
+    """What the object does."""
+    limit: int = MAX_CONFIGURATIONS
+    """Configurations of one object after which the search ends undecided."""
+    name: str = "linearizable"
+
+    def check(self, operations: Sequence[Operation], calm: float | None = None) -> Verdict:
+        """Check the operations of each key apart."""
+        late: list[str] = []
+        for key, those in partition(self.model, operations).items():
+            found = search(self.model, those, self.limit)
+            about = "" if key is None else f" of {_key_text(key)}"
+            if found.ruling is VerdictKind.VIOLATED:
+                core, others = smallest_core(self.model, those)
+                text = f"the history{about} is not linearizable: no order explains these {len(core)} operations"
+                beside = f", whatever the {others} others of before did" if others else ""
+                return Verdict(VerdictKind.VIOLATED, text + beside, core)
+            if found.ruling is VerdictKind.UNDECIDED:
+                late.append(f"the {len(those)} operations{about}")
+        if late:
+            more = f" and {len(late) - 1} more keys" if len(late) > 1 else ""
+            return undecided(
+                f"{late[0]}{more} have too many possible orders, more than {self.limit:,} configurations. "
+                "Fewer operations with unknown outcomes, or fewer at once, can be checked."
+            )
+        return holds()
+
+
+def partition(model: Model, operations: Sequence[Operation]) -> dict[Hashable, list[Operation]]:
+    """Return the operations that have not failed, by what they are about; if one of them is about everything, all
+    are."""
+    parts: dict[Hashable, list[Operation]] = {}
+    for each in operations:
+        if each.status is not Status.FAILED:
+            parts.setdefault(model.key(each), []).append(each)
+    if None in parts and len(parts) > 1:
+        return {None: [each for each in operations if each.status is not Status.FAILED]}
+    return parts
+
+
+def _key_text(key: Hashable) -> str:
+    return text_of(key[0]) if isinstance(key, tuple) and len(key) == 1 else text_of(key)
