@@ -7,6 +7,7 @@ from testnet.faults.bit_flips import BitFlips
 from testnet.faults.black_hole import BlackHole
 from testnet.faults.clock_step import ClockStep
 from testnet.faults.crash import Crash
+from testnet.faults.disk_error import DiskError
 from testnet.faults.disk_full import DiskFull
 from testnet.faults.hostile_peer import HostilePeer
 from testnet.faults.impostor import Impostor
@@ -31,6 +32,7 @@ FAULTS: dict[str, type] = {
     "black_hole": BlackHole,
     "clock_step": ClockStep,
     "crash": Crash,
+    "disk_error": DiskError,
     "disk_full": DiskFull,
     "hostile_peer": HostilePeer,
     "impostor": Impostor,
@@ -50,5 +52,5 @@ FAULTS: dict[str, type] = {
     "unsynced": Unsynced,
 }
 """Faults by the name that a schedule uses."""
-IN_SIMULATIONS_ONLY = frozenset({"clock_step", "remote_fails", "unsynced"})
+IN_SIMULATIONS_ONLY = frozenset({"clock_step", "disk_error", "remote_fails", "unsynced"})
 """Those that nobody can inject into real nodes."""

@@ -179,6 +179,12 @@ class Nodes(Protocol):
     def free_disk(self, host: str) -> object:
         """Give the node's disk its usual capacity again."""
 
+    def break_disk(self, host: str) -> object:
+        """Let whatever would change the node's disk fail with an input/output error."""
+
+    def mend_disk(self, host: str) -> object:
+        """Let the node's disk do its work again."""
+
     def trouble_remote(self, host: str, remote: str, how: RemoteTrouble) -> object:
         """Let something be wrong with a remote that keeps the node's backups."""
 

@@ -65,6 +65,8 @@ class NodeContext(Timeline, ABC):
         self.recording.add_step(self.now, host, record)
         if self._watch is not None:
             self._watch.see(life, record)
+        if self.points.active:
+            self.points.step(host, record.step.value, self.now)
 
     def fail(self, host: str, failure: Unforeseen) -> None:
         """Take a failure of a node's own code, which the node outlives; raises NodeFailure unless failures are kept."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import apsw
+
 from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.events import Answered
 from kernel.contract.guest import Arrival, Failure, GuestConfig
@@ -68,6 +70,7 @@ from testnet.browsers.door import SimDoor
 from testnet.browsers.kits import SimKits
 from testnet.hostile.forgery import claim_name
 from testnet.model.lab import OutOfTime
+from testnet.model.points import STORE_WRITE
 from testnet.sim.context import NodeContext
 from testnet.sim.disk import SimDisk
 from testnet.sim.disk_lanes import SimLanes
@@ -84,6 +87,8 @@ SLICES_AT_ONCE = 10_000
 """Slices that a guest may use up before it waits for something: 5 seconds of an interpreter, and for a loop without
 anything in it as much as a minute. No virtual time passes meanwhile. On a real node one that computes for ever is
 pre-empted for ever (G23)."""
+_UNSEEN = (Traced, LogLine, Probed, Job, StopJob, Hold, LoadCode)
+"""Actions that nobody sees but the node itself, which forgets them when it ends."""
 _CIPHERS = tuple(cipher.value for cipher in Cipher)
 EARLIER_RELEASES = 0.25
 """The part of all boots at which a node is of a release that speaks version 1 of the frames."""
@@ -186,7 +191,10 @@ class SimNode(Wired):
         self._kept = decode_untrusted(self.disk.open_store(name, f"{name}/vfs"), name, self.disk.state_lengths)
         self.disk.ledger = self.ledger = Ledger(f"{name}/vfs", spec.quotas, f"{name}/kept")
         chance = simulation.chance("disk", self.life)
-        self._lanes = SimLanes(simulation, self.disk, chance, self._job_done, self.at)
+        self.halted = False
+        """Whether a fault has struck it just now, and ends it before anything else happens."""
+        self._lanes = SimLanes(simulation, self.disk, chance, self._job_done, self.at, host, lambda: self.halted)
+        self.disk.database_files.fails = self.disk.package_files.fails = self._database_write
         self.core = self._make_core(spec)
         self._kits = SimKits(
             name, self._tell_http, self.core.decisions.of, self.core.packages, self._start_kit, self._decide
@@ -438,7 +446,7 @@ class SimNode(Wired):
 
     def happens(self, what: Callable[[], object]) -> None:
         """Let `what` happen now; after the pause if the node is paused, never if it has crashed."""
-        if self.crashed:
+        if self.crashed or self.halted:
             return
         if self._waiting is None:
             what()
@@ -457,7 +465,7 @@ class SimNode(Wired):
         if self._polled_at != now:
             self._polled_at, self._polls = now, POLLS_AT_ONCE
         self._carry_out()
-        while self.core.can_run:
+        while self.core.can_run and not self.halted:
             if not self._polls:
                 raise OutOfTime(
                     f"time stands still at {now:.3f} s: the processes of {self.host} have gone on {POLLS_AT_ONCE:,} "
@@ -485,12 +493,16 @@ class SimNode(Wired):
                 return  # what is written may let more be read
 
     def _carry_out_all(self, actions: deque[DriverAction]) -> None:
-        fabric = self._simulation.fabric
+        fabric, points = self._simulation.fabric, self._simulation.points
         while actions:
             action = actions.popleft()
             if type(action) is Traced and action.token is self:  # the most frequent action
                 self._simulation.observe(self.host, self.life, action.record)
                 continue
+            if self.halted:
+                continue  # only what it has done until then is told, and nothing more done
+            if points.active and not isinstance(action, _UNSEEN):
+                points.acted(self.host)
             match action:
                 case Dial(connection, host):
                     fabric.dial(self, connection, host)
@@ -580,6 +592,15 @@ class SimNode(Wired):
         self._simulation.record(self.host, f"disk {type(job.operation).__name__} {job.operation.location}")
         self.core.job_done(job, outcome, self._simulation.now)
         self.go_on()
+
+    def _database_write(self, number: int) -> type[apsw.Error] | None:
+        """Return whether a write or sync of a database's file fails."""
+        points = self._simulation.points
+        begun = points.before(self.host, STORE_WRITE) if points.active else None
+        fails = self.halted or self.disk.broken
+        if begun is not None:
+            points.after(begun, "write or sync", self._simulation.now)
+        return apsw.IOError if fails else None
 
     def _load(self, load: LoadCode) -> None:
         program = load_program(self._simulation.engine, self.disk.perform, f"{self.spec.name}/code", load.source)

@@ -221,6 +221,18 @@ class Simulation(NodeContext, Lab):
     def free_disk(self, host: str) -> None:
         self.node(host).disk.full = False
 
+    def break_disk(self, host: str) -> None:
+        self.node(host).disk.broken = True
+
+    def mend_disk(self, host: str) -> None:
+        self.node(host).disk.broken = False
+
+    def strike(self, node: str, what: Callable[[], None], *, ends: bool) -> None:
+        """Let `what` happen before anything else does; `ends`: the node does nothing more until then."""
+        if ends and node in self.nodes:
+            self.nodes[node].halted = True
+        self.schedule_next(what)
+
     def trouble_remote(self, host: str, remote: str, how: RemoteTrouble) -> None:
         self.backups(host).place(remote).trouble(how)
 

@@ -72,6 +72,12 @@ class NodeProcesses(Nodes):
     def free_disk(self, host: str) -> None:
         self._limit_files(host, None)
 
+    def break_disk(self, host: str) -> None:
+        """Raise NotAtThisLevel: the disk is this machine's, and does not fail."""
+        raise NotAtThisLevel(f"The disk of {host} is that of this machine: it can fail in a simulation only.")
+
+    def mend_disk(self, host: str) -> None: ...
+
     def _limit_files(self, host: str, size: int | None) -> None:
         """Limit the files that the node's process writes to `size` bytes; None: lift the limit."""
         pid = self.network.place(host).owner()

@@ -37,6 +37,12 @@ class NotedNodes:
     def free_disk(self, host: str) -> None:
         self._note(f"free the disk of {host}")
 
+    def break_disk(self, host: str) -> None:
+        self._note(f"break the disk of {host}")
+
+    def mend_disk(self, host: str) -> None:
+        self._note(f"mend the disk of {host}")
+
     def trouble_remote(self, host: str, remote: str, how: RemoteTrouble) -> None:
         self._note(f"trouble the remote {remote} of {host}: {how}")
 
