@@ -18,6 +18,7 @@ from typing import TypeAlias
 from testnet.faults.black_hole import BlackHole
 from testnet.faults.crash import Crash
 from testnet.faults.disk_error import DiskError
+from testnet.faults.no_memory import NoMemory
 from testnet.faults.pause import Pause
 from testnet.faults.reset import ConnectionReset
 from testnet.faults.schedule import Step
@@ -33,12 +34,13 @@ STRIKES = {
     "crash": "the node ends as by kill -9 at each step of a message, each send, and before and after each write",
     "power": "its machine loses power there, with all that was not synced",
     "pause": "the node stands still from each instant on at which it has done something",
+    "memory": "the node's processes get no more memory from each instant on at which it has done something",
     "cut": "the connection breaks in each part of each record",
     "drop": "the bytes, and all that follow on their connection, are lost, and nobody is told",
     "disk-error": "each operation that changes the disk, and each write of a database, fails",
 }
 """The faults that can be at every event, each in words."""
-LASTS = {"crash": 1.0, "power": 1.0, "pause": 3.0}
+LASTS = {"crash": 1.0, "power": 1.0, "pause": 3.0, "memory": 1.0}
 """Seconds for which they hold; the others hold for their event alone."""
 
 
@@ -81,9 +83,10 @@ def strikes(seen: Sequence[Seen], fault: str, seconds: float | None = None) -> l
             return _merged(
                 fault, [(key, _at(each, side, kind(each.node), lasts), each.what) for each, side, key in _ends(seen)]
             )
-        case "pause":
+        case "pause" | "memory":
+            holds = Pause if fault == "pause" else NoMemory
             instants = [
-                (f"{each.node} {each.at}", _at(each, AFTER, Pause(each.node), lasts), each.what) for each in seen
+                (f"{each.node} {each.at}", _at(each, AFTER, holds(each.node), lasts), each.what) for each in seen
             ]
             return _merged(fault, instants)
         case "cut":
