@@ -23,8 +23,8 @@ from testnet.faults.refusal import Refusal
 from testnet.faults.replay import Replay
 from testnet.faults.reset import ConnectionReset
 from testnet.faults.schedule import Schedule, Step, ordered
-from testnet.faults.slow_handshake import SlowHandshake
 from testnet.faults.slow_guests import SlowGuests
+from testnet.faults.slow_handshake import SlowHandshake
 from testnet.faults.spawn_fails import SpawnFails
 from testnet.faults.stall import Stall
 from testnet.faults.unsynced import Unsynced

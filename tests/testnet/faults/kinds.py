@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from tests.testnet.faults.events import A
 
-_OF_A_NODE = ("crash", "disk_error", "disk_full", "hostile_peer", "impostor", "no_memory", "pause", "remote_fails", "slow_guests", "spawn_fails", "unsynced")
+_OF_A_NODE = (
+    "crash",
+    "disk_error",
+    "disk_full",
+    "hostile_peer",
+    "impostor",
+    "no_memory",
+    "pause",
+    "remote_fails",
+    "slow_guests",
+    "spawn_fails",
+    "unsynced",
+)
 NEEDED: dict[str, dict[str, object]] = {
     "bandwidth": {"bytes_per_second": 1000.0},
     "clock_drift": {"node": A, "rate": 1.5},

@@ -30,8 +30,8 @@ from testnet.faults.refusal import Refusal
 from testnet.faults.registrar_down import RegistrarDown
 from testnet.faults.replay import Replay
 from testnet.faults.reset import ConnectionReset
-from testnet.faults.slow_handshake import SlowHandshake
 from testnet.faults.slow_guests import SlowGuests
+from testnet.faults.slow_handshake import SlowHandshake
 from testnet.faults.stall import Stall
 from testnet.faults.unsynced import Unsynced
 from testnet.model.rule import Fault
@@ -295,11 +295,6 @@ def test_slow_processes_let_messages_wait_and_the_node_answers_pings(acquainted:
         acquainted.simulation.rest(60.0)
     assert not acquainted.lines("has broken")
     assert acquainted.greet() == Told(GREETED, 0.0)
-
-
-def test_where_memory_is_refused_a_process_ends_and_starts_again(programs: Programs) -> None:
-    lab = FileTransfer(programs)
-    assert {process.package for process in lab.receiver.core.kernel.processes} >= {TRANSFER}
 
 
 def test_a_failing_disk_changes_nothing_and_can_be_read(net: Network) -> None:
