@@ -35,22 +35,22 @@ _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class ExhaustBudget:
     """How much may be played."""
 
     runs: float = math.inf
     seconds: float = math.inf
 
 
-def read_budget(text: str | None) -> Budget:
+def read_budget(text: str | None) -> ExhaustBudget:
     """Return the budget of an option: "500" runs, or a time such as "90s", "10m", "2h". Raises BadInput."""
     if text is None:
-        return Budget()
+        return ExhaustBudget()
     found = _BUDGET.fullmatch(text)
     if found is None:
         raise BadInput(f"--budget {text}: say a number of runs, such as 500, or a time, such as 90s, 10m or 2h.")
     number, unit = int(found[1]), found[2]
-    return Budget(seconds=number * _UNITS[unit]) if unit else Budget(runs=number)
+    return ExhaustBudget(seconds=number * _UNITS[unit]) if unit else ExhaustBudget(runs=number)
 
 
 def check_faults(names: Sequence[str]) -> list[str]:
@@ -70,7 +70,7 @@ class ExhaustOrder:
     lasts: float | None
     """Seconds for which faults of nodes hold; None: what is usual."""
     with_pairs: bool
-    budget: Budget
+    budget: ExhaustBudget
 
 
 @dataclass(slots=True)

@@ -8,13 +8,13 @@ from testnet.faults.black_hole import BlackHole
 from testnet.faults.clock_drift import ClockDrift
 from testnet.faults.clock_step import ClockStep
 from testnet.faults.crash import Crash
-from testnet.faults.disk_error import DiskError
+from testnet.faults.disk_error import FailingDisk
 from testnet.faults.disk_full import DiskFull
 from testnet.faults.hostile_peer import HostilePeer
 from testnet.faults.impostor import Impostor
 from testnet.faults.latency import Latency
 from testnet.faults.loss import Loss
-from testnet.faults.no_memory import NoMemory
+from testnet.faults.no_memory import RefusedMemory
 from testnet.faults.no_route import NoRoute
 from testnet.faults.nonsense import Nonsense
 from testnet.faults.partition import Partition
@@ -37,13 +37,13 @@ FAULTS: dict[str, type] = {
     "clock_drift": ClockDrift,
     "clock_step": ClockStep,
     "crash": Crash,
-    "disk_error": DiskError,
+    "disk_error": FailingDisk,
     "disk_full": DiskFull,
     "hostile_peer": HostilePeer,
     "impostor": Impostor,
     "latency": Latency,
     "loss": Loss,
-    "no_memory": NoMemory,
+    "no_memory": RefusedMemory,
     "no_route": NoRoute,
     "nonsense": Nonsense,
     "partition": Partition,

@@ -9,7 +9,7 @@ from testnet.model.rule import NodeFault, Nodes
 
 
 @dataclass(frozen=True, slots=True)
-class DiskError(NodeFault):
+class FailingDisk(NodeFault):
     """Whatever would change a node's disk fails with an input/output error, and has not been done.
 
     Files can be read.

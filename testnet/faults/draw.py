@@ -14,7 +14,7 @@ from testnet.faults.crash import Crash
 from testnet.faults.disk_full import DiskFull
 from testnet.faults.latency import Latency
 from testnet.faults.loss import Loss
-from testnet.faults.no_memory import NoMemory
+from testnet.faults.no_memory import RefusedMemory
 from testnet.faults.no_route import NoRoute
 from testnet.faults.nonsense import Nonsense
 from testnet.faults.partition import Partition
@@ -75,7 +75,7 @@ partition, refusal, no_route = _on_links(Partition), _on_links(Refusal), _on_lin
 stall, loss, replay = _on_links(Stall), _on_links(Loss), _on_links(Replay)
 crash, pause = _of_a_node(Crash), _of_a_node(Pause)
 unsynced, disk_full = _of_a_node(Unsynced), _of_a_node(DiskFull)
-no_memory, spawn_fails = _of_a_node(NoMemory), _of_a_node(SpawnFails)
+no_memory, spawn_fails = _of_a_node(RefusedMemory), _of_a_node(SpawnFails)
 
 
 def latency(nodes: Sequence[str], chance: Random) -> Latency:

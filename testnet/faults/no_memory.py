@@ -9,7 +9,7 @@ from testnet.model.rule import NodeFault, Nodes
 
 
 @dataclass(frozen=True, slots=True)
-class NoMemory(NodeFault):
+class RefusedMemory(NodeFault):
     """No process of the node gets more memory than it has: each `memory.grow` is refused.
 
     Most programs end then, and start again. A process that starts meanwhile has what it begins with.

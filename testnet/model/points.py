@@ -71,7 +71,7 @@ class Begun(NamedTuple):
     """How often the node had done something before that outlives it, or that somebody else sees."""
 
 
-class Seen(NamedTuple):
+class SeenEvent(NamedTuple):
     """An event of a run."""
 
     node: str
@@ -96,7 +96,7 @@ class Points:
     """Whether events are to be counted; set before faults may begin."""
     active: bool = False
     """Whether they are counted now."""
-    seen: list[Seen] | None = None
+    seen: list[SeenEvent] | None = None
     """All events, if somebody wants to know; set with `wanted`."""
     _began: float = 0.0
     _numbers: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -143,7 +143,9 @@ class Points:
     def _note(self, begun: Begun, what: str, now: float, sent: SentBytes | None) -> None:
         if self.seen is not None:
             node, kind, number, acts = begun
-            self.seen.append(Seen(node, kind, number, what, round(now - self._began, 9), acts, self._acts[node], sent))
+            self.seen.append(
+                SeenEvent(node, kind, number, what, round(now - self._began, 9), acts, self._acts[node], sent)
+            )
 
     def _reach(self, side: str, begun: Begun) -> None:
         if self._due:

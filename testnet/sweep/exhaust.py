@@ -17,13 +17,13 @@ from typing import TypeAlias
 
 from testnet.faults.black_hole import BlackHole
 from testnet.faults.crash import Crash
-from testnet.faults.disk_error import DiskError
-from testnet.faults.no_memory import NoMemory
+from testnet.faults.disk_error import FailingDisk
+from testnet.faults.no_memory import RefusedMemory
 from testnet.faults.pause import Pause
 from testnet.faults.reset import ConnectionReset
 from testnet.faults.schedule import Step
 from testnet.faults.unsynced import Unsynced
-from testnet.model.points import AFTER, BEFORE, SEND, STEP, STORE_WRITE, WRITE, Point, Seen, SentBytes
+from testnet.model.points import AFTER, BEFORE, SEND, STEP, STORE_WRITE, WRITE, Point, SeenEvent, SentBytes
 from testnet.model.rule import Fault
 from testnet.model.where import Where
 from testnet.scenarios.scenario import Plan
@@ -66,15 +66,15 @@ class Strike:
 Group: TypeAlias = tuple[str, str, str, str]
 
 
-def seen_untrusted(text: str) -> list[Seen]:
+def seen_untrusted(text: str) -> list[SeenEvent]:
     """Read the events that a worker has written."""
-    read: list[Seen] = []
+    read: list[SeenEvent] = []
     for node, kind, number, what, at, before, after, sent in json.loads(text):
-        read.append(Seen(node, kind, number, what, at, before, after, None if sent is None else SentBytes(*sent)))
+        read.append(SeenEvent(node, kind, number, what, at, before, after, None if sent is None else SentBytes(*sent)))
     return read
 
 
-def strikes(seen: Sequence[Seen], fault: str, seconds: float | None = None) -> list[Strike]:
+def strikes(seen: Sequence[SeenEvent], fault: str, seconds: float | None = None) -> list[Strike]:
     """Return a fault at each event of a run where it can be, in order; those that come to the same only once."""
     lasts = LASTS.get(fault, 0.0) if seconds is None else seconds
     match fault:
@@ -84,7 +84,7 @@ def strikes(seen: Sequence[Seen], fault: str, seconds: float | None = None) -> l
                 fault, [(key, _at(each, side, kind(each.node), lasts), each.what) for each, side, key in _ends(seen)]
             )
         case "pause" | "memory":
-            holds = Pause if fault == "pause" else NoMemory
+            holds = Pause if fault == "pause" else RefusedMemory
             instants = [
                 (f"{each.node} {each.at}", _at(each, AFTER, holds(each.node), lasts), each.what) for each in seen
             ]
@@ -99,14 +99,14 @@ def strikes(seen: Sequence[Seen], fault: str, seconds: float | None = None) -> l
             ]
         case _:
             writes = [each for each in seen if each.kind in (WRITE, STORE_WRITE)]
-            return [Strike(_at(each, BEFORE, DiskError(each.node)), fault, each.what) for each in writes]
+            return [Strike(_at(each, BEFORE, FailingDisk(each.node)), fault, each.what) for each in writes]
 
 
-def _at(each: Seen, side: str, fault: Fault, lasts: float = 0.0) -> Step:
+def _at(each: SeenEvent, side: str, fault: Fault, lasts: float = 0.0) -> Step:
     return Step(each.at, round(each.at + lasts, 9), fault, Point(side, each.kind, each.number, each.node))
 
 
-def _ends(seen: Sequence[Seen]) -> Iterator[tuple[Seen, str, str]]:
+def _ends(seen: Sequence[SeenEvent]) -> Iterator[tuple[SeenEvent, str, str]]:
     """Yield each point at which a node can end, with what tells it from others: how far the node had come."""
     for each in seen:
         if each.kind in (WRITE, STORE_WRITE):
@@ -122,7 +122,7 @@ def _merged(fault: str, points: Sequence[tuple[str, Step, str]]) -> list[Strike]
     return sorted(found, key=lambda strike: strike.step.at)
 
 
-def _cuts(each: Seen) -> Iterator[tuple[str, Step]]:
+def _cuts(each: SeenEvent) -> Iterator[tuple[str, Step]]:
     sent = each.sent
     if each.kind == SEND and sent is not None:
         where = Where(each.node, sent.target, both=False)

@@ -10,7 +10,7 @@ import pytest
 from nectar_node.base.errors import BadInput
 from nectar_node.cli.main import main
 from testnet.cli import exhausting
-from testnet.cli.exhausting import Budget, progress, read_budget
+from testnet.cli.exhausting import ExhaustBudget, progress, read_budget
 from testnet.journal.journal import read_journal_untrusted
 from testnet.sweep.exhaust import ExhaustTally
 from testnet.sweep.sweep import SweepTally
@@ -71,9 +71,14 @@ def test_a_mistyped_fault_or_budget_is_told_in_one_sentence(capsys: pytest.Captu
 
 @pytest.mark.parametrize(
     ("text", "budget"),
-    [(None, Budget()), ("500", Budget(runs=500)), ("90s", Budget(seconds=90)), ("10m", Budget(seconds=600))],
+    [
+        (None, ExhaustBudget()),
+        ("500", ExhaustBudget(runs=500)),
+        ("90s", ExhaustBudget(seconds=90)),
+        ("10m", ExhaustBudget(seconds=600)),
+    ],
 )
-def test_a_budget_is_a_number_of_runs_or_a_time(text: str | None, budget: Budget) -> None:
+def test_a_budget_is_a_number_of_runs_or_a_time(text: str | None, budget: ExhaustBudget) -> None:
     assert read_budget(text) == budget
 
 

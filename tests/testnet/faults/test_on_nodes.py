@@ -9,15 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.storage.operations import DiskError as DiskFailure
-from nectar_node.storage.operations import DiskFault, FileStat, Location, ReadAt, Stat, WriteAt
+from nectar_node.storage.operations import DiskError, DiskFault, FileStat, Location, ReadAt, Stat, WriteAt
 from testnet.faults.bandwidth import Bandwidth
 from testnet.faults.bit_flips import BitFlips
 from testnet.faults.black_hole import BlackHole
 from testnet.faults.clock_drift import ClockDrift
 from testnet.faults.clock_step import ClockStep
 from testnet.faults.crash import Crash
-from testnet.faults.disk_error import DiskError
+from testnet.faults.disk_error import FailingDisk
 from testnet.faults.disk_full import DiskFull
 from testnet.faults.impostor import Impostor
 from testnet.faults.latency import Latency
@@ -300,7 +299,7 @@ def test_slow_processes_let_messages_wait_and_the_node_answers_pings(acquainted:
 def test_a_failing_disk_changes_nothing_and_can_be_read(net: Network) -> None:
     place = Location("/home", ("file",))
     net.b.disk.put(place, b"old")
-    with net.simulation.apply(DiskError(B)):
+    with net.simulation.apply(FailingDisk(B)):
         failed = net.b.disk.perform(WriteAt(place, 0, b"new"))
         assert failed == ops_error()
         assert net.b.disk.perform(ReadAt(place, 0, 3)) == b"old"
@@ -308,8 +307,8 @@ def test_a_failing_disk_changes_nothing_and_can_be_read(net: Network) -> None:
     assert net.greet().what == GREETED
 
 
-def ops_error() -> DiskFailure:
-    return DiskFailure(DiskFault.OTHER, "Input/output error")
+def ops_error() -> DiskError:
+    return DiskError(DiskFault.OTHER, "Input/output error")
 
 
 def test_a_step_of_the_clock_ends_no_connection(acquainted: Network) -> None:

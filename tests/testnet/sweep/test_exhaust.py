@@ -10,7 +10,7 @@ import pytest
 
 from nectar_node.storage import database
 from testnet.faults.schedule import read_steps_untrusted
-from testnet.model.points import SEND, STEP, STORE_WRITE, WRITE, Points, Seen, cuts, read_point
+from testnet.model.points import SEND, STEP, STORE_WRITE, WRITE, Points, SeenEvent, cuts, read_point
 from testnet.model.rule import Link
 from testnet.scenarios.scenario import Plan
 from testnet.sim.programs import Programs
@@ -23,7 +23,7 @@ RUNS = {"crash": 60, "power": 60, "pause": 24, "memory": 24, "cut": 123, "drop":
 
 
 @pytest.fixture(scope="module")
-def seen(programs: Programs) -> list[Seen]:
+def seen(programs: Programs) -> list[SeenEvent]:
     """The events of a run in which one value is put."""
     points = Points(wanted=True, seen=[])
     assert run(ONE_PUT, programs, journal=False, points=points).result == PASSED
@@ -31,7 +31,7 @@ def seen(programs: Programs) -> list[Seen]:
     return points.seen
 
 
-def test_all_events_of_a_run_are_seen_and_each_fault_can_be_at_all_of_its_kinds(seen: list[Seen]) -> None:
+def test_all_events_of_a_run_are_seen_and_each_fault_can_be_at_all_of_its_kinds(seen: list[SeenEvent]) -> None:
     assert Counter((each.node, each.kind) for each in seen) == {
         ("main.nec", SEND): 9,
         ("main.nec", STEP): 7,
@@ -57,7 +57,7 @@ def test_watching_changes_nothing(programs: Programs) -> None:
 
 @pytest.mark.parametrize("fault", ["crash", "cut", "disk-error", "drop", "memory", "pause", "power"])
 def test_a_fault_at_an_event_is_there_and_its_journal_plays_it_again(
-    programs: Programs, seen: list[Seen], fault: str
+    programs: Programs, seen: list[SeenEvent], fault: str
 ) -> None:
     for strike in Random(7).sample(strikes(seen, fault), 2):
         plan = struck(ONE_PUT, strike)
@@ -70,7 +70,7 @@ def test_a_fault_at_an_event_is_there_and_its_journal_plays_it_again(
 
 
 def test_a_store_that_does_not_sync_is_caught_at_the_writes_where_it_matters(
-    programs: Programs, seen: list[Seen], monkeypatch: pytest.MonkeyPatch
+    programs: Programs, seen: list[SeenEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mutant `commits-are-not-synced`: only a power cut just after a commit shows it."""
     for name in ("_SETTINGS", "_DURABLE"):
@@ -82,7 +82,7 @@ def test_a_store_that_does_not_sync_is_caught_at_the_writes_where_it_matters(
     assert any(run(struck(ONE_PUT, each), programs, journal=False).result != PASSED for each in after)
 
 
-def test_pairs_are_all_or_as_many_as_are_wanted_and_the_earlier_fault_comes_first(seen: list[Seen]) -> None:
+def test_pairs_are_all_or_as_many_as_are_wanted_and_the_earlier_fault_comes_first(seen: list[SeenEvent]) -> None:
     found = strikes(seen, "drop")
     assert len(list(pairs(found, Random(1), 1000))) == 21 * 20 // 2
     drawn = list(pairs(found, Random(1), 50))
@@ -91,7 +91,7 @@ def test_pairs_are_all_or_as_many_as_are_wanted_and_the_earlier_fault_comes_firs
     assert all(one.step.at <= other.step.at for one, other in drawn)
 
 
-def test_what_was_covered_is_counted_by_fault_node_event_and_record(seen: list[Seen]) -> None:
+def test_what_was_covered_is_counted_by_fault_node_event_and_record(seen: list[SeenEvent]) -> None:
     tally, found = ExhaustTally(0), strikes(seen, "crash")
     tally.expect(found)
     assert sum(each.points for each in tally.groups.values()) == POINTS["crash"]
