@@ -18,7 +18,7 @@ from testnet.sweep.exhaust import strikes, struck
 
 PLAN = Plan("store", 1, ("main.nec", "copy.nec"), {"events": [[0.5, "put", "a"], [1.0, "put", "b"]]})
 RUNS = 20
-GOAL = 0.5
+GOAL = 0.3
 
 
 def run() -> list[Result]:

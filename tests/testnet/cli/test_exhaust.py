@@ -56,7 +56,7 @@ def test_ctrl_c_prints_what_was_played(monkeypatch: pytest.MonkeyPatch, capsys: 
             raise KeyboardInterrupt
 
     monkeypatch.setattr(ExhaustTally, "add", pressed)
-    assert exhaust(FAILS, "--fault", "drop", "--seed", FAILING, "--jobs", "1", "--json") == 130
+    assert exhaust(FAILS, "--fault", "crash", "--seed", FAILING, "--jobs", "1", "--json") == 130
     told = json.loads(capsys.readouterr().out)
     assert told["interrupted"]
     assert sum(each["played"] for each in told["covered"]) == 2
@@ -64,7 +64,7 @@ def test_ctrl_c_prints_what_was_played(monkeypatch: pytest.MonkeyPatch, capsys: 
 
 def test_a_mistyped_fault_or_budget_is_told_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert exhaust("store", "--fault", "crahs") == 2
-    assert "do you mean crash?" in capsys.readouterr().err.replace("\n", " ")
+    assert "did you mean crash?" in capsys.readouterr().err.replace("\n", " ")
     assert exhaust("store", "--fault", "crash", "--budget", "ten") == 2
     assert "--budget ten: say a number of runs" in capsys.readouterr().err.replace("\n", " ")
 
