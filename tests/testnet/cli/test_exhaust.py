@@ -73,12 +73,10 @@ def test_a_mistyped_fault_or_budget_is_told_in_one_sentence(capsys: pytest.Captu
     ("text", "budget"),
     [
         (None, ExhaustBudget()),
-        [
-            (None, ExhaustBudget()),
-            ("500", ExhaustBudget(runs=500)),
-            ("90s", ExhaustBudget(seconds=90)),
-            ("10m", ExhaustBudget(seconds=600)),
-        ],
+        ("500", ExhaustBudget(runs=500)),
+        ("90s", ExhaustBudget(seconds=90)),
+        ("10m", ExhaustBudget(seconds=600)),
+    ],
         ("90s", ExhaustBudget(seconds=90)),
         ("10m", ExhaustBudget(seconds=600)),
     ],
