@@ -77,9 +77,6 @@ def test_a_mistyped_fault_or_budget_is_told_in_one_sentence(capsys: pytest.Captu
         ("90s", ExhaustBudget(seconds=90)),
         ("10m", ExhaustBudget(seconds=600)),
     ],
-        ("90s", ExhaustBudget(seconds=90)),
-        ("10m", ExhaustBudget(seconds=600)),
-    ],
 )
 def test_a_budget_is_a_number_of_runs_or_a_time(text: str | None, budget: ExhaustBudget) -> None:
     assert read_budget(text) == budget
