@@ -211,6 +211,11 @@ class Machine:
         else:
             self._drop(place.guest)
 
+    def limit_memory(self, limited: bool) -> None:
+        """Let no guest that runs now have more memory than it has, or as much as usual again. None may be lent."""
+        for place in self._places.values():
+            place.guest.limit_memory(limited)
+
     def close(self) -> None:
         """Drop all guests; nothing runs here any more."""
         for place in self._places.values():

@@ -251,6 +251,10 @@ class Guest(Protocol):
     def hear(self, number: int, outcome: Arrival | Failure) -> None:
         """Take the outcome of a `SendAndHear`, also while the guest is polled on another thread."""
 
+    def limit_memory(self, limited: bool) -> None:
+        """Refuse it any more memory than it has, or give it as much as usual again. Must not be called while it is
+        polled."""
+
     def close(self) -> None:
         """Drop the guest, whatever state it is in, even spinning. Idempotent."""
 

@@ -299,6 +299,12 @@ class Fiber:
         if wasi is not None:
             wasi.exchanges.hear(number, outcome)
 
+    def limit_memory(self, limited: bool) -> None:
+        """Refuse memory (see `kernel.contract.guest.Guest.limit_memory`)."""
+        if self._store:
+            self._look_at_memory()
+            self._limit_store((self._memory_bytes or None) if limited else None)
+
     def close(self) -> None:
         """Drop the guest (see `kernel.contract.guest.Guest.close`); must not be called while another thread polls."""
         if self.end is None:
@@ -466,21 +472,26 @@ class Fiber:
         assert not cells.trap
         capi.check(cells.error)
 
-    def _set_limits(self) -> None:
-        code, config = self._code, self.config
-        memory = min(config.memory_bytes, limits.MAX_MEMORY_BYTES)
-        component = code.component
+    def _limit_store(self, most: int | None = None) -> None:
+        """Bound what the guest may have; `most` bytes are the most of one memory."""
+        memory = min(self.config.memory_bytes, limits.MAX_MEMORY_BYTES)
+        component = self._code.component
         if component is not None:
             tables = component.tables + 1
             memories, instances = component.memories or 1, len(component.instances) + 1
-            capi.store_limiter(
-                self._store, memory // memories, limits.MAX_TABLE_ELEMENTS // tables, instances, tables, memories
-            )
-            self._set_slices()
+            memory = memory // memories if most is None else most
+            capi.store_limiter(self._store, memory, limits.MAX_TABLE_ELEMENTS // tables, instances, tables, memories)
             return
         # Three instances: adapter, guest, file writer. One memory, so that the bound on it is the bound on all of them.
+        memory = memory if most is None else most
         capi.store_limiter(self._store, memory, limits.MAX_TABLE_ELEMENTS // _TABLES, 3, _TABLES, 1)
+
+    def _set_limits(self) -> None:
+        self._limit_store()
         self._set_slices()
+        code, config = self._code, self.config
+        if code.component is not None:
+            return
         if code.uses_wasi:
             wasi, drive = capi.wasi_config_new(), config.drive
             if isinstance(drive, str) and not capi.wasi_config_preopen_dir(wasi, drive.encode(), b"/", True):

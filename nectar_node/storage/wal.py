@@ -25,6 +25,8 @@ class DamagedLog(ValueError):
 def commits_untrusted(wal: bytes) -> list[int]:
     """Return the numbers of the frames, counted from 1, that end a commit; their checksums are not looked at.
 
+    Where a disk may tear what lies beside a write, SQLite fills up the sector after a commit with its last frame once
+    more: such frames belong to it. Every commit of ours has several pages, so none is a single frame by itself.
     A header of zeros is what a power cut leaves of a log that was cut to nothing and begun anew: its length is on the
     disk, and none of it was synced. Raises DamagedLog.
     """
@@ -34,11 +36,13 @@ def commits_untrusted(wal: bytes) -> list[int]:
     order = ">" if magic & 1 else "<"
     if magic & ~1 != _MAGIC or _checksum(wal[:24], order) != (first, second):
         raise DamagedLog("the header of its log is damaged")
-    ends, size = [], _FRAME.size + page_size
+    ends, size, had_ended = [], _FRAME.size + page_size, False
     for number, position in enumerate(range(_HEADER.size, len(wal) - size + 1, size), 1):
         _, pages, *frame_salts, _, _ = _FRAME.unpack_from(wal, position)
-        if frame_salts == salts and pages:
+        ended = frame_salts == salts and pages != 0
+        if ended and not had_ended:
             ends.append(number)
+        had_ended = ended
     return ends
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +19,8 @@ from nectar_node.base.errors import BadInput
 from nectar_node.console import output
 from nectar_node.launcher import options
 from testnet.cli import sim_text
+from testnet.cli.exhausting import ExhaustOrder, check_faults, read_budget, report_exhausted
+from testnet.cli.exhausting import exhaust as play_all
 from testnet.cli.plan_options import Faults, Nodes, Output, Seed
 from testnet.cli.shrinking import Task, shrink_plan
 from testnet.cli.sweeping import SweepOrder, find_failures
@@ -31,6 +33,7 @@ from testnet.runs.journal_files import journal_file, unless_empty
 from testnet.runs.plans import expand, find_scenario, plan_of, with_faults
 from testnet.scenarios import SCENARIOS
 from testnet.sweep.comparison import first_difference
+from testnet.sweep.exhaust import STRIKES
 from testnet.sweep.shrink import MAX_RUNS
 from testnet.sweep.verdict import DIED, RunVerdict
 from testnet.sweep.workers import Workers
@@ -117,6 +120,46 @@ def sweep(
         findings = find_failures(workers, order, output.console(sys.stderr if as_json else sys.stdout))
     sim_text.report_sweep(findings, as_json)
     return INTERRUPTED if findings.interrupted else FAILED if findings.tally.failures else 0
+
+
+@app.command()
+def exhaust(
+    scenario: ScenarioName,
+    fault: Annotated[
+        list[str],
+        typer.Option("--fault", metavar="FAULT", help=f"{', '.join(STRIKES)}; may be given several times."),
+    ],
+    nodes: Nodes = None,
+    seed: Seed = None,
+    faults: Faults = None,
+    with_pairs: Annotated[bool, typer.Option("--pairs", help="Then also with two faults at once.")] = False,
+    budget: Annotated[
+        str | None, typer.Option(metavar="N|TIME", help="The most runs, or a time such as 90s, 10m or 2h.")
+    ] = None,
+    lasts: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", min=0.001, max=60.0, help="How long crashes, power cuts and pauses last."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(metavar="N", min=1, max=256, help="Processes that run at the same time.")] = 2,
+    as_json: options.AsJson = False,
+) -> int:
+    """Play one run again and again, with a fault at each of its events. Exit code: 0 all passed, 1 some failed.
+
+    The run has the seed's options, and no faults but those of --faults.
+    """
+    found, kinds, most = find_scenario(scenario), check_faults(fault), read_budget(budget)
+    plan = replace(expand(found, chosen(seed), nodes), schedule=())
+    if faults is not None:
+        plan = with_faults(found, plan, faults)
+    if not as_json:
+        sim_text.print_plan(plan, found.about)
+        output.say("")
+    with Workers(jobs) as workers:
+        order = ExhaustOrder(plan, kinds, lasts, with_pairs, most)
+        exhausted = play_all(workers, order, output.console(sys.stderr if as_json else sys.stdout))
+    report_exhausted(exhausted, as_json)
+    failed = exhausted.tally.failures or not exhausted.plain.passed
+    return INTERRUPTED if exhausted.interrupted else FAILED if failed else 0
 
 
 @app.command()

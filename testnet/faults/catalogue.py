@@ -23,7 +23,7 @@ from testnet.model.where import PARAMETERS, Where, read_where, write_where
 
 MAX_KIND_CHARACTERS = 4096
 """The longest kind: as long as a path can be."""
-RESERVED = ("kind", "at", "until")
+RESERVED = ("kind", "at", "until", "event")
 """The words of a schedule's entry that are not parameters."""
 
 

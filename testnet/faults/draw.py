@@ -8,11 +8,13 @@ from typing import Literal, TypeAlias
 
 from testnet.faults.bandwidth import Bandwidth
 from testnet.faults.bit_flips import BitFlips
+from testnet.faults.clock_drift import ClockDrift
 from testnet.faults.clock_step import ClockStep
 from testnet.faults.crash import Crash
 from testnet.faults.disk_full import DiskFull
 from testnet.faults.latency import Latency
 from testnet.faults.loss import Loss
+from testnet.faults.no_memory import RefusedMemory
 from testnet.faults.no_route import NoRoute
 from testnet.faults.nonsense import Nonsense
 from testnet.faults.partition import Partition
@@ -21,7 +23,9 @@ from testnet.faults.refusal import Refusal
 from testnet.faults.replay import Replay
 from testnet.faults.reset import ConnectionReset
 from testnet.faults.schedule import Schedule, Step, ordered
+from testnet.faults.slow_guests import SlowGuests
 from testnet.faults.slow_handshake import SlowHandshake
+from testnet.faults.spawn_fails import SpawnFails
 from testnet.faults.stall import Stall
 from testnet.faults.unsynced import Unsynced
 from testnet.model.rule import Fault
@@ -71,6 +75,7 @@ partition, refusal, no_route = _on_links(Partition), _on_links(Refusal), _on_lin
 stall, loss, replay = _on_links(Stall), _on_links(Loss), _on_links(Replay)
 crash, pause = _of_a_node(Crash), _of_a_node(Pause)
 unsynced, disk_full = _of_a_node(Unsynced), _of_a_node(DiskFull)
+no_memory, spawn_fails = _of_a_node(RefusedMemory), _of_a_node(SpawnFails)
 
 
 def latency(nodes: Sequence[str], chance: Random) -> Latency:
@@ -117,6 +122,16 @@ def clock_step(nodes: Sequence[str], chance: Random) -> ClockStep:
     return ClockStep(chance.choice(list(nodes)), chance.choice((-3600.0, -1.0, 1.0, 86_400.0)))
 
 
+def clock_drift(nodes: Sequence[str], chance: Random) -> ClockDrift:
+    """Draw a fault of this kind: no worse than cheap clocks on hot days, so that a minute is one to a second or two."""
+    return ClockDrift(chance.choice(list(nodes)), chance.choice((0.97, 0.99, 1.01, 1.03)))
+
+
+def slow_guests(nodes: Sequence[str], chance: Random) -> SlowGuests:
+    """Draw a fault of this kind."""
+    return SlowGuests(chance.choice(list(nodes)), chance.choice((0.001, 0.02, 0.2)))
+
+
 LINKS: tuple[Drawer, ...] = (partition, refusal, no_route, latency, bandwidth, stall, reset, loss, slow_handshake)
 """Faults of networks."""
 WRONG_BYTES: tuple[Drawer, ...] = (bit_flips, nonsense, replay)
@@ -125,5 +140,7 @@ NODES: tuple[Drawer, ...] = (crash, pause)
 """Faults of nodes, at every level."""
 MACHINES: tuple[Drawer, ...] = (unsynced, disk_full, clock_step)
 """Faults of the machines under the nodes, in simulations."""
+GUESTS: tuple[Drawer, ...] = (slow_guests, clock_drift, no_memory, spawn_fails)
+"""Faults of what processes run on, in simulations; for scenarios whose promises stand that processes end."""
 ALL: tuple[Drawer, ...] = (*LINKS, *WRONG_BYTES, *NODES, *MACHINES)
-"""All of these."""
+"""All of these but GUESTS."""

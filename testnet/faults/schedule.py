@@ -12,6 +12,7 @@ from nectar_node.base.errors import BadInput
 from nectar_node.contract.config import REGISTRAR_NAME
 from testnet.faults.catalogue import kind_of, make, parameters
 from testnet.model.fields import nodes_of
+from testnet.model.points import Point, read_point
 from testnet.model.rule import Fault
 from testnet.model.value import shown
 from testnet.model.where import ANY
@@ -20,7 +21,7 @@ MAX_FILE_BYTES = 1 << 20
 MAX_STEPS = 1000
 MAX_SECONDS = 1e6
 """The latest time in a schedule."""
-_TIMES = ("kind", "at", "until")
+_TIMES = ("kind", "at", "until", "event")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +33,25 @@ class Step:
     until: float | None
     """The end; None: when the faults of the scenario end."""
     fault: Fault
+    event: Point | None = None
+    """In a simulation, it begins at this event, and `at` says only when that has been. It holds as long as it would
+    from `at` to `until`, or where these are equal, as long as the event."""
+
+    @property
+    def is_of_event(self) -> bool:
+        """Whether it holds for no longer than its event."""
+        return self.event is not None and self.until == self.at
 
     def words(self) -> str:
         """Describe the step for people."""
-        end = "" if self.until is None else f" until t={self.until:g} s"
-        return f"t={self.at:g} s: {self.fault.words()}{end}"
+        where = f"t={self.at:g} s" if self.event is None else f"{self.event.words()} (t={self.at:g} s)"
+        end = "" if self.until is None or self.is_of_event else f" until t={self.until:g} s"
+        return f"{where}: {self.fault.words()}{end}"
 
     def value(self) -> dict[str, Any]:
         """Return the step as JSON values."""
-        return {"kind": kind_of(self.fault), "at": self.at, "until": self.until, **parameters(self.fault)}
+        event = {} if self.event is None else {"event": self.event.words()}
+        return {"kind": kind_of(self.fault), "at": self.at, "until": self.until, **event, **parameters(self.fault)}
 
 
 Schedule = tuple[Step, ...]
@@ -113,6 +124,8 @@ def _step(entry: Any, nodes: Sequence[str], where: str) -> Step:
     if not isinstance(entry, dict) or not isinstance(kind := entry.get("kind"), str):
         raise BadInput(f"{where}: expected a table with a kind.")
     at, until = _time(entry, "at", where), _time(entry, "until", where)
+    if at is None and entry.get("event") is not None:
+        at = 0.0
     if at is None:
         raise BadInput(f"{where} ({kind}): `at` is missing, the seconds after which it begins.")
     if until is not None and until < at:
@@ -124,7 +137,21 @@ def _step(entry: Any, nodes: Sequence[str], where: str) -> Step:
     for name in nodes_of(fault):
         if name not in (ANY, REGISTRAR_NAME, *nodes):
             raise BadInput(f"{where} ({kind}): there is no node {name}; there are {', '.join(nodes)}.")
-    return Step(at, until, fault)
+    return Step(at, until, fault, _event(entry, nodes, f"{where} ({kind})"))
+
+
+def _event(entry: dict[str, Any], nodes: Sequence[str], where: str) -> Point | None:
+    text = entry.get("event")
+    if text is None:
+        return None
+    event = read_point(text) if isinstance(text, str) else None
+    if event is None:
+        raise BadInput(f'{where}: event = {shown(text)} is none; write it as "before write 17 of {nodes[0]}".')
+    if event.node not in (REGISTRAR_NAME, *nodes):
+        raise BadInput(
+            f"{where}: its event is of {event.node}, and there is no such node; there are {', '.join(nodes)}."
+        )
+    return event
 
 
 def _time(entry: dict[str, Any], key: str, where: str) -> float | None:

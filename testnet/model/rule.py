@@ -179,6 +179,24 @@ class Nodes(Protocol):
     def free_disk(self, host: str) -> object:
         """Give the node's disk its usual capacity again."""
 
+    def break_disk(self, host: str) -> object:
+        """Let whatever would change the node's disk fail with an input/output error."""
+
+    def mend_disk(self, host: str) -> object:
+        """Let the node's disk do its work again."""
+
+    def slow_guests(self, host: str, seconds: float) -> object:
+        """Let each time that one of the node's processes goes on cost `seconds`; 0: none."""
+
+    def drift_clock(self, host: str, rate: float) -> object:
+        """Let all clocks of the machine run at `rate`, from what they show."""
+
+    def limit_memory(self, host: str, limited: bool) -> object:
+        """Let the node's processes have no more memory than they have, or as much as usual again."""
+
+    def refuse_spawns(self, host: str, refused: bool) -> object:
+        """Let what the node's processes spawn not start, or start again."""
+
     def trouble_remote(self, host: str, remote: str, how: RemoteTrouble) -> object:
         """Let something be wrong with a remote that keeps the node's backups."""
 

@@ -8,10 +8,13 @@ from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
+from testnet.faults.crash import Crash
 from testnet.faults.schedule import Step
+from testnet.faults.unsynced import Unsynced
 from testnet.model.fields import nodes_of
 from testnet.model.invariants import Violation
 from testnet.model.lab import Lab, NodePlan, OutOfTime, SentRequest
+from testnet.model.points import AFTER, BEFORE, Point, Pointed
 from testnet.model.rule import FaultFailed, NotAtThisLevel
 from testnet.runs.result import BROKEN, DEADLINE, VIOLATED
 from testnet.scenarios.scenario import Outcomes, Plan, Scenario, Telling
@@ -32,6 +35,7 @@ def play(lab: Lab, scenario: Scenario, plan: Plan) -> Outcomes:
     planned = PlannedFaults(lab)
     for step in plan.schedule:
         planned.expect(step)
+    planned.begin()
     story.work()
     lab.rest(max(0.0, began + scenario.seconds - lab.now))
     planned.clear(plan.nodes)
@@ -76,8 +80,25 @@ class PlannedFaults:
         self._over = False
 
     def expect(self, step: Step) -> None:
-        """Schedule a fault to begin and end at its times, counted from now."""
-        self._lab.at(step.at, lambda: self._come(step))
+        """Schedule a fault to begin and end at its times, counted from now, or at its event."""
+        if step.event is not None and isinstance(self._lab, Pointed):
+            self._expect_at(step, step.event, self._lab)
+        else:
+            self._lab.at(step.at, lambda: self._come(step))
+
+    def _expect_at(self, step: Step, event: Point, lab: Pointed) -> None:
+        lab.points.wanted = True
+        if step.is_of_event:
+            lab.points.at(event._replace(side=BEFORE), lambda: self._come(step))
+            lab.points.at(event._replace(side=AFTER), lambda: self._end_of(step))
+            return
+        ends = isinstance(step.fault, Crash | Unsynced) and step.fault.node == event.node
+        lab.points.at(event, lambda: lab.strike(event.node, lambda: self._come(step), ends=ends))
+
+    def begin(self) -> None:
+        """Count the events from now on, where the lab can."""
+        if isinstance(self._lab, Pointed):
+            self._lab.points.begin(self._lab.now)
 
     def _come(self, step: Step) -> None:
         if self._over:
@@ -88,8 +109,12 @@ class PlannedFaults:
             self._lab.note(f"left out: {error}")
             return
         self._holding[number] = step
-        if step.until is not None:
+        if step.until is not None and not step.is_of_event:
             self._lab.at(step.until - step.at, lambda: self._go(number))
+
+    def _end_of(self, step: Step) -> None:
+        for number in [number for number, each in self._holding.items() if each is step]:
+            self._go(number)
 
     def _go(self, number: int) -> None:
         if self._holding.pop(number, None) is not None:
@@ -98,6 +123,8 @@ class PlannedFaults:
     def clear(self, nodes: Sequence[str]) -> None:
         """End all faults, cancel those to come, and boot nodes that have crashed."""
         self._over = True
+        if isinstance(self._lab, Pointed):
+            self._lab.points.end()
         for number in list(self._holding):
             self._go(number)
         for name in nodes:

@@ -6,11 +6,14 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from testnet.faults.clock_drift import ClockDrift
 from testnet.faults.clock_step import ClockStep
 from testnet.faults.crash import Crash
 from testnet.faults.impostor import Impostor
 from testnet.faults.pause import Pause
 from testnet.faults.schedule import Schedule, Step
+from testnet.faults.slow_guests import SlowGuests
+from testnet.faults.spawn_fails import SpawnFails
 from testnet.faults.unsynced import Unsynced
 from testnet.model.fields import nodes_of
 from testnet.model.lab import Json, Lab, Level, SentRequest
@@ -41,7 +44,7 @@ def in_time(lab: Lab, events: Iterable[list[Any]]) -> Iterator[list[Any]]:
         yield event
 
 
-_HARMLESS = (ClockStep, Impostor, Pause)
+_HARMLESS = (ClockDrift, ClockStep, Impostor, Pause, SlowGuests, SpawnFails)
 """Faults of a node that end none of its processes."""
 _ENDS = (Crash, Unsynced)
 """End all of them; when it is over, they run again."""

@@ -151,6 +151,6 @@ WORKERS = Scenario(
     topology=everywhere("pool"),
     options=_options,
     begin=_Story,
-    drawers=draw.ALL,
+    drawers=(*draw.ALL, *draw.GUESTS),
     most_nodes=1 + MOST_WORKERS,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -20,6 +21,29 @@ from testnet.sim.names import PORT, REGISTRAR, NodeFailure
 from testnet.sim.programs import Programs
 from testnet.sim.timeline import Timeline
 from testnet.sim.wired import Wired
+
+
+class Drift:
+    """A clock that may run at another rate than the network's time."""
+
+    def __init__(self) -> None:
+        self._rate = 1.0
+        self._since = self._ahead = 0.0
+
+    def shown(self, now: float) -> float:
+        """Return the seconds that it shows."""
+        return now + self._ahead + (now - self._since) * (self._rate - 1.0)
+
+    def when(self, shown: float) -> float:
+        """Return the network's time at which it shows so many seconds."""
+        found = self._since + (shown - self._ahead - self._since) / self._rate
+        while self.shown(found) < shown:  # what is due then would be due again and again, at one moment
+            found = math.nextafter(found, math.inf)
+        return found
+
+    def run_at(self, rate: float, now: float) -> None:
+        """Go on at another rate."""
+        self._ahead, self._since, self._rate = self.shown(now) - now, now, rate
 
 
 class NodeContext(Timeline, ABC):
@@ -47,6 +71,14 @@ class NodeContext(Timeline, ABC):
         """How often the node on each host has booted before."""
         self.clocks: defaultdict[str, float] = defaultdict(float)
         """Seconds that each host's wall clock is ahead of the network's time."""
+        self.drifts: defaultdict[str, Drift] = defaultdict(Drift)
+        """How far the clocks of each host are from the network's time, those that cannot be set among them."""
+        self.poll_seconds: defaultdict[str, float] = defaultdict(float)
+        """Seconds that each poll of a guest takes, by host."""
+        self.without_memory: set[str] = set()
+        """Hosts whose guests get no more memory than they have."""
+        self.without_spawns: set[str] = set()
+        """Hosts whose processes can start no others."""
         self.contained: list[Unforeseen] | None = None
         """Failures of the nodes' own code; None: the first one ends the simulation, so that it is found."""
         key = Identity(REGISTRAR, self.chance("key", REGISTRAR).randbytes(32))
@@ -73,13 +105,15 @@ class NodeContext(Timeline, ABC):
 
     def wall_clock(self, host: str) -> float:
         """Return what the clock of a host shows, in seconds since 1970."""
-        return self.now + self.clocks[host]
+        return self.drifts[host].shown(self.now) + self.clocks[host]
 
     def observe(self, host: str, life: str, record: TraceRecord) -> None:
         """Take a step of a message on a node, in one of its lives."""
         self.recording.add_step(self.now, host, record)
         if self._watch is not None:
             self._watch.see(life, record)
+        if self.points.active:
+            self.points.step(host, record.step.value, self.now)
 
     def fail(self, host: str, failure: Unforeseen) -> None:
         """Take a failure of a node's own code, which the node outlives; raises NodeFailure unless failures are kept."""

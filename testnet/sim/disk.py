@@ -59,6 +59,21 @@ _TOO_DEEP = ops.DiskError(ops.DiskFault.OTHER, TOO_DEEP)
 _INVALID = ops.DiskError(ops.DiskFault.OTHER, "Invalid argument")
 _CHANGED = ops.DiskError(ops.DiskFault.OTHER, ops.CHANGED)
 _A_LINK = ops.DiskError(ops.DiskFault.NOT_PERMITTED, "Too many levels of symbolic links")
+READS = (
+    ops.ReadAt,
+    ops.Stat,
+    ops.ListFolder,
+    ops.Measure,
+    ops.Survey,
+    ops.FreeSpace,
+    ops.Hash,
+    ops.ReadState,
+    ops.StatPacked,
+    ops.ReadPacked,
+    ops.HashPacked,
+    ops.GetValues,
+)
+"""Operations that change nothing."""
 
 
 class _RefusedError(Exception):
@@ -79,6 +94,8 @@ class SimDisk:
         """The copies of packages on it, by their folders."""
         self.full = False
         """Whether the disk takes no more bytes, whatever its capacity."""
+        self.broken = False
+        """Whether whatever would change it fails."""
         self._clock = clock
         self.numbers = count(1)
         """Inodes."""
@@ -141,6 +158,8 @@ class SimDisk:
         return Steps(self._begin(operation), _refusal)
 
     def _begin(self, operation: ops.Operation) -> Work:
+        if self.broken and not isinstance(operation, READS):
+            raise OSError(errno.EIO, "Input/output error")
         in_steps = self._in_steps.get(type(operation))
         if in_steps is not None:
             return (yield from in_steps(operation))

@@ -9,7 +9,8 @@ from random import Random
 from nectar_node.storage.operations import STOPPED, Job, Outcome, RunSql, StopJob, may_be_long
 from nectar_node.storage.steps import Steps
 from nectar_node.storage.turns import COUNTER, DiskTurns, Turn
-from testnet.sim.disk import SimDisk
+from testnet.model.points import WRITE, Begun
+from testnet.sim.disk import READS, SimDisk
 from testnet.sim.timeline import Timeline
 
 DISK_SECONDS = 0.002
@@ -28,8 +29,15 @@ class SimLanes:
         chance: Random,
         done: Callable[[Job, Outcome], None],
         at: Callable[[float, Callable[[], None]], None],
+        host: str = "",
+        halted: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`done` takes each job's outcome, `chance` draws how long a job takes, and `at` schedules a callback."""
+        """`done` takes each job's outcome, `chance` draws how long a job takes, and `at` schedules a callback.
+
+        `halted` says whether the node on `host` has just been struck, and does nothing more.
+        """
+        self._host = host
+        self._halted = halted
         self._timeline = timeline
         self._disk = disk
         self._chance = chance
@@ -38,6 +46,8 @@ class SimLanes:
         self._turns: DiskTurns[Steps] = DiskTurns(disk.ledger, self._given_up)
         self._at_work: dict[Turn[Steps], Job] = {}
         """The turns that are being carried out, and the job of each that is under way."""
+        self._begun: dict[Turn[Steps], Begun] = {}
+        """The events of those that change the disk."""
         self._broken_off = False
         self.waiting = 0
         """The number of jobs that are not done yet."""
@@ -75,8 +85,18 @@ class SimLanes:
         """Carry out the job of `turn` that is due."""
         if self._broken_off:
             return
-        job = turn.jobs[done]
+        job, points = turn.jobs[done], self._timeline.points
+        if points.active and turn.steps is None and not isinstance(job.operation, READS):
+            self._begun[turn] = points.before(self._host, WRITE)
+        if self._halted():
+            del self._at_work[turn]  # it is not done at all
+            return
         steps, outcome = self._slice(turn, job)
+        if steps is None and (begun := self._begun.pop(turn, None)) is not None:
+            points.after(begun, type(job.operation).__name__, self._timeline.now)
+        if self._halted():
+            del self._at_work[turn]  # it is as far as it is
+            return
         if steps is None and done + 1 < len(turn.jobs):
             self._begin(turn, done + 1)
         else:

@@ -17,6 +17,7 @@ from functools import partial
 
 from net.contract.events import DialFailure
 from testnet.faults.resending import DATA_SECONDS, DIAL_SECONDS, sent_again
+from testnet.model.points import SEND
 from testnet.model.rule import (
     PASS,
     Answering,
@@ -242,8 +243,17 @@ class Fabric:
         timeline = self._timeline
         timeline.recording.add_bytes(timeline.now, end.node.host, data, end.link.target)
         end.under_way += len(data)
+        if not timeline.points.wanted:
+            end.leaving.append(data)
+            self._let_go(end)
+            return
+        points, host = timeline.points, end.node.host
+        sent = points.follow(end.number, end.link, data)
+        begun = points.before(host, SEND) if points.active else None
         end.leaving.append(data)
         self._let_go(end)
+        if begun is not None:
+            points.after(begun, sent.what, timeline.now, sent)
 
     def _let_go(self, end: LinkEnd) -> None:
         """Send what the network lets pass."""

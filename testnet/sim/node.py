@@ -9,14 +9,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import apsw
+
 from kernel.contract.address import Address, PackageId, ProcessId
-from kernel.contract.events import Answered
+from kernel.contract.events import Answered, Load
 from kernel.contract.guest import Arrival, Failure, GuestConfig
 from kernel.contract.limits import MAX_MEMORY_BYTES
 from kernel.contract.message import LazyLoadBlob, Request
 from nectar_node.base.log import DEFAULT_VERBOSITY, shown
 from nectar_node.base.refusals import why_refused
 from nectar_node.contract.actions import (
+    BadCode,
     DiskUsed,
     DriverAction,
     Installed,
@@ -68,6 +71,7 @@ from testnet.browsers.door import SimDoor
 from testnet.browsers.kits import SimKits
 from testnet.hostile.forgery import claim_name
 from testnet.model.lab import OutOfTime
+from testnet.model.points import STORE_WRITE
 from testnet.sim.context import NodeContext
 from testnet.sim.disk import SimDisk
 from testnet.sim.disk_lanes import SimLanes
@@ -84,6 +88,8 @@ SLICES_AT_ONCE = 10_000
 """Slices that a guest may use up before it waits for something: 5 seconds of an interpreter, and for a loop without
 anything in it as much as a minute. No virtual time passes meanwhile. On a real node one that computes for ever is
 pre-empted for ever (G23)."""
+_UNSEEN = (Traced, LogLine, Probed, Job, StopJob, Hold, LoadCode)
+"""Actions that nobody sees but the node itself, which forgets them when it ends."""
 _CIPHERS = tuple(cipher.value for cipher in Cipher)
 EARLIER_RELEASES = 0.25
 """The part of all boots at which a node is of a release that speaks version 1 of the frames."""
@@ -188,7 +194,14 @@ class SimNode(Wired):
         self._kept = decode_untrusted(self.disk.open_store(name, f"{name}/vfs"), name, self.disk.state_lengths)
         self.disk.ledger = self.ledger = Ledger(f"{name}/vfs", spec.quotas, f"{name}/kept")
         chance = simulation.chance("disk", self.life)
-        self._lanes = SimLanes(simulation, self.disk, chance, self._job_done, self.at)
+        self._drift = simulation.drifts[host]
+        self.poll_seconds = simulation.poll_seconds[host]
+        """Seconds that each poll of a guest takes."""
+        self._busy_until = 0.0
+        self.halted = False
+        """Whether a fault has struck it just now, and ends it before anything else happens."""
+        self._lanes = SimLanes(simulation, self.disk, chance, self._job_done, self.at, host, lambda: self.halted)
+        self.disk.database_files.fails = self.disk.package_files.fails = self._database_write
         self.core = self._make_core(spec)
         self._kits = SimKits(
             name, self._tell_http, self.core.decisions.of, self.core.packages, self._start_kit, self._decide
@@ -219,7 +232,7 @@ class SimNode(Wired):
             epoch=self._kept.grants.revoked.everything,
             ciphers=listed(spec.cipher or simulation.chance("cipher", self.life).choice(_CIPHERS)),
         )
-        network = Network(identity, directory, config, simulation.chance("net", self.life).randbytes, simulation.now)
+        network = Network(identity, directory, config, simulation.chance("net", self.life).randbytes, self.time)
         ids = simulation.chance("ids", self.life)
         core_config = CoreConfig(
             our=name,
@@ -281,9 +294,9 @@ class SimNode(Wired):
         trials = ((id, kept.trial) for id, kept in self._kept.packages.items() if kept.trial is not None)
         before = {id: self.disk.packages[trial.folder] for id, trial in trials}
         registers = spec.registers and spec.name != REGISTRAR
-        self.core.boot(Boot(tuple(packages), registers, reached, before), self._simulation.now)
+        self.core.boot(Boot(tuple(packages), registers, reached, before), self.time)
         if remotes := self._simulation.backup_remotes(self.host):
-            self.core.set_remotes(remotes, self._simulation.now)
+            self.core.set_remotes(remotes, self.time)
         self.go_on()
 
     def install(self, folder: Path, *, whole: bool = True, stands_in: bool = False) -> None:
@@ -291,7 +304,7 @@ class SimNode(Wired):
         `stands_in`: it may take the name of a system process that the node does not have.
         """
         package = replace(self._lay_down(folder), stands_in=stands_in)
-        self.core.install(package, None, self._simulation.now, whole=whole)
+        self.core.install(package, None, self.time, whole=whole)
         self.go_on()
 
     def _lay_down(self, folder: Path) -> Package:
@@ -307,11 +320,11 @@ class SimNode(Wired):
         return self.disk.packages[copy]
 
     def _start_kit(self, package: Package, token: object) -> None:
-        self.core.install(self._copied(package), token, self._simulation.now)
+        self.core.install(self._copied(package), token, self.time)
         self.go_on()
 
     def _decide(self, package: PackageId, decision: Decision) -> None:
-        self.core.decide(package, decision, self._simulation.now)
+        self.core.decide(package, decision, self.time)
         self.go_on()
 
     def ask(self, target: str, body: bytes, timeout: int, blob: bytes | None = None) -> Arrival | Failure:
@@ -334,7 +347,7 @@ class SimNode(Wired):
         """Start a script in the user's name and return a token for it. `printed` has what it prints; `answer` has its
         outcome."""
         token = object()
-        self.core.run_script(line, timeout, token, self._simulation.now)
+        self.core.run_script(line, timeout, token, self.time)
         self.go_on()
         return token
 
@@ -342,7 +355,7 @@ class SimNode(Wired):
         """Send a request in the user's name and return a token for `answer`."""
         token = object()
         carried = LazyLoadBlob(None, blob) if blob is not None else None
-        self.core.inject(Address.parse(target), Request(False, timeout, body), carried, token, self._simulation.now)
+        self.core.inject(Address.parse(target), Request(False, timeout, body), carried, token, self.time)
         self.go_on()
         return token
 
@@ -350,14 +363,14 @@ class SimNode(Wired):
         self.happens(lambda: self._take_http(event))
 
     def _take_http(self, event: HttpEvent) -> None:
-        self.core.http(event, self._simulation.now)
+        self.core.http(event, self.time)
         self.go_on()
 
     def told(self, event: HttpClientEvent) -> None:
         """Take what a server has sent to one of its processes."""
 
         def arrives() -> None:
-            self.core.take_http_client(event, self._simulation.now)
+            self.core.take_http_client(event, self.time)
             self.go_on()
 
         self.happens(arrives)
@@ -377,7 +390,7 @@ class SimNode(Wired):
             token = object()
             self._thens[token] = then
             carried = LazyLoadBlob(None, blob) if blob is not None else None
-            self.core.inject(Address.parse(target), Request(False, timeout, body), carried, token, self._simulation.now)
+            self.core.inject(Address.parse(target), Request(False, timeout, body), carried, token, self.time)
             self.go_on()
 
         self.at(self._simulation.now + after, ask)
@@ -414,13 +427,13 @@ class SimNode(Wired):
         end = simulation.now + FAREWELL_SECONDS
         with suppress(SimulationError):
             while not self.core.kept and not self.crashed:
-                self.core.keep(simulation.now)
+                self.core.keep(self.time)
                 self._carry_out()
                 self._await_disk(end)
         if self.crashed:
             return
         self.door.node_ended(in_order=True)
-        self.core.network.shutdown(simulation.now)
+        self.core.network.shutdown(self.time)
         self._carry_out()
 
     def _await_disk(self, limit: float) -> None:
@@ -439,12 +452,12 @@ class SimNode(Wired):
 
     def clock_stepped(self) -> None:
         """Take the news that the machine's clock has been set."""
-        self.core.set_wall_clock(self._simulation.clocks[self.host], self._simulation.now)
+        self.core.set_wall_clock(self._simulation.clocks[self.host], self.time)
         self.go_on()
 
     def happens(self, what: Callable[[], object]) -> None:
         """Let `what` happen now; after the pause if the node is paused, never if it has crashed."""
-        if self.crashed:
+        if self.crashed or self.halted:
             return
         if self._waiting is None:
             what()
@@ -452,6 +465,10 @@ class SimNode(Wired):
             self._waiting.append(what)
 
     # --- driving the core -------------------------------------------------------------------------------------------
+
+    @property
+    def time(self) -> float:
+        return self._drift.shown(self._simulation.now)
 
     @property
     def unsettled(self) -> bool:
@@ -463,40 +480,63 @@ class SimNode(Wired):
         if self._polled_at != now:
             self._polled_at, self._polls = now, POLLS_AT_ONCE
         self._carry_out()
-        while self.core.can_run:
+        while self.core.can_run and not self.halted:
+            if self.poll_seconds:
+                self._poll_slowly()
+                break
             if not self._polls:
                 raise OutOfTime(
                     f"time stands still at {now:.3f} s: the processes of {self.host} have gone on {POLLS_AT_ONCE:,} "
                     "times there"
                 )
-            self._polls = self.core.run(now, self._polls)
+            self._polls = self.core.run(self.time, self._polls)
             self._carry_out()
         deadline = self.core.next_deadline()
         if deadline is not None and (self._wake_at is None or deadline < self._wake_at):
-            self._wake_at = when = max(deadline, self._simulation.now)
-            self.at(when, lambda: self._on_deadline(when))
+            self._wake_at = deadline
+            when = max(self._drift.when(deadline), self._simulation.now)
+            self.at(when, lambda: self._on_deadline(deadline))
+
+    def _poll_slowly(self) -> None:
+        """Let one guest go on, unless another one still does, and the next one when it is through."""
+        now = self._simulation.now
+        if now < self._busy_until:
+            return
+        self._busy_until = now + self.poll_seconds
+        self.core.run(self.time, 1)
+        self._carry_out()
+        self.at(self._busy_until, self.go_on)
+
+    def clock_drifts(self) -> None:
+        """Take the news that the machine's clocks run at another rate: what is due by them is due at another time."""
+        self._wake_at = None
+        self.go_on()
 
     def _on_deadline(self, when: float) -> None:
         if when != self._wake_at:
             return  # an earlier deadline has come up since; what was due here is due at `_wake_at`, if at all
         self._wake_at = None
-        self.core.on_timer(self._simulation.now)
+        self.core.on_timer(self.time)
         self.go_on()
 
     def _carry_out(self) -> None:
         core = self.core
-        while actions := core.settle(self._simulation.now):
+        while actions := core.settle(self.time):
             self._carry_out_all(actions)
             if not core.unsettled:
                 return  # what is written may let more be read
 
     def _carry_out_all(self, actions: deque[DriverAction]) -> None:
-        fabric = self._simulation.fabric
+        fabric, points = self._simulation.fabric, self._simulation.points
         while actions:
             action = actions.popleft()
             if type(action) is Traced and action.token is self:  # the most frequent action
                 self._simulation.observe(self.host, self.life, action.record)
                 continue
+            if self.halted:
+                continue  # only what it has done until then is told, and nothing more done
+            if points.active and not isinstance(action, _UNSEEN):
+                points.acted(self.host)
             match action:
                 case Dial(connection, host):
                     fabric.dial(self, connection, host)
@@ -585,12 +625,25 @@ class SimNode(Wired):
 
     def _job_done(self, job: Job, outcome: Outcome) -> None:
         self._simulation.record(self.host, f"disk {type(job.operation).__name__} {job.operation.location}")
-        self.core.job_done(job, outcome, self._simulation.now)
+        self.core.job_done(job, outcome, self.time)
         self.go_on()
 
+    def _database_write(self, number: int) -> type[apsw.Error] | None:
+        """Return whether a write or sync of a database's file fails."""
+        points = self._simulation.points
+        begun = points.before(self.host, STORE_WRITE) if points.active else None
+        fails = self.halted or self.disk.broken
+        if begun is not None:
+            points.after(begun, "write or sync", self._simulation.now)
+        return apsw.IOError if fails else None
+
     def _load(self, load: LoadCode) -> None:
+        if isinstance(load.owner, Load) and self.host in self._simulation.without_spawns:
+            self.core.code_loaded(load, BadCode("nothing can be started just now"), self.time)
+            self.go_on()
+            return
         program = load_program(self._simulation.engine, self.disk.perform, f"{self.spec.name}/code", load.source)
-        self.core.code_loaded(load, program, self._simulation.now)
+        self.core.code_loaded(load, program, self.time)
         self.go_on()
 
     def _guest_config(self, address: Address) -> GuestConfig:
@@ -612,10 +665,11 @@ class SimNode(Wired):
         )
 
     def _wall_clock(self) -> int:
-        return max(0, round(self._simulation.wall_clock(self.host) * 1e9))
+        simulation = self._simulation
+        return max(0, round((self.time + simulation.clocks[self.host]) * 1e9))
 
     def _monotonic_clock(self) -> int:
-        return round(self._simulation.now * 1e9)
+        return round(self.time * 1e9)
 
     def process(self, name: str) -> ProcessId:
         """Return the id of the only process of that name."""

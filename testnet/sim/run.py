@@ -11,6 +11,7 @@ from kernel.router.kernel import Kernel
 from nectar_node.driver.trace_file import standing
 from testnet.journal.journal import NOBODY
 from testnet.model.invariants import Violation, Watch
+from testnet.model.points import Points
 from testnet.runs.play import play, what_went_wrong
 from testnet.runs.result import BROKEN, DEADLINE, PASSED, VIOLATED, Result
 from testnet.scenarios import SCENARIOS
@@ -28,18 +29,26 @@ _COLLECT_AFTER = 20_000
 there until its end, and with a hundred nodes to look through that took a fifth of the time."""
 
 
-def run(plan: Plan, engine: Programs, scenario: Scenario | None = None, *, journal: bool = True) -> Result:
+def run(
+    plan: Plan,
+    engine: Programs,
+    scenario: Scenario | None = None,
+    *,
+    journal: bool = True,
+    points: Points | None = None,
+) -> Result:
     """Play a plan and return its result, which also holds a failure. `scenario` may be one that is not in SCENARIOS.
 
-    Without a `journal` its result has neither lines nor a digest.
+    Without a `journal` its result has neither lines nor a digest. `points` takes its events.
     """
     with _seldom_collecting():
-        return _played(plan, engine, scenario or SCENARIOS[plan.scenario], journal)
+        return _played(plan, engine, scenario or SCENARIOS[plan.scenario], points, journal=journal)
 
 
-def _played(plan: Plan, engine: Programs, scenario: Scenario, journal: bool) -> Result:
+def _played(plan: Plan, engine: Programs, scenario: Scenario, points: Points | None, *, journal: bool) -> Result:
     """Play a plan: when this returns, nothing refers to the simulation any more, and it can be collected."""
     with closing(Simulation(plan.seed, engine, watches=True, journal=journal)) as simulation:
+        simulation.points = points or simulation.points
         return _run(plan, simulation, scenario)
 
 

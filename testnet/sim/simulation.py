@@ -239,6 +239,39 @@ class Simulation(NodeContext, Lab):
     def free_disk(self, host: str) -> None:
         self.node(host).disk.full = False
 
+    def break_disk(self, host: str) -> None:
+        self.node(host).disk.broken = True
+
+    def mend_disk(self, host: str) -> None:
+        self.node(host).disk.broken = False
+
+    def slow_guests(self, host: str, seconds: float) -> None:
+        self.poll_seconds[host] = seconds
+        if host in self.nodes:
+            node = self.nodes[host]
+            node.poll_seconds = seconds
+            node.happens(node.go_on)
+
+    def drift_clock(self, host: str, rate: float) -> None:
+        self.drifts[host].run_at(rate, self.now)
+        if host in self.nodes:
+            node = self.nodes[host]
+            node.happens(node.clock_drifts)
+
+    def limit_memory(self, host: str, limited: bool) -> None:
+        (self.without_memory.add if limited else self.without_memory.discard)(host)
+        if host in self.nodes:
+            self.nodes[host].core.machine.limit_memory(limited)
+
+    def refuse_spawns(self, host: str, refused: bool) -> None:
+        (self.without_spawns.add if refused else self.without_spawns.discard)(host)
+
+    def strike(self, node: str, what: Callable[[], None], *, ends: bool) -> None:
+        """Let `what` happen before anything else does; `ends`: the node does nothing more until then."""
+        if ends and node in self.nodes:
+            self.nodes[node].halted = True
+        self.schedule_next(what)
+
     def trouble_remote(self, host: str, remote: str, how: RemoteTrouble) -> None:
         self.backups(host).place(remote).trouble(how)
 

@@ -10,6 +10,7 @@ from random import Random
 from testnet.journal.journal import digest
 from testnet.journal.recording import Recording
 from testnet.model.lab import OutOfTime
+from testnet.model.points import Points
 from testnet.sim.names import SimulationError
 
 MAX_AT_ONCE = 1_000_000
@@ -29,6 +30,8 @@ class Timeline:
         self.seed = seed
         self.recording = Recording(journal)
         """What has happened."""
+        self.points = Points()
+        """Its events by number, for faults that strike at one of them."""
         self.deadline = math.inf
         """Virtual seconds at which the simulation stops."""
         self._heap: list[tuple[float, int, Callable[[], object]]] = []
@@ -44,6 +47,11 @@ class Timeline:
         """Schedule `what` for the virtual time `when`, which is not over yet."""
         self._sequence += 1
         heapq.heappush(self._heap, (when, self._sequence, what))
+
+    def schedule_next(self, what: Callable[[], object]) -> None:
+        """Schedule `what` for now, before everything else."""
+        self._sequence += 1
+        heapq.heappush(self._heap, (self.now, -self._sequence, what))
 
     def step(self) -> bool:
         """Let the next event happen; return False if there is none left."""

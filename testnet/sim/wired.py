@@ -34,6 +34,11 @@ class Wired(ABC):
         self._timeline = timeline
 
     @property
+    def time(self) -> float:
+        """The seconds that its own clock shows."""
+        return self._timeline.now
+
+    @property
     def unsettled(self) -> bool:
         """Whether its core has anything to go on with; it may say so in vain."""
         return True
@@ -53,27 +58,27 @@ class Wired(ABC):
 
     def accepted(self, connection: int, host: str) -> None:
         """Take a connection that another node has dialed."""
-        self.port.accepted(connection, host, self._timeline.now)
+        self.port.accepted(connection, host, self.time)
         self.go_on()
 
     def connected(self, connection: int) -> None:
         """Take the news that a dial has succeeded."""
-        self.port.connected(connection, self._timeline.now)
+        self.port.connected(connection, self.time)
         self.go_on()
 
     def dial_failed(self, connection: int, failure: DialFailure) -> None:
         """Take the news that a dial has failed."""
-        self.port.dial_failed(connection, failure, self._timeline.now)
+        self.port.dial_failed(connection, failure, self.time)
         self.go_on()
 
     def receive(self, connection: int, data: bytes) -> None:
         """Take bytes that have arrived on a connection."""
-        self.port.receive(connection, data, self._timeline.now)
+        self.port.receive(connection, data, self.time)
         self.go_on()
 
     def lost(self, connection: int) -> None:
         """Take the news that a connection is gone."""
-        self.port.lost(connection, self._timeline.now)
+        self.port.lost(connection, self.time)
         self.go_on()
 
 

@@ -142,7 +142,7 @@ def _each_step(plan: Plan, change: Callable[[Step], Iterator[Step]]) -> Trial:
 
 def _shorter(step: Step) -> Iterator[Step]:
     """Yield the step at half its length: without its second half, or without its first one."""
-    if step.until is not None and step.until - step.at >= 2 * SHORTEST:
+    if step.event is None and step.until is not None and step.until - step.at >= 2 * SHORTEST:
         middle = round((step.at + step.until) / 2, 3)
         yield replace(step, until=middle)
         yield replace(step, at=middle)
@@ -150,7 +150,7 @@ def _shorter(step: Step) -> Iterator[Step]:
 
 def _rounder(step: Step) -> Iterator[Step]:
     """Yield the step with fewer digits, the fewest first; never shorter, so that it still holds when it matters."""
-    for scale in (10, 100):
+    for scale in (10, 100) if step.event is None else ():
         at = math.floor(step.at * scale) / scale
         until = None if step.until is None else math.ceil(step.until * scale) / scale
         if (at, until) == (step.at, step.until):

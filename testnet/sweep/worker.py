@@ -1,6 +1,7 @@
 """Plays plans, one after another, in a process of its own (`python -m nectar_node.base.program testnet.sweep.worker`).
 
-Each line of standard input is an order, {"plan": …, "journal": PATH or null}; each line of standard output is its
+Each line of standard input is an order, {"plan": …, "journal": PATH or null}, or {"plan": …, "points": PATH}
+for a file with the events of the run; each line of standard output is its
 verdict. The process ends with its input, even in the middle of a plan. Compiled programs stay for the next plan.
 """
 
@@ -18,8 +19,10 @@ from typing import Any
 
 from nectar_node.base.decoding import convert_untrusted
 from testnet.journal.journal import Header
+from testnet.model.points import Points
 from testnet.runs.plans import find_scenario, plan_untrusted
 from testnet.runs.result import Result
+from testnet.scenarios.scenario import Plan, Scenario
 from testnet.sim.programs import Programs
 from testnet.sim.run import run, try_out
 
@@ -46,10 +49,19 @@ def _listen(orders: SimpleQueue[str]) -> None:
 def _play(order: dict[str, Any], programs: Programs) -> dict[str, Any]:
     plan = plan_untrusted(convert_untrusted(order["plan"], Header), "the plan")
     scenario = find_scenario(plan.scenario)
+    if order.get("points") is not None:
+        return _list_points(plan, programs, scenario, Path(order["points"]))
     if order["journal"] is None:
         return asdict(try_out(plan, programs, scenario).end)
     result = run(plan, programs, scenario)
     _write(result, Path(order["journal"]))
+    return asdict(result.end)
+
+
+def _list_points(plan: Plan, programs: Programs, scenario: Scenario, file: Path) -> dict[str, Any]:
+    points = Points(wanted=True, seen=[])
+    result = run(plan, programs, scenario, journal=False, points=points)
+    file.write_text(json.dumps(points.seen))
     return asdict(result.end)
 
 

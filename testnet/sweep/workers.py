@@ -45,10 +45,11 @@ class Worker:
         assert self.process.stdout is not None
         return self.process.stdout.fileno()
 
-    def begin(self, plan: Plan, journal: Path | None = None) -> None:
-        """Begin a plan, and write its journal to a file."""
+    def begin(self, plan: Plan, journal: Path | None = None, points: Path | None = None) -> None:
+        """Begin a plan, and write its journal to a file, or its events to `points`."""
         self.plan, self._journal = plan, journal
         order = {"plan": plan.value(), "journal": None if journal is None else str(journal.resolve())}
+        order |= {} if points is None else {"points": str(points.resolve())}
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):  # it has died, as `verdict` will tell
             self.process.stdin.write(json.dumps(order).encode() + b"\n")
@@ -120,12 +121,12 @@ class Workers:
         """Return whether `begin` can be called."""
         return len(self._busy) < self._count
 
-    def begin(self, plan: Plan, journal: Path | None = None) -> None:
+    def begin(self, plan: Plan, journal: Path | None = None, points: Path | None = None) -> None:
         """Begin to play a plan, in a free worker."""
         assert self.free
         worker = self._idle.pop() if self._idle else Worker()
         self._busy.append(worker)
-        worker.begin(plan, journal)
+        worker.begin(plan, journal, points)
 
     def verdicts(self, patience: float | None) -> list[RunVerdict]:
         """Return the verdicts that have come, or come within `patience` seconds; None: wait for one."""
@@ -135,10 +136,10 @@ class Workers:
             ready: list[Worker] = [key.data for key, _ in selector.select(patience)]
         return [self._finish(worker) for worker in ready]
 
-    def play(self, plan: Plan, journal: Path | None = None) -> RunVerdict:
+    def play(self, plan: Plan, journal: Path | None = None, points: Path | None = None) -> RunVerdict:
         """Play a plan and wait for its verdict; nothing else may be in play."""
         assert not self._busy
-        self.begin(plan, journal)
+        self.begin(plan, journal, points)
         return self.verdicts(None)[0]
 
     def _finish(self, worker: Worker) -> RunVerdict:

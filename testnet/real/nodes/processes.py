@@ -59,6 +59,22 @@ class NodeProcesses(Nodes):
         """Raise NotAtThisLevel: all nodes have the clock of this machine."""
         raise NotAtThisLevel(f"The clock of {host} is that of this machine: it can be stepped in a simulation only.")
 
+    def slow_guests(self, host: str, seconds: float) -> None:
+        """Raise NotAtThisLevel: guests run in the node's own process."""
+        raise NotAtThisLevel(f"The processes of {host} can be made slow in a simulation only: here, pause the node.")
+
+    def drift_clock(self, host: str, rate: float) -> None:
+        """Raise NotAtThisLevel: all nodes have the clock of this machine."""
+        raise NotAtThisLevel(f"The clock of {host} is that of this machine: it can drift in a simulation only.")
+
+    def limit_memory(self, host: str, limited: bool) -> None:
+        """Raise NotAtThisLevel: the limit of a node's process is the node's as well."""
+        raise NotAtThisLevel(f"The memory of {host}'s processes can be refused in a simulation only.")
+
+    def refuse_spawns(self, host: str, refused: bool) -> None:
+        """Raise NotAtThisLevel: it would have to be another node."""
+        raise NotAtThisLevel(f"What processes of {host} spawn can be refused in a simulation only.")
+
     def trouble_remote(self, host: str, remote: str, how: RemoteTrouble) -> None:
         """Raise NotAtThisLevel: the remotes of real nodes are not the lab's."""
         raise NotAtThisLevel(f"The remotes of {host} can fail in a simulation only.")
@@ -71,6 +87,12 @@ class NodeProcesses(Nodes):
 
     def free_disk(self, host: str) -> None:
         self._limit_files(host, None)
+
+    def break_disk(self, host: str) -> None:
+        """Raise NotAtThisLevel: the disk is this machine's, and does not fail."""
+        raise NotAtThisLevel(f"The disk of {host} is that of this machine: it can fail in a simulation only.")
+
+    def mend_disk(self, host: str) -> None: ...
 
     def _limit_files(self, host: str, size: int | None) -> None:
         """Limit the files that the node's process writes to `size` bytes; None: lift the limit."""

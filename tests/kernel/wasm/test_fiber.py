@@ -240,6 +240,20 @@ def test_a_compiled_guest_answers_requests(engine: Engine, name: str) -> None:
         guest.effects.clear()
 
 
+@pytest.mark.parametrize(("limited", "grown"), [((), 4), ((True,), -1), ((True, False), 4)])
+def test_a_guest_whose_memory_is_limited_gets_no_more_until_it_is_not(
+    engine: Engine, limited: tuple[bool, ...], grown: int
+) -> None:
+    body = f"(call $receive (i32.const 2048)) {grows('memory.grow', 1, grown)}"
+    guest = start(engine, wat(body, "receive"), memory=8 * 65536)
+    assert poll(guest) is Poll.RECEIVE
+    for each in limited:
+        guest.limit_memory(each)
+    guest.resume(arrival())
+    assert poll(guest) is Poll.ENDED
+    assert guest.end == End(None)
+
+
 def test_two_compiled_guests_play_ping_pong_without_growing(engine: Engine) -> None:
     wasm = (GUESTS / "echo.component.wasm").read_bytes()
     echo = start(engine, wasm)

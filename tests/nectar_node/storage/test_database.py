@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from random import Random
 
+import apsw
+
 from nectar_node.storage.database import Database
 from nectar_node.storage.operations import Row, StateRow
+from nectar_node.storage.wal import commits_untrusted
 
 SEED = 20261130
 
@@ -39,3 +43,32 @@ def test_g27_of_two_states_with_one_key_the_later_one_is_kept(tmp_path: Path) ->
     database, _ = Database.open(path)
     assert database.state("a") == b"22"
     database.close()
+
+
+def test_what_sqlite_fills_a_sector_up_with_is_no_commit_of_its_own(tmp_path: Path) -> None:
+    """Where a disk may tear what lies beside a write, a torn commit has two frames that end it: still one is lost."""
+    file = tmp_path / "store"
+    database = apsw.Connection(
+        f"file:{file}?psow=0", apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    )
+    for statement in (
+        "PRAGMA journal_mode=WAL",
+        "PRAGMA synchronous=FULL",
+        "CREATE TABLE one (value)",
+        "CREATE TABLE other (value)",
+        "BEGIN",
+        "INSERT INTO one VALUES (1)",
+        "INSERT INTO other VALUES (1)",
+        "COMMIT",
+        "BEGIN",
+        "INSERT INTO one VALUES (2)",
+        "INSERT INTO other VALUES (2)",
+        "COMMIT",
+    ):
+        list(database.execute(statement))
+    log = Path(shutil.copy(f"{file}-wal", tmp_path / "log")).read_bytes()
+    database.close()
+    frames = (len(log) - 32) // (24 + 4096)
+    ends = commits_untrusted(log)
+    assert len(ends) == 4
+    assert frames > ends[-1], "SQLite has filled nothing up"

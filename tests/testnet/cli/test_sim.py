@@ -302,11 +302,11 @@ class InterruptedAfter(Workers):
         super().__init__(1)
         self._left = runs
 
-    def play(self, plan: Plan, journal: Path | None = None) -> RunVerdict:
+    def play(self, plan: Plan, journal: Path | None = None, points: Path | None = None) -> RunVerdict:
         self._left -= 1
         if self._left < 0:
             raise KeyboardInterrupt
-        return super().play(plan, journal)
+        return super().play(plan, journal, points)
 
 
 def test_ctrl_c_while_shrinking_keeps_the_smallest_so_far() -> None:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.storage.operations import FileStat, Location, Stat
+from nectar_node.storage.operations import DiskError, DiskFault, FileStat, Location, ReadAt, Stat, WriteAt
 from testnet.faults.bandwidth import Bandwidth
 from testnet.faults.bit_flips import BitFlips
 from testnet.faults.black_hole import BlackHole
+from testnet.faults.clock_drift import ClockDrift
 from testnet.faults.clock_step import ClockStep
 from testnet.faults.crash import Crash
+from testnet.faults.disk_error import FailingDisk
 from testnet.faults.disk_full import DiskFull
 from testnet.faults.impostor import Impostor
 from testnet.faults.latency import Latency
@@ -27,6 +29,7 @@ from testnet.faults.refusal import Refusal
 from testnet.faults.registrar_down import RegistrarDown
 from testnet.faults.replay import Replay
 from testnet.faults.reset import ConnectionReset
+from testnet.faults.slow_guests import SlowGuests
 from testnet.faults.slow_handshake import SlowHandshake
 from testnet.faults.stall import Stall
 from testnet.faults.unsynced import Unsynced
@@ -260,6 +263,52 @@ def test_a_file_that_is_written_after_a_step_of_the_clock_has_its_time(net: Netw
         status = net.b.disk.perform(Stat(place))
     assert isinstance(status, FileStat)
     assert status.modified == round((net.simulation.now + 3600.0) * 1e9)
+
+
+def test_a_clock_that_drifts_is_ahead_from_then_on_and_a_timeout_comes_by_it(net: Network) -> None:
+    wall = net.b._wall_clock
+    before = net.simulation.now
+    with net.simulation.apply(ClockDrift(B, 3.0)):
+        net.simulation.rest(10.0)
+        assert round(net.b.time - net.simulation.now, 6) == 20.0
+    net.simulation.rest(5.0)
+    assert round(wall() / 1e9 - (before + 15.0), 6) == 20.0
+    with net.simulation.apply(ClockDrift(A, 2.0)), net.simulation.apply(Pause(B)):
+        told = net.greet(timeout=8)
+    assert told == Told("unreachable", 2.5)
+
+
+def test_a_clock_that_drifts_never_stands_still_at_a_deadline(net: Network) -> None:
+    for rate in (0.37, 1.1, 7.3, 0.99):
+        with net.simulation.apply(ClockDrift(B, rate)):
+            net.simulation.rest(33.3)
+            assert net.greet(timeout=60).what == GREETED
+    assert net.greet().what == GREETED
+
+
+def test_slow_processes_let_messages_wait_and_the_node_answers_pings(acquainted: Network) -> None:
+    with acquainted.simulation.apply(SlowGuests(B, 0.5)):
+        told = acquainted.greet()
+        assert told.what == GREETED
+        assert told.seconds % 0.5 == 0.0
+        acquainted.simulation.rest(60.0)
+    assert not acquainted.lines("has broken")
+    assert acquainted.greet() == Told(GREETED, 0.0)
+
+
+def test_a_failing_disk_changes_nothing_and_can_be_read(net: Network) -> None:
+    place = Location("/home", ("file",))
+    net.b.disk.put(place, b"old")
+    with net.simulation.apply(FailingDisk(B)):
+        failed = net.b.disk.perform(WriteAt(place, 0, b"new"))
+        assert failed == ops_error()
+        assert net.b.disk.perform(ReadAt(place, 0, 3)) == b"old"
+    assert net.b.disk.perform(WriteAt(place, 0, b"new")) is None
+    assert net.greet().what == GREETED
+
+
+def ops_error() -> DiskError:
+    return DiskError(DiskFault.OTHER, "Input/output error")
 
 
 def test_a_step_of_the_clock_ends_no_connection(acquainted: Network) -> None:

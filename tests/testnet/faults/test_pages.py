@@ -19,7 +19,7 @@ from tests.testnet.faults.kinds import NEEDED, ONLY_IN_SIMULATIONS
 ROOT = Path(__file__).resolve().parents[3]
 TABLE = (ROOT / "docs/faults.md").read_text()
 WRITING = (ROOT / "docs/writing-a-fault.md").read_text()
-NUMBERS = {22: "twenty-two"}
+NUMBERS = {27: "twenty-seven"}
 
 
 def rows() -> dict[str, tuple[str, str]]:

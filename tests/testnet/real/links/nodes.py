@@ -37,6 +37,24 @@ class NotedNodes:
     def free_disk(self, host: str) -> None:
         self._note(f"free the disk of {host}")
 
+    def break_disk(self, host: str) -> None:
+        self._note(f"break the disk of {host}")
+
+    def mend_disk(self, host: str) -> None:
+        self._note(f"mend the disk of {host}")
+
+    def slow_guests(self, host: str, seconds: float) -> None:
+        self._note(f"slow the processes of {host} down by {seconds:g}")
+
+    def drift_clock(self, host: str, rate: float) -> None:
+        self._note(f"let the clock of {host} run at {rate:g}")
+
+    def limit_memory(self, host: str, limited: bool) -> None:
+        self._note(f"limit the memory of {host}: {limited}")
+
+    def refuse_spawns(self, host: str, refused: bool) -> None:
+        self._note(f"refuse the spawns of {host}: {refused}")
+
     def trouble_remote(self, host: str, remote: str, how: RemoteTrouble) -> None:
         self._note(f"trouble the remote {remote} of {host}: {how}")
 
