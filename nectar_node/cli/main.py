@@ -53,6 +53,7 @@ _COMMANDS = {
     "df": "df",
     "errors": "errors",
     "trace": "trace",
+    "replay": "replay",
     "logs": "logs",
     "restore": "backups.restore",
     "open": "web.open",

@@ -14,7 +14,7 @@ SECTIONS = {
     "Files": ("send", "inbox", "df"),
     "Nodes": ("boot", "open", "config", "keys", "sessions", "backup", "restore"),
     "Network": ("net", "peers", "directory"),
-    "Lab": ("testnet", "sim"),
+    "Lab": ("testnet", "sim", "replay"),
 }
 """The commands by title."""
 OTHERS = "From other packages"

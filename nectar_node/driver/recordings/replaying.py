@@ -1,0 +1,38 @@
+"""Replays a recording with the guests' engine; waits for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+from kernel.contract.errors import BadModule
+from kernel.contract.guest import Program
+from kernel.wasm.engine import Engine
+from nectar_node.contract.actions import DriverAction
+from nectar_node.contract.config import module_cache
+from nectar_node.recording.errors import BadRecording
+from nectar_node.recording.replay import Replay
+from nectar_node.recording.ring import Recorded
+
+
+def replay_of(
+    recorded: Recorded,
+    key: bytes,
+    watch: Callable[[Replay, list[DriverAction]], bool] = lambda _replay, _actions: False,
+) -> Replay:
+    """Return the replay of a recording, at its beginning; raises BadRecording. `watch` is as for `Replay`."""
+    if not recorded.from_the_start:
+        raise BadRecording(
+            f"The beginning of {recorded.folder} was removed to make room, so it cannot be replayed: record it again "
+            "with a larger --keep. `nectar replay --export FILE` still shows what is left."
+        )
+    engine = Engine(module_cache(), replayable=True)
+
+    @cache
+    def load(digest: str) -> Program:
+        try:
+            return engine.load(recorded.code(digest))
+        except BadModule as error:
+            raise BadRecording(f"The program {digest[:12]} of the recording cannot be run: {error}.") from error
+
+    return Replay(recorded.entries(key), load, watch)
