@@ -53,7 +53,7 @@ _COMMANDS = {
     "df": "df",
     "errors": "errors",
     "trace": "trace",
-    "replay": "replay",
+    "replay": "starting.replay",
     "logs": "logs",
     "restore": "backups.restore",
     "open": "web.open",

@@ -117,7 +117,7 @@ class TapedGuests:
         """Return the configuration of the next guest, made of one that leads to the world."""
         self._count += 1
         self.next = guest = TapedGuest(self._count, self._answers)
-        entropy, clock, monotonic, drive, debug = config[2:4] + (config.monotonic, config.drive, config.debug)
+        entropy, clock, monotonic, drive, debug = (*config[2:4], config.monotonic, config.drive, config.debug)
         return config._replace(
             entropy=lambda count: guest.asks("entropy", count, lambda: entropy(count)),  # type: ignore[misc]
             clock=lambda: guest.asks("clock", None, clock),  # type: ignore[arg-type]

@@ -221,7 +221,7 @@ class Taped:
     def _called(self, number: int, really: Callable[..., Any], *given: Any, **named: Any) -> Any:
         if self.depth:
             return really(*given, **named)
-        part, method = METHODS[number]
+        _, method = METHODS[number]
         if method == "code_loaded":
             given = (given[0], self._taped_program(given[1]), *given[2:])
         if method == "install":

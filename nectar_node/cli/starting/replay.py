@@ -10,14 +10,13 @@ from typing import Annotated
 import typer
 
 from nectar_node.base.errors import BadInput
+from nectar_node.base.program import load_module
 from nectar_node.console import output
 from nectar_node.launcher import options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from nectar_node.launcher.passwords import for_boot
-from nectar_node.recording.errors import BadRecording
-from nectar_node.recording.ring import Recorded, nodes_in, recorded
-from nectar_node.recording.segments import PURPOSE
 from net.names import keyfile
+from net.names.identity import Identity
 from net.names.keyfile import KeyFileError
 
 
@@ -35,17 +34,16 @@ def replay(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> int:
     """Replay what a node has recorded, and say whether it does the same, or where it first differs."""
-    found = _find(folder, node, boot)
-    key = _key(directory, found.header.node, password_file)
-    # Importing this loads Wasmtime, which costs as much as everything else together.
-    from nectar_node.driver.recordings.replaying import replay_of
-
+    # Loading this takes as long as everything else together.
+    replaying = load_module("nectar_node.driver.recordings.replaying")
+    found = replaying.find(folder, node, boot)
+    key = _identity(directory, found.header.node, password_file).derive(replaying.PURPOSE)
     began = time.perf_counter()
-    player = replay_of(found, key)
+    player = replaying.replay_of(found, key)
     difference = player.run(None if until is None else player.first + until)
     took, seconds = time.perf_counter() - began, player.now - player.first
     if as_json:
-        told = None if difference is None else {"step": difference.entry, "at": difference.now - 0.0}
+        told = None if difference is None else {"step": difference.entry, "at": difference.now}
         row = {"node": found.header.node, "boot": found.header.boot, "steps": player.steps, "seconds": seconds}
         words = {} if difference is None else {"recorded": difference.recorded, "replayed": difference.replayed}
         print(json.dumps(row | {"took": took, "difference": told and told | words}))
@@ -64,20 +62,9 @@ def replay(
     return 0 if difference is None else 1
 
 
-def _find(folder: Path, node: str, boot: int) -> Recorded:
-    if not node:
-        nodes = nodes_in(folder)
-        if not nodes:
-            raise BadRecording(f"There is no recording in {folder}: `nectar boot NAME --record {folder}` makes one.")
-        if len(nodes) > 1:
-            raise BadInput(f"{folder} has the recordings of {', '.join(nodes)}: say which with --node.")
-        node = nodes[0]
-    return recorded(folder, node, boot or None)
-
-
-def _key(directory: Path, node: str, password_file: Path | None) -> bytes:
+def _identity(directory: Path, node: str, password_file: Path | None) -> Identity:
     place = LocalNetwork(directory).place(node)
     try:
-        return keyfile.unlock_key_file(place.key, for_boot(place, password_file)).identity.derive(PURPOSE)
+        return keyfile.unlock_key_file(place.key, for_boot(place, password_file)).identity
     except KeyFileError as error:
         raise BadInput(f"The key of {node}, with which its recording is sealed, cannot be used: {error}.") from error
