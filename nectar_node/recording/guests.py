@@ -57,8 +57,14 @@ class TapedGuest:
 
     @property
     def end(self) -> End | None:
+        """How it has ended."""
         assert self.inner is not None
         return self.inner.end
+
+    @end.setter
+    def end(self, end: End | None) -> None:
+        assert self.inner is not None
+        self.inner.end = end
 
     def poll(self) -> Poll:
         assert self.inner is not None

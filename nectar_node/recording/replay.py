@@ -13,9 +13,10 @@ from operator import attrgetter
 from typing import Any
 
 from kernel.contract.address import Address
+from kernel.contract.events import Answered
 from kernel.contract.guest import GuestConfig, Program
 from kernel.contract.limits import MAX_MEMORY_BYTES
-from nectar_node.contract.actions import Answered, DiskUsed, DriverAction, Installed, Kept, LoadCode
+from nectar_node.contract.actions import DiskUsed, DriverAction, Installed, Kept, LoadCode
 from nectar_node.core.core import NodeCore
 from nectar_node.core.kept import decode_untrusted as decode_kept
 from nectar_node.http.fetching.wasi_client import WasiHttpClient
@@ -182,8 +183,8 @@ class Replay:
         elif kind == Kind.RUN:
             self.now, polls = RAN.unpack(body)
             left = core.run(self.now, polls)
-            recorded = self._expect(Kind.RAN, f"guests have waited after {polls - left} polls")
-            if NUMBER.unpack(recorded.body)[0] != left:
+            ran = self._expect(Kind.RAN, f"guests have waited after {polls - left} polls")
+            if NUMBER.unpack(ran.body)[0] != left:
                 self._differs(f"guests have waited after {polls - left} polls of {polls}")
         elif kind == Kind.LEND:
             guest = core.take_busy()
@@ -222,6 +223,7 @@ class Replay:
         elif guest.asked:
             self._differs(f"guest {number} asks for nothing more")
         guest.come_back()
+        assert poll is not None
         self.core.polled(guest, poll, self.now)
 
     def _settled(self, out: deque[DriverAction]) -> None:

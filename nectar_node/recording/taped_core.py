@@ -18,22 +18,21 @@ from zlib import crc32
 
 import cbor2
 
+from kernel.contract.events import Answered
 from kernel.contract.guest import Guest, Poll
 from nectar_node.contract.actions import (
-    Answered,
     DiskUsed,
     DriverAction,
     Installed,
     Kept,
     LoadCode,
-    Writable,
 )
 from nectar_node.core.core import NodeCore
 from nectar_node.packages.trial import Trial
 from nectar_node.recording.guests import TapedGuest, TapedGuests, TapedProgram
 from nectar_node.recording.values import NameOf, encode, is_value, plain
 from nectar_node.storage.operations import Job
-from net.contract.events import Buffer
+from net.contract.events import Buffer, Writable
 
 TOLD: dict[str, tuple[str, ...]] = {
     "": (

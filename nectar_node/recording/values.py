@@ -69,7 +69,7 @@ Named = Callable[[Sequence[Any]], object]
 
 def plain(value: object, name_of: NameOf, *, brief: bool = False) -> Any:
     """Return the value as arrays, texts, bytes and numbers; `brief`: long bytes are a hash, to be compared alone."""
-    kind = type(value)
+    kind: Any = type(value)
     if value is None or kind in (bool, int, float, str):
         return value
     if kind in (bytes, bytearray, memoryview):
@@ -78,9 +78,10 @@ def plain(value: object, name_of: NameOf, *, brief: bool = False) -> Any:
         return named
     if isinstance(value, enum.Enum):
         return ["e", _name(kind), value.name]
-    for base in (bytes, str, int):
-        if isinstance(value, base):  # a subclass of ours, which is the same value
-            return base(value)
+    if isinstance(value, bytes):  # a subclass of ours, which is the same value
+        return bytes(value)
+    if isinstance(value, str | int):
+        return str(value) if isinstance(value, str) else int(value)
     if isinstance(value, tuple):
         items = [plain(each, name_of, brief=brief) for each in value]
         return ["n", _name(kind), *items] if hasattr(value, "_fields") else ["t", *items]
@@ -133,12 +134,13 @@ def value_untrusted(value: Any, named: Named) -> Any:
 def _value(value: list[Any], named: Named) -> Any:
     kind, items = value[0], value[1:]
     if kind in ("n", "c"):
-        found = _class(items[0])
+        found: Any = _class(items[0])
         parts = [value_untrusted(each, named) for each in items[1:]]
         if kind == "n" and hasattr(found, "_make"):
             return found._make(parts)
+        made: Any = found
         if kind == "c" and is_dataclass(found):
-            return found(**dict(zip(_init_of(found), parts, strict=True)))
+            return made(**dict(zip(_init_of(found), parts, strict=True)))
         raise BadRecording(f"The recording is damaged: {items[0]} is another kind of value.")
     if kind == "e":
         found = _class(items[0])
@@ -167,13 +169,13 @@ def is_value(value: object) -> bool:
     """Whether that is written by what is in it: not an object that stands for itself, such as a token."""
     kind: Any = type(value)
     if is_dataclass(kind):
-        return bool(kind.__dataclass_params__.frozen) or kind is Trial  # type: ignore[attr-defined]
+        return bool(vars(kind)["__dataclass_params__"].frozen) or kind is Trial
     shapes = (bool, int, float, str, bytes, bytearray, memoryview, tuple, list, Mapping, set, frozenset)
     return value is None or isinstance(value, (*shapes, enum.Enum, PurePath, BaseException))
 
 
 @cache
-def _name(kind: type) -> str:
+def _name(kind: Any) -> str:
     return f"{kind.__module__}:{kind.__qualname__}"
 
 

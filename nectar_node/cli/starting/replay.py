@@ -15,9 +15,9 @@ from nectar_node.console import output
 from nectar_node.launcher import options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from nectar_node.launcher.passwords import for_boot
+from net.base.errors import KeyFileError
 from net.names import keyfile
 from net.names.identity import Identity
-from net.names.keyfile import KeyFileError
 
 
 def replay(
