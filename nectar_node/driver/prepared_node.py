@@ -40,8 +40,8 @@ from nectar_node.packages.unpacking import PACKAGES_FOLDER
 from nectar_node.recording.accounts import TapedLedger
 from nectar_node.recording.ring import RecordingFiles
 from nectar_node.recording.segments import PURPOSE
-from nectar_node.recording.start import FreshIds, Sources, Start, core_of
-from nectar_node.recording.taped_core import Kind, Taped
+from nectar_node.recording.start import CoreSources, FreshIds, NodeStart, core_of
+from nectar_node.recording.taped_core import StepKind, Taped
 from nectar_node.recording.values import encode
 from nectar_node.sharing.wire.limits import DEFAULT_QUOTA
 from nectar_node.storage.disk import perform
@@ -192,12 +192,12 @@ def make_core(prepared: PreparedNode) -> NodeCore:
     )
     entropy, clock, ledger = os.urandom, trio.current_time, prepared.ledger
     if files is None:
-        sources = Sources(entropy, FreshIds(entropy).take, guest, clock, ledger)
+        sources = CoreSources(entropy, FreshIds(entropy).take, guest, clock, ledger)
         return core_of(start, prepared.identity, prepared.previous, prepared.directory, prepared.kept, sources)
-    files.write(Kind.START, encode(start, lambda _: None))
+    files.write(StepKind.START, encode(start, lambda _: None))
     taped = Taped(files.write)
     drawn = partial(taped.entropy, entropy)
-    sources = Sources(
+    sources = CoreSources(
         drawn,
         FreshIds(drawn).take,
         lambda address: taped.guests.config(recorded_guest_config(guest(address))),
@@ -209,12 +209,12 @@ def make_core(prepared: PreparedNode) -> NodeCore:
     return core
 
 
-def start_of(prepared: PreparedNode) -> Start:
+def start_of(prepared: PreparedNode) -> NodeStart:
     """Return what the core of a node begins with; within trio."""
     config, folder = prepared.config, prepared.config.folder
     ciphers = faster() if config.cipher is None else listed(config.cipher)
     previous = prepared.previous
-    return Start(
+    return NodeStart(
         our=config.name,
         registrar=prepared.registrar,
         drives=str(folder.drives),

@@ -23,9 +23,20 @@ from nectar_node.http.fetching.wasi_client import WasiHttpClient
 from nectar_node.recording.accounts import TapedLedger
 from nectar_node.recording.errors import BadRecording
 from nectar_node.recording.guests import TapedGuest, TapedGuests, TapedProgram
-from nectar_node.recording.segments import Entry
-from nectar_node.recording.start import FreshIds, Sources, Start, core_of
-from nectar_node.recording.taped_core import METHODS, NUMBER, PENDED, RAN, RECEIVED, SETTLED, Kind, Names, did, summary
+from nectar_node.recording.segments import TapeEntry
+from nectar_node.recording.start import CoreSources, FreshIds, NodeStart, core_of
+from nectar_node.recording.taped_core import (
+    METHODS,
+    NUMBER,
+    PENDED,
+    RAN,
+    RECEIVED,
+    SETTLED,
+    Names,
+    StepKind,
+    did,
+    summary,
+)
 from nectar_node.recording.values import decode_untrusted, plain_untrusted, value_untrusted
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.operations import Job
@@ -38,7 +49,7 @@ class _Stop(BaseException):
     """Ends a replay within the core, whose guards let it pass."""
 
 
-class Difference:
+class ReplayDifference:
     """Where a replay is not what was recorded."""
 
     def __init__(self, entry: int, now: float, recorded: str, replayed: str) -> None:
@@ -51,7 +62,7 @@ class Difference:
         return f"step {self.entry}, {self.now:.6f} s: recorded {self.recorded}; replayed {self.replayed}"
 
 
-class Token:
+class TapeToken:
     """Stands for what a driver has given to the core and waits for."""
 
     def __init__(self, number: int) -> None:
@@ -61,14 +72,14 @@ class Token:
         return f"token {self.number}"
 
 
-class Replay:
+class NodeReplay:
     """One replay of one boot of a node."""
 
     def __init__(
         self,
-        entries: Iterator[Entry],
+        entries: Iterator[TapeEntry],
         load: Callable[[str], Program],
-        watch: Callable[[Replay, list[DriverAction]], bool] = lambda _replay, _actions: False,
+        watch: Callable[[NodeReplay, list[DriverAction]], bool] = lambda _replay, _actions: False,
     ) -> None:
         """`load` returns the program with that SHA-256, in hex. `watch` is told of all actions, and ends the replay by
         returning True. Raises BadRecording if there is no start.
@@ -76,14 +87,14 @@ class Replay:
         self._entries = entries
         self._load = load
         self._watch = watch
-        self._at = Entry(0, 0, b"")
-        self._ahead: deque[Entry] = deque()
+        self._at = TapeEntry(0, 0, b"")
+        self._ahead: deque[TapeEntry] = deque()
         self._tokens, self._jobs, self._loads = Names(), dict[int, Job](), dict[int, LoadCode]()
-        self._token_of: dict[int, Token] = {}
+        self._token_of: dict[int, TapeToken] = {}
         self._job_count = self._load_count = 0
         self._guests = TapedGuests(self)
         self._taped: dict[int, TapedGuest] = {}
-        self._stopped: Difference | str | None = None
+        self._stopped: ReplayDifference | str | None = None
         self.now = 0.0
         """The core's time."""
         self.first = 0.0
@@ -92,16 +103,16 @@ class Replay:
         self.cut_off = False
         """Whether the recording ends within a step, as a node leaves it that is killed."""
         first = self._next()
-        if first.kind != Kind.START:
+        if first.kind != StepKind.START:
             raise BadRecording("The recording does not begin with a node's start.")
         start = decode_untrusted(first.body, self._named)
-        if not isinstance(start, Start):
+        if not isinstance(start, NodeStart):
             raise BadRecording("The recording does not begin with a node's start.")
         self.start = start
         self.first = self.now = start.now
         self.core = self._make_core(start)
 
-    def _make_core(self, start: Start) -> NodeCore:
+    def _make_core(self, start: NodeStart) -> NodeCore:
         identity = Identity(start.our, start.seed)
         previous = None if start.previous_seed is None else Identity(start.our, start.previous_seed)
         kept = decode_kept(start.rows, start.our, start.states)
@@ -109,13 +120,13 @@ class Replay:
             kept.decisions.decide(package, decision)
         directory = directory_of(start, identity, kept.names.of(start.registrar))
         ledger = TapedLedger(Ledger(start.drives, start.quotas, start.keeps), self._account)
-        sources = Sources(self._entropy, FreshIds(self._entropy).take, self._guest_config, self._clock, ledger)
+        sources = CoreSources(self._entropy, FreshIds(self._entropy).take, self._guest_config, self._clock, ledger)
         try:
             return core_of(start, identity, previous, directory, kept, sources)
         except _Stop:
             raise BadRecording(f"The core cannot be made again: {self._stopped}.") from None
 
-    def run(self, until: float | None = None) -> Difference | None:
+    def run(self, until: float | None = None) -> ReplayDifference | None:
         """Go on to the end, or until the core's time is `until`; return the first difference. Raises BadRecording."""
         try:
             while self._stopped is None:
@@ -126,11 +137,11 @@ class Replay:
                 self._play(entry)
         except _Stop:
             pass
-        return self._stopped if isinstance(self._stopped, Difference) else None
+        return self._stopped if isinstance(self._stopped, ReplayDifference) else None
 
     # --- entries ----------------------------------------------------------------------------------------------------
 
-    def _next(self, *, may_end: bool = False) -> Entry:
+    def _next(self, *, may_end: bool = False) -> TapeEntry:
         if self._ahead:
             self._at = self._ahead.popleft()
             return self._at
@@ -142,14 +153,14 @@ class Replay:
         self.steps += 1
         return self._at
 
-    def _stop(self, why: Difference | str) -> None:
+    def _stop(self, why: ReplayDifference | str) -> None:
         self._stopped = self._stopped or why
         raise _Stop
 
     def _differs(self, replayed: str) -> None:
-        self._stop(Difference(self._at.number, self.now - self.first, told(self._at), replayed))
+        self._stop(ReplayDifference(self._at.number, self.now - self.first, told(self._at), replayed))
 
-    def _expect(self, kind: Kind, replayed: str) -> Entry:
+    def _expect(self, kind: StepKind, replayed: str) -> TapeEntry:
         """Return the next entry, which must be of that kind: the core has come to that."""
         if self._stopped is not None:
             raise _Stop
@@ -158,7 +169,7 @@ class Replay:
             self._differs(replayed)
         return entry
 
-    def _play(self, entry: Entry) -> None:
+    def _play(self, entry: TapeEntry) -> None:
         try:
             self._carry_out(entry)
         except (struct.error, BadRecording, KeyError, IndexError) as error:
@@ -166,27 +177,27 @@ class Replay:
         if self._stopped is not None:
             raise _Stop
 
-    def _carry_out(self, entry: Entry) -> None:
+    def _carry_out(self, entry: TapeEntry) -> None:
         kind, body, core = entry.kind, entry.body, self.core
-        if kind == Kind.RECEIVE:
+        if kind == StepKind.RECEIVE:
             connection, self.now = RECEIVED.unpack_from(body)
             core.network.receive(connection, bytearray(memoryview(body)[RECEIVED.size :]), self.now)
-        elif kind == Kind.PENDING:
+        elif kind == StepKind.PENDING:
             connection, limit, *recorded = PENDED.unpack(body)
             sent = summary(core.network.pending(connection, limit))
             if list(sent) != recorded:
                 self._at = entry
                 self._differs(f"{sent[1]} bytes in {sent[0]} pieces on connection {connection}, checksum {sent[2]:08x}")
-        elif kind == Kind.SETTLE:
+        elif kind == StepKind.SETTLE:
             self.now, writes = SETTLED.unpack(body)
             self._settled(core.settle(self.now, writes=bool(writes)))
-        elif kind == Kind.RUN:
+        elif kind == StepKind.RUN:
             self.now, polls = RAN.unpack(body)
             left = core.run(self.now, polls)
-            ran = self._expect(Kind.RAN, f"guests have waited after {polls - left} polls")
+            ran = self._expect(StepKind.RAN, f"guests have waited after {polls - left} polls")
             if NUMBER.unpack(ran.body)[0] != left:
                 self._differs(f"guests have waited after {polls - left} polls of {polls}")
-        elif kind == Kind.LEND:
+        elif kind == StepKind.LEND:
             guest = core.take_busy()
             number = guest.number if isinstance(guest, TapedGuest) else 0
             if NUMBER.unpack(body)[0] != number:
@@ -194,12 +205,12 @@ class Replay:
             if isinstance(guest, TapedGuest):
                 guest.lent, guest.polls = True, 0
                 self._taped[number] = guest
-        elif kind == Kind.BACK:
+        elif kind == StepKind.BACK:
             self._back(body)
-        elif kind == Kind.GUEST:
+        elif kind == StepKind.GUEST:
             number, what, given, answer = plain_list(body, 4)
             self._taped[number].asked.append((what, given, answer))
-        elif kind == Kind.CALL:
+        elif kind == StepKind.CALL:
             self._call(body)
         else:
             self._at = entry
@@ -235,9 +246,9 @@ class Replay:
         out.clear()
         brief = did(actions, self._known)
         replayed = _shown(brief)
-        recorded = self._expect(Kind.DID, replayed)
+        recorded = self._expect(StepKind.DID, replayed)
         if recorded.body != brief:
-            self._stop(Difference(recorded.number, self.now - self.first, *_first_of(recorded.body, brief)))
+            self._stop(ReplayDifference(recorded.number, self.now - self.first, *_first_of(recorded.body, brief)))
         for action in actions:
             self._follow(action)
         if self._watch(self, actions):
@@ -258,17 +269,17 @@ class Replay:
     # --- what the core asks for -------------------------------------------------------------------------------------
 
     def _entropy(self, count: int) -> bytes:
-        drawn = self._expect(Kind.ENTROPY, f"{count} random bytes").body
+        drawn = self._expect(StepKind.ENTROPY, f"{count} random bytes").body
         if len(drawn) != count:
             self._differs(f"{count} random bytes")
         return drawn
 
     def _clock(self) -> float:
-        (now,) = struct.unpack("<d", self._expect(Kind.CLOCK, "a look at the clock").body)
+        (now,) = struct.unpack("<d", self._expect(StepKind.CLOCK, "a look at the clock").body)
         return float(now)
 
     def _account(self, what: str, _: Callable[[], object]) -> Any:
-        noted, answer = plain_list(self._expect(Kind.ACCOUNT, f"a look at an account: {what}").body, 2)
+        noted, answer = plain_list(self._expect(StepKind.ACCOUNT, f"a look at an account: {what}").body, 2)
         if value_untrusted(noted, self._named) != what:
             self._differs(f"a look at an account: {what}")
         return value_untrusted(answer, self._named)
@@ -281,7 +292,7 @@ class Replay:
                 self._differs(replayed)
             noted, noted_given, answer = guest.asked.popleft()
         else:
-            number, noted, noted_given, answer = plain_list(self._expect(Kind.GUEST, replayed).body, 4)
+            number, noted, noted_given, answer = plain_list(self._expect(StepKind.GUEST, replayed).body, 4)
             if number != guest.number:
                 self._differs(replayed)
         if noted != what or value_untrusted(noted_given, self._named) != given:
@@ -297,7 +308,7 @@ class Replay:
     # --- names ------------------------------------------------------------------------------------------------------
 
     def _known(self, each: object) -> list[object] | None:
-        return ["o", each.number] if isinstance(each, Token) else None
+        return ["o", each.number] if isinstance(each, TapeToken) else None
 
     def _named(self, value: Any) -> object:
         kind, which = value[0], value[1]
@@ -312,20 +323,20 @@ class Replay:
         if kind == "o":
             token = self._token_of.get(which)
             if token is None:
-                token = self._token_of[which] = Token(which)
+                token = self._token_of[which] = TapeToken(which)
                 self._tokens.put(which, token)
             return token
         raise BadRecording(f"a value of {str(which)[:80]} cannot be replayed")
 
     def _called_back(self, number: int) -> None:
-        entry = self._expect(Kind.CALLBACK, f"function {number} is called")
+        entry = self._expect(StepKind.CALLBACK, f"function {number} is called")
         if NUMBER.unpack(entry.body)[0] != number:
             self._differs(f"function {number} is called")
-        while (entry := self._next()).kind != Kind.CALLBACK_END:
+        while (entry := self._next()).kind != StepKind.CALLBACK_END:
             self._play(entry)
 
 
-def directory_of(start: Start, identity: Identity, records: Any) -> Directory:
+def directory_of(start: NodeStart, identity: Identity, records: Any) -> Directory:
     """Return the directory that a node has at its start; `records` are those that it has kept."""
     if start.genesis is None:
         return Registrar(identity, records, by_invitation=start.by_invitation, own_hosts=(start.host,))
@@ -340,24 +351,24 @@ def plain_list(body: bytes, length: int) -> list[Any]:
     return found[1:]
 
 
-def told(entry: Entry) -> str:
+def told(entry: TapeEntry) -> str:
     """Return an entry in words."""
     try:
-        kind, body = Kind(entry.kind), entry.body
-        if kind is Kind.RECEIVE:
+        kind, body = StepKind(entry.kind), entry.body
+        if kind is StepKind.RECEIVE:
             return f"{len(body) - RECEIVED.size} bytes from connection {RECEIVED.unpack_from(body)[0]}"
-        if kind is Kind.PENDING:
+        if kind is StepKind.PENDING:
             connection, _, count, total, check = PENDED.unpack(body)
             return f"{total} bytes in {count} pieces on connection {connection}, checksum {check:08x}"
-        if kind is Kind.DID:
+        if kind is StepKind.DID:
             return _shown(body)
-        if kind is Kind.CALL:
+        if kind is StepKind.CALL:
             number, given, _ = plain_list(body, 3)
             return f"{METHODS[number][1]} {_brief(given[1:])}"
-        if kind is Kind.GUEST:
+        if kind is StepKind.GUEST:
             number, what, given, _ = plain_list(body, 4)
             return f"guest {number} asks for {what} {_brief(given)}"
-        if kind is Kind.RAN:
+        if kind is StepKind.RAN:
             return f"guests have waited with {NUMBER.unpack(body)[0]} polls left"
         return f"{kind.name.lower()}, {len(body)} bytes"
     except (ValueError, struct.error, IndexError, BadRecording) as error:

@@ -20,9 +20,9 @@ from nectar_node.recording.errors import BadRecording
 from nectar_node.recording.segments import (
     MAX_FRAME_BYTES,
     SALT_BYTES,
-    Entry,
-    Header,
-    Sealer,
+    SegmentHeader,
+    SegmentSealer,
+    TapeEntry,
     entries_untrusted,
     entry,
     header_untrusted,
@@ -103,8 +103,8 @@ class RecordingFiles:
 
     def _begin(self) -> None:
         self._segment += 1
-        header = Header(self._node, self.boot, self._segment, self._version, self._unix())
-        self._sealer = Sealer(self._key, header, os.urandom(SALT_BYTES))
+        header = SegmentHeader(self._node, self.boot, self._segment, self._version, self._unix())
+        self._sealer = SegmentSealer(self._key, header, os.urandom(SALT_BYTES))
         if self._file >= 0:
             os.close(self._file)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -154,7 +154,7 @@ class Recorded:
         """Whether it can be replayed: nothing of it was removed to make room."""
         return self.header.segment == 1
 
-    def entries(self, key: bytes) -> Iterator[Entry]:
+    def entries(self, key: bytes) -> Iterator[TapeEntry]:
         """Yield all entries; raises BadRecording at what is damaged."""
         return entries_untrusted(self._plaintexts(key))
 

@@ -36,7 +36,7 @@ _ENTRY = struct.Struct("<BI")
 _LENGTH = struct.Struct("<I")
 
 
-class Header(Struct, frozen=True):
+class SegmentHeader(Struct, frozen=True):
     """What anybody may read of a segment."""
 
     node: str
@@ -51,7 +51,7 @@ class Header(Struct, frozen=True):
     """Unix time of its first entry."""
 
 
-class Entry:
+class TapeEntry:
     """One step of a recording: its kind, its body, and its number from 0 on."""
 
     __slots__ = ("body", "kind", "number")
@@ -67,10 +67,10 @@ def entry(kind: int, body: bytes) -> bytes:
     return _ENTRY.pack(kind, len(body)) + body
 
 
-class Sealer:
+class SegmentSealer:
     """Makes the bytes of one segment."""
 
-    def __init__(self, key: bytes, header: Header, salt: bytes) -> None:
+    def __init__(self, key: bytes, header: SegmentHeader, salt: bytes) -> None:
         """`key`: 32 bytes (`Identity.derive`); `salt`: SALT_BYTES fresh random bytes."""
         self.beginning = MAGIC + json.encode(header) + b"\n" + salt
         """What the file begins with."""
@@ -84,7 +84,7 @@ class Sealer:
         return _LENGTH.pack(len(sealed)) + sealed
 
 
-def header_untrusted(data: bytes) -> tuple[Header, int]:
+def header_untrusted(data: bytes) -> tuple[SegmentHeader, int]:
     """Return the header at the beginning of a segment, and where its salt begins; raises BadRecording."""
     if not data.startswith(MAGIC):
         raise BadRecording("That is no recording of a node, or one of another release.")
@@ -92,7 +92,7 @@ def header_untrusted(data: bytes) -> tuple[Header, int]:
     try:
         if end < 0:
             raise BadShape("it is cut off")
-        return decode_untrusted(data[len(MAGIC) : end], Header), end + 1
+        return decode_untrusted(data[len(MAGIC) : end], SegmentHeader), end + 1
     except BadShape as error:
         raise BadRecording(f"The recording's header is damaged: {error}.") from error
 
@@ -128,7 +128,7 @@ def open_untrusted(data: bytes, key: bytes, *, last: bool) -> Iterator[bytes]:
         number += 1
 
 
-def entries_untrusted(plaintexts: Iterator[bytes], first: int = 0) -> Iterator[Entry]:
+def entries_untrusted(plaintexts: Iterator[bytes], first: int = 0) -> Iterator[TapeEntry]:
     """Yield the entries in frames; raises BadRecording. An entry is within one frame."""
     number = first
     for plaintext in plaintexts:
@@ -140,7 +140,7 @@ def entries_untrusted(plaintexts: Iterator[bytes], first: int = 0) -> Iterator[E
             at += _ENTRY.size
             if at + length > len(plaintext):
                 raise BadRecording("The recording is damaged: an entry is cut off.")
-            yield Entry(number, kind, plaintext[at : at + length])
+            yield TapeEntry(number, kind, plaintext[at : at + length])
             number += 1
             at += length
 

@@ -27,7 +27,7 @@ _IDS_AT_ONCE = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class NodeStart:
     """Names, folders, limits and settings of a node at one boot, and what earlier boots have kept."""
 
     our: str
@@ -78,7 +78,7 @@ class Start:
     """What its user has decided with the options of this boot."""
 
 
-class Sources(NamedTuple):
+class CoreSources(NamedTuple):
     """Where a core gets what it asks for by itself."""
 
     entropy: Callable[[int], bytes]
@@ -91,12 +91,12 @@ class Sources(NamedTuple):
 
 
 def core_of(
-    start: Start,
+    start: NodeStart,
     identity: Identity,
     previous: Identity | None,
     directory: Directory,
     kept: KeptState,
-    sources: Sources,
+    sources: CoreSources,
 ) -> NodeCore:
     """Return the core of a node."""
     memory = MemoryBudget(start.memory_bytes)

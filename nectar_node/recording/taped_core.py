@@ -56,7 +56,7 @@ METHODS = tuple((part, method) for part, methods in TOLD.items() for method in m
 """Their numbers on a tape."""
 
 
-class Kind(IntEnum):
+class StepKind(IntEnum):
     """Kinds of entries."""
 
     START = 1
@@ -177,19 +177,19 @@ class Taped:
     def entropy(self, really: Callable[[int], bytes], count: int) -> bytes:
         """Return fresh random bytes."""
         drawn = really(count)
-        self._write(Kind.ENTROPY, drawn)
+        self._write(StepKind.ENTROPY, drawn)
         return drawn
 
     def clock(self, really: Callable[[], float]) -> float:
         """Return the time of a trace."""
         now = really()
-        self._write(Kind.CLOCK, struct.pack("<d", now))
+        self._write(StepKind.CLOCK, struct.pack("<d", now))
         return now
 
     def account(self, what: str, really: Callable[[], object]) -> Any:
         """Return what a disk account says."""
         answer = really()
-        self._write(Kind.ACCOUNT, encode([what, answer], self._name))
+        self._write(StepKind.ACCOUNT, encode([what, answer], self._name))
         return answer
 
     def guest_asks(self, guest: TapedGuest, what: str, given: object, really: Callable[[], object]) -> Any:
@@ -198,7 +198,7 @@ class Taped:
         if guest.lent:
             guest.asked.append((what, given, answer))
         else:
-            self._write(Kind.GUEST, encode([guest.number, what, given, answer], self._name))
+            self._write(StepKind.GUEST, encode([guest.number, what, given, answer], self._name))
         return answer
 
     # --- what it is told --------------------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ class Taped:
             given = (given[0], self._taped_program(given[1]), *given[2:])
         if method == "install":
             named = {key: self._calling_back(value) for key, value in named.items()}
-        self._write(Kind.CALL, encode([number, list(given), named], self._name))
+        self._write(StepKind.CALL, encode([number, list(given), named], self._name))
         self.depth = 1
         try:
             return really(*given, **named)
@@ -233,7 +233,7 @@ class Taped:
             self.depth = 0
 
     def _receive(self, really: Callable[..., None], connection: int, data: Buffer, now: float) -> None:
-        self._write(Kind.RECEIVE, RECEIVED.pack(connection, now) + data)
+        self._write(StepKind.RECEIVE, RECEIVED.pack(connection, now) + data)
         self.depth += 1
         try:
             really(connection, data, now)
@@ -248,13 +248,13 @@ class Taped:
             buffers = really(connection, limit)
         finally:
             self.depth = 0
-        self._write(Kind.PENDING, PENDED.pack(connection, limit, *summary(buffers)))
+        self._write(StepKind.PENDING, PENDED.pack(connection, limit, *summary(buffers)))
         return buffers
 
     def _settle(
         self, really: Callable[..., deque[DriverAction]], now: float, *, writes: bool = True
     ) -> deque[DriverAction]:
-        self._write(Kind.SETTLE, SETTLED.pack(now, writes))
+        self._write(StepKind.SETTLE, SETTLED.pack(now, writes))
         self.depth += 1
         try:
             out = really(now, writes=writes)
@@ -264,7 +264,7 @@ class Taped:
             return out
         actions = out.copy()
         out.clear()
-        self._write(Kind.DID, did(actions, self.known))
+        self._write(StepKind.DID, did(actions, self.known))
         for action in actions:
             self._follow(action)
         return actions
@@ -278,13 +278,13 @@ class Taped:
             self._tokens.take(action.token)
 
     def _run(self, really: Callable[..., int], now: float, polls: int) -> int:
-        self._write(Kind.RUN, RAN.pack(now, polls))
+        self._write(StepKind.RUN, RAN.pack(now, polls))
         self.depth += 1
         try:
             left = really(now, polls)
         finally:
             self.depth -= 1
-        self._write(Kind.RAN, NUMBER.pack(left))
+        self._write(StepKind.RAN, NUMBER.pack(left))
         return left
 
     def _take_busy(self, really: Callable[[], Guest | None]) -> Guest | None:
@@ -295,15 +295,15 @@ class Taped:
             if guest is not None:
                 assert isinstance(guest, TapedGuest)
                 number, guest.lent, guest.polls = guest.number, True, 0
-            self._write(Kind.LEND, NUMBER.pack(number))
+            self._write(StepKind.LEND, NUMBER.pack(number))
         return guest
 
     def _polled(self, really: Callable[..., None], guest: Guest, poll: Poll, now: float) -> None:
         assert isinstance(guest, TapedGuest)
         for what, given, answer in guest.asked:
-            self._write(Kind.GUEST, encode([guest.number, what, given, answer], self._name))
+            self._write(StepKind.GUEST, encode([guest.number, what, given, answer], self._name))
         guest.asked.clear()
-        self._write(Kind.BACK, encode([guest.number, guest.polls, poll.name, now], self._name))
+        self._write(StepKind.BACK, encode([guest.number, guest.polls, poll.name, now], self._name))
         self.depth += 1
         try:
             guest.come_back()
@@ -356,9 +356,9 @@ class _Callback:
     def __call__(self) -> None:
         taped = self._taped
         depth, taped.depth = taped.depth, 0
-        taped._write(Kind.CALLBACK, NUMBER.pack(self.number))
+        taped._write(StepKind.CALLBACK, NUMBER.pack(self.number))
         try:
             self._really()
         finally:
-            taped._write(Kind.CALLBACK_END, NUMBER.pack(self.number))
+            taped._write(StepKind.CALLBACK_END, NUMBER.pack(self.number))
             taped.depth = depth

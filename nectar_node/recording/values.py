@@ -140,7 +140,7 @@ def _value(value: list[Any], named: Named) -> Any:
             return found._make(parts)
         made: Any = found
         if kind == "c" and is_dataclass(found):
-            return made(**dict(zip(_init_of(found), parts, strict=True)))
+            return made(**dict(zip(_init_of(made), parts, strict=True)))
         raise BadRecording(f"The recording is damaged: {items[0]} is another kind of value.")
     if kind == "e":
         found = _class(items[0])
@@ -190,11 +190,12 @@ def _classes() -> dict[str, type]:
     found: dict[str, type] = {}
     for name in _MODULES:
         import_module(name)
-        for each in vars(sys.modules[name]).values():
+        values: list[Any] = list(vars(sys.modules[name]).values())
+        for each in values:
             if isinstance(each, type) and (
                 is_dataclass(each) or issubclass(each, enum.Enum) or hasattr(each, "_fields")
             ):
-                found[_name(each)] = each
+                found[f"{each.__module__}:{each.__qualname__}"] = each
     return found
 
 

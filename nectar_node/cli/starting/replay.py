@@ -33,7 +33,7 @@ def replay(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> int:
-    """Replay what a node has recorded, and say whether it does the same, or where it first differs."""
+    """Repeat what a node recorded; show the first difference."""
     # Loading this takes as long as everything else together.
     replaying = load_module("nectar_node.driver.recordings.replaying")
     found = replaying.find(folder, node, boot)

@@ -13,7 +13,7 @@ from nectar_node.base.errors import BadInput
 from nectar_node.contract.actions import DriverAction
 from nectar_node.contract.config import module_cache
 from nectar_node.recording.errors import BadRecording
-from nectar_node.recording.replay import Replay
+from nectar_node.recording.replay import NodeReplay
 from nectar_node.recording.ring import Recorded, nodes_in, recorded
 from nectar_node.recording.segments import PURPOSE
 
@@ -23,8 +23,8 @@ __all__ = ["PURPOSE", "find", "replay_of"]
 def replay_of(
     recorded: Recorded,
     key: bytes,
-    watch: Callable[[Replay, list[DriverAction]], bool] = lambda _replay, _actions: False,
-) -> Replay:
+    watch: Callable[[NodeReplay, list[DriverAction]], bool] = lambda _replay, _actions: False,
+) -> NodeReplay:
     """Return the replay of a recording, at its beginning; raises BadRecording. `watch` is as for `Replay`."""
     if not recorded.from_the_start:
         raise BadRecording(
@@ -40,7 +40,7 @@ def replay_of(
         except BadModule as error:
             raise BadRecording(f"The program {digest[:12]} of the recording cannot be run: {error}.") from error
 
-    return Replay(recorded.entries(key), load, watch)
+    return NodeReplay(recorded.entries(key), load, watch)
 
 
 def find(folder: Path, node: str, boot: int) -> Recorded:

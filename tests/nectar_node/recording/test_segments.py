@@ -10,14 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nectar_node.recording.errors import BadRecording
-from nectar_node.recording.segments import Header, Sealer, entries_untrusted, entry, header_untrusted, open_untrusted
+from nectar_node.recording.segments import (
+    SegmentHeader,
+    SegmentSealer,
+    entries_untrusted,
+    entry,
+    header_untrusted,
+    open_untrusted,
+)
 
 KEY = bytes(range(32))
-HEADER = Header("a.nec", 1, 1, "1", 0.0)
+HEADER = SegmentHeader("a.nec", 1, 1, "1", 0.0)
 
 
 def _segment() -> bytes:
-    sealer = Sealer(KEY, HEADER, bytes(16))
+    sealer = SegmentSealer(KEY, HEADER, bytes(16))
     return sealer.beginning + sealer.frame(entry(1, b"one") + entry(2, b"")) + sealer.frame(entry(3, b"three"))
 
 
@@ -35,7 +42,7 @@ def test_entries_come_out_as_they_were_written() -> None:
 
 def test_a_last_segment_that_is_cut_off_anywhere_ends_with_its_last_whole_frame() -> None:
     whole = _segment()
-    for end in range(len(Sealer(KEY, HEADER, bytes(16)).beginning), len(whole)):
+    for end in range(len(SegmentSealer(KEY, HEADER, bytes(16)).beginning), len(whole)):
         assert _read(whole[:end]) in ([], [(1, b"one"), (2, b"")])
 
 
@@ -46,7 +53,7 @@ def test_one_that_others_follow_must_be_whole() -> None:
 
 def test_each_changed_byte_behind_the_header_is_reported() -> None:
     whole = _segment()
-    for at in range(len(Sealer(KEY, HEADER, bytes(16)).beginning) - 16, len(whole)):
+    for at in range(len(SegmentSealer(KEY, HEADER, bytes(16)).beginning) - 16, len(whole)):
         changed = bytearray(whole)
         changed[at] ^= 1
         with pytest.raises(BadRecording):

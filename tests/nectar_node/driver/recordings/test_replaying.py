@@ -12,7 +12,7 @@ from nectar_node.core import core
 from nectar_node.driver.recordings.replaying import PURPOSE, find, replay_of
 from nectar_node.launcher.boot_options import BootOptions
 from nectar_node.recording.errors import BadRecording
-from nectar_node.recording.replay import Difference, Replay
+from nectar_node.recording.replay import NodeReplay, ReplayDifference
 from net.names import keyfile
 from testnet.real.local import LocalTestnet
 
@@ -25,7 +25,7 @@ class Recording(NamedTuple):
     folder: Path
     keys: dict[str, bytes]
 
-    def replay(self, node: str, folder: Path | None = None) -> tuple[Replay, Difference | None]:
+    def replay(self, node: str, folder: Path | None = None) -> tuple[NodeReplay, ReplayDifference | None]:
         """Replay the last boot of a node to its end."""
         player = replay_of(find(folder or self.folder, node, 0), self.keys[node])
         return player, player.run()
