@@ -1,6 +1,6 @@
 """A recording on the disk: a folder for each node, in it one for each boot, in that its segments.
 
-Bytes are appended with one call for each frame and never held back for long, so they are the kernel's when the process
+Bytes are appended without a buffer of ours, and never held back for long, so they are the kernel's when the process
 dies. The oldest boots go first when there is no room, then the oldest segments: what is left of that boot tells what
 happened, but can be replayed no more.
 
@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from kernel.contract.message import Buffer
 from nectar_node.base import own_files
 from nectar_node.recording.errors import BadRecording
 from nectar_node.recording.segments import (
@@ -23,8 +24,8 @@ from nectar_node.recording.segments import (
     SegmentHeader,
     SegmentSealer,
     TapeEntry,
+    beginning_of,
     entries_untrusted,
-    entry,
     header_untrusted,
     open_untrusted,
 )
@@ -63,9 +64,12 @@ class RecordingFiles:
         """Why nothing is written any more; None: it is."""
         self._begin()
 
-    def write(self, kind: int, body: bytes) -> None:
-        """Note an entry."""
-        self._held += entry(kind, body)
+    def write(self, kind: int, body: bytes, data: Buffer = b"") -> None:
+        """Note an entry, whose body is `body` and `data` behind it: long data is copied once."""
+        self._held += beginning_of(kind, len(body) + len(data))
+        self._held += body
+        if data:
+            self._held += data
         if len(self._held) >= FRAME_BYTES:
             self.flush()
 
@@ -83,7 +87,8 @@ class RecordingFiles:
         try:
             if self._size >= self._segment_bytes:
                 self._begin()
-            self._append(self._sealer.frame(self._held))
+            for part in self._sealer.frame(self._held):
+                self._append(part)
         except OSError as error:
             self.problem = f"the recording ends: {self._folder}: {error.strerror}"
         self._held.clear()

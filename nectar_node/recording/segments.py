@@ -2,7 +2,7 @@
 
 A segment begins with `MAGIC`, one line of JSON that anybody may read (`Header`), and 16 random bytes. Frames follow,
 each a length in 4 bytes and so many bytes of AES-256-GCM. The key of a segment is the hash of those random bytes under
-the recording's key; a frame's nonce is its number. A frame is written by one call, so a process that is killed at any
+the recording's key; a frame's nonce is its number. Frames are appended, so a process that is killed at any
 moment leaves whole frames and at most one that is cut off, and what follows a damaged byte is refused.
 
 The plaintext is a row of entries: a byte for the kind, a length in 4 bytes, a body.
@@ -64,7 +64,12 @@ class TapeEntry:
 
 def entry(kind: int, body: bytes) -> bytes:
     """Return an entry as bytes."""
-    return _ENTRY.pack(kind, len(body)) + body
+    return beginning_of(kind, len(body)) + body
+
+
+def beginning_of(kind: int, length: int) -> bytes:
+    """Return what stands before the body of an entry, which has that length."""
+    return _ENTRY.pack(kind, length)
 
 
 class SegmentSealer:
@@ -77,11 +82,11 @@ class SegmentSealer:
         self._cipher = _cipher(key, salt)
         self._frames = 0
 
-    def frame(self, plaintext: bytes | bytearray) -> bytes:
-        """Return the next frame."""
-        sealed = self._cipher.encrypt(_nonce(self._frames), bytes(plaintext), None)
+    def frame(self, plaintext: bytes | bytearray) -> tuple[bytes, bytes]:
+        """Return the next frame in two parts, to be written one behind the other."""
+        sealed = self._cipher.encrypt(_nonce(self._frames), plaintext, None)
         self._frames += 1
-        return _LENGTH.pack(len(sealed)) + sealed
+        return _LENGTH.pack(len(sealed)), sealed
 
 
 def header_untrusted(data: bytes) -> tuple[SegmentHeader, int]:

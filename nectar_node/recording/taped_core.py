@@ -161,9 +161,9 @@ def did(actions: Sequence[DriverAction], name_of: NameOf) -> bytes:
 
 
 class Taped:
-    """Notes what a core is told; `write` takes the kind of an entry and its body."""
+    """Notes what a core is told; `write` takes the kind of an entry, its body and data behind that."""
 
-    def __init__(self, write: Callable[[int, bytes], None]) -> None:
+    def __init__(self, write: Callable[..., None]) -> None:
         self._write = write
         self.depth = 0
         """Above 0: the core is at work, and what is called is not told from outside."""
@@ -233,7 +233,7 @@ class Taped:
             self.depth = 0
 
     def _receive(self, really: Callable[..., None], connection: int, data: Buffer, now: float) -> None:
-        self._write(StepKind.RECEIVE, RECEIVED.pack(connection, now) + data)
+        self._write(StepKind.RECEIVE, RECEIVED.pack(connection, now), data)
         self.depth += 1
         try:
             really(connection, data, now)

@@ -25,7 +25,9 @@ HEADER = SegmentHeader("a.nec", 1, 1, "1", 0.0)
 
 def _segment() -> bytes:
     sealer = SegmentSealer(KEY, HEADER, bytes(16))
-    return sealer.beginning + sealer.frame(entry(1, b"one") + entry(2, b"")) + sealer.frame(entry(3, b"three"))
+    return b"".join(
+        (sealer.beginning, *sealer.frame(entry(1, b"one") + entry(2, b"")), *sealer.frame(entry(3, b"three")))
+    )
 
 
 def _read(data: bytes, *, last: bool = True, key: bytes = KEY) -> list[tuple[int, bytes]]:
