@@ -63,20 +63,24 @@ class TapedGuest:
 
     @end.setter
     def end(self, end: End | None) -> None:
+        """Set how it has ended."""
         assert self.inner is not None
         self.inner.end = end
 
     def poll(self) -> Poll:
+        """Run until the guest waits, is pre-empted or ends."""
         assert self.inner is not None
         if self.lent:
             self.polls += 1
         return self.inner.poll()
 
     def resume(self, answer: object) -> None:
+        """Set the answer that the suspended guest waits for."""
         assert self.inner is not None
         self.inner.resume(answer)
 
     def hear(self, number: int, outcome: Arrival | Failure) -> None:
+        """Take the outcome of a `SendAndHear`, also while the guest is polled on another thread."""
         assert self.inner is not None
         if self.lent:
             self._heard.append((number, outcome))
@@ -84,10 +88,12 @@ class TapedGuest:
             self.inner.hear(number, outcome)
 
     def close(self) -> None:
+        """Drop the guest, whatever state it is in, even spinning."""
         assert self.inner is not None
         self.inner.close()
 
     def statistics(self) -> GuestStatistics:
+        """Return what the guest has used so far."""
         assert self.inner is not None
         return self.inner.statistics()
 
@@ -187,12 +193,15 @@ class TapedDrive:
         return TapedNode(self._count, FileKind(kind), self._made.popleft() if self._made else None)
 
     def root(self) -> Any:
+        """Return the drive's own folder."""
         return self._node(self._ask("root"))
 
     def find(self, folder: Any, name: str) -> Any:
+        """Return what has that name in a folder, or None."""
         return self._node(self._ask("find", folder, name))
 
     def entries(self, folder: Any) -> list[tuple[str, Any]]:
+        """Return names and nodes in a folder, always in the same order."""
         drive = self._drive
 
         def really() -> object:
@@ -208,48 +217,63 @@ class TapedDrive:
         return [(name, self._node(kind)) for name, kind in answer[1]]
 
     def is_gone(self, folder: Any) -> bool:
+        """Whether a folder was removed."""
         return bool(self._ask("is_gone", folder))
 
     def contains(self, folder: Any, other: Any) -> bool:
+        """Whether the folder `other` is `folder` or lies below it."""
         return bool(self._ask("contains", folder, other))
 
     def number(self, node: Any) -> int:
+        """Return a node's inode."""
         return int(self._ask("number", node))
 
     def length(self, file: Any) -> int:
+        """Return how many bytes a file has."""
         return int(self._ask("length", file))
 
     def facts(self, node: Any) -> FileFacts:
+        """Describe a node."""
         return FileFacts(*self._ask("facts", node))
 
     def target(self, link: Any) -> str:
+        """Return where a link leads."""
         return str(self._ask("target", link))
 
     def read(self, file: Any, offset: int, length: int) -> bytes:
+        """Return bytes of a file from `offset` on; fewer at its end."""
         return bytes(self._ask("read", file, offset, length))
 
     def write(self, file: Any, offset: int, data: memoryview) -> None:
+        """Write into a file; a gap before `offset` is filled with zeros."""
         self._ask("write", file, offset, data)
 
     def set_length(self, file: Any, length: int) -> None:
+        """Cut a file off, or fill it up with zeros."""
         self._ask("set_length", file, length)
 
     def set_times(self, node: Any, accessed: int | None, modified: int | None) -> None:
+        """Set the times of a node, in nanoseconds since 1970; None leaves one as it is."""
         self._ask("set_times", node, accessed, modified)
 
     def sync(self, file: Any) -> None:
+        """Make a file durable."""
         self._ask("sync", file)
 
     def make(self, folder: Any, name: str, kind: FileKind, target: str = "") -> Any:
+        """Make an empty file, a folder, or a link to `target`, and return it."""
         return self._node(self._ask("make", folder, name, kind, target))
 
     def link(self, node: Any, folder: Any, name: str) -> None:
+        """Give a file or link one more name."""
         self._ask("link", node, folder, name)
 
     def remove(self, folder: Any, name: str) -> None:
+        """Remove what has that name."""
         self._ask("remove", folder, name)
 
     def rename(self, folder: Any, name: str, target_folder: Any, target_name: str) -> None:
+        """Move what has a name; what has had the new one is gone."""
         self._ask("rename", folder, name, target_folder, target_name)
 
 
