@@ -57,6 +57,7 @@ _COMMANDS = {
     "df": "df",
     "errors": "errors",
     "trace": "trace",
+    "replay": "starting.replay",
     "logs": "logs",
     "restore": "backups.restore",
     "open": "web.open",

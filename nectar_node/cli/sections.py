@@ -58,6 +58,7 @@ SECTIONS = {
     "Lab": {
         "testnet": "Start, show, break and stop a local testnet of nodes.",
         "sim": "Run scenarios in virtual time, replay and shrink what fails.",
+        "replay": "Repeat what a node recorded; show the first difference.",
     },
 }
 """The commands by title, each with its sentence. So that a list of them loads none, they stand here once more; a test

@@ -116,6 +116,22 @@ class HttpPlace:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordPlace:
+    """Where a node records what its core is told (`nectar_node.recording`)."""
+
+    folder: Path
+    """For the recordings of any number of nodes."""
+    keep: int
+    """Bytes that are kept of this node's."""
+
+
+DEFAULT_KEEP = 1 << 30
+"""Bytes of a recording that are kept unless the user says otherwise."""
+LEAST_KEEP = 16 << 20
+"""Bytes of the smallest recording: some segments, so that the oldest can go."""
+
+
+@dataclass(frozen=True, slots=True)
 class NodeConfig:
     """How one node runs."""
 
@@ -175,6 +191,8 @@ class NodeConfig:
     """Whether to start with what is left of a damaged store."""
     take_over: bool = False
     """Whether to start although a copy of the node has taken its place."""
+    record: RecordPlace | None = None
+    """Where it is recorded; None: nowhere."""
     boot_file: bytes | None = field(default=None, repr=False)
     """What is written to `folder.boot` once it runs, for its next boot; None: nothing."""
 

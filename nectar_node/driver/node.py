@@ -79,6 +79,7 @@ from nectar_node.driver.node_log import NodeLog
 from nectar_node.driver.node_trace import NodeTrace
 from nectar_node.driver.prepared_node import PreparedNode, make_core, prepare, wall_clock_offset
 from nectar_node.driver.program_code import load_program
+from nectar_node.driver.recordings.node_recording import KeepingCompiler, keep_handing_over
 from nectar_node.driver.snapshots import NodeSnapshots, forget_snapshot
 from nectar_node.packages.boot import Boot
 from nectar_node.storage.disk import perform
@@ -148,7 +149,9 @@ class Node:
         self._signals = signals
         folder = prepared.config.folder
         tell = self._tell_of_compiling()
-        load = partial(load_program, prepared.engine, perform, str(folder.code), tell=tell, give_back=give_back)
+        self._recording = prepared.recording
+        compiler = prepared.engine if self._recording is None else KeepingCompiler(prepared.engine, self._recording)
+        load = partial(load_program, compiler, perform, str(folder.code), tell=tell, give_back=give_back)
         self._loader = Loader(str(folder.drives), load)
         self._started = trio.current_time()
         self._endpoint: tuple[str, int] = (prepared.config.host, 0)
@@ -234,6 +237,8 @@ class Node:
                 nursery.start_soon(self._again, "the watch over the clock", self._watch_clock)
                 nursery.start_soon(self._again, "the watch over the memory", partial(watch_memory, self._core.memory))
                 nursery.start_soon(self._again, "the log", self._log.run)
+                if self._recording is not None:
+                    nursery.start_soon(self._again, "the recording", partial(keep_handing_over, self._recording))
                 nursery.start_soon(self._pass_on_stop, commands)
                 self._boot()
                 await commands.stop.wait()
@@ -248,6 +253,8 @@ class Node:
         finally:
             commands.uploads.clear()
             self._log.close()
+            if self._recording is not None:
+                self._recording.close()
             own_files.remove(self.config.folder.control)
             socket.close()
             self._prepared.database.close()
@@ -399,6 +406,8 @@ class Node:
             if self._core.unsettled:  # what is written frees space for more to be read
                 self._carry_out(now, writes=True)
             self._trace.write()
+        if self._recording is not None:
+            self._recording.turn(now)
 
     def _handle_connection(self, action: Dial | Close | Hold) -> None:
         self._driver.handle(action)

@@ -51,6 +51,8 @@ class OpenStore(NamedTuple):
 
     database: Database
     kept: KeptState
+    rows: Contents
+    """The same, as it lies there, but for the saved states."""
 
 
 def open_store(
@@ -120,7 +122,7 @@ def _opened(folder: NodeFolder, our: str) -> OpenStore:
     except BaseException:
         database.close()
         raise
-    return OpenStore(database, state)
+    return OpenStore(database, state, contents)
 
 
 def _take_over(folder: NodeFolder, our: str, rows: list[Row]) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import trio
@@ -18,14 +18,12 @@ from kernel.contract.guest import GuestConfig
 from kernel.contract.limits import MAX_MEMORY_BYTES
 from kernel.wasm.binary.debug_file import SUFFIX as DEBUG_SUFFIX
 from kernel.wasm.engine import Engine
+from kernel.wasm.wasi.host_drive import HostDrive
 from nectar_node.base import log, own_files
 from nectar_node.base.descriptors import Budget
-from nectar_node.base.errors import BadFolder, BadPackage, NeedsConsent
-from nectar_node.base.shipped import page_files
-from nectar_node.contract.config import NodeConfig, module_cache
+from nectar_node.base.errors import BadFolder, BadInput, BadPackage, NeedsConsent
+from nectar_node.contract.config import NodeConfig, RecordPlace, module_cache
 from nectar_node.contract.http_client import HttpClientConfig
-from nectar_node.contract.memory_budget import MemoryBudget
-from nectar_node.core.config import CoreConfig
 from nectar_node.core.core import NodeCore
 from nectar_node.driver.allocator import default_budget
 from nectar_node.driver.membership import former_names, has_password, open_directory, read_keys, registrar_key
@@ -34,23 +32,27 @@ from nectar_node.driver.program_code import kept_debug_file
 from nectar_node.driver.snapshots import forget_snapshot
 from nectar_node.http.fetching.wasi_client import WasiHttpClient
 from nectar_node.packages.contents import check_digest, discard_unused, with_copy
+from nectar_node.packages.decisions import Decision
 from nectar_node.packages.manifest import Package
 from nectar_node.packages.review import demand, review
 from nectar_node.packages.startable import read_startable
 from nectar_node.packages.unpacking import PACKAGES_FOLDER
+from nectar_node.recording.accounts import TapedLedger
+from nectar_node.recording.ring import RecordingFiles
+from nectar_node.recording.segments import PURPOSE
+from nectar_node.recording.start import CoreSources, FreshIds, NodeStart, core_of
+from nectar_node.recording.taped_core import StepKind, Taped
+from nectar_node.recording.values import encode
 from nectar_node.sharing.wire.limits import DEFAULT_QUOTA
 from nectar_node.storage.disk import perform
 from nectar_node.storage.ledger import Ledger
 from nectar_node.storage.operations import Location, MakeFolder
 from nectar_node.storage.removing import remove_unfinished_bodies
-from net.base.ciphers import listed
+from net.base.ciphers import ALWAYS, listed
 from net.base.limits import MAX_CONNECTIONS
 from net.io.cipher_speed import faster
 from net.names.directory import Directory
 from net.names.keyfile import Keys
-from net.peering.network import Network, NetworkConfig
-
-_IDS_AT_ONCE = 512
 
 
 class PreparedNode:
@@ -68,8 +70,15 @@ class PreparedNode:
         self.registrar = registrar_key(config, keys)
         self.ledger = Ledger(str(config.folder.drives), config.quotas, str(config.folder.kept))
         remove_unfinished_bodies(config.folder.drives)
-        self.engine = Engine(module_cache(), replayable=False, quick_first=True)
-        self.database, self.kept = opened
+        is_recorded = config.record is not None
+        self.engine = Engine(module_cache(), replayable=is_recorded, quick_first=not is_recorded)
+        self.database, self.kept = opened.database, opened.kept
+        self.rows = opened.rows if is_recorded else {}
+        """What the store held when it was opened; empty if nobody records that."""
+        self.decided: list[tuple[PackageId, Decision]] = []
+        """What its user has decided with the options of this boot."""
+        self.recording = None if config.record is None else _begin_recording(config, config.record, keys)
+        """The files that record what the core is told; None: nothing does."""
         self.decisions = self.kept.decisions
         named = [self._named(folder) for folder in config.packages]
         self.packages = (*map(self._decided, named), *self._started(named))
@@ -128,7 +137,20 @@ class PreparedNode:
             raise demand(package, question, our)
         if decision is not None:
             self.decisions.decide(package.id, decision)
+            self.decided.append((package.id, decision))
         return allowed
+
+
+def _begin_recording(config: NodeConfig, record: RecordPlace, keys: Keys) -> RecordingFiles:
+    """Make the files of a recording; raises BadFolder and BadInput."""
+    if config.static is not None:
+        raise BadInput("A node with --directory cannot be recorded: leave out --record.")
+    try:
+        return RecordingFiles(
+            record.folder, config.name, keys.identity.derive(PURPOSE), version("nectar-node"), record.keep, time.time
+        )
+    except OSError as error:
+        raise BadFolder(f"{error.filename or record.folder} cannot be used: {error.strerror}.") from error
 
 
 def _forget_code(folder: Path, used: set[str]) -> None:
@@ -159,54 +181,75 @@ def prepare(config: NodeConfig, budget: Budget) -> PreparedNode:
 
 def make_core(prepared: PreparedNode) -> NodeCore:
     """Return the core of a node that has been prepared; within trio, whose clock it goes by."""
-    config = prepared.config
-    memory = MemoryBudget(config.memory_bytes or default_budget())
-    network_config = NetworkConfig(
-        memory=memory,
-        routers=config.routers,
-        reservations=config.reservations,
-        previous=prepared.previous,
-        wall_clock_offset=wall_clock_offset(),
-        keeps_sequence=True,
-        sequence=prepared.kept.own.sequence,
-        epoch=prepared.kept.grants.revoked.everything,
-        ciphers=faster() if config.cipher is None else listed(config.cipher),
-        invitation=config.invitation,
-        connections=min(MAX_CONNECTIONS, prepared.budget.accepted),
+    config, files = prepared.config, prepared.recording
+    start = start_of(prepared)
+    guest = partial(
+        guest_config,
+        config.folder.drives,
+        prepared.budget.files_of_a_guest,
+        _monotonic_clock(),
+        debug=partial(kept_debug_file, perform, str(config.folder.code)),
     )
-    network = Network(prepared.identity, prepared.directory, network_config, os.urandom, trio.current_time())
-    folder = config.folder
-    core_config = CoreConfig(
+    entropy, clock, ledger = os.urandom, trio.current_time, prepared.ledger
+    if files is None:
+        sources = CoreSources(entropy, FreshIds(entropy).take, guest, clock, ledger)
+        return core_of(start, prepared.identity, prepared.previous, prepared.directory, prepared.kept, sources)
+    files.write(StepKind.START, encode(start, lambda _: None))
+    taped = Taped(files.write)
+    drawn = partial(taped.entropy, entropy)
+    sources = CoreSources(
+        drawn,
+        FreshIds(drawn).take,
+        lambda address: taped.guests.config(recorded_guest_config(guest(address))),
+        partial(taped.clock, clock),
+        TapedLedger(ledger, taped.account),
+    )
+    core = core_of(start, prepared.identity, prepared.previous, prepared.directory, prepared.kept, sources)
+    taped.wrap(core)
+    return core
+
+
+def start_of(prepared: PreparedNode) -> NodeStart:
+    """Return what the core of a node begins with; within trio."""
+    config, folder = prepared.config, prepared.config.folder
+    ciphers = faster() if config.cipher is None else listed(config.cipher)
+    previous = prepared.previous
+    return NodeStart(
         our=config.name,
-        drives=str(folder.drives),
         registrar=prepared.registrar,
+        drives=str(folder.drives),
         store=Location(str(folder.path), (folder.store.name,)),
         keeps=str(folder.kept),
-        releases_quota=DEFAULT_QUOTA if config.releases_quota is None else config.releases_quota,
         packages=str((folder.path / PACKAGES_FOLDER).resolve()),
         code=str(folder.code),
-        fresh_id=_FreshIds().take,
-        guest=partial(
-            guest_config,
-            folder.drives,
-            prepared.budget.files_of_a_guest,
-            _monotonic_clock(),
-            debug=partial(kept_debug_file, perform, str(folder.code)),
-        ),
-        memory=memory,
-        clock=trio.current_time,
-        kept=prepared.kept,
+        now=trio.current_time(),
+        memory_bytes=config.memory_bytes or default_budget(),
+        wall_clock_offset=wall_clock_offset(),
+        connections=min(MAX_CONNECTIONS, prepared.budget.accepted),
+        cipher=ciphers[0].value if ciphers else ALWAYS.value,
+        files=prepared.budget.files_of_a_guest,
+        sockets=prepared.budget.sockets,
+        http_client=HttpClientConfig(prepared.budget.calls, frozenset(config.http_client_private)),
+        releases_quota=DEFAULT_QUOTA if config.releases_quota is None else config.releases_quota,
+        routers=config.routers,
+        reservations=config.reservations,
+        invitation=config.invitation,
+        quotas=config.quotas,
         take_over=config.take_over,
-        page_files={} if config.http is None else page_files(),
+        has_page=config.http is not None,
         http_hosts=() if config.http is None else (config.http.host.lower(),),
         http_proxied=() if config.http is None or config.http.name is None else (config.http.name,),
         has_password=has_password(folder.key),
         rpc_open=config.http is not None and config.http.rpc_open,
-        sockets=prepared.budget.sockets,
-        http_client=HttpClientConfig(prepared.budget.calls, frozenset(config.http_client_private)),
-        ledger=prepared.ledger,
+        genesis=None if config.genesis is None else config.genesis.genesis(),
+        by_invitation=config.by_invitation,
+        host=config.host,
+        seed=prepared.identity.seed,
+        previous_seed=None if previous is None else previous.seed,
+        rows=prepared.rows,
+        states=prepared.kept.states,
+        decided=tuple(prepared.decided),
     )
-    return NodeCore(core_config, network)
 
 
 def wall_clock_offset() -> float:
@@ -214,25 +257,16 @@ def wall_clock_offset() -> float:
     return time.time() - trio.current_time()
 
 
-class _FreshIds:
-    """Unpredictable u64s, drawn in batches: asking the operating system for each costs more than the rest of a
-    message.
-    """
-
-    def __init__(self) -> None:
-        self._ids: list[int] = []
-
-    def take(self) -> int:
-        """Return the next one."""
-        if not self._ids:
-            self._ids = [number for (number,) in struct.iter_unpack("<Q", os.urandom(8 * _IDS_AT_ONCE))]
-        return self._ids.pop()
-
-
 def _monotonic_clock() -> Callable[[], int]:
     """Return the node's clock in nanoseconds; it may be read on any thread."""
     clock = trio.lowlevel.current_clock()
     return lambda: round(clock.current_time() * 1e9)
+
+
+def recorded_guest_config(config: GuestConfig) -> GuestConfig:
+    """Return the configuration of a guest whose questions to the world are noted: it asks for all of that itself."""
+    drive = HostDrive(config.drive) if isinstance(config.drive, str) else config.drive
+    return config._replace(entropy=os.urandom, clock=time.time_ns, drive=drive)
 
 
 def guest_config(

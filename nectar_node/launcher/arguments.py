@@ -11,7 +11,7 @@ from kernel.contract.errors import BadAddress
 from nectar_node.base.errors import BadInput
 from nectar_node.console import output
 from nectar_node.console.sizes import parse_size
-from nectar_node.contract.config import LOOPBACK
+from nectar_node.contract.config import LEAST_KEEP, LOOPBACK
 from nectar_node.contract.memory_budget import LEAST_BYTES
 from nectar_node.launcher.local_network import check_name
 from nectar_node.storage.ledger import DEFAULT_BYTES, DEFAULT_QUOTAS, Quotas
@@ -52,6 +52,14 @@ def parse_memory(text: str) -> int:
     size = parse_size(text)
     if size < LEAST_BYTES:
         raise BadInput(f"--memory {text} is too little: a node needs {output.size(LEAST_BYTES)} for its messages.")
+    return size
+
+
+def parse_keep(text: str) -> int:
+    """Return how much of a recording is kept, in bytes; raises BadInput."""
+    size = parse_size(text)
+    if size < LEAST_KEEP:
+        raise BadInput(f"--keep {text} is too little: a recording takes {output.size(LEAST_KEEP)}.")
     return size
 
 

@@ -55,6 +55,10 @@ class BootOptions:
     """The cipher that the record lists (`NodeConfig.cipher`)."""
     trace: bool = False
     """Whether a trace is written (`NodeConfig.trace`)."""
+    record: Path | None = None
+    """The folder of the recording (`NodeConfig.record`); None: nothing is recorded."""
+    keep: Size | None = None
+    """Bytes that are kept of it; None: 1 GiB."""
     consent: Consent = NOTHING_SAID
     """What the user says of the packages' rights. It is not kept with the rest: a node keeps its user's decisions."""
     quotas: Quotas = DEFAULT_QUOTAS

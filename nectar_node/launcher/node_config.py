@@ -8,7 +8,15 @@ from kernel.contract.address import PackageId
 from kernel.contract.errors import BadAddress
 from nectar_node.base.errors import BadInput
 from nectar_node.base.shipped import SHIPPED_FOLDER
-from nectar_node.contract.config import REGISTRAR_NAME, GenesisFile, HttpPlace, NodeConfig, StaticFile
+from nectar_node.contract.config import (
+    DEFAULT_KEEP,
+    REGISTRAR_NAME,
+    GenesisFile,
+    HttpPlace,
+    NodeConfig,
+    RecordPlace,
+    StaticFile,
+)
 from nectar_node.launcher.boot_options import BootOptions, encode_options
 from nectar_node.launcher.local_network import LocalNetwork
 
@@ -47,6 +55,7 @@ def make_config(
         memory_bytes=options.memory_bytes,
         cipher=options.cipher,
         trace=options.trace,
+        record=None if options.record is None else RecordPlace(options.record, options.keep or DEFAULT_KEEP),
         rescue=options.rescue,
         take_over=options.take_over,
         quotas=options.quotas,

@@ -94,6 +94,18 @@ Once = Annotated[bool, typer.Option("--once", help="Do not restart the node when
 Trace = Annotated[
     bool, typer.Option("--trace", help="Write what happens to every message to the file `trace` in its folder.")
 ]
+Record = Annotated[
+    Path | None,
+    typer.Option(
+        "--record",
+        metavar="DIR",
+        help="Record there, sealed with its key, all that the node is told, for `nectar replay`; off: --no-record.",
+    ),
+]
+NoRecord = Annotated[bool, typer.Option("--no-record", help="Record nothing, whatever the last boot did.")]
+Keep = Annotated[
+    str, typer.Option(metavar="SIZE", help="With --record: how much of the recording is kept; default: 1GiB.")
+]
 Quota = Annotated[
     list[str] | None,
     typer.Option(
@@ -173,6 +185,9 @@ FIELDS = {
     "http_client_private": "http_client_private",
     "cipher": "cipher",
     "trace": "trace",
+    "record": "record",
+    "no_record": "record",
+    "keep": "keep",
     "quota": "quotas",
     "max_files": "quotas",
     "disk_floor": "quotas",

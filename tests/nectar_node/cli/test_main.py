@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = (
     *("testnet", "sim", "net", "boot", "send", "message", "start", "kill"),
     *("new", "build", "install", "upgrade", "rollback", "uninstall", "list", "info", "publish", "search"),
-    *("run", "ps", "top", "peers", "df", "state", "errors", "trace", "logs"),
+    *("run", "ps", "top", "peers", "df", "state", "errors", "trace", "logs", "replay"),
 )
 
 

@@ -1,0 +1,70 @@
+"""`nectar replay`: tell a node's core once more what it was told, and compare what it does."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nectar_node.base.errors import BadInput
+from nectar_node.base.program import load_module
+from nectar_node.console import output
+from nectar_node.launcher import options
+from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from nectar_node.launcher.passwords import for_boot
+from net.base.errors import KeyFileError
+from net.names import keyfile
+from net.names.identity import Identity
+
+
+def replay(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that `nectar boot --record` was given.")],
+    node: Annotated[str, typer.Option("--node", metavar="N", help="Which node; default: the only one.")] = "",
+    boot: Annotated[int, typer.Option("--boot", metavar="N", min=0, help="Which boot of it; default: the last.")] = 0,
+    until: Annotated[
+        float | None, typer.Option("--until", metavar="SECONDS", help="Stop so long after the boot.")
+    ] = None,
+    password_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The file with the password of the node's key.")
+    ] = None,
+    directory: options.Directory = DEFAULT_FOLDER,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> int:
+    """Repeat what a node recorded; show the first difference."""
+    # Loading this takes as long as everything else together.
+    replaying = load_module("nectar_node.driver.recordings.replaying")
+    found = replaying.find(folder, node, boot)
+    key = _identity(directory, found.header.node, password_file).derive(replaying.PURPOSE)
+    began = time.perf_counter()
+    player = replaying.replay_of(found, key)
+    difference = player.run(None if until is None else player.first + until)
+    took, seconds = time.perf_counter() - began, player.now - player.first
+    if as_json:
+        told = None if difference is None else {"step": difference.entry, "at": difference.now}
+        row = {"node": found.header.node, "boot": found.header.boot, "steps": player.steps, "seconds": seconds}
+        words = {} if difference is None else {"recorded": difference.recorded, "replayed": difference.replayed}
+        print(json.dumps(row | {"took": took, "difference": told and told | words}))
+    elif difference is None:
+        cut = " The recording ends within a step, as one does whose node was killed." if player.cut_off else ""
+        output.say(
+            f"{found.header.node}, boot {found.header.boot}: {player.steps} steps of {seconds:.1f} s replayed in "
+            f"{took:.1f} s without a difference.{cut}"
+        )
+    else:
+        output.say(
+            f"{found.header.node}, boot {found.header.boot}: the first difference is at step {difference.entry}, "
+            f"{difference.now:.3f} s after the boot.\n  recorded: {difference.recorded}\n  replayed: "
+            f"{difference.replayed}"
+        )
+    return 0 if difference is None else 1
+
+
+def _identity(directory: Path, node: str, password_file: Path | None) -> Identity:
+    place = LocalNetwork(directory).place(node)
+    try:
+        return keyfile.unlock_key_file(place.key, for_boot(place, password_file)).identity
+    except KeyFileError as error:
+        raise BadInput(f"The key of {node}, with which its recording is sealed, cannot be used: {error}.") from error

@@ -1,0 +1,1 @@
+"""A running node that is recorded, and the replay of a recording."""
