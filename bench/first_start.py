@@ -25,7 +25,7 @@ from kernel.contract.address import Address, ProcessId
 from kernel.contract.guest import Arrival, Guest, GuestConfig, Poll, SendResponse
 from kernel.contract.message import Request
 from kernel.wasm.binary.component import plan_untrusted
-from kernel.wasm.compiler import MODES, Mode, configuration
+from kernel.wasm.compiling.compiler import MODES, Mode, configuration
 from kernel.wasm.engine import Engine
 
 RUNS = 3

@@ -12,13 +12,13 @@ from struct import Struct
 from typing import Any
 
 from kernel.contract.errors import BadModule, GuestTrap
-from kernel.wasm import capi
 from kernel.wasm.adapter import FIRST_REALLOC_SLOT, HOST, Adapted, host_numbers
 from kernel.wasm.binary.component_plan import DROP, ComponentPlan, LoweredFunction
 from kernel.wasm.canonical.abi import has_pieces, signature
 from kernel.wasm.canonical.wit import INTERFACES, Function, Handle, Interface, Kind, Scalar, Variant
-from kernel.wasm.capi import ADDRESS_SPACE
 from kernel.wasm.code import Running
+from kernel.wasm.compiling import capi
+from kernel.wasm.compiling.capi import ADDRESS_SPACE
 from kernel.wasm.fiber import Fiber, hand_over_codes
 from kernel.wasm.host import (
     INSIDE_REALLOC,

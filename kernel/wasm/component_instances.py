@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from kernel.contract.errors import BadModule
-from kernel.wasm import capi
 from kernel.wasm.adapter import TABLE
+from kernel.wasm.compiling import capi
 
 ADAPTER = -1
 """The adapter, where a core instance is meant by its number."""

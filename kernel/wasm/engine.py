@@ -21,17 +21,17 @@ from kernel.contract.address import Address, ProcessId
 from kernel.contract.errors import BadModule, KernelError
 from kernel.contract.guest import Arrival, Effect, Generation, Guest, GuestConfig, Poll, Program
 from kernel.contract.message import Request
-from kernel.wasm import capi
 from kernel.wasm.adapter import FILES_WAT, WASI, adapter_wasm, component_adapter_wasm
 from kernel.wasm.binary.component import plan_untrusted
 from kernel.wasm.binary.module import core_module_untrusted, exports_untrusted, imports_untrusted, is_component
 from kernel.wasm.canonical.wit import INTERFACES, Interface
 from kernel.wasm.code import Code, Running
-from kernel.wasm.compiler import Compiler, Mode
-from kernel.wasm.core_modules import CoreModules
+from kernel.wasm.compiling import capi
+from kernel.wasm.compiling.compiler import Compiler, Mode
+from kernel.wasm.compiling.core_modules import CoreModules
+from kernel.wasm.compiling.optimiser import Optimiser
 from kernel.wasm.fiber import Fiber
 from kernel.wasm.host import HostFunction, define_all, host_functions
-from kernel.wasm.optimiser import Optimiser
 from kernel.wasm.preview1 import shadows, standard_streams
 from kernel.wasm.ticker import Ticker
 from kernel.wasm.wasi.files import WRITING

@@ -44,10 +44,10 @@ from kernel.contract.guest import (
     StopHearing,
     Woken,
 )
-from kernel.wasm import capi
 from kernel.wasm.adapter import FD_WRITE, FILE_FUNCTIONS, RUN, WASI
 from kernel.wasm.canonical.lower import BATCH, Lower, Lowered, Plain, lower_text
-from kernel.wasm.capi import ADDRESS_SPACE
+from kernel.wasm.compiling import capi
+from kernel.wasm.compiling.capi import ADDRESS_SPACE
 from kernel.wasm.component_instances import ComponentInstances
 from kernel.wasm.output import OutputLines
 from kernel.wasm.ticker import TICK_SECONDS

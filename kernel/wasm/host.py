@@ -24,7 +24,6 @@ from kernel.contract.errors import GuestTrap
 from kernel.contract.guest import Poll, SendAndAwait
 from kernel.contract.limits import MAX_EFFECT_BYTES, MAX_EFFECTS
 from kernel.contract.message import LazyLoadBlob
-from kernel.wasm import capi
 from kernel.wasm.adapter import (
     ALTERNATIVE_CODES,
     HOST,
@@ -38,8 +37,9 @@ from kernel.wasm.adapter import (
 from kernel.wasm.canonical.lift import Lift, compile_lift
 from kernel.wasm.canonical.lower import BATCH, Lower, Plain, compile_lower
 from kernel.wasm.canonical.wit import Function, Interface, Kind, Type
-from kernel.wasm.capi import ADDRESS_SPACE
 from kernel.wasm.code import Running
+from kernel.wasm.compiling import capi
+from kernel.wasm.compiling.capi import ADDRESS_SPACE
 from kernel.wasm.fiber import Fiber, hand_over_codes
 
 Act: TypeAlias = Callable[[Fiber, int, int], bytes]

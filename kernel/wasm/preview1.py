@@ -17,10 +17,10 @@ from kernel.contract import limits
 from kernel.contract.drive import DriveError
 from kernel.contract.errors import GuestTrap
 from kernel.contract.guest import Poll, Sleep
-from kernel.wasm import capi
 from kernel.wasm.adapter import FD_WRITE, FD_WRITE_NUMBERS, HOST, WASI
-from kernel.wasm.capi import ADDRESS_SPACE
 from kernel.wasm.code import Running
+from kernel.wasm.compiling import capi
+from kernel.wasm.compiling.capi import ADDRESS_SPACE
 from kernel.wasm.fiber import Fiber
 from kernel.wasm.host import HostFunction, asynchronous
 from kernel.wasm.preview1_files import FILE_CALLS, span_untrusted

@@ -13,10 +13,10 @@ import wasmtime
 
 from kernel.contract.errors import BadModule, KernelError
 from kernel.contract.guest import GuestConfig, Poll
-from kernel.wasm import code_cache as code_cache_module
 from kernel.wasm import engine as engine_module
-from kernel.wasm.compiler import CompileBudget, Compiler
-from kernel.wasm.core_modules import CoreModules
+from kernel.wasm.compiling import code_cache as code_cache_module
+from kernel.wasm.compiling.compiler import CompileBudget, Compiler
+from kernel.wasm.compiling.core_modules import CoreModules
 from kernel.wasm.engine import Engine, check_recursion, self_check
 from kernel.wasm.fiber import Fiber
 from tests.kernel.wasm.component_texts import guest_component

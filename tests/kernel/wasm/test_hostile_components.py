@@ -12,7 +12,7 @@ from kernel.contract import limits
 from kernel.contract.errors import BadModule
 from kernel.contract.guest import GuestConfig, Poll, SendResponse
 from kernel.wasm.binary.component import plan_untrusted
-from kernel.wasm.core_modules import CoreModules
+from kernel.wasm.compiling.core_modules import CoreModules
 from kernel.wasm.engine import Engine
 from kernel.wasm.wasi.state import MAX_HANDLES
 from tests.kernel.wasm.component_texts import TWO_MEMORIES, assembled, guest_component, number, started, trap_of, wat

@@ -9,7 +9,7 @@ import wasmtime
 
 from kernel.wasm.binary import memory_image
 from kernel.wasm.binary.memory_image import SplitModule, split_untrusted
-from kernel.wasm.compiler import Compiler, Mode
+from kernel.wasm.compiling.compiler import Compiler, Mode
 from tests.kernel.wasm.component_texts import number
 
 PAGE = 1 << 16

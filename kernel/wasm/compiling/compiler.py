@@ -33,7 +33,7 @@ import wasmtime
 
 from kernel.contract import limits
 from kernel.contract.errors import BadModule
-from kernel.wasm import capi
+from kernel.wasm.compiling import capi
 
 Mode: TypeAlias = Literal["epoch", "fuel", "epoch mapped", "fuel mapped", "epoch mapped quick"]
 """Pre-empted by the clock or, for replayable runs, by fuel; whether guests share the memory that they begin with, until

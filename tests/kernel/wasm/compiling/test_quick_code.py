@@ -12,13 +12,13 @@ import pytest
 import wasmtime
 
 from kernel.contract.errors import BadModule
-from kernel.wasm import capi
-from kernel.wasm.compiler import CompileBudget, Compiler, Mode, configuration
-from kernel.wasm.core_modules import CoreModules
+from kernel.wasm.compiling import capi
+from kernel.wasm.compiling.compiler import CompileBudget, Compiler, Mode, configuration
+from kernel.wasm.compiling.core_modules import CoreModules
 from kernel.wasm.engine import Engine
+from tests.kernel.wasm.compiling.test_core_modules import LARGE, interpreter
 from tests.kernel.wasm.component_texts import INIT, trap_of, wat
 from tests.kernel.wasm.modules import loops_over_locals, program
-from tests.kernel.wasm.test_core_modules import LARGE, interpreter
 
 
 @pytest.fixture

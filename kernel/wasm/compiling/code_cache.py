@@ -24,7 +24,7 @@ from pathlib import Path
 import wasmtime
 
 from kernel.contract.message import Buffer
-from kernel.wasm.compiler import Compiler
+from kernel.wasm.compiling.compiler import Compiler
 
 MAX_BYTES = 2 << 30
 """Bytes of all entries. The first Python guest's are ninety million and each further one's are thirteen; those of

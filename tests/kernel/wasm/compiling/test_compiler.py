@@ -7,8 +7,8 @@ import wasmtime
 
 from kernel.contract import limits
 from kernel.contract.errors import BadModule
-from kernel.wasm import compiler as compiler_module
-from kernel.wasm.compiler import CompileBudget, Compiler, Mode
+from kernel.wasm.compiling import compiler as compiler_module
+from kernel.wasm.compiling.compiler import CompileBudget, Compiler, Mode
 from tests.kernel.wasm.modules import loops_over_locals, nested, program
 
 MANY_FUNCTIONS = program([b"\0\x0b"] * 20_000)

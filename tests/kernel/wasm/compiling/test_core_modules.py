@@ -15,9 +15,9 @@ import pytest
 
 from kernel.contract.guest import Poll
 from kernel.wasm.binary.memory_image import SplitModule
-from kernel.wasm.code_cache import CodeCache
-from kernel.wasm.compiler import CompileBudget, Compiler
-from kernel.wasm.core_modules import CoreModules
+from kernel.wasm.compiling.code_cache import CodeCache
+from kernel.wasm.compiling.compiler import CompileBudget, Compiler
+from kernel.wasm.compiling.core_modules import CoreModules
 from kernel.wasm.engine import Engine
 from tests.kernel.wasm.component_texts import INIT, trap_of, wat
 from tests.kernel.wasm.guests import poll, receiver, start
@@ -134,10 +134,10 @@ def test_a_full_disk_costs_the_cache_and_leaves_nothing_behind(tmp_path: Path) -
 PROCESS = """
 import sys
 from pathlib import Path
-from kernel.wasm import code_cache
+from kernel.wasm.compiling import code_cache
 from kernel.wasm.engine import Engine
 from tests.kernel.wasm.component_texts import trap_of
-from tests.kernel.wasm.test_core_modules import interpreter
+from tests.kernel.wasm.compiling.test_core_modules import interpreter
 
 code_cache.MAX_BYTES = 5 << 20
 for letter in sys.argv[2]:
@@ -160,9 +160,9 @@ def test_processes_that_fill_and_empty_one_cache_do_each_other_no_harm(tmp_path:
 AT_ONCE = """
 import sys
 from pathlib import Path
-from kernel.wasm.core_modules import CoreModules
+from kernel.wasm.compiling.core_modules import CoreModules
 from kernel.wasm.engine import Engine
-from tests.kernel.wasm.test_core_modules import LARGE, interpreter
+from tests.kernel.wasm.compiling.test_core_modules import LARGE, interpreter
 
 compile_ = CoreModules._compile
 
@@ -209,7 +209,7 @@ def test_processes_that_load_what_they_share_at_once_compile_it_once_and_leave_n
 HOLDER = """
 import sys
 from pathlib import Path
-from kernel.wasm.code_cache import CodeCache
+from kernel.wasm.compiling.code_cache import CodeCache
 
 with CodeCache(Path(sys.argv[1])).alone("entry", lambda: None):
     print("holds it", flush=True)
@@ -232,7 +232,7 @@ def test_who_is_killed_while_it_makes_an_entry_keeps_nobody_waiting(tmp_path: Pa
 def test_who_is_stopped_while_it_makes_an_entry_keeps_nobody_waiting_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kernel.wasm.code_cache.LOCK_SECONDS", 0.2)
+    monkeypatch.setattr("kernel.wasm.compiling.code_cache.LOCK_SECONDS", 0.2)
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as holder:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 
 from kernel.contract.errors import BadModule
-from kernel.wasm.compiler import CompileBudget
+from kernel.wasm.compiling.compiler import CompileBudget
 
 MAX_WAITING_BYTES = 64 << 20
 """Code that waits; three programs with an interpreter in them. Others keep quick code until they are loaded again."""

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from kernel.contract.message import Buffer
-from kernel.wasm import code_cache
-from kernel.wasm.compiler import CompileBudget, Compiler
-from kernel.wasm.core_modules import CoreModules
+from kernel.wasm.compiling import code_cache
+from kernel.wasm.compiling.compiler import CompileBudget, Compiler
+from kernel.wasm.compiling.core_modules import CoreModules
 from kernel.wasm.engine import Engine
+from tests.kernel.wasm.compiling.test_core_modules import interpreter
+from tests.kernel.wasm.compiling.test_quick_code import recursing
 from tests.kernel.wasm.component_texts import trap_of
-from tests.kernel.wasm.test_core_modules import interpreter
-from tests.kernel.wasm.test_quick_code import recursing
 
 
 def test_thousands_of_variables_in_quick_code_end_the_guest_at_most_and_no_thread_of_the_node(
@@ -103,7 +103,7 @@ def test_on_a_full_disk_the_program_runs_quick_code_and_nothing_half_written_is_
 _KILLED = """
 import sys, threading
 from pathlib import Path
-from kernel.wasm.compiler import CompileBudget
+from kernel.wasm.compiling.compiler import CompileBudget
 from kernel.wasm.engine import Engine
 
 began = CompileBudget.began

@@ -11,8 +11,8 @@ import wasmtime
 
 from kernel.contract.message import Buffer
 from kernel.wasm.binary.memory_image import SplitModule, split_untrusted
-from kernel.wasm.code_cache import CodeCache
-from kernel.wasm.compiler import CompileBudget, Compiler
+from kernel.wasm.compiling.code_cache import CodeCache
+from kernel.wasm.compiling.compiler import CompileBudget, Compiler
 
 _WORTH_TELLING = 1 << 20
 """Bytes of a core module whose compiling is told of: it takes half a second or more."""
