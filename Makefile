@@ -114,6 +114,10 @@ format: $(READY) ## format the code and mend what the linter can
 bench: $(READY) ## measure, each figure beside its reference (ARGS=--markdown writes docs/performance.md)
 	@$(RUN) -m bench $(ARGS)
 
+.PHONY: bench-peers
+bench-peers: $(VENV)/peers/.ready ## measure messages and bytes beside py-libp2p and iroh, in an environment of their own
+	@$(RUN) -m bench.peers $(VENV)/peers/bin/python $(ARGS)
+
 .PHONY: scale
 scale: $(READY) ## measure how cost grows with size, and draw it into docs/performance.md (ARGS=processes: that alone)
 	@$(RUN) -m bench.growth $(ARGS)
@@ -154,6 +158,11 @@ $(READY): pyproject.toml
 	@if ! [ -x $(RUN) ]; then rm -rf $(VENV); $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "Python's venv module is missing: on Debian, apt-get install python3-venv." >&2; exit 1; }; fi
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[dev,guests]'
+	@touch $@
+
+$(VENV)/peers/.ready: $(READY) bench/peers/requirements.txt
+	@$(RUN) -m venv $(VENV)/peers
+	$(VENV)/peers/bin/python -m pip install --quiet --disable-pip-version-check --requirement bench/peers/requirements.txt
 	@touch $@
 
 $(VENV)/.docs: $(READY)

@@ -45,7 +45,7 @@ from bench import (
     wan,
 )
 from bench.before import BEFORE
-from bench.measure import Figure, Result, Skipped
+from bench.measure import Result, show
 
 BENCHES: dict[str, Callable[[], list[Result]]] = {
     "transfer": transfer.run,
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results += taken
         if not (chosen.json or chosen.markdown):
             for result in taken:
-                _show(result)
+                show(result)
     if chosen.json:
         print(json.dumps({result.name: asdict(result) for result in results}, indent=2))
     elif chosen.markdown:
@@ -126,22 +126,6 @@ def _write(figures: str, whole: bool) -> None:
         return
     markdown.PAGE.write_text(markdown.replaced(markdown.PAGE.read_text(), figures))
     print(f"{markdown.PAGE} has these figures now.")
-
-
-def _show(result: Result) -> None:
-    if isinstance(result, Skipped):
-        print(f"{result.name:<26} skipped: {result.why}")
-        return
-    print(f"{result.name:<26} {_values(result)}  goal: {result.goal}{'' if result.met else '  MISSED'}")
-    for label, value in result.detail.items():
-        print(f"{'':<26}   {label}: {value}")
-    if result.reference is not None:
-        print(f"{'':<26}   {result.reference.name}, {result.reference.unit}: {result.reference.median}")
-    sys.stdout.flush()
-
-
-def _values(figure: Figure) -> str:
-    return f"{figure.median} {figure.unit} (min {figure.min}, max {figure.max})"
 
 
 if __name__ == "__main__":

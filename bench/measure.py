@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -139,3 +140,20 @@ def _status_kib(pid: int | None, field: str) -> int:
         if line.startswith(f"{field}:"):
             return int(line.split()[1])
     raise AssertionError(f"no {field} in /proc")
+
+
+def show(result: Result) -> None:
+    """Print a figure for people."""
+    if isinstance(result, Skipped):
+        print(f"{result.name:<26} skipped: {result.why}")
+        return
+    print(f"{result.name:<26} {_values(result)}  goal: {result.goal}{'' if result.met else '  MISSED'}")
+    for label, value in result.detail.items():
+        print(f"{'':<26}   {label}: {value}")
+    if result.reference is not None:
+        print(f"{'':<26}   {result.reference.name}, {result.reference.unit}: {result.reference.median}")
+    sys.stdout.flush()
+
+
+def _values(figure: Figure) -> str:
+    return f"{figure.median} {figure.unit} (min {figure.min}, max {figure.max})"
