@@ -29,7 +29,7 @@ ANN = identity_of("ann.test")
 CLIENTS = 10
 DAY = 24 * 3600
 FLOOD = 32
-MOST_BYTES_PER_NAME = 8192
+MOST_BYTES_PER_NAME = 9216
 """With the session of each, of which there are `limits.MAX_SESSIONS` at most."""
 
 

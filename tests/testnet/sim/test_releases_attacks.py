@@ -187,7 +187,9 @@ def test_what_is_swept_away_is_taken_from_no_fetch_that_begins_just_then(
 
     def sweep() -> None:
         sharing._sweep_at = lab.now
-        lab.nodes[BOB].core.on_timer(lab.now)
+        core = lab.nodes[BOB].core
+        core._system._timers.set(sharing.id, lab.now)
+        core.on_timer(lab.now)
         lab.nodes[BOB].go_on()
 
     request = begin(lab, BOB, None, CID)
