@@ -8,7 +8,15 @@ from kernel.contract.address import PackageId
 from kernel.contract.errors import BadAddress
 from nectar_node.base.errors import BadInput
 from nectar_node.base.shipped import SHIPPED_FOLDER
-from nectar_node.contract.config import REGISTRAR_NAME, GenesisFile, HttpPlace, NodeConfig, StaticFile
+from nectar_node.contract.config import (
+    DEFAULT_SPAN_SHARE,
+    REGISTRAR_NAME,
+    GenesisFile,
+    HttpPlace,
+    NodeConfig,
+    SpanPlace,
+    StaticFile,
+)
 from nectar_node.launcher.boot_options import BootOptions, encode_options
 from nectar_node.launcher.local_network import LocalNetwork
 
@@ -47,6 +55,8 @@ def make_config(
         memory_bytes=options.memory_bytes,
         cipher=options.cipher,
         trace=options.trace,
+        metrics=options.metrics,
+        spans=_spans(options),
         rescue=options.rescue,
         take_over=options.take_over,
         quotas=options.quotas,
@@ -65,6 +75,12 @@ def _package_id(text: str) -> PackageId:
         return PackageId.parse(text)
     except BadAddress as error:
         raise BadInput(f"http-client-private cannot be used: {error}.") from error
+
+
+def _spans(options: BootOptions) -> SpanPlace | None:
+    if options.otlp is None:
+        return None
+    return SpanPlace(options.otlp, DEFAULT_SPAN_SHARE if options.otlp_sample is None else options.otlp_sample)
 
 
 def _http(options: BootOptions) -> HttpPlace | None:

@@ -94,6 +94,19 @@ Once = Annotated[bool, typer.Option("--once", help="Do not restart the node when
 Trace = Annotated[
     bool, typer.Option("--trace", help="Write what happens to every message to the file `trace` in its folder.")
 ]
+Metrics = Annotated[
+    str,
+    typer.Option(
+        metavar="[HOST:]PORT",
+        help="Serve metrics to Prometheus there, on loopback unless HOST is another; 0: any free port.",
+    ),
+]
+Otlp = Annotated[
+    str, typer.Option(metavar="URL", help="Send traces to this OpenTelemetry collector, such as http://127.0.0.1:4318.")
+]
+OtlpSample = Annotated[
+    str, typer.Option(metavar="SHARE", help="With --otlp: which share of all lineages is sent; default: 0.01.")
+]
 Quota = Annotated[
     list[str] | None,
     typer.Option(
@@ -173,6 +186,9 @@ FIELDS = {
     "http_client_private": "http_client_private",
     "cipher": "cipher",
     "trace": "trace",
+    "metrics": "metrics",
+    "otlp": "otlp",
+    "otlp_sample": "otlp_sample",
     "quota": "quotas",
     "max_files": "quotas",
     "disk_floor": "quotas",
