@@ -118,19 +118,17 @@ class SpanExport:
         for _ in batch:
             self._waiting.popleft()
         problem = "it does not answer"
-        with trio.move_on_after(SECONDS):
-            try:
+        try:
+            with trio.move_on_after(SECONDS):
                 problem = await self._post(client, self._encode(batch))
-            except httpx.HTTPError as error:
-                problem = str(error) or type(error).__name__
-            except BaseException:
-                self._dropped += len(batch)  # the node goes down
-                raise
-        if problem:
-            self._failed += 1
-            self._dropped += len(batch)
-        else:
-            self._exported += len(batch)
+        except httpx.HTTPError as error:
+            problem = str(error) or type(error).__name__
+        finally:
+            if problem:  # or the node goes down
+                self._failed += 1
+                self._dropped += len(batch)
+            else:
+                self._exported += len(batch)
         if self._well is bool(problem):
             self._well = not problem
             log.write_line("otlp", f"spans are lost: {self._url}: {problem}" if problem else "spans are taken again")

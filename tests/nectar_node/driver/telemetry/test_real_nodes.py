@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open_metrics
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -41,8 +42,12 @@ def url_of(network: LocalTestnet, name: str) -> str:
         return str(client.ask("status", 20.0)["metrics"])
 
 
+def families_of(text: str) -> list[Metric]:
+    return list(text_string_to_metric_families(text))  # type: ignore[no-untyped-call]  # it has no types
+
+
 def value(text: str, name: str, **labels: str) -> float:
-    for family in text_string_to_metric_families(text):
+    for family in families_of(text):
         for sample in family.samples:
             if sample.name == name and sample.labels == labels:
                 return sample.value
@@ -69,7 +74,7 @@ def test_the_same_comes_as_open_metrics_for_whoever_asks_so(watched: LocalTestne
 
 
 def test_names_have_base_units_and_suffixes(watched: LocalTestnet) -> None:
-    for family in text_string_to_metric_families(httpx.get(url_of(watched, A)).text):
+    for family in families_of(httpx.get(url_of(watched, A)).text):
         assert re.fullmatch(r"(nectar|process)(_[a-z]+)+", family.name)
         assert family.documentation.endswith("."), family.name
         assert not re.search(r"_(milliseconds|ms|kb|kib|mb|minutes|count)(_|$)", family.name)
@@ -79,8 +84,8 @@ def test_names_have_base_units_and_suffixes(watched: LocalTestnet) -> None:
 
 def test_the_dashboard_asks_only_for_metrics_that_a_node_serves(watched: LocalTestnet) -> None:
     text = httpx.get(url_of(watched, A)).text
-    served = {sample.name for family in text_string_to_metric_families(text) for sample in family.samples}
-    served |= {family.name for family in text_string_to_metric_families(text)}
+    served = {sample.name for family in families_of(text) for sample in family.samples}
+    served |= {family.name for family in families_of(text)}
     dashboard = json.loads(DASHBOARD.read_text())
     asked = {
         name
