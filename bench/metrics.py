@@ -27,7 +27,7 @@ GOAL = 1.05
 """Times the processor time of nodes that are not watched."""
 ALL_GOAL = 2.0
 """The same with every trace."""
-COUNT = 10_000
+COUNT = 3_000
 SCRAPE_SECONDS = 5.0
 
 
