@@ -15,12 +15,12 @@ import contextlib
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from bench.lab import RECEIVER, SENDER, folder, ping
 from bench.measure import Result, in_turns, processor_time, ratio
 from nectar_node.contract.config import LOOPBACK
+from nectar_node.launcher.boot_options import BootOptions
 from testnet.real.local import LocalTestnet
 
 GOAL = 1.05
@@ -37,7 +37,11 @@ def run() -> list[Result]:
         url = stack.enter_context(_collector())
         usual, whole, bare = (
             stack.enter_context(_running(options))
-            for options in ({"metrics": (LOOPBACK, 0), "otlp": url}, {"otlp": url, "otlp_sample": 1.0}, {})
+            for options in (
+                BootOptions(metrics=(LOOPBACK, 0), otlp=url),
+                BootOptions(metrics=(LOOPBACK, 0), otlp=url, otlp_sample=1.0),
+                BootOptions(),
+            )
         )
         stack.enter_context(_scraping(usual))
         watched, all_traced, theirs = in_turns(_cost(usual), _cost(whole), _cost(bare))
@@ -60,9 +64,9 @@ def _cost(net: LocalTestnet) -> Callable[[], float]:
 
 
 @contextlib.contextmanager
-def _running(options: dict[str, object]) -> Iterator[LocalTestnet]:
+def _running(options: BootOptions) -> Iterator[LocalTestnet]:
     with folder() as place, LocalTestnet(place / "net") as net:
-        net.boot({name: replace(net.options, **options) for name in (SENDER, RECEIVER)})  # type: ignore[arg-type]
+        net.boot(dict.fromkeys((SENDER, RECEIVER), options))
         yield net
 
 

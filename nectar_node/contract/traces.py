@@ -79,6 +79,11 @@ class Traces:
             self.tracer = None
             self._lineages.clear()
 
+    @property
+    def waiting(self) -> bool:
+        """Whether `take` has anything to return."""
+        return self.tracer is not None and bool(self.tracer.records)
+
     def take(self) -> Iterator[Traced]:
         """Return the records that were written since the last call, for those who follow them."""
         if self.tracer is None:

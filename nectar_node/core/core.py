@@ -598,7 +598,7 @@ class NodeCore:
                     keeps += 1
                     if not pending or keeps == KEEPS_AT_ONCE:
                         break
-            if self.kernel.tracer is not None:
+            if self._traces.waiting:
                 self._out.extend(self._traces.take())
         except Exception as error:
             self._tear(f"it carried out {type(at).__name__}", error)

@@ -320,8 +320,8 @@ class Node:
             await self._browsers.close()
 
     async def _send_spans(self) -> None:
-        if self._telemetry is not None and self._telemetry.spans is not None:
-            await self._telemetry.spans.close()
+        if self._telemetry is not None:
+            await self._telemetry.close()
 
     async def _keep(self) -> None:
         while not self._core.kept:
@@ -424,8 +424,8 @@ class Node:
     def _traced(self, action: Traced) -> None:
         if action.token is self._trace:
             self._trace.take(action)
-        elif self._telemetry is not None and action.token is self._telemetry.spans:
-            self._telemetry.spans.take(action)
+        elif self._telemetry is not None and action.token is self._telemetry:
+            self._telemetry.take(action)
         else:
             control.traced(action)
 

@@ -7,7 +7,7 @@ is counted as `other`, so that strangers cannot make time series without bound.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from kernel.contract.address import ProcessId
@@ -35,7 +35,7 @@ class Metric(NamedTuple):
     about: str
     labels: tuple[str, ...]
     """The names of its labels."""
-    samples: list[tuple[tuple[str, ...], float]]
+    samples: Sequence[tuple[tuple[str, ...], float]]
     """The values of the labels, and the figure."""
 
 

@@ -66,7 +66,7 @@ class SpanExport:
         self._well = True
 
     def take(self, action: Traced) -> None:
-        """Take a record; its token is this object."""
+        """Take a record; its token is the node's telemetry."""
         self._put(self._spans.add(action.record))
 
     def _put(self, spans: Iterable[Span]) -> None:
@@ -145,7 +145,7 @@ class SpanExport:
         told = [_encoded(span, offset) for span in spans]
         scoped = pb.ScopeSpans(scope=self._scope, spans=told)
         resource = pb.ResourceSpans(resource=self._resource, scope_spans=[scoped])
-        return ExportTraceServiceRequest(resource_spans=[resource]).SerializeToString()
+        return bytes(ExportTraceServiceRequest(resource_spans=[resource]).SerializeToString())
 
 
 def _encoded(span: Span, offset: float) -> pb.Span:

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from prometheus_client.metrics_core import Metric
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open_metrics
-from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
+from prometheus_client.parser import text_string_to_metric_families as parse
 
 from nectar_node.launcher.boot_options import BootOptions
 from testnet.real.local import LocalTestnet
@@ -43,7 +43,7 @@ def url_of(network: LocalTestnet, name: str) -> str:
 
 
 def families_of(text: str) -> list[Metric]:
-    return list(text_string_to_metric_families(text))  # type: ignore[no-untyped-call]  # it has no types
+    return list(parse(text))  # type: ignore[no-untyped-call]  # it has no types
 
 
 def value(text: str, name: str, **labels: str) -> float:
@@ -69,7 +69,7 @@ def test_a_scraper_reads_what_the_node_counts(watched: LocalTestnet) -> None:
 
 def test_the_same_comes_as_open_metrics_for_whoever_asks_so(watched: LocalTestnet) -> None:
     answer = httpx.get(url_of(watched, A), headers={"Accept": "application/openmetrics-text; version=1.0.0"})
-    names = {family.name for family in parse_open_metrics(answer.text)}
+    names = {family.name for family in parse_open(answer.text)}
     assert {"nectar_requests", "nectar_peer_sent_bytes", "nectar_memory_used_bytes"} <= names
 
 
