@@ -43,7 +43,7 @@ def url_of(network: LocalTestnet, name: str) -> str:
 
 
 def families_of(text: str) -> list[Metric]:
-    return list(parse(text))  # type: ignore[no-untyped-call]  # it has no types
+    return list(parse(text))
 
 
 def value(text: str, name: str, **labels: str) -> float:
@@ -69,7 +69,7 @@ def test_a_scraper_reads_what_the_node_counts(watched: LocalTestnet) -> None:
 
 def test_the_same_comes_as_open_metrics_for_whoever_asks_so(watched: LocalTestnet) -> None:
     answer = httpx.get(url_of(watched, A), headers={"Accept": "application/openmetrics-text; version=1.0.0"})
-    names = {family.name for family in parse_open(answer.text)}
+    names = {family.name for family in parse_open(answer.text)}  # type: ignore[no-untyped-call]  # it has no types
     assert {"nectar_requests", "nectar_peer_sent_bytes", "nectar_memory_used_bytes"} <= names
 
 
