@@ -62,8 +62,8 @@ FLOORS = {
         ),
         ("nectar_node.databases", "nectar_node.sharing", "nectar_node.cli.packages"),
         ("nectar_node.core",),
-        ("nectar_node.control", "nectar_node.recording"),
-        ("nectar_node.driver.browsers", "nectar_node.driver.recordings"),
+        ("nectar_node.control", "nectar_node.recording", "nectar_node.telemetry"),
+        ("nectar_node.driver.browsers", "nectar_node.driver.recordings", "nectar_node.driver.telemetry"),
         ("nectar_node.driver",),
         ("nectar_node",),
     ),
@@ -139,6 +139,7 @@ PURE = (
     "nectar_node/releases/",
     "nectar_node/sharing/",
     "nectar_node/system/",
+    "nectar_node/telemetry/",
     "nectar_node/databases/",
     "testnet/faults/schedule.py",
 )

@@ -132,6 +132,20 @@ LEAST_KEEP = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
+class SpanPlace:
+    """Where a node sends the spans of messages."""
+
+    url: str
+    """That of the collector's traces, by OTLP over HTTP."""
+    share: float
+    """The share of all lineages that is sent, from 0 to 1."""
+
+
+DEFAULT_SPAN_SHARE = 0.01
+"""The share of all lineages whose spans are sent unless the user says otherwise: a node under load keeps its pace."""
+
+
+@dataclass(frozen=True, slots=True)
 class NodeConfig:
     """How one node runs."""
 
@@ -173,6 +187,10 @@ class NodeConfig:
     """The cipher, by its name in Noise, that its record lists; None: the one that is faster on its machine."""
     trace: bool = False
     """Whether to write what happens to every message to `folder.trace`."""
+    metrics: tuple[str, int] | None = None
+    """Where it serves metrics to Prometheus, port 0 for any free one; None: nowhere."""
+    spans: SpanPlace | None = None
+    """Where it sends spans; None: nowhere."""
     invitation: bytes | None = field(default=None, repr=False)
     """The invitation that is shown to the registrar (`net.names.invitation`)."""
     by_invitation: bool = False

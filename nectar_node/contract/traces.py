@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from kernel.contract.address import Address
+from kernel.router.sampled_trace import SampledTracer, bound_of
 from kernel.router.trace import Tracer, TraceRecord, TraceStep
 
 __all__ = ["TraceRecord", "TraceStep", "Traced", "Traces"]
@@ -45,22 +46,43 @@ class Traces:
         self._our = our
         self._clock = clock
         self._followed: dict[object, Address | None] = {}
+        self._shares: dict[object, float] = {}
+        """Which share of all lineages each user follows."""
         self._lineages: OrderedDict[int, _Lineage] = OrderedDict()
         self.tracer: Tracer | None = None
         """The kernel's tracer; None while nobody follows anything."""
 
-    def follow(self, address: Address | None, token: object) -> None:
-        """Follow all lineages that touch `address` from now on; None: every lineage."""
+    def follow(self, address: Address | None, token: object, share: float = 1.0) -> None:
+        """Follow all lineages that touch `address` from now on; None: every lineage, or that share of them.
+
+        Whoever follows a share gets more of them while somebody else follows more, and leaves those out.
+        """
         self._followed[token] = address
-        if self.tracer is None:
-            self.tracer = Tracer(self._our, self._clock)
+        self._shares[token] = share
+        self._set_tracer()
+
+    def _set_tracer(self) -> None:
+        """Have a tracer of as much as anybody follows: another one begins anew."""
+        most = bound_of(max(self._shares.values()))
+        has = self.tracer
+        if has is None or (has.below if isinstance(has, SampledTracer) else bound_of(1.0)) != most:
+            everything = most >= bound_of(1.0)
+            self.tracer = Tracer(self._our, self._clock) if everything else SampledTracer(self._our, self._clock, most)
 
     def leave(self, token: object) -> None:
         """Stop following."""
         self._followed.pop(token, None)
-        if not self._followed:
+        self._shares.pop(token, None)
+        if self._followed:
+            self._set_tracer()
+        else:
             self.tracer = None
             self._lineages.clear()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether `take` has anything to return."""
+        return self.tracer is not None and bool(self.tracer.records)
 
     def take(self) -> Iterator[Traced]:
         """Return the records that were written since the last call, for those who follow them."""

@@ -533,12 +533,13 @@ class NodeCore:
         self._system.refuse_owner(self.keeper, owner, token, now)
 
     @_guarded
-    def trace(self, address: Address | None, token: object) -> None:
-        """Follow all lineages that touch `address`, or every lineage if it is None.
+    def trace(self, address: Address | None, token: object, share: float = 1.0) -> None:
+        """Follow all lineages that touch `address`, or every lineage if it is None, or that share of them.
 
-        `Traced` brings their records until `untrace`.
+        `Traced` brings their records until `untrace`, and those of more lineages while others follow more.
         """
-        self._traces.follow(address, token)
+        self._out.extend(self._traces.take())  # another tracer may begin anew
+        self._traces.follow(address, token, share)
         self.kernel.tracer = self._traces.tracer
 
     @_guarded
@@ -597,7 +598,7 @@ class NodeCore:
                     keeps += 1
                     if not pending or keeps == KEEPS_AT_ONCE:
                         break
-            if self.kernel.tracer is not None:
+            if self._traces.waiting:
                 self._out.extend(self._traces.take())
         except Exception as error:
             self._tear(f"it carried out {type(at).__name__}", error)

@@ -6,7 +6,7 @@ Anybody can cause these, other nodes too, so what is kept of each is bounded: th
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -44,6 +44,8 @@ class DeadLetters:
         """The latest of both, without blobs, metadata and capabilities; read-only."""
         self.count = 0
         """How many there have ever been."""
+        self.by_reason: Counter[Reason] = Counter()
+        """How many dead letters there have ever been for each reason; the rest of `count` are crashes."""
         self._detailed: deque[int] = deque()
         """The numbers of the crashes that are remembered with all details, from 1."""
 
@@ -57,6 +59,7 @@ class DeadLetters:
         envelope = letter.envelope
         message = envelope.message
         self.count += 1
+        self.by_reason[letter.reason] += 1
         self.entries.append(replace(letter, envelope=envelope._replace(message=_short(message), blob=None)))
         kind = "request" if isinstance(message, Request) else "response"
         verbosity = 2 if letter.reason in _ORDINARY else 1

@@ -94,6 +94,7 @@ from net.peering.containment import told
 
 if TYPE_CHECKING:
     from nectar_node.driver.browsers.node_browsers import NodeBrowsers
+    from nectar_node.driver.telemetry.node_telemetry import NodeTelemetry
 
 CLOCK_SECONDS = 5.0
 """Seconds between two looks at the machine's clock: name records live for days."""
@@ -168,11 +169,17 @@ class Node:
         self._to_write: list[Writable] = []
         self._browsers: NodeBrowsers | None = None
         """None: the node does not serve HTTP."""
+        self._telemetry: NodeTelemetry | None = None
+        """None: the node shows nothing to monitoring."""
         self._boot_id = os.urandom(8).hex()
         self._core = make_core(prepared)
         self._runner = Runner(self._core, self._carry_out, self._flush)
         self._trace = NodeTrace(self.config, self._core, trio.current_time)
         self._log = NodeLog()
+        if self.config.metrics is not None or self.config.spans is not None:
+            from nectar_node.driver.telemetry.node_telemetry import NodeTelemetry  # which has libraries of its own
+
+            self._telemetry = NodeTelemetry(self.config, self._core, prepared.ledger, wall_clock_offset)
         self._lanes = Lanes(prepared.ledger, prepared.database, self._job_done)
         self._snapshots = NodeSnapshots(folder.path, prepared.ledger, prepared.database, self._lanes, self._log.note)
         self._client = HttpClientDriver(self._tell_client, self._log.note)
@@ -211,6 +218,8 @@ class Node:
         self._listen_for_browsers()  # first: a registrar that listens for nodes writes the genesis file
         listener = await listen(config, self._transport, prepared.directory, prepared.identity)
         self._endpoint = (config.host, listener.port)
+        if self._telemetry is not None:
+            await self._telemetry.listen()
         socket = server.bind(config.folder.control)
         path, note = config.folder.path, self._log.note
         commands = control.Control(self._core, path, self._status, self._turn, self._ready, note, self._snapshots)
@@ -233,6 +242,9 @@ class Node:
                 if self._browsers is not None:
                     self._carriers |= self._browsers.begin(commands, nursery)
                     nursery.start_soon(self._again, "the HTTP server", self._browsers.serve)
+                if self._telemetry is not None:
+                    for what, task in self._telemetry.tasks:
+                        nursery.start_soon(self._again, what, task)
                 nursery.start_soon(_check_engine, self._prepared.engine)
                 nursery.start_soon(self._again, "the watch over the clock", self._watch_clock)
                 nursery.start_soon(self._again, "the watch over the memory", partial(watch_memory, self._core.memory))
@@ -287,7 +299,8 @@ class Node:
 
     async def _shut_down(self) -> None:
         """Keep what must be kept, and say goodbye, so that peers need not wait to see whether this node comes back."""
-        for step in (self._close_door, self._client.close, self._backups.stop, self._keep, self._say_goodbye):
+        steps = (self._close_door, self._client.close, self._backups.stop, self._keep, self._say_goodbye)
+        for step in (*steps, self._send_spans):
             try:
                 with trio.move_on_after(FAREWELL_SECONDS):
                     await step()
@@ -312,6 +325,10 @@ class Node:
     async def _close_door(self) -> None:
         if self._browsers is not None:
             await self._browsers.close()
+
+    async def _send_spans(self) -> None:
+        if self._telemetry is not None:
+            await self._telemetry.close()
 
     async def _keep(self) -> None:
         while not self._core.kept:
@@ -368,6 +385,7 @@ class Node:
         return {
             "endpoint": list(self._endpoint),
             "http": None if self._browsers is None else self._browsers.url,
+            "metrics": None if self._telemetry is None else self._telemetry.url,
             "http_name": None if self.config.http is None else self.config.http.name,
             "boot_id": self._boot_id,
             "uptime": round(uptime, 3),
@@ -415,6 +433,8 @@ class Node:
     def _traced(self, action: Traced) -> None:
         if action.token is self._trace:
             self._trace.take(action)
+        elif self._telemetry is not None and action.token is self._telemetry:
+            self._telemetry.take(action)
         else:
             control.traced(action)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from kernel.contract.address import PackageId
 from kernel.contract.errors import BadAddress
@@ -82,6 +83,32 @@ def parse_http(text: str) -> tuple[str, int]:
             f"{text!r} is no place for an HTTP server: expected [HOST:]PORT, such as 8080; 0 is any free port."
         )
     return host, int(port)
+
+
+def parse_otlp(text: str) -> str:
+    """Return the URL for the traces of the OpenTelemetry collector at `text`; raises BadInput."""
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or not text.isascii() or not text.isprintable() or " " in text or len(text) > 1024:
+        raise BadInput(f"{text!r} is no collector: expected a URL such as http://127.0.0.1:4318.")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise BadInput("--otlp takes a URL without a password and a query: have a collector here pass spans on.")
+    path = parts.path.rstrip("/")
+    return urlunsplit(parts._replace(path=path if path.endswith(_TRACES_PATH) else path + _TRACES_PATH))
+
+
+_TRACES_PATH = "/v1/traces"
+"""Where a collector takes traces below its endpoint, by the specification of OTLP over HTTP."""
+
+
+def parse_share(text: str) -> float:
+    """Return the share of lineages in `text`, from 0 to 1; raises BadInput."""
+    if not re.fullmatch(r"[0-9]{0,3}\.?[0-9]{0,12}", text) or not any(map(str.isdigit, text)) or float(text) > 1:
+        raise BadInput(f"{text!r} is no share: expected a number from 0 to 1, such as 0.1 for every tenth lineage.")
+    return float(text)
 
 
 def parse_http_name(text: str) -> str:

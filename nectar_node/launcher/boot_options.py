@@ -7,7 +7,9 @@ import json
 from collections.abc import Set
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from nectar_node.base import own_files
 from nectar_node.base.consent import NOTHING_SAID, Consent
@@ -59,6 +61,12 @@ class BootOptions:
     """The folder of the recording (`NodeConfig.record`); None: nothing is recorded."""
     keep: Size | None = None
     """Bytes that are kept of it; None: 1 GiB."""
+    metrics: tuple[str, Port] | None = None
+    """Where the node serves metrics (`NodeConfig.metrics`)."""
+    otlp: str | None = None
+    """The collector that gets its spans (`SpanPlace.url`)."""
+    otlp_sample: Annotated[float, Meta(ge=0, le=1)] | None = None
+    """The share of lineages that it gets (`SpanPlace.share`)."""
     consent: Consent = NOTHING_SAID
     """What the user says of the packages' rights. It is not kept with the rest: a node keeps its user's decisions."""
     quotas: Quotas = DEFAULT_QUOTAS

@@ -10,11 +10,13 @@ from nectar_node.base.errors import BadInput
 from nectar_node.base.shipped import SHIPPED_FOLDER
 from nectar_node.contract.config import (
     DEFAULT_KEEP,
+    DEFAULT_SPAN_SHARE,
     REGISTRAR_NAME,
     GenesisFile,
     HttpPlace,
     NodeConfig,
     RecordPlace,
+    SpanPlace,
     StaticFile,
 )
 from nectar_node.launcher.boot_options import BootOptions, encode_options
@@ -56,6 +58,8 @@ def make_config(
         cipher=options.cipher,
         trace=options.trace,
         record=None if options.record is None else RecordPlace(options.record, options.keep or DEFAULT_KEEP),
+        metrics=options.metrics,
+        spans=_spans(options),
         rescue=options.rescue,
         take_over=options.take_over,
         quotas=options.quotas,
@@ -74,6 +78,12 @@ def _package_id(text: str) -> PackageId:
         return PackageId.parse(text)
     except BadAddress as error:
         raise BadInput(f"http-client-private cannot be used: {error}.") from error
+
+
+def _spans(options: BootOptions) -> SpanPlace | None:
+    if options.otlp is None:
+        return None
+    return SpanPlace(options.otlp, DEFAULT_SPAN_SHARE if options.otlp_sample is None else options.otlp_sample)
 
 
 def _http(options: BootOptions) -> HttpPlace | None:

@@ -17,9 +17,11 @@ from nectar_node.launcher.arguments import (
     parse_http,
     parse_http_name,
     parse_memory,
+    parse_otlp,
     parse_package_ids,
     parse_quotas,
     parse_routers,
+    parse_share,
     parse_tls,
 )
 from nectar_node.launcher.boot_options import DEFAULT_OPTIONS, BootOptions
@@ -132,6 +134,21 @@ SETTINGS = {
         "AESGCM or ChaChaPoly, which its record lists instead of what is faster on its machine",
     ),
     "trace": Setting("trace", _flag, _yes, "whether it writes what happens to every message"),
+    "metrics": Setting(
+        "metrics",
+        lambda _, __, text: parse_http(text),
+        lambda value: "" if value is None else output.endpoint(list(value)),
+        "the [HOST:]PORT at which Prometheus gets its metrics; 0: any free port",
+    ),
+    "otlp": Setting(
+        "otlp",
+        lambda _, __, text: parse_otlp(text),
+        _text,
+        "the URL of the OpenTelemetry collector that gets its traces",
+    ),
+    "otlp-sample": Setting(
+        "otlp_sample", lambda _, __, text: parse_share(text), _text, "the share of lineages that it gets, such as 0.01"
+    ),
     "once": Setting("once", _flag, _yes, "whether it stays down when its own code has failed"),
     "invite-only": Setting("invite_only", _flag, _yes, "for a registrar: whether new names need an invitation"),
     "releases-quota": Setting(

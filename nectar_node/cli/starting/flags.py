@@ -106,6 +106,19 @@ NoRecord = Annotated[bool, typer.Option("--no-record", help="Record nothing, wha
 Keep = Annotated[
     str, typer.Option(metavar="SIZE", help="With --record: how much of the recording is kept; default: 1GiB.")
 ]
+Metrics = Annotated[
+    str,
+    typer.Option(
+        metavar="[HOST:]PORT",
+        help="Serve metrics to Prometheus there, on loopback unless HOST is another; 0: any free port.",
+    ),
+]
+Otlp = Annotated[
+    str, typer.Option(metavar="URL", help="Send traces to this OpenTelemetry collector, such as http://127.0.0.1:4318.")
+]
+OtlpSample = Annotated[
+    str, typer.Option(metavar="SHARE", help="With --otlp: which share of all lineages is sent; default: 0.01.")
+]
 Quota = Annotated[
     list[str] | None,
     typer.Option(
@@ -188,6 +201,9 @@ FIELDS = {
     "record": "record",
     "no_record": "record",
     "keep": "keep",
+    "metrics": "metrics",
+    "otlp": "otlp",
+    "otlp_sample": "otlp_sample",
     "quota": "quotas",
     "max_files": "quotas",
     "disk_floor": "quotas",

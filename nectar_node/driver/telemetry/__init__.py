@@ -1,0 +1,1 @@
+"""Metrics and traces on a real node; loaded with `--metrics` and `--otlp` alone."""
