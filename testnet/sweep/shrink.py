@@ -100,14 +100,26 @@ def _drop_elements(plan: Plan, name: str, elements: list[object]) -> Trial:
 
 
 def _minimal(items: Sequence[T], make: Callable[[Sequence[T]], Plan]) -> Generator[Plan, bool, Sequence[T]]:
+    """Return a few of `items` of which none can be left out."""
+    trial = minimal(items)
+    try:
+        some = next(trial)
+        while True:
+            some = trial.send((yield make(some)))
+    except StopIteration as ended:
+        fewest: Sequence[T] = ended.value
+        return fewest
+
+
+def minimal(items: Sequence[T]) -> Generator[Sequence[T], bool, Sequence[T]]:
     """Return a few of `items` of which none can be left out; larger pieces are tried first, the last ones before the
-    first, since late things matter least."""
+    first, since late things matter least. Yields items to try, is sent whether they are enough."""
     size = len(items)
     while size:
         end = len(items)
         while end > 0:
             fewer = [*items[: max(0, end - size)], *items[end:]]
-            if (yield make(fewer)):
+            if (yield fewer):
                 items = fewer
             end -= size
         size = min(size // 2, len(items))
