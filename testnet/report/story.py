@@ -153,7 +153,8 @@ def _told(
     if last:
         each = last[-1]
         assert each.answer is not None
-        text = f"The last that was asked: {_who(each.request.target)}, {_body(each.request)}; the answer: {_body(each.answer)}."
+        what = f"{_who(each.request.target)}, {_body(each.request)}"
+        text = f"The last that was asked: {what}; the answer: {_body(each.answer)}."
         yield Sentence(_time(each.answer), text, (*each.request.lines, *each.answer.lines), each.request.root)
 
 
@@ -169,7 +170,8 @@ def _of_exchange(picture: Picture, each: _Exchange, at: float) -> Iterator[Sente
             yield Sentence(given_up, text, request.lines, request.root, bad=True)
     elif each.answer is None:
         late = " only then" if outcome is not None and arrived > outcome.at else ""
-        text = f"{_who(request.target)} takes that {_body(request)}{late}, sent at {each.began:.3f} s, and has not answered it."
+        what = f"that {_body(request)}{late}, sent at {each.began:.3f} s"
+        text = f"{_who(request.target)} takes {what}, and has not answered it."
         yield Sentence(arrived, text, request.lines, request.root, bad=True)
     else:
         yield from _of_answer(picture, each, each.answer, arrived, given_up)

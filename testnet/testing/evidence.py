@@ -208,7 +208,7 @@ def part_of(level: Level, of_an_example: bool = False) -> str:
     return f"nectar-{'example' if of_an_example else level.value}.journal"
 
 
-_OF_THE_PROJECT = tuple(str(Path(each.__file__).parent) + "/" for each in (kernel, net, nectar_node, testnet))
+_OF_THE_PROJECT = tuple(f"{Path(each.__path__[0])}/" for each in (kernel, net, nectar_node, testnet))
 
 
 def _is_of_the_test_itself(error: BaseException) -> bool:
