@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from nectar_node.base.errors import BadInput
+from nectar_node.console import output
+from nectar_node.console.progress import display
 from testnet.faults.schedule import Step
-from testnet.journal.journal import Header, Journal, JournalEnd
+from testnet.journal.journal import OF_CHAOS, Header, Journal, JournalEnd
 from testnet.model.lab import Level
-from testnet.runs.plans import plan_of
+from testnet.runs.plans import plan_of, plan_untrusted
 from testnet.runs.result import BROKEN
 from testnet.scenarios.scenario import Plan, Scenario
 from testnet.sweep.verdict import RunVerdict
@@ -20,6 +24,8 @@ from testnet.testing.again import TestAgain, fails_alike
 from testnet.testing.injections import KeptFault
 from testnet.testing.origin import is_of_a_test
 
+MAX_CHAOS_SECONDS = 7 * 24 * 3600.0
+"""Seconds of chaos that are played again."""
 _IN_FILE = re.compile(r"\w+ in ([^,/]+), line \d+: ")
 
 
@@ -47,6 +53,29 @@ class RealPlayer:
             result.write(journal)
         if result.result == "interrupted":
             raise KeyboardInterrupt
+        return RunVerdict(**asdict(result.end), plan=plan)
+
+
+class ChaosPlayer:
+    """Plays chaos again, with the same faults, on a testnet that is made for it."""
+
+    def play(self, plan: Plan, journal: Path | None = None) -> RunVerdict:
+        """Play a plan and wait for its verdict. Ctrl-C raises KeyboardInterrupt when the nodes have ended."""
+        # These load trio, which would cost the other commands a tenth of a second.
+        from nectar_node.launcher.file_transfer import interrupts
+        from testnet.chaos.journal import chaos_result
+        from testnet.chaos.nodes import own_testnet
+        from testnet.chaos.run import run_chaos
+
+        seconds = plan.options["seconds"]
+        with own_testnet(output.complain, plan.nodes) as place, interrupts() as wanted:
+            with display(output.console(sys.stderr), f"chaos with seed {plan.seed}") as shown:
+                report = run_chaos(place, plan.seed, seconds, plan.schedule, shown, wanted)
+            if wanted.count:
+                raise KeyboardInterrupt
+        result = chaos_result(report, plan.schedule)
+        if journal is not None:
+            result.write(journal)
         return RunVerdict(**asdict(result.end), plan=plan)
 
 
@@ -137,13 +166,28 @@ def rerun_of(journal: Journal, origin: str, workers: Workers) -> Rerun:
     """Return how the failure in a journal is tried again; raises BadInput."""
     if is_of_a_test(journal.header):
         return TestRerun(journal, origin)
-    scenario, plan = plan_of(journal.header, origin)
-    return PlanRerun(plan, journal.end, player_of(scenario, level_of(journal.header), workers))
+    player, plan, _ = played(journal.header, origin, workers)
+    return PlanRerun(plan, journal.end, player)
 
 
-def player_of(scenario: Scenario, level: Level, workers: Workers) -> Player:
-    """Return what plays the scenario's plans at that level."""
-    return workers if level is Level.SIMULATION else RealPlayer(scenario, level)
+def played(header: Header, origin: str, workers: Workers) -> tuple[Player, Plan, int]:
+    """Return what plays the plan of a journal, the plan, and how many nodes it needs; raises BadInput."""
+    if header.scenario == OF_CHAOS:
+        plan = plan_untrusted(header, origin)
+        check_minutes_of(plan, origin)
+        return ChaosPlayer(), plan, len(plan.nodes)
+    scenario, plan = plan_of(header, origin)
+    level = level_of(header)
+    return (workers if level is Level.SIMULATION else RealPlayer(scenario, level)), plan, scenario.least_nodes
+
+
+def check_minutes_of(plan: Plan, origin: str) -> None:
+    """Check the seconds of a chaos run in a journal; raises BadInput."""
+    seconds = plan.options.get("seconds")
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= MAX_CHAOS_SECONDS:
+        raise BadInput(f"{origin} does not say for how long there was chaos: expected options with seconds.")
+    if any(step.until is None for step in plan.schedule):
+        raise BadInput(f"{origin} has a fault without an end, and those of chaos have one.")
 
 
 def level_of(header: Header) -> Level:

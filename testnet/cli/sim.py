@@ -22,20 +22,20 @@ from nectar_node.launcher import options
 from testnet.cli import failure_text, sim_text
 from testnet.cli.explaining import FaultTrials, words_of
 from testnet.cli.plan_options import Faults, Nodes, Output, Seed
-from testnet.cli.reruns import RealPlayer, level_of, own_error, player_of, rerun_of
+from testnet.cli.reruns import level_of, own_error, played, rerun_of
 from testnet.cli.shrinking import Task, shrink_plan
 from testnet.cli.shrinking_tests import fault_words, shrink_test
 from testnet.cli.sweeping import SweepOrder, find_failures
 from testnet.faults import FAULTS
 from testnet.faults.catalogue import about, parameter_names
-from testnet.journal.journal import Journal, read_journal_untrusted
+from testnet.journal.journal import OF_CHAOS, Journal, read_journal_untrusted
 from testnet.model.lab import Level
 from testnet.model.seeds import MAX_SEED, chosen
 from testnet.report.model import draw
 from testnet.report.story import tell
 from testnet.runs import result
 from testnet.runs.journal_files import journal_file, unless_empty
-from testnet.runs.plans import expand, find_scenario, plan_of, with_faults
+from testnet.runs.plans import expand, find_scenario, with_faults
 from testnet.scenarios import SCENARIOS
 from testnet.sweep.comparison import first_difference
 from testnet.sweep.shrink import MAX_RUNS
@@ -148,9 +148,9 @@ def replay(journal: JournalFile, as_json: options.AsJson = False) -> int:
 def _again(then: Journal, origin: Path, file: Path) -> Journal | None:
     if is_of_a_test(then.header):
         return TestAgain(then.header, str(origin)).same()
-    scenario, plan = plan_of(then.header, str(origin))
     with Workers(1) as workers:
-        verdict = player_of(scenario, level_of(then.header), workers).play(plan, file)
+        player, plan, _ = played(then.header, str(origin), workers)
+        verdict = player.play(plan, file)
     if verdict.result == DIED:
         output.complain(output.sentence(verdict.text))
         return None
@@ -172,13 +172,14 @@ def shrink(
         of_test = shrink_test(read, str(journal), target, runs, console)
         failure_text.report_shrunk_test(of_test, as_json)
         return INTERRUPTED if of_test.interrupted else FAILED if of_test.after is None else 0
-    scenario, plan = plan_of(read.header, str(journal))
-    task = Task(RunVerdict(**asdict(read.end), plan=plan), scenario.least_nodes, runs, target)
     with Workers(1) as workers:
-        shrunk = shrink_plan(workers, task, console)
-        if shrunk.smallest is None and level_of(read.header) is not Level.SIMULATION and not shrunk.interrupted:
+        player, plan, least = played(read.header, str(journal), workers)
+        task = Task(RunVerdict(**asdict(read.end), plan=plan), least, runs, target)
+        first = player if read.header.scenario == OF_CHAOS else workers
+        shrunk = shrink_plan(first, task, console)
+        if shrunk.smallest is None and player is not first and not shrunk.interrupted:
             output.complain("In a simulation it does not go wrong in the same way: it is shrunk on real nodes.")
-            shrunk = shrink_plan(RealPlayer(scenario, level_of(read.header)), task, console)
+            shrunk = shrink_plan(player, task, console)
     sim_text.report_shrunk(shrunk, as_json)
     return INTERRUPTED if shrunk.interrupted else FAILED if shrunk.smallest is None else 0
 

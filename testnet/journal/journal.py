@@ -27,6 +27,8 @@ MAGIC = "nectar-journal"
 VERSION = "1"
 OF_A_TEST = "pytest"
 """Stands in place of a scenario's name in the journal of a user's own test; see `testnet.testing`."""
+OF_CHAOS = "chaos"
+"""Stands in place of a scenario's name in the journal of `nectar testnet chaos`; see `testnet.chaos`."""
 MAX_BYTES = 256 << 20
 """The largest journal that is read."""
 MAX_LINE_BYTES = 1 << 20

@@ -128,7 +128,7 @@ def _story(journal: Journal, story: FailureStory | None) -> dict[str, Any] | Non
             place, code = "", ""
     return {
         "at": story.at,
-        "text": story.text,
+        "text": story.text.splitlines(),
         "place": place,
         "source": code,
         "told": [[each.at, each.text, list(each.lines), each.root, each.bad] for each in story.told],

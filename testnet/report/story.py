@@ -1,7 +1,8 @@
 """The story of a failure, from its journal alone: what was asked and answered, what came of it, which faults held.
 
 Nothing is guessed. A sentence says what events say: which message was sent, taken, answered, lost or given up, and
-which faults held meanwhile on its nodes. Whether a fault was needed only another run can tell (`testnet.cli.explaining`).
+which faults held meanwhile on its nodes. Whether a fault was needed, only another run can tell
+(`testnet.cli.explaining`).
 """
 
 from __future__ import annotations

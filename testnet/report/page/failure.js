@@ -23,7 +23,7 @@ function showFailure(page) {
   const where = story.place ? ` in ${story.place}` : "";
   const box = element("div", { className: "failed-here" }, element("strong", { textContent: `Failed at ${story.at.toFixed(3)} s${where}` }));
   if (story.source) box.append(element("code", { textContent: story.source }));
-  box.append(element("pre", { textContent: story.text }));
+  box.append(element("pre", { textContent: story.text.join("\n") }));
   section.replaceChildren(box, toldList(page), besides(story));
 }
 
