@@ -192,6 +192,8 @@ def report_shrunk(shrunk: Shrunk, as_json: bool) -> None:
     before, after = shrunk.failure.plan, shrunk.smallest.plan
     stopped = "" if shrunk.complete else "; stopped before all was tried"
     faults = f"{len(before.schedule)} to {len(after.schedule)} faults"
+    if len(after.nodes) < len(before.nodes):
+        faults += f" and {len(before.nodes)} to {len(after.nodes)} nodes"
     told = [] if shrunk.smallest.text == shrunk.failure.text else _result(shrunk.smallest)[1:]
     field("shrunk", f"from {faults} in {shrunk.runs} runs{stopped}", *told)
     field("nodes", _listed(after.nodes))

@@ -21,7 +21,10 @@ function showFailure(page) {
   section.hidden = !story;
   if (!story) return;
   const where = story.place ? ` in ${story.place}` : "";
-  const box = element("div", { className: "failed-here" }, element("strong", { textContent: `Failed at ${story.at.toFixed(3)} s${where}` }));
+  const there = PICTURE.items.find((item) => item.shape === "rule") ?? null;
+  const heading = element("button", { type: "button", textContent: `Failed at ${story.at.toFixed(3)} s${where}` });
+  heading.addEventListener("click", () => (there ? page.select(there) : page.goTo(story.at)));
+  const box = element("div", { className: "failed-here" }, heading);
   if (story.source) box.append(element("code", { textContent: story.source }));
   box.append(element("pre", { textContent: story.text.join("\n") }));
   section.replaceChildren(box, toldList(page), besides(story));
