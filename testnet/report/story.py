@@ -140,7 +140,7 @@ def _focus(exchanges: Sequence[_Exchange], named: set[str], at: float) -> set[st
 def _told(
     picture: Picture, exchanges: Sequence[_Exchange], focus: set[str], at: float, named: set[str]
 ) -> Iterator[Sentence]:
-    troubled = [each for each in exchanges if each.outcome is not None and not each.request.source.endswith(_USER)]
+    troubled = [each for each in exchanges if each.outcome is not None]
     main = [each for each in troubled if not _is_helper(each)]
     about = [each for each in main if {each.request.source, each.request.target} & focus]
     chosen = [each for each in exchanges if each.request.id in named] + (about or main or troubled)[-_NEAR:]

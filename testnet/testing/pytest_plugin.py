@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from testnet.testing.injections import Keeping
     from testnet.testing.origin import TestOrigin
     from testnet.testing.package_lab import PackageLab
+    from testnet.testing.running import RunningTest
 
 LEVELS = ("simulation", "loopback", "namespaces")
 """The values of `testnet.model.lab.Level`, without the cost of importing it."""
@@ -72,7 +73,7 @@ class Settings:
 SETTINGS = pytest.StashKey[Settings]()
 EVIDENCE = pytest.StashKey[list["Evidence"]]()
 """The evidence of each network of a test, while there is one."""
-RUNNING = pytest.StashKey["RunningTest | None"]()
+RUNNING: pytest.StashKey[RunningTest] = pytest.StashKey()
 """The test while it runs, for networks that it opens without a fixture."""
 FOLDER = pytest.StashKey[Path]()
 """The folder for its journals, if it has no tmp_path."""
@@ -490,7 +491,8 @@ def pytest_runtest_makereport(
         report.sections.extend(("nectar", evidence.section(error)) for evidence in found)
     if call.when == "teardown":
         found.clear()  # frees whole networks
-        item.stash[RUNNING] = None
+        if RUNNING in item.stash:
+            del item.stash[RUNNING]
     return report
 
 
