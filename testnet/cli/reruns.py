@@ -132,6 +132,7 @@ class TestRerun:
         return tuple(found)
 
     def fails(self, faults: Sequence[HeldFault]) -> bool:
+        """Run the test with these faults alone, and return whether it fails at the same line."""
         return fails_alike(self._journal, self.again.run(self.kept(faults)))
 
 
@@ -154,6 +155,7 @@ class PlanRerun:
         )
 
     def fails(self, faults: Sequence[HeldFault]) -> bool:
+        """Play the plan with these faults alone, and return whether it fails in the same way."""
         steps = tuple(self._step(each) for each in faults)
         return self._player.play(replace(self._plan, schedule=steps)).kind == self._failure.kind
 
