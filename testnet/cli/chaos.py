@@ -20,6 +20,7 @@ from testnet.chaos.plan import check_minutes, draw_rounds
 from testnet.chaos.report import ChaosReport, words
 from testnet.chaos.run import run_chaos
 from testnet.cli.plan_options import Seed
+from testnet.faults.schedule import Schedule
 from testnet.model.seeds import chosen
 from testnet.runs.journal_files import journal_file, unless_empty
 
@@ -57,12 +58,20 @@ def chaos(
             schedule = draw_rounds(place.nodes, 60 * minutes, drawn)
             report = run_chaos(place, drawn, 60 * minutes, schedule, shown, wanted)
         place.keep = bool(report.violations())
-        if report.violations() and not as_json:
-            journal = journal_file(chaos_plan(drawn, report.nodes, report.planned, schedule), ending="-real")
-            write_chaos_journal(report, schedule, journal)
-            output.complain(f"The journal is {journal}: `nectar sim report` and `explain` read it, `replay` runs it.")
+        if report.violations():
+            _keep_journal(report, schedule)
         _publish(report, place, file, as_json)
         return VIOLATED if report.violations() else INTERRUPTED if wanted.count else 0
+
+
+def _keep_journal(report: ChaosReport, schedule: Schedule) -> None:
+    try:
+        journal = journal_file(chaos_plan(report.seed, report.nodes, report.planned, schedule), ending="-real")
+        write_chaos_journal(report, schedule, journal)
+    except (BadInput, OSError) as error:  # the report matters more
+        output.complain(f"There is no journal of this: {error}")
+        return
+    output.complain(f"The journal is {journal}: `nectar sim report` and `explain` read it, `replay` runs it.")
 
 
 def _check_file(file: Path) -> None:

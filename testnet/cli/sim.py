@@ -131,8 +131,11 @@ def sweep(
 
 @app.command()
 def replay(journal: JournalFile, as_json: options.AsJson = False) -> int:
-    """Run what a journal is of again, a scenario or a test, and compare line by line; what real nodes did, by its
-    result. Exit code: 0 the same, 1 different."""
+    """Run what a journal is of again, and compare line by line.
+
+    That is a scenario, a test or chaos; what real nodes did is compared by its result. Exit code: 0 the same, 1
+    different.
+    """
     then = read_journal_untrusted(journal)
     with tempfile.TemporaryDirectory(prefix="nectar-") as folder:
         now = _again(then, journal, Path(folder) / "journal")
@@ -164,8 +167,10 @@ def shrink(
     runs: MaxRuns = MAX_RUNS,
     as_json: options.AsJson = False,
 ) -> int:
-    """Cut a failed run of a scenario or a test down to what matters. Exit code: 0 done, 1 it no longer fails in the
-    same way."""
+    """Cut what has failed down to what matters.
+
+    That is a scenario, a test or chaos. Exit code: 0 done, 1 it no longer fails in the same way.
+    """
     read = _failed(journal, "shrink")
     console = output.console(sys.stderr if as_json else sys.stdout)
     if is_of_a_test(read.header):
@@ -205,7 +210,10 @@ def explain(
     ] = EXPLAIN_RUNS,
     as_json: options.AsJson = False,
 ) -> int:
-    """Tell in words how a run came to fail: which message, which fault, and what it needed. Exit code: 0."""
+    """Tell in words how a run came to fail.
+
+    It says which messages and which faults led there, and tries what was needed. Exit code: 0.
+    """
     read = _failed(journal, "explain")
     picture = draw(read)
     story = tell(read, picture)
