@@ -54,7 +54,7 @@ def running_testnet(folder: Path, tell: Callable[[str], None]) -> Iterator[Runni
     network = LocalNetwork(folder)
     network.secure()
     if not network.exists():
-        with _own(tell) if folder == DEFAULT_FOLDER else _made(network, tell) as place:
+        with own_testnet(tell) if folder == DEFAULT_FOLDER else _made(network, tell) as place:
             yield place
         return
     running = [name for name in network.names() if network.place(name).owner() is not None]
@@ -78,13 +78,14 @@ def _scratch() -> Iterator[Path]:
 
 
 @contextmanager
-def _own(tell: Callable[[str], None]) -> Iterator[RunningTestnet]:
+def own_testnet(tell: Callable[[str], None], names: Sequence[str] = OWN_NODES) -> Iterator[RunningTestnet]:
+    """Yield a testnet of these nodes in a temporary folder, which is kept if `keep` is set."""
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    words = f"starting a temporary one with {len(OWN_NODES)} nodes in {folder}; it stops at the end"
+    words = f"starting a temporary one with {len(names)} nodes in {folder}; it stops at the end"
     tell(f"No testnet runs here: {words}.")
     place = None
     try:
-        with _traced(LocalNetwork(folder), OWN_NODES, folder) as place:
+        with _traced(LocalNetwork(folder), names, folder) as place:
             yield place
     finally:
         if place is None or not place.keep:

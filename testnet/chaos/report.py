@@ -71,6 +71,8 @@ class ChaosReport:
     """Why they were not."""
     problems: list[str] = field(default_factory=list)
     """What kept the run from going as planned."""
+    journal: tuple[str, ...] = ()
+    """The lines of its journal, if a promise was broken."""
 
     @property
     def ended_early(self) -> bool:

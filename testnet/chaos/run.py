@@ -17,6 +17,7 @@ from testnet.chaos import senders
 from testnet.chaos.askers import PROCESS, RUN_SECONDS, TIMEOUT, Author
 from testnet.chaos.context import ChaosContext
 from testnet.chaos.fault_player import FaultPlayer
+from testnet.chaos.journal import chaos_lines
 from testnet.chaos.leftovers import end_transfers, partial_files
 from testnet.chaos.nodes import RunningTestnet
 from testnet.chaos.report import ChaosReport
@@ -52,6 +53,7 @@ def run_chaos(
     is given it at the beginning, as far as it is."""
     report = ChaosReport(seed, place.nodes, seconds)
     begun(report)
+    began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="nectar-chaos-files-", dir=place.scratch) as scratch:
         context = ChaosContext(
             place.network,
@@ -68,6 +70,8 @@ def run_chaos(
             play.perform(seconds, display, wanted)
         finally:
             play.tidy(partial)
+    if report.violations():
+        report.journal = chaos_lines(report, place.traces, began)
     return report
 
 

@@ -14,13 +14,15 @@ from nectar_node.console import output, progress
 from nectar_node.launcher import options
 from nectar_node.launcher.file_transfer import interrupts
 from nectar_node.launcher.local_network import DEFAULT_FOLDER
+from testnet.chaos.journal import chaos_plan, write_chaos_journal
 from testnet.chaos.nodes import RunningTestnet, running_testnet
 from testnet.chaos.plan import check_minutes, draw_rounds
 from testnet.chaos.report import ChaosReport, words
 from testnet.chaos.run import run_chaos
 from testnet.cli.plan_options import Seed
+from testnet.faults.schedule import Schedule
 from testnet.model.seeds import chosen
-from testnet.runs.journal_files import unless_empty
+from testnet.runs.journal_files import journal_file, unless_empty
 
 VIOLATED = 1
 INTERRUPTED = 130
@@ -56,8 +58,20 @@ def chaos(
             schedule = draw_rounds(place.nodes, 60 * minutes, drawn)
             report = run_chaos(place, drawn, 60 * minutes, schedule, shown, wanted)
         place.keep = bool(report.violations())
+        if report.violations():
+            _keep_journal(report, schedule)
         _publish(report, place, file, as_json)
         return VIOLATED if report.violations() else INTERRUPTED if wanted.count else 0
+
+
+def _keep_journal(report: ChaosReport, schedule: Schedule) -> None:
+    try:
+        journal = journal_file(chaos_plan(report.seed, report.nodes, report.planned, schedule), ending="-real")
+        write_chaos_journal(report, schedule, journal)
+    except (BadInput, OSError) as error:  # the report matters more
+        output.complain(f"There is no journal of this: {error}")
+        return
+    output.complain(f"The journal is {journal}: `nectar sim report` and `explain` read it, `replay` runs it.")
 
 
 def _check_file(file: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from nectar_node.console.progress import display
+from testnet.cli.reruns import Player
 from testnet.runs.journal_files import journal_file, unless_empty
 from testnet.sweep.shrink import Shrinking, shrink
 from testnet.sweep.verdict import RunVerdict
@@ -45,7 +46,7 @@ class Shrunk:
     """Whether Ctrl-C ended the search; what had been found by then was kept."""
 
 
-def shrink_plan(workers: Workers, task: Task, console: Console) -> Shrunk:
+def shrink_plan(workers: Player, task: Task, console: Console) -> Shrunk:
     """Return the smallest plan that fails like that of `task`; Ctrl-C ends the search with the smallest so far."""
     failure = task.failure
     journal = journal_file(failure.plan)
@@ -54,7 +55,7 @@ def shrink_plan(workers: Workers, task: Task, console: Console) -> Shrunk:
         return _shrink_into(workers, task, console, (journal, shrunk_journal))
 
 
-def _shrink_into(workers: Workers, task: Task, console: Console, files: tuple[Path, Path]) -> Shrunk:
+def _shrink_into(workers: Player, task: Task, console: Console, files: tuple[Path, Path]) -> Shrunk:
     failure, (journal, shrunk_journal) = task.failure, files
     again = workers.play(failure.plan, journal)
     if again.kind != failure.kind:
@@ -72,8 +73,11 @@ def _shrink_into(workers: Workers, task: Task, console: Console, files: tuple[Pa
             )
     except KeyboardInterrupt:
         interrupted = True
-    with Workers(1) as one:  # the other workers may be busy
-        smallest = one.play(shrinking.best, shrunk_journal)
+    if isinstance(workers, Workers):
+        with Workers(1) as one:  # the other workers may be busy
+            smallest = one.play(shrinking.best, shrunk_journal)
+    else:
+        smallest = workers.play(shrinking.best, shrunk_journal)
     return Shrunk(failure, again, journal, smallest, shrunk_journal, shrinking.runs, shrinking.complete, interrupted)
 
 

@@ -17,29 +17,39 @@ import typer
 
 from nectar_node.base.errors import BadInput
 from nectar_node.console import output
+from nectar_node.console.progress import display
 from nectar_node.launcher import options
-from testnet.cli import sim_text
+from testnet.cli import failure_text, sim_text
 from testnet.cli.exhausting import ExhaustOrder, check_faults, read_budget, report_exhausted
 from testnet.cli.exhausting import exhaust as play_all
+from testnet.cli.explaining import FaultTrials, words_of
 from testnet.cli.plan_options import Faults, Nodes, Output, Seed
+from testnet.cli.reruns import level_of, own_error, played, rerun_of
 from testnet.cli.shrinking import Task, shrink_plan
+from testnet.cli.shrinking_tests import fault_words, shrink_test
 from testnet.cli.sweeping import SweepOrder, find_failures
 from testnet.faults import FAULTS
 from testnet.faults.catalogue import about, parameter_names
-from testnet.journal.journal import read_journal_untrusted
+from testnet.journal.journal import OF_CHAOS, Journal, read_journal_untrusted
+from testnet.model.lab import Level
 from testnet.model.seeds import MAX_SEED, chosen
+from testnet.report.model import draw
+from testnet.report.story import tell
 from testnet.runs import result
 from testnet.runs.journal_files import journal_file, unless_empty
-from testnet.runs.plans import expand, find_scenario, plan_of, with_faults
+from testnet.runs.plans import expand, find_scenario, with_faults
 from testnet.scenarios import SCENARIOS
 from testnet.sweep.comparison import first_difference
 from testnet.sweep.exhaust import STRIKES
 from testnet.sweep.shrink import MAX_RUNS
 from testnet.sweep.verdict import DIED, RunVerdict
 from testnet.sweep.workers import Workers
+from testnet.testing.again import TestAgain
+from testnet.testing.origin import is_of_a_test
 
 FAILED = 1
 INTERRUPTED = 130
+EXPLAIN_RUNS = 40
 MAX_SEEDS = 1_000_000_000
 """The most seeds of one sweep."""
 
@@ -164,18 +174,33 @@ def exhaust(
 
 @app.command()
 def replay(journal: JournalFile, as_json: options.AsJson = False) -> int:
-    """Run the plan in a journal again, and compare line by line. Exit code: 0 the same, 1 different."""
+    """Run what a journal is of again, and compare line by line.
+
+    That is a scenario, a test or chaos; what real nodes did is compared by its result. Exit code: 0 the same, 1
+    different.
+    """
     then = read_journal_untrusted(journal)
-    _, plan = plan_of(then.header, str(journal))
-    with tempfile.TemporaryDirectory(prefix="nectar-") as folder, Workers(1) as workers:
-        verdict = workers.play(plan, Path(folder) / "journal")
-        if verdict.result == DIED:
-            output.complain(output.sentence(verdict.text))
-            return FAILED
-        now = read_journal_untrusted(Path(folder) / "journal")
+    with tempfile.TemporaryDirectory(prefix="nectar-") as folder:
+        now = _again(then, journal, Path(folder) / "journal")
+    if now is None:
+        return FAILED
+    if level_of(then.header) is not Level.SIMULATION:
+        return sim_text.report_real_replay(then, now, as_json)
     difference = first_difference([each.words() for each in then.events], [each.words() for each in now.events])
     sim_text.report_replay(then, now, difference, as_json)
     return FAILED if difference else 0
+
+
+def _again(then: Journal, origin: Path, file: Path) -> Journal | None:
+    if is_of_a_test(then.header):
+        return TestAgain(then.header, str(origin)).same()
+    with Workers(1) as workers:
+        player, plan, _ = played(then.header, str(origin), workers)
+        verdict = player.play(plan, file)
+    if verdict.result == DIED:
+        output.complain(output.sentence(verdict.text))
+        return None
+    return read_journal_untrusted(file)
 
 
 @app.command()
@@ -185,19 +210,73 @@ def shrink(
     runs: MaxRuns = MAX_RUNS,
     as_json: options.AsJson = False,
 ) -> int:
-    """Cut the plan of a failed run down to what matters. Exit code: 0 done, 1 it no longer fails in the same way."""
-    read = read_journal_untrusted(journal)
-    scenario, plan = plan_of(read.header, str(journal))
-    failure = RunVerdict(**asdict(read.end), plan=plan)
-    if failure.result == result.INTERRUPTED:
-        raise BadInput(f"{journal} is of a run that Ctrl-C ended: there is nothing to shrink.")
-    if failure.passed:
-        raise BadInput(f"{journal} is of a run that passed: there is nothing to shrink.")
+    """Cut what has failed down to what matters.
+
+    That is a scenario, a test or chaos. Exit code: 0 done, 1 it no longer fails in the same way.
+    """
+    read = _failed(journal, "shrink")
     console = output.console(sys.stderr if as_json else sys.stdout)
+    if is_of_a_test(read.header):
+        of_test = shrink_test(read, str(journal), target, runs, console)
+        failure_text.report_shrunk_test(of_test, as_json)
+        return INTERRUPTED if of_test.interrupted else FAILED if of_test.after is None else 0
     with Workers(1) as workers:
-        shrunk = shrink_plan(workers, Task(failure, scenario.least_nodes, runs, target), console)
+        player, plan, least = played(read.header, str(journal), workers)
+        task = Task(RunVerdict(**asdict(read.end), plan=plan), least, runs, target)
+        first = player if read.header.scenario == OF_CHAOS else workers
+        shrunk = shrink_plan(first, task, console)
+        if shrunk.smallest is None and player is not first and not shrunk.interrupted:
+            output.complain("In a simulation it does not go wrong in the same way: it is shrunk on real nodes.")
+            shrunk = shrink_plan(player, task, console)
     sim_text.report_shrunk(shrunk, as_json)
     return INTERRUPTED if shrunk.interrupted else FAILED if shrunk.smallest is None else 0
+
+
+def _failed(journal: Path, what: str) -> Journal:
+    """Return a journal of a run that failed; raises BadInput for others, of which there is nothing to `what`."""
+    read = read_journal_untrusted(journal)
+    if read.end.result == result.INTERRUPTED:
+        raise BadInput(f"{journal} is of a run that Ctrl-C ended: there is nothing to {what}.")
+    if read.end.result == result.PASSED:
+        raise BadInput(f"{journal} is of a run that passed: there is nothing to {what}.")
+    own = own_error(read)
+    if own is not None:
+        raise BadInput(f"{output.sentence(own)} There is nothing to {what}: mend it.")
+    return read
+
+
+@app.command()
+def explain(
+    journal: JournalFile,
+    runs: Annotated[
+        int, typer.Option("--runs", metavar="N", min=0, help="The most runs that try what was needed; 0: only read.")
+    ] = EXPLAIN_RUNS,
+    as_json: options.AsJson = False,
+) -> int:
+    """Tell in words how a run came to fail.
+
+    It says which messages and which faults led there, and tries what was needed. Exit code: 0.
+    """
+    read = _failed(journal, "explain")
+    picture = draw(read)
+    story = tell(read, picture)
+    assert story is not None
+    console = output.console(sys.stderr if as_json else sys.stdout)
+    failure_text.print_story(read, story, as_json=as_json)
+    needed: list[str] = []
+    if runs:
+        try:
+            with Workers(1) as workers, display(console, "explaining") as shown:
+                rerun = rerun_of(read, str(journal), workers)
+                show = lambda done: shown.show(done, runs, f"{done} of at most {runs} runs")  # noqa: E731 - one line
+                findings = FaultTrials(rerun, fault_words(read.header), runs, show).settle()
+            needed = words_of(findings, picture.bands, "test" if is_of_a_test(read.header) else "run")
+        except BadInput as error:
+            needed = [f"What it needed cannot be tried: {error}"]
+        except KeyboardInterrupt:
+            needed = ["Stopped by Ctrl-C before it was known what it needed."]
+    failure_text.print_needed(read, story, needed, as_json=as_json)
+    return 0
 
 
 @app.command()

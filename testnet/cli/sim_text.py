@@ -16,7 +16,7 @@ from testnet.cli.sweeping import Findings
 from testnet.journal.journal import Journal
 from testnet.scenarios.scenario import Plan
 from testnet.sweep.comparison import Difference
-from testnet.sweep.verdict import RunVerdict
+from testnet.sweep.verdict import RunVerdict, kind_of_text
 
 _LABEL = 11
 """Characters, and a space, in front of each value."""
@@ -101,6 +101,7 @@ def report_run(verdict: RunVerdict, journal: Path, seconds: float, as_json: bool
     whole("hash", verdict.digest)
     whole("journal", str(journal))
     if not verdict.passed:
+        whole("explain", command("explain", journal))
         whole("shrink", command("shrink", journal))
 
 
@@ -191,6 +192,8 @@ def report_shrunk(shrunk: Shrunk, as_json: bool) -> None:
     before, after = shrunk.failure.plan, shrunk.smallest.plan
     stopped = "" if shrunk.complete else "; stopped before all was tried"
     faults = f"{len(before.schedule)} to {len(after.schedule)} faults"
+    if len(after.nodes) < len(before.nodes):
+        faults += f" and {len(before.nodes)} to {len(after.nodes)} nodes"
     told = [] if shrunk.smallest.text == shrunk.failure.text else _result(shrunk.smallest)[1:]
     field("shrunk", f"from {faults} in {shrunk.runs} runs{stopped}", *told)
     field("nodes", _listed(after.nodes))
@@ -198,6 +201,7 @@ def report_shrunk(shrunk: Shrunk, as_json: bool) -> None:
     whole("unshrunk", str(shrunk.journal))
     whole("journal", str(shrunk.smallest_journal))
     whole("replay", command("replay", shrunk.smallest_journal))
+    whole("explain", command("explain", shrunk.smallest_journal))
 
 
 # --- replays --------------------------------------------------------------------------------------------------------
@@ -218,3 +222,17 @@ def report_replay(then: Journal, now: Journal, difference: Difference | None, as
                 textwrap.shorten(line, 10**9) if len(line) < _PRINTED_CHARACTERS else f"{line[:_PRINTED_CHARACTERS]}…"
             )
         tell(f"The result was {then.end.result} then, and is {now.end.result} now.")
+
+
+def report_real_replay(then: Journal, now: Journal, as_json: bool) -> int:
+    """Print how the result of a second run on real nodes compares with the first; return the exit code."""
+    nodes = then.header.nodes
+    same = then.end.result == now.end.result and kind_of_text(then.end.text, nodes) == kind_of_text(now.end.text, nodes)
+    if as_json:
+        output.print_json({"same": same, "then": then.end.result, "now": now.end.result, "text": now.end.text})
+        return 0 if same else 1
+    told = "The same result" if same else "Not the same result"
+    tell(f"{told}, on real nodes, whose times are others in each run:")
+    field("then", then.end.result, *([output.one_line(then.end.text)] if then.end.text else []))
+    field("now", now.end.result, *([output.one_line(now.end.text)] if now.end.text else []))
+    return 0 if same else 1

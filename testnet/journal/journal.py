@@ -1,6 +1,6 @@
 """Journals of simulations as files: a header, a line for each event, an end.
 
-    nectar-journal 1 {"scenario": …, "seed": …, "nodes": […], "options": {…}, "schedule": […]}
+    nectar-journal 1 {"scenario": …, "seed": …, "nodes": […], "options": {…}, "schedule": […], "level": …}
     0.012345678 send.nec dials recv.nec
     end {"digest": …, "events": …, "seconds": …, "result": …, "text": …}
 
@@ -27,6 +27,8 @@ MAGIC = "nectar-journal"
 VERSION = "1"
 OF_A_TEST = "pytest"
 """Stands in place of a scenario's name in the journal of a user's own test; see `testnet.testing`."""
+OF_CHAOS = "chaos"
+"""Stands in place of a scenario's name in the journal of `nectar testnet chaos`; see `testnet.chaos`."""
 MAX_BYTES = 256 << 20
 """The largest journal that is read."""
 MAX_LINE_BYTES = 1 << 20
@@ -50,6 +52,8 @@ class Header:
     options: dict[str, Any]
     schedule: tuple[dict[str, Any], ...]
     """The faults: each with its `kind`, the times `at` and `until`, and its parameters."""
+    level: str = "simulation"
+    """Where it was played: a value of `testnet.model.lab.Level`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,9 @@ from testnet.report.model import (
     Segment,
     draw,
 )
+from testnet.report.story import FailureStory, span_of, tell
 
-SCRIPTS = ("items.js", "layout.js", "drawing.js", "overview.js", "details.js", "filters.js", "page.js")
+SCRIPTS = ("items.js", "layout.js", "drawing.js", "overview.js", "details.js", "filters.js", "failure.js", "page.js")
 """The scripts, in the order of their dependencies."""
 MAX_EVENTS = 100_000
 """The most events on a page; of a longer journal, the last ones, which led to its end."""
@@ -68,6 +69,7 @@ def data(journal: Journal, file: str) -> dict[str, Any]:
     return {
         "about": _about(journal, file, len(journal.events) - len(kept.events)),
         "nodes": picture.nodes,
+        "story": _story(journal, tell(kept, picture)),
         **_tables(picture),
     }
 
@@ -114,6 +116,25 @@ def _about(journal: Journal, file: str, left_out: int) -> dict[str, Any]:
         "events": end.events,
         "leftOut": left_out,
         "replay": f"nectar sim replay {shlex.quote(file)}",
+    }
+
+
+def _story(journal: Journal, story: FailureStory | None) -> dict[str, Any] | None:
+    if story is None:
+        return None
+    match journal.header.options.get("place"):
+        case {"file": str(file), "line": int(line), "source": str(source)}:
+            place, code = f"{file}:{line}", source
+        case _:
+            place, code = "", ""
+    return {
+        "at": story.at,
+        "text": story.text.splitlines(),
+        "place": place,
+        "source": code,
+        "told": [[each.at, each.text, list(each.lines), each.root, each.bad] for each in story.told],
+        "faults": [span_of(each) for each in story.faults],
+        "states": [[each.process, list(each.words)] for each in story.states],
     }
 
 

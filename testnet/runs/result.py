@@ -41,4 +41,4 @@ class Result:
 
     def write(self, path: Path) -> None:
         """Write the journal to a file; raises OSError."""
-        write_journal(path, self.plan.value(), self.journal, self.end)
+        write_journal(path, {**self.plan.value(), "level": self.level.value}, self.journal, self.end)

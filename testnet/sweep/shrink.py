@@ -11,25 +11,31 @@ import json
 import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from testnet.faults.schedule import Step, ordered
 from testnet.scenarios.scenario import Options, Plan
 
 T = TypeVar("T")
+Path: TypeAlias = tuple[str | int, ...]
+"""The keys and indices on the way to a value."""
 Trial: TypeAlias = Generator[Plan, bool, Plan]
 """Yields plans to try, is sent whether they fail in the same way, returns the smallest."""
 
 MAX_RUNS = 300
+MAX_NUMBERS = 24
+"""Numbers in the options that are made smaller."""
 SHORTEST = 0.05
 """Seconds: a fault is not made shorter."""
 
 
 def smaller(plan: Plan, least_nodes: int) -> Trial:
-    """Drop what can be dropped, shorten faults and round times, and see whether that allows dropping more."""
+    """Drop what can be dropped, shorten faults, round times, make numbers smaller, and see whether that allows dropping
+    more."""
     plan = yield from _drop(plan, least_nodes)
     plan = yield from _each_step(plan, _shorter)
     plan = yield from _each_step(plan, _rounder)
+    plan = yield from _lessen(plan)
     return (yield from _drop(plan, least_nodes))
 
 
@@ -91,6 +97,57 @@ def _drop_options(plan: Plan) -> Trial:
     return plan
 
 
+def _lessen(plan: Plan) -> Trial:
+    """Make the numbers in the options smaller: counts, sizes, pauses."""
+    for path in list(_numbers(plan.options, ()))[:MAX_NUMBERS]:
+        smaller = True
+        while smaller:
+            smaller = False
+            for number in _less(_at(plan.options, path)):
+                other = replace(plan, options=_with_number(plan.options, path, number))
+                smaller = yield other
+                if smaller:
+                    plan = other
+                    break
+    return plan
+
+
+def _numbers(value: Any, path: Path) -> Iterator[Path]:
+    """Yield where numbers are that can be smaller."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from _numbers(each, (*path, key))
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _numbers(each, (*path, index))
+    elif not isinstance(value, bool) and isinstance(value, (int, float)) and value > 1:
+        yield path
+
+
+def _less(number: float) -> list[float]:
+    """Return smaller numbers, the smallest first; whole ones stay whole."""
+    if number <= 1:
+        return []
+    half = number // 2 if isinstance(number, int) else round(number / 2, 3)
+    return [1, half] if isinstance(number, int) and half > 1 else [half]
+
+
+def _at(value: Any, path: Path) -> Any:
+    for key in path:
+        value = value[key]
+    return value
+
+
+def _with_number(value: Any, path: Path, number: float) -> Any:
+    """Return the value with a number in place of what is there."""
+    if not path:
+        return number
+    key, *rest = path
+    if isinstance(value, dict):
+        return {**value, key: _with_number(value[key], tuple(rest), number)}
+    return [_with_number(each, tuple(rest), number) if index == key else each for index, each in enumerate(value)]
+
+
 def _drop_elements(plan: Plan, name: str, elements: list[object]) -> Trial:
     def with_elements(some: Sequence[object]) -> Plan:
         options: Options = {**plan.options, name: list(some)}
@@ -100,14 +157,26 @@ def _drop_elements(plan: Plan, name: str, elements: list[object]) -> Trial:
 
 
 def _minimal(items: Sequence[T], make: Callable[[Sequence[T]], Plan]) -> Generator[Plan, bool, Sequence[T]]:
+    """Return a few of `items` of which none can be left out."""
+    trial = minimal(items)
+    try:
+        some = next(trial)
+        while True:
+            some = trial.send((yield make(some)))
+    except StopIteration as ended:
+        fewest: Sequence[T] = ended.value
+        return fewest
+
+
+def minimal(items: Sequence[T]) -> Generator[Sequence[T], bool, Sequence[T]]:
     """Return a few of `items` of which none can be left out; larger pieces are tried first, the last ones before the
-    first, since late things matter least."""
+    first, since late things matter least. Yields items to try, is sent whether they are enough."""
     size = len(items)
     while size:
         end = len(items)
         while end > 0:
             fewer = [*items[: max(0, end - size)], *items[end:]]
-            if (yield make(fewer)):
+            if (yield fewer):
                 items = fewer
             end -= size
         size = min(size // 2, len(items))
@@ -115,14 +184,28 @@ def _minimal(items: Sequence[T], make: Callable[[Sequence[T]], Plan]) -> Generat
 
 
 def _drop_nodes(plan: Plan, least: int) -> Trial:
-    """Drop nodes that nothing in the plan concerns, the last ones first."""
+    """Drop nodes, the last ones first, with all that is about them."""
     for name in reversed(plan.nodes):
         about = json.dumps([plan.options, [step.value() for step in plan.schedule]])
-        if len(plan.nodes) > least and name not in about:
-            fewer = replace(plan, nodes=tuple(each for each in plan.nodes if each != name))
-            if (yield fewer):
+        if len(plan.nodes) > least:
+            nodes = tuple(each for each in plan.nodes if each != name)
+            fewer = replace(plan, nodes=nodes) if name not in about else _without_all_of(plan, name, nodes)
+            if fewer is not None and (yield fewer):
                 plan = fewer
     return plan
+
+
+def _without_all_of(plan: Plan, name: str, nodes: tuple[str, ...]) -> Plan | None:
+    """Return the plan without a node, its faults, and the entries of the options that are about it; None: it is part of
+    one that is no entry of a list."""
+    schedule = tuple(step for step in plan.schedule if name not in json.dumps(step.value()))
+    options = {
+        key: [each for each in value if name not in json.dumps(each)] if isinstance(value, list) else value
+        for key, value in plan.options.items()
+    }
+    if name in json.dumps(options):
+        return None
+    return replace(plan, nodes=nodes, options=options, schedule=schedule)
 
 
 def _each_step(plan: Plan, change: Callable[[Step], Iterator[Step]]) -> Trial:

@@ -33,6 +33,7 @@ from testnet.model.rule import Fault, NotAtThisLevel
 from testnet.real.socket_lab import SocketLab
 from testnet.runs.play import PlannedFaults
 from testnet.sim.simulation import Simulation
+from testnet.testing.injections import Injections, Keeping
 from testnet.testing.networks import LabRun, Moment
 
 P = ParamSpec("P")
@@ -68,10 +69,12 @@ class PackageLab:
     that let time pass raise Violation as soon as an invariant does not hold.
     """
 
-    def __init__(self, run: LabRun, places: Sequence[Path]) -> None:
-        """`places`: where packages are looked for, the first first."""
+    def __init__(self, run: LabRun, places: Sequence[Path], keeping: Keeping = None) -> None:
+        """`places`: where packages are looked for, the first first. `keeping`: which faults are not left out."""
         self.lab = run.lab
         """The lab itself: what `testnet.runs.play` and the scenarios take."""
+        self.injections = Injections(run.lab, keeping)
+        """All faults that the test asks for."""
         self.trouble: Trouble | None = None
         self._run = run
         self._places = tuple(places)
@@ -194,26 +197,27 @@ class PackageLab:
         every node runs."""
         __tracebackhide__ = True
         self._check_nodes([step.fault for step in schedule])
-        planned = PlannedFaults(self.lab)
-        for step in schedule:
+        planned, before = PlannedFaults(self.lab), len(self.injections.injected)
+        for step in self.injections.plan(schedule):
             planned.expect(step)
         try:
             with self._remembering():
                 yield
         finally:
             planned.clear(self._names)
+            self.injections.over(before)
         self.wait(lambda: all(map(self.lab.ready, self._names)), READY_SECONDS, "the start of all nodes")
 
     @_plainly
     def inject(self, fault: Fault) -> int:
         """Begin the fault and return its number."""
         self._check_nodes((fault,))
-        return self.lab.inject(fault)
+        return self.injections.begin(fault)
 
     @_plainly
     def withdraw(self, number: int) -> None:
         """End the fault of that number."""
-        self.lab.withdraw(number)
+        self.injections.end(number)
 
     def at(self, seconds: float, what: Callable[[], None]) -> None:
         """Do something after so many seconds, in the midst of whatever the test waits for then."""

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from testnet.sim.programs import Programs
     from testnet.testing.browsers import Visitors
     from testnet.testing.evidence import Evidence
+    from testnet.testing.injections import Keeping
+    from testnet.testing.origin import TestOrigin
     from testnet.testing.package_lab import PackageLab
+    from testnet.testing.running import RunningTest
 
 LEVELS = ("simulation", "loopback", "namespaces")
 """The values of `testnet.model.lab.Level`, without the cost of importing it."""
@@ -61,11 +64,19 @@ class Settings:
     max_seconds: float
     journals: Path | None
     """The folder for the journals of all tests; None: only failed tests keep one, each in its tmp_path."""
+    keeping: Keeping = None
+    """Which faults of a test are kept; None: all of them."""
+    example: str | None = None
+    """The example of Hypothesis that is run alone."""
 
 
 SETTINGS = pytest.StashKey[Settings]()
 EVIDENCE = pytest.StashKey[list["Evidence"]]()
 """The evidence of each network of a test, while there is one."""
+RUNNING: pytest.StashKey[RunningTest] = pytest.StashKey()
+"""The test while it runs, for networks that it opens without a fixture."""
+FOLDER = pytest.StashKey[Path]()
+"""The folder for its journals, if it has no tmp_path."""
 
 
 # --- command line ---------------------------------------------------------------------------------------------------
@@ -91,6 +102,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="leave out tests marked with nectar_slow that take longer",
     )
     group.addoption("--nectar-journals", metavar="DIR", help="keep the journal of every test in this folder")
+    group.addoption(
+        "--nectar-faults",
+        metavar="JSON",
+        type=_keeping,
+        help="keep these of a test's faults alone, as the journal of a shrunk failure says it",
+    )
+    group.addoption("--nectar-example", metavar="TEXT", help="run this example of Hypothesis alone, from a journal")
+
+
+def _keeping(text: str) -> Keeping:
+    from testnet.testing.injections import parse_keeping
+
+    try:
+        return parse_keeping(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _seed(text: str) -> int | str:
@@ -128,6 +155,8 @@ def pytest_configure(config: pytest.Config) -> None:
         tuple(config.getoption("--nectar-level")),
         config.getoption("--nectar-max-seconds"),
         _journals(config),
+        config.getoption("--nectar-faults"),
+        config.getoption("--nectar-example"),
     )
 
 
@@ -348,8 +377,9 @@ def _network(request: pytest.FixtureRequest, named: str, seed: int, folder: Path
         pytest.skip(f"no {named}: {reason}")
     journal = _journal_path(request.config, item, folder / f"nectar-{named}.journal")
     with open_run(level, seed, folder / "testnet", request.getfixturevalue("nectar_programs")) as run:
-        lab = PackageLab(run, (item.path.parent, request.config.invocation_params.dir))
-        evidence = Evidence(item.nodeid, _repeat(item, seed), journal, seed, level, run, lab)
+        settings = request.config.stash[SETTINGS]
+        lab = PackageLab(run, (item.path.parent, request.config.invocation_params.dir), settings.keeping)
+        evidence = Evidence(_origin(item, seed), journal, seed, level, run, lab)
         item.stash.setdefault(EVIDENCE, []).append(evidence)
         yield lab
 
@@ -364,11 +394,30 @@ def _journal_path(config: pytest.Config, item: pytest.Item, usual: Path) -> Path
     return kept / f"{_IN_NAMES.sub('-', item.nodeid)[:150]}-{digest}-{usual.name}"
 
 
-def _repeat(item: pytest.Item, seed: int) -> str:
+def _origin(item: pytest.Item, seed: int | None) -> TestOrigin:
+    from testnet.testing.origin import TestOrigin
+
+    config = item.config
+    settings = config.stash[SETTINGS]
+    places = (config.invocation_params.dir, item.path, config.rootpath, config.inipath)
+    return TestOrigin(item.nodeid, _repeat(item, seed), *places, nectar_seed=seed, keeping=settings.keeping)
+
+
+def _repeat(item: pytest.Item, seed: int | None) -> str:
     """Return the command that repeats the test, to be typed in the same folder."""
+    from testnet.testing.injections import keeping_text
+
+    settings = item.config.stash[SETTINGS]
     file, colons, rest = seeds.without_index(item.nodeid).partition("::")
     with_path = os.path.relpath(item.path, item.config.invocation_params.dir) if colons else file
-    return f"pytest {shlex.quote(with_path + colons + rest)} --nectar-seed {seed}"
+    parts = ["pytest", shlex.quote(with_path + colons + rest)]
+    if seed is not None:
+        parts += ["--nectar-seed", str(seed)]
+    if settings.keeping is not None:
+        parts += ["--nectar-faults", shlex.quote(keeping_text(settings.keeping))]
+    if settings.example is not None:
+        parts += ["--nectar-example", shlex.quote(settings.example)]
+    return " ".join(parts)
 
 
 # --- reports --------------------------------------------------------------------------------------------------------
@@ -378,11 +427,48 @@ def _repeat(item: pytest.Item, seed: int) -> str:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Check the invariants when the test itself has passed, while its network is still there."""
     __tracebackhide__ = True
-    result = yield
+    with _running(item):
+        result = yield
     for evidence in item.stash.get(EVIDENCE, ()):
         if (violation := evidence.finish()) is not None:
             pytest.fail(f"An invariant does not hold: {violation}", pytrace=False)
     return result
+
+
+@contextmanager
+def _running(item: pytest.Item) -> Iterator[None]:
+    """Let networks know of the test that are opened without a fixture."""
+    if "nectar_programs" not in getattr(item, "fixturenames", ()) or item.stash.get(EVIDENCE, ()):
+        yield
+        return
+    from testnet.testing.examples import BadExample, run_only
+    from testnet.testing.running import RunningTest, test_runs
+
+    settings = item.config.stash[SETTINGS]
+    if settings.example is not None:
+        try:
+            run_only(getattr(item, "obj", None) or (lambda: None), settings.example)
+        except BadExample as error:
+            pytest.fail(f"--nectar-example: {error}.", pytrace=False)
+    seed = getattr(item, "funcargs", {}).get("nectar_seed")
+    item.stash[RUNNING] = running = RunningTest(
+        _origin(item, seed),
+        lambda part: _journal_path(item.config, item, _folder(item) / part),
+        settings.journals is not None,
+    )
+    with test_runs(running):
+        yield
+
+
+def _folder(item: pytest.Item) -> Path:
+    """Return the tmp_path of the test, or one of the same kind: a test with Hypothesis rarely asks for it."""
+    found: dict[str, Any] = getattr(item, "funcargs", {})
+    if isinstance(given := found.get("tmp_path"), Path):
+        return given
+    if FOLDER not in item.stash:
+        factory: pytest.TempPathFactory = getattr(item.config, "_tmp_path_factory")  # noqa: B009 - it is private
+        item.stash[FOLDER] = factory.mktemp(_IN_NAMES.sub("_", item.name)[:30], numbered=True)
+    return item.stash[FOLDER]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -395,10 +481,18 @@ def pytest_runtest_makereport(
     if found and (call.when == "call" or error is not None):
         _keep(item, found, error)
     report = yield
+    running = item.stash.get(RUNNING, None)
+    if call.when == "call" and running is not None and running.last is not None:
+        section = running.last.write()
+        report.user_properties += running.last.evidence.properties()
+        if report.failed and running.last.error is not None:
+            report.sections.append(("nectar", section))
     if report.failed:
         report.sections.extend(("nectar", evidence.section(error)) for evidence in found)
     if call.when == "teardown":
         found.clear()  # frees whole networks
+        if RUNNING in item.stash:
+            del item.stash[RUNNING]
     return report
 
 

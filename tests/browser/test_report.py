@@ -52,7 +52,7 @@ def test_the_report_of_a_seed_that_fails_begins_with_what_does_not_hold(
     page = nectar_visitors.open(failed.as_uri(), viewport=VIEWPORT)
     expect(page.get_by_role("heading", level=1)).to_contain_text(f"seed {SEED}")
     expect(page.locator("#result")).to_have_text("violated")
-    page.get_by_role("button", name="Violation at").click()
+    page.get_by_role("button", name="Failed at").click()
     details = page.get_by_role("complementary", name="Details")
     expect(details).to_contain_text("['bob.nec'] missed a line")
     expect(page.locator("#replay code")).to_have_text("nectar sim replay failed.journal")
@@ -87,7 +87,7 @@ def test_nothing_keeps_people_from_using_the_report(
 ) -> None:
     page = nectar_visitors.open(failed.as_uri(), viewport=viewport, color_scheme=scheme)
     axe(page)
-    page.get_by_role("button", name="Violation at").click()
+    page.get_by_role("button", name="Failed at").click()
     axe(page)
     page.get_by_text("Options, faults, digest").click()
     page.get_by_role("application").focus()

@@ -82,9 +82,10 @@ class Page {
 
   view(where) {
     const root = this.selected?.root ?? null;
+    const all = this.selected?.shape === "rule" && STORY.items.size ? STORY.items : null;
     return {
       ...where, lanes: this.lanes, place: this.place, laneWidth: this.laneWidth, lives: this.lives,
-      selected: this.selected, lineage: root === null ? null : new Set(PICTURE.lineages.get(root)),
+      selected: this.selected, lineage: root === null ? all : new Set(PICTURE.lineages.get(root)),
     };
   }
 
@@ -297,7 +298,7 @@ function showAbout({ about }) {
   const rows = [
     ["outcome", about.text],
     ["nodes", NODES.join(", ")],
-    ...about.options,
+    ...about.options.filter(([, value]) => value !== "null"),
     ...(about.schedule.length ? about.schedule : ["none"]).map((words, index) => [index ? "" : "faults", words]),
     ["digest", about.digest],
   ];
@@ -312,14 +313,15 @@ function copyReplay(command) {
 
 function showViolations(page) {
   const found = PICTURE.items.filter((item) => item.shape === "rule");
-  const entries = found.map((item) => {
-    const button = element("button", { type: "button", textContent: `Violation at ${item.at.toFixed(6)} s: ${item.label}` });
+  const entries = found.slice(DATA.story ? 1 : 0).map((item) => {
+    const button = element("button", { type: "button", textContent: `Failed at ${item.at.toFixed(6)} s: ${item.label}` });
     button.addEventListener("click", () => page.select(item));
     return element("li", {}, button);
   });
   byId("violations").replaceChildren(...entries);
-  // A link can lead to where the run failed: to what was broken first, or to its end.
-  if (location.hash !== "#failure") return;
+  showFailure(page);
+  // A failed run is shown where it failed: at what was broken first, or at its end.
+  if (!DATA.story) return;
   if (found.length) page.select(found[0]);
   else page.goTo(PICTURE.ends);
 }

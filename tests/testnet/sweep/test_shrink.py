@@ -51,7 +51,20 @@ def test_of_an_option_that_is_a_list_those_elements_are_left_that_it_takes(
     needed = data.draw(st.sets(st.sampled_from(numbers))) if numbers else set()
     found = shrunk(plan_of([0], numbers), lambda plan: needed <= set(plan.options["numbers"]))
     assert sorted(found.best.options["numbers"]) == sorted(needed)
-    assert found.best.options["size"] == 7
+    assert found.best.options["size"] == 1
+
+
+def test_counts_and_sizes_become_as_small_as_they_can_be() -> None:
+    plan = plan_of([0], [900, 3])
+    found = shrunk(plan, lambda plan: plan.options["size"] >= 3 and sum(plan.options["numbers"]) >= 100)
+    assert found.best.options == {"numbers": [112], "size": 3}
+
+
+def test_a_node_goes_with_its_faults_and_with_what_the_options_say_of_it() -> None:
+    asks = {"asks": [{"from": name, "to": NODES[0]} for name in NODES]}
+    found = shrunk(replace(plan_of([3, 5]), options=asks), lambda plan: len(plan.options["asks"]) >= 1)
+    assert found.best.nodes == NODES[:1]
+    assert found.best.schedule == ()
 
 
 @given(st.lists(st.integers(0, 7), max_size=12), st.lists(st.integers(0, 9), max_size=12), st.integers())

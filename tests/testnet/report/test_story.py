@@ -1,0 +1,89 @@
+"""The story of a failure says what events say: what was asked, lost, given up and asked again, and what held then."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from testnet.journal.journal import Journal, JournalEnd
+from testnet.report.story import FailureStory, tell
+from tests.testnet.report.small import ASKED, ASKER, small, step
+
+USER = "a.nec@terminal:terminal:sys"
+
+
+def failed(*events: tuple[float, str, str], text: str = "it does not hold", **header: Any) -> Journal:
+    journal = small(*events, (8.0, "-", f"violation {text}"), **header)
+    return replace(journal, end=JournalEnd("00", len(journal.events), 9.0, "violated", text))
+
+
+def fault(number: int, state: str, **more: Any) -> str:
+    return f"fault {json.dumps({'number': number, 'state': state, **more})}"
+
+
+def asked(at: float, id: int, beginning: str = '"Cast"') -> tuple[float, str, str]:
+    return step(at, "a.nec", "sent", id=id, beginning=beginning)
+
+
+def taken(at: float, id: int, beginning: str = '"Cast"') -> list[tuple[float, str, str]]:
+    return [step(at, "b.nec", each, id=id, beginning=beginning) for each in ("sent", "handed over")]
+
+
+def answered(at: float, id: int, votes: int) -> tuple[float, str, str]:
+    return step(at, "b.nec", "answered", id=id, beginning=f'{{"Votes":{votes}}}', body=11)
+
+
+def told(journal: Journal) -> list[str]:
+    story = tell(journal)
+    assert isinstance(story, FailureStory)
+    return [each.text for each in story.told]
+
+
+def test_a_request_that_was_given_up_and_asked_again_has_been_given_twice() -> None:
+    journal = failed(
+        asked(1.0, 7),
+        *taken(1.1, 7),
+        answered(1.1, 7, 1),
+        (1.2, "-", fault(1, "begins", words="no links", nodes=[])),
+        step(6.0, "a.nec", "failed", id=7, beginning='"Cast"', reason="expired"),
+        asked(6.0, 8),
+        (6.5, "-", fault(1, "ends")),
+        *taken(7.0, 8),
+        answered(7.0, 8, 2),
+    )
+    said = told(journal)
+    assert said[0] == 'ask on a.nec asks greet on b.nec: "Cast".'
+    assert "That answer has not come back (meanwhile: no links, from 1.200 s to 6.500 s)." in said
+    twice = 'So greet on b.nec has been given the same "Cast" twice, at 1.100 s and at 7.000 s'
+    assert [each for each in said if each.startswith(twice)]
+
+
+def test_a_request_that_never_arrived_is_told_with_the_faults_of_its_nodes_alone() -> None:
+    journal = failed(
+        (0.5, "-", fault(1, "begins", words="b.nec sleeps", nodes=["b.nec"])),
+        (0.6, "-", fault(2, "begins", words="c.nec sleeps", nodes=["c.nec"])),
+        asked(1.0, 7),
+        step(6.0, "a.nec", "failed", id=7, reason="expired"),
+    )
+    assert "It has not arrived (meanwhile: b.nec sleeps, from 0.500 s on)." in told(journal)
+    story = tell(journal)
+    assert story is not None
+    assert [band.words for band in story.faults] == ["b.nec sleeps", "c.nec sleeps"]
+
+
+def test_nothing_is_told_of_what_happened_after_the_failure_or_of_a_run_that_passed() -> None:
+    assert tell(small(asked(1.0, 7))) is None
+    late = step(8.5, "a.nec", "failed", id=7, reason="expired")
+    journal = failed(asked(1.0, 7))
+    journal = replace(journal, events=(*journal.events, *small(late).events))
+    assert told(journal) == []
+
+
+def test_a_process_that_waits_says_so_in_its_last_state() -> None:
+    user = step(0.9, "a.nec", "sent", id=6, source=USER, target=ASKER, expects=True)
+    story = tell(failed(user, asked(1.0, 7), text="G5: request 7777 is lost"))
+    assert story is not None
+    assert [each.process for each in story.states] == [ASKER]
+    assert any(words.startswith("waits for the outcome of") for each in story.states for words in each.words)
+    assert ASKED not in [each.process for each in story.states]

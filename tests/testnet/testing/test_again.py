@@ -1,0 +1,108 @@
+"""The journal of a failed test, taken by the same commands as that of a scenario: replayed, shrunk and explained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from testnet.journal.journal import Journal, read_journal_untrusted
+from testnet.testing.again import TestAgain, fails_alike
+from testnet.testing.injections import KeptFault, keeping_text, parse_keeping
+from tests.commands import nectar
+from tests.testnet.plugin_runs import run
+
+pytest_plugins = ("pytester",)
+
+CARELESS = """
+    from testnet.faults import Partition, Pause
+    from testnet.model.where import Where
+
+    def test_answers_soon(sim):
+        sim.boot("one.nec", "two.nec", "three.nec", packages=["hello"])
+        with sim.apply(Pause("three.nec")), sim.apply(Partition(Where("one.nec", "two.nec"))):
+            asked = sim.begin("one.nec", "two.nec@hello:hello:sys", {"Greet": "Ada"}, timeout=2)
+            sim.rest(4)
+        assert asked.outcome.kind == "response"
+"""
+MISTAKEN = """
+    def test_mistaken(sim):
+        sim.boot("one.nec", packages=["hello"])
+        sim.ask("one.nec", "our@hello:hello:sys", {"Greet": "Ada"}).bodie
+"""
+EXAMPLES = """
+    from hypothesis import given, settings, strategies as st
+    from testnet.testing.simulation import simulation
+
+    @settings(deadline=None, database=None)
+    @given(st.integers(0, 100))
+    def test_few(nectar_programs, number):
+        with simulation(nectar_programs) as sim:
+            sim.note(f"number {number}")
+            assert number < 10
+"""
+
+
+def left(pytester: pytest.Pytester, source: str) -> tuple[Path, Journal]:
+    """The journal that is left of a test that fails."""
+    run(pytester, source, "--nectar-journals=kept").assert_outcomes(failed=1)
+    (file,) = (pytester.path / "kept").iterdir()
+    return file, read_journal_untrusted(file)
+
+
+def test_a_test_replays_from_anywhere_shrinks_to_the_fault_that_matters_and_is_explained(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, journal = left(pytester, CARELESS)
+    assert journal.header.options["place"]["source"] == 'assert asked.outcome.kind == "response"'
+    assert [step["kind"] for step in journal.header.schedule] == ["pause", "partition"]
+    monkeypatch.chdir("/")
+    replayed = nectar("sim", "replay", file)
+    assert (replayed.code, replayed.out[:9]) == (0, "The same,")
+    small = pytester.path / "small.journal"
+    shrunk = nectar("sim", "shrink", file, "-o", small, "--runs", "8")
+    assert shrunk.code == 0, shrunk.err
+    assert "from 2 to 1 faults" in shrunk.out
+    again = read_journal_untrusted(small)
+    assert [step["kind"] for step in again.header.schedule] == ["partition"]
+    assert fails_alike(journal, again)
+    explained = nectar("sim", "explain", small, "--runs", "3")
+    assert "the user of one.nec is told Timeout" in explained.out
+    assert "Without this fault the test passes: partition" in explained.out
+
+
+def test_a_mistake_in_the_tests_own_python_is_told_as_such_and_not_shrunk(pytester: pytest.Pytester) -> None:
+    file, journal = left(pytester, MISTAKEN)
+    assert journal.end.result == "broken"
+    for command in ("shrink", "explain"):
+        ended = nectar("sim", command, file)
+        assert ended.code == 2
+        assert "error of the test's own Python" in ended.err
+        assert "AttributeError" in ended.err
+
+
+def test_of_examples_of_hypothesis_the_shrunk_one_leaves_a_journal_and_is_run_again_alone(
+    pytester: pytest.Pytester,
+) -> None:
+    file, journal = left(pytester, EXAMPLES)
+    assert "note number 10" in [event.text for event in journal.events]
+    now = TestAgain(journal.header, str(file)).same()
+    assert [each.words() for each in now.events] == [each.words() for each in journal.events]
+    assert fails_alike(journal, now)
+
+
+def test_a_journal_whose_test_is_gone_says_so(pytester: pytest.Pytester) -> None:
+    file, journal = left(pytester, MISTAKEN)
+    Path(journal.header.options["file"]).unlink()
+    ended = nectar("sim", "replay", file)
+    assert ended.code == 2
+    assert "is no longer there" in ended.err
+
+
+def test_which_faults_are_kept_is_read_as_it_is_written_and_nothing_else_is() -> None:
+    kept = (KeptFault(1), KeptFault(3, 0.5, 2.0))
+    assert parse_keeping(keeping_text(kept)) == kept
+    assert parse_keeping("null") is None
+    for text in ("", "[1]", "[[0,0,null]]", "[[1,-1,null]]", '[["1",0,null]]', "[[1,0,1e999]]", "[" * 100_000):
+        with pytest.raises(ValueError, match="which faults to keep"):
+            parse_keeping(text)
