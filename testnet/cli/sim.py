@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from nectar_node.base.errors import BadInput
 from nectar_node.console import output
@@ -21,7 +22,7 @@ from nectar_node.launcher import options
 from testnet.cli import sim_text
 from testnet.cli.plan_options import Faults, Nodes, Output, Seed
 from testnet.cli.shrinking import Task, shrink_plan
-from testnet.cli.sweeping import SweepOrder, find_failures
+from testnet.cli.sweeping import Findings, SweepOrder, find_failures
 from testnet.faults import FAULTS
 from testnet.faults.catalogue import about, parameter_names
 from testnet.journal.journal import read_journal_untrusted
@@ -37,6 +38,7 @@ from testnet.sweep.workers import Workers
 
 FAILED = 1
 INTERRUPTED = 130
+DEFAULT_JOBS = 2
 MAX_SEEDS = 1_000_000_000
 """The most seeds of one sweep."""
 
@@ -103,7 +105,16 @@ def sweep(
     scenario: ScenarioName,
     seeds: Annotated[int, typer.Option(metavar="N", min=1, max=MAX_SEEDS, help="How many.")] = 1000,
     first: Annotated[int, typer.Option(metavar="N", min=0, max=MAX_SEED - MAX_SEEDS, help="The first of them.")] = 0,
-    jobs: Annotated[int, typer.Option(metavar="N", min=1, max=256, help="Processes that run at the same time.")] = 2,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, max=256, help="Processes that run at the same time. Default: 2.", show_default=False
+        ),
+    ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(metavar="dask://HOST:PORT", help="Play on a cluster, with the workers of this scheduler."),
+    ] = None,
     nodes: Nodes = None,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Do not stop at the first failure.")] = False,
     runs: MaxRuns = MAX_RUNS,
@@ -113,10 +124,25 @@ def sweep(
     found = find_scenario(scenario)
     expand(found, first, nodes)  # a bad plan is reported before anything begins
     order = SweepOrder(found, range(first, first + seeds), nodes, keep_going, runs)
-    with Workers(jobs) as workers:
-        findings = find_failures(workers, order, output.console(sys.stderr if as_json else sys.stdout))
+    console = output.console(sys.stderr if as_json else sys.stdout)
+    if on is None:
+        with Workers(jobs or DEFAULT_JOBS) as workers:
+            findings = find_failures(workers, order, console)
+    elif jobs is not None:
+        raise BadInput("--jobs counts processes here, and --on plays elsewhere: leave one of them out.")
+    else:
+        findings = _on_cluster(on, order, console)
     sim_text.report_sweep(findings, as_json)
-    return INTERRUPTED if findings.interrupted else FAILED if findings.tally.failures else 0
+    return INTERRUPTED if findings.interrupted else FAILED if findings.tally.failures or findings.lost else 0
+
+
+def _on_cluster(on: str, order: SweepOrder, console: Console) -> Findings:
+    from testnet.cluster.dask_cluster import DaskCluster  # Dask takes a second to load
+
+    with DaskCluster(on) as cluster:
+        if not cluster.workers:
+            output.complain(f"The scheduler at {on} has no workers yet: the sweep waits for them.")
+        return find_failures(cluster, order, console)
 
 
 @app.command()
