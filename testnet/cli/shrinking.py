@@ -47,8 +47,10 @@ class Shrunk:
 
 
 def shrink_plan(players: Players, task: Task, console: Console) -> Shrunk:
-    """Return the smallest plan that fails like that of `task`; Ctrl-C ends the search with the smallest so far. The first
-    and the last run have a journal, and are in a process here."""
+    """Return the smallest plan that fails like that of `task`; Ctrl-C ends the search with the smallest so far.
+
+    The first and the last run have a journal, and are in a process here.
+    """
     failure = task.failure
     journal = journal_file(failure.plan)
     shrunk_journal = journal_file(failure.plan, task.output, "-shrunk")
