@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -289,11 +290,25 @@ def _connect(address: str, on: str) -> Client:
         from distributed.security import Security
     except ImportError as missing:
         raise BadInput("For sweeps on a cluster, install the extra: pip install 'nectar-node[cluster]'.") from missing
-    logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)  # what goes wrong is told in sentences
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what goes wrong is told in sentences
     warnings.filterwarnings("ignore", module="distributed")
-    security = Security(require_encryption=True) if address.startswith("tls://") else None
+    ended: SimpleQueue[Client | Exception] = SimpleQueue()
+
+    def connect() -> None:
+        try:
+            security = Security(require_encryption=True) if address.startswith("tls://") else None
+            ended.put(Client(address, timeout=CONNECT_SECONDS, set_as_default=False, security=security))
+        except Exception as error:  # of any kind, from Dask or from who answers in place of a scheduler
+            ended.put(error)
+
+    # In a thread of its own: Dask waits without end for the first words of something that accepts and is silent.
+    threading.Thread(target=connect, daemon=True).start()
     try:
-        return Client(address, timeout=CONNECT_SECONDS, set_as_default=False, security=security)
-    except (OSError, ValueError, TypeError, RuntimeError, ImportError) as error:
-        why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise BadInput(f"The scheduler at {on} does not answer: {why}. `dask scheduler` starts one.") from error
+        client = ended.get(timeout=2 * CONNECT_SECONDS)
+    except Empty:
+        raise BadInput(f"What listens at {on} is not a scheduler of Dask: it says nothing.") from None
+    if not isinstance(client, Exception):
+        return client
+    why = (str(client).strip().splitlines() or [type(client).__name__])[0]
+    raise BadInput(f"The scheduler at {on} does not answer: {why}. `dask scheduler` starts one.")

@@ -154,7 +154,7 @@ def test_addresses_of_dask() -> None:
 
 
 @pytest.mark.parametrize("listens", [False, True])
-def test_a_scheduler_that_does_not_answer_is_one_sentence(
+def test_what_is_no_scheduler_is_one_sentence(
     listens: bool, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(dask_cluster, "CONNECT_SECONDS", 0.5)
@@ -166,7 +166,9 @@ def test_a_scheduler_that_does_not_answer_is_one_sentence(
         assert main(["sim", "sweep", "store", "--seeds", "1", "--on", on]) == 2
     told = capfd.readouterr()
     assert told.out == ""
-    assert " ".join(told.err.split()).startswith(f"The scheduler at {on} does not answer: ")
+    assert " ".join(told.err.split()).startswith(
+        f"What listens at {on} is not a scheduler" if listens else f"The scheduler at {on} does not answer: "
+    )
     assert "Traceback" not in told.err
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
@@ -49,10 +50,8 @@ def test_what_is_no_answer_is_refused(answer: object) -> None:
 
 @given(some.binary(max_size=200))
 def test_any_bytes_are_an_answer_or_one_error(answer: bytes) -> None:
-    try:
+    with suppress(BadShape):
         read_answer_untrusted(answer, 1)
-    except BadShape:
-        pass
 
 
 def test_the_same_files_are_the_same_bytes_and_are_unpacked_once(tmp_path: Path) -> None:
