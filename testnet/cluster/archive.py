@@ -29,7 +29,7 @@ _SHIPPED = PurePosixPath("nectar_node", "shipped_packages")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-class BadArchive(ValueError):
+class BadCargo(ValueError):
     """The bytes are not what their name says, or not a zip that `pack` makes; the message says why."""
 
 
@@ -87,12 +87,12 @@ def pack(files: Mapping[PurePosixPath, Path]) -> bytes:
 
 def unpack_untrusted(archive: bytes, name: str, within: Path) -> Path:
     """Return the folder `name` in `within` with the files of a zip; it is unpacked once, also if several do that at the
-    same time. Raises BadArchive and OSError."""
+    same time. Raises BadCargo and OSError."""
     folder = within / name
     if folder.is_dir():
         return folder
     if len(archive) > MAX_BYTES or name_of(archive) != name:
-        raise BadArchive("its bytes are not those of its hash")
+        raise BadCargo("its bytes are not those of its hash")
     made = Path(tempfile.mkdtemp(dir=within, prefix="unpacking-"))
     try:
         _unpack(archive, made)
@@ -108,13 +108,13 @@ def _unpack(archive: bytes, folder: Path) -> None:
         with zipfile.ZipFile(BytesIO(archive)) as read:
             infos = read.infolist()
             if len(infos) > MAX_FILES or sum(each.file_size for each in infos) > MAX_BYTES:
-                raise BadArchive("it holds too much")
+                raise BadCargo("it holds too much")
             for info in infos:
                 name = PurePosixPath(info.filename)
                 if name.is_absolute() or ".." in name.parts or not name.parts:
-                    raise BadArchive(f"it has the file {info.filename!r}")
+                    raise BadCargo(f"it has the file {info.filename!r}")
                 path = folder / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(read.read(info))  # checks size and sum of what it inflates
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise BadArchive(f"it is not a zip: {error}") from None
+        raise BadCargo(f"it is not a zip: {error}") from None

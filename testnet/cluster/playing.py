@@ -20,7 +20,7 @@ from pathlib import Path
 
 from nectar_node.base.decoding import BadShape
 from nectar_node.contract.config import user_cache
-from testnet.cluster.archive import BadArchive, unpack_untrusted
+from testnet.cluster.archive import BadCargo, unpack_untrusted
 from testnet.cluster.messages import (
     MAX_TEXT,
     ClusterAnswer,
@@ -58,7 +58,7 @@ def play(order: bytes, code: bytes, own: bytes) -> bytes:
         began = time.monotonic()
         with _process(read, code, own) as processes:
             ends = tuple(_played(processes, plan) for plan in read.plans)
-    except (BadShape, BadArchive) as error:
+    except (BadShape, BadCargo) as error:
         return _refuse(f"cannot read what it was sent: {error}")
     except OSError as error:
         return _refuse(f"cannot keep what it was sent: {error}")

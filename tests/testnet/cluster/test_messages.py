@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 
 from nectar_node.base.decoding import BadShape
 from testnet.cluster import archive
-from testnet.cluster.archive import BadArchive
+from testnet.cluster.archive import BadCargo
 from testnet.cluster.messages import MAX_ANSWER_BYTES, MAX_TEXT, ClusterAnswer, encode, read_answer_untrusted
 from testnet.journal.journal import JournalEnd
 
@@ -81,7 +81,7 @@ def test_no_file_is_unpacked_outside(tmp_path: Path, name: str) -> None:
     within = tmp_path / "within"
     within.mkdir()
     data = zipped(name)
-    with pytest.raises(BadArchive):
+    with pytest.raises(BadCargo):
         archive.unpack_untrusted(data, archive.name_of(data), within)
     assert list(within.iterdir()) == []
     assert [each.name for each in tmp_path.iterdir()] == ["within"]
@@ -91,6 +91,6 @@ def test_an_archive_that_inflates_or_is_another_one_is_refused(tmp_path: Path, m
     data = zipped("zeros", bytes(1 << 20))
     monkeypatch.setattr(archive, "MAX_BYTES", 1 << 16)
     for sent, name in ((data, archive.name_of(data)), (data, "0" * 64), (b"no zip", archive.name_of(b"no zip"))):
-        with pytest.raises(BadArchive):
+        with pytest.raises(BadCargo):
             archive.unpack_untrusted(sent, name, tmp_path)
     assert list(tmp_path.iterdir()) == []
