@@ -76,6 +76,7 @@ TITLES = {
     "registrar_start": "that registrar starts",
     "sim_speed": "virtual time in a simulated file transfer between five nodes, with faults",
     "sim_seeds": "seeds of small scenarios, swept on both cores",
+    "cluster_seeds": "the same seeds on two workers of a Dask cluster, beside two processes",
     "sim_crowd_memory": "each of 100 nodes in one simulation",
     "sim_crowd_boot": "the same, to boot",
     "backup_first": "the first copy of a node in a folder",

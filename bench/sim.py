@@ -29,6 +29,7 @@ from testnet.scenarios.scenario import Plan
 from testnet.sim.programs import Programs
 from testnet.sim.run import run as play
 from testnet.sim.simulation import Simulation
+from testnet.sweep.players import Players
 from testnet.sweep.sweep import SweepTally, sweep
 from testnet.sweep.workers import Workers
 
@@ -86,7 +87,7 @@ def _virtual(programs: Programs, nodes: int) -> float:
 def _seeds() -> Result:
     """Measure runs of all small scenarios in turn, in two processes and in one."""
     with Workers(2) as both, Workers(1) as alone:
-        two, one = in_turns(lambda: _per_minute(both), lambda: _per_minute(alone), runs=SWEEPS)
+        two, one = in_turns(lambda: per_minute(both), lambda: per_minute(alone), runs=SWEEPS)
     unit = "seeds a minute"
     reference = Reference.of("the same in one process", one, unit, 1)
     figure = absolute("sim_seeds", two, unit, SEEDS_GOAL, reference, at_least=True)
@@ -94,10 +95,11 @@ def _seeds() -> Result:
     return figure
 
 
-def _per_minute(workers: Workers) -> float:
+def per_minute(players: Players) -> float:
+    """Sweep all small scenarios and return seeds a minute."""
     plans = list(_plans())
     tally, begin = SweepTally(len(plans)), time.perf_counter()
-    sweep(workers, iter(plans), tally, True, lambda: None)
+    sweep(players, iter(plans), tally, True, lambda: None)
     assert not tally.failures, tally.failures[0]
     return 60 * len(plans) / (time.perf_counter() - begin)
 

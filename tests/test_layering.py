@@ -83,7 +83,7 @@ FLOORS = {
         ("testnet.sim", "testnet.real.nodes"),
         ("testnet.sweep", "testnet.report", "testnet.real.links"),
         ("testnet.real",),
-        ("testnet.testing", "testnet.chaos", "testnet.watch", "testnet.dev"),
+        ("testnet.testing", "testnet.chaos", "testnet.watch", "testnet.dev", "testnet.cluster"),
         ("testnet.web",),
         ("testnet.cli",),
         ("testnet",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from rich.console import Console
 from nectar_node.console.progress import display
 from testnet.cli.reruns import Player
 from testnet.runs.journal_files import journal_file, unless_empty
+from testnet.sweep.players import Players
 from testnet.sweep.shrink import Shrinking, shrink
 from testnet.sweep.verdict import RunVerdict
 from testnet.sweep.workers import Workers
@@ -46,18 +48,25 @@ class Shrunk:
     """Whether Ctrl-C ended the search; what had been found by then was kept."""
 
 
-def shrink_plan(workers: Player, task: Task, console: Console) -> Shrunk:
-    """Return the smallest plan that fails like that of `task`; Ctrl-C ends the search with the smallest so far."""
+def shrink_plan(players: Players | Player, task: Task, console: Console, here: Player | None = None) -> Shrunk:
+    """Return the smallest plan that fails like that of `task`; Ctrl-C ends the search with the smallest so far.
+
+    The first and the last run have a journal, and are played by `here`; None: in a process of this machine, since those
+    of `players` may be busy, or far away.
+    """
     failure = task.failure
     journal = journal_file(failure.plan)
     shrunk_journal = journal_file(failure.plan, task.output, "-shrunk")
-    with unless_empty(journal, shrunk_journal):
-        return _shrink_into(workers, task, console, (journal, shrunk_journal))
+    with unless_empty(journal, shrunk_journal), ExitStack() as stack:
+        writer = here or stack.enter_context(Workers(1))
+        return _shrink_into(players, writer, task, console, (journal, shrunk_journal))
 
 
-def _shrink_into(workers: Player, task: Task, console: Console, files: tuple[Path, Path]) -> Shrunk:
+def _shrink_into(
+    players: Players | Player, here: Player, task: Task, console: Console, files: tuple[Path, Path]
+) -> Shrunk:
     failure, (journal, shrunk_journal) = task.failure, files
-    again = workers.play(failure.plan, journal)
+    again = here.play(failure.plan, journal)
     if again.kind != failure.kind:
         return Shrunk(failure, again, journal)
     shrinking = Shrinking(failure.plan)
@@ -67,17 +76,13 @@ def _shrink_into(workers: Player, task: Task, console: Console, files: tuple[Pat
             shrink(
                 shrinking,
                 task.least_nodes,
-                lambda plan: workers.play(plan).kind == failure.kind,
+                lambda plan: players.play(plan).kind == failure.kind,
                 task.max_runs,
                 lambda: shown.show(*progress(shrinking, task.max_runs)),
             )
     except KeyboardInterrupt:
         interrupted = True
-    if isinstance(workers, Workers):
-        with Workers(1) as one:  # the other workers may be busy
-            smallest = one.play(shrinking.best, shrunk_journal)
-    else:
-        smallest = workers.play(shrinking.best, shrunk_journal)
+    smallest = here.play(shrinking.best, shrunk_journal)
     return Shrunk(failure, again, journal, smallest, shrunk_journal, shrinking.runs, shrinking.complete, interrupted)
 
 

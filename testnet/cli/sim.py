@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from nectar_node.base.errors import BadInput
 from nectar_node.console import output
@@ -27,7 +28,7 @@ from testnet.cli.plan_options import Faults, Nodes, Output, Seed
 from testnet.cli.reruns import level_of, own_error, played, rerun_of
 from testnet.cli.shrinking import Task, shrink_plan
 from testnet.cli.shrinking_tests import fault_words, shrink_test
-from testnet.cli.sweeping import SweepOrder, find_failures
+from testnet.cli.sweeping import Findings, SweepOrder, find_failures
 from testnet.faults import FAULTS
 from testnet.faults.catalogue import about, parameter_names
 from testnet.journal.journal import OF_CHAOS, Journal, read_journal_untrusted
@@ -50,6 +51,7 @@ from testnet.testing.origin import is_of_a_test
 FAILED = 1
 INTERRUPTED = 130
 EXPLAIN_RUNS = 40
+DEFAULT_JOBS = 2
 MAX_SEEDS = 1_000_000_000
 """The most seeds of one sweep."""
 
@@ -116,7 +118,16 @@ def sweep(
     scenario: ScenarioName,
     seeds: Annotated[int, typer.Option(metavar="N", min=1, max=MAX_SEEDS, help="How many.")] = 1000,
     first: Annotated[int, typer.Option(metavar="N", min=0, max=MAX_SEED - MAX_SEEDS, help="The first of them.")] = 0,
-    jobs: Annotated[int, typer.Option(metavar="N", min=1, max=256, help="Processes that run at the same time.")] = 2,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, max=256, help="Processes that run at the same time. Default: 2.", show_default=False
+        ),
+    ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(metavar="dask://HOST:PORT", help="Play on a cluster, with the workers of this scheduler."),
+    ] = None,
     nodes: Nodes = None,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Do not stop at the first failure.")] = False,
     runs: MaxRuns = MAX_RUNS,
@@ -126,10 +137,25 @@ def sweep(
     found = find_scenario(scenario)
     expand(found, first, nodes)  # a bad plan is reported before anything begins
     order = SweepOrder(found, range(first, first + seeds), nodes, keep_going, runs)
-    with Workers(jobs) as workers:
-        findings = find_failures(workers, order, output.console(sys.stderr if as_json else sys.stdout))
+    console = output.console(sys.stderr if as_json else sys.stdout)
+    if on is None:
+        with Workers(jobs or DEFAULT_JOBS) as workers:
+            findings = find_failures(workers, order, console)
+    elif jobs is not None:
+        raise BadInput("--jobs counts processes here, and --on plays elsewhere: leave one of them out.")
+    else:
+        findings = _on_cluster(on, order, console)
     sim_text.report_sweep(findings, as_json)
-    return INTERRUPTED if findings.interrupted else FAILED if findings.tally.failures else 0
+    return INTERRUPTED if findings.interrupted else FAILED if findings.tally.failures or findings.lost else 0
+
+
+def _on_cluster(on: str, order: SweepOrder, console: Console) -> Findings:
+    from testnet.cluster.dask_cluster import DaskCluster  # Dask takes a second to load
+
+    with DaskCluster(on) as cluster:
+        if not cluster.workers:
+            output.complain(f"The scheduler at {on} has no workers yet: the sweep waits for them.")
+        return find_failures(cluster, order, console)
 
 
 @app.command()
@@ -224,10 +250,10 @@ def shrink(
         player, plan, least = played(read.header, str(journal), workers)
         task = Task(RunVerdict(**asdict(read.end), plan=plan), least, runs, target)
         first = player if read.header.scenario == OF_CHAOS else workers
-        shrunk = shrink_plan(first, task, console)
+        shrunk = shrink_plan(first, task, console, first)
         if shrunk.smallest is None and player is not first and not shrunk.interrupted:
             output.complain("In a simulation it does not go wrong in the same way: it is shrunk on real nodes.")
-            shrunk = shrink_plan(player, task, console)
+            shrunk = shrink_plan(player, task, console, player)
     sim_text.report_shrunk(shrunk, as_json)
     return INTERRUPTED if shrunk.interrupted else FAILED if shrunk.smallest is None else 0
 

@@ -126,6 +126,7 @@ def report_sweep(findings: Findings, as_json: bool) -> None:
                 "seeds": tally.wanted,
                 "passed": tally.passed,
                 "interrupted": interrupted,
+                "lost": findings.lost or None,
                 "failed": [verdict_value(each) for each in tally.failures],
                 "shrunk": [shrunk_value(each) for each in shrunk],
             }
@@ -139,6 +140,8 @@ def report_sweep(findings: Findings, as_json: bool) -> None:
     for verdicts in tally.kinds().values():
         if len(verdicts) > 1:
             field("alike", _seeds([each.plan.seed for each in verdicts]))
+    if findings.lost:
+        output.complain(findings.lost)
     stopped = "Stopped by Ctrl-C: " if interrupted else ""
     asked = "" if tally.done == tally.wanted else f" of the {tally.wanted:,} asked for"
     tell(f"{stopped}{_count(tally.done)}{asked} played, {tally.passed:,} passed, {len(tally.failures):,} failed.")

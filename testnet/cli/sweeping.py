@@ -12,8 +12,8 @@ from nectar_node.console.progress import display
 from testnet.cli.shrinking import Shrunk, Task, shrink_plan
 from testnet.runs.plans import expand
 from testnet.scenarios.scenario import Scenario
+from testnet.sweep.players import Players, PlayersLost
 from testnet.sweep.sweep import SweepTally, sweep
-from testnet.sweep.workers import Workers
 
 MAX_KINDS_SHRUNK = 5
 """The most kinds of failures that one sweep shrinks, one failure of each."""
@@ -41,31 +41,35 @@ class Findings:
     """One failure of each kind."""
     interrupted: bool = False
     """Whether Ctrl-C ended the sweep; what had been found by then was kept."""
+    lost: str = ""
+    """Why there was nobody to play the rest, as a sentence."""
 
 
-def find_failures(workers: Workers, order: SweepOrder, console: Console) -> Findings:
+def find_failures(players: Players, order: SweepOrder, console: Console) -> Findings:
     """Play all seeds, or until one fails, and shrink."""
     findings = Findings(SweepTally(len(order.seeds)))
     try:
-        _play(workers, order, findings.tally, console)
-        _shrink(workers, order, findings, console)
+        _play(players, order, findings.tally, console)
+        _shrink(players, order, findings, console)
+    except PlayersLost as error:
+        findings.lost = str(error)
     except KeyboardInterrupt:
         findings.interrupted = True
     return findings
 
 
-def _play(workers: Workers, order: SweepOrder, tally: SweepTally, console: Console) -> None:
+def _play(players: Players, order: SweepOrder, tally: SweepTally, console: Console) -> None:
     began = time.monotonic()
     plans = (expand(order.scenario, seed, order.nodes) for seed in order.seeds)
     title = order.scenario.name.rpartition("/")[2]
     with display(console, title) as shown:
-        sweep(workers, plans, tally, order.keep_going, lambda: shown.show(*progress(tally, time.monotonic() - began)))
+        sweep(players, plans, tally, order.keep_going, lambda: shown.show(*progress(tally, time.monotonic() - began)))
 
 
-def _shrink(workers: Workers, order: SweepOrder, findings: Findings, console: Console) -> None:
+def _shrink(players: Players, order: SweepOrder, findings: Findings, console: Console) -> None:
     for verdicts in list(findings.tally.kinds().values())[:MAX_KINDS_SHRUNK]:
         task = Task(verdicts[0], order.scenario.least_nodes, order.max_runs)
-        findings.shrunk.append(shrink_plan(workers, task, console))
+        findings.shrunk.append(shrink_plan(players, task, console))
         if findings.shrunk[-1].interrupted:
             raise KeyboardInterrupt
 

@@ -17,6 +17,7 @@ from testnet.faults import FAULTS
 from testnet.faults.own import load
 from testnet.model.fields import parameter_types
 from testnet.model.rule import Fault
+from testnet.model.travelled import original
 from testnet.model.unknown import unknown
 from testnet.model.value import is_supported, objection, shown
 from testnet.model.where import PARAMETERS, Where, read_where, write_where
@@ -89,7 +90,7 @@ def kind_of(fault: Fault) -> str:
     if file is None or "." in found.__qualname__:
         raise BadInput(f"{found.__qualname__} cannot be named: its class must stand by itself in a file.")
     # The whole path: a journal is replayed from wherever one stands.
-    return f"{Path(file).resolve()}:{found.__qualname__}"
+    return f"{original(Path(file).resolve())}:{found.__qualname__}"
 
 
 def parameter_names(found: type) -> tuple[str, ...]:

@@ -11,11 +11,12 @@ from types import ModuleType
 from blake3 import blake3
 
 from nectar_node.base.errors import BadInput
+from testnet.model.travelled import local
 
 
 def load(path: Path, name: str) -> type:
     """Run the file at `path` and return its class `name`. Raises BadInput if there is none, or the file cannot run."""
-    module = load_module(path)
+    module = load_module(local(path))
     found = getattr(module, name, None)
     if isinstance(found, type):
         return found

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from nectar_node.base.errors import BadInput
 from testnet.model.lab import PACKAGES
+from testnet.model.travelled import local
 
 
 def find_package(named: str | Path, places: Sequence[Path]) -> Path:
     """Return the folder of a package: a path, from the first of `places` that has it, or the name of one that comes
     with the node. Raises BadInput."""
-    candidates = [place / named for place in places]
+    candidates = [local(place / named) for place in places]
     if len(Path(named).parts) == 1:
         candidates.append(PACKAGES / named)
     for folder in candidates:

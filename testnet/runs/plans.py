@@ -17,6 +17,7 @@ from testnet.journal.journal import OF_A_TEST, Header
 from testnet.model.lab import NodePlan
 from testnet.model.packages import find_package
 from testnet.model.seeds import MAX_SEED
+from testnet.model.travelled import local, original
 from testnet.model.unknown import unknown
 from testnet.model.value import shown
 from testnet.scenarios import SCENARIOS
@@ -37,15 +38,16 @@ def find_scenario(name: str) -> Scenario:
         if not name.endswith(".py"):
             raise BadInput(unknown("scenario", name, SCENARIOS, _OWN))
         path, own = name, ""
-    module = load_module(Path(path))
+    file = local(Path(path))
+    module = load_module(file)
     found = getattr(module, own, None)
     if not isinstance(found, Scenario):
         here = [each for each, value in vars(module).items() if isinstance(value, Scenario)]
         if here and not own:
             raise BadInput(f"Which scenario of {path}? Say {' or '.join(f'{path}:{each}' for each in here)}.")
         raise BadInput(f"{path} has no scenario {own!r}; it has {', '.join(here) or 'none'}.")
-    file = Path(path).resolve()
-    return _with_own_packages(replace(found, name=f"{file}:{own}"), file)
+    file = file.resolve()
+    return _with_own_packages(replace(found, name=f"{original(file)}:{own}"), file)
 
 
 def _with_own_packages(scenario: Scenario, file: Path) -> Scenario:

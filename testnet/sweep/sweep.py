@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from testnet.scenarios.scenario import Plan
+from testnet.sweep.players import Players
 from testnet.sweep.verdict import Kind, RunVerdict
-from testnet.sweep.workers import Workers
 
 TICK_SECONDS = 0.25
 """Seconds between two looks for verdicts."""
@@ -43,18 +43,18 @@ class SweepTally:
 
 
 def sweep(
-    workers: Workers, plans: Iterator[Plan], tally: SweepTally, keep_going: bool, show: Callable[[], None]
+    players: Players, plans: Iterator[Plan], tally: SweepTally, keep_going: bool, show: Callable[[], None]
 ) -> None:
     """Play the plans; without `keep_going` until one fails. Plans that have begun by then are finished, so that the
     failure with the lowest seed is the same in every run. `show` is called at least four times a second."""
     more = True
-    while more or workers.busy:
-        while more and workers.free:
+    while more or players.busy:
+        while more and players.free:
             plan = next(plans, None)
             more = plan is not None
             if plan is not None:
-                workers.begin(plan)
-        for verdict in workers.verdicts(TICK_SECONDS):
+                players.begin(plan)
+        for verdict in players.verdicts(TICK_SECONDS):
             tally.add(verdict)
         more = more and (keep_going or not tally.failures)
         show()

@@ -8,10 +8,12 @@ import selectors
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from testnet.journal.journal import JournalEnd, write_journal
 from testnet.scenarios.scenario import Plan
@@ -26,9 +28,12 @@ _COMMAND = (sys.executable, "-P", "-m", "nectar_node.base.program", "testnet.swe
 class Worker:
     """One process, with at most one plan at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
+        """Start it; None: with our environment, and in our folder."""
         self.plan: Plan | None = None
-        """The plan that it plays now."""
+        """The plan that it plays now, of those that `begin` began."""
+        self._value: Mapping[str, Any] | None = None
+        """The same as JSON values."""
         self._journal: Path | None = None
         self._errors = os.memfd_create("errors of a worker")
         # A process group of its own: Ctrl-C in a terminal reaches us alone, and we end it.
@@ -38,6 +43,8 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             process_group=0,
+            env=environment,
+            cwd=folder,
         )
 
     def fileno(self) -> int:
@@ -47,8 +54,13 @@ class Worker:
 
     def begin(self, plan: Plan, journal: Path | None = None, points: Path | None = None) -> None:
         """Begin a plan, and write its journal to a file, or its events to `points`."""
-        self.plan, self._journal = plan, journal
-        order = {"plan": plan.value(), "journal": None if journal is None else str(journal.resolve())}
+        self.plan = plan
+        self.begin_value(plan.value(), journal, points)
+
+    def begin_value(self, plan: Mapping[str, Any], journal: Path | None = None, points: Path | None = None) -> None:
+        """Begin a plan, given as JSON values."""
+        self._value, self._journal = plan, journal
+        order = {"plan": plan, "journal": None if journal is None else str(journal.resolve())}
         order |= {} if points is None else {"points": str(points.resolve())}
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):  # it has died, as `verdict` will tell
@@ -56,19 +68,25 @@ class Worker:
             self.process.stdin.flush()
 
     def verdict(self) -> RunVerdict:
-        """Wait for the verdict. A process that dies has the result DIED, and must be closed; its journal has no events,
-        but the plan."""
-        assert self.process.stdout is not None
+        """Wait for the verdict on what `begin` began (`end`)."""
         assert self.plan is not None
         plan, self.plan = self.plan, None
+        return RunVerdict(**asdict(self.end()), plan=plan)
+
+    def end(self) -> JournalEnd:
+        """Wait for the result. A process that dies has the result DIED, and must be closed; its journal has no events,
+        but the plan."""
+        assert self.process.stdout is not None
+        assert self._value is not None
+        plan, self._value = self._value, None
         line = self.process.stdout.readline()
         if not line.endswith(b"\n"):
             end = JournalEnd("", 0, 0.0, DIED, self._last_words())
             if self._journal is not None:
                 with suppress(OSError):  # it may have died of that
-                    write_journal(self._journal, plan.value(), (), end)
-            return RunVerdict(**asdict(end), plan=plan)
-        return RunVerdict(**json.loads(line), plan=plan)
+                    write_journal(self._journal, plan, (), end)
+            return end
+        return JournalEnd(**json.loads(line))
 
     def _last_words(self) -> str:
         code = self.process.wait()
@@ -81,7 +99,7 @@ class Worker:
         """End the process, even in the middle of a plan."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        if self.plan is not None:
+        if self._value is not None:
             self.process.kill()
         with suppress(BrokenPipeError):
             self.process.stdin.close()
