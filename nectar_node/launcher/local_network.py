@@ -59,7 +59,7 @@ class LocalNetwork:
         if (self.folder / HOSTS_FILE).is_file():
             raise CannotJoin(
                 "The nodes of this testnet are on other machines, and this command does not go there: "
-                f"`{self.command('testnet on', 'NODE')} COMMAND …` runs it where a node is."
+                f"`{self.command('testnet on')} NODE COMMAND …` runs it where a node is."
             )
 
     def exists(self) -> bool:

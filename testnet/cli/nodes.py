@@ -40,7 +40,7 @@ def restart(name: Name, directory: options.Directory = DEFAULT_FOLDER, as_json: 
 
 def _order(order: str, name: str, directory: Path, as_json: bool) -> int:
     if (kept := kept_in(directory)) is not None:
-        return forward(kept, name, ["testnet", order, name], as_json=as_json)
+        return forward(kept, directory, name, ["testnet", order, name], as_json=as_json)
     return _tell(name, orders.NODE_ORDERS[order](LocalNetwork.find(directory), name), as_json)
 
 

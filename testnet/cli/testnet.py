@@ -56,6 +56,8 @@ class _Commands(LazyGroup):
         "on": "testnet.cli.hosts.on",
         "collect": "testnet.cli.hosts.on",
     }
+    # What follows the node is another command, and its options are its own.
+    settings: ClassVar = {"on": {"ignore_unknown_options": True, "allow_interspersed_args": False}}
 
 
 app = typer.Typer(cls=_Commands, help="Start, show, break and stop a local testnet of nodes.", no_args_is_help=True)

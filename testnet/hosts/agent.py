@@ -11,7 +11,7 @@ start {nodes, join, invite_only}          -> {started: [row of `StartedNode`, â€
 news {}                                   -> {lines: [[name, line], â€¦], ended: {name: code}}: since the last time
 stop {}                                   -> {ended: {name: how}}: nodes and links of this host
 ask {command, arguments}                  -> what the links answer (`testnet.real.links.control`)
-run {words}                               -> {code, out, err}: of `nectar WORDS`, in the folder of this host
+run {words}                               -> {code, out, err, dir}: of `nectar WORDS`, in the folder of this host
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import io
 import json
 import os
 import select
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -196,7 +197,7 @@ class Agent:
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main([*asked.words, "--dir", str(self.network.folder)])
-        return {"code": code, "out": out.getvalue()[:MAX_PRINTED], "err": err.getvalue()[:MAX_PRINTED]}
+        return {"dir": shlex.quote(str(self.network.folder)), "code": code, "out": out.getvalue()[:MAX_PRINTED], "err": err.getvalue()[:MAX_PRINTED]}
 
     def _stop_nodes(self, names: list[str]) -> None:
         with contextlib.suppress(NodeError):  # the reaper goes on

@@ -73,13 +73,10 @@ def keep(folder: Path, kept: KeptHosts) -> None:
     """Write the file; raises BadFolder."""
     try:
         own_files.make_folder(folder)
-        own_files.write(folder / HOSTS_FILE, msgspec.json.encode(kept, enc_hook=_text))
+        value = msgspec.to_builtins(kept, enc_hook=str) | {"secret": kept.secret.hex()}
+        own_files.write(folder / HOSTS_FILE, msgspec.json.encode(value))
     except OSError as error:
         raise BadFolder(f"{folder} cannot be used: {error.strerror}.") from error
-
-
-def _text(value: object) -> str:
-    return str(value)
 
 
 def kept_for(folder: Path, file: HostsFile) -> KeptHosts:

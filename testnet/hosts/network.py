@@ -154,11 +154,13 @@ class Hosts:
             raise NodeError(f"{host}: {str(done.get('err')).strip()}")
         return str(decode_untrusted(str(done["out"]), dict)["join"])
 
-    def run(self, host: str, words: list[str]) -> tuple[int, str, str]:
-        """Run a command of `nectar` in the folder of a host; return its exit code and what it has printed."""
+    def run(self, host: str, words: list[str], option: str = "") -> tuple[int, str, str]:
+        """Run a command of `nectar` in the folder of a host; return its exit code and what it has printed: where that
+        names commands for the folder there, they have the option for the folder here."""
         match self.ask(host, "run", words=words):
-            case {"code": int(code), "out": str(out), "err": str(err)}:
-                return code, out, err
+            case {"code": int(code), "out": str(out), "err": str(err), "dir": str(folder)}:
+                there = f" --dir {folder}"
+                return code, out.replace(there, option), err.replace(there, option)
         raise NoReach(f"What {host} answers is not valid: is another release there?")
 
     def attach(self, host: str, words: list[str]) -> int:

@@ -11,6 +11,7 @@ from nectar_node.base import own_files
 from nectar_node.base.errors import NodeError
 from nectar_node.base.folder import HOSTS_FILE
 from nectar_node.console import output
+from nectar_node.launcher.local_network import LocalNetwork
 
 if TYPE_CHECKING:
     from testnet.hosts.kept import KeptHosts
@@ -26,13 +27,14 @@ def kept_in(folder: Path) -> KeptHosts | None:
     return read_kept(folder)
 
 
-def forward(kept: KeptHosts, node: str, words: list[str], *, as_json: bool) -> int:
+def forward(kept: KeptHosts, folder: Path, node: str, words: list[str], *, as_json: bool) -> int:
     """Carry out a command where a node is, print what it prints, and return its exit code. Raises NodeError."""
     from testnet.hosts.network import asked
 
     host = kept.host_of(node).name
     with asked(kept, [host]) as hosts:
-        code, out, err = hosts.run(host, [*words, *(["--json"] if as_json else [])])
+        option = LocalNetwork(folder).command("")[len("nectar ") :]
+        code, out, err = hosts.run(host, [*words, *(["--json"] if as_json else [])], option)
     return tell_printed(code, out, err)
 
 

@@ -113,9 +113,9 @@ class Rig:
         return future
 
     def command(self, *words: str | Path) -> list[str]:
-        """The command line that runs `nectar` in the hub as a process of its own."""
-        line = [*self.hosts.command(HUB), sys.executable, "-P", "-m", "nectar_node", *map(str, words)]
-        return [*line, "--dir", str(self.folder / "here")]
+        """The command line that runs `nectar` in the hub, in the testnet's folder there, as a process of its own."""
+        environment = ["env", f"NECTAR_DIR={self.folder / 'here'}"]
+        return [*self.hosts.command(HUB), *environment, sys.executable, "-P", "-m", "nectar_node", *map(str, words)]
 
     def inside(self, name: str) -> set[int]:
         """The processes on a host, but those of its ssh server."""
