@@ -1,6 +1,7 @@
 """The program on each host of a testnet over several machines: `python -m testnet.hosts.agent FOLDER`.
 
 It reads a question a line from its standard input, and answers each with a line: {"ok": …} or {"error": …, "usage": …}.
+An empty line says that somebody is still there.
 Without --detach it is the lifeline of the nodes that it starts: they end with its input, with its own process however
 that ends, and when nothing has come for `SILENCE_SECONDS`, since a cable that is pulled ends no connection.
 
@@ -49,8 +50,8 @@ from testnet.real.links.client import LinksProcess
 from testnet.real.links.elsewhere import Machine, write_machine
 from testnet.real.nodes.addresses import Allocation, LoopbackNetwork, decode_allocation_untrusted
 
-SILENCE_SECONDS = 60.0
-"""Seconds without a question after which the nodes end; whoever holds them asks for news several times a second."""
+SILENCE_SECONDS = 30.0
+"""Seconds without a byte after which the nodes end; whoever holds them sends an empty line every five."""
 MAX_LINE_BYTES = 1 << 20
 """The longest question."""
 MAX_NEWS_LINES = 2000
@@ -193,11 +194,16 @@ class Agent:
         from nectar_node.cli.main import main  # which takes longer to load than all else here
 
         if not self.network.exists():
-            raise NotRunning("The testnet has never been started there: start it with `nectar testnet up`.")
+            raise NotRunning("No node of the testnet has run there: start it with `nectar testnet up`.")
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main([*asked.words, "--dir", str(self.network.folder)])
-        return {"dir": shlex.quote(str(self.network.folder)), "code": code, "out": out.getvalue()[:MAX_PRINTED], "err": err.getvalue()[:MAX_PRINTED]}
+        return {
+            "dir": shlex.quote(str(self.network.folder)),
+            "code": code,
+            "out": out.getvalue()[:MAX_PRINTED],
+            "err": err.getvalue()[:MAX_PRINTED],
+        }
 
     def _stop_nodes(self, names: list[str]) -> None:
         with contextlib.suppress(NodeError):  # the reaper goes on
@@ -235,7 +241,8 @@ def questions(descriptor: int, silence: float) -> Iterator[bytes]:
         while (end := pending.find(b"\n")) >= 0:
             line = bytes(pending[:end])
             del pending[: end + 1]
-            yield line
+            if line:
+                yield line
         if len(pending) > MAX_LINE_BYTES or not select.select([descriptor], [], [], silence)[0]:
             return
         data = os.read(descriptor, 1 << 16)

@@ -26,7 +26,7 @@ _JOURNALS = "sim"
 
 def write_files(folder: Path, out: BinaryIO) -> None:
     """Write a tar of the testnet in `folder` to `out`; raises OSError. Files that go away meanwhile are left out."""
-    with tarfile.open(fileobj=out, mode="w|gz", compresslevel=1) as tar:
+    with tarfile.open(fileobj=out, mode="w|gz") as tar:
         for path in _files(folder):
             with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
                 member = tar.gettarinfo(arcname=str(path.relative_to(folder)), fileobj=file)

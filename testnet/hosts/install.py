@@ -67,7 +67,8 @@ def install(connection: Connection, ssh: Ssh, wheel: Path, wheels: Path | None, 
     if recent.code:
         reason = f" ({last_line(recent)})" if recent.err.strip() else ""
         raise NodeError(
-            f"{host.name} has no Python 3.11 to 3.14 called {host.python}{reason}: install one, or name it with `python`."
+            f"{host.name} has no Python 3.11 to 3.14 called {host.python}{reason}: install one, or name another "
+            "with `python`."
         )
     made = ssh.call(
         connection.run(

@@ -234,18 +234,33 @@ def _note(started: dict[str, Row], answers: dict[str, Row]) -> None:
 
 
 @contextmanager
-def reach(kept: KeptHosts, names: Iterable[str] | None = None) -> Iterator[Hosts]:
-    """Yield the hosts of those names, connected all at the same time; None: all of them. Raises NodeError."""
+def reach(
+    kept: KeptHosts, names: Iterable[str] | None = None, lost: dict[str, NodeError] | None = None
+) -> Iterator[Hosts]:
+    """Yield the hosts of those names, connected all at the same time; None: all of them.
+
+    Raises NodeError if one cannot be reached; if there is `lost`, it is noted there instead, and left out.
+    """
     with Ssh() as ssh:
         wanted = [host for host in kept.file.hosts if names is None or host.name in set(names)]
         waiting = {host.name: ssh.start(ssh.connect(host, kept.file.known_hosts)) for host in wanted}
-        yield Hosts(kept, ssh, {name: future.result() for name, future in waiting.items()})
+        connections = {}
+        for name, future in waiting.items():
+            try:
+                connections[name] = future.result()
+            except NodeError as error:
+                if lost is None:
+                    raise
+                lost[name] = error
+        yield Hosts(kept, ssh, connections)
 
 
 @contextmanager
-def asked(kept: KeptHosts, names: Iterable[str] | None = None) -> Iterator[Hosts]:
+def asked(
+    kept: KeptHosts, names: Iterable[str] | None = None, lost: dict[str, NodeError] | None = None
+) -> Iterator[Hosts]:
     """As `reach`, with agents that leave nodes alone: for commands that come and go."""
-    with reach(kept, names) as hosts:
+    with reach(kept, names, lost) as hosts:
         hosts.begin(detach=True)
         try:
             yield hosts

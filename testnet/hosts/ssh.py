@@ -237,6 +237,16 @@ class Channel:
         self._one_by_one = asyncio.Lock()
         """A question that Ctrl-C has left goes on, so that the next one does not get its answer."""
         self._said = asyncio.ensure_future(_read_bounded(process.stderr))
+        self._beats = asyncio.ensure_future(self._beat())
+
+    async def _beat(self) -> None:
+        """Tell the program that we are there, with empty lines, until it or the connection ends."""
+        try:
+            while True:
+                await asyncio.sleep(ALIVE_SECONDS)
+                self._process.stdin.write(b"\n")
+        except (OSError, self.connection._library.Error):
+            return
 
     async def ask(self, line: bytes, seconds: float) -> bytes:
         """Write a line, without its end, and return the line that answers it; raises NoReach."""
@@ -281,6 +291,7 @@ class Channel:
 
     async def close(self) -> None:
         """Close its input, with which the program ends, and wait for that."""
+        self._beats.cancel()
         try:
             self._process.stdin.write_eof()
             await asyncio.wait_for(self._process.wait_closed(), 30.0)

@@ -49,81 +49,84 @@ def tell_printed(code: int, out: str, err: str) -> int:
 
 def status(kept: KeptHosts, folder: Path, *, as_json: bool) -> int:
     """Show the nodes of all hosts; a host that is lost is named, and the exit code is then 1."""
+    from testnet.hosts.network import asked
+
+    lost: dict[str, NodeError] = {}
+    answers: dict[str, dict[str, Any]] = {}
+    with asked(kept, kept.pythons, lost) as hosts:
+        words: dict[str, object] = {"words": ["testnet", "status", "--json"]}
+        answers, errors = hosts.try_each(dict.fromkeys(hosts.names, words), "run")
     rows: list[dict[str, Any]] = []
     faults: dict[int, Any] = {}
-    states: dict[str, str] = {}
-    lost: list[str] = []
+    links: dict[str, str] = {}
     for host in kept.file.hosts:
-        found, reason = _status_of(kept, host.name)
-        if reason is not None:
-            lost.append(reason)
+        try:
+            found = _status_untrusted(host.name, answers.get(host.name))
+        except NodeError as error:
+            errors[host.name], found = error, _NOTHING
         known = {row["name"]: row for row in found["nodes"]}
-        states[host.name] = found["links"]["state"]
+        links[host.name] = found["links"]["state"]
         faults |= {row["number"]: row for row in found["links"].get("faults", [])}
-        missing = "silent" if reason is not None else "down"
-        rows += ({"host": host.name, **known.get(name, {"name": name, "state": missing})} for name in host.nodes)
+        state = "silent" if host.name in lost or host.name in errors else "down"
+        rows += ({"host": host.name, **known.get(name, {"name": name, "state": state})} for name in host.nodes)
+    reasons = [str(error) for error in (lost | errors).values()]
     if as_json:
-        held = [faults[number] for number in sorted(faults)]
-        output.print_json(
-            {"folder": str(folder), "nodes": rows, "links": {"hosts": states, "faults": held}, "lost": lost}
-        )
-        return 1 if lost else 0
+        told = {"hosts": links, "faults": [faults[number] for number in sorted(faults)]}
+        output.print_json({"folder": str(folder), "nodes": rows, "links": told, "lost": reasons})
+        return 1 if reasons else 0
     columns = ("NODE", "HOST", "STATE", "PID", "PROCESSES")
     table = [tuple(output.cell(row, key) for key in ("name", "host", "state", "pid", "processes")) for row in rows]
     output.print_table(columns, table, ("HOST", "STATE", "PID", "PROCESSES"), ("PID", "PROCESSES"))
-    for reason in lost:
+    for reason in reasons:
         output.complain(reason)
     if faults:
         many = "1 fault holds" if len(faults) == 1 else f"{len(faults)} faults hold"
-        output.complain(f"{many} on the links and nodes.")
-    return 1 if lost else 0
+        output.complain(f"{many}: see `{LocalNetwork(folder).command('testnet fault list')}`.")
+    return 1 if reasons else 0
 
 
 _NOTHING: dict[str, Any] = {"nodes": [], "links": {"state": "none"}}
 
 
-def _status_of(kept: KeptHosts, host: str) -> tuple[dict[str, Any], str | None]:
-    """Return the status of one host, or nothing with a reason."""
-    from testnet.hosts.network import asked
-
-    try:
-        with asked(kept, [host]) as hosts:
-            code, out, err = hosts.run(host, ["testnet", "status", "--json"])
-        found = json.loads(out) if code == 0 else None
-    except NodeError as error:
-        return _NOTHING, None if "has never been started there" in str(error) else str(error)
-    except ValueError:
-        found, err = None, "its answer is not valid"
-    match found:
-        case {"nodes": list(nodes), "links": {"state": str(), **_rest}}:
-            return {"nodes": nodes, "links": found["links"]}, None
-    return _NOTHING, f"{host}: {err.strip() or 'its answer is not valid'}"
+def _status_untrusted(host: str, answer: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the status of a host in its answer; without one, nothing. Raises NodeError."""
+    match answer:
+        case None:
+            return _NOTHING
+        case {"code": 0, "out": str(out)}:
+            try:
+                found = json.loads(out)
+            except (ValueError, RecursionError):
+                found = None
+            match found:
+                case {"nodes": [*nodes], "links": {"state": str()}} if all(
+                    isinstance(node, dict) and isinstance(node.get("name"), str) for node in nodes
+                ):
+                    return dict(found)
+        case {"err": str(sentence)}:
+            raise NodeError(f"{host}: {sentence.strip()}")
+    raise NodeError(f"What {host} answers is not valid: is another release there?")
 
 
 def down(kept: KeptHosts, folder: Path, *, as_json: bool) -> int:
     """End nodes and links on all hosts that can be reached; the exit code is 1 if there is another one."""
     from testnet.hosts.network import asked
 
-    ended: dict[str, str] = {}
-    lost: list[str] = []
-    for host in kept.file.hosts:
-        if host.name not in kept.pythons:
-            continue
-        try:
-            with asked(kept, [host.name]) as hosts:
-                ended |= hosts.ask(host.name, "stop")["ended"]
-        except NodeError as error:
-            lost.append(str(error))
+    lost: dict[str, NodeError] = {}
+    with asked(kept, kept.pythons, lost) as hosts:
+        answers, errors = hosts.try_each({name: {} for name in hosts.names}, "stop")
+    ended = {name: how for answer in answers.values() for name, how in answer["ended"].items()}
+    reasons = [str(error) for error in (lost | errors).values()]
     if as_json:
-        output.print_json({"folder": str(folder), "ended": ended, "lost": lost})
-        return 1 if lost else 0
+        output.print_json({"folder": str(folder), "ended": ended, "lost": reasons})
+        return 1 if reasons else 0
     for name, how in ended.items():
         output.say(f"{name} {how}.")
-    for reason in lost:
+    for reason in reasons:
         output.complain(reason)
-    if not ended and not lost:
+    if not ended and not reasons:
         output.say(f"No node of the testnet in {folder} was running.")
-    return 1 if lost else 0
+    return 1 if reasons else 0
 
 
 def add_fault(kept: KeptHosts, kind: str, given: dict[str, Any], seconds: float | None) -> dict[str, Any]:

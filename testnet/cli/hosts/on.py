@@ -94,6 +94,6 @@ def _kept(directory: Path) -> KeptHosts:
     if kept is None:
         LocalNetwork.find(directory)
         raise BadInput(
-            f"The nodes of the testnet in {directory} are on this machine: this is for those of `nectar testnet up --hosts`."
+            f"The nodes of the testnet in {directory} are on this machine: this is for `nectar testnet up --hosts`."
         )
     return kept

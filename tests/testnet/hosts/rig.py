@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
 
-from tests.commands import Ended, nectar
 from testnet.real.nodes.namespaces import HUB, Namespaces, unavailable
+from tests.commands import Ended, nectar
 
 PORT = 2222
 LIMIT = 60.0
@@ -60,6 +60,11 @@ class Rig:
         return self.folder / "key"
 
     @property
+    def file(self) -> Path:
+        """The hosts file."""
+        return self.folder / "hosts.toml"
+
+    @property
     def known_hosts(self) -> Path:
         """The file with the hosts' keys."""
         return self.folder / "known_hosts"
@@ -90,9 +95,8 @@ class Rig:
             text += f'[[hosts]]\nname = "{name}"\naddress = "{address}"\nuser = "root"\nport = {PORT}\n'
             text += f'key = "{self.key}"\nnodes = {nodes}\nfolder = "{self.folder / name / "testnet"}"\n'
             text += f'python = "{python}"\n'
-        path = self.folder / "hosts.toml"
-        path.write_text(text)
-        return path
+        self.file.write_text(text)
+        return self.file
 
     def nectar(self, *words: str | Path) -> Ended:
         """Run a command in the hub, in the testnet's folder there."""
@@ -129,6 +133,20 @@ class Rig:
             except OSError:
                 continue
         return found
+
+    def await_nothing(self) -> None:
+        """Wait until nothing runs on any host but its ssh server."""
+        deadline = time.monotonic() + LIMIT
+        while any(left := [self.inside(name) for name in self.servers]):
+            assert time.monotonic() < deadline, f"processes are left: {left}"
+            time.sleep(0.05)
+
+    def await_log(self, node: str, text: str) -> None:
+        """Wait until a node has logged that."""
+        deadline = time.monotonic() + LIMIT
+        while not any(text in path.read_text() for path in self.folder.glob(f"*/testnet/nodes/{node}/log")):
+            assert time.monotonic() < deadline, f"{node} has not logged {text!r}"
+            time.sleep(0.05)
 
 
 def _await_line(server: subprocess.Popen[bytes], text: bytes) -> None:
