@@ -49,7 +49,7 @@ class _Bounded:
 
 def _files(folder: Path) -> Iterator[Path]:
     network = LocalNetwork(folder)
-    places = [(network.place(name).path, _OF_A_NODE) for name in network.names()]
+    places: list[tuple[Path, tuple[str, ...]]] = [(network.place(name).path, _OF_A_NODE) for name in network.names()]
     places.append((folder / LINKS_FOLDER, ("log*",)))
     places.append((folder, (_JOURNALS,)))
     for place, patterns in places:
