@@ -111,6 +111,8 @@ ONLY_IN = {
         "testnet/real/links/",
         "testnet/web/driver.py",
     ),
+    "asyncio": ("testnet/hosts/ssh.py",),
+    "asyncssh": ("testnet/hosts/ssh.py",),
     "wasmtime": ("kernel/wasm/",),
     "ctypes": (
         "kernel/wasm/",

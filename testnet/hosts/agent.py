@@ -62,7 +62,7 @@ MAX_PRINTED = 4 << 20
 Row = dict[str, Any]
 
 
-class Asked(Struct, frozen=True):
+class HostQuestion(Struct, frozen=True):
     """One question: the command, and what the commands read."""
 
     command: str = ""
@@ -96,7 +96,7 @@ class Agent:
         """Answer one question."""
         try:
             try:
-                asked = decode_untrusted(line, Asked)
+                asked = decode_untrusted(line, HostQuestion)
             except ValueError as error:
                 raise BadInput(f"The question is not valid: {error}.") from error
             command = _COMMANDS.get(asked.command)
@@ -109,11 +109,11 @@ class Agent:
             where = f"{error.filename}: " if error.filename else ""
             return {"error": f"The operating system refused: {where}{error.strerror or error}.", "usage": False}
 
-    def hello(self, _: Asked) -> Row:
+    def hello(self, _: HostQuestion) -> Row:
         """Say which release this is."""
         return {"release": running_release(), "python": sys.executable}
 
-    def prepare(self, asked: Asked) -> Row:
+    def prepare(self, asked: HostQuestion) -> Row:
         """Have the links run, with the places of all nodes."""
         for name in (*asked.names, *asked.here):
             check_name(name)
@@ -135,11 +135,11 @@ class Agent:
             links.start()
         return dict(links.ask("gateway"))
 
-    def elsewhere(self, asked: Asked) -> Row:
+    def elsewhere(self, asked: HostQuestion) -> Row:
         """Tell the links where those of other hosts are."""
         return dict(LinksProcess(self.network).ask("elsewhere", nodes=asked.nodes))
 
-    def start(self, asked: Asked) -> Row:
+    def start(self, asked: HostQuestion) -> Row:
         """Start nodes behind the links."""
         joining = read_join_text(asked.join) if asked.join else None
         if joining is not None:
@@ -169,7 +169,7 @@ class Agent:
         self._started |= {node.name: node for node in started}
         return {"started": [node.value() for node in started], "running": running}
 
-    def news(self, _: Asked) -> Row:
+    def news(self, _: HostQuestion) -> Row:
         """Tell what the nodes have logged, and which have ended, since the last time."""
         lines: list[tuple[str, str]] = []
         for name, follower in self._followers.items():
@@ -179,17 +179,17 @@ class Agent:
             del self._started[name]
         return {"lines": lines[-MAX_NEWS_LINES:], "ended": ended}
 
-    def stop(self, _: Asked) -> Row:
+    def stop(self, _: HostQuestion) -> Row:
         """End nodes and links of this host."""
         ended = launch.stop(self.network.place(name) for name in self.network.names())
         LinksProcess(self.network).stop()
         return {"ended": ended}
 
-    def ask(self, asked: Asked) -> Row:
+    def ask(self, asked: HostQuestion) -> Row:
         """Pass a command to the links."""
         return dict(LinksProcess(self.network).ask(asked.ask, **asked.arguments))
 
-    def run(self, asked: Asked) -> Row:
+    def run(self, asked: HostQuestion) -> Row:
         """Carry out a command of `nectar` in the folder of this host."""
         from nectar_node.cli.main import main  # which takes longer to load than all else here
 
@@ -215,7 +215,7 @@ class Agent:
             links.stop()
 
 
-_COMMANDS: dict[str, Callable[[Agent, Asked], Row]] = {
+_COMMANDS: dict[str, Callable[[Agent, HostQuestion], Row]] = {
     "hello": Agent.hello,
     "prepare": Agent.prepare,
     "elsewhere": Agent.elsewhere,

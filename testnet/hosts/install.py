@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 
 from nectar_node.base.errors import BadInput, NodeError
 from testnet.hosts.release import running_release
-from testnet.hosts.ssh import Connection, Done, Ssh
+from testnet.hosts.ssh import CommandDone, HostConnection, Ssh
 
 PROJECT = "nectar-node"
 INSTALL_SECONDS = 900.0
@@ -34,7 +34,7 @@ _PROBE = "from testnet.hosts.release import running_release; print(running_relea
 _RECENT = "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))"
 
 
-def find_python(connection: Connection, ssh: Ssh, known: str | None) -> str | None:
+def find_python(connection: HostConnection, ssh: Ssh, known: str | None) -> str | None:
     """Return the Python of a host that has this release: the one that its entry names, or the `known` one; None: it is
     to be installed."""
     release = running_release()
@@ -45,7 +45,7 @@ def find_python(connection: Connection, ssh: Ssh, known: str | None) -> str | No
     return None
 
 
-def install(connection: Connection, ssh: Ssh, wheel: Path, wheels: Path | None, say: Callable[[str], None]) -> str:
+def install(connection: HostConnection, ssh: Ssh, wheel: Path, wheels: Path | None, say: Callable[[str], None]) -> str:
     """Install a wheel on a host, unless that has been done, and return the Python of its environment; raises NodeError.
 
     `wheels` is a folder here with its dependencies; None: the host has a package registry.
@@ -106,7 +106,7 @@ def quoted(path: str) -> str:
     return f'"$HOME"/{shlex.quote(path[2:])}' if path.startswith("~/") else shlex.quote(path)
 
 
-def last_line(done: Done) -> str:
+def last_line(done: CommandDone) -> str:
     """Return the last thing that a command has complained of, which is an error of pip's if there is one."""
     lines = [line.strip() for line in done.err.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR:")]
@@ -135,7 +135,7 @@ def build_wheel(into: Path) -> Path:
         raise NodeError(f"The wheel of {clone} cannot be built: {error}.") from error
     built = sorted(into.glob("nectar_node-*.whl"))
     if done.returncode or not built:
-        said = last_line(Done(done.returncode, b"", done.stderr))
+        said = last_line(CommandDone(done.returncode, b"", done.stderr))
         raise NodeError(f"The wheel of {clone} cannot be built ({said}): is there a package registry for hatchling?")
     return built[0]
 
@@ -175,7 +175,7 @@ def _repacked(found: Distribution, into: Path) -> Path:
 
 
 def installed_everywhere(
-    connections: list[Connection],
+    connections: list[HostConnection],
     ssh: Ssh,
     known: dict[str, str],
     wheels: Path | None,
@@ -183,7 +183,7 @@ def installed_everywhere(
 ) -> dict[str, str]:
     """Return the Python with this release on each host, by the host's name, and install it where there is none."""
     pythons: dict[str, str] = {}
-    missing: list[Connection] = []
+    missing: list[HostConnection] = []
     for connection in connections:
         python = find_python(connection, ssh, known.get(connection.host.name))
         if python is None:

@@ -18,7 +18,7 @@ from nectar_node.launcher.launch import READY_TIMEOUT
 from testnet.hosts.collecting import MAX_BYTES, unpack_untrusted
 from testnet.hosts.install import command_line, installed_everywhere, quoted
 from testnet.hosts.kept import KeptHosts
-from testnet.hosts.ssh import Channel, Connection, NoReach, Ssh
+from testnet.hosts.ssh import HostConnection, HostProgram, NoReach, Ssh
 
 ASK_SECONDS = 120.0
 """Seconds in which a host answers: a fault may have a node to boot."""
@@ -29,11 +29,11 @@ Row = dict[str, Any]
 class Hosts:
     """The hosts, connected, each with its agent (`testnet.hosts.agent`); made by `reach` and `reach_some`."""
 
-    def __init__(self, kept: KeptHosts, ssh: Ssh, connections: dict[str, Connection]) -> None:
+    def __init__(self, kept: KeptHosts, ssh: Ssh, connections: dict[str, HostConnection]) -> None:
         self.kept = kept
         self._ssh = ssh
         self._connections = connections
-        self._agents: dict[str, Channel] = {}
+        self._agents: dict[str, HostProgram] = {}
 
     @property
     def names(self) -> list[str]:

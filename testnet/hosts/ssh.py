@@ -36,7 +36,7 @@ class NoReach(NodeError):
     """A host cannot be reached, does not let us in, or its connection has ended."""
 
 
-class Done(NamedTuple):
+class CommandDone(NamedTuple):
     """What became of a command on a host."""
 
     code: int
@@ -101,7 +101,7 @@ class Ssh:
         """Run a coroutine in the thread to its end, and return its result; Ctrl-C does not wait for it."""
         return self.start(what).result()
 
-    async def connect(self, host: Host, known_hosts: Path | None) -> Connection:
+    async def connect(self, host: Host, known_hosts: Path | None) -> HostConnection:
         """Return a connection to a host; raises NoReach, and BadInput for files that cannot be used."""
         library = self._library
         keys = _known_hosts(host, known_hosts)
@@ -141,7 +141,7 @@ class Ssh:
         except (OSError, library.Error) as error:
             raise NoReach(f"{where} cannot be reached: {_sentence(error)}.") from error
         self._connections.append(connection)
-        return Connection(library, connection, host)
+        return HostConnection(library, connection, host)
 
 
 def _known_hosts(host: Host, named: Path | None) -> Path:
@@ -159,7 +159,7 @@ def _sentence(error: BaseException) -> str:
     return " ".join(str(text).split()).rstrip(".")
 
 
-class Connection:
+class HostConnection:
     """A connection to one host. The methods are coroutines for `Ssh.call`; they raise NoReach when it ends."""
 
     def __init__(self, library: Any, connection: asyncssh.SSHClientConnection, host: Host) -> None:
@@ -167,7 +167,7 @@ class Connection:
         self._connection = connection
         self.host = host
 
-    async def run(self, command: str, data: bytes = b"", seconds: float = 60.0) -> Done:
+    async def run(self, command: str, data: bytes = b"", seconds: float = 60.0) -> CommandDone:
         """Run a shell command with `data` as its input to its end."""
         try:
             async with asyncio.timeout(seconds):
@@ -182,9 +182,9 @@ class Connection:
             raise NoReach(f"{self.host.name} has not carried out `{command[:200]}` within {seconds:.0f} s.") from error
         except (OSError, self._library.Error) as error:
             raise self._lost(error) from error
-        return Done(-1 if code is None else code, out, err.decode(errors="replace"))
+        return CommandDone(-1 if code is None else code, out, err.decode(errors="replace"))
 
-    async def save(self, command: str, path: Path, most: int, seconds: float = 600.0) -> Done:
+    async def save(self, command: str, path: Path, most: int, seconds: float = 600.0) -> CommandDone:
         """Run a shell command and write what it prints to a file, at most so many bytes; raises NoReach beyond."""
         try:
             async with asyncio.timeout(seconds):
@@ -206,7 +206,7 @@ class Connection:
             raise NoReach(f"{self.host.name} has not sent its files within {seconds:.0f} s.") from error
         except (OSError, self._library.Error) as error:
             raise self._lost(error) from error
-        return Done(-1 if code is None else code, b"", err.decode(errors="replace"))
+        return CommandDone(-1 if code is None else code, b"", err.decode(errors="replace"))
 
     async def attach(self, command: str) -> int:
         """Run a shell command with our own standard input and output, and return its exit code."""
@@ -216,22 +216,22 @@ class Connection:
             raise self._lost(error) from error
         return 1 if done.exit_status is None else int(done.exit_status)
 
-    async def open(self, command: str) -> Channel:
+    async def open(self, command: str) -> HostProgram:
         """Start a program that answers each line with one line."""
         try:
             process = await self._connection.create_process(command, encoding=None)
         except (OSError, self._library.Error) as error:
             raise self._lost(error) from error
-        return Channel(self, process)
+        return HostProgram(self, process)
 
     def _lost(self, error: BaseException) -> NoReach:
         return NoReach(f"The connection to {self.host.name} has ended: {_sentence(error)}.")
 
 
-class Channel:
+class HostProgram:
     """A program on a host that answers each line with one line."""
 
-    def __init__(self, connection: Connection, process: Any) -> None:
+    def __init__(self, connection: HostConnection, process: Any) -> None:
         self.connection = connection
         self._process = process
         self._one_by_one = asyncio.Lock()

@@ -33,7 +33,7 @@ from testnet.model.rule import Fault, NodeFault, Nodes, NotAtThisLevel
 from testnet.model.value import shown
 from testnet.model.where import ANY
 from testnet.real.links import claim
-from testnet.real.links.elsewhere import Machine
+from testnet.real.links.elsewhere import LabMachine
 from testnet.real.links.fabric import Links
 from testnet.real.links.gateway import Far
 from testnet.real.nodes.addresses import Allocation, NodePlace
@@ -95,7 +95,7 @@ class LinksControl:
         nodes: Callable[[Callable[[str], NodePlace]], Nodes],
         folder: Path,
         allocation: Allocation,
-        machine: Machine | None = None,
+        machine: LabMachine | None = None,
         far: Far | None = None,
     ) -> None:
         """`nodes` makes those of the testnet in `folder` of what gives places to hosts, for faults that are done to

@@ -26,7 +26,7 @@ Endpoints = dict[str, tuple[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class LabMachine:
     """One machine of a testnet over several."""
 
     here: tuple[str, ...]
@@ -39,17 +39,17 @@ class Machine:
     """Where these links listen for those of other machines; 0: at a free port."""
 
 
-def write_machine(folder: Path, machine: Machine) -> None:
+def write_machine(folder: Path, machine: LabMachine) -> None:
     """Write the file for the links of the testnet in `folder`, which exists; raises OSError and BadFolder."""
     value = {**asdict(machine), "secret": machine.secret.hex()}
     own_files.write(links_folder(folder).path / _FILE, msgspec.json.encode(value))
 
 
-def read_machine(folder: Path) -> Machine | None:
+def read_machine(folder: Path) -> LabMachine | None:
     """Return what the file says, or None; raises BadFolder if it is damaged."""
     path = links_folder(folder).path / _FILE
     try:
-        machine = decode_untrusted(own_files.read(path, _MAX_FILE_BYTES), Machine)
+        machine = decode_untrusted(own_files.read(path, _MAX_FILE_BYTES), LabMachine)
         if len(machine.secret) != SECRET_BYTES:
             raise BadShape(f"secret must be {SECRET_BYTES} bytes")
         return machine

@@ -22,9 +22,8 @@ import hmac
 import itertools
 import os
 import socket
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from functools import partial
 
 import trio
 
@@ -43,8 +42,10 @@ GREETING_SECONDS = 10.0
 """Seconds in which a dialer must have shown that it knows the secret."""
 DIAL_SECONDS = 30.0
 """Seconds in which another machine's gateway must have answered."""
-MAX_GREETING = 64
-"""The most connections at a time that have not shown it yet: each is a descriptor, and costs others nothing more."""
+MAX_GREETING = 128
+"""The most connections at a time that have not shown it yet: each is a descriptor."""
+MAX_GREETING_EACH = 32
+"""The most of them from one address, so that a stranger does not take the places of other machines."""
 _IN, _NOBODY = b"+", b"-"
 _LOOK_SECONDS = 1.0
 """Seconds between two checks whether a node of another machine that was down listens again: each goes there."""
@@ -134,7 +135,8 @@ class Gateway:
         self._listener = listener
         self._secret = secret
         self._places = places
-        self._greeting = 0
+        self._greeting: Counter[str] = Counter()
+        """Connections that have not shown it yet, by their addresses."""
         self._numbers = itertools.count(1)
 
     @property
@@ -147,23 +149,23 @@ class Gateway:
         try:
             async with trio.open_nursery() as nursery:
                 while True:
-                    connection, _ = await sockets.accept(self._listener)
-                    if self._greeting >= MAX_GREETING:
+                    connection, address = await sockets.accept(self._listener)
+                    if self._greeting.total() >= MAX_GREETING or self._greeting[address] >= MAX_GREETING_EACH:
                         sockets.reset(connection)
                     else:
-                        nursery.start_soon(partial(self._let_in, connection, here))
+                        self._greeting[address] += 1
+                        nursery.start_soon(self._let_in, connection, address, here)
         finally:
             sockets.close(self._listener)
 
-    async def _let_in(self, client: socket.socket, here: Callable[[str], bool]) -> None:
+    async def _let_in(self, client: socket.socket, address: str, here: Callable[[str], bool]) -> None:
         server = None
         try:
-            self._greeting += 1
             try:
                 with trio.fail_after(GREETING_SECONDS):
                     link = await self._greet_untrusted(client)
             finally:
-                self._greeting -= 1
+                self._greeting -= Counter((address,))
             place = self._places(link.target) if here(link.target) else None
             source = self._places(link.source) if link.source else None
             if place is not None:

@@ -23,7 +23,7 @@ from nectar_node.launcher.local_network import LocalNetwork
 from testnet.real.links import sockets
 from testnet.real.links.claim import claim, links_folder
 from testnet.real.links.control import MAX_LINE_BYTES, LinksControl
-from testnet.real.links.elsewhere import Machine, read_machine
+from testnet.real.links.elsewhere import LabMachine, read_machine
 from testnet.real.links.fabric import open_links
 from testnet.real.links.gateway import Far, Gateway
 from testnet.real.nodes.addresses import Allocation
@@ -62,7 +62,7 @@ def run(folder: Path, given: Descriptors) -> None:
         os.close(lock)
 
 
-async def _serve(folder: Path, allocation: Allocation, given: Descriptors, machine: Machine | None) -> None:
+async def _serve(folder: Path, allocation: Allocation, given: Descriptors, machine: LabMachine | None) -> None:
     nodes = partial(NodeProcesses, LocalNetwork(folder), lifeline=given.line)
     async with open_links(0 if machine is None else machine.seed) as links, trio.open_nursery() as nursery:
         far = None if machine is None else Far(machine.secret)
@@ -84,7 +84,7 @@ async def _serve(folder: Path, allocation: Allocation, given: Descriptors, machi
         nursery.cancel_scope.cancel()
 
 
-def _gateway(machine: Machine, allocation: Allocation) -> Gateway:
+def _gateway(machine: LabMachine, allocation: Allocation) -> Gateway:
     try:
         listener = sockets.listen(("0.0.0.0", machine.port))
     except OSError as error:
