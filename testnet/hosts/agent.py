@@ -47,7 +47,7 @@ from testnet.hosts.release import running_release
 from testnet.real.lifeline import hold_lifeline
 from testnet.real.links import claim
 from testnet.real.links.client import LinksProcess
-from testnet.real.links.elsewhere import Machine, write_machine
+from testnet.real.links.elsewhere import LabMachine, write_machine
 from testnet.real.nodes.addresses import Allocation, LoopbackNetwork, decode_allocation_untrusted
 
 SILENCE_SECONDS = 30.0
@@ -129,7 +129,7 @@ class Agent:
         if links.pid is None:
             own_files.make_folder(claim.links_folder(folder).path)
             claim.remember(folder, told)
-            write_machine(folder, Machine(tuple(asked.here), asked.secret, asked.seed, asked.port))
+            write_machine(folder, LabMachine(tuple(asked.here), asked.secret, asked.seed, asked.port))
             if not self.detach:
                 self.held.callback(self._end_links)
             links.start()

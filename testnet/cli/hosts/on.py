@@ -53,7 +53,7 @@ def on(
     words: Annotated[list[str], typer.Argument(metavar="COMMAND…", help="A command of `nectar`, such as: ps")],
     directory: options.Directory = DEFAULT_FOLDER,
 ) -> int:
-    """Carry out a command of `nectar` on the machine where a node runs, in the testnet's folder there.
+    """Carry out a command of `nectar` where a node runs.
 
     It has this terminal's input and output. Commands about one node are about NODE, unless they say otherwise.
     """
@@ -76,7 +76,7 @@ def collect(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Copy logs, traces, journals and recordings from all machines of a testnet, to a folder for each."""
+    """Copy logs, traces, journals and recordings from all machines."""
     kept = _kept(directory)
     place = directory / COLLECTED if target is None else target
     with reach(kept) as hosts:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
+from importlib.metadata import requires
+from pathlib import Path
 
 import pytest
 
@@ -115,6 +118,30 @@ def test_a_host_whose_key_is_not_known_is_refused(rig: Rig) -> None:
         assert ended.err.count("\n") == 1
     finally:
         rig.known_hosts.write_text(known)
+
+
+@pytest.mark.long
+def test_the_project_is_installed_once_from_its_wheel_and_from_wheels_of_its_dependencies(tmp_path: Path) -> None:
+    wheels = tmp_path / "wheels"
+    needed = [each for each in requires("nectar-node") or () if "extra ==" not in each]
+    fetch = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", str(wheels), *needed]
+    subprocess.run(fetch, check=True, timeout=10 * LIMIT)
+    base = str(Path(sys.base_prefix) / "bin" / "python3")
+    with run_rig(tmp_path) as rig:
+        hosts = {"one": (rig.add("one"), ["a.nec"])}
+        rig.write(hosts, base)
+        without = rig.nectar("testnet", "up", "--hosts", rig.file, "--detach")
+        assert without.code == 1
+        assert "name a folder of wheels here with `wheels`" in without.err
+        assert without.err.count("\n") == 1
+        rig.write(hosts, base, f'wheels = "{wheels}"')
+        assert "Installing on one." in told(rig, "testnet", "up", "--hosts", str(rig.file), "--detach")
+        told(rig, "testnet", "down")
+        again = told(rig, "testnet", "up", "--detach")
+        assert "Installing" not in again
+        assert "a.nec runs on one" in again
+        told(rig, "testnet", "down")
+        rig.await_nothing()
 
 
 @pytest.mark.long
