@@ -18,6 +18,8 @@ from nectar_node.base.log import older
 
 GENESIS_FILE = "testnet.json"
 """In the folder of a network: what its nodes must know beforehand (`nectar_node.contract.config`)."""
+HOSTS_FILE = "hosts.json"
+"""In the folder of a testnet whose nodes are on other machines: which these are (`testnet.hosts`)."""
 NODES_FOLDER = "nodes"
 """There: the folders of its nodes, each by its name."""
 REGISTRAR_NAME = "registrar.nec"

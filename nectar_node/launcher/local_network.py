@@ -12,7 +12,7 @@ from kernel.contract.address import check_node
 from kernel.contract.errors import BadAddress
 from nectar_node.base import own_files
 from nectar_node.base.errors import BadInput, CannotJoin, NotRunning
-from nectar_node.base.folder import GENESIS_FILE, NODES_FOLDER, REGISTRAR_NAME, NodeFolder
+from nectar_node.base.folder import GENESIS_FILE, HOSTS_FILE, NODES_FOLDER, REGISTRAR_NAME, NodeFolder
 from nectar_node.launcher import client
 from nectar_node.launcher.client import ControlClient, ControlError
 
@@ -36,6 +36,7 @@ class LocalNetwork:
         """Return the network in `folder`; raises CannotJoin if there is none, NotOurs if it is another user's."""
         network = LocalNetwork(folder)
         network.secure()
+        network.check_here()
         if not network.exists():
             raise CannotJoin(f"There is no testnet in {folder}: start one with `{network.command('testnet up')}`.")
         return network
@@ -43,6 +44,7 @@ class LocalNetwork:
     def create(self) -> None:
         """Make the folder, or check that it is ours. Raises NotOurs and OSError."""
         self.secure()
+        self.check_here()
         own_files.make_folder(self.folder / NODES_FOLDER)
 
     def secure(self) -> None:
@@ -51,6 +53,14 @@ class LocalNetwork:
         """
         own_files.tighten(self.folder)
         own_files.tighten(self.folder / NODES_FOLDER)
+
+    def check_here(self) -> None:
+        """Raise CannotJoin if the nodes of the network are on other machines."""
+        if (self.folder / HOSTS_FILE).is_file():
+            raise CannotJoin(
+                "The nodes of this testnet are on other machines, and this command does not go there: "
+                f"`{self.command('testnet on')} NODE COMMAND …` runs it where a node is."
+            )
 
     def exists(self) -> bool:
         """Whether a registrar has ever listened, or a node been made, here."""
@@ -76,6 +86,7 @@ class LocalNetwork:
         """Return the folder of the existing node `name`; raises BadInput, listing those that exist."""
         names = self.names()
         if name not in names:
+            self.check_here()
             known = f"the nodes here are {', '.join(names)}" if names else "there are no nodes here yet"
             raise BadInput(
                 f"There is no node {name} in {self.folder}: {known}; start a new one with `{self.boot(name)}`."

@@ -53,6 +53,7 @@ def running_testnet(folder: Path, tell: Callable[[str], None]) -> Iterator[Runni
     """
     network = LocalNetwork(folder)
     network.secure()
+    network.check_here()
     if not network.exists():
         with own_testnet(tell) if folder == DEFAULT_FOLDER else _made(network, tell) as place:
             yield place

@@ -10,6 +10,8 @@ from nectar_node.base.errors import BadInput
 from nectar_node.console import output
 from nectar_node.launcher import options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from testnet.cli.hosts import forwarding
+from testnet.cli.hosts.forwarding import kept_in
 from testnet.faults import FAULTS
 from testnet.faults.catalogue import about, parameter_names
 from testnet.real.links.client import LinksProcess, Row
@@ -38,9 +40,12 @@ def add(
     as_json: options.AsJson = False,
 ) -> int:
     """Add a fault, which holds until it is removed or its time is over."""
-    network = LocalNetwork.find(directory)
     given = parse_parameters(parameters or []) | parse_where(between, source, target, node)
-    row = add_fault(network, absolute(kind), given, seconds)
+    network = LocalNetwork(directory)
+    if (kept := kept_in(directory)) is not None:
+        row = forwarding.add_fault(kept, kind, given, seconds)
+    else:
+        row = add_fault(LocalNetwork.find(directory), absolute(kind), given, seconds)
     if as_json:
         output.print_json(row)
     else:
@@ -53,7 +58,12 @@ def add(
 @app.command("list")
 def list_(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
     """Show the faults that hold now."""
-    rows = LinksProcess(LocalNetwork.find(directory)).ask("faults")["faults"]
+    kept = kept_in(directory)
+    rows = (
+        forwarding.faults(kept)
+        if kept is not None
+        else LinksProcess(LocalNetwork.find(directory)).ask("faults")["faults"]
+    )
     if as_json:
         output.print_json({"faults": rows})
     elif rows:
@@ -76,7 +86,11 @@ def remove(
     """Remove a fault, or all of them."""
     if which != "all" and not (which.isascii() and which.isdigit()):
         raise BadInput(f"{which!r} is not a fault: give its number, or all.")
-    removed = remove_faults(LocalNetwork.find(directory), None if which == "all" else int(which))
+    number = None if which == "all" else int(which)
+    if (kept := kept_in(directory)) is not None:
+        removed = forwarding.remove_faults(kept, number)
+    else:
+        removed = remove_faults(LocalNetwork.find(directory), number)
     if as_json:
         output.print_json({"removed": removed})
     for row in removed if not as_json else ():

@@ -28,6 +28,7 @@ from net.names.identity import Identity
 from net.names.invitation import ID_BYTES, Invitation, invitation_text, sign_invitation
 from net.names.joining import encode_join_text
 from net.names.keyfile import unlock_key_file
+from testnet.cli.hosts.forwarding import kept_in
 
 START_SECONDS = 3600
 """Seconds that an invitation is valid with which the owner of a testnet starts its nodes."""
@@ -62,6 +63,11 @@ def invite(
     invitation, which anyone who has the text may use. That is signed with the registrar's key, so the text is made
     where that key is.
     """
+    if (kept := kept_in(directory)) is not None:
+        where = kept.host_of(REGISTRAR_NAME).name
+        raise BadInput(
+            f"The registrar is on {where}, behind links that only its hosts reach: others cannot join this testnet."
+        )
     address = parse_endpoint(at) if at else None
     if name:
         check_name(name)

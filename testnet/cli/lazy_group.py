@@ -17,6 +17,9 @@ class LazyGroup(TyperGroup):
     """The modules of the others by name, as `nectar --help` lists them; each has an `app` or a function of that name.
     """
 
+    settings: ClassVar[dict[str, dict[str, Any]]] = {}
+    """What the parser is told of those that it would not read as it does the others."""
+
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands, those that were there from the start first."""
         return [*(name for name in self.commands if name not in self.modules), *self.modules]
@@ -34,5 +37,5 @@ class LazyGroup(TyperGroup):
         if app := getattr(module, "app", None):
             one.add_typer(app, name=name)
         else:
-            one.command(name)(getattr(module, name))
+            one.command(name, context_settings=self.settings.get(name))(getattr(module, name))
         return get_group(one).commands[name]

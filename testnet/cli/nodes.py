@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from nectar_node.console import output
 from nectar_node.launcher import options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from testnet.cli.hosts.forwarding import forward, kept_in
 from testnet.real import orders
 
 Name = Annotated[
@@ -18,22 +20,28 @@ Name = Annotated[
 
 def kill(name: Name, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
     """Kill a node, as a crash would."""
-    return _tell(name, orders.kill(LocalNetwork.find(directory), name), as_json)
+    return _order("kill", name, directory, as_json)
 
 
 def pause(name: Name, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
     """Pause a node, as closing a laptop's lid would."""
-    return _tell(name, orders.pause(LocalNetwork.find(directory), name), as_json)
+    return _order("pause", name, directory, as_json)
 
 
 def resume(name: Name, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
     """Resume a paused node."""
-    return _tell(name, orders.resume(LocalNetwork.find(directory), name), as_json)
+    return _order("resume", name, directory, as_json)
 
 
 def restart(name: Name, directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
     """Stop a node, if it runs, and start it with the same options."""
-    return _tell(name, orders.restart(LocalNetwork.find(directory), name), as_json)
+    return _order("restart", name, directory, as_json)
+
+
+def _order(order: str, name: str, directory: Path, as_json: bool) -> int:
+    if (kept := kept_in(directory)) is not None:
+        return forward(kept, directory, name, ["testnet", order, name], as_json=as_json)
+    return _tell(name, orders.NODE_ORDERS[order](LocalNetwork.find(directory), name), as_json)
 
 
 def _tell(name: str, done: orders.NodeOrder, as_json: bool) -> int:

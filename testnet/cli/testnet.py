@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar
 import typer
 
 from nectar_node.base.consent import Consent
-from nectar_node.base.errors import AlreadyRunning, NodeError
+from nectar_node.base.errors import AlreadyRunning, BadInput, NodeError
 from nectar_node.base.folder import is_paused
 from nectar_node.cli.logs import FOLLOW_INTERVAL
 from nectar_node.cli.starting import consent
@@ -28,6 +28,8 @@ from nectar_node.launcher.client import Answer
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork, check_name
 from nectar_node.launcher.log_reader import Follower
 from nectar_node.launcher.node_config import booted_packages
+from testnet.cli.hosts import forwarding
+from testnet.cli.hosts.forwarding import kept_in
 from testnet.cli.lazy_group import LazyGroup
 from testnet.cli.signals import handled
 from testnet.real.lifeline import hold_lifeline
@@ -51,7 +53,11 @@ class _Commands(LazyGroup):
         "resume": "testnet.cli.nodes",
         "restart": "testnet.cli.nodes",
         "fault": "testnet.cli.fault",
+        "on": "testnet.cli.hosts.on",
+        "collect": "testnet.cli.hosts.on",
     }
+    # What follows the node is another command, and its options are its own.
+    settings: ClassVar = {"on": {"ignore_unknown_options": True, "allow_interspersed_args": False}}
 
 
 app = typer.Typer(cls=_Commands, help="Start, show, break and stop a local testnet of nodes.", no_args_is_help=True)
@@ -85,6 +91,12 @@ def up(
             metavar="FOLDER", help="A package that the nodes run beside those that come with them; repeatable."
         ),
     ] = None,
+    hosts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Start the nodes on the machines in this file, by ssh; later also without it."
+        ),
+    ] = None,
     grant: consent.Grant = None,
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
@@ -93,6 +105,14 @@ def up(
     from testnet.cli.invite import invited  # `status` and `down` do without
 
     network = LocalNetwork(directory)
+    if hosts is not None or kept_in(directory) is not None:
+        from testnet.cli.hosts.up import up_hosts
+
+        if direct or http or package or grant:
+            raise BadInput(
+                "Nodes on other machines take none of --direct, --http, --package and --grant: leave them out."
+            )
+        return up_hosts(network, hosts, names, detach=detach, invite_only=invite_only, as_json=as_json)
     network.secure()
     folders = tuple(map(check_package, package or ()))
     said = Consent(tuple(grant or ()))
@@ -244,6 +264,8 @@ def status(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJso
 
     FILES is how many file descriptors each uses, of how many it may have.
     """
+    if (kept := kept_in(directory)) is not None:
+        return forwarding.status(kept, directory, as_json=as_json)
     network = LocalNetwork.find(directory)
     nodes = [node_status(network, name) for name in network.names()]
     links = LinksProcess(network)
@@ -327,6 +349,8 @@ def _files(node: Answer) -> str:
 @app.command()
 def down(directory: options.Directory = DEFAULT_FOLDER, as_json: options.AsJson = False) -> int:
     """Stop all nodes. Keys, files and logs stay, so that `up` continues where this left off."""
+    if (kept := kept_in(directory)) is not None:
+        return forwarding.down(kept, directory, as_json=as_json)
     network = LocalNetwork.find(directory)
     ends = launch.stop(network.place(name) for name in network.names())
     links = LinksProcess(network).stop()

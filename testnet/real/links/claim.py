@@ -62,7 +62,7 @@ def allot(folder: Path, allocation: Allocation, name: str) -> NodePlace:
     place = allocation.place(name)
     if not known:
         try:
-            _write(folder, allocation)
+            remember(folder, allocation)
         except OSError as error:
             allocation.names.remove(name)
             where = links_folder(folder).path / _PLACES_FILE
@@ -70,7 +70,8 @@ def allot(folder: Path, allocation: Allocation, name: str) -> NodePlace:
     return place
 
 
-def _write(folder: Path, allocation: Allocation) -> None:
+def remember(folder: Path, allocation: Allocation) -> None:
+    """Write down the places of the nodes; raises OSError."""
     path = links_folder(folder).path / _PLACES_FILE
     own_files.write(path, (json.dumps({"version": _VERSION, **allocation.value()}, indent=2) + "\n").encode())
 

@@ -1,10 +1,13 @@
 """(trio) What can be asked of the process that runs the links, over its control socket (`nectar_node.control.server`).
 
 add {name}                              -> {host, port, front}: the node's place; from now on the links listen for it
-apply {kind, parameters, seconds|null}  -> the fault as a row: it holds from now on, or for so many seconds
+apply {kind, parameters, seconds|null, number|null}  -> the fault as a row: it holds from now on, or for so many
+                                           seconds, and has that number or the next one
 remove {number|null}                    -> {removed: [row, …]}: that fault, or all of them, holds no longer
 faults {}                               -> {faults: [row, …]}
 statistics {}                           -> {connections, links: [row of `Links.statistics`, …]}
+gateway {}                              -> {port}: where these links listen for those of other machines
+elsewhere {nodes: {name: [host, port]}} -> {}: from now on nodes of other machines are behind the gateways there
 
 A row is {number, kind, parameters, words, left}; left: the seconds until it ends, or null.
 """
@@ -30,13 +33,17 @@ from testnet.model.rule import Fault, NodeFault, Nodes, NotAtThisLevel
 from testnet.model.value import shown
 from testnet.model.where import ANY
 from testnet.real.links import claim
+from testnet.real.links.elsewhere import LabMachine
 from testnet.real.links.fabric import Links
+from testnet.real.links.gateway import Far
 from testnet.real.nodes.addresses import Allocation, NodePlace
+from testnet.real.nodes.here import NodesHere
 
 MAX_LINE_BYTES = 1 << 16
 """The longest request."""
 MAX_FAULTS = 256
 """The most faults that hold at the same time."""
+MAX_NUMBER = 1 << 53
 MAX_SECONDS = 1e6
 """The longest time of a fault."""
 
@@ -52,6 +59,7 @@ class Asked(Struct, frozen=True):
     parameters: dict[str, Any] = {}
     seconds: float | None = None
     number: int | None = None
+    nodes: dict[str, tuple[str, int]] = {}
 
 
 class FaultRefused(NodeError):
@@ -82,12 +90,25 @@ class LinksControl:
     """The commands of the links."""
 
     def __init__(
-        self, links: Links, nodes: Callable[[Callable[[str], NodePlace]], Nodes], folder: Path, allocation: Allocation
+        self,
+        links: Links,
+        nodes: Callable[[Callable[[str], NodePlace]], Nodes],
+        folder: Path,
+        allocation: Allocation,
+        machine: LabMachine | None = None,
+        far: Far | None = None,
     ) -> None:
         """`nodes` makes those of the testnet in `folder` of what gives places to hosts, for faults that are done to
-        nodes; they are asked in another thread, and may take their time."""
+        nodes; they are asked in another thread, and may take their time. `machine` and `far`: which of the nodes are
+        here, and where the others are; None: all are here."""
         self._links = links
         self._nodes = nodes(lambda host: trio.from_thread.run_sync(self.connect, host))
+        if machine is not None:
+            self._nodes = NodesHere(self._nodes, frozenset(machine.here))
+        self._machine = machine
+        self._far = far
+        self.gateway_port: int | None = None
+        """Where the links listen for those of other machines; None: there are none."""
         self._folder = folder
         self._allocation = allocation
         self._held: dict[int, _Held] = {}
@@ -101,6 +122,8 @@ class LinksControl:
             "remove": self._on_remove,
             "faults": self._on_faults,
             "statistics": self._on_statistics,
+            "gateway": self._on_gateway,
+            "elsewhere": self._on_elsewhere,
         }
 
     def connected(self, send: Callable[[bytes], Awaitable[None]]) -> None:
@@ -144,9 +167,13 @@ class LinksControl:
     def connect(self, name: str) -> NodePlace:
         """Return the place of the node `name`, for which the links listen from now on; raises CannotListen,
         BadInput."""
+        if self._machine is not None and name not in self._allocation.names:
+            raise BadInput(
+                f"There is no place for {name}: name it in the hosts file of this testnet, and start that again."
+            )
         place = claim.allot(self._folder, self._allocation, name)
         try:
-            self._links.add(name, place)
+            self._links.add(name, place, None if self._machine is None or name in self._machine.here else self._far)
         except OSError as error:
             raise CannotListen(
                 f"The links cannot listen at {place.front[0]} port {place.front[1]}: {error.strerror}."
@@ -157,11 +184,13 @@ class LinksControl:
         fault, seconds = self._fault_untrusted(asked), _seconds_untrusted(asked.seconds)
         if len(self._held) >= MAX_FAULTS:
             raise BadInput(f"{MAX_FAULTS} faults hold already: remove some.")
+        if asked.number is not None and (asked.number in self._held or not 0 < asked.number < MAX_NUMBER):
+            raise BadInput(f"A new fault cannot have the number {asked.number}.")
         async with self._one_by_one:
             if isinstance(fault, NodeFault) and not self._equals(fault):
                 await self._do(fault.begin)
             until = None if seconds is None else trio.current_time() + seconds
-            held = _Held(self._links.apply(fault), fault, until)
+            held = _Held(self._links.apply(fault, asked.number), fault, until)
             self._held[held.number] = held
             self._applied.set()
         return self._row(held)
@@ -187,6 +216,15 @@ class LinksControl:
 
     async def _on_statistics(self, _: Asked) -> Row:
         return {"connections": self._links.open_connections, "links": self._links.statistics()}
+
+    async def _on_gateway(self, _: Asked) -> Row:
+        return {"port": self.gateway_port}
+
+    async def _on_elsewhere(self, asked: Asked) -> Row:
+        if self._far is None:
+            raise BadInput("All nodes of this testnet are on one machine.")
+        self._far.endpoints = asked.nodes
+        return {}
 
     # --- faults -----------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,9 @@ _LOOK_SECONDS = 0.05
 class Door:
     """The door before the node `name`, which is at `place`."""
 
+    look_seconds = _LOOK_SECONDS
+    """Seconds between two checks whether the node listens again."""
+
     def __init__(self, name: str, place: NodePlace, rules: Rules, enter: Callable[[socket.socket, str], None]) -> None:
         """Open, unless `rules` refuse everybody; `enter` is given each connection, and the host that it comes from.
         Raises OSError if nobody can listen there."""
@@ -58,7 +61,7 @@ class Door:
         """
         arrivals = self._arrivals
         try:
-            return await sockets.connect(self._place.endpoint, source)
+            return await self._reach(source)
         except ConnectionRefusedError:
             if arrivals == self._arrivals and not self._rules.concern(self._name):
                 self._is_vacant = True
@@ -78,13 +81,17 @@ class Door:
             self._close()
 
     async def _wait(self) -> None:
-        with trio.move_on_after(_LOOK_SECONDS):
+        with trio.move_on_after(self.look_seconds):
             await self._rules.changed()
         if self._is_vacant and not self._rules.concern(self._name):
-            with trio.move_on_after(_LOOK_SECONDS), suppress(OSError):
-                sockets.close(await sockets.connect(self._place.endpoint, None))
+            with trio.move_on_after(self.look_seconds), suppress(OSError):
+                sockets.close(await self._reach(None))
                 self._is_vacant = False
         self.look()
+
+    async def _reach(self, source: str | None) -> socket.socket:
+        """Return a connection to the node, from the host `source` if that is not None; raises OSError."""
+        return await sockets.connect(self._place.endpoint, source)
 
     def _open(self) -> None:
         if self._listener is None:

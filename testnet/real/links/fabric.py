@@ -17,6 +17,7 @@ from testnet.model.rule import LOSE, PASS, Answering, Dialing, Event, Fault, Jud
 from testnet.model.where import Where
 from testnet.real.links import sockets
 from testnet.real.links.door import Door
+from testnet.real.links.gateway import Far, FarDoor
 from testnet.real.links.rules import Rules
 from testnet.real.links.stream import Counts, ProxiedConnection
 from testnet.real.nodes.addresses import NodePlace
@@ -43,33 +44,42 @@ class Links:
         """Names of nodes by host."""
         self._open: set[ProxiedConnection] = set()
         self._numbers = itertools.count(1)
-        self._fault_numbers = itertools.count(1)
+        self._last_fault = 0
 
     @property
     def open_connections(self) -> int:
         """Return the number of open connections."""
         return len(self._open)
 
-    def add(self, name: str, place: NodePlace) -> None:
-        """Note that the node `name` is at `place`, and may be dialed from now on. Raises OSError if that cannot be."""
+    def add(self, name: str, place: NodePlace, far: Far | None = None) -> None:
+        """Note that the node `name` is at `place`, or on another machine, which `far` knows, and may be dialed from now
+        on. Raises OSError if that cannot be."""
         if name in self._doors:
             self._doors[name].occupy(place)
         else:
-            self._doors[name] = Door(name, place, self._rules, partial(self._let_in, name))
+            enter = partial(self._let_in, name)
+            self._doors[name] = (
+                Door(name, place, self._rules, enter)
+                if far is None
+                else FarDoor(name, place, self._rules, enter, far, self._names)
+            )
             self._nursery.start_soon(self._doors[name].serve)
         self._names[place.host] = name
 
-    def apply(self, fault: Fault) -> int:
-        """Begin `fault` on the links, if it concerns links, and return its number."""
-        number = self.reserve()
+    def apply(self, fault: Fault, number: int | None = None) -> int:
+        """Begin `fault` on the links, if it concerns links, and return its number: this one, or the next one that is
+        free."""
+        number = self.reserve(number)
         if isinstance(fault, LinkFault):
             self._rules.add(number, fresh(fault), Random(f"{self._seed} {number}"))
             self._look()
         return number
 
-    def reserve(self) -> int:
-        """Return a number for a fault that is not applied here."""
-        return next(self._fault_numbers)
+    def reserve(self, number: int | None = None) -> int:
+        """Return a number for a fault that is not applied here: this one, or the next one that is free."""
+        number = self._last_fault + 1 if number is None else number
+        self._last_fault = max(self._last_fault, number)
+        return number
 
     def remove(self, number: int) -> None:
         """End the fault of that number."""

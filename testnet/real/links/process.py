@@ -15,14 +15,17 @@ from pathlib import Path
 import trio
 
 from nectar_node.base import log, own_files
-from nectar_node.base.errors import BadFolder
+from nectar_node.base.errors import BadFolder, CannotListen
 from nectar_node.console import streams
 from nectar_node.control import server
 from nectar_node.launcher import background
 from nectar_node.launcher.local_network import LocalNetwork
+from testnet.real.links import sockets
 from testnet.real.links.claim import claim, links_folder
 from testnet.real.links.control import MAX_LINE_BYTES, LinksControl
+from testnet.real.links.elsewhere import LabMachine, read_machine
 from testnet.real.links.fabric import open_links
+from testnet.real.links.gateway import Far, Gateway
 from testnet.real.nodes.addresses import Allocation
 from testnet.real.nodes.processes import NodeProcesses
 
@@ -53,18 +56,23 @@ def run(folder: Path, given: Descriptors) -> None:
     try:
         log.rotate(place.log)
         with claim(folder) as allocation:
-            trio.run(_serve, folder, allocation, given)
+            trio.run(_serve, folder, allocation, given, read_machine(folder))
     finally:
         own_files.remove(place.control)
         os.close(lock)
 
 
-async def _serve(folder: Path, allocation: Allocation, given: Descriptors) -> None:
+async def _serve(folder: Path, allocation: Allocation, given: Descriptors, machine: LabMachine | None) -> None:
     nodes = partial(NodeProcesses, LocalNetwork(folder), lifeline=given.line)
-    async with open_links() as links, trio.open_nursery() as nursery:
-        control = LinksControl(links, nodes, folder, allocation)
+    async with open_links(0 if machine is None else machine.seed) as links, trio.open_nursery() as nursery:
+        far = None if machine is None else Far(machine.secret)
+        control = LinksControl(links, nodes, folder, allocation, machine, far)
         for name in list(allocation.names):
             control.connect(name)
+        if machine is not None:
+            gateway = _gateway(machine, allocation)
+            control.gateway_port = gateway.port
+            nursery.start_soon(gateway.serve, machine.here.__contains__)
         listener = server.bind(links_folder(folder).control)
         nursery.start_soon(server.serve, control, listener, MAX_LINE_BYTES)
         nursery.start_soon(control.expire)
@@ -74,6 +82,16 @@ async def _serve(folder: Path, allocation: Allocation, given: Descriptors) -> No
             async for _ in signals:
                 break
         nursery.cancel_scope.cancel()
+
+
+def _gateway(machine: LabMachine, allocation: Allocation) -> Gateway:
+    try:
+        listener = sockets.listen(("0.0.0.0", machine.port))
+    except OSError as error:
+        raise CannotListen(
+            f"The links cannot listen at port {machine.port} for those of other machines: {error.strerror}."
+        ) from error
+    return Gateway(listener, machine.secret, lambda name: allocation.place(name) if name in allocation.names else None)
 
 
 async def _end_with_starter(line: int | None, scope: trio.CancelScope) -> None:
