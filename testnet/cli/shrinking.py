@@ -23,6 +23,8 @@ class Task:
     max_runs: int
     output: Path | None = None
     """The file for the journal of the smallest plan; None: we choose one."""
+    ending: str = ""
+    """What tells the names of its journals from those of other plans with the same seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,8 @@ class Shrunk:
 def shrink_plan(workers: Workers, task: Task, console: Console) -> Shrunk:
     """Return the smallest plan that fails like that of `task`; Ctrl-C ends the search with the smallest so far."""
     failure = task.failure
-    journal = journal_file(failure.plan)
-    shrunk_journal = journal_file(failure.plan, task.output, "-shrunk")
+    journal = journal_file(failure.plan, ending=task.ending)
+    shrunk_journal = journal_file(failure.plan, task.output, f"{task.ending}-shrunk")
     with unless_empty(journal, shrunk_journal):
         return _shrink_into(workers, task, console, (journal, shrunk_journal))
 

@@ -106,13 +106,16 @@ def sweep(
     jobs: Annotated[int, typer.Option(metavar="N", min=1, max=256, help="Processes that run at the same time.")] = 2,
     nodes: Nodes = None,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Do not stop at the first failure.")] = False,
+    guided: Annotated[
+        bool, typer.Option("--guided", help="Vary the plans whose runs reach new ground, instead of drawing all anew.")
+    ] = False,
     runs: MaxRuns = MAX_RUNS,
     as_json: options.AsJson = False,
 ) -> int:
     """Play a scenario with many seeds, and shrink what fails. Exit code: 0 all passed, 1 some failed."""
     found = find_scenario(scenario)
     expand(found, first, nodes)  # a bad plan is reported before anything begins
-    order = SweepOrder(found, range(first, first + seeds), nodes, keep_going, runs)
+    order = SweepOrder(found, range(first, first + seeds), nodes, keep_going, runs, guided)
     with Workers(jobs) as workers:
         findings = find_failures(workers, order, output.console(sys.stderr if as_json else sys.stdout))
     sim_text.report_sweep(findings, as_json)

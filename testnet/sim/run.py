@@ -9,12 +9,14 @@ from dataclasses import replace
 
 from kernel.router.kernel import Kernel
 from nectar_node.driver.trace_file import standing
+from testnet.journal.ground import Ground
 from testnet.journal.journal import NOBODY
 from testnet.model.invariants import Violation, Watch
+from testnet.model.lab import Lab
 from testnet.runs.play import play, what_went_wrong
 from testnet.runs.result import BROKEN, DEADLINE, PASSED, VIOLATED, Result
 from testnet.scenarios import SCENARIOS
-from testnet.scenarios.scenario import Outcomes, Plan, Scenario
+from testnet.scenarios.scenario import Outcomes, Plan, Scenario, Story
 from testnet.sim.node import SimNode
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import Simulation
@@ -28,20 +30,42 @@ _COLLECT_AFTER = 20_000
 there until its end, and with a hundred nodes to look through that took a fifth of the time."""
 
 
-def run(plan: Plan, engine: Programs, scenario: Scenario | None = None, *, journal: bool = True) -> Result:
+def run(
+    plan: Plan,
+    engine: Programs,
+    scenario: Scenario | None = None,
+    *,
+    journal: bool = True,
+    ground: Ground | None = None,
+) -> Result:
     """Play a plan and return its result, which also holds a failure. `scenario` may be one that is not in SCENARIOS.
 
-    Without a `journal` its result has neither lines nor a digest.
+    Without a `journal` its result has neither lines nor a digest. `ground` notes what ground the run reaches.
     """
     with _seldom_collecting(), closing(Simulation(plan.seed, engine, watches=True, journal=journal)) as simulation:
-        return _run(plan, simulation, scenario or SCENARIOS[plan.scenario])
+        scenario = scenario or SCENARIOS[plan.scenario]
+        if ground is not None:
+            scenario = _noting(ground, simulation, scenario)
+        return _run(plan, simulation, scenario)
 
 
-def try_out(plan: Plan, engine: Programs, scenario: Scenario | None = None) -> Result:
+def _noting(ground: Ground, simulation: Simulation, scenario: Scenario) -> Scenario:
+    """Return the scenario, which lets `ground` know when faults can begin."""
+    simulation.recording.ground = ground
+
+    def begin(lab: Lab, plan: Plan) -> Story:
+        story = scenario.begin(lab, plan)
+        ground.began = simulation.now
+        return story
+
+    return replace(scenario, begin=begin)
+
+
+def try_out(plan: Plan, engine: Programs, scenario: Scenario | None = None, *, ground: Ground | None = None) -> Result:
     """Play a plan without a journal, and again with one if it fails. The second run must be the same as the first: its
     result says so otherwise, since nobody could replay it.
     """
-    first = run(plan, engine, scenario, journal=False)
+    first = run(plan, engine, scenario, journal=False, ground=ground)
     if first.result == PASSED:
         return first
     again = run(plan, engine, scenario)

@@ -1,7 +1,7 @@
 """Plays plans, one after another, in a process of its own (`python -m nectar_node.base.program testnet.sweep.worker`).
 
-Each line of standard input is an order, {"plan": …, "journal": PATH or null}; each line of standard output is its
-verdict. The process ends with its input, even in the middle of a plan. Compiled programs stay for the next plan.
+Each line of standard input is an order, {"plan": …, "journal": PATH or null, "ground": BOOLEAN}; each line of standard
+output is its verdict, with the ground that the run has reached if that was asked for and the run passed. The process ends with its input, even in the middle of a plan. Compiled programs stay for the next plan.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from queue import SimpleQueue
 from typing import Any
 
 from nectar_node.base.decoding import convert_untrusted
+from testnet.journal.ground import Ground
 from testnet.journal.journal import Header
 from testnet.runs.plans import find_scenario, plan_untrusted
 from testnet.runs.result import Result
 from testnet.sim.programs import Programs
-from testnet.sim.run import run, try_out
+from testnet.sim.run import PASSED, run, try_out
 
 
 def main() -> int:
@@ -47,7 +48,9 @@ def _play(order: dict[str, Any], programs: Programs) -> dict[str, Any]:
     plan = plan_untrusted(convert_untrusted(order["plan"], Header), "the plan")
     scenario = find_scenario(plan.scenario)
     if order["journal"] is None:
-        return asdict(try_out(plan, programs, scenario).end)
+        ground = Ground() if order["ground"] else None
+        end = try_out(plan, programs, scenario, ground=ground).end
+        return asdict(end) | {"ground": [] if ground is None or end.result != PASSED else ground.moments()}
     result = run(plan, programs, scenario)
     _write(result, Path(order["journal"]))
     return asdict(result.end)

@@ -45,10 +45,11 @@ class Worker:
         assert self.process.stdout is not None
         return self.process.stdout.fileno()
 
-    def begin(self, plan: Plan, journal: Path | None = None) -> None:
-        """Begin a plan, and write its journal to a file."""
+    def begin(self, plan: Plan, journal: Path | None = None, *, ground: bool = False) -> None:
+        """Begin a plan, and write its journal to a file, or note the `ground` that its run reaches."""
         self.plan, self._journal = plan, journal
-        order = {"plan": plan.value(), "journal": None if journal is None else str(journal.resolve())}
+        path = None if journal is None else str(journal.resolve())
+        order = {"plan": plan.value(), "journal": path, "ground": ground}
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):  # it has died, as `verdict` will tell
             self.process.stdin.write(json.dumps(order).encode() + b"\n")
@@ -97,7 +98,8 @@ class Workers:
     """A few worker processes; leaving the context ends them all."""
 
     def __init__(self, count: int) -> None:
-        self._count = count
+        self.count = count
+        """The most plans that are played at the same time."""
         self._idle: list[Worker] = []
         self._busy: list[Worker] = []
 
@@ -118,14 +120,14 @@ class Workers:
     @property
     def free(self) -> bool:
         """Return whether `begin` can be called."""
-        return len(self._busy) < self._count
+        return len(self._busy) < self.count
 
-    def begin(self, plan: Plan, journal: Path | None = None) -> None:
-        """Begin to play a plan, in a free worker."""
+    def begin(self, plan: Plan, journal: Path | None = None, *, ground: bool = False) -> None:
+        """Begin to play a plan, in a free worker; with `ground` its verdict says what ground it has reached."""
         assert self.free
         worker = self._idle.pop() if self._idle else Worker()
         self._busy.append(worker)
-        worker.begin(plan, journal)
+        worker.begin(plan, journal, ground=ground)
 
     def verdicts(self, patience: float | None) -> list[RunVerdict]:
         """Return the verdicts that have come, or come within `patience` seconds; None: wait for one."""
