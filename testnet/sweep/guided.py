@@ -4,7 +4,8 @@ Pure: it makes a plan, is told what ground its run reached, and makes the next o
 answers lead to the same plans. A plan is new, drawn from the next seed, or a variation of one in the corpus: faults are
 moved to moments at which its run was on rare ground, left out, aimed anew or added, two plans are spliced, and options
 are drawn again. All of it stays within what the scenario itself can draw: its nodes, its drawers, their times, and as
-many faults. The corpus holds a bounded number of plans; a plan is chosen the more often, the fewer runs have been on
+many faults. Options, and schedules that a scenario draws whole, are taken as they are drawn: a part of them may be
+nothing that it withstands. The corpus holds a bounded number of plans; a plan is chosen the more often, the fewer runs have been on
 the ground that it found. See Böhme et al., "Coverage-based Greybox Fuzzing as Markov Chain" (2016), on rare ground.
 """
 
@@ -18,7 +19,7 @@ from random import Random
 from testnet.faults.draw import MAX_DRAWN
 from testnet.faults.schedule import Step, ordered
 from testnet.model.rule import Fault
-from testnet.scenarios.scenario import Options, Plan, Scenario
+from testnet.scenarios.scenario import Plan, Scenario
 
 MAX_CORPUS = 256
 """The most plans that are kept to be varied."""
@@ -30,12 +31,14 @@ _FIRST_FRESH = 6
 """Plans that are drawn from seeds before any is varied."""
 _LATEST = 0.8
 """The last moment at which a drawn fault begins, as a share of the scenario's seconds (`testnet.faults.draw`)."""
-_OF_STEPS = {"add": 4, "move": 4, "aim": 2, "drop": 1, "splice": 2, "options": 1, "fewer": 1, "seed": 1}
+_OF_STEPS = {"add": 4, "move": 4, "aim": 2, "drop": 1, "splice": 2, "options": 1, "seed": 1}
 """What is changed of a plan whose faults are drawn one by one, and how often."""
-_OF_WHOLES = {"schedule": 3, "drop": 1, "options": 3, "fewer": 1, "seed": 2}
+_OF_WHOLES = {"schedule": 3, "options": 3, "seed": 2}
 """The same where a scenario draws the whole schedule, or has none."""
 _OTHER_SEEDS = 1 << 31
+"""Seeds below this one are drawn for options, schedules and runs of a variation."""
 _ATTEMPTS = 40
+"""Faults that are drawn at most to find one of the same kind."""
 _BEGINS_THERE = 0.7
 """The share of faults that begin at a moment of rare ground; the others end there."""
 _NEAR = (0.0, 0.002, 0.01, 0.05, 0.2, 1.0)
@@ -131,8 +134,6 @@ class GuidedSearch:
                 return replace(plan, schedule=self._expand(self._chance.randrange(_OTHER_SEEDS)).schedule)
             case "options":
                 return replace(plan, options=self._expand(self._chance.randrange(_OTHER_SEEDS)).options)
-            case "fewer":
-                return replace(plan, options=self._fewer(plan.options))
             case "seed":
                 return replace(plan, seed=self._chance.randrange(_OTHER_SEEDS))
         return plan
@@ -168,13 +169,3 @@ class GuidedSearch:
         """Return a fault of the same kind that the scenario draws for others, if it draws any within a few attempts."""
         drawn = (self._chance.choice(self._scenario.drawers)(plan.nodes, self._chance) for _ in range(_ATTEMPTS))
         return next((each for each in drawn if type(each) is type(fault)), fault)
-
-    def _fewer(self, options: Options) -> Options:
-        """Leave out some elements of a list, as shrinking does."""
-        lists = [name for name, value in options.items() if isinstance(value, list) and len(value) > 1]
-        if not lists:
-            return options
-        name = self._chance.choice(lists)
-        share = self._chance.choice((0.25, 0.5, 0.9))
-        kept = [each for each in options[name] if self._chance.random() < share]
-        return {**options, name: kept or options[name][:1]}

@@ -1,7 +1,8 @@
 """Plays plans, one after another, in a process of its own (`python -m nectar_node.base.program testnet.sweep.worker`).
 
 Each line of standard input is an order, {"plan": …, "journal": PATH or null, "ground": BOOLEAN}; each line of standard
-output is its verdict, with the ground that the run has reached if that was asked for and the run passed. The process ends with its input, even in the middle of a plan. Compiled programs stay for the next plan.
+output is its verdict, with the ground that the run has reached, if that was asked for and the run passed. The process
+ends with its input, even in the middle of a plan. Compiled programs stay for the next plan.
 """
 
 from __future__ import annotations

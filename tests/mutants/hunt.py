@@ -36,13 +36,14 @@ def hunt(scenario: str, count: int, how: str, first: int) -> None:
     """Up to the first that fails."""
     programs = Programs()
     search = GuidedSearch(SCENARIOS[scenario], first, partial(draw_plan, SCENARIOS[scenario]))
+    began = time.process_time()
     for number in range(1, count + 1):
         plan = search.next_plan() if how == "guided" else draw_plan(SCENARIOS[scenario], first + number - 1)
         say(runs=number, seed=plan.seed)
         signal.alarm(SEED_SECONDS)
         ground = Ground() if how == "guided" else None
         result = run(plan, programs, journal=False, ground=ground)
-        say(seed=plan.seed, result=result.result, text=result.text, seconds=round(time.process_time(), 3))
+        say(seed=plan.seed, result=result.result, text=result.text, seconds=round(time.process_time() - began, 3))
         if result.result != PASSED:
             return
         if ground is not None:
