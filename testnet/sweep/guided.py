@@ -25,13 +25,13 @@ MAX_CORPUS = 256
 """The most plans that are kept to be varied."""
 MAX_MOMENTS = 256
 """The most places that are remembered of each."""
-_FRESH = 0.3
+_FRESH = 0.2
 """The share of plans that are drawn from a seed, as those of any sweep."""
 _FIRST_FRESH = 6
 """Plans that are drawn from seeds before any is varied."""
 _LATEST = 0.8
 """The last moment at which a drawn fault begins, as a share of the scenario's seconds (`testnet.faults.draw`)."""
-_OF_STEPS = {"add": 4, "move": 4, "aim": 2, "drop": 1, "splice": 2, "options": 1, "seed": 1}
+_OF_STEPS = {"add": 4, "move": 4, "aim": 2, "drop": 1, "splice": 2, "options": 3, "seed": 1}
 """What is changed of a plan whose faults are drawn one by one, and how often."""
 _OF_WHOLES = {"schedule": 3, "options": 3, "seed": 2}
 """The same where a scenario draws the whole schedule, or has none."""
@@ -41,6 +41,8 @@ _ATTEMPTS = 40
 """Faults that are drawn at most to find one of the same kind."""
 _BEGINS_THERE = 0.7
 """The share of faults that begin at a moment of rare ground; the others end there."""
+_AT_ANOTHER = 0.4
+"""The share of faults that meet the beginning or the end of another one."""
 _NEAR = (0.0, 0.002, 0.01, 0.05, 0.2, 1.0)
 """Seconds by which a fault comes before or after a moment at most."""
 
@@ -109,7 +111,7 @@ class GuidedSearch:
 
     def _vary(self, known: _Known) -> Plan:
         plan = known.plan
-        for _ in range(self._chance.choice((1, 1, 2, 2, 3, 4))):
+        for _ in range(self._chance.choice((1, 2, 2, 3, 4, 6))):
             plan = self._change(plan, known)
         return plan
 
@@ -156,14 +158,21 @@ class GuidedSearch:
         return self._timed(self._chance.choice(self._scenario.drawers)(plan.nodes, self._chance), known)
 
     def _timed(self, fault: Fault, known: _Known) -> Step:
-        """Return a fault that begins, or ends, near a moment at which the plan's run was on rare ground."""
+        """Return a fault that begins, or ends, near such a moment as `_moment` returns."""
         chance, seconds = self._chance, self._scenario.seconds
-        weights = [1.0 / self._visits[place] for place, _ in known.found]
-        moment = chance.choices(known.found, weights)[0][1] + chance.uniform(-1.0, 1.0) * chance.choice(_NEAR)
+        moment = self._moment(known) + chance.uniform(-1.0, 1.0) * chance.choice(_NEAR)
         length = chance.expovariate(4.0 / seconds) * chance.choice((0.02, 0.2, 1.0))
         at = moment if chance.random() < _BEGINS_THERE else moment - length
         at = round(min(max(0.0, at), seconds * _LATEST), 3)
         return Step(at, round(min(seconds, at + length), 3), fault)
+
+    def _moment(self, known: _Known) -> float:
+        """Return when a fault of the plan begins or ends, or when its run was on rare ground."""
+        edges = [at for step in known.plan.schedule for at in (step.at, step.until) if at is not None]
+        if edges and self._chance.random() < _AT_ANOTHER:
+            return self._chance.choice(edges)
+        weights = [1.0 / self._visits[place] for place, _ in known.found]
+        return self._chance.choices(known.found, weights)[0][1]
 
     def _aimed(self, fault: Fault, plan: Plan) -> Fault:
         """Return a fault of the same kind that the scenario draws for others, if it draws any within a few attempts."""

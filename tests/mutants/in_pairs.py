@@ -12,7 +12,7 @@ PAIRS = (
         "        failed = self.outbox.fail_begun() if restarted else []\n",
         "        failed = self.outbox.fail_begun() if restarted and len(self.outbox._begun) < 2 else []\n",
         "store",
-        120,
+        70,
     ),
     Mutant(
         "only-one-of-those-under-way-fails",
@@ -21,7 +21,7 @@ PAIRS = (
         "        failed = self.outbox.fail_begun() if restarted else []\n",
         "        failed = self.outbox.fail_begun()[:1] if restarted else []\n",
         "store",
-        120,
+        70,
     ),
     Mutant(
         "forget-what-came-at-the-fourth-connection",
@@ -31,15 +31,7 @@ PAIRS = (
         "        if self._binding > 3:\n            self.inbox, self._peer_lineage = Inbox(*self._credit), None\n"
         "        known = self.inbox.known(*self._peer_lineage) if self._peer_lineage is not None else None\n",
         "store",
-        120,
-    ),
-    Mutant(
-        "a-restart-within-a-second-of-another",
-        "A process that ends for the fourth time in a row starts again at once (G22).",
-        "kernel/router/restarts.py",
-        "Restart(now + wait, self._number,",
-        "Restart(now + (wait if wait < 8.0 else 0.0), self._number,",
-        "restarts",
+        70,
     ),
     Mutant(
         "proofs-die-with-revocations",
