@@ -10,7 +10,7 @@ from testnet.model.lab import Lab, NodePlan
 from testnet.scenarios.scenario import Plan, Scenario, require
 
 HERE = Path(__file__).resolve()
-WITHIN = 0.2
+WITHIN = 0.5
 """Seconds after the boot."""
 
 
