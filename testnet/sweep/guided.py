@@ -5,8 +5,9 @@ answers lead to the same plans. A plan is new, drawn from the next seed, or a va
 moved to moments at which its run was on rare ground, left out, aimed anew or added, two plans are spliced, and options
 are drawn again. All of it stays within what the scenario itself can draw: its nodes, its drawers, their times, and as
 many faults. Options, and schedules that a scenario draws whole, are taken as they are drawn: a part of them may be
-nothing that it withstands. The corpus holds a bounded number of plans; a plan is chosen the more often, the fewer runs
-have been on the ground that it found. See Böhme et al., "Coverage-based Greybox Fuzzing as Markov Chain" (2016), on rare ground.
+nothing that it withstands. The corpus holds a bounded number of plans; one is chosen the more often, the fewer runs
+have been on the ground that it found. See Böhme et al., "Coverage-based Greybox Fuzzing as Markov Chain" (2016), on
+rare ground.
 """
 
 from __future__ import annotations
