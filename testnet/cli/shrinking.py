@@ -26,6 +26,8 @@ class Task:
     max_runs: int
     output: Path | None = None
     """The file for the journal of the smallest plan; None: we choose one."""
+    ending: str = ""
+    """What tells the names of its journals from those of other plans with the same seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,8 @@ def shrink_plan(players: Players | Player, task: Task, console: Console, here: P
     of `players` may be busy, or far away.
     """
     failure = task.failure
-    journal = journal_file(failure.plan)
-    shrunk_journal = journal_file(failure.plan, task.output, "-shrunk")
+    journal = journal_file(failure.plan, ending=task.ending)
+    shrunk_journal = journal_file(failure.plan, task.output, f"{task.ending}-shrunk")
     with unless_empty(journal, shrunk_journal), ExitStack() as stack:
         writer = here or stack.enter_context(Workers(1))
         return _shrink_into(players, writer, task, console, (journal, shrunk_journal))

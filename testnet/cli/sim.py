@@ -130,19 +130,24 @@ def sweep(
     ] = None,
     nodes: Nodes = None,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Do not stop at the first failure.")] = False,
+    guided: Annotated[
+        bool, typer.Option("--guided", help="Vary the plans whose runs reach new ground, instead of drawing all anew.")
+    ] = False,
     runs: MaxRuns = MAX_RUNS,
     as_json: options.AsJson = False,
 ) -> int:
     """Play a scenario with many seeds, and shrink what fails. Exit code: 0 all passed, 1 some failed."""
     found = find_scenario(scenario)
     expand(found, first, nodes)  # a bad plan is reported before anything begins
-    order = SweepOrder(found, range(first, first + seeds), nodes, keep_going, runs)
+    order = SweepOrder(found, range(first, first + seeds), nodes, keep_going, runs, guided)
     console = output.console(sys.stderr if as_json else sys.stdout)
     if on is None:
         with Workers(jobs or DEFAULT_JOBS) as workers:
             findings = find_failures(workers, order, console)
     elif jobs is not None:
         raise BadInput("--jobs counts processes here, and --on plays elsewhere: leave one of them out.")
+    elif guided:
+        raise BadInput("A guided sweep plays here, and --on plays elsewhere: leave one of them out.")
     else:
         findings = _on_cluster(on, order, console)
     sim_text.report_sweep(findings, as_json)

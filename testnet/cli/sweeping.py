@@ -12,8 +12,10 @@ from nectar_node.console.progress import display
 from testnet.cli.shrinking import Shrunk, Task, shrink_plan
 from testnet.runs.plans import expand
 from testnet.scenarios.scenario import Scenario
+from testnet.sweep.guided import GuidedSearch
 from testnet.sweep.players import Players, PlayersLost
-from testnet.sweep.sweep import SweepTally, sweep
+from testnet.sweep.sweep import SweepTally, sweep, sweep_guided
+from testnet.sweep.workers import Workers
 
 MAX_KINDS_SHRUNK = 5
 """The most kinds of failures that one sweep shrinks, one failure of each."""
@@ -30,6 +32,9 @@ class SweepOrder:
     """Whether to go on after the first failure."""
     max_runs: int
     """To shrink each failure."""
+    guided: bool = False
+    """Whether plans whose runs reached new ground are varied; then `seeds` are how many plans are played, and the first
+    of the seeds from which plans are drawn."""
 
 
 @dataclass(slots=True)
@@ -60,15 +65,31 @@ def find_failures(players: Players, order: SweepOrder, console: Console) -> Find
 
 def _play(players: Players, order: SweepOrder, tally: SweepTally, console: Console) -> None:
     began = time.monotonic()
-    plans = (expand(order.scenario, seed, order.nodes) for seed in order.seeds)
     title = order.scenario.name.rpartition("/")[2]
     with display(console, title) as shown:
+        if order.guided:
+            assert isinstance(players, Workers), "a guided sweep is played here"
+            search = GuidedSearch(
+                order.scenario, order.seeds[0], lambda seed: expand(order.scenario, seed, order.nodes)
+            )
+
+            def show() -> None:
+                done, wanted, words = progress(tally, time.monotonic() - began)
+                shown.show(done, wanted, f"{words}, {search.places:,} places")
+
+            sweep_guided(players, search, tally, order.keep_going, show)
+            return
+        plans = (expand(order.scenario, seed, order.nodes) for seed in order.seeds)
         sweep(players, plans, tally, order.keep_going, lambda: shown.show(*progress(tally, time.monotonic() - began)))
 
 
 def _shrink(players: Players, order: SweepOrder, findings: Findings, console: Console) -> None:
-    for verdicts in list(findings.tally.kinds().values())[:MAX_KINDS_SHRUNK]:
-        task = Task(verdicts[0], order.scenario.least_nodes, order.max_runs)
+    kinds = list(findings.tally.kinds().values())
+    # No seed expands into a plan that has been varied: each kind of failure needs its journal.
+    for number, verdicts in enumerate(kinds if order.guided else kinds[:MAX_KINDS_SHRUNK]):
+        runs = order.max_runs if number < MAX_KINDS_SHRUNK else 0
+        ending = f"-plan-{number + 1}" if order.guided else ""
+        task = Task(verdicts[0], order.scenario.least_nodes, runs, ending=ending)
         findings.shrunk.append(shrink_plan(players, task, console))
         if findings.shrunk[-1].interrupted:
             raise KeyboardInterrupt

@@ -14,6 +14,7 @@ from blake3 import blake3
 
 from kernel.router.trace import TraceRecord
 from testnet.journal.entries import message
+from testnet.journal.ground import Ground
 from testnet.journal.journal import line_of
 
 _Step: TypeAlias = tuple[float, str, TraceRecord]
@@ -28,6 +29,8 @@ class Recording:
         self.events = 0
         """The number of events."""
         self.kept = kept
+        self.ground: Ground | None = None
+        """What notes the ground that the run reaches, if anybody wants to know."""
         self._number = 0
         self._lines: list[str] = []
         self._words: dict[tuple[str, str], int] = {}
@@ -55,6 +58,8 @@ class Recording:
         self._number = hash((self._number, at, crc32(f"{node} {what}".encode(errors="backslashreplace"))))
         if self.kept:
             self._lines.append(line_of(at, node, what))
+        if self.ground is not None:
+            self.ground.line(at, node, what)
 
     def add_bytes(self, at: float, node: str, data: bytes, target: str) -> None:
         """Add bytes that a node sends."""
@@ -62,6 +67,8 @@ class Recording:
         self._number = hash((self._number, at, len(data), crc32(data, self._checksum(node, target))))
         if self.kept:
             self._lines.append(line_of(at, node, f"sends {len(data)} {blake3(data).hexdigest(8)} to {target}"))
+        if self.ground is not None:
+            self.ground.sends(at, node, len(data))
 
     def _checksum(self, node: str, what: str) -> int:
         found = self._words.get((node, what))
@@ -78,3 +85,5 @@ class Recording:
         if self.kept:
             self._steps[len(self._lines)] = at, node, record
             self._lines.append("")
+        if self.ground is not None:
+            self.ground.step(at, node, record)

@@ -450,6 +450,11 @@ class SimNode(Wired):
         self.disk.close_store()
         self.core.machine.close()
 
+    def state(self) -> tuple[object, ...]:
+        """Return how the node stands, in a few words: with its peers, its disk, and what is on its way."""
+        peers = sorted({(each.state, each.queued_messages > 0) for each in self.core.network.peers()})
+        return self.joined, self.ready, self.paused, self._lanes.waiting > 0, *peers
+
     def clock_stepped(self) -> None:
         """Take the news that the machine's clock has been set."""
         self.core.set_wall_clock(self._simulation.clocks[self.host], self.time)

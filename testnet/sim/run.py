@@ -9,13 +9,15 @@ from dataclasses import replace
 
 from kernel.router.kernel import Kernel
 from nectar_node.driver.trace_file import standing
+from testnet.journal.ground import Ground
 from testnet.journal.journal import NOBODY
 from testnet.model.invariants import Violation, Watch
+from testnet.model.lab import Lab
 from testnet.model.points import Points
 from testnet.runs.play import play, what_went_wrong
 from testnet.runs.result import BROKEN, DEADLINE, PASSED, VIOLATED, Result
 from testnet.scenarios import SCENARIOS
-from testnet.scenarios.scenario import Outcomes, Plan, Scenario
+from testnet.scenarios.scenario import Outcomes, Plan, Scenario, Story
 from testnet.sim.node import SimNode
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import Simulation
@@ -36,27 +38,45 @@ def run(
     *,
     journal: bool = True,
     points: Points | None = None,
+    ground: Ground | None = None,
 ) -> Result:
     """Play a plan and return its result, which also holds a failure. `scenario` may be one that is not in SCENARIOS.
 
-    Without a `journal` its result has neither lines nor a digest. `points` takes its events.
+    Without a `journal` its result has neither lines nor a digest. `points` takes its events, and `ground` notes what
+    ground the run reaches.
     """
     with _seldom_collecting():
-        return _played(plan, engine, scenario or SCENARIOS[plan.scenario], points, journal=journal)
+        return _played(plan, engine, scenario or SCENARIOS[plan.scenario], points, ground, journal=journal)
 
 
-def _played(plan: Plan, engine: Programs, scenario: Scenario, points: Points | None, *, journal: bool) -> Result:
+def _played(
+    plan: Plan, engine: Programs, scenario: Scenario, points: Points | None, ground: Ground | None, *, journal: bool
+) -> Result:
     """Play a plan: when this returns, nothing refers to the simulation any more, and it can be collected."""
     with closing(Simulation(plan.seed, engine, watches=True, journal=journal)) as simulation:
         simulation.points = points or simulation.points
+        if ground is not None:
+            scenario = _noting(ground, simulation, scenario)
         return _run(plan, simulation, scenario)
 
 
-def try_out(plan: Plan, engine: Programs, scenario: Scenario | None = None) -> Result:
+def _noting(ground: Ground, simulation: Simulation, scenario: Scenario) -> Scenario:
+    """Return the scenario, which lets `ground` know when faults can begin."""
+    simulation.recording.ground = ground
+
+    def begin(lab: Lab, plan: Plan) -> Story:
+        story = scenario.begin(lab, plan)
+        ground.began = simulation.now
+        return story
+
+    return replace(scenario, begin=begin)
+
+
+def try_out(plan: Plan, engine: Programs, scenario: Scenario | None = None, *, ground: Ground | None = None) -> Result:
     """Play a plan without a journal, and again with one if it fails. The second run must be the same as the first: its
     result says so otherwise, since nobody could replay it.
     """
-    first = run(plan, engine, scenario, journal=False)
+    first = run(plan, engine, scenario, journal=False, ground=ground)
     if first.result == PASSED:
         return first
     again = run(plan, engine, scenario)

@@ -346,6 +346,7 @@ class Simulation(NodeContext, Lab):
         number = next(self._numbers)
         self._happens_to("")
         self.record(NOBODY, fault_begins(number, fault))
+        self._tell_ground(number, type(fault).__name__, fault)
         if isinstance(fault, NodeFault) and fault not in self._faults.values():
             fault.begin(self)
         self._faults[number] = fault
@@ -353,6 +354,13 @@ class Simulation(NodeContext, Lab):
             self.fabric.rules.append(Rule(fault, self._chance_of(fault)))
             self.fabric.changed()
         return number
+
+    def _tell_ground(self, number: int, kind: str, fault: Fault) -> None:
+        """Note in what state a fault that begins, or with no `kind` ends, finds the nodes that it is about."""
+        ground = self.recording.ground
+        if ground is not None:
+            about = [self.nodes[name] for name in nodes_of(fault) if name in self.nodes]
+            ground.fault(self.now, number, kind, {node.host: node.state() for node in about})
 
     def _chance_of(self, fault: Fault) -> random.Random:
         """Return the same source of randomness whichever other faults there are, so that leaving one out changes no
@@ -365,6 +373,7 @@ class Simulation(NodeContext, Lab):
         fault = self._faults.pop(number)
         self._happens_to("")
         self.record(NOBODY, fault_ends(number))
+        self._tell_ground(number, "", fault)
         if isinstance(fault, LinkFault):
             self.fabric.rules = [rule for rule in self.fabric.rules if rule.fault is not fault]
             self.fabric.changed()

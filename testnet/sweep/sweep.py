@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from testnet.scenarios.scenario import Plan
+from testnet.sweep.guided import GuidedSearch
 from testnet.sweep.players import Players
 from testnet.sweep.verdict import Kind, RunVerdict
+from testnet.sweep.workers import Workers
 
+_AHEAD = 2
+"""The plans of a guided sweep that are under way, or wait for an earlier one, for each of several workers."""
 TICK_SECONDS = 0.25
 """Seconds between two looks for verdicts."""
 
@@ -58,3 +63,38 @@ def sweep(
             tally.add(verdict)
         more = more and (keep_going or not tally.failures)
         show()
+
+
+def sweep_guided(
+    workers: Workers, search: GuidedSearch, tally: SweepTally, keep_going: bool, show: Callable[[], None]
+) -> None:
+    """Play as many plans as are wanted, each made from the ground that those before it have reached.
+
+    With several workers a plan does not wait for the latest ones: it is made from the verdicts of all plans but the
+    last few, taken in the order of the plans, whichever came first. So as many workers play the same plans each time.
+    Without `keep_going` no plan is begun after the first failure. `show` is called as by `sweep`.
+    """
+    ahead = 1 if workers.count == 1 else _AHEAD * workers.count
+    under_way: deque[Plan] = deque()
+    come: dict[int, RunVerdict] = {}
+    """The verdicts of plans in `under_way`, by their identity."""
+    begun = 0
+    while True:
+        more = begun < tally.wanted and (keep_going or not tally.failures)
+        if more and len(under_way) < ahead and workers.free:
+            plan = search.next_plan()
+            under_way.append(plan)
+            workers.begin(plan, ground=True)
+            begun += 1
+        elif under_way and id(under_way[0]) in come and (len(under_way) == ahead or not more):
+            verdict = come.pop(id(under_way.popleft()))
+            tally.add(verdict)
+            if verdict.passed:
+                search.learn(verdict.plan, verdict.ground)
+        elif workers.busy:
+            for verdict in workers.verdicts(TICK_SECONDS):
+                come[id(verdict.plan)] = verdict
+            show()
+        else:
+            show()
+            return

@@ -26,6 +26,8 @@ class RunVerdict(JournalEnd):
     """The result of a plan; it may also be DIED."""
 
     plan: Plan
+    ground: Sequence[Sequence[float]] = ()
+    """The places that the run has reached, and when (`testnet.journal.ground`), if that was asked for."""
 
     @property
     def passed(self) -> bool:

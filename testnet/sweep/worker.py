@@ -1,8 +1,9 @@
 """Plays plans, one after another, in a process of its own (`python -m nectar_node.base.program testnet.sweep.worker`).
 
-Each line of standard input is an order, {"plan": …, "journal": PATH or null}, or {"plan": …, "points": PATH}
-for a file with the events of the run; each line of standard output is its
-verdict. The process ends with its input, even in the middle of a plan. Compiled programs stay for the next plan.
+Each line of standard input is an order, {"plan": …, "journal": PATH or null, "ground": BOOLEAN}, or {"plan": …,
+"points": PATH} for a file with the events of the run; each line of standard output is its verdict, with the ground that
+the run has reached, if that was asked for and the run passed. The process ends with its input, even in the middle of a
+plan. Compiled programs stay for the next plan.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from queue import SimpleQueue
 from typing import Any
 
 from nectar_node.base.decoding import convert_untrusted
+from testnet.journal.ground import Ground
 from testnet.journal.journal import Header
 from testnet.model.points import Points
 from testnet.runs.plans import find_scenario, plan_untrusted
 from testnet.runs.result import Result
 from testnet.scenarios.scenario import Plan, Scenario
 from testnet.sim.programs import Programs
-from testnet.sim.run import run, try_out
+from testnet.sim.run import PASSED, run, try_out
 
 
 def main() -> int:
@@ -52,7 +54,9 @@ def _play(order: dict[str, Any], programs: Programs) -> dict[str, Any]:
     if order.get("points") is not None:
         return _list_points(plan, programs, scenario, Path(order["points"]))
     if order["journal"] is None:
-        return asdict(try_out(plan, programs, scenario).end)
+        ground = Ground() if order.get("ground") else None
+        end = try_out(plan, programs, scenario, ground=ground).end
+        return asdict(end) | {"ground": [] if ground is None or end.result != PASSED else ground.moments()}
     result = run(plan, programs, scenario)
     _write(result, Path(order["journal"]))
     return asdict(result.end)

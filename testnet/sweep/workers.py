@@ -8,7 +8,7 @@ import selectors
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -35,6 +35,7 @@ class Worker:
         self._value: Mapping[str, Any] | None = None
         """The same as JSON values."""
         self._journal: Path | None = None
+        self._ground: Sequence[Sequence[float]] = ()
         self._errors = os.memfd_create("errors of a worker")
         # A process group of its own: Ctrl-C in a terminal reaches us alone, and we end it.
         self.process = subprocess.Popen(
@@ -52,15 +53,25 @@ class Worker:
         assert self.process.stdout is not None
         return self.process.stdout.fileno()
 
-    def begin(self, plan: Plan, journal: Path | None = None, points: Path | None = None) -> None:
-        """Begin a plan, and write its journal to a file, or its events to `points`."""
+    def begin(
+        self, plan: Plan, journal: Path | None = None, points: Path | None = None, *, ground: bool = False
+    ) -> None:
+        """Begin a plan, and write its journal to a file, or its events to `points`, or note the `ground` that its run
+        reaches."""
         self.plan = plan
-        self.begin_value(plan.value(), journal, points)
+        self.begin_value(plan.value(), journal, points, ground=ground)
 
-    def begin_value(self, plan: Mapping[str, Any], journal: Path | None = None, points: Path | None = None) -> None:
+    def begin_value(
+        self,
+        plan: Mapping[str, Any],
+        journal: Path | None = None,
+        points: Path | None = None,
+        *,
+        ground: bool = False,
+    ) -> None:
         """Begin a plan, given as JSON values."""
         self._value, self._journal = plan, journal
-        order = {"plan": plan, "journal": None if journal is None else str(journal.resolve())}
+        order = {"plan": plan, "journal": None if journal is None else str(journal.resolve()), "ground": ground}
         order |= {} if points is None else {"points": str(points.resolve())}
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):  # it has died, as `verdict` will tell
@@ -71,14 +82,15 @@ class Worker:
         """Wait for the verdict on what `begin` began (`end`)."""
         assert self.plan is not None
         plan, self.plan = self.plan, None
-        return RunVerdict(**asdict(self.end()), plan=plan)
+        end = self.end()
+        return RunVerdict(**asdict(end), plan=plan, ground=self._ground)
 
     def end(self) -> JournalEnd:
         """Wait for the result. A process that dies has the result DIED, and must be closed; its journal has no events,
         but the plan."""
         assert self.process.stdout is not None
         assert self._value is not None
-        plan, self._value = self._value, None
+        plan, self._value, self._ground = self._value, None, ()
         line = self.process.stdout.readline()
         if not line.endswith(b"\n"):
             end = JournalEnd("", 0, 0.0, DIED, self._last_words())
@@ -86,7 +98,9 @@ class Worker:
                 with suppress(OSError):  # it may have died of that
                     write_journal(self._journal, plan, (), end)
             return end
-        return JournalEnd(**json.loads(line))
+        value = json.loads(line)
+        self._ground = value.pop("ground", ())
+        return JournalEnd(**value)
 
     def _last_words(self) -> str:
         code = self.process.wait()
@@ -116,7 +130,8 @@ class Workers:
     """A few worker processes; leaving the context ends them all."""
 
     def __init__(self, count: int) -> None:
-        self._count = count
+        self.count = count
+        """The most plans that are played at the same time."""
         self._idle: list[Worker] = []
         self._busy: list[Worker] = []
 
@@ -137,14 +152,16 @@ class Workers:
     @property
     def free(self) -> bool:
         """Return whether `begin` can be called."""
-        return len(self._busy) < self._count
+        return len(self._busy) < self.count
 
-    def begin(self, plan: Plan, journal: Path | None = None, points: Path | None = None) -> None:
-        """Begin to play a plan, in a free worker."""
+    def begin(
+        self, plan: Plan, journal: Path | None = None, points: Path | None = None, *, ground: bool = False
+    ) -> None:
+        """Begin to play a plan, in a free worker; with `ground` its verdict says what ground it has reached."""
         assert self.free
         worker = self._idle.pop() if self._idle else Worker()
         self._busy.append(worker)
-        worker.begin(plan, journal, points)
+        worker.begin(plan, journal, points, ground=ground)
 
     def verdicts(self, patience: float | None) -> list[RunVerdict]:
         """Return the verdicts that have come, or come within `patience` seconds; None: wait for one."""

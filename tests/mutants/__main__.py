@@ -3,7 +3,8 @@ and see that something notices each.
 
 First the scenarios have to pass all those seeds on the sources as they are. Names may stand in the environment, too:
 ONLY=name, or several with commas between. Exit code 1 if a mutant survives, its text is not in the sources any more, or
-a scenario fails without any mutant; 2 if a name is no mutant's.
+a scenario fails without any mutant; 2 if a name is no mutant's. With `--compare`, guided and random sweeps hunt the
+same mutants, and the runs that each needs are counted (`compare`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tests.mutants.compare import compare
 from tests.mutants.mutant import Mutant, PatternLost
 from tests.mutants.table import MUTANTS
 from tests.mutants.workshop import Finding, HuntFailed, copied, hunt, run_test
@@ -124,5 +126,16 @@ def _table(mutants: Sequence[Mutant], verdicts: Sequence[Verdict]) -> Table:
     return table
 
 
+def main_compare(names: Collection[str]) -> int:
+    """Return the exit code of `--compare`."""
+    try:
+        return compare(chosen(names), JOBS, Console())
+    except (ValueError, HuntFailed, PatternLost) as error:
+        Console().print(escape(str(error)))
+        return 2
+
+
 if __name__ == "__main__":
+    if "--compare" in sys.argv:
+        sys.exit(main_compare([name for name in sys.argv[1:] if name != "--compare"]))
     sys.exit(main([*sys.argv[1:], *filter(None, os.environ.get("ONLY", "").split(","))]))

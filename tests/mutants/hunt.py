@@ -1,7 +1,9 @@
-"""Plays seeds of a scenario until one fails, against sources below a folder: `python hunt.py FOLDER SCENARIO COUNT`.
+"""Plays plans of a scenario until one fails, against sources below a folder:
+`python hunt.py FOLDER SCENARIO COUNT [random|guided [FIRST]]`. They are those of the seeds from FIRST (1) on, or those
+that a guided search with that seed makes.
 
 It is run by path, in a process of its own, with PYTHONPATH set to the folder. For each seed it prints what it is about
-to play, and then how that went: lines of JSON.
+to play, and then how that went, with the seconds of processor time so far: lines of JSON.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ import json
 import os
 import signal
 import sys
+import time
+from functools import partial
 from pathlib import Path
 from types import FrameType, ModuleType
 
@@ -17,25 +21,33 @@ import kernel
 import nectar_node
 import net
 import testnet
+from testnet.journal.ground import Ground
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import draw_plan
 from testnet.sim.programs import Programs
 from testnet.sim.run import PASSED, run
+from testnet.sweep.guided import GuidedSearch
 
 SEED_SECONDS = 60
 """Of real time: a seed that takes longer hangs."""
 
 
-def hunt(scenario: str, count: int) -> None:
-    """From seed 1 on, up to the first that fails."""
+def hunt(scenario: str, count: int, how: str, first: int) -> None:
+    """Up to the first that fails."""
     programs = Programs()
-    for seed in range(1, count + 1):
-        say(seed=seed)
+    search = GuidedSearch(SCENARIOS[scenario], first, partial(draw_plan, SCENARIOS[scenario]))
+    began = time.process_time()
+    for number in range(1, count + 1):
+        plan = search.next_plan() if how == "guided" else draw_plan(SCENARIOS[scenario], first + number - 1)
+        say(runs=number, seed=plan.seed)
         signal.alarm(SEED_SECONDS)
-        result = run(draw_plan(SCENARIOS[scenario], seed), programs, journal=False)
-        say(seed=seed, result=result.result, text=result.text)
+        ground = Ground() if how == "guided" else None
+        result = run(plan, programs, journal=False, ground=ground)
+        say(seed=plan.seed, result=result.result, text=result.text, seconds=round(time.process_time() - began, 3))
         if result.result != PASSED:
             return
+        if ground is not None:
+            search.learn(plan, ground.moments())
 
 
 def say(**fields: object) -> None:
@@ -59,4 +71,5 @@ def check_origin(folder: Path, modules: tuple[ModuleType, ...]) -> None:
 if __name__ == "__main__":
     check_origin(Path(sys.argv[1]).resolve(), (kernel, net, nectar_node, testnet))
     signal.signal(signal.SIGALRM, hangs)
-    hunt(sys.argv[2], int(sys.argv[3]))
+    how, first = (*sys.argv[4:6], *("random", "1")[len(sys.argv) - 4 :])
+    hunt(sys.argv[2], int(sys.argv[3]), how, int(first))

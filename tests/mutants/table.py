@@ -10,8 +10,20 @@ from tests.mutants.in_kernel import KERNEL
 from tests.mutants.in_net import NET
 from tests.mutants.in_node import NODE
 from tests.mutants.in_packages import PACKAGES
+from tests.mutants.in_pairs import PAIRS
 from tests.mutants.in_releases import RELEASES
 from tests.mutants.mutant import Mutant
 
-MUTANTS: tuple[Mutant, ...] = (*KERNEL, *NET, *NODE, *CONSENT, *DEFENCES, *PACKAGES, *BACKUPS, *RELEASES, *BROWSERS)
+MUTANTS: tuple[Mutant, ...] = (
+    *KERNEL,
+    *NET,
+    *NODE,
+    *CONSENT,
+    *DEFENCES,
+    *PACKAGES,
+    *BACKUPS,
+    *RELEASES,
+    *BROWSERS,
+    *PAIRS,
+)
 """By name unique."""

@@ -39,6 +39,10 @@ class Finding:
     result: str
     """passed, violated, deadline, broken or hung."""
     text: str
+    runs: int = 1
+    """Which of the hunt it was, from 1."""
+    seconds: float = 0.0
+    """Processor time of the hunt."""
 
     @property
     def failed(self) -> bool:
@@ -100,9 +104,9 @@ def _environment(folder: Path) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(folder)}
 
 
-def hunt(folder: Path, scenario: str, seeds: int) -> Finding:
-    """Play seeds in a process of its own until one fails; raises HuntFailed."""
-    command = [sys.executable, str(HUNT), str(folder), scenario, str(seeds)]
+def hunt(folder: Path, scenario: str, seeds: int, how: str = "random", first: int = 1) -> Finding:
+    """Play seeds in a process of its own until one fails, or as many plans of a `guided` search; raises HuntFailed."""
+    command = [sys.executable, str(HUNT), str(folder), scenario, str(seeds), how, str(first)]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=HUNT_SECONDS, env=_environment(folder), cwd=folder
@@ -118,7 +122,9 @@ def _last(output: str) -> Finding:
     known: dict[str, object] = {}
     for line in output.splitlines():
         known |= json.loads(line)
-    return Finding(int(str(known["seed"])), str(known["result"]), str(known["text"]))
+    text = str(known["text"])
+    runs, seconds = int(str(known["runs"])), float(str(known.get("seconds", 0.0)))
+    return Finding(int(str(known["seed"])), str(known["result"]), text, runs, seconds)
 
 
 assert HUNT_SECONDS > SEED_SECONDS

@@ -213,8 +213,20 @@ def test_a_plan_that_kills_its_process_can_be_played_again_from_its_journal(caps
     assert capsys.readouterr().err == "The process that ran it ended with exit code 7.\n"
 
 
-def test_ctrl_c_keeps_what_was_found_and_leaves_no_process_behind(folder: Path) -> None:
-    words = ("sim", "sweep", own("FAILS"), "--first", FAILING, "--seeds", "100000", "--keep-going")
+def test_a_failure_of_a_guided_sweep_has_a_journal_with_its_whole_plan(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    assert sim("sweep", own("FAILS"), "--guided", "--first", FAILING, "--seeds", "1", "--runs", "1") == 1
+    command = capsys.readouterr().out.partition("\nreplay      nectar ")[2].partition("\n")[0]
+    assert command.endswith(f"own.py-FAILS-2-nodes-seed-{FAILING}-plan-1-shrunk.journal")
+    assert main(command.split()) == 0
+
+
+@pytest.mark.parametrize(("guided", "shown"), [((), "\nrun         nectar sim run "), (("--guided",), " played, ")])
+def test_ctrl_c_keeps_what_was_found_and_leaves_no_process_behind(
+    folder: Path, guided: tuple[str, ...], shown: str
+) -> None:
+    words = ("sim", "sweep", own("FAILS"), "--first", FAILING, "--seeds", "100000", "--keep-going", *guided)
     ours, theirs = pty.openpty()  # where failures are told of as they come
     with subprocess.Popen(
         [sys.executable, "-P", "-m", "nectar_node", *words],
@@ -231,7 +243,7 @@ def test_ctrl_c_keeps_what_was_found_and_leaves_no_process_behind(folder: Path) 
     os.close(ours)
     assert process.returncode == 130
     assert "Stopped by Ctrl-C: " in rest
-    assert "\nrun         nectar sim run " in rest
+    assert shown in rest
     assert len(children) == 2
     assert not [child for child in children if Path(f"/proc/{child}").exists()]
     assert "Traceback" not in rest
