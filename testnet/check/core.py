@@ -62,6 +62,8 @@ class _Shrinking:
     operations: list[Operation]
     hard: list[Operation] = field(default_factory=list)
     work: int = 0
+    ruling: VerdictKind = VerdictKind.UNDECIDED
+    """Of the last search."""
 
     def fewest(self, wanted: list[Operation], is_wrong_with: Callable[[Sequence[Operation]], bool]) -> list[Operation]:
         """Return the fewest of these operations found with which the history is still wrong. Mostly the last ones are
@@ -92,9 +94,11 @@ class _Shrinking:
         while size <= MOST_IN_WINDOW and size < 2 * len(known):
             window = known[-size:]
             if self._explains(window, self.makers(window)):
-                hard = self.fewest(window, lambda kept: self._explains(kept, self.makers(kept)))
-                timed = self.fewest(self.makers(hard), lambda kept: self._explains(hard, kept))
-                return [*hard, *timed] if self._explains(hard, timed, MORE_OTHERS, ONE_SEARCH) else []
+                self.hard = self.fewest(window, lambda kept: self._explains(kept, self.makers(kept)))
+                timed = self.fewest(self.makers(self.hard), lambda kept: self._explains(self.hard, kept))
+                return [*self.hard, *timed] if self._explains(self.hard, timed, MORE_OTHERS, ONE_SEARCH) else []
+            if self.ruling is VerdictKind.UNDECIDED:
+                break  # an object with so many states has even more in a longer window
             size *= 2
         return []
 
@@ -158,6 +162,7 @@ class _Shrinking:
         found = search(self.model, history, limit, again=again, loose=loose)
         unknown = sum(each.status is Status.UNKNOWN for each in history)
         self.work += found.configurations * (1 + unknown // 4) + len(history)
+        self.ruling = found.ruling
         return found.ruling is VerdictKind.VIOLATED
 
 

@@ -36,7 +36,7 @@ MAX_CONFIGURATIONS = 500_000
 """Sets of operations with a state that one search remembers: about 120 MB, and some seconds."""
 MAX_STATE_BYTES = 64 << 20
 """Bytes of all states that one search has come to."""
-MAX_STATE_BYTES_AGAIN = 256 << 10
+MAX_STATE_BYTES_AGAIN = 64 << 10
 """The same, where operations may happen any number of times: of queues that only grow."""
 
 _WRONG = -1

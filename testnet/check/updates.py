@@ -53,11 +53,8 @@ class NoLostUpdate:
                 update = mine.get(element)
                 if update is None or update.status is Status.FAILED:
                     beside = (update,) if update is not None else ()
-                    return violated(
-                        f"{text_of(shown[element])} is there, and no update that may have happened made it",
-                        read,
-                        *beside,
-                    )
+                    text = f"{text_of(shown[element])} is there, and no update that may have happened made it"
+                    return violated(text, read, *beside)
                 if times > 1 and self.once:
                     return violated(f"{text_of(shown[element])} is there {times} times", read, update)
             if not self.always and read.number not in final:
