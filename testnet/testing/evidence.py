@@ -69,6 +69,7 @@ class Evidence:
         if violations:
             self.result, self.text = VIOLATED, str(violations[0])
         elif error is not None and self.result == PASSED:
+            self.run.lab.histories.tell()
             self.result, self.text = FAILED, f"{type(error).__name__}: {error}"[:MAX_TEXT]
 
     def lines(self) -> tuple[str, ...]:

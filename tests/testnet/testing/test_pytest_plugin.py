@@ -406,3 +406,19 @@ def hello_as(hello: Path, name: str, folder: Path) -> None:
     shutil.copy(hello, folder / f"{name}.wasm")
     entry = {"process_name": name, "process_wasm_path": f"/{name}.wasm", "on_exit": "None", "public": True}
     (folder / "manifest.json").write_text(json.dumps([entry]))
+
+
+def test_a_test_that_fails_by_itself_leaves_its_operations_in_the_journal(pytester: pytest.Pytester) -> None:
+    source = """
+    from testnet.check import Linearizable, RegisterModel
+
+    def test_fails(sim):
+        history = sim.history(Linearizable(RegisterModel()), name="the key a")
+        history.call("one.nec", "write", 1).ok()
+        history.call("one.nec", "read")
+        assert False
+    """
+    run(pytester, source).assert_outcomes(failed=1)
+    (journal,) = pytester.path.rglob("*.journal")
+    words = re.findall(r' operation .*"words":"(.*?)"', journal.read_text())
+    assert words == ["write(1) → None", "read() (unknown)"]
