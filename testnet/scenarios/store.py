@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -155,10 +156,14 @@ def seen_version(operation: Operation) -> int | None:
     return result[0] if isinstance(result, tuple) and isinstance(result[0], int) else None
 
 
+def _read(key: str, body: Any) -> tuple[int, str | None]:
+    return entry_of(body["Dump"], key)
+
+
 def follow_look(history: OperationHistory, node: str, request: SentRequest) -> None:
     """Record a Dump that a user asked a node for: each key is read."""
     for key in KEYS:
-        history.follow(node, request, "get", key, result=lambda body, key=key: entry_of(body["Dump"], key))
+        history.follow(node, request, "get", key, result=partial(_read, key))
 
 
 def promised(lab: Lab) -> OperationHistory:

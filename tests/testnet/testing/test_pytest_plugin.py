@@ -420,5 +420,5 @@ def test_a_test_that_fails_by_itself_leaves_its_operations_in_the_journal(pytest
     """
     run(pytester, source).assert_outcomes(failed=1)
     (journal,) = pytester.path.rglob("*.journal")
-    words = re.findall(r' operation .*"words":"(.*?)"', journal.read_text())
-    assert words == ["write(1) → None", "read() (unknown)"]
+    told = [json.loads(each) for each in re.findall(r" operation ({.*})", journal.read_text())]
+    assert [each["words"] for each in told] == ["write(1) → None", "read() (unknown)"]
