@@ -418,7 +418,9 @@ def test_a_test_that_fails_by_itself_leaves_its_operations_in_the_journal(pytest
         history.call("one.nec", "read")
         assert False
     """
-    run(pytester, source).assert_outcomes(failed=1)
-    (journal,) = pytester.path.rglob("*.journal")
-    told = [json.loads(each) for each in re.findall(r" operation ({.*})", journal.read_text())]
+    result = run(pytester, source)
+    result.assert_outcomes(failed=1)
+    found = re.search(r"journal   (/.+\.journal); until then:", result.stdout.str())
+    assert found is not None
+    told = [json.loads(each) for each in re.findall(r" operation ({.*})", Path(found[1]).read_text())]
     assert [each["words"] for each in told] == ["write(1) → None", "read() (unknown)"]
