@@ -25,7 +25,7 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "ended-process-owes-nothing": ("crash",),
 }
 """Mutants that a crash, a lost disk or a broken connection shows, and the fault that is tried at each event."""
-MOST_SEEDS, MOST_POINTS = 200, 400
+MOST_SEEDS, MOST_POINTS = 200, 100
 SEEDS = (1, 2)
 """Of the runs whose events are taken."""
 
