@@ -22,9 +22,10 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "forget-what-came-at-reconnect": ("cut",),
     "tail-from-the-beginning": ("cut",),
     "give-up-without-a-new-epoch": ("pause", "cut"),
-    "ended-process-owes-nothing": ("crash",),
 }
 """Mutants that a crash, a lost disk or a broken connection shows, and the fault that is tried at each event."""
+ANY = ("crash", "power", "cut")
+"""Those that are tried for any other."""
 MOST_SEEDS, MOST_POINTS = 200, 100
 SEEDS = (1, 2)
 """Of the runs whose events are taken."""
@@ -43,7 +44,7 @@ def compare(mutant: Mutant) -> str:
 
 
 def _struck(folder: Path, mutant: Mutant, seed: int) -> str:
-    words = [mutant.scenario, str(seed), str(MOST_POINTS), *FAULTS[mutant.name]]
+    words = [mutant.scenario, str(seed), str(MOST_POINTS), *FAULTS.get(mutant.name, ANY)]
     command = [sys.executable, str(STRIKE), str(folder), *words]
     environment = os.environ | {"PYTHONPATH": str(folder)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, check=False)
@@ -56,5 +57,9 @@ def _struck(folder: Path, mutant: Mutant, seed: int) -> str:
 
 
 if __name__ == "__main__":
-    for each in chosen(sys.argv[1:] or list(FAULTS)):
+    try:
+        wanted = chosen(sys.argv[1:] or list(FAULTS))
+    except ValueError as error:
+        sys.exit(str(error))
+    for each in wanted:
         print(compare(each), flush=True)
