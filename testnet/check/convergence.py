@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from testnet.check.operation import Operation, Status, Value
+from testnet.check.operation import Operation, Status, Value, exact, same
 from testnet.check.verdict import Verdict, holds, undecided, violated
 
 
@@ -26,7 +26,7 @@ class Converges:
         looks: defaultdict[tuple[Value, ...], list[Operation]] = defaultdict(list)
         for each in operations:
             if each.name in self.reads and each.status is Status.OK and each.called.time >= calm:
-                looks[each.arguments].append(each)
+                looks[tuple(map(exact, each.arguments))].append(each)
         took = 0.0
         compared = False
         for those in looks.values():
@@ -34,7 +34,7 @@ class Converges:
             compared = compared or len(last) > 1
             final = those[-1]
             for each in last.values():
-                if each.result != final.result:
+                if not same(each.result, final.result):
                     seconds = min(each.called.time, final.called.time) - calm
                     text = f"{seconds:g} s after the end of the faults and later, clients read different values"
                     if seconds < self.within:
@@ -42,7 +42,7 @@ class Converges:
                             f"the last reads differ, and were only {seconds:g} s after the end of the faults"
                         )
                     return violated(text, each, final)
-            different = [each for each in those if each.result != final.result]
+            different = [each for each in those if not same(each.result, final.result)]
             if different:
                 late = max(different, key=lambda each: each.called)
                 took = max(took, late.called.time - calm)

@@ -239,6 +239,12 @@ class Histories:
             self.write("-", f"note {sentence}")
         return first
 
+    def tell(self) -> None:
+        """Write the operations so far of the histories that nobody has judged: of a run that has failed by itself."""
+        while self._judged < len(self.all):
+            self._draw(self.all[self._judged], set())
+            self._judged += 1
+
     def _draw(self, history: OperationHistory, wrong: set[int]) -> None:
         operations = history.operations
         places = {client: place for place, client in enumerate(dict.fromkeys(each.client for each in operations))}

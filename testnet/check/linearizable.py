@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from testnet.check.core import smallest_core
 from testnet.check.model import Model
-from testnet.check.operation import Operation, Status, text_of
+from testnet.check.operation import Operation, Status, exact, text_of
 from testnet.check.search import MAX_CONFIGURATIONS, search
 from testnet.check.verdict import Verdict, VerdictKind, holds, undecided
+from testnet.check.zones import clash
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +28,18 @@ class Linearizable:
     def check(self, operations: Sequence[Operation], calm: float | None = None) -> Verdict:
         """Check the operations of each key apart."""
         late: list[str] = []
-        for key, those in partition(self.model, operations).items():
-            found = search(self.model, those, self.limit)
+        for those in partition(self.model, operations):
+            key = None if any(self.model.key(each) is None for each in those) else self.model.key(those[0])
             about = "" if key is None else f" of {_key_text(key)}"
+            core = clash(self.model, those)
+            if core is not None:
+                if core:
+                    return _impossible(about, core, _others(those, core))
+                continue
+            found = search(self.model, those, self.limit)
             if found.ruling is VerdictKind.VIOLATED:
                 core, others = smallest_core(self.model, those)
-                text = f"the history{about} is not linearizable: no order explains these {len(core)} operations"
-                beside = f", whatever the {others} others of before did" if others else ""
-                return Verdict(VerdictKind.VIOLATED, text + beside, core)
+                return _impossible(about, core, others)
             if found.ruling is VerdictKind.UNDECIDED:
                 late.append(f"the {len(those)} operations{about}")
         if late:
@@ -46,16 +51,29 @@ class Linearizable:
         return holds()
 
 
-def partition(model: Model, operations: Sequence[Operation]) -> dict[Hashable, list[Operation]]:
-    """Return the operations that have not failed, by what they are about; if one of them is about everything, all
+def partition(model: Model, operations: Sequence[Operation]) -> list[list[Operation]]:
+    """Return the operations that have not failed, those about one key together; if one of them is about everything, all
     are."""
     parts: dict[Hashable, list[Operation]] = {}
     for each in operations:
         if each.status is not Status.FAILED:
-            parts.setdefault(model.key(each), []).append(each)
+            parts.setdefault(exact(model.key(each)), []).append(each)
     if None in parts and len(parts) > 1:
-        return {None: [each for each in operations if each.status is not Status.FAILED]}
-    return parts
+        return [[each for each in operations if each.status is not Status.FAILED]]
+    return list(parts.values())
+
+
+def _others(operations: Sequence[Operation], core: Sequence[Operation]) -> int:
+    """Return how many operations besides `core` were called before the last of it returned."""
+    end = max(each.returned for each in core)
+    return sum(each.called <= end for each in operations) - len(core)
+
+
+def _impossible(about: str, core: tuple[Operation, ...], others: int) -> Verdict:
+    these = "this operation" if len(core) == 1 else f"these {len(core)} operations"
+    beside = f", whatever the {others} others of before did" if others else ""
+    text = f"the history{about} is not linearizable: no order explains {these}{beside}"
+    return Verdict(VerdictKind.VIOLATED, text, core)
 
 
 def _key_text(key: Hashable) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 from enum import Enum
 from typing import Any, Final, TypeAlias
 
-from testnet.check.operation import UNKNOWN, Operation, Value
+from testnet.check.operation import UNKNOWN, Operation, Value, same
 
 State: TypeAlias = Any
 """A hashable value."""
@@ -29,6 +29,9 @@ class Model(ABC):
     reads: tuple[str, ...] = ("read", "get", "contains")
     """The names of operations that never change the state, in whichever it is. They need not be tried in several
     places."""
+    assignments: tuple[str, ...] = ()
+    """The names of operations whose last argument becomes the state, in whichever it was. Where there are only these,
+    each with another value, and `reads` that return the state, no search is needed."""
 
     @abstractmethod
     def step(self, state: State, name: str, arguments: tuple[Any, ...], result: Any) -> State:
@@ -49,7 +52,7 @@ class Model(ABC):
 
 def fits(result: Value, right: Value) -> bool:
     """Whether an operation whose right result is `right` can have had this one."""
-    return result is UNKNOWN or result == right
+    return result is UNKNOWN or same(result, right)
 
 
 def nonsense(name: str, arguments: tuple[Any, ...]) -> ValueError:

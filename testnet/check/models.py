@@ -9,11 +9,13 @@ from collections.abc import Hashable
 from typing import Any
 
 from testnet.check.model import WRONG, Model, State, fits, nonsense
-from testnet.check.operation import UNKNOWN, Operation
+from testnet.check.operation import UNKNOWN, Operation, same
 
 
 class RegisterModel(Model):
     """One value: `write(value)`, and `read()` → the value."""
+
+    assignments = ("write",)
 
     def __init__(self, initial: Hashable = None) -> None:
         """`initial`: what is read before the first write."""
@@ -21,7 +23,7 @@ class RegisterModel(Model):
 
     def step(self, state: State, name: str, arguments: tuple[Any, ...], result: Any) -> State:
         if name == "read" and not arguments:
-            return state if result is UNKNOWN or result == state else WRONG
+            return state if fits(result, state) else WRONG
         if name == "write" and len(arguments) == 1:
             return arguments[0]
         raise nonsense(name, arguments)
@@ -33,9 +35,9 @@ class CompareAndSetModel(RegisterModel):
     def step(self, state: State, name: str, arguments: tuple[Any, ...], result: Any) -> State:
         if name != "cas" or len(arguments) != 2:
             return super().step(state, name, arguments, result)
-        if not fits(result, state == arguments[0]):
+        if not fits(result, same(state, arguments[0])):
             return WRONG
-        return arguments[1] if state == arguments[0] else state
+        return arguments[1] if same(state, arguments[0]) else state
 
     def is_read(self, name: str, arguments: tuple[Any, ...], result: Any) -> bool:
         return name in self.reads or (name == "cas" and result is False)
@@ -45,6 +47,8 @@ class KeyValueModel(Model):
     """Values by key: `put(key, value)`, `get(key)` → the value, or None, `append(key, text)`, `delete(key)`, and
     `cas(key, old, new)` → whether the value was `old`. Keys are checked apart."""
 
+    assignments = ("put",)
+
     def __init__(self, initial: Hashable = None) -> None:
         """`initial`: what is got before the first put."""
         self.initial = initial
@@ -52,7 +56,7 @@ class KeyValueModel(Model):
     def step(self, state: State, name: str, arguments: tuple[Any, ...], result: Any) -> State:
         match name, arguments:
             case "get", (_,):
-                return state if result is UNKNOWN or result == state else WRONG
+                return state if fits(result, state) else WRONG
             case "put", (_, value):
                 return value
             case "append", (_, more):
@@ -60,9 +64,9 @@ class KeyValueModel(Model):
             case "delete", (_,):
                 return self.initial
             case "cas", (_, old, new):
-                if not fits(result, state == old):
+                if not fits(result, same(state, old)):
                     return WRONG
-                return new if state == old else state
+                return new if same(state, old) else state
         raise nonsense(name, arguments)
 
     def is_read(self, name: str, arguments: tuple[Any, ...], result: Any) -> bool:
@@ -102,7 +106,7 @@ class SetModel(Model):
             case "contains", (value,):
                 return state if fits(result, value in state) else WRONG
             case "read", ():
-                return state if result is UNKNOWN or _as_set(result) == state else WRONG
+                return state if result is UNKNOWN or same(_as_set(result), state) else WRONG
         raise nonsense(name, arguments)
 
     def key(self, operation: Operation) -> Hashable:
@@ -117,14 +121,14 @@ class LockModel(Model):
     def step(self, state: State, name: str, arguments: tuple[Any, ...], result: Any) -> State:
         match name, arguments:
             case "acquire", (owner,):
-                is_free = state is None or state == owner
+                is_free = state is None or same(state, owner)
                 if not fits(result, is_free):
                     return WRONG
                 return owner if is_free else state
             case "release", (owner,):
-                if not fits(result, state == owner):
+                if not fits(result, same(state, owner)):
                     return WRONG
-                return None if state == owner else state
+                return None if same(state, owner) else state
         raise nonsense(name, arguments)
 
 

@@ -111,3 +111,17 @@ def frozen(value: object, depth: int = 0) -> Value:
         case Hashable():
             return value
     return text_of(repr(value)[:MAX_WORDS])
+
+
+def exact(value: Value) -> Value:
+    """Return what equals only what is the same value in JSON: Python's True equals 1, and false is no number."""
+    if isinstance(value, bool):
+        return bool, str(value)
+    if isinstance(value, tuple):
+        return tuple(map(exact, value))
+    return frozenset(map(exact, value)) if isinstance(value, frozenset) else value
+
+
+def same(one: Value, other: Value) -> bool:
+    """Whether two values are the same in JSON."""
+    return one == other and exact(one) == exact(other)

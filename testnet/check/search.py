@@ -29,13 +29,15 @@ from itertools import count
 from typing import Any
 
 from testnet.check.model import WRONG, Model
-from testnet.check.operation import UNKNOWN, Operation, Status
+from testnet.check.operation import UNKNOWN, Operation, Status, exact
 from testnet.check.verdict import VerdictKind
 
 MAX_CONFIGURATIONS = 500_000
 """Sets of operations with a state that one search remembers: about 120 MB, and some seconds."""
 MAX_STATE_BYTES = 64 << 20
 """Bytes of all states that one search has come to."""
+MAX_STATE_BYTES_AGAIN = 64 << 10
+"""The same, where operations may happen any number of times: of queues that only grow."""
 
 _WRONG = -1
 
@@ -55,6 +57,10 @@ class _Steps:
 
     model: Model
     states: list[Any]
+    max_bytes: int = MAX_STATE_BYTES
+    """Of all states."""
+    has_truth: bool = True
+    """Whether there may be true and false among the values, which Python takes for numbers."""
     kinds: list[tuple[str, tuple[Any, ...], Any]] = field(default_factory=list)
     tables: list[dict[int, int]] = field(default_factory=list)
     """For each kind of operation, the number of the state after it by that before it; or _WRONG."""
@@ -68,10 +74,13 @@ class _Steps:
     _numbers: dict[Any, int] = field(default_factory=dict)
     _kinds: dict[Any, int] = field(default_factory=dict)
 
+    def _exact(self, value: Any) -> Any:
+        return exact(value) if self.has_truth else value
+
     def kind(self, operation: Operation) -> int:
         """Return the number of what the operation does: its name, arguments and result."""
         what = (operation.name, operation.arguments, operation.result)
-        number = self._kinds.setdefault(what, len(self.kinds))
+        number = self._kinds.setdefault(self._exact(what), len(self.kinds))
         if number == len(self.kinds):
             self.kinds.append(what)
             self.tables.append({})
@@ -81,12 +90,12 @@ class _Steps:
     def step(self, kind: int, state: int) -> int:
         """Ask the model for a step that is in no table yet."""
         if not self._numbers:
-            self._numbers[self.states[0]] = 0
+            self._numbers[self._exact(self.states[0])] = 0
         after = self.model.step(self.states[state], *self.kinds[kind])
         if after is WRONG:
             number = _WRONG
         else:
-            number = self._numbers.setdefault(after, len(self.states))
+            number = self._numbers.setdefault(self._exact(after), len(self.states))
             if number == len(self.states):
                 self.states.append(after)
                 if after in self.results:
@@ -132,7 +141,9 @@ def search(
 
     Two things explain more: with `again`, operations of unknown outcome may happen any number of times; the operations
     with the numbers `loose` have happened between their call and their return with any result, or not at all."""
-    steps = _Steps(model, [model.initial])
+    values = ((each.arguments, each.result) for each in operations)
+    has_truth = any(exact(each) != each for each in (model.initial, *values))
+    steps = _Steps(model, [model.initial], MAX_STATE_BYTES_AGAIN if again else MAX_STATE_BYTES, has_truth)
     known = sorted(
         (
             replace(each, result=UNKNOWN) if each.number in loose else each
@@ -142,7 +153,14 @@ def search(
         ),
         key=lambda each: each.called,
     )
-    unknown = sorted((each for each in operations if each.status is Status.UNKNOWN), key=lambda each: each.called)
+    unknown = sorted(
+        (
+            each
+            for each in operations
+            if each.status is Status.UNKNOWN and not model.is_read(each.name, each.arguments, UNKNOWN)
+        ),
+        key=lambda each: each.called,
+    )
     # Points of time as numbers; where two are equal, calls are before returns, so that these operations overlap.
     points = sorted(
         [(each.called, 0, number) for number, each in enumerate(known)]
@@ -187,6 +205,7 @@ def _walk(
     may_miss_any = any(may_miss)
     read_until = steps.read_until
     results = dict[Any, int]()
+    due = _due(steps, kind, back)
     for it in range(size):
         if reads[kind[it]]:
             results[steps.kinds[kind[it]][2]] = call[it]
@@ -219,12 +238,12 @@ def _walk(
         base = first
         key = (base, done, lost, state)
         if key not in seen:
-            if number > limit or steps.bytes > MAX_STATE_BYTES:
+            if number > limit or steps.bytes > steps.max_bytes:
                 return SearchEnd(VerdictKind.UNDECIDED, number)
             seen.add(key)
             if len(ways) > 1:
                 # What nobody reads any more, first, and what is read longest, last; else what must come first.
-                ways.sort(key=lambda way: (read_until.get(way[1], -1), back[way[0]]))
+                ways.sort(key=lambda way: (read_until.get(way[1], -1), due[way[0]], back[way[0]]))
             if may_miss_any:
                 # One that may be missing is left out when nothing else goes on before its return.
                 ways += [(first_due, state)] * may_miss[first_due]
@@ -260,6 +279,22 @@ def _walk(
                 group = ~it
                 taken[group] += 1
                 lost += weights[group]
+
+
+def _due(steps: _Steps, kind: list[int], back: list[int]) -> list[int]:
+    """Return for each operation when somebody is told first of what it does, as far as arguments and results say so:
+    what is dequeued first was enqueued first. What is told something itself comes before all others."""
+    told: dict[Any, int] = {}
+    for it, end in enumerate(back):
+        result = steps.kinds[kind[it]][2]
+        if result is not None and result is not UNKNOWN:
+            told[result] = min(end, told.get(result, end))
+    due = []
+    for it in range(len(back)):
+        _, arguments, result = steps.kinds[kind[it]]
+        says = result is not None and result is not UNKNOWN
+        due.append(-1 if says else min((told.get(each, len(back) * 2) for each in arguments), default=back[it]))
+    return due
 
 
 def _weights(groups: Sequence[tuple[int, list[int]]]) -> list[int]:

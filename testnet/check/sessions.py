@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from testnet.check.operation import Operation, Status, Value, text_of
+from testnet.check.operation import Operation, Status, Value, exact, same, text_of
 from testnet.check.verdict import Verdict, holds, undecided, violated
 
 Version: TypeAlias = Callable[[Operation], int | None]
@@ -127,7 +127,8 @@ class _Versions:
     version: Version
 
     def key(self, operation: Operation) -> Key:
-        return operation.arguments[:-1] if operation.name in self.writes else operation.arguments
+        found = operation.arguments[:-1] if operation.name in self.writes else operation.arguments
+        return tuple(map(exact, found))
 
     def _pairs(
         self, sees: Callable[[Operation], bool], judged: Callable[[Operation], bool]
@@ -197,13 +198,13 @@ class _Causes:
         made: dict[tuple[Key, Value], Operation] = {}
         for each in happened:
             if self.is_write(each):
-                other = made.setdefault((self.key(each), each.arguments[-1]), each)
+                other = made.setdefault((self.key(each), exact(each.arguments[-1])), each)
                 if other is not each:
                     raise _Twice(f"{other.line()} and {each.line()} write one value; each write of a key needs its own")
         for each in happened:
             if not self.is_write(each) and each.status is Status.OK:
-                source = made.get((self.key(each), each.result))
-                if source is None and each.result != self.initial:
+                source = made.get((self.key(each), exact(each.result)))
+                if source is None and not same(each.result, self.initial):
                     self.wrong = violated(f"{text_of(each.result)} was read, and nobody has written it", each)
                     return
                 self._source[each.number] = source
@@ -213,7 +214,8 @@ class _Causes:
         return operation.name in self.writes
 
     def key(self, operation: Operation) -> Key:
-        return operation.arguments[:-1] if self.is_write(operation) else operation.arguments
+        found = operation.arguments[:-1] if self.is_write(operation) else operation.arguments
+        return tuple(map(exact, found))
 
     def knows(self, operation: Operation, other: Operation) -> bool:
         """Whether `operation` comes after `other`, which could be known."""

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from testnet.check.operation import Operation, Status, Value, text_of
+from testnet.check.operation import Operation, Status, Value, exact, text_of
 from testnet.check.verdict import Verdict, holds, undecided, violated
 
 
@@ -35,9 +35,10 @@ class NoLostUpdate:
         for each in operations:
             if each.name in self.updates and each.arguments:
                 *key, element = each.arguments
-                known = made[tuple(key)].setdefault(element, each)
+                place, element = tuple(map(exact, key)), exact(element)
+                known = made[place].setdefault(element, each)
                 if known is not each and known.status is not Status.OK:
-                    made[tuple(key)][element] = each
+                    made[place][element] = each
         reads = [each for each in operations if each.name in self.reads and each.status is Status.OK]
         if made and not reads:
             return undecided("nobody has read what the updates came to")
@@ -45,24 +46,24 @@ class NoLostUpdate:
         for read in reads:
             if not isinstance(read.result, tuple | frozenset):
                 return violated(f"{read.words()} is no list of elements", read)
-            there = Counter(read.result)
-            mine = made[read.arguments]
+            shown = {exact(each): each for each in read.result}
+            there = Counter(map(exact, read.result))
+            mine = made[tuple(map(exact, read.arguments))]
             for element, times in there.items():
                 update = mine.get(element)
                 if update is None or update.status is Status.FAILED:
                     beside = (update,) if update is not None else ()
-                    return violated(
-                        f"{text_of(element)} is there, and no update that may have happened made it", read, *beside
-                    )
+                    text = f"{text_of(shown[element])} is there, and no update that may have happened made it"
+                    return violated(text, read, *beside)
                 if times > 1 and self.once:
-                    return violated(f"{text_of(element)} is there {times} times", read, update)
+                    return violated(f"{text_of(shown[element])} is there {times} times", read, update)
             if not self.always and read.number not in final:
                 continue
             for element, update in mine.items():
                 if update.status is not Status.OK or not update.is_before(read) or element in there:
                     continue
                 if self.excused is None or not self.excused(update, read):
-                    return violated(f"the acknowledged {text_of(element)} is lost", update, read)
+                    return violated(f"the acknowledged {text_of(update.arguments[-1])} is lost", update, read)
         return holds()
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
+from testnet.check import UNKNOWN, Converges, MonotonicReads, Operation, OperationHistory, ReadYourWrites
 from testnet.faults import draw
 from testnet.model.lab import Lab, SentRequest
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, everywhere, require
@@ -48,27 +50,12 @@ class Put:
 
 
 @dataclass(slots=True)
-class Look:
-    """A Dump that a user asked a node for."""
-
-    node: str
-    least: Versions
-    """The lowest version of each key: what the node had shown, or what was acknowledged, before the user asked."""
-    request: SentRequest
-
-    @property
-    def shown(self) -> Versions | None:
-        """The version of each key, or None if the node has not answered."""
-        outcome = self.request.outcome
-        return versions(outcome.body["Dump"]) if outcome is not None and outcome.kind == "response" else None
-
-
-@dataclass(slots=True)
 class _Story:
     lab: Lab
     plan: Plan
+    history: OperationHistory
     puts: list[Put] = field(default_factory=list)
-    looks: list[Look] = field(default_factory=list)
+    looks: list[SentRequest] = field(default_factory=list)
 
     @property
     def _nodes(self) -> tuple[str, str]:
@@ -83,27 +70,31 @@ class _Story:
                 self._look(what)
             elif self.lab.ready(self._nodes[0]):
                 self._put(what, f"value {number}", since(self.lab, began))
-        request = [put.request for put in self.puts] + [look.request for look in self.looks]
+        request = [put.request for put in self.puts] + self.looks
         self.lab.wait(ended(request), PATIENCE + 10.0, "every outcome")
 
     def _put(self, key: str, value: str, at: float) -> None:
+        primary, replica = self._nodes
         body = {"Put": {"key": key, "value": value}}
-        self.puts.append(Put(key, value, at, self.lab.begin(self._nodes[0], PROCESS, body, PATIENCE)))
+        request = self.lab.begin(primary, PROCESS, body, PATIENCE)
+        self.puts.append(Put(key, value, at, request))
+        self.history.follow(primary, request, "put", key, value, result=version_put)
+        # What is acknowledged as replicated is as good as written at the replica.
+        self.history.follow(replica, request, "put", key, value, result=version_replicated)
 
     def _look(self, node: str) -> None:
         if self.lab.ready(node):
-            least = known(self.looks, self.puts, node, replicated=node == self._nodes[1])
-            self.looks.append(Look(node, least, self.lab.begin(node, PROCESS, "Dump", PATIENCE)))
+            request = self.lab.begin(node, PROCESS, "Dump", PATIENCE)
+            self.looks.append(request)
+            follow_look(self.history, node, request)
 
     def check(self) -> None:
-        """Check that nothing acknowledged was lost, that nothing ever went back, and that both nodes have the same
-        now."""
+        """Check that nothing acknowledged was lost, and that both nodes have the same now. That nothing ever went back,
+        the history says."""
         primary, replica = self._nodes
         for put in self.puts:
             ended_well = put.acknowledged is not None or may_forget(self.plan.schedule, primary, put.at)
             require(ended_well, f"{primary} never told what came of {put.value!r}: {put.request.outcome}")
-        for look in self.looks:
-            check_look(look)
         dumps = [self._dump(node) for node in self._nodes]
         check_kept(replica, dumps[1], [put for put in self.puts if (put.acknowledged or {}).get("replicated")])
         check_kept(primary, dumps[0], self.puts)
@@ -120,14 +111,22 @@ class _Story:
         return found
 
     def _become_equal(self) -> None:
+        """Look at both nodes until they are equal, or should have been: the history says which."""
+        self.history.calm()
         limit = self.lab.now + CATCH_UP
         while True:
-            dumps = [self._dump(node) for node in self._nodes]
-            if dumps[0] == dumps[1]:
+            late = self.lab.now > limit
+            dumps = [self._looked_at(node) for node in self._nodes]
+            if dumps[0] == dumps[1] or late:
                 return
-            late = f"{CATCH_UP:g} s after the network has healed the replica differs: {dumps[1]}, not {dumps[0]}"
-            require(self.lab.now < limit, late)
             self.lab.rest(1.0)
+
+    def _looked_at(self, node: str) -> dict[str, Any]:
+        calls = {key: self.history.call(node, "get", key) for key in KEYS}
+        dump = self._dump(node)
+        for key, call in calls.items():
+            call.ok(entry_of(dump, key))
+        return dump
 
 
 def versions(dump: dict[str, Any]) -> Versions:
@@ -135,24 +134,46 @@ def versions(dump: dict[str, Any]) -> Versions:
     return {entry["key"]: entry["version"] for entry in dump["entries"]}
 
 
-def known(looks: Sequence[Look], puts: Sequence[Put], node: str, *, replicated: bool) -> Versions:
-    """Return what the node has at least: what it has shown, and what was acknowledged, or acknowledged as
-    `replicated`."""
-    shown = [look.shown for look in looks if look.node == node]
-    told = [(put.key, put.acknowledged) for put in puts]
-    durable = [{key: each["version"]} for key, each in told if each and (each["replicated"] or not replicated)]
-    found: dict[str, int] = {}
-    for each in (*shown, *durable):
-        found |= {key: version for key, version in (each or {}).items() if version > found.get(key, 0)}
-    return found
+def entry_of(dump: dict[str, Any], key: str) -> tuple[int, str | None]:
+    """Return the version and the value of a key in a Dump: 0 and None if there is none."""
+    entries = {entry["key"]: (entry["version"], entry["value"]) for entry in dump["entries"]}
+    return entries.get(key, (0, None))
 
 
-def check_look(look: Look) -> None:
-    """Check that a node never shows less than it has shown before, or than was acknowledged."""
-    shown = look.shown
-    for key, least in look.least.items() if shown is not None else ():
-        version = (shown or {}).get(key, 0)
-        require(version >= least, f"{look.node} shows version {version} of {key!r} after version {least}")
+def version_put(body: Any) -> Any:
+    """Return the version and value that a Put was told to have made; unknown if it was told something else."""
+    return (body["Put"]["version"], None) if "Put" in body else UNKNOWN
+
+
+def version_replicated(body: Any) -> Any:
+    """Return the same if it was told that the replica has it; unknown otherwise."""
+    return version_put(body) if "Put" in body and body["Put"]["replicated"] else UNKNOWN
+
+
+def seen_version(operation: Operation) -> int | None:
+    """Return the version that an operation of the history has made or seen."""
+    result = operation.result
+    return result[0] if isinstance(result, tuple) and isinstance(result[0], int) else None
+
+
+def _read(key: str, body: Any) -> tuple[int, str | None]:
+    return entry_of(body["Dump"], key)
+
+
+def follow_look(history: OperationHistory, node: str, request: SentRequest) -> None:
+    """Record a Dump that a user asked a node for: each key is read."""
+    for key in KEYS:
+        history.follow(node, request, "get", key, result=partial(_read, key))
+
+
+def promised(lab: Lab) -> OperationHistory:
+    """Return a history of what a store promises to whoever looks at one of its nodes."""
+    return lab.history(
+        MonotonicReads(version=seen_version),
+        ReadYourWrites(version=seen_version),
+        Converges(CATCH_UP),
+        name="the store",
+    )
 
 
 def check_kept(node: str, dump: dict[str, Any], puts: Sequence[Put]) -> None:
@@ -189,7 +210,7 @@ def _begin(lab: Lab, plan: Plan) -> _Story:
     for node, role in roles:
         outcome = lab.ask(node, PROCESS, role, 60)
         require(outcome.body == "Ok", f"{node} did not take its role: {outcome}")
-    return _Story(lab, plan)
+    return _Story(lab, plan, promised(lab))
 
 
 STORE = Scenario(

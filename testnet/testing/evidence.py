@@ -86,6 +86,7 @@ class Evidence:
         if violations:
             self.result, self.text = VIOLATED, str(violations[0])
         elif error is not None and self.result == PASSED:
+            self.run.lab.histories.tell()
             result = BROKEN if all(map(_is_of_the_test_itself, leaves)) else FAILED
             self.result, self.text = result, f"{type(error).__name__}: {error}"[:MAX_TEXT]
         if error is not None:

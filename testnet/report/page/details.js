@@ -156,6 +156,13 @@ function legend() {
   return [element("h2", { textContent: "What the signs mean" }), list, keys];
 }
 
+function bar(pen, colour, happened) {
+  pen.fillStyle = pen.strokeStyle = colour;
+  pen.globalAlpha = colour === colours.error || !happened ? 0.95 : 0.4;
+  if (happened) pen.fillRect(19, 1, 6, 14);
+  else pen.strokeRect(19.5, 1.5, 5, 13);
+}
+
 function key(name) {
   return element("kbd", { textContent: name });
 }
@@ -168,6 +175,9 @@ const LEGEND = [
   ["Offline, Timeout or dropped", (pen) => cross(pen, 20, 8, colours.error, 5)],
   ["within a node: request, response", (pen) => { dot(pen, 14, true); dot(pen, 28, false); }],
   ["bytes on a link; longer: a dial", (pen) => sampleStub(pen)],
+  ["an operation, from its call to its return", (pen) => bar(pen, colours.response, true)],
+  ["one of those that nothing explains", (pen) => bar(pen, colours.error, true)],
+  ["one that failed, or of which nobody knows", (pen) => bar(pen, colours.response, false)],
   ["disk", (pen) => { pen.fillStyle = colours.disk; pen.fillRect(18, 7, 5, 3); }],
   ["a fault, over the lanes it touches", (pen) => { pen.fillStyle = colours.fault; pen.globalAlpha = 0.3; pen.fillRect(2, 1, 40, 14); }],
   ["paused", (pen) => { pen.strokeStyle = colours.lane; pen.lineWidth = 7; line(pen, 2, 8, 42, 8); }],

@@ -37,7 +37,9 @@ def etcd(name: str) -> list[Operation]:
     return history(*rows)
 
 
-@pytest.mark.parametrize(("name", "is_linearizable"), [("etcd_000.txt", False), ("etcd_002.txt", True)])
+@pytest.mark.parametrize(
+    ("name", "is_linearizable"), [("etcd_000.txt", False), ("etcd_002.txt", True), ("etcd_005.txt", True)]
+)
 def test_a_history_of_etcd_has_the_published_verdict(name: str, is_linearizable: bool) -> None:
     verdict = Linearizable(CompareAndSetModel()).check(etcd(name))
     expected = VerdictKind.HOLDS if is_linearizable else VerdictKind.VIOLATED

@@ -406,3 +406,21 @@ def hello_as(hello: Path, name: str, folder: Path) -> None:
     shutil.copy(hello, folder / f"{name}.wasm")
     entry = {"process_name": name, "process_wasm_path": f"/{name}.wasm", "on_exit": "None", "public": True}
     (folder / "manifest.json").write_text(json.dumps([entry]))
+
+
+def test_a_test_that_fails_by_itself_leaves_its_operations_in_the_journal(pytester: pytest.Pytester) -> None:
+    source = """
+    from testnet.check import Linearizable, RegisterModel
+
+    def test_fails(sim):
+        history = sim.history(Linearizable(RegisterModel()), name="the key a")
+        history.call("one.nec", "write", 1).ok()
+        history.call("one.nec", "read")
+        assert False
+    """
+    result = run(pytester, source)
+    result.assert_outcomes(failed=1)
+    found = re.search(r"journal   (/.+\.journal); until then:", result.stdout.str())
+    assert found is not None
+    told = [json.loads(each) for each in re.findall(r" operation ({.*})", Path(found[1]).read_text())]
+    assert [each["words"] for each in told] == ["write(1) → None", "read() (unknown)"]
