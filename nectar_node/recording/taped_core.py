@@ -232,11 +232,11 @@ class Taped:
         finally:
             self.depth = 0
 
-    def _receive(self, really: Callable[..., None], connection: int, data: Buffer, now: float) -> None:
+    def _receive(self, really: Callable[..., bool], connection: int, data: Buffer, now: float) -> bool:
         self._write(StepKind.RECEIVE, RECEIVED.pack(connection, now), data)
         self.depth += 1
         try:
-            really(connection, data, now)
+            return really(connection, data, now)
         finally:
             self.depth -= 1
 
