@@ -87,6 +87,11 @@ class TapedGuest:
         else:
             self.inner.hear(number, outcome)
 
+    def limit_memory(self, limited: bool) -> None:
+        """Refuse memory (see `kernel.contract.guest.Guest.limit_memory`)."""
+        assert self.inner is not None
+        self.inner.limit_memory(limited)
+
     def close(self) -> None:
         """Drop the guest, whatever state it is in, even spinning."""
         assert self.inner is not None

@@ -126,18 +126,25 @@ class NodeReplay:
         except _Stop:
             raise BadRecording(f"The core cannot be made again: {self._stopped}.") from None
 
-    def run(self, until: float | None = None) -> ReplayDifference | None:
-        """Go on to the end, or until the core's time is `until`; return the first difference. Raises BadRecording."""
+    def run(self, stops: Callable[[int], bool] = lambda _step: False) -> ReplayDifference | None:
+        """Go on to the end, or until `stops`, which is told the number of each step before it is taken, is true; return
+        the first difference. Raises BadRecording.
+        """
         try:
             while self._stopped is None:
                 entry = self._next(may_end=True)
-                if until is not None and self.now >= until:
-                    self._ahead.append(entry)
+                if stops(entry.number):
+                    self._ahead.appendleft(entry)
                     break
                 self._play(entry)
         except _Stop:
             pass
         return self._stopped if isinstance(self._stopped, ReplayDifference) else None
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to replay, or there was a difference."""
+        return self._stopped is not None
 
     # --- entries ----------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """Segments: the files of a recording, sealed with a key that is derived from the node's.
 
 A segment begins with `MAGIC`, one line of JSON that anybody may read (`SegmentHeader`), and 16 random bytes. Frames
-follow, each two lengths in 4 bytes, so many bytes of AES-256-GCM, and so many bytes that are authenticated with them but
-not sealed. The key of a segment is the hash of those random bytes under the recording's key; a frame's nonce is its
+follow, each two lengths in 4 bytes, so many bytes of AES-256-GCM, and so many that are authenticated with them but not
+sealed. The key of a segment is the hash of those random bytes under the recording's key; a frame's nonce is its
 number. Frames are appended, so a process that is killed at any moment leaves whole frames and at most one that is cut
 off, and what follows a damaged byte is refused.
 
