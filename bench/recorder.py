@@ -11,6 +11,7 @@ once more, and copying them before, made the ratio 1.45.
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,8 +30,13 @@ NODES = SENDER, RECEIVER
 
 def run() -> list[Result]:
     """Send the same through nodes that are recorded and nodes that are not; then replay one of the former."""
-    with folder() as place, LocalTestnet(place / "off") as off, LocalTestnet(place / "on") as on:
-        record = place / "recordings"
+    disk = Path(tempfile.gettempdir())  # new pages of a tmpfs cost twice as much as those of a file system
+    with (
+        folder() as place,
+        folder(disk) as record,
+        LocalTestnet(place / "off") as off,
+        LocalTestnet(place / "on") as on,
+    ):
         off.boot(dict.fromkeys(NODES, off.options))
         on.boot({name: replace(on.options, record=record) for name in NODES})
         results: list[Result] = []
@@ -38,7 +44,7 @@ def run() -> list[Result]:
             told, plain = in_turns(_used(on, count, size, blob), _used(off, count, size, blob))
             reference = ("the same nodes, not recorded", "seconds of a processor")
             results.append(ratio(f"recorder_{name}", told, plain, reference, COST_GOAL, at_most=True))
-        worked = processor_seconds(on.pid(RECEIVER))
+        worked = _of(on, RECEIVER)
         key = keyfile.unlock_key_file(on.place(RECEIVER).key, None).identity.derive(PURPOSE)
         for name in NODES:
             on.stop(name)
@@ -49,11 +55,17 @@ def run() -> list[Result]:
 
 def _used(net: LocalTestnet, count: int, size: int, more: dict[str, int]) -> Callable[[], float]:
     def used() -> float:
-        before = sum(processor_seconds(net.pid(name)) for name in NODES)
+        before = sum(_of(net, name) for name in NODES)
         ping(net, f"{RECEIVER}@ping:echo:sys", count, size=size, **more)
-        return sum(processor_seconds(net.pid(name)) for name in NODES) - before
+        return sum(_of(net, name) for name in NODES) - before
 
     return used
+
+
+def _of(net: LocalTestnet, node: str) -> float:
+    pid = net.pid(node)
+    assert pid is not None, f"{node} runs"
+    return processor_seconds(pid)
 
 
 def _replayed(record: Path, key: bytes) -> float:

@@ -91,7 +91,7 @@ def test_the_command_stops_and_answers_what_it_is_asked_as_json(recording: Recor
         folder=recording.network,
     )
     assert done.code == 0, done.err
-    first = json.loads(done.out.splitlines()[0])
+    first, _ = json.JSONDecoder().raw_decode(done.out)
     assert "hello" in first["why"]
     assert [row["process"] for row in first["processes"]]
     assert 'There is no "nonsense"' in done.err
