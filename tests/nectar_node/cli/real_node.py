@@ -60,7 +60,7 @@ class RealNode:
         self._booted = trio.Event()
         roots = (str(self.folder.drives), b"")
         ledger = Ledger(str(self.folder.drives))
-        self._database, kept = open_store(self.folder, NODE)
+        self._database, kept, _ = open_store(self.folder, NODE)
         store = Location(str(self.folder.path), (self.folder.store.name,))
         code = str(self.folder.code)
         net = Network(Identity(NODE, bytes(32)), static_directory(*known), NetworkConfig(), os.urandom, 0.0)
