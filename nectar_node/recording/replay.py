@@ -126,14 +126,14 @@ class NodeReplay:
         except _Stop:
             raise BadRecording(f"The core cannot be made again: {self._stopped}.") from None
 
-    def run(self, stops: Callable[[int], bool] = lambda _step: False) -> ReplayDifference | None:
-        """Go on to the end, or until `stops`, which is told the number of each step before it is taken, is true; return
+    def run(self, stops: Callable[[TapeEntry], bool] = lambda _step: False) -> ReplayDifference | None:
+        """Go on to the end, or until `stops`, which is told each step from outside before it is taken, is true; return
         the first difference. Raises BadRecording.
         """
         try:
             while self._stopped is None:
                 entry = self._next(may_end=True)
-                if stops(entry.number):
+                if stops(entry):
                     self._ahead.appendleft(entry)
                     break
                 self._play(entry)
@@ -356,6 +356,20 @@ def plain_list(body: bytes, length: int) -> list[Any]:
     if not isinstance(found, list) or len(found) != length + 1 or found[0] != "l":
         raise BadRecording("it has another shape")
     return found[1:]
+
+
+def time_of(entry: TapeEntry) -> float | None:
+    """Return the core's time at a step; None: it does not say. Raises BadRecording."""
+    try:
+        if entry.kind == StepKind.RECEIVE:
+            return float(RECEIVED.unpack_from(entry.body)[1])
+        if entry.kind == StepKind.SETTLE:
+            return float(SETTLED.unpack(entry.body)[0])
+        if entry.kind == StepKind.RUN:
+            return float(RAN.unpack(entry.body)[0])
+    except struct.error as error:
+        raise BadRecording(f"The recording is damaged: step {entry.number}: {error}.") from error
+    return None
 
 
 def told(entry: TapeEntry) -> str:

@@ -62,9 +62,17 @@ class RecordingFiles:
         self._segment = 0
         self._size = 0
         self._file = -1
+        self.since = 0.0
+        """The core's time at its start."""
         self.problem: str | None = None
         """Why nothing is written any more; None: it is."""
         self._begin()
+
+    @property
+    def status(self) -> dict[str, object]:
+        """Where it is, for status pages."""
+        folder = str(self._node_folder.parent.absolute())
+        return {"folder": folder, "boot": self.boot, "since": self.since, "problem": self.problem}
 
     def write(self, kind: int, body: bytes, data: Buffer = b"") -> None:
         """Note an entry, whose body is `body` and `data` behind it. `data` is ciphertext: if it is long, it goes to the

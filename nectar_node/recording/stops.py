@@ -17,7 +17,8 @@ from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, Reason, Resp
 from kernel.router.trace import Tracer
 from nectar_node.base.errors import BadInput
 from nectar_node.contract.actions import DriverAction, LogLine, Printed
-from nectar_node.recording.replay import NodeReplay, ReplayDifference
+from nectar_node.recording.replay import NodeReplay, ReplayDifference, time_of
+from nectar_node.recording.segments import TapeEntry
 
 SHOWN_BYTES = 200
 """Bytes of a body that are shown."""
@@ -33,7 +34,7 @@ class ReplayEvent(NamedTuple):
     seconds: float | None = None
     """After the boot."""
     words: str = ""
-    """In a log line, an address, a body, or the reason why a message failed."""
+    """In a log line, an address, a body, the reason why a message failed, or its number: `request 123`."""
 
     @classmethod
     def parse(cls, text: str) -> ReplayEvent:
@@ -70,9 +71,8 @@ class _Listener(Tracer):
         self.records.clear()
         if not self.words or self.found:
             return
-        if any(
-            self.words in each for each in (str(source).encode(), str(target).encode(), bytes(body), reason.encode())
-        ):
+        texts = (what, str(source), str(target), reason)
+        if self.words in bytes(body) or any(self.words in text.encode() for text in texts):
             text = bytes(body[:SHOWN_BYTES]).decode(errors="replace")
             why = f": {reason}" if reason else ""
             self.found = f"{what} from {source} to {target}{why}, {len(body)} bytes: {text}"
@@ -136,8 +136,9 @@ class StoppingReplay:
         listener.found, listener.words = "", self._words.encode()
         why = ""
 
-        def stops(step: int) -> bool:
+        def stops(entry: TapeEntry) -> bool:
             nonlocal why
+            step, now = entry.number, time_of(entry)
             if player.core.kernel.tracer is None:
                 player.core.kernel.tracer = listener
             self.step = step
@@ -145,7 +146,7 @@ class StoppingReplay:
                 return False
             if event.step is not None and step >= event.step:
                 why = "there"
-            elif event.seconds is not None and self.seconds >= event.seconds:
+            elif event.seconds is not None and now is not None and now - player.first >= event.seconds - 1e-6:
                 why = "then"
             elif self._line:
                 why = f"at the log line {self._line}"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import shlex
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from nectar_node.base.errors import BadInput
 from nectar_node.driver.recordings.replaying import find, replay_of
+from nectar_node.launcher.boot_options import BootOptions
 from nectar_node.recording import looking
 from nectar_node.recording.stops import ReplayEvent, StoppingReplay
+from testnet.real.local import LocalTestnet
 from tests.commands import nectar
 from tests.nectar_node.driver.recordings.recorded import RECEIVES, SENDS, Recording
 
@@ -45,7 +49,7 @@ def test_a_step_and_a_time_are_found(recording: Recording) -> None:
     assert stop.step >= 30
     later = replay.go(ReplayEvent.parse(f"{stop.seconds + 0.001:.6f}s"))
     assert later is not None
-    assert later.seconds > stop.seconds
+    assert (later.why, later.step >= stop.step) == ("then", True)
 
 
 def test_what_is_not_there_is_found_nowhere(recording: Recording) -> None:
@@ -97,3 +101,18 @@ def test_the_command_stops_and_answers_what_it_is_asked_as_json(recording: Recor
     assert 'There is no "nonsense"' in done.err
     assert "The replay is at its end." in done.err
     assert "Traceback" not in done.err
+
+
+def test_errors_name_the_command_that_replays_to_the_message(network: LocalTestnet, tmp_path: Path) -> None:
+    name = "recorded-c.nec"
+    network.add(name, BootOptions(record=tmp_path))
+    network.message(name, f"{name}@nobody:echo:sys", "lost", timeout=1)
+    (row,) = (
+        json.loads(line) for line in nectar("errors", "--node", name, "--json", folder=network.folder).out.splitlines()
+    )
+    network.stop(name)
+    words = shlex.split(row["replay"])[1:]
+    assert words[:2] == ["replay", "--node"]
+    done = nectar(*words, "--ask", "ps")
+    assert done.code == 0, done.err
+    assert "nobody:echo:sys" in done.out.splitlines()[0]
