@@ -6,7 +6,7 @@ import json
 import time
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,7 @@ from net.names.identity import Identity
 
 _UNTIL = "Stop before step `#412`, `12.5` seconds after the boot, or at a log line or a message with such words."
 _BREAK = "Stop there, show what is there, and take commands that look into it."
+_EXPORT = "Write what happened there, without content and secrets, as lines of JSON, and replay nothing."
 _ASK = "Such a command, in place of a prompt; can be given several times."
 
 
@@ -32,6 +33,7 @@ def replay(
     until: Annotated[str, typer.Option("--until", metavar="EVENT", help=_UNTIL)] = "",
     stop_at: Annotated[str, typer.Option("--break", metavar="EVENT", help=_BREAK)] = "",
     ask: Annotated[list[str] | None, typer.Option("--ask", metavar="COMMAND", help=_ASK)] = None,
+    export: Annotated[Path | None, typer.Option("--export", metavar="FILE", help=_EXPORT)] = None,
     password_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The file with the password of the node's key.")
     ] = None,
@@ -43,6 +45,8 @@ def replay(
     replaying = load_module("nectar_node.driver.recordings.replaying")
     found = replaying.find(folder, node, boot)
     key = _identity(directory, found.header.node, password_file).derive(replaying.PURPOSE)
+    if export is not None:
+        return _export(found, key, export)
     stops = load_module("nectar_node.recording.stops")
     events = [stops.ReplayEvent.parse(each) if each else None for each in (stop_at, until)]
     began = time.perf_counter()
@@ -78,6 +82,20 @@ def replay(
             f"{difference.replayed}"
         )
     return 0 if difference is None else 1
+
+
+def _export(found: Any, key: bytes, file: Path) -> int:
+    exporting = load_module("nectar_node.recording.export")
+    count = -1
+    try:
+        with file.open("x") as opened:
+            for row in exporting.exported(found.header, found.entries(key)):
+                opened.write(json.dumps(row, ensure_ascii=False) + "\n")
+                count += 1
+    except OSError as error:
+        raise BadInput(f"{file} cannot be written: {error.strerror}.") from error
+    output.say(f"{file} has {count} steps of {found.header.node}, without content: it cannot be replayed.")
+    return 0
 
 
 def _identity(directory: Path, node: str, password_file: Path | None) -> Identity:
