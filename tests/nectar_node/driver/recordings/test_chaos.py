@@ -52,8 +52,8 @@ def _replayed(folder: Path, schedule: Schedule, seconds: float) -> dict[tuple[st
         place.create()
         keep_options(place, BootOptions(record=record))
     with started(network, OWN_NODES) as line:
-        place = RunningTestnet(network, OWN_NODES, line)
-        report = run_chaos(place, 5, seconds, schedule, Silent(), Interrupts())
+        running = RunningTestnet(network, OWN_NODES, line)
+        report = run_chaos(running, 5, seconds, schedule, Silent(), Interrupts())
     assert report.violations() == [], report.evidence()
     found: dict[tuple[str, int], object] = {}
     for name in nodes:
