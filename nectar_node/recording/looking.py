@@ -18,6 +18,7 @@ from kernel.wasm.binary.debug_file import SUFFIX
 from kernel.wasm.fiber import Fiber
 from nectar_node.base.errors import BadInput
 from nectar_node.core.core import NodeCore
+from nectar_node.core.dead_letters import CrashReport
 from nectar_node.recording.guests import TapedGuest
 from nectar_node.recording.replay import NodeReplay
 from nectar_node.recording.stops import SHOWN_BYTES, StoppingReplay
@@ -73,6 +74,17 @@ def mail(core: NodeCore, process: str) -> list[Row]:
 def sessions(core: NodeCore) -> list[Row]:
     """Return a row for each node that it has a session with."""
     return core.peers()
+
+
+def crashes(core: NodeCore) -> list[Row]:
+    """Return a row for each of the latest processes that have trapped until there, with the functions it was in."""
+    rows: list[Row] = []
+    for each in core.dead_letters.entries:
+        if isinstance(each, CrashReport):
+            crash = each.crash
+            frames = [frame._asdict() for frame in crash.end.frames]
+            rows.append({"process": str(crash.address.process), "reason": crash.end.trap, "frames": frames})
+    return rows
 
 
 def memory(core: NodeCore, process: str, address: int, length: int) -> bytes:

@@ -100,6 +100,8 @@ class NodeReplay:
         self.first = 0.0
         """Its time at the start."""
         self.steps = 0
+        self.polled_elsewhere = 0
+        """Polls of guests that were lent to another thread when this was recorded."""
         self.cut_off = False
         """Whether the recording ends within a step, as a node leaves it that is killed."""
         first = self._next()
@@ -233,6 +235,7 @@ class NodeReplay:
     def _back(self, body: bytes) -> None:
         number, polls, ended, self.now = plain_list(body, 4)
         guest = self._taped.pop(number)
+        self.polled_elsewhere += polls
         poll = None
         for _ in range(polls):
             poll = guest.poll()

@@ -145,9 +145,9 @@ class StoppingReplay:
             if event is None:
                 return False
             if event.step is not None and step >= event.step:
-                why = "there"
+                why = "the step that was asked for"
             elif event.seconds is not None and now is not None and now - player.first >= event.seconds - 1e-6:
-                why = "then"
+                why = "the time that was asked for"
             elif self._line:
                 why = f"at the log line {self._line}"
             elif listener.found:

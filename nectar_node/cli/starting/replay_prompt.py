@@ -16,6 +16,7 @@ HELP = (
     "ps                                processes, their state, mail and memory",
     "mail PROCESS                      what waits for a process, and what it waits for",
     "peers                             the nodes with which there is a session",
+    "crashes                           the processes that have crashed until here, and where",
     "memory PROCESS ADDRESS [LENGTH]   bytes of a guest's memory",
     "find PROCESS TEXT                 where those bytes are in it; 0x… for bytes that are no text",
     "stack PROCESS                     the functions that it is in; takes as long as the replay until here",
@@ -40,6 +41,7 @@ class ReplayPrompt:
             "ps": (self._ps, 0, 0),
             "mail": (self._mail, 1, 1),
             "peers": (self._peers, 0, 0),
+            "crashes": (self._crashes, 0, 0),
             "memory": (self._memory, 2, 3),
             "find": (self._find, 2, 2),
             "stack": (self._stack, 1, 1),
@@ -79,6 +81,8 @@ class ReplayPrompt:
 
     def _carry_out(self, words: list[str]) -> None:
         name, *given = words
+        if name == "go" and given:
+            given = [" ".join(given)]
         if name not in self._commands:
             raise BadInput(f'There is no "{name}": help lists what there is.')
         act, least, most = self._commands[name]
@@ -108,6 +112,15 @@ class ReplayPrompt:
     def _peers(self) -> None:
         self._tell("sessions", self._looking.sessions(self._replay.player.core))
 
+    def _crashes(self) -> None:
+        rows = self._looking.crashes(self._replay.player.core)
+        if self._as_json:
+            output.print_json({"crashes": rows})
+            return
+        for row in rows:
+            print(f"  {row['process']}: {output.one_line(str(row['reason']))}")
+            self._frames(row["frames"])
+
     def _memory(self, process: str, address: str, length: str = "64") -> None:
         start = _number(address)
         data = self._looking.memory(self._replay.player.core, process, start, _number(length))
@@ -131,9 +144,12 @@ class ReplayPrompt:
         if self._as_json:
             output.print_json({"stack": frames})
             return
+        self._frames(frames)
+
+    def _frames(self, frames: list[Row]) -> None:
         for frame in frames:
             place = f" at {frame['file']}:{frame['line']}" if frame["file"] else ""
-            print(f"  {frame['function']}{place}")
+            print("    " + output.one_line(f"at {frame['function']}{place}"))
 
     def _step(self, count: str = "1") -> None:
         self._on(self._stops.ReplayEvent(step=self._replay.step + _number(count)))

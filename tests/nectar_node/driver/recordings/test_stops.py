@@ -49,7 +49,7 @@ def test_a_step_and_a_time_are_found(recording: Recording) -> None:
     assert stop.step >= 30
     later = replay.go(ReplayEvent.parse(f"{stop.seconds + 0.001:.6f}s"))
     assert later is not None
-    assert (later.why, later.step >= stop.step) == ("then", True)
+    assert (later.why, later.step >= stop.step) == ("the time that was asked for", True)
 
 
 def test_what_is_not_there_is_found_nowhere(recording: Recording) -> None:
