@@ -27,6 +27,8 @@ MAGIC = "nectar-journal"
 VERSION = "1"
 OF_A_TEST = "pytest"
 """Stands in place of a scenario's name in the journal of a user's own test; see `testnet.testing`."""
+RECORDED = "recordings"
+"""Stands in place of a scenario's name in what real nodes have recorded (`testnet.real.recorded`)."""
 MAX_BYTES = 256 << 20
 """The largest journal that is read."""
 MAX_LINE_BYTES = 1 << 20

@@ -18,7 +18,6 @@ from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from nectar_node.launcher.passwords import for_boot
 from net.base.errors import KeyFileError
 from net.names import keyfile
-from net.names.identity import Identity
 
 _UNTIL = "Stop before step `#412`, `12.5` seconds after the boot, or at a log line or a message with such words."
 _BREAK = "Stop there, show what is there, and take commands that look into it."
@@ -44,7 +43,7 @@ def replay(
     # Loading this takes as long as everything else together.
     replaying = load_module("nectar_node.driver.recordings.replaying")
     found = replaying.find(folder, node, boot)
-    key = _identity(directory, found.header.node, password_file).derive(replaying.PURPOSE)
+    key = key_of(directory, found.header.node, password_file)
     if export is not None:
         return _export(found, key, export)
     stops = load_module("nectar_node.recording.stops")
@@ -98,9 +97,11 @@ def _export(found: Any, key: bytes, file: Path) -> int:
     return 0
 
 
-def _identity(directory: Path, node: str, password_file: Path | None) -> Identity:
+def key_of(directory: Path, node: str, password_file: Path | None = None) -> bytes:
+    """Return the key of a node's recordings; raises NodeError."""
     place = LocalNetwork(directory).place(node)
     try:
-        return keyfile.unlock_key_file(place.key, for_boot(place, password_file)).identity
+        identity = keyfile.unlock_key_file(place.key, for_boot(place, password_file)).identity
     except KeyFileError as error:
         raise BadInput(f"The key of {node}, with which its recording is sealed, cannot be used: {error}.") from error
+    return identity.derive(bytes(load_module("nectar_node.recording.segments").PURPOSE))
