@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from kernel.router.trace import Tracer
 from nectar_node.contract.actions import DriverAction, LogLine
+from nectar_node.contract.traces import Traced
 from nectar_node.driver.recordings.replaying import find, replay_of
 from nectar_node.recording.errors import BadRecording
 from nectar_node.recording.replay import NodeReplay, ReplayDifference
@@ -82,7 +83,9 @@ def _replay(node: RecordedNode, collected: list[_Collected]) -> ReplayDifference
             record = tracer.records.popleft()
             collected.append(_Collected(record.at + offset, node.name, message(record)))
         for action in actions:
-            if isinstance(action, LogLine):
+            if isinstance(action, Traced):  # by the node itself, which had a tracer of its own
+                collected.append(_Collected(action.record.at + offset, node.name, message(action.record)))
+            elif isinstance(action, LogLine):
                 text = f"log {action.source}: {action.text}"
                 collected.append(_Collected(replay.now + offset, node.name, text))
         if len(collected) > MAX_EVENTS:

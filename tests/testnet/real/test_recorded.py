@@ -22,7 +22,7 @@ def test_a_message_is_seen_on_both_nodes_in_the_order_of_time(tmp_path: Path) ->
     record.mkdir(mode=0o700)
     with LocalTestnet(tmp_path / "net") as network:
         network.add(REGISTRAR_NAME, BootOptions(packages=()))
-        network.boot({name: BootOptions(record=record) for name in (ONE, TWO)})
+        network.boot({name: BootOptions(record=record, trace=name == TWO) for name in (ONE, TWO)})
         assert network.message(ONE, f"{TWO}@echo:echo:sys", "are you there")["body"] == "are you there"
     page = tmp_path / "page.html"
     done = nectar("sim", "report", record, "-o", page, folder=network.folder)
@@ -31,6 +31,9 @@ def test_a_message_is_seen_on_both_nodes_in_the_order_of_time(tmp_path: Path) ->
     assert "are you there" in text
     assert f"nectar replay {record}" in text
     assert "nectar sim replay" not in text
+    for name in (ONE, TWO):
+        stopped = nectar("replay", record, "--node", name, "--until", "are you there", folder=network.folder)
+        assert f"{TWO}@echo:echo:sys" in stopped.out.splitlines()[0], stopped
     first, second = (text.index(json.dumps(name)) for name in (ONE, TWO))
     assert first != second
 
