@@ -26,7 +26,7 @@ def test_a_page_a_message_of_a_program_and_a_call_of_a_server_are_done_again(
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{url}/rpc:distro:sys/message", json.dumps(message).encode(), headers)
     assert bytes(json.load(urllib.request.urlopen(request, timeout=30))["body"]) == b"by a program"
-    call = {"Http": {"method": "GET", "url": f"{url}/", "version": None, "headers": {}}}
+    call: object = {"Http": {"method": "GET", "url": f"{url}/", "version": None, "headers": {}}}
     answer = network.message(NODE, "our@http-client:distro:sys", json.dumps(call))
     assert json.loads(str(answer["body"]))["Ok"]["Http"]["status"] == 200
     key = keyfile.unlock_key_file(network.place(NODE).key, None).identity.derive(PURPOSE)
