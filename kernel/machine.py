@@ -231,6 +231,11 @@ class Machine:
         self._loaded_by_ended += guest.statistics().blob_bytes_loaded
         guest.close()
 
+    def guest(self, process: ProcessId) -> Guest | None:
+        """Return the guest of a running process, for people who look into it; None: it does not run."""
+        place = self._places.get(process)
+        return None if place is None else place.guest
+
     def blob_bytes_loaded(self) -> int:
         """Bytes of blobs copied into guest memory, by all guests that ever ran here (G11: inheriting adds nothing)."""
         running = (self.statistics(process) for process in self._places)

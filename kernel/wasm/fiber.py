@@ -57,7 +57,7 @@ from kernel.wasm.wasi.host_drive import HostDrive
 from kernel.wasm.wasi.state import NANOSECONDS, GuestExit, WasiState, WasiWait
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from kernel.contract.message import LazyLoadBlob
     from kernel.files.open_files import OpenFiles
@@ -311,6 +311,21 @@ class Fiber:
             self.end = End("killed")
             self._pending = Poll.ENDED
         self._drop()
+
+    def end_here(self, debug: Callable[[str], bytes | None] | None) -> tuple[Frame, ...]:
+        """End a guest of a replayable run that waits, or has used up a slice, and return the functions that it is in,
+        the innermost first: it has no fuel any more, so it traps before it calls another function or goes round a loop.
+        `debug` is as in `GuestConfig`.
+        """
+        if self.end is None and self._future:
+            capi.check(capi.set_fuel(self._context, 0))
+            self.config = self.config._replace(debug=debug)
+            self._lower, self.lowered = None, None
+            self._throttled = False
+            self._go_on_running()
+            while self.poll() is _PREEMPTED:
+                pass
+        return () if self.end is None else self.end.frames
 
     def statistics(self) -> GuestStatistics:
         """Return what the guest has used so far."""

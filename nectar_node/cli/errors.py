@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -32,23 +34,29 @@ def errors(
 
     That is messages that failed or reached nobody, and processes that crashed.
     """
-    with LocalNetwork.find(directory).connect(node) as client:
-        after, count = _show_new(client, 0, as_json)
+    network = LocalNetwork.find(directory)
+    with network.connect(node) as client:
+        show = partial(_show_new, client, partial(network.command, "replay", "--node", node), as_json)
+        after, count = show(0)
         if not count and not follow and not as_json:
             output.complain(f"No message on {node} has failed and no process has crashed: there are no dead letters.")
         while follow:
             time.sleep(FOLLOW_INTERVAL)
-            after, _ = _show_new(client, after, as_json)
+            after, _ = show(after)
     return 0
 
 
-def _show_new(client: ControlClient, after: int, as_json: bool) -> tuple[int, int]:
+def _show_new(client: ControlClient, replay: Callable[..., str], as_json: bool, after: int) -> tuple[int, int]:
     """Print the dead letters after number `after`; return the number of the next one, and how many were printed."""
     answer = client.ask("errors", after=after)
     rows = [row for row in answer.get("errors", ()) if isinstance(row, dict)]
     if answer.get("lost") and not as_json:
         output.complain(f"{answer['lost']} older ones are no longer remembered.")
+    recording = answer.get("recording")
     for row in rows:
+        at = row.pop("replay_until", None)
+        if isinstance(at, str) and isinstance(recording, dict):
+            row["replay"] = replay("--boot", str(recording.get("boot")), "--break", at, str(recording.get("folder")))
         if as_json:
             print(json.dumps(row, ensure_ascii=False), flush=True)
         else:
@@ -60,18 +68,20 @@ def _show_new(client: ControlClient, after: int, as_json: bool) -> tuple[int, in
 def _show(row: Answer) -> None:
     when, kind, reason = clock_time(row.get("time")), str(row.get("kind")), str(row.get("reason"))
     source, target, beginning = shown_source(row), str(row.get("target")), str(row.get("beginning"))
-    crash = [f"  {line}" for line in crash_lines(row)] if kind == "crash" else []
+    more = [f"  {line}" for line in crash_lines(row)] if kind == "crash" else []
+    if "replay" in row:
+        more.append(f"  replay: {output.one_line(str(row['replay']))}")
     if not sys.stdout.isatty():
         first = "\t".join(map(output.one_line, (when, kind, source, target, reason, beginning)))
-        print("\n".join((first, *crash)), flush=True)
+        print("\n".join((first, *more)), flush=True)
         return
-    if crash:
+    if kind == "crash":
         text = Text(f"{when} crash of {output.one_line(target)}\n  ")
-        text.append(output.one_line(reason), "red").append("\n" + "\n".join(crash), "dim")
-        output.console(wrapped=True).print(text)
-        return
-    text = Text(f"{when} {kind} {output.one_line(source)} → {output.one_line(target)}\n  ")
-    text.append(reason, "red").append(f"  {output.one_line(beginning)}", "dim")
+        text.append(output.one_line(reason), "red")
+    else:
+        text = Text(f"{when} {kind} {output.one_line(source)} → {output.one_line(target)}\n  ")
+        text.append(reason, "red").append(f"  {output.one_line(beginning)}", "dim")
+    text.append("".join(f"\n{line}" for line in more), "dim")
     output.console(wrapped=True).print(text)
 
 

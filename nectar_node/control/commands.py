@@ -218,7 +218,9 @@ class Control:
         }
 
     async def _on_errors(self, _: Client, fields: Fields) -> dict[str, object]:
-        return status.error_rows(self._core, fields.after, _lead())
+        recording = self._status().get("recording")
+        since = recording["since"] if isinstance(recording, dict) and recording["problem"] is None else None
+        return status.error_rows(self._core, fields.after, _lead(), since) | {"recording": recording}
 
     async def _on_df(self, _: Client, __: Fields) -> dict[str, object]:
         waiter = Waiter()

@@ -239,19 +239,34 @@ _PROBE_ROWS: dict[type, Callable[..., Row]] = {
 }
 
 
-def error_rows(core: NodeCore, after: int, lead: float) -> Row:
+def error_rows(core: NodeCore, after: int, lead: float, since: float | None = None) -> Row:
     """Return the dead letters and crashes after number `after`, the number of the last one, and how many are lost
-    (G16)."""
+    (G16). `since` is the core's time at which its recording begins; None: there is none.
+    """
     dead = core.dead_letters
     first = dead.count - len(dead.entries)
     """Number of the oldest letter that is remembered; letters are counted from 0."""
     begin = min(max(after, first), dead.count)
     letters = list(islice(dead.entries, begin - first, begin - first + MAX_ERROR_ROWS))
+    rows = [_crash(each, lead) if isinstance(each, CrashReport) else _error(each, lead) for each in letters]
+    if since is not None:
+        for row, each in zip(rows, letters, strict=True):
+            row["replay_until"] = _recorded_at(each, since)
     return {
-        "errors": [_crash(each, lead) if isinstance(each, CrashReport) else _error(each, lead) for each in letters],
+        "errors": rows,
         "lost": max(0, begin - max(0, after)),
         "next": begin + len(letters),
     }
+
+
+def _recorded_at(each: DeadLetter | CrashReport, since: float) -> str:
+    """Return the event at which a replay is to stop (`nectar_node.recording.stops.ReplayEvent`): before a crash, and
+    where a message that failed was sent.
+    """
+    if isinstance(each, CrashReport):
+        return f"{each.crash.time - since:.6f}"
+    kind = "request" if isinstance(each.envelope.message, Request) else "response to"
+    return f"{kind} {each.envelope.id}"
 
 
 def _error(letter: DeadLetter, lead: float) -> Row:

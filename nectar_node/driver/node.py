@@ -390,6 +390,7 @@ class Node:
             "boot_id": self._boot_id,
             "uptime": round(uptime, 3),
             "descriptors": {"used": descriptors.used(), "limit": self._prepared.budget.limit},
+            "recording": None if self._recording is None else self._recording.status,
         }
 
     # --- the core's actions -----------------------------------------------------------------------------------------

@@ -194,6 +194,7 @@ def make_core(prepared: PreparedNode) -> NodeCore:
     if files is None:
         sources = CoreSources(entropy, FreshIds(entropy).take, guest, clock, ledger)
         return core_of(start, prepared.identity, prepared.previous, prepared.directory, prepared.kept, sources)
+    files.since = start.now
     files.write(StepKind.START, encode(start, lambda _: None))
     taped = Taped(files.write)
     drawn = partial(taped.entropy, entropy)

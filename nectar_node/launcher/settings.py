@@ -16,6 +16,7 @@ from nectar_node.launcher.arguments import (
     parse_endpoint,
     parse_http,
     parse_http_name,
+    parse_keep,
     parse_memory,
     parse_otlp,
     parse_package_ids,
@@ -132,6 +133,18 @@ SETTINGS = {
         lambda _, __, text: parse_cipher(text),
         _text,
         "AESGCM or ChaChaPoly, which its record lists instead of what is faster on its machine",
+    ),
+    "record": Setting(
+        "record",
+        lambda _, __, text: Path(text).absolute(),
+        _text,
+        "the folder in which it records what it is told, for `nectar replay`",
+    ),
+    "keep": Setting(
+        "keep",
+        lambda _, __, text: parse_keep(text),
+        lambda value: "" if value is None else output.size(value),
+        "how much of its recording is kept, such as 4GiB",
     ),
     "trace": Setting("trace", _flag, _yes, "whether it writes what happens to every message"),
     "metrics": Setting(

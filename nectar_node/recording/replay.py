@@ -100,6 +100,8 @@ class NodeReplay:
         self.first = 0.0
         """Its time at the start."""
         self.steps = 0
+        self.polled_elsewhere = 0
+        """Polls of guests that were lent to another thread when this was recorded."""
         self.cut_off = False
         """Whether the recording ends within a step, as a node leaves it that is killed."""
         first = self._next()
@@ -126,18 +128,25 @@ class NodeReplay:
         except _Stop:
             raise BadRecording(f"The core cannot be made again: {self._stopped}.") from None
 
-    def run(self, until: float | None = None) -> ReplayDifference | None:
-        """Go on to the end, or until the core's time is `until`; return the first difference. Raises BadRecording."""
+    def run(self, stops: Callable[[TapeEntry], bool] = lambda _step: False) -> ReplayDifference | None:
+        """Go on to the end, or until `stops`, which is told each step from outside before it is taken, is true; return
+        the first difference. Raises BadRecording.
+        """
         try:
             while self._stopped is None:
                 entry = self._next(may_end=True)
-                if until is not None and self.now >= until:
-                    self._ahead.append(entry)
+                if stops(entry):
+                    self._ahead.appendleft(entry)
                     break
                 self._play(entry)
         except _Stop:
             pass
         return self._stopped if isinstance(self._stopped, ReplayDifference) else None
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to replay, or there was a difference."""
+        return self._stopped is not None
 
     # --- entries ----------------------------------------------------------------------------------------------------
 
@@ -226,6 +235,7 @@ class NodeReplay:
     def _back(self, body: bytes) -> None:
         number, polls, ended, self.now = plain_list(body, 4)
         guest = self._taped.pop(number)
+        self.polled_elsewhere += polls
         poll = None
         for _ in range(polls):
             poll = guest.poll()
@@ -349,6 +359,20 @@ def plain_list(body: bytes, length: int) -> list[Any]:
     if not isinstance(found, list) or len(found) != length + 1 or found[0] != "l":
         raise BadRecording("it has another shape")
     return found[1:]
+
+
+def time_of(entry: TapeEntry) -> float | None:
+    """Return the core's time at a step; None: it does not say. Raises BadRecording."""
+    try:
+        if entry.kind == StepKind.RECEIVE:
+            return float(RECEIVED.unpack_from(entry.body)[1])
+        if entry.kind == StepKind.SETTLE:
+            return float(SETTLED.unpack(entry.body)[0])
+        if entry.kind == StepKind.RUN:
+            return float(RAN.unpack(entry.body)[0])
+    except struct.error as error:
+        raise BadRecording(f"The recording is damaged: step {entry.number}: {error}.") from error
+    return None
 
 
 def told(entry: TapeEntry) -> str:

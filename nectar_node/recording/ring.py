@@ -34,6 +34,8 @@ SEGMENT_BYTES = 64 << 20
 """Bytes after which a new segment begins."""
 FRAME_BYTES = 1 << 18
 """Bytes that are sealed together at most, but for one long entry."""
+CLEAR_BYTES = 1 << 12
+"""Bytes from which on received ciphertext is not sealed once more; less is cheaper to seal together with the rest."""
 HELD_BACK_SECONDS = 0.02
 """How long entries wait for others, so that they are sealed together."""
 CODE_FOLDER = "code"
@@ -60,18 +62,31 @@ class RecordingFiles:
         self._segment = 0
         self._size = 0
         self._file = -1
+        self.since = 0.0
+        """The core's time at its start."""
         self.problem: str | None = None
         """Why nothing is written any more; None: it is."""
         self._begin()
 
+    @property
+    def status(self) -> dict[str, object]:
+        """Where it is, for status pages."""
+        folder = str(self._node_folder.parent.absolute())
+        return {"folder": folder, "boot": self.boot, "since": self.since, "problem": self.problem}
+
     def write(self, kind: int, body: bytes, data: Buffer = b"") -> None:
-        """Note an entry, whose body is `body` and `data` behind it: long data is copied once."""
+        """Note an entry, whose body is `body` and `data` behind it. `data` is ciphertext: if it is long, it goes to the
+        operating system at once, neither copied nor sealed.
+        """
         self._held += beginning_of(kind, len(body) + len(data))
         self._held += body
+        if len(data) >= CLEAR_BYTES:
+            self._hand_over(data)
+            return
         if data:
             self._held += data
         if len(self._held) >= FRAME_BYTES:
-            self.flush()
+            self._hand_over()
 
     def turn(self, now: float) -> None:
         """Hand over what was noted, unless that was done a moment ago."""
@@ -81,16 +96,17 @@ class RecordingFiles:
 
     def flush(self) -> None:
         """Hand over what was noted to the operating system."""
-        if not self._held or self.problem is not None:
-            self._held.clear()
-            return
-        try:
-            if self._size >= self._segment_bytes:
-                self._begin()
-            for part in self._sealer.frame(self._held):
-                self._append(part)
-        except OSError as error:
-            self.problem = f"the recording ends: {self._folder}: {error.strerror}"
+        if self._held:
+            self._hand_over()
+
+    def _hand_over(self, data: Buffer = b"") -> None:
+        if self.problem is None:
+            try:
+                if self._size >= self._segment_bytes:
+                    self._begin()
+                self._append(*self._sealer.frame(self._held, data), data)
+            except OSError as error:
+                self.problem = f"the recording ends: {self._folder}: {error.strerror}"
         self._held.clear()
 
     def close(self) -> None:
@@ -118,11 +134,14 @@ class RecordingFiles:
         self._append(self._sealer.beginning)
         self._make_room()
 
-    def _append(self, data: bytes) -> None:
-        self._size += len(data)
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(self._file, rest) :]
+    def _append(self, *parts: Buffer) -> None:
+        size = sum(map(len, parts))
+        self._size += size
+        written = os.writev(self._file, parts)
+        if written < size:  # the disk is nearly full, or a signal came
+            rest = memoryview(b"".join(parts))[written:]
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
 
     def _make_room(self) -> None:
         """Remove the oldest segments, so that there is room for one more."""

@@ -1,11 +1,14 @@
 """Segments: the files of a recording, sealed with a key that is derived from the node's.
 
-A segment begins with `MAGIC`, one line of JSON that anybody may read (`Header`), and 16 random bytes. Frames follow,
-each a length in 4 bytes and so many bytes of AES-256-GCM. The key of a segment is the hash of those random bytes under
-the recording's key; a frame's nonce is its number. Frames are appended, so a process that is killed at any
-moment leaves whole frames and at most one that is cut off, and what follows a damaged byte is refused.
+A segment begins with `MAGIC`, one line of JSON that anybody may read (`SegmentHeader`), and 16 random bytes. Frames
+follow, each two lengths in 4 bytes, so many bytes of AES-256-GCM, and so many that are authenticated with them but not
+sealed. The key of a segment is the hash of those random bytes under the recording's key; a frame's nonce is its
+number. Frames are appended, so a process that is killed at any moment leaves whole frames and at most one that is cut
+off, and what follows a damaged byte is refused.
 
-The plaintext is a row of entries: a byte for the kind, a length in 4 bytes, a body.
+The plaintext, and behind it what is not sealed, is a row of entries: a byte for the kind, a length in 4 bytes, a body.
+What is not sealed is the end of the last body: records of a session, which are ciphertext on the wire already. Sealing
+them once more costs twice as much as authenticating them, and hides nothing.
 
 Pure. Tests: tests/nectar_node/recording/test_segments.py.
 """
@@ -20,10 +23,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct, json
 
+from kernel.contract.message import Buffer
 from nectar_node.base.decoding import BadShape, decode_untrusted
 from nectar_node.recording.errors import BadRecording
 
-MAGIC = b"nectar recording 1: it holds secrets of the node, sealed with its key\n"
+MAGIC = b"nectar recording 2: it holds secrets of the node, sealed with its key\n"
 SALT_BYTES = 16
 TAG_BYTES = 16
 MAX_HEADER_BYTES = 1 << 14
@@ -33,7 +37,7 @@ MAX_FRAME_BYTES = MAX_ENTRY_BYTES + (1 << 20)
 PURPOSE = b"recording"
 """For `Identity.derive`."""
 _ENTRY = struct.Struct("<BI")
-_LENGTH = struct.Struct("<I")
+_LENGTHS = struct.Struct("<II")
 
 
 class SegmentHeader(Struct, frozen=True):
@@ -82,11 +86,13 @@ class SegmentSealer:
         self._cipher = _cipher(key, salt)
         self._frames = 0
 
-    def frame(self, plaintext: bytes | bytearray) -> tuple[bytes, bytes]:
-        """Return the next frame in two parts, to be written one behind the other."""
-        sealed = self._cipher.encrypt(_nonce(self._frames), plaintext, None)
+    def frame(self, plaintext: bytes | bytearray, data: Buffer = b"") -> tuple[bytes, bytes]:
+        """Return the next frame but for `data`, which is not sealed, in two parts: the three are written one behind the
+        other.
+        """
+        sealed = self._cipher.encrypt(_nonce(self._frames), plaintext, data or None)
         self._frames += 1
-        return _LENGTH.pack(len(sealed)), sealed
+        return _LENGTHS.pack(len(sealed), len(data)), sealed
 
 
 def header_untrusted(data: bytes) -> tuple[SegmentHeader, int]:
@@ -116,20 +122,21 @@ def open_untrusted(data: bytes, key: bytes, *, last: bool) -> Iterator[bytes]:
     cipher, number = _cipher(key, data[at : at + SALT_BYTES]), 0
     at += SALT_BYTES
     while at < len(data):
-        length = _LENGTH.unpack_from(data, at)[0] if at + _LENGTH.size <= len(data) else 0
-        if length > MAX_FRAME_BYTES:
+        begins = at + _LENGTHS.size
+        length, rest = _LENGTHS.unpack_from(data, at) if begins <= len(data) else (1, 0)
+        if not length or length + rest > MAX_FRAME_BYTES:
             raise BadRecording(f"The recording is damaged: {where}, byte {at}.")
-        if at + _LENGTH.size + max(length, 1) > len(data):
+        if begins + length + rest > len(data):
             if last:
                 return
             raise BadRecording(f"The recording is damaged: {where} is cut off.")
-        sealed = data[at + _LENGTH.size : at + _LENGTH.size + length]
+        sealed, clear = data[begins : begins + length], data[begins + length : begins + length + rest]
         try:
-            yield cipher.decrypt(_nonce(number), sealed, None)
+            yield cipher.decrypt(_nonce(number), sealed, clear or None) + clear
         except (InvalidTag, ValueError) as error:
             key_or_damage = "it is damaged, or another key has sealed it" if number == 0 else "it is damaged"
             raise BadRecording(f"The recording cannot be read: {where}, byte {at}: {key_or_damage}.") from error
-        at += _LENGTH.size + length
+        at = begins + length + rest
         number += 1
 
 

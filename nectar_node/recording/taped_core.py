@@ -170,6 +170,8 @@ class Taped:
         self.guests = TapedGuests(self)
         self._tokens, self._jobs, self._loads = Names(), Names(), Names()
         self._lends = False
+        self.callbacks = 0
+        """Functions that the core was given so far."""
         self._core: NodeCore | None = None
 
     # --- what the core asks for by itself ---------------------------------------------------------------------------
@@ -345,11 +347,9 @@ class Taped:
 class _Callback:
     """A function that the core was given: what it does is told from outside, again."""
 
-    count = 0
-
     def __init__(self, taped: Taped, really: Callable[[], None]) -> None:
-        _Callback.count += 1
-        self.number = _Callback.count
+        taped.callbacks += 1
+        self.number = taped.callbacks
         self._taped = taped
         self._really = really
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,9 +18,11 @@ import typer
 from rich.console import Console
 
 from nectar_node.base.errors import BadInput
+from nectar_node.cli.starting.replay import key_of
 from nectar_node.console import output
 from nectar_node.console.progress import display
 from nectar_node.launcher import options
+from nectar_node.launcher.local_network import DEFAULT_FOLDER
 from testnet.cli import failure_text, sim_text
 from testnet.cli.exhausting import ExhaustOrder, check_faults, read_budget, report_exhausted
 from testnet.cli.exhausting import exhaust as play_all
@@ -312,13 +315,30 @@ def explain(
 
 @app.command()
 def report(
-    journal: JournalFile,
+    journals: Annotated[
+        list[Path],
+        typer.Argument(metavar="JOURNAL", help="The journal of a run, or folders of `nectar boot --record`."),
+    ],
     target: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to write the page.")],
+    directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Draw a journal as a page for a browser. It shows who sent what to whom, when, and which faults held."""
+    """Draw a journal as a page for a browser. It shows who sent what to whom, when, and which faults held.
+
+    Recordings are replayed for that, the last boot of each node in the folders.
+    """
     from testnet.report import write_report  # this would cost the other commands a twentieth of a second
 
-    write_report(read_journal_untrusted(journal), target, str(journal))
-    output.tell({"page": str(target), "journal": str(journal)}, f"{target} shows {journal}.", as_json=as_json)
+    journal = journals[0]
+    if journal.is_dir():
+        from testnet.real.recorded import journal_of, recorded_nodes
+
+        drawn = journal_of(recorded_nodes(journals, partial(key_of, directory)))
+    elif len(journals) > 1:
+        raise BadInput("A page shows one journal, or the recordings in any number of folders.")
+    else:
+        drawn = read_journal_untrusted(journal)
+    write_report(drawn, target, str(journal))
+    shown = ", ".join(map(str, journals))
+    output.tell({"page": str(target), "journal": shown}, f"{target} shows {shown}.", as_json=as_json)
     return 0

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from nectar_node.base.errors import BadInput
-from testnet.journal.journal import Header, Journal
+from testnet.journal.journal import RECORDED, Header, Journal
 from testnet.report.model import (
     Band,
     Broken,
@@ -115,7 +115,7 @@ def _about(journal: Journal, file: str, left_out: int) -> dict[str, Any]:
         "seconds": end.seconds,
         "events": end.events,
         "leftOut": left_out,
-        "replay": f"nectar sim replay {shlex.quote(file)}",
+        "replay": f"nectar {'replay' if header.scenario == RECORDED else 'sim replay'} {shlex.quote(file)}",
     }
 
 

@@ -29,7 +29,7 @@ def replay_of(
     if not recorded.from_the_start:
         raise BadRecording(
             f"The beginning of {recorded.folder} was removed to make room, so it cannot be replayed: record it again "
-            "with a larger --keep. `nectar replay --export FILE` still shows what is left."
+            "with a larger --keep. `nectar replay --export FILE` still tells what is left."
         )
     engine = Engine(module_cache(), replayable=True)
 

@@ -117,3 +117,13 @@ def test_an_option_of_a_boot_holds_for_later_boots_whoever_boots(tmp_path: Path)
         assert nectar("testnet", "up", "--detach", "--direct", *where).code == 0
         assert nodes.processes(NODE) == []
         assert (kept(nodes.folder).reservations, kept(nodes.folder).packages) == (7, ())
+
+
+def test_where_and_how_much_a_node_records_is_kept_until_it_is_unset(network: Path, tmp_path: Path) -> None:
+    assert config(network, "set", "record", str(tmp_path)).code == 0
+    assert config(network, "set", "keep", "64MiB").code == 0
+    assert (kept(network).record, kept(network).keep) == (tmp_path, 64 << 20)
+    assert "too little" in config(network, "set", "keep", "1KiB").err
+    for setting in ("record", "keep"):
+        assert config(network, "unset", setting).code == 0
+    assert (kept(network).record, kept(network).keep) == (None, None)

@@ -13,6 +13,7 @@ from nectar_node.recording.errors import BadRecording
 from nectar_node.recording.segments import (
     SegmentHeader,
     SegmentSealer,
+    beginning_of,
     entries_untrusted,
     entry,
     header_untrusted,
@@ -23,11 +24,14 @@ KEY = bytes(range(32))
 HEADER = SegmentHeader("a.nec", 1, 1, "1", 0.0)
 
 
+CIPHERTEXT = b"of the wire"
+
+
 def _segment() -> bytes:
     sealer = SegmentSealer(KEY, HEADER, bytes(16))
-    return b"".join(
-        (sealer.beginning, *sealer.frame(entry(1, b"one") + entry(2, b"")), *sealer.frame(entry(3, b"three")))
-    )
+    first = sealer.frame(entry(1, b"one") + entry(2, b""))
+    second = sealer.frame(beginning_of(3, 5 + len(CIPHERTEXT)) + b"three", CIPHERTEXT)
+    return b"".join((sealer.beginning, *first, *second, CIPHERTEXT))
 
 
 def _read(data: bytes, *, last: bool = True, key: bytes = KEY) -> list[tuple[int, bytes]]:
@@ -38,8 +42,14 @@ def _read(data: bytes, *, last: bool = True, key: bytes = KEY) -> list[tuple[int
 
 
 def test_entries_come_out_as_they_were_written() -> None:
-    assert _read(_segment(), last=False) == [(1, b"one"), (2, b""), (3, b"three")]
+    assert _read(_segment(), last=False) == [(1, b"one"), (2, b""), (3, b"three" + CIPHERTEXT)]
     assert header_untrusted(_segment())[0] == HEADER
+
+
+def test_all_but_what_is_ciphertext_already_is_sealed() -> None:
+    assert CIPHERTEXT in _segment()
+    assert b"one" not in _segment()
+    assert b"three" not in _segment()
 
 
 def test_a_last_segment_that_is_cut_off_anywhere_ends_with_its_last_whole_frame() -> None:

@@ -4,47 +4,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from nectar_node.core import core
-from nectar_node.driver.recordings.replaying import PURPOSE, find, replay_of
-from nectar_node.launcher.boot_options import BootOptions
+from nectar_node.driver.recordings.replaying import find
 from nectar_node.recording.errors import BadRecording
-from nectar_node.recording.replay import NodeReplay, ReplayDifference
-from net.names import keyfile
-from testnet.real.local import LocalTestnet
-
-SENDS, RECEIVES = "recorded-a.nec", "recorded-b.nec"
-
-
-class Recording(NamedTuple):
-    """The folder of `--record`, and the keys of the nodes."""
-
-    folder: Path
-    keys: dict[str, bytes]
-
-    def replay(self, node: str, folder: Path | None = None) -> tuple[NodeReplay, ReplayDifference | None]:
-        """Replay the last boot of a node to its end."""
-        player = replay_of(find(folder or self.folder, node, 0), self.keys[node])
-        return player, player.run()
-
-
-@pytest.fixture(scope="module")
-def recording(network: LocalTestnet, tmp_path_factory: pytest.TempPathFactory) -> Recording:
-    """A node asks another one by message and is killed; the other one ends in order."""
-    folder = tmp_path_factory.mktemp("recording")
-    for name in (SENDS, RECEIVES):
-        network.add(name, BootOptions(record=folder))
-    for _ in range(3):
-        assert network.message(SENDS, f"{RECEIVES}@echo:echo:sys", "hello")["body"] == "hello"
-    keys = {}
-    for name in (SENDS, RECEIVES):
-        keys[name] = keyfile.unlock_key_file(network.place(name).key, None).identity.derive(PURPOSE)
-    network.kill(SENDS)
-    network.stop(RECEIVES)
-    return Recording(folder, keys)
+from tests.nectar_node.driver.recordings.recorded import RECEIVES, SENDS, Recording
 
 
 @pytest.mark.parametrize("node", [SENDS, RECEIVES])
