@@ -39,6 +39,24 @@ class NodesHere(Nodes):
     def free_disk(self, host: str) -> object:
         return self.nodes.free_disk(host) if host in self.here else None
 
+    def break_disk(self, host: str) -> object:
+        return self.nodes.break_disk(host) if host in self.here else None
+
+    def mend_disk(self, host: str) -> object:
+        return self.nodes.mend_disk(host) if host in self.here else None
+
+    def slow_guests(self, host: str, seconds: float) -> object:
+        return self.nodes.slow_guests(host, seconds)
+
+    def drift_clock(self, host: str, rate: float) -> object:
+        return self.nodes.drift_clock(host, rate)
+
+    def limit_memory(self, host: str, limited: bool) -> object:
+        return self.nodes.limit_memory(host, limited)
+
+    def refuse_spawns(self, host: str, refused: bool) -> object:
+        return self.nodes.refuse_spawns(host, refused)
+
     def trouble_remote(self, host: str, remote: str, how: RemoteTrouble) -> object:
         return self.nodes.trouble_remote(host, remote, how)
 
