@@ -84,7 +84,7 @@ FLOORS = {
         ("testnet.sweep", "testnet.report", "testnet.real.links"),
         ("testnet.real",),
         ("testnet.testing", "testnet.chaos", "testnet.watch", "testnet.dev", "testnet.cluster", "testnet.hosts"),
-        ("testnet.web", "testnet.cli.hosts"),
+        ("testnet.web", "testnet.cli.hosts", "testnet.cli.simulating"),
         ("testnet.cli",),
         ("testnet",),
     ),

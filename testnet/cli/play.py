@@ -16,9 +16,9 @@ import typer
 from nectar_node.base.errors import BadInput
 from nectar_node.console import output
 from nectar_node.launcher import options
-from testnet.cli import sim_text
 from testnet.cli.plan_options import Faults, Nodes, Output, Seed
 from testnet.cli.signals import handled
+from testnet.cli.simulating import sim_text
 from testnet.journal.journal import read_journal_untrusted
 from testnet.model.lab import Level
 from testnet.model.seeds import chosen

@@ -23,15 +23,15 @@ from nectar_node.console import output
 from nectar_node.console.progress import display
 from nectar_node.launcher import options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER
-from testnet.cli import failure_text, sim_text
-from testnet.cli.exhausting import ExhaustOrder, check_faults, read_budget, report_exhausted
-from testnet.cli.exhausting import exhaust as play_all
-from testnet.cli.explaining import FaultTrials, words_of
 from testnet.cli.plan_options import Faults, Nodes, Output, Seed
-from testnet.cli.reruns import level_of, own_error, played, rerun_of
-from testnet.cli.shrinking import Task, shrink_plan
-from testnet.cli.shrinking_tests import fault_words, shrink_test
-from testnet.cli.sweeping import Findings, SweepOrder, find_failures
+from testnet.cli.simulating import failure_text, sim_text
+from testnet.cli.simulating.exhausting import ExhaustOrder, check_faults, read_budget, report_exhausted
+from testnet.cli.simulating.exhausting import exhaust as play_all
+from testnet.cli.simulating.explaining import FaultTrials, words_of
+from testnet.cli.simulating.reruns import level_of, own_error, played, rerun_of
+from testnet.cli.simulating.shrinking import Task, shrink_plan
+from testnet.cli.simulating.shrinking_tests import fault_words, shrink_test
+from testnet.cli.simulating.sweeping import Findings, SweepOrder, find_failures
 from testnet.faults import FAULTS
 from testnet.faults.catalogue import about, parameter_names
 from testnet.journal.journal import OF_CHAOS, Journal, read_journal_untrusted

@@ -2,7 +2,7 @@
 
 Nothing is guessed. A sentence says what events say: which message was sent, taken, answered, lost or given up, and
 which faults held meanwhile on its nodes. Whether a fault was needed, only another run can tell
-(`testnet.cli.explaining`).
+(`testnet.cli.simulating.explaining`).
 """
 
 from __future__ import annotations

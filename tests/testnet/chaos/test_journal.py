@@ -10,7 +10,7 @@ from nectar_node.base.errors import BadInput
 from testnet.chaos.journal import chaos_lines, write_chaos_journal
 from testnet.chaos.plan import draw_rounds
 from testnet.chaos.report import ChaosReport, Held
-from testnet.cli.reruns import ChaosPlayer, played
+from testnet.cli.simulating.reruns import ChaosPlayer, played
 from testnet.journal.journal import read_journal_untrusted
 from testnet.report.story import tell
 from testnet.sweep.workers import Workers

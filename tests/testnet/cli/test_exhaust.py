@@ -9,8 +9,8 @@ import pytest
 
 from nectar_node.base.errors import BadInput
 from nectar_node.cli.main import main
-from testnet.cli import exhausting
-from testnet.cli.exhausting import ExhaustBudget, progress, read_budget
+from testnet.cli.simulating import exhausting
+from testnet.cli.simulating.exhausting import ExhaustBudget, progress, read_budget
 from testnet.journal.journal import read_journal_untrusted
 from testnet.sweep.exhaust import ExhaustTally
 from testnet.sweep.sweep import SweepTally

@@ -18,9 +18,9 @@ import pytest
 
 from nectar_node.cli.main import main
 from nectar_node.console import output
-from testnet.cli.shrinking import Task, shrink_plan
-from testnet.cli.sim_text import print_plan
-from testnet.cli.sweeping import progress
+from testnet.cli.simulating.shrinking import Task, shrink_plan
+from testnet.cli.simulating.sim_text import print_plan
+from testnet.cli.simulating.sweeping import progress
 from testnet.faults import FAULTS
 from testnet.journal.journal import read_journal_untrusted
 from testnet.runs.plans import expand, find_scenario

@@ -24,7 +24,7 @@ def test_its_commands_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (scenario,) = blocks("python")
     (tmp_path / "greetings.py").write_text(scenario)
     commands = [line.removeprefix("$ ") for block in blocks("console") for line in block.splitlines()]
-    assert len(commands) == 8
+    assert len(commands) == 9
     for command in commands:
         # A sweep of one seed shows that its words are right; how many hold is shown by `tests/testnet/scenarios`.
         program, *words = shlex.split(re.sub(r"--seeds \d+", "--seeds 1", command))

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from nectar_node.console.progress import display
-from testnet.cli.reruns import Player
+from testnet.cli.simulating.reruns import Player
 from testnet.runs.journal_files import journal_file, unless_empty
 from testnet.sweep.players import Players
 from testnet.sweep.shrink import Shrinking, shrink

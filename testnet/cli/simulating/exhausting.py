@@ -17,7 +17,7 @@ from rich.console import Console
 from nectar_node.base.errors import BadInput
 from nectar_node.console import output
 from nectar_node.console.progress import display
-from testnet.cli import sim_text
+from testnet.cli.simulating import sim_text
 from testnet.model.unknown import unknown
 from testnet.runs.journal_files import journal_file
 from testnet.scenarios.scenario import Plan

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from nectar_node.console import output
-from testnet.cli.shrinking import Shrunk
-from testnet.cli.sweeping import Findings
+from testnet.cli.simulating.shrinking import Shrunk
+from testnet.cli.simulating.sweeping import Findings
 from testnet.journal.journal import Journal
 from testnet.scenarios.scenario import Plan
 from testnet.sweep.comparison import Difference

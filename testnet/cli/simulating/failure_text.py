@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nectar_node.console import output
-from testnet.cli.shrinking_tests import ShrunkTest, fault_words
-from testnet.cli.sim_text import command, field, tell, whole
+from testnet.cli.simulating.shrinking_tests import ShrunkTest, fault_words
+from testnet.cli.simulating.sim_text import command, field, tell, whole
 from testnet.journal.journal import Journal
 from testnet.report.story import FailureStory, span_of
 

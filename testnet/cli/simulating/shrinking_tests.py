@@ -10,7 +10,7 @@ from rich.console import Console
 
 from nectar_node.base.errors import BadInput
 from nectar_node.console.progress import display
-from testnet.cli.reruns import HeldFault, TestRerun
+from testnet.cli.simulating.reruns import HeldFault, TestRerun
 from testnet.faults.catalogue import make
 from testnet.journal.journal import Header, Journal
 from testnet.sweep.shrink import SHORTEST, minimal

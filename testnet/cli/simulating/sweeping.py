@@ -9,7 +9,7 @@ from rich.console import Console
 
 from nectar_node.console import output
 from nectar_node.console.progress import display
-from testnet.cli.shrinking import Shrunk, Task, shrink_plan
+from testnet.cli.simulating.shrinking import Shrunk, Task, shrink_plan
 from testnet.runs.plans import expand
 from testnet.scenarios.scenario import Scenario
 from testnet.sweep.guided import GuidedSearch

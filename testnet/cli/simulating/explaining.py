@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from testnet.cli.reruns import HeldFault, Rerun
+from testnet.cli.simulating.reruns import HeldFault, Rerun
 from testnet.report.model import Band
 from testnet.report.story import span_of
 
