@@ -128,6 +128,7 @@ class ChaosRuns:
 
     def _run(self, running: ChaosUnderWay, seconds: float) -> None:
         try:
+            LocalNetwork.find(self._network.folder)  # a page of a testnet makes no other one in its place
             with running_testnet(self._network.folder, lambda _: None) as place:
                 schedule = draw_rounds(place.nodes, seconds, running.seed)
                 report = run_chaos(place, running.seed, seconds, schedule, running, running.wanted, running.begun)

@@ -27,7 +27,9 @@ def commands(group: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
         yield from commands(group.get_command(None, name), (*words, name))
 
 
-ALL = dict(commands(typer.main.get_command(build())))
+PASSED_ON = ("testnet", "on")
+"""What follows it is another command, with options of its own."""
+ALL = {words: command for words, command in commands(typer.main.get_command(build())) if words != PASSED_ON}
 
 
 def test_there_are_commands() -> None:

@@ -219,7 +219,12 @@ async def test_g16_dead_letters_are_numbered_so_that_a_client_can_ask_for_the_ne
     tmp_path: Path,
 ) -> None:
     async with served(tmp_path), await trio.open_unix_socket(str(tmp_path / "control.sock")) as stream:
-        assert (await ask(stream, command="errors"))["ok"] == {"errors": [], "lost": 0, "next": 0}
+        assert (await ask(stream, command="errors"))["ok"] == {
+            "errors": [],
+            "lost": 0,
+            "next": 0,
+            "recording": None,
+        }
         for body in ("1", "2"):
             await ask(stream, command="message", target="our@no:body:sys", body=body, timeout=5)
         first = (await ask(stream, command="errors"))["ok"]

@@ -327,7 +327,7 @@ def test_ctrl_c_while_shrinking_keeps_the_smallest_so_far() -> None:
     with InterruptedAfter(6) as workers:
         task = Task(workers.play(plan), scenario.least_nodes, 100, Path("small.journal"))
         shrunk = shrink_plan(workers, task, output.console())
-    assert (shrunk.interrupted, shrunk.complete, shrunk.runs) == (True, False, 4)
+    assert (shrunk.interrupted, shrunk.complete, shrunk.runs) == (True, False, 5)
     assert shrunk.smallest is not None
     assert fails(shrunk.smallest.plan)
     small = read_journal_untrusted(Path("small.journal"))

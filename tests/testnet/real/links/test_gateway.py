@@ -149,8 +149,8 @@ async def test_who_says_nothing_keeps_no_descriptor_and_not_more_than_a_share(
         silent = [await two.raw() for _ in range(MAX_GREETING_EACH)]
         for stream in silent:
             await stream.receive_some(NONCE_BYTES)
-        async with await two.raw() as beyond:
-            with pytest.raises(trio.BrokenResourceError):
+        with pytest.raises((trio.BrokenResourceError, OSError)):  # it may be closed before it is open for us
+            async with await two.raw() as beyond:
                 await receive_all(beyond)
         for stream in silent:
             with pytest.raises(trio.BrokenResourceError):

@@ -68,7 +68,16 @@ def _verb(nodes: NodeProcesses, verb: str) -> Callable[..., None]:
 
 @pytest.mark.parametrize("verb", ONLY_IN_SIMULATIONS)
 def test_what_only_a_simulation_can_do_is_said_in_a_sentence(tmp_path: Path, verb: str) -> None:
-    more = {"cut_power": (), "step_clock": (5.0,), "trouble_remote": ("one", "down")}[verb]
+    more = {
+        "cut_power": (),
+        "break_disk": (),
+        "step_clock": (5.0,),
+        "drift_clock": (1.5,),
+        "slow_guests": (0.1,),
+        "limit_memory": (True,),
+        "refuse_spawns": (True,),
+        "trouble_remote": ("one", "down"),
+    }[verb]
     with pytest.raises(NotAtThisLevel, match=r"in a simulation only"):
         _verb(NodeProcesses(LocalNetwork(tmp_path)), verb)(A, *more)
 
