@@ -28,6 +28,10 @@ without, and the tests in virtual time take a fifteenth less."""
 
 LONGEST = (
     "levels/test_levels.py",
+    "testnet/hosts/test_over_ssh.py",
+    "testnet/cluster/test_dask_cluster.py",
+    "testnet/testing/test_again.py",
+    "nectar_node/driver/recordings/test_chaos.py",
     "testnet/test_testing_your_package.py",
     "testnet/sim/test_determinism.py",
     "end_to_end/test_testnet.py",

@@ -60,13 +60,13 @@ def test_a_test_replays_from_anywhere_shrinks_to_the_fault_that_matters_and_is_e
     replayed = nectar("sim", "replay", file)
     assert (replayed.code, replayed.out[:9]) == (0, "The same,")
     small = pytester.path / "small.journal"
-    shrunk = nectar("sim", "shrink", file, "-o", small, "--runs", "8")
+    shrunk = nectar("sim", "shrink", file, "-o", small, "--runs", "4")
     assert shrunk.code == 0, shrunk.err
     assert "from 2 to 1 faults" in shrunk.out
     again = read_journal_untrusted(small)
     assert [step["kind"] for step in again.header.schedule] == ["partition"]
     assert fails_alike(journal, again)
-    explained = nectar("sim", "explain", small, "--runs", "3")
+    explained = nectar("sim", "explain", small, "--runs", "2")
     assert "the user of one.nec is told Timeout" in explained.out
     assert "Without this fault the test passes: partition" in explained.out
 
