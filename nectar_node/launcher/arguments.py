@@ -25,23 +25,32 @@ from net.names.invitation import parse_invitation_untrusted
 from net.names.joining import MAX_TEXT_CHARACTERS, PREFIX, parse_join_text_untrusted
 
 
+def pasted(text: str, what: str) -> str:
+    """Return `text`, or what the file holds that it names after an @, as far as a text to join with can go; raises
+    BadInput, which says that `what` cannot be read.
+    """
+    if not text.startswith("@"):
+        return text
+    try:
+        with Path(text[1:]).open("rb") as file:
+            return file.read(MAX_TEXT_CHARACTERS + 1).decode(errors="replace")
+    except OSError as error:
+        raise BadInput(f"Cannot read {what} in {text[1:]}: {error.strerror}.") from error
+
+
 def parse_invitation(text: str) -> bytes:
     """Return the token in `text`, or in the file that it names after an @; raises BadInput.
 
     It is there alone, or within a text with which others join.
     """
+    text = pasted(text, "the invitation")
     try:
-        if text.startswith("@"):
-            with Path(text[1:]).open("rb") as file:
-                text = file.read(MAX_TEXT_CHARACTERS + 1).decode(errors="replace")
         if text.strip().startswith(PREFIX):
             token = parse_join_text_untrusted(text).invitation
             if token is None:
                 raise BadInvitation("the text holds none")
             return token
         return parse_invitation_untrusted(text)
-    except OSError as error:
-        raise BadInput(f"Cannot read the invitation in {text[1:]}: {error.strerror}.") from error
     except BadInvitation as error:
         raise BadInput(
             f"That is not an invitation ({error}): copy it as `nectar testnet invite` has printed it."

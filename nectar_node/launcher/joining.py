@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from pathlib import Path
 
 from nectar_node.base.errors import BadInput, CannotJoin
 from nectar_node.contract.config import GENESIS_FILE, LOOPBACK, GenesisFile
+from nectar_node.launcher.arguments import pasted
 from nectar_node.launcher.local_network import LocalNetwork
 from net.base.errors import BadInvitation
 from net.base.origins import is_this_machine
-from net.names.joining import MAX_TEXT_CHARACTERS, PREFIX, JoinText, parse_join_text_untrusted
+from net.names.joining import PREFIX, JoinText, parse_join_text_untrusted
 
 
 def read_join_text(text: str) -> JoinText | None:
@@ -19,16 +19,11 @@ def read_join_text(text: str) -> JoinText | None:
 
     None: it is not such a text, and names a folder.
     """
-    named = text.startswith("@")
+    if not text.startswith("@") and not text.strip().startswith(PREFIX.partition("-1.")[0]):
+        return None
+    text = pasted(text, "the text")
     try:
-        if named:
-            with Path(text[1:]).open("rb") as file:
-                text = file.read(MAX_TEXT_CHARACTERS + 1).decode(errors="replace")
-        elif not text.strip().startswith(PREFIX.partition("-1.")[0]):
-            return None
         return parse_join_text_untrusted(text)
-    except OSError as error:
-        raise BadInput(f"Cannot read the text in {text[1:]}: {error.strerror}.") from error
     except BadInvitation as error:
         raise BadInput(
             f"That does not tell of a network ({error}): copy it as `nectar testnet invite` has printed it."
