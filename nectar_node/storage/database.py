@@ -2,7 +2,7 @@
 
 SQLite runs in WAL mode with full sync, under an exclusive lock, through apsw: unlike the standard library's module it
 lets a caller supply the file system, so a simulated node runs the same SQLite on a simulated disk
-(`testnet.sim.database_files`), and the power can be cut at each of its writes.
+(`testnet.sim.disk.database_files`), and the power can be cut at each of its writes.
 
 SQLite notices a torn write and a damaged page's structure, and not a flipped bit in a value. So every row has a guard,
 a hash of its table, key and value; and the sum of all guards is kept in the same transaction as the rows, so that a

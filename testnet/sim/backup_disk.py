@@ -13,8 +13,8 @@ from nectar_node.backup.source import SourceEntry, Stamp
 from nectar_node.packages.manifest import Package
 from nectar_node.storage.database import STORE_FILES
 from nectar_node.storage.operations import Location
-from testnet.sim.disk import SimDisk
-from testnet.sim.tree import Path
+from testnet.sim.disk.disk import SimDisk
+from testnet.sim.disk.tree import Path
 
 NODE = "node"
 """The folder of the node in a copy."""

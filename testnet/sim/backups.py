@@ -45,7 +45,7 @@ from testnet.remotes.keeper import KeeperLab, KeeperPlace, KeeperRemote
 from testnet.remotes.tasks import BegunTask, VerifyTask
 from testnet.sim.backup_disk import DiskSnapshot, DiskTarget, packages_of
 from testnet.sim.context import NodeContext
-from testnet.sim.disk import SimDisk
+from testnet.sim.disk.disk import SimDisk
 from testnet.sim.node import SimNode
 
 _REMOTES = ("backup", "remotes.json")

@@ -17,9 +17,9 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from kernel.contract.drive import DriveError, Errno, FileFacts, FileKind
-from testnet.sim.disk import SimDisk
-from testnet.sim.file_content import File
-from testnet.sim.tree import Folder, Path
+from testnet.sim.disk.disk import SimDisk
+from testnet.sim.disk.file_content import File
+from testnet.sim.disk.tree import Folder, Path
 
 MOST_BYTES = 256 << 20
 """Bytes of the host's memory that the files of a drive may take when a guest writes. A hole counts, as far as something

@@ -58,7 +58,7 @@ from testnet.remotes.keeper import CALM_SECONDS, Calm
 from testnet.sim.attacker import SimAttacker
 from testnet.sim.backups import SimBackups
 from testnet.sim.context import NodeContext
-from testnet.sim.disk import SimDisk
+from testnet.sim.disk.disk import SimDisk
 from testnet.sim.fabric import LinkBehaviour
 from testnet.sim.holding import holding
 from testnet.sim.names import REGISTRAR, SimulationError

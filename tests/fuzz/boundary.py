@@ -29,7 +29,7 @@ from kernel.wasm.adapter import WASI
 from kernel.wasm.canonical.wit import INTERFACES, Bytes, Function, Interface, List, Option, Record, Scalar, Text, Type
 from kernel.wasm.engine import Engine
 from nectar_node.storage.operations import Location, MakeFolder
-from testnet.sim.disk import SimDisk
+from testnet.sim.disk.disk import SimDisk
 from testnet.sim.guest_drive import GuestDrive
 from tests.fuzz.batches import Batches
 from tests.kernel.wasm import reference

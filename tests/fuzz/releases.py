@@ -19,7 +19,7 @@ from nectar_node.releases.versions import Version
 from nectar_node.sharing.fetch import AskToken, DiskToken, DocumentToken, Fetch, FetchedRelease, HeadToken
 from nectar_node.sharing.wire.messages import FetchOrder
 from nectar_node.storage.operations import Location, Operation
-from testnet.sim.disk import SimDisk
+from testnet.sim.disk.disk import SimDisk
 from tests.nectar_node.releases.samples import (
     ANN,
     CHESS,

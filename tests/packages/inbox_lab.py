@@ -8,7 +8,7 @@ from typing import Any
 from kernel.contract.address import Address
 from kernel.contract.guest import Arrival
 from nectar_node.storage.operations import Commit, FileStat, FileType, Hash, Location, Operation, Outcome, ReadAt, Stat
-from testnet.sim.disk import SimDisk
+from testnet.sim.disk.disk import SimDisk
 from testnet.sim.programs import Programs
 from tests.packages.lab import SEED, Lab
 
@@ -32,7 +32,7 @@ class HollowDisk(SimDisk):
     def perform(self, operation: Operation) -> Outcome:
         """See `SimDisk`."""
         if isinstance(operation, Commit):
-            self._commit(operation)  # into the store that this one has opened
+            self._databases.commit(operation)  # into the store that this one has opened
             return None
         if operation.location.root != USER:
             return super().perform(operation)

@@ -19,9 +19,10 @@ from nectar_node.storage.operations import (
     StatPacked,
 )
 from nectar_node.storage.steps import Work
-from testnet.sim.disk import SimDisk
+from testnet.sim.disk.disk import SimDisk
+from testnet.sim.disk.packed_folders import look_into
+from testnet.sim.disk.tree import FolderStamp
 from testnet.sim.programs import Programs
-from testnet.sim.tree import FolderStamp, look_into
 from tests.packages.inbox_lab import EVIL, HONEST, RECEIVER, TRANSFER, USER, InboxLab
 from tests.packages.lab import SEED
 

@@ -14,7 +14,7 @@ from kernel.contract.drive import FileKind
 from kernel.contract.guest import GuestConfig
 from kernel.wasm.engine import Engine
 from nectar_node.storage.operations import Location, MakeFolder
-from testnet.sim.disk import SimDisk
+from testnet.sim.disk.disk import SimDisk
 from testnet.sim.guest_drive import GuestDrive
 from tests.kernel.wasm.caller import Caller, Stat, Trapped
 from tests.kernel.wasm.guests import MEMORY, OUR

@@ -87,7 +87,7 @@ def test_what_everybody_has_is_told(lab: SimLab) -> None:
     used = lab.our.disk_use()
     (row,) = used.packages
     assert (row.package, row.used, row.states) == ("probes:sys", Usage(1005, 3), Usage(5, 1))
-    assert used.total - used.free == lab.our.disk._used()
+    assert used.total - used.free == lab.our.disk.used
 
 
 @pytest.mark.parametrize("power", [False, True], ids=["killed", "without power"])
@@ -101,7 +101,7 @@ def test_g23_after_a_crash_what_a_package_has_is_counted_anew(lab: SimLab, power
     node = simulation.start(NODE)
     lab.rest()
     (row,) = node.disk_use().packages
-    found = [len(file) for path, file in node.disk._live.files.items() if path[:2] == (f"{NODE}/vfs", "probes:sys")]
+    found = [len(file) for path, file in node.disk.live.files.items() if path[:2] == (f"{NODE}/vfs", "probes:sys")]
     assert row.used.bytes == sum(found) == (1000 if power else 1500)
 
 

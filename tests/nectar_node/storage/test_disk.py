@@ -20,7 +20,7 @@ from nectar_node.storage import removing, steps
 from nectar_node.storage.disk import perform
 from nectar_node.storage.ledger import UNCOUNTED, Ledger
 from nectar_node.storage.opened import SETTLED_NS
-from testnet.sim.disk import SimDisk
+from testnet.sim.disk.disk import SimDisk
 from tests.waiting import until
 
 Perform = Callable[[ops.Operation], ops.Outcome]

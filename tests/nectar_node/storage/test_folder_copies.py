@@ -137,7 +137,7 @@ def test_g27_a_crash_leaves_a_copy_whole_or_not_at_all_and_it_can_be_made_again(
     disk = Disk("node", Quotas(), simulated=True)
     fill(disk, "from")
     for folder in ((), ("from",), ("from", "a"), ("from", "a", "b")):
-        disk.sim._sync_folder(("node/vfs", APP, "drive", *folder))
+        disk.sim.sync_folder(("node/vfs", APP, "drive", *folder))
     disk.sim.break_off(ops.CopyFolder(disk.at("from"), disk.at("to")), chance)
     if chance.random() < 0.5:
         disk.sim.lose_unsynced(chance)

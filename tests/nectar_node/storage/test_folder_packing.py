@@ -16,7 +16,7 @@ from nectar_node.storage import operations as ops
 from nectar_node.storage.disk import perform
 from nectar_node.storage.folder_copies import staging_name
 from testnet.model.folder_tree import FolderTree, TreeItem, read_tree, write_tree
-from testnet.sim.disk import SimDisk
+from testnet.sim.disk.disk import SimDisk
 from tests.nectar_node.storage.test_quotas import Disk, Make, make
 
 __all__ = ["make"]

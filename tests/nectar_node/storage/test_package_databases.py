@@ -14,7 +14,7 @@ from nectar_node.storage.disk import perform
 from nectar_node.storage.ledger import DEFAULT_QUOTAS, LENT_BYTES, Ledger, Quotas
 from nectar_node.storage.package_databases import MAX_IDLE, PackageDatabases, file_of
 from nectar_node.storage.package_files import PackageFiles
-from testnet.sim.disk import SimDisk
+from testnet.sim.disk.disk import SimDisk
 
 Perform = Callable[[ops.Operation], ops.Outcome]
 

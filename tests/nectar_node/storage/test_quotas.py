@@ -17,7 +17,7 @@ from nectar_node.storage import operations as ops
 from nectar_node.storage.archive import BadArchive, entries_untrusted
 from nectar_node.storage.ledger import LONG_IDS, Ledger, OverQuota, Quotas, fitting, package_of_state
 from nectar_node.storage.steps import Steps
-from testnet.sim.disk import SimDisk
+from testnet.sim.disk.disk import SimDisk
 
 APP, OTHER = "app:sys", "other:sys"
 KIB = 1024

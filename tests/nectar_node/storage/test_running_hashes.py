@@ -13,7 +13,7 @@ from nectar_node.base.running_hashes import MAX_RUNNING, RunningHash, RunningHas
 from nectar_node.storage import disk as real
 from nectar_node.storage import operations as ops
 from nectar_node.storage.ledger import Ledger
-from testnet.sim.disk import SimDisk
+from testnet.sim.disk.disk import SimDisk
 
 CHUNK = 1 << 20
 DATA = bytes(range(256)) * (5 * CHUNK // 256 + 3)

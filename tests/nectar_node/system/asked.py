@@ -10,7 +10,7 @@ from kernel.contract.guest import Generation
 from kernel.contract.message import LazyLoadBlob
 from nectar_node.databases.databases import Databases
 from nectar_node.storage.ledger import Ledger, Quotas
-from testnet.sim.disk import SimDisk
+from testnet.sim.disk.disk import SimDisk
 from tests.nectar_node.system.driven import APP, OUR, Driven
 
 SIBLING = ProcessId("second", "app", "sys")

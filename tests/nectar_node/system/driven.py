@@ -14,7 +14,7 @@ from kernel.contract.message import Envelope, LazyLoadBlob, ReplyTo, Request
 from nectar_node.contract.actions import LogLine
 from nectar_node.storage.operations import STOPPED, Job, StopJob
 from nectar_node.system.process import SystemProcess
-from testnet.sim.disk import SimDisk
+from testnet.sim.disk.disk import SimDisk
 
 OUR = "our.nec"
 APP = ProcessId("main", "app", "sys")

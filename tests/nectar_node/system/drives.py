@@ -11,7 +11,7 @@ from kernel.contract.guest import Generation
 from kernel.contract.message import LazyLoadBlob, ReplyTo
 from nectar_node.contract.generations import GenerationOf
 from nectar_node.system.vfs import Vfs
-from testnet.sim.disk import SimDisk
+from testnet.sim.disk.disk import SimDisk
 from tests.nectar_node.system.driven import APP, OUR, Driven
 
 JSON = st.recursive(

@@ -21,7 +21,7 @@ from nectar_node.storage.operations import DiskError, DiskFault, Job, Location
 from nectar_node.system.keeper import Keeper
 from nectar_node.system.kept_objects import KEPT, OWNERS, decode_untrusted
 from nectar_node.system.process import AskKept, Removal
-from testnet.sim.disk import SimDisk
+from testnet.sim.disk.disk import SimDisk
 
 KEEPER, OWNER, OTHER = "keeper.nec", "owner.nec", "other.nec"
 ROOT = f"{KEEPER}/kept"

@@ -377,7 +377,7 @@ def test_an_answer_ends_with_the_right_to_read_it(web: FileSite) -> None:
 def test_a_file_that_is_being_written_is_waited_for(web: FileSite, monkeypatch: pytest.MonkeyPatch) -> None:
     path = web.write("big.bin", bytes(PIECE_BYTES * 2))
     web.bind_files("/big", file=path)
-    whole, until = web.node.disk._version, web.simulation.now + 1
+    whole, until = web.node.disk._files.version, web.simulation.now + 1
     monkeypatch.setattr(web.node.disk, "_version", lambda file: "" if web.simulation.now < until else whole(file))
     answer = web.get(f"{BASE}/big")
     assert (answer.status, len(answer.body)) == (200, PIECE_BYTES * 2)

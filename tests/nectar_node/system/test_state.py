@@ -32,7 +32,7 @@ from nectar_node.storage.operations import (
 from nectar_node.system.process import Committed, Removal
 from nectar_node.system.state import MAX_BODY_BYTES, MAX_WAITING, STATE, State
 from nectar_node.system.state_queues import COMMIT_BYTES, COMMIT_ROWS
-from testnet.sim.disk import SimDisk
+from testnet.sim.disk.disk import SimDisk
 from tests.nectar_node.system.driven import APP, OTHER, OUR
 from tests.nectar_node.system.drives import JSON
 

@@ -9,7 +9,7 @@ from blake3 import blake3
 
 from kernel.contract.message import Buffer
 from nectar_node.storage.operations import ListFolder, Location
-from testnet.sim.file_content import File
+from testnet.sim.disk.file_content import File
 from testnet.sim.programs import Programs
 from tests.testnet.transfer_lab import PATIENCE, RECEIVER, TRANSFER, FileTransfer, order, outcome
 

@@ -15,7 +15,7 @@ from testnet.faults.partition import Partition
 from testnet.faults.registrar_down import RegistrarDown
 from testnet.model.lab import NodePlan
 from testnet.model.where import Where
-from testnet.sim.disk import SimDisk
+from testnet.sim.disk.disk import SimDisk
 from testnet.sim.names import REGISTRAR
 from testnet.sim.node import SimNode
 from testnet.sim.programs import Programs

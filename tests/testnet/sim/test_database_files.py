@@ -13,7 +13,7 @@ import pytest
 
 from nectar_node.storage.database import Contents, DamagedStore
 from nectar_node.storage.operations import Commit, DiskError, DiskFault, Location, Row
-from testnet.sim.disk import SimDisk
+from testnet.sim.disk.disk import SimDisk
 
 STORE = Location("a.nec", ("store",))
 COMMITS = 12

@@ -9,7 +9,7 @@ import zipfile
 import pytest
 
 from nectar_node.storage import operations as ops
-from testnet.sim.disk import SimDisk
+from testnet.sim.disk.disk import SimDisk
 
 SEEDS = range(30)
 CHANCE = random.Random(1)

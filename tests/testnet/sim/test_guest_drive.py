@@ -21,14 +21,14 @@ from testnet.faults.unsynced import Unsynced
 from testnet.runs.plans import expand
 from testnet.runs.result import PASSED
 from testnet.scenarios.scenario import Plan, Scenario
-from testnet.sim.disk import SimDisk
-from testnet.sim.file_content import File
+from testnet.sim.disk.disk import SimDisk
+from testnet.sim.disk.file_content import File
+from testnet.sim.disk.tree import Folder
 from testnet.sim.guest_drive import GuestDrive, Node
 from testnet.sim.node import NodeSpec, SimNode
 from testnet.sim.programs import Programs
 from testnet.sim.run import run
 from testnet.sim.simulation import Simulation
-from testnet.sim.tree import Folder
 from tests.seeds import seeds
 from tests.testnet.sim.ledger import NODE, PROCESS, lay_down, ledger
 

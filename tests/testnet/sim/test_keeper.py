@@ -77,7 +77,7 @@ def kept(lab: Simulation) -> dict[str, int]:
     """The files in the keeper's folder, and their lengths."""
     disk, root = node_of(lab, KEEPER).disk, f"{KEEPER}/kept"
     paths = [path for path in disk.paths() if path[0] == root]
-    return {"/".join(path[2:]): len(disk._live.files[path]) for path in paths}
+    return {"/".join(path[2:]): len(disk.live.files[path]) for path in paths}
 
 
 @pytest.mark.parametrize("seed", range(6))

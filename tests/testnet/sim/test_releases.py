@@ -254,7 +254,7 @@ def test_what_does_not_fit_is_refused_before_it_begins(lab: Simulation) -> None:
     assert "raise --releases-quota" in why_not(lab, BOB)
     sharing._quota = 1 << 40
     disk = lab.node(BOB).disk
-    disk.capacity = disk._used() + 1_000_000
+    disk.capacity = disk.used + 1_000_000
     assert "the disk has no room" in why_not(lab, BOB)
     assert written(lab, BOB) < 1000
     disk.capacity = 1 << 40

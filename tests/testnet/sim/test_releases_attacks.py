@@ -151,7 +151,7 @@ def test_a_disk_that_fills_at_any_step_leaves_nothing_half_and_the_next_fetch_go
     request = begin(lab, BOB)
     began = lab.now
     lab.wait(lambda: lab.now - began >= at * 0.002 or request.outcome is not None, 60.0)
-    disk.capacity = disk._used()
+    disk.capacity = disk.used
     lab.wait(lambda: request.outcome is not None, 300.0)
     assert request.outcome is not None
     if "Fetched" not in request.outcome.body:

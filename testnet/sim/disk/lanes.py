@@ -10,7 +10,7 @@ from nectar_node.storage.operations import STOPPED, Job, Outcome, RunSql, StopJo
 from nectar_node.storage.steps import Steps
 from nectar_node.storage.turns import COUNTER, DiskTurns, Turn
 from testnet.model.points import WRITE, Begun
-from testnet.sim.disk import READS, SimDisk
+from testnet.sim.disk.disk import READS, SimDisk
 from testnet.sim.timeline import Timeline
 
 DISK_SECONDS = 0.002

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import apsw
 
 from nectar_node.storage.package_files import UnlockedFile, temporary_file
-from testnet.sim.file_content import File
+from testnet.sim.disk.file_content import File
 
 SECTOR_BYTES = 512
 """Bytes that a disk writes as a whole or not at all."""
