@@ -79,7 +79,7 @@ FLOORS = {
             "testnet.browsers",
         ),
         ("testnet.scenarios",),
-        ("testnet.runs",),
+        ("testnet.runs", "testnet.sim.disk"),
         ("testnet.sim", "testnet.real.nodes"),
         ("testnet.sweep", "testnet.report", "testnet.real.links"),
         ("testnet.real",),

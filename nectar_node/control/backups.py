@@ -2,13 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import trio
+
 from nectar_node.backup.schedule import KnownRemote, RemoteStatus
-from nectar_node.base.errors import BadFolder
+from nectar_node.base.errors import BadFolder, BadInput
+from nectar_node.control.clients import Client
+from nectar_node.control.clock import wall_clock_offset
+from nectar_node.control.requests import Fields
 from nectar_node.core.core import NodeCore
 
 _SETTINGS = Path("backup") / "remotes.json"
+
+
+class OwnBackups:
+    """The commands about this node's own backups."""
+
+    def __init__(self, core: NodeCore, folder: Path, turn: Callable[[], None]) -> None:
+        """`folder` is the node's; `turn` lets the node run after it was told something."""
+        self._core = core
+        self._folder = folder
+        self._turn = turn
+        self.commands: dict[str, Callable[[Client, Fields], Awaitable[dict[str, object]]]] = {
+            "backups": self._on_backups,
+            "back_up": self._on_back_up,
+        }
+
+    async def _on_backups(self, _: Client, fields: Fields) -> dict[str, object]:
+        """Read the settings of backups again; answer what there is to say of each remote. The one that is named is
+        tried again at once if it has failed.
+        """
+        remotes = await trio.to_thread.run_sync(known_remotes, self._folder, wall_clock_offset())
+        self._core.set_remotes(remotes, trio.current_time(), fields.name)
+        self._turn()
+        return {"remotes": [remote_row(each) for each in self._core.backups.status(trio.current_time())]}
+
+    async def _on_back_up(self, client: Client, fields: Fields) -> dict[str, object]:
+        """Begin a copy in the remote of that name; answer as `backups` does."""
+        answer = await self._on_backups(client, Fields())
+        if not self._core.backups.order(fields.name, trio.current_time()):
+            raise BadInput(f"There is no remote {fields.name[:64]!r}: `nectar backup list` shows them.")
+        self._turn()
+        return answer | {"remotes": [remote_row(each) for each in self._core.backups.status(trio.current_time())]}
 
 
 def known_remotes(folder: Path, lead: float) -> list[KnownRemote]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 import trio
 
 from nectar_node.control.server import line_of
-from nectar_node.control.snapshots import LiveSnapshot
 
 MAX_EVENTS = 4096
 """Events that wait for a client that is slow to read them; it loses later ones, and is told how many."""
@@ -99,6 +98,26 @@ class Feed(Waiter):
             else:
                 self._changed = trio.Event()
                 await self._changed.wait()
+
+
+class LiveSnapshot(Protocol):
+    """A snapshot of the node while it runs."""
+
+    @property
+    def folder(self) -> str:
+        """Where files are kept that change."""
+
+    def scanned(self) -> None:
+        """Let the files change again."""
+
+    async def store_read(self) -> None:
+        """Let the store's file change again."""
+
+    def void(self, progress: int) -> str | None:
+        """Return why the snapshot cannot be kept, None if it is whole; `progress` must grow now and then."""
+
+    def end(self) -> None:
+        """Keep nothing any more. Does not wait."""
 
 
 class Client:

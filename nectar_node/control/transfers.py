@@ -18,7 +18,7 @@ from kernel.contract.message import Request
 from nectar_node.base.decoding import BadShape, decode_untrusted
 from nectar_node.base.errors import BadInput, NodeError
 from nectar_node.control.clients import Client, Waiter
-from nectar_node.control.requests import Fields, node_untrusted
+from nectar_node.control.requests import Fields, node_untrusted, shared_file_untrusted
 from nectar_node.control.uploads import FileUploads, UploadedFile
 from nectar_node.core.core import NodeCore
 from nectar_node.launcher.transfer_answers import (
@@ -77,11 +77,44 @@ class Transfers:
         self._turn = turn
         self._sent: dict[str, SentFile] = {}
         """By id, the oldest first."""
+        self._shares = 0
         self.commands: dict[str, Callable[[Client, Fields], Awaitable[dict[str, object]]]] = {
+            "share": self._on_share,
+            "unshare": self._on_unshare,
             "send": self._on_send,
             "transfers": self._on_transfers,
             "cancel_transfer": self._on_cancel,
         }
+
+    # --- files that a client sends itself, by messages ----------------------------------------------------------------
+
+    async def _on_share(self, client: Client, fields: Fields) -> dict[str, object]:
+        """Let file_transfer read a file until the client takes it back or leaves; answer its path for it."""
+        path, real = shared_file_untrusted(fields.file)
+        if self._core.vfs.mounts >= MAX_MOUNTS:
+            raise BadInput(f"{MAX_MOUNTS} files are shared already.")
+        self._shares += 1
+        mount = f"/file_transfer:sys/outgoing/{self._shares}/{path.name}"
+        self._core.vfs.mount(mount, Location(str(real.parent), (real.name,)))
+        client.shares.add(mount)
+        return {"path": mount}
+
+    async def _on_unshare(self, client: Client, fields: Fields) -> dict[str, object]:
+        if fields.path not in client.shares:
+            raise BadInput("This connection has shared nothing at that path.")
+        self._take_back(client, fields.path)
+        return {}
+
+    def forget(self, client: Client) -> None:
+        """Take back what a client has shared that has gone away."""
+        for path in list(client.shares):
+            self._take_back(client, path)
+
+    def _take_back(self, client: Client, path: str) -> None:
+        client.shares.discard(path)
+        self._core.vfs.unmount(path)
+
+    # --- uploaded files -----------------------------------------------------------------------------------------------
 
     async def _on_send(self, _: Client, fields: Fields) -> dict[str, object]:
         """Begin to send an uploaded file to a node; answer the transfer's id."""

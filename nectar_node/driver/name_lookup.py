@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 
 import trio
 
 from nectar_node.base.errors import CannotJoin
 from nectar_node.contract.config import GenesisFile
+from nectar_node.control.clock import wall_clock_offset
 from net.contract.events import Close, Dial, Hold, LookedUp, Writable
 from net.io.driver import Driver
 from net.io.tcp import TcpTransport
@@ -28,7 +28,7 @@ def look_up(genesis: GenesisFile, name: str, seconds: float = LOOKUP_SECONDS) ->
 
 
 async def _look_up(genesis: GenesisFile, name: str, seconds: float) -> NameRecord | None:
-    offset = time.time() - trio.current_time()
+    offset = wall_clock_offset()
     identity = Identity(f"guest-{os.urandom(8).hex()}.nec", os.urandom(KEY_BYTES))
     directory = RegistrarDirectory(genesis.genesis())
     config = NetworkConfig(guest=True, wall_clock_offset=offset)

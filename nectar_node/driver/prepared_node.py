@@ -24,6 +24,7 @@ from nectar_node.base.descriptors import Budget
 from nectar_node.base.errors import BadFolder, BadInput, BadPackage, NeedsConsent
 from nectar_node.contract.config import NodeConfig, RecordPlace, module_cache
 from nectar_node.contract.http_client import HttpClientConfig
+from nectar_node.control.clock import wall_clock_offset
 from nectar_node.core.core import NodeCore
 from nectar_node.driver.allocator import default_budget
 from nectar_node.driver.membership import former_names, has_password, open_directory, read_keys, registrar_key
@@ -251,11 +252,6 @@ def start_of(prepared: PreparedNode) -> NodeStart:
         states=prepared.kept.states,
         decided=tuple(prepared.decided),
     )
-
-
-def wall_clock_offset() -> float:
-    """Return Unix time minus trio's."""
-    return time.time() - trio.current_time()
 
 
 def _monotonic_clock() -> Callable[[], int]:

@@ -74,7 +74,7 @@ from testnet.model.lab import OutOfTime
 from testnet.model.points import STORE_WRITE
 from testnet.sim.context import NodeContext
 from testnet.sim.disk.disk import SimDisk
-from testnet.sim.disk.lanes import SimLanes
+from testnet.sim.disk_lanes import SimLanes
 from testnet.sim.fabric import BUFFER_BYTES
 from testnet.sim.guest_drive import GuestDrive
 from testnet.sim.names import PORT, REGISTRAR, SimulationError

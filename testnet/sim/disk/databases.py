@@ -21,7 +21,7 @@ from testnet.sim.disk.space import Space
 from testnet.sim.disk.tree import Path
 
 
-class Databases:
+class DiskDatabases:
     """What SQLite keeps on a disk; each of its writes and syncs can be the last before a crash."""
 
     def __init__(self, tree: DurableTree, space: Space, folders: FolderOperations, time: Callable[[], int]) -> None:

@@ -20,7 +20,7 @@ from nectar_node.storage.ledger import Ledger, OverQuota
 from nectar_node.storage.steps import Steps, Work
 from testnet.model.folder_tree import FolderTree
 from testnet.sim.disk.database_files import DatabaseFiles
-from testnet.sim.disk.databases import Databases
+from testnet.sim.disk.databases import DiskDatabases
 from testnet.sim.disk.durable_tree import DurableTree, path_of
 from testnet.sim.disk.file_content import File, new_file
 from testnet.sim.disk.files import FileOperations
@@ -63,9 +63,9 @@ class SimDisk:
         self._tree = DurableTree()
         self._space = Space(self._tree, capacity, ledger or Ledger())
         self._files = FileOperations(self._tree, self._space, self._time)
-        self._folders = FolderOperations(self._tree, self._space, self._time, self._files.version)
+        self._folders = FolderOperations(self._tree, self._space, self._time, self._files)
         self._packed = PackedOperations(self._tree, self._space, self._files, self._folders)
-        self._databases = Databases(self._tree, self._space, self._folders, self._time)
+        self._databases = DiskDatabases(self._tree, self._space, self._folders, self._time)
         performers = (self._files, self._folders, self._packed)
         self._performers: dict[type, Callable[[Any], ops.Outcome]] = dict(self._databases.performers)
         self._in_steps: dict[type, Callable[[Any], Work]] = {}

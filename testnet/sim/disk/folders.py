@@ -10,6 +10,7 @@ from nectar_node.storage import operations as ops
 from nectar_node.storage.steps import Work
 from testnet.sim.disk.durable_tree import DurableTree, path_of
 from testnet.sim.disk.file_content import File, new_file
+from testnet.sim.disk.files import FileOperations
 from testnet.sim.disk.refusals import (
     A_FOLDER,
     EXISTS,
@@ -28,14 +29,12 @@ from testnet.sim.disk.tree import Path, above
 class FolderOperations:
     """Makes, lists, moves, copies and measures folders."""
 
-    def __init__(
-        self, tree: DurableTree, space: Space, time: Callable[[], int], version: Callable[[File], str]
-    ) -> None:
-        """`time` gives the virtual time in nanoseconds since 1970, `version` what a file's content is known by."""
+    def __init__(self, tree: DurableTree, space: Space, time: Callable[[], int], files: FileOperations) -> None:
+        """`time` gives the virtual time in nanoseconds since 1970; `files` knows the versions of contents."""
         self._tree = tree
         self._space = space
         self._time = time
-        self._version = version
+        self._files = files
         self.performers: dict[type, Callable[[Any], ops.Outcome]] = {
             ops.MakeFolder: self.make_folder,
             ops.CreateFolder: self._create_folder,
@@ -83,7 +82,9 @@ class FolderOperations:
             return ops.FileStat(ops.FileType.DIRECTORY, 0, 0)
         file = self._tree.entry(operation.location)
         size = len(file) if file.target is None else len(file.target.encode())
-        return ops.FileStat(_type_of(file), size, file.modified, "" if file.target is not None else self._version(file))
+        return ops.FileStat(
+            _type_of(file), size, file.modified, "" if file.target is not None else self._files.version(file)
+        )
 
     def _list_folder(self, operation: ops.ListFolder) -> list[tuple[str, ops.FileType]]:
         path, live = path_of(operation.location), self._tree.live

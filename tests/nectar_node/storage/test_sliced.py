@@ -16,7 +16,7 @@ from nectar_node.storage.sliced import PutOff, in_slices
 from nectar_node.storage.steps import Steps
 from nectar_node.storage.turns import BEGUN_OF_PARTY, LONG_AT_ONCE, Turn
 from testnet.sim.disk.disk import SimDisk
-from testnet.sim.disk.lanes import SimLanes
+from testnet.sim.disk_lanes import SimLanes
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import Simulation
 from tests.seeds import seeds

@@ -378,7 +378,7 @@ def test_a_file_that_is_being_written_is_waited_for(web: FileSite, monkeypatch: 
     path = web.write("big.bin", bytes(PIECE_BYTES * 2))
     web.bind_files("/big", file=path)
     whole, until = web.node.disk._files.version, web.simulation.now + 1
-    monkeypatch.setattr(web.node.disk, "_version", lambda file: "" if web.simulation.now < until else whole(file))
+    monkeypatch.setattr(web.node.disk._files, "version", lambda file: "" if web.simulation.now < until else whole(file))
     answer = web.get(f"{BASE}/big")
     assert (answer.status, len(answer.body)) == (200, PIECE_BYTES * 2)
     assert web.simulation.now - until < file_answers.SETTLE_SECONDS + 0.1

@@ -7,7 +7,7 @@ from random import Random
 
 from nectar_node.storage.operations import Append, Create, Job, Location, Outcome
 from testnet.sim.disk.disk import SimDisk
-from testnet.sim.disk.lanes import DISK_SECONDS, SimLanes
+from testnet.sim.disk_lanes import DISK_SECONDS, SimLanes
 from testnet.sim.programs import Programs
 from testnet.sim.simulation import Simulation
 
