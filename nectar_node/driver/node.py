@@ -60,6 +60,7 @@ from nectar_node.control import commands as control
 from nectar_node.control import server
 from nectar_node.control.backups import known_remotes
 from nectar_node.control.clients import Waiter
+from nectar_node.control.clock import wall_clock_offset
 from nectar_node.driver.allocator import (
     collect_by_pace,
     give_back,
@@ -77,7 +78,7 @@ from nectar_node.driver.membership import (
 )
 from nectar_node.driver.node_log import NodeLog
 from nectar_node.driver.node_trace import NodeTrace
-from nectar_node.driver.prepared_node import PreparedNode, make_core, prepare, wall_clock_offset
+from nectar_node.driver.prepared_node import PreparedNode, make_core, prepare
 from nectar_node.driver.program_code import load_program
 from nectar_node.driver.recordings.node_recording import KeepingCompiler, keep_handing_over
 from nectar_node.driver.snapshots import NodeSnapshots, forget_snapshot
