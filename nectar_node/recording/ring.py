@@ -29,8 +29,8 @@ from nectar_node.recording.segments import (
     SegmentHeader,
     SegmentSealer,
     TapeEntry,
+    beginning_of,
     entries_untrusted,
-    entry,
     header_untrusted,
     open_untrusted,
     received_entry,
@@ -77,6 +77,8 @@ class RecordingFiles:
         """Where sockets receive."""
         self.since = 0.0
         """The core's time at its start."""
+        self._files: SegmentFiles
+        self._sealer: SegmentSealer
         self._lacks_code: str | None = None
         self._has_gap = False
         try:
@@ -112,14 +114,16 @@ class RecordingFiles:
         """Note an entry, whose body is `body` and `data` behind it. `data` is ciphertext: if it is long, it is not
         sealed, and not copied if it was received into `received`.
         """
-        if self._thread.problem is not None:
-            return
-        if len(data) >= CLEAR_BYTES:
-            self._held += received_entry(kind, body, len(data))
+        held, size = self._held, len(data)
+        if size >= CLEAR_BYTES:
+            held += received_entry(kind, body, size)
             self.received.take(data)
             return
-        self._held += entry(kind, body + data if data else body)
-        if len(self._held) >= FRAME_BYTES:
+        held += beginning_of(kind, len(body) + size)
+        held += body
+        if size:
+            held += data
+        if len(held) >= FRAME_BYTES:
             self.flush()
 
     def turn(self, now: float) -> None:

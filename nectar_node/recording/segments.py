@@ -69,7 +69,12 @@ class TapeEntry:
 
 def entry(kind: int, body: bytes) -> bytes:
     """Return an entry as bytes."""
-    return _ENTRY.pack(kind, len(body)) + body
+    return beginning_of(kind, len(body)) + body
+
+
+def beginning_of(kind: int, length: int) -> bytes:
+    """Return what stands before the body of an entry, which has that length."""
+    return _ENTRY.pack(kind, length)
 
 
 def received_entry(kind: int, body: bytes, size: int) -> bytes:

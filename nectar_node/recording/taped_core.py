@@ -135,7 +135,7 @@ class Names:
 def summary(buffers: Sequence[Buffer]) -> tuple[int, int, int]:
     """Return how many buffers and bytes those are, and a checksum of all bytes.
 
-    A long row of a session's records, which the core has sealed in a memory of its own, is told by their lengths and
+    A long row of a session's records, which the core has sealed in a memory of its own, is told by their
     authenticators: each of these is computed of all bytes of its record. Other long data has one computed here.
     """
     total, check = 0, 0
@@ -149,14 +149,13 @@ def summary(buffers: Sequence[Buffer]) -> tuple[int, int, int]:
 
 
 def _authenticators(row: memoryview) -> bytes:
-    """Return the lengths and authenticators of a row of records; nothing if it is none."""
+    """Return the authenticators of a row of records; nothing if it is none."""
     found, at, size = bytearray(), 0, len(row)
     while at < size:
         begin = at + LENGTH.size
         end = begin + LENGTH.unpack_from(row, at)[0] if begin <= size else size + 1
         if end > size or end - begin < TAG_BYTES:
             return b""
-        found += row[at:begin]
         found += row[end - TAG_BYTES : end]
         at = end
     return bytes(found)
