@@ -4,10 +4,11 @@ Processor time of both nodes, recorded, against that of the same nodes without a
 each with its response, and blobs of 1 MiB. A replay takes the recording of all of that; its goal is not to take longer
 than the node did, whose pauses it does not repeat: so its processor time is compared with that of the recorded node.
 
-Where the cost of a stream goes: received bytes are the wire's ciphertext. Copying them into the page cache takes as
-much as authenticating them, 60 to 100 microseconds a MiB each, and the kernel's new pages more than both. Not
-sealing them once more, and not copying them before, took 80 microseconds a MiB away. The goal for streams is nearly met
-in calm turns (1.1), and missed while others use the machine's memory (1.4 to 1.7).
+Where the cost of a stream goes: received bytes, which are the wire's ciphertext, are received into the memory that the
+disk takes them from. That costs a thread 60 to 100 microseconds a MiB (200 to 350 on a machine whose cores are all in
+use), and the notes of what the core was told 10 microseconds each, ten of them a MiB and side. What was there before,
+sealing or authenticating once more and a copy into the page cache, cost 300 to 450, and 2000 when its pages were new to
+the machine.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.lab import RECEIVER, SENDER, folder, ping
-from bench.measure import Result, in_turns, processor_seconds, ratio
+from bench.measure import Result, in_turns, processor_time, ratio
 from nectar_node.driver.recordings.replaying import PURPOSE, find, replay_of
 from net.names import keyfile
 from testnet.real.local import LocalTestnet
@@ -66,7 +67,7 @@ def _used(net: LocalTestnet, count: int, size: int, more: dict[str, int]) -> Cal
 def _of(net: LocalTestnet, node: str) -> float:
     pid = net.pid(node)
     assert pid is not None, f"{node} runs"
-    return processor_seconds(pid)
+    return processor_time(pid)
 
 
 def _replayed(record: Path, key: bytes) -> float:

@@ -157,7 +157,8 @@ class Node:
         self._loader = Loader(str(folder.drives), load)
         self._started = trio.current_time()
         self._endpoint: tuple[str, int] = (prepared.config.host, 0)
-        self._transport = TcpTransport(prepared.budget.connections)
+        memory = None if self._recording is None else self._recording.received
+        self._transport = TcpTransport(prepared.budget.connections, memory)
         self._refusal: FailureReason | None = None
         """Why the registrar does not grant the name; None: it does."""
         self._stands_down: StandDown | None = None

@@ -27,14 +27,17 @@ _NAMES = {"job": "disk job", "load": "code to compile"}
 Row = dict[str, object]
 
 
-def exported(header: SegmentHeader, entries: Iterable[TapeEntry]) -> Iterator[Row]:
-    """Yield rows for JSON: one for the recording, then one for each step; raises BadRecording."""
+def exported(header: SegmentHeader, entries: Iterable[TapeEntry], gap: tuple[int, int] | None = None) -> Iterator[Row]:
+    """Yield rows for JSON: one for the recording, then one for each step; raises BadRecording. `gap`: the first and the
+    last segment that are missing within, which steps are not counted over.
+    """
     yield {
         "recording": header.node,
         "boot": header.boot,
         "release": header.version,
         "began": header.began,
         "first_segment": header.segment,
+        "missing_segments": gap,
         "replayable": False,
     }
     first: float | None = None

@@ -1,8 +1,8 @@
 """A recording on the disk: a folder for each node, in it one for each boot, in that its segments.
 
-Bytes are appended without a buffer of ours, and never held back for long, so they are the kernel's when the process
-dies. The oldest boots go first when there is no room, then the oldest segments: what is left of that boot tells what
-happened, but can be replayed no more.
+Nothing is held back for long, so all of it is the operating system's when the process dies, but for the last tenth of a
+second. The oldest boots go first when there is no room. Of the boot that is recorded, the beginning stays, in half of
+the room, since a replay needs all from there on; of what follows, the oldest goes first.
 
 Tests: tests/nectar_node/recording/test_ring.py.
 """
@@ -11,13 +11,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from functools import partial
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from kernel.contract.message import Buffer
 from nectar_node.base import own_files
+from nectar_node.base.errors import NodeError
 from nectar_node.recording.errors import BadRecording
+from nectar_node.recording.segment_files import RECEIVED_SUFFIX, ReceivedMemory, SegmentFiles, SegmentThread
 from nectar_node.recording.segments import (
     MAX_FRAME_BYTES,
     SALT_BYTES,
@@ -28,6 +33,7 @@ from nectar_node.recording.segments import (
     entries_untrusted,
     header_untrusted,
     open_untrusted,
+    received_entry,
 )
 
 SEGMENT_BYTES = 64 << 20
@@ -36,6 +42,10 @@ FRAME_BYTES = 1 << 18
 """Bytes that are sealed together at most, but for one long entry."""
 CLEAR_BYTES = 1 << 12
 """Bytes from which on received ciphertext is not sealed once more; less is cheaper to seal together with the rest."""
+RECEIVE_BYTES = 1 << 19
+"""Bytes that a socket may receive at once."""
+MOST_WAITING = 256
+"""Frames that wait for a disk that has fallen behind; then the node waits, too."""
 HELD_BACK_SECONDS = 0.02
 """How long entries wait for others, so that they are sealed together."""
 CODE_FOLDER = "code"
@@ -61,12 +71,38 @@ class RecordingFiles:
         self._last = 0.0
         self._segment = 0
         self._size = 0
-        self._file = -1
+        """Bytes of the segment that are sealed."""
+        self._thread = SegmentThread()
+        self.received = ReceivedMemory(self._thread, RECEIVE_BYTES)
+        """Where sockets receive."""
         self.since = 0.0
         """The core's time at its start."""
-        self.problem: str | None = None
+        self._files: SegmentFiles
+        self._sealer: SegmentSealer
+        self._lacks_code: str | None = None
+        self._has_gap = False
+        try:
+            self._begin()
+        except OSError:
+            self._thread.end()
+            raise
+
+    @property
+    def problem(self) -> str | None:
         """Why nothing is written any more; None: it is."""
-        self._begin()
+        error = self._thread.problem
+        return None if error is None else f"the recording ends: {self._folder}: {error.strerror}"
+
+    @property
+    def complaints(self) -> list[str]:
+        """What its user should know, in sentences that never go away."""
+        gap = None
+        if self._has_gap:
+            gap = (
+                f"the recording takes more than --keep: what is replayed of {self._folder} ends before it does; "
+                "a larger --keep, or the next boot, begins anew"
+            )
+        return [each for each in (self._lacks_code, gap, self.problem) if each is not None]
 
     @property
     def status(self) -> dict[str, object]:
@@ -75,18 +111,20 @@ class RecordingFiles:
         return {"folder": folder, "boot": self.boot, "since": self.since, "problem": self.problem}
 
     def write(self, kind: int, body: bytes, data: Buffer = b"") -> None:
-        """Note an entry, whose body is `body` and `data` behind it. `data` is ciphertext: if it is long, it goes to the
-        operating system at once, neither copied nor sealed.
+        """Note an entry, whose body is `body` and `data` behind it. `data` is ciphertext: if it is long, it is not
+        sealed, and not copied if it was received into `received`.
         """
-        self._held += beginning_of(kind, len(body) + len(data))
-        self._held += body
-        if len(data) >= CLEAR_BYTES:
-            self._hand_over(data)
+        held, size = self._held, len(data)
+        if size >= CLEAR_BYTES:
+            held += received_entry(kind, body, size)
+            self.received.take(data)
             return
-        if data:
-            self._held += data
-        if len(self._held) >= FRAME_BYTES:
-            self._hand_over()
+        held += beginning_of(kind, len(body) + size)
+        held += body
+        if size:
+            held += data
+        if len(held) >= FRAME_BYTES:
+            self.flush()
 
     def turn(self, now: float) -> None:
         """Hand over what was noted, unless that was done a moment ago."""
@@ -95,69 +133,87 @@ class RecordingFiles:
             self.flush()
 
     def flush(self) -> None:
-        """Hand over what was noted to the operating system."""
-        if self._held:
-            self._hand_over()
-
-    def _hand_over(self, data: Buffer = b"") -> None:
-        if self.problem is None:
-            try:
-                if self._size >= self._segment_bytes:
+        """Hand over what was noted to the thread, which gives it to the operating system at once."""
+        if not self._held:
+            return
+        if self._thread.problem is None:
+            self.received.hand_over()  # before the entries that speak of it
+            self._append(self._sealer.frame(self._held))
+            if self._size + self.received.total >= self._segment_bytes:
+                self._thread.done()
+                try:
                     self._begin()
-                self._append(*self._sealer.frame(self._held, data), data)
-            except OSError as error:
-                self.problem = f"the recording ends: {self._folder}: {error.strerror}"
+                except OSError as error:
+                    self._thread.problem = self._thread.problem or error
         self._held.clear()
+
+    def written(self) -> None:
+        """Hand over what was noted, and wait until the operating system has it."""
+        self.flush()
+        self._thread.done()
 
     def close(self) -> None:
         """End the recording."""
         self.flush()
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        self._thread.do(partial(self._files.close, self.received.total))
+        self._thread.end()
 
     def keep_code(self, digest: str, code: bytes) -> None:
-        """Keep the code of a program, named by its SHA-256, for replays; raises OSError."""
+        """Keep the code of a program, named by its SHA-256, for replays. On any thread."""
         file = self._node_folder / CODE_FOLDER / digest
-        if not file.exists():
-            own_files.write(file, code)
+        try:
+            if not file.exists():
+                own_files.write(file, code)
+        except (OSError, NodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            self._lacks_code = f"the recording cannot be replayed: {file.parent} lacks the code of a program: {why}"
 
     def _begin(self) -> None:
+        """Begin a segment, while the thread has nothing to do; raises OSError."""
+        if self._segment:
+            self._files.close(self.received.total)
         self._segment += 1
         header = SegmentHeader(self._node, self.boot, self._segment, self._version, self._unix())
         self._sealer = SegmentSealer(self._key, header, os.urandom(SALT_BYTES))
-        if self._file >= 0:
-            os.close(self._file)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        self._file = os.open(self._folder / f"{self._segment:06}.recording", flags, 0o600)
-        self._size = 0
-        self._append(self._sealer.beginning)
+        self._files = SegmentFiles(self._folder / f"{self._segment:06}.recording")
+        self._files.append(self._sealer.beginning)
+        self._size = len(self._sealer.beginning)
+        self.received.begin(self._files)
         self._make_room()
 
-    def _append(self, *parts: Buffer) -> None:
-        size = sum(map(len, parts))
-        self._size += size
-        written = os.writev(self._file, parts)
-        if written < size:  # the disk is nearly full, or a signal came
-            rest = memoryview(b"".join(parts))[written:]
-            while rest:
-                rest = rest[os.write(self._file, rest) :]
+    def _append(self, data: bytes) -> None:
+        self._size += len(data)
+        thread, files = self._thread, self._files
+
+        def append() -> None:
+            if thread.problem is None:
+                files.append(data)
+
+        thread.do(append)
+        if thread.waiting > MOST_WAITING:
+            thread.done()
 
     def _make_room(self) -> None:
         """Remove the oldest segments, so that there is room for one more."""
-        segments = [
-            file
-            for boot in boots_in(self._node_folder)
-            for file in _segments(self._node_folder / f"boot-{boot:06}")
-            if not (boot == self.boot and int(file.name[:6]) == self._segment)
-        ]
-        sizes = [file.stat().st_size for file in segments]
         room = max(self._keep - self._segment_bytes, 0)
-        for file, size in zip(segments, sizes, strict=True):
-            if sum(sizes) <= room:
+        before: list[Path] = []
+        for boot in boots_in(self._node_folder):
+            if boot != self.boot:
+                before += _segments(self._node_folder / f"boot-{boot:06}")
+        own = [each for each in _segments(self._folder) if _number(each) < self._segment]
+        sizes = {each: _size(each) for each in (*before, *own)}
+        head, first = 0, 0
+        while first < len(own) and _number(own[first]) == first + 1 and head + sizes[own[first]] <= room // 2:
+            head += sizes[own[first]]
+            first += 1
+        used = sum(sizes.values())
+        for file in (*before, *own[first:]):
+            if used <= room:
                 break
-            sizes.remove(size)
-            file.unlink()
+            used -= sizes[file]
+            self._has_gap |= file in own
+            for each in (file, file.with_suffix(RECEIVED_SUFFIX)):
+                each.unlink(missing_ok=True)
             with suppress(OSError):
                 file.parent.rmdir()
 
@@ -172,15 +228,24 @@ class Recorded:
         if not self.files:
             raise BadRecording(f"There is no recording in {folder}.")
         self.header = header_untrusted(_beginning(self.files[0]))[0]
+        first = self.header.segment
+        row = next((at for at, file in enumerate(self.files) if _number(file) != first + at), len(self.files))
+        self.gap = None if row == len(self.files) else (first + row, _number(self.files[row]) - 1)
+        """The first and the last segment that were removed from within, to make room; None: none was."""
+        self._row = self.files[:row]
 
     @property
     def from_the_start(self) -> bool:
-        """Whether it can be replayed: nothing of it was removed to make room."""
+        """Whether it can be replayed, up to its gap: nothing was removed before that."""
         return self.header.segment == 1
 
     def entries(self, key: bytes) -> Iterator[TapeEntry]:
-        """Yield all entries; raises BadRecording at what is damaged."""
-        return entries_untrusted(self._plaintexts(key))
+        """Yield all entries, behind a gap, too; raises BadRecording at what is damaged."""
+        return self._entries(key, self.files)
+
+    def in_a_row(self, key: bytes) -> Iterator[TapeEntry]:
+        """Yield the entries up to the gap, as a replay needs them; raises BadRecording at what is damaged."""
+        return self._entries(key, self._row)
 
     def code(self, digest: str) -> bytes:
         """Return the code of a program; raises BadRecording."""
@@ -191,22 +256,31 @@ class Recorded:
         except OSError as error:
             raise BadRecording(f"The recording lacks the code of a program, {digest[:12]}: {error.strerror}.") from None
 
-    def _plaintexts(self, key: bytes) -> Iterator[bytes]:
-        expected = self.header.segment
-        for file in self.files:
+    def _entries(self, key: bytes, files: Sequence[Path]) -> Iterator[TapeEntry]:
+        count = 0
+        for file in files:
             try:
-                if file.stat().st_size > SEGMENT_BYTES + 2 * MAX_FRAME_BYTES:
-                    raise BadRecording(f"The recording is damaged: {file.name} is too long.")
-                data = file.read_bytes()
+                with ExitStack() as opened:
+                    if file.stat().st_size > SEGMENT_BYTES + 2 * MAX_FRAME_BYTES:
+                        raise BadRecording(f"The recording is damaged: {file.name} is too long.")
+                    data = file.read_bytes()
+                    received: BinaryIO = BytesIO()
+                    with suppress(FileNotFoundError):
+                        received = opened.enter_context(file.with_suffix(RECEIVED_SUFFIX).open("rb"))
+                    header, _ = header_untrusted(data)
+                    if (header.segment, header.boot, header.node) != (
+                        _number(file),
+                        self.header.boot,
+                        self.header.node,
+                    ):
+                        raise BadRecording(f"The recording is damaged: {file.name} is segment {header.segment}.")
+                    last = file == self.files[-1]
+                    plaintexts = open_untrusted(data, key, last=last)
+                    for each in entries_untrusted(plaintexts, received.read, last=last, first=count):
+                        count += 1
+                        yield each
             except OSError as error:
                 raise BadRecording(f"{file} cannot be read: {error.strerror}.") from error
-            header, _ = header_untrusted(data)
-            if (header.segment, header.boot, header.node) != (expected, self.header.boot, self.header.node):
-                raise BadRecording(
-                    f"The recording is damaged: {file.name} is segment {header.segment}, not {expected}."
-                )
-            expected += 1
-            yield from open_untrusted(data, key, last=file == self.files[-1])
 
 
 def nodes_in(folder: Path) -> list[str]:
@@ -236,6 +310,19 @@ def recorded(folder: Path, node: str, boot: int | None = None) -> Recorded:
 
 def _segments(folder: Path) -> list[Path]:
     return sorted(each for each in folder.iterdir() if _SEGMENT.fullmatch(each.name)) if folder.is_dir() else []
+
+
+def _number(segment: Path) -> int:
+    return int(segment.name[:6])
+
+
+def _size(segment: Path) -> int:
+    """Return the bytes of a segment's files, those that are still there."""
+    found = 0
+    for each in (segment, segment.with_suffix(RECEIVED_SUFFIX)):
+        with suppress(FileNotFoundError):
+            found += each.stat().st_size
+    return found
 
 
 def _beginning(file: Path) -> bytes:

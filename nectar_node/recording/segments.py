@@ -1,14 +1,14 @@
 """Segments: the files of a recording, sealed with a key that is derived from the node's.
 
 A segment begins with `MAGIC`, one line of JSON that anybody may read (`SegmentHeader`), and 16 random bytes. Frames
-follow, each two lengths in 4 bytes, so many bytes of AES-256-GCM, and so many that are authenticated with them but not
-sealed. The key of a segment is the hash of those random bytes under the recording's key; a frame's nonce is its
-number. Frames are appended, so a process that is killed at any moment leaves whole frames and at most one that is cut
-off, and what follows a damaged byte is refused.
+follow, each a length in 4 bytes and so many bytes of AES-256-GCM. The key of a segment is the hash of those random
+bytes under the recording's key; a frame's nonce is its number. Frames are appended, so a process that is killed at any
+moment leaves whole frames and at most one that is cut off, and what follows a damaged byte is refused.
 
-The plaintext, and behind it what is not sealed, is a row of entries: a byte for the kind, a length in 4 bytes, a body.
-What is not sealed is the end of the last body: records of a session, which are ciphertext on the wire already. Sealing
-them once more costs twice as much as authenticating them, and hides nothing.
+The plaintext is a row of entries: a byte for the kind, a length in 4 bytes, a body. The body of an entry whose kind has
+the bit `RECEIVED` goes on in the segment's second file, where received bytes stand one behind the other, as they came;
+its last 4 bytes say how many. These are records of sessions, ciphertext with authenticators of their own: sealing or
+authenticating them once more hides and proves nothing, since a session refuses a changed one when it is replayed.
 
 Pure. Tests: tests/nectar_node/recording/test_segments.py.
 """
@@ -16,18 +16,17 @@ Pure. Tests: tests/nectar_node/recording/test_segments.py.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct, json
 
-from kernel.contract.message import Buffer
 from nectar_node.base.decoding import BadShape, decode_untrusted
 from nectar_node.recording.errors import BadRecording
 
-MAGIC = b"nectar recording 2: it holds secrets of the node, sealed with its key\n"
+MAGIC = b"nectar recording 3: it holds secrets of the node, sealed with its key\n"
 SALT_BYTES = 16
 TAG_BYTES = 16
 MAX_HEADER_BYTES = 1 << 14
@@ -37,7 +36,9 @@ MAX_FRAME_BYTES = MAX_ENTRY_BYTES + (1 << 20)
 PURPOSE = b"recording"
 """For `Identity.derive`."""
 _ENTRY = struct.Struct("<BI")
-_LENGTHS = struct.Struct("<II")
+_LENGTH = struct.Struct("<I")
+RECEIVED = 0x80
+"""Of a kind: the body goes on in the file of what was received."""
 
 
 class SegmentHeader(Struct, frozen=True):
@@ -76,6 +77,11 @@ def beginning_of(kind: int, length: int) -> bytes:
     return _ENTRY.pack(kind, length)
 
 
+def received_entry(kind: int, body: bytes, size: int) -> bytes:
+    """Return an entry as bytes whose body goes on with `size` received ones."""
+    return entry(kind | RECEIVED, body + _LENGTH.pack(size))
+
+
 class SegmentSealer:
     """Makes the bytes of one segment."""
 
@@ -86,13 +92,11 @@ class SegmentSealer:
         self._cipher = _cipher(key, salt)
         self._frames = 0
 
-    def frame(self, plaintext: bytes | bytearray, data: Buffer = b"") -> tuple[bytes, bytes]:
-        """Return the next frame but for `data`, which is not sealed, in two parts: the three are written one behind the
-        other.
-        """
-        sealed = self._cipher.encrypt(_nonce(self._frames), plaintext, data or None)
+    def frame(self, plaintext: bytes | bytearray) -> bytes:
+        """Return the next frame."""
+        sealed = self._cipher.encrypt(_nonce(self._frames), plaintext, None)
         self._frames += 1
-        return _LENGTHS.pack(len(sealed), len(data)), sealed
+        return _LENGTH.pack(len(sealed)) + sealed
 
 
 def header_untrusted(data: bytes) -> tuple[SegmentHeader, int]:
@@ -122,26 +126,30 @@ def open_untrusted(data: bytes, key: bytes, *, last: bool) -> Iterator[bytes]:
     cipher, number = _cipher(key, data[at : at + SALT_BYTES]), 0
     at += SALT_BYTES
     while at < len(data):
-        begins = at + _LENGTHS.size
-        length, rest = _LENGTHS.unpack_from(data, at) if begins <= len(data) else (1, 0)
-        if not length or length + rest > MAX_FRAME_BYTES:
+        begins = at + _LENGTH.size
+        (length,) = _LENGTH.unpack_from(data, at) if begins <= len(data) else (1,)
+        if not length or length > MAX_FRAME_BYTES:
             raise BadRecording(f"The recording is damaged: {where}, byte {at}.")
-        if begins + length + rest > len(data):
+        if begins + length > len(data):
             if last:
                 return
             raise BadRecording(f"The recording is damaged: {where} is cut off.")
-        sealed, clear = data[begins : begins + length], data[begins + length : begins + length + rest]
         try:
-            yield cipher.decrypt(_nonce(number), sealed, clear or None) + clear
+            yield cipher.decrypt(_nonce(number), data[begins : begins + length], None)
         except (InvalidTag, ValueError) as error:
             key_or_damage = "it is damaged, or another key has sealed it" if number == 0 else "it is damaged"
             raise BadRecording(f"The recording cannot be read: {where}, byte {at}: {key_or_damage}.") from error
-        at = begins + length + rest
+        at = begins + length
         number += 1
 
 
-def entries_untrusted(plaintexts: Iterator[bytes], first: int = 0) -> Iterator[TapeEntry]:
-    """Yield the entries in frames; raises BadRecording. An entry is within one frame."""
+def entries_untrusted(
+    plaintexts: Iterator[bytes], received: Callable[[int], bytes], *, last: bool, first: int = 0
+) -> Iterator[TapeEntry]:
+    """Yield the entries of a segment, numbered from `first` on; raises BadRecording. An entry is within one frame.
+
+    `received` returns that many of the next received bytes, or fewer: the last segment ends there.
+    """
     number = first
     for plaintext in plaintexts:
         at = 0
@@ -152,7 +160,18 @@ def entries_untrusted(plaintexts: Iterator[bytes], first: int = 0) -> Iterator[T
             at += _ENTRY.size
             if at + length > len(plaintext):
                 raise BadRecording("The recording is damaged: an entry is cut off.")
-            yield TapeEntry(number, kind, plaintext[at : at + length])
+            body = plaintext[at : at + length]
+            if kind & RECEIVED:
+                (size,) = _LENGTH.unpack(body[-_LENGTH.size :]) if length >= _LENGTH.size else (MAX_ENTRY_BYTES + 1,)
+                if size > MAX_ENTRY_BYTES:
+                    raise BadRecording("The recording is damaged: an entry is too long.")
+                data = received(size)
+                if len(data) < size:
+                    if last:
+                        return
+                    raise BadRecording("The recording is damaged: what was received is cut off.")
+                body = body[: -_LENGTH.size] + data
+            yield TapeEntry(number, kind & ~RECEIVED, body)
             number += 1
             at += length
 

@@ -6,6 +6,7 @@ import socket as stdlib_socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from operator import index
+from typing import Protocol
 
 import trio
 
@@ -70,6 +71,21 @@ class ConnectionSlots:
         self._free += 1
 
 
+class ReceiveMemory(Protocol):
+    """Where the streams of one transport receive. Its owner may move it on when bytes have come, before they are
+    consumed: those are to stay.
+    """
+
+    @property
+    def view(self) -> memoryview:
+        """Where the next bytes go: RECEIVE_BYTES, shared by all streams."""
+
+
+class _OwnMemory:
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(RECEIVE_BYTES))
+
+
 class TcpStream:
     """An open TCP connection, as a `transport.Stream`.
 
@@ -78,14 +94,14 @@ class TcpStream:
     and one more round of the scheduler, together a third of all that its way through the driver costs.
     """
 
-    def __init__(self, socket: stdlib_socket.socket, buffer: memoryview, places: ConnectionSlots) -> None:
-        """`socket` is connected and does not block; any number of streams may share `buffer`, of RECEIVE_BYTES.
+    def __init__(self, socket: stdlib_socket.socket, memory: ReceiveMemory, places: ConnectionSlots) -> None:
+        """`socket` is connected and does not block; any number of streams may share `memory`.
 
         The place that was taken for the connection goes back when it is closed.
         """
         self._socket = socket
         self._places = places
-        self._view = buffer
+        self._memory = memory
         self._unsent = 0
         """The last limit of `limit_unsent`."""
         with _mapped():
@@ -136,7 +152,8 @@ class TcpStream:
                 raise StreamBroken("the stream is closed")
             try:
                 await trio.lowlevel.wait_readable(self._socket)
-                return self._view[: self._socket.recv_into(self._view, most)]
+                view = self._memory.view
+                return view[: self._socket.recv_into(view, most)]
             except BlockingIOError:
                 continue
             except (OSError, trio.ClosedResourceError) as error:
@@ -155,7 +172,8 @@ class TcpStream:
         """Return bytes that are there already (see `transport.Stream`)."""
         most = RECEIVE_BYTES if max_bytes is None else min(max_bytes, RECEIVE_BYTES)
         try:
-            return self._view[: self._socket.recv_into(self._view, most)]
+            view = self._memory.view
+            return view[: self._socket.recv_into(view, most)]
         except OSError:
             return b""
 
@@ -180,11 +198,11 @@ class TcpListener:
     """A listening TCP socket, as a `transport.Listener`."""
 
     def __init__(
-        self, socket: trio.socket.SocketType, buffer: memoryview, source: str | None, places: ConnectionSlots
+        self, socket: trio.socket.SocketType, memory: ReceiveMemory, source: str | None, places: ConnectionSlots
     ) -> None:
-        """`socket` listens; `buffer` and `places` are for the streams that come of it; `source` is as the attribute."""
+        """`socket` listens; `memory` and `places` are for the streams that come of it; `source` is as the attribute."""
         self._socket = socket
-        self._buffer = buffer
+        self._memory = memory
         self._places = places
         self._spare: int | None = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self.source = source
@@ -207,7 +225,7 @@ class TcpListener:
                 if not self._places.take():
                     socket.close()
                     continue
-                return _stream(_plain(socket), self._buffer, self._places)
+                return _stream(_plain(socket), self._memory, self._places)
             except trio.ClosedResourceError as error:
                 raise StreamBroken("the listener is closed") from error
             except OSError as error:
@@ -249,10 +267,12 @@ class TcpListener:
 class TcpTransport:
     """Dials and listens on TCP, as a `transport.Transport`."""
 
-    def __init__(self, most: int = MAX_CONNECTIONS) -> None:
-        """`most` is how many connections there may be at once, in both directions."""
+    def __init__(self, most: int = MAX_CONNECTIONS, memory: ReceiveMemory | None = None) -> None:
+        """`most` is how many connections there may be at once, in both directions; `memory` is where all receive, the
+        transport's own if None.
+        """
         self._places = ConnectionSlots(most)
-        self._buffer = memoryview(bytearray(RECEIVE_BYTES))
+        self._memory = memory or _OwnMemory()
         self._source: str | None = None
 
     def dial_from(self, source: str | None) -> None:
@@ -294,7 +314,7 @@ class TcpTransport:
         except BaseException:
             self._places.give_back()
             raise
-        return _stream(_plain(socket), self._buffer, self._places)
+        return _stream(_plain(socket), self._memory, self._places)
 
     async def _bind(self, socket: trio.socket.SocketType, target: str) -> None:
         """Let the connection come from our source, if there is one that leads to the address `target`."""
@@ -325,13 +345,13 @@ class TcpTransport:
         except OSError as error:
             socket.close()
             raise _listen_failed(host, port, error) from error
-        return TcpListener(socket, self._buffer, only_address(str(each[0]) for *_, each in addresses), self._places)
+        return TcpListener(socket, self._memory, only_address(str(each[0]) for *_, each in addresses), self._places)
 
 
-def _stream(socket: stdlib_socket.socket, buffer: memoryview, places: ConnectionSlots) -> TcpStream:
+def _stream(socket: stdlib_socket.socket, memory: ReceiveMemory, places: ConnectionSlots) -> TcpStream:
     """Make a stream of a socket. Raises StreamBroken if it is broken already; its place is given back then."""
     try:
-        return TcpStream(socket, buffer, places)
+        return TcpStream(socket, memory, places)
     except StreamBroken:
         socket.close()
         places.give_back()

@@ -67,9 +67,15 @@ def replay(
         told = None if difference is None else {"step": difference.entry, "at": difference.now}
         row = {"node": found.header.node, "boot": found.header.boot, "steps": player.steps, "seconds": seconds}
         words = {} if difference is None else {"recorded": difference.recorded, "replayed": difference.replayed}
+        row["missing_segments"] = found.gap
         print(json.dumps(row | {"took": took, "difference": told and told | words}))
     elif difference is None:
         cut = " The recording ends within a step, as one does whose node was killed." if player.cut_off else ""
+        if found.gap is not None:
+            cut = (
+                f" Segments {found.gap[0]} to {found.gap[1]} were removed to make room: what is left behind them is "
+                "for --export; a larger --keep holds more."
+            )
         output.say(
             f"{found.header.node}, boot {found.header.boot}: {player.steps} steps of {seconds:.1f} s replayed in "
             f"{took:.1f} s without a difference.{cut}"
@@ -88,7 +94,7 @@ def _export(found: Any, key: bytes, file: Path) -> int:
     count = -1
     try:
         with file.open("x") as opened:
-            for row in exporting.exported(found.header, found.entries(key)):
+            for row in exporting.exported(found.header, found.entries(key), found.gap):
                 opened.write(json.dumps(row, ensure_ascii=False) + "\n")
                 count += 1
     except OSError as error:

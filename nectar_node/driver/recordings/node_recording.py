@@ -31,11 +31,12 @@ class KeepingCompiler:
 
 
 async def keep_handing_over(files: RecordingFiles) -> None:
-    """Hand over what was noted, again and again until cancelled; say once if that is not possible any more."""
-    told = False
+    """Hand over what was noted, again and again until cancelled; say once what its user should know."""
+    told: set[str] = set()
     while True:
         await trio.sleep(HAND_OVER_SECONDS)
         files.flush()
-        if files.problem is not None and not told:
-            told = True
-            log.write_line("kernel", files.problem)
+        for each in files.complaints:
+            if each not in told:
+                told.add(each)
+                log.write_line("kernel", each)

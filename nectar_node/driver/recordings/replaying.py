@@ -40,7 +40,7 @@ def replay_of(
         except BadModule as error:
             raise BadRecording(f"The program {digest[:12]} of the recording cannot be run: {error}.") from error
 
-    return NodeReplay(recorded.entries(key), load, watch)
+    return NodeReplay(recorded.in_a_row(key), load, watch)
 
 
 def find(folder: Path, node: str, boot: int) -> Recorded:

@@ -52,35 +52,43 @@ def test_only_long_ciphertext_is_on_the_disk_as_it_was(folder: Path) -> None:
         files.write(3, b"", short)
         files.write(3, b"", long)
         files.write(11, b"a secret that is longer than a block of the cipher")
-    (segment,) = (folder / "a.nec" / "boot-000001").iterdir()
+    received, segment = sorted((folder / "a.nec" / "boot-000001").iterdir(), key=lambda each: each.suffix)
     data = segment.read_bytes()
-    assert (long in data, short in data, b"secret that" in data) == (True, False, False)
+    assert (long in data, short in data, b"secret that" in data) == (False, False, False)
+    assert received.read_bytes() == long
 
 
-def test_the_oldest_boot_goes_first_and_then_the_beginning_of_the_one_that_is_recorded(folder: Path) -> None:
+def test_the_oldest_boot_goes_first_and_then_what_stands_between_the_beginning_and_the_end(folder: Path) -> None:
     for _ in range(2):
         with _boot(folder) as files:
             files.write(1, PIECE)
     with _boot(folder) as files:
-        for _ in range(2 * KEEP // len(PIECE)):
-            files.write(1, PIECE)
+        for number in range(2 * KEEP // len(PIECE)):
+            files.write(number % 2, b"%d " % number + PIECE)
+        assert len(files.complaints) == 1
+        assert "more than --keep" in files.complaints[0]
     assert boots_in(folder / "a.nec") == [3]
     found = recorded(folder, "a.nec")
-    assert not found.from_the_start
-    assert sum(file.stat().st_size for file in found.files) <= KEEP
-    assert [each.body for each in found.entries(KEY)]
+    assert found.from_the_start
+    assert found.gap is not None
+    assert sum(file.stat().st_size for file in found.folder.iterdir()) <= KEEP
+    numbers = [int(each.body.split()[0]) for each in found.in_a_row(KEY)]
+    assert numbers == list(range(len(numbers)))
+    rest = [int(each.body.split()[0]) for each in found.entries(KEY)][len(numbers) :]
+    assert rest == list(range(rest[0], 2 * KEEP // len(PIECE)))
+    assert min(len(numbers), len(rest)) * len(PIECE) > KEEP // 4
 
 
 def test_a_full_disk_ends_the_recording_with_a_sentence_and_leaves_what_was_noted_before(folder: Path) -> None:
     with _boot(folder) as files:
         files.write(1, b"before")
-        files.flush()
+        files.written()
         full = os.open("/dev/full", os.O_WRONLY)
-        os.dup2(full, files._file)
+        os.dup2(full, files._files._file)
         os.close(full)
         for _ in range(3):
             files.write(3, b"lost", PIECE)
-        files.flush()
+        files.written()
         assert files.problem is not None
         assert files.problem.startswith("the recording ends: ")
         assert files.problem.endswith("No space left on device")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from io import BytesIO
 
 import pytest
 from hypothesis import given
@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from nectar_node.recording.errors import BadRecording
 from nectar_node.recording.segments import (
+    RECEIVED,
     SegmentHeader,
     SegmentSealer,
-    beginning_of,
     entries_untrusted,
     entry,
     header_untrusted,
     open_untrusted,
+    received_entry,
 )
 
 KEY = bytes(range(32))
@@ -30,15 +31,13 @@ CIPHERTEXT = b"of the wire"
 def _segment() -> bytes:
     sealer = SegmentSealer(KEY, HEADER, bytes(16))
     first = sealer.frame(entry(1, b"one") + entry(2, b""))
-    second = sealer.frame(beginning_of(3, 5 + len(CIPHERTEXT)) + b"three", CIPHERTEXT)
-    return b"".join((sealer.beginning, *first, *second, CIPHERTEXT))
+    second = sealer.frame(received_entry(3, b"three", len(CIPHERTEXT)))
+    return b"".join((sealer.beginning, first, second))
 
 
-def _read(data: bytes, *, last: bool = True, key: bytes = KEY) -> list[tuple[int, bytes]]:
-    found: Iterator[tuple[int, bytes]] = (
-        (each.kind, each.body) for each in entries_untrusted(open_untrusted(data, key, last=last))
-    )
-    return list(found)
+def _read(data: bytes, *, last: bool = True, key: bytes = KEY, received: bytes = CIPHERTEXT) -> list[tuple[int, bytes]]:
+    found = entries_untrusted(open_untrusted(data, key, last=last), BytesIO(received).read, last=last)
+    return [(each.kind, each.body) for each in found]
 
 
 def test_entries_come_out_as_they_were_written() -> None:
@@ -46,8 +45,8 @@ def test_entries_come_out_as_they_were_written() -> None:
     assert header_untrusted(_segment())[0] == HEADER
 
 
-def test_all_but_what_is_ciphertext_already_is_sealed() -> None:
-    assert CIPHERTEXT in _segment()
+def test_all_is_sealed() -> None:
+    assert CIPHERTEXT not in _segment()
     assert b"one" not in _segment()
     assert b"three" not in _segment()
 
@@ -56,6 +55,20 @@ def test_a_last_segment_that_is_cut_off_anywhere_ends_with_its_last_whole_frame(
     whole = _segment()
     for end in range(len(SegmentSealer(KEY, HEADER, bytes(16)).beginning), len(whole)):
         assert _read(whole[:end]) in ([], [(1, b"one"), (2, b"")])
+
+
+@pytest.mark.parametrize("there", [0, 1, len(CIPHERTEXT) - 1])
+def test_a_last_segment_ends_where_received_bytes_are_missing(there: int) -> None:
+    assert _read(_segment(), received=CIPHERTEXT[:there]) == [(1, b"one"), (2, b"")]
+    with pytest.raises(BadRecording, match="cut off"):
+        _read(_segment(), received=CIPHERTEXT[:there], last=False)
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff", b"\xff\xff\xff\xff"])
+def test_an_entry_that_asks_for_more_than_there_can_be_is_damage(body: bytes) -> None:
+    sealer = SegmentSealer(KEY, HEADER, bytes(16))
+    with pytest.raises(BadRecording, match="too long"):
+        _read(sealer.beginning + sealer.frame(entry(3 | RECEIVED, body)))
 
 
 def test_one_that_others_follow_must_be_whole() -> None:
