@@ -16,11 +16,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Protocol
+from weakref import WeakSet
 
 import apsw
 from blake3 import blake3
 
 from kernel.contract import limits
+from kernel.contract.message import Buffer
 from nectar_node.storage import operations as ops
 from nectar_node.storage import package_sql
 from nectar_node.storage.ledger import LENT_BYTES, OverQuota
@@ -112,6 +114,8 @@ class PackageDatabases:
         self._clock = clock
         self._idle: OrderedDict[Location, apsw.Connection] = OrderedDict()
         """Open connections that nobody uses, the longest unused first."""
+        self._with_pairs: WeakSet[apsw.Connection] = WeakSet()
+        """Open connections that have seen the table of keys and values: to ask takes as long as to write."""
         self._lock = threading.Lock()
         self._closed = False
         self.performers: dict[type, Callable[[Any], ops.Outcome]] = {
@@ -173,15 +177,17 @@ class PackageDatabases:
 
     def _put(self, operation: ops.PutPairs) -> None:
         removes = all(value is None for _, value in operation.pairs)
-        with self._existing(operation.location) as connection, self._lending(operation.location, connection, removes):
+        location = operation.location
+        with self._existing(location) as connection, self._lending(location, connection, removes):
+            if len(operation.pairs) == 1 and connection in self._with_pairs:
+                _put_one(connection, *operation.pairs[0])  # a statement alone is a transaction, durable like any other
+                return
             _do(connection, "BEGIN IMMEDIATE")
             _do(connection, _PAIRS)
             for key, value in operation.pairs:
-                if value is None:
-                    _do(connection, _DELETE, (key,))
-                else:
-                    _do(connection, _PUT, (key, value))
+                _put_one(connection, key, value)
             _do(connection, "COMMIT")
+            self._with_pairs.add(connection)
 
     @contextmanager
     def _lending(self, location: Location, connection: apsw.Connection, removes: bool) -> Iterator[None]:
@@ -318,6 +324,14 @@ def _is_whole_after(connection: apsw.Connection, error: BaseException) -> bool:
     except apsw.Error:
         return False
     return True
+
+
+def _put_one(connection: apsw.Connection, key: bytes, value: Buffer | None) -> None:
+    """Write a key's value; None: it is to be gone."""
+    if value is None:
+        _do(connection, _DELETE, (key,))
+    else:
+        _do(connection, _PUT, (key, value))
 
 
 def _free_pages(connection: apsw.Connection) -> None:

@@ -119,7 +119,7 @@ class SimDisk:
                 self.database_files.left = int(share * (len(rows) + len(states) + 4))
                 self.perform(operation)
             case ops.PutPairs(_, pairs):
-                self.package_files.left = int(share * (len(pairs) + 8))
+                self.package_files.left = int(share * (2 * len(pairs) + 2))  # two writes for a page, and the sync
                 self.perform(operation)
             case ops.Replace(location, data):
                 self._files.leave_unfinished(location, _beginning(data, share))
