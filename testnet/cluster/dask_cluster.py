@@ -297,7 +297,8 @@ def _connect(address: str, on: str) -> Client:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what goes wrong is told in sentences
     warnings.filterwarnings("ignore", module="distributed")
     security = Security(require_encryption=True) if address.startswith("tls://") else None
-    if security is not None and not (security.tls_ca_file and security.tls_client_cert):
+    files = {} if security is None else security.get_tls_config_for_role("client")
+    if security is not None and not (files.get("ca_file") and files.get("cert")):
         raise BadInput(
             "For TLS, Dask needs the files of an authority and of a certificate: set "
             "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and "
