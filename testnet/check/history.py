@@ -46,6 +46,10 @@ class UnderWay(Protocol):
     """A request under way, such as `testnet.model.lab.SentRequest`."""
 
     @property
+    def begun(self) -> float | None:
+        """When it was sent, in seconds since the network began; None: just now."""
+
+    @property
     def outcome(self) -> Ending | None:
         """How it ended, or None."""
 
@@ -134,10 +138,13 @@ class OperationHistory:
     def follow(
         self, client: str, request: UnderWay, name: str, *arguments: object, result: Callable[[Any], Any] = body_of
     ) -> RecordedCall:
-        """Record an operation that is a request, begun just now (`Lab.begin`). A response is OK, with what `result`
-        makes of its body, which may be UNKNOWN; or it has failed, if that raises DidNotHappen. Timeout and Offline are
-        unknown."""
+        """Record an operation that is a request (`Lab.begin`), from when it was sent. A response is OK, with what
+        `result` makes of its body, which may be UNKNOWN; or it has failed, if that raises DidNotHappen. Timeout and
+        Offline are unknown."""
         call = self.call(client, name, *arguments)
+        if request.begun is not None:
+            # Where time is real, others may have ended since: with those it overlaps. It may even have ended itself.
+            call.called = Instant(request.begun, call.called.order)
         call.request, call.of_body = request, result
         return call
 
@@ -174,6 +181,7 @@ class OperationHistory:
         """All operations so far, by the times of their calls."""
         for call in self._calls:
             call.settle()
+        self._calls.sort(key=lambda each: each.called)
         return tuple(
             Operation(
                 number, each.client, each.name, each.arguments, each.status, each.result, each.called, each.returned

@@ -54,15 +54,18 @@ ORDERS_EACH = 2
 ORDERS_A_SECOND = 500
 """The most orders that a scheduler is given; where seeds are shorter than that allows, an order has several."""
 
-_ADDRESS = re.compile(r"dask(\+tls)?://([^\s/:@?#]+|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})/?")
+_ADDRESS = re.compile(r"(dask|dask\+tls|tls)://([^\s/:@?#]+|\[[0-9a-fA-F:.]+\]):([0-9]{1,5})/?")
 
 
 def dask_address(on: str) -> str:
-    """Return Dask's own address for `dask://HOST:PORT` or `dask+tls://HOST:PORT`. Raises BadInput."""
+    """Return Dask's own address for `dask://HOST:PORT`, or for `tls://HOST:PORT`, which may be written `dask+tls://`.
+    Raises BadInput."""
     match = _ADDRESS.fullmatch(on)
     if match is None or not 0 < int(match[3]) < 1 << 16:
-        raise BadInput(f"--on takes dask://HOST:PORT, the address of a Dask scheduler, or dask+tls://, and not {on!r}.")
-    return f"{'tls' if match[1] else 'tcp'}://{match[2]}:{match[3]}"
+        raise BadInput(
+            f"--on takes dask://HOST:PORT, the address of a Dask scheduler, or tls://HOST:PORT, and not {on!r}."
+        )
+    return f"{'tcp' if match[1] == 'dask' else 'tls'}://{match[2]}:{match[3]}"
 
 
 class DaskCluster:
@@ -293,11 +296,18 @@ def _connect(address: str, on: str) -> Client:
     for name in [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what goes wrong is told in sentences
     warnings.filterwarnings("ignore", module="distributed")
+    security = Security(require_encryption=True) if address.startswith("tls://") else None
+    files = {} if security is None else security.get_tls_config_for_role("client")
+    if security is not None and not (files.get("ca_file") and files.get("cert")):
+        raise BadInput(
+            "For TLS, Dask needs the files of an authority and of a certificate: set "
+            "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and "
+            "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY."
+        )
     ended: SimpleQueue[Client | Exception] = SimpleQueue()
 
     def connect() -> None:
         try:
-            security = Security(require_encryption=True) if address.startswith("tls://") else None
             ended.put(Client(address, timeout=CONNECT_SECONDS, set_as_default=False, security=security))
         except Exception as error:  # of any kind, from Dask or from who answers in place of a scheduler
             ended.put(error)

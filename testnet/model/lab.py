@@ -96,6 +96,10 @@ class SentRequest(Protocol):
     """A request that has been sent in the name of a node's user."""
 
     @property
+    def begun(self) -> float | None:
+        """When it was sent, as `Lab.now` counts; None: just now."""
+
+    @property
     def outcome(self) -> Outcome | None:
         """The outcome, or None if there is none yet."""
 

@@ -65,6 +65,8 @@ _SHOWN = 200
 class RealRequest:
     """A request on a real node; a thread waits for its outcome."""
 
+    begun: float
+    """When it was sent, as `SocketLab.now` counts."""
     outcome: Outcome | None = None
     ended: float | None = None
     """When the outcome came, as `SocketLab.now` counts."""
@@ -248,7 +250,7 @@ class SocketLab(NodeProcesses, Lab):
     def begin(
         self, node: str, target: str, body: Json, timeout: int = ASK_SECONDS, blob: bytes | None = None
     ) -> RealRequest:
-        sent = RealRequest()
+        sent = RealRequest(self.now)
         request = {"target": target, "body": json.dumps(body), "timeout": timeout, "mime": None}
         request["blob"] = None if blob is None else base64.b64encode(blob).decode()
         self._tell(node, f"user asks {target}: {json.dumps(body)[:_SHOWN]}")

@@ -15,6 +15,8 @@ from testnet.report.model import Band, DrawnMessage, FailedMessage, Picture, Rem
 
 MAX_TROUBLES = 3
 """Messages of which the story tells what became of them."""
+MAX_OPERATIONS = 6
+"""Operations that cannot be explained together, of which the story tells."""
 MAX_BODY = 60
 """Characters of a body."""
 MAX_PROCESSES = 8
@@ -92,9 +94,17 @@ def tell(journal: Journal, picture: Picture | None = None) -> FailureStory | Non
     exchanges = _exchanges(picture, at)
     named = _named(text, exchanges)
     focus = _focus(exchanges, named, at)
-    told = _ordered(_told(picture, exchanges, focus, at, named))
+    told = _ordered((*_of_operations(picture), *_told(picture, exchanges, focus, at, named)))
     faults = tuple(band for band in picture.bands if band.begins <= at)
     return FailureStory(at, text, told, faults, tuple(_states(picture, exchanges, focus, told, at)))
+
+
+def _of_operations(picture: Picture) -> Iterator[Sentence]:
+    """Tell the operations that cannot be explained together."""
+    wrong = [each for each in picture.operations if each.wrong]
+    for each in wrong[:MAX_OPERATIONS]:
+        end = "never told" if each.returned is None else f"until {each.returned:.6f} s"
+        yield Sentence(each.called, f"{each.client} called {each.words}, {end}.", (each.line,), bad=True)
 
 
 def _exchanges(picture: Picture, until: float) -> list[_Exchange]:

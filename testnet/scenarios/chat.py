@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any
 
+from testnet.check import UNKNOWN, DidNotHappen, MonotonicWrites, NoLostUpdate, Operation, OperationHistory
 from testnet.faults import draw
 from testnet.faults.schedule import Schedule
-from testnet.model.lab import Lab, SentRequest
+from testnet.model.lab import Lab, Level, SentRequest
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, everywhere, require
-from testnet.scenarios.timing import answered, ended, in_time, may_forget, since, told
+from testnet.scenarios.timing import LATE_SECONDS, answered, ended, in_time, may_forget, since, told
 
 PROCESS = "our@chat:chat:sys"
 PATIENCE = 90
@@ -23,6 +25,8 @@ MOST_MEMBERS = 32
 """`max_members` in packages/chat/chat.zig."""
 MAX_TIMES = 40
 """At which something is said."""
+MAX_LOOKS = 10
+"""Times at which somebody looks at what a node has heard."""
 
 Lines = Sequence[dict[str, Any]]
 """A History."""
@@ -53,31 +57,43 @@ class Saying:
         return f"heard by {heard}; missed by {missed}"
 
 
-@dataclass(slots=True)
 class _Story:
-    lab: Lab
-    plan: Plan
-    sayings: list[Saying] = field(default_factory=list)
+    def __init__(self, lab: Lab, plan: Plan) -> None:
+        self.lab = lab
+        self.plan = plan
+        self.sayings: list[Saying] = []
+        self.looks: list[SentRequest] = []
+        self.history = promised(lab, plan.schedule)
 
     def work(self) -> None:
-        """Say each line at its time, on a node that is there, and wait for all outcomes."""
-        began = self.lab.now
-        for number, (author,) in enumerate(in_time(self.lab, self.plan.options["lines"])):
-            if self.lab.ready(author):
+        """Say each line at its time, on a node that is there, look at nodes, and wait for all outcomes."""
+        began, number = self.lab.now, -1
+        for what, node in in_time(self.lab, _events(self.plan.options)):
+            number += what == "say"
+            if not self.lab.ready(node):
+                continue
+            if what == "say":
                 text = f"line {number} of the run"
-                request = self.lab.begin(author, PROCESS, {"Say": text}, PATIENCE)
-                self.sayings.append(Saying(author, text, since(self.lab, began), request))
-        self.lab.wait(ended(each.request for each in self.sayings), PATIENCE + 10.0, "the outcome of every line")
+                request = self.lab.begin(node, PROCESS, {"Say": text}, PATIENCE)
+                self.sayings.append(Saying(node, text, since(self.lab, began), request))
+                follow_saying(self.history, node, self.plan.nodes, text, request)
+            else:
+                self.looks.append(self.lab.begin(node, PROCESS, "History", PATIENCE))
+                self.history.follow(node, self.looks[-1], "read", node, result=_read)
+        waiting = (*(each.request for each in self.sayings), *self.looks)
+        self.lab.wait(ended(waiting), PATIENCE + 10.0, "the outcome of every line")
 
     def check(self) -> None:
-        """Check that all histories agree with what was said and reported, and that now everyone hears everyone."""
+        """Check that all histories agree with what was said and reported, and that now everyone hears everyone. That
+        nothing is lost, and nothing there that nobody said, our history says."""
         for saying in self.sayings:
             check_outcome(saying, self.plan)
-        histories = {node: told(self.lab, node, PROCESS, "History", "History") for node in self.plan.nodes}
-        for node, lines in histories.items():
+        for node in self.plan.nodes:
+            call = self.history.call(node, "read", node)
+            lines = told(self.lab, node, PROCESS, "History", "History")
+            call.ok(said_in(lines))
             check_order(node, lines)
-            check_texts(node, lines, self.sayings)
-            check_complete(node, lines, self.sayings, self.plan.schedule)
+            check_numbers(node, lines, self.sayings)
         for node in self.plan.nodes:
             self._reaches_all(node)
 
@@ -113,36 +129,89 @@ def check_order(node: str, lines: Lines) -> None:
         latest[author] = number
 
 
-def check_texts(node: str, lines: Lines, sayings: Sequence[Saying]) -> None:
-    """Check that each line was said by its author, and under that number if the author was told one."""
-    numbers = {(each.author, each.text): each.said["number"] if each.said else None for each in sayings}
+def check_numbers(node: str, lines: Lines, sayings: Sequence[Saying]) -> None:
+    """Check that each line has the number that its author was told, if it was told one."""
+    numbers = {(each.author, each.text): each.said["number"] for each in sayings if each.said is not None}
     for line in lines:
+        number = numbers.get((line["author"], line["text"]), line["number"])
         what = f"{node} heard {line['text']!r} of {line['author']} as line {line['number']}"
-        key = (line["author"], line["text"])
-        require(key in numbers, f"{what}, who never said it")
-        require(numbers[key] in (None, line["number"]), f"{what}; it was told as line {numbers[key]}")
+        require(number == line["number"], f"{what}; it was told as line {number}")
 
 
-def check_complete(node: str, lines: Lines, sayings: Sequence[Saying], schedule: Schedule) -> None:
-    """Check that each line that the node itself said, or that its author was told it heard, is there, unless the node
-    may have lost its memory since."""
-    there = {(line["author"], line["number"]) for line in lines}
-    for saying in sayings:
-        said = saying.said
-        if said is None or (node != saying.author and node not in said["heard"]):
-            continue
-        is_there = (saying.author, said["number"]) in there
-        what = f"line {said['number']} of {saying.author} is not in the history of {node}, which heard it"
-        require(is_there or may_forget(schedule, node, saying.at), what)
+# --- as a history ---------------------------------------------------------------------------------------------------
+
+
+def promised(lab: Lab, schedule: Schedule) -> OperationHistory:
+    """Return a history of what a chat promises, begun when the schedule is. A line is added to the lines of each member
+    (`add(member, (author, text))` → its number); it is known to be there if the author was told that the member heard
+    it, or is the author. `read(member)` → the lines of a member."""
+    late = 0.0 if lab.level is Level.SIMULATION else LATE_SECONDS
+    began = lab.now
+
+    def excused(added: Operation, read: Operation) -> bool:
+        return may_have_lost(schedule, added, read, began, late)
+
+    return lab.history(
+        NoLostUpdate(always=True, excused=excused), MonotonicWrites(writes=("add",), version=numbered), name="the chat"
+    )
+
+
+def may_have_lost(schedule: Schedule, added: Operation, read: Operation, began: float, late: float = 0.0) -> bool:
+    """Whether a member may have lost its memory between a line and that look at it: by a fault that had begun by then.
+    Faults may be `late` by so many seconds."""
+    before = tuple(step for step in schedule if step.event is not None or step.at <= read.returned.time - began)
+    return may_forget(before, str(added.arguments[0]), added.called.time - began - late)
+
+
+def follow_saying(
+    history: OperationHistory, author: str, members: Sequence[str], text: str, request: SentRequest
+) -> None:
+    """Record a line that is being said: it may come to each member."""
+    for member in members:
+        history.follow(author, request, "add", member, (author, text), result=partial(_heard, author, member))
+
+
+def said_in(lines: Lines) -> tuple[tuple[str, str], ...]:
+    """Return author and text of each line."""
+    return tuple((line["author"], line["text"]) for line in lines)
+
+
+def numbered(operation: Operation) -> int | None:
+    """Return the number of a line, if its author was told."""
+    return operation.result if isinstance(operation.result, int) else None
+
+
+def _heard(author: str, member: str, body: Any) -> Any:
+    if not isinstance(body, dict) or "Said" not in body:
+        return UNKNOWN
+    said = body["Said"]
+    if member == author or member in said["heard"]:
+        return said["number"]
+    if {"node": member, "kind": "Refused"} in said["missed"]:
+        raise DidNotHappen
+    return UNKNOWN
+
+
+def _read(body: Any) -> Any:
+    return said_in(body["History"])
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
-    """Draw single lines, and bursts of lines by one author."""
+    """Draw single lines, bursts of lines by one author, and looks at what a node has heard."""
     lines: list[list[Any]] = []
     for _ in range(chance.randint(1, MAX_TIMES)):
         at = round(chance.uniform(0.0, 15.0), 3)
         lines += [[at, chance.choice(list(names))]] * chance.choice((1, 1, 1, 2, 8))
-    return {"lines": sorted(lines)}
+    looks = [
+        [round(chance.uniform(0.0, 18.0), 3), chance.choice(list(names))] for _ in range(chance.randint(0, MAX_LOOKS))
+    ]
+    return {"lines": sorted(lines), "looks": looks}
+
+
+def _events(options: Options) -> list[list[Any]]:
+    """Return what happens, by its time; plans of before there were looks have none."""
+    lines = [[at, "say", author] for at, author in options["lines"]]
+    return sorted(lines + [[at, "look", node] for at, node in options.get("looks", [])], key=lambda each: each[0])
 
 
 def _begin(lab: Lab, plan: Plan) -> _Story:

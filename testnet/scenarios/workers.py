@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from testnet.check import UNKNOWN, NoLostUpdate, OperationHistory
 from testnet.faults import draw
 from testnet.model.lab import Lab, Outcome, SentRequest
 from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, everywhere, require
@@ -45,6 +46,7 @@ class PoolRun:
 class _Story:
     lab: Lab
     plan: Plan
+    history: OperationHistory
     runs: list[PoolRun] = field(default_factory=list)
     looks: list[SentRequest] = field(default_factory=list)
 
@@ -60,6 +62,9 @@ class _Story:
                 continue
             if kind == "run":
                 request = self.lab.begin(self._boss, PROCESS, {"Run": order}, PATIENCE)
+                number = len(self.runs)
+                give(self.history, self._boss, number, order)
+                self.history.follow(self._boss, request, "read", number, result=results_of)
                 self.runs.append(PoolRun(since(self.lab, began), order, request))
             else:
                 self.looks.append(self.lab.begin(self._boss, PROCESS, "Status", PATIENCE))
@@ -67,15 +72,19 @@ class _Story:
         self.lab.wait(ended(waiting), PATIENCE + 10.0, "the end of every run")
 
     def check(self) -> None:
-        """Check that what was done is right, and that a run without faults needs no second attempt."""
+        """Check that each run came to its end, and that one without faults needs no second attempt. That each job's
+        result is there, right and once, the history says."""
         for run in self.runs:
             lost = may_forget(self.plan.schedule, self._boss, run.at)
             check_run(run.order, run.request.outcome, lost)
         for look in self.looks:
             check_status(look.outcome)
         order = {"jobs": 12, "below": BELOW, "workers": list(self.plan.nodes[1:]), "timeout": 60}
+        give(self.history, self._boss, len(self.runs), order)
+        call = self.history.call(self._boss, "read", len(self.runs))
         done = told(self.lab, self._boss, PROCESS, {"Run": order}, "Done")
-        check_results(order, done["results"])
+        call.ok(results_of({"Done": done}))
+        check_workers(order, done["results"])
         require(done["retried"] == 0, f"without any fault, {done['retried']} jobs were given out again")
 
     def outcomes(self) -> Outcomes:
@@ -91,19 +100,34 @@ def check_run(order: dict[str, Any], outcome: Outcome | None, lost: bool) -> Non
         require(lost, f"a run of {order['jobs']} jobs never came to an end: {outcome}")
     elif outcome.body != {"Err": _BUSY}:
         require("Done" in outcome.body, f"a run of {order['jobs']} jobs ended with {outcome.body}")
-        check_results(order, outcome.body["Done"]["results"])
+        check_workers(order, outcome.body["Done"]["results"])
         trapped, retried = len(order["trap"]), outcome.body["Done"]["retried"]
         require(retried >= trapped, f"{trapped} jobs trapped, and {retried} were given out again")
 
 
-def check_results(order: dict[str, Any], results: Sequence[dict[str, Any]]) -> None:
-    """Check that each job's result is there once, right, and by one of the workers."""
-    numbers = [result["job"] for result in results]
-    require(numbers == list(range(order["jobs"])), f"of {order['jobs']} jobs there are results of {numbers}")
+def check_workers(order: dict[str, Any], results: Sequence[dict[str, Any]]) -> None:
+    """Check that each result is by one of the workers."""
     for result in results:
-        right = sum_of_primes(order["below"] + 100 * result["job"])
-        require(result["sum"] == right, f"job {result['job']} is {right}; {result['worker']} made it {result['sum']}")
         require(result["worker"] in order["workers"], f"job {result['job']} was done by {result['worker']}")
+
+
+def promised(lab: Lab) -> OperationHistory:
+    """Return a history of what a pool promises: each job that is given to it comes back once, with its right sum.
+    `add(run, (job, sum))` gives a job; `read(run)` is what the run came to."""
+    return lab.history(NoLostUpdate(always=True), name="the jobs")
+
+
+def give(history: OperationHistory, boss: str, number: int, order: dict[str, Any]) -> None:
+    """Record the jobs of a run, as they are given to the boss: with their right results."""
+    for job in range(order["jobs"]):
+        history.call(boss, "add", number, (job, sum_of_primes(order["below"] + 100 * job))).ok()
+
+
+def results_of(body: Any) -> Any:
+    """Return each job and its sum, if the run was done: the result of a read."""
+    if not isinstance(body, dict) or "Done" not in body:
+        return UNKNOWN
+    return tuple((each["job"], each["sum"]) for each in body["Done"]["results"])
 
 
 def check_status(outcome: Outcome | None) -> None:
@@ -121,6 +145,10 @@ def sum_of_primes(below: int) -> int:
         if prime[number]:
             prime[number * number :: number] = bytes(len(range(number * number, below, number)))
     return sum(number for number in range(2, below) if prime[number])
+
+
+def _begin(lab: Lab, plan: Plan) -> _Story:
+    return _Story(lab, plan, promised(lab))
 
 
 def _options(names: Sequence[str], chance: Random) -> Options:
@@ -150,7 +178,7 @@ WORKERS = Scenario(
     nodes=("boss.nec", "worker1.nec", "worker2.nec", "worker3.nec"),
     topology=everywhere("pool"),
     options=_options,
-    begin=_Story,
+    begin=_begin,
     drawers=(*draw.ALL, *draw.GUESTS),
     most_nodes=1 + MOST_WORKERS,
 )

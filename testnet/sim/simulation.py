@@ -79,6 +79,8 @@ class SimRequest(NamedTuple):
 
     node: SimNode
     token: object
+    begun: float
+    """When it was sent, in seconds of virtual time."""
 
     @property
     def ended(self) -> float | None:
@@ -405,7 +407,7 @@ class Simulation(NodeContext, Lab):
     ) -> SimRequest:
         at = self.node(node)
         token = object() if at.crashed else at.begin_to_ask(target, json.dumps(body).encode(), timeout, blob)
-        return SimRequest(at, token)
+        return SimRequest(at, token, self.now)
 
     def ask(self, node: str, target: str, body: Json, timeout: int = ASK_SECONDS, blob: bytes | None = None) -> Outcome:
         request = self.begin(node, target, body, timeout, blob)

@@ -100,4 +100,13 @@ PACKAGES = (
         "",
         _FOLDERS + "a_folder_arrives_with_its_names_contents_modes_times_and_links",
     ),
+    Mutant(
+        "chats-forget-what-they-heard",
+        "A member of a chat says of some lines that it has heard them, and does not keep them.",
+        "packages/chat/chat.zig",
+        "        try history.hear(member, ask.Line.number, ask.Line.text);\n",
+        "        if (ask.Line.number % 4 != 3) try history.hear(member, ask.Line.number, ask.Line.text);\n",
+        "chat",
+        5,
+    ),
 )

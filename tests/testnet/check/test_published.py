@@ -2,45 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from testnet.check import UNKNOWN, CompareAndSetModel, Linearizable, Operation, VerdictKind
-from tests.testnet.check.histories import Row, history
-
-FOLDER = Path(__file__).parent / "published"
-_WORD = re.compile(r"(\d+)([ioft])(?:([rwc])(n|\d*))?")
+from bench.check import PUBLISHED, compile_search, order, search_compiled
+from testnet.check import CompareAndSetModel, Linearizable, VerdictKind
+from tests.testnet.check.published_histories import etcd
 
 
-def etcd(name: str) -> list[Operation]:
-    """Read a history of one register in etcd."""
-    rows: list[Row] = []
-    begun: dict[str, tuple[int, str, tuple[Any, ...]]] = {}
-    for time, word in enumerate((FOLDER / name).read_text().split()):
-        match = _WORD.fullmatch(word)
-        assert match is not None, word
-        client, event, what, values = match.groups()
-        if event == "i":
-            begun[client] = (time, {"r": "read", "w": "write", "c": "cas"}[what], tuple(map(int, values)))
-            continue
-        called, name, arguments = begun.pop(client)
-        if event == "t":
-            rows.append((f"{client}-{time}", name, arguments, UNKNOWN, called, None))
-            continue
-        read = None if values == "n" else int(values)
-        result = {"read": read, "write": None, "cas": event == "o"}[name]
-        rows.append((client, name, arguments, result, called, time))
-    rows += [(client, name, arguments, UNKNOWN, called, None) for client, (called, name, arguments) in begun.items()]
-    return history(*rows)
-
-
-@pytest.mark.parametrize(
-    ("name", "is_linearizable"), [("etcd_000.txt", False), ("etcd_002.txt", True), ("etcd_005.txt", True)]
-)
+@pytest.mark.parametrize(("name", "is_linearizable"), PUBLISHED.items())
 def test_a_history_of_etcd_has_the_published_verdict(name: str, is_linearizable: bool) -> None:
     verdict = Linearizable(CompareAndSetModel()).check(etcd(name))
     expected = VerdictKind.HOLDS if is_linearizable else VerdictKind.VIOLATED
     assert verdict.ruling is expected, verdict.words()
+
+
+@pytest.mark.long
+def test_the_compiled_search_that_it_is_measured_beside_comes_to_the_same_verdicts(tmp_path: Path) -> None:
+    program = compile_search(tmp_path / "linearizable")
+    for name, is_linearizable in PUBLISHED.items():
+        right, _ = search_compiled(program, order(CompareAndSetModel(), etcd(name)))
+        assert bool(right) == is_linearizable

@@ -13,10 +13,12 @@ from testnet.check.history import OperationHistory
 from testnet.faults.crash import Crash
 from testnet.faults.partition import Partition
 from testnet.model.invariants import Violation
+from testnet.model.lab import Outcome
 from testnet.sim.programs import Programs
 from testnet.testing.networks import SimRun
 from testnet.testing.package_lab import PackageLab
 from testnet.testing.simulation import simulation
+from tests.testnet.scenarios.told import Told
 
 STORE = "our@store:store:sys"
 MAIN, COPY = "main.nec", "copy.nec"
@@ -78,6 +80,18 @@ def test_timeouts_are_unknown(programs: Programs) -> None:
             put(lab, history, "lost")
             lab.rest(50)
         assert [each.status for each in history.operations] == [Status.UNKNOWN]
+
+
+def test_a_request_that_ended_before_it_is_followed_overlaps_with_what_ended_since_it_was_sent() -> None:
+    clock = iter((1.5, 1.6, 3.0))
+    history = OperationHistory(lambda: next(clock))
+    history.call("a", "write", 1).ok()
+    history.follow("b", Told(Outcome("response", None), ended=2.0, begun=1.0), "read")
+    assert history.check(Linearizable(RegisterModel()))[0][1]
+    assert [(each.name, each.called.time, each.returned.time) for each in history.operations] == [
+        ("read", 1.0, 2.0),
+        ("write", 1.5, 1.6),
+    ]
 
 
 def test_a_helper_is_an_operation_with_its_outcome() -> None:

@@ -150,7 +150,7 @@ def test_a_mistyped_address_is_one_sentence(on: str) -> None:
 
 def test_addresses_of_dask() -> None:
     assert dask_address("dask://host:8786") == "tcp://host:8786"
-    assert dask_address("dask+tls://[::1]:1/") == "tls://[::1]:1"
+    assert dask_address("dask+tls://[::1]:1/") == dask_address("tls://[::1]:1") == "tls://[::1]:1"
 
 
 @pytest.mark.parametrize("listens", [False, True])

@@ -87,3 +87,24 @@ def test_a_process_that_waits_says_so_in_its_last_state() -> None:
     assert [each.process for each in story.states] == [ASKER]
     assert any(words.startswith("waits for the outcome of") for each in story.states for words in each.words)
     assert ASKED not in [each.process for each in story.states]
+
+
+def operation(at: float, number: int, client: str, words: str, wrong: bool) -> tuple[float, str, str]:
+    value = {"history": "x", "number": number, "client": client, "place": number, "words": words, "status": "ok"}
+    times = {"called": at, "returned": at + 0.5, "wrong": wrong}
+    return 8.0, "-", f"operation {json.dumps(value | times)}"
+
+
+def test_the_operations_that_cannot_be_explained_are_told_with_their_times() -> None:
+    journal = failed(
+        operation(1.0, 0, "a.nec", "add(1) → 1", True),
+        operation(2.0, 1, "b.nec", "read() → 0", True),
+        operation(3.0, 2, "b.nec", "read() → 1", False),
+    )
+    story = tell(journal)
+    assert isinstance(story, FailureStory)
+    assert [each.text for each in story.told] == [
+        "a.nec called add(1) → 1, until 1.500000 s.",
+        "b.nec called read() → 0, until 2.500000 s.",
+    ]
+    assert [(each.at, each.lines, each.bad) for each in story.told] == [(1.0, (2,), True), (2.0, (3,), True)]

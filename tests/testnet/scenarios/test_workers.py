@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 
+from testnet.check import NoLostUpdate, OperationHistory, VerdictKind
 from testnet.faults.crash import Crash
 from testnet.faults.pause import Pause
 from testnet.faults.schedule import Step
 from testnet.model.lab import Outcome
 from testnet.scenarios.scenario import Plan, Violation
-from testnet.scenarios.workers import WORKERS, check_results, check_run, check_status, sum_of_primes
+from testnet.scenarios.workers import WORKERS, check_run, check_status, check_workers, give, results_of, sum_of_primes
 from testnet.sim.programs import Programs
 from tests.testnet.scenarios.played import passes
+from tests.testnet.scenarios.told import Told
 
 BOSS, ONE, TWO, THREE = WORKERS.nodes
 
@@ -36,20 +38,45 @@ def test_a_sum_of_primes_is_known() -> None:
     assert [sum_of_primes(below) for below in (0, 2, 3, 10, 110, 1000)] == [0, 0, 2, 17, 1480, 76127]
 
 
+def jobs(*results: dict[str, Any]) -> VerdictKind:
+    """Say of a run that came to these results whether each job came back once, and right."""
+    clock = iter(range(1000))
+    found = OperationHistory(lambda: float(next(clock)))
+    give(found, BOSS, 0, ORDER)
+    found.call(BOSS, "read", 0).ok(results_of({"Done": {"results": list(results)}}))
+    ((_, verdict),) = found.check(NoLostUpdate(always=True))
+    return verdict.ruling
+
+
 @pytest.mark.parametrize(
     "results",
     [
         [result(0, 17)],
         [result(0, 17), result(0, 17)],
         [result(0, 17), result(1, 1480), result(1, 1480)],
+        [result(0, 17), result(1, 1480), result(2, 3000)],
         [result(0, 17), result(1, 1479)],
-        [result(0, 17), result(1, 1480, THREE)],
+        [result(0, 17), result(1, 1480), result(1, 1479)],
     ],
 )
 def test_results_that_are_missing_doubled_or_wrong_are_found(results: list[dict[str, Any]]) -> None:
-    with pytest.raises(Violation, match="job"):
-        check_results(ORDER, results)
-    check_results(ORDER, [result(0, 17), result(1, 1480, TWO)])
+    assert jobs(*results) is VerdictKind.VIOLATED
+    assert jobs(result(0, 17), result(1, 1480, TWO)) is VerdictKind.HOLDS
+
+
+def test_a_result_of_somebody_who_is_no_worker_is_found() -> None:
+    with pytest.raises(Violation, match="job 1 was done by"):
+        check_workers(ORDER, [result(0, 17), result(1, 1480, THREE)])
+    check_workers(ORDER, [result(0, 17), result(1, 1480, TWO)])
+
+
+def test_a_run_that_is_refused_says_nothing_of_its_jobs() -> None:
+    clock = iter(range(1000))
+    found = OperationHistory(lambda: float(next(clock)), (NoLostUpdate(always=True),))
+    for number, body in enumerate(({"Err": "a run is under way"}, {"Done": {"results": [result(0, 17)]}})):
+        give(found, BOSS, number, ORDER | {"jobs": 1})
+        found.follow(BOSS, Told(Outcome("response", body), 900.0), "read", number, result=results_of)
+    assert found.check()[0][1].ruling is VerdictKind.HOLDS
 
 
 def test_a_run_that_never_ends_is_found_unless_the_boss_may_have_ended() -> None:

@@ -12,6 +12,7 @@ class Told(NamedTuple):
 
     outcome: Outcome | None
     ended: float | None = 1.0
+    begun: float | None = None
 
 
 def answered(body: Any) -> Told:
