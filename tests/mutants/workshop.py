@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,7 +24,8 @@ _SDK = "sdk"
 """Is copied for a guest that has to be compiled."""
 HUNT = Path(__file__).with_name("hunt.py")
 HUNT_SECONDS = 240
-"""Of real time, for all seeds of one mutant."""
+"""Of processor time, for all seeds of one mutant; on a busy machine it may take ten times as long."""
+_PATIENCE = 10
 SHOWN = 200
 """Characters of what was violated."""
 
@@ -109,13 +112,27 @@ def hunt(folder: Path, scenario: str, seeds: int, how: str = "random", first: in
     command = [sys.executable, str(HUNT), str(folder), scenario, str(seeds), how, str(first)]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=HUNT_SECONDS, env=_environment(folder), cwd=folder
+            command,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE * HUNT_SECONDS,
+            env=_environment(folder),
+            cwd=folder,
+            preexec_fn=_limit,
         )
     except subprocess.TimeoutExpired as error:
-        raise HuntFailed(f"{scenario}: not all of {seeds} seeds were played within {HUNT_SECONDS} s") from error
+        raise HuntFailed(
+            f"{scenario}: not all of {seeds} seeds were played within {_PATIENCE * HUNT_SECONDS} s"
+        ) from error
+    if done.returncode == -signal.SIGXCPU:
+        raise HuntFailed(f"{scenario}: not all of {seeds} seeds were played in {HUNT_SECONDS} s of processor time")
     if done.returncode != 0:
         raise HuntFailed(f"{scenario}: {(done.stderr.strip() or 'it ended without a word').splitlines()[-1]}")
     return _last(done.stdout)
+
+
+def _limit() -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (HUNT_SECONDS, HUNT_SECONDS + 5))
 
 
 def _last(output: str) -> Finding:
