@@ -2,10 +2,10 @@
 
 An event has a kind: a step of a message with the two processes, the beginning of its body and its reason; a line of the
 journal without its particulars; bytes that leave, by their order of size; the basic blocks of a guest's code that it
-has passed through until it waits. A state is what the node did last, the kinds
-of the faults that hold, how lately it has booted, how lately which fault came or went, and how it stands with its peers whenever a fault comes or goes. Two
-runs have the same ground when they do the same things in the same states, however often. Nothing a run does depends on
-this.
+has passed through until it waits. A state is what the node did last, the kinds of the faults that hold, how lately it
+has booted, how lately which fault came or went, and how it stands with its peers whenever a fault comes or goes. Each
+block of a guest is a place by itself. Two runs have the same ground when they do the same things in the same states,
+however often. Nothing a run does depends on this.
 """
 
 from __future__ import annotations

@@ -70,8 +70,8 @@ from net.peering.network import Network, NetworkConfig
 from testnet.browsers.door import SimDoor
 from testnet.browsers.kits import SimKits
 from testnet.hostile.forgery import claim_name
-from testnet.model.lab import OutOfTime
 from testnet.journal.ground import Ground
+from testnet.model.lab import OutOfTime
 from testnet.model.points import STORE_WRITE
 from testnet.sim.context import NodeContext
 from testnet.sim.disk import SimDisk

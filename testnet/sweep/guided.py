@@ -1,14 +1,15 @@
 """Guided search: plans whose runs reached new ground are varied first, and faults are aimed at rare events.
 
 Pure: it makes a plan, is told what ground its run reached, and makes the next one. The same sweep's seed and the same
-answers lead to the same plans. A plan is new, drawn from the next seed, or a variation of one in the corpus. A variation
-has a *pivot*, an event at which that plan's run was on rare ground: what came before stays as it was, so the run comes
-there again; a fault strikes at that very event, by its number; what came after is drawn anew in part. Further faults
-come to where others begin or end, or to other rare events. All of it stays within what the scenario itself can draw: its
-nodes, its drawers, their times, and as many faults. Options, and schedules that a scenario draws whole, are taken as
-they are drawn: a part of them may be nothing that it withstands. The corpus holds a bounded number of plans; one is
-chosen the more often, the fewer runs have been on the ground that it found. See Böhme et al., "Coverage-based Greybox
-Fuzzing as Markov Chain" (2016), on rare ground.
+answers lead to the same plans. A plan is new, drawn from the next seed, or a variation of one in the corpus. A
+variation has a *pivot*, mostly an event at which that plan's run was on rare ground: what came before stays as it was,
+so the run comes there again; a fault strikes at that very event, by its number; what came after is drawn anew in part.
+Further faults come to where others begin or end, or to other rare events.
+
+All of it stays within what the scenario itself can draw: its nodes, its drawers, their times, and as many faults.
+Options, and schedules that a scenario draws whole, are taken as they are drawn: a part of them may be nothing that it
+withstands. The corpus holds a bounded number of plans; one is chosen the more often, the fewer runs have been on the
+ground that it found. See Böhme et al., "Coverage-based Greybox Fuzzing as Markov Chain" (2016), on rare ground.
 """
 
 from __future__ import annotations
@@ -46,11 +47,13 @@ _OTHER_OPTIONS, _OTHER_CHANCE = 0.25, 0.1
 """The share of variations with other options, and of those with another seed for all that is left to chance."""
 _STAYS_AFTER = 0.4
 """The share of faults after the pivot that stay; all before it do."""
+_ANYWHERE = 0.25
+"""The share of pivots at any time. Ground is noted where a run reaches it first, and that is early in most runs."""
 _ABOUT_THE_NODE = 0.7
 """The share of faults at an event that are about its node."""
-_SPLICED = 0.25
+_SPLICED = 0.15
 """The share of further faults that are taken from another plan."""
-_AT_ANOTHER = 0.5
+_AT_ANOTHER = 0.6
 """The share of further faults that meet the beginning or the end of another one."""
 _FAULTS = (2, 3, 3, 4, 4, 5, 6)
 """How many faults a variation has."""
@@ -160,10 +163,12 @@ class GuidedSearch:
         schedule, the plan is the known one, so the pivot's event comes again."""
         chance, plan = self._chance, known.plan
         pivot = self._moment(known)
+        if chance.random() < _ANYWHERE:
+            pivot = _Moment(-1, round(chance.uniform(0.0, self._scenario.seconds * _LATEST), 3))
         stays = [step for step in plan.schedule if step.at < pivot.at or chance.random() < _STAYS_AFTER]
-        steps = [step if is_same else replace(step, event=None) for step in stays[: MAX_DRAWN - 1]]
+        steps = [step if is_same else replace(step, event=None) for step in stays[: MAX_DRAWN - 2]]
         steps.append(self._struck(plan, pivot, is_same=is_same))
-        for _ in range(chance.choice(_FAULTS) - len(steps)):
+        for _ in range(max(1, chance.choice(_FAULTS) - len(steps))):
             steps.append(self._further(known, steps))
         return ordered(steps)
 
@@ -203,7 +208,7 @@ class GuidedSearch:
     def _fault(self, plan: Plan, node: str) -> Fault:
         """Return a fault; mostly one about that node, if the scenario draws any within a few attempts."""
         drawn = self._chance.choice(self._scenario.drawers)(plan.nodes, self._chance)
-        if self._chance.random() < _ABOUT_THE_NODE:
+        if node and self._chance.random() < _ABOUT_THE_NODE:
             for _ in range(_ATTEMPTS):
                 if node in nodes_of(drawn):
                     break

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -31,6 +32,9 @@ from testnet.sweep.guided import GuidedSearch
 
 SEED_SECONDS = 60
 """Of processor time, so that a busy machine makes no difference: a seed that takes longer hangs."""
+
+HUNT_SECONDS = 240
+"""Of processor time, for all seeds."""
 
 
 def hunt(scenario: str, count: int, how: str, first: int) -> None:
@@ -72,5 +76,6 @@ def check_origin(folder: Path, modules: tuple[ModuleType, ...]) -> None:
 if __name__ == "__main__":
     check_origin(Path(sys.argv[1]).resolve(), (kernel, net, nectar_node, testnet))
     signal.signal(signal.SIGPROF, hangs)
+    resource.setrlimit(resource.RLIMIT_CPU, (HUNT_SECONDS, HUNT_SECONDS + 5))
     how, first = (*sys.argv[4:6], *("random", "1")[len(sys.argv) - 4 :])
     hunt(sys.argv[2], int(sys.argv[3]), how, int(first))
