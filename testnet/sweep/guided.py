@@ -31,8 +31,9 @@ MAX_CORPUS = 256
 """The most plans that are kept to be varied."""
 MAX_MOMENTS = 256
 """The most places that are remembered of each."""
-_FRESH = 0.2
-"""The share of plans that are drawn from a seed, as those of any sweep."""
+_FRESH = 0.5
+"""The share of plans that are drawn from the next seed, with more faults: what is varied over and over has the options
+of few plans."""
 _FIRST_FRESH = 2
 """Plans that are drawn from seeds before any is varied."""
 _LATEST = 0.8
@@ -55,8 +56,8 @@ _SPLICED = 0.15
 """The share of further faults that are taken from another plan."""
 _AT_ANOTHER = 0.6
 """The share of further faults that meet the beginning or the end of another one."""
-_FAULTS = (2, 3, 3, 4, 4, 5, 6)
-"""How many faults a variation has."""
+_FAULTS = (3, 4, 4, 5, 6)
+"""How many faults a plan has at least."""
 _NEAR = (0.0, 0.002, 0.01, 0.05, 0.2, 1.0)
 """Seconds by which a further fault comes before or after a moment at most."""
 
@@ -108,7 +109,7 @@ class GuidedSearch:
         self._made += 1
         if not self.corpus or self._made <= _FIRST_FRESH or self._chance.random() < _FRESH:
             seed, self._seed = self._seed, self._seed + 1
-            return self._expand(seed)
+            return self._fuller(self._expand(seed))
         return self._vary(self._choose())
 
     def learn(self, plan: Plan, ground: Sequence[Sequence[Any]]) -> None:
@@ -133,11 +134,26 @@ class GuidedSearch:
         known.chosen += 1
         return known
 
+    def _fuller(self, plan: Plan) -> Plan:
+        """Return a drawn plan with more faults, once there is a corpus to aim them by: a run costs much the same with
+        few and with many, and two that meet are what most plans lack."""
+        steps = list(plan.schedule)
+        if self.corpus and steps and self._draws_each:
+            known = self._choose()
+            for _ in range(self._chance.choice(_FAULTS) - len(steps)):
+                steps.append(self._further(known, steps))
+        return replace(plan, schedule=ordered(steps))
+
+    @property
+    def _draws_each(self) -> bool:
+        """Whether the scenario draws its faults one by one, and not the whole schedule."""
+        return self._scenario.draw is None and bool(self._scenario.drawers)
+
     # --- variations -------------------------------------------------------------------------------------------------
 
     def _vary(self, known: _Known) -> Plan:
         chance, plan = self._chance, known.plan
-        if self._scenario.draw is not None or not self._scenario.drawers:
+        if not self._draws_each:
             for _ in range(chance.choice((1, 2))):
                 plan = self._with_other_whole(plan)
             return plan
@@ -169,7 +185,7 @@ class GuidedSearch:
         steps = [step if is_same else replace(step, event=None) for step in stays[: MAX_DRAWN - 2]]
         steps.append(self._struck(plan, pivot, is_same=is_same))
         for _ in range(max(1, chance.choice(_FAULTS) - len(steps))):
-            steps.append(self._further(known, steps))
+            steps.append(self._further(known, steps, pivot.at))
         return ordered(steps)
 
     def _struck(self, plan: Plan, moment: _Moment, *, is_same: bool) -> Step:
@@ -180,18 +196,20 @@ class GuidedSearch:
             event = Point(AFTER, moment.kind, moment.number, moment.node)
         return Step(at, self._end(at), fault, event)
 
-    def _further(self, known: _Known, steps: Sequence[Step]) -> Step:
-        """Return a fault that meets another one or a rare event, or one of another plan."""
+    def _further(self, known: _Known, steps: Sequence[Step], after: float = 0.0) -> Step:
+        """Return a fault that meets another one or a rare event, or one of another plan; it does not come before the
+        time `after`, so that all is as it was until then."""
         chance = self._chance
-        other = chance.choice(self.corpus).plan.schedule
-        if other and chance.random() < _SPLICED:
-            return replace(chance.choice(other), event=None)
-        edges = [at for step in steps for at in (step.at, step.until) if at is not None]
-        node, moment = "", chance.choice(edges)
+        others = [step for step in chance.choice(self.corpus).plan.schedule if step.at >= after]
+        if others and chance.random() < _SPLICED:
+            return replace(chance.choice(others), event=None)
+        edges = [at for step in steps for at in (step.at, step.until) if at is not None and at >= after]
+        node, moment = "", chance.choice(edges or [after])
         if chance.random() >= _AT_ANOTHER:
             rare = self._moment(known)
-            node, moment = rare.node, rare.at
-        moment += chance.uniform(-1.0, 1.0) * chance.choice(_NEAR)
+            node, moment = rare.node, max(after, rare.at)
+        near = chance.uniform(-1.0, 1.0) * chance.choice(_NEAR)
+        moment = moment + near if moment + near >= after else moment + abs(near)
         at = round(min(max(0.0, moment), self._scenario.seconds * _LATEST), 3)
         return Step(at, self._end(at), self._fault(known.plan, node))
 

@@ -77,6 +77,7 @@ def test_a_fault_that_is_aimed_at_an_event_of_a_run_comes_at_that_event() -> Non
     guided.learn(plan, ground.moments())
     varied = (guided.next_plan() for _ in range(200))
     aimed = next(each for each in varied if any(step.event for step in each.schedule))
+    assert (aimed.seed, aimed.options) == (plan.seed, plan.options)
     (strike,) = (step for step in aimed.schedule if step.event is not None)
     points = Points(wanted=True, seen=[])
     run(aimed, programs, journal=False, points=points)
