@@ -127,6 +127,14 @@ def test_noting_the_ground_changes_nothing_and_the_same_run_reaches_the_same() -
     assert len(first.places) > 100
 
 
+def test_guests_that_note_their_blocks_do_what_they_do_without_and_their_blocks_are_ground() -> None:
+    plan, plain, noting = draw_plan(SCENARIOS["store"], 2), Ground(), Ground(Points(wanted=True))
+    without = run(plan, Programs(), journal=False, ground=plain)
+    noted = run(plan, Programs(notes_blocks=True), journal=False, points=noting.points, ground=noting)
+    assert noted.fingerprint == without.fingerprint
+    assert len(noting.places) > len(plain.places) + 500
+
+
 def test_as_many_workers_play_the_same_plans_whichever_is_done_first() -> None:
     scenario = find_scenario(f"{HERE}:PLANTED")
     played = []
