@@ -121,4 +121,12 @@ PAIRS = (
         "                self._outcomes.fail(entry, reason)\n",
         "store",
     ),
+    Mutant(
+        "kept-only-if-the-replica-has-the-rest",
+        "A primary whose replica is behind does not make a change durable.",
+        "packages/store/store.zig",
+        "    save();\n    copy(sent orelse",
+        "    if (confirmed == null or confirmed.? == before) save();\n    copy(sent orelse",
+        "store",
+    ),
 )

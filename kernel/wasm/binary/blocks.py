@@ -132,7 +132,7 @@ def _body(reader: BinaryReader, blocks: int) -> tuple[bytes, int]:
     for _ in range(reader.u32()):
         reader.leb()
         reader.value_type()
-    pieces = []
+    pieces: list[bytes] = []
     at = _note_at = reader.at
     while True:
         # The end of a function is no block: nothing can follow it.
