@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import count
 from statistics import median
+from typing import Any
 from zlib import crc32
 
 import pytest
@@ -154,6 +155,6 @@ class _Noting(GuidedSearch):
         super().__init__(scenario, first, expand)
         self.order: list[object] = []
 
-    def learn(self, plan: Plan, ground: Sequence[Sequence[float]]) -> None:
+    def learn(self, plan: Plan, ground: Sequence[Sequence[Any]]) -> None:
         self.order.append(plan.value())
         super().learn(plan, ground)
