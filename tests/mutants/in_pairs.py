@@ -43,6 +43,16 @@ PAIRS = (
         "handoff",
     ),
     Mutant(
+        "a-failed-request-with-a-blob",
+        "A request with a blob that the net gives back is taken off the list, and nobody is told (G5).",
+        "kernel/router/incoming.py",
+        "            if entry is not None:\n                self._outcomes.fail(entry, reason)\n",
+        "            if entry is not None and entry.blob is None:\n"
+        "                self._outcomes.fail(entry, reason)\n",
+        "chains",
+        40,
+    ),
+    Mutant(
         "only-the-first-that-waits",
         "Of several messages that wait for a process of a booting node only the first one goes on (G5).",
         "kernel/router/incoming.py",

@@ -47,7 +47,7 @@ def plans(scenario: Scenario, number: int, first: int = 1) -> Iterator[Plan]:
         guided.learn(plan, made_up(plan))
 
 
-def meetings(plan: Plan) -> list[list[object]]:
+def meetings(plan: Plan) -> list[list[float]]:
     """Ground of a plan of PLANTED that is not played: each fault that comes or goes while others hold, and when."""
     edges = [(at, step) for step in plan.schedule for at in (step.at, step.until) if at is not None]
     found = []
