@@ -297,6 +297,9 @@ class GuestConfig(NamedTuple):
     debug: Callable[[str], bytes | None] | None = None
     """Returns the debug file of the program with that SHA-256, in hex, from whoever made the program; None: there is
     none. Called only when the guest has trapped."""
+    blocks: Callable[[bytes], None] | None = None
+    """Is told, after each poll of a guest that notes its basic blocks, which it has passed through: a byte for each, 1
+    or 0. None: nobody wants to know. Given in searches for new ground."""
 
 
 class Generation(enum.Enum):

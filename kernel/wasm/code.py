@@ -37,5 +37,7 @@ class Code:
     """The clock that ends slices; None: slices are counted in fuel."""
     running: Running
     keep: tuple[object, ...]
+    blocks: int = 0
+    """Of the basic blocks of `module` those that it notes; 0: it notes none."""
     component: Linked | None = None
     """How it is made of several core modules; None: `module` is all."""

@@ -22,6 +22,7 @@ from kernel.contract.errors import BadModule, KernelError
 from kernel.contract.guest import Arrival, Effect, Generation, Guest, GuestConfig, Poll, Program
 from kernel.contract.message import Request
 from kernel.wasm.adapter import FILES_WAT, WASI, adapter_wasm, component_adapter_wasm
+from kernel.wasm.binary.blocks import EXPORT as BLOCKS
 from kernel.wasm.binary.component import plan_untrusted
 from kernel.wasm.binary.module import core_module_untrusted, exports_untrusted, imports_untrusted, is_component
 from kernel.wasm.canonical.wit import INTERFACES, Interface
@@ -108,7 +109,9 @@ class _LinkedModule:
 class Engine:
     """Loads programs. One for each process and mode; thread-safe."""
 
-    def __init__(self, cache_dir: Path | None, replayable: bool, quick_first: bool = False) -> None:
+    def __init__(
+        self, cache_dir: Path | None, replayable: bool, quick_first: bool = False, *, notes_blocks: bool = False
+    ) -> None:
         """`cache_dir` is where compiled code is kept, made if missing; None: nowhere.
 
         `replayable`: slices are counted in fuel, and floats and clocks are the same in every run.
@@ -116,11 +119,15 @@ class Engine:
         `quick_first`: a large component starts with quick code if there is nothing better yet; optimised code is
         compiled while the machine has nothing else to do, for the starts after that. Neither in replayable runs, nor
         without a cache.
+
+        `notes_blocks`: in replayable runs guests note which of their basic blocks they pass through, and tell
+        `GuestConfig.blocks`. A component that is linked of several core modules notes none.
         """
         self.replayable = replayable
         self._quick_first = quick_first and not replayable
+        self._notes_blocks = notes_blocks and replayable
         self._modules = CoreModules(cache_dir)
-        self._compiler = Compiler("fuel" if replayable else "epoch")
+        self._compiler = Compiler(("fuel blocks" if notes_blocks else "fuel") if replayable else "epoch")
         self._engine = self._compiler.engine
         self._programs: WeakValueDictionary[bytes, FiberProgram] = WeakValueDictionary()
         self._mapped = dict[Mode, Compiler]()
@@ -177,6 +184,7 @@ class Engine:
                 ticker=self.ticker,
                 running=self._running,
                 keep=(self._engine, module, self._files, linked.keep),
+                blocks=_blocks_of(module) if self._notes_blocks else 0,
             ),
             any(name.startswith(_PATHS) for name in wasi),
             interface.generation,
@@ -292,6 +300,12 @@ class Engine:
 
     def _check_link(self, linked: _Linked, module: wasmtime.Module) -> None:
         _LinkedModule(linked.check, module)
+
+
+def _blocks_of(module: wasmtime.Module) -> int:
+    """Return how many blocks it notes."""
+    names = (export.name for export in module.exports)
+    return next((int(name.removeprefix(BLOCKS)) for name in names if name.startswith(BLOCKS)), 0)
 
 
 def _check_imports(core: bytes) -> tuple[Interface, list[str]]:

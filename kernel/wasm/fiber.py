@@ -45,10 +45,12 @@ from kernel.contract.guest import (
     Woken,
 )
 from kernel.wasm.adapter import FD_WRITE, FILE_FUNCTIONS, RUN, WASI
+from kernel.wasm.binary.blocks import EXPORT as BLOCKS
 from kernel.wasm.canonical.lower import BATCH, Lower, Lowered, Plain, lower_text
 from kernel.wasm.compiling import capi
 from kernel.wasm.compiling.capi import ADDRESS_SPACE
 from kernel.wasm.component_instances import ComponentInstances
+from kernel.wasm.noted_blocks import NotedBlocks
 from kernel.wasm.output import OutputLines
 from kernel.wasm.ticker import TICK_SECONDS
 from kernel.wasm.traps import Trap, describe, last_words, read_debug_untrusted
@@ -109,6 +111,7 @@ class Fiber:
 
     __slots__ = (
         "_asleep",
+        "_blocks",
         "_cells",
         "_code",
         "_context",
@@ -178,6 +181,8 @@ class Fiber:
         """What it has of WASI 0.2, if it is a component, until its end."""
         self._asleep: tuple[WasiWait, int] | None = None
         """What it waits for, and the time that it has asked the kernel for."""
+        self._blocks: NotedBlocks | None = None
+        """What it notes; None: nothing, or nobody wants to know."""
         self._lines = OutputLines()
         self._pending: Poll | None = None
         self._lower: Lower | None = None
@@ -237,6 +242,13 @@ class Fiber:
         if ticker is None:
             while _poll(self._future) and not self._call_ended():
                 pass
+            blocks = self._blocks
+            if blocks is not None:
+                while self._pending is None and not self._throttled and not blocks.slice_is_over():
+                    while _poll(self._future) and not self._call_ended():
+                        pass
+                if self._store:
+                    blocks.tell()
             return self._pending or self._slice_ended()
         started = perf_counter()
         polls = ticker.polls
@@ -497,9 +509,10 @@ class Fiber:
             memory = memory // memories if most is None else most
             capi.store_limiter(self._store, memory, limits.MAX_TABLE_ELEMENTS // tables, instances, tables, memories)
             return
-        # Three instances: adapter, guest, file writer. One memory, so that the bound on it is the bound on all of them.
-        memory = memory if most is None else most
-        capi.store_limiter(self._store, memory, limits.MAX_TABLE_ELEMENTS // _TABLES, 3, _TABLES, 1)
+        # Three instances: adapter, guest, file writer. One memory, so that the bound on it is the bound on all of them;
+        # what blocks are noted in does not grow.
+        memory, memories = memory if most is None else most, 2 if self._code.blocks else 1
+        capi.store_limiter(self._store, memory, limits.MAX_TABLE_ELEMENTS // _TABLES, 3, _TABLES, memories)
 
     def _set_limits(self) -> None:
         self._limit_store()
@@ -556,6 +569,8 @@ class Fiber:
             for slot, name in enumerate(("cabi_realloc", "init", "_initialize")):
                 self._funcref(slot, capi.INSTANCE, name)
             self._export(capi.INSTANCE, "memory", capi.MEMORY)
+            if code.blocks and self.config.blocks is not None:
+                self._note_blocks(code.blocks, self.config.blocks)
         else:
             assert self._instances is not None
             for slot, (number, export) in enumerate((component.init_realloc, component.init)):
@@ -588,6 +603,13 @@ class Fiber:
             byref(cells, capi.TRAP),
             byref(cells, capi.ERROR),
         )
+
+    def _note_blocks(self, count: int, tell: Callable[[bytes], None]) -> None:
+        self._export(capi.INSTANCE, f"{BLOCKS}{count}")
+        memory = byref(self._cells, capi.EXPORT + capi.EXTERN_OFFSET)
+        size = capi.memory_data_size(self._context, memory)
+        view = capi.memory_view(capi.memory_data(self._context, memory), size, capi.WRITABLE)
+        self._blocks = NotedBlocks(self._context, view, count, FUEL, SLICE_FUEL, tell)
 
     def _instantiate_files(self) -> None:
         # In the guest's linker, its functions are the adapter's; a fresh one has Wasmtime's.
@@ -714,6 +736,9 @@ class Fiber:
             capi.future_delete(self._future)
         if self._linker:
             capi.linker_delete(self._linker)
+        if self._blocks is not None:
+            self._blocks.tell()
+            self._blocks = None
         # Not released, only dropped: a traceback may still hold a slice of it, which nobody reads.
         self.memory, self.lifted_from = _NO_MEMORY, _NOTHING
         capi.store_delete(self._store)

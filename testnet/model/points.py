@@ -116,6 +116,10 @@ class Points:
         """Let `what` happen at a point that has not been yet."""
         self._due[point].append(what)
 
+    def count(self, node: str, kind: str) -> int:
+        """Return how many events of a kind there have been on a node."""
+        return self._numbers[node, kind]
+
     def acted(self, node: str) -> None:
         """Take the news that a node does something that outlives it, or that somebody else sees."""
         self._acts[node] += 1

@@ -70,6 +70,7 @@ from net.peering.network import Network, NetworkConfig
 from testnet.browsers.door import SimDoor
 from testnet.browsers.kits import SimKits
 from testnet.hostile.forgery import claim_name
+from testnet.journal.ground import Ground
 from testnet.model.lab import OutOfTime
 from testnet.model.points import STORE_WRITE
 from testnet.sim.context import NodeContext
@@ -657,6 +658,7 @@ class SimNode(Wired):
         root, package = f"{self.spec.name}/vfs", str(address.process.package_id)
         self.disk.perform(MakeFolder(Location(root, (package,))))
         drive = GuestDrive(self.disk, (root, package), self._wall_clock)
+        ground = self._simulation.recording.ground
         return GuestConfig(
             address,
             MAX_MEMORY_BYTES,
@@ -667,7 +669,11 @@ class SimNode(Wired):
             http=WasiHttpClient(),
             slices=SLICES_AT_ONCE,
             debug=partial(kept_debug_file, self.disk.perform, f"{self.spec.name}/code"),
+            blocks=None if ground is None else partial(self._pass_blocks, ground, address.process.process),
         )
+
+    def _pass_blocks(self, ground: Ground, process: str, blocks: bytes) -> None:
+        ground.blocks(self._simulation.now, self.host, process, blocks)
 
     def _wall_clock(self) -> int:
         simulation = self._simulation

@@ -30,8 +30,9 @@ _Stamp: TypeAlias = tuple[tuple[str, int, int, int], ...]
 class Programs:
     """A deterministic engine, and all programs that it has ever loaded."""
 
-    def __init__(self) -> None:
-        self._engine = Engine(module_cache(), replayable=True)
+    def __init__(self, *, notes_blocks: bool = False) -> None:
+        """`notes_blocks`: guests note which of their basic blocks they pass through, for a search."""
+        self._engine = Engine(module_cache(), replayable=True, notes_blocks=notes_blocks)
         self._kept: dict[bytes, Program] = {}
 
     def load(self, wasm: bytes, tell: Callable[[str], None] | None = None) -> Program:

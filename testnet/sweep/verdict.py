@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from testnet.journal.journal import JournalEnd
 from testnet.scenarios.scenario import Plan
@@ -26,7 +26,7 @@ class RunVerdict(JournalEnd):
     """The result of a plan; it may also be DIED."""
 
     plan: Plan
-    ground: Sequence[Sequence[float]] = ()
+    ground: Sequence[Sequence[Any]] = ()
     """The places that the run has reached, and when (`testnet.journal.ground`), if that was asked for."""
 
     @property

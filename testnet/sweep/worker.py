@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -54,12 +55,19 @@ def _play(order: dict[str, Any], programs: Programs) -> dict[str, Any]:
     if order.get("points") is not None:
         return _list_points(plan, programs, scenario, Path(order["points"]))
     if order["journal"] is None:
-        ground = Ground() if order.get("ground") else None
-        end = try_out(plan, programs, scenario, ground=ground).end
+        ground = Ground(Points(wanted=True)) if order.get("ground") else None
+        noting = None if ground is None else _noting()
+        end = try_out(plan, programs, scenario, ground=ground, noting=noting).end
         return asdict(end) | {"ground": [] if ground is None or end.result != PASSED else ground.moments()}
     result = run(plan, programs, scenario)
     _write(result, Path(order["journal"]))
     return asdict(result.end)
+
+
+@cache
+def _noting() -> Programs:
+    """Return what guests are loaded with that note their blocks."""
+    return Programs(notes_blocks=True)
 
 
 def _list_points(plan: Plan, programs: Programs, scenario: Scenario, file: Path) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Worker:
         self._value: Mapping[str, Any] | None = None
         """The same as JSON values."""
         self._journal: Path | None = None
-        self._ground: Sequence[Sequence[float]] = ()
+        self._ground: Sequence[Sequence[Any]] = ()
         self._errors = os.memfd_create("errors of a worker")
         # A process group of its own: Ctrl-C in a terminal reaches us alone, and we end it.
         self.process = subprocess.Popen(

@@ -24,7 +24,7 @@ from testnet.sim.run import PASSED, run
 from testnet.sweep.exhaust import strikes, struck
 
 SEED_SECONDS = 60
-"""Of real time: a run that takes longer hangs, and has failed."""
+"""Of processor time: a run that takes longer hangs, and has failed."""
 
 
 class Hung(Exception):
@@ -43,13 +43,13 @@ def strike(scenario: str, seed: int, most: int, faults: list[str]) -> None:
     result, text, runs = PASSED, "", 0
     for each in Random(seed).sample(found, min(most, len(found))):
         runs += 1
-        signal.alarm(SEED_SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, SEED_SECONDS)
         try:
             done = run(struck(plan, each), programs, journal=False)
             result, text = done.result, f"{each.step.words()}: {done.text}"
         except Hung:
             result, text = "hung", each.step.words()
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         if result != PASSED:
             break
     print(json.dumps({"points": len(found), "runs": runs, "result": result, "text": text[:200]}))
@@ -64,5 +64,5 @@ if __name__ == "__main__":
     origin = Path(str(testnet.__file__)).resolve()
     if not origin.is_relative_to(Path(sys.argv[1]).resolve()):
         sys.exit(f"testnet was imported from {origin}, not from {sys.argv[1]}")
-    signal.signal(signal.SIGALRM, hangs)
+    signal.signal(signal.SIGPROF, hangs)
     strike(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5:])

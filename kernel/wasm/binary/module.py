@@ -21,7 +21,8 @@ _COMPONENT = b"\0asm\x0d\0\x01\0"
 _HEADER_BYTES = 8
 
 IMPORT_SECTION, _FUNCTION_SECTION, _TABLE_SECTION, MEMORY_SECTION = 2, 3, 4, 5
-_GLOBAL_SECTION, _EXPORT_SECTION, _ELEMENT_SECTION, DATA_SECTION, DATA_COUNT_SECTION = 6, 7, 9, 11, 12
+_GLOBAL_SECTION, EXPORT_SECTION, _ELEMENT_SECTION, FUNCTION_CODE_SECTION = 6, 7, 9, 10
+DATA_SECTION, DATA_COUNT_SECTION = 11, 12
 """Section numbers of a core module."""
 _CORE_MODULE_SECTION = 1
 """Section number of a component."""
@@ -103,7 +104,7 @@ def imports_untrusted(module: bytes) -> list[Import]:
 def exports_untrusted(module: bytes) -> set[str]:
     """Return the names of what a core module exports. Raises BadModule."""
     for number, start, end in sections_untrusted(module):
-        if number == _EXPORT_SECTION:
+        if number == EXPORT_SECTION:
             return {export.name for export in BinaryReader(module, start, end).exports()}
     return set()
 
@@ -121,7 +122,7 @@ def read_module_untrusted(module: bytes) -> Contents:
         seen.add(number)
         if number == IMPORT_SECTION:
             imports = reader.imports()
-        elif number == _EXPORT_SECTION:
+        elif number == EXPORT_SECTION:
             exports = reader.exports()
         elif number == _TABLE_SECTION:
             tables = reader.count(_MAX_TABLES, "tables")
@@ -250,17 +251,18 @@ class BinaryReader:
         if kind == _FUNCTION:
             self.leb()
         elif kind == _GLOBAL:
-            self._skip_value_type()
+            self.value_type()
             self.byte()
         elif kind == _TAG:
             self.byte()
             self.leb()
         else:
             if kind == _TABLE:
-                self._skip_value_type()
+                self.value_type()
             self._skip_limits()
 
-    def _skip_value_type(self) -> None:
+    def value_type(self) -> None:
+        """Skip a type of a value."""
         # 0x63 and 0x64 are `ref null` and `ref`, followed by a heap type.
         if self.byte() in (0x63, 0x64):
             self.leb()

@@ -68,6 +68,7 @@ store_limiter = _declare("wasmtime_store_limiter", None, c_void_p, c_int64, c_in
 store_delete = _declare("wasmtime_store_delete", None, c_void_p)
 set_wasi = _declare("wasmtime_context_set_wasi", c_void_p, c_void_p, c_void_p)
 set_fuel = _declare("wasmtime_context_set_fuel", c_void_p, c_void_p, c_uint64)
+get_fuel = _declare("wasmtime_context_get_fuel", c_void_p, c_void_p, c_void_p)
 fuel_yield_interval = _declare("wasmtime_context_fuel_async_yield_interval", c_void_p, c_void_p, c_uint64)
 epoch_yield = _declare("wasmtime_context_epoch_deadline_async_yield_and_update", None, c_void_p, c_uint64)
 """The headers declare that it returns an error; it returns nothing."""

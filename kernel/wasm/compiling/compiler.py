@@ -33,12 +33,13 @@ import wasmtime
 
 from kernel.contract import limits
 from kernel.contract.errors import BadModule
+from kernel.wasm.binary.blocks import with_blocks_untrusted
 from kernel.wasm.compiling import capi
 
-Mode: TypeAlias = Literal["epoch", "fuel", "epoch mapped", "fuel mapped", "epoch mapped quick"]
-"""Pre-empted by the clock or, for replayable runs, by fuel; whether guests share the memory that they begin with, until
-they change it; and whether it is compiled quickly."""
-MODES: tuple[Mode, ...] = ("epoch", "fuel", "epoch mapped", "fuel mapped", "epoch mapped quick")
+Mode: TypeAlias = Literal["epoch", "fuel", "fuel blocks", "epoch mapped", "fuel mapped", "epoch mapped quick"]
+"""Pre-empted by the clock or, for replayable runs, by fuel; whether its basic blocks are noted (`binary/blocks`);
+whether guests share the memory that they begin with, until they change it; and whether it is compiled quickly."""
+MODES: tuple[Mode, ...] = ("epoch", "fuel", "fuel blocks", "epoch mapped", "fuel mapped", "epoch mapped quick")
 
 _QUICK_STACK = 16
 """How much larger the stack of quick code is: a call in it takes 3 to 13 times as much, the more variables its function
@@ -80,7 +81,7 @@ def configuration(mode: Mode) -> wasmtime.Config:
     # Off: features that would need bounds or care and give guests nothing, and those on which two runs could disagree.
     config.wasm_threads = False
     config.wasm_memory64 = False
-    config.wasm_multi_memory = False
+    config.wasm_multi_memory = mode.endswith("blocks")  # the second one is ours
     config.wasm_relaxed_simd = False
     config.wasm_gc = False
     # The host keeps a view of each memory: it must stay where it is. 4 GiB of address space are reserved for each.
@@ -150,6 +151,8 @@ class Compiler:
         Raises BadModule if the code is not valid, or takes more than `limits` allow to compile.
         """
         budget = budget or CompileBudget()
+        if self.mode.endswith("blocks"):
+            code = with_blocks_untrusted(code)
         if not _is_cheap(code):
             return self._compile_apart(code, budget)
         began = time.thread_time()

@@ -7,11 +7,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import count
+from statistics import median
+from typing import Any
+from zlib import crc32
 
 import pytest
 
 from testnet.faults.draw import MAX_DRAWN
 from testnet.journal.ground import PLACES, Ground
+from testnet.model.points import Points
 from testnet.runs.plans import as_read, find_scenario
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import Plan, Scenario, draw_plan
@@ -22,8 +26,8 @@ from testnet.sweep.sweep import SweepTally, sweep_guided
 from testnet.sweep.workers import Workers
 from tests.testnet.sweep.planted import HERE, PLANTED, is_caught
 
-FIRST, RANDOM_RUNS, GUIDED_RUNS = 3001, 254, 13
-"""A seed, and the runs until the planted bug is caught from there on."""
+SEEDS = range(1, 5001, 1000)
+"""From which the planted bug is searched."""
 
 
 def search(scenario: Scenario, first: int = 1) -> GuidedSearch:
@@ -43,17 +47,44 @@ def plans(scenario: Scenario, number: int, first: int = 1) -> Iterator[Plan]:
         guided.learn(plan, made_up(plan))
 
 
-def test_a_bug_that_needs_two_conditions_is_caught_in_a_fraction_of_the_runs() -> None:
-    by_chance = next(number for number in count(1) if is_caught(draw_plan(PLANTED, FIRST + number - 1)))
-    programs, guided, passed = Programs(), search(PLANTED, FIRST), 0
-    while True:
-        plan, ground = guided.next_plan(), Ground()
-        if run(plan, programs, PLANTED, journal=False, ground=ground).result != PASSED:
-            break
-        guided.learn(plan, ground.moments())
-        passed += 1
-    assert is_caught(plan)
-    assert (by_chance, passed + 1) == (RANDOM_RUNS, GUIDED_RUNS)
+def meetings(plan: Plan) -> list[list[float]]:
+    """Ground of a plan of PLANTED that is not played: each fault that comes or goes while others hold, and when."""
+    edges = [(at, step) for step in plan.schedule for at in (step.at, step.until) if at is not None]
+    found = []
+    for at, step in edges:
+        holding = sorted(each.fault.words() for each in plan.schedule if each.at < at <= (each.until or 0.0))
+        found.append([crc32(f"{step.fault.words()} {at == step.at} {holding}".encode()) % PLACES, at])
+    return found
+
+
+def test_a_bug_that_needs_two_conditions_is_caught_in_half_the_runs() -> None:
+    by_chance, in_guided = [], []
+    for first in SEEDS:
+        by_chance.append(next(number for number in count(1) if is_caught(draw_plan(PLANTED, first + number - 1))))
+        guided = search(PLANTED, first)
+        for number in count(1):
+            plan = guided.next_plan()
+            if is_caught(plan):
+                in_guided.append(number)
+                break
+            guided.learn(plan, meetings(plan))
+    assert 2 * median(in_guided) < median(by_chance)
+
+
+def test_a_fault_that_is_aimed_at_an_event_of_a_run_comes_at_that_event() -> None:
+    scenario, programs, ground = SCENARIOS["store"], Programs(), Ground(Points(wanted=True))
+    plan, guided = draw_plan(scenario, 3), search(scenario)
+    assert run(plan, programs, journal=False, points=ground.points, ground=ground).result == PASSED
+    guided.learn(plan, ground.moments())
+    varied = (guided.next_plan() for _ in range(200))
+    aimed = next(each for each in varied if any(step.event for step in each.schedule))
+    assert (aimed.seed, aimed.options) == (plan.seed, plan.options)
+    (strike,) = (step for step in aimed.schedule if step.event is not None)
+    points = Points(wanted=True, seen=[])
+    run(aimed, programs, journal=False, points=points)
+    event, seen = strike.event, points.seen or []
+    (met,) = (each.at for each in seen if event and (each.node, each.kind, each.number) == (event.node, *event[1:3]))
+    assert met == pytest.approx(strike.at, abs=0.001)
 
 
 def test_the_same_seed_and_answers_lead_to_the_same_plans() -> None:
@@ -97,6 +128,14 @@ def test_noting_the_ground_changes_nothing_and_the_same_run_reaches_the_same() -
     assert len(first.places) > 100
 
 
+def test_guests_that_note_their_blocks_do_what_they_do_without_and_their_blocks_are_ground() -> None:
+    plan, plain, noting = draw_plan(SCENARIOS["store"], 2), Ground(), Ground(Points(wanted=True))
+    without = run(plan, Programs(), journal=False, ground=plain)
+    noted = run(plan, Programs(notes_blocks=True), journal=False, points=noting.points, ground=noting)
+    assert noted.fingerprint == without.fingerprint
+    assert len(noting.places) > len(plain.places) + 500
+
+
 def test_as_many_workers_play_the_same_plans_whichever_is_done_first() -> None:
     scenario = find_scenario(f"{HERE}:PLANTED")
     played = []
@@ -116,6 +155,6 @@ class _Noting(GuidedSearch):
         super().__init__(scenario, first, expand)
         self.order: list[object] = []
 
-    def learn(self, plan: Plan, ground: Sequence[Sequence[float]]) -> None:
+    def learn(self, plan: Plan, ground: Sequence[Sequence[Any]]) -> None:
         self.order.append(plan.value())
         super().learn(plan, ground)
