@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -16,7 +18,7 @@ from nectar_node.base.errors import BadInput, NodeError
 from nectar_node.contract.config import REGISTRAR_NAME
 from nectar_node.launcher.launch import READY_TIMEOUT
 from testnet.hosts.collecting import MAX_BYTES, unpack_untrusted
-from testnet.hosts.install import command_line, installed_everywhere, quoted
+from testnet.hosts.install import command_line, installed_everywhere, last_line, quoted
 from testnet.hosts.kept import KeptHosts
 from testnet.hosts.ssh import HostConnection, HostProgram, NoReach, Ssh
 
@@ -170,26 +172,39 @@ class Hosts:
         line = command_line(python, "nectar_node", *words)
         return self._ssh.call(connection.attach(f"NECTAR_DIR={quoted(connection.host.folder)} {line}"))
 
-    def collect(self, target: Path) -> dict[str, int]:
-        """Copy logs, traces, journals and recordings of each host to a folder of its name below `target`, and return
-        how many files; raises NodeError."""
-        counts = {}
-        for name, connection in self._connections.items():
-            python = self.kept.pythons.get(name, connection.host.python)
-            line = command_line(python, "testnet.hosts.agent", connection.host.folder, "--collect")
-            place = target / name
-            place.mkdir(parents=True, exist_ok=True, mode=0o700)
-            archive = place / "collected.tar.gz"
-            try:
-                done = self._ssh.call(connection.save(line, archive, MAX_BYTES))
-                if done.code:
-                    raise NodeError(
-                        f"{name} cannot send its files: {(done.err.strip().splitlines() or ['no reason'])[-1]}."
-                    )
-                counts[name] = unpack_untrusted(archive, place)
-            finally:
-                archive.unlink(missing_ok=True)
-        return counts
+    def collect(self, target: Path) -> tuple[dict[str, int], list[str]]:
+        """Copy logs, traces, journals and recordings of each host to a folder of its name below `target`.
+
+        Return how many files of each host are there, and sentences on hosts that have not sent all of theirs; what has
+        come until then is kept. Raises NodeError if `target` cannot be written.
+        """
+        counts: dict[str, int] = {}
+        lacking: list[str] = []
+        with contextlib.ExitStack() as files:
+            waiting = {}
+            for name, connection in self._connections.items():
+                python = self.kept.pythons.get(name, connection.host.python)
+                line = command_line(python, "testnet.hosts.agent", connection.host.folder, "--collect")
+                try:
+                    (target / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+                    archive = files.enter_context(tempfile.TemporaryFile(dir=target))
+                except OSError as error:
+                    raise NodeError(f"{target / name} cannot be written: {error.strerror}.") from error
+                waiting[name] = (archive, self._ssh.start(connection.save(line, archive, MAX_BYTES)))
+            for name, (archive, future) in waiting.items():
+                try:
+                    done, given_up = future.result()
+                except OSError as error:
+                    raise NodeError(f"{target} cannot be written: {error.strerror}.") from error
+                archive.seek(0)
+                counts[name], bad = unpack_untrusted(archive, target / name)
+                if given_up is not None:
+                    lacking.append(str(given_up))
+                elif done is not None and done.code:
+                    lacking.append(f"{name} cannot send its files: {last_line(done)}.")
+                elif bad is not None:
+                    lacking.append(f"What {name} has sent is not as it should be: {bad}.")
+        return counts, lacking
 
     # --- faults -----------------------------------------------------------------------------------------------------
 
