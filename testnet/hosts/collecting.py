@@ -1,7 +1,8 @@
-"""Logs, traces, journals and recordings of the nodes of a host, as one compressed stream: written there, unpacked here.
+"""Logs, traces, journals and recordings of the nodes of a host, as one compressed stream: written there, and
+unpacked here.
 
-Each file is a line of JSON, {"name", "size"}, and so many bytes; {"count"} is behind the last one, so that a stream that
-breaks off is noticed. There are no links, devices, owners or modes in it that a host could choose: it is not trusted.
+Each file is a line of JSON, {"name", "size"}, and so many bytes; {"count"} is behind the last one, so that a stream
+that breaks off is noticed. There are no links, devices, owners or modes in it that a host could choose.
 Keys, stores and what processes have written stay where they are.
 """
 
@@ -50,7 +51,7 @@ class _Header(Struct, frozen=True):
 
 
 def write_files(folder: Path, out: BinaryIO) -> None:
-    """Write the files of the testnet in `folder` to `out`; raises OSError. Files that go away meanwhile are left out."""
+    """Write the files of the testnet in `folder` to `out`; raises OSError. A file that goes away is left out."""
     count = 0
     with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=3, mtime=0) as stream:
         for path in _files(folder):

@@ -1,4 +1,4 @@
-"""A host that lets us in and then sends nonsense, too much, too slowly or nothing ends in one sentence, in bounded time.
+"""A host that sends nonsense, too much, too slowly or nothing ends in one sentence, in bounded time.
 
 The host is an ssh server in a thread of this process, with a program in place of the agent.
 """
