@@ -258,6 +258,13 @@ class HostConnection:
             raise self._lost(error) from error
         return 1 if done.exit_status is None else int(done.exit_status)
 
+    async def forward(self, here: Path, there: str) -> None:
+        """Listen at a Unix socket, and connect whoever comes there to one of the host, until the connection ends."""
+        try:
+            await self._connection.forward_local_path(str(here), there)
+        except (OSError, self._library.Error) as error:
+            raise NoReach(f"Nothing can be forwarded to {self.host.name}: {_sentence(error)}.") from error
+
     async def open(self, command: str) -> HostProgram:
         """Start a program that answers each line with one line."""
         try:

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testnet.hosts import collecting
-from testnet.hosts.collecting import MAX_BYTES, MAX_FILES, BadCollection, unpack_untrusted, write_files
+from testnet.hosts import files
+from testnet.hosts.collecting import files_to_collect
+from testnet.hosts.files import MAX_BYTES, MAX_FILES, BadCollection, unpack_untrusted, write_files
 
 
 def sent(*parts: dict[str, object] | bytes) -> io.BytesIO:
@@ -37,7 +38,7 @@ def test_logs_traces_journals_and_recordings_arrive_and_keys_and_stores_stay(tmp
     (tmp_path / "testnet" / "sim").mkdir()
     (tmp_path / "testnet" / "sim" / "one.jsonl").write_bytes(b"")
     out = io.BytesIO()
-    write_files(tmp_path / "testnet", out)
+    write_files(tmp_path / "testnet", files_to_collect(tmp_path / "testnet"), out)
     out.seek(0)
     assert unpack_untrusted(out, tmp_path / "here") == (5, None)
     assert there(tmp_path / "here") == {
@@ -98,8 +99,8 @@ def test_the_files_before_the_end_of_a_broken_stream_are_kept(tmp_path: Path) ->
 
 
 def test_more_bytes_or_files_than_may_be_are_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collecting, "MAX_BYTES", 10)
-    monkeypatch.setattr(collecting, "MAX_FILES", 2)
+    monkeypatch.setattr(files, "MAX_BYTES", 10)
+    monkeypatch.setattr(files, "MAX_FILES", 2)
     _, bad = unpack_untrusted(sent({"name": "a", "size": 6}, b"1" * 6, {"name": "b", "size": 5}, b"1" * 5), tmp_path)
     assert str(bad) == "it has more than 10 bytes"
     names = [{"name": str(number), "size": 0} for number in range(3)]
@@ -109,7 +110,7 @@ def test_more_bytes_or_files_than_may_be_are_not_unpacked(tmp_path: Path, monkey
 
 def test_a_million_empty_files_end_at_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[Path] = []
-    monkeypatch.setattr(collecting, "_write", lambda stream, path, size: written.append(path))
+    monkeypatch.setattr(files, "_write", lambda stream, path, size: written.append(path))
     million = gzip.compress(b'{"name": "a", "size": 0}\n' * 1_000_000, 1)
     count, bad = unpack_untrusted(io.BytesIO(million), tmp_path)
     assert (count, str(bad)) == (MAX_FILES, f"it has more than {MAX_FILES} files")
