@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nectar_node.base import own_files
 from nectar_node.base.errors import BadInput
+from nectar_node.launcher.arguments import check_package
 from testnet.hosts.files import unpack_untrusted, write_files
 
 MAX_PACKAGES_BYTES = 256 << 20
@@ -21,24 +22,28 @@ PACKAGES_FOLDER = "packages"
 
 
 def packed(folders: Sequence[Path]) -> bytes:
-    """Return the folders of packages as a stream, each below its number; raises BadInput."""
+    """Return packages as a stream, each below its number and its name, which the folder gives; raises BadInput."""
     out = io.BytesIO()
     with tempfile.TemporaryDirectory(prefix="nectar-packages-") as name:
         place, total = Path(name), 0
         for number, folder in enumerate(folders):
-            for path in _regular(folder):
+            outer = folder.parent if folder.name == "pkg" else folder
+            for path in _regular(folder, outer):
                 total += path.stat().st_size
                 if total > MAX_PACKAGES_BYTES:
                     raise BadInput(f"Packages of more than {MAX_PACKAGES_BYTES} bytes do not go to other machines.")
-                copy = place / str(number) / path.relative_to(folder)
+                copy = place / str(number) / outer.name / path.relative_to(outer)
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, copy)
         write_files(place, sorted(path for path in place.rglob("*") if path.is_file()), out)
     return out.getvalue()
 
 
-def _regular(folder: Path) -> Iterator[Path]:
-    return iter(sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()))
+def _regular(folder: Path, outer: Path) -> Iterator[Path]:
+    """Yield what a node reads of a package: its files, and beside `pkg` what is said of it, and its interface."""
+    for path in sorted({*folder.rglob("*"), outer / "metadata.json", *(outer / "api").rglob("*")}):
+        if path.is_file() and not path.is_symlink():
+            yield path
 
 
 def name_of(stream: bytes) -> str:
@@ -65,4 +70,6 @@ def kept_packages(folder: Path, name: str) -> tuple[Path, ...]:
     place = folder / PACKAGES_FOLDER / name
     if not (name.isalnum() and place.is_dir()):
         raise BadInput(f"There are no packages {name[:32]!r} in {folder}.")
-    return tuple(sorted(place.iterdir(), key=lambda path: int(path.name)))
+    return tuple(
+        check_package(next(each.iterdir())) for each in sorted(place.iterdir(), key=lambda each: int(each.name))
+    )

@@ -83,7 +83,7 @@ def test_packages_go_to_the_machines_and_browsers_there_reach_the_nodes(rig: Rig
         shown = subprocess.run(
             rig.command("testnet", "on", "b.nec", "ps", "--json"), capture_output=True, text=True, check=True
         )
-        assert "witness:witness:sys" in shown.stdout
+        assert "b.nec@witness:witness:" in shown.stdout
     finally:
         told(rig, "testnet", "down")
 
