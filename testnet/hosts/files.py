@@ -13,7 +13,7 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Annotated, BinaryIO
+from typing import Annotated, BinaryIO
 
 from msgspec import Meta, Struct
 
@@ -59,7 +59,7 @@ def write_files(folder: Path, paths: Iterable[Path], out: BinaryIO) -> None:
         _write_line(stream, {"count": count})
 
 
-def _write_line(stream: IO[bytes], value: dict[str, object]) -> None:
+def _write_line(stream: gzip.GzipFile, value: dict[str, object]) -> None:
     stream.write(json.dumps(value).encode() + b"\n")
 
 
@@ -99,7 +99,7 @@ def _unpacked(archive: BinaryIO, target: Path) -> Iterator[Path]:
     raise BadCollection(f"it has more than {MAX_FILES} files")
 
 
-def _header_untrusted(stream: IO[bytes]) -> _Header:
+def _header_untrusted(stream: gzip.GzipFile) -> _Header:
     line = stream.readline(_MAX_LINE_BYTES)
     if not line:
         raise BadCollection("it breaks off")
@@ -122,7 +122,7 @@ def _parts_untrusted(name: str) -> list[str]:
     return parts
 
 
-def _write(stream: IO[bytes], path: Path, size: int) -> None:
+def _write(stream: gzip.GzipFile, path: Path, size: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with open(descriptor, "wb") as file:
