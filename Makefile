@@ -55,7 +55,7 @@ wheel: $(READY) ## build and install the wheel in an empty environment, and use 
 	@.ci/wheel
 
 .PHONY: deploy
-deploy: $(VENV)/deploy/.ready ## check what is in deploy/ with Helm and the like; build and run the image, if buildah and mmdebstrap are there
+deploy: $(VENV)/deploy/.ready ## check what is in deploy/ with Helm, Kubernetes' schemas and podman-compose, which it installs
 	@$(RUN) -m pytest tests/test_deploy.py -m 'long or not long' $(ARGS)
 
 .PHONY: vendor

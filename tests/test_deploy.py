@@ -48,7 +48,7 @@ STATE = "/var/lib/nectar"
 def instruction(name: str) -> str:
     """The last instruction of that name in the Containerfile."""
     text = CONTAINERFILE.read_text().replace("\\\n", " ")
-    return re.findall(rf"^{name} +(.*)$", text, re.MULTILINE)[-1]
+    return str(re.findall(rf"^{name} +(.*)$", text, re.MULTILINE)[-1])
 
 
 def environment_of_the_image() -> dict[str, str]:
