@@ -54,6 +54,10 @@ screenshots: $(READY) ## the same, and take the pictures of the docs anew
 wheel: $(READY) ## build and install the wheel in an empty environment, and use it there; a minute
 	@.ci/wheel
 
+.PHONY: deploy
+deploy: $(VENV)/deploy/.ready ## check what is in deploy/ with Helm, Kubernetes' schemas and podman-compose, which it installs
+	@$(RUN) -m pytest tests/test_deploy.py -m 'long or not long' $(ARGS)
+
 .PHONY: vendor
 vendor: ## fetch the modules that the pages in nectar_node/web use, and check their hashes
 	@.ci/vendor
@@ -163,6 +167,11 @@ $(READY): pyproject.toml
 $(VENV)/peers/.ready: $(READY) bench/peers/requirements.txt
 	@$(RUN) -m venv $(VENV)/peers
 	$(VENV)/peers/bin/python -m pip install --quiet --disable-pip-version-check --requirement bench/peers/requirements.txt
+	@touch $@
+
+$(VENV)/deploy/.ready: $(READY) deploy/requirements.txt
+	@$(RUN) -m venv $(VENV)/deploy
+	$(VENV)/deploy/bin/python -m pip install --quiet --disable-pip-version-check --requirement deploy/requirements.txt
 	@touch $@
 
 $(VENV)/.docs: $(READY)

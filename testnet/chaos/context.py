@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nectar_node.base.folder import is_paused
 from nectar_node.launcher.local_network import LocalNetwork
+from testnet.chaos.ground import ChaosGround, LocalGround
 from testnet.chaos.report import ChaosReport
 from testnet.real.traces import TracePipes
 
@@ -29,6 +29,8 @@ class ChaosContext:
     """The lifeline of nodes that are booted here (`testnet.real.lifeline`); None: they outlive this process."""
     traces: TracePipes | None = None
     """The traces of its nodes; None: they write none."""
+    far: ChaosGround | None = None
+    """The machines of its nodes; None: they are on this one."""
     finishing: threading.Event = field(default_factory=threading.Event)
     """Set when nothing new is to begin."""
     hurried: threading.Event = field(default_factory=threading.Event)
@@ -43,6 +45,11 @@ class ChaosContext:
     """Guards the counts of the report."""
     _began: float = field(default_factory=time.monotonic)
     _patience_ends: float = float("inf")
+
+    @property
+    def ground(self) -> ChaosGround:
+        """Return what is done to the testnet beside asking its nodes."""
+        return LocalGround(self.network, self.lifeline) if self.far is None else self.far
 
     @property
     def now(self) -> float:
@@ -63,8 +70,7 @@ class ChaosContext:
 
     def runs(self, name: str) -> bool:
         """Whether the node is there and not paused."""
-        pid = self.network.place(name).owner()
-        return pid is not None and not is_paused(pid)
+        return self.network.place(name).owner() is not None and not self.ground.is_paused(name)
 
     def has_ended(self, name: str, pid: int | None) -> bool:
         """Return whether that process of the node, which has hung up, has ended: a node that lives owes an answer."""

@@ -9,14 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
 
 from nectar_node.base.errors import BadInput, NodeError
-from nectar_node.base.folder import is_paused
 from nectar_node.contract.config import REGISTRAR_NAME
 from testnet.chaos.context import ChaosContext
 from testnet.chaos.report import Held
 from testnet.faults.catalogue import kind_of, parameters
 from testnet.faults.schedule import Schedule, Step
-from testnet.real.links.client import LinksProcess
-from testnet.real.nodes.processes import NodeProcesses
 
 ECHO = "echo:echo:sys"
 """A process of every node that answers all requests."""
@@ -36,7 +33,7 @@ class FaultPlayer:
     def __init__(self, context: ChaosContext, schedule: Schedule) -> None:
         self._context = context
         self._schedule = schedule
-        self._links = LinksProcess(context.network)
+        self._ground = context.ground
         self._holding: dict[int, Held] = {}
         self.calm = threading.Event()
         """Set when no fault holds, and none will come."""
@@ -65,14 +62,14 @@ class FaultPlayer:
         """End all faults of this run, and let every node run."""
         for number, held in list(self._holding.items()):
             try:
-                self._links.ask("remove", number=number)
+                self._ground.remove(number)
             except BadInput:
                 pass  # it has ended by itself
             except NodeError as error:
                 self._failed(error)
             held.ended = self._context.now
         self._holding.clear()
-        if self._links.pid is None and not self._context.gone:
+        if not self._context.gone and not self._ground.links_run():
             self._context.gone = True
             self._problem("the links between the nodes have ended, or the testnet was stopped, during the run")
         for name in self._context.network.names():
@@ -82,51 +79,49 @@ class FaultPlayer:
 
     def _come(self, step: Step) -> None:
         assert step.until is not None
-        asked = {"kind": kind_of(step.fault), "parameters": parameters(step.fault)}
         try:
-            row = self._links.ask("apply", **asked, seconds=step.until - step.at)
+            number = self._ground.apply(kind_of(step.fault), parameters(step.fault), step.until - step.at)
         except NodeError as error:
-            if self._links.pid is None:
+            if not self._ground.links_run():
                 raise
             self._context.report.faults.append(Held(step, self._context.now, refused=str(error)))
             return
         held = Held(step, self._context.now)
         self._context.report.faults.append(held)
-        self._holding[int(row["number"])] = held
+        self._holding[number] = held
 
     def _pass_time(self, done: Callable[[], bool]) -> None:
         while not done() and not self._context.finishing.wait(_GLANCE):
             self._notice_ends()
 
     def _notice_ends(self) -> None:
-        rows = self._links.ask("faults")["faults"]
+        rows = self._ground.faults()
         there = {int(row["number"]) for row in rows}
         for number in [each for each in self._holding if each not in there]:
             self._holding.pop(number).ended = self._context.now
 
     def _bring_back(self, name: str) -> None:
         """Wait until the links have booted a node that they crashed, and boot it here if they do not."""
-        nodes = NodeProcesses(self._context.network, lifeline=self._context.lifeline)
         limit = time.monotonic() + _BACK_WITHIN
         failure = "it does not start"
         while time.monotonic() < limit:
             pid = self._context.network.place(name).owner()
-            if pid is not None and not is_paused(pid):
+            if self._context.runs(name):
                 return
             try:
                 if pid is not None:
-                    nodes.resume(name)
+                    self._ground.resume(name)
                 elif self._context.gone:
                     return  # the testnet was stopped on purpose
                 else:
-                    nodes.start(name)
+                    self._ground.start(name)
             except NodeError as error:
                 failure = str(error)
                 time.sleep(0.2)
         self._problem(f"{name} has not come back: {failure}")
 
     def _failed(self, error: NodeError) -> None:
-        if self._links.pid is not None:  # otherwise `clear` gives the reason
+        if self._ground.links_run():  # otherwise `clear` gives the reason
             self._problem(str(error))
 
     def _problem(self, sentence: str) -> None:

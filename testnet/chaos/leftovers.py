@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from nectar_node.base.errors import NodeError
@@ -37,14 +36,6 @@ def end_transfers(context: ChaosContext, prefix: str, within: float = ENDS_WITHI
             time.sleep(_GLANCE)
             left = _end(context, list(left), prefix, role)
         context.report.problems += [f"{name} may still be {role} files: {why}" for name, why in left.items()]
-
-
-def partial_files(context: ChaosContext) -> set[Path]:
-    """Return the files that are not whole yet."""
-    folders = [
-        context.network.place(name).drives / "file_transfer:sys" / "inbox" / ".partial" for name in context.nodes
-    ]
-    return {path for folder in folders if folder.is_dir() for path in folder.iterdir()}
 
 
 def _end(context: ChaosContext, nodes: Sequence[str], prefix: str, role: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from nectar_node.launcher.boot_options import keep_options, kept_options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from nectar_node.launcher.transfer_answers import PROCESS
 from testnet.chaos.fault_player import ECHO
+from testnet.chaos.ground import ChaosGround
 from testnet.real.lifeline import hold_lifeline
 from testnet.real.links.client import LinksProcess
 from testnet.real.traces import TRACES_FOLDER, TracePipes
@@ -42,6 +43,8 @@ class RunningTestnet:
     """The traces of its nodes, from their boot on; None: they ran before."""
     keep: bool = False
     """Whether to keep its traces, and its folder if it is temporary."""
+    far: ChaosGround | None = None
+    """The machines of its nodes; None: they are on this one."""
 
 
 @contextmanager
@@ -66,7 +69,7 @@ def running_testnet(folder: Path, tell: Callable[[str], None]) -> Iterator[Runni
             yield RunningTestnet(network, nodes, scratch=scratch)
         return
     names = [name for name in network.names() if name != REGISTRAR_NAME]
-    _check_count(names, network)
+    check_count(names, network)
     tell(f"Starting the testnet in {folder}, which is down; it stops at the end.")
     with _scratch() as scratch, _traced(network, names, scratch) as place:
         yield place
@@ -160,16 +163,22 @@ def check(network: LocalNetwork, running: Sequence[str]) -> tuple[str, ...]:
         mend = network.command("testnet fault remove", "all")
         raise BadInput(f"There are faults already ({'; '.join(held)}): `{mend}` ends them.")
     nodes = [name for name in running if name != REGISTRAR_NAME and name in left]
-    _check_count(nodes, network)
-    for name in nodes:
-        _check_packages(network, name)
+    check_count(nodes, network)
+    check_packages(network, nodes)
     return tuple(nodes)
 
 
-def _check_count(nodes: Sequence[str], network: LocalNetwork) -> None:
+def check_count(nodes: Sequence[str], network: LocalNetwork) -> None:
+    """Raise BadInput if there are fewer than two."""
     if len(nodes) < 2:
         more = network.command("testnet up", "--nodes", "one.nec,two.nec", "--detach")
         raise BadInput(f"Chaos needs two nodes or more that run behind links: start more, as with `{more}`.")
+
+
+def check_packages(network: LocalNetwork, names: Sequence[str]) -> None:
+    """Raise BadInput if one of the nodes does not run what chaos needs."""
+    for name in names:
+        _check_packages(network, name)
 
 
 def _check_packages(network: LocalNetwork, name: str) -> None:

@@ -18,7 +18,7 @@ from testnet.chaos.askers import PROCESS, RUN_SECONDS, TIMEOUT, Author
 from testnet.chaos.context import ChaosContext
 from testnet.chaos.fault_player import FaultPlayer
 from testnet.chaos.journal import chaos_lines
-from testnet.chaos.leftovers import end_transfers, partial_files
+from testnet.chaos.leftovers import end_transfers
 from testnet.chaos.nodes import RunningTestnet
 from testnet.chaos.report import ChaosReport
 from testnet.chaos.senders import Sender
@@ -63,8 +63,9 @@ def run_chaos(
             report,
             place.lifeline,
             place.traces,
+            place.far,
         )
-        partial = partial_files(context)
+        partial = context.ground.partial(context.nodes)
         play = Play(context, schedule)
         try:
             play.perform(seconds, display, wanted)
@@ -106,7 +107,7 @@ class Play:
     def _is_over(self, seconds: float) -> bool:
         return self._context.now >= seconds or self._context.gone
 
-    def tidy(self, partial: set[Path]) -> None:
+    def tidy(self, partial: set[tuple[str, str]]) -> None:
         """End all that was begun, check the received files, and remove all leftovers."""
         self._context.finishing.set()
         self._context.be_patient(0.0)
@@ -120,8 +121,8 @@ class Play:
             if author.installed:
                 with contextlib.suppress(NodeError), self._context.network.connect(name) as client:
                     client.request("kill", address=PROCESS)
-        for path in partial_files(self._context) - partial:
-            path.unlink(missing_ok=True)
+        ground = self._context.ground
+        ground.drop_partial(ground.partial(self._context.nodes) - partial)
 
     def _check(self) -> None:
         for author in self._authors:

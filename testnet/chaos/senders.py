@@ -25,7 +25,7 @@ PAUSE = 0.2
 class _File:
     path: Path
     target: str
-    digest: bytes
+    digest: str
     size: int
 
 
@@ -39,6 +39,8 @@ class Sender:
         self._prefix = prefix
         self._chance = Random(f"{context.seed}/files/{name}")
         self._number = 0
+        self._lent = ""
+        """The path of the present file on the node's machine."""
         self._unsure: list[_File] = []
         """Files that may still arrive, though their sender was not told so."""
 
@@ -66,7 +68,9 @@ class Sender:
     def _send(self, file: _File) -> None:
         transfers, lock, has_begun = self._context.report.transfers, self._context.lock, False
         pid = self._context.network.place(self._name).owner()
+        self._lent = str(file.path)
         try:
+            self._lent = self._context.ground.lend(self._name, file.path)
             with self._context.network.connect(self._name) as client:
                 order = self._order(client, file)
                 client.send("message", target=PROCESS, body=order, timeout=TIMEOUT, blob=None, mime=None)
@@ -86,10 +90,11 @@ class Sender:
                 transfers.unended += has_begun
             self._unsure.append(file)
         finally:
+            self._context.ground.take_back(self._name, self._lent)
             file.path.unlink(missing_ok=True)
 
     def _order(self, client: ControlClient, file: _File) -> str:
-        shared = client.request("share", file=str(file.path))["path"]
+        shared = client.request("share", file=self._lent)["path"]
         order = {"id": file.path.stem, "path": shared, "name": file.path.name, "to": file.target}
         return json.dumps({"Send": order})
 
@@ -129,18 +134,20 @@ class Sender:
 
     def _check(self, file: _File, must_be_there: bool) -> None:
         """Check that a file that is there is the one that was sent, and remove it."""
-        place = self._context.network.place(file.target).drives / "file_transfer:sys" / "inbox" / file.path.name
         try:
-            data = place.read_bytes()
-        except FileNotFoundError:
+            found = self._context.ground.received(file.target, file.path.name)
+        except NodeError as error:  # its machine is lost
+            self._complain(f"what {file.target} has of {file.path.name} cannot be seen: {error}")
+            return
+        if found is None:
             if must_be_there:
                 self._complain(f"{self._name} was told that {file.target} has {file.path.name}, which is not there")
-            return
-        if _digest(data) == file.digest:
+        elif found == (file.size, file.digest):
             with contextlib.suppress(OSError):
-                place.unlink()
+                self._context.ground.drop_received(file.target, file.path.name)
         else:
-            self._complain(f"{place} differs from what {self._name} sent ({len(data)} bytes, sent were {file.size})")
+            differs = f"{file.path.name} in the inbox of {file.target} differs from what {self._name} sent"
+            self._complain(f"{differs} ({found[0]} bytes, sent were {file.size})")
 
     def _complain(self, sentence: str) -> None:
         with self._context.lock:
@@ -160,5 +167,5 @@ def kind_of_failure(answer: Answer | None) -> str | None:
     return None
 
 
-def _digest(data: bytes) -> bytes:
-    return hashlib.blake2b(data).digest()
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data).hexdigest()

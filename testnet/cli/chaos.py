@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from testnet.chaos.nodes import RunningTestnet, running_testnet
 from testnet.chaos.plan import check_minutes, draw_rounds
 from testnet.chaos.report import ChaosReport, words
 from testnet.chaos.run import run_chaos
+from testnet.cli.hosts.forwarding import kept_in
 from testnet.cli.plan_options import Seed
 from testnet.faults.schedule import Schedule
 from testnet.model.seeds import chosen
@@ -50,7 +52,7 @@ def chaos(
     drawn = chosen(seed)
     with (
         unless_empty(*([] if file is None else [file])),
-        running_testnet(directory, output.complain) as place,
+        _testnet(directory) as place,
         interrupts() as wanted,
     ):
         title = f"chaos with seed {drawn}"
@@ -74,6 +76,14 @@ def _keep_journal(report: ChaosReport, schedule: Schedule) -> None:
     output.complain(f"The journal is {journal}: `nectar sim report` and `explain` read it, `replay` runs it.")
 
 
+def _testnet(directory: Path) -> AbstractContextManager[RunningTestnet]:
+    if (kept := kept_in(directory)) is None:
+        return running_testnet(directory, output.complain)
+    from testnet.cli.hosts.chaos import running_on_hosts
+
+    return running_on_hosts(kept, directory, output.complain)
+
+
 def _check_file(file: Path) -> None:
     """Check now, and not at the end, that the report can be written."""
     try:
@@ -84,7 +94,12 @@ def _check_file(file: Path) -> None:
 
 
 def _publish(report: ChaosReport, place: RunningTestnet, file: Path | None, as_json: bool) -> None:
-    text = words(report, lambda node: place.network.command("logs", "--node", node))
+    def logs(node: str) -> str:
+        if place.far is not None:
+            return f"{place.network.command('testnet on')} {node} logs"
+        return place.network.command("logs", "--node", node)
+
+    text = words(report, logs)
     if as_json:
         text = json.dumps(report.value(), indent=2, ensure_ascii=False)
     print(output.printable(text), flush=True)

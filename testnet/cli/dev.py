@@ -35,10 +35,11 @@ from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
 from nectar_node.launcher.log_reader import Follower
 from nectar_node.packages.startable import read_startable
 from nectar_node.toolchains import once
-from testnet.cli.testnet import ended_with_the_nodes, follow_from_now, linked, terminated_like_interrupt, with_http
+from testnet.cli.testnet import ended_with_the_nodes, follow_from_now, linked, terminated_like_interrupt
 from testnet.dev.cycle import Cycle, DevStep
 from testnet.dev.powers import Wants, ungranted
 from testnet.dev.saved import look
+from testnet.real.booting import with_http
 from testnet.real.lifeline import hold_lifeline
 from testnet.real.links.client import LinksProcess
 from testnet.real.orders import add_fault, remove_faults

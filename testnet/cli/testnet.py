@@ -17,7 +17,6 @@ from nectar_node.base.errors import AlreadyRunning, BadInput, NodeError
 from nectar_node.base.folder import is_paused
 from nectar_node.cli.logs import FOLLOW_INTERVAL
 from nectar_node.cli.starting import consent
-from nectar_node.cli.starting.boot import with_consent
 from nectar_node.cli.starting.reached import tell_web
 from nectar_node.console import output
 from nectar_node.contract.config import LOOPBACK, REGISTRAR_NAME
@@ -27,11 +26,11 @@ from nectar_node.launcher.boot_options import BootOptions, kept_options
 from nectar_node.launcher.client import Answer
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork, check_name
 from nectar_node.launcher.log_reader import Follower
-from nectar_node.launcher.node_config import booted_packages
 from testnet.cli.hosts import forwarding
 from testnet.cli.hosts.forwarding import kept_in
 from testnet.cli.lazy_group import LazyGroup
 from testnet.cli.signals import handled
+from testnet.real.booting import with_http, with_packages
 from testnet.real.lifeline import hold_lifeline
 from testnet.real.links.client import LinksProcess
 from testnet.real.nodes import attackers, impostors
@@ -107,12 +106,22 @@ def up(
     network = LocalNetwork(directory)
     if hosts is not None or kept_in(directory) is not None:
         from testnet.cli.hosts.up import up_hosts
+        from testnet.hosts.network import NodeExtras
 
-        if direct or http or package or grant:
-            raise BadInput(
-                "Nodes on other machines take none of --direct, --http, --package and --grant: leave them out."
-            )
-        return up_hosts(network, hosts, names, detach=detach, invite_only=invite_only, as_json=as_json)
+        if direct:
+            raise BadInput("Nodes on several machines reach each other through links alone: leave --direct out.")
+        if grant and not package:
+            raise BadInput("--grant is for the packages that --package names.")
+        return up_hosts(
+            network,
+            hosts,
+            names,
+            detach=detach,
+            invite_only=invite_only,
+            as_json=as_json,
+            packages=tuple(map(check_package, package or ())),
+            extras=NodeExtras(grant=tuple(grant or ()), http=http),
+        )
     network.secure()
     folders = tuple(map(check_package, package or ()))
     said = Consent(tuple(grant or ()))
@@ -148,23 +157,6 @@ def linked(network: LocalNetwork, name: str, direct: bool = False) -> BootOption
     links = LinksProcess(network)
     links.start()
     return links.connect(name).options(kept)
-
-
-def with_http(name: str, booted: BootOptions) -> BootOptions:
-    """Return the options of a node that browsers reach: where they did before, or at a free port."""
-    return booted if name == REGISTRAR_NAME or booted.http is not None else replace(booted, http=(LOOPBACK, 0))
-
-
-def with_packages(
-    network: LocalNetwork, name: str, booted: BootOptions, folders: tuple[Path, ...], said: Consent
-) -> BootOptions:
-    """Return the options of a node that runs these packages beside those that it ran before; the registrar runs none.
-    Raises NodeError for powers that nobody has granted.
-    """
-    if name == REGISTRAR_NAME:
-        return booted
-    packages = tuple(dict.fromkeys((*booted_packages(name, booted), *folders)))
-    return with_consent(network.place(name), replace(booted, packages=packages), said)
 
 
 @contextmanager

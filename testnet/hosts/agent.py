@@ -8,10 +8,16 @@ that ends, and when nothing has come for `SILENCE_SECONDS`, since a cable that i
 hello {}                                  -> {release, python}
 prepare {prefix, names, here, secret, seed, port} -> {port}: the links run, and listen there for those of other hosts
 elsewhere {nodes: {name: [host, port]}}   -> {}: where the links of the other hosts listen
-start {nodes, join, invite_only}          -> {started: [row of `StartedNode`, …], running: [names that ran already]}
+start {start, join, invite_only, packages, grant, http}
+                                          -> {started: [row of `StartedNode`, with http, …], running: [names that ran]}
 news {}                                   -> {lines: [[name, line], …], ended: {name: code}}: since the last time
 stop {}                                   -> {ended: {name: how}}: nodes and links of this host
 ask {command, arguments}                  -> what the links answer (`testnet.real.links.control`)
+look {node}                               -> {links: pid|null}, and of a node {pid: pid|null, paused, listens}
+doors {}                                  -> {folder}: short paths to the nodes' folders, for as long as this runs
+received {node, file}                     -> {size, digest} of a file in the node's inbox; {}: there is none
+drop {node, file}                         -> {}: removed from there
+partial {node}                            -> {files}: what is not whole yet there
 run {words}                               -> {code, out, err, dir}: of `nectar WORDS`, in the folder of this host
 """
 
@@ -26,6 +32,7 @@ import select
 import shlex
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,15 +42,23 @@ from typing import Any
 from msgspec import Struct
 
 from nectar_node.base import own_files
+from nectar_node.base.consent import Consent
 from nectar_node.base.decoding import HexBytes, Port, decode_untrusted
 from nectar_node.base.errors import BadFolder, BadInput, NodeError, NotRunning
+from nectar_node.base.folder import NodeFolder, is_paused
 from nectar_node.contract.config import REGISTRAR_NAME
 from nectar_node.launcher import launch
 from nectar_node.launcher.boot_options import BootOptions, kept_options
+from nectar_node.launcher.client import ControlClient
 from nectar_node.launcher.joining import join_network, read_join_text
 from nectar_node.launcher.local_network import LocalNetwork, check_name
 from nectar_node.launcher.log_reader import Follower
+from testnet.hosts.collecting import files_to_collect
+from testnet.hosts.files import write_files
+from testnet.hosts.packages import MAX_PACKAGES_BYTES, keep_untrusted, kept_packages
 from testnet.hosts.release import running_release
+from testnet.real.booting import with_http, with_packages
+from testnet.real.inboxes import PARTIAL, inbox, look_at_received, partial_files
 from testnet.real.lifeline import hold_lifeline
 from testnet.real.links import claim
 from testnet.real.links.client import LinksProcess
@@ -73,7 +88,12 @@ class HostQuestion(Struct, frozen=True):
     seed: int = 0
     port: Port = 0
     nodes: dict[str, tuple[str, int]] = {}
+    node: str = ""
+    file: str = ""
     start: list[str] = []
+    packages: str = ""
+    grant: list[str] = []
+    http: bool = False
     join: str = ""
     invite_only: bool | None = None
     words: list[str] = []
@@ -154,6 +174,7 @@ class Agent:
             lifeline = self.held.enter_context(hold_lifeline(self.network.folder, nodes=down))
             self.held.callback(self._stop_nodes, down)
         links = LinksProcess(self.network)
+        folders = kept_packages(self.network.folder, asked.packages) if asked.packages else ()
         booting: list[tuple[str, BootOptions]] = []
         for name in down:
             place = self.network.place(name)
@@ -162,12 +183,23 @@ class Agent:
                 options = replace(options, invite_only=asked.invite_only)
             elif token is not None:
                 options = replace(options, invitation=HexBytes(token))
+            if asked.http:
+                options = with_http(name, options)
+            if folders:
+                options = with_packages(self.network, name, options, folders, Consent(tuple(asked.grant)))
             booting.append((name, options))
             log = place.log
             self._followers[name] = Follower(log, log.stat().st_size if log.exists() else 0)
         started = launch.start(self.network, booting)
         self._started |= {node.name: node for node in started}
-        return {"started": [node.value() for node in started], "running": running}
+        return {"started": [{**node.value(), "http": self._http(node.name)} for node in started], "running": running}
+
+    def _http(self, name: str) -> object:
+        """Return where browsers on this host reach a node that has just booted; None: nowhere."""
+        if kept_options(self.network.place(name)).http is None:
+            return None
+        with self.network.connect(name) as client:
+            return client.ask("status").get("http")
 
     def news(self, _: HostQuestion) -> Row:
         """Tell what the nodes have logged, and which have ended, since the last time."""
@@ -188,6 +220,46 @@ class Agent:
     def ask(self, asked: HostQuestion) -> Row:
         """Pass a command to the links."""
         return dict(LinksProcess(self.network).ask(asked.ask, **asked.arguments))
+
+    def look(self, asked: HostQuestion) -> Row:
+        """Say whether the links run, and how a node is."""
+        links = LinksProcess(self.network).pid
+        if not asked.node:
+            return {"links": links}
+        place = self._place(asked.node)
+        pid = place.owner()
+        paused = pid is not None and is_paused(pid)
+        return {"links": links, "pid": pid, "paused": paused, "listens": pid is not None and _listens(place)}
+
+    def doors(self, _: HostQuestion) -> Row:
+        """Make a short path to each node's folder: that of a Unix socket holds 107 bytes."""
+        folder = Path(self.held.enter_context(tempfile.TemporaryDirectory(prefix="nectar-doors-")))
+        for name in self.network.names():
+            (folder / name).symlink_to(self.network.place(name).path)
+        return {"folder": str(folder)}
+
+    def received(self, asked: HostQuestion) -> Row:
+        """Say what a node has received under a name."""
+        found = look_at_received(self.network, self._place(asked.node).path.name, asked.file)
+        return {} if found is None else {"size": found.size, "digest": found.digest}
+
+    def drop(self, asked: HostQuestion) -> Row:
+        """Remove it."""
+        folder = inbox(self.network, self._place(asked.node).path.name)
+        path = folder / asked.file
+        if path.parent not in (folder, folder / PARTIAL):
+            raise BadInput(f"{asked.file[:64]!r} is not a file in an inbox.")
+        path.unlink(missing_ok=True)
+        return {}
+
+    def partial(self, asked: HostQuestion) -> Row:
+        """List what a node has received in part."""
+        name = self._place(asked.node).path.name
+        return {"files": sorted(file for _, file in partial_files(self.network, [name]))}
+
+    def _place(self, name: str) -> NodeFolder:
+        check_name(name)
+        return self.network.place(name)
 
     def run(self, asked: HostQuestion) -> Row:
         """Carry out a command of `nectar` in the folder of this host."""
@@ -224,7 +296,23 @@ _COMMANDS: dict[str, Callable[[Agent, HostQuestion], Row]] = {
     "stop": Agent.stop,
     "ask": Agent.ask,
     "run": Agent.run,
+    "look": Agent.look,
+    "doors": Agent.doors,
+    "received": Agent.received,
+    "drop": Agent.drop,
+    "partial": Agent.partial,
 }
+
+
+def _listens(place: NodeFolder) -> bool:
+    """Whether somebody listens on a node's control socket; one that is too busy to say so does."""
+    try:
+        ControlClient.connect(place.path.name, place).close()
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _allocation_untrusted(prefix: str, names: list[str]) -> Allocation:
@@ -260,13 +348,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m testnet.hosts.agent", description="Answer for one host.")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="of the testnet on this host")
     parser.add_argument("--detach", action="store_true", help="let nodes outlive this program")
-    parser.add_argument("--collect", action="store_true", help="write logs, journals and recordings as a tar")
+    parser.add_argument("--collect", action="store_true", help="write logs, journals and recordings as one stream")
+    parser.add_argument("--keep-packages", action="store_true", help="read packages as one stream")
     arguments = parser.parse_args()
     folder = arguments.folder.expanduser().absolute()
     if arguments.collect:
-        from testnet.hosts.collecting import write_files
-
-        write_files(folder, sys.stdout.buffer)
+        write_files(folder, files_to_collect(folder), sys.stdout.buffer)
+        return 0
+    if arguments.keep_packages:
+        try:
+            keep_untrusted(folder, sys.stdin.buffer.read(2 * MAX_PACKAGES_BYTES))
+        except (NodeError, OSError) as error:
+            print(error, file=sys.stderr)
+            return 1
         return 0
     for each in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, _interrupted)

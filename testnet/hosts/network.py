@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import structs
 
@@ -15,15 +17,33 @@ from nectar_node.base.decoding import decode_untrusted
 from nectar_node.base.errors import BadInput, NodeError
 from nectar_node.contract.config import REGISTRAR_NAME
 from nectar_node.launcher.launch import READY_TIMEOUT
-from testnet.hosts.collecting import MAX_BYTES, unpack_untrusted
-from testnet.hosts.install import command_line, installed_everywhere, quoted
+from testnet.hosts.files import MAX_BYTES, unpack_untrusted
+from testnet.hosts.install import command_line, installed_everywhere, last_line, quoted
 from testnet.hosts.kept import KeptHosts
-from testnet.hosts.ssh import HostConnection, HostProgram, NoReach, Ssh
+from testnet.hosts.packages import name_of, packed
+from testnet.hosts.ssh import CommandDone, HostConnection, HostProgram, NoReach, Ssh
 
 ASK_SECONDS = 120.0
 """Seconds in which a host answers: a fault may have a node to boot."""
 
+SEND_SECONDS = 900.0
+"""Seconds in which a host takes the packages of the user."""
+
 Row = dict[str, Any]
+
+
+class NodeExtras(NamedTuple):
+    """What nodes are started with, the registrar aside."""
+
+    packages: str = ""
+    """The name of packages that the hosts have (`Hosts.send_packages`); empty: none."""
+    grant: tuple[str, ...] = ()
+    """What these are granted (`nectar_node.base.consent`)."""
+    http: bool = False
+    """Whether browsers on the host reach each node."""
+
+
+NO_EXTRAS = NodeExtras()
 
 
 class Hosts:
@@ -112,7 +132,21 @@ class Hosts:
                 raise BadInput(told) if usage else NodeError(told)
         raise NoReach(f"What {host} answers is not valid: is another release there?")
 
-    def start(self, nodes: Iterable[str], invite_only: bool | None) -> dict[str, Row]:
+    def send_packages(self, folders: Sequence[Path]) -> str:
+        """Have packages on every host, and return the name under which `start` finds them; raises NodeError."""
+        stream = packed(folders)
+        waiting = {}
+        for name, connection in self._connections.items():
+            python = self.kept.pythons.get(name, connection.host.python)
+            line = command_line(python, "testnet.hosts.agent", connection.host.folder, "--keep-packages")
+            waiting[name] = self._ssh.start(connection.run(line, stream, SEND_SECONDS))
+        for name, future in waiting.items():
+            done = future.result()
+            if done.code:
+                raise NodeError(f"The packages cannot be sent to {name}: {last_line(done)}.")
+        return name_of(stream)
+
+    def start(self, nodes: Iterable[str], invite_only: bool | None, extras: NodeExtras = NO_EXTRAS) -> dict[str, Row]:
         """Start nodes behind links, the registrar first, and return the row of each that was started."""
         wanted = set(nodes)
         by_host = {name: [node for node in self.kept.host(name).nodes if node in wanted] for name in self.names}
@@ -132,7 +166,10 @@ class Hosts:
         rest = {name: found for name, found in rest.items() if found}
         if rest:
             text = self._join_text(first, sum(map(len, rest.values())))
-            told: dict[str, dict[str, object]] = {name: {"start": found, "join": text} for name, found in rest.items()}
+            more = {"packages": extras.packages, "grant": list(extras.grant), "http": extras.http}
+            told: dict[str, dict[str, object]] = {
+                name: {"start": found, "join": text, **more} for name, found in rest.items()
+            }
             _note(started, self.ask_each(told, "start", seconds))
         return started
 
@@ -163,6 +200,18 @@ class Hosts:
                 return code, out.replace(there, option), err.replace(there, option)
         raise NoReach(f"What {host} answers is not valid: is another release there?")
 
+    def twin(self) -> Hosts:
+        """Return the same hosts for agents of its own, which are asked beside these."""
+        return Hosts(self.kept, self._ssh, self._connections)
+
+    def shell(self, host: str, command: str, data: bytes = b"") -> CommandDone:
+        """Run a shell command on a host with `data` as its input; raises NoReach."""
+        return self._ssh.call(self._connections[host].run(command, data))
+
+    def forward(self, host: str, here: Path, there: str) -> None:
+        """Let who connects to the Unix socket `here` reach the one at `there` on a host; raises NodeError."""
+        self._ssh.call(self._connections[host].forward(here, there))
+
     def attach(self, host: str, words: list[str]) -> int:
         """Run a command of `nectar` in the folder of a host, at our own terminal's streams; return its exit code."""
         connection = self._connections[host]
@@ -170,26 +219,39 @@ class Hosts:
         line = command_line(python, "nectar_node", *words)
         return self._ssh.call(connection.attach(f"NECTAR_DIR={quoted(connection.host.folder)} {line}"))
 
-    def collect(self, target: Path) -> dict[str, int]:
-        """Copy logs, traces, journals and recordings of each host to a folder of its name below `target`, and return
-        how many files; raises NodeError."""
-        counts = {}
-        for name, connection in self._connections.items():
-            python = self.kept.pythons.get(name, connection.host.python)
-            line = command_line(python, "testnet.hosts.agent", connection.host.folder, "--collect")
-            place = target / name
-            place.mkdir(parents=True, exist_ok=True, mode=0o700)
-            archive = place / "collected.tar.gz"
-            try:
-                done = self._ssh.call(connection.save(line, archive, MAX_BYTES))
-                if done.code:
-                    raise NodeError(
-                        f"{name} cannot send its files: {(done.err.strip().splitlines() or ['no reason'])[-1]}."
-                    )
-                counts[name] = unpack_untrusted(archive, place)
-            finally:
-                archive.unlink(missing_ok=True)
-        return counts
+    def collect(self, target: Path) -> tuple[dict[str, int], list[str]]:
+        """Copy logs, traces, journals and recordings of each host to a folder of its name below `target`.
+
+        Return how many files of each host are there, and sentences on hosts that have not sent all of theirs; what has
+        come until then is kept. Raises NodeError if `target` cannot be written.
+        """
+        counts: dict[str, int] = {}
+        lacking: list[str] = []
+        with contextlib.ExitStack() as files:
+            waiting = {}
+            for name, connection in self._connections.items():
+                python = self.kept.pythons.get(name, connection.host.python)
+                line = command_line(python, "testnet.hosts.agent", connection.host.folder, "--collect")
+                try:
+                    (target / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+                    archive = files.enter_context(tempfile.TemporaryFile(dir=target))
+                except OSError as error:
+                    raise NodeError(f"{target / name} cannot be written: {error.strerror}.") from error
+                waiting[name] = (archive, self._ssh.start(connection.save(line, archive, MAX_BYTES)))
+            for name, (archive, future) in waiting.items():
+                try:
+                    done, given_up = future.result()
+                except OSError as error:
+                    raise NodeError(f"{target} cannot be written: {error.strerror}.") from error
+                archive.seek(0)
+                counts[name], bad = unpack_untrusted(archive, target / name)
+                if given_up is not None:
+                    lacking.append(str(given_up))
+                elif done is not None and done.code:
+                    lacking.append(f"{name} cannot send its files: {last_line(done)}.")
+                elif bad is not None:
+                    lacking.append(f"What {name} has sent is not as it should be: {bad}.")
+        return counts, lacking
 
     # --- faults -----------------------------------------------------------------------------------------------------
 

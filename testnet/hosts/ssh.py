@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
 
 from nectar_node.base.errors import BadInput, NodeError
 from testnet.hosts.file import Host
@@ -34,6 +34,24 @@ T = TypeVar("T")
 
 class NoReach(NodeError):
     """A host cannot be reached, does not let us in, or its connection has ended."""
+
+
+class Patience(NamedTuple):
+    """How long files may take."""
+
+    seconds: float
+    """In all."""
+    silence: float
+    """Seconds in which there must be `least` bytes more, or the end."""
+    least: int
+
+
+SAVE_PATIENCE = Patience(3600.0, 30.0, 1 << 14)
+"""A line of 5 kbit/s has it. A host that lets one byte drip after the other has not."""
+
+
+class _TooSlow(Exception):
+    """A host sends less than `Patience.least` bytes in its time."""
 
 
 class CommandDone(NamedTuple):
@@ -184,29 +202,53 @@ class HostConnection:
             raise self._lost(error) from error
         return CommandDone(-1 if code is None else code, out, err.decode(errors="replace"))
 
-    async def save(self, command: str, path: Path, most: int, seconds: float = 600.0) -> CommandDone:
-        """Run a shell command and write what it prints to a file, at most so many bytes; raises NoReach beyond."""
+    async def save(
+        self, command: str, file: BinaryIO, most: int, patience: Patience = SAVE_PATIENCE
+    ) -> tuple[CommandDone | None, NodeError | None]:
+        """Run a shell command and write what it prints to a file. Return what became of it, or why it was given up:
+        more than `most` bytes, no patience left, or a connection that has ended. What came until then is written.
+        """
+        name, process, count = self.host.name, None, 0
+
+        def write(piece: bytes) -> None:
+            nonlocal count
+            count += len(piece)
+            if count > most:
+                raise NoReach(f"{name} sends more than {most} bytes.")
+            try:
+                file.write(piece)
+            except OSError as error:
+                raise NodeError(f"What {name} sends cannot be written: {_sentence(error)}.") from error
+
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(patience.seconds):
                 process = await self._connection.create_process(command, encoding=None)
                 errors = asyncio.ensure_future(_read_bounded(process.stderr))
+                errors.add_done_callback(_noticed)
                 process.stdin.write_eof()
-                count = 0
-                with path.open("wb") as file:
-                    while piece := await process.stdout.read(1 << 18):
-                        count += len(piece)
-                        if count > most:
-                            process.close()
-                            raise NoReach(f"{self.host.name} sends more than {most} bytes.")
-                        file.write(piece)
-                err = await errors
-                await process.wait_closed()
-                code = process.returncode
-        except TimeoutError as error:
-            raise NoReach(f"{self.host.name} has not sent its files within {seconds:.0f} s.") from error
+                while await _read_some(process.stdout, patience, write):
+                    pass
+                try:
+                    async with asyncio.timeout(patience.silence):
+                        err = await errors
+                        await process.wait_closed()
+                except TimeoutError as error:
+                    raise _TooSlow from error
+        except NodeError as error:
+            return None, error
+        except _TooSlow:
+            return None, NoReach(
+                f"{name} sends its files too slowly: less than {patience.least} bytes in {patience.silence:g} s."
+            )
+        except TimeoutError:
+            return None, NoReach(f"{name} has not sent its files within {patience.seconds:g} s.")
         except (OSError, self._library.Error) as error:
-            raise self._lost(error) from error
-        return CommandDone(-1 if code is None else code, b"", err.decode(errors="replace"))
+            return None, self._lost(error)
+        finally:
+            if process is not None:
+                process.close()
+        code = process.returncode
+        return CommandDone(-1 if code is None else code, b"", err.decode(errors="replace")), None
 
     async def attach(self, command: str) -> int:
         """Run a shell command with our own standard input and output, and return its exit code."""
@@ -215,6 +257,13 @@ class HostConnection:
         except (OSError, self._library.Error) as error:
             raise self._lost(error) from error
         return 1 if done.exit_status is None else int(done.exit_status)
+
+    async def forward(self, here: Path, there: str) -> None:
+        """Listen at a Unix socket, and connect whoever comes there to one of the host, until the connection ends."""
+        try:
+            await self._connection.forward_local_path(str(here), there)
+        except (OSError, self._library.Error) as error:
+            raise NoReach(f"Nothing can be forwarded to {self.host.name}: {_sentence(error)}.") from error
 
     async def open(self, command: str) -> HostProgram:
         """Start a program that answers each line with one line."""
@@ -237,6 +286,7 @@ class HostProgram:
         self._one_by_one = asyncio.Lock()
         """A question that Ctrl-C has left goes on, so that the next one does not get its answer."""
         self._said = asyncio.ensure_future(_read_bounded(process.stderr))
+        self._said.add_done_callback(_noticed)
         self._beats = asyncio.ensure_future(self._beat())
 
     async def _beat(self) -> None:
@@ -307,6 +357,28 @@ async def _write(stream: Any, data: bytes) -> None:
         stream.write_eof()
     except OSError:
         return  # it has ended without reading all, and its exit code tells
+
+
+async def _read_some(stream: Any, patience: Patience, write: Callable[[bytes], None]) -> bool:
+    """Pass on `least` bytes or more, and return True; False: that was the end. Raises _TooSlow."""
+    count = 0
+    try:
+        async with asyncio.timeout(patience.silence):
+            while count < patience.least:
+                piece = await stream.read(1 << 18)
+                if not piece:
+                    return False
+                write(piece)
+                count += len(piece)
+    except TimeoutError as error:
+        raise _TooSlow from error
+    return True
+
+
+def _noticed(task: asyncio.Task[bytes]) -> None:
+    """Take note of how a task has ended that nobody may wait for any more."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _read_bounded(stream: Any) -> bytes:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nectar_node.base.errors import BadInput
+from nectar_node.base.errors import BadInput, NodeError
 from nectar_node.console import output
 from nectar_node.launcher import options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
@@ -76,17 +76,24 @@ def collect(
     directory: options.Directory = DEFAULT_FOLDER,
     as_json: options.AsJson = False,
 ) -> int:
-    """Copy logs, traces, journals and recordings from all machines."""
+    """Copy logs, traces, journals and recordings from all machines.
+
+    A machine that has not sent all of its files is named, and the exit code is then 1; what has come is kept.
+    """
     kept = _kept(directory)
     place = directory / COLLECTED if target is None else target
-    with reach(kept) as hosts:
-        counts = hosts.collect(place)
+    lost: dict[str, NodeError] = {}
+    with reach(kept, lost=lost) as hosts:
+        counts, lacking = hosts.collect(place)
+    lacking = [*map(str, lost.values()), *lacking]
     if as_json:
-        output.print_json({"folder": str(place), "files": counts})
-        return 0
+        output.print_json({"folder": str(place), "files": counts, "lacking": lacking})
+        return 1 if lacking else 0
     for host, count in counts.items():
-        output.say(f"{count} files of {host} are in {place / host}.")
-    return 0
+        output.say(f"{'1 file' if count == 1 else f'{count} files'} of {host} are in {place / host}.")
+    for sentence in lacking:
+        output.complain(sentence)
+    return 1 if lacking else 0
 
 
 def _kept(directory: Path) -> KeptHosts:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from nectar_node.base.errors import AlreadyRunning, BadInput, NodeError
 from nectar_node.cli.logs import FOLLOW_INTERVAL
@@ -11,19 +14,27 @@ from nectar_node.console import output
 from nectar_node.contract.config import REGISTRAR_NAME
 from nectar_node.launcher.launch import parse_names
 from nectar_node.launcher.local_network import LocalNetwork, check_name
-from testnet.hosts.file import read_hosts_file
+from testnet.hosts.file import Host, read_hosts_file
 from testnet.hosts.kept import KeptHosts, keep, kept_for
-from testnet.hosts.network import Hosts, Row, reach
+from testnet.hosts.network import NO_EXTRAS, Hosts, NodeExtras, Row, reach
 
 NEWS_SECONDS = 30.0
 """Seconds in which a host must say what is new; one that does not is lost."""
 
 
 def up_hosts(
-    network: LocalNetwork, file: Path | None, names: str, *, detach: bool, invite_only: bool | None, as_json: bool
+    network: LocalNetwork,
+    file: Path | None,
+    names: str,
+    *,
+    detach: bool,
+    invite_only: bool | None,
+    as_json: bool,
+    packages: Sequence[Path] = (),
+    extras: NodeExtras = NO_EXTRAS,
 ) -> int:
     """Start a registrar and nodes on the machines in `file`, or in that of the last time; without `detach`, show their
-    logs until Ctrl-C and end them then. Raises NodeError."""
+    logs until Ctrl-C and end them then. `packages` are sent to the machines. Raises NodeError."""
     kept = _kept(network, file)
     wanted = _wanted(kept, names)
     keep(network.folder, kept)
@@ -31,15 +42,17 @@ def up_hosts(
         began = time.monotonic()
         hosts.install(lambda sentence: None if as_json else output.say(sentence))
         keep(network.folder, hosts.kept)
+        if packages:
+            extras = extras._replace(packages=hosts.send_packages(packages))
         hosts.begin(detach=detach)
         try:
-            started = hosts.start(wanted, invite_only)
+            started = hosts.start(wanted, invite_only, extras)
             if not started:
                 raise AlreadyRunning(
                     f"The testnet of {network.folder} runs already ({', '.join(wanted)}): "
                     f"see `{network.command('testnet status')}`, or stop it with `{network.command('testnet down')}`."
                 )
-            _tell(network, started, time.monotonic() - began, detach=detach, as_json=as_json)
+            _tell(network, kept, started, time.monotonic() - began, detach=detach, as_json=as_json)
             return 0 if detach else _watch(hosts, started)
         except KeyboardInterrupt:
             if detach:
@@ -70,16 +83,28 @@ def _wanted(kept: KeptHosts, names: str) -> list[str]:
     return list(dict.fromkeys([REGISTRAR_NAME, *wanted]))
 
 
-def _tell(network: LocalNetwork, started: dict[str, Row], seconds: float, *, detach: bool, as_json: bool) -> None:
+def _tell(
+    network: LocalNetwork, kept: KeptHosts, started: dict[str, Row], seconds: float, *, detach: bool, as_json: bool
+) -> None:
     if as_json:
         output.print_json({"nodes": list(started.values()), "seconds": round(seconds, 3)})
         return
     for name, row in started.items():
         output.say(f"{name} runs on {row['host']}, as process {row['pid']}.")
+        if row.get("http") is not None:
+            output.say(_tell_web(kept.host(row["host"]), name, str(row["http"])))
         if row["warning"] is not None:
             output.complain(row["warning"])
     stop = f"Stop with `{network.command('testnet down')}`." if detach else "Ctrl-C stops."
     output.say(f"Ready after {output.duration(seconds)}. {stop}")
+
+
+def _tell_web(host: Host, name: str, url: str) -> str:
+    """Say how a browser here reaches a node that listens on the loopback of its machine."""
+    port = urlsplit(url).port
+    user = "" if host.user is None else f"{host.user}@"
+    ssh = ["ssh", "-N", "-L", f"{port}:127.0.0.1:{port}", "-p", str(host.port), f"{user}{host.address}"]
+    return f"Browsers on {host.name} reach {name} at {url}: `{shlex.join(ssh)}` brings it here."
 
 
 def _watch(hosts: Hosts, started: dict[str, Row]) -> int:

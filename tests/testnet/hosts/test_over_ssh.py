@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from nectar_node.contract.config import REGISTRAR_NAME
+from testnet.model.lab import PACKAGES
 from tests.testnet.hosts.rig import LIMIT, Rig, run_rig, why_not
 
 pytestmark = pytest.mark.skipif((reason := why_not()) is not None, reason=reason or "")
@@ -73,16 +74,56 @@ def test_nodes_on_two_hosts_talk_are_parted_and_leave_nothing(rig: Rig) -> None:
     assert (rig.inside("one"), rig.inside("two")) == (set(), set())
 
 
+def test_packages_go_to_the_machines_and_browsers_there_reach_the_nodes(rig: Rig) -> None:
+    witness = str(PACKAGES / "witness")
+    up = told(rig, "testnet", "up", "--hosts", str(rig.file), "--package", witness, "--http", "--detach")
+    try:
+        assert "Browsers on two reach b.nec at http://" in up
+        assert "`ssh -N -L " in up
+        shown = subprocess.run(
+            rig.command("testnet", "on", "b.nec", "ps", "--json"), capture_output=True, text=True, check=True
+        )
+        assert "b.nec@witness:witness:" in shown.stdout
+    finally:
+        told(rig, "testnet", "down")
+
+
+def test_chaos_breaks_the_nodes_and_links_of_all_machines_and_everything_holds(rig: Rig) -> None:
+    down = rig.nectar("testnet", "chaos", "--minutes", "0.1")
+    assert (down.code, down.err.count("\n")) == (1, 1), down
+    told(rig, "testnet", "up", "--hosts", str(rig.file), "--detach")
+    try:
+        done = subprocess.run(
+            rig.command("testnet", "chaos", "--minutes", "0.4", "--seed", "3", "--json"),
+            capture_output=True,
+            text=True,
+            timeout=4 * LIMIT,
+            check=False,
+        )
+        report = json.loads(done.stdout)
+        assert (done.returncode, report["violations"]) == (0, []), done
+        assert report["faults"]
+        assert not any(fault["refused"] for fault in report["faults"])
+        assert report["transfers"]["completed"] > 0
+        assert "No fault holds" in told(rig, "testnet", "fault", "list")
+        assert not list(rig.folder.glob("*/testnet/lent/*"))
+        assert not list(rig.folder.glob("*/testnet/nodes/*/vfs/file_transfer:sys/inbox/chaos-*"))
+    finally:
+        told(rig, "testnet", "down")
+    rig.await_nothing()
+
+
 def test_commands_that_do_not_go_to_other_machines_say_so_in_one_sentence(rig: Rig) -> None:
     told_of = [
         rig.nectar(*words)
         for words in (
             ("ps", "--node", "a.nec"),
             ("testnet", "watch", "--once"),
-            ("testnet", "chaos", "--minutes", "1"),
             ("testnet", "attack", "--node", "a.nec"),
             ("testnet", "invite"),
             ("testnet", "up", "--direct"),
+            ("testnet", "up", "--grant", "all"),
+            ("testnet", "up", "--package", "nowhere"),
             ("testnet", "fault", "add", f"{__file__}:Own"),
             ("testnet", "kill", "c.nec"),
             ("boot", "c.nec", "--detach"),
