@@ -67,43 +67,56 @@ class LocalGround:
     """The lifeline of nodes that are booted here (`testnet.real.lifeline`); None: they outlive this process."""
 
     def links_run(self) -> bool:
+        """See `ChaosGround`."""
         return LinksProcess(self.network).pid is not None
 
     def apply(self, kind: str, parameters: dict[str, Any], seconds: float) -> int:
+        """See `ChaosGround`."""
         row = LinksProcess(self.network).ask("apply", kind=kind, parameters=parameters, seconds=seconds)
         return int(row["number"])
 
     def remove(self, number: int) -> None:
+        """See `ChaosGround`."""
         LinksProcess(self.network).ask("remove", number=number)
 
     def faults(self) -> list[Row]:
+        """See `ChaosGround`."""
         return list(LinksProcess(self.network).ask("faults")["faults"])
 
     def is_paused(self, name: str) -> bool:
+        """See `ChaosGround`."""
         pid = self.network.place(name).owner()
         return pid is not None and is_paused(pid)
 
     def start(self, name: str) -> None:
+        """See `ChaosGround`."""
         NodeProcesses(self.network, lifeline=self.lifeline).start(name)
 
     def resume(self, name: str) -> None:
+        """See `ChaosGround`."""
         NodeProcesses(self.network).resume(name)
 
     def lend(self, name: str, file: Path) -> str:
+        """See `ChaosGround`."""
         return str(file)
 
     def take_back(self, name: str, path: str) -> None:
+        """See `ChaosGround`."""
         Path(path).unlink(missing_ok=True)
 
     def received(self, name: str, file: str) -> tuple[int, str] | None:
+        """See `ChaosGround`."""
         return look_at_received(self.network, name, file)
 
     def drop_received(self, name: str, file: str) -> None:
+        """See `ChaosGround`."""
         inbox(self.network, name).joinpath(file).unlink(missing_ok=True)
 
     def partial(self, names: Sequence[str]) -> set[tuple[str, str]]:
+        """See `ChaosGround`."""
         return partial_files(self.network, names)
 
     def drop_partial(self, files: set[tuple[str, str]]) -> None:
+        """See `ChaosGround`."""
         for name, file in files:
             inbox(self.network, name).joinpath(PARTIAL, file).unlink(missing_ok=True)

@@ -51,6 +51,7 @@ class FarFolder(NodeFolder):
     host: str
 
     def owner(self) -> int | None:
+        """See `NodeFolder`."""
         return self.nodes.look(self.path.name).pid
 
 
@@ -61,12 +62,15 @@ class FarNetwork(LocalNetwork):
     nodes: FarNodes
 
     def names(self) -> list[str]:
+        """See `LocalNetwork`."""
         return self.nodes.names
 
     def place(self, name: str) -> NodeFolder:
+        """See `LocalNetwork`."""
         return FarFolder(self.nodes.doors / name, self.nodes, self.nodes.host_of(name))
 
     def node(self, name: str) -> NodeFolder:
+        """See `LocalNetwork`."""
         return self.place(name)
 
     def connect(self, name: str) -> ControlClient:
@@ -127,29 +131,37 @@ class FarGround:
         self._breaking = breaking
 
     def links_run(self) -> bool:
+        """See `ChaosGround`."""
         return self._nodes.links_run()
 
     def apply(self, kind: str, parameters: dict[str, Any], seconds: float) -> int:
+        """See `ChaosGround`."""
         return int(self._breaking.add_fault(kind, parameters, seconds)["number"])
 
     def remove(self, number: int) -> None:
+        """See `ChaosGround`."""
         self._breaking.remove_faults(number)
 
     def faults(self) -> list[Row]:
+        """See `ChaosGround`."""
         return self._breaking.faults()
 
     def is_paused(self, name: str) -> bool:
+        """See `ChaosGround`."""
         return self._nodes.look(name).paused
 
     def start(self, name: str) -> None:
+        """See `ChaosGround`."""
         self._breaking.ask(self._nodes.host_of(name), "start", start=[name])
 
     def resume(self, name: str) -> None:
+        """See `ChaosGround`."""
         code, _, err = self._breaking.run(self._nodes.host_of(name), ["testnet", "resume", name])
         if code:
             raise NodeError(err.strip() or f"{name} cannot be resumed.")
 
     def lend(self, name: str, file: Path) -> str:
+        """See `ChaosGround`."""
         host = self._nodes.host_of(name)
         folder = f"{self._looking.kept.host(host).folder}/{LENT_FOLDER}"
         place = quoted(folder)
@@ -160,10 +172,12 @@ class FarGround:
         return f"{done.out.decode(errors='replace').strip()}/{file.name}"
 
     def take_back(self, name: str, path: str) -> None:
+        """See `ChaosGround`."""
         with contextlib.suppress(NodeError):
             self._looking.shell(self._nodes.host_of(name), f"rm -f {shlex.quote(path)}")
 
     def received(self, name: str, file: str) -> tuple[int, str] | None:
+        """See `ChaosGround`."""
         answer = self._looking.ask(self._nodes.host_of(name), "received", node=name, file=file)
         match answer:
             case {"size": int(size), "digest": str(digest)}:
@@ -171,10 +185,12 @@ class FarGround:
         return None
 
     def drop_received(self, name: str, file: str) -> None:
+        """See `ChaosGround`."""
         with contextlib.suppress(NodeError):
             self._looking.ask(self._nodes.host_of(name), "drop", node=name, file=file)
 
     def partial(self, names: Sequence[str]) -> set[tuple[str, str]]:
+        """See `ChaosGround`."""
         found = set()
         for name in names:
             with contextlib.suppress(NodeError):
@@ -183,6 +199,7 @@ class FarGround:
         return found
 
     def drop_partial(self, files: set[tuple[str, str]]) -> None:
+        """See `ChaosGround`."""
         for name, file in files:
             with contextlib.suppress(NodeError):
                 self._looking.ask(self._nodes.host_of(name), "drop", node=name, file=f".partial/{file}")

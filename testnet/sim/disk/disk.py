@@ -143,6 +143,7 @@ class SimDisk:
 
     @capacity.setter
     def capacity(self, capacity: int) -> None:
+        """Set how many bytes all files together may have."""
         self._space.capacity = capacity
 
     @property
@@ -152,6 +153,7 @@ class SimDisk:
 
     @full.setter
     def full(self, full: bool) -> None:
+        """Set whether the disk takes no more bytes."""
         self._space.full = full
 
     @property
@@ -161,6 +163,7 @@ class SimDisk:
 
     @ledger.setter
     def ledger(self, ledger: Ledger) -> None:
+        """Set the accounts, for another boot."""
         self._space.ledger = ledger
 
     @property
