@@ -45,12 +45,13 @@ class ComponentInstances:
 
     __slots__ = ("_cells", "_component", "_context", "_instances", "_linker", "_made", "memories")
 
-    def __init__(self, component: Linked, context: int, cells: capi.Cells, linker: int) -> None:
-        """`cells` has the adapter's instance; `linker` allows shadowing, and is given up when all are made."""
+    def __init__(self, component: Linked, engine: int, context: int, cells: capi.Cells) -> None:
+        """`cells` has the adapter's instance."""
         self._component = component
         self._context = context
         self._cells = cells
-        self._linker = linker
+        self._linker: int = capi.linker_new(engine)
+        capi.linker_allow_shadowing(self._linker, True)
         self._made = 0
         """Those that are made, or being made."""
         self._instances = (capi.Instance * len(component.instances))()
@@ -92,6 +93,17 @@ class ComponentInstances:
             self.export_of(number, name, byref(self._cells, capi.EXPORT))
             value.of.funcref = self._cells.export.of.func
             capi.check(capi.table_set(self._context, byref(table, capi.EXTERN_OFFSET), slot, byref(value)))
+
+    def pass_functions(self) -> None:
+        """Pass the guest's functions to the adapter's `run`; it has no `_initialize`."""
+        component, cells = self._component, self._cells
+        for slot, (number, export) in enumerate((component.init_realloc, component.init)):
+            self.export_of(number, export, byref(cells, capi.EXPORT))
+            cells.args[slot].of.funcref = cells.export.of.func
+
+    def release(self) -> None:
+        """Give up what only the making needs."""
+        capi.linker_delete(self._linker)
 
     def export_of(self, number: int, name: bytes, into: Any) -> None:
         """Look up an export of an instance. Raises BadModule if there is none."""

@@ -44,12 +44,13 @@ from kernel.contract.guest import (
     StopHearing,
     Woken,
 )
-from kernel.wasm.adapter import FD_WRITE, FILE_FUNCTIONS, RUN, WASI
+from kernel.wasm.adapter import FILE_FUNCTIONS, RUN
 from kernel.wasm.binary.blocks import EXPORT as BLOCKS
 from kernel.wasm.canonical.lower import BATCH, Lower, Lowered, Plain, lower_text
 from kernel.wasm.compiling import capi
 from kernel.wasm.compiling.capi import ADDRESS_SPACE
 from kernel.wasm.component_instances import ComponentInstances
+from kernel.wasm.module_instances import FIRST_FILE_FUNCTION, ModuleInstances, look_up, make_adapter
 from kernel.wasm.noted_blocks import NotedBlocks
 from kernel.wasm.output import OutputLines
 from kernel.wasm.ticker import TICK_SECONDS
@@ -120,8 +121,8 @@ class Fiber:
         "_future",
         "_instances",
         "_lines",
-        "_linker",
         "_lower",
+        "_making",
         "_memory_bytes",
         "_pending",
         "_polls",
@@ -204,18 +205,21 @@ class Fiber:
         self._store: int = capi.store_new(code.engine, None, None)
         self._context: int = capi.store_context(self._store)
         self._future: int | None = None
-        self._linker: int | None = None
+        self._making: ModuleInstances | ComponentInstances | None = None
+        """What makes its instances, until all are made."""
         self._exit_code: int | None = None
         """With what it has ended itself."""
         self._instances: ComponentInstances | None = None
         self._selected = 0
         """The number of the memory that `memory` is."""
         try:
-            self._instantiate_adapter()
+            make_adapter(code, self._context, self._cells)
             self._set_limits()
-            if code.component is not None:
-                self._prepare_component(code.component)
-            self._begin_instantiation()
+            if code.component is None:
+                self._making = ModuleInstances(code, config, self._context, self._cells)
+            else:
+                self._making = self._instances = self._component_instances(code.component)
+            self._future = self._making.make_next()
         except BadModule:
             self._drop()
             raise
@@ -484,21 +488,6 @@ class Fiber:
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
-    def _instantiate_adapter(self) -> None:
-        cells = self._cells
-        future = capi.instance_pre_instantiate_async(
-            self._code.adapter,
-            self._context,
-            byref(cells, capi.ADAPTER),
-            byref(cells, capi.TRAP),
-            byref(cells, capi.ERROR),
-        )
-        done = capi.poll(future)
-        capi.future_delete(future)
-        assert done, "the adapter has no start function"
-        assert not cells.trap
-        capi.check(cells.error)
-
     def _limit_store(self, most: int | None = None) -> None:
         """Bound what the guest may have; `most` bytes are the most of one memory."""
         memory = min(self.config.memory_bytes, limits.MAX_MEMORY_BYTES)
@@ -516,82 +505,41 @@ class Fiber:
 
     def _set_limits(self) -> None:
         self._limit_store()
-        self._set_slices()
-        code, config = self._code, self.config
-        if code.component is not None:
-            return
-        if code.uses_wasi:
-            wasi, drive = capi.wasi_config_new(), config.drive
-            if isinstance(drive, str) and not capi.wasi_config_preopen_dir(wasi, drive.encode(), b"/", True):
-                capi.wasi_config_delete(wasi)
-                raise BadModule(f"the drive {drive} is not a folder")
-            capi.check(capi.set_wasi(self._context, wasi))
-
-    def _set_slices(self) -> None:
         if self._code.ticker is None:
             capi.check(capi.set_fuel(self._context, FUEL))
             capi.check(capi.fuel_yield_interval(self._context, SLICE_FUEL))
         else:
             capi.epoch_yield(self._context, 1)
 
-    # --- instances -------------------------------------------------------------------------------------
+    # --- its life -----------------------------------------------------------------------------------------------------
 
-    def _prepare_component(self, component: Linked) -> None:
+    def _component_instances(self, component: Linked) -> ComponentInstances:
         config = self.config
         drive = config.drive if not isinstance(config.drive, str) else HostDrive(config.drive)
         entropy = config.entropy or urandom
         exchanges = Exchanges(config.http, self.ask)
         self.wasi = WasiState(self.write, entropy, self.clock, self.monotonic, drive, config.files, exchanges)
         self._views = [_NO_MEMORY] * component.memories
-        self._linker = linker = capi.linker_new(self._code.engine)
-        capi.linker_allow_shadowing(linker, True)
-        self._instances = ComponentInstances(component, self._context, self._cells, linker)
+        return ComponentInstances(component, self._code.engine, self._context, self._cells)
 
-    def _begin_instantiation(self) -> None:
-        code, cells = self._code, self._cells
-        if self._instances is not None:
-            self._future = self._instances.make_next()
-            return
-        linker = self._linker = capi.linker_clone(code.linker)
-        name = code.interface
-        capi.check(capi.linker_define_instance(linker, self._context, name, len(name), byref(cells, capi.ADAPTER)))
-        if code.uses_wasi:
-            for each in FILE_FUNCTIONS if self.config.drive is not None else (FD_WRITE,):
-                self._export(capi.ADAPTER, each)
-                self._define(WASI, each, capi.EXPORT)
-        self._future = self._instantiate(code.module, capi.INSTANCE)
-
-    def _begin_run(self) -> None:
-        """Let the adapter run the guest, which is instantiated."""
+    def _begin_run(self, made: ModuleInstances | ComponentInstances) -> None:
+        """Let the adapter run the guest, whose instances are made."""
         cells, code = self._cells, self._code
         args, component = cells.args, code.component
-        if component is None:
-            for slot, name in enumerate(("cabi_realloc", "init", "_initialize")):
-                self._funcref(slot, capi.INSTANCE, name)
-            self._export(capi.INSTANCE, "memory", capi.MEMORY)
-            if code.blocks and self.config.blocks is not None:
-                self._note_blocks(code.blocks, self.config.blocks)
-        else:
-            assert self._instances is not None
-            for slot, (number, export) in enumerate((component.init_realloc, component.init)):
-                args[slot].kind = capi.FUNCREF
-                self._instances.export_of(number, export, byref(cells, capi.EXPORT))
-                args[slot].of.funcref = cells.export.of.func
-            args[2].kind = capi.FUNCREF
+        if component is not None:
             self.select_memory(component.init_memory)
+        elif code.blocks and self.config.blocks is not None:
+            self._note_blocks(code.blocks, self.config.blocks)
         self._look_at_memory()
-        has_files = code.uses_wasi and self.config.drive is not None
-        if has_files:
-            self._instantiate_files()
-        for slot, name in enumerate(FILE_FUNCTIONS, 3):
+        for slot in range(FIRST_FILE_FUNCTION + len(FILE_FUNCTIONS)):
             args[slot].kind = capi.FUNCREF
-            if has_files:
-                self._funcref(slot, capi.FILES, name)
+        made.pass_functions()
         self.lowered = lower_text(str(self.config.our).encode())
-        for slot, number in enumerate((self.lowered.codes[0], self.config.files), 3 + len(FILE_FUNCTIONS)):
+        numbers = self.lowered.codes[0], self.config.files
+        for slot, number in enumerate(numbers, FIRST_FILE_FUNCTION + len(FILE_FUNCTIONS)):
             args[slot].kind = capi.I32
             args[slot].of.i32 = number
-        found = self._export(capi.ADAPTER, RUN)
+        found = look_up(self._context, cells, capi.ADAPTER, RUN)
         assert found, "the adapter exports it"
         self._future = capi.call_async(
             self._context,
@@ -605,72 +553,28 @@ class Fiber:
         )
 
     def _note_blocks(self, count: int, tell: Callable[[bytes], None]) -> None:
-        self._export(capi.INSTANCE, f"{BLOCKS}{count}")
+        look_up(self._context, self._cells, capi.INSTANCE, f"{BLOCKS}{count}")
         memory = byref(self._cells, capi.EXPORT + capi.EXTERN_OFFSET)
         size = capi.memory_data_size(self._context, memory)
         view = capi.memory_view(capi.memory_data(self._context, memory), size, capi.WRITABLE)
         self._blocks = NotedBlocks(self._context, view, count, FUEL, SLICE_FUEL, tell)
-
-    def _instantiate_files(self) -> None:
-        # In the guest's linker, its functions are the adapter's; a fresh one has Wasmtime's.
-        capi.linker_delete(self._linker)
-        self._linker = capi.linker_clone(self._code.linker)
-        self._define("guest", "memory", capi.MEMORY)
-        future = self._instantiate(self._code.files, capi.FILES)
-        done = capi.poll(future)
-        capi.future_delete(future)
-        assert done, "the files' module has no start function"
-        assert not self._cells.trap
-        capi.check(self._cells.error)
-
-    def _instantiate(self, module: int, into: int) -> int:
-        cells = self._cells
-        future: int = capi.instantiate_async(
-            self._linker,
-            self._context,
-            module,
-            byref(cells, into),
-            byref(cells, capi.TRAP),
-            byref(cells, capi.ERROR),
-        )
-        return future
-
-    def _define(self, module: str, name: str, export: int) -> None:
-        """Define an export that was looked up under a name in the guest's own linker."""
-        names = module.encode(), len(module), name.encode(), len(name)
-        capi.check(capi.linker_define(self._linker, self._context, *names, byref(self._cells, export)))
-
-    def _export(self, instance: int, name: str, into: int = capi.EXPORT) -> bool:
-        """Look up an export; return whether there is one. The numbers are offsets in `Cells`."""
-        cells = self._cells
-        found: bool = capi.instance_export_get(
-            self._context, byref(cells, instance), name.encode(), len(name), byref(cells, into)
-        )
-        return found
-
-    def _funcref(self, slot: int, instance: int, name: str) -> None:
-        """Pass a function that is exported, or null, as an argument of `run`."""
-        arg = self._cells.args[slot]
-        arg.kind = capi.FUNCREF
-        if self._export(instance, name):
-            arg.of.funcref = self._cells.export.of.func
 
     def _call_ended(self) -> bool:
         """Begin the next call after the end of one, or note the guest's end and return true."""
         capi.future_delete(self._future)
         self._future = None
         cells = self._cells
-        if self._linker and not cells.trap and not cells.error:
-            instances = self._instances
-            if instances is not None:
-                instances.look_at_made()
-                cells.memory = instances.memories[self._selected]
-                if not instances.all_made:
-                    self._future = instances.make_next()
-                    return False
-            self._begin_run()
-            capi.linker_delete(self._linker)
-            self._linker = None
+        making = self._making
+        if making is not None and not cells.trap and not cells.error:
+            making.look_at_made()
+            if self._instances is not None:
+                cells.memory = self._instances.memories[self._selected]
+            if making.all_made:
+                self._begin_run(making)
+                making.release()
+                self._making = None
+            else:
+                self._future = making.make_next()
             return False
         self._finish()
         return True
@@ -734,8 +638,8 @@ class Fiber:
         self._look_at_memory()
         if self._future:
             capi.future_delete(self._future)
-        if self._linker:
-            capi.linker_delete(self._linker)
+        if self._making is not None:
+            self._making.release()
         if self._blocks is not None:
             self._blocks.tell()
             self._blocks = None
@@ -743,7 +647,7 @@ class Fiber:
         self.memory, self.lifted_from = _NO_MEMORY, _NOTHING
         capi.store_delete(self._store)
         self._store = self._context = 0
-        self._future = self._linker = None
+        self._future = self._making = None
         self.lowered = self.blob = self.last_blob = self.files = self.wasi = self._asleep = None
         running = self._code.running
         if running.guest is self:
