@@ -250,6 +250,9 @@ class _SlowLink:
     def limit_unsent(self, most: int) -> None:
         self.unsent.append(most)
 
+    def limit_unread(self, limited: bool) -> None:
+        raise AssertionError("it reads nothing")
+
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         await trio.sleep_forever()
         raise AssertionError
