@@ -123,6 +123,8 @@ class TcpStream:
         self._promised = 0
         """Bytes that the peer may still send by what it was told before `limit_unread`, and 1 more until the buffer is
         small; 0: nothing is to be done."""
+        self._buffer = 0
+        """Bytes that the kernel's buffer had when it was to become small: the most of all times."""
         self._unsent = 0
         """The last limit of `limit_unsent`."""
         with _mapped():
@@ -164,11 +166,14 @@ class TcpStream:
         with suppress(OSError):  # a stream that is broken says so when it is used; an older kernel lacks the option
             if not limited:
                 self._socket.setsockopt(stdlib_socket.SOL_SOCKET, _SO_BUF_LOCK, 0)
+                for least in (self._buffer // 2, 1):
+                    self._socket.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_RCVLOWAT, least)
                 self._socket.setsockopt(stdlib_socket.IPPROTO_TCP, _TCP_WINDOW_CLAMP, _MOST_WINDOW)
             elif self._is_short():
                 self._socket.setsockopt(stdlib_socket.SOL_SOCKET, _SO_BUF_LOCK, _RECEIVE_BUFFER_LOCKED)
                 self._socket.setsockopt(stdlib_socket.IPPROTO_TCP, _TCP_WINDOW_CLAMP, UNREAD_BYTES)
                 self._promised = 1 + self._socket.getsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_RCVBUF)
+                self._buffer = max(self._buffer, self._promised)
 
     def _is_short(self) -> bool:
         """Return whether the link's round trip is that short."""
