@@ -159,9 +159,12 @@ class TcpStream:
 
         It drops what does not fit, and the peer sends that again after 200 ms. So the peer is promised little first,
         and the buffer is made small when all that was promised before has been read, at a moment when it is empty.
+        Left alone afterwards it would stay small for long: Linux lets it grow with the most that was ever read in a
+        round trip. But it makes room at once for what a program says that it waits for (SO_RCVLOWAT), and for more than
+        it lets one ask for openly.
         """
         self._promised = 0
-        if _SO_BUF_LOCK is None:
+        if _SO_BUF_LOCK is None or not (limited or self._buffer):
             return
         with suppress(OSError):  # a stream that is broken says so when it is used; an older kernel lacks the option
             if not limited:
