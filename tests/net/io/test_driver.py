@@ -385,7 +385,8 @@ async def test_while_small_messages_go_beside_a_flow_little_of_it_is_read_in_a_r
         link, stream = _Link(Flow(trio.current_time())), _Flow()
         first.driver._links[99] = link
         nursery.start_soon(first.driver._pump, 99, link, stream)
-        for mixed, pieces in ((False, TURN_BYTES), (True, MIXED_TURN_BYTES), (False, TURN_BYTES)):
+        for mixed_now, pieces in ((False, TURN_BYTES), (True, MIXED_TURN_BYTES), (False, TURN_BYTES)):
+            mixed = mixed_now
             await trio.sleep(0.002)
             del stream.rows[:-1]
             await trio.sleep(0.1)
