@@ -11,6 +11,7 @@ from net.session.inbox import Inbox
 from net.session.mixture import LEAST_FLOW_BYTES, LEAST_SMALL, SPAN_SECONDS, Mixture
 from net.session.outbox import Outbox
 from tests.net.frames import record
+from tests.net.world import Node, connection_of, pair
 
 MIB = 1 << 20
 
@@ -138,3 +139,24 @@ def test_a_box_that_begins_anew_brings_it_to_an_end_and_not_into_disorder() -> N
     ends.pass_on(0, 2 * MIB)
     asks(ends, 9)
     assert ends.look(0.1)
+
+
+def test_a_network_tells_of_each_connection_whether_it_carries_a_mixture() -> None:
+    world, ann, bob = pair()
+
+    def mixed(node: Node, peer: Node) -> bool:
+        return node.network.mixed(connection_of(node.network, peer.name).number, world.now)
+
+    world.post(ann, bob.name, b"up")
+    assert (mixed(ann, bob), mixed(bob, ann)) == (False, False)
+    world.post(ann, bob.name, b"file", bytes(2 * MIB))
+    for index in range(LEAST_SMALL // 2 + 1):
+        assert (mixed(ann, bob), mixed(bob, ann)) == (False, False), index
+        world.post(ann, bob.name, b"question")
+        world.post(bob, ann.name, b"answer")
+    assert (mixed(ann, bob), mixed(bob, ann)) == (True, True)
+    world.run(SPAN_SECONDS)
+    assert (mixed(ann, bob), mixed(bob, ann)) == (True, True)
+    world.run(SPAN_SECONDS)
+    assert (mixed(ann, bob), mixed(bob, ann)) == (False, False)
+    assert not ann.network.mixed(99, world.now), "a connection that is not there"
