@@ -1,12 +1,12 @@
 """`fair`: a small request from node to node while a file of 1 GiB flows over the same session.
 
-What a small message waits for: a pass of each node's event loop, of which none takes more than 2 ms of CPU time beside
-such a flow and the 99th percentile is 1.1 to 1.4; records that are encrypted and not written
-(`net.io.driver.SEND_BYTES`); and what the kernels of both sides hold, which was 4 MiB when the receiver lagged and is
-2.2 (`net.io.tcp.UNSENT_BYTES`). With both networks in one process, where nothing else runs in between, it takes 0.7 ms
-at the median and 1.3 at the 99th percentile behind 2 MiB blobs, eight in flight; receiving 128 or 256 KiB at a time
-instead of 512 made that 3.8 to 4.7. The rest is whether a core is free: on a machine that is busy with something else,
-this figure says more about that.
+What a small message waits for: a pass of each node's event loop; records that are encrypted and not written
+(`net.io.driver.SEND_BYTES`); and what the kernels of both sides hold. A receiver that fell behind had megabytes unread.
+Now both sides see after the eighth request that small messages go beside the flow (`net.session.mixture`): they read
+and write 256 KiB in a row (`net.io.driver.MIXED_TURN_BYTES`), and the receiver's kernel holds 512 KiB at most
+(`net.io.tcp.UNREAD_BYTES`). So the first requests of each flow wait as before, and count. The rest is whether a core is
+free: on a machine that is busy with something else, this figure says more about that, and only the version before,
+measured in turns, tells what is gained. docs/performance.md has the figures.
 """
 
 from __future__ import annotations

@@ -24,6 +24,8 @@ SEND_BYTES = 1 << 18
 TURN_BYTES = 1 << 20
 """Bytes written or read in a row while that goes without waiting: half a millisecond of loopback, and a round of trio's
 scheduler, which costs as much as encrypting 64 KiB, for every fourth piece of a large message and not for each."""
+MIXED_TURN_BYTES = 1 << 18
+"""The same while small messages go beside a flow: none waits long for a turn of this node."""
 ACCEPT_PAUSE_SECONDS = 0.1
 """Seconds to wait after our own code has failed to accept a connection."""
 PIECE_BYTES = 1 << 17
@@ -54,6 +56,7 @@ class _Link:
         "flow",
         "grace",
         "limit",
+        "mixed",
         "peer",
         "released",
         "rest",
@@ -78,6 +81,8 @@ class _Link:
         """Seconds that it may go on when it is to be closed; a dial has no reason to."""
         self.limit = FIRST_SEND_BYTES
         """Bytes that are encrypted and written at a time."""
+        self.mixed = False
+        """Whether the system was told to hold little that is not read, since small messages come beside a flow."""
         self.closing = False
         self.farewell = b""
         self.stream: Stream | None = None
@@ -376,7 +381,8 @@ class Driver:
             if self._port.receive(connection, data, began):
                 self._turn()
             taken = len(data)
-            while SEND_BYTES <= taken < TURN_BYTES and link.released is None and not self._turns.crowded:
+            turn = self._turn_bytes(connection, link, stream, began) if taken >= SEND_BYTES else 0
+            while SEND_BYTES <= taken < turn and link.released is None and not self._turns.crowded:
                 if self._clock() - began > TURN_SECONDS or not (data := stream.receive_now()):
                     break
                 if self._port.receive(connection, data, self._clock()):
@@ -385,13 +391,21 @@ class Driver:
             self._reading = None
             self._used(connection, link, began)
 
+    def _turn_bytes(self, connection: int, link: _Link, stream: Stream, now: float) -> int:
+        """Return how much may be read in a row, now that much is read; what the system holds goes by the same."""
+        mixed = self._port.mixed(connection, now)
+        if mixed is not link.mixed:
+            link.mixed = mixed
+            stream.limit_unread(mixed)
+        return MIXED_TURN_BYTES if mixed else TURN_BYTES
+
     async def _write(self, connection: int, link: _Link, stream: Stream, scope: trio.CancelScope) -> None:
         try:
             while not link.closing:
                 await link.wake.wait()
                 link.wake = trio.Event()
                 link.writing = True
-                in_a_row = 0
+                in_a_row, turn = 0, TURN_BYTES
                 link.begin(self._clock())
                 while True:
                     if not self._turns.may_go(link.flow):
@@ -404,8 +418,10 @@ class Driver:
                         break
                     self._used(connection, link, began)
                     link.rest = []
+                    if in_a_row >= MIXED_TURN_BYTES:
+                        turn = MIXED_TURN_BYTES if self._port.mixed(connection, began) else TURN_BYTES
                     for buffer in buffers:
-                        sent = stream.send_now(buffer) if in_a_row < TURN_BYTES else 0
+                        sent = stream.send_now(buffer) if in_a_row < turn else 0
                         in_a_row += sent
                         link.went += len(buffer)
                         if sent < len(buffer):

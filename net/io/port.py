@@ -37,6 +37,9 @@ class Port(Protocol):
     def pending(self, connection: int, limit: int) -> list[Buffer]:
         """Return about `limit` bytes to write."""
 
+    def mixed(self, connection: int, now: float) -> bool:
+        """Return whether small messages go beside a flow of large ones, so that little is to be held in advance."""
+
     @property
     def unsettled(self) -> bool:
         """Whether `pending` may have left the owner something to do."""

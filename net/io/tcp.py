@@ -3,6 +3,8 @@
 import errno
 import os
 import socket as stdlib_socket
+import struct
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from operator import index
@@ -27,6 +29,22 @@ _NOTSENT_LOWAT: int | None = getattr(stdlib_socket, "TCP_NOTSENT_LOWAT", None)
 RECEIVE_BYTES = 1 << 19
 """The largest single receive. The streams of one transport share one buffer of that size: what has been received is
 consumed before the next receive, and an idle stream needs none."""
+UNREAD_BYTES = 1 << 18
+"""What the kernel may hold unread while small messages come beside a flow, in bytes; Linux takes twice as much, for its
+own accounts, and less if `net.core.rmem_max` is less. A receiver that falls behind is given up to 32 MB otherwise."""
+SHORT_SECONDS = 0.0005
+"""The longest round trip of a link, in seconds, that needs no more than UNREAD_BYTES: they are 500 MB/s then. The
+kernel tells the least one of the last five minutes; the usual one is that of an acknowledgement which waits for a
+busy node."""
+_SO_BUF_LOCK = 72 if sys.platform == "linux" else None
+"""The socket option: whether the kernel leaves the size of the buffers alone (Linux 5.15). Python has no name for it,
+and for the next two."""
+_RECEIVE_BUFFER_LOCKED = 2
+_TCP_WINDOW_CLAMP = 10
+_MOST_WINDOW = 1 << 30
+"""More than a window can be."""
+_MIN_RTT = struct.Struct("@148xI")
+"""The least round trip in Linux's `tcp_info`, in microseconds."""
 BACKLOG = 512
 """Connections that wait to be accepted."""
 _BIND_ADDRESS_NO_PORT: int | None = getattr(stdlib_socket, "IP_BIND_ADDRESS_NO_PORT", None)
@@ -102,6 +120,11 @@ class TcpStream:
         self._socket = socket
         self._places = places
         self._memory = memory
+        self._promised = 0
+        """Bytes that the peer may still send by what it was told before `limit_unread`, and 1 more until the buffer is
+        small; 0: nothing is to be done."""
+        self._buffer = 0
+        """Bytes that the kernel's buffer had when it was to become small: the most of all times."""
         self._unsent = 0
         """The last limit of `limit_unsent`."""
         with _mapped():
@@ -130,6 +153,43 @@ class TcpStream:
             self._unsent = most
             with suppress(OSError):  # a stream that is broken says so when it is used
                 self._socket.setsockopt(stdlib_socket.IPPROTO_TCP, _NOTSENT_LOWAT, most)
+
+    def limit_unread(self, limited: bool) -> None:
+        """Have the kernel hold little that is not read, or as much as it finds right (see `transport.Stream`).
+
+        It drops what does not fit, and the peer sends that again after 200 ms. So the peer is promised little first,
+        and the buffer is made small when all that was promised before has been read, at a moment when it is empty.
+        Left alone afterwards it would stay small for long: Linux lets it grow with the most that was ever read in a
+        round trip. But it makes room at once for what a program says that it waits for (SO_RCVLOWAT), and for more than
+        it lets one ask for openly.
+        """
+        self._promised = 0
+        if _SO_BUF_LOCK is None or not (limited or self._buffer):
+            return
+        with suppress(OSError):  # a stream that is broken says so when it is used; an older kernel lacks the option
+            if not limited:
+                self._socket.setsockopt(stdlib_socket.SOL_SOCKET, _SO_BUF_LOCK, 0)
+                for least in (self._buffer // 2, 1):
+                    self._socket.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_RCVLOWAT, least)
+                self._socket.setsockopt(stdlib_socket.IPPROTO_TCP, _TCP_WINDOW_CLAMP, _MOST_WINDOW)
+            elif self._is_short():
+                self._socket.setsockopt(stdlib_socket.SOL_SOCKET, _SO_BUF_LOCK, _RECEIVE_BUFFER_LOCKED)
+                self._socket.setsockopt(stdlib_socket.IPPROTO_TCP, _TCP_WINDOW_CLAMP, UNREAD_BYTES)
+                self._promised = 1 + self._socket.getsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_RCVBUF)
+                self._buffer = max(self._buffer, self._promised)
+
+    def _is_short(self) -> bool:
+        """Return whether the link's round trip is that short."""
+        told = self._socket.getsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_INFO, _MIN_RTT.size)
+        return len(told) == _MIN_RTT.size and _MIN_RTT.unpack(told)[0] <= SHORT_SECONDS * 1e6
+
+    def _have_read(self, size: int, most: int) -> None:
+        """Make the buffer small if it is time; `size` bytes have been read of at most `most`."""
+        self._promised = max(1, self._promised - size)
+        if self._promised == 1 and size < most:
+            self._promised = 0
+            with suppress(OSError):
+                self._socket.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_RCVBUF, UNREAD_BYTES)
 
     async def send_all(self, data: Buffer) -> None:
         """Write all of `data` (see `transport.Stream`)."""
@@ -173,9 +233,12 @@ class TcpStream:
         most = RECEIVE_BYTES if max_bytes is None else min(max_bytes, RECEIVE_BYTES)
         try:
             view = self._memory.view
-            return view[: self._socket.recv_into(view, most)]
+            size = self._socket.recv_into(view, most)
         except OSError:
             return b""
+        if self._promised:
+            self._have_read(size, most)
+        return view[:size]
 
     async def _wait_writable(self) -> None:
         if self._socket.fileno() < 0:

@@ -26,6 +26,10 @@ class Stream(Protocol):
     def limit_unsent(self, most: int) -> None:
         """Have the system take about `most` bytes at most that it cannot send yet, if it can do so."""
 
+    def limit_unread(self, limited: bool) -> None:
+        """Have the system hold little that has come and is not read, if it can do so and the link does not need more;
+        or, not `limited`, as much as it finds right."""
+
     async def receive_some(self, max_bytes: int | None = None) -> Buffer:
         """Return some bytes, or none at the end of the stream; valid until the caller next waits for anything. Raises
         StreamBroken."""

@@ -416,6 +416,14 @@ class Network:
         item = self._switchboard.get(connection)
         return item.session.name if item is not None and item.session is not None else ""
 
+    def mixed(self, connection: int, now: float) -> bool:
+        """Return whether small messages go beside a flow of large ones on that connection (`net.session.mixture`), so
+        that it is worth some processor time to hold little in advance. To be asked beside much only: it goes by what
+        has come and gone since the span of time began in which it was asked first."""
+        item = self._switchboard.get(connection)
+        session = item.session if item is not None else None
+        return session is not None and session.mixture.look(session.inbox, session.outbox, now)
+
     def pending(self, connection: int, limit: int) -> list[Buffer]:
         """Return about `limit` bytes to write now, encrypted just now. Less than half of `limit` means that this is
         all; a Writable event tells when there is more."""

@@ -106,6 +106,8 @@ class Inbox:
         """Credit of the messages that are not whole, in bytes."""
         self.partial_bytes = 0
         """Bytes so far of messages that came in pieces."""
+        self.large = 0
+        """How many messages have begun that came in pieces."""
         self._acks: list[int] = []
         """Numbers of taken messages whose acknowledgement is not written yet."""
         self._acks_cost = 0
@@ -123,6 +125,11 @@ class Inbox:
     def incomplete(self) -> bool:
         """Whether messages have begun that are not whole."""
         return bool(self._partial)
+
+    @property
+    def begun(self) -> int:
+        """How many messages have begun so far."""
+        return self._next - 1
 
     @property
     def cost(self) -> int:
@@ -160,6 +167,7 @@ class Inbox:
                 return _new(Arrived, (sequence, bytes(chunk[:header_length]), blob, pair))
             partial = self._partial[sequence] = _Partial(header_length, blob_length, pair)
             self.partial_cost += partial.cost
+            self.large += 1
         self.partial_bytes += size
         if not partial.add(chunk):
             return None

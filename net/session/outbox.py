@@ -143,6 +143,10 @@ class Outbox:
         """Bytes of all messages in here."""
         self.messages = 0
         """Count of all messages in here."""
+        self.large = 0
+        """How many messages have begun that are written in pieces."""
+        self.partial_bytes = 0
+        """Bytes so far of pieces behind which more of the same message was left."""
         self.leaving: Sequence[_Message] = ()
         """Messages that are being taken out; the caller that does so empties this after it has told their outcome."""
 
@@ -190,6 +194,11 @@ class Outbox:
         return bool(self.messages) and not self._begun and not self._ready
 
     @property
+    def begun(self) -> int:
+        """How many messages have begun so far."""
+        return self._next - 1
+
+    @property
     def writable(self) -> bool:
         """Whether `write` may have something to write."""
         return bool(self._ready)
@@ -222,6 +231,10 @@ class Outbox:
             if message.offset == message.total:
                 stream.waiting.popleft()
                 self._unwritten_messages -= 1
+            else:
+                self.partial_bytes += size
+                if message.offset == size:
+                    self.large += 1
             if stream.waiting:
                 ready.append(stream)
             else:

@@ -27,6 +27,7 @@ from net.base.memory import Account
 from net.session.channel import Channel
 from net.session.handshake import Handshake
 from net.session.inbox import Arrived, Inbox
+from net.session.mixture import Mixture
 from net.session.outbox import Outbox
 from net.session.peer_status import PeerState, PeerStatus, Vitals
 from net.session.reach import Answer, Reach
@@ -82,6 +83,7 @@ class Session:
         "looked_up",
         "looked_up_names",
         "looking",
+        "mixture",
         "name",
         "outbox",
         "reach",
@@ -124,6 +126,7 @@ class Session:
         self._peer_credit = (0, 0)
         self.outbox = Outbox()
         self.inbox = Inbox(*credit, account)
+        self.mixture = Mixture()
         self.bytes_sent = 0
         """Bytes sent on all connections with the peer, with all overhead."""
         self.bytes_received = 0

@@ -187,6 +187,10 @@ class AttackingPeer(Port):
         """Return "": the attacker serves nobody before others."""
         return ""
 
+    def mixed(self, connection: int, now: float) -> bool:
+        """Return False: the attacker does not mind what waits for what."""
+        return False
+
     def pending(self, connection: int, limit: int) -> list[Buffer]:
         contact = self._contacts.get(connection)
         if contact is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 SLOW_LINK = "tests/net/io/test_driver.py::test_a_slow_link_is_given_what_it_writes_in_a_moment_and_a_fast_one_much"
+MIXTURE = "tests/net/session/test_mixture.py::"
 REGISTRAR_TESTS = "tests/net/names/test_registrar_hostile.py::"
 
 NET = (
@@ -404,6 +405,31 @@ NET = (
         "            stream.limit_unsent(2 * limit)\n",
         "            stream.limit_unsent(SEND_BYTES)\n",
         SLOW_LINK,
+    ),
+    Mutant(
+        "what-a-flow-asks-for-is-a-mixture",
+        "A file that is fetched chunk by chunk is read in small pieces, as if small messages went beside it.",
+        "net/session/mixture.py",
+        "    return inbox.begun + outbox.begun - 2 * (inbox.large + outbox.large)\n",
+        "    return inbox.begun + outbox.begun - (inbox.large + outbox.large)\n",
+        MIXTURE + "test_a_flow_that_is_asked_for_piece_by_piece_is_alone",
+    ),
+    Mutant(
+        "once-a-mixture-always-a-mixture",
+        "A flow beside which small messages went once is read in small pieces for as long as the session lasts.",
+        "net/session/mixture.py",
+        "enough and self.mixed if over else enough or self.mixed\n",
+        "enough or self.mixed\n",
+        MIXTURE + "test_it_ends_with_the_first_whole_span_in_which_a_flow_was_alone",
+    ),
+    Mutant(
+        "a-small-buffer-stays-small",
+        "The kernel's buffer does not grow again when small messages have gone, since it goes by what was read before.",
+        "net/io/tcp.py",
+        "for least in (self._buffer // 2, 1):\n",
+        "for least in (1, 1):\n",
+        "tests/net/io/test_tcp.py::"
+        "test_a_kernel_that_is_to_hold_little_unread_does_so_loses_nothing_and_holds_much_again_later",
     ),
     Mutant(
         "slow-is-dead",

@@ -23,7 +23,16 @@ from net.contract.events import (
     Received,
     tokens_of,
 )
-from net.io.driver import FIRST_SEND_BYTES, LEAST_SEND_BYTES, QUEUE_SECONDS, SEND_BYTES, Driver, _Link
+from net.io.driver import (
+    FIRST_SEND_BYTES,
+    LEAST_SEND_BYTES,
+    MIXED_TURN_BYTES,
+    QUEUE_SECONDS,
+    SEND_BYTES,
+    TURN_BYTES,
+    Driver,
+    _Link,
+)
 from net.io.tcp import RECEIVE_BYTES, TcpListener, TcpTransport
 from net.io.turns import Flow
 from net.names.directory import Endpoint
@@ -250,6 +259,9 @@ class _SlowLink:
     def limit_unsent(self, most: int) -> None:
         self.unsent.append(most)
 
+    def limit_unread(self, limited: bool) -> None:
+        raise AssertionError("it reads nothing")
+
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         await trio.sleep_forever()
         raise AssertionError
@@ -339,6 +351,47 @@ class _StuckLink(_SlowLink):
 
     async def aclose(self) -> None:
         raise RuntimeError("a bug in what closes")
+
+
+class _Flow(_SlowLink):
+    """A stream that always has something to read, for 1 ms at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[int] = []
+        """How many pieces were read in a row."""
+        self.limited: list[bool] = []
+        """What it was told of what is not read."""
+
+    def limit_unread(self, limited: bool) -> None:
+        self.limited.append(limited)
+
+    async def readable(self) -> None:
+        self.rows.append(0)
+        await trio.sleep(0.001)
+
+    def receive_now(self, max_bytes: int | None = None) -> bytes:
+        self.rows[-1] += 1
+        return bytes(SEND_BYTES)
+
+
+async def test_while_small_messages_go_beside_a_flow_little_of_it_is_read_in_a_row_and_held_by_the_system(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with two_owners() as (first, _, _, nursery):
+        mixed = False
+        first.network.mixed = lambda connection, now: mixed  # type: ignore[method-assign]
+        first.network.receive = lambda connection, data, now: False  # type: ignore[method-assign]
+        link, stream = _Link(Flow(trio.current_time())), _Flow()
+        first.driver._links[99] = link
+        nursery.start_soon(first.driver._pump, 99, link, stream)
+        for mixed_now, pieces in ((False, TURN_BYTES), (True, MIXED_TURN_BYTES), (False, TURN_BYTES)):
+            mixed = mixed_now
+            await trio.sleep(0.002)
+            del stream.rows[:-1]
+            await trio.sleep(0.1)
+            assert set(stream.rows[1:-1]) == {pieces // SEND_BYTES}
+        assert stream.limited == [True, False]
 
 
 async def test_a_failure_of_our_own_code_while_a_connection_is_closed_is_noted(

@@ -1,5 +1,6 @@
 """TCP streams keep trio's promises of a stream, and raise this package's errors only."""
 
+import hashlib
 import os
 import resource
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from socket import SO_RCVBUF, SO_RCVLOWAT, SOL_SOCKET
 
 import pytest
 import trio
@@ -15,7 +17,7 @@ from trio.testing import check_two_way_stream
 
 from net.base.errors import DialFailed, ListenFailed, StreamBroken
 from net.io.driver import SEND_BYTES
-from net.io.tcp import TcpStream, TcpTransport
+from net.io.tcp import UNREAD_BYTES, UNSENT_BYTES, TcpStream, TcpTransport
 from testnet.real.nodes.namespaces import HUB, Namespaces, unavailable
 
 MOST_WRITTEN_BYTES = 5 << 19
@@ -215,6 +217,63 @@ async def test_little_of_what_nobody_reads_leaves_our_hands() -> None:
     assert written < MOST_WRITTEN_BYTES
     await first.aclose()
     await second.aclose()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems leave the buffers alone")
+async def test_a_kernel_that_is_to_hold_little_unread_does_so_loses_nothing_and_holds_much_again_later() -> None:
+    first, second = await make_two()
+    sender, receiver = first.stream, second.stream
+    flow, little = Flow(sender, receiver), 2 * UNREAD_BYTES + UNSENT_BYTES + Flow.BLOCK_BYTES
+    receiver._socket.setsockopt(SOL_SOCKET, SO_RCVLOWAT, 1 << 20)  # a buffer as of one that has fallen behind
+    receiver._socket.setsockopt(SOL_SOCKET, SO_RCVLOWAT, 1)
+    flow.drain()
+    before = receiver._socket.getsockopt(SOL_SOCKET, SO_RCVBUF)
+    assert before > 2 * UNREAD_BYTES
+    for _ in range(2):
+        flow.fill()
+        receiver.limit_unread(True)
+        assert receiver._socket.getsockopt(SOL_SOCKET, SO_RCVBUF) >= before // 2, "what was promised would be dropped"
+        for _ in range(20):
+            flow.drain()
+            flow.fill()
+        assert receiver._socket.getsockopt(SOL_SOCKET, SO_RCVBUF) <= 2 * UNREAD_BYTES
+        assert flow.unread <= little
+        receiver.limit_unread(False)
+        assert receiver._socket.getsockopt(SOL_SOCKET, SO_RCVBUF) >= before // 2
+        for _ in range(20):
+            flow.drain()
+            flow.fill()
+        assert flow.unread > little
+    flow.drain()
+    assert flow.sent.digest() == flow.read.digest()
+    await first.aclose()
+    await second.aclose()
+
+
+class Flow:
+    """What passes over a connection, by hand."""
+
+    BLOCK_BYTES = 1 << 16
+
+    def __init__(self, sender: TcpStream, receiver: TcpStream) -> None:
+        self.sender, self.receiver = sender, receiver
+        self.sent, self.read = hashlib.sha256(), hashlib.sha256()
+        self.unread = 0
+        """Bytes that are written and not read."""
+
+    def fill(self) -> None:
+        """Write as much as goes."""
+        block = os.urandom(self.BLOCK_BYTES)
+        while sent := self.sender.send_now(block):
+            self.sent.update(block[:sent])
+            self.unread += sent
+
+    def drain(self) -> None:
+        """Read all."""
+        while self.unread:
+            data = self.receiver.receive_now()
+            self.read.update(data)
+            self.unread -= len(data)
 
 
 # --- places -----------------------------------------------------------------------------------------------------------
