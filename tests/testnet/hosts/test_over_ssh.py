@@ -147,7 +147,6 @@ def test_commands_that_do_not_go_to_other_machines_say_so_in_one_sentence(rig: R
         rig.nectar(*words)
         for words in (
             ("ps", "--node", "a.nec"),
-            ("testnet", "watch", "--once"),
             ("testnet", "attack", "--node", "a.nec"),
             ("testnet", "invite"),
             ("testnet", "up", "--direct"),
