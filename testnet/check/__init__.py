@@ -7,7 +7,7 @@ transactions (`transactions`). All of it is pure: the same history has the same 
 """
 
 from testnet.check.convergence import Converges
-from testnet.check.history import DidNotHappen, Histories, OperationHistory
+from testnet.check.history import DidNotHappen, Histories, OperationHistory, RecordedCall
 from testnet.check.leaders import AtMostOneLeader
 from testnet.check.linearizable import Linearizable
 from testnet.check.model import WRONG, Model, fits
@@ -48,6 +48,7 @@ __all__ = [
     "OperationHistory",
     "QueueModel",
     "ReadYourWrites",
+    "RecordedCall",
     "RegisterModel",
     "SetModel",
     "Status",

@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.live import Live
@@ -24,11 +25,17 @@ from nectar_node.console.browser import open_privately
 from nectar_node.http.sessions import LINK_SECONDS
 from nectar_node.launcher import options
 from nectar_node.launcher.local_network import DEFAULT_FOLDER, LocalNetwork
+from testnet.cli.hosts.forwarding import kept_in
 from testnet.watch.figures import Figures, History
-from testnet.watch.pollers import Pollers
+from testnet.watch.pollers import PATIENCE, Pollers, Watched, WatchedHere
 from testnet.watch.sample import sample
 from testnet.watch.screen import screen
 
+if TYPE_CHECKING:
+    from testnet.hosts.kept import KeptHosts
+
+HOSTS_PATIENCE = 5.0
+"""Seconds for a first look at nodes on other machines."""
 _NO_TERMINAL = 120
 """The number of columns without a terminal."""
 
@@ -51,20 +58,41 @@ def watch(
     Print one snapshot with --once, and where there is no terminal. With --web, the link of a page is printed, and
     opened where there is a terminal. It signs in whoever opens it, once, within a minute; Enter gives another one.
     """
+    kept = kept_in(directory)
+    if kept is not None:
+        return _watch_hosts(kept, directory, interval, once=once, as_json=as_json, web=web or only_print or port > 0)
     network = LocalNetwork.find(directory)
     if web:
         _serve(network, interval, port, only_print, as_json)
         return 0
     if port or only_print:
         raise BadInput("--port and --print are for the page: add --web.")
-    with seen(network, interval) as pollers, contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
+    with seen(WatchedHere(network), interval) as pollers:
+        _tell(network, pollers, interval, once=once, as_json=as_json)
+    return 0
+
+
+def _watch_hosts(kept: KeptHosts, directory: Path, interval: float, *, once: bool, as_json: bool, web: bool) -> int:
+    from testnet.cli.hosts.watching import watched_hosts  # which loads asyncssh
+
+    if web:
+        raise BadInput("The page is for testnets on one machine: leave out --web for one on several.")
+    network = LocalNetwork(directory)
+    with watched_hosts(kept, directory) as watched, seen(watched, interval, HOSTS_PATIENCE) as pollers:
+        for reason in watched.lost:
+            output.complain(reason)
+        _tell(network, pollers, interval, once=once, as_json=as_json)
+    return 0
+
+
+def _tell(network: LocalNetwork, pollers: Pollers, interval: float, *, once: bool, as_json: bool) -> None:
+    with contextlib.suppress(KeyboardInterrupt, BrokenPipeError):
         if as_json:
             _print_samples(pollers, interval, once)
         elif once or not (sys.stdout.isatty() and sys.stdin.isatty()):
             _print_frame(network, _look_twice(pollers, interval))
         else:
             _show(network, pollers, interval)
-    return 0
 
 
 def _serve(network: LocalNetwork, interval: float, port: int, only_print: bool, as_json: bool) -> None:
@@ -86,7 +114,7 @@ def _serve(network: LocalNetwork, interval: float, port: int, only_print: bool, 
             while sys.stdin.isatty() and os.read(sys.stdin.fileno(), 1024):
                 output.say(link())
 
-    with seen(network, interval) as pollers:
+    with seen(WatchedHere(network), interval) as pollers:
         if driver.down(pollers.picture()):
             raise NotRunning(driver.sentence_of_down(network))
         before = signal.signal(signal.SIGTTIN, signal.SIG_IGN)  # in the background there is nobody to press Enter
@@ -102,11 +130,11 @@ def _has_line() -> bool:
 
 
 @contextmanager
-def seen(network: LocalNetwork, interval: float) -> Iterator[Pollers]:
-    """Yield pollers that poll the testnet inside this context."""
-    pollers = Pollers(network, interval)
+def seen(watched: Watched, interval: float, patience: float = PATIENCE) -> Iterator[Pollers]:
+    """Yield pollers that poll the testnet inside this context, and wait so many seconds for a first look at all."""
+    pollers = Pollers(watched, interval)
     try:
-        pollers.open()
+        pollers.open(patience)
         yield pollers
     finally:
         pollers.close()

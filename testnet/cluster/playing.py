@@ -36,7 +36,7 @@ from testnet.sweep.verdict import DIED
 from testnet.sweep.workers import Worker
 
 KEPT_SECONDS = 30.0
-"""For how long a process waits for its next plan."""
+"""For how long a process waits for its next plan at least; at most twice that."""
 FORGOTTEN_SECONDS = 14 * 86_400
 """After which time without use an unpacked zip is removed."""
 
@@ -117,9 +117,27 @@ def _process(order: ClusterOrder, code: bytes, own: bytes) -> Iterator[_Lease]:
         raise
     with _lock:
         _idle.append((time.monotonic(), lease))
-    later = threading.Timer(KEPT_SECONDS, _end_idle)
-    later.daemon = True
-    later.start()
+    _wake_later()
+
+
+_waking = threading.Lock()
+"""Held while a timer runs: one for all orders, since each is a thread."""
+
+
+def _wake_later() -> None:
+    if _waking.acquire(blocking=False):
+        later = threading.Timer(KEPT_SECONDS, _wake)
+        later.daemon = True
+        later.start()
+
+
+def _wake() -> None:
+    _waking.release()
+    _end_idle()
+    with _lock:
+        left = bool(_idle)
+    if left:
+        _wake_later()
 
 
 def _end_idle(kept_seconds: float = KEPT_SECONDS) -> None:

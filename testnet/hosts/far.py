@@ -208,7 +208,7 @@ class FarGround:
 @contextmanager
 def far_network(hosts: Hosts, folder: Path) -> Iterator[FarNetwork]:
     """Yield the network of the hosts, whose agents run, with the control sockets of all nodes forwarded into a
-    temporary folder. Raises NodeError."""
+    temporary folder, but for nodes of hosts that are not connected. Raises NodeError."""
     with tempfile.TemporaryDirectory(prefix="nectar-doors-") as name:
         doors = Path(name)
         nodes = FarNodes(hosts, doors)
@@ -217,7 +217,8 @@ def far_network(hosts: Hosts, folder: Path) -> Iterator[FarNetwork]:
             door = NodeFolder(doors / node)
             door.path.mkdir(mode=0o700)
             host = nodes.host_of(node)
-            hosts.forward(host, door.control, f"{there[host]}/{node}/{door.control.name}")
+            if host in there:
+                hosts.forward(host, door.control, f"{there[host]}/{node}/{door.control.name}")
         yield FarNetwork(folder, nodes)
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
 from functools import partial
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 from kernel.contract.address import Address
-from kernel.contract.capability import NETWORK, Capability, canonical
+from kernel.contract.capability import NETWORK
 from nectar_node.base.shipped import SHIPPED_FOLDER
+from testnet.check import WRONG, Linearizable, RecordedCall
 from testnet.faults import draw
 from testnet.hostile.forgery import Forgery, forged
 from testnet.model.lab import Json, Lab, Outcome
-from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, everywhere, require
+from testnet.scenarios.scenario import Options, Outcomes, Plan, Scenario, Violation, everywhere, require
+from testnet.scenarios.tickets import Has, Holders, OpeningsModel, Ticket, TicketModel, has
 from testnet.scenarios.timing import may_forget
 
 _GUEST, _DOOR, _KERNEL = "our@guest:handoff:sys", "our@door:handoff:sys", "our@kernel:distro:sys"
@@ -31,78 +30,25 @@ _UNSAVED_SECONDS = 2.0
 """A crash may lose what a guest got this shortly before: the disk may take as long to write it."""
 
 
-class Ticket(NamedTuple):
-    """A ticket for the door of that number on a node."""
-
-    node: str
-    door: int
-
-    def value(self) -> dict[str, Any]:
-        """Return the ticket as the package writes it."""
-        return {"node": self.node, "door": self.door}
-
-    def capability(self) -> Capability:
-        """Return the capability that the door issues."""
-        return canonical(Capability(Address(self.node, _DOOR_ID), json.dumps({"door": self.door})))
-
-
-class Has(Enum):
-    """What is known of a guest and a ticket."""
-
-    NO = "has never been given"
-    REVOKED = "may have been given, before its door ended,"
-    MAYBE = "may have been given"
-    YES = "holds"
-
-    @property
-    def opens(self) -> bool:
-        """Whether it may open the door."""
-        return self in (Has.MAYBE, Has.YES)
-
-
-_RANK = list(Has)
-
-
-@dataclass(slots=True)
-class _Guest:
-    """What is known of the guest of one node."""
-
-    forgets: bool
-    """Whether a fault may take a ticket from it."""
-    tickets: dict[Ticket, tuple[Has, float]] = field(default_factory=dict)
-    """What the guest has, and the time from which on it has it."""
-
-    def has(self, ticket: Ticket) -> Has:
-        return self.tickets.get(ticket, (Has.NO, 0.0))[0]
-
-    def learn(self, ticket: Ticket, has: Has, now: float) -> None:
-        """Raise what is known of a ticket; it never falls."""
-        has = Has.MAYBE if has is Has.YES and self.forgets else has
-        if _RANK.index(has) > _RANK.index(self.has(ticket)):
-            self.tickets[ticket] = (has, now)
-
-    def crash(self, now: float) -> None:
-        for ticket, (_, since) in self.tickets.items():
-            if now - since < _UNSAVED_SECONDS:
-                self.tickets[ticket] = (min(Has.MAYBE, self.has(ticket), key=_RANK.index), since)
-
-    def revoke(self, node: str, has: Has) -> None:
-        """Note that the tickets of a node's door are, or may be, worthless from now on."""
-        for ticket in self.tickets:
-            if ticket.node == node:
-                self.tickets[ticket] = (has, 0.0)
-
-
 class _Story:
     def __init__(self, lab: Lab, plan: Plan) -> None:
         self._lab = lab
         self._plan = plan
         self._unsteady = {name for name in plan.nodes if may_forget(plan.schedule, name, 0.0)}
-        self._guests = {name: _Guest(name in self._unsteady) for name in plan.nodes}
+        self._model = TicketModel(frozenset(self._unsteady))
+        self._deeds = lab.history(Linearizable(self._model), name="the tickets")
+        self._openings = lab.history(Linearizable(OpeningsModel()), name="the openings")
+        self._known: dict[Ticket, Holders] = {}
+        """What is known of each ticket's holders by now, as our model has it: it decides what is done next."""
+        self._since: dict[tuple[Ticket, str], float] = {}
+        """The time from which on a guest has a ticket."""
         self._killed: set[str] = set()
         """Nodes whose door was killed."""
+        self._openers: set[tuple[str, Ticket]] = set()
+        """Guests and the doors that they have tried."""
         self._opened: dict[tuple[str, Ticket], int] = {}
-        """The number of times that a guest was told that it opened a door since the door's node booted."""
+        """The number of times that a guest was told that it opened a door since the door's node booted; of those that
+        do not forget it."""
         self._answers: list[Json] = []
         """The answers of guests to their users; null without an answer."""
         self._outcomes: Outcomes = {}
@@ -139,83 +85,111 @@ class _Story:
         self._answers.append(outcome.body if outcome.kind == "response" else None)
         return self._answers[-1]
 
+    # --- what is known ------------------------------------------------------------------------------------------------
+
+    def _has(self, guest: str, ticket: Ticket) -> Has:
+        return has(self._known.get(ticket, Holders()), guest)
+
+    def _begin(self, deed: str, ticket: Ticket, *guests: str) -> RecordedCall:
+        """Record a deed that begins now; see `TicketModel`."""
+        return self._deeds.call(guests[0] if guests else ticket.node, deed, ticket, *guests)
+
+    def _done(self, deed: RecordedCall, result: bool | None = None) -> None:
+        """Record what came of a deed; null: nobody knows. One that the model cannot explain ends the run."""
+        deed.ok(result)
+        place: Any = deed.arguments[0]
+        ticket, guests = Ticket(*place), [str(guest) for guest in deed.arguments[1:]]
+        before = self._known.get(ticket, Holders())
+        after = self._model.step(before, deed.name, deed.arguments, result)
+        if after is WRONG:
+            raise Violation(self._lab.histories.judge() or f"nothing explains {deed.name} {deed.arguments}")
+        self._known[ticket] = after
+        for guest in guests:
+            if has(after, guest) is not has(before, guest) and deed.name != "crash":
+                self._since[ticket, guest] = self._lab.now
+
     # --- actions ------------------------------------------------------------------------------------------------------
 
     def _fetch(self, guest: str, ticket: Ticket) -> bool:
+        deed = self._begin("fetch", ticket, guest)
         answer = self._tell(guest, {"Fetch": ticket.value() | {"timeout": _PATIENCE}})
         if answer is None or "Failed" in answer:
-            self._guests[guest].learn(ticket, Has.MAYBE, self._lab.now)
+            self._done(deed)
             return False
-        kept = answer.get("Fetched")
-        require(kept == [ticket.value()], f"{guest} fetched a ticket for {ticket} and could keep {kept}")
-        self._guests[guest].learn(ticket, Has.YES, self._lab.now)
+        self._done(deed, answer.get("Fetched") == [ticket.value()])
         return True
 
     def _pass(self, guest: str, ticket: Ticket, to: str) -> bool:
-        had = self._guests[guest].has(ticket)
+        had = self._has(guest, ticket)
+        deed = self._begin("hand", ticket, guest, to)
         answer = self._tell(guest, {"Pass": ticket.value() | {"to": to, "timeout": _PATIENCE}})
         if answer is None or "Failed" in answer:
-            self._guests[to].learn(ticket, min(had, Has.MAYBE, key=_RANK.index), self._lab.now)
+            self._done(deed)
             return False
         took = answer["Took"]
-        if not took:
-            # Only the issuer's own node can do without the key of the issuer's node, which it may not get.
-            require(had is not Has.YES or to != ticket.node, f"{to} did not know its own ticket {ticket} from {guest}")
-            return False
-        worthless = had is Has.NO or (had is Has.REVOKED and to == ticket.node)
-        require(not worthless, f"{guest}, which {had.value} a ticket for {ticket}, gave one to {to}")
-        require(took == [ticket.value()], f"{guest} gave {to} a ticket for {ticket}, and it took {took}")
-        if had is Has.MAYBE and to == ticket.node:
-            had = Has.YES  # others see its issuer, not whether it was revoked
-        self._guests[guest].learn(ticket, had, self._lab.now)
-        self._guests[to].learn(ticket, had, self._lab.now)
-        return had is not Has.REVOKED
+        require(took in ([], [ticket.value()]), f"{guest} gave {to} a ticket for {ticket}, and it took {took}")
+        self._done(deed, bool(took))
+        return bool(took) and had is not Has.REVOKED
 
     def _open(self, guest: str, ticket: Ticket) -> bool:
-        had = self._guests[guest].has(ticket)
+        deed = self._begin("open", ticket, guest)
         opens = self._try(guest, ticket, {"Open": ticket.value() | {"timeout": _PATIENCE}})
-        words = f"{guest}, which {had.value} a ticket for {ticket},"
-        require(opens is not True or had.opens, f"{words} has opened that door")
-        require(opens is not False or had is not Has.YES, f"{words} was turned away")
+        self._done(deed, opens)
         return opens is True
 
     def _break_in(self, guest: str, ticket: Ticket, how: Json) -> None:
-        if how != "NoTicket" and self._guests[guest].has(ticket).opens:
+        if how != "NoTicket" and self._has(guest, ticket).opens:
             return  # what it makes up would be what it was given
-        body = {"BreakIn": ticket.value() | {"how": how, "timeout": _PATIENCE}}
-        opens = self._try(guest, ticket, body)
-        require(opens is not True, f"{guest} has broken in at {ticket} with {how}")
+        deed = self._begin("break in", ticket, guest, str(how))
+        opens = self._try(guest, ticket, {"BreakIn": ticket.value() | {"how": how, "timeout": _PATIENCE}})
+        self._done(deed, opens)
 
     def _try(self, guest: str, ticket: Ticket, body: Json) -> bool | None:
         """Whether the door opened; null: nobody knows."""
+        steady = ticket.node not in self._unsteady
+        call = self._openings.call(guest, "open", ticket, guest) if steady else None
+        self._openers.add((guest, ticket))
         answer = self._tell(guest, body)
         if answer is None or "Failed" in answer:
             return None
-        if "Opened" in answer["Door"] and ticket.node not in self._unsteady:
+        says = answer["Door"]
+        if call is not None and "Opened" in says:
             self._opened[guest, ticket] = self._opened.get((guest, ticket), 0) + 1
-        return "Opened" in answer["Door"]
+            call.ok(says["Opened"]["times"])
+        elif call is not None:
+            call.failed()
+        return "Opened" in says
 
     def _restart(self, node: str, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Crash and boot: tickets are kept, and the door counts anew."""
-        self._guests[node].crash(self._lab.now)
+        for ticket in list(self._known):
+            if self._lab.now - self._since.get((ticket, node), -_UNSAVED_SECONDS) < _UNSAVED_SECONDS:
+                self._done(self._begin("crash", ticket, node))
         self._opened = {key: times for key, times in self._opened.items() if key[1].node != node}
+        anew = [
+            self._openings.call(node, "boot", ticket, guest)
+            for guest, ticket in sorted(self._openers)
+            if ticket.node == node
+        ]
         self._lab.crash(node)
         meanwhile()
         self._lab.start(node)
+        for call in anew:
+            call.ok()
 
     def _forge(self, guest: str, ticket: Ticket, how: Forgery) -> None:
         """Write a ticket into what the kernel of a guest's node has kept, as the owner of the node can: this kernel
         believes it, and no other does (G20)."""
         if guest == ticket.node:
             return  # that door it may open
-        if not self._prepared(guest, ticket, how) or self._guests[guest].has(ticket).opens:
+        if not self._prepared(guest, ticket, how) or self._has(guest, ticket).opens:
             return  # it was given one, or may have been
         store = partial(forged, holder=_GUEST_ID, capability=ticket.capability(), how=how)
         self._restart(guest, lambda: self._lab.tamper(guest, store))
         self._await(guest)
         self._await(ticket.node)
-        opens = self._try(guest, ticket, {"Open": ticket.value() | {"timeout": _PATIENCE}})
-        require(opens is not True, f"{guest} has opened the door {ticket} with a ticket that it forged ({how.value})")
+        deed = self._begin("break in", ticket, guest, how.value)
+        self._done(deed, self._try(guest, ticket, {"Open": ticket.value() | {"timeout": _PATIENCE}}))
         for to in self._plan.nodes:
             if to != guest:
                 self._pass(guest, ticket, to)
@@ -242,14 +216,16 @@ class _Story:
     def _kill(self, node: str) -> None:
         """Kill the door of a node, make another one, and boot the node again: all tickets of the first are worthless
         (G21)."""
+        ending = [self._begin("end", ticket) for ticket in self._known if ticket.node == node]
         outcome = self._lab.ask(node, _KERNEL, {"KillProcess": str(_DOOR_ID)}, _PATIENCE)
         self._lab.rest(_UNSAVED_SECONDS)
         sure = outcome.kind == "response" and node not in self._unsteady
         self._killed.add(node)
         self._make_door(node)
         self._restart(node)
-        for guest in self._guests.values():
-            guest.revoke(node, Has.REVOKED if sure else Has.MAYBE)
+        for deed in ending:
+            self._done(deed, sure)
+        self._since = {key: since for key, since in self._since.items() if key[0].node != node}
 
     def _make_door(self, node: str) -> None:
         """Have the user make a door, since one that was killed stays so (G26); faults may come between."""
@@ -270,12 +246,12 @@ class _Story:
         that doors count right."""
         for node in sorted(self._killed):
             self._make_door(node)  # a fault may have kept the user from it
-        for guest, known in self._guests.items():
-            for ticket in list(known.tickets):
-                if known.has(ticket) is Has.YES:
+        for guest in self._plan.nodes:
+            for ticket in list(self._known):
+                if self._has(guest, ticket) is Has.YES:
                     require(self._open(guest, ticket), f"{guest} does not reach the door {ticket} after all faults")
         self._hand_on()
-        for guest in self._guests:
+        for guest in self._plan.nodes:
             for how in ("NoTicket", "MadeUp", "OfOurOwn"):
                 self._break_in(guest, Ticket(self._plan.nodes[0], 99), how)
         for node in self._plan.nodes:
@@ -298,13 +274,13 @@ class _Story:
         for row in outcome.body["Openings"]["opened"]:
             guest = str(row["holder"]).partition("@")[0]
             ticket = Ticket(node, int(row["door"]))
-            known = self._guests[guest].has(ticket)
-            require(known.opens, f"{guest}, which {known.value} a ticket for {ticket}, has opened it")
+            self._done(self._begin("counted", ticket, guest), True)
             counted[guest, ticket] = int(row["times"])
-        for (guest, ticket), times in self._opened.items():
-            there = counted.get((guest, ticket), 0)
-            words = f"{guest} was told {times} times that it opened {ticket}, and the door counted {there}"
-            require(ticket.node != node or there >= times, words)
+        if node in self._unsteady:
+            return  # the door may have counted anew at any time
+        for guest, ticket in sorted({*counted, *(each for each in self._openers if each[1].node == node)}):
+            times = counted.get((guest, ticket), 0)
+            self._openings.call(node, "count", ticket, guest).ok(times)
 
 
 def _words(answer: Json) -> str:

@@ -106,7 +106,9 @@ def check_run(order: dict[str, Any], outcome: Outcome | None, lost: bool) -> Non
 
 
 def check_workers(order: dict[str, Any], results: Sequence[dict[str, Any]]) -> None:
-    """Check that each result is by one of the workers."""
+    """Check that results are in the order of their jobs, and each is by one of the workers."""
+    numbers = [result["job"] for result in results]
+    require(numbers == sorted(numbers), f"of {order['jobs']} jobs the results came in the order {numbers}")
     for result in results:
         require(result["worker"] in order["workers"], f"job {result['job']} was done by {result['worker']}")
 

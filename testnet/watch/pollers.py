@@ -1,6 +1,7 @@
 """Threads that look at a running testnet, one for each node and one for the links: who does not answer holds up nobody.
 
-They read control sockets, locks and /proc, and change nothing.
+They read control sockets, locks and /proc, and change nothing. Of a testnet on other machines, somebody there does
+(`Watched`).
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from nectar_node.base.errors import NodeError
 from nectar_node.base.folder import NodeFolder, is_paused
@@ -34,12 +37,67 @@ MAX_LETTERS = 2000
 """Dead letters that are remembered."""
 
 
+class Glance(NamedTuple):
+    """What the machine of a node says of its process."""
+
+    pid: int | None = None
+    """None: it does not run."""
+    paused: bool = False
+    listens: bool = False
+    """Whether it has a control socket."""
+
+
+class Watched(Protocol):
+    """A testnet, on this machine or on several. The methods are called by several threads at once."""
+
+    def names(self) -> list[str]:
+        """Return its nodes."""
+
+    def folder(self, name: str) -> NodeFolder:
+        """Return the folder in which a node's control socket is reached."""
+
+    def glance(self, name: str) -> Glance:
+        """Look at a node's process. Raises NodeError: its machine does not answer."""
+
+    def links(self) -> LinksLook:
+        """Return the state of the links."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedHere:
+    """A testnet on this machine."""
+
+    network: LocalNetwork
+
+    def names(self) -> list[str]:
+        """Return the nodes in its folder."""
+        return self.network.names()
+
+    def folder(self, name: str) -> NodeFolder:
+        """Return a node's folder."""
+        return self.network.place(name)
+
+    def glance(self, name: str) -> Glance:
+        """Look at a node's lock and at /proc."""
+        return glance_at(self.network.place(name))
+
+    def links(self) -> LinksLook:
+        """Ask the process of the links."""
+        return look_at_links(self.network)
+
+
+def glance_at(folder: NodeFolder) -> Glance:
+    """Look at the process of a node on this machine."""
+    pid = folder.owner()
+    return Glance() if pid is None else Glance(pid, is_paused(pid), folder.control.exists())
+
+
 class Pollers:
     """The latest results of all polling threads."""
 
-    def __init__(self, network: LocalNetwork, interval: float) -> None:
+    def __init__(self, watched: Watched, interval: float) -> None:
         """Look every `interval` seconds."""
-        self._network = network
+        self._watched = watched
         self._interval = interval
         self._over = threading.Event()
         self._lock = threading.Lock()
@@ -71,7 +129,7 @@ class Pollers:
             return Snapshot(time.monotonic(), nodes, self._links, letters)
 
     def _follow_new(self) -> list[str]:
-        names = self._network.names()
+        names = self._watched.names()
         for name in names:
             if name not in self._followed:
                 self._followed.add(name)
@@ -86,7 +144,7 @@ class Pollers:
         threading.Thread(target=what, name="watch", daemon=True).start()
 
     def _follow(self, name: str) -> None:
-        eye = NodePoller(name, self._network.place(name))
+        eye = NodePoller(name, self._watched.folder(name), lambda: self._watched.glance(name))
         while not self._over.is_set():
             look, letters = eye.look()
             with self._lock:
@@ -98,7 +156,7 @@ class Pollers:
 
     def _follow_links(self) -> None:
         while not self._over.is_set():
-            look = look_at_links(self._network)
+            look = self._watched.links()
             with self._lock:
                 self._links = look
             self._looked.set()
@@ -108,24 +166,29 @@ class Pollers:
 class NodePoller:
     """Looks at one node, again and again."""
 
-    def __init__(self, name: str, folder: NodeFolder) -> None:
+    def __init__(self, name: str, folder: NodeFolder, glance: Callable[[], Glance] | None = None) -> None:
+        """`glance` looks at the node's process, in place of the lock in its folder and /proc."""
         self._name = name
         self._folder = folder
+        self._glance = glance or (lambda: glance_at(folder))
         self._client: ControlClient | None = None
         self._letters = 0
         """Number of the next dead letter."""
 
     def look(self) -> tuple[NodeLook, list[Letter]]:
         """Return the node's state, and its dead letters since the last call."""
-        pid = self._folder.owner()
-        if pid is None:
+        try:
+            seen = self._glance()
+        except NodeError:
+            return self._see(NodeState.SILENT, None), []
+        if seen.pid is None:
             return self._see(NodeState.DOWN, None), []
-        if is_paused(pid):
-            return self._see(NodeState.PAUSED, pid), []
+        if seen.paused:
+            return self._see(NodeState.PAUSED, seen.pid), []
         try:
             return self._ask()
         except (NodeError, OSError):
-            return self._see(self._why_silent(pid), pid), []
+            return self._see(self._why_silent(), seen.pid), []
 
     def shut(self) -> None:
         """Hang up."""
@@ -138,13 +201,17 @@ class NodePoller:
             self.shut()
         return NodeLook(time.monotonic(), self._name, state, pid)
 
-    def _why_silent(self, pid: int) -> NodeState:
-        if is_paused(pid):
+    def _why_silent(self) -> NodeState:
+        try:
+            seen = self._glance()
+        except NodeError:
+            return NodeState.SILENT
+        if seen.pid is None:
+            return NodeState.DOWN
+        if seen.paused:
             self.shut()  # the answer is still to come
             return NodeState.PAUSED
-        if self._folder.owner() is None:
-            return NodeState.DOWN
-        return NodeState.SILENT if self._folder.control.exists() else NodeState.STARTING
+        return NodeState.SILENT if seen.listens else NodeState.STARTING
 
     def _ask(self) -> tuple[NodeLook, list[Letter]]:
         if self._client is None:

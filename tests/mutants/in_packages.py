@@ -109,4 +109,13 @@ PACKAGES = (
         "chat",
         5,
     ),
+    Mutant(
+        "pools-count-lost-jobs-as-done",
+        "A job whose worker came to nothing counts as done.",
+        "packages/pool/board.zig",
+        "    returned(pair).state = .waiting;\n",
+        "    returned(pair).state = .done;\n",
+        "workers",
+        5,
+    ),
 )

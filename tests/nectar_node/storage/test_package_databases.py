@@ -123,13 +123,19 @@ def test_all_files_count_as_a_new_count_finds_them(make: Make) -> None:
     assert counted.unasked == (0, 0)
 
 
-def test_a_set_of_one_key_is_two_writes_and_one_sync() -> None:
+def opened() -> tuple[SimDisk, ops.Location]:
+    """A simulated disk with an empty database, and where that is."""
     ledger = Ledger("drives", DEFAULT_QUOTAS)
     disk = SimDisk(lambda: 1.0, ledger=ledger)
     disk.open_store("node", "drives")
     at = ops.Location("drives", ("app:sys", ops.DATABASES, file_of("kv", "d")))
     disk.perform(ledger.measure("app:sys"))
     disk.perform(ops.OpenDatabase(at, 9))
+    return disk, at
+
+
+def test_a_set_of_one_key_is_two_writes_and_one_sync() -> None:
+    disk, at = opened()
     disk.perform(ops.PutPairs(at, ((b"k", bytes(1000)),)))
     before = disk.package_files.done
     for number in range(1, 6):
@@ -141,12 +147,7 @@ def test_a_set_of_one_key_is_two_writes_and_one_sync() -> None:
 def test_a_power_cut_at_each_write_of_two_sets_takes_nothing_that_was_answered(writes: int) -> None:
     """The second set's log shares a sector with the first one's: what is torn there must not be the first's."""
     for seed in range(40):
-        ledger = Ledger("drives", DEFAULT_QUOTAS)
-        disk = SimDisk(lambda: 1.0, ledger=ledger)
-        disk.open_store("node", "drives")
-        at = ops.Location("drives", ("app:sys", ops.DATABASES, file_of("kv", "d")))
-        disk.perform(ledger.measure("app:sys"))
-        disk.perform(ops.OpenDatabase(at, 9))
+        disk, at = opened()
         assert disk.perform(ops.PutPairs(at, ((b"k", b"0" * 1000),))) is None
         disk.package_files.left = writes
         answered = b"0"

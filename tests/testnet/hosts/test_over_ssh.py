@@ -74,6 +74,35 @@ def test_nodes_on_two_hosts_talk_are_parted_and_leave_nothing(rig: Rig) -> None:
     assert (rig.inside("one"), rig.inside("two")) == (set(), set())
 
 
+def states(rig: Rig) -> dict[str, str]:
+    """How `watch` sees each node."""
+    ended = rig.nectar("testnet", "watch", "--once", "--json")
+    assert ended.code == 0, ended
+    return {row["name"]: row["state"] for row in json.loads(ended.out.splitlines()[-1])["nodes"]}
+
+
+def test_a_screen_shows_the_nodes_of_all_machines_as_they_are_paused_resumed_killed_and_restarted(rig: Rig) -> None:
+    told(rig, "testnet", "up", "--hosts", str(rig.file), "--detach")
+    try:
+        running = {REGISTRAR_NAME: "running", "a.nec": "running", "b.nec": "running"}
+        assert states(rig) == running
+        assert "b.nec" in told(rig, "testnet", "pause", "b.nec")
+        assert states(rig) == running | {"b.nec": "paused"}
+        assert "b.nec" in told(rig, "testnet", "resume", "b.nec")
+        assert states(rig) == running
+        told(rig, "testnet", "kill", "b.nec")
+        assert states(rig) == running | {"b.nec": "down"}
+        assert "b.nec" in told(rig, "testnet", "restart", "b.nec")
+        assert states(rig) == running
+        told(rig, "testnet", "fault", "add", "partition", "--between", "a.nec,b.nec")
+        frame = told(rig, "testnet", "watch", "--once")
+        assert [word for word in (REGISTRAR_NAME, "a.nec", "b.nec", "partition") if word not in frame] == []
+        refused = rig.nectar("testnet", "watch", "--web")
+        assert (refused.code, "one machine" in refused.err) == (2, True), refused
+    finally:
+        told(rig, "testnet", "down")
+
+
 def test_packages_go_to_the_machines_and_browsers_there_reach_the_nodes(rig: Rig) -> None:
     witness = str(PACKAGES / "witness")
     up = told(rig, "testnet", "up", "--hosts", str(rig.file), "--package", witness, "--http", "--detach")
@@ -118,7 +147,6 @@ def test_commands_that_do_not_go_to_other_machines_say_so_in_one_sentence(rig: R
         rig.nectar(*words)
         for words in (
             ("ps", "--node", "a.nec"),
-            ("testnet", "watch", "--once"),
             ("testnet", "attack", "--node", "a.nec"),
             ("testnet", "invite"),
             ("testnet", "up", "--direct"),

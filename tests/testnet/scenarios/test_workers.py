@@ -70,6 +70,11 @@ def test_a_result_of_somebody_who_is_no_worker_is_found() -> None:
     check_workers(ORDER, [result(0, 17), result(1, 1480, TWO)])
 
 
+def test_results_that_are_not_in_the_order_of_their_jobs_are_found() -> None:
+    with pytest.raises(Violation, match=r"came in the order \[1, 0\]"):
+        check_workers(ORDER, [result(1, 1480), result(0, 17)])
+
+
 def test_a_run_that_is_refused_says_nothing_of_its_jobs() -> None:
     clock = iter(range(1000))
     found = OperationHistory(lambda: float(next(clock)), (NoLostUpdate(always=True),))
