@@ -57,11 +57,6 @@ def draw_schedule(drawers: Sequence[Drawer], nodes: Sequence[str], seconds: floa
     return ordered(steps)
 
 
-def taking_part(drawers: Sequence[Drawer], chance: Random) -> Sequence[Drawer]:
-    """Draw which kinds of faults take part in a run: few, so that several of one kind meet."""
-    return [each for each in drawers if chance.random() < _TAKES_PART] or [chance.choice(drawers)] if drawers else ()
-
-
 def where(nodes: Sequence[str], chance: Random) -> Where:
     """Draw two nodes, in both directions or one, or all links of one node."""
     first, second = chance.sample(list(nodes), 2)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from random import Random
 from zlib import crc32
 
 from kernel.router.trace import TraceRecord
@@ -32,27 +31,13 @@ _FIRST_WORD = re.compile(rb"\W*(\w{1,24})")
 _FAULT = re.compile(r"fault (\d+) (begins|ends)")
 
 
-class _Visit:
-    """One of the times that a run was at a place."""
-
-    __slots__ = ("at", "kind", "next", "node", "number", "times")
-
-    def __init__(self) -> None:
-        self.times = 0
-        """How often the run was there so far, while faults might come."""
-        self.next = 0
-        """Which of these times is the next to be noted."""
-        self.at, self.node, self.kind, self.number = 0.0, "", "", 0
-
-
 class Ground:
-    """The places that a run has reached, and one of the times that it was at each."""
+    """The places that a run has reached, and when it was first at each."""
 
     def __init__(self, points: Points | None = None) -> None:
         """`points` numbers the events of the run, so that a fault can be aimed at one of them."""
-        self.places: dict[int, _Visit] = {}
-        """One of the times that the run was at each place."""
-        self._chance = Random(0)
+        self.places: dict[int, tuple[float, str, str, int]] = {}
+        """Virtual seconds, node, and kind and number of the event, by place; a kind "" and 0: it has no number."""
         self.points = points
         self.began = 0.0
         """When the faults of the scenario could begin, in virtual seconds."""
@@ -72,11 +57,11 @@ class Ground:
         """Which, and whether it came."""
 
     def moments(self) -> list[list[object]]:
-        """Return each place, one of the times that the run was there, in seconds since faults could begin, and the
-        node, kind and number of the event then; a kind "" and 0: it has no number."""
+        """Return each place, when it was first reached, in seconds since faults could begin, and the node, kind and
+        number of the event."""
         return [
-            [place, round(visit.at - self.began, 3), visit.node, visit.kind, visit.number]
-            for place, visit in self.places.items()
+            [place, round(at - self.began, 3), node, kind, number]
+            for place, (at, node, kind, number) in self.places.items()
         ]
 
     def line(self, at: float, node: str, what: str) -> None:
@@ -136,31 +121,23 @@ class Ground:
     def _reach(self, at: float, node: str, kind: int, event: str = "") -> None:
         last, self._last[node] = self._last.get(node, 0), kind
         lately = at - self._booted.get(node, -_LATELY) < _LATELY
-        self._reach_place(hash((last, kind)) % PLACES, at, node, event)
-        self._reach_place(hash((kind, self._weather, lately)) % PLACES, at, node, event)
+        places = self.places
+        place = hash((last, kind)) % PLACES
+        if place not in places:
+            self._reach_place(place, at, node, event)
+        place = hash((kind, self._weather, lately)) % PLACES
+        if place not in places:
+            self._reach_place(place, at, node, event)
         since = at - self._turn
         if since < _LATELY:
-            steps = int(since / _SHORTLY).bit_length()
-            self._reach_place(hash((kind, self._turned, steps)) % PLACES, at, node, event)
+            place = hash((kind, self._turned, int(since / _SHORTLY).bit_length())) % PLACES
+            if place not in places:
+                self._reach_place(place, at, node, event)
 
     def _reach_place(self, place: int, at: float, node: str, event: str) -> None:
-        """Note that the run is at a place, with the number that the event will have when it is over.
-
-        Of the times while faults may come the one that stays is each with the same probability: the first is noted, and
-        of those after it the next one in a distance that chance draws (a reservoir with one place). Other times are
-        noted only if there is none of these.
-        """
-        points = self.points
-        is_within = points is None or points.active
-        visit = self.places.get(place)
-        if visit is None:
-            visit = self.places[place] = _Visit()
-        elif not is_within:
-            return
-        visit.times += is_within
-        if visit.times < visit.next:
-            return
-        visit.next = int(visit.times / (1.0 - self._chance.random())) + 1
-        visit.at, visit.node, visit.kind, visit.number = at, node, "", 0
-        if event and points is not None and points.active:
-            visit.kind, visit.number = event, points.count(node, event) + 1
+        """Note a place that is new, with the number that the event will have when it is over."""
+        if place not in self.places:
+            points, number = self.points, 0
+            if event and points is not None and points.active:
+                number = points.count(node, event) + 1
+            self.places[place] = at, node, event if number else "", number

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, NamedTuple
 
-from testnet.faults.draw import MAX_DRAWN, Drawer, taking_part
+from testnet.faults.draw import MAX_DRAWN
 from testnet.faults.schedule import Step, ordered
 from testnet.model.fields import nodes_of
 from testnet.model.points import AFTER, Point
@@ -49,7 +49,7 @@ _OTHER_OPTIONS, _OTHER_CHANCE = 0.25, 0.1
 _STAYS_AFTER = 0.4
 """The share of faults after the pivot that stay; all before it do."""
 _ANYWHERE = 0.25
-"""The share of pivots at any time."""
+"""The share of pivots at any time. Ground is noted where a run reaches it first, and that is early in most runs."""
 _ABOUT_THE_NODE = 0.7
 """The share of faults at an event that are about its node."""
 _SPLICED = 0.15
@@ -63,7 +63,7 @@ _NEAR = (0.0, 0.002, 0.01, 0.05, 0.2, 1.0)
 
 
 class _Moment(NamedTuple):
-    """A place, and one of the times that a run was there."""
+    """A place, and when a run was there first."""
 
     place: int
     at: float
@@ -98,9 +98,6 @@ class GuidedSearch:
         self.corpus: list[_Known] = []
         """The plans that are varied."""
         self._made = 0
-        self._kinds: Sequence[Drawer] = scenario.drawers
-        """The kinds of faults that are added to the plan that is being made: few, as in a drawn plan, so that several
-        of one kind meet."""
 
     @property
     def places(self) -> int:
@@ -110,7 +107,6 @@ class GuidedSearch:
     def next_plan(self) -> Plan:
         """Return the next plan to play."""
         self._made += 1
-        self._kinds = taking_part(self._scenario.drawers, self._chance)
         if not self.corpus or self._made <= _FIRST_FRESH or self._chance.random() < _FRESH:
             seed, self._seed = self._seed, self._seed + 1
             return self._fuller(self._expand(seed))
@@ -223,19 +219,16 @@ class GuidedSearch:
         return max(at, round(min(seconds, at + max(0.001, length)), 3))
 
     def _moment(self, known: _Known) -> _Moment:
-        """Return when the plan's run was on rare ground, if it was while faults may begin; else any such time."""
-        latest = self._scenario.seconds * _LATEST
-        within = [each for each in known.found if 0.0 <= each.at <= latest]
-        if not within:
-            return _Moment(-1, round(self._chance.uniform(0.0, latest), 3))
-        return self._chance.choices(within, [1.0 / self._visits[each.place] for each in within])[0]
+        """Return when the plan's run was on rare ground."""
+        weights = [1.0 / self._visits[each.place] for each in known.found]
+        return self._chance.choices(known.found, weights)[0]
 
     def _fault(self, plan: Plan, node: str) -> Fault:
         """Return a fault; mostly one about that node, if the scenario draws any within a few attempts."""
-        drawn = self._chance.choice(self._kinds)(plan.nodes, self._chance)
+        drawn = self._chance.choice(self._scenario.drawers)(plan.nodes, self._chance)
         if node and self._chance.random() < _ABOUT_THE_NODE:
             for _ in range(_ATTEMPTS):
                 if node in nodes_of(drawn):
                     break
-                drawn = self._chance.choice(self._kinds)(plan.nodes, self._chance)
+                drawn = self._chance.choice(self._scenario.drawers)(plan.nodes, self._chance)
         return drawn
