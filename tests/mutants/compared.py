@@ -26,7 +26,7 @@ FAULTS: dict[str, tuple[str, ...]] = {
 """Mutants that a crash, a lost disk or a broken connection shows, and the fault that is tried at each event."""
 ANY = ("crash", "power", "cut")
 """Those that are tried for any other."""
-MOST_SEEDS, MOST_POINTS = 200, 100
+MOST_SEEDS, MOST_POINTS = 100, 60
 SEEDS = (1, 2)
 """Of the runs whose events are taken."""
 
