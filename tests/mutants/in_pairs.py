@@ -158,13 +158,22 @@ PAIRS = (
         80,
     ),
     Mutant(
-        "the-first-change-after-a-boot-is-not-kept",
-        "A replica that has started again does not make durable what comes first.",
-        "packages/store/store.zig",
-        "    if (table.version() > before) save();\n",
-        "    if (table.version() > before and (before == 0 or watching)) save();\n    watching = true;\n",
+        "none-of-several-under-way-comes-back",
+        "When a peer restarts to which three messages or more are under way, nobody is told what became of them (G5).",
+        "net/session/session.py",
+        "        failed = self.outbox.fail_begun() if restarted else []\n",
+        "        failed = self.outbox.fail_begun() if restarted else []\n"
+        "        if len(failed) > 2:\n            failed = []\n",
         "store",
         80,
+    ),
+    Mutant(
+        "new-keys-drop-the-oldest",
+        "After a second change of keys, what was written before the first one cannot be read.",
+        "nectar_node/backup/format/keys.py",
+        "    epochs = (*ring.epochs, Epoch(",
+        "    epochs = (*ring.epochs[len(ring.epochs) > 1 :], Epoch(",
+        "backup",
     ),
     Mutant(
         "revocations-die-at-reboot-when-several",
