@@ -22,11 +22,14 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "forget-what-came-at-reconnect": ("cut",),
     "tail-from-the-beginning": ("cut",),
     "give-up-without-a-new-epoch": ("pause", "cut"),
+    "copied-before-it-is-kept": ("power",),
+    "copy-before-it-is-kept": ("power",),
+    "kept-only-if-the-replica-has-the-rest": ("power",),
 }
 """Mutants that a crash, a lost disk or a broken connection shows, and the fault that is tried at each event."""
 ANY = ("crash", "power", "cut")
 """Those that are tried for any other."""
-MOST_SEEDS, MOST_POINTS = 200, 100
+MOST_SEEDS, MOST_POINTS = 100, 60
 SEEDS = (1, 2)
 """Of the runs whose events are taken."""
 
