@@ -48,7 +48,7 @@ class TestAgain:
                 check=False,
                 stdin=subprocess.DEVNULL,
             )
-            found = sorted(Path(folder).rglob(f"*{self.header.part}"))
+            found = sorted((Path(folder) / "journals").glob(f"*{self.header.part}"))
             if not found:
                 said = "\n".join((ended.stdout + ended.stderr).strip().splitlines()[-_TAIL_LINES:])
                 raise BadInput(f"pytest has not run {self.header.test}; it says:\n{said}")
@@ -62,8 +62,11 @@ class TestAgain:
 
     def _command(self, journals: str, keeping: Keeping) -> list[str]:
         header = self.header
+        # With the usual folders of pytest, of which it keeps three, these runs would take away the journal itself.
+        temporary = ["--basetemp", str(Path(journals) / "t")]
         command = [sys.executable, "-m", "pytest", header.item(), "--rootdir", header.rootdir]
-        command += ["-p", "no:cacheprovider", "--nectar-journals", journals]
+        command += ["-p", "no:cacheprovider", *temporary]
+        command += ["--nectar-journals", str(Path(journals) / "journals")]
         if header.config is not None and Path(header.config).is_file():
             command += ["-c", header.config]
         if header.nectar_seed is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -118,6 +119,10 @@ class TestOrigin:
             "kept": None if self.keeping is None else [each.value() for each in self.keeping],
             **more,
         }
+
+    def command(self) -> str:
+        """Return the command that repeats the test, to be typed in any folder."""
+        return f"cd {shlex.quote(str(self.folder))} && {self.repeat}"
 
     def place_of(self, error: BaseException) -> FailedLine | None:
         """Return the last line of the test's file through which the error came."""

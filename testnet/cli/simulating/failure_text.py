@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from nectar_node.console import output
@@ -59,6 +60,12 @@ def place_words(journal: Journal) -> str:
     return ""
 
 
+def repeat_words(journal: Journal) -> str:
+    """Return the command that runs the test of a journal again, from any folder."""
+    options = journal.header.options
+    return f"cd {shlex.quote(str(options.get('folder')))} && {options.get('repeat')}"
+
+
 def report_shrunk_test(shrunk: ShrunkTest, as_json: bool) -> None:
     """Print a failure of a test, and which of its faults matter."""
     words = fault_words(shrunk.before.header)
@@ -84,4 +91,4 @@ def report_shrunk_test(shrunk: ShrunkTest, as_json: bool) -> None:
     whole("journal", str(shrunk.journal))
     whole("replay", command("replay", shrunk.journal))
     whole("explain", command("explain", shrunk.journal))
-    whole("repeat", str(shrunk.after.header.options.get("repeat")))
+    whole("repeat", repeat_words(shrunk.after))
