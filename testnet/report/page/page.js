@@ -320,10 +320,13 @@ function showViolations(page) {
   });
   byId("violations").replaceChildren(...entries);
   showFailure(page);
-  // A failed run is shown where it failed: at what was broken first, or at its end.
+  // A failed run is shown where it failed: at the first operation that cannot be explained, at what was broken first, or
+  // at its end.
   if (!DATA.story) return;
   if (found.length) page.select(found[0]);
-  else page.goTo(PICTURE.ends);
+  const first = DATA.story.opens === null ? null : itemOfLine(DATA.story.opens);
+  if (first) page.goTo(first.at);
+  else if (!found.length) page.goTo(PICTURE.ends);
 }
 
 showAbout(DATA);
