@@ -136,7 +136,13 @@ def _told(
     others = about or ([] if named.requests else main or troubled)
     chosen = [*named.requests[-MAX_NAMED:], *others[-_NEAR:]]
     seen: set[int] = set()
-    for each in {id(each): each for each in chosen}.values():
+    told = {id(each): each for each in chosen}
+    for operation in picture.operations:  # what was asked, the operation's own sentence says
+        if operation.wrong:
+            for each in requests_of(operation, exchanges):
+                if told.pop(id(each), None) is not None and each.answer is not None:
+                    yield from _of_answer(picture, each, each.answer, each.request.taken or each.began, at)
+    for each in told.values():
         yield from _of_exchange(picture, each, at)
         if each.request.id in named.ids:
             yield from _of_arrivals(picture, each, at)
