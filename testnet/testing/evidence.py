@@ -121,6 +121,7 @@ class Evidence:
             self.level.value,
             self.part,
             example=self.example,
+            requests=self.lab.asked,
             injected=[each.kept.value() for each in injected],
             place=None if self.place is None else asdict(self.place),
         )
