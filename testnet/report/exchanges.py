@@ -12,7 +12,7 @@ HELPERS = ("hello:hello:sys", "terminal:terminal:sys")
 
 
 @dataclass(slots=True)
-class Exchange:
+class ToldRequest:
     """A request, and all that is known of it."""
 
     request: DrawnMessage
@@ -32,14 +32,14 @@ class Exchange:
         return node_of(self.request.source) != node_of(self.request.target)
 
 
-def exchanges_of(picture: Picture, until: float) -> list[Exchange]:
+def exchanges_of(picture: Picture, until: float) -> list[ToldRequest]:
     """Return those that were sent by then, in the order of the journal, with what came of them by then."""
-    found: dict[tuple[str, str], Exchange] = {}
+    found: dict[tuple[str, str], ToldRequest] = {}
     for message in picture.messages:
         if time_of(message) > until:
             continue
         if not message.response:
-            found.setdefault((message.id, message.source), Exchange(message))
+            found.setdefault((message.id, message.source), ToldRequest(message))
         elif (exchange := found.get((message.id, message.target))) is not None and exchange.answer is None:
             exchange.answer = message
     for failure in picture.failures:
@@ -68,6 +68,6 @@ def node_of(address: str) -> str:
     return address.partition("@")[0]
 
 
-def is_helper(each: Exchange) -> bool:
+def is_helper(each: ToldRequest) -> bool:
     """Return whether it goes to a process with which nodes are tried."""
     return each.request.target.endswith(HELPERS)

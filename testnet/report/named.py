@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from testnet.report.exchanges import USER, Exchange, is_helper, node_of
+from testnet.report.exchanges import USER, ToldRequest, is_helper, node_of
 from testnet.report.model import DrawnOperation, Picture
 
 MOST_PAIRS = 2
@@ -33,7 +33,7 @@ class Named:
 
     ids: frozenset[str]
     """Requests whose ids the text says."""
-    requests: tuple[Exchange, ...]
+    requests: tuple[ToldRequest, ...]
     """Those, and others that it is about, in the order of time; none: the text names none."""
     nodes: frozenset[str]
     """Nodes that it names."""
@@ -41,7 +41,7 @@ class Named:
     """Pairs of nodes of which the first does not reach the second."""
 
 
-def named_by(text: str, picture: Picture, exchanges: Sequence[Exchange]) -> Named:
+def named_by(text: str, picture: Picture, exchanges: Sequence[ToldRequest]) -> Named:
     """Return what a failure's text names; the operations that cannot be explained name their requests, too."""
     words = {word.strip(".,:;()[]'\"") for word in text.split()}
     nodes = frozenset(node for node in picture.nodes if node in words or any(w.endswith(f"@{node}") for w in words))
@@ -49,7 +49,7 @@ def named_by(text: str, picture: Picture, exchanges: Sequence[Exchange]) -> Name
     ids = frozenset(each.request.id for each in exchanges if len(each.request.id) > 3 and each.request.id in words)
     apart = tuple((source, target.rstrip(".,:;")) for source, target in _APART.findall(text))
     apart = tuple(pair for pair in apart if {*pair} <= {*picture.nodes})[:MOST_PAIRS]
-    found: dict[int, Exchange] = {}
+    found: dict[int, ToldRequest] = {}
     for several in (
         (each for each in exchanges if each.request.id in ids),
         (each for operation in picture.operations if operation.wrong for each in requests_of(operation, exchanges)),
@@ -62,7 +62,7 @@ def named_by(text: str, picture: Picture, exchanges: Sequence[Exchange]) -> Name
     return Named(ids, tuple(sorted(found.values(), key=lambda each: each.began)), nodes, apart)
 
 
-def requests_of(operation: DrawnOperation, exchanges: Sequence[Exchange]) -> Iterator[Exchange]:
+def requests_of(operation: DrawnOperation, exchanges: Sequence[ToldRequest]) -> Iterator[ToldRequest]:
     """Yield the request that an operation was: what the user of its client's node asked at that moment."""
     for each in exchanges:
         if each.request.source == f"{operation.client}{USER}" and abs(each.began - operation.called) < 1e-6:
@@ -70,18 +70,18 @@ def requests_of(operation: DrawnOperation, exchanges: Sequence[Exchange]) -> Ite
             return
 
 
-def is_of_healing(each: Exchange) -> bool:
+def is_of_healing(each: ToldRequest) -> bool:
     """Return whether it only tries whether nodes reach each other."""
     return is_helper(each) and _HEALING in each.request.beginning
 
 
-def _last_between(source: str, target: str, exchanges: Sequence[Exchange]) -> list[Exchange]:
+def _last_between(source: str, target: str, exchanges: Sequence[ToldRequest]) -> list[ToldRequest]:
     """Return the last request from one node to another, with whatever has come of it."""
     there = [e for e in exchanges if (node_of(e.request.source), node_of(e.request.target)) == (source, target)]
     return there[-1:]
 
 
-def _unheard(text: str, exchanges: Sequence[Exchange]) -> list[Exchange]:
+def _unheard(text: str, exchanges: Sequence[ToldRequest]) -> list[ToldRequest]:
     """Return the last messages of which a node has not heard what became of them, where it is that."""
     match = _UNHEARD.match(text)
     if match is None:
@@ -97,7 +97,7 @@ def _unheard(text: str, exchanges: Sequence[Exchange]) -> list[Exchange]:
     ][-MOST_ABOUT_A_WORD:]
 
 
-def _mentioned(text: str, nodes: frozenset[str], exchanges: Sequence[Exchange]) -> list[Exchange]:
+def _mentioned(text: str, nodes: frozenset[str], exchanges: Sequence[ToldRequest]) -> list[ToldRequest]:
     """Return the last requests that say what the text names, of the nodes that it names if these have any."""
     quoted = [one or other for one, other in _QUOTED.findall(text)]
     wanted = {word for word in (*quoted, *_SPECIAL.findall(text)) if len(word) > 1 and not _NUMBER.fullmatch(word)}
@@ -110,7 +110,7 @@ def _mentioned(text: str, nodes: frozenset[str], exchanges: Sequence[Exchange]) 
     return (there or about)[-MOST_ABOUT_A_WORD:]
 
 
-def _says(each: Exchange, word: str) -> bool:
+def _says(each: ToldRequest, word: str) -> bool:
     """Return whether a body has this word, and not as a part of a longer one."""
     bodies = (each.request.beginning, "" if each.answer is None else each.answer.beginning)
     return any(re.search(rf"(?<![\w.-]){re.escape(word)}(?![\w-])", body) for body in bodies)

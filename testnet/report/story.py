@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from testnet.journal.journal import Journal
-from testnet.report.exchanges import HELPERS, USER, Exchange, exchanges_of, is_helper, node_of, time_of
+from testnet.report.exchanges import HELPERS, USER, ToldRequest, exchanges_of, is_helper, node_of, time_of
 from testnet.report.model import Band, DrawnMessage, DrawnOperation, Picture, Remark, draw
 from testnet.report.named import Named, is_of_healing, named_by, requests_of
 
@@ -90,7 +90,7 @@ def tell(journal: Journal, picture: Picture | None = None) -> FailureStory | Non
 
 
 def _of_operations(
-    picture: Picture, exchanges: Sequence[Exchange], wrong: Sequence[DrawnOperation]
+    picture: Picture, exchanges: Sequence[ToldRequest], wrong: Sequence[DrawnOperation]
 ) -> Iterator[Sentence]:
     """Tell the operations that cannot be explained together, with the faults of the client's node meanwhile."""
     for each in wrong[:MAX_OPERATIONS]:
@@ -116,7 +116,7 @@ def _of_silence(picture: Picture, named: Named, at: float) -> Iterator[Sentence]
             yield Sentence(last.at, text, (last.line,), None, bad=True)
 
 
-def _focus(exchanges: Sequence[Exchange], named: Named, at: float) -> set[str]:
+def _focus(exchanges: Sequence[ToldRequest], named: Named, at: float) -> set[str]:
     """Return the processes that the failure is about: those of the messages that it names, else what a user has asked
     last."""
     about = [*named.requests]
@@ -128,7 +128,7 @@ def _focus(exchanges: Sequence[Exchange], named: Named, at: float) -> set[str]:
 
 
 def _told(
-    picture: Picture, exchanges: Sequence[Exchange], focus: set[str], at: float, named: Named
+    picture: Picture, exchanges: Sequence[ToldRequest], focus: set[str], at: float, named: Named
 ) -> Iterator[Sentence]:
     troubled = [each for each in exchanges if each.outcome is not None]
     main = [each for each in troubled if not is_helper(each)]
@@ -158,7 +158,7 @@ def _told(
         yield Sentence(time_of(each.answer), text, (*each.request.lines, *each.answer.lines), each.request.root)
 
 
-def _of_exchange(picture: Picture, each: Exchange, at: float) -> Iterator[Sentence]:
+def _of_exchange(picture: Picture, each: ToldRequest, at: float) -> Iterator[Sentence]:
     request, outcome = each.request, each.outcome
     text = f"{_who(request.source)} asks {_who(request.target)}: {_body(request)}."
     yield Sentence(each.began, text, request.lines, request.root)
@@ -181,7 +181,7 @@ def _of_exchange(picture: Picture, each: Exchange, at: float) -> Iterator[Senten
         yield Sentence(outcome.at, text, (outcome.line,), request.root, bad=True)
 
 
-def _of_arrivals(picture: Picture, each: Exchange, at: float) -> Iterator[Sentence]:
+def _of_arrivals(picture: Picture, each: ToldRequest, at: float) -> Iterator[Sentence]:
     """Tell of a request that came without being sent, or more than once."""
     request = each.request
     if request.sent is None:
@@ -201,7 +201,7 @@ def _of_arrivals(picture: Picture, each: Exchange, at: float) -> Iterator[Senten
 
 
 def _of_answer(
-    picture: Picture, each: Exchange, answer: DrawnMessage, taken: float, given_up: float
+    picture: Picture, each: ToldRequest, answer: DrawnMessage, taken: float, given_up: float
 ) -> Iterator[Sentence]:
     request = each.request
     sent = time_of(answer)
@@ -224,7 +224,7 @@ def _of_answer(
 
 
 def _repeated(
-    picture: Picture, exchanges: Sequence[Exchange], each: Exchange, at: float, seen: set[int]
+    picture: Picture, exchanges: Sequence[ToldRequest], each: ToldRequest, at: float, seen: set[int]
 ) -> Iterator[Sentence]:
     """Tell of the same request, sent again after it had failed, and whether both were taken."""
     key = _key(each.request)
@@ -252,7 +252,7 @@ def _repeated(
         yield Sentence(max(takings), f"{text}{more}.", (*each.request.lines, *other.request.lines), each.request.root)
 
 
-def _of_restarts(picture: Picture, exchanges: Sequence[Exchange], focus: set[str], at: float) -> Iterator[Sentence]:
+def _of_restarts(picture: Picture, exchanges: Sequence[ToldRequest], focus: set[str], at: float) -> Iterator[Sentence]:
     """Tell of crashes of nodes that the failure is about, and of the last thing that was answered there before."""
     nodes = {node_of(address) for address in focus}
     lives = [each for each in picture.remarks if each.kind == "life" and each.at <= at and each.node in nodes]
@@ -279,7 +279,7 @@ def _of_restarts(picture: Picture, exchanges: Sequence[Exchange], focus: set[str
         yield Sentence(crash.at, text, (crash.line,), None, bad=True)
 
 
-def _was_answered_at(each: Exchange, node: str, at: float) -> bool:
+def _was_answered_at(each: ToldRequest, node: str, at: float) -> bool:
     return each.answer is not None and time_of(each.answer) <= at and node_of(each.request.target) == node
 
 
@@ -287,7 +287,7 @@ def _was_answered_at(each: Exchange, node: str, at: float) -> bool:
 
 
 def _states(
-    picture: Picture, exchanges: Sequence[Exchange], focus: set[str], told: Sequence[Sentence], at: float
+    picture: Picture, exchanges: Sequence[ToldRequest], focus: set[str], told: Sequence[Sentence], at: float
 ) -> Iterator[LastState]:
     roots = {each.root for each in told}
     involved = dict.fromkeys(
@@ -301,7 +301,7 @@ def _states(
         yield LastState(process, tuple(_state_of(picture, exchanges, process, at)))
 
 
-def _state_of(picture: Picture, exchanges: Sequence[Exchange], process: str, at: float) -> Iterator[str]:
+def _state_of(picture: Picture, exchanges: Sequence[ToldRequest], process: str, at: float) -> Iterator[str]:
     node = node_of(process)
     lives = [each for each in picture.remarks if each.kind == "life" and each.node == node and each.at <= at]
     if lives and (word := lives[-1].text.split(" ", 1)[0]) in ("crashes", "pauses", "leaves"):
@@ -321,7 +321,7 @@ def _state_of(picture: Picture, exchanges: Sequence[Exchange], process: str, at:
         yield f"last printed, at {said.at:.3f} s: {said.text[:200]}"
 
 
-def _is_open(each: Exchange, at: float) -> bool:
+def _is_open(each: ToldRequest, at: float) -> bool:
     come = each.answer is not None and each.answer.arrived is not None and each.answer.arrived <= at
     return each.request.expects and each.outcome is None and not come
 
@@ -340,7 +340,7 @@ def _ordered(sentences: Iterable[Sentence]) -> tuple[Sentence, ...]:
     return tuple(sorted(dict.fromkeys(sentences), key=lambda each: each.at))
 
 
-def _while(picture: Picture, each: Exchange, begins: float, ends: float) -> str:
+def _while(picture: Picture, each: ToldRequest, begins: float, ends: float) -> str:
     """Say which faults of the message's nodes held meanwhile; the empty text if none did."""
     return _during(picture, {node_of(each.request.source), node_of(each.request.target)}, begins, ends)
 

@@ -85,7 +85,7 @@ def left_out_of(value: object) -> frozenset[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class UnsentRequest:
     """A request that is left out of a run: it is not sent, and is Offline at once, as any request may be."""
 
     begun: float

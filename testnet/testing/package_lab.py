@@ -33,7 +33,7 @@ from testnet.model.rule import Fault, NotAtThisLevel
 from testnet.real.socket_lab import SocketLab
 from testnet.runs.play import PlannedFaults
 from testnet.sim.simulation import Simulation
-from testnet.testing.injections import Injections, Keeping, LeftOut
+from testnet.testing.injections import Injections, Keeping, UnsentRequest
 from testnet.testing.networks import LabRun, Moment
 
 P = ParamSpec("P")
@@ -361,11 +361,11 @@ class PackageLab:
                 if name not in hosts:
                     self._known(name)
 
-    def _absent(self, node: str, target: str, body: Json) -> LeftOut | None:
+    def _absent(self, node: str, target: str, body: Json) -> UnsentRequest | None:
         """Count a request, and return it if it is left out of this run."""
         self._check_request(node, target, body)
         self.asked += 1
-        return LeftOut(self.lab.now) if self.asked in self._left_out else None
+        return UnsentRequest(self.lab.now) if self.asked in self._left_out else None
 
     def _check_request(self, node: str, target: str, body: Json) -> None:
         self._known(node)
