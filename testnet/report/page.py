@@ -133,6 +133,7 @@ def _story(journal: Journal, story: FailureStory | None) -> dict[str, Any] | Non
         "place": place,
         "source": code,
         "told": [[each.at, each.text, list(each.lines), each.root, each.bad] for each in story.told],
+        "opens": story.opens,
         "faults": [span_of(each) for each in story.faults],
         "states": [[each.process, list(each.words)] for each in story.states],
     }

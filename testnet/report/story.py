@@ -8,22 +8,21 @@ which faults held meanwhile on its nodes. Whether a fault was needed, only anoth
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from testnet.journal.journal import Journal
-from testnet.report.model import Band, DrawnMessage, FailedMessage, Picture, Remark, draw
+from testnet.report.exchanges import HELPERS, USER, ToldRequest, exchanges_of, is_helper, node_of, time_of
+from testnet.report.model import Band, DrawnMessage, DrawnOperation, Picture, Remark, draw
+from testnet.report.named import Named, is_of_healing, named_by, requests_of
 
-MAX_TROUBLES = 3
-"""Messages of which the story tells what became of them."""
+MAX_NAMED = 6
+"""Messages that the failure names, of which the story tells what became of them."""
 MAX_OPERATIONS = 6
 """Operations that cannot be explained together, of which the story tells."""
 MAX_BODY = 60
 """Characters of a body."""
 MAX_PROCESSES = 8
 _PASSED = "passed"
-_USER = "@terminal:terminal:sys"
-_HELPERS = ("hello:hello:sys", "terminal:terminal:sys")
-"""Processes with which every node is tried; nobody wants to read of them unless they are all there is."""
 _NEAR = 3
 """Of several troubles alike, the last so many are told."""
 
@@ -63,25 +62,8 @@ class FailureStory:
     faults: tuple[Band, ...]
     """Those that held before."""
     states: tuple[LastState, ...]
-
-
-@dataclass(slots=True)
-class _Exchange:
-    """A request, and all that is known of it."""
-
-    request: DrawnMessage
-    answer: DrawnMessage | None = None
-    outcome: FailedMessage | None = None
-    """Offline or Timeout."""
-    dropped: list[FailedMessage] = field(default_factory=list)
-
-    @property
-    def began(self) -> float:
-        return _time(self.request)
-
-    @property
-    def is_abroad(self) -> bool:
-        return _node(self.request.source) != _node(self.request.target)
+    opens: int | None = None
+    """The journal's line of the first operation that cannot be explained; None: it fails where it was seen."""
 
 
 def tell(journal: Journal, picture: Picture | None = None) -> FailureStory | None:
@@ -91,93 +73,101 @@ def tell(journal: Journal, picture: Picture | None = None) -> FailureStory | Non
     picture = draw(journal) if picture is None else picture
     at = picture.violations[0].at if picture.violations else journal.end.seconds
     text = journal.end.text or (picture.violations[0].text if picture.violations else journal.end.result)
-    exchanges = _exchanges(picture, at)
-    named = _named(text, exchanges)
+    exchanges = exchanges_of(picture, at)
+    named = named_by(text, picture, exchanges)
     focus = _focus(exchanges, named, at)
-    told = _ordered((*_of_operations(picture), *_told(picture, exchanges, focus, at, named)))
+    wrong = sorted((each for each in picture.operations if each.wrong), key=lambda each: each.called)
+    told = _ordered(
+        (
+            *_of_operations(picture, exchanges, wrong),
+            *_told(picture, exchanges, focus, at, named),
+            *_of_silence(picture, named, at),
+        )
+    )
     faults = tuple(band for band in picture.bands if band.begins <= at)
-    return FailureStory(at, text, told, faults, tuple(_states(picture, exchanges, focus, told, at)))
+    opens = wrong[0].line if wrong else None
+    return FailureStory(at, text, told, faults, tuple(_states(picture, exchanges, focus, told, at)), opens)
 
 
-def _of_operations(picture: Picture) -> Iterator[Sentence]:
-    """Tell the operations that cannot be explained together."""
-    wrong = [each for each in picture.operations if each.wrong]
+def _of_operations(
+    picture: Picture, exchanges: Sequence[ToldRequest], wrong: Sequence[DrawnOperation]
+) -> Iterator[Sentence]:
+    """Tell the operations that cannot be explained together, with the faults of the client's node meanwhile."""
     for each in wrong[:MAX_OPERATIONS]:
         end = "never told" if each.returned is None else f"until {each.returned:.6f} s"
-        yield Sentence(each.called, f"{each.client} called {each.words}, {end}.", (each.line,), bad=True)
+        requests = [*requests_of(each, exchanges)]
+        nodes = {node_of(address) for one in requests for address in (one.request.source, one.request.target)}
+        ends = each.called if each.returned is None else each.returned
+        held = _during(picture, nodes or {each.client}, each.called, ends)
+        root = requests[0].request.root if requests else None
+        yield Sentence(each.called, f"{each.client} called {each.words}, {end}{held}.", (each.line,), root, bad=True)
+    if len(wrong) > MAX_OPERATIONS:
+        more, last = len(wrong) - MAX_OPERATIONS, wrong[-1]
+        yield Sentence(last.called, f"And {more} more operations are part of what cannot be explained.", (last.line,))
 
 
-def _exchanges(picture: Picture, until: float) -> list[_Exchange]:
-    found: dict[tuple[str, str], _Exchange] = {}
-    for message in picture.messages:
-        if _time(message) > until:
-            continue
-        if not message.response:
-            found.setdefault((message.id, message.source), _Exchange(message))
-        elif (exchange := found.get((message.id, message.target))) is not None and exchange.answer is None:
-            exchange.answer = message
-    for failure in picture.failures:
-        if failure.at > until:
-            continue
-        if failure.what != "dropped":
-            exchange = found.get((failure.id, failure.source)) or found.get((failure.id, failure.target))
-            if exchange is not None and exchange.outcome is None:
-                exchange.outcome = failure
-            continue
-        exchange = found.get((failure.id, failure.target)) or found.get((failure.id, failure.source))
-        if exchange is not None:
-            exchange.dropped.append(failure)
-    return list(found.values())
+def _of_silence(picture: Picture, named: Named, at: float) -> Iterator[Sentence]:
+    """Tell what the logs of nodes that do not reach others last said of these."""
+    for source, target in named.apart:
+        logs = (each for each in reversed(picture.remarks) if each.node == source and each.kind == "log")
+        last = next((each for each in logs if target in each.text and each.at <= at), None)
+        if last is not None:
+            text = f"The last that {source} logged of {target}: {last.text[:200]}."
+            yield Sentence(last.at, text, (last.line,), None, bad=True)
 
 
-def _named(text: str, exchanges: Sequence[_Exchange]) -> set[str]:
-    """Return the ids of messages that the text of the failure names."""
-    words = {word.strip(".,:;()[]") for word in text.split()}
-    return {each.request.id for each in exchanges if len(each.request.id) > 3 and each.request.id in words}
-
-
-def _focus(exchanges: Sequence[_Exchange], named: set[str], at: float) -> set[str]:
+def _focus(exchanges: Sequence[ToldRequest], named: Named, at: float) -> set[str]:
     """Return the processes that the failure is about: those of the messages that it names, else what a user has asked
     last."""
-    about = [each for each in exchanges if each.request.id in named]
+    about = [*named.requests]
     if not about:
-        asked = [each for each in exchanges if each.request.source.endswith(_USER) and not _is_helper(each)]
+        asked = [each for each in exchanges if each.request.source.endswith(USER) and not is_helper(each)]
         latest = max((each.began for each in asked), default=at)
         about = [each for each in asked if each.began == latest]
     return {address for each in about for address in (each.request.source, each.request.target)}
 
 
 def _told(
-    picture: Picture, exchanges: Sequence[_Exchange], focus: set[str], at: float, named: set[str]
+    picture: Picture, exchanges: Sequence[ToldRequest], focus: set[str], at: float, named: Named
 ) -> Iterator[Sentence]:
     troubled = [each for each in exchanges if each.outcome is not None]
-    main = [each for each in troubled if not _is_helper(each)]
+    main = [each for each in troubled if not is_helper(each)]
     about = [each for each in main if {each.request.source, each.request.target} & focus]
-    chosen = [each for each in exchanges if each.request.id in named] + (about or main or troubled)[-_NEAR:]
+    others = about or ([] if named.requests else main or troubled)
+    chosen = [*named.requests[-MAX_NAMED:], *others[-_NEAR:]]
     seen: set[int] = set()
-    for each in chosen[-MAX_TROUBLES - len(named) :]:
+    told = {id(each): each for each in chosen}
+    for operation in picture.operations:  # what was asked, the operation's own sentence says
+        if operation.wrong:
+            for each in requests_of(operation, exchanges):
+                if told.pop(id(each), None) is not None and each.answer is not None:
+                    yield from _of_answer(picture, each, each.answer, each.request.taken or each.began, at)
+    for each in told.values():
         yield from _of_exchange(picture, each, at)
+        if each.request.id in named.ids:
+            yield from _of_arrivals(picture, each, at)
         yield from _repeated(picture, exchanges, each, at, seen)
     yield from _of_restarts(picture, exchanges, focus, at)
-    last = [each for each in exchanges if each.answer is not None and each.request.source.endswith(_USER)]
-    last = [each for each in last if not _is_helper(each)] or last
+    last = [each for each in exchanges if each.answer is not None and each.request.source.endswith(USER)]
+    last = [each for each in last if not is_helper(each)] or [each for each in last if not is_of_healing(each)]
     if last:
         each = last[-1]
         assert each.answer is not None
         what = f"{_who(each.request.target)}, {_body(each.request)}"
         text = f"The last that was asked: {what}; the answer: {_body(each.answer)}."
-        yield Sentence(_time(each.answer), text, (*each.request.lines, *each.answer.lines), each.request.root)
+        yield Sentence(time_of(each.answer), text, (*each.request.lines, *each.answer.lines), each.request.root)
 
 
-def _of_exchange(picture: Picture, each: _Exchange, at: float) -> Iterator[Sentence]:
+def _of_exchange(picture: Picture, each: ToldRequest, at: float) -> Iterator[Sentence]:
     request, outcome = each.request, each.outcome
     text = f"{_who(request.source)} asks {_who(request.target)}: {_body(request)}."
     yield Sentence(each.began, text, request.lines, request.root)
     arrived = request.taken if request.taken is not None else request.arrived
     given_up = at if outcome is None else outcome.at
     if arrived is None or arrived > at:
-        if outcome is not None:
-            text = f"It has not arrived{_while(picture, each, each.began, given_up)}."
+        if outcome is not None or request.expects:
+            waits = "" if outcome is not None else f", and {_who(request.source)} still waits for it"
+            text = f"It has not arrived{waits}{_while(picture, each, each.began, given_up)}."
             yield Sentence(given_up, text, request.lines, request.root, bad=True)
     elif each.answer is None:
         late = " only then" if outcome is not None and arrived > outcome.at else ""
@@ -191,11 +181,30 @@ def _of_exchange(picture: Picture, each: _Exchange, at: float) -> Iterator[Sente
         yield Sentence(outcome.at, text, (outcome.line,), request.root, bad=True)
 
 
+def _of_arrivals(picture: Picture, each: ToldRequest, at: float) -> Iterator[Sentence]:
+    """Tell of a request that came without being sent, or more than once."""
+    request = each.request
+    if request.sent is None:
+        text = f"Nobody was seen to send this {_body(request)}: {_who(request.target)} was given it all the same."
+        yield Sentence(each.began, text, request.lines, request.root, bad=True)
+    key = (request.id, request.source, request.target)
+    came = [
+        other
+        for other in picture.messages
+        if not other.response and (other.id, other.source, other.target) == key and (other.arrived or at + 1) <= at
+    ]
+    if len(came) > 1:
+        times = " and at ".join(f"{other.arrived:.3f} s" for other in came)
+        lines = tuple(line for other in came for line in other.lines)
+        text = f"The same request has come to {_who(request.target)} at {times}."
+        yield Sentence(came[-1].arrived or at, text, lines, request.root, bad=True)
+
+
 def _of_answer(
-    picture: Picture, each: _Exchange, answer: DrawnMessage, taken: float, given_up: float
+    picture: Picture, each: ToldRequest, answer: DrawnMessage, taken: float, given_up: float
 ) -> Iterator[Sentence]:
     request = each.request
-    sent = _time(answer)
+    sent = time_of(answer)
     late = ""
     if each.outcome is not None and taken > each.outcome.at:
         late = f" of {each.began:.3f} s only now{_while(picture, each, each.began, taken)}"
@@ -215,7 +224,7 @@ def _of_answer(
 
 
 def _repeated(
-    picture: Picture, exchanges: Sequence[_Exchange], each: _Exchange, at: float, seen: set[int]
+    picture: Picture, exchanges: Sequence[ToldRequest], each: ToldRequest, at: float, seen: set[int]
 ) -> Iterator[Sentence]:
     """Tell of the same request, sent again after it had failed, and whether both were taken."""
     key = _key(each.request)
@@ -243,18 +252,18 @@ def _repeated(
         yield Sentence(max(takings), f"{text}{more}.", (*each.request.lines, *other.request.lines), each.request.root)
 
 
-def _of_restarts(picture: Picture, exchanges: Sequence[_Exchange], focus: set[str], at: float) -> Iterator[Sentence]:
+def _of_restarts(picture: Picture, exchanges: Sequence[ToldRequest], focus: set[str], at: float) -> Iterator[Sentence]:
     """Tell of crashes of nodes that the failure is about, and of the last thing that was answered there before."""
-    nodes = {_node(address) for address in focus}
+    nodes = {node_of(address) for address in focus}
     lives = [each for each in picture.remarks if each.kind == "life" and each.at <= at and each.node in nodes]
     crashes = [each for each in lives if each.text.startswith("crashes")]
     for crash in crashes[-_NEAR:]:
-        before = [each for each in exchanges if _was_answered_at(each, crash.node, crash.at) and not _is_helper(each)]
+        before = [each for each in exchanges if _was_answered_at(each, crash.node, crash.at) and not is_helper(each)]
         if before:
             last = before[-1]
             assert last.answer is not None
             text = f"{_who(last.request.target)} answers {_body(last.answer)} to {_body(last.request)}."
-            yield Sentence(_time(last.answer), text, last.answer.lines, last.request.root)
+            yield Sentence(time_of(last.answer), text, last.answer.lines, last.request.root)
         held = _bands(picture, {crash.node}, crash.at, crash.at)
         why = f" ({held[0].words})" if held else ""
         back = next(
@@ -270,15 +279,15 @@ def _of_restarts(picture: Picture, exchanges: Sequence[_Exchange], focus: set[st
         yield Sentence(crash.at, text, (crash.line,), None, bad=True)
 
 
-def _was_answered_at(each: _Exchange, node: str, at: float) -> bool:
-    return each.answer is not None and _time(each.answer) <= at and _node(each.request.target) == node
+def _was_answered_at(each: ToldRequest, node: str, at: float) -> bool:
+    return each.answer is not None and time_of(each.answer) <= at and node_of(each.request.target) == node
 
 
 # --- last states ----------------------------------------------------------------------------------------------------
 
 
 def _states(
-    picture: Picture, exchanges: Sequence[_Exchange], focus: set[str], told: Sequence[Sentence], at: float
+    picture: Picture, exchanges: Sequence[ToldRequest], focus: set[str], told: Sequence[Sentence], at: float
 ) -> Iterator[LastState]:
     roots = {each.root for each in told}
     involved = dict.fromkeys(
@@ -286,14 +295,14 @@ def _states(
         for each in exchanges
         if each.request.root in roots or {each.request.source, each.request.target} <= focus
         for address in (each.request.source, each.request.target)
-        if not address.endswith(_HELPERS)
+        if not address.endswith(HELPERS)
     )
     for process in list(involved)[:MAX_PROCESSES]:
         yield LastState(process, tuple(_state_of(picture, exchanges, process, at)))
 
 
-def _state_of(picture: Picture, exchanges: Sequence[_Exchange], process: str, at: float) -> Iterator[str]:
-    node = _node(process)
+def _state_of(picture: Picture, exchanges: Sequence[ToldRequest], process: str, at: float) -> Iterator[str]:
+    node = node_of(process)
     lives = [each for each in picture.remarks if each.kind == "life" and each.node == node and each.at <= at]
     if lives and (word := lives[-1].text.split(" ", 1)[0]) in ("crashes", "pauses", "leaves"):
         state = {"crashes": "is down", "pauses": "is paused", "leaves": "has left"}[word]
@@ -312,7 +321,7 @@ def _state_of(picture: Picture, exchanges: Sequence[_Exchange], process: str, at
         yield f"last printed, at {said.at:.3f} s: {said.text[:200]}"
 
 
-def _is_open(each: _Exchange, at: float) -> bool:
+def _is_open(each: ToldRequest, at: float) -> bool:
     come = each.answer is not None and each.answer.arrived is not None and each.answer.arrived <= at
     return each.request.expects and each.outcome is None and not come
 
@@ -331,9 +340,14 @@ def _ordered(sentences: Iterable[Sentence]) -> tuple[Sentence, ...]:
     return tuple(sorted(dict.fromkeys(sentences), key=lambda each: each.at))
 
 
-def _while(picture: Picture, each: _Exchange, begins: float, ends: float) -> str:
+def _while(picture: Picture, each: ToldRequest, begins: float, ends: float) -> str:
     """Say which faults of the message's nodes held meanwhile; the empty text if none did."""
-    held = _bands(picture, {_node(each.request.source), _node(each.request.target)}, begins, ends)
+    return _during(picture, {node_of(each.request.source), node_of(each.request.target)}, begins, ends)
+
+
+def _during(picture: Picture, nodes: set[str], begins: float, ends: float) -> str:
+    """Say which faults of these nodes held meanwhile; the empty text if none did."""
+    held = _bands(picture, nodes, begins, ends)
     if not held:
         return ""
     words = [span_of(band) for band in held[:2]]
@@ -363,7 +377,7 @@ def span_of(band: Band) -> str:
 def _who(address: str) -> str:
     """Return such as "poll on one.nec", or "the user of one.nec"."""
     node, _, process = address.partition("@")
-    if address.endswith(_USER):
+    if address.endswith(USER):
         return f"the user of {node}"
     return f"{process.split(':', 1)[0]} on {node}"
 
@@ -379,17 +393,3 @@ def _body(message: DrawnMessage) -> str:
 
 def _key(message: DrawnMessage) -> tuple[str, str, str, int]:
     return message.source, message.target, message.beginning, message.body
-
-
-def _time(message: DrawnMessage) -> float:
-    if message.sent is not None:
-        return message.sent
-    return message.arrived if message.arrived is not None else 0.0
-
-
-def _node(address: str) -> str:
-    return address.partition("@")[0]
-
-
-def _is_helper(each: _Exchange) -> bool:
-    return each.request.target.endswith(_HELPERS)

@@ -91,10 +91,18 @@ def _drop_faults(plan: Plan) -> Trial:
 
 
 def _drop_options(plan: Plan) -> Trial:
-    for name, value in plan.options.items():
-        if isinstance(value, list):
-            plan = yield from _drop_elements(plan, name, value)
+    for path in list(_lists(plan.options, ())):
+        plan = yield from _drop_elements(plan, path, _at(plan.options, path))
     return plan
+
+
+def _lists(value: object, path: Path) -> Iterator[Path]:
+    """Yield where lists are, in tables of any depth; a list within a list is one entry, such as a time and a node."""
+    if isinstance(value, list):
+        yield path
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from _lists(each, (*path, key))
 
 
 def _lessen(plan: Plan) -> Trial:
@@ -104,7 +112,7 @@ def _lessen(plan: Plan) -> Trial:
         while smaller:
             smaller = False
             for number in _less(_at(plan.options, path)):
-                other = replace(plan, options=_with_number(plan.options, path, number))
+                other = replace(plan, options=_with_value(plan.options, path, number))
                 smaller = yield other
                 if smaller:
                     plan = other
@@ -138,19 +146,19 @@ def _at(value: Any, path: Path) -> Any:
     return value
 
 
-def _with_number(value: Any, path: Path, number: float) -> Any:
-    """Return the value with a number in place of what is there."""
+def _with_value(value: Any, path: Path, other: object) -> Any:
+    """Return the value with another in place of what is at `path`."""
     if not path:
-        return number
+        return other
     key, *rest = path
     if isinstance(value, dict):
-        return {**value, key: _with_number(value[key], tuple(rest), number)}
-    return [_with_number(each, tuple(rest), number) if index == key else each for index, each in enumerate(value)]
+        return {**value, key: _with_value(value[key], tuple(rest), other)}
+    return [_with_value(each, tuple(rest), other) if index == key else each for index, each in enumerate(value)]
 
 
-def _drop_elements(plan: Plan, name: str, elements: list[object]) -> Trial:
+def _drop_elements(plan: Plan, path: Path, elements: list[object]) -> Trial:
     def with_elements(some: Sequence[object]) -> Plan:
-        options: Options = {**plan.options, name: list(some)}
+        options: Options = _with_value(plan.options, path, list(some))
         return replace(plan, options=options)
 
     return with_elements((yield from _minimal(elements, with_elements)))

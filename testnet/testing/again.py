@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from testnet.journal.journal import Header, Journal, read_journal_untrusted
 from testnet.testing.injections import Keeping, KeptFault, keeping_of, keeping_text
 from testnet.testing.origin import TestHeader, read_test_untrusted
 
+_VARIES = re.compile(r"[0-9a-f]{8,}|\d+\.\d+")
 _TAIL_LINES = 8
 """Of what pytest has printed, where it has not run the test."""
 
@@ -29,18 +32,21 @@ class TestAgain:
         self.header: TestHeader = read_test_untrusted(header, origin)
         self.faults: tuple[KeptFault, ...] = keeping_of(self.header.injected) or ()
         """The faults of that run."""
+        self.left_out = frozenset(self.header.left_out)
+        """The requests that were left out of that run."""
         if importlib.util.find_spec("pytest") is None:
             raise BadInput(f"{origin} is of a test, and pytest is not installed here: pip install pytest.")
         for path in (Path(self.header.file), Path(self.header.folder)):
             if not path.exists():
                 raise BadInput(f"{origin} is of a test in {self.header.file}, and {path} is no longer there.")
 
-    def run(self, keeping: Keeping, kept_in: Path | None = None) -> Journal:
-        """Run it, and return the journal, which stays in the file `kept_in`. Raises BadInput if pytest does not run it,
+    def run(self, keeping: Keeping, kept_in: Path | None = None, left_out: frozenset[int] | None = None) -> Journal:
+        """Run it, and return the journal, which stays in the file `kept_in`. The requests `left_out` are not sent;
+        None: those of the journal. Raises BadInput if pytest does not run it,
         with what pytest says, and OSError for that file."""
         with tempfile.TemporaryDirectory(prefix="nectar-test-") as folder:
             ended = subprocess.run(
-                self._command(folder, keeping),
+                self._command(folder, keeping, self.left_out if left_out is None else left_out),
                 cwd=self.header.folder,
                 capture_output=True,
                 text=True,
@@ -48,7 +54,7 @@ class TestAgain:
                 check=False,
                 stdin=subprocess.DEVNULL,
             )
-            found = sorted(Path(folder).rglob(f"*{self.header.part}"))
+            found = sorted((Path(folder) / "journals").glob(f"*{self.header.part}"))
             if not found:
                 said = "\n".join((ended.stdout + ended.stderr).strip().splitlines()[-_TAIL_LINES:])
                 raise BadInput(f"pytest has not run {self.header.test}; it says:\n{said}")
@@ -60,16 +66,21 @@ class TestAgain:
         """Run it as it was run."""
         return self.run(self.header.keeping())
 
-    def _command(self, journals: str, keeping: Keeping) -> list[str]:
+    def _command(self, journals: str, keeping: Keeping, left_out: frozenset[int]) -> list[str]:
         header = self.header
+        # With the usual folders of pytest, of which it keeps three, these runs would take away the journal itself.
+        temporary = ["--basetemp", str(Path(journals) / "t")]
         command = [sys.executable, "-m", "pytest", header.item(), "--rootdir", header.rootdir]
-        command += ["-p", "no:cacheprovider", "--nectar-journals", journals]
+        command += ["-p", "no:cacheprovider", *temporary]
+        command += ["--nectar-journals", str(Path(journals) / "journals")]
         if header.config is not None and Path(header.config).is_file():
             command += ["-c", header.config]
         if header.nectar_seed is not None:
             command += ["--nectar-seed", str(header.nectar_seed)]
         if keeping is not None:
             command += ["--nectar-faults", keeping_text(keeping)]
+        if left_out:
+            command += ["--nectar-left-out", json.dumps(sorted(left_out))]
         if header.example:
             command += ["--nectar-example", header.example]
         return command
@@ -83,6 +94,12 @@ def fails_alike(then: Journal, now: Journal) -> bool:
     if place is not None and again is not None:
         return bool(place.get("line") == again.get("line") and _kind(then) == _kind(now))
     return _kind(then) == _kind(now)
+
+
+def says_the_same(then: Journal, now: Journal) -> bool:
+    """Return whether two failures are told in the same words, but for ids and times. A test that was not answered may
+    fail at the same line for this alone; then it says so."""
+    return _VARIES.sub("", then.end.text) == _VARIES.sub("", now.end.text)
 
 
 def _kind(journal: Journal) -> str:

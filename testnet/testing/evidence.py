@@ -121,6 +121,7 @@ class Evidence:
             self.level.value,
             self.part,
             example=self.example,
+            requests=self.lab.asked,
             injected=[each.kept.value() for each in injected],
             place=None if self.place is None else asdict(self.place),
         )
@@ -152,10 +153,16 @@ class Evidence:
             *_list("waiting  ", _few(self.run.outstanding())),
             f"journal   {self.journal if self.written else 'could not be written'}; until then:",
             *(f"  {line}" for line in tail(journal)),
-            *([f"explain   nectar sim explain {shlex.quote(str(self.journal))}"] if self.written else []),
-            f"repeat    {self.origin.repeat}",
+            *self._next(),
+            f"repeat    {self.origin.command()}",
         ]
         return "\n".join(lines) + "\n"
+
+    def _next(self) -> list[str]:
+        """Return what can be done with the journal; of the test's own error there is nothing to explain."""
+        if self.result == BROKEN:
+            return ["broken    this is an error of the test's own Python: mend it"]
+        return [f"explain   nectar sim explain {shlex.quote(str(self.journal))}"] if self.written else []
 
     def _trouble(self, error: BaseException | None) -> Trouble | None:
         trouble = self.lab.trouble

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from testnet.faults.schedule import Schedule, Step
-from testnet.model.lab import Lab
+from testnet.model.lab import Lab, Outcome
 from testnet.model.rule import Fault
 
 MAX_KEPT = 10_000
@@ -65,6 +65,41 @@ def _kept(value: object) -> KeptFault:
             if number >= 1 and 0 <= late < math.inf and (held is None or 0 <= held < math.inf):
                 return KeptFault(number, float(late), None if held is None else float(held))
     raise ValueError("expected a number, a delay and a duration")
+
+
+def parse_left_out(text: str) -> frozenset[int]:
+    """Read a JSON list of numbers of requests; raises ValueError, one sentence."""
+    try:
+        return left_out_of(json.loads(text))
+    except (ValueError, RecursionError):
+        raise ValueError(f"{text[:80]!r} does not say which requests to leave out: give a list such as [2,3]") from None
+
+
+def left_out_of(value: object) -> frozenset[int]:
+    """Read a value of JSON; raises ValueError."""
+    if not isinstance(value, list) or len(value) > MAX_KEPT:
+        raise ValueError("expected a list of requests")
+    if not all(isinstance(each, int) and not isinstance(each, bool) and each >= 1 for each in value):
+        raise ValueError("expected numbers of requests")
+    return frozenset(value)
+
+
+@dataclass(frozen=True, slots=True)
+class UnsentRequest:
+    """A request that is left out of a run: it is not sent, and is Offline at once, as any request may be."""
+
+    begun: float
+    """When it would have been sent."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the test is told."""
+        return Outcome("offline", None, "left out")
+
+    @property
+    def ended(self) -> float:
+        """When it ended: at once."""
+        return self.begun
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from nectar_node.base.decoding import BadShape, convert_untrusted
 from nectar_node.base.errors import BadInput
 from testnet.journal.journal import OF_A_TEST, Header
 from testnet.model.seeds import without_index
-from testnet.testing.injections import Keeping, keeping_of
+from testnet.testing.injections import Keeping, keeping_of, left_out_of
 
 
 class FailedLine(Struct, frozen=True):
@@ -56,6 +57,10 @@ class TestHeader(Struct, frozen=True):
     """The example of Hypothesis (`testnet.testing.examples`)."""
     kept: list[Any] | None = None
     """Which faults were kept of those that the test asks for (`testnet.testing.injections`); None: all."""
+    left_out: list[Any] = []
+    """The numbers of the requests that were left out."""
+    requests: int = 0
+    """How many the test has asked for."""
     injected: list[Any] = []
     """Each fault of the schedule, as `KeptFault` has it."""
     place: FailedLine | None = None
@@ -81,6 +86,7 @@ def read_test_untrusted(header: Header, origin: str) -> TestHeader:
         found = convert_untrusted(header.options, TestHeader)
         keeping_of(found.kept)
         keeping_of(found.injected)
+        left_out_of(found.left_out)
     except (BadShape, ValueError) as error:
         raise BadInput(f"{origin} does not say how its test is run again ({error}): run the test anew.") from None
     if not found.file.startswith("/") or "\0" in found.file + found.test + found.folder:
@@ -102,6 +108,7 @@ class TestOrigin:
     config: Path | None = None
     nectar_seed: int | None = None
     keeping: Keeping = None
+    left_out: frozenset[int] = frozenset()
 
     def options(self, level: str, part: str, **more: Any) -> Mapping[str, Any]:
         """Return what `TestHeader` reads."""
@@ -116,8 +123,13 @@ class TestOrigin:
             "config": None if self.config is None else str(self.config),
             "nectar_seed": self.nectar_seed,
             "kept": None if self.keeping is None else [each.value() for each in self.keeping],
+            "left_out": sorted(self.left_out),
             **more,
         }
+
+    def command(self) -> str:
+        """Return the command that repeats the test, to be typed in any folder."""
+        return f"cd {shlex.quote(str(self.folder))} && {self.repeat}"
 
     def place_of(self, error: BaseException) -> FailedLine | None:
         """Return the last line of the test's file through which the error came."""

@@ -33,7 +33,7 @@ from testnet.model.rule import Fault, NotAtThisLevel
 from testnet.real.socket_lab import SocketLab
 from testnet.runs.play import PlannedFaults
 from testnet.sim.simulation import Simulation
-from testnet.testing.injections import Injections, Keeping
+from testnet.testing.injections import Injections, Keeping, UnsentRequest
 from testnet.testing.networks import LabRun, Moment
 
 P = ParamSpec("P")
@@ -69,13 +69,19 @@ class PackageLab:
     that let time pass raise Violation as soon as an invariant does not hold.
     """
 
-    def __init__(self, run: LabRun, places: Sequence[Path], keeping: Keeping = None) -> None:
-        """`places`: where packages are looked for, the first first. `keeping`: which faults are not left out."""
+    def __init__(
+        self, run: LabRun, places: Sequence[Path], keeping: Keeping = None, left_out: frozenset[int] = frozenset()
+    ) -> None:
+        """`places`: where packages are looked for, the first first. `keeping`: which faults are not left out.
+        `left_out`: which requests are, by their numbers from 1."""
         self.lab = run.lab
         """The lab itself: what `testnet.runs.play` and the scenarios take."""
         self.injections = Injections(run.lab, keeping)
         """All faults that the test asks for."""
+        self.asked = 0
+        """The requests that the test has asked for."""
         self.trouble: Trouble | None = None
+        self._left_out = left_out
         self._run = run
         self._places = tuple(places)
         self._names: list[str] = []
@@ -229,7 +235,8 @@ class PackageLab:
     def ask(self, node: str, target: str, body: Json, timeout: int = ASK_SECONDS, blob: bytes | None = None) -> Outcome:
         """Send a request in the name of the user of `node`, and wait for its outcome: a response, or Offline or Timeout
         within `timeout` seconds. `target` is such as "two.nec@poll:poll:local"; "our" stands for `node` itself."""
-        self._check_request(node, target, body)
+        if (absent := self._absent(node, target, body)) is not None:
+            return absent.outcome
         return self.lab.ask(node, target, body, timeout, blob)
 
     @_plainly
@@ -237,7 +244,8 @@ class PackageLab:
         self, node: str, target: str, body: Json, timeout: int = ASK_SECONDS, blob: bytes | None = None
     ) -> SentRequest:
         """Send a request without waiting: `outcome` of the returned object is None until it is there."""
-        self._check_request(node, target, body)
+        if (absent := self._absent(node, target, body)) is not None:
+            return absent
         return self.lab.begin(node, target, body, timeout, blob)
 
     @_plainly
@@ -352,6 +360,12 @@ class PackageLab:
             for name in nodes_of(fault):
                 if name not in hosts:
                     self._known(name)
+
+    def _absent(self, node: str, target: str, body: Json) -> UnsentRequest | None:
+        """Count a request, and return it if it is left out of this run."""
+        self._check_request(node, target, body)
+        self.asked += 1
+        return UnsentRequest(self.lab.now) if self.asked in self._left_out else None
 
     def _check_request(self, node: str, target: str, body: Json) -> None:
         self._known(node)

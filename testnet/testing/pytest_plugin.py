@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import math
 import os
 import random
@@ -66,6 +67,8 @@ class Settings:
     """The folder for the journals of all tests; None: only failed tests keep one, each in its tmp_path."""
     keeping: Keeping = None
     """Which faults of a test are kept; None: all of them."""
+    left_out: frozenset[int] = frozenset()
+    """Which requests of a test are left out."""
     example: str | None = None
     """The example of Hypothesis that is run alone."""
 
@@ -108,6 +111,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=_keeping,
         help="keep these of a test's faults alone, as the journal of a shrunk failure says it",
     )
+    group.addoption(
+        "--nectar-left-out",
+        metavar="JSON",
+        type=_left_out,
+        default=frozenset(),
+        help="leave these of a test's requests out, as the journal of a shrunk failure says it",
+    )
     group.addoption("--nectar-example", metavar="TEXT", help="run this example of Hypothesis alone, from a journal")
 
 
@@ -116,6 +126,15 @@ def _keeping(text: str) -> Keeping:
 
     try:
         return parse_keeping(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _left_out(text: str) -> frozenset[int]:
+    from testnet.testing.injections import parse_left_out
+
+    try:
+        return parse_left_out(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
@@ -156,6 +175,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.getoption("--nectar-max-seconds"),
         _journals(config),
         config.getoption("--nectar-faults"),
+        config.getoption("--nectar-left-out"),
         config.getoption("--nectar-example"),
     )
 
@@ -378,7 +398,9 @@ def _network(request: pytest.FixtureRequest, named: str, seed: int, folder: Path
     journal = _journal_path(request.config, item, folder / f"nectar-{named}.journal")
     with open_run(level, seed, folder / "testnet", request.getfixturevalue("nectar_programs")) as run:
         settings = request.config.stash[SETTINGS]
-        lab = PackageLab(run, (item.path.parent, request.config.invocation_params.dir), settings.keeping)
+        lab = PackageLab(
+            run, (item.path.parent, request.config.invocation_params.dir), settings.keeping, settings.left_out
+        )
         evidence = Evidence(_origin(item, seed), journal, seed, level, run, lab)
         item.stash.setdefault(EVIDENCE, []).append(evidence)
         yield lab
@@ -400,7 +422,7 @@ def _origin(item: pytest.Item, seed: int | None) -> TestOrigin:
     config = item.config
     settings = config.stash[SETTINGS]
     places = (config.invocation_params.dir, item.path, config.rootpath, config.inipath)
-    return TestOrigin(item.nodeid, _repeat(item, seed), *places, nectar_seed=seed, keeping=settings.keeping)
+    return TestOrigin(item.nodeid, _repeat(item, seed), *places, seed, settings.keeping, settings.left_out)
 
 
 def _repeat(item: pytest.Item, seed: int | None) -> str:
@@ -415,6 +437,8 @@ def _repeat(item: pytest.Item, seed: int | None) -> str:
         parts += ["--nectar-seed", str(seed)]
     if settings.keeping is not None:
         parts += ["--nectar-faults", shlex.quote(keeping_text(settings.keeping))]
+    if settings.left_out:
+        parts += ["--nectar-left-out", shlex.quote(json.dumps(sorted(settings.left_out), separators=(",", ":")))]
     if settings.example is not None:
         parts += ["--nectar-example", shlex.quote(settings.example)]
     return " ".join(parts)

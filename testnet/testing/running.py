@@ -65,6 +65,11 @@ def keeping() -> Keeping:
     return _running[-1].origin.keeping if _running else None
 
 
+def left_out() -> frozenset[int]:
+    """Return the requests that are left out of the test that runs now."""
+    return _running[-1].origin.left_out if _running else frozenset()
+
+
 @contextmanager
 def noted(run: LabRun, lab: PackageLab) -> Iterator[None]:
     """Write the journal of a network if this ends with an error that is the test's."""

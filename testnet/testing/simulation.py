@@ -20,7 +20,7 @@ def simulation(programs: Programs, seed: int = 0, folders: tuple[Path, ...] = ()
     end if an invariant does not hold. When the test fails, its last example that failed leaves a journal: with
     Hypothesis that is the one that it has shrunk."""
     with open_run(Level.SIMULATION, seed, Path(), programs) as run:
-        lab = PackageLab(run, folders or (Path.cwd(),), running.keeping())
+        lab = PackageLab(run, folders or (Path.cwd(),), running.keeping(), running.left_out())
         with running.noted(run, lab):
             yield lab
             run.finish()

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 SEED = re.compile(r"^seed      (\d+)$", re.MULTILINE)
-REPEAT = re.compile(r"^repeat    pytest (.+)$", re.MULTILINE)
+REPEAT = re.compile(r"^repeat    cd \S+ && pytest (.+)$", re.MULTILINE)
 QUIET = ("-p", "no:cacheprovider", "-p", "no:faulthandler")
 """In this process the end of that plugin would take away the signal handlers by which Wasmtime catches traps."""
 

@@ -90,7 +90,7 @@ def test_some_of_the_twenty_seeds_find_the_bug_and_the_one_that_the_document_sho
     failed, passed = (int(each) for each in re.findall(r"(\d+) failed, (\d+) passed", found)[-1])
     assert failed + passed == 20 + 2  # the first test passes, and a node that sleeps fails
     assert len(repeats()) == 1
-    shown = [command for command in repeats() if f"repeat    pytest {command}" in found]
+    shown = [command for command in repeats() if f"&& pytest {command}" in found]
     assert shown == repeats(), f"put one of these into the document: {re.findall('^seed +([0-9]+)', found, re.M)}"
 
 

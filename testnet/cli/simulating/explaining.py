@@ -130,6 +130,8 @@ def words_of(findings: Trials, bands: Sequence[Band], what: str) -> list[str]:
             )
         elif each.fails is not None and each.fails < (each.fault.held or 0.0):
             said.append(f"That fault need not hold longer than {each.fails:.2f} s.")
+    if len(findings.needed) > 1 and not any(each.needed for each in findings.needed):
+        said.append(f"Without any of them the {what} passes: one of them is enough.")
     if not findings.complete:
         said.append("More was not tried: see --runs.")
     return said

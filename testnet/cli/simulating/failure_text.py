@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from nectar_node.console import output
@@ -59,6 +60,12 @@ def place_words(journal: Journal) -> str:
     return ""
 
 
+def repeat_words(journal: Journal) -> str:
+    """Return the command that runs the test of a journal again, from any folder."""
+    options = journal.header.options
+    return f"cd {shlex.quote(str(options.get('folder')))} && {options.get('repeat')}"
+
+
 def report_shrunk_test(shrunk: ShrunkTest, as_json: bool) -> None:
     """Print a failure of a test, and which of its faults matter."""
     words = fault_words(shrunk.before.header)
@@ -69,7 +76,8 @@ def report_shrunk_test(shrunk: ShrunkTest, as_json: bool) -> None:
     ]
     if as_json:
         done = shrunk.after is not None
-        value = {"faults": left if done else None, "journal": str(shrunk.journal) if done else None}
+        value: dict[str, object] = {"faults": left if done else None, "journal": str(shrunk.journal) if done else None}
+        value["requests"] = list(shrunk.requests) if done else None
         output.print_json({**value, "runs": shrunk.runs, "complete": shrunk.complete})
         return
     header = shrunk.before.header
@@ -80,8 +88,13 @@ def report_shrunk_test(shrunk: ShrunkTest, as_json: bool) -> None:
         return
     stopped = "" if shrunk.complete else "; stopped before all was tried"
     field("shrunk", f"from {len(words)} to {len(left)} faults in {shrunk.runs} runs{stopped}")
+    if len(shrunk.requests) < len(shrunk.asked):
+        numbers = ", ".join(map(str, shrunk.requests)) or "none"
+        field(
+            "requests", f"{len(shrunk.requests)} of {len(shrunk.asked)} are needed, in the order of the test: {numbers}"
+        )
     field("faults", *(left or ["none: the test fails without any"]))
     whole("journal", str(shrunk.journal))
     whole("replay", command("replay", shrunk.journal))
     whole("explain", command("explain", shrunk.journal))
-    whole("repeat", str(shrunk.after.header.options.get("repeat")))
+    whole("repeat", repeat_words(shrunk.after))

@@ -20,7 +20,7 @@ from testnet.runs.result import BROKEN
 from testnet.scenarios.scenario import Plan, Scenario
 from testnet.sweep.verdict import RunVerdict
 from testnet.sweep.workers import Workers
-from testnet.testing.again import TestAgain, fails_alike
+from testnet.testing.again import TestAgain, fails_alike, says_the_same
 from testnet.testing.injections import KeptFault
 from testnet.testing.origin import is_of_a_test
 
@@ -131,9 +131,12 @@ class TestRerun:
             )
         return tuple(found)
 
-    def fails(self, faults: Sequence[HeldFault]) -> bool:
-        """Run the test with these faults alone, and return whether it fails at the same line."""
-        return fails_alike(self._journal, self.again.run(self.kept(faults)))
+    def fails(self, faults: Sequence[HeldFault], left_out: frozenset[int] | None = None) -> bool:
+        """Run the test with these faults alone, without the requests `left_out` (None: those that the journal's run was
+        without), and return whether it fails at the same line."""
+        now = self.again.run(self.kept(faults), left_out=left_out)
+        alike = fails_alike(self._journal, now)
+        return alike and (not left_out or left_out == self.again.left_out or says_the_same(self._journal, now))
 
 
 def _times(step: dict[str, object]) -> tuple[float, float | None]:

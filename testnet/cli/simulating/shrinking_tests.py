@@ -1,10 +1,13 @@
-"""Shrinks the failure of a test: leaves out faults that it asks for, and lets the others hold for less time."""
+"""Shrinks the failure of a test: leaves out faults and requests that it asks for, and lets the other faults hold for
+less time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from rich.console import Console
 
@@ -15,7 +18,15 @@ from testnet.faults.catalogue import make
 from testnet.journal.journal import Header, Journal
 from testnet.sweep.shrink import SHORTEST, minimal
 
+MAX_REQUESTS = 1_000
+"""The first requests of a test, of which each may be left out."""
 _TIMES = ("kind", "at", "until")
+
+T = TypeVar("T")
+
+
+class _Enough(Exception):
+    """As many runs were made as were allowed."""
 
 
 @dataclass(slots=True)
@@ -25,8 +36,14 @@ class ShrunkTest:
     before: Journal
     faults: tuple[HeldFault, ...]
     """Those that are left."""
+    requests: tuple[int, ...]
+    """The numbers of the requests that are left."""
+    asked: tuple[int, ...]
+    """The numbers of those that there were."""
     journal: Path
     """The journal of the run with these alone."""
+    again: bool = False
+    """Whether it has failed in the same way when it was run once more."""
     after: Journal | None = None
     """That journal; None: run once more, the test did not fail in the same way."""
     runs: int = 0
@@ -35,49 +52,63 @@ class ShrunkTest:
 
 
 def shrink_test(journal: Journal, origin: str, target: Path | None, most: int, console: Console) -> ShrunkTest:
-    """Return the fewest faults with which the test fails in the same way; Ctrl-C ends the search with the fewest so
-    far. Raises BadInput for a test that cannot be run here."""
+    """Return the fewest faults and requests with which the test fails in the same way; Ctrl-C ends the search with the
+    fewest so far. Raises BadInput for a test that cannot be run here."""
     rerun = TestRerun(journal, origin)
     file = target or _beside(Path(origin))
-    shrunk = ShrunkTest(journal, rerun.faults, file)
+    asked = min(rerun.again.header.requests, MAX_REQUESTS)
+    there = tuple(number for number in range(1, asked + 1) if number not in rerun.again.left_out)
+    shrunk = ShrunkTest(journal, rerun.faults, there, there, file)
     try:
         with display(console, "shrinking") as shown:
             _search(shrunk, rerun, most, lambda: shown.show(shrunk.runs, most, _progress(shrunk, most)))
     except KeyboardInterrupt:
         shrunk.interrupted = True
-    if shrunk.runs == 1 and not shrunk.complete:
+    if not shrunk.again:
         return shrunk
     try:
-        shrunk.after = rerun.again.run(rerun.kept(shrunk.faults), file)
+        shrunk.after = rerun.again.run(rerun.kept(shrunk.faults), file, _without(shrunk, rerun))
     except OSError as error:
         raise BadInput(f"{file} cannot be written: {error.strerror}. Name another file with -o.") from error
     return shrunk
 
 
 def _search(shrunk: ShrunkTest, rerun: TestRerun, most: int, show: Callable[[], None]) -> None:
-    trial = _smaller(shrunk.faults)
-    faults = next(trial)
-    while True:
+    def fails(faults: Sequence[HeldFault], requests: Sequence[int]) -> bool:
         if shrunk.runs >= most:
-            return
-        failed = rerun.fails(faults)
+            raise _Enough
+        failed = rerun.fails(faults, _without(shrunk, rerun, requests))
         shrunk.runs += 1
-        if shrunk.runs == 1 and not failed:
-            return
         if failed:
-            shrunk.faults = tuple(faults)
+            shrunk.faults, shrunk.requests = tuple(faults), tuple(requests)
         show()
-        try:
-            faults = trial.send(failed)
-        except StopIteration:
+        return failed
+
+    try:
+        shrunk.again = fails(shrunk.faults, shrunk.requests)
+        if shrunk.again:
+            _settle(_smaller(shrunk.faults), lambda faults: fails(faults, shrunk.requests))
+            _settle(minimal(shrunk.requests), lambda requests: fails(shrunk.faults, requests))
             shrunk.complete = True
-            return
+    except _Enough:
+        return
+
+
+def _settle(trial: Generator[Sequence[T], bool, Any], fails: Callable[[Sequence[T]], bool]) -> None:
+    with suppress(StopIteration):
+        tried = next(trial)
+        while True:
+            tried = trial.send(fails(tried))
+
+
+def _without(shrunk: ShrunkTest, rerun: TestRerun, requests: Sequence[int] | None = None) -> frozenset[int]:
+    """Return the requests that are left out if these are left; None: those that are left by now."""
+    left = shrunk.requests if requests is None else requests
+    return rerun.again.left_out | (frozenset(shrunk.asked) - frozenset(left))
 
 
 def _smaller(faults: Sequence[HeldFault]) -> Generator[Sequence[HeldFault], bool, None]:
-    """Yield faults to try, the given ones first; is sent whether the test fails with them."""
-    if not (yield faults):
-        return
+    """Yield faults to try; is sent whether the test fails with them."""
     faults = yield from minimal(faults)
     for number in range(len(faults)):
         changed = True

@@ -50,7 +50,7 @@ function drawItem(room, item) {
 }
 
 function strength(view, item) {
-  if (!view.lineage || view.lineage.has(item) || ["life", "rule", "saying"].includes(item.shape)) return 1;
+  if (!view.lineage || view.lineage.has(item) || ["life", "rule", "saying"].includes(item.shape) || (item.shape === "bar" && item.error)) return 1;
   return 0.13;
 }
 
@@ -230,6 +230,7 @@ function drawBarWords(room, item) {
   const { pen, view } = room;
   const box = barBox(view, item);
   if (!box || screenY(view, item.y) < HEAD) return;
+  pen.globalAlpha = strength(view, item);
   pen.font = `${item.error ? "600 " : ""}11px ${FONT}`;
   pen.textAlign = "left";
   pen.textBaseline = "middle";

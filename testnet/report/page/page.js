@@ -102,13 +102,15 @@ class Page {
     };
   }
 
-  select(item) {
+  /** Select an item; `quietly`, without its details where these would cover the picture. */
+  select(item, quietly = false) {
     this.selected = item;
     if (this.filters.root !== null && item?.root !== this.filters.root) {
       this.filters.root = null;
       this.change();
     }
-    showDetails(byId("details"), item, this.act());
+    const isOver = getComputedStyle(byId("details")).position === "absolute";
+    showDetails(byId("details"), quietly && isOver ? null : item, this.act());
     byId("said").textContent = item ? `${seconds(item.at)}, ${titleOf(item)}` : "Nothing selected";
     this.measure();
     if (item) this.bringIntoSight(item);
@@ -320,10 +322,13 @@ function showViolations(page) {
   });
   byId("violations").replaceChildren(...entries);
   showFailure(page);
-  // A failed run is shown where it failed: at what was broken first, or at its end.
+  // A failed run is shown where it failed: at the first operation that cannot be explained, at what was broken first, or
+  // at its end.
   if (!DATA.story) return;
-  if (found.length) page.select(found[0]);
-  else page.goTo(PICTURE.ends);
+  if (found.length) page.select(found[0], true); // its text stands above
+  const first = DATA.story.opens === null ? null : itemOfLine(DATA.story.opens);
+  if (first) page.goTo(first.at);
+  else if (!found.length) page.goTo(PICTURE.ends);
 }
 
 showAbout(DATA);

@@ -108,3 +108,47 @@ def test_the_operations_that_cannot_be_explained_are_told_with_their_times() -> 
         "b.nec called read() → 0, until 2.500000 s.",
     ]
     assert [(each.at, each.lines, each.bad) for each in story.told] == [(1.0, (2,), True), (2.0, (3,), True)]
+
+
+def test_what_a_history_names_is_told_with_its_request_and_the_page_opens_there() -> None:
+    user = step(1.0, "a.nec", "sent", id=7, source=USER, beginning='"Add"')
+    journal = failed(
+        user, (1.2, "-", fault(1, "begins", words="cut", nodes=["b.nec"])), operation(1.0, 0, "a.nec", "add(1)", True)
+    )
+    story = tell(journal)
+    assert story is not None
+    assert story.opens == 4
+    assert story.told[0].text == "a.nec called add(1), until 1.500000 s (meanwhile: cut, from 1.200 s on)."
+
+
+def test_a_file_or_key_that_the_failure_names_is_found_in_the_messages() -> None:
+    journal = failed(
+        asked(1.0, 7, '{"Put":"k17"}'),
+        *taken(1.1, 7, '{"Put":"k17"}'),
+        answered(1.1, 7, 1),
+        asked(2.0, 8, '{"Put":"k2"}'),
+        text="b.nec has lost k17",
+    )
+    said = told(journal)
+    assert 'ask on a.nec asks greet on b.nec: {"Put":"k17"}.' in said
+    assert not any("k2" in each for each in said)
+
+
+def test_a_node_that_does_not_reach_another_is_told_with_the_last_attempt_and_its_log() -> None:
+    journal = failed(
+        (0.5, "a.nec", "log net: connection 1 with b.nec ends: silent for too long"),
+        asked(1.0, 7, '{"Greet":"heal"}'),
+        text="5 s after the last fault the network has not healed: a.nec does not reach b.nec",
+    )
+    said = told(journal)
+    assert said[0] == "The last that a.nec logged of b.nec: net: connection 1 with b.nec ends: silent for too long."
+    assert "It has not arrived, and ask on a.nec still waits for it." in said
+
+
+def test_a_request_that_came_twice_or_from_nobody_is_told_as_such() -> None:
+    twice = failed(
+        asked(1.0, 7777), *taken(1.1, 7777), *taken(1.3, 7777), text="G4: b.nec was given request 7777 twice"
+    )
+    assert "The same request has come to greet on b.nec at 1.100 s and at 1.300 s." in told(twice)
+    nobody = failed(*taken(1.1, 7777), text="G3: b.nec took request 7777, who never sent it")
+    assert any(each.startswith("Nobody was seen to send this") for each in told(nobody))

@@ -8,7 +8,7 @@ import pytest
 
 from testnet.journal.journal import Journal, read_journal_untrusted
 from testnet.testing.again import TestAgain, fails_alike
-from testnet.testing.injections import KeptFault, keeping_text, parse_keeping
+from testnet.testing.injections import KeptFault, keeping_text, parse_keeping, parse_left_out
 from tests.commands import nectar
 from tests.testnet.plugin_runs import run
 
@@ -24,6 +24,19 @@ CARELESS = """
             asked = sim.begin("one.nec", "two.nec@hello:hello:sys", {"Greet": "Ada"}, timeout=2)
             sim.rest(4)
         assert asked.outcome.kind == "response"
+"""
+CHATTY = """
+    def test_counts(sim):
+        sim.boot("one.nec", packages=["hello"])
+        for name in ("Ada",):
+            told = sim.ask("one.nec", "our@hello:hello:sys", {"Greet": name})
+            sim.note(f"{name}: {told.kind}")
+        assert sim.ask("one.nec", "our@hello:hello:sys", {"Greet": "Eve"}).body == "Hi"
+"""
+SLIP = """
+    def test_slips(sim):
+        sim.boot("one.nec", packages=["hello"])
+        {"body": sim.ask("one.nec", "our@hello:hello:sys", {"Greet": "Ada"})}["bodie"]
 """
 MISTAKEN = """
     def test_mistaken(sim):
@@ -79,6 +92,37 @@ def test_a_mistake_in_the_tests_own_python_is_told_as_such_and_not_shrunk(pytest
         assert ended.code == 2
         assert "error of the test's own Python" in ended.err
         assert "AttributeError" in ended.err
+
+
+def test_a_key_error_of_the_test_is_its_own_and_pytest_offers_no_command_that_is_refused(
+    pytester: pytest.Pytester,
+) -> None:
+    shown = run(pytester, SLIP, "--nectar-journals=kept")
+    (file,) = (pytester.path / "kept").iterdir()
+    shown.stdout.fnmatch_lines(["broken    this is an error of the test's own Python: mend it"])
+    shown.stdout.no_fnmatch_line("explain *")
+    ended = nectar("sim", "shrink", file)
+    assert (ended.code, "error of the test's own Python" in ended.err, "KeyError" in ended.err) == (2, True, True)
+
+
+def test_requests_that_do_not_matter_are_left_out_and_the_journal_stays(pytester: pytest.Pytester) -> None:
+    shown = run(pytester, CHATTY)
+    (file,) = [Path(line.split()[1].rstrip(";")) for line in shown.outlines if line.startswith("journal ")]
+    small = pytester.path / "small.journal"
+    shrunk = nectar("sim", "shrink", file, "-o", small)
+    assert shrunk.code == 0, shrunk.err
+    assert "1 of 2 are needed, in the order of the test: 2" in shrunk.out
+    again = read_journal_untrusted(small)
+    assert "note Ada: offline" in [event.text for event in again.events]
+    assert "--nectar-left-out '[1]'" in again.header.options["repeat"]
+    assert file.exists(), "running a test again has taken its journal away"
+
+
+def test_which_requests_are_left_out_is_read_as_it_is_written_and_nothing_else_is() -> None:
+    assert parse_left_out("[3,1]") == {1, 3}
+    for text in ("", "1", "[0]", "[true]", '["1"]', "[1.5]", "[" * 100_000):
+        with pytest.raises(ValueError, match="which requests to leave out"):
+            parse_left_out(text)
 
 
 def test_of_examples_of_hypothesis_the_shrunk_one_leaves_a_journal_and_is_run_again_alone(

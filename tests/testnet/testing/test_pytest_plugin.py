@@ -211,7 +211,7 @@ def test_a_failure_says_its_seed_its_time_its_faults_its_journal_and_how_to_repe
             r"waiting   one\.nec@terminal:terminal:sys still waits for one\.nec@hello:hello:sys .*",
             r"journal   /.+\.journal; until then:",
             r"  2\.\d+ one\.nec answered: one\.nec@hello:hello:sys → one\.nec@terminal:terminal:sys .*Hello, Ada.*",
-            r"repeat    pytest test_a_failure\S+::test_fails --nectar-seed \d+",
+            r"repeat    cd /\S+ && pytest test_a_failure\S+::test_fails --nectar-seed \d+",
         ]
     )
 
