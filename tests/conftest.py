@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gc
 import signal
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -61,6 +64,24 @@ nobody waits for one. Those with real nodes stand between others, so that not al
 
 def pytest_configure(config: pytest.Config) -> None:
     seeds.long_ones = "not long" not in config.getoption("markexpr")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Load another part of the files first in each worker of pytest-xdist. All of them load all files: in a new clone
+    each would rewrite every assertion and compile every file itself, and now it finds what the others have compiled.
+    """
+    config = session.config
+    told: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if told is None or config.args_source is not config.ArgsSource.TESTPATHS:
+        return
+    ignored = [config.invocation_params.dir / each for each in config.getoption("ignore") or ()]
+    here = Path(__file__).parent
+    files = [file for file in sorted(here.rglob("test_*.py")) if not any(map(file.is_relative_to, ignored))]
+    count, number = told["workercount"], int(told["workerid"].removeprefix("gw"))
+    for file in files[len(files) * number // count : len(files) * (number + 1) // count]:
+        with suppress(Exception, pytest.skip.Exception):  # collecting it says what is wrong
+            import_module(".".join(file.relative_to(here.parent).with_suffix("").parts))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -27,13 +27,13 @@ def header(**changes: Any) -> Header:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-@pytest.mark.parametrize("seed", range(20))
-def test_a_plan_comes_out_of_a_journal_as_it_went_in(name: str, seed: int) -> None:
-    plan = expand(SCENARIOS[name], seed)
-    value = json.loads(json.dumps(plan.value()))
-    scenario, read = plan_of(convert_untrusted(value, Header), "x")
-    assert (scenario, read) == (SCENARIOS[name], plan)
-    assert read.value() == value
+def test_a_plan_comes_out_of_a_journal_as_it_went_in(name: str) -> None:
+    for seed in range(20):
+        plan = expand(SCENARIOS[name], seed)
+        value = json.loads(json.dumps(plan.value()))
+        scenario, read = plan_of(convert_untrusted(value, Header), "x")
+        assert (scenario, read) == (SCENARIOS[name], plan), seed
+        assert read.value() == value, seed
 
 
 def test_scenarios_are_found_by_name_or_in_a_file_and_others_are_suggested() -> None:
