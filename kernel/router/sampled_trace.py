@@ -19,6 +19,8 @@ from kernel.contract.message import UNFOLLOWED, Envelope, Reason, Request
 from kernel.router.trace import Tracer
 
 _IDS = 1 << 64
+_LEFT_OUT = -1
+"""What a process handles that handles a request which is not followed."""
 
 
 def bound_of(share: float) -> int:
@@ -37,8 +39,6 @@ class SampledTracer(Tracer):
         """`our` and `clock` are those of `Tracer`; `below` is the bound (`bound_of`)."""
         super().__init__(our, clock)
         self.below = below
-        self._left_out: set[ProcessId] = set()
-        """Processes that handle a request which is not followed."""
         self._unfollowed: OrderedDict[int, None] = OrderedDict()
         """Ids below the bound of requests to other nodes that continue a lineage which is not followed."""
 
@@ -48,10 +48,9 @@ class SampledTracer(Tracer):
             if (envelope.id if envelope.root is None else envelope.root) >= self.below:
                 return
         elif envelope.id >= self.below:
-            process = envelope.source.process
-            if process in self._left_out or self._handling.get(process) not in self._sent:
+            if self._handling.get(envelope.source.process) not in self._sent:
                 return
-        elif envelope.source.process in self._left_out:
+        elif self._handling.get(envelope.source.process) == _LEFT_OUT:
             if envelope.target.node != self._our:
                 self._unfollowed[envelope.id] = None
                 if len(self._unfollowed) > limits.MAX_TRACED_REQUESTS:
@@ -71,21 +70,13 @@ class SampledTracer(Tracer):
     def handed(self, process: ProcessId, answer: Arrival | Failure, now: float) -> None:
         """Record what a process takes, if it is followed."""
         if id(answer) in self._queued:
-            self._left_out.discard(process)
             super().handed(process, answer, now)
-            return
-        self._handling.pop(process, None)
-        if type(answer) is Arrival and type(answer.message) is Request:
-            self._left_out.add(process)
+        elif type(answer) is Arrival and type(answer.message) is Request:
+            self._handling[process] = _LEFT_OUT
         else:
-            self._left_out.discard(process)
+            self._handling.pop(process, None)
 
     def dropped(self, envelope: Envelope, reason: Reason, now: float) -> None:
         """Record a message that has reached nobody, if it is followed."""
         if envelope.id in self._sent:
             super().dropped(envelope, reason, now)
-
-    def ended(self, process: ProcessId) -> None:
-        """Note that a process has ended and handles nothing any more."""
-        self._left_out.discard(process)
-        super().ended(process)
