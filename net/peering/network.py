@@ -160,6 +160,7 @@ class Network:
 
     @reworded.setter
     def reworded(self, reworded: Callable[[object, bytes, bool, bool], bytes]) -> None:
+        """Have headers worded anew from now on; whoever puts lineages into them sets it."""
         self._sessions.reworded = reworded
 
     @property
