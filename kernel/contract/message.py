@@ -66,6 +66,15 @@ class Envelope(NamedTuple):
     blob: LazyLoadBlob | None = None
     claimed: bool = False
     """Whether the source's process id is only claimed by another node (G3)."""
+    root: int | None = None
+    """Of a request from another node, what that node says of its lineage (`kernel.router.trace`): the id of the
+    lineage's first request, or `UNFOLLOWED`. None: it says nothing, so the request is the first, as far as is known
+    here."""
+
+
+UNFOLLOWED = (1 << 64) - 1
+"""Stands for the root of a lineage that the sender's node does not follow. No share but the whole has it, and where all
+is followed, such a request begins a lineage."""
 
 
 def is_claim(source: Address, our: str) -> bool:

@@ -65,7 +65,7 @@ class Handover:
 
     def put_request(self, receiver: Process, envelope: Envelope) -> None:
         """Deliver a request to a process that has capacity, or for a sender that need not wait."""
-        id, source, _, reply_to, message, blob, _ = envelope
+        id, source, _, reply_to, message, blob, _, _ = envelope
         arrival = _new(Arrival, (source, message, None, blob))
         if self._state.tracer is not None:
             self._state.tracer.queued(arrival, id, is_request=True)

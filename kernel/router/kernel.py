@@ -76,6 +76,7 @@ from kernel.contract.guest import (
 )
 from kernel.contract.in_flight import InFlight
 from kernel.contract.memory import UNMETERED, Memory
+from kernel.contract.message import Envelope
 from kernel.contract.process import Process, Waiting
 from kernel.router.backpressure import Backpressure
 from kernel.router.handover import Handover
@@ -217,6 +218,11 @@ class Kernel:
     def tracer(self, tracer: Tracer | None) -> None:
         """Somebody looks from now on, or nobody does any more."""
         self._state.tracer = tracer
+
+    def root_of(self, request: Envelope) -> int | None:
+        """Return what to tell another node of the lineage of a request to it (`Tracer.root_of`); None: nothing."""
+        tracer = self._state.tracer
+        return None if tracer is None else tracer.root_of(request)
 
     def is_system(self, process: ProcessId) -> bool:
         """Return whether this is the id of one of this node's system processes."""

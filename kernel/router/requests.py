@@ -36,7 +36,7 @@ class Requests:
             target = Address(self._our, target.process) if known is None else known.address
         if request.capabilities:
             request = request._replace(capabilities=self.attachable(process, request.capabilities))
-        return _new(Envelope, (id, process.address, target, reply_to, request, blob, False))
+        return _new(Envelope, (id, process.address, target, reply_to, request, blob, False, None))
 
     def attachable(self, process: Process, capabilities: tuple[Capability, ...]) -> tuple[Capability, ...]:
         """Return those capabilities that a process may attach to a message; others are left out and logged (G20)."""

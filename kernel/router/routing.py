@@ -35,7 +35,7 @@ class Routing:
     def route(self, process: Process, envelope: Envelope, context: bytes | None, admitted: bool = False) -> bool:
         """Route a request; return False if the target has no capacity, and the sender is stalled. `admitted`: its turn
         has come, whatever else waits."""
-        _, _, target, _, message, _, _ = envelope
+        _, _, target, _, message, _, _, _ = envelope
         if message.metadata is not None and not is_json(message.metadata):
             self._outcomes.undeliverable(envelope, Reason.BAD_METADATA)
         elif target.node != self._our:

@@ -112,7 +112,7 @@ class Sending:
             blob = process.blob
         if response.capabilities:
             response = response._replace(capabilities=self._requests.attachable(process, response.capabilities))
-        envelope = _new(Envelope, (prompt.id, process.address, prompt.address, None, response, blob, False))
+        envelope = _new(Envelope, (prompt.id, process.address, prompt.address, None, response, blob, False, None))
         if response.metadata is not None and not is_json(response.metadata):
             self._return(process, envelope, Reason.BAD_METADATA)
         elif prompt.address.node == self._our:
@@ -131,7 +131,7 @@ class Sending:
         context: bytes | None,
         number: int | None = None,
     ) -> None:
-        id, _, target, _, _, blob, _ = envelope
+        id, _, target, _, _, blob, _, _ = envelope
         assert request.expects_response is not None
         entry = Outstanding(id, process, request, target, self._state.now + request.expects_response)
         entry.prompt = process.prompt
@@ -159,7 +159,7 @@ class Sending:
 
     def _answer(self, process: Process, envelope: Envelope) -> None:
         """Route a response to a request of this node."""
-        id, source, target, _, response, blob, _ = envelope
+        id, source, target, _, response, blob, _, _ = envelope
         entry = self._outstanding.resolve(id)
         if entry is not None:
             assert isinstance(response, Response)

@@ -4,6 +4,10 @@ A trace is made of records. Those with one `root` belong together: the root is a
 node's user, or from another node) or that a process sent while it handled nothing; every request that is sent while a
 request, or an outcome of one, is handled continues the same lineage, `inherit` or not, and says which. The tracer knows
 nothing but what it is told; what it remembers of each request is bounded.
+
+A request from another node continues the lineage whose root that node tells (`Envelope.root`), a claim: it decides
+which lineage the request belongs to, and nothing else. The id of a request is a claim as well, and may be one of this
+node's own requests: the first request with an id is the one that is written down, and of the other nothing is.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from typing import NamedTuple
 from kernel.contract import limits
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.guest import Arrival, Failure
-from kernel.contract.message import Envelope, LazyLoadBlob, Reason, Request, Response, is_claim
+from kernel.contract.message import UNFOLLOWED, Envelope, LazyLoadBlob, Reason, Request, Response, is_claim
 
 BEGINNING_BYTES = 60
 """Bytes of a body that a record has."""
@@ -51,7 +55,7 @@ class TraceRecord(NamedTuple):
     """The request during whose handling this one was sent; None: this is a root. For a response to a request that has
     never been here, since another one inherited from it (G10), that other one."""
     root: int
-    """The first ancestor of the request: itself if it has none."""
+    """The first ancestor of the request: itself if it has none. It may be on another node, as that one says."""
     inherits: bool
     """Whether it was sent with `inherit` (G10, G11)."""
     expects: bool
@@ -98,9 +102,14 @@ class Tracer:
 
     def sent(self, envelope: Envelope, now: float) -> None:
         """Record a request that a process or the user sent, or that has come from another node."""
-        parent = None if envelope.claimed else self._handling.get(envelope.source.process)
-        above = self._sent.get(parent) if parent is not None else None
-        lineage = (None, envelope.id) if above is None else (above.id, above.root)
+        told, above = envelope.root, None
+        if envelope.claimed:
+            if envelope.id in self._sent:
+                return
+        elif (parent := self._handling.get(envelope.source.process)) is not None:
+            above = self._sent.get(parent)
+        root = envelope.id if told is None or told == UNFOLLOWED else told
+        lineage = (None, root) if above is None else (above.id, above.root)
         record = _record(self._time(now), TraceStep.SENT, envelope, lineage)
         self._sent[envelope.id] = record
         if len(self._sent) > limits.MAX_TRACED_REQUESTS:
@@ -124,6 +133,8 @@ class Tracer:
         if queued is None or record is None:
             return
         if queued.is_request:
+            if type(answer) is Arrival and answer.source != record.source:
+                return
             self._handling[process] = queued.id
             self.records.append(_next(record, self._time(now), TraceStep.HANDED))
         elif record.parent is not None:
@@ -132,7 +143,7 @@ class Tracer:
     def passed_on(self, envelope: Envelope, now: float) -> None:
         """Record a request that was given to a system process, or to the net."""
         record = self._sent.get(envelope.id)
-        if record is not None:
+        if record is not None and record.source == envelope.source:
             self.records.append(_next(record, self._time(now), TraceStep.HANDED))
 
     def arrived(self, envelope: Envelope, now: float) -> None:
@@ -145,7 +156,7 @@ class Tracer:
         """Record a response that has left for the node of the requester. If its request has never been here, one that
         inherited from it (G10) has, and is being handled."""
         request, handled = self._sent.get(response.id), self._handling.get(response.source.process)
-        if request is not None:
+        if request is not None and request.source.node == response.target.node:
             lineage = request.parent, request.root
             self.records.append(_record(self._time(now), TraceStep.ANSWERED, response, lineage))
         elif handled is not None and (above := self._sent.get(handled)) is not None:
@@ -176,6 +187,12 @@ class Tracer:
         record = _record(self._time(now), TraceStep.DROPPED, envelope, lineage)
         self.records.append(record._replace(reason=reason.value))
 
+    def root_of(self, request: Envelope) -> int | None:
+        """Return what to tell another node of the lineage of a request to it: its root. None: the request is the root,
+        as far as is known here, so its id says it."""
+        record = self._sent.get(request.id)
+        return None if record is None or record.parent is None else record.root
+
     def _time(self, now: float) -> float:
         return now if self._clock is None else self._clock()
 
@@ -199,7 +216,7 @@ def _next(record: TraceRecord, now: float, step: TraceStep) -> TraceRecord:
 
 def _record(now: float, step: TraceStep, envelope: Envelope, lineage: tuple[int | None, int]) -> TraceRecord:
     """Return a step of a message; `lineage` has its parent and its root."""
-    id, source, target, _, message, blob, claimed = envelope
+    id, source, target, _, message, blob, claimed, _ = envelope
     return TraceRecord(
         now,
         step,

@@ -40,7 +40,7 @@ class PeerSet:
         names = NameRows(kept.names, config.registrar, network.records)
         self.own = OwnRow(kept.own)
         """What the node says in its own record."""
-        self.bridge = Peers(our, network, vouching, names, self.own, start_up, machine, emit, serve)
+        self.bridge = Peers(our, network, vouching, names, self.own, start_up, machine, emit, serve, kernel.root_of)
         vouching.restore(kept.grants)
         self.rows = (vouching.rows, names, self.own)
         """What of all this the store follows."""

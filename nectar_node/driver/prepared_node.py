@@ -251,6 +251,7 @@ def start_of(prepared: PreparedNode) -> NodeStart:
         rows=prepared.rows,
         states=prepared.kept.states,
         decided=tuple(prepared.decided),
+        follows_lineages=config.spans is not None,
     )
 
 

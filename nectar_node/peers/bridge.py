@@ -19,6 +19,8 @@ from nectar_node.peers.envelope import (
     encode_header,
     encode_short,
     stream_and_inbox,
+    with_root,
+    without_root,
 )
 from nectar_node.peers.name_rows import NameRows
 from nectar_node.peers.own_row import OwnRow, Successor
@@ -85,13 +87,20 @@ class Peers:
         machine: Machine,
         emit: Callable[[DriverAction], None],
         serve: Callable[[Envelope, float], bool],
+        root_of: Callable[[Envelope], int | None],
     ) -> None:
         """`names` keeps the name records, `own` what the node says in its own; `start_up` waits for the registrar;
         `emit` gives the driver an action; `serve` gives a request to a system process that is there for other nodes,
-        False: it is for none of them."""
+        False: it is for none of them. `root_of` returns what to tell another node of a request's lineage
+        (`Tracer.root_of`)."""
         self._our = our
         self._network = network
         network.header_of = _header_of
+        self._root_of = root_of
+        self._lineages = network.takes_lineages
+        """Whether other nodes are told of lineages, and tell of them."""
+        if self._lineages:
+            network.reworded = self._reworded
         self._vouching = vouching
         self._names = names
         self._own = own
@@ -125,7 +134,7 @@ class Peers:
     def send(self, parcel: Parcel, now: float) -> None:
         """Hand a message to the net."""
         envelope = parcel.envelope
-        _, source, target, _, message, blob, _ = envelope
+        _, source, target, _, message, blob, _, _ = envelope
         stream, inbox = stream_and_inbox(source.process, target.process, type(message) is Response)
         bytes_of_blob: Buffer | None = blob.bytes if blob is not None else None
         paired = False
@@ -136,11 +145,23 @@ class Peers:
             else:
                 claims = self._vouching.sign(envelope) if message.capabilities else ()
                 header = encode_header(envelope, claims)
+            if self._lineages:
+                header = self._reworded(parcel, header, paired, self._network.tells_lineages(target.node))
         except Exception as error:
             self._emit(Unforeseen(f"a message to {target.node}", tuple(told(error))))
             self._network.events.append(Failed(parcel, FailureReason.CONNECTION_LOST))
             return
         self._network.send(_new(Outgoing, (target.node, stream, header, bytes_of_blob, parcel, inbox, paired)), now)
+
+    def _reworded(self, token: object, header: bytes, paired: bool, tells: bool) -> bytes:
+        """Return the header of a message with the root of its lineage, if the receiver takes that, or without."""
+        assert isinstance(token, Parcel)
+        if type(token.envelope.message) is not Request:
+            return header
+        if not tells:
+            return without_root(header, short=paired)
+        root = self._root_of(token.envelope)
+        return header if root is None else with_root(header, root, short=paired)
 
     def handlers_at(self, now: float) -> Mapping[type, Callable[..., None]]:
         """Return what takes each of the net's events, by kind, at that time."""
@@ -185,9 +206,10 @@ class Peers:
         node, header, blob, receipt, pair = event
         try:
             if pair is None:
-                envelope, claims = decode_header_untrusted(self._our, node, header, blob)
+                envelope, claims = decode_header_untrusted(self._our, node, header, blob, lineages=self._lineages)
             else:
-                envelope, claims = decode_short_untrusted(self._our, node, pair, header, blob), ()
+                envelope = decode_short_untrusted(self._our, node, pair, header, blob, lineages=self._lineages)
+                claims = ()
         except BadHeader as error:
             self._log(0, f"{node} sent a message that cannot be read: {error}")
             self._network.taken(receipt, self._now)

@@ -26,7 +26,7 @@ from nectar_node.base.errors import NodeError
 from nectar_node.peers.vouching import MAX_CLAIM_BYTES, MAX_CLAIMS, Claim
 from net.base.cbor import loads_untrusted
 from net.base.errors import BadCbor
-from net.base.limits import MAX_PAIR_BYTES
+from net.base.limits import MAX_HEADER_BYTES, MAX_PAIR_BYTES
 
 _REQUEST, _RESPONSE = 0, 1
 _FIELDS = 11
@@ -44,7 +44,12 @@ _new = tuple.__new__
 _SHORT = Struct(">BQQI")
 """A short header: flags, id, the id under which the source waits for the answer, seconds; the body follows."""
 _SHORT_BYTES = _SHORT.size
-_RESPONDS, _INHERITS, _REPLIES_TO_SOURCE, _EXPECTS, _END = (1 << bit for bit in range(5))
+_RESPONDS, _INHERITS, _REPLIES_TO_SOURCE, _EXPECTS, _LINEAGE = (1 << bit for bit in range(5))
+_ROOT_BYTES = 8
+_FIELDS_AND_ROOT = 0x80 + _FIELDS + 1
+"""The first byte of a header with a root."""
+_ROOT_BEGINS = bytes((0x40 + _ROOT_BYTES,))
+"""The CBOR head of a root, the last field."""
 _SIGNATURE_BYTES = 64
 """Bytes of an Ed25519 signature."""
 
@@ -94,7 +99,7 @@ def stream_and_inbox(source: ProcessId, target: ProcessId, answers: bool) -> tup
 
 def encode_header(envelope: Envelope, claims: tuple[Claim, ...] = ()) -> bytes:
     """Return the header of a message to another node; `claims` are its capabilities, signed."""
-    id, source, target, reply_to, message, blob, _ = envelope
+    id, source, target, reply_to, message, blob, _, _ = envelope
     is_request = type(message) is Request
     expects = message.expects_response if type(message) is Request else None
     mime = blob.mime if blob is not None else None
@@ -123,7 +128,7 @@ def _encoded_claims(claims: tuple[Claim, ...]) -> bytes:
 def encode_short(envelope: Envelope, stream: bytes) -> bytes | None:
     """Return the header of a message whose pair of processes is told beside it; None if that header has no place for
     what the message has."""
-    id, source, _, reply_to, message, blob, _ = envelope
+    id, source, _, reply_to, message, blob, _, _ = envelope
     body, metadata, capabilities = message.body, message.metadata, message.capabilities
     if metadata is not None or capabilities or (blob is not None and blob.mime is not None):
         return None
@@ -147,12 +152,48 @@ def encode_short(envelope: Envelope, stream: bytes) -> bytes | None:
     return _SHORT.pack(flags, id, reply_id, seconds) + body
 
 
-def decode_short_untrusted(our: str, node: str, pair: bytes, header: bytes, blob: Buffer | None) -> Envelope:
-    """Return the message that `node` sent, with a short header, for that pair of processes. Raises BadHeader."""
-    if len(header) < _SHORT_BYTES or len(header) > _SHORT_BYTES + limits.MAX_BODY_BYTES:
+def with_root(header: bytes, root: int, *, short: bool) -> bytes:
+    """Return the header of a request with the root of its lineage; as it is, if it has one or is too large for one."""
+    if has_root(header, short=short) or len(header) + 1 + _ROOT_BYTES > MAX_HEADER_BYTES:
+        return header
+    told = root.to_bytes(_ROOT_BYTES, "big")
+    if short:
+        return b"".join((bytes((header[0] | _LINEAGE,)), header[1:_SHORT_BYTES], told, header[_SHORT_BYTES:]))
+    return b"".join((bytes((_FIELDS_AND_ROOT,)), header[1:], _ROOT_BEGINS, told))
+
+
+def without_root(header: bytes, *, short: bool) -> bytes:
+    """Return the header of a request without the root of its lineage; as it is, if it has none."""
+    if not has_root(header, short=short):
+        return header
+    if short:
+        after = _SHORT_BYTES + _ROOT_BYTES
+        return b"".join((bytes((header[0] & ~_LINEAGE,)), header[1:_SHORT_BYTES], header[after:]))
+    return b"".join((_REQUEST_BEGINS[:1], header[1 : -_ROOT_BYTES - 1]))
+
+
+def has_root(header: bytes, *, short: bool) -> bool:
+    """Whether a header that was made here has a root."""
+    return header[0] & _LINEAGE != 0 if short else header[0] == _FIELDS_AND_ROOT
+
+
+def decode_short_untrusted(
+    our: str, node: str, pair: bytes, header: bytes, blob: Buffer | None, *, lineages: bool = False
+) -> Envelope:
+    """Return the message that `node` sent, with a short header, for that pair of processes. Raises BadHeader.
+
+    `lineages`: this node has told that it takes them; a header with one is bad otherwise.
+    """
+    begins, root = _SHORT_BYTES, None
+    if lineages and header and header[0] & (_LINEAGE | _RESPONDS) == _LINEAGE:
+        begins += _ROOT_BYTES
+        root = int.from_bytes(header[_SHORT_BYTES:begins], "big")
+    if not begins <= len(header) <= begins + limits.MAX_BODY_BYTES:
         raise BadHeader("the short header is cut off, or the body too large")
     flags, id, reply_id, seconds = _SHORT.unpack_from(header)
-    body = header[_SHORT_BYTES:]
+    if root is not None:
+        flags &= ~_LINEAGE
+    body = header[begins:]
     sender, receiver = _addresses_of(our, node, pair)
     inherit = flags & _INHERITS != 0
     answer_to = None
@@ -164,12 +205,11 @@ def decode_short_untrusted(our: str, node: str, pair: bytes, header: bytes, blob
         message = _new(Request, (inherit, expects, body, None, ()))
         if flags & _REPLIES_TO_SOURCE:
             answer_to = _new(ReplyTo, (sender, reply_id))
-        is_bad = flags >= _END or (reply_id and answer_to is None) or (seconds and expects is None)
+        is_bad = flags >= _LINEAGE or (reply_id and answer_to is None) or (seconds and expects is None)
     if is_bad:
         raise BadHeader("the short header has unknown flags, or a number that they do not announce")
-    return _new(
-        Envelope, (id, sender, receiver, answer_to, message, None if blob is None else LazyLoadBlob(None, blob), True)
-    )
+    carried = None if blob is None else LazyLoadBlob(None, blob)
+    return _new(Envelope, (id, sender, receiver, answer_to, message, carried, True, root))
 
 
 @lru_cache(4096)
@@ -183,10 +223,17 @@ def _addresses_of(our: str, node: str, pair: bytes) -> tuple[Address, Address]:
 
 
 def decode_header_untrusted(
-    our: str, node: str, header: bytes, blob: Buffer | None
+    our: str, node: str, header: bytes, blob: Buffer | None, *, lineages: bool = False
 ) -> tuple[Envelope, tuple[Claim, ...]]:
-    """Return the message that `node` sent, and the capabilities that it claims to carry; raises BadHeader."""
-    fields = _fields_untrusted(header)
+    """Return the message that `node` sent, and the capabilities that it claims to carry; raises BadHeader.
+
+    `lineages`: as in `decode_short_untrusted`.
+    """
+    fields, root = _fields_untrusted(header), None
+    if lineages and len(fields) == _FIELDS + 1 and fields[0] == _REQUEST:
+        root = _root_untrusted(fields.pop())
+    if len(fields) != _FIELDS:
+        raise BadHeader(f"the header is not an array of {_FIELDS} fields")
     kind, id, source, target, reply_to, inherit, expects, body, metadata, mime, claims = fields
     if type(id) is not int or not 0 <= id < _U64 or type(inherit) is not bool or type(body) is not bytes:
         raise BadHeader("the header's id, inherit or body has a wrong type")
@@ -203,7 +250,7 @@ def decode_header_untrusted(
     sender, receiver = _address_untrusted(node, source), _address_untrusted(our, target)
     answer_to = None if reply_to is None else _reply_to_untrusted(reply_to)
     carried = None if blob is None else LazyLoadBlob(mime, blob)
-    envelope = _new(Envelope, (id, sender, receiver, answer_to, message, carried, True))
+    envelope = _new(Envelope, (id, sender, receiver, answer_to, message, carried, True, root))
     return envelope, () if claims == [] else _claims_untrusted(claims)
 
 
@@ -212,9 +259,15 @@ def _fields_untrusted(header: bytes) -> list[Any]:
         fields = loads_untrusted(header, items=_MAX_ITEMS, depth=3, text=_MAX_TEXT)
     except BadCbor as error:
         raise BadHeader("the header is not CBOR") from error
-    if not isinstance(fields, list) or len(fields) != _FIELDS:
-        raise BadHeader(f"the header is not an array of {_FIELDS} fields")
+    if not isinstance(fields, list):
+        raise BadHeader("the header is no array")
     return fields
+
+
+def _root_untrusted(value: object) -> int:
+    if type(value) is not bytes or len(value) != _ROOT_BYTES:
+        raise BadHeader(f"the root of the lineage does not have {_ROOT_BYTES} bytes")
+    return int.from_bytes(value, "big")
 
 
 def _claims_untrusted(value: object) -> tuple[Claim, ...]:

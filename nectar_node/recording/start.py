@@ -19,6 +19,7 @@ from nectar_node.packages.decisions import Decision
 from nectar_node.storage.ledger import DEFAULT_QUOTAS, Ledger, Quotas
 from nectar_node.storage.operations import Location
 from net.base.ciphers import listed
+from net.base.frames import LINEAGES_VERSION, PAIRS_VERSION
 from net.names.directory import Directory, Genesis
 from net.names.identity import Identity
 from net.peering.network import Network, NetworkConfig
@@ -76,6 +77,8 @@ class NodeStart:
     """The lengths of the saved states."""
     decided: tuple[tuple[PackageId, Decision], ...] = ()
     """What its user has decided with the options of this boot."""
+    follows_lineages: bool = False
+    """Whether it tells other nodes that it takes the lineages of their messages."""
 
 
 class CoreSources(NamedTuple):
@@ -112,6 +115,7 @@ def core_of(
         ciphers=listed(start.cipher),
         invitation=start.invitation,
         connections=start.connections,
+        frames_version=LINEAGES_VERSION if start.follows_lineages else PAIRS_VERSION,
     )
     network = Network(identity, directory, network_config, sources.entropy, start.now)
     config = CoreConfig(

@@ -1,13 +1,13 @@
 """Turns records of messages into spans, as OpenTelemetry knows them, named by its conventions for messaging.
 
 A request is a span on each node that it comes to: one that sends it, one that handles it. Both nodes derive the same
-ids from what both know of a request: its id, which is random, its source, whose node the session has authenticated, and
-its target. So their spans join in one trace, and nothing more goes over the wire.
+ids of these spans from what both know of a request: its id, which is random, its source, whose node the session has
+authenticated, and its target. So the span that handles a request is below the one that sends it, and nothing goes over
+the wire for that.
 
-The wire does not say what a request followed from on its sender's node, so a trace reaches from a request to whatever
-followed from it on the two nodes that it is between. A request to another node that followed from an earlier one is in
-two traces: in that of the lineage here, and at the root of its own, which the other node knows too. Each links to the
-other.
+A trace is a lineage, on however many nodes. Its id is made of the id of the lineage's root, which a request carries to
+another node if it is not the root itself (`Envelope.root`). That is what the sender's node says: a node that lies puts
+its own requests into a trace of its choice. It cannot end or alter a span that is not of its own requests.
 """
 
 from __future__ import annotations
@@ -54,21 +54,19 @@ class Span(NamedTuple):
     """What happened in between, and when."""
     error: str | None
     """Why it failed; None: it did not."""
-    link: SpanId | None
-    """A span in another trace that belongs to it."""
 
 
-def span_id(side: str, record: TraceRecord) -> SpanId:
-    """Return the id of the span of a request, and of the trace whose root it is.
+def trace_id(root: int) -> bytes:
+    """Return the id of the trace of a lineage: the root's id and its hash, so that both halves are random, as W3C's
+    Trace Context has it."""
+    told = root.to_bytes(8, "big")
+    return told + blake2b(told, digest_size=8, person=b"nectar trace").digest()
 
-    `side` is that of the node that has the span: PRODUCER sends the request to another node.
-    """
+
+def span_id(side: str, record: TraceRecord) -> bytes:
+    """Return the id of the span of a request. `side` is that of the node that has the span: PRODUCER sends the request
+    to another node."""
     told = f"{record.id} {record.source} {record.target}".encode()
-    hashed = blake2b(told, digest_size=16, person=b"nectar trace").digest()
-    return SpanId(hashed, _span(side, told))
-
-
-def _span(side: str, told: bytes) -> bytes:
     return blake2b(told, digest_size=8, person=side.encode()).digest()
 
 
@@ -77,12 +75,7 @@ class _Request:
     sent: TraceRecord
     kind: str
     id: SpanId
-    """In the trace of its lineage."""
     parent: bytes | None
-    own: SpanId | None
-    """In the trace whose root it is, if that is another one."""
-    followed: bool
-    """Whether its lineage is followed; else only its own trace is."""
     events: list[tuple[str, float]] = field(default_factory=list)
     told: bool = False
 
@@ -104,6 +97,9 @@ class Spans:
             return
         request = self._requests.get(record.id)
         if request is None or request.told:
+            return
+        # A peer may use the id of a request that is not its own, for a request or as who waits for an answer.
+        if request.sent.source != (record.target if step is TraceStep.ANSWERED else record.source):
             return
         if step is TraceStep.ANSWERED:
             yield from _told(request, record.at, None)
@@ -136,22 +132,18 @@ class Spans:
     def _sent(self, record: TraceRecord) -> Iterator[Span]:
         if record.id in self._requests:
             return  # a peer that uses an id twice, of which the first counts
-        follows = self._requests.get(record.parent) if record.parent is not None else None
-        above = follows if follows is not None and follows.followed else None
+        if record.root >= self._below:
+            return
+        above = self._requests.get(record.parent) if record.parent is not None else None
         crosses = not record.claimed and record.target.node != self._our
         kind = CONSUMER if record.claimed else PRODUCER if crosses else INTERNAL
-        followed = above is not None or (record.parent is None and record.id < self._below)
-        if not followed and not (crosses and record.id < self._below):
-            return
-        first = span_id(kind, record)
-        if above is not None:
-            own = first if crosses and record.id < self._below else None
-            request = _Request(record, kind, SpanId(above.id.trace, first.span), above.id.span, own, True)
+        if kind is CONSUMER:
+            # It is below the span of the node that has sent it, whose id follows from the same facts.
+            parent: bytes | None = span_id(PRODUCER, record)
         else:
-            # What another node has sent is below that node's span, whose id follows from the same facts.
-            parent = span_id(PRODUCER, record).span if kind is CONSUMER else None
-            request = _Request(record, kind, first, parent, None, followed)
-        self._requests[record.id] = request
+            parent = above.id.span if above is not None else None
+        trace = above.id.trace if above is not None else trace_id(record.root)
+        self._requests[record.id] = _Request(record, kind, SpanId(trace, span_id(kind, record)), parent)
         if len(self._requests) > MAX_REQUESTS:
             yield from self._forget()
 
@@ -159,7 +151,7 @@ class Spans:
 def _told(request: _Request, end: float, error: str | None, *, ended: bool = True) -> Iterator[Span]:
     """Yield the spans of a request, once."""
     request.told = True
-    sent, kind, own = request.sent, request.kind, request.own
+    sent, kind = request.sent, request.kind
     handles = kind is CONSUMER
     verb = "process" if handles else "send"
     attributes: dict[str, str | int] = {
@@ -180,7 +172,7 @@ def _told(request: _Request, end: float, error: str | None, *, ended: bool = Tru
     if not ended:
         attributes["nectar.outcome"] = "unknown"
     name = f"{verb} {_package(sent.target)}"
-    span = Span(
+    yield Span(
         request.id,
         request.parent,
         name,
@@ -190,11 +182,7 @@ def _told(request: _Request, end: float, error: str | None, *, ended: bool = Tru
         attributes,
         tuple(request.events),
         error,
-        own,
     )
-    yield span
-    if own is not None:
-        yield span._replace(id=own, parent=None, link=request.id)
 
 
 def _package(address: Address) -> str:

@@ -33,6 +33,11 @@ It is spoken with who speaks it; with all others, version 1."""
 PAIRS_MARK = b"nectar/2"
 """The last bytes of the incarnation of who speaks `PAIRS_VERSION`. To version 1 they are as random as the others; TLS
 1.3 tells versions in the same way in its server random (RFC 8446, section 4.1.3)."""
+LINEAGES_VERSION = 3
+"""The version of the frames of a node that takes lineages in the headers of messages: version 2 in all else."""
+LINEAGES_EPOCH = 1 << 32
+"""The epoch at which who speaks `LINEAGES_VERSION` begins. A side of an earlier version begins at 0, and would have to
+give up four thousand million times to get there; it takes any number."""
 CONTROL, DATA, ACK = 0, 1, 2
 FIRST = 1
 """The flag of a data frame with which a message begins."""

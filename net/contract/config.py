@@ -61,4 +61,5 @@ class NetworkConfig:
     version: int = VERSION
     """The protocol's version; another one makes a node of another release, for tests."""
     frames_version: int = PAIRS_VERSION
-    """The newest version of the frames that it speaks; 1 makes a node of an earlier release, for tests."""
+    """The newest version of the frames that it speaks: `LINEAGES_VERSION` if it takes lineages in headers; 1 makes a
+    node of an earlier release, for tests."""

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from net.base.errors import GoodbyeCode
-from net.base.frames import Control
+from net.base.frames import LINEAGES_VERSION, Control
 from net.base.limits import MAX_BLOB_BYTES, MAX_HEADER_BYTES, SESSION_CREDIT_MESSAGES
 from net.base.node_names import is_node_name
 from net.base.timers import Timers
@@ -140,6 +140,28 @@ class Network:
         before it has got the message, `header_of` is asked for its header."""
         session = self._sessions.table.get(node)
         return session is not None and session.tells_pairs
+
+    @property
+    def takes_lineages(self) -> bool:
+        """Whether this node tells others that it takes lineages in headers (`LINEAGES_VERSION`)."""
+        return self._config.frames_version >= LINEAGES_VERSION
+
+    def tells_lineages(self, node: str) -> bool:
+        """Return whether the header of a message to that node may have its lineage. What waits for a node of which that
+        is not known yet, or is no longer true, goes through `reworded`."""
+        session = self._sessions.table.get(node)
+        return session is not None and session.tells_lineages
+
+    @property
+    def reworded(self) -> Callable[[object, bytes, bool, bool], bytes] | None:
+        """What returns, for a message's token and its header, the header with its lineage or without; told whether
+        the message is `Outgoing.paired`, and whether the header may have the lineage."""
+        return self._sessions.reworded
+
+    @reworded.setter
+    def reworded(self, reworded: Callable[[object, bytes, bool, bool], bytes]) -> None:
+        """Have headers worded anew from now on; whoever puts lineages into them sets it."""
+        self._sessions.reworded = reworded
 
     @property
     def header_of(self) -> Callable[[object], bytes] | None:

@@ -95,6 +95,8 @@ class Sessions:
         self.cipher_lists = CipherLists(directory)
         self.header_of: Callable[[object], bytes] | None = None
         """See `network.Network.header_of`."""
+        self.reworded: Callable[[object, bytes, bool, bool], bytes] | None = None
+        """See `network.Network.reworded`."""
 
     def admit(self, session: Session, connection: Connection, now: float) -> None:
         """Make a peer of a guest that has got its name. If the name has a session already, with a former key or since
@@ -118,9 +120,13 @@ class Sessions:
         self.spell_out(session)
 
     def spell_out(self, session: Session) -> None:
-        """Have the headers of what waits for a peer of version 1 say what that version has no other place for."""
+        """Have the headers of what waits for a peer say what its version has no other place for, and nothing that it
+        does not take."""
         if not session.tells_pairs and self.header_of is not None:
             session.outbox.spell_out(self.header_of)
+        if self.reworded is not None:
+            reworded, tells = self.reworded, session.tells_lineages
+            session.outbox.reword(lambda token, header, paired: reworded(token, header, paired, tells))
 
     # --- connections come ---
 

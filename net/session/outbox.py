@@ -304,15 +304,28 @@ class Outbox:
             for message in stream.waiting:
                 if message.name_bytes:
                     assert not message.sequence
-                    header = header_of(message.token)
-                    more = len(header) - len(message.header)
-                    message.header = header
-                    message.total += more
-                    message.cost += more
+                    self._change(message, header_of(message.token))
                     message.name_bytes = 0
-                    self.bytes += more
-                    self._unwritten_bytes += more
         self._unwritten_names = 0
+
+    def reword(self, reworded: Callable[[object, bytes, bool], bytes]) -> None:
+        """Give each message of which the peer has seen nothing the header that `reworded` returns for its token, its
+        header, and whether that lacks the stream."""
+        for stream in self._streams.values():
+            for message in stream.waiting:
+                if not message.sequence:
+                    header = reworded(message.token, message.header, message.name_bytes > 0)
+                    if header is not message.header:
+                        self._change(message, header)
+
+    def _change(self, message: _Message, header: bytes) -> None:
+        """Give a message that has not begun another header."""
+        more = len(header) - len(message.header)
+        message.header = header
+        message.total += more
+        message.cost += more
+        self.bytes += more
+        self._unwritten_bytes += more
 
     def fail_begun(self) -> list[object]:
         """Give up every message of which the peer may have seen a part; return the tokens. The others count from 1

@@ -22,7 +22,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from net.base.errors import BadFrame
-from net.base.frames import INCARNATION_BYTES, PAIRS_MARK, PAIRS_VERSION, Credit, Data, Resume
+from net.base.frames import (
+    INCARNATION_BYTES,
+    LINEAGES_EPOCH,
+    LINEAGES_VERSION,
+    PAIRS_MARK,
+    PAIRS_VERSION,
+    Credit,
+    Data,
+    Resume,
+)
 from net.base.memory import Account
 from net.session.channel import Channel
 from net.session.handshake import Handshake
@@ -70,6 +79,7 @@ class Session:
         "_peer_credit",
         "_peer_incarnation",
         "_peer_lineage",
+        "_speaks_lineages",
         "_speaks_pairs",
         "arbiter",
         "attempt",
@@ -87,6 +97,7 @@ class Session:
         "name",
         "outbox",
         "reach",
+        "tells_lineages",
         "tells_pairs",
         "up",
         "vitals",
@@ -112,12 +123,15 @@ class Session:
         self._credit = credit
         self._account = account
         self._speaks_pairs = frames_version >= PAIRS_VERSION
+        self._speaks_lineages = frames_version >= LINEAGES_VERSION
         self._incarnation = entropy(INCARNATION_BYTES)
         if self._speaks_pairs:
             self._incarnation = self._incarnation[: -len(PAIRS_MARK)] + PAIRS_MARK
         self.tells_pairs = False
         """Whether both sides speak `PAIRS_VERSION`, as far as this side has heard of the other."""
-        self._epoch = 0
+        self.tells_lineages = False
+        """The same of `LINEAGES_VERSION`."""
+        self._epoch = LINEAGES_EPOCH if self._speaks_lineages else 0
         self._binding = 0
         self._met = 0
         """The highest `Connection.met` of the connections on which the peer's present incarnation has spoken."""
@@ -230,6 +244,7 @@ class Session:
         failed = self.outbox.fail_begun() if restarted else []
         self._peer_incarnation = frame.incarnation
         self.tells_pairs = self._speaks_pairs and frame.incarnation.endswith(PAIRS_MARK)
+        self.tells_lineages = self._speaks_lineages and self.tells_pairs and frame.epoch >= LINEAGES_EPOCH
         if lineage != (frame.incarnation, frame.epoch):
             self._peer_lineage = (frame.incarnation, frame.epoch)
             self.inbox.shrink()

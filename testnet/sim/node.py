@@ -60,7 +60,7 @@ from nectar_node.storage.database import STORE_FILE
 from nectar_node.storage.ledger import DEFAULT_QUOTAS, Ledger, Quotas
 from nectar_node.storage.operations import Job, Location, MakeFolder, Outcome, RemoveFile, StopJob
 from net.base.ciphers import Cipher, listed
-from net.base.frames import PAIRS_VERSION, VERSION
+from net.base.frames import LINEAGES_VERSION, PAIRS_VERSION, VERSION
 from net.base.limits import FAREWELL_SECONDS
 from net.contract.events import Close, Dial, Hold, Probed, Unforeseen, Writable
 from net.names.directory import Endpoint, RegistrarDirectory
@@ -94,6 +94,8 @@ _UNSEEN = (Traced, LogLine, Probed, Job, StopJob, Hold, LoadCode)
 _CIPHERS = tuple(cipher.value for cipher in Cipher)
 EARLIER_RELEASES = 0.25
 """The part of all boots at which a node is of a release that speaks version 1 of the frames."""
+LINEAGES = 0.25
+"""The part of all boots at which a node takes lineages in headers, as if it sent spans (`LINEAGES_VERSION`)."""
 KEY_FILE = "key"
 """Name of the node's key in its folder."""
 PREVIOUS_KEY_FILE = "key.previous"
@@ -255,10 +257,12 @@ class SimNode(Wired):
         return NodeCore(core_config, network)
 
     def _frames_version(self) -> int:
-        """Return the newest version of the frames that it speaks at this boot: some nodes are of an earlier release."""
+        """Return the newest version of the frames that it speaks at this boot: some nodes are of an earlier release,
+        and some take lineages."""
         if self.spec.frames_version is not None:
             return self.spec.frames_version
-        return 1 if self._simulation.chance("frames", self.life).random() < EARLIER_RELEASES else PAIRS_VERSION
+        drawn = self._simulation.chance("frames", self.life).random()
+        return 1 if drawn < EARLIER_RELEASES else LINEAGES_VERSION if drawn >= 1 - LINEAGES else PAIRS_VERSION
 
     def _own_key(self) -> bytes:
         """Return the key on the node's disk, made at its first boot."""

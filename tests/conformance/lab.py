@@ -119,8 +119,9 @@ class SimLab:
         nodes: int,
         behaviour: LinkBehaviour | None = None,
         cipher: Cipher = Cipher.AES_GCM,
+        versions: tuple[int | None, ...] = (None,) * 3,
     ) -> None:
-        """`cipher` is what all its nodes list."""
+        """`cipher` is what all its nodes list; `versions`: the newest version of the frames that each speaks."""
         self.simulation = Simulation(SEED, engine, behaviour)
         # What guests hold no garbage collector sees: tens of megabytes each, with an interpreter in them.
         self.close = weakref.finalize(self, self.simulation.close)
@@ -129,7 +130,8 @@ class SimLab:
         self.folder.mkdir()
         _lay_down(self.folder)
         # Each stays on its machine: a node that moves to another one may be dialed twice, and logs why.
-        specs = [NodeSpec(name, cipher=cipher.value) for name in (OUR, THEIR, THIRD)[:nodes]]
+        named = zip((OUR, THEIR, THIRD)[:nodes], versions, strict=False)
+        specs = [NodeSpec(name, cipher=cipher.value, frames_version=version) for name, version in named]
         self.nodes = [self.simulation.boot_node(spec) for spec in specs]
         self.simulation.settle()
         self.rest()

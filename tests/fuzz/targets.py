@@ -32,6 +32,7 @@ from nectar_node.peers.envelope import (
     decode_short_untrusted,
     encode_header,
     encode_short,
+    with_root,
 )
 from nectar_node.peers.grant_rows import (
     DamagedGrants,
@@ -435,28 +436,35 @@ def dialed(data: bytes) -> None:
 
 def header(data: bytes) -> None:
     """A message's header; what is accepted survives another encoding."""
-    for blob in (None, b"blob"):
+    for blob, lineages in ((None, False), (b"blob", False), (None, True)):
         try:
-            envelope, claims = decode_header_untrusted("ann.test", "bob.test", data, blob)
+            envelope, claims = decode_header_untrusted("ann.test", "bob.test", data, blob, lineages=lineages)
         except BadHeader:
             continue
         assert envelope.claimed
         assert envelope.source.node == "bob.test"
+        assert lineages or envelope.root is None
         if blob is None and envelope.blob is None:
-            again = decode_header_untrusted("ann.test", "bob.test", encode_header(envelope, claims), blob)
+            encoded = encode_header(envelope, claims)
+            if envelope.root is not None:
+                encoded = with_root(encoded, envelope.root, short=False)
+            again = decode_header_untrusted("ann.test", "bob.test", encoded, blob, lineages=lineages)
             assert again == (envelope, claims)
 
 
 def short_header(data: bytes) -> None:
     """A message's short header, and the name of its pair before it; what is accepted survives another encoding."""
     pair, _, rest = data.partition(b"\0")
-    try:
-        envelope = decode_short_untrusted("ann.test", "bob.test", pair, rest, None)
-    except BadHeader:
-        return
-    assert envelope.claimed
-    assert (envelope.source.node, envelope.target.node) == ("bob.test", "ann.test")
-    assert encode_short(envelope, b"") == rest
+    for lineages in (False, True):
+        try:
+            envelope = decode_short_untrusted("ann.test", "bob.test", pair, rest, None, lineages=lineages)
+        except BadHeader:
+            continue
+        assert envelope.claimed
+        assert (envelope.source.node, envelope.target.node) == ("bob.test", "ann.test")
+        encoded = encode_short(envelope, b"")
+        assert encoded is not None
+        assert (encoded if envelope.root is None else with_root(encoded, envelope.root, short=True)) == rest
 
 
 def grants(data: bytes) -> None:
@@ -583,7 +591,7 @@ _ENVELOPES = (
 )
 _SHORT_HEADERS = tuple(
     b"a:b:c>d:e:f\0" + bytes.fromhex(f"{flags:02x}{'00' * 7}01{'00' * 7}{reply:02x}000000{seconds:02x}") + b"body"
-    for flags, reply, seconds in ((0b1110, 2, 5), (0b0001, 0, 0), (0b1000, 0, 5))
+    for flags, reply, seconds in ((0b1110, 2, 5), (0b0001, 0, 0), (0b1000, 0, 5), (0b11110, 2, 5))
 )
 _FRAMES = (*map(encode_control, CONTROLS), *_DATA, b"".join(map(encode_control, CONTROLS)))
 
@@ -639,7 +647,13 @@ TARGETS: dict[str, Target] = {
     "handshake": Target(handshake, (bytes(32), bytes(range(144)), b"\1\0\0\0")),
     "opened": Target(opened, (b"", bytes(17), bytes(400))),
     "dialed": Target(dialed, (b"\x05\x00\x20" + bytes(range(32)) + b"\x00\x40" + bytes(64), b"\0GET / HTTP/1.1")),
-    "header": Target(header, tuple(encode_header(each, (_CLAIM,)) for each in _ENVELOPES)),
+    "header": Target(
+        header,
+        (
+            *(encode_header(each, (_CLAIM,)) for each in _ENVELOPES),
+            with_root(encode_header(_ENVELOPES[0]), 7, short=False),
+        ),
+    ),
     "short header": Target(short_header, _SHORT_HEADERS),
     "grants": Target(grants, _GRANTS),
     "keeper asked": Target(

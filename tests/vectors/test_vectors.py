@@ -133,7 +133,7 @@ def opened(connection: dict[str, Any]) -> list[tuple[str, bytes, bytes]]:
     return [(who, *frame) for who, piece in order[3:] for frame in frames_of(ciphers[who].open(piece))]
 
 
-@pytest.mark.parametrize("name", ["session", "session of version 2"])
+@pytest.mark.parametrize("name", ["session", "session of version 2", "session of version 3"])
 def test_all_bytes_of_the_session_can_be_read_and_make_its_messages(name: str) -> None:
     begun: dict[tuple[str, int], tuple[int, int, bytes]] = {}
     kinds: list[list[int]] = []

@@ -150,7 +150,6 @@ class SpanExport:
 
 def _encoded(span: Span, offset: float) -> pb.Span:
     failed = span.error is not None
-    links = [] if span.link is None else [pb.Span.Link(trace_id=span.link.trace, span_id=span.link.span)]
     return pb.Span(
         trace_id=span.id.trace,
         span_id=span.id.span,
@@ -161,7 +160,6 @@ def _encoded(span: Span, offset: float) -> pb.Span:
         end_time_unix_nano=_nanoseconds(span.end + offset),
         attributes=[_attribute(key, value) for key, value in span.attributes.items()],
         events=[pb.Span.Event(name=name, time_unix_nano=_nanoseconds(at + offset)) for name, at in span.events],
-        links=links,
         status=pb.Status(code=pb.Status.STATUS_CODE_ERROR, message=span.error or "") if failed else None,
     )
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from kernel.contract import limits
 from kernel.contract.address import Address, ProcessId
 from kernel.contract.guest import Arrival
-from kernel.contract.message import Envelope, Reason, Request, Response
+from kernel.contract.message import UNFOLLOWED, Envelope, Reason, Request, Response
 from kernel.router.sampled_trace import SampledTracer, bound_of
 from kernel.router.trace import TraceStep
 
@@ -62,17 +63,45 @@ def test_of_another_lineage_nothing_is_written_or_remembered(traced: Traced) -> 
     assert traced.steps == []
 
 
-def test_a_request_to_another_node_is_followed_by_its_own_id(traced: Traced) -> None:
+def test_a_request_to_another_node_that_continues_a_lineage_goes_with_its_root(traced: Traced) -> None:
+    traced.handle(request(SOME, AP, AQ))
+    onward = request(OTHER, AQ, BP)
+    traced.tracer.sent(onward, 0.0)
+    assert traced.steps[-1] == (OTHER, TraceStep.SENT, SOME)
+    assert traced.tracer.root_of(onward) == SOME
+
+
+def test_of_a_root_nothing_is_told_since_its_id_says_it(traced: Traced) -> None:
+    root = request(SOME, AP, BP)
+    traced.tracer.sent(root, 0.0)
+    assert traced.tracer.root_of(root) is None
+
+
+def test_another_node_is_told_that_a_lineage_is_left_out_where_it_would_follow_the_request(traced: Traced) -> None:
     traced.handle(request(OTHER, AP, AQ))
-    traced.tracer.sent(request(FOURTH, AQ, BP), 0.0)
-    traced.tracer.sent(request(THIRD, AQ, BP), 0.0)
-    assert traced.steps == [(FOURTH, TraceStep.SENT, FOURTH)]
+    onward, plain = request(FOURTH, AQ, BP), request(THIRD, AQ, BP)
+    traced.tracer.sent(onward, 0.0)
+    traced.tracer.sent(plain, 0.0)
+    assert traced.steps == []
+    assert (traced.tracer.root_of(onward), traced.tracer.root_of(plain)) == (UNFOLLOWED, None)
 
 
-def test_what_comes_from_another_node_is_followed_by_its_id(traced: Traced) -> None:
+def test_what_is_left_out_is_remembered_within_a_bound(traced: Traced, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_TRACED_REQUESTS", 3)
+    traced.handle(request(OTHER, AP, AQ))
+    sent = [request(id, AQ, BP) for id in range(BELOW)]
+    for each in sent:
+        traced.tracer.sent(each, 0.0)
+    assert [traced.tracer.root_of(each) for each in sent] == [None] * 7 + [UNFOLLOWED] * 3
+
+
+def test_what_comes_from_another_node_is_followed_by_the_root_that_it_brings_or_its_id(traced: Traced) -> None:
     traced.handle(request(OTHER, BP, AQ, claimed=True))
     traced.handle(request(SOME, BP, AQ, claimed=True))
-    assert [step[0] for step in traced.steps] == [SOME, SOME]
+    traced.handle(request(THIRD, BP, AQ, claimed=True)._replace(root=SOME))
+    traced.handle(request(FOURTH, BP, AQ, claimed=True)._replace(root=OTHER))
+    traced.handle(request(FOURTH, BP, AQ, claimed=True)._replace(root=UNFOLLOWED))
+    assert [(id, root) for id, _, root in traced.steps] == [(SOME, SOME)] * 2 + [(THIRD, SOME)] * 2
 
 
 def test_a_process_that_only_takes_answers_can_begin_a_lineage(traced: Traced) -> None:

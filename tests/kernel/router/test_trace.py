@@ -8,7 +8,7 @@ import pytest
 from kernel.contract import limits
 from kernel.contract.address import Address
 from kernel.contract.guest import Arrival
-from kernel.contract.message import Envelope, ReplyTo, Request, Response
+from kernel.contract.message import UNFOLLOWED, Envelope, ReplyTo, Request, Response
 from kernel.router.trace import Tracer, TraceStep
 from tests.kernel.rig import OUR, here
 
@@ -69,3 +69,40 @@ def test_an_answer_to_what_nobody_saw_is_not_written_down() -> None:
     tracer = Tracer(OUR)
     tracer.left(answer(99), 2.0)
     assert not tracer.records
+
+
+def test_the_root_that_another_node_tells_is_that_of_what_follows() -> None:
+    tracer, source = Tracer(OUR), Address("near.nec", here("a").process)
+    came = Envelope(7, source, here("b"), None, Request(False, None, b""), None, True, 3)
+    tracer.sent(came, 1.0)
+    arrival = Arrival(came.source, came.message, None, None)
+    tracer.queued(arrival, came.id, is_request=True)
+    tracer.handed(came.target.process, arrival, 1.5)
+    onward = Envelope(8, here("b"), ASKER, None, Request(False, None, b""))
+    tracer.sent(onward, 2.0)
+    assert [(each.id, each.parent, each.root) for each in tracer.records] == [(7, None, 3), (7, None, 3), (8, 7, 3)]
+    assert tracer.root_of(onward) == 3
+
+
+def test_who_follows_everything_takes_a_request_of_a_lineage_that_is_left_out_there_for_a_root() -> None:
+    tracer, source = Tracer(OUR), Address("near.nec", here("a").process)
+    tracer.sent(Envelope(7, source, here("b"), None, Request(False, None, b""), None, True, UNFOLLOWED), 1.0)
+    assert [record.root for record in tracer.records] == [7]
+
+
+def test_a_request_of_a_peer_with_the_id_of_one_of_ours_is_not_taken_for_it() -> None:
+    tracer, evil = Tracer(OUR), Address("evil.nec", here("a").process)
+    tracer.sent(request(7), 1.0)
+    taken = Envelope(7, evil, here("b"), ReplyTo(evil, 7), Request(True, None, b""), None, True, 9)
+    tracer.sent(taken, 2.0)
+    arrival = Arrival(taken.source, taken.message, None, None)
+    tracer.queued(arrival, taken.id, is_request=True)
+    tracer.handed(taken.target.process, arrival, 3.0)
+    tracer.passed_on(taken, 3.0)
+    tracer.left(Envelope(7, here("b"), evil, None, Response(False, b"")), 4.0)
+    onward = Envelope(8, here("b"), ASKER, None, Request(False, None, b""))
+    tracer.sent(onward, 5.0)
+    assert [(each.id, each.step, each.root) for each in tracer.records] == [
+        (7, TraceStep.SENT, 7),
+        (8, TraceStep.SENT, 8),
+    ]

@@ -22,6 +22,8 @@ from nectar_node.peers.envelope import (
     encode_header,
     encode_short,
     stream_and_inbox,
+    with_root,
+    without_root,
 )
 from nectar_node.peers.vouching import MAX_CLAIM_BYTES, MAX_CLAIMS, Claim
 
@@ -29,6 +31,7 @@ U64 = st.integers(0, 2**64 - 1)
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 SOURCE = Address("send.nec", ProcessId("a", "tests", "sys"))
 TARGET = Address("recv.nec", ProcessId("b", "tests", "some-user.nec"))
+ENDS = (st.just(SOURCE), st.just(TARGET))
 METADATA = st.none() | TEXT.map(json.dumps)
 REPLY_TO = st.none() | st.builds(ReplyTo, st.just(Address("third.nec", ProcessId("c", "t", "sys"))), U64)
 BODY = st.binary(max_size=50)
@@ -40,8 +43,8 @@ BLOB = st.none() | st.builds(LazyLoadBlob, st.none() | TEXT, st.binary(max_size=
 
 
 @given(
-    st.builds(Envelope, U64, st.just(SOURCE), st.just(TARGET), REPLY_TO, REQUEST, BLOB, st.just(True))
-    | st.builds(Envelope, U64, st.just(SOURCE), st.just(TARGET), st.none(), RESPONSE, BLOB, st.just(True))
+    st.builds(Envelope, U64, *ENDS, REPLY_TO, REQUEST, BLOB, st.just(True), st.none())
+    | st.builds(Envelope, U64, *ENDS, st.none(), RESPONSE, BLOB, st.just(True), st.none())
 )
 def test_g2_an_envelope_crosses_without_loss(envelope: Envelope) -> None:
     blob = envelope.blob.bytes if envelope.blob is not None else None
@@ -56,8 +59,18 @@ PAIR = stream_and_inbox(SOURCE.process, TARGET.process, False)[0]
 
 
 @given(
-    st.builds(Envelope, U64, st.just(SOURCE), st.just(TARGET), SHORT_REPLY_TO, SHORT_REQUEST, SHORT_BLOB, st.just(True))
-    | st.builds(Envelope, U64, st.just(SOURCE), st.just(TARGET), st.none(), SHORT_RESPONSE, SHORT_BLOB, st.just(True))
+    st.builds(
+        Envelope,
+        U64,
+        st.just(SOURCE),
+        st.just(TARGET),
+        SHORT_REPLY_TO,
+        SHORT_REQUEST,
+        SHORT_BLOB,
+        st.just(True),
+        st.none(),
+    )
+    | st.builds(Envelope, U64, *ENDS, st.none(), SHORT_RESPONSE, SHORT_BLOB, st.just(True), st.none())
 )
 def test_g2_an_envelope_crosses_without_loss_under_a_short_header(envelope: Envelope) -> None:
     blob = envelope.blob.bytes if envelope.blob is not None else None
@@ -68,13 +81,64 @@ def test_g2_an_envelope_crosses_without_loss_under_a_short_header(envelope: Enve
 
 
 @given(
-    st.builds(Envelope, U64, st.just(SOURCE), st.just(TARGET), REPLY_TO, REQUEST, BLOB, st.just(True))
-    | st.builds(Envelope, U64, st.just(SOURCE), st.just(TARGET), st.none(), RESPONSE, BLOB, st.just(True))
+    st.builds(Envelope, U64, *ENDS, REPLY_TO, REQUEST, BLOB, st.just(True), st.none())
+    | st.builds(Envelope, U64, *ENDS, st.none(), RESPONSE, BLOB, st.just(True), st.none())
 )
 def test_g2_a_short_header_says_all_or_there_is_none(envelope: Envelope) -> None:
     blob = envelope.blob.bytes if envelope.blob is not None else None
     header = encode_short(envelope, PAIR)
     assert header is None or decode_short_untrusted("recv.nec", "send.nec", PAIR, header, blob) == envelope
+
+
+@given(st.builds(Envelope, U64, *ENDS, SHORT_REPLY_TO, SHORT_REQUEST, SHORT_BLOB, st.just(True), U64))
+def test_the_root_of_a_lineage_crosses_beside_the_message_with_either_header(envelope: Envelope) -> None:
+    blob, bare = envelope.blob.bytes if envelope.blob is not None else None, envelope._replace(root=None)
+    assert envelope.root is not None
+    short, long = encode_short(envelope, PAIR), encode_header(envelope)
+    assert short is not None
+    for header, is_short, more in ((short, True, 8), (long, False, 9)):
+        told = with_root(header, envelope.root, short=is_short)
+        assert len(told) == len(header) + more
+        assert with_root(told, 1, short=is_short) == told
+        assert without_root(told, short=is_short) == header == without_root(header, short=is_short)
+    told = with_root(short, envelope.root, short=True)
+    assert decode_short_untrusted("recv.nec", "send.nec", PAIR, told, blob, lineages=True) == envelope
+    assert decode_short_untrusted("recv.nec", "send.nec", PAIR, short, blob, lineages=True) == bare
+    told = with_root(long, envelope.root, short=False)
+    assert decode_header_untrusted("recv.nec", "send.nec", told, blob, lineages=True) == (envelope, ())
+    assert decode_header_untrusted("recv.nec", "send.nec", long, blob, lineages=True) == (bare, ())
+
+
+@pytest.mark.parametrize(
+    "root", [b"", bytes(7), bytes(9), None, 1, -1, "1", [], bytes(1000), True], ids=lambda each: repr(each)[:12]
+)
+def test_a_root_of_another_form_is_a_bad_header(root: object) -> None:
+    fields = cbor2.loads(encode_header(Envelope(1, SOURCE, TARGET, None, Request(False, None, b"body"))))
+    with pytest.raises(BadHeader):
+        decode_header_untrusted("recv.nec", "send.nec", cbor2.dumps([*fields, root]), None, lineages=True)
+
+
+def test_an_answer_has_no_root_and_who_has_not_told_that_it_takes_one_gets_none() -> None:
+    asked = Envelope(1, SOURCE, TARGET, None, Request(False, None, b"body" * 5))
+    answer = asked._replace(message=Response(False, b"body" * 5))
+    for envelope, lineages in ((asked, False), (answer, False), (answer, True)):
+        short, long = encode_short(envelope, PAIR), encode_header(envelope)
+        assert short is not None
+        told = with_root(short, 7, short=True)
+        with pytest.raises(BadHeader):
+            decode_short_untrusted("recv.nec", "send.nec", PAIR, told, None, lineages=lineages)
+        told = with_root(long, 7, short=False)
+        with pytest.raises(BadHeader):
+            decode_header_untrusted("recv.nec", "send.nec", told, None, lineages=lineages)
+
+
+@pytest.mark.parametrize("size", [0, 1, 21, 28])
+def test_a_short_header_that_ends_before_its_root_is_bad(size: int) -> None:
+    header = encode_short(Envelope(1, SOURCE, TARGET, None, Request(False, None, b"")), PAIR)
+    assert header is not None
+    told = with_root(header, 7, short=True)[:size]
+    with pytest.raises(BadHeader):
+        decode_short_untrusted("recv.nec", "send.nec", PAIR, told, None, lineages=True)
 
 
 CAPABLE = Request(False, None, b"", None, (Capability(SOURCE, "1"),))

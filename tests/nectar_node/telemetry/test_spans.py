@@ -1,4 +1,4 @@
-"""Requests as spans: two nodes derive the same ids, and a lineage on one node is a tree."""
+"""Requests as spans: two nodes derive the same ids, and a lineage is a tree, on however many nodes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from nectar_node.telemetry.spans import (
     STALE_SECONDS,
     Span,
     Spans,
+    trace_id,
 )
 
 P, Q = ProcessId("p", "app", "x.nec"), ProcessId("q", "app", "x.nec")
 AP, AQ, BP = Address("a.nec", P), Address("a.nec", Q), Address("b.nec", P)
+CP = Address("c.nec", P)
 ALL = bound_of(1.0)
 
 
@@ -45,11 +47,23 @@ def test_two_nodes_tell_of_a_request_in_one_trace_without_a_word() -> None:
     assert here.id.span != there.id.span
 
 
-def test_an_id_that_a_peer_takes_from_another_does_not_lead_into_its_trace() -> None:
-    ours, theirs = sent(7, AP, BP), sent(7, Address("evil.nec", P), BP)
-    (one,) = told(Spans("b.nec", ALL), ours._replace(claimed=True), answered(ours, 8.0))
-    (other,) = told(Spans("b.nec", ALL), theirs._replace(claimed=True), answered(theirs, 8.0))
-    assert one.id.trace != other.id.trace
+def test_what_a_peer_does_with_the_id_of_a_request_of_ours_changes_nothing_of_its_span() -> None:
+    evil, ours = Address("evil.nec", P), sent(7, AP, BP)
+    spans = Spans("a.nec", ALL)
+    taken = sent(7, evil, AP)._replace(claimed=True)
+    others = [taken._replace(step=step, reason="x") for step in TraceStep if step is not TraceStep.ANSWERED]
+    steps = [taken, *others, answered(taken, 3.0)]
+    (span,) = told(spans, ours, *steps, answered(ours, 9.0))
+    assert (span.attributes["nectar.source"], span.end, span.error, span.events) == (str(AP), 9.0, None, ())
+
+
+def test_a_peer_that_names_the_root_of_another_lineage_adds_to_its_trace_and_changes_no_span_of_it() -> None:
+    ours, theirs = sent(7, AP, BP), sent(8, Address("evil.nec", P), AP, root=7)._replace(claimed=True)
+    alone = told(Spans("a.nec", ALL), ours, answered(ours, 9.0))
+    other, one = told(Spans("a.nec", ALL), ours, theirs, answered(theirs, 8.0), answered(ours, 9.0))
+    assert [one] == alone
+    assert other.id.trace == one.id.trace
+    assert other.id.span != one.id.span != other.parent
 
 
 def test_what_follows_from_a_request_is_below_it() -> None:
@@ -61,22 +75,40 @@ def test_what_follows_from_a_request_is_below_it() -> None:
     assert (above.start, above.end) == (1.0, 4.0)
 
 
-def test_a_later_request_to_another_node_is_in_both_traces_which_are_linked() -> None:
-    spans, first = Spans("a.nec", ALL), sent(1, AP, AQ)
-    second = sent(2, AQ, BP, parent=1, root=1)
-    within, own = told(spans, first, second, answered(second, 3.0))
-    (there,) = told(Spans("b.nec", ALL), second._replace(claimed=True, parent=None, root=2), answered(second, 2.5))
-    assert (there.id.trace, there.parent) == (own.id.trace, own.id.span)
-    assert (own.parent, own.link, within.link) == (None, within.id, own.id)
-    assert within.id.trace != own.id.trace
+def test_a_lineage_over_three_nodes_is_one_trace() -> None:
+    first, second = sent(1, AP, BP), sent(2, BP, CP)
+    (at_a,) = told(Spans("a.nec", ALL), first, answered(first, 9.0))
+    there = sent(2, BP, CP, parent=1, root=1)
+    b = told(Spans("b.nec", ALL), first._replace(claimed=True), there, answered(there, 5.0), answered(first, 6.0))
+    (at_c,) = told(Spans("c.nec", ALL), second._replace(claimed=True, root=1), answered(second, 4.0))
+    sends, handles = b
+    assert {span.id.trace for span in (at_a, *b, at_c)} == {trace_id(1)}
+    assert [at_a.parent, handles.parent, sends.parent, at_c.parent] == [
+        None,
+        at_a.id.span,
+        handles.id.span,
+        sends.id.span,
+    ]
 
 
-def test_a_share_follows_whole_lineages_and_whole_requests_between_nodes() -> None:
+def test_a_share_follows_whole_lineages() -> None:
     spans, first = Spans("a.nec", 10), sent(11, AP, AQ)
-    crossing, other = sent(3, AQ, BP, parent=11, root=11), sent(12, AQ, BP, parent=11, root=11)
-    (span,) = told(spans, first, crossing, other, *(answered(each, 20.0) for each in (first, crossing, other)))
-    assert span.attributes["messaging.message.id"] == "3"
-    assert span.parent is None
+    left_out = (first, sent(3, AQ, BP, parent=11, root=11), sent(12, AQ, BP, parent=11, root=11))
+    assert not told(spans, *left_out, *(answered(each, 20.0) for each in left_out))
+    root, later = sent(4, AP, AQ), sent(13, AQ, BP, parent=4, root=4)
+    assert len(told(spans, root, later, answered(later, 20.0), answered(root, 21.0))) == 2
+
+
+def test_what_followed_from_a_request_that_is_forgotten_stays_in_its_trace() -> None:
+    later = sent(2, AQ, BP, parent=1, root=1)
+    (span,) = told(Spans("a.nec", ALL), later, answered(later, 3.0))
+    assert (span.id.trace, span.parent) == (trace_id(1), None)
+
+
+def test_ids_of_traces_are_sixteen_bytes_that_begin_with_the_roots_id() -> None:
+    assert trace_id(5).hex() == "0000000000000005" + trace_id(5)[8:].hex()
+    assert len({trace_id(root)[8:] for root in range(1000)}) == 1000
+    assert all(len(trace_id(root)) == 16 for root in (0, 2**64 - 1))
 
 
 def test_a_request_without_an_outcome_is_told_when_it_is_old() -> None:

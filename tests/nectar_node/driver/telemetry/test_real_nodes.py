@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -18,6 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from nectar_node.launcher.boot_options import BootOptions
 from testnet.real.local import LocalTestnet
 from tests.commands import nectar
+from tests.conformance.lab import PACKAGE, SocketLab
+from tests.conformance.steps import respond, script, wait_for
 from tests.nectar_node.driver.telemetry.collector import Collector, Told, collecting
 
 A, B = "watched-a.nec", "watched-b.nec"
@@ -142,6 +145,37 @@ def test_a_request_between_two_nodes_is_one_trace(watched: LocalTestnet, collect
     assert attributes(sent)["server.address"] == B
     assert sent.start_time_unix_nano <= handled.start_time_unix_nano <= handled.end_time_unix_nano
     assert handled.end_time_unix_nano <= sent.end_time_unix_nano
+
+
+def test_a_lineage_over_three_nodes_and_back_is_one_tree(
+    network: LocalTestnet, collector: Collector, tmp_path: Path
+) -> None:
+    names = ("traced-a.nec", "traced-b.nec", "traced-c.nec")
+    options = replace(SocketLab.options(tmp_path), otlp=collector.url, otlp_sample=1.0)
+    network.boot(dict.fromkeys(names, options))
+    a, b, c = (f"{name}@a:{PACKAGE}" for name in names)
+    again = f"{names[0]}@b:{PACKAGE}"
+    back = wait_for(again, "", respond("a"), expects=20)
+    onward = wait_for(c, "", back, respond("c"), expects=20)
+    steps = wait_for(b, "", onward, respond("b"), expects=20)
+    answer = network.message(names[0], a, script(steps, respond("done")).decode(), 20)
+    assert answer["body"] == "done"
+
+    def trace_of(told: list[Told]) -> list[Told]:
+        trace = next((each.span.trace_id for each in told if attributes(each.span)["nectar.target"] == a), None)
+        return [each for each in told if each.span.trace_id == trace]
+
+    told = trace_of(collector.take_until(lambda told: len(trace_of(told)) == 7))
+    by_id = {each.span.span_id: each for each in told}
+    (at,) = [each for each in told if each.service == names[0] and attributes(each.span)["nectar.target"] == again]
+    way = [at.service]
+    while at.span.parent_span_id:
+        at = by_id[at.span.parent_span_id]
+        way.append(at.service)
+    assert way == [names[0], names[2], names[2], names[1], names[1], names[0], names[0]]
+    assert not any(each.span.status.code == Status.STATUS_CODE_ERROR for each in told)
+    for name in names:
+        network.stop(name)
 
 
 def test_a_request_that_fails_says_why(watched: LocalTestnet, collector: Collector) -> None:
